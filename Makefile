@@ -1,0 +1,40 @@
+# Two commands: `make demo` shows the product, `make test` proves it. Each sets up .venv by itself.
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test check fix bench clean
+
+demo: .venv/runtime.stamp
+	$(BIN)/auth0-check demo $(ARGS)
+
+test: check
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: .venv/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+fix: .venv/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/dev.stamp
+	$(BIN)/python -m tests.bench $(ARGS)
+
+.venv/runtime.stamp: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("auth0-check needs Python 3.11 or newer: make PYTHON=python3.x" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --editable .
+	touch $@
+
+.venv/dev.stamp: .venv/runtime.stamp tests/requirements.lock
+	$(PIP) install --require-hashes -r tests/requirements.lock
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .coverage build dist

@@ -1,0 +1,1 @@
+"""A Slack bot that says why logins break."""
