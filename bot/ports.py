@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from bot.core.desk_state import DeskState
+    from bot.core.incident import Card, Incident
     from bot.core.model import FeedReading, Observation, Target
+    from bot.core.outbox import Delivery
     from bot.core.request import Request
+    from bot.core.rules import Rules
+    from bot.core.stimulus import Effect, World
+    from bot.core.tenant import TenantState
 
 
 class Clock(Protocol):
@@ -65,3 +72,88 @@ class Inbox(Protocol):
 
     async def accept(self, request: Request) -> bool:
         """Commit a request. False: this one was there before and nothing was done."""
+
+
+@dataclass(slots=True)
+class Change:
+    """What is committed at once: all of it, or nothing."""
+
+    tenants: dict[str, TenantState] = field(default_factory=dict)
+    desk: DeskState | None = None
+    """Without its incidents, which are rows of their own."""
+    incidents: dict[int, Incident] = field(default_factory=dict)
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+    """New in the inbox."""
+    handled: list[str] = field(default_factory=list)
+    """Ids of requests that are answered by this change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was committed before: the start of a process."""
+
+    tenants: dict[str, TenantState]
+    desk: DeskState | None
+    """With its incidents: all that are open, and those that ended in the last seven days."""
+    deliveries: dict[str, Delivery]
+    """All that are not done."""
+    requests: tuple[Request, ...]
+    """All that are not handled, oldest first."""
+
+
+class Store(Protocol):
+    """Keeps what the process must not forget."""
+
+    async def load(self, now: float) -> Snapshot:
+        """Read what was committed, and forget what is older than its retention."""
+
+    async def commit(self, change: Change) -> None:
+        """Write a change durably. Raises `StoreError` with nothing written."""
+
+    async def knows(self, request_id: str) -> bool:
+        """Tell whether a request was committed before, handled or not."""
+
+
+class StoreError(Exception):
+    """The store cannot be read or written; the text says why and what to do."""
+
+
+class Waker(Protocol):
+    """Wakes the engine."""
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Set what is called at the time given by `wake_at`."""
+
+    def wake_at(self, at: float) -> None:
+        """Call `wake` once at this instant of the clock, instead of the one named before."""
+
+
+class Messenger(Protocol):
+    """Says things in Slack. `send` and `find` raise `SlackRefused` and `SlackDoubt`."""
+
+    async def send(self, delivery: Delivery, view: View, card: Card | None) -> Card | None:
+        """Say it as the world is now; `card` is the message that it edits or replies to.
+
+        Returns where a new message stands.
+        """
+
+    async def find(self, delivery: Delivery, card: Card | None) -> Card | None:
+        """Look into the channel whether it was said. None: it was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a message can be made of."""
+
+    now: float
+    rules: Rules
+    world: World
+    desk: DeskState
+
+
+class Journal(Protocol):
+    """Is told every effect, in order: for logs, metrics and the story of a simulation."""
+
+    def note(self, at: float, effect: Effect) -> None:
+        """Take note of an effect that was committed."""

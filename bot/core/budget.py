@@ -1,0 +1,49 @@
+"""How often the synthetic user may log in, over probes, domains and people's requests together.
+
+Auth0 limits one user from one address to 20 logins a minute, successes included, and falls back
+to 10 a minute once that is passed (Rate Limit Policy, read 2026-11). We stay well below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+MINUTE_S = 60.0
+PER_MINUTE = 12
+TEN_MINUTES_S = 600.0
+PER_TEN_MINUTES = 100
+ROUTINE_GAP_S = 10.0
+"""Between two logins while all is well: however short the interval, half the budget is left for
+confirming a failure."""
+REFUSED_GAP_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The logins of one synthetic user in the last ten minutes."""
+
+    starts: tuple[float, ...] = ()
+    refused_at: float | None = None
+    """When the credentials were last refused, if nothing succeeded since."""
+
+    def allows(self, now: float, *, is_routine: bool) -> bool:
+        """Tell whether one more login may start now."""
+        if self.refused_at is not None and now - self._last() < REFUSED_GAP_S:
+            return False
+        if is_routine and now - self._last() < ROUTINE_GAP_S:
+            return False
+        return (
+            self._since(now - MINUTE_S) < PER_MINUTE
+            and self._since(now - TEN_MINUTES_S) < PER_TEN_MINUTES
+        )
+
+    def spent(self, now: float) -> Budget:
+        """Return the budget after a login that starts now."""
+        kept = tuple(start for start in self.starts if start > now - TEN_MINUTES_S)
+        return replace(self, starts=(*kept, now))
+
+    def _last(self) -> float:
+        return self.starts[-1] if self.starts else float("-inf")
+
+    def _since(self, at: float) -> int:
+        return sum(start > at for start in self.starts)

@@ -1,0 +1,314 @@
+"""What speaks in a case: the clues that the tenants' signals, controls and feeds give."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bot.core.detector import Signal
+from bot.core.fault import is_rate_limited, is_refusal
+from bot.core.model import (
+    CUSTOM,
+    WELLKNOWN,
+    Cause,
+    Fault,
+    FeedState,
+    Notice,
+    Scope,
+    SignalState,
+    Stage,
+    Verdict,
+)
+from bot.core.triage import Clue, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bot.core.rules import Rules
+    from bot.core.stimulus import World
+
+FRESH_S = 150.0
+"""How long a look at something healthy counts: two and a half routine intervals."""
+NOTICE_FIRST_S = 7200.0
+"""A post that is older than the first failure by more than this is about something else."""
+UNREACHABLE = frozenset({Stage.DNS, Stage.CONNECT, Stage.TIMEOUT})
+CERTIFICATE = frozenset({"expired", "wrong_host", "untrusted", "not_yet_valid"})
+OTHER_COMPONENTS = (
+    ("log", "Tenant Logs"),
+    ("management api", "Management API"),
+    ("dashboard", "Management Dashboard"),
+    ("email", "Email Delivery"),
+    ("multi-factor", "Multi-factor Authentication"),
+    ("mfa", "Multi-factor Authentication"),
+    ("guardian", "Multi-factor Authentication"),
+    ("cdn", "CDN"),
+    ("support center", "Support Center"),
+    ("user search", "Management API"),
+    ("fga", "FGA"),
+)
+"""Words of a post's title, and the component of the status page that they mean."""
+LOGIN_WORDS = ("login", "log in", "logging in", "authenticat", "sign-in", "sign in", "token")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedView:
+    """What a status feed says now."""
+
+    state: FeedState | None = None
+    """None: not read yet."""
+    notices: tuple[Notice, ...] = ()
+    """As last read; kept while the feed cannot be read."""
+    read_at: float | None = None
+    """When it was last readable."""
+    since: float | None = None
+    """When it came into this state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the desk itself looks at: neutral hosts and status feeds, by name."""
+
+    controls: dict[str, Signal] = field(default_factory=dict)
+    feeds: dict[str, FeedView] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is judged: some tenants, in the world as it is now."""
+
+    tenants: tuple[str, ...]
+    world: World
+    outside: Outside
+    rules: Rules
+    now: float
+    since: float
+
+
+def verdict(case: Case) -> Verdict:
+    """Judge a case."""
+    return judge(tuple(clues(case)), _scopes(case), _settle(case))
+
+
+def clues(case: Case) -> Iterator[Clue]:
+    """Yield all that speaks in a case."""
+    for name in case.tenants:
+        yield from _tenant_clues(case, name)
+    yield from _peer_clues(case)
+    yield from _control_clues(case)
+    yield from _feed_clues(case)
+
+
+def fails(signal: Signal) -> bool:
+    """Tell whether a signal is in trouble beyond one single failure."""
+    return signal.state is SignalState.FIRING or len(signal.faults) > 1
+
+
+def works(signal: Signal, now: float) -> bool:
+    """Tell whether a signal is known to be well now."""
+    return (
+        signal.state is SignalState.OK
+        and signal.last_ok_at is not None
+        and now - signal.last_ok_at < FRESH_S
+    )
+
+
+def usual_fault(signal: Signal) -> Fault | None:
+    """Return the fault that a signal's window shows most often, the newest of its kind."""
+    kinds = Counter((fault.stage, fault.reason) for fault in signal.faults)
+    if not kinds:
+        return None
+    kind = kinds.most_common(1)[0][0]
+    return next(f for f in reversed(signal.faults) if (f.stage, f.reason) == kind)
+
+
+def describe(fault: Fault) -> str:
+    """Name a fault by its codes, without any foreign text."""
+    if fault.stage in {Stage.HTTP, Stage.OAUTH}:
+        parts = (f"HTTP {fault.status}" if fault.status else "", fault.error or fault.reason)
+        return " ".join(p for p in parts if p and p != f"http_{fault.status}")
+    return f"{fault.stage} {fault.reason.replace('_', ' ')}"
+
+
+def _tenant_clues(case: Case, name: str) -> Iterator[Clue]:
+    state, rules = case.world.tenants[name], case.rules.tenants[name]
+    if state.blind_since is not None:
+        minutes = round((case.now - state.blind_since) / 60)
+        yield Clue("blind", {"tenant": name, "minutes": minutes, "what": "we could not look"})
+        return
+    failing = [login for login in rules.logins if fails(state.signals[login])]
+    for login in failing:
+        yield from _login_clues(name, state.signals[login])
+    wellknown = state.signals[WELLKNOWN]
+    if not failing and works(state.signals[rules.logins[0]], case.now):
+        yield Clue("login-ok", {"tenant": name})
+    if wellknown.faults:
+        yield Clue("wellknown-fails", {"tenant": name, "what": _what(wellknown)})
+    elif works(wellknown, case.now):
+        yield Clue("wellknown-ok", {"tenant": name})
+    custom = state.signals.get(CUSTOM)
+    if custom and fails(custom) and not failing:
+        yield Clue("custom-only", {"tenant": name, "what": _what(custom)})
+    elif custom and failing and works(custom, case.now):
+        yield Clue("canonical-only", {"tenant": name})
+
+
+def _login_clues(name: str, signal: Signal) -> Iterator[Clue]:
+    fault = usual_fault(signal)
+    if fault is None:
+        return
+    figures: dict[str, str | int] = {
+        "tenant": name,
+        "what": describe(fault),
+        "failed": len(signal.faults),
+        "tries": len(signal.tries),
+    }
+    yield Clue(login_row(fault), figures)
+    if not signal.ever_ok:
+        yield Clue("never-ok", {"tenant": name})
+
+
+def login_row(fault: Fault) -> str:
+    """Return the row of the table that a failed login belongs to."""
+    by_stage = {
+        Stage.TOKEN: "login-wrong-token",
+        Stage.PROOF: "login-no-proof",
+        Stage.TLS: "login-certificate" if fault.reason in CERTIFICATE else "login-unreachable",
+    }
+    if fault.stage in UNREACHABLE:
+        return "login-unreachable"
+    return by_stage.get(fault.stage) or _answer_row(fault)
+
+
+def _answer_row(fault: Fault) -> str:
+    if is_refusal(fault):
+        return "login-refused"
+    if is_rate_limited(fault):
+        return "login-429"
+    if fault.error == "server_error":
+        return "login-server-error"
+    if fault.error == "access_denied" and fault.status == 403:  # noqa: PLR2004 - HTTP
+        return "login-denied"
+    return "login-not-allowed" if fault.stage is Stage.OAUTH and not _is_5xx(fault) else "login-5xx"
+
+
+def _is_5xx(fault: Fault) -> bool:
+    return fault.status is not None and fault.status >= 500  # noqa: PLR2004 - HTTP
+
+
+def _what(signal: Signal) -> str:
+    fault = usual_fault(signal)
+    return describe(fault) if fault else "unknown"
+
+
+def _peer_clues(case: Case) -> Iterator[Clue]:
+    """Compare with tenants outside the case, and the case's tenants with one another."""
+    here = {case.rules.tenants[name].environment for name in case.tenants}
+    near: list[str] = []
+    far: list[str] = []
+    for name, rules in case.rules.tenants.items():
+        if name not in case.tenants:
+            is_near = rules.environment is not None and rules.environment in here
+            (near if is_near else far).append(name)
+    failing = [n for n in (*near, *far) if _tenant_fails(case, n)]
+    working = [n for n in (*near, *far) if _tenant_works(case, n)]
+    together = case.tenants[1:]
+    same = [n for n in (*together, *near) if n in failing or n in together]
+    if len(here) > 1:
+        yield Clue("elsewhere-fails", {"names": _names(case.tenants)})
+    elif same:
+        yield Clue("same-environment-fails", {"count": len(same), "names": _names(same)})
+    if near_ok := [n for n in near if n in working]:
+        yield Clue("same-environment-ok", {"names": _names(near_ok)})
+    if far_bad := [n for n in far if n in failing]:
+        yield Clue("elsewhere-fails", {"names": _names(far_bad)})
+    elif far_ok := [n for n in far if n in working]:
+        yield Clue("elsewhere-ok", {"names": _names(far_ok)})
+
+
+def _tenant_fails(case: Case, name: str) -> bool:
+    state, rules = case.world.tenants[name], case.rules.tenants[name]
+    return any(fails(state.signals[login]) for login in rules.logins)
+
+
+def _tenant_works(case: Case, name: str) -> bool:
+    state, rules = case.world.tenants[name], case.rules.tenants[name]
+    return all(works(state.signals[login], case.now) for login in rules.logins)
+
+
+def _control_clues(case: Case) -> Iterator[Clue]:
+    bad = [name for name, signal in case.outside.controls.items() if signal.faults]
+    good = [name for name, s in case.outside.controls.items() if works(s, case.now)]
+    if bad and not good:
+        yield Clue("controls-fail", {"names": _names(bad)})
+    elif good:
+        yield Clue("controls-ok", {"names": _names(good)})
+
+
+def _feed_clues(case: Case) -> Iterator[Clue]:
+    feeds = {case.rules.tenants[name].feed.name for name in case.tenants}
+    views = [case.outside.feeds[feed] for feed in sorted(feeds) if feed in case.outside.feeds]
+    if fitting_notices(case):
+        yield Clue("notice-fits")
+    elif any(view.state is FeedState.OK for view in views):
+        yield Clue("notice-silent")
+    if any(view.state is FeedState.UNREACHABLE for view in views):
+        yield Clue("feed-unreachable")
+
+
+def fitting_notices(case: Case) -> tuple[Notice, ...]:
+    """Return the open posts that speak of this environment's logins at this time."""
+    feeds = {case.rules.tenants[name].feed.name for name in case.tenants}
+    notices = {
+        notice.id: notice
+        for feed in sorted(feeds)
+        for notice in case.outside.feeds.get(feed, FeedView()).notices
+        if notice.is_open
+        and notice.posted_at >= case.since - NOTICE_FIRST_S
+        and other_component(notice) is None
+    }
+    return tuple(sorted(notices.values(), key=lambda n: -n.updated_at))
+
+
+def other_component(notice: Notice) -> str | None:
+    """Name the component that a post is about, if that is another than logins.
+
+    The feed has no field for it, so the title's words decide; the text often mentions logins only
+    to say that they are not affected.
+    """
+    title = notice.title.lower()
+    if any(word in title for word in LOGIN_WORDS):
+        return None
+    return next((name for word, name in OTHER_COMPONENTS if word in title), None)
+
+
+def _scopes(case: Case) -> dict[Cause, Scope]:
+    environments = {
+        case.rules.tenants[n].environment
+        for n in case.rules.tenants
+        if n in case.tenants or _tenant_fails(case, n)
+    }
+    is_wide = len(environments) > 1
+    return {
+        Cause.AUTH0: Scope.SEVERAL if is_wide else Scope.ENVIRONMENT,
+        Cause.NETWORK: Scope.SEVERAL if len(case.tenants) > 1 or is_wide else Scope.UNKNOWN,
+        Cause.TENANT: Scope.TENANT,
+        Cause.PROBE: Scope.TENANT,
+        Cause.QUOTA: Scope.TENANT,
+    }
+
+
+def _settle(case: Case) -> str:
+    """Name the evidence that is missing most."""
+    if not case.outside.controls:
+        return "a neutral host (`controls`): it tells our network from Auth0"
+    environments = {case.rules.tenants[name].environment for name in case.tenants}
+    peers = [r for n, r in case.rules.tenants.items() if n not in case.tenants]
+    if not any(peer.environment in environments for peer in peers):
+        return "a login at another tenant of the same environment: does it fail too?"
+    return "whether logins of real users fail, in the tenant's logs"
+
+
+def _names(names: list[str] | tuple[str, ...]) -> str:
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"  # noqa: PLR2004

@@ -1,0 +1,251 @@
+"""The desk's step: what spans tenants: incidents, neutral hosts, feeds, people's requests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bot.core import review
+from bot.core.case import FeedView, Outside
+from bot.core.desk_state import DeskState, Stepped
+from bot.core.detector import Limits, Signal, observe
+from bot.core.incident import Card
+from bot.core.model import (
+    CONTROL,
+    FeedReading,
+    FeedState,
+    SignalState,
+)
+from bot.core.openings import all_reviewed, gap_told, kept, opened
+from bot.core.outbox import Answer, Post
+from bot.core.run import RunInProgress, begun
+from bot.core.stimulus import (
+    Asked,
+    CardLost,
+    Delivered,
+    DeskStimulus,
+    Effect,
+    FeedRead,
+    Finding,
+    Look,
+    Observed,
+    ReadFeed,
+    Run,
+    Running,
+    Send,
+    Started,
+    Tick,
+    World,
+)
+
+if TYPE_CHECKING:
+    from bot.core.model import Observation
+    from bot.core.rules import Rules
+
+ASK_AGAIN_S = 5.0
+"""Neutral hosts are asked at the moment of a failure, but not more often than this."""
+ASK_WHILE_TROUBLED_S = 15.0
+FEED_AGAIN_S = 15.0
+REMEMBERED_S = 7 * 86400.0
+"""How long an incident that is over is kept at hand."""
+
+
+def step(
+    state: DeskState, stimulus: DeskStimulus, world: World, rules: Rules
+) -> tuple[DeskState, tuple[Effect, ...]]:
+    """Return the state after a stimulus, and what is to be done."""
+    state, effects = _handled(state, stimulus, world, rules)
+    return state, tuple(effects)
+
+
+def due_at(state: DeskState) -> float | None:
+    """Return when the desk wants its next Tick."""
+    mentions = (i.mention_at for i in state.incidents.values() if i.is_open and i.mention_at)
+    runs = (run.until for run in state.runs.values())
+    return min((*state.due.values(), *mentions, *runs), default=None)
+
+
+def _handled(  # noqa: C901, PLR0911, PLR0912 - one line a stimulus
+    state: DeskState, stimulus: DeskStimulus, world: World, rules: Rules
+) -> Stepped:
+    match stimulus:
+        case Started():
+            return _started(state, stimulus.at, rules)
+        case Tick():
+            return _ticked(state, stimulus.at, world, rules)
+        case Observed():
+            return _observed(state, stimulus, world, rules)
+        case FeedRead():
+            return _feed_read(state, stimulus, world, rules)
+        case Finding():
+            return _found(state, stimulus, world, rules)
+        case Asked():
+            return _asked(state, stimulus, rules)
+        case Running():
+            return _running(state, stimulus)
+        case Delivered():
+            return _delivered(state, stimulus), []
+        case CardLost():
+            return _card_lost(state, stimulus)
+
+
+def _started(state: DeskState, now: float, rules: Rules) -> Stepped:
+    due = {str(target): now for target in (*rules.controls, *rules.feeds)}
+    controls = {t.name: state.outside.controls.get(t.name, Signal()) for t in rules.controls}
+    feeds = {t.name: state.outside.feeds.get(t.name, FeedView()) for t in rules.feeds}
+    kept = {
+        number: incident
+        for number, incident in state.incidents.items()
+        if incident.is_open or now - (incident.resolved_at or now) < REMEMBERED_S
+    }
+    runs = {key: replace(run, until=now) for key, run in state.runs.items()}
+    return replace(state, due=due, outside=Outside(controls, feeds), incidents=kept, runs=runs), []
+
+
+def _ticked(state: DeskState, now: float, world: World, rules: Rules) -> Stepped:
+    effects: list[Effect] = []
+    due = dict(state.due)
+    for target in rules.controls:
+        if due[str(target)] <= now:
+            effects.append(Look(target))
+            wait = ASK_WHILE_TROUBLED_S if _is_troubled(world) else rules.control_every_s
+            due[str(target)] = now + min(wait, rules.control_every_s)
+    for target in rules.feeds:
+        if due[str(target)] <= now:
+            effects.append(ReadFeed(target))
+            due[str(target)] = now + rules.feed_every_s
+    state = replace(state, due=due)
+    for incident in state.open_incidents:
+        if incident.mention_at is not None and incident.mention_at <= now:
+            state, told = kept(state, review.mentioned(incident, now))
+            effects += told
+    state, answers = _overdue_runs(state, now)
+    return state, [*effects, *answers]
+
+
+def _is_troubled(world: World) -> bool:
+    return any(
+        signal.state is not SignalState.OK
+        for tenant in world.tenants.values()
+        for signal in tenant.signals.values()
+    )
+
+
+def _observed(state: DeskState, stimulus: Observed, world: World, rules: Rules) -> Stepped:
+    """Take in a neutral host, or one look of a person's run."""
+    seen = stimulus.seen
+    effects: list[Effect] = []
+    if seen.target.owner == CONTROL:
+        state = _control_seen(state, seen, rules)
+        state, effects = all_reviewed(state, stimulus.at, world, rules)
+    run = state.runs.get(stimulus.asked_by)
+    if run is None:
+        return state, effects
+    state, answers = _run_on(state, run.with_seen(seen))
+    return state, [*effects, *answers]
+
+
+def _control_seen(state: DeskState, seen: Observation, rules: Rules) -> DeskState:
+    controls, name = state.outside.controls, seen.target.name
+    signal, _ = observe(controls[name], seen, Limits(every_s=rules.control_every_s))
+    return replace(state, outside=replace(state.outside, controls={**controls, name: signal}))
+
+
+def _feed_read(state: DeskState, stimulus: FeedRead, world: World, rules: Rules) -> Stepped:
+    reading = stimulus.reading
+    if reading.blind:
+        return state, []
+    before = state.outside.feeds.get(reading.target.name, FeedView())
+    feeds = {**state.outside.feeds, reading.target.name: _view(before, reading)}
+    state = replace(state, outside=replace(state.outside, feeds=feeds))
+    return all_reviewed(state, stimulus.at, world, rules)
+
+
+def _view(before: FeedView, reading: FeedReading) -> FeedView:
+    """Return what a feed says after a reading; what it said stands while it cannot be read."""
+    since = before.since if before.state is reading.state else reading.at
+    if reading.state is FeedState.OK:
+        return FeedView(reading.state, reading.notices, reading.at, since)
+    return replace(before, state=reading.state, since=since)
+
+
+def _found(state: DeskState, stimulus: Finding, world: World, rules: Rules) -> Stepped:
+    now, tenant = stimulus.at, stimulus.tenant
+    effects: list[Effect] = []
+    if any(change.state is SignalState.PENDING for change in stimulus.changes):
+        state, effects = _asked_around(state, now, rules)
+    if stimulus.gap_s:
+        state, told = gap_told(state, stimulus)
+        effects += told
+    mine = next((i for i in state.open_incidents if tenant in i.tenants), None)
+    if mine is None and review.is_troubled(world, tenant):
+        state, told = opened(state, tenant, now, world, rules)
+        return state, [*effects, *told]
+    state, told = all_reviewed(state, now, world, rules)
+    return state, [*effects, *told]
+
+
+def _asked_around(state: DeskState, now: float, rules: Rules) -> Stepped:
+    """At the moment of a failure ask the neutral hosts and the status feeds as well."""
+    if now - state.asked_at < ASK_AGAIN_S:
+        return state, []
+    due = dict(state.due)
+    for target in rules.feeds:
+        due[str(target)] = min(due[str(target)], now + FEED_AGAIN_S)
+    for target in rules.controls:
+        due[str(target)] = min(due[str(target)], now + ASK_WHILE_TROUBLED_S)
+    looks: list[Effect] = [Look(target) for target in rules.controls]
+    return replace(state, due=due, asked_at=now), looks
+
+
+def _delivered(state: DeskState, stimulus: Delivered) -> DeskState:
+    incident = state.incidents[stimulus.incident]
+    card = Card(stimulus.channel, stimulus.ts)
+    return kept(state, (replace(incident, card=card), []))[0]
+
+
+def _card_lost(state: DeskState, stimulus: CardLost) -> Stepped:
+    """Post an incident's message anew."""
+    incident = state.incidents[stimulus.incident]
+    incident = replace(incident, card=None, posts=incident.posts + 1)
+    key = f"{incident.id}:post:{incident.posts}"
+    return kept(state, (incident, [Send(key, review.lane(incident.id), Post(incident.id))]))
+
+
+def _asked(state: DeskState, stimulus: Asked, rules: Rules) -> Stepped:
+    """Answer a request; a run is answered again when its looks are back."""
+    request = stimulus.request
+    answer = Send(f"answer:{request.id}:1", f"answer:{request.id}", Answer(request))
+    run = begun(request, stimulus.at, rules)
+    if run is None:
+        return state, [answer]
+    state = replace(state, runs={**state.runs, request.id: run})
+    looks = [Look(target, request.id) for target in run.targets]
+    return state, [answer, *(Run(name, request.id) for name in run.asked), *looks]
+
+
+def _running(state: DeskState, stimulus: Running) -> Stepped:
+    run = state.runs.get(stimulus.request_id)
+    return (state, []) if run is None else _run_on(state, run.with_started(stimulus))
+
+
+def _run_on(state: DeskState, run: RunInProgress) -> Stepped:
+    """Keep a run going, or answer it if all is back."""
+    key = run.request.id
+    if not run.is_complete:
+        return replace(state, runs={**state.runs, key: run}), []
+    return _run_ended(state, run)
+
+
+def _run_ended(state: DeskState, run: RunInProgress) -> Stepped:
+    key = run.request.id
+    runs = {other: value for other, value in state.runs.items() if other != key}
+    return replace(state, runs=runs), [Send(f"answer:{key}:2", f"answer:{key}", run.answer())]
+
+
+def _overdue_runs(state: DeskState, now: float) -> Stepped:
+    effects: list[Effect] = []
+    for run in [run for run in state.runs.values() if run.until <= now]:
+        state, told = _run_ended(state, run)
+        effects += told
+    return state, effects

@@ -1,0 +1,138 @@
+"""What people handle: one incident, from its opening to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from bot.core.model import Cause, Fault, Notice, Severity, Verdict
+
+
+class IncidentState(StrEnum):
+    """Where an incident stands with the people who handle it."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class Kind(StrEnum):
+    """What an incident is about."""
+
+    FAILING = "failing"
+    """Something that we look at fails."""
+    BLIND = "blind"
+    """We can see nothing."""
+    GAP = "gap"
+    """We could see nothing for a while; it is over and only told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One firing signal of an incident, in figures."""
+
+    tenant: str
+    signal: str
+    since: float
+    failed: int
+    tries: int
+    fault: Fault | None = None
+    """The most frequent one."""
+    is_stopped: bool = False
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Where Slack keeps an incident's message."""
+
+    channel: str
+    ts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One message's worth of trouble."""
+
+    id: int
+    kind: Kind
+    severity: Severity
+    tenants: tuple[str, ...]
+    since: float
+    """When the first failing request began."""
+    opened_at: float
+    verdict: Verdict
+    state: IncidentState = IncidentState.OPEN
+    troubles: tuple[Trouble, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    """Posts of the status page that fit it, newest first."""
+    resolved_at: float | None = None
+    reopened: int = 0
+    mention_at: float | None = None
+    """When people are to be mentioned, if that is still to come."""
+    with_mention: bool = False
+    """The first message mentions people."""
+    card: Card | None = None
+    posts: int = 1
+    """How many first messages it has had; more than one only where Slack lost it."""
+    replies: int = 0
+    edits: int = 0
+    shown_at: float = 0.0
+    """When the last edit was asked for."""
+
+    @property
+    def is_open(self) -> bool:
+        """Not resolved."""
+        return self.state is not IncidentState.RESOLVED
+
+
+class EntryKind(StrEnum):
+    """What a line of the timeline tells."""
+
+    VERDICT = "verdict"
+    JOINED = "joined"
+    RECOVERED = "recovered"
+    NOTICE = "notice"
+    MENTION = "mention"
+    RESOLVED = "resolved"
+    REOPENED = "reopened"
+    GRAVER = "graver"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of an incident's timeline, told in its thread."""
+
+    at: float
+    kind: EntryKind
+    trouble: Trouble | None = None
+    verdict: Verdict | None = None
+    notice: Notice | None = None
+    severity: Severity | None = None
+
+
+def standing_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:
+    """Return what is to blame now: the gravest open incident, else the last one resolved.
+
+    Args:
+        incidents: all that are known.
+        since: incidents that were resolved before this instant do not count.
+        has_failed: whether a request failed since then.
+    """
+    still_open = [i for i in incidents if i.is_open]
+    if still_open:
+        return min(still_open, key=lambda i: (i.severity.rank, i.opened_at)).verdict.cause
+    ended = [i for i in incidents if i.resolved_at is not None and i.resolved_at >= since]
+    if ended:
+        return max(ended, key=lambda i: i.resolved_at or 0.0).verdict.cause
+    return Cause.BLIP if has_failed else Cause.NONE
+
+
+def reopened(incident: Incident) -> Incident:
+    """Return the same incident, open again."""
+    return replace(
+        incident,
+        state=IncidentState.OPEN,
+        resolved_at=None,
+        reopened=incident.reopened + 1,
+    )

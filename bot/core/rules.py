@@ -1,0 +1,48 @@
+"""The configuration as the steps need it: numbers and names, no secrets, no addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bot.core.detector import Limits
+from bot.core.model import CUSTOM, FEED, WELLKNOWN, Target
+
+DEFAULT_FEED = Target(FEED, "default")
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRules:
+    """What is fixed about one tenant."""
+
+    name: str
+    domain: str
+    environment: str | None = None
+    logins: tuple[str, ...] = ("login",)
+    custom_domain: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    runbook: str | None = None
+    fingerprints: tuple[str, ...] = ()
+    """One a login; a changed one means that its configuration changed."""
+    feed: Target = DEFAULT_FEED
+    """The feed that speaks of this tenant's environment."""
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The names of all that is looked at, the logins first."""
+        custom = (CUSTOM,) if self.custom_domain else ()
+        return (*self.logins, WELLKNOWN, *custom)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is fixed about all that the bot watches."""
+
+    tenants: dict[str, TenantRules]
+    controls: tuple[Target, ...] = ()
+    feeds: tuple[Target, ...] = ()
+    channel: str = ""
+    mention: tuple[str, ...] = ()
+    mention_after_s: dict[str, float] = field(default_factory=dict)
+    """By tenant."""
+    feed_every_s: float = 60.0
+    control_every_s: float = 60.0

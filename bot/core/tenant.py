@@ -1,0 +1,270 @@
+"""A tenant's step: when to look at what, and what its signals make of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import floor
+from typing import TYPE_CHECKING
+
+from bot.core.budget import Budget
+from bot.core.detector import FIRING_PACE, Reason, Signal, observe, pace_s
+from bot.core.fault import is_refusal
+from bot.core.model import CUSTOM, WELLKNOWN, Outcome, SignalState, Target
+from bot.core.stimulus import (
+    Effect,
+    Finding,
+    Look,
+    Observed,
+    Running,
+    RunNow,
+    SignalChanged,
+    Started,
+    TenantStimulus,
+    Tick,
+)
+
+if TYPE_CHECKING:
+    from bot.core.rules import TenantRules
+
+BLIND_S = 300.0
+"""Without a usable observation for so long we are blind, and say so."""
+GAP_S = 150.0
+"""A shorter time without one is told as a gap once it is over."""
+SWAP_EVERY = 4
+"""In a burst each fourth login goes by the other domain."""
+LATE_S = 0.5
+"""A slot that passed so shortly ago is still taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantState:
+    """All that is remembered of a tenant."""
+
+    signals: dict[str, Signal] = field(default_factory=dict)
+    due: dict[str, float | None] = field(default_factory=dict)
+    """When each signal is looked at next; None: not by itself."""
+    budgets: dict[str, Budget] = field(default_factory=dict)
+    """By login."""
+    usable_at: float | None = None
+    """When we last saw anything, good or bad."""
+    blind_since: float | None = None
+    phase: float = 0.0
+    """This tenant's place in the minute, 0 to 1, so that not all are probed in the same second."""
+    fingerprints: tuple[str, ...] = ()
+
+
+def step(
+    state: TenantState, stimulus: TenantStimulus, rules: TenantRules
+) -> tuple[TenantState, tuple[Effect, ...]]:
+    """Return the state after a stimulus, and what is to be done."""
+    match stimulus:
+        case Started():
+            return _started(state, stimulus.at, rules)
+        case Tick():
+            return _ticked(state, stimulus.at, rules)
+        case Observed():
+            return _observed(state, stimulus, rules)
+        case RunNow():
+            return _run(state, stimulus, rules)
+
+
+def due_at(state: TenantState) -> float | None:
+    """Return when this tenant wants its next Tick."""
+    return min((due for due in state.due.values() if due is not None), default=None)
+
+
+def _started(
+    state: TenantState, now: float, rules: TenantRules
+) -> tuple[TenantState, tuple[Effect, ...]]:
+    changed = state.fingerprints != rules.fingerprints
+    old = {name: state.signals.get(name, Signal()) for name in rules.signals}
+    signals = {n: replace(s, is_stopped=s.is_stopped and not changed) for n, s in old.items()}
+    gap = 0.0 if state.usable_at is None else now - state.usable_at
+    state = replace(
+        state,
+        signals=signals,
+        due={name: None if signals[name].is_stopped else now for name in rules.signals},
+        budgets={name: state.budgets.get(name, Budget()) for name in rules.logins},
+        usable_at=now,
+        fingerprints=rules.fingerprints,
+    )
+    return state, (Finding(now, rules.name, gap_s=gap if gap > BLIND_S else 0.0),)
+
+
+def _ticked(
+    state: TenantState, now: float, rules: TenantRules
+) -> tuple[TenantState, tuple[Effect, ...]]:
+    effects: list[Effect] = []
+    for name in rules.signals:
+        due = state.due[name]
+        if due is not None and due <= now:
+            state, looks = _slot(state, name, now, rules)
+            effects += looks
+            state = _scheduled(state, name, now, rules, is_after_slot=True)
+    limit = max(BLIND_S, 3 * rules.limits.every_s)
+    if state.blind_since is None and state.usable_at and now - state.usable_at > limit:
+        state = replace(state, blind_since=state.usable_at)
+        effects.append(Finding(now, rules.name))
+    return state, tuple(effects)
+
+
+def _slot(
+    state: TenantState, name: str, now: float, rules: TenantRules
+) -> tuple[TenantState, list[Effect]]:
+    signal = state.signals[name]
+    if signal.state is SignalState.OK:
+        return _look(state, (name,), now, rules, is_routine=True)
+    if name == CUSTOM and state.signals[rules.logins[0]].state is not SignalState.OK:
+        return state, []  # the login's own burst already takes every fourth slot this way
+    return _look(state, _burst(state, name, now, rules), now, rules, is_routine=False)
+
+
+def _burst(state: TenantState, name: str, now: float, rules: TenantRules) -> tuple[str, ...]:
+    """Return what one slot of a burst looks at: the suspect, or its twin; and what tells more."""
+    signal = state.signals[name]
+    pace = rules.limits.confirm_every_s
+    slot = round((now - (signal.since or now)) / pace)
+    twin = _twin(name, rules)
+    is_twins_turn = twin and slot % SWAP_EVERY == SWAP_EVERY - 1 and not _is_refused(signal)
+    first = twin if twin and is_twins_turn else name
+    pending = signal.state is SignalState.PENDING and slot % 2 == 0
+    return (first, WELLKNOWN) if pending and name != WELLKNOWN else (first,)
+
+
+def _twin(name: str, rules: TenantRules) -> str | None:
+    """Return the same login on the other domain."""
+    if rules.custom_domain is None:
+        return None
+    return {rules.logins[0]: CUSTOM, CUSTOM: rules.logins[0]}.get(name)
+
+
+def _is_refused(signal: Signal) -> bool:
+    return bool(signal.faults) and is_refusal(signal.faults[-1])
+
+
+def _look(
+    state: TenantState, names: tuple[str, ...], now: float, rules: TenantRules, *, is_routine: bool
+) -> tuple[TenantState, list[Effect]]:
+    """Look at each name, unless its login was stopped or logged in too often."""
+    effects: list[Effect] = []
+    for name in names:
+        if _is_stopped(state, name, rules):
+            continue
+        state, allowed = _spend(state, name, now, rules, is_routine=is_routine)
+        if allowed:
+            effects.append(Look(Target(rules.name, name)))
+    return state, effects
+
+
+def _spend(
+    state: TenantState, name: str, now: float, rules: TenantRules, *, is_routine: bool
+) -> tuple[TenantState, bool]:
+    """Take one login from the budget of the signal's user, if that allows one."""
+    user = _user(name, rules)
+    budget = state.budgets.get(user)
+    if budget is None:
+        return state, True
+    if not budget.allows(now, is_routine=is_routine):
+        return state, False
+    return replace(state, budgets={**state.budgets, user: budget.spent(now)}), True
+
+
+def _user(name: str, rules: TenantRules) -> str:
+    """Return the login whose synthetic user a signal uses."""
+    return rules.logins[0] if name == CUSTOM else name
+
+
+def _is_stopped(state: TenantState, name: str, rules: TenantRules) -> bool:
+    """Tell whether a signal's credentials were refused too often, on whichever domain."""
+    twin = _twin(name, rules)
+    return state.signals[name].is_stopped or (twin is not None and state.signals[twin].is_stopped)
+
+
+def _scheduled(
+    state: TenantState, name: str, now: float, rules: TenantRules, *, is_after_slot: bool = False
+) -> TenantState:
+    """Set the next look at a signal, on its grid."""
+    signal = state.signals[name]
+    pace = pace_s(signal, now, rules.limits)
+    quick = (rules.limits.confirm_every_s, FIRING_PACE * rules.limits.confirm_every_s)
+    if pace is None:
+        due = None
+    elif signal.state is SignalState.OK:
+        place = state.phase + rules.signals.index(name) / len(rules.signals)
+        due = _next(now, place * pace, pace)
+    elif pace in quick and signal.since is not None:
+        due = _next(now if is_after_slot else now - LATE_S, signal.since, pace)
+    else:
+        due = now + pace
+    return replace(state, due={**state.due, name: due})
+
+
+def _next(now: float, origin: float, pace: float) -> float:
+    """Return the first instant after `now` on the grid of `pace` through `origin`."""
+    return origin + pace * (floor((now - origin) / pace + 1e-6) + 1)
+
+
+def _observed(
+    state: TenantState, stimulus: Observed, rules: TenantRules
+) -> tuple[TenantState, tuple[Effect, ...]]:
+    seen, now = stimulus.seen, stimulus.at
+    name = seen.target.name
+    before = state.signals[name]
+    signal, reason = observe(before, seen, rules.limits)
+    state = _budgeted(replace(state, signals={**state.signals, name: signal}), stimulus, rules)
+    if _pace_changed(before, signal, now, rules):
+        state = _scheduled(state, name, now, rules)
+    changes = (SignalChanged(rules.name, name, signal.state, reason),) if reason else ()
+    state, gap = _sighted(state, stimulus, rules)
+    effects: list[Effect] = [*changes]
+    if reason is Reason.FIRST_FAILURE:
+        companion = rules.logins[0] if name == WELLKNOWN else WELLKNOWN
+        state, looks = _look(state, (companion,), now, rules, is_routine=False)
+        effects += looks
+    return state, (*effects, Finding(now, rules.name, changes, gap))
+
+
+def _pace_changed(before: Signal, after: Signal, now: float, rules: TenantRules) -> bool:
+    return before.state is not after.state or pace_s(before, now, rules.limits) != pace_s(
+        after, now, rules.limits
+    )
+
+
+def _budgeted(state: TenantState, stimulus: Observed, rules: TenantRules) -> TenantState:
+    """Note in the user's budget whether the credentials were taken."""
+    name, fault = stimulus.seen.target.name, stimulus.seen.fault
+    user = _user(name, rules)
+    budget = state.budgets.get(user)
+    if budget is None or stimulus.seen.outcome is Outcome.NO_DATA:
+        return state
+    refused_at = stimulus.at if fault and is_refusal(fault) else None
+    return replace(state, budgets={**state.budgets, user: replace(budget, refused_at=refused_at)})
+
+
+def _sighted(
+    state: TenantState, stimulus: Observed, rules: TenantRules
+) -> tuple[TenantState, float]:
+    """Note that we saw something; return how long we had not, where that is worth telling."""
+    if stimulus.seen.outcome is Outcome.NO_DATA:
+        return state, 0.0
+    gap = stimulus.at - (state.usable_at or stimulus.at)
+    told = gap if gap > max(GAP_S, 2.5 * rules.limits.every_s) and not state.blind_since else 0.0
+    return replace(state, usable_at=stimulus.at, blind_since=None), told
+
+
+def _run(
+    state: TenantState, stimulus: RunNow, rules: TenantRules
+) -> tuple[TenantState, tuple[Effect, ...]]:
+    """Look at everything once for a person, as far as the budget of the synthetic user goes.
+
+    A stopped login gets its one try here; its twin on the other domain then gets none.
+    """
+    looks: list[Target] = []
+    for name in rules.signals:
+        state, allowed = _spend(state, name, stimulus.at, rules, is_routine=False)
+        if allowed:
+            looks.append(Target(rules.name, name))
+    left_out = tuple(Target(rules.name, name) for name in rules.signals)
+    left_out = tuple(target for target in left_out if target not in looks)
+    running = Running(stimulus.at, stimulus.request_id, rules.name, tuple(looks), left_out)
+    return state, (*(Look(target, stimulus.request_id) for target in looks), running)

@@ -1,0 +1,309 @@
+"""Stimulus -> step -> commit -> act: the one loop that everything goes through.
+
+Nothing is decided here. A batch of stimuli is stepped through, the new states and what is to be
+said are committed together, and only then anything is done about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bot.core import desk, review, tenant
+from bot.core.desk_state import DeskState
+from bot.core.outbox import Delivery, is_superfluous
+from bot.core.stimulus import (
+    Asked,
+    Delivered,
+    DeskStimulus,
+    Effect,
+    FeedRead,
+    Finding,
+    Look,
+    Observed,
+    ReadFeed,
+    Run,
+    Running,
+    RunNow,
+    Send,
+    Started,
+    Stimulus,
+    TenantStimulus,
+    Tick,
+    World,
+)
+from bot.ports import Change, StoreError, View
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from bot.core.request import Request
+    from bot.core.rules import Rules
+    from bot.deliver import Deliver
+    from bot.ports import Clock, Journal, Prober, Store, Waker
+
+log = logging.getLogger(__name__)
+
+PROBES_PER_S = 50.0
+"""Over all tenants: a burst of many must not look like our own outage."""
+
+
+class Engine:
+    """Owns the states, and everything that changes them.
+
+    Args:
+        rules: what is fixed.
+        clock: the only time.
+        prober: looks at targets and reads feeds.
+        store: keeps the states.
+        waker: wakes us when something is due.
+        journal: is told every effect.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        *,
+        clock: Clock,
+        prober: Prober,
+        store: Store,
+        waker: Waker,
+        journal: Journal,
+    ) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._prober = prober
+        self._store = store
+        self._waker = waker
+        self._journal = journal
+        self._world = World({name: tenant.TenantState() for name in rules.tenants})
+        self._desk = DeskState()
+        self._deliver: Deliver | None = None
+        self._stimuli: asyncio.Queue[Stimulus] = asyncio.Queue()
+        self._change = Change()
+        self._accepting: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._next_probe_at = 0.0
+        self._is_awake = False
+
+    def attach(self, deliver: Deliver) -> None:
+        """Set what delivers to Slack. Without it nothing is said."""
+        self._deliver = deliver
+
+    def view(self) -> View:
+        """Return what is known now, to make messages of."""
+        return View(self._clock.now(), self._rules, self._world, self._desk)
+
+    async def accept(self, request: Request) -> bool:
+        """Commit a person's request; the answer follows. False: it was there before."""
+        if request.id in self._accepting or await self._store.knows(request.id):
+            return False
+        self._accepting.add(request.id)
+        try:
+            await self._store.commit(Change(requests=[request]))
+        finally:
+            self._accepting.discard(request.id)
+        self._stimuli.put_nowait(Asked(self._clock.now(), request))
+        return True
+
+    def tell(self, stimulus: Stimulus) -> None:
+        """Put a stimulus into the queue."""
+        self._stimuli.put_nowait(stimulus)
+
+    async def run(self) -> None:
+        """Go on from what was committed, for ever. Raises StoreError if it cannot be read."""
+        await self._load()
+        self._waker.start(self._wake)
+        self._wake()
+        try:
+            while True:
+                await self._turn()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _load(self) -> None:
+        now = self._clock.now()
+        before = await self._store.load(now)
+        known = {name: before.tenants.get(name) for name in self._rules.tenants}
+        count = len(known)
+        self._world = World(
+            {
+                name: replace(state or tenant.TenantState(), phase=place / count)
+                for place, (name, state) in enumerate(known.items())
+            }
+        )
+        self._desk = before.desk or DeskState()
+        if self._deliver:
+            self._deliver.resume(before.deliveries.values())
+        self.tell(Started(now))
+        for request in before.requests:
+            self.tell(Asked(now, request))
+
+    def _wake(self) -> None:
+        if not self._is_awake:
+            self._is_awake = True
+            self.tell(Tick(self._clock.now()))
+
+    async def _turn(self) -> None:
+        """Take all that waits, step through it, commit it, act on it."""
+        stimuli = [await self._stimuli.get()]
+        while not self._stimuli.empty():
+            stimuli.append(self._stimuli.get_nowait())
+        effects: list[tuple[float, Effect]] = []
+        for stimulus in stimuli:
+            effects += [(stimulus.at, effect) for effect in self._stepped(stimulus)]
+        await self._commit()
+        for at, effect in effects:
+            self._journal.note(at, effect)
+            self._act(effect)
+        self._wake_later()
+
+    async def _commit(self) -> None:
+        """Commit, then say what is to be said.
+
+        If the commit fails we go on from memory: an alert without a record beats silence. States
+        stay in the change for the next attempt; deliveries commit their own progress.
+        """
+        change = self._change
+        try:
+            await self._store.commit(change)
+        except StoreError:
+            log.exception("state not saved; going on from memory")
+            self._change = replace(change, deliveries={})
+        else:
+            self._change = Change()
+        if self._deliver:
+            self._deliver.offer(change.deliveries.values())
+
+    def _stepped(self, stimulus: Stimulus) -> list[Effect]:
+        """Step through one stimulus. A step that raises changed nothing: it is pure."""
+        try:
+            return self._routed(stimulus)
+        except Exception:
+            log.exception("cannot handle %s", type(stimulus).__name__)
+            return []
+
+    def _routed(self, stimulus: Stimulus) -> list[Effect]:
+        """Give a stimulus to the partitions that it concerns."""
+        match stimulus:
+            case Tick() | Started():
+                self._is_awake = False
+                effects = [e for n in self._due(stimulus) for e in self._tenant_step(n, stimulus)]
+                return effects + self._desk_step(stimulus)
+            case Observed():
+                owner = stimulus.seen.target.owner
+                is_tenants = owner in self._world.tenants
+                effects = self._tenant_step(owner, stimulus) if is_tenants else []
+                return effects + self._desk_step(stimulus)
+            case RunNow():
+                raise TypeError("only the desk sends a tenant on a run")
+            case Asked():
+                self._change.handled.append(stimulus.request.id)
+            case Delivered() if self._deliver:
+                lane = self._deliver.lane(review.lane(stimulus.incident))
+                self._change.deliveries.update({d.key: d for d in lane if d.key == stimulus.key})
+            case _:
+                pass
+        return self._desk_step(stimulus)
+
+    def _due(self, stimulus: Tick | Started) -> list[str]:
+        if isinstance(stimulus, Started):
+            return list(self._world.tenants)
+        dues = {name: tenant.due_at(state) for name, state in self._world.tenants.items()}
+        return [name for name, due in dues.items() if due is not None and due <= stimulus.at]
+
+    def _tenant_step(self, name: str, stimulus: TenantStimulus) -> list[Effect]:
+        before = self._world.tenants[name]
+        state, effects = tenant.step(before, stimulus, self._rules.tenants[name])
+        if state is not before:
+            self._world = World({**self._world.tenants, name: state})
+            self._change.tenants[name] = state
+        followed: list[Effect] = []
+        for effect in effects:
+            followed.append(effect)
+            if isinstance(effect, Finding | Running):
+                followed += self._desk_step(effect)
+        return followed
+
+    def _desk_step(self, stimulus: DeskStimulus) -> list[Effect]:
+        before = self._desk
+        self._desk, effects = desk.step(before, stimulus, self._world, self._rules)
+        self._note_desk(before)
+        followed: list[Effect] = []
+        for effect in effects:
+            followed.append(effect)
+            if isinstance(effect, Send):
+                self._enqueue(effect, stimulus.at)
+            elif isinstance(effect, Run):
+                run = RunNow(stimulus.at, effect.request_id)
+                followed += self._tenant_step(effect.tenant, run)
+        return followed
+
+    def _note_desk(self, before: DeskState) -> None:
+        after = self._desk
+        if after is before:
+            return
+        self._change.desk = after
+        if after.incidents is not before.incidents:
+            for number, incident in after.incidents.items():
+                if before.incidents.get(number) is not incident:
+                    self._change.incidents[number] = incident
+
+    def _enqueue(self, effect: Send, now: float) -> None:
+        """Put a message into the outbox, in the same commit as the state that wants it."""
+        if self._deliver is None:
+            return
+        lane = (*self._deliver.lane(effect.lane), *self._waiting(effect.lane))
+        if is_superfluous(effect.body, lane):
+            return
+        seq = max((delivery.seq for delivery in lane), default=0) + 1
+        delivery = Delivery(effect.key, effect.lane, seq, effect.body, created_at=now)
+        self._change.deliveries[effect.key] = delivery
+
+    def _waiting(self, lane: str) -> tuple[Delivery, ...]:
+        return tuple(d for d in self._change.deliveries.values() if d.lane == lane)
+
+    def _act(self, effect: Effect) -> None:
+        match effect:
+            case Look():
+                self._spawn(self._look(effect))
+            case ReadFeed():
+                self._spawn(self._read(effect))
+            case _:
+                pass
+
+    async def _look(self, effect: Look) -> None:
+        await self._paced()
+        seen = await self._prober.look(effect.target)
+        self.tell(Observed(self._clock.now(), seen, effect.asked_by))
+
+    async def _read(self, effect: ReadFeed) -> None:
+        reading = await self._prober.read(effect.target)
+        self.tell(FeedRead(self._clock.now(), reading))
+
+    async def _paced(self) -> None:
+        now = self._clock.now()
+        start = max(now, self._next_probe_at)
+        self._next_probe_at = start + 1 / PROBES_PER_S
+        if start > now:
+            await self._clock.sleep(start - now)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            log.error("a look broke off", exc_info=task.exception())
+
+    def _wake_later(self) -> None:
+        dues = [tenant.due_at(state) for state in self._world.tenants.values()]
+        due = min((at for at in (*dues, desk.due_at(self._desk)) if at is not None), default=None)
+        if due is not None and not self._is_awake:
+            self._waker.wake_at(due)

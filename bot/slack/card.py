@@ -1,0 +1,250 @@
+"""Incident -> Block Kit: one message with what is wrong, one verdict, and why. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.core.incident import Entry, EntryKind, Incident, Kind, Trouble
+from bot.core.model import Cause, FeedState, Notice, Severity, Verdict
+from bot.slack import actions
+from bot.slack.wording import (
+    CAUSES,
+    COMMAND,
+    MARKS,
+    PHASES,
+    REMEDIES,
+    RESOLVED_MARK,
+    SCOPES,
+    STOPPED,
+    Block,
+    clock_utc,
+    context,
+    escaped,
+    fault_name,
+    fields,
+    link,
+    plain,
+    section,
+    signal_name,
+    span,
+    step_name,
+    when,
+)
+
+if TYPE_CHECKING:
+    from bot.ports import View
+
+FACTS = 5
+"""Facts shown for and against; all of them would bury the verdict."""
+TEXT_CHARS = 300
+"""Notifications and screen readers read only the text; chat.update refuses more than 4,000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A message: the text that is always there, and the blocks that say the same."""
+
+    text: str
+    blocks: list[Block]
+
+
+def card(incident: Incident, view: View, status_link: str, mention: str = "") -> Rendered:
+    """Render an incident's message as things stand now."""
+    if incident.kind is Kind.GAP:
+        return _gap(incident)
+    head = f"{mark(incident)} *{_state(incident)}* {_headline(incident)}"
+    blocks = [section(f"{mention} {head}".strip()), fields(_fields(incident, view))]
+    blocks.append(section(verdict_text(incident.verdict)))
+    if remedy := _remedy(incident):
+        blocks.append(section(remedy))
+    if incident.is_open:
+        blocks.append(_buttons(incident, view, status_link))
+    blocks.append(context(_foot(incident)))
+    return Rendered(f"{mention} {_text(incident)}".strip(), blocks)
+
+
+def mark(incident: Incident) -> str:
+    """Return the emoji of an incident's state; each has a shape of its own."""
+    return MARKS[incident.severity] if incident.is_open else RESOLVED_MARK
+
+
+def _state(incident: Incident) -> str:
+    return f"FIRING · {incident.severity}" if incident.is_open else "RESOLVED"
+
+
+def _headline(incident: Incident) -> str:
+    names = ", ".join(incident.tenants[:5])
+    more = f" and {len(incident.tenants) - 5} more" if len(incident.tenants) > 5 else ""  # noqa: PLR2004
+    if incident.kind is Kind.BLIND:
+        return f"Blind: no usable look at *{names}{more}* since {when(incident.since)}"
+    worst = worst_trouble(incident)
+    what = signal_name(worst.signal) if worst else "login"
+    if not incident.is_open:
+        lasted = span((incident.resolved_at or incident.since) - incident.since)
+        return f"{what.capitalize()} at *{names}{more}* works again after {lasted}"
+    how = f"{fault_name(worst.fault)}, {worst.failed} of {worst.tries} tries" if worst else ""
+    return f"{what.capitalize()} fails at *{names}{more}*: {how}"
+
+
+def worst_trouble(incident: Incident) -> Trouble | None:
+    """Return what an incident is named after: the first trouble that goes on, logins first."""
+    going_on = [t for t in incident.troubles if not t.is_over] or list(incident.troubles)
+    return min(going_on, key=lambda t: (signal_name(t.signal) != "login", t.since), default=None)
+
+
+def _text(incident: Incident) -> str:
+    """Say it all in one line, without mark-up."""
+    state = f"FIRING {incident.severity}" if incident.is_open else "RESOLVED"
+    line = plain(_headline(incident).replace("*", ""), TEXT_CHARS)
+    line = line.replace(when(incident.since), clock_utc(incident.since))
+    cause = CAUSES[incident.verdict.cause].split(":")[0]
+    sure = "" if incident.verdict.cause is Cause.UNCLEAR else f" ({_percent(incident.verdict)})"
+    since = f"Since {clock_utc(incident.since)}"
+    return f"{state}: {line}. Verdict: {cause}{sure}. {since} [#{incident.id}]"
+
+
+def _fields(incident: Incident, view: View) -> list[tuple[str, str]]:
+    pairs = [("Tenants", "\n".join(_tenant(name, view) for name in incident.tenants[:5]))]
+    worst = worst_trouble(incident)
+    if worst and worst.fault:
+        pairs.append(("Failing step", f"{step_name(worst.fault)}: {_fault(worst)}"))
+    if worst:
+        pairs.append(("Tries", "\n".join(_tries(t) for t in incident.troubles[:5])))
+    pairs.append(("Auth0 status page", _status_page(incident, view)))
+    pairs.append(("First failure", when(incident.since)))
+    if incident.resolved_at is not None:
+        lasted = span(incident.resolved_at - incident.since)
+        pairs.append(("Over since", f"{when(incident.resolved_at)} (lasted {lasted})"))
+    return pairs
+
+
+def _tenant(name: str, view: View) -> str:
+    rules = view.rules.tenants.get(name)
+    if rules is None:
+        return f"{name} (no longer configured)"
+    where = f", {escaped(rules.environment)}" if rules.environment else ""
+    return f"{name} ({rules.domain}{where})"
+
+
+def _fault(trouble: Trouble) -> str:
+    if trouble.fault is None:
+        return ""
+    said = escaped(trouble.fault.description, 120)
+    return fault_name(trouble.fault) + (f"\n_“{said}”_" if said else "")
+
+
+def _tries(trouble: Trouble) -> str:
+    state = "works again" if trouble.is_over else f"{trouble.failed} of {trouble.tries} failed"
+    stopped = ", stopped" if trouble.is_stopped else ""
+    return f"{trouble.tenant} {signal_name(trouble.signal)}: {state}{stopped}"
+
+
+def _status_page(incident: Incident, view: View) -> str:
+    if incident.notices:
+        return "\n".join(notice_line(notice, view.now) for notice in incident.notices[:3])
+    names = [view.rules.tenants[n].feed.name for n in incident.tenants if n in view.rules.tenants]
+    feeds = [view.desk.outside.feeds[name] for name in dict.fromkeys(names)]
+    bad = next((feed for feed in feeds if feed.state is not FeedState.OK), None)
+    if bad is not None:
+        return f"tells us nothing: {bad.state or 'not read yet'}"
+    read_at = min((feed.read_at or 0.0 for feed in feeds), default=0.0)
+    return f"shows nothing that fits (read {span(view.now - read_at)} ago)"
+
+
+def notice_line(notice: Notice, now: float) -> str:
+    """Say what a post of the status page says, and how old it is."""
+    title = link(notice.link, escaped(notice.title, 150))
+    return f"{PHASES[notice.phase]}: {title} ({span(now - notice.updated_at)} ago)"
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Say a verdict with its facts for and against."""
+    sure = (
+        "" if verdict.cause is Cause.UNCLEAR else f" ({_percent(verdict)}, {SCOPES[verdict.scope]})"
+    )
+    lines = [f"*Verdict: {CAUSES[verdict.cause]}*{sure}"]
+    lines += [f"• for: {fact.text}" for fact in verdict.because[:FACTS]]
+    lines += [f"• against: {fact.text}" for fact in verdict.against[:FACTS]]
+    if verdict.settle:
+        lines.append(f"• would settle it: {verdict.settle}")
+    return "\n".join(lines)
+
+
+def _percent(verdict: Verdict) -> str:
+    return f"{min(99, round(verdict.confidence * 100))} %"
+
+
+def _remedy(incident: Incident) -> str:
+    """Say what to do, where the fault names it."""
+    worst = worst_trouble(incident)
+    if not incident.is_open or worst is None or worst.fault is None:
+        return ""
+    remedy = REMEDIES.get(worst.fault.reason, "")
+    if worst.is_stopped:
+        again = f"then `{COMMAND} run {worst.tenant}`."
+        return f"*What to do* {STOPPED} {remedy}, {again}"
+    return f"*What to do* {remedy}." if remedy else ""
+
+
+def _buttons(incident: Incident, view: View, status_link: str) -> Block:
+    buttons = [_button("Check Auth0 Status", actions.OPEN_STATUS, url=status_link)]
+    runbooks = [
+        r.runbook for n, r in view.rules.tenants.items() if n in incident.tenants and r.runbook
+    ]
+    if runbooks:
+        buttons.append(_button("Runbook", actions.OPEN_RUNBOOK, url=runbooks[0]))
+    value = json.dumps({"v": 1, "tenant": incident.tenants[0]})
+    buttons.append(_button("Check again", actions.CHECK_AGAIN, value=value))
+    # A new block_id for each version: Slack keeps a button's state by it (@slack/types 3.2).
+    block_id = f"incident-{incident.id}-{incident.edits}"
+    return {"type": "actions", "block_id": block_id, "elements": buttons}
+
+
+def _button(label: str, action_id: str, **rest: str) -> Block:
+    text = {"type": "plain_text", "text": label}
+    return {"type": "button", "text": text, "action_id": action_id, **rest}
+
+
+def _foot(incident: Incident) -> str:
+    parts = [f"#{incident.id}", f"opened {when(incident.opened_at)}"]
+    if incident.reopened:
+        parts.append(f"reopened {incident.reopened} times")
+    return " · ".join(parts)
+
+
+def _gap(incident: Incident) -> Rendered:
+    lasted = span(incident.opened_at - incident.since)
+    said = f"Could not look for {lasted}; looking again."
+    blocks = [
+        section(f"{MARKS[Severity.INFO]} *INFO* {said}"),
+        context(f"#{incident.id} · from {when(incident.since)} to {when(incident.opened_at)}"),
+    ]
+    text = f"INFO: {said} From {clock_utc(incident.since)} to {clock_utc(incident.opened_at)}"
+    return Rendered(f"{text} [#{incident.id}]", blocks)
+
+
+def timeline(entry: Entry, incident: Incident, now: float, mention: str = "") -> Rendered:
+    """Render one line of an incident's thread."""
+    said = _entry(entry, incident, now, mention)
+    return Rendered(plain(said.replace("*", ""), TEXT_CHARS), [section(said)])
+
+
+def _entry(entry: Entry, incident: Incident, now: float, mention: str) -> str:
+    who = entry.trouble.tenant if entry.trouble else ", ".join(incident.tenants)
+    lasted = span(entry.at - incident.since)
+    if entry.kind is EntryKind.VERDICT and entry.verdict:
+        return f"New verdict. {verdict_text(entry.verdict)}"
+    if entry.kind is EntryKind.NOTICE and entry.notice:
+        said = escaped(entry.notice.text, 200)
+        return f"Auth0 status page: {notice_line(entry.notice, now)}\n>{said}"
+    if entry.kind is EntryKind.RECOVERED and entry.trouble:
+        return f"{who}: {signal_name(entry.trouble.signal)} works again"
+    return {
+        EntryKind.JOINED: f"{who} fails too",
+        EntryKind.MENTION: f"{mention} {_headline(incident)}, for {lasted} now".strip(),
+        EntryKind.RESOLVED: f"{RESOLVED_MARK} Resolved after {lasted}",
+        EntryKind.REOPENED: "Failing again: the incident is open again",
+        EntryKind.GRAVER: f"Graver: now {entry.severity or incident.severity}",
+    }.get(entry.kind, entry.kind.value)

@@ -1,0 +1,172 @@
+"""The sentences that people read in Slack, and how foreign text is kept harmless in them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.core.case import describe
+from bot.core.model import CUSTOM, WELLKNOWN, Cause, Fault, Phase, Scope, Severity, Stage
+from bot.core.request import VERBS
+
+Block = dict[str, Any]
+COMMAND = "/auth0-check"
+SECTION_CHARS = 3000
+FIELD_CHARS = 2000
+"""Slack's limits of a section's text and of one field (Block Kit reference, read 2026-11)."""
+
+CAUSES = {
+    Cause.AUTH0: "Auth0",
+    Cause.TENANT: "this tenant: its settings, Actions, connection or custom domain",
+    Cause.QUOTA: "a rate limit or quota of this tenant",
+    Cause.PROBE: "the synthetic login's own account or set-up; users may be fine",
+    Cause.NETWORK: "our own side: network, DNS, clock, or the bot's host",
+    Cause.APP: "our application",
+    Cause.UPSTREAM: "a provider behind Auth0",
+    Cause.BLIP: "single failures",
+    Cause.NONE: "nothing is wrong",
+    Cause.UNCLEAR: "unclear",
+}
+SCOPES = {
+    Scope.TENANT: "this tenant only",
+    Scope.ENVIRONMENT: "this environment",
+    Scope.SEVERAL: "several environments",
+    Scope.UNKNOWN: "reach unknown",
+}
+PHASES = {phase: phase.value.replace("_", " ").capitalize() for phase in Phase}
+SIGNALS = {
+    WELLKNOWN: "discovery and signing keys",
+    CUSTOM: "login by the custom domain",
+}
+MARKS = {
+    Severity.CRITICAL: ":rotating_light:",
+    Severity.WARNING: ":warning:",
+    Severity.INFO: ":information_source:",
+}
+RESOLVED_MARK = ":white_check_mark:"
+
+STOPPED = "The synthetic login was stopped after 3 refusals, before Auth0 blocks its user."
+REMEDIES = {
+    "invalid_grant": "Check the synthetic user's password and that it is not blocked",
+    "invalid_user_password": "Check the synthetic user's password and that it is not blocked",
+    "password_leaked": "Give the synthetic user a new, long random password",
+    "unauthorized": "Unblock the synthetic user (User Management > Users)",
+    "too_many_attempts": "Unblock the synthetic user and add the bot's address to the allow list",
+    "requires_verification": "Add the bot's address to the allow list of Bot Detection",
+    "mfa_required": "Exempt the synthetic user's application from multi-factor authentication",
+    "invalid_client": "Check client_id and client_secret of the application",
+    "access_denied": "Check client_secret, the audience, and what the tenant's Actions deny",
+    "unauthorized_client": "Switch the Password grant on: application > Advanced > Grant Types",
+    "invalid_request": "Check realm and the other parameters of the login",
+    "server_error": "Set `realm`, or the tenant's Default Directory",
+    "no_proof": "Check that the post-login Action is deployed and sets the proof claim",
+    "stale_proof": "Check that the post-login Action sets the proof claim at each login",
+    "too_many_requests": "See what uses up the tenant's rate limit (Monitoring > Logs, api_limit)",
+}
+"""What to do, by a fault's reason."""
+
+
+def plain(text: str, limit: int) -> str:
+    """Make foreign text one line without control, bidi or invisible characters, and cut it."""
+    kept = "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)
+    words = re.sub(r"\s+", " ", kept).strip()
+    return words if len(words) <= limit else words[: limit - 1] + "…"
+
+
+def escaped(text: str, limit: int = 300) -> str:
+    """Make foreign text safe inside mrkdwn: no mention, link, emphasis or code can come of it."""
+    words = plain(text, limit)
+    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        words = words.replace(sign, entity)
+    return re.sub(r"([*_~`])", "\u200b\\1", words).replace("@", "@\u200b")
+
+
+def link(url: str, label: str) -> str:
+    """Make a link of our own; an address that is not https is left out."""
+    if not re.fullmatch(r"https://[^\s<>|]+", url):
+        return label
+    return f"<{url.replace('&', '&amp;')}|{label}>"
+
+
+def clock_utc(at: float) -> str:
+    """Say an instant for screen readers and notifications."""
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M UTC")
+
+
+def when(at: float) -> str:
+    """Say an instant in each reader's own time zone."""
+    fallback = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"<!date^{int(at)}^{{date_short_pretty}} {{time}}|{fallback}>"
+
+
+def span(seconds: float) -> str:
+    """Say a span in at most two units."""
+    left = max(0, round(seconds))
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def section(text: str) -> Block:
+    """Make a section; text that is too long is cut."""
+    cut = text if len(text) <= SECTION_CHARS else text[: SECTION_CHARS - 1] + "…"
+    return {"type": "section", "text": {"type": "mrkdwn", "text": cut}}
+
+
+def fields(pairs: list[tuple[str, str]]) -> Block:
+    """Make a section of at most ten labelled fields."""
+    made = [f"*{label}*\n{value}"[:FIELD_CHARS] for label, value in pairs]
+    return {"type": "section", "fields": [{"type": "mrkdwn", "text": text} for text in made[:10]]}
+
+
+def context(text: str) -> Block:
+    """Make a small grey line."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text[:FIELD_CHARS]}]}
+
+
+def signal_name(name: str) -> str:
+    """Say what a signal looks at."""
+    return SIGNALS.get(name, "login" if name == "login" else f"login “{name}”")
+
+
+def fault_name(fault: Fault | None) -> str:
+    """Say what went wrong, by its codes."""
+    return describe(fault) if fault else "could not be looked at"
+
+
+def step_name(fault: Fault) -> str:
+    """Say at which step of a login it went wrong."""
+    steps = {
+        Stage.DNS: "name look-up",
+        Stage.CONNECT: "connection",
+        Stage.TLS: "TLS",
+        Stage.TIMEOUT: "no answer in time",
+        Stage.HTTP: "HTTP answer",
+        Stage.OAUTH: "refusal by the token endpoint",
+        Stage.TOKEN: "token check",
+        Stage.PROOF: "proof that the tenant's Action ran",
+    }
+    return steps[fault.stage]
+
+
+def help_text() -> str:
+    """Say what can be asked."""
+    lines = {
+        "status": "how every tenant is now, and what the status page says",
+        "run": "`run [TENANT]`: log in afresh, now",
+        "alerts": "open incidents, and those of the last seven days",
+        "help": "this",
+    }
+    asked = [f"• `{COMMAND} {verb}` {lines[verb]}" for verb in VERBS]
+    return "\n".join(
+        [
+            "*What you can ask*",
+            *asked,
+            f"`{COMMAND}` alone is `status`. With `share` at the end everybody sees the answer.",
+        ]
+    )

@@ -1,0 +1,1 @@
+"""The only room that builds things and joins them; the clock lives here."""

@@ -1,0 +1,41 @@
+"""The real clock, at speed 1 or, for the demo, faster."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+def _elapsed() -> float:
+    """Return seconds that never step and, where the system can, go on while it is suspended."""
+    source = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(source)
+
+
+class SystemClock:
+    """The `Clock` port: the wall clock as it was at the start, and what has elapsed since.
+
+    A wall clock that is stepped later moves nothing: all that is due stays due.
+
+    Args:
+        speed: how many times as fast as a real clock it runs.
+        start: the instant to begin at; None: now.
+    """
+
+    def __init__(self, speed: float = 1.0, start: float | None = None) -> None:
+        self.speed = speed
+        self._wall_zero = time.time()
+        self._start = self._wall_zero if start is None else start
+        self._zero = _elapsed()
+
+    def now(self) -> float:
+        """Return seconds since the Unix epoch, UTC."""
+        return self._start + (_elapsed() - self._zero) * self.speed
+
+    async def sleep(self, span_s: float) -> None:
+        """Wait for a span of this clock."""
+        await asyncio.sleep(span_s / self.speed)
+
+    def stepped_s(self) -> float:
+        """Return how far the wall clock was moved since the start, in seconds of a real clock."""
+        return time.time() - self._wall_zero - (_elapsed() - self._zero)

@@ -1,0 +1,68 @@
+"""Settings -> what the steps need of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bot.core.detector import Limits
+from bot.core.model import CONTROL, FEED, Target
+from bot.core.rules import Rules, TenantRules
+
+if TYPE_CHECKING:
+    from bot.config.settings import Settings, Tenant
+
+
+def rules_of(settings: Settings, fingerprints: dict[str, tuple[str, ...]]) -> Rules:
+    """Return the rules of a configuration.
+
+    Args:
+        settings: the configuration.
+        fingerprints: of each tenant's logins, by the tenant's name.
+    """
+    tenants = {
+        tenant.name: _tenant_rules(settings, tenant, fingerprints.get(tenant.name, ()))
+        for tenant in settings.tenants
+    }
+    return Rules(
+        tenants=tenants,
+        controls=tuple(control_target(url) for url in settings.controls),
+        feeds=tuple(dict.fromkeys(tenant.feed for tenant in tenants.values())),
+        channel=settings.slack.channel,
+        mention=settings.slack.mentions,
+        mention_after_s={t.name: settings.thresholds_of(t).mention_after for t in settings.tenants},
+        feed_every_s=settings.feed.every,
+    )
+
+
+def control_target(url: str) -> Target:
+    """Return the target of a neutral host; its name is the host's."""
+    return Target(CONTROL, urlsplit(url).netloc or url)
+
+
+def feed_target(tenant: Tenant) -> Target:
+    """Return the feed of a tenant; tenants of one environment share one, unless it is their own."""
+    is_own = tenant.feed_url is not None or tenant.environment is None
+    return Target(FEED, tenant.name if is_own else str(tenant.environment))
+
+
+def _tenant_rules(settings: Settings, tenant: Tenant, fingerprints: tuple[str, ...]) -> TenantRules:
+    thresholds = settings.thresholds_of(tenant)
+    return TenantRules(
+        name=tenant.name,
+        domain=tenant.domain,
+        environment=tenant.environment,
+        logins=tuple(login.name for login in tenant.logins),
+        custom_domain=tenant.custom_domain,
+        limits=Limits(
+            every_s=tenant.probe.every,
+            confirm_every_s=tenant.probe.confirm_every,
+            fail_count=thresholds.fail_count,
+            window=thresholds.window,
+            recover_count=thresholds.recover_count,
+            recover_for_s=thresholds.recover_for,
+        ),
+        runbook=tenant.runbook,
+        fingerprints=fingerprints,
+        feed=feed_target(tenant),
+    )
