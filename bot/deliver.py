@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bot.core import outbox
@@ -115,11 +116,10 @@ class Deliver:
             for d in lane.values()
             if d.status in {Status.PENDING, Status.DOUBT} and d.due_at > now
         ]
-        sleep = asyncio.create_task(self._clock.sleep(min(waiting, default=IDLE_S)))
-        changed = asyncio.create_task(self._changed.wait())
-        _, rest = await asyncio.wait({sleep, changed}, return_when=asyncio.FIRST_COMPLETED)
-        for task in rest:
-            task.cancel()
+        span_s = min(waiting, default=IDLE_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(span_s / self._clock.speed):
+                await self._changed.wait()
 
     def _keep(self, delivery: Delivery) -> None:
         lane = self._lanes[delivery.lane]

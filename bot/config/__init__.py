@@ -1,1 +1,8 @@
 """Configuration: the only room that reads the environment and YAML."""
+
+from bot.config.document import ConfigError
+from bot.config.loading import environment, load, settings_from
+from bot.config.secrecy import fingerprint
+from bot.config.settings import Settings
+
+__all__ = ["ConfigError", "Settings", "environment", "fingerprint", "load", "settings_from"]

@@ -1,66 +1,106 @@
-"""Every setting with its unit, its default and where that default comes from."""
+"""Every setting with its unit, its default and where that default comes from.
+
+`docs/configuration.md` describes the same for users; a test compares the two.
+"""
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
-from typing import Annotated, Literal
+import ssl
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SPAN = re.compile(r"(-?\d+(?:\.\d+)?)(ms|s|m|h|d)")
+from bot.config.secrecy import secrets_in
+from bot.config.values import (
+    APP_ADVICE,
+    UNITS_S,
+    Address,
+    AddressPort,
+    AppToken,
+    BotToken,
+    Channel,
+    HostName,
+    Interval,
+    Link,
+    Listen,
+    Mention,
+    Name,
+    Secret,
+    SecretAddress,
+    Span,
+    Text,
+    UrlPath,
+    seconds,
+)
+from bot.core.model import CONTROL, CUSTOM, FEED, WELLKNOWN
+
+__all__ = [
+    "UNITS_S",
+    "Feed",
+    "Interval",
+    "Login",
+    "Name",
+    "ProbeSettings",
+    "Section",
+    "Server",
+    "Settings",
+    "Slack",
+    "Span",
+    "Tenant",
+    "Thresholds",
+    "seconds",
+]
 
 
-def seconds(value: object) -> float:
-    """Read a span such as `90s`, `12m`, `1.5h`, `-10m` or `900ms`.
+def _not(*reserved: str) -> AfterValidator:
+    """Keep names free that `Target` uses itself."""
 
-    Raises ValueError, naming the units, for anything else; a bare number has no unit.
-    """
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"{value!r} is no span of time: write a number and ms, s, m, h or d")
-    return float(match[1]) * UNITS_S[match[2]]
+    def check(name: str) -> str:
+        if name.lower() in reserved:
+            raise ValueError(f"is reserved ({', '.join(reserved)}): choose another name")
+        return name
 
-
-def _span(value: object) -> object:
-    return (
-        value if isinstance(value, int | float) and not isinstance(value, bool) else seconds(value)
-    )
-
-
-Span = Annotated[float, BeforeValidator(_span)]
-"""A span in seconds; written `60s`, `10m`, … in YAML."""
-Interval = Annotated[Span, Field(ge=1, le=86400)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252})$")]
+    return AfterValidator(check)
 
 
 class Section(BaseModel):
     """A part of the configuration. Unknown keys are errors; values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 class Login(Section):
     """One synthetic user that logs in at one application."""
 
-    name: Name = "login"
-    client_id: str
-    client_secret: SecretStr | None = None
-    username: str
-    password: SecretStr
-    realm: str | None = None
+    name: Annotated[Name, _not(WELLKNOWN, CUSTOM, "m2m", "logs")] = "login"
+    client_id: Text
+    """The Client ID: Auth0 Dashboard > Applications > the probe's application > Settings."""
+    client_secret: Secret | None = None
+    username: Text
+    """The synthetic user's user name or e-mail address."""
+    password: Secret
+    """The synthetic user's password."""
+    realm: Text | None = None
     """The connection. With it the `password-realm` grant is used, without it `password`."""
-    audience: str | None = None
-    scope: str = "openid"
-    token_path: str = "/oauth/token"  # noqa: S105 - a path
-    issuer: str | None = None
+    audience: Text | None = None
+    scope: Text = "openid"
+    token_path: UrlPath = "/oauth/token"  # noqa: S105 - a path
+    issuer: Text | None = None
     """Expected `iss`; default: `https://` + the domain that was called + `/`."""
     expect_id_token: bool = True
-    proof_claim: str | None = None
+    proof_claim: Text | None = None
     """A claim that the tenant's post-login Action sets: the time at which it ran."""
     proof_max_age: Span = 300.0
 
@@ -81,7 +121,7 @@ class Thresholds(Section):
 
     fail_count: int = Field(default=5, ge=1, le=100)
     """Failures among the last `window` tries that make a signal fire."""
-    window: int = Field(default=20, ge=1, le=100)
+    window: int = Field(default=20, ge=1, le=100, validate_default=True)
     recover_count: int = Field(default=3, ge=1, le=100)
     """Successes in a row that end it."""
     recover_for: Span = 600.0
@@ -89,38 +129,94 @@ class Thresholds(Section):
     mention_after: Span = 120.0
     """People are mentioned when it has lasted this long, or a second signal agrees."""
 
+    @field_validator("window")
+    @classmethod
+    def _can_hold_the_failures(cls, window: int, info: ValidationInfo) -> int:
+        if window < info.data.get("fail_count", 0):
+            raise ValueError("is smaller than fail_count: no signal could ever fire")
+        return window
+
 
 class Tenant(Section):
     """One Auth0 tenant."""
 
-    name: Name
+    name: Annotated[Name, _not(CONTROL, FEED)]
+    """A short name of your own for this tenant."""
     domain: HostName
     """The canonical domain, such as `acme.us.auth0.com`."""
     custom_domain: HostName | None = None
-    environment: str | None = None
+    environment: Text | None = None
     """As the status page names it: US-1, EU-1, …; it cannot be derived from the domain."""
-    base_url: str | None = None
-    """Where to send requests instead of `https://` + domain (tests, labs)."""
+    base_url: Address | None = None
+    """Where to send requests instead of `https://` + domain (tests, labs); ends without `/`."""
     ca_file: str | None = None
-    feed_url: SecretStr | None = None
+    """Trusted instead of the system's authorities; relative to the configuration file."""
+    feed_url: SecretAddress | None = None
     """Status feed; a Private Cloud feed's address carries a token."""
-    runbook: str | None = None
+    runbook: Link | None = None
     thresholds: Thresholds | None = None
+    """Complete: what a tenant leaves out is taken over from the thresholds of all."""
     probe: ProbeSettings = ProbeSettings()
     logins: tuple[Login, ...] = Field(min_length=1)
+    """A list of at least one synthetic user."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_slash(cls, base_url: str | None) -> str | None:
+        return base_url and base_url.rstrip("/")
+
+    @field_validator("ca_file")
+    @classmethod
+    def _holds_certificates(cls, ca_file: str | None, info: ValidationInfo) -> str | None:
+        if ca_file is None:
+            return None
+        file = Path((info.context or {}).get("folder", ""), ca_file)
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "no path"
+            raise ValueError(f"must be a readable file of PEM certificates ({reason})") from None
+        return str(file)
 
 
 class Slack(Section):
     """The workspace and the channel."""
 
-    bot_token: SecretStr
-    app_token: SecretStr | None = None
-    signing_secret: SecretStr | None = None
+    bot_token: BotToken
+    """The Bot User OAuth Token (xoxb-…): api.slack.com/apps > your app > OAuth & Permissions."""
     mode: Literal["socket", "http"] = "socket"
-    channel: str
-    mention: str | None = None
+    app_token: AppToken | None = Field(default=None, validate_default=True)
+    """Needed by mode `socket`."""
+    signing_secret: Secret | None = Field(default=None, validate_default=True)
+    """Needed by mode `http`."""
+    channel: Channel
+    """Where alerts go: a channel's id (C…) or '#name', in quotes."""
+    mention: Mention | None = None
     """Who is mentioned in a grave alert: `@here`, `U…`, `S…` (user group); several with commas."""
-    api_url: str = "https://slack.com/api/"
+    api_url: Address = "https://slack.com/api/"
+    """Ends with `/`."""
+
+    @field_validator("app_token")
+    @classmethod
+    def _for_socket(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if token is None and info.data.get("mode") == "socket":
+            raise ValueError(f"is missing, and mode socket needs it; it {APP_ADVICE}")
+        return token
+
+    @field_validator("signing_secret")
+    @classmethod
+    def _for_http(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if secret is None and info.data.get("mode") == "http":
+            raise ValueError(
+                "is missing, and mode http needs it: api.slack.com/apps > your app > "
+                "Basic Information > Signing Secret"
+            )
+        return secret
+
+    @field_validator("api_url")
+    @classmethod
+    def _with_slash(cls, api_url: str) -> str:
+        return api_url.rstrip("/") + "/"
 
 
 class Feed(Section):
@@ -132,9 +228,9 @@ class Feed(Section):
 class Server(Section):
     """The bot's own listeners, `host:port`."""
 
-    listen: str | None = None
+    listen: Listen | None = None
     """Public: `/slack/events`. Off unless set."""
-    admin_listen: str = "127.0.0.1:8470"
+    admin_listen: Listen = "127.0.0.1:8470"
     """Health and metrics."""
 
 
@@ -142,18 +238,40 @@ class Settings(Section):
     """The whole configuration file."""
 
     slack: Slack
-    tenants: tuple[Tenant, ...] = Field(min_length=1)
+    """The section with bot_token, app_token and channel."""
     thresholds: Thresholds = Thresholds()
+    tenants: tuple[Tenant, ...] = Field(min_length=1)
+    """A list of at least one Auth0 tenant."""
     feed: Feed = Feed()
-    controls: tuple[str, ...] = ("https://slack.com/api/api.test",)
+    controls: tuple[Address, ...] = ("https://slack.com/api/api.test",)
     """Neutral hosts: they tell our own network from Auth0. Not behind Auth0's edge vendor."""
-    resolve: dict[str, str] = Field(default_factory=dict)
+    resolve: dict[HostName, AddressPort] = Field(default_factory=dict)
     """Host name -> `address:port`, instead of DNS (tests, labs); SNI and issuer stay true."""
-    database: str = "auth0-check.sqlite"
+    database: Text = "auth0-check.sqlite"
     server: Server = Server()
-    status_link: str = "https://status.auth0.com"
+    status_link: Link = "https://status.auth0.com"
     """Where the Check Auth0 Status button leads."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _share_thresholds(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(values.get("tenants"), list | tuple):
+            return values
+        shared = values.get("thresholds")
+        return {**values, "tenants": [_inheriting(tenant, shared) for tenant in values["tenants"]]}
 
     def thresholds_of(self, tenant: Tenant) -> Thresholds:
         """Return a tenant's own thresholds where it has some, else those of all."""
         return tenant.thresholds or self.thresholds
+
+    def secrets(self) -> frozenset[str]:
+        """Return the value of every secret, for the filter that keeps them out of all output."""
+        return frozenset(secrets_in(self))
+
+
+def _inheriting(tenant: object, shared: object) -> object:
+    """Fill up a tenant's thresholds with those of all. What is malformed stays as it is."""
+    own = tenant.get("thresholds") if isinstance(tenant, dict) else None
+    if not (isinstance(tenant, dict) and isinstance(own, dict) and isinstance(shared, dict)):
+        return tenant
+    return {**tenant, "thresholds": {**shared, **own}}

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 FRESH_S = 150.0
 """How long a look at something healthy counts: two and a half routine intervals."""
+LATELY_S = 600.0
+"""How long a trouble that ended still counts for its neighbours."""
 NOTICE_FIRST_S = 7200.0
 """A post that is older than the first failure by more than this is about something else."""
 UNREACHABLE = frozenset({Stage.DNS, Stage.CONNECT, Stage.TIMEOUT})
@@ -147,7 +149,7 @@ def _tenant_clues(case: Case, name: str) -> Iterator[Clue]:
     elif works(wellknown, case.now):
         yield Clue("wellknown-ok", {"tenant": name})
     custom = state.signals.get(CUSTOM)
-    if custom and fails(custom) and not failing:
+    if custom and fails(custom) and not failing and not wellknown.faults:
         yield Clue("custom-only", {"tenant": name, "what": _what(custom)})
     elif custom and failing and works(custom, case.now):
         yield Clue("canonical-only", {"tenant": name})
@@ -228,12 +230,19 @@ def _peer_clues(case: Case) -> Iterator[Clue]:
 
 def _tenant_fails(case: Case, name: str) -> bool:
     state, rules = case.world.tenants[name], case.rules.tenants[name]
-    return any(fails(state.signals[login]) for login in rules.logins)
+    signals = [state.signals[login] for login in rules.logins]
+    return any(fails(signal) or _ended_just_now(signal, case.now) for signal in signals)
 
 
 def _tenant_works(case: Case, name: str) -> bool:
     state, rules = case.world.tenants[name], case.rules.tenants[name]
-    return all(works(state.signals[login], case.now) for login in rules.logins)
+    is_well = all(works(state.signals[login], case.now) for login in rules.logins)
+    return is_well and not _tenant_fails(case, name)
+
+
+def _ended_just_now(signal: Signal, now: float) -> bool:
+    """In a partial outage a signal comes and goes; that must not turn the verdict each time."""
+    return signal.ended_at is not None and now - signal.ended_at < LATELY_S
 
 
 def _control_clues(case: Case) -> Iterator[Clue]:

@@ -38,7 +38,7 @@ LIMITED_PACE_S = 60.0
 LIMITED_MAX_S = 900.0
 FIRING_PACE = 2.0
 """While firing we look half as often as while confirming: every 10 s by default."""
-FLUKE = 0.05
+FLUKE = 0.01
 """How likely a run of successes may be by chance, while a part still fails, to count as the end."""
 
 
@@ -92,6 +92,8 @@ class Signal:
     is_stopped: bool = False
     """Refused too often; only a person or a changed configuration starts it again."""
     latency_s: float | None = None
+    relapses: int = 0
+    """How often it failed again soon after its end; each one makes the next end harder."""
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -144,7 +146,13 @@ def _from_ok(signal: Signal, seen: Observation, limits: Limits) -> tuple[Signal,
         return signal, None
     again = signal.ended_at is not None and seen.at - signal.ended_at < limits.recover_for_s
     state = SignalState.FIRING if again else SignalState.PENDING
-    started = replace(signal, state=state, tries=(Try(seen.at, seen.fault),), since=seen.at)
+    started = replace(
+        signal,
+        state=state,
+        tries=(Try(seen.at, seen.fault),),
+        since=seen.at,
+        relapses=signal.relapses + 1 if again else 0,
+    )
     return started, Reason.AGAIN if again else Reason.FIRST_FAILURE
 
 
@@ -186,10 +194,9 @@ def successes_needed(signal: Signal, limits: Limits) -> int:
         last = signal.faults[-1]
         quick = not (is_refusal(last) or is_rate_limited(last))
         return limits.window - 1 if quick else LIMITED
-    if signal.share >= 1:
-        return limits.recover_count
-    chance = ceil(log(FLUKE) / log(1 - signal.share)) if signal.share > 0 else 0
-    return max(limits.recover_count, min(chance, limits.window - 1))
+    least = limits.recover_count * (1 + signal.relapses)
+    chance = ceil(log(FLUKE) / log(1 - signal.share)) if 0 < signal.share < 1 else 0
+    return max(limits.recover_count, min(max(least, chance), limits.window - 1))
 
 
 def pace_s(signal: Signal, now: float, limits: Limits) -> float | None:

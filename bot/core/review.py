@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST_FAIL = 0.5
 """From this share of failing logins on, logins count as down, below as degraded."""
-REFRESH_S = 30.0
+REFRESH_S = 60.0
 """Figures alone are brought up to date this often; anything else at once."""
 TOLD_CONFIDENCE = 0.1
 OURS = frozenset({Cause.PROBE, Cause.NETWORK})
@@ -200,9 +200,12 @@ def _entries(before: Incident, after: Incident, now: float) -> list[Entry]:
     known = {(notice.id, notice.phase) for notice in before.notices}
     news = [notice for notice in after.notices if (notice.id, notice.phase) not in known]
     entries += [Entry(now, EntryKind.NOTICE, notice=notice) for notice in news]
-    was_over = {(t.tenant, t.signal) for t in before.troubles if t.is_over}
-    over = [t for t in after.troubles if t.is_over and (t.tenant, t.signal) not in was_over]
-    return entries + [Entry(now, EntryKind.RECOVERED, trouble=trouble) for trouble in over]
+    well = {t.tenant: t for t in after.troubles if t.tenant in _suffering(before) - _suffering(after)}
+    return entries + [Entry(now, EntryKind.RECOVERED, trouble=t) for t in well.values()]
+
+
+def _suffering(incident: Incident) -> set[str]:
+    return {trouble.tenant for trouble in incident.troubles if not trouble.is_over}
 
 
 def _face(incident: Incident) -> tuple[object, ...]:

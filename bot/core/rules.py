@@ -41,7 +41,8 @@ class Rules:
     controls: tuple[Target, ...] = ()
     feeds: tuple[Target, ...] = ()
     channel: str = ""
-    mention: tuple[str, ...] = ()
+    mention: str = ""
+    """Who is mentioned in a grave alert; empty: nobody."""
     mention_after_s: dict[str, float] = field(default_factory=dict)
     """By tenant."""
     feed_every_s: float = 60.0

@@ -111,24 +111,27 @@ def _ticked(
 def _slot(
     state: TenantState, name: str, now: float, rules: TenantRules
 ) -> tuple[TenantState, list[Effect]]:
-    signal = state.signals[name]
+    signal, twin = state.signals[name], _twin(name, rules)
     if signal.state is SignalState.OK:
+        if twin and state.signals[twin].state is not SignalState.OK:
+            return state, []  # the twin's burst takes every fourth slot this way
         return _look(state, (name,), now, rules, is_routine=True)
     if name == CUSTOM and state.signals[rules.logins[0]].state is not SignalState.OK:
-        return state, []  # the login's own burst already takes every fourth slot this way
+        return state, []  # the login's own burst takes every fourth slot this way
     return _look(state, _burst(state, name, now, rules), now, rules, is_routine=False)
 
 
 def _burst(state: TenantState, name: str, now: float, rules: TenantRules) -> tuple[str, ...]:
     """Return what one slot of a burst looks at: the suspect, or its twin; and what tells more."""
     signal = state.signals[name]
-    pace = rules.limits.confirm_every_s
+    pace = pace_s(signal, now, rules.limits) or rules.limits.confirm_every_s
     slot = round((now - (signal.since or now)) / pace)
     twin = _twin(name, rules)
     is_twins_turn = twin and slot % SWAP_EVERY == SWAP_EVERY - 1 and not _is_refused(signal)
     first = twin if twin and is_twins_turn else name
-    pending = signal.state is SignalState.PENDING and slot % 2 == 0
-    return (first, WELLKNOWN) if pending and name != WELLKNOWN else (first,)
+    wants_more = signal.state is SignalState.PENDING and slot % 2 == 0
+    is_quiet = state.signals[WELLKNOWN].state is SignalState.OK  # else it has its own burst
+    return (first, WELLKNOWN) if wants_more and is_quiet else (first,)
 
 
 def _twin(name: str, rules: TenantRules) -> str | None:
@@ -193,7 +196,8 @@ def _scheduled(
         place = state.phase + rules.signals.index(name) / len(rules.signals)
         due = _next(now, place * pace, pace)
     elif pace in quick and signal.since is not None:
-        due = _next(now if is_after_slot else now - LATE_S, signal.since, pace)
+        late = now if is_after_slot else max(now - LATE_S, signal.since)
+        due = _next(late, signal.since, pace)
     else:
         due = now + pace
     return replace(state, due={**state.due, name: due})
@@ -219,8 +223,9 @@ def _observed(
     effects: list[Effect] = [*changes]
     if reason is Reason.FIRST_FAILURE:
         companion = rules.logins[0] if name == WELLKNOWN else WELLKNOWN
-        state, looks = _look(state, (companion,), now, rules, is_routine=False)
-        effects += looks
+        if state.signals[companion].state is SignalState.OK:
+            state, looks = _look(state, (companion,), now, rules, is_routine=False)
+            effects += looks
     return state, (*effects, Finding(now, rules.name, changes, gap))
 
 

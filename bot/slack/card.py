@@ -239,9 +239,8 @@ def _entry(entry: Entry, incident: Incident, now: float, mention: str) -> str:
     if entry.kind is EntryKind.NOTICE and entry.notice:
         said = escaped(entry.notice.text, 200)
         return f"Auth0 status page: {notice_line(entry.notice, now)}\n>{said}"
-    if entry.kind is EntryKind.RECOVERED and entry.trouble:
-        return f"{who}: {signal_name(entry.trouble.signal)} works again"
     return {
+        EntryKind.RECOVERED: f"{who} works again",
         EntryKind.JOINED: f"{who} fails too",
         EntryKind.MENTION: f"{mention} {_headline(incident)}, for {lasted} now".strip(),
         EntryKind.RESOLVED: f"{RESOLVED_MARK} Resolved after {lasted}",

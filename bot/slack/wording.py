@@ -68,6 +68,18 @@ REMEDIES = {
 """What to do, by a fault's reason."""
 
 
+def mentions(whom: str | None) -> str:
+    """Make the mark-up that mentions people: `@here, U12, S34` as the configuration has them."""
+    names = [name.strip() for name in (whom or "").split(",") if name.strip()]
+    return " ".join(_mention(name) for name in names)
+
+
+def _mention(name: str) -> str:
+    if name == "@here":
+        return "<!here>"
+    return f"<!subteam^{name}>" if name.startswith("S") else f"<@{name}>"
+
+
 def plain(text: str, limit: int) -> str:
     """Make foreign text one line without control, bidi or invisible characters, and cut it."""
     kept = "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)

@@ -29,7 +29,7 @@ def rules_of(settings: Settings, fingerprints: dict[str, tuple[str, ...]]) -> Ru
         controls=tuple(control_target(url) for url in settings.controls),
         feeds=tuple(dict.fromkeys(tenant.feed for tenant in tenants.values())),
         channel=settings.slack.channel,
-        mention=settings.slack.mentions,
+        mention=settings.slack.mention or "",
         mention_after_s={t.name: settings.thresholds_of(t).mention_after for t in settings.tenants},
         feed_every_s=settings.feed.every,
     )
@@ -37,7 +37,7 @@ def rules_of(settings: Settings, fingerprints: dict[str, tuple[str, ...]]) -> Ru
 
 def control_target(url: str) -> Target:
     """Return the target of a neutral host; its name is the host's."""
-    return Target(CONTROL, urlsplit(url).netloc or url)
+    return Target(CONTROL, urlsplit(url).hostname or url)
 
 
 def feed_target(tenant: Tenant) -> Target:

@@ -1,0 +1,203 @@
+"""The kinds of values: what is accepted, and what a refusal advises.
+
+No message repeats the value: it may be a secret that was pasted into the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SPAN = re.compile(r"(-?\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
+_WHOM = r"(?:@here|[UWS][A-Z0-9]+)"
+_OTHER_TOKENS = {
+    "xapp-": "the app-level token (app_token)",
+    "xoxb-": "the bot token (bot_token)",
+    "xoxp-": "a user's token",
+    "xoxe": "a token that expires: switch token rotation off",
+}
+BOT_ADVICE = (
+    "must be the Bot User OAuth Token, which begins with xoxb-: "
+    "api.slack.com/apps > your app > OAuth & Permissions"
+)
+APP_ADVICE = (
+    "must be an app-level token, which begins with xapp-: api.slack.com/apps > your app > "
+    "Basic Information > App-Level Tokens, with the scope connections:write"
+)
+
+AnyText = TypeVar("AnyText", str, SecretStr)
+
+
+def seconds(value: object) -> float:
+    """Read a span such as `90s`, `12m`, `1.5h`, `-10m` or `900ms`.
+
+    Raises ValueError, naming the units, for anything else; a bare number has no unit.
+    """
+    match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(
+            "is no span of time: write a number and its unit (ms, s, m, h or d), such as 60s"
+        )
+    return float(match[1]) * UNITS_S[match[2]]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address without brackets means this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address in small letters, or nothing where it has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def host_port(value: str) -> tuple[str, int]:
+    """Split `host:port` or `[IPv6]:port`. Raises ValueError for anything else."""
+    match = _HOST_PORT.fullmatch(value)
+    if match is None or int(match[3]) > 65535:  # noqa: PLR2004 - the highest port
+        raise ValueError("must be host:port, such as 127.0.0.1:8080 or [::1]:8080")
+    return match[1] or match[2], int(match[3])
+
+
+def _plain(value: str | SecretStr) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _span(value: object) -> object:
+    """Take a bare number from Python code; what a file says is always text."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return seconds(value)
+
+
+def _within(low_s: float, high_s: float, words: str) -> AfterValidator:
+    def check(value: float) -> float:
+        if not low_s <= value <= high_s:
+            raise ValueError(f"must be from {words}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _like(pattern: str, advice: str) -> AfterValidator:
+    expression = re.compile(pattern)
+
+    def check(value: AnyText) -> AnyText:
+        if not expression.fullmatch(_plain(value)):
+            raise ValueError(advice)
+        return value
+
+    return AfterValidator(check)
+
+
+def _host_name(value: str) -> str:
+    if "/" in value:
+        raise ValueError(
+            "is an address: write the host name alone, such as acme.us.auth0.com, "
+            "without https:// and without a path"
+        )
+    if not _HOST_NAME.fullmatch(value) or len(value) > 253:  # noqa: PLR2004 - RFC 1035, 2.3.4
+        raise ValueError("must be a host name without port or blanks, such as acme.us.auth0.com")
+    return value.lower()
+
+
+def _token(prefix: str, advice: str) -> AfterValidator:
+    def check(secret: SecretStr) -> SecretStr:
+        text = secret.get_secret_value()
+        if not text.startswith(prefix):
+            given = [what for start, what in _OTHER_TOKENS.items() if text.startswith(start)]
+            raise ValueError(f"is {given[0]}; it {advice}" if given else advice)
+        if not re.fullmatch(r"[!-~]+", text):
+            raise ValueError("holds blanks or letters that no token has: copy it again")
+        return secret
+
+    return AfterValidator(check)
+
+
+def _https(value: AnyText, *, loopback: bool) -> AnyText:
+    text = _plain(value)
+    try:
+        parts = urlsplit(text)
+        sound = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        sound = False
+    if not sound or " " in text or not text.isprintable():
+        raise ValueError("must be an address such as https://example.com/, without user:password@")
+    if parts.scheme == "https":
+        return value
+    if parts.scheme == "http" and loopback and is_loopback(parts.hostname or ""):
+        return value
+    raise ValueError("must begin with https://" + (" (http:// only on loopback)" * loopback))
+
+
+def _address_port(value: str) -> str:
+    try:
+        ip_address(host_port(value)[0])
+    except ValueError:
+        raise ValueError("must be address:port, such as 127.0.0.1:8443 or [::1]:8443") from None
+    return value
+
+
+def _listen(value: str) -> str:
+    host_port(value)
+    return value
+
+
+Span = Annotated[float, BeforeValidator(_span), _within(0, 366 * 86400, "0s to 366d")]
+"""A span in seconds; written `60s`, `10m`, … in YAML."""
+Interval = Annotated[float, BeforeValidator(_span), _within(1, 86400, "1s to 24h")]
+Text = Annotated[
+    str,
+    _like(
+        r"[^\x00-\x1f\x7f\ud800-\udfff]+",
+        "must be UTF-8 text, not empty, without line breaks and control characters",
+    ),
+]
+Name = Annotated[
+    str,
+    _like(
+        r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}",
+        "must be 1 to 40 letters, digits, - or _, the first one a letter or digit",
+    ),
+]
+HostName = Annotated[str, AfterValidator(_host_name)]
+"""Kept in small letters, as issuers write it."""
+UrlPath = Annotated[str, _like(r"/[^\s?#]*", "must be a path that begins with /")]
+Link = Annotated[str, AfterValidator(lambda value: _https(value, loopback=False))]
+"""An https address that people open."""
+Address = Annotated[str, AfterValidator(lambda value: _https(value, loopback=True))]
+"""An address that the bot calls: https, or http on loopback."""
+SecretAddress = Annotated[SecretStr, AfterValidator(lambda value: _https(value, loopback=True))]
+AddressPort = Annotated[str, AfterValidator(_address_port)]
+Listen = Annotated[str, AfterValidator(_listen)]
+Secret = Annotated[SecretStr, _like(r"[^\ud800-\udfff]+", "must be UTF-8 text, not empty")]
+BotToken = Annotated[SecretStr, _token("xoxb-", BOT_ADVICE)]
+AppToken = Annotated[SecretStr, _token("xapp-", APP_ADVICE)]
+Channel = Annotated[
+    str,
+    _like(
+        r"[CG][A-Z0-9]+|#\S{1,80}",
+        "must be a channel's id (C…, at the foot of its details) or '#name', in quotes",
+    ),
+]
+Mention = Annotated[
+    str,
+    _like(
+        rf"{_WHOM}(?:\s*,\s*{_WHOM})*",
+        "must be '@here', a member's id (U…) or a user group's id (S…); several with commas",
+    ),
+]

@@ -1,0 +1,81 @@
+"""The bot's own listeners: a public one for Slack, off unless set, and an admin one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+Handler = "Callable[[web.Request], Awaitable[web.StreamResponse]]"
+BODY_CAP = 256 * 1024
+"""Bytes of a request's body: Slack's payloads stay far below."""
+
+
+class Server:
+    """One listener.
+
+    Args:
+        listen: `host:port`; port 0 takes any free one.
+        routes: handlers by method and path, such as `("GET", "/healthz")`.
+    """
+
+    def __init__(
+        self,
+        listen: str,
+        routes: Mapping[
+            tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]
+        ],
+    ) -> None:
+        host, _, port = listen.rpartition(":")
+        self._host, self._port = host.strip("[]"), int(port)
+        app = web.Application(client_max_size=BODY_CAP)
+        for (method, path), handler in routes.items():
+            app.router.add_route(method, path, handler)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+
+    async def start(self) -> None:
+        """Listen. Raises OSError where the address cannot be had."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._runner.cleanup()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return host and port that are listened on."""
+        host, port = self._runner.addresses[0][:2]
+        return str(host), int(port)
+
+
+def admin_routes(
+    registry: CollectorRegistry, problems: Callable[[], list[str]]
+) -> Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]:
+    """Return health and metrics.
+
+    Args:
+        registry: what `/metrics` shows.
+        problems: what keeps the bot from its work now, one line each; empty if nothing does.
+    """
+
+    async def healthz(_: web.Request) -> web.StreamResponse:
+        return web.Response(text="ok\n")  # the loop turns: Slack's trouble is no reason to restart
+
+    async def readyz(_: web.Request) -> web.StreamResponse:
+        found = problems()
+        return web.Response(text="\n".join(found or ["ok"]) + "\n", status=503 if found else 200)
+
+    async def metrics(_: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": CONTENT_TYPE_LATEST}
+        return web.Response(body=generate_latest(registry), headers=headers)
+
+    return {
+        ("GET", "/healthz"): healthz,
+        ("GET", "/readyz"): readyz,
+        ("GET", "/metrics"): metrics,
+    }

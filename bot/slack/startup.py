@@ -1,0 +1,143 @@
+"""The look before the leap: are the tokens, the scopes and the channel right?"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bot.ports import SlackDoubt, SlackRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.slack.web import SlackWeb
+
+SCOPES = {
+    "app_mentions:read": "@bot does not answer",
+    "channels:read": "a public channel cannot be checked at the start",
+    "chat:write": "nothing can be posted",
+    "commands": "/auth0-check does not answer",
+    "groups:read": "a private channel cannot be checked at the start",
+}
+"""The scopes that manifest.yml asks for, and what is lost without each."""
+
+_APP = "at https://api.slack.com/apps, your app,"
+_CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{5,}")
+
+
+class StartupError(Exception):
+    """The bot cannot work like this: one line that says what, where, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where the bot is, and as whom."""
+
+    team: str
+    team_id: str
+    enterprise_id: str
+    bot_id: str
+    bot_user_id: str
+    bot_name: str
+    warnings: tuple[str, ...] = ()
+    """What works less well than it could; for the log."""
+
+
+async def check(web: SlackWeb, *, channel: str, app_token: str | None) -> Workspace:
+    """Ask Slack who we are and what we may. An app token is expected in Socket Mode only.
+
+    Raises `StartupError`.
+    """
+    me = await _auth(web)
+    if app_token is not None:
+        await _open(web, app_token)
+    warnings = [*_missing(web.granted), *await _channel(web, channel, me)]
+    return Workspace(
+        team=str(me.get("team", "")),
+        team_id=str(me["team_id"]),
+        enterprise_id=str(me.get("enterprise_id") or ""),
+        bot_id=str(me.get("bot_id", "")),
+        bot_user_id=str(me["user_id"]),
+        bot_name=str(me.get("user", "")),
+        warnings=tuple(warnings),
+    )
+
+
+async def _ask(web: SlackWeb, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Call `method`. Only a refusal that is about this call comes through as `SlackRefused`."""
+    try:
+        return await web.call(method, params)
+    except SlackDoubt as doubt:
+        problem = f"gave no usable answer to {method} ({doubt}): see https://slack-status.com"
+    except SlackRefused as refused:
+        if refused.error == "unreachable":
+            problem = "cannot be reached: check this machine's network, DNS and firewall"
+        elif refused.error == "ratelimited":
+            problem = f"limits {method}: start again in {refused.retry_after_s or 60:.0f} seconds"
+        else:
+            raise
+    raise StartupError(f"Slack at {web.api_url} {problem}")
+
+
+async def _auth(web: SlackWeb) -> Mapping[str, Any]:
+    try:
+        me = await _ask(web, "auth.test", {})
+    except SlackRefused as refused:
+        raise StartupError(
+            f"Slack refuses slack.bot_token / SLACK_BOT_TOKEN ({refused.error}): copy the"
+            f" Bot User OAuth Token (xoxb-…) {_APP} OAuth & Permissions"
+        ) from None
+    if "team_id" not in me or "user_id" not in me:
+        raise StartupError(f"{web.api_url} does not answer as Slack does: check slack.api_url")
+    return me
+
+
+async def _open(web: SlackWeb, app_token: str) -> None:
+    """Slack's client would retry a refused app token for ever, in silence."""
+    try:
+        await _ask(web, "apps.connections.open", {"token": app_token})
+    except SlackRefused as refused:
+        if refused.error == "missing_scope":
+            problem = "lacks the scope connections:write: make a new one with it"
+        else:
+            problem = f"is refused by Slack ({refused.error}): copy the one that starts with xapp-"
+        raise StartupError(
+            f"slack.app_token / SLACK_APP_TOKEN {problem} {_APP} Basic Information,"
+            " App-Level Tokens"
+        ) from None
+
+
+def _missing(granted: frozenset[str]) -> list[str]:
+    """Compare scopes, where Slack named any."""
+    missing = sorted(SCOPES.keys() - granted) if granted else []
+    if "chat:write" in missing:
+        raise StartupError(
+            f"The bot lacks the scopes {', '.join(missing)}: paste manifest.yml {_APP}"
+            " App Manifest, then reinstall the app to the workspace"
+        )
+    return [f"The bot lacks the scope {scope}: {SCOPES[scope]}" for scope in missing]
+
+
+async def _channel(web: SlackWeb, channel: str, me: Mapping[str, Any]) -> list[str]:
+    """Look at the channel, where it is given by its id."""
+    if not _CHANNEL_ID.fullmatch(channel):
+        return [f"slack.channel {channel} is a name: only a channel's id can be checked"]
+    try:
+        found = (await _ask(web, "conversations.info", {"channel": channel}))["channel"]
+    except SlackRefused as refused:
+        if refused.error != "channel_not_found":
+            return [f"slack.channel {channel} cannot be checked ({refused.error})"]
+        raise StartupError(
+            f"slack.channel / SLACK_CHANNEL {channel} is unknown to the bot in the workspace"
+            f" {me.get('team')}: copy the id from the channel's details, and if it is private"
+            f" type /invite @{me.get('user')} in it"
+        ) from None
+    if found.get("is_archived"):
+        raise StartupError(f"slack.channel {channel} is archived: choose another")
+    uninvited = not found.get("is_member", True)
+    if uninvited and (found.get("is_private") or "chat:write.public" not in web.granted):
+        raise StartupError(
+            f"The bot is not in slack.channel {channel}: type /invite @{me.get('user')} in it"
+        )
+    return []

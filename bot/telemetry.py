@@ -1,0 +1,66 @@
+"""Logging that cannot tell a secret."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HIDDEN = "***"
+SHORTEST_SECRET = 4
+"""A shorter value would blot out ordinary text."""
+PATTERNS = (
+    (re.compile(r"\b(?:xox[a-z]|xapp)-[\w-]+"), HIDDEN),
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),  # a JWT
+    (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]+"), rf"\1{HIDDEN}"),
+    (re.compile(r'(?i)((?:secret|password|token)(?:=|"\s*:\s*"))[^&\s"]+'), rf"\1{HIDDEN}"),
+    (re.compile(r"(://)[^/\s:@]*:[^/\s@]*@"), rf"\1{HIDDEN}@"),
+)
+QUIET = ("apscheduler", "httpcore", "httpx", "slack_bolt", "slack_sdk")
+"""Libraries that at INFO log every turn, or whole addresses with the secrets in them."""
+
+
+class Redactor:
+    """Blots secrets out of text: the values that we know, and all that looks like one."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        """Know the values of `secrets`; longer ones first, as one may be a part of another."""
+        known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        ordered = sorted(known, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def __call__(self, text: str) -> str:
+        """Return `text` without secrets."""
+        if self._known:
+            text = self._known.sub(HIDDEN, text)
+        for pattern, replacement in PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text
+
+
+class RedactingFormatter(logging.Formatter):
+    """Redacts what is written in the end, tracebacks included. Times are UTC."""
+
+    converter = staticmethod(time.gmtime)
+
+    def __init__(self, redact: Redactor) -> None:
+        """Redact with `redact`."""
+        super().__init__("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record, then blot its secrets out."""
+        return self._redact(super().format(record))
+
+
+def set_up_logging(secrets: Iterable[str], level: int = logging.INFO) -> None:
+    """Log to standard error, in place of whatever was set up before."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter(Redactor(secrets)))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,98 @@
+"""The real `Prober`: probes and feeds over real sockets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.core.model import Observation, Outcome
+from bot.fetch import Call, Fetcher, LoopLag, SystemPath
+from bot.probes import Probes
+from bot.sources.feed import Answer, StatusFeed
+from bot.wiring.rules import feed_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bot.config import Settings
+    from bot.config.settings import Tenant
+    from bot.core.model import FeedReading, Target
+    from bot.fetch import Path
+    from bot.ports import Clock
+
+FEED_URL = "https://status.auth0.com/feed?domain={domain}"
+"""Atom, by the tenant's canonical domain (Check Auth0 Status, read 2026-11)."""
+FEED_CAP = 2_000_000
+FEED_TIMEOUT_S = 20.0
+CLOCK_STEP_S = 60.0
+"""A wall clock that was moved by more than this is wrong now, or was."""
+
+
+class Looking:
+    """The `Prober` port.
+
+    Args:
+        settings: what to look at.
+        clock: the time.
+        path: how hosts are reached; None: as the system does.
+        stepped_s: by how many seconds the wall clock was moved since the start.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        path: Path | None = None,
+        stepped_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._fetcher = Fetcher(clock, path or SystemPath(settings.resolve), LoopLag())
+        self._probes = Probes(settings, self._fetcher)
+        self._stepped_s = stepped_s
+        self._feeds: dict[Target, StatusFeed] = {}
+        for tenant in settings.tenants:
+            target = feed_target(tenant)
+            if target not in self._feeds:
+                fetch = _FeedFetch(self._fetcher, tenant.ca_file)
+                self._feeds[target] = StatusFeed(target, _feed_url(tenant), fetch, clock)
+
+    async def look(self, target: Target) -> Observation:
+        """Probe a target."""
+        return distrusted(await self._probes.look(target), self._stepped_s())
+
+    async def read(self, target: Target) -> FeedReading:
+        """Poll a status feed."""
+        return await self._feeds[target].read()
+
+
+class _FeedFetch:
+    """How a feed asks for its document."""
+
+    def __init__(self, fetcher: Fetcher, ca_file: str | None) -> None:
+        self._fetcher = fetcher
+        self._ca_file = ca_file
+
+    async def __call__(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """Ask once."""
+        reply = await self._fetcher.fetch(
+            Call(
+                url=url,
+                headers=headers,
+                timeout_s=FEED_TIMEOUT_S,
+                cap=FEED_CAP,
+                ca_file=self._ca_file,
+            )
+        )
+        return Answer(reply.status, reply.headers, reply.body, reply.fault, reply.blind)
+
+
+def distrusted(seen: Observation, stepped_s: float) -> Observation:
+    """Return what was seen; with a wall clock that was set anew we cannot trust it."""
+    if abs(stepped_s) < CLOCK_STEP_S:
+        return seen
+    blind = f"this host's clock was moved by {stepped_s:+.0f} s; if it is right, restart the bot"
+    return Observation(seen.target, seen.at, Outcome.NO_DATA, blind=blind)
+
+
+def _feed_url(tenant: Tenant) -> str:
+    if tenant.feed_url is not None:
+        return tenant.feed_url.get_secret_value()
+    return FEED_URL.format(domain=tenant.domain)

@@ -1,0 +1,238 @@
+"""`simulate`: the real engine in a virtual world, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bot.config import ConfigError, Settings, settings_from
+from bot.config.document import Document
+from bot.core.request import Request, parse
+from bot.deliver import Deliver
+from bot.engine import Engine
+from bot.simulator.memory import MemoryStore
+from bot.simulator.prober import VirtualProber
+from bot.simulator.story import Event, Story
+from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualWaker, run_virtually
+from bot.simulator.virtual_slack import VirtualSlack
+from bot.simulator.workspace.workspace import Workspace
+from bot.simulator.world import World
+from bot.slack.messenger import SlackMessenger
+from bot.slack.wording import COMMAND, mentions
+from bot.wiring.looking import distrusted
+from bot.wiring.rules import rules_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.core.model import FeedReading, Observation, Target
+    from bot.simulator.scenario import Saying, Scenario
+
+SCORE_AFTER_S = 60.0
+"""After `decidable` the bot has this long."""
+LAST = 1e-6
+"""After everything else that happens at the same instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One run of one scenario."""
+
+    summary: Event
+    is_correct: bool
+
+
+def settings_for(scenario: Scenario, **given: Any) -> Settings:
+    """Return the configuration that a scenario stands for.
+
+    Args:
+        scenario: names tenants and controls; its `bot` overrides.
+        given: whole sections or keys that stand instead of the dummies, such as `slack`.
+
+    Raises ConfigError, with the lines of the scenario, where `bot` is wrong.
+    """
+    login = {"client_id": "probe", "username": "probe", "password": "probe", "realm": "users"}
+    tenants = [
+        {
+            "name": tenant.name,
+            "domain": tenant.domain,
+            "environment": tenant.environment,
+            "custom_domain": tenant.custom_domain,
+            "logins": [login],
+        }
+        for tenant in scenario.tenants
+    ]
+    values: dict[str, Any] = {
+        "slack": {"bot_token": "xoxb-x", "app_token": "xapp-x", "channel": "#auth0-alerts"},
+        "tenants": [{k: v for k, v in tenant.items() if v is not None} for tenant in tenants],
+        "controls": [f"https://{name}" for name in scenario.controls],
+    }
+    merged = _merged(_merged(values, given), scenario.bot)
+    places = {loc[1:]: place for loc, place in scenario.document.places.items() if "bot" in loc[:1]}
+    places.setdefault((), scenario.document.place(()))
+    return settings_from(Document(scenario.document.folder, places, merged))
+
+
+def _merged(base: Any, over: Any) -> Any:
+    """Lay one mapping over another; tenants and logins are matched by their names."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        return {**base, **{key: _merged(base.get(key), value) for key, value in over.items()}}
+    if isinstance(base, list) and isinstance(over, list) and all(_is_named(o) for o in over):
+        named = {entry["name"]: entry for entry in over}
+        kept = [_merged(entry, named.pop(entry.get("name", "login"), {})) for entry in base]
+        return [*kept, *named.values()]
+    return over
+
+
+def _is_named(entry: object) -> bool:
+    return isinstance(entry, dict) and "name" in entry
+
+
+def play(scenario: Scenario, seed: int, emit: Callable[[Event], None], *, requests: bool) -> Played:
+    """Play a scenario to its end, as fast as it goes.
+
+    Args:
+        scenario: what happens.
+        seed: which of its worlds.
+        emit: is given each event, the summary last.
+        requests: tell each request as well.
+    """
+    begun = time.perf_counter()
+    simulation: list[Simulation] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        simulation.append(Simulation(loop, scenario, seed, emit, with_requests=requests))
+        await simulation[0].run()
+
+    run_virtually(main)
+    story, counts = simulation[0].story, dict(sorted(simulation[0].requests.items()))
+    summary = story.summary(seed, counts, time.perf_counter() - begun)
+    if scenario.answer is not None:
+        summary |= {"cause_scored": story.scored, "correct": story.is_correct}
+    emit(summary)
+    return Played(summary, story.is_correct)
+
+
+class Simulation:
+    """The bot and the world around it, joined in one virtual loop."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        scenario: Scenario,
+        seed: int,
+        emit: Callable[[Event], None],
+        *,
+        with_requests: bool = False,
+    ) -> None:
+        self.world = World(scenario, seed)
+        self.clock = VirtualClock(loop, self.world.begin_at)
+        self._loop = loop
+        self._with_requests = with_requests
+        settings = settings_for(scenario)
+        self.story = Story(scenario, emit, lambda: self.engine.view().desk.incidents)
+        self.workspace = Workspace(self.clock.now)
+        self.workspace.on_message(lambda *said: self.story.said(self.clock.now(), *said))
+        prober = _Wary(self.world, self.clock, settings, self._requested)
+        self.requests = prober.requests
+        store = MemoryStore()
+        self.engine = Engine(
+            rules_of(settings, {}),
+            clock=self.clock,
+            prober=prober,
+            store=store,
+            waker=VirtualWaker(self.clock),
+            journal=self.story,
+        )
+        messenger = SlackMessenger(
+            VirtualSlack(self.workspace, self.world, self.clock),
+            channel=settings.slack.channel,
+            mention=mentions(settings.slack.mention),
+            status_link=settings.status_link,
+        )
+        self._deliver = Deliver(
+            clock=self.clock,
+            store=store,
+            messenger=messenger,
+            view=self.engine.view,
+            tell=self.engine.tell,
+        )
+        self.engine.attach(self._deliver)
+
+    async def run(self) -> None:
+        """Play to the end of the scenario."""
+        self._plan()
+        tasks = [asyncio.create_task(work) for work in (self.engine.run(), self._deliver.run())]
+        await self.clock.sleep(self.world.end_at - self.clock.now() + LAST)
+        if self.world.scenario.answer and self.story.scored is None:
+            self.story.score()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _plan(self) -> None:
+        """Put into the loop what happens by itself."""
+        scenario = self.world.scenario
+        for begin_at, until in self.world.pauses():
+            self.clock.call_at(begin_at, lambda span_s=until - begin_at: self._loop.leap(span_s))
+        for place, saying in enumerate(scenario.people):
+            self.clock.call_at(scenario.start_at + saying.at_s, _Say(self, saying, place))
+        answer = scenario.answer
+        if answer and answer.alert and answer.decidable_s is not None:
+            at = scenario.start_at + answer.decidable_s + SCORE_AFTER_S + LAST
+            self.clock.call_at(min(at, self.world.end_at), self.story.score)
+
+    def _requested(self, target: Target, at: float, result: str, latency_ms: float) -> None:
+        self.story.requested(target, at, result, latency_ms)
+        if self._with_requests:
+            self.story.told(self.clock.now(), target, result, latency_ms)
+
+
+@dataclass(slots=True)
+class _Say:
+    """One thing that somebody types in Slack."""
+
+    simulation: Simulation
+    saying: Saying
+    place: int
+    task: asyncio.Task[bool] | None = None
+
+    def __call__(self) -> None:
+        simulation = self.simulation
+        verb, argument, nearest, share = parse(self.saying.say.removeprefix(COMMAND))
+        request = Request(
+            id=f"saying-{self.place}",
+            at=simulation.clock.now(),
+            verb=verb,
+            argument=argument,
+            nearest=nearest,
+            share=share,
+            user=self.saying.user,
+            channel=simulation.workspace.state.channels[0].id,
+        )
+        self.task = asyncio.get_running_loop().create_task(simulation.engine.accept(request))
+
+
+class _Wary:
+    """The virtual prober, on a host whose clock may be wrong."""
+
+    def __init__(self, world: World, clock: VirtualClock, settings: Settings, hook: Any) -> None:
+        timeout_s = settings.tenants[0].probe.timeout
+        self._inner = VirtualProber(world, clock, timeout_s=timeout_s, on_request=hook)
+        self._world = world
+        self._clock = clock
+        self.requests = self._inner.requests
+
+    async def look(self, target: Target) -> Observation:
+        """Look; what a wrong clock sees is not believed."""
+        seen = await self._inner.look(target)
+        return distrusted(seen, self._world.clock_offset(self._clock.now()))
+
+    async def read(self, target: Target) -> FeedReading:
+        """Poll a status feed."""
+        return await self._inner.read(target)
+
+
+__all__ = ["ConfigError", "Played", "Simulation", "play", "settings_for"]

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import BaseModel
+
+from bot.config import load
+from bot.config.expansion import section_at
+from bot.config.settings import Section, Settings, seconds
+from bot.config.variables import CONFIG_FILE, VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = (Path(__file__).parents[2] / "docs/configuration.md").read_text()
+CHAPTERS = dict(re.findall(r"^## (.+)\n((?s:.+?))(?=^## |\Z)", PAGE, re.MULTILINE))
+TITLES = {
+    "Top level": (),
+    "`slack`": ("slack",),
+    "`tenants[]`": ("tenants",),
+    "`tenants[].logins[]`": ("tenants", "logins"),
+    "`tenants[].probe`": ("tenants", "probe"),
+    "`thresholds`": ("thresholds",),
+    "`feed`": ("feed",),
+    "`server`": ("server",),
+}
+
+
+def rows(title: str) -> dict[str, list[str]]:
+    """The table of a chapter: its cells by what stands in the first."""
+    lines = re.findall(r"^\| (`.+) \|$", CHAPTERS[title], re.MULTILINE)
+    cells = [[cell.strip() for cell in line.split(" | ")] for line in lines]
+    return {first.strip("`"): rest for first, *rest in cells}
+
+
+def section(way: tuple[str, ...]) -> type[Section]:
+    found: type[Section] = Settings
+    for key in way:
+        child = section_at(found, key)
+        assert child
+        found = child
+    return found
+
+
+def sections(root: type[Section]) -> Iterator[type[Section]]:
+    yield root
+    for key in root.model_fields:
+        if child := section_at(root, key):
+            yield from sections(child)
+
+
+def test_every_section_has_a_chapter() -> None:
+    """No part of the settings is left out of the page."""
+    assert {section(way) for way in TITLES.values()} == set(sections(Settings))
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_a_chapter_names_exactly_the_keys(title: str) -> None:
+    """Each key of a section is in its table, and nothing that does not exist."""
+    assert set(rows(title)) == set(section(TITLES[title]).model_fields)
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_a_chapter_states_the_defaults(title: str) -> None:
+    """The default that the page gives is the one that is used."""
+    for key, field in section(TITLES[title]).model_fields.items():
+        written = rows(title)[key][1]
+        default: Any = field.get_default(call_default_factory=True)
+        if field.is_required():
+            assert written == "required", key
+        elif isinstance(default, BaseModel):
+            assert written == "see below", key
+        else:
+            assert _same(written, default), key
+
+
+def _same(written: str, default: object) -> bool:
+    if default is None:
+        return written == "none"
+    text = written.strip("`")
+    if isinstance(default, float):
+        return seconds(text) == default
+    return text == (default if isinstance(default, str) else json.dumps(default))
+
+
+def test_the_environment_is_described_whole() -> None:
+    """The page names exactly the variables that are read, and the setting that each one fills."""
+    ways = {
+        name: re.sub(r"\.(\d+)", r"[\1]", ".".join(map(str, way)))
+        for name, way in VARIABLES.items()
+    }
+
+    assert {name: cells[1].strip("`") for name, cells in rows("Environment alone").items()} == ways
+    named = set(re.findall(r"`((?:SLACK|AUTH0)_[A-Z0-9_]+)`", PAGE))
+    assert named - {f"{name}_FILE" for name in VARIABLES} == {*VARIABLES, CONFIG_FILE}
+
+
+def test_the_required_variables_suffice(variables: dict[str, str]) -> None:
+    """What the page calls required is what must be set."""
+    required = {name for name, cells in rows("Environment alone").items() if cells[0] == "yes"}
+
+    assert required == set(variables)
+    load(None, variables)
+
+
+def test_the_example_loads(tmp_path: Path) -> None:
+    """The annotated example is a configuration that works."""
+    example = re.findall(r"```yaml\n((?s:.+?))```", PAGE)[0]
+    (tmp_path / "secrets").mkdir()
+    for name in re.findall(r"_file: (secrets/\S+)", example):
+        (tmp_path / name).write_text("canary\n")
+    token = tmp_path / "app_token"
+    token.write_text("xapp-1\n")
+    path = tmp_path / "bot.yml"
+    path.write_text(example.replace("/run/secrets/app_token", str(token)))
+
+    settings = load(path, {"SLACK_BOT_TOKEN": "xoxb-1"})
+
+    assert [tenant.name for tenant in settings.tenants] == ["prod", "staging"]
+    assert settings.thresholds_of(settings.tenants[1]).mention_after == 1800
+    assert settings.secrets() == {"xoxb-1", "xapp-1", "canary"}

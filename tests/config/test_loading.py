@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from bot.config import ConfigError, Settings, environment, load
+from bot.config.settings import ProbeSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOGIN = ("tenants", 0, "logins", 0)
+
+
+def test_the_least_file_loads(changed: Any, load_text: Any) -> None:
+    """Token, channel and one login suffice; the rest are defaults."""
+    settings = load_text(changed("slack", "channel", to="#alerts"))
+
+    assert settings.slack.channel == "#alerts"
+    assert settings.tenants[0].probe.every == 60
+    assert settings.thresholds_of(settings.tenants[0]).window == 20
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("plain", "plain"),
+        ("0123", "0123"),
+        ("12345", "12345"),
+        ("no", "no"),
+        ("1:30", "1:30"),
+        ("2026-03-02", "2026-03-02"),
+        ("'a # b'", "a # b"),
+        ("'${ONE}'", "1"),
+        ("'a${ONE}b${TWO}'", "a1b${ONE}"),
+        ("a$$b", "a$b"),
+        ("'$${ONE}'", "${ONE}"),
+        ("a$b", "a$b"),
+    ],
+)
+def test_a_text_is_read_as_it_stands(load_text: Any, written: str, read: str) -> None:
+    """Nothing is converted; variables are filled in once, and $$ is a dollar sign."""
+    text = (
+        "slack: {bot_token: xoxb-1, app_token: xapp-1, channel: C1}\n"
+        "tenants: [{name: a, domain: a.eu.auth0.com, logins: [\n"
+        f"{{client_id: id, username: u, password: pw, realm: {written}}}]}}]\n"
+    )
+
+    settings = load_text(text, {"ONE": "1", "TWO": "${ONE}"})
+
+    assert settings.tenants[0].logins[0].realm == read
+
+
+@pytest.mark.parametrize(
+    ("way", "written", "read"),
+    [
+        (("tenants", 0, "probe", "every"), "1s", 1.0),
+        (("thresholds", "recover_for"), "0s", 0.0),
+        (("thresholds", "mention_after"), "1.5h", 5400.0),
+        (("thresholds", "fail_count"), 20, 20),
+        (("tenants", 0, "logins", 0, "expect_id_token"), "false", False),
+        (("tenants", 0, "domain"), "Acme.US.auth0.com", "acme.us.auth0.com"),
+        (("tenants", 0, "base_url"), "http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+        (("tenants", 0, "base_url"), "http://[::1]:8080", "http://[::1]:8080"),
+        (("slack", "api_url"), "http://localhost:9/api", "http://localhost:9/api/"),
+        (("slack", "mention"), "@here, U1,S2", "@here, U1,S2"),
+        (("controls",), ["http://localhost:9/x"], ("http://localhost:9/x",)),
+        (("resolve",), {"A.example": "[::1]:443"}, {"a.example": "[::1]:443"}),
+        (("server", "listen"), "0.0.0.0:3000", "0.0.0.0:3000"),
+    ],
+)
+def test_a_value_is_accepted(
+    changed: Any, load_text: Any, way: tuple[str | int, ...], written: object, read: object
+) -> None:
+    """What the documentation allows is taken, in the form in which it is used."""
+    value: Any = load_text(changed(*way, to=written))
+    for step in way:
+        value = value[step] if isinstance(step, int) else getattr(value, step)
+
+    assert value == read
+
+
+def test_python_code_gives_seconds() -> None:
+    """A bare number is refused in a file, but is plain seconds in code."""
+    assert ProbeSettings(every=1).every == 1
+
+
+def test_a_tenant_takes_over_thresholds(changed: Any, load_text: Any) -> None:
+    """A tenant's thresholds replace only the keys that they name."""
+    changed("thresholds", to={"fail_count": 8, "recover_for": "20m"})
+
+    settings = load_text(changed("tenants", 0, "thresholds", to={"fail_count": 2}))
+
+    thresholds = settings.thresholds_of(settings.tenants[0])
+    assert (thresholds.fail_count, thresholds.recover_for, thresholds.window) == (2, 1200, 20)
+    assert settings.thresholds.fail_count == 8
+
+
+@pytest.mark.parametrize(
+    ("content", "read"),
+    [
+        ("pw", "pw"),
+        ("pw\n", "pw"),
+        ("pw\r\n", "pw"),
+        ("p w\n\n", "p w\n"),
+        ("${HOME}$$", "${HOME}$$"),
+    ],
+)
+def test_a_secret_comes_from_a_file(
+    changed: Any, load_text: Any, tmp_path: Path, content: str, read: str
+) -> None:
+    """A path is relative to the configuration; one line break goes, nothing else changes."""
+    (tmp_path / "pw").write_bytes(content.encode())
+    changed(*LOGIN, "password", to=None)
+
+    settings = load_text(changed(*LOGIN, "password_file", to="${NAME}"), {"NAME": "pw"})
+
+    assert settings.tenants[0].logins[0].password.get_secret_value() == read
+
+
+def test_the_environment_alone_suffices(variables: dict[str, str]) -> None:
+    """One tenant, named after its domain, needs no file."""
+    settings = load(None, {**variables, "AUTH0_REALM": "", "AUTH0_ENVIRONMENT": "US-1"})
+
+    (tenant,) = settings.tenants
+    assert (tenant.name, tenant.environment, tenant.logins[0].realm) == ("acme", "US-1", None)
+
+
+def test_a_variable_comes_from_a_file(variables: dict[str, str], tmp_path: Path) -> None:
+    """Each variable also exists with _FILE."""
+    (tmp_path / "token").write_text("xoxb-2\n")
+    del variables["SLACK_BOT_TOKEN"]
+
+    settings = load(None, {**variables, "SLACK_BOT_TOKEN_FILE": str(tmp_path / "token")})
+
+    assert settings.slack.bot_token.get_secret_value() == "xoxb-2"
+
+
+def test_the_file_wins(changed: Any, write: Any, variables: dict[str, str]) -> None:
+    """Beside a file, given or named by a variable, the variables are not read."""
+    path = write(changed("tenants", 0, "name", to="from-file"))
+
+    for settings in (
+        load(path, {**variables, "AUTH0_CHECK_CONFIG": "/nowhere"}),
+        load(None, {**variables, "AUTH0_CHECK_CONFIG": str(path)}),
+    ):
+        assert settings.tenants[0].name == "from-file"
+
+
+def test_certificates_are_found_beside_the_file(
+    changed: Any, load_text: Any, tmp_path: Path
+) -> None:
+    """A CA file is relative to the configuration file."""
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+
+    settings = load_text(changed("tenants", 0, "ca_file", to="ca.pem"))
+
+    assert settings.tenants[0].ca_file == str(tmp_path / "ca.pem")
+
+
+def test_http_mode_needs_no_app_token(changed: Any, load_text: Any) -> None:
+    """Mode http stands on signing secret and listener."""
+    changed("slack", "app_token", to=None)
+    changed("slack", "signing_secret", to="s")
+    changed("server", "listen", to="127.0.0.1:3000")
+
+    assert isinstance(load_text(changed("slack", "mode", to="http")), Settings)
+
+
+def test_the_environment_is_a_copy() -> None:
+    """Whoever holds the environment cannot be surprised by a change of it."""
+    assert "PATH" in environment()
+    assert environment() is not environment()
+
+
+def test_a_missing_file_is_said() -> None:
+    """A path to nothing is one clear line."""
+    with pytest.raises(
+        ConfigError, match=r"^/nowhere: cannot be read \(No such file or directory\)$"
+    ):
+        load(None, {"AUTH0_CHECK_CONFIG": "/nowhere"})

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.core.fault import from_answer, is_rate_limited, is_refusal, plain, quota_remaining
+from bot.core.model import Fault, Stage
+
+NOW = 1_790_000_000.0
+
+
+def judge(status: int, error: str | None = None, **headers: str) -> Fault | None:
+    """Judge an answer with an OAuth error, or with a body that is no JSON object."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    document = {"error": error} if error else None
+    return from_answer(status, document, headers=named, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "expected"),
+    [
+        (403, "invalid_grant", "oauth invalid_grant"),
+        (400, "invalid_request", "oauth invalid_request"),
+        (401, "access_denied", "oauth access_denied"),
+        (403, "mfa_required", "oauth mfa_required"),
+        (500, "server_error", "oauth server_error"),
+        (501, "unsupported_grant_type", "oauth unsupported_grant_type"),
+        (503, "temporarily_unavailable", "http http_503"),
+        (502, "server_error", "http http_502"),
+        (500, None, "http http_500"),
+        (403, None, "http http_403"),
+        (204, None, "http not_json"),
+        (301, None, "http redirect"),
+        (304, "ignored", "http redirect"),
+        (100, None, "http http_100"),
+        (429, "Too Many Requests", "oauth too_many_requests"),
+    ],
+)
+def test_stage_and_reason(status: int, error: str | None, expected: str) -> None:
+    """An `error` decides up to 501; above it, and without one, the status does."""
+    fault = judge(status, error)
+
+    assert fault
+    assert f"{fault.stage} {fault.reason}" == expected
+    assert fault.status == status
+
+
+def test_a_2xx_with_a_document_is_no_fault() -> None:
+    """Whether its tokens are right is for others to say."""
+    assert from_answer(200, {}, headers={}, now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (403, "invalid_grant"),
+        (400, "invalid_grant"),
+        (403, "invalid_user_password"),
+        (401, "password_leaked"),
+        (401, "requires_verification"),
+        (401, "unauthorized"),
+        (429, "too_many_attempts"),
+    ],
+)
+def test_refused_credentials(status: int, error: str) -> None:
+    """These say that a further try does harm; none of them is a matter of load."""
+    fault = judge(status, error)
+
+    assert fault
+    assert is_refusal(fault)
+    assert not is_rate_limited(fault)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (401, "access_denied"),
+        (403, "unauthorized"),
+        (403, "unauthorized_client"),
+        (403, "mfa_required"),
+        (503, "invalid_grant"),
+        (500, "server_error"),
+        (403, None),
+    ],
+)
+def test_what_is_no_refusal(status: int, error: str | None) -> None:
+    """Other 4xx may be an outage (2018-01-17), and a 503 is one whatever it says."""
+    fault = judge(status, error)
+
+    assert fault
+    assert not is_refusal(fault)
+    assert not is_rate_limited(fault)
+
+
+@pytest.mark.parametrize("error", ["too_many_requests", "too_many_logins", None])
+def test_rate_limits(error: str | None) -> None:
+    """Every other 429 is about load."""
+    fault = judge(429, error)
+
+    assert fault
+    assert is_rate_limited(fault)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected_s"),
+    [
+        ({"Retry_After": "30"}, 30),
+        ({"retry_after": " 30 "}, 30),
+        ({"Retry_After": "30", "X_RateLimit_Reset": f"{NOW + 99:.0f}"}, 30),
+        ({"X_RateLimit_Reset": f"{NOW + 99:.0f}"}, 99),
+        ({"Retry_After": "0"}, 1),
+        ({"X_RateLimit_Reset": "5"}, 1),
+        ({"X_RateLimit_Reset": f"{NOW * 1000:.0f}"}, 3600),
+        ({"Retry_After": "999999"}, 3600),
+        ({"Retry_After": "Mon, 21 Sep 2026 14:14:00 GMT"}, 40),
+        ({"Retry_After": "Mon, 99 Sep 9999999 14:14:00 GMT"}, None),
+        ({"Retry_After": "-5"}, None),
+        ({"Retry_After": "soon"}, None),
+        ({"Retry_After": "٣"}, None),
+        ({}, None),
+    ],
+)
+def test_when_we_may_come_again(headers: dict[str, str], expected_s: float | None) -> None:
+    """Seconds or a date, else the bucket's reset; never in the past, at most an hour away."""
+    fault = judge(429, "too_many_requests", **headers)
+
+    assert fault
+    assert fault.retry_at == (None if expected_s is None else NOW + expected_s)
+
+
+def test_only_a_sender_that_is_full_says_when() -> None:
+    """The quota headers come with every answer; with a 403 they are no reason to wait."""
+    fault = judge(403, "invalid_grant", X_RateLimit_Reset=f"{NOW + 99:.0f}")
+
+    assert fault
+    assert fault.retry_at is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("29", 29), ("0", 0), ("many", None), ("", None), ("-1", None)]
+)
+def test_quota_that_remains(value: str, expected: int | None) -> None:
+    """A number or nothing."""
+    assert quota_remaining({"X-RateLimit-Remaining": value}) == expected
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(st.integers(300, 999), st.text() | st.integers() | st.none(), st.text() | st.none())
+def test_foreign_text_is_tamed(status: int, error: object, description: object) -> None:
+    """Whatever comes, the codes stay codes and the description is short and printable."""
+    document = {"error": error, "error_description": description}
+    fault = from_answer(status, document, headers={}, now=NOW)
+
+    assert fault
+    assert re.fullmatch("[a-z0-9_]{1,40}", fault.reason)
+    assert fault.error is None or re.fullmatch("[a-z0-9_]{1,40}", fault.error)
+    assert len(fault.description) <= 200
+    fault.description.encode()
+
+
+def test_invisible_characters_go() -> None:
+    """Control, bidirectional and zero-width characters and lone surrogates become spaces."""
+    assert plain("a\x00b\u202ec\u200bd\ud800e\n\n f") == "a b c d e f"
+
+
+def test_the_description_decides_nothing() -> None:
+    """Only its text differs."""
+    said = ("Wrong email or password.", "user is blocked")
+    faults = [
+        from_answer(403, {"error": "access_denied", "error_description": text}, headers={}, now=NOW)
+        for text in said
+    ]
+
+    assert [fault and (fault.stage, fault.reason) for fault in faults] == [
+        (Stage.OAUTH, "access_denied")
+    ] * 2

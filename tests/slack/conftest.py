@@ -1,0 +1,265 @@
+"""A small Slack on loopback that can misbehave, and what the tests build against it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import WSMsgType, web
+from aiohttp.test_utils import TestServer
+
+from bot.slack.listeners import Listeners
+from bot.slack.startup import Workspace
+from bot.slack.web import SlackWeb
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from bot.core.request import Request
+
+WORKSPACE = Workspace(
+    team="Acme",
+    team_id="T1",
+    enterprise_id="",
+    bot_id="B1",
+    bot_user_id="U0BOT",
+    bot_name="auth0-check",
+)
+
+
+class RealClock:
+    speed = 1.0
+
+    def now(self) -> float:
+        return time.time()  # noqa: TID251 - this is the clock
+
+    async def sleep(self, span_s: float) -> None:
+        await asyncio.sleep(span_s)
+
+
+class ListInbox:
+    """Keeps requests, once each; can hang or fail."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, Request] = {}
+        self.started = 0
+        self.delay_s = 0.0
+        self.error: Exception | None = None
+
+    async def accept(self, request: Request) -> bool:
+        self.started += 1
+        await asyncio.sleep(self.delay_s)
+        if self.error:
+            raise self.error
+        is_new = request.id not in self.requests
+        self.requests.setdefault(request.id, request)
+        return is_new
+
+
+class FakeSlack:
+    """Web API, response_url and Socket Mode with true envelope shapes."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        """By method: a JSON answer, `(status, headers, body)`, `reset` or `hang`."""
+        self.calls: list[tuple[str, dict[str, Any], str]] = []
+        """Method, form or JSON body, authorization."""
+        self.handshakes: Iterator[str] = itertools.repeat("ok")
+        self.connections = 1
+        self.acks: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.sockets: list[web.WebSocketResponse] = []
+        self.live = 0
+        self.opened = asyncio.Event()
+        self._tickets: set[str] = set()
+        self._numbers = itertools.count(1)
+        app = web.Application()
+        app.router.add_post("/api/{method}", self._method)
+        app.router.add_post("/hook/{method}", self._method)
+        app.router.add_get("/link", self._link)
+        self.server = TestServer(app)
+
+    @property
+    def api_url(self) -> str:
+        return str(self.server.make_url("/api/"))
+
+    def hook(self, name: str) -> str:
+        return str(self.server.make_url(f"/hook/{name}"))
+
+    async def _method(self, request: web.Request) -> web.StreamResponse:
+        method = request.match_info["method"]
+        is_form = request.content_type == "application/x-www-form-urlencoded"
+        sent = dict(await request.post()) if is_form else json.loads(await request.text() or "{}")
+        self.calls.append((method, sent, request.headers.get("Authorization", "")))
+        answer = self.answers.get(method, {"ok": True})
+        if method == "apps.connections.open" and answer == {"ok": True}:
+            answer = {"ok": True, "url": self._new_ticket()}
+        if answer == "hang":
+            await asyncio.sleep(60)
+        if answer == "reset":
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        if isinstance(answer, tuple):
+            status, headers, body = answer
+            return web.Response(status=status, headers=headers, body=body)
+        return web.json_response(answer)
+
+    def _new_ticket(self) -> str:
+        ticket = str(next(self._numbers))
+        self._tickets.add(ticket)
+        return str(self.server.make_url(f"/link?ticket={ticket}")).replace("http", "ws", 1)
+
+    async def _link(self, request: web.Request) -> web.StreamResponse:
+        fate = next(self.handshakes)
+        if fate == "hang":
+            await asyncio.sleep(60)
+        if request.query["ticket"] not in self._tickets:
+            return web.Response(status=408)
+        if fate != "keep":
+            self._tickets.discard(request.query["ticket"])
+        if fate in {"refuse", "keep"}:
+            return web.Response(status=503)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        if fate != "deaf":
+            hello = {"type": "hello", "num_connections": self.connections}
+            await socket.send_json(hello | {"debug_info": {"host": "applink-1"}})
+        self.sockets.append(socket)
+        self.opened.set()
+        self.live += 1
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    await self.acks.put(json.loads(message.data))
+        finally:
+            self.live -= 1
+        return socket
+
+    async def deliver(self, kind: str, payload: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """Send an envelope and wait for its acknowledgement."""
+        envelope = {"type": kind, "envelope_id": f"E{next(self._numbers)}", "payload": payload}
+        async with asyncio.timeout(5):
+            await self.opened.wait()
+            await self.sockets[-1].send_json(
+                envelope | {"accepts_response_payload": kind != "events_api"} | more
+            )
+            ack = await self.acks.get()
+        assert ack["envelope_id"] == envelope["envelope_id"]
+        return ack
+
+
+class Payloads:
+    """What Slack sends for what people do."""
+
+    def __init__(self, slack: FakeSlack) -> None:
+        self._slack = slack
+        self._numbers = itertools.count(1)
+
+    def command(self, text: str, **more: Any) -> dict[str, Any]:
+        return {
+            "command": "/auth0-check",
+            "text": text,
+            "team_id": "T1",
+            "team_domain": "acme",
+            "user_id": "U1",
+            "channel_id": "C1",
+            "channel_name": "logins",
+            "api_app_id": "A1",
+            "is_enterprise_install": "false",
+            "response_url": self._slack.hook("command"),
+            "trigger_id": f"{next(self._numbers)}.1.abc",
+        } | more
+
+    def click(self, action_id: str, value: str = "", **more: Any) -> dict[str, Any]:
+        action = {
+            "type": "button",
+            "action_id": action_id,
+            "block_id": "b1",
+            "value": value,
+            "action_ts": f"{next(self._numbers)}.5",
+        }
+        return {
+            "type": "block_actions",
+            "user": {"id": "U1", "username": "ann", "team_id": "T1"},
+            "team": {"id": "T1", "domain": "acme"},
+            "enterprise": None,
+            "api_app_id": "A1",
+            "channel": {"id": "C1", "name": "logins"},
+            "container": {"type": "message", "message_ts": "1.1", "channel_id": "C1"},
+            "message": {"ts": "1.1", "text": "FIRING"},
+            "trigger_id": f"{next(self._numbers)}.1.abc",
+            "response_url": self._slack.hook("click"),
+            "actions": [action],
+        } | more
+
+    def mention(self, text: str, **more: Any) -> dict[str, Any]:
+        return {
+            "type": "event_callback",
+            "team_id": "T1",
+            "api_app_id": "A1",
+            "event_id": f"Ev{next(self._numbers)}",
+            "event_time": 1,
+            "authorizations": [{"team_id": "T1", "user_id": "U0BOT", "is_bot": True}],
+            "event": {
+                "type": "app_mention",
+                "user": "U1",
+                "team": "T1",
+                "text": f"<@U0BOT> {text}",
+                "channel": "C1",
+                "ts": "2.2",
+            }
+            | more,
+        }
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[FakeSlack]:
+    fake = FakeSlack()
+    await fake.server.start_server()
+    yield fake
+    for socket in fake.sockets:
+        await socket.close()
+    await fake.server.close()
+
+
+@pytest.fixture
+def payloads(slack: FakeSlack) -> Payloads:
+    return Payloads(slack)
+
+
+@pytest.fixture
+async def api(slack: FakeSlack) -> AsyncIterator[SlackWeb]:
+    api = SlackWeb("xoxb-canary", slack.api_url)
+    yield api
+    await api.close()
+
+
+@pytest.fixture
+def inbox() -> ListInbox:
+    return ListInbox()
+
+
+@pytest.fixture
+def clock() -> RealClock:
+    return RealClock()
+
+
+@pytest.fixture
+async def listeners(inbox: ListInbox, api: SlackWeb, clock: RealClock) -> AsyncIterator[Listeners]:
+    listeners = Listeners(inbox, api, clock, WORKSPACE, patience_s=0.3)
+    yield listeners
+    await listeners.close()
+
+
+@pytest.fixture
+async def until() -> Callable[[Callable[[], bool]], Any]:
+    async def until(is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not is_so():  # noqa: ASYNC110 - looks from outside, as a person would
+                await asyncio.sleep(0.01)
+
+    return until

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import unused_port
+
+from bot.slack.startup import SCOPES, StartupError, Workspace, check
+from bot.slack.web import SlackWeb
+
+ME = {
+    "ok": True,
+    "team": "Acme",
+    "team_id": "T1",
+    "user": "auth0-check",
+    "user_id": "U0BOT",
+    "bot_id": "B1",
+}
+IN_CHANNEL = {"ok": True, "channel": {"id": "C0LOGINS", "is_member": True, "is_archived": False}}
+
+
+def refused(error: str) -> dict[str, Any]:
+    return {"ok": False, "error": error}
+
+
+def granted(*missing: str, more: str = "") -> dict[str, str]:
+    scopes = ",".join([*sorted(SCOPES.keys() - set(missing)), more])
+    return {"Content-Type": "application/json", "X-OAuth-Scopes": scopes}
+
+
+def me_with(headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    return 200, headers, b'{"ok":true,"team":"Acme","team_id":"T1","user":"b","user_id":"U0BOT"}'
+
+
+def channel(**facts: bool) -> dict[str, Any]:
+    return {"ok": True, "channel": {"id": "C0LOGINS", **facts}}
+
+
+async def start(slack: Any, api: SlackWeb, name: str = "C0LOGINS", **answers: Any) -> Workspace:
+    slack.answers |= {"auth.test": ME, "conversations.info": IN_CHANNEL}
+    slack.answers |= {key.replace("_", "."): answer for key, answer in answers.items()}
+    return await check(api, channel=name, app_token="xapp-canary")
+
+
+async def test_all_well(slack: Any, api: SlackWeb) -> None:
+    """Who we are comes from Slack, and nothing is complained about."""
+    assert await start(slack, api, auth_test=me_with(granted())) == Workspace(
+        team="Acme",
+        team_id="T1",
+        enterprise_id="",
+        bot_id="",
+        bot_user_id="U0BOT",
+        bot_name="b",
+    )
+
+
+async def test_http_mode(slack: Any, api: SlackWeb) -> None:
+    """Without an app token no Socket Mode connection is asked for."""
+    slack.answers |= {"auth.test": ME, "conversations.info": IN_CHANNEL}
+
+    await check(api, channel="C0LOGINS", app_token=None)
+
+    assert [method for method, _, _ in slack.calls] == ["auth.test", "conversations.info"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "parts"),
+    [
+        ({"auth_test": refused("invalid_auth")}, ["SLACK_BOT_TOKEN", "xoxb-", "OAuth & Permiss"]),
+        ({"auth_test": refused("account_inactive")}, ["SLACK_BOT_TOKEN", "account_inactive"]),
+        ({"auth_test": (503, {}, b"")}, ["no usable answer", "slack-status.com", "http_503"]),
+        ({"auth_test": (200, {}, b"<html>")}, ["no usable answer"]),
+        ({"auth_test": {"ok": True}}, ["slack.api_url"]),
+        ({"auth_test": (429, {"Retry-After": "9"}, b"")}, ["again in 9 seconds"]),
+        ({"auth_test": me_with(granted("chat:write"))}, ["chat:write", "manifest.yml", "reinst"]),
+        ({"apps_connections_open": refused("invalid_auth")}, ["SLACK_APP_TOKEN", "xapp-"]),
+        ({"apps_connections_open": refused("missing_scope")}, ["connections:write", "App-Level"]),
+        ({"conversations_info": refused("channel_not_found")}, ["C0LOGINS", "Acme", "/invite @"]),
+        ({"conversations_info": channel(is_archived=True)}, ["C0LOGINS", "archived"]),
+        ({"conversations_info": channel(is_member=False)}, ["/invite @auth0-check"]),
+    ],
+)
+async def test_told(slack: Any, api: SlackWeb, answers: dict[str, Any], parts: list[str]) -> None:
+    """What is wrong at the start is told in one line, with the place and the remedy."""
+    with pytest.raises(StartupError) as caught:
+        await start(slack, api, **answers)
+
+    line = str(caught.value)
+    assert [part for part in parts if part not in line] == []
+    assert "\n" not in line
+    assert "canary" not in line
+
+
+async def test_unreachable() -> None:
+    """An unreachable Slack is named by its address."""
+    api = SlackWeb("xoxb-canary", f"http://127.0.0.1:{unused_port()}/api/")
+
+    with pytest.raises(StartupError, match=r"http://127\.0\.0\.1:\d+/api/ cannot be reached"):
+        await check(api, channel="C0LOGINS", app_token=None)
+
+    await api.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "warning"),
+    [
+        ("C0LOGINS", {"conversations_info": refused("missing_scope")}, "missing_scope"),
+        ("C0LOGINS", {"conversations_info": refused("unknown_method")}, "unknown_method"),
+        ("#logins", {}, "#logins is a name"),
+        ("C0LOGINS", {"auth_test": me_with(granted("commands"))}, "/auth0-check does not answer"),
+    ],
+)
+async def test_warned(
+    slack: Any, api: SlackWeb, name: str, answers: dict[str, Any], warning: str
+) -> None:
+    """What cannot be checked, or is not needed for alerts, is a warning."""
+    (told,) = (await start(slack, api, name, **answers)).warnings
+
+    assert warning in told
+
+
+@pytest.mark.parametrize(("is_private", "may"), [(False, True), (True, False)])
+async def test_uninvited(slack: Any, api: SlackWeb, *, is_private: bool, may: bool) -> None:
+    """With chat:write.public a bot may post uninvited, but not in a private channel."""
+    headers = granted(more="chat:write.public")
+    there = channel(is_member=False, is_private=is_private)
+    told = ""
+
+    try:
+        await start(slack, api, auth_test=me_with(headers), conversations_info=there)
+    except StartupError as error:
+        told = str(error)
+
+    assert told.endswith("type /invite @b in it") is not may

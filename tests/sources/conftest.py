@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from bot.core.model import FEED, Target
+from bot.sources.feed import Answer, StatusFeed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOW = datetime(2026, 4, 22, 20, 30, tzinfo=UTC).timestamp()
+INCIDENT = (
+    "<p><small>Apr 22, 20:14 UTC</small><br><strong>Monitoring</strong> - A fix is in.</p>"
+    "<p><small>Apr 22, 19:40 UTC</small><br><strong>Investigating</strong> - Logins fail.</p>"
+)
+
+
+@dataclass
+class FixedClock:
+    """A clock that is set by hand."""
+
+    at: float = NOW
+    speed: float = 1.0
+
+    def now(self) -> float:
+        return self.at
+
+    async def sleep(self, span_s: float) -> None:
+        self.at += span_s
+
+
+@dataclass
+class Web:
+    """Answers every request with `answer`, and keeps the headers it was sent."""
+
+    answer: Answer = field(default_factory=Answer)
+    sent: list[Mapping[str, str]] = field(default_factory=list)
+
+    async def __call__(self, url: str, headers: Mapping[str, str]) -> Answer:
+        assert url == "https://status.test/feed"
+        self.sent.append(headers)
+        return self.answer
+
+    def serve(self, body: bytes, **headers: str) -> None:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.answer = Answer(200, named, body)
+
+
+class Atom(Protocol):
+    """Makes a document as status.auth0.com `/feed` does."""
+
+    def __call__(self, *bodies: str, updated: str = ..., entry_updated: str = ...) -> bytes: ...
+
+
+def make_atom(
+    *bodies: str,
+    updated: str = "2026-04-22T20:15:12.000Z",
+    entry_updated: str = "2026-04-22T20:15:12.000Z",
+) -> bytes:
+    entries = "".join(
+        f"""<entry><title type="html"><![CDATA[Login errors {number}]]></title><id>id{number}</id>
+        <link href="https://status.auth0.com/incidents/id{number}"/>
+        <updated>{entry_updated}</updated>
+        <content type="html"><![CDATA[{body}]]></content></entry>"""
+        for number, body in enumerate(bodies)
+    )
+    return f"""<?xml version="1.0" encoding="utf-8"?>
+        <feed xmlns="http://www.w3.org/2005/Atom"><id>https://status.auth0.com</id>
+        <title>Auth0 Status</title><updated>{updated}</updated>
+        <generator>https://github.com/jpmonette/feed</generator>{entries}</feed>""".strip().encode()
+
+
+@pytest.fixture(scope="session")
+def atom() -> Atom:
+    return make_atom
+
+
+@pytest.fixture(scope="session")
+def incident() -> str:
+    return INCIDENT
+
+
+@pytest.fixture(scope="session")
+def now() -> float:
+    return NOW
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock()
+
+
+@pytest.fixture
+def web() -> Web:
+    return Web()
+
+
+@pytest.fixture
+def feed(web: Web, clock: FixedClock) -> StatusFeed:
+    return StatusFeed(Target(FEED, "US-1"), "https://status.test/feed", web, clock)

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import asyncio
+import math
+import resource
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.core.model import Fault, FeedState, Stage
+from bot.sources.feed import Answer, parse
+
+if TYPE_CHECKING:
+    from bot.sources.feed import StatusFeed
+    from tests.sources.conftest import Atom, FixedClock, Web
+
+DAY_S = 86_400
+RESOLVED = "<p><small>Apr 22, 20:20 UTC</small><br><strong>Resolved</strong> - It is over.</p>"
+POSTMORTEM = "<p><small>Apr 22, 20:25 UTC</small><br><strong>Postmortem</strong> - Why.</p>"
+
+
+async def test_ok(feed: StatusFeed, web: Web, atom: Atom, incident: str, now: float) -> None:
+    """A feed with an open incident is read."""
+    web.serve(atom(incident))
+    reading = await feed.read()
+    assert (str(reading.target), reading.at, reading.state) == ("feed.US-1", now, FeedState.OK)
+    assert [(each.id, each.is_open) for each in reading.notices] == [("id0", True)]
+
+
+async def test_postmortem_moves_nothing(
+    feed: StatusFeed, web: Web, clock: FixedClock, atom: Atom, incident: str
+) -> None:
+    """A post-mortem changes the text, and neither the phase nor its date."""
+    web.serve(atom(RESOLVED + incident))
+    (before,) = (await feed.read()).notices
+    clock.at += 14 * DAY_S
+    web.serve(atom(POSTMORTEM + RESOLVED + incident, entry_updated="2026-05-06T20:25:00Z"))
+    (after,) = (await feed.read()).notices
+    assert (before.text, after.text) == ("It is over.", "Why.")
+    assert (before.phase, before.updated_at) == (after.phase, after.updated_at)
+
+
+async def test_undated_keeps_first_seen(
+    feed: StatusFeed, web: Web, clock: FixedClock, atom: Atom, now: float
+) -> None:
+    """Without any date an incident dates from when it was first seen, also after an edit."""
+    for text in ("x", "y"):
+        web.serve(atom(f"Monitoring - {text}", updated="", entry_updated=""))
+        (notice,) = (await feed.read()).notices
+        assert (notice.text, notice.updated_at) == (text, now)
+        clock.at += 60
+
+
+async def test_unreachable(feed: StatusFeed, web: Web) -> None:
+    """A fault of the request is handed on."""
+    web.answer = Answer(fault=Fault(Stage.DNS, "nxdomain"))
+    reading = await feed.read()
+    assert (reading.state, reading.fault) == (FeedState.UNREACHABLE, Fault(Stage.DNS, "nxdomain"))
+
+
+@pytest.mark.parametrize("status", [204, 302, 304, 400, 404, 429, 503])
+async def test_other_status(
+    status: int, feed: StatusFeed, web: Web, atom: Atom, incident: str
+) -> None:
+    """Only 200 brings a feed; nobody asked for a 304."""
+    web.answer = Answer(status, {}, atom(incident))
+    reading = await feed.read()
+    assert reading.state is FeedState.UNREACHABLE
+    assert reading.fault == Fault(Stage.HTTP, f"http_{status}", status)
+
+
+async def test_blind(feed: StatusFeed, web: Web) -> None:
+    """That we could not look is handed on."""
+    web.answer = Answer(blind="loop_lag")
+    assert (await feed.read()).blind == "loop_lag"
+
+
+async def test_empty(feed: StatusFeed, web: Web, atom: Atom) -> None:
+    """A feed without entries is no information, and nothing to compare with."""
+    web.serve(atom(), etag='"1"')
+    for _ in range(2):
+        assert (await feed.read()).state is FeedState.EMPTY
+    assert "if-none-match" not in web.sent[1]
+
+
+async def test_conditional(
+    feed: StatusFeed, web: Web, clock: FixedClock, atom: Atom, incident: str
+) -> None:
+    """What was read is asked for by its validators; a 304 shows the same again."""
+    web.serve(atom(incident), etag='"1"', last_modified="Wed, 22 Apr 2026 20:15:12 GMT")
+    first = await feed.read()
+    clock.at += 60
+    web.answer = Answer(304)
+    second = await feed.read()
+    assert (second.state, second.notices) == (FeedState.OK, first.notices)
+    assert web.sent[1].items() >= {
+        ("if-none-match", '"1"'),
+        ("if-modified-since", "Wed, 22 Apr 2026 20:15:12 GMT"),
+    }
+
+
+async def test_daily_in_full(
+    feed: StatusFeed, web: Web, clock: FixedClock, atom: Atom, incident: str
+) -> None:
+    """After a day of 304 the feed is asked for in full."""
+    web.serve(atom(incident), etag='"1"')
+    await feed.read()
+    web.answer = Answer(304)
+    for _ in range(24):
+        clock.at += 3_600
+        await feed.read()
+    assert ["if-none-match" in headers for headers in web.sent] == [False] + 23 * [True] + [False]
+
+
+@pytest.mark.parametrize("etag", ["caf\xe9", "x" * 500, ""])
+async def test_unfit_validators(
+    etag: str, feed: StatusFeed, web: Web, atom: Atom, incident: str
+) -> None:
+    """An ETag that fits no header is not sent back."""
+    web.serve(atom(incident), etag=etag)
+    await feed.read()
+    await feed.read()
+    assert "if-none-match" not in web.sent[1]
+
+
+async def test_unreadable_keeps_validators(
+    feed: StatusFeed, web: Web, atom: Atom, incident: str
+) -> None:
+    """A login page with an ETag does not become what we compare with."""
+    web.serve(atom(incident), etag='"feed"')
+    await feed.read()
+    web.serve(b"<!DOCTYPE html><html>", etag='"page"')
+    assert (await feed.read()).fault == Fault(Stage.HTTP, "doctype", 200)
+    await feed.read()
+    assert web.sent[2]["if-none-match"] == '"feed"'
+
+
+@pytest.mark.parametrize(
+    ("updated", "entry_updated"),
+    [("2026-04-22T19:00:00Z", "2026-04-22T20:15:12Z"), ("", "2026-04-22T19:41:00Z")],
+    ids=["feed", "entry"],
+)
+async def test_stale(
+    updated: str,
+    entry_updated: str,
+    feed: StatusFeed,
+    web: Web,
+    clock: FixedClock,
+    atom: Atom,
+    incident: str,
+) -> None:
+    """An older document than the last tells nothing, until it has been the only one for a day."""
+    web.serve(atom(RESOLVED + incident))
+    await feed.read()
+    web.serve(atom(incident, updated=updated, entry_updated=entry_updated))
+    reading = await feed.read()
+    assert (reading.state, reading.notices) == (FeedState.STALE, ())
+    clock.at += DAY_S
+    assert (await feed.read()).state is FeedState.OK
+
+
+async def test_unchanged_is_not_parsed(
+    feed: StatusFeed, web: Web, atom: Atom, incident: str
+) -> None:
+    """The same bytes again cost no second child."""
+    web.serve(atom(incident))
+    first = await feed.read()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    assert (await feed.read()).notices == first.notices
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime == before
+
+
+BOMBS = {
+    "author": b"<author>" + b"a" * 200_000 + b"</author>",
+    "categories": b"".join(b'<category term="%d"/>' % number for number in range(30_000)),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+async def test_slow_bomb_is_killed(bomb: bytes, now: float) -> None:
+    """What keeps feedparser busy for minutes is stopped in time, and the loop runs on."""
+    feed = b'<feed xmlns="http://www.w3.org/2005/Atom"><entry>' + bomb + b"</entry></feed>"
+    before = time.thread_time()
+    assert await parse(feed, now, within_s=0.3) == Fault(Stage.HTTP, "too_slow", 200)
+    assert time.thread_time() - before < 0.25
+
+
+async def test_big_feed(atom: Atom, incident: str, now: float) -> None:
+    """A feed near the cap is parsed without holding up the loop; only the newest are kept."""
+    before = time.thread_time()
+    document = await parse(atom(*[incident] * 4_000), now)
+    assert time.thread_time() - before < 0.25
+    assert not isinstance(document, Fault)
+    assert len(document.notices) == 100
+
+
+async def test_cancelled(atom: Atom, incident: str, now: float) -> None:
+    """A poll that is cancelled leaves no child behind."""
+    poll = asyncio.create_task(parse(atom(*[incident] * 4_000), now))
+    await asyncio.sleep(0.05)
+    poll.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await poll
+
+
+async def test_dying_child(atom: Atom, incident: str) -> None:
+    """A child that dies makes the feed unreadable; nothing is raised."""
+    document = await parse(atom(incident, entry_updated=""), math.inf)
+    assert document == Fault(Stage.HTTP, "parser_died", 200)
