@@ -70,6 +70,13 @@ class Deliver:
         """How much waits to be said."""
         return sum(not d.is_done for lane in self._lanes.values() for d in lane.values())
 
+    @property
+    def waiting_s(self) -> float:
+        """For how long the oldest message waits, in seconds of the clock."""
+        lanes = self._lanes.values()
+        begun = [d.created_at for lane in lanes for d in lane.values() if not d.is_done]
+        return self._clock.now() - min(begun) if begun else 0.0
+
     def resume(self, deliveries: Iterable[Delivery]) -> None:
         """Go on with what an earlier process left."""
         now = self._clock.now()

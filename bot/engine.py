@@ -98,10 +98,12 @@ class Engine:
 
     async def accept(self, request: Request) -> bool:
         """Commit a person's request; the answer follows. False: it was there before."""
-        if request.id in self._accepting or await self._store.knows(request.id):
+        if request.id in self._accepting:
             return False
         self._accepting.add(request.id)
         try:
+            if await self._store.knows(request.id):
+                return False
             await self._store.commit(Change(requests=[request]))
         finally:
             self._accepting.discard(request.id)

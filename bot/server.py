@@ -26,9 +26,7 @@ class Server:
     def __init__(
         self,
         listen: str,
-        routes: Mapping[
-            tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]
-        ],
+        routes: Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]],
     ) -> None:
         host, _, port = listen.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)

@@ -1,4 +1,4 @@
-"""Logging that cannot tell a secret."""
+"""Logging that cannot tell a secret, and metrics."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import logging
 import re
 import time
 from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,3 +66,39 @@ def set_up_logging(secrets: Iterable[str], level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class Metrics:
+    """What `/metrics` shows. Names follow Prometheus' rules; no label holds foreign text."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.looks = Counter(
+            "auth0_check_looks",
+            "Looks at a target, by outcome (ok, failed, no_data)",
+            ["target", "outcome"],
+            registry=self.registry,
+        )
+        self.latency = Gauge(
+            "auth0_check_latency_seconds",
+            "How long the last look took",
+            ["target"],
+            registry=self.registry,
+        )
+        self.firing = Gauge(
+            "auth0_check_signal_firing",
+            "1 while a signal is firing",
+            ["tenant", "signal"],
+            registry=self.registry,
+        )
+        self.incidents = Gauge(
+            "auth0_check_incidents_open",
+            "Open incidents, by severity",
+            ["severity"],
+            registry=self.registry,
+        )
+        self.unsaid = Gauge(
+            "auth0_check_outbox_waiting",
+            "Messages that wait to be said in Slack",
+            registry=self.registry,
+        )

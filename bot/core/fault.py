@@ -8,8 +8,8 @@
 | timeout | connect, tls, read (no complete answer head), total (the body did not end) |
 | http | http_STATUS, redirect, not_json, too_large, bad_encoding, reset, protocol |
 | oauth | the answer's own `error`, cut to a code |
-| token | missing_id_token, malformed, bad_algorithm, unknown_kid, no_keys, bad_signature, \
-wrong_issuer, wrong_audience, expired, not_yet_valid |
+| token | missing_id_token, malformed, bad_algorithm, bad_signature, unknown_kid, no_keys |
+| token | wrong_issuer, wrong_audience, expired, not_yet_valid |
 | proof | no_proof, stale_proof |
 
 Auth0 says that descriptions are for people and may change at any time (Set Up CORS, read 2026-08),

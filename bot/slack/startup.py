@@ -40,6 +40,8 @@ class Workspace:
     bot_id: str
     bot_user_id: str
     bot_name: str
+    channel: str
+    """The channel's id where it could be found out, else as it was configured."""
     warnings: tuple[str, ...] = ()
     """What works less well than it could; for the log."""
 
@@ -52,7 +54,8 @@ async def check(web: SlackWeb, *, channel: str, app_token: str | None) -> Worksp
     me = await _auth(web)
     if app_token is not None:
         await _open(web, app_token)
-    warnings = [*_missing(web.granted), *await _channel(web, channel, me)]
+    missing = _missing(web.granted)
+    channel, unsure = await _channel(web, channel, me)
     return Workspace(
         team=str(me.get("team", "")),
         team_id=str(me["team_id"]),
@@ -60,7 +63,8 @@ async def check(web: SlackWeb, *, channel: str, app_token: str | None) -> Worksp
         bot_id=str(me.get("bot_id", "")),
         bot_user_id=str(me["user_id"]),
         bot_name=str(me.get("user", "")),
-        warnings=tuple(warnings),
+        channel=channel,
+        warnings=(*missing, *unsure),
     )
 
 
@@ -119,15 +123,13 @@ def _missing(granted: frozenset[str]) -> list[str]:
     return [f"The bot lacks the scope {scope}: {SCOPES[scope]}" for scope in missing]
 
 
-async def _channel(web: SlackWeb, channel: str, me: Mapping[str, Any]) -> list[str]:
-    """Look at the channel, where it is given by its id."""
-    if not _CHANNEL_ID.fullmatch(channel):
-        return [f"slack.channel {channel} is a name: only a channel's id can be checked"]
+async def _channel(web: SlackWeb, channel: str, me: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Look the channel up. Returns its id, or what is as good, and warnings."""
     try:
-        found = (await _ask(web, "conversations.info", {"channel": channel}))["channel"]
+        found = await (_by_id if _CHANNEL_ID.fullmatch(channel) else _by_name)(web, channel)
     except SlackRefused as refused:
         if refused.error != "channel_not_found":
-            return [f"slack.channel {channel} cannot be checked ({refused.error})"]
+            return channel, [f"slack.channel {channel} cannot be checked ({refused.error})"]
         raise StartupError(
             f"slack.channel / SLACK_CHANNEL {channel} is unknown to the bot in the workspace"
             f" {me.get('team')}: copy the id from the channel's details, and if it is private"
@@ -140,4 +142,23 @@ async def _channel(web: SlackWeb, channel: str, me: Mapping[str, Any]) -> list[s
         raise StartupError(
             f"The bot is not in slack.channel {channel}: type /invite @{me.get('user')} in it"
         )
-    return []
+    return str(found.get("id", channel)), []
+
+
+async def _by_id(web: SlackWeb, channel: str) -> Mapping[str, Any]:
+    answer = await _ask(web, "conversations.info", {"channel": channel})
+    return dict(answer["channel"])
+
+
+async def _by_name(web: SlackWeb, channel: str) -> Mapping[str, Any]:
+    """Search all channels that the bot can see, page by page."""
+    cursor, name = "", channel.removeprefix("#").lower()
+    while True:
+        params = {"types": "public_channel,private_channel", "limit": 999, "cursor": cursor or None}
+        page = await _ask(web, "conversations.list", params)
+        for found in page.get("channels", []):
+            if str(found.get("name", "")).lower() == name:
+                return dict(found)
+        cursor = str(page.get("response_metadata", {}).get("next_cursor", ""))
+        if not cursor:
+            raise SlackRefused("channel_not_found")

@@ -27,6 +27,7 @@ METHODS: Final[dict[str, frozenset[str]]] = {
     "chat.update": frozenset({"chat:write"}),
     "conversations.history": frozenset({"channels:history", "groups:history"}),
     "conversations.info": frozenset({"channels:read", "groups:read"}),
+    "conversations.list": frozenset({"channels:read", "groups:read"}),
     "conversations.replies": frozenset({"channels:history", "groups:history"}),
 }
 """Every method that the bot calls, with the scopes that it makes use of.

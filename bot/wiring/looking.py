@@ -35,6 +35,7 @@ class Looking:
         clock: the time.
         path: how hosts are reached; None: as the system does.
         stepped_s: by how many seconds the wall clock was moved since the start.
+        base_urls: where a lab serves a domain, instead of `https://` + domain.
     """
 
     def __init__(
@@ -42,10 +43,12 @@ class Looking:
         settings: Settings,
         clock: Clock,
         path: Path | None = None,
+        *,
         stepped_s: Callable[[], float] = lambda: 0.0,
+        base_urls: Mapping[str, str] | None = None,
     ) -> None:
         self._fetcher = Fetcher(clock, path or SystemPath(settings.resolve), LoopLag())
-        self._probes = Probes(settings, self._fetcher)
+        self._probes = Probes(settings, self._fetcher, base_urls)
         self._stepped_s = stepped_s
         self._feeds: dict[Target, StatusFeed] = {}
         for tenant in settings.tenants:

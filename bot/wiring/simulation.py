@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.config import ConfigError, Settings, settings_from
 from bot.config.document import Document
+from bot.core.model import FEED
 from bot.core.request import Request, parse
 from bot.deliver import Deliver
 from bot.engine import Engine
@@ -107,12 +110,20 @@ def play(scenario: Scenario, seed: int, emit: Callable[[Event], None], *, reques
         await simulation[0].run()
 
     run_virtually(main)
-    story, counts = simulation[0].story, dict(sorted(simulation[0].requests.items()))
+    story, counts = simulation[0].story, _by_place(simulation[0].requests)
     summary = story.summary(seed, counts, time.perf_counter() - begun)
     if scenario.answer is not None:
         summary |= {"cause_scored": story.scored, "correct": story.is_correct}
     emit(summary)
     return Played(summary, story.is_correct)
+
+
+def _by_place(requests: Counter[str]) -> dict[str, int]:
+    """Count requests by the names that scenarios have for places: all feeds are one."""
+    places: Counter[str] = Counter()
+    for target, count in requests.items():
+        places[FEED if target.startswith(f"{FEED}.") else target] += count
+    return dict(sorted(places.items()))
 
 
 class Simulation:
@@ -176,7 +187,7 @@ class Simulation:
         """Put into the loop what happens by itself."""
         scenario = self.world.scenario
         for begin_at, until in self.world.pauses():
-            self.clock.call_at(begin_at, lambda span_s=until - begin_at: self._loop.leap(span_s))
+            self.clock.call_at(begin_at, partial(self._loop.leap, until - begin_at))
         for place, saying in enumerate(scenario.people):
             self.clock.call_at(scenario.start_at + saying.at_s, _Say(self, saying, place))
         answer = scenario.answer
@@ -185,7 +196,7 @@ class Simulation:
             self.clock.call_at(min(at, self.world.end_at), self.story.score)
 
     def _requested(self, target: Target, at: float, result: str, latency_ms: float) -> None:
-        self.story.requested(target, at, result, latency_ms)
+        self.story.requested(at, result)
         if self._with_requests:
             self.story.told(self.clock.now(), target, result, latency_ms)
 

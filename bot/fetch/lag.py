@@ -1,0 +1,45 @@
+"""Did our own event loop stand still? Then a healthy target looks as if it timed out."""
+
+from __future__ import annotations
+
+import asyncio
+
+TICK_S = 0.1
+"""So short that no block of `LIMIT_S` + 0.1 s slips through between two ticks."""
+LIMIT_S = 0.25
+
+
+class LoopLag:
+    """Ticks on the event loop from the first `mark` on. All times are real, whatever the clock."""
+
+    def __init__(self, limit_s: float = LIMIT_S) -> None:
+        """Take ticks that come more than `limit_s` late for a block."""
+        self._limit_s = limit_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._due = 0.0
+        self._blocked_at = 0.0
+
+    def mark(self) -> float:
+        """Return the loop's time, to ask about later."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._blocked_at = loop, 0.0
+            self._wait(loop)
+        return loop.time()
+
+    def was_blocked_since(self, mark: float) -> bool:
+        """Tell whether the loop stood still, even if the late tick has not had its turn yet."""
+        now = asyncio.get_running_loop().time()
+        return self._blocked_at > mark or self._is_late(now)
+
+    def _is_late(self, now: float) -> bool:
+        return now - self._due > self._limit_s
+
+    def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._due = loop.time() + TICK_S
+        loop.call_at(self._due, self._tick, loop)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._is_late(loop.time()):
+            self._blocked_at = loop.time()
+        self._wait(loop)

@@ -1,0 +1,100 @@
+"""The synthetic login: the Resource Owner Password Grant, and the tokens that it must yield.
+
+Auth0 names this grant as the way for synthetic logins (Monitor Applications, read 2026-08).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.core.model import Stage
+from bot.fetch import Stopwatch
+from bot.probes.outcome import document_of, judged
+from bot.probes.token import bad, check_proof, key_id, verify
+from bot.telemetry import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.config.settings import Login
+    from bot.core.model import Observation, Target
+    from bot.fetch import Fetcher, Reply
+    from bot.probes.keys import KeyRing
+
+REALM_GRANT = "http://auth0.com/oauth/grant-type/password-realm"
+"""Plain `password` answers HTTP 500 where the tenant has no default directory."""
+
+
+class LoginProbe:
+    """Logs one synthetic user in at one site, the one of the key ring."""
+
+    def __init__(self, target: Target, login: Login, ring: KeyRing, fetcher: Fetcher) -> None:
+        """Log `login` in and verify what comes with the keys on `ring`."""
+        self._target = target
+        self._login = login
+        self._ring = ring
+        self._fetcher = fetcher
+        self._redact = Redactor(_secrets(login))
+
+    async def look(self) -> Observation:
+        """Log in once."""
+        call = self._ring.site.call(self._login.token_path, form=_form(self._login))
+        reply = await self._fetcher.fetch(call)
+        watch = Stopwatch(self._fetcher.clock, Stage.OAUTH)
+        return await judged(self._target, reply, watch, self._judge)
+
+    async def _judge(self, reply: Reply, watch: Stopwatch) -> None:
+        document = document_of(reply, self._redact)
+        watch.begin(Stage.TOKEN)
+        claims = await self._claims(document, reply.latency_s)
+        if self._login.proof_claim:
+            watch.begin(Stage.PROOF)
+            check_proof(
+                claims,
+                self._login.proof_claim,
+                max_age_s=self._login.proof_max_age,
+                now=self._fetcher.clock.now(),
+            )
+
+    async def _claims(self, document: Mapping[str, Any], spent_s: float) -> Mapping[str, Any]:
+        """Verify the tokens; return the claims of both, the id token's before the other's.
+
+        Without an audience Auth0's access token is opaque: only that it is there can be checked.
+        """
+        access, identity = document.get("access_token"), document.get("id_token")
+        if not access:
+            raise bad("malformed")
+        claims: dict[str, Any] = {}
+        if self._login.audience:
+            claims |= await self._verified(access, self._login.audience, spent_s)
+        if identity is not None:
+            claims |= await self._verified(identity, self._login.client_id, spent_s)
+        elif self._login.expect_id_token:
+            raise bad("missing_id_token")
+        return claims
+
+    async def _verified(self, token: object, audience: str, spent_s: float) -> Mapping[str, Any]:
+        if not isinstance(token, str):
+            raise bad("malformed")
+        key = await self._ring.find(key_id(token), spent_s=spent_s)
+        now = self._fetcher.clock.now()
+        return verify(token, key, issuer=self._ring.site.issuer, audience=audience, now=now)
+
+
+def _form(login: Login) -> Mapping[str, str]:
+    fields = {
+        "grant_type": REALM_GRANT if login.realm else "password",
+        "realm": login.realm,
+        "client_id": login.client_id,
+        "client_secret": login.client_secret.get_secret_value() if login.client_secret else None,
+        "username": login.username,
+        "password": login.password.get_secret_value(),
+        "audience": login.audience,
+        "scope": login.scope,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _secrets(login: Login) -> list[str]:
+    held = (login.password, login.client_secret)
+    return [secret.get_secret_value() for secret in held if secret]

@@ -1,0 +1,175 @@
+"""A scenario: what is true of the world, and when. Offsets are seconds from t=0."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bot.config.document import Document
+    from bot.core.model import Cause
+    from bot.simulator.happening import Happening
+
+
+class ScenarioError(Exception):
+    """A scenario that cannot be played. `problems` is all that is wrong with it, a line each."""
+
+    def __init__(self, *problems: str) -> None:
+        """Keep the problems; the message has one a line."""
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When an entry holds: from `since_s`, up to but not including `until_s`."""
+
+    since_s: float = -math.inf
+    until_s: float = math.inf
+
+    def holds(self, offset_s: float) -> bool:
+        """Tell whether it holds at an offset."""
+        return self.since_s <= offset_s < self.until_s
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant of the world."""
+
+    name: str
+    domain: str
+    environment: str | None = None
+    custom_domain: str | None = None
+    m2m: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What happens to a part of the requests, at some places, for a while."""
+
+    targets: tuple[str, ...]
+    window: Window
+    share: float
+    happening: Happening
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A paragraph on the status page, with what it takes over from earlier ones filled in."""
+
+    at_s: float
+    incident: str
+    title: str
+    status: str
+    text: str
+    environments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a backend counts. None leaves what earlier entries say."""
+
+    signal: str
+    tenant: str
+    window: Window
+    requests_s: float | None
+    errors: float | None
+    """The part that fails, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """What an error tracker gets. None leaves what earlier entries say."""
+
+    signal: str
+    tenant: str
+    window: Window
+    events_s: float | None
+    title: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Rows of one type in a tenant's log."""
+
+    type: str
+    rate_s: float
+    description: str = ""
+    connection: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A tenant's log. A type that is not named stays as earlier entries have it."""
+
+    tenant: str
+    window: Window
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Somebody changed something: a tenant's setting, or (with `app`) a deploy of ours."""
+
+    at_s: float
+    tenant: str | None
+    app: str | None
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """What somebody types in Slack."""
+
+    at_s: float
+    user: str
+    say: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The truth, for the score only."""
+
+    cause: Cause
+    accept: tuple[Cause, ...]
+    decidable_s: float | None
+    """Set where `alert` is."""
+    alert: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One file."""
+
+    document: Document
+    """Knows the lines of `bot`, which is held against the settings later."""
+    name: str
+    about: str
+    start_at: float
+    """The wall clock at t=0, in seconds since the Unix epoch."""
+    warmup_s: float
+    duration_s: float
+    seed: int
+    bot: dict[str, Any]
+    """As it was written: every scalar is text or None."""
+    tenants: tuple[Tenant, ...]
+    controls: tuple[str, ...]
+    timeline: tuple[Entry, ...]
+    feed: tuple[Post, ...]
+    """The oldest first."""
+    metrics: tuple[Metric, ...]
+    errors: tuple[Errors, ...]
+    logs: tuple[Log, ...]
+    changes: tuple[Change, ...]
+    people: tuple[Saying, ...]
+    answer: Answer | None
+
+    def goes_on(self, tenant: str) -> bool:
+        """Tell whether something is still wrong with a tenant when the scenario ends."""
+        return any(
+            target.split(".")[0] in {tenant, "*"}
+            for entry in self.timeline
+            if entry.window.until_s > self.duration_s
+            for target in entry.targets
+        )

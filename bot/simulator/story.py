@@ -1,0 +1,171 @@
+"""What a simulation tells: the bot's doings as one dictionary an event, and their summary."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from bot.core.incident import Incident, standing_cause
+from bot.core.model import FEED, Cause, Severity
+from bot.core.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.core.model import Target, Verdict
+    from bot.simulator.scenario import Scenario
+    from bot.simulator.workspace.model import Channel, Kind, Message
+
+EQUAL_WHERE_QUIET = {Cause.NONE, Cause.BLIP}
+"""Where nobody is to be alerted, these two are as good as each other."""
+MENTION = re.compile(r"<!(?:here|channel|everyone)>|<!subteam\^\w+>|<@\w+>")
+Event = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Story:
+    """Takes note of effects, messages and requests: the `Journal` of a simulation.
+
+    Args:
+        scenario: gives t=0 and the truth.
+        emit: is given each event at once.
+        incidents: returns the desk's incidents, by number.
+    """
+
+    scenario: Scenario
+    emit: Callable[[Event], None]
+    incidents: Callable[[], dict[int, Incident]]
+    alerts: list[float] = field(default_factory=list)
+    """When each was posted, in seconds from t=0."""
+    causes: list[tuple[float, Cause, float]] = field(default_factory=list)
+    """The standing cause each time it changed, with its confidence."""
+    first_cause: Cause | None = None
+    scored: Cause | None = None
+    has_incident_at_score: bool = False
+    _has_failed: bool = False
+
+    def note(self, at: float, effect: Effect) -> None:
+        """Take note of an effect."""
+        match effect:
+            case SignalChanged():
+                shown = {"tenant": effect.tenant, "signal": effect.signal, "state": effect.state}
+                self._tell(at, "signal", **shown, reason=effect.reason)
+            case IncidentChanged():
+                self._tell(at, "incident", **_incident(effect.incident))
+                self._stand(at)
+            case VerdictChanged():
+                self._judged(at, effect.incident, effect.verdict)
+            case _:
+                pass
+
+    def requested(self, at: float, result: str) -> None:
+        """Take note of how a request ended that began at `at`."""
+        if result != "ok" and at >= self.scenario.start_at and not self._has_failed:
+            self._has_failed = True
+            self._stand(at)
+
+    def told(self, at: float, target: Target, result: str, latency_ms: float) -> None:
+        """Tell a request."""
+        place = FEED if target.owner == FEED else str(target)
+        self._tell(at, "request", target=place, result=result, latency_ms=round(latency_ms))
+
+    def said(self, at: float, channel: Channel, kind: Kind, message: Message) -> None:
+        """Take note of a message at the moment when Slack accepted it."""
+        payload = (message.metadata or {}).get("event_payload", {})
+        key = str(payload.get("k", ""))
+        incident = self.incidents().get(int(key.split(":", maxsplit=1)[0])) if key else None
+        severity = incident.severity if incident else None
+        is_first = key.endswith(":post:1")
+        if is_first and severity in {Severity.CRITICAL, Severity.WARNING}:
+            self.alerts.append(at - self.scenario.start_at)
+        mentions = MENTION.findall(message.text) if kind != "update" else []
+        self._tell(
+            at,
+            "message",
+            channel=channel.name,
+            kind=str(kind),
+            severity=severity,
+            mentions=mentions,
+            key=key,
+            text=message.text,
+        )
+
+    def score(self) -> None:
+        """Read the standing cause, at the moment that the scenario names for it."""
+        self.scored = self._standing()[0]
+        self.has_incident_at_score = any(i.is_open for i in self.incidents().values())
+
+    def summary(self, seed: int, requests: dict[str, int], wall_s: float) -> Event:
+        """Return the last line of a scenario."""
+        scenario = self.scenario
+        return {
+            "t": scenario.duration_s,
+            "at": _iso(scenario.start_at + scenario.duration_s),
+            "event": "summary",
+            "scenario": scenario.name,
+            "seed": seed,
+            "alerts": len(self.alerts),
+            "first_alert_s": round(self.alerts[0], 3) if self.alerts else None,
+            "cause_first": self.first_cause or self._standing()[0],
+            "cause_final": self._standing()[0],
+            "causes": [[round(t, 3), cause, sure] for t, cause, sure in self.causes],
+            "requests": requests,
+            "virtual_s": scenario.warmup_s + scenario.duration_s,
+            "wall_s": round(wall_s, 3),
+        }
+
+    @property
+    def is_correct(self) -> bool:
+        """An alert where there should be one, and the right cause."""
+        answer = self.scenario.answer
+        if answer is None or bool(self.alerts) != answer.alert:
+            return False
+        good = {answer.cause, *answer.accept}
+        if not answer.alert and good & EQUAL_WHERE_QUIET:
+            good |= EQUAL_WHERE_QUIET
+        return self.scored in good and (self.has_incident_at_score or not answer.alert)
+
+    def _judged(self, at: float, number: int, verdict: Verdict) -> None:
+        self.first_cause = self.first_cause or verdict.cause
+        self._tell(
+            at,
+            "verdict",
+            incident=number,
+            cause=verdict.cause,
+            scope=verdict.scope,
+            confidence=verdict.confidence,
+            because=[fact.text for fact in verdict.because],
+            against=[fact.text for fact in verdict.against],
+        )
+        self._stand(at)
+
+    def _standing(self) -> tuple[Cause, float]:
+        known = tuple(self.incidents().values())
+        start = self.scenario.start_at
+        cause = standing_cause(known, start, has_failed=self._has_failed)
+        judged = [i.verdict for i in known if i.verdict.cause is cause]
+        return cause, judged[-1].confidence if judged else 1.0
+
+    def _stand(self, at: float) -> None:
+        cause, confidence = self._standing()
+        if not self.causes or self.causes[-1][1:] != (cause, confidence):
+            self.causes.append((at - self.scenario.start_at, cause, confidence))
+
+    def _tell(self, at: float, event: str, **fields: Any) -> None:
+        t = round(at - self.scenario.start_at, 3)
+        self.emit({"t": t, "at": _iso(at), "event": event, **fields})
+
+
+def _incident(incident: Incident) -> Event:
+    return {
+        "incident": incident.id,
+        "tenants": list(incident.tenants),
+        "state": incident.state,
+        "severity": incident.severity,
+    }
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,93 @@
+"""Virtual time: an event loop that leaps to whatever is due next instead of waiting for it."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+
+class _Leaping(selectors.SelectSelector):
+    """Never waits for a socket: there is none. Where asyncio would wait, time passes at once."""
+
+    leap: Callable[[float], None]
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("nothing is due any more in virtual time")
+        if timeout > 0:
+            self.leap(timeout)
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time is a number."""
+
+    def __init__(self) -> None:
+        selector = _Leaping()
+        super().__init__(selector)
+        selector.leap = self.leap
+        self._now = 0.0
+
+    def time(self) -> float:
+        """Return virtual seconds since the loop was made."""
+        return self._now
+
+    def leap(self, span_s: float) -> None:
+        """Let time pass. Called from outside it is a pause: all that came due is late."""
+        self._now += span_s
+
+
+class VirtualClock:
+    """The `Clock` port in virtual time."""
+
+    speed = 1.0
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, start: float) -> None:
+        self._loop = loop
+        self._start = start
+
+    def now(self) -> float:
+        """Return seconds since the Unix epoch, UTC."""
+        return self._start + self._loop.time()
+
+    async def sleep(self, span_s: float) -> None:
+        """Wait for a span."""
+        await asyncio.sleep(span_s)
+
+    def call_at(self, at: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        """Call back at an instant, or at once if it has passed."""
+        return self._loop.call_at(max(at - self._start, self._loop.time()), callback)
+
+
+class VirtualWaker:
+    """The `Waker` port in virtual time."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self._handle: asyncio.TimerHandle | None = None
+        self._wake: Callable[[], None] | None = None
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Set what is called when something is due."""
+        self._wake = wake
+
+    def wake_at(self, at: float) -> None:
+        """Call `wake` at this instant, instead of the one named before."""
+        if self._handle is not None:
+            self._handle.cancel()
+        if self._wake is not None:
+            self._handle = self._clock.call_at(at, self._wake)
+
+
+def run_virtually(main: Callable[[VirtualLoop], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine in virtual time to its end."""
+    loop = VirtualLoop()
+    try:
+        loop.run_until_complete(main(loop))
+    finally:
+        loop.close()

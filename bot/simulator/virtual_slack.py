@@ -1,0 +1,68 @@
+"""Slack's Web API without a socket: the local workspace, with the scenario's faults in the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.ports import SlackDoubt, SlackRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.ports import Clock
+    from bot.simulator.workspace.model import Reply
+    from bot.simulator.workspace.workspace import Workspace
+    from bot.simulator.world import World
+
+SLACK = "slack"
+PATIENCE_S = 10.0
+"""As long as the bot waits for the real Slack."""
+BROKEN = 500
+TOO_MANY = 429
+
+
+class VirtualSlack:
+    """The `WebApi` port in virtual time."""
+
+    def __init__(self, workspace: Workspace, world: World, clock: Clock) -> None:
+        self._workspace = workspace
+        self._world = world
+        self._clock = clock
+
+    async def call(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Call a method; see the port."""
+        await self._arrive()
+        token = self._workspace.state.app.bot_token
+        return _body(self._workspace.call(method, token, params))
+
+    async def respond(self, response_url: str, params: Mapping[str, Any]) -> None:
+        """Answer by a response_url; see the port."""
+        await self._arrive()
+        _body(self._workspace.respond(response_url, params))
+
+    async def _arrive(self) -> None:
+        """Meet the scenario's faults; whatever they are, Slack did not do it."""
+        drawn = self._world.request(SLACK, self._clock.now())
+        happening = drawn.happening
+        if happening.kind in {"dns", "connect", "tls"}:
+            raise SlackRefused("unreachable")
+        if happening.kind in {"hang", "trickle"}:
+            await self._clock.sleep(PATIENCE_S)
+            raise SlackDoubt("no answer in time")
+        await self._clock.sleep(drawn.latency_s)
+        if happening.http is None:
+            return
+        if happening.http.status == TOO_MANY:
+            headers = {name.lower(): value for name, value in happening.http.headers}
+            raise SlackRefused("ratelimited", float(headers.get("retry-after", 1)))
+        if happening.http.status >= BROKEN:
+            raise SlackDoubt(f"HTTP {happening.http.status}")
+        raise SlackRefused(happening.http.error or f"http_{happening.http.status}")
+
+
+def _body(reply: Reply) -> Mapping[str, Any]:
+    if reply.status == TOO_MANY:
+        raise SlackRefused("ratelimited", float(reply.headers["Retry-After"]))
+    if not reply.body.get("ok"):
+        raise SlackRefused(str(reply.body.get("error", "unknown")))
+    return reply.body

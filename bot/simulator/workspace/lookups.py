@@ -1,0 +1,162 @@
+"""What the bot may read: channels, their history, people, user groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.simulator.workspace.chat import is_true, required
+from bot.simulator.workspace.model import Channel, Message, Refused, User
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bot.simulator.workspace.state import State
+
+DEFAULT_LIMIT, MAX_LIMIT = 100, 999
+
+
+def auth_test(state: State, _params: Mapping[str, Any]) -> dict[str, Any]:
+    """`auth.test`."""
+    return {
+        "url": f"{state.base_url}/",
+        "team": state.team,
+        "team_id": state.team_id,
+        "user": state.app.name,
+        "user_id": state.app.user_id,
+        "bot_id": state.app.bot_id,
+        "is_enterprise_install": False,
+    }
+
+
+def api_test(_state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+    """`api.test`, with the error that the caller asks for."""
+    if params.get("error"):
+        raise Refused(str(params["error"]))
+    return {"args": dict(params)}
+
+
+def connections_open(state: State, _params: Mapping[str, Any]) -> dict[str, Any]:
+    """`apps.connections.open`: the address of one socket, with a ticket for one use."""
+    base = state.base_url.replace("http", "ws", 1)
+    return {"url": f"{base}/socket?ticket={state.grants.ticket()}&app_id={state.app.id}"}
+
+
+def conversations_info(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+    """`conversations.info`."""
+    channel = visible(state, params)
+    body = {
+        "id": channel.id,
+        "name": channel.name,
+        "is_channel": channel.kind == "channels",
+        "is_group": channel.kind == "groups",
+        "is_im": channel.kind == "im",
+        "is_private": channel.is_private,
+        "is_archived": channel.is_archived,
+        "is_member": channel.is_member,
+    }
+    return {"channel": body}
+
+
+def conversations_open(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+    """`conversations.open`, for one person."""
+    user = str(params.get("users") or "")
+    if not user:
+        raise Refused("users_list_not_supplied")
+    is_open = any(channel.partner == user for channel in state.channels)
+    channel = state.direct(user)
+    return {"channel": {"id": channel.id}, "no_op": is_open, "already_open": is_open}
+
+
+def conversations_history(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+    """`conversations.history`: newest first, without replies that were not broadcast."""
+    channel = _readable(state, params)
+    messages = [m for m in channel.messages.values() if not m.thread_ts or m.broadcast]
+    return _page(state, channel, params, reversed(messages))
+
+
+def conversations_replies(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+    """`conversations.replies`: the parent, then its replies, oldest first."""
+    channel = _readable(state, params)
+    (ts,) = required(params, "ts")
+    parent = channel.messages.get(ts)
+    if parent is None or parent.only_for:
+        raise Refused("thread_not_found")
+    return _page(state, channel, params, [parent, *channel.thread(ts)])
+
+
+def users_info(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+    """`users.info`."""
+    (user_id,) = required(params, "user")
+    return {"user": _profile(state, state.user(user_id))}
+
+
+def usergroups_list(state: State, _params: Mapping[str, Any]) -> dict[str, Any]:
+    """`usergroups.list`."""
+    return {
+        "usergroups": [
+            {"id": g.id, "handle": g.handle, "name": g.handle, "user_count": len(g.users)}
+            for g in state.groups
+        ]
+    }
+
+
+def usergroups_users_list(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+    """`usergroups.users.list`."""
+    (group_id,) = required(params, "usergroup")
+    for group in state.groups:
+        if group.id == group_id:
+            return {"users": list(group.users)}
+    raise Refused("no_such_subteam")
+
+
+def visible(state: State, params: Mapping[str, Any]) -> Channel:
+    """Find the channel asked for by its id: names are not taken here. Raises `Refused`."""
+    (ref,) = required(params, "channel")
+    channel = state.channel(ref)
+    if channel.id != ref or (channel.is_private and not channel.is_member):
+        raise Refused("channel_not_found")
+    return channel
+
+
+def _readable(state: State, params: Mapping[str, Any]) -> Channel:
+    channel = visible(state, params)
+    if not channel.is_member:
+        raise Refused("not_in_channel")
+    return channel
+
+
+def _page(
+    state: State, channel: Channel, params: Mapping[str, Any], messages: Iterable[Message]
+) -> dict[str, Any]:
+    limit = min(int(params.get("limit") or DEFAULT_LIMIT), MAX_LIMIT)
+    start = int(params.get("cursor") or 0)
+    found = [m for m in messages if not m.only_for and _is_between(m.ts, params)]
+    shown = found[start : start + limit]
+    metadata = is_true(params, "include_all_metadata")
+    more = start + limit < len(found)
+    body = {
+        "messages": [state.as_json(channel, m, metadata=metadata) for m in shown],
+        "has_more": more,
+    }
+    return body | ({"response_metadata": {"next_cursor": str(start + limit)}} if more else {})
+
+
+def _is_between(ts: str, params: Mapping[str, Any]) -> bool:
+    oldest = float(params.get("oldest") or 0)
+    latest = float(params.get("latest") or "inf")
+    at = float(ts)
+    if is_true(params, "inclusive"):
+        return oldest <= at <= latest
+    return oldest < at < latest
+
+
+def _profile(state: State, user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "team_id": state.team_id,
+        "name": user.name,
+        "real_name": user.real_name,
+        "deleted": False,
+        "is_bot": user.id == state.app.user_id,
+        "profile": {"real_name": user.real_name, "display_name": user.name},
+    }

@@ -1,0 +1,201 @@
+"""The things of a workspace: who is in it, what is said in it, and how it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SCOPES = frozenset(
+    {
+        "app_mentions:read",
+        "channels:history",
+        "channels:read",
+        "chat:write",
+        "chat:write.public",
+        "commands",
+        "groups:history",
+        "groups:read",
+        "im:write",
+        "usergroups:read",
+        "users:read",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The bot as the workspace knows it. Its secrets open nothing but this workspace."""
+
+    name: str = "auth0-check"
+    command: str = "/auth0-check"
+    usage_hint: str = "[status | run TENANT | alerts | help] [share]"
+    scopes: frozenset[str] = SCOPES
+    bot_token: str = "xoxb-local-workspace"  # noqa: S105 - opens nothing elsewhere
+    app_token: str = "xapp-local-workspace"  # noqa: S105 - opens nothing elsewhere
+    signing_secret: str = "local-signing-secret"  # noqa: S105 - signs nothing elsewhere
+    id: str = "A0LOCAL"
+    bot_id: str = "B0LOCAL"
+    user_id: str = "U0BOT"
+
+
+class Kind(StrEnum):
+    """What happened to a message."""
+
+    POST = "post"
+    REPLY = "reply"
+    DIRECT = "dm"
+    EPHEMERAL = "ephemeral"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody in the workspace."""
+
+    id: str
+    name: str
+    real_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A user group, as in `<!subteam^S1>`."""
+
+    id: str
+    handle: str
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What stands in a channel. A change makes a new one with the same `ts`."""
+
+    ts: str
+    user: str
+    text: str
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+    thread_ts: str = ""
+    """The parent's `ts`, in a reply."""
+    broadcast: bool = False
+    """A reply that the channel shows too."""
+    metadata: dict[str, Any] | None = None
+    edited_at: str = ""
+    """The `ts` of the last change, or empty."""
+    only_for: str = ""
+    """The one user who sees it (an ephemeral message), or empty."""
+
+
+@dataclass(slots=True)
+class Channel:
+    """A public or private channel, or the direct messages of one person and the bot."""
+
+    id: str
+    name: str
+    is_private: bool = False
+    is_archived: bool = False
+    is_member: bool = True
+    """The bot has been invited."""
+    partner: str = ""
+    """The person, in direct messages."""
+    messages: dict[str, Message] = field(default_factory=dict)
+    """By `ts`, oldest first."""
+
+    @property
+    def kind(self) -> str:
+        """The first word of the scopes that open it."""
+        return "im" if self.partner else "groups" if self.is_private else "channels"
+
+    def kind_of_post(self, thread_ts: str = "") -> Kind:
+        """Say what a new message in this channel is."""
+        return Kind.DIRECT if self.partner else Kind.REPLY if thread_ts else Kind.POST
+
+    def thread(self, ts: str) -> list[Message]:
+        """List the replies that everybody sees, oldest first."""
+        return [m for m in self.messages.values() if m.thread_ts == ts and not m.only_for]
+
+
+class Fate(StrEnum):
+    """What becomes of an answer."""
+
+    ANSWERED = "answered"
+    LOST = "lost"
+    """It was done, and the connection broke before the answer."""
+    CUT = "cut"
+    """The connection broke before anything was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer."""
+
+    body: dict[str, Any] = field(default_factory=dict)
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    raw: str | None = None
+    """What comes instead of JSON."""
+    fate: Fate = Fate.ANSWERED
+    delay_s: float = 0
+
+
+class FaultKind(StrEnum):
+    """What can go wrong between the bot and Slack."""
+
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    HTML = "html"
+    EMPTY = "empty"
+    LOST = "lost"
+    CUT = "cut"
+    SLOW = "slow"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing gone wrong."""
+
+    kind: FaultKind
+    seconds: float = 1
+    """`Retry-After` of a refusal; how late a slow answer is."""
+
+    def strike(self, answer: Callable[[], Reply]) -> Reply:
+        """Give the bot this instead; `answer` is called only if Slack did what was asked."""
+        match self.kind:
+            case FaultKind.RATE_LIMITED:
+                return rate_limited(self.seconds)
+            case FaultKind.LOST:
+                return replace(answer(), fate=Fate.LOST)
+            case FaultKind.SLOW:
+                return replace(answer(), delay_s=self.seconds)
+            case _:
+                return _BROKEN[self.kind]
+
+
+_BROKEN = {
+    FaultKind.SERVER_ERROR: Reply({"ok": False, "error": "internal_error"}, status=500),
+    FaultKind.HTML: Reply(status=503, raw="<!DOCTYPE html><title>Server error | Slack</title>"),
+    FaultKind.EMPTY: Reply(raw=""),
+    FaultKind.CUT: Reply(fate=Fate.CUT),
+}
+
+
+def rate_limited(wait_s: float) -> Reply:
+    """Too fast: come back later."""
+    seconds = str(max(1, -int(-wait_s // 1)))
+    return Reply({"ok": False, "error": "ratelimited"}, 429, {"Retry-After": seconds})
+
+
+class Refused(Exception):  # noqa: N818 - says what happened
+    """Slack answers `ok: false`."""
+
+    def __init__(self, error: str, *problems: str, **extra: str) -> None:
+        """Keep the error code and the problems with their JSON pointers."""
+        super().__init__(error)
+        self.body: dict[str, Any] = {"ok": False, "error": error, **extra}
+        if problems:
+            self.body["errors"] = list(problems)
+            self.body["response_metadata"] = {"messages": [f"[ERROR] {p}" for p in problems]}

@@ -1,0 +1,197 @@
+// The page: what stands in the channel and the thread, and what the person does there.
+import { blocks } from "./page_blocks.js";
+import { el, know, rich } from "./page_text.js";
+
+const $ = (selector) => document.querySelector(selector);
+const SAME_DAY = { weekday: "long", month: "long", day: "numeric" };
+const AVATARS = ["#4a154b", "#2b6cb0", "#b7791f", "#2f855a"];
+let state = { channels: [], users: {} };
+let here = "", thread = "";
+
+const channel = () => state.channels.find((one) => one.id === here);
+const isReply = (message) => message.thread_ts && message.thread_ts !== message.ts;
+const inChannel = (message) => !isReply(message) || message.subtype === "thread_broadcast";
+const when = (ts) => new Date(Number(ts) * 1000);
+
+async function post(path, body) {
+  const answer = await fetch(path, {
+    method: "POST", headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ channel: here, ...body }),
+  });
+  if (!answer.ok) console.warn(path, answer.status);
+}
+
+function avatar(user) {
+  const name = state.users[user] ?? user;
+  const initials = name.split(/\W/).map((word) => word[0]).join("").slice(0, 2).toUpperCase();
+  const node = el("div", { className: "avatar", ariaHidden: "true" }, initials);
+  node.style.background = AVATARS[Object.keys(state.users).indexOf(user) % AVATARS.length] ?? "#616061";
+  return node;
+}
+
+function heading(message) {
+  const at = when(message.ts);
+  const isApp = message.user === state.bot || message.user === "USLACKBOT";
+  return el("div", {},
+    el("span", { className: "name" }, state.users[message.user] ?? message.user),
+    isApp ? el("span", { className: "badge" }, "APP") : null,
+    el("time", { dateTime: at.toISOString(), title: at.toLocaleString() },
+      at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })));
+}
+
+function body(message) {
+  const click = (action_id, option) => post("/page/click", { ts: message.ts, action_id, option });
+  const edited = message.edited ? el("span", { className: "edited" }, " (edited)") : null;
+  if (message.blocks) return [...blocks(message.blocks, click), edited];
+  return [el("div", { className: "text" }, rich(message.text), edited)];
+}
+
+function repliesLink(message) {
+  const replies = channel().messages.filter((one) => one.thread_ts === message.ts && isReply(one));
+  if (!replies.length) return null;
+  const words = `${replies.length} ${replies.length === 1 ? "reply" : "replies"}`;
+  const last = when(replies.at(-1).ts).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const node = el("button", { className: "replies", type: "button" }, words, el("small", {}, `Last reply ${last}`));
+  node.addEventListener("click", () => openThread(message.ts));
+  return node;
+}
+
+function row(message, pane) {
+  const note = message.ephemeral ? "👁 Only visible to you"
+    : message.subtype && pane === "channel" ? "↳ replied to a thread" : "";
+  const node = el("li", { className: message.ephemeral ? "message ephemeral" : "message" },
+    note ? el("div", { className: "note" }, note) : null, avatar(message.user),
+    el("div", {}, heading(message), body(message), pane === "channel" ? repliesLink(message) : null));
+  node.dataset.ts = message.ts;
+  return node;
+}
+
+/** Put one message where it belongs, or in the place of its older self; focus and scroll stay. */
+function place(pane, message) {
+  const list = $(`#${pane} .messages`);
+  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+  const old = list.querySelector(`[data-ts="${message.ts}"]`);
+  const action = old?.contains(document.activeElement) && document.activeElement.dataset.action;
+  const node = row(message, pane);
+  if (old) old.replaceWith(node);
+  else list.append(...dayBefore(list, message), node);
+  if (action) node.querySelector(`[data-action="${CSS.escape(action)}"]`)?.focus();
+  if (atEnd) list.scrollTop = list.scrollHeight;
+}
+
+function dayBefore(list, message) {
+  const day = when(message.ts).toLocaleDateString([], SAME_DAY);
+  if (list.dataset.day === day) return [];
+  list.dataset.day = day;
+  return [el("li", { className: "day" }, el("span", {}, day))];
+}
+
+function clear(pane) {
+  const list = $(`#${pane} .messages`);
+  list.replaceChildren();
+  delete list.dataset.day;
+}
+
+function showChannel() {
+  clear("channel");
+  $("#title").textContent = `${channel().kind === "im" ? "" : "# "}${channel().name}`;
+  $("#channel textarea").placeholder = `Message ${$("#title").textContent}`;
+  channel().messages.filter(inChannel).forEach((message) => place("channel", message));
+  openThread(thread);
+  showNames();
+}
+
+function showNames() {
+  $("#channels").replaceChildren(...state.channels.map((one) => {
+    const mark = one.kind === "im" ? "• " : one.kind === "groups" ? "🔒 " : "# ";
+    const node = el("button", { type: "button", className: one.isNew ? "new" : "" }, mark + one.name);
+    if (one.id === here) node.setAttribute("aria-current", "page");
+    node.addEventListener("click", () => {
+      [here, thread, one.isNew] = [one.id, "", false];
+      showChannel();
+    });
+    return el("li", {}, node);
+  }));
+}
+
+function openThread(ts) {
+  thread = ts;
+  $("aside").hidden = !ts;
+  clear("thread");
+  if (!ts) return;
+  channel().messages.filter((one) => one.ts === ts || one.thread_ts === ts)
+    .forEach((message) => place("thread", message));
+}
+
+function onMessage({ channel: id, message, deleted }) {
+  const there = state.channels.find((one) => one.id === id);
+  if (!there) return load();
+  const index = there.messages.findIndex((one) => one.ts === message.ts);
+  if (index >= 0) there.messages.splice(index, 1, ...(deleted ? [] : [message]));
+  else if (!deleted) there.messages.push(message);
+  if (id !== here) {
+    there.isNew = true;
+    return showNames();
+  }
+  if (deleted) return showChannel();
+  if (inChannel(message)) place("channel", message);
+  if (thread && [message.ts, message.thread_ts].includes(thread)) place("thread", message);
+  const parent = isReply(message) && there.messages.find((one) => one.ts === message.thread_ts);
+  if (parent) place("channel", parent);
+}
+
+function banner(text) {
+  $("#banner").textContent = text;
+  $("#banner").hidden = !text;
+}
+
+async function load() {
+  state = await (await fetch("/page/state")).json();
+  here = channel() ? here : state.channels[0].id;
+  know({ users: state.users, groups: state.groups, me: state.me,
+    channels: Object.fromEntries(state.channels.map((one) => [one.id, one.name])) });
+  $("#team").textContent = state.team;
+  banner(state.banner);
+  showChannel();
+}
+
+function composer(form, threadTs) {
+  const field = form.querySelector("textarea"), hints = form.querySelector(".hints");
+  const complete = () => { field.value = `${state.command} `; field.focus(); hint(); };
+  const hint = () => {
+    const typed = field.value;
+    const fits = hints && typed.startsWith("/") && state.command.startsWith(typed.split(" ")[0]);
+    const node = fits && el("button", { type: "button" }, el("strong", {}, state.command), " ", el("span", {}, state.usage_hint));
+    node && node.addEventListener("click", complete);
+    hints?.replaceChildren(...(node ? [el("li", {}, node)] : []));
+  };
+  field.addEventListener("input", hint);
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
+    if (event.key === "Tab" && hints?.children.length && !field.value.includes(" ")) { event.preventDefault(); complete(); }
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = field.value.trim();
+    field.value = "";
+    hint();
+    if (text) post("/page/say", { text, thread_ts: threadTs() });
+  });
+}
+
+composer($("#channel form"), () => "");
+composer($("#thread form"), () => thread);
+$("#close").addEventListener("click", () => openThread(""));
+$("#theme").addEventListener("click", () => {
+  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const now = document.documentElement.dataset.theme ?? (isDark ? "dark" : "light");
+  document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
+});
+const changes = new EventSource("/page/changes");
+changes.onopen = () => { $("#link").textContent = ""; load(); };
+changes.onerror = () => { $("#link").textContent = "Connection lost, trying again…"; };
+changes.onmessage = ({ data }) => {
+  const change = JSON.parse(data);
+  if (change.message) onMessage(change);
+  if ("banner" in change) banner(change.banner);
+};

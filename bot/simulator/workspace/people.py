@@ -1,0 +1,231 @@
+"""What people do in Slack, and what Slack shows them when the bot does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from bot.simulator.workspace import chat
+from bot.simulator.workspace.blocks import elements
+from bot.simulator.workspace.grants import ResponseUrl
+from bot.simulator.workspace.model import Channel, Message, Refused
+from bot.simulator.workspace.state import SLACKBOT
+from bot.simulator.workspace.transports import Envelope, Transport, Unreachable
+
+if TYPE_CHECKING:
+    from bot.simulator.workspace.state import State
+
+ACK_LIMIT_S = 3.0
+RETRY_AFTER_S = (0.0, 60.0, 300.0)
+"""An event that was not acknowledged comes again: at once, after 1 and after 5 minutes."""
+
+
+@dataclass(slots=True)
+class People:
+    """The users' side of a workspace. Times are real seconds."""
+
+    state: State
+    transport: Transport
+    ack_limit_s: float = ACK_LIMIT_S
+    retry_after_s: tuple[float, ...] = RETRY_AFTER_S
+    _retries: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def type_command(self, user: str, channel: str, text: str) -> None:
+        """Type a line such as `/auth0-check run prod` and see what comes of it."""
+        place = self.state.channel(channel)
+        command, _, rest = text.partition(" ")
+        if command != self.state.app.command:
+            self._tell(place, user, f"`{command}` is not a valid command.")
+            return
+        payload = self._command(user, place, command, rest.strip())
+        answer = await self._ask(
+            place, user, command, Envelope(*self._id("slash_commands"), payload)
+        )
+        if answer:
+            self._show(place, user, command, answer)
+
+    async def click(
+        self, user: str, channel: str, ts: str, action_id: str, *, option: str = ""
+    ) -> None:
+        """Use a button, or choose the option with this value. Raises `LookupError`."""
+        place = self.state.channel(channel)
+        message = place.messages[ts]
+        action = _action(message, action_id, option) | {"action_ts": self.state.ts()}
+        payload = self._interaction(user, place, message) | {"actions": [action]}
+        await self._ask(
+            place, user, self.state.app.name, Envelope(*self._id("interactive"), payload)
+        )
+
+    async def say(self, user: str, channel: str, text: str, thread_ts: str = "") -> Message:
+        """Write a message; the bot hears of it if it is mentioned (`<@U…>`).
+
+        `text` is as Slack keeps it: `&`, `<` and `>` of the person are escaped.
+        """
+        app, place = self.state.app, self.state.channel(channel)
+        message = Message(self.state.ts(), user, text, thread_ts=thread_ts)
+        self.state.put(place, place.kind_of_post(thread_ts), message)
+        may_hear = place.is_member and "app_mentions:read" in app.scopes
+        if may_hear and f"<@{app.user_id}>" in text:
+            event = {"type": "app_mention", "channel": place.id, "event_ts": message.ts}
+            await self._announce(self.state.as_json(place, message) | event)
+        return message
+
+    async def mention(self, user: str, channel: str, text: str, thread_ts: str = "") -> Message:
+        """Write a message that begins with the bot's name."""
+        return await self.say(user, channel, f"<@{self.state.app.user_id}> {text}", thread_ts)
+
+    async def open_home(self, user: str) -> None:
+        """Look at the bot's Home tab."""
+        event = {
+            "type": "app_home_opened",
+            "user": user,
+            "channel": self.state.direct(user).id,
+            "tab": "home",
+            "event_ts": self.state.ts(),
+        }
+        view = self.state.homes.get(user)
+        await self._announce(event | ({"view": view} if view else {}))
+
+    async def close(self) -> None:
+        """Give up all repeats that are still to come."""
+        for task in self._retries:
+            task.cancel()
+        await asyncio.gather(*self._retries, return_exceptions=True)
+
+    def _id(self, kind: str) -> tuple[str, str]:
+        return self.state.name("envelope-"), kind
+
+    async def _ask(
+        self, place: Channel, user: str, what: str, envelope: Envelope
+    ) -> dict[str, Any]:
+        """Deliver what is not repeated; tell the person if it was not acknowledged in time."""
+        try:
+            async with asyncio.timeout(self.ack_limit_s):
+                return await self.transport.deliver(envelope)
+        except TimeoutError:
+            self._tell(place, user, f'{what} failed with the error "operation_timeout"')
+        except Unreachable:
+            self._tell(place, user, f'{what} failed with the error "dispatch_failed"')
+        return {}
+
+    def _show(self, place: Channel, user: str, command: str, answer: dict[str, Any]) -> None:
+        """Show what came with the acknowledgement of a command."""
+        try:
+            chat.respond(self.state, ResponseUrl(place.id, user, self.state.now()), answer)
+        except Refused:
+            self._tell(place, user, f'{command} failed with the error "invalid_command_response"')
+
+    def _tell(self, place: Channel, user: str, text: str) -> None:
+        chat.whisper(self.state, place, chat.Content(text, []), user, sender=SLACKBOT.id)
+
+    async def _announce(self, event: dict[str, Any]) -> None:
+        """Deliver an event; if it is not acknowledged, repeat it in the background."""
+        envelope = Envelope(*self._id("events_api"), self._event(event))
+        if not await self._is_heard(envelope):
+            task = asyncio.create_task(self._repeat(envelope))
+            self._retries.add(task)
+            task.add_done_callback(self._retries.discard)
+
+    async def _repeat(self, envelope: Envelope) -> None:
+        for number, wait_s in enumerate(self.retry_after_s, start=1):
+            await asyncio.sleep(wait_s)
+            name = self.state.name("envelope-")
+            again = replace(envelope, id=name, retry=number, retry_reason="timeout")
+            if await self._is_heard(again):
+                return
+
+    async def _is_heard(self, envelope: Envelope) -> bool:
+        try:
+            async with asyncio.timeout(self.ack_limit_s):
+                await self.transport.deliver(envelope)
+        except (TimeoutError, Unreachable):
+            return False
+        return True
+
+    def _command(self, user: str, place: Channel, command: str, text: str) -> dict[str, Any]:
+        state = self.state
+        return {
+            "token": "local-verification-token",
+            "team_id": state.team_id,
+            "team_domain": "local",
+            "channel_id": place.id,
+            "channel_name": "directmessage" if place.partner else place.name,
+            "user_id": user,
+            "user_name": state.user(user).name,
+            "command": command,
+            "text": text,
+            "api_app_id": state.app.id,
+            "is_enterprise_install": "false",
+            "response_url": self._response_url("commands", place, user),
+            "trigger_id": state.grants.trigger(),
+        }
+
+    def _interaction(self, user: str, place: Channel, message: Message) -> dict[str, Any]:
+        state = self.state
+        name = state.user(user).name
+        container = {
+            "type": "message",
+            "message_ts": message.ts,
+            "channel_id": place.id,
+            "is_ephemeral": bool(message.only_for),
+        }
+        if message.thread_ts:
+            container["thread_ts"] = message.thread_ts
+        payload: dict[str, Any] = {
+            "type": "block_actions",
+            "token": "local-verification-token",
+            "user": {"id": user, "username": name, "name": name, "team_id": state.team_id},
+            "api_app_id": state.app.id,
+            "container": container,
+            "trigger_id": state.grants.trigger(),
+            "team": {"id": state.team_id, "domain": "local"},
+            "enterprise": None,
+            "is_enterprise_install": False,
+            "channel": {"id": place.id, "name": place.name},
+            "state": {"values": {}},
+            "response_url": self._response_url("actions", place, user, message.ts),
+        }
+        if not message.only_for:  # Slack does not send what only the person sees
+            payload["message"] = state.as_json(place, message)
+        return payload
+
+    def _event(self, event: dict[str, Any]) -> dict[str, Any]:
+        state = self.state
+        bot = {"team_id": state.team_id, "user_id": state.app.user_id, "is_bot": True}
+        return {
+            "token": "local-verification-token",
+            "team_id": state.team_id,
+            "api_app_id": state.app.id,
+            "event": event,
+            "type": "event_callback",
+            "event_id": state.name("Ev"),
+            "event_time": int(state.now()),
+            "authorizations": [{"enterprise_id": None, **bot, "is_enterprise_install": False}],
+            "is_ext_shared_channel": False,
+        }
+
+    def _response_url(self, kind: str, place: Channel, user: str, ts: str = "") -> str:
+        name = self.state.grants.response_url(place.id, user, ts)
+        return f"{self.state.base_url}/{kind}/{name}"
+
+
+def _action(message: Message, action_id: str, option: str) -> dict[str, Any]:
+    """Find what is clicked and show it as a payload does."""
+    for block in message.blocks:
+        for element in elements(block):
+            if element["action_id"] == action_id:
+                keys = ("type", "action_id", "text", "value", "style", "url", "placeholder")
+                action = {key: element[key] for key in keys if key in element}
+                chosen = {"selected_option": _option(element, option)} if option else {}
+                return action | chosen | {"block_id": block["block_id"]}
+    raise LookupError(action_id)
+
+
+def _option(element: dict[str, Any], value: str) -> dict[str, Any]:
+    groups = element.get("option_groups") or [element]
+    for group in groups:
+        for option in group["options"]:
+            if option["value"] == value:
+                return dict(option)
+    raise LookupError(value)

@@ -1,0 +1,150 @@
+"""The workspace on a loopback port: Web API, Socket Mode, response URLs and the page."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Self
+
+from aiohttp import web
+
+from bot.simulator.workspace.model import Fate, Refused, Reply
+from bot.simulator.workspace.page_api import PageApi, refused
+from bot.simulator.workspace.people import People
+from bot.simulator.workspace.transports import SocketMode
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from aiohttp.typedefs import Handler
+
+    from bot.simulator.workspace.workspace import Workspace
+
+HOST = "127.0.0.1"
+MAX_BODY = 1_000_000
+
+
+class WorkspaceServer:
+    """Serves one workspace while the context is open; port 0 takes any that is free.
+
+    People reach the bot by Socket Mode unless `people.transport` is changed.
+    """
+
+    def __init__(self, workspace: Workspace, *, port: int = 0) -> None:
+        """Build everything; nothing listens yet."""
+        self._workspace = workspace
+        self._port = port
+        self.sockets = SocketMode(workspace.state)
+        self.people = People(workspace.state, self.sockets)
+        self._page = PageApi(workspace.state, self.people)
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @property
+    def page_url(self) -> str:
+        """The address of the page."""
+        return f"http://{HOST}:{self._port}/"
+
+    @property
+    def api_url(self) -> str:
+        """What goes before a method's name."""
+        return f"{self.page_url}api/"
+
+    def banner(self, text: str) -> None:
+        """Show a line above the workspace, such as the time of a story."""
+        self._page.banner(text)
+
+    async def start(self) -> None:
+        """Listen; after `stop` on the same port again."""
+        self._runner = web.AppRunner(self._application(), access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, HOST, self._port, reuse_address=True)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        self._workspace.state.base_url = self.page_url.rstrip("/")
+
+    async def stop(self) -> None:
+        """Refuse connections from now on and end those that are open."""
+        if self._runner:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
+        application.add_routes(
+            [
+                web.route("*", "/api/{method}", self._call),
+                web.post("/{kind:commands|actions}/{url}", self._respond),
+                web.get("/socket", self.sockets.serve),
+                *self._page.routes(),
+            ]
+        )
+        application.on_shutdown.append(self._part)
+        return application
+
+    async def _part(self, _application: web.Application) -> None:
+        self._page.close()
+        await self.people.close()
+        await self.sockets.close()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse other sites: a foreign `Host` is DNS rebinding, a foreign `Origin` forgery."""
+        hosts = (f"{HOST}:{self._port}", f"localhost:{self._port}")
+        origin = request.headers.get("Origin", "")
+        is_deed = request.method == "POST" and request.path.startswith("/page/")
+        is_foreign = origin not in [f"http://{host}" for host in hosts]
+        if request.host not in hosts or (is_foreign and (origin or is_deed)):
+            raise web.HTTPForbidden
+        try:
+            return await handler(request)
+        except Refused as error:
+            return refused(error)
+
+    async def _call(self, request: web.Request) -> web.StreamResponse:
+        try:
+            params = dict(request.query) | await _body(request)
+        except ValueError:
+            return web.json_response({"ok": False, "error": "invalid_json"})
+        sent = str(params.pop("token", ""))
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ") or sent
+        reply = self._workspace.call(request.match_info["method"], token, params)
+        return await _send(request, reply)
+
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
+        try:
+            params = await _body(request)
+        except ValueError:
+            return web.json_response({"ok": False, "error": "invalid_json"}, status=400)
+        reply = self._workspace.respond(request.match_info["url"], params)
+        return await _send(request, reply)
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    """Read JSON or a form. Raises `ValueError`."""
+    if request.content_type == "application/json":
+        body = await request.json()
+        if not isinstance(body, dict):
+            raise ValueError(body)
+        return body
+    return dict(await request.post())
+
+
+async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
+    """Send the answer, or break the connection instead."""
+    await asyncio.sleep(reply.delay_s)
+    if reply.fate is not Fate.ANSWERED and request.transport:
+        request.transport.abort()
+    if reply.raw is not None:
+        return web.Response(text=reply.raw, content_type="text/html", status=reply.status)
+    return web.json_response(reply.body, status=reply.status, headers=reply.headers)

@@ -1,0 +1,148 @@
+"""What is in the workspace now: channels, messages, people; and who is told of a change."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from bot.simulator.workspace.blocks import elements
+from bot.simulator.workspace.grants import Grants
+from bot.simulator.workspace.model import App, Channel, Group, Kind, Message, Refused, User
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SLACKBOT = User("USLACKBOT", "slackbot", "Slackbot")
+
+
+def _channels() -> list[Channel]:
+    return [Channel("C0ALERTS", "auth0-alerts"), Channel("C0GENERAL", "general", is_member=False)]
+
+
+def _users() -> list[User]:
+    return [User("U1", "dana", "Dana Reyes"), User("U2", "kim", "Kim Osei")]
+
+
+@dataclass(slots=True)
+class State:
+    """One workspace with one bot in it."""
+
+    now: Callable[[], float]
+    app: App = field(default_factory=App)
+    channels: list[Channel] = field(default_factory=_channels)
+    people: list[User] = field(default_factory=_users)
+    groups: list[Group] = field(default_factory=lambda: [Group("S1", "oncall", ("U1",))])
+    team_id: str = "T0LOCAL"
+    team: str = "Local workspace"
+    base_url: str = "http://workspace.invalid"
+    """Where sockets and response URLs are; a server sets it to its own address."""
+    homes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The Home tab's view, by user."""
+    views: list[dict[str, Any]] = field(default_factory=list)
+    """Modals that were opened, oldest first."""
+    listeners: list[Callable[[Channel, Kind, Message], None]] = field(default_factory=list)
+    grants: Grants = field(init=False)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    _last_micros: int = 0
+
+    def __post_init__(self) -> None:
+        self.grants = Grants(self.now)
+
+    def user(self, user_id: str) -> User:
+        """Find somebody, the bot and Slackbot included. Raises `Refused`."""
+        bot = User(self.app.user_id, self.app.name, self.app.name)
+        for user in (*self.people, bot, SLACKBOT):
+            if user.id == user_id:
+                return user
+        raise Refused("user_not_found")
+
+    def channel(self, ref: str) -> Channel:
+        """Find a channel by id, or by name with or without `#`. Raises `Refused`."""
+        for channel in self.channels:
+            if ref in (channel.id, channel.name, f"#{channel.name}"):
+                return channel
+        raise Refused("channel_not_found")
+
+    def direct(self, user_id: str) -> Channel:
+        """Find the direct messages with a person, opened if need be. Raises `Refused`."""
+        name = f"D{self.user(user_id).id}"
+        if all(channel.id != name for channel in self.channels):
+            self.channels.append(Channel(name, name, is_private=True, partner=user_id))
+        return self.channel(name)
+
+    def name(self, prefix: str) -> str:
+        """Make an id that nothing else has."""
+        return f"{prefix}{next(self._numbers):07d}"
+
+    def ts(self) -> str:
+        """Tell the time as Slack names messages: unique, in microseconds, always growing."""
+        self._last_micros = max(self._last_micros + 1, int(self.now() * 1_000_000))
+        return f"{self._last_micros // 1_000_000}.{self._last_micros % 1_000_000:06d}"
+
+    def put(self, channel: Channel, kind: Kind, message: Message) -> Message:
+        """Add or change a message, or take it away, and tell who listens."""
+        message = replace(message, blocks=self._with_ids(message.blocks))
+        if kind is Kind.DELETE:
+            channel.messages.pop(message.ts, None)
+        else:
+            channel.messages[message.ts] = message
+        for listener in self.listeners:
+            listener(channel, kind, message)
+        return message
+
+    def message(self, channel: Channel, ts: str) -> Message:
+        """Find a message that everybody sees. Raises `Refused`."""
+        message = channel.messages.get(ts)
+        if message is None or message.only_for:
+            raise Refused("message_not_found")
+        return message
+
+    def _with_ids(self, blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Name the blocks and elements that have no id, as Slack does."""
+        blocks = deepcopy(blocks)
+        for block in blocks:
+            block.setdefault("block_id", self.name("b"))
+            for element in elements(block):
+                element.setdefault("action_id", self.name("a"))
+        return blocks
+
+    def as_json(
+        self, channel: Channel, message: Message, *, metadata: bool = False
+    ) -> dict[str, Any]:
+        """Show a message as the Web API and payloads do."""
+        body: dict[str, Any] = {
+            "type": "message",
+            "user": message.user,
+            "team": self.team_id,
+            "ts": message.ts,
+            "text": message.text,
+        }
+        if message.user == self.app.user_id:
+            body |= {"bot_id": self.app.bot_id, "app_id": self.app.id}
+        if message.blocks:
+            body["blocks"] = message.blocks
+        if message.broadcast:
+            body["subtype"] = "thread_broadcast"
+        if message.edited_at:
+            body["edited"] = {"user": message.user, "ts": message.edited_at}
+        if metadata and message.metadata:
+            body["metadata"] = message.metadata
+        return body | _thread(channel, message)
+
+
+def _thread(channel: Channel, message: Message) -> dict[str, Any]:
+    if message.thread_ts:
+        return {"thread_ts": message.thread_ts}
+    replies = channel.thread(message.ts)
+    if not replies:
+        return {}
+    users = list(dict.fromkeys(reply.user for reply in replies))
+    return {
+        "thread_ts": message.ts,
+        "reply_count": len(replies),
+        "reply_users": users,
+        "reply_users_count": len(users),
+        "latest_reply": replies[-1].ts,
+    }

@@ -1,0 +1,118 @@
+"""The virtual world: what becomes of a request that begins at some instant."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+from bot.core.model import FEED, Target
+from bot.simulator.happening import ANY, BOT, OK, Happening
+
+if TYPE_CHECKING:
+    from bot.simulator.scenario import Entry, Scenario
+
+HEALTHY_S = (0.120, 0.240)
+WAY_KINDS = ("dns", "connect", "tls")
+"""Faults that keep a request from its server."""
+_DRAWS = 50
+
+
+class Drawn(NamedTuple):
+    """What happens to one request."""
+
+    happening: Happening
+    latency_s: float
+    """How long an answer takes, if one comes."""
+
+
+class World:
+    """Plays a scenario's timeline. Each place has a generator of its own."""
+
+    def __init__(self, scenario: Scenario, seed: int | None = None) -> None:
+        """Draw the world numbered `seed`; without one, that of the file."""
+        self.scenario = scenario
+        self.seed = scenario.seed if seed is None else seed
+        self.begin_at = scenario.start_at - scenario.warmup_s
+        self.end_at = scenario.start_at + scenario.duration_s
+        self._randoms: dict[str, Random] = {}
+        self._entries: dict[str, list[Entry]] = {}
+
+    def request(self, target: Target | str, at: float) -> Drawn:
+        """Draw what happens to a request that begins at `at`, the next one of this target."""
+        named = str(target)
+        random = self._randoms.get(named)
+        if random is None:
+            # Seeded with text, since hash() differs between processes.
+            random = self._randoms[named] = Random(f"{self.seed} {named}")  # noqa: S311 - a game
+        latency_s = random.uniform(*HEALTHY_S)
+        happening = OK
+        for entry in self._entries_at(named):
+            holds = entry.window.holds(at - self.scenario.start_at)
+            if holds and random.random() < entry.share:
+                happening = entry.happening
+        return _timed(happening, latency_s)
+
+    def arrival(self, target: Target, at: float) -> Drawn:
+        """Draw for a request that has come through to its server: no fault of the way is left.
+
+        Drawing again until it fits leaves every other fault the share that it has of all requests.
+        """
+        for _ in range(_DRAWS):
+            drawn = self.request(target, at)
+            if drawn.happening.kind not in WAY_KINDS:
+                return drawn
+        return Drawn(OK, drawn.latency_s)
+
+    def pauses(self) -> list[tuple[float, float]]:
+        """Return the instants between which the bot's process does not run."""
+        runs: list[tuple[float, float]] = []
+        for since, until in pairwise(self._edges_of_bot()):
+            if self._bot(since).kind == "paused":
+                joins = runs and runs[-1][1] == since
+                runs.append((runs.pop()[0] if joins else since, until))
+        return runs
+
+    def clock_offset(self, at: float) -> float:
+        """Return by how many seconds the bot's wall clock is wrong."""
+        happening = self._bot(at)
+        return happening.amount if happening.kind == "clock" else 0.0
+
+    def _bot(self, at: float) -> Happening:
+        offset_s = at - self.scenario.start_at
+        holding = [e.happening for e in self._entries_at(BOT) if e.window.holds(offset_s)]
+        return holding[-1] if holding else OK
+
+    def _edges_of_bot(self) -> list[float]:
+        windows = [entry.window for entry in self._entries_at(BOT)]
+        offsets_s = {edge for window in windows for edge in (window.since_s, window.until_s)}
+        instants = {self.scenario.start_at + offset_s for offset_s in offsets_s}
+        inner = {at for at in instants if self.begin_at < at < self.end_at}
+        return sorted({self.begin_at, self.end_at, *inner})
+
+    def _entries_at(self, named: str) -> list[Entry]:
+        if named not in self._entries:
+            place = FEED if named.startswith(f"{FEED}.") else named
+            self._entries[named] = [
+                entry
+                for entry in self.scenario.timeline
+                if any(_means(target, place) for target in entry.targets)
+            ]
+        return self._entries[named]
+
+
+def _means(target: str, place: str) -> bool:
+    """Tell whether a target means a place; `*` stands for any one name."""
+    wanted, named = target.split("."), place.split(".")
+    return len(wanted) == len(named) and all(
+        want in (ANY, name) for want, name in zip(wanted, named, strict=True)
+    )
+
+
+def _timed(happening: Happening, latency_s: float) -> Drawn:
+    """Put the latency that a fault names in the place of a healthy one."""
+    if happening.kind == "latency":
+        latency_s = happening.amount
+    elif happening.http and happening.http.latency_s is not None:
+        latency_s = happening.http.latency_s
+    return Drawn(happening, latency_s)

@@ -1,0 +1,79 @@
+"""A value into JSON and back again: the same value, or a `StoreError`.
+
+Unknown keys are refused as well: what a newer version wrote and this one would drop is not read.
+So a field that is renamed or removed needs a migration of the bodies; a new one needs a default.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar, get_args
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
+
+from bot.core.desk_state import DeskState
+from bot.core.incident import Incident
+from bot.core.outbox import Body, Delivery
+from bot.core.request import Request
+from bot.core.tenant import TenantState
+from bot.ports import StoreError
+
+T = TypeVar("T")
+
+TENANT = TypeAdapter(TenantState)
+DESK = TypeAdapter(DeskState)
+INCIDENT = TypeAdapter(Incident)
+REQUEST = TypeAdapter(Request)
+_DELIVERY = TypeAdapter(Delivery)
+_BODIES = {kind.__name__.lower(): TypeAdapter[Body](kind) for kind in get_args(Body)}
+
+
+def encode(value: object) -> str:
+    """Return a value's JSON, with `Infinity` and `NaN` as Python writes them.
+
+    A lone surrogate in a foreign text, which no database takes, becomes a question mark.
+    """
+    return _text(to_jsonable_python(value))
+
+
+def decode(kind: TypeAdapter[T], text: str, name: str) -> T:
+    """Read what `encode` made. `name` says in the `StoreError` which row could not be read."""
+    try:
+        return kind.validate_json(text, extra="forbid")
+    except ValidationError as error:
+        raise _unreadable(name, error) from None
+
+
+def encode_delivery(delivery: Delivery) -> str:
+    """Return a delivery's JSON; some bodies look alike, so its body says of which kind it is."""
+    value = to_jsonable_python(delivery)
+    value["body"] = {type(delivery.body).__name__.lower(): value["body"]}
+    return _text(value)
+
+
+def decode_delivery(text: str, name: str) -> Delivery:
+    """Read what `encode_delivery` made."""
+    try:
+        value = json.loads(text)
+        ((kind, body),) = value["body"].items()
+        value["body"] = _BODIES[kind].validate_python(body, extra="forbid")
+        return _DELIVERY.validate_python(value, extra="forbid")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _unreadable(name, error) from None
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+
+
+def _unreadable(name: str, error: Exception) -> StoreError:
+    """Say where it does not fit, without its values: some are secret."""
+    place = "its JSON"
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or place
+    return StoreError(
+        f"{name} in the database was written by another version of auth0-check ({place} does not"
+        " fit): start that version, or move the database aside to begin afresh"
+    )

@@ -1,0 +1,1 @@
+"""Alembic's scripts: forward only, one transaction, shipped with the package."""

@@ -1,0 +1,13 @@
+"""Alembic runs this; `bot.store.schema` gives it the connection and the transaction."""
+
+from alembic import context
+
+from bot.store.tables import METADATA
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    render_as_batch=True,
+    transactional_ddl=True,
+)
+context.run_migrations()

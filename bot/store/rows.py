@@ -1,0 +1,163 @@
+"""A change into rows, rows into a snapshot; each within the caller's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Table, delete, insert, or_, select, update
+
+from bot.core.desk import REMEMBERED_S
+from bot.core.outbox import DONE
+from bot.ports import Change, Snapshot, StoreError
+from bot.store import codec
+from bot.store.tables import INBOX, INCIDENT, OUTBOX, PARTITION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bot.core.desk_state import DeskState
+    from bot.core.incident import Incident
+    from bot.core.outbox import Delivery
+    from bot.core.request import Request
+    from bot.core.tenant import TenantState
+
+DAY_S = 86400.0
+INCIDENTS_KEPT_S = 90 * DAY_S
+"""After their end; loaded for `REMEMBERED_S` only."""
+OUTBOX_KEPT_S = 7 * DAY_S
+INBOX_KEPT_S = DAY_S
+"""Slack delivers a click or a mention again within minutes, if at all."""
+DESK = "desk"
+TENANT = "tenant:"
+"""A tenant's name follows."""
+
+Revisions = dict[str, int]
+"""By partition, as last read or written."""
+
+
+def write(connection: Connection, change: Change, revisions: Mapping[str, int]) -> Revisions:
+    """Write a change. Returns the partitions' new revisions.
+
+    Raises `StoreError` where a partition is not as it was last read or written.
+    """
+    bodies = {f"{TENANT}{name}": codec.encode(state) for name, state in change.tenants.items()}
+    if change.desk is not None:
+        bodies[DESK] = codec.encode(replace(change.desk, incidents={}))
+    written = {name: revisions.get(name, 0) + 1 for name in bodies}
+    for name, body in bodies.items():
+        _write_partition(connection, name, written[name], body)
+    _put(connection, INCIDENT, [_incident_row(i) for i in change.incidents.values()])
+    _put(connection, OUTBOX, [_outbox_row(d) for d in change.deliveries.values()])
+    _receive(connection, change.requests)
+    if change.handled:
+        connection.execute(
+            update(INBOX).where(INBOX.c.id.in_(change.handled)).values(is_handled=True)
+        )
+    return written
+
+
+def read(connection: Connection, now: float) -> tuple[Snapshot, Revisions]:
+    """Delete what is past its retention and read the rest. Raises `StoreError`."""
+    _forget(connection, now)
+    tenants, desk, revisions = _partitions(connection)
+    if desk is not None:
+        desk = replace(desk, incidents=_incidents(connection, now))
+    return Snapshot(tenants, desk, _deliveries(connection), _requests(connection)), revisions
+
+
+def knows(connection: Connection, request_id: str) -> bool:
+    """Tell whether the inbox has a request, handled or not."""
+    found = connection.execute(select(INBOX.c.id).where(INBOX.c.id == request_id))
+    return found.first() is not None
+
+
+def _write_partition(connection: Connection, name: str, revision: int, body: str) -> None:
+    """Compare and set: a new partition must be missing, another have the revision before."""
+    if revision == 1:
+        connection.execute(insert(PARTITION).values(name=name, revision=1, body=body))
+        return
+    as_it_was = (PARTITION.c.name == name, PARTITION.c.revision == revision - 1)
+    done = connection.execute(
+        update(PARTITION).where(*as_it_was).values(revision=revision, body=body)
+    )
+    if done.rowcount != 1:
+        raise StoreError(f"another process has written {name}: stop all but one and restart it")
+
+
+def _put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows in place of those with the same keys."""
+    if rows:
+        (key,) = table.primary_key
+        connection.execute(delete(table).where(key.in_([row[key.name] for row in rows])))
+        connection.execute(insert(table), rows)
+
+
+def _incident_row(incident: Incident) -> dict[str, Any]:
+    return {
+        "id": incident.id,
+        "state": incident.state.value,
+        "opened_at": incident.opened_at,
+        "resolved_at": incident.resolved_at,
+        "body": codec.encode(incident),
+    }
+
+
+def _outbox_row(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "key": delivery.key,
+        "lane": delivery.lane,
+        "seq": delivery.seq,
+        "status": delivery.status.value,
+        "created_at": delivery.created_at,
+        "body": codec.encode_delivery(delivery),
+    }
+
+
+def _receive(connection: Connection, requests: Sequence[Request]) -> None:
+    """Insert the requests that are not there yet: a repeated delivery changes nothing."""
+    for request in requests:
+        if not knows(connection, request.id):
+            row = {"id": request.id, "received_at": request.at, "is_handled": False}
+            connection.execute(insert(INBOX).values(**row, body=codec.encode(request)))
+
+
+def _forget(connection: Connection, now: float) -> None:
+    is_done = OUTBOX.c.status.in_(DONE)
+    connection.execute(delete(OUTBOX).where(is_done, OUTBOX.c.created_at < now - OUTBOX_KEPT_S))
+    too_old = INBOX.c.received_at < now - INBOX_KEPT_S
+    connection.execute(delete(INBOX).where(INBOX.c.is_handled, too_old))
+    connection.execute(delete(INCIDENT).where(INCIDENT.c.resolved_at < now - INCIDENTS_KEPT_S))
+
+
+def _partitions(
+    connection: Connection,
+) -> tuple[dict[str, TenantState], DeskState | None, Revisions]:
+    rows = {row.name: row for row in connection.execute(select(PARTITION))}
+    revisions = {name: row.revision for name, row in rows.items()}
+    tenants = {
+        name.removeprefix(TENANT): codec.decode(codec.TENANT, row.body, name)
+        for name, row in rows.items()
+        if name.startswith(TENANT)
+    }
+    desk = codec.decode(codec.DESK, rows[DESK].body, DESK) if DESK in rows else None
+    return tenants, desk, revisions
+
+
+def _incidents(connection: Connection, now: float) -> dict[int, Incident]:
+    recent = INCIDENT.c.resolved_at > now - REMEMBERED_S
+    query = select(INCIDENT).where(or_(INCIDENT.c.resolved_at.is_(None), recent))
+    rows = connection.execute(query.order_by(INCIDENT.c.id))
+    return {row.id: codec.decode(codec.INCIDENT, row.body, f"incident {row.id}") for row in rows}
+
+
+def _deliveries(connection: Connection) -> dict[str, Delivery]:
+    query = select(OUTBOX).where(OUTBOX.c.status.not_in(DONE))
+    rows = connection.execute(query.order_by(OUTBOX.c.lane, OUTBOX.c.seq))
+    return {row.key: codec.decode_delivery(row.body, f"outbox {row.key}") for row in rows}
+
+
+def _requests(connection: Connection) -> tuple[Request, ...]:
+    query = select(INBOX).where(INBOX.c.is_handled.is_(False))
+    rows = connection.execute(query.order_by(INBOX.c.received_at, INBOX.c.id))
+    return tuple(codec.decode(codec.REQUEST, row.body, f"inbox {row.id}") for row in rows)

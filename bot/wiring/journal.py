@@ -1,0 +1,91 @@
+"""What a running bot tells of itself: log lines and metrics."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from bot.core.case import describe
+from bot.core.model import Severity, SignalState
+from bot.core.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
+from bot.slack.wording import REMEDIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.core.model import FeedReading, Observation, Target
+    from bot.ports import Prober, View
+    from bot.telemetry import Metrics
+
+log = logging.getLogger("auth0-check")
+
+
+class LogJournal:
+    """The `Journal` port: a line a change, with constant keys."""
+
+    def __init__(self, metrics: Metrics, view: Callable[[], View]) -> None:
+        self._metrics = metrics
+        self._view = view
+
+    def note(self, at: float, effect: Effect) -> None:  # noqa: ARG002 - log lines have their time
+        """Take note of an effect."""
+        match effect:
+            case SignalChanged():
+                is_firing = effect.state is SignalState.FIRING
+                self._metrics.firing.labels(effect.tenant, effect.signal).set(is_firing)
+                line = "signal=%s.%s state=%s reason=%s"
+                log.info(line, effect.tenant, effect.signal, effect.state, effect.reason)
+            case IncidentChanged(incident=incident):
+                self._count_incidents()
+                line = "incident=%d state=%s severity=%s tenants=%s"
+                names = ",".join(incident.tenants)
+                log.warning(line, incident.id, incident.state, incident.severity, names)
+            case VerdictChanged(verdict=verdict):
+                line = "incident=%d cause=%s scope=%s confidence=%.2f rows=%s"
+                rows = ",".join(fact.row for fact in (*verdict.because, *verdict.against))
+                log.info(
+                    line, effect.incident, verdict.cause, verdict.scope, verdict.confidence, rows
+                )
+            case _:
+                pass
+
+    def _count_incidents(self) -> None:
+        still_open = Counter(i.severity for i in self._view().desk.open_incidents)
+        for severity in Severity:
+            self._metrics.incidents.labels(severity).set(still_open[severity])
+
+
+class CountedProber:
+    """A `Prober` that counts what it sees, and says how the first look at each target went."""
+
+    def __init__(self, prober: Prober, metrics: Metrics) -> None:
+        self._prober = prober
+        self._metrics = metrics
+        self._known: set[Target] = set()
+
+    async def look(self, target: Target) -> Observation:
+        """Look; see the port."""
+        seen = await self._prober.look(target)
+        self._metrics.looks.labels(str(target), seen.outcome).inc()
+        if seen.latency_s is not None:
+            self._metrics.latency.labels(str(target)).set(seen.latency_s)
+        if target not in self._known:
+            self._known.add(target)
+            _tell_first(seen)
+        return seen
+
+    async def read(self, target: Target) -> FeedReading:
+        """Poll a status feed; see the port."""
+        reading = await self._prober.read(target)
+        self._metrics.looks.labels(str(target), reading.state).inc()
+        return reading
+
+
+def _tell_first(seen: Observation) -> None:
+    """Tell a set-up problem at once, in one line, with the remedy where we know one."""
+    if seen.fault is None:
+        log.info("first look at %s: %s %s", seen.target, seen.outcome, seen.blind)
+        return
+    remedy = REMEDIES.get(seen.fault.reason, "see docs/operation.md")
+    log.error("first look at %s failed: %s. %s", seen.target, describe(seen.fault), remedy)

@@ -1,0 +1,177 @@
+"""The running bot: everything real, joined and supervised."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from bot.config import fingerprint
+from bot.deliver import Deliver
+from bot.engine import Engine
+from bot.schedule import Schedule
+from bot.server import Server, admin_routes
+from bot.slack.http import EventsEndpoint
+from bot.slack.listeners import Listeners
+from bot.slack.messenger import SlackMessenger
+from bot.slack.socket import Socket
+from bot.slack.startup import StartupError, check
+from bot.slack.web import SlackWeb
+from bot.slack.wording import mentions
+from bot.store import open_store
+from bot.telemetry import Metrics
+from bot.wiring.journal import CountedProber, LogJournal
+from bot.wiring.rules import rules_of
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from bot.config import Settings
+    from bot.ports import Clock, Prober, Store
+    from bot.slack.startup import Workspace
+
+log = logging.getLogger("auth0-check")
+
+STUCK_S = 60.0
+"""Messages that wait so long in real seconds make the bot not ready."""
+
+
+class Bot:
+    """A bot that can be run once.
+
+    Args:
+        settings: the configuration.
+        clock: the time.
+        prober: looks at targets.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, prober: Prober) -> None:
+        self.metrics = Metrics()
+        self._settings = settings
+        self._clock = clock
+        self._prober = CountedProber(prober, self.metrics)
+        self._open = AsyncExitStack()
+        self._tasks: dict[str, Coroutine[Any, Any, None]] = {}
+        self._socket: Socket | None = None
+        self.engine: Engine | None = None
+
+    async def run(self) -> None:
+        """Run until cancelled.
+
+        Raises StartupError, StoreError or OSError where it cannot begin, and whatever ends a part
+        that should never end.
+        """
+        async with self._open:
+            await self._assemble()
+            await _supervised(self._tasks)
+
+    async def _assemble(self) -> None:
+        settings = self._settings
+        store = await open_store(settings.database, self._clock.now())
+        self._open.push_async_callback(store.close)
+        if store.warning:
+            log.error("%s", store.warning)
+        token = settings.slack.bot_token.get_secret_value()
+        web = SlackWeb(token, settings.slack.api_url)
+        self._open.push_async_callback(web.close)
+        workspace = await check(web, channel=settings.slack.channel, app_token=self._app_token())
+        for warning in workspace.warnings:
+            log.warning("%s", warning)
+        engine = self._engine(store)
+        deliver = self._deliver(engine, store, web, workspace)
+        engine.attach(deliver)
+        await self._listen(engine, deliver, web, workspace)
+        self._tasks |= {"engine": engine.run(), "delivery": deliver.run()}
+        where = f"{workspace.team} as @{workspace.bot_name}"
+        log.info("watching %d tenant(s), posting to %s", len(settings.tenants), where)
+
+    def _app_token(self) -> str | None:
+        token = self._settings.slack.app_token
+        is_socket = self._settings.slack.mode == "socket"
+        return token.get_secret_value() if token and is_socket else None
+
+    def _engine(self, store: Store) -> Engine:
+        tenants = self._settings.tenants
+        prints = {t.name: tuple(fingerprint(login) for login in t.logins) for t in tenants}
+        schedule = Schedule(self._clock)
+        self._open.callback(schedule.stop)
+        self._tasks["schedule"] = schedule.watch()
+        engine = Engine(
+            rules_of(self._settings, prints),
+            clock=self._clock,
+            prober=self._prober,
+            store=store,
+            waker=schedule,
+            journal=LogJournal(self.metrics, lambda: engine.view()),  # noqa: PLW0108 - not there yet
+        )
+        self.engine = engine
+        return engine
+
+    def _deliver(
+        self, engine: Engine, store: Store, web: SlackWeb, workspace: Workspace
+    ) -> Deliver:
+        messenger = SlackMessenger(
+            web,
+            channel=workspace.channel,
+            mention=mentions(self._settings.slack.mention),
+            status_link=self._settings.status_link,
+        )
+        deliver = Deliver(
+            clock=self._clock,
+            store=store,
+            messenger=messenger,
+            view=engine.view,
+            tell=engine.tell,
+        )
+        self.metrics.unsaid.set_function(lambda: deliver.depth)
+        return deliver
+
+    async def _listen(
+        self, engine: Engine, deliver: Deliver, web: SlackWeb, workspace: Workspace
+    ) -> None:
+        settings = self._settings
+        listeners = Listeners(engine, web, self._clock, workspace)
+        self._open.push_async_callback(listeners.close)
+        secret = settings.slack.signing_secret
+        app = listeners.app(secret.get_secret_value() if secret else "")
+        if app_token := self._app_token():
+            self._socket = Socket(app, app_token, web, self._clock)
+            self._tasks["Slack socket"] = self._socket.run()
+        elif secret and settings.server.listen:
+            endpoint = EventsEndpoint(app, secret.get_secret_value(), self._clock)
+            routes = {("POST", "/slack/events"): endpoint.handle}
+            await self._serve(Server(settings.server.listen, routes), "server.listen")
+        admin = admin_routes(self.metrics.registry, lambda: self._problems(deliver))
+        await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
+
+    async def _serve(self, server: Server, key: str) -> None:
+        self._open.push_async_callback(server.stop)
+        try:
+            await server.start()
+        except OSError as error:
+            raise StartupError(f"{key} cannot be listened on: {error.strerror}") from error
+        log.info("%s: listening on %s:%d", key, *server.address)
+
+    def _problems(self, deliver: Deliver) -> list[str]:
+        problems = []
+        if self._socket is not None and not self._socket.is_connected:
+            problems.append("no Socket Mode connection to Slack")
+        if deliver.waiting_s > STUCK_S * self._clock.speed:
+            problems.append(f"a message waits for {deliver.waiting_s / self._clock.speed:.0f} s")
+        return problems
+
+
+async def _supervised(parts: dict[str, Coroutine[Any, Any, None]]) -> None:
+    """Run parts that never end; when one does, end all and say which."""
+    tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        log.error("%s ended; the bot stops", task.get_name())
+        await task

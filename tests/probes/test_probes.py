@@ -1,0 +1,199 @@
+"""What the settings name, and what each kind of probe asks for."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.core.fault import is_refusal
+from bot.core.model import Outcome, Target
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from tests.probes.conftest import Behaviour, Lab
+
+LOGIN, WELLKNOWN = Target("prod", "login"), Target("prod", "wellknown")
+CUSTOM, CONTROL = Target("prod", "custom"), Target("control", "localhost")
+DISCOVERY = "/.well-known/openid-configuration"
+PASSWORD = "canary-password"
+
+
+def answers(status: int, body: bytes, *headers: str) -> Behaviour:
+    """Answer with a body."""
+    lines = (f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", *headers, "", "")
+
+    async def behave(writer: asyncio.StreamWriter) -> None:
+        writer.write("\r\n".join(lines).encode() + body)
+        await writer.drain()
+
+    return behave
+
+
+def test_targets_follow_from_the_settings(lab: Lab) -> None:
+    """Every login, wellknown, the custom domain where there is one, every control."""
+    plain, full = lab.probes(), lab.probes(tenant={"custom_domain": "login.acme.test"})
+
+    assert set(plain.targets) == {LOGIN, WELLKNOWN, CONTROL}
+    assert set(full.targets) == {LOGIN, WELLKNOWN, CONTROL, CUSTOM}
+
+
+async def test_an_unknown_target(lab: Lab) -> None:
+    """Looking at what the settings do not name is a mistake of the caller's."""
+    with pytest.raises(KeyError):
+        await lab.probes().look(Target("prod", "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("login", "expected"),
+    [
+        (
+            {"realm": "users", "client_secret": "s3cret", "audience": "https://api"},
+            {
+                "grant_type": "http://auth0.com/oauth/grant-type/password-realm",
+                "realm": "users",
+                "client_secret": "s3cret",
+                "audience": "https://api",
+            },
+        ),
+        ({"realm": None}, {"grant_type": "password"}),
+    ],
+)
+async def test_the_form(lab: Lab, login: dict[str, Any], expected: dict[str, str]) -> None:
+    """A realm asks for the password-realm grant; nothing is sent that is not set."""
+    await lab.probes(login=login).look(LOGIN)
+    path, headers, form = lab.server.seen[0]
+
+    user = {"client_id": "probe-client", "username": "u", "password": PASSWORD, "scope": "openid"}
+    assert path == "/oauth/token"
+    assert headers["content-type"] == "application/x-www-form-urlencoded"
+    assert form == user | expected
+
+
+async def test_wellknown_keeps_the_keys_fresh(lab: Lab) -> None:
+    """It proves issuer and keys, and the login need not fetch them again."""
+    probes = lab.probes()
+    seen = await probes.look(WELLKNOWN)
+    await probes.look(LOGIN)
+
+    assert seen.outcome is Outcome.OK
+    assert lab.server.paths() == [DISCOVERY, "/.well-known/jwks.json", "/oauth/token"]
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"issuer": "https://other.test/"}, "token wrong_issuer"),
+        ({}, "token wrong_issuer"),
+        ({"issuer": "https://acme.us.auth0.test/"}, "token no_keys"),
+        (
+            {"issuer": "https://acme.us.auth0.test/", "jwks_uri": "https://evil.test/keys"},
+            "token no_keys",
+        ),
+        (
+            {"issuer": "https://acme.us.auth0.test/", "jwks_uri": "https://[evil/"},
+            "token no_keys",
+        ),
+    ],
+)
+async def test_a_wrong_discovery_document(
+    lab: Lab, document: dict[str, Any], expected: str
+) -> None:
+    """Another issuer, or keys from another host, are not ours."""
+    lab.server.routes[DISCOVERY] = answers(200, json.dumps(document).encode())
+    seen = await lab.probes().look(WELLKNOWN)
+
+    assert seen.fault
+    assert f"{seen.fault.stage} {seen.fault.reason}" == expected
+
+
+async def test_the_custom_domain_is_its_own_issuer(lab: Lab) -> None:
+    """The same login through the custom domain must be signed for that one."""
+    probes = lab.probes(tenant={"custom_domain": "login.acme.test"})
+    of_the_canonical = await probes.look(CUSTOM)
+    lab.server.routes = lab.routes("login.acme.test")
+    of_the_custom = await probes.look(CUSTOM)
+
+    assert of_the_canonical.fault
+    assert of_the_canonical.fault.reason == "wrong_issuer"
+    assert of_the_custom.outcome is Outcome.OK
+    assert lab.server.seen[0][1]["host"] == "login.acme.test"
+
+
+async def test_a_base_url_moves_the_requests_only(lab: Lab) -> None:
+    """Without TLS on loopback; the issuer stays the domain's, unless one is set."""
+    async with lab.server_with(lab.server.routes["/oauth/token"], tls=None) as bare:
+        lab.path.port = bare.port
+        tenant = {"base_url": f"http://127.0.0.1:{bare.port}/"}
+        probes = lab.probes(tenant=tenant)
+        seen = [await probes.look(target) for target in (LOGIN, WELLKNOWN)]
+        other = await lab.probes(login={"issuer": "https://x/"}, tenant=tenant).look(LOGIN)
+
+    assert [each.fault for each in seen] == [None, None]
+    assert "tls" not in [timing.stage for timing in seen[0].timings]
+    assert other.fault
+    assert other.fault.reason == "wrong_issuer"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        (200, b"<html>", Outcome.OK),
+        (302, b"", Outcome.OK),
+        (404, b"no", Outcome.OK),
+        (429, b"", Outcome.OK),
+        (500, b"", Outcome.FAILED),
+        (503, b"", Outcome.FAILED),
+    ],
+)
+async def test_the_control(lab: Lab, status: int, body: bytes, outcome: Outcome) -> None:
+    """Any answer below 500 proves that our network works, whatever it says."""
+    behaviour = answers(status, body)
+    async with lab.server_with(behaviour, tls=None) as other:
+        other.routes["/any"] = behaviour
+        lab.path.port = other.port
+        seen = await lab.probes().look(CONTROL)
+
+    assert seen.outcome is outcome
+
+
+async def test_the_quota_comes_along(lab: Lab) -> None:
+    """A 429 tells when we may come again, and any answer what is left."""
+    now = lab.clock.now()
+    lab.server.routes["/oauth/token"] = answers(
+        429,
+        b'{"error": "too_many_requests"}',
+        "x-ratelimit-remaining: 0",
+        f"x-ratelimit-reset: {now + 90:.0f}",
+    )
+    seen = await lab.probes().look(LOGIN)
+
+    assert seen.quota_remaining == 0
+    assert seen.fault
+    assert seen.fault.retry_at == round(now + 90)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, b'{"error": "invalid_grant", "error_description": "bad canary-password"}'),
+        (403, b'{"error": "canary-password", "error_description": "Bearer canary-password"}'),
+        (200, b'{"access_token": "canary-password", "id_token": "canary-password"}'),
+        (200, b"canary-password"),
+    ],
+)
+async def test_no_secret_comes_back(
+    lab: Lab, caplog: pytest.LogCaptureFixture, status: int, body: bytes
+) -> None:
+    """A tenant's own code may echo the password: neither observation nor log repeats it."""
+    caplog.set_level(logging.WARNING)
+    lab.server.routes["/oauth/token"] = answers(status, body)
+    seen = await lab.probes().look(LOGIN)
+
+    assert seen.fault
+    assert is_refusal(seen.fault) == (status == 400)
+    assert "canary" not in repr(seen)
+    assert "canary" not in caplog.text

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.config.settings import Login, Settings
+from bot.core.model import FeedReading, FeedState, Observation, Outcome, Target
+from bot.fetch import Call, Fetcher, LoopLag, SystemPath
+from bot.probes import Probes
+from bot.simulator.local import LocalTenants
+from bot.simulator.playing import FaultyPath, MarkingProber, unplayable
+from bot.simulator.prober import VirtualProber
+from bot.simulator.scenario import Scenario
+from bot.simulator.world import World
+from bot.sources.feed import Answer, StatusFeed
+
+Make = Callable[..., Scenario]
+SPEED = 20.0
+LOGIN = Target("prod", "login")
+CUSTOM = Target("prod", "custom")
+WELLKNOWN = Target("prod", "wellknown")
+CONTROL = Target("control", "127.0.0.1")
+FEED = Target("feed", "prod")
+PLACES = {CONTROL: Target("control", "neutral")}
+FORM = {
+    "grant_type": "http://auth0.com/oauth/grant-type/password-realm",
+    "client_id": "probe",
+    "username": "robot",
+    "password": "right",
+    "realm": "users",
+    "scope": "openid",
+}
+LOGIN_SETTINGS = Login.model_validate(
+    {
+        **{key: FORM[key] for key in ("client_id", "username", "password", "realm")},
+        "proof_claim": "https://acme.example/at",
+    }
+)
+
+
+class FastClock:
+    """Stands at ten minutes into the scenario and runs 20 times as fast."""
+
+    speed = SPEED
+
+    def __init__(self, start: float) -> None:
+        self._start = start + 600
+        self._zero = time.monotonic()
+
+    def now(self) -> float:
+        return self._start + (time.monotonic() - self._zero) * self.speed
+
+    async def sleep(self, span_s: float) -> None:
+        await asyncio.sleep(span_s / self.speed)
+
+
+class Eyes:
+    """The bot's own probes and feed reader; never blind, however busy this machine is."""
+
+    def __init__(self, settings: Settings, clock: FastClock, path: FaultyPath) -> None:
+        self._fetcher = Fetcher(clock, path, LoopLag(limit_s=60))
+        self._probes = Probes(settings, self._fetcher)
+        url = settings.tenants[0].feed_url
+        assert url is not None
+        self._feed = StatusFeed(FEED, url.get_secret_value(), self._fetch, clock)
+
+    async def look(self, target: Target) -> Observation:
+        return await self._probes.look(target)
+
+    async def read(self, target: Target) -> FeedReading:
+        assert target == FEED
+        return await self._feed.read()
+
+    async def _fetch(self, url: str, headers: Mapping[str, str]) -> Answer:
+        reply = await self._fetcher.fetch(Call(url=url, headers=headers, timeout_s=20))
+        return Answer(reply.status, reply.headers, reply.body, reply.fault, reply.blind)
+
+
+@dataclass
+class Town:
+    """The local servers, and the real bot's eyes on them."""
+
+    servers: LocalTenants
+    prober: MarkingProber
+    virtual: VirtualProber
+
+
+def settings_for(servers: LocalTenants, scenario: Scenario) -> Settings:
+    tenants: list[dict[str, Any]] = [
+        {
+            "name": tenant.name,
+            "domain": tenant.domain,
+            "ca_file": str(servers.ca_file),
+            "feed_url": servers.feed_urls[tenant.name],
+            "logins": [LOGIN_SETTINGS],
+            **({"custom_domain": tenant.custom_domain} if tenant.custom_domain else {}),
+        }
+        for tenant in scenario.tenants
+    ]
+    return Settings.model_validate(
+        {
+            "slack": {"bot_token": "xoxb-1", "app_token": "xapp-1", "channel": "#alerts"},
+            "tenants": tenants,
+            "resolve": servers.resolve,
+            "controls": list(servers.control_urls.values()),
+        }
+    )
+
+
+@asynccontextmanager
+async def town(scenario: Scenario) -> AsyncIterator[Town]:
+    clock, world = FastClock(scenario.start_at), World(scenario)
+    logins = {tenant.name: [LOGIN_SETTINGS] for tenant in scenario.tenants}
+    async with LocalTenants(world, clock, logins) as servers:
+        settings = settings_for(servers, scenario)
+        path = FaultyPath(SystemPath(settings.resolve), world, clock)
+        eyes = MarkingProber(Eyes(settings, clock, path), PLACES)
+        yield Town(servers, eyes, VirtualProber(World(scenario), clock))
+
+
+def timeline(target: Target, happening: str) -> str:
+    named = "feed" if target == FEED else PLACES.get(target, target)
+    return f"timeline: [{{target: {named}, is: {happening}}}]"
+
+
+@pytest.mark.parametrize("target", [LOGIN, CUSTOM, WELLKNOWN, CONTROL], ids=str)
+async def test_a_healthy_world_is_seen_as_healthy(make_scenario: Make, target: Target) -> None:
+    """Tokens, keys, issuers and proofs are right on every domain."""
+    async with town(make_scenario()) as here:
+        seen = await here.prober.look(target)
+        assert (seen.outcome, seen.fault, seen.blind) == (Outcome.OK, None, "")
+        assert seen.latency_s is not None
+        assert seen.latency_s >= 0.12
+        assert seen.quota_remaining == (await here.virtual.look(target)).quota_remaining
+
+
+FAULTS = [
+    "{dns: nxdomain}",
+    "{dns: servfail}",
+    "{dns: timeout}",
+    "{connect: refused}",
+    "{connect: reset}",
+    "{connect: timeout}",
+    "{tls: expired}",
+    "{tls: wrong_host}",
+    "{tls: untrusted}",
+    "{http: 503, error: temporarily_unavailable}",
+    "{http: 502, body: html}",
+    "{http: 500, body: empty, latency: 2s}",
+    "{latency: 15s}",
+    "{hang: true}",
+]
+ANSWERS = [
+    "{http: 200}",
+    "{http: 200, body: html}",
+    "{http: 403, error: invalid_grant, description: Wrong email or password.}",
+    "{http: 500, error: server_error}",
+    "{http: 429, error: too_many_requests, headers: {x-ratelimit-remaining: 0}}",
+    "{trickle: 10/s}",
+]
+TOKENS = [
+    f"{{token: {word}}}"
+    for word in (
+        *("bad_signature", "expired", "wrong_issuer", "wrong_audience"),
+        *("no_proof", "stale_proof"),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "happening"),
+    [
+        *((LOGIN, happening) for happening in (*FAULTS, *ANSWERS, *TOKENS)),
+        *((CONTROL, happening) for happening in FAULTS),
+        (CUSTOM, "{token: expired}"),
+        (WELLKNOWN, "{http: 200}"),
+        (WELLKNOWN, "{http: 404, body: html}"),
+    ],
+)
+async def test_real_sockets_and_virtual_time_say_the_same(
+    make_scenario: Make, target: Target, happening: str
+) -> None:
+    """Every fault is the same one to the real probe as it is to the virtual one."""
+    scenario = make_scenario(timeline(target, happening))
+    assert unplayable(scenario) == []
+    async with town(scenario) as here:
+        real = await here.prober.look(target)
+        virtual = await here.virtual.look(PLACES.get(target, target))
+    assert real.blind == ""
+    assert real.fault is not None
+    assert virtual.fault is not None
+    for detail in ("stage", "reason", "status", "error", "description"):
+        assert getattr(real.fault, detail) == getattr(virtual.fault, detail)
+    assert real.quota_remaining == virtual.quota_remaining
+
+
+@pytest.mark.parametrize(
+    ("happening", "state"),
+    [
+        ("ok", FeedState.OK),
+        ("{feed: empty}", FeedState.EMPTY),
+        ("{feed: html}", FeedState.UNREADABLE),
+        ("{feed: truncated}", FeedState.UNREADABLE),
+        ("{feed: old}", FeedState.STALE),
+        ("{http: 503}", FeedState.UNREACHABLE),
+        ("{connect: refused}", FeedState.UNREACHABLE),
+    ],
+)
+async def test_the_real_reader_sees_the_feed_in_its_state(
+    make_scenario: Make, happening: str, state: FeedState
+) -> None:
+    """After a healthy reading, which is what makes an old feed old."""
+    entry = f"{{target: feed, from: 10.5m, is: {happening}}}"
+    posts = "feed: [{at: 5m, incident: a1, title: A, status: Identified, environments: [US-1]}]"
+    async with town(make_scenario(f"timeline: [{entry}]", posts)) as here:
+        before = await here.prober.read(FEED)
+        assert [notice.id for notice in before.notices][:1] == ["a1"]
+        await asyncio.sleep(32 / SPEED)
+        assert (await here.prober.read(FEED)).state is state
+
+
+@asynccontextmanager
+async def visitor(here: Town) -> AsyncIterator[aiohttp.ClientSession]:
+    """Somebody else's HTTP client."""
+    context = ssl.create_default_context(cafile=here.servers.ca_file)
+    connector = aiohttp.TCPConnector(ssl=context)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        yield session
+
+
+async def test_the_feed_is_conditional_and_wants_a_domain(make_scenario: Make) -> None:
+    """An ETag is answered with 304, and requests without or with a strange domain with words."""
+    async with town(make_scenario()) as here, visitor(here) as session:
+        url = here.servers.feed_urls["prod"]
+        async with session.get(url) as answer:
+            etag = answer.headers["etag"]
+            assert answer.content_type == "application/atom+xml"
+        async with session.get(url, headers={"if-none-match": etag}) as answer:
+            assert (answer.status, await answer.read()) == (304, b"")
+        for wrong in (url.partition("?")[0], f"{url}x"):
+            async with session.get(wrong) as answer:
+                assert (answer.status, (await answer.text())[:6]) == (400, "Domain")
+
+
+async def test_a_tenant_takes_forms_and_json_and_refuses_the_rest(make_scenario: Make) -> None:
+    """With Auth0's rate-limit headers on every answer of the token endpoint."""
+    async with town(make_scenario()) as here, visitor(here) as session:
+        url = f"https://{here.servers.resolve['acme.us.auth0.com']}/oauth/token"
+        more: dict[str, Any] = {
+            "headers": {"host": "acme.us.auth0.com"},
+            "server_hostname": "acme.us.auth0.com",
+        }
+        async with session.post(url, data=FORM, **more) as answer:
+            assert answer.status == 200
+            assert answer.headers["x-ratelimit-remaining"] == "299"
+        async with session.post(url, json={**FORM, "password": "wrong"}, **more) as answer:
+            assert (answer.status, (await answer.json())["error"]) == (403, "invalid_grant")
+            assert "x-ratelimit-reset" in answer.headers
+        more["headers"]["content-type"] = "application/json"
+        for junk in ("[1]", "{", '{"grant_type": 1}'):
+            async with session.post(url, data=junk, **more) as answer:
+                assert (answer.status, (await answer.json())["error"]) == (400, "invalid_request")
+        async with session.get(url, **more) as answer:
+            assert answer.status == 404
+
+
+async def test_web_pages_and_other_hosts_are_turned_away(make_scenario: Make) -> None:
+    """A rebound name or a request across origins gets nothing."""
+    async with town(make_scenario()) as here, visitor(here) as session:
+        url = here.servers.control_urls["neutral"]
+        for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
+            async with session.get(url, headers=headers) as answer:
+                assert answer.status == 403
+
+
+async def test_leaving_stops_servers_that_hang(make_scenario: Make) -> None:
+    """Whoever hangs at the end is cut off at once."""
+    async with asyncio.timeout(5):
+        async with town(make_scenario(timeline(LOGIN, "{hang: true}"))) as here:
+            hanging = asyncio.create_task(here.prober.look(LOGIN))
+            await asyncio.sleep(0.1)
+        hanging.cancel()
+
+
+def test_what_cannot_be_played_is_named(make_scenario: Make) -> None:
+    """By file, line, kind and target."""
+    scenario = make_scenario(
+        "timeline:",
+        "  - {target: prod.login, is: {tls: expired}}",
+        "  - {target: [bot], is: {paused: true}}",
+        "  - {target: slack, is: {http: 500}}",
+    )
+    found = [problem.partition("case.yml:")[2] for problem in unplayable(scenario)]
+    assert found == [
+        "14: timeline[1]: paused of bot cannot be played in real time",
+        "15: timeline[2]: http of slack cannot be played in real time",
+    ]

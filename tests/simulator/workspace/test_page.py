@@ -1,0 +1,264 @@
+"""The page in a real browser."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import async_playwright, expect
+
+from bot.simulator.workspace.server import WorkspaceServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import Browser, Page
+
+    from bot.simulator.workspace.transports import Envelope
+    from tests.simulator.workspace.conftest import Bench
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs the package chromium"),
+    pytest.mark.asyncio(loop_scope="module"),  # one browser for all
+]
+
+
+def text(words: str) -> dict[str, str]:
+    return {"type": "plain_text", "text": words}
+
+
+CONFIRM = {
+    "title": text("Sure?"),
+    "text": text("It goes on."),
+    "confirm": text("Do it"),
+    "deny": text("Leave it"),
+}
+CARD = [
+    {"type": "section", "text": {"type": "mrkdwn", "text": "*Login* failing :red_circle:"}},
+    {
+        "type": "actions",
+        "elements": [
+            {"type": "button", "action_id": "ack", "text": text("Acknowledge"), "value": "A-42"},
+            {"type": "button", "action_id": "end", "text": text("Resolve"), "confirm": CONFIRM},
+            {
+                "type": "button",
+                "action_id": "status",
+                "text": text("Check Auth0 Status"),
+                "url": "https://status.auth0.com",
+            },
+            {
+                "type": "static_select",
+                "action_id": "silence",
+                "placeholder": text("Silence"),
+                "options": [{"text": text("30 minutes"), "value": "30m"}],
+            },
+            {
+                "type": "overflow",
+                "action_id": "more",
+                "options": [{"text": text("Run now"), "value": "run"}],
+            },
+        ],
+    },
+]
+
+
+class Bot:
+    """A transport that remembers what people did."""
+
+    def __init__(self) -> None:
+        self.heard: list[Envelope] = []
+        self._arrived = asyncio.Condition()
+
+    async def deliver(self, envelope: Envelope) -> dict[str, str]:
+        async with self._arrived:
+            self.heard.append(envelope)
+            self._arrived.notify_all()
+        return {"text": "all *well*"} if envelope.kind == "slash_commands" else {}
+
+    async def hears(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            async with self._arrived:
+                await self._arrived.wait_for(lambda: len(self.heard) >= count)
+
+    @property
+    def actions(self) -> list[str]:
+        return [envelope.payload["actions"][0]["action_id"] for envelope in self.heard]
+
+
+@pytest.fixture
+def bot(server: WorkspaceServer) -> Bot:
+    server.people.transport = bot = Bot()
+    return bot
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def server(bench: Bench) -> AsyncIterator[WorkspaceServer]:
+    async with WorkspaceServer(bench.workspace) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(server: WorkspaceServer, browser: Browser) -> AsyncIterator[Page]:
+    page = await browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+    await page.goto(server.page_url)
+    await expect(page.get_by_role("heading", name="# auth0-alerts")).to_be_visible()
+    yield page
+    await page.close()
+    assert errors == []
+
+
+async def test_messages_appear_and_change_in_place(bench: Bench, page: Page) -> None:
+    """A post shows up by itself; an edit changes it where it stands and keeps the focus."""
+    ts = bench.post(blocks=CARD)
+    log = page.get_by_role("log", name="Messages")
+    await expect(log.locator("strong")).to_have_text("Login")
+    await page.get_by_role("button", name="Acknowledge").focus()
+
+    changed = [{"type": "section", "text": text("Acknowledged")}, CARD[1]]
+    bench.call("chat.update", channel="C0ALERTS", ts=ts, text="x", blocks=changed)
+
+    await expect(log).to_contain_text("Acknowledged")
+    await expect(log).to_contain_text("(edited)")
+    await expect(log.locator(".message")).to_have_count(1)
+    await expect(page.get_by_role("button", name="Acknowledge")).to_be_focused()
+    bench.call("chat.delete", channel="C0ALERTS", ts=ts)
+    await expect(log.locator(".message")).to_have_count(0)
+
+
+async def test_everything_in_a_card_can_be_used(bench: Bench, bot: Bot, page: Page) -> None:
+    """Buttons, menus and selects reach the bot; a confirmation is asked for; links open too."""
+    bench.post(blocks=CARD)
+
+    await page.get_by_role("button", name="Acknowledge").click()
+    await page.get_by_role("button", name="Resolve").click()
+    await page.get_by_role("button", name="Leave it").click()
+    await page.get_by_role("button", name="Resolve").click()
+    await page.get_by_role("button", name="Do it").click()
+    await page.get_by_label("Silence").select_option("30m")
+    await page.get_by_label("More actions").click()
+    await page.get_by_role("button", name="Run now").click()
+    link = page.get_by_role("link", name="Check Auth0 Status")
+    await link.evaluate("link => link.addEventListener('click', e => e.preventDefault())")
+    await link.click()
+
+    await bot.hears(5)
+    assert bot.actions == ["ack", "end", "silence", "more", "status"]
+    assert bot.heard[2].payload["actions"][0]["selected_option"]["value"] == "30m"
+    assert await link.get_attribute("rel") == "noopener noreferrer"
+
+
+async def test_threads(bench: Bench, page: Page) -> None:
+    """Replies are counted under their message and read, and written, beside it."""
+    ts = bench.post(text="Login failing")
+    bench.post(text="Auth0 posted", thread_ts=ts)
+    await page.get_by_role("button", name="1 reply").click()
+    replies = page.get_by_role("log", name="Replies")
+    await expect(replies).to_contain_text("Auth0 posted")
+
+    await page.get_by_label("Reply", exact=True).fill("looking")
+    await page.keyboard.press("Enter")
+
+    await expect(replies.locator(".message")).to_have_count(3)
+    await expect(page.get_by_role("button", name="2 replies")).to_be_visible()
+    await expect(page.get_by_role("log", name="Messages").locator(".message")).to_have_count(1)
+    await page.get_by_role("button", name="Close thread").click()
+    await expect(replies).not_to_be_visible()
+
+
+async def test_the_composer(bench: Bench, bot: Bot, page: Page) -> None:
+    """`/` is completed and sent as a command, `@bot` as a mention; the rest is a message."""
+    composer = page.get_by_label("Message", exact=True)
+    await composer.fill("/au")
+    await expect(page.get_by_label("Commands")).to_contain_text("run TENANT")
+    await composer.press("Tab")
+    await composer.press_sequentially("run prod")
+    await composer.press("Enter")
+    log = page.get_by_role("log", name="Messages")
+    await expect(log).to_contain_text("Only visible to you")
+    await expect(log.locator(".ephemeral strong")).to_have_text("well")
+
+    await composer.fill("@auth0-check status")
+    await composer.press("Enter")
+    await expect(log.locator(".mention")).to_have_text("@auth0-check")
+
+    command, event = bot.heard
+    assert (command.payload["text"], event.payload["event"]["text"]) == (
+        "run prod",
+        "<@U0BOT> status",
+    )
+    assert bench.workspace.messages("C0ALERTS")[-1].user == "U1"
+
+
+@pytest.mark.usefixtures("bot")
+async def test_foreign_text_is_never_markup(bench: Bench, page: Page) -> None:
+    """HTML and script addresses stay text, whoever wrote them."""
+    nasty = "<img src=x onerror=alert(1)> <javascript:alert(1)|click> &lt;b&gt; *<b>x</b>*"
+    bench.post(text=nasty)
+    bench.post(blocks=[{"type": "header", "text": text("<script>alert(1)</script>")}])
+    await page.get_by_label("Message", exact=True).fill("<b>bold</b> & <@U2>")
+    await page.keyboard.press("Enter")
+
+    log = page.get_by_role("log", name="Messages")
+    await expect(log.locator(".message")).to_have_count(3)
+    await expect(log).to_contain_text("<b>bold</b> & <@U2>")
+    await expect(log).to_contain_text("<script>alert(1)</script>")
+    assert await log.locator("img, script, a, b").count() == 0
+
+
+async def test_unknown_blocks_are_named(bench: Bench, page: Page) -> None:
+    """A block that the page cannot draw is shown as such; charts and tables are drawn."""
+    series = {"name": "ok", "data": [{"label": "1", "value": 5}]}
+    chart = {"type": "line", "series": [series], "axis_config": {"categories": ["1"]}}
+    rows = [[{"type": "raw_text", "text": "a"}], [{"type": "raw_text", "text": "b"}]]
+    bench.post(
+        blocks=[
+            {"type": "card", "title": text("x")},
+            {"type": "data_visualization", "title": "Logins", "chart": chart},
+            {"type": "table", "rows": rows},
+        ]
+    )
+
+    await expect(page.get_by_text("unsupported block: card")).to_be_visible()
+    await expect(page.get_by_role("img", name="Logins")).to_be_visible()
+    await expect(page.get_by_role("cell", name="b")).to_be_visible()
+
+
+async def test_banner_theme_and_channels(bench: Bench, server: WorkspaceServer, page: Page) -> None:
+    """The story's line, the other theme and the other channel are a click or a call away."""
+    server.banner("Minute 4 of 30")
+    await expect(page.locator("#banner")).to_have_text("Minute 4 of 30")
+
+    before = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+    await page.get_by_role("button", name="Light or dark").click()
+    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+
+    bench.post(channel="C0GENERAL", text="elsewhere")
+    await page.locator("nav .new").click()
+    await expect(page.get_by_role("log", name="Messages")).to_contain_text("elsewhere")

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.core.desk_state import DeskState
+from bot.core.incident import Incident
+from bot.core.outbox import Delivery
+from bot.core.request import Request, Verb
+from bot.core.tenant import TenantState
+from bot.ports import StoreError
+from bot.store import codec
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+quick = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+KINDS: dict[type, TypeAdapter[Any]] = {
+    TenantState: codec.TENANT,
+    DeskState: codec.DESK,
+    Incident: codec.INCIDENT,
+    Request: codec.REQUEST,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@quick
+@given(data=st.data())
+def test_round_trip_is_exact(kind: type, data: st.DataObject) -> None:
+    """Any value comes back the same, not-a-numbers and infinities included."""
+    value = data.draw(st.from_type(kind))
+
+    back = codec.decode(KINDS[kind], codec.encode(value), "it")
+
+    assert repr(back) == repr(value)
+
+
+@quick
+@given(delivery=st.from_type(Delivery))
+def test_delivery_round_trip_is_exact(delivery: Delivery) -> None:
+    """Any delivery comes back the same, its body of the same kind."""
+    back = codec.decode_delivery(codec.encode_delivery(delivery), "it")
+
+    assert repr(back) == repr(delivery)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        '{"at": 1.0, "verb": "run"}',
+        '{"id": "x", "at": 1.0, "verb": "dance"}',
+        '{"id": "x", "at": 1.0, "verb": "run", "response_url": 1234567}',
+        '{"id": "x", "at": 1.0, "verb": "run", "tomorrow": "1234567"}',
+    ],
+)
+def test_another_versions_value_is_refused(text: str) -> None:
+    """Missing, unknown and unfitting keys are told by their names, never with their values."""
+    with pytest.raises(StoreError, match=r"^inbox x in the database was written by") as caught:
+        codec.decode(codec.REQUEST, text, "inbox x")
+
+    assert "1234567" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "{}",
+        '{"body": null}',
+        '{"body": {}}',
+        '{"body": {"post": {"incident": 1}}}',
+        '{"body": {"song": {"incident": 1}}}',
+        '{"body": {"post": {"incident": 1}, "edit": {"incident": 1}}}',
+    ],
+)
+def test_another_versions_delivery_is_refused(text: str) -> None:
+    """A delivery that does not fit is refused as a whole."""
+    with pytest.raises(StoreError, match=r"^outbox x in the database was written by"):
+        codec.decode_delivery(text, "outbox x")
+
+
+def test_lone_surrogate_becomes_a_question_mark() -> None:
+    """Half a character in a foreign text does not make a commit fail for ever."""
+    request = Request("x", 1.0, Verb.UNKNOWN, "\ud83d!")
+
+    assert codec.decode(codec.REQUEST, codec.encode(request), "it").argument == "?!"

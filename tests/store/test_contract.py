@@ -1,0 +1,158 @@
+"""What every `Store` promises, over SQLite and over memory."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from bot.core.desk_state import DeskState
+from bot.core.incident import Entry, EntryKind, Incident, IncidentState, Kind
+from bot.core.model import Cause, Observation, Outcome, Scope, Severity, Target, Verdict
+from bot.core.outbox import Answer, Body, Delivery, Edit, Post, Reply, Status
+from bot.core.request import Request, Verb
+from bot.core.tenant import TenantState
+from bot.ports import Change, Snapshot, Store
+
+Reopen = Callable[[], Awaitable[Store]]
+
+DAY_S = 86400.0
+NOW = 100 * DAY_S
+INCIDENT = Incident(
+    id=1,
+    kind=Kind.FAILING,
+    severity=Severity.CRITICAL,
+    tenants=("prod",),
+    since=NOW - 60,
+    opened_at=NOW - 50,
+    verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9),
+)
+OTHER = replace(INCIDENT, id=2)
+REQUEST = Request("T1.1", NOW, Verb.RUN, response_url="https://hooks.example/secret")
+SEEN = Observation(Target("prod", "login"), NOW, Outcome.OK, latency_s=0.25)
+
+
+def resolved(number: int, at: float) -> Incident:
+    return replace(INCIDENT, id=number, state=IncidentState.RESOLVED, resolved_at=at)
+
+
+def delivery(body: Body, key: str = "1:post:1", status: Status = Status.PENDING) -> Delivery:
+    return Delivery(key, "incident:1", 1, body, NOW, status)
+
+
+async def test_new_store_is_empty(reopen: Reopen) -> None:
+    """A store that was never written to has nothing, not even a desk."""
+    store = await reopen()
+
+    assert await store.load(NOW) == Snapshot({}, None, {}, ())
+
+
+async def test_round_trip(reopen: Reopen) -> None:
+    """All parts of a change are there after a restart, equal to what was committed."""
+    store = await reopen()
+    tenant = TenantState(due={"login": NOW, "custom": None}, usable_at=NOW, phase=0.25)
+    post = delivery(Post(1))
+    change = Change(
+        {"prod": tenant}, DeskState(next_id=2), {1: INCIDENT}, {post.key: post}, [REQUEST]
+    )
+
+    await store.commit(change)
+
+    after = await (await reopen()).load(NOW)
+    desk = DeskState(next_id=2, incidents={1: INCIDENT})
+    assert after == Snapshot({"prod": tenant}, desk, {post.key: post}, (REQUEST,))
+
+
+async def test_later_change_wins(reopen: Reopen) -> None:
+    """What a change names replaces what was there, and the rest stays, over restarts too."""
+    store = await reopen()
+    await store.commit(
+        Change({"a": TenantState(), "b": TenantState()}, DeskState(), {1: INCIDENT, 2: OTHER})
+    )
+    graver = replace(INCIDENT, edits=3)
+    for phase in (0.25, 0.5):
+        store = await reopen()
+        await store.load(NOW)
+        await store.commit(Change({"a": TenantState(phase=phase)}, None, {1: graver}))
+
+    after = await store.load(NOW)
+    assert after.tenants == {"a": TenantState(phase=0.5), "b": TenantState()}
+    assert after.desk == DeskState(incidents={1: graver, 2: OTHER})
+
+
+async def test_incidents_are_rows_of_their_own(reopen: Reopen) -> None:
+    """Those inside a desk are not kept with it: the change's own count."""
+    store = await reopen()
+    await store.commit(Change(desk=DeskState(incidents={7: INCIDENT}), incidents={1: INCIDENT}))
+
+    after = await (await reopen()).load(NOW)
+    assert after.desk == DeskState(incidents={1: INCIDENT})
+
+
+async def test_old_incidents_are_left_out(reopen: Reopen) -> None:
+    """All open incidents are loaded, however old, and those that ended in the last seven days."""
+    store = await reopen()
+    recent, old = resolved(2, NOW - 6.9 * DAY_S), resolved(3, NOW - 7.1 * DAY_S)
+    open_for_long = replace(INCIDENT, opened_at=0.0)
+    await store.commit(Change(desk=DeskState(), incidents={1: open_for_long, 2: recent, 3: old}))
+
+    after = await (await reopen()).load(NOW)
+    assert after.desk == DeskState(incidents={1: open_for_long, 2: recent})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        Post(1),
+        Edit(1),
+        Reply(1, Entry(NOW, EntryKind.RESOLVED, severity=Severity.INFO)),
+        Answer(REQUEST, seen=(SEEN,), missing=(Target("prod", "custom"),)),
+    ],
+    ids=lambda body: type(body).__name__,
+)
+async def test_bodies_keep_their_kind(reopen: Reopen, body: Body) -> None:
+    """A delivery's body comes back as the kind that it was, though some look alike."""
+    store = await reopen()
+    await store.commit(Change(deliveries={"1:post:1": delivery(body)}))
+
+    after = await (await reopen()).load(NOW)
+    assert after.deliveries == {"1:post:1": delivery(body)}
+    assert type(after.deliveries["1:post:1"].body) is type(body)
+
+
+async def test_done_deliveries_are_left_out(reopen: Reopen) -> None:
+    """What was said or given up is not loaded; what is in doubt is."""
+    store = await reopen()
+    states = {status.value: delivery(Post(1), status.value, status) for status in Status}
+    await store.commit(Change(deliveries={k: delivery(Post(1), k) for k in states}))
+    await store.commit(Change(deliveries=states))
+
+    after = await (await reopen()).load(NOW)
+    assert set(after.deliveries) == {"pending", "sending", "doubt"}
+
+
+async def test_requests_come_once(reopen: Reopen) -> None:
+    """A request that is delivered again changes nothing, whether it was answered or not."""
+    store = await reopen()
+    again = replace(REQUEST, argument="other")
+    await store.commit(Change(requests=[REQUEST, again]))
+    await store.commit(Change(requests=[again]))
+    assert (await store.load(NOW)).requests == (REQUEST,)
+
+    await store.commit(Change(handled=[REQUEST.id]))
+    await store.commit(Change(requests=[again]))
+
+    store = await reopen()
+    assert (await store.load(NOW)).requests == ()
+    assert await store.knows(REQUEST.id)
+    assert not await store.knows("T1.2")
+
+
+async def test_requests_are_loaded_oldest_first(reopen: Reopen) -> None:
+    """Those that wait come in the order of their asking, not of their arrival."""
+    store = await reopen()
+    late, early = replace(REQUEST, id="a", at=NOW + 1), replace(REQUEST, id="b", at=NOW - 1)
+    await store.commit(Change(requests=[late, early]))
+
+    assert (await (await reopen()).load(NOW)).requests == (early, late)
