@@ -30,11 +30,9 @@ class Probe(Protocol):
 class Probes:
     """The `look` half of the `Prober` port."""
 
-    def __init__(
-        self, settings: Settings, fetcher: Fetcher, base_urls: Mapping[str, str] | None = None
-    ) -> None:
-        """Build every probe that the settings name; `base_urls` are where labs serve domains."""
-        workshop = _Workshop(settings, fetcher, base_urls or {})
+    def __init__(self, settings: Settings, fetcher: Fetcher) -> None:
+        """Build every probe that the settings name."""
+        workshop = _Workshop(settings, fetcher)
         self._probes = {
             target: probe for build in KINDS.values() for target, probe in build(workshop)
         }
@@ -52,12 +50,9 @@ class Probes:
 class _Workshop:
     """What the builders share: the settings, and one key ring for each site."""
 
-    def __init__(
-        self, settings: Settings, fetcher: Fetcher, base_urls: Mapping[str, str]
-    ) -> None:
+    def __init__(self, settings: Settings, fetcher: Fetcher) -> None:
         self.settings = settings
         self.fetcher = fetcher
-        self._base_urls = base_urls
         self._rings: dict[Site, KeyRing] = {}
 
     def canonical(self, tenant: Tenant, issuer: str | None) -> KeyRing:
@@ -66,7 +61,7 @@ class _Workshop:
 
     def custom(self, tenant: Tenant, domain: str) -> KeyRing:
         """Return the ring of a tenant's custom domain, which is also its issuer there."""
-        return self._ring(tenant, domain, base_url=self._base_urls.get(domain), issuer=None)
+        return self._ring(tenant, domain, base_url=None, issuer=None)
 
     def _ring(
         self, tenant: Tenant, domain: str, *, base_url: str | None, issuer: str | None

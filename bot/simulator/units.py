@@ -58,7 +58,12 @@ name = word(
     r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}",
     "is no name: write 1 to 40 letters, digits, - or _, the first one a letter or digit",
 )
-host = word(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}", "is no host name such as acme.us.auth0.com")
+_host = word(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}", "is no host name such as acme.us.auth0.com")
+
+
+def host(value: object) -> str:
+    """Read a host name, in small letters."""
+    return _host(value).lower()
 
 
 def whole(value: object) -> int:

@@ -100,7 +100,7 @@ class Demo:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="auth0-check-"))
         settings = self._settings(tenants, Path(folder))
         path = FaultyPath(SystemPath(settings.resolve), self.world, self.clock)
-        looking = Looking(settings, self.clock, path, base_urls=tenants.base_urls)
+        looking = Looking(settings, self.clock, path)
         names = {
             control_target(url): Target(CONTROL, name) for name, url in tenants.control_urls.items()
         }
@@ -131,7 +131,7 @@ class Demo:
         given = [
             {
                 "name": tenant.name,
-                "base_url": tenants.base_urls[tenant.domain],
+                "ca_file": str(tenants.ca_file),
                 "feed_url": tenants.feed_urls[tenant.name],
             }
             for tenant in self.scenario.tenants
@@ -146,6 +146,7 @@ class Demo:
             },
             tenants=given,
             controls=list(tenants.control_urls.values()),
+            resolve=tenants.resolve,
             database=str(folder / "demo.sqlite"),
             server={"admin_listen": "127.0.0.1:0"},
         )

@@ -35,7 +35,6 @@ class Looking:
         clock: the time.
         path: how hosts are reached; None: as the system does.
         stepped_s: by how many seconds the wall clock was moved since the start.
-        base_urls: where a lab serves a domain, instead of `https://` + domain.
     """
 
     def __init__(
@@ -45,10 +44,9 @@ class Looking:
         path: Path | None = None,
         *,
         stepped_s: Callable[[], float] = lambda: 0.0,
-        base_urls: Mapping[str, str] | None = None,
     ) -> None:
         self._fetcher = Fetcher(clock, path or SystemPath(settings.resolve), LoopLag())
-        self._probes = Probes(settings, self._fetcher, base_urls)
+        self._probes = Probes(settings, self._fetcher)
         self._stepped_s = stepped_s
         self._feeds: dict[Target, StatusFeed] = {}
         for tenant in settings.tenants:

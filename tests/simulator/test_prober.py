@@ -170,6 +170,10 @@ async def test_requests_are_counted_and_told(make_scenario: Make, start_at: floa
     await prober.look(LOGIN)
     await prober.look(CONTROL)
     await prober.read(FEED)
-    assert prober.requests == {"prod.login": 1, "control.neutral": 1, "feed.US-1": 1}
-    assert told[0] == ("prod.login", start_at + 600, "http http_503", 2000)
-    assert [each[:3:2] for each in told[1:]] == [("control.neutral", "ok"), ("feed.US-1", "ok")]
+    assert dict(prober.requests) == {"prod.login": 1, "control.neutral": 1, "feed.US-1": 1}
+    assert [(target, result) for target, _, result, _ in told] == [
+        ("prod.login", "http http_503"),
+        ("control.neutral", "ok"),
+        ("feed.US-1", "ok"),
+    ]
+    assert told[0][1::2] == (start_at + 600, 2000)

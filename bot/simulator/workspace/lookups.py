@@ -43,8 +43,30 @@ def connections_open(state: State, _params: Mapping[str, Any]) -> dict[str, Any]
 
 def conversations_info(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`conversations.info`."""
-    channel = visible(state, params)
-    body = {
+    return {"channel": _channel(visible(state, params))}
+
+
+def conversations_list(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+    """`conversations.list`: the public channels, and the private ones that the bot is in."""
+    types = str(params.get("types") or "public_channel").split(",")
+    kinds = {LISTED[name] for name in types if name in LISTED}
+    for kind in sorted(kinds):
+        if f"{kind}:read" not in state.app.scopes:
+            provided = ",".join(sorted(state.app.scopes))
+            raise Refused("missing_scope", needed=f"{kind}:read", provided=provided)
+    found = [c for c in state.channels if c.kind in kinds and (c.is_member or not c.is_private)]
+    start = int(params.get("cursor") or 0)
+    limit = min(int(params.get("limit") or DEFAULT_LIMIT), MAX_LIMIT)
+    rest = start + limit < len(found)
+    body: dict[str, Any] = {"channels": [_channel(c) for c in found[start : start + limit]]}
+    return body | {"response_metadata": {"next_cursor": str(start + limit) if rest else ""}}
+
+
+LISTED = {"public_channel": "channels", "private_channel": "groups", "im": "im"}
+
+
+def _channel(channel: Channel) -> dict[str, Any]:
+    return {
         "id": channel.id,
         "name": channel.name,
         "is_channel": channel.kind == "channels",
@@ -54,7 +76,6 @@ def conversations_info(state: State, params: Mapping[str, Any]) -> dict[str, Any
         "is_archived": channel.is_archived,
         "is_member": channel.is_member,
     }
-    return {"channel": body}
 
 
 def conversations_open(state: State, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,243 @@
+"""The world on real sockets: tenants, a status feed and neutral hosts, on loopback only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Self
+
+from aiohttp import web
+
+from bot.core.model import CONTROL, CUSTOM, FEED, LOGIN, WELLKNOWN, Target
+from bot.simulator.certificate import self_signed
+from bot.simulator.happening import M2M
+from bot.simulator.playing import HTML, play
+from bot.simulator.prober import QUOTA_REMAINING
+from bot.simulator.status_page import DAY_S, StatusPage
+from bot.simulator.tenant import M2M_GRANT, LocalTenant, Refused, Signer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from ssl import SSLContext
+    from types import TracebackType
+
+    from bot.config.settings import Login
+    from bot.ports import Clock
+    from bot.simulator.happening import Happening
+    from bot.simulator.scenario import Tenant
+    from bot.simulator.world import World
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+LOOPBACK = "127.0.0.1"
+DISCOVERY_PATH = "/.well-known/openid-configuration"
+KEYS_PATH = "/.well-known/jwks.json"
+QUOTA = {"x-ratelimit-limit": "300", "x-ratelimit-remaining": str(QUOTA_REMAINING)}
+
+
+class LocalTenants:
+    """Serves a world while it is entered.
+
+    Tenants speak TLS under their own names, so that issuers, custom domains and certificates are
+    what they are in the world: give `resolve` and `ca_file` to the bot's configuration.
+    """
+
+    def __init__(self, world: World, clock: Clock, logins: Mapping[str, Sequence[Login]]) -> None:
+        """Let the `logins` of each tenant, by its name, in."""
+        self.resolve: dict[str, str] = {}
+        """Domain, canonical or custom -> `address:port`."""
+        self.ca_file = Path()
+        """What clients of these domains have to trust."""
+        self.feed_urls: dict[str, str] = {}
+        """By tenant."""
+        self.control_urls: dict[str, str] = {}
+        self._world = world
+        self._clock = clock
+        self._logins = logins
+        self._servers = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Start the servers."""
+        async with AsyncExitStack() as starting:
+            self._servers = starting
+            await self._start_tenants(Path(starting.enter_context(TemporaryDirectory())))
+            await self._start_feed()
+            for control in self._world.scenario.controls:
+                handler = _control(self._world, self._clock, Target(CONTROL, control))
+                self.control_urls[control] = f"http://{await self._serve(handler)}/"
+            self._servers = starting.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the servers, in the midst of whatever they do."""
+        await self._servers.aclose()
+
+    async def _start_tenants(self, folder: Path) -> None:
+        places = {
+            domain: place
+            for place in self._world.scenario.tenants
+            for domain in (place.domain, place.custom_domain)
+            if domain
+        }
+        self.ca_file, context = self_signed(places, folder)
+        signer = Signer()
+        for domain, place in places.items():
+            tenant = LocalTenant(self._logins[place.name], place.m2m, signer)
+            site = Site(self._world, self._clock, place, domain, tenant)
+            self.resolve[domain] = await self._serve(site.handle, domain, context)
+
+    async def _start_feed(self) -> None:
+        address = await self._serve(Feed(self._world, self._clock).handle)
+        for tenant in self._world.scenario.tenants:
+            self.feed_urls[tenant.name] = f"http://{address}/feed?domain={tenant.domain}"
+
+    async def _serve(
+        self, handler: Handler, host: str = LOOPBACK, context: SSLContext | None = None
+    ) -> str:
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", _guarded(handler, host))
+        runner = web.AppRunner(
+            application, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        )
+        await runner.setup()
+        self._servers.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, LOOPBACK, 0, ssl_context=context).start()
+        return f"{LOOPBACK}:{runner.addresses[0][1]}"
+
+
+def _guarded(handler: Handler, host: str) -> Handler:
+    """Refuse what a web page, by a rebound name or across origins, could send."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.host.partition(":")[0] != host or "origin" in request.headers:
+            return web.Response(status=403, text="Neither for this host nor for web pages.")
+        return await handler(request)
+
+    return handle
+
+
+class Site:
+    """One domain of a tenant."""
+
+    def __init__(
+        self, world: World, clock: Clock, place: Tenant, domain: str, tenant: LocalTenant
+    ) -> None:
+        self._world = world
+        self._clock = clock
+        self._place = place
+        self._issuer = f"https://{domain}/"
+        self._is_custom = domain == place.custom_domain
+        self._tenant = tenant
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer any request."""
+        form = await _form(request)
+        target = Target(self._place.name, self._name(request, form))
+        drawn = self._world.arrival(target, self._clock.now())
+
+        async def healthy(happening: Happening) -> web.Response:
+            return self._answer(request, form, happening)
+
+        return await play(request, drawn, self._clock, healthy)
+
+    def _name(self, request: web.Request, form: Mapping[str, str]) -> str:
+        if form.get("grant_type") == M2M_GRANT:
+            return M2M
+        if self._is_custom:
+            return CUSTOM
+        if request.path in (DISCOVERY_PATH, KEYS_PATH):
+            return WELLKNOWN
+        login = self._tenant.find(form)
+        return login.name if login else LOGIN
+
+    def _answer(
+        self, request: web.Request, form: Mapping[str, str], happening: Happening
+    ) -> web.Response:
+        if request.path == DISCOVERY_PATH:
+            return web.json_response(self._tenant.discovery(self._issuer))
+        if request.path == KEYS_PATH:
+            return web.json_response(self._tenant.signer.keys())
+        paths = {"/oauth/token", *(login.token_path for login in self._tenant.logins)}
+        if request.path not in paths or request.method != "POST":
+            return web.json_response({"statusCode": 404, "error": "Not Found"}, status=404)
+        now = self._clock.now()
+        headers = {**QUOTA, "x-ratelimit-reset": str(int(now) + 1)}
+        try:
+            tokens = self._tenant.token(form, issuer=self._issuer, now=now, wrong=happening.word)
+        except Refused as refused:
+            return web.json_response(refused.document, status=refused.status, headers=headers)
+        return web.json_response(tokens, headers={**headers, "cache-control": "no-store"})
+
+
+class Feed:
+    """The status page's `/feed?domain=`."""
+
+    def __init__(self, world: World, clock: Clock) -> None:
+        self._page = StatusPage(world.scenario, world.begin_at)
+        self._tenants = {tenant.domain: tenant for tenant in world.scenario.tenants}
+        self._world = world
+        self._clock = clock
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer any request."""
+        domain = request.query.get("domain")
+        if request.path != "/feed" or not domain:
+            return web.Response(status=400, text="Domain is required.")
+        if domain not in self._tenants:
+            text = "Domain should match the format tenant.us.auth0.com"
+            return web.Response(status=400, text=text)
+        tenant = self._tenants[domain]
+        target = Target(FEED, tenant.environment or tenant.name)
+        drawn = self._world.arrival(target, self._clock.now())
+
+        async def healthy(happening: Happening) -> web.Response:
+            body = self._body(tenant.environment, happening.word)
+            return _conditional(request, body.encode())
+
+        return await play(request, drawn, self._clock, healthy)
+
+    def _body(self, environment: str | None, fault: str) -> str:
+        now = self._clock.now()
+        if fault == "html":
+            return HTML.format(status="Auth0 Status")
+        if fault == "old":
+            return self._page.atom(environment, self._world.begin_at - DAY_S)
+        whole = self._page.atom(environment, now, is_empty=fault == "empty")
+        return whole[: len(whole) // 2] if fault == "truncated" else whole
+
+
+def _conditional(request: web.Request, body: bytes) -> web.Response:
+    etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+    if request.headers.get("if-none-match") == etag:
+        return web.Response(status=304, headers={"etag": etag})
+    headers = {"etag": etag, "content-type": "application/atom+xml; charset=utf-8"}
+    return web.Response(body=body, headers=headers)
+
+
+def _control(world: World, clock: Clock, target: Target) -> Handler:
+    async def healthy(_: Happening) -> web.Response:
+        return web.json_response({"ok": True})
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await play(request, world.arrival(target, clock.now()), clock, healthy)
+
+    return handle
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    """Read a form or a JSON object, whichever was sent; Auth0 takes both."""
+    try:
+        is_json = request.content_type == "application/json"
+        sent: Any = await request.json() if is_json else await request.post()
+    except ValueError:
+        return {}
+    fields = sent.items() if isinstance(sent, Mapping) else ()
+    return {key: value for key, value in fields if isinstance(value, str)}

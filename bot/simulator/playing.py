@@ -1,0 +1,163 @@
+"""Plays a scenario's faults on real connections."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, NoReturn
+
+from aiohttp import web
+
+from bot.simulator.happening import BOT, OK, Happening
+from bot.simulator.world import WAY_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from bot.core.model import FeedReading, Observation, Target
+    from bot.fetch.path import Address, Path
+    from bot.ports import Clock, Prober
+    from bot.simulator.happening import HttpAnswer
+    from bot.simulator.scenario import Scenario
+    from bot.simulator.world import Drawn, World
+
+HTML = "<!DOCTYPE html><html><head><title>{status}</title></head><body>{status}</body></html>"
+_LOOKING_AT: ContextVar[Target | None] = ContextVar("looking_at", default=None)
+_ON_THE_WAY: ContextVar[Happening] = ContextVar("on_the_way", default=OK)
+_DNS_ERRORS = {"nxdomain": socket.EAI_NONAME, "servfail": socket.EAI_AGAIN}
+_CONNECT_ERRORS = {"refused": errno.ECONNREFUSED, "reset": errno.ECONNRESET}
+_VERIFY_CODES = {"expired": 10, "wrong_host": 62, "untrusted": 20}
+"""X509_V_ERR_* of OpenSSL's x509_vfy.h."""
+
+
+def unplayable(scenario: Scenario) -> list[str]:
+    """Name the faults that cannot be made on real connections."""
+    return [
+        f"{scenario.document.place(('timeline', number)).name}: timeline[{number}]: "
+        f"{entry.happening.kind} of {target} cannot be played in real time"
+        for number, entry in enumerate(scenario.timeline)
+        for target in entry.targets
+        if target in (BOT, "slack") and entry.happening != OK
+    ]
+
+
+async def play(
+    request: web.Request,
+    drawn: Drawn,
+    clock: Clock,
+    answer: Callable[[Happening], Awaitable[web.Response]],
+) -> web.StreamResponse:
+    """Answer a request as the world has it; `answer` makes what is healthy about it."""
+    happening = drawn.happening
+    if happening.kind == "hang":
+        await _for_ever()
+    await clock.sleep(drawn.latency_s)
+    if happening.http:
+        return _instead(happening.http)
+    response = await answer(happening)
+    if happening.kind == "trickle":
+        return await _trickle(request, response, clock, 1 / happening.amount)
+    return response
+
+
+def _instead(answer: HttpAnswer) -> web.Response:
+    headers = dict(answer.headers)
+    if answer.body == "json":
+        return web.json_response(answer.document(), status=answer.status, headers=headers)
+    html = HTML.format(status=answer.status) if answer.body == "html" else ""
+    return web.Response(
+        text=html, status=answer.status, headers={"content-type": "text/html", **headers}
+    )
+
+
+async def _trickle(
+    request: web.Request, whole: web.Response, clock: Clock, pause_s: float
+) -> web.StreamResponse:
+    body = whole.body if isinstance(whole.body, bytes) else b""
+    stream = web.StreamResponse(status=whole.status, headers=whole.headers)
+    stream.content_length = len(body)
+    await stream.prepare(request)
+    with suppress(ConnectionResetError):  # nobody waits to the end
+        for byte in body:
+            await clock.sleep(pause_s)
+            await stream.write(bytes([byte]))
+    return stream
+
+
+async def _for_ever() -> NoReturn:
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
+
+
+class MarkingProber:
+    """Lets `FaultyPath` know what is being looked at: one host serves several targets."""
+
+    def __init__(self, inner: Prober, places: Mapping[Target, Target]) -> None:
+        """Look with `inner`; `places` are the scenario's names of targets that have others."""
+        self._inner = inner
+        self._places = places
+
+    async def look(self, target: Target) -> Observation:
+        """Look at a target."""
+        with self._marked(target):
+            return await self._inner.look(target)
+
+    async def read(self, target: Target) -> FeedReading:
+        """Read a feed."""
+        with self._marked(target):
+            return await self._inner.read(target)
+
+    @contextmanager
+    def _marked(self, target: Target) -> Iterator[None]:
+        token = _LOOKING_AT.set(self._places.get(target, target))
+        try:
+            yield
+        finally:
+            _LOOKING_AT.reset(token)
+
+
+class FaultyPath:
+    """A `Path` with the scenario's DNS, connection and TLS faults in it."""
+
+    def __init__(self, inner: Path, world: World, clock: Clock) -> None:
+        """Where the world has no fault, take the way of `inner`."""
+        self._inner = inner
+        self._world = world
+        self._clock = clock
+
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        """Draw once for the whole way, and play it if it is DNS that fails."""
+        target = _LOOKING_AT.get()
+        drawn = self._world.request(target, self._clock.now()).happening if target else OK
+        _ON_THE_WAY.set(drawn if drawn.kind in WAY_KINDS else OK)
+        if drawn.kind == "dns":
+            if drawn.word in _DNS_ERRORS:
+                raise socket.gaierror(_DNS_ERRORS[drawn.word], drawn.word)
+            await _for_ever()
+        return await self._inner.resolve(host, port)
+
+    async def connect(self, host: str) -> None:
+        """Play what was drawn for the connection and for TLS."""
+        drawn = _ON_THE_WAY.get()
+        if drawn.kind == "connect":
+            await _fail_to_connect(drawn.word)
+        if drawn.kind == "tls":
+            raise _certificate_error(drawn.word)
+        await self._inner.connect(host)
+
+
+async def _fail_to_connect(word: str) -> NoReturn:
+    if word in _CONNECT_ERRORS:
+        # With these numbers it becomes a ConnectionRefusedError or ConnectionResetError.
+        raise OSError(_CONNECT_ERRORS[word], word)
+    await _for_ever()
+
+
+def _certificate_error(word: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, f"certificate verify failed: {word}")
+    error.verify_code = _VERIFY_CODES[word]
+    return error

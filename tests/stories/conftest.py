@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.simulator.reading import load
+from bot.wiring.simulation import play
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bot.simulator.story import Event
+
+HEAD = """\
+format: 1
+name: story
+about: A story.
+start: 2026-03-02T10:00:00Z
+warmup: 5m
+duration: 30m
+seed: 1
+controls: [neutral]
+"""
+TENANTS = """\
+tenants:
+  prod: {domain: acme.us.auth0.com, environment: US-1}
+  eu: {domain: acme.eu.auth0.com, environment: EU-1}
+"""
+
+
+class Told:
+    """What a story came to."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self.events = events
+
+    def of(self, event_kind: str, /, **like: object) -> list[Event]:
+        """Return the events of a kind that have these values."""
+        found = [event for event in self.events if event["event"] == event_kind]
+        return [e for e in found if all(e[key] == value for key, value in like.items())]
+
+    @property
+    def summary(self) -> Event:
+        return self.of("summary")[0]
+
+
+Teller = "Callable[..., Told]"
+
+
+@pytest.fixture
+def tell(tmp_path: Path) -> Callable[..., Told]:
+    """Play a scenario: its timeline and all that stands beside the usual head."""
+
+    def told(body: str, tenants: str = TENANTS, seed: int = 1) -> Told:
+        file = tmp_path / "story.yml"
+        file.write_text(HEAD + tenants + textwrap.dedent(body))
+        events: list[Event] = []
+        play(load(file), seed, events.append, requests=True)
+        return Told(events)
+
+    return told

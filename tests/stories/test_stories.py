@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.stories.conftest import Told
+
+    Tell = Callable[..., Told]
+
+OUTAGE = "{target: prod.login, from: 2m, to: 12m, is: {http: 503}}"
+
+
+def test_an_outage_is_one_message_that_is_edited(tell: Tell) -> None:
+    """Opened once, edited, resolved in place, its end told in the thread."""
+    told = tell(f"timeline:\n  - {OUTAGE}\n")
+
+    assert len(told.of("message", kind="post")) == 1
+    assert [e["state"] for e in told.of("incident")] == ["open", "resolved"]
+    assert told.of("message", kind="update")[-1]["text"].startswith("RESOLVED: Login at prod")
+    assert "Resolved after 10 min" in told.of("message", kind="reply")[-1]["text"]
+
+
+def test_a_full_outage_is_told_within_ninety_seconds(tell: Tell) -> None:
+    """A slot comes at most a minute after the onset; four repeats take twenty seconds."""
+    told = tell(f"timeline:\n  - {OUTAGE}\n")
+
+    assert 120 < told.summary["first_alert_s"] < 120 + 90
+
+
+def test_hanging_requests_are_repeated_by_the_clock(tell: Tell) -> None:
+    """Ten seconds for each answer do not add up: repeats do not wait for one another."""
+    told = tell("timeline:\n  - {target: prod.login, from: 0m, to: 12m, is: {hang: true}}\n")
+
+    assert told.summary["first_alert_s"] < 45
+
+
+def test_people_are_mentioned_when_it_has_lasted(tell: Tell) -> None:
+    """One signal alone mentions nobody for two minutes, then once, by a message of its own."""
+    told = tell(f"bot: {{slack: {{mention: '@here'}}}}\ntimeline:\n  - {OUTAGE}\n")
+    mentions = told.of("message", mentions=["<!here>"])
+
+    assert [m["kind"] for m in mentions] == ["reply"]
+    assert 240 <= mentions[0]["t"] < 250
+    assert told.of("message", kind="post")[0]["mentions"] == []
+
+
+def test_people_are_mentioned_at_once_when_two_signals_agree(tell: Tell) -> None:
+    """Then the first message mentions them, and no other does."""
+    told = tell(
+        "bot: {slack: {mention: '@here'}}\n"
+        "timeline:\n"
+        f"  - {OUTAGE}\n"
+        "  - {target: prod.wellknown, from: 2m, to: 12m, is: {http: 502, body: html}}\n"
+    )
+
+    assert [m["kind"] for m in told.of("message", mentions=["<!here>"])] == ["post"]
+
+
+def test_a_short_end_reopens_the_same_incident(tell: Tell) -> None:
+    """What fails again within ten minutes is the same trouble."""
+    told = tell(
+        "timeline:\n"
+        f"  - {OUTAGE}\n"
+        "  - {target: prod.login, from: 17m, to: 22m, is: {http: 503}}\n"
+    )
+
+    assert told.summary["alerts"] == 1
+    states = [e["state"] for e in told.of("incident")]
+    assert states == ["open", "resolved", "open", "resolved"]
+
+
+def test_refused_credentials_stop_the_login(tell: Tell) -> None:
+    """Three tries half a minute apart, then none: Auth0 would block the user."""
+    told = tell(
+        "timeline:\n  - {target: prod.login, from: 0m, is: {http: 403, error: invalid_grant}}\n"
+    )
+    tries = [e["t"] for e in told.of("request", target="prod.login") if e["t"] > 0]
+
+    assert len(tries) == 3
+    assert min(b - a for a, b in pairwise(tries)) >= 29.5
+    assert told.of("verdict")[-1]["cause"] == "probe"
+    assert told.summary["alerts"] == 1
+
+
+def test_a_persons_run_starts_a_stopped_login_again(tell: Tell) -> None:
+    """Once the password is right again, one `run` is enough."""
+    told = tell(
+        "timeline:\n"
+        "  - {target: prod.login, from: 0m, to: 5m, is: {http: 403, error: invalid_grant}}\n"
+        "people:\n"
+        "  - {at: 10m, user: U1, say: /auth0-check run prod}\n"
+    )
+
+    assert [e["state"] for e in told.of("incident")] == ["open", "resolved"]
+    assert told.of("incident", state="resolved")[0]["t"] < 11.5 * 60
+
+
+def test_the_synthetic_user_never_logs_in_too_often(tell: Tell) -> None:
+    """Over both domains and all that people ask for: 12 a minute, 100 in ten."""
+    asked = "\n".join(
+        f"  - {{at: {minute}m, user: U1, say: /auth0-check run prod}}" for minute in range(3, 12)
+    )
+    told = tell(
+        "timeline:\n"
+        "  - {target: ['prod.login', 'prod.custom'], from: 1m, share: 0.4, is: {http: 503}}\n"
+        f"people:\n{asked}\n",
+        tenants=(
+            "tenants:\n  prod: {domain: acme.us.auth0.com, environment: US-1, "
+            "custom_domain: login.acme.example}\n"
+        ),
+    )
+    logins = told.of("request", target="prod.login") + told.of("request", target="prod.custom")
+    times = sorted(e["t"] - e["latency_ms"] / 1000 for e in logins)
+
+    assert max(sum(t <= other < t + 60 for other in times) for t in times) <= 12
+    assert max(sum(t <= other < t + 600 for other in times) for t in times) <= 100
+
+
+def test_what_cannot_be_seen_is_not_called_healthy(tell: Tell) -> None:
+    """A clock that was set wrong makes the bot blind, and it says so after five minutes."""
+    told = tell("timeline:\n  - {target: bot, from: 5m, to: 15m, is: {clock: +1h}}\n")
+
+    first, last = told.of("incident")[0], told.of("incident")[-1]
+    assert (first["severity"], first["tenants"]) == ("warning", ["prod", "eu"][:1])
+    assert 9.5 * 60 < first["t"] < 11.5 * 60
+    assert told.of("verdict")[-1]["cause"] == "network"
+    assert last["state"] == "resolved"
+
+
+def test_a_long_sleep_of_the_host_is_told_when_it_wakes(tell: Tell) -> None:
+    """Nothing was seen for ten minutes: that is a warning, and over at once."""
+    told = tell("timeline:\n  - {target: bot, from: 5m, to: 15m, is: {paused: true}}\n")
+
+    assert told.summary["alerts"] == 1
+    assert told.of("incident")[-1]["state"] == "resolved"
+
+
+def test_a_short_sleep_of_the_host_is_only_told(tell: Tell) -> None:
+    """Three minutes without a look are worth a line, and no alert."""
+    told = tell("timeline:\n  - {target: bot, from: 5m, to: 8m, is: {paused: true}}\n")
+
+    assert told.summary["alerts"] == 0
+    assert [m["severity"] for m in told.of("message")] == ["info"]
+
+
+def test_slack_being_down_loses_nothing(tell: Tell) -> None:
+    """What could not be said is said when Slack is back, once, as it then is."""
+    told = tell(
+        "timeline:\n"
+        f"  - {OUTAGE}\n"
+        "  - {target: slack, from: 1m, to: 9m, is: {connect: refused}}\n"
+    )
+    posts = told.of("message", kind="post")
+
+    assert len(posts) == 1
+    assert 9 * 60 <= posts[0]["t"] < 10.1 * 60
+
+
+def test_a_slack_that_answers_nothing_is_not_told_twice(tell: Tell) -> None:
+    """A lost answer is settled by looking into the channel."""
+    told = tell(
+        f"timeline:\n  - {OUTAGE}\n  - {{target: slack, from: 1m, to: 4m, is: {{http: 503}}}}\n"
+    )
+
+    assert len(told.of("message", kind="post")) == 1
+
+
+def test_a_slack_that_says_later_is_obeyed(tell: Tell) -> None:
+    """No request goes to Slack while it asked to wait."""
+    told = tell(
+        "timeline:\n"
+        f"  - {OUTAGE}\n"
+        "  - {target: slack, from: 2m, to: 3.5m, is: {http: 429, headers: {Retry-After: '30'}}}\n"
+    )
+
+    assert len(told.of("message", kind="post")) == 1
+
+
+def test_a_post_on_the_status_page_becomes_evidence(tell: Tell) -> None:
+    """It is told in the thread once a phase, and strengthens the verdict."""
+    told = tell(
+        "timeline:\n"
+        f"  - {OUTAGE}\n"
+        "feed:\n"
+        "  - {at: 5m, incident: k2v9q0c1x7zd, title: Login errors, status: Investigating, "
+        "text: Looking., environments: [US-1]}\n"
+        "  - {at: 11m, incident: k2v9q0c1x7zd, status: Resolved, text: Over.}\n"
+    )
+    replies = [m["text"] for m in told.of("message", kind="reply") if "status page" in m["text"]]
+
+    assert [("Investigating" in r, "Resolved" in r) for r in replies] == [
+        (True, False),
+        (False, True),
+    ]
+    facts = [fact for verdict in told.of("verdict") for fact in verdict["because"]]
+    assert "the status page has an open post for this environment" in facts
+
+
+def test_a_post_for_another_environment_is_no_evidence(tell: Tell) -> None:
+    """Auth0 publishes by environment; EU's trouble says nothing of US."""
+    told = tell(
+        "timeline:\n"
+        f"  - {OUTAGE}\n"
+        "feed:\n"
+        "  - {at: 1m, incident: k2v9q0c1x7zd, title: Login errors, status: Investigating, "
+        "text: Looking., environments: [EU-1]}\n"
+    )
+
+    assert not any("open post" in fact for v in told.of("verdict") for fact in v["because"])
+
+
+@pytest.mark.parametrize(
+    ("say", "wanted"),
+    [
+        ("/auth0-check", "No open incident"),
+        ("/auth0-check alerts", "No incident in the last seven days"),
+        ("/auth0-check help", "What you can ask"),
+        ("/auth0-check rnu", "Did you mean `/auth0-check run`?"),
+        ("/auth0-check run nowhere", "There is no tenant"),
+    ],
+)
+def test_a_question_is_answered_to_the_person_alone(tell: Tell, say: str, wanted: str) -> None:
+    """Only the person who asked sees the answer."""
+    told = tell(f"people:\n  - {{at: 5m, user: U1, say: {say}}}\n")
+    (answer,) = told.of("message")
+
+    assert answer["kind"] == "ephemeral"
+    assert wanted in answer["text"]
+
+
+def test_share_answers_the_channel(tell: Tell) -> None:
+    """With `share` everybody sees it."""
+    told = tell("people:\n  - {at: 5m, user: U1, say: /auth0-check share}\n")
+
+    assert [m["kind"] for m in told.of("message")] == ["post"]
+
+
+def test_a_run_is_answered_at_once_and_again_with_its_result(tell: Tell) -> None:
+    """The result names every look that was made."""
+    told = tell("people:\n  - {at: 5m, user: U1, say: /auth0-check run prod}\n")
+    begun, result = told.of("message")
+
+    assert begun["text"] == "Looking at prod now …"
+    assert begun["t"] - 300 < 1
+    assert result["text"].startswith("All 3 looks are well")
+    assert result["t"] - 300 < 3
