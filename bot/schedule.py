@@ -49,7 +49,7 @@ class Schedule:
         real_s = max(0.0, at - self._clock.now()) / self._clock.speed
         run_at = _wall_now() + timedelta(seconds=real_s)
         self._scheduler.add_job(
-            self._fire, DateTrigger(run_at, timezone=UTC), id=JOB, replace_existing=True
+            self._on_due, DateTrigger(run_at, timezone=UTC), id=JOB, replace_existing=True
         )
 
     async def watch(self) -> None:
@@ -65,6 +65,10 @@ class Schedule:
         """Wake nobody any more."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+    async def _on_due(self) -> None:
+        """Run in the loop: APScheduler gives plain functions to a thread."""
+        self._fire()
 
     def _fire(self) -> None:
         self._due_at = None

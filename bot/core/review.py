@@ -200,7 +200,9 @@ def _entries(before: Incident, after: Incident, now: float) -> list[Entry]:
     known = {(notice.id, notice.phase) for notice in before.notices}
     news = [notice for notice in after.notices if (notice.id, notice.phase) not in known]
     entries += [Entry(now, EntryKind.NOTICE, notice=notice) for notice in news]
-    well = {t.tenant: t for t in after.troubles if t.tenant in _suffering(before) - _suffering(after)}
+    well = {
+        t.tenant: t for t in after.troubles if t.tenant in _suffering(before) - _suffering(after)
+    }
     return entries + [Entry(now, EntryKind.RECOVERED, trouble=t) for t in well.values()]
 
 
