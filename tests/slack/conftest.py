@@ -28,6 +28,7 @@ WORKSPACE = Workspace(
     bot_id="B1",
     bot_user_id="U0BOT",
     bot_name="auth0-check",
+    channel="C0LOGINS",
 )
 
 
@@ -95,6 +96,8 @@ class FakeSlack:
         sent = dict(await request.post()) if is_form else json.loads(await request.text() or "{}")
         self.calls.append((method, sent, request.headers.get("Authorization", "")))
         answer = self.answers.get(method, {"ok": True})
+        if isinstance(answer, list):  # one after the other
+            answer = answer.pop(0)
         if method == "apps.connections.open" and answer == {"ok": True}:
             answer = {"ok": True, "url": self._new_ticket()}
         if answer == "hang":

@@ -32,6 +32,9 @@ def me_with(headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
     return 200, headers, b'{"ok":true,"team":"Acme","team_id":"T1","user":"b","user_id":"U0BOT"}'
 
 
+MORE = {"next_cursor": "page-2"}
+
+
 def channel(**facts: bool) -> dict[str, Any]:
     return {"ok": True, "channel": {"id": "C0LOGINS", **facts}}
 
@@ -51,7 +54,27 @@ async def test_all_well(slack: Any, api: SlackWeb) -> None:
         bot_id="",
         bot_user_id="U0BOT",
         bot_name="b",
+        channel="C0LOGINS",
     )
+
+
+async def test_a_channel_is_found_by_its_name(slack: Any, api: SlackWeb) -> None:
+    """However many pages of channels there are: the id is what everything else needs."""
+    pages = [
+        {"ok": True, "channels": [{"id": "C1", "name": "a"}], "response_metadata": MORE},
+        {"ok": True, "channels": [{"id": "C2", "name": "logins", "is_member": True}]},
+    ]
+    slack.answers["conversations.list"] = pages
+
+    assert (await start(slack, api, "#logins")).channel == "C2"
+
+
+async def test_a_channel_that_no_page_has_is_unknown(slack: Any, api: SlackWeb) -> None:
+    """The start says so, in one line."""
+    slack.answers["conversations.list"] = {"ok": True, "channels": [{"id": "C1", "name": "a"}]}
+
+    with pytest.raises(StartupError, match="#logins is unknown to the bot"):
+        await start(slack, api, "#logins")
 
 
 async def test_http_mode(slack: Any, api: SlackWeb) -> None:
@@ -106,7 +129,7 @@ async def test_unreachable() -> None:
     [
         ("C0LOGINS", {"conversations_info": refused("missing_scope")}, "missing_scope"),
         ("C0LOGINS", {"conversations_info": refused("unknown_method")}, "unknown_method"),
-        ("#logins", {}, "#logins is a name"),
+        ("#logins", {"conversations_list": refused("missing_scope")}, "#logins cannot be checked"),
         ("C0LOGINS", {"auth_test": me_with(granted("commands"))}, "/auth0-check does not answer"),
     ],
 )

@@ -58,7 +58,7 @@ METHODS = {
     "chat.update": Method(chat.update, TIER_3, "chat:write"),
     "conversations.history": Method(lookups.conversations_history, TIER_3, "*:history"),
     "conversations.info": Method(lookups.conversations_info, TIER_3, "*:read"),
-    "conversations.list": Method(lookups.conversations_list, TIER_2),
+    "conversations.list": Method(lookups.conversations_list, TIER_2, "*:read"),
     "conversations.open": Method(lookups.conversations_open, TIER_3, "im:write"),
     "conversations.replies": Method(lookups.conversations_replies, TIER_3, "*:history"),
     "usergroups.list": Method(lookups.usergroups_list, TIER_2, "usergroups:read"),
