@@ -219,7 +219,7 @@ def _peer_clues(case: Case) -> Iterator[Clue]:
     if len(here) > 1:
         yield Clue("elsewhere-fails", {"names": _names(case.tenants)})
     elif same:
-        yield Clue("same-environment-fails", {"count": len(same), "names": _names(same)})
+        yield Clue("same-environment-fails", {"names": _names(same)})
     if near_ok := [n for n in near if n in working]:
         yield Clue("same-environment-ok", {"names": _names(near_ok)})
     if far_bad := [n for n in far if n in failing]:

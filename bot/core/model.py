@@ -222,7 +222,8 @@ class Fact:
     text: str
     """The row's sentence with its figures; no foreign text."""
     weight: float
-    """How strongly it speaks for (above 0) or against (below 0) the cause of its verdict."""
+    """How much it speaks for (above 0) or against (below 0) the verdict's cause, rather than for
+    the other causes."""
 
 
 @dataclass(frozen=True, slots=True)

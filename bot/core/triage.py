@@ -130,7 +130,7 @@ TABLE: dict[str, Row] = {
         ),
         Row(
             "same-environment-fails",
-            "{count} other tenant(s) of the same environment fail too: {names}",
+            "other tenants of the same environment fail too: {names}",
             {AUTH0: 3.0, TENANT: -4.0, PROBE: -4.0, QUOTA: -3.0},
         ),
         Row(
@@ -206,13 +206,8 @@ def judge(clues: Iterable[Clue], scope_of: dict[Cause, Scope], settle: str) -> V
     }
     best = max(scores, key=lambda cause: scores[cause])
     confidence = 1 / sum(exp(score - scores[best]) for score in scores.values())
-    facts = sorted(
-        (
-            Fact(row.id, row.sentence.format(**c.figures), row.weights.get(best, 0))
-            for row, c in rows
-        ),
-        key=lambda fact: -abs(fact.weight),
-    )
+    told = (Fact(r.id, r.sentence.format(**clue.figures), _strength(r, best)) for r, clue in rows)
+    facts = sorted(told, key=lambda fact: -abs(fact.weight))
     is_clear = confidence >= SURE_ENOUGH
     return Verdict(
         cause=best if is_clear else Cause.UNCLEAR,
@@ -222,3 +217,9 @@ def judge(clues: Iterable[Clue], scope_of: dict[Cause, Scope], settle: str) -> V
         against=tuple(fact for fact in facts if fact.weight < 0),
         settle="" if is_clear else settle,
     )
+
+
+def _strength(row: Row, best: Cause) -> float:
+    """Return how much a row speaks for a cause rather than for the others."""
+    others = [row.weights.get(cause, 0.0) for cause in BEFOREHAND if cause is not best]
+    return round(row.weights.get(best, 0.0) - sum(others) / len(others), 2)

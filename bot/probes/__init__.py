@@ -102,7 +102,7 @@ def _customs(workshop: _Workshop) -> Iterator[tuple[Target, Probe]]:
 def _controls(workshop: _Workshop) -> Iterator[tuple[Target, Probe]]:
     timeout_s = ProbeSettings().timeout
     for url in workshop.settings.controls:
-        target = Target(CONTROL, urlsplit(url).hostname or url)
+        target = Target(CONTROL, urlsplit(url).netloc)
         yield target, ControlProbe(target, url, timeout_s, workshop.fetcher)
 
 

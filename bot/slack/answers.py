@@ -60,7 +60,7 @@ def _status(view: View) -> Rendered:
     if len(tenants) > SHOWN:
         lines.append(f"… and {len(tenants) - SHOWN} more")
     still_open = [i for i in view.desk.incidents.values() if i.is_open]
-    head = f"{len(still_open)} open incident(s)" if still_open else "No open incident"
+    head = f"Open incidents: {len(still_open)}" if still_open else "No open incident"
     texts = [f"*{head}*", "\n".join(lines), _feeds(view), _controls(view)]
     if still_open:
         texts.insert(1, "\n".join(_incident_line(i, view) for i in still_open[:SHOWN]))

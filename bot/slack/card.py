@@ -55,10 +55,10 @@ def card(incident: Incident, view: View, status_link: str, mention: str = "") ->
     if incident.kind is Kind.GAP:
         return _gap(incident)
     head = f"{mark(incident)} *{_state(incident)}* {_headline(incident)}"
-    blocks = [section(f"{mention} {head}".strip()), fields(_fields(incident, view))]
-    blocks.append(section(verdict_text(incident.verdict)))
+    blocks = [section(f"{mention} {head}".strip()), section(verdict_text(incident.verdict))]
     if remedy := _remedy(incident):
         blocks.append(section(remedy))
+    blocks.append(fields(_fields(incident, view)))
     if incident.is_open:
         blocks.append(_buttons(incident, view, status_link))
     blocks.append(context(_foot(incident)))
@@ -111,7 +111,7 @@ def _fields(incident: Incident, view: View) -> list[tuple[str, str]]:
     if worst and worst.fault:
         pairs.append(("Failing step", f"{step_name(worst.fault)}: {_fault(worst)}"))
     if worst:
-        pairs.append(("Tries", "\n".join(_tries(t) for t in incident.troubles[:5])))
+        pairs.append(("Failed tries", "\n".join(_tries(n, incident) for n in incident.tenants[:5])))
     pairs.append(("Auth0 status page", _status_page(incident, view)))
     pairs.append(("First failure", when(incident.since)))
     if incident.resolved_at is not None:
@@ -135,10 +135,17 @@ def _fault(trouble: Trouble) -> str:
     return fault_name(trouble.fault) + (f"\n_“{said}”_" if said else "")
 
 
-def _tries(trouble: Trouble) -> str:
-    state = "works again" if trouble.is_over else f"{trouble.failed} of {trouble.tries} failed"
-    stopped = ", stopped" if trouble.is_stopped else ""
-    return f"{trouble.tenant} {signal_name(trouble.signal)}: {state}{stopped}"
+def _tries(tenant: str, incident: Incident) -> str:
+    """Say in one line how each signal of a tenant does."""
+    troubles = [trouble for trouble in incident.troubles if trouble.tenant == tenant]
+    return f"{tenant}: " + (", ".join(_tried(trouble) for trouble in troubles) or "not firing")
+
+
+def _tried(trouble: Trouble) -> str:
+    if trouble.is_over:
+        return f"{signal_name(trouble.signal)} works again"
+    stopped = " (stopped)" if trouble.is_stopped else ""
+    return f"{signal_name(trouble.signal)} {trouble.failed} of {trouble.tries}{stopped}"
 
 
 def _status_page(incident: Incident, view: View) -> str:

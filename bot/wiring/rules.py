@@ -36,14 +36,13 @@ def rules_of(settings: Settings, fingerprints: dict[str, tuple[str, ...]]) -> Ru
 
 
 def control_target(url: str) -> Target:
-    """Return the target of a neutral host; its name is the host's."""
-    return Target(CONTROL, urlsplit(url).hostname or url)
+    """Return the target of a neutral host, named as its address names it."""
+    return Target(CONTROL, urlsplit(url).netloc)
 
 
 def feed_target(tenant: Tenant) -> Target:
-    """Return the feed of a tenant; tenants of one environment share one, unless it is their own."""
-    is_own = tenant.feed_url is not None or tenant.environment is None
-    return Target(FEED, tenant.name if is_own else str(tenant.environment))
+    """Return the feed of a tenant; tenants of one environment share one."""
+    return Target(FEED, tenant.environment or tenant.name)
 
 
 def _tenant_rules(settings: Settings, tenant: Tenant, fingerprints: tuple[str, ...]) -> TenantRules:

@@ -74,6 +74,8 @@ class Eyes:
         self._feed = StatusFeed(FEED, url.get_secret_value(), self._fetch, clock)
 
     async def look(self, target: Target) -> Observation:
+        if target == CONTROL:  # named after its address, which has a port of its own each time
+            target = next(t for t in self._probes.targets if t.owner == CONTROL.owner)
         return await self._probes.look(target)
 
     async def read(self, target: Target) -> FeedReading:
