@@ -162,7 +162,7 @@ def _print_table(seen: list[Any]) -> None:
 
     from bot.wiring.oneshot import as_row
 
-    table = Table("target", "result", "time", "stages in ms", "said")
+    table = Table("target", "result", "time", "stages in ms", "what was said, what to do")
     for one in seen:
         table.add_row(*as_row(one), style="red" if one.fault else "yellow" if one.blind else "")
     Console().print(table)

@@ -25,9 +25,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CARD_LOST = frozenset(
-    {"message_not_found", "cant_update_message", "edit_window_closed", "is_inactive"}
+    {
+        "message_not_found",
+        "cant_update_message",
+        "edit_window_closed",
+        "is_inactive",
+        "cannot_reply_to_message",
+        "thread_not_found",
+    }
 )
-"""Slack will never let us edit this message again (chat.update, read 2026-11)."""
+"""Slack will never let us edit this message again, or reply to it.
+
+https://docs.slack.dev/reference/methods/chat.update and chat.postMessage (read 2026-11)
+"""
 TEMPORARY = frozenset({"ratelimited", "rate_limited", "unreachable", "internal_error"})
 MESSAGE_GAP_S = 1.0
 """Slack takes about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
@@ -60,7 +70,6 @@ class Deliver:
         self._view = view
         self._tell = tell
         self._lanes: dict[str, dict[str, Delivery]] = {}
-        self._cards: dict[int, Card] = {}
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._next_message_at = 0.0
@@ -132,82 +141,85 @@ class Deliver:
         lane = self._lanes[delivery.lane]
         lane[delivery.key] = delivery
         if all(d.is_done for d in lane.values()):
-            # An incident's lane goes on later: only its highest place must be remembered.
-            last = max(lane.values(), key=lambda d: d.seq)
-            self._lanes[delivery.lane] = {last.key: last}
+            del self._lanes[delivery.lane]
 
     async def _handle(self, delivery: Delivery) -> None:
         """Say it, or look whether it was said; whatever comes of it is kept."""
+        is_doubt = delivery.status is Status.DOUBT
         try:
-            if delivery.status is Status.DOUBT:
-                after = await self._settled(delivery)
-            else:
-                after = await self._said(outbox.started(delivery, self._clock.now()))
+            after = await (self._settled if is_doubt else self._said)(delivery)
         except Exception:
             log.exception("cannot deliver %s", delivery.key)
-            after = outbox.refused(delivery, self._clock.now(), outbox.BACKOFF_S[-1])
-        self._keep(after)
-        if not (isinstance(after.body, Post) and after.status is Status.SENT):
-            await self._commit(after)  # a sent post is committed by the engine, with its incident
-        self._changed.set()
+            now = self._clock.now()
+            after = (outbox.unsettled if is_doubt else outbox.doubted)(delivery, now)
+        if after is not None:
+            self._keep(after)
+            await self._commit(after)
+            self._changed.set()
 
-    async def _said(self, delivery: Delivery) -> Delivery:
-        now = self._clock.now()
+    async def _said(self, delivery: Delivery) -> Delivery | None:
+        """Say it; see `_sent` for what is returned."""
         is_answer = isinstance(delivery.body, Answer)
-        if is_answer and now - delivery.created_at > outbox.ANSWER_LIFE_S:
+        if is_answer and self._clock.now() - delivery.created_at > outbox.ANSWER_LIFE_S:
             return outbox.dead(delivery)
-        await self._commit(delivery)
         await self._paced(delivery)
+        delivery = outbox.started(delivery, self._clock.now())
+        await self._commit(delivery)
+        card = self._card(delivery)
         try:
-            card = await self._messenger.send(delivery, self._view(), self._card(delivery))
+            card = await self._messenger.send(delivery, self._view(), card)
         except SlackRefused as refusal:
-            return self._refused(delivery, refusal)
+            return self._refused(delivery, refusal, card)
         except SlackDoubt:
             log.warning("the answer to %s was lost; it may have been said", delivery.key)
             return outbox.doubted(delivery, self._clock.now())
         return self._sent(delivery, card)
 
-    def _sent(self, delivery: Delivery, card: Card | None) -> Delivery:
-        after = outbox.sent(delivery)
-        if isinstance(delivery.body, Post) and card is not None:
-            number = delivery.body.incident
-            self._cards[number] = card
-            self._keep(after)
-            self._tell(Delivered(self._clock.now(), number, card.channel, card.ts, delivery.key))
-        return after
+    def _sent(self, delivery: Delivery, card: Card | None) -> Delivery | None:
+        """Return what is to be kept; None: the engine keeps it, in one commit with its incident.
 
-    def _refused(self, delivery: Delivery, refusal: SlackRefused) -> Delivery:
+        Until then the lane waits: an edit that overtook it would hide, from a search after a
+        crash, that the message was posted.
+        """
+        if not isinstance(delivery.body, Post) or card is None:
+            return outbox.sent(delivery)
+        number = delivery.body.incident
+        self._tell(Delivered(self._clock.now(), number, card.channel, card.ts, delivery.key))
+        return None
+
+    def _refused(
+        self, delivery: Delivery, refusal: SlackRefused, card: Card | None
+    ) -> Delivery | None:
+        """Return what is to be kept; None: the engine keeps it, in one commit with its incident."""
         log.warning("Slack refused %s: %s", delivery.key, refusal.error)
         now, body = self._clock.now(), delivery.body
         if refusal.retry_after_s is not None:
             return outbox.refused(delivery, now, refusal.retry_after_s * self._clock.speed)
-        if refusal.error in CARD_LOST and isinstance(body, Edit):
-            self._cards.pop(body.incident, None)
+        if isinstance(body, Edit | Reply) and refusal.error in CARD_LOST:
+            if card is None:  # a new message is on its way
+                return outbox.dead(delivery)
             self._tell(CardLost(now, body.incident))
-            return outbox.dead(delivery)
+            return None
         if isinstance(body, Answer) and refusal.error not in TEMPORARY:
-            return outbox.dead(delivery)
-        if isinstance(body, Reply) and refusal.error in {"thread_not_found", "message_not_found"}:
             return outbox.dead(delivery)
         return outbox.refused(delivery, now, None)
 
-    async def _settled(self, delivery: Delivery) -> Delivery:
+    async def _settled(self, delivery: Delivery) -> Delivery | None:
         """Look into the channel for something that may have been said."""
-        now = self._clock.now()
+        now, card = self._clock.now(), self._card(delivery)
+        if isinstance(delivery.body, Post) and card is not None:
+            return self._sent(delivery, card)  # the incident was saved, and the delivery was not
         try:
-            card = await self._messenger.find(delivery, self._card(delivery))
+            found = await self._messenger.find(delivery, card)
         except (SlackRefused, SlackDoubt):
             return outbox.unsettled(delivery, now)
-        if card is None:
-            return outbox.repeated(delivery, now)
-        return self._sent(delivery, card)
+        return self._sent(delivery, found) if found else outbox.repeated(delivery, now)
 
     def _card(self, delivery: Delivery) -> Card | None:
-        """Return where the message stands that a delivery edits or replies to."""
-        if isinstance(delivery.body, Edit | Reply):
-            number = delivery.body.incident
-            return self._cards.get(number) or self._view().desk.incidents[number].card
-        return None
+        """Return where the message of a delivery's incident stands."""
+        if isinstance(delivery.body, Answer):
+            return None
+        return self._view().desk.incidents[delivery.body.incident].card
 
     async def _paced(self, delivery: Delivery) -> None:
         """Keep Slack's one new message a second."""

@@ -11,11 +11,12 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core import desk, review, tenant
+from bot.core import desk, outbox, review, tenant
 from bot.core.desk_state import DeskState
 from bot.core.outbox import Delivery, is_superfluous
 from bot.core.stimulus import (
     Asked,
+    CardLost,
     Delivered,
     DeskStimulus,
     Effect,
@@ -37,7 +38,7 @@ from bot.core.stimulus import (
 from bot.ports import Change, StoreError, View
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from bot.core.request import Request
     from bot.core.rules import Rules
@@ -205,12 +206,19 @@ class Engine:
                 raise TypeError("only the desk sends a tenant on a run")
             case Asked():
                 self._change.handled.append(stimulus.request.id)
-            case Delivered() if self._deliver:
-                lane = self._deliver.lane(review.lane(stimulus.incident))
-                self._change.deliveries.update({d.key: d for d in lane if d.key == stimulus.key})
+            case Delivered():
+                self._end_delivery(stimulus.incident, outbox.sent)
+            case CardLost():
+                self._end_delivery(stimulus.incident, outbox.dead)
             case _:
                 pass
         return self._desk_step(stimulus)
+
+    def _end_delivery(self, incident: int, ended: Callable[[Delivery], Delivery]) -> None:
+        """End what is being sent for an incident in the same commit as what that does to it."""
+        lane = self._deliver.lane(review.lane(incident)) if self._deliver else ()
+        sending = [d for d in lane if d.status is outbox.Status.SENDING]
+        self._change.deliveries.update({d.key: ended(d) for d in sending})
 
     def _due(self, stimulus: Tick | Started) -> list[str]:
         if isinstance(stimulus, Started):

@@ -22,7 +22,7 @@ PATTERNS = (
     (re.compile(r'(?i)((?:secret|password|token)(?:=|"\s*:\s*"))[^&\s"]+'), rf"\1{HIDDEN}"),
     (re.compile(r"(://)[^/\s:@]*:[^/\s@]*@"), rf"\1{HIDDEN}@"),
 )
-QUIET = ("apscheduler", "httpcore", "httpx", "slack_bolt", "slack_sdk")
+QUIET = ("alembic", "apscheduler", "httpcore", "httpx", "slack_bolt", "slack_sdk")
 """Libraries that at INFO log every turn, or whole addresses with the secrets in them."""
 
 
@@ -75,7 +75,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.looks = Counter(
             "auth0_check_looks",
-            "Looks at a target, by outcome (ok, failed, no_data)",
+            "Looks at a target, by outcome (ok, failed, no_data; for a feed, its state)",
             ["target", "outcome"],
             registry=self.registry,
         )

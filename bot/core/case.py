@@ -36,6 +36,8 @@ NOTICE_FIRST_S = 7200.0
 """A post that is older than the first failure by more than this is about something else."""
 UNREACHABLE = frozenset({Stage.DNS, Stage.CONNECT, Stage.TIMEOUT})
 CERTIFICATE = frozenset({"expired", "wrong_host", "untrusted", "not_yet_valid"})
+OUTAGE = frozenset({"login-5xx", "login-server-error", "login-unreachable", "login-certificate"})
+"""Rows that one and the same outage can give, at one tenant this and at the next that."""
 OTHER_COMPONENTS = (
     ("log", "Tenant Logs"),
     ("management api", "Management API"),
@@ -107,11 +109,12 @@ def fails(signal: Signal) -> bool:
 
 
 def works(signal: Signal, now: float) -> bool:
-    """Tell whether a signal is known to be well now."""
+    """Tell whether a signal is known to be well now, and was so for a while."""
     return (
         signal.state is SignalState.OK
         and signal.last_ok_at is not None
         and now - signal.last_ok_at < FRESH_S
+        and not _ended_just_now(signal, now)
     )
 
 
@@ -139,17 +142,18 @@ def _tenant_clues(case: Case, name: str) -> Iterator[Clue]:
         yield Clue("blind", {"tenant": name, "minutes": minutes, "what": "we could not look"})
         return
     failing = [login for login in rules.logins if fails(state.signals[login])]
+    is_login_well = works(state.signals[rules.logins[0]], case.now) and not failing
     for login in failing:
         yield from _login_clues(name, state.signals[login])
     wellknown = state.signals[WELLKNOWN]
-    if not failing and works(state.signals[rules.logins[0]], case.now):
+    if is_login_well:
         yield Clue("login-ok", {"tenant": name})
     if wellknown.faults:
         yield Clue("wellknown-fails", {"tenant": name, "what": _what(wellknown)})
     elif works(wellknown, case.now):
         yield Clue("wellknown-ok", {"tenant": name})
     custom = state.signals.get(CUSTOM)
-    if custom and fails(custom) and not failing and not wellknown.faults:
+    if custom and fails(custom) and is_login_well and not wellknown.faults:
         yield Clue("custom-only", {"tenant": name, "what": _what(custom)})
     elif custom and failing and works(custom, case.now):
         yield Clue("canonical-only", {"tenant": name})
@@ -212,7 +216,8 @@ def _peer_clues(case: Case) -> Iterator[Clue]:
         if name not in case.tenants:
             is_near = rules.environment is not None and rules.environment in here
             (near if is_near else far).append(name)
-    failing = [n for n in (*near, *far) if _tenant_fails(case, n)]
+    kinds = {kind for name in case.tenants for kind in _kinds(case, name)}
+    failing = [n for n in (*near, *far) if kinds & _kinds(case, n)]
     working = [n for n in (*near, *far) if _tenant_works(case, n)]
     together = case.tenants[1:]
     same = [n for n in (*together, *near) if n in failing or n in together]
@@ -228,16 +233,17 @@ def _peer_clues(case: Case) -> Iterator[Clue]:
         yield Clue("elsewhere-ok", {"names": _names(far_ok)})
 
 
-def _tenant_fails(case: Case, name: str) -> bool:
-    state, rules = case.world.tenants[name], case.rules.tenants[name]
-    signals = [state.signals[login] for login in rules.logins]
-    return any(fails(signal) or _ended_just_now(signal, case.now) for signal in signals)
+def _kinds(case: Case, name: str) -> set[str]:
+    """Return in which ways a tenant fails: what fails in another way fails for another reason."""
+    signals = case.world.tenants[name].signals.values()
+    bad = [s for s in signals if fails(s) or _ended_just_now(s, case.now)]
+    rows = {login_row(fault) for s in bad if (fault := usual_fault(s) or s.last_fault)}
+    return {"outage" if row in OUTAGE else row for row in rows}
 
 
 def _tenant_works(case: Case, name: str) -> bool:
     state, rules = case.world.tenants[name], case.rules.tenants[name]
-    is_well = all(works(state.signals[login], case.now) for login in rules.logins)
-    return is_well and not _tenant_fails(case, name)
+    return all(works(state.signals[login], case.now) for login in rules.logins)
 
 
 def _ended_just_now(signal: Signal, now: float) -> bool:
@@ -295,7 +301,7 @@ def _scopes(case: Case) -> dict[Cause, Scope]:
     environments = {
         case.rules.tenants[n].environment
         for n in case.rules.tenants
-        if n in case.tenants or _tenant_fails(case, n)
+        if n in case.tenants or _kinds(case, n)
     }
     is_wide = len(environments) > 1
     return {

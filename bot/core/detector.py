@@ -92,6 +92,8 @@ class Signal:
     is_stopped: bool = False
     """Refused too often; only a person or a changed configuration starts it again."""
     latency_s: float | None = None
+    last_fault: Fault | None = None
+    """Of the newest failure, also when all is well again."""
     relapses: int = 0
     """How often it failed again soon after its end; each one makes the next end harder."""
 
@@ -130,7 +132,7 @@ def observe(signal: Signal, seen: Observation, limits: Limits) -> tuple[Signal, 
 
 def _noted(signal: Signal, seen: Observation) -> Signal:
     if seen.fault is not None:
-        return replace(signal, last_at=seen.at)
+        return replace(signal, last_at=seen.at, last_fault=seen.fault)
     return replace(
         signal,
         last_at=seen.at,

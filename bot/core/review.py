@@ -228,9 +228,9 @@ def _is_new_cause(before: Verdict, after: Verdict) -> bool:
 
 
 def _has_new_rows(before: Verdict, after: Verdict) -> bool:
-    """A verdict changes for a named fact only, not because a figure moved."""
+    """A verdict changes for a new fact only: not because a figure moved, or a fact went away."""
     old, new = ({f.row for f in (*v.because, *v.against)} for v in (before, after))
-    return old != new
+    return bool(new - old)
 
 
 def _is_told(before: Verdict, after: Verdict) -> bool:

@@ -196,7 +196,7 @@ def _scheduled(
         place = state.phase + rules.signals.index(name) / len(rules.signals)
         due = _next(now, place * pace, pace)
     elif pace in quick and signal.since is not None:
-        late = now if is_after_slot else max(now - LATE_S, signal.since)
+        late = now if is_after_slot else max(now - LATE_S, signal.last_at or signal.since)
         due = _next(late, signal.since, pace)
     else:
         due = now + pace

@@ -75,7 +75,7 @@ TABLE: dict[str, Row] = {
         Row(
             "login-not-allowed",
             "the application of the synthetic login at {tenant} is refused: {what}",
-            {PROBE: 2.5, TENANT: 1.5, NETWORK: -3.0},
+            {PROBE: 3.5, TENANT: 1.5, NETWORK: -3.0},
         ),
         Row(
             "login-denied",
@@ -136,7 +136,7 @@ TABLE: dict[str, Row] = {
         Row(
             "same-environment-ok",
             "other tenants of the same environment work: {names}",
-            {AUTH0: -2.0, NETWORK: -2.0, TENANT: 1.5, PROBE: 1.0, QUOTA: 0.5},
+            {AUTH0: -1.5, NETWORK: -2.0, TENANT: 1.0, PROBE: 0.8, QUOTA: 0.5},
         ),
         Row(
             "elsewhere-fails",

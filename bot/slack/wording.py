@@ -37,7 +37,7 @@ SCOPES = {
 }
 PHASES = {phase: phase.value.replace("_", " ").capitalize() for phase in Phase}
 SIGNALS = {
-    WELLKNOWN: "discovery and signing keys",
+    WELLKNOWN: "key discovery",
     CUSTOM: "login by the custom domain",
 }
 MARKS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.core.case import describe
@@ -24,20 +24,13 @@ log = logging.getLogger("auth0-check")
 class LogJournal:
     """The `Journal` port: a line a change, with constant keys."""
 
-    def __init__(self, metrics: Metrics, view: Callable[[], View]) -> None:
-        self._metrics = metrics
-        self._view = view
-
     def note(self, at: float, effect: Effect) -> None:  # noqa: ARG002 - log lines have their time
         """Take note of an effect."""
         match effect:
             case SignalChanged():
-                is_firing = effect.state is SignalState.FIRING
-                self._metrics.firing.labels(effect.tenant, effect.signal).set(is_firing)
                 line = "signal=%s.%s state=%s reason=%s"
                 log.info(line, effect.tenant, effect.signal, effect.state, effect.reason)
             case IncidentChanged(incident=incident):
-                self._count_incidents()
                 line = "incident=%d state=%s severity=%s tenants=%s"
                 names = ",".join(incident.tenants)
                 log.warning(line, incident.id, incident.state, incident.severity, names)
@@ -50,10 +43,24 @@ class LogJournal:
             case _:
                 pass
 
-    def _count_incidents(self) -> None:
-        still_open = Counter(i.severity for i in self._view().desk.open_incidents)
-        for severity in Severity:
-            self._metrics.incidents.labels(severity).set(still_open[severity])
+
+def watch(metrics: Metrics, view: Callable[[], View]) -> None:
+    """Let the gauges show the states as they are whenever somebody asks."""
+    for severity in Severity:
+        metrics.incidents.labels(severity).set_function(partial(_count_open, view, severity))
+    for name, rules in view().rules.tenants.items():
+        for signal in rules.signals:
+            gauge = metrics.firing.labels(name, signal)
+            gauge.set_function(partial(_is_firing, view, name, signal))
+
+
+def _count_open(view: Callable[[], View], severity: Severity) -> int:
+    return sum(incident.severity is severity for incident in view().desk.open_incidents)
+
+
+def _is_firing(view: Callable[[], View], tenant: str, name: str) -> bool:
+    signal = view().world.tenants[tenant].signals.get(name)
+    return signal is not None and signal.state is SignalState.FIRING
 
 
 class CountedProber:

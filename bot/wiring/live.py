@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bot.config import fingerprint
 from bot.deliver import Deliver
 from bot.engine import Engine
+from bot.ports import SlackDoubt, SlackRefused
 from bot.schedule import Schedule
 from bot.server import Server, admin_routes
 from bot.slack.http import EventsEndpoint
@@ -21,11 +22,11 @@ from bot.slack.web import SlackWeb
 from bot.slack.wording import mentions
 from bot.store import open_store
 from bot.telemetry import Metrics
-from bot.wiring.journal import CountedProber, LogJournal
+from bot.wiring.journal import CountedProber, LogJournal, watch
 from bot.wiring.rules import rules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from bot.config import Settings
@@ -53,7 +54,7 @@ class Bot:
         self._clock = clock
         self._prober = CountedProber(prober, self.metrics)
         self._open = AsyncExitStack()
-        self._tasks: dict[str, Coroutine[Any, Any, None]] = {}
+        self._parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
         self._socket: Socket | None = None
         self.engine: Engine | None = None
 
@@ -65,25 +66,26 @@ class Bot:
         """
         async with self._open:
             await self._assemble()
-            await _supervised(self._tasks)
+            await _supervised(self._parts)
 
     async def _assemble(self) -> None:
         settings = self._settings
         store = await open_store(settings.database, self._clock.now())
         self._open.push_async_callback(store.close)
-        if store.warning:
-            log.error("%s", store.warning)
         token = settings.slack.bot_token.get_secret_value()
         web = SlackWeb(token, settings.slack.api_url)
         self._open.push_async_callback(web.close)
         workspace = await check(web, channel=settings.slack.channel, app_token=self._app_token())
         for warning in workspace.warnings:
             log.warning("%s", warning)
+        if store.warning:
+            log.error("%s", store.warning)
+            await _tell_channel(web, workspace.channel, f":warning: {store.warning}")
         engine = self._engine(store)
         deliver = self._deliver(engine, store, web, workspace)
         engine.attach(deliver)
         await self._listen(engine, deliver, web, workspace)
-        self._tasks |= {"engine": engine.run(), "delivery": deliver.run()}
+        self._parts |= {"engine": engine.run, "delivery": deliver.run}
         where = f"{workspace.team} as @{workspace.bot_name}"
         log.info("watching %d tenant(s), posting to %s", len(settings.tenants), where)
 
@@ -97,15 +99,16 @@ class Bot:
         prints = {t.name: tuple(fingerprint(login) for login in t.logins) for t in tenants}
         schedule = Schedule(self._clock)
         self._open.callback(schedule.stop)
-        self._tasks["schedule"] = schedule.watch()
+        self._parts["schedule"] = schedule.watch
         engine = Engine(
             rules_of(self._settings, prints),
             clock=self._clock,
             prober=self._prober,
             store=store,
             waker=schedule,
-            journal=LogJournal(self.metrics, lambda: engine.view()),  # noqa: PLW0108 - not there yet
+            journal=LogJournal(),
         )
+        watch(self.metrics, engine.view)
         self.engine = engine
         return engine
 
@@ -138,7 +141,7 @@ class Bot:
         app = listeners.app(secret.get_secret_value() if secret else "")
         if app_token := self._app_token():
             self._socket = Socket(app, app_token, web, self._clock)
-            self._tasks["Slack socket"] = self._socket.run()
+            self._parts["Slack socket"] = self._socket.run
         elif secret and settings.server.listen:
             endpoint = EventsEndpoint(app, secret.get_secret_value(), self._clock)
             routes = {("POST", "/slack/events"): endpoint.handle}
@@ -163,9 +166,17 @@ class Bot:
         return problems
 
 
-async def _supervised(parts: dict[str, Coroutine[Any, Any, None]]) -> None:
+async def _tell_channel(web: SlackWeb, channel: str, text: str) -> None:
+    """Say something that belongs to no incident; the log has it as well."""
+    try:
+        await web.call("chat.postMessage", {"channel": channel, "text": text})
+    except (SlackRefused, SlackDoubt) as error:
+        log.warning("the channel could not be told: %s", error)
+
+
+async def _supervised(parts: dict[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
     """Run parts that never end; when one does, end all and say which."""
-    tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
+    tasks = [asyncio.create_task(part(), name=name) for name, part in parts.items()]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:

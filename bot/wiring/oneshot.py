@@ -6,7 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from bot.core.case import describe
-from bot.core.model import CONTROL, Observation, Outcome, Target
+from bot.core.fault import is_refusal
+from bot.core.model import CONTROL, CUSTOM, WELLKNOWN, Observation, Outcome, Stage, Target
+from bot.slack.wording import REMEDIES
 from bot.wiring.rules import control_target
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from bot.ports import Prober
 
 HEALTHY, FAILING, CANNOT_TELL = 0, 1, 2
+UNANSWERED = frozenset({Stage.DNS, Stage.TIMEOUT})
+"""Faults that our own network gives as well as the other side's."""
 
 
 async def look_once(settings: Settings, prober: Prober, tenant: str = "") -> list[Observation]:
@@ -30,20 +34,33 @@ async def look_once(settings: Settings, prober: Prober, tenant: str = "") -> lis
 def _targets(tenant: Any) -> list[list[Target]]:
     logins = [Target(tenant.name, login.name) for login in tenant.logins]
     if tenant.custom_domain:
-        logins.append(Target(tenant.name, "custom"))
-    return [logins, [Target(tenant.name, "wellknown")]]
+        logins.append(Target(tenant.name, CUSTOM))
+    return [logins, [Target(tenant.name, WELLKNOWN)]]
 
 
 async def _round(prober: Prober, targets: list[Target]) -> list[Observation]:
-    return [await prober.look(target) for target in targets]
+    """Look at one after the other; credentials that were refused are not tried again."""
+    seen: list[Observation] = []
+    for target in targets:
+        seen.append(await prober.look(target))
+        if (fault := seen[-1].fault) and is_refusal(fault):
+            break
+    return seen
 
 
 def exit_code(seen: list[Observation]) -> int:
-    """Return 0 where the tenants are healthy, 1 where one fails, 2 where we could not look."""
-    outcomes = {one.outcome for one in seen if one.target.owner != CONTROL}
-    if Outcome.FAILED in outcomes:
+    """Return 0 where the tenants are healthy, 1 where one fails, 2 where we cannot tell.
+
+    We cannot where we could not look, or where nothing answers, the neutral hosts included.
+    """
+    controls = [one for one in seen if one.target.owner == CONTROL]
+    tenants = [one for one in seen if one.target.owner != CONTROL]
+    failed = [one.fault for one in tenants if one.fault]
+    is_cut_off = bool(controls) and all(one.fault for one in controls)
+    if failed and not (is_cut_off and all(fault.stage in UNANSWERED for fault in failed)):
         return FAILING
-    return CANNOT_TELL if Outcome.NO_DATA in outcomes or not outcomes else HEALTHY
+    is_blind = any(one.outcome is Outcome.NO_DATA for one in tenants)
+    return CANNOT_TELL if failed or is_blind else HEALTHY
 
 
 def as_json(one: Observation) -> dict[str, Any]:
@@ -67,8 +84,10 @@ def as_json(one: Observation) -> dict[str, Any]:
 
 
 def as_row(one: Observation) -> tuple[str, str, str, str, str]:
-    """Return a look for people: target, result, time, stages, what was said."""
+    """Return a look for people: target, result, time, stages, what was said and what to do."""
     stages = "  ".join(f"{t.stage} {t.seconds * 1000:.0f}" for t in one.timings)
     latency = "" if one.latency_s is None else f"{one.latency_s * 1000:.0f} ms"
     result = describe(one.fault) if one.fault else one.blind or "ok"
-    return str(one.target), result, latency, stages, one.fault.description if one.fault else ""
+    remedy = REMEDIES.get(one.fault.reason, "") if one.fault else ""
+    said = one.fault.description if one.fault else ""
+    return str(one.target), result, latency, stages, "\n".join(t for t in (said, remedy) if t)

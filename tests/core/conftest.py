@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.core import desk, tenant
+from bot.core.desk_state import DeskState
+from bot.core.model import (
+    CONTROL,
+    Fault,
+    FeedReading,
+    FeedState,
+    Notice,
+    Observation,
+    Outcome,
+    Phase,
+    Stage,
+    Target,
+)
+from bot.core.rules import Rules, TenantRules
+from bot.core.stimulus import (
+    Effect,
+    FeedRead,
+    Finding,
+    Observed,
+    Run,
+    Running,
+    RunNow,
+    Started,
+    Tick,
+    World,
+)
+from bot.core.tenant import TenantState
+
+if TYPE_CHECKING:
+    from bot.core.incident import Incident
+    from bot.core.stimulus import DeskStimulus, TenantStimulus
+
+START = 1_772_445_600.0
+US, EU = Target("feed", "US-1"), Target("feed", "EU-1")
+NEUTRAL = Target(CONTROL, "neutral")
+GONE = Fault(Stage.HTTP, "http_503", 503)
+
+
+def rules(**given: object) -> Rules:
+    """Return the rules of two tenants in US-1 and one in EU-1, and a neutral host."""
+    tenants = {
+        "prod": TenantRules("prod", "acme.us.auth0.com", "US-1", feed=US),
+        "staging": TenantRules("staging", "acme-staging.us.auth0.com", "US-1", feed=US),
+        "eu": TenantRules("eu", "acme.eu.auth0.com", "EU-1", feed=EU),
+    }
+    kept = {"tenants": tenants, "controls": (NEUTRAL,), "feeds": (US, EU), **given}
+    return Rules(**kept)  # type: ignore[arg-type]  # given by the test
+
+
+@dataclass
+class Steps:
+    """Both kinds of partition, stepped by hand: what the engine does, without its loop."""
+
+    rules: Rules
+    world: World = field(init=False)
+    desk: DeskState = field(default_factory=DeskState)
+    now: float = START
+    effects: list[Effect] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.world = World({name: TenantState() for name in self.rules.tenants})
+        for name in self.rules.tenants:
+            self.tenant(name, Started(self.now))
+        self.on_desk(Started(self.now))
+
+    def tenant(self, name: str, stimulus: TenantStimulus) -> list[Effect]:
+        state, effects = tenant.step(self.world.tenants[name], stimulus, self.rules.tenants[name])
+        self.world = World({**self.world.tenants, name: state})
+        return self._followed(effects)
+
+    def on_desk(self, stimulus: DeskStimulus) -> list[Effect]:
+        self.desk, effects = desk.step(self.desk, stimulus, self.world, self.rules)
+        return self._followed(effects)
+
+    def _followed(self, effects: tuple[Effect, ...]) -> list[Effect]:
+        told = list(effects)
+        self.effects += effects
+        for effect in effects:
+            if isinstance(effect, Finding | Running):
+                told += self.on_desk(effect)
+            elif isinstance(effect, Run):
+                told += self.tenant(effect.tenant, RunNow(self.now, effect.request_id))
+        return told
+
+    def wait(self, span_s: float) -> None:
+        self.now += span_s
+
+    def see(self, where: str, fault: Fault | None = None, blind: str = "") -> list[Effect]:
+        """Let one look come back: `prod.login`, or `control.neutral`."""
+        owner, name = where.split(".")
+        outcome = Outcome.NO_DATA if blind else Outcome.FAILED if fault else Outcome.OK
+        seen = Observation(Target(owner, name), self.now, outcome, 0.2, fault, blind)
+        if owner == CONTROL:
+            return self.on_desk(Observed(self.now, seen))
+        return self.tenant(owner, Observed(self.now, seen))
+
+    def tick(self, name: str) -> list[Effect]:
+        return self.tenant(name, Tick(self.now))
+
+    def healthy(self) -> None:
+        """Let everything be seen to work."""
+        for name, one in self.rules.tenants.items():
+            for signal in one.signals:
+                self.see(f"{name}.{signal}")
+        for control in self.rules.controls:
+            self.see(str(control))
+
+    def fail(self, where: str, times: int = 5, fault: Fault = GONE) -> None:
+        """Let a signal fail so often, five seconds apart."""
+        for _ in range(times):
+            self.wait(5)
+            self.see(where, fault)
+
+    def read(self, target: Target, *notices: Notice) -> None:
+        reading = FeedReading(target, self.now, FeedState.OK, notices)
+        self.on_desk(FeedRead(self.now, reading))
+
+    @property
+    def incidents(self) -> list[Incident]:
+        return list(self.desk.incidents.values())
+
+
+def notice(
+    title: str = "Login errors", phase: Phase = Phase.INVESTIGATING, at: float = START
+) -> Notice:
+    return Notice("a1", title, phase, "We look.", "https://status.auth0.com/incidents/a1", at, at)
+
+
+@pytest.fixture
+def make_notice() -> object:
+    return notice
+
+
+@pytest.fixture
+def make_rules() -> object:
+    return rules
+
+
+@pytest.fixture
+def steps() -> Steps:
+    made = Steps(rules())
+    made.healthy()
+    return made

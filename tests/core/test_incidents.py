@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.core.incident import EntryKind, IncidentState, Kind, standing_cause
+from bot.core.model import Cause, Fault, Severity, Stage
+from bot.core.outbox import Edit, Post, Reply
+from bot.core.stimulus import CardLost, Delivered, Finding, Look, Send, Started, Tick
+
+
+def said(steps: Any) -> list[Any]:
+    return [effect.body for effect in steps.effects if isinstance(effect, Send)]
+
+
+def told(steps: Any) -> list[EntryKind]:
+    return [body.entry.kind for body in said(steps) if isinstance(body, Reply)]
+
+
+def test_single_failures_open_nothing(steps: Any) -> None:
+    """Four failures are no outage yet."""
+    steps.fail("prod.login", times=4)
+
+    assert steps.incidents == []
+    assert said(steps) == []
+
+
+def test_an_outage_opens_one_incident_and_posts_once(steps: Any) -> None:
+    """However long it lasts."""
+    steps.fail("prod.login", times=30)
+
+    assert [i.state for i in steps.incidents] == [IncidentState.OPEN]
+    assert [body for body in said(steps) if isinstance(body, Post)] == [Post(1)]
+
+
+def test_a_tenant_that_fails_for_the_same_cause_joins(steps: Any) -> None:
+    """Two tenants of one environment are one incident, with both listed."""
+    steps.fail("prod.login")
+    steps.fail("staging.login")
+
+    assert [i.tenants for i in steps.incidents] == [("prod", "staging")]
+    assert EntryKind.JOINED in told(steps)
+
+
+def test_a_tenant_with_a_trouble_of_its_own_does_not_join(steps: Any) -> None:
+    """A wrong password at one tenant is not part of another one's outage."""
+    steps.fail("prod.login")
+    steps.fail("eu.login", times=3, fault=Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"))
+
+    assert [i.tenants for i in steps.incidents] == [("prod",), ("eu",)]
+
+
+def test_it_resolves_when_all_its_tenants_are_well(steps: Any) -> None:
+    """One that is well again is told; the end comes with the last."""
+    steps.fail("prod.login")
+    steps.fail("staging.login")
+    for where in ("prod.login", "staging.login"):
+        for _ in range(3):
+            steps.wait(10)
+            steps.see(where)
+
+    (incident,) = steps.incidents
+    assert incident.state is IncidentState.RESOLVED
+    assert told(steps)[-2:] == [EntryKind.RECOVERED, EntryKind.RESOLVED]
+    assert incident.resolved_at == steps.now
+
+
+def test_half_of_the_logins_failing_is_critical_less_is_a_warning(steps: Any) -> None:
+    """The share in the window decides how bad it is."""
+    for _ in range(5):
+        for fault in (Fault(Stage.HTTP, "http_502", 502), None, None):
+            steps.wait(5)
+            steps.see("prod.login", fault)
+
+    severities = [steps.incidents[0].severity]
+    steps.fail("prod.login", times=15)
+    severities.append(steps.incidents[0].severity)
+    assert severities == [Severity.WARNING, Severity.CRITICAL]
+    assert EntryKind.GRAVER in told(steps)
+
+
+def test_our_own_network_is_a_warning(steps: Any) -> None:
+    """Users elsewhere may be fine."""
+    for _ in range(5):
+        steps.wait(5)
+        for where in ("control.neutral", "prod.login", "eu.login"):
+            steps.see(where, Fault(Stage.TIMEOUT, "connect"))
+
+    assert steps.incidents[0].severity is Severity.WARNING
+
+
+def test_neutral_hosts_are_asked_at_the_moment_of_a_failure(steps: Any) -> None:
+    """So that the first message has evidence."""
+    steps.wait(30)
+    looks = [
+        str(e.target)
+        for e in steps.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+        if isinstance(e, Look)
+    ]
+
+    assert looks == ["prod.wellknown", "control.neutral"]
+
+
+def test_figures_alone_are_brought_up_to_date_once_a_minute(steps: Any) -> None:
+    """Edits cost; what changes the picture is edited at once."""
+    steps.fail("prod.login", times=5)
+    before = len([b for b in said(steps) if isinstance(b, Edit)])
+    steps.fail("prod.login", times=12)
+
+    assert len([b for b in said(steps) if isinstance(b, Edit)]) - before <= 1
+
+
+def test_a_message_that_slack_lost_is_posted_anew(steps: Any) -> None:
+    """With a key of its own, so that it is not taken for the first one."""
+    steps.fail("prod.login")
+    steps.on_desk(Delivered(steps.now, 1, "C1", "1.0", "1:post:1"))
+    steps.on_desk(CardLost(steps.now, 1))
+    keys = [e.key for e in steps.effects if isinstance(e, Send) and isinstance(e.body, Post)]
+
+    assert keys == ["1:post:1", "1:post:2"]
+
+
+def test_a_gap_is_told_once_for_all_tenants(steps: Any) -> None:
+    """They all come back from it within the same minute."""
+    steps.wait(200)
+    for name in ("prod", "staging", "eu"):
+        steps.wait(5)
+        steps.see(f"{name}.login")
+
+    assert [(i.kind, i.severity) for i in steps.incidents] == [(Kind.GAP, Severity.INFO)]
+
+
+def test_without_a_look_for_five_minutes_it_is_blind(steps: Any) -> None:
+    """The next tick says so, whatever the reason."""
+    steps.wait(301)
+    steps.tick("prod")
+
+    assert [i.kind for i in steps.incidents] == [Kind.BLIND]
+    assert steps.incidents[0].verdict.cause is Cause.NETWORK
+
+
+def test_no_data_does_not_end_blindness(steps: Any) -> None:
+    """Only a usable look does."""
+    steps.wait(301)
+    steps.tick("prod")
+    steps.see("prod.login", blind="all DNS look-ups hang")
+    assert steps.incidents[0].is_open
+    steps.see("prod.login")
+
+    assert not steps.incidents[0].is_open
+
+
+@pytest.mark.parametrize(("has_failed", "cause"), [(False, Cause.NONE), (True, Cause.BLIP)])
+def test_without_an_incident_the_standing_cause_is_none_or_blip(
+    cause: Cause, *, has_failed: bool
+) -> None:
+    """A failed request without an incident is a blip."""
+    assert standing_cause((), 0.0, has_failed=has_failed) is cause
+
+
+def test_the_gravest_open_incident_stands(steps: Any) -> None:
+    """Of two, the critical one; once all are over, the last that ended."""
+    steps.fail("eu.login", times=3, fault=Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"))
+    for _ in range(5):
+        steps.wait(5)
+        steps.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+        steps.see("staging.login", Fault(Stage.HTTP, "http_503", 503))
+    assert standing_cause(tuple(steps.incidents), 0.0, has_failed=True) is Cause.AUTH0
+
+    for _ in range(3):
+        steps.wait(10)
+        steps.see("prod.login")
+        steps.see("staging.login")
+    assert standing_cause(tuple(steps.incidents), 0.0, has_failed=True) is Cause.PROBE
+
+
+def test_incidents_are_forgotten_after_a_week(steps: Any) -> None:
+    """What is at hand stays small."""
+    steps.fail("prod.login")
+    for _ in range(3):
+        steps.wait(10)
+        steps.see("prod.login")
+    steps.wait(8 * 86400)
+    steps.on_desk(Started(steps.now))
+
+    assert steps.incidents == []
+
+
+def test_people_are_mentioned_only_where_somebody_is_named(steps: Any) -> None:
+    """Without `mention` nobody is, and no thread line pretends to."""
+    steps.fail("prod.login", times=40)
+    steps.on_desk(Tick(steps.now))
+
+    assert EntryKind.MENTION not in told(steps)
+
+
+def test_a_finding_of_a_healthy_tenant_changes_nothing(steps: Any) -> None:
+    """It is replayed without a trace."""
+    before = steps.desk
+    steps.on_desk(Finding(steps.now, "prod"))
+
+    assert steps.desk == before

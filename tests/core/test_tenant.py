@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core import tenant
+from bot.core.detector import Limits
+from bot.core.model import Fault, Observation, Outcome, Stage, Target
+from bot.core.rules import TenantRules
+from bot.core.stimulus import Look, Observed, Running, RunNow, Started, Tick
+from bot.core.tenant import TenantState
+
+START = 1_772_445_600.0
+PLAIN = TenantRules("prod", "acme.us.auth0.com")
+BOTH = TenantRules("prod", "acme.us.auth0.com", custom_domain="login.acme.example")
+GONE = Fault(Stage.HTTP, "http_503", 503)
+REFUSED = Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant")
+
+
+class Alone:
+    """One tenant whose looks take no time and come out as `world` says."""
+
+    def __init__(self, rules: TenantRules, world: Any) -> None:
+        self.rules, self.world, self.now = rules, world, START
+        self.looks: list[tuple[float, str]] = []
+        self.state = TenantState()
+        self._step(Started(START))
+
+    def run(self, span_s: float) -> None:
+        until = self.now + span_s
+        while (due := tenant.due_at(self.state)) is not None and due < until:
+            self.now = max(self.now, due)
+            self._step(Tick(self.now))
+        self.now = until
+
+    def ask(self) -> Running:
+        effects = self._step(RunNow(self.now, "r1"))
+        return next(effect for effect in effects if isinstance(effect, Running))
+
+    def _step(self, stimulus: Any) -> tuple[Any, ...]:
+        self.state, effects = tenant.step(self.state, stimulus, self.rules)
+        for effect in effects:
+            if isinstance(effect, Look):
+                self._look(effect.target)
+        return effects
+
+    def _look(self, target: Target) -> None:
+        self.looks.append((self.now - START, target.name))
+        fault = self.world(target.name, self.now - START)
+        outcome = Outcome.FAILED if fault else Outcome.OK
+        self._step(Observed(self.now, Observation(target, self.now, outcome, 0.0, fault)))
+
+    def at(self, name: str, since: float = 0.0) -> list[float]:
+        return [at for at, looked in self.looks if looked == name and at >= since]
+
+
+def healthy(_name: str, _at: float) -> Fault | None:
+    return None
+
+
+def test_all_is_looked_at_at_the_start_and_then_on_the_grid() -> None:
+    """The first look does not wait for its place in the minute."""
+    alone = Alone(PLAIN, healthy)
+    alone.run(185)
+
+    assert alone.at("login") == [0, 60, 120, 180]
+    assert alone.at("wellknown") == [0, 30, 90, 150]
+
+
+def test_a_failure_is_repeated_every_five_seconds_by_the_clock() -> None:
+    """Five failures take twenty seconds."""
+    alone = Alone(PLAIN, lambda name, at: GONE if name == "login" and at >= 60 else None)
+    alone.run(101)
+
+    assert alone.at("login", 60) == [60, 65, 70, 75, 80, 90, 100]
+
+
+def test_in_a_burst_the_custom_domain_takes_every_fourth_login() -> None:
+    """It shares the synthetic user, and tells whether the fault is the domain's."""
+    alone = Alone(BOTH, lambda name, at: GONE if name == "login" and at >= 60 else None)
+    alone.run(85)
+
+    assert alone.at("login", 60) == [60, 65, 70, 80]
+    assert alone.at("custom", 60) == [75]
+
+
+def test_a_failing_custom_domain_is_what_its_burst_looks_at() -> None:
+    """Then the canonical one takes every fourth."""
+    alone = Alone(BOTH, lambda name, at: GONE if name == "custom" and at >= 100 else None)
+    alone.run(122)
+
+    assert alone.at("custom", 60)[-4:] == [100, 105, 110, 120]
+    assert alone.at("login", 100) == [115]
+
+
+def test_refused_credentials_stop_both_domains() -> None:
+    """They are the same credentials; three tries in all, half a minute apart."""
+    alone = Alone(
+        BOTH, lambda name, at: REFUSED if name in {"login", "custom"} and at >= 60 else None
+    )
+    alone.run(3600)
+    logins = sorted(alone.at("login", 60) + alone.at("custom", 60))
+
+    assert len(logins) <= 4
+    assert all(b - a >= 30 for a, b in pairwise(logins))
+
+
+def test_a_run_of_a_stopped_login_is_one_try() -> None:
+    """And none within half a minute of the last."""
+    alone = Alone(PLAIN, lambda name, at: REFUSED if name == "login" and at >= 60 else None)
+    alone.run(600)
+    first, second = alone.ask(), alone.ask()
+
+    assert Target("prod", "login") in first.targets
+    assert Target("prod", "login") in second.left_out
+
+
+def test_a_changed_configuration_starts_a_stopped_login_again() -> None:
+    """A new password shows in the login's fingerprint."""
+    alone = Alone(PLAIN, lambda name, _at: REFUSED if name == "login" else None)
+    alone.run(600)
+    changed = TenantRules("prod", "acme.us.auth0.com", fingerprints=("new",))
+    state, _ = tenant.step(alone.state, Started(alone.now), changed)
+
+    assert not state.signals["login"].is_stopped
+    assert tenant.step(alone.state, Started(alone.now), PLAIN)[0].signals["login"].is_stopped
+
+
+@pytest.mark.parametrize("every_s", [1.0, 7.0, 60.0, 3600.0])
+def test_any_interval_is_kept(every_s: float) -> None:
+    """Slots stay on their grid; a login keeps its distance all the same."""
+    rules = TenantRules("prod", "d", limits=Limits(every_s=every_s))
+    alone = Alone(rules, healthy)
+    alone.run(3 * max(every_s, 60))
+    logins = alone.at("login", 1)
+
+    assert alone.at("wellknown", 1)[1] - alone.at("wellknown", 1)[0] == pytest.approx(every_s)
+    assert min(b - a for a, b in pairwise(logins)) >= min(every_s, 10) - 1e-6
+
+
+@given(signs=st.lists(st.sampled_from("oFRL"), min_size=1, max_size=40), has_custom=st.booleans())
+def test_nothing_that_happens_makes_the_user_log_in_too_often(
+    signs: list[str], *, has_custom: bool
+) -> None:
+    """Twelve a minute over both domains, whatever the answers are."""
+    faults = {"o": None, "F": GONE, "R": REFUSED, "L": Fault(Stage.HTTP, "http_429", 429)}
+    answers = iter(signs * 50)
+    alone = Alone(
+        BOTH if has_custom else PLAIN,
+        lambda name, _at: None if name == "wellknown" else faults[next(answers, "o")],
+    )
+    alone.run(900)
+    logins = sorted(alone.at("login") + alone.at("custom"))
+
+    assert all(sum(at <= other < at + 60 for other in logins) <= 12 for at in logins)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.case import login_row, other_component
+from bot.core.model import Cause, Fault, Scope, Stage
+from bot.core.triage import BEFOREHAND, SURE_ENOUGH, TABLE, Clue, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NO_ANSWER = Fault(Stage.TIMEOUT, "connect")
+
+
+@pytest.mark.parametrize(
+    ("failing", "fault", "cause", "scope"),
+    [
+        (["prod.login", "staging.login"], None, Cause.AUTH0, Scope.ENVIRONMENT),
+        (["prod.login", "eu.login"], None, Cause.AUTH0, Scope.SEVERAL),
+        (["prod.login", "eu.login", "control.neutral"], NO_ANSWER, Cause.NETWORK, Scope.SEVERAL),
+        (
+            ["prod.login"],
+            Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"),
+            Cause.PROBE,
+            Scope.TENANT,
+        ),
+        (
+            ["prod.login"],
+            Fault(Stage.OAUTH, "access_denied", 403, "access_denied"),
+            Cause.TENANT,
+            Scope.TENANT,
+        ),
+        (
+            ["prod.login"],
+            Fault(Stage.OAUTH, "too_many_requests", 429, "too_many_requests"),
+            Cause.QUOTA,
+            Scope.TENANT,
+        ),
+        (["prod.login"], Fault(Stage.PROOF, "no_proof", 200), Cause.TENANT, Scope.TENANT),
+        (
+            ["prod.login"],
+            Fault(Stage.OAUTH, "unauthorized_client", 403, "unauthorized_client"),
+            Cause.PROBE,
+            Scope.TENANT,
+        ),
+    ],
+)
+def test_what_fails_together_names_the_cause(
+    steps: Any, failing: list[str], fault: Fault | None, cause: Cause, scope: Scope
+) -> None:
+    """One table of the commonest situations."""
+    for _ in range(5):
+        steps.wait(5)
+        for where in failing:
+            steps.see(where, fault or Fault(Stage.HTTP, "http_503", 503))
+
+    verdict = steps.incidents[0].verdict
+    assert (verdict.cause, verdict.scope) == (cause, scope)
+    assert verdict.because
+
+
+def test_a_fitting_post_turns_the_verdict(steps: Any, make_notice: Callable[..., Any]) -> None:
+    """The status page is strong evidence where it speaks of this environment's logins."""
+    steps.fail("prod.login")
+    before = steps.incidents[0].verdict
+    steps.read(steps.rules.tenants["prod"].feed, make_notice())
+    after = steps.incidents[0].verdict
+
+    assert before.cause is not Cause.AUTH0
+    assert after.cause is Cause.AUTH0
+    assert "notice-fits" in {fact.row for fact in after.because}
+
+
+@pytest.mark.parametrize(
+    ("title", "component"),
+    [
+        ("Login errors", None),
+        ("Increased error rates", None),
+        ("Delayed tenant logs", "Tenant Logs"),
+        ("Elevated errors in the Management API", "Management API"),
+        ("Degraded email delivery", "Email Delivery"),
+        ("Errors when logging in to the dashboard", None),
+        ("MFA push notifications late", "Multi-factor Authentication"),
+    ],
+)
+def test_a_title_tells_the_component(
+    make_notice: Callable[..., Any], title: str, component: str | None
+) -> None:
+    """The feed has no field for it; what may concern logins counts as such."""
+    assert other_component(make_notice(title)) == component
+
+
+def test_every_fault_of_a_login_has_a_row() -> None:
+    """No stage and no status falls through the table."""
+    for stage in Stage:
+        for status in (None, 200, 401, 403, 404, 429, 500, 503):
+            assert login_row(Fault(stage, "any", status)) in TABLE
+
+
+def test_without_any_clue_nothing_is_claimed() -> None:
+    """Below the limit the verdict is unclear, and says what would settle it."""
+    verdict = judge((), {}, "more")
+
+    assert (verdict.cause, verdict.settle) == (Cause.UNCLEAR, "more")
+
+
+figures: dict[str, str | int] = {
+    "tenant": "t",
+    "what": "w",
+    "failed": 1,
+    "tries": 1,
+    "names": "n",
+    "minutes": 5,
+}
+clues = st.lists(st.sampled_from(sorted(TABLE)).map(lambda row: Clue(row, figures)), max_size=12)
+
+
+@given(clues)
+def test_a_verdict_is_sure_enough_or_unclear(found: list[Clue]) -> None:
+    """Confidence is a share; a cause is named only where it holds more than the limit."""
+    verdict = judge(found, {}, "more")
+
+    assert 0 < verdict.confidence <= 1
+    assert (verdict.cause is Cause.UNCLEAR) == (verdict.settle == "more")
+    if verdict.cause is not Cause.UNCLEAR:
+        assert verdict.confidence >= round(SURE_ENOUGH, 2)
+        assert verdict.cause in BEFOREHAND
+
+
+@given(clues, st.randoms(use_true_random=False))
+def test_the_order_of_clues_does_not_matter(found: list[Clue], random: Any) -> None:
+    """The same evidence gives the same verdict."""
+    mixed = list(found)
+    random.shuffle(mixed)
+
+    assert judge(mixed, {}, "").cause is judge(found, {}, "").cause

@@ -1,0 +1,297 @@
+"""Lives that end at any touch of the world outside, and what people see in the end.
+
+A process dies before or after a commit, before or after a call of Slack's: nothing that it does
+between these can be seen from outside. The next one begins with what was committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.core.request import Request, Verb
+from bot.deliver import Deliver
+from bot.engine import Engine
+from bot.ports import SlackDoubt, SlackRefused
+from bot.simulator.memory import MemoryStore
+from bot.simulator.prober import VirtualProber
+from bot.simulator.reading import load
+from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualWaker, run_virtually
+from bot.simulator.workspace.model import Kind, Message, User
+from bot.simulator.workspace.workspace import Workspace
+from bot.simulator.world import World
+from bot.slack.messenger import SlackMessenger
+from bot.wiring.rules import rules_of
+from bot.wiring.simulation import settings_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bot.core.stimulus import Effect
+    from bot.ports import Change, Snapshot
+    from bot.simulator.scenario import Scenario
+
+STORY = """\
+format: 1
+name: crashes
+about: The login fails for a minute, so does discovery for a while, and the status page speaks.
+start: 2026-03-02T10:00:00Z
+warmup: 5s
+duration: 2m
+seed: 1
+bot:
+  slack: {mention: "@here"}
+  tenants: [{name: prod, probe: {every: 10s, confirm_every: 2s}}]
+  thresholds: {fail_count: 3, window: 6, recover_count: 2, mention_after: 20s}
+  feed: {every: 10s}
+tenants:
+  prod: {domain: acme.us.auth0.com, environment: US-1}
+controls: [neutral]
+timeline:
+  - {target: prod.login, from: 0m, to: 1m, is: {http: 503}}
+  - {target: prod.wellknown, from: 35s, to: 50s, is: {http: 502}}
+feed:
+  - {at: 30s, incident: k2, title: A, status: Investigating, text: Oh., environments: [US-1]}
+"""
+ASKED_AT_S = {"U1": 3.0, "U2": 25.0, "U3": 55.0}
+RESTART_S = 1.5
+TRAVEL_S = 0.1
+COMMIT_S = 0.004
+CHANNEL = "C0ALERTS"
+
+
+class Fate(StrEnum):
+    """What becomes of a call that writes."""
+
+    ANSWERED = "answered"
+    LOST = "lost"  # but done
+    LATE = "late"  # lost, and done half a minute later
+    CUT = "cut"  # lost, and never done
+    LIMITED = "limited"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass
+class Life:
+    """One process, which may touch the world outside so many times."""
+
+    touches: float
+    touched: int = 0
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def touch(self) -> None:
+        if self.touched >= self.touches:
+            self.over.set()
+            await asyncio.Event().wait()  # the dead do nothing any more
+        self.touched += 1
+
+
+@dataclass
+class MortalStore:
+    """A process's way to a store that outlives it."""
+
+    life: Life
+    inner: MemoryStore
+
+    async def load(self, now: float) -> Snapshot:
+        await self.life.touch()
+        return await self.inner.load(now)
+
+    async def commit(self, change: Change) -> None:
+        if not (change.deliveries or change.incidents or change.requests or change.handled):
+            await self.inner.commit(change)  # looks alone: they are many, and nobody sees them
+            return
+        await self.life.touch()
+        await asyncio.sleep(COMMIT_S)
+        await self.inner.commit(change)
+        await self.life.touch()
+
+    async def knows(self, request_id: str) -> bool:
+        return await self.inner.knows(request_id)
+
+
+@dataclass
+class MortalSlack:
+    """A process's way to Slack; `fates` are dealt to its calls, the last one first."""
+
+    life: Life
+    workspace: Workspace
+    fates: list[Fate]
+
+    async def call(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        token = self.workspace.state.app.bot_token
+        do = partial(self.workspace.call, method, token, dict(params))
+        is_writing = self.fates and method.startswith("chat.")
+        fate = self.fates.pop() if is_writing else Fate.ANSWERED
+        await self.life.touch()
+        await asyncio.sleep(TRAVEL_S)
+        await self._struck(fate, method, do)
+        reply = do()
+        await self.life.touch()
+        await asyncio.sleep(TRAVEL_S)
+        if fate in (Fate.LOST, Fate.LATE):
+            raise SlackDoubt(fate)
+        if not reply.body["ok"]:
+            wait_s = reply.headers.get("Retry-After")
+            raise SlackRefused(reply.body["error"], float(wait_s) if wait_s else None)
+        return reply.body
+
+    async def _struck(self, fate: Fate, method: str, do: partial[Any]) -> None:
+        match fate:
+            case Fate.LATE if method == "chat.postMessage":
+                asyncio.get_running_loop().call_later(29.0, do)
+                await asyncio.sleep(10.0)
+                raise SlackDoubt(fate)
+            case Fate.CUT:
+                raise SlackDoubt(fate)
+            case Fate.LIMITED:
+                raise SlackRefused("ratelimited", 2.0)
+            case Fate.UNREACHABLE:
+                raise SlackRefused("unreachable")
+            case _:
+                pass
+
+    async def respond(self, response_url: str, params: Mapping[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class Nobody:
+    """A journal that nobody reads."""
+
+    def note(self, at: float, effect: Effect) -> None:
+        pass
+
+
+class Story:
+    """One outage, seen by one process after the other."""
+
+    def __init__(self, loop: VirtualLoop, scenario: Scenario, fates: Sequence[Fate]) -> None:
+        self.store = MemoryStore()
+        self.touched = 0
+        """How often the last process touched the world outside."""
+        self.acknowledged: list[str] = []
+        self.answered: Counter[str] = Counter()
+        self._start_at = scenario.start_at
+        self._world = World(scenario)
+        self.clock = VirtualClock(loop, self._world.begin_at)
+        people = [User(name, name.lower(), name) for name in ASKED_AT_S]
+        self.workspace = Workspace(self.clock.now, people=people)
+        self.workspace.on_message(lambda _, __, message: self._said(message))
+        self._settings = settings_for(scenario)
+        self._prober = VirtualProber(
+            self._world, self.clock, timeout_s=10.0, on_request=lambda *_: None
+        )
+        self._fates = list(fates)
+        self._engine: Engine | None = None
+
+    @property
+    def messages(self) -> list[Message]:
+        """What everybody sees, the oldest first."""
+        return [m for m in self.workspace.messages(CHANNEL) if not m.only_for]
+
+    async def play(self, lives: Sequence[Life], deleted_at_s: Sequence[float]) -> None:
+        """Play until all is quiet; the last life should last so long."""
+        others = asyncio.gather(self._ask(), self._delete(deleted_at_s))
+        for life in lives:
+            await self._live(life)
+            self.touched = life.touched
+            await self.clock.sleep(RESTART_S)
+        await others
+
+    async def _live(self, life: Life) -> None:
+        """Run one process to its death, or until all is quiet."""
+        store = MortalStore(life, self.store)
+        engine = Engine(
+            rules_of(self._settings, {}),
+            clock=self.clock,
+            prober=self._prober,
+            store=store,
+            waker=VirtualWaker(self.clock),
+            journal=Nobody(),
+        )
+        api = MortalSlack(life, self.workspace, self._fates)
+        link = self._settings.status_link
+        messenger = SlackMessenger(api, channel=CHANNEL, mention="<!here>", status_link=link)
+        deliver = Deliver(
+            clock=self.clock,
+            store=store,
+            messenger=messenger,
+            view=engine.view,
+            tell=engine.tell,
+        )
+        engine.attach(deliver)
+        self._engine = engine
+        tasks = [asyncio.create_task(work) for work in (engine.run(), deliver.run())]
+        while not life.over.is_set() and not await self._is_quiet():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(5.0):
+                    await life.over.wait()
+        self._engine = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _is_quiet(self) -> bool:
+        kept = await self.store.load(self.clock.now())
+        busy = kept.desk is None or kept.desk.open_incidents or kept.deliveries or kept.requests
+        return not busy and self.clock.now() > self._world.end_at
+
+    async def _until(self, offset_s: float) -> None:
+        await self.clock.sleep(self._start_at + offset_s - self.clock.now())
+
+    async def _ask(self) -> None:
+        """Ask from time to time; where no process is alive, Slack says so to the person."""
+        for user, at_s in ASKED_AT_S.items():
+            await self._until(at_s)
+            request = Request(user, self.clock.now(), Verb.RUN, user=user, channel=CHANNEL)
+            with suppress(TimeoutError):  # the process died in the middle of it
+                async with asyncio.timeout(1.0):
+                    if self._engine and await self._engine.accept(request):
+                        self.acknowledged.append(user)
+
+    def _said(self, message: Message) -> None:
+        if message.only_for:
+            self.answered[message.only_for] += 1
+
+    async def _delete(self, deleted_at_s: Sequence[float]) -> None:
+        """Let somebody delete the incident's message."""
+        for at_s in deleted_at_s:
+            await self._until(at_s)
+            for message in [m for m in self.messages if not m.thread_ts]:
+                self.workspace.state.put(
+                    self.workspace.state.channel(CHANNEL), Kind.DELETE, message
+                )
+
+
+@pytest.fixture(scope="session")
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
+    file = tmp_path_factory.mktemp("crashes") / "crashes.yml"
+    file.write_text(STORY)
+    return load(file)
+
+
+@pytest.fixture(scope="session")
+def play(scenario: Scenario) -> Callable[..., Story]:
+    """Play the story with processes that die after so many touches, and one that does not."""
+
+    def played(
+        deaths: Sequence[int], fates: Sequence[str] = (), deleted_at_s: Sequence[float] = ()
+    ) -> Story:
+        stories: list[Story] = []
+
+        async def main(loop: VirtualLoop) -> None:
+            stories.append(Story(loop, scenario, [Fate(fate) for fate in fates]))
+            await stories[0].play([*map(Life, deaths), Life(inf)], deleted_at_s)
+
+        run_virtually(main)
+        return stories[0]
+
+    return played

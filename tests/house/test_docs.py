@@ -1,0 +1,280 @@
+"""What the pages say against what the code is."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.__main__ import main
+from bot.config import load
+from bot.config.settings import Server, seconds
+from bot.core import triage
+from bot.core.detector import Reason
+from bot.core.model import Cause, FeedState, Severity, SignalState
+from bot.core.outbox import Status
+from bot.core.request import VERBS, Verb, parse
+from bot.server import admin_routes
+from bot.simulator.happening import KINDS
+from bot.simulator.reading import examples
+from bot.simulator.reading import load as load_scenario
+from bot.slack.wording import REMEDIES
+from bot.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import click
+
+ROOT = Path(__file__).parents[2]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+README, OPERATION, ARCHITECTURE, SIMULATE = (
+    PAGES[name]
+    for name in ("README.md", "docs/operation.md", "docs/architecture.md", "docs/simulate.md")
+)
+EVERYTHING = "\n".join(PAGES.values())
+COMMANDS = main.commands
+PATH_OF_A_MACHINE = re.compile(rb"(?<![\w.~}])/(?:work|root|home|Users)/\w")
+REGISTRY = re.compile(rb"pypi\.org|pythonhosted\.org|registry\.npmjs\.org|--(?:extra-)?index-url")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)
+
+
+def code(page: str) -> list[str]:
+    """Each line of shell code, and each piece of code within a sentence."""
+    prose = re.sub(r"^ *```.*?^ *```", "", page, flags=re.MULTILINE | re.DOTALL)
+    return "".join(blocks(page, "sh")).splitlines() + re.findall(r"`([^`\n]+)`", prose)
+
+
+def calls() -> Iterator[tuple[str, list[str]]]:
+    """Each call of our command that the pages show: the subcommand and what follows."""
+    for line in code(EVERYTHING):
+        if demo := re.match(r'make demo ARGS="(.*)"', line):
+            yield "demo", shlex.split(demo[1])
+        elif call := re.match(r"(?:\S*/bin/)?auth0-check ([a-z].*)", line):
+            name, *rest = shlex.split(call[1])
+            yield name, rest
+
+
+def table(page: str, heading: str) -> dict[str, list[str]]:
+    """The rows of the tables under a heading, by each piece of code in the first cell."""
+    chapter = re.split(r"^#+ ", page.split(f"# {heading}\n", 1)[1], flags=re.MULTILINE)[0]
+    found: dict[str, list[str]] = {}
+    for line in re.findall(r"^\| (`.+) \|$", chapter, re.MULTILINE):
+        first, *rest = line.split(" | ")
+        found |= dict.fromkeys(re.findall(r"`([^`]+)`", first), rest)
+    return found
+
+
+def anchors(page: str) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def options(command: click.Command) -> set[str]:
+    return {name for param in command.params for name in param.opts if name.startswith("--")}
+
+
+def tracked() -> list[Path]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone: nothing is tracked")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"],  # noqa: S607 - whichever git made the clone
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    paths = (ROOT / name for name in listed.stdout.decode().split("\0") if name)
+    return [path for path in paths if path.is_file()]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_is_documented(name: str) -> None:
+    """A page shows each subcommand and names each of its options."""
+    assert f"`auth0-check {name}" in EVERYTHING or f"/auth0-check {name}" in README
+    assert {option for option in options(COMMANDS[name]) if f"`{option}" not in EVERYTHING} == set()
+
+
+def test_no_command_or_option_is_invented() -> None:
+    """What the pages call exists, with these options."""
+    shown = list(calls())
+
+    assert {name for name, _ in shown} == COMMANDS.keys()
+    for name, rest in shown:
+        assert {word for word in rest if word.startswith("--")} <= options(COMMANDS[name]), name
+
+
+def test_targets_of_make_exist() -> None:
+    """Each `make TARGET` of the pages is in the Makefile."""
+    named = {
+        match[1]
+        for line in code(EVERYTHING)
+        if (match := re.match(r"make (?:\S+=\S+ )?(\w+)", line))
+    }
+    makefile = (ROOT / "Makefile").read_text()
+
+    assert {"demo", "test", "bench", "check"} <= named
+    assert {target for target in named if f"\n{target}:" not in makefile} == set()
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    """The first thing to try is `make demo`, then `make test`."""
+    assert blocks(README, "sh")[0] == "make demo\nmake test\n"
+
+
+def test_slash_commands() -> None:
+    """The README shows every verb, and none that would not be understood."""
+    shown = re.findall(r"`/auth0-check ?([^`]*)`", EVERYTHING)
+    verbs = {parse(text)[0] for text in shown}
+
+    assert verbs == {*VERBS}
+    assert Verb.UNKNOWN not in verbs
+
+
+def test_causes() -> None:
+    """The README explains each cause that can be given; the others are said not to be."""
+    given = {*triage.BEFOREHAND, Cause.UNCLEAR}
+
+    assert set(table(README, "What the verdict means")) == given
+    assert all(f"`{cause}`" in SIMULATE for cause in Cause if cause not in given)
+    assert f"{triage.SURE_ENOUGH:.0%}".replace("%", " %") in README
+
+
+def test_metrics() -> None:
+    """The page names exactly the metrics that there are, with their labels."""
+    shown = {
+        name: set(re.findall(r"`(\w+)`", cells[0]))
+        for name, cells in table(OPERATION, "Watching the bot").items()
+        if name.startswith("auth0_check")
+    }
+    metrics = [metric for metric in vars(Metrics()).values() if hasattr(metric, "_labelnames")]
+
+    assert shown == {
+        metric._name + "_total" * (metric._type == "counter"): {*metric._labelnames}
+        for metric in metrics
+    }
+
+
+def test_health() -> None:
+    """The page names exactly the addresses of the admin listener."""
+    paths = {path for _, path in admin_routes(Metrics().registry, list)}
+
+    assert {name for name in table(OPERATION, "Watching the bot") if name[0] == "/"} == paths
+    assert f"`{Server().admin_listen}`" in OPERATION
+
+
+def test_remedies() -> None:
+    """Each error that Slack shows a remedy for is explained, and no other."""
+    assert set(table(OPERATION, "Refused credentials")) == set(REMEDIES)
+
+
+def test_states() -> None:
+    """Feed states, severities and the states of the diagrams are those of the code."""
+    assert set(table(OPERATION, "The status page")) == {*FeedState}
+    assert set(table(OPERATION, "How bad, and who is mentioned")) == {*Severity}
+    signals, _, deliveries = (
+        set(re.findall(r"\w+", re.sub(r":.*", "", diagram))) - {"stateDiagram", "v2"}
+        for diagram in blocks(ARCHITECTURE, "mermaid")[1:]
+    )
+    assert signals == {*SignalState}
+    assert deliveries == {*Status}
+    assert all(reason in ARCHITECTURE for reason in Reason)
+
+
+def test_the_numbers() -> None:
+    """Each number of the page names its place in the code, and is the one that stands there."""
+    chapter = OPERATION.split("### The numbers\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\S+)` \| .+ \| `(\S+)\.([A-Z_]+)` \|$", chapter, re.MULTILINE)
+
+    assert len(rows) == len(re.findall(r"^\| `", chapter, re.MULTILINE)) > 20
+    for value, module, name in rows:
+        number = float(value) if value.replace(".", "").isdigit() else seconds(value)
+        assert number == getattr(import_module(module), name), name
+
+
+def test_rooms() -> None:
+    """The page has each room of the house, and none that is not there."""
+    rooms = {
+        f"bot/{path.name}{'/' * path.is_dir()}"
+        for path in (ROOT / "bot").iterdir()
+        if path.name not in {"__init__.py", "__pycache__"}
+    }
+
+    assert set(table(ARCHITECTURE, "The rooms")) >= rooms
+    assert {name for name in table(ARCHITECTURE, "The rooms") if "/" in name} == rooms
+
+
+def test_what_pages_point_at_exists() -> None:
+    """Files of ours that the pages name are there."""
+    rooms = "core|config|fetch|probes|sources|slack|store|simulator|wiring"
+    named = set(re.findall(rf"`(?:bot/)?((?:{rooms})/\w+\.py)", EVERYTHING))
+
+    assert len(named) > 20
+    assert {name for name in named if not (ROOT / "bot" / name).exists()} == set()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links(name: str) -> None:
+    """Links between the pages lead to a file and a heading that exist."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[name]):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / name).parent / path if path else ROOT / name
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file.read_text()), target
+
+
+def test_scenario_page(tmp_path: Path) -> None:
+    """The examples are listed, each fault is named, and the scenario of the page can be played."""
+    (written,) = blocks(SIMULATE, "yaml")
+    file = tmp_path / "my-outage.yml"
+    file.write_text(written)
+
+    assert set(table(SIMULATE, "Examples")) == {*examples()}
+    assert load_scenario(file).answer
+    assert all(f"{{{kind}: " in SIMULATE for kind in KINDS)
+
+
+def test_the_readmes_configuration_loads(tmp_path: Path) -> None:
+    """The configuration file of the README is accepted."""
+    (written,) = blocks(README, "yaml")
+    (tmp_path / "secrets").mkdir()
+    secrets = {"bot": "xoxb-1", "app": "xapp-1", "client": "canary", "password": "canary"}
+    for name, value in secrets.items():
+        (tmp_path / "secrets" / name).write_text(value)
+    file = tmp_path / "bot.yml"
+    file.write_text(written)
+
+    assert load(file, {}).secrets() == {*secrets.values()}
+
+
+def test_the_image_asks_for_its_health() -> None:
+    """The container's check asks the default admin listener, and it runs as nobody special."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    host, _, port = Server().admin_listen.rpartition(":")
+
+    assert f"'{host}', {port}" in dockerfile
+    assert "--require-hashes -r requirements.lock" in dockerfile
+    assert re.search(r"^USER [1-9]\d+$", dockerfile, re.MULTILINE)
+
+
+def test_nothing_tells_of_a_machine() -> None:
+    """No tracked file holds a path of somebody's machine or the address of a package registry."""
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for path in tracked()
+        if PATH_OF_A_MACHINE.search(text := path.read_bytes()) or REGISTRY.search(text)
+    ]
+
+    assert found == []
