@@ -20,6 +20,7 @@ from bot.core.model import (
     Stage,
     Verdict,
 )
+from bot.core.notice import FeedView, fitting
 from bot.core.triage import Clue, judge
 
 if TYPE_CHECKING:
@@ -32,41 +33,10 @@ FRESH_S = 150.0
 """How long a look at something healthy counts: two and a half routine intervals."""
 LATELY_S = 600.0
 """How long a trouble that ended still counts for its neighbours."""
-NOTICE_FIRST_S = 7200.0
-"""A post that is older than the first failure by more than this is about something else."""
 UNREACHABLE = frozenset({Stage.DNS, Stage.CONNECT, Stage.TIMEOUT})
 CERTIFICATE = frozenset({"expired", "wrong_host", "untrusted", "not_yet_valid"})
 OUTAGE = frozenset({"login-5xx", "login-server-error", "login-unreachable", "login-certificate"})
 """Rows that one and the same outage can give, at one tenant this and at the next that."""
-OTHER_COMPONENTS = (
-    ("log", "Tenant Logs"),
-    ("management api", "Management API"),
-    ("dashboard", "Management Dashboard"),
-    ("email", "Email Delivery"),
-    ("multi-factor", "Multi-factor Authentication"),
-    ("mfa", "Multi-factor Authentication"),
-    ("guardian", "Multi-factor Authentication"),
-    ("cdn", "CDN"),
-    ("support center", "Support Center"),
-    ("user search", "Management API"),
-    ("fga", "FGA"),
-)
-"""Words of a post's title, and the component of the status page that they mean."""
-LOGIN_WORDS = ("login", "log in", "logging in", "authenticat", "sign-in", "sign in", "token")
-
-
-@dataclass(frozen=True, slots=True)
-class FeedView:
-    """What a status feed says now."""
-
-    state: FeedState | None = None
-    """None: not read yet."""
-    notices: tuple[Notice, ...] = ()
-    """As last read; kept while the feed cannot be read."""
-    read_at: float | None = None
-    """When it was last readable."""
-    since: float | None = None
-    """When it came into this state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,40 +231,24 @@ def _control_clues(case: Case) -> Iterator[Clue]:
 
 
 def _feed_clues(case: Case) -> Iterator[Clue]:
-    feeds = {case.rules.tenants[name].feed.name for name in case.tenants}
-    views = [case.outside.feeds[feed] for feed in sorted(feeds) if feed in case.outside.feeds]
+    states = {view.state for view in feed_views(case)}
     if fitting_notices(case):
         yield Clue("notice-fits")
-    elif any(view.state is FeedState.OK for view in views):
+    elif FeedState.OK in states:
         yield Clue("notice-silent")
-    if any(view.state is FeedState.UNREACHABLE for view in views):
+    if FeedState.UNREACHABLE in states:
         yield Clue("feed-unreachable")
 
 
 def fitting_notices(case: Case) -> tuple[Notice, ...]:
     """Return the open posts that speak of this environment's logins at this time."""
-    feeds = {case.rules.tenants[name].feed.name for name in case.tenants}
-    notices = {
-        notice.id: notice
-        for feed in sorted(feeds)
-        for notice in case.outside.feeds.get(feed, FeedView()).notices
-        if notice.is_open
-        and notice.posted_at >= case.since - NOTICE_FIRST_S
-        and other_component(notice) is None
-    }
-    return tuple(sorted(notices.values(), key=lambda n: -n.updated_at))
+    return fitting(feed_views(case), case.since)
 
 
-def other_component(notice: Notice) -> str | None:
-    """Name the component that a post is about, if that is another than logins.
-
-    The feed has no field for it, so the title's words decide; the text often mentions logins only
-    to say that they are not affected.
-    """
-    title = notice.title.lower()
-    if any(word in title for word in LOGIN_WORDS):
-        return None
-    return next((name for word, name in OTHER_COMPONENTS if word in title), None)
+def feed_views(case: Case) -> list[FeedView]:
+    """Return what the feeds say that speak of a case's tenants."""
+    names = {case.rules.tenants[name].feed.name for name in case.tenants}
+    return [case.outside.feeds[name] for name in sorted(names) if name in case.outside.feeds]
 
 
 def _scopes(case: Case) -> dict[Cause, Scope]:

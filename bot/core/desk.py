@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core import review
-from bot.core.case import FeedView, Outside
+from bot.core.case import Outside
 from bot.core.desk_state import DeskState, Stepped
 from bot.core.detector import Limits, Signal, observe
 from bot.core.incident import Card
@@ -16,6 +16,7 @@ from bot.core.model import (
     FeedState,
     SignalState,
 )
+from bot.core.notice import FeedView
 from bot.core.openings import all_reviewed, gap_told, kept, opened
 from bot.core.outbox import Answer, Post
 from bot.core.run import RunInProgress, begun

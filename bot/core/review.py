@@ -5,27 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.case import Case, fails, fitting_notices, usual_fault, verdict
+from bot.core.case import Case, feed_views, fitting_notices, verdict
 from bot.core.incident import (
     Entry,
     EntryKind,
     Incident,
     IncidentState,
     Kind,
-    Trouble,
     reopened,
 )
 from bot.core.model import Cause, Notice, Scope, Severity, SignalState, Verdict
 from bot.core.outbox import Edit, Post, Reply
 from bot.core.stimulus import Effect, IncidentChanged, Send, VerdictChanged
+from bot.core.trouble import is_down, signals_agreeing, troubles_of
 
 if TYPE_CHECKING:
-    from bot.core.detector import Signal
     from bot.core.rules import Rules
     from bot.core.stimulus import World
 
-MOST_FAIL = 0.5
-"""From this share of failing logins on, logins count as down, below as degraded."""
 REFRESH_S = 60.0
 """Figures alone are brought up to date this often; anything else at once."""
 TOLD_CONFIDENCE = 0.1
@@ -44,10 +41,10 @@ def is_troubled(world: World, tenant: str) -> bool:
 def opened(number: int, case: Case, rules: Rules) -> tuple[Incident, tuple[Effect, ...]]:
     """Open an incident for the tenants of a case."""
     judged = verdict(case)
-    troubles = _troubles((), case)
+    troubles = troubles_of((), case)
     is_blind = all(case.world.tenants[name].blind_since for name in case.tenants)
     severity = _severity(judged, case)
-    agrees = _signals_agreeing(case) > 1 or bool(fitting_notices(case))
+    agrees = signals_agreeing(case) > 1 or bool(fitting_notices(case))
     is_grave = severity is Severity.CRITICAL and bool(rules.mention)
     wait_s = max((rules.mention_after_s.get(name, 0.0) for name in case.tenants), default=0.0)
     incident = Incident(
@@ -97,7 +94,7 @@ def reviewed(incident: Incident, case: Case, rules: Rules) -> tuple[Incident, li
         incident,
         verdict=judged,
         severity=_severity(judged, case, incident),
-        troubles=_troubles(incident.troubles, case),
+        troubles=troubles_of(incident.troubles, case),
         notices=_notices(incident.notices, case),
     )
     if after.severity is Severity.CRITICAL and incident.severity is not Severity.CRITICAL:
@@ -243,64 +240,14 @@ def _severity(judged: Verdict, case: Case, before: Incident | None = None) -> Se
     if judged.cause in OURS:
         return Severity.WARNING
     was_critical = before is not None and before.severity is Severity.CRITICAL
-    if was_critical or any(_is_down(case, name) for name in case.tenants):
+    if was_critical or any(is_down(case, name) for name in case.tenants):
         return Severity.CRITICAL
     return Severity.WARNING
 
 
-def _is_down(case: Case, tenant: str) -> bool:
-    signals = case.world.tenants[tenant].signals
-    return any(
-        signals[login].state is SignalState.FIRING and signals[login].share >= MOST_FAIL
-        for login in case.rules.tenants[tenant].logins
-    )
-
-
-def _signals_agreeing(case: Case) -> int:
-    """Count the signals in trouble, over all tenants: two are more than one probe's whim."""
-    states = case.world.tenants.values()
-    return sum(fails(signal) for state in states for signal in state.signals.values())
-
-
-def _troubles(before: tuple[Trouble, ...], case: Case) -> tuple[Trouble, ...]:
-    """Return the firing signals in figures; those that fired before and are over stay listed."""
-    now_firing = {
-        (name, signal_name): _trouble(name, signal_name, signal)
-        for name in case.tenants
-        for signal_name, signal in case.world.tenants[name].signals.items()
-        if signal.state is SignalState.FIRING
-    }
-    over = {
-        (t.tenant, t.signal): replace(t, is_over=True, is_stopped=False)
-        for t in before
-        if (t.tenant, t.signal) not in now_firing
-    }
-    known = [(t.tenant, t.signal) for t in before]
-    order = dict.fromkeys((*known, *now_firing))
-    return tuple({**over, **now_firing}[key] for key in order)
-
-
-def _trouble(tenant: str, name: str, signal: Signal) -> Trouble:
-    return Trouble(
-        tenant=tenant,
-        signal=name,
-        since=signal.since or 0.0,
-        failed=len(signal.faults),
-        tries=len(signal.tries),
-        fault=usual_fault(signal),
-        is_stopped=signal.is_stopped,
-    )
-
-
 def _notices(before: tuple[Notice, ...], case: Case) -> tuple[Notice, ...]:
     """Return the posts that fit now, and those that fitted before, as they read now."""
-    feeds = {case.rules.tenants[name].feed.name for name in case.tenants}
-    current = {
-        notice.id: notice
-        for feed in sorted(feeds)
-        if feed in case.outside.feeds
-        for notice in case.outside.feeds[feed].notices
-    }
+    current = {notice.id: notice for view in feed_views(case) for notice in view.notices}
     followed = [current.get(notice.id, notice) for notice in before]
     known = {notice.id for notice in before}
     return (*(n for n in fitting_notices(case) if n.id not in known), *followed)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.case import fails, other_component, usual_fault
+from bot.core.case import fails, usual_fault
 from bot.core.model import CONTROL, FeedState, Observation, Outcome, SignalState, Target
+from bot.core.notice import other_component
 from bot.core.outbox import Answer
 from bot.core.request import Request, Verb
 from bot.core.run import wanted
@@ -26,9 +27,9 @@ from bot.slack.wording import (
 )
 
 if TYPE_CHECKING:
-    from bot.core.case import FeedView
     from bot.core.detector import Signal
     from bot.core.incident import Incident
+    from bot.core.notice import FeedView
     from bot.ports import View
 
 SHOWN = 15

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.incident import Entry, EntryKind, Incident, Kind, Trouble
 from bot.core.model import Cause, FeedState, Notice, Severity, Verdict
+from bot.core.notice import FeedView
 from bot.slack import actions
 from bot.slack.wording import (
     CAUSES,
@@ -152,7 +153,7 @@ def _status_page(incident: Incident, view: View) -> str:
     if incident.notices:
         return "\n".join(notice_line(notice, view.now) for notice in incident.notices[:3])
     names = [view.rules.tenants[n].feed.name for n in incident.tenants if n in view.rules.tenants]
-    feeds = [view.desk.outside.feeds[name] for name in dict.fromkeys(names)]
+    feeds = [view.desk.outside.feeds.get(name, FeedView()) for name in dict.fromkeys(names)]
     bad = next((feed for feed in feeds if feed.state is not FeedState.OK), None)
     if bad is not None:
         return f"tells us nothing: {bad.state or 'not read yet'}"

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.case import login_row, other_component
+from bot.core.case import login_row
 from bot.core.model import Cause, Fault, Scope, Stage
+from bot.core.notice import other_component
 from bot.core.triage import BEFOREHAND, SURE_ENOUGH, TABLE, Clue, judge
 
 if TYPE_CHECKING:

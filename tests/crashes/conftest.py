@@ -65,6 +65,7 @@ ASKED_AT_S = {"U1": 3.0, "U2": 25.0, "U3": 55.0}
 RESTART_S = 1.5
 TRAVEL_S = 0.1
 COMMIT_S = 0.004
+PATIENCE_S = 3600.0
 CHANNEL = "C0ALERTS"
 
 
@@ -242,7 +243,8 @@ class Story:
     async def _is_quiet(self) -> bool:
         kept = await self.store.load(self.clock.now())
         busy = kept.desk is None or kept.desk.open_incidents or kept.deliveries or kept.requests
-        return not busy and self.clock.now() > self._world.end_at
+        late_s = self.clock.now() - self._world.end_at
+        return late_s > (PATIENCE_S if busy else 0.0)
 
     async def _until(self, offset_s: float) -> None:
         await self.clock.sleep(self._start_at + offset_s - self.clock.now())

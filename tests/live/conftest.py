@@ -1,0 +1,197 @@
+"""The real program as a child process, and around it a workspace and a tenant in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from asyncio.subprocess import PIPE
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.config.settings import Login
+from bot.simulator.local import LocalTenants
+from bot.simulator.reading import load
+from bot.simulator.workspace.model import User
+from bot.simulator.workspace.server import WorkspaceServer
+from bot.simulator.workspace.workspace import Workspace
+from bot.simulator.world import Drawn, World
+from bot.wiring.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from bot.core.model import Target
+    from bot.simulator.scenario import Scenario
+    from bot.simulator.workspace.model import Message
+
+ROOT = Path(__file__).parents[2]
+CHANNEL = "C0ALERTS"
+LOGIN = {
+    "client_id": "probe-client",
+    "client_secret": "canary-client-secret",
+    "username": "probe@example.test",
+    "password": "canary-password",
+    "realm": "users",
+}
+SCENARIO = """\
+format: 1
+name: live
+about: Whether the tenant is down is up to the test.
+start: 2026-03-02T10:00:00Z
+warmup: 10m
+duration: 10m
+tenants:
+  prod: {domain: acme.us.auth0.com, environment: US-1}
+controls: [neutral]
+timeline:
+  - {target: prod.login, from: 0m, is: {http: 503}}
+"""
+
+
+class SwitchedWorld(World):
+    """A world whose time is either before the outage or in it."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        self.is_down = False
+
+    def arrival(self, target: Target, at: float) -> Drawn:
+        offset_s = 60.0 if self.is_down else -60.0
+        return super().arrival(target, self.scenario.start_at + offset_s)
+
+
+@dataclass
+class Child:
+    """`auth0-check` in a process of its own."""
+
+    process: asyncio.subprocess.Process
+    lines: list[str] = field(default_factory=list)
+    """What it wrote to stderr so far."""
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def listen(self) -> None:
+        assert self.process.stderr
+        async for line in self.process.stderr:
+            self.lines.append(line.decode().rstrip())
+            self._news.set()
+
+    async def says(self, pattern: str, within_s: float = 20.0) -> re.Match[str]:
+        """Wait for a line of the log."""
+        async with asyncio.timeout(within_s):
+            while True:
+                self._news.clear()
+                for line in self.lines:
+                    if found := re.search(pattern, line):
+                        return found
+                await self._news.wait()
+
+    async def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        """Ask it to stop in good order, and return its exit status."""
+        self.process.terminate()
+        async with asyncio.timeout(10):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def run(*arguments: str, **environment: str) -> AsyncIterator[Child]:
+    """Start `auth0-check` with nothing else in its environment."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", *arguments, cwd=ROOT, env=environment, stderr=PIPE
+    )
+    child = Child(process)
+    listening = asyncio.create_task(child.listen())
+    try:
+        yield child
+    finally:
+        await child.kill()
+        await listening
+
+
+@dataclass
+class Town:
+    """A workspace and a tenant, and the configuration that leads there."""
+
+    server: WorkspaceServer
+    workspace: Workspace
+    world: SwitchedWorld
+    config: dict[str, Any]
+    folder: Path
+
+    def write(self, **changes: Any) -> str:
+        """Write the configuration file, with whole sections changed; return its path."""
+        file = self.folder / "auth0-check.yml"
+        file.write_text(json.dumps(self.config | changes))  # JSON is YAML
+        return str(file)
+
+    def said(self, user: str = "") -> list[Message]:
+        """What stands in the channel for everybody, or for one person alone; oldest first."""
+        return [m for m in self.workspace.messages(CHANNEL) if m.only_for == user]
+
+    async def until(self, is_so: Callable[[], object], within_s: float = 20.0) -> None:
+        async with asyncio.timeout(within_s):
+            while not is_so():  # noqa: ASYNC110 - looks from outside, as a person would
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
+    file = tmp_path / "live.yml"
+    file.write_text(SCENARIO)
+    clock = SystemClock()
+    world = SwitchedWorld(load(file))
+    people = [User(f"U{n}", f"person{n}", f"Person {n}") for n in range(1, 31)]
+    workspace = Workspace(clock.now, people=people)
+    logins = {"prod": [Login.model_validate(LOGIN)]}
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(WorkspaceServer(workspace))
+        tenants = await stack.enter_async_context(LocalTenants(world, clock, logins))
+        app = workspace.state.app
+        config = {
+            "slack": {
+                "bot_token": app.bot_token,
+                "app_token": app.app_token,
+                "channel": CHANNEL,
+                "mention": "@here",
+                "api_url": server.api_url,
+            },
+            "thresholds": {
+                "fail_count": 3,
+                "window": 5,
+                "recover_count": 2,
+                "mention_after": "2s",
+            },
+            "tenants": [
+                {
+                    "name": "prod",
+                    "domain": "acme.us.auth0.com",
+                    "environment": "US-1",
+                    "ca_file": str(tenants.ca_file),
+                    "feed_url": tenants.feed_urls["prod"],
+                    "probe": {"every": "1s", "confirm_every": "1s"},
+                    "logins": [LOGIN],
+                }
+            ],
+            "feed": {"every": "1s"},
+            "controls": list(tenants.control_urls.values()),
+            "resolve": tenants.resolve,
+            "database": str(tmp_path / "auth0-check.sqlite"),
+            "server": {"admin_listen": "127.0.0.1:0"},
+        }
+        yield Town(server, workspace, world, config, tmp_path)
+
+
+@pytest.fixture
+def auth0_check() -> Callable[..., Any]:
+    """Start the program: `async with auth0_check("run", …) as child`."""
+    return run
