@@ -10,7 +10,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-Handler = "Callable[[web.Request], Awaitable[web.StreamResponse]]"
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    Routes = Mapping[tuple[str, str], Handler]
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 BODY_CAP = 256 * 1024
 """Bytes of a request's body: Slack's payloads stay far below."""
 
@@ -21,16 +24,16 @@ class Server:
     Args:
         listen: `host:port`; port 0 takes any free one.
         routes: handlers by method and path, such as `("GET", "/healthz")`.
+
+    On loopback it answers no web page: neither one that reaches it by a rebound name, nor one of
+    another origin.
     """
 
-    def __init__(
-        self,
-        listen: str,
-        routes: Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]],
-    ) -> None:
+    def __init__(self, listen: str, routes: Routes) -> None:
         host, _, port = listen.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
-        app = web.Application(client_max_size=BODY_CAP)
+        guards = [_no_web_pages] if self._host in LOOPBACK else []
+        app = web.Application(client_max_size=BODY_CAP, middlewares=guards)
         for (method, path), handler in routes.items():
             app.router.add_route(method, path, handler)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
@@ -51,9 +54,15 @@ class Server:
         return str(host), int(port)
 
 
-def admin_routes(
-    registry: CollectorRegistry, problems: Callable[[], list[str]]
-) -> Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]:
+@web.middleware
+async def _no_web_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
+    host = request.url.host or ""
+    if host not in LOOPBACK or "Origin" in request.headers:
+        raise web.HTTPForbidden(text="not for web pages\n")
+    return await handler(request)
+
+
+def admin_routes(registry: CollectorRegistry, problems: Callable[[], list[str]]) -> Routes:
     """Return health and metrics.
 
     Args:

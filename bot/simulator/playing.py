@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 from aiohttp import web
 
 from bot.simulator.happening import BOT, OK, Happening
+from bot.simulator.virtual_slack import PATIENCE_S, SLACK, TOO_MANY
+from bot.simulator.workspace.model import Fault, FaultKind
 from bot.simulator.world import WAY_KINDS
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def unplayable(scenario: Scenario) -> list[str]:
         f"{entry.happening.kind} of {target} cannot be played in real time"
         for number, entry in enumerate(scenario.timeline)
         for target in entry.targets
-        if target in (BOT, "slack") and entry.happening != OK
+        if target == BOT and entry.happening != OK
     ]
 
 
@@ -161,3 +163,18 @@ def _certificate_error(word: str) -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError(1, f"certificate verify failed: {word}")
     error.verify_code = _VERIFY_CODES[word]
     return error
+
+
+def slack_fault(world: World, clock: Clock, _method: str) -> Fault | None:
+    """Give the local workspace the scenario's faults of Slack's Web API."""
+    happening = world.request(SLACK, clock.now()).happening
+    if happening.kind in WAY_KINDS:
+        return Fault(FaultKind.CUT)
+    if happening.kind in {"hang", "trickle"}:
+        return Fault(FaultKind.SLOW, PATIENCE_S + 1)
+    if happening.http is None:
+        return None
+    if happening.http.status == TOO_MANY:
+        headers = {name.lower(): value for name, value in happening.http.headers}
+        return Fault(FaultKind.RATE_LIMITED, float(headers.get("retry-after", 1)))
+    return Fault(FaultKind.SERVER_ERROR)

@@ -253,5 +253,5 @@ def _entry(entry: Entry, incident: Incident, now: float, mention: str) -> str:
         EntryKind.MENTION: f"{mention} {_headline(incident)}, for {lasted} now".strip(),
         EntryKind.RESOLVED: f"{RESOLVED_MARK} Resolved after {lasted}",
         EntryKind.REOPENED: "Failing again: the incident is open again",
-        EntryKind.GRAVER: f"Graver: now {entry.severity or incident.severity}",
+        EntryKind.GRAVER: f"Now {entry.severity or incident.severity}: most logins fail",
     }.get(entry.kind, entry.kind.value)

@@ -9,13 +9,14 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.core.model import CONTROL, Target
 from bot.fetch import SystemPath
 from bot.simulator.local import LocalTenants
-from bot.simulator.playing import FaultyPath, MarkingProber, unplayable
+from bot.simulator.playing import FaultyPath, MarkingProber, slack_fault, unplayable
 from bot.simulator.story import Event, Story
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
@@ -85,6 +86,7 @@ class Demo:
     def __post_init__(self) -> None:
         self.world = World(self.scenario)
         self.workspace = Workspace(time.time)
+        self.workspace.fault = partial(slack_fault, self.world, self.clock)
         self.server = WorkspaceServer(self.workspace)
         self.bot: Bot | None = None
         self.story = Story(self.scenario, self._emit, self._incidents)

@@ -16,9 +16,10 @@ from bot.core.model import FeedReading, FeedState, Observation, Outcome, Target
 from bot.fetch import Call, Fetcher, LoopLag, SystemPath
 from bot.probes import Probes
 from bot.simulator.local import LocalTenants
-from bot.simulator.playing import FaultyPath, MarkingProber, unplayable
+from bot.simulator.playing import FaultyPath, MarkingProber, slack_fault, unplayable
 from bot.simulator.prober import VirtualProber
 from bot.simulator.scenario import Scenario
+from bot.simulator.workspace.model import Fault, FaultKind
 from bot.simulator.world import World
 from bot.sources.feed import Answer, StatusFeed
 
@@ -321,5 +322,26 @@ def test_what_cannot_be_played_is_named(make_scenario: Make) -> None:
     found = [problem.partition("case.yml:")[2] for problem in unplayable(scenario)]
     assert found == [
         "14: timeline[1]: paused of bot cannot be played in real time",
-        "15: timeline[2]: http of slack cannot be played in real time",
     ]
+
+
+@pytest.mark.parametrize(
+    ("happening", "kind"),
+    [
+        ("{connect: refused}", FaultKind.CUT),
+        ("{hang: true}", FaultKind.SLOW),
+        ("{http: 429, headers: {Retry-After: '10'}}", FaultKind.RATE_LIMITED),
+        ("{http: 503}", FaultKind.SERVER_ERROR),
+        ("ok", None),
+    ],
+)
+def test_slacks_faults_are_played_by_the_local_workspace(
+    make_scenario: Make, happening: str, kind: FaultKind | None
+) -> None:
+    """Each in the workspace's own words."""
+    scenario = make_scenario(f"timeline: [{{target: slack, is: {happening}}}]")
+    fault = slack_fault(World(scenario), FastClock(scenario.start_at), "chat.postMessage")
+
+    assert (fault and fault.kind) == kind
+    if kind is FaultKind.RATE_LIMITED:
+        assert fault == Fault(FaultKind.RATE_LIMITED, 10)
