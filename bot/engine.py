@@ -20,11 +20,8 @@ from bot.core.stimulus import (
     Delivered,
     DeskStimulus,
     Effect,
-    FeedRead,
     Finding,
-    Look,
     Observed,
-    ReadFeed,
     Run,
     Running,
     RunNow,
@@ -35,10 +32,11 @@ from bot.core.stimulus import (
     Tick,
     World,
 )
+from bot.looks import Looks
 from bot.ports import Change, StoreError, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from bot.core.request import Request
     from bot.core.rules import Rules
@@ -46,9 +44,6 @@ if TYPE_CHECKING:
     from bot.ports import Clock, Journal, Prober, Store, Waker
 
 log = logging.getLogger(__name__)
-
-PROBES_PER_S = 50.0
-"""Over all tenants: a burst of many must not look like our own outage."""
 
 
 class Engine:
@@ -75,7 +70,6 @@ class Engine:
     ) -> None:
         self._rules = rules
         self._clock = clock
-        self._prober = prober
         self._store = store
         self._waker = waker
         self._journal = journal
@@ -85,8 +79,7 @@ class Engine:
         self._stimuli: asyncio.Queue[Stimulus] = asyncio.Queue()
         self._change = Change()
         self._accepting: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._next_probe_at = 0.0
+        self._looks = Looks(clock, prober, self.tell)
         self._is_awake = False
 
     def attach(self, deliver: Deliver) -> None:
@@ -124,9 +117,7 @@ class Engine:
             while True:
                 await self._turn()
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._looks.stop()
 
     async def _load(self) -> None:
         now = self._clock.now()
@@ -162,7 +153,7 @@ class Engine:
         await self._commit()
         for at, effect in effects:
             self._journal.note(at, effect)
-            self._act(effect)
+            self._looks.launch(effect)
         self._wake_later()
 
     async def _commit(self) -> None:
@@ -276,41 +267,6 @@ class Engine:
 
     def _waiting(self, lane: str) -> tuple[Delivery, ...]:
         return tuple(d for d in self._change.deliveries.values() if d.lane == lane)
-
-    def _act(self, effect: Effect) -> None:
-        match effect:
-            case Look():
-                self._spawn(self._look(effect))
-            case ReadFeed():
-                self._spawn(self._read(effect))
-            case _:
-                pass
-
-    async def _look(self, effect: Look) -> None:
-        await self._paced()
-        seen = await self._prober.look(effect.target)
-        self.tell(Observed(self._clock.now(), seen, effect.asked_by))
-
-    async def _read(self, effect: ReadFeed) -> None:
-        reading = await self._prober.read(effect.target)
-        self.tell(FeedRead(self._clock.now(), reading))
-
-    async def _paced(self) -> None:
-        now = self._clock.now()
-        start = max(now, self._next_probe_at)
-        self._next_probe_at = start + 1 / PROBES_PER_S
-        if start > now:
-            await self._clock.sleep(start - now)
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception():
-            log.error("a look broke off", exc_info=task.exception())
 
     def _wake_later(self) -> None:
         dues = [tenant.due_at(state) for state in self._world.tenants.values()]

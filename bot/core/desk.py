@@ -100,7 +100,18 @@ def _started(state: DeskState, now: float, rules: Rules) -> Stepped:
         if incident.is_open or now - (incident.resolved_at or now) < REMEMBERED_S
     }
     runs = {key: replace(run, until=now) for key, run in state.runs.items()}
-    return replace(state, due=due, outside=Outside(controls, feeds), incidents=kept, runs=runs), []
+    state = replace(state, due=due, outside=Outside(controls, feeds), incidents=kept, runs=runs)
+    return _without_strangers(state, now, rules)
+
+
+def _without_strangers(state: DeskState, now: float, rules: Rules) -> Stepped:
+    """Take tenants that are no longer configured out of the incidents."""
+    effects: list[Effect] = []
+    for incident in state.incidents.values():
+        if not set(incident.tenants) <= rules.tenants.keys():
+            state, told = kept(state, review.without_strangers(incident, now, rules))
+            effects += told
+    return state, effects
 
 
 def _ticked(state: DeskState, now: float, world: World, rules: Rules) -> Stepped:

@@ -133,6 +133,16 @@ def back(incident: Incident, case: Case, rules: Rules) -> tuple[Incident, list[E
     return after, [IncidentChanged(after), told, *effects]
 
 
+def without_strangers(
+    incident: Incident, now: float, rules: Rules
+) -> tuple[Incident, list[Effect]]:
+    """Take tenants out that are no longer configured; without any tenant it is over."""
+    known = tuple(name for name in incident.tenants if name in rules.tenants)
+    if known or not incident.is_open:
+        return replace(incident, tenants=known), []
+    return _ended(replace(incident, notices=()), now)
+
+
 def mentioned(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
     """Mention people in the thread, where nothing is known yet to spare them."""
     after, told = reply(replace(incident, mention_at=None), Entry(now, EntryKind.MENTION))
@@ -152,17 +162,20 @@ def lane(number: int) -> str:
 
 
 def _resolved(incident: Incident, case: Case) -> tuple[Incident, list[Effect]]:
+    return _ended(replace(incident, notices=_notices(incident.notices, case)), case.now)
+
+
+def _ended(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
     over = tuple(replace(trouble, is_over=True) for trouble in incident.troubles)
     after = replace(
         incident,
         state=IncidentState.RESOLVED,
-        resolved_at=case.now,
+        resolved_at=now,
         troubles=over,
-        notices=_notices(incident.notices, case),
         mention_at=None,
     )
-    after, shown = _edit(after, case.now)
-    after, told = reply(after, Entry(case.now, EntryKind.RESOLVED))
+    after, shown = _edit(after, now)
+    after, told = reply(after, Entry(now, EntryKind.RESOLVED))
     return after, [IncidentChanged(after), shown, told]
 
 

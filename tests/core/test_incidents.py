@@ -7,7 +7,7 @@ import pytest
 from bot.core.incident import EntryKind, IncidentState, Kind, standing_cause
 from bot.core.model import Cause, Fault, Severity, Stage
 from bot.core.outbox import Edit, Post, Reply
-from bot.core.stimulus import CardLost, Delivered, Finding, Look, Send, Started, Tick
+from bot.core.stimulus import CardLost, Delivered, Finding, Look, Send, Started, Tick, World
 
 
 def said(steps: Any) -> list[Any]:
@@ -201,3 +201,17 @@ def test_a_finding_of_a_healthy_tenant_changes_nothing(steps: Any) -> None:
     steps.on_desk(Finding(steps.now, "prod"))
 
     assert steps.desk == before
+
+
+def test_a_tenant_that_is_no_longer_configured_leaves_its_incident(
+    steps: Any, make_rules: Any
+) -> None:
+    """With its last tenant an incident ends; nothing is asked about a stranger any more."""
+    steps.fail("eu.login", times=3, fault=Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"))
+    tenants = {name: one for name, one in steps.rules.tenants.items() if name != "eu"}
+    steps.rules = make_rules(tenants=tenants)
+    steps.world = World({name: steps.world.tenants[name] for name in tenants})
+    steps.on_desk(Started(steps.now))
+    steps.healthy()
+
+    assert [i.state for i in steps.incidents] == [IncidentState.RESOLVED]
