@@ -45,6 +45,7 @@ def main() -> None:
 def run(config: Path | None) -> None:
     """Watch the configured tenants and post to Slack."""
     from bot.ports import StoreError
+    from bot.slack.socket import SocketLostError
     from bot.slack.startup import StartupError
     from bot.telemetry import set_up_logging
     from bot.wiring.clock import SystemClock
@@ -61,7 +62,7 @@ def run(config: Path | None) -> None:
 
     try:
         _run_until_stopped(serve())
-    except (StartupError, StoreError) as error:
+    except (StartupError, StoreError, SocketLostError) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -186,3 +186,4 @@ async def _supervised(parts: dict[str, Callable[[], Coroutine[Any, Any, None]]])
     for task in done:
         log.error("%s ended; the bot stops", task.get_name())
         await task
+    raise RuntimeError("a part of the bot ended that never should")
