@@ -40,7 +40,6 @@ class Rules:
     tenants: dict[str, TenantRules]
     controls: tuple[Target, ...] = ()
     feeds: tuple[Target, ...] = ()
-    channel: str = ""
     mention: str = ""
     """Who is mentioned in a grave alert; empty: nobody."""
     mention_after_s: dict[str, float] = field(default_factory=dict)

@@ -28,7 +28,6 @@ def rules_of(settings: Settings, fingerprints: dict[str, tuple[str, ...]]) -> Ru
         tenants=tenants,
         controls=tuple(control_target(url) for url in settings.controls),
         feeds=tuple(dict.fromkeys(tenant.feed for tenant in tenants.values())),
-        channel=settings.slack.channel,
         mention=settings.slack.mention or "",
         mention_after_s={t.name: settings.thresholds_of(t).mention_after for t in settings.tenants},
         feed_every_s=settings.feed.every,
