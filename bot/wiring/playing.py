@@ -44,7 +44,7 @@ class Simulate:
         """
         scenarios = find_all(files)
         for scenario in scenarios:
-            if left := [name for name in LATER if getattr(scenario, name)]:
+            if left := not_looked_at(scenario):
                 self.warn(f"{scenario.name}: {', '.join(left)}: no such source yet, not looked at")
         if seeds is None:
             results = [self._told(scenario) for scenario in scenarios]
@@ -82,6 +82,12 @@ class Simulate:
                 "{alerted_share:.0%}; first alert after mean {mean_s} s, median {median_s} s, "
                 "95 % {p95_s} s".format(**told)
             )
+
+
+def not_looked_at(scenario: Scenario) -> list[str]:
+    """Name what a scenario has for sources that do not exist yet."""
+    sections = [name for name in LATER if getattr(scenario, name)]
+    return sections + ["m2m"] * any(tenant.m2m for tenant in scenario.tenants)
 
 
 def worlds(runs: list[Played]) -> Event:

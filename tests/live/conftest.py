@@ -38,7 +38,10 @@ LOGIN = {
     "username": "probe@example.test",
     "password": "canary-password",
     "realm": "users",
+    "scope": "profile",
+    "expect_id_token": False,
 }
+"""Its token is opaque: it still works while the signing keys cannot be had."""
 SCENARIO = """\
 format: 1
 name: live
@@ -50,7 +53,7 @@ tenants:
   prod: {domain: acme.us.auth0.com, environment: US-1}
 controls: [neutral]
 timeline:
-  - {target: prod.login, from: 0m, is: {http: 503}}
+  - {target: prod.wellknown, from: 0m, is: {http: 503}}
 """
 
 
@@ -61,7 +64,7 @@ class SwitchedWorld(World):
         super().__init__(scenario)
         self.is_down = False
 
-    def arrival(self, target: Target, at: float) -> Drawn:
+    def arrival(self, target: Target, at: float) -> Drawn:  # noqa: ARG002 - the switch decides
         offset_s = 60.0 if self.is_down else -60.0
         return super().arrival(target, self.scenario.start_at + offset_s)
 
@@ -96,11 +99,15 @@ class Child:
             self.process.kill()
         await self.process.wait()
 
-    async def stop(self) -> int:
-        """Ask it to stop in good order, and return its exit status."""
-        self.process.terminate()
-        async with asyncio.timeout(10):
+    async def ended(self) -> int:
+        """Wait for its end; return its exit status."""
+        async with asyncio.timeout(20):
             return await self.process.wait()
+
+    async def stop(self) -> int:
+        """Ask it to stop in good order; return its exit status."""
+        self.process.terminate()
+        return await self.ended()
 
 
 @asynccontextmanager
@@ -137,6 +144,10 @@ class Town:
     def said(self, user: str = "") -> list[Message]:
         """What stands in the channel for everybody, or for one person alone; oldest first."""
         return [m for m in self.workspace.messages(CHANNEL) if m.only_for == user]
+
+    async def command(self, text: str, *, user: str = "U1") -> None:
+        """Type a command, and wait until Slack has an acknowledgement or says that it failed."""
+        await self.server.people.type_command(user, CHANNEL, f"/auth0-check {text}")
 
     async def until(self, is_so: Callable[[], object], within_s: float = 20.0) -> None:
         async with asyncio.timeout(within_s):
@@ -193,5 +204,5 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
 
 @pytest.fixture
 def auth0_check() -> Callable[..., Any]:
-    """Start the program: `async with auth0_check("run", …) as child`."""
+    """Start the program, for as long as the returned context is open."""
     return run
