@@ -200,7 +200,7 @@ class Engine:
             case Delivered():
                 self._end_delivery(stimulus.incident, outbox.sent)
             case CardLost():
-                self._end_delivery(stimulus.incident, outbox.dead)
+                return self._card_lost(stimulus)
             case _:
                 pass
         return self._desk_step(stimulus)
@@ -210,6 +210,24 @@ class Engine:
         lane = self._deliver.lane(review.lane(incident)) if self._deliver else ()
         sending = [d for d in lane if d.status is outbox.Status.SENDING]
         self._change.deliveries.update({d.key: ended(d) for d in sending})
+
+    def _card_lost(self, stimulus: CardLost) -> list[Effect]:
+        """Let the message be posted anew; what was to be said in its thread follows it there."""
+        self._end_delivery(stimulus.incident, outbox.dead)
+        effects = self._desk_step(stimulus)
+        name = review.lane(stimulus.incident)
+        lane = self._deliver.lane(name) if self._deliver else ()
+        last = max((d.seq for d in (*lane, *self._waiting(name))), default=0)
+        unsaid = {outbox.Status.PENDING, outbox.Status.SENDING}
+        replies = [
+            d
+            for d in lane
+            if isinstance(d.body, outbox.Reply) and d.status in unsaid and not d.is_repeat
+        ]
+        for place, reply in enumerate(sorted(replies, key=lambda d: d.seq), start=last + 1):
+            again = replace(outbox.repeated(reply, stimulus.at), seq=place)
+            self._change.deliveries[reply.key] = again
+        return effects
 
     def _due(self, stimulus: Tick | Started) -> list[str]:
         if isinstance(stimulus, Started):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _WORDING = {
     "missing": "is missing: {hint}",
+    "extra_forbidden": "is no setting",
     "model_type": "must be a section: write its keys below it, indented",
     "dict_type": "must be a section: write its keys below it, indented",
     "tuple_type": "must be a list: write each entry below it, indented, after a dash",

@@ -16,6 +16,9 @@ ROUTINE_GAP_S = 10.0
 """Between two logins while all is well: however short the interval, half the budget is left for
 confirming a failure."""
 REFUSED_GAP_S = 30.0
+FEW_REFUSALS, MOST_REFUSALS = 5, 12
+"""Auth0 blocks address and user at the tenth failure: before that somebody who asks again and
+again is slowed down, from the twelfth on to one try in an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +26,12 @@ class Budget:
     """The logins of one synthetic user in the last ten minutes."""
 
     starts: tuple[float, ...] = ()
-    refused_at: float | None = None
-    """When the credentials were last refused, if nothing succeeded since."""
+    refusals: int = 0
+    """How often the credentials were refused since they were last taken."""
 
     def allows(self, now: float, *, is_routine: bool) -> bool:
         """Tell whether one more login may start now."""
-        if self.refused_at is not None and now - self._last() < REFUSED_GAP_S:
+        if self.refusals and now - self._last() < self.refused_gap_s:
             return False
         if is_routine and now - self._last() < ROUTINE_GAP_S:
             return False
@@ -36,6 +39,11 @@ class Budget:
             self._since(now - MINUTE_S) < PER_MINUTE
             and self._since(now - TEN_MINUTES_S) < PER_TEN_MINUTES
         )
+
+    @property
+    def refused_gap_s(self) -> float:
+        """How long after a refusal the next try may come: longer and longer from the fifth on."""
+        return REFUSED_GAP_S * 2.0 ** max(0, min(self.refusals, MOST_REFUSALS) - FEW_REFUSALS)
 
     def spent(self, now: float) -> Budget:
         """Return the budget after a login that starts now."""

@@ -37,6 +37,7 @@ UNREACHABLE = frozenset({Stage.DNS, Stage.CONNECT, Stage.TIMEOUT})
 CERTIFICATE = frozenset({"expired", "wrong_host", "untrusted", "not_yet_valid"})
 OUTAGE = frozenset({"login-5xx", "login-server-error", "login-unreachable", "login-certificate"})
 """Rows that one and the same outage can give, at one tenant this and at the next that."""
+OUTAGE_KIND = "outage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def _tenant_clues(case: Case, name: str) -> Iterator[Clue]:
     if is_login_well:
         yield Clue("login-ok", {"tenant": name})
     if wellknown.faults:
-        yield Clue("wellknown-fails", {"tenant": name, "what": _what(wellknown)})
+        yield Clue(_wellknown_row(wellknown), {"tenant": name, "what": _what(wellknown)})
     elif works(wellknown, case.now):
         yield Clue("wellknown-ok", {"tenant": name})
     custom = state.signals.get(CUSTOM)
@@ -127,6 +128,11 @@ def _tenant_clues(case: Case, name: str) -> Iterator[Clue]:
         yield Clue("custom-only", {"tenant": name, "what": _what(custom)})
     elif custom and failing and works(custom, case.now):
         yield Clue("canonical-only", {"tenant": name})
+
+
+def _wellknown_row(signal: Signal) -> str:
+    fault = usual_fault(signal)
+    return "wellknown-unreachable" if fault and fault.stage in UNREACHABLE else "wellknown-fails"
 
 
 def _login_clues(name: str, signal: Signal) -> Iterator[Clue]:
@@ -178,29 +184,37 @@ def _what(signal: Signal) -> str:
 
 
 def _peer_clues(case: Case) -> Iterator[Clue]:
-    """Compare with tenants outside the case, and the case's tenants with one another."""
-    here = {case.rules.tenants[name].environment for name in case.tenants}
-    near: list[str] = []
-    far: list[str] = []
-    for name, rules in case.rules.tenants.items():
-        if name not in case.tenants:
-            is_near = rules.environment is not None and rules.environment in here
-            (near if is_near else far).append(name)
-    kinds = {kind for name in case.tenants for kind in _kinds(case, name)}
-    failing = [n for n in (*near, *far) if kinds & _kinds(case, n)]
-    working = [n for n in (*near, *far) if _tenant_works(case, n)]
-    together = case.tenants[1:]
-    same = [n for n in (*together, *near) if n in failing or n in together]
-    if len(here) > 1:
-        yield Clue("elsewhere-fails", {"names": _names(case.tenants)})
-    elif same:
-        yield Clue("same-environment-fails", {"names": _names(same)})
-    if near_ok := [n for n in near if n in working]:
+    """Compare the tenants with one another and with all others.
+
+    What fails alike speaks for a common cause only where it looks like an outage: the same
+    mistake made at two tenants is still ours.
+    """
+    failing = [name for name in case.rules.tenants if OUTAGE_KIND in _kinds(case, name)]
+    bad = [name for name in case.tenants if name in failing]
+    here = {case.rules.tenants[name].environment for name in bad or case.tenants}
+    others = [name for name in case.rules.tenants if name not in case.tenants]
+    near = [name for name in others if case.rules.tenants[name].environment in here - {None}]
+    far = [name for name in others if name not in near]
+    if bad:
+        yield from _failing_together(bad, here, near=_in(near, failing), far=_in(far, failing))
+    working = [name for name in others if _tenant_works(case, name)]
+    if near_ok := _in(near, working):
         yield Clue("same-environment-ok", {"names": _names(near_ok)})
-    if far_bad := [n for n in far if n in failing]:
-        yield Clue("elsewhere-fails", {"names": _names(far_bad)})
-    elif far_ok := [n for n in far if n in working]:
+    if (far_ok := _in(far, working)) and not _in(far, failing):
         yield Clue("elsewhere-ok", {"names": _names(far_ok)})
+
+
+def _failing_together(
+    bad: list[str], here: set[str | None], *, near: list[str], far: list[str]
+) -> Iterator[Clue]:
+    if len(here) > 1 or far:
+        yield Clue("elsewhere-fails", {"names": _names([*(bad if len(here) > 1 else ()), *far])})
+    if same := [*bad[1:], *near] if len(here) == 1 else near:
+        yield Clue("same-environment-fails", {"names": _names(same)})
+
+
+def _in(names: list[str], group: list[str]) -> list[str]:
+    return [name for name in names if name in group]
 
 
 def _kinds(case: Case, name: str) -> set[str]:
@@ -208,12 +222,13 @@ def _kinds(case: Case, name: str) -> set[str]:
     signals = case.world.tenants[name].signals.values()
     bad = [s for s in signals if fails(s) or _ended_just_now(s, case.now)]
     rows = {login_row(fault) for s in bad if (fault := usual_fault(s) or s.last_fault)}
-    return {"outage" if row in OUTAGE else row for row in rows}
+    return {OUTAGE_KIND if row in OUTAGE else row for row in rows}
 
 
 def _tenant_works(case: Case, name: str) -> bool:
-    state, rules = case.world.tenants[name], case.rules.tenants[name]
-    return all(works(state.signals[login], case.now) for login in rules.logins)
+    """Tell whether a tenant's logins worked since the trouble began: before it proves nothing."""
+    signals = [case.world.tenants[name].signals[login] for login in case.rules.tenants[name].logins]
+    return all(works(s, case.now) and (s.last_ok_at or 0) >= case.since for s in signals)
 
 
 def _ended_just_now(signal: Signal, now: float) -> bool:

@@ -47,6 +47,8 @@ ASK_AGAIN_S = 5.0
 """Neutral hosts are asked at the moment of a failure, but not more often than this."""
 ASK_WHILE_TROUBLED_S = 15.0
 FEED_AGAIN_S = 15.0
+PEERS = 2
+"""Asked at the moment of a failure, of the same environment and of others."""
 REMEMBERED_S = 7 * 86400.0
 """How long an incident that is over is kept at hand."""
 
@@ -185,7 +187,7 @@ def _found(state: DeskState, stimulus: Finding, world: World, rules: Rules) -> S
     now, tenant = stimulus.at, stimulus.tenant
     effects: list[Effect] = []
     if any(change.state is SignalState.PENDING for change in stimulus.changes):
-        state, effects = _asked_around(state, now, rules)
+        state, effects = _asked_around(state, stimulus, world, rules)
     if stimulus.gap_s:
         state, told = gap_told(state, stimulus)
         effects += told
@@ -197,8 +199,12 @@ def _found(state: DeskState, stimulus: Finding, world: World, rules: Rules) -> S
     return state, [*effects, *told]
 
 
-def _asked_around(state: DeskState, now: float, rules: Rules) -> Stepped:
-    """At the moment of a failure ask the neutral hosts and the status feeds as well."""
+def _asked_around(state: DeskState, stimulus: Finding, world: World, rules: Rules) -> Stepped:
+    """At the moment of a failure ask what tells the causes apart: who else fails now?
+
+    Neutral hosts, the status feeds, and logins at a few other tenants.
+    """
+    now = stimulus.at
     if now - state.asked_at < ASK_AGAIN_S:
         return state, []
     due = dict(state.due)
@@ -207,7 +213,21 @@ def _asked_around(state: DeskState, now: float, rules: Rules) -> Stepped:
     for target in rules.controls:
         due[str(target)] = min(due[str(target)], now + ASK_WHILE_TROUBLED_S)
     looks: list[Effect] = [Look(target) for target in rules.controls]
-    return replace(state, due=due, asked_at=now), looks
+    peers = [Run(name, "") for name in _peers(stimulus.tenant, world, rules)]
+    return replace(state, due=due, asked_at=now), [*looks, *peers]
+
+
+def _peers(tenant: str, world: World, rules: Rules) -> list[str]:
+    """Choose tenants that were well so far: some of the same environment, some of others."""
+    here = rules.tenants[tenant].environment
+    well = [
+        name
+        for name, state in world.tenants.items()
+        if name != tenant and all(s.state is SignalState.OK for s in state.signals.values())
+    ]
+    near = [name for name in well if rules.tenants[name].environment == here]
+    far = [name for name in well if name not in near]
+    return near[:PEERS] + far[:PEERS]
 
 
 def _delivered(state: DeskState, stimulus: Delivered) -> DeskState:

@@ -35,7 +35,9 @@ LIMITED_OF = 3
 LIMITED = 2
 LIMITED_PACE_S = 60.0
 """Where a 429 does not say when we may come again."""
-LIMITED_MAX_S = 900.0
+LIMITED_MIN_S, LIMITED_MAX_S = 5.0, 900.0
+"""Bounds of a wait that a 429 asks for. Before it is told we wait a minute at the most: one more
+request is harmless, a quarter of an hour of silence is not."""
 FIRING_PACE = 2.0
 """While firing we look half as often as while confirming: every 10 s by default."""
 FLUKE = 0.01
@@ -52,6 +54,8 @@ class Limits:
     window: int = 20
     recover_count: int = 3
     recover_for_s: float = 600.0
+    is_login: bool = True
+    """Only a login's credentials can be refused; elsewhere the same answer is a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,7 @@ def _after_failure(signal: Signal, limits: Limits) -> tuple[Signal, Reason | Non
 
 def _why_fire(signal: Signal, limits: Limits) -> Reason | None:
     faults = signal.faults
-    if sum(map(is_refusal, faults)) >= REFUSALS:
+    if limits.is_login and sum(map(is_refusal, faults)) >= REFUSALS:
         return Reason.REFUSED
     recent = [t.fault for t in signal.tries[-LIMITED_OF:] if t.fault]
     if sum(map(is_rate_limited, recent)) >= LIMITED:
@@ -194,7 +198,7 @@ def successes_needed(signal: Signal, limits: Limits) -> int:
     """
     if signal.state is SignalState.PENDING:
         last = signal.faults[-1]
-        quick = not (is_refusal(last) or is_rate_limited(last))
+        quick = not (limits.is_login and is_refusal(last)) and not is_rate_limited(last)
         return limits.window - 1 if quick else LIMITED
     least = limits.recover_count * (1 + signal.relapses)
     chance = ceil(log(FLUKE) / log(1 - signal.share)) if 0 < signal.share < 1 else 0
@@ -204,18 +208,19 @@ def successes_needed(signal: Signal, limits: Limits) -> int:
 def pace_s(signal: Signal, now: float, limits: Limits) -> float | None:
     """Seconds from try to try, None where there is to be no further try.
 
-    After a rate limit this is the wait that was asked for, between 1 s and 15 minutes.
+    After a rate limit this is the wait that was asked for, within bounds.
     """
     if signal.is_stopped:
         return None
     if signal.state is SignalState.OK:
         return limits.every_s
     last = signal.faults[-1]
-    if is_refusal(last):
+    if limits.is_login and is_refusal(last):
         return max(REFUSAL_PACE_S, limits.confirm_every_s)
     if is_rate_limited(last) and signal.run == 0:
         wait = LIMITED_PACE_S if last.retry_at is None else last.retry_at - now
-        return min(max(wait, 1.0), LIMITED_MAX_S)
+        longest = LIMITED_MAX_S if signal.state is SignalState.FIRING else LIMITED_PACE_S
+        return min(max(wait, LIMITED_MIN_S), longest)
     if signal.state is SignalState.PENDING:
         return LIMITED_PACE_S if is_rate_limited(last) else limits.confirm_every_s
     return min(limits.every_s, FIRING_PACE * limits.confirm_every_s)

@@ -72,6 +72,8 @@ class Incident:
     """When people are to be mentioned, if that is still to come."""
     with_mention: bool = False
     """The first message mentions people."""
+    is_mentioned: bool = False
+    """People were mentioned: once is enough."""
     card: Card | None = None
     posts: int = 1
     """How many first messages it has had; more than one only where Slack lost it."""

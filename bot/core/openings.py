@@ -38,27 +38,30 @@ def gap_told(state: DeskState, stimulus: Finding) -> Stepped:
 def opened(state: DeskState, tenant: str, now: float, world: World, rules: Rules) -> Stepped:
     """Find the incident that a tenant's trouble belongs to, or open one."""
     case = _case(state, (tenant,), now, world, rules)
-    recent = _ended_recently(state, tenant, now, rules)
+    kind = review.kind_of(case)
+    recent = _ended_recently(state, tenant, kind, now, rules)
     if recent is not None:
         return kept(state, review.back(recent, case, rules))
     cause = verdict(case).cause
-    for incident in state.open_incidents:
+    for incident in (i for i in state.open_incidents if i.kind is kind):
         tenants = (*incident.tenants, tenant)
         together = replace(case, tenants=tenants, since=min(case.since, incident.since))
-        if {cause, incident.verdict.cause, verdict(together).cause} in SHARED:
+        if {cause, incident.verdict.cause} in SHARED and verdict(together).cause is cause:
             return kept(state, review.joined(incident, tenant, together, rules))
     incident, effects = review.opened(state.next_id, case, rules)
     state = replace(state, next_id=state.next_id + 1)
     return kept(state, (incident, list(effects)))
 
 
-def _ended_recently(state: DeskState, tenant: str, now: float, rules: Rules) -> Incident | None:
+def _ended_recently(
+    state: DeskState, tenant: str, kind: Kind, now: float, rules: Rules
+) -> Incident | None:
     limit_s = rules.tenants[tenant].limits.recover_for_s
     ended = [
         i
         for i in state.incidents.values()
         if tenant in i.tenants
-        and i.kind is not Kind.GAP
+        and i.kind is kind
         and i.resolved_at is not None
         and now - i.resolved_at < limit_s
     ]

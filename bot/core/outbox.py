@@ -21,6 +21,7 @@ from bot.core.request import Request
 SETTLE_S = 40.0
 """A lost post may become visible late; looking sooner doubled 47 of 600 (measured on loopback).
 10 s request time-out + 30 s."""
+SEARCH_AGAIN_S = 10.0
 GIVE_UP_S = 180.0
 """If the channel cannot be searched, it is sent again after this, labelled as a possible double."""
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
@@ -152,7 +153,7 @@ def doubted(delivery: Delivery, now: float) -> Delivery:
 def unsettled(delivery: Delivery, now: float) -> Delivery:
     """Return it after a search that could not be made: once more later, then sent again."""
     if now - delivery.started_at < GIVE_UP_S:
-        return replace(delivery, due_at=now + SETTLE_S)
+        return replace(delivery, due_at=now + SEARCH_AGAIN_S)
     return repeated(replace(delivery, is_repeat=True), now)
 
 

@@ -38,18 +38,24 @@ def is_troubled(world: World, tenant: str) -> bool:
     )
 
 
+def kind_of(case: Case) -> Kind:
+    """Tell what an incident of these tenants would be about."""
+    tenants = [case.world.tenants[name] for name in case.tenants]
+    is_failing = any(s.state is SignalState.FIRING for t in tenants for s in t.signals.values())
+    return Kind.FAILING if is_failing else Kind.BLIND
+
+
 def opened(number: int, case: Case, rules: Rules) -> tuple[Incident, tuple[Effect, ...]]:
     """Open an incident for the tenants of a case."""
     judged = verdict(case)
     troubles = troubles_of((), case)
-    is_blind = all(case.world.tenants[name].blind_since for name in case.tenants)
     severity = _severity(judged, case)
     agrees = signals_agreeing(case) > 1 or bool(fitting_notices(case))
     is_grave = severity is Severity.CRITICAL and bool(rules.mention)
     wait_s = max((rules.mention_after_s.get(name, 0.0) for name in case.tenants), default=0.0)
     incident = Incident(
         id=number,
-        kind=Kind.BLIND if is_blind else Kind.FAILING,
+        kind=kind_of(case),
         severity=severity,
         tenants=case.tenants,
         since=case.since,
@@ -58,6 +64,7 @@ def opened(number: int, case: Case, rules: Rules) -> tuple[Incident, tuple[Effec
         troubles=troubles,
         notices=fitting_notices(case),
         with_mention=is_grave and agrees,
+        is_mentioned=is_grave and agrees,
         mention_at=None if not is_grave or agrees else case.since + wait_s,
         shown_at=case.now,
     )
@@ -87,7 +94,7 @@ def reviewed(incident: Incident, case: Case, rules: Rules) -> tuple[Incident, li
     """Look at an open incident again: resolve it, or bring its verdict and figures up to date."""
     if not any(is_troubled(case.world, name) for name in incident.tenants):
         return _resolved(incident, case)
-    judged = verdict(case)
+    judged = incident.verdict if _is_unseen(incident, case) else verdict(case)
     if _is_new_cause(incident.verdict, judged) and not _has_new_rows(incident.verdict, judged):
         judged = incident.verdict
     after = replace(
@@ -102,9 +109,15 @@ def reviewed(incident: Incident, case: Case, rules: Rules) -> tuple[Incident, li
     return _told(incident, after, case.now)
 
 
+def _is_unseen(incident: Incident, case: Case) -> bool:
+    """Tell whether we cannot see the incident's tenants now: then nothing new is known of them."""
+    blind = [name for name in incident.tenants if case.world.tenants[name].blind_since]
+    return incident.kind is Kind.FAILING and bool(blind)
+
+
 def _mention_due(incident: Incident, now: float, rules: Rules) -> Incident:
     """An incident that became grave mentions people as one that was grave from the start."""
-    if not rules.mention or incident.with_mention:
+    if not rules.mention or incident.is_mentioned:
         return incident
     wait_s = max(rules.mention_after_s.get(name, 0.0) for name in incident.tenants)
     return replace(incident, mention_at=max(now, incident.since + wait_s))
@@ -145,7 +158,8 @@ def without_strangers(
 
 def mentioned(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
     """Mention people in the thread, where nothing is known yet to spare them."""
-    after, told = reply(replace(incident, mention_at=None), Entry(now, EntryKind.MENTION))
+    incident = replace(incident, mention_at=None, is_mentioned=True)
+    after, told = reply(incident, Entry(now, EntryKind.MENTION))
     return after, [told]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.core.detector import Limits
 from bot.core.model import CUSTOM, FEED, WELLKNOWN, Target
@@ -21,10 +21,16 @@ class TenantRules:
     custom_domain: str | None = None
     limits: Limits = field(default_factory=Limits)
     runbook: str | None = None
+    users: dict[str, str] = field(default_factory=dict)
+    """Login -> the first login of the same synthetic user, where that is another one."""
     fingerprints: tuple[str, ...] = ()
     """One a login; a changed one means that its configuration changed."""
     feed: Target = DEFAULT_FEED
     """The feed that speaks of this tenant's environment."""
+
+    def limits_of(self, signal: str) -> Limits:
+        """Return a signal's limits."""
+        return replace(self.limits, is_login=False) if signal == WELLKNOWN else self.limits
 
     @property
     def signals(self) -> tuple[str, ...]:

@@ -48,10 +48,11 @@ class FeedRead:
 
 @dataclass(frozen=True, slots=True)
 class RunNow:
-    """A person wants fresh probes of a tenant."""
+    """Fresh probes of a tenant are wanted."""
 
     at: float
     request_id: str
+    """Of the person's request; empty: the desk wants to know whether others fail, too."""
 
 
 @dataclass(frozen=True, slots=True)

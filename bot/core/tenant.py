@@ -124,7 +124,7 @@ def _slot(
 def _burst(state: TenantState, name: str, now: float, rules: TenantRules) -> tuple[str, ...]:
     """Return what one slot of a burst looks at: the suspect, or its twin; and what tells more."""
     signal = state.signals[name]
-    pace = pace_s(signal, now, rules.limits) or rules.limits.confirm_every_s
+    pace = pace_s(signal, now, rules.limits_of(name)) or rules.limits.confirm_every_s
     slot = round((now - (signal.since or now)) / pace)
     twin = _twin(name, rules)
     is_twins_turn = twin and slot % SWAP_EVERY == SWAP_EVERY - 1 and not _is_refused(signal)
@@ -174,7 +174,8 @@ def _spend(
 
 def _user(name: str, rules: TenantRules) -> str:
     """Return the login whose synthetic user a signal uses."""
-    return rules.logins[0] if name == CUSTOM else name
+    login = rules.logins[0] if name == CUSTOM else name
+    return rules.users.get(login, login)
 
 
 def _is_stopped(state: TenantState, name: str, rules: TenantRules) -> bool:
@@ -188,7 +189,7 @@ def _scheduled(
 ) -> TenantState:
     """Set the next look at a signal, on its grid."""
     signal = state.signals[name]
-    pace = pace_s(signal, now, rules.limits)
+    pace = pace_s(signal, now, rules.limits_of(name))
     quick = (rules.limits.confirm_every_s, FIRING_PACE * rules.limits.confirm_every_s)
     if pace is None:
         due = None
@@ -214,9 +215,12 @@ def _observed(
     seen, now = stimulus.seen, stimulus.at
     name = seen.target.name
     before = state.signals[name]
-    signal, reason = observe(before, seen, rules.limits)
+    signal, reason = observe(before, seen, rules.limits_of(name))
     state = _budgeted(replace(state, signals={**state.signals, name: signal}), stimulus, rules)
-    if _pace_changed(before, signal, now, rules):
+    limits = rules.limits_of(name)
+    if before.state is not signal.state or pace_s(before, now, limits) != pace_s(
+        signal, now, limits
+    ):
         state = _scheduled(state, name, now, rules)
     changes = (SignalChanged(rules.name, name, signal.state, reason),) if reason else ()
     state, gap = _sighted(state, stimulus, rules)
@@ -229,12 +233,6 @@ def _observed(
     return state, (*effects, Finding(now, rules.name, changes, gap))
 
 
-def _pace_changed(before: Signal, after: Signal, now: float, rules: TenantRules) -> bool:
-    return before.state is not after.state or pace_s(before, now, rules.limits) != pace_s(
-        after, now, rules.limits
-    )
-
-
 def _budgeted(state: TenantState, stimulus: Observed, rules: TenantRules) -> TenantState:
     """Note in the user's budget whether the credentials were taken."""
     name, fault = stimulus.seen.target.name, stimulus.seen.fault
@@ -242,8 +240,8 @@ def _budgeted(state: TenantState, stimulus: Observed, rules: TenantRules) -> Ten
     budget = state.budgets.get(user)
     if budget is None or stimulus.seen.outcome is Outcome.NO_DATA:
         return state
-    refused_at = stimulus.at if fault and is_refusal(fault) else None
-    return replace(state, budgets={**state.budgets, user: replace(budget, refused_at=refused_at)})
+    refusals = budget.refusals + 1 if fault and is_refusal(fault) else 0
+    return replace(state, budgets={**state.budgets, user: replace(budget, refusals=refusals)})
 
 
 def _sighted(
@@ -262,8 +260,12 @@ def _run(
 ) -> tuple[TenantState, tuple[Effect, ...]]:
     """Look at everything once for a person, as far as the budget of the synthetic user goes.
 
-    A stopped login gets its one try here; its twin on the other domain then gets none.
+    A stopped login gets its one try here; its twin on the other domain then gets none. Where the
+    desk asks (without a request) only logins are looked at, and none that was stopped.
     """
+    if not stimulus.request_id:
+        state, asked = _look(state, rules.logins, stimulus.at, rules, is_routine=False)
+        return state, tuple(asked)
     looks: list[Target] = []
     for name in rules.signals:
         state, allowed = _spend(state, name, stimulus.at, rules, is_routine=False)

@@ -114,6 +114,11 @@ TABLE: dict[str, Row] = {
             {AUTH0: 1.5, NETWORK: 0.7, TENANT: -1.5, PROBE: -3.0, QUOTA: -2.0},
         ),
         Row(
+            "wellknown-unreachable",
+            "discovery and keys of {tenant} cannot be reached either: {what}",
+            {AUTH0: 0.7, NETWORK: 1.5, TENANT: -1.5, PROBE: -3.0, QUOTA: -2.0},
+        ),
+        Row(
             "wellknown-ok",
             "discovery and keys of {tenant} are served (edge-cached, so this proves the path only)",
             {NETWORK: -2.5, PROBE: 0.3, TENANT: 0.5},
@@ -136,7 +141,7 @@ TABLE: dict[str, Row] = {
         Row(
             "same-environment-ok",
             "other tenants of the same environment work: {names}",
-            {AUTH0: -1.5, NETWORK: -2.0, TENANT: 1.0, PROBE: 0.8, QUOTA: 0.5},
+            {AUTH0: -2.5, NETWORK: -2.0, TENANT: 1.0, PROBE: 0.8, QUOTA: 0.5},
         ),
         Row(
             "elsewhere-fails",
@@ -200,8 +205,10 @@ def judge(clues: Iterable[Clue], scope_of: dict[Cause, Scope], settle: str) -> V
         settle: what would settle it, told if the verdict is `unclear`.
     """
     rows = [(TABLE[clue.row], clue) for clue in clues]
+    # The same row at ten tenants is one kind of evidence, not ten: it counts once.
+    once = {row.id: row for row, _ in rows}.values()
     scores = {
-        cause: start + sum(row.weights.get(cause, 0.0) for row, _ in rows)
+        cause: start + sum(row.weights.get(cause, 0.0) for row in once)
         for cause, start in BEFOREHAND.items()
     }
     best = max(scores, key=lambda cause: scores[cause])

@@ -1,4 +1,4 @@
-"""The firing signals of an incident, in figures."""
+"""The signals of an incident that are in trouble, in figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from bot.core.case import fails, usual_fault
 from bot.core.incident import Trouble
-from bot.core.model import SignalState
 
 if TYPE_CHECKING:
     from bot.core.case import Case
@@ -21,7 +20,7 @@ def is_down(case: Case, tenant: str) -> bool:
     """Tell whether most of a tenant's logins fail, and not only a part."""
     signals = case.world.tenants[tenant].signals
     return any(
-        signals[login].state is SignalState.FIRING and signals[login].share >= MOST_FAIL
+        fails(signals[login]) and signals[login].share >= MOST_FAIL
         for login in case.rules.tenants[tenant].logins
     )
 
@@ -33,12 +32,12 @@ def signals_agreeing(case: Case) -> int:
 
 
 def troubles_of(before: tuple[Trouble, ...], case: Case) -> tuple[Trouble, ...]:
-    """Return the firing signals in figures; those that fired before and are over stay listed."""
+    """Return the signals in trouble, in figures; those that were and are over stay listed."""
     now_firing = {
         (name, signal_name): _trouble(name, signal_name, signal)
         for name in case.tenants
         for signal_name, signal in case.world.tenants[name].signals.items()
-        if signal.state is SignalState.FIRING
+        if fails(signal)
     }
     over = {
         (t.tenant, t.signal): replace(t, is_over=True, is_stopped=False)

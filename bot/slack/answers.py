@@ -163,7 +163,7 @@ def _result(said: Answer, view: View) -> Rendered:
         f":grey_question: *{_name(target)}*: no answer yet" for target in said.missing[:SHOWN]
     ]
     lines += [
-        f":grey_question: *{_name(target)}*: not tried, to spare the synthetic user; again in 30 s"
+        f":grey_question: *{_name(target)}*: not tried, to spare its user; ask again later"
         for target in said.left_out[:SHOWN]
     ]
     failed = sum(one.outcome is Outcome.FAILED for one in seen)

@@ -240,7 +240,7 @@ def timeline(entry: Entry, incident: Incident, now: float, mention: str = "") ->
 
 
 def _entry(entry: Entry, incident: Incident, now: float, mention: str) -> str:
-    who = entry.trouble.tenant if entry.trouble else ", ".join(incident.tenants)
+    who = entry.trouble.tenant if entry.trouble else incident.tenants[-1]
     lasted = span(entry.at - incident.since)
     if entry.kind is EntryKind.VERDICT and entry.verdict:
         return f"New verdict. {verdict_text(entry.verdict)}"

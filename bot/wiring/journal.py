@@ -94,5 +94,5 @@ def _tell_first(seen: Observation) -> None:
     if seen.fault is None:
         log.info("first look at %s: %s %s", seen.target, seen.outcome, seen.blind)
         return
-    remedy = REMEDIES.get(seen.fault.reason, "see docs/operation.md")
+    remedy = REMEDIES.get(seen.fault.reason, "See docs/operation.md")
     log.error("first look at %s failed: %s. %s", seen.target, describe(seen.fault), remedy)

@@ -44,6 +44,17 @@ def feed_target(tenant: Tenant) -> Target:
     return Target(FEED, tenant.environment or tenant.name)
 
 
+def _users(tenant: Tenant) -> dict[str, str]:
+    """Return which logins share a synthetic user with an earlier one."""
+    first: dict[tuple[str | None, str], str] = {}
+    users = {}
+    for login in tenant.logins:
+        earlier = first.setdefault((login.realm, login.username.lower()), login.name)
+        if earlier != login.name:
+            users[login.name] = earlier
+    return users
+
+
 def _tenant_rules(settings: Settings, tenant: Tenant, fingerprints: tuple[str, ...]) -> TenantRules:
     thresholds = settings.thresholds_of(tenant)
     return TenantRules(
@@ -61,6 +72,7 @@ def _tenant_rules(settings: Settings, tenant: Tenant, fingerprints: tuple[str, .
             recover_for_s=thresholds.recover_for,
         ),
         runbook=tenant.runbook,
+        users=_users(tenant),
         fingerprints=fingerprints,
         feed=feed_target(tenant),
     )

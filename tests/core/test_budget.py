@@ -36,7 +36,7 @@ def test_routine_leaves_half_of_the_budget_for_a_burst() -> None:
 
 def test_after_a_refusal_the_next_try_is_30_seconds_away() -> None:
     """Also for a person who asks for a run."""
-    budget = Budget((100.0,), refused_at=100.2)
+    budget = Budget((100.0,), refusals=1)
 
     assert not budget.allows(129.9, is_routine=False)
     assert budget.allows(130.0, is_routine=False)

@@ -66,7 +66,10 @@ def test_what_fails_together_names_the_cause(
 
 def test_a_fitting_post_turns_the_verdict(steps: Any, make_notice: Callable[..., Any]) -> None:
     """The status page is strong evidence where it speaks of this environment's logins."""
-    steps.fail("prod.login")
+    for _ in range(5):
+        steps.wait(5)
+        steps.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+        steps.see("staging.login")
     before = steps.incidents[0].verdict
     steps.read(steps.rules.tenants["prod"].feed, make_notice())
     after = steps.incidents[0].verdict
