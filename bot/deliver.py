@@ -234,5 +234,5 @@ class Deliver:
     async def _commit(self, delivery: Delivery) -> None:
         try:
             await self._store.commit(Change(deliveries={delivery.key: delivery}))
-        except StoreError:
-            log.exception("delivery of %s not saved", delivery.key)
+        except StoreError as error:
+            log.debug("delivery of %s not saved: %s", delivery.key, error)  # the engine tells it

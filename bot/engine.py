@@ -81,6 +81,7 @@ class Engine:
         self._accepting: set[str] = set()
         self._looks = Looks(clock, prober, self.tell)
         self._is_awake = False
+        self._unsaved = ""
 
     def attach(self, deliver: Deliver) -> None:
         """Set what delivers to Slack. Without it nothing is said."""
@@ -165,13 +166,20 @@ class Engine:
         change = self._change
         try:
             await self._store.commit(change)
-        except StoreError:
-            log.exception("state not saved; going on from memory")
+        except StoreError as error:
+            self._tell_unsaved(str(error))
             self._change = replace(change, deliveries={})
         else:
+            self._unsaved = ""
             self._change = Change()
         if self._deliver:
             self._deliver.offer(change.deliveries.values())
+
+    def _tell_unsaved(self, error: str) -> None:
+        """Log it once: the disk that is full may be the log's own."""
+        if error != self._unsaved:
+            log.error("state not saved; going on from memory: %s", error)
+        self._unsaved = error
 
     def _stepped(self, stimulus: Stimulus) -> list[Effect]:
         """Step through one stimulus. A step that raises changed nothing: it is pure."""

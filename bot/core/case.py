@@ -197,6 +197,8 @@ def _peer_clues(case: Case) -> Iterator[Clue]:
     far = [name for name in others if name not in near]
     if bad:
         yield from _failing_together(bad, here, near=_in(near, failing), far=_in(far, failing))
+    if len(failing) > 1 and _is_nothing_reached(case):
+        yield Clue("nothing-reached")
     working = [name for name in others if _tenant_works(case, name)]
     if near_ok := _in(near, working):
         yield Clue("same-environment-ok", {"names": _names(near_ok)})
@@ -211,6 +213,15 @@ def _failing_together(
         yield Clue("elsewhere-fails", {"names": _names([*(bad if len(here) > 1 else ()), *far])})
     if same := [*bad[1:], *near] if len(here) == 1 else near:
         yield Clue("same-environment-fails", {"names": _names(same)})
+
+
+def _is_nothing_reached(case: Case) -> bool:
+    """Tell whether no tenant and no neutral host can be reached at all."""
+    states = case.world.tenants.values()
+    signals = [s for state in states for s in state.signals.values() if s.last_at is not None]
+    faults = [usual_fault(signal) for signal in signals]
+    is_all = all(fault and fault.stage in UNREACHABLE for fault in faults)
+    return is_all and not any(works(s, case.now) for s in case.outside.controls.values())
 
 
 def _in(names: list[str], group: list[str]) -> list[str]:

@@ -110,9 +110,9 @@ def reviewed(incident: Incident, case: Case, rules: Rules) -> tuple[Incident, li
 
 
 def _is_unseen(incident: Incident, case: Case) -> bool:
-    """Tell whether we cannot see the incident's tenants now: then nothing new is known of them."""
-    blind = [name for name in incident.tenants if case.world.tenants[name].blind_since]
-    return incident.kind is Kind.FAILING and bool(blind)
+    """Tell whether nothing new can be known: we are blind, or are just getting over it."""
+    tenants = [case.world.tenants[name] for name in incident.tenants]
+    return incident.kind is Kind.BLIND or any(tenant.blind_since for tenant in tenants)
 
 
 def _mention_due(incident: Incident, now: float, rules: Rules) -> Incident:

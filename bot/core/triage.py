@@ -154,6 +154,11 @@ TABLE: dict[str, Row] = {
             {NETWORK: -2.5},
         ),
         Row(
+            "nothing-reached",
+            "none of the tenants can be reached at all, and no neutral host is known to answer",
+            {NETWORK: 3.0},
+        ),
+        Row(
             "controls-fail",
             "neutral hosts fail too: {names}",
             {NETWORK: 4.5, AUTH0: -2.0, TENANT: -2.0, QUOTA: -1.0},

@@ -6,6 +6,7 @@ import json
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -77,11 +78,13 @@ class Simulate:
         if self.is_json:
             self.echo(json.dumps(told))
         else:
-            self.echo(
-                "{scenario}: {seeds} worlds, correct {correct_share:.0%}, alerts in "
-                "{alerted_share:.0%}; first alert after mean {mean_s} s, median {median_s} s, "
-                "95 % {p95_s} s".format(**told)
-            )
+            self.echo(_worlds_in_words(told))
+
+
+def _worlds_in_words(told: Event) -> str:
+    head = "{scenario}: {seeds} worlds, correct {correct_share:.0%}, alerts in {alerted_share:.0%}"
+    times = "; first alert after mean {mean_s} s, median {median_s} s, 95 % {p95_s} s"
+    return (head + (times if told["mean_s"] is not None else "")).format(**told)
 
 
 def not_looked_at(scenario: Scenario) -> list[str]:
@@ -131,9 +134,13 @@ def find_all(names: Sequence[str]) -> list[Scenario]:
 
 def find(name: str) -> Scenario:
     """Read one file, or the example of that name. Raises ScenarioError."""
-    if name in examples() and not Path(name).exists():
-        return example(name)
-    return load(Path(name))
+    if Path(name).exists():
+        return load(Path(name))
+    if name not in examples():
+        near = get_close_matches(name, examples(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"examples: {', '.join(examples())}"
+        raise ScenarioError(f"{name}: neither a file nor an example; {hint}")
+    return example(name)
 
 
 def in_words(event: Event) -> str:
