@@ -11,9 +11,11 @@ import statistics
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from rich.console import Console
@@ -27,6 +29,9 @@ from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
 from bot.wiring.clock import SystemClock
 from bot.wiring.simulation import play
+
+if TYPE_CHECKING:
+    from bot.simulator.scenario import Scenario
 
 WATCHED_S = 60.0
 COMMANDS = 50
@@ -42,6 +47,27 @@ def simulated() -> tuple[str, str, str]:
         summary = play(scenario, seed, lambda _: None, requests=False).summary
         speeds.append(summary["virtual_s"] / summary["wall_s"])
     return "simulate, three tenants", "2,000 times", f"{statistics.median(speeds):,.0f} times"
+
+
+def simulated_on_all_cores() -> tuple[str, str, str]:
+    """Play many worlds, on one core and on all."""
+    scenarios = [example("region-503")] * 16
+    seeds = range(len(scenarios))
+    begun = time.perf_counter()
+    for scenario, seed in zip(scenarios, seeds, strict=True):
+        _play_quietly(scenario, seed)
+    alone_s = time.perf_counter() - begun
+    with ProcessPoolExecutor() as pool:
+        list(pool.map(_play_quietly, scenarios[:2], seeds[:2]))  # the workers have started
+        begun = time.perf_counter()
+        list(pool.map(_play_quietly, scenarios, seeds))
+        together_s = time.perf_counter() - begun
+    cores = os.cpu_count() or 1
+    return f"--seeds on {cores} cores", f"{cores} times", f"{alone_s / together_s:.1f} times"
+
+
+def _play_quietly(scenario: Scenario, seed: int) -> None:
+    play(scenario, seed, lambda _: None, requests=False)
 
 
 class Lab:
@@ -189,7 +215,7 @@ async def live() -> list[tuple[str, str, str]]:
 def main() -> None:
     """Print the table."""
     table = Table("what", "goal", "measured")
-    for row in (simulated(), *asyncio.run(live())):
+    for row in (simulated(), simulated_on_all_cores(), *asyncio.run(live())):
         table.add_row(*row)
     Console().print(table)
 

@@ -81,7 +81,9 @@ class Bot:
         if store.warning:
             log.error("%s", store.warning)
             await _tell_channel(web, workspace.channel, f":warning: {store.warning}")
-        engine = self._engine(store)
+        # Each takes 50 ms on purpose, which the loop must not.
+        prints = await asyncio.to_thread(_fingerprints, settings)
+        engine = self._engine(store, prints)
         deliver = self._deliver(engine, store, web, workspace)
         engine.attach(deliver)
         await self._listen(engine, deliver, web, workspace)
@@ -94,9 +96,7 @@ class Bot:
         is_socket = self._settings.slack.mode == "socket"
         return token.get_secret_value() if token and is_socket else None
 
-    def _engine(self, store: Store) -> Engine:
-        tenants = self._settings.tenants
-        prints = {t.name: tuple(fingerprint(login) for login in t.logins) for t in tenants}
+    def _engine(self, store: Store, prints: dict[str, tuple[str, ...]]) -> Engine:
         schedule = Schedule(self._clock)
         self._open.callback(schedule.stop)
         self._parts["schedule"] = schedule.watch
@@ -164,6 +164,10 @@ class Bot:
         if deliver.waiting_s > STUCK_S * self._clock.speed:
             problems.append(f"a message waits for {deliver.waiting_s / self._clock.speed:.0f} s")
         return problems
+
+
+def _fingerprints(settings: Settings) -> dict[str, tuple[str, ...]]:
+    return {t.name: tuple(fingerprint(login) for login in t.logins) for t in settings.tenants}
 
 
 async def _tell_channel(web: SlackWeb, channel: str, text: str) -> None:

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+
+ROOT = Path(__file__).parents[2]
+STORY = """\
+format: 1
+name: brief
+about: Half a minute without a login.
+start: 2026-03-02T10:00:00Z
+warmup: 20s
+duration: DURATION
+bot:
+  tenants: [{name: prod, probe: {every: 10s, confirm_every: 2s}}]
+  thresholds: {fail_count: 3, window: 5, recover_count: 2}
+tenants:
+  prod: {domain: acme.us.auth0.com, environment: US-1}
+controls: [neutral]
+"""
+OUTAGE = "timeline: [{target: prod.login, from: 0s, to: 25s, is: {http: 503}}]\n"
+ALERT = "answer: {cause: auth0, decidable: 5s, alert: true}\n"
+LISTENS = "0A"
+"""The state of a socket in /proc/net/tcp."""
+
+
+@pytest.fixture
+def brief(tmp_path: Path) -> Callable[..., str]:
+    """Write the story with more sections."""
+
+    def write(more: str, duration: str = "1m") -> str:
+        file = tmp_path / "brief.yml"
+        file.write_text(STORY.replace("DURATION", duration) + more)
+        return str(file)
+
+    return write
+
+
+def demo(auth0_check: Run, file: str) -> subprocess.CompletedProcess[str]:
+    return auth0_check("demo", "--headless", "--speed", "20", "--scenario", file)
+
+
+def test_an_outage_is_told_to_its_end(auth0_check: Run, brief: Callable[..., str]) -> None:
+    """The real bot on real sockets: exit status 0, as the alert is what the scenario wants."""
+    ended = demo(auth0_check, brief(OUTAGE + ALERT))
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert re.search(r"message +\[post\] FIRING critical: Login fails at prod", ended.stdout)
+    assert re.search(r"message +\[update\] RESOLVED", ended.stdout)
+    assert ended.stdout.endswith("brief: 1 alert(s); wanted: one or more\n")
+
+
+def test_an_answer_that_contradicts(auth0_check: Run, brief: Callable[..., str]) -> None:
+    """Exit status 1: nothing failed, so there was no alert."""
+    ended = demo(auth0_check, brief(ALERT, duration="10s"))
+
+    assert ended.returncode == 1
+    assert ended.stdout.endswith("brief: 0 alert(s); wanted: one or more\n")
+
+
+def test_what_cannot_be_played_is_refused(auth0_check: Run, brief: Callable[..., str]) -> None:
+    """By its name, before anything starts."""
+    ended = demo(auth0_check, brief("timeline: [{target: bot, is: {paused: true}}]\n"))
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "brief.yml:13: timeline[0]: paused of bot cannot be played" in ended.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's /proc")
+def test_its_servers_listen_on_loopback_only(brief: Callable[..., str]) -> None:
+    """Tenant, feed, neutral host, workspace and the bot's own: none for other machines."""
+    arguments = [sys.executable, "-m", "bot", "demo", "--port", "0", "--scenario", brief("")]
+    with subprocess.Popen(  # noqa: S603 - our own program with our own arguments
+        arguments, cwd=ROOT, env={}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert any("The channel: http://127.0.0.1:" in line for line in process.stdout)
+        listening = addresses_of(process.pid)
+        process.terminate()
+        assert process.wait(20) == 0
+
+    assert len(listening) >= 4
+    assert set(listening) == {"0100007F"}
+
+
+def addresses_of(pid: int) -> list[str]:
+    """Return the addresses, in the kernel's hexadecimal, that a process listens on."""
+    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+    ]
+    return [row[1].partition(":")[0] for row in rows if is_open_by(links, row)]
+
+
+def is_open_by(links: list[str], row: list[str]) -> bool:
+    return row[3] == LISTENS and f"socket:[{row[9]}]" in links

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+
+ALWAYS = {"t", "at", "event"}
+FIELDS = {
+    "request": {"target", "result", "latency_ms"},
+    "signal": {"tenant", "signal", "state", "reason"},
+    "incident": {"incident", "tenants", "state", "severity"},
+    "verdict": {"incident", "cause", "scope", "confidence", "because", "against"},
+    "message": {"channel", "kind", "severity", "mentions", "key", "text"},
+    "summary": {
+        "scenario",
+        "seed",
+        "alerts",
+        "first_alert_s",
+        "cause_first",
+        "cause_final",
+        "causes",
+        "requests",
+        "virtual_s",
+        "wall_s",
+    },
+}
+"""What the scenario format promises of each event."""
+SHORT = """\
+format: 1
+name: {name}
+about: A minute of trouble.
+start: 2026-03-02T10:00:00Z
+warmup: 1m
+duration: 10m
+seed: 1
+tenants:
+  prod: {{domain: acme.us.auth0.com, environment: US-1}}
+controls: [neutral]
+timeline:
+  - {{target: prod.login, from: 0m, to: 5m, is: {{http: 503}}}}
+answer: {{cause: {cause}, decidable: 3m, alert: {alert}}}
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Callable[..., str]:
+    """Write a short scenario, with any answer."""
+
+    def write(name: str = "short", cause: str = "auth0", alert: str = "true") -> str:
+        file = tmp_path / f"{name}.yml"
+        file.write_text(SHORT.format(name=name, cause=cause, alert=alert))
+        return str(file)
+
+    return write
+
+
+def told(ended: Any) -> list[dict[str, Any]]:
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+def test_every_event_has_the_fields_of_the_format(auth0_check: Run, scenario: Any) -> None:
+    """Exactly these, in the order of time, the summary last."""
+    events = told(auth0_check("simulate", scenario(), "--json", "--requests"))
+
+    assert {event["event"] for event in events} == FIELDS.keys()
+    assert all(event.keys() == ALWAYS | FIELDS[event["event"]] for event in events)
+    assert [event["t"] for event in events] == sorted(event["t"] for event in events)
+    assert events[-1]["event"] == "summary"
+
+
+def test_people_read_a_timeline(auth0_check: Run, scenario: Any) -> None:
+    """A line an event, without requests; the summary tells how fast it went."""
+    ended = auth0_check("simulate", scenario())
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "incident #1 open, critical: prod" in ended.stdout
+    assert " request " not in ended.stdout
+    assert ended.stdout.splitlines()[-1].endswith("times real time")
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"), [({}, 0), ({"cause": "app"}, 1), ({"alert": "false"}, 1)]
+)
+def test_the_score_is_the_exit_status(
+    auth0_check: Run, scenario: Any, answer: dict[str, str], status: int
+) -> None:
+    """Wrong is the wrong cause, and an alert where there should be none."""
+    ended = auth0_check("simulate", scenario(**answer), "--score", "--json")
+    summary = json.loads(ended.stdout.splitlines()[-1])
+
+    assert ended.returncode == status
+    assert summary["correct"] is (status == 0)
+    assert summary["cause_scored"] == "auth0"
+
+
+def test_many_worlds_are_summed_up(auth0_check: Run, scenario: Any) -> None:
+    """A line for each file: the share that came out right, and when it was told."""
+    one, two = scenario("one"), scenario("two")
+    events = told(auth0_check("simulate", one, two, "--seeds", "3", "--json", "--score"))
+    sums = [event for event in events if event["event"] == "seeds"]
+
+    assert [(e["scenario"], e["seeds"], e["correct_share"]) for e in sums] == [
+        ("one", 3, 1.0),
+        ("two", 3, 1.0),
+    ]
+    assert [e["seed"] for e in events if e["event"] == "summary"] == [1, 2, 3, 1, 2, 3]
+    text = auth0_check("simulate", one, "--seeds", "2").stdout
+    assert text.startswith("one: 2 worlds, correct 100%, alerts in 100%; first alert after mean")
+
+
+def test_all_that_is_wrong_is_told_before_anything_is_played(
+    auth0_check: Run, scenario: Any, tmp_path: Path
+) -> None:
+    """Each problem of each file in a line with file, line and key; and a name that is unknown."""
+    bad = tmp_path / "bad.yml"
+    bad.write_text(SHORT.format(name="bad", cause="auth0", alert="true").replace("503", "no"))
+    worse = tmp_path / "worse.yml"
+    worse.write_text(SHORT.format(name="worse", cause="magic", alert="true") + "colour: red\n")
+    ended = auth0_check("simulate", scenario(), str(bad), str(worse), "nowhere")
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "Traceback" not in ended.stderr
+    for told_of in ("bad.yml:12: ", "worse.yml:13: ", "worse.yml:14: colour", "nowhere"):
+        assert told_of in ended.stderr
+
+
+def test_sources_that_do_not_exist_yet_are_noted(auth0_check: Run) -> None:
+    """They are read, and one line says that nobody looks at them."""
+    ended = auth0_check("simulate", "our-release", "--json")
+
+    assert ended.returncode == 0
+    assert ended.stderr.startswith("our-release: metrics, errors")
+    assert ended.stderr.count("\n") == 1

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import ClientSession
+from prometheus_client.parser import text_string_to_metric_families
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from tests.live.conftest import Child, Town
+
+    Ask = Callable[[str], Awaitable[tuple[int, str]]]
+
+
+@asynccontextmanager
+async def admin_of(child: Child) -> AsyncIterator[Ask]:
+    """Ask the admin listener of a bot that is connected to Slack."""
+    base = "http://" + (await child.says(r"admin_listen: listening on (\S+)"))[1]
+    await child.says("Connected to Slack")
+    async with ClientSession() as session:
+
+        async def ask(path: str) -> tuple[int, str]:
+            async with session.get(base + path) as answer:
+                return answer.status, await answer.text()
+
+        yield ask
+
+
+async def test_what_the_admin_listener_tells(town: Town, auth0_check: Any) -> None:
+    """Alive, ready, and metrics that Prometheus can read; no secret is in them."""
+    async with auth0_check("run", "--config", town.write()) as child, admin_of(child) as ask:
+        await child.says("first look at prod.login: ok")
+        assert await ask("/healthz") == (200, "ok\n")
+        assert await ask("/readyz") == (200, "ok\n")
+        status, text = await ask("/metrics")
+
+    names = {s.name for family in text_string_to_metric_families(text) for s in family.samples}
+    assert status == 200
+    assert {"auth0_check_looks_total", "auth0_check_latency_seconds"} <= names
+    assert not re.search(r"canary|xox|xapp", text)
+
+
+async def test_without_slack_the_bot_is_alive_but_not_ready(town: Town, auth0_check: Any) -> None:
+    """To start it again would not help."""
+    async with auth0_check("run", "--config", town.write()) as child, admin_of(child) as ask:
+        await town.server.stop()
+        async with asyncio.timeout(20):
+            while (ready := await ask("/readyz"))[0] == 200:  # noqa: ASYNC110 - as a balancer does
+                await asyncio.sleep(0.1)
+
+        assert ready == (503, "no Socket Mode connection to Slack\n")
+        assert await ask("/healthz") == (200, "ok\n")

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import re
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.simulator.workspace.model import App
+
+if TYPE_CHECKING:
+    from tests.live.conftest import Town
+
+CANARIES = r"canary|local-workspace"
+
+
+async def refusal(town: Town, auth0_check: Any, **changes: Any) -> str:
+    """Run with sections changed; return the one line that it ends with."""
+    async with auth0_check("run", "--config", town.write(**changes)) as child:
+        assert await child.ended() == 1
+    (line,) = [line for line in child.lines if not re.match(r"\d{4}-.* INFO ", line)]
+    assert not re.search(CANARIES, "\n".join(child.lines))
+    return str(line)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"bot_token": "xoxb-canary"}, "SLACK_BOT_TOKEN (invalid_auth): copy the Bot User OAuth"),
+        ({"app_token": "xapp-canary"}, "SLACK_APP_TOKEN is refused by Slack (invalid_auth)"),
+        ({"channel": "C0NOWHERE"}, "SLACK_CHANNEL C0NOWHERE is unknown to the bot"),
+        ({"channel": "#nowhere"}, "SLACK_CHANNEL #nowhere is unknown to the bot"),
+        ({"api_url": "http://127.0.0.1:9/api/"}, "cannot be reached: check this machine's network"),
+    ],
+)
+async def test_what_is_wrong_with_slack(
+    town: Town, auth0_check: Any, changed: dict[str, str], told: str
+) -> None:
+    """One line with the remedy, and an end."""
+    line = await refusal(town, auth0_check, slack=town.config["slack"] | changed)
+
+    assert line.startswith("Error: ")
+    assert told in line
+
+
+async def test_a_missing_scope(town: Town, auth0_check: Any) -> None:
+    """Without chat:write the bot is of no use."""
+    town.workspace.state.app = App(scopes=frozenset({"commands", "channels:read"}))
+
+    assert "lacks the scopes app_mentions:read, chat:write" in await refusal(town, auth0_check)
+
+
+async def test_a_channel_by_its_name(town: Town, auth0_check: Any) -> None:
+    """The bot posts to the channel of that name; SIGTERM ends it in good order."""
+    slack = town.config["slack"] | {"channel": "#auth0-alerts"}
+    async with auth0_check("run", "--config", town.write(slack=slack)) as child:
+        await child.says("Connected to Slack")
+        town.world.is_down = True
+        await town.until(town.said)
+        assert await child.stop() == 0
+        assert "Traceback" not in "\n".join(child.lines)
+
+
+async def test_a_login_that_is_refused_from_the_start(town: Town, auth0_check: Any) -> None:
+    """It is told at once with the remedy, and the bot goes on without trying for ever."""
+    tenant = town.config["tenants"][0]
+    login = tenant["logins"][0] | {"password": "canary-wrong"}
+    config = town.write(tenants=[tenant | {"logins": [login]}])
+    async with auth0_check("run", "--config", config) as child:
+        told = await child.says("ERROR .*first look at prod.login failed: .*")
+        await child.says("Connected to Slack")
+        await town.command("status")
+        await town.until(lambda: town.said("U1"))
+
+    assert "invalid_grant" in told[0]
+    assert "Check the synthetic user's password" in told[0]
+    assert "one failure" in town.said("U1")[0].text
+    assert not re.search(CANARIES, "\n".join(child.lines))
+
+
+async def test_a_database_in_use(town: Town, auth0_check: Any) -> None:
+    """A second bot with the same database does not start."""
+    async with auth0_check("run", "--config", town.write()) as child:
+        await child.says("Connected to Slack")
+        assert "is in use by another auth0-check: stop that one" in await refusal(town, auth0_check)
+
+
+async def test_a_port_in_use(town: Town, auth0_check: Any) -> None:
+    """It is named by its setting."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        line = await refusal(town, auth0_check, server={"admin_listen": listen})
+
+    assert "server.admin_listen cannot be listened on" in line

@@ -1,0 +1,117 @@
+"""Situations that once led the verdict astray."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.stories.conftest import Told
+
+    Tell = Callable[..., Told]
+
+THREE = """\
+tenants:
+  prod: {domain: acme.us.auth0.com, environment: US-1}
+  staging: {domain: acme-staging.us.auth0.com, environment: US-1}
+  eu: {domain: acme.eu.auth0.com, environment: EU-1}
+"""
+
+
+def causes(told: Told) -> list[str]:
+    return list(dict.fromkeys(verdict["cause"] for verdict in told.of("verdict")))
+
+
+@pytest.mark.parametrize("onset_s", range(0, 60, 10))
+def test_a_regional_outage_is_never_called_the_tenants(tell: Tell, onset_s: int) -> None:
+    """What worked before the first failure proves nothing; so others are asked at that moment."""
+    told = tell(
+        "timeline:\n"
+        "  - {target: [prod.login, staging.login], "
+        f"from: {onset_s}s, to: 10m, is: {{http: 503}}}}\n",
+        tenants=THREE,
+    )
+
+    assert causes(told) == ["auth0"]
+    assert told.summary["alerts"] == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["{http: 403, error: access_denied}", "{token: no_proof}", "{http: 403, error: mfa_required}"],
+)
+def test_the_same_mistake_at_two_tenants_is_not_auth0s(tell: Tell, fault: str) -> None:
+    """A deploy that breaks an Action in production and staging is ours."""
+    told = tell(
+        f"timeline:\n  - {{target: [prod.login, staging.login], from: 1m, to: 10m, is: {fault}}}\n",
+        tenants=THREE,
+    )
+
+    assert "auth0" not in causes(told)
+
+
+def test_a_sleep_in_an_outage_changes_nothing_about_it(tell: Tell) -> None:
+    """Healthy tenants do not join it, nobody is mentioned again, the verdict stands."""
+    told = tell(
+        "bot: {slack: {mention: '@here'}}\n"
+        "timeline:\n"
+        "  - {target: prod.login, from: 0m, to: 20m, is: {http: 503}}\n"
+        "  - {target: bot, from: 5m, to: 12m, is: {paused: true}}\n",
+        tenants=THREE,
+    )
+    mine = [verdict["cause"] for verdict in told.of("verdict", incident=1)]
+
+    assert set(mine) == {"tenant"}
+    assert told.of("incident", incident=1)[-1]["tenants"] == ["prod"]
+    assert len(told.of("message", mentions=["<!here>"])) == 1
+
+
+@pytest.mark.parametrize("what", ["{dns: servfail}", "{connect: timeout}", "{dns: timeout}"])
+def test_our_own_network_shows_without_any_neutral_host(tell: Tell, what: str) -> None:
+    """Where nothing at all is reached it is hardly Auth0 in two environments."""
+    told = tell(
+        f"timeline:\n  - {{target: ['*.login', '*.wellknown', feed, control.neutral], "
+        f"from: 1m, to: 10m, is: {what}}}\n",
+        tenants=THREE,
+    )
+
+    assert causes(told)[-1] == "network"
+
+
+def test_a_rate_limit_that_asks_for_an_hour_is_told_soon(tell: Tell) -> None:
+    """Before it is told we look again within a minute, whatever the header says."""
+    told = tell(
+        "timeline:\n"
+        "  - {target: prod.login, from: 0m, to: 20m, "
+        "is: {http: 429, error: too_many_requests, headers: {Retry-After: '3600'}}}\n"
+    )
+
+    assert told.summary["first_alert_s"] < 150
+    assert causes(told) == ["quota"]
+
+
+def test_a_refusal_of_the_key_discovery_stops_nothing(tell: Tell) -> None:
+    """Only a login has credentials; a proxy's 403 ends by itself."""
+    told = tell(
+        "timeline:\n"
+        "  - {target: prod.wellknown, from: 1m, to: 10m, is: {http: 403, error: invalid_grant}}\n"
+    )
+
+    assert [event["state"] for event in told.of("incident")] == ["open", "resolved"]
+
+
+def test_somebody_who_asks_again_and_again_does_not_get_the_user_blocked(tell: Tell) -> None:
+    """Auth0 blocks at the tenth refusal; asking every ten seconds stays below that."""
+    asked = "\n".join(
+        f"  - {{at: {300 + 10 * n}s, user: U1, say: /auth0-check run prod}}" for n in range(40)
+    )
+    told = tell(
+        "timeline:\n  - {target: prod.login, from: 0m, is: {http: 403, error: invalid_grant}}\n"
+        f"people:\n{asked}\n"
+    )
+    refused = [e for e in told.of("request", target="prod.login") if e["result"] != "ok"]
+
+    assert 4 <= len(refused) < 10

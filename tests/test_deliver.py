@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.core.desk_state import DeskState
+from bot.core.incident import Card, Entry, EntryKind, Incident, Kind
+from bot.core.model import Cause, Scope, Severity, Verdict
+from bot.core.outbox import Answer, Delivery, Edit, Post, Reply, Status, sent
+from bot.core.request import Request, Verb
+from bot.core.rules import Rules
+from bot.core.stimulus import Delivered, Stimulus, World
+from bot.deliver import Deliver
+from bot.ports import Change, SlackDoubt, SlackRefused, StoreError, View
+from bot.simulator.memory import MemoryStore
+from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CARD = Card("C1", "1.0")
+POST = Delivery("1:post:1", "incident:1", 1, Post(1), created_at=0.0)
+EDIT = Delivery("1:edit:1", "incident:1", 2, Edit(1), created_at=0.0)
+REPLY = Delivery("1:reply:1", "incident:1", 3, Reply(1, Entry(0.0, EntryKind.MENTION)), 0.0)
+ANSWER = Delivery("answer:r:1", "answer:r", 1, Answer(Request("r", 0.0, Verb.HELP)), 0.0)
+LOST, CUT_OFF = SlackDoubt("timeout"), SlackRefused("unreachable")
+INCIDENT = Incident(
+    id=1,
+    kind=Kind.FAILING,
+    severity=Severity.CRITICAL,
+    tenants=("prod",),
+    since=0.0,
+    opened_at=0.0,
+    verdict=Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.0),
+)
+
+
+def of_incident(number: int, delivery: Delivery) -> Delivery:
+    """The same for another incident."""
+    key = delivery.key.replace("1:", f"{number}:", 1)
+    assert not isinstance(delivery.body, Answer)
+    body = replace(delivery.body, incident=number)
+    return replace(delivery, key=key, lane=f"incident:{number}", body=body)
+
+
+class FullStore(MemoryStore):
+    """Has no room for anything."""
+
+    async def commit(self, change: Change) -> None:  # noqa: ARG002 - no room for any
+        raise StoreError("disk full")
+
+
+class Bench:
+    """A `Deliver` with an engine that does as little as it can, and Slack as the test wants it.
+
+    Speaking takes a tenth of a second.
+    """
+
+    def __init__(self, loop: VirtualLoop, store: MemoryStore) -> None:
+        self.clock = VirtualClock(loop, 0.0)
+        self.store = store
+        self.trouble: dict[str, list[Exception]] = {}
+        """What becomes of the next tries, by key; then all goes well."""
+        self.in_channel: dict[str, Card] = {}
+        """What a search finds."""
+        self.tried: list[tuple[float, str]] = []
+        self.searched: list[tuple[float, str]] = []
+        self.labelled: list[str] = []
+        self.told: list[Stimulus] = []
+        self.is_deaf = False
+        """The engine takes its time."""
+        self.incidents = {number: replace(INCIDENT, id=number) for number in range(1, 5)}
+        self.deliver = Deliver(
+            clock=self.clock, store=store, messenger=self, view=self._view, tell=self._tell
+        )
+
+    async def send(self, delivery: Delivery, view: View, card: Card | None) -> Card | None:
+        assert view.desk.incidents
+        self.tried.append((round(self.clock.now(), 3), delivery.key))
+        await self.clock.sleep(0.1)
+        if trouble := self.trouble.get(delivery.key):
+            raise trouble.pop(0)
+        if delivery.is_repeat:
+            self.labelled.append(delivery.key)
+        return CARD if isinstance(delivery.body, Post | Reply) else card
+
+    async def find(self, delivery: Delivery, card: Card | None) -> Card | None:
+        assert isinstance(delivery.body, Post) or card
+        self.searched.append((round(self.clock.now(), 3), delivery.key))
+        if trouble := self.trouble.get("search"):
+            raise trouble.pop(0)
+        return self.in_channel.get(delivery.key)
+
+    def commit_told(self) -> None:
+        """Do what the engine does: commit a sent post with the incident that has it."""
+        for stimulus in self.told:
+            assert isinstance(stimulus, Delivered)
+            card = Card(stimulus.channel, stimulus.ts)
+            number = stimulus.incident
+            self.incidents[number] = replace(self.incidents[number], card=card)
+            lane = self.deliver.lane(f"incident:{number}")
+            self.deliver.offer([sent(d) for d in lane if d.status is Status.SENDING])
+        self.told.clear()
+
+    def _tell(self, stimulus: Stimulus) -> None:
+        self.told.append(stimulus)
+        if not self.is_deaf:
+            self.commit_told()
+
+    def _view(self) -> View:
+        return View(self.clock.now(), Rules({}), World({}), DeskState(self.incidents))
+
+
+def deliver(
+    *deliveries: Delivery,
+    prepare: Callable[[Bench], Any] = lambda _: None,
+    store: MemoryStore | None = None,
+    for_s: float = 500.0,
+) -> Bench:
+    """Offer deliveries, and let time pass."""
+    benches: list[Bench] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        bench = Bench(loop, store or MemoryStore())
+        benches.append(bench)
+        prepare(bench)
+        bench.deliver.resume(deliveries)
+        task = loop.create_task(bench.deliver.run())
+        await bench.clock.sleep(for_s)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtually(main)
+    return benches[0]
+
+
+def meeting(key: str, *trouble: Exception) -> Callable[[Bench], None]:
+    return lambda bench: bench.trouble.update({key: list(trouble)})
+
+
+def test_a_lane_keeps_its_order() -> None:
+    """The post, then what edits and follows it, each when the one before is done."""
+    bench = deliver(REPLY, EDIT, POST)
+
+    assert [key for _, key in bench.tried] == [POST.key, EDIT.key, REPLY.key]
+    assert bench.deliver.depth == 0
+
+
+def test_a_lane_waits_until_its_post_is_committed() -> None:
+    """An edit that came before would hide the post from a search after a crash."""
+    bench = deliver(POST, EDIT, prepare=lambda bench: setattr(bench, "is_deaf", True))
+
+    assert bench.tried == [(0.0, POST.key)]
+    assert (bench.deliver.depth, bench.deliver.waiting_s) == (2, 500.0)
+
+
+def test_a_refusal_holds_its_own_lane_only() -> None:
+    """What Slack asks us to wait is waited, elsewhere all goes on."""
+    limited = SlackRefused("ratelimited", 30.0)
+    bench = deliver(POST, EDIT, ANSWER, prepare=meeting(POST.key, limited))
+
+    tries = [(0.0, POST.key), (0.0, ANSWER.key), (30.1, POST.key), (30.2, EDIT.key)]
+    assert bench.tried == tries
+
+
+def test_tries_grow_rarer() -> None:
+    """Up to one a minute, for as long as it takes."""
+    bench = deliver(POST, prepare=meeting(POST.key, *[CUT_OFF] * 7))
+
+    times = [at for at, _ in bench.tried]
+    waits = [round(b - a - 0.1) for a, b in pairwise(times)]
+    assert waits == [1, 2, 5, 15, 30, 60, 60]
+
+
+def test_messages_come_one_a_second() -> None:
+    """Over all incidents; edits and answers need not wait."""
+    others = [of_incident(number, POST) for number in (2, 3)]
+    bench = deliver(POST, *others, of_incident(3, EDIT), ANSWER)
+
+    assert [at for at, key in bench.tried if "post" in key] == [0.0, 1.0, 2.0]
+    assert (2.1, "3:edit:1") in bench.tried
+    assert (0.0, ANSWER.key) in bench.tried
+
+
+@pytest.mark.parametrize("doubtful", [POST, REPLY])
+def test_what_may_have_been_said_is_looked_for(doubtful: Delivery) -> None:
+    """After 40 s; it is said again only if it is not there."""
+
+    def prepare(bench: Bench, *, is_there: bool) -> None:
+        bench.trouble[doubtful.key] = [LOST]
+        if is_there:
+            bench.in_channel[doubtful.key] = CARD
+
+    there = deliver(POST, REPLY, prepare=lambda bench: prepare(bench, is_there=True))
+    missing = deliver(POST, REPLY, prepare=lambda bench: prepare(bench, is_there=False))
+
+    (began,) = [at for at, key in there.tried if key == doubtful.key]
+    assert there.searched == [(round(began + 40.1, 3), doubtful.key)]
+    again = [at for at, key in missing.tried if key == doubtful.key]
+    assert len(again) == 2
+    assert there.deliver.depth == missing.deliver.depth == 0
+    assert there.labelled == missing.labelled == []
+
+
+def test_an_edit_may_be_repeated() -> None:
+    """Nobody sees whether a message was brought up to date once or twice."""
+    bench = deliver(POST, EDIT, prepare=meeting(EDIT.key, LOST))
+
+    assert bench.searched == []
+    assert [at for at, key in bench.tried if key == EDIT.key] == [0.1, 1.2]
+
+
+def test_what_cannot_be_looked_for_is_said_again_with_a_label() -> None:
+    """After three minutes: perhaps twice is better than perhaps never."""
+
+    def prepare(bench: Bench) -> None:
+        bench.trouble = {POST.key: [LOST], "search": [SlackRefused("missing_scope")] * 99}
+
+    bench = deliver(POST, prepare=prepare)
+
+    assert bench.tried[-1][0] >= 180.0
+    assert bench.labelled == [POST.key]
+
+
+def test_a_post_that_its_incident_knows_is_not_looked_for() -> None:
+    """The incident was saved, its delivery was not: an edit may have hidden the key by now."""
+
+    def prepare(bench: Bench) -> None:
+        bench.incidents[1] = replace(INCIDENT, card=CARD)
+
+    bench = deliver(replace(POST, status=Status.SENDING), prepare=prepare)
+
+    assert (bench.tried, bench.searched, bench.deliver.depth) == ([], [], 0)
+
+
+def test_an_answer_that_nobody_can_hear_is_given_up() -> None:
+    """A person who left the channel; and a question of half an hour ago."""
+    gone = deliver(ANSWER, prepare=meeting(ANSWER.key, SlackRefused("user_not_in_channel")))
+    late = deliver(replace(ANSWER, due_at=1900.0), for_s=2000.0)
+
+    assert (len(gone.tried), gone.deliver.depth) == (1, 0)
+    assert (late.tried, late.deliver.depth) == ([], 0)
+
+
+def test_a_full_disk_silences_nobody() -> None:
+    """An alert without a record is better than none."""
+    bench = deliver(POST, EDIT, store=FullStore())
+
+    assert [key for _, key in bench.tried] == [POST.key, EDIT.key]
+
+
+def test_a_message_that_cannot_be_made_stops_no_other() -> None:
+    """It is tried again and again; the other lanes go on."""
+    broken = [KeyError("ts")] * 3
+    bench = deliver(POST, of_incident(2, POST), prepare=meeting(POST.key, *broken))
+
+    assert [key for _, key in bench.tried].count(POST.key) == 4
+    assert (1.0, "2:post:1") in bench.tried
+    assert bench.deliver.depth == 0
