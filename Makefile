@@ -10,7 +10,7 @@ demo: .venv/runtime.stamp
 	$(BIN)/auth0-check demo $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

@@ -139,8 +139,8 @@ def back(incident: Incident, case: Case, rules: Rules) -> tuple[Incident, list[E
     again = replace(reopened(incident), tenants=tenants)
     again, told = reply(again, Entry(case.now, EntryKind.REOPENED))
     after, effects = reviewed(again, replace(case, tenants=tenants, since=again.since), rules)
-    edit = [] if any(isinstance(e, Send) and isinstance(e.body, Edit) for e in effects) else [None]
-    if edit:
+    is_shown = any(isinstance(e, Send) and isinstance(e.body, Edit) for e in effects)
+    if not is_shown:
         after, shown = _edit(after, case.now)
         effects.append(shown)
     return after, [IncidentChanged(after), told, *effects]

@@ -149,3 +149,9 @@ def steps() -> Steps:
     made = Steps(rules())
     made.healthy()
     return made
+
+
+@pytest.fixture
+def new_steps() -> Steps:
+    """Just started: nothing has been seen yet."""
+    return Steps(rules())

@@ -5,9 +5,19 @@ from typing import Any
 import pytest
 
 from bot.core.incident import EntryKind, IncidentState, Kind, standing_cause
-from bot.core.model import Cause, Fault, Severity, Stage
+from bot.core.model import Cause, Fault, FeedReading, FeedState, Severity, Stage
 from bot.core.outbox import Edit, Post, Reply
-from bot.core.stimulus import CardLost, Delivered, Finding, Look, Send, Started, Tick, World
+from bot.core.stimulus import (
+    CardLost,
+    Delivered,
+    FeedRead,
+    Finding,
+    Look,
+    Send,
+    Started,
+    Tick,
+    World,
+)
 
 
 def said(steps: Any) -> list[Any]:
@@ -215,3 +225,43 @@ def test_a_tenant_that_is_no_longer_configured_leaves_its_incident(
     steps.healthy()
 
     assert [i.state for i in steps.incidents] == [IncidentState.RESOLVED]
+
+
+def test_what_remains_of_an_incident_goes_on(steps: Any, make_rules: Any) -> None:
+    """One of its tenants was taken out of the configuration; the other still fails."""
+    for _ in range(5):
+        steps.wait(5)
+        steps.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+        steps.see("staging.login", Fault(Stage.HTTP, "http_503", 503))
+    tenants = {name: one for name, one in steps.rules.tenants.items() if name != "staging"}
+    steps.rules = make_rules(tenants=tenants)
+    steps.world = World({name: steps.world.tenants[name] for name in tenants})
+    steps.on_desk(Started(steps.now))
+
+    assert [(i.tenants, i.is_open) for i in steps.incidents] == [(("prod",), True)]
+
+
+def test_what_fails_again_is_shown_at_once(steps: Any) -> None:
+    """The message changes from resolved to firing, with a line in the thread."""
+    steps.fail("prod.login")
+    for _ in range(3):
+        steps.wait(10)
+        steps.see("prod.login")
+    before = len(said(steps))
+    steps.wait(60)
+    steps.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+    after = said(steps)[before:]
+
+    assert steps.incidents[0].is_open
+    assert EntryKind.REOPENED in [b.entry.kind for b in after if isinstance(b, Reply)]
+    assert any(isinstance(body, Edit) for body in after)
+
+
+def test_a_feed_that_we_could_not_look_at_keeps_what_it_said(steps: Any, make_notice: Any) -> None:
+    """No data about the status page is no news from it."""
+    feed = steps.rules.tenants["prod"].feed
+    steps.read(feed, make_notice())
+    blind = FeedReading(feed, steps.now, FeedState.UNREACHABLE, blind="no_child_process")
+    steps.on_desk(FeedRead(steps.now, blind))
+
+    assert [n.id for n in steps.desk.outside.feeds[feed.name].notices] == ["a1"]

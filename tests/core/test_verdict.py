@@ -98,6 +98,24 @@ def test_a_title_tells_the_component(
     assert other_component(make_notice(title)) == component
 
 
+def test_a_login_that_never_worked_is_a_matter_of_the_set_up(new_steps: Any) -> None:
+    """The first result ever that fails is no outage."""
+    new_steps.fail("prod.login", fault=Fault(Stage.OAUTH, "invalid_client", 401, "invalid_client"))
+    verdict = new_steps.incidents[0].verdict
+
+    assert verdict.cause is Cause.PROBE
+    assert "never-ok" in {fact.row for fact in verdict.because}
+
+
+def test_a_missing_default_directory_is_no_outage(steps: Any) -> None:
+    """Auth0 answers 500 server_error to a plain password grant without one."""
+    steps.fail("prod.login", fault=Fault(Stage.OAUTH, "server_error", 500, "server_error"))
+
+    assert "login-server-error" in {
+        fact.row for v in [steps.incidents[0].verdict] for fact in (*v.because, *v.against)
+    }
+
+
 def test_every_fault_of_a_login_has_a_row() -> None:
     """No stage and no status falls through the table."""
     for stage in Stage:
