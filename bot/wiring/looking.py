@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model import Observation, Outcome
 from bot.fetch import Call, Fetcher, LoopLag, SystemPath
+from bot.fetch.lag import LIMIT_S
 from bot.probes import Probes
 from bot.sources.feed import Answer, StatusFeed
 from bot.wiring.rules import feed_target
@@ -23,6 +24,8 @@ FEED_URL = "https://status.auth0.com/feed?domain={domain}"
 """Atom, by the tenant's canonical domain (Check Auth0 Status, read 2026-11)."""
 FEED_CAP = 2_000_000
 FEED_TIMEOUT_S = 20.0
+SHORTEST_LAG_S = 0.05
+"""Shorter ones are the usual work of a demo, which serves all that it looks at."""
 CLOCK_STEP_S = 60.0
 """A wall clock that was moved by more than this is wrong now, or was."""
 
@@ -45,7 +48,9 @@ class Looking:
         *,
         stepped_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._fetcher = Fetcher(clock, path or SystemPath(settings.resolve), LoopLag())
+        # At speed N time-outs are N times as short, and so is a standstill that spoils a look.
+        lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
+        self._fetcher = Fetcher(clock, path or SystemPath(settings.resolve), lag)
         self._probes = Probes(settings, self._fetcher)
         self._stepped_s = stepped_s
         self._feeds: dict[Target, StatusFeed] = {}
