@@ -209,8 +209,6 @@ class Engine:
                 self._end_delivery(stimulus.incident, outbox.sent)
             case CardLost():
                 return self._card_lost(stimulus)
-            case _:
-                pass
         return self._desk_step(stimulus)
 
     def _end_delivery(self, incident: int, ended: Callable[[Delivery], Delivery]) -> None:

@@ -72,33 +72,33 @@ class Metrics:
     """What `/metrics` shows. Names follow Prometheus' rules; no label holds foreign text."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.collected = CollectorRegistry()
         self.looks = Counter(
             "auth0_check_looks",
             "Looks at a target, by outcome (ok, failed, no_data; for a feed, its state)",
             ["target", "outcome"],
-            registry=self.registry,
+            registry=self.collected,
         )
         self.latency = Gauge(
             "auth0_check_latency_seconds",
             "How long the last look took",
             ["target"],
-            registry=self.registry,
+            registry=self.collected,
         )
         self.firing = Gauge(
             "auth0_check_signal_firing",
             "1 while a signal is firing",
             ["tenant", "signal"],
-            registry=self.registry,
+            registry=self.collected,
         )
         self.incidents = Gauge(
             "auth0_check_incidents_open",
             "Open incidents, by severity",
             ["severity"],
-            registry=self.registry,
+            registry=self.collected,
         )
         self.unsaid = Gauge(
             "auth0_check_outbox_waiting",
             "Messages that wait to be said in Slack",
-            registry=self.registry,
+            registry=self.collected,
         )

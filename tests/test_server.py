@@ -18,7 +18,7 @@ class Admin:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.metrics = Metrics()
-        routes = admin_routes(self.metrics.registry, lambda: self.problems)
+        routes = admin_routes(self.metrics.collected, lambda: self.problems)
         self.server = Server("127.0.0.1:0", routes)
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.core.detector import Signal
-from bot.core.fault import is_rate_limited, is_refusal
+from bot.core.fault import describe, is_rate_limited, is_refusal
 from bot.core.model import (
     CUSTOM,
     WELLKNOWN,
@@ -98,14 +98,6 @@ def usual_fault(signal: Signal) -> Fault | None:
     return next(f for f in reversed(signal.faults) if (f.stage, f.reason) == kind)
 
 
-def describe(fault: Fault) -> str:
-    """Name a fault by its codes, without any foreign text."""
-    if fault.stage in {Stage.HTTP, Stage.OAUTH}:
-        parts = (f"HTTP {fault.status}" if fault.status else "", fault.error or fault.reason)
-        return " ".join(p for p in parts if p and p != f"http_{fault.status}")
-    return f"{fault.stage} {fault.reason.replace('_', ' ')}"
-
-
 def _tenant_clues(case: Case, name: str) -> Iterator[Clue]:
     state, rules = case.world.tenants[name], case.rules.tenants[name]
     if state.blind_since is not None:
@@ -179,8 +171,7 @@ def _is_5xx(fault: Fault) -> bool:
 
 
 def _what(signal: Signal) -> str:
-    fault = usual_fault(signal)
-    return describe(fault) if fault else "unknown"
+    return describe(fault) if (fault := usual_fault(signal)) else "unknown"
 
 
 def _peer_clues(case: Case) -> Iterator[Clue]:

@@ -135,3 +135,11 @@ def _date(text: str) -> float | None:
         return None if parsed is None else mktime_tz(parsed)
     except (ValueError, OverflowError):
         return None
+
+
+def describe(fault: Fault) -> str:
+    """Name a fault by its codes, without any foreign text."""
+    if fault.stage in {Stage.HTTP, Stage.OAUTH}:
+        parts = (f"HTTP {fault.status}" if fault.status else "", fault.error or fault.reason)
+        return " ".join(p for p in parts if p and p != f"http_{fault.status}")
+    return f"{fault.stage} {fault.reason.replace('_', ' ')}"

@@ -3,7 +3,7 @@
     pending -> sending -> sent
        ^          |
        |          +-> doubt   the answer was lost: look into the channel after 40 s
-       +-- refused, for now    `dead` where asking again is pointless
+       +-- refused             `dead` where asking again is pointless
 
 Lines of one lane (an incident, or one person's request) go out strictly in order. At most one edit
 of a message waits at a time: whenever it goes out, it shows the newest state.

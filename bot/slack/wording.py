@@ -7,7 +7,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.core.case import describe
+from bot.core.fault import describe
 from bot.core.model import CUSTOM, WELLKNOWN, Cause, Fault, Phase, Scope, Severity, Stage
 from bot.core.request import VERBS
 

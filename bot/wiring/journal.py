@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bot.core.case import describe
+from bot.core.fault import describe
 from bot.core.model import Severity, SignalState
 from bot.core.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
 from bot.slack.wording import REMEDIES

@@ -146,7 +146,7 @@ class Bot:
             endpoint = EventsEndpoint(app, secret.get_secret_value(), self._clock)
             routes = {("POST", "/slack/events"): endpoint.handle}
             await self._serve(Server(settings.server.listen, routes), "server.listen")
-        admin = admin_routes(self.metrics.registry, lambda: self._problems(deliver))
+        admin = admin_routes(self.metrics.collected, lambda: self._problems(deliver))
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
 
     async def _serve(self, server: Server, key: str) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from bot.core.case import describe
-from bot.core.fault import is_refusal
+from bot.core.fault import describe, is_refusal
 from bot.core.model import CONTROL, CUSTOM, WELLKNOWN, Observation, Outcome, Stage, Target
 from bot.slack.wording import REMEDIES
 from bot.wiring.rules import control_target

