@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,6 @@ SCOPES = {
 """The scopes that manifest.yml asks for, and what is lost without each."""
 
 _APP = "at https://api.slack.com/apps, your app,"
-_CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{5,}")
 
 
 class StartupError(Exception):
@@ -126,7 +124,7 @@ def _missing(granted: frozenset[str]) -> list[str]:
 async def _channel(web: SlackWeb, channel: str, me: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Look the channel up. Returns its id, or what is as good, and warnings."""
     try:
-        found = await (_by_id if _CHANNEL_ID.fullmatch(channel) else _by_name)(web, channel)
+        found = await (_by_name if channel.startswith("#") else _by_id)(web, channel)
     except SlackRefused as refused:
         if refused.error != "channel_not_found":
             return channel, [f"slack.channel {channel} cannot be checked ({refused.error})"]
