@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 PROBES_PER_S = 50.0
 """Over all tenants: a burst of many must not look like our own outage."""
+BACKLOG_S = 10.0
+"""A look that could begin only later than this is left out: its next turn comes by itself, and a
+queue that grew for as long as an outage lasts would tell of it later and later."""
 
 
 class Looks:
@@ -52,20 +55,20 @@ class Looks:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _look(self, effect: Look) -> None:
-        await self._paced()
+        now = self._clock.now()
+        start = max(now, self._next_at)
+        if start - now > BACKLOG_S and not effect.asked_by:
+            log.warning("%s is left out: too many looks at once", effect.target)
+            return
+        self._next_at = start + 1 / PROBES_PER_S
+        if start > now:
+            await self._clock.sleep(start - now)
         seen = await self._prober.look(effect.target)
         self._tell(Observed(self._clock.now(), seen, effect.asked_by))
 
     async def _read(self, effect: ReadFeed) -> None:
         reading = await self._prober.read(effect.target)
         self._tell(FeedRead(self._clock.now(), reading))
-
-    async def _paced(self) -> None:
-        now = self._clock.now()
-        start = max(now, self._next_at)
-        self._next_at = start + 1 / PROBES_PER_S
-        if start > now:
-            await self._clock.sleep(start - now)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

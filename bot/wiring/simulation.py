@@ -157,20 +157,23 @@ class Simulation:
             waker=VirtualWaker(self.clock),
             journal=self.story,
         )
+        self._deliver = self._delivery(settings, store)
+        self.engine.attach(self._deliver)
+
+    def _delivery(self, settings: Settings, store: MemoryStore) -> Deliver:
         messenger = SlackMessenger(
             VirtualSlack(self.workspace, self.world, self.clock),
             channel=settings.slack.channel,
             mention=mentions(settings.slack.mention),
             status_link=settings.status_link,
         )
-        self._deliver = Deliver(
+        return Deliver(
             clock=self.clock,
             store=store,
             messenger=messenger,
             view=self.engine.view,
             tell=self.engine.tell,
         )
-        self.engine.attach(self._deliver)
 
     async def run(self) -> None:
         """Play to the end of the scenario."""

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "bot").rglob("*.py"))
 LONGEST_FILE = 300
-LONGEST_FUNCTION = 45
+LONGEST_FUNCTION = 32  # the first migration and the list of metrics, which only declare
 
 
 def test_the_rooms_keep_their_imports() -> None:

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.core.model import FeedReading, Observation, Outcome, Target
+from bot.core.stimulus import Look, Observed
+from bot.looks import BACKLOG_S, PROBES_PER_S, Looks
+from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
+
+if TYPE_CHECKING:
+    from bot.core.stimulus import Stimulus
+
+MOST = round(BACKLOG_S * PROBES_PER_S)
+
+
+class Instant:
+    """A `Prober` that notes when it looks."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self.at: list[float] = []
+
+    async def look(self, target: Target) -> Observation:
+        self.at.append(self._clock.now())
+        return Observation(target, self._clock.now(), Outcome.OK, 0.1)
+
+    async def read(self, target: Target) -> FeedReading:
+        raise AssertionError(target)
+
+
+def looked(wanted: int, asked_by: str = "") -> tuple[list[float], list[Stimulus]]:
+    """Want so many looks in one moment, and wait a minute."""
+    told: list[Stimulus] = []
+    probers: list[Instant] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        clock = VirtualClock(loop, 0.0)
+        probers.append(Instant(clock))
+        looks = Looks(clock, probers[0], told.append)
+        for number in range(wanted):
+            looks.launch(Look(Target(f"t{number}", "login"), asked_by))
+        await clock.sleep(60)
+        await looks.stop()
+
+    run_virtually(main)
+    return probers[0].at, told
+
+
+def test_a_storm_is_spread_over_time() -> None:
+    """At most fifty begin in any second, and every one is told."""
+    at, told = looked(200)
+
+    assert at[-1] == pytest.approx(199 / PROBES_PER_S)
+    assert len([one for one in told if isinstance(one, Observed)]) == 200
+
+
+def test_a_storm_leaves_no_queue_behind() -> None:
+    """What could begin only much later is left out; its next turn comes by itself."""
+    at, _ = looked(3 * MOST)
+
+    assert max(at) <= BACKLOG_S + 1 / PROBES_PER_S
+    assert len(at) == pytest.approx(MOST, abs=2)
+
+
+def test_what_a_person_asked_for_is_never_left_out() -> None:
+    """It may be late, but it is done."""
+    at, _ = looked(MOST + 100, asked_by="r1")
+
+    assert len(at) == MOST + 100
