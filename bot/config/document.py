@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 Loc = tuple[str | int, ...]
@@ -54,10 +54,26 @@ class Document:
             loc = loc[:-1]
         return self.places[loc]
 
+    def sections(self, *way: str) -> Iterator[tuple[Loc, dict[str, Any]]]:
+        """Yield each section at a way, in lists or not, with the keys that are not left empty."""
+        return _sections(self.values, way, ())
+
     def report(self, loc: Loc, text: str) -> None:
         """Note a problem. The first one of a value stands for all that follow from it."""
         place = self.place(loc)
         self.problems.setdefault(loc, Problem(place, f"{place.name}: {dotted(loc)}: {text}"))
+
+
+def _sections(
+    value: object, way: tuple[str, ...], loc: Loc
+) -> Iterator[tuple[Loc, dict[str, Any]]]:
+    if isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _sections(child, way, (*loc, index))
+    elif isinstance(value, dict) and way:
+        yield from _sections(value.get(way[0]), way[1:], (*loc, way[0]))
+    elif isinstance(value, dict):
+        yield loc, {key: child for key, child in value.items() if child is not None}
 
 
 def dotted(loc: Loc) -> str:

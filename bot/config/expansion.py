@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, get_args, get_origin
 
 from bot.config.document import Document, Loc, read_secret
-from bot.config.settings import Section, Settings
+from bot.config.settings import Settings
+from bot.config.values import Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,15 @@ def section_at(section: type[Section], key: str) -> type[Section] | None:
     """Return the kind of section that stands below a key, in a list or not, if one does."""
     field = section.model_fields.get(key)
     return _section_in(field.annotation) if field else None
+
+
+def hint(loc: Loc) -> str:
+    """Return what the settings say about the key that a way ends with."""
+    section: type[Section] = Settings
+    for step in loc[:-1]:
+        section = section_at(section, str(step)) or section
+    field = section.model_fields.get(str(loc[-1])) if loc else None
+    return (field.description or "") if field else ""
 
 
 def _section_for(child: object, parent: type[Section] | None, key: str) -> type[Section] | None:

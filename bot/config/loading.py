@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from bot.config.document import ConfigError, Document, Loc
-from bot.config.expansion import expand, section_at
+from bot.config.expansion import expand, hint
 from bot.config.relations import check_relations
-from bot.config.settings import Section, Settings
+from bot.config.settings import Settings
 from bot.config.variables import CONFIG_FILE, read_variables
 from bot.config.yaml_file import read_yaml
 
@@ -91,7 +91,7 @@ def _text(fault: ErrorDetails, loc: Loc) -> str:
     if fault["input"] is None:
         return "is empty: write a value (in quotes if it begins with #), or leave the key out"
     wording = _WORDING.get(fault["type"])
-    return wording.format(hint=_hint(loc), **context) if wording else fault["msg"]
+    return wording.format(hint=hint(loc), **context) if wording else fault["msg"]
 
 
 def _only_follows(document: Document, fault: ErrorDetails, loc: Loc) -> bool:
@@ -104,12 +104,3 @@ def _only_follows(document: Document, fault: ErrorDetails, loc: Loc) -> bool:
         return bool(fault["input"])
     taken_over = loc[2:3] == ("thresholds",) and loc not in document.places
     return taken_over and loc[2:] in document.problems
-
-
-def _hint(loc: Loc) -> str:
-    """Return what the settings say about the key that a way ends with."""
-    section: type[Section] = Settings
-    for step in loc[:-1]:
-        section = section_at(section, str(step)) or section
-    field = section.model_fields.get(str(loc[-1])) if loc else None
-    return (field.description or "") if field else ""

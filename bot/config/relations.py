@@ -1,71 +1,143 @@
-"""What must hold between sections.
+"""What must hold between settings.
 
 Checked on the values as written, so that it is told together with what is wrong inside of them.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from bot.config.document import dotted
+from bot.config.expansion import hint
+from bot.config.settings import Login
 from bot.config.values import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bot.config.document import Document, Loc
 
+    Problems = Iterator[tuple[Loc, str]]
+
+MODES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "socket": (("slack", "app_token"),),
+    "http": (("slack", "signing_secret"), ("server", "listen")),
+}
+UNNAMED = Login.model_fields["name"].default
+NAMED = (("tenants",), *(("tenants", key) for key in ("logins", "metrics", "errors")))
+SENDERS = (
+    ("hooks", "sentry", "client_secret"),
+    ("hooks", "alertmanager", "token"),
+    ("hooks", "pingdom", "path_secret"),
+    ("hooks", "report", "token"),
+    ("hooks", "change", "token"),
+    ("tenants", "logs", "stream_token"),
+)
+"""By what each that may tell us something is known."""
+WAYS: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
+    ("prometheus",): ((), ("token",), ("username", "password")),
+    ("tenants", "metrics"): ((), ("preset",), ("failed", "all")),
+    ("tenants", "logs"): (("client_id", "client_secret"), ("stream_token",)),
+}
+"""Groups of keys: a section has one group, and whole; the first where nothing of any is given."""
+
 
 def check_relations(document: Document) -> None:
-    """Report equal names, controls that are no controls, and HTTP mode without a listener."""
-    values = document.values if isinstance(document.values, dict) else {}
-    _names_differ(document, values, ("tenants",))
-    for index, tenant in _entries(values, "tenants"):
-        _names_differ(document, tenant, ("tenants", index, "logins"), default="login")
-    _controls_are_neutral(document, values)
-    _http_has_a_listener(document, values)
+    """Report what is used twice, excluded or missing for others, and controls that are none."""
+    for problems in (
+        _twice(document, _names(document)),
+        _twice(document, _hook_secrets(document)),
+        _missing(document),
+        _one_way(document),
+        _dangling(document),
+        _controls_of_auth0(document),
+    ):
+        for loc, text in problems:
+            document.report(loc, text)
 
 
-def _names_differ(
-    document: Document, parent: dict[str, object], loc: Loc, default: str = ""
-) -> None:
-    seen: set[str] = set()
-    for index, entry in _entries(parent, str(loc[-1])):
-        name = entry.get("name", default)
-        if not isinstance(name, str):
-            continue
-        if name.lower() in seen:
-            note = "" if "name" in entry else f" (without one it is {default})"
-            document.report((*loc, index, "name"), f"is used above: give each its own{note}")
-        seen.add(name.lower())
+def _twice(document: Document, written: Iterable[tuple[Loc, object]]) -> Problems:
+    seen = set()
+    for loc, identity in written:
+        if identity in seen:
+            note = "" if loc in document.places else f" (without one it is {UNNAMED})"
+            yield loc, f"is used twice: give each its own{note}"
+        seen.add(identity)
 
 
-def _controls_are_neutral(document: Document, values: dict[str, object]) -> None:
+def _names(document: Document) -> Iterator[tuple[Loc, object]]:
+    """Names of tenants, and those within each tenant."""
+    for way in NAMED:
+        for loc, section in document.sections(*way):
+            yield (*loc, "name"), (loc[:-2], str(section.get("name", UNNAMED)).lower())
+
+
+def _hook_secrets(document: Document) -> Iterator[tuple[Loc, str]]:
+    for *way, key in SENDERS:
+        for loc, sender in document.sections(*way):
+            if key in sender:
+                yield (*loc, key), str(sender[key])
+
+
+def _missing(document: Document) -> Problems:
+    for who, (*way, key) in _needs(document):
+        if not any(key in section for _, section in document.sections(*way)):
+            yield _lacks(who, (*way, key))
+
+
+def _lacks(who: str, loc: Loc) -> tuple[Loc, str]:
+    return loc, f"is missing, and {who} needs it: {hint(loc)}"
+
+
+def _needs(document: Document) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for _, slack in document.sections("slack"):
+        mode = str(slack.get("mode", "socket"))
+        for needed in MODES.get(mode, ()):
+            yield f"slack.mode {mode}", needed
+    for loc, _ in _hook_secrets(document):
+        yield dotted(loc), ("server", "listen")
+    for loc, _ in document.sections("tenants", "errors"):
+        yield dotted(loc), ("sentry",)
+    for loc, metric in document.sections("tenants", "metrics"):
+        is_polled = metric.keys() & {"preset", "failed", "all"}
+        yield dotted(loc), ("prometheus",) if is_polled else ("hooks", "report")
+
+
+def _one_way(document: Document) -> Problems:
+    for way, groups in WAYS.items():
+        for loc, section in document.sections(*way):
+            first, *others = [keys for keys in groups if section.keys() & set(keys)] or groups[:1]
+            stand_beside = f"stands beside {' and '.join(first)}: give one or the other"
+            for key in chain(*others):
+                if key in section:
+                    yield (*loc, key), stand_beside
+            for key in first:
+                if key not in section and not others:
+                    yield _lacks(dotted(loc), (*loc, key))
+
+
+def _dangling(document: Document) -> Problems:
+    names = [tenant.get("name") for _, tenant in document.sections("tenants")]
+    for *way, _ in SENDERS:
+        for loc, sender in document.sections(*way):
+            if "tenant" in sender and sender["tenant"] not in names:
+                yield (*loc, "tenant"), "is no tenant's name"
+    for loc, metric in document.sections("tenants", "metrics"):
+        if "match" in metric and "preset" not in metric:
+            yield (*loc, "match"), "belongs to preset: write it into failed and all"
+
+
+def _controls_of_auth0(document: Document) -> Problems:
     ours = {
         str(tenant.get(key, "")).lower()
-        for _, tenant in _entries(values, "tenants")
+        for _, tenant in document.sections("tenants")
         for key in ("domain", "custom_domain")
     }
-    controls = values.get("controls")
-    for index, control in enumerate(controls if isinstance(controls, list) else []):
-        host = host_of(str(control))
-        if host and (host in ours or host.endswith(".auth0.com")):
-            advice = "belongs to Auth0: choose a host that has nothing to do with it"
-            document.report(("controls", index), advice)
-
-
-def _http_has_a_listener(document: Document, values: dict[str, object]) -> None:
-    slack, server = values.get("slack"), values.get("server")
-    is_http = isinstance(slack, dict) and slack.get("mode") == "http"
-    if is_http and not (isinstance(server, dict) and server.get("listen")):
-        document.report(
-            ("server", "listen"),
-            "is missing, and slack.mode http needs it: the address on which Slack reaches "
-            "/slack/events, such as 0.0.0.0:3000",
-        )
-
-
-def _entries(parent: dict[str, object], key: str) -> Iterator[tuple[int, dict[str, object]]]:
-    entries = parent.get(key)
-    for index, entry in enumerate(entries if isinstance(entries, list) else []):
-        if isinstance(entry, dict):
-            yield index, entry
+    for _, root in document.sections():
+        controls = root.get("controls")
+        for index, control in enumerate(controls if isinstance(controls, list) else []):
+            host = host_of(str(control))
+            if host and (host in ours or host.endswith(".auth0.com")):
+                advice = "belongs to Auth0: choose a host that has nothing to do with it"
+                yield ("controls", index), advice

@@ -5,30 +5,21 @@
 
 from __future__ import annotations
 
-import ssl
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from bot.config.secrecy import secrets_in
+from bot.config.sources import Errors, Hooks, Logs, Metric, Prometheus, Sentry
 from bot.config.values import (
-    APP_ADVICE,
-    UNITS_S,
     Address,
     AddressPort,
     AppToken,
+    BaseAddress,
     BotToken,
+    CaFile,
     Channel,
+    FolderAddress,
     HostName,
     Interval,
     Link,
@@ -37,17 +28,16 @@ from bot.config.values import (
     Name,
     Secret,
     SecretAddress,
+    Section,
+    SignalName,
     Span,
+    TenantName,
     Text,
     UrlPath,
     seconds,
 )
-from bot.core.model import CONTROL, CUSTOM, FEED, WELLKNOWN
 
 __all__ = [
-    "UNITS_S",
-    "Feed",
-    "Interval",
     "Login",
     "Name",
     "ProbeSettings",
@@ -55,36 +45,16 @@ __all__ = [
     "Server",
     "Settings",
     "Slack",
-    "Span",
     "Tenant",
     "Thresholds",
     "seconds",
 ]
 
 
-def _not(*reserved: str) -> AfterValidator:
-    """Keep names free that `Target` uses itself."""
-
-    def check(name: str) -> str:
-        if name.lower() in reserved:
-            raise ValueError(f"is reserved ({', '.join(reserved)}): choose another name")
-        return name
-
-    return AfterValidator(check)
-
-
-class Section(BaseModel):
-    """A part of the configuration. Unknown keys are errors; values never change."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
-
-
 class Login(Section):
     """One synthetic user that logs in at one application."""
 
-    name: Annotated[Name, _not(WELLKNOWN, CUSTOM, "m2m", "logs")] = "login"
+    name: SignalName = "login"
     client_id: Text
     """The Client ID: Auth0 Dashboard > Applications > the probe's application > Settings."""
     client_secret: Secret | None = None
@@ -140,17 +110,17 @@ class Thresholds(Section):
 class Tenant(Section):
     """One Auth0 tenant."""
 
-    name: Annotated[Name, _not(CONTROL, FEED)]
+    name: TenantName
     """A short name of your own for this tenant."""
     domain: HostName
     """The canonical domain, such as `acme.us.auth0.com`."""
     custom_domain: HostName | None = None
     environment: Text | None = None
     """As the status page names it: US-1, EU-1, …; it cannot be derived from the domain."""
-    base_url: Address | None = None
-    """Where to send requests instead of `https://` + domain (tests, labs); ends without `/`."""
-    ca_file: str | None = None
-    """Trusted instead of the system's authorities; relative to the configuration file."""
+    base_url: BaseAddress | None = None
+    """Where to send requests instead of `https://` + domain (tests, labs)."""
+    ca_file: CaFile | None = None
+    """Trusted instead of the system's authorities."""
     feed_url: SecretAddress | None = None
     """Status feed; a Private Cloud feed's address carries a token."""
     runbook: Link | None = None
@@ -160,23 +130,9 @@ class Tenant(Section):
     logins: tuple[Login, ...] = Field(min_length=1)
     """A list of at least one synthetic user."""
 
-    @field_validator("base_url")
-    @classmethod
-    def _without_slash(cls, base_url: str | None) -> str | None:
-        return base_url and base_url.rstrip("/")
-
-    @field_validator("ca_file")
-    @classmethod
-    def _holds_certificates(cls, ca_file: str | None, info: ValidationInfo) -> str | None:
-        if ca_file is None:
-            return None
-        file = Path((info.context or {}).get("folder", ""), ca_file)
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "no path"
-            raise ValueError(f"must be a readable file of PEM certificates ({reason})") from None
-        return str(file)
+    metrics: tuple[Metric, ...] = ()
+    errors: tuple[Errors, ...] = ()
+    logs: Logs | None = None
 
 
 class Slack(Section):
@@ -185,38 +141,15 @@ class Slack(Section):
     bot_token: BotToken
     """The Bot User OAuth Token (xoxb-…): api.slack.com/apps > your app > OAuth & Permissions."""
     mode: Literal["socket", "http"] = "socket"
-    app_token: AppToken | None = Field(default=None, validate_default=True)
-    """Needed by mode `socket`."""
-    signing_secret: Secret | None = Field(default=None, validate_default=True)
-    """Needed by mode `http`."""
+    app_token: AppToken | None = None
+    """Begins with xapp-: the app's page > Basic Information > App-Level Tokens."""
+    signing_secret: Secret | None = None
+    """The app's page > Basic Information > Signing Secret."""
     channel: Channel
     """Where alerts go: a channel's id (C…) or '#name', in quotes."""
     mention: Mention | None = None
     """Who is mentioned in a grave alert: `@here`, `U…`, `S…` (user group); several with commas."""
-    api_url: Address = "https://slack.com/api/"
-    """Ends with `/`."""
-
-    @field_validator("app_token")
-    @classmethod
-    def _for_socket(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if token is None and info.data.get("mode") == "socket":
-            raise ValueError(f"is missing, and mode socket needs it; it {APP_ADVICE}")
-        return token
-
-    @field_validator("signing_secret")
-    @classmethod
-    def _for_http(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if secret is None and info.data.get("mode") == "http":
-            raise ValueError(
-                "is missing, and mode http needs it: api.slack.com/apps > your app > "
-                "Basic Information > Signing Secret"
-            )
-        return secret
-
-    @field_validator("api_url")
-    @classmethod
-    def _with_slash(cls, api_url: str) -> str:
-        return api_url.rstrip("/") + "/"
+    api_url: FolderAddress = "https://slack.com/api/"
 
 
 class Feed(Section):
@@ -229,7 +162,7 @@ class Server(Section):
     """The bot's own listeners, `host:port`."""
 
     listen: Listen | None = None
-    """Public: `/slack/events`. Off unless set."""
+    """Public, for `/slack/events` and `/hooks`, such as 0.0.0.0:3000. Off unless set."""
     admin_listen: Listen = "127.0.0.1:8470"
     """Health and metrics."""
 
@@ -243,6 +176,11 @@ class Settings(Section):
     tenants: tuple[Tenant, ...] = Field(min_length=1)
     """A list of at least one Auth0 tenant."""
     feed: Feed = Feed()
+    prometheus: Prometheus | None = None
+    """A section with url and, where the server asks for one, token."""
+    sentry: Sentry | None = None
+    """A section with organization and token."""
+    hooks: Hooks = Hooks()
     controls: tuple[Address, ...] = ("https://slack.com/api/api.test",)
     """Neutral hosts: they tell our own network from Auth0. Not behind Auth0's edge vendor."""
     resolve: dict[HostName, AddressPort] = Field(default_factory=dict)

@@ -6,13 +6,28 @@ No message repeats the value: it may be a secret that was pasted into the wrong 
 from __future__ import annotations
 
 import re
+import ssl
 from ipaddress import ip_address
-from typing import Annotated, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SecretStr,
+    ValidationInfo,
+)
+
+from bot.core.model import CONTROL, CUSTOM, FEED, WELLKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?%", re.ASCII)
 _SPAN = re.compile(r"(-?\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -24,6 +39,8 @@ _OTHER_TOKENS = {
     "xoxp-": "a user's token",
     "xoxe": "a token that expires: switch token rotation off",
 }
+SOURCES = (WELLKNOWN, CUSTOM, "m2m", "logs")
+MONITORS = ("alertmanager", "pingdom", "sentry")
 BOT_ADVICE = (
     "must be the Bot User OAuth Token, which begins with xoxb-: "
     "api.slack.com/apps > your app > OAuth & Permissions"
@@ -34,6 +51,14 @@ APP_ADVICE = (
 )
 
 AnyText = TypeVar("AnyText", str, SecretStr)
+
+
+class Section(BaseModel):
+    """A part of the configuration. Unknown keys are errors; values never change."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 def seconds(value: object) -> float:
@@ -77,16 +102,27 @@ def _plain(value: str | SecretStr) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
-def _span(value: object) -> object:
+def share(value: object) -> float:
+    """Read a share such as `5%`. Raises ValueError, naming the unit, for anything else."""
+    match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is no share: write a number and %, such as 5%")
+    return float(match[1]) / 100
+
+
+def _written(read: Callable[[object], float]) -> BeforeValidator:
     """Take a bare number from Python code; what a file says is always text."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    return seconds(value)
+
+    def check(value: object) -> object:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return value if is_number else read(value)
+
+    return BeforeValidator(check)
 
 
-def _within(low_s: float, high_s: float, words: str) -> AfterValidator:
+def _within(low: float, high: float, words: str) -> AfterValidator:
     def check(value: float) -> float:
-        if not low_s <= value <= high_s:
+        if not low <= value <= high:
             raise ValueError(f"must be from {words}")
         return value
 
@@ -157,9 +193,32 @@ def _listen(value: str) -> str:
     return value
 
 
-Span = Annotated[float, BeforeValidator(_span), _within(0, 366 * 86400, "0s to 366d")]
+def _not(*reserved: str) -> AfterValidator:
+    """Keep names free that `Target` uses itself."""
+
+    def check(name: str) -> str:
+        if name.lower() in reserved:
+            raise ValueError(f"is reserved ({', '.join(reserved)}): choose another name")
+        return name
+
+    return AfterValidator(check)
+
+
+def _certificates(value: str, info: ValidationInfo) -> str:
+    file = Path((info.context or {}).get("folder", ""), value)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no path"
+        raise ValueError(f"must be a readable file of PEM certificates ({reason})") from None
+    return str(file)
+
+
+Span = Annotated[float, _written(seconds), _within(0, 366 * 86400, "0s to 366d")]
 """A span in seconds; written `60s`, `10m`, … in YAML."""
-Interval = Annotated[float, BeforeValidator(_span), _within(1, 86400, "1s to 24h")]
+Interval = Annotated[float, _written(seconds), _within(1, 86400, "1s to 24h")]
+Percent = Annotated[float, _written(share), _within(0.001, 1, "0.1% to 100%")]
+"""A share, at most 1; written `5%` in YAML."""
 Text = Annotated[
     str,
     _like(
@@ -174,6 +233,17 @@ Name = Annotated[
         "must be 1 to 40 letters, digits, - or _, the first one a letter or digit",
     ),
 ]
+TenantName = Annotated[Name, _not(CONTROL, FEED)]
+SignalName = Annotated[Name, _not(*SOURCES, *MONITORS, CONTROL, FEED)]
+Slug = Annotated[str, _like(r"[A-Za-z0-9_-]+", "must be letters, digits, - and _ only")]
+ProjectId = Annotated[str, _like(r"[0-9]{1,20}", "must be the project's number")]
+Expression = Annotated[
+    str,
+    _like(
+        r"(?:[^$\x00\ud800-\udfff]|\$window\b|\$(?![A-Za-z_]))+",
+        "must be PromQL, with $window as its only variable",
+    ),
+]
 HostName = Annotated[str, AfterValidator(_host_name)]
 """Kept in small letters, as issuers write it."""
 UrlPath = Annotated[str, _like(r"/[^\s?#]*", "must be a path that begins with /")]
@@ -181,10 +251,23 @@ Link = Annotated[str, AfterValidator(lambda value: _https(value, loopback=False)
 """An https address that people open."""
 Address = Annotated[str, AfterValidator(lambda value: _https(value, loopback=True))]
 """An address that the bot calls: https, or http on loopback."""
+BaseAddress = Annotated[Address, AfterValidator(lambda url: url.rstrip("/"))]
+"""An address to which paths are added: ends without `/`."""
+FolderAddress = Annotated[Address, AfterValidator(lambda url: url.rstrip("/") + "/")]
 SecretAddress = Annotated[SecretStr, AfterValidator(lambda value: _https(value, loopback=True))]
 AddressPort = Annotated[str, AfterValidator(_address_port)]
 Listen = Annotated[str, AfterValidator(_listen)]
 Secret = Annotated[SecretStr, _like(r"[^\ud800-\udfff]+", "must be UTF-8 text, not empty")]
+Token = Annotated[SecretStr, _like(r"[!-~]+", "must be letters, digits and signs without blanks")]
+HookSecret = Annotated[
+    SecretStr,
+    _like(r"[!-~][ -~]{6,}[!-~]", "must be at least 8 letters, digits and signs of ASCII"),
+]
+PathSecret = Annotated[
+    SecretStr, _like(r"[A-Za-z0-9_-]{16,}", "must be at least 16 letters, digits, - or _")
+]
+CaFile = Annotated[str, AfterValidator(_certificates)]
+"""A file of trusted authorities, relative to the configuration file."""
 BotToken = Annotated[SecretStr, _token("xoxb-", BOT_ADVICE)]
 AppToken = Annotated[SecretStr, _token("xapp-", APP_ADVICE)]
 Channel = Annotated[

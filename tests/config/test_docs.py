@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from bot.config import load
 from bot.config.expansion import section_at
-from bot.config.settings import Section, Settings, seconds
+from bot.config.settings import Settings
+from bot.config.values import Section, seconds, share
 from bot.config.variables import CONFIG_FILE, VARIABLES
 
 if TYPE_CHECKING:
@@ -24,8 +25,17 @@ TITLES = {
     "`tenants[]`": ("tenants",),
     "`tenants[].logins[]`": ("tenants", "logins"),
     "`tenants[].probe`": ("tenants", "probe"),
+    "`tenants[].metrics[]`": ("tenants", "metrics"),
+    "`tenants[].errors[]`": ("tenants", "errors"),
+    "`tenants[].logs`": ("tenants", "logs"),
     "`thresholds`": ("thresholds",),
     "`feed`": ("feed",),
+    "`prometheus`": ("prometheus",),
+    "`sentry`": ("sentry",),
+    "`hooks`": ("hooks",),
+    "`hooks.sentry`": ("hooks", "sentry"),
+    "`hooks.pingdom`": ("hooks", "pingdom"),
+    "`hooks.alertmanager`, `hooks.report`, `hooks.change`": ("hooks", "report"),
     "`server`": ("server",),
 }
 
@@ -83,7 +93,8 @@ def _same(written: str, default: object) -> bool:
         return written == "none"
     text = written.strip("`")
     if isinstance(default, float):
-        return seconds(text) == default
+        read = share if text.endswith("%") else seconds
+        return read(text) == default
     return text == (default if isinstance(default, str) else json.dumps(default))
 
 
@@ -111,15 +122,21 @@ def test_the_example_loads(tmp_path: Path) -> None:
     """The annotated example is a configuration that works."""
     example = re.findall(r"```yaml\n((?s:.+?))```", PAGE)[0]
     (tmp_path / "secrets").mkdir()
-    for name in re.findall(r"_file: (secrets/\S+)", example):
-        (tmp_path / name).write_text("canary\n")
+    files = re.findall(r"_file: (secrets/[\w-]+)", example)
+    for name in files:
+        (tmp_path / name).write_text(f"canary-of-{Path(name).name}\n")
     token = tmp_path / "app_token"
     token.write_text("xapp-1\n")
     path = tmp_path / "bot.yml"
     path.write_text(example.replace("/run/secrets/app_token", str(token)))
 
-    settings = load(path, {"SLACK_BOT_TOKEN": "xoxb-1"})
+    settings = load(path, {"SLACK_BOT_TOKEN": "xoxb-1", "STAGING_STREAM": "canary-of-stream"})
 
-    assert [tenant.name for tenant in settings.tenants] == ["prod", "staging"]
-    assert settings.thresholds_of(settings.tenants[1]).mention_after == 1800
-    assert settings.secrets() == {"xoxb-1", "xapp-1", "canary"}
+    prod, staging = settings.tenants
+    assert settings.thresholds_of(staging).mention_after == 1800
+    assert [metric.name for metric in prod.metrics] == ["checkout", "backoffice", "mobile"]
+    assert prod.metrics[1].all == "sum(increase(auth0_requests_total[$window]))"
+    assert settings.secrets() == {
+        *("xoxb-1", "xapp-1", "canary-of-stream"),
+        *(f"canary-of-{Path(name).name}" for name in files),
+    }

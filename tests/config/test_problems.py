@@ -33,7 +33,7 @@ LOGIN = (*TENANT, "logins", 0)
         (("slack", "bot_token"), "1", "2: slack.bot_token: must be the Bot User OAuth Token"),
         (("slack", "bot_token"), "xoxb-1\n", "2: slack.bot_token: holds blanks or letters"),
         (("slack", "app_token"), "xoxb-1", "3: slack.app_token: is the bot token (bot_token)"),
-        (("slack", "app_token"), None, "1: slack.app_token: is missing, and mode socket needs it"),
+        (("slack", "app_token"), None, "1: slack.app_token: is missing, and slack.mode socket"),
         (("slack", "channel"), "ops", "4: slack.channel: must be a channel's id"),
         (("slack", "channel"), ["C1"], "4: slack.channel: must be a text"),
         (("slack", "mode"), "https", "5: slack.mode: must be 'socket' or 'http'"),
@@ -72,6 +72,7 @@ LOGIN = (*TENANT, "logins", 0)
         ((*TENANT, "probe"), {"every": "900ms"}, "13: tenants[0].probe.every: must be from 1s"),
         ((*TENANT, "logins"), [], "8: tenants[0].logins: must have at least one entry"),
         ((*LOGIN, "name"), "custom", "12: tenants[0].logins[0].name: is reserved (wellknown"),
+        ((*LOGIN, "name"), "Pingdom", "12: tenants[0].logins[0].name: is reserved (wellknown"),
         ((*LOGIN, "client_id"), None, "9: tenants[0].logins[0].client_id: is missing: The Client"),
         (
             (*LOGIN, "password"),
@@ -116,6 +117,32 @@ LOGIN = (*TENANT, "logins", 0)
         (("server",), {"listen": ":80"}, "13: server.listen: must be host:port"),
         (("server",), {"listen": "a:65536"}, "13: server.listen: must be host:port"),
         (("status_link",), "http://localhost", "12: status_link: must begin with https://"),
+        (("prometheus",), {"url": "http://a.b"}, "13: prometheus.url: must begin with https://"),
+        (
+            ("prometheus",),
+            {"url": "https://a.b", "token": "a b"},
+            "14: prometheus.token: must be letters, digits and signs without blanks",
+        ),
+        (
+            ("prometheus",),
+            {"url": "https://a.b", "token": "a", "password": "b"},
+            "15: prometheus.password: stands beside token: give one or the other",
+        ),
+        (
+            ("prometheus",),
+            {"url": "https://a.b", "username": "a"},
+            "12: prometheus.password: is missing, and prometheus needs it: Of",
+        ),
+        (
+            ("prometheus",),
+            {"url": "https://a.b", "ca_file": "bot.yml"},
+            "14: prometheus.ca_file: must be a readable file of PEM",
+        ),
+        (
+            ("sentry",),
+            {"organization": "a/b", "token": "a"},
+            "13: sentry.organization: must be letters, digits, - and _ only",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused(

@@ -32,11 +32,21 @@ FULL: dict[str, Any] = {
             "logins": [
                 {"client_id": "i", "client_secret": "c", "username": "u", "password": "p"},
             ],
+            "metrics": [{"name": "m", "failed": "f", "all": "a", "share": "5%"}],
+            "errors": [{"name": "e", "project": "1", "query": "q"}],
+            "logs": {"client_id": "l", "client_secret": "k"},
         }
     ],
     "controls": ["https://a.b"],
     "resolve": {"a.b": "127.0.0.1:1"},
     "server": {"listen": "a:1"},
+    "prometheus": {"url": "https://a.b", "username": "b", "password": "p"},
+    "sentry": {"organization": "o", "token": "t"},
+    "hooks": {
+        "sentry": {"client_secret": "hook-of-sentry", "tenant": "prod"},
+        "alertmanager": {"token": "hook-of-alertmanager"},
+        "pingdom": {"path_secret": "hook-of-pingdom-0"},
+    },
 }
 
 
@@ -139,6 +149,7 @@ def test_the_settings_hide_their_secrets(tmp_path: Path) -> None:
         f"c{CANARY}",
         CANARY,
         f"https://a.b/{CANARY}",
+        *("k", "p", "t", "hook-of-sentry", "hook-of-alertmanager", "hook-of-pingdom-0"),
     }
 
 
@@ -182,6 +193,13 @@ WORDS = st.sampled_from(
         "slack",
         "tenants",
         "logins",
+        "metrics",
+        "errors",
+        "hooks",
+        "sentry",
+        "token",
+        "tenant",
+        "mode",
         "thresholds",
         "name",
         "name_file",
