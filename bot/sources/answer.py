@@ -1,0 +1,39 @@
+"""A polled source's answer, or in a few plain words why it brings no figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.core.fault import describe
+from bot.fetch import read_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.fetch import Reply
+
+UNEXPECTED = "unexpected answer"
+"""It is JSON, yet not what the API's documentation promises."""
+
+
+class Missing(Exception):  # noqa: N818 - says what happened
+    """There are no figures; the text says why, without any foreign word."""
+
+
+def document_of(reply: Reply, remedies: Mapping[int, str]) -> dict[str, Any]:
+    """Return the JSON object of a 2xx answer. Raises `Missing` for every other reply.
+
+    `remedies` says by HTTP status what to do. What the answer itself says of its failure is not
+    repeated: it may quote the query, or anything that a proxy puts in between.
+    """
+    if reply.blind:
+        raise Missing(reply.blind)
+    if reply.fault:
+        raise Missing(describe(reply.fault).replace("_", " "))
+    if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own classes
+        remedy = remedies.get(reply.status)
+        raise Missing(f"HTTP {reply.status}" + (f": {remedy}" if remedy else ""))
+    document = read_object(reply.body)
+    if document is None:
+        raise Missing("not JSON")
+    return document

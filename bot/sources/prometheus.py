@@ -1,0 +1,159 @@
+"""Failed and all calls by Prometheus, or by anything that has its query API.
+
+https://prometheus.io/docs/prometheus/latest/querying/api/ (read 2026-11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from base64 import b64encode
+from dataclasses import replace
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from bot.core.measurement import Measurement
+from bot.fetch import Call
+from bot.sources.answer import UNEXPECTED, Missing, document_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bot.core.model import Target
+    from bot.fetch import Fetcher, Reply
+
+PATH = "/api/v1/query"
+REMEDIES = {
+    400: "bad expression",
+    401: "check the credentials",
+    403: "check the credentials",
+    404: "check the address",
+    422: "bad expression",
+    429: "too many queries",
+}
+"""A syntax error is 400 at Prometheus and 422 at VictoriaMetrics."""
+ANNOTATION = "PromQL "
+"""Begins what the engine only remarks, such as a name without `_total`. It is no sign that data
+is missing, but Prometheus 2.49 to 2.53 list it as a warning (thanos-io/thanos#7354)."""
+METRIC = "http_client_request_duration_seconds_count"
+"""OpenTelemetry's `http.client.request.duration` as its exporters for Prometheus name it."""
+
+
+class PrometheusRate:
+    """Asks how many calls failed, and how many there were, in the window that ends now."""
+
+    def __init__(  # noqa: PLR0913 - plain values, joined in wiring only
+        self,
+        target: Target,
+        *,
+        url: str,
+        failed: str,
+        total: str,
+        window_s: float,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        ca_file: str | None,
+        fetcher: Fetcher,
+    ) -> None:
+        """Ask at `url`, which may end in a path; `$window` in an expression becomes the window."""
+        window = f"{round(window_s)}s"
+        self._target = target
+        self._call = Call(url=url + PATH, headers=headers, timeout_s=timeout_s, ca_file=ca_file)
+        self._expressions = [each.replace("$window", window) for each in (failed, total)]
+        self._window_s = window_s
+        self._fetcher = fetcher
+
+    async def measure(self) -> Measurement:
+        """Ask both at the same instant. Never raises but on cancellation.
+
+        No series at all is `missing`. No failed ones beside others is 0: a counter of failures
+        has no series before the first failure. More failed than all is all failed: where only
+        the successes were counted as all, an outage must still be seen.
+        """
+        now = self._fetcher.clock.now()
+        replies = await asyncio.gather(*(self._ask(each, now) for each in self._expressions))
+        try:
+            failed, total = (sum_of(reply) for reply in replies)
+        except Missing as missing:
+            return Measurement(self._target, now, missing=str(missing))
+        if total is None:
+            return Measurement(self._target, now, missing="empty result")
+        failed = max(failed or 0.0, 0.0)  # a difference of two counters may fall below by a trifle
+        return Measurement(
+            self._target, now, span_s=self._window_s, failed=failed, total=max(total, failed)
+        )
+
+    async def _ask(self, expression: str, at: float) -> Reply:
+        """Ask by POST: an expression may be longer than an address, and stays out of logs."""
+        form = {"query": expression, "time": f"{at:.3f}"}
+        return await self._fetcher.fetch(replace(self._call, form=form))
+
+
+def sum_of(reply: Reply) -> float | None:
+    """Add up the values of an instant query; None: it found no series. Raises `Missing`."""
+    document = document_of(reply, REMEDIES)
+    try:
+        values = [float(text) for _, text in _samples(document)]
+        is_partial = _is_partial(document)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise Missing(UNEXPECTED) from error
+    if is_partial:
+        raise Missing("partial answer")
+    if not isfinite(total := sum(values)):
+        raise Missing("not a number")
+    return total if values else None
+
+
+def _samples(document: Mapping[str, Any]) -> list[tuple[float, str]]:
+    """Return pairs of time and value. Raises KeyError or TypeError where there are none."""
+    match document["data"]:
+        case {"resultType": "vector", "result": list(rows)}:
+            return [row["value"] for row in rows]
+        case {"resultType": "scalar", "result": [at, text]}:
+            return [(at, text)]
+        case {"resultType": "matrix" | "string"}:
+            raise Missing("not a vector")
+    raise TypeError
+
+
+def _is_partial(document: Mapping[str, Any]) -> bool:
+    """Tell whether a part of the data could not be read (Thanos, Mimir; VictoriaMetrics)."""
+    warnings = document.get("warnings") or ()
+    return bool(document.get("isPartial")) or any(
+        not str(each).startswith(ANNOTATION) for each in warnings
+    )
+
+
+def authorization(*, token: str = "", username: str = "", password: str = "") -> dict[str, str]:
+    """Return the headers for a bearer token, else for a user name and password, else none."""
+    if token:
+        return {"Authorization": f"Bearer {token}"}
+    if username:
+        pair = b64encode(f"{username}:{password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+    return {}
+
+
+def otel_expressions(hosts: Sequence[str], match: str) -> tuple[str, str]:
+    """Return ready expressions for failed and for all of an application's calls to `hosts`.
+
+    5xx, 429 and calls without any answer failed. Other 4xx did not: OpenTelemetry sets
+    `error.type` for them as well, but they are users' mistakes, such as a wrong password
+    (semantic conventions for HTTP spans, read 2026-08). `match` holds further label matchers.
+    """
+    server = f"server_address=~{_quoted('|'.join(map(re.escape, hosts)))}"
+    common = ",".join(filter(None, (server, match.strip(" ,"))))
+    answered = f'{common},http_response_status_code=~"5..|429"'
+    silent = f'{common},http_response_status_code="",error_type!=""'
+    failed = f"sum({_increase(answered)} or {_increase(silent)})"
+    return failed, f"sum({_increase(common)})"
+
+
+def _increase(matchers: str) -> str:
+    return f"increase({METRIC}{{{matchers}}}[$window])"
+
+
+def _quoted(text: str) -> str:
+    """Write a string of PromQL."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -1,0 +1,139 @@
+"""Counts of events in Sentry: that users see errors, though not how many of how many.
+
+https://docs.sentry.io/api/explore/query-explore-events-in-table-format/ (read 2026-11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from bot.core.measurement import Group, Measurement
+from bot.core.pattern import pattern_of
+from bot.fetch import Call
+from bot.sources.answer import UNEXPECTED, Missing, document_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.core.model import Target
+    from bot.fetch import Fetcher, Reply
+
+REMEDIES = {
+    400: "bad query",
+    401: "check the token",
+    403: "check the scopes and the project",
+    404: "check the organization and the environment",
+    429: "too many requests",
+}
+"""An unknown project is 403, an unknown environment 404 (getsentry/sentry, read 2026-11:
+`_validate_fetched_projects`, `get_environments`)."""
+CLOUD = "sentry.io"
+COUNT = "count()"
+ALL = {"field": [COUNT]}
+BY_TITLE = {"field": ["title", COUNT], "sort": f"-{COUNT}", "per_page": 100}
+"""100 rows are the API's limit, and titles may be legion: so the count of all is asked apart."""
+MOST = 10**12
+"""No count is as high; a number with thousands of digits is not worth a sum."""
+SHOWN = "1h"
+"""What the page behind the link shows, so that the onset of the trouble is on it."""
+
+
+class SentryEvents:
+    """Asks how many events match a query in the window that ends now."""
+
+    def __init__(  # noqa: PLR0913 - plain values, joined in wiring only
+        self,
+        target: Target,
+        *,
+        url: str,
+        organization: str,
+        project: str,
+        query: str,
+        environment: str | None,
+        window_s: float,
+        token: str,
+        timeout_s: float,
+        ca_file: str | None,
+        fetcher: Fetcher,
+    ) -> None:
+        """Ask at `url`; without an environment, in all of them."""
+        scope = {"project": project, "query": query}
+        if environment:
+            scope["environment"] = environment
+        # A relative span is by Sentry's own clock, and up to an hour it is not rounded.
+        self._asked = {**scope, "dataset": "errors", "statsPeriod": f"{round(window_s)}s"}
+        self._target = target
+        self._call = Call(
+            url=f"{url}/api/0/organizations/{quote(organization, safe='')}/events/",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout_s=timeout_s,
+            ca_file=ca_file,
+        )
+        self._link = _page(url, organization, {**scope, "statsPeriod": SHOWN})
+        self._window_s = window_s
+        self._fetcher = fetcher
+
+    async def measure(self) -> Measurement:
+        """Ask for all events, and for the most frequent. Never raises but on cancellation."""
+        now = self._fetcher.clock.now()
+        replies = await asyncio.gather(self._ask(ALL), self._ask(BY_TITLE))
+        try:
+            counts, by_pattern = (counts_of(reply) for reply in replies)
+        except Missing as missing:
+            return Measurement(self._target, now, missing=str(missing))
+        groups = (Group("", count, pattern) for pattern, count in by_pattern.most_common())
+        return Measurement(
+            self._target,
+            now,
+            span_s=self._window_s,
+            failed=float(counts.total()),
+            groups=tuple(groups),
+            link=self._link,
+        )
+
+    async def _ask(self, wanted: Mapping[str, Any]) -> Reply:
+        url = f"{self._call.url}?{_encoded({**self._asked, **wanted})}"
+        return await self._fetcher.fetch(replace(self._call, url=url))
+
+
+def counts_of(reply: Reply) -> Counter[str]:
+    """Count an answer's events by the pattern of their titles, where it has any.
+
+    Raises `Missing`, also where the token sees no project: that is a 200 with no rows, which must
+    not be taken for "no events". A query that did run names its fields.
+    """
+    match document_of(reply, REMEDIES):
+        case {"data": list(rows), "meta": {"fields": dict()}}:
+            return sum((_counted(row) for row in rows), Counter())
+        case {"data": [], "meta": dict()}:
+            raise Missing("no project is visible to the token")
+    raise Missing(UNEXPECTED)
+
+
+def _counted(row: object) -> Counter[str]:
+    match row:
+        case {"title": str(title), "count()": int(count)} if 0 <= count < MOST:
+            return Counter({pattern_of(title): count})
+        case {"count()": int(count)} if 0 <= count < MOST:
+            return Counter({"": count})
+    raise Missing(UNEXPECTED)
+
+
+def _page(url: str, organization: str, shown: Mapping[str, str]) -> str:
+    """Return the address of the page for people, or nothing where it is not an https one.
+
+    The API of sentry.io is at another host (de.sentry.io, us.sentry.io) than its pages.
+    """
+    host = urlsplit(url).hostname or ""
+    if host == CLOUD or host.endswith(f".{CLOUD}"):
+        return f"https://{organization}.{CLOUD}/issues/?{_encoded(shown)}"
+    page = f"{url}/organizations/{quote(organization, safe='')}/issues/?{_encoded(shown)}"
+    return page if page.startswith("https://") else ""
+
+
+def _encoded(parameters: Mapping[str, Any]) -> str:
+    return urlencode(parameters, doseq=True, quote_via=quote)
