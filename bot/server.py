@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 if TYPE_CHECKING:
@@ -18,25 +20,44 @@ BODY_CAP = 256 * 1024
 """Bytes of a request's body: Slack's payloads stay far below."""
 
 
+class _OwnFaults(logging.Filter):
+    """Drops what clients do wrong: aiohttp tells it as an error, with a piece of the request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        theirs = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
+        return not isinstance(error, theirs)
+
+
+_LOG = logging.getLogger(__name__)
+_LOG.addFilter(_OwnFaults())
+
+
 class Server:
     """One listener.
 
     Args:
         listen: `host:port`; port 0 takes any free one.
         routes: handlers by method and path, such as `("GET", "/healthz")`.
+        is_public: each handler asks for a secret itself. Requests come under any name: most
+            reverse proxies on the same machine pass on the name that they were called by.
 
-    On loopback it answers no web page: neither one that reaches it by a rebound name, nor one of
-    another origin.
+    One that is not public answers no web page on loopback: neither one that reaches it by a
+    rebound name, nor one of another origin.
     """
 
-    def __init__(self, listen: str, routes: Routes) -> None:
+    def __init__(self, listen: str, routes: Routes, *, is_public: bool = False) -> None:
         host, _, port = listen.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
-        guards = [_no_web_pages] if self._host in LOOPBACK else []
+        guards = [_no_web_pages] if self._host in LOOPBACK and not is_public else []
         app = web.Application(client_max_size=BODY_CAP, middlewares=guards)
         for (method, path), handler in routes.items():
             app.router.add_route(method, path, handler)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        # Nobody who calls us compresses, and a body that only claims to be compressed makes aiohttp
+        # break off without an answer (3.14).
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, logger=_LOG, auto_decompress=False
+        )
 
     async def start(self) -> None:
         """Listen. Raises OSError where the address cannot be had."""

@@ -66,3 +66,20 @@ async def test_metrics_are_prometheus_text(admin: Admin) -> None:
 async def test_a_web_page_gets_nothing(admin: Admin, headers: dict[str, str]) -> None:
     """Neither by a rebound name nor across origins."""
     assert (await admin.get("/metrics", **headers))[0] == 403
+
+
+async def test_a_public_listener_is_reached_by_its_public_name() -> None:
+    """A reverse proxy on the same machine passes on the name that it was called by."""
+    routes = admin_routes(Metrics().collected, list)
+    public = Server("127.0.0.1:0", routes, is_public=True)
+    await public.start()
+    host, port = public.address
+    name = {"Host": "bot.example.com"}
+    async with (
+        aiohttp.ClientSession(headers=name) as session,
+        session.get(f"http://{host}:{port}/healthz") as answer,
+    ):
+        status = answer.status
+    await public.stop()
+
+    assert status == 200
