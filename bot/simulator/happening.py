@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.core.model import CONTROL, FEED, WELLKNOWN
+from bot.core.model import CONTROL, FEED, LOGS, WELLKNOWN
 from bot.simulator.part import Misread, Part, nearest
 from bot.simulator.units import flag, header, one_of, plain, positive, rate, span, status, text
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 BOT = "bot"
 M2M = "m2m"
-LOGS = "logs"
 ANY = "*"
 SINGLE_PLACES = (FEED, "prometheus", "sentry", "slack", BOT)
 _TOKENLESS = {WELLKNOWN, LOGS, ANY, *SINGLE_PLACES}

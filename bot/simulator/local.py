@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,26 +12,27 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
-from bot.core.model import CONTROL, CUSTOM, FEED, LOGIN, WELLKNOWN, Target
+from bot.core.model import CONTROL, CUSTOM, FEED, LOGIN, LOGS, WELLKNOWN, Target
 from bot.simulator.certificate import self_signed
 from bot.simulator.happening import M2M
+from bot.simulator.log_api import LocalLogApi
+from bot.simulator.observability import LocalPrometheus, LocalSentry, serving
 from bot.simulator.playing import HTML, play
 from bot.simulator.prober import QUOTA_REMAINING
 from bot.simulator.status_page import DAY_S, StatusPage
 from bot.simulator.tenant import M2M_GRANT, LocalTenant, Refused, Signer
+from bot.simulator.tenant_log import TenantLog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
     from ssl import SSLContext
     from types import TracebackType
 
     from bot.config.settings import Login
     from bot.ports import Clock
     from bot.simulator.happening import Happening
-    from bot.simulator.scenario import Tenant
+    from bot.simulator.observability import Handler
     from bot.simulator.world import World
-
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LOOPBACK = "127.0.0.1"
 DISCOVERY_PATH = "/.well-known/openid-configuration"
@@ -54,6 +56,10 @@ class LocalTenants:
         self.feed_urls: dict[str, str] = {}
         """By tenant."""
         self.control_urls: dict[str, str] = {}
+        self.prometheus_url = ""
+        self.sentry_url = ""
+        self.secret = secrets.token_urlsafe(24)
+        """The token for Prometheus and Sentry, and the client secret of the tenants' log reader."""
         self._world = world
         self._clock = clock
         self._logins = logins
@@ -65,8 +71,9 @@ class LocalTenants:
             self._servers = starting
             await self._start_tenants(Path(starting.enter_context(TemporaryDirectory())))
             await self._start_feed()
+            await self._start_apis()
             for control in self._world.scenario.controls:
-                handler = _control(self._world, self._clock, Target(CONTROL, control))
+                handler = serving(self._world, self._clock, Target(CONTROL, control), _fine)
                 self.control_urls[control] = f"http://{await self._serve(handler)}/"
             self._servers = starting.pop_all()
         return self
@@ -89,10 +96,22 @@ class LocalTenants:
         }
         self.ca_file, context = self_signed(places, folder)
         signer = Signer()
+        logs = {
+            place.name: LocalLogApi(TenantLog(self._world, place), signer, self.secret)
+            for place in places.values()
+        }
         for domain, place in places.items():
             tenant = LocalTenant(self._logins[place.name], place.m2m, signer)
-            site = Site(self._world, self._clock, place, domain, tenant)
+            site = Site(self._world, self._clock, domain, tenant, logs[place.name])
             self.resolve[domain] = await self._serve(site.handle, domain, context)
+
+    async def _start_apis(self) -> None:
+        prometheus = LocalPrometheus(self._world, self.secret)
+        handler = serving(self._world, self._clock, "prometheus", prometheus.answer)
+        self.prometheus_url = f"http://{await self._serve(handler)}"
+        sentry = LocalSentry(self._world, self._clock, self.secret)
+        handler = serving(self._world, self._clock, "sentry", sentry.answer)
+        self.sentry_url = f"http://{await self._serve(handler)}"
 
     async def _start_feed(self) -> None:
         address = await self._serve(Feed(self._world, self._clock).handle)
@@ -128,19 +147,19 @@ class Site:
     """One domain of a tenant."""
 
     def __init__(
-        self, world: World, clock: Clock, place: Tenant, domain: str, tenant: LocalTenant
+        self, world: World, clock: Clock, domain: str, tenant: LocalTenant, log: LocalLogApi
     ) -> None:
         self._world = world
         self._clock = clock
-        self._place = place
         self._issuer = f"https://{domain}/"
-        self._is_custom = domain == place.custom_domain
+        self._is_custom = domain == log.log.tenant.custom_domain
         self._tenant = tenant
+        self._log = log
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer any request."""
         form = await _form(request)
-        target = Target(self._place.name, self._name(request, form))
+        target = Target(self._log.log.tenant.name, self._name(request, form))
         drawn = self._world.arrival(target, self._clock.now())
 
         async def healthy(happening: Happening) -> web.Response:
@@ -149,6 +168,8 @@ class Site:
         return await play(request, drawn, self._clock, healthy)
 
     def _name(self, request: web.Request, form: Mapping[str, str]) -> str:
+        if self._log.is_asked(request.path, form):
+            return LOGS
         if form.get("grant_type") == M2M_GRANT:
             return M2M
         if self._is_custom:
@@ -161,6 +182,9 @@ class Site:
     def _answer(
         self, request: web.Request, form: Mapping[str, str], happening: Happening
     ) -> web.Response:
+        now = self._clock.now()
+        if self._log.is_asked(request.path, form):
+            return self._log.answer(request, form, now)
         if request.path == DISCOVERY_PATH:
             return web.json_response(self._tenant.discovery(self._issuer))
         if request.path == KEYS_PATH:
@@ -168,12 +192,12 @@ class Site:
         paths = {"/oauth/token", *(login.token_path for login in self._tenant.logins)}
         if request.path not in paths or request.method != "POST":
             return web.json_response({"statusCode": 404, "error": "Not Found"}, status=404)
-        now = self._clock.now()
         headers = {**QUOTA, "x-ratelimit-reset": str(int(now) + 1)}
         try:
             tokens = self._tenant.token(form, issuer=self._issuer, now=now, wrong=happening.word)
         except Refused as refused:
             return web.json_response(refused.document, status=refused.status, headers=headers)
+        self._log.log.logged_in(now, form["client_id"])
         return web.json_response(tokens, headers={**headers, "cache-control": "no-store"})
 
 
@@ -222,14 +246,8 @@ def _conditional(request: web.Request, body: bytes) -> web.Response:
     return web.Response(body=body, headers=headers)
 
 
-def _control(world: World, clock: Clock, target: Target) -> Handler:
-    async def healthy(_: Happening) -> web.Response:
-        return web.json_response({"ok": True})
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return await play(request, world.arrival(target, clock.now()), clock, healthy)
-
-    return handle
+async def _fine(_: web.Request) -> web.Response:
+    return web.json_response({"ok": True})
 
 
 async def _form(request: web.Request) -> dict[str, str]:

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from bot.core.desk_state import DeskState
     from bot.core.incident import Incident
     from bot.core.outbox import Delivery
-    from bot.core.request import Request
-    from bot.core.tenant import TenantState
-    from bot.ports import Change
+    from bot.core.tenant_state import TenantState
+    from bot.ports import Change, Received
 
 
 class MemoryStore:
@@ -25,7 +24,7 @@ class MemoryStore:
         self._desk: DeskState | None = None
         self._incidents: dict[int, Incident] = {}
         self._deliveries: dict[str, Delivery] = {}
-        self._requests: dict[str, Request] = {}
+        self._received: dict[str, Received] = {}
         self._known: set[str] = set()
 
     async def load(self, now: float) -> Snapshot:
@@ -39,7 +38,7 @@ class MemoryStore:
             tenants=dict(self._tenants),
             desk=replace(self._desk, incidents=recent) if self._desk else None,
             deliveries=dict(self._deliveries),
-            requests=tuple(sorted(self._requests.values(), key=lambda r: (r.at, r.id))),
+            received=tuple(sorted(self._received.values(), key=lambda r: (r.at, r.id))),
         )
 
     async def commit(self, change: Change) -> None:
@@ -52,13 +51,13 @@ class MemoryStore:
                 self._deliveries.pop(key, None)
             else:
                 self._deliveries[key] = delivery
-        for request in change.requests:
-            if request.id not in self._known:
-                self._known.add(request.id)
-                self._requests[request.id] = request
-        for request_id in change.handled:
-            self._requests.pop(request_id, None)
+        for received in change.received:
+            if received.id not in self._known:
+                self._known.add(received.id)
+                self._received[received.id] = received
+        for received_id in change.handled:
+            self._received.pop(received_id, None)
 
-    async def knows(self, request_id: str) -> bool:
-        """Tell whether a request was committed before, handled or not."""
-        return request_id in self._known
+    async def knows(self, received_id: str) -> bool:
+        """Tell whether something with this id was committed before, handled or not."""
+        return received_id in self._known

@@ -20,6 +20,7 @@ from bot.simulator.world import WAY_KINDS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
+    from bot.core.measurement import Measurement
     from bot.core.model import FeedReading, Observation, Target
     from bot.fetch.path import Address, Path
     from bot.ports import Clock, Prober
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from bot.simulator.world import Drawn, World
 
 HTML = "<!DOCTYPE html><html><head><title>{status}</title></head><body>{status}</body></html>"
-_LOOKING_AT: ContextVar[Target | None] = ContextVar("looking_at", default=None)
+_LOOKING_AT: ContextVar[Target | str | None] = ContextVar("looking_at", default=None)
 _ON_THE_WAY: ContextVar[Happening] = ContextVar("on_the_way", default=OK)
 _DNS_ERRORS = {"nxdomain": socket.EAI_NONAME, "servfail": socket.EAI_AGAIN}
 _CONNECT_ERRORS = {"refused": errno.ECONNREFUSED, "reset": errno.ECONNRESET}
@@ -98,7 +99,7 @@ async def _for_ever() -> NoReturn:
 class MarkingProber:
     """Lets `FaultyPath` know what is being looked at: one host serves several targets."""
 
-    def __init__(self, inner: Prober, places: Mapping[Target, Target]) -> None:
+    def __init__(self, inner: Prober, places: Mapping[Target, Target | str]) -> None:
         """Look with `inner`; `places` are the scenario's names of targets that have others."""
         self._inner = inner
         self._places = places
@@ -107,6 +108,11 @@ class MarkingProber:
         """Look at a target."""
         with self._marked(target):
             return await self._inner.look(target)
+
+    async def measure(self, target: Target) -> Measurement:
+        """Ask a source for its figures."""
+        with self._marked(target):
+            return await self._inner.measure(target)
 
     async def read(self, target: Target) -> FeedReading:
         """Read a feed."""

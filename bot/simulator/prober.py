@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 from bot.core.fault import from_answer, quota_remaining
+from bot.core.measurement import Measurement
 from bot.core.model import (
     CONTROL,
     FEED,
@@ -19,11 +20,16 @@ from bot.core.model import (
     Stage,
     Target,
 )
+from bot.simulator.figures import Figures, missing
+from bot.simulator.happening import M2M
 from bot.simulator.status_page import StatusPage
 from bot.simulator.world import WAY_KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bot.ports import Clock
+    from bot.simulator.figures import Gauge
     from bot.simulator.happening import Happening, HttpAnswer
     from bot.simulator.world import Drawn, World
 
@@ -51,7 +57,7 @@ _NO_FEED = Fault(Stage.HTTP, "not_well_formed", status=200)
 class Hook(Protocol):
     """Is told of every request when it is over."""
 
-    def __call__(self, target: Target, at: float, result: str, latency_ms: float) -> None:
+    def __call__(self, place: str, at: float, result: str, latency_ms: float) -> None:
         """`at` is when it began; the result is `ok`, or a fault's stage and reason."""
 
 
@@ -63,14 +69,16 @@ class VirtualProber:
         world: World,
         clock: Clock,
         *,
+        gauges: Mapping[Target, Gauge] | None = None,
         timeout_s: float = TIMEOUT_S,
         on_request: Hook | None = None,
     ) -> None:
-        """Give up every look after `timeout_s`."""
+        """Know the `gauges` of all that can be measured; give up every look after `timeout_s`."""
         self.requests: Counter[str] = Counter()
-        """By target."""
+        """By place, as scenarios name them."""
         self._world = world
         self._page = StatusPage(world.scenario, world.begin_at)
+        self._figures = Figures(world, gauges or {})
         self._clock = clock
         self._timeout_s = timeout_s
         self._on_request = on_request
@@ -80,7 +88,9 @@ class VirtualProber:
         at = self._clock.now()
         drawn = self._world.request(target, at)
         fault, latency_s = judge(target, drawn, at, self._timeout_s)
-        await self._pass(target, at, fault, latency_s)
+        await self._pass(str(target), at, fault, latency_s)
+        if fault is None and target.name not in {WELLKNOWN, M2M}:
+            self._figures.logged_in[target.owner] += 1
         return Observation(
             target=target,
             at=at,
@@ -95,18 +105,27 @@ class VirtualProber:
         at = self._clock.now()
         drawn = self._world.request(target, at)
         fault, latency_s = judge(target, drawn, at, self._timeout_s)
-        await self._pass(target, at, fault, latency_s)
+        await self._pass(FEED, at, fault, latency_s)
         state = _feed_state(drawn, fault)
         notices = self._page.notices(target.name, at) if state is FeedState.OK else ()
         no_feed = _NO_FEED if state is FeedState.UNREADABLE else fault
         return FeedReading(target, at, state, notices, no_feed)
 
-    async def _pass(self, target: Target, at: float, fault: Fault | None, latency_s: float) -> None:
-        self.requests[str(target)] += 1
+    async def measure(self, target: Target) -> Measurement:
+        """Ask the place that has a target's figures; where that fails there are none."""
+        at, place = self._clock.now(), self._figures.place(target)
+        fault, latency_s = judge(target, self._world.request(place, at), at, self._timeout_s)
+        await self._pass(place, at, fault, latency_s)
+        if fault:
+            return Measurement(target, at, missing=missing(fault))
+        return self._figures.read(target, at)
+
+    async def _pass(self, place: str, at: float, fault: Fault | None, latency_s: float) -> None:
+        self.requests[place] += 1
         await self._clock.sleep(latency_s)
         if self._on_request:
             result = f"{fault.stage} {fault.reason}" if fault else "ok"
-            self._on_request(target, at, result, latency_s * 1000)
+            self._on_request(place, at, result, latency_s * 1000)
 
 
 def judge(target: Target, drawn: Drawn, at: float, timeout_s: float) -> tuple[Fault | None, float]:

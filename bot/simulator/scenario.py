@@ -167,9 +167,16 @@ class Scenario:
 
     def goes_on(self, tenant: str) -> bool:
         """Tell whether something is still wrong with a tenant when the scenario ends."""
-        return any(
-            target.split(".")[0] in {tenant, "*"}
+        places = (
+            entry.window
             for entry in self.timeline
-            if entry.window.until_s > self.duration_s
             for target in entry.targets
+            if target.split(".")[0] in {tenant, "*"}
         )
+        counted: tuple[Metric | Errors | Log, ...] = (*self.metrics, *self.errors, *self.logs)
+        figures = (
+            entry.window
+            for entry in counted
+            if entry.tenant == tenant and entry.window.since_s > -math.inf
+        )
+        return any(window.until_s > self.duration_s for window in (*places, *figures))

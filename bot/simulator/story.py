@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bot.core.incident import Incident, standing_cause
-from bot.core.model import FEED, Cause, Severity
+from bot.core.model import Cause, Severity
 from bot.core.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.core.model import Target, Verdict
+    from bot.core.model import Verdict
     from bot.simulator.scenario import Scenario
     from bot.simulator.workspace.model import Channel, Kind, Message
 
@@ -66,9 +66,8 @@ class Story:
             self._has_failed = True
             self._stand(at)
 
-    def told(self, at: float, target: Target, result: str, latency_ms: float) -> None:
+    def told(self, at: float, place: str, result: str, latency_ms: float) -> None:
         """Tell a request."""
-        place = FEED if target.owner == FEED else str(target)
         self._tell(at, "request", target=place, result=result, latency_ms=round(latency_ms))
 
     def said(self, at: float, channel: Channel, kind: Kind, message: Message) -> None:

@@ -53,7 +53,7 @@ class World:
                 happening = entry.happening
         return _timed(happening, latency_s)
 
-    def arrival(self, target: Target, at: float) -> Drawn:
+    def arrival(self, target: Target | str, at: float) -> Drawn:
         """Draw for a request that has come through to its server: no fault of the way is left.
 
         Drawing again until it fits leaves every other fault the share that it has of all requests.

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from bot.config.settings import Login, Settings
+from bot.core.measurement import Measurement
 from bot.core.model import FeedReading, FeedState, Observation, Outcome, Target
 from bot.fetch import Call, Fetcher, LoopLag, SystemPath
 from bot.probes import Probes
@@ -78,6 +79,9 @@ class Eyes:
         if target == CONTROL:  # named after its address, which has a port of its own each time
             target = next(t for t in self._probes.targets if t.owner == CONTROL.owner)
         return await self._probes.look(target)
+
+    async def measure(self, target: Target) -> Measurement:
+        raise NotImplementedError(str(target))
 
     async def read(self, target: Target) -> FeedReading:
         assert target == FEED

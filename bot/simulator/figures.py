@@ -1,0 +1,106 @@
+"""The figures that sources have in the virtual world, in the same words as those of real ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bot.core.fault import describe
+from bot.core.log_row import tally
+from bot.core.measurement import BEGINS, ChangeMade, Group, Kind, Measurement
+from bot.core.pattern import pattern_of
+from bot.simulator.signals import Signals, window
+from bot.simulator.tenant_log import LOGGED_IN, PROBE, document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bot.core.model import Fault, Target
+    from bot.simulator.world import World
+
+APIS = {Kind.METRICS: "prometheus", Kind.ERRORS: "sentry"}
+_SUCCESSFUL = range(200, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """What a measured target stands for."""
+
+    kind: Kind
+    signal: str = ""
+    """Its name in the scenario; a log has none."""
+    window_s: float = 120.0
+    """Metrics and events are counted over so long a time; a log since it was read."""
+
+
+class Figures:
+    """What sources count, once they have been reached."""
+
+    def __init__(self, world: World, gauges: Mapping[Target, Gauge]) -> None:
+        """Know the `gauges` of all that can be measured."""
+        self.logged_in: Counter[str] = Counter()
+        """Our own logins that succeeded since a tenant's log was read, by tenant."""
+        self._gauges = gauges
+        self._scenario = world.scenario
+        self._tenants = {tenant.name: tenant for tenant in world.scenario.tenants}
+        self._signals = Signals(world.scenario, world.seed)
+        self._read_until: dict[str, float] = {}
+
+    def place(self, target: Target) -> str:
+        """Name the place that is asked for a target's figures."""
+        return APIS.get(self._gauges[target].kind, str(target))
+
+    def read(self, target: Target, at: float) -> Measurement:
+        """Return a target's figures, up to the newest slice that has ended."""
+        gauge = self._gauges[target]
+        since, until = window(at - self._scenario.start_at, gauge.window_s)
+        if gauge.kind is Kind.LOGS:
+            return self._read_log(target, at, until)
+        seen = Measurement(target, at, span_s=until - since)
+        if gauge.kind is Kind.METRICS:
+            total, failed = self._signals.metric(target.owner, gauge.signal, since, until)
+            return replace(seen, failed=float(failed), total=float(total))
+        events = self._signals.events(target.owner, gauge.signal, since, until)
+        return replace(seen, failed=float(events.total()), groups=_by_pattern(events))
+
+    def _read_log(self, target: Target, at: float, until: float) -> Measurement:
+        """Read on from where the log was read to before."""
+        since = self._read_until.get(target.owner)
+        self._read_until[target.owner] = until
+        own = self.logged_in.pop(target.owner, 0)
+        if since is None:
+            return Measurement(target, at, missing=BEGINS)
+        drawn = self._signals.log_rows(target.owner, since, until) + Counter({LOGGED_IN: own})
+        tenant = self._tenants[target.owner]
+        documents = {row: document(row, tenant) for row in drawn}
+        seen = tally(
+            target,
+            (documents[row] for row in drawn.elements()),
+            own_clients=frozenset({PROBE}),
+            at=at,
+            span_s=until - since,
+        )
+        return replace(seen, changes=tuple(self._changes(target.owner, since, until)))
+
+    def _changes(self, tenant: str, since: float, until: float) -> Iterator[ChangeMade]:
+        for number, change in enumerate(self._scenario.changes):
+            if change.tenant == tenant and since <= change.at_s < until:
+                at = self._scenario.start_at + change.at_s
+                yield ChangeMade(f"change-{number}", at, change.what, tenant=tenant)
+
+
+def missing(fault: Fault) -> str:
+    """Say why a source that failed has no figures."""
+    if fault.status is None:
+        return describe(fault).replace("_", " ")
+    if fault.status in _SUCCESSFUL:
+        return "not JSON" if fault.reason == "not_json" else "unexpected answer"
+    return f"HTTP {fault.status}"
+
+
+def _by_pattern(events: Counter[str]) -> tuple[Group, ...]:
+    counts: Counter[str] = Counter()
+    for title, count in events.items():
+        counts[pattern_of(title)] += count
+    return tuple(Group("", count, pattern) for pattern, count in counts.most_common())

@@ -1,0 +1,97 @@
+"""A tenant's Management API, as far as it tells the log ("Get log events", read 2026-11)."""
+
+from __future__ import annotations
+
+import secrets
+from bisect import bisect
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.simulator.tenant import Signer
+    from bot.simulator.tenant_log import TenantLog
+
+READER = "log-reader"
+"""The application that may read tenants' logs."""
+PATH = "/api/v2/logs"
+_PAGE = 50
+_MOST = 100
+"""Rows on one page."""
+_FOUND = 1000
+"""A search finds no more."""
+_TOKEN_S = 86400
+"""Lifetime of a token for the Management API (Auth0's default)."""
+
+
+class LocalLogApi:
+    """A tenant's Management API, as far as it tells the log."""
+
+    def __init__(self, log: TenantLog, signer: Signer, secret: str) -> None:
+        """Let the application `READER` in that knows the `secret`."""
+        self.log = log
+        self._signer = signer
+        self._secret = secret
+        self._audience = f"https://{log.tenant.domain}/api/v2/"
+        self._tokens: dict[str, float] = {}
+
+    def is_asked(self, path: str, form: Mapping[str, str]) -> bool:
+        """Tell whether a request is for the log, or for a token to read it."""
+        return path == PATH or form.get("audience") == self._audience
+
+    def answer(self, request: web.Request, form: Mapping[str, str], now: float) -> web.Response:
+        """Answer such a request."""
+        if request.path != PATH:
+            return self._token(form, now)
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or self._tokens.get(token, 0.0) <= now:
+            return _failed(401, "Unauthorized", "Invalid token")
+        try:
+            return self._page(request, self.log.rows(now))
+        except ValueError as error:
+            return _failed(400, "Bad Request", f"Query validation error: '{error}'")
+
+    def _token(self, form: Mapping[str, str], now: float) -> web.Response:
+        given = (form.get("client_id"), form.get("client_secret"))
+        if given != (READER, self._secret):
+            refused = {"error": "access_denied", "error_description": "Unauthorized"}
+            return web.json_response(refused, status=401)
+        claims = {"aud": self._audience, "iat": int(now), "exp": int(now) + _TOKEN_S}
+        token = self._signer.sign({**claims, "jti": secrets.token_hex(8), "scope": "read:logs"})
+        self._tokens[token] = now + _TOKEN_S
+        told = {"access_token": token, "expires_in": _TOKEN_S, "token_type": "Bearer"}
+        return web.json_response({**told, "scope": "read:logs"})
+
+    def _page(self, request: web.Request, rows: list[dict[str, Any]]) -> web.Response:
+        asked = request.query
+        if "from" in asked:
+            return _after(request, rows, _whole(asked, "take", _PAGE))
+        page, size = _whole(asked, "page", 0), _whole(asked, "per_page", _PAGE)
+        is_newest_first = asked.get("sort", "date:-1") == "date:-1"
+        found = sorted(rows, key=itemgetter("date"), reverse=is_newest_first)[:_FOUND]
+        return web.json_response(found[page * size : (page + 1) * size])
+
+
+def _after(request: web.Request, rows: list[dict[str, Any]], take: int) -> web.Response:
+    """Answer in checkpoint mode: all other parameters are ignored, and there is always a next."""
+    begin = request.query["from"]
+    place = bisect(rows, begin, key=itemgetter("log_id"))
+    found = rows[place : place + take]
+    following = found[-1]["log_id"] if found else begin
+    url = f"https://{request.host}{PATH}?from={following}&take={take}"
+    return web.json_response(found, headers={"link": f'<{url}>; rel="next"'})
+
+
+def _whole(asked: Mapping[str, str], name: str, default: int) -> int:
+    number = int(asked.get(name, default))
+    if not 0 <= number <= _MOST:
+        raise ValueError(f"{name} must be 0 to {_MOST}")
+    return number
+
+
+def _failed(status: int, error: str, message: str) -> web.Response:
+    document = {"statusCode": status, "error": error, "message": message}
+    return web.json_response(document, status=status)

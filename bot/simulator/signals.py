@@ -1,0 +1,123 @@
+"""What applications, error trackers and tenant logs count in the virtual world.
+
+Counts are drawn in slices of 15 s, as if somebody scraped them so often; slice 0 begins at t=0.
+Each slice of a signal has a generator of its own, so that it does not matter who asks for which,
+how often and in which order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from functools import cache
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING, TypeVar
+
+from bot.simulator.draws import binomial, poisson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bot.simulator.scenario import Errors, Log, Metric, Row, Scenario
+
+SLICE_S = 15.0
+E = TypeVar("E", bound="Metric | Errors | Log")
+T = TypeVar("T")
+
+
+class Signals:
+    """Counts a scenario's metrics, errors and logs.
+
+    All are asked for the slices that began at or after `since` and ended by `until`, in seconds
+    from t=0.
+    """
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        """Draw the world numbered `seed`."""
+        self._scenario = scenario
+        self._seed = seed
+        self._metric = cache(self._draw_metric)
+        self._events = cache(self._draw_events)
+        self._rows = cache(self._draw_rows)
+
+    def metric(self, tenant: str, signal: str, since: float, until: float) -> tuple[int, int]:
+        """Count requests, and those of them that failed."""
+        drawn = [self._metric(tenant, signal, number) for number in _slices(since, until)]
+        return sum(requests for requests, _ in drawn), sum(failed for _, failed in drawn)
+
+    def events(self, tenant: str, signal: str, since: float, until: float) -> Counter[str]:
+        """Count events in the error tracker, by title."""
+        return _sum(self._events(tenant, signal, number) for number in _slices(since, until))
+
+    def log_rows(self, tenant: str, since: float, until: float) -> Counter[Row]:
+        """Count rows in a tenant's log, by type and what stands in them."""
+        return _sum(self._rows(tenant, number) for number in _slices(since, until))
+
+    def _draw_metric(self, tenant: str, signal: str, number: int) -> tuple[int, int]:
+        named = (tenant, signal)
+        entries = [e for e in self._scenario.metrics if (e.tenant, e.signal) == named]
+        random = self._random("metrics", *named, number)
+        requests = failed = 0
+        for holding, span_s in _pieces(entries, number):
+            count = poisson(random, _last(entry.requests_s for entry in holding) * span_s)
+            requests += count
+            failed += binomial(random, count, _last(entry.errors for entry in holding))
+        return requests, failed
+
+    def _draw_events(self, tenant: str, signal: str, number: int) -> Counter[str]:
+        named = (tenant, signal)
+        entries = [e for e in self._scenario.errors if (e.tenant, e.signal) == named]
+        random = self._random("errors", *named, number)
+        events: Counter[str] = Counter()
+        for holding, span_s in _pieces(entries, number):
+            titles = [entry.title for entry in holding if entry.title]
+            count = poisson(random, _last(entry.events_s for entry in holding) * span_s)
+            events[titles[-1] if titles else ""] += count
+        return +events
+
+    def _draw_rows(self, tenant: str, number: int) -> Counter[Row]:
+        """Draw each type for itself, so that naming one more changes none of the others."""
+        entries = [entry for entry in self._scenario.logs if entry.tenant == tenant]
+        types = {row.type for entry in entries for row in entry.rows}
+        randoms = {kind: self._random("logs", tenant, kind, number) for kind in types}
+        rows: Counter[Row] = Counter()
+        for holding, span_s in _pieces(entries, number):
+            for row in {row.type: row for entry in holding for row in entry.rows}.values():
+                rows[row] += poisson(randoms[row.type], row.rate_s * span_s)
+        return +rows
+
+    def _random(self, *name: str | int) -> Random:
+        return Random(f"{self._seed} {name}")  # noqa: S311 - a simulation
+
+
+def window(until: float, span_s: float) -> tuple[float, float]:
+    """Return the window of about `span_s` that ends with the newest slice that ended by `until`."""
+    end = math.floor(until / SLICE_S) * SLICE_S
+    return end - max(round(span_s / SLICE_S), 1) * SLICE_S, end
+
+
+def _slices(since: float, until: float) -> range:
+    return range(math.ceil(since / SLICE_S), math.floor(until / SLICE_S))
+
+
+def _sum(counters: Iterable[Counter[T]]) -> Counter[T]:
+    total: Counter[T] = Counter()
+    for counter in counters:
+        total.update(counter)
+    return total
+
+
+def _pieces(entries: Sequence[E], number: int) -> Iterator[tuple[list[E], float]]:
+    """Cut a slice where an entry begins or ends: what holds in each piece, and its length."""
+    start_s, end_s = number * SLICE_S, (number + 1) * SLICE_S
+    cuts = {edge for entry in entries for edge in (entry.window.since_s, entry.window.until_s)}
+    edges = [start_s, *sorted(edge for edge in cuts if start_s < edge < end_s), end_s]
+    for begin_s, finish_s in pairwise(edges):
+        yield [entry for entry in entries if entry.window.holds(begin_s)], finish_s - begin_s
+
+
+def _last(values: Iterable[float | None]) -> float:
+    """Return what the last entry says that says something."""
+    said = [value for value in values if value is not None]
+    return said[-1] if said else 0.0
