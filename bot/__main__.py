@@ -44,6 +44,7 @@ def main() -> None:
 @CONFIG
 def run(config: Path | None) -> None:
     """Watch the configured tenants and post to Slack."""
+    from bot.hooks.counts import PushedCounts
     from bot.ports import StoreError
     from bot.slack.socket import SocketLostError
     from bot.slack.startup import StartupError
@@ -51,14 +52,16 @@ def run(config: Path | None) -> None:
     from bot.wiring.clock import SystemClock
     from bot.wiring.live import Bot
     from bot.wiring.looking import Looking
+    from bot.wiring.measuring import hooks_of
 
     settings = _settings(config)
     set_up_logging(settings.secrets())
     clock = SystemClock()
 
     async def serve() -> None:
-        prober = Looking(settings, clock, stepped_s=clock.stepped_s)
-        await Bot(settings, clock, prober).run()
+        counts = PushedCounts(hooks_of(settings).tenants, clock)
+        prober = Looking(settings, clock, counts=counts, stepped_s=clock.stepped_s)
+        await Bot(settings, clock, prober, counts).run()
 
     try:
         _run_until_stopped(serve())
@@ -68,9 +71,10 @@ def run(config: Path | None) -> None:
 
 @main.command()
 @click.argument("tenant", default="")
+@click.option("--signal", "signal_name", default="", help="Only this login, metric … or `logs`.")
 @click.option("--json", "is_json", is_flag=True, help="One object a line.")
 @CONFIG
-def probe(tenant: str, config: Path | None, *, is_json: bool) -> None:
+def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) -> None:
     """Look once at a tenant, or at all. Exit status: 0 healthy, 1 failing, 2 cannot tell."""
     from bot.telemetry import set_up_logging
     from bot.wiring.clock import SystemClock
@@ -82,6 +86,8 @@ def probe(tenant: str, config: Path | None, *, is_json: bool) -> None:
     if tenant and tenant not in names:
         raise click.UsageError(f"there is no tenant {tenant!r}; configured: {', '.join(names)}")
     set_up_logging(settings.secrets())
+    if signal_name:
+        sys.exit(_probe_signal(settings, signal_name, tenant, is_json=is_json))
 
     async def look() -> list[Any]:
         return await look_once(settings, Looking(settings, SystemClock()), tenant)
@@ -93,6 +99,26 @@ def probe(tenant: str, config: Path | None, *, is_json: bool) -> None:
     else:
         _print_table(seen)
     sys.exit(exit_code(seen))
+
+
+def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) -> int:
+    from bot.wiring import onesignal
+    from bot.wiring.clock import SystemClock
+    from bot.wiring.looking import Looking
+
+    if not onesignal.find_signal(settings, name, tenant):
+        known = onesignal.known_signals(settings, tenant)
+        raise click.UsageError(f"there is no signal {name!r}; there are: {', '.join(known)}")
+
+    async def measure() -> list[Any]:
+        looking = Looking(settings, SystemClock())
+        return await onesignal.measure_once(settings, looking, name, tenant)
+
+    seen = asyncio.run(measure())
+    for one in seen:
+        said = onesignal.as_json(settings, one) if is_json else onesignal.in_words(settings, one)
+        click.echo(json.dumps(said) if is_json else said)
+    return onesignal.exit_code(settings, seen)
 
 
 @main.command()

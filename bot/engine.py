@@ -11,9 +11,9 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core import desk, outbox, review, tenant
+from bot.core import desk, outbox, tenant
 from bot.core.desk_state import DeskState
-from bot.core.outbox import Delivery, is_superfluous
+from bot.core.measurement import Push
 from bot.core.stimulus import (
     Asked,
     CardLost,
@@ -21,7 +21,9 @@ from bot.core.stimulus import (
     DeskStimulus,
     Effect,
     Finding,
+    Measured,
     Observed,
+    Pushed,
     Run,
     Running,
     RunNow,
@@ -32,16 +34,15 @@ from bot.core.stimulus import (
     Tick,
     World,
 )
+from bot.core.tenant_state import TenantState
 from bot.looks import Looks
+from bot.outgoing import Outgoing
 from bot.ports import Change, StoreError, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bot.core.request import Request
     from bot.core.rules import Rules
     from bot.deliver import Deliver
-    from bot.ports import Clock, Journal, Prober, Store, Waker
+    from bot.ports import Clock, Journal, Prober, Received, Store, Waker
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +74,10 @@ class Engine:
         self._store = store
         self._waker = waker
         self._journal = journal
-        self._world = World({name: tenant.TenantState() for name in rules.tenants})
+        self._world = World({name: TenantState() for name in rules.tenants})
         self._desk = DeskState()
         self._deliver: Deliver | None = None
+        self._outgoing = Outgoing(None)
         self._stimuli: asyncio.Queue[Stimulus] = asyncio.Queue()
         self._change = Change()
         self._accepting: set[str] = set()
@@ -86,23 +88,24 @@ class Engine:
     def attach(self, deliver: Deliver) -> None:
         """Set what delivers to Slack. Without it nothing is said."""
         self._deliver = deliver
+        self._outgoing = Outgoing(deliver.lane)
 
     def view(self) -> View:
         """Return what is known now, to make messages of."""
         return View(self._clock.now(), self._rules, self._world, self._desk)
 
-    async def accept(self, request: Request) -> bool:
-        """Commit a person's request; the answer follows. False: it was there before."""
-        if request.id in self._accepting:
+    async def accept(self, received: Received) -> bool:
+        """Commit what came in from outside; see the `Inbox` port."""
+        if received.id in self._accepting:
             return False
-        self._accepting.add(request.id)
+        self._accepting.add(received.id)
         try:
-            if await self._store.knows(request.id):
+            if await self._store.knows(received.id):
                 return False
-            await self._store.commit(Change(requests=[request]))
+            await self._store.commit(Change(received=[received]))
         finally:
-            self._accepting.discard(request.id)
-        self._stimuli.put_nowait(Asked(self._clock.now(), request))
+            self._accepting.discard(received.id)
+        self._stimuli.put_nowait(_told(received, self._clock.now()))
         return True
 
     def tell(self, stimulus: Stimulus) -> None:
@@ -127,7 +130,7 @@ class Engine:
         count = len(known)
         self._world = World(
             {
-                name: replace(state or tenant.TenantState(), phase=place / count)
+                name: replace(state or TenantState(), phase=place / count)
                 for place, (name, state) in enumerate(known.items())
             }
         )
@@ -135,8 +138,8 @@ class Engine:
         if self._deliver:
             self._deliver.resume(before.deliveries.values())
         self.tell(Started(now))
-        for request in before.requests:
-            self.tell(Asked(now, request))
+        for received in before.received:
+            self.tell(_told(received, now))
 
     def _wake(self) -> None:
         if not self._is_awake:
@@ -196,44 +199,31 @@ class Engine:
                 self._is_awake = False
                 effects = [e for n in self._due(stimulus) for e in self._tenant_step(n, stimulus)]
                 return effects + self._desk_step(stimulus)
-            case Observed():
-                owner = stimulus.seen.target.owner
-                is_tenants = owner in self._world.tenants
-                effects = self._tenant_step(owner, stimulus) if is_tenants else []
+            case Observed() | Measured() | Pushed():
+                effects = [
+                    e for n in self._concerned(stimulus) for e in self._tenant_step(n, stimulus)
+                ]
                 return effects + self._desk_step(stimulus)
             case RunNow():
                 raise TypeError("only the desk sends a tenant on a run")
             case Asked():
                 self._change.handled.append(stimulus.request.id)
             case Delivered():
-                self._end_delivery(stimulus.incident, outbox.sent)
+                self._outgoing.end(self._change, stimulus.incident, outbox.sent)
             case CardLost():
-                return self._card_lost(stimulus)
+                self._outgoing.end(self._change, stimulus.incident, outbox.dead)
+                effects = self._desk_step(stimulus)
+                self._outgoing.follow(self._change, stimulus.incident, stimulus.at)
+                return effects
         return self._desk_step(stimulus)
 
-    def _end_delivery(self, incident: int, ended: Callable[[Delivery], Delivery]) -> None:
-        """End what is being sent for an incident in the same commit as what that does to it."""
-        lane = self._deliver.lane(review.lane(incident)) if self._deliver else ()
-        sending = [d for d in lane if d.status is outbox.Status.SENDING]
-        self._change.deliveries.update({d.key: ended(d) for d in sending})
-
-    def _card_lost(self, stimulus: CardLost) -> list[Effect]:
-        """Let the message be posted anew; what was to be said in its thread follows it there."""
-        self._end_delivery(stimulus.incident, outbox.dead)
-        effects = self._desk_step(stimulus)
-        name = review.lane(stimulus.incident)
-        lane = self._deliver.lane(name) if self._deliver else ()
-        last = max((d.seq for d in (*lane, *self._waiting(name))), default=0)
-        unsaid = {outbox.Status.PENDING, outbox.Status.SENDING}
-        replies = [
-            d
-            for d in lane
-            if isinstance(d.body, outbox.Reply) and d.status in unsaid and not d.is_repeat
-        ]
-        for place, reply in enumerate(sorted(replies, key=lambda d: d.seq), start=last + 1):
-            again = replace(outbox.repeated(reply, stimulus.at), seq=place)
-            self._change.deliveries[reply.key] = again
-        return effects
+    def _concerned(self, stimulus: Observed | Measured | Pushed) -> list[str]:
+        """Name the tenants that something that was seen or told may concern."""
+        if isinstance(stimulus, Pushed):
+            self._change.handled.append(stimulus.push.id)
+            return list(self._world.tenants)
+        seen = stimulus.seen if isinstance(stimulus, Observed) else stimulus.measurement
+        return [seen.target.owner] if seen.target.owner in self._world.tenants else []
 
     def _due(self, stimulus: Tick | Started) -> list[str]:
         if isinstance(stimulus, Started):
@@ -262,9 +252,9 @@ class Engine:
         for effect in effects:
             followed.append(effect)
             if isinstance(effect, Send):
-                self._enqueue(effect, stimulus.at)
+                self._outgoing.enqueue(self._change, effect, stimulus.at)
             elif isinstance(effect, Run):
-                run = RunNow(stimulus.at, effect.request_id)
+                run = RunNow(stimulus.at, effect.request_id, effect.signal)
                 followed += self._tenant_step(effect.tenant, run)
         return followed
 
@@ -278,22 +268,12 @@ class Engine:
                 if before.incidents.get(number) is not incident:
                     self._change.incidents[number] = incident
 
-    def _enqueue(self, effect: Send, now: float) -> None:
-        """Put a message into the outbox, in the same commit as the state that wants it."""
-        if self._deliver is None:
-            return
-        lane = (*self._deliver.lane(effect.lane), *self._waiting(effect.lane))
-        if is_superfluous(effect.body, lane):
-            return
-        seq = max((delivery.seq for delivery in lane), default=0) + 1
-        delivery = Delivery(effect.key, effect.lane, seq, effect.body, created_at=now)
-        self._change.deliveries[effect.key] = delivery
-
-    def _waiting(self, lane: str) -> tuple[Delivery, ...]:
-        return tuple(d for d in self._change.deliveries.values() if d.lane == lane)
-
     def _wake_later(self) -> None:
         dues = [tenant.due_at(state) for state in self._world.tenants.values()]
         due = min((at for at in (*dues, desk.due_at(self._desk)) if at is not None), default=None)
         if due is not None and not self._is_awake:
             self._waker.wake_at(due)
+
+
+def _told(received: Received, now: float) -> Asked | Pushed:
+    return Pushed(now, received) if isinstance(received, Push) else Asked(now, received)

@@ -6,7 +6,16 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from bot.core.stimulus import Effect, FeedRead, Look, Observed, ReadFeed, Stimulus
+from bot.core.stimulus import (
+    Effect,
+    FeedRead,
+    Look,
+    Measure,
+    Measured,
+    Observed,
+    ReadFeed,
+    Stimulus,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -43,6 +52,8 @@ class Looks:
         match effect:
             case Look():
                 self._spawn(self._look(effect))
+            case Measure():
+                self._spawn(self._measure(effect))
             case ReadFeed():
                 self._spawn(self._read(effect))
             case _:
@@ -65,6 +76,10 @@ class Looks:
             await self._clock.sleep(start - now)
         seen = await self._prober.look(effect.target)
         self._tell(Observed(self._clock.now(), seen, effect.asked_by))
+
+    async def _measure(self, effect: Measure) -> None:
+        measurement = await self._prober.measure(effect.target)
+        self._tell(Measured(self._clock.now(), measurement, effect.asked_by))
 
     async def _read(self, effect: ReadFeed) -> None:
         reading = await self._prober.read(effect.target)

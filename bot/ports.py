@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bot.core.measurement import Push
+from bot.core.request import Request
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bot.core.desk_state import DeskState
     from bot.core.incident import Card, Incident
+    from bot.core.measurement import Measurement
     from bot.core.model import FeedReading, Observation, Target
     from bot.core.outbox import Delivery
-    from bot.core.request import Request
     from bot.core.rules import Rules
     from bot.core.stimulus import Effect, World
-    from bot.core.tenant import TenantState
+    from bot.core.tenant_state import TenantState
 
 
 class Clock(Protocol):
@@ -35,6 +38,9 @@ class Prober(Protocol):
 
     async def look(self, target: Target) -> Observation:
         """One fresh look at a tenant's or a control's target. Never raises but on cancellation."""
+
+    async def measure(self, target: Target) -> Measurement:
+        """Ask a source for its figures. Never raises but on cancellation."""
 
     async def read(self, target: Target) -> FeedReading:
         """One poll of a status feed. Never raises but on cancellation."""
@@ -67,11 +73,18 @@ class SlackDoubt(Exception):  # noqa: N818 - says what happened
     """The answer was lost: Slack may have done it or not."""
 
 
-class Inbox(Protocol):
-    """Where people's requests go before they are acknowledged."""
+Received = Request | Push
+"""What comes in from outside and must not be lost: it is committed before it is acknowledged."""
 
-    async def accept(self, request: Request) -> bool:
-        """Commit a request. False: this one was there before and nothing was done."""
+
+class Inbox(Protocol):
+    """Where people's requests and what hooks were told go before they are acknowledged."""
+
+    async def accept(self, received: Received) -> bool:
+        """Commit it. False: this one was there before and nothing was done.
+
+        Raises `StoreError` where it could not be committed.
+        """
 
 
 @dataclass(slots=True)
@@ -83,10 +96,10 @@ class Change:
     """Without its incidents, which are rows of their own."""
     incidents: dict[int, Incident] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
-    requests: list[Request] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
     """New in the inbox."""
     handled: list[str] = field(default_factory=list)
-    """Ids of requests that are answered by this change."""
+    """Ids of what this change answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +111,8 @@ class Snapshot:
     """With its incidents: all that are open, and those that ended in the last seven days."""
     deliveries: dict[str, Delivery]
     """All that are not done."""
-    requests: tuple[Request, ...]
-    """All that are not handled, oldest first."""
+    received: tuple[Received, ...]
+    """All that was not handled, oldest first."""
 
 
 class Store(Protocol):
@@ -111,8 +124,8 @@ class Store(Protocol):
     async def commit(self, change: Change) -> None:
         """Write a change durably. Raises `StoreError` with nothing written."""
 
-    async def knows(self, request_id: str) -> bool:
-        """Tell whether a request was committed before, handled or not."""
+    async def knows(self, received_id: str) -> bool:
+        """Tell whether something with this id was committed before, handled or not."""
 
 
 class StoreError(Exception):

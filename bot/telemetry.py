@@ -73,32 +73,22 @@ class Metrics:
 
     def __init__(self) -> None:
         self.collected = CollectorRegistry()
-        self.looks = Counter(
-            "auth0_check_looks",
+        self.looks = self._counter(
+            "looks",
             "Looks at a target, by outcome (ok, failed, no_data; for a feed, its state)",
-            ["target", "outcome"],
-            registry=self.collected,
+            "target",
+            "outcome",
         )
-        self.latency = Gauge(
-            "auth0_check_latency_seconds",
-            "How long the last look took",
-            ["target"],
-            registry=self.collected,
+        self.pushed = self._counter(
+            "hook_requests", "Requests to a hook, by what came of them", "hook", "outcome"
         )
-        self.firing = Gauge(
-            "auth0_check_signal_firing",
-            "1 while a signal is firing",
-            ["tenant", "signal"],
-            registry=self.collected,
-        )
-        self.incidents = Gauge(
-            "auth0_check_incidents_open",
-            "Open incidents, by severity",
-            ["severity"],
-            registry=self.collected,
-        )
-        self.unsaid = Gauge(
-            "auth0_check_outbox_waiting",
-            "Messages that wait to be said in Slack",
-            registry=self.collected,
-        )
+        self.latency = self._gauge("latency_seconds", "How long the last look took", "target")
+        self.firing = self._gauge("signal_firing", "1 while a signal is firing", "tenant", "signal")
+        self.incidents = self._gauge("incidents_open", "Open incidents, by severity", "severity")
+        self.unsaid = self._gauge("outbox_waiting", "Messages that wait to be said in Slack")
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(f"auth0_check_{name}", meaning, labels, registry=self.collected)
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(f"auth0_check_{name}", meaning, labels, registry=self.collected)

@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.core.measurement import Measurement
 from bot.core.model import FEED, Fault, FeedReading, FeedState, Observation, Outcome, Stage, Target
 from bot.core.outbox import Answer
 from bot.core.request import Request, Verb
@@ -61,6 +62,9 @@ class Eyes:
         self.looked_at.append(now)
         outcome = Outcome.FAILED if self.is_down else Outcome.OK
         return Observation(target, now, outcome, fault=FAULT if self.is_down else None)
+
+    async def measure(self, target: Target) -> Measurement:
+        return Measurement(target, self.clock.now(), missing="nothing to measure")
 
     async def read(self, target: Target) -> FeedReading:
         return FeedReading(target, self.clock.now(), FeedState.EMPTY)
@@ -163,7 +167,7 @@ def test_what_an_earlier_process_left_is_answered() -> None:
     async def nothing(house: House) -> None:
         await house.clock.sleep(10.0)
 
-    run_virtually(lambda _: store.commit(Change(requests=[request(1), request(2)])))
+    run_virtually(lambda _: store.commit(Change(received=[request(1), request(2)])))
     house = live(nothing, store=store)
 
     bodies = [d.body for d in house.eyes.said]

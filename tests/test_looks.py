@@ -10,6 +10,7 @@ from bot.looks import BACKLOG_S, PROBES_PER_S, Looks
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
 
 if TYPE_CHECKING:
+    from bot.core.measurement import Measurement
     from bot.core.stimulus import Stimulus
 
 MOST = round(BACKLOG_S * PROBES_PER_S)
@@ -25,6 +26,9 @@ class Instant:
     async def look(self, target: Target) -> Observation:
         self.at.append(self._clock.now())
         return Observation(target, self._clock.now(), Outcome.OK, 0.1)
+
+    async def measure(self, target: Target) -> Measurement:
+        raise AssertionError(target)
 
     async def read(self, target: Target) -> FeedReading:
         raise AssertionError(target)

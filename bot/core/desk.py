@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core import review
-from bot.core.case import Outside
+from bot.core import review, silences
 from bot.core.desk_state import DeskState, Stepped
-from bot.core.detector import Limits, Signal, observe
+from bot.core.detector import Signal
 from bot.core.incident import Card
-from bot.core.model import (
-    CONTROL,
-    FeedReading,
-    FeedState,
-    SignalState,
-)
+from bot.core.measurement import ChangeMade, Claim
+from bot.core.model import CONTROL, SignalState
 from bot.core.notice import FeedView
 from bot.core.openings import all_reviewed, gap_told, kept, opened
 from bot.core.outbox import Answer, Post
+from bot.core.outside import Outside, with_changes, with_control, with_reading
 from bot.core.run import RunInProgress, begun
 from bot.core.stimulus import (
     Asked,
@@ -29,7 +25,9 @@ from bot.core.stimulus import (
     FeedRead,
     Finding,
     Look,
+    Measured,
     Observed,
+    Pushed,
     ReadFeed,
     Run,
     Running,
@@ -40,6 +38,7 @@ from bot.core.stimulus import (
 )
 
 if TYPE_CHECKING:
+    from bot.core.measurement import Measurement
     from bot.core.model import Observation
     from bot.core.rules import Rules
 
@@ -78,6 +77,10 @@ def _handled(  # noqa: C901, PLR0911, PLR0912 - one line a stimulus
             return _ticked(state, stimulus.at, world, rules)
         case Observed():
             return _observed(state, stimulus, world, rules)
+        case Measured():
+            return _measured(state, stimulus)
+        case Pushed():
+            return _pushed(state, stimulus, world, rules)
         case FeedRead():
             return _feed_read(state, stimulus, world, rules)
         case Finding():
@@ -102,7 +105,8 @@ def _started(state: DeskState, now: float, rules: Rules) -> Stepped:
         if incident.is_open or now - (incident.resolved_at or now) < REMEMBERED_S
     }
     runs = {key: replace(run, until=now) for key, run in state.runs.items()}
-    state = replace(state, due=due, outside=Outside(controls, feeds), incidents=kept, runs=runs)
+    outside = Outside(controls, feeds, state.outside.changes)
+    state = replace(state, due=due, outside=outside, incidents=kept, runs=runs)
     return _without_strangers(state, now, rules)
 
 
@@ -150,37 +154,45 @@ def _observed(state: DeskState, stimulus: Observed, world: World, rules: Rules) 
     seen = stimulus.seen
     effects: list[Effect] = []
     if seen.target.owner == CONTROL:
-        state = _control_seen(state, seen, rules)
+        outside = with_control(state.outside, seen, rules.control_every_s)
+        state = replace(state, outside=outside)
         state, effects = all_reviewed(state, stimulus.at, world, rules)
-    run = state.runs.get(stimulus.asked_by)
-    if run is None:
-        return state, effects
-    state, answers = _run_on(state, run.with_seen(seen))
+    state, answers = _run_seen(state, stimulus.asked_by, seen)
     return state, [*effects, *answers]
 
 
-def _control_seen(state: DeskState, seen: Observation, rules: Rules) -> DeskState:
-    controls, name = state.outside.controls, seen.target.name
-    signal, _ = observe(controls[name], seen, Limits(every_s=rules.control_every_s))
-    return replace(state, outside=replace(state.outside, controls={**controls, name: signal}))
+def _run_seen(state: DeskState, asked_by: str, seen: Observation | Measurement) -> Stepped:
+    run = state.runs.get(asked_by)
+    return (state, []) if run is None else _run_on(state, run.with_seen(seen))
+
+
+def _measured(state: DeskState, stimulus: Measured) -> Stepped:
+    """Take in what a log tells of changed settings, or one measurement of a person's run."""
+    seen = stimulus.measurement
+    if seen.changes:
+        outside = with_changes(state.outside, seen.changes, stimulus.at)
+        state = replace(state, outside=outside)
+    return _run_seen(state, stimulus.asked_by, seen)
+
+
+def _pushed(state: DeskState, stimulus: Pushed, world: World, rules: Rules) -> Stepped:
+    """Take in changes, and look for ourselves where somebody gave a hint."""
+    items = stimulus.push.items
+    changes = [item for item in items if isinstance(item, ChangeMade)]
+    if changes:
+        state = replace(state, outside=with_changes(state.outside, changes, stimulus.at))
+    hints = [item for item in items if isinstance(item, Claim) and item.is_hint]
+    suspects = {c.target.owner for c in hints if c.is_firing} & rules.tenants.keys()
+    state, told = all_reviewed(state, stimulus.at, world, rules)
+    return state, [*(Run(name, "") for name in sorted(suspects)), *told]
 
 
 def _feed_read(state: DeskState, stimulus: FeedRead, world: World, rules: Rules) -> Stepped:
     reading = stimulus.reading
     if reading.blind:
         return state, []
-    before = state.outside.feeds.get(reading.target.name, FeedView())
-    feeds = {**state.outside.feeds, reading.target.name: _view(before, reading)}
-    state = replace(state, outside=replace(state.outside, feeds=feeds))
+    state = replace(state, outside=with_reading(state.outside, reading))
     return all_reviewed(state, stimulus.at, world, rules)
-
-
-def _view(before: FeedView, reading: FeedReading) -> FeedView:
-    """Return what a feed says after a reading; what it said stands while it cannot be read."""
-    since = before.since if before.state is reading.state else reading.at
-    if reading.state is FeedState.OK:
-        return FeedView(reading.state, reading.notices, reading.at, since)
-    return replace(before, state=reading.state, since=since)
 
 
 def _found(state: DeskState, stimulus: Finding, world: World, rules: Rules) -> Stepped:
@@ -191,18 +203,20 @@ def _found(state: DeskState, stimulus: Finding, world: World, rules: Rules) -> S
     if stimulus.gap_s:
         state, told = gap_told(state, stimulus)
         effects += told
-    mine = next((i for i in state.open_incidents if tenant in i.tenants), None)
+    mine = next((i for i in state.open_troubles if tenant in i.tenants), None)
     if mine is None and review.is_troubled(world, tenant):
         state, told = opened(state, tenant, now, world, rules)
-        return state, [*effects, *told]
-    state, told = all_reviewed(state, now, world, rules)
-    return state, [*effects, *told]
+    else:
+        state, told = all_reviewed(state, now, world, rules)
+    state, silent = silences.reviewed(state, now, world, rules)
+    return state, [*effects, *told, *silent]
 
 
 def _asked_around(state: DeskState, stimulus: Finding, world: World, rules: Rules) -> Stepped:
     """At the moment of a failure ask what tells the causes apart: who else fails now?
 
-    Neutral hosts, the status feeds, and logins at a few other tenants.
+    Neutral hosts, the status feeds, and logins at a few other tenants; and at this one, where it is
+    its users that fail.
     """
     now = stimulus.at
     if now - state.asked_at < ASK_AGAIN_S:
@@ -213,19 +227,21 @@ def _asked_around(state: DeskState, stimulus: Finding, world: World, rules: Rule
     for target in rules.controls:
         due[str(target)] = min(due[str(target)], now + ASK_WHILE_TROUBLED_S)
     looks: list[Effect] = [Look(target) for target in rules.controls]
-    peers = [Run(name, "") for name in _peers(stimulus.tenant, world, rules)]
+    is_users = any(c.signal not in world.tenants[c.tenant].signals for c in stimulus.changes)
+    whom = [stimulus.tenant] * is_users + _peers(stimulus.tenant, world, rules)
+    peers = [Run(name, "") for name in whom]
     return replace(state, due=due, asked_at=now), [*looks, *peers]
 
 
 def _peers(tenant: str, world: World, rules: Rules) -> list[str]:
     """Choose tenants that were well so far: some of the same environment, some of others."""
-    here = rules.tenants[tenant].environment
+    here = world.environment(tenant, rules)
     well = [
         name
         for name, state in world.tenants.items()
         if name != tenant and all(s.state is SignalState.OK for s in state.signals.values())
     ]
-    near = [name for name in well if rules.tenants[name].environment == here]
+    near = [name for name in well if world.environment(name, rules) == here]
     far = [name for name in well if name not in near]
     return near[:PEERS] + far[:PEERS]
 
@@ -253,7 +269,7 @@ def _asked(state: DeskState, stimulus: Asked, rules: Rules) -> Stepped:
         return state, [answer]
     state = replace(state, runs={**state.runs, request.id: run})
     looks = [Look(target, request.id) for target in run.targets]
-    return state, [answer, *(Run(name, request.id) for name in run.asked), *looks]
+    return state, [answer, *(Run(name, request.id, run.signal) for name in run.asked), *looks]
 
 
 def _running(state: DeskState, stimulus: Running) -> Stepped:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from bot.core.case import Outside
-from bot.core.incident import Incident
+from bot.core.incident import Incident, Kind
+from bot.core.outside import Outside
 from bot.core.run import RunInProgress
 from bot.core.stimulus import Effect
 
@@ -27,6 +27,11 @@ class DeskState:
     def open_incidents(self) -> list[Incident]:
         """All that are not resolved, oldest first."""
         return [incident for incident in self.incidents.values() if incident.is_open]
+
+    @property
+    def open_troubles(self) -> list[Incident]:
+        """Those of them in which something fails, or we are blind."""
+        return [i for i in self.open_incidents if i.kind is not Kind.SILENT]
 
     def with_incident(self, incident: Incident) -> DeskState:
         """Return it with an incident added or changed."""

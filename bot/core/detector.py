@@ -76,6 +76,12 @@ class Reason(StrEnum):
     AGAIN = "failed again"
     PASSED = "single failures only"
     RECOVERED = "recovered"
+    SHARE = "too many calls fail"
+    EVENTS = "more errors than usual"
+    MISSING = "successes are missing"
+    QUOTA = "refused for a rate limit"
+    FADED = "too little traffic to judge by"
+    CLAIMED = "an outside monitor says so"
 
 
 @dataclass(frozen=True, slots=True)

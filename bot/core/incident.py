@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bot.core import measurement
+from bot.core.detector import Reason
 from bot.core.model import Cause, Fault, Notice, Severity, Verdict
 
 
@@ -23,6 +25,8 @@ class Kind(StrEnum):
     """Something that we look at fails."""
     BLIND = "blind"
     """We can see nothing."""
+    SILENT = "silent"
+    """A source of figures says nothing."""
     GAP = "gap"
     """We could see nothing for a while; it is over and only told."""
 
@@ -40,6 +44,20 @@ class Trouble:
     """The most frequent one."""
     is_stopped: bool = False
     is_over: bool = False
+    counted: measurement.Kind | None = None
+    """What a measured signal counts; None: it is a probe's, or a monitor's."""
+    reason: Reason | None = None
+    """Why a measured signal or a monitor fires."""
+    usual: float = 0.0
+    """In the same span usually so many fail; where successes are missing: succeed."""
+    span_s: float = 0.0
+    """How long was counted."""
+    missing: str = ""
+    """Why a source has no figures, where it is silent."""
+    said: str = ""
+    """A monitor's own title: foreign."""
+    link: str = ""
+    """Where people see more; foreign, https."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +99,8 @@ class Incident:
     edits: int = 0
     shown_at: float = 0.0
     """When the last edit was asked for."""
+    source: measurement.Kind | None = None
+    """Which source is silent."""
 
     @property
     def is_open(self) -> bool:

@@ -15,6 +15,7 @@ FEED = "feed"
 LOGIN = "login"
 WELLKNOWN = "wellknown"
 CUSTOM = "custom"
+LOGS = "logs"
 
 
 class Target(NamedTuple):

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core import review
-from bot.core.case import Case, verdict
+from bot.core.case import Case
+from bot.core.clues import verdict
 from bot.core.incident import Incident, Kind
 from bot.core.model import Cause
 from bot.core.outbox import Post
@@ -71,7 +72,7 @@ def _ended_recently(
 def all_reviewed(state: DeskState, now: float, world: World, rules: Rules) -> Stepped:
     """Look at every open incident again, because a fact is new."""
     effects: list[Effect] = []
-    for incident in state.open_incidents:
+    for incident in state.open_troubles:
         case = _case(state, incident.tenants, now, world, rules)
         case = replace(case, since=incident.since)
         state, told = kept(state, review.reviewed(incident, case, rules))
@@ -88,6 +89,8 @@ def _case(
         for start in (
             world.tenants[name].blind_since,
             *(s.since for s in world.tenants[name].signals.values()),
+            *(s.since for s in world.tenants[name].series.values()),
+            *(m.since for m in world.tenants[name].monitors.values()),
         )
         if start is not None
     ]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bot.core.incident import Entry
+from bot.core.measurement import Measurement
 from bot.core.model import Observation, Target
 from bot.core.request import Request
 
@@ -62,6 +63,7 @@ class Answer:
     left_out: tuple[Target, ...] = ()
     missing: tuple[Target, ...] = ()
     """Looked at, without an answer in time."""
+    measured: tuple[Measurement, ...] = ()
 
 
 Body = Post | Edit | Reply | Answer

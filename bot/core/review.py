@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.case import Case, feed_views, fitting_notices, verdict
+from bot.core.case import Case
+from bot.core.clues import feed_views, fitting_notices, verdict
 from bot.core.incident import (
     Entry,
     EntryKind,
@@ -22,6 +23,7 @@ from bot.core.trouble import is_down, signals_agreeing, troubles_of
 if TYPE_CHECKING:
     from bot.core.rules import Rules
     from bot.core.stimulus import World
+    from bot.core.tenant_state import TenantState
 
 REFRESH_S = 60.0
 """Figures alone are brought up to date this often; anything else at once."""
@@ -33,16 +35,23 @@ OURS = frozenset({Cause.PROBE, Cause.NETWORK})
 def is_troubled(world: World, tenant: str) -> bool:
     """Tell whether a tenant belongs into an incident."""
     state = world.tenants[tenant]
-    return state.blind_since is not None or any(
-        signal.state is SignalState.FIRING for signal in state.signals.values()
+    return state.blind_since is not None or is_failing(state)
+
+
+def is_failing(state: TenantState) -> bool:
+    """Tell whether a probe, a measured signal or an outside monitor fires."""
+    states = (
+        [signal.state for signal in state.signals.values()]
+        + [series.state for series in state.series.values()]
+        + [monitor.state for monitor in state.monitors.values()]
     )
+    return SignalState.FIRING in states
 
 
 def kind_of(case: Case) -> Kind:
     """Tell what an incident of these tenants would be about."""
-    tenants = [case.world.tenants[name] for name in case.tenants]
-    is_failing = any(s.state is SignalState.FIRING for t in tenants for s in t.signals.values())
-    return Kind.FAILING if is_failing else Kind.BLIND
+    fails = any(is_failing(case.world.tenants[name]) for name in case.tenants)
+    return Kind.FAILING if fails else Kind.BLIND
 
 
 def opened(number: int, case: Case, rules: Rules) -> tuple[Incident, tuple[Effect, ...]]:
@@ -141,7 +150,7 @@ def back(incident: Incident, case: Case, rules: Rules) -> tuple[Incident, list[E
     after, effects = reviewed(again, replace(case, tenants=tenants, since=again.since), rules)
     is_shown = any(isinstance(e, Send) and isinstance(e.body, Edit) for e in effects)
     if not is_shown:
-        after, shown = _edit(after, case.now)
+        after, shown = edit(after, case.now)
         effects.append(shown)
     return after, [IncidentChanged(after), told, *effects]
 
@@ -153,7 +162,7 @@ def without_strangers(
     known = tuple(name for name in incident.tenants if name in rules.tenants)
     if known or not incident.is_open:
         return replace(incident, tenants=known), []
-    return _ended(replace(incident, notices=()), now)
+    return ended(replace(incident, notices=()), now)
 
 
 def mentioned(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
@@ -176,10 +185,11 @@ def lane(number: int) -> str:
 
 
 def _resolved(incident: Incident, case: Case) -> tuple[Incident, list[Effect]]:
-    return _ended(replace(incident, notices=_notices(incident.notices, case)), case.now)
+    return ended(replace(incident, notices=_notices(incident.notices, case)), case.now)
 
 
-def _ended(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
+def ended(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
+    """Resolve an incident."""
     over = tuple(replace(trouble, is_over=True) for trouble in incident.troubles)
     after = replace(
         incident,
@@ -188,7 +198,7 @@ def _ended(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
         troubles=over,
         mention_at=None,
     )
-    after, shown = _edit(after, now)
+    after, shown = edit(after, now)
     after, told = reply(after, Entry(now, EntryKind.RESOLVED))
     return after, [IncidentChanged(after), shown, told]
 
@@ -205,12 +215,13 @@ def _told(before: Incident, after: Incident, now: float) -> tuple[Incident, list
         effects.append(told)
     is_due = now - before.shown_at >= REFRESH_S and before.troubles != after.troubles
     if _face(before) != _face(after) or is_due:
-        after, shown = _edit(after, now)
+        after, shown = edit(after, now)
         effects.append(shown)
     return after, effects
 
 
-def _edit(incident: Incident, now: float) -> tuple[Incident, Send]:
+def edit(incident: Incident, now: float) -> tuple[Incident, Send]:
+    """Bring an incident's message up to date."""
     after = replace(incident, edits=incident.edits + 1, shown_at=now)
     return after, Send(f"{incident.id}:edit:{after.edits}", lane(incident.id), Edit(incident.id))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.core.detector import Limits
 from bot.core.model import CUSTOM, FEED, WELLKNOWN, Target
+from bot.core.series import SeriesLimits
 
 DEFAULT_FEED = Target(FEED, "default")
 
@@ -27,6 +28,10 @@ class TenantRules:
     """One a login; a changed one means that its configuration changed."""
     feed: Target = DEFAULT_FEED
     """The feed that speaks of this tenant's environment."""
+    series: dict[str, SeriesLimits] = field(default_factory=dict)
+    """What others count, by the signal's name."""
+    monitors: tuple[str, ...] = ()
+    """The outside monitors that may say something."""
 
     def limits_of(self, signal: str) -> Limits:
         """Return a signal's limits."""
@@ -34,9 +39,14 @@ class TenantRules:
 
     @property
     def signals(self) -> tuple[str, ...]:
-        """The names of all that is looked at, the logins first."""
+        """The names of all that is probed, the logins first."""
         custom = (CUSTOM,) if self.custom_domain else ()
         return (*self.logins, WELLKNOWN, *custom)
+
+    @property
+    def all_signals(self) -> tuple[str, ...]:
+        """The names of all that is probed or measured."""
+        return (*self.signals, *self.series)
 
 
 @dataclass(frozen=True, slots=True)

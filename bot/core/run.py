@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.core.measurement import Measurement
 from bot.core.model import Observation, Target
 from bot.core.outbox import Answer
 from bot.core.request import Request, Verb
@@ -29,11 +30,14 @@ class RunInProgress:
     targets: tuple[Target, ...] = ()
     left_out: tuple[Target, ...] = ()
     seen: tuple[Observation, ...] = ()
+    measured: tuple[Measurement, ...] = ()
+    signal: str = ""
+    """The only signal that is wanted; empty: all."""
 
     @property
     def missing(self) -> tuple[Target, ...]:
         """What has not come back yet."""
-        back = {seen.target for seen in self.seen}
+        back = {one.target for one in self.seen} | {one.target for one in self.measured}
         return tuple(target for target in self.targets if target not in back)
 
     def with_started(self, running: Running) -> RunInProgress:
@@ -45,8 +49,10 @@ class RunInProgress:
             left_out=(*self.left_out, *running.left_out),
         )
 
-    def with_seen(self, seen: Observation) -> RunInProgress:
+    def with_seen(self, seen: Observation | Measurement) -> RunInProgress:
         """Return it with one look back."""
+        if isinstance(seen, Measurement):
+            return replace(self, measured=(*self.measured, seen))
         return replace(self, seen=(*self.seen, seen))
 
     def answer(self) -> Answer:
@@ -55,6 +61,7 @@ class RunInProgress:
             self.request,
             is_first=False,
             seen=self.seen,
+            measured=self.measured,
             left_out=self.left_out,
             missing=self.missing,
         )
@@ -66,17 +73,35 @@ class RunInProgress:
 
 
 def begun(request: Request, now: float, rules: Rules) -> RunInProgress | None:
-    """Return the run that a request asks for; None: it is no run, or names no tenant of ours."""
+    """Return the run that a request asks for; None: it is no run, or names nothing of ours."""
     if request.verb is not Verb.RUN:
         return None
-    tenants = wanted(request, rules)
-    if not tenants:
+    wanted = wanted_of(request, rules)
+    if wanted is None:
         return None
-    return RunInProgress(request, now + RUN_LIMIT_S, tenants, targets=rules.controls)
+    tenants, signal = wanted
+    controls = () if signal else rules.controls
+    return RunInProgress(request, now + RUN_LIMIT_S, tenants, targets=controls, signal=signal)
 
 
-def wanted(request: Request, rules: Rules) -> tuple[str, ...]:
-    """Return the tenants that a run is for: all, the one named, or none that exists."""
-    if not request.argument:
-        return tuple(rules.tenants)
-    return tuple(name for name in rules.tenants if name.lower() == request.argument.lower())
+def wanted_of(request: Request, rules: Rules) -> tuple[tuple[str, ...], str] | None:
+    """Return the tenants that a run is for, and the one signal of theirs, or empty for all.
+
+    It names a tenant, a signal of any tenant, or `TENANT.SIGNAL`. None: there is no such thing.
+    """
+    named = request.argument.lower()
+    if not named:
+        return tuple(rules.tenants), ""
+    for name, tenant in rules.tenants.items():
+        if name.lower() == named:
+            return (name,), ""
+        for signal in tenant.all_signals:
+            if f"{name}.{signal}".lower() == named:
+                return (name,), signal
+    having = [
+        (name, signal)
+        for name, tenant in rules.tenants.items()
+        for signal in tenant.all_signals
+        if signal.lower() == named
+    ]
+    return (tuple(name for name, _ in having), having[0][1]) if having else None

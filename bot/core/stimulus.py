@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bot.core.detector import Reason
     from bot.core.incident import Incident
+    from bot.core.measurement import Measurement, Push
     from bot.core.model import FeedReading, Observation, SignalState, Target, Verdict
     from bot.core.outbox import Body
     from bot.core.request import Request
-    from bot.core.tenant import TenantState
+    from bot.core.rules import Rules
+    from bot.core.tenant_state import TenantState
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,32 @@ class FeedRead:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """A source was asked for its figures."""
+
+    at: float
+    measurement: Measurement
+    asked_by: str = ""
+    """The id of the request that wanted them, if one did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """Somebody told us something at a hook."""
+
+    at: float
+    push: Push
+
+
+@dataclass(frozen=True, slots=True)
 class RunNow:
     """Fresh probes of a tenant are wanted."""
 
     at: float
     request_id: str
     """Of the person's request; empty: the desk wants to know whether others fail, too."""
+    signal: str = ""
+    """Only this one; empty: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +128,19 @@ class CardLost:
     incident: int
 
 
-TenantStimulus = Started | Tick | Observed | RunNow
+TenantStimulus = Started | Tick | Observed | Measured | Pushed | RunNow
 DeskStimulus = (
-    Started | Tick | Observed | FeedRead | Asked | Finding | Running | Delivered | CardLost
+    Started
+    | Tick
+    | Observed
+    | Measured
+    | Pushed
+    | FeedRead
+    | Asked
+    | Finding
+    | Running
+    | Delivered
+    | CardLost
 )
 Stimulus = TenantStimulus | DeskStimulus
 
@@ -116,6 +148,14 @@ Stimulus = TenantStimulus | DeskStimulus
 @dataclass(frozen=True, slots=True)
 class Look:
     """Probe a target now."""
+
+    target: Target
+    asked_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Ask a source for its figures now."""
 
     target: Target
     asked_by: str = ""
@@ -134,6 +174,7 @@ class Run:
 
     tenant: str
     request_id: str
+    signal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +213,7 @@ class Send:
 
 Effect = (
     Look
+    | Measure
     | ReadFeed
     | Run
     | SignalChanged
@@ -188,3 +230,7 @@ class World:
     """What a step of the desk needs to know of the tenants: their states, by name."""
 
     tenants: dict[str, TenantState]
+
+    def environment(self, name: str, rules: Rules) -> str | None:
+        """Return a tenant's environment: as configured, else as its own log names it."""
+        return rules.tenants[name].environment or self.tenants[name].environment or None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import floor
 from typing import TYPE_CHECKING
 
+from bot.core import tenant_series
 from bot.core.budget import Budget
 from bot.core.detector import FIRING_PACE, Reason, Signal, observe, pace_s
 from bot.core.fault import is_refusal
@@ -14,7 +15,10 @@ from bot.core.stimulus import (
     Effect,
     Finding,
     Look,
+    Measure,
+    Measured,
     Observed,
+    Pushed,
     Running,
     RunNow,
     SignalChanged,
@@ -22,6 +26,7 @@ from bot.core.stimulus import (
     TenantStimulus,
     Tick,
 )
+from bot.core.tenant_state import TenantState
 
 if TYPE_CHECKING:
     from bot.core.rules import TenantRules
@@ -36,23 +41,6 @@ LATE_S = 0.5
 """A slot that passed so shortly ago is still taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class TenantState:
-    """All that is remembered of a tenant."""
-
-    signals: dict[str, Signal] = field(default_factory=dict)
-    due: dict[str, float | None] = field(default_factory=dict)
-    """When each signal is looked at next; None: not by itself."""
-    budgets: dict[str, Budget] = field(default_factory=dict)
-    """By login."""
-    usable_at: float | None = None
-    """When we last saw anything, good or bad."""
-    blind_since: float | None = None
-    phase: float = 0.0
-    """This tenant's place in the minute, 0 to 1, so that not all are probed in the same second."""
-    fingerprints: tuple[str, ...] = ()
-
-
 def step(
     state: TenantState, stimulus: TenantStimulus, rules: TenantRules
 ) -> tuple[TenantState, tuple[Effect, ...]]:
@@ -64,13 +52,18 @@ def step(
             return _ticked(state, stimulus.at, rules)
         case Observed():
             return _observed(state, stimulus, rules)
+        case Measured():
+            return tenant_series.measured(state, stimulus, rules)
+        case Pushed():
+            return tenant_series.pushed(state, stimulus, rules)
         case RunNow():
             return _run(state, stimulus, rules)
 
 
 def due_at(state: TenantState) -> float | None:
     """Return when this tenant wants its next Tick."""
-    return min((due for due in state.due.values() if due is not None), default=None)
+    dues = (*state.due.values(), tenant_series.due_at(state))
+    return min((due for due in dues if due is not None), default=None)
 
 
 def _started(
@@ -88,6 +81,7 @@ def _started(
         usable_at=now,
         fingerprints=rules.fingerprints,
     )
+    state = tenant_series.started(state, now, rules)
     return state, (Finding(now, rules.name, gap_s=gap if gap > BLIND_S else 0.0),)
 
 
@@ -105,7 +99,8 @@ def _ticked(
     if state.blind_since is None and state.usable_at and now - state.usable_at > limit:
         state = replace(state, blind_since=state.usable_at)
         effects.append(Finding(now, rules.name))
-    return state, tuple(effects)
+    state, told = tenant_series.ticked(state, now, rules)
+    return state, (*effects, *told)
 
 
 def _slot(
@@ -266,12 +261,20 @@ def _run(
     if not stimulus.request_id:
         state, asked = _look(state, rules.logins, stimulus.at, rules, is_routine=False)
         return state, tuple(asked)
-    looks: list[Target] = []
-    for name in rules.signals:
+    wanted = [n for n in (*rules.signals, *rules.series) if stimulus.signal in {"", n}]
+    effects: list[Effect] = []
+    left_out: list[Target] = []
+    for name in wanted:
+        target = Target(rules.name, name)
         state, allowed = _spend(state, name, stimulus.at, rules, is_routine=False)
-        if allowed:
-            looks.append(Target(rules.name, name))
-    left_out = tuple(Target(rules.name, name) for name in rules.signals)
-    left_out = tuple(target for target in left_out if target not in looks)
-    running = Running(stimulus.at, stimulus.request_id, rules.name, tuple(looks), left_out)
-    return state, (*(Look(target, stimulus.request_id) for target in looks), running)
+        if name in rules.series:
+            effects.append(Measure(target, stimulus.request_id))
+        elif allowed:
+            effects.append(Look(target, stimulus.request_id))
+        else:
+            left_out.append(target)
+    targets = tuple(e.target for e in effects if isinstance(e, Look | Measure))
+    running = Running(
+        stimulus.at, stimulus.request_id, rules.name, targets, left_out=tuple(left_out)
+    )
+    return state, (*effects, running)

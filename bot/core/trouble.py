@@ -6,11 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.case import fails, usual_fault
+from bot.core.detector import Reason
 from bot.core.incident import Trouble
+from bot.core.user_clues import is_bad
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bot.core.case import Case
     from bot.core.detector import Signal
+    from bot.core.measurement import Kind
+    from bot.core.monitor import Monitor
+    from bot.core.series import Series
 
 MOST_FAIL = 0.5
 """From this share of failing logins on, logins count as down, below as degraded."""
@@ -27,18 +34,17 @@ def is_down(case: Case, tenant: str) -> bool:
 
 def signals_agreeing(case: Case) -> int:
     """Count the signals in trouble, over all tenants: two are more than one probe's whim."""
-    states = case.world.tenants.values()
-    return sum(fails(signal) for state in states for signal in state.signals.values())
+    return sum(
+        sum(fails(signal) for signal in state.signals.values())
+        + sum(is_bad(series) for series in state.series.values())
+        + sum(bool(monitor.firing) for monitor in state.monitors.values())
+        for state in case.world.tenants.values()
+    )
 
 
 def troubles_of(before: tuple[Trouble, ...], case: Case) -> tuple[Trouble, ...]:
     """Return the signals in trouble, in figures; those that were and are over stay listed."""
-    now_firing = {
-        (name, signal_name): _trouble(name, signal_name, signal)
-        for name in case.tenants
-        for signal_name, signal in case.world.tenants[name].signals.items()
-        if fails(signal)
-    }
+    now_firing = {(t.tenant, t.signal): t for name in case.tenants for t in _firing(case, name)}
     over = {
         (t.tenant, t.signal): replace(t, is_over=True, is_stopped=False)
         for t in before
@@ -47,6 +53,52 @@ def troubles_of(before: tuple[Trouble, ...], case: Case) -> tuple[Trouble, ...]:
     known = [(t.tenant, t.signal) for t in before]
     order = dict.fromkeys((*known, *now_firing))
     return tuple({**over, **now_firing}[key] for key in order)
+
+
+def _firing(case: Case, name: str) -> Iterator[Trouble]:
+    state = case.world.tenants[name]
+    for signal_name, signal in state.signals.items():
+        if fails(signal):
+            yield _trouble(name, signal_name, signal)
+    for signal_name, series in state.series.items():
+        if is_bad(series):
+            counted = case.rules.tenants[name].series[signal_name].kind
+            yield _counted(name, signal_name, series, counted)
+    for signal_name, monitor in state.monitors.items():
+        if monitor.firing:
+            yield _claimed(name, signal_name, monitor)
+
+
+def _counted(tenant: str, name: str, series: Series, counted: Kind) -> Trouble:
+    reading = series.reading
+    is_missing = series.reason is Reason.MISSING
+    return Trouble(
+        tenant=tenant,
+        signal=name,
+        since=series.since or 0.0,
+        failed=round(reading.failed),
+        tries=round(reading.total or 0.0),
+        counted=counted,
+        reason=series.reason,
+        usual=(reading.usual_succeeded or 0.0) if is_missing else reading.usual_failed,
+        span_s=reading.span_s,
+        missing=series.missing,
+        link=series.recent[-1].link if series.recent else "",
+    )
+
+
+def _claimed(tenant: str, name: str, monitor: Monitor) -> Trouble:
+    newest = monitor.firing[-1]
+    return Trouble(
+        tenant=tenant,
+        signal=name,
+        since=monitor.since or 0.0,
+        failed=len(monitor.firing),
+        tries=0,
+        reason=Reason.CLAIMED,
+        said=newest.title,
+        link=newest.link,
+    )
 
 
 def _trouble(tenant: str, name: str, signal: Signal) -> Trouble:

@@ -9,8 +9,18 @@ from bot.core.model import CONTROL, FeedState, Observation, Outcome, SignalState
 from bot.core.notice import other_component
 from bot.core.outbox import Answer
 from bot.core.request import Request, Verb
-from bot.core.run import wanted
+from bot.core.review import is_failing
+from bot.core.run import wanted_of
+from bot.core.series import Series
 from bot.slack.card import Rendered, mark, notice_line, worst_trouble
+from bot.slack.figures import (
+    MONITORS,
+    measured_line,
+    measured_name,
+    monitor_state,
+    series_state,
+    trouble_line,
+)
 from bot.slack.wording import (
     CAUSES,
     COMMAND,
@@ -28,8 +38,10 @@ from bot.slack.wording import (
 
 if TYPE_CHECKING:
     from bot.core.detector import Signal
-    from bot.core.incident import Incident
+    from bot.core.incident import Incident, Trouble
+    from bot.core.measurement import Measurement
     from bot.core.notice import FeedView
+    from bot.core.tenant_state import TenantState
     from bot.ports import View
 
 SHOWN = 15
@@ -75,11 +87,21 @@ def _tenant_line(name: str, view: View) -> str:
     if state.blind_since is not None:
         return f":grey_question: *{name}*: could not look for {span(view.now - state.blind_since)}"
     signals = [f"{signal_name(s)} {_signal(state.signals.get(s), view.now)}" for s in rules.signals]
+    signals += [
+        f"{measured_name(name, limits.kind)} {series_state(state.series.get(name), view.now)}"
+        for name, limits in rules.series.items()
+    ]
+    signals += [f"{MONITORS[n]} {monitor_state(m)}" for n, m in state.monitors.items()]
     where = f" ({escaped(rules.environment)})" if rules.environment else ""
-    bad = any(s.state is not SignalState.OK for s in state.signals.values())
-    return f"{':red_circle:' if bad else ':large_green_circle:'} *{name}*{where}: " + ", ".join(
-        signals
-    )
+    return f"{_light(state)} *{name}*{where}: " + ", ".join(signals)
+
+
+def _light(state: TenantState) -> str:
+    """Return a tenant's light; green only where nothing is known to be bad."""
+    if any(s.state is not SignalState.OK for s in state.signals.values()) or is_failing(state):
+        return ":red_circle:"
+    is_silent = any(series.silent_since is not None for series in state.series.values())
+    return ":large_yellow_circle:" if is_silent else ":large_green_circle:"
 
 
 def _signal(signal: Signal | None, now: float) -> str:
@@ -136,7 +158,7 @@ def _alerts(view: View) -> Rendered:
 def _incident_line(incident: Incident, view: View) -> str:
     names = ", ".join(incident.tenants[:5])
     worst = worst_trouble(incident)
-    what = fault_name(worst.fault) if worst else incident.kind.value
+    what = _what(worst) if worst else incident.kind.value
     until = view.now if incident.resolved_at is None else incident.resolved_at
     lasted = f"{'for' if incident.is_open else 'lasted'} {span(until - incident.since)}"
     cause = CAUSES[incident.verdict.cause].split(":")[0]
@@ -146,19 +168,30 @@ def _incident_line(incident: Incident, view: View) -> str:
     )
 
 
+def _what(worst: Trouble) -> str:
+    return trouble_line(worst) if worst.reason else fault_name(worst.fault)
+
+
 def _begun(request: Request, view: View) -> Rendered:
-    known = wanted(request, view.rules)
-    if not known:
-        names = ", ".join(list(view.rules.tenants)[:SHOWN])
+    wanted = wanted_of(request, view.rules)
+    if wanted is None:
+        tenants = view.rules.tenants
+        signals = dict.fromkeys(s for t in tenants.values() for s in t.all_signals)
         asked = escaped(request.argument, 40)
-        return _lines(f"There is no tenant `{asked}`. Configured: {names}.")
+        return _lines(
+            f"There is no tenant or signal `{asked}`. Tenants: {', '.join([*tenants][:SHOWN])}. "
+            f"Signals: {', '.join([*signals][:SHOWN])}."
+        )
+    known, signal = wanted
     whom = known[0] if len(known) == 1 else f"{len(known)} tenants"
+    whom = f"{signal} of {whom}" if signal else whom
     return _lines(f"Looking at {whom} now …")
 
 
 def _result(said: Answer, view: View) -> Rendered:
     seen = sorted(said.seen, key=lambda s: (s.target.owner == CONTROL, s.target))
     lines = [_seen(one) for one in seen[: 2 * SHOWN]]
+    lines += [_measured(one, view) for one in said.measured[:SHOWN]]
     lines += [
         f":grey_question: *{_name(target)}*: no answer yet" for target in said.missing[:SHOWN]
     ]
@@ -186,6 +219,15 @@ def _seen(one: Observation) -> str:
     said = escaped(one.fault.description, 120)
     quoted = f" _“{said}”_" if said else ""
     return f":red_circle: *{name}*: {fault_name(one.fault)} after {latency}{quoted}"
+
+
+def _measured(one: Measurement, view: View) -> str:
+    tenant, name = one.target
+    limits = view.rules.tenants[tenant].series[name]
+    series = view.world.tenants[tenant].series.get(name, Series())
+    mark = ":grey_question:" if one.missing else ":bar_chart:"
+    what = f"{tenant} {measured_name(name, limits.kind)}"
+    return f"{mark} *{what}*: {measured_line(one, series, limits)}"
 
 
 def _name(target: Target) -> str:

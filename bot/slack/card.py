@@ -10,6 +10,7 @@ from bot.core.incident import Entry, EntryKind, Incident, Kind, Trouble
 from bot.core.model import Cause, FeedState, Notice, Severity, Verdict
 from bot.core.notice import FeedView
 from bot.slack import actions
+from bot.slack.figures import SOURCES, trouble_line
 from bot.slack.wording import (
     CAUSES,
     COMMAND,
@@ -55,6 +56,8 @@ def card(incident: Incident, view: View, status_link: str, mention: str = "") ->
     """Render an incident's message as things stand now."""
     if incident.kind is Kind.GAP:
         return _gap(incident)
+    if incident.kind is Kind.SILENT:
+        return _silent(incident)
     head = f"{mark(incident)} *{_state(incident)}* {_headline(incident)}"
     blocks = [section(f"{mention} {head}".strip()), section(verdict_text(incident.verdict))]
     if remedy := _remedy(incident):
@@ -81,6 +84,8 @@ def _headline(incident: Incident) -> str:
     if incident.kind is Kind.BLIND:
         return f"Blind: no usable look at *{names}{more}* since {when(incident.since)}"
     worst = worst_trouble(incident)
+    if worst and worst.reason:
+        return _users_headline(incident, worst, f"*{names}{more}*")
     what = signal_name(worst.signal) if worst else "login"
     if not incident.is_open:
         lasted = span((incident.resolved_at or incident.since) - incident.since)
@@ -89,10 +94,22 @@ def _headline(incident: Incident) -> str:
     return f"{what.capitalize()} fails at *{names}{more}*: {how}"
 
 
+def _users_headline(incident: Incident, worst: Trouble, names: str) -> str:
+    """Say that it is others who see failures: no probe of ours does, or none is left."""
+    if not incident.is_open:
+        lasted = span((incident.resolved_at or incident.since) - incident.since)
+        return f"Users of {names} get on well again after {lasted}"
+    return f"Users of {names} fail: {trouble_line(worst)}"
+
+
 def worst_trouble(incident: Incident) -> Trouble | None:
-    """Return what an incident is named after: the first trouble that goes on, logins first."""
+    """Return what an incident is named after: the first trouble that goes on, probes first."""
     going_on = [t for t in incident.troubles if not t.is_over] or list(incident.troubles)
-    return min(going_on, key=lambda t: (signal_name(t.signal) != "login", t.since), default=None)
+    return min(
+        going_on,
+        key=lambda t: (t.reason is not None, signal_name(t.signal) != "login", t.since),
+        default=None,
+    )
 
 
 def _text(incident: Incident) -> str:
@@ -143,6 +160,8 @@ def _tries(tenant: str, incident: Incident) -> str:
 
 
 def _tried(trouble: Trouble) -> str:
+    if trouble.reason:
+        return trouble_line(trouble)
     if trouble.is_over:
         return f"{signal_name(trouble.signal)} works again"
     stopped = " (stopped)" if trouble.is_stopped else ""
@@ -173,8 +192,8 @@ def verdict_text(verdict: Verdict) -> str:
         "" if verdict.cause is Cause.UNCLEAR else f" ({_percent(verdict)}, {SCOPES[verdict.scope]})"
     )
     lines = [f"*Verdict: {CAUSES[verdict.cause]}*{sure}"]
-    lines += [f"• for: {fact.text}" for fact in verdict.because[:FACTS]]
-    lines += [f"• against: {fact.text}" for fact in verdict.against[:FACTS]]
+    lines += [f"• for: {escaped(fact.text)}" for fact in verdict.because[:FACTS]]
+    lines += [f"• against: {escaped(fact.text)}" for fact in verdict.against[:FACTS]]
     if verdict.settle:
         lines.append(f"• would settle it: {verdict.settle}")
     return "\n".join(lines)
@@ -231,6 +250,24 @@ def _gap(incident: Incident) -> Rendered:
     ]
     text = f"INFO: {said} From {clock_utc(incident.since)} to {clock_utc(incident.opened_at)}"
     return Rendered(f"{text} [#{incident.id}]", blocks)
+
+
+def _silent(incident: Incident) -> Rendered:
+    """Tell that a source says nothing: an information, as nothing is known to fail."""
+    source = SOURCES[incident.source] if incident.source else "A source"
+    names = ", ".join(f"{t.tenant} ({t.signal})" for t in incident.troubles[:5])
+    until = incident.resolved_at or incident.opened_at
+    lasted = span(until - incident.since)
+    if incident.is_open:
+        why = "; ".join(dict.fromkeys(t.missing for t in incident.troubles if t.missing))
+        said = f"{source} has had no figures for {lasted}: {names}. {escaped(why, 200)}"
+        head = f"{MARKS[Severity.INFO]} *INFO* {said}"
+        text = f"INFO: {said}. What it would tell is unknown"
+    else:
+        said = f"{source} has figures again after {lasted}: {names}"
+        head, text = f"{RESOLVED_MARK} *RESOLVED* {said}", f"RESOLVED: {said}"
+    foot = f"#{incident.id} · since {when(incident.since)} · logins are watched as before"
+    return Rendered(f"{text} [#{incident.id}]", [section(head), context(foot)])
 
 
 def timeline(entry: Entry, incident: Incident, now: float, mention: str = "") -> Rendered:

@@ -170,7 +170,7 @@ def help_text() -> str:
     """Say what can be asked."""
     lines = {
         "status": "how every tenant is now, and what the status page says",
-        "run": "`run [TENANT]`: log in afresh, now",
+        "run": "`run [TENANT or SIGNAL]`: log in afresh and read the figures, now",
         "alerts": "open incidents, and those of the last seven days",
         "help": "this",
     }

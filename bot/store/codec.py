@@ -15,16 +15,15 @@ from pydantic_core import to_jsonable_python
 from bot.core.desk_state import DeskState
 from bot.core.incident import Incident
 from bot.core.outbox import Body, Delivery
-from bot.core.request import Request
-from bot.core.tenant import TenantState
-from bot.ports import StoreError
+from bot.core.tenant_state import TenantState
+from bot.ports import Received, StoreError
 
 T = TypeVar("T")
 
 TENANT = TypeAdapter(TenantState)
 DESK = TypeAdapter(DeskState)
 INCIDENT = TypeAdapter(Incident)
-REQUEST = TypeAdapter(Request)
+RECEIVED: TypeAdapter[Received] = TypeAdapter(Received)
 _DELIVERY = TypeAdapter(Delivery)
 _BODIES = {kind.__name__.lower(): TypeAdapter[Body](kind) for kind in get_args(Body)}
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from bot.core.desk_state import DeskState
     from bot.core.incident import Incident
     from bot.core.outbox import Delivery
-    from bot.core.request import Request
-    from bot.core.tenant import TenantState
+    from bot.core.tenant_state import TenantState
+    from bot.ports import Received
 
 DAY_S = 86400.0
 INCIDENTS_KEPT_S = 90 * DAY_S
@@ -49,7 +49,7 @@ def write(connection: Connection, change: Change, revisions: Mapping[str, int]) 
         _write_partition(connection, name, written[name], body)
     _put(connection, INCIDENT, [_incident_row(i) for i in change.incidents.values()])
     _put(connection, OUTBOX, [_outbox_row(d) for d in change.deliveries.values()])
-    _receive(connection, change.requests)
+    _receive(connection, change.received)
     if change.handled:
         connection.execute(
             update(INBOX).where(INBOX.c.id.in_(change.handled)).values(is_handled=True)
@@ -63,12 +63,12 @@ def read(connection: Connection, now: float) -> tuple[Snapshot, Revisions]:
     tenants, desk, revisions = _partitions(connection)
     if desk is not None:
         desk = replace(desk, incidents=_incidents(connection, now))
-    return Snapshot(tenants, desk, _deliveries(connection), _requests(connection)), revisions
+    return Snapshot(tenants, desk, _deliveries(connection), _received(connection)), revisions
 
 
-def knows(connection: Connection, request_id: str) -> bool:
-    """Tell whether the inbox has a request, handled or not."""
-    found = connection.execute(select(INBOX.c.id).where(INBOX.c.id == request_id))
+def knows(connection: Connection, received_id: str) -> bool:
+    """Tell whether the inbox has something, handled or not."""
+    found = connection.execute(select(INBOX.c.id).where(INBOX.c.id == received_id))
     return found.first() is not None
 
 
@@ -114,12 +114,12 @@ def _outbox_row(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _receive(connection: Connection, requests: Sequence[Request]) -> None:
-    """Insert the requests that are not there yet: a repeated delivery changes nothing."""
-    for request in requests:
-        if not knows(connection, request.id):
-            row = {"id": request.id, "received_at": request.at, "is_handled": False}
-            connection.execute(insert(INBOX).values(**row, body=codec.encode(request)))
+def _receive(connection: Connection, received: Sequence[Received]) -> None:
+    """Insert what is not there yet: a repeated delivery changes nothing."""
+    for one in received:
+        if not knows(connection, one.id):
+            row = {"id": one.id, "received_at": one.at, "is_handled": False}
+            connection.execute(insert(INBOX).values(**row, body=codec.encode(one)))
 
 
 def _forget(connection: Connection, now: float) -> None:
@@ -157,7 +157,7 @@ def _deliveries(connection: Connection) -> dict[str, Delivery]:
     return {row.key: codec.decode_delivery(row.body, f"outbox {row.key}") for row in rows}
 
 
-def _requests(connection: Connection) -> tuple[Request, ...]:
+def _received(connection: Connection) -> tuple[Received, ...]:
     query = select(INBOX).where(INBOX.c.is_handled.is_(False))
     rows = connection.execute(query.order_by(INBOX.c.received_at, INBOX.c.id))
-    return tuple(codec.decode(codec.REQUEST, row.body, f"inbox {row.id}") for row in rows)
+    return tuple(codec.decode(codec.RECEIVED, row.body, f"inbox {row.id}") for row in rows)

@@ -56,9 +56,9 @@ class SqlStore:
         """
         await self._in_thread(self._thread, self._commit, change)
 
-    async def knows(self, request_id: str) -> bool:
-        """Tell whether a request was committed before, handled or not."""
-        return await self._in_thread(self._thread, self._knows, request_id)
+    async def knows(self, received_id: str) -> bool:
+        """Tell whether something was committed before, handled or not."""
+        return await self._in_thread(self._thread, self._knows, received_id)
 
     async def close(self) -> None:
         """Finish what was begun and let go of the database."""
@@ -75,6 +75,6 @@ class SqlStore:
             written = rows.write(connection, change, self._revisions)
         self._revisions |= written
 
-    def _knows(self, request_id: str) -> bool:
+    def _knows(self, received_id: str) -> bool:
         with self._database.transaction() as connection:
-            return rows.knows(connection, request_id)
+            return rows.knows(connection, received_id)

@@ -11,11 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
 
 from bot.core.model import CONTROL, Target
 from bot.fetch import SystemPath
+from bot.hooks.counts import PushedCounts
+from bot.simulator.figures import APIS
 from bot.simulator.local import LocalTenants
+from bot.simulator.log_api import READER
+from bot.simulator.observability import ORGANIZATION
 from bot.simulator.playing import FaultyPath, MarkingProber, slack_fault, unplayable
 from bot.simulator.story import Event, Story
 from bot.simulator.workspace.server import WorkspaceServer
@@ -25,9 +32,11 @@ from bot.telemetry import set_up_logging
 from bot.wiring.clock import SystemClock
 from bot.wiring.live import Bot
 from bot.wiring.looking import Looking
+from bot.wiring.measuring import hooks_of
 from bot.wiring.playing import find_all, in_words
 from bot.wiring.rules import control_target
 from bot.wiring.simulation import settings_for
+from bot.wiring.standing_for import changes_of, gauges_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +98,7 @@ class Demo:
         self.workspace.fault = partial(slack_fault, self.world, self.clock)
         self.server = WorkspaceServer(self.workspace)
         self.bot: Bot | None = None
+        self._hook_token = token_urlsafe(24)
         self.story = Story(self.scenario, self._emit, self._incidents)
         self.workspace.on_message(lambda *said: self.story.said(self.clock.now(), *said))
 
@@ -102,17 +112,24 @@ class Demo:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="auth0-check-"))
         settings = self._settings(tenants, Path(folder))
         path = FaultyPath(SystemPath(settings.resolve), self.world, self.clock)
-        looking = Looking(settings, self.clock, path)
-        names = {
+        counts = PushedCounts(hooks_of(settings).tenants, self.clock)
+        looking = Looking(settings, self.clock, path, counts=counts)
+        names: dict[Target, Target | str] = {
             control_target(url): Target(CONTROL, name) for name, url in tenants.control_urls.items()
         }
-        self.bot = Bot(settings, self.clock, MarkingProber(looking, names))
+        names |= {
+            target: APIS[gauge.kind]
+            for target, gauge in gauges_for(self.scenario, settings).items()
+            if gauge.kind in APIS
+        }
+        self.bot = Bot(settings, self.clock, MarkingProber(looking, names), counts)
 
     async def play(self, *, until_stopped: bool) -> int:
         """Run the bot to the end of the story; see `play_demo` for what is returned."""
         assert self.bot is not None  # noqa: S101 - start comes first
         running = asyncio.create_task(self.bot.run())
-        around = [asyncio.create_task(work) for work in (self._banner(), self._people())]
+        works = (self._banner(), self._people(), self._changes())
+        around = [asyncio.create_task(work) for work in works]
         try:
             ending = asyncio.create_task(self._end())
             await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,14 +147,6 @@ class Demo:
 
     def _settings(self, tenants: LocalTenants, folder: Path) -> Settings:
         app = self.workspace.state.app
-        given = [
-            {
-                "name": tenant.name,
-                "ca_file": str(tenants.ca_file),
-                "feed_url": tenants.feed_urls[tenant.name],
-            }
-            for tenant in self.scenario.tenants
-        ]
         return settings_for(
             self.scenario,
             slack={
@@ -146,12 +155,29 @@ class Demo:
                 "channel": self.workspace.state.channels[0].id,
                 "api_url": self.server.api_url,
             },
-            tenants=given,
+            prometheus={"url": tenants.prometheus_url, "token": tenants.secret},
+            sentry={
+                "url": tenants.sentry_url,
+                "organization": ORGANIZATION,
+                "token": tenants.secret,
+            },
+            hooks={"change": {"token": self._hook_token}},
+            tenants=[self._tenant(tenant.name, tenants) for tenant in self.scenario.tenants],
             controls=list(tenants.control_urls.values()),
             resolve=tenants.resolve,
             database=str(folder / "demo.sqlite"),
-            server={"admin_listen": "127.0.0.1:0"},
+            server={"admin_listen": "127.0.0.1:0", "listen": "127.0.0.1:0"},
         )
+
+    def _tenant(self, name: str, tenants: LocalTenants) -> dict[str, Any]:
+        given: dict[str, Any] = {
+            "name": name,
+            "ca_file": str(tenants.ca_file),
+            "feed_url": tenants.feed_urls[name],
+        }
+        if any(log.tenant == name for log in self.scenario.logs):
+            given["logs"] = {"client_id": READER, "client_secret": tenants.secret}
+        return given
 
     def _incidents(self) -> dict[int, Incident]:
         engine = self.bot.engine if self.bot else None
@@ -196,6 +222,19 @@ class Demo:
             speed = f"{self.clock.speed:g} times as fast"
             self.server.banner(f"{self.scenario.name}: {time_utc}, minute {minutes:.0f}, {speed}")
             await asyncio.sleep(BANNER_S)
+
+    async def _changes(self) -> None:
+        """Tell the bot's own hook of deploys, as a pipeline would."""
+        for at, change in changes_of(self.scenario):
+            await self.clock.sleep(at - self.clock.now())
+            if self.bot and self.bot.public_address:
+                host, port = self.bot.public_address
+                told = {"what": change.what, "app": change.app, "tenant": change.tenant}
+                told = {key: value for key, value in told.items() if value}
+                headers = {"Authorization": f"Bearer {self._hook_token}"}
+                url = f"http://{host}:{port}/hooks/change"
+                async with aiohttp.ClientSession() as session:
+                    await session.post(url, json=told, headers=headers)
 
     async def _people(self) -> None:
         """Let people type what the scenario has them type."""

@@ -7,13 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.core.fault import describe
-from bot.core.model import Severity, SignalState
+from bot.core.model import Outcome, Severity, SignalState
 from bot.core.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
 from bot.slack.wording import REMEDIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.core.measurement import Measurement
     from bot.core.model import FeedReading, Observation, Target
     from bot.ports import Prober, View
     from bot.telemetry import Metrics
@@ -49,7 +50,7 @@ def watch(metrics: Metrics, view: Callable[[], View]) -> None:
     for severity in Severity:
         metrics.incidents.labels(severity).set_function(partial(_count_open, view, severity))
     for name, rules in view().rules.tenants.items():
-        for signal in rules.signals:
+        for signal in (*rules.all_signals, *rules.monitors):
             gauge = metrics.firing.labels(name, signal)
             gauge.set_function(partial(_is_firing, view, name, signal))
 
@@ -59,7 +60,8 @@ def _count_open(view: Callable[[], View], severity: Severity) -> int:
 
 
 def _is_firing(view: Callable[[], View], tenant: str, name: str) -> bool:
-    signal = view().world.tenants[tenant].signals.get(name)
+    state = view().world.tenants[tenant]
+    signal = state.signals.get(name) or state.series.get(name) or state.monitors.get(name)
     return signal is not None and signal.state is SignalState.FIRING
 
 
@@ -80,6 +82,16 @@ class CountedProber:
         if target not in self._known:
             self._known.add(target)
             _tell_first(seen)
+        return seen
+
+    async def measure(self, target: Target) -> Measurement:
+        """Ask a source for its figures; see the port."""
+        seen = await self._prober.measure(target)
+        outcome = Outcome.NO_DATA if seen.missing else Outcome.OK
+        self._metrics.looks.labels(str(target), outcome).inc()
+        if target not in self._known and seen.missing:
+            log.warning("first look at %s: no figures: %s", target, seen.missing)
+        self._known.add(target)
         return seen
 
     async def read(self, target: Target) -> FeedReading:

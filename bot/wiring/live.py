@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bot.config import fingerprint
 from bot.deliver import Deliver
 from bot.engine import Engine
+from bot.hooks.routes import hook_routes
 from bot.ports import SlackDoubt, SlackRefused
 from bot.schedule import Schedule
 from bot.server import Server, admin_routes
@@ -23,6 +24,7 @@ from bot.slack.wording import mentions
 from bot.store import open_store
 from bot.telemetry import Metrics
 from bot.wiring.journal import CountedProber, LogJournal, watch
+from bot.wiring.measuring import hooks_of
 from bot.wiring.rules import rules_of
 
 if TYPE_CHECKING:
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bot.config import Settings
+    from bot.hooks.counts import PushedCounts
     from bot.ports import Clock, Prober, Store
+    from bot.server import Routes
     from bot.slack.startup import Workspace
 
 log = logging.getLogger("auth0-check")
@@ -46,17 +50,23 @@ class Bot:
         settings: the configuration.
         clock: the time.
         prober: looks at targets.
+        counts: what hooks collect, and the prober reads.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, prober: Prober) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, prober: Prober, counts: PushedCounts
+    ) -> None:
         self.metrics = Metrics()
         self._settings = settings
         self._clock = clock
+        self._counts = counts
         self._prober = CountedProber(prober, self.metrics)
         self._open = AsyncExitStack()
         self._parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
         self._socket: Socket | None = None
         self.engine: Engine | None = None
+        self.public_address: tuple[str, int] | None = None
+        """Where `server.listen` is listened on, once it is."""
 
     async def run(self) -> None:
         """Run until cancelled.
@@ -139,15 +149,28 @@ class Bot:
         self._open.push_async_callback(listeners.close)
         secret = settings.slack.signing_secret
         app = listeners.app(secret.get_secret_value() if secret else "")
+        routes = dict(self._hooks(engine))
         if app_token := self._app_token():
             self._socket = Socket(app, app_token, web, self._clock)
             self._parts["Slack socket"] = self._socket.run
-        elif secret and settings.server.listen:
+        elif secret:
             endpoint = EventsEndpoint(app, secret.get_secret_value(), self._clock)
-            routes = {("POST", "/slack/events"): endpoint.handle}
-            await self._serve(Server(settings.server.listen, routes), "server.listen")
+            routes["POST", "/slack/events"] = endpoint.handle
+        if routes and settings.server.listen:
+            server = Server(settings.server.listen, routes, is_public=True)
+            await self._serve(server, "server.listen")
+            self.public_address = server.address
         admin = admin_routes(self.metrics.collected, lambda: self._problems(deliver))
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
+
+    def _hooks(self, engine: Engine) -> Routes:
+        return hook_routes(
+            hooks_of(self._settings),
+            inbox=engine,
+            counters=self._counts,
+            clock=self._clock,
+            count=lambda hook, outcome: self.metrics.pushed.labels(hook, outcome).inc(),
+        )
 
     async def _serve(self, server: Server, key: str) -> None:
         self._open.push_async_callback(server.stop)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.core.measurement import Measurement
 from bot.core.model import Observation, Outcome
 from bot.fetch import Call, Fetcher, LoopLag, SystemPath
 from bot.fetch.lag import LIMIT_S
+from bot.hooks.counts import PushedCounts
 from bot.probes import Probes
 from bot.sources.feed import Answer, StatusFeed
+from bot.wiring.measuring import hooks_of, sources_of
 from bot.wiring.rules import feed_target
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ class Looking:
         settings: what to look at.
         clock: the time.
         path: how hosts are reached; None: as the system does.
+        counts: what hooks have collected; None: there are no hooks.
         stepped_s: by how many seconds the wall clock was moved since the start.
     """
 
@@ -46,12 +50,15 @@ class Looking:
         clock: Clock,
         path: Path | None = None,
         *,
+        counts: PushedCounts | None = None,
         stepped_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         # At speed N time-outs are N times as short, and so is a standstill that spoils a look.
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
         self._fetcher = Fetcher(clock, path or SystemPath(settings.resolve), lag)
         self._probes = Probes(settings, self._fetcher)
+        counts = counts or PushedCounts(hooks_of(settings).tenants, clock)
+        self._sources = dict(sources_of(settings, self._fetcher, counts))
         self._stepped_s = stepped_s
         self._feeds: dict[Target, StatusFeed] = {}
         for tenant in settings.tenants:
@@ -63,6 +70,12 @@ class Looking:
     async def look(self, target: Target) -> Observation:
         """Probe a target."""
         return distrusted(await self._probes.look(target), self._stepped_s())
+
+    async def measure(self, target: Target) -> Measurement:
+        """Ask a source for its figures; with a wrong clock we do not know of which time."""
+        seen = await self._sources[target].measure()
+        blind = distrust(self._stepped_s())
+        return Measurement(target, seen.at, missing=blind) if blind else seen
 
     async def read(self, target: Target) -> FeedReading:
         """Poll a status feed."""
@@ -92,10 +105,15 @@ class _FeedFetch:
 
 def distrusted(seen: Observation, stepped_s: float) -> Observation:
     """Return what was seen; with a wall clock that was set anew we cannot trust it."""
+    blind = distrust(stepped_s)
+    return Observation(seen.target, seen.at, Outcome.NO_DATA, blind=blind) if blind else seen
+
+
+def distrust(stepped_s: float) -> str:
+    """Say why nothing can be believed on a host whose clock was moved so far; empty: it can."""
     if abs(stepped_s) < CLOCK_STEP_S:
-        return seen
-    blind = f"this host's clock was moved by {stepped_s:+.0f} s; if it is right, restart the bot"
-    return Observation(seen.target, seen.at, Outcome.NO_DATA, blind=blind)
+        return ""
+    return f"this host's clock was moved by {stepped_s:+.0f} s; if it is right, restart the bot"
 
 
 def _feed_url(tenant: Tenant) -> str:

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from bot.simulator.scenario import Scenario
     from bot.simulator.story import Event
 
-LATER = ("metrics", "errors", "logs", "changes")
-"""Sections whose sources do not exist yet: read, and not looked at."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulate:
@@ -45,8 +42,8 @@ class Simulate:
         """
         scenarios = find_all(files)
         for scenario in scenarios:
-            if left := not_looked_at(scenario):
-                self.warn(f"{scenario.name}: {', '.join(left)}: no such source yet, not looked at")
+            if any(tenant.m2m for tenant in scenario.tenants):
+                self.warn(f"{scenario.name}: m2m: no such probe yet, not looked at")
         if seeds is None:
             results = [self._told(scenario) for scenario in scenarios]
             return all(results)
@@ -85,12 +82,6 @@ def _worlds_in_words(told: Event) -> str:
     head = "{scenario}: {seeds} worlds, correct {correct_share:.0%}, alerts in {alerted_share:.0%}"
     times = "; first alert after mean {mean_s} s, median {median_s} s, 95 % {p95_s} s"
     return (head + (times if told["mean_s"] is not None else "")).format(**told)
-
-
-def not_looked_at(scenario: Scenario) -> list[str]:
-    """Name what a scenario has for sources that do not exist yet."""
-    sections = [name for name in LATER if getattr(scenario, name)]
-    return sections + ["m2m"] * any(tenant.m2m for tenant in scenario.tenants)
 
 
 def worlds(runs: list[Played]) -> Event:

@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.core.detector import Limits
-from bot.core.model import CONTROL, FEED, Target
+from bot.core.measurement import Kind
+from bot.core.model import CONTROL, FEED, LOGS, Target
 from bot.core.rules import Rules, TenantRules
+from bot.core.series import SeriesLimits
 
 if TYPE_CHECKING:
-    from bot.config.settings import Settings, Tenant
+    from bot.config import Settings
+    from bot.config.settings import Tenant
+    from bot.config.sources import Errors, Logs, Metric
+
+REPORT_EVERY_S = 30.0
+"""How often reports of applications are added up."""
 
 
 def rules_of(settings: Settings, fingerprints: dict[str, tuple[str, ...]]) -> Rules:
@@ -75,4 +82,53 @@ def _tenant_rules(settings: Settings, tenant: Tenant, fingerprints: tuple[str, .
         users=_users(tenant),
         fingerprints=fingerprints,
         feed=feed_target(tenant),
+        series=_series(settings, tenant),
+        monitors=_monitors(settings),
     )
+
+
+def _series(settings: Settings, tenant: Tenant) -> dict[str, SeriesLimits]:
+    """Return the limits of all that is measured at a tenant."""
+    series = {metric.name: _metric(settings, metric) for metric in tenant.metrics}
+    series |= {errors.name: _errors(settings, errors) for errors in tenant.errors}
+    if tenant.logs:
+        series[LOGS] = _logs(tenant.logs)
+    return series
+
+
+def is_reported(metric: Metric) -> bool:
+    """Tell whether an application reports its figures itself."""
+    return metric.preset is None and metric.failed is None
+
+
+def _metric(settings: Settings, metric: Metric) -> SeriesLimits:
+    is_pushed = is_reported(metric)
+    polled = settings.prometheus if not is_pushed else None
+    return SeriesLimits(
+        Kind.METRICS,
+        every_s=polled.every if polled else REPORT_EVERY_S,
+        share=metric.share,
+        min_total=metric.min_requests,
+        is_pushed=is_pushed,
+    )
+
+
+def _errors(settings: Settings, errors: Errors) -> SeriesLimits:
+    every_s = settings.sentry.every if settings.sentry else errors.window
+    return SeriesLimits(Kind.ERRORS, every_s=every_s, per_minute=errors.events, times=errors.times)
+
+
+def _logs(logs: Logs) -> SeriesLimits:
+    return SeriesLimits(
+        Kind.LOGS,
+        every_s=logs.every,
+        share=logs.share,
+        min_total=logs.min_rows,
+        missing=logs.missing,
+    )
+
+
+def _monitors(settings: Settings) -> tuple[str, ...]:
+    hooks = settings.hooks
+    told = {"alertmanager": hooks.alertmanager, "pingdom": hooks.pingdom, "sentry": hooks.sentry}
+    return tuple(name for name, hook in told.items() if hook)

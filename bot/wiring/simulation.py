@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.config import ConfigError, Settings, settings_from
 from bot.config.document import Document
-from bot.core.model import FEED
+from bot.core.measurement import Push
 from bot.core.request import Request, parse
 from bot.deliver import Deliver
 from bot.engine import Engine
@@ -26,11 +25,14 @@ from bot.slack.messenger import SlackMessenger
 from bot.slack.wording import COMMAND, mentions
 from bot.wiring.looking import distrusted
 from bot.wiring.rules import rules_of
+from bot.wiring.standing_for import changes_of, gauges_for, tenant_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.core.measurement import Measurement
     from bot.core.model import FeedReading, Observation, Target
+    from bot.ports import Received
     from bot.simulator.scenario import Saying, Scenario
 
 SCORE_AFTER_S = 60.0
@@ -56,20 +58,11 @@ def settings_for(scenario: Scenario, **given: Any) -> Settings:
 
     Raises ConfigError, with the lines of the scenario, where `bot` is wrong.
     """
-    login = {"client_id": "probe", "username": "probe", "password": "probe", "realm": "users"}
-    tenants = [
-        {
-            "name": tenant.name,
-            "domain": tenant.domain,
-            "environment": tenant.environment,
-            "custom_domain": tenant.custom_domain,
-            "logins": [login],
-        }
-        for tenant in scenario.tenants
-    ]
     values: dict[str, Any] = {
         "slack": {"bot_token": "xoxb-x", "app_token": "xapp-x", "channel": "#auth0-alerts"},
-        "tenants": [{k: v for k, v in tenant.items() if v is not None} for tenant in tenants],
+        "prometheus": {"url": "https://prometheus.example"},
+        "sentry": {"organization": "acme", "token": "simulated"},
+        "tenants": [tenant_for(scenario, tenant) for tenant in scenario.tenants],
         "controls": [f"https://{name}" for name in scenario.controls],
     }
     merged = _merged(_merged(values, given), scenario.bot)
@@ -110,20 +103,12 @@ def play(scenario: Scenario, seed: int, emit: Callable[[Event], None], *, reques
         await simulation[0].run()
 
     run_virtually(main)
-    story, counts = simulation[0].story, _by_place(simulation[0].requests)
+    story, counts = simulation[0].story, dict(sorted(simulation[0].requests.items()))
     summary = story.summary(seed, counts, time.perf_counter() - begun)
     if scenario.answer is not None:
         summary |= {"cause_scored": story.scored, "correct": story.is_correct}
     emit(summary)
     return Played(summary, story.is_correct)
-
-
-def _by_place(requests: Counter[str]) -> dict[str, int]:
-    """Count requests by the names that scenarios have for places: all feeds are one."""
-    places: Counter[str] = Counter()
-    for target, count in requests.items():
-        places[FEED if target.startswith(f"{FEED}.") else target] += count
-    return dict(sorted(places.items()))
 
 
 class Simulation:
@@ -148,6 +133,7 @@ class Simulation:
         self.workspace.on_message(lambda *said: self.story.said(self.clock.now(), *said))
         prober = _Wary(self.world, self.clock, settings, self._requested)
         self.requests = prober.requests
+        self._accepting: set[asyncio.Task[bool]] = set()
         store = MemoryStore()
         self.engine = Engine(
             rules_of(settings, {}),
@@ -191,6 +177,8 @@ class Simulation:
         scenario = self.world.scenario
         for begin_at, until in self.world.pauses():
             self.clock.call_at(begin_at, partial(self._loop.leap, until - begin_at))
+        for at, change in changes_of(scenario):
+            self.clock.call_at(at, partial(self.accept, Push(change.id, at, (change,))))
         for place, saying in enumerate(scenario.people):
             self.clock.call_at(scenario.start_at + saying.at_s, _Say(self, saying, place))
         answer = scenario.answer
@@ -198,10 +186,16 @@ class Simulation:
             at = scenario.start_at + answer.decidable_s + SCORE_AFTER_S + LAST
             self.clock.call_at(min(at, self.world.end_at), self.story.score)
 
-    def _requested(self, target: Target, at: float, result: str, latency_ms: float) -> None:
+    def accept(self, received: Received) -> None:
+        """Let something come in from outside."""
+        task = asyncio.get_running_loop().create_task(self.engine.accept(received))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+    def _requested(self, place: str, at: float, result: str, latency_ms: float) -> None:
         self.story.requested(at, result)
         if self._with_requests:
-            self.story.told(self.clock.now(), target, result, latency_ms)
+            self.story.told(self.clock.now(), place, result, latency_ms)
 
 
 @dataclass(slots=True)
@@ -211,7 +205,6 @@ class _Say:
     simulation: Simulation
     saying: Saying
     place: int
-    task: asyncio.Task[bool] | None = None
 
     def __call__(self) -> None:
         simulation = self.simulation
@@ -226,7 +219,7 @@ class _Say:
             user=self.saying.user,
             channel=simulation.workspace.state.channels[0].id,
         )
-        self.task = asyncio.get_running_loop().create_task(simulation.engine.accept(request))
+        simulation.accept(request)
 
 
 class _Wary:
@@ -234,7 +227,10 @@ class _Wary:
 
     def __init__(self, world: World, clock: VirtualClock, settings: Settings, hook: Any) -> None:
         timeout_s = settings.tenants[0].probe.timeout
-        self._inner = VirtualProber(world, clock, timeout_s=timeout_s, on_request=hook)
+        gauges = gauges_for(world.scenario, settings)
+        self._inner = VirtualProber(
+            world, clock, gauges=gauges, timeout_s=timeout_s, on_request=hook
+        )
         self._world = world
         self._clock = clock
         self.requests = self._inner.requests
@@ -243,6 +239,10 @@ class _Wary:
         """Look; what a wrong clock sees is not believed."""
         seen = await self._inner.look(target)
         return distrusted(seen, self._world.clock_offset(self._clock.now()))
+
+    async def measure(self, target: Target) -> Measurement:
+        """Ask a source for its figures."""
+        return await self._inner.measure(target)
 
     async def read(self, target: Target) -> FeedReading:
         """Poll a status feed."""

@@ -131,12 +131,3 @@ def test_all_that_is_wrong_is_told_before_anything_is_played(
     assert "Traceback" not in ended.stderr
     for told_of in ("bad.yml:12: ", "worse.yml:13: ", "worse.yml:14: colour", "nowhere"):
         assert told_of in ended.stderr
-
-
-def test_sources_that_do_not_exist_yet_are_noted(auth0_check: Run) -> None:
-    """They are read, and one line says that nobody looks at them."""
-    ended = auth0_check("simulate", "our-release", "--json")
-
-    assert ended.returncode == 0
-    assert ended.stderr.startswith("our-release: metrics, errors")
-    assert ended.stderr.count("\n") == 1

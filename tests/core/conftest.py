@@ -32,7 +32,7 @@ from bot.core.stimulus import (
     Tick,
     World,
 )
-from bot.core.tenant import TenantState
+from bot.core.tenant_state import TenantState
 
 if TYPE_CHECKING:
     from bot.core.incident import Incident

@@ -12,7 +12,7 @@ from bot.core.detector import Limits
 from bot.core.model import Fault, Observation, Outcome, Stage, Target
 from bot.core.rules import TenantRules
 from bot.core.stimulus import Look, Observed, Running, RunNow, Started, Tick
-from bot.core.tenant import TenantState
+from bot.core.tenant_state import TenantState
 
 START = 1_772_445_600.0
 PLAIN = TenantRules("prod", "acme.us.auth0.com")

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.case import login_row
+from bot.core.evidence import BEFOREHAND, TABLE
 from bot.core.model import Cause, Fault, Scope, Stage
 from bot.core.notice import other_component
-from bot.core.triage import BEFOREHAND, SURE_ENOUGH, TABLE, Clue, judge
+from bot.core.probe_clues import login_row
+from bot.core.triage import SURE_ENOUGH, Clue, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,6 +136,7 @@ figures: dict[str, str | int] = {
     "what": "w",
     "failed": 1,
     "tries": 1,
+    "times": "2.0",
     "names": "n",
     "minutes": 5,
 }

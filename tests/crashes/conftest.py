@@ -107,7 +107,7 @@ class MortalStore:
         return await self.inner.load(now)
 
     async def commit(self, change: Change) -> None:
-        if not (change.deliveries or change.incidents or change.requests or change.handled):
+        if not (change.deliveries or change.incidents or change.received or change.handled):
             await self.inner.commit(change)  # looks alone: they are many, and nobody sees them
             return
         await self.life.touch()
@@ -242,7 +242,7 @@ class Story:
 
     async def _is_quiet(self) -> bool:
         kept = await self.store.load(self.clock.now())
-        busy = kept.desk is None or kept.desk.open_incidents or kept.deliveries or kept.requests
+        busy = kept.desk is None or kept.desk.open_incidents or kept.deliveries or kept.received
         late_s = self.clock.now() - self._world.end_at
         return late_s > (PATIENCE_S if busy else 0.0)
 

@@ -33,7 +33,7 @@ def verify(story: Story, *, is_whole: bool = True) -> None:
     replies = [m.metadata["event_payload"]["k"] for m in said if m.metadata]
     wanted = [f"{incident.id}:reply:{number}" for number in range(1, incident.replies + 1)]
     assert replies == [key for key in wanted if is_whole or key in replies]
-    assert (kept.deliveries, kept.requests) == ({}, ())
+    assert (kept.deliveries, kept.received) == ({}, ())
     assert all(story.answered[user] >= 2 for user in story.acknowledged)
 
 

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
+from bot.core.request import Request
 from bot.slack.listeners import Listeners
 from bot.slack.startup import Workspace
 from bot.slack.web import SlackWeb
@@ -19,7 +20,7 @@ from bot.slack.web import SlackWeb
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from bot.core.request import Request
+    from bot.ports import Received
 
 WORKSPACE = Workspace(
     team="Acme",
@@ -51,13 +52,14 @@ class ListInbox:
         self.delay_s = 0.0
         self.error: Exception | None = None
 
-    async def accept(self, request: Request) -> bool:
+    async def accept(self, received: Received) -> bool:
+        assert isinstance(received, Request)
         self.started += 1
         await asyncio.sleep(self.delay_s)
         if self.error:
             raise self.error
-        is_new = request.id not in self.requests
-        self.requests.setdefault(request.id, request)
+        is_new = received.id not in self.requests
+        self.requests.setdefault(received.id, received)
         return is_new
 
 

@@ -28,7 +28,7 @@ from bot.core.outbox import Answer
 from bot.core.request import Request, Verb
 from bot.core.rules import Rules, TenantRules
 from bot.core.stimulus import World
-from bot.core.tenant import TenantState
+from bot.core.tenant_state import TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.answers import answer

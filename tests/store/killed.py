@@ -21,7 +21,7 @@ import alembic.command  # noqa: F401 - once here, not in each child
 from bot.core.desk_state import DeskState
 from bot.core.outbox import Delivery, Post
 from bot.core.request import Request, Verb
-from bot.core.tenant import TenantState
+from bot.core.tenant_state import TenantState
 from bot.ports import Change, Snapshot
 from bot.store import open_store
 
@@ -36,7 +36,7 @@ def change(number: int) -> Change:
         tenants={"a": tenant, "b": tenant},
         desk=DeskState(next_id=number),
         deliveries={"k": Delivery("k", "l", number, Post(number), 0.0)},
-        requests=[Request(key, 0.0, Verb.RUN)],
+        received=[Request(key, 0.0, Verb.RUN)],
         handled=[str(number - 1)],
     )
 
@@ -86,7 +86,7 @@ def verify(path: Path, last: int) -> None:
     expected = change(number)
     assert found.tenants == expected.tenants
     assert found.deliveries == expected.deliveries
-    assert list(found.requests) == expected.requests
+    assert list(found.received) == expected.received
 
 
 def main(directory: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import strategies as st
 
 from bot.core.desk_state import DeskState
 from bot.core.incident import Incident
+from bot.core.measurement import Push
 from bot.core.outbox import Delivery
 from bot.core.request import Request, Verb
-from bot.core.tenant import TenantState
+from bot.core.tenant_state import TenantState
 from bot.ports import StoreError
 from bot.store import codec
 
@@ -26,7 +28,8 @@ KINDS: dict[type, TypeAdapter[Any]] = {
     TenantState: codec.TENANT,
     DeskState: codec.DESK,
     Incident: codec.INCIDENT,
-    Request: codec.REQUEST,
+    Request: codec.RECEIVED,
+    Push: codec.RECEIVED,
 }
 
 
@@ -66,7 +69,7 @@ def test_delivery_round_trip_is_exact(delivery: Delivery) -> None:
 def test_another_versions_value_is_refused(text: str) -> None:
     """Missing, unknown and unfitting keys are told by their names, never with their values."""
     with pytest.raises(StoreError, match=r"^inbox x in the database was written by") as caught:
-        codec.decode(codec.REQUEST, text, "inbox x")
+        codec.decode(codec.RECEIVED, text, "inbox x")
 
     assert "1234567" not in str(caught.value)
 
@@ -94,4 +97,6 @@ def test_lone_surrogate_becomes_a_question_mark() -> None:
     """Half a character in a foreign text does not make a commit fail for ever."""
     request = Request("x", 1.0, Verb.UNKNOWN, "\ud83d!")
 
-    assert codec.decode(codec.REQUEST, codec.encode(request), "it").argument == "?!"
+    assert codec.decode(codec.RECEIVED, codec.encode(request), "it") == replace(
+        request, argument="?!"
+    )

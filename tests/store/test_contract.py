@@ -12,7 +12,7 @@ from bot.core.incident import Entry, EntryKind, Incident, IncidentState, Kind
 from bot.core.model import Cause, Observation, Outcome, Scope, Severity, Target, Verdict
 from bot.core.outbox import Answer, Body, Delivery, Edit, Post, Reply, Status
 from bot.core.request import Request, Verb
-from bot.core.tenant import TenantState
+from bot.core.tenant_state import TenantState
 from bot.ports import Change, Snapshot, Store
 
 Reopen = Callable[[], Awaitable[Store]]
@@ -136,15 +136,15 @@ async def test_requests_come_once(reopen: Reopen) -> None:
     """A request that is delivered again changes nothing, whether it was answered or not."""
     store = await reopen()
     again = replace(REQUEST, argument="other")
-    await store.commit(Change(requests=[REQUEST, again]))
-    await store.commit(Change(requests=[again]))
-    assert (await store.load(NOW)).requests == (REQUEST,)
+    await store.commit(Change(received=[REQUEST, again]))
+    await store.commit(Change(received=[again]))
+    assert (await store.load(NOW)).received == (REQUEST,)
 
     await store.commit(Change(handled=[REQUEST.id]))
-    await store.commit(Change(requests=[again]))
+    await store.commit(Change(received=[again]))
 
     store = await reopen()
-    assert (await store.load(NOW)).requests == ()
+    assert (await store.load(NOW)).received == ()
     assert await store.knows(REQUEST.id)
     assert not await store.knows("T1.2")
 
@@ -153,6 +153,6 @@ async def test_requests_are_loaded_oldest_first(reopen: Reopen) -> None:
     """Those that wait come in the order of their asking, not of their arrival."""
     store = await reopen()
     late, early = replace(REQUEST, id="a", at=NOW + 1), replace(REQUEST, id="b", at=NOW - 1)
-    await store.commit(Change(requests=[late, early]))
+    await store.commit(Change(received=[late, early]))
 
-    assert (await (await reopen()).load(NOW)).requests == (early, late)
+    assert (await (await reopen()).load(NOW)).received == (early, late)

@@ -18,7 +18,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from bot.core.desk_state import DeskState
-from bot.core.tenant import TenantState
+from bot.core.tenant_state import TenantState
 from bot.ports import Change, StoreError
 from bot.store import SqlStore, open_store
 from bot.store.schema import HEAD, MIGRATIONS

@@ -20,7 +20,7 @@ from bot.core.incident import Incident, IncidentState, Kind
 from bot.core.model import Cause, Scope, Severity, Verdict
 from bot.core.outbox import Delivery, Post, Status
 from bot.core.request import Request, Verb
-from bot.core.tenant import TenantState
+from bot.core.tenant_state import TenantState
 from bot.ports import Change, StoreError
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 DAY_S = 86400.0
 NOW = 100 * DAY_S
-SMALL = Change(desk=DeskState(), requests=[Request("small", NOW, Verb.RUN)])
+SMALL = Change(desk=DeskState(), received=[Request("small", NOW, Verb.RUN)])
 BIG = Change(
     {"prod": TenantState(fingerprints=("x" * 100_000, "hunter2"))},
-    requests=[Request("big", NOW, Verb.RUN)],
+    received=[Request("big", NOW, Verb.RUN)],
 )
 
 
@@ -77,7 +77,7 @@ async def test_retention(store: SqlStore, path: Path) -> None:
         Change(
             incidents={1: ended(1, long_ago), 2: ended(2, NOW - 89 * DAY_S)},
             deliveries={delivery.key: delivery for delivery in deliveries},
-            requests=[Request(key, at, Verb.HELP) for key, at in requests.items()],
+            received=[Request(key, at, Verb.HELP) for key, at in requests.items()],
             handled=["handled", "handled lately"],
         )
     )
@@ -97,7 +97,7 @@ async def test_another_writer_is_noticed(store: SqlStore, path: Path) -> None:
         {"a": TenantState(phase=0.5), "b": TenantState(phase=0.5)},
         incidents={1: ended(1, NOW)},
         deliveries={"k": Delivery("k", "l", 1, Post(1), NOW)},
-        requests=[Request("r", NOW, Verb.RUN)],
+        received=[Request("r", NOW, Verb.RUN)],
     )
 
     with pytest.raises(StoreError, match=r"another process has written tenant:b: stop all but"):
@@ -105,7 +105,7 @@ async def test_another_writer_is_noticed(store: SqlStore, path: Path) -> None:
 
     after = await store.load(NOW)
     assert after.tenants == {"a": TenantState(), "b": TenantState()}
-    assert (after.deliveries, after.requests) == ({}, ())
+    assert (after.deliveries, after.received) == ({}, ())
     assert rows(path, "SELECT count(*) FROM incident") == [(0,)]
     await store.commit(change)
 
@@ -137,7 +137,7 @@ async def test_locked_file_does_not_stop_the_loop(store: SqlStore, path: Path) -
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("DELETE FROM inbox")
-        commit = asyncio.create_task(store.commit(Change(requests=[request])))
+        commit = asyncio.create_task(store.commit(Change(received=[request])))
         await asyncio.sleep(0.05)
         assert not commit.done()
         other.execute("COMMIT")

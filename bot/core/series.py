@@ -1,0 +1,271 @@
+"""One measured signal: what it usually says, and its threshold.
+
+    kind     fires when, at two readings in a row,
+    metrics  the share of failed calls is above its limit and three times its usual share
+    errors   events come more often than their limit and several times their usual rate
+    logs     the share of failed logins is too high (as above), successes are missing against what
+             is usual at this time of day, or requests are refused for a rate limit
+
+Figures that are too few to tell chance from change are not judged: neither good nor bad. Nor are
+figures that are missing: silence never looks healthy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import sqrt
+
+from bot.core.detector import Reason
+from bot.core.log_row import RowKind
+from bot.core.measurement import Group, Kind, Measurement
+from bot.core.model import SignalState
+from bot.core.usual import Usual, by_hour
+
+POOL_S = 120.0
+"""Log rows come in short spans: so many seconds of them are judged together."""
+CONFIRM, RECOVER = 2, 3
+"""Readings in a row that fire, and that end it."""
+CLEARLY = 4.0
+"""Standard deviations of a Poisson count between chance and change: one reading in 30,000 by
+chance, and it takes two."""
+USUAL_TIMES = 3.0
+"""A share must be so many times the usual one."""
+FEW = 5.0
+"""Fewer failures than this are never judged bad."""
+WELL = 0.6
+"""Below this part of its limit a share is good again; in between it is neither."""
+QUOTA_ROWS = 4.0
+"""Refusals for a rate limit in `POOL_S` that fire: one or two are a client's clumsy retry."""
+LEARNT_S = 3600.0
+"""Successes that are missing for so long are the new usual: a weekend has begun."""
+FADED_S = 1800.0
+"""After so long without enough traffic to judge by, firing ends: nobody is there to fail."""
+
+
+UNTOLD_S = 600.0
+"""After so long without a report of failures they are over."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesLimits:
+    """One measured signal's numbers; see `config.sources` for their defaults and sources."""
+
+    kind: Kind
+    every_s: float = 30.0
+    share: float = 0.05
+    min_total: float = 20.0
+    """In one reading."""
+    per_minute: float = 10.0
+    """Events."""
+    times: float = 4.0
+    """The usual rate of events."""
+    missing: float = 0.5
+    """The part of the usual successes that must be missing."""
+    is_pushed: bool = False
+    """Applications report to us when they have failures: their silence means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the threshold reads the figures of now."""
+
+    reason: Reason | None = None
+    """Why they are bad; None: they are not."""
+    is_good: bool = False
+    """Enough figures, and well within the limits."""
+    failed: float = 0.0
+    total: float | None = None
+    span_s: float = 0.0
+    usual_failed: float = 0.0
+    """Of so many calls, or in so long a time, usually so many fail."""
+    usual_succeeded: float | None = None
+    """In so long a time usually so many succeed; None: not known yet."""
+
+    @property
+    def share(self) -> float:
+        """Part that failed; 0 where there is no total."""
+        return self.failed / self.total if self.total else 0.0
+
+    @property
+    def is_clearly_more(self) -> bool:
+        """More fail than usual, and not by chance."""
+        usually = self.usual_failed
+        return self.failed >= max(FEW, usually + CLEARLY * sqrt(usually + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What is known of one measured signal."""
+
+    state: SignalState = SignalState.OK
+    since: float | None = None
+    """The last good reading before this trouble, or the begin of the first span read as bad."""
+    run: int = 0
+    """Readings in a row that speak against the present state."""
+    recent: tuple[Measurement, ...] = ()
+    """Of the last `POOL_S`, oldest first; at least the newest one that had figures."""
+    reading: Reading = field(default_factory=Reading)
+    reason: Reason | None = None
+    """Why it fires or did."""
+    usual: Usual = field(default_factory=Usual)
+    hours: dict[int, Usual] = field(default_factory=dict)
+    """By hour of the day (UTC)."""
+    begun_at: float = 0.0
+    """When this process began to ask."""
+    read_at: float | None = None
+    """When it last had figures."""
+    judged_at: float | None = None
+    """When there were last enough of them."""
+    good_at: float | None = None
+    """When they were last good."""
+    own_at: float | None = None
+    """When the log last had rows of our own logins."""
+    missing: str = ""
+    """Why there are no figures now; empty while there are."""
+    silent_since: float | None = None
+    """Set once the silence has lasted so long that it is told."""
+    ended_at: float | None = None
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All groups of the recent measurements, unsummed."""
+        return tuple(group for seen in self.recent for group in seen.groups)
+
+
+def observe(
+    series: Series, seen: Measurement, limits: SeriesLimits
+) -> tuple[Series, Reason | None]:
+    """Take in figures, or their absence.
+
+    Returns the series after it, and the reason if its state changed.
+    """
+    series = replace(series, missing=seen.missing)
+    if seen.missing:
+        return _without_figures(series, seen.at, limits)
+    recent = tuple(s for s in series.recent if seen.at - s.at < POOL_S - 1)
+    series = replace(series, recent=(*recent, seen), read_at=seen.at, silent_since=None)
+    reading = read(series, limits)
+    series = replace(series, reading=reading)
+    if _is_usual(series, seen.at):
+        series = _remembered(series, seen, limits)
+    if reading.reason:
+        return _after_bad(series, reading.reason, seen)
+    if reading.is_good:
+        return _after_good(series, seen.at)
+    if series.judged_at is not None and seen.at - series.judged_at > FADED_S:
+        return _ended(series, seen.at, Reason.FADED)
+    return series, None
+
+
+def _without_figures(
+    series: Series, at: float, limits: SeriesLimits
+) -> tuple[Series, Reason | None]:
+    """Silence changes nothing, but where only failures are told it ends what they told."""
+    is_over = limits.is_pushed and at - (series.judged_at or at) > UNTOLD_S
+    if is_over and series.state is not SignalState.OK:
+        return _ended(series, at, Reason.FADED)
+    return series, None
+
+
+def read(series: Series, limits: SeriesLimits) -> Reading:
+    """Hold the newest figures against the limits and against what is usual."""
+    newest = series.recent[-1]
+    pooled = series.recent if limits.kind is Kind.LOGS else (newest,)
+    failed = sum(s.failed for s in pooled)
+    total = None if newest.total is None else sum(s.total or 0.0 for s in pooled)
+    span_s = sum(s.span_s for s in pooled)
+    usual = series.usual
+    if total is None:
+        usually = usual.failed_in(span_s)
+        return _read_events(Reading(failed=failed, span_s=span_s, usual_failed=usually), limits)
+    reading = Reading(
+        failed=failed,
+        total=total,
+        span_s=span_s,
+        usual_failed=total * usual.share,
+        usual_succeeded=by_hour(usual, series.hours, newest.at, span_s),
+    )
+    if limits.kind is Kind.LOGS and (reason := _log_reason(reading, pooled, limits)):
+        return replace(reading, reason=reason)
+    return _read_share(reading, limits)
+
+
+def _read_events(reading: Reading, limits: SeriesLimits) -> Reading:
+    per_minute = reading.failed / reading.span_s * 60 if reading.span_s else 0.0
+    usually = reading.usual_failed / reading.span_s * 60 if reading.span_s else 0.0
+    limit = max(limits.per_minute, limits.times * usually)
+    if per_minute >= limit and reading.is_clearly_more:
+        return replace(reading, reason=Reason.EVENTS)
+    return replace(reading, is_good=per_minute < WELL * limit)
+
+
+def _read_share(reading: Reading, limits: SeriesLimits) -> Reading:
+    if (reading.total or 0.0) < limits.min_total:
+        return reading
+    usually = reading.usual_failed / (reading.total or 1.0)
+    limit = max(limits.share, USUAL_TIMES * usually)
+    if reading.share >= min(limit, 1.0) and reading.is_clearly_more:
+        return replace(reading, reason=Reason.SHARE)
+    return replace(reading, is_good=reading.share < WELL * limit)
+
+
+def _log_reason(
+    reading: Reading, pooled: tuple[Measurement, ...], limits: SeriesLimits
+) -> Reason | None:
+    groups = [group for seen in pooled for group in seen.groups]
+    if sum(g.count for g in groups if g.kind == RowKind.QUOTA) >= QUOTA_ROWS:
+        return Reason.QUOTA
+    usual = reading.usual_succeeded
+    if usual is None or reading.span_s < WELL * POOL_S:
+        return None
+    succeeded = (reading.total or 0.0) - reading.failed
+    is_few = succeeded <= (1 - limits.missing) * usual
+    return Reason.MISSING if is_few and succeeded < usual - CLEARLY * sqrt(usual) else None
+
+
+def _after_bad(series: Series, reason: Reason, seen: Measurement) -> tuple[Series, Reason | None]:
+    series = replace(series, judged_at=seen.at, reason=reason)
+    if series.state is SignalState.FIRING:
+        return replace(series, run=0), None
+    run = series.run + 1 if series.state is SignalState.PENDING else 1
+    since = series.since or max(series.good_at or 0.0, seen.at - seen.span_s)
+    state = SignalState.FIRING if run >= CONFIRM else SignalState.PENDING
+    changed = state is not series.state
+    return replace(series, state=state, run=run, since=since), reason if changed else None
+
+
+def _after_good(series: Series, at: float) -> tuple[Series, Reason | None]:
+    series = replace(series, judged_at=at, good_at=at)
+    if series.state is SignalState.OK:
+        return series, None
+    if series.state is SignalState.PENDING:
+        return replace(series, state=SignalState.OK, run=0, since=None), Reason.PASSED
+    if series.run + 1 < RECOVER:
+        return replace(series, run=series.run + 1), None
+    return _ended(series, at, Reason.RECOVERED)
+
+
+def _ended(series: Series, at: float, reason: Reason) -> tuple[Series, Reason | None]:
+    was_ok = series.state is SignalState.OK
+    ended_at = at if series.state is SignalState.FIRING else series.ended_at
+    series = replace(series, state=SignalState.OK, run=0, since=None, ended_at=ended_at)
+    return series, None if was_ok else reason
+
+
+def _is_usual(series: Series, at: float) -> bool:
+    """Tell whether the newest figures are worth learning from: those of bad times are not."""
+    if series.state is SignalState.OK:
+        return series.reading.reason is None
+    return series.reason is Reason.MISSING and at - (series.since or at) > LEARNT_S
+
+
+def _remembered(series: Series, seen: Measurement, limits: SeriesLimits) -> Series:
+    """Learn what is usual."""
+    span_s = seen.span_s if limits.kind is Kind.LOGS else min(seen.span_s, limits.every_s)
+    part = span_s / seen.span_s if seen.span_s else 0.0
+    failed, total = seen.failed * part, (seen.total or 0.0) * part
+    hour = int(seen.at // 3600) % 24
+    hours = series.hours
+    if limits.kind is Kind.LOGS:
+        hours = {**hours, hour: hours.get(hour, Usual()).of_days(span_s, failed, total)}
+    return replace(series, usual=series.usual.of_hours(span_s, failed, total), hours=hours)
