@@ -125,15 +125,28 @@ def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) 
 @click.argument("files", nargs=-1, required=True)
 @click.option("--json", "is_json", is_flag=True, help="One object a line.")
 @click.option("--score", is_flag=True, help="Compare with the truth; exit status 1 if wrong.")
+@click.option("--compare", is_flag=True, help="Tables of right and wrong, beside simple rules.")
 @click.option("--seeds", type=click.IntRange(1), help="So many worlds a file, on all cores.")
 @click.option("--requests", is_flag=True, help="Tell each request.")
 def simulate(
-    files: tuple[str, ...], seeds: int | None, *, is_json: bool, score: bool, requests: bool
+    files: tuple[str, ...],
+    seeds: int | None,
+    *,
+    is_json: bool,
+    score: bool,
+    compare: bool,
+    requests: bool,
 ) -> None:
     """Play scenario FILES (or examples, by name) in virtual time."""
     from bot.wiring.playing import Simulate
 
-    job = Simulate(is_json=is_json, is_scored=score, with_requests=requests, echo=click.echo)
+    job = Simulate(
+        echo=click.echo,
+        is_json=is_json,
+        is_scored=score,
+        is_compared=compare,
+        with_requests=requests,
+    )
     try:
         is_right = job.run(files, seeds)
     except ValueError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core import outbox, review
+from bot.core import outbox, telling
 from bot.core.outbox import Delivery, is_superfluous
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ class Outgoing:
 
     def end(self, change: Change, incident: int, ended: Callable[[Delivery], Delivery]) -> None:
         """End what is being sent for an incident in the same commit as what that does to it."""
-        lane = self._lane(review.lane(incident)) if self._lane else ()
+        lane = self._lane(telling.lane(incident)) if self._lane else ()
         sending = [d for d in lane if d.status is outbox.Status.SENDING]
         change.deliveries.update({d.key: ended(d) for d in sending})
 
     def follow(self, change: Change, incident: int, now: float) -> None:
         """Let what was to be said in a lost message's thread follow the message posted anew."""
-        name = review.lane(incident)
+        name = telling.lane(incident)
         lane = self._lane(name) if self._lane else ()
         replies = [
             d

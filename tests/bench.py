@@ -82,9 +82,9 @@ class Lab:
     async def start(self, logins: int = 1, *, hanging: bool = False) -> asyncio.subprocess.Process:
         """Start servers and a bot whose logins all work, or all hang."""
         await self._stack.enter_async_context(self.server)
-        scenario = example(SCENARIO)
-        world = World(replace(scenario, timeline=()))
         clock = SystemClock()
+        scenario = replace(example(SCENARIO), timeline=(), start_at=clock.now())
+        world = World(scenario)
         named = [{**LOGIN, "name": f"login-{n}", "username": f"probe-{n}"} for n in range(logins)]
         settings = {t.name: [Login.model_validate(n) for n in named] for t in scenario.tenants}
         tenants = LocalTenants(world, clock, settings)

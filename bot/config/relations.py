@@ -33,8 +33,9 @@ SENDERS = (
     ("hooks", "report", "token"),
     ("hooks", "change", "token"),
     ("tenants", "logs", "stream_token"),
+    ("server", "status_token"),
 )
-"""By what each that may tell us something is known."""
+"""By what each that may tell us something, or ask, is known."""
 WAYS: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("prometheus",): ((), ("token",), ("username", "password")),
     ("tenants", "metrics"): ((), ("preset",), ("failed", "all")),

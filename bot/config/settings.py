@@ -20,6 +20,7 @@ from bot.config.values import (
     CaFile,
     Channel,
     FolderAddress,
+    HookSecret,
     HostName,
     Interval,
     Link,
@@ -39,6 +40,7 @@ from bot.config.values import (
 
 __all__ = [
     "Login",
+    "M2m",
     "Name",
     "ProbeSettings",
     "Section",
@@ -73,6 +75,18 @@ class Login(Section):
     proof_claim: Text | None = None
     """A claim that the tenant's post-login Action sets: the time at which it ran."""
     proof_max_age: Span = 300.0
+
+
+class M2m(Section):
+    """An application that gets a token of its own: a second way in, without any user."""
+
+    client_id: Text
+    """Of an application of the type Machine to Machine: Auth0 Dashboard > Applications."""
+    client_secret: Secret
+    """Of the same application."""
+    audience: Text | None = None
+    """Default: the tenant's Management API, `https://` + domain + `/api/v2/`."""
+    token_path: UrlPath = "/oauth/token"  # noqa: S105 - a path
 
 
 class ProbeSettings(Section):
@@ -129,6 +143,7 @@ class Tenant(Section):
     probe: ProbeSettings = ProbeSettings()
     logins: tuple[Login, ...] = Field(min_length=1)
     """A list of at least one synthetic user."""
+    m2m: M2m | None = None
 
     metrics: tuple[Metric, ...] = ()
     errors: tuple[Errors, ...] = ()
@@ -162,7 +177,10 @@ class Server(Section):
     """The bot's own listeners, `host:port`."""
 
     listen: Listen | None = None
-    """Public, for `/slack/events` and `/hooks`, such as 0.0.0.0:3000. Off unless set."""
+    """Public, for `/slack/events`, `/hooks` and `/status.json`, such as 0.0.0.0:3000. Off unless
+    set."""
+    status_token: HookSecret | None = None
+    """What applications send to ask for `/status.json`, which is off unless this is set."""
     admin_listen: Listen = "127.0.0.1:8470"
     """Health and metrics."""
 

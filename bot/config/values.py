@@ -21,7 +21,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from bot.core.model import CONTROL, CUSTOM, FEED, WELLKNOWN
+from bot.core.model import CONTROL, CUSTOM, FEED, LOGS, M2M, WELLKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ _OTHER_TOKENS = {
     "xoxp-": "a user's token",
     "xoxe": "a token that expires: switch token rotation off",
 }
-SOURCES = (WELLKNOWN, CUSTOM, "m2m", "logs")
+SOURCES = (WELLKNOWN, CUSTOM, M2M, LOGS)
 MONITORS = ("alertmanager", "pingdom", "sentry")
 BOT_ADVICE = (
     "must be the Bot User OAuth Token, which begins with xoxb-: "

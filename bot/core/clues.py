@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from bot.core.case import Case, listed, works
 from bot.core.model import Cause, FeedState, Notice, Scope, Verdict
 from bot.core.notice import FeedView, fitting
-from bot.core.probe_clues import kinds, peer_clues, tenant_clues
+from bot.core.peer_clues import kinds, peer_clues
+from bot.core.probe_clues import tenant_clues
+from bot.core.slow_clues import is_slow, slow_clues
 from bot.core.triage import Clue, judge
 from bot.core.user_clues import change_clues, user_clues
 
@@ -27,13 +29,18 @@ def clues(case: Case) -> Iterator[Clue]:
         yield from user_clues(case, name)
     yield from peer_clues(case)
     yield from _control_clues(case)
+    yield from slow_clues(case)
     yield from _feed_clues(case)
     yield from change_clues(case)
 
 
 def _control_clues(case: Case) -> Iterator[Clue]:
     bad = [name for name, signal in case.outside.controls.items() if signal.faults]
-    good = [name for name, s in case.outside.controls.items() if works(s, case.now)]
+    good = [
+        name
+        for name, s in case.outside.controls.items()
+        if works(s, case.now) and not is_slow(s, case.now)
+    ]
     if bad and not good:
         yield Clue("controls-fail", {"names": listed(bad)})
     elif good:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core import review, silences
+from bot.core import review, silences, telling
 from bot.core.desk_state import DeskState, Stepped
 from bot.core.detector import Signal
 from bot.core.incident import Card
+from bot.core.lead import MESSAGE
 from bot.core.measurement import ChangeMade, Claim
 from bot.core.model import CONTROL, SignalState
 from bot.core.notice import FeedView
@@ -249,7 +250,8 @@ def _peers(tenant: str, world: World, rules: Rules) -> list[str]:
 def _delivered(state: DeskState, stimulus: Delivered) -> DeskState:
     incident = state.incidents[stimulus.incident]
     card = Card(stimulus.channel, stimulus.ts)
-    return kept(state, (replace(incident, card=card), []))[0]
+    knew = {MESSAGE: stimulus.at, **incident.knew}
+    return kept(state, (replace(incident, card=card, knew=knew), []))[0]
 
 
 def _card_lost(state: DeskState, stimulus: CardLost) -> Stepped:
@@ -257,7 +259,7 @@ def _card_lost(state: DeskState, stimulus: CardLost) -> Stepped:
     incident = state.incidents[stimulus.incident]
     incident = replace(incident, card=None, posts=incident.posts + 1)
     key = f"{incident.id}:post:{incident.posts}"
-    return kept(state, (incident, [Send(key, review.lane(incident.id), Post(incident.id))]))
+    return kept(state, (incident, [Send(key, telling.lane(incident.id), Post(incident.id))]))
 
 
 def _asked(state: DeskState, stimulus: Asked, rules: Rules) -> Stepped:

@@ -16,13 +16,16 @@ Two kinds of failure are not repeated quickly, because repeating does harm: refu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import ceil, log
 from typing import TYPE_CHECKING
 
+from bot.core import tempo
 from bot.core.fault import is_rate_limited, is_refusal
 from bot.core.model import Fault, Outcome, SignalState
+from bot.core.tempo import Tempo
+from bot.core.trend import Trend, counted
 
 if TYPE_CHECKING:
     from bot.core.model import Observation
@@ -38,6 +41,9 @@ LIMITED_PACE_S = 60.0
 LIMITED_MIN_S, LIMITED_MAX_S = 5.0, 900.0
 """Bounds of a wait that a 429 asks for. Before it is told we wait a minute at the most: one more
 request is harmless, a quarter of an hour of silence is not."""
+SLOW_PACE = 3.0
+"""After a first slow answer we look again after three times the confirming interval: 15 s by
+default. Who is slow is not to be hurried."""
 FIRING_PACE = 2.0
 """While firing we look half as often as while confirming: every 10 s by default."""
 FLUKE = 0.01
@@ -82,6 +88,7 @@ class Reason(StrEnum):
     QUOTA = "refused for a rate limit"
     FADED = "too little traffic to judge by"
     CLAIMED = "an outside monitor says so"
+    SLOW = "slow against its own past"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,8 @@ class Signal:
     """When the first failing request of this trouble began."""
     ever_ok: bool = False
     last_ok_at: float | None = None
+    good_before: float | None = None
+    """The last success before this trouble."""
     last_at: float | None = None
     """Begin of the newest usable observation, failed or not."""
     ended_at: float | None = None
@@ -106,6 +115,10 @@ class Signal:
     """Of the newest failure, also when all is well again."""
     relapses: int = 0
     """How often it failed again soon after its end; each one makes the next end harder."""
+    tempo: Tempo = field(default_factory=Tempo)
+    trend: Trend = ()
+    quota_remaining: int | None = None
+    """As the newest answer that told it had it."""
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -141,10 +154,14 @@ def observe(signal: Signal, seen: Observation, limits: Limits) -> tuple[Signal, 
 
 
 def _noted(signal: Signal, seen: Observation) -> Signal:
+    quota = signal.quota_remaining if seen.quota_remaining is None else seen.quota_remaining
+    trend = counted(signal.trend, seen.at, tries=1)
+    signal = replace(signal, trend=trend, quota_remaining=quota)
     if seen.fault is not None:
         return replace(signal, last_at=seen.at, last_fault=seen.fault)
     return replace(
         signal,
+        tempo=tempo.observe(signal.tempo, seen.latency_s or 0.0, seen.at),
         last_at=seen.at,
         last_ok_at=seen.at,
         ever_ok=True,
@@ -163,6 +180,7 @@ def _from_ok(signal: Signal, seen: Observation, limits: Limits) -> tuple[Signal,
         state=state,
         tries=(Try(seen.at, seen.fault),),
         since=seen.at,
+        good_before=signal.last_ok_at,
         relapses=signal.relapses + 1 if again else 0,
     )
     return started, Reason.AGAIN if again else Reason.FIRST_FAILURE
@@ -192,7 +210,8 @@ def _after_success(signal: Signal, at: float, limits: Limits) -> tuple[Signal, R
         return signal, None
     over = replace(signal, state=SignalState.OK, tries=(), since=None)
     if signal.state is SignalState.PENDING:
-        return over, Reason.PASSED
+        trend = counted(signal.trend, at, singles=len(signal.faults))
+        return replace(over, trend=trend), Reason.PASSED
     return replace(over, ended_at=at), Reason.RECOVERED
 
 
@@ -219,7 +238,12 @@ def pace_s(signal: Signal, now: float, limits: Limits) -> float | None:
     if signal.is_stopped:
         return None
     if signal.state is SignalState.OK:
-        return limits.every_s
+        is_suspect = signal.tempo.since is not None and not signal.tempo.is_slow
+        return (
+            min(limits.every_s, SLOW_PACE * limits.confirm_every_s)
+            if is_suspect
+            else limits.every_s
+        )
     last = signal.faults[-1]
     if limits.is_login and is_refusal(last):
         return max(REFUSAL_PACE_S, limits.confirm_every_s)

@@ -105,6 +105,46 @@ TABLE: dict[str, Row] = {
             "login at {tenant} works",
             {AUTH0: -1.0, TENANT: 0.5, NETWORK: -1.0, PROBE: -0.5},
         ),
+        Row(
+            "sudden",
+            "login at {tenant} worked a moment before it was refused",
+            {AUTH0: 0.6},
+            "2018-01-17: 401, 404 and wrong certificates in an outage",
+        ),
+        Row(
+            "quota-low",
+            "{tenant} says that {what} requests of its rate limit are left",
+            {QUOTA: 1.5},
+            "x-ratelimit-remaining of the token endpoint",
+        ),
+        Row(
+            "login-slow",
+            "login at {tenant} is slow: {what}",
+            {AUTH0: 1.0, TENANT: 0.8, NETWORK: 0.3, PROBE: -3.0, QUOTA: -1.0},
+            "slow tenant code looks like this too: an Action may take 20 s",
+        ),
+        Row(
+            "wellknown-slow",
+            "discovery and keys of {tenant} are slow as well: {what}",
+            {AUTH0: 0.5, NETWORK: 1.2, TENANT: -2.0},
+        ),
+        Row(
+            "same-environment-slow",
+            "logins of the same environment are slow too: {names}",
+            {AUTH0: 2.5, TENANT: -4.0},
+        ),
+        Row(
+            "elsewhere-slow",
+            "logins of other environments are slow too: {names}",
+            {AUTH0: 0.5, NETWORK: 1.5, TENANT: -4.0},
+        ),
+        Row("controls-slow", "neutral hosts are slow too: {names}", {NETWORK: 4.0, TENANT: -2.0}),
+        Row(
+            "same-environment-refused",
+            "logins of the same environment go wrong since the same minutes: {names}",
+            {AUTH0: 4.5, PROBE: -3.0, TENANT: -3.0},
+            "two people do not make a mistake in the same minutes",
+        ),
         Row("never-ok", "this login at {tenant} has never worked yet", {PROBE: 2.5, AUTH0: -1.0}),
         Row(
             "wellknown-fails",
@@ -130,6 +170,34 @@ TABLE: dict[str, Row] = {
             "canonical-only",
             "login by the custom domain of {tenant} works",
             {NETWORK: -1.0, AUTH0: -0.5, TENANT: 0.3},
+        ),
+        Row(
+            "m2m-ok",
+            "a machine token is given at {tenant}, which passes neither user store nor login "
+            "Actions",
+            {AUTH0: -1.0, TENANT: 1.2, PROBE: 0.5, NETWORK: -2.0, QUOTA: -0.3},
+        ),
+        Row(
+            "m2m-fails",
+            "a machine token is refused or fails at {tenant} as well: {what}",
+            {AUTH0: 1.2, TENANT: -0.8, PROBE: -1.5},
+        ),
+        Row(
+            "m2m-only",
+            "only machine tokens fail at {tenant}: {what}",
+            {AUTH0: 2.3, TENANT: 0.7, PROBE: 0.3, NETWORK: -1.0},
+            "a component of its own on the status page; the tenant's code may break it, too",
+        ),
+        Row(
+            "m2m-refused",
+            "only the application that asks for machine tokens is refused at {tenant}: {what}",
+            {PROBE: 3.5, TENANT: 1.0, NETWORK: -3.0},
+        ),
+        Row(
+            "m2m-429",
+            "only machine tokens are limited at {tenant}: {what}",
+            {QUOTA: 5.5, NETWORK: -3.0, PROBE: -1.0},
+            "machine tokens have a quota of their own (Auth0, read 2026-11)",
         ),
         Row(
             "same-environment-fails",
@@ -194,6 +262,11 @@ TABLE: dict[str, Row] = {
             {APP: 1.5, AUTH0: -1.5, TENANT: -0.5, QUOTA: -0.5, UPSTREAM: -0.5},
         ),
         Row(
+            "users-fail-elsewhere",
+            "users of other tenants of the same environment fail too: {names}",
+            {AUTH0: 3.0, APP: -1.5, TENANT: -3.0, UPSTREAM: -0.5, QUOTA: -2.0},
+        ),
+        Row(
             "traffic-surge",
             "calls of {names} are {times} times as many as usual",
             {QUOTA: 1.5, APP: 0.7},
@@ -213,7 +286,7 @@ TABLE: dict[str, Row] = {
         Row(
             "log-one-connection",
             "logins fail by the connection {names} only; others succeed",
-            {UPSTREAM: 2.5, TENANT: 0.5, APP: -1.5, AUTH0: -1.0},
+            {UPSTREAM: 3.0, TENANT: 0.5, APP: -1.5, AUTH0: -1.0},
         ),
         Row(
             "log-provider",
@@ -239,7 +312,7 @@ TABLE: dict[str, Row] = {
         Row(
             "log-no-success",
             "successful logins are missing in the tenant's log: {what}",
-            {AUTH0: 1.0, APP: -0.5, UPSTREAM: -1.0},
+            {AUTH0: 1.0, APP: 3.5, UPSTREAM: 2.0, TENANT: -0.5, PROBE: -2.0},
             "requests that die before they are logged leave gaps (2018-09-14)",
         ),
         Row(

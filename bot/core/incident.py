@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from bot.core import measurement
 from bot.core.detector import Reason
-from bot.core.model import Cause, Fault, Notice, Severity, Verdict
+from bot.core.model import Cause, Fact, Fault, Notice, Severity, Verdict
 
 
 class IncidentState(StrEnum):
@@ -48,10 +48,10 @@ class Trouble:
     """What a measured signal counts; None: it is a probe's, or a monitor's."""
     reason: Reason | None = None
     """Why a measured signal or a monitor fires."""
-    usual: float = 0.0
-    """In the same span usually so many fail; where successes are missing: succeed."""
+    usual: float | None = None
+    """In the same span usually so many fail (where successes are missing: succeed), if known."""
     span_s: float = 0.0
-    """How long was counted."""
+    """How long was counted; of what is slow, its latency now (`usual` is its usual one)."""
     missing: str = ""
     """Why a source has no figures, where it is silent."""
     said: str = ""
@@ -66,6 +66,17 @@ class Card:
 
     channel: str
     ts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict that an incident came to."""
+
+    at: float
+    verdict: Verdict
+    """Without its facts."""
+    news: tuple[str, ...]
+    """The rows of the evidence table that were new then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,12 @@ class Incident:
     """When the last edit was asked for."""
     source: measurement.Kind | None = None
     """Which source is silent."""
+    facts_since: dict[str, float] = field(default_factory=dict)
+    """When each row of the evidence table first spoke."""
+    history: tuple[Judgement, ...] = ()
+    """Each cause and scope that it was given, oldest first."""
+    knew: dict[str, float] = field(default_factory=dict)
+    """When each kind of source first knew; see `core/lead.py`."""
 
     @property
     def is_open(self) -> bool:
@@ -119,6 +136,7 @@ class EntryKind(StrEnum):
     RESOLVED = "resolved"
     REOPENED = "reopened"
     GRAVER = "graver"
+    WHY = "why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +149,8 @@ class Entry:
     verdict: Verdict | None = None
     notice: Notice | None = None
     severity: Severity | None = None
+    news: tuple[Fact, ...] = ()
+    """The facts that changed a verdict."""
 
 
 def standing_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:

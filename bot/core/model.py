@@ -15,6 +15,7 @@ FEED = "feed"
 LOGIN = "login"
 WELLKNOWN = "wellknown"
 CUSTOM = "custom"
+M2M = "m2m"
 LOGS = "logs"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bot.core.measurement import Claim
 from bot.core.model import SignalState
@@ -15,6 +15,20 @@ MOST_CLAIMS = 50
 """Of one monitor: it is the newest that matter."""
 
 
+LATE_S = 600.0
+"""What is told out of order is not later than this. Longer on, the same alert that is said again
+goes on: Alertmanager repeats its old begin after Prometheus had lost it for some minutes."""
+
+
+class Ended(NamedTuple):
+    """An alert that was told to be over."""
+
+    id: str
+    at: float
+    """When it ended, by the monitor."""
+    told_at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Monitor:
     """One monitor's alerts."""
@@ -23,8 +37,8 @@ class Monitor:
     """Those that go on, oldest first."""
     until: tuple[float, ...] = ()
     """How long each holds unless it is said again."""
-    ended: tuple[tuple[str, float], ...] = ()
-    """Alerts that were well again, and when: a "firing" of before that comes late is no news."""
+    ended: tuple[Ended, ...] = ()
+    """Alerts that were well again a moment ago: a "firing" of before that comes late is no news."""
 
     @property
     def firing(self) -> tuple[Claim, ...]:
@@ -44,7 +58,8 @@ class Monitor:
 
 def told(monitor: Monitor, claim: Claim, now: float) -> Monitor:
     """Take in what a monitor says. Order and repetition of what it says do not matter."""
-    if claim.is_firing and dict(monitor.ended).get(claim.id, float("-inf")) >= claim.at:
+    ended = [e for e in monitor.ended if now - e.told_at < LATE_S]
+    if claim.is_firing and any(e.id == claim.id and e.at >= claim.at for e in ended):
         return monitor
     kept = [
         (c, until)
@@ -53,8 +68,9 @@ def told(monitor: Monitor, claim: Claim, now: float) -> Monitor:
     ]
     if claim.is_firing:
         return _with(monitor, [*kept, (claim, now + claim.lasts_s)])
-    ended = (*(e for e in monitor.ended if e[0] != claim.id), (claim.id, claim.at))
-    return replace(_with(monitor, kept), ended=ended[-MOST_CLAIMS:])
+    others = [e for e in ended if e.id != claim.id]
+    ended = [*others, Ended(claim.id, claim.at, now)][-MOST_CLAIMS:]
+    return replace(_with(monitor, kept), ended=tuple(ended))
 
 
 def expired(monitor: Monitor, now: float) -> Monitor:

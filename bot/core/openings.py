@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core import review
+from bot.core import review, telling
 from bot.core.case import Case
 from bot.core.clues import verdict
 from bot.core.incident import Incident, Kind
@@ -33,7 +33,7 @@ def gap_told(state: DeskState, stimulus: Finding) -> Stepped:
     gap = review.told_gap(number, (stimulus.tenant,), stimulus.at, stimulus.gap_s)
     state = replace(state.with_incident(gap), next_id=number + 1)
     key = f"{number}:post:1"
-    return state, [IncidentChanged(gap), Send(key, review.lane(number), Post(number))]
+    return state, [IncidentChanged(gap), Send(key, telling.lane(number), Post(number))]
 
 
 def opened(state: DeskState, tenant: str, now: float, world: World, rules: Rules) -> Stepped:
@@ -89,6 +89,7 @@ def _case(
         for start in (
             world.tenants[name].blind_since,
             *(s.since for s in world.tenants[name].signals.values()),
+            *(s.tempo.since for s in world.tenants[name].signals.values() if s.tempo.is_slow),
             *(s.since for s in world.tenants[name].series.values()),
             *(m.since for m in world.tenants[name].monitors.values()),
         )

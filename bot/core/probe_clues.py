@@ -1,12 +1,14 @@
-"""What the synthetic logins say in a case: one tenant by itself, and tenants side by side."""
+"""What a tenant's own probes say in a case."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.case import ended_just_now, fails, listed, usual_fault, works
+from bot.core.case import fails, usual_fault, works
 from bot.core.fault import describe, is_rate_limited, is_refusal
+from bot.core.m2m_clues import m2m_clues
 from bot.core.model import CUSTOM, WELLKNOWN, Fault, Stage
+from bot.core.slow_clues import is_slow
 from bot.core.triage import Clue
 
 if TYPE_CHECKING:
@@ -16,10 +18,10 @@ if TYPE_CHECKING:
     from bot.core.detector import Signal
 
 UNREACHABLE = frozenset({Stage.DNS, Stage.CONNECT, Stage.TIMEOUT})
+SUDDEN_S = 180.0
+QUOTA_LOW = 2
+"""Requests left in the tenant's bucket: the next ones are refused."""
 CERTIFICATE = frozenset({"expired", "wrong_host", "untrusted", "not_yet_valid"})
-OUTAGE = frozenset({"login-5xx", "login-server-error", "login-unreachable", "login-certificate"})
-"""Rows that one and the same outage can give, at one tenant this and at the next that."""
-OUTAGE_KIND = "outage"
 
 
 def tenant_clues(case: Case, name: str) -> Iterator[Clue]:
@@ -30,7 +32,8 @@ def tenant_clues(case: Case, name: str) -> Iterator[Clue]:
         yield Clue("blind", {"tenant": name, "minutes": minutes, "what": "we could not look"})
         return
     failing = [login for login in rules.logins if fails(state.signals[login])]
-    is_login_well = works(state.signals[rules.logins[0]], case.now) and not failing
+    first = state.signals[rules.logins[0]]
+    is_login_well = works(first, case.now) and not failing and not is_slow(first, case.now)
     for login in failing:
         yield from _login_clues(name, state.signals[login])
     wellknown = state.signals[WELLKNOWN]
@@ -45,6 +48,7 @@ def tenant_clues(case: Case, name: str) -> Iterator[Clue]:
         yield Clue("custom-only", {"tenant": name, "what": _what(custom)})
     elif custom and failing and works(custom, case.now):
         yield Clue("canonical-only", {"tenant": name})
+    yield from m2m_clues(case, name)
 
 
 def _wellknown_row(signal: Signal) -> str:
@@ -65,6 +69,21 @@ def _login_clues(name: str, signal: Signal) -> Iterator[Clue]:
     yield Clue(login_row(fault), figures)
     if not signal.ever_ok:
         yield Clue("never-ok", {"tenant": name})
+    elif is_sudden(signal, fault):
+        yield Clue("sudden", {"tenant": name})
+    if signal.quota_remaining is not None and signal.quota_remaining <= QUOTA_LOW:
+        yield Clue("quota-low", {"tenant": name, "what": signal.quota_remaining})
+
+
+def is_sudden(signal: Signal, fault: Fault) -> bool:
+    """Tell a refusal, or a wrong token, that came within a few minutes of a success.
+
+    Nobody may have changed a thing: on 2018-01-17 (EU) an outage gave 401 and 404.
+    """
+    is_mistake = fault.status is not None and fault.status < 500  # noqa: PLR2004 - HTTP
+    since = signal.since
+    last = signal.good_before
+    return is_mistake and last is not None and since is not None and since - last < SUDDEN_S
 
 
 def login_row(fault: Fault) -> str:
@@ -97,62 +116,3 @@ def _is_5xx(fault: Fault) -> bool:
 
 def _what(signal: Signal) -> str:
     return describe(fault) if (fault := usual_fault(signal)) else "unknown"
-
-
-def peer_clues(case: Case) -> Iterator[Clue]:
-    """Compare the tenants with one another and with all others.
-
-    What fails alike speaks for a common cause only where it looks like an outage: the same
-    mistake made at two tenants is still ours.
-    """
-    failing = [name for name in case.rules.tenants if OUTAGE_KIND in kinds(case, name)]
-    bad = [name for name in case.tenants if name in failing]
-    here = {case.environment(name) for name in bad or case.tenants}
-    others = [name for name in case.rules.tenants if name not in case.tenants]
-    near = [name for name in others if case.environment(name) in here - {None}]
-    far = [name for name in others if name not in near]
-    if bad:
-        yield from _failing_together(bad, here, near=_in(near, failing), far=_in(far, failing))
-    if len(failing) > 1 and _is_nothing_reached(case):
-        yield Clue("nothing-reached")
-    working = [name for name in others if _tenant_works(case, name)]
-    if near_ok := _in(near, working):
-        yield Clue("same-environment-ok", {"names": listed(near_ok)})
-    if (far_ok := _in(far, working)) and not _in(far, failing):
-        yield Clue("elsewhere-ok", {"names": listed(far_ok)})
-
-
-def _failing_together(
-    bad: list[str], here: set[str | None], *, near: list[str], far: list[str]
-) -> Iterator[Clue]:
-    if len(here) > 1 or far:
-        yield Clue("elsewhere-fails", {"names": listed([*(bad if len(here) > 1 else ()), *far])})
-    if same := [*bad[1:], *near] if len(here) == 1 else near:
-        yield Clue("same-environment-fails", {"names": listed(same)})
-
-
-def _is_nothing_reached(case: Case) -> bool:
-    """Tell whether no tenant and no neutral host can be reached at all."""
-    states = case.world.tenants.values()
-    signals = [s for state in states for s in state.signals.values() if s.last_at is not None]
-    faults = [usual_fault(signal) for signal in signals]
-    is_all = all(fault and fault.stage in UNREACHABLE for fault in faults)
-    return is_all and not any(works(s, case.now) for s in case.outside.controls.values())
-
-
-def _in(names: list[str], group: list[str]) -> list[str]:
-    return [name for name in names if name in group]
-
-
-def kinds(case: Case, name: str) -> set[str]:
-    """Return in which ways a tenant fails: what fails in another way fails for another reason."""
-    signals = case.world.tenants[name].signals.values()
-    bad = [s for s in signals if fails(s) or ended_just_now(s, case.now)]
-    rows = {login_row(fault) for s in bad if (fault := usual_fault(s) or s.last_fault)}
-    return {OUTAGE_KIND if row in OUTAGE else row for row in rows}
-
-
-def _tenant_works(case: Case, name: str) -> bool:
-    """Tell whether a tenant's logins worked since the trouble began: before it proves nothing."""
-    signals = [case.world.tenants[name].signals[login] for login in case.rules.tenants[name].logins]
-    return all(works(s, case.now) and (s.last_ok_at or 0) >= case.since for s in signals)

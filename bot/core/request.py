@@ -13,6 +13,7 @@ class Verb(StrEnum):
     STATUS = "status"
     RUN = "run"
     ALERTS = "alerts"
+    WHY = "why"
     HELP = "help"
     UNKNOWN = "unknown"
 
@@ -30,7 +31,8 @@ class Request:
     at: float
     verb: Verb
     argument: str = ""
-    """What follows the verb: a tenant's name for `run`; for `unknown`, the word that was typed."""
+    """What follows the verb: a tenant or signal for `run`, an incident's number for `why`; for
+    `unknown`, the word that was typed."""
     nearest: str = ""
     """For `unknown`: the verb that was probably meant, or empty."""
     share: bool = False

@@ -12,12 +12,15 @@ from bot.core.incident import (
     EntryKind,
     Incident,
     IncidentState,
+    Judgement,
     Kind,
     reopened,
 )
+from bot.core.lead import first_known
 from bot.core.model import Cause, Notice, Scope, Severity, SignalState, Verdict
-from bot.core.outbox import Edit, Post, Reply
+from bot.core.outbox import Edit, Post
 from bot.core.stimulus import Effect, IncidentChanged, Send, VerdictChanged
+from bot.core.telling import edit, ended, has_new_rows, is_new_cause, lane, reply, told
 from bot.core.trouble import is_down, signals_agreeing, troubles_of
 
 if TYPE_CHECKING:
@@ -25,11 +28,9 @@ if TYPE_CHECKING:
     from bot.core.stimulus import World
     from bot.core.tenant_state import TenantState
 
-REFRESH_S = 60.0
-"""Figures alone are brought up to date this often; anything else at once."""
-TOLD_CONFIDENCE = 0.1
 OURS = frozenset({Cause.PROBE, Cause.NETWORK})
 """Causes of ours: users elsewhere may be fine, so it is a warning."""
+MOST_JUDGEMENTS = 20
 
 
 def is_troubled(world: World, tenant: str) -> bool:
@@ -45,7 +46,7 @@ def is_failing(state: TenantState) -> bool:
         + [series.state for series in state.series.values()]
         + [monitor.state for monitor in state.monitors.values()]
     )
-    return SignalState.FIRING in states
+    return SignalState.FIRING in states or any(s.tempo.is_slow for s in state.signals.values())
 
 
 def kind_of(case: Case) -> Kind:
@@ -77,10 +78,30 @@ def opened(number: int, case: Case, rules: Rules) -> tuple[Incident, tuple[Effec
         mention_at=None if not is_grave or agrees else case.since + wait_s,
         shown_at=case.now,
     )
+    incident = _noted(incident, case.now)
+    incident, why = reply(incident, Entry(case.now, EntryKind.WHY))
     return incident, (
         IncidentChanged(incident),
         VerdictChanged(number, judged),
         Send(f"{number}:post:1", lane(number), Post(number)),
+        why,
+    )
+
+
+def _noted(incident: Incident, now: float) -> Incident:
+    """Keep since when each fact is known, how the verdict went, and who knew first."""
+    judged = incident.verdict
+    rows = {fact.row: now for fact in (*judged.because, *judged.against)}
+    news = tuple(row for row in rows if row not in incident.facts_since)
+    history = incident.history
+    if not history or is_new_cause(history[-1].verdict, judged):
+        told = replace(judged, because=(), against=())
+        history = (*history[-MOST_JUDGEMENTS + 1 :], Judgement(now, told, news))
+    return replace(
+        incident,
+        facts_since={**rows, **incident.facts_since},
+        history=history,
+        knew=first_known(incident),
     )
 
 
@@ -103,8 +124,10 @@ def reviewed(incident: Incident, case: Case, rules: Rules) -> tuple[Incident, li
     """Look at an open incident again: resolve it, or bring its verdict and figures up to date."""
     if not any(is_troubled(case.world, name) for name in incident.tenants):
         return _resolved(incident, case)
+    if incident.kind is Kind.BLIND and kind_of(case) is Kind.FAILING:
+        return _resolved(incident, case)  # we see again, and see that something fails
     judged = incident.verdict if _is_unseen(incident, case) else verdict(case)
-    if _is_new_cause(incident.verdict, judged) and not _has_new_rows(incident.verdict, judged):
+    if is_new_cause(incident.verdict, judged) and not has_new_rows(incident.verdict, judged):
         judged = incident.verdict
     after = replace(
         incident,
@@ -113,9 +136,10 @@ def reviewed(incident: Incident, case: Case, rules: Rules) -> tuple[Incident, li
         troubles=troubles_of(incident.troubles, case),
         notices=_notices(incident.notices, case),
     )
+    after = _noted(after, case.now)
     if after.severity is Severity.CRITICAL and incident.severity is not Severity.CRITICAL:
         after = _mention_due(after, case.now, rules)
-    return _told(incident, after, case.now)
+    return told(incident, after, case.now)
 
 
 def _is_unseen(incident: Incident, case: Case) -> bool:
@@ -172,105 +196,8 @@ def mentioned(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
     return after, [told]
 
 
-def reply(incident: Incident, entry: Entry) -> tuple[Incident, Send]:
-    """Add a line to an incident's timeline."""
-    after = replace(incident, replies=incident.replies + 1)
-    key = f"{incident.id}:reply:{after.replies}"
-    return after, Send(key, lane(incident.id), Reply(incident.id, entry))
-
-
-def lane(number: int) -> str:
-    """Return the lane of the outbox in which an incident's lines keep their order."""
-    return f"incident:{number}"
-
-
 def _resolved(incident: Incident, case: Case) -> tuple[Incident, list[Effect]]:
     return ended(replace(incident, notices=_notices(incident.notices, case)), case.now)
-
-
-def ended(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
-    """Resolve an incident."""
-    over = tuple(replace(trouble, is_over=True) for trouble in incident.troubles)
-    after = replace(
-        incident,
-        state=IncidentState.RESOLVED,
-        resolved_at=now,
-        troubles=over,
-        mention_at=None,
-    )
-    after, shown = edit(after, now)
-    after, told = reply(after, Entry(now, EntryKind.RESOLVED))
-    return after, [IncidentChanged(after), shown, told]
-
-
-def _told(before: Incident, after: Incident, now: float) -> tuple[Incident, list[Effect]]:
-    """Say what changed: the card by an edit, what matters in the thread as well."""
-    effects: list[Effect] = []
-    if after.severity is not before.severity:
-        effects.append(IncidentChanged(after))
-    if _is_told(before.verdict, after.verdict):
-        effects.append(VerdictChanged(after.id, after.verdict))
-    for entry in _entries(before, after, now):
-        after, told = reply(after, entry)
-        effects.append(told)
-    is_due = now - before.shown_at >= REFRESH_S and before.troubles != after.troubles
-    if _face(before) != _face(after) or is_due:
-        after, shown = edit(after, now)
-        effects.append(shown)
-    return after, effects
-
-
-def edit(incident: Incident, now: float) -> tuple[Incident, Send]:
-    """Bring an incident's message up to date."""
-    after = replace(incident, edits=incident.edits + 1, shown_at=now)
-    return after, Send(f"{incident.id}:edit:{after.edits}", lane(incident.id), Edit(incident.id))
-
-
-def _entries(before: Incident, after: Incident, now: float) -> list[Entry]:
-    entries = []
-    if _is_new_cause(before.verdict, after.verdict):
-        entries.append(Entry(now, EntryKind.VERDICT, verdict=after.verdict))
-    if after.severity.rank < before.severity.rank:
-        entries.append(Entry(now, EntryKind.GRAVER, severity=after.severity))
-    known = {(notice.id, notice.phase) for notice in before.notices}
-    news = [notice for notice in after.notices if (notice.id, notice.phase) not in known]
-    entries += [Entry(now, EntryKind.NOTICE, notice=notice) for notice in news]
-    well = {
-        t.tenant: t for t in after.troubles if t.tenant in _suffering(before) - _suffering(after)
-    }
-    return entries + [Entry(now, EntryKind.RECOVERED, trouble=t) for t in well.values()]
-
-
-def _suffering(incident: Incident) -> set[str]:
-    return {trouble.tenant for trouble in incident.troubles if not trouble.is_over}
-
-
-def _face(incident: Incident) -> tuple[object, ...]:
-    """Return all that is worth an edit at once."""
-    return (
-        incident.state,
-        incident.severity,
-        incident.tenants,
-        incident.verdict.cause,
-        incident.verdict.scope,
-        [(notice.id, notice.phase) for notice in incident.notices],
-        [(t.tenant, t.signal, t.is_over, t.is_stopped) for t in incident.troubles],
-    )
-
-
-def _is_new_cause(before: Verdict, after: Verdict) -> bool:
-    return (before.cause, before.scope) != (after.cause, after.scope)
-
-
-def _has_new_rows(before: Verdict, after: Verdict) -> bool:
-    """A verdict changes for a new fact only: not because a figure moved, or a fact went away."""
-    old, new = ({f.row for f in (*v.because, *v.against)} for v in (before, after))
-    return bool(new - old)
-
-
-def _is_told(before: Verdict, after: Verdict) -> bool:
-    moved = abs(before.confidence - after.confidence) >= TOLD_CONFIDENCE
-    return moved or _is_new_cause(before, after)
 
 
 def _severity(judged: Verdict, case: Case, before: Incident | None = None) -> Severity:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from bot.core.detector import Limits
-from bot.core.model import CUSTOM, FEED, WELLKNOWN, Target
+from bot.core.model import CUSTOM, FEED, M2M, WELLKNOWN, Target
 from bot.core.series import SeriesLimits
 
 DEFAULT_FEED = Target(FEED, "default")
+M2M_PACE = 5.0
+"""Machine tokens may count against a quota: while all is well we ask for one so many times less
+often, every five minutes by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class TenantRules:
     environment: str | None = None
     logins: tuple[str, ...] = ("login",)
     custom_domain: str | None = None
+    has_m2m: bool = False
     limits: Limits = field(default_factory=Limits)
     runbook: str | None = None
     users: dict[str, str] = field(default_factory=dict)
@@ -35,13 +39,16 @@ class TenantRules:
 
     def limits_of(self, signal: str) -> Limits:
         """Return a signal's limits."""
-        return replace(self.limits, is_login=False) if signal == WELLKNOWN else self.limits
+        if signal not in {WELLKNOWN, M2M}:
+            return self.limits
+        every_s = self.limits.every_s * (M2M_PACE if signal == M2M else 1.0)
+        return replace(self.limits, is_login=False, every_s=every_s)
 
     @property
     def signals(self) -> tuple[str, ...]:
         """The names of all that is probed, the logins first."""
         custom = (CUSTOM,) if self.custom_domain else ()
-        return (*self.logins, WELLKNOWN, *custom)
+        return (*self.logins, WELLKNOWN, *custom, *((M2M,) if self.has_m2m else ()))
 
     @property
     def all_signals(self) -> tuple[str, ...]:

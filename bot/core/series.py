@@ -1,6 +1,6 @@
 """One measured signal: what it usually says, and its threshold.
 
-    kind     fires when, at two readings in a row,
+    kind     fires when, at two readings in a row with more and more failures,
     metrics  the share of failed calls is above its limit and three times its usual share
     errors   events come more often than their limit and several times their usual rate
     logs     the share of failed logins is too high (as above), successes are missing against what
@@ -23,8 +23,8 @@ from bot.core.usual import Usual, by_hour
 
 POOL_S = 120.0
 """Log rows come in short spans: so many seconds of them are judged together."""
-CONFIRM, RECOVER = 2, 3
-"""Readings in a row that fire, and that end it."""
+RECOVER = 3
+"""Good readings in a row that end it."""
 CLEARLY = 4.0
 """Standard deviations of a Poisson count between chance and change: one reading in 30,000 by
 chance, and it takes two."""
@@ -34,6 +34,12 @@ FEW = 5.0
 """Fewer failures than this are never judged bad."""
 WELL = 0.6
 """Below this part of its limit a share is good again; in between it is neither."""
+HOURS = 24
+MISSING_FIRST = 0.85
+"""Until every hour of a day was seen, an evening may look like an outage: more must be missing."""
+GROWS = 1.3
+"""One bad moment stays in a window until it has left it. So the second bad reading must have so
+many times as many failures as the first one, or come when that has left."""
 QUOTA_ROWS = 4.0
 """Refusals for a rate limit in `POOL_S` that fire: one or two are a client's clumsy retry."""
 LEARNT_S = 3600.0
@@ -101,7 +107,9 @@ class Series:
     since: float | None = None
     """The last good reading before this trouble, or the begin of the first span read as bad."""
     run: int = 0
-    """Readings in a row that speak against the present state."""
+    """Good readings in a row while it fires."""
+    first: tuple[float, float] = (0.0, 0.0)
+    """When the first bad reading of this trouble was, and how many had failed."""
     recent: tuple[Measurement, ...] = ()
     """Of the last `POOL_S`, oldest first; at least the newest one that had figures."""
     reading: Reading = field(default_factory=Reading)
@@ -185,9 +193,14 @@ def read(series: Series, limits: SeriesLimits) -> Reading:
         usual_failed=total * usual.share,
         usual_succeeded=by_hour(usual, series.hours, newest.at, span_s),
     )
-    if limits.kind is Kind.LOGS and (reason := _log_reason(reading, pooled, limits)):
-        return replace(reading, reason=reason)
-    return _read_share(reading, limits)
+    if limits.kind is not Kind.LOGS:
+        return _read_share(reading, limits)
+    if _quota_rows(pooled) >= QUOTA_ROWS:
+        return replace(reading, reason=Reason.QUOTA)
+    by_share = _read_share(reading, limits)
+    if by_share.reason is None and _is_missing(reading, series.hours, limits):
+        return replace(reading, reason=Reason.MISSING)
+    return by_share
 
 
 def _read_events(reading: Reading, limits: SeriesLimits) -> Reading:
@@ -209,29 +222,39 @@ def _read_share(reading: Reading, limits: SeriesLimits) -> Reading:
     return replace(reading, is_good=reading.share < WELL * limit)
 
 
-def _log_reason(
-    reading: Reading, pooled: tuple[Measurement, ...], limits: SeriesLimits
-) -> Reason | None:
+def _quota_rows(pooled: tuple[Measurement, ...]) -> int:
     groups = [group for seen in pooled for group in seen.groups]
-    if sum(g.count for g in groups if g.kind == RowKind.QUOTA) >= QUOTA_ROWS:
-        return Reason.QUOTA
+    return sum(group.count for group in groups if group.kind == RowKind.QUOTA)
+
+
+def _is_missing(reading: Reading, hours: dict[int, Usual], limits: SeriesLimits) -> bool:
     usual = reading.usual_succeeded
     if usual is None or reading.span_s < WELL * POOL_S:
-        return None
+        return False
     succeeded = (reading.total or 0.0) - reading.failed
-    is_few = succeeded <= (1 - limits.missing) * usual
-    return Reason.MISSING if is_few and succeeded < usual - CLEARLY * sqrt(usual) else None
+    missing = limits.missing if len(hours) == HOURS else max(limits.missing, MISSING_FIRST)
+    return succeeded <= (1 - missing) * usual and succeeded < usual - CLEARLY * sqrt(usual)
 
 
 def _after_bad(series: Series, reason: Reason, seen: Measurement) -> tuple[Series, Reason | None]:
     series = replace(series, judged_at=seen.at, reason=reason)
     if series.state is SignalState.FIRING:
         return replace(series, run=0), None
-    run = series.run + 1 if series.state is SignalState.PENDING else 1
-    since = series.since or max(series.good_at or 0.0, seen.at - seen.span_s)
-    state = SignalState.FIRING if run >= CONFIRM else SignalState.PENDING
-    changed = state is not series.state
-    return replace(series, state=state, run=run, since=since), reason if changed else None
+    if series.state is SignalState.OK:
+        since = max(series.good_at or 0.0, seen.at - seen.span_s)
+        first = (seen.at, series.reading.failed)
+        pending = replace(series, state=SignalState.PENDING, run=0, since=since, first=first)
+        return pending, reason
+    if not _is_confirmed(series, reason, seen.at):
+        return series, None
+    return replace(series, state=SignalState.FIRING, run=0), reason
+
+
+def _is_confirmed(series: Series, reason: Reason, at: float) -> bool:
+    """Tell whether a further bad reading is more than an echo of the first one."""
+    (first_at, failed), reading = series.first, series.reading
+    is_new = at - first_at >= reading.span_s - 1 or reading.failed >= GROWS * failed
+    return reason is Reason.MISSING or is_new
 
 
 def _after_good(series: Series, at: float) -> tuple[Series, Reason | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core import review
+from bot.core import telling
 from bot.core.incident import Entry, EntryKind, Incident, Trouble, reopened
 from bot.core.incident import Kind as IncidentKind
 from bot.core.measurement import Kind
@@ -67,8 +67,8 @@ def _begins(state: DeskState, kind: Kind, silent: tuple[Trouble, ...], now: floa
     for old in state.incidents.values():
         if old.source is kind and old.resolved_at and now - old.resolved_at < AGAIN_S:
             again = replace(reopened(old), troubles=silent, tenants=_tenants(silent))
-            again, told = review.reply(again, Entry(now, EntryKind.REOPENED))
-            again, shown = review.edit(again, now)
+            again, told = telling.reply(again, Entry(now, EntryKind.REOPENED))
+            again, shown = telling.edit(again, now)
             return kept(state, (again, [IncidentChanged(again), told, shown]))
     number = state.next_id
     incident = Incident(
@@ -84,7 +84,7 @@ def _begins(state: DeskState, kind: Kind, silent: tuple[Trouble, ...], now: floa
         source=kind,
     )
     state = replace(state, next_id=number + 1)
-    post = Send(f"{number}:post:1", review.lane(number), Post(number))
+    post = Send(f"{number}:post:1", telling.lane(number), Post(number))
     return kept(state, (incident, [IncidentChanged(incident), post]))
 
 
@@ -92,10 +92,10 @@ def _goes_on(
     incident: Incident, silent: tuple[Trouble, ...], now: float
 ) -> tuple[Incident, list[Effect]]:
     if not silent:
-        return review.ended(incident, now)
+        return telling.ended(incident, now)
     if [(t.tenant, t.signal) for t in silent] == [(t.tenant, t.signal) for t in incident.troubles]:
         return incident, []
-    after, shown = review.edit(replace(incident, troubles=silent, tenants=_tenants(silent)), now)
+    after, shown = telling.edit(replace(incident, troubles=silent, tenants=_tenants(silent)), now)
     return after, [shown]
 
 

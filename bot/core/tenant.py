@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from bot.core import tenant_series
 from bot.core.budget import Budget
+from bot.core.burst import burst, companions, twin
 from bot.core.detector import FIRING_PACE, Reason, Signal, observe, pace_s
 from bot.core.fault import is_refusal
-from bot.core.model import CUSTOM, WELLKNOWN, Outcome, SignalState, Target
+from bot.core.model import CUSTOM, Outcome, SignalState, Target
 from bot.core.stimulus import (
     Effect,
     Finding,
@@ -35,8 +36,8 @@ BLIND_S = 300.0
 """Without a usable observation for so long we are blind, and say so."""
 GAP_S = 150.0
 """A shorter time without one is told as a gap once it is over."""
-SWAP_EVERY = 4
-"""In a burst each fourth login goes by the other domain."""
+SIGHTED_S = 240.0
+"""Blindness is over once we have seen for so long, or see a failure."""
 LATE_S = 0.5
 """A slot that passed so shortly ago is still taken."""
 
@@ -96,8 +97,9 @@ def _ticked(
             effects += looks
             state = _scheduled(state, name, now, rules, is_after_slot=True)
     limit = max(BLIND_S, 3 * rules.limits.every_s)
-    if state.blind_since is None and state.usable_at and now - state.usable_at > limit:
-        state = replace(state, blind_since=state.usable_at)
+    is_blind = bool(state.usable_at) and now - (state.usable_at or now) > limit
+    if is_blind and (state.blind_since is None or state.sighted_since is not None):
+        state = replace(state, blind_since=state.usable_at, sighted_since=None)
         effects.append(Finding(now, rules.name))
     state, told = tenant_series.ticked(state, now, rules)
     return state, (*effects, *told)
@@ -106,38 +108,14 @@ def _ticked(
 def _slot(
     state: TenantState, name: str, now: float, rules: TenantRules
 ) -> tuple[TenantState, list[Effect]]:
-    signal, twin = state.signals[name], _twin(name, rules)
+    signal, other = state.signals[name], twin(name, rules)
     if signal.state is SignalState.OK:
-        if twin and state.signals[twin].state is not SignalState.OK:
+        if other and state.signals[other].state is not SignalState.OK:
             return state, []  # the twin's burst takes every fourth slot this way
         return _look(state, (name,), now, rules, is_routine=True)
     if name == CUSTOM and state.signals[rules.logins[0]].state is not SignalState.OK:
         return state, []  # the login's own burst takes every fourth slot this way
-    return _look(state, _burst(state, name, now, rules), now, rules, is_routine=False)
-
-
-def _burst(state: TenantState, name: str, now: float, rules: TenantRules) -> tuple[str, ...]:
-    """Return what one slot of a burst looks at: the suspect, or its twin; and what tells more."""
-    signal = state.signals[name]
-    pace = pace_s(signal, now, rules.limits_of(name)) or rules.limits.confirm_every_s
-    slot = round((now - (signal.since or now)) / pace)
-    twin = _twin(name, rules)
-    is_twins_turn = twin and slot % SWAP_EVERY == SWAP_EVERY - 1 and not _is_refused(signal)
-    first = twin if twin and is_twins_turn else name
-    wants_more = signal.state is SignalState.PENDING and slot % 2 == 0
-    is_quiet = state.signals[WELLKNOWN].state is SignalState.OK  # else it has its own burst
-    return (first, WELLKNOWN) if wants_more and is_quiet else (first,)
-
-
-def _twin(name: str, rules: TenantRules) -> str | None:
-    """Return the same login on the other domain."""
-    if rules.custom_domain is None:
-        return None
-    return {rules.logins[0]: CUSTOM, CUSTOM: rules.logins[0]}.get(name)
-
-
-def _is_refused(signal: Signal) -> bool:
-    return bool(signal.faults) and is_refusal(signal.faults[-1])
+    return _look(state, burst(state, name, now, rules), now, rules, is_routine=False)
 
 
 def _look(
@@ -175,8 +153,8 @@ def _user(name: str, rules: TenantRules) -> str:
 
 def _is_stopped(state: TenantState, name: str, rules: TenantRules) -> bool:
     """Tell whether a signal's credentials were refused too often, on whichever domain."""
-    twin = _twin(name, rules)
-    return state.signals[name].is_stopped or (twin is not None and state.signals[twin].is_stopped)
+    other = twin(name, rules)
+    return state.signals[name].is_stopped or (other is not None and state.signals[other].is_stopped)
 
 
 def _scheduled(
@@ -217,15 +195,27 @@ def _observed(
         signal, now, limits
     ):
         state = _scheduled(state, name, now, rules)
-    changes = (SignalChanged(rules.name, name, signal.state, reason),) if reason else ()
+    changes = _changes(rules.name, name, before, signal, reason)
     state, gap = _sighted(state, stimulus, rules)
     effects: list[Effect] = [*changes]
-    if reason is Reason.FIRST_FAILURE:
-        companion = rules.logins[0] if name == WELLKNOWN else WELLKNOWN
-        if state.signals[companion].state is SignalState.OK:
-            state, looks = _look(state, (companion,), now, rules, is_routine=False)
-            effects += looks
+    if reason in {Reason.FIRST_FAILURE, Reason.AGAIN}:
+        whom = companions(state, name, rules)
+        state, looks = _look(state, whom, now, rules, is_routine=False)
+        effects += looks
     return state, (*effects, Finding(now, rules.name, changes, gap))
+
+
+def _changes(
+    tenant: str, name: str, before: Signal, after: Signal, reason: Reason | None
+) -> tuple[SignalChanged, ...]:
+    """Tell a new state; and slowness, as far as it is all that is wrong."""
+    if reason:
+        return (SignalChanged(tenant, name, after.state, reason),)
+    if before.tempo.is_slow is after.tempo.is_slow or after.state is not SignalState.OK:
+        return ()
+    if after.tempo.is_slow:
+        return (SignalChanged(tenant, name, SignalState.FIRING, Reason.SLOW),)
+    return (SignalChanged(tenant, name, SignalState.OK, Reason.RECOVERED),)
 
 
 def _budgeted(state: TenantState, stimulus: Observed, rules: TenantRules) -> TenantState:
@@ -247,7 +237,13 @@ def _sighted(
         return state, 0.0
     gap = stimulus.at - (state.usable_at or stimulus.at)
     told = gap if gap > max(GAP_S, 2.5 * rules.limits.every_s) and not state.blind_since else 0.0
-    return replace(state, usable_at=stimulus.at, blind_since=None), told
+    state = replace(state, usable_at=stimulus.at)
+    if state.blind_since is None:
+        return state, told
+    since = stimulus.at if state.sighted_since is None or gap > GAP_S else state.sighted_since
+    if stimulus.at - since < SIGHTED_S and stimulus.seen.fault is None:
+        return replace(state, sighted_since=since), told
+    return replace(state, blind_since=None, sighted_since=None), told
 
 
 def _run(

@@ -22,6 +22,8 @@ class TenantState:
     usable_at: float | None = None
     """When we last saw anything, good or bad."""
     blind_since: float | None = None
+    sighted_since: float | None = None
+    """While blind: when we began to see again; it is over once that has lasted."""
     phase: float = 0.0
     """This tenant's place in the minute, 0 to 1, so that not all are probed in the same second."""
     fingerprints: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bot.core.measurement import Kind
     from bot.core.monitor import Monitor
     from bot.core.series import Series
+    from bot.core.tempo import Tempo
 
 MOST_FAIL = 0.5
 """From this share of failing logins on, logins count as down, below as degraded."""
@@ -60,6 +61,8 @@ def _firing(case: Case, name: str) -> Iterator[Trouble]:
     for signal_name, signal in state.signals.items():
         if fails(signal):
             yield _trouble(name, signal_name, signal)
+        elif signal.tempo.is_slow:
+            yield _slow(name, signal_name, signal.tempo)
     for signal_name, series in state.series.items():
         if is_bad(series):
             counted = case.rules.tenants[name].series[signal_name].kind
@@ -69,9 +72,22 @@ def _firing(case: Case, name: str) -> Iterator[Trouble]:
             yield _claimed(name, signal_name, monitor)
 
 
+def _slow(tenant: str, name: str, tempo: Tempo) -> Trouble:
+    return Trouble(
+        tenant=tenant,
+        signal=name,
+        since=tempo.since or 0.0,
+        failed=sum(each > tempo.limit_s for each in tempo.recent),
+        tries=len(tempo.recent),
+        reason=Reason.SLOW,
+        usual=tempo.usual_s,
+        span_s=tempo.now_s,
+    )
+
+
 def _counted(tenant: str, name: str, series: Series, counted: Kind) -> Trouble:
     reading = series.reading
-    is_missing = series.reason is Reason.MISSING
+    usual = reading.usual_failed if series.usual.is_known else None
     return Trouble(
         tenant=tenant,
         signal=name,
@@ -80,7 +96,7 @@ def _counted(tenant: str, name: str, series: Series, counted: Kind) -> Trouble:
         tries=round(reading.total or 0.0),
         counted=counted,
         reason=series.reason,
-        usual=(reading.usual_succeeded or 0.0) if is_missing else reading.usual_failed,
+        usual=reading.usual_succeeded if series.reason is Reason.MISSING else usual,
         span_s=reading.span_s,
         missing=series.missing,
         link=series.recent[-1].link if series.recent else "",

@@ -64,6 +64,7 @@ def user_clues(case: Case, name: str) -> Iterator[Clue]:
     alerting = [n for n, monitor in state.monitors.items() if monitor.firing]
     if bad or alerting:
         yield Clue(_users_row(case, name), {"tenant": name, "what": listed([*bad, *alerting])})
+        yield from _elsewhere(case, name)
     if alerting:
         yield Clue("monitor-says", {"names": listed(alerting)})
     well = [n for n, series in state.series.items() if _is_well(series, case)]
@@ -79,6 +80,21 @@ def user_clues(case: Case, name: str) -> Iterator[Clue]:
         yield from _log_clues(state.series[series_name], case)
     for series_name in of_kind[Kind.ERRORS]:
         yield from _error_clues(state.series[series_name])
+
+
+def _elsewhere(case: Case, name: str) -> Iterator[Clue]:
+    """Say whose users fail, too: two applications do not break in the same minutes."""
+    here = case.environment(name)
+    others = [
+        other
+        for other, state in case.world.tenants.items()
+        if other != name
+        and here is not None
+        and case.environment(other) == here
+        and any(_says_users_fail(series) for series in state.series.values())
+    ]
+    if others:
+        yield Clue("users-fail-elsewhere", {"names": listed(others)})
 
 
 def _says_users_fail(series: Series) -> bool:
@@ -161,7 +177,7 @@ def _most(groups: list[Group], field: str) -> tuple[str, int]:
 
 
 def _error_clues(series: Series) -> Iterator[Clue]:
-    if not is_bad(series):
+    if not is_bad(series) or not series.recent:  # after a restart there are no figures yet
         return
     pattern, hits = _most(list(series.recent[-1].groups), "pattern")
     if pattern in ERROR_ROWS:

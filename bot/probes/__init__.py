@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from bot.config.settings import ProbeSettings
-from bot.core.model import CONTROL, CUSTOM, LOGIN, WELLKNOWN, Target
+from bot.core.model import CONTROL, CUSTOM, LOGIN, M2M, WELLKNOWN, Target
 from bot.probes.control import ControlProbe
 from bot.probes.keys import KeyRing, Site
 from bot.probes.login import LoginProbe
+from bot.probes.m2m import M2mProbe
 from bot.probes.wellknown import WellknownProbe
 
 if TYPE_CHECKING:
@@ -99,6 +100,14 @@ def _customs(workshop: _Workshop) -> Iterator[tuple[Target, Probe]]:
             yield target, LoginProbe(target, tenant.logins[0], ring, workshop.fetcher)
 
 
+def _m2ms(workshop: _Workshop) -> Iterator[tuple[Target, Probe]]:
+    for tenant in workshop.settings.tenants:
+        if tenant.m2m:
+            target = Target(tenant.name, M2M)
+            ring = workshop.canonical(tenant, tenant.logins[0].issuer)
+            yield target, M2mProbe(target, tenant.m2m, ring, workshop.fetcher)
+
+
 def _controls(workshop: _Workshop) -> Iterator[tuple[Target, Probe]]:
     timeout_s = ProbeSettings().timeout
     for url in workshop.settings.controls:
@@ -110,6 +119,7 @@ KINDS: Mapping[str, Callable[[_Workshop], Iterator[tuple[Target, Probe]]]] = {
     LOGIN: _logins,
     WELLKNOWN: _wellknowns,
     CUSTOM: _customs,
+    M2M: _m2ms,
     CONTROL: _controls,
 }
 """Each kind of probe and what finds its targets in the settings."""

@@ -12,7 +12,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from bot.fetch import Blind, Call
 from bot.probes.outcome import Failed, document_of
-from bot.probes.token import bad
+from bot.probes.token import bad, key_id, verify
 from bot.telemetry import Redactor
 
 if TYPE_CHECKING:
@@ -71,6 +71,14 @@ class KeyRing:
         if key_id not in self._keys:
             raise bad("unknown_kid" if self._keys else "no_keys")
         return self._keys[key_id]
+
+    async def verified(self, token: object, audience: str, *, spent_s: float) -> Mapping[str, Any]:
+        """Return the claims of a token for `audience`. Raises `Failed` or `Blind`."""
+        if not isinstance(token, str):
+            raise bad("malformed")
+        key = await self.find(key_id(token), spent_s=spent_s)
+        now = self._fetcher.clock.now()
+        return verify(token, key, issuer=self.site.issuer, audience=audience, now=now)
 
     async def refresh(self, *, spent_s: float) -> None:
         """Fetch the keys. Raises `Failed` or `Blind`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bot.core.model import Stage
 from bot.fetch import Stopwatch
 from bot.probes.outcome import document_of, judged
-from bot.probes.token import bad, check_proof, key_id, verify
+from bot.probes.token import bad, check_proof
 from bot.telemetry import Redactor
 
 if TYPE_CHECKING:
@@ -66,19 +66,12 @@ class LoginProbe:
             raise bad("malformed")
         claims: dict[str, Any] = {}
         if self._login.audience:
-            claims |= await self._verified(access, self._login.audience, spent_s)
+            claims |= await self._ring.verified(access, self._login.audience, spent_s=spent_s)
         if identity is not None:
-            claims |= await self._verified(identity, self._login.client_id, spent_s)
+            claims |= await self._ring.verified(identity, self._login.client_id, spent_s=spent_s)
         elif self._login.expect_id_token:
             raise bad("missing_id_token")
         return claims
-
-    async def _verified(self, token: object, audience: str, spent_s: float) -> Mapping[str, Any]:
-        if not isinstance(token, str):
-            raise bad("malformed")
-        key = await self._ring.find(key_id(token), spent_s=spent_s)
-        now = self._fetcher.clock.now()
-        return verify(token, key, issuer=self._ring.site.issuer, audience=audience, now=now)
 
 
 def _form(login: Login) -> Mapping[str, str]:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BOT = "bot"
-M2M = "m2m"
 ANY = "*"
 SINGLE_PLACES = (FEED, "prometheus", "sentry", "slack", BOT)
 _TOKENLESS = {WELLKNOWN, LOGS, ANY, *SINGLE_PLACES}

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
-from bot.core.model import CONTROL, CUSTOM, FEED, LOGIN, LOGS, WELLKNOWN, Target
+from bot.core.model import CONTROL, CUSTOM, FEED, LOGIN, LOGS, M2M, WELLKNOWN, Target
 from bot.simulator.certificate import self_signed
-from bot.simulator.happening import M2M
 from bot.simulator.log_api import LocalLogApi
 from bot.simulator.observability import LocalPrometheus, LocalSentry, serving
 from bot.simulator.playing import HTML, play

@@ -40,7 +40,7 @@ class LocalLogApi:
 
     def is_asked(self, path: str, form: Mapping[str, str]) -> bool:
         """Tell whether a request is for the log, or for a token to read it."""
-        return path == PATH or form.get("audience") == self._audience
+        return path == PATH or form.get("client_id") == READER
 
     def answer(self, request: web.Request, form: Mapping[str, str], now: float) -> web.Response:
         """Answer such a request."""

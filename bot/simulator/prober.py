@@ -21,7 +21,6 @@ from bot.core.model import (
     Target,
 )
 from bot.simulator.figures import Figures, missing
-from bot.simulator.happening import M2M
 from bot.simulator.status_page import StatusPage
 from bot.simulator.world import WAY_KINDS
 
@@ -89,7 +88,7 @@ class VirtualProber:
         drawn = self._world.request(target, at)
         fault, latency_s = judge(target, drawn, at, self._timeout_s)
         await self._pass(str(target), at, fault, latency_s)
-        if fault is None and target.name not in {WELLKNOWN, M2M}:
+        if fault is None and target.name != WELLKNOWN:
             self._figures.logged_in[target.owner] += 1
         return Observation(
             target=target,

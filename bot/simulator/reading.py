@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.config.document import ConfigError
 from bot.config.yaml_file import read_yaml
-from bot.core.model import CONTROL, CUSTOM, LOGIN, LOGS, WELLKNOWN
+from bot.core.model import CONTROL, CUSTOM, LOGIN, LOGS, M2M, WELLKNOWN
 from bot.simulator.entries import (
     length,
     need_either,
@@ -19,7 +19,7 @@ from bot.simulator.entries import (
     read_tenant,
     read_window,
 )
-from bot.simulator.happening import ANY, M2M, SINGLE_PLACES, misfit, read_happening
+from bot.simulator.happening import ANY, SINGLE_PLACES, misfit, read_happening
 from bot.simulator.part import Misread, Part, nearest
 from bot.simulator.scenario import (
     Change,

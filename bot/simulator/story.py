@@ -15,13 +15,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.core.model import Verdict
-    from bot.simulator.scenario import Scenario
+    from bot.simulator.scenario import Answer, Scenario
     from bot.simulator.workspace.model import Channel, Kind, Message
 
 EQUAL_WHERE_QUIET = {Cause.NONE, Cause.BLIP}
 """Where nobody is to be alerted, these two are as good as each other."""
 MENTION = re.compile(r"<!(?:here|channel|everyone)>|<!subteam\^\w+>|<@\w+>")
 Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was said of one world, held against the truth."""
+
+    truth: Cause
+    said: Cause
+    confidence: float
+    is_right: bool
+
+
+def judge(
+    answer: Answer, said: Cause, confidence: float, *, is_alerted: bool, has_incident: bool
+) -> Judged:
+    """Hold against the truth what was said. Right: an alert where one should be, and the cause.
+
+    Args:
+        answer: the truth.
+        said: the standing cause at the moment of the score.
+        confidence: how sure that was.
+        is_alerted: whether there was an alert in all the run.
+        has_incident: whether one was open at the moment of the score.
+    """
+    good = {answer.cause, *answer.accept}
+    if not answer.alert and good & EQUAL_WHERE_QUIET:
+        good |= EQUAL_WHERE_QUIET
+    is_told = is_alerted == answer.alert and (has_incident or not answer.alert)
+    return Judged(answer.cause, said, confidence, is_right=is_told and said in good)
 
 
 @dataclass(slots=True)
@@ -43,6 +72,7 @@ class Story:
     """The standing cause each time it changed, with its confidence."""
     first_cause: Cause | None = None
     scored: Cause | None = None
+    confidence_at_score: float = 1.0
     has_incident_at_score: bool = False
     _has_failed: bool = False
 
@@ -93,7 +123,7 @@ class Story:
 
     def score(self) -> None:
         """Read the standing cause, at the moment that the scenario names for it."""
-        self.scored = self._standing()[0]
+        self.scored, self.confidence_at_score = self._standing()
         self.has_incident_at_score = any(i.is_open for i in self.incidents().values())
 
     def summary(self, seed: int, requests: dict[str, int], wall_s: float) -> Event:
@@ -116,15 +146,18 @@ class Story:
         }
 
     @property
-    def is_correct(self) -> bool:
-        """An alert where there should be one, and the right cause."""
+    def judged(self) -> Judged | None:
+        """What the bot said, held against the truth; None where the scenario has no `answer`."""
         answer = self.scenario.answer
-        if answer is None or bool(self.alerts) != answer.alert:
-            return False
-        good = {answer.cause, *answer.accept}
-        if not answer.alert and good & EQUAL_WHERE_QUIET:
-            good |= EQUAL_WHERE_QUIET
-        return self.scored in good and (self.has_incident_at_score or not answer.alert)
+        if answer is None or self.scored is None:
+            return None
+        return judge(
+            answer,
+            self.scored,
+            self.confidence_at_score,
+            is_alerted=bool(self.alerts),
+            has_incident=self.has_incident_at_score,
+        )
 
     def _judged(self, at: float, number: int, verdict: Verdict) -> None:
         self.first_cause = self.first_cause or verdict.cause

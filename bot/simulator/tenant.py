@@ -96,7 +96,7 @@ class LocalTenant:
         if not is_m2m:
             _check_user(form, login)
         audience = form.get("audience")
-        if audience and audience != login.audience:
+        if audience and audience not in {login.audience, f"{issuer}api/v2/"}:
             raise Refused(403, "access_denied", f"Service not found: {audience}")
         claims = _claims(issuer, now, wrong)
         claims["sub"] = f"{login.client_id}@clients" if is_m2m else "auth0|synthetic"

@@ -78,9 +78,10 @@ class TenantLog:
         """Draw what a slice brings, and when."""
         start_at, until = self._scenario.start_at, since + SLICE_S
         drawn = self._signals.log_rows(self.tenant.name, since, until)
-        for place, row in enumerate(drawn.elements()):
-            at = start_at + since + SLICE_S * place / drawn.total()
-            yield at, document(row, self.tenant)
+        for number, (row, count) in enumerate(drawn.items()):
+            for place in range(count):
+                at = start_at + since + SLICE_S * (place + number / len(drawn)) / count
+                yield at, document(row, self.tenant)
         for change in self._scenario.changes:
             if change.tenant == self.tenant.name and since <= change.at_s < until:
                 yield start_at + change.at_s, _changed(change.what)

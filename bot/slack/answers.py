@@ -12,7 +12,8 @@ from bot.core.request import Request, Verb
 from bot.core.review import is_failing
 from bot.core.run import wanted_of
 from bot.core.series import Series
-from bot.slack.card import Rendered, mark, notice_line, worst_trouble
+from bot.core.trend import share
+from bot.slack.card import mark, notice_line, worst_trouble
 from bot.slack.figures import (
     MONITORS,
     measured_line,
@@ -21,6 +22,8 @@ from bot.slack.figures import (
     series_state,
     trouble_line,
 )
+from bot.slack.rendered import Rendered
+from bot.slack.why import why_text
 from bot.slack.wording import (
     CAUSES,
     COMMAND,
@@ -57,6 +60,8 @@ def answer(said: Answer, view: View) -> Rendered:
         return _status(view)
     if request.verb is Verb.ALERTS:
         return _alerts(view)
+    if request.verb is Verb.WHY:
+        return _why(request, view)
     if request.verb is Verb.HELP:
         return _lines(help_text())
     near = f" Did you mean `{COMMAND} {request.nearest}`?" if request.nearest else ""
@@ -74,7 +79,7 @@ def _status(view: View) -> Rendered:
         lines.append(f"… and {len(tenants) - SHOWN} more")
     still_open = [i for i in view.desk.incidents.values() if i.is_open]
     head = f"Open incidents: {len(still_open)}" if still_open else "No open incident"
-    texts = [f"*{head}*", "\n".join(lines), _feeds(view), _controls(view)]
+    texts = [f"*{head}*", "\n".join(lines), _feeds(view), _controls(view), _singles(view)]
     if still_open:
         texts.insert(1, "\n".join(_incident_line(i, view) for i in still_open[:SHOWN]))
     blocks: list[Block] = [section(text) for text in texts if text]
@@ -145,6 +150,17 @@ def _controls(view: View) -> str:
     return "Neutral hosts: " + ", ".join(states[:SHOWN]) if states else ""
 
 
+def _singles(view: View) -> str:
+    """Say how many looks failed singly in the last days: a trend, and no alert."""
+    shares = [
+        f"{name} {signal_name(signal)} {share(state.signals[signal].trend):.2%}"
+        for name, state in view.world.tenants.items()
+        for signal in view.rules.tenants[name].logins
+        if signal in state.signals and share(state.signals[signal].trend)
+    ]
+    return "Single failures in 7 days: " + ", ".join(shares[:SHOWN]) if shares else ""
+
+
 def _alerts(view: View) -> Rendered:
     incidents = sorted(view.desk.incidents.values(), key=lambda i: (not i.is_open, -i.id))
     if not incidents:
@@ -153,6 +169,18 @@ def _alerts(view: View) -> Rendered:
     if len(incidents) > SHOWN:
         lines.append(f"… and {len(incidents) - SHOWN} older ones")
     return _lines("*Incidents of the last seven days*", "\n".join(lines))
+
+
+def _why(request: Request, view: View) -> Rendered:
+    """Explain the incident with this number; without one the newest, an open one first."""
+    incidents = view.desk.incidents
+    named = request.argument.removeprefix("#")
+    if not named:
+        newest = max(incidents.values(), key=lambda i: (i.is_open, i.id), default=None)
+        return _lines(*why_text(newest)) if newest else _lines("There is no incident to explain.")
+    if named.isdecimal() and int(named) in incidents:
+        return _lines(*why_text(incidents[int(named)]))
+    return _lines(f"There is no incident `{escaped(named, 40)}`: see `{COMMAND} alerts`.")
 
 
 def _incident_line(incident: Incident, view: View) -> str:

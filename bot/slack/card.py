@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.core.incident import Entry, EntryKind, Incident, Kind, Trouble
-from bot.core.model import Cause, FeedState, Notice, Severity, Verdict
+from bot.core.detector import Reason
+from bot.core.incident import Incident, Kind, Trouble
+from bot.core.measurement import Kind as Measured
+from bot.core.model import Cause, FeedState, Notice, Verdict
 from bot.core.notice import FeedView
 from bot.slack import actions
-from bot.slack.figures import SOURCES, trouble_line
+from bot.slack.figures import trouble_line
+from bot.slack.notes import gap, silent
+from bot.slack.rendered import Rendered
+from bot.slack.why import lead_text
 from bot.slack.wording import (
     CAUSES,
     COMMAND,
@@ -44,21 +48,13 @@ TEXT_CHARS = 300
 """Notifications and screen readers read only the text; chat.update refuses more than 4,000."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A message: the text that is always there, and the blocks that say the same."""
-
-    text: str
-    blocks: list[Block]
-
-
 def card(incident: Incident, view: View, status_link: str, mention: str = "") -> Rendered:
     """Render an incident's message as things stand now."""
     if incident.kind is Kind.GAP:
-        return _gap(incident)
+        return gap(incident)
     if incident.kind is Kind.SILENT:
-        return _silent(incident)
-    head = f"{mark(incident)} *{_state(incident)}* {_headline(incident)}"
+        return silent(incident)
+    head = f"{mark(incident)} *{_state(incident)}* {headline(incident)}"
     blocks = [section(f"{mention} {head}".strip()), section(verdict_text(incident.verdict))]
     if remedy := _remedy(incident):
         blocks.append(section(remedy))
@@ -78,14 +74,15 @@ def _state(incident: Incident) -> str:
     return f"FIRING · {incident.severity}" if incident.is_open else "RESOLVED"
 
 
-def _headline(incident: Incident) -> str:
+def headline(incident: Incident) -> str:
+    """Say in a line what is wrong, or that it is over."""
     names = ", ".join(incident.tenants[:5])
     more = f" and {len(incident.tenants) - 5} more" if len(incident.tenants) > 5 else ""  # noqa: PLR2004
     if incident.kind is Kind.BLIND:
         return f"Blind: no usable look at *{names}{more}* since {when(incident.since)}"
     worst = worst_trouble(incident)
     if worst and worst.reason:
-        return _users_headline(incident, worst, f"*{names}{more}*")
+        return _usersheadline(incident, worst, f"*{names}{more}*")
     what = signal_name(worst.signal) if worst else "login"
     if not incident.is_open:
         lasted = span((incident.resolved_at or incident.since) - incident.since)
@@ -94,8 +91,10 @@ def _headline(incident: Incident) -> str:
     return f"{what.capitalize()} fails at *{names}{more}*: {how}"
 
 
-def _users_headline(incident: Incident, worst: Trouble, names: str) -> str:
-    """Say that it is others who see failures: no probe of ours does, or none is left."""
+def _usersheadline(incident: Incident, worst: Trouble, names: str) -> str:
+    """Say what is slow, or that it is others who see failures: no probe of ours does."""
+    if worst.reason is Reason.SLOW:
+        return f"{trouble_line(worst)} at {names}".capitalize()
     if not incident.is_open:
         lasted = span((incident.resolved_at or incident.since) - incident.since)
         return f"Users of {names} get on well again after {lasted}"
@@ -105,17 +104,21 @@ def _users_headline(incident: Incident, worst: Trouble, names: str) -> str:
 def worst_trouble(incident: Incident) -> Trouble | None:
     """Return what an incident is named after: the first trouble that goes on, probes first."""
     going_on = [t for t in incident.troubles if not t.is_over] or list(incident.troubles)
-    return min(
-        going_on,
-        key=lambda t: (t.reason is not None, signal_name(t.signal) != "login", t.since),
-        default=None,
-    )
+    return min(going_on, key=_rank, default=None)
+
+
+def _rank(trouble: Trouble) -> tuple[int, bool, float]:
+    """Order troubles: a login of ours says most, then true rates, then events and alerts."""
+    told = [Measured.METRICS, Measured.LOGS, Measured.ERRORS]
+    place = told.index(trouble.counted) + 1 if trouble.counted else 4 * bool(trouble.reason)
+    place += trouble.reason is Reason.SLOW
+    return place, signal_name(trouble.signal) != "login", trouble.since
 
 
 def _text(incident: Incident) -> str:
     """Say it all in one line, without mark-up."""
     state = f"FIRING {incident.severity}" if incident.is_open else "RESOLVED"
-    line = plain(_headline(incident).replace("*", ""), TEXT_CHARS)
+    line = plain(headline(incident).replace("*", ""), TEXT_CHARS)
     line = line.replace(when(incident.since), clock_utc(incident.since))
     cause = CAUSES[incident.verdict.cause].split(":")[0]
     sure = "" if incident.verdict.cause is Cause.UNCLEAR else f" ({_percent(incident.verdict)})"
@@ -132,6 +135,8 @@ def _fields(incident: Incident, view: View) -> list[tuple[str, str]]:
         pairs.append(("Failed tries", "\n".join(_tries(n, incident) for n in incident.tenants[:5])))
     pairs.append(("Auth0 status page", _status_page(incident, view)))
     pairs.append(("First failure", when(incident.since)))
+    if not incident.is_open and (lead := lead_text(incident)):
+        pairs.append(("Who knew", lead))
     if incident.resolved_at is not None:
         lasted = span(incident.resolved_at - incident.since)
         pairs.append(("Over since", f"{when(incident.resolved_at)} (lasted {lasted})"))
@@ -239,56 +244,3 @@ def _foot(incident: Incident) -> str:
     if incident.reopened:
         parts.append(f"reopened {incident.reopened} times")
     return " · ".join(parts)
-
-
-def _gap(incident: Incident) -> Rendered:
-    lasted = span(incident.opened_at - incident.since)
-    said = f"Could not look for {lasted}; looking again."
-    blocks = [
-        section(f"{MARKS[Severity.INFO]} *INFO* {said}"),
-        context(f"#{incident.id} · from {when(incident.since)} to {when(incident.opened_at)}"),
-    ]
-    text = f"INFO: {said} From {clock_utc(incident.since)} to {clock_utc(incident.opened_at)}"
-    return Rendered(f"{text} [#{incident.id}]", blocks)
-
-
-def _silent(incident: Incident) -> Rendered:
-    """Tell that a source says nothing: an information, as nothing is known to fail."""
-    source = SOURCES[incident.source] if incident.source else "A source"
-    names = ", ".join(f"{t.tenant} ({t.signal})" for t in incident.troubles[:5])
-    until = incident.resolved_at or incident.opened_at
-    lasted = span(until - incident.since)
-    if incident.is_open:
-        why = "; ".join(dict.fromkeys(t.missing for t in incident.troubles if t.missing))
-        said = f"{source} has had no figures for {lasted}: {names}. {escaped(why, 200)}"
-        head = f"{MARKS[Severity.INFO]} *INFO* {said}"
-        text = f"INFO: {said}. What it would tell is unknown"
-    else:
-        said = f"{source} has figures again after {lasted}: {names}"
-        head, text = f"{RESOLVED_MARK} *RESOLVED* {said}", f"RESOLVED: {said}"
-    foot = f"#{incident.id} · since {when(incident.since)} · logins are watched as before"
-    return Rendered(f"{text} [#{incident.id}]", [section(head), context(foot)])
-
-
-def timeline(entry: Entry, incident: Incident, now: float, mention: str = "") -> Rendered:
-    """Render one line of an incident's thread."""
-    said = _entry(entry, incident, now, mention)
-    return Rendered(plain(said.replace("*", ""), TEXT_CHARS), [section(said)])
-
-
-def _entry(entry: Entry, incident: Incident, now: float, mention: str) -> str:
-    who = entry.trouble.tenant if entry.trouble else incident.tenants[-1]
-    lasted = span(entry.at - incident.since)
-    if entry.kind is EntryKind.VERDICT and entry.verdict:
-        return f"New verdict. {verdict_text(entry.verdict)}"
-    if entry.kind is EntryKind.NOTICE and entry.notice:
-        said = escaped(entry.notice.text, 200)
-        return f"Auth0 status page: {notice_line(entry.notice, now)}\n>{said}"
-    return {
-        EntryKind.RECOVERED: f"{who} works again",
-        EntryKind.JOINED: f"{who} fails too",
-        EntryKind.MENTION: f"{mention} {_headline(incident)}, for {lasted} now".strip(),
-        EntryKind.RESOLVED: f"{RESOLVED_MARK} Resolved after {lasted}",
-        EntryKind.REOPENED: "Failing again: the incident is open again",
-        EntryKind.GRAVER: f"Now {entry.severity or incident.severity}: most logins fail",
-    }.get(entry.kind, entry.kind.value)

@@ -8,7 +8,7 @@ from bot.core.detector import Reason
 from bot.core.measurement import Kind
 from bot.core.model import SignalState
 from bot.core.series import Reading, Series, SeriesLimits, observe
-from bot.slack.wording import escaped, link, span
+from bot.slack.wording import escaped, link, signal_name, span
 
 if TYPE_CHECKING:
     from bot.core.incident import Trouble
@@ -35,6 +35,8 @@ def measured_name(name: str, counted: Kind | None) -> str:
 
 def trouble_line(trouble: Trouble) -> str:
     """Say in one line what a measured signal or a monitor says now."""
+    if trouble.reason is Reason.SLOW:
+        return f"{signal_name(trouble.signal)} {_slow(trouble)}"
     name = measured_name(trouble.signal, trouble.counted)
     if trouble.is_over:
         return f"{name}: well again"
@@ -46,16 +48,23 @@ def trouble_line(trouble: Trouble) -> str:
     return f"{name}: {_figures(trouble)}{old}{seen}"
 
 
+def _slow(trouble: Trouble) -> str:
+    if trouble.is_over:
+        return "as fast as usual again"
+    return f"is slow: {trouble.span_s:.1f} s, usually {trouble.usual or 0:.1f} s"
+
+
 def _figures(trouble: Trouble) -> str:
-    lasted, usual = span(trouble.span_s), round(trouble.usual)
+    lasted = span(trouble.span_s)
+    usual = "" if trouble.usual is None else f", usually {trouble.usual:.0f}"
     if trouble.reason is Reason.MISSING:
-        return f"{trouble.tries - trouble.failed} succeed in {lasted}, usually {usual}"
+        return f"{trouble.tries - trouble.failed} succeed in {lasted}{usual}"
     if trouble.reason is Reason.QUOTA:
         return f"requests are refused for a rate limit ({trouble.failed} rows in {lasted})"
     if not trouble.tries:
-        return f"{trouble.failed} in {lasted}, usually {usual}"
+        return f"{trouble.failed} in {lasted}{usual}"
     share = trouble.failed / trouble.tries
-    return f"{share:.0%} fail ({trouble.failed} of {trouble.tries} in {lasted}, usually {usual})"
+    return f"{share:.0%} fail ({trouble.failed} of {trouble.tries} in {lasted}{usual})"
 
 
 def series_state(series: Series | None, now: float) -> str:

@@ -8,8 +8,9 @@ from bot.core.incident import Card, EntryKind
 from bot.core.outbox import Answer, Delivery, Edit, Post, Reply
 from bot.ports import SlackRefused
 from bot.slack.answers import answer
-from bot.slack.card import Rendered, timeline
 from bot.slack.card import card as rendered_card
+from bot.slack.rendered import Rendered
+from bot.slack.thread import timeline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

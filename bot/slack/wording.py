@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.core.fault import describe
-from bot.core.model import CUSTOM, WELLKNOWN, Cause, Fault, Phase, Scope, Severity, Stage
+from bot.core.model import CUSTOM, M2M, WELLKNOWN, Cause, Fault, Phase, Scope, Severity, Stage
 from bot.core.request import VERBS
 
 Block = dict[str, Any]
@@ -39,6 +39,7 @@ PHASES = {phase: phase.value.replace("_", " ").capitalize() for phase in Phase}
 SIGNALS = {
     WELLKNOWN: "key discovery",
     CUSTOM: "login by the custom domain",
+    M2M: "machine token",
 }
 MARKS = {
     Severity.CRITICAL: ":rotating_light:",
@@ -58,7 +59,8 @@ REMEDIES = {
     "mfa_required": "Exempt the synthetic user's application from multi-factor authentication",
     "invalid_client": "Check client_id and client_secret of the application",
     "access_denied": "Check client_secret, the audience, and what the tenant's Actions deny",
-    "unauthorized_client": "Switch the Password grant on: application > Advanced > Grant Types",
+    "unauthorized_client": "Switch the Password grant on, for m2m Client Credentials: "
+    "application > Advanced > Grant Types",
     "invalid_request": "Check realm and the other parameters of the login",
     "server_error": "Set `realm`, or the tenant's Default Directory",
     "no_proof": "Check that the post-login Action is deployed and sets the proof claim",
@@ -105,6 +107,12 @@ def link(url: str, label: str) -> str:
 def clock_utc(at: float) -> str:
     """Say an instant for screen readers and notifications."""
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M UTC")
+
+
+def time_of_day(at: float) -> str:
+    """Say the time of an instant to the second, in each reader's own time zone."""
+    fallback = datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")
+    return f"<!date^{int(at)}^{{time_secs}}|{fallback}>"
 
 
 def when(at: float) -> str:
@@ -172,6 +180,7 @@ def help_text() -> str:
         "status": "how every tenant is now, and what the status page says",
         "run": "`run [TENANT or SIGNAL]`: log in afresh and read the figures, now",
         "alerts": "open incidents, and those of the last seven days",
+        "why": "`why [INCIDENT]`: the facts for and against a verdict, with their times",
         "help": "this",
     }
     asked = [f"• `{COMMAND} {verb}` {lines[verb]}" for verb in VERBS]

@@ -26,6 +26,7 @@ from bot.telemetry import Metrics
 from bot.wiring.journal import CountedProber, LogJournal, watch
 from bot.wiring.measuring import hooks_of
 from bot.wiring.rules import rules_of
+from bot.wiring.status import status_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -149,7 +150,7 @@ class Bot:
         self._open.push_async_callback(listeners.close)
         secret = settings.slack.signing_secret
         app = listeners.app(secret.get_secret_value() if secret else "")
-        routes = dict(self._hooks(engine))
+        routes = {**self._hooks(engine), **self._status(engine)}
         if app_token := self._app_token():
             self._socket = Socket(app, app_token, web, self._clock)
             self._parts["Slack socket"] = self._socket.run
@@ -171,6 +172,10 @@ class Bot:
             clock=self._clock,
             count=lambda hook, outcome: self.metrics.pushed.labels(hook, outcome).inc(),
         )
+
+    def _status(self, engine: Engine) -> Routes:
+        token = self._settings.server.status_token
+        return status_routes(engine.view, token.get_secret_value()) if token else {}
 
     async def _serve(self, server: Server, key: str) -> None:
         self._open.push_async_callback(server.stop)

@@ -169,7 +169,9 @@ def _tenant_hook(tenant: Tenant) -> TenantHook:
 
 
 def _own_clients(tenant: Tenant) -> frozenset[str]:
-    return frozenset(login.client_id for login in tenant.logins)
+    """Return the applications whose rows in the log are our own doing."""
+    machine = (tenant.m2m,) if tenant.m2m else ()
+    return frozenset(each.client_id for each in (*tenant.logins, *machine))
 
 
 def _plain(secret: SecretStr | None) -> str:

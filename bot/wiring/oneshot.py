@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from bot.core.fault import describe, is_refusal
-from bot.core.model import CONTROL, CUSTOM, WELLKNOWN, Observation, Outcome, Stage, Target
+from bot.core.model import CONTROL, CUSTOM, M2M, WELLKNOWN, Observation, Outcome, Stage, Target
 from bot.slack.wording import REMEDIES
 from bot.wiring.rules import control_target
 
@@ -34,7 +34,8 @@ def _targets(tenant: Any) -> list[list[Target]]:
     logins = [Target(tenant.name, login.name) for login in tenant.logins]
     if tenant.custom_domain:
         logins.append(Target(tenant.name, CUSTOM))
-    return [logins, [Target(tenant.name, WELLKNOWN)]]
+    others = [WELLKNOWN, M2M] if tenant.m2m else [WELLKNOWN]
+    return [logins, *([Target(tenant.name, name)] for name in others)]
 
 
 async def _round(prober: Prober, targets: list[Target]) -> list[Observation]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from statistics import mean, median, quantiles
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING
 from bot.config import ConfigError
 from bot.simulator.reading import example, examples, load
 from bot.simulator.scenario import ScenarioError
+from bot.wiring.comparing import compare, in_tables
 from bot.wiring.simulation import Played, play, settings_for
 
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ class Simulate:
     echo: Callable[[str], None]
     is_json: bool = False
     is_scored: bool = False
+    is_compared: bool = False
     with_requests: bool = False
-    warn: Callable[[str], object] = field(default=partial(print, file=sys.stderr))
 
     def run(self, files: Sequence[str], seeds: int | None) -> bool:
         """Play all files. Returns whether each came out as its `answer` says.
@@ -41,31 +40,34 @@ class Simulate:
         Raises ValueError with every problem of every file.
         """
         scenarios = find_all(files)
-        for scenario in scenarios:
-            if any(tenant.m2m for tenant in scenario.tenants):
-                self.warn(f"{scenario.name}: m2m: no such probe yet, not looked at")
+        untold = [scenario.name for scenario in scenarios if scenario.answer is None]
+        if self.is_compared and untold:
+            raise ValueError(f"no `answer` to compare with: {', '.join(untold)}")
         if seeds is None:
-            results = [self._told(scenario) for scenario in scenarios]
-            return all(results)
-        return self._measured(scenarios, seeds)
+            runs = [self._told(scenario) for scenario in scenarios]
+        else:
+            runs = self._measured(scenarios, seeds)
+        if self.is_compared:
+            told = compare(runs)
+            self.echo(json.dumps(told) if self.is_json else in_tables(told))
+        return all(run.is_correct for run in runs)
 
-    def _told(self, scenario: Scenario) -> bool:
-        played = play(scenario, scenario.seed, self._emit, requests=self.with_requests)
-        return played.is_correct
+    def _told(self, scenario: Scenario) -> Played:
+        return play(scenario, scenario.seed, self._emit, requests=self.with_requests)
 
     def _emit(self, event: Event) -> None:
         if event["event"] == "summary" and not self.is_scored:
             event = {k: v for k, v in event.items() if k not in {"cause_scored", "correct"}}
         self.echo(json.dumps(event) if self.is_json else in_words(event))
 
-    def _measured(self, scenarios: list[Scenario], seeds: int) -> bool:
+    def _measured(self, scenarios: list[Scenario], seeds: int) -> list[Played]:
         """Play each file in many worlds, on all cores."""
         jobs = [(s, s.seed + place) for s in scenarios for place in range(seeds)]
         with ProcessPoolExecutor() as pool:
             runs = list(pool.map(_play_quietly, *zip(*jobs, strict=True)))
         for _, group in groupby(runs, key=lambda run: run.summary["scenario"]):
             self._tell_worlds(list(group))
-        return all(run.is_correct for run in runs)
+        return runs
 
     def _tell_worlds(self, runs: list[Played]) -> None:
         if self.is_json:

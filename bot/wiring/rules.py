@@ -70,6 +70,7 @@ def _tenant_rules(settings: Settings, tenant: Tenant, fingerprints: tuple[str, .
         environment=tenant.environment,
         logins=tuple(login.name for login in tenant.logins),
         custom_domain=tenant.custom_domain,
+        has_m2m=tenant.m2m is not None,
         limits=Limits(
             every_s=tenant.probe.every,
             confirm_every_s=tenant.probe.confirm_every,

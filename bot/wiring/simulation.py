@@ -16,7 +16,7 @@ from bot.deliver import Deliver
 from bot.engine import Engine
 from bot.simulator.memory import MemoryStore
 from bot.simulator.prober import VirtualProber
-from bot.simulator.story import Event, Story
+from bot.simulator.story import Event, Judged, Story
 from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualWaker, run_virtually
 from bot.simulator.virtual_slack import VirtualSlack
 from bot.simulator.workspace.workspace import Workspace
@@ -24,6 +24,7 @@ from bot.simulator.world import World
 from bot.slack.messenger import SlackMessenger
 from bot.slack.wording import COMMAND, mentions
 from bot.wiring.looking import distrusted
+from bot.wiring.rivals import Rivals
 from bot.wiring.rules import rules_of
 from bot.wiring.standing_for import changes_of, gauges_for, tenant_for
 
@@ -32,11 +33,14 @@ if TYPE_CHECKING:
 
     from bot.core.measurement import Measurement
     from bot.core.model import FeedReading, Observation, Target
+    from bot.core.stimulus import Effect
     from bot.ports import Received
     from bot.simulator.scenario import Saying, Scenario
 
 SCORE_AFTER_S = 60.0
 """After `decidable` the bot has this long."""
+BOT = "auth0-check"
+"""Our own name, beside those of the rivals."""
 LAST = 1e-6
 """After everything else that happens at the same instant."""
 
@@ -46,7 +50,13 @@ class Played:
     """One run of one scenario."""
 
     summary: Event
-    is_correct: bool
+    judged: dict[str, Judged]
+    """The bot's word and its rivals', held against the truth; empty without an `answer`."""
+
+    @property
+    def is_correct(self) -> bool:
+        """The bot said what the scenario's `answer` says."""
+        return BOT in self.judged and self.judged[BOT].is_right
 
 
 def settings_for(scenario: Scenario, **given: Any) -> Settings:
@@ -105,10 +115,11 @@ def play(scenario: Scenario, seed: int, emit: Callable[[Event], None], *, reques
     run_virtually(main)
     story, counts = simulation[0].story, dict(sorted(simulation[0].requests.items()))
     summary = story.summary(seed, counts, time.perf_counter() - begun)
-    if scenario.answer is not None:
-        summary |= {"cause_scored": story.scored, "correct": story.is_correct}
+    judged = simulation[0].judged()
+    if judged:
+        summary |= {"cause_scored": story.scored, "correct": judged[BOT].is_right}
     emit(summary)
-    return Played(summary, story.is_correct)
+    return Played(summary, judged)
 
 
 class Simulation:
@@ -141,8 +152,9 @@ class Simulation:
             prober=prober,
             store=store,
             waker=VirtualWaker(self.clock),
-            journal=self.story,
+            journal=self,
         )
+        self.rivals = Rivals(self.engine.view)
         self._deliver = self._delivery(settings, store)
         self.engine.attach(self._deliver)
 
@@ -167,7 +179,7 @@ class Simulation:
         tasks = [asyncio.create_task(work) for work in (self.engine.run(), self._deliver.run())]
         await self.clock.sleep(self.world.end_at - self.clock.now() + LAST)
         if self.world.scenario.answer and self.story.scored is None:
-            self.story.score()
+            self._score()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -184,13 +196,27 @@ class Simulation:
         answer = scenario.answer
         if answer and answer.alert and answer.decidable_s is not None:
             at = scenario.start_at + answer.decidable_s + SCORE_AFTER_S + LAST
-            self.clock.call_at(min(at, self.world.end_at), self.story.score)
+            self.clock.call_at(min(at, self.world.end_at), self._score)
 
     def accept(self, received: Received) -> None:
         """Let something come in from outside."""
         task = asyncio.get_running_loop().create_task(self.engine.accept(received))
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
+
+    def note(self, at: float, effect: Effect) -> None:
+        """Take note of an effect, as the engine's `Journal`."""
+        self.story.note(at, effect)
+        self.rivals.note(effect)
+
+    def _score(self) -> None:
+        self.story.score()
+        self.rivals.score()
+
+    def judged(self) -> dict[str, Judged]:
+        """Hold against the truth what was said; nothing where the scenario has no `answer`."""
+        answer, ours = self.world.scenario.answer, self.story.judged
+        return {BOT: ours, **self.rivals.judged(answer)} if answer and ours else {}
 
     def _requested(self, place: str, at: float, result: str, latency_ms: float) -> None:
         self.story.requested(at, result)

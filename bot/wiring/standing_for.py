@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.core.measurement import ChangeMade, Kind
-from bot.core.model import CUSTOM, LOGS, WELLKNOWN, Target
+from bot.core.model import CUSTOM, LOGS, M2M, WELLKNOWN, Target
 from bot.simulator.figures import Gauge
 from bot.simulator.observability import expressions, search
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from bot.simulator.scenario import Scenario, Tenant
 
 LOGIN = {"client_id": "probe", "username": "probe", "password": "probe", "realm": "users"}
-TAKEN = ("login", WELLKNOWN, CUSTOM, LOGS)
+MACHINE = {"client_id": LOGIN["client_id"], "client_secret": "x"}
+TAKEN = ("login", WELLKNOWN, CUSTOM, M2M, LOGS)
 
 
 def tenant_for(scenario: Scenario, tenant: Tenant) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def tenant_for(scenario: Scenario, tenant: Tenant) -> dict[str, Any]:
         "environment": tenant.environment,
         "custom_domain": tenant.custom_domain,
         "logins": [LOGIN],
+        "m2m": MACHINE if tenant.m2m else None,
         "metrics": [
             {"name": name, **expressions(tenant.name, signal)}
             for name, (kind, signal) in names.items()

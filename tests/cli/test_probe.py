@@ -21,10 +21,10 @@ CANARY = "canary-password"
 
 @pytest.fixture
 def config(oidc_provider: Any, tmp_path: Path) -> Callable[..., str]:
-    """Write a configuration of the login server, with changes to its login."""
+    """Write a configuration of the login server, with an `m2m` and changes to its login."""
 
-    def write(**changes: Any) -> str:
-        tenant = oidc_provider.tenant
+    def write(m2m: dict[str, str] | None = None, **changes: Any) -> str:
+        tenant = oidc_provider.tenant | ({"m2m": m2m} if m2m else {})
         tenant["logins"] = [tenant["logins"][0] | changes]
         file = tmp_path / "auth0-check.yml"
         slack = {"bot_token": "xoxb-unused", "app_token": "xapp-unused", "channel": "#unused"}
@@ -59,6 +59,18 @@ def test_a_line_of_json_for_each_look(auth0_check: Run, config: Callable[..., st
     assert login.keys() == {"target", "outcome", "latency_ms", "stages_ms", "fault", "blind"}
     assert (login["outcome"], login["fault"], login["blind"]) == ("ok", None, None)
     assert {"connect", "tls"} <= login["stages_ms"].keys()
+
+
+def test_a_machine_token_is_looked_at_too(auth0_check: Run, config: Callable[..., str]) -> None:
+    """Where one is configured; this server gives none."""
+    machine = {"client_id": "machine", "client_secret": CANARY}
+    ended = auth0_check("probe", "--json", "--config", config(machine))
+    told = {one["target"]: one for one in map(json.loads, ended.stdout.splitlines())}
+
+    assert ended.returncode == 1
+    assert told.keys() == {"prod.login", "prod.wellknown", "prod.m2m"}
+    assert told["prod.m2m"]["fault"]["stage"] == "oauth"
+    assert CANARY not in ended.stdout + ended.stderr
 
 
 def test_a_wrong_password(auth0_check: Run, config: Callable[..., str]) -> None:

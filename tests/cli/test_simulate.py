@@ -117,6 +117,50 @@ def test_many_worlds_are_summed_up(auth0_check: Run, scenario: Any) -> None:
     assert text.startswith("one: 2 worlds, correct 100%, alerts in 100%; first alert after mean")
 
 
+def test_the_bot_is_compared_with_simple_rules(auth0_check: Run, scenario: Any) -> None:
+    """After all else: what was said of which truth, and the shares of each player side by side."""
+    files = (scenario("our-one"), scenario("our-two", cause="tenant"), "single-failure")
+    ended = auth0_check("simulate", *files, "--score", "--compare", "--seeds", "2", "--json")
+    told = json.loads(ended.stdout.splitlines()[-1])
+    players = told["players"]
+
+    assert (ended.returncode, told["event"], told["worlds"]) == (1, "compare", 6)
+    assert {name: figures["right"] for name, figures in players.items()} == {
+        "auth0-check": 0.6667,
+        "status page only": 0.3333,
+        "a red probe means Auth0": 0.6667,
+        "decision by status code alone": 0.6667,
+    }
+    assert players["auth0-check"]["matrix"] == {
+        "auth0": {"auth0": 2},
+        "tenant": {"auth0": 2},
+        "blip": {"blip": 2},
+    }
+    assert players["status page only"]["families"]["our"]["confidently_wrong"] == 1.0
+
+
+def test_people_read_the_comparison_last(auth0_check: Run, scenario: Any) -> None:
+    """Tables after the timeline; one world a file will do."""
+    ended = auth0_check("simulate", scenario(), "--compare")
+    lines = [line.split() for line in ended.stdout.splitlines() if line.strip()]
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "times real time" in ended.stdout
+    assert lines[-1][:5] == ["all", "1", "100.0%", "/", "0.0%"]
+
+
+def test_what_has_no_answer_cannot_be_compared(
+    auth0_check: Run, scenario: Any, tmp_path: Path
+) -> None:
+    """Told before anything is played."""
+    file = tmp_path / "untold.yml"
+    file.write_text(SHORT.format(name="untold", cause="", alert="").partition("answer")[0])
+    ended = auth0_check("simulate", scenario(), str(file), "--compare")
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "no `answer` to compare with: untold" in ended.stderr
+
+
 def test_all_that_is_wrong_is_told_before_anything_is_played(
     auth0_check: Run, scenario: Any, tmp_path: Path
 ) -> None:

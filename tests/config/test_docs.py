@@ -24,6 +24,7 @@ TITLES = {
     "`slack`": ("slack",),
     "`tenants[]`": ("tenants",),
     "`tenants[].logins[]`": ("tenants", "logins"),
+    "`tenants[].m2m`": ("tenants", "m2m"),
     "`tenants[].probe`": ("tenants", "probe"),
     "`tenants[].metrics[]`": ("tenants", "metrics"),
     "`tenants[].errors[]`": ("tenants", "errors"),

@@ -113,9 +113,24 @@ LOGIN = (*TENANT, "logins", 0)
         (("controls",), ["https://acme.us.auth0.com/"], "13: controls[0]: belongs to Auth0"),
         (("resolve",), {"a.b": "localhost:1"}, "13: resolve.a.b: must be address:port"),
         (("resolve",), {"a.b": "::1:1"}, "13: resolve.a.b: must be address:port"),
+        (
+            (*TENANT, "m2m"),
+            {"client_id": "m"},
+            "12: tenants[0].m2m.client_secret: is missing: Of the same application.",
+        ),
         (("resolve",), {"a/b": "127.0.0.1:1"}, "13: resolve.a/b: is an address"),
         (("server",), {"listen": ":80"}, "13: server.listen: must be host:port"),
         (("server",), {"listen": "a:65536"}, "13: server.listen: must be host:port"),
+        (
+            ("server",),
+            {"status_token": "secret-1"},
+            "12: server.listen: is missing, and server.status_token needs it: Public",
+        ),
+        (
+            ("server",),
+            {"listen": "a:1", "status_token": "secret"},
+            "14: server.status_token: must be at least 8 letters",
+        ),
         (("status_link",), "http://localhost", "12: status_link: must begin with https://"),
         (("prometheus",), {"url": "http://a.b"}, "13: prometheus.url: must begin with https://"),
         (

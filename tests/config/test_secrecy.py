@@ -32,6 +32,7 @@ FULL: dict[str, Any] = {
             "logins": [
                 {"client_id": "i", "client_secret": "c", "username": "u", "password": "p"},
             ],
+            "m2m": {"client_id": "m", "client_secret": "secret-of-machine"},
             "metrics": [{"name": "m", "failed": "f", "all": "a", "share": "5%"}],
             "errors": [{"name": "e", "project": "1", "query": "q"}],
             "logs": {"client_id": "l", "client_secret": "k"},
@@ -39,7 +40,7 @@ FULL: dict[str, Any] = {
     ],
     "controls": ["https://a.b"],
     "resolve": {"a.b": "127.0.0.1:1"},
-    "server": {"listen": "a:1"},
+    "server": {"listen": "a:1", "status_token": "token-of-status"},
     "prometheus": {"url": "https://a.b", "username": "b", "password": "p"},
     "sentry": {"organization": "o", "token": "t"},
     "hooks": {
@@ -149,7 +150,16 @@ def test_the_settings_hide_their_secrets(tmp_path: Path) -> None:
         f"c{CANARY}",
         CANARY,
         f"https://a.b/{CANARY}",
-        *("k", "p", "t", "hook-of-sentry", "hook-of-alertmanager", "hook-of-pingdom-0"),
+        *(
+            "k",
+            "p",
+            "t",
+            "secret-of-machine",
+            "hook-of-sentry",
+            "hook-of-alertmanager",
+            "hook-of-pingdom-0",
+            "token-of-status",
+        ),
     }
 
 

@@ -88,6 +88,10 @@ def logs(written: str) -> str:
             "7: hooks.change.token: is used twice: give each its own",
         ),
         (
+            hooks("{change: {token: secret-1}}").replace("a:1'", "a:1', status_token: secret-1"),
+            "6: server.status_token: is used twice: give each its own",
+        ),
+        (
             hooks("{alertmanager: {token: secret-1, tenant: Prod}}"),
             "7: hooks.alertmanager.tenant: is no tenant's name",
         ),

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bot.core import desk, tenant
 from bot.core.desk_state import DeskState
+from bot.core.measurement import ChangeMade, Claim, Measurement, Push
 from bot.core.model import (
     CONTROL,
     Fault,
@@ -24,7 +25,9 @@ from bot.core.stimulus import (
     Effect,
     FeedRead,
     Finding,
+    Measured,
     Observed,
+    Pushed,
     Run,
     Running,
     RunNow,
@@ -118,6 +121,20 @@ class Steps:
         for _ in range(times):
             self.wait(5)
             self.see(where, fault)
+
+    def count(self, where: str, **figures: Any) -> list[Effect]:
+        """Let a source give its figures: `prod.checkout`, `failed=3, total=100`, or `missing=…`."""
+        owner, name = where.split(".")
+        if not figures.get("missing"):
+            figures = {"span_s": 30.0, "total": 0.0, **figures}
+        told = Measured(self.now, Measurement(Target(owner, name), self.now, **figures))
+        return self.tenant(owner, told) + self.on_desk(told)
+
+    def push(self, *items: Claim | ChangeMade) -> list[Effect]:
+        """Let a hook be told something."""
+        told = Pushed(self.now, Push(f"push {self.now}", self.now, items))
+        effects = [e for name in self.rules.tenants for e in self.tenant(name, told)]
+        return effects + self.on_desk(told)
 
     def read(self, target: Target, *notices: Notice) -> None:
         reading = FeedReading(target, self.now, FeedState.OK, notices)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.core import tenant
 from bot.core.detector import Limits
-from bot.core.model import Fault, Observation, Outcome, Stage, Target
+from bot.core.model import Fault, Observation, Outcome, SignalState, Stage, Target
 from bot.core.rules import TenantRules
 from bot.core.stimulus import Look, Observed, Running, RunNow, Started, Tick
 from bot.core.tenant_state import TenantState
@@ -17,6 +17,7 @@ from bot.core.tenant_state import TenantState
 START = 1_772_445_600.0
 PLAIN = TenantRules("prod", "acme.us.auth0.com")
 BOTH = TenantRules("prod", "acme.us.auth0.com", custom_domain="login.acme.example")
+MACHINE = TenantRules("prod", "acme.us.auth0.com", has_m2m=True)
 GONE = Fault(Stage.HTTP, "http_503", 503)
 REFUSED = Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant")
 
@@ -128,6 +129,35 @@ def test_a_changed_configuration_starts_a_stopped_login_again() -> None:
 
     assert not state.signals["login"].is_stopped
     assert tenant.step(alone.state, Started(alone.now), PLAIN)[0].signals["login"].is_stopped
+
+
+def test_a_machine_token_is_asked_for_every_five_minutes() -> None:
+    """A fifth as often as a login, and without any user whose budget it would spend."""
+    alone = Alone(MACHINE, healthy)
+    alone.run(3600)
+
+    assert len(alone.at("m2m", 1)) == 12
+    assert len(alone.at("login", 1)) == 59
+    assert alone.state.budgets.keys() == {"login"}
+
+
+def test_in_a_burst_a_machine_token_is_asked_for_in_every_fourth_slot() -> None:
+    """Until the login fires; then at its own pace again."""
+    alone = Alone(MACHINE, lambda name, at: GONE if name == "login" and at >= 60 else None)
+    alone.run(600)
+
+    assert [at for at in alone.at("m2m", 60) if at < 100] == [60, 80]
+    assert len(alone.at("m2m", 100)) == 2
+
+
+def test_a_refused_machine_is_asked_on() -> None:
+    """No user is blocked by it, and it comes back by itself."""
+    denied = Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant")
+    alone = Alone(MACHINE, lambda name, at: denied if name == "m2m" and at < 900 else None)
+    alone.run(1000)
+
+    assert len(alone.at("m2m")) > 60
+    assert alone.state.signals["m2m"].state is SignalState.OK
 
 
 @pytest.mark.parametrize("every_s", [1.0, 7.0, 60.0, 3600.0])

@@ -6,9 +6,11 @@ import asyncio
 import json
 import re
 import sys
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import PIPE, STDOUT
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,15 +47,20 @@ LOGIN = {
 SCENARIO = """\
 format: 1
 name: live
-about: Whether the tenant is down is up to the test.
-start: 2026-03-02T10:00:00Z
-warmup: 10m
+about: Whether the tenant is down is up to the test. One connection fails all the time.
+start: {start}
+warmup: 2m
 duration: 10m
 tenants:
-  prod: {domain: acme.us.auth0.com, environment: US-1}
+  prod: {{domain: acme.us.auth0.com, environment: US-1}}
 controls: [neutral]
 timeline:
-  - {target: prod.wellknown, from: 0m, is: {http: 503}}
+  - {{target: prod.wellknown, from: 0m, is: {{http: 503}}}}
+logs:
+  - tenant: prod
+    rows:
+      s: {{rate: 5/s, connection: google-oauth2}}
+      f: {{rate: 5/s, description: SAML response without assertion, connection: saml-corp}}
 """
 
 
@@ -63,8 +70,11 @@ class SwitchedWorld(World):
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
         self.is_down = False
+        self.arrived: Counter[str] = Counter()
+        """Requests so far, by target."""
 
-    def arrival(self, target: Target, at: float) -> Drawn:  # noqa: ARG002 - the switch decides
+    def arrival(self, target: Target | str, at: float) -> Drawn:  # noqa: ARG002 - the switch decides
+        self.arrived[str(target)] += 1
         offset_s = 60.0 if self.is_down else -60.0
         return super().arrival(target, self.scenario.start_at + offset_s)
 
@@ -75,12 +85,12 @@ class Child:
 
     process: asyncio.subprocess.Process
     lines: list[str] = field(default_factory=list)
-    """What it wrote to stderr so far."""
+    """What it wrote so far."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def listen(self) -> None:
-        assert self.process.stderr
-        async for line in self.process.stderr:
+        assert self.process.stdout
+        async for line in self.process.stdout:
             self.lines.append(line.decode().rstrip())
             self._news.set()
 
@@ -114,7 +124,7 @@ class Child:
 async def run(*arguments: str, **environment: str) -> AsyncIterator[Child]:
     """Start `auth0-check` with nothing else in its environment."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", *arguments, cwd=ROOT, env=environment, stderr=PIPE
+        sys.executable, "-m", "bot", *arguments, cwd=ROOT, env=environment, stdout=PIPE, stderr=STDOUT
     )
     child = Child(process)
     listening = asyncio.create_task(child.listen())
@@ -123,6 +133,7 @@ async def run(*arguments: str, **environment: str) -> AsyncIterator[Child]:
     finally:
         await child.kill()
         await listening
+        print(*child.lines, sep="\n")  # noqa: T201 - pytest shows it where a test fails
 
 
 @dataclass
@@ -132,6 +143,7 @@ class Town:
     server: WorkspaceServer
     workspace: Workspace
     world: SwitchedWorld
+    tenants: LocalTenants
     config: dict[str, Any]
     folder: Path
 
@@ -158,8 +170,8 @@ class Town:
 @pytest.fixture
 async def town(tmp_path: Path) -> AsyncIterator[Town]:
     file = tmp_path / "live.yml"
-    file.write_text(SCENARIO)
     clock = SystemClock()
+    file.write_text(SCENARIO.format(start=datetime.fromtimestamp(clock.now(), UTC).isoformat()))
     world = SwitchedWorld(load(file))
     people = [User(f"U{n}", f"person{n}", f"Person {n}") for n in range(1, 31)]
     workspace = Workspace(clock.now, people=people)
@@ -199,7 +211,7 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
             "database": str(tmp_path / "auth0-check.sqlite"),
             "server": {"admin_listen": "127.0.0.1:0"},
         }
-        yield Town(server, workspace, world, config, tmp_path)
+        yield Town(server, workspace, world, tenants, config, tmp_path)
 
 
 @pytest.fixture

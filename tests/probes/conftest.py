@@ -231,6 +231,12 @@ class Lab:
 
 
 @pytest.fixture
+def says() -> Callable[..., Behaviour]:
+    """Answers with a document, and with HTTP 200 unless another status is given."""
+    return lambda document, status=200: answer(status, document)
+
+
+@pytest.fixture
 def real_clock() -> FastClock:
     """A clock that others' servers agree with."""
     return FastClock(speed=1.0, epoch=time.time())  # noqa: TID251 - this is the clock

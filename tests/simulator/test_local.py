@@ -29,6 +29,7 @@ SPEED = 20.0
 LOGIN = Target("prod", "login")
 CUSTOM = Target("prod", "custom")
 WELLKNOWN = Target("prod", "wellknown")
+MACHINE = Target("eu", "m2m")
 CONTROL = Target("control", "127.0.0.1")
 FEED = Target("feed", "prod")
 PLACES = {CONTROL: Target("control", "neutral")}
@@ -111,6 +112,7 @@ def settings_for(servers: LocalTenants, scenario: Scenario, logins: Sequence[Log
             "feed_url": servers.feed_urls[tenant.name],
             "logins": logins,
             **({"custom_domain": tenant.custom_domain} if tenant.custom_domain else {}),
+            **({"m2m": {"client_id": "probe", "client_secret": "x"}} if tenant.m2m else {}),
         }
         for tenant in scenario.tenants
     ]
@@ -144,7 +146,7 @@ def timeline(target: Target, happening: str) -> str:
 async def test_a_healthy_world_is_seen_as_healthy(make_scenario: Make) -> None:
     """Tokens, keys, issuers and proofs are right on every domain."""
     async with town(make_scenario()) as here:
-        for target in (LOGIN, CUSTOM, WELLKNOWN, CONTROL):
+        for target in (LOGIN, CUSTOM, WELLKNOWN, MACHINE, CONTROL):
             seen = await here.prober.look(target)
             assert (seen.outcome, seen.fault, seen.blind) == (Outcome.OK, None, "")
             assert seen.latency_s is not None
@@ -211,6 +213,8 @@ async def test_real_sockets_and_virtual_time_say_the_same(make_scenario: Make) -
     ("target", "happening"),
     [
         (CUSTOM, "{token: expired}"),
+        (MACHINE, "{token: expired}"),
+        (MACHINE, "{http: 401, error: access_denied}"),
         (WELLKNOWN, "{http: 200}"),
         (WELLKNOWN, "{http: 404, body: html}"),
         (CONTROL, "{http: 500}"),
@@ -220,7 +224,7 @@ async def test_real_sockets_and_virtual_time_say_the_same(make_scenario: Make) -
 async def test_other_places_say_the_same_too(
     make_scenario: Make, target: Target, happening: str
 ) -> None:
-    """A custom domain, the well-known documents and neutral hosts."""
+    """A custom domain, the well-known documents, machine tokens and neutral hosts."""
     async with town(make_scenario(timeline(target, happening))) as here:
         real = await here.prober.look(target)
         virtual = await here.virtual.look(PLACES.get(target, target))

@@ -109,3 +109,12 @@ def test_client_credentials_yield_an_access_token_only(signer: Signer) -> None:
     access = claims_of(tenant, tokens["access_token"], "https://api.acme.example")
     assert access["sub"] == "probe@clients"
     assert "id_token" not in tokens
+
+
+def test_every_tenant_has_a_management_api(signer: Signer) -> None:
+    """Without being told of it, as the audience that its own domain names."""
+    tenant = LocalTenant(LOGINS, m2m=True, signer=signer)
+    audience = f"{ISSUER}api/v2/"
+    form = {"grant_type": M2M_GRANT, "client_id": "plain", "audience": audience}
+    tokens = tenant.token(form, issuer=ISSUER, now=NOW)
+    assert claims_of(tenant, tokens["access_token"], audience)["iss"] == ISSUER

@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 
 from bot.core.desk_state import DeskState
 from bot.core.incident import Incident
-from bot.core.measurement import Push
+from bot.core.measurement import ChangeMade, Claim, Group, Kind, Measurement, Push
+from bot.core.model import Target
+from bot.core.monitor import Monitor, told
 from bot.core.outbox import Delivery
+from bot.core.outside import Outside
 from bot.core.request import Request, Verb
+from bot.core.series import Series, SeriesLimits, observe
 from bot.core.tenant_state import TenantState
 from bot.ports import StoreError
 from bot.store import codec
@@ -43,6 +47,24 @@ def test_round_trip_is_exact(kind: type, data: st.DataObject) -> None:
     back = codec.decode(KINDS[kind], codec.encode(value), "it")
 
     assert repr(back) == repr(value)
+
+
+def test_what_is_known_of_users_comes_back() -> None:
+    """Figures, hours of the day by number, alerts that go on and changes."""
+    target = Target("prod", "logs")
+    groups = (Group("app", 3, "callback_mismatch", "users"),)
+    seen = Measurement(target, 7.0, 30.0, 3.0, 40.0, groups, own=1, environment="US-1")
+    series, _ = observe(Series(begun_at=1.0), seen, SeriesLimits(Kind.LOGS))
+    claim = Claim(target, "a", 5.0, is_firing=True, title="x")
+    monitor = told(told(Monitor(), claim, 8.0), replace(claim, id="b", is_firing=False), 9.0)
+    tenant = TenantState(series={"logs": series}, monitors={"pingdom": monitor}, environment="EU-1")
+    change = ChangeMade("c1", 6.0, "client updated", "prod")
+    desk = DeskState(outside=Outside(changes=(change,)))
+    push = Push("p1", 9.0, (claim, change))
+
+    assert series.hours
+    for value in (tenant, desk, push):
+        assert codec.decode(KINDS[type(value)], codec.encode(value), "it") == value
 
 
 @quick

@@ -1,0 +1,52 @@
+"""Messages that only tell: we could not look for a while, or a source says nothing. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.core.model import Severity
+from bot.slack.figures import SOURCES
+from bot.slack.rendered import Rendered
+from bot.slack.wording import (
+    MARKS,
+    RESOLVED_MARK,
+    clock_utc,
+    context,
+    escaped,
+    section,
+    span,
+    when,
+)
+
+if TYPE_CHECKING:
+    from bot.core.incident import Incident
+
+
+def gap(incident: Incident) -> Rendered:
+    """Tell that we could not look, and can again."""
+    lasted = span(incident.opened_at - incident.since)
+    said = f"Could not look for {lasted}; looking again."
+    blocks = [
+        section(f"{MARKS[Severity.INFO]} *INFO* {said}"),
+        context(f"#{incident.id} · from {when(incident.since)} to {when(incident.opened_at)}"),
+    ]
+    text = f"INFO: {said} From {clock_utc(incident.since)} to {clock_utc(incident.opened_at)}"
+    return Rendered(f"{text} [#{incident.id}]", blocks)
+
+
+def silent(incident: Incident) -> Rendered:
+    """Tell that a source says nothing: an information, as nothing is known to fail."""
+    source = SOURCES[incident.source] if incident.source else "A source"
+    names = ", ".join(f"{t.tenant} ({t.signal})" for t in incident.troubles[:5])
+    until = incident.resolved_at or incident.opened_at
+    lasted = span(until - incident.since)
+    if incident.is_open:
+        why = "; ".join(dict.fromkeys(t.missing for t in incident.troubles if t.missing))
+        said = f"{source} has had no figures for {lasted}: {names}. {escaped(why, 200)}"
+        head = f"{MARKS[Severity.INFO]} *INFO* {said}"
+        text = f"INFO: {said}. What it would tell is unknown"
+    else:
+        said = f"{source} has figures again after {lasted}: {names}"
+        head, text = f"{RESOLVED_MARK} *RESOLVED* {said}", f"RESOLVED: {said}"
+    foot = f"#{incident.id} · since {when(incident.since)} · logins are watched as before"
+    return Rendered(f"{text} [#{incident.id}]", [section(head), context(foot)])

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.core.incident import EntryKind, IncidentState, Kind
+from bot.core.measurement import Kind as Counted
+from bot.core.model import Cause, Fault, Severity, Stage
+from bot.core.outbox import Edit, Post, Reply
+from bot.core.rules import TenantRules
+from bot.core.series import SeriesLimits
+from bot.core.silences import AGAIN_S
+from bot.core.stimulus import Finding, Send, Started
+
+SERIES = {
+    "checkout": SeriesLimits(Counted.METRICS),
+    "portal": SeriesLimits(Counted.METRICS),
+    "web": SeriesLimits(Counted.ERRORS),
+}
+TENANTS = ("prod", "staging")
+
+
+@pytest.fixture
+def silent(steps: Any, make_rules: Any) -> Any:
+    """Two healthy tenants whose sources have all given figures once."""
+    tenants = {name: TenantRules(name, f"{name}.auth0.com", series=SERIES) for name in TENANTS}
+    made = type(steps)(make_rules(tenants=tenants))
+    made.healthy()
+    for tenant in TENANTS:
+        for name in SERIES:
+            made.count(f"{tenant}.{name}", total=50)
+    return made
+
+
+def well(steps: Any, span_s: float) -> None:
+    """Let so long pass in which logins work, minute by minute."""
+    for _ in range(int(span_s / 60)):
+        steps.wait(60)
+        for name in TENANTS:
+            steps.see(f"{name}.login")
+
+
+def missing(steps: Any, *where: str, span_s: float = 300.0) -> None:
+    """Let sources have no figures for so long."""
+    for _ in range(int(span_s / 60)):
+        well(steps, 60)
+        for each in where:
+            steps.count(each, missing="HTTP 503")
+
+
+def said(steps: Any, kind: type) -> list[Any]:
+    return [e.body for e in steps.effects if isinstance(e, Send) and isinstance(e.body, kind)]
+
+
+def test_a_silent_source_is_told_once(silent: Any) -> None:
+    """After five minutes, however long it lasts: nobody is alerted, nothing else is wrong."""
+    missing(silent, "prod.checkout", span_s=240)
+    assert silent.incidents == []
+    missing(silent, "prod.checkout", span_s=3600)
+
+    (incident,) = silent.incidents
+    assert (incident.kind, incident.source) == (Kind.SILENT, Counted.METRICS)
+    assert (incident.severity, incident.verdict.cause) == (Severity.INFO, Cause.NONE)
+    assert (incident.troubles[0].missing, incident.since) == ("HTTP 503", silent.now - 3840)
+    assert len(said(silent, Post)) == 1
+    assert said(silent, Reply) == []
+    assert not incident.with_mention
+
+
+def test_all_sources_of_a_kind_are_one_incident(silent: Any) -> None:
+    """Prometheus is down: one message, for whatever it counts at whichever tenant."""
+    missing(silent, "prod.checkout")
+    missing(silent, "prod.checkout", "prod.portal", "staging.checkout")
+
+    (incident,) = silent.incidents
+    assert incident.tenants == ("prod", "staging")
+    assert len(incident.troubles) == 3
+    assert len(said(silent, Post)) == 1
+    assert said(silent, Edit)
+
+
+def test_each_kind_of_source_is_an_incident_of_its_own(silent: Any) -> None:
+    """That Sentry is silent as well is another matter."""
+    missing(silent, "prod.checkout", "prod.web")
+
+    assert {i.source for i in silent.incidents} == {Counted.METRICS, Counted.ERRORS}
+
+
+def test_it_is_over_when_the_last_of_them_has_figures(silent: Any) -> None:
+    """One that speaks again leaves it."""
+    missing(silent, "prod.checkout", "staging.checkout")
+    silent.count("prod.checkout", total=50)
+    assert [(i.is_open, i.tenants) for i in silent.incidents] == [(True, ("staging",))]
+    silent.count("staging.checkout", total=1)
+
+    assert silent.incidents[0].state is IncidentState.RESOLVED
+    assert [body.entry.kind for body in said(silent, Reply)] == [EntryKind.RESOLVED]
+
+
+@pytest.mark.parametrize(("pause_s", "count"), [(AGAIN_S - 360, 1), (AGAIN_S, 2)])
+def test_silent_again_soon_is_the_same_incident(silent: Any, pause_s: float, count: int) -> None:
+    """Within half an hour its message is opened again, with a line in its thread."""
+    missing(silent, "prod.checkout")
+    silent.count("prod.checkout", total=50)
+    well(silent, pause_s)
+    silent.count("prod.checkout", total=50)
+    missing(silent, "prod.checkout")
+
+    assert len(silent.incidents) == len(said(silent, Post)) == count
+    assert silent.incidents[-1].is_open
+    assert (EntryKind.REOPENED in [b.entry.kind for b in said(silent, Reply)]) is (count == 1)
+
+
+def test_a_graver_incident_says_it_as_well(silent: Any) -> None:
+    """While its tenants have one already, a message of its own would only disturb."""
+    silent.fail("prod.login")
+    for _ in range(8):
+        silent.wait(60)
+        silent.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+        silent.count("prod.checkout", missing="HTTP 503")
+    assert [i.kind for i in silent.incidents] == [Kind.FAILING]
+
+    silent.count("staging.checkout", missing="HTTP 503")
+    assert Kind.SILENT in [i.kind for i in silent.incidents]
+
+
+def test_what_stays_silent_is_told_after_the_graver_incident(silent: Any) -> None:
+    """As soon as that is over."""
+    silent.fail("prod.login")
+    for place in range(12):
+        silent.wait(60)
+        silent.see("prod.login", Fault(Stage.HTTP, "http_503", 503) if place < 6 else None)
+        silent.count("prod.checkout", missing="HTTP 503")
+
+    assert [(i.kind, i.is_open) for i in silent.incidents] == [
+        (Kind.FAILING, False),
+        (Kind.SILENT, True),
+    ]
+
+
+def test_a_source_that_is_no_longer_configured_is_not_missed(silent: Any) -> None:
+    """With it the incident ends."""
+    missing(silent, "prod.checkout")
+    tenants = silent.rules.tenants
+    fewer = replace(tenants["prod"], series={"web": SERIES["web"]})
+    silent.rules = replace(silent.rules, tenants={**tenants, "prod": fewer})
+    silent.tenant("prod", Started(silent.now))
+    silent.on_desk(Finding(silent.now, "prod"))
+
+    assert not silent.incidents[0].is_open

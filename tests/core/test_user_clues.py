@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.core.case import Case
+from bot.core.clues import clues
+from bot.core.detector import Reason, Signal, Try
+from bot.core.evidence import TABLE
+from bot.core.log_row import RowKind
+from bot.core.measurement import ChangeMade, Claim, Group, Kind, Measurement
+from bot.core.model import LOGS, WELLKNOWN, Fault, SignalState, Stage, Target
+from bot.core.monitor import Monitor
+from bot.core.outside import Outside
+from bot.core.rules import Rules, TenantRules
+from bot.core.series import Reading, Series, SeriesLimits
+from bot.core.stimulus import World
+from bot.core.tenant_state import TenantState
+from bot.core.usual import Usual
+
+NOW = 1_772_445_600.0
+SINCE = NOW - 300
+GONE = Fault(Stage.HTTP, "http_503", 503)
+SERIES = {
+    "checkout": SeriesLimits(Kind.METRICS),
+    "portal": SeriesLimits(Kind.METRICS),
+    "web": SeriesLimits(Kind.ERRORS),
+    LOGS: SeriesLimits(Kind.LOGS),
+}
+RULES = Rules(
+    {name: TenantRules(name, f"{name}.auth0.com", "US-1", series=SERIES) for name in ("prod", "b")}
+)
+WELL = Signal(ever_ok=True, last_ok_at=NOW - 10, last_at=NOW - 10)
+DOWN = Signal(
+    state=SignalState.FIRING,
+    tries=tuple(Try(SINCE + 5 * place, GONE) for place in range(5)),
+    since=SINCE,
+    ever_ok=True,
+    last_ok_at=SINCE - 30,
+    last_at=NOW,
+)
+LOGINS = (Group(RowKind.SUCCESS, 40, connection="users"), Group(RowKind.USER, 5))
+
+
+def counted(
+    failed: float = 1.0, total: float | None = 200.0, *groups: Group, usual: float = 1.0
+) -> Series:
+    """Return a series that is well, with these figures of the last two minutes."""
+    return Series(
+        recent=(Measurement(Target("prod", "any"), NOW - 5, 120, failed, total, groups),),
+        reading=Reading(is_good=True, failed=failed, total=total, span_s=120.0, usual_failed=usual),
+        usual=Usual(3600.0, 30 * usual, 30 * 200.0, 3600.0),
+        begun_at=NOW - 9000,
+        read_at=NOW - 5,
+        judged_at=NOW - 5,
+        good_at=NOW - 5,
+    )
+
+
+def bad(series: Series, reason: Reason) -> Series:
+    reading = replace(series.reading, reason=reason, is_good=False)
+    return replace(series, state=SignalState.FIRING, since=SINCE, reason=reason, reading=reading)
+
+
+WELL_SERIES = {
+    "checkout": counted(),
+    "portal": counted(),
+    "web": counted(2, None),
+    LOGS: counted(1, 41, *LOGINS, Group(RowKind.FAILURE, 1)),
+}
+CHECKOUT_FAILS = {"checkout": bad(counted(80), Reason.SHARE)}
+
+
+def case(
+    *,
+    login: Signal = WELL,
+    series: dict[str, Series] | None = None,
+    elsewhere: dict[str, Series] | None = None,
+    monitors: dict[str, Monitor] | None = None,
+    changes: tuple[ChangeMade, ...] = (),
+) -> Case:
+    signals = {"login": login, WELLKNOWN: WELL}
+    here = TenantState(signals, series={**WELL_SERIES, **(series or {})}, monitors=monitors or {})
+    there = TenantState(
+        {"login": WELL, WELLKNOWN: WELL}, series={**WELL_SERIES, **(elsewhere or {})}
+    )
+    world = World({"prod": here, "b": there})
+    return Case(("prod",), world, Outside(changes=changes), RULES, NOW, SINCE)
+
+
+def log(*failed: Group, well: int = 40) -> dict[str, Series]:
+    """Return a log that fails, with these rows."""
+    count = sum(group.count for group in failed)
+    rows = (Group(RowKind.SUCCESS, well, connection="users"), *failed)
+    return {LOGS: bad(counted(count, count + well, *rows), Reason.SHARE)}
+
+
+def errors(pattern: str) -> dict[str, Series]:
+    return {"web": bad(counted(90, None, Group("", 90, pattern)), Reason.EVENTS)}
+
+
+def made(at: float, tenant: str = "", app: str = "") -> tuple[ChangeMade, ...]:
+    return (ChangeMade("c", at, "client updated" if tenant else "deploy 42", tenant, app),)
+
+
+ALERT = Monitor((Claim(Target("prod", "alertmanager"), "a", SINCE, True, "x"),), (NOW + 60,))  # noqa: FBT003 - it fires
+MISSING = bad(replace(counted(0, 4)), Reason.MISSING)
+PRODUCED: dict[str, dict[str, Any]] = {
+    "users-fail": {"login": DOWN, "series": CHECKOUT_FAILS},
+    "users-fail-alone": {"series": CHECKOUT_FAILS},
+    "users-fail-elsewhere": {"series": CHECKOUT_FAILS, "elsewhere": CHECKOUT_FAILS},
+    "users-ok": {"login": DOWN},
+    "one-application": {"series": CHECKOUT_FAILS},
+    "traffic-surge": {"series": {"checkout": counted(1, 900)}},
+    "log-app": {"series": log(Group(RowKind.APP, 30, "callback_mismatch"))},
+    "log-upstream": {"series": log(Group(RowKind.UPSTREAM, 30, "provider_error", "saml-corp"))},
+    "log-one-connection": {"series": log(Group(RowKind.FAILURE, 30, "", "saml-corp"))},
+    "log-provider": {"series": log(Group(RowKind.PROVIDER, 30))},
+    "log-tenant": {"series": log(Group(RowKind.TENANT, 30))},
+    "log-platform": {"series": log(Group(RowKind.PLATFORM, 2))},
+    "log-quota": {"series": log(Group(RowKind.QUOTA, 4))},
+    "log-no-success": {"series": {LOGS: MISSING}},
+    "errors-app": {"series": errors("callback_mismatch")},
+    "errors-upstream": {"series": errors("provider_error")},
+    "errors-unreachable": {"series": errors("timeout")},
+    "monitor-says": {"monitors": {"alertmanager": ALERT}},
+    "deploy-before": {"changes": made(SINCE - 180, app="web")},
+    "setting-before": {"changes": made(SINCE - 180, tenant="prod")},
+}
+OF_USERS = ("users-", "one-app", "traffic-", "log-", "errors-", "monitor-", "deploy-", "setting-")
+
+
+def rows(judged: Case) -> set[str]:
+    return {clue.row for clue in clues(judged) if clue.row.startswith(OF_USERS)}
+
+
+def said(row: str, judged: Case) -> list[str]:
+    found = [clue for clue in clues(judged) if clue.row == row]
+    return [TABLE[row].sentence.format(**clue.figures) for clue in found]
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if row.startswith(OF_USERS)])
+def test_every_row_of_the_table_has_a_case(row: str) -> None:
+    """What users, logs, errors, monitors and changes may say is said, with its figures."""
+    assert said(row, case(**PRODUCED[row]))
+
+
+def test_where_all_is_well_none_is_said() -> None:
+    """Users' mistakes and single failures are no evidence."""
+    assert rows(case()) == set()
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("users-fail-alone", "users fail while the synthetic login works: checkout"),
+        ("users-ok", "real users' calls go well: checkout, portal, logs"),
+        ("one-application", "only some applications fail; portal does well"),
+        ("traffic-surge", "calls of checkout are 4.5 times as many as usual"),
+        (
+            "log-app",
+            "the tenant's log blames our application: callback mismatch, 30 of 30 failures",
+        ),
+        (
+            "log-one-connection",
+            "logins fail by the connection saml-corp only; others succeed",
+        ),
+        (
+            "log-tenant",
+            "the tenant's own code or settings fail by its log: by type of row, 30 of 30 failures",
+        ),
+        ("deploy-before", "we changed something 3 min before: deploy 42 (web)"),
+        ("setting-before", "a setting of prod was changed 3 min before: client updated"),
+    ],
+)
+def test_a_row_names_what_was_seen(row: str, words: str) -> None:
+    """In figures and names that are nobody's secret."""
+    assert said(row, case(**PRODUCED[row])) == [words]
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [
+        replace(counted(), missing="HTTP 503"),
+        replace(counted(), read_at=NOW - 200),
+        replace(counted(), read_at=None),
+        replace(counted(), read_at=SINCE + 60),
+        replace(counted(), ended_at=NOW - 60),
+        replace(counted(), reading=replace(counted().reading, is_good=False)),
+        replace(counted(), state=SignalState.PENDING),
+    ],
+)
+def test_only_fresh_figures_of_after_the_failure_are_good_news(stale: Series) -> None:
+    """Missing, old, too few, from before or just recovered: silence never looks healthy."""
+    series = {"checkout": stale, "portal": stale, LOGS: stale}
+
+    assert "users-ok" not in rows(case(login=DOWN, series=series))
+
+
+def test_errors_that_do_not_come_are_no_good_news() -> None:
+    """An error tracker does not tell how many succeed."""
+    few = replace(counted(), reading=Reading())
+    series = {"checkout": few, "portal": few, LOGS: few}
+
+    assert "users-ok" not in rows(case(login=DOWN, series=series))
+
+
+def test_a_hint_is_no_evidence() -> None:
+    """Nobody vouches for it."""
+    hint = replace(ALERT, claims=(replace(ALERT.claims[0], is_hint=True),))
+
+    assert rows(case(monitors={"pingdom": hint})) == set()
+
+
+@pytest.mark.parametrize(
+    ("at", "is_suspect"),
+    [(SINCE - 901, False), (SINCE - 900, True), (SINCE + 120, True), (SINCE + 121, False)],
+)
+def test_a_change_is_suspect_where_it_was_shortly_before(at: float, *, is_suspect: bool) -> None:
+    """A quarter of an hour before the first failure, or told a little late."""
+    for tenant, row in (("", "deploy-before"), ("prod", "setting-before")):
+        assert (rows(case(changes=made(at, tenant))) == {row}) is is_suspect
+
+
+def test_a_change_at_another_tenant_is_not_suspect() -> None:
+    """Its settings are not ours."""
+    assert rows(case(changes=made(SINCE - 60, "b"))) == set()
+
+
+def test_a_mixed_log_blames_nobody() -> None:
+    """Where no kind of failure stands out the log names none."""
+    mixed = log(
+        Group(RowKind.APP, 10, "code_reused", "a"),
+        Group(RowKind.TENANT, 10, "", "b"),
+        Group(RowKind.UPSTREAM, 10, "timeout", "c"),
+    )
+
+    assert not {row for row in rows(case(series=mixed)) if row.startswith("log-")}
+
+
+def test_one_connection_is_blamed_only_where_others_succeed() -> None:
+    """A tenant that has no other connection proves nothing by it."""
+    alone = log(Group(RowKind.FAILURE, 30, "", "saml-corp"), well=4)
+
+    assert "log-one-connection" not in rows(case(series=alone))
+
+
+def test_an_old_log_says_nothing() -> None:
+    """Rows of before its figures stopped are not of now."""
+    old = {LOGS: replace(log(Group(RowKind.QUOTA, 30))[LOGS], read_at=NOW - 200)}
+
+    assert not {row for row in rows(case(series=old)) if row.startswith("log-")}
+
+
+def test_errors_without_a_pattern_only_tell_that_users_fail() -> None:
+    """What was not understood is not guessed at."""
+    assert rows(case(series=errors(""))) == {"users-fail-alone"}
+
+
+def test_after_a_restart_nothing_is_read_from_what_is_not_there() -> None:
+    """What fired goes on, but its figures are of before."""
+    fresh = {
+        name: replace(series, recent=(), read_at=None)
+        for name, series in (errors("timeout") | log(Group(RowKind.QUOTA, 30))).items()
+    }
+
+    assert rows(case(series=fresh)) == {"users-fail-alone"}

@@ -1,0 +1,116 @@
+"""A real Prometheus that scrapes a small application, beside a login that works all the time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, Counter, start_http_server
+
+from bot.config import load
+from bot.hooks.counts import PushedCounts
+from bot.wiring.clock import SystemClock
+from bot.wiring.live import Bot
+from bot.wiring.looking import Looking
+from bot.wiring.measuring import hooks_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.live.conftest import Town
+    from tests.live.sources.conftest import Scene
+
+CHECKOUT = {
+    "name": "checkout",
+    "failed": "sum(increase(auth0_calls_failed_total[$window]))",
+    "all": "sum(increase(auth0_calls_total[$window]))",
+    "window": "2s",
+}
+SPEED = 80.0
+
+
+class Application:
+    """Calls Auth0 a hundred times a second."""
+
+    def __init__(self) -> None:
+        self.is_failing = False
+        self.registry = CollectorRegistry()
+        self._calls = Counter("auth0_calls", "All", registry=self.registry)
+        self._failed = Counter("auth0_calls_failed", "Failed", registry=self.registry)
+
+    async def run(self) -> None:
+        while True:
+            self._calls.inc(5)
+            self._failed.inc(4 if self.is_failing else 0)
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[tuple[Application, int]]:
+    """An application that works, and the port at which it is scraped."""
+    application = Application()
+    server, thread = start_http_server(0, "127.0.0.1", application.registry)
+    calling = asyncio.create_task(application.run())
+    try:
+        yield application, server.server_port
+    finally:
+        calling.cancel()
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+        thread.join()
+
+
+async def test_users_fail_while_the_login_works(
+    scene: Scene, debian: Any, tmp_path: Path
+) -> None:
+    """A warning with the figures, until they are well; then Prometheus dies, and that is told."""
+    async with running() as (application, port):
+        jobs = [{"job_name": "app", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]
+        scraping = {"global": {"scrape_interval": "200ms"}, "scrape_configs": jobs}
+        (tmp_path / "prometheus.yml").write_text(json.dumps(scraping))
+        prometheus, url = await debian(
+            "prometheus",
+            f"--config.file={tmp_path / 'prometheus.yml'}",
+            f"--storage.tsdb.path={tmp_path / 'data'}",
+        )
+        polled = {"url": url, "every": "1s"}
+        config = scene.write({"metrics": [CHECKOUT]}, prometheus=polled)
+        async with scene.bot(config):
+            application.is_failing = True
+            firing = await scene.card("FIRING")
+            application.is_failing = False
+            await scene.card("RESOLVED")
+            prometheus.kill()
+            await prometheus.wait()
+            answered = await scene.answer("run checkout")
+
+    assert re.search(r"Users of prod fail: calls to Auth0 of checkout: \d\d% fail \(\d+ of", firing)
+    assert "users fail while the synthetic login works: checkout" in firing
+    assert "@here" not in firing
+    assert "no figures: connect refused" in answered
+
+
+async def test_silence(town: Town) -> None:
+    """After five minutes without figures the channel is told so, and nobody is alerted."""
+    slow = {"every": "20s", "timeout": "10m"}
+    tenant = town.config["tenants"][0] | {"metrics": [CHECKOUT], "probe": slow}
+    polled = {"url": "http://127.0.0.1:9", "timeout": "60s"}
+    file = town.write(tenants=[tenant], prometheus=polled, controls=[])
+    settings, clock = load(Path(file), {}), SystemClock(SPEED)
+    counts = PushedCounts(hooks_of(settings).tenants, clock)
+    bot = Bot(settings, clock, Looking(settings, clock, counts=counts), counts)
+    watching = asyncio.create_task(bot.run())
+    try:
+        await town.until(town.said)
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+    (told,) = town.said()
+    assert told.text.startswith("INFO: Prometheus has had no figures for 5 min")
+    assert "connect refused" in told.text

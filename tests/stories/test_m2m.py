@@ -1,0 +1,68 @@
+"""What a second way in adds to the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.stories.conftest import Told
+
+    Tell = Callable[..., Told]
+
+ONE = "tenants:\n  prod: {domain: acme.us.auth0.com, environment: US-1, m2m: true}\n"
+TWO = f"{ONE}  staging: {{domain: acme-staging.us.auth0.com, environment: US-1, m2m: true}}\n"
+
+
+def during(targets: str, fault: str = "{http: 503}") -> str:
+    return f"timeline: [{{target: [{targets}], from: 100s, to: 20m, is: {fault}}}]\n"
+
+
+def causes(told: Told) -> list[str]:
+    return list(dict.fromkeys(verdict["cause"] for verdict in told.of("verdict")))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("targets", "cause"), [("prod.login", "tenant"), ("prod.login, prod.m2m", "auth0")]
+)
+def test_it_tells_the_tenant_from_auth0(tell: Tell, targets: str, cause: str, seed: int) -> None:
+    """From the first message on, where there is no other tenant to compare with."""
+    told = tell(during(targets), tenants=ONE, seed=seed)
+
+    assert causes(told) == [cause]
+    assert told.summary["alerts"] == 1
+
+
+def test_it_does_not_clear_auth0_of_what_others_have_too(tell: Tell) -> None:
+    """Auth0's own user store may be what is down."""
+    told = tell(during("prod.login, staging.login"), tenants=TWO)
+
+    assert causes(told) == ["auth0"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ("{http: 401, error: access_denied}", "probe"),
+        ("{http: 429, error: too_many_requests}", "quota"),
+    ],
+)
+def test_machine_tokens_alone_do_not_wake_anybody(tell: Tell, fault: str, cause: str) -> None:
+    """A warning with the cause that the answer names; users can log in."""
+    told = tell(f"bot: {{slack: {{mention: '@here'}}}}\n{during('prod.m2m', fault)}", tenants=ONE)
+
+    assert causes(told) == [cause]
+    assert {event["severity"] for event in told.of("incident")} == {"warning"}
+    assert told.of("message", mentions=["<!here>"]) == []
+
+
+def test_while_all_is_well_it_costs_little(tell: Tell) -> None:
+    """A fifth of what the logins cost."""
+    told = tell("", tenants=ONE)
+
+    assert told.summary["requests"]["prod.login"] >= 35
+    assert told.summary["requests"]["prod.m2m"] == pytest.approx(7, abs=1)
