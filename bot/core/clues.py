@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.case import Case, listed, works
 from bot.core.model import Cause, FeedState, Notice, Scope, Verdict
-from bot.core.notice import FeedView, fitting
+from bot.core.notice import FeedView, fitting, other_component
 from bot.core.peer_clues import kinds, peer_clues
 from bot.core.probe_clues import tenant_clues
 from bot.core.slow_clues import is_slow, slow_clues
@@ -15,6 +15,10 @@ from bot.core.user_clues import change_clues, user_clues
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+NEARBY = frozenset({"CDN", "Multi-factor Authentication"})
+"""Components that users' logins pass and ours does not."""
 
 
 def verdict(case: Case) -> Verdict:
@@ -48,11 +52,22 @@ def _control_clues(case: Case) -> Iterator[Clue]:
 
 
 def _feed_clues(case: Case) -> Iterator[Clue]:
-    states = {view.state for view in feed_views(case)}
+    views = feed_views(case)
+    states = {view.state for view in views}
+    nearby = [
+        component
+        for view in views
+        for notice in view.notices
+        if notice.is_open and (component := other_component(notice)) in NEARBY
+    ]
     if fitting_notices(case):
         yield Clue("notice-fits")
+    elif nearby:
+        yield Clue("notice-nearby", {"names": listed([name for name in nearby if name])})
     elif FeedState.OK in states:
         yield Clue("notice-silent")
+    if any(view.state is FeedState.OK and (view.read_at or 0.0) > case.since for view in views):
+        yield Clue("feed-reached")
     if FeedState.UNREACHABLE in states:
         yield Clue("feed-unreachable")
 

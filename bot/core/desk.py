@@ -164,7 +164,7 @@ def _observed(state: DeskState, stimulus: Observed, world: World, rules: Rules) 
 
 def _run_seen(state: DeskState, asked_by: str, seen: Observation | Measurement) -> Stepped:
     run = state.runs.get(asked_by)
-    return (state, []) if run is None else _run_on(state, run.with_seen(seen))
+    return _run_on(state, run.with_seen(seen)) if run else (state, [])
 
 
 def _measured(state: DeskState, stimulus: Measured) -> Stepped:
@@ -216,8 +216,7 @@ def _found(state: DeskState, stimulus: Finding, world: World, rules: Rules) -> S
 def _asked_around(state: DeskState, stimulus: Finding, world: World, rules: Rules) -> Stepped:
     """At the moment of a failure ask what tells the causes apart: who else fails now?
 
-    Neutral hosts, the status feeds, and logins at a few other tenants; and at this one, where it is
-    its users that fail.
+    Neutral hosts, status feeds, logins at a few other tenants; at this one, if its users fail.
     """
     now = stimulus.at
     if now - state.asked_at < ASK_AGAIN_S:

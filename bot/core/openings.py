@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SAME_GAP_S = 30.0
 """Tenants come back from one gap this far apart: each is looked at at its own second."""
-SHARED = ({Cause.AUTH0}, {Cause.NETWORK})
+SHARED = frozenset({Cause.AUTH0, Cause.NETWORK})
 """Causes that strike several tenants at once, and so are one incident."""
 
 
@@ -43,11 +43,12 @@ def opened(state: DeskState, tenant: str, now: float, world: World, rules: Rules
     recent = _ended_recently(state, tenant, kind, now, rules)
     if recent is not None:
         return kept(state, review.back(recent, case, rules))
-    cause = verdict(case).cause
     for incident in (i for i in state.open_incidents if i.kind is kind):
         tenants = (*incident.tenants, tenant)
         together = replace(case, tenants=tenants, since=min(case.since, incident.since))
-        if {cause, incident.verdict.cause} in SHARED and verdict(together).cause is cause:
+        mine = replace(case, tenants=incident.tenants, since=incident.since)
+        apart = {verdict(case).cause, verdict(mine).cause}
+        if verdict(together).cause in SHARED and apart <= SHARED | {Cause.UNCLEAR}:
             return kept(state, review.joined(incident, tenant, together, rules))
     incident, effects = review.opened(state.next_id, case, rules)
     state = replace(state, next_id=state.next_id + 1)

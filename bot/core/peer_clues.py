@@ -8,6 +8,7 @@ from bot.core.case import ended_just_now, fails, listed, usual_fault, works
 from bot.core.probe_clues import UNREACHABLE, is_sudden, login_row
 from bot.core.slow_clues import is_slow
 from bot.core.triage import Clue
+from bot.core.user_clues import suspect_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +85,12 @@ def _tenant_works(case: Case, name: str) -> bool:
 
 
 def _refused_together(case: Case, here: set[str | None], others: list[str]) -> Iterator[Clue]:
-    """Say who else was refused suddenly and at once: two people do not err in the same minutes."""
+    """Say who else was refused suddenly and at once, where nobody is known to have changed a thing.
+
+    Two people do not err in the same minutes.
+    """
+    if any(suspect_changes(case, name) for name in case.rules.tenants):
+        return
     mine = [at for name in case.tenants for at in _refused_at(case, name)]
     if len(case.tenants) > 1:
         names = [name for name in case.tenants[1:] if list(_refused_at(case, name))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.case import fails, usual_fault, works
+from bot.core.case import fails, listed, usual_fault, works
 from bot.core.fault import describe, is_rate_limited, is_refusal
 from bot.core.m2m_clues import m2m_clues
 from bot.core.model import CUSTOM, WELLKNOWN, Fault, Stage
@@ -34,8 +34,7 @@ def tenant_clues(case: Case, name: str) -> Iterator[Clue]:
     failing = [login for login in rules.logins if fails(state.signals[login])]
     first = state.signals[rules.logins[0]]
     is_login_well = works(first, case.now) and not failing and not is_slow(first, case.now)
-    for login in failing:
-        yield from _login_clues(name, state.signals[login])
+    yield from _logins_clues(case, name, failing)
     wellknown = state.signals[WELLKNOWN]
     if is_login_well:
         yield Clue("login-ok", {"tenant": name})
@@ -49,6 +48,16 @@ def tenant_clues(case: Case, name: str) -> Iterator[Clue]:
     elif custom and failing and works(custom, case.now):
         yield Clue("canonical-only", {"tenant": name})
     yield from m2m_clues(case, name)
+
+
+def _logins_clues(case: Case, name: str, failing: list[str]) -> Iterator[Clue]:
+    signals = case.world.tenants[name].signals
+    for login in failing:
+        yield from _login_clues(name, signals[login])
+    logins = case.rules.tenants[name].logins
+    well = [n for n in logins if n not in failing and works(signals[n], case.now)]
+    if failing and well:
+        yield Clue("other-login-ok", {"tenant": name, "names": listed(well)})
 
 
 def _wellknown_row(signal: Signal) -> str:
@@ -80,7 +89,8 @@ def is_sudden(signal: Signal, fault: Fault) -> bool:
 
     Nobody may have changed a thing: on 2018-01-17 (EU) an outage gave 401 and 404.
     """
-    is_mistake = fault.status is not None and fault.status < 500  # noqa: PLR2004 - HTTP
+    # A 429 is about how much we ask: an address that is throttled is so at all tenants.
+    is_mistake = fault.status is not None and fault.status < 500 and fault.status != 429  # noqa: PLR2004 - HTTP
     since = signal.since
     last = signal.good_before
     return is_mistake and last is not None and since is not None and since - last < SUDDEN_S

@@ -34,6 +34,8 @@ class TenantRules:
     """The feed that speaks of this tenant's environment."""
     series: dict[str, SeriesLimits] = field(default_factory=dict)
     """What others count, by the signal's name."""
+    realms: tuple[str, ...] = ()
+    """The connections of the synthetic logins."""
     monitors: tuple[str, ...] = ()
     """The outside monitors that may say something."""
 

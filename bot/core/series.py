@@ -141,9 +141,11 @@ class Series:
 
 
 def observe(
-    series: Series, seen: Measurement, limits: SeriesLimits
+    series: Series, seen: Measurement, limits: SeriesLimits, surge: float = 1.0
 ) -> tuple[Series, Reason | None]:
     """Take in figures, or their absence.
+
+    `surge` is how many times the usual traffic there is: so many more errors are to be expected.
 
     Returns the series after it, and the reason if its state changed.
     """
@@ -152,7 +154,7 @@ def observe(
         return _without_figures(series, seen.at, limits)
     recent = tuple(s for s in series.recent if seen.at - s.at < POOL_S - 1)
     series = replace(series, recent=(*recent, seen), read_at=seen.at, silent_since=None)
-    reading = read(series, limits)
+    reading = read(series, limits, surge)
     series = replace(series, reading=reading)
     if _is_usual(series, seen.at):
         series = _remembered(series, seen, limits)
@@ -175,7 +177,7 @@ def _without_figures(
     return series, None
 
 
-def read(series: Series, limits: SeriesLimits) -> Reading:
+def read(series: Series, limits: SeriesLimits, surge: float = 1.0) -> Reading:
     """Hold the newest figures against the limits and against what is usual."""
     newest = series.recent[-1]
     pooled = series.recent if limits.kind is Kind.LOGS else (newest,)
@@ -184,8 +186,9 @@ def read(series: Series, limits: SeriesLimits) -> Reading:
     span_s = sum(s.span_s for s in pooled)
     usual = series.usual
     if total is None:
-        usually = usual.failed_in(span_s)
-        return _read_events(Reading(failed=failed, span_s=span_s, usual_failed=usually), limits)
+        usually = usual.failed_in(span_s) * surge
+        events = Reading(failed=failed, span_s=span_s, usual_failed=usually)
+        return _read_events(events, replace(limits, per_minute=limits.per_minute * surge))
     reading = Reading(
         failed=failed,
         total=total,

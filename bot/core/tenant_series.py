@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core import monitor
+from bot.core.case import FRESH_S
 from bot.core.detector import Reason
 from bot.core.measurement import Claim, Kind, Measurement
 from bot.core.model import SignalState, Target
@@ -64,7 +65,7 @@ def measured(state: TenantState, stimulus: Measured, rules: TenantRules) -> Step
     if before is None or limits is None:
         return state, ()
     before = replace(before, own_at=seen.at) if seen.own else before
-    after, reason = observe(before, _believed(before, seen, limits), limits)
+    after, reason = observe(before, _believed(before, seen, limits), limits, _surge(state, now))
     after = _with_silence(after, now, limits)
     due = state.due
     if after.state is SignalState.PENDING and before.state is SignalState.OK:
@@ -73,6 +74,20 @@ def measured(state: TenantState, stimulus: Measured, rules: TenantRules) -> Step
     state = replace(state, series={**state.series, name: after}, due=due, environment=environment)
     changes = (SignalChanged(rules.name, name, after.state, reason),) if reason else ()
     return state, (*changes, Finding(now, rules.name, changes))
+
+
+def _surge(state: TenantState, now: float) -> float:
+    """Return how many times the usual traffic there is, by the figures that know; 1 at least."""
+    times = [
+        total / (series.usual.total / series.usual.seconds * series.reading.span_s)
+        for series in state.series.values()
+        if (total := series.reading.total)
+        and series.usual.is_known
+        and series.usual.total
+        and series.reading.span_s
+        and now - (series.read_at or 0.0) < FRESH_S
+    ]
+    return max([1.0, *times])
 
 
 def _believed(series: Series, seen: Measurement, limits: SeriesLimits) -> Measurement:

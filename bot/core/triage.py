@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from math import exp
 from typing import TYPE_CHECKING
 
-from bot.core.evidence import BEFOREHAND, TABLE, Row
+from bot.core.evidence import TABLE
 from bot.core.model import Cause, Fact, Scope, Verdict
+from bot.core.row import BEFOREHAND, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

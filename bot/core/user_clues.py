@@ -9,7 +9,7 @@ from bot.core.case import FRESH_S, LATELY_S, fails, listed, works
 from bot.core.detector import Reason
 from bot.core.log_row import FAILED_KINDS, RowKind
 from bot.core.measurement import Kind
-from bot.core.model import SignalState
+from bot.core.model import CUSTOM, SignalState
 from bot.core.series import QUOTA_ROWS
 from bot.core.triage import Clue
 
@@ -31,6 +31,8 @@ DOMINANT = 0.4
 """A kind of row that is this part of all failed ones names the reason."""
 CONCENTRATED = 0.8
 PLATFORM_ROWS = 2
+VANISHED = 0.3
+"""Of the usual successes fewer are left."""
 OTHERS = 5
 """Successes elsewhere that show that not everything fails."""
 BLAMED = {
@@ -77,7 +79,8 @@ def user_clues(case: Case, name: str) -> Iterator[Clue]:
     for series_name in metrics:
         yield from _surge(series_name, state.series[series_name], case)
     for series_name in of_kind[Kind.LOGS]:
-        yield from _log_clues(state.series[series_name], case)
+        yield from _log_clues(state.series[series_name], case, is_alone=not bad)
+        yield from _blame(state.series[series_name], rules.realms, case)
     for series_name in of_kind[Kind.ERRORS]:
         yield from _error_clues(state.series[series_name])
 
@@ -104,7 +107,8 @@ def _says_users_fail(series: Series) -> bool:
 def _users_row(case: Case, name: str) -> str:
     """Return whether users fail alone, or together with the synthetic login (even a little)."""
     state = case.world.tenants[name]
-    logins = [state.signals[login] for login in case.rules.tenants[name].logins]
+    names = {*case.rules.tenants[name].logins, CUSTOM} & state.signals.keys()
+    logins = [state.signals[login] for login in names]
     is_well = all(works(signal, case.now) and not signal.faults for signal in logins)
     return "users-fail-alone" if is_well else "users-fail"
 
@@ -132,26 +136,28 @@ def _surge(name: str, series: Series, case: Case) -> Iterator[Clue]:
         yield Clue("traffic-surge", {"names": name, "times": f"{times:.1f}"})
 
 
-def _log_clues(series: Series, case: Case) -> Iterator[Clue]:
+def _log_clues(series: Series, case: Case, *, is_alone: bool) -> Iterator[Clue]:
     if case.now - (series.read_at or 0.0) > FRESH_S:
         return
     kinds: Counter[str] = Counter()
     for group in series.groups:
         kinds[group.kind] += group.count
-    if series.reason is Reason.MISSING and is_bad(series):
-        seen = round((series.reading.total or 0.0) - series.reading.failed)
-        usually = round(series.reading.usual_succeeded or 0.0)
-        yield Clue("log-no-success", {"what": f"{seen}, usually {usually}"})
+    seen = round((series.reading.total or 0.0) - series.reading.failed)
+    usually = round(series.reading.usual_succeeded or 0.0)
+    if is_bad(series) and seen < VANISHED * usually:
+        row = "log-no-success-alone" if is_alone else "log-no-success"
+        yield Clue(row, {"what": f"{seen}, usually {usually}"})
     if kinds[RowKind.QUOTA] >= QUOTA_ROWS:
         yield Clue("log-quota", {"what": f"{kinds[RowKind.QUOTA]} rows"})
     if kinds[RowKind.PLATFORM] >= PLATFORM_ROWS:
         yield Clue("log-platform", {"what": f"{kinds[RowKind.PLATFORM]} rows"})
-    if series.reading.is_clearly_more:
-        yield from _blame(series.groups)
 
 
-def _blame(groups: tuple[Group, ...]) -> Iterator[Clue]:
+def _blame(series: Series, realms: tuple[str, ...], case: Case) -> Iterator[Clue]:
     """Say whom the failed logins of a log blame: one connection, or a kind of their own."""
+    if not series.reading.is_clearly_more or case.now - (series.read_at or 0.0) > FRESH_S:
+        return
+    groups = series.groups
     failed = [g for g in groups if g.kind in FAILED_KINDS and g.kind != RowKind.QUOTA]
     count = sum(group.count for group in failed)
     connection, hits = _most(failed, "connection")
@@ -160,7 +166,10 @@ def _blame(groups: tuple[Group, ...]) -> Iterator[Clue]:
     )
     is_one = bool(connection) and hits >= CONCENTRATED * count and elsewhere >= OTHERS
     if is_one:
-        yield Clue("log-one-connection", {"names": connection})
+        row = "log-database" if connection in realms else "log-one-connection"
+        yield Clue(row, {"names": connection})
+    if is_one and connection in realms:
+        return  # a password login takes a database only, never a provider
     kind, hits = _most(failed, "kind")
     if hits >= DOMINANT * count and kind in BLAMED and not (is_one and kind == RowKind.APP):
         pattern, _ = _most([g for g in failed if g.kind == kind], "pattern")
@@ -187,17 +196,22 @@ def _error_clues(series: Series) -> Iterator[Clue]:
 
 def change_clues(case: Case) -> Iterator[Clue]:
     """Yield what was changed shortly before the first failure, the newest of each kind."""
-    suspect = [
-        change
-        for change in case.outside.changes
-        if case.since - BEFORE_S <= change.at <= case.since + AFTER_S
-    ]
-    ours = [c for c in suspect if not c.tenant]
-    theirs = [c for c in suspect if c.tenant in case.tenants]
+    ours = suspect_changes(case, "")
+    theirs = [change for name in case.tenants for change in suspect_changes(case, name)]
     if ours:
         yield Clue("deploy-before", _figures(ours[-1], case))
     if theirs:
-        yield Clue("setting-before", {**_figures(theirs[-1], case), "tenant": theirs[-1].tenant})
+        row = "client-before" if theirs[-1].what.startswith("client") else "setting-before"
+        yield Clue(row, {**_figures(theirs[-1], case), "tenant": theirs[-1].tenant})
+
+
+def suspect_changes(case: Case, tenant: str) -> list[ChangeMade]:
+    """Return the changes at a tenant, or (without one) of ours, shortly before the trouble."""
+    return [
+        change
+        for change in case.outside.changes
+        if change.tenant == tenant and case.since - BEFORE_S <= change.at <= case.since + AFTER_S
+    ]
 
 
 def _figures(change: ChangeMade, case: Case) -> dict[str, str | int]:

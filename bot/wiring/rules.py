@@ -84,6 +84,7 @@ def _tenant_rules(settings: Settings, tenant: Tenant, fingerprints: tuple[str, .
         fingerprints=fingerprints,
         feed=feed_target(tenant),
         series=_series(settings, tenant),
+        realms=tuple(login.realm for login in tenant.logins if login.realm),
         monitors=_monitors(settings),
     )
 

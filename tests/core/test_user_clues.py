@@ -30,7 +30,10 @@ SERIES = {
     LOGS: SeriesLimits(Kind.LOGS),
 }
 RULES = Rules(
-    {name: TenantRules(name, f"{name}.auth0.com", "US-1", series=SERIES) for name in ("prod", "b")}
+    {
+        name: TenantRules(name, f"{name}.auth0.com", "US-1", series=SERIES, realms=("users",))
+        for name in ("prod", "b")
+    }
 )
 WELL = Signal(ever_ok=True, last_ok_at=NOW - 10, last_at=NOW - 10)
 DOWN = Signal(
@@ -90,10 +93,10 @@ def case(
     return Case(("prod",), world, Outside(changes=changes), RULES, NOW, SINCE)
 
 
-def log(*failed: Group, well: int = 40) -> dict[str, Series]:
-    """Return a log that fails, with these rows."""
+def log(*failed: Group, well: int = 40, others: str = "users") -> dict[str, Series]:
+    """Return a log that fails, with these rows, and successes by another connection."""
     count = sum(group.count for group in failed)
-    rows = (Group(RowKind.SUCCESS, well, connection="users"), *failed)
+    rows = (Group(RowKind.SUCCESS, well, connection=others), *failed)
     return {LOGS: bad(counted(count, count + well, *rows), Reason.SHARE)}
 
 
@@ -101,12 +104,13 @@ def errors(pattern: str) -> dict[str, Series]:
     return {"web": bad(counted(90, None, Group("", 90, pattern)), Reason.EVENTS)}
 
 
-def made(at: float, tenant: str = "", app: str = "") -> tuple[ChangeMade, ...]:
-    return (ChangeMade("c", at, "client updated" if tenant else "deploy 42", tenant, app),)
+def made(at: float, what: str, tenant: str = "", app: str = "") -> tuple[ChangeMade, ...]:
+    return (ChangeMade("c", at, what, tenant, app),)
 
 
 ALERT = Monitor((Claim(Target("prod", "alertmanager"), "a", SINCE, True, "x"),), (NOW + 60,))  # noqa: FBT003 - it fires
-MISSING = bad(replace(counted(0, 4)), Reason.MISSING)
+FEW = replace(counted(0, 4), reading=replace(counted(0, 4).reading, usual_succeeded=40.0))
+MISSING = bad(FEW, Reason.MISSING)
 PRODUCED: dict[str, dict[str, Any]] = {
     "users-fail": {"login": DOWN, "series": CHECKOUT_FAILS},
     "users-fail-alone": {"series": CHECKOUT_FAILS},
@@ -121,19 +125,23 @@ PRODUCED: dict[str, dict[str, Any]] = {
     "log-tenant": {"series": log(Group(RowKind.TENANT, 30))},
     "log-platform": {"series": log(Group(RowKind.PLATFORM, 2))},
     "log-quota": {"series": log(Group(RowKind.QUOTA, 4))},
-    "log-no-success": {"series": {LOGS: MISSING}},
+    "log-no-success": {"series": {LOGS: MISSING} | CHECKOUT_FAILS},
+    "log-no-success-alone": {"series": {LOGS: MISSING}},
+    "log-database": {"series": log(Group(RowKind.FAILURE, 30, "", "users"), others="saml-corp")},
     "errors-app": {"series": errors("callback_mismatch")},
     "errors-upstream": {"series": errors("provider_error")},
     "errors-unreachable": {"series": errors("timeout")},
     "monitor-says": {"monitors": {"alertmanager": ALERT}},
-    "deploy-before": {"changes": made(SINCE - 180, app="web")},
-    "setting-before": {"changes": made(SINCE - 180, tenant="prod")},
+    "deploy-before": {"changes": made(SINCE - 180, "deploy 42", app="web")},
+    "setting-before": {"changes": made(SINCE - 180, "action updated", tenant="prod")},
+    "client-before": {"changes": made(SINCE - 180, "client updated", tenant="prod")},
 }
-OF_USERS = ("users-", "one-app", "traffic-", "log-", "errors-", "monitor-", "deploy-", "setting-")
+OF_USERS = ("users-", "one-app", "traffic-", "log-", "errors-", "monitor-")
+OF_CHANGES = ("deploy-", "setting-", "client-")
 
 
 def rows(judged: Case) -> set[str]:
-    return {clue.row for clue in clues(judged) if clue.row.startswith(OF_USERS)}
+    return {clue.row for clue in clues(judged) if clue.row.startswith(OF_USERS + OF_CHANGES)}
 
 
 def said(row: str, judged: Case) -> list[str]:
@@ -141,7 +149,7 @@ def said(row: str, judged: Case) -> list[str]:
     return [TABLE[row].sentence.format(**clue.figures) for clue in found]
 
 
-@pytest.mark.parametrize("row", [row for row in TABLE if row.startswith(OF_USERS)])
+@pytest.mark.parametrize("row", [row for row in TABLE if row.startswith(OF_USERS + OF_CHANGES)])
 def test_every_row_of_the_table_has_a_case(row: str) -> None:
     """What users, logs, errors, monitors and changes may say is said, with its figures."""
     assert said(row, case(**PRODUCED[row]))
@@ -172,7 +180,7 @@ def test_where_all_is_well_none_is_said() -> None:
             "the tenant's own code or settings fail by its log: by type of row, 30 of 30 failures",
         ),
         ("deploy-before", "we changed something 3 min before: deploy 42 (web)"),
-        ("setting-before", "a setting of prod was changed 3 min before: client updated"),
+        ("setting-before", "a setting of prod was changed 3 min before: action updated"),
     ],
 )
 def test_a_row_names_what_was_seen(row: str, words: str) -> None:
@@ -221,12 +229,12 @@ def test_a_hint_is_no_evidence() -> None:
 def test_a_change_is_suspect_where_it_was_shortly_before(at: float, *, is_suspect: bool) -> None:
     """A quarter of an hour before the first failure, or told a little late."""
     for tenant, row in (("", "deploy-before"), ("prod", "setting-before")):
-        assert (rows(case(changes=made(at, tenant))) == {row}) is is_suspect
+        assert (rows(case(changes=made(at, "action updated", tenant))) == {row}) is is_suspect
 
 
 def test_a_change_at_another_tenant_is_not_suspect() -> None:
     """Its settings are not ours."""
-    assert rows(case(changes=made(SINCE - 60, "b"))) == set()
+    assert rows(case(changes=made(SINCE - 60, "action updated", "b"))) == set()
 
 
 def test_a_mixed_log_blames_nobody() -> None:

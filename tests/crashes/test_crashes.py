@@ -43,7 +43,7 @@ def test_undisturbed_nobody_is_answered_twice(play: Play) -> None:
 
     verify(story)
     assert story.answered == {"U1": 2, "U2": 2, "U3": 2}
-    assert len([m for m in story.messages if m.thread_ts]) == 3
+    assert len([m for m in story.messages if m.thread_ts]) == 4
 
 
 @pytest.mark.parametrize("part", range(PARTS))

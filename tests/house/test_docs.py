@@ -14,7 +14,7 @@ import pytest
 from bot.__main__ import main
 from bot.config import load
 from bot.config.settings import Server, seconds
-from bot.core import evidence, triage
+from bot.core import row, triage
 from bot.core.detector import Reason
 from bot.core.model import Cause, FeedState, Severity, SignalState
 from bot.core.outbox import Status
@@ -145,7 +145,7 @@ def test_slash_commands() -> None:
 
 def test_causes() -> None:
     """The README explains each cause that can be given; the others are said not to be."""
-    given = {*evidence.BEFOREHAND, Cause.UNCLEAR}
+    given = {*row.BEFOREHAND, Cause.UNCLEAR}
 
     assert set(table(README, "What the verdict means")) == given
     assert all(f"`{cause}`" in SIMULATE for cause in Cause if cause not in given)

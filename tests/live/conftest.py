@@ -124,7 +124,14 @@ class Child:
 async def run(*arguments: str, **environment: str) -> AsyncIterator[Child]:
     """Start `auth0-check` with nothing else in its environment."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", *arguments, cwd=ROOT, env=environment, stdout=PIPE, stderr=STDOUT
+        sys.executable,
+        "-m",
+        "bot",
+        *arguments,
+        cwd=ROOT,
+        env=environment,
+        stdout=PIPE,
+        stderr=STDOUT,
     )
     child = Child(process)
     listening = asyncio.create_task(child.listen())

@@ -32,7 +32,8 @@ from bot.core.tenant_state import TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.answers import answer
-from bot.slack.card import card, timeline
+from bot.slack.card import card
+from bot.slack.thread import timeline
 from bot.slack.wording import escaped, link, mentions, span
 
 START = 1_772_445_600.0

@@ -46,7 +46,8 @@ def test_a_regional_outage_is_never_called_the_tenants(tell: Tell, onset_s: int)
 def test_the_same_mistake_at_two_tenants_is_not_auth0s(tell: Tell, fault: str) -> None:
     """A deploy that breaks an Action in production and staging is ours."""
     told = tell(
-        f"timeline:\n  - {{target: [prod.login, staging.login], from: 1m, to: 10m, is: {fault}}}\n",
+        f"timeline:\n  - {{target: [prod.login, staging.login], from: 1m, to: 10m, is: {fault}}}\n"
+        "changes:\n  - {at: 30s, tenant: prod, what: action deployed}\n",
         tenants=THREE,
     )
 

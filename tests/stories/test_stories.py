@@ -191,7 +191,11 @@ def test_a_post_on_the_status_page_becomes_evidence(tell: Tell) -> None:
         "text: Looking., environments: [US-1]}\n"
         "  - {at: 11m, incident: k2v9q0c1x7zd, status: Resolved, text: Over.}\n"
     )
-    replies = [m["text"] for m in told.of("message", kind="reply") if "status page" in m["text"]]
+    replies = [
+        m["text"]
+        for m in told.of("message", kind="reply")
+        if m["text"].startswith("Auth0 status page")
+    ]
 
     assert [("Investigating" in r, "Resolved" in r) for r in replies] == [
         (True, False),

@@ -48,6 +48,10 @@ class Bot:
         async with self.session.post(url, data=body, headers=headers) as answer:
             return answer.status, await answer.text()
 
+    async def has_looked(self) -> None:
+        """Wait until it has seen that the login works."""
+        await self.child.says("first look at prod.login: ok")
+
     async def metrics(self) -> str:
         async with self.session.get(f"{self.admin}/metrics") as answer:
             return await answer.text()
@@ -55,7 +59,8 @@ class Bot:
     async def received(self, hook: str, outcome: str) -> float:
         """Return how many requests to a hook came to this."""
         name, labels = "auth0_check_hook_requests_total", {"hook": hook, "outcome": outcome}
-        samples = [s for f in text_string_to_metric_families(await self.metrics()) for s in f.samples]
+        families = text_string_to_metric_families(await self.metrics())
+        samples = [sample for family in families for sample in family.samples]
         return sum(s.value for s in samples if (s.name, s.labels) == (name, labels))
 
 
@@ -77,12 +82,11 @@ class Scene:
 
     @asynccontextmanager
     async def bot(self, config: str) -> AsyncIterator[Bot]:
-        """Run a bot until it is left; begin once it has seen a login that works."""
+        """Run a bot until it is left; begin once it is connected to Slack."""
         async with self.start("run", "--config", config) as child, ClientSession() as session:
             keys = (r"server\.listen", r"server\.admin_listen")
             told = [await child.says(rf"{key}: listening on (\S+)") for key in keys]
             await child.says("Connected to Slack")
-            await child.says("first look at prod.login: ok")
             yield Bot(child, session, *(f"http://{found[1]}" for found in told))
 
     def cards(self) -> list[str]:

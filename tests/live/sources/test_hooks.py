@@ -43,9 +43,7 @@ class Slack:
         return Fault(FaultKind.RATE_LIMITED, 2)
 
 
-async def test_alertmanager(
-    scene: Scene, debian: Any, free_address: str, tmp_path: Path
-) -> None:
+async def test_alertmanager(scene: Scene, debian: Any, free_address: str, tmp_path: Path) -> None:
     """A real one fires, and the bot dies before it could post: the next one posts, and the end."""
     hook = {
         "url": f"http://{free_address}/hooks/alertmanager",
@@ -120,7 +118,7 @@ def signed(action: str, secret: str = SIGNING) -> tuple[bytes, dict[str, str]]:
 
 
 async def test_pingdom(scene: Scene) -> None:
-    """DOWN makes the bot look at once, and alerts nobody; the secret in the path is told nowhere."""
+    """DOWN makes the bot look at once, and alerts nobody; the secret in its path is nowhere."""
     check = {
         "check_id": 12345,
         "check_name": "Login page",
@@ -130,6 +128,7 @@ async def test_pingdom(scene: Scene) -> None:
     logins = scene.town.world.arrived
     config = scene.write({"probe": {"every": "24h"}}, hooks={"pingdom": {"path_secret": IN_PATH}})
     async with scene.bot(config) as bot:
+        await bot.has_looked()
         assert logins["prod.login"] == 1
         answers = [await bot.push(f"pingdom/{secret}", check) for secret in (IN_PATH, IN_PATH[:-1])]
         await scene.town.until(lambda: logins["prod.login"] == 2)
@@ -153,6 +152,7 @@ async def test_report_and_change(scene: Scene) -> None:
     deploy = {"what": "deploy 4711", "app": "checkout"}
     counts = {"app": "checkout", "failed": 30, "total": 40}
     async with scene.bot(config) as bot:
+        await bot.has_looked()
         assert (await bot.push("change", deploy, bearer(TOKEN + "-2")))[0] == 202
         for _ in range(2):
             assert (await bot.push("report", counts, bearer(TOKEN)))[0] == 202

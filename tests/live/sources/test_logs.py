@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from bot.simulator.log_api import READER
 
 if TYPE_CHECKING:
-    from tests.live.sources.conftest import Bot, Scene
+    from tests.live.sources.conftest import Scene
 
 STREAM = "canary-stream-token"
 PERSONAL = rb"canary|jane\.doe|203\.0\.113"
@@ -51,6 +49,7 @@ def row(number: int) -> dict[str, Any]:
 
 
 async def blamed(scene: Scene) -> None:
+    """Wait for the message; nothing personal is in the database."""
     firing = await scene.card("FIRING warning.* logins of users: ")
     assert "logins fail by the connection saml-corp only" in firing
     assert "an identity provider" in firing

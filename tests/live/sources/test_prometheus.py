@@ -64,9 +64,7 @@ async def running() -> AsyncIterator[tuple[Application, int]]:
         thread.join()
 
 
-async def test_users_fail_while_the_login_works(
-    scene: Scene, debian: Any, tmp_path: Path
-) -> None:
+async def test_users_fail_while_the_login_works(scene: Scene, debian: Any, tmp_path: Path) -> None:
     """A warning with the figures, until they are well; then Prometheus dies, and that is told."""
     async with running() as (application, port):
         jobs = [{"job_name": "app", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]
