@@ -77,6 +77,11 @@ class Measurement:
     changes: tuple[ChangeMade, ...] = ()
     """What the log tells of changed settings."""
 
+    @property
+    def has_rows(self) -> bool:
+        """A log told anything at all."""
+        return bool(self.own or self.total or self.groups)
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

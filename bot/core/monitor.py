@@ -59,7 +59,9 @@ class Monitor:
 def told(monitor: Monitor, claim: Claim, now: float) -> Monitor:
     """Take in what a monitor says. Order and repetition of what it says do not matter."""
     ended = [e for e in monitor.ended if now - e.told_at < LATE_S]
-    if claim.is_firing and any(e.id == claim.id and e.at >= claim.at for e in ended):
+    if any(e.id == claim.id and e.at >= claim.at for e in ended):
+        return monitor
+    if any(c.id == claim.id and c.at > claim.at for c in monitor.claims):
         return monitor
     kept = [
         (c, until)

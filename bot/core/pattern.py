@@ -140,6 +140,8 @@ PATTERNS = (
             "connection reset",
             "connection aborted",
             "connection closed",
+            "closed connection",
+            "server disconnected",
             "connection error",
             "connectionerror",
             "connecterror",

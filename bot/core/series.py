@@ -19,22 +19,20 @@ from bot.core.detector import Reason
 from bot.core.log_row import RowKind
 from bot.core.measurement import Group, Kind, Measurement
 from bot.core.model import SignalState
-from bot.core.usual import Usual, by_hour
+from bot.core.usual import HOURS, Usual, by_hour, hours_with
 
 POOL_S = 120.0
 """Log rows come in short spans: so many seconds of them are judged together."""
 RECOVER = 3
 """Good readings in a row that end it."""
 CLEARLY = 4.0
-"""Standard deviations of a Poisson count between chance and change: one reading in 30,000 by
-chance, and it takes two."""
+"""Standard deviations of a Poisson count between chance and change; and it takes two readings."""
 USUAL_TIMES = 3.0
 """A share must be so many times the usual one."""
 FEW = 5.0
 """Fewer failures than this are never judged bad."""
 WELL = 0.6
 """Below this part of its limit a share is good again; in between it is neither."""
-HOURS = 24
 MISSING_FIRST = 0.85
 """Until every hour of a day was seen, an evening may look like an outage: more must be missing."""
 GROWS = 1.3
@@ -46,8 +44,6 @@ LEARNT_S = 3600.0
 """Successes that are missing for so long are the new usual: a weekend has begun."""
 FADED_S = 1800.0
 """After so long without enough traffic to judge by, firing ends: nobody is there to fail."""
-
-
 UNTOLD_S = 600.0
 """After so long without a report of failures they are over."""
 
@@ -146,7 +142,6 @@ def observe(
     """Take in figures, or their absence.
 
     `surge` is how many times the usual traffic there is: so many more errors are to be expected.
-
     Returns the series after it, and the reason if its state changed.
     """
     series = replace(series, missing=seen.missing)
@@ -156,8 +151,7 @@ def observe(
     series = replace(series, recent=(*recent, seen), read_at=seen.at, silent_since=None)
     reading = read(series, limits, surge)
     series = replace(series, reading=reading)
-    if _is_usual(series, seen.at):
-        series = _remembered(series, seen, limits)
+    series = _remembered(series, seen, limits)
     if reading.reason:
         return _after_bad(series, reading.reason, seen)
     if reading.is_good:
@@ -188,6 +182,8 @@ def read(series: Series, limits: SeriesLimits, surge: float = 1.0) -> Reading:
     if total is None:
         usually = usual.failed_in(span_s) * surge
         events = Reading(failed=failed, span_s=span_s, usual_failed=usually)
+        if not usual.is_known and not limits.is_pushed:
+            return events
         return _read_events(events, replace(limits, per_minute=limits.per_minute * surge))
     reading = Reading(
         failed=failed,
@@ -196,14 +192,20 @@ def read(series: Series, limits: SeriesLimits, surge: float = 1.0) -> Reading:
         usual_failed=total * usual.share,
         usual_succeeded=by_hour(usual, series.hours, newest.at, span_s),
     )
-    if limits.kind is not Kind.LOGS:
-        return _read_share(reading, limits)
-    if _quota_rows(pooled) >= QUOTA_ROWS:
+    if limits.kind is Kind.LOGS:
+        return _read_log(reading, series, limits)
+    return _read_share(reading, limits)
+
+
+def _read_log(reading: Reading, series: Series, limits: SeriesLimits) -> Reading:
+    if sum(g.count for g in series.groups if g.kind == RowKind.QUOTA) >= QUOTA_ROWS:
         return replace(reading, reason=Reason.QUOTA)
     by_share = _read_share(reading, limits)
-    if by_share.reason is None and _is_missing(reading, series.hours, limits):
+    if by_share.reason or not series.recent[-1].has_rows:  # the log itself may stand still
+        return replace(by_share, is_good=False)
+    if _is_missing(reading, series.hours, limits):
         return replace(reading, reason=Reason.MISSING)
-    return by_share
+    return replace(by_share, is_good=by_share.is_good and _are_enough(reading, limits))
 
 
 def _read_events(reading: Reading, limits: SeriesLimits) -> Reading:
@@ -225,11 +227,6 @@ def _read_share(reading: Reading, limits: SeriesLimits) -> Reading:
     return replace(reading, is_good=reading.share < WELL * limit)
 
 
-def _quota_rows(pooled: tuple[Measurement, ...]) -> int:
-    groups = [group for seen in pooled for group in seen.groups]
-    return sum(group.count for group in groups if group.kind == RowKind.QUOTA)
-
-
 def _is_missing(reading: Reading, hours: dict[int, Usual], limits: SeriesLimits) -> bool:
     usual = reading.usual_succeeded
     if usual is None or reading.span_s < WELL * POOL_S:
@@ -237,6 +234,12 @@ def _is_missing(reading: Reading, hours: dict[int, Usual], limits: SeriesLimits)
     succeeded = (reading.total or 0.0) - reading.failed
     missing = limits.missing if len(hours) == HOURS else max(limits.missing, MISSING_FIRST)
     return succeeded <= (1 - missing) * usual and succeeded < usual - CLEARLY * sqrt(usual)
+
+
+def _are_enough(reading: Reading, limits: SeriesLimits) -> bool:
+    """Tell whether successes are well above the limit at which they are missing."""
+    succeeded = (reading.total or 0.0) - reading.failed
+    return succeeded >= (1 - WELL * limits.missing) * (reading.usual_succeeded or 0.0)
 
 
 def _after_bad(series: Series, reason: Reason, seen: Measurement) -> tuple[Series, Reason | None]:
@@ -287,11 +290,11 @@ def _is_usual(series: Series, at: float) -> bool:
 
 def _remembered(series: Series, seen: Measurement, limits: SeriesLimits) -> Series:
     """Learn what is usual."""
+    if limits.kind is Kind.LOGS:
+        series = replace(series, hours=hours_with(series.hours, seen))
+    if not _is_usual(series, seen.at):
+        return series
     span_s = seen.span_s if limits.kind is Kind.LOGS else min(seen.span_s, limits.every_s)
     part = span_s / seen.span_s if seen.span_s else 0.0
     failed, total = seen.failed * part, (seen.total or 0.0) * part
-    hour = int(seen.at // 3600) % 24
-    hours = series.hours
-    if limits.kind is Kind.LOGS:
-        hours = {**hours, hour: hours.get(hour, Usual()).of_days(span_s, failed, total)}
-    return replace(series, usual=series.usual.of_hours(span_s, failed, total), hours=hours)
+    return replace(series, usual=series.usual.of_hours(span_s, failed, total))

@@ -96,11 +96,13 @@ def _believed(series: Series, seen: Measurement, limits: SeriesLimits) -> Measur
     Auth0's log store may stand still while logins work (2018-09-14, EU: 4 h 47 min); our own
     synthetic logins are the rows that must be there.
     """
-    if limits.kind is not Kind.LOGS or seen.missing or seen.own or seen.total or seen.groups:
+    if limits.kind is not Kind.LOGS or seen.missing or seen.has_rows:
         return seen
     had_own = series.own_at is not None and seen.at - series.own_at > SILENT_S / 2
-    span_s = seen.at - (series.read_at or seen.at)
-    expected = series.usual.succeeded_in(max(span_s, seen.span_s))
+    read = [s.at for s in series.recent]
+    rows = [s.at for s in series.recent if s.has_rows]
+    since = max(rows, default=min(read, default=seen.at))
+    expected = series.usual.succeeded_in(max(seen.at - since, seen.span_s))
     if had_own or (series.own_at is None and expected >= EXPECTED_ROWS):
         return Measurement(seen.target, seen.at, missing="no rows come")
     return seen

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bot.core.measurement import Measurement
+
+HOURS = 24
 HALF_LIFE_S = 1800.0
 HOUR_HALF_LIFE_S = 4 * 3600.0
 """Of what one hour of the day is remembered by: four days, an hour each."""
 KNOWN_S = 600.0
 """Before so much was seen nothing is called usual."""
-AGO_S = 2600.0
-"""Of about so long ago the fading sums speak: the half-life over ln 2."""
+STEP_S = 600.0
+AGO_S = tuple(STEP_S * step for step in range(18))
+"""The last three hours, of which the fading sums speak …"""
+FADED = tuple(0.5 ** (ago / HALF_LIFE_S) for ago in AGO_S)
+"""… and how much of each is left."""
+AHEAD_S = 3600.0
+"""Between the middles of two hours nobody knows when it fell: it may be as low as an hour later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,16 @@ class Usual:
         return (self.total - self.failed) / self.seconds * span_s if self.seconds else 0.0
 
 
+def hours_with(hours: dict[int, Usual], seen: Measurement) -> dict[int, Usual]:
+    """Return the hours of the day with one more span.
+
+    A bad one, too: else a steep evening, which looks like an outage, would never be known.
+    """
+    hour = int(seen.at // 3600) % HOURS
+    known = hours.get(hour, Usual())
+    return {**hours, hour: known.of_days(seen.span_s, seen.failed, seen.total or 0.0)}
+
+
 def by_hour(usual: Usual, hours: Mapping[int, Usual], at: float, span_s: float) -> float | None:
     """Return how many successes are to be expected in a span; None until that is known.
 
@@ -70,17 +88,25 @@ def by_hour(usual: Usual, hours: Mapping[int, Usual], at: float, span_s: float) 
     hour than at the one that `usual` speaks of, so much fewer are expected now. Never more: on a
     Sunday the morning's rush stays away.
     """
-    if not usual.is_known:
-        return None
-    before, now = (_rate(hours, instant) for instant in (at - AGO_S, at))
-    falling = min(1.0, now / before) if before and now is not None else 1.0
-    return usual.succeeded_in(span_s) * falling
+    return usual.succeeded_in(span_s) * _falling(hours, at) if usual.is_known else None
+
+
+def _falling(hours: Mapping[int, Usual], at: float) -> float:
+    """Return what part of the logins of the last hours is left at this time of other days."""
+    before = [_rate(hours, at - ago) for ago in AGO_S]
+    now = [_rate(hours, at), _rate(hours, at + AHEAD_S)]
+    known = [rate for rate in (*before, *now) if rate is not None]
+    if len(known) < len(before) + len(now):
+        return 1.0
+    *earlier, here, soon = known
+    usually = sum(rate * left for rate, left in zip(earlier, FADED, strict=True)) / sum(FADED)
+    return min(1.0, here / usually, soon / usually) if usually else 1.0
 
 
 def _rate(hours: Mapping[int, Usual], at: float) -> float | None:
     """Return the successes a second at a time of the day, between the middles of two hours."""
     hour, part = divmod(at / 3600 - 0.5, 1)
-    first, second = (hours.get(int(h) % 24, Usual()) for h in (hour, hour + 1))
+    first, second = (hours.get(int(h) % HOURS, Usual()) for h in (hour, hour + 1))
     if not (first.is_known and second.is_known):
         return None
     return first.succeeded_in(1.0) * (1 - part) + second.succeeded_in(1.0) * part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.detector import Reason
@@ -95,12 +96,13 @@ def measured_line(seen: Measurement, series: Series, limits: SeriesLimits) -> st
 
     Args:
         seen: the figures.
-        series: what was known before them.
+        series: what is known, with or without them.
         limits: the threshold.
     """
     if seen.missing:
         return f"no figures: {seen.missing}"
-    reading = observe(series, seen, limits)[0].reading
+    before = tuple(one for one in series.recent if one.at < seen.at)
+    reading = observe(replace(series, recent=before), seen, limits)[0].reading
     parts = [_read(reading), _usually(reading, series)]
     parts.append(f"limit {_limit(limits)}")
     own = f"{seen.own} rows of our own" if seen.own else ""

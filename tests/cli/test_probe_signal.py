@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
 CANARY = "canary-secret"
+BUSY = "loop was blocked"
+"""On a busy machine `probe` cannot tell, rightly: then it is asked again."""
 TOKEN = {"access_token": CANARY, "expires_in": 86400, "token_type": "Bearer"}
 ROWS = [
     {"log_id": f"9{number:03d}", "type": kind, "client_id": client, "connection": "users"}
@@ -32,7 +34,6 @@ class Apis(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Asked)
         self.counts: dict[str, float] = {"failed": 1, "all": 200}
         """By expression; one that is missing finds no series."""
-        self.events = 3
 
     @property
     def url(self) -> str:
@@ -45,7 +46,7 @@ class Apis(ThreadingHTTPServer):
                 rows = [] if found is None else [{"metric": {}, "value": [0, str(found)]}]
                 return {"status": "success", "data": {"resultType": "vector", "result": rows}}
             case "/api/0/organizations/acme/events/":
-                counted = {"title": "TimeoutError: of jane@acme.example", "count()": self.events}
+                counted = {"title": "TimeoutError: of jane@acme.example", "count()": 3}
                 return {"data": [counted], "meta": {"fields": {}}}
             case "/oauth/token":
                 return TOKEN
@@ -108,7 +109,10 @@ def probe(apis: Apis, auth0_check: Run, tmp_path: Path) -> Run:
     file.write_text(json.dumps(whole))  # JSON is YAML
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        ended = auth0_check("probe", *arguments, "--config", str(file))
+        for _ in range(5):
+            ended = auth0_check("probe", *arguments, "--config", str(file))
+            if BUSY not in ended.stdout:
+                break
         assert CANARY not in ended.stdout + ended.stderr
         return ended
 
@@ -155,18 +159,15 @@ def test_without_a_tenant_it_is_each_that_has_it(probe: Run) -> None:
     assert [(one["outcome"], one["missing"]) for one in told] == [("ok", None)] * 2
 
 
-def test_events(apis: Apis, probe: Run) -> None:
+def test_events(probe: Run) -> None:
     """Of an error tracker: how many, and the names of patterns, never a title."""
-    well = probe("--signal", "web")
-    apis.events = 90
-    bad = probe("--signal", "web", "--json")
+    ended = probe("--signal", "web", "--json")
+    told = json.loads(ended.stdout)
 
-    assert (well.returncode, bad.returncode) == (0, 1)
-    assert "timeout 3" in well.stdout
-    told = json.loads(bad.stdout)
-    assert told["outcome"] == "failed"
-    assert told["groups"] == [{"kind": "", "count": 90, "pattern": "timeout", "connection": ""}]
-    assert "jane" not in well.stdout + bad.stdout
+    assert ended.returncode == 0
+    assert (told["failed"], told["total"]) == (3, None)
+    assert told["groups"] == [{"kind": "", "count": 3, "pattern": "timeout", "connection": ""}]
+    assert "jane" not in ended.stdout
 
 
 def test_a_log_is_read_twice(probe: Run) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import permutations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,7 +93,6 @@ claims = st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), min_size=1, 
 )
 
 
-@pytest.mark.xfail(reason="an old word that comes late undoes a newer one", strict=True)
 @given(claims)
 def test_the_newest_word_on_each_alert_counts(mixed: list[Claim]) -> None:
     """In whatever order they come, however often: what was said last of each alert holds."""

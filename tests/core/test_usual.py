@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from math import cos, log, pi
+from math import cos, pi
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.usual import AGO_S, HALF_LIFE_S, Usual, by_hour
+from bot.core.usual import HALF_LIFE_S, Usual, by_hour
 
 SPAN_S = 30.0
 DAY_S = 86400.0
@@ -37,17 +37,6 @@ def test_half_of_what_is_remembered_is_of_the_last_half_hour() -> None:
     assert usual.succeeded_in(SPAN_S) == pytest.approx(5, abs=0.1)
 
 
-def test_what_is_remembered_is_as_old_in_the_mean_as_it_says() -> None:
-    """Logins that become fewer at a constant pace are remembered as of `AGO_S` ago."""
-    usual = Usual()
-    for place in range(2880):
-        usual = usual.of_hours(SPAN_S, 0, 10_000 - place)
-    ago_s = (usual.succeeded_in(SPAN_S) - (10_000 - 2880)) * SPAN_S
-
-    assert ago_s == pytest.approx(AGO_S, rel=0.02)
-    assert pytest.approx(HALF_LIFE_S / log(2), rel=0.01) == AGO_S
-
-
 def test_of_an_hour_of_the_day_the_last_days_count() -> None:
     """Half of it is of the last four days."""
     hour = Usual()
@@ -64,15 +53,15 @@ def wave(hour: float) -> float:
 
 
 def test_over_a_day_the_expected_number_follows_the_true_one() -> None:
-    """When logins become fewer it is right within an eighth; in the morning it may lag."""
+    """When logins become fewer it is right but for an hour's decline; never much too high."""
     usual, hours = Usual(), dict[int, Usual]()
     for place in range(3 * 2880):
         at = place * SPAN_S
         hour = at % DAY_S / 3600
         expected = by_hour(usual, hours, at, SPAN_S)
         if expected is not None and at > 2 * DAY_S:
-            assert expected <= 1.125 * wave(hour)
-            assert hour < 15 or expected == pytest.approx(wave(hour), rel=0.125)
+            assert expected <= 1.08 * wave(hour)
+            assert hour < 15 or expected >= 0.9 * wave(hour + 1)
         usual = usual.of_hours(SPAN_S, 0, wave(hour))
         of_hour = hours.get(int(hour), Usual())
         hours = {**hours, int(hour): of_hour.of_days(SPAN_S, 0, wave(hour))}

@@ -123,15 +123,9 @@ class Child:
 @asynccontextmanager
 async def run(*arguments: str, **environment: str) -> AsyncIterator[Child]:
     """Start `auth0-check` with nothing else in its environment."""
+    command = (sys.executable, "-m", "bot", *arguments)
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bot",
-        *arguments,
-        cwd=ROOT,
-        env=environment,
-        stdout=PIPE,
-        stderr=STDOUT,
+        *command, cwd=ROOT, env=environment, stdout=PIPE, stderr=STDOUT
     )
     child = Child(process)
     listening = asyncio.create_task(child.listen())

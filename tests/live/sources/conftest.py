@@ -49,8 +49,8 @@ class Bot:
             return answer.status, await answer.text()
 
     async def has_looked(self) -> None:
-        """Wait until it has seen that the login works."""
-        await self.child.says("first look at prod.login: ok")
+        """Wait until its first login is back."""
+        await self.child.says("first look at prod.login", PATIENCE_S)
 
     async def metrics(self) -> str:
         async with self.session.get(f"{self.admin}/metrics") as answer:
@@ -85,7 +85,7 @@ class Scene:
         """Run a bot until it is left; begin once it is connected to Slack."""
         async with self.start("run", "--config", config) as child, ClientSession() as session:
             keys = (r"server\.listen", r"server\.admin_listen")
-            told = [await child.says(rf"{key}: listening on (\S+)") for key in keys]
+            told = [await child.says(rf"{key}: listening on (\S+)", PATIENCE_S) for key in keys]
             await child.says("Connected to Slack")
             yield Bot(child, session, *(f"http://{found[1]}" for found in told))
 
