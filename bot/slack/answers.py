@@ -228,7 +228,8 @@ def _result(said: Answer, view: View) -> Rendered:
         for target in said.left_out[:SHOWN]
     ]
     failed = sum(one.outcome is Outcome.FAILED for one in seen)
-    well = f"All {len(seen)} looks are well" if seen else "No look came back"
+    figures = "The figures" if said.measured else "No look came back"
+    well = f"All {len(seen)} looks are well" if seen else figures
     head = f"{failed} of {len(seen)} looks failed" if failed else well
     blocks = [section(f"*{head}*"), section("\n".join(lines) or "Nothing was looked at.")]
     blocks.append(context(f"Looked at {when(view.now)}"))
