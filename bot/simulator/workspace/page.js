@@ -13,11 +13,16 @@ const isReply = (message) => message.thread_ts && message.thread_ts !== message.
 const inChannel = (message) => !isReply(message) || message.subtype === "thread_broadcast";
 const when = (ts) => new Date(Number(ts) * 1000);
 
-async function post(path, body) {
-  const answer = await fetch(path, {
-    method: "POST", headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ channel: here, ...body }),
-  });
+let sent = Promise.resolve();
+
+// One at a time: requests side by side may overtake each other, and what a person did first counts first.
+function post(path, body) {
+  const what = JSON.stringify({ channel: here, ...body });
+  return sent = sent.then(() => send(path, what), () => send(path, what));
+}
+
+async function send(path, body) {
+  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body });
   if (!answer.ok) console.warn(path, answer.status);
 }
 
