@@ -2,6 +2,8 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
+# One more than there are cores: many tests wait for real servers.
+WORKERS := $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo test check fix bench clean
@@ -10,7 +12,7 @@ demo: .venv/runtime.stamp
 	$(BIN)/auth0-check demo $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered $(ARGS)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

@@ -53,7 +53,7 @@ def test_one_death_anywhere(play: Play, part: int) -> None:
         verify(play([last]))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(deaths=st.lists(st.integers(0, 120), max_size=4), fates=st.lists(FATES, max_size=25))
 def test_many_deaths_and_lost_answers(play: Play, deaths: list[int], fates: list[str]) -> None:
     """Whatever becomes of each call to Slack as well; what was done late is found late."""

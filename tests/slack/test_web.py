@@ -66,7 +66,7 @@ async def test_refusal(
 async def test_doubt(slack: Any, answer: object) -> None:
     """What Slack may have done is in doubt, and is not sent a second time."""
     slack.answers["chat.postMessage"] = answer
-    api = SlackWeb("xoxb-canary", slack.api_url, aiohttp.ClientTimeout(total=0.2))
+    api = SlackWeb("xoxb-canary", slack.api_url, aiohttp.ClientTimeout(total=1))
 
     with pytest.raises(SlackDoubt):
         await api.call("chat.postMessage", {"channel": "C1", "text": "hello"})

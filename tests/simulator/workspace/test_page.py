@@ -161,6 +161,7 @@ async def test_everything_in_a_card_can_be_used(bench: Bench, bot: Bot, page: Pa
     await page.get_by_role("button", name="Leave it").click()
     await page.get_by_role("button", name="Resolve").click()
     await page.get_by_role("button", name="Do it").click()
+    await bot.hears(2)
     await page.get_by_label("Silence").select_option("30m")
     await page.get_by_label("More actions").click()
     await page.get_by_role("button", name="Run now").click()
