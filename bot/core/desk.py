@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core import review, silences, telling
+from bot.core import review, silent_sources, telling
 from bot.core.desk_state import DeskState, Stepped
 from bot.core.detector import Signal
 from bot.core.incident import Card
@@ -209,7 +209,7 @@ def _found(state: DeskState, stimulus: Finding, world: World, rules: Rules) -> S
         state, told = opened(state, tenant, now, world, rules)
     else:
         state, told = all_reviewed(state, now, world, rules)
-    state, silent = silences.reviewed(state, now, world, rules)
+    state, silent = silent_sources.reviewed(state, now, world, rules)
     return state, [*effects, *told, *silent]
 
 

@@ -96,6 +96,8 @@ class Incident:
     notices: tuple[Notice, ...] = ()
     """Posts of the status page that fit it, newest first."""
     resolved_at: float | None = None
+    merged_into: int | None = None
+    """The incident that this one turned out to be a part of."""
     reopened: int = 0
     mention_at: float | None = None
     """When people are to be mentioned, if that is still to come."""
@@ -130,6 +132,7 @@ class EntryKind(StrEnum):
 
     VERDICT = "verdict"
     JOINED = "joined"
+    MERGED = "merged"
     RECOVERED = "recovered"
     NOTICE = "notice"
     MENTION = "mention"
@@ -151,6 +154,8 @@ class Entry:
     severity: Severity | None = None
     news: tuple[Fact, ...] = ()
     """The facts that changed a verdict."""
+    tenants: tuple[str, ...] = ()
+    """Those that joined."""
 
 
 def standing_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:

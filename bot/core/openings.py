@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from bot.core import review, telling
@@ -47,12 +48,33 @@ def opened(state: DeskState, tenant: str, now: float, world: World, rules: Rules
         tenants = (*incident.tenants, tenant)
         together = replace(case, tenants=tenants, since=min(case.since, incident.since))
         mine = replace(case, tenants=incident.tenants, since=incident.since)
-        apart = {verdict(case).cause, verdict(mine).cause}
-        if verdict(together).cause in SHARED and apart <= SHARED | {Cause.UNCLEAR}:
-            return kept(state, review.joined(incident, tenant, together, rules))
+        if _is_one(together, mine, case):
+            return kept(state, review.joined(incident, together, rules))
     incident, effects = review.opened(state.next_id, case, rules)
     state = replace(state, next_id=state.next_id + 1)
     return kept(state, (incident, list(effects)))
+
+
+def _is_one(together: Case, *apart: Case) -> bool:
+    """Tell whether one shared cause explains all, and no part has a cause of its own."""
+    if verdict(together).cause not in SHARED:
+        return False
+    return {verdict(case).cause for case in apart} <= SHARED | {Cause.UNCLEAR}
+
+
+def _merged(state: DeskState, now: float, world: World, rules: Rules) -> Stepped:
+    """Make one of two open incidents, where what was learned since shows one cause."""
+    failing = [i for i in state.open_troubles if i.kind is Kind.FAILING]
+    for earlier, later in combinations(failing, 2):
+        cases = [_case(state, i.tenants, now, world, rules) for i in (earlier, later)]
+        tenants = tuple(dict.fromkeys((*earlier.tenants, *later.tenants)))
+        since = min(earlier.since, later.since)
+        together = replace(cases[0], tenants=tenants, since=since)
+        if _is_one(together, *cases):
+            state, ends = kept(state, review.merged(later, earlier.id, now))
+            state, goes_on = kept(state, review.joined(earlier, together, rules))
+            return state, [*ends, *goes_on]
+    return state, []
 
 
 def _ended_recently(
@@ -64,6 +86,7 @@ def _ended_recently(
         for i in state.incidents.values()
         if tenant in i.tenants
         and i.kind is kind
+        and i.merged_into is None
         and i.resolved_at is not None
         and now - i.resolved_at < limit_s
     ]
@@ -78,7 +101,8 @@ def all_reviewed(state: DeskState, now: float, world: World, rules: Rules) -> St
         case = replace(case, since=incident.since)
         state, told = kept(state, review.reviewed(incident, case, rules))
         effects += told
-    return state, effects
+    state, told = _merged(state, now, world, rules)
+    return state, [*effects, *told]
 
 
 def _case(

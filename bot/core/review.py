@@ -156,14 +156,18 @@ def _mention_due(incident: Incident, now: float, rules: Rules) -> Incident:
     return replace(incident, mention_at=max(now, incident.since + wait_s))
 
 
-def joined(
-    incident: Incident, tenant: str, case: Case, rules: Rules
-) -> tuple[Incident, list[Effect]]:
-    """Take one more tenant into an incident; the case is that of all tenants together."""
+def joined(incident: Incident, case: Case, rules: Rules) -> tuple[Incident, list[Effect]]:
+    """Take more tenants into an incident; the case is that of all tenants together."""
+    news = tuple(name for name in case.tenants if name not in incident.tenants)
     after, effects = reviewed(replace(incident, tenants=case.tenants), case, rules)
-    trouble = next((t for t in after.troubles if t.tenant == tenant), None)
-    after, told = reply(after, Entry(case.now, EntryKind.JOINED, trouble=trouble))
+    after, told = reply(after, Entry(case.now, EntryKind.JOINED, tenants=news))
     return after, [IncidentChanged(after), *effects, told]
+
+
+def merged(incident: Incident, into: int, now: float) -> tuple[Incident, list[Effect]]:
+    """End an incident that is part of another one, which goes on."""
+    after, effects = ended(replace(incident, merged_into=into), now)
+    return after, effects
 
 
 def back(incident: Incident, case: Case, rules: Rules) -> tuple[Incident, list[Effect]]:

@@ -98,7 +98,8 @@ def ended(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
         mention_at=None,
     )
     after, shown = edit(after, now)
-    after, told = reply(after, Entry(now, EntryKind.RESOLVED))
+    end = EntryKind.RESOLVED if after.merged_into is None else EntryKind.MERGED
+    after, told = reply(after, Entry(now, end))
     return after, [IncidentChanged(after), shown, told]
 
 

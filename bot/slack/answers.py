@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.case import fails, usual_fault
+from bot.core.case import fails, listed, usual_fault
 from bot.core.model import CONTROL, FeedState, Observation, Outcome, SignalState, Target
 from bot.core.notice import other_component
 from bot.core.outbox import Answer
@@ -184,7 +184,7 @@ def _why(request: Request, view: View) -> Rendered:
 
 
 def _incident_line(incident: Incident, view: View) -> str:
-    names = ", ".join(incident.tenants[:5])
+    names = listed(incident.tenants)
     worst = worst_trouble(incident)
     what = _what(worst) if worst else incident.kind.value
     until = view.now if incident.resolved_at is None else incident.resolved_at

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from bot.core.case import listed
 from bot.core.detector import Reason
 from bot.core.incident import Incident, Kind, Trouble
 from bot.core.measurement import Kind as Measured
@@ -71,24 +72,27 @@ def mark(incident: Incident) -> str:
 
 
 def _state(incident: Incident) -> str:
-    return f"FIRING · {incident.severity}" if incident.is_open else "RESOLVED"
+    if incident.is_open:
+        return f"FIRING · {incident.severity}"
+    return "RESOLVED" if incident.merged_into is None else "MERGED"
 
 
 def headline(incident: Incident) -> str:
     """Say in a line what is wrong, or that it is over."""
-    names = ", ".join(incident.tenants[:5])
-    more = f" and {len(incident.tenants) - 5} more" if len(incident.tenants) > 5 else ""  # noqa: PLR2004
+    names = listed(incident.tenants)
+    if incident.merged_into is not None:
+        return f"*{names}*: the same cause as #{incident.merged_into}, which goes on"
     if incident.kind is Kind.BLIND:
-        return f"Blind: no usable look at *{names}{more}* since {when(incident.since)}"
+        return f"Blind: no usable look at *{names}* since {when(incident.since)}"
     worst = worst_trouble(incident)
     if worst and worst.reason:
-        return _usersheadline(incident, worst, f"*{names}{more}*")
+        return _usersheadline(incident, worst, f"*{names}*")
     what = signal_name(worst.signal) if worst else "login"
     if not incident.is_open:
         lasted = span((incident.resolved_at or incident.since) - incident.since)
-        return f"{what.capitalize()} at *{names}{more}* works again after {lasted}"
+        return f"{what.capitalize()} at *{names}* works again after {lasted}"
     how = f"{fault_name(worst.fault)}, {worst.failed} of {worst.tries} tries" if worst else ""
-    return f"{what.capitalize()} fails at *{names}{more}*: {how}"
+    return f"{what.capitalize()} fails at *{names}*: {how}"
 
 
 def _usersheadline(incident: Incident, worst: Trouble, names: str) -> str:
@@ -117,7 +121,7 @@ def _rank(trouble: Trouble) -> tuple[int, bool, float]:
 
 def _text(incident: Incident) -> str:
     """Say it all in one line, without mark-up."""
-    state = f"FIRING {incident.severity}" if incident.is_open else "RESOLVED"
+    state = _state(incident).replace(" ·", "")
     line = plain(headline(incident).replace("*", ""), TEXT_CHARS)
     line = line.replace(when(incident.since), clock_utc(incident.since))
     cause = CAUSES[incident.verdict.cause].split(":")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.core.case import listed
 from bot.core.incident import Entry, EntryKind
 from bot.slack.card import TEXT_CHARS, headline, notice_line, verdict_text
 from bot.slack.rendered import Rendered
@@ -36,7 +37,8 @@ def _entry(entry: Entry, incident: Incident, now: float, mention: str) -> str:
         return f"Auth0 status page: {notice_line(entry.notice, now)}\n>{said}"
     return {
         EntryKind.RECOVERED: f"{who} works again",
-        EntryKind.JOINED: f"{who} fails too",
+        EntryKind.JOINED: f"{listed(entry.tenants)} {'fail' if entry.tenants[1:] else 'fails'} too",
+        EntryKind.MERGED: f"The same cause as #{incident.merged_into}, which goes on there",
         EntryKind.MENTION: f"{mention} {headline(incident)}, for {lasted} now".strip(),
         EntryKind.RESOLVED: f"{RESOLVED_MARK} Resolved after {lasted}\n{lead_text(incident)}",
         EntryKind.REOPENED: "Failing again: the incident is open again",

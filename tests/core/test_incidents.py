@@ -269,3 +269,25 @@ def test_a_feed_that_we_could_not_look_at_keeps_what_it_said(steps: Any, make_no
     steps.on_desk(FeedRead(steps.now, blind))
 
     assert [n.id for n in steps.desk.outside.feeds[feed.name].notices] == ["a1"]
+
+
+def test_incidents_that_turn_out_to_be_one_are_merged(steps: Any) -> None:
+    """What comes to light later makes them one; the younger one ends and says where it goes on."""
+    lost = Fault(Stage.DNS, "no_resolver")
+    steps.healthy()
+    steps.fail("prod.login")
+    steps.fail("eu.login", fault=Fault(Stage.OAUTH, "access_denied", 403, "access_denied"))
+    apart = [i.tenants for i in steps.incidents if i.is_open]
+    for _ in range(20):
+        for where in ("control.neutral", "eu.login", "prod.login"):
+            steps.fail(where, 1, lost)
+
+    first, second = steps.incidents
+    assert apart == [("prod",), ("eu",)]
+    assert (first.tenants, first.is_open, first.verdict.cause) == (
+        ("prod", "eu"),
+        True,
+        Cause.NETWORK,
+    )
+    assert (second.is_open, second.merged_into) == (False, first.id)
+    assert told(steps).count(EntryKind.MERGED) == 1

@@ -11,7 +11,7 @@ from bot.core.model import Cause, Fault, Severity, Stage
 from bot.core.outbox import Edit, Post, Reply
 from bot.core.rules import TenantRules
 from bot.core.series import SeriesLimits
-from bot.core.silences import AGAIN_S
+from bot.core.silent_sources import AGAIN_S
 from bot.core.stimulus import Finding, Send, Started
 
 SERIES = {
