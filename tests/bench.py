@@ -29,6 +29,7 @@ from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
 from bot.wiring.clock import SystemClock
 from bot.wiring.simulation import play
+from tests.bench_step import triaged
 
 if TYPE_CHECKING:
     from bot.simulator.scenario import Scenario
@@ -215,7 +216,7 @@ async def live() -> list[tuple[str, str, str]]:
 def main() -> None:
     """Print the table."""
     table = Table("what", "goal", "measured")
-    for row in (simulated(), simulated_on_all_cores(), *asyncio.run(live())):
+    for row in (triaged(), simulated(), simulated_on_all_cores(), *asyncio.run(live())):
         table.add_row(*row)
     Console().print(table)
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from bot.simulator.reading import load
 
-FILES = sorted((Path(__file__).parents[1] / "scenarios").glob("*.yml"))
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+FILES = sorted(SCENARIOS.glob("*.yml"))
+UNSEEN = sorted((SCENARIOS / "unseen").glob("*.yml"))
 WRONG = {
     # An application's cluster without a way out looks from here like Auth0 refusing it alone.
     "app-cluster-without-a-way-out",
@@ -40,3 +42,8 @@ def test_there_are_enough_scenarios() -> None:
     assert len({answer.cause for answer in answers if answer}) == 10
     assert len(FILES) >= 40
     assert len(WRONG) <= len(FILES) / 20
+
+
+def test_the_unseen_scenarios_are_readable() -> None:
+    """They are played by hand, when weights change: docs/simulate.md."""
+    assert {load(file).answer is not None for file in UNSEEN} == {True}

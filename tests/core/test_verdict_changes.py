@@ -1,0 +1,249 @@
+"""A verdict changes for a named fact only: random troubles, each step of the desk looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from bot.core.incident import EntryKind
+from bot.core.measurement import ChangeMade, Claim, Kind, Push
+from bot.core.model import (
+    CONTROL,
+    Fault,
+    FeedReading,
+    FeedState,
+    Notice,
+    Observation,
+    Outcome,
+    Phase,
+    Stage,
+    Target,
+)
+from bot.core.outbox import Reply
+from bot.core.series import SeriesLimits
+from bot.core.stimulus import FeedRead, Finding, Observed, Pushed, Send, VerdictChanged
+from bot.core.tempo import KNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bot.core.incident import Incident
+    from bot.core.model import Cause, Scope, Verdict
+
+LOOKS = {
+    "ok": (0.2, None),
+    "slow": (4.0, None),
+    "503": (None, Fault(Stage.HTTP, "http_503", 503)),
+    "time-out": (None, Fault(Stage.TIMEOUT, "connect")),
+    "refused": (None, Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant")),
+    "denied": (None, Fault(Stage.OAUTH, "access_denied", 403, "access_denied")),
+    "limited": (None, Fault(Stage.OAUTH, "too_many_requests", 429, "too_many_requests")),
+    "no proof": (None, Fault(Stage.PROOF, "no_proof", 200)),
+}
+SIGNALS = (
+    *("prod.login", "prod.second", "prod.wellknown", "prod.custom", "prod.m2m"),
+    *("staging.login", "eu.login", "control.neutral"),
+)
+
+
+@dataclass(frozen=True)
+class Spell:
+    """So many things of one kind in a row, so many seconds apart."""
+
+    what: str
+    where: str = ""
+    times: int = 1
+    apart_s: float = 5.0
+
+
+spells = st.one_of(
+    st.builds(
+        Spell,
+        st.sampled_from(sorted(LOOKS)),
+        st.sampled_from(SIGNALS),
+        st.integers(1, 8),
+        st.sampled_from((1.0, 5.0, 60.0)),
+    ),
+    st.builds(Spell, st.sampled_from(("fine", "bad")), st.just("prod"), st.integers(1, 4)),
+    st.builds(Spell, st.sampled_from(("post", "no post", "no feed", "alert", "alert over"))),
+    st.builds(Spell, st.sampled_from(("deploy", "setting", "nothing", "fine everywhere"))),
+    st.builds(Spell, st.just("nothing"), apart_s=st.floats(0, 900)),
+)
+traces = st.lists(spells, max_size=20)
+
+
+def town(steps: Any) -> Any:
+    """Three tenants, of which prod has every kind of signal; all is well, and was for a while."""
+    tenants = dict(steps.rules.tenants)
+    tenants["prod"] = replace(
+        tenants["prod"],
+        logins=("login", "second"),
+        custom_domain="login.acme.example",
+        has_m2m=True,
+        series={"checkout": SeriesLimits(Kind.METRICS)},
+        monitors=("alertmanager",),
+    )
+    made = type(steps)(replace(steps.rules, tenants=tenants))
+    for _ in range(KNOWN):
+        made.healthy()
+        made.wait(60)
+    return made
+
+
+def play(town: Any, trace: list[Spell]) -> Iterator[None]:
+    """Let it all happen, one thing from one yield to the next."""
+    for spell in trace:
+        for _ in range(spell.times):
+            town.wait(spell.apart_s)
+            if spell.what == "fine everywhere":
+                for where in SIGNALS:
+                    look(town, where, "ok")
+                    yield
+            else:
+                happen(town, spell)
+                yield
+
+
+def happen(town: Any, spell: Spell) -> None:
+    """Let one thing come to the tenants, or to the desk."""
+    match spell.what:
+        case "fine" | "bad":
+            town.count("prod.checkout", failed=60 * (spell.what == "bad"), total=100)
+        case "post" | "no post" | "no feed":
+            read(town, spell.what)
+        case "alert" | "alert over":
+            claim = Claim(
+                Target("prod", "alertmanager"), "a", town.now, spell.what == "alert", "errors"
+            )
+            town.tenant("prod", Pushed(town.now, Push("p", town.now, (claim,))))
+        case "deploy" | "setting":
+            whose = {"app": "shop"} if spell.what == "deploy" else {"tenant": "prod"}
+            change = ChangeMade(f"{town.now}", town.now, "client updated", **whose)
+            town.on_desk(Pushed(town.now, Push("p", town.now, (change,))))
+        case "nothing":
+            town.on_desk(Finding(town.now, "prod"))
+        case _:
+            look(town, spell.where, spell.what)
+
+
+def look(town: Any, where: str, how: str) -> None:
+    """Let one look come back."""
+    owner, name = where.split(".")
+    latency_s, fault = LOOKS[how]
+    outcome = Outcome.FAILED if fault else Outcome.OK
+    seen = Observed(town.now, Observation(Target(owner, name), town.now, outcome, latency_s, fault))
+    if owner == CONTROL:
+        town.on_desk(seen)
+    else:
+        town.tenant(owner, seen)
+
+
+def read(town: Any, what: str) -> None:
+    """Let the feed of prod's environment say something, or nothing, or not be reached."""
+    state = FeedState.UNREACHABLE if what == "no feed" else FeedState.OK
+    title, url = "Login errors", "https://status.auth0.com/incidents/a1"
+    notice = Notice("a1", title, Phase.INVESTIGATING, "We look.", url, town.now, town.now)
+    posts = (notice,) if what == "post" else ()
+    town.on_desk(FeedRead(town.now, FeedReading(Target("feed", "US-1"), town.now, state, posts)))
+
+
+class Change(NamedTuple):
+    """One incident before and after one step, and what its thread was told of a verdict."""
+
+    before: Incident
+    after: Incident
+    said: list[tuple[Verdict, set[str]]]
+    """Each verdict, and the rows that are named as the reason."""
+    is_told: bool
+
+    @property
+    def is_another(self) -> bool:
+        """The incident has another cause, or another scope."""
+        return blamed(self.before.verdict) != blamed(self.after.verdict)
+
+
+def changes(town: Any, trace: list[Spell]) -> Iterator[Change]:
+    """Yield each known incident after each step."""
+    before, mark = dict(town.desk.incidents), len(town.effects)
+    for _ in play(town, trace):
+        effects = town.effects[mark:]
+        for number, incident in before.items():
+            said = [
+                (e.body.entry.verdict, {fact.row for fact in e.body.entry.news})
+                for e in effects
+                if isinstance(e, Send)
+                and isinstance(e.body, Reply)
+                and e.body.incident == number
+                and e.body.entry.kind is EntryKind.VERDICT
+                and e.body.entry.verdict
+            ]
+            told = any(isinstance(e, VerdictChanged) and e.incident == number for e in effects)
+            yield Change(incident, town.desk.incidents[number], said, told)
+        before, mark = dict(town.desk.incidents), len(town.effects)
+
+
+def judge_again(town: Any) -> None:
+    """Let each tenant say that nothing happened."""
+    for name in town.rules.tenants:
+        town.on_desk(Finding(town.now, name))
+
+
+def blamed(verdict: Verdict) -> tuple[Cause, Scope]:
+    """Return what people are told of a verdict first."""
+    return verdict.cause, verdict.scope
+
+
+def rows(verdict: Verdict) -> set[str]:
+    """Name all that speaks for and against."""
+    return {fact.row for fact in (*verdict.because, *verdict.against)}
+
+
+OUTAGE = [Spell("503", "prod.login", 5), Spell("503", "staging.login", 5)]
+any_town = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+"""The fixture is only asked for its class: each trace has a town of its own."""
+
+
+@any_town
+@example([*OUTAGE, Spell("post")])
+@example([Spell("503", "prod.login", 5), Spell("time-out", "control.neutral", 3)])
+@given(traces)
+def test_another_cause_or_scope_names_the_fact_that_changed_it(
+    new_steps: Any, trace: list[Spell]
+) -> None:
+    """A line in the thread, with at least one row that was not told before."""
+    for change in changes(town(new_steps), trace):
+        known = rows(change.before.verdict)
+        for verdict, named in change.said:
+            assert named
+            assert named <= rows(verdict) - known
+            known = rows(verdict)
+        if change.is_another:
+            assert change.is_told
+            assert blamed(change.said[-1][0]) == blamed(change.after.verdict)
+
+
+@any_town
+@given(traces)
+def test_without_a_new_fact_nobody_else_is_blamed(new_steps: Any, trace: list[Spell]) -> None:
+    """Figures that move, facts that go away and time that passes are no reason."""
+    for change in changes(town(new_steps), trace):
+        if rows(change.after.verdict) <= rows(change.before.verdict):
+            assert not change.is_another
+            assert change.said == []
+
+
+@any_town
+@given(traces)
+def test_the_same_facts_judged_again_say_nothing(new_steps: Any, trace: list[Spell]) -> None:
+    """A verdict does not swing between two causes while the world stands still."""
+    here = town(new_steps)
+    for _ in play(here, trace):
+        judge_again(here)
+        before, mark = here.desk, len(here.effects)
+        judge_again(here)
+
+        assert here.desk.incidents == before.incidents
+        assert here.effects[mark:] == []
