@@ -1,0 +1,1 @@
+"""Ways to reach people when Slack is not enough."""

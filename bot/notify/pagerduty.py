@@ -1,0 +1,124 @@
+"""PagerDuty's Events API v2.
+
+https://developer.pagerduty.com/docs/events-api-v2-overview (read 2026-11). An event with the key of
+an open alert adds to it, and one to acknowledge or resolve what is not open is dropped: so each may
+be sent again.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from bot.core.fault import describe
+from bot.core.model import Stage
+from bot.core.page import PageAction
+from bot.fetch import Call
+from bot.ports import NotifyDoubt, NotifyRefused
+
+if TYPE_CHECKING:
+    from bot.core.model import Verdict
+    from bot.core.page import Page
+    from bot.fetch import Fetcher, Reply
+
+PATH = "/v2/enqueue"
+TIMEOUT_S = 10.0
+SUMMARY = 1024
+"""Characters that PagerDuty takes (Send an Alert Event, read 2026-11)."""
+COMPONENT = 255
+"""Characters: ours. A whole event may have 512 KB, of which hundreds of tenants are no part."""
+WAIT_S = 30.0
+"""After a 429, which names no time: PagerDuty's advice (Events API Rate Limits, read 2026-11)."""
+ACCEPTED, INVALID, TOO_MANY, BROKEN = 202, 400, 429, 500
+UNSENT = frozenset({Stage.DNS, Stage.CONNECT, Stage.TLS})
+"""Whatever fails here failed before the event was sent."""
+
+
+class PagerDuty:
+    """A `Notifier` that opens, acknowledges and resolves one alert for each incident.
+
+    Args:
+        fetcher: makes the calls.
+        routing_key: the integration key, a secret.
+        url: `https://events.pagerduty.com`, or that of another region.
+        source: which bot this is; keeps incidents of the same number apart.
+        status_link: Auth0's status page.
+    """
+
+    def __init__(
+        self, fetcher: Fetcher, *, routing_key: str, url: str, source: str, status_link: str
+    ) -> None:
+        self._fetcher = fetcher
+        self._routing_key = routing_key
+        self._url = url + PATH
+        self._source = source
+        self._status_link = status_link
+
+    async def page(self, page: Page) -> None:
+        """Send one event; see the port."""
+        event = self._event(page)
+        reply = await self._fetcher.fetch(
+            Call(url=self._url, json=event, timeout_s=TIMEOUT_S, cap=0)
+        )
+        if reply.status != ACCEPTED:
+            raise _failure(reply)
+
+    def _event(self, page: Page) -> dict[str, Any]:
+        event = {
+            "routing_key": self._routing_key,
+            "dedup_key": f"{self._source}-{page.incident}",
+            "event_action": page.action.value,
+        }
+        return event | self._alert(page) if page.action is PageAction.TRIGGER else event
+
+    def _alert(self, page: Page) -> dict[str, Any]:
+        links = {"Auth0 status": self._status_link, "Slack": page.link}
+        return {
+            "payload": {
+                "summary": _cut(page.title, SUMMARY),
+                "source": self._source,
+                "severity": page.severity.value,
+                "component": _cut(", ".join(page.tenants), COMPONENT),
+                "custom_details": _details(page.verdict),
+            },
+            "links": [{"href": href, "text": text} for text, href in links.items() if href],
+            "client": "auth0-check",
+        }
+
+
+def _details(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "cause": verdict.cause.value,
+        "scope": verdict.scope.value,
+        "confidence": f"{verdict.confidence:.0%}",
+        "evidence for": [fact.text for fact in verdict.because],
+        "evidence against": [fact.text for fact in verdict.against],
+        "would settle it": verdict.settle,
+    }
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _failure(reply: Reply) -> NotifyRefused | NotifyDoubt:
+    if reply.status:
+        return _turned_away(reply)
+    error = describe(reply.fault) if reply.fault else reply.blind
+    is_unsent = reply.fault is not None and reply.fault.stage in UNSENT
+    return NotifyRefused(error) if is_unsent else NotifyDoubt(error)
+
+
+def _turned_away(reply: Reply) -> NotifyRefused | NotifyDoubt:
+    """Tell what an answer other than 202 means; PagerDuty lists 400, 429 and 5xx."""
+    error = f"HTTP {reply.status}"
+    if reply.status == INVALID:
+        return NotifyRefused(f"{error}: check the routing key", is_final=True)
+    if reply.status == TOO_MANY:
+        return NotifyRefused(error, _wait_s(reply.headers.get("retry-after", "")))
+    return NotifyDoubt(error) if reply.status >= BROKEN else NotifyRefused(error)
+
+
+def _wait_s(retry_after: str) -> float:
+    """Believe a wait of whole seconds; a page cannot wait for longer than a quarter of an hour."""
+    return float(retry_after) if re.fullmatch(r"[0-9]{1,3}", retry_after) else WAIT_S

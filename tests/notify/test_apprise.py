@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+
+from bot.config import ConfigError
+from bot.core.model import Severity
+from bot.core.page import PageAction
+from bot.notify.apprise import AT_ONCE, AppriseNotifier
+from bot.ports import NotifyDoubt, NotifyRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.core.page import Page
+    from tests.notify.conftest import Remote
+
+    MakePage = Callable[..., Page]
+
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")  # Apprise's import
+
+
+@pytest.mark.parametrize(
+    ("action", "severity", "kind"),
+    [
+        (PageAction.TRIGGER, Severity.CRITICAL, "failure"),
+        (PageAction.TRIGGER, Severity.WARNING, "warning"),
+        (PageAction.ACKNOWLEDGE, Severity.CRITICAL, "info"),
+        (PageAction.RESOLVE, Severity.CRITICAL, "success"),
+    ],
+)
+async def test_what_the_person_reads(
+    mailer: AppriseNotifier,
+    hook: Remote,
+    page: MakePage,
+    action: PageAction,
+    severity: Severity,
+    kind: str,
+) -> None:
+    """Title, text and link of the page, in the colour of what it tells."""
+    await mailer.page(page(action, severity=severity))
+
+    (sent,) = hook.sent
+    assert (sent["title"], sent["type"]) == ("Logins fail: prod, eu", kind)
+    assert sent["message"] == (
+        "Auth0, 87 % sure.\n3 of 3 tenants in US-1 fail.\n\nhttps://acme.slack.com/archives/C1/p1"
+    )
+
+
+async def test_foreign_text_is_no_mark_up(hook: Remote, page: MakePage) -> None:
+    """Where a service shows HTML, a text that looks like it is shown as it stands."""
+    mailer = AppriseNotifier(
+        "web", f"{hook.url.replace('http', 'json')}/hook/canary-path?format=html"
+    )
+    await mailer.page(page(body="<a href='https://evil.example'>Sign in</a>", link=""))
+
+    assert "<a href" not in hook.sent[0]["message"]
+    assert "evil.example" in hook.sent[0]["message"]
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500])
+async def test_a_refusal_is_a_doubt(
+    mailer: AppriseNotifier, hook: Remote, page: MakePage, status: int
+) -> None:
+    """Apprise does not tell a refusal from a lost answer, so neither do we."""
+
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    hook.fault = refuse
+
+    with pytest.raises(NotifyDoubt, match="could not send"):
+        await mailer.page(page())
+
+
+async def test_a_hanging_service_is_left_alone(
+    mailer: AppriseNotifier, hook: Remote, page: MakePage
+) -> None:
+    """The limit holds, and what hangs holds up neither the loop nor the end of the process."""
+    hook.fault = hook.hang
+    with pytest.raises(NotifyDoubt, match="not done within"):
+        await mailer.page(page())
+
+    names = {thread.name: thread.daemon for thread in threading.enumerate()}
+    assert names["apprise"]
+    # An executor's threads are waited for at the end, daemons or not.
+    assert not any(name.startswith("ThreadPoolExecutor") for name in names)
+
+
+async def test_hanging_threads_do_not_pile_up(
+    mailer: AppriseNotifier, hook: Remote, page: MakePage
+) -> None:
+    """Beyond a few, a page is refused until one of them has ended."""
+    hook.fault = hook.hang
+    pages = [mailer.page(page()) for _ in range(AT_ONCE + 1)]
+    outcomes = await asyncio.gather(*pages, return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [NotifyDoubt] * AT_ONCE + [NotifyRefused]
+
+
+@pytest.mark.parametrize("url", ["canary", "nosuch://canary", "mailtos://canary"])
+def test_an_unknown_address(url: str) -> None:
+    """An address that Apprise cannot use is told at the start, without repeating it."""
+    with pytest.raises(ConfigError, match=r"^notify mail: ") as caught:
+        AppriseNotifier("mail", url)
+
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("fault", ["", "reset", "hang", "babble"])
+async def test_the_address_stays_secret(
+    mailer: AppriseNotifier,
+    hook: Remote,
+    page: MakePage,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+) -> None:
+    """No part of it is in a log, repr or traceback: user, password, path or header."""
+    caplog.set_level(logging.WARNING, "aiohttp.access")  # the server's own
+    caplog.set_level(logging.DEBUG)
+    if fault:
+        hook.fault = getattr(hook, fault)
+
+    told = ""
+    try:
+        await mailer.page(page())
+    except NotifyDoubt as doubt:
+        told = "".join(traceback.format_exception(doubt)) + repr(doubt)
+
+    assert bool(told) == bool(fault)
+    assert "canary" not in caplog.text + told + repr(mailer) + repr(threading.enumerate())

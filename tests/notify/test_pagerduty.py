@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+
+from bot.core.model import Cause, Fact, Scope, Severity, Verdict
+from bot.core.page import PageAction
+from bot.ports import NotifyDoubt, NotifyRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.core.page import Page
+    from bot.notify.pagerduty import PagerDuty
+    from tests.notify.conftest import Events
+
+    MakePage = Callable[..., Page]
+
+KEY = "auth0-check-prod-7"
+
+
+def says(
+    status: int, body: str = "", **headers: str
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, text=body, headers=named)
+
+    return answer
+
+
+async def test_an_incident_is_one_alert(pager: PagerDuty, events: Events, page: MakePage) -> None:
+    """It opens, is acknowledged and resolved under one key."""
+    states = []
+    for action in PageAction:
+        await pager.page(page(action))
+        states.append(events.alerts.copy())
+
+    assert states == [{KEY: "triggered"}, {KEY: "acknowledged"}, {KEY: "resolved"}]
+
+
+async def test_a_page_sent_twice_is_one_alert(
+    pager: PagerDuty, events: Events, page: MakePage
+) -> None:
+    """The key stays the same over every edit; another incident has another."""
+    await pager.page(page())
+    await pager.page(page(title="Logins fail: prod, eu, us", severity=Severity.WARNING))
+    await pager.page(page(incident=8))
+
+    assert events.alerts == {KEY: "triggered", "auth0-check-prod-8": "triggered"}
+
+
+async def test_what_the_person_reads(
+    pager: PagerDuty, events: Events, page: MakePage, routing_key: str
+) -> None:
+    """The verdict with its evidence, who is affected, and where to look on."""
+    await pager.page(page())
+
+    assert events.sent == [
+        {
+            "routing_key": routing_key,
+            "dedup_key": KEY,
+            "event_action": "trigger",
+            "payload": {
+                "summary": "Logins fail: prod, eu",
+                "source": "auth0-check-prod",
+                "severity": "critical",
+                "component": "prod, eu",
+                "custom_details": {
+                    "cause": "auth0",
+                    "scope": "environment",
+                    "confidence": "87%",
+                    "evidence for": ["3 of 3 tenants in US-1 fail"],
+                    "evidence against": ["the status page is green"],
+                    "would settle it": "",
+                },
+            },
+            "links": [
+                {"href": "https://status.auth0.com", "text": "Auth0 status"},
+                {"href": "https://acme.slack.com/archives/C1/p1", "text": "Slack"},
+            ],
+            "client": "auth0-check",
+        }
+    ]
+
+
+async def test_without_a_message_in_slack(pager: PagerDuty, events: Events, page: MakePage) -> None:
+    """While Slack does not answer, a page goes out without a link to it."""
+    await pager.page(page(link=""))
+
+    assert [link["text"] for link in events.sent[0]["links"]] == ["Auth0 status"]
+
+
+async def test_the_longest_page_is_taken(pager: PagerDuty, events: Events, page: MakePage) -> None:
+    """Hundreds of tenants and a title without end stay within every limit."""
+    facts = tuple(Fact(str(n), "“" * 500, 1.0) for n in range(60))
+    await pager.page(
+        page(
+            title="“" * 2000,
+            tenants=tuple(f"tenant-{n:033}" for n in range(500)),
+            verdict=Verdict(Cause.UNCLEAR, Scope.SEVERAL, 0.3, facts, facts, "a look"),
+        )
+    )
+
+    assert len(events.sent[0]["payload"]["summary"]) == 1024
+    assert events.alerts == {KEY: "triggered"}
+
+
+@pytest.mark.parametrize("severity", Severity)
+async def test_each_severity_is_one_of_theirs(
+    pager: PagerDuty, events: Events, page: MakePage, severity: Severity
+) -> None:
+    """PagerDuty knows the words that we use."""
+    await pager.page(page(severity=severity))
+
+    assert events.alerts == {KEY: "triggered"}
+
+
+async def test_an_invalid_event_is_never_repeated(pager: PagerDuty, page: MakePage) -> None:
+    """400 is final: the same event is as wrong the next time."""
+    pager._routing_key = "short"
+
+    with pytest.raises(NotifyRefused, match="HTTP 400: check the routing key") as refused:
+        await pager.page(page())
+
+    assert refused.value.is_final
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"Retry_After": "7"}, 7),
+        ({}, 30),
+        ({"Retry_After": "86400"}, 30),
+        ({"Retry_After": "soon"}, 30),
+    ],
+)
+async def test_too_many_events(
+    pager: PagerDuty, events: Events, page: MakePage, headers: dict[str, str], wait_s: float
+) -> None:
+    """A 429 is repeated after the wait that it names, else after the advised 30 s."""
+    events.fault = says(429, **headers)
+
+    with pytest.raises(NotifyRefused) as refused:
+        await pager.page(page())
+
+    assert (refused.value.retry_after_s, refused.value.is_final) == (wait_s, False)
+
+
+@pytest.mark.parametrize("status", [200, 302, 403, 404])
+async def test_an_answer_that_is_not_theirs(
+    pager: PagerDuty, events: Events, page: MakePage, status: int
+) -> None:
+    """A proxy's page is no acceptance, and may be gone the next time."""
+    events.fault = says(status, "<html>Sign in</html>", Location="/elsewhere")
+
+    with pytest.raises(NotifyRefused, match=f"^HTTP {status}$") as refused:
+        await pager.page(page())
+
+    assert not refused.value.is_final
+    assert len(events.sent) == 1
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+async def test_their_own_trouble(
+    pager: PagerDuty, events: Events, page: MakePage, status: int
+) -> None:
+    """After a 5xx the event may have been taken in."""
+    events.fault = says(status)
+
+    with pytest.raises(NotifyDoubt, match=f"^HTTP {status}$"):
+        await pager.page(page())
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"), [("reset", "protocol"), ("hang", "timeout read"), ("babble", "protocol")]
+)
+async def test_a_lost_answer_is_a_doubt(
+    pager: PagerDuty, events: Events, page: MakePage, fault: str, error: str
+) -> None:
+    """They have the event, and we do not know it."""
+    events.fault = getattr(events, fault)
+
+    with pytest.raises(NotifyDoubt, match=error):
+        await pager.page(page())
+
+    assert len(events.sent) == 1
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://pagerduty.invalid"])
+async def test_nobody_is_there(
+    pager_at: Callable[[str], PagerDuty], page: MakePage, url: str
+) -> None:
+    """What never left us is certainly not said."""
+    with pytest.raises(NotifyRefused, match=r"connect refused|dns") as refused:
+        await pager_at(url).page(page())
+
+    assert not refused.value.is_final
+
+
+@pytest.mark.parametrize("fault", ["400", "429", "500", "reset", "hang", "babble"])
+async def test_the_routing_key_stays_secret(
+    pager: PagerDuty,
+    events: Events,
+    page: MakePage,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+) -> None:
+    """It is in no log, repr or traceback, even where their answer repeats it."""
+    caplog.set_level(logging.DEBUG)
+    echo = pager._routing_key
+    events.fault = says(int(fault), echo) if fault.isdigit() else getattr(events, fault)
+
+    with pytest.raises((NotifyRefused, NotifyDoubt)) as caught:
+        await pager.page(page())
+
+    told = "".join(traceback.format_exception(caught.value))
+    assert "canary" not in caplog.text + told + repr(pager) + repr(caught.value)
