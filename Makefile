@@ -6,7 +6,7 @@ BIN := .venv/bin
 WORKERS := $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check fix bench clean
+.PHONY: demo test check fix bench pictures clean
 
 demo: .venv/runtime.stamp
 	$(BIN)/auth0-check demo $(ARGS)
@@ -26,6 +26,9 @@ fix: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m tests.bench $(ARGS)
+
+pictures: .venv/dev.stamp
+	$(BIN)/python -m tests.pictures
 
 .venv/runtime.stamp: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("auth0-check needs Python 3.11 or newer: make PYTHON=python3.x" if sys.version_info < (3, 11) else 0)'

@@ -44,6 +44,7 @@ def main() -> None:
 @CONFIG
 def run(config: Path | None) -> None:
     """Watch the configured tenants and post to Slack."""
+    from bot.config import ConfigError
     from bot.hooks.counts import PushedCounts
     from bot.ports import StoreError
     from bot.slack.socket import SocketLostError
@@ -53,6 +54,7 @@ def run(config: Path | None) -> None:
     from bot.wiring.live import Bot
     from bot.wiring.looking import Looking
     from bot.wiring.measuring import hooks_of
+    from bot.wiring.outward import notifiers_of
 
     settings = _settings(config)
     set_up_logging(settings.secrets())
@@ -61,11 +63,12 @@ def run(config: Path | None) -> None:
     async def serve() -> None:
         counts = PushedCounts(hooks_of(settings).tenants, clock)
         prober = Looking(settings, clock, counts=counts, stepped_s=clock.stepped_s)
-        await Bot(settings, clock, prober, counts).run()
+        notifiers = notifiers_of(settings, prober.fetcher)
+        await Bot(settings, clock, prober, counts, notifiers).run()
 
     try:
         _run_until_stopped(serve())
-    except (StartupError, StoreError, SocketLostError) as error:
+    except (ConfigError, StartupError, StoreError, SocketLostError) as error:
         raise click.ClickException(str(error)) from None
 
 

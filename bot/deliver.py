@@ -8,12 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bot.core import outbox
-from bot.core.outbox import Answer, Delivery, Edit, Post, Reply, Status
-from bot.core.stimulus import CardLost, Delivered, Stimulus
+from bot.core.incident import EntryKind
+from bot.core.model import Severity
+from bot.core.outbox import (
+    Answer,
+    Delivery,
+    Direct,
+    Edit,
+    OfIncident,
+    Paging,
+    Post,
+    Reply,
+    ReportDue,
+    SilenceEnded,
+    Status,
+)
+from bot.core.stimulus import CardLost, Delivered, Stimulus, Unsaid
+from bot.pace import Pace
 from bot.ports import Change, SlackDoubt, SlackRefused, StoreError, View
 
 if TYPE_CHECKING:
@@ -41,6 +57,11 @@ https://docs.slack.dev/reference/methods/chat.update and chat.postMessage (read 
 TEMPORARY = frozenset({"ratelimited", "rate_limited", "unreachable", "internal_error"})
 MESSAGE_GAP_S = 1.0
 """Slack takes about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
+EDIT_GAP_S = 1.2
+"""Slack takes at least 50 edits a minute (tier 3, Rate Limits, 2026-11)."""
+CALLS = frozenset({EntryKind.MENTION, EntryKind.PAGED})
+UNSAID_S = 60.0
+"""So old an alert that Slack does not take is told beyond it."""
 IDLE_S = 3600.0
 
 
@@ -72,7 +93,9 @@ class Deliver:
         self._lanes: dict[str, dict[str, Delivery]] = {}
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._next_message_at = 0.0
+        self._messages = Pace(MESSAGE_GAP_S)
+        self._directs: defaultdict[str, Pace] = defaultdict(lambda: Pace(MESSAGE_GAP_S))
+        self._edits = Pace(EDIT_GAP_S)
 
     @property
     def depth(self) -> int:
@@ -163,17 +186,28 @@ class Deliver:
         if is_answer and self._clock.now() - delivery.created_at > outbox.ANSWER_LIFE_S:
             return outbox.dead(delivery)
         await self._paced(delivery)
+        delivery, *along = outbox.gathered(delivery, self.lane(delivery.lane))
         delivery = outbox.started(delivery, self._clock.now())
-        await self._commit(delivery)
+        for each in (delivery, *along):
+            self._keep(each)
+        await self._commit(delivery, *along)
         card = self._card(delivery)
         try:
             card = await self._messenger.send(delivery, self._view(), card)
         except SlackRefused as refusal:
+            self._tell_if_unsaid(delivery)
             return self._refused(delivery, refusal, card)
         except SlackDoubt:
+            self._tell_if_unsaid(delivery)
             log.warning("the answer to %s was lost; it may have been said", delivery.key)
             return outbox.doubted(delivery, self._clock.now())
         return self._sent(delivery, card)
+
+    def _tell_if_unsaid(self, delivery: Delivery) -> None:
+        """Let people be called beyond Slack where it does not take an alert."""
+        now, body = self._clock.now(), delivery.body
+        if isinstance(body, Post) and now - delivery.created_at >= UNSAID_S:
+            self._tell(Unsaid(now, body.incident))
 
     def _sent(self, delivery: Delivery, card: Card | None) -> Delivery | None:
         """Return what is to be kept; None: the engine keeps it, in one commit with its incident.
@@ -200,7 +234,7 @@ class Deliver:
                 return outbox.dead(delivery)
             self._tell(CardLost(now, body.incident))
             return None
-        if isinstance(body, Answer) and refusal.error not in TEMPORARY:
+        if isinstance(body, Answer | Direct | Paging) and refusal.error not in TEMPORARY:
             return outbox.dead(delivery)
         return outbox.refused(delivery, now, None)
 
@@ -217,22 +251,37 @@ class Deliver:
 
     def _card(self, delivery: Delivery) -> Card | None:
         """Return where the message of a delivery's incident stands."""
-        if isinstance(delivery.body, Answer):
+        if not isinstance(delivery.body, OfIncident):
             return None
         return self._view().desk.incidents[delivery.body.incident].card
 
     async def _paced(self, delivery: Delivery) -> None:
-        """Keep Slack's one new message a second."""
-        if not isinstance(delivery.body, Post | Reply):
-            return
-        now = self._clock.now()
-        start = max(now, self._next_message_at)
-        self._next_message_at = start + MESSAGE_GAP_S * self._clock.speed
-        if start > now:
-            await self._clock.sleep(start - now)
+        """Keep Slack's limits; who calls people goes first, then new incidents."""
+        match delivery.body:
+            case Paging():
+                pass
+            case Answer(request=request):
+                if request.share:
+                    await self._messages.turn()
+            case Direct(person=person):
+                await self._directs[person].turn()
+            case Edit():
+                await self._edits.turn()
+            case body:
+                await self._messages.turn(self._rank(body))
 
-    async def _commit(self, delivery: Delivery) -> None:
+    def _rank(self, body: Post | Reply | SilenceEnded | ReportDue) -> int:
+        match body:
+            case Post(incident=number):
+                severity = self._view().desk.incidents[number].severity
+                return 0 if severity is Severity.CRITICAL else 1
+            case Reply(entry=entry):
+                return 0 if entry.kind in CALLS else 2
+            case _:
+                return 2
+
+    async def _commit(self, *deliveries: Delivery) -> None:
         try:
-            await self._store.commit(Change(deliveries={delivery.key: delivery}))
+            await self._store.commit(Change(deliveries={d.key: d for d in deliveries}))
         except StoreError as error:
-            log.debug("delivery of %s not saved: %s", delivery.key, error)  # the engine tells it
+            log.debug("delivery of %s not saved: %s", deliveries[0].key, error)  # the engine tells

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core import desk, outbox, tenant
+from bot.core.audit import Audited
 from bot.core.desk_state import DeskState
 from bot.core.measurement import Push
 from bot.core.stimulus import (
@@ -78,6 +79,7 @@ class Engine:
         self._desk = DeskState()
         self._deliver: Deliver | None = None
         self._outgoing = Outgoing(None)
+        self._dues: dict[str, float | None] = {}
         self._stimuli: asyncio.Queue[Stimulus] = asyncio.Queue()
         self._change = Change()
         self._accepting: set[str] = set()
@@ -228,8 +230,7 @@ class Engine:
     def _due(self, stimulus: Tick | Started) -> list[str]:
         if isinstance(stimulus, Started):
             return list(self._world.tenants)
-        dues = {name: tenant.due_at(state) for name, state in self._world.tenants.items()}
-        return [name for name, due in dues.items() if due is not None and due <= stimulus.at]
+        return [n for n, due in self._dues.items() if due is not None and due <= stimulus.at]
 
     def _tenant_step(self, name: str, stimulus: TenantStimulus) -> list[Effect]:
         before = self._world.tenants[name]
@@ -237,6 +238,7 @@ class Engine:
         if state is not before:
             self._world = World({**self._world.tenants, name: state})
             self._change.tenants[name] = state
+            self._dues[name] = tenant.due_at(state)
         followed: list[Effect] = []
         for effect in effects:
             followed.append(effect)
@@ -251,7 +253,9 @@ class Engine:
         followed: list[Effect] = []
         for effect in effects:
             followed.append(effect)
-            if isinstance(effect, Send):
+            if isinstance(effect, Audited):
+                self._change.audited.append(effect)
+            elif isinstance(effect, Send):
                 self._outgoing.enqueue(self._change, effect, stimulus.at)
             elif isinstance(effect, Run):
                 run = RunNow(stimulus.at, effect.request_id, effect.signal)
@@ -269,8 +273,8 @@ class Engine:
                     self._change.incidents[number] = incident
 
     def _wake_later(self) -> None:
-        dues = [tenant.due_at(state) for state in self._world.tenants.values()]
-        due = min((at for at in (*dues, desk.due_at(self._desk)) if at is not None), default=None)
+        dues = (*self._dues.values(), desk.due_at(self._desk, self._rules))
+        due = min((at for at in dues if at is not None), default=None)
         if due is not None and not self._is_awake:
             self._waker.wake_at(due)
 

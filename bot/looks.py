@@ -14,21 +14,21 @@ from bot.core.stimulus import (
     Measured,
     Observed,
     ReadFeed,
+    ReadShifts,
+    ShiftsRead,
     Stimulus,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from bot.core.model import Target
     from bot.ports import Clock, Prober
 
 log = logging.getLogger(__name__)
 
 PROBES_PER_S = 50.0
 """Over all tenants: a burst of many must not look like our own outage."""
-BACKLOG_S = 10.0
-"""A look that could begin only later than this is left out: its next turn comes by itself, and a
-queue that grew for as long as an outage lasts would tell of it later and later."""
 
 
 class Looks:
@@ -46,16 +46,23 @@ class Looks:
         self._tell = tell
         self._tasks: set[asyncio.Task[None]] = set()
         self._next_at = 0.0
+        self._waiting: set[Target] = set()
+        """Not queued again: the queue never grows beyond one turn of all targets, each has its
+        turn, and what is told is as fresh as the pace allows."""
 
     def launch(self, effect: Effect) -> None:
         """Start the look that an effect asks for, if it asks for one."""
         match effect:
-            case Look():
-                self._spawn(self._look(effect))
+            case Look(target=target, asked_by=asked_by):
+                if asked_by or target not in self._waiting:
+                    self._waiting.add(target)
+                    self._spawn(self._look(effect))
             case Measure():
                 self._spawn(self._measure(effect))
             case ReadFeed():
                 self._spawn(self._read(effect))
+            case ReadShifts():
+                self._spawn(self._read_shifts())
             case _:
                 pass
 
@@ -68,12 +75,10 @@ class Looks:
     async def _look(self, effect: Look) -> None:
         now = self._clock.now()
         start = max(now, self._next_at)
-        if start - now > BACKLOG_S and not effect.asked_by:
-            log.warning("%s is left out: too many looks at once", effect.target)
-            return
         self._next_at = start + 1 / PROBES_PER_S
         if start > now:
             await self._clock.sleep(start - now)
+        self._waiting.discard(effect.target)
         seen = await self._prober.look(effect.target)
         self._tell(Observed(self._clock.now(), seen, effect.asked_by))
 
@@ -84,6 +89,10 @@ class Looks:
     async def _read(self, effect: ReadFeed) -> None:
         reading = await self._prober.read(effect.target)
         self._tell(FeedRead(self._clock.now(), reading))
+
+    async def _read_shifts(self) -> None:
+        shifts = await self._prober.read_shifts()
+        self._tell(ShiftsRead(self._clock.now(), shifts))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -33,8 +33,11 @@ class Outgoing:
             return
         lane = self._all(change, effect.lane)
         if not is_superfluous(effect.body, lane):
-            delivery = Delivery(effect.key, effect.lane, _next(lane), effect.body, created_at=now)
-            change.deliveries[effect.key] = delivery
+            due_at = now + effect.hold_s if effect.hold_s else 0.0
+            place = _next(lane)
+            change.deliveries[effect.key] = Delivery(
+                effect.key, effect.lane, place, effect.body, created_at=now, due_at=due_at
+            )
 
     def end(self, change: Change, incident: int, ended: Callable[[Delivery], Delivery]) -> None:
         """End what is being sent for an incident in the same commit as what that does to it."""

@@ -11,11 +11,14 @@ from bot.core.request import Request
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bot.core.audit import Audited
     from bot.core.desk_state import DeskState
     from bot.core.incident import Card, Incident
     from bot.core.measurement import Measurement
     from bot.core.model import FeedReading, Observation, Target
+    from bot.core.oncall import Shifts
     from bot.core.outbox import Delivery
+    from bot.core.page import Page
     from bot.core.rules import Rules
     from bot.core.stimulus import Effect, World
     from bot.core.tenant_state import TenantState
@@ -44,6 +47,9 @@ class Prober(Protocol):
 
     async def read(self, target: Target) -> FeedReading:
         """One poll of a status feed. Never raises but on cancellation."""
+
+    async def read_shifts(self) -> Shifts:
+        """Read the calendar of shifts. Never raises but on cancellation."""
 
 
 class WebApi(Protocol):
@@ -100,6 +106,7 @@ class Change:
     """New in the inbox."""
     handled: list[str] = field(default_factory=list)
     """Ids of what this change answers."""
+    audited: list[Audited] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +177,30 @@ class Journal(Protocol):
 
     def note(self, at: float, effect: Effect) -> None:
         """Take note of an effect that was committed."""
+
+
+class Notifier(Protocol):
+    """Reaches people beyond Slack."""
+
+    async def page(self, page: Page) -> None:
+        """Tell it, in one try. Raises `NotifyRefused` and `NotifyDoubt`; repeat it after both.
+
+        A person who is told twice is better off than one who is not told.
+        """
+
+
+class NotifyRefused(Exception):  # noqa: N818 - says what happened
+    """Nobody was told."""
+
+    def __init__(
+        self, error: str, retry_after_s: float | None = None, *, is_final: bool = False
+    ) -> None:
+        """Keep the reason, the wait that was asked for, and whether repeating is pointless."""
+        super().__init__(error)
+        self.error = error
+        self.retry_after_s = retry_after_s
+        self.is_final = is_final
+
+
+class NotifyDoubt(Exception):  # noqa: N818 - says what happened
+    """Somebody may have been told, or not."""

@@ -10,10 +10,10 @@ import pytest
 from bot.core.desk_state import DeskState
 from bot.core.incident import Card, Entry, EntryKind, Incident, Kind
 from bot.core.model import Cause, Scope, Severity, Verdict
-from bot.core.outbox import Answer, Delivery, Edit, Post, Reply, Status, sent
+from bot.core.outbox import Answer, Delivery, Direct, Edit, OfIncident, Post, Reply, Status, sent
 from bot.core.request import Request, Verb
 from bot.core.rules import Rules
-from bot.core.stimulus import Delivered, Stimulus, World
+from bot.core.stimulus import Delivered, Stimulus, Unsaid, World
 from bot.deliver import Deliver
 from bot.ports import Change, SlackDoubt, SlackRefused, StoreError, View
 from bot.simulator.memory import MemoryStore
@@ -42,7 +42,7 @@ INCIDENT = Incident(
 def of_incident(number: int, delivery: Delivery) -> Delivery:
     """The same for another incident."""
     key = delivery.key.replace("1:", f"{number}:", 1)
-    assert not isinstance(delivery.body, Answer)
+    assert isinstance(delivery.body, OfIncident)
     body = replace(delivery.body, incident=number)
     return replace(delivery, key=key, lane=f"incident:{number}", body=body)
 
@@ -70,7 +70,10 @@ class Bench:
         self.tried: list[tuple[float, str]] = []
         self.searched: list[tuple[float, str]] = []
         self.labelled: list[str] = []
+        self.lines: list[Entry] = []
+        """Of the threads, as they were said."""
         self.told: list[Stimulus] = []
+        self.unsaid: list[float] = []
         self.is_deaf = False
         """The engine takes its time."""
         self.incidents = {number: replace(INCIDENT, id=number) for number in range(1, 5)}
@@ -81,6 +84,7 @@ class Bench:
     async def send(self, delivery: Delivery, view: View, card: Card | None) -> Card | None:
         assert view.desk.incidents
         self.tried.append((round(self.clock.now(), 3), delivery.key))
+        self.lines += [delivery.body.entry] if isinstance(delivery.body, Reply) else []
         await self.clock.sleep(0.1)
         if trouble := self.trouble.get(delivery.key):
             raise trouble.pop(0)
@@ -98,6 +102,9 @@ class Bench:
     def commit_told(self) -> None:
         """Do what the engine does: commit a sent post with the incident that has it."""
         for stimulus in self.told:
+            if isinstance(stimulus, Unsaid):
+                self.unsaid.append(stimulus.at)
+                continue
             assert isinstance(stimulus, Delivered)
             card = Card(stimulus.channel, stimulus.ts)
             number = stimulus.incident
@@ -176,6 +183,15 @@ def test_tries_grow_rarer() -> None:
     assert waits == [1, 2, 5, 15, 30, 60, 60]
 
 
+def test_an_alert_that_slack_does_not_take_is_told_to_the_engine() -> None:
+    """After a minute, so that people are called beyond Slack; an edit or reply is not worth it."""
+    bench = deliver(POST, prepare=meeting(POST.key, *[CUT_OFF] * 7))
+    assert 60 <= bench.unsaid[0] < 120
+
+    bench = deliver(REPLY, prepare=meeting(REPLY.key, *[CUT_OFF] * 7))
+    assert bench.unsaid == []
+
+
 def test_messages_come_one_a_second() -> None:
     """Over all incidents; edits and answers need not wait."""
     others = [of_incident(number, POST) for number in (2, 3)]
@@ -206,12 +222,58 @@ def test_what_may_have_been_said_is_looked_for(doubtful: Delivery) -> None:
     assert there.labelled == missing.labelled == []
 
 
+def joined(number: int, name: str, *, due_at: float = 0.0) -> Delivery:
+    """A line that waits for more of its kind, where it has a time."""
+    body = Reply(1, Entry(0.0, EntryKind.JOINED, tenants=(name,)))
+    return Delivery(f"1:reply:{number}", "incident:1", number + 1, body, 0.0, due_at=due_at)
+
+
+def names_told(bench: Bench) -> list[tuple[str, ...]]:
+    return [entry.tenants for entry in bench.lines if entry.kind is EntryKind.JOINED]
+
+
+def test_lines_that_wait_are_said_together() -> None:
+    """When the first of them is due; an edit between them keeps its own time."""
+    edit = replace(EDIT, seq=3, due_at=5.0)
+    bench = deliver(POST, joined(1, "a", due_at=30.0), edit, joined(3, "b", due_at=40.0))
+
+    assert names_told(bench) == [("a", "b")]
+    assert [at for at, _ in bench.tried[1:]] == [5.0, 30.0]
+    assert bench.deliver.depth == 0
+
+
+def test_what_waits_goes_out_before_what_does_not() -> None:
+    """The thread keeps its order: who failed stands above that somebody is on it."""
+    bench = deliver(POST, joined(1, "a", due_at=30.0), replace(REPLY, key="1:reply:9", seq=9))
+
+    assert [key for _, key in bench.tried] == [POST.key, "1:reply:1", "1:reply:9"]
+    assert bench.tried[-1][0] < 3.0
+
+
+def test_who_calls_people_goes_first() -> None:
+    """Then new incidents, then lines in threads; a direct message waits for none of them."""
+    cards = {number: replace(INCIDENT, id=number, card=CARD) for number in (1, 2, 3)}
+    mild = replace(INCIDENT, id=4, severity=Severity.WARNING)
+    line = replace(REPLY, body=Reply(1, Entry(0.0, EntryKind.WHY)))
+    direct = Delivery("1:direct:1", "direct:1", 1, Direct(1, "U1"), 0.0)
+    bench = deliver(
+        *(line, of_incident(2, line), of_incident(4, POST), of_incident(3, REPLY), direct),
+        prepare=lambda bench: bench.incidents.update({**cards, 4: mild}),
+        for_s=10.0,
+    )
+
+    assert bench.tried == [
+        *((0.0, "1:reply:1"), (0.0, "1:direct:1")),
+        *((1.0, "3:reply:1"), (2.0, "4:post:1"), (3.0, "2:reply:1")),
+    ]
+
+
 def test_an_edit_may_be_repeated() -> None:
     """Nobody sees whether a message was brought up to date once or twice."""
     bench = deliver(POST, EDIT, prepare=meeting(EDIT.key, LOST))
 
     assert bench.searched == []
-    assert [at for at, key in bench.tried if key == EDIT.key] == [0.1, 1.2]
+    assert [at for at, key in bench.tried if key == EDIT.key] == [0.1, 1.3]
 
 
 def test_what_cannot_be_looked_for_is_said_again_with_a_label() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.measurement import Measurement
 from bot.core.model import FEED, Fault, FeedReading, FeedState, Observation, Outcome, Stage, Target
+from bot.core.oncall import Shifts
 from bot.core.outbox import Answer
 from bot.core.request import Request, Verb
 from bot.core.rules import Rules, TenantRules
@@ -68,6 +69,9 @@ class Eyes:
 
     async def read(self, target: Target) -> FeedReading:
         return FeedReading(target, self.clock.now(), FeedState.EMPTY)
+
+    async def read_shifts(self) -> Shifts:
+        raise NotImplementedError
 
     async def send(self, delivery: Delivery, view: View, card: Card | None) -> Card | None:
         assert view.now == self.clock.now()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.config.document import dotted
 from bot.config.expansion import hint
+from bot.config.oncall_relations import unknown_tenants, untellable
 from bot.config.settings import Login
 from bot.config.values import host_of
 
@@ -25,7 +26,7 @@ MODES: dict[str, tuple[tuple[str, ...], ...]] = {
     "http": (("slack", "signing_secret"), ("server", "listen")),
 }
 UNNAMED = Login.model_fields["name"].default
-NAMED = (("tenants",), *(("tenants", key) for key in ("logins", "metrics", "errors")))
+NAMED = (("tenants",), ("notify",), *(("tenants", key) for key in ("logins", "metrics", "errors")))
 SENDERS = (
     ("hooks", "sentry", "client_secret"),
     ("hooks", "alertmanager", "token"),
@@ -40,6 +41,9 @@ WAYS: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("prometheus",): ((), ("token",), ("username", "password")),
     ("tenants", "metrics"): ((), ("preset",), ("failed", "all")),
     ("tenants", "logs"): (("client_id", "client_secret"), ("stream_token",)),
+    ("oncall",): (("rotation",), ("group",), ("calendar",)),
+    ("notify",): (("pagerduty",), ("apprise",)),
+    ("maintenance",): (("every",), ("once",)),
 }
 """Groups of keys: a section has one group, and whole; the first where nothing of any is given."""
 
@@ -53,6 +57,8 @@ def check_relations(document: Document) -> None:
         _one_way(document),
         _dangling(document),
         _controls_of_auth0(document),
+        untellable(document),
+        unknown_tenants(document),
     ):
         for loc, text in problems:
             document.report(loc, text)
@@ -68,7 +74,7 @@ def _twice(document: Document, written: Iterable[tuple[Loc, object]]) -> Problem
 
 
 def _names(document: Document) -> Iterator[tuple[Loc, object]]:
-    """Names of tenants, and those within each tenant."""
+    """Names of tenants, those within each tenant, and those of ways to reach people."""
     for way in NAMED:
         for loc, section in document.sections(*way):
             yield (*loc, "name"), (loc[:-2], str(section.get("name", UNNAMED)).lower())

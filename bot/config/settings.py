@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from bot.config.access import Access
+from bot.config.notify import Notify
+from bot.config.oncall import Escalation, Maintenance, OnCall, Recurrence, Zone
 from bot.config.secrecy import secrets_in
 from bot.config.sources import Errors, Hooks, Logs, Metric, Prometheus, Sentry
 from bot.config.values import (
@@ -43,6 +46,7 @@ __all__ = [
     "M2m",
     "Name",
     "ProbeSettings",
+    "Report",
     "Section",
     "Server",
     "Settings",
@@ -173,6 +177,14 @@ class Feed(Section):
     every: Interval = 60.0
 
 
+class Report(Section):
+    """Looking back, posted to the channel again and again."""
+
+    every: Recurrence
+    """'Mon 09:00' for a report each week, '09:00' for one each day."""
+    zone: Zone = "UTC"
+
+
 class Server(Section):
     """The bot's own listeners, `host:port`."""
 
@@ -199,6 +211,14 @@ class Settings(Section):
     sentry: Sentry | None = None
     """A section with organization and token."""
     hooks: Hooks = Hooks()
+    oncall: OnCall | None = None
+    """A section with rotation, group or calendar."""
+    escalation: Escalation = Escalation()
+    notify: tuple[Notify, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
+    access: Access = Access()
+    report: Report | None = None
+    """A section with every."""
     controls: tuple[Address, ...] = ("https://slack.com/api/api.test",)
     """Neutral hosts: they tell our own network from Auth0. Not behind Auth0's edge vendor."""
     resolve: dict[HostName, AddressPort] = Field(default_factory=dict)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,22 +42,25 @@ def fails(signal: Signal) -> bool:
 
 
 def works(signal: Signal, now: float) -> bool:
-    """Tell whether a signal is known to be well now, and was so for a while."""
+    """Tell whether a signal is known to be well now, and was so for a while.
+
+    Slow answers are no sign of health.
+    """
     return (
         signal.state is SignalState.OK
         and signal.last_ok_at is not None
         and now - signal.last_ok_at < FRESH_S
         and not ended_just_now(signal, now)
+        and not signal.tempo.is_slowing
     )
 
 
 def usual_fault(signal: Signal) -> Fault | None:
     """Return the fault that a signal's window shows most often, the newest of its kind."""
-    kinds = Counter((fault.stage, fault.reason) for fault in signal.faults)
-    if not kinds:
-        return None
-    kind = kinds.most_common(1)[0][0]
-    return next(f for f in reversed(signal.faults) if (f.stage, f.reason) == kind)
+    faults = signal.faults
+    kinds = [(fault.stage, fault.reason) for fault in faults]
+    most = max(dict.fromkeys(kinds), key=kinds.count, default=None)
+    return next((f for f in reversed(faults) if (f.stage, f.reason) == most), None)
 
 
 def ended_just_now(signal: Signal, now: float) -> bool:

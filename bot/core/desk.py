@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core import review, silent_sources, telling
+from bot.core import asked, calling, left, reaching, review, silent_sources, storm, telling
+from bot.core.around import ASK_WHILE_TROUBLED_S, asked_around
 from bot.core.desk_state import DeskState, Stepped
-from bot.core.detector import Signal
-from bot.core.incident import Card
+from bot.core.detector import Reason, Signal
+from bot.core.incident import Card, IncidentState
 from bot.core.lead import MESSAGE
 from bot.core.measurement import ChangeMade, Claim
-from bot.core.model import CONTROL, SignalState
+from bot.core.model import CALENDAR, CONTROL, SignalState
 from bot.core.notice import FeedView
-from bot.core.openings import all_reviewed, gap_told, kept, opened
-from bot.core.outbox import Answer, Post
+from bot.core.openings import all_reviewed, gap_told, kept, opened, put_off_reviewed
+from bot.core.outbox import Post, ReportDue
 from bot.core.outside import Outside, with_changes, with_control, with_reading
-from bot.core.run import RunInProgress, begun
 from bot.core.stimulus import (
     Asked,
     CardLost,
@@ -30,26 +30,25 @@ from bot.core.stimulus import (
     Observed,
     Pushed,
     ReadFeed,
+    ReadShifts,
     Run,
     Running,
     Send,
+    ShiftsRead,
+    SignalChanged,
     Started,
     Tick,
+    Unsaid,
     World,
 )
 
 if TYPE_CHECKING:
-    from bot.core.measurement import Measurement
-    from bot.core.model import Observation
+    from bot.core.oncall import Shifts
     from bot.core.rules import Rules
 
-ASK_AGAIN_S = 5.0
-"""Neutral hosts are asked at the moment of a failure, but not more often than this."""
-ASK_WHILE_TROUBLED_S = 15.0
-FEED_AGAIN_S = 15.0
-PEERS = 2
-"""Asked at the moment of a failure, of the same environment and of others."""
-REMEMBERED_S = 7 * 86400.0
+DAY_S = 86400.0
+WEEK_S = 7 * DAY_S
+REMEMBERED_S = WEEK_S
 """How long an incident that is over is kept at hand."""
 
 
@@ -57,15 +56,18 @@ def step(
     state: DeskState, stimulus: DeskStimulus, world: World, rules: Rules
 ) -> tuple[DeskState, tuple[Effect, ...]]:
     """Return the state after a stimulus, and what is to be done."""
+    before = state
     state, effects = _handled(state, stimulus, world, rules)
-    return state, tuple(effects)
+    state, reached = reaching.reached(before, state, stimulus.at, rules)
+    return state, tuple(e for e in (*effects, *reached) if reaching.is_told(e, state))
 
 
-def due_at(state: DeskState) -> float | None:
+def due_at(state: DeskState, rules: Rules) -> float | None:
     """Return when the desk wants its next Tick."""
-    mentions = (i.mention_at for i in state.incidents.values() if i.is_open and i.mention_at)
     runs = (run.until for run in state.runs.values())
-    return min((*state.due.values(), *mentions, *runs), default=None)
+    once = (reaching.due_at(state, rules), state.report_at, state.review_at)
+    dues = (*state.due.values(), *runs, *once)
+    return min((at for at in dues if at is not None), default=None)
 
 
 def _handled(  # noqa: C901, PLR0911, PLR0912 - one line a stimulus
@@ -87,17 +89,23 @@ def _handled(  # noqa: C901, PLR0911, PLR0912 - one line a stimulus
         case Finding():
             return _found(state, stimulus, world, rules)
         case Asked():
-            return _asked(state, stimulus, rules)
+            return asked.asked(state, stimulus.request, stimulus.at, world, rules)
         case Running():
-            return _running(state, stimulus)
+            return asked.running(state, stimulus)
         case Delivered():
             return _delivered(state, stimulus), []
         case CardLost():
             return _card_lost(state, stimulus)
+        case Unsaid():
+            return _unsaid(state, stimulus, rules)
+        case ShiftsRead():
+            return _shifts_read(state, stimulus.shifts), []
 
 
 def _started(state: DeskState, now: float, rules: Rules) -> Stepped:
     due = {str(target): now for target in (*rules.controls, *rules.feeds)}
+    if rules.calendar_every_s:
+        due[CALENDAR] = now
     controls = {t.name: state.outside.controls.get(t.name, Signal()) for t in rules.controls}
     feeds = {t.name: state.outside.feeds.get(t.name, FeedView()) for t in rules.feeds}
     kept = {
@@ -133,18 +141,24 @@ def _ticked(state: DeskState, now: float, world: World, rules: Rules) -> Stepped
         if due[str(target)] <= now:
             effects.append(ReadFeed(target))
             due[str(target)] = now + rules.feed_every_s
-    state = replace(state, due=due)
-    for incident in state.open_incidents:
-        if incident.mention_at is not None and incident.mention_at <= now:
-            state, told = kept(state, review.mentioned(incident, now))
-            effects += told
-    state, answers = _overdue_runs(state, now)
-    return state, [*effects, *answers]
+    if rules.calendar_every_s and due[CALENDAR] <= now:
+        effects.append(ReadShifts())
+        due[CALENDAR] = now + rules.calendar_every_s
+    report_at = None
+    if (report := rules.report) is not None:
+        if state.report_at is not None and state.report_at <= now:
+            body = ReportDue(report.at.days * DAY_S)
+            effects.append(Send(f"report:{state.report_at:.0f}", "report", body))
+        report_at = report.at.next(now, report.zone).at
+    state = replace(state, due=due, report_at=report_at)
+    state, answers = asked.overdue(state, now)
+    state, told = put_off_reviewed(state, now, world, rules)
+    return state, [*effects, *answers, *told]
 
 
 def _is_troubled(world: World) -> bool:
     return any(
-        signal.state is not SignalState.OK
+        signal.state is not SignalState.OK or signal.tempo.is_slow
         for tenant in world.tenants.values()
         for signal in tenant.signals.values()
     )
@@ -158,13 +172,8 @@ def _observed(state: DeskState, stimulus: Observed, world: World, rules: Rules) 
         outside = with_control(state.outside, seen, rules.control_every_s)
         state = replace(state, outside=outside)
         state, effects = all_reviewed(state, stimulus.at, world, rules)
-    state, answers = _run_seen(state, stimulus.asked_by, seen)
+    state, answers = asked.seen(state, stimulus.asked_by, seen)
     return state, [*effects, *answers]
-
-
-def _run_seen(state: DeskState, asked_by: str, seen: Observation | Measurement) -> Stepped:
-    run = state.runs.get(asked_by)
-    return _run_on(state, run.with_seen(seen)) if run else (state, [])
 
 
 def _measured(state: DeskState, stimulus: Measured) -> Stepped:
@@ -173,7 +182,7 @@ def _measured(state: DeskState, stimulus: Measured) -> Stepped:
     if seen.changes:
         outside = with_changes(state.outside, seen.changes, stimulus.at)
         state = replace(state, outside=outside)
-    return _run_seen(state, stimulus.asked_by, seen)
+    return asked.seen(state, stimulus.asked_by, seen)
 
 
 def _pushed(state: DeskState, stimulus: Pushed, world: World, rules: Rules) -> Stepped:
@@ -199,51 +208,27 @@ def _feed_read(state: DeskState, stimulus: FeedRead, world: World, rules: Rules)
 def _found(state: DeskState, stimulus: Finding, world: World, rules: Rules) -> Stepped:
     now, tenant = stimulus.at, stimulus.tenant
     effects: list[Effect] = []
-    if any(change.state is SignalState.PENDING for change in stimulus.changes):
-        state, effects = _asked_around(state, stimulus, world, rules)
+    if any(_is_news(change) for change in stimulus.changes):
+        state, effects = asked_around(state, stimulus, world, rules)
     if stimulus.gap_s:
         state, told = gap_told(state, stimulus)
         effects += told
     mine = next((i for i in state.open_troubles if tenant in i.tenants), None)
-    if mine is None and review.is_troubled(world, tenant):
-        state, told = opened(state, tenant, now, world, rules)
+    state, is_left = left.looked_after(state, tenant, now, world)
+    is_new = mine is None and not is_left and review.is_troubled(world, tenant)
+    if is_new and not storm.is_put_off(state, now, rules):
+        state, told = opened(state, (tenant,), now, world, rules)
     else:
         state, told = all_reviewed(state, now, world, rules)
-    state, silent = silent_sources.reviewed(state, now, world, rules)
-    return state, [*effects, *told, *silent]
+    if rules.tenants[tenant].series:
+        state, silent = silent_sources.reviewed(state, now, world, rules)
+        told += silent
+    return state, [*effects, *told]
 
 
-def _asked_around(state: DeskState, stimulus: Finding, world: World, rules: Rules) -> Stepped:
-    """At the moment of a failure ask what tells the causes apart: who else fails now?
-
-    Neutral hosts, status feeds, logins at a few other tenants; at this one, if its users fail.
-    """
-    now = stimulus.at
-    if now - state.asked_at < ASK_AGAIN_S:
-        return state, []
-    due = dict(state.due)
-    for target in rules.feeds:
-        due[str(target)] = min(due[str(target)], now + FEED_AGAIN_S)
-    for target in rules.controls:
-        due[str(target)] = min(due[str(target)], now + ASK_WHILE_TROUBLED_S)
-    looks: list[Effect] = [Look(target) for target in rules.controls]
-    is_users = any(c.signal not in world.tenants[c.tenant].signals for c in stimulus.changes)
-    whom = [stimulus.tenant] * is_users + _peers(stimulus.tenant, world, rules)
-    peers = [Run(name, "") for name in whom]
-    return replace(state, due=due, asked_at=now), [*looks, *peers]
-
-
-def _peers(tenant: str, world: World, rules: Rules) -> list[str]:
-    """Choose tenants that were well so far: some of the same environment, some of others."""
-    here = world.environment(tenant, rules)
-    well = [
-        name
-        for name, state in world.tenants.items()
-        if name != tenant and all(s.state is SignalState.OK for s in state.signals.values())
-    ]
-    near = [name for name in well if world.environment(name, rules) == here]
-    far = [name for name in well if name not in near]
-    return near[:PEERS] + far[:PEERS]
+def _is_news(change: SignalChanged) -> bool:
+    """Tell whether something began that others are to be asked about."""
+    return change.state is SignalState.PENDING or change.reason in {Reason.SLOW, Reason.CLAIMED}
 
 
 def _delivered(state: DeskState, stimulus: Delivered) -> DeskState:
@@ -261,40 +246,13 @@ def _card_lost(state: DeskState, stimulus: CardLost) -> Stepped:
     return kept(state, (incident, [Send(key, telling.lane(incident.id), Post(incident.id))]))
 
 
-def _asked(state: DeskState, stimulus: Asked, rules: Rules) -> Stepped:
-    """Answer a request; a run is answered again when its looks are back."""
-    request = stimulus.request
-    answer = Send(f"answer:{request.id}:1", f"answer:{request.id}", Answer(request))
-    run = begun(request, stimulus.at, rules)
-    if run is None:
-        return state, [answer]
-    state = replace(state, runs={**state.runs, request.id: run})
-    looks = [Look(target, request.id) for target in run.targets]
-    return state, [answer, *(Run(name, request.id, run.signal) for name in run.asked), *looks]
+def _unsaid(state: DeskState, stimulus: Unsaid, rules: Rules) -> Stepped:
+    """Call people beyond Slack where Slack does not take the alert; nobody has seen it."""
+    incident = state.incidents[stimulus.incident]
+    if incident.state is not IncidentState.OPEN or incident.card is not None:
+        return state, []
+    return kept(state, calling.without_slack(incident, stimulus.at, rules))
 
 
-def _running(state: DeskState, stimulus: Running) -> Stepped:
-    run = state.runs.get(stimulus.request_id)
-    return (state, []) if run is None else _run_on(state, run.with_started(stimulus))
-
-
-def _run_on(state: DeskState, run: RunInProgress) -> Stepped:
-    """Keep a run going, or answer it if all is back."""
-    key = run.request.id
-    if not run.is_complete:
-        return replace(state, runs={**state.runs, key: run}), []
-    return _run_ended(state, run)
-
-
-def _run_ended(state: DeskState, run: RunInProgress) -> Stepped:
-    key = run.request.id
-    runs = {other: value for other, value in state.runs.items() if other != key}
-    return replace(state, runs=runs), [Send(f"answer:{key}:2", f"answer:{key}", run.answer())]
-
-
-def _overdue_runs(state: DeskState, now: float) -> Stepped:
-    effects: list[Effect] = []
-    for run in [run for run in state.runs.values() if run.until <= now]:
-        state, told = _run_ended(state, run)
-        effects += told
-    return state, effects
+def _shifts_read(state: DeskState, reading: Shifts) -> DeskState:
+    return replace(state, shifts=state.shifts.read_again(reading) if state.shifts else reading)

@@ -80,6 +80,29 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What a person wrote about an incident."""
+
+    at: float
+    by: str
+    """A user's id."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Where an escalation stands: it climbs while nobody acknowledges."""
+
+    begun_at: float
+    """Of this round."""
+    step: int = 0
+    """The next one."""
+    round: int = 0
+    told: tuple[str, ...] = ()
+    """People that were told, by their ids."""
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """One message's worth of trouble."""
 
@@ -100,11 +123,9 @@ class Incident:
     """The incident that this one turned out to be a part of."""
     reopened: int = 0
     mention_at: float | None = None
-    """When people are to be mentioned, if that is still to come."""
-    with_mention: bool = False
-    """The first message mentions people."""
+    """When people are to be called the first time, if that is still to come."""
     is_mentioned: bool = False
-    """People were mentioned: once is enough."""
+    """People were called the first time; what follows is the escalation's."""
     card: Card | None = None
     posts: int = 1
     """How many first messages it has had; more than one only where Slack lost it."""
@@ -114,6 +135,25 @@ class Incident:
     """When the last edit was asked for."""
     source: measurement.Kind | None = None
     """Which source is silent."""
+    called: tuple[str, ...] = ()
+    """Who is mentioned in the first message: `@here`, users' and user groups' ids."""
+    ladder: Ladder | None = None
+    """The escalation, while one goes on."""
+    paged: tuple[str, ...] = ()
+    """The ways beyond Slack by which people were told; they are told of its end, too."""
+    acknowledged_by: str = ""
+    """A user's id."""
+    acknowledged_at: float | None = None
+    resolved_by: str = ""
+    """A user's id; empty: it ended by itself."""
+    left: tuple[str, ...] = ()
+    """Signals (`tenant.signal`) that still failed when a person resolved it: they open nothing
+    new before they have been well."""
+    false_alarm: str = ""
+    """Why a person says that it was none."""
+    notes: tuple[Note, ...] = ()
+    is_muted: bool = False
+    """It began in a silence or in maintenance, and nobody was told of it."""
     facts_since: dict[str, float] = field(default_factory=dict)
     """When each row of the evidence table first spoke."""
     history: tuple[Judgement, ...] = ()
@@ -140,6 +180,12 @@ class EntryKind(StrEnum):
     REOPENED = "reopened"
     GRAVER = "graver"
     WHY = "why"
+    ACKNOWLEDGED = "acknowledged"
+    NOTE = "note"
+    FALSE_ALARM = "false_alarm"
+    PAGED = "paged"
+    HAND_OVER = "hand_over"
+    SILENCED = "silenced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +201,17 @@ class Entry:
     news: tuple[Fact, ...] = ()
     """The facts that changed a verdict."""
     tenants: tuple[str, ...] = ()
-    """Those that joined."""
+    """Those that joined, or work again."""
+    by: str = ""
+    """The user whose doing it is."""
+    whom: tuple[str, ...] = ()
+    """Who is mentioned."""
+    ways: tuple[str, ...] = ()
+    """How others are told: `dm`, or the name of a way beyond Slack."""
+    text: str = ""
+    """What a person wrote."""
+    until: float | None = None
+    """When a silence ends."""
 
 
 def standing_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:
@@ -179,7 +235,9 @@ def reopened(incident: Incident) -> Incident:
     """Return the same incident, open again."""
     return replace(
         incident,
-        state=IncidentState.OPEN,
+        state=IncidentState.ACKNOWLEDGED if incident.acknowledged_by else IncidentState.OPEN,
         resolved_at=None,
+        resolved_by="",
+        left=(),
         reopened=incident.reopened + 1,
     )

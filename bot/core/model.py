@@ -17,6 +17,7 @@ WELLKNOWN = "wellknown"
 CUSTOM = "custom"
 M2M = "m2m"
 LOGS = "logs"
+CALENDAR = "calendar"
 
 
 class Target(NamedTuple):

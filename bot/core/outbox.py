@@ -5,8 +5,9 @@
        |          +-> doubt   the answer was lost: look into the channel after 40 s
        +-- refused             `dead` where asking again is pointless
 
-Lines of one lane (an incident, or one person's request) go out strictly in order. At most one edit
-of a message waits at a time: whenever it goes out, it shows the newest state.
+Lines of one lane (an incident, or one person's request) go out strictly in order; only what may
+wait for more of its kind is overtaken, by others that may wait. At most one edit of a message waits
+at a time: whenever it goes out, it shows the newest state.
 """
 
 from __future__ import annotations
@@ -14,10 +15,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bot.core.incident import Entry
+from bot.core.access import NotAllowed
+from bot.core.audit import Outcome
+from bot.core.incident import Entry, EntryKind
 from bot.core.measurement import Measurement
 from bot.core.model import Observation, Target
+from bot.core.oncall import Shift
+from bot.core.page import PageAction
 from bot.core.request import Request
+from bot.core.silence import Refusal, Silence
 
 SETTLE_S = 40.0
 """A lost post may become visible late; looking sooner doubled 47 of 600 (measured on loopback).
@@ -53,6 +59,24 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """What came of something that a person wanted changed."""
+
+    outcome: Outcome
+    incident: int | None = None
+    """The one that it was about; None: none was found, or it is about none."""
+    refused: NotAllowed | None = None
+    silence: Silence | None = None
+    """As it was set or ended."""
+    unreadable: Refusal | None = None
+    """Why a silence could not be set."""
+    hidden: tuple[int, ...] = ()
+    """Incidents of the last day that the silence would have hidden."""
+    shift: Shift | None = None
+    """Who is on call by an override."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What one person asked for."""
 
@@ -64,9 +88,44 @@ class Answer:
     missing: tuple[Target, ...] = ()
     """Looked at, without an answer in time."""
     measured: tuple[Measurement, ...] = ()
+    result: Result | None = None
+    """What came of it, where it changes something."""
 
 
-Body = Post | Edit | Reply | Answer
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """A message to one person about an incident."""
+
+    incident: int
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """An incident told beyond Slack."""
+
+    incident: int
+    way: str
+    """As the configuration names it."""
+    action: PageAction
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceEnded:
+    """A silence is over, and how much it hid."""
+
+    silence: Silence
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDue:
+    """The report of a week, for the channel."""
+
+    span_s: float
+
+
+Body = Post | Edit | Reply | Answer | Direct | Paging | SilenceEnded | ReportDue
+OfIncident = Post | Edit | Reply | Direct | Paging
 
 
 class Status(StrEnum):
@@ -79,6 +138,8 @@ class Status(StrEnum):
     DEAD = "dead"
 
 
+GATHERED = frozenset({EntryKind.JOINED, EntryKind.RECOVERED})
+"""Lines that are added to one another while they wait."""
 DONE = frozenset({Status.SENT, Status.DEAD})
 
 
@@ -105,6 +166,11 @@ class Delivery:
         """Nothing more is to be done about it."""
         return self.status in DONE
 
+    @property
+    def is_patient(self) -> bool:
+        """It waits for more of its kind, until it is due or something follows that does not."""
+        return self.tries == 0 and self.due_at > self.created_at
+
 
 def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:
     """Tell whether a waiting edit of this lane will show all that a new one would."""
@@ -116,10 +182,30 @@ def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:
 def next_of(lane: tuple[Delivery, ...], now: float) -> Delivery | None:
     """Return the delivery of a lane that is to be handled now, if any: the oldest not done."""
     open_ones = [d for d in lane if not d.is_done]
-    first = min(open_ones, key=lambda d: d.seq, default=None)
-    if first is None or first.status is Status.SENDING or first.due_at > now:
+    if not open_ones or any(d.status is Status.SENDING for d in open_ones):
         return None
-    return first
+    if all(d.is_patient for d in open_ones):
+        first = min(open_ones, key=lambda d: d.due_at)
+        return first if first.due_at <= now else None
+    first = min(open_ones, key=lambda d: d.seq)
+    return first if first.is_patient or first.due_at <= now else None
+
+
+def gathered(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
+    """Return a line with all that waits of its kind, and the lines that are said with it."""
+    if not isinstance(first.body, Reply) or first.body.entry.kind not in GATHERED:
+        return [first]
+    entry = first.body.entry
+    more = [d for d in lane if d.key != first.key and _is_like(d, entry)]
+    names = [name for d in more if isinstance(d.body, Reply) for name in d.body.entry.tenants]
+    tenants = tuple(dict.fromkeys((*entry.tenants, *names)))
+    body = replace(first.body, entry=replace(entry, tenants=tenants))
+    return [replace(first, body=body), *map(sent, more)]
+
+
+def _is_like(other: Delivery, entry: Entry) -> bool:
+    is_waiting = other.status is Status.PENDING and other.tries == 0
+    return is_waiting and isinstance(other.body, Reply) and other.body.entry.kind is entry.kind
 
 
 def started(delivery: Delivery, now: float) -> Delivery:
@@ -147,7 +233,7 @@ def refused(delivery: Delivery, now: float, retry_after_s: float | None) -> Deli
 
 def doubted(delivery: Delivery, now: float) -> Delivery:
     """Return it as perhaps said. Edits and answers may be repeated; a post is looked for first."""
-    if isinstance(delivery.body, Post | Reply):
+    if isinstance(delivery.body, Post | Reply | SilenceEnded | ReportDue):
         return replace(delivery, status=Status.DOUBT, due_at=now + SETTLE_S)
     return refused(delivery, now, None)
 

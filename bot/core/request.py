@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
 
@@ -14,12 +14,56 @@ class Verb(StrEnum):
     RUN = "run"
     ALERTS = "alerts"
     WHY = "why"
+    ACK = "ack"
+    RESOLVE = "resolve"
+    ESCALATE = "escalate"
+    NOTE = "note"
+    FALSE_ALARM = "false-alarm"
+    SILENCE = "silence"
+    UNSILENCE = "unsilence"
+    SILENCES = "silences"
+    ONCALL = "oncall"
+    REPORT = "report"
+    HEALTH = "health"
+    AUDIT = "audit"
     HELP = "help"
     UNKNOWN = "unknown"
 
 
 VERBS = tuple(verb for verb in Verb if verb is not Verb.UNKNOWN)
 SHARE = "share"
+PHRASES = {
+    Verb.STATUS: (
+        "is auth0 up",
+        "is auth0 down",
+        "is auth0 ok",
+        "is login up",
+        "is login down",
+        "are logins working",
+        "is login working",
+        "what is wrong",
+        "what is up",
+    ),
+    Verb.RUN: ("check", "check again", "check auth0", "check now", "test", "try again"),
+    Verb.ONCALL: ("who is on call", "who is oncall", "on call"),
+    Verb.ACK: ("i am on it", "on it", "mine", "acknowledge", "i have it"),
+    Verb.HELP: ("hi", "hello", "what can you do"),
+}
+"""What people say without knowing the verbs, in plain words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks, as Slack knows them."""
+
+    id: str = ""
+    zone: str = "UTC"
+    """An IANA name."""
+    groups: tuple[str, ...] = ()
+    """The ids of their user groups."""
+    is_guest: bool = False
+    """Of another workspace, or restricted to some channels."""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +75,7 @@ class Request:
     at: float
     verb: Verb
     argument: str = ""
-    """What follows the verb: a tenant or signal for `run`, an incident's number for `why`; for
-    `unknown`, the word that was typed."""
+    """What follows the verb, as it was written; for `unknown`, the word that was typed."""
     nearest: str = ""
     """For `unknown`: the verb that was probably meant, or empty."""
     share: bool = False
@@ -41,6 +84,12 @@ class Request:
     channel: str = ""
     response_url: str = ""
     """Slack takes answers there for 30 minutes, 5 at most. Who knows it can post: a secret."""
+    thread_ts: str = ""
+    """The thread that it was said in; its incident is meant where none is named."""
+    is_direct: bool = False
+    """Said to the bot alone."""
+    person: Person = field(default_factory=Person)
+    """What was known of the user then; checked with each request."""
 
 
 def parse(text: str) -> tuple[Verb, str, str, bool]:
@@ -57,5 +106,15 @@ def parse(text: str) -> tuple[Verb, str, str, bool]:
     word, argument = words[0].lower(), " ".join(words[1:])
     if word in VERBS:
         return Verb(word), argument, "", share
+    said = _plain(words)
+    for verb, phrases in PHRASES.items():
+        if said in phrases:
+            return verb, "", "", share
     near = get_close_matches(word, VERBS, n=1, cutoff=0.5)
     return Verb.UNKNOWN, words[0], near[0] if near else "", share
+
+
+def _plain(words: list[str]) -> str:
+    """Return what was said without case, punctuation and contractions."""
+    said = " ".join(words).lower().replace("\u2019", "'").strip("?!. ")
+    return said.replace("who's", "who is").replace("what's", "what is").replace("i'm", "i am")

@@ -14,6 +14,7 @@ from bot.core.incident import (
     IncidentState,
     Judgement,
     Kind,
+    Ladder,
     reopened,
 )
 from bot.core.lead import first_known
@@ -41,12 +42,16 @@ def is_troubled(world: World, tenant: str) -> bool:
 
 def is_failing(state: TenantState) -> bool:
     """Tell whether a probe, a measured signal or an outside monitor fires."""
-    states = (
-        [signal.state for signal in state.signals.values()]
-        + [series.state for series in state.series.values()]
-        + [monitor.state for monitor in state.monitors.values()]
-    )
-    return SignalState.FIRING in states or any(s.tempo.is_slow for s in state.signals.values())
+    return bool(firing(state))
+
+
+def firing(state: TenantState) -> set[str]:
+    """Return the names of the probes, measured signals and outside monitors that fire."""
+    states = [(name, signal.state) for name, signal in state.signals.items()]
+    states += [(name, series.state) for name, series in state.series.items()]
+    states += [(name, monitor.state) for name, monitor in state.monitors.items()]
+    fires = {name for name, now in states if now is SignalState.FIRING}
+    return fires | {name for name, signal in state.signals.items() if signal.tempo.is_slow}
 
 
 def kind_of(case: Case) -> Kind:
@@ -61,7 +66,7 @@ def opened(number: int, case: Case, rules: Rules) -> tuple[Incident, tuple[Effec
     troubles = troubles_of((), case)
     severity = _severity(judged, case)
     agrees = signals_agreeing(case) > 1 or bool(fitting_notices(case))
-    is_grave = severity is Severity.CRITICAL and bool(rules.mention)
+    is_grave = severity is Severity.CRITICAL
     wait_s = max((rules.mention_after_s.get(name, 0.0) for name in case.tenants), default=0.0)
     incident = Incident(
         id=number,
@@ -73,9 +78,8 @@ def opened(number: int, case: Case, rules: Rules) -> tuple[Incident, tuple[Effec
         verdict=judged,
         troubles=troubles,
         notices=fitting_notices(case),
-        with_mention=is_grave and agrees,
-        is_mentioned=is_grave and agrees,
-        mention_at=None if not is_grave or agrees else case.since + wait_s,
+        mention_at=(case.now if agrees else case.since + wait_s) if is_grave else None,
+        ladder=None if is_grave else Ladder(case.now),
         shown_at=case.now,
     )
     incident = _noted(incident, case.now)
@@ -150,7 +154,7 @@ def _is_unseen(incident: Incident, case: Case) -> bool:
 
 def _mention_due(incident: Incident, now: float, rules: Rules) -> Incident:
     """An incident that became grave mentions people as one that was grave from the start."""
-    if not rules.mention or incident.is_mentioned:
+    if incident.is_mentioned:
         return incident
     wait_s = max(rules.mention_after_s.get(name, 0.0) for name in incident.tenants)
     return replace(incident, mention_at=max(now, incident.since + wait_s))
@@ -191,13 +195,6 @@ def without_strangers(
     if known or not incident.is_open:
         return replace(incident, tenants=known), []
     return ended(replace(incident, notices=()), now)
-
-
-def mentioned(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
-    """Mention people in the thread, where nothing is known yet to spare them."""
-    incident = replace(incident, mention_at=None, is_mentioned=True)
-    after, told = reply(incident, Entry(now, EntryKind.MENTION))
-    return after, [told]
 
 
 def _resolved(incident: Incident, case: Case) -> tuple[Incident, list[Effect]]:

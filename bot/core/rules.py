@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from bot.core.access import Access
+from bot.core.calendar import Recurring
 from bot.core.detector import Limits
-from bot.core.model import CUSTOM, FEED, M2M, WELLKNOWN, Target
+from bot.core.escalation import Policy
+from bot.core.maintenance import Window
+from bot.core.model import CUSTOM, FEED, M2M, WELLKNOWN, Severity, Target
+from bot.core.oncall import Source
 from bot.core.series import SeriesLimits
 
 DEFAULT_FEED = Target(FEED, "default")
 M2M_PACE = 5.0
 """Machine tokens may count against a quota: while all is well we ask for one so many times less
 often, every five minutes by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """A time that recurs, with the zone whose clocks count."""
+
+    at: Recurring
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +82,16 @@ class Rules:
     """Who is mentioned in a grave alert; empty: nobody."""
     mention_after_s: dict[str, float] = field(default_factory=dict)
     """By tenant."""
+    policies: dict[Severity, Policy] = field(default_factory=dict)
+    ways: tuple[str, ...] = ()
+    """Beyond Slack, by their names."""
+    on_call: Source | None = None
+    """Who is on call; of a calendar there is what the desk last read."""
+    calendar_every_s: float | None = None
+    """How often a calendar is read; None: there is none."""
+    access: Access = field(default_factory=Access)
+    windows: tuple[Window, ...] = ()
+    report: Recurrence | None = None
+    """When the weekly report is posted."""
     feed_every_s: float = 60.0
     control_every_s: float = 60.0

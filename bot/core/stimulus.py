@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.core.audit import Audited
+
 if TYPE_CHECKING:
     from bot.core.detector import Reason
     from bot.core.incident import Incident
     from bot.core.measurement import Measurement, Push
     from bot.core.model import FeedReading, Observation, SignalState, Target, Verdict
+    from bot.core.oncall import Shifts
     from bot.core.outbox import Body
     from bot.core.request import Request
     from bot.core.rules import Rules
@@ -121,6 +124,22 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsaid:
+    """Slack has not taken an incident's first message for a while."""
+
+    at: float
+    incident: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftsRead:
+    """The calendar of shifts was read, or could not be."""
+
+    at: float
+    shifts: Shifts
+
+
+@dataclass(frozen=True, slots=True)
 class CardLost:
     """An incident's message is gone or can no longer be edited."""
 
@@ -140,6 +159,8 @@ DeskStimulus = (
     | Finding
     | Running
     | Delivered
+    | Unsaid
+    | ShiftsRead
     | CardLost
 )
 Stimulus = TenantStimulus | DeskStimulus
@@ -166,6 +187,11 @@ class ReadFeed:
     """Poll a status feed now."""
 
     target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class ReadShifts:
+    """Read the calendar of shifts now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +235,16 @@ class Send:
     key: str
     lane: str
     body: Body
+    hold_s: float = 0.0
+    """It may wait so long for more of its kind."""
 
 
 Effect = (
     Look
     | Measure
     | ReadFeed
+    | ReadShifts
+    | Audited
     | Run
     | SignalChanged
     | Finding

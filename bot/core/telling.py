@@ -6,13 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.incident import Entry, EntryKind, Incident, IncidentState
-from bot.core.outbox import Edit, Reply
+from bot.core.outbox import GATHERED, Edit, Paging, Reply
+from bot.core.page import PageAction
 from bot.core.stimulus import Effect, IncidentChanged, Send, VerdictChanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.core.model import Fact, Verdict
+
+CROWD = 5
+"""Of more tenants than this, who joins and who recovers is told together."""
+GATHER_S = 30.0
+SETTLE_S = 5.0
+"""In a crowd the message waits so long for more of what changes it; people's acts never wait."""
 
 REFRESH_S = 60.0
 """Figures alone are brought up to date this often; anything else at once."""
@@ -28,7 +35,12 @@ def reply(incident: Incident, entry: Entry) -> tuple[Incident, Send]:
     """Add a line to an incident's timeline."""
     after = replace(incident, replies=incident.replies + 1)
     key = f"{incident.id}:reply:{after.replies}"
-    return after, Send(key, lane(incident.id), Reply(incident.id, entry))
+    hold_s = GATHER_S if _is_crowd(incident) and entry.kind in GATHERED else 0.0
+    return after, Send(key, lane(incident.id), Reply(incident.id, entry), hold_s)
+
+
+def _is_crowd(incident: Incident) -> bool:
+    return len(incident.tenants) > CROWD
 
 
 def told(before: Incident, after: Incident, now: float) -> tuple[Incident, list[Effect]]:
@@ -43,15 +55,16 @@ def told(before: Incident, after: Incident, now: float) -> tuple[Incident, list[
         effects.append(told)
     is_due = now - before.shown_at >= REFRESH_S and before.troubles != after.troubles
     if _face(before) != _face(after) or is_due:
-        after, shown = edit(after, now)
+        after, shown = edit(after, now, SETTLE_S if _is_crowd(after) else 0.0)
         effects.append(shown)
     return after, effects
 
 
-def edit(incident: Incident, now: float) -> tuple[Incident, Send]:
+def edit(incident: Incident, now: float, hold_s: float = 0.0) -> tuple[Incident, Send]:
     """Bring an incident's message up to date."""
     after = replace(incident, edits=incident.edits + 1, shown_at=now)
-    return after, Send(f"{incident.id}:edit:{after.edits}", lane(incident.id), Edit(incident.id))
+    key = f"{incident.id}:edit:{after.edits}"
+    return after, Send(key, lane(incident.id), Edit(incident.id), hold_s)
 
 
 def _entries(before: Incident, after: Incident, now: float) -> list[Entry]:
@@ -64,10 +77,12 @@ def _entries(before: Incident, after: Incident, now: float) -> list[Entry]:
     known = {(notice.id, notice.phase) for notice in before.notices}
     news = [notice for notice in after.notices if (notice.id, notice.phase) not in known]
     entries += [Entry(now, EntryKind.NOTICE, notice=notice) for notice in news]
-    well = {
-        t.tenant: t for t in after.troubles if t.tenant in _suffering(before) - _suffering(after)
-    }
-    return entries + [Entry(now, EntryKind.RECOVERED, trouble=t) for t in well.values()]
+    recovered = _suffering(before) - _suffering(after)
+    well = {t.tenant: t for t in after.troubles if t.tenant in recovered}
+    if well:
+        first = next(iter(well.values()))
+        entries.append(Entry(now, EntryKind.RECOVERED, trouble=first, tenants=tuple(well)))
+    return entries
 
 
 def _suffering(incident: Incident) -> set[str]:
@@ -95,12 +110,18 @@ def ended(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
         state=IncidentState.RESOLVED,
         resolved_at=now,
         troubles=over,
-        mention_at=None,
     )
     after, shown = edit(after, now)
     end = EntryKind.RESOLVED if after.merged_into is None else EntryKind.MERGED
-    after, told = reply(after, Entry(now, end))
-    return after, [IncidentChanged(after), shown, told]
+    after, told = reply(after, Entry(now, end, by=after.resolved_by))
+    pages = [page(after, way, PageAction.RESOLVE) for way in after.paged]
+    return after, [IncidentChanged(after), shown, told, *pages]
+
+
+def page(incident: Incident, way: str, action: PageAction) -> Send:
+    """Tell an incident beyond Slack; each way keeps the order."""
+    key = f"{incident.id}:page:{way}:{incident.replies}:{action.value}"
+    return Send(key, f"page:{incident.id}:{way}", Paging(incident.id, way, action))
 
 
 def is_new_cause(before: Verdict, after: Verdict) -> bool:

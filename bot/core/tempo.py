@@ -42,6 +42,11 @@ class Tempo:
         return max(SLOW_TIMES * known, SLOW_S)
 
     @property
+    def is_slowing(self) -> bool:
+        """Most of the newest answers were slow, be they enough to call it so or not."""
+        return self.now_s > self.limit_s
+
+    @property
     def now_s(self) -> float:
         """The middle one of the recent latencies; 0 where there are none."""
         return sorted(self.recent)[len(self.recent) // 2] if self.recent else 0.0

@@ -12,6 +12,7 @@ from bot.core.burst import burst, companions, twin
 from bot.core.detector import FIRING_PACE, Reason, Signal, observe, pace_s
 from bot.core.fault import is_refusal
 from bot.core.model import CUSTOM, Outcome, SignalState, Target
+from bot.core.recent import recorded
 from bot.core.stimulus import (
     Effect,
     Finding,
@@ -188,9 +189,11 @@ def _observed(
     seen, now = stimulus.seen, stimulus.at
     name = seen.target.name
     before = state.signals[name]
-    signal, reason = observe(before, seen, rules.limits_of(name))
-    state = _budgeted(replace(state, signals={**state.signals, name: signal}), stimulus, rules)
     limits = rules.limits_of(name)
+    signal, reason = observe(before, seen, limits)
+    recent = recorded(state.recent, seen) if limits.is_login else state.recent
+    state = replace(state, signals={**state.signals, name: signal}, recent=recent)
+    state = _budgeted(state, stimulus, rules)
     if before.state is not signal.state or pace_s(before, now, limits) != pace_s(
         signal, now, limits
     ):
@@ -237,7 +240,8 @@ def _sighted(
         return state, 0.0
     gap = stimulus.at - (state.usable_at or stimulus.at)
     told = gap if gap > max(GAP_S, 2.5 * rules.limits.every_s) and not state.blind_since else 0.0
-    state = replace(state, usable_at=stimulus.at)
+    watched_since = state.watched_since or stimulus.at
+    state = replace(state, usable_at=stimulus.at, watched_since=watched_since)
     if state.blind_since is None:
         return state, told
     since = stimulus.at if state.sighted_since is None or gap > GAP_S else state.sighted_since

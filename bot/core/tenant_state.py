@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from bot.core.budget import Budget
 from bot.core.detector import Signal
 from bot.core.monitor import Monitor
+from bot.core.recent import Recent
 from bot.core.series import Series
 
 
@@ -33,3 +34,7 @@ class TenantState:
     """What outside monitors say, by the monitor's name."""
     environment: str = ""
     """As the tenant's own log names it; empty until it does."""
+    watched_since: float | None = None
+    """When we first saw anything of it: what was before is not known."""
+    recent: Recent = ()
+    """Its logins, by whichever domain."""

@@ -42,7 +42,7 @@ NOT_2XX = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What to send. Its address, headers and form may hold secrets: they are not in its repr."""
+    """What to send. All that may hold a secret is left out of its repr."""
 
     url: str = field(repr=False)
     timeout_s: float
@@ -50,6 +50,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
     """With it the request is a POST."""
+    json: Mapping[str, Any] | None = field(default=None, repr=False)
+    """Likewise, in place of a form."""
     ca_file: str | None = None
     """Trusted instead of the public certificate authorities."""
     cap: int = MEGABYTE
@@ -200,9 +202,10 @@ class _Exchange:
 
             await self._path.connect(host)
             request = client.build_request(
-                "GET" if self._call.form is None else "POST",
+                "GET" if self._call.form is None and self._call.json is None else "POST",
                 url.copy_with(host=address[0], port=address[1]),
                 data=self._call.form,
+                json=self._call.json,
                 headers={
                     "User-Agent": "auth0-check",
                     "Accept-Encoding": "identity",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from bot.core.measurement import Measurement
     from bot.core.model import FeedReading, Observation, Target
+    from bot.core.oncall import Shifts
     from bot.fetch.path import Address, Path
     from bot.ports import Clock, Prober
     from bot.simulator.happening import HttpAnswer
@@ -118,6 +119,10 @@ class MarkingProber:
         """Read a feed."""
         with self._marked(target):
             return await self._inner.read(target)
+
+    async def read_shifts(self) -> Shifts:
+        """Read the calendar of shifts."""
+        return await self._inner.read_shifts()
 
     @contextmanager
     def _marked(self, target: Target) -> Iterator[None]:

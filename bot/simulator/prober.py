@@ -20,6 +20,7 @@ from bot.core.model import (
     Stage,
     Target,
 )
+from bot.core.oncall import Shifts
 from bot.simulator.figures import Figures, missing
 from bot.simulator.status_page import StatusPage
 from bot.simulator.world import WAY_KINDS
@@ -98,6 +99,10 @@ class VirtualProber:
             fault=fault,
             quota_remaining=_quota(target, drawn, fault),
         )
+
+    async def read_shifts(self) -> Shifts:
+        """Nobody keeps a calendar in a scenario."""
+        return Shifts(self._clock.now(), fault="a scenario has no calendar")
 
     async def read(self, target: Target) -> FeedReading:
         """Read the feed of the environment that the target is named after."""

@@ -104,7 +104,7 @@ class Story:
         """Take note of a message at the moment when Slack accepted it."""
         payload = (message.metadata or {}).get("event_payload", {})
         key = str(payload.get("k", ""))
-        incident = self.incidents().get(int(key.split(":", maxsplit=1)[0])) if key else None
+        incident = self.incidents().get(_number(key))
         severity = incident.severity if incident else None
         is_first = key.endswith(":post:1")
         if is_first and severity in {Severity.CRITICAL, Severity.WARNING}:
@@ -201,3 +201,9 @@ def _incident(incident: Incident) -> Event:
 
 def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+def _number(key: str) -> int:
+    """Return the incident that a message is about; 0 where it is about none."""
+    number = key.split(":", maxsplit=1)[0]
+    return int(number) if number.isdecimal() else 0

@@ -1,24 +1,74 @@
-"""The buttons: their action ids, and what a button carries in its `value`."""
+"""The buttons, menus and forms: their ids, and what they carry. Messages outlive releases."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from bot.config.settings import Name, Section
+from bot.core.request import Verb
 
 OPEN_STATUS = "open_status"
 OPEN_RUNBOOK = "open_runbook"
-CHECK_AGAIN = "check_again"
-
 LINKS = (OPEN_STATUS, OPEN_RUNBOOK)
 """Buttons with a `url`. Slack reports their clicks too and wants them acknowledged.
 
 https://docs.slack.dev/reference/block-kit/block-elements/button-element (read 2026-11)
 """
 
+CHECK_AGAIN = "check_again"
+ACKNOWLEDGE = "acknowledge"
+RESOLVE = "resolve"
+SILENCE = "silence"
+MORE = "more"
+"""The overflow menu of an incident: each option's value is a `Choice`."""
+END_SILENCE = "end_silence"
+BUTTONS = (CHECK_AGAIN, ACKNOWLEDGE, RESOLVE, SILENCE, MORE, END_SILENCE)
+"""What asks for something."""
+REFRESH = "refresh"
+"""Of the Home tab; it carries nothing."""
 
-class CheckAgain(Section):
-    """The value of a `check_again` button. Messages outlive releases, hence the version."""
+ASK = "ask"
+"""The global shortcut, and the form that it opens."""
+SILENCE_FORM = "silence_form"
+WORDS_FORM = "words_form"
+"""A note, or the reason of a false alarm."""
+WHAT = "what"
+"""The only field that is reported before the form is sent: the preview depends on it."""
+
+Number = Annotated[int, Field(ge=1, le=999_999_999)]
+
+
+class Value(Section):
+    """What a button carries; the version is that of its meaning."""
 
     v: Literal[1] = 1
+
+
+class CheckAgain(Value):
+    """Of `check_again`."""
+
     tenant: Name
+
+
+class OnIncident(Value):
+    """Of `acknowledge`, `resolve` and `silence`."""
+
+    incident: Number
+
+
+class Choice(Value):
+    """Of an option of `more`: a tenant for `run`, else an incident."""
+
+    verb: Literal[
+        Verb.RUN, Verb.WHY, Verb.RESOLVE, Verb.ESCALATE, Verb.SILENCE, Verb.NOTE, Verb.FALSE_ALARM
+    ]
+    incident: Number | None = None
+    tenant: Name | None = None
+
+
+class OnSilence(Value):
+    """Of `end_silence`."""
+
+    silence: Number

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from bot.core.case import listed
-from bot.core.detector import Reason
-from bot.core.incident import Incident, Kind, Trouble
-from bot.core.measurement import Kind as Measured
-from bot.core.model import Cause, FeedState, Notice, Verdict
+from bot.core.incident import Incident, IncidentState, Kind, Trouble
+from bot.core.model import FeedState, Notice, Verdict
 from bot.core.notice import FeedView
-from bot.slack import actions
+from bot.core.reaching import in_maintenance
+from bot.core.silence import covering
+from bot.slack.buttons import buttons
+from bot.slack.chart import chart
 from bot.slack.figures import trouble_line
+from bot.slack.headline import headline, line, mark, state_words, worst_trouble
 from bot.slack.notes import gap, silent
+from bot.slack.on_call import on_call_name
 from bot.slack.rendered import Rendered
-from bot.slack.why import lead_text
+from bot.slack.table import tenants_table
+from bot.slack.why import cause_name, lead_text, sureness
 from bot.slack.wording import (
     CAUSES,
     COMMAND,
-    MARKS,
+    MAINTENANCE_MARK,
     PHASES,
     REMEDIES,
-    RESOLVED_MARK,
-    SCOPES,
+    SILENCED_MARK,
     STOPPED,
-    Block,
     clock_utc,
     context,
     escaped,
     fault_name,
     fields,
     link,
-    plain,
+    quoted,
     section,
     signal_name,
     span,
@@ -45,8 +45,7 @@ if TYPE_CHECKING:
 
 FACTS = 5
 """Facts shown for and against; all of them would bury the verdict."""
-TEXT_CHARS = 300
-"""Notifications and screen readers read only the text; chat.update refuses more than 4,000."""
+NOTES, NOTE_CHARS = 2, 200
 
 
 def card(incident: Incident, view: View, status_link: str, mention: str = "") -> Rendered:
@@ -55,79 +54,27 @@ def card(incident: Incident, view: View, status_link: str, mention: str = "") ->
         return gap(incident)
     if incident.kind is Kind.SILENT:
         return silent(incident)
-    head = f"{mark(incident)} *{_state(incident)}* {headline(incident)}"
+    mention = mention if incident.state is IncidentState.OPEN else ""
+    head = f"{mark(incident)} *{state_words(incident)}* {headline(incident)}"
     blocks = [section(f"{mention} {head}".strip()), section(verdict_text(incident.verdict))]
-    if remedy := _remedy(incident):
-        blocks.append(section(remedy))
+    if what_to_do := remedy(incident):
+        blocks.append(section(what_to_do))
     blocks.append(fields(_fields(incident, view)))
+    blocks += tenants_table(incident, view)
+    if incident.kind is Kind.FAILING:
+        blocks += chart(incident, view)
+    if notes := _notes(incident):
+        blocks.append(section(notes))
     if incident.is_open:
-        blocks.append(_buttons(incident, view, status_link))
-    blocks.append(context(_foot(incident)))
+        blocks.append(buttons(incident, view, status_link))
+    blocks.append(context(_foot(incident, view)))
     return Rendered(f"{mention} {_text(incident)}".strip(), blocks)
-
-
-def mark(incident: Incident) -> str:
-    """Return the emoji of an incident's state; each has a shape of its own."""
-    return MARKS[incident.severity] if incident.is_open else RESOLVED_MARK
-
-
-def _state(incident: Incident) -> str:
-    if incident.is_open:
-        return f"FIRING · {incident.severity}"
-    return "RESOLVED" if incident.merged_into is None else "MERGED"
-
-
-def headline(incident: Incident) -> str:
-    """Say in a line what is wrong, or that it is over."""
-    names = listed(incident.tenants)
-    if incident.merged_into is not None:
-        return f"*{names}*: the same cause as #{incident.merged_into}, which goes on"
-    if incident.kind is Kind.BLIND:
-        return f"Blind: no usable look at *{names}* since {when(incident.since)}"
-    worst = worst_trouble(incident)
-    if worst and worst.reason:
-        return _usersheadline(incident, worst, f"*{names}*")
-    what = signal_name(worst.signal) if worst else "login"
-    if not incident.is_open:
-        lasted = span((incident.resolved_at or incident.since) - incident.since)
-        return f"{what.capitalize()} at *{names}* works again after {lasted}"
-    how = f"{fault_name(worst.fault)}, {worst.failed} of {worst.tries} tries" if worst else ""
-    return f"{what.capitalize()} fails at *{names}*: {how}"
-
-
-def _usersheadline(incident: Incident, worst: Trouble, names: str) -> str:
-    """Say what is slow, or that it is others who see failures: no probe of ours does."""
-    if worst.reason is Reason.SLOW:
-        return f"{trouble_line(worst)} at {names}".capitalize()
-    if not incident.is_open:
-        lasted = span((incident.resolved_at or incident.since) - incident.since)
-        return f"Users of {names} get on well again after {lasted}"
-    return f"Users of {names} fail: {trouble_line(worst)}"
-
-
-def worst_trouble(incident: Incident) -> Trouble | None:
-    """Return what an incident is named after: the first trouble that goes on, probes first."""
-    going_on = [t for t in incident.troubles if not t.is_over] or list(incident.troubles)
-    return min(going_on, key=_rank, default=None)
-
-
-def _rank(trouble: Trouble) -> tuple[int, bool, float]:
-    """Order troubles: a login of ours says most, then true rates, then events and alerts."""
-    told = [Measured.METRICS, Measured.LOGS, Measured.ERRORS]
-    place = told.index(trouble.counted) + 1 if trouble.counted else 4 * bool(trouble.reason)
-    place += trouble.reason is Reason.SLOW
-    return place, signal_name(trouble.signal) != "login", trouble.since
 
 
 def _text(incident: Incident) -> str:
     """Say it all in one line, without mark-up."""
-    state = _state(incident).replace(" ·", "")
-    line = plain(headline(incident).replace("*", ""), TEXT_CHARS)
-    line = line.replace(when(incident.since), clock_utc(incident.since))
-    cause = CAUSES[incident.verdict.cause].split(":")[0]
-    sure = "" if incident.verdict.cause is Cause.UNCLEAR else f" ({_percent(incident.verdict)})"
-    since = f"Since {clock_utc(incident.since)}"
-    return f"{state}: {line}. Verdict: {cause}{sure}. {since} [#{incident.id}]"
+    judged, since = cause_name(incident.verdict), clock_utc(incident.since)
+    return f"{line(incident)}. Verdict: {judged}. Since {since} [#{incident.id}]"
 
 
 def _fields(incident: Incident, view: View) -> list[tuple[str, str]]:
@@ -139,6 +86,8 @@ def _fields(incident: Incident, view: View) -> list[tuple[str, str]]:
         pairs.append(("Failed tries", "\n".join(_tries(n, incident) for n in incident.tenants[:5])))
     pairs.append(("Auth0 status page", _status_page(incident, view)))
     pairs.append(("First failure", when(incident.since)))
+    if incident.is_open or incident.acknowledged_by:
+        pairs.append(("Owner", _owner(incident, view)))
     if not incident.is_open and (lead := lead_text(incident)):
         pairs.append(("Who knew", lead))
     if incident.resolved_at is not None:
@@ -191,16 +140,13 @@ def _status_page(incident: Incident, view: View) -> str:
 
 def notice_line(notice: Notice, now: float) -> str:
     """Say what a post of the status page says, and how old it is."""
-    title = link(notice.link, escaped(notice.title, 150))
+    title = link(notice.link, escaped(notice.title, 150) or "a post")
     return f"{PHASES[notice.phase]}: {title} ({span(now - notice.updated_at)} ago)"
 
 
 def verdict_text(verdict: Verdict) -> str:
     """Say a verdict with its facts for and against."""
-    sure = (
-        "" if verdict.cause is Cause.UNCLEAR else f" ({_percent(verdict)}, {SCOPES[verdict.scope]})"
-    )
-    lines = [f"*Verdict: {CAUSES[verdict.cause]}*{sure}"]
+    lines = [f"*Verdict: {CAUSES[verdict.cause]}*{sureness(verdict)}"]
     lines += [f"• for: {escaped(fact.text)}" for fact in verdict.because[:FACTS]]
     lines += [f"• against: {escaped(fact.text)}" for fact in verdict.against[:FACTS]]
     if verdict.settle:
@@ -208,43 +154,49 @@ def verdict_text(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _percent(verdict: Verdict) -> str:
-    return f"{min(99, round(verdict.confidence * 100))} %"
-
-
-def _remedy(incident: Incident) -> str:
+def remedy(incident: Incident) -> str:
     """Say what to do, where the fault names it."""
     worst = worst_trouble(incident)
     if not incident.is_open or worst is None or worst.fault is None:
         return ""
-    remedy = REMEDIES.get(worst.fault.reason, "")
+    cure = REMEDIES.get(worst.fault.reason, "")
     if worst.is_stopped:
         again = f"then `{COMMAND} run {worst.tenant}`."
-        return f"*What to do* {STOPPED} {remedy}, {again}"
-    return f"*What to do* {remedy}." if remedy else ""
+        return f"*What to do* {STOPPED} {cure}, {again}"
+    return f"*What to do* {cure}." if cure else ""
 
 
-def _buttons(incident: Incident, view: View, status_link: str) -> Block:
-    buttons = [_button("Check Auth0 Status", actions.OPEN_STATUS, url=status_link)]
-    runbooks = [
-        r.runbook for n, r in view.rules.tenants.items() if n in incident.tenants and r.runbook
-    ]
-    if runbooks:
-        buttons.append(_button("Runbook", actions.OPEN_RUNBOOK, url=runbooks[0]))
-    value = json.dumps({"v": 1, "tenant": incident.tenants[0]})
-    buttons.append(_button("Check again", actions.CHECK_AGAIN, value=value))
-    # A new block_id for each version: Slack keeps a button's state by it (@slack/types 3.2).
-    block_id = f"incident-{incident.id}-{incident.edits}"
-    return {"type": "actions", "block_id": block_id, "elements": buttons}
+def _notes(incident: Incident) -> str:
+    """Quote what people wrote last."""
+    newest = incident.notes[: -NOTES - 1 : -1]
+    lines = [f"• {when(n.at)} <@{n.by}>: {quoted(n.text, NOTE_CHARS)}" for n in newest]
+    more = f"\n… and {len(incident.notes) - NOTES} more" if incident.notes[NOTES:] else ""
+    return "\n".join(["*Notes*", *lines]) + more if lines else ""
 
 
-def _button(label: str, action_id: str, **rest: str) -> Block:
-    text = {"type": "plain_text", "text": label}
-    return {"type": "button", "text": text, "action_id": action_id, **rest}
+def _owner(incident: Incident, view: View) -> str:
+    """Say whose it is. Who is on call is named once called: a name in a new message is a call."""
+    if incident.acknowledged_by:
+        return f"<@{incident.acknowledged_by}>, since {when(incident.acknowledged_at or 0.0)}"
+    shift = view.desk.shift if incident.is_mentioned else None
+    return f"nobody yet; on call: {on_call_name(shift)}" if shift else "nobody yet"
 
 
-def _foot(incident: Incident) -> str:
+def _foot(incident: Incident, view: View) -> str:
     parts = [f"#{incident.id}", f"opened {when(incident.opened_at)}"]
     if incident.reopened:
         parts.append(f"reopened {incident.reopened} times")
-    return " · ".join(parts)
+    if incident.false_alarm:
+        parts.append(f"called a false alarm: {quoted(incident.false_alarm, NOTE_CHARS)}")
+    return " · ".join([*parts, *(muted(incident, view) if incident.is_open else [])])
+
+
+def muted(incident: Incident, view: View) -> list[str]:
+    """Say what mutes an incident now: people's silences, our own maintenance."""
+    silences = covering(view.desk.running_silences, incident, view.now)
+    parts = [
+        f"{SILENCED_MARK} silenced until {when(one.until)} by <@{one.by}> (S{one.id})"
+        for one in silences[:3]
+    ]
+    is_ours = in_maintenance(incident, view.now, view.rules)
+    return [*parts, f"{MAINTENANCE_MARK} in maintenance"] if is_ours else parts

@@ -44,7 +44,7 @@ def trouble_line(trouble: Trouble) -> str:
     if trouble.counted is None:
         more = f" and {trouble.failed - 1} more" if trouble.failed > 1 else ""
         return f"{name}: {link(trouble.link, escaped(trouble.said, 150))}{more}"
-    old = f" (no figures now: {trouble.missing})" if trouble.missing else ""
+    old = f" (no figures now: {escaped(trouble.missing)})" if trouble.missing else ""
     seen = " · " + link(trouble.link, "see") if trouble.link else ""
     return f"{name}: {_figures(trouble)}{old}{seen}"
 
@@ -74,7 +74,7 @@ def series_state(series: Series | None, now: float) -> str:
         return "not read yet"
     if series.missing:
         since = series.begun_at if series.read_at is None else series.read_at
-        return f"no figures for {span(now - since)} ({series.missing})"
+        return f"no figures for {span(now - since)} ({escaped(series.missing)})"
     well = {SignalState.FIRING: "failing", SignalState.PENDING: "suspect"}.get(series.state, "")
     few = "" if series.reading.is_good or well else " (too few to judge)"
     return f"{well} {_read(series.reading)}{few}".strip()
@@ -100,7 +100,7 @@ def measured_line(seen: Measurement, series: Series, limits: SeriesLimits) -> st
         limits: the threshold.
     """
     if seen.missing:
-        return f"no figures: {seen.missing}"
+        return f"no figures: {escaped(seen.missing)}"
     before = tuple(one for one in series.recent if one.at < seen.at)
     reading = observe(replace(series, recent=before), seen, limits)[0].reading
     parts = [_read(reading), _usually(reading, series)]

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.core.incident import Card, EntryKind
-from bot.core.outbox import Answer, Delivery, Edit, Post, Reply
-from bot.ports import SlackRefused
+from bot.core.outbox import (
+    Answer,
+    Body,
+    Delivery,
+    Direct,
+    Edit,
+    Post,
+    Reply,
+    ReportDue,
+    SilenceEnded,
+)
+from bot.ports import SlackDoubt, SlackRefused
 from bot.slack.answers import answer
 from bot.slack.card import card as rendered_card
+from bot.slack.chart import plainer
+from bot.slack.direct import direct
+from bot.slack.ended import silence_ended
 from bot.slack.rendered import Rendered
+from bot.slack.report import report
 from bot.slack.thread import timeline
+from bot.slack.wording import mentions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from bot.ports import View, WebApi
 
+Answered = TypeVar("Answered")
 EVENT_TYPE = "auth0_check"
 KEY = "k"
 TOO_MUCH = frozenset({"invalid_blocks", "msg_blocks_too_long", "msg_too_long"})
@@ -34,14 +50,12 @@ class SlackMessenger:
     Args:
         api: calls Slack.
         channel: where incidents are posted, an id or a #name.
-        mention: ready-made mark-up that mentions people, or empty.
         status_link: where the Check Auth0 Status button leads.
     """
 
-    def __init__(self, api: WebApi, *, channel: str, mention: str, status_link: str) -> None:
+    def __init__(self, api: WebApi, *, channel: str, status_link: str) -> None:
         self._api = api
         self._channel = channel
-        self._mention = mention
         self._status_link = status_link
 
     async def send(self, delivery: Delivery, view: View, card: Card | None) -> Card | None:
@@ -49,6 +63,9 @@ class SlackMessenger:
         body = delivery.body
         if isinstance(body, Answer):
             await self._answer(body, view)
+            return None
+        if isinstance(body, Direct):
+            await self._direct(body, view, card)
             return None
         message = _labelled(self._rendered(body, view), delivery)
         where = _where(body, card, self._channel)
@@ -71,53 +88,92 @@ class SlackMessenger:
                 return Card(params["channel"], message["ts"])
         return None
 
-    def _rendered(self, body: Post | Edit | Reply, view: View) -> Rendered:
+    def _rendered(self, body: Body, view: View) -> Rendered:
+        if isinstance(body, SilenceEnded):
+            return silence_ended(body.silence, view)
+        if isinstance(body, ReportDue):
+            return report(view, body.span_s)
+        if not isinstance(body, Post | Edit | Reply):
+            raise TypeError(f"{type(body).__name__} is no message of the channel")
         incident = view.desk.incidents[body.incident]
         if isinstance(body, Reply):
-            mention = self._mention if body.entry.kind is EntryKind.MENTION else ""
-            return timeline(body.entry, incident, view.now, mention)
-        mention = self._mention if incident.with_mention else ""
+            return timeline(body.entry, incident, view.now)
+        mention = mentions(incident.called) if isinstance(body, Post) else ""
         return rendered_card(incident, view, self._status_link, mention)
+
+    async def permalink(self, card: Card | None) -> str:
+        """Return the address of an incident's message; empty where Slack does not tell it."""
+        if card is None:
+            return ""
+        try:
+            where = {"channel": card.channel, "message_ts": card.ts}
+            found = await self._api.call("chat.getPermalink", where)
+        except (SlackRefused, SlackDoubt):
+            return ""
+        return str(found["permalink"])
+
+    async def _direct(self, body: Direct, view: View, card: Card | None) -> None:
+        """Write to one person. Where that is not allowed it is refused, and the next step comes."""
+        opened = await self._api.call("conversations.open", {"users": body.person})
+        message = direct(view.desk.incidents[body.incident], view, await self.permalink(card))
+        await self._call("chat.postMessage", {"channel": opened["channel"]["id"], **QUIET}, message)
 
     async def _call(
         self, method: str, params: dict[str, Any], message: Rendered
     ) -> Mapping[str, Any]:
-        try:
-            return await self._api.call(
-                method, {**params, "text": message.text, "blocks": message.blocks}
+        return await _plainer(
+            message, lambda content: self._api.call(method, {**params, **content})
+        )
+
+    async def _answer(self, said: Answer, view: View) -> None:
+        """Answer by the response_url while it lives, else where it was asked."""
+        request, message = said.request, answer(said, view)
+        is_refused = said.result is not None and said.result.refused is not None
+        is_shared = request.share and not is_refused  # a refusal names who may, and would call them
+        if request.response_url and view.now - request.at < RESPONSE_URL_LIFE_S:
+            kind = "in_channel" if is_shared else "ephemeral"
+            params = {"response_type": kind, "replace_original": False}
+            await _plainer(
+                message,
+                lambda content: self._api.respond(request.response_url, {**params, **content}),
             )
+            return
+        where = {"channel": request.channel}
+        if request.thread_ts:
+            where["thread_ts"] = request.thread_ts
+        if is_shared or request.is_direct:
+            await self._call("chat.postMessage", {**where, **QUIET}, message)
+        else:
+            await self._call("chat.postEphemeral", {**where, "user": request.user}, message)
+
+
+async def _plainer(
+    message: Rendered, send: Callable[[dict[str, Any]], Awaitable[Answered]]
+) -> Answered:
+    """Send it; where Slack does not take the blocks, with plainer ones, at last with none."""
+    *richer, last = plainer(message.blocks)
+    for blocks in richer:
+        try:
+            return await send({"text": message.text, "blocks": blocks})
         except SlackRefused as refusal:
             if refusal.error not in TOO_MUCH:
                 raise
-            return await self._api.call(method, {**params, "text": message.text, "blocks": []})
-
-    async def _answer(self, said: Answer, view: View) -> None:
-        """Answer by the response_url while it lives, else in the channel."""
-        request, message = said.request, answer(said, view)
-        content = {"text": message.text, "blocks": message.blocks}
-        if request.response_url and view.now - request.at < RESPONSE_URL_LIFE_S:
-            kind = "in_channel" if request.share else "ephemeral"
-            params = {"response_type": kind, "replace_original": False, **content}
-            await self._api.respond(request.response_url, params)
-        elif request.share:
-            params = {"channel": request.channel, **content, **QUIET}
-            await self._api.call("chat.postMessage", params)
-        else:
-            params = {"channel": request.channel, "user": request.user, **content}
-            await self._api.call("chat.postEphemeral", params)
+    return await send({"text": message.text, "blocks": last})
 
 
+LOUD = frozenset({EntryKind.MENTION, EntryKind.PAGED})
+"""Told in the channel as well: an edit notifies nobody, and a thread only who is in it."""
 QUIET = {"unfurl_links": False, "unfurl_media": False}
 
 
-def _where(body: Post | Edit | Reply, card: Card | None, channel: str) -> dict[str, Any]:
-    if isinstance(body, Post):
+def _where(body: Body, card: Card | None, channel: str) -> dict[str, Any]:
+    if not isinstance(body, Edit | Reply):
         return {"channel": channel}
     if card is None:
         raise SlackRefused("message_not_found")
     if isinstance(body, Edit):
         return {"channel": card.channel, "ts": card.ts}
-    is_loud = body.entry.kind is EntryKind.MENTION
+    is_loud = body.entry.kind in LOUD and "dm" not in body.entry.ways
     return {"channel": card.channel, "thread_ts": card.ts, "reply_broadcast": is_loud}
 
 

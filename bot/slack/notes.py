@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.core.incident import IncidentState
 from bot.core.model import Severity
 from bot.slack.figures import SOURCES
+from bot.slack.headline import mark, state_words
 from bot.slack.rendered import Rendered
 from bot.slack.wording import (
     MARKS,
-    RESOLVED_MARK,
     clock_utc,
     context,
     escaped,
@@ -38,15 +39,15 @@ def silent(incident: Incident) -> Rendered:
     """Tell that a source says nothing: an information, as nothing is known to fail."""
     source = SOURCES[incident.source] if incident.source else "A source"
     names = ", ".join(f"{t.tenant} ({t.signal})" for t in incident.troubles[:5])
-    until = incident.resolved_at or incident.opened_at
-    lasted = span(until - incident.since)
+    lasted = span((incident.resolved_at or incident.opened_at) - incident.since)
+    state = "INFO" if incident.state is IncidentState.OPEN else state_words(incident)
+    said = f"{source} had no figures for {lasted}: {names}"
     if incident.is_open:
         why = "; ".join(dict.fromkeys(t.missing for t in incident.troubles if t.missing))
         said = f"{source} has had no figures for {lasted}: {names}. {escaped(why, 200)}"
-        head = f"{MARKS[Severity.INFO]} *INFO* {said}"
-        text = f"INFO: {said}. What it would tell is unknown"
-    else:
+    elif not incident.resolved_by:
         said = f"{source} has figures again after {lasted}: {names}"
-        head, text = f"{RESOLVED_MARK} *RESOLVED* {said}", f"RESOLVED: {said}"
+    head = f"{mark(incident)} *{state}* {said}"
+    text = f"{state.replace(' ·', '')}: {said}"
     foot = f"#{incident.id} · since {when(incident.since)} · logins are watched as before"
     return Rendered(f"{text} [#{incident.id}]", [section(head), context(foot)])

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bot.core.escalation import DM, NEXT
 from bot.ports import SlackDoubt, SlackRefused
+from bot.slack.directory import groups_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bot.core.rules import Rules
     from bot.slack.web import SlackWeb
 
 SCOPES = {
@@ -18,8 +21,15 @@ SCOPES = {
     "chat:write": "nothing can be posted",
     "commands": "/auth0-check does not answer",
     "groups:read": "a private channel cannot be checked at the start",
+    "im:history": "who writes to @bot alone gets no answer",
 }
 """The scopes that manifest.yml asks for, and what is lost without each."""
+OPTIONAL = {
+    "im:write": "nobody gets a direct message",
+    "usergroups:read": "the user groups of `access` have no right",
+    "users:read": "guests cannot be told from members, and their clocks show UTC",
+}
+"""The same for scopes that only some configurations need."""
 
 _APP = "at https://api.slack.com/apps, your app,"
 
@@ -43,6 +53,22 @@ class Workspace:
     warnings: tuple[str, ...] = ()
     """What works less well than it could; for the log."""
 
+    @property
+    def homes(self) -> frozenset[str]:
+        """The ids of the workspace and the organisation whose people are ours."""
+        return frozenset({self.team_id, self.enterprise_id}) - {""}
+
+
+def lacking(granted: frozenset[str], rules: Rules) -> list[str]:
+    """Say what a configuration asks for that does not work without further scopes."""
+    steps = {step.tell for policy in rules.policies.values() for step in policy.steps}
+    is_used = {
+        "im:write": bool(steps & {DM, NEXT}),
+        "usergroups:read": bool(groups_of(rules.access)),
+        "users:read": True,
+    }
+    return _missing(granted, {scope: OPTIONAL[scope] for scope in OPTIONAL if is_used[scope]})
+
 
 async def check(web: SlackWeb, *, channel: str, app_token: str | None) -> Workspace:
     """Ask Slack who we are and what we may. An app token is expected in Socket Mode only.
@@ -52,7 +78,7 @@ async def check(web: SlackWeb, *, channel: str, app_token: str | None) -> Worksp
     me = await _auth(web)
     if app_token is not None:
         await _open(web, app_token)
-    missing = _missing(web.granted)
+    missing = _missing(web.granted, SCOPES)
     channel, unsure = await _channel(web, channel, me)
     return Workspace(
         team=str(me.get("team", "")),
@@ -110,15 +136,15 @@ async def _open(web: SlackWeb, app_token: str) -> None:
         ) from None
 
 
-def _missing(granted: frozenset[str]) -> list[str]:
+def _missing(granted: frozenset[str], wanted: dict[str, str]) -> list[str]:
     """Compare scopes, where Slack named any."""
-    missing = sorted(SCOPES.keys() - granted) if granted else []
+    missing = sorted(wanted.keys() - granted) if granted else []
     if "chat:write" in missing:
         raise StartupError(
             f"The bot lacks the scopes {', '.join(missing)}: paste manifest.yml {_APP}"
             " App Manifest, then reinstall the app to the workspace"
         )
-    return [f"The bot lacks the scope {scope}: {SCOPES[scope]}" for scope in missing]
+    return [f"The bot lacks the scope {scope}: {wanted[scope]}" for scope in missing]
 
 
 async def _channel(web: SlackWeb, channel: str, me: Mapping[str, Any]) -> tuple[str, list[str]]:

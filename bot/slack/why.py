@@ -40,10 +40,14 @@ def why_text(incident: Incident) -> list[str]:
 
 def cause_name(verdict: Verdict) -> str:
     """Say a cause in words, with how sure that is and how far it reaches."""
-    name = CAUSES[verdict.cause].split(":")[0]
+    return CAUSES[verdict.cause].split(":")[0] + sureness(verdict)
+
+
+def sureness(verdict: Verdict) -> str:
+    """Say how sure a verdict is and how far it reaches; nothing of one that is unclear."""
     if verdict.cause is Cause.UNCLEAR:
-        return name
-    return f"{name} ({min(99, round(verdict.confidence * 100))} %, {SCOPES[verdict.scope]})"
+        return ""
+    return f" ({min(99, round(verdict.confidence * 100))} %, {SCOPES[verdict.scope]})"
 
 
 def _facts(title: str, facts: tuple[Fact, ...], incident: Incident) -> str:

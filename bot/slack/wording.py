@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.core.fault import describe
 from bot.core.model import CUSTOM, M2M, WELLKNOWN, Cause, Fault, Phase, Scope, Severity, Stage
-from bot.core.request import VERBS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Block = dict[str, Any]
 COMMAND = "/auth0-check"
@@ -46,7 +48,19 @@ MARKS = {
     Severity.WARNING: ":warning:",
     Severity.INFO: ":information_source:",
 }
+ACKNOWLEDGED_MARK = ":eyes:"
 RESOLVED_MARK = ":white_check_mark:"
+BY_HAND_MARK = ":checkered_flag:"
+MERGED_MARK = ":link:"
+SILENCED_MARK = ":no_bell:"
+MAINTENANCE_MARK = ":hammer_and_wrench:"
+BAD, UNSEEN, DOUBTFUL, WELL = LIGHTS = (
+    ":x:",
+    ":grey_question:",
+    ":large_orange_diamond:",
+    ":large_green_circle:",
+)
+"""How something looked at does, the worst first; they differ in shape, not in colour alone."""
 
 STOPPED = "The synthetic login was stopped after 3 refusals, before Auth0 blocks its user."
 REMEDIES = {
@@ -70,10 +84,9 @@ REMEDIES = {
 """What to do, by a fault's reason."""
 
 
-def mentions(whom: str | None) -> str:
-    """Make the mark-up that mentions people: `@here, U12, S34` as the configuration has them."""
-    names = [name.strip() for name in (whom or "").split(",") if name.strip()]
-    return " ".join(_mention(name) for name in names)
+def mentions(whom: Iterable[str]) -> str:
+    """Make the mark-up that mentions people: `@here`, users' and user groups' ids."""
+    return " ".join(_mention(name) for name in whom)
 
 
 def _mention(name: str) -> str:
@@ -95,6 +108,18 @@ def escaped(text: str, limit: int = 300) -> str:
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         words = words.replace(sign, entity)
     return re.sub(r"([*_~`])", "\u200b\\1", words).replace("@", "@\u200b")
+
+
+def quoted(text: str, limit: int = 300) -> str:
+    """Quote what a person wrote, made safe as foreign text is."""
+    return f"“{escaped(text, limit)}”"
+
+
+def unmarked(text: str) -> str:
+    """Take our own emphasis, emoji, dates, links and quotes out: a notification has none."""
+    text = re.sub(r"^>", "", text, flags=re.MULTILINE)
+    words = re.sub(r"<(?:!date|https:)[^|>]*\|([^>]*)>", r"\1", text)
+    return re.sub(r"(?<!\S):[a-z_]+:\s?", "", words).replace("*", "")
 
 
 def link(url: str, label: str) -> str:
@@ -144,6 +169,16 @@ def fields(pairs: list[tuple[str, str]]) -> Block:
     return {"type": "section", "fields": [{"type": "mrkdwn", "text": text} for text in made[:10]]}
 
 
+def listing(lines: Iterable[str]) -> list[str]:
+    """Join lines to as few texts as fit into a section each."""
+    texts = [""]
+    for line in lines:
+        if len(texts[-1]) + len(line) >= SECTION_CHARS:
+            texts.append("")
+        texts[-1] = f"{texts[-1]}\n{line}".strip()
+    return [text for text in texts if text]
+
+
 def context(text: str) -> Block:
     """Make a small grey line."""
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": text[:FIELD_CHARS]}]}
@@ -172,22 +207,3 @@ def step_name(fault: Fault) -> str:
         Stage.PROOF: "proof that the tenant's Action ran",
     }
     return steps[fault.stage]
-
-
-def help_text() -> str:
-    """Say what can be asked."""
-    lines = {
-        "status": "how every tenant is now, and what the status page says",
-        "run": "`run [TENANT or SIGNAL]`: log in afresh and read the figures, now",
-        "alerts": "open incidents, and those of the last seven days",
-        "why": "`why [INCIDENT]`: the facts for and against a verdict, with their times",
-        "help": "this",
-    }
-    asked = [f"• `{COMMAND} {verb}` {lines[verb]}" for verb in VERBS]
-    return "\n".join(
-        [
-            "*What you can ask*",
-            *asked,
-            f"`{COMMAND}` alone is `status`. With `share` at the end everybody sees the answer.",
-        ]
-    )

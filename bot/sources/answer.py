@@ -20,8 +20,8 @@ class Missing(Exception):  # noqa: N818 - says what happened
     """There are no figures; the text says why, without any foreign word."""
 
 
-def document_of(reply: Reply, remedies: Mapping[int, str]) -> dict[str, Any]:
-    """Return the JSON object of a 2xx answer. Raises `Missing` for every other reply.
+def body_of(reply: Reply, remedies: Mapping[int, str]) -> bytes:
+    """Return the body of a 2xx answer. Raises `Missing` for every other reply.
 
     `remedies` says by HTTP status what to do. What the answer itself says of its failure is not
     repeated: it may quote the query, or anything that a proxy puts in between.
@@ -33,7 +33,12 @@ def document_of(reply: Reply, remedies: Mapping[int, str]) -> dict[str, Any]:
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own classes
         remedy = remedies.get(reply.status)
         raise Missing(f"HTTP {reply.status}" + (f": {remedy}" if remedy else ""))
-    document = read_object(reply.body)
+    return reply.body
+
+
+def document_of(reply: Reply, remedies: Mapping[int, str]) -> dict[str, Any]:
+    """Return the JSON object of a 2xx answer. Raises `Missing` for every other reply."""
+    document = read_object(body_of(reply, remedies))
     if document is None:
         raise Missing("not JSON")
     return document

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import json
-import os
-import sys
-from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bot.core.model import Fault, FeedReading, FeedState, Notice, Phase, Stage, Target
+from bot.sources.apart import read_apart
+from bot.sources.child import Refused
 from bot.sources.feed_notice import steady
 
 if TYPE_CHECKING:
@@ -142,29 +139,10 @@ async def parse(body: bytes, now: float, *, within_s: float = PARSE_S) -> Docume
 
     Raises OSError where no process can be started.
     """
-    # The parent's environment holds secrets; a parser of foreign bytes gets none of it.
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot.sources.feed_parser", repr(now)),
-        env={"PYTHONPATH": os.pathsep.join(sys.path)},
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=DEVNULL,
-    )
     try:
-        async with asyncio.timeout(within_s):
-            said, _ = await child.communicate(body)
-    except TimeoutError:
-        return _fault("too_slow")
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    return _fault("parser_died") if child.returncode else _document(json.loads(said))
-
-
-def _document(said: dict[str, Any]) -> Document | Fault:
-    if "refused" in said:
-        return _fault(said["refused"], description=said["detail"])
+        said = await read_apart("bot.sources.feed_parser", body, repr(now), within_s=within_s)
+    except Refused as refusal:
+        return _fault(refusal.reason, description=refusal.detail)
     notices = [Notice(**{**row, "phase": Phase(row["phase"])}) for row in said["notices"]]
     return Document(said["updated"], said["newest"], tuple(notices))
 

@@ -9,39 +9,20 @@ for a moment, only when the document has changed; a plain feed near the cap of 2
 from __future__ import annotations
 
 import io
-import json
-import os
-import resource
-import sys
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 from xml.parsers import expat
 
 import feedparser
 
+from bot.sources.child import Refused, answer
 from bot.sources.feed_notice import Entry, instant, newest, notice
 
-CPU_S = 15
-"""Should the parent die, the child ends by itself."""
-MEMORY = 512 * 1024 * 1024
-NICE = 10
-"""Probes come first: a busy host makes healthy targets look slow."""
 ATTRIBUTES = 100
 DEPTH = 100
 ELEMENTS = 50_000
 """A year of incidents has a few hundred."""
 FUTURE_S = 3_600.0
-
-
-class Refused(Exception):  # noqa: N818 - says what happened
-    """The document is not read."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        """Keep a stable code of ours and the detail for people."""
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
 
 
 class Gauge:
@@ -133,18 +114,5 @@ def _past(dates: list[str], now: float) -> float | None:
     return max((at for at in read if at <= now + FUTURE_S), default=None)
 
 
-def main() -> None:
-    """Answer with the document, or with the reason why it was refused."""
-    os.nice(NICE)
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    with suppress(ValueError):  # macOS knows no such limit
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    try:
-        answer = parse(sys.stdin.buffer.read(), float(sys.argv[1]))
-    except Refused as refusal:
-        answer = {"refused": refusal.reason, "detail": refusal.detail}
-    json.dump(answer, sys.stdout)
-
-
 if __name__ == "__main__":
-    main()
+    answer(lambda body, now: parse(body, float(now)))

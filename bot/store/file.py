@@ -93,3 +93,24 @@ def move_aside(path: Path, now: float) -> Path:
         if part.exists():
             part.rename(f"{aside}{suffix}")
     return aside
+
+
+def copy(path: Path, to: Path) -> None:
+    """Copy a database with what is in its log, in place of an older copy, whole or not at all."""
+    draft = Path(f"{to}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(PRIVATE)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM INTO ?", (str(draft),))
+    sync(draft)  # VACUUM INTO leaves that to its caller
+    draft.rename(to)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Make a file's content, or a directory's new name, survive a loss of power."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

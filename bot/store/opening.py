@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.store.file import APPLICATION_ID, PRIVATE, held, is_damaged, move_aside
-from bot.store.schema import upgrade
+from bot.store.file import APPLICATION_ID, PRIVATE, copy, held, is_damaged, move_aside, sync
+from bot.store.schema import HEAD, is_older, upgrade
 from bot.store.sqlite import connected, explained
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ def open_database(path: Path, now: float) -> Database:
 
     A damaged one is moved aside, named by `now`, and begun afresh with a warning: a bot that
     watches without its memory serves the people on call better than one that does not start.
+    An older one is copied before it is migrated, for whoever has to go back a version.
     """
     with explained(path), ExitStack() as resources:
         resources.enter_context(held(path))
@@ -51,6 +51,10 @@ def open_database(path: Path, now: float) -> Database:
             _create(path)
         path.chmod(PRIVATE)
         connection = resources.enter_context(connected(path))
+        with connection.begin():
+            is_migrated = is_older(connection)
+        if is_migrated:
+            copy(path, Path(f"{path}.before-{HEAD}"))
         with connection.begin():
             upgrade(connection)
         return Database(path, warning, connection, resources.pop_all())
@@ -74,13 +78,4 @@ def _create(path: Path) -> None:
         connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
         upgrade(connection)
     draft.rename(path)
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    """Make a new name survive a loss of power."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path.parent)

@@ -11,11 +11,12 @@ from bot.core.desk import REMEMBERED_S
 from bot.core.outbox import DONE
 from bot.ports import Change, Snapshot, StoreError
 from bot.store import codec
-from bot.store.tables import INBOX, INCIDENT, OUTBOX, PARTITION
+from bot.store.tables import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bot.core.audit import Audited
     from bot.core.desk_state import DeskState
     from bot.core.incident import Incident
     from bot.core.outbox import Delivery
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 DAY_S = 86400.0
 INCIDENTS_KEPT_S = 90 * DAY_S
 """After their end; loaded for `REMEMBERED_S` only."""
+AUDIT_KEPT_S = 400 * DAY_S
+"""A year, and time to look back at it."""
 OUTBOX_KEPT_S = 7 * DAY_S
 INBOX_KEPT_S = DAY_S
 """Slack delivers a click or a mention again within minutes, if at all."""
@@ -49,6 +52,8 @@ def write(connection: Connection, change: Change, revisions: Mapping[str, int]) 
         _write_partition(connection, name, written[name], body)
     _put(connection, INCIDENT, [_incident_row(i) for i in change.incidents.values()])
     _put(connection, OUTBOX, [_outbox_row(d) for d in change.deliveries.values()])
+    if change.audited:
+        connection.execute(insert(AUDIT), [_audit_row(one) for one in change.audited])
     _receive(connection, change.received)
     if change.handled:
         connection.execute(
@@ -114,6 +119,10 @@ def _outbox_row(delivery: Delivery) -> dict[str, Any]:
     }
 
 
+def _audit_row(audited: Audited) -> dict[str, Any]:
+    return {"at": audited.at, "user": audited.user, "body": codec.encode(audited)}
+
+
 def _receive(connection: Connection, received: Sequence[Received]) -> None:
     """Insert what is not there yet: a repeated delivery changes nothing."""
     for one in received:
@@ -128,6 +137,7 @@ def _forget(connection: Connection, now: float) -> None:
     too_old = INBOX.c.received_at < now - INBOX_KEPT_S
     connection.execute(delete(INBOX).where(INBOX.c.is_handled, too_old))
     connection.execute(delete(INCIDENT).where(INCIDENT.c.resolved_at < now - INCIDENTS_KEPT_S))
+    connection.execute(delete(AUDIT).where(AUDIT.c.at < now - AUDIT_KEPT_S))
 
 
 def _partitions(

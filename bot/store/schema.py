@@ -12,9 +12,15 @@ from bot.ports import StoreError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. Known here so that a start without one need not import Alembic (11 MB)."""
 MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def is_older(connection: Connection) -> bool:
+    """Tell whether there is something to migrate."""
+    revision = _revision(connection)
+    return revision is not None and revision < HEAD
 
 
 def upgrade(connection: Connection) -> None:

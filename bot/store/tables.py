@@ -47,3 +47,13 @@ INBOX = Table(
     Column("is_handled", Boolean, nullable=False),
     Column("body", Text, nullable=False),
 )
+
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("body", Text, nullable=False),
+)
+"""What people did. Written only: the newest are in the desk's state, all of them for an auditor."""

@@ -33,6 +33,7 @@ from bot.wiring.clock import SystemClock
 from bot.wiring.live import Bot
 from bot.wiring.looking import Looking
 from bot.wiring.measuring import hooks_of
+from bot.wiring.outward import notifiers_of
 from bot.wiring.playing import find_all, in_words
 from bot.wiring.rules import control_target
 from bot.wiring.simulation import settings_for
@@ -122,7 +123,9 @@ class Demo:
             for target, gauge in gauges_for(self.scenario, settings).items()
             if gauge.kind in APIS
         }
-        self.bot = Bot(settings, self.clock, MarkingProber(looking, names), counts)
+        prober = MarkingProber(looking, names)
+        notifiers = notifiers_of(settings, looking.fetcher)
+        self.bot = Bot(settings, self.clock, prober, counts, notifiers)
 
     async def play(self, *, until_stopped: bool) -> int:
         """Run the bot to the end of the story; see `play_demo` for what is returned."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bot.core.measurement import Measurement
     from bot.core.model import FeedReading, Observation, Target
+    from bot.core.oncall import Shifts
     from bot.ports import Prober, View
     from bot.telemetry import Metrics
 
@@ -99,6 +100,13 @@ class CountedProber:
         reading = await self._prober.read(target)
         self._metrics.looks.labels(str(target), reading.state).inc()
         return reading
+
+    async def read_shifts(self) -> Shifts:
+        """Read the calendar of shifts; see the port."""
+        shifts = await self._prober.read_shifts()
+        if shifts.fault:
+            log.warning("the calendar of shifts cannot be read: %s", shifts.fault)
+        return shifts
 
 
 def _tell_first(seen: Observation) -> None:

@@ -14,27 +14,31 @@ from bot.hooks.routes import hook_routes
 from bot.ports import SlackDoubt, SlackRefused
 from bot.schedule import Schedule
 from bot.server import Server, admin_routes
+from bot.slack.directory import Directory, groups_of
+from bot.slack.forms import Forms
+from bot.slack.homes import Homes
 from bot.slack.http import EventsEndpoint
 from bot.slack.listeners import Listeners
 from bot.slack.messenger import SlackMessenger
 from bot.slack.socket import Socket
-from bot.slack.startup import StartupError, check
+from bot.slack.startup import StartupError, check, lacking
 from bot.slack.web import SlackWeb
-from bot.slack.wording import mentions
 from bot.store import open_store
 from bot.telemetry import Metrics
 from bot.wiring.journal import CountedProber, LogJournal, watch
 from bot.wiring.measuring import hooks_of
+from bot.wiring.outward import Outward
 from bot.wiring.rules import rules_of
 from bot.wiring.status import status_routes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
     from typing import Any
 
     from bot.config import Settings
+    from bot.core.rules import Rules
     from bot.hooks.counts import PushedCounts
-    from bot.ports import Clock, Prober, Store
+    from bot.ports import Clock, Notifier, Prober, Store
     from bot.server import Routes
     from bot.slack.startup import Workspace
 
@@ -52,15 +56,22 @@ class Bot:
         clock: the time.
         prober: looks at targets.
         counts: what hooks collect, and the prober reads.
+        notifiers: ways beyond Slack, by their names.
     """
 
     def __init__(
-        self, settings: Settings, clock: Clock, prober: Prober, counts: PushedCounts
+        self,
+        settings: Settings,
+        clock: Clock,
+        prober: Prober,
+        counts: PushedCounts,
+        notifiers: Mapping[str, Notifier],
     ) -> None:
         self.metrics = Metrics()
         self._settings = settings
         self._clock = clock
         self._counts = counts
+        self._notifiers = notifiers
         self._prober = CountedProber(prober, self.metrics)
         self._open = AsyncExitStack()
         self._parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
@@ -93,8 +104,10 @@ class Bot:
             log.error("%s", store.warning)
             await _tell_channel(web, workspace.channel, f":warning: {store.warning}")
         # Each takes 50 ms on purpose, which the loop must not.
-        prints = await asyncio.to_thread(_fingerprints, settings)
-        engine = self._engine(store, prints)
+        rules = rules_of(settings, await asyncio.to_thread(_fingerprints, settings))
+        for warning in lacking(web.granted, rules):
+            log.warning("%s", warning)
+        engine = self._engine(store, rules)
         deliver = self._deliver(engine, store, web, workspace)
         engine.attach(deliver)
         await self._listen(engine, deliver, web, workspace)
@@ -107,12 +120,12 @@ class Bot:
         is_socket = self._settings.slack.mode == "socket"
         return token.get_secret_value() if token and is_socket else None
 
-    def _engine(self, store: Store, prints: dict[str, tuple[str, ...]]) -> Engine:
+    def _engine(self, store: Store, rules: Rules) -> Engine:
         schedule = Schedule(self._clock)
         self._open.callback(schedule.stop)
         self._parts["schedule"] = schedule.watch
         engine = Engine(
-            rules_of(self._settings, prints),
+            rules,
             clock=self._clock,
             prober=self._prober,
             store=store,
@@ -129,13 +142,12 @@ class Bot:
         messenger = SlackMessenger(
             web,
             channel=workspace.channel,
-            mention=mentions(self._settings.slack.mention),
             status_link=self._settings.status_link,
         )
         deliver = Deliver(
             clock=self._clock,
             store=store,
-            messenger=messenger,
+            messenger=Outward(messenger, self._notifiers),
             view=engine.view,
             tell=engine.tell,
         )
@@ -146,8 +158,7 @@ class Bot:
         self, engine: Engine, deliver: Deliver, web: SlackWeb, workspace: Workspace
     ) -> None:
         settings = self._settings
-        listeners = Listeners(engine, web, self._clock, workspace)
-        self._open.push_async_callback(listeners.close)
+        listeners = self._listeners(engine, web, workspace)
         secret = settings.slack.signing_secret
         app = listeners.app(secret.get_secret_value() if secret else "")
         routes = {**self._hooks(engine), **self._status(engine)}
@@ -163,6 +174,24 @@ class Bot:
             self.public_address = server.address
         admin = admin_routes(self.metrics.collected, lambda: self._problems(deliver))
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
+
+    def _listeners(self, engine: Engine, web: SlackWeb, workspace: Workspace) -> Listeners:
+        groups = groups_of(engine.view().rules.access)
+        people = Directory(web, self._clock, groups=groups, homes=workspace.homes)
+        homes = Homes(
+            web,
+            self._clock,
+            people=people,
+            view=engine.view,
+            status_link=self._settings.status_link,
+        )
+        self._parts |= {"directory": people.run, "home tabs": homes.run}
+        forms = Forms(web, engine.view)
+        listeners = Listeners(
+            engine, web, self._clock, workspace, people=people, forms=forms, homes=homes
+        )
+        self._open.push_async_callback(listeners.close)
+        return listeners
 
     def _hooks(self, engine: Engine) -> Routes:
         return hook_routes(

@@ -11,6 +11,7 @@ from bot.fetch.lag import LIMIT_S
 from bot.hooks.counts import PushedCounts
 from bot.probes import Probes
 from bot.sources.feed import Answer, StatusFeed
+from bot.sources.shifts import ShiftCalendar
 from bot.wiring.measuring import hooks_of, sources_of
 from bot.wiring.rules import feed_target
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bot.config import Settings
     from bot.config.settings import Tenant
     from bot.core.model import FeedReading, Target
+    from bot.core.oncall import Shifts
     from bot.fetch import Path
     from bot.ports import Clock
 
@@ -55,16 +57,17 @@ class Looking:
     ) -> None:
         # At speed N time-outs are N times as short, and so is a standstill that spoils a look.
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
-        self._fetcher = Fetcher(clock, path or SystemPath(settings.resolve), lag)
-        self._probes = Probes(settings, self._fetcher)
+        self.fetcher = Fetcher(clock, path or SystemPath(settings.resolve), lag)
+        self._probes = Probes(settings, self.fetcher)
         counts = counts or PushedCounts(hooks_of(settings).tenants, clock)
-        self._sources = dict(sources_of(settings, self._fetcher, counts))
+        self._sources = dict(sources_of(settings, self.fetcher, counts))
+        self._calendar = _calendar(settings, self.fetcher)
         self._stepped_s = stepped_s
         self._feeds: dict[Target, StatusFeed] = {}
         for tenant in settings.tenants:
             target = feed_target(tenant)
             if target not in self._feeds:
-                fetch = _FeedFetch(self._fetcher, tenant.ca_file)
+                fetch = _FeedFetch(self.fetcher, tenant.ca_file)
                 self._feeds[target] = StatusFeed(target, _feed_url(tenant), fetch, clock)
 
     async def look(self, target: Target) -> Observation:
@@ -80,6 +83,12 @@ class Looking:
     async def read(self, target: Target) -> FeedReading:
         """Poll a status feed."""
         return await self._feeds[target].read()
+
+    async def read_shifts(self) -> Shifts:
+        """Read the calendar of shifts."""
+        if self._calendar is None:
+            raise TypeError("no calendar is configured")
+        return await self._calendar.read()
 
 
 class _FeedFetch:
@@ -101,6 +110,14 @@ class _FeedFetch:
             )
         )
         return Answer(reply.status, reply.headers, reply.body, reply.fault, reply.blind)
+
+
+def _calendar(settings: Settings, fetcher: Fetcher) -> ShiftCalendar | None:
+    oncall = settings.oncall
+    if oncall is None or oncall.calendar is None:
+        return None
+    url = oncall.calendar.url.get_secret_value()
+    return ShiftCalendar(url, oncall.calendar.people, oncall.zone, fetcher)
 
 
 def distrusted(seen: Observation, stepped_s: float) -> Observation:

@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bot.core.access import Access
 from bot.core.detector import Limits
+from bot.core.escalation import Policy, Step
+from bot.core.maintenance import Window
 from bot.core.measurement import Kind
-from bot.core.model import CONTROL, FEED, LOGS, Target
-from bot.core.rules import Rules, TenantRules
+from bot.core.model import CONTROL, FEED, LOGS, Severity, Target
+from bot.core.oncall import Group, Rotation, Shifts
+from bot.core.rules import Recurrence, Rules, TenantRules
 from bot.core.series import SeriesLimits
 
 if TYPE_CHECKING:
     from bot.config import Settings
+    from bot.config.oncall import Escalation, Maintenance, OnCall
     from bot.config.settings import Tenant
     from bot.config.sources import Errors, Logs, Metric
+    from bot.core.oncall import Source
 
 REPORT_EVERY_S = 30.0
 """How often reports of applications are added up."""
@@ -36,9 +42,48 @@ def rules_of(settings: Settings, fingerprints: dict[str, tuple[str, ...]]) -> Ru
         controls=tuple(control_target(url) for url in settings.controls),
         feeds=tuple(dict.fromkeys(tenant.feed for tenant in tenants.values())),
         mention=settings.slack.mention or "",
+        policies=_policies(settings.escalation),
+        ways=tuple(way.name for way in settings.notify),
+        on_call=_on_call(settings.oncall) if settings.oncall else None,
+        calendar_every_s=_calendar_every_s(settings),
+        access=Access(**settings.access.model_dump()),
+        windows=tuple(_window(each) for each in settings.maintenance),
+        report=Recurrence(settings.report.every, settings.report.zone) if settings.report else None,
         mention_after_s={t.name: settings.thresholds_of(t).mention_after for t in settings.tenants},
         feed_every_s=settings.feed.every,
     )
+
+
+def _policies(escalation: Escalation) -> dict[Severity, Policy]:
+    by_severity = {Severity.CRITICAL: escalation.critical, Severity.WARNING: escalation.warning}
+    return {
+        severity: Policy(
+            tuple(Step(step.after, step.tell) for step in steps),
+            escalation.repeat,
+            escalation.every,
+        )
+        for severity, steps in by_severity.items()
+        if steps
+    }
+
+
+def _on_call(oncall: OnCall) -> Source:
+    if oncall.rotation is not None:
+        turns = oncall.rotation
+        return Rotation(turns.people, turns.hand_over, oncall.zone, turns.start)
+    return Group(oncall.group) if oncall.group else Shifts(0.0)
+
+
+def _calendar_every_s(settings: Settings) -> float | None:
+    oncall = settings.oncall
+    return oncall.calendar.every if oncall and oncall.calendar else None
+
+
+def _window(each: Maintenance) -> Window:
+    begins = each.every or each.once
+    if begins is None:
+        raise TypeError("the configuration lets no window through that never begins")
+    return Window(begins, each.lasts, each.zone, each.tenants, each.reason)
 
 
 def control_target(url: str) -> Target:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bot.config import ConfigError, Settings, settings_from
 from bot.config.document import Document
 from bot.core.measurement import Push
-from bot.core.request import Request, parse
+from bot.core.request import Person, Request, parse
 from bot.deliver import Deliver
 from bot.engine import Engine
 from bot.simulator.memory import MemoryStore
@@ -22,8 +22,9 @@ from bot.simulator.virtual_slack import VirtualSlack
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
 from bot.slack.messenger import SlackMessenger
-from bot.slack.wording import COMMAND, mentions
+from bot.slack.wording import COMMAND
 from bot.wiring.looking import distrusted
+from bot.wiring.outward import Outward
 from bot.wiring.rivals import Rivals
 from bot.wiring.rules import rules_of
 from bot.wiring.standing_for import changes_of, gauges_for, tenant_for
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from bot.core.measurement import Measurement
     from bot.core.model import FeedReading, Observation, Target
+    from bot.core.oncall import Shifts
+    from bot.core.page import Page
     from bot.core.stimulus import Effect
     from bot.ports import Received
     from bot.simulator.scenario import Saying, Scenario
@@ -162,13 +165,12 @@ class Simulation:
         messenger = SlackMessenger(
             VirtualSlack(self.workspace, self.world, self.clock),
             channel=settings.slack.channel,
-            mention=mentions(settings.slack.mention),
             status_link=settings.status_link,
         )
         return Deliver(
             clock=self.clock,
             store=store,
-            messenger=messenger,
+            messenger=Outward(messenger, {way.name: _Silent() for way in settings.notify}),
             view=self.engine.view,
             tell=self.engine.tell,
         )
@@ -244,8 +246,16 @@ class _Say:
             share=share,
             user=self.saying.user,
             channel=simulation.workspace.state.channels[0].id,
+            person=self._person(),
         )
         simulation.accept(request)
+
+    def _person(self) -> Person:
+        """Return what the workspace knows of whoever says it; a stranger is nobody's guest."""
+        for user in self.simulation.workspace.state.people:
+            if user.id == self.saying.user:
+                return Person(user.id, user.zone, is_guest=user.is_guest)
+        return Person(self.saying.user)
 
 
 class _Wary:
@@ -273,6 +283,17 @@ class _Wary:
     async def read(self, target: Target) -> FeedReading:
         """Poll a status feed."""
         return await self._inner.read(target)
+
+    async def read_shifts(self) -> Shifts:
+        """Read the calendar of shifts."""
+        return await self._inner.read_shifts()
+
+
+class _Silent:
+    """A way beyond Slack that leads nowhere: playing a scenario must page nobody."""
+
+    async def page(self, page: Page) -> None:
+        """Take it."""
 
 
 __all__ = ["ConfigError", "Played", "Simulation", "play", "settings_for"]

@@ -37,6 +37,16 @@ TITLES = {
     "`hooks.sentry`": ("hooks", "sentry"),
     "`hooks.pingdom`": ("hooks", "pingdom"),
     "`hooks.alertmanager`, `hooks.report`, `hooks.change`": ("hooks", "report"),
+    "`oncall`": ("oncall",),
+    "`oncall.rotation`": ("oncall", "rotation"),
+    "`oncall.calendar`": ("oncall", "calendar"),
+    "`escalation`": ("escalation",),
+    "`escalation.critical[]`, `escalation.warning[]`": ("escalation", "critical"),
+    "`notify[]`": ("notify",),
+    "`notify[].pagerduty`": ("notify", "pagerduty"),
+    "`maintenance[]`": ("maintenance",),
+    "`report`": ("report",),
+    "`access`": ("access",),
     "`server`": ("server",),
 }
 

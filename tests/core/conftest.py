@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date, time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bot.core import desk, tenant
+from bot.core.access import Access
+from bot.core.calendar import Recurring
 from bot.core.desk_state import DeskState
 from bot.core.measurement import ChangeMade, Claim, Measurement, Push
 from bot.core.model import (
@@ -20,6 +23,7 @@ from bot.core.model import (
     Stage,
     Target,
 )
+from bot.core.oncall import Rotation
 from bot.core.rules import Rules, TenantRules
 from bot.core.stimulus import (
     Effect,
@@ -159,6 +163,25 @@ def make_notice() -> object:
 @pytest.fixture
 def make_rules() -> object:
     return rules
+
+
+class Make:
+    """Steps by other rules."""
+
+    rotation = Rotation(
+        ("U0CAT", "U0DAN"), Recurring(time(9), 0), "Europe/Berlin", date(2026, 3, 2)
+    )
+
+    def __call__(self, **given: object) -> Steps:
+        return Steps(rules(**given))
+
+    def access(self, **given: tuple[str, ...]) -> Access:
+        return Access(**given)
+
+
+@pytest.fixture
+def make() -> Make:
+    return Make()
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_a_silent_source_is_told_once(silent: Any) -> None:
     assert (incident.troubles[0].missing, incident.since) == ("HTTP 503", silent.now - 3840)
     assert len(said(silent, Post)) == 1
     assert said(silent, Reply) == []
-    assert not incident.with_mention
+    assert not incident.called
 
 
 def test_all_sources_of_a_kind_are_one_incident(silent: Any) -> None:

@@ -220,7 +220,7 @@ class Story:
         )
         api = MortalSlack(life, self.workspace, self._fates)
         link = self._settings.status_link
-        messenger = SlackMessenger(api, channel=CHANNEL, mention="<!here>", status_link=link)
+        messenger = SlackMessenger(api, channel=CHANNEL, status_link=link)
         deliver = Deliver(
             clock=self.clock,
             store=store,

@@ -14,6 +14,8 @@ from playwright.async_api import async_playwright, expect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from playwright.async_api import Page
+
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",
@@ -25,6 +27,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs the package chromium")
 
 SHORT = """\
@@ -54,27 +57,68 @@ async def page_url(tmp_path: Path) -> AsyncIterator[str]:
     assert demo.stdout is not None
     address = None
     while address is None:
-        address = re.search(r"http://127\.0\.0\.1:\d+/", (await demo.stdout.readline()).decode())
+        line = (await demo.stdout.readline()).decode()
+        assert line, "the demo ended"
+        address = re.search(r"http://127\.0\.0\.1:\d+/", line)
     yield address[0]
     demo.terminate()
     await demo.communicate()
 
 
-async def test_the_alert_its_buttons_and_the_composer_work(page_url: str) -> None:
-    """The alert appears; Check again and /auth0-check are answered by the real bot."""
+@pytest.fixture
+async def page(page_url: str) -> AsyncIterator[Page]:
+    """The demo's page when the alert is there."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = await browser.new_page()
         page.set_default_timeout(PATIENCE_MS)
         await page.goto(page_url)
-        log = page.get_by_label("Messages")
-
-        await expect(log).to_contain_text("FIRING · critical", timeout=PATIENCE_MS)
-        link = log.get_by_text("Check Auth0 Status")
-        await expect(link).to_be_visible()
-        await log.get_by_text("Check again").click()
-        await expect(log).to_contain_text("1 of 3 looks failed", timeout=PATIENCE_MS)
-        await page.get_by_label("Message", exact=True).fill("/auth0-check")
-        await page.get_by_label("Message", exact=True).press("Enter")
-        await expect(log).to_contain_text("Open incidents: 1", timeout=PATIENCE_MS)
+        await expect(page.get_by_label("Messages")).to_contain_text("FIRING · critical")
+        yield page
         await browser.close()
+
+
+async def test_the_alert_its_buttons_and_the_composer_work(page: Page) -> None:
+    """The alert appears; Check again, a command and a direct message are answered."""
+    log = page.get_by_label("Messages")
+
+    await expect(log.get_by_text("Check Auth0 Status")).to_be_visible()
+    await log.get_by_label("More actions").click()
+    await log.get_by_text("Check again").click()
+    await expect(log).to_contain_text("1 of 3 looks failed")
+    await page.get_by_label("Message", exact=True).fill("/auth0-check")
+    await page.get_by_label("Message", exact=True).press("Enter")
+    await expect(log).to_contain_text("Open incidents: 1")
+    await page.get_by_role("button", name="• auth0-check").click()
+    await page.get_by_label("Message", exact=True).fill("is auth0 down?")
+    await page.get_by_label("Message", exact=True).press("Enter")
+    await expect(log).to_contain_text("Open incidents: 1")
+
+
+async def test_an_incident_is_handled(page: Page) -> None:
+    """Somebody takes it, notes something, silences it, and sees and ends that at Home."""
+    log, form = page.get_by_label("Messages"), page.get_by_role("dialog")
+
+    await log.get_by_role("button", name="Acknowledge").click()
+    await expect(log).to_contain_text("ACKNOWLEDGED")
+    await log.get_by_label("More actions").click()
+    await log.get_by_role("button", name="Note…").click()
+    await form.get_by_role("textbox").fill("rolled back <!channel>")
+    await form.get_by_role("button", name="Note").click()
+    await expect(form).not_to_be_visible()
+    await expect(log).to_contain_text("rolled back")
+
+    await log.get_by_role("button", name="Silence…").click()
+    await expect(form).to_contain_text("1 incident of the last day: #1")
+    await form.get_by_label("What").select_option("prod")
+    await form.get_by_label("Why").fill("an upgrade")
+    await form.get_by_role("button", name="Silence").click()
+    await expect(form).not_to_be_visible()
+    await expect(log).to_contain_text("is silenced until")
+
+    home = page.locator("#home")
+    await page.get_by_role("button", name="Home").click()
+    await expect(home).to_contain_text("1 open incident")
+    await expect(home).to_contain_text("an upgrade")
+    await home.get_by_role("button", name="End").click()
+    await expect(home).not_to_contain_text("an upgrade")

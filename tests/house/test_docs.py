@@ -218,7 +218,7 @@ def test_rooms() -> None:
 
 def test_what_pages_point_at_exists() -> None:
     """Files of ours that the pages name are there."""
-    rooms = "core|config|fetch|probes|sources|slack|store|simulator|wiring"
+    rooms = "core|config|fetch|probes|sources|hooks|slack|notify|store|simulator|wiring"
     named = set(re.findall(rf"`(?:bot/)?((?:{rooms})/\w+\.py)", EVERYTHING))
 
     assert len(named) > 20

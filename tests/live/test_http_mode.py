@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.simulator.workspace.transports import RequestUrl
-from bot.slack.actions import CHECK_AGAIN
+from bot.slack.actions import ACKNOWLEDGE
 
 if TYPE_CHECKING:
     from tests.live.conftest import Town
@@ -32,9 +32,9 @@ async def test_http_mode_by_configuration_alone(town: Town, auth0_check: Any) ->
         town.world.is_down = True
         await town.until(lambda: [m for m in town.said() if "FIRING" in m.text])
         (card,) = [m for m in town.said() if "FIRING" in m.text]
-        await town.server.people.click("U3", "C0ALERTS", card.ts, CHECK_AGAIN)
-        await town.until(lambda: len(town.said("U3")) == 2)
+        await town.server.people.click("U1", "C0ALERTS", card.ts, ACKNOWLEDGE)
+        await town.until(lambda: len(town.said("U1")) == 2)
 
         assert "prod" in town.said("U1")[0].text
         assert "What you can ask" in town.said("U2")[0].text
-        assert "HTTP 503" in town.said("U3")[1].text
+        assert "is yours" in town.said("U1")[1].text

@@ -14,6 +14,7 @@ import pytest
 from bot.config.settings import Login, Settings
 from bot.core.measurement import Measurement
 from bot.core.model import FeedReading, FeedState, Observation, Outcome, Target
+from bot.core.oncall import Shifts
 from bot.fetch import Call, Fetcher, LoopLag, SystemPath
 from bot.probes import Probes
 from bot.simulator.local import LocalTenants
@@ -87,6 +88,9 @@ class Eyes:
     async def read(self, target: Target) -> FeedReading:
         assert target == FEED
         return await self._feed.read()
+
+    async def read_shifts(self) -> Shifts:
+        raise NotImplementedError
 
     async def _fetch(self, url: str, headers: Mapping[str, str]) -> Answer:
         reply = await self._fetcher.fetch(Call(url=url, headers=headers, timeout_s=20))

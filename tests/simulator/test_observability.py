@@ -15,6 +15,7 @@ from bot.config.settings import Login
 from bot.core.log_row import tally
 from bot.core.measurement import Kind, Measurement
 from bot.core.model import FeedReading, Observation, Target
+from bot.core.oncall import Shifts
 from bot.fetch import Fetcher, LoopLag, SystemPath
 from bot.simulator.figures import Gauge
 from bot.simulator.local import LocalTenants
@@ -114,6 +115,9 @@ class Sources:
 
     async def read(self, target: Target) -> FeedReading:
         raise NotImplementedError(str(target))
+
+    async def read_shifts(self) -> Shifts:
+        raise NotImplementedError
 
 
 @dataclass

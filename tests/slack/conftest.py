@@ -12,7 +12,16 @@ import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
+from bot.core.access import Access
+from bot.core.desk_state import DeskState
 from bot.core.request import Request
+from bot.core.rules import Rules, TenantRules
+from bot.core.stimulus import World
+from bot.core.tenant_state import TenantState
+from bot.ports import View
+from bot.slack.directory import Directory
+from bot.slack.forms import Forms
+from bot.slack.homes import Homes
 from bot.slack.listeners import Listeners
 from bot.slack.startup import Workspace
 from bot.slack.web import SlackWeb
@@ -31,6 +40,23 @@ WORKSPACE = Workspace(
     bot_name="auth0-check",
     channel="C0LOGINS",
 )
+
+
+STATUS_LINK = "https://status.auth0.com"
+
+
+class Known:
+    """What the bot knows; a test changes it."""
+
+    def __init__(self, clock: RealClock) -> None:
+        self._clock = clock
+        tenants = {n: TenantRules(n, f"{n}.us.auth0.com", "US-1") for n in ("prod", "stage")}
+        self.rules = Rules(tenants, access=Access())
+        self.world = World({name: TenantState() for name in tenants})
+        self.desk = DeskState()
+
+    def view(self) -> View:
+        return View(self._clock.now(), self.rules, self.world, self.desk)
 
 
 class RealClock:
@@ -201,6 +227,40 @@ class Payloads:
             "actions": [action],
         } | more
 
+    def direct(self, text: str, **more: Any) -> dict[str, Any]:
+        said = {"channel_type": "im", "channel": "D1", "text": text, "team": "T1", "ts": "2.2"}
+        return self.event("message", **(said | more))
+
+    def event(self, kind: str, **event: Any) -> dict[str, Any]:
+        said = self.mention("")
+        return said | {"event": {"type": kind, "user": "U1", "event_ts": "2.2"} | event}
+
+    def shortcut(self, **more: Any) -> dict[str, Any]:
+        return self._interaction("shortcut") | {"callback_id": "ask", "action_ts": "3.3"} | more
+
+    def in_view(
+        self, action_id: str, view: dict[str, Any], value: str = "", **more: Any
+    ) -> dict[str, Any]:
+        clicked = self.click(action_id, value)
+        gone = ("channel", "message", "response_url")
+        kept = {key: thing for key, thing in clicked.items() if key not in gone}
+        return kept | {"container": {"type": "view", "view_id": "V1"}, "view": view} | more
+
+    def submission(self, view: dict[str, Any], **values: Any) -> dict[str, Any]:
+        state = {"values": {name: {name: value} for name, value in values.items()}}
+        names = {"id": "V1", "hash": "h1", "state": state}
+        return self._interaction("view_submission") | {"view": view | names}
+
+    def _interaction(self, kind: str) -> dict[str, Any]:
+        return {
+            "type": kind,
+            "user": {"id": "U1", "username": "ann", "team_id": "T1"},
+            "team": {"id": "T1", "domain": "acme"},
+            "enterprise": None,
+            "api_app_id": "A1",
+            "trigger_id": f"{next(self._numbers)}.1.abc",
+        }
+
     def mention(self, text: str, **more: Any) -> dict[str, Any]:
         return {
             "type": "event_callback",
@@ -254,8 +314,42 @@ def clock() -> RealClock:
 
 
 @pytest.fixture
-async def listeners(inbox: ListInbox, api: SlackWeb, clock: RealClock) -> AsyncIterator[Listeners]:
-    listeners = Listeners(inbox, api, clock, WORKSPACE, patience_s=0.3)
+def known(clock: RealClock) -> Known:
+    return Known(clock)
+
+
+@pytest.fixture
+def people(slack: FakeSlack, api: SlackWeb, clock: RealClock) -> Directory:
+    """Everybody is a member in Berlin."""
+    ann = {"id": "U1", "team_id": "T1", "name": "ann", "tz": "Europe/Berlin"}
+    slack.answers["users.info"] = {"ok": True, "user": ann}
+    return Directory(api, clock, groups=(), homes=WORKSPACE.homes)
+
+
+@pytest.fixture
+def homes(api: SlackWeb, clock: RealClock, people: Directory, known: Known) -> Homes:
+    return Homes(api, clock, people=people, view=known.view, status_link=STATUS_LINK)
+
+
+@pytest.fixture
+async def listeners(
+    inbox: ListInbox,
+    api: SlackWeb,
+    clock: RealClock,
+    known: Known,
+    people: Directory,
+    homes: Homes,
+) -> AsyncIterator[Listeners]:
+    listeners = Listeners(
+        inbox,
+        api,
+        clock,
+        WORKSPACE,
+        people=people,
+        forms=Forms(api, known.view),
+        homes=homes,
+        patience_s=0.3,
+    )
     yield listeners
     await listeners.close()
 

@@ -1,15 +1,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.request import Verb
-from bot.slack.actions import CHECK_AGAIN, LINKS, CheckAgain
-from bot.slack.listeners import FOREIGN, NOT_NOTED, OLD_BUTTON
+from bot.core.access import Access
+from bot.core.request import Request, Verb
+from bot.slack.actions import (
+    ACKNOWLEDGE,
+    CHECK_AGAIN,
+    END_SILENCE,
+    LINKS,
+    MORE,
+    REFRESH,
+    RESOLVE,
+    SILENCE,
+    SILENCE_FORM,
+    WHAT,
+    WORDS_FORM,
+    CheckAgain,
+)
+from bot.slack.forms import Forms
+from bot.slack.listeners import FOREIGN, NO_FORM, NOT_NOTED, OLD_BUTTON
 from bot.slack.socket import Socket
 
 if TYPE_CHECKING:
@@ -79,6 +96,260 @@ async def test_mention(slack: Any, payloads: Any, inbox: Any) -> None:
     assert (request.id[:6], request.response_url) == ("event:", "")
 
 
+async def test_the_person(slack: Any, payloads: Any, inbox: Any) -> None:
+    """A request says what is known of whoever asks."""
+    await slack.deliver("slash_commands", payloads.command("silence prod until 14:00 x"))
+
+    (request,) = inbox.requests.values()
+    assert (request.person.id, request.person.zone) == ("U1", "Europe/Berlin")
+
+
+async def test_in_a_thread(slack: Any, payloads: Any, inbox: Any) -> None:
+    """In a thread the mention says which one, as its incident is meant."""
+    await slack.deliver("events_api", payloads.mention("ack on it", thread_ts="1.1"))
+
+    (request,) = inbox.requests.values()
+    assert (request.verb, request.argument, request.thread_ts) == (Verb.ACK, "on it", "1.1")
+    assert not request.is_direct
+
+
+@pytest.mark.parametrize("text", ["oncall swap <@U2> 8h", "<@U0BOT> oncall swap <@U2> 8h"])
+async def test_alone(slack: Any, payloads: Any, inbox: Any, text: str) -> None:
+    """What is said to the bot alone takes the same words; other people's names are kept."""
+    await slack.deliver("events_api", payloads.direct(text))
+
+    (request,) = inbox.requests.values()
+    assert (request.verb, request.argument) == (Verb.ONCALL, "swap <@U2> 8h")
+    assert (request.channel, request.is_direct) == ("D1", True)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"bot_id": "B9"},
+        {"subtype": "message_changed"},
+        {"channel_type": "channel", "channel": "C1"},
+    ],
+)
+async def test_not_said_to_us(slack: Any, payloads: Any, inbox: Any, more: dict[str, str]) -> None:
+    """Other bots, edits and what is said in channels is not for us."""
+    await slack.deliver("events_api", payloads.direct("status", **more))
+
+    assert inbox.requests == {}
+
+
+async def test_signs_are_as_typed(slack: Any, payloads: Any, inbox: Any) -> None:
+    """Slack's entities are undone, as who shows a text escapes it again."""
+    await slack.deliver("events_api", payloads.mention("note 3 a &lt; b &amp;&amp; c"))
+
+    (request,) = inbox.requests.values()
+    assert request.argument == "3 a < b && c"
+
+
+@pytest.mark.parametrize(
+    ("action_id", "value", "verb", "argument"),
+    [
+        (ACKNOWLEDGE, '{"v":1,"incident":3}', Verb.ACK, "#3"),
+        (RESOLVE, '{"v":1,"incident":3}', Verb.RESOLVE, "#3"),
+        (END_SILENCE, '{"v":1,"silence":4}', Verb.UNSILENCE, "4"),
+        (MORE, '{"v":1,"verb":"escalate","incident":3}', Verb.ESCALATE, "#3"),
+        (MORE, '{"v":1,"verb":"run","tenant":"prod"}', Verb.RUN, "prod"),
+    ],
+)
+async def test_buttons(
+    slack: Any, payloads: Any, inbox: Any, action_id: str, value: str, *, verb: Verb, argument: str
+) -> None:
+    """A button asks for what could be typed."""
+    click = payloads.click(action_id, value)
+    if action_id == MORE:
+        click["actions"][0] |= {"type": "overflow", "selected_option": {"value": value}}
+
+    await slack.deliver("interactive", click)
+
+    (request,) = inbox.requests.values()
+    assert (request.verb, request.argument, request.channel) == (verb, argument, "C1")
+
+
+async def test_a_button_at_home(slack: Any, payloads: Any, inbox: Any) -> None:
+    """A click in the Home tab is answered to the person alone."""
+    await slack.deliver("interactive", payloads.in_view(END_SILENCE, {}, '{"v":1,"silence":4}'))
+
+    (request,) = inbox.requests.values()
+    assert (request.channel, request.is_direct, request.response_url) == ("U1", True, "")
+
+
+def opened(slack: Any) -> dict[str, Any]:
+    (sent,) = [sent for method, sent, _ in slack.calls if method == "views.open"]
+    form: dict[str, Any] = json.loads(sent["view"])
+    return form
+
+
+@pytest.mark.parametrize(
+    ("verb", "form"),
+    [("silence", SILENCE_FORM), ("note", WORDS_FORM), ("false-alarm", WORDS_FORM)],
+)
+async def test_forms(
+    slack: Any, payloads: Any, inbox: Any, listeners: Listeners, *, verb: str, form: str
+) -> None:
+    """What needs words opens a form, and is asked for when it is sent."""
+    value = f'{{"v":1,"verb":"{verb}","incident":3}}'
+    await slack.deliver("interactive", payloads.click(MORE, value))
+    await listeners.close()
+
+    shown = opened(slack)
+
+    assert shown["callback_id"] == form
+    assert inbox.requests == {}
+    if verb == "note":
+        filled = payloads.submission(shown, reason={"value": "rolled back"})
+        assert "payload" not in await slack.deliver("interactive", filled)
+        (request,) = inbox.requests.values()
+        assert (request.verb, request.argument) == (Verb.NOTE, "#3 rolled back")
+        assert (request.channel, request.user) == ("C1", "U1")
+
+
+async def test_a_command_without_its_words(
+    slack: Any, payloads: Any, inbox: Any, listeners: Listeners
+) -> None:
+    """`/auth0-check silence` alone opens the form, too."""
+    await slack.deliver("slash_commands", payloads.command("silence"))
+    await listeners.close()
+
+    assert opened(slack)["callback_id"] == SILENCE_FORM
+    assert inbox.requests == {}
+
+
+async def test_who_may_not_gets_no_form(
+    slack: Any, payloads: Any, inbox: Any, known: Any, listeners: Listeners
+) -> None:
+    """Who may not is told so by the desk, before filling anything in."""
+    known.rules = replace(known.rules, access=Access(silence=("U9",)))
+
+    await slack.deliver("interactive", payloads.click(SILENCE, '{"v":1,"incident":3}'))
+    await listeners.close()
+
+    assert [request.verb for request in inbox.requests.values()] == [Verb.SILENCE]
+    assert "views.open" not in [method for method, _, _ in slack.calls]
+
+
+async def test_a_form_too_late(
+    slack: Any, payloads: Any, listeners: Listeners, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where Slack does not open the form any more, the person is told to click again."""
+    slack.answers["views.open"] = {"ok": False, "error": "expired_trigger_id"}
+
+    await slack.deliver("interactive", payloads.click(SILENCE, '{"v":1,"incident":3}'))
+
+    assert await told(slack, listeners) == [("click", NO_FORM)]
+    assert "expired_trigger_id" in caplog.text
+
+
+async def test_the_shortcut(slack: Any, payloads: Any, inbox: Any, listeners: Listeners) -> None:
+    """The shortcut's form leads to any question, and by itself to the form of a silence."""
+    await slack.deliver("interactive", payloads.shortcut())
+    await listeners.close()
+    form = opened(slack)
+
+    pick = {"verb": {"selected_option": {"value": "silence"}}}
+    pick |= {"tenant": {"selected_option": {"value": "prod"}}}
+    ack = await slack.deliver("interactive", payloads.submission(form, **pick))
+    assert ack["payload"]["response_action"] == "update"
+    assert ack["payload"]["view"]["callback_id"] == SILENCE_FORM
+    assert inbox.requests == {}
+
+    pick["verb"] = {"selected_option": {"value": "run"}}
+    await slack.deliver("interactive", payloads.submission(form, **pick))
+    (request,) = inbox.requests.values()
+    assert (request.verb, request.argument) == (Verb.RUN, "prod")
+    assert (request.channel, request.is_direct) == ("U1", True)
+
+
+def silence_form(payloads: Any, known: Any, **fields: Any) -> dict[str, Any]:
+    asked = Request("r", 0.0, Verb.SILENCE, "prod", channel="C1")
+    form = Forms(NoWeb(), known.view).form(asked)
+    filled = {
+        "what": {"selected_option": {"value": "prod"}},
+        "span": {"selected_option": {"value": "2h"}},
+        "reason": {"value": "an upgrade"},
+    }
+    sent: dict[str, Any] = payloads.submission(form, **filled | fields)
+    return sent
+
+
+class NoWeb:
+    """A Web API that nobody calls."""
+
+    async def call(self, method: str, params: Any) -> Any:
+        raise AssertionError(method, params)
+
+    async def respond(self, response_url: str, params: Any) -> None:
+        raise AssertionError(response_url, params)
+
+
+async def test_errors_stand_under_a_field(
+    slack: Any, payloads: Any, inbox: Any, known: Any
+) -> None:
+    """A form that cannot be done stays open and says why; so does one that was not noted."""
+    ack = await slack.deliver("interactive", silence_form(payloads, known, reason={"value": " "}))
+    assert [*ack["payload"]["errors"]] == ["reason"]
+
+    inbox.error = OSError("disk full")
+    ack = await slack.deliver("interactive", silence_form(payloads, known))
+    assert ack["payload"] == {"response_action": "errors", "errors": {"what": NOT_NOTED}}
+
+    inbox.error = None
+    ack = await slack.deliver("interactive", silence_form(payloads, known))
+    assert "payload" not in ack
+    assert [request.argument for request in inbox.requests.values()] == ["prod 2h an upgrade"]
+
+
+async def test_an_old_form(
+    slack: Any, payloads: Any, inbox: Any, known: Any, listeners: Listeners
+) -> None:
+    """A form of an older version closes, and the person is told in private."""
+    old = silence_form(payloads, known)
+    old["view"]["callback_id"] = "snooze"
+
+    await slack.deliver("interactive", old)
+    await listeners.close()
+
+    (said,) = [sent for method, sent, _ in slack.calls if method == "chat.postMessage"]
+    assert (said["channel"], said["text"]) == ("U1", OLD_BUTTON)
+    assert inbox.requests == {}
+
+
+async def test_the_preview(slack: Any, payloads: Any, known: Any, listeners: Listeners) -> None:
+    """Choosing what to silence updates the form; a form that changed meanwhile is left alone."""
+    view = silence_form(payloads, known)["view"]
+    slack.answers["views.update"] = [{"ok": True}, {"ok": False, "error": "hash_conflict"}]
+
+    for _ in range(2):
+        await slack.deliver("interactive", payloads.in_view(WHAT, view))
+    await listeners.close()
+
+    assert [method for method, _, _ in slack.calls].count("views.update") == 2
+
+
+@pytest.mark.parametrize(("tab", "count"), [("home", 1), ("messages", 0)])
+async def test_home(
+    slack: Any, payloads: Any, listeners: Listeners, *, tab: str, count: int
+) -> None:
+    """Opening the Home tab fills it; the other tab is only the conversation."""
+    opened = payloads.event("app_home_opened", channel="D1", tab=tab)
+    await slack.deliver("events_api", opened)
+    await listeners.close()
+
+    assert [method for method, _, _ in slack.calls].count("views.publish") == count
+
+
+async def test_refresh(slack: Any, payloads: Any, listeners: Listeners) -> None:
+    """Refresh shows the Home tab anew."""
+    await slack.deliver("interactive", payloads.in_view(REFRESH, {}))
+    await listeners.close()
+
+    assert [method for method, _, _ in slack.calls].count("views.publish") == 1
+
+
 async def test_duplicates(slack: Any, payloads: Any, inbox: Any) -> None:
     """A delivery that Slack repeats is acknowledged again and accepted once."""
     envelopes = [
@@ -116,6 +387,9 @@ async def test_link(
         (CHECK_AGAIN, '{"v":1,"tenant":"' + "x" * 41 + '"}'),
         (CHECK_AGAIN, '{"v":1,"tenant":["prod"]}'),
         (CHECK_AGAIN, "[" * 2000),
+        (ACKNOWLEDGE, '{"v":1,"incident":0}'),
+        (ACKNOWLEDGE, '{"v":2,"incident":3}'),
+        (MORE, '{"v":1,"verb":"audit","incident":3}'),
     ],
 )
 async def test_old_button(
@@ -135,6 +409,8 @@ async def test_other_workspace(slack: Any, payloads: Any, inbox: Any, listeners:
     ack = await slack.deliver("slash_commands", payloads.command("run", team_id="T9"))
     await slack.deliver("interactive", payloads.click(CHECK_AGAIN, PROD, user=ann))
     await slack.deliver("events_api", payloads.mention("run", user_team="T9"))
+    await slack.deliver("interactive", payloads.in_view(REFRESH, {}, user=ann))
+    await slack.deliver("interactive", payloads.in_view(WHAT, {}, user=ann))
 
     assert inbox.requests == {}
     assert ack["payload"] == {"text": FOREIGN}

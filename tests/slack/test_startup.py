@@ -5,9 +5,14 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import unused_port
 
-from bot.slack.startup import SCOPES, StartupError, Workspace, check
+from bot.core.access import Access
+from bot.core.escalation import DM, Policy, Step
+from bot.core.model import Severity
+from bot.core.rules import Rules
+from bot.slack.startup import SCOPES, StartupError, Workspace, check, lacking
 from bot.slack.web import SlackWeb
 
+CALLS = Policy((Step(300.0, DM),))
 ME = {
     "ok": True,
     "team": "Acme",
@@ -140,6 +145,25 @@ async def test_warned(
     (told,) = (await start(slack, api, name, **answers)).warnings
 
     assert warning in told
+
+
+@pytest.mark.parametrize(
+    ("rules", "scopes", "lost"),
+    [
+        (Rules({}), ["users:read"], []),
+        (Rules({}), ["commands"], ["users:read"]),
+        (Rules({}), [], []),
+        (Rules({}, access=Access(silence=("S1",))), ["users:read"], ["usergroups:read"]),
+        (Rules({}, policies={Severity.CRITICAL: CALLS}), ["users:read"], ["im:write"]),
+    ],
+)
+def test_lacking(rules: Rules, scopes: list[str], lost: list[str]) -> None:
+    """An optional scope is missed where the configuration uses it, and Slack named any."""
+    told = lacking(frozenset(scopes), rules)
+
+    assert [line.split(": ")[0] for line in told] == [
+        f"The bot lacks the scope {scope}" for scope in lost
+    ]
 
 
 @pytest.mark.parametrize(("is_private", "may"), [(False, True), (True, False)])

@@ -15,6 +15,9 @@ from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.transports import RequestUrl
 from bot.simulator.workspace.workspace import Workspace as LocalWorkspace
 from bot.slack.actions import CHECK_AGAIN, OPEN_STATUS, CheckAgain
+from bot.slack.directory import Directory
+from bot.slack.forms import Forms
+from bot.slack.homes import Homes
 from bot.slack.http import EventsEndpoint
 from bot.slack.listeners import Listeners
 from bot.slack.socket import Patience, Socket
@@ -47,7 +50,7 @@ BLOCKS = [
 
 @pytest.fixture(params=["socket", "http"])
 async def server(
-    request: pytest.FixtureRequest, inbox: Any, clock: Any
+    request: pytest.FixtureRequest, inbox: Any, clock: Any, known: Any
 ) -> AsyncIterator[WorkspaceServer]:
     """A workspace whose bot has passed the checks of the start and listens."""
     local = LocalWorkspace(clock.now)
@@ -57,7 +60,16 @@ async def server(
         api = SlackWeb(app.bot_token, server.api_url)
         stack.push_async_callback(api.close)
         workspace = await check(api, channel="C0ALERTS", app_token=app.app_token)
-        listeners = Listeners(inbox, api, clock, workspace)
+        people = Directory(api, clock, groups=(), homes=workspace.homes)
+        listeners = Listeners(
+            inbox,
+            api,
+            clock,
+            workspace,
+            people=people,
+            forms=Forms(api, known.view),
+            homes=Homes(api, clock, people=people, view=known.view, status_link=""),
+        )
         stack.push_async_callback(listeners.close)
         bolt = listeners.app(app.signing_secret)
         if request.param == "socket":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from bot.simulator.story import Event
 
+START = "2026-03-02T10:00:00Z"
 HEAD = """\
 format: 1
 name: story
@@ -54,9 +55,9 @@ Teller = "Callable[..., Told]"
 def tell(tmp_path: Path) -> Callable[..., Told]:
     """Play a scenario: its timeline and all that stands beside the usual head."""
 
-    def told(body: str, tenants: str = TENANTS, seed: int = 1) -> Told:
+    def told(body: str, tenants: str = TENANTS, seed: int = 1, start: str = START) -> Told:
         file = tmp_path / "story.yml"
-        file.write_text(HEAD + tenants + textwrap.dedent(body))
+        file.write_text(HEAD.replace(START, start) + tenants + textwrap.dedent(body))
         events: list[Event] = []
         play(load(file), seed, events.append, requests=True)
         return Told(events)

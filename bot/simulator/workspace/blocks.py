@@ -1,8 +1,8 @@
 """Block Kit as Slack checks it: every block that a message, a modal or the Home tab may hold.
 
 Limits: docs.slack.dev/reference/block-kit, @slack/types 3.2.0 and slackblocks 3.0.0 (2026-11).
-Not looked into: rich_text, file, video, plan, task_card, context_actions, and pickers that only
-modals need; of those the surface and the ids are checked, no more.
+Not looked into: rich_text, file, video, plan, task_card, context_actions, and most fields and
+pickers that only modals need; of those the surface and the ids are checked, no more.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ SELECT = _element(
 )
 _SELECTS = "users_select conversations_select channels_select external_select"
 _MULTI = " ".join(f"multi_{name}" for name in ("static_select", *_SELECTS.split()))
-_PICKERS = "datepicker timepicker datetimepicker checkboxes radio_buttons workflow_button"
-_INPUTS = "plain_text_input email_text_input url_text_input number_input rich_text_input file_input"
+_PICKERS = "datepicker timepicker checkboxes radio_buttons workflow_button"
+_INPUTS = "email_text_input url_text_input number_input rich_text_input file_input"
 _UNSEEN = "rich_text file video plan task_card context_actions"
 
 
@@ -116,8 +116,20 @@ INTERACTIVE = {
     "button": BUTTON,
     "overflow": _element({"options": items(OPTION, 5)}, {}),
     "static_select": SELECT,
+    "datetimepicker": _element({}, {"initial_date_time": number(10**9, 10**10 - 1)}),
     **_unseen(f"{_SELECTS} {_MULTI} {_PICKERS}"),
 }
+TEXT_INPUT = _element(
+    {},
+    {
+        "placeholder": _plain(150),
+        "initial_value": string(3000),
+        "multiline": boolean,
+        "min_length": number(0, 3000),
+        "max_length": number(1, 3000),
+    },
+)
+FIELDS = INTERACTIVE | {"plain_text_input": TEXT_INPUT} | _unseen(_INPUTS)
 IMAGE = _picture({})
 CONTEXT = {"image": IMAGE, "plain_text": _text(), "mrkdwn": _text()}
 
@@ -181,7 +193,7 @@ SHAPES: dict[str, Check] = {
     "input": _block(
         {
             "label": _plain(2000),
-            "element": typed(INTERACTIVE | _unseen(_INPUTS)),
+            "element": typed(FIELDS),
         },
         {"hint": _plain(2000), "optional": boolean, "dispatch_action": boolean},
     ),
@@ -269,7 +281,7 @@ def elements(value: object) -> Iterator[dict[str, Any]]:
         for inner in value:
             yield from elements(inner)
     elif isinstance(value, dict):
-        if value.get("type") in INTERACTIVE:
+        if value.get("type") in FIELDS:
             yield value
         else:
             for inner in value.values():

@@ -36,25 +36,28 @@ class Grants:
 
     now: Callable[[], float]
     _urls: dict[str, ResponseUrl] = field(default_factory=dict)
-    _triggers: dict[str, float | None] = field(default_factory=dict)
+    _triggers: dict[str, tuple[str, float | None]] = field(default_factory=dict)
+    """Whose it is, and when it was made; None: it was used."""
     _tickets: dict[str, float] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def trigger(self) -> str:
-        """Make a trigger id: it opens one view within 3 seconds."""
+    def trigger(self, user: str) -> str:
+        """Make a trigger id: it opens one view for this person within 3 seconds."""
         name = f"{next(self._numbers)}.2.local"
-        self._triggers[name] = self.now()
+        self._triggers[name] = user, self.now()
         return name
 
-    def spend_trigger(self, name: str) -> None:
-        """Use it up. Raises `Refused` as Slack words it."""
+    def spend_trigger(self, name: str) -> str:
+        """Use it up and return whose it is. Raises `Refused` as Slack words it."""
         if name not in self._triggers:
             raise Refused("invalid_trigger_id")
-        made_at, self._triggers[name] = self._triggers[name], None
+        user, made_at = self._triggers[name]
+        self._triggers[name] = user, None
         if made_at is None:
             raise Refused("exchanged_trigger_id")
         if self.now() - made_at > TRIGGER_LIFE_S:
             raise Refused("expired_trigger_id")
+        return user
 
     def response_url(self, channel: str, user: str, ts: str = "") -> str:
         """Make a response URL; this is its last part."""

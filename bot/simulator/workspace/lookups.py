@@ -178,6 +178,9 @@ def _profile(state: State, user: User) -> dict[str, Any]:
         "name": user.name,
         "real_name": user.real_name,
         "deleted": False,
+        "tz": user.zone,
+        "is_restricted": user.is_guest,
+        "is_ultra_restricted": False,
         "is_bot": user.id == state.app.user_id,
         "profile": {"real_name": user.real_name, "display_name": user.name},
     }

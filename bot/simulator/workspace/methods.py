@@ -66,4 +66,5 @@ METHODS = {
     "users.info": Method(lookups.users_info, TIER_4, "users:read"),
     "views.open": Method(views.open_view, TIER_4),
     "views.publish": Method(views.publish, TIER_4),
+    "views.update": Method(views.update, TIER_4),
 }

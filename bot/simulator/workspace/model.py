@@ -19,6 +19,7 @@ SCOPES = frozenset(
         "commands",
         "groups:history",
         "groups:read",
+        "im:history",
         "im:write",
         "usergroups:read",
         "users:read",
@@ -32,7 +33,9 @@ class App:
 
     name: str = "auth0-check"
     command: str = "/auth0-check"
-    usage_hint: str = "[status | run TENANT | alerts | help] [share]"
+    usage_hint: str = "[status | run TENANT | alerts | ack | silence | oncall | help] [share]"
+    shortcuts: Mapping[str, str] = field(default_factory=lambda: {"ask": "Ask Auth0 Check"})
+    """Global ones: callback id -> name."""
     scopes: frozenset[str] = SCOPES
     bot_token: str = "xoxb-local-workspace"  # noqa: S105 - opens nothing elsewhere
     app_token: str = "xapp-local-workspace"  # noqa: S105 - opens nothing elsewhere
@@ -60,6 +63,8 @@ class User:
     id: str
     name: str
     real_name: str
+    zone: str = "UTC"
+    is_guest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
 // The page: what stands in the channel and the thread, and what the person does there.
 import { blocks } from "./page_blocks.js";
 import { el, know, rich } from "./page_text.js";
+import { showHome, showModal } from "./page_views.js";
 
 const $ = (selector) => document.querySelector(selector);
 const SAME_DAY = { weekday: "long", month: "long", day: "numeric" };
 const AVATARS = ["#4a154b", "#2b6cb0", "#b7791f", "#2f855a"];
 let state = { channels: [], users: {} };
-let here = "", thread = "";
+const me = new URLSearchParams(location.search).get("me") ?? "";
+let here = "", thread = "", atHome = false;
 
 const channel = () => state.channels.find((one) => one.id === here);
 const isReply = (message) => message.thread_ts && message.thread_ts !== message.ts;
@@ -17,13 +19,14 @@ let sent = Promise.resolve();
 
 // One at a time: requests side by side may overtake each other, and what a person did first counts first.
 function post(path, body) {
-  const what = JSON.stringify({ channel: here, ...body });
+  const what = JSON.stringify({ me: state.me, channel: here, ...body });
   return sent = sent.then(() => send(path, what), () => send(path, what));
 }
 
 async function send(path, body) {
   const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body });
-  if (!answer.ok) console.warn(path, answer.status);
+  if (!answer.ok) return console.warn(path, answer.status);
+  return answer.json();
 }
 
 function avatar(user) {
@@ -71,13 +74,15 @@ function row(message, pane) {
   return node;
 }
 
-/** Put one message where it belongs, or in the place of its older self; focus and scroll stay. */
+/** Put one message where it belongs, or in the place of its older self; focus, menu and scroll stay. */
 function place(pane, message) {
   const list = $(`#${pane} .messages`);
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
   const old = list.querySelector(`[data-ts="${message.ts}"]`);
   const action = old?.contains(document.activeElement) && document.activeElement.dataset.action;
   const node = row(message, pane);
+  const menu = node.querySelector("details");
+  if (menu && old?.querySelector("details[open]")) menu.open = true;
   if (old) old.replaceWith(node);
   else list.append(...dayBefore(list, message), node);
   if (action) node.querySelector(`[data-action="${CSS.escape(action)}"]`)?.focus();
@@ -98,23 +103,45 @@ function clear(pane) {
 }
 
 function showChannel() {
+  $("#home").hidden = !atHome;
+  $("#channel").hidden = atHome;
   clear("channel");
   $("#title").textContent = `${channel().kind === "im" ? "" : "# "}${channel().name}`;
   $("#channel textarea").placeholder = `Message ${$("#title").textContent}`;
   channel().messages.filter(inChannel).forEach((message) => place("channel", message));
   openThread(thread);
   showNames();
+  if (atHome) $("#title").textContent = state.users[state.bot];
 }
 
 function showNames() {
+  $("#to-home").setAttribute("aria-current", atHome ? "page" : "");
   $("#channels").replaceChildren(...state.channels.map((one) => {
     const mark = one.kind === "im" ? "• " : one.kind === "groups" ? "🔒 " : "# ";
     const node = el("button", { type: "button", className: one.isNew ? "new" : "" }, mark + one.name);
-    if (one.id === here) node.setAttribute("aria-current", "page");
+    if (one.id === here && !atHome) node.setAttribute("aria-current", "page");
     node.addEventListener("click", () => {
-      [here, thread, one.isNew] = [one.id, "", false];
+      [here, thread, one.isNew, atHome] = [one.id, "", false, false];
       showChannel();
     });
+    return el("li", {}, node);
+  }));
+}
+
+/** Show the bot's Home tab, which it fills when it hears of it. */
+function openHome() {
+  [atHome, thread] = [true, ""];
+  showChannel();
+  post("/page/home");
+}
+
+/** Whoever the page stands for, and what they may choose beside the channels. */
+function showMe() {
+  $("#me").replaceChildren(...state.people.map((id) => el("option", { value: id }, state.users[id])));
+  $("#me").value = state.me;
+  $("#shortcuts").replaceChildren(...Object.entries(state.shortcuts).map(([callback_id, name]) => {
+    const node = el("button", { type: "button" }, `⚡ ${name}`);
+    node.addEventListener("click", () => post("/page/shortcut", { callback_id }));
     return el("li", {}, node);
   }));
 }
@@ -151,13 +178,20 @@ function banner(text) {
 }
 
 async function load() {
-  state = await (await fetch("/page/state")).json();
+  state = await (await fetch(`/page/state?me=${me}`)).json();
   here = channel() ? here : state.channels[0].id;
   know({ users: state.users, groups: state.groups, me: state.me,
     channels: Object.fromEntries(state.channels.map((one) => [one.id, one.name])) });
   $("#team").textContent = state.team;
   banner(state.banner);
   showChannel();
+  showMe();
+  showViews(state);
+}
+
+function showViews({ modal, home }) {
+  showModal(modal, post);
+  showHome(home, post);
 }
 
 function composer(form, threadTs) {
@@ -192,11 +226,14 @@ $("#theme").addEventListener("click", () => {
   const now = document.documentElement.dataset.theme ?? (isDark ? "dark" : "light");
   document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
 });
-const changes = new EventSource("/page/changes");
+$("#to-home").addEventListener("click", openHome);
+$("#me").addEventListener("change", () => { location.search = `?me=${$("#me").value}`; });
+const changes = new EventSource(`/page/changes?me=${me}`);
 changes.onopen = () => { $("#link").textContent = ""; load(); };
 changes.onerror = () => { $("#link").textContent = "Connection lost, trying again…"; };
 changes.onmessage = ({ data }) => {
   const change = JSON.parse(data);
   if (change.message) onMessage(change);
+  if ("modal" in change) showViews(change);
   if ("banner" in change) banner(change.banner);
 };

@@ -14,8 +14,9 @@ from bot.simulator.workspace.model import Channel, Kind, Message, Refused
 from bot.simulator.workspace.state import SLACKBOT
 
 if TYPE_CHECKING:
-    from bot.simulator.workspace.people import People
-    from bot.simulator.workspace.state import State
+    from collections.abc import Mapping
+
+    from bot.simulator.workspace.dialogs import Dialogs, Values
 
 _HERE = Path(__file__).parent
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -25,33 +26,44 @@ _POLICY = (
 )
 KEEP_ALIVE_S = 15
 
+Stream = asyncio.Queue[dict[str, Any] | None]
+
 
 class PageApi:
-    """One person's view of the workspace; the person is the first of its users."""
+    """The views of the workspace that its people have; `me` of a request says whose."""
 
-    def __init__(self, state: State, people: People) -> None:
+    def __init__(self, dialogs: Dialogs) -> None:
         """Listen to the workspace from now on."""
-        self._state, self._people = state, people
-        self._me = state.people[0].id
+        self._dialogs = dialogs
+        self._people = dialogs.people
+        self._state = self._people.state
         self._banner = ""
-        self._streams: set[asyncio.Queue[dict[str, Any] | None]] = set()
-        state.listeners.append(self._on_message)
+        self._streams: dict[Stream, str] = {}
+        """And whose each is."""
+        self._state.listeners.append(self._on_message)
+        self._state.onlookers.append(self._on_view)
 
     def routes(self) -> list[web.RouteDef]:
         """List the addresses and who answers there."""
         return [
             web.get("/", self._file),
-            web.get("/{name:page(?:_blocks|_text)?\\.(?:css|js)}", self._file),
+            web.get("/{name:page(?:_blocks|_text|_views)?\\.(?:css|js)}", self._file),
             web.get("/page/state", self._show),
             web.get("/page/changes", self._stream),
             web.post("/page/say", self._say),
             web.post("/page/click", self._click),
+            web.post("/page/home", self._open_home),
+            web.post("/page/shortcut", self._shortcut),
+            web.post("/page/use", self._use),
+            web.post("/page/submit", self._submit),
+            web.post("/page/close", self._close),
         ]
 
     def banner(self, text: str) -> None:
         """Show a line above the workspace, such as the time of a story."""
         self._banner = text
-        self._tell({"banner": text})
+        for stream in self._streams:
+            stream.put_nowait({"banner": text})
 
     def close(self) -> None:
         """End all streams."""
@@ -64,19 +76,27 @@ class PageApi:
         kind = _TYPES[file.suffix]
         return web.Response(text=file.read_text("utf-8"), content_type=kind, headers=headers)
 
-    async def _show(self, _request: web.Request) -> web.Response:
-        state = self._state
+    async def _show(self, request: web.Request) -> web.Response:
+        state, me = self._state, self._me(request.query)
+        state.direct(me)
         users = [*state.people, state.user(state.app.user_id), SLACKBOT]
         body = {
             "team": state.team,
             "banner": self._banner,
-            "me": self._me,
+            "me": me,
+            "people": [person.id for person in state.people],
+            "shortcuts": dict(state.app.shortcuts),
             "bot": state.app.user_id,
             "command": state.app.command,
             "usage_hint": state.app.usage_hint,
             "users": {user.id: user.real_name for user in users},
             "groups": {group.id: group.handle for group in state.groups},
-            "channels": [self._channel(channel) for channel in state.channels],
+            "channels": [
+                self._channel(channel, me)
+                for channel in state.channels
+                if channel.partner in ("", me)
+            ],
+            **self._views(me),
         }
         return web.json_response(body)
 
@@ -85,8 +105,8 @@ class PageApi:
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
         await response.prepare(request)
-        stream: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        self._streams.add(stream)
+        stream: Stream = asyncio.Queue()
+        self._streams[stream] = self._me(request.query)
         try:
             await response.write(b": hello\n\n")
             while (change := await _next(stream)) is not None:
@@ -94,30 +114,67 @@ class PageApi:
         except ConnectionError:
             pass  # the page was closed
         finally:
-            self._streams.discard(stream)
+            del self._streams[stream]
         return response
 
     async def _say(self, request: web.Request) -> web.Response:
-        channel, text, thread_ts = await _fields(request, "channel", "text", "thread_ts")
+        body = await _body(request)
+        me, channel, text = self._me(body), str(body.get("channel")), str(body.get("text"))
+        thread_ts = str(body.get("thread_ts") or "")
         app = self._state.app
         if text.startswith("/") and not thread_ts:
-            await self._people.type_command(self._me, channel, text)
+            await self._people.type_command(me, channel, text)
         else:
             text = escape(text, quote=False).replace(f"@{app.name}", f"<@{app.user_id}>")
-            await self._people.say(self._me, channel, text, thread_ts)
+            await self._people.say(me, channel, text, thread_ts)
         return web.json_response({})
 
     async def _click(self, request: web.Request) -> web.Response:
-        keys = ("channel", "ts", "action_id", "option")
-        channel, ts, action_id, option = await _fields(request, *keys)
+        body = await _body(request)
+        where = [str(body.get(key)) for key in ("channel", "ts", "action_id")]
         try:
-            await self._people.click(self._me, channel, ts, action_id, option=option)
+            await self._people.click(self._me(body), *where, option=str(body.get("option") or ""))
         except LookupError:
             raise web.HTTPNotFound from None  # it was changed or deleted meanwhile
         return web.json_response({})
 
-    def _channel(self, channel: Channel) -> dict[str, Any]:
-        messages = [m for m in channel.messages.values() if m.only_for in ("", self._me)]
+    async def _open_home(self, request: web.Request) -> web.Response:
+        await self._people.open_home(self._me(await _body(request)))
+        return web.json_response({})
+
+    async def _shortcut(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        await self._dialogs.shortcut(self._me(body), str(body.get("callback_id")))
+        return web.json_response({})
+
+    async def _use(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        is_home = bool(body.get("is_home"))
+        try:
+            await self._dialogs.use(self._me(body), body, _values(body), is_home=is_home)
+        except LookupError:
+            raise web.HTTPNotFound from None  # it was changed or closed meanwhile
+        return web.json_response({})
+
+    async def _submit(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        try:
+            errors = await self._dialogs.submit(self._me(body), _values(body))
+        except LookupError:
+            raise web.HTTPNotFound from None  # it was changed or closed meanwhile
+        return web.json_response({"errors": errors})
+
+    async def _close(self, request: web.Request) -> web.Response:
+        self._dialogs.close(self._me(await _body(request)))
+        return web.json_response({})
+
+    def _me(self, sent: Mapping[str, Any]) -> str:
+        """Return who the page is: the first of the people, unless it says so."""
+        known = {person.id for person in self._state.people}
+        return sent["me"] if sent.get("me") in known else self._state.people[0].id
+
+    def _channel(self, channel: Channel, me: str) -> dict[str, Any]:
+        messages = [m for m in channel.messages.values() if m.only_for in ("", me)]
         return {
             "id": channel.id,
             "name": self._state.app.name if channel.partner else channel.name,
@@ -129,18 +186,26 @@ class PageApi:
         seen = {"ephemeral": bool(message.only_for)}
         return self._state.as_json(channel, message) | seen
 
+    def _views(self, me: str) -> dict[str, Any]:
+        return {"modal": self._state.modals.get(me), "home": self._state.homes.get(me)}
+
     def _on_message(self, channel: Channel, kind: Kind, message: Message) -> None:
-        if message.only_for not in ("", self._me):
-            return
-        change = {"channel": channel.id, "message": self._message(channel, message)}
-        self._tell(change | {"deleted": kind is Kind.DELETE})
+        change = {
+            "channel": channel.id,
+            "message": self._message(channel, message),
+            "deleted": kind is Kind.DELETE,
+        }
+        for stream, me in self._streams.items():
+            if message.only_for in ("", me) and channel.partner in ("", me):
+                stream.put_nowait(change)
 
-    def _tell(self, change: dict[str, Any]) -> None:
-        for stream in self._streams:
-            stream.put_nowait(change)
+    def _on_view(self, user: str) -> None:
+        for stream, me in self._streams.items():
+            if me == user:
+                stream.put_nowait(self._views(me))
 
 
-async def _next(stream: asyncio.Queue[dict[str, Any] | None]) -> dict[str, Any] | None:
+async def _next(stream: Stream) -> dict[str, Any] | None:
     """Wait for a change; an empty one now and then shows whether the page is still there."""
     try:
         async with asyncio.timeout(KEEP_ALIVE_S):
@@ -149,13 +214,22 @@ async def _next(stream: asyncio.Queue[dict[str, Any] | None]) -> dict[str, Any] 
         return {}
 
 
-async def _fields(request: web.Request, *keys: str) -> list[str]:
-    """Read texts from a JSON body; what is not there is empty. Anything else is answered 400."""
+async def _body(request: web.Request) -> dict[str, Any]:
+    """Read a JSON object. Anything else is answered 400."""
     try:
         body = await request.json()
-        return [str(body.get(key, "")) for key in keys]
-    except (ValueError, AttributeError):
+    except ValueError:
         raise web.HTTPBadRequest from None
+    if not isinstance(body, dict):
+        raise web.HTTPBadRequest
+    return body
+
+
+def _values(body: Mapping[str, Any]) -> Values:
+    values = body.get("values")
+    if not isinstance(values, dict):
+        raise web.HTTPBadRequest
+    return {str(key): str(value) for key, value in values.items()}
 
 
 def refused(error: Refused) -> web.Response:

@@ -99,10 +99,12 @@ function chart({ title, chart: { type, series, segments, axis_config: axes } }) 
     const points = data.map((_, index) => at(index).join()).join(" ");
     return svg("polyline", { points, fill: "none", stroke: COLOURS[nth], "stroke-width": 2 });
   });
-  const labels = axes.categories.map((name, index) =>
-    svg("text", { x: index * step + step / 2, y: HEIGHT + 14, "text-anchor": "middle" }, name));
+  const every = Math.ceil(axes.categories.length / 10);
+  const labels = axes.categories.map((name, index) => (index % every ? "" :
+    svg("text", { x: index * step + step / 2, y: HEIGHT + 14, "text-anchor": "middle" }, name)));
   const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + 20}`, role: "img", "aria-label": title }, ...drawn, ...labels);
-  return [el("strong", {}, title), picture, el("small", {}, series.map((one) => one.name).join(" · "))];
+  const legend = series.map((one, nth) => el("span", { style: `color: ${COLOURS[nth]}` }, `● ${one.name} `));
+  return [el("strong", {}, title), picture, el("small", {}, legend, `0 to ${top} · ${axes.x_label ?? ""}`)];
 }
 
 const kinds = {
@@ -121,10 +123,11 @@ const kinds = {
   table, data_table: table, data_visualization: chart,
 };
 
-/** All blocks of a message; `click(action_id, option)` is called when something is used. */
-export function blocks(list, click) {
+/** All blocks; `click(action_id, option, block_id)` is called when something is used. */
+export function blocks(list, click, more = {}) {
   return list.map((block) => {
-    const shown = kinds[block.type]?.(block, click);
+    const use = (action_id, option) => click(action_id, option, block.block_id);
+    const shown = { ...kinds, ...more }[block.type]?.(block, use);
     return shown === undefined
       ? el("div", { className: "block unknown" }, `unsupported block: ${block.type}`)
       : el("div", { className: `block ${block.type}`, role: block.type === "header" ? "heading" : null }, shown);

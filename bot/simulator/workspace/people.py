@@ -39,9 +39,8 @@ class People:
             self._tell(place, user, f"`{command}` is not a valid command.")
             return
         payload = self._command(user, place, command, rest.strip())
-        answer = await self._ask(
-            place, user, command, Envelope(*self._id("slash_commands"), payload)
-        )
+        envelope = self.envelope("slash_commands", payload)
+        answer = await self._ask(place, user, command, envelope)
         if answer:
             self._show(place, user, command, answer)
 
@@ -51,24 +50,25 @@ class People:
         """Use a button, or choose the option with this value. Raises `LookupError`."""
         place = self.state.channel(channel)
         message = place.messages[ts]
-        action = _action(message, action_id, option) | {"action_ts": self.state.ts()}
-        payload = self._interaction(user, place, message) | {"actions": [action]}
-        await self._ask(
-            place, user, self.state.app.name, Envelope(*self._id("interactive"), payload)
-        )
+        action = action_of(message.blocks, action_id, option=option)
+        action["action_ts"] = self.state.ts()
+        payload = self._clicked(user, place, message) | {"actions": [action]}
+        await self._ask(place, user, self.state.app.name, self.envelope("interactive", payload))
 
     async def say(self, user: str, channel: str, text: str, thread_ts: str = "") -> Message:
-        """Write a message; the bot hears of it if it is mentioned (`<@U…>`).
+        """Write a message; the bot hears of it if it is mentioned (`<@U…>`), or alone with us.
 
         `text` is as Slack keeps it: `&`, `<` and `>` of the person are escaped.
         """
         app, place = self.state.app, self.state.channel(channel)
         message = Message(self.state.ts(), user, text, thread_ts=thread_ts)
         self.state.put(place, place.kind_of_post(thread_ts), message)
+        said = self.state.as_json(place, message) | {"channel": place.id, "event_ts": message.ts}
         may_hear = place.is_member and "app_mentions:read" in app.scopes
-        if may_hear and f"<@{app.user_id}>" in text:
-            event = {"type": "app_mention", "channel": place.id, "event_ts": message.ts}
-            await self._announce(self.state.as_json(place, message) | event)
+        if place.partner and "im:history" in app.scopes:
+            await self._announce(said | {"channel_type": "im"})
+        elif may_hear and not place.partner and f"<@{app.user_id}>" in text:
+            await self._announce(said | {"type": "app_mention"})
         return message
 
     async def mention(self, user: str, channel: str, text: str, thread_ts: str = "") -> Message:
@@ -93,21 +93,28 @@ class People:
             task.cancel()
         await asyncio.gather(*self._retries, return_exceptions=True)
 
-    def _id(self, kind: str) -> tuple[str, str]:
-        return self.state.name("envelope-"), kind
+    def envelope(self, kind: str, payload: dict[str, Any]) -> Envelope:
+        """Put something into an envelope of its own."""
+        return Envelope(self.state.name("envelope-"), kind, payload)
 
-    async def _ask(
-        self, place: Channel, user: str, what: str, envelope: Envelope
-    ) -> dict[str, Any]:
-        """Deliver what is not repeated; tell the person if it was not acknowledged in time."""
+    async def reach(self, envelope: Envelope) -> dict[str, Any]:
+        """Deliver what is not repeated. Raises `Refused` if it is not acknowledged in time."""
         try:
             async with asyncio.timeout(self.ack_limit_s):
                 return await self.transport.deliver(envelope)
         except TimeoutError:
-            self._tell(place, user, f'{what} failed with the error "operation_timeout"')
+            raise Refused("operation_timeout") from None
         except Unreachable:
-            self._tell(place, user, f'{what} failed with the error "dispatch_failed"')
-        return {}
+            raise Refused("dispatch_failed") from None
+
+    async def _ask(
+        self, place: Channel, user: str, what: str, envelope: Envelope
+    ) -> dict[str, Any]:
+        try:
+            return await self.reach(envelope)
+        except Refused as error:
+            self._tell(place, user, f'{what} failed with the error "{error}"')
+            return {}
 
     def _show(self, place: Channel, user: str, command: str, answer: dict[str, Any]) -> None:
         """Show what came with the acknowledgement of a command."""
@@ -121,7 +128,7 @@ class People:
 
     async def _announce(self, event: dict[str, Any]) -> None:
         """Deliver an event; if it is not acknowledged, repeat it in the background."""
-        envelope = Envelope(*self._id("events_api"), self._event(event))
+        envelope = self.envelope("events_api", self._event(event))
         if not await self._is_heard(envelope):
             task = asyncio.create_task(self._repeat(envelope))
             self._retries.add(task)
@@ -158,12 +165,26 @@ class People:
             "api_app_id": state.app.id,
             "is_enterprise_install": "false",
             "response_url": self._response_url("commands", place, user),
-            "trigger_id": state.grants.trigger(),
+            "trigger_id": state.grants.trigger(user),
         }
 
-    def _interaction(self, user: str, place: Channel, message: Message) -> dict[str, Any]:
+    def interaction(self, kind: str, user: str) -> dict[str, Any]:
+        """Make what all payloads of interactions have."""
         state = self.state
         name = state.user(user).name
+        return {
+            "type": kind,
+            "token": "local-verification-token",
+            "user": {"id": user, "username": name, "name": name, "team_id": state.team_id},
+            "api_app_id": state.app.id,
+            "trigger_id": state.grants.trigger(user),
+            "team": {"id": state.team_id, "domain": "local"},
+            "enterprise": None,
+            "is_enterprise_install": False,
+        }
+
+    def _clicked(self, user: str, place: Channel, message: Message) -> dict[str, Any]:
+        state = self.state
         container = {
             "type": "message",
             "message_ts": message.ts,
@@ -172,16 +193,8 @@ class People:
         }
         if message.thread_ts:
             container["thread_ts"] = message.thread_ts
-        payload: dict[str, Any] = {
-            "type": "block_actions",
-            "token": "local-verification-token",
-            "user": {"id": user, "username": name, "name": name, "team_id": state.team_id},
-            "api_app_id": state.app.id,
+        payload = self.interaction("block_actions", user) | {
             "container": container,
-            "trigger_id": state.grants.trigger(),
-            "team": {"id": state.team_id, "domain": "local"},
-            "enterprise": None,
-            "is_enterprise_install": False,
             "channel": {"id": place.id, "name": place.name},
             "state": {"values": {}},
             "response_url": self._response_url("actions", place, user, message.ts),
@@ -210,19 +223,24 @@ class People:
         return f"{self.state.base_url}/{kind}/{name}"
 
 
-def _action(message: Message, action_id: str, option: str) -> dict[str, Any]:
-    """Find what is clicked and show it as a payload does."""
-    for block in message.blocks:
+def action_of(
+    blocks: list[dict[str, Any]], action_id: str, *, block_id: str = "", option: str = ""
+) -> dict[str, Any]:
+    """Find what is used and show it as a payload does. Raises `LookupError`."""
+    for block in blocks:
+        if block_id not in ("", block["block_id"]):
+            continue
         for element in elements(block):
             if element["action_id"] == action_id:
                 keys = ("type", "action_id", "text", "value", "style", "url", "placeholder")
                 action = {key: element[key] for key in keys if key in element}
-                chosen = {"selected_option": _option(element, option)} if option else {}
+                chosen = {"selected_option": option_of(element, option)} if option else {}
                 return action | chosen | {"block_id": block["block_id"]}
     raise LookupError(action_id)
 
 
-def _option(element: dict[str, Any], value: str) -> dict[str, Any]:
+def option_of(element: dict[str, Any], value: str) -> dict[str, Any]:
+    """Find the option with a value. Raises `LookupError`."""
     groups = element.get("option_groups") or [element]
     for group in groups:
         for option in group["options"]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
+from bot.simulator.workspace.dialogs import Dialogs
 from bot.simulator.workspace.model import Fate, Refused, Reply
 from bot.simulator.workspace.page_api import PageApi, refused
 from bot.simulator.workspace.people import People
@@ -35,7 +36,8 @@ class WorkspaceServer:
         self._port = port
         self.sockets = SocketMode(workspace.state)
         self.people = People(workspace.state, self.sockets)
-        self._page = PageApi(workspace.state, self.people)
+        self.dialogs = Dialogs(self.people)
+        self._page = PageApi(self.dialogs)
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:

@@ -22,7 +22,11 @@ def _channels() -> list[Channel]:
 
 
 def _users() -> list[User]:
-    return [User("U1", "dana", "Dana Reyes"), User("U2", "kim", "Kim Osei")]
+    return [
+        User("U1", "dana", "Dana Reyes", "Europe/Berlin"),
+        User("U2", "kim", "Kim Osei", "America/New_York"),
+        User("U3", "lou", "Lou Vance", is_guest=True),
+    ]
 
 
 @dataclass(slots=True)
@@ -40,9 +44,11 @@ class State:
     """Where sockets and response URLs are; a server sets it to its own address."""
     homes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The Home tab's view, by user."""
-    views: list[dict[str, Any]] = field(default_factory=list)
-    """Modals that were opened, oldest first."""
+    modals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The modal that is open, by user."""
     listeners: list[Callable[[Channel, Kind, Message], None]] = field(default_factory=list)
+    onlookers: list[Callable[[str], None]] = field(default_factory=list)
+    """Told of each user whose modal or Home tab is another one now."""
     grants: Grants = field(init=False)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
     _last_micros: int = 0
@@ -83,7 +89,7 @@ class State:
 
     def put(self, channel: Channel, kind: Kind, message: Message) -> Message:
         """Add or change a message, or take it away, and tell who listens."""
-        message = replace(message, blocks=self._with_ids(message.blocks))
+        message = replace(message, blocks=self.with_ids(message.blocks))
         if kind is Kind.DELETE:
             channel.messages.pop(message.ts, None)
         else:
@@ -92,6 +98,22 @@ class State:
             listener(channel, kind, message)
         return message
 
+    def show_modal(self, user_id: str, view: dict[str, Any] | None) -> None:
+        """Open, change or (None) close a person's modal, and tell who looks on."""
+        self.modals.pop(user_id, None)
+        if view:
+            self.modals[user_id] = view
+        self._tell_onlookers(user_id)
+
+    def show_home(self, user_id: str, view: dict[str, Any]) -> None:
+        """Change a person's Home tab, and tell who looks on."""
+        self.homes[user_id] = view
+        self._tell_onlookers(user_id)
+
+    def _tell_onlookers(self, user_id: str) -> None:
+        for onlooker in self.onlookers:
+            onlooker(user_id)
+
     def message(self, channel: Channel, ts: str) -> Message:
         """Find a message that everybody sees. Raises `Refused`."""
         message = channel.messages.get(ts)
@@ -99,7 +121,7 @@ class State:
             raise Refused("message_not_found")
         return message
 
-    def _with_ids(self, blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def with_ids(self, blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Name the blocks and elements that have no id, as Slack does."""
         blocks = deepcopy(blocks)
         for block in blocks:

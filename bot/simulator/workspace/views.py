@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from bot.simulator.workspace import blocks
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from bot.simulator.workspace.state import State
 
+MAX_VIEW = 250_000
 _TITLE = typed({"plain_text": record({"type": anything, "text": string(24)}, {"emoji": boolean})})
 _COMMON = {"private_metadata": string(3000, 0), "callback_id": string(255), "external_id": anything}
 _MODAL = {"submit": _TITLE, "close": _TITLE, "clear_on_close": boolean, "notify_on_close": boolean}
@@ -30,9 +32,21 @@ def open_view(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`views.open`: within 3 seconds of what the person did, once."""
     (trigger_id,) = required(params, "trigger_id")
     view = _checked(params, Surface.MODAL)
-    state.grants.spend_trigger(trigger_id)
-    state.views.append(_stored(state, view))
-    return {"view": state.views[-1]}
+    user_id = state.grants.spend_trigger(trigger_id)
+    state.show_modal(user_id, _stored(state, view))
+    return {"view": state.modals[user_id]}
+
+
+def update(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+    """`views.update`, by the view's id."""
+    (view_id,) = required(params, "view_id")
+    view = _checked(params, Surface.MODAL)
+    for user_id, old in state.modals.items():
+        if old["id"] == view_id:
+            _check_hash(params, old)
+            state.show_modal(user_id, _stored(state, view, view_id))
+            return {"view": state.modals[user_id]}
+    raise Refused("not_found")
 
 
 def publish(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,23 +54,35 @@ def publish(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     (user_id,) = required(params, "user_id")
     state.user(user_id)
     view = _checked(params, Surface.HOME)
-    current = state.homes.get(user_id, {}).get("hash")
-    if params.get("hash") and params["hash"] != current:
-        raise Refused("hash_conflict")
-    state.homes[user_id] = _stored(state, view)
+    old = state.homes.get(user_id, {})
+    _check_hash(params, old)
+    state.show_home(user_id, _stored(state, view, old.get("id", "")))
     return {"view": state.homes[user_id]}
+
+
+def replace(state: State, user_id: str, view: object) -> None:
+    """Change a modal by the answer to its submission. Raises `Refused`."""
+    old = state.modals[user_id]
+    checked = _checked({"view": view}, Surface.MODAL)
+    state.show_modal(user_id, _stored(state, checked, old["id"]))
+
+
+def _check_hash(params: Mapping[str, Any], old: Mapping[str, Any]) -> None:
+    if params.get("hash") and params["hash"] != old.get("hash"):
+        raise Refused("hash_conflict")
 
 
 def _checked(params: Mapping[str, Any], surface: Surface) -> dict[str, Any]:
     view = decoded(params, "view", "invalid_arguments")
     problems = list(_SHAPES[surface](view, "/view"))
     problems = problems or blocks.check(view["blocks"], surface, "/view/blocks")
-    if problems:
+    if problems or len(json.dumps(view)) > MAX_VIEW:
         raise Refused("invalid_arguments", *problems)
     checked: dict[str, Any] = view
     return checked
 
 
-def _stored(state: State, view: dict[str, Any]) -> dict[str, Any]:
+def _stored(state: State, view: dict[str, Any], view_id: str = "") -> dict[str, Any]:
     identity = {"team_id": state.team_id, "app_id": state.app.id, "bot_id": state.app.bot_id}
-    return view | identity | {"id": state.name("V"), "hash": state.name("h")}
+    names = {"id": view_id or state.name("V"), "hash": state.name("h")}
+    return view | identity | names | {"blocks": state.with_ids(view["blocks"])}

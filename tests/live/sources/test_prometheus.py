@@ -100,7 +100,7 @@ async def test_silence(town: Town) -> None:
     file = town.write(tenants=[tenant], prometheus=polled, controls=[])
     settings, clock = load(Path(file), {}), SystemClock(SPEED)
     counts = PushedCounts(hooks_of(settings).tenants, clock)
-    bot = Bot(settings, clock, Looking(settings, clock, counts=counts), counts)
+    bot = Bot(settings, clock, Looking(settings, clock, counts=counts), counts, {})
     watching = asyncio.create_task(bot.run())
     try:
         await town.until(lambda: silences(town))

@@ -110,7 +110,7 @@ def test_a_trigger_opens_one_view_within_three_seconds(bench: Bench) -> None:
     title = {"type": "plain_text", "text": "Hi"}
     ask = {"view": {"type": "modal", "title": title, "blocks": DIVIDER}}
     grants = bench.workspace.state.grants
-    used, late = grants.trigger(), grants.trigger()
+    used, late = grants.trigger("U1"), grants.trigger("U1")
 
     opened = bench.call("views.open", **ask, trigger_id=used)
     bench.at += 3.1

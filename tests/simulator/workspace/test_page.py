@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -77,10 +77,39 @@ CARD = [
 ]
 
 
+FIELDS: list[tuple[str, str, dict[str, Any], dict[str, bool]]] = [
+    (
+        "what",
+        "What",
+        {"type": "static_select", "options": [{"text": text("Prod"), "value": "prod"}]},
+        {"dispatch_action": True},
+    ),
+    ("until", "Until", {"type": "datetimepicker"}, {"optional": True}),
+    ("why", "Why", {"type": "plain_text_input"}, {}),
+]
+FORM: dict[str, Any] = {
+    "type": "modal",
+    "callback_id": "silence",
+    "title": text("Silence"),
+    "submit": text("Mute"),
+    "blocks": [
+        {
+            "type": "input",
+            "block_id": name,
+            "label": text(label),
+            "element": {"action_id": name} | element,
+        }
+        | more
+        for name, label, element, more in FIELDS
+    ],
+}
+
+
 class Bot:
     """A transport that remembers what people did."""
 
     def __init__(self) -> None:
+        self.answer: dict[str, Any] = {}
         self.heard: list[Envelope] = []
         self._arrived = asyncio.Condition()
 
@@ -88,7 +117,7 @@ class Bot:
         async with self._arrived:
             self.heard.append(envelope)
             self._arrived.notify_all()
-        return {"text": "all *well*"} if envelope.kind == "slash_commands" else {}
+        return {"text": "all *well*"} if envelope.kind == "slash_commands" else self.answer
 
     async def hears(self, count: int) -> None:
         async with asyncio.timeout(5):
@@ -231,6 +260,66 @@ async def test_foreign_text_is_never_markup(bench: Bench, page: Page) -> None:
     await expect(log).to_contain_text("<b>bold</b> & <@U2>")
     await expect(log).to_contain_text("<script>alert(1)</script>")
     assert await log.locator("img, script, a, b").count() == 0
+
+
+async def test_a_modal(bench: Bench, bot: Bot, page: Page) -> None:
+    """The shortcut's modal is filled in, complains under its fields, keeps words, and closes."""
+    await page.get_by_role("button", name="Ask Auth0 Check").click()
+    await bot.hears(1)
+    bench.call("views.open", trigger_id=bot.heard[0].payload["trigger_id"], view=FORM)
+    modal = page.get_by_role("dialog")
+    await expect(modal.get_by_role("heading")).to_have_text("Silence")
+
+    await modal.get_by_label("Why").fill("an upgrade")
+    await modal.get_by_label("What").select_option("prod")
+    await bot.hears(2)
+    (view,) = bench.workspace.state.modals.values()
+    blocks = [*FORM["blocks"], {"type": "section", "text": text("hides nothing")}]
+    bench.call("views.update", view_id=view["id"], view=FORM | {"blocks": blocks})
+    await expect(modal).to_contain_text("hides nothing")
+    await expect(modal.get_by_label("Why")).to_have_value("an upgrade")
+
+    bot.answer = {"response_action": "errors", "errors": {"why": "Longer, please."}}
+    await modal.get_by_role("button", name="Mute").click()
+    await expect(modal).to_contain_text("Longer, please.")
+    bot.answer = {}
+    await modal.get_by_label("Until").fill("2026-03-02T14:00")
+    await modal.get_by_role("button", name="Mute").click()
+    await expect(modal).not_to_be_visible()
+
+    values = bot.heard[-1].payload["view"]["state"]["values"]
+    assert values["what"]["what"]["selected_option"]["value"] == "prod"
+    assert values["why"]["why"]["value"] == "an upgrade"
+    assert values["until"]["until"]["selected_date_time"] > 0
+
+
+async def test_home_messages_and_another_person(bench: Bench, bot: Bot, page: Page) -> None:
+    """The Home tab is shown and used, the bot is written to alone, and each has their own."""
+    button = {"type": "button", "action_id": "refresh", "text": text("Refresh")}
+    home = {"type": "home", "blocks": [{"type": "actions", "elements": [button]}]}
+    bench.call("views.publish", user_id="U1", view=home)
+
+    await page.get_by_role("button", name="Home").click()
+    await page.get_by_role("button", name="Refresh").click()
+    await bot.hears(2)
+    opened, used = (envelope.payload for envelope in bot.heard)
+    assert opened["event"]["type"] == "app_home_opened"
+    assert used["container"]["type"] == "view"
+
+    await page.get_by_role("button", name="• auth0-check").click()
+    await page.get_by_label("Message", exact=True).fill("is auth0 up?")
+    await page.keyboard.press("Enter")
+    await bot.hears(3)
+    assert bot.heard[2].payload["event"]["channel_type"] == "im"
+
+    await page.get_by_label("You are").select_option("U3")
+    await page.wait_for_url("**/?me=U3")
+    await page.get_by_role("button", name="• auth0-check").click()
+    await expect(page.get_by_role("log", name="Messages").locator(".message")).to_have_count(0)
+    await page.get_by_label("Message", exact=True).fill("/auth0-check")
+    await page.keyboard.press("Enter")
+    await bot.hears(4)
+    assert bot.heard[3].payload["user_id"] == "U3"
 
 
 async def test_unknown_blocks_are_named(bench: Bench, page: Page) -> None:

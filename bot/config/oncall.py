@@ -1,0 +1,154 @@
+"""Who is on call, who is told when nobody acknowledges, and when we work on tenants ourselves."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+
+from bot.config.values import Interval, Name, SecretAddress, Section, Span, Text
+from bot.core.calendar import Recurring, is_zone, recurring
+
+PERSONAL = ("dm", "next")
+"""Steps that need a person, whom a user group does not name."""
+TELLS = ("mention", *PERSONAL)
+DAY_S = 86_400.0
+
+
+def _zone(name: str) -> str:
+    if not is_zone(name):
+        raise ValueError("is no time zone: write a name such as Europe/Berlin, or UTC")
+    return name
+
+
+def _recurring(value: object) -> object:
+    found = recurring(str(value))
+    if found is None:
+        raise ValueError("must be '09:00' (every day) or 'Mon 09:00' (every week), in quotes")
+    return found
+
+
+def _wall_time(value: object) -> object:
+    try:
+        return datetime.strptime(str(value), "%Y-%m-%d %H:%M")  # noqa: DTZ007 - its zone stands beside
+    except ValueError:
+        raise ValueError("must be a day and a time such as '2026-12-01 02:00'") from None
+
+
+def _day(value: object) -> object:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError("must be a day such as 2026-11-23") from None
+
+
+def _user(value: str) -> str:
+    if not re.fullmatch(r"[UW][A-Z0-9]+", value):
+        raise ValueError("must be a member's id (U…): their profile > ⋮ > Copy member ID")
+    return value
+
+
+def _group(value: str) -> str:
+    if not re.fullmatch(r"S[A-Z0-9]+", value):
+        raise ValueError("must be a user group's id (S…): at the end of its address")
+    return value
+
+
+def _in_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    if list(steps) != sorted(steps, key=lambda step: step.after):
+        raise ValueError("has a step after a later one: write them in the order of their time")
+    return steps
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+Recurrence = Annotated[Recurring, BeforeValidator(_recurring)]
+WallTime = Annotated[datetime, BeforeValidator(_wall_time)]
+Day = Annotated[date, BeforeValidator(_day)]
+User = Annotated[str, AfterValidator(_user)]
+UserGroup = Annotated[str, AfterValidator(_group)]
+
+
+class Rotation(Section):
+    """People who take turns."""
+
+    people: tuple[User, ...] = Field(min_length=1)
+    """A list of members' ids (U…), in the order of their turns."""
+    hand_over: Recurrence
+    """'Mon 09:00' for weekly turns, '09:00' for daily ones."""
+    start: Day
+    """With the first hand-over from this day on it is the first person's turn."""
+
+
+class Calendar(Section):
+    """Shifts that others keep: an iCalendar feed."""
+
+    url: SecretAddress
+    """What PagerDuty, Opsgenie or Google Calendar export; https:// in place of webcal://."""
+    every: Interval = 300.0
+    """Between two readings."""
+    people: dict[Text, User] = Field(default_factory=dict)
+    """Mail address or name, as the calendar has it -> a member's id (U…)."""
+
+
+class OnCall(Section):
+    """Who is on call: one of the three."""
+
+    zone: Zone = "UTC"
+    """Of the hand-over, and of what a calendar gives without a time zone."""
+    rotation: Rotation | None = None
+    """A section with people, hand_over and start; or group or calendar in its place."""
+    group: UserGroup | None = None
+    """In place of rotation: a user group, which is mentioned."""
+    calendar: Calendar | None = None
+    """In place of rotation: a section with url."""
+
+
+class Step(Section):
+    """One step of an escalation."""
+
+    after: Span
+    """How long after people were first mentioned; of a warning, after the alert."""
+    tell: Name
+    """`mention`, `dm`, `next`, or the name of a way under notify."""
+
+
+Steps = Annotated[tuple[Step, ...], AfterValidator(_in_order)]
+
+
+class Escalation(Section):
+    """What is done while nobody acknowledges, by severity."""
+
+    critical: Steps = ()
+    """Logins fail."""
+    warning: Steps = ()
+    """A part of them fails, or one way of several."""
+    repeat: int = Field(default=2, ge=0, le=10)
+    """How often the steps begin anew after the last one …"""
+    every: Interval = 900.0
+    """… and how long after it."""
+
+
+class Maintenance(Section):
+    """A time in which you work on tenants yourselves, once or again and again."""
+
+    tenants: tuple[Name, ...] = ()
+    """Names of tenants; all without it."""
+    every: Recurrence | None = None
+    """'Sun 02:00' for every week, '02:00' for every day."""
+    once: WallTime | None = None
+    """In place of every: a day and a time such as '2026-12-01 02:00'."""
+    lasts: Span
+    """How long, by the clocks of the zone."""
+    zone: Zone = "UTC"
+    reason: Text
+    """What is done, for whoever asks why it is silent."""
+
+    @field_validator("lasts")
+    @classmethod
+    def _ends_before_the_next(cls, lasts: float, info: ValidationInfo) -> float:
+        every = info.data.get("every")
+        if every and lasts >= every.days * DAY_S:
+            raise ValueError("is not over when the next one begins")
+        return lasts

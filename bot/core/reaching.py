@@ -1,0 +1,158 @@
+"""Whom the incidents reach after a step of the desk: muted, called, escalated, handed over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bot.core import calling, maintenance, telling
+from bot.core.incident import Entry, EntryKind, Incident, Kind
+from bot.core.model import Severity
+from bot.core.oncall import on_call
+from bot.core.outbox import OfIncident, Post, SilenceEnded
+from bot.core.silence import covering
+from bot.core.stimulus import Effect, Send
+
+if TYPE_CHECKING:
+    from bot.core.desk_state import DeskState, Stepped
+    from bot.core.rules import Rules
+    from bot.core.silence import Silence
+
+HOLD_S = 30.0
+"""A call that is muted is put off by so much, until it no longer is."""
+
+
+def reached(before: DeskState, state: DeskState, now: float, rules: Rules) -> Stepped:
+    """Return the state after all that time and people's wishes do to the incidents.
+
+    What is muted is not said; see `is_told` for the effects of the step itself.
+    """
+    state, effects = _handed_over(state, now, rules)
+    state, told = _silences_ended(state, now)
+    effects += told
+    for incident in state.open_incidents:
+        is_new = incident.id not in before.incidents
+        after, told = _reached(incident, state, now, rules, is_new=is_new)
+        if after is not incident:
+            state = state.with_incident(after)
+            state = _counted(state, incident, after, now)
+        effects += told
+    return state, effects
+
+
+def due_at(state: DeskState, rules: Rules) -> float | None:
+    """Return when the next person is to be called, or a silence or a shift ends.
+
+    That maintenance ended is noticed with the next look at a feed or a neutral host.
+    """
+    calls = (calling.due_at(incident, rules) for incident in state.open_incidents)
+    ends = (silence.until for silence in state.running_silences)
+    shift = (state.shift.until,) if state.shift else ()
+    return min((at for at in (*calls, *ends, *shift) if at is not None), default=None)
+
+
+def is_told(effect: Effect, state: DeskState) -> bool:
+    """Tell whether an effect goes out: of a muted incident nothing is said."""
+    if not isinstance(effect, Send) or not isinstance(effect.body, OfIncident):
+        return True
+    return not state.incidents[effect.body.incident].is_muted
+
+
+def is_muted(incident: Incident, state: DeskState, now: float, rules: Rules) -> bool:
+    """Tell whether silences or maintenance cover all of an incident."""
+    return bool(covering(state.running_silences, incident, now)) or in_maintenance(
+        incident, now, rules
+    )
+
+
+def in_maintenance(incident: Incident, now: float, rules: Rules) -> bool:
+    """Tell whether we work on all of an incident's tenants ourselves."""
+    return bool(incident.tenants) and all(
+        any(maintenance.is_on(window, tenant, now) for window in rules.windows)
+        for tenant in incident.tenants
+    )
+
+
+def _reached(
+    incident: Incident, state: DeskState, now: float, rules: Rules, *, is_new: bool
+) -> calling.Called:
+    is_covered = is_muted(incident, state, now, rules)
+    if is_covered and (is_new or incident.is_muted):
+        return (incident, []) if incident.is_muted else (replace(incident, is_muted=True), [])
+    effects: list[Effect] = []
+    if incident.is_muted:
+        incident, effects = _unmuted(incident, now)
+    due = calling.due_at(incident, rules)
+    if due is None or due > now:
+        return incident, effects
+    if is_covered:
+        return _held(incident, now), effects
+    incident, told = calling.called(incident, state, now, rules)
+    return incident, [*effects, *told]
+
+
+def _unmuted(incident: Incident, now: float) -> calling.Called:
+    """Tell an incident that began while it was muted, and still goes on."""
+    call_at = now if incident.severity is Severity.CRITICAL else None
+    incident = replace(incident, is_muted=False, mention_at=call_at, is_mentioned=False)
+    post = Send(
+        f"{incident.id}:post:{incident.posts}", telling.lane(incident.id), Post(incident.id)
+    )
+    if incident.kind is not Kind.FAILING:
+        return incident, [post]
+    incident, why = telling.reply(incident, Entry(now, EntryKind.WHY))
+    return incident, [post, why]
+
+
+def _held(incident: Incident, now: float) -> Incident:
+    """Put a call off while the incident is muted."""
+    if incident.mention_at is not None:
+        return replace(incident, mention_at=now + HOLD_S)
+    ladder = incident.ladder
+    if ladder is None:
+        return incident
+    return replace(incident, ladder=replace(ladder, begun_at=ladder.begun_at + HOLD_S))
+
+
+def _counted(state: DeskState, before: Incident, after: Incident, now: float) -> DeskState:
+    """Count an alert that silences hid."""
+    if before.is_muted or not after.is_muted:
+        return state
+    hid = covering(state.running_silences, after, now)
+    more = {one.id: replace(one, suppressed=one.suppressed + 1) for one in hid}
+    return replace(state, silences={**state.silences, **more})
+
+
+def _silences_ended(state: DeskState, now: float) -> Stepped:
+    effects: list[Effect] = []
+    for silence in state.running_silences:
+        if silence.until <= now:
+            state, told = ended(state, silence, silence.until)
+            effects += told
+    return state, effects
+
+
+def ended(state: DeskState, silence: Silence, at: float, by: str = "") -> Stepped:
+    """End a silence, and say what it hid."""
+    over = replace(silence, ended_at=at, ended_by=by)
+    state = replace(state, silences={**state.silences, over.id: over})
+    key = f"silence:{over.id}:end"
+    return state, [Send(key, key, SilenceEnded(over))]
+
+
+def _handed_over(state: DeskState, now: float, rules: Rules) -> Stepped:
+    """Note whose turn it is; who comes on call is told of what goes on."""
+    source, before = state.on_call(rules), state.shift
+    if source is None or (before is not None and before.since <= now < before.until):
+        return state, []
+    shift = on_call(source, state.overrides, now)
+    state = replace(state, shift=shift)
+    if shift is None or before is None or shift.person == before.person:
+        return state, []
+    effects: list[Effect] = []
+    for incident in state.open_incidents:
+        if incident.is_mentioned and not incident.is_muted:
+            entry = Entry(now, EntryKind.HAND_OVER, whom=(shift.person,) if shift.person else ())
+            after, told = telling.reply(incident, entry)
+            state, effects = state.with_incident(after), [*effects, told]
+    return state, effects

@@ -1,0 +1,38 @@
+"""Turns a gap apart, the most urgent first: Slack refuses who speaks faster."""
+
+from __future__ import annotations
+
+import asyncio
+from heapq import heappop, heappush
+from itertools import count
+
+
+class Pace:
+    """Gives out turns.
+
+    Args:
+        gap_s: between two turns, in real seconds: Slack's limits know no other clock.
+    """
+
+    def __init__(self, gap_s: float) -> None:
+        self._gap_s = gap_s
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._count = count()
+        self._is_running = False
+
+    async def turn(self, rank: int = 0) -> None:
+        """Wait for a turn; the lowest rank has it first, of one rank who came first."""
+        mine = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (rank, next(self._count), mine))
+        if not self._is_running:
+            self._next()
+        await mine
+
+    def _next(self) -> None:
+        """Give one turn; the next one a gap later, be anybody waiting or not."""
+        while self._waiting and self._waiting[0][2].done():  # cancelled
+            heappop(self._waiting)
+        self._is_running = bool(self._waiting)
+        if self._is_running:
+            heappop(self._waiting)[2].set_result(None)
+            asyncio.get_running_loop().call_later(self._gap_s, self._next)

@@ -1,0 +1,120 @@
+"""What is muted: how it was set, ended, and all that is now. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.core.audit import Outcome
+from bot.core.maintenance import is_on
+from bot.core.request import Verb
+from bot.core.silence import LONGEST_S, Over, Refusal
+from bot.slack.help import how_to
+from bot.slack.rendered import Rendered, paragraphs
+from bot.slack.wording import (
+    COMMAND,
+    MAINTENANCE_MARK,
+    SILENCED_MARK,
+    escaped,
+    listing,
+    quoted,
+    span,
+    when,
+)
+
+if TYPE_CHECKING:
+    from bot.core.outbox import Result
+    from bot.core.request import Request
+    from bot.core.silence import Silence
+    from bot.ports import View
+
+NAMED = 10
+"""Incidents of the preview that are named; the others are counted."""
+_UNREADABLE = {
+    Refusal.NO_SUCH: "I know no tenant, signal or incident {what}.",
+    Refusal.NO_TIME: "For how long, or until when?",
+    Refusal.PAST: "That time is over already.",
+    Refusal.TOO_LONG: f"That is too long: {span(LONGEST_S)} at most. "
+    "What is to be silent for longer should not be watched.",
+    Refusal.NO_REASON: "Why? A silence needs a reason: others will wonder.",
+}
+
+
+def silence_set(request: Request, result: Result, view: View) -> Rendered:
+    """Say that a silence is set and what it would have hidden, or why it could not be."""
+    silence = result.silence
+    if silence is None:
+        what = quoted(request.argument.split(" ")[0], 40)
+        said = _UNREADABLE[result.unreadable or Refusal.NO_TIME].format(what=what)
+        tenants = f"Tenants: {', '.join([*view.rules.tenants][:NAMED])}."
+        is_unknown = result.unreadable is Refusal.NO_SUCH
+        return paragraphs(f"{said} {tenants if is_unknown else ''}", how_to(Verb.SILENCE))
+    return paragraphs(
+        f"{SILENCED_MARK} *{over(silence)}* is silenced until {when(silence.until)}: "
+        f"{quoted(silence.reason)}",
+        f"{preview_text(result.hidden)} What ends is told all the same. "
+        f"To end it: `{COMMAND} unsilence S{silence.id}`",
+    )
+
+
+def preview_text(hidden: tuple[int, ...]) -> str:
+    """Say which incidents of the last day a silence would have hidden."""
+    if not hidden:
+        return "It would have hidden nothing in the last day."
+    named = ", ".join(f"#{number}" for number in hidden[:NAMED])
+    more = f" and {len(hidden) - NAMED} more" if len(hidden) > NAMED else ""
+    count = "1 incident" if len(hidden) == 1 else f"{len(hidden)} incidents"
+    return f"It would have hidden {count} of the last day: {named}{more}."
+
+
+def silence_ended_by_hand(request: Request, result: Result, view: View) -> Rendered:
+    """Say what came of ending a silence."""
+    silence = result.silence
+    if result.outcome is Outcome.DONE and silence:
+        return paragraphs(f"S{silence.id} over *{over(silence)}* is ended; {hid(silence)}.")
+    if silence and silence.ended_at is not None:
+        by = f", ended by <@{silence.ended_by}>" if silence.ended_by else ""
+        return paragraphs(f"S{silence.id} is over already, since {when(silence.ended_at)}{by}.")
+    asked = quoted(request.argument, 40)
+    return paragraphs(f"There is no silence {asked}.", *running(view), how_to(Verb.UNSILENCE))
+
+
+def silence_list(view: View) -> Rendered:
+    """List what is muted now: people's silences, and our own maintenance."""
+    return paragraphs(*(running(view) or ["Nothing is silenced."]), *_in_maintenance(view))
+
+
+def running(view: View) -> list[str]:
+    """Say each running silence in a line."""
+    lines = [silence_line(silence) for silence in view.desk.running_silences]
+    return listing(["*Silences*", *lines]) if lines else []
+
+
+def silence_line(silence: Silence) -> str:
+    """Say what is muted, until when, by whom, why, and how much it hid."""
+    return (
+        f"{SILENCED_MARK} S{silence.id} *{over(silence)}* until {when(silence.until)} "
+        f"by <@{silence.by}>: {quoted(silence.reason)}; {hid(silence)}"
+    )
+
+
+def over(silence: Silence) -> str:
+    """Name what a silence is over."""
+    if silence.over is Over.ALL:
+        return "everything"
+    return f"#{silence.name}" if silence.over is Over.INCIDENT else silence.name
+
+
+def hid(silence: Silence) -> str:
+    """Say how many alerts a silence hid."""
+    count = {0: "no alert", 1: "1 alert"}.get(silence.suppressed, f"{silence.suppressed} alerts")
+    return f"it hid {count}"
+
+
+def _in_maintenance(view: View) -> list[str]:
+    lines = [
+        f"{MAINTENANCE_MARK} *{name}*: {escaped(window.reason) or 'maintenance'}"
+        for window in view.rules.windows
+        for name in view.rules.tenants
+        if is_on(window, name, view.now)
+    ]
+    return listing(["*In maintenance*", *lines]) if lines else []

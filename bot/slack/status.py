@@ -1,0 +1,138 @@
+"""How every tenant is now, and what lies around them. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.core.case import fails, usual_fault
+from bot.core.maintenance import is_on
+from bot.core.model import FeedState, SignalState
+from bot.core.notice import other_component
+from bot.core.review import is_failing
+from bot.core.trend import share
+from bot.slack.card import notice_line
+from bot.slack.figures import MONITORS, measured_name, monitor_state, series_state
+from bot.slack.incidents import SHOWN, incident_list
+from bot.slack.rendered import Rendered, paragraphs
+from bot.slack.wording import (
+    BAD,
+    COMMAND,
+    DOUBTFUL,
+    LIGHTS,
+    MAINTENANCE_MARK,
+    UNSEEN,
+    WELL,
+    context,
+    escaped,
+    fault_name,
+    listing,
+    signal_name,
+    span,
+    when,
+)
+
+if TYPE_CHECKING:
+    from bot.core.detector import Signal
+    from bot.core.notice import FeedView
+    from bot.ports import View
+
+
+def status(view: View) -> Rendered:
+    """Say how every tenant is, the worst first, with the open incidents and the status page."""
+    still_open = view.desk.open_incidents
+    head = f"Open incidents: {len(still_open)}" if still_open else "No open incident"
+    names = sorted(view.rules.tenants, key=lambda name: LIGHTS.index(light(name, view)))
+    lines = [tenant_line(name, view) for name in names[:SHOWN]]
+    if len(names) > SHOWN:
+        lines.append(f"… and {len(names) - SHOWN} more")
+    said = paragraphs(
+        f"*{head}*",
+        *incident_list(still_open, view),
+        *listing(lines),
+        "\n".join(feed_lines(view)),
+        _controls(view),
+        _singles(view),
+    )
+    foot = context(f"As of {when(view.now)}. Fresh probes: `{COMMAND} run`")
+    return Rendered(said.text, [*said.blocks, foot])
+
+
+def tenant_line(name: str, view: View) -> str:
+    """Say in a line how all that is watched at a tenant does."""
+    state, rules = view.world.tenants[name], view.rules.tenants[name]
+    where = f" ({escaped(rules.environment)})" if rules.environment else ""
+    is_ours = any(is_on(window, name, view.now) for window in view.rules.windows)
+    begin = f"{light(name, view)} *{name}*{where}{' ' + MAINTENANCE_MARK if is_ours else ''}: "
+    if state.blind_since is not None:
+        return f"{begin}could not look for {span(view.now - state.blind_since)}"
+    signals = [f"{signal_name(s)} {_signal(state.signals.get(s), view.now)}" for s in rules.signals]
+    signals += [
+        f"{measured_name(name, limits.kind)} {series_state(state.series.get(name), view.now)}"
+        for name, limits in rules.series.items()
+    ]
+    signals += [f"{MONITORS[n]} {monitor_state(m)}" for n, m in state.monitors.items()]
+    return begin + ", ".join(signals)
+
+
+def light(name: str, view: View) -> str:
+    """Return a tenant's light; green only where nothing is known to be bad."""
+    state = view.world.tenants[name]
+    if any(s.state is not SignalState.OK for s in state.signals.values()) or is_failing(state):
+        return BAD
+    if state.blind_since is not None:
+        return UNSEEN
+    is_silent = any(series.silent_since is not None for series in state.series.values())
+    return DOUBTFUL if is_silent else WELL
+
+
+def _signal(signal: Signal | None, now: float) -> str:
+    if signal is None or signal.last_at is None:
+        return "not looked at yet"
+    if signal.is_stopped:
+        return f"stopped: {fault_name(usual_fault(signal))}"
+    if signal.state is SignalState.OK:
+        latency = f" in {signal.latency_s * 1000:.0f} ms" if signal.latency_s else ""
+        return f"ok{latency} ({span(now - signal.last_at)} ago)"
+    sure = "failing" if fails(signal) else "one failure, being repeated"
+    return f"{sure}: {fault_name(usual_fault(signal))}, {len(signal.faults)} of {len(signal.tries)}"
+
+
+def feed_lines(view: View) -> list[str]:
+    """Say what each status feed says, and when it was read."""
+    feeds = view.desk.outside.feeds
+    return [_feed(name, feed, view.now) for name, feed in list(feeds.items())[:SHOWN]]
+
+
+def _feed(name: str, feed: FeedView, now: float) -> str:
+    label = f"Auth0 status page, {escaped(name)}"
+    if feed.state is None:
+        return f"{label}: not read yet"
+    if feed.state is not FeedState.OK:
+        return f"{label}: tells us nothing ({feed.state})"
+    shown = [n for n in feed.notices if n.is_open or n.is_maintenance][:3]
+    read = f"read {span(now - (feed.read_at or now))} ago"
+    if not shown:
+        return f"{label}: no open post ({read})"
+    about = [f"{notice_line(n, now)}{_component(other_component(n))}" for n in shown]
+    return f"{label} ({read}): " + "; ".join(about)
+
+
+def _component(name: str | None) -> str:
+    return f", about {name}" if name else ""
+
+
+def _controls(view: View) -> str:
+    controls = view.desk.outside.controls
+    states = [f"{name} {_signal(signal, view.now)}" for name, signal in controls.items()]
+    return "Neutral hosts: " + ", ".join(states[:SHOWN]) if states else ""
+
+
+def _singles(view: View) -> str:
+    """Say how many looks failed singly in the last days: a trend, and no alert."""
+    shares = [
+        f"{name} {signal_name(signal)} {share(state.signals[signal].trend):.2%}"
+        for name, state in view.world.tenants.items()
+        for signal in view.rules.tenants[name].logins
+        if signal in state.signals and share(state.signals[signal].trend)
+    ]
+    return "Single failures in 7 days: " + ", ".join(shares[:SHOWN]) if shares else ""

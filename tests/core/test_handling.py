@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.core.audit import Audited, Outcome
+from bot.core.calling import due_at
+from bot.core.escalation import Policy, Step
+from bot.core.incident import EntryKind, IncidentState
+from bot.core.model import Fault, Severity, Stage
+from bot.core.outbox import Answer, Direct, Edit, Paging, Post, Reply, Result, SilenceEnded
+from bot.core.page import PageAction
+from bot.core.request import Person, Request, Verb, parse
+from bot.core.stimulus import Asked, Delivered, Send, Tick, Unsaid
+
+ANN, BEN = "U0ANN", "U0BEN"
+PAGER = Policy(
+    (Step(0, "dm"), Step(300, "next"), Step(600, "pager"), Step(900, "mention")), 1, 1200
+)
+
+
+def said(steps: Any, since: int = 0) -> list[Any]:
+    return [e.body for e in steps.effects[since:] if isinstance(e, Send)]
+
+
+def told(steps: Any, since: int = 0) -> list[EntryKind]:
+    return [body.entry.kind for body in said(steps, since) if isinstance(body, Reply)]
+
+
+def ask(steps: Any, text: str, user: str = ANN, **more: Any) -> Result:
+    """Let somebody ask for something; return what came of it."""
+    verb, argument, nearest, share = parse(text)
+    request = Request(
+        f"ask {len(steps.effects)}",
+        steps.now,
+        verb,
+        argument,
+        nearest,
+        share,
+        user=user,
+        channel="C1",
+        **{"person": Person(user), **more},
+    )
+    steps.on_desk(Asked(steps.now, request))
+    answers = [body for body in said(steps) if isinstance(body, Answer)]
+    result = answers[-1].result
+    assert isinstance(result, Result)
+    return result
+
+
+@pytest.fixture
+def down(make: Any) -> Any:
+    """An outage of prod's login that critical policy pages for, with its message posted."""
+    steps = make(
+        mention="@here", policies={Severity.CRITICAL: PAGER}, ways=("pager",), on_call=None
+    )
+    steps.healthy()
+    steps.fail("prod.login", 10)
+    steps.on_desk(Delivered(steps.now, 1, "C1", "1.1", "1:post:1"))
+    return steps
+
+
+def later(steps: Any, span_s: float) -> None:
+    """Let time pass, with the outage going on and the desk woken."""
+    end = steps.now + span_s
+    while steps.now < end:
+        steps.fail("prod.login", 1)
+        steps.on_desk(Tick(steps.now))
+
+
+def test_acknowledging_stops_the_escalation(down: Any) -> None:
+    """Whoever takes it is named; nobody is called any more."""
+    later(down, 130)
+    result = ask(down, "ack #1 looking at it")
+    since = len(down.effects)
+    later(down, 4000)
+
+    (incident,) = down.incidents
+    assert result == Result(Outcome.DONE, 1)
+    assert (incident.state, incident.acknowledged_by) == (IncidentState.ACKNOWLEDGED, ANN)
+    assert [note.text for note in incident.notes] == ["looking at it"]
+    assert due_at(incident, down.rules) is None
+    assert not {EntryKind.PAGED, EntryKind.MENTION} & set(told(down, since))
+
+
+def test_the_second_of_two_people_hears_who_was_first(down: Any) -> None:
+    """Both click at once: one takes it, the other changes nothing."""
+    first, second = ask(down, "ack", ANN), ask(down, "ack", BEN)
+
+    assert (first.outcome, second.outcome) == (Outcome.DONE, Outcome.ALREADY)
+    assert down.incidents[0].acknowledged_by == ANN
+
+
+def test_acknowledging_what_is_over_changes_nothing(down: Any) -> None:
+    """Late clicks are answered, and never open it again."""
+    ask(down, "resolve #1")
+    before = down.incidents
+
+    assert ask(down, "ack #1").outcome is Outcome.TOO_LATE
+    assert ask(down, "resolve #1").outcome is Outcome.ALREADY
+    assert ask(down, "ack #9").outcome is Outcome.NO_SUCH
+    assert down.incidents == before
+
+
+def test_steps_are_taken_in_their_order_and_again(down: Any) -> None:
+    """While nobody acknowledges; then once more, and then no more."""
+    later(down, 8000)
+    told_by = [
+        body.action if isinstance(body, Paging) else body.entry.ways or body.entry.whom
+        for body in said(down)
+        if isinstance(body, Paging)
+        or (isinstance(body, Reply) and body.entry.kind is EntryKind.PAGED)
+    ]
+
+    assert told_by.count(PageAction.TRIGGER) == 2
+    assert told_by.count(("@here",)) == 2
+
+
+def test_the_process_was_stopped_meanwhile(down: Any) -> None:
+    """What came due is told once when it runs again, not round by round."""
+    later(down, 130)
+    since = len(down.effects)
+    down.wait(7200)
+    down.on_desk(Tick(down.now))
+
+    assert sum(isinstance(body, Paging) for body in said(down, since)) == 1
+
+
+def test_a_page_is_told_of_the_end(down: Any) -> None:
+    """Who was paged hears that somebody took it, and that it is over."""
+    later(down, 800)
+    ask(down, "ack")
+    ask(down, "resolve")
+
+    assert [body.action for body in said(down) if isinstance(body, Paging)] == list(PageAction)
+
+
+def test_escalating_by_hand_takes_the_next_step(down: Any) -> None:
+    """Also when somebody acknowledged it; after the last it begins anew."""
+    ask(down, "ack")
+    for _ in range(len(PAGER.steps)):
+        assert ask(down, "escalate").outcome in {Outcome.DONE, Outcome.NOBODY}
+
+    assert [body.way for body in said(down) if isinstance(body, Paging)] == ["pager"]
+
+
+def test_without_slack_people_are_called_beyond_it(down: Any) -> None:
+    """The alert that Slack does not take goes by every way of the policy, once."""
+    incident = down.incidents[0]
+    down.desk = down.desk.with_incident(replace(incident, card=None))
+    for _ in range(3):
+        down.on_desk(Unsaid(down.now, 1))
+
+    assert [body.way for body in said(down) if isinstance(body, Paging)] == ["pager"]
+
+
+def test_resolved_by_hand_it_opens_nothing_while_it_still_fails(down: Any) -> None:
+    """But it does when something else fails, too, or after an hour."""
+    ask(down, "resolve #1 known, a vendor's ticket is open")
+    since = len(down.effects)
+    later(down, 1800)
+    assert not any(isinstance(body, Post) for body in said(down, since))
+
+    down.fail("prod.wellknown", 10)
+    assert any(incident.is_open for incident in down.incidents)
+
+
+def test_resolved_by_hand_and_well_again(down: Any) -> None:
+    """What was left failing is forgotten once it is well: the next failure is told."""
+    ask(down, "resolve #1")
+    for _ in range(40):
+        down.wait(20)
+        down.see("prod.login")
+    assert down.incidents[0].left == ()
+    since = len(down.effects)
+    down.fail("prod.login", 10)
+
+    assert down.incidents[0].state is IncidentState.RESOLVED
+    assert any(isinstance(body, Post) for body in said(down, since))
+
+
+def test_left_for_an_hour(down: Any) -> None:
+    """What still fails an hour after it was resolved by hand is told anew."""
+    ask(down, "resolve #1")
+    later(down, 3700)
+
+    assert any(incident.is_open for incident in down.incidents)
+
+
+def test_notes_and_false_alarms_need_words(down: Any) -> None:
+    """A reason feeds the report, so there must be one; a mark is set once."""
+    assert ask(down, "note #1").outcome is Outcome.INVALID
+    assert ask(down, "false-alarm #1").outcome is Outcome.INVALID
+    assert ask(down, "false-alarm #1 our load test").outcome is Outcome.DONE
+    assert ask(down, "false-alarm #1 again").outcome is Outcome.ALREADY
+    assert down.incidents[0].false_alarm == "our load test"
+    assert down.incidents[0].is_open
+
+
+def test_in_a_thread_its_incident_is_meant(down: Any) -> None:
+    """Without a number; elsewhere the only open one."""
+    down.fail("eu.login", 5, Fault(Stage.OAUTH, "access_denied", 403, "access_denied"))
+    assert len(down.incidents) == 2
+
+    assert ask(down, "ack").outcome is Outcome.NO_SUCH
+    assert ask(down, "ack", thread_ts="1.1") == Result(Outcome.DONE, 1)
+
+
+def test_what_people_do_is_kept(down: Any) -> None:
+    """Each act leaves a line, refused ones too; looking leaves none."""
+    ask(down, "ack #1")
+    ask(down, "ack #7")
+    lines = [effect for effect in down.effects if isinstance(effect, Audited)]
+
+    assert [(one.user, one.verb, one.outcome) for one in lines] == [
+        (ANN, Verb.ACK, Outcome.DONE),
+        (ANN, Verb.ACK, Outcome.NO_SUCH),
+    ]
+    assert down.desk.audit == tuple(lines)
+
+
+def test_a_muted_incident_is_told_when_the_silence_ends(make: Any) -> None:
+    """It began in a silence: nothing is said, until it ends and the outage does not."""
+    steps = make(mention="@here")
+    steps.healthy()
+    assert ask(steps, "silence prod 30m moving house").outcome is Outcome.DONE
+    since = len(steps.effects)
+    steps.fail("prod.login", 60)
+    assert [body for body in said(steps, since) if not isinstance(body, Answer)] == []
+
+    steps.wait(1500)
+    steps.on_desk(Tick(steps.now))
+    ended = [body.silence for body in said(steps, since) if isinstance(body, SilenceEnded)]
+    assert [silence.suppressed for silence in ended] == [1]
+    assert [body for body in said(steps, since) if isinstance(body, Post)] == [Post(1)]
+    assert steps.incidents[0].called == () or EntryKind.MENTION in told(steps, since)
+
+
+def test_a_silence_never_swallows_the_end(down: Any) -> None:
+    """Who was told of it is told that it is over; meanwhile nobody is called."""
+    ask(down, "silence #1 2h known")
+    since = len(down.effects)
+    later(down, 1200)
+    assert not {EntryKind.PAGED, EntryKind.MENTION} & set(told(down, since))
+    for _ in range(5):
+        down.wait(10)
+        down.see("prod.login")
+
+    assert EntryKind.RESOLVED in told(down, since)
+    assert any(isinstance(body, Edit) for body in said(down, since))
+
+
+def test_ended_by_hand(down: Any) -> None:
+    """By its number or by what it is over; ending it twice is answered kindly."""
+    ask(down, "silence staging 2h a test")
+
+    assert ask(down, "unsilence staging", BEN).outcome is Outcome.DONE
+    assert ask(down, "unsilence s1").outcome is Outcome.ALREADY
+    assert down.desk.silences[1].ended_by == BEN
+
+
+def test_a_direct_message_goes_to_whose_turn_it_is(make: Any) -> None:
+    """A swap changes whom; at the hand-over the next one is told of what goes on."""
+    steps = make(mention="@here", policies={Severity.CRITICAL: PAGER}, on_call=make.rotation)
+    ask(steps, f"oncall swap <@{BEN}> 1h", ANN)
+    steps.healthy()
+    steps.fail("prod.login", 30)
+    later(steps, 3600)
+    people = [body.person for body in said(steps) if isinstance(body, Direct)]
+
+    assert people[0] == BEN
+    assert EntryKind.HAND_OVER in told(steps)
+
+
+def test_who_may_not_is_refused(make: Any) -> None:
+    """At each request anew, and it is kept; guests may nothing."""
+    steps = make(access=make.access(acknowledge=(BEN,)))
+    steps.healthy()
+    steps.fail("prod.login", 10)
+
+    refused = ask(steps, "ack #1", ANN)
+    assert (refused.outcome, refused.refused and refused.refused.who) == (
+        Outcome.REFUSED,
+        (BEN,),
+    )
+    assert ask(steps, "ack #1", BEN, person=Person(BEN, is_guest=True)).outcome is Outcome.REFUSED
+    assert ask(steps, "ack #1", BEN).outcome is Outcome.DONE
+    assert next(line.outcome for line in steps.desk.audit) is Outcome.REFUSED

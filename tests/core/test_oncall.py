@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.core.calendar import Recurring, instant, wall_clock
+from bot.core.oncall import (
+    Group,
+    Override,
+    Rotation,
+    Shift,
+    Shifts,
+    Source,
+    following,
+    next_shift,
+    on_call,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BERLIN = "Europe/Berlin"
+PEOPLE = ("U1", "U2", "U3")
+WEEKLY = Rotation(PEOPLE, Recurring(time(9), 0), BERLIN, date(2026, 11, 23))
+DAY_S = 86400.0
+
+hand_overs = st.builds(
+    Recurring,
+    st.times().map(lambda t: t.replace(second=0, microsecond=0)),
+    st.none() | st.integers(0, 6),
+)
+rotations = st.builds(
+    Rotation,
+    st.just(PEOPLE),
+    hand_overs,
+    st.sampled_from((BERLIN, "America/New_York", "Australia/Lord_Howe", "Pacific/Apia")),
+    st.dates(date(2009, 1, 1), date(2028, 1, 1)),
+)
+instants = st.floats(1.26e9, 1.8e9)
+
+
+def at(text: str, zone: str = BERLIN) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()
+
+
+def who(source: Source, now: float, *overrides: Override) -> str:
+    shift = on_call(source, overrides, now)
+    return shift.person if shift else ""
+
+
+def onwards(source: Source, now: float, *overrides: Override) -> Iterator[Shift]:
+    """All shifts from now on, one after the other."""
+    shift = on_call(source, overrides, now)
+    while shift:
+        yield shift
+        shift = on_call(source, overrides, shift.until)
+
+
+def _end_of_a_gap(now: float, zone: str) -> float | None:
+    """The instant, if the zone's clocks have just been put forward."""
+    skipped = wall_clock(now, zone) - wall_clock(now - 1, zone)
+    return now if skipped.total_seconds() > 1 else None
+
+
+@pytest.mark.parametrize(
+    ("now", "person"),
+    [
+        ("2026-11-23 08:59", "U3"),
+        ("2026-11-23 09:00", "U1"),
+        ("2026-11-30 08:59", "U1"),
+        ("2026-11-30 09:00", "U2"),
+        ("2026-12-14 09:00", "U1"),
+        ("2027-03-29 08:59", "U3"),
+        ("2027-03-29 09:00", "U1"),
+    ],
+)
+def test_weekly(now: str, person: str) -> None:
+    """Turns change on Mondays at nine by the wall clock, before the start as well."""
+    assert who(WEEKLY, at(now)) == person
+
+
+@pytest.mark.parametrize(
+    ("start", "person"), [("2026-11-24", "U3"), ("2026-11-30", "U3"), ("2026-12-01", "U2")]
+)
+def test_start(start: str, person: str) -> None:
+    """The first person's turn begins with the first hand-over from the start on."""
+    rotation = Rotation(PEOPLE, WEEKLY.hand_over, BERLIN, date.fromisoformat(start))
+
+    assert who(rotation, at("2026-11-25 12:00")) == person
+
+
+@settings(deadline=None)
+@given(rotation=rotations, now=instants)
+def test_shifts_tile_time(rotation: Rotation, now: float) -> None:
+    """Shifts follow each other without gap or overlap, each at the wall clock's hand-over."""
+    walk = onwards(rotation, now)
+    shifts = [next(walk) for _ in range(8)]
+
+    assert shifts[0].since <= now < shifts[0].until
+    assert all(one.until == other.since for one, other in pairwise(shifts))
+    for shift in shifts:
+        day = wall_clock(shift.since, rotation.zone).date()
+        wall = datetime.combine(day, rotation.hand_over.at)
+        assert shift.since in {
+            instant(wall, rotation.zone),
+            _end_of_a_gap(shift.since, rotation.zone),
+        }
+
+
+@settings(deadline=None)
+@given(rotation=rotations, now=instants, share=st.floats(0, 0.999))
+def test_a_shift_is_the_same_throughout(rotation: Rotation, now: float, share: float) -> None:
+    """Whenever it is asked for, also after a restart, a shift is the same."""
+    shift = on_call(rotation, (), now)
+
+    assert shift
+    assert on_call(rotation, (), shift.since + share * (shift.until - shift.since)) == shift
+    assert next_shift(rotation, (), now) == on_call(rotation, (), shift.until)
+
+
+def test_an_override_cuts_the_shifts_around_it() -> None:
+    """Who takes over has one shift, over a hand-over as well; the others' end and begin there."""
+    swap = Override("U9", at("2026-11-29 09:00"), at("2026-12-01 09:00"), by="U1")
+    walk = onwards(WEEKLY, at("2026-11-27 12:00"), swap)
+
+    assert [next(walk) for _ in range(3)] == [
+        Shift("U1", at("2026-11-23 09:00"), swap.since),
+        Shift("U9", swap.since, swap.until),
+        Shift("U2", swap.until, at("2026-12-07 09:00")),
+    ]
+
+
+def test_of_two_overrides_the_later_one_counts() -> None:
+    """Whoever was entered last is on call; an override that ends before it begins is none."""
+    long = Override("U8", at("2026-11-24 00:00"), at("2026-11-26 00:00"), by="U1")
+    short = Override("U9", at("2026-11-25 00:00"), at("2026-11-25 12:00"), by="U1")
+    never = Override("U7", long.until, long.since, by="U1")
+    now = at("2026-11-25 06:00")
+
+    assert who(WEEKLY, now, long, short, never) == "U9"
+    assert who(WEEKLY, now, short, long) == "U8"
+
+
+def test_the_next_ones() -> None:
+    """Escalation goes on to whose turn comes next, to nobody twice, and ends."""
+    now = at("2026-11-25 12:00")
+    told = ["U1"]
+    while shift := following(WEEKLY, (), now, told=told):
+        told.append(shift.person)
+
+    assert told == ["U1", "U2", "U3"]
+
+
+def test_a_group() -> None:
+    """Of a group nobody is known, unless somebody took over."""
+    now = at("2026-11-25 12:00")
+    swap = Override("U9", now, now + DAY_S, by="U9")
+
+    assert on_call(Group("S1"), (), now) is None
+    assert following(Group("S1"), (), now, told=()) is None
+    assert who(Group("S1"), now, swap) == "U9"
+
+
+def test_a_calendar() -> None:
+    """In a calendar there may be gaps and exceptions; whom we cannot reach is not next."""
+    week = Shift("U1", 0, 7 * DAY_S)
+    exception = Shift("U2", 2 * DAY_S, 3 * DAY_S)
+    stranger = Shift("", 8 * DAY_S, 9 * DAY_S, "Anna")
+    calendar = Shifts(0, (exception, stranger, Shift("U3", 9 * DAY_S, 10 * DAY_S), week))
+
+    assert [who(calendar, day * DAY_S) for day in (1, 2, 3, 7, 8)] == ["U1", "U2", "U1", "", ""]
+    assert next_shift(calendar, (), 2 * DAY_S) == Shift("U1", 3 * DAY_S, 7 * DAY_S)
+    assert next_shift(calendar, (), 7.5 * DAY_S) == stranger
+    assert next_shift(calendar, (), 9 * DAY_S) is None
+    found = following(calendar, (), 3 * DAY_S, told={"U1"})
+    assert found
+    assert found.person == "U3"
+
+
+def test_a_calendar_that_cannot_be_read() -> None:
+    """The shifts of the last good reading stand, and the fault is told until it is mended."""
+    good = Shifts(1.0, (Shift("U1", 0, DAY_S),))
+    stale = good.read_again(Shifts(2.0, fault="HTTP 503"))
+
+    assert stale == Shifts(1.0, good.shifts, "HTTP 503")
+    assert stale.read_again(Shifts(3.0)) == Shifts(3.0)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50), st.sampled_from(PEOPLE))),
+    st.integers(0, 100),
+)
+def test_a_shift_in_one_piece(entries: list[tuple[int, int, str]], now: int) -> None:
+    """However entries overlap, whoever is on call is so from its shift's begin to its end."""
+    calendar = Shifts(0, tuple(Shift(who, begin, begin + span) for begin, span, who in entries))
+    shift = on_call(calendar, (), now)
+
+    if shift:
+        assert shift.since <= now < shift.until
+        inside = range(int(shift.since), int(shift.until))
+        assert {on_call(calendar, (), moment) for moment in inside} == {shift}
+    later = next_shift(calendar, (), now)
+    starts = (on_call(calendar, (), moment) for moment in range(now + 1, 102))
+    assert later == next((each for each in starts if each and each != shift), None)

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.availability import Availability, availability, together
+from bot.core.desk_state import DeskState
+from bot.core.detector import Signal
+from bot.core.incident import Incident, IncidentState, Kind, Trouble
+from bot.core.lead import MESSAGE, NOTICE
+from bot.core.model import Cause, Scope, Severity, Verdict
+from bot.core.report import Lead, Report, Singles, Spread, report
+from bot.core.rules import Rules, TenantRules
+from bot.core.silence import Over, Silence
+from bot.core.stimulus import World
+from bot.core.tenant_state import TenantState
+from bot.core.trend import Day
+
+UNTIL = 1_772_445_600.0
+HOUR, DAY, WEEK = 3600.0, 86400.0, 7 * 86400.0
+SINCE = UNTIL - DAY
+RULES = Rules({name: TenantRules(name, f"{name}.us.auth0.com") for name in ("prod", "shop")})
+WATCHED = TenantState(watched_since=UNTIL - 30 * DAY)
+WORLD = World({"prod": WATCHED, "shop": WATCHED})
+
+
+def incident(begin: float, end: float | None, **more: Any) -> Incident:
+    """One that began and ended so many hours after the begin of the day."""
+    given: dict[str, Any] = {
+        "kind": Kind.FAILING,
+        "severity": Severity.CRITICAL,
+        "tenants": ("prod",),
+        "verdict": Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
+        "state": IncidentState.OPEN if end is None else IncidentState.RESOLVED,
+        "opened_at": SINCE + begin * HOUR + 60,
+    }
+    resolved_at = None if end is None else SINCE + end * HOUR
+    return Incident(id=1, since=SINCE + begin * HOUR, resolved_at=resolved_at, **{**given, **more})
+
+
+def looked_back(*incidents: Incident, span_s: float = DAY, **desk: Any) -> Report:
+    known = {number: replace(one, id=number) for number, one in enumerate(incidents, 1)}
+    return report(DeskState(incidents=known, **desk), WORLD, RULES, UNTIL - span_s, UNTIL)
+
+
+def hours(one: Availability) -> tuple[float, ...]:
+    """Up, degraded, down, not seen."""
+    return tuple(s / HOUR for s in (one.up_s, one.degraded_s, one.down_s, one.unseen_s))
+
+
+WARNING: dict[str, Any] = {"severity": Severity.WARNING}
+BLIND: dict[str, Any] = {"kind": Kind.BLIND, "severity": Severity.WARNING}
+GAP: dict[str, Any] = {"kind": Kind.GAP, "severity": Severity.INFO, "tenants": ("shop",)}
+SILENT: dict[str, Any] = {"kind": Kind.SILENT, "severity": Severity.INFO}
+TIMES: dict[str, tuple[list[Incident], tuple[float, float, float, float]]] = {
+    "nothing": ([], (24, 0, 0, 0)),
+    "down": ([incident(2, 5)], (21, 0, 3, 0)),
+    "degraded": ([incident(2, 5, **WARNING)], (21, 3, 0, 0)),
+    "still open": ([incident(20, None)], (20, 0, 4, 0)),
+    "began before": ([incident(-5, 1)], (23, 0, 1, 0)),
+    "one in the other": ([incident(2, 8), incident(3, 5)], (18, 0, 6, 0)),
+    "down within degraded": ([incident(2, 8, **WARNING), incident(3, 5)], (18, 4, 2, 0)),
+    "blind": ([incident(2, 5, **BLIND)], (21, 0, 0, 3)),
+    "blind while down": ([incident(2, 8), incident(3, 5, **BLIND)], (18, 0, 4, 2)),
+    "a gap is everybody's": (
+        [incident(2, 4, opened_at=SINCE + 4 * HOUR, **GAP)],
+        (22, 0, 0, 2),
+    ),
+    "a silent source": ([incident(2, 5, **SILENT)], (24, 0, 0, 0)),
+    "somebody else's": ([incident(2, 5, tenants=("shop",))], (24, 0, 0, 0)),
+    "joined later": (
+        [
+            incident(
+                2,
+                8,
+                tenants=("shop", "prod"),
+                troubles=(
+                    Trouble("shop", "login", SINCE + 2 * HOUR, 5, 5),
+                    Trouble("prod", "login", SINCE + 7 * HOUR, 5, 5),
+                ),
+            )
+        ],
+        (23, 0, 1, 0),
+    ),
+    "merged": ([incident(2, 4, merged_into=2), incident(2, 8)], (18, 0, 6, 0)),
+    "false alarm": ([incident(2, 5, false_alarm="a test")], (24, 0, 0, 0)),
+    "muted": ([incident(2, 5, is_muted=True)], (21, 0, 3, 0)),
+}
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_where_the_time_of_a_tenant_went(name: str) -> None:
+    """Up, degraded, down and not seen, in hours of a day."""
+    incidents, expected = TIMES[name]
+
+    assert hours(looked_back(*incidents).tenants[0]) == expected
+
+
+def test_what_was_not_watched_is_neither_up_nor_down() -> None:
+    """A tenant of this morning has no week."""
+    world = World({"prod": TenantState(watched_since=UNTIL - HOUR), "shop": TenantState()})
+    told = report(DeskState(), world, RULES, SINCE, UNTIL)
+
+    assert [hours(one) for one in told.tenants] == [(1, 0, 0, 23), (0, 0, 0, 24)]
+    assert [one.share for one in told.tenants] == [1.0, None]
+
+
+@st.composite
+def any_incident(draw: st.DrawFn) -> Incident:
+    begin = draw(st.floats(-10, 24))
+    lasts = draw(st.none() | st.floats(0.02, 40))
+    return incident(
+        begin,
+        None if lasts is None else begin + lasts,
+        kind=draw(st.sampled_from(Kind)),
+        severity=draw(st.sampled_from(Severity)),
+        tenants=draw(st.sampled_from([("prod",), ("shop",), ("prod", "shop")])),
+        false_alarm=draw(st.sampled_from(["", "none"])),
+        merged_into=draw(st.none() | st.just(9)),
+    )
+
+
+@given(st.lists(any_incident(), max_size=12), st.none() | st.floats(-30, 30))
+def test_no_time_is_lost_or_counted_twice(incidents: list[Incident], watched: float | None) -> None:
+    """However incidents overlap, all adds up to the span, and the share lies between 0 and 1."""
+    since = None if watched is None else SINCE + watched * HOUR
+    one = availability("prod", incidents, since, SINCE, UNTIL)
+    spans = hours(one)
+
+    assert min(spans) >= 0
+    assert sum(spans) == pytest.approx(24)
+    assert one.share is None or 0 <= one.share <= 1
+
+
+@given(st.lists(any_incident(), max_size=12))
+def test_any_past_can_be_looked_back_at(incidents: list[Incident]) -> None:
+    """No incident counts twice, and the time of several tenants is that of each."""
+    told = looked_back(*incidents)
+
+    assert sum(told.causes.values()) + len(told.false_alarms) <= len(incidents)
+    assert sum(hours(together(told.tenants))) == pytest.approx(48)
+
+
+def test_an_empty_past() -> None:
+    """Nothing happened, and nothing is made up."""
+    told = looked_back()
+
+    assert (told.causes, told.muted, told.false_alarms, told.silences, told.paged) == (
+        {},
+        (),
+        (),
+        (),
+        {},
+    )
+    assert (told.detected, told.acknowledged, told.resolved, told.lead) == (None,) * 4
+
+
+def test_more_than_a_week_is_cut() -> None:
+    """Asked for a month, it answers with what is remembered, and says so."""
+    told = looked_back(span_s=30 * DAY)
+
+    assert (told.since, told.is_cut) == (UNTIL - WEEK, True)
+    assert not looked_back(span_s=WEEK).is_cut
+
+
+def test_incidents_are_counted_by_cause() -> None:
+    """The most frequent first; merged ones once, muted ones named, others not at all."""
+    tenants = Verdict(Cause.TENANT, Scope.TENANT, 0.8)
+    told = looked_back(
+        incident(1, 2, verdict=tenants),
+        incident(2, 3),
+        incident(4, 5, is_muted=True),
+        incident(4, 5, merged_into=3),
+        incident(6, 7, false_alarm="a test"),
+        incident(8, 9, **SILENT),
+        incident(-9, -2),
+    )
+
+    assert told.causes == {Cause.AUTH0: 2, Cause.TENANT: 1}
+    assert list(told.causes) == [Cause.AUTH0, Cause.TENANT]
+    assert told.muted == (3,)
+    assert [(one.id, one.false_alarm) for one in told.false_alarms] == [(5, "a test")]
+
+
+def test_how_long_things_took() -> None:
+    """The one in the middle and the longest; who is not done yet is left out."""
+    told = looked_back(
+        incident(1, 2, acknowledged_at=SINCE + HOUR + 120),
+        incident(2, 4, opened_at=SINCE + 2 * HOUR + 30),
+        incident(5, None, acknowledged_at=SINCE + 5 * HOUR + 300),
+        incident(6, 7, **BLIND),
+    )
+
+    assert told.detected == Spread(60, 60, 3)
+    assert told.acknowledged == Spread(150, 240, 2)
+    assert told.resolved == Spread(1.5 * HOUR, 2 * HOUR, 2)
+
+
+def test_the_lead_over_the_status_page() -> None:
+    """Only where both told of it; a page that was faster counts against us."""
+    told = looked_back(
+        incident(1, 2, knew={MESSAGE: 100.0, NOTICE: 700.0}),
+        incident(3, 4, knew={MESSAGE: 100.0, NOTICE: 40.0}),
+        incident(5, 6, knew={MESSAGE: 100.0}),
+    )
+
+    assert told.lead == Lead(270.0, 1, 2)
+
+
+def test_single_failures_by_login_and_day() -> None:
+    """Days of the span only; a login without any is left out."""
+    today = int(UNTIL // DAY)
+    trend = tuple(Day(number, 1440, number % 2) for number in range(today - 7, today + 1))
+    signals = {"login": Signal(trend=trend), "wellknown": Signal(trend=trend)}
+    world = World({"prod": replace(WATCHED, signals=signals), "shop": WATCHED})
+    told = report(DeskState(), world, RULES, SINCE, UNTIL)
+
+    assert told.singles == (Singles("prod", "login", trend[-2:]),)
+
+
+def test_silences_and_pages() -> None:
+    """Silences that ran in the span, and how many incidents each way told of."""
+    old = Silence(1, Over.ALL, "", SINCE - WEEK, SINCE - DAY, "U1", "old", ended_at=SINCE - DAY)
+    ran = Silence(
+        2, Over.TENANT, "prod", SINCE - HOUR, SINCE + HOUR, "U1", "x", 7, ended_at=SINCE + HOUR
+    )
+    runs = Silence(3, Over.TENANT, "shop", UNTIL - HOUR, UNTIL + HOUR, "U1", "x")
+    told = looked_back(
+        incident(1, 2, paged=("pager", "sms")),
+        incident(3, 4, paged=("pager",)),
+        silences={each.id: each for each in (old, ran, runs)},
+    )
+
+    assert [each.id for each in told.silences] == [2, 3]
+    assert told.paged == {"pager": 2, "sms": 1}

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.incident import Incident, Kind, Trouble
+from bot.core.model import Cause, Scope, Severity, Verdict
+from bot.core.rules import Rules, TenantRules
+from bot.core.silence import (
+    LONGEST_S,
+    Over,
+    Refusal,
+    Silence,
+    SilenceWanted,
+    covering,
+    covers,
+    preview,
+    wanted,
+)
+
+NOON = 1_772_452_800.0
+HOUR_S, DAY_S = 3600.0, 86400.0
+RULES = Rules(
+    {
+        "Prod": TenantRules("Prod", "acme.us.auth0.com", monitors=("pingdom",)),
+        "7": TenantRules("7", "acme.eu.auth0.com", has_m2m=True),
+    }
+)
+TENANTS, SIGNALS = ("prod", "eu", "staging"), ("login", "wellknown")
+
+
+def trouble(where: str, *, is_over: bool = False) -> Trouble:
+    tenant, signal = where.split(".")
+    return Trouble(tenant, signal, NOON, failed=5, tries=5, is_over=is_over)
+
+
+def incident(*where: str, over: tuple[str, ...] = (), tenants: tuple[str, ...] = ()) -> Incident:
+    """Return incident 42 of these troubles; `over`: of those that have ended."""
+    troubles = (*map(trouble, where), *(trouble(each, is_over=True) for each in over))
+    return Incident(
+        id=42,
+        kind=Kind.FAILING,
+        severity=Severity.CRITICAL,
+        tenants=tuple(dict.fromkeys((*(t.tenant for t in troubles), *tenants))),
+        since=NOON,
+        opened_at=NOON,
+        verdict=Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
+        troubles=troubles,
+    )
+
+
+def silence(over: Over, name: str = "", number: int = 1) -> Silence:
+    return Silence(number, over, name, NOON, NOON + HOUR_S, "U1", "a deploy")
+
+
+PROD, LOGIN = silence(Over.TENANT, "prod"), silence(Over.SIGNAL, "login", 2)
+PROD_LOGIN, EU = silence(Over.SIGNAL, "prod.login", 3), silence(Over.TENANT, "eu", 4)
+THIS, OTHER = silence(Over.INCIDENT, "42", 5), silence(Over.INCIDENT, "4", 6)
+ALL = silence(Over.ALL, number=7)
+BLIND = incident(tenants=("prod",))
+
+
+@pytest.mark.parametrize(
+    ("muted", "what", "is_covered"),
+    [
+        (PROD, incident("prod.login", "prod.wellknown"), True),
+        (PROD, incident("prod.login", "eu.login"), False),
+        (PROD, incident("prod.login", over=("eu.login",)), True),
+        (PROD, incident(over=("prod.login", "eu.login")), False),
+        (PROD, incident("prod.login", tenants=("eu",)), False),
+        (PROD, BLIND, True),
+        (LOGIN, incident("prod.login", "eu.login"), True),
+        (LOGIN, incident("prod.login", "prod.wellknown"), False),
+        (LOGIN, BLIND, False),
+        (PROD_LOGIN, incident("prod.login"), True),
+        (PROD_LOGIN, incident("prod.login", "eu.login"), False),
+        (THIS, incident("prod.login", "eu.login"), True),
+        (OTHER, incident("prod.login"), False),
+        (ALL, BLIND, True),
+        (ALL, incident("prod.login", "eu.login"), True),
+        (PROD, incident(), False),
+    ],
+)
+def test_what_a_silence_covers(muted: Silence, what: Incident, *, is_covered: bool) -> None:
+    """One trouble that goes on outside, or one tenant that we cannot see, is enough to alert."""
+    assert covers(muted, what) is is_covered
+    assert covering([muted], what, NOON) == (muted,) * is_covered
+
+
+def test_silences_together() -> None:
+    """Two silences hide an incident that neither covers alone; those that add nothing are left."""
+    both = incident("prod.login", "eu.wellknown")
+
+    assert covering([PROD, LOGIN], both, NOON) == ()
+    assert covering([PROD, OTHER, EU], both, NOON) == (PROD, EU)
+
+
+@pytest.mark.parametrize(
+    ("muted", "now"),
+    [
+        (PROD, NOON - 1),
+        (PROD, NOON + HOUR_S),
+        (replace(PROD, ended_by="U2", ended_at=NOON + 5), NOON + 6),
+    ],
+)
+def test_silence_that_is_not_running(muted: Silence, now: float) -> None:
+    """Before it, at its end, and once it was ended by hand, a silence hides nothing."""
+    assert covering([muted], incident("prod.login"), now) == ()
+
+
+where = st.builds("{}.{}".format, st.sampled_from(TENANTS), st.sampled_from(SIGNALS))
+silences = st.one_of(
+    st.builds(silence, st.just(Over.TENANT), st.sampled_from(TENANTS)),
+    st.builds(silence, st.just(Over.SIGNAL), st.one_of(st.sampled_from(SIGNALS), where)),
+)
+
+
+@given(st.lists(silences), st.lists(where, min_size=1), where)
+def test_a_trouble_outside_is_never_hidden(
+    muted: list[Silence], troubles: list[str], outside: str
+) -> None:
+    """No silences hide an incident with a trouble that none of them covers."""
+    if any(covers(one, incident(outside)) for one in muted):
+        return
+
+    assert covering(muted, incident(*troubles, outside), NOON) == ()
+    assert not any(covers(one, incident(*troubles, outside)) for one in muted)
+
+
+def test_preview() -> None:
+    """It lists what was open since then and would have been hidden, and nothing else."""
+    mine = incident("prod.login")
+    before, within, still, elsewhere = (
+        replace(mine, id=1, resolved_at=NOON - 1),
+        replace(mine, id=2, opened_at=NOON - 60, resolved_at=NOON),
+        replace(mine, id=3, opened_at=NOON - DAY_S),
+        replace(incident("eu.login"), id=4),
+    )
+
+    found = preview(Over.TENANT, "prod", [before, within, still, elsewhere], NOON)
+
+    assert found == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("argument", "over", "name"),
+    [
+        ("prod 2h a deploy", Over.TENANT, "Prod"),
+        ("PROD.Login 2h a deploy", Over.SIGNAL, "Prod.login"),
+        ("m2m 2h a deploy", Over.SIGNAL, "m2m"),
+        ("prod.pingdom 2h a deploy", Over.SIGNAL, "Prod.pingdom"),
+        ("#42 2h a deploy", Over.INCIDENT, "42"),
+        ("42 2h a deploy", Over.INCIDENT, "42"),
+        ("7 2h a deploy", Over.TENANT, "7"),
+        ("#7  2h  a   deploy", Over.INCIDENT, "7"),
+        ("all 2h a deploy", Over.ALL, ""),
+    ],
+)
+def test_what_is_meant(argument: str, over: Over, name: str) -> None:
+    """Tenants, signals, monitors and incidents are found by their names; names before numbers."""
+    read = wanted(argument, NOON, "UTC", RULES, [7, 42])
+
+    assert read == SilenceWanted(over, name, NOON + 2 * HOUR_S, "a deploy")
+
+
+@pytest.mark.parametrize(
+    ("argument", "refusal"),
+    [
+        ("", Refusal.NO_SUCH),
+        ("acme 2h a deploy", Refusal.NO_SUCH),
+        ("#43 2h a deploy", Refusal.NO_SUCH),
+        ("9" * 5000 + " 2h a deploy", Refusal.NO_SUCH),
+        ("staging.login 2h a deploy", Refusal.NO_SUCH),
+        ("prod.m2m 2h a deploy", Refusal.NO_SUCH),
+        ("prod", Refusal.NO_TIME),
+        ("prod a deploy", Refusal.NO_TIME),
+        ("prod 0m a deploy", Refusal.PAST),
+        ("prod 31d a deploy", Refusal.TOO_LONG),
+        ("prod 2h", Refusal.NO_REASON),
+        ("prod until 14:00", Refusal.NO_REASON),
+    ],
+)
+def test_what_is_refused(argument: str, refusal: Refusal) -> None:
+    """A silence needs something that exists, an end within 30 days, and a reason."""
+    assert wanted(argument, NOON, "UTC", RULES, [42]) is refusal
+
+
+def test_longest() -> None:
+    """Thirty days are the most; a long reason is cut."""
+    read = wanted(f"prod 30d {'x' * 999}", NOON, "UTC", RULES, [])
+
+    assert read == SilenceWanted(Over.TENANT, "Prod", NOON + LONGEST_S, "x" * 200)
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours"), [("UTC", 2), ("Europe/Berlin", 1), ("America/New_York", 7)]
+)
+def test_until_a_time_of_the_person(zone: str, hours: int) -> None:
+    """`until 14:00` is meant where the person is."""
+    read = wanted("prod until 14:00 a deploy", NOON, zone, RULES, [])
+
+    assert read == SilenceWanted(Over.TENANT, "Prod", NOON + hours * HOUR_S, "a deploy")

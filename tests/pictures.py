@@ -1,0 +1,96 @@
+"""Takes pictures of all that people see in Slack: `python -m tests.pictures`, into docs/pictures.
+
+What is shown are the golden files of tests/slack, on the page of the local workspace, in light and
+dark. Needs the package chromium.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from playwright.async_api import async_playwright
+
+from bot.simulator.workspace.model import Channel, Group, User
+from bot.simulator.workspace.server import WorkspaceServer
+from bot.simulator.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = ROOT / "tests" / "slack" / "golden"
+PICTURES = ROOT / "docs" / "pictures"
+NOW = 1_772_445_900.0
+CHANNEL, VIEWER = "C0LOGINS", "U0CLEO"
+PEOPLE = [User(VIEWER, "cleo", "Cleo"), User("U0ANN", "ann", "Ann"), User("U0BEN", "ben", "Ben")]
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+def shown(name: str) -> tuple[Workspace, str]:
+    """Return a workspace that shows a golden file, and where on its page."""
+    ticks = count(NOW)  # a message a second is what Slack takes
+    workspace = Workspace(
+        lambda: next(ticks),
+        people=PEOPLE,
+        groups=[Group("S0OPS", "ops", ())],
+        channels=[Channel(CHANNEL, "logins")],
+    )
+    made: Any = json.loads((GOLDEN / f"{name}.json").read_text())
+    if isinstance(made, list):
+        messages = made if isinstance(made[0], list) else [made]
+        for blocks in filter(None, messages):
+            _say(workspace, "chat.postMessage", channel=CHANNEL, text=name, blocks=blocks)
+        return workspace, "#channel ol"
+    if made["type"] == "home":
+        _say(workspace, "views.publish", user_id=VIEWER, view=made)
+        return workspace, "#home"
+    trigger_id = workspace.state.grants.trigger(VIEWER)
+    _say(workspace, "views.open", trigger_id=trigger_id, view=made)
+    return workspace, "#modal"
+
+
+def _say(workspace: Workspace, method: str, **params: Any) -> None:
+    body = workspace.call(method, workspace.state.app.bot_token, params).body
+    if not body["ok"]:
+        raise ValueError(f"{method}: {body}")
+
+
+async def picture(browser: Browser, name: str) -> None:
+    """Take both pictures of a golden file."""
+    workspace, place = shown(name)
+    async with WorkspaceServer(workspace) as server:
+        for scheme in SCHEMES:
+            page = await browser.new_page(
+                color_scheme=scheme,
+                locale="en-GB",
+                timezone_id="UTC",
+                viewport={"width": 1000, "height": 6000},
+            )
+            await page.goto(server.page_url)
+            if place == "#home":
+                await page.click("#to-home")
+            node = page.locator(place)
+            await node.locator(".block").first.wait_for()
+            await node.evaluate("node => node.style.flex = 'none'")  # no higher than what it holds
+            await node.screenshot(path=PICTURES / f"{name}.{scheme}.png")
+            await page.close()
+
+
+async def main() -> None:
+    """Take all pictures."""
+    PICTURES.mkdir(exist_ok=True)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+        )
+        for file in sorted(GOLDEN.glob("*.json")):
+            await picture(browser, file.stem)
+        await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,334 @@
+"""One outage, what others write about it, and what every message is held against."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import replace
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block as SdkBlock
+from slackblocks.blocks import Block as SlackBlock
+
+from bot.core.audit import Outcome as Came
+from bot.core.calendar import Recurring
+from bot.core.desk_state import DeskState
+from bot.core.detector import Signal, Try
+from bot.core.incident import Incident, IncidentState, Kind, Note, Trouble
+from bot.core.maintenance import Window
+from bot.core.measurement import Kind as Counted
+from bot.core.model import (
+    FEED,
+    Cause,
+    Fact,
+    Fault,
+    FeedState,
+    Notice,
+    Phase,
+    Scope,
+    Severity,
+    SignalState,
+    Stage,
+    Target,
+    Verdict,
+)
+from bot.core.notice import FeedView
+from bot.core.oncall import Rotation, Shift
+from bot.core.outbox import Answer, Result
+from bot.core.outside import Outside
+from bot.core.request import Request, Verb
+from bot.core.rules import Rules, TenantRules
+from bot.core.series import Series, SeriesLimits
+from bot.core.silence import Over, Silence
+from bot.core.stimulus import World
+from bot.core.tenant_state import TenantState
+from bot.ports import View
+from bot.simulator.workspace.blocks import Surface, check
+from bot.slack.answers import answer
+from bot.slack.card import card
+from bot.slack.wording import mentions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.slack.rendered import Rendered
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+START = 1_772_445_600.0  # Mon 2026-03-02 10:00 UTC
+NOW = START + 300
+STATUS = "https://status.auth0.com"
+ANN, BEN, CLEO = "U0ANN", "U0BEN", "U0CLEO"
+
+
+class Texts(NamedTuple):
+    """All that others write, each in its place."""
+
+    title: str = "Login errors"
+    update: str = "We are investigating elevated error rates."
+    description: str = "Service temporarily unavailable"
+    environment: str = "US-1"
+    claim: str = "LoginErrorsHigh"
+    missing: str = "HTTP 503"
+    note: str = "Rolled back the login page to 4710"
+    reason: str = "Planned upgrade of the user database"
+    alarm: str = "The load test of Monday"
+    window: str = "Backup of the user database"
+    calendar: str = "ann@example.com"
+    fault: str = "HTTP 404"
+    asked: str = "prdo"
+
+
+class Scene:
+    """One outage at `prod` and `shop`, and all that is said of it.
+
+    Args:
+        texts: what others write.
+    """
+
+    def __init__(self, texts: Texts) -> None:
+        self.texts = texts
+        fault = Fault(Stage.HTTP, "http_503", 503, description=texts.description)
+        notice = Notice(
+            "a1",
+            texts.title,
+            Phase.INVESTIGATING,
+            texts.update,
+            f"{STATUS}/incidents/a1",
+            START + 200,
+            START + 200,
+        )
+        self.notice = notice
+        self.fault = fault
+        self.verdict = Verdict(
+            Cause.AUTH0,
+            Scope.ENVIRONMENT,
+            0.92,
+            (
+                Fact("login-5xx", "login at prod fails with HTTP 503 (5 of 5)", 2.0),
+                Fact("peers-fail", "2 tenants of US-1 fail together", 1.2),
+            ),
+            (Fact("notice-silent", "the status page shows nothing", -0.2),),
+        )
+        self.open = Incident(
+            id=7,
+            kind=Kind.FAILING,
+            severity=Severity.CRITICAL,
+            tenants=("prod", "shop"),
+            since=START,
+            opened_at=START + 50,
+            verdict=self.verdict,
+            troubles=(
+                Trouble("prod", "login", START, 5, 5, fault),
+                Trouble("shop", "login", START + 20, 4, 6, fault),
+            ),
+            is_mentioned=True,
+            called=(ANN,),
+            knew={"probe": START, "message": START + 51},
+        )
+        self.taken = replace(
+            self.open,
+            state=IncidentState.ACKNOWLEDGED,
+            acknowledged_by=ANN,
+            acknowledged_at=START + 120,
+            notices=(notice,),
+            notes=(
+                Note(START + 130, BEN, "Nothing was deployed today"),
+                Note(START + 180, ANN, "Support knows"),
+                Note(START + 240, ANN, texts.note),
+            ),
+        )
+        over: dict[str, Any] = {"state": IncidentState.RESOLVED, "resolved_at": NOW}
+        troubles = tuple(replace(one, is_over=True) for one in self.open.troubles)
+        knew = {**self.open.knew, "notice": START + 200}
+        self.ended = replace(self.taken, troubles=troubles, knew=knew, **over)
+        self.by_hand = replace(self.taken, resolved_by=BEN, left=("prod.login",), **over)
+        self.merged = replace(self.open, id=8, merged_into=7, troubles=troubles, **over)
+        self.false_alarm = replace(self.ended, false_alarm=texts.alarm)
+        self.muted = replace(
+            self.open, id=9, tenants=("shop",), troubles=self.open.troubles[1:], is_muted=True
+        )
+        self.silence = Silence(3, Over.TENANT, "shop", START - 600, NOW + 3600, BEN, texts.reason)
+        self.silence_all = replace(
+            self.silence, id=4, over=Over.ALL, name="", since=NOW - 60, suppressed=2
+        )
+
+    def view(self, *incidents: Incident, **desk: Any) -> View:
+        """Show the world as it is, with these incidents."""
+        texts = self.texts
+        begins = datetime(2026, 3, 2, 9)  # noqa: DTZ001 - its zone stands beside
+        window = Window(begins, 7200.0, "UTC", reason=texts.window)
+        tenants = {
+            "prod": TenantRules(
+                "prod",
+                "acme.us.auth0.com",
+                texts.environment,
+                runbook="https://runbooks.example/login",
+                feed=Target(FEED, "US-1"),
+                series={"checkout": SeriesLimits(Counted.METRICS)},
+                monitors=("alertmanager",),
+            ),
+            "shop": TenantRules(
+                "shop", "shop.us.auth0.com", texts.environment, feed=Target(FEED, "US-1")
+            ),
+        }
+        rotation = Rotation((ANN, BEN), Recurring(time(9), 0), "Europe/Berlin", date(2026, 3, 2))
+        rules = Rules(
+            tenants=tenants,
+            on_call=desk.pop("on_call", rotation),
+            windows=(window,) if desk.pop("is_maintained", False) else (),
+            calendar_every_s=300.0 if "shifts" in desk else None,
+        )
+        failing = Signal(
+            state=SignalState.FIRING,
+            tries=tuple(Try(START + 10 * n, self.fault) for n in range(5)),
+            last_at=NOW - 5,
+        )
+        well = Signal(last_at=NOW - 20, last_ok_at=NOW - 20, latency_s=0.212, ever_ok=True)
+        silent = Series(begun_at=START - 900, missing=texts.missing, silent_since=START - 600)
+        world = World(
+            {
+                "prod": TenantState(
+                    signals={"login": failing, "wellknown": well},
+                    series={"checkout": silent},
+                    usable_at=NOW - 5,
+                ),
+                "shop": TenantState(signals={"login": well}, usable_at=NOW - 400),
+            }
+        )
+        feed = FeedView(FeedState.OK, (self.notice,), NOW - 30, START)
+        state = DeskState(
+            incidents={incident.id: incident for incident in incidents},
+            outside=Outside(feeds={"US-1": feed}),
+            shift=Shift(ANN, START - 7200, START + 86_400),
+            **desk,
+        )
+        return View(NOW, rules, world, state)
+
+    def card(self, incident: Incident, **desk: Any) -> Rendered:
+        return card(incident, self.view(incident, **desk), STATUS, mentions(incident.called))
+
+    def says(
+        self,
+        said: str,
+        result: Result | Came | None = None,
+        view: View | None = None,
+        **more: Any,
+    ) -> Rendered:
+        """Answer what a person wrote, or what came of it."""
+        verb, _, argument = said.partition(" ")
+        request = Request("r", NOW, Verb(verb), argument, user=CLEO, **more)
+        if isinstance(result, Came):
+            result = Result(result, 7)
+        return answer(Answer(request, result=result), view or self.view(self.open))
+
+
+def compared(name: str, text: str) -> None:
+    """Hold a text against a golden file, which `GOLDEN=write` in the environment writes."""
+    path = GOLDEN / name
+    if os.environ.get("GOLDEN") == "write":  # noqa: TID251 - asked for by a person
+        path.write_text(text)
+    assert path.read_text() == text
+
+
+def judged(name: str, messages: list[Rendered]) -> None:
+    """Hold messages, whole, against the golden files and against validators that others wrote."""
+    blocks = [message.blocks for message in messages]
+    compared(f"{name}.json", json.dumps(blocks, indent=1, ensure_ascii=False) + "\n")
+    compared(f"{name}.txt", "\n".join(f"{message.text}\n" for message in messages))
+    for message in messages:
+        assert check(message.blocks, Surface.MESSAGE) == []
+        for block in message.blocks:
+            if block["type"] != "actions":
+                SlackBlock.from_dict(block)
+            elif parsed := SdkBlock.parse(block):  # slackblocks reads no actions
+                parsed.validate_json()
+
+
+HOSTILE: st.SearchStrategy[str] = st.text(max_size=400) | st.sampled_from(
+    [
+        "<!channel> <!here> <!everyone> <@U0EVE> <#C0EVIL> <!subteam^S0EVIL>",
+        "<https://evil.example|https://status.auth0.com>",
+        "*bold* _it_ ~gone~ `code` ```block```\n> quote",
+        "@here @channel @everyone",
+        "\u202e\u2066\u0000\ufeffdesrever",
+        "&lt;!channel&gt; &amp;lt;",
+        "|> <!date^0^{date}|gone>",
+        "<" * 4000,
+        "&" * 4000,
+        "*" * 4000,
+    ]
+)
+OURS = re.compile(
+    r"<@U0(?:ANN|BEN|CLEO)>|<!subteam\^S0OPS>|<!here>|<#C0LOGINS>"
+    r"|<!date\^\d+\^[^<>|]+\|[^<>|]+>"
+    r"|<https://(?:status\.auth0\.com/|prometheus\.example/|acme\.slack\.com/)[^<>|]*\|[^<>]*>"
+)
+
+
+def read_by_slack(value: Any) -> list[str]:
+    """Return all texts in which Slack reads mark-up."""
+    if isinstance(value, list):
+        return [text for each in value for text in read_by_slack(each)]
+    if not isinstance(value, dict):
+        return []
+    if value.get("type") == "mrkdwn":
+        return [value["text"]]
+    return read_by_slack(list(value.values()))
+
+
+def marks(*shown: str) -> None:
+    """Fail where there is mark-up that is not ours."""
+    for text in shown:
+        left = re.sub(r"^>|<[^<>]*…$", "", OURS.sub("", text), flags=re.MULTILINE)
+        assert not set("<>") & set(left)
+        assert "@here" not in left
+        assert "@channel" not in left
+
+
+def harmless(messages: list[Rendered]) -> None:
+    """Hold messages with foreign text against all that it must never do."""
+    for message in messages:
+        assert check(message.blocks, Surface.MESSAGE) == []
+        assert 0 < len(message.text) <= 4000
+        marks(message.text, *read_by_slack(message.blocks))
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    return Scene(Texts())
+
+
+@pytest.fixture(scope="session")
+def scenes_of() -> Callable[[str], Scene]:
+    """Give the same outage with one text wherever others write."""
+    return lambda text: Scene(Texts(*[text] * len(Texts._fields)))
+
+
+@pytest.fixture(scope="session")
+def hostile() -> st.SearchStrategy[str]:
+    return HOSTILE
+
+
+@pytest.fixture(scope="session")
+def judge() -> Callable[[str, list[Rendered]], None]:
+    return judged
+
+
+@pytest.fixture(scope="session")
+def find_harm() -> Callable[[list[Rendered]], None]:
+    return harmless
+
+
+@pytest.fixture(scope="session")
+def compare() -> Callable[[str, str], None]:
+    return compared
+
+
+@pytest.fixture(scope="session")
+def find_marks() -> Callable[[Any], None]:
+    return lambda blocks: marks(*read_by_slack(blocks))

@@ -1,0 +1,57 @@
+"""The Home tab and the forms."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.core.request import Verb
+from bot.simulator.workspace.blocks import Surface, check
+from bot.slack.home import home
+from bot.slack.modals import Origin, ask_form, silence_form, words_form
+from bot.slack.silences import preview_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STATUS = "https://status.auth0.com"
+ORIGIN = Origin(channel="C0LOGINS", argument="#7")
+
+
+def view(scene: Any) -> Any:
+    silences = {scene.silence.id: scene.silence}
+    return scene.view(scene.taken, scene.muted, silences=silences)
+
+
+VIEWS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "home": lambda scene: home(view(scene), STATUS),
+    "silence-form": lambda scene: silence_form(view(scene), ORIGIN, "#7", preview_text((1, 2, 3))),
+    "note-form": lambda _: words_form(ORIGIN.model_copy(update={"verb": Verb.NOTE})),
+    "false-alarm-form": lambda _: words_form(ORIGIN.model_copy(update={"verb": Verb.FALSE_ALARM})),
+    "ask-form": lambda scene: ask_form(view(scene), ORIGIN),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_the_views_are_the_golden_ones(name: str, scene: Any, compare: Any) -> None:
+    """Whole, as they were looked at, and as Slack takes them."""
+    made = VIEWS[name](scene)
+    compare(f"{name}.json", json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+
+    assert check(made["blocks"], Surface(made["type"])) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_foreign_text_is_harmless_at_home(
+    data: st.DataObject, scenes_of: Any, hostile: Any, find_marks: Any
+) -> None:
+    """As it is in messages."""
+    made = VIEWS["home"](scenes_of(data.draw(hostile)))
+    find_marks(made["blocks"])
+
+    assert check(made["blocks"], Surface.HOME) == []

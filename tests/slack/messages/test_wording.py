@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.request import VERBS, Verb, parse
+from bot.slack.help import USAGES, help_texts
+from bot.slack.wording import escaped, link, listing, mentions, span
+
+
+@given(st.text(max_size=400) | st.sampled_from(["<!channel>", "<https://a|b>", "&lt;"]))
+def test_escaped_text_has_no_mark_up_left(text: str) -> None:
+    """Nothing in it can be read as Slack's own."""
+    assert not set("<>") & set(escaped(text))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_knows_every_verb(verb: Verb) -> None:
+    """Its example, if it has one, is understood as that verb."""
+    assert f" {verb}" in help_texts(verb)[0]
+    assert len(help_texts(verb)) == 1
+    example = USAGES[verb].example
+    assert not example or parse(example)[0] is verb
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (59.6, "1 min"),
+        (61, "1 min 1 s"),
+        (3600, "1 h"),
+        (90061, "1 d 1 h"),
+        (-5, "0 s"),
+    ],
+)
+def test_a_span_is_said_in_two_units(seconds: float, words: str) -> None:
+    """More would not help anybody."""
+    assert span(seconds) == words
+
+
+def test_only_our_own_kind_of_link_is_made() -> None:
+    """An address that is not plain https becomes its label alone."""
+    assert link("https://status.auth0.com/a?b=1&c=2", "x") == (
+        "<https://status.auth0.com/a?b=1&amp;c=2|x>"
+    )
+    assert link("javascript:alert(1)", "x") == "x"
+    assert link("https://a|b", "x") == "x"
+
+
+def test_people_and_groups_are_mentioned_by_their_ids() -> None:
+    """As Slack wants it, each in its own form."""
+    assert mentions(("@here", "U123", "S45")) == "<!here> <@U123> <!subteam^S45>"
+    assert mentions(()) == ""
+
+
+@given(st.lists(st.text("ab", min_size=1, max_size=900), max_size=20))
+def test_a_list_is_broken_between_its_lines(lines: list[str]) -> None:
+    """Each text fits into a section, and no line is lost or cut."""
+    texts = listing(lines)
+
+    assert all(len(text) <= 3000 for text in texts)
+    assert [line for text in texts for line in text.split("\n")] == lines

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slackblocks.blocks import DataVisualizationBlock
+from slackblocks.objects import AxisConfig, DataPoint, DataSeries, LineChart
+
+from bot.core.desk_state import DeskState
+from bot.core.detector import Limits
+from bot.core.incident import Incident, IncidentState, Kind
+from bot.core.model import Cause, Scope, Severity, Verdict
+from bot.core.recent import Minute, Recent
+from bot.core.rules import Rules, TenantRules
+from bot.core.stimulus import World
+from bot.core.tenant_state import TenantState
+from bot.ports import View
+from bot.simulator.workspace.blocks import Surface, check
+from bot.slack.chart import POINTS, chart, plainer, sparkline
+
+GOLDEN = Path(__file__).parent / "golden" / "chart.json"
+START = 1_772_445_600.0  # Mon 2026-03-02 10:00 UTC
+FIRST = int(START // 60)
+OUTAGE = Incident(
+    id=7,
+    kind=Kind.FAILING,
+    severity=Severity.CRITICAL,
+    tenants=("prod", "shop"),
+    since=START,
+    opened_at=START + 48,
+    verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9),
+)
+
+
+def hour(*, fails: bool = True, begin: int = -60, end: int = 10, every: int = 1) -> Recent:
+    """A login each minute, which fails from START on, in six tries of ten seconds."""
+    well, bad = (1, 0, 0.21), (0, 6, 60.0)
+    return tuple(
+        Minute(FIRST + n, *(bad if fails and n >= 0 else well)) for n in range(begin, end, every)
+    )[-60:]
+
+
+def view(after_s: float = 590, every_s: float = 60, **tenants: Recent) -> View:
+    return seen(tenants, after_s, every_s)
+
+
+def seen(tenants: dict[str, Recent], after_s: float, every_s: float = 60) -> View:
+    limits = Limits(every_s=every_s)
+    rules = Rules({n: TenantRules(n, f"{n}.us.auth0.com", limits=limits) for n in tenants})
+    world = World({name: TenantState(recent=recent) for name, recent in tenants.items()})
+    return View(START + after_s, rules, world, DeskState())
+
+
+def values(block: dict[str, Any]) -> dict[str, list[float]]:
+    return {one["name"]: [p["value"] for p in one["data"]] for one in block["chart"]["series"]}
+
+
+def built(block: dict[str, Any]) -> dict[str, Any]:
+    """Return the same chart as slackblocks makes it; it refuses what Slack would."""
+    drawn, axes = block["chart"], block["chart"]["axis_config"]
+    series = [
+        DataSeries(one["name"], [DataPoint(p["label"], p["value"]) for p in one["data"]])
+        for one in drawn["series"]
+    ]
+    line = LineChart(series, AxisConfig(**axes))
+    made: dict[str, Any] = DataVisualizationBlock(block["title"], line)._resolve()
+    return {key: value for key, value in made.items() if key != "block_id"}
+
+
+def test_the_chart_is_the_golden_one() -> None:
+    """Both lines of an outage ten minutes old, in blocks and in letters."""
+    blocks = chart(OUTAGE, view(prod=hour(), shop=hour(fails=False)))
+    text = json.dumps(plainer(blocks), indent=1, ensure_ascii=False) + "\n"
+    if os.environ.get("GOLDEN") == "write":  # noqa: TID251 - asked for by a person
+        GOLDEN.write_text(text)
+
+    assert GOLDEN.read_text() == text
+    assert check(blocks, Surface.MESSAGE) == []
+    assert [built(block) for block in blocks] == blocks
+
+
+def test_it_begins_a_quarter_of_an_hour_before() -> None:
+    """Well until the incident began, then not; each point is a time of day in UTC."""
+    share, latency = chart(OUTAGE, view(after_s=120, prod=hour(end=3)))
+    times = share["chart"]["axis_config"]["categories"]
+
+    assert (times[0], times[-1], len(times)) == ("09:45", "10:02", 18)
+    assert values(share) == {"prod": [100.0] * 15 + [0.0] * 3}
+    assert values(latency) == {"prod": [210] * 15 + [10_000] * 3}
+
+
+def test_it_ends_soon_after_the_incident() -> None:
+    """What came long after its end does not belong to it."""
+    over = replace(OUTAGE, state=IncidentState.RESOLVED, resolved_at=START + 120)
+    (share, _) = chart(over, view(after_s=1500, prod=hour(end=25)))
+
+    assert share["chart"]["axis_config"]["categories"][-1] == "10:06"
+    assert chart(over, view(after_s=7200, prod=hour(begin=60, end=120))) == []
+
+
+def test_a_long_incident_shows_its_last_hour() -> None:
+    """No more is remembered: at most twenty points, of three minutes each."""
+    (share,) = chart(OUTAGE, view(after_s=7200, prod=hour(begin=60, end=121)))[:1]
+    axis = share["chart"]["axis_config"]
+
+    assert axis["x_label"] == "UTC, 3 min a point"
+    assert len(axis["categories"]) == POINTS
+
+
+NOTHING = {
+    "no login yet": view(prod=()),
+    "too few": view(prod=hour(begin=7)),
+    "no longer configured": view(other=hour()),
+    "nothing moved": view(prod=hour(fails=False)),
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_nothing_is_drawn_of_nothing(name: str) -> None:
+    """No picture is better than an empty or a flat one."""
+    assert chart(OUTAGE, NOTHING[name]) == []
+
+
+def test_a_tenant_with_few_logins_is_left_out() -> None:
+    """Its login was stopped: Slack would want a value of it at every point."""
+    (share, _) = chart(OUTAGE, view(prod=hour(), shop=hour(begin=-15, end=-10)))
+
+    assert set(values(share)) == {"prod"}
+
+
+def test_slow_probes_have_wider_points() -> None:
+    """A login every five minutes is a point every five minutes."""
+    (share, _) = chart(OUTAGE, view(after_s=1800, every_s=300, prod=hour(end=30, every=5)))
+
+    assert share["chart"]["axis_config"]["x_label"] == "UTC, 5 min a point"
+    assert values(share)["prod"] == [100.0] * 3 + [0.0] * 6
+
+
+@given(
+    st.dictionaries(
+        st.text("abcü-", min_size=1, max_size=30),
+        st.lists(st.tuples(st.integers(0, 80), st.integers(0, 9), st.integers(1, 9)), max_size=60),
+        min_size=1,
+        max_size=5,
+    ),
+    st.floats(0, 7200),
+)
+def test_any_past_makes_blocks_that_slack_takes(
+    pasts: dict[str, list[tuple[int, int, int]]], after_s: float
+) -> None:
+    """Whatever was recorded, with whatever names of tenants."""
+    known = {
+        name: tuple(
+            {n: Minute(FIRST - 20 + n, ok, bad, ok * 0.1 + bad) for n, ok, bad in past}.values()
+        )
+        for name, past in pasts.items()
+    }
+    blocks = chart(replace(OUTAGE, tenants=tuple(known)), seen(known, after_s))
+
+    assert check(blocks, Surface.MESSAGE) == []
+    assert all(check(less, Surface.MESSAGE) == [] for less in plainer(blocks))
+
+
+def test_what_is_refused_is_sent_plainer() -> None:
+    """First without charts, then without blocks; other blocks stay as they are."""
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
+    charts = chart(OUTAGE, view(prod=hour()))
+    rich, lettered, bare = plainer([section, *charts])
+
+    assert rich == [section, *charts]
+    assert [block["type"] for block in lettered] == ["section", "context", "context"]
+    assert bare == []
+    assert plainer([section]) == [[section], []]
+
+
+def test_a_line_in_letters() -> None:
+    """From nothing to the top; all nothing is flat."""
+    assert sparkline([0, 50, 100, 7, 8], 100) == "▁▅█▁▂"
+    assert sparkline([0, 0], 0) == "▁▁"

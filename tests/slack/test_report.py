@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from slackblocks.blocks import TableBlock
+from slackblocks.objects import ColumnSettings, RawText
+
+from bot.core.desk_state import DeskState
+from bot.core.detector import Signal
+from bot.core.incident import Incident, IncidentState, Kind
+from bot.core.lead import MESSAGE, NOTICE
+from bot.core.model import Cause, Scope, Severity, Verdict
+from bot.core.rules import Rules, TenantRules
+from bot.core.silence import Over, Silence
+from bot.core.stimulus import World
+from bot.core.tenant_state import TenantState
+from bot.core.trend import Day
+from bot.ports import View
+from bot.simulator.workspace.blocks import MAX_WEIGHT, Surface, check, weight
+from bot.slack.report import ROWS, report, span_of
+
+if TYPE_CHECKING:
+    from bot.slack.wording import Block
+
+GOLDEN = Path(__file__).parent / "golden"
+NOW = 1_772_445_600.0  # Mon 2026-03-02 10:00 UTC
+HOUR, DAY, WEEK = 3600.0, 86400.0, 7 * 86400.0
+
+
+def incident(number: int, ago_h: float, lasted_h: float, **more: Any) -> Incident:
+    since = NOW - ago_h * HOUR
+    given: dict[str, Any] = {
+        "kind": Kind.FAILING,
+        "severity": Severity.CRITICAL,
+        "tenants": ("prod",),
+        "opened_at": since + 48,
+        "verdict": Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
+        "state": IncidentState.RESOLVED,
+        "resolved_at": since + lasted_h * HOUR,
+    }
+    return Incident(id=number, since=since, **{**given, **more})
+
+
+def view(*incidents: Incident, tenants: int = 3, **desk: Any) -> View:
+    names = ["prod", "shop", *(f"t{number}" for number in range(2, tenants))][:tenants]
+    rules = Rules({name: TenantRules(name, f"{name}.us.auth0.com") for name in names})
+    days = tuple(Day(int(NOW // DAY) - n, 1440, (n * 5) % 4) for n in range(6, -1, -1))
+    states = {name: TenantState(watched_since=NOW - 30 * DAY) for name in names}
+    states["prod"] = replace(states["prod"], signals={"login": Signal(trend=days)})
+    if "t2" in states:
+        states["t2"] = replace(states["t2"], watched_since=NOW - 2 * DAY)
+    known = {one.id: one for one in incidents}
+    return View(NOW, rules, World(states), DeskState(incidents=known, **desk))
+
+
+def week() -> View:
+    """A week with some of everything."""
+    tenant = Verdict(Cause.TENANT, Scope.TENANT, 0.8)
+    ours = Verdict(Cause.NETWORK, Scope.UNKNOWN, 1.0)
+    silence = Silence(
+        1, Over.TENANT, "shop", NOW - 50 * HOUR, NOW - 48 * HOUR, "U0ANN", "Upgrade <!here>", 7
+    )
+    return view(
+        incident(
+            1,
+            100,
+            2,
+            tenants=("prod", "shop"),
+            acknowledged_at=NOW - 100 * HOUR + 400,
+            knew={MESSAGE: NOW - 100 * HOUR, NOTICE: NOW - 99.5 * HOUR},
+            paged=("pager",),
+        ),
+        incident(2, 60, 0.5, severity=Severity.WARNING, verdict=tenant),
+        incident(3, 49, 0.2, tenants=("shop",), is_muted=True),
+        incident(4, 30, 1, false_alarm="The load test of *Monday*"),
+        incident(5, 20, 3, kind=Kind.BLIND, severity=Severity.WARNING, verdict=ours),
+        silences={1: replace(silence, ended_at=NOW - 48 * HOUR)},
+    )
+
+
+def compared(path: Path, text: str) -> None:
+    if os.environ.get("GOLDEN") == "write":  # noqa: TID251 - asked for by a person
+        path.write_text(text)
+    assert path.read_text() == text
+
+
+def table(blocks: list[Block]) -> list[list[str]]:
+    (found,) = [block for block in blocks if block["type"] == "table"]
+    return [[cell["text"] for cell in row] for row in found["rows"]]
+
+
+def built(block: Block) -> Block:
+    """Return the same table as slackblocks makes it; it refuses what Slack would."""
+    rows = [[RawText(cell["text"]) for cell in row] for row in block["rows"]]
+    columns = [ColumnSettings(each["align"]) for each in block["column_settings"]]
+    made: Block = TableBlock(rows, columns)._resolve()  # type: ignore[arg-type]  # invariant lists
+    return {key: value for key, value in made.items() if key != "block_id"}
+
+
+def test_the_report_is_the_golden_one() -> None:
+    """Blocks that the validators take, and a text that says the same."""
+    told = report(week(), WEEK)
+    compared(GOLDEN / "report.json", json.dumps(told.blocks, indent=1, ensure_ascii=False) + "\n")
+    compared(GOLDEN / "report.txt", f"{told.text}\n")
+
+    assert check(told.blocks, Surface.MESSAGE) == []
+    (shown,) = [block for block in told.blocks if block["type"] == "table"]
+    assert built(shown) == shown
+
+
+def test_an_empty_past_says_so() -> None:
+    """A quiet week of a tenant that was watched, and one in which nothing was."""
+    quiet = report(view(), WEEK)
+    blank = view(tenants=2)
+    unwatched = replace(blank, world=World({"prod": TenantState(), "shop": TenantState()}))
+
+    assert "100.00 % up" in quiet.text
+    assert "No incident." in quiet.text
+    assert "Nothing was watched in this time." in report(unwatched, WEEK).text
+
+
+def test_more_than_is_remembered() -> None:
+    """A month is answered with a week, and says so."""
+    assert "the last 7 d*, until" in report(view(), 30 * DAY).blocks[0]["text"]["text"]
+    assert "More is not remembered" in report(view(), 30 * DAY).text
+    assert "More is not remembered" not in report(view(), WEEK).text
+
+
+def test_a_hundred_percent_is_without_any_trouble() -> None:
+    """Ten seconds in a week are not rounded away."""
+    told = report(view(incident(1, 5, 10 / HOUR), tenants=1), WEEK)
+
+    assert table(told.blocks)[1][:4] == ["prod", "99.99 %", "-", "10 s"]
+
+
+def test_five_hundred_tenants_fit() -> None:
+    """The worst first, the rest in one row; and Slack takes it."""
+    down = [incident(n, n / 10, 0.05, tenants=(f"t{n}",)) for n in range(2, 400)]
+    told = report(view(*down, tenants=500), WEEK)
+    rows = table(told.blocks)
+
+    assert rows[1][0] == "t2"  # of the shortest time
+    assert rows[-1][0] == f"{500 - ROWS} others"
+    assert check(told.blocks, Surface.MESSAGE) == []
+    assert weight(told.blocks) < MAX_WEIGHT
+    assert len(told.text) < 4000
+
+
+HOSTILE = ("<!channel> *x* " * 40, "<https://evil.example|status>", "&" * 400, "\u202e@here")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_people_wrote_is_harmless(text: str) -> None:
+    """Reasons of silences and false alarms mention nobody and make no link."""
+    silence = Silence(1, Over.ALL, "", NOW - HOUR, NOW + HOUR, "U1", text)
+    alarms = [incident(n, 5, 1, false_alarm=text) for n in range(9)]
+    silences = {n: replace(silence, id=n) for n in range(9)}
+    told = report(view(*alarms, silences=silences), WEEK)
+
+    assert check(told.blocks, Surface.MESSAGE) == []
+    assert len(told.text) < 4000
+    alarms_told, silences_told = (block["text"]["text"] for block in told.blocks[2:4])
+    assert alarms_told.endswith("… and 4 more")
+    assert silences_told.endswith("… and 4 more")
+    for said in (told.text, alarms_told, silences_told):
+        assert not set("<>") & set(said)
+        assert "@here" not in said
+
+
+@pytest.mark.parametrize(
+    ("argument", "span_s"),
+    [("", WEEK), ("24h", DAY), ("7d", WEEK), ("30D", 30 * DAY), ("90m", 5400.0)]
+    + [(wrong, None) for wrong in ("0d", "week", "until", "until 14:00", "7 d", "-1d")],
+)
+def test_spans_that_people_write(argument: str, span_s: float | None) -> None:
+    """A number and its unit; nothing at all is a week."""
+    assert span_of(argument) == span_s

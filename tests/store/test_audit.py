@@ -1,0 +1,56 @@
+"""What people did, in the database."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from bot.core.audit import Audited, Outcome
+from bot.core.request import Verb
+from bot.ports import Change
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bot.store import SqlStore
+
+DAY_S = 86400.0
+NOW = 1000 * DAY_S
+
+
+def lines(path: Path) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT * FROM audit").fetchall()
+
+
+def line(at: float) -> Audited:
+    return Audited(at, "U1", Verb.WHY, "42", 42, Outcome.NO_SUCH)
+
+
+async def test_lines_are_kept_in_order(store: SqlStore, path: Path) -> None:
+    """Each line is a row of its own, the same thing done twice too."""
+    await store.commit(Change(audited=[line(NOW), line(NOW)]))
+    await store.commit(Change(audited=[line(NOW + 1)]))
+
+    (first, *_, at, user, body), *others = (row for row in lines(path))
+    assert (first, at, user) == (1, NOW, "U1")
+    assert json.loads(str(body)) == {
+        "at": NOW,
+        "user": "U1",
+        "verb": "why",
+        "argument": "42",
+        "incident": 42,
+        "outcome": "no_such",
+    }
+    assert [row[:2] for row in others] == [(2, NOW), (3, NOW + 1)]
+
+
+async def test_retention(store: SqlStore, path: Path) -> None:
+    """A line is forgotten after 400 days."""
+    await store.commit(Change(audited=[line(NOW - 401 * DAY_S), line(NOW - 399 * DAY_S)]))
+
+    await store.load(NOW)
+
+    assert [row[1] for row in lines(path)] == [NOW - 399 * DAY_S]

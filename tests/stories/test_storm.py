@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.core.incident import IncidentState
+from bot.core.model import Cause
+from bot.simulator.reading import load
+from bot.simulator.virtual import VirtualLoop, run_virtually
+from bot.simulator.workspace.model import Channel, Kind, Message
+from bot.wiring.simulation import Simulation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bot.core.incident import Incident
+
+ACK_S = 100.0
+MISTAKES = ("access_denied", "invalid_client", "unauthorized_client")
+
+
+@dataclass
+class Told:
+    """All that was said in Slack, in seconds from the first failure."""
+
+    incidents: list[Incident] = field(default_factory=list)
+    said: list[tuple[float, Kind, Message]] = field(default_factory=list)
+
+    def of(self, *kinds: Kind) -> list[tuple[float, Message]]:
+        return [(at, message) for at, kind, message in self.said if kind in kinds]
+
+
+def played(folder: Path, count: int, **given: Any) -> Told:
+    """Let so many tenants fail for two minutes and a half."""
+    names = [f"shop-{number:03}" for number in range(count)]
+    tenants = {name: {"domain": f"{name}.us.auth0.com"} for name in names}
+    story = {
+        "format": 1,
+        "name": "storm",
+        "about": "Everything fails at once.",
+        "start": "2026-03-02T10:00:00Z",
+        "warmup": "90s",
+        "duration": "4m",
+        "tenants": tenants,
+        "controls": ["neutral"],
+        "bot": {"slack": {"mention": "@here"}},
+        **given,
+    }
+    file = folder / "storm.yml"
+    file.write_text(json.dumps(story, indent=1))
+    told = Told()
+
+    async def main(loop: VirtualLoop) -> None:
+        simulation = Simulation(loop, load(file), 1, lambda _: None)
+        start = simulation.world.scenario.start_at
+
+        def said(_: Channel, kind: Kind, message: Message) -> None:
+            told.said.append((simulation.clock.now() - start, kind, message))
+
+        simulation.workspace.on_message(said)
+        await simulation.run()
+        told.incidents = list(simulation.engine.view().desk.incidents.values())
+
+    run_virtually(main)
+    return told
+
+
+@pytest.fixture(scope="module")
+def outage(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """An environment with 500 tenants is gone; somebody acknowledges in the middle of it."""
+    names = [f"shop-{number:03}" for number in range(500)]
+    gone = {"target": [f"{name}.login" for name in names], "from": "0s", "to": "150s"}
+    tenants = {n: {"domain": f"{n}.us.auth0.com", "environment": "US-1"} for n in names}
+    return played(
+        tmp_path_factory.mktemp("outage"),
+        500,
+        tenants=tenants,
+        timeline=[{**gone, "is": {"http": 503}}],
+        people=[{"at": f"{ACK_S:.0f}s", "user": "U1", "say": "/auth0-check ack #1"}],
+    )
+
+
+def test_500_tenants_are_one_message(outage: Told) -> None:
+    """One incident, one post that calls people, few lines in its thread, one end."""
+    ((_, post),) = outage.of(Kind.POST)
+    (incident,) = outage.incidents
+    lines = [message.text for _, message in outage.of(Kind.REPLY)]
+
+    assert post.text.startswith("<!here>")
+    assert len(incident.tenants) == 500
+    assert incident.state is IncidentState.RESOLVED
+    assert len(lines) <= 10
+    assert sum("Resolved" in line for line in lines) == 1
+
+
+def test_the_worst_stand_in_a_table(outage: Told) -> None:
+    """It has a row for forty tenants, and says how many more there are."""
+    tables = [
+        (block, message.blocks)
+        for _, message in outage.of(Kind.UPDATE)
+        for block in message.blocks
+        if block["type"] == "table"
+    ]
+    table, blocks = tables[-1]
+
+    assert len(table["rows"]) == 41
+    assert "… and 460 more" in str(blocks)
+
+
+def test_a_person_is_answered_at_once_in_the_middle_of_it(outage: Told) -> None:
+    """The answer comes within a second, the message shows it as soon as its next edit may."""
+    answered = [at for at, _ in outage.of(Kind.EPHEMERAL)]
+    shown = [at for at, message in outage.of(Kind.UPDATE) if "ACKNOWLEDGED" in message.text]
+
+    assert answered[0] - ACK_S < 1.0
+    assert shown[0] - ACK_S < 3.0
+
+
+def test_the_channel_gets_one_message_a_second(outage: Told) -> None:
+    """However much there is to say; an edit is no message, and has a pace of its own."""
+    messages = [at for at, _ in outage.of(Kind.POST, Kind.REPLY)]
+    edits = [at for at, _ in outage.of(Kind.UPDATE)]
+
+    assert min(later - at for at, later in pairwise(messages)) > 0.8  # Slack's answers take time
+    assert len([at for at in edits if 60 <= at < 120]) <= 14
+
+
+def test_tenants_that_fail_each_for_its_own_cause_are_a_few_messages(tmp_path: Path) -> None:
+    """After the fifth incident what fails for a like cause joins; each cause keeps a message."""
+    told = played(
+        tmp_path,
+        100,
+        timeline=[
+            {
+                "target": f"shop-{number:03}.login",
+                "from": "0s",
+                "to": "150s",
+                "is": {"http": 403, "error": MISTAKES[number % 3], "body": "json"},
+            }
+            for number in range(100)
+        ],
+    )
+
+    assert len(told.of(Kind.POST)) <= 7
+    assert {i.verdict.cause for i in told.incidents} == {Cause.TENANT, Cause.PROBE}
+    assert sum(len(incident.tenants) for incident in told.incidents) == 100
