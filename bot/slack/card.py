@@ -61,12 +61,12 @@ def card(incident: Incident, view: View, status_link: str, mention: str = "") ->
         blocks.append(section(what_to_do))
     blocks.append(fields(_fields(incident, view)))
     blocks += tenants_table(incident, view)
-    if incident.kind is Kind.FAILING:
-        blocks += chart(incident, view)
     if notes := _notes(incident):
         blocks.append(section(notes))
     if incident.is_open:
         blocks.append(buttons(incident, view, status_link))
+    if incident.kind is Kind.FAILING:
+        blocks += chart(incident, view)  # below the buttons: it is large, and they are urgent
     blocks.append(context(_foot(incident, view)))
     return Rendered(f"{mention} {_text(incident)}".strip(), blocks)
 

@@ -26,7 +26,7 @@ POINTS, NAME_CHARS = 20, 20
 FEW = 4
 """Fewer points are no picture."""
 FLAT = 2.0
-"""Latencies that differ by less than this factor say nothing."""
+"""Latencies that rise by less than this factor say nothing; nor do failures that are fast."""
 BARS = "▁▂▃▄▅▆▇█"
 KIND = "data_visualization"
 
@@ -53,7 +53,7 @@ def chart(incident: Incident, view: View) -> list[Block]:
     blocks = []
     if any(value < 100 for values in well.values() for value in values):  # noqa: PLR2004 - percent
         blocks.append(_block("Logins that succeed", well, times, (axis, "%")))
-    if any(max(values) >= FLAT * max(min(values), 1) for values in took.values()):
+    if any(max(values) >= FLAT * max(values[0], 1) for values in took.values()):
         blocks.append(_block("How long a login takes", took, times, (axis, "ms")))
     return blocks
 

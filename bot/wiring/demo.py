@@ -54,6 +54,21 @@ RECOVERY_S = 300.0
 """How long after the end the bot may need to see that all is well again."""
 BANNER_S = 1.0
 
+ON_CALL: dict[str, Any] = {
+    "oncall": {
+        "zone": "Europe/Berlin",
+        "rotation": {"people": ["U1", "U2"], "hand_over": "Mon 09:00", "start": "2026-01-05"},
+    },
+    "escalation": {
+        "critical": [
+            {"after": "3m", "tell": "mention"},
+            {"after": "6m", "tell": "dm"},
+            {"after": "9m", "tell": "next"},
+        ]
+    },
+}
+"""Where a scenario's `bot` says nothing of it: so that there is somebody to acknowledge."""
+
 
 async def play_demo(
     name: str, *, speed: float | None, port: int, headless: bool, echo: Callable[[str], None]
@@ -170,6 +185,7 @@ class Demo:
             resolve=tenants.resolve,
             database=str(folder / "demo.sqlite"),
             server={"admin_listen": "127.0.0.1:0", "listen": "127.0.0.1:0"},
+            **{key: value for key, value in ON_CALL.items() if key not in self.scenario.bot},
         )
 
     def _tenant(self, name: str, tenants: LocalTenants) -> dict[str, Any]:
