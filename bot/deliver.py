@@ -12,7 +12,7 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from bot.core import outbox
+from bot.core import calling, outbox
 from bot.core.incident import EntryKind
 from bot.core.model import Severity
 from bot.core.outbox import (
@@ -186,6 +186,8 @@ class Deliver:
         if is_answer and self._clock.now() - delivery.created_at > outbox.ANSWER_LIFE_S:
             return outbox.dead(delivery)
         await self._paced(delivery)
+        if calling.is_needless(delivery, self._view().desk):
+            return outbox.dead(delivery)
         delivery, *along = outbox.gathered(delivery, self.lane(delivery.lane))
         delivery = outbox.started(delivery, self._clock.now())
         for each in (delivery, *along):
@@ -246,6 +248,7 @@ class Deliver:
         try:
             found = await self._messenger.find(delivery, card)
         except (SlackRefused, SlackDoubt):
+            self._tell_if_unsaid(delivery)
             return outbox.unsettled(delivery, now)
         return self._sent(delivery, found) if found else outbox.repeated(delivery, now)
 

@@ -86,6 +86,13 @@ class Metrics:
         self.firing = self._gauge("signal_firing", "1 while a signal is firing", "tenant", "signal")
         self.incidents = self._gauge("incidents_open", "Open incidents, by severity", "severity")
         self.unsaid = self._gauge("outbox_waiting", "Messages that wait to be said in Slack")
+        self.steps = self._counter(
+            "escalation_steps", "Steps of escalations, by what they tell", "tell"
+        )
+        self.pages = self._counter(
+            "pages", "Tries to tell people beyond Slack, by what came of them", "way", "outcome"
+        )
+        self.silences = self._gauge("silences_running", "Silences that run")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"auth0_check_{name}", meaning, labels, registry=self.collected)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from bot.config.values import Section
+from bot.config.values import Section, like
 from bot.core.access import EVERYONE
 
-_WHO = re.compile(rf"{EVERYONE}|[UWSCG][A-Z0-9]+")
-
-
-def _who(value: str) -> str:
-    if not _WHO.fullmatch(value):
-        raise ValueError(
-            f"must be {EVERYONE}, or the id of a member (U…), a user group (S…) or a channel (C…)"
-        )
-    return value
-
-
-Whom = Annotated[tuple[Annotated[str, AfterValidator(_who)], ...], Field(min_length=1)]
+Who = Annotated[
+    str,
+    like(
+        rf"{EVERYONE}|[UWSCG][A-Z0-9]+",
+        f"must be {EVERYONE}, or the id of a member (U…), a user group (S…) or a channel (C…)",
+    ),
+]
+Whom = Annotated[tuple[Who, ...], Field(min_length=1)]
 """A channel stands for all who ask in it."""
 
 

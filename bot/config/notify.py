@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from importlib.util import find_spec
 from typing import Annotated
 
 from pydantic import AfterValidator, SecretStr
 
-from bot.config.values import BaseAddress, Name, Secret, Section
-
-
-def _routing_key(key: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[A-Za-z0-9]{32}", key.get_secret_value()):
-        raise ValueError("must be the integration key: 32 letters and digits")
-    return key
+from bot.config.values import BaseAddress, Name, Secret, Section, like
 
 
 def _reachable(address: SecretStr) -> SecretStr:
@@ -26,7 +19,10 @@ def _reachable(address: SecretStr) -> SecretStr:
 class PagerDuty(Section):
     """One service of PagerDuty."""
 
-    routing_key: Annotated[SecretStr, AfterValidator(_routing_key)]
+    routing_key: Annotated[
+        SecretStr,
+        like(r"[A-Za-z0-9]{32}", "must be the integration key: 32 letters and digits"),
+    ]
     """The integration key: the service > Integrations > Events API V2."""
     url: BaseAddress = "https://events.pagerduty.com"
     """An account in the EU has https://events.eu.pagerduty.com."""

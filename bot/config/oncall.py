@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
-from bot.config.values import Interval, Name, SecretAddress, Section, Span, Text
+from bot.config.values import Interval, Name, SecretAddress, Section, Span, Text, like
 from bot.core.calendar import Recurring, is_zone, recurring
 
 PERSONAL = ("dm", "next")
 """Steps that need a person, whom a user group does not name."""
 TELLS = ("mention", *PERSONAL)
 DAY_S = 86_400.0
+FIRST_YEAR, LAST_YEAR = 2000, 2999
+"""Calendars reckon with days around these, too."""
 
 
 def _zone(name: str) -> str:
@@ -32,9 +33,12 @@ def _recurring(value: object) -> object:
 
 def _wall_time(value: object) -> object:
     try:
-        return datetime.strptime(str(value), "%Y-%m-%d %H:%M")  # noqa: DTZ007 - its zone stands beside
+        found = datetime.strptime(str(value), "%Y-%m-%d %H:%M")  # noqa: DTZ007 - its zone stands beside
     except ValueError:
         raise ValueError("must be a day and a time such as '2026-12-01 02:00'") from None
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise ValueError(f"must be in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return found
 
 
 def _day(value: object) -> object:
@@ -42,18 +46,6 @@ def _day(value: object) -> object:
         return date.fromisoformat(str(value))
     except ValueError:
         raise ValueError("must be a day such as 2026-11-23") from None
-
-
-def _user(value: str) -> str:
-    if not re.fullmatch(r"[UW][A-Z0-9]+", value):
-        raise ValueError("must be a member's id (U…): their profile > ⋮ > Copy member ID")
-    return value
-
-
-def _group(value: str) -> str:
-    if not re.fullmatch(r"S[A-Z0-9]+", value):
-        raise ValueError("must be a user group's id (S…): at the end of its address")
-    return value
 
 
 def _in_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -66,8 +58,13 @@ Zone = Annotated[str, AfterValidator(_zone)]
 Recurrence = Annotated[Recurring, BeforeValidator(_recurring)]
 WallTime = Annotated[datetime, BeforeValidator(_wall_time)]
 Day = Annotated[date, BeforeValidator(_day)]
-User = Annotated[str, AfterValidator(_user)]
-UserGroup = Annotated[str, AfterValidator(_group)]
+User = Annotated[
+    str,
+    like(r"[UW][A-Z0-9]+", "must be a member's id (U…): their profile > ⋮ > Copy member ID"),
+]
+UserGroup = Annotated[
+    str, like(r"S[A-Z0-9]+", "must be a user group's id (S…): at the end of its address")
+]
 
 
 class Rotation(Section):

@@ -16,8 +16,8 @@ SEVERITIES = ("critical", "warning")
 
 def untellable(document: Document) -> Iterator[tuple[Loc, str]]:
     """Find steps of an escalation that could tell nobody, and ways that steps cannot name."""
-    ways = [str(way.get("name")) for _, way in document.sections("notify")]
-    known = {*TELLS, *ways}
+    ways = [way["name"] for _, way in document.sections("notify") if "name" in way]
+    known = [*TELLS, *ways]
     has_person = any(
         {"rotation", "calendar"} & found.keys() for _, found in document.sections("oncall")
     )
@@ -25,7 +25,7 @@ def untellable(document: Document) -> Iterator[tuple[Loc, str]]:
         for loc, step in document.sections("escalation", severity):
             tell = step.get("tell", TELLS[0])
             if tell not in known:
-                yield (*loc, "tell"), f"must be one of {', '.join(sorted(known))}"
+                yield (*loc, "tell"), f"must be one of {', '.join(sorted(map(str, known)))}"
             elif tell in PERSONAL and not has_person:
                 yield (*loc, "tell"), "needs a person: oncall.rotation or oncall.calendar"
     for loc, way in document.sections("notify"):

@@ -153,6 +153,17 @@ class Tenant(Section):
     errors: tuple[Errors, ...] = ()
     logs: Logs | None = None
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Where users log in, the canonical domain first."""
+        return tuple(filter(None, (self.domain, self.custom_domain)))
+
+    @property
+    def own_clients(self) -> frozenset[str]:
+        """The applications whose rows in the log are our own doing."""
+        machine = (self.m2m,) if self.m2m else ()
+        return frozenset(each.client_id for each in (*self.logins, *machine))
+
 
 class Slack(Section):
     """The workspace and the channel."""

@@ -129,7 +129,8 @@ def _within(low: float, high: float, words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _like(pattern: str, advice: str) -> AfterValidator:
+def like(pattern: str, advice: str) -> AfterValidator:
+    """Accept text, or a secret, that is like a pattern as a whole."""
     expression = re.compile(pattern)
 
     def check(value: AnyText) -> AnyText:
@@ -221,32 +222,32 @@ Percent = Annotated[float, _written(share), _within(0.001, 1, "0.1% to 100%")]
 """A share, at most 1; written `5%` in YAML."""
 Text = Annotated[
     str,
-    _like(
+    like(
         r"[^\x00-\x1f\x7f\ud800-\udfff]+",
         "must be UTF-8 text, not empty, without line breaks and control characters",
     ),
 ]
 Name = Annotated[
     str,
-    _like(
+    like(
         r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}",
         "must be 1 to 40 letters, digits, - or _, the first one a letter or digit",
     ),
 ]
 TenantName = Annotated[Name, _not(CONTROL, FEED)]
 SignalName = Annotated[Name, _not(*SOURCES, *MONITORS, CONTROL, FEED)]
-Slug = Annotated[str, _like(r"[A-Za-z0-9_-]+", "must be letters, digits, - and _ only")]
-ProjectId = Annotated[str, _like(r"[0-9]{1,20}", "must be the project's number")]
+Slug = Annotated[str, like(r"[A-Za-z0-9_-]+", "must be letters, digits, - and _ only")]
+ProjectId = Annotated[str, like(r"[0-9]{1,20}", "must be the project's number")]
 Expression = Annotated[
     str,
-    _like(
+    like(
         r"(?:[^$\x00\ud800-\udfff]|\$window\b|\$(?![A-Za-z_]))+",
         "must be PromQL, with $window as its only variable",
     ),
 ]
 HostName = Annotated[str, AfterValidator(_host_name)]
 """Kept in small letters, as issuers write it."""
-UrlPath = Annotated[str, _like(r"/[^\s?#]*", "must be a path that begins with /")]
+UrlPath = Annotated[str, like(r"/[^\s?#]*", "must be a path that begins with /")]
 Link = Annotated[str, AfterValidator(lambda value: _https(value, loopback=False))]
 """An https address that people open."""
 Address = Annotated[str, AfterValidator(lambda value: _https(value, loopback=True))]
@@ -257,14 +258,14 @@ FolderAddress = Annotated[Address, AfterValidator(lambda url: url.rstrip("/") + 
 SecretAddress = Annotated[SecretStr, AfterValidator(lambda value: _https(value, loopback=True))]
 AddressPort = Annotated[str, AfterValidator(_address_port)]
 Listen = Annotated[str, AfterValidator(_listen)]
-Secret = Annotated[SecretStr, _like(r"[^\ud800-\udfff]+", "must be UTF-8 text, not empty")]
-Token = Annotated[SecretStr, _like(r"[!-~]+", "must be letters, digits and signs without blanks")]
+Secret = Annotated[SecretStr, like(r"[^\ud800-\udfff]+", "must be UTF-8 text, not empty")]
+Token = Annotated[SecretStr, like(r"[!-~]+", "must be letters, digits and signs without blanks")]
 HookSecret = Annotated[
     SecretStr,
-    _like(r"[!-~][ -~]{6,}[!-~]", "must be at least 8 letters, digits and signs of ASCII"),
+    like(r"[!-~][ -~]{6,}[!-~]", "must be at least 8 letters, digits and signs of ASCII"),
 ]
 PathSecret = Annotated[
-    SecretStr, _like(r"[A-Za-z0-9_-]{16,}", "must be at least 16 letters, digits, - or _")
+    SecretStr, like(r"[A-Za-z0-9_-]{16,}", "must be at least 16 letters, digits, - or _")
 ]
 CaFile = Annotated[str, AfterValidator(_certificates)]
 """A file of trusted authorities, relative to the configuration file."""
@@ -272,14 +273,14 @@ BotToken = Annotated[SecretStr, _token("xoxb-", BOT_ADVICE)]
 AppToken = Annotated[SecretStr, _token("xapp-", APP_ADVICE)]
 Channel = Annotated[
     str,
-    _like(
+    like(
         r"[CG][A-Z0-9]+|#\S{1,80}",
         "must be a channel's id (C…, at the foot of its details) or '#name', in quotes",
     ),
 ]
 Mention = Annotated[
     str,
-    _like(
+    like(
         rf"{_WHOM}(?:\s*,\s*{_WHOM})*",
         "must be '@here', a member's id (U…) or a user group's id (S…); several with commas",
     ),

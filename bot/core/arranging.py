@@ -13,7 +13,16 @@ from bot.core.incident import Entry, EntryKind
 from bot.core.oncall import Override, Shift
 from bot.core.outbox import Result
 from bot.core.request import Verb
-from bot.core.silence import Over, Refusal, Silence, covers, preview, wanted
+from bot.core.silence import (
+    EVERYTHING,
+    LONGEST_S,
+    Over,
+    Refusal,
+    Silence,
+    covers,
+    preview,
+    wanted,
+)
 
 if TYPE_CHECKING:
     from bot.core.desk_state import DeskState
@@ -60,18 +69,25 @@ def silenced(state: DeskState, request: Request, now: float, rules: Rules) -> Ha
 
 def unsilenced(state: DeskState, request: Request, now: float) -> Handled:
     """End a silence before its time: by its number, or by what it is over."""
-    named = request.argument.strip().lower()
-    number = named.removeprefix("s")
-    found = [
-        silence
-        for silence in state.running_silences
-        if number == str(silence.id) or (named and named == (silence.name or Over.ALL).lower())
-    ]
-    if not found:
-        over = state.silences.get(int(number)) if number.isdecimal() else None
-        return state, [], Result(Outcome.ALREADY if over else Outcome.NO_SUCH, silence=over)
-    state, effects = reaching.ended(state, found[-1], now, request.user)
-    return state, effects, Result(Outcome.DONE, silence=state.silences[found[-1].id])
+    found = _meant(request.argument, state)
+    if found is None or found.ended_at is not None:
+        return state, [], Result(Outcome.ALREADY if found else Outcome.NO_SUCH, silence=found)
+    state, effects = reaching.ended(state, found, now, request.user)
+    return state, effects, Result(Outcome.DONE, silence=state.silences[found.id])
+
+
+def _meant(argument: str, state: DeskState) -> Silence | None:
+    """Find a silence by its number (`S3`, `3`), else a running one by what it is over."""
+    words = argument.lower().split()[:1]
+    named = {_written(one): one for one in state.running_silences}
+    numbers = {f"{s}{number}": one for number, one in state.silences.items() for s in ("s", "")}
+    return {**named, **numbers}.get(words[0]) if words else None
+
+
+def _written(silence: Silence) -> str:
+    if silence.over is Over.INCIDENT:
+        return f"#{silence.name}"
+    return (silence.name or EVERYTHING).lower()
 
 
 def swapped(state: DeskState, request: Request, now: float, rules: Rules) -> Handled:
@@ -83,11 +99,11 @@ def swapped(state: DeskState, request: Request, now: float, rules: Rules) -> Han
         outcome = Outcome.INVALID if read is None else Outcome.NOBODY
         return state, [], Result(outcome)
     person, end = (named[1] if named else request.user), read[0]
+    if not now < end <= now + LONGEST_S:
+        return state, [], Result(Outcome.INVALID)
     override = Override(person, now, end, request.user)
     going_on = tuple(one for one in state.overrides if one.until > now)
-    # What was reckoned ends now: whose turn it is, is found out anew.
-    shift = replace(state.shift, until=now) if state.shift else None
-    state = replace(state, overrides=(*going_on, override), shift=shift)
+    state = replace(state, overrides=(*going_on, override)).with_shift_over(now)
     return state, [], Result(Outcome.DONE, shift=Shift(person, now, end))
 
 
@@ -99,8 +115,7 @@ def is_swap(request: Request) -> bool:
 
 def is_over_all(request: Request, state: DeskState) -> bool:
     """Tell whether a request mutes everything, or ends what does."""
-    what = request.argument.split()[:1]
     if request.verb is Verb.SILENCE:
-        return what == [Over.ALL.value]
-    alls = {str(one.id) for one in state.running_silences if one.over is Over.ALL}
-    return request.verb is Verb.UNSILENCE and bool(what) and what[0] in {Over.ALL.value, *alls}
+        return request.argument.lower().split()[:1] == [EVERYTHING]
+    silence = _meant(request.argument, state) if request.verb is Verb.UNSILENCE else None
+    return silence is not None and silence.over is Over.ALL

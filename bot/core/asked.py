@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from bot.core.stimulus import World
 
 AUDIT_SHOWN = 50
-READING = frozenset({Verb.STATUS, Verb.ALERTS, Verb.WHY, Verb.HELP, Verb.UNKNOWN, Verb.HEALTH})
+READING = frozenset(
+    {
+        *(Verb.STATUS, Verb.ALERTS, Verb.WHY, Verb.REPORT, Verb.SILENCES, Verb.ONCALL),
+        *(Verb.HEALTH, Verb.HELP, Verb.UNKNOWN),
+    }
+)
 """Verbs that leave no line in the audit trail: they change nothing, and tell nothing private."""
 
 

@@ -9,7 +9,7 @@ from bot.core import telling
 from bot.core.escalation import DM, MENTION, NEXT, Policy, Step
 from bot.core.incident import Entry, EntryKind, Incident, IncidentState, Ladder
 from bot.core.oncall import Group, following
-from bot.core.outbox import Direct
+from bot.core.outbox import Delivery, Direct, Paging
 from bot.core.page import PageAction
 from bot.core.stimulus import Effect, Send
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bot.core.desk_state import DeskState
     from bot.core.rules import Rules
 
+PERSONS = "UW"
+"""What a person's id begins with: nobody else can be written to."""
 Called = tuple[Incident, list[Effect]]
 
 
@@ -72,7 +74,9 @@ def escalated(incident: Incident, state: DeskState, now: float, rules: Rules, by
     """Take the next step at once, because a person wants it; the first again after the last."""
     steps = policy_of(incident, rules).steps or (Step(0.0, MENTION),)
     ladder = incident.ladder or Ladder(now)
-    place = ladder.step % len(steps)
+    if ladder.step >= len(steps):
+        ladder = replace(ladder, begun_at=now, step=0)
+    place = ladder.step
     incident = replace(incident, ladder=replace(ladder, step=place + 1), mention_at=None)
     return _climbed(incident, steps[place], state, now, rules, by)
 
@@ -88,8 +92,9 @@ def _climbed(
     if not names:
         return incident, []
     effects: list[Effect] = []
-    is_direct = step.tell != MENTION
+    is_direct = step.tell != MENTION and names[0][0] in PERSONS
     if is_direct:
+        names = names[:1]
         key = f"{incident.id}:direct:{incident.replies + 1}"
         effects.append(Send(key, f"direct:{incident.id}", Direct(incident.id, names[0])))
     entry = Entry(now, EntryKind.PAGED, whom=names, by=by, ways=(DM,) if is_direct else ())
@@ -117,6 +122,17 @@ def _paged(incident: Incident, way: str, now: float, by: str = "") -> Called:
     entry = Entry(now, EntryKind.PAGED, ways=(way,), by=by)
     incident, told = telling.reply(incident, entry)
     return incident, [telling.page(incident, way, PageAction.TRIGGER), told]
+
+
+def is_needless(delivery: Delivery, state: DeskState) -> bool:
+    """Tell whether it would call a person for what was taken, or ended, since it was wanted."""
+    match delivery.body:
+        case Direct(incident=number) | Paging(incident=number, action=PageAction.TRIGGER):
+            incident = state.incidents[number]
+            taken_at = incident.acknowledged_at
+            return not incident.is_open or (taken_at is not None and delivery.created_at < taken_at)
+        case _:
+            return False
 
 
 def without_slack(incident: Incident, now: float, rules: Rules) -> Called:

@@ -43,7 +43,6 @@ from bot.core.stimulus import (
 )
 
 if TYPE_CHECKING:
-    from bot.core.oncall import Shifts
     from bot.core.rules import Rules
 
 DAY_S = 86400.0
@@ -59,7 +58,7 @@ def step(
     before = state
     state, effects = _handled(state, stimulus, world, rules)
     state, reached = reaching.reached(before, state, stimulus.at, rules)
-    return state, tuple(e for e in (*effects, *reached) if reaching.is_told(e, state))
+    return state, tuple(reaching.heard((*effects, *reached), before, state))
 
 
 def due_at(state: DeskState, rules: Rules) -> float | None:
@@ -99,7 +98,7 @@ def _handled(  # noqa: C901, PLR0911, PLR0912 - one line a stimulus
         case Unsaid():
             return _unsaid(state, stimulus, rules)
         case ShiftsRead():
-            return _shifts_read(state, stimulus.shifts), []
+            return _shifts_read(state, stimulus), []
 
 
 def _started(state: DeskState, now: float, rules: Rules) -> Stepped:
@@ -116,6 +115,7 @@ def _started(state: DeskState, now: float, rules: Rules) -> Stepped:
     runs = {key: replace(run, until=now) for key, run in state.runs.items()}
     outside = Outside(controls, feeds, state.outside.changes)
     state = replace(state, due=due, outside=outside, incidents=kept, runs=runs)
+    state = state.with_shift_over(now)
     return _without_strangers(state, now, rules)
 
 
@@ -254,5 +254,7 @@ def _unsaid(state: DeskState, stimulus: Unsaid, rules: Rules) -> Stepped:
     return kept(state, calling.without_slack(incident, stimulus.at, rules))
 
 
-def _shifts_read(state: DeskState, reading: Shifts) -> DeskState:
-    return replace(state, shifts=state.shifts.read_again(reading) if state.shifts else reading)
+def _shifts_read(state: DeskState, stimulus: ShiftsRead) -> DeskState:
+    reading = stimulus.shifts
+    shifts = state.shifts.read_again(reading) if state.shifts else reading
+    return replace(state, shifts=shifts).with_shift_over(stimulus.at)

@@ -62,6 +62,10 @@ class DeskState:
         """Return where it stands who is on call; of a calendar, as it was last read."""
         return self.shifts if rules.calendar_every_s and self.shifts else rules.on_call
 
+    def with_shift_over(self, now: float) -> DeskState:
+        """Return it with whose turn it is to be found out anew."""
+        return replace(self, shift=replace(self.shift, until=now)) if self.shift else self
+
     def with_incident(self, incident: Incident) -> DeskState:
         """Return it with an incident added or changed."""
         return replace(self, incidents={**self.incidents, incident.id: incident})

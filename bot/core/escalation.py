@@ -46,7 +46,8 @@ class Policy:
         due: list[Step] = []
         while (at := self.due_at(ladder)) is not None and at <= now:
             if ladder.step >= len(self.steps):
-                if due:
+                if due:  # the pause before the next round begins only now
+                    ladder = replace(ladder, begun_at=now - self.steps[-1].after_s)
                     break
                 ladder = Ladder(begun_at=now, round=ladder.round + 1)
                 continue

@@ -6,10 +6,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core import calling, review, telling
+from bot.core import calling, reaching, telling
 from bot.core.audit import Outcome
 from bot.core.desk_state import DeskState
 from bot.core.incident import Entry, EntryKind, Incident, IncidentState, Note
+from bot.core.left import ailing
 from bot.core.outbox import Result
 from bot.core.page import PageAction
 from bot.core.request import Verb
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from bot.core.stimulus import World
 
 NOTE_LENGTH = 500
-_NUMBER = re.compile(r"#?(\d{1,9})\b\s*", re.ASCII)
+_NUMBER = re.compile(r"#?0*(\d+)\b\s*", re.ASCII)
 
 Handled = tuple[DeskState, list[Effect], Result]
 
@@ -35,7 +36,8 @@ def meant(request: Request, state: DeskState) -> tuple[Incident | None, str]:
     """
     match = _NUMBER.match(request.argument)
     if match:
-        return state.incidents.get(int(match[1])), request.argument[match.end() :]
+        numbers = {str(number): incident for number, incident in state.incidents.items()}
+        return numbers.get(match[1]), request.argument[match.end() :]
     for incident in state.incidents.values():
         if request.thread_ts and incident.card and incident.card.ts == request.thread_ts:
             return incident, request.argument
@@ -127,14 +129,8 @@ def _resolve(
     """End it by hand. What still fails opens nothing new before it has been well."""
     if not incident.is_open:
         return state, [], Result(Outcome.ALREADY, incident.id)
-    left = tuple(
-        f"{name}.{signal}"
-        for name in incident.tenants
-        if name in world.tenants
-        for signal in sorted(review.firing(world.tenants[name]))
-    )
     notes = (*incident.notes, Note(now, request.user, text)) if text else incident.notes
-    after = replace(incident, resolved_by=request.user, left=left, notes=notes)
+    after = replace(incident, resolved_by=request.user, left=ailing(incident, world), notes=notes)
     after, effects = telling.ended(after, now)
     return _kept(state, incident, (Outcome.DONE, after, effects))
 
@@ -144,6 +140,7 @@ def _escalate(
 ) -> Handled:
     if not incident.is_open:
         return state, [], Result(Outcome.TOO_LATE, incident.id)
-    after, effects = calling.escalated(incident, state, now, rules, request.user)
-    outcome = Outcome.DONE if effects else Outcome.NOBODY
-    return _kept(state, incident, (outcome, after, effects))
+    shown, first = reaching.unmuted(incident, now) if incident.is_muted else (incident, [])
+    after, called = calling.escalated(shown, state, now, rules, request.user)
+    outcome = Outcome.DONE if called else Outcome.NOBODY
+    return _kept(state, incident, (outcome, after, [*first, *called]))

@@ -5,29 +5,54 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bot.core.incident import Kind
 from bot.core.review import firing
 
 if TYPE_CHECKING:
     from bot.core.desk_state import DeskState
+    from bot.core.incident import Incident
     from bot.core.stimulus import World
 
 LEFT_S = 3600.0
 """What still fails so long after it was resolved by hand is told anew."""
+BLIND = "blind"
+"""Stands for a tenant that cannot be seen."""
+
+
+def ailing(incident: Incident, world: World) -> tuple[str, ...]:
+    """Return what still fails (`tenant.signal`) of an incident."""
+    if incident.kind is Kind.SILENT:
+        return tuple(f"{trouble.tenant}.{trouble.signal}" for trouble in incident.troubles)
+    known = (name for name in incident.tenants if name in world.tenants)
+    return tuple(each for name in known for each in sorted(_failing(world, name)))
 
 
 def looked_after(state: DeskState, tenant: str, now: float, world: World) -> tuple[DeskState, bool]:
     """Forget what is well again; tell whether a person left all that fires at a tenant."""
-    fires = {f"{tenant}.{name}" for name in firing(world.tenants[tenant])}
-    known: set[str] = set()
+    fires = _failing(world, tenant)
+    ails = fires | _silent(world, tenant)
     for incident in state.incidents.values():
-        if not incident.left:
-            continue
-        still = tuple(one for one in incident.left if one in fires or not _is_of(one, tenant))
+        still = tuple(one for one in incident.left if one in ails or not _is_of(one, tenant))
         if still != incident.left:
             state = state.with_incident(replace(incident, left=still))
-        if now - (incident.resolved_at or now) < LEFT_S:
-            known |= set(still)
-    return state, bool(fires) and fires <= known
+    return state, bool(fires) and is_left(state, fires, now)
+
+
+def is_left(state: DeskState, ails: set[str], now: float) -> bool:
+    """Tell whether people left all of this (`tenant.signal`) as it is, lately."""
+    lately = (i for i in state.incidents.values() if now - (i.resolved_at or now) < LEFT_S)
+    return ails <= {one for incident in lately for one in incident.left}
+
+
+def _failing(world: World, tenant: str) -> set[str]:
+    state = world.tenants[tenant]
+    blind = {BLIND} if state.blind_since is not None else set()
+    return {f"{tenant}.{name}" for name in firing(state) | blind}
+
+
+def _silent(world: World, tenant: str) -> set[str]:
+    series = world.tenants[tenant].series.items()
+    return {f"{tenant}.{name}" for name, one in series if one.silent_since is not None}
 
 
 def _is_of(left: str, tenant: str) -> bool:

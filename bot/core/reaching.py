@@ -14,6 +14,8 @@ from bot.core.silence import covering
 from bot.core.stimulus import Effect, Send
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from bot.core.desk_state import DeskState, Stepped
     from bot.core.rules import Rules
     from bot.core.silence import Silence
@@ -25,7 +27,7 @@ HOLD_S = 30.0
 def reached(before: DeskState, state: DeskState, now: float, rules: Rules) -> Stepped:
     """Return the state after all that time and people's wishes do to the incidents.
 
-    What is muted is not said; see `is_told` for the effects of the step itself.
+    What is muted is not said; see `heard` for the effects of the step itself.
     """
     state, effects = _handed_over(state, now, rules)
     state, told = _silences_ended(state, now)
@@ -51,11 +53,19 @@ def due_at(state: DeskState, rules: Rules) -> float | None:
     return min((at for at in (*calls, *ends, *shift) if at is not None), default=None)
 
 
-def is_told(effect: Effect, state: DeskState) -> bool:
-    """Tell whether an effect goes out: of a muted incident nothing is said."""
-    if not isinstance(effect, Send) or not isinstance(effect.body, OfIncident):
-        return True
-    return not state.incidents[effect.body.incident].is_muted
+def heard(effects: Iterable[Effect], before: DeskState, state: DeskState) -> Iterator[Effect]:
+    """Yield what goes out: of a muted incident nothing, and nothing before its first message."""
+    unheard = {number for number, one in before.incidents.items() if one.is_muted}
+    for effect in effects:
+        body = effect.body if isinstance(effect, Send) else None
+        if isinstance(body, OfIncident):
+            if state.incidents[body.incident].is_muted:
+                continue
+            if isinstance(body, Post):
+                unheard.discard(body.incident)
+            if body.incident in unheard:
+                continue
+        yield effect
 
 
 def is_muted(incident: Incident, state: DeskState, now: float, rules: Rules) -> bool:
@@ -81,17 +91,17 @@ def _reached(
         return (incident, []) if incident.is_muted else (replace(incident, is_muted=True), [])
     effects: list[Effect] = []
     if incident.is_muted:
-        incident, effects = _unmuted(incident, now)
+        incident, effects = unmuted(incident, now)
     due = calling.due_at(incident, rules)
     if due is None or due > now:
         return incident, effects
     if is_covered:
-        return _held(incident, now), effects
+        return _held(incident, now + HOLD_S - due), effects
     incident, told = calling.called(incident, state, now, rules)
     return incident, [*effects, *told]
 
 
-def _unmuted(incident: Incident, now: float) -> calling.Called:
+def unmuted(incident: Incident, now: float) -> calling.Called:
     """Tell an incident that began while it was muted, and still goes on."""
     call_at = now if incident.severity is Severity.CRITICAL else None
     incident = replace(incident, is_muted=False, mention_at=call_at, is_mentioned=False)
@@ -104,14 +114,14 @@ def _unmuted(incident: Incident, now: float) -> calling.Called:
     return incident, [post, why]
 
 
-def _held(incident: Incident, now: float) -> Incident:
+def _held(incident: Incident, span_s: float) -> Incident:
     """Put a call off while the incident is muted."""
     if incident.mention_at is not None:
-        return replace(incident, mention_at=now + HOLD_S)
+        return replace(incident, mention_at=incident.mention_at + span_s)
     ladder = incident.ladder
     if ladder is None:
         return incident
-    return replace(incident, ladder=replace(ladder, begun_at=ladder.begun_at + HOLD_S))
+    return replace(incident, ladder=replace(ladder, begun_at=ladder.begun_at + span_s))
 
 
 def _counted(state: DeskState, before: Incident, after: Incident, now: float) -> DeskState:
@@ -143,10 +153,10 @@ def ended(state: DeskState, silence: Silence, at: float, by: str = "") -> Steppe
 def _handed_over(state: DeskState, now: float, rules: Rules) -> Stepped:
     """Note whose turn it is; who comes on call is told of what goes on."""
     source, before = state.on_call(rules), state.shift
-    if source is None or (before is not None and before.since <= now < before.until):
+    if before is not None and before.since <= now < before.until:
         return state, []
-    shift = on_call(source, state.overrides, now)
-    state = replace(state, shift=shift)
+    shift = on_call(source, state.overrides, now) if source else None
+    state = state if shift == before else replace(state, shift=shift)
     if shift is None or before is None or shift.person == before.person:
         return state, []
     effects: list[Effect] = []

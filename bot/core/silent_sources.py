@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core import telling
+from bot.core import left, telling
 from bot.core.incident import Entry, EntryKind, Incident, Trouble, reopened
 from bot.core.incident import Kind as IncidentKind
 from bot.core.measurement import Kind
@@ -34,7 +34,7 @@ def reviewed(state: DeskState, now: float, world: World, rules: Rules) -> Steppe
         if incident is not None:
             state, told = kept(state, _goes_on(incident, silent, now))
             effects += told
-        elif silent and not _is_minor(state, silent):
+        elif silent and not _is_minor(state, silent) and not _is_left(state, silent, now):
             state, told = _begins(state, kind, silent, now)
             effects += told
     return state, effects
@@ -61,6 +61,10 @@ def _is_minor(state: DeskState, silent: tuple[Trouble, ...]) -> bool:
     """Tell whether all of them have a graver incident, whose message says it as well."""
     troubled = {name for incident in state.open_troubles for name in incident.tenants}
     return {trouble.tenant for trouble in silent} <= troubled
+
+
+def _is_left(state: DeskState, silent: tuple[Trouble, ...], now: float) -> bool:
+    return left.is_left(state, {f"{trouble.tenant}.{trouble.signal}" for trouble in silent}, now)
 
 
 def _begins(state: DeskState, kind: Kind, silent: tuple[Trouble, ...], now: float) -> Stepped:

@@ -29,7 +29,7 @@ LONGEST_S = 5.0
 
 def is_put_off(state: DeskState, now: float, rules: Rules) -> bool:
     """Tell whether the last review was so short ago that the next one has to wait."""
-    return 0 <= now - state.reviewed_at < _pace_s(state, rules)
+    return state.reviewed_at <= now < next_review(state, rules)
 
 
 def next_review(state: DeskState, rules: Rules) -> float:

@@ -103,8 +103,11 @@ def _face(incident: Incident) -> tuple[object, ...]:
 
 
 def ended(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
-    """Resolve an incident."""
-    over = tuple(replace(trouble, is_over=True) for trouble in incident.troubles)
+    """Resolve an incident; what a person left failing is not over."""
+    over = tuple(
+        replace(trouble, is_over=f"{trouble.tenant}.{trouble.signal}" not in incident.left)
+        for trouble in incident.troubles
+    )
     after = replace(
         incident,
         state=IncidentState.RESOLVED,

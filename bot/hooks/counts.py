@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bot.core.log_change import instant
 from bot.core.log_row import CHANGES, GROUPS, tally
 from bot.core.measurement import Group, Measurement
-from bot.core.model import Target
+from bot.core.model import LOGS, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", int, float)
 
-LOGS = "logs"
 LATE_S = 600.0
 """Rows that come so late (after a standstill Auth0 delivers all that has waited) tell of the past:
 their changes are taken in, but they are counted nowhere."""

@@ -55,8 +55,9 @@ def _why(request: Request, view: View) -> Rendered:
         newest = max(incidents.values(), key=lambda i: (i.is_open, i.id), default=None)
         texts = why_text(newest) if newest else ["There is no incident to explain."]
         return paragraphs(*texts)
-    if named.isdecimal() and int(named) in incidents:
-        return paragraphs(*why_text(incidents[int(named)]))
+    for number, incident in incidents.items():
+        if named == str(number):
+            return paragraphs(*why_text(incident))
     return paragraphs(f"There is no incident `{escaped(named, 40)}`: see `{COMMAND} alerts`.")
 
 
@@ -66,8 +67,11 @@ def _report(request: Request, view: View) -> Rendered:
 
 
 def _unknown(request: Request, _view: View) -> Rendered:
-    near = f" Did you mean `{COMMAND} {request.nearest}`?" if request.nearest else ""
-    return paragraphs(f"I don't know `{escaped(request.argument, 40)}`.{near}", *help_texts())
+    said = f"I don't know `{escaped(request.argument, 40)}`."
+    if not request.nearest:
+        return paragraphs(said, *help_texts())
+    near = f"Did you mean `{COMMAND} {request.nearest}`?"
+    return paragraphs(f"{said} {near} All that you can ask: `{COMMAND} help`")
 
 
 def _audit(_request: Request, view: View) -> Rendered:

@@ -23,8 +23,8 @@ def buttons(incident: Incident, view: View, status_link: str) -> Block:
     is_taken = incident.state is IncidentState.ACKNOWLEDGED
     row = [
         _resolve(incident) if is_taken else acknowledge(incident),
-        _button("Check Auth0 Status", actions.OPEN_STATUS, url=status_link),
-        _button("Silence…", actions.SILENCE, value=_of(incident)),
+        button("Check Auth0 Status", actions.OPEN_STATUS, url=status_link),
+        button("Silence…", actions.SILENCE, value=_of(incident)),
     ]
     if runbook := runbook_of(incident, view):
         row.append(runbook_button(runbook))
@@ -36,12 +36,12 @@ def buttons(incident: Incident, view: View, status_link: str) -> Block:
 def acknowledge(incident: Incident) -> Block:
     """Make the button that takes an incident."""
     value = _of(incident)
-    return _button("Acknowledge", actions.ACKNOWLEDGE, value=value, style="primary")
+    return button("Acknowledge", actions.ACKNOWLEDGE, value=value, style="primary")
 
 
 def runbook_button(url: str) -> Block:
     """Make the button that leads to the runbook."""
-    return _button("Runbook", actions.OPEN_RUNBOOK, url=url)
+    return button("Runbook", actions.OPEN_RUNBOOK, url=url)
 
 
 def runbook_of(incident: Incident, view: View) -> str:
@@ -57,7 +57,7 @@ def _resolve(incident: Incident) -> Block:
         "confirm": _plain("Resolve"),
         "deny": _plain("Cancel"),
     }
-    return _button("Resolve", actions.RESOLVE, value=_of(incident), confirm=confirm)
+    return button("Resolve", actions.RESOLVE, value=_of(incident), confirm=confirm)
 
 
 def _more(incident: Incident, is_taken: bool) -> Block:  # noqa: FBT001 - of one caller, beside it
@@ -81,7 +81,8 @@ def _of(incident: Incident) -> str:
     return actions.OnIncident(incident=incident.id).model_dump_json()
 
 
-def _button(label: str, action_id: str, **rest: Any) -> Block:
+def button(label: str, action_id: str, **rest: Any) -> Block:
+    """Make one button; `rest` are further fields of Slack's."""
     return {"type": "button", "text": _plain(label), "action_id": action_id, **rest}
 
 

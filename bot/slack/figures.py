@@ -77,7 +77,7 @@ def series_state(series: Series | None, now: float) -> str:
         return f"no figures for {span(now - since)} ({escaped(series.missing)})"
     well = {SignalState.FIRING: "failing", SignalState.PENDING: "suspect"}.get(series.state, "")
     few = "" if series.reading.is_good or well else " (too few to judge)"
-    return f"{well} {_read(series.reading)}{few}".strip()
+    return f"{well}{': ' if well else ''}{_read(series.reading)}{few}"
 
 
 def monitor_state(monitor: Monitor) -> str:

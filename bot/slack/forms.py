@@ -164,7 +164,7 @@ def _value(view: Mapping[str, Any], name: str) -> str:
 
     https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload (read 2026-11)
     """
-    field = view["state"]["values"].get(name, {}).get(name, {})
+    field = view.get("state", {}).get("values", {}).get(name, {}).get(name, {})
     chosen = (field.get("selected_option") or {}).get("value")
     return str(chosen or field.get("value") or field.get("selected_date_time") or "")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.slack import actions
 from bot.slack.access import refused
-from bot.slack.buttons import buttons
+from bot.slack.buttons import button, buttons
 from bot.slack.health import health
 from bot.slack.incidents import incident_line
 from bot.slack.on_call import on_call_now
@@ -62,7 +62,7 @@ def shown(view: View) -> Hashable:
 def _head(view: View) -> Block:
     count = len(view.desk.open_incidents)
     said = f"{count} open incident{'s' if count > 1 else ''}" if count else "No open incident"
-    return section(f"*{said}*") | {"accessory": _button("Refresh", actions.REFRESH)}
+    return section(f"*{said}*") | {"accessory": button("Refresh", actions.REFRESH)}
 
 
 def _incidents(view: View, status_link: str) -> list[Block]:
@@ -88,14 +88,9 @@ def _silences(view: View) -> list[Block]:
 
 def _silence(silence: Silence) -> Block:
     value = actions.OnSilence(silence=silence.id).model_dump_json()
-    button = _button("End", actions.END_SILENCE, value=value)
-    return section(silence_line(silence)) | {"accessory": button}
+    end = button("End", actions.END_SILENCE, value=value)
+    return section(silence_line(silence)) | {"accessory": end}
 
 
 def _more(count: int, verb: str) -> list[Block]:
     return [context(f"… and {count} more: `{COMMAND} {verb}`")] if count > 0 else []
-
-
-def _button(label: str, action_id: str, **rest: str) -> Block:
-    text = {"type": "plain_text", "text": label}
-    return {"type": "button", "text": text, "action_id": action_id, **rest}

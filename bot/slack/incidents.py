@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from bot.core.calendar import until
 from bot.core.case import listed
-from bot.core.incident import IncidentState
+from bot.core.incident import IncidentState, Kind
+from bot.core.model import Cause
 from bot.core.request import Verb
 from bot.slack.figures import trouble_line
 from bot.slack.headline import mark, worst_trouble
@@ -17,7 +18,7 @@ from bot.slack.wording import CAUSES, SILENCED_MARK, escaped, fault_name, listin
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.core.incident import Incident, Trouble
+    from bot.core.incident import Incident
     from bot.ports import View
 
 SHOWN = 15
@@ -60,16 +61,15 @@ def incident_list(incidents: Sequence[Incident], view: View) -> list[str]:
 
 def incident_line(incident: Incident, view: View) -> str:
     """Say an incident in a line: state, tenants, what fails, since when, and why."""
-    worst = worst_trouble(incident)
-    what = _what(worst) if worst else incident.kind.value
     until = view.now if incident.resolved_at is None else incident.resolved_at
     lasted = f"{'for' if incident.is_open else 'lasted'} {span(until - incident.since)}"
-    cause = CAUSES[incident.verdict.cause].split(":")[0]
+    cause = incident.verdict.cause
+    judged = "" if cause is Cause.NONE else f"; verdict {CAUSES[cause].split(':')[0]}"
     unsaid = f" · {SILENCED_MARK} silenced: nobody was told" if incident.is_muted else ""
     return (
         f"{mark(incident)} #{incident.id} {_state(incident)}, {incident.severity}: "
-        f"*{listed(incident.tenants)}* {what}; "
-        f"since {when(incident.since)}, {lasted}; verdict {cause}{unsaid}"
+        f"*{listed(incident.tenants)}* {_what(incident)}; "
+        f"since {when(incident.since)}, {lasted}{judged}{unsaid}"
     )
 
 
@@ -82,5 +82,10 @@ def _state(incident: Incident) -> str:
     return f"{incident.state} by <@{by}>" if by else incident.state.value
 
 
-def _what(worst: Trouble) -> str:
+def _what(incident: Incident) -> str:
+    if incident.kind is Kind.SILENT:
+        return f"no figures of {listed([trouble.signal for trouble in incident.troubles])}"
+    worst = worst_trouble(incident)
+    if worst is None:
+        return fault_name(None)
     return trouble_line(worst) if worst.reason else fault_name(worst.fault)

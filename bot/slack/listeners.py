@@ -113,7 +113,7 @@ class Listeners:
             return identity
 
         app = AsyncApp(
-            name="auth0-check",
+            name=_BOLT.name,  # Bolt sets the level of the logger of this name
             logger=_BOLT,
             authorize=authorize,
             signing_secret=signing_secret,
@@ -176,7 +176,8 @@ class Listeners:
                 answer = await self._filled_in(body)
         except Exception:  # noqa: BLE001 - whatever it is, the person gets an answer
             _LOG.exception("A form was not accepted")
-            answer = _under(next(iter(body["view"]["state"]["values"]), ""), NOT_NOTED)
+            fields = body["view"].get("state", {}).get("values", {})
+            answer = _under(next(iter(fields), WHAT), NOT_NOTED)
         self._homes.acted(body["user"]["id"])
         await ack(**answer)
 

@@ -9,6 +9,7 @@ from bot.core.handling import NOTE_LENGTH
 from bot.core.request import Verb
 from bot.core.silence import EVERYTHING, REASON_LENGTH
 from bot.slack.actions import ASK, SILENCE_FORM, WHAT, WORDS_FORM, Value
+from bot.slack.figures import measured_name
 from bot.slack.wording import COMMAND, Block, context, plain, signal_name
 
 if TYPE_CHECKING:
@@ -106,11 +107,16 @@ def _all_that_fails(view: View, what: str) -> dict[str, Options]:
     still_open = sorted(view.desk.open_incidents, key=lambda one: -one.id)[:INCIDENTS]
     incidents = {f"#{one.id}": f"#{one.id} {listed(one.tenants)}" for one in still_open}
     rules = view.rules.tenants
-    signals = dict.fromkeys(name for one in rules.values() for name in one.all_signals)
+    signals = {name: signal_name(name) for one in rules.values() for name in one.signals}
+    measured = {
+        name: measured_name(name, limits.kind)
+        for one in rules.values()
+        for name, limits in one.series.items()
+    }
     groups = {
         "Incidents": incidents,
         **_in_groups("Tenants", _names(rules)),
-        **_in_groups("At all tenants", {name: signal_name(name) for name in signals}),
+        **_in_groups("At all tenants", signals | measured),
         "More": {EVERYTHING: "Everything"},
     }
     if what and not any(what in options for options in groups.values()):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.core.arranging import SWAP
 from bot.core.audit import Outcome
 from bot.core.oncall import Group, Shifts, next_shift, on_call
+from bot.core.silence import LONGEST_S
 from bot.slack.help import how_to
 from bot.slack.rendered import Rendered, paragraphs
 from bot.slack.wording import escaped, span, when
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from bot.core.request import Request
     from bot.ports import View
 
-NOT_CONFIGURED = "Nobody takes turns here: `on_call` is not configured."
+NOT_CONFIGURED = "Nobody takes turns here: `oncall` is not configured."
+WHOM = "Whom? Please choose the person from the list that Slack shows after `@`."
+HOW_LONG = f"For how long? {span(LONGEST_S)} at most."
 
 
 def on_call_name(shift: Shift) -> str:
@@ -65,4 +69,5 @@ def swapped(request: Request, result: Result) -> Rendered:
         return paragraphs(f"On call until {when(result.shift.until)}: {who}")
     if result.outcome is Outcome.NOBODY:
         return paragraphs(NOT_CONFIGURED)
-    return paragraphs("For how long?", how_to(request.verb))
+    is_name = request.argument.removeprefix(SWAP).strip().startswith("@")
+    return paragraphs(WHOM if is_name else HOW_LONG, how_to(request.verb))

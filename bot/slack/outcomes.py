@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from bot.core.request import Request
     from bot.ports import View
 
-_OVER = "{incident} is over since {ended}"
+_OVER = "{incident} is over already, since {ended}"
 _SENTENCES = {
     (Verb.ACK, Outcome.DONE): "{incident} is yours: nobody else is called.",
     (Verb.ACK, Outcome.ALREADY): "{owner} {incident} already, since {acked}.",
     (Verb.ACK, Outcome.TOO_LATE): f"{_OVER}: there is nothing left to take.",
     (Verb.RESOLVE, Outcome.DONE): "{incident} is resolved.{left}",
-    (Verb.RESOLVE, Outcome.ALREADY): f"{_OVER} already.",
+    (Verb.RESOLVE, Outcome.ALREADY): f"{_OVER}.",
     (Verb.NOTE, Outcome.DONE): "Noted at {incident}.",
     (Verb.NOTE, Outcome.INVALID): "What is to be noted at {incident}?",
     (Verb.FALSE_ALARM, Outcome.DONE): "{incident} is marked as a false alarm, and the report "

@@ -89,7 +89,7 @@ def _availability(tenants: Sequence[Availability]) -> str:
     everything = together(tenants)
     if everything.share is None:
         return "Nothing was watched in this time."
-    over = f", over {len(tenants)} tenants" if len(tenants) > 1 else ""
+    over = f" ({len(tenants)} tenants, added up)" if len(tenants) > 1 else ""
     return f"*{_up(everything)} up*{over}: {_lost(everything)}"
 
 

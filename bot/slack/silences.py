@@ -74,8 +74,9 @@ def silence_ended_by_hand(request: Request, result: Result, view: View) -> Rende
     if silence and silence.ended_at is not None:
         by = f", ended by <@{silence.ended_by}>" if silence.ended_by else ""
         return paragraphs(f"S{silence.id} is over already, since {when(silence.ended_at)}{by}.")
-    asked = quoted(request.argument, 40)
-    return paragraphs(f"There is no silence {asked}.", *running(view), how_to(Verb.UNSILENCE))
+    asked = request.argument
+    said = f"There is no silence {quoted(asked, 40)}." if asked else "Which silence?"
+    return paragraphs(said, *running(view), how_to(Verb.UNSILENCE))
 
 
 def silence_list(view: View) -> Rendered:

@@ -14,6 +14,7 @@ from bot.slack.card import notice_line
 from bot.slack.figures import MONITORS, measured_name, monitor_state, series_state
 from bot.slack.incidents import SHOWN, incident_list
 from bot.slack.rendered import Rendered, paragraphs
+from bot.slack.silences import running
 from bot.slack.wording import (
     BAD,
     COMMAND,
@@ -49,6 +50,7 @@ def status(view: View) -> Rendered:
         f"*{head}*",
         *incident_list(still_open, view),
         *listing(lines),
+        *running(view),
         "\n".join(feed_lines(view)),
         _controls(view),
         _singles(view),

@@ -87,14 +87,19 @@ def _deed(entry: Entry) -> str:
 def _call(entry: Entry, incident: Incident) -> str:
     """Call people, or say how they were called."""
     whom = mentions(entry.whom)
+    owner = f"<@{incident.acknowledged_by}> has" if _is_taken(entry, incident) else ""
     what = f"{headline(incident)}, for {span(entry.at - incident.since)} now"
     asked = f" <@{entry.by}> asks for help." if entry.by else ""
     if entry.kind is EntryKind.HAND_OVER:
-        return f"{whom or 'Nobody'} is on call now. {what}"
+        return f"{whom or 'Nobody'} is on call now. {what}" + (f"; {owner} it" if owner else "")
     if entry.kind is EntryKind.MENTION:
         return f"{whom} {what}".strip()
     if not entry.ways:
-        return f"{whom} {what}; nobody has acknowledged it.{asked}"
+        return f"{whom} {what}; {owner or 'nobody has'} acknowledged it.{asked}"
     if DM in entry.ways:
         return f":bell: {whom} is told directly.{asked}"
     return f":bell: Paged by {escaped(listed(entry.ways))}.{asked}"
+
+
+def _is_taken(entry: Entry, incident: Incident) -> bool:
+    return incident.acknowledged_at is not None and incident.acknowledged_at <= entry.at

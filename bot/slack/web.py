@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 from yarl import URL
 
+from bot.fetch import read_object
 from bot.ports import SlackDoubt, SlackRefused
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def settle(status: int, headers: Mapping[str, str], body: bytes) -> Mapping[str,
         raise SlackRefused("ratelimited", wait_s)
     if status >= 500:  # noqa: PLR2004 - HTTP's own number
         raise SlackDoubt(f"http_{status}")
-    answer = _object(body)
+    answer = read_object(body)
     error = _error(answer, body)
     if status >= 300:  # noqa: PLR2004 - HTTP's own number
         raise SlackRefused(error or f"http_{status}", wait_s)
@@ -136,14 +137,6 @@ def settle(status: int, headers: Mapping[str, str], body: bytes) -> Mapping[str,
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _object(body: bytes) -> Mapping[str, Any] | None:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _error(answer: Mapping[str, Any] | None, body: bytes) -> str:

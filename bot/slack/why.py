@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.core.lead import MESSAGE, MONITOR, NOTICE, PROBE
 from bot.core.measurement import Kind
 from bot.core.model import Cause, Fact
-from bot.slack.wording import CAUSES, SCOPES, clock_utc, escaped, span, time_of_day
+from bot.slack.wording import CAUSES, SCOPES, escaped, span, time_of_day
 
 if TYPE_CHECKING:
     from bot.core.incident import Incident
@@ -75,7 +75,7 @@ def lead_text(incident: Incident) -> str:
     knew = sorted(incident.knew.items(), key=lambda each: each[1])
     if not knew:
         return ""
-    said = " · ".join(f"{SOURCES[source]} {clock_utc(at)}" for source, at in knew)
+    said = " · ".join(f"{SOURCES[source]} {time_of_day(at)}" for source, at in knew)
     told, posted = incident.knew.get(MESSAGE), incident.knew.get(NOTICE)
     if told is not None and posted is not None and posted > told:
         said += f". We knew {span(posted - told)} before the status page"

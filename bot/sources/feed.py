@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 from bot.core.model import Fault, FeedReading, FeedState, Notice, Phase, Stage, Target
 from bot.sources.apart import read_apart
@@ -12,9 +12,12 @@ from bot.sources.child import Refused
 from bot.sources.feed_notice import steady
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from bot.fetch import Call, Reply
     from bot.ports import Clock
+
+    Fetch = Callable[[Call], Awaitable[Reply]]
 
 ACCEPT = {"accept": "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.1"}
 DAY_S = 86_400.0
@@ -24,25 +27,6 @@ PARSE_S = 10.0
 OK = 200
 NOT_MODIFIED = 304
 VALIDATOR_LIMIT = 500
-
-
-class Answer(NamedTuple):
-    """What came of a request: an HTTP answer, or a fault, or the reason why we could not look."""
-
-    status: int = 0
-    headers: Mapping[str, str] = {}
-    """By lower-case name."""
-    body: bytes = b""
-    """Decoded, at most 2 MB."""
-    fault: Fault | None = None
-    blind: str = ""
-
-
-class Fetch(Protocol):
-    """One GET request, timed and capped. Never raises but on cancellation."""
-
-    async def __call__(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """Ask for `url`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +60,10 @@ class Kept:
 class StatusFeed:
     """One environment's status feed. What it remembers is lost with the process, harmlessly."""
 
-    def __init__(self, target: Target, url: str, fetch: Fetch, clock: Clock) -> None:
-        """`url` may carry a token (Private Cloud): it is handed to `fetch` and nowhere else."""
+    def __init__(self, target: Target, call: Call, fetch: Fetch, clock: Clock) -> None:
+        """Poll by `call`, a GET, whose address may carry a token (Private Cloud)."""
         self._target = target
-        self._url = url
+        self._call = call
         self._fetch = fetch
         self._clock = clock
         self._kept: Kept | None = None
@@ -89,7 +73,7 @@ class StatusFeed:
         """Poll once. Never raises but on cancellation."""
         now = self._clock.now()
         conditions = self._conditions(now)
-        answer = await self._fetch(self._url, {**ACCEPT, **conditions})
+        answer = await self._fetch(replace(self._call, headers={**ACCEPT, **conditions}))
         if answer.blind:
             return self._reading(now, FeedState.UNREACHABLE, blind=answer.blind)
         if self._kept and conditions and answer.status == NOT_MODIFIED:
@@ -117,7 +101,7 @@ class StatusFeed:
             self._last = digest, document
         return document
 
-    def _judge(self, answer: Answer, document: Document | Fault, now: float) -> FeedReading:
+    def _judge(self, answer: Reply, document: Document | Fault, now: float) -> FeedReading:
         if isinstance(document, Fault):
             return self._reading(now, FeedState.UNREADABLE, fault=document)
         if self._kept:

@@ -19,6 +19,7 @@ from bot.sources.answer import UNEXPECTED, Missing, document_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bot.config.sources import Metric, Prometheus
     from bot.core.model import Target
     from bot.fetch import Fetcher, Reply
 
@@ -42,25 +43,29 @@ METRIC = "http_client_request_duration_seconds_count"
 class PrometheusRate:
     """Asks how many calls failed, and how many there were, in the window that ends now."""
 
-    def __init__(  # noqa: PLR0913 - plain values, joined in wiring only
+    def __init__(
         self,
         target: Target,
+        server: Prometheus,
+        metric: Metric,
+        hosts: Sequence[str],
         *,
-        url: str,
-        failed: str,
-        total: str,
-        window_s: float,
-        headers: Mapping[str, str],
-        timeout_s: float,
-        ca_file: str | None,
         fetcher: Fetcher,
     ) -> None:
-        """Ask at `url`, which may end in a path; `$window` in an expression becomes the window."""
-        window = f"{round(window_s)}s"
+        """Ask `server`; a metric without expressions of its own counts the calls to `hosts`."""
+        failed, total = metric.failed, metric.all
+        if failed is None or total is None:
+            failed, total = otel_expressions(hosts, metric.match or "")
+        window = f"{round(metric.window)}s"
         self._target = target
-        self._call = Call(url=url + PATH, headers=headers, timeout_s=timeout_s, ca_file=ca_file)
+        self._call = Call(
+            url=server.url + PATH,
+            headers=authorization(server),
+            timeout_s=server.timeout,
+            ca_file=server.ca_file,
+        )
         self._expressions = [each.replace("$window", window) for each in (failed, total)]
-        self._window_s = window_s
+        self._window_s = metric.window
         self._fetcher = fetcher
 
     async def measure(self) -> Measurement:
@@ -124,13 +129,13 @@ def _is_partial(document: Mapping[str, Any]) -> bool:
     )
 
 
-def authorization(*, token: str = "", username: str = "", password: str = "") -> dict[str, str]:
+def authorization(server: Prometheus) -> dict[str, str]:
     """Return the headers for a bearer token, else for a user name and password, else none."""
-    if token:
-        return {"Authorization": f"Bearer {token}"}
-    if username:
-        pair = b64encode(f"{username}:{password}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}
+    if server.token:
+        return {"Authorization": f"Bearer {server.token.get_secret_value()}"}
+    if server.username and server.password:
+        pair = f"{server.username}:{server.password.get_secret_value()}"
+        return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
     return {}
 
 

@@ -9,8 +9,9 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
+from bot.config.values import host_of
 from bot.core.measurement import Group, Measurement
 from bot.core.pattern import pattern_of
 from bot.fetch import Call
@@ -19,9 +20,11 @@ from bot.sources.answer import UNEXPECTED, Missing, document_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bot.config.sources import Errors, Sentry
     from bot.core.model import Target
     from bot.fetch import Fetcher, Reply
 
+TIMEOUT_S = 10.0
 REMEDIES = {
     400: "bad query",
     401: "check the token",
@@ -45,36 +48,21 @@ SHOWN = "1h"
 class SentryEvents:
     """Asks how many events match a query in the window that ends now."""
 
-    def __init__(  # noqa: PLR0913 - plain values, joined in wiring only
-        self,
-        target: Target,
-        *,
-        url: str,
-        organization: str,
-        project: str,
-        query: str,
-        environment: str | None,
-        window_s: float,
-        token: str,
-        timeout_s: float,
-        ca_file: str | None,
-        fetcher: Fetcher,
-    ) -> None:
-        """Ask at `url`; without an environment, in all of them."""
-        scope = {"project": project, "query": query}
-        if environment:
-            scope["environment"] = environment
+    def __init__(self, target: Target, server: Sentry, errors: Errors, fetcher: Fetcher) -> None:
+        """Ask `server`; without an environment, in all of them."""
+        scope = {"project": errors.project, "query": errors.query}
+        if errors.environment:
+            scope["environment"] = errors.environment
         # A relative span is by Sentry's own clock, and up to an hour it is not rounded.
-        self._asked = {**scope, "dataset": "errors", "statsPeriod": f"{round(window_s)}s"}
+        self._asked = {**scope, "dataset": "errors", "statsPeriod": f"{round(errors.window)}s"}
         self._target = target
         self._call = Call(
-            url=f"{url}/api/0/organizations/{quote(organization, safe='')}/events/",
-            headers={"Authorization": f"Bearer {token}"},
-            timeout_s=timeout_s,
-            ca_file=ca_file,
+            url=f"{server.url}/api/0/organizations/{server.organization}/events/",
+            headers={"Authorization": f"Bearer {server.token.get_secret_value()}"},
+            timeout_s=TIMEOUT_S,
         )
-        self._link = _page(url, organization, {**scope, "statsPeriod": SHOWN})
-        self._window_s = window_s
+        self._link = _page(server, {**scope, "statsPeriod": SHOWN})
+        self._window_s = errors.window
         self._fetcher = fetcher
 
     async def measure(self) -> Measurement:
@@ -123,15 +111,15 @@ def _counted(row: object) -> Counter[str]:
     raise Missing(UNEXPECTED)
 
 
-def _page(url: str, organization: str, shown: Mapping[str, str]) -> str:
+def _page(server: Sentry, shown: Mapping[str, str]) -> str:
     """Return the address of the page for people, or nothing where it is not an https one.
 
     The API of sentry.io is at another host (de.sentry.io, us.sentry.io) than its pages.
     """
-    host = urlsplit(url).hostname or ""
+    host = host_of(server.url)
     if host == CLOUD or host.endswith(f".{CLOUD}"):
-        return f"https://{organization}.{CLOUD}/issues/?{_encoded(shown)}"
-    page = f"{url}/organizations/{quote(organization, safe='')}/issues/?{_encoded(shown)}"
+        return f"https://{server.organization}.{CLOUD}/issues/?{_encoded(shown)}"
+    page = f"{server.url}/organizations/{server.organization}/issues/?{_encoded(shown)}"
     return page if page.startswith("https://") else ""
 
 

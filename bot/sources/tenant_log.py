@@ -16,13 +16,14 @@ from bot.core.fault import from_answer, quota_remaining
 from bot.core.log_change import Json, instant, text
 from bot.core.log_row import LINK, tally
 from bot.core.measurement import BEGINS, Measurement
+from bot.core.model import LOGS, Target
 from bot.fetch import Call
 from bot.sources.answer import UNEXPECTED, Missing, document_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.core.model import Target
+    from bot.config.settings import Tenant
     from bot.fetch import Fetcher, Reply
 
 PATH = "/api/v2/logs"
@@ -60,28 +61,22 @@ class TenantLog:
     The checkpoint is lost with the process: then the reading begins anew.
     """
 
-    def __init__(  # noqa: PLR0913 - plain values, joined in wiring only
-        self,
-        target: Target,
-        *,
-        domain: str,
-        base_url: str,
-        client_id: str,
-        client_secret: str,
-        own_clients: frozenset[str],
-        timeout_s: float,
-        ca_file: str | None,
-        fetcher: Fetcher,
+    def __init__(
+        self, tenant: Tenant, *, client_id: str, client_secret: str, fetcher: Fetcher
     ) -> None:
-        """Read the log of the tenant with this canonical domain, which is served at `base_url`."""
-        form = _form(domain, client_id, client_secret)
-        url = f"{base_url}/oauth/token"
-        ask_token = Call(url=url, form=form, timeout_s=timeout_s, ca_file=ca_file)
+        """Read the log of `tenant` as the application `client_id`."""
+        base_url = tenant.base_url or f"https://{tenant.domain}"
+        ask_token = Call(
+            url=f"{base_url}/oauth/token",
+            form=_form(tenant.domain, client_id, client_secret),
+            timeout_s=tenant.probe.timeout,
+            ca_file=tenant.ca_file,
+        )
         self._api = _ManagementApi(ask_token, fetcher)
         self._url = base_url + PATH
-        self._target = target
+        self._target = Target(tenant.name, LOGS)
         self._reader = client_id
-        self._own_clients = own_clients
+        self._own_clients = tenant.own_clients
         self._clock = fetcher.clock
         self._next = ""
         """Where to go on; empty: nowhere yet."""

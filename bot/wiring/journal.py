@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bot.core.audit import Audited
+from bot.core.escalation import MENTION
 from bot.core.fault import describe
-from bot.core.model import Outcome, Severity, SignalState
-from bot.core.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
+from bot.core.incident import Entry, EntryKind, IncidentState
+from bot.core.model import CALENDAR, Outcome, Severity, SignalState
+from bot.core.outbox import Answer, Reply, Result, SilenceEnded
+from bot.core.silence import Silence
+from bot.core.stimulus import Effect, IncidentChanged, Send, SignalChanged, VerdictChanged
+from bot.ports import NotifyDoubt, NotifyRefused
 from bot.slack.wording import REMEDIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.core.incident import Incident
     from bot.core.measurement import Measurement
     from bot.core.model import FeedReading, Observation, Target
     from bot.core.oncall import Shifts
-    from bot.ports import Prober, View
+    from bot.core.outbox import Body
+    from bot.core.page import Page
+    from bot.ports import Notifier, Prober, View
     from bot.telemetry import Metrics
 
-log = logging.getLogger("auth0-check")
+log = logging.getLogger(__name__)
+
+
+SENT, REFUSED, DOUBT = "sent", "refused", "doubt"
+"""What comes of a page."""
 
 
 class LogJournal:
-    """The `Journal` port: a line a change, with constant keys."""
+    """The `Journal` port: a line a change, with constant keys. What people wrote is in none."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
 
     def note(self, at: float, effect: Effect) -> None:  # noqa: ARG002 - log lines have their time
         """Take note of an effect."""
@@ -33,21 +50,49 @@ class LogJournal:
                 line = "signal=%s.%s state=%s reason=%s"
                 log.info(line, effect.tenant, effect.signal, effect.state, effect.reason)
             case IncidentChanged(incident=incident):
-                line = "incident=%d state=%s severity=%s tenants=%s"
-                names = ",".join(incident.tenants)
-                log.warning(line, incident.id, incident.state, incident.severity, names)
+                line = "incident=%d state=%s severity=%s tenants=%s by=%s"
+                names, by = ",".join(incident.tenants), _whose(incident)
+                log.warning(line, incident.id, incident.state, incident.severity, names, by)
             case VerdictChanged(verdict=verdict):
                 line = "incident=%d cause=%s scope=%s confidence=%.2f rows=%s"
                 rows = ",".join(fact.row for fact in (*verdict.because, *verdict.against))
                 log.info(
                     line, effect.incident, verdict.cause, verdict.scope, verdict.confidence, rows
                 )
-            case _:
-                pass
+            case Audited():
+                line = "user=%s verb=%s incident=%s outcome=%s"
+                log.info(line, effect.user, effect.verb, effect.incident or "", effect.outcome)
+            case Send():
+                self._note_said(effect.body)
+
+    def _note_said(self, body: Body) -> None:
+        match body:
+            case Reply(incident=number, entry=Entry(kind=EntryKind.PAGED, ways=ways) as entry):
+                tell = ways[0] if ways else MENTION
+                self._metrics.steps.labels(tell).inc()
+                whom = ",".join(entry.whom)
+                log.info("incident=%d step=%s whom=%s by=%s", number, tell, whom, entry.by)
+            case Answer(result=Result(silence=Silence(ended_at=None) as silence)):
+                until = datetime.fromtimestamp(silence.until, UTC).isoformat(timespec="seconds")
+                line = "silence=%d state=running over=%s name=%s by=%s until=%s"
+                log.info(line, silence.id, silence.over, silence.name, silence.by, until)
+            case SilenceEnded(silence=silence):
+                line = "silence=%d state=ended over=%s name=%s by=%s suppressed=%d"
+                over, by = silence.over, silence.ended_by
+                log.info(line, silence.id, over, silence.name, by, silence.suppressed)
+
+
+def _whose(incident: Incident) -> str:
+    """Return whose doing an incident's state is; empty: nobody's."""
+    return {
+        IncidentState.ACKNOWLEDGED: incident.acknowledged_by,
+        IncidentState.RESOLVED: incident.resolved_by,
+    }.get(incident.state, "")
 
 
 def watch(metrics: Metrics, view: Callable[[], View]) -> None:
     """Let the gauges show the states as they are whenever somebody asks."""
+    metrics.silences.set_function(lambda: len(view().desk.running_silences))
     for severity in Severity:
         metrics.incidents.labels(severity).set_function(partial(_count_open, view, severity))
     for name, rules in view().rules.tenants.items():
@@ -104,9 +149,37 @@ class CountedProber:
     async def read_shifts(self) -> Shifts:
         """Read the calendar of shifts; see the port."""
         shifts = await self._prober.read_shifts()
+        outcome = Outcome.NO_DATA if shifts.fault else Outcome.OK
+        self._metrics.looks.labels(CALENDAR, outcome).inc()
         if shifts.fault:
             log.warning("the calendar of shifts cannot be read: %s", shifts.fault)
         return shifts
+
+
+class CountedNotifier:
+    """A `Notifier` that counts and logs what came of each page."""
+
+    def __init__(self, way: str, notifier: Notifier, metrics: Metrics) -> None:
+        self._way = way
+        self._notifier = notifier
+        self._pages = {
+            outcome: metrics.pages.labels(way, outcome) for outcome in (SENT, REFUSED, DOUBT)
+        }
+
+    async def page(self, page: Page) -> None:
+        """Tell it; see the port."""
+        try:
+            await self._notifier.page(page)
+        except (NotifyRefused, NotifyDoubt) as error:
+            self._note(page, REFUSED if isinstance(error, NotifyRefused) else DOUBT, str(error))
+            raise
+        self._note(page, SENT)
+
+    def _note(self, page: Page, outcome: str, error: str = "") -> None:
+        self._pages[outcome].inc()
+        level = logging.WARNING if error else logging.INFO
+        line = "incident=%d page=%s way=%s outcome=%s error=%s"
+        log.log(level, line, page.incident, page.action, self._way, outcome, error)
 
 
 def _tell_first(seen: Observation) -> None:

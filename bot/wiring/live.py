@@ -25,7 +25,7 @@ from bot.slack.startup import StartupError, check, lacking
 from bot.slack.web import SlackWeb
 from bot.store import open_store
 from bot.telemetry import Metrics
-from bot.wiring.journal import CountedProber, LogJournal, watch
+from bot.wiring.journal import CountedNotifier, CountedProber, LogJournal, watch
 from bot.wiring.measuring import hooks_of
 from bot.wiring.outward import Outward
 from bot.wiring.rules import rules_of
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bot.server import Routes
     from bot.slack.startup import Workspace
 
-log = logging.getLogger("auth0-check")
+log = logging.getLogger(__name__)
 
 STUCK_S = 60.0
 """Messages that wait so long in real seconds make the bot not ready."""
@@ -71,7 +71,9 @@ class Bot:
         self._settings = settings
         self._clock = clock
         self._counts = counts
-        self._notifiers = notifiers
+        self._notifiers = {
+            way: CountedNotifier(way, notifier, self.metrics) for way, notifier in notifiers.items()
+        }
         self._prober = CountedProber(prober, self.metrics)
         self._open = AsyncExitStack()
         self._parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
@@ -130,7 +132,7 @@ class Bot:
             prober=self._prober,
             store=store,
             waker=schedule,
-            journal=LogJournal(),
+            journal=LogJournal(self.metrics),
         )
         watch(self.metrics, engine.view)
         self.engine = engine

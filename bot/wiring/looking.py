@@ -10,13 +10,13 @@ from bot.fetch import Call, Fetcher, LoopLag, SystemPath
 from bot.fetch.lag import LIMIT_S
 from bot.hooks.counts import PushedCounts
 from bot.probes import Probes
-from bot.sources.feed import Answer, StatusFeed
+from bot.sources.feed import StatusFeed
 from bot.sources.shifts import ShiftCalendar
 from bot.wiring.measuring import hooks_of, sources_of
 from bot.wiring.rules import feed_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from bot.config import Settings
     from bot.config.settings import Tenant
@@ -67,8 +67,9 @@ class Looking:
         for tenant in settings.tenants:
             target = feed_target(tenant)
             if target not in self._feeds:
-                fetch = _FeedFetch(self.fetcher, tenant.ca_file)
-                self._feeds[target] = StatusFeed(target, _feed_url(tenant), fetch, clock)
+                self._feeds[target] = StatusFeed(
+                    target, _feed_call(tenant), self.fetcher.fetch, clock
+                )
 
     async def look(self, target: Target) -> Observation:
         """Probe a target."""
@@ -89,27 +90,6 @@ class Looking:
         if self._calendar is None:
             raise TypeError("no calendar is configured")
         return await self._calendar.read()
-
-
-class _FeedFetch:
-    """How a feed asks for its document."""
-
-    def __init__(self, fetcher: Fetcher, ca_file: str | None) -> None:
-        self._fetcher = fetcher
-        self._ca_file = ca_file
-
-    async def __call__(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """Ask once."""
-        reply = await self._fetcher.fetch(
-            Call(
-                url=url,
-                headers=headers,
-                timeout_s=FEED_TIMEOUT_S,
-                cap=FEED_CAP,
-                ca_file=self._ca_file,
-            )
-        )
-        return Answer(reply.status, reply.headers, reply.body, reply.fault, reply.blind)
 
 
 def _calendar(settings: Settings, fetcher: Fetcher) -> ShiftCalendar | None:
@@ -133,7 +113,7 @@ def distrust(stepped_s: float) -> str:
     return f"this host's clock was moved by {stepped_s:+.0f} s; if it is right, restart the bot"
 
 
-def _feed_url(tenant: Tenant) -> str:
-    if tenant.feed_url is not None:
-        return tenant.feed_url.get_secret_value()
-    return FEED_URL.format(domain=tenant.domain)
+def _feed_call(tenant: Tenant) -> Call:
+    given = tenant.feed_url
+    url = given.get_secret_value() if given else FEED_URL.format(domain=tenant.domain)
+    return Call(url=url, timeout_s=FEED_TIMEOUT_S, cap=FEED_CAP, ca_file=tenant.ca_file)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from bot.config.sources import PingdomHook, SentryHook, TokenHook
 from bot.core.model import LOGS, Target
 from bot.hooks.hook import Guarded, HookConfig, TenantHook
-from bot.sources.prometheus import PrometheusRate, authorization, otel_expressions
+from bot.sources.prometheus import PrometheusRate
 from bot.sources.sentry import SentryEvents
 from bot.sources.tenant_log import TenantLog
 from bot.wiring.rules import is_reported
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 
     from bot.config import Settings
     from bot.config.settings import Tenant
-    from bot.config.sources import Metric, Prometheus
+    from bot.config.sources import Logs
     from bot.core.measurement import Measurement
     from bot.fetch import Fetcher
     from bot.hooks.counts import PushedCounts
-
-SENTRY_TIMEOUT_S = 10.0
 
 
 class Source(Protocol):
@@ -42,81 +40,27 @@ def sources_of(
         for metric in tenant.metrics:
             target = Target(tenant.name, metric.name)
             if settings.prometheus and not is_reported(metric):
-                yield target, _rate(target, settings.prometheus, tenant, metric, fetcher)
+                rate = PrometheusRate(
+                    target, settings.prometheus, metric, tenant.domains, fetcher=fetcher
+                )
+                yield target, rate
             else:
                 yield target, _Drained(target, fetcher, counts)
-        yield from _events(settings, tenant, fetcher)
-        yield from _log(tenant, fetcher, counts)
+        for errors in tenant.errors:
+            if settings.sentry:
+                target = Target(tenant.name, errors.name)
+                yield target, SentryEvents(target, settings.sentry, errors, fetcher)
+        if tenant.logs:
+            target = Target(tenant.name, LOGS)
+            yield target, _log(tenant, tenant.logs, fetcher) or _Drained(target, fetcher, counts)
 
 
-def _rate(
-    target: Target, server: Prometheus, tenant: Tenant, metric: Metric, fetcher: Fetcher
-) -> PrometheusRate:
-    hosts = [host for host in (tenant.domain, tenant.custom_domain) if host]
-    failed, total = metric.failed, metric.all
-    if failed is None or total is None:
-        failed, total = otel_expressions(hosts, metric.match or "")
-    return PrometheusRate(
-        target,
-        url=server.url,
-        failed=failed,
-        total=total,
-        window_s=metric.window,
-        headers=authorization(
-            token=_plain(server.token),
-            username=server.username or "",
-            password=_plain(server.password),
-        ),
-        timeout_s=server.timeout,
-        ca_file=server.ca_file,
-        fetcher=fetcher,
-    )
-
-
-def _events(
-    settings: Settings, tenant: Tenant, fetcher: Fetcher
-) -> Iterator[tuple[Target, Source]]:
-    sentry = settings.sentry
-    for errors in tenant.errors if sentry else ():
-        assert sentry  # noqa: S101 - for mypy: the loop runs only with it
-        target = Target(tenant.name, errors.name)
-        yield (
-            target,
-            SentryEvents(
-                target,
-                url=sentry.url,
-                organization=sentry.organization,
-                project=errors.project,
-                query=errors.query,
-                environment=errors.environment,
-                window_s=errors.window,
-                token=_plain(sentry.token),
-                timeout_s=SENTRY_TIMEOUT_S,
-                ca_file=None,
-                fetcher=fetcher,
-            ),
-        )
-
-
-def _log(tenant: Tenant, fetcher: Fetcher, counts: PushedCounts) -> Iterator[tuple[Target, Source]]:
-    logs, target = tenant.logs, Target(tenant.name, LOGS)
-    if logs and logs.client_id and logs.client_secret:
-        yield (
-            target,
-            TenantLog(
-                target,
-                domain=tenant.domain,
-                base_url=tenant.base_url or f"https://{tenant.domain}",
-                client_id=logs.client_id,
-                client_secret=_plain(logs.client_secret),
-                own_clients=_own_clients(tenant),
-                timeout_s=tenant.probe.timeout,
-                ca_file=tenant.ca_file,
-                fetcher=fetcher,
-            ),
-        )
-    elif logs:
-        yield target, _Drained(target, fetcher, counts)
+def _log(tenant: Tenant, logs: Logs, fetcher: Fetcher) -> TenantLog | None:
+    """Return what reads a tenant's log, if it is not sent."""
+    if logs.client_id is None or logs.client_secret is None:
+        return None
+    secret = logs.client_secret.get_secret_value()
+    return TenantLog(tenant, client_id=logs.client_id, client_secret=secret, fetcher=fetcher)
 
 
 class _Drained:
@@ -161,17 +105,11 @@ def _guarded(hook: SentryHook | PingdomHook | TokenHook | None) -> Guarded | Non
 def _tenant_hook(tenant: Tenant) -> TenantHook:
     token = tenant.logs.stream_token if tenant.logs else None
     return TenantHook(
-        domains=tuple(domain for domain in (tenant.domain, tenant.custom_domain) if domain),
+        domains=tenant.domains,
         stream_token=_plain(token) or None,
-        own_clients=_own_clients(tenant),
+        own_clients=tenant.own_clients,
         report_signals=tuple(m.name for m in tenant.metrics if is_reported(m)),
     )
-
-
-def _own_clients(tenant: Tenant) -> frozenset[str]:
-    """Return the applications whose rows in the log are our own doing."""
-    machine = (tenant.m2m,) if tenant.m2m else ()
-    return frozenset(each.client_id for each in (*tenant.logins, *machine))
 
 
 def _plain(secret: SecretStr | None) -> str:

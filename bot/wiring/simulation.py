@@ -32,9 +32,7 @@ from bot.wiring.standing_for import changes_of, gauges_for, tenant_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.core.measurement import Measurement
-    from bot.core.model import FeedReading, Observation, Target
-    from bot.core.oncall import Shifts
+    from bot.core.model import Observation, Target
     from bot.core.page import Page
     from bot.core.stimulus import Effect
     from bot.ports import Received
@@ -145,7 +143,7 @@ class Simulation:
         self.story = Story(scenario, emit, lambda: self.engine.view().desk.incidents)
         self.workspace = Workspace(self.clock.now)
         self.workspace.on_message(lambda *said: self.story.said(self.clock.now(), *said))
-        prober = _Wary(self.world, self.clock, settings, self._requested)
+        prober = self._prober(settings)
         self.requests = prober.requests
         self._accepting: set[asyncio.Task[bool]] = set()
         store = MemoryStore()
@@ -160,6 +158,15 @@ class Simulation:
         self.rivals = Rivals(self.engine.view)
         self._deliver = self._delivery(settings, store)
         self.engine.attach(self._deliver)
+
+    def _prober(self, settings: Settings) -> VirtualProber:
+        return _Wary(
+            self.world,
+            self.clock,
+            gauges=gauges_for(self.world.scenario, settings),
+            timeout_s=settings.tenants[0].probe.timeout,
+            on_request=self._requested,
+        )
 
     def _delivery(self, settings: Settings, store: MemoryStore) -> Deliver:
         messenger = SlackMessenger(
@@ -194,11 +201,32 @@ class Simulation:
         for at, change in changes_of(scenario):
             self.clock.call_at(at, partial(self.accept, Push(change.id, at, (change,))))
         for place, saying in enumerate(scenario.people):
-            self.clock.call_at(scenario.start_at + saying.at_s, _Say(self, saying, place))
+            self.clock.call_at(scenario.start_at + saying.at_s, partial(self._say, saying, place))
         answer = scenario.answer
         if answer and answer.alert and answer.decidable_s is not None:
             at = scenario.start_at + answer.decidable_s + SCORE_AFTER_S + LAST
             self.clock.call_at(min(at, self.world.end_at), self._score)
+
+    def _say(self, saying: Saying, place: int) -> None:
+        """Let somebody type something in Slack."""
+        verb, argument, nearest, share = parse(saying.say.removeprefix(COMMAND))
+        state = self.workspace.state
+        # A stranger is nobody's guest.
+        known = [
+            Person(u.id, u.zone, is_guest=u.is_guest) for u in state.people if u.id == saying.user
+        ]
+        request = Request(
+            id=f"saying-{place}",
+            at=self.clock.now(),
+            verb=verb,
+            argument=argument,
+            nearest=nearest,
+            share=share,
+            user=saying.user,
+            channel=state.channels[0].id,
+            person=known[0] if known else Person(saying.user),
+        )
+        self.accept(request)
 
     def accept(self, received: Received) -> None:
         """Let something come in from outside."""
@@ -226,67 +254,13 @@ class Simulation:
             self.story.told(self.clock.now(), place, result, latency_ms)
 
 
-@dataclass(slots=True)
-class _Say:
-    """One thing that somebody types in Slack."""
-
-    simulation: Simulation
-    saying: Saying
-    place: int
-
-    def __call__(self) -> None:
-        simulation = self.simulation
-        verb, argument, nearest, share = parse(self.saying.say.removeprefix(COMMAND))
-        request = Request(
-            id=f"saying-{self.place}",
-            at=simulation.clock.now(),
-            verb=verb,
-            argument=argument,
-            nearest=nearest,
-            share=share,
-            user=self.saying.user,
-            channel=simulation.workspace.state.channels[0].id,
-            person=self._person(),
-        )
-        simulation.accept(request)
-
-    def _person(self) -> Person:
-        """Return what the workspace knows of whoever says it; a stranger is nobody's guest."""
-        for user in self.simulation.workspace.state.people:
-            if user.id == self.saying.user:
-                return Person(user.id, user.zone, is_guest=user.is_guest)
-        return Person(self.saying.user)
-
-
-class _Wary:
+class _Wary(VirtualProber):
     """The virtual prober, on a host whose clock may be wrong."""
-
-    def __init__(self, world: World, clock: VirtualClock, settings: Settings, hook: Any) -> None:
-        timeout_s = settings.tenants[0].probe.timeout
-        gauges = gauges_for(world.scenario, settings)
-        self._inner = VirtualProber(
-            world, clock, gauges=gauges, timeout_s=timeout_s, on_request=hook
-        )
-        self._world = world
-        self._clock = clock
-        self.requests = self._inner.requests
 
     async def look(self, target: Target) -> Observation:
         """Look; what a wrong clock sees is not believed."""
-        seen = await self._inner.look(target)
+        seen = await super().look(target)
         return distrusted(seen, self._world.clock_offset(self._clock.now()))
-
-    async def measure(self, target: Target) -> Measurement:
-        """Ask a source for its figures."""
-        return await self._inner.measure(target)
-
-    async def read(self, target: Target) -> FeedReading:
-        """Poll a status feed."""
-        return await self._inner.read(target)
-
-    async def read_shifts(self) -> Shifts:
-        """Read the calendar of shifts."""
-        return await self._inner.read_shifts()
 
 
 class _Silent:

@@ -121,6 +121,10 @@ def test_maintenance(load_text: LoadText) -> None:
             "7: maintenance[0].lasts: is not over when the next one begins",
         ),
         (
+            maintenance("once: '9999-12-31 23:59', lasts: 1h, reason: r"),
+            "7: maintenance[0].once: must be in the years 2000 to 2999",
+        ),
+        (
             maintenance("once: tomorrow, lasts: 1h, reason: r"),
             "7: maintenance[0].once: must be a day and a time such as '2026-12-01 02:00'",
         ),
@@ -140,3 +144,58 @@ def test_all_at_once(refused: Refused) -> None:
     """Mistakes of all three sections are told together."""
     text = steps("{after: 0s, tell: shout}", "group: U1") + maintenance("reason: r")[len(LEAST) :]
     assert len(refused(text)) == 4
+
+
+NONSENSE = """\
+oncall:
+  zone: Mars/Olympus
+  rotation: {people: [anna, S1], hand_over: "Mon 25:00", start: 2026-02-30}
+  group: U1
+escalation:
+  critical: [{after: -5m, tell: pager}, {after: 1, tell: ""}, {after: 2s, tell: [dm]}]
+  warning: dm
+  repeat: -1
+  every: 0s
+notify:
+  - {name: dm, pagerduty: {routing_key: short}}
+  - {name: DM, apprise: "mailto://x", pagerduty: {}}
+  - {}
+maintenance:
+  - {every: "Sun 02:00", once: "9999-12-31 23:59", lasts: 400d, reason: ""}
+  - {once: "2026-02-30 02:00", lasts: 1h, reason: r, tenants: [x], zone: "../../etc"}
+access: {view: [], silence: [ann], administer: U1, audit: [U1]}
+report: {every: daily, zone: [], to: C1}
+"""
+PLACES = {
+    7: "zone",
+    8: "hand_over people[0] people[1] start",
+    9: "group",
+    11: "critical[0].after critical[0].tell critical[1].after critical[1].tell critical[2].tell",
+    12: "warning",
+    13: "repeat",
+    14: "every",
+    16: "name routing_key",
+    17: "apprise name routing_key",
+    18: "name pagerduty",
+    20: "lasts once reason",
+    21: "once tenants[0] zone",
+    22: "administer audit silence[0] view",
+    23: "every to zone",
+}
+"""By line: the ends of the names of what is wrong there."""
+
+
+def test_nonsense_everywhere(refused: Refused) -> None:
+    """All is told at once, each mistake with the line that it stands in."""
+    told = [line.split(": ")[:2] for line in refused(LEAST + NONSENSE)]
+    wanted = [(f"bot.yml:{line}", end) for line, ends in PLACES.items() for end in ends.split()]
+
+    assert [place for place, _ in told] == [place for place, _ in wanted]
+    assert all(name.endswith(end) for (_, name), (_, end) in zip(told, wanted, strict=True))
+
+
+@pytest.mark.parametrize("tell", ["[dm]", "{dm: dm}", "[]"])
+def test_a_step_that_tells_no_name(tell: str, refused: Refused) -> None:
+    """A list or a section is refused like any other mistake."""
+    (told,) = refused(steps(f"{{after: 0s, tell: {tell}}}"))
+    assert told.startswith("bot.yml:7: escalation.critical[0].tell: must be ")

@@ -6,14 +6,25 @@ from typing import Any
 import pytest
 
 from bot.core.audit import Audited, Outcome
-from bot.core.calling import due_at
+from bot.core.calling import due_at, is_needless, whom
 from bot.core.escalation import Policy, Step
 from bot.core.incident import EntryKind, IncidentState
 from bot.core.model import Fault, Severity, Stage
-from bot.core.outbox import Answer, Direct, Edit, Paging, Post, Reply, Result, SilenceEnded
+from bot.core.oncall import Shift, Shifts
+from bot.core.outbox import (
+    Answer,
+    Delivery,
+    Direct,
+    Edit,
+    Paging,
+    Post,
+    Reply,
+    Result,
+    SilenceEnded,
+)
 from bot.core.page import PageAction
 from bot.core.request import Person, Request, Verb, parse
-from bot.core.stimulus import Asked, Delivered, Send, Tick, Unsaid
+from bot.core.stimulus import Asked, Delivered, Send, ShiftsRead, Started, Tick, Unsaid
 
 ANN, BEN = "U0ANN", "U0BEN"
 PAGER = Policy(
@@ -105,7 +116,10 @@ def test_acknowledging_what_is_over_changes_nothing(down: Any) -> None:
 
 
 def test_steps_are_taken_in_their_order_and_again(down: Any) -> None:
-    """While nobody acknowledges; then once more, and then no more."""
+    """While nobody acknowledges; then once more, and then no more.
+
+    Where no person is known who could be written to, the channel is told instead.
+    """
     later(down, 8000)
     told_by = [
         body.action if isinstance(body, Paging) else body.entry.ways or body.entry.whom
@@ -115,7 +129,7 @@ def test_steps_are_taken_in_their_order_and_again(down: Any) -> None:
     ]
 
     assert told_by.count(PageAction.TRIGGER) == 2
-    assert told_by.count(("@here",)) == 2
+    assert told_by.count(("@here",)) == 4
 
 
 def test_the_process_was_stopped_meanwhile(down: Any) -> None:
@@ -123,7 +137,9 @@ def test_the_process_was_stopped_meanwhile(down: Any) -> None:
     later(down, 130)
     since = len(down.effects)
     down.wait(7200)
-    down.on_desk(Tick(down.now))
+    for _ in range(3):
+        down.on_desk(Tick(down.now))
+        down.wait(1)
 
     assert sum(isinstance(body, Paging) for body in said(down, since)) == 1
 
@@ -159,6 +175,7 @@ def test_without_slack_people_are_called_beyond_it(down: Any) -> None:
 def test_resolved_by_hand_it_opens_nothing_while_it_still_fails(down: Any) -> None:
     """But it does when something else fails, too, or after an hour."""
     ask(down, "resolve #1 known, a vendor's ticket is open")
+    assert not down.incidents[0].troubles[0].is_over
     since = len(down.effects)
     later(down, 1800)
     assert not any(isinstance(body, Post) for body in said(down, since))
@@ -212,6 +229,8 @@ def test_what_people_do_is_kept(down: Any) -> None:
     """Each act leaves a line, refused ones too; looking leaves none."""
     ask(down, "ack #1")
     ask(down, "ack #7")
+    for verb in (Verb.STATUS, Verb.REPORT, Verb.SILENCES, Verb.ONCALL):
+        down.on_desk(Asked(down.now, Request(f"look {verb}", down.now, verb, user=ANN)))
     lines = [effect for effect in down.effects if isinstance(effect, Audited)]
 
     assert [(one.user, one.verb, one.outcome) for one in lines] == [
@@ -288,3 +307,113 @@ def test_who_may_not_is_refused(make: Any) -> None:
     assert ask(steps, "ack #1", BEN, person=Person(BEN, is_guest=True)).outcome is Outcome.REFUSED
     assert ask(steps, "ack #1", BEN).outcome is Outcome.DONE
     assert next(line.outcome for line in steps.desk.audit) is Outcome.REFUSED
+
+
+def test_a_number_that_is_none_means_nothing(down: Any) -> None:
+    """Not the only open incident either, however long the number is."""
+    for number in ("#999999999999", "#0", "7" * 10_000):
+        assert ask(down, f"ack {number}").outcome is Outcome.NO_SUCH
+    assert ask(down, "ack #001").outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize("said", ["silence ALL 1h a test", "unsilence S1", "unsilence All"])
+def test_everything_needs_the_right_to_administer(make: Any, said: str) -> None:
+    """However it is written."""
+    steps = make(access=make.access(administer=(ANN,)))
+    ask(steps, "silence all 2h moving", ANN)
+
+    assert ask(steps, said, BEN).outcome is Outcome.REFUSED
+    assert ask(steps, said, ANN).outcome is Outcome.DONE
+
+
+def test_a_silence_is_ended_by_its_number_first(down: Any) -> None:
+    """S1 is not the silence over incident 1, even when it has ended already."""
+    ask(down, "silence staging 2h a test")
+    ask(down, "silence #1 2h known")
+
+    assert ask(down, "unsilence 1").outcome is Outcome.DONE
+    assert ask(down, "unsilence 1").outcome is Outcome.ALREADY
+    assert [one.id for one in down.desk.running_silences] == [2]
+    assert ask(down, "unsilence #1").outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize("span", ["0m", "99999d", "-1h", "until 25:00"])
+def test_nobody_is_put_on_call_for_no_time_or_for_ever(make: Any, span: str) -> None:
+    """A slip of the hand would last for centuries."""
+    steps = make(on_call=make.rotation)
+
+    assert ask(steps, f"oncall swap {span}").outcome is Outcome.INVALID
+    assert steps.desk.overrides == ()
+
+
+def test_a_calendar_that_changed_counts_at_once(make: Any) -> None:
+    """Also before the shift that was known would have ended; so does another configuration."""
+    steps = make(calendar_every_s=300.0)
+    for person in (ANN, BEN):
+        shifts = Shifts(steps.now, (Shift(person, steps.now - 60, steps.now + 3600),))
+        steps.on_desk(ShiftsRead(steps.now, shifts))
+        assert whom(steps.desk, steps.rules) == (person,)
+
+    steps.rules = replace(steps.rules, calendar_every_s=None, mention="@here")
+    steps.on_desk(Started(steps.now))
+    assert whom(steps.desk, steps.rules) == ("@here",)
+
+
+def test_after_the_last_step_a_hand_begins_anew(down: Any) -> None:
+    """With the first step at once and the others in their time, not all together."""
+    later(down, 8000)
+    since = len(down.effects)
+    assert ask(down, "escalate").outcome is Outcome.DONE
+    later(down, 250)
+    assert told(down, since).count(EntryKind.PAGED) == 1
+
+    later(down, 400)
+    assert any(isinstance(body, Paging) for body in said(down, since))
+
+
+def test_escalating_what_is_muted_tells_it(make: Any) -> None:
+    """Whoever wants help with it wants it known: its message goes before the call."""
+    steps = make(mention="@here", policies={Severity.CRITICAL: PAGER}, ways=("pager",))
+    steps.healthy()
+    ask(steps, "silence prod 2h moving")
+    steps.fail("prod.login", 10)
+    since = len(steps.effects)
+
+    assert ask(steps, "escalate #1").outcome is Outcome.DONE
+    bodies = said(steps, since)
+    assert bodies.index(Post(1)) == 0
+    assert EntryKind.PAGED in told(steps, since)
+
+
+def test_a_page_that_is_late_is_needless(down: Any) -> None:
+    """Once somebody has it, nobody is called for it but by hand."""
+    page = Paging(1, "pager", PageAction.TRIGGER)
+    before, after = (Delivery("k", "l", 1, page, down.now + offset) for offset in (-1, 1))
+    assert not is_needless(before, down.desk)
+    ask(down, "ack")
+    assert is_needless(before, down.desk)
+    assert not is_needless(after, down.desk)
+    assert not is_needless(replace(before, body=Edit(1)), down.desk)
+
+    ask(down, "resolve")
+    assert is_needless(replace(after, body=Direct(1, ANN)), down.desk)
+
+
+def test_blindness_resolved_by_hand_stays_resolved(make: Any) -> None:
+    """As long as it lasts; a new blindness is told."""
+    steps = make()
+    steps.healthy()
+    for _ in range(40):
+        steps.wait(20)
+        steps.see("prod.login", blind="all DNS look-ups hang")
+        steps.tick("prod")
+    (incident,) = steps.desk.open_incidents
+    ask(steps, "resolve our network is being moved")
+    for _ in range(20):
+        steps.wait(20)
+        steps.see("prod.login", blind="all DNS look-ups hang")
+        steps.tick("prod")
+
+    assert steps.desk.open_incidents == []
+    assert steps.incidents[0].left == ("prod.blind",)
+    assert incident.reopened == steps.incidents[0].reopened

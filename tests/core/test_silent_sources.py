@@ -9,10 +9,11 @@ from bot.core.incident import EntryKind, IncidentState, Kind
 from bot.core.measurement import Kind as Counted
 from bot.core.model import Cause, Fault, Severity, Stage
 from bot.core.outbox import Edit, Post, Reply
+from bot.core.request import Request, Verb
 from bot.core.rules import TenantRules
 from bot.core.series import SeriesLimits
 from bot.core.silent_sources import AGAIN_S
-from bot.core.stimulus import Finding, Send, Started
+from bot.core.stimulus import Asked, Finding, Send, Started
 
 SERIES = {
     "checkout": SeriesLimits(Counted.METRICS),
@@ -150,3 +151,17 @@ def test_a_source_that_is_no_longer_configured_is_not_missed(silent: Any) -> Non
     silent.on_desk(Finding(silent.now, "prod"))
 
     assert not silent.incidents[0].is_open
+
+
+def test_resolved_by_hand_it_stays_resolved(silent: Any) -> None:
+    """As long as it is silent, for an hour; nothing is opened again at the next look."""
+    missing(silent, "prod.checkout")
+    (incident,) = silent.incidents
+    resolve = Request("r", silent.now, Verb.RESOLVE, "#1 the exporter is moved", user="U1")
+    silent.on_desk(Asked(silent.now, resolve))
+    missing(silent, "prod.checkout", span_s=1200)
+    assert silent.incidents[0].reopened == incident.reopened
+    assert silent.desk.open_incidents == []
+
+    missing(silent, "prod.checkout", span_s=3000)
+    assert [i.kind for i in silent.desk.open_incidents] == [Kind.SILENT]

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.request import Request, Verb
+from bot.core.page import PageAction
+from bot.core.request import Request, parse
 from bot.deliver import Deliver
 from bot.engine import Engine
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import NotifyDoubt, NotifyRefused, SlackDoubt, SlackRefused
 from bot.simulator.memory import MemoryStore
 from bot.simulator.prober import VirtualProber
 from bot.simulator.reading import load
@@ -29,12 +30,14 @@ from bot.simulator.workspace.model import Kind, Message, User
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
 from bot.slack.messenger import SlackMessenger
+from bot.wiring.outward import Outward
 from bot.wiring.rules import rules_of
 from bot.wiring.simulation import settings_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bot.core.page import Page
     from bot.core.stimulus import Effect
     from bot.ports import Change, Snapshot
     from bot.simulator.scenario import Scenario
@@ -52,6 +55,11 @@ bot:
   tenants: [{name: prod, probe: {every: 10s, confirm_every: 2s}}]
   thresholds: {fail_count: 3, window: 6, recover_count: 2, mention_after: 20s}
   feed: {every: 10s}
+  oncall: {rotation: {people: [U1, U2], hand_over: "09:00", start: 2026-03-02}}
+  notify: [{name: pager, pagerduty: {routing_key: 0123456789abcdef0123456789abcdef}}]
+  escalation:
+    critical: [{after: 0s, tell: dm}, {after: 8s, tell: pager}, {after: 16s, tell: next}]
+    repeat: 0
 tenants:
   prod: {domain: acme.us.auth0.com, environment: US-1}
 controls: [neutral]
@@ -61,7 +69,17 @@ timeline:
 feed:
   - {at: 30s, incident: k2, title: A, status: Investigating, text: Oh., environments: [US-1]}
 """
-ASKED_AT_S = {"U1": 3.0, "U2": 25.0, "U3": 55.0}
+ASKED = {
+    "U1": (3.0, "run"),
+    "U2": (25.0, "run"),
+    "U3": (28.0, "note #1 we look"),
+    "U4": (33.0, "silence prod.wellknown 40s a test"),
+    "U5": (41.0, "ack"),
+    "U6": (41.1, "ack #1"),
+    "U7": (55.0, "run"),
+}
+"""By user: when they ask, and what."""
+WAY = "pager"
 RESTART_S = 1.5
 TRAVEL_S = 0.1
 COMMIT_S = 0.004
@@ -130,7 +148,7 @@ class MortalSlack:
     async def call(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         token = self.workspace.state.app.bot_token
         do = partial(self.workspace.call, method, token, dict(params))
-        is_writing = self.fates and method.startswith("chat.")
+        is_writing = self.fates and method in {"chat.postMessage", "chat.update"}
         fate = self.fates.pop() if is_writing else Fate.ANSWERED
         await self.life.touch()
         await asyncio.sleep(TRAVEL_S)
@@ -164,6 +182,33 @@ class MortalSlack:
         raise NotImplementedError
 
 
+@dataclass
+class MortalPager:
+    """A process's way to a pager that outlives it; shares the fates with Slack."""
+
+    life: Life
+    pages: list[tuple[float, PageAction]]
+    clock: VirtualClock
+    fates: list[Fate]
+
+    async def page(self, page: Page) -> None:
+        fate = self.fates.pop() if self.fates else Fate.ANSWERED
+        await self.life.touch()
+        await asyncio.sleep(TRAVEL_S)
+        match fate:
+            case Fate.CUT:
+                raise NotifyDoubt(fate)
+            case Fate.LIMITED:
+                raise NotifyRefused("ratelimited", 2.0)
+            case Fate.UNREACHABLE:
+                raise NotifyRefused("unreachable")
+        self.pages.append((self.clock.now(), page.action))
+        await self.life.touch()
+        await asyncio.sleep(TRAVEL_S)
+        if fate in (Fate.LOST, Fate.LATE):
+            raise NotifyDoubt(fate)
+
+
 class Nobody:
     """A journal that nobody reads."""
 
@@ -180,10 +225,12 @@ class Story:
         """How often the last process touched the world outside."""
         self.acknowledged: list[str] = []
         self.answered: Counter[str] = Counter()
+        self.pages: list[tuple[float, PageAction]] = []
+        """What reached the pager, and when."""
         self._start_at = scenario.start_at
         self._world = World(scenario)
         self.clock = VirtualClock(loop, self._world.begin_at)
-        people = [User(name, name.lower(), name) for name in ASKED_AT_S]
+        people = [User(name, name.lower(), name) for name in ASKED]
         self.workspace = Workspace(self.clock.now, people=people)
         self.workspace.on_message(lambda _, __, message: self._said(message))
         self._settings = settings_for(scenario)
@@ -219,12 +266,13 @@ class Story:
             journal=Nobody(),
         )
         api = MortalSlack(life, self.workspace, self._fates)
+        pager = MortalPager(life, self.pages, self.clock, self._fates)
         link = self._settings.status_link
         messenger = SlackMessenger(api, channel=CHANNEL, status_link=link)
         deliver = Deliver(
             clock=self.clock,
             store=store,
-            messenger=messenger,
+            messenger=Outward(messenger, {WAY: pager}),
             view=engine.view,
             tell=engine.tell,
         )
@@ -251,9 +299,10 @@ class Story:
 
     async def _ask(self) -> None:
         """Ask from time to time; where no process is alive, Slack says so to the person."""
-        for user, at_s in ASKED_AT_S.items():
+        for user, (at_s, said) in ASKED.items():
             await self._until(at_s)
-            request = Request(user, self.clock.now(), Verb.RUN, user=user, channel=CHANNEL)
+            verb, argument, *_ = parse(said)
+            request = Request(user, self.clock.now(), verb, argument, user=user, channel=CHANNEL)
             with suppress(TimeoutError):  # the process died in the middle of it
                 async with asyncio.timeout(1.0):
                     if self._engine and await self._engine.accept(request):

@@ -1,20 +1,32 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.core.audit import Outcome
+from bot.core.page import PageAction
+from bot.core.request import Verb
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.core.desk_state import DeskState
+    from bot.core.incident import Incident
+    from bot.simulator.workspace.model import Message
     from tests.crashes.conftest import Story
 
     Play = Callable[..., Story]
 
 PARTS = 4
+ANSWERS = {"U1": 2, "U2": 2, "U7": 2}
+"""Those who ask for a run; all others are answered once."""
+ON_THE_WAY_S = 1.0
+"""A page that was sent just before the acknowledgement arrives after it."""
 FATES = st.sampled_from(["answered", "lost", "late", "cut", "limited", "unreachable"])
 
 
@@ -26,24 +38,47 @@ def verify(story: Story, *, is_whole: bool = True) -> None:
     kept = asyncio.run(story.store.load(story.clock.now()))
     assert kept.desk is not None
     (incident,) = kept.desk.incidents.values()
-    (card,) = [m for m in story.messages if not m.thread_ts]
+    top = [m for m in story.messages if not m.thread_ts]
+    (card,) = [m for m in top if not key(m).startswith("silence:")]
     assert incident.card is not None
     assert (card.ts, card.text.split(":")[0]) == (incident.card.ts, "RESOLVED")
-    said = [m for m in story.messages if m.thread_ts and m.metadata]
-    replies = [m.metadata["event_payload"]["k"] for m in said if m.metadata]
+    replies = [key(m) for m in story.messages if m.thread_ts]
     wanted = [f"{incident.id}:reply:{number}" for number in range(1, incident.replies + 1)]
     assert replies == [key for key in wanted if is_whole or key in replies]
     assert (kept.deliveries, kept.received) == ({}, ())
-    assert all(story.answered[user] >= 2 for user in story.acknowledged)
+    assert all(story.answered[user] >= ANSWERS.get(user, 1) for user in story.acknowledged)
+    assert [key(m) for m in top if m is not card] == [
+        f"silence:{number}:end" for number in kept.desk.silences
+    ]
+    verify_people(story, kept.desk, incident)
+
+
+def verify_people(story: Story, desk: DeskState, incident: Incident) -> None:
+    """What people did counts once; after that nobody is paged, and the pager is told the end."""
+    counted = [line.user for line in desk.audit]
+    assert len(counted) == len(set(counted))
+    assert {*story.acknowledged} <= {*counted, *ANSWERS}
+    done = [line for line in desk.audit if line.outcome is Outcome.DONE]
+    acks = [line.user for line in done if line.verb is Verb.ACK]
+    assert acks == ([incident.acknowledged_by] if incident.acknowledged_by else [])
+    taken_at = min(incident.acknowledged_at or inf, incident.resolved_at or inf)
+    calls = [at for at, action in story.pages if action is PageAction.TRIGGER]
+    assert all(at <= taken_at + ON_THE_WAY_S for at in calls)
+    ends = [action for _, action in story.pages][-1:]
+    assert ends == ([PageAction.RESOLVE] if incident.paged else [])
+
+
+def key(message: Message) -> str:
+    return message.metadata["event_payload"]["k"] if message.metadata else ""
 
 
 def test_undisturbed_nobody_is_answered_twice(play: Play) -> None:
-    """The story itself: each of three people hears that a run began, and how it ended."""
+    """The story itself: who asks for a run hears that it began, and how it ended."""
     story = play([])
 
     verify(story)
-    assert story.answered == {"U1": 2, "U2": 2, "U3": 2}
-    assert len([m for m in story.messages if m.thread_ts]) == 4
+    assert story.answered == {f"U{number}": ANSWERS.get(f"U{number}", 1) for number in range(1, 8)}
+    assert [action for _, action in story.pages] == list(PageAction)
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -55,7 +55,7 @@ tenants:
   prod: {{domain: acme.us.auth0.com, environment: US-1}}
 controls: [neutral]
 timeline:
-  - {{target: prod.wellknown, from: 0m, is: {{http: 503}}}}
+  - {{target: {failing}, from: 0m, is: {{http: 503}}}}
 logs:
   - tenant: prod
     rows:
@@ -121,9 +121,9 @@ class Child:
 
 
 @asynccontextmanager
-async def run(*arguments: str, **environment: str) -> AsyncIterator[Child]:
+async def run(*arguments: str, module: str = "bot", **environment: str) -> AsyncIterator[Child]:
     """Start `auth0-check` with nothing else in its environment."""
-    command = (sys.executable, "-m", "bot", *arguments)
+    command = (sys.executable, "-m", module, *arguments)
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, env=environment, stdout=PIPE, stderr=STDOUT
     )
@@ -169,10 +169,17 @@ class Town:
 
 
 @pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
+def failing() -> str:
+    """What fails in the outage. Keys may be asked for as often as a test likes; logins may not."""
+    return "prod.wellknown"
+
+
+@pytest.fixture
+async def town(tmp_path: Path, failing: str) -> AsyncIterator[Town]:
     file = tmp_path / "live.yml"
     clock = SystemClock()
-    file.write_text(SCENARIO.format(start=datetime.fromtimestamp(clock.now(), UTC).isoformat()))
+    start = datetime.fromtimestamp(clock.now(), UTC).isoformat()
+    file.write_text(SCENARIO.format(start=start, failing=failing))
     world = SwitchedWorld(load(file))
     people = [User(f"U{n}", f"person{n}", f"Person {n}") for n in range(1, 31)]
     workspace = Workspace(clock.now, people=people)

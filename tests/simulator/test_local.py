@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ from bot.simulator.prober import VirtualProber
 from bot.simulator.scenario import Scenario
 from bot.simulator.workspace.model import Fault, FaultKind
 from bot.simulator.world import World
-from bot.sources.feed import Answer, StatusFeed
+from bot.sources.feed import StatusFeed
 
 Make = Callable[..., Scenario]
 SPEED = 20.0
@@ -71,11 +71,12 @@ class Eyes:
     """The bot's own probes and feed reader; never blind, however busy this machine is."""
 
     def __init__(self, settings: Settings, clock: FastClock, path: FaultyPath) -> None:
-        self._fetcher = Fetcher(clock, path, LoopLag(limit_s=60))
-        self._probes = Probes(settings, self._fetcher)
+        fetcher = Fetcher(clock, path, LoopLag(limit_s=60))
+        self._probes = Probes(settings, fetcher)
         url = settings.tenants[0].feed_url
         assert url is not None
-        self._feed = StatusFeed(FEED, url.get_secret_value(), self._fetch, clock)
+        call = Call(url=url.get_secret_value(), timeout_s=20)
+        self._feed = StatusFeed(FEED, call, fetcher.fetch, clock)
 
     async def look(self, target: Target) -> Observation:
         if target == CONTROL:  # named after its address, which has a port of its own each time
@@ -91,10 +92,6 @@ class Eyes:
 
     async def read_shifts(self) -> Shifts:
         raise NotImplementedError
-
-    async def _fetch(self, url: str, headers: Mapping[str, str]) -> Answer:
-        reply = await self._fetcher.fetch(Call(url=url, headers=headers, timeout_s=20))
-        return Answer(reply.status, reply.headers, reply.body, reply.fault, reply.blind)
 
 
 @dataclass

@@ -9,9 +9,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 from yarl import URL
 
-from bot.config.settings import Login
+from bot.config.settings import Login, Tenant
+from bot.config.sources import Errors, Metric, Prometheus, Sentry
 from bot.core.log_row import tally
 from bot.core.measurement import Kind, Measurement
 from bot.core.model import FeedReading, Observation, Target
@@ -69,41 +71,18 @@ class Sources:
 
     def __init__(self, servers: LocalTenants, world: World, clock: FastClock) -> None:
         path = FaultyPath(SystemPath(servers.resolve), world, clock)
-        usual: dict[str, Any] = {
-            "timeout_s": 10.0,
-            "ca_file": str(servers.ca_file),
-            "fetcher": Fetcher(clock, path, LoopLag(limit_s=60)),
-        }
-        asked = expressions("prod", "checkout")
+        fetcher = Fetcher(clock, path, LoopLag(limit_s=60))
+        secret = SecretStr(servers.secret)
+        prometheus = Prometheus(url=servers.prometheus_url, token=secret)
+        metric = Metric.model_validate({"name": "checkout", **expressions("prod", "checkout")})
+        sentry = Sentry(url=servers.sentry_url, organization=ORGANIZATION, token=secret)
+        errors = Errors(name="web", project="1", query=search("prod", "web"))
+        tenant = Tenant(name="prod", domain=HOST, ca_file=str(servers.ca_file), logins=(LOGIN,))
         self._sources: dict[Target, PrometheusRate | SentryEvents | TenantLog] = {
-            CHECKOUT: PrometheusRate(
-                CHECKOUT,
-                url=servers.prometheus_url,
-                failed=asked["failed"],
-                total=asked["all"],
-                window_s=120.0,
-                headers={"Authorization": f"Bearer {servers.secret}"},
-                **usual,
-            ),
-            WEB: SentryEvents(
-                WEB,
-                url=servers.sentry_url,
-                organization=ORGANIZATION,
-                project="1",
-                query=search("prod", "web"),
-                environment=None,
-                window_s=120.0,
-                token=servers.secret,
-                **usual,
-            ),
+            CHECKOUT: PrometheusRate(CHECKOUT, prometheus, metric, (HOST,), fetcher=fetcher),
+            WEB: SentryEvents(WEB, sentry, errors, fetcher),
             LOGS: TenantLog(
-                LOGS,
-                domain=HOST,
-                base_url=f"https://{HOST}",
-                client_id=READER,
-                client_secret=servers.secret,
-                own_clients=frozenset({"robot"}),
-                **usual,
+                tenant, client_id=READER, client_secret=servers.secret, fetcher=fetcher
             ),
         }
 

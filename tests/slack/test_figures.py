@@ -132,10 +132,10 @@ def test_everything_that_is_counted_has_a_name(counted: Kind | None, name: str) 
         ),
         (observe(Series(), seen(1, 200), METRICS)[0], "1 of 200 failed in 2 min"),
         (observe(Series(), seen(0, 5), METRICS)[0], "0 of 5 failed in 2 min (too few to judge)"),
-        (observe(Series(), seen(50, 200), METRICS)[0], "suspect 50 of 200 failed in 2 min"),
+        (observe(Series(), seen(50, 200), METRICS)[0], "suspect: 50 of 200 failed in 2 min"),
         (
             replace(observe(Series(), seen(50, 200), METRICS)[0], state=SignalState.FIRING),
-            "failing 50 of 200 failed in 2 min",
+            "failing: 50 of 200 failed in 2 min",
         ),
         (
             observe(Series(usual=Usual(3600, 0, 0, 3600)), seen(3, None), ERRORS)[0],

@@ -303,6 +303,31 @@ async def test_errors_stand_under_a_field(
     assert [request.argument for request in inbox.requests.values()] == ["prod 2h an upgrade"]
 
 
+@pytest.mark.parametrize("state", [{}, {"state": {}}, {"state": {"values": {"what": None}}}])
+async def test_a_form_without_its_fields(
+    slack: Any, payloads: Any, inbox: Any, known: Any, state: dict[str, Any]
+) -> None:
+    """It stays open and says so, whatever is missing."""
+    sent = silence_form(payloads, known)
+    del sent["view"]["state"]
+    sent["view"] |= state
+
+    ack = await slack.deliver("interactive", sent)
+    assert [*ack["payload"]["errors"]] == ["what"]
+    assert inbox.requests == {}
+
+
+async def test_two_people_at_once(slack: Any, payloads: Any, inbox: Any) -> None:
+    """Clicks of one instant on one button are two requests; the desk knows who was first."""
+    clicks = [payloads.click(ACKNOWLEDGE, '{"v":1,"incident":3}') for _ in range(2)]
+    clicks[1]["actions"] = clicks[0]["actions"]
+    clicks[1]["user"] = {"id": "U2", "username": "ben", "team_id": "T1"}
+    for click in (*clicks, *clicks):
+        await slack.deliver("interactive", click)
+
+    assert [request.user for request in inbox.requests.values()] == ["U1", "U2"]
+
+
 async def test_an_old_form(
     slack: Any, payloads: Any, inbox: Any, known: Any, listeners: Listeners
 ) -> None:

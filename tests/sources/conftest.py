@@ -1,18 +1,21 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from bot.core.model import FEED, Target
-from bot.sources.feed import Answer, StatusFeed
+from bot.fetch import Call, Reply
+from bot.sources.feed import StatusFeed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NOW = datetime(2026, 4, 22, 20, 30, tzinfo=UTC).timestamp()
+URL = "https://status.test/feed"
+NOTHING = Reply(at=NOW, latency_s=0.1, timings=())
 INCIDENT = (
     "<p><small>Apr 22, 20:14 UTC</small><br><strong>Monitoring</strong> - A fix is in.</p>"
     "<p><small>Apr 22, 19:40 UTC</small><br><strong>Investigating</strong> - Logins fail.</p>"
@@ -37,17 +40,20 @@ class FixedClock:
 class Web:
     """Answers every request with `answer`, and keeps the headers it was sent."""
 
-    answer: Answer = field(default_factory=Answer)
+    answer: Reply = field(default=NOTHING)
     sent: list[Mapping[str, str]] = field(default_factory=list)
 
-    async def __call__(self, url: str, headers: Mapping[str, str]) -> Answer:
-        assert url == "https://status.test/feed"
-        self.sent.append(headers)
+    async def __call__(self, call: Call) -> Reply:
+        assert call.url == URL
+        self.sent.append(call.headers)
         return self.answer
+
+    def reply(self, **what: Any) -> None:
+        self.answer = replace(NOTHING, **what)
 
     def serve(self, body: bytes, **headers: str) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.answer = Answer(200, named, body)
+        self.reply(status=200, headers=named, body=body)
 
 
 class Atom(Protocol):
@@ -101,4 +107,4 @@ def web() -> Web:
 
 @pytest.fixture
 def feed(web: Web, clock: FixedClock) -> StatusFeed:
-    return StatusFeed(Target(FEED, "US-1"), "https://status.test/feed", web, clock)
+    return StatusFeed(Target(FEED, "US-1"), Call(url=URL, timeout_s=20), web, clock)

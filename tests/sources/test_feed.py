@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.core.model import Fault, FeedState, Stage
-from bot.sources.feed import Answer, parse
+from bot.sources.feed import parse
 
 if TYPE_CHECKING:
     from bot.sources.feed import StatusFeed
@@ -54,7 +54,7 @@ async def test_undated_keeps_first_seen(
 
 async def test_unreachable(feed: StatusFeed, web: Web) -> None:
     """A fault of the request is handed on."""
-    web.answer = Answer(fault=Fault(Stage.DNS, "nxdomain"))
+    web.reply(fault=Fault(Stage.DNS, "nxdomain"))
     reading = await feed.read()
     assert (reading.state, reading.fault) == (FeedState.UNREACHABLE, Fault(Stage.DNS, "nxdomain"))
 
@@ -64,7 +64,7 @@ async def test_other_status(
     status: int, feed: StatusFeed, web: Web, atom: Atom, incident: str
 ) -> None:
     """Only 200 brings a feed; nobody asked for a 304."""
-    web.answer = Answer(status, {}, atom(incident))
+    web.reply(status=status, body=atom(incident))
     reading = await feed.read()
     assert reading.state is FeedState.UNREACHABLE
     assert reading.fault == Fault(Stage.HTTP, f"http_{status}", status)
@@ -72,7 +72,7 @@ async def test_other_status(
 
 async def test_blind(feed: StatusFeed, web: Web) -> None:
     """That we could not look is handed on."""
-    web.answer = Answer(blind="loop_lag")
+    web.reply(blind="loop_lag")
     assert (await feed.read()).blind == "loop_lag"
 
 
@@ -91,7 +91,7 @@ async def test_conditional(
     web.serve(atom(incident), etag='"1"', last_modified="Wed, 22 Apr 2026 20:15:12 GMT")
     first = await feed.read()
     clock.at += 60
-    web.answer = Answer(304)
+    web.reply(status=304)
     second = await feed.read()
     assert (second.state, second.notices) == (FeedState.OK, first.notices)
     assert web.sent[1].items() >= {
@@ -106,7 +106,7 @@ async def test_daily_in_full(
     """After a day of 304 the feed is asked for in full."""
     web.serve(atom(incident), etag='"1"')
     await feed.read()
-    web.answer = Answer(304)
+    web.reply(status=304)
     for _ in range(24):
         clock.at += 3_600
         await feed.read()

@@ -19,7 +19,9 @@ from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, start_http_server
+from pydantic import SecretStr
 
+from bot.config.sources import Metric, Prometheus
 from bot.core.measurement import Measurement
 from bot.core.model import Target
 from bot.fetch import Fetcher, LoopLag, Reply
@@ -57,12 +59,13 @@ def make() -> Make:
     """Builds a source that asks at an address."""
     fetcher = Fetcher(SystemClock(), Direct(), LoopLag(NEVER_LATE))
 
-    def build(url: str, failed: str, total: str, **rest: Any) -> PrometheusRate:
-        plain = {"headers": {}, "window_s": 60.0, "timeout_s": 5.0, "ca_file": None}
-        named = {**plain, **rest}
-        return PrometheusRate(
-            CHECKOUT, url=url, failed=failed, total=total, fetcher=fetcher, **named
-        )
+    def build(
+        url: str, failed: str, total: str, window: float = 60.0, **rest: Any
+    ) -> PrometheusRate:
+        metric = Metric(name=CHECKOUT.name, failed=failed, all=total, window=window)
+        # Some of the rest no configuration would let through.
+        server = Prometheus(url=url).model_copy(update={"timeout": 5.0, **rest})
+        return PrometheusRate(CHECKOUT, server, metric, HOSTS, fetcher=fetcher)
 
     return build
 
@@ -192,7 +195,7 @@ async def test_preset(begun: Application, scraped: Scraped, prometheus: str, mak
     begun.called(100, "503", server_address=STRANGER)
     begun.called(100, "503", service_name="other")
     await scraped(180)
-    seen = await make(prometheus, *preset(begun), window_s=30).measure()
+    seen = await make(prometheus, *preset(begun), window=30).measure()
     assert (seen.target, seen.missing, seen.span_s) == (CHECKOUT, "", 30)
     assert seen.total
     assert seen.failed / seen.total == pytest.approx(20 / 80, rel=0.01)
@@ -205,7 +208,7 @@ async def test_reset(begun: Application, scraped: Scraped, prometheus: str, make
     begun.begin()
     begun.called(10, "503")
     await scraped(10)
-    seen = await make(prometheus, *preset(begun), window_s=30).measure()
+    seen = await make(prometheus, *preset(begun), window=30).measure()
     assert seen.missing == ""
     assert seen.failed / (seen.total or 1) == pytest.approx(10 / 40, rel=0.01)
 
@@ -306,8 +309,7 @@ def vector(*values: str, **rest: Any) -> dict[str, Any]:
 async def test_asked(double: Double, make: Make) -> None:
     """Both are asked at one instant, with the window put in and the headers set."""
     double.answer = web.json_response(vector("1"))
-    headers = authorization(token="canary")
-    rate = make(double.url, "a[$window]", "b[$window]", window_s=120, headers=headers)
+    rate = make(double.url, "a[$window]", "b[$window]", window=120, token=SecretStr("canary"))
     seen = await rate.measure()
     assert {form["query"] for form in double.forms} == {"a[120s]", "b[120s]"}
     assert {form["time"] for form in double.forms} == {f"{seen.at:.3f}"}
@@ -358,7 +360,7 @@ async def test_remarks(double: Double, make: Make) -> None:
 
 async def test_silence(double: Double, make: Make) -> None:
     """A server that does not answer, or is not there, is told as such, and in time."""
-    assert (await make(double.url, "a", "b", timeout_s=0.5).measure()).missing == "timeout read"
+    assert (await make(double.url, "a", "b", timeout=0.5).measure()).missing == "timeout read"
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     assert (await make(url, "a", "b").measure()).missing == "connect refused"
@@ -435,7 +437,9 @@ def test_page() -> None:
 
 def test_authorization() -> None:
     """A token goes before a user name; the pair is encoded as RFC 7617 has it."""
-    assert authorization() == {}
-    assert authorization(token="t", username="u") == {"Authorization": "Bearer t"}
-    basic = authorization(username="Aladdin", password="open sesame")
-    assert basic == {"Authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
+    bare = Prometheus(url="https://prometheus.test")
+    named = bare.model_copy(update={"username": "Aladdin", "password": SecretStr("open sesame")})
+    assert authorization(bare) == {}
+    assert authorization(named) == {"Authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
+    both = named.model_copy(update={"token": SecretStr("t")})
+    assert authorization(both) == {"Authorization": "Bearer t"}

@@ -13,7 +13,9 @@ import pytest
 from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from bot.config.sources import Errors, Sentry
 from bot.core.measurement import Group, Measurement
 from bot.core.model import Target
 from bot.fetch import Fetcher, LoopLag, Reply
@@ -54,27 +56,25 @@ class Direct:
 
 
 class Make(Protocol):
-    def __call__(self, url: str, **rest: Any) -> SentryEvents: ...
+    def __call__(
+        self, url: str, environment: str | None = ..., speed: float = ...
+    ) -> SentryEvents: ...
 
 
 @pytest.fixture
 def make() -> Make:
     """Builds a source that asks at an address."""
-    fetcher = Fetcher(SystemClock(), Direct(), LoopLag(NEVER_LATE))
 
-    def build(url: str, **rest: Any) -> SentryEvents:
-        plain = {
-            "organization": "acme",
-            "project": "4711",
-            "query": "dependency:auth0 level:error",
-            "environment": "production",
-            "window_s": 120.0,
-            "token": TOKEN,
-            "timeout_s": 5.0,
-            "ca_file": None,
-        }
-        named = {**plain, **rest}
-        return SentryEvents(WEB, url=url, fetcher=fetcher, **named)
+    def build(url: str, environment: str | None = "production", speed: float = 1.0) -> SentryEvents:
+        server = Sentry(url=url, organization="acme", token=SecretStr(TOKEN))
+        errors = Errors(
+            name=WEB.name,
+            project="4711",
+            query="dependency:auth0 level:error",
+            environment=environment,
+        )
+        fetcher = Fetcher(SystemClock(speed), Direct(), LoopLag(NEVER_LATE))
+        return SentryEvents(WEB, server, errors, fetcher)
 
     return build
 
@@ -225,7 +225,7 @@ async def test_useless_answer(
 
 async def test_silence(double: Double, make: Make) -> None:
     """A server that does not answer is told as such, and in time."""
-    assert (await make(double.url, timeout_s=0.5).measure()).missing == "timeout read"
+    assert (await make(double.url, speed=20).measure()).missing == "timeout read"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ import pytest
 from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from bot.config.settings import Login, Tenant
 from bot.core.measurement import Group
 from bot.core.model import Target
 from bot.fetch import Fetcher, LoopLag, SystemPath
@@ -124,7 +126,7 @@ async def api(ticker: Clock) -> AsyncIterator[ManagementApi]:
 
 
 class Make(Protocol):
-    def __call__(self, **rest: Any) -> TenantLog: ...
+    def __call__(self, base_url: str = ...) -> TenantLog: ...
 
 
 @pytest.fixture
@@ -132,17 +134,10 @@ def make(api: ManagementApi) -> Make:
     """Builds a source that asks the double."""
     fetcher = Fetcher(api.clock, SystemPath({}), LoopLag(NEVER_LATE))
 
-    def build(**rest: Any) -> TenantLog:
-        plain = {
-            "domain": DOMAIN,
-            "base_url": api.url,
-            "client_id": READER,
-            "client_secret": SECRET,
-            "own_clients": frozenset({PROBE}),
-            "timeout_s": 5.0,
-            "ca_file": None,
-        }
-        return TenantLog(LOGS, fetcher=fetcher, **{**plain, **rest})
+    def build(base_url: str = api.url) -> TenantLog:
+        login = Login(client_id=PROBE, username="probe", password=SecretStr("pw"))
+        tenant = Tenant(name="prod", domain=DOMAIN, base_url=base_url, logins=(login,))
+        return TenantLog(tenant, client_id=READER, client_secret=SECRET, fetcher=fetcher)
 
     return build
 

@@ -14,9 +14,13 @@ from bot.simulator.workspace.model import Channel, Kind, Message, Refused
 from bot.simulator.workspace.state import SLACKBOT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from bot.simulator.workspace.dialogs import Dialogs, Values
+
+    Body = dict[str, Any]
+    Act = Callable[[str, Body], Awaitable[Body | None]]
+    Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _HERE = Path(__file__).parent
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -45,18 +49,21 @@ class PageApi:
 
     def routes(self) -> list[web.RouteDef]:
         """List the addresses and who answers there."""
+        acts: dict[str, Act] = {
+            "say": self._say,
+            "click": self._click,
+            "home": self._open_home,
+            "shortcut": self._shortcut,
+            "use": self._use,
+            "submit": self._submit,
+            "close": self._close,
+        }
         return [
             web.get("/", self._file),
             web.get("/{name:page(?:_blocks|_text|_views)?\\.(?:css|js)}", self._file),
             web.get("/page/state", self._show),
             web.get("/page/changes", self._stream),
-            web.post("/page/say", self._say),
-            web.post("/page/click", self._click),
-            web.post("/page/home", self._open_home),
-            web.post("/page/shortcut", self._shortcut),
-            web.post("/page/use", self._use),
-            web.post("/page/submit", self._submit),
-            web.post("/page/close", self._close),
+            *(web.post(f"/page/{name}", self._acting(act)) for name, act in acts.items()),
         ]
 
     def banner(self, text: str) -> None:
@@ -117,9 +124,21 @@ class PageApi:
             del self._streams[stream]
         return response
 
-    async def _say(self, request: web.Request) -> web.Response:
-        body = await _body(request)
-        me, channel, text = self._me(body), str(body.get("channel")), str(body.get("text"))
+    def _acting(self, act: Act) -> Handler:
+        """Let a person do something. What was changed or closed meanwhile is answered 404."""
+
+        async def handle(request: web.Request) -> web.Response:
+            body = await _body(request)
+            try:
+                told = await act(self._me(body), body)
+            except LookupError:
+                raise web.HTTPNotFound from None
+            return web.json_response(told or {})
+
+        return handle
+
+    async def _say(self, me: str, body: Body) -> None:
+        channel, text = str(body.get("channel")), str(body.get("text"))
         thread_ts = str(body.get("thread_ts") or "")
         app = self._state.app
         if text.startswith("/") and not thread_ts:
@@ -127,46 +146,25 @@ class PageApi:
         else:
             text = escape(text, quote=False).replace(f"@{app.name}", f"<@{app.user_id}>")
             await self._people.say(me, channel, text, thread_ts)
-        return web.json_response({})
 
-    async def _click(self, request: web.Request) -> web.Response:
-        body = await _body(request)
+    async def _click(self, me: str, body: Body) -> None:
         where = [str(body.get(key)) for key in ("channel", "ts", "action_id")]
-        try:
-            await self._people.click(self._me(body), *where, option=str(body.get("option") or ""))
-        except LookupError:
-            raise web.HTTPNotFound from None  # it was changed or deleted meanwhile
-        return web.json_response({})
+        await self._people.click(me, *where, option=str(body.get("option") or ""))
 
-    async def _open_home(self, request: web.Request) -> web.Response:
-        await self._people.open_home(self._me(await _body(request)))
-        return web.json_response({})
+    async def _open_home(self, me: str, _: Body) -> None:
+        await self._people.open_home(me)
 
-    async def _shortcut(self, request: web.Request) -> web.Response:
-        body = await _body(request)
-        await self._dialogs.shortcut(self._me(body), str(body.get("callback_id")))
-        return web.json_response({})
+    async def _shortcut(self, me: str, body: Body) -> None:
+        await self._dialogs.shortcut(me, str(body.get("callback_id")))
 
-    async def _use(self, request: web.Request) -> web.Response:
-        body = await _body(request)
-        is_home = bool(body.get("is_home"))
-        try:
-            await self._dialogs.use(self._me(body), body, _values(body), is_home=is_home)
-        except LookupError:
-            raise web.HTTPNotFound from None  # it was changed or closed meanwhile
-        return web.json_response({})
+    async def _use(self, me: str, body: Body) -> None:
+        await self._dialogs.use(me, body, _values(body), is_home=bool(body.get("is_home")))
 
-    async def _submit(self, request: web.Request) -> web.Response:
-        body = await _body(request)
-        try:
-            errors = await self._dialogs.submit(self._me(body), _values(body))
-        except LookupError:
-            raise web.HTTPNotFound from None  # it was changed or closed meanwhile
-        return web.json_response({"errors": errors})
+    async def _submit(self, me: str, body: Body) -> Body:
+        return {"errors": await self._dialogs.submit(me, _values(body))}
 
-    async def _close(self, request: web.Request) -> web.Response:
-        self._dialogs.close(self._me(await _body(request)))
-        return web.json_response({})
+    async def _close(self, me: str, _: Body) -> None:
+        self._dialogs.close(me)
 
     def _me(self, sent: Mapping[str, Any]) -> str:
         """Return who the page is: the first of the people, unless it says so."""

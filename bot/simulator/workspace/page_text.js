@@ -1,7 +1,7 @@
 // Slack's mrkdwn as DOM nodes. Nothing foreign is ever parsed as HTML.
 
 const EMOJI = {
-  "+1": "👍", "-1": "👎", arrow_right: "➡️", arrows_counterclockwise: "🔄", ballot_box_with_check: "☑️",
+  "+1": "👍", "-1": "👎", arrow_right: "➡️", arrows_counterclockwise: "🔄", bar_chart: "📊", ballot_box_with_check: "☑️",
   bell: "🔔", black_circle: "⚫", bulb: "💡", calendar: "📅", chart_with_downwards_trend: "📉",
   chart_with_upwards_trend: "📈", checkered_flag: "🏁", exclamation: "❗", eyes: "👀", fire: "🔥",
   globe_with_meridians: "🌐", grey_question: "❔", hammer_and_wrench: "🛠️", heavy_check_mark: "✔️",

@@ -72,6 +72,8 @@ def silencing(scene: Any) -> list[Rendered]:
         scene.says("unsilence S3", Result(Came.DONE, silence=ended)),
         scene.says("unsilence S3", Result(Came.ALREADY, silence=ended)),
         scene.says(f"unsilence {scene.texts.asked}", Result(Came.NO_SUCH), running),
+        scene.says("unsilence", Result(Came.NO_SUCH)),
+        scene.says("status", view=running),
         silence_ended(ended, scene.view(scene.muted)),
         silence_ended(replace(scene.silence_all, ended_by=BEN), scene.view()),
     ]
@@ -101,6 +103,7 @@ def on_call(scene: Any) -> list[Rendered]:
         scene.says("oncall", view=scene.view(on_call=None)),
         scene.says("oncall swap 2h", Result(Came.DONE, shift=Shift(CLEO, NOW, NOW + 7200))),
         scene.says("oncall swap", Result(Came.INVALID)),
+        scene.says("oncall swap @ben 2h", Result(Came.INVALID)),
         scene.says("oncall swap 2h", Result(Came.NOBODY)),
     ]
 

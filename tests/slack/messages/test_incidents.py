@@ -82,7 +82,8 @@ def silent(scene: Any) -> list[Rendered]:
     taken = replace(source, state=scene.taken.state, acknowledged_by=ANN)
     by_hand = replace(source, state=scene.ended.state, resolved_by=BEN)
     ended = replace(source, state=scene.ended.state)
-    return [scene.card(one) for one in (source, taken, by_hand, ended)]
+    listed = scene.says("alerts", view=scene.view(source))
+    return [*(scene.card(one) for one in (source, taken, by_hand, ended)), listed]
 
 
 def thread(scene: Any) -> list[Rendered]:
@@ -108,6 +109,7 @@ def thread(scene: Any) -> list[Rendered]:
             scene.taken,
             Entry(START + 230, EntryKind.SILENCED, by=BEN, text=texts.reason, until=NOW + 3600),
         ),
+        (scene.taken, Entry(START + 235, EntryKind.PAGED, whom=(BEN,), by=CLEO)),
         (scene.taken, Entry(START + 240, EntryKind.HAND_OVER, whom=(BEN,))),
         (scene.taken, Entry(START + 241, EntryKind.HAND_OVER)),
         (scene.taken, Entry(START + 250, EntryKind.RECOVERED, trouble=scene.open.troubles[1])),

@@ -1,0 +1,248 @@
+"""Anything that can happen to the desk, in any order, and what must hold all the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import time
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from bot.core import desk, tenant
+from bot.core.access import Access
+from bot.core.calendar import Recurring
+from bot.core.escalation import Policy, Step
+from bot.core.incident import EntryKind, IncidentState, Kind
+from bot.core.maintenance import Window
+from bot.core.model import Fault, Observation, Outcome, Severity, Stage, Target
+from bot.core.oncall import Shift, Shifts
+from bot.core.outbox import Answer, Direct, OfIncident, Paging, Post, Reply
+from bot.core.page import PageAction
+from bot.core.request import Person, Request, Verb, parse
+from bot.core.rules import Recurrence
+from bot.core.stimulus import (
+    Asked,
+    CardLost,
+    Delivered,
+    Finding,
+    Observed,
+    Run,
+    Running,
+    RunNow,
+    Send,
+    ShiftsRead,
+    Started,
+    Tick,
+    Unsaid,
+)
+from bot.store.codec import DESK, TENANT, decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bot.core.stimulus import DeskStimulus, Effect, TenantStimulus
+
+ANN, BEN, GUEST = "U0ANN", "U0BEN", "U0GUEST"
+STEPS = (Step(0, "dm"), Step(60, "next"), Step(300, "pager"), Step(600, "mention"))
+GIVEN: dict[str, Any] = {
+    "mention": "@here",
+    "policies": {Severity.CRITICAL: Policy(STEPS, 2, 300), Severity.WARNING: Policy(STEPS[2:])},
+    "ways": ("pager",),
+    "calendar_every_s": 300.0,
+    "access": Access(administer=(ANN,)),
+    "windows": (Window(Recurring(time(11)), 1800.0, "Europe/Berlin", ("eu",)),),
+    "report": Recurrence(Recurring(time(9), 0), "Europe/Berlin"),
+}
+GONE = Fault(Stage.HTTP, "http_503", 503)
+SIGNALS = st.sampled_from(["prod.login", "prod.wellknown", "staging.login", "eu.login"])
+NUMBERS = st.integers(1, 4)
+SPANS = st.sampled_from([1.0, 20.0, 61.0, 299.0, 900.0, 7200.0])
+SAID = st.sampled_from(
+    [
+        "ack",
+        "ack #1 mine",
+        "ack #2",
+        "resolve",
+        "resolve #1 known",
+        "resolve #2",
+        "note #1 <!channel> look",
+        "false-alarm #1 a test",
+        "silence prod 1m moving",
+        "silence login 10m a test",
+        "silence #1 1h quiet",
+        "silence ALL 5m a test",
+        "silence staging until 10:30 a test",
+        "unsilence 1",
+        "unsilence s2",
+        "unsilence all",
+        "unsilence #1",
+        "oncall swap <@U0BEN> 10m",
+        "oncall swap 1h",
+        "run prod",
+        "status",
+        "audit",
+    ]
+)
+CALLS = {EntryKind.MENTION, EntryKind.PAGED}
+ENDS = {EntryKind.RESOLVED, EntryKind.MERGED}
+
+
+def is_call(body: OfIncident) -> bool:
+    if isinstance(body, Reply):
+        return body.entry.kind in CALLS
+    return isinstance(body, Direct) or (
+        isinstance(body, Paging) and body.action is PageAction.TRIGGER
+    )
+
+
+class Conversation(RuleBasedStateMachine):
+    """Both kinds of partition as the engine steps them, with people and a world that fails."""
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        super().__init__()
+        steps = make(**GIVEN)
+        steps.healthy()
+        self.fixed, self.world, self.desk, self.now = (
+            steps.rules,
+            steps.world,
+            steps.desk,
+            steps.now,
+        )
+        self.keys: set[str] = set()
+        self.ended: dict[int, bool] = {}
+        """Of incidents whose opening was told: whether the end was told since."""
+        self.asked = 0
+
+    def on_desk(self, stimulus: DeskStimulus) -> Sequence[Effect]:
+        self.desk, effects = desk.step(self.desk, stimulus, self.world, self.fixed)
+        self.check(stimulus, effects)
+        for effect in effects:
+            if isinstance(effect, Run):
+                self.on_tenant(effect.tenant, RunNow(self.now, effect.request_id, effect.signal))
+        return effects
+
+    def on_tenant(self, name: str, stimulus: TenantStimulus) -> None:
+        state, effects = tenant.step(self.world.tenants[name], stimulus, self.fixed.tenants[name])
+        self.world = replace(self.world, tenants={**self.world.tenants, name: state})
+        for effect in effects:
+            if isinstance(effect, Finding | Running):
+                self.on_desk(effect)
+
+    @rule(where=SIGNALS, is_well=st.booleans(), times=st.integers(1, 8))
+    def look(self, where: str, is_well: bool, times: int) -> None:  # noqa: FBT001 - drawn
+        owner, name = where.split(".")
+        for _ in range(times):
+            self.now += 5.0
+            outcome = Outcome.OK if is_well else Outcome.FAILED
+            fault = None if is_well else GONE
+            seen = Observation(Target(owner, name), self.now, outcome, 0.2, fault)
+            self.on_tenant(owner, Observed(self.now, seen))
+        self.tick(1.0)
+
+    @rule(span_s=SPANS)
+    def tick(self, span_s: float) -> None:
+        self.now += span_s
+        for name in self.world.tenants:
+            self.on_tenant(name, Tick(self.now))
+        self.on_desk(Tick(self.now))
+        due = desk.due_at(self.desk, self.fixed)
+        assert due is None or due > self.now
+
+    @rule(said=SAID, user=st.sampled_from([ANN, BEN]))
+    def say(self, said: str, user: str) -> None:
+        self.answered(said, Person(user))
+
+    @rule(said=SAID)
+    def say_without_a_right(self, said: str) -> None:
+        before = self.desk
+        effects = self.answered(said, Person(GUEST, is_guest=True))
+        assert replace(self.desk, audit=before.audit) == before
+        assert sum(isinstance(effect, Send) for effect in effects) == 1
+
+    @rule(said=SAID)
+    def say_without_the_right_to_administer(self, said: str) -> None:
+        everything = {key: one for key, one in self.desk.silences.items() if not one.name}
+        overrides = self.desk.overrides
+        self.answered(said, Person(BEN))
+        kept = {key: one for key, one in self.desk.silences.items() if not one.name}
+        assert (kept, self.desk.overrides) == (everything, overrides)
+
+    @rule(number=st.none() | NUMBERS)
+    def escalate(self, number: int | None) -> None:
+        self.answered(f"escalate #{number}" if number else "escalate", Person(BEN))
+
+    @rule()
+    def restart(self) -> None:
+        states = self.world.tenants
+        read = {name: decode(TENANT, encode(states[name]), name) for name in states}
+        state = decode(DESK, encode(self.desk), "desk")
+        assert (state, read) == (self.desk, states)
+        self.desk = state
+        for name in states:
+            self.on_tenant(name, Started(self.now))
+        self.on_desk(Started(self.now))
+
+    @rule(number=NUMBERS, what=st.sampled_from([Unsaid, CardLost]))
+    def slack_says(self, number: int, what: type[Unsaid | CardLost]) -> None:
+        if number in self.ended:
+            self.on_desk(what(self.now, number))
+
+    @rule(number=NUMBERS)
+    def deliver(self, number: int) -> None:
+        if number in self.ended:
+            self.on_desk(Delivered(self.now, number, "C1", f"{number}.1", f"{number}:post:1"))
+
+    @rule(user=st.sampled_from([ANN, BEN, ""]), span_s=SPANS, fault=st.sampled_from(["", "gone"]))
+    def read_shifts(self, user: str, span_s: float, fault: str) -> None:
+        shift = Shift(user, self.now - 10, self.now + span_s, "" if user else "Zoe")
+        self.on_desk(ShiftsRead(self.now, Shifts(self.now, () if fault else (shift,), fault)))
+
+    def answered(self, said: str, person: Person) -> Sequence[Effect]:
+        self.asked += 1
+        verb, argument, nearest, share = parse(said)
+        request = Request(str(self.asked), self.now, verb, argument, nearest, share, person.id)
+        effects = self.on_desk(Asked(self.now, replace(request, channel="C1", person=person)))
+        answers = [e for e in effects if isinstance(e, Send) and isinstance(e.body, Answer)]
+        assert len(answers) == 1
+        return effects
+
+    def check(self, stimulus: DeskStimulus, effects: Sequence[Effect]) -> None:
+        sends = [effect for effect in effects if isinstance(effect, Send)]
+        keys = {send.key for send in sends}
+        assert len(keys) == len(sends)
+        assert not keys & self.keys
+        self.keys |= keys
+        for send in sends:
+            if isinstance(send.body, OfIncident):
+                self.check_said(send.body, stimulus)
+        for incident in self.desk.incidents.values():
+            if incident.id in self.ended and incident.kind is not Kind.GAP:
+                assert self.ended[incident.id] is not incident.is_open
+        assert all(one.until > stimulus.at for one in self.desk.running_silences)
+
+    def check_said(self, body: OfIncident, stimulus: DeskStimulus) -> None:
+        incident = self.desk.incidents[body.incident]
+        assert not incident.is_muted
+        assert incident.id in self.ended or isinstance(body, Post)
+        self.ended.setdefault(incident.id, False)
+        if isinstance(body, Reply) and body.entry.kind in {*ENDS, EntryKind.REOPENED}:
+            self.ended[incident.id] = body.entry.kind in ENDS
+        is_wanted = isinstance(stimulus, Asked) and stimulus.request.verb is Verb.ESCALATE
+        assert not is_call(body) or is_wanted or incident.state is IncidentState.OPEN
+
+
+def test_whatever_happens_in_whatever_order(make: Callable[..., Any]) -> None:
+    """Nobody is called for what is taken, what is muted is not said, each end is told."""
+
+    class Made(Conversation):
+        def __init__(self) -> None:
+            super().__init__(make)
+
+    run_state_machine_as_test(
+        Made,
+        settings=settings(
+            max_examples=100, stateful_step_count=40, deadline=None, derandomize=True
+        ),
+    )

@@ -1,0 +1,274 @@
+"""The real bot calls people, by a clock that is fast: who, in which order, and until when."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from bot.simulator.workspace.model import Fault, FaultKind, User
+from bot.simulator.workspace.workspace import no_fault
+from bot.slack.actions import ACKNOWLEDGE
+from bot.wiring.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from bot.simulator.workspace.model import Message
+    from tests.live.conftest import Child, Town
+
+SPEED = 60.0
+START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+ROUND_S = 100.0
+"""After PagerDuty the first step would come again, were the incident not taken."""
+SETTLED_S = 15.0
+"""A kill sooner after a direct message may come before it is committed as said: it is doubled."""
+CHANNEL = "C0ALERTS"
+ROUTING_KEY = "canary0routing0key00000000000000"
+STEPS = [
+    {"after": "30s", "tell": "dm"},
+    {"after": "150s", "tell": "next"},
+    {"after": "180s", "tell": "pagerduty"},
+]
+CALENDAR = """\
+BEGIN:VCALENDAR
+VERSION:2.0
+BEGIN:VEVENT
+UID:1
+DTSTART:{yesterday}
+DTEND:{tomorrow}
+SUMMARY:On call
+ATTENDEE:mailto:anna@acme.example
+END:VEVENT
+BEGIN:VEVENT
+UID:2
+DTSTART:{tomorrow}
+DTEND:{later}
+SUMMARY:On call: Ben
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+@dataclass
+class Outside:
+    """PagerDuty, and a calendar in which Anna (U1) is on call today and Ben (U2) tomorrow."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    url: str = ""
+
+    async def enqueue(self, request: web.Request) -> web.Response:
+        self.events.append(await request.json())
+        return web.json_response({"status": "success"}, status=202)
+
+    async def calendar(self, _: web.Request) -> web.Response:
+        now = datetime.now(UTC)  # noqa: TID251 - as the calendar's own clock
+        days = {"yesterday": -1, "tomorrow": 1, "later": 2}
+        dates = {name: f"{now + timedelta(n):%Y%m%dT%H%M%SZ}" for name, n in days.items()}
+        return web.Response(text=CALENDAR.format(**dates))
+
+    @property
+    def actions(self) -> list[str]:
+        return [event["event_action"] for event in self.events]
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[Outside]:
+    found = Outside()
+    app = web.Application()
+    app.router.add_post("/v2/enqueue", found.enqueue)
+    app.router.add_get("/canary-calendar", found.calendar)
+    async with TestServer(app) as server:
+        found.url = f"http://127.0.0.1:{server.port}"
+        yield found
+
+
+@pytest.fixture
+def failing() -> str:
+    """A full outage: it is grave, and calls people."""
+    return "prod.login"
+
+
+@dataclass
+class Duty:
+    """A town whose people take turns, and the bot that calls them."""
+
+    town: Town
+    outside: Outside
+    start: Callable[..., Any] = field(repr=False)
+    clock: SystemClock
+
+    def write(self, **sections: Any) -> str:
+        tenant = self.town.config["tenants"][0]
+        calendar = {
+            "url": f"{self.outside.url}/canary-calendar",
+            "every": "60s",
+            "people": {"anna@acme.example": "U1", "Ben": "U2"},
+        }
+        pagerduty = {"routing_key": ROUTING_KEY, "url": self.outside.url}
+        given: dict[str, Any] = {
+            "tenants": [tenant | {"probe": {"every": "20s"}}],
+            "thresholds": {"fail_count": 3, "window": 5, "recover_count": 2, "mention_after": "0s"},
+            "feed": {"every": "60s"},
+            "oncall": {"calendar": calendar},
+            "escalation": {"critical": STEPS, "repeat": 1, "every": "60s"},
+            "notify": [{"name": "pagerduty", "pagerduty": pagerduty}],
+            "access": {"acknowledge": ["S1", "U2"], "administer": ["U1"]},
+        }
+        return self.town.write(**given | sections)
+
+    @asynccontextmanager
+    async def bot(self, config: str) -> AsyncIterator[tuple[Child, str]]:
+        """Run a bot; begin once it is connected to Slack, with its admin listener's address."""
+        arguments = (config, str(SPEED), str(self.clock.now()))
+        async with self.start(*arguments, module="tests.live.fast") as child:
+            admin = "http://" + (await child.says(r"admin_listen: listening on (\S+)"))[1]
+            await child.says("Connected to Slack")
+            yield child, admin
+
+    async def strike(self, admin: str) -> None:
+        """Begin the outage as soon as the bot has seen that all is well, and who is on call."""
+        for target in ("prod.login", "calendar"):
+            while f'outcome="ok",target="{target}"' not in await metrics(admin):
+                await self.clock.sleep(10.0)
+        self.town.world.is_down = True
+
+    def direct(self, user: str) -> list[Message]:
+        """What stands in somebody's direct messages for them."""
+        channels = [c for c in self.town.workspace.state.channels if c.partner == user]
+        return [m for c in channels for m in c.messages.values() if not m.only_for]
+
+
+@pytest.fixture
+def duty(town: Town, outside: Outside, auth0_check: Callable[..., Any]) -> Duty:
+    return Duty(town, outside, auth0_check, SystemClock(SPEED))
+
+
+async def metrics(admin: str) -> str:
+    async with ClientSession() as session, session.get(f"{admin}/metrics") as answer:
+        return await answer.text()
+
+
+async def test_an_outage_climbs_until_somebody_takes_it(duty: Duty) -> None:
+    """Who is on call, after a kill who is next, then PagerDuty; a click ends it, there as well."""
+    town, outside = duty.town, duty.outside
+    config = duty.write()
+    async with duty.bot(config) as (child, admin):
+        await duty.strike(admin)
+        await town.until(lambda: duty.direct("U1"))
+        await duty.clock.sleep(SETTLED_S)
+        await child.kill()
+    assert not duty.direct("U2")
+
+    async with duty.bot(config) as (child, admin):
+        await town.until(lambda: outside.events)
+        (called,) = duty.direct("U2")
+        await town.server.people.click("U2", "DU2", called.ts, ACKNOWLEDGE)
+        await town.until(lambda: "acknowledge" in outside.actions)
+        await duty.clock.sleep(ROUND_S)
+        counted = await metrics(admin)
+        town.world.is_down = False
+        await town.until(lambda: "resolve" in outside.actions)
+
+    assert outside.actions == ["trigger", "acknowledge", "resolve"]
+    assert {event["dedup_key"] for event in outside.events} == {"auth0-check-prod-1"}
+    assert [len(duty.direct(user)) for user in ("U1", "U2")] == [1, 1]
+    assert 'escalation_steps_total{tell="pagerduty"} 1.0' in counted
+    assert 'pages_total{outcome="sent",way="pagerduty"} 2.0' in counted
+    log = "\n".join(child.lines)
+    assert "incident=1 step=dm whom=U2 by=" in log
+    assert "incident=1 page=trigger way=pagerduty outcome=sent" in log
+    assert re.search("incident=1 state=acknowledged .* by=U2", log)
+    assert re.search("incident=1 state=resolved .* by=$", log, re.MULTILINE)
+    assert "canary" not in log
+
+
+async def test_what_people_do_is_checked_and_kept(duty: Duty) -> None:
+    """Neither a guest's click counts nor that of a member who may not; each is in the audit."""
+    town = duty.town
+    town.workspace.state.people.append(User("U99", "guest", "Guest", is_guest=True))
+    async with duty.bot(duty.write(escalation={})) as (child, admin):
+        await town.command("health", user="U9")
+        await duty.strike(admin)
+        await town.until(town.said)
+        for user in ("U99", "U9", "U1"):
+            await town.server.people.click(user, CHANNEL, town.said()[0].ts, ACKNOWLEDGE)
+        await town.command("silence prod 2h a canary reason", user="U1")
+        await town.command("audit", user="U9")
+        await town.command("audit", user="U1")
+        await town.until(lambda: len(town.said("U1")) == len(town.said("U9")) == 3)
+        counted = await metrics(admin)
+        town.world.is_down = False
+        await town.until(lambda: town.said()[0].text.startswith("RESOLVED"))
+
+    assert "guests cannot use me" in town.said("U99")[0].text
+    assert "Those who may: <!subteam^S1>, <@U2>" in town.said("U9")[1].text
+    assert "Those who may: <@U1>" in town.said("U9")[2].text
+    trail = town.said("U1")[2].text
+    assert "<@U1> silence prod 2h a canary reason: done" in trail
+    assert trail.index("<@U1> ack #1") < trail.index("<@U9> ack #1") < trail.index("<@U99> ack #1")
+    assert deeds(duty) == [
+        ("U99", "ack", "refused"),
+        ("U9", "ack", "refused"),
+        ("U1", "ack", "done"),
+        ("U1", "silence", "done"),
+        ("U9", "audit", "refused"),
+        ("U1", "audit", "done"),
+    ]
+    assert "silences_running 1.0" in counted
+    log = "\n".join(child.lines)
+    assert "incident=1 state=open" in log  # Bolt quiets the logger that has its app's name
+    assert "user=U99 verb=ack incident= outcome=refused" in log
+    assert "silence=1 state=running over=tenant name=prod by=U1 until=" in log
+    assert "canary" not in log
+
+
+def deeds(duty: Duty) -> list[tuple[str, ...]]:
+    """Who asked for what, and what came of it, as the store has it."""
+    with closing(sqlite3.connect(duty.town.config["database"])) as database:
+        rows = database.execute("SELECT body FROM audit ORDER BY id").fetchall()
+    lines = [json.loads(body) for (body,) in rows]
+    return [(line["user"], line["verb"], line["outcome"]) for line in lines]
+
+
+async def test_while_slack_does_not_answer(duty: Duty) -> None:
+    """PagerDuty is told, although no step is due; the channel, once Slack is back."""
+    town, outside = duty.town, duty.outside
+    escalation = {"critical": [{"after": "1h", "tell": "pagerduty"}]}
+    async with duty.bot(duty.write(escalation=escalation)) as (_, admin):
+        town.workspace.fault = lambda _: Fault(FaultKind.CUT)
+        await duty.strike(admin)
+        await town.until(lambda: outside.events)
+        town.workspace.fault = no_fault
+        await town.until(town.said)
+    (event,) = outside.events
+    assert [link["text"] for link in event["links"]] == ["Auth0 status"]
+    assert "FIRING critical" in event["payload"]["summary"]
+
+
+async def test_maintenance_and_the_report(duty: Duty) -> None:
+    """What fails while we work on it alerts nobody; the report comes when it is due."""
+    town, outside = duty.town, duty.outside
+    duty.clock = SystemClock(SPEED, START.timestamp())
+    window = {"once": f"{START - timedelta(hours=1):%Y-%m-%d %H:%M}", "lasts": "2h"}
+    sections = {
+        "maintenance": [window | {"reason": "an upgrade"}],
+        "report": {"every": f"{START + timedelta(minutes=4):%H:%M}"},
+    }
+    async with duty.bot(duty.write(**sections)) as (child, admin):
+        await duty.strike(admin)
+        await child.says("incident=1 state=open")
+        await town.until(town.said)
+
+    (report,) = town.said()
+    assert report.text.startswith("Report of the last")
+    assert not outside.events
+    assert not duty.direct("U1")
