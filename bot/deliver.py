@@ -20,12 +20,11 @@ from bot.core.outbox import (
     Delivery,
     Direct,
     Edit,
+    OfChannel,
     OfIncident,
     Paging,
     Post,
     Reply,
-    ReportDue,
-    SilenceEnded,
     Status,
 )
 from bot.core.stimulus import CardLost, Delivered, Stimulus, Unsaid
@@ -273,7 +272,7 @@ class Deliver:
             case body:
                 await self._messages.turn(self._rank(body))
 
-    def _rank(self, body: Post | Reply | SilenceEnded | ReportDue) -> int:
+    def _rank(self, body: Post | Reply | OfChannel) -> int:
         match body:
             case Post(incident=number):
                 severity = self._view().desk.incidents[number].severity

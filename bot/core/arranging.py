@@ -11,7 +11,7 @@ from bot.core.audit import Outcome
 from bot.core.calendar import until
 from bot.core.incident import Entry, EntryKind
 from bot.core.oncall import Override, Shift
-from bot.core.outbox import Result
+from bot.core.outbox import Result, SilenceTold, SwapTold
 from bot.core.request import Verb
 from bot.core.silence import (
     EVERYTHING,
@@ -23,13 +23,13 @@ from bot.core.silence import (
     preview,
     wanted,
 )
+from bot.core.stimulus import Effect, Send
 
 if TYPE_CHECKING:
     from bot.core.desk_state import DeskState
     from bot.core.handling import Handled
     from bot.core.request import Request
     from bot.core.rules import Rules
-    from bot.core.stimulus import Effect
 
 DAY_S = 86400.0
 REMEMBERED_S = 7 * DAY_S
@@ -55,7 +55,10 @@ def silenced(state: DeskState, request: Request, now: float, rules: Rules) -> Ha
     state = replace(
         state, silences={**kept, silence.id: silence}, next_silence=state.next_silence + 1
     )
-    effects: list[Effect] = []
+    key = f"silence:{silence.id}:begin"
+    effects: list[Effect] = [Send(key, key, SilenceTold(silence))]
+    if silence.over is Over.INCIDENT:
+        effects.clear()  # its thread is told
     for incident in state.open_incidents:
         if covers(silence, incident) and not incident.is_muted:
             entry = Entry(
@@ -104,7 +107,8 @@ def swapped(state: DeskState, request: Request, now: float, rules: Rules) -> Han
     override = Override(person, now, end, request.user)
     going_on = tuple(one for one in state.overrides if one.until > now)
     state = replace(state, overrides=(*going_on, override)).with_shift_over(now)
-    return state, [], Result(Outcome.DONE, shift=Shift(person, now, end))
+    shift, key = Shift(person, now, end), f"swap:{request.id}"
+    return state, [Send(key, key, SwapTold(shift, request.user))], Result(Outcome.DONE, shift=shift)
 
 
 def is_swap(request: Request) -> bool:

@@ -9,7 +9,7 @@ from bot.core import telling
 from bot.core.escalation import DM, MENTION, NEXT, Policy, Step
 from bot.core.incident import Entry, EntryKind, Incident, IncidentState, Ladder
 from bot.core.oncall import Group, following
-from bot.core.outbox import Delivery, Direct, Paging
+from bot.core.outbox import Delivery, Direct, Paging, Reply
 from bot.core.page import PageAction
 from bot.core.stimulus import Effect, Send
 
@@ -52,9 +52,12 @@ def called(incident: Incident, state: DeskState, now: float, rules: Rules) -> Ca
         incident, effects = _first(incident, whom(state, rules), now)
     if incident.ladder is None:
         return incident, effects
+    is_mentioned_now = incident.ladder.begun_at == now and bool(incident.ladder.told)
     ladder, steps = policy_of(incident, rules).climbed(incident.ladder, now)
     incident = replace(incident, ladder=ladder)
     for step in steps:
+        if step.tell == MENTION and is_mentioned_now:
+            continue  # the first mention has just been that
         incident, told = _climbed(incident, step, state, now, rules)
         effects += told
     return incident, effects
@@ -71,14 +74,27 @@ def _first(incident: Incident, names: tuple[str, ...], now: float) -> Called:
 
 
 def escalated(incident: Incident, state: DeskState, now: float, rules: Rules, by: str) -> Called:
-    """Take the next step at once, because a person wants it; the first again after the last."""
+    """Take the next step at once, because a person wants it; the first again after the last.
+
+    A step that would call only whoever asks, or who has it already, is passed over.
+    """
     steps = policy_of(incident, rules).steps or (Step(0.0, MENTION),)
     ladder = incident.ladder or Ladder(now)
-    if ladder.step >= len(steps):
-        ladder = replace(ladder, begun_at=now, step=0)
-    place = ladder.step
-    incident = replace(incident, ladder=replace(ladder, step=place + 1), mention_at=None)
-    return _climbed(incident, steps[place], state, now, rules, by)
+    for _ in steps:
+        if ladder.step >= len(steps):
+            ladder = replace(ladder, begun_at=now, step=0)
+        step, ladder = steps[ladder.step], replace(ladder, step=ladder.step + 1)
+        tried = replace(incident, ladder=ladder, mention_at=None)
+        after, effects = _climbed(tried, step, state, now, rules, by)
+        if _reached(effects) - {by, incident.acknowledged_by}:
+            return after, effects
+    return incident, []
+
+
+def _reached(effects: list[Effect]) -> set[str]:
+    """Return the people, and the ways beyond Slack, that are called."""
+    entries = [e.body.entry for e in effects if isinstance(e, Send) and isinstance(e.body, Reply)]
+    return {one for entry in entries for one in (*entry.whom, *entry.ways)} - {DM}
 
 
 def _climbed(

@@ -111,10 +111,18 @@ class Paging:
 
 
 @dataclass(frozen=True, slots=True)
-class SilenceEnded:
-    """A silence is over, and how much it hid."""
+class SilenceTold:
+    """A silence begins, or is over and how much it hid: for the channel."""
 
     silence: Silence
+
+
+@dataclass(frozen=True, slots=True)
+class SwapTold:
+    """Somebody is on call by an override: for the channel."""
+
+    shift: Shift
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,8 @@ class ReportDue:
     span_s: float
 
 
-Body = Post | Edit | Reply | Answer | Direct | Paging | SilenceEnded | ReportDue
+OfChannel = SilenceTold | SwapTold | ReportDue
+Body = Post | Edit | Reply | Answer | Direct | Paging | OfChannel
 OfIncident = Post | Edit | Reply | Direct | Paging
 
 
@@ -233,7 +242,7 @@ def refused(delivery: Delivery, now: float, retry_after_s: float | None) -> Deli
 
 def doubted(delivery: Delivery, now: float) -> Delivery:
     """Return it as perhaps said. Edits and answers may be repeated; a post is looked for first."""
-    if isinstance(delivery.body, Post | Reply | SilenceEnded | ReportDue):
+    if isinstance(delivery.body, Post | Reply | OfChannel):
         return replace(delivery, status=Status.DOUBT, due_at=now + SETTLE_S)
     return refused(delivery, now, None)
 

@@ -9,7 +9,7 @@ from bot.core import calling, maintenance, telling
 from bot.core.incident import Entry, EntryKind, Incident, Kind
 from bot.core.model import Severity
 from bot.core.oncall import on_call
-from bot.core.outbox import OfIncident, Post, SilenceEnded
+from bot.core.outbox import OfIncident, Post, SilenceTold
 from bot.core.silence import covering
 from bot.core.stimulus import Effect, Send
 
@@ -147,7 +147,7 @@ def ended(state: DeskState, silence: Silence, at: float, by: str = "") -> Steppe
     over = replace(silence, ended_at=at, ended_by=by)
     state = replace(state, silences={**state.silences, over.id: over})
     key = f"silence:{over.id}:end"
-    return state, [Send(key, key, SilenceEnded(over))]
+    return state, [Send(key, key, SilenceTold(over))]
 
 
 def _handed_over(state: DeskState, now: float, rules: Rules) -> Stepped:

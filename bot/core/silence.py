@@ -80,6 +80,11 @@ def covers(silence: Silence, incident: Incident) -> bool:
     return _hides(silence.over, silence.name, incident)
 
 
+def is_touched(silence: Silence, incident: Incident) -> bool:
+    """Tell whether some of an incident lies within a silence."""
+    return bool(_held(silence.over, silence.name, incident))
+
+
 def covering(silences: Iterable[Silence], incident: Incident, now: float) -> tuple[Silence, ...]:
     """Return the silences that together hide an incident; none where a part lies outside."""
     held = {s: _held(s.over, s.name, incident) for s in silences if s.is_on(now)}

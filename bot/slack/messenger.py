@@ -14,14 +14,15 @@ from bot.core.outbox import (
     Post,
     Reply,
     ReportDue,
-    SilenceEnded,
+    SilenceTold,
+    SwapTold,
 )
 from bot.ports import SlackDoubt, SlackRefused
 from bot.slack.answers import answer
+from bot.slack.arranged import silence_told, swap_told
 from bot.slack.card import card as rendered_card
 from bot.slack.chart import plainer
 from bot.slack.direct import direct
-from bot.slack.ended import silence_ended
 from bot.slack.rendered import Rendered
 from bot.slack.report import report
 from bot.slack.thread import timeline
@@ -89,8 +90,10 @@ class SlackMessenger:
         return None
 
     def _rendered(self, body: Body, view: View) -> Rendered:
-        if isinstance(body, SilenceEnded):
-            return silence_ended(body.silence, view)
+        if isinstance(body, SilenceTold):
+            return silence_told(body.silence, view)
+        if isinstance(body, SwapTold):
+            return swap_told(body)
         if isinstance(body, ReportDue):
             return report(view, body.span_s)
         if not isinstance(body, Post | Edit | Reply):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.core.audit import Outcome
 from bot.core.maintenance import is_on
 from bot.core.request import Verb
-from bot.core.silence import LONGEST_S, Over, Refusal
+from bot.core.silence import LONGEST_S, Over, Refusal, covers, is_touched
 from bot.slack.help import how_to
 from bot.slack.rendered import Rendered, paragraphs
 from bot.slack.wording import (
@@ -53,7 +53,21 @@ def silence_set(request: Request, result: Result, view: View) -> Rendered:
         f"{quoted(silence.reason)}",
         f"{preview_text(result.hidden)} What ends is told all the same. "
         f"To end it: `{COMMAND} unsilence S{silence.id}`",
+        *_reaching_further(silence, view),
     )
+
+
+def _reaching_further(silence: Silence, view: View) -> list[str]:
+    """Name what is open and only partly muted: people are still called for it."""
+    partly = [
+        incident
+        for incident in view.desk.open_incidents
+        if not covers(silence, incident) and is_touched(silence, incident)
+    ]
+    return [
+        f"#{one.id} reaches further and goes on calling people: `{COMMAND} silence #{one.id} …`"
+        for one in partly[:NAMED]
+    ]
 
 
 def preview_text(hidden: tuple[int, ...]) -> str:

@@ -12,7 +12,7 @@ from bot.core.escalation import MENTION
 from bot.core.fault import describe
 from bot.core.incident import Entry, EntryKind, IncidentState
 from bot.core.model import CALENDAR, Outcome, Severity, SignalState
-from bot.core.outbox import Answer, Reply, Result, SilenceEnded
+from bot.core.outbox import Answer, Reply, Result, SilenceTold
 from bot.core.silence import Silence
 from bot.core.stimulus import Effect, IncidentChanged, Send, SignalChanged, VerdictChanged
 from bot.ports import NotifyDoubt, NotifyRefused
@@ -76,7 +76,7 @@ class LogJournal:
                 until = datetime.fromtimestamp(silence.until, UTC).isoformat(timespec="seconds")
                 line = "silence=%d state=running over=%s name=%s by=%s until=%s"
                 log.info(line, silence.id, silence.over, silence.name, silence.by, until)
-            case SilenceEnded(silence=silence):
+            case SilenceTold(silence=silence) if silence.ended_at is not None:
                 line = "silence=%d state=ended over=%s name=%s by=%s suppressed=%d"
                 over, by = silence.over, silence.ended_by
                 log.info(line, silence.id, over, silence.name, by, silence.suppressed)

@@ -20,7 +20,8 @@ from bot.core.outbox import (
     Post,
     Reply,
     Result,
-    SilenceEnded,
+    SilenceTold,
+    SwapTold,
 )
 from bot.core.page import PageAction
 from bot.core.request import Person, Request, Verb, parse
@@ -251,7 +252,7 @@ def test_a_muted_incident_is_told_when_the_silence_ends(make: Any) -> None:
 
     steps.wait(1500)
     steps.on_desk(Tick(steps.now))
-    ended = [body.silence for body in said(steps, since) if isinstance(body, SilenceEnded)]
+    ended = [body.silence for body in said(steps, since) if isinstance(body, SilenceTold)]
     assert [silence.suppressed for silence in ended] == [1]
     assert [body for body in said(steps, since) if isinstance(body, Post)] == [Post(1)]
     assert steps.incidents[0].called == () or EntryKind.MENTION in told(steps, since)
@@ -417,3 +418,45 @@ def test_blindness_resolved_by_hand_stays_resolved(make: Any) -> None:
     assert steps.desk.open_incidents == []
     assert steps.incidents[0].left == ("prod.blind",)
     assert incident.reopened == steps.incidents[0].reopened
+
+
+def test_the_first_mention_is_not_repeated_by_a_step(make: Any) -> None:
+    """A policy that begins with a mention at once calls its people once, not twice."""
+    policy = Policy((Step(0, "mention"), Step(300, "mention")))
+    steps = make(mention="@here", policies={Severity.CRITICAL: policy})
+    steps.healthy()
+    steps.fail("prod.login", 10)
+    later(steps, 200)
+
+    assert steps.incidents[0].called == ("@here",)
+    assert not {EntryKind.MENTION, EntryKind.PAGED} & set(told(steps))
+
+
+def test_whoever_escalates_does_not_call_themselves(make: Any) -> None:
+    """Steps that reach only who asks, or who has it, are passed over."""
+    steps = make(
+        policies={
+            Severity.CRITICAL: Policy((Step(0, "mention"), Step(60, "dm"), Step(90, "next")))
+        },
+        on_call=make.rotation,
+    )
+    steps.healthy()
+    steps.fail("prod.login", 10)
+    on_call = steps.desk.shift.person
+    ask(steps, "ack #1", on_call)
+    since = len(steps.effects)
+    assert ask(steps, "escalate #1", on_call).outcome is Outcome.DONE
+
+    (direct,) = [body for body in said(steps, since) if isinstance(body, Direct)]
+    assert {on_call, direct.person} == {"U0CAT", "U0DAN"}
+
+
+def test_silences_and_swaps_are_told_to_the_channel(make: Any) -> None:
+    """What is muted is never muted quietly; who is put on call hears of it."""
+    steps = make(on_call=make.rotation)
+    ask(steps, "silence prod 2h moving house")
+    ask(steps, f"oncall swap <@{BEN}> 4h")
+    bodies = [body for body in said(steps) if not isinstance(body, Answer)]
+
+    assert [type(body) for body in bodies] == [SilenceTold, SwapTold]
+    assert (bodies[1].shift.person, bodies[1].by) == (BEN, ANN)

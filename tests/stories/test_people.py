@@ -91,7 +91,8 @@ def test_a_silence_in_the_persons_own_time(tell: Tell) -> None:
     )
     posts = told.of("message", kind="post")
 
-    assert [event["t"] >= 15 * 60 for event in posts] == [True, True]
+    assert [event["t"] >= 15 * 60 for event in posts] == [False, True, True]
+    assert "is silenced by <@U1>" in posts[0]["text"]
     assert any("hid 1 " in event["text"] for event in posts)
 
 

@@ -18,7 +18,7 @@ from bot.core.outbox import Answer, Result
 from bot.core.request import Request, Verb
 from bot.core.silence import Refusal
 from bot.slack.answers import answer
-from bot.slack.ended import silence_ended
+from bot.slack.arranged import silence_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,8 +74,11 @@ def silencing(scene: Any) -> list[Rendered]:
         scene.says(f"unsilence {scene.texts.asked}", Result(Came.NO_SUCH), running),
         scene.says("unsilence", Result(Came.NO_SUCH)),
         scene.says("status", view=running),
-        silence_ended(ended, scene.view(scene.muted)),
-        silence_ended(replace(scene.silence_all, ended_by=BEN), scene.view()),
+        silence_told(ended, scene.view(scene.muted)),
+        silence_told(scene.silence_all, scene.view()),
+        silence_told(
+            replace(scene.silence_all, ended_by=BEN, ended_at=ended.ended_at), scene.view()
+        ),
     ]
 
 
