@@ -11,8 +11,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 demo: .venv/runtime.stamp
 	$(BIN)/auth0-check demo $(ARGS)
 
+# What runs whole programs or plays whole outages is not traced: that would take twice as long.
+WHOLE := tests/cli tests/crashes tests/demo tests/live tests/stories
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
 test: check
-	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered $(ARGS)
+	$(PYTEST) --cov --cov-report=term:skip-covered $(addprefix --ignore ,$(WHOLE))
+	$(PYTEST) $(WHOLE)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

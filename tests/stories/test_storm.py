@@ -69,6 +69,9 @@ def played(folder: Path, count: int, **given: Any) -> Told:
     return told
 
 
+pytestmark = pytest.mark.xdist_group("storm")  # one storm for all
+
+
 @pytest.fixture(scope="module")
 def outage(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """An environment with 500 tenants is gone; somebody acknowledges in the middle of it."""
