@@ -460,3 +460,23 @@ def test_silences_and_swaps_are_told_to_the_channel(make: Any) -> None:
 
     assert [type(body) for body in bodies] == [SilenceTold, SwapTold]
     assert (bodies[1].shift.person, bodies[1].by) == (BEN, ANN)
+
+
+def test_severity_decides_whom_it_calls(make: Any) -> None:
+    """A warning takes its own steps from the alert on, and mentions nobody by itself."""
+    warning = Policy((Step(0, "dm"), Step(120, "pager")))
+    steps = make(
+        mention="@here",
+        policies={Severity.WARNING: warning, Severity.CRITICAL: PAGER},
+        ways=("pager",),
+        on_call=make.rotation,
+    )
+    steps.healthy()
+    steps.fail("prod.login", 3, Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"))
+    steps.wait(130)
+    steps.on_desk(Tick(steps.now))
+    (incident,) = steps.incidents
+
+    assert (incident.severity, incident.called) == (Severity.WARNING, ())
+    assert sum(isinstance(body, Direct) for body in said(steps)) == 1
+    assert [body.way for body in said(steps) if isinstance(body, Paging)] == ["pager"]
