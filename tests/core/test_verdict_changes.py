@@ -202,7 +202,9 @@ def rows(verdict: Verdict) -> set[str]:
 
 
 OUTAGE = [Spell("503", "prod.login", 5), Spell("503", "staging.login", 5)]
-any_town = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+any_town = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 """The fixture is only asked for its class: each trace has a town of its own."""
 
 

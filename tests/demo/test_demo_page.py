@@ -28,7 +28,10 @@ FLAGS = [
 ]
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs the package chromium")
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs the package chromium"),
+    pytest.mark.xdist_group("browser"),
+]
 
 SHORT = """\
 format: 1

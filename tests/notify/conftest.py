@@ -162,7 +162,7 @@ def pager(events: Events, pager_at: Callable[[str], PagerDuty]) -> PagerDuty:
 def mailer(hook: Remote) -> AppriseNotifier:
     """Apprise's own web hook, which serves as well as its mail."""
     address = hook.url.replace("http://", "json://canary-user:canary-password@")
-    return AppriseNotifier("mail", f"{address}/hook/canary-path?+X-Key=canary-key", limit_s=0.3)
+    return AppriseNotifier("mail", f"{address}/hook/canary-path?+X-Key=canary-key", limit_s=1.5)
 
 
 @pytest.fixture

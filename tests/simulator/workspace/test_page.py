@@ -35,6 +35,7 @@ expect.set_options(timeout=PATIENCE_MS)
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs the package chromium"),
     pytest.mark.asyncio(loop_scope="module"),  # one browser for all
+    pytest.mark.xdist_group("browser"),
 ]
 
 
