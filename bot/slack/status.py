@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core.case import fails, usual_fault
+from bot.core.left import LEFT_S
 from bot.core.maintenance import is_on
 from bot.core.model import FeedState, SignalState
 from bot.core.notice import other_component
@@ -73,7 +74,17 @@ def tenant_line(name: str, view: View) -> str:
         for name, limits in rules.series.items()
     ]
     signals += [f"{MONITORS[n]} {monitor_state(m)}" for n, m in state.monitors.items()]
-    return begin + ", ".join(signals)
+    return begin + ", ".join(signals) + _left(name, view)
+
+
+def _left(name: str, view: View) -> str:
+    """Say why nobody is alerted of what fails: a person resolved it as it was."""
+    for incident in view.desk.incidents.values():
+        until = (incident.resolved_at or 0.0) + LEFT_S
+        if view.now < until and any(one.startswith(f"{name}.") for one in incident.left):
+            who = f"<@{incident.resolved_by}>"
+            return f"; nobody is alerted until {when(until)}, {who} resolved #{incident.id}"
+    return ""
 
 
 def light(name: str, view: View) -> str:

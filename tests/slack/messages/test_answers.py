@@ -198,3 +198,12 @@ def test_the_result_of_a_run_tells_every_look(scene: Any) -> None:
         "grey_question",
         "grey_question",
     ]
+
+
+def test_status_says_why_nobody_is_alerted_of_what_fails(scene: Any) -> None:
+    """A person resolved it as it was; who, which, and until when nothing new is told."""
+    told = scene.says("status", view=scene.view(scene.by_hand)).text
+
+    assert f"<@{BEN}> resolved #{scene.by_hand.id}" in told
+    assert "nobody is alerted until" in told
+    assert "nobody is alerted" not in scene.says("status", view=scene.view(scene.open)).text
