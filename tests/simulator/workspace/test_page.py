@@ -113,8 +113,11 @@ class Bot:
         self.answer: dict[str, Any] = {}
         self.heard: list[Envelope] = []
         self._arrived = asyncio.Condition()
+        self.first_takes_s = 0.0
 
     async def deliver(self, envelope: Envelope) -> dict[str, str]:
+        takes_s, self.first_takes_s = self.first_takes_s, 0.0
+        await asyncio.sleep(takes_s)
         async with self._arrived:
             self.heard.append(envelope)
             self._arrived.notify_all()
@@ -203,6 +206,20 @@ async def test_everything_in_a_card_can_be_used(bench: Bench, bot: Bot, page: Pa
     assert bot.actions == ["ack", "end", "silence", "more", "status"]
     assert bot.heard[2].payload["actions"][0]["selected_option"]["value"] == "30m"
     assert await link.get_attribute("rel") == "noopener noreferrer"
+
+
+async def test_what_is_done_first_arrives_first(bench: Bench, bot: Bot, page: Page) -> None:
+    """A second click waits for the first, however long that takes."""
+    names = ("first", "second")
+    buttons = [{"type": "button", "action_id": name, "text": text(name)} for name in names]
+    bench.post(blocks=[{"type": "actions", "elements": buttons}])
+    bot.first_takes_s = 0.5
+
+    for name in names:
+        await page.get_by_role("button", name=name).click()
+
+    await bot.hears(2)
+    assert bot.actions == ["first", "second"]
 
 
 async def test_threads(bench: Bench, page: Page) -> None:
