@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import traceback
@@ -16,7 +17,7 @@ from bot.notify.apprise import AT_ONCE, AppriseNotifier
 from bot.ports import NotifyDoubt, NotifyRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bot.core.page import Page
     from tests.notify.conftest import Remote
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
     MakePage = Callable[..., Page]
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")  # Apprise's import
+
+
+@pytest.fixture(autouse=True)
+def threads_end() -> Iterator[None]:
+    """A service that hangs leaves a thread with its socket behind: both go before the next test."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "apprise":
+            thread.join(5)
+    gc.collect()
 
 
 @pytest.mark.parametrize(
