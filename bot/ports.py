@@ -5,23 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bot.core.measurement import Push
-from bot.core.request import Request
+from bot.core.model.measurement import Push
+from bot.core.model.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bot.core.audit import Audited
-    from bot.core.desk_state import DeskState
-    from bot.core.incident import Card, Incident
-    from bot.core.measurement import Measurement
-    from bot.core.model import FeedReading, Observation, Target
-    from bot.core.oncall import Shifts
-    from bot.core.outbox import Delivery
-    from bot.core.page import Page
-    from bot.core.rules import Rules
-    from bot.core.stimulus import Effect, World
-    from bot.core.tenant_state import TenantState
+    from bot.core.model.access import Audited
+    from bot.core.model.measurement import Measurement
+    from bot.core.model.observation import FeedReading, Observation, Target
+    from bot.core.oncall.schedule import Shifts
+    from bot.core.state.desk import DeskState
+    from bot.core.state.incident import Card, Incident
+    from bot.core.state.outbox import Delivery, Page
+    from bot.core.state.rules import Rules
+    from bot.core.state.stimulus import Effect, World
+    from bot.core.state.tenant import TenantState
 
 
 class Clock(Protocol):

@@ -21,14 +21,14 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from bot.app.clock import SystemClock
 from bot.config.settings import Login
 from bot.simulator.local import LocalTenants
 from bot.simulator.reading import example
+from bot.simulator.simulation import play
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
-from bot.wiring.clock import SystemClock
-from bot.wiring.simulation import play
 from tests.bench_step import triaged
 
 if TYPE_CHECKING:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 
-from bot.core import desk, tenant
-from bot.core.desk_state import DeskState
-from bot.core.model import CONTROL, FEED, Fault, Observation, Outcome, Stage, Target
-from bot.core.rules import Rules, TenantRules
-from bot.core.stimulus import Finding, Observed, Started, World
-from bot.core.tenant_state import TenantState
+from bot.core import step as desk_step
+from bot.core.model.observation import CONTROL, FEED, Fault, Observation, Outcome, Stage, Target
+from bot.core.state.desk import DeskState
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.stimulus import Finding, Observed, Started, World
+from bot.core.state.tenant import TenantState
+from bot.core.tenant import step as tenant_step
 
 TURNS = 200
 BROKEN = ("a", "b", "c")
@@ -22,14 +23,14 @@ def triaged() -> tuple[str, str, str]:
     rules = _five_tenants()
     world, state = World({}), DeskState()
     for name in rules.tenants:
-        begun, _ = tenant.step(TenantState(), Started(0.0), rules.tenants[name])
+        begun, _ = tenant_step.step(TenantState(), Started(0.0), rules.tenants[name])
         world = World({**world.tenants, name: begun})
-    state, _ = desk.step(state, Started(0.0), world, rules)
+    state, _ = desk_step.step(state, Started(0.0), world, rules)
     signals = [Target(t.name, signal) for t in rules.tenants.values() for signal in t.signals]
     times = []
     for turn in range(TURNS):
         for target in rules.controls:
-            state, _ = desk.step(state, _seen(target, turn, None), world, rules)
+            state, _ = desk_step.step(state, _seen(target, turn, None), world, rules)
         for target in signals:
             fault = GONE if turn and target.owner in BROKEN else None
             begun_at = time.perf_counter()
@@ -64,9 +65,9 @@ def _stepped(
 ) -> tuple[World, DeskState]:
     """Let a look come to its tenant, and what that finds to the desk, as the engine does."""
     name = seen.seen.target.owner
-    after, effects = tenant.step(world.tenants[name], seen, rules.tenants[name])
+    after, effects = tenant_step.step(world.tenants[name], seen, rules.tenants[name])
     world = World({**world.tenants, name: after})
     for effect in effects:
         if isinstance(effect, Finding):
-            state, _ = desk.step(state, effect, world, rules)
+            state, _ = desk_step.step(state, effect, world, rules)
     return world, state

@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.desk_state import DeskState
-from bot.core.incident import Card, Entry, EntryKind, Incident, Kind
-from bot.core.model import Cause, Scope, Severity, Verdict
-from bot.core.outbox import Answer, Delivery, Direct, Edit, OfIncident, Post, Reply, Status, sent
-from bot.core.request import Request, Verb
-from bot.core.rules import Rules
-from bot.core.stimulus import Delivered, Stimulus, Unsaid, World
-from bot.deliver import Deliver
+from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.request import Request, Verb
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Card, Entry, EntryKind, Incident, Kind
+from bot.core.state.outbox import (
+    Answer,
+    Delivery,
+    Direct,
+    Edit,
+    OfIncident,
+    Post,
+    Reply,
+    Status,
+    sent,
+)
+from bot.core.state.rules import Rules
+from bot.core.state.stimulus import Delivered, Stimulus, Unsaid, World
 from bot.ports import Change, SlackDoubt, SlackRefused, StoreError, View
+from bot.runtime.delivery import Deliver
 from bot.simulator.memory import MemoryStore
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
 

@@ -5,16 +5,25 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.core.measurement import Measurement
-from bot.core.model import FEED, Fault, FeedReading, FeedState, Observation, Outcome, Stage, Target
-from bot.core.oncall import Shifts
-from bot.core.outbox import Answer
-from bot.core.request import Request, Verb
-from bot.core.rules import Rules, TenantRules
-from bot.core.stimulus import Effect, Observed, RunNow, SignalChanged
-from bot.deliver import Deliver
-from bot.engine import Engine
+from bot.core.model.measurement import Measurement
+from bot.core.model.observation import (
+    FEED,
+    Fault,
+    FeedReading,
+    FeedState,
+    Observation,
+    Outcome,
+    Stage,
+    Target,
+)
+from bot.core.model.request import Request, Verb
+from bot.core.oncall.schedule import Shifts
+from bot.core.state.outbox import Answer
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.stimulus import Effect, Observed, RunNow, SignalChanged
 from bot.ports import Change, StoreError, View
+from bot.runtime.delivery import Deliver
+from bot.runtime.engine import Engine
 from bot.simulator.memory import MemoryStore
 from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualWaker, run_virtually
 
@@ -23,8 +32,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from bot.core.incident import Card
-    from bot.core.outbox import Delivery
+    from bot.core.state.incident import Card
+    from bot.core.state.outbox import Delivery
 
 FAULT = Fault(Stage.HTTP, "http_503", status=503)
 

@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.core.model import FeedReading, Observation, Outcome, Target
-from bot.core.oncall import Shifts
-from bot.core.stimulus import Look, Observed
-from bot.looks import PROBES_PER_S, Looks
+from bot.core.model.observation import FeedReading, Observation, Outcome, Target
+from bot.core.oncall.schedule import Shifts
+from bot.core.state.stimulus import Look, Observed
+from bot.runtime.probe_runner import PROBES_PER_S, Looks
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
 
 if TYPE_CHECKING:
-    from bot.core.measurement import Measurement
-    from bot.core.stimulus import Stimulus
+    from bot.core.model.measurement import Measurement
+    from bot.core.state.stimulus import Stimulus
 
 
 class Instant:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.schedule import Schedule
+from bot.app.clock import SystemClock
+from bot.runtime.timer import Schedule
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
-from bot.wiring.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

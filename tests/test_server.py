@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from bot.server import Server, admin_routes
+from bot.app.http_server import Server, admin_routes
 from bot.telemetry import Metrics
 
 if TYPE_CHECKING:

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import ClientSession
 
-from bot.core.desk_state import DeskState
-from bot.core.detector import Reason, Signal
-from bot.core.incident import Incident, IncidentState, Kind
-from bot.core.measurement import Kind as Measured
-from bot.core.model import Cause, Fact, Scope, Severity, SignalState, Verdict
-from bot.core.monitor import Monitor
-from bot.core.rules import Rules, TenantRules
-from bot.core.series import Reading, Series, SeriesLimits
-from bot.core.stimulus import World
-from bot.core.tenant_state import TenantState
+from bot.app.http_server import Server
+from bot.app.status_json import SEEN, UNKNOWN, State, status, status_routes
+from bot.core.model.measurement import Kind as Measured
+from bot.core.model.observation import Cause, Fact, Scope, Severity, SignalState, Verdict
+from bot.core.signals.external_alerts import Monitor
+from bot.core.signals.metric_threshold import Reading, Series, SeriesLimits
+from bot.core.signals.probe_threshold import Reason, Signal
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Incident, IncidentState, Kind
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.stimulus import World
+from bot.core.state.tenant import TenantState
 from bot.ports import View
-from bot.server import Server
 from bot.simulator.reading import load
+from bot.simulator.simulation import Simulation
 from bot.simulator.virtual import run_virtually
-from bot.wiring.simulation import Simulation
-from bot.wiring.status import SEEN, UNKNOWN, State, status, status_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

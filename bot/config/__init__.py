@@ -2,7 +2,6 @@
 
 from bot.config.document import ConfigError
 from bot.config.loading import environment, load, settings_from
-from bot.config.secrecy import fingerprint
-from bot.config.settings import Settings
+from bot.config.settings import Settings, fingerprint
 
 __all__ = ["ConfigError", "Settings", "environment", "fingerprint", "load", "settings_from"]

@@ -1,13 +1,148 @@
-"""What somebody wrote: the values, where each stands, and all that is wrong with them."""
+"""Reads a YAML file, keeps the line of every value, and fills in what it refers to.
+
+Of YAML only mappings, lists and text are accepted: no tags, which construct objects, and no
+aliases, with which ten lines grow to gigabytes. `no`, `0123` and `1:30` stay the text they are.
+`${ENV}` inside a text and `KEY_file: path` in place of `KEY` are filled in here.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, get_args, get_origin
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+from bot.config.settings import Settings
+from bot.config.value_types import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+DEPTH = 20
+_NULLS = ("", "~", "null", "Null", "NULL")
+_QUOTED = re.compile(r"""(['"]).{2,}\1""")
+_ADVICE = "a value that begins with one of @ ` % & * ! | > { [ or holds ': ' belongs in quotes"
+
+
+def read_yaml(path: Path) -> Document:
+    """Read a file. Raises ConfigError, with one problem, where it is no YAML or too strange."""
+    document = Document(path.parent, {(): Place(1, f"{path}:1")})
+    try:
+        text = read_text(path)
+    except ValueError as error:
+        raise ConfigError([f"{path}: {error}"]) from None
+    try:
+        _Reader(text, path, document).read()
+    except yaml.YAMLError as error:
+        problem = _malformed(error, text)
+    except (ValueError, OverflowError):
+        problem = "1: has an escape or a version that no YAML has"
+    else:
+        return document
+    # Outside of the handlers: YAML's own errors carry the text, and with it the secrets.
+    raise ConfigError([f"{path}:{problem}"])
+
+
+def _malformed(error: yaml.YAMLError, text: str) -> str:
+    """Say what is wrong without what YAML quotes from the file."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        line, what = error.problem_mark.line + 1, _QUOTED.sub("…", error.problem or "")
+    else:
+        line, what = text.count("\n", 0, getattr(error, "position", 0)) + 1, "control characters"
+    return f"{line}: is not readable as YAML ({what}): indent with blanks only; {_ADVICE}"
+
+
+class _Reader:
+    def __init__(self, text: str, path: Path, document: Document) -> None:
+        self._events: Iterator[Event] = yaml.parse(text, Loader=yaml.SafeLoader)
+        self._path = path
+        self._document = document
+
+    def read(self) -> None:
+        next(self._events)
+        if isinstance(next(self._events), StreamEndEvent):
+            self._refuse(1, "is empty")
+        self._document.values = self._value(next(self._events), ())
+        next(self._events)
+        after = next(self._events)
+        if not isinstance(after, StreamEndEvent):
+            self._refuse(_line(after), "begins a second document: write only one")
+
+    def _value(self, event: Event, loc: Loc) -> object:
+        self._only_plain(event, loc)
+        if isinstance(event, SequenceStartEvent):
+            return self._list(loc)
+        if isinstance(event, MappingStartEvent):
+            return self._mapping(loc)
+        assert isinstance(event, ScalarEvent)  # noqa: S101 - YAML has no fourth kind
+        is_null = event.implicit[0] and event.value in _NULLS
+        return None if is_null else event.value
+
+    def _list(self, loc: Loc) -> list[object]:
+        result: list[object] = []
+        for event in self._until(SequenceEndEvent):
+            here = (*loc, len(result))
+            self._stands(here, event)
+            result.append(self._value(event, here))
+        return result
+
+    def _mapping(self, loc: Loc) -> dict[str, object]:
+        result: dict[str, object] = {}
+        for event in self._until(MappingEndEvent):
+            key = self._key(event, loc)
+            here = (*loc, key)
+            first = self._document.places[here].order if key in result else None
+            self._stands(here, event)
+            if first:
+                self._document.report(here, f"is written twice, in line {first} too: remove one")
+            result[key] = self._value(next(self._events), here)
+        return result
+
+    def _key(self, event: Event, loc: Loc) -> str:
+        self._only_plain(event, loc)
+        if not isinstance(event, ScalarEvent):
+            self._refuse(_line(event), f"has a list or mapping as a key; {_ADVICE}")
+        return str(event.value)
+
+    def _until(self, end: type[Event]) -> Iterator[Event]:
+        for event in self._events:
+            if isinstance(event, end):
+                return
+            yield event
+
+    def _stands(self, loc: Loc, event: Event) -> None:
+        line = _line(event)
+        self._document.places[loc] = Place(line, f"{self._path}:{line}")
+
+    def _only_plain(self, event: Event, loc: Loc) -> None:
+        if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
+            self._refuse(_line(event), f"has an anchor (&) or alias (*): write it out; {_ADVICE}")
+        if getattr(event, "tag", None):
+            self._refuse(_line(event), f"has a tag (!): leave it out; {_ADVICE}")
+        if len(loc) > DEPTH:
+            self._refuse(_line(event), "is nested deeper than any setting")
+
+    def _refuse(self, line: int, text: str) -> NoReturn:
+        raise ConfigError([f"{self._path}:{line}: {text}"])
+
+
+def _line(event: Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
 
 Loc = tuple[str | int, ...]
 """The way to a value: `("tenants", 0, "domain")`."""
@@ -113,3 +248,104 @@ def read_secret(path: Path) -> str:
     if not text:
         raise ValueError("is an empty file")
     return text
+
+
+FILE = "_file"
+_REFERENCE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|\{)")
+
+
+def expand(document: Document, environ: Mapping[str, str]) -> None:
+    """Replace the document's values; report unset variables, unreadable files, unknown keys."""
+    document.values = _Expansion(document, environ).value(document.values, (), Settings)
+
+
+def section_at(section: type[Section], key: str) -> type[Section] | None:
+    """Return the kind of section that stands below a key, in a list or not, if one does."""
+    field = section.model_fields.get(key)
+    return _section_in(field.annotation) if field else None
+
+
+def hint(loc: Loc) -> str:
+    """Return what the settings say about the key that a way ends with."""
+    section: type[Section] = Settings
+    for step in loc[:-1]:
+        section = section_at(section, str(step)) or section
+    field = section.model_fields.get(str(loc[-1])) if loc else None
+    return (field.description or "") if field else ""
+
+
+def _section_for(child: object, parent: type[Section] | None, key: str) -> type[Section] | None:
+    """Leave out what is a mapping in place of a list, or the other way round: keys mean nothing."""
+    if parent is None or key not in parent.model_fields:
+        return None
+    is_list = get_origin(parent.model_fields[key].annotation) is tuple
+    return section_at(parent, key) if isinstance(child, list) == is_list else None
+
+
+def _section_in(annotation: object) -> type[Section] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next(filter(None, map(_section_in, get_args(annotation))), None)
+
+
+@dataclass
+class _Expansion:
+    """What cannot be filled in becomes an empty text, and whatever follows from that is muted."""
+
+    document: Document
+    environ: Mapping[str, str]
+
+    def value(self, value: object, loc: Loc, section: type[Section] | None) -> object:
+        if isinstance(value, str):
+            return self.text(value, loc)
+        if isinstance(value, list):
+            return [self.value(child, (*loc, i), section) for i, child in enumerate(value)]
+        if isinstance(value, dict):
+            return self.mapping(value, loc, section)
+        return value
+
+    def mapping(
+        self, written: dict[str, object], loc: Loc, section: type[Section] | None
+    ) -> dict[str, object]:
+        result: dict[str, object] = {}
+        for key, child in written.items():
+            here, stem = (*loc, key), key.removesuffix(FILE)
+            if section is None or key in section.model_fields:
+                result[key] = self.value(child, here, _section_for(child, section, key))
+            elif stem not in section.model_fields:
+                self.document.report(here, _unknown(key, section))
+            elif stem in written:
+                self.document.report(here, f"stands beside {stem}: give one of the two")
+            else:
+                self.document.places[(*loc, stem)] = self.document.places[here]
+                result[stem] = self.content(child, (*loc, stem))
+        return result
+
+    def content(self, path: object, loc: Loc) -> str:
+        name = self.value(path, loc, None)
+        if not isinstance(name, str):
+            self.document.report(loc, f"its {FILE} key must be a path")
+            return ""
+        try:
+            return read_secret(self.document.folder / name)
+        except ValueError as error:
+            self.document.report(loc, f"the file named by its {FILE} key {error}")
+            return ""
+
+    def text(self, value: str, loc: Loc) -> str:
+        for match in _REFERENCE.finditer(value):
+            name = match[1]
+            if match[0] == "${":
+                self.document.report(loc, "has a ${ without a name and }: write $$ for a dollar")
+            elif name and name not in self.environ:
+                self.document.report(loc, f"needs the environment variable {name}, which is unset")
+        if loc in self.document.problems:
+            return ""
+        return _REFERENCE.sub(lambda match: self.environ[match[1]] if match[1] else "$", value)
+
+
+def _unknown(key: str, section: type[Section]) -> str:
+    near = get_close_matches(key, section.model_fields, n=1)
+    if near:
+        return f"is no setting: did you mean {near[0]}?"
+    return f"is no setting; known here: {', '.join(section.model_fields)}"

@@ -13,12 +13,12 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from bot.config import ConfigError
-from bot.core.model import Severity
-from bot.core.page import PageAction
+from bot.core.model.observation import Severity
+from bot.core.state.outbox import PageAction
 from bot.ports import NotifyDoubt, NotifyRefused
 
 if TYPE_CHECKING:
-    from bot.core.page import Page
+    from bot.core.state.outbox import Page
 
 LIMIT_S = 30.0
 """For one page. Apprise itself allows a mail server 15 s to connect (read 2026-11)."""

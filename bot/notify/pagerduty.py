@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bot.core.fault import describe
-from bot.core.model import Stage
-from bot.core.page import PageAction
-from bot.fetch import Call
+from bot.core.model.fault import describe
+from bot.core.model.observation import Stage
+from bot.core.state.outbox import PageAction
+from bot.http import Call
 from bot.ports import NotifyDoubt, NotifyRefused
 
 if TYPE_CHECKING:
-    from bot.core.model import Verdict
-    from bot.core.page import Page
-    from bot.fetch import Fetcher, Reply
+    from bot.core.model.observation import Verdict
+    from bot.core.state.outbox import Page
+    from bot.http import Fetcher, Reply
 
 PATH = "/v2/enqueue"
 TIMEOUT_S = 10.0

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from bot.config.settings import ProbeSettings
-from bot.core.model import CONTROL, CUSTOM, LOGIN, M2M, WELLKNOWN, Target
+from bot.core.model.observation import CONTROL, CUSTOM, LOGIN, M2M, WELLKNOWN, Target
 from bot.probes.control import ControlProbe
-from bot.probes.keys import KeyRing, Site
+from bot.probes.jwks import KeyRing, Site
 from bot.probes.login import LoginProbe
 from bot.probes.m2m import M2mProbe
 from bot.probes.wellknown import WellknownProbe
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from bot.config.settings import Settings, Tenant
-    from bot.core.model import Observation
-    from bot.fetch import Fetcher
+    from bot.core.model.observation import Observation
+    from bot.http import Fetcher
 
 
 class Probe(Protocol):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.fault import from_answer
-from bot.fetch import Call
-from bot.probes.outcome import concluded
+from bot.core.model.fault import from_answer
+from bot.http import Call
+from bot.probes.result import concluded
 
 if TYPE_CHECKING:
-    from bot.core.model import Observation, Target
-    from bot.fetch import Fetcher
+    from bot.core.model.observation import Observation, Target
+    from bot.http import Fetcher
 
 BROKEN_FROM = 500
 """Any answer below proves the network, whatever the host thinks of our request."""

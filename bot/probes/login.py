@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.core.model import Stage
-from bot.fetch import Stopwatch
-from bot.probes.outcome import document_of, judged
+from bot.core.model.observation import Stage
+from bot.http import Stopwatch
+from bot.probes.result import document_of, judged
 from bot.probes.token import bad, check_proof
 from bot.telemetry import Redactor
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.config.settings import Login
-    from bot.core.model import Observation, Target
-    from bot.fetch import Fetcher, Reply
-    from bot.probes.keys import KeyRing
+    from bot.core.model.observation import Observation, Target
+    from bot.http import Fetcher, Reply
+    from bot.probes.jwks import KeyRing
 
 REALM_GRANT = "http://auth0.com/oauth/grant-type/password-realm"
 """Plain `password` answers HTTP 500 where the tenant has no default directory."""

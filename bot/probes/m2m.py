@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.model import Stage
-from bot.fetch import Stopwatch
-from bot.probes.outcome import document_of, judged
+from bot.core.model.observation import Stage
+from bot.http import Stopwatch
+from bot.probes.result import document_of, judged
 from bot.telemetry import Redactor
 
 if TYPE_CHECKING:
     from bot.config.settings import M2m
-    from bot.core.model import Observation, Target
-    from bot.fetch import Fetcher, Reply
-    from bot.probes.keys import KeyRing
+    from bot.core.model.observation import Observation, Target
+    from bot.http import Fetcher, Reply
+    from bot.probes.jwks import KeyRing
 
 
 class M2mProbe:

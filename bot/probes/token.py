@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 
-from bot.core.model import Fault, Stage
-from bot.probes.outcome import Failed
+from bot.core.model.observation import Fault, Stage
+from bot.probes.result import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bot.fetch import Stopwatch
-from bot.probes.keys import DISCOVERY, NO_SECRETS
-from bot.probes.outcome import document_of, judged
+from bot.http import Stopwatch
+from bot.probes.jwks import DISCOVERY, NO_SECRETS
+from bot.probes.result import document_of, judged
 from bot.probes.token import bad
 
 if TYPE_CHECKING:
-    from bot.core.model import Observation, Target
-    from bot.fetch import Fetcher, Reply
-    from bot.probes.keys import KeyRing
+    from bot.core.model.observation import Observation, Target
+    from bot.http import Fetcher, Reply
+    from bot.probes.jwks import KeyRing
 
 
 class WellknownProbe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bot.core.model import CONTROL, Cause
+from bot.core.model.observation import CONTROL, Cause
 from bot.simulator.happening import SINGLE_PLACES
 from bot.simulator.part import Misread, Part
 from bot.simulator.scenario import Answer, Post, Row, Saying, Tenant, Window

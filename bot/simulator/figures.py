@@ -6,17 +6,17 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bot.core.fault import describe
-from bot.core.log_row import tally
-from bot.core.measurement import BEGINS, ChangeMade, Group, Kind, Measurement
-from bot.core.pattern import pattern_of
+from bot.core.auth0_logs.events import tally
+from bot.core.auth0_logs.text_patterns import pattern_of
+from bot.core.model.fault import describe
+from bot.core.model.measurement import BEGINS, ChangeMade, Group, Kind, Measurement
 from bot.simulator.signals import Signals, window
 from bot.simulator.tenant_log import LOGGED_IN, PROBE, document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bot.core.model import Fault, Target
+    from bot.core.model.observation import Fault, Target
     from bot.simulator.world import World
 
 APIS = {Kind.METRICS: "prometheus", Kind.ERRORS: "sentry"}

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.core.model import CONTROL, FEED, LOGS, WELLKNOWN
+from bot.core.model.observation import CONTROL, FEED, LOGS, WELLKNOWN
 from bot.simulator.part import Misread, Part, nearest
 from bot.simulator.units import flag, header, one_of, plain, positive, rate, span, status, text
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
-from bot.core.model import CONTROL, CUSTOM, FEED, LOGIN, LOGS, M2M, WELLKNOWN, Target
+from bot.core.model.observation import CONTROL, CUSTOM, FEED, LOGIN, LOGS, M2M, WELLKNOWN, Target
 from bot.simulator.certificate import self_signed
 from bot.simulator.log_api import LocalLogApi
 from bot.simulator.observability import LocalPrometheus, LocalSentry, serving

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.desk import REMEMBERED_S
+from bot.core.state.desk import REMEMBERED_S
 from bot.ports import Snapshot
 
 if TYPE_CHECKING:
-    from bot.core.desk_state import DeskState
-    from bot.core.incident import Incident
-    from bot.core.outbox import Delivery
-    from bot.core.tenant_state import TenantState
+    from bot.core.state.desk import DeskState
+    from bot.core.state.incident import Incident
+    from bot.core.state.outbox import Delivery
+    from bot.core.state.tenant import TenantState
     from bot.ports import Change, Received
 
 

@@ -18,7 +18,7 @@ from bot.simulator.signals import Signals, window
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.core.model import Target
+    from bot.core.model.observation import Target
     from bot.ports import Clock
     from bot.simulator.happening import Happening
     from bot.simulator.world import World

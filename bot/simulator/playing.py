@@ -20,10 +20,10 @@ from bot.simulator.world import WAY_KINDS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from bot.core.measurement import Measurement
-    from bot.core.model import FeedReading, Observation, Target
-    from bot.core.oncall import Shifts
-    from bot.fetch.path import Address, Path
+    from bot.core.model.measurement import Measurement
+    from bot.core.model.observation import FeedReading, Observation, Target
+    from bot.core.oncall.schedule import Shifts
+    from bot.http.resolver import Address, Path
     from bot.ports import Clock, Prober
     from bot.simulator.happening import HttpAnswer
     from bot.simulator.scenario import Scenario

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
-from bot.core.fault import from_answer, quota_remaining
-from bot.core.measurement import Measurement
-from bot.core.model import (
+from bot.core.model.fault import from_answer, quota_remaining
+from bot.core.model.measurement import Measurement
+from bot.core.model.observation import (
     CONTROL,
     FEED,
     WELLKNOWN,
@@ -20,7 +20,7 @@ from bot.core.model import (
     Stage,
     Target,
 )
-from bot.core.oncall import Shifts
+from bot.core.oncall.schedule import Shifts
 from bot.simulator.figures import Figures, missing
 from bot.simulator.status_page import StatusPage
 from bot.simulator.world import WAY_KINDS

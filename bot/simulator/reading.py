@@ -6,9 +6,8 @@ from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from bot.config.document import ConfigError
-from bot.config.yaml_file import read_yaml
-from bot.core.model import CONTROL, CUSTOM, LOGIN, LOGS, M2M, WELLKNOWN
+from bot.config.document import ConfigError, read_yaml
+from bot.core.model.observation import CONTROL, CUSTOM, LOGIN, LOGS, M2M, WELLKNOWN
 from bot.simulator.entries import (
     length,
     need_either,

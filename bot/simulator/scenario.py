@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bot.config.document import Document
-    from bot.core.model import Cause
+    from bot.core.model.observation import Cause
     from bot.simulator.happening import Happening
 
 

@@ -11,7 +11,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from bot.core.model import Notice, Phase
+from bot.core.model.observation import Notice, Phase
 from bot.simulator.scenario import Post
 
 if TYPE_CHECKING:

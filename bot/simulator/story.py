@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.core.incident import Incident, standing_cause
-from bot.core.model import Cause, Severity
-from bot.core.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
+from bot.core.model.observation import Cause, Severity
+from bot.core.state.incident import Incident, standing_cause
+from bot.core.state.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.core.model import Verdict
+    from bot.core.model.observation import Verdict
     from bot.simulator.scenario import Answer, Scenario
     from bot.simulator.workspace.model import Channel, Kind, Message
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from bot.core.model import FEED, Target
+from bot.core.model.observation import FEED, Target
 from bot.simulator.happening import ANY, BOT, OK, Happening
 
 if TYPE_CHECKING:

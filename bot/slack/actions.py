@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bot.config.settings import Name, Section
-from bot.core.request import Verb
+from bot.core.model.request import Verb
 
 OPEN_STATUS = "open_status"
 OPEN_RUNBOOK = "open_runbook"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.core.escalation import DM, NEXT
+from bot.core.oncall.escalation import DM, NEXT
 from bot.ports import SlackDoubt, SlackRefused
-from bot.slack.directory import groups_of
+from bot.slack.users import groups_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.core.rules import Rules
-    from bot.slack.web import SlackWeb
+    from bot.core.state.rules import Rules
+    from bot.slack.web_api import SlackWeb
 
 SCOPES = {
     "app_mentions:read": "@bot does not answer",

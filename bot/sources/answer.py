@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.core.fault import describe
-from bot.fetch import read_object
+from bot.core.model.fault import describe
+from bot.http import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.fetch import Reply
+    from bot.http import Reply
 
 UNEXPECTED = "unexpected answer"
 """It is JSON, yet not what the API's documentation promises."""

@@ -12,16 +12,16 @@ from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from bot.core.measurement import Measurement
-from bot.fetch import Call
+from bot.core.model.measurement import Measurement
+from bot.http import Call
 from bot.sources.answer import UNEXPECTED, Missing, document_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bot.config.sources import Metric, Prometheus
-    from bot.core.model import Target
-    from bot.fetch import Fetcher, Reply
+    from bot.config.settings_sources import Metric, Prometheus
+    from bot.core.model.observation import Target
+    from bot.http import Fetcher, Reply
 
 PATH = "/api/v1/query"
 REMEDIES = {

@@ -11,18 +11,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from bot.config.values import host_of
-from bot.core.measurement import Group, Measurement
-from bot.core.pattern import pattern_of
-from bot.fetch import Call
+from bot.config.value_types import host_of
+from bot.core.auth0_logs.text_patterns import pattern_of
+from bot.core.model.measurement import Group, Measurement
+from bot.http import Call
 from bot.sources.answer import UNEXPECTED, Missing, document_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.config.sources import Errors, Sentry
-    from bot.core.model import Target
-    from bot.fetch import Fetcher, Reply
+    from bot.config.settings_sources import Errors, Sentry
+    from bot.core.model.observation import Target
+    from bot.http import Fetcher, Reply
 
 TIMEOUT_S = 10.0
 REMEDIES = {

@@ -9,6 +9,6 @@ codec       a value into JSON and back
 tables, schema, migrations   the schema, portable to PostgreSQL
 """
 
-from bot.store.sql_store import SqlStore, open_store
+from bot.store.store import SqlStore, open_store
 
 __all__ = ["SqlStore", "open_store"]

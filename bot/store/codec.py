@@ -12,10 +12,10 @@ from typing import Any, TypeVar, get_args
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from bot.core.desk_state import DeskState
-from bot.core.incident import Incident
-from bot.core.outbox import Body, Delivery
-from bot.core.tenant_state import TenantState
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Incident
+from bot.core.state.outbox import Body, Delivery
+from bot.core.state.tenant import TenantState
 from bot.ports import Received, StoreError
 
 T = TypeVar("T")

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, delete, insert, or_, select, update
 
-from bot.core.desk import REMEMBERED_S
-from bot.core.outbox import DONE
+from bot.core.model.wall_clock import DAY_S
+from bot.core.state.desk import REMEMBERED_S
+from bot.core.state.outbox import DONE
 from bot.ports import Change, Snapshot, StoreError
 from bot.store import codec
-from bot.store.tables import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
+from bot.store.schema import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bot.core.audit import Audited
-    from bot.core.desk_state import DeskState
-    from bot.core.incident import Incident
-    from bot.core.outbox import Delivery
-    from bot.core.tenant_state import TenantState
+    from bot.core.model.access import Audited
+    from bot.core.state.desk import DeskState
+    from bot.core.state.incident import Incident
+    from bot.core.state.outbox import Delivery
+    from bot.core.state.tenant import TenantState
     from bot.ports import Received
 
-DAY_S = 86400.0
 INCIDENTS_KEPT_S = 90 * DAY_S
 """After their end; loaded for `REMEMBERED_S` only."""
 AUDIT_KEPT_S = 400 * DAY_S

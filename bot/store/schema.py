@@ -1,16 +1,72 @@
-"""Brings a database's schema to what this version knows."""
+"""The tables, and the step that migrates an older database.
+
+A row's body is JSON; the columns beside it are what is searched by. Instants are seconds since
+the Unix epoch, UTC. A change here needs a migration.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Boolean, Column, Double, Integer, MetaData, Table, Text, inspect, text
 
 from bot.ports import StoreError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+METADATA = MetaData()
+
+PARTITION = Table(
+    "partition",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+)
+"""What is stepped as a whole: the desk, and each tenant. One more revision a commit."""
+
+INCIDENT = Table(
+    "incident",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("resolved_at", Double),
+    Column("body", Text, nullable=False),
+)
+
+OUTBOX = Table(
+    "outbox",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("lane", Text, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+INBOX = Table(
+    "inbox",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("received_at", Double, nullable=False),
+    Column("is_handled", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("body", Text, nullable=False),
+)
+"""What people did. Written only: the newest are in the desk's state, all of them for an auditor."""
+
 
 HEAD = "0002"
 """The newest migration. Known here so that a start without one need not import Alembic (11 MB)."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.model import Fault, Observation, Outcome, Stage, Target
-from bot.wiring.oneshot import exit_code
+from bot.app.probe_command import exit_code
+from bot.core.model.observation import Fault, Observation, Outcome, Stage, Target
 
 if TYPE_CHECKING:
     import subprocess

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from bot.config.access import Access
+from bot.config.settings_oncall import Access
 
 
 def test_any_kind_of_person() -> None:

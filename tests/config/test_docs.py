@@ -9,10 +9,10 @@ import pytest
 from pydantic import BaseModel
 
 from bot.config import load
-from bot.config.expansion import section_at
+from bot.config.document import section_at
+from bot.config.loading import CONFIG_FILE, VARIABLES
 from bot.config.settings import Settings
-from bot.config.values import Section, seconds, share
-from bot.config.variables import CONFIG_FILE, VARIABLES
+from bot.config.value_types import Section, seconds, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.core.calendar import Recurring
+from bot.core.model.wall_clock import Recurring
 
 if TYPE_CHECKING:
     from collections.abc import Callable

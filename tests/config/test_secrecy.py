@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bot.config import ConfigError, fingerprint, load
+from bot.config.loading import VARIABLES
 from bot.config.settings import Login
-from bot.config.variables import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

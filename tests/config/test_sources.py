@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from bot.config.sources import Metric
+from bot.config.settings_sources import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable

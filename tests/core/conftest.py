@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core import desk, tenant
-from bot.core.access import Access
-from bot.core.calendar import Recurring
-from bot.core.desk_state import DeskState
-from bot.core.measurement import ChangeMade, Claim, Measurement, Push
-from bot.core.model import (
+from bot.core import step as desk_step
+from bot.core.model.access import Access
+from bot.core.model.measurement import ChangeMade, Claim, Measurement, Push
+from bot.core.model.observation import (
     CONTROL,
     Fault,
     FeedReading,
@@ -23,9 +21,11 @@ from bot.core.model import (
     Stage,
     Target,
 )
-from bot.core.oncall import Rotation
-from bot.core.rules import Rules, TenantRules
-from bot.core.stimulus import (
+from bot.core.model.wall_clock import Recurring
+from bot.core.oncall.schedule import Rotation
+from bot.core.state.desk import DeskState
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.stimulus import (
     Effect,
     FeedRead,
     Finding,
@@ -39,11 +39,12 @@ from bot.core.stimulus import (
     Tick,
     World,
 )
-from bot.core.tenant_state import TenantState
+from bot.core.state.tenant import TenantState
+from bot.core.tenant import step as tenant_step
 
 if TYPE_CHECKING:
-    from bot.core.incident import Incident
-    from bot.core.stimulus import DeskStimulus, TenantStimulus
+    from bot.core.state.incident import Incident
+    from bot.core.state.stimulus import DeskStimulus, TenantStimulus
 
 START = 1_772_445_600.0
 US, EU = Target("feed", "US-1"), Target("feed", "EU-1")
@@ -79,12 +80,14 @@ class Steps:
         self.on_desk(Started(self.now))
 
     def tenant(self, name: str, stimulus: TenantStimulus) -> list[Effect]:
-        state, effects = tenant.step(self.world.tenants[name], stimulus, self.rules.tenants[name])
+        state, effects = tenant_step.step(
+            self.world.tenants[name], stimulus, self.rules.tenants[name]
+        )
         self.world = World({**self.world.tenants, name: state})
         return self._followed(effects)
 
     def on_desk(self, stimulus: DeskStimulus) -> list[Effect]:
-        self.desk, effects = desk.step(self.desk, stimulus, self.world, self.rules)
+        self.desk, effects = desk_step.step(self.desk, stimulus, self.world, self.rules)
         return self._followed(effects)
 
     def _followed(self, effects: tuple[Effect, ...]) -> list[Effect]:

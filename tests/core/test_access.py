@@ -6,17 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.access import (
-    EVERYONE,
-    RIGHTS,
-    Access,
-    NotAllowed,
-    Right,
-    Who,
-    may,
-    refusal,
-)
-from bot.core.request import Person, Verb
+from bot.core.model.access import EVERYONE, RIGHTS, Access, NotAllowed, Right, Who, may, refusal
+from bot.core.model.request import Person, Verb
 
 ANN = Person("U1", groups=("S1",))
 CHANNEL = "C1"

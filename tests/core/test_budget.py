@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.budget import PER_MINUTE, PER_TEN_MINUTES, Budget
+from bot.core.signals.login_budget import PER_MINUTE, PER_TEN_MINUTES, Budget
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 30.0), st.booleans()), max_size=400))

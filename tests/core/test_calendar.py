@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.calendar import Recurring, instant, is_zone, recurring, until, wall_clock
+from bot.core.model.wall_clock import Recurring, instant, is_zone, recurring, until, wall_clock
 
 BERLIN = "Europe/Berlin"
 ZONES = (BERLIN, "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "UTC")

@@ -10,19 +10,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from bot.core import desk, tenant
-from bot.core.access import Access
-from bot.core.calendar import Recurring
-from bot.core.escalation import Policy, Step
-from bot.core.incident import EntryKind, IncidentState, Kind
-from bot.core.maintenance import Window
-from bot.core.model import Fault, Observation, Outcome, Severity, Stage, Target
-from bot.core.oncall import Shift, Shifts
-from bot.core.outbox import Answer, Direct, OfIncident, Paging, Post, Reply
-from bot.core.page import PageAction
-from bot.core.request import Person, Request, Verb, parse
-from bot.core.rules import Recurrence
-from bot.core.stimulus import (
+from bot.core import step as desk_step
+from bot.core.model.access import Access
+from bot.core.model.observation import Fault, Observation, Outcome, Severity, Stage, Target
+from bot.core.model.request import Person, Request, Verb, parse
+from bot.core.model.wall_clock import Recurring
+from bot.core.oncall.escalation import Policy, Step
+from bot.core.oncall.schedule import Shift, Shifts
+from bot.core.state.incident import EntryKind, IncidentState, Kind
+from bot.core.state.outbox import Answer, Direct, OfIncident, PageAction, Paging, Post, Reply
+from bot.core.state.rules import Recurrence
+from bot.core.state.silence import Window
+from bot.core.state.stimulus import (
     Asked,
     CardLost,
     Delivered,
@@ -37,12 +36,13 @@ from bot.core.stimulus import (
     Tick,
     Unsaid,
 )
+from bot.core.tenant import step as tenant_step
 from bot.store.codec import DESK, TENANT, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bot.core.stimulus import DeskStimulus, Effect, TenantStimulus
+    from bot.core.state.stimulus import DeskStimulus, Effect, TenantStimulus
 
 ANN, BEN, GUEST = "U0ANN", "U0BEN", "U0GUEST"
 STEPS = (Step(0, "dm"), Step(60, "next"), Step(300, "pager"), Step(600, "mention"))
@@ -116,7 +116,7 @@ class Conversation(RuleBasedStateMachine):
         self.asked = 0
 
     def on_desk(self, stimulus: DeskStimulus) -> Sequence[Effect]:
-        self.desk, effects = desk.step(self.desk, stimulus, self.world, self.fixed)
+        self.desk, effects = desk_step.step(self.desk, stimulus, self.world, self.fixed)
         self.check(stimulus, effects)
         for effect in effects:
             if isinstance(effect, Run):
@@ -124,7 +124,9 @@ class Conversation(RuleBasedStateMachine):
         return effects
 
     def on_tenant(self, name: str, stimulus: TenantStimulus) -> None:
-        state, effects = tenant.step(self.world.tenants[name], stimulus, self.fixed.tenants[name])
+        state, effects = tenant_step.step(
+            self.world.tenants[name], stimulus, self.fixed.tenants[name]
+        )
         self.world = replace(self.world, tenants={**self.world.tenants, name: state})
         for effect in effects:
             if isinstance(effect, Finding | Running):
@@ -147,7 +149,7 @@ class Conversation(RuleBasedStateMachine):
         for name in self.world.tenants:
             self.on_tenant(name, Tick(self.now))
         self.on_desk(Tick(self.now))
-        due = desk.due_at(self.desk, self.fixed)
+        due = desk_step.due_at(self.desk, self.fixed)
         assert due is None or due > self.now
 
     @rule(said=SAID, user=st.sampled_from([ANN, BEN]))

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.detector import Limits, Reason, Signal, observe, pace_s, successes_needed
-from bot.core.model import Fault, Observation, Outcome, SignalState, Stage, Target
+from bot.core.model.observation import Fault, Observation, Outcome, SignalState, Stage, Target
+from bot.core.signals.probe_threshold import (
+    Limits,
+    Reason,
+    Signal,
+    observe,
+    pace_s,
+    successes_needed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

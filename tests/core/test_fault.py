@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.fault import from_answer, is_rate_limited, is_refusal, plain, quota_remaining
-from bot.core.model import Fault, Stage
+from bot.core.model.fault import from_answer, is_rate_limited, is_refusal, plain, quota_remaining
+from bot.core.model.observation import Fault, Stage
 
 NOW = 1_790_000_000.0
 

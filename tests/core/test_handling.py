@@ -5,17 +5,19 @@ from typing import Any
 
 import pytest
 
-from bot.core.audit import Audited, Outcome
-from bot.core.calling import due_at, is_needless, whom
-from bot.core.escalation import Policy, Step
-from bot.core.incident import EntryKind, IncidentState
-from bot.core.model import Fault, Severity, Stage
-from bot.core.oncall import Shift, Shifts
-from bot.core.outbox import (
+from bot.core.alerting.paging import due_at, is_needless, whom
+from bot.core.model.access import Audited, CommandOutcome
+from bot.core.model.observation import Fault, Severity, Stage
+from bot.core.model.request import Person, Request, Verb, parse
+from bot.core.oncall.escalation import Policy, Step
+from bot.core.oncall.schedule import Shift, Shifts
+from bot.core.state.incident import EntryKind, IncidentState
+from bot.core.state.outbox import (
     Answer,
     Delivery,
     Direct,
     Edit,
+    PageAction,
     Paging,
     Post,
     Reply,
@@ -23,9 +25,7 @@ from bot.core.outbox import (
     SilenceTold,
     SwapTold,
 )
-from bot.core.page import PageAction
-from bot.core.request import Person, Request, Verb, parse
-from bot.core.stimulus import Asked, Delivered, Send, ShiftsRead, Started, Tick, Unsaid
+from bot.core.state.stimulus import Asked, Delivered, Send, ShiftsRead, Started, Tick, Unsaid
 
 ANN, BEN = "U0ANN", "U0BEN"
 PAGER = Policy(
@@ -90,7 +90,7 @@ def test_acknowledging_stops_the_escalation(down: Any) -> None:
     later(down, 4000)
 
     (incident,) = down.incidents
-    assert result == Result(Outcome.DONE, 1)
+    assert result == Result(CommandOutcome.DONE, 1)
     assert (incident.state, incident.acknowledged_by) == (IncidentState.ACKNOWLEDGED, ANN)
     assert [note.text for note in incident.notes] == ["looking at it"]
     assert due_at(incident, down.rules) is None
@@ -101,7 +101,7 @@ def test_the_second_of_two_people_hears_who_was_first(down: Any) -> None:
     """Both click at once: one takes it, the other changes nothing."""
     first, second = ask(down, "ack", ANN), ask(down, "ack", BEN)
 
-    assert (first.outcome, second.outcome) == (Outcome.DONE, Outcome.ALREADY)
+    assert (first.outcome, second.outcome) == (CommandOutcome.DONE, CommandOutcome.ALREADY)
     assert down.incidents[0].acknowledged_by == ANN
 
 
@@ -110,9 +110,9 @@ def test_acknowledging_what_is_over_changes_nothing(down: Any) -> None:
     ask(down, "resolve #1")
     before = down.incidents
 
-    assert ask(down, "ack #1").outcome is Outcome.TOO_LATE
-    assert ask(down, "resolve #1").outcome is Outcome.ALREADY
-    assert ask(down, "ack #9").outcome is Outcome.NO_SUCH
+    assert ask(down, "ack #1").outcome is CommandOutcome.TOO_LATE
+    assert ask(down, "resolve #1").outcome is CommandOutcome.ALREADY
+    assert ask(down, "ack #9").outcome is CommandOutcome.NO_SUCH
     assert down.incidents == before
 
 
@@ -158,7 +158,7 @@ def test_escalating_by_hand_takes_the_next_step(down: Any) -> None:
     """Also when somebody acknowledged it; after the last it begins anew."""
     ask(down, "ack")
     for _ in range(len(PAGER.steps)):
-        assert ask(down, "escalate").outcome in {Outcome.DONE, Outcome.NOBODY}
+        assert ask(down, "escalate").outcome in {CommandOutcome.DONE, CommandOutcome.NOBODY}
 
     assert [body.way for body in said(down) if isinstance(body, Paging)] == ["pager"]
 
@@ -209,10 +209,10 @@ def test_left_for_an_hour(down: Any) -> None:
 
 def test_notes_and_false_alarms_need_words(down: Any) -> None:
     """A reason feeds the report, so there must be one; a mark is set once."""
-    assert ask(down, "note #1").outcome is Outcome.INVALID
-    assert ask(down, "false-alarm #1").outcome is Outcome.INVALID
-    assert ask(down, "false-alarm #1 our load test").outcome is Outcome.DONE
-    assert ask(down, "false-alarm #1 again").outcome is Outcome.ALREADY
+    assert ask(down, "note #1").outcome is CommandOutcome.INVALID
+    assert ask(down, "false-alarm #1").outcome is CommandOutcome.INVALID
+    assert ask(down, "false-alarm #1 our load test").outcome is CommandOutcome.DONE
+    assert ask(down, "false-alarm #1 again").outcome is CommandOutcome.ALREADY
     assert down.incidents[0].false_alarm == "our load test"
     assert down.incidents[0].is_open
 
@@ -222,8 +222,8 @@ def test_in_a_thread_its_incident_is_meant(down: Any) -> None:
     down.fail("eu.login", 5, Fault(Stage.OAUTH, "access_denied", 403, "access_denied"))
     assert len(down.incidents) == 2
 
-    assert ask(down, "ack").outcome is Outcome.NO_SUCH
-    assert ask(down, "ack", thread_ts="1.1") == Result(Outcome.DONE, 1)
+    assert ask(down, "ack").outcome is CommandOutcome.NO_SUCH
+    assert ask(down, "ack", thread_ts="1.1") == Result(CommandOutcome.DONE, 1)
 
 
 def test_what_people_do_is_kept(down: Any) -> None:
@@ -235,8 +235,8 @@ def test_what_people_do_is_kept(down: Any) -> None:
     lines = [effect for effect in down.effects if isinstance(effect, Audited)]
 
     assert [(one.user, one.verb, one.outcome) for one in lines] == [
-        (ANN, Verb.ACK, Outcome.DONE),
-        (ANN, Verb.ACK, Outcome.NO_SUCH),
+        (ANN, Verb.ACK, CommandOutcome.DONE),
+        (ANN, Verb.ACK, CommandOutcome.NO_SUCH),
     ]
     assert down.desk.audit == tuple(lines)
 
@@ -245,7 +245,7 @@ def test_a_muted_incident_is_told_when_the_silence_ends(make: Any) -> None:
     """It began in a silence: nothing is said, until it ends and the outage does not."""
     steps = make(mention="@here")
     steps.healthy()
-    assert ask(steps, "silence prod 30m moving house").outcome is Outcome.DONE
+    assert ask(steps, "silence prod 30m moving house").outcome is CommandOutcome.DONE
     since = len(steps.effects)
     steps.fail("prod.login", 60)
     assert [body for body in said(steps, since) if not isinstance(body, Answer)] == []
@@ -276,8 +276,8 @@ def test_ended_by_hand(down: Any) -> None:
     """By its number or by what it is over; ending it twice is answered kindly."""
     ask(down, "silence staging 2h a test")
 
-    assert ask(down, "unsilence staging", BEN).outcome is Outcome.DONE
-    assert ask(down, "unsilence s1").outcome is Outcome.ALREADY
+    assert ask(down, "unsilence staging", BEN).outcome is CommandOutcome.DONE
+    assert ask(down, "unsilence s1").outcome is CommandOutcome.ALREADY
     assert down.desk.silences[1].ended_by == BEN
 
 
@@ -302,19 +302,22 @@ def test_who_may_not_is_refused(make: Any) -> None:
 
     refused = ask(steps, "ack #1", ANN)
     assert (refused.outcome, refused.refused and refused.refused.who) == (
-        Outcome.REFUSED,
+        CommandOutcome.REFUSED,
         (BEN,),
     )
-    assert ask(steps, "ack #1", BEN, person=Person(BEN, is_guest=True)).outcome is Outcome.REFUSED
-    assert ask(steps, "ack #1", BEN).outcome is Outcome.DONE
-    assert next(line.outcome for line in steps.desk.audit) is Outcome.REFUSED
+    assert (
+        ask(steps, "ack #1", BEN, person=Person(BEN, is_guest=True)).outcome
+        is CommandOutcome.REFUSED
+    )
+    assert ask(steps, "ack #1", BEN).outcome is CommandOutcome.DONE
+    assert next(line.outcome for line in steps.desk.audit) is CommandOutcome.REFUSED
 
 
 def test_a_number_that_is_none_means_nothing(down: Any) -> None:
     """Not the only open incident either, however long the number is."""
     for number in ("#999999999999", "#0", "7" * 10_000):
-        assert ask(down, f"ack {number}").outcome is Outcome.NO_SUCH
-    assert ask(down, "ack #001").outcome is Outcome.DONE
+        assert ask(down, f"ack {number}").outcome is CommandOutcome.NO_SUCH
+    assert ask(down, "ack #001").outcome is CommandOutcome.DONE
 
 
 @pytest.mark.parametrize("said", ["silence ALL 1h a test", "unsilence S1", "unsilence All"])
@@ -323,8 +326,8 @@ def test_everything_needs_the_right_to_administer(make: Any, said: str) -> None:
     steps = make(access=make.access(administer=(ANN,)))
     ask(steps, "silence all 2h moving", ANN)
 
-    assert ask(steps, said, BEN).outcome is Outcome.REFUSED
-    assert ask(steps, said, ANN).outcome is Outcome.DONE
+    assert ask(steps, said, BEN).outcome is CommandOutcome.REFUSED
+    assert ask(steps, said, ANN).outcome is CommandOutcome.DONE
 
 
 def test_a_silence_is_ended_by_its_number_first(down: Any) -> None:
@@ -332,10 +335,10 @@ def test_a_silence_is_ended_by_its_number_first(down: Any) -> None:
     ask(down, "silence staging 2h a test")
     ask(down, "silence #1 2h known")
 
-    assert ask(down, "unsilence 1").outcome is Outcome.DONE
-    assert ask(down, "unsilence 1").outcome is Outcome.ALREADY
+    assert ask(down, "unsilence 1").outcome is CommandOutcome.DONE
+    assert ask(down, "unsilence 1").outcome is CommandOutcome.ALREADY
     assert [one.id for one in down.desk.running_silences] == [2]
-    assert ask(down, "unsilence #1").outcome is Outcome.DONE
+    assert ask(down, "unsilence #1").outcome is CommandOutcome.DONE
 
 
 @pytest.mark.parametrize("span", ["0m", "99999d", "-1h", "until 25:00"])
@@ -343,7 +346,7 @@ def test_nobody_is_put_on_call_for_no_time_or_for_ever(make: Any, span: str) -> 
     """A slip of the hand would last for centuries."""
     steps = make(on_call=make.rotation)
 
-    assert ask(steps, f"oncall swap {span}").outcome is Outcome.INVALID
+    assert ask(steps, f"oncall swap {span}").outcome is CommandOutcome.INVALID
     assert steps.desk.overrides == ()
 
 
@@ -364,7 +367,7 @@ def test_after_the_last_step_a_hand_begins_anew(down: Any) -> None:
     """With the first step at once and the others in their time, not all together."""
     later(down, 8000)
     since = len(down.effects)
-    assert ask(down, "escalate").outcome is Outcome.DONE
+    assert ask(down, "escalate").outcome is CommandOutcome.DONE
     later(down, 250)
     assert told(down, since).count(EntryKind.PAGED) == 1
 
@@ -380,7 +383,7 @@ def test_escalating_what_is_muted_tells_it(make: Any) -> None:
     steps.fail("prod.login", 10)
     since = len(steps.effects)
 
-    assert ask(steps, "escalate #1").outcome is Outcome.DONE
+    assert ask(steps, "escalate #1").outcome is CommandOutcome.DONE
     bodies = said(steps, since)
     assert bodies.index(Post(1)) == 0
     assert EntryKind.PAGED in told(steps, since)
@@ -445,7 +448,7 @@ def test_whoever_escalates_does_not_call_themselves(make: Any) -> None:
     on_call = steps.desk.shift.person
     ask(steps, "ack #1", on_call)
     since = len(steps.effects)
-    assert ask(steps, "escalate #1", on_call).outcome is Outcome.DONE
+    assert ask(steps, "escalate #1", on_call).outcome is CommandOutcome.DONE
 
     (direct,) = [body for body in said(steps, since) if isinstance(body, Direct)]
     assert {on_call, direct.person} == {"U0CAT", "U0DAN"}

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from bot.core.outbox import Answer, Delivery, Reply
-from bot.core.request import VERBS, Person, Request, Verb
-from bot.core.rules import TenantRules
-from bot.core.stimulus import Asked, Send
+from bot.core.model.request import VERBS, Person, Request, Verb
+from bot.core.state.outbox import Answer, Delivery, Reply
+from bot.core.state.rules import TenantRules
+from bot.core.state.stimulus import Asked, Send
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
-from bot.slack.answers import answer
-from bot.slack.card import card
-from bot.slack.thread import timeline
+from bot.slack.render.answers import answer
+from bot.slack.render.incident import card
+from bot.slack.render.timeline import timeline
 from bot.store.codec import DESK, decode, encode, encode_delivery
 
 NAMES = ("status", "until", "all", "7", "1h", "swap", "S1")

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from bot.core.incident import EntryKind, IncidentState, Kind, standing_cause
-from bot.core.model import Cause, Fault, FeedReading, FeedState, Severity, Stage
-from bot.core.outbox import Edit, Post, Reply
-from bot.core.stimulus import (
+from bot.core.model.observation import Cause, Fault, FeedReading, FeedState, Severity, Stage
+from bot.core.state.incident import EntryKind, IncidentState, Kind, standing_cause
+from bot.core.state.outbox import Edit, Post, Reply
+from bot.core.state.stimulus import (
     CardLost,
     Delivered,
     FeedRead,

@@ -7,19 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.log_change import SETTINGS, change_of
-from bot.core.log_row import (
+from bot.core.auth0_logs.events import (
     FAILED_KINDS,
     GROUPS,
     KIND_OF,
+    SETTINGS,
     LogRow,
     RowKind,
+    change_of,
     classify,
     environment_of,
     tally,
 )
-from bot.core.measurement import ChangeMade, Group, Measurement
-from bot.core.model import Target
+from bot.core.model.measurement import ChangeMade, Group, Measurement
+from bot.core.model.observation import Target
 
 LOGS = Target("prod", "logs")
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()

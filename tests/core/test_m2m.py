@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.core.model import Cause, Fault, Severity, Stage
-from bot.core.stimulus import Look
+from bot.core.model.observation import Cause, Fault, Severity, Stage
+from bot.core.state.stimulus import Look
 
 GONE = Fault(Stage.HTTP, "http_503", 503)
 REFUSED = Fault(Stage.OAUTH, "access_denied", 401, "access_denied")

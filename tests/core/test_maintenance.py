@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.core.calendar import Recurring
-from bot.core.maintenance import Window, is_on, next_change
+from bot.core.model.wall_clock import Recurring
+from bot.core.state.silence import Window, is_on, next_change
 
 BERLIN = "Europe/Berlin"
 SUNDAYS = Window(Recurring(time(2), 6), 7200.0, BERLIN, ("prod",), "import")

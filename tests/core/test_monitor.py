@@ -6,9 +6,9 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.measurement import Claim
-from bot.core.model import SignalState, Target
-from bot.core.monitor import LATE_S, MOST_CLAIMS, Monitor, due_at, expired, told
+from bot.core.model.measurement import Claim
+from bot.core.model.observation import SignalState, Target
+from bot.core.signals.external_alerts import LATE_S, MOST_CLAIMS, Monitor, due_at, expired, told
 
 NOW = 10_000.0
 TARGET = Target("prod", "alertmanager")

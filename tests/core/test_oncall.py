@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.calendar import Recurring, instant, wall_clock
-from bot.core.oncall import (
+from bot.core.model.wall_clock import Recurring, instant, wall_clock
+from bot.core.oncall.schedule import (
     Group,
     Override,
     Rotation,

@@ -5,10 +5,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.detector import Signal
-from bot.core.measurement import ChangeMade
-from bot.core.model import FeedReading, FeedState, Observation, Outcome, Target
-from bot.core.outside import KEPT_S, MOST, Outside, with_changes, with_control, with_reading
+from bot.core.model.measurement import ChangeMade
+from bot.core.model.observation import FeedReading, FeedState, Observation, Outcome, Target
+from bot.core.signals.probe_threshold import Signal
+from bot.core.state.shared import KEPT_S, MOST, Outside, with_changes, with_control, with_reading
 
 NOW = 100_000.0
 

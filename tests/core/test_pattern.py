@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.pattern import LIMIT, PATTERNS, pattern_of
+from bot.core.auth0_logs.text_patterns import LIMIT, PATTERNS, pattern_of
 
 NAMES = {name for name, _ in PATTERNS}
 SEEN = {

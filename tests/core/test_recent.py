@@ -3,12 +3,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core import tenant
-from bot.core.model import Fault, Observation, Outcome, Stage, Target
-from bot.core.recent import MINUTES, Minute, Recent, recorded
-from bot.core.rules import TenantRules
-from bot.core.stimulus import Observed, Started
-from bot.core.tenant_state import TenantState
+from bot.core.model.observation import Fault, Observation, Outcome, Stage, Target
+from bot.core.signals.history import MINUTES, Minute, Recent, recorded
+from bot.core.state.rules import TenantRules
+from bot.core.state.stimulus import Observed, Started
+from bot.core.state.tenant import TenantState
+from bot.core.tenant import step as tenant_step
 from bot.store import codec
 
 START = 1_772_445_600.0
@@ -61,10 +61,10 @@ def test_no_more_than_an_hour_is_kept(times: list[float]) -> None:
 
 def test_only_logins_are_recorded_by_whichever_domain() -> None:
     """Keys and machine tokens are no logins."""
-    state, _ = tenant.step(TenantState(), Started(START), RULES)
+    state, _ = tenant_step.step(TenantState(), Started(START), RULES)
     for name in RULES.signals:
         look = Observation(Target("prod", name), START, Outcome.OK, 0.5)
-        state, _ = tenant.step(state, Observed(START + 1, look), RULES)
+        state, _ = tenant_step.step(state, Observed(START + 1, look), RULES)
 
     assert RULES.signals == ("login", "wellknown", "custom", "m2m")
     assert state.recent == (Minute(FIRST, 2, 0, 1.0),)

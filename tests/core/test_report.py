@@ -7,18 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.availability import Availability, availability, together
-from bot.core.desk_state import DeskState
-from bot.core.detector import Signal
-from bot.core.incident import Incident, IncidentState, Kind, Trouble
-from bot.core.lead import MESSAGE, NOTICE
-from bot.core.model import Cause, Scope, Severity, Verdict
-from bot.core.report import Lead, Report, Singles, Spread, report
-from bot.core.rules import Rules, TenantRules
-from bot.core.silence import Over, Silence
-from bot.core.stimulus import World
-from bot.core.tenant_state import TenantState
-from bot.core.trend import Day
+from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.reports.availability import Availability, availability, together
+from bot.core.reports.report import Lead, Report, Singles, Spread, report
+from bot.core.signals.history import Day
+from bot.core.signals.probe_threshold import Signal
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import MESSAGE, NOTICE, Incident, IncidentState, Kind, Trouble
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.silence import Over, Silence
+from bot.core.state.stimulus import World
+from bot.core.state.tenant import TenantState
 
 UNTIL = 1_772_445_600.0
 HOUR, DAY, WEEK = 3600.0, 86400.0, 7 * 86400.0

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.detector import Reason
-from bot.core.log_row import RowKind
-from bot.core.measurement import Group, Kind, Measurement
-from bot.core.model import SignalState, Target
-from bot.core.series import POOL_S, UNTOLD_S, Series, SeriesLimits, observe
+from bot.core.auth0_logs.events import RowKind
+from bot.core.model.measurement import Group, Kind, Measurement
+from bot.core.model.observation import SignalState, Target
+from bot.core.signals.metric_threshold import POOL_S, UNTOLD_S, Series, SeriesLimits, observe
+from bot.core.signals.probe_threshold import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

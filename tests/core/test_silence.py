@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.incident import Incident, Kind, Trouble
-from bot.core.model import Cause, Scope, Severity, Verdict
-from bot.core.rules import Rules, TenantRules
-from bot.core.silence import (
+from bot.core.commands.silences import wanted
+from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.state.incident import Incident, Kind, Trouble
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.silence import (
     LONGEST_S,
     Over,
     Refusal,
@@ -18,7 +19,6 @@ from bot.core.silence import (
     covering,
     covers,
     preview,
-    wanted,
 )
 
 NOON = 1_772_452_800.0

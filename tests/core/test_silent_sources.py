@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from bot.core.incident import EntryKind, IncidentState, Kind
-from bot.core.measurement import Kind as Counted
-from bot.core.model import Cause, Fault, Severity, Stage
-from bot.core.outbox import Edit, Post, Reply
-from bot.core.request import Request, Verb
-from bot.core.rules import TenantRules
-from bot.core.series import SeriesLimits
-from bot.core.silent_sources import AGAIN_S
-from bot.core.stimulus import Asked, Finding, Send, Started
+from bot.core.incidents.missing_data import AGAIN_S
+from bot.core.model.measurement import Kind as Counted
+from bot.core.model.observation import Cause, Fault, Severity, Stage
+from bot.core.model.request import Request, Verb
+from bot.core.signals.metric_threshold import SeriesLimits
+from bot.core.state.incident import EntryKind, IncidentState, Kind
+from bot.core.state.outbox import Edit, Post, Reply
+from bot.core.state.rules import TenantRules
+from bot.core.state.stimulus import Asked, Finding, Send, Started
 
 SERIES = {
     "checkout": SeriesLimits(Counted.METRICS),

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core import tenant
-from bot.core.detector import Limits
-from bot.core.model import Fault, Observation, Outcome, SignalState, Stage, Target
-from bot.core.rules import TenantRules
-from bot.core.stimulus import Look, Observed, Running, RunNow, Started, Tick
-from bot.core.tenant_state import TenantState
+from bot.core.model.observation import Fault, Observation, Outcome, SignalState, Stage, Target
+from bot.core.signals.probe_threshold import Limits
+from bot.core.state.rules import TenantRules
+from bot.core.state.stimulus import Look, Observed, Running, RunNow, Started, Tick
+from bot.core.state.tenant import TenantState
+from bot.core.tenant import step as tenant_step
 
 START = 1_772_445_600.0
 PLAIN = TenantRules("prod", "acme.us.auth0.com")
@@ -33,7 +33,7 @@ class Alone:
 
     def run(self, span_s: float) -> None:
         until = self.now + span_s
-        while (due := tenant.due_at(self.state)) is not None and due < until:
+        while (due := tenant_step.due_at(self.state)) is not None and due < until:
             self.now = max(self.now, due)
             self._step(Tick(self.now))
         self.now = until
@@ -43,7 +43,7 @@ class Alone:
         return next(effect for effect in effects if isinstance(effect, Running))
 
     def _step(self, stimulus: Any) -> tuple[Any, ...]:
-        self.state, effects = tenant.step(self.state, stimulus, self.rules)
+        self.state, effects = tenant_step.step(self.state, stimulus, self.rules)
         for effect in effects:
             if isinstance(effect, Look):
                 self._look(effect.target)
@@ -125,10 +125,10 @@ def test_a_changed_configuration_starts_a_stopped_login_again() -> None:
     alone = Alone(PLAIN, lambda name, _at: REFUSED if name == "login" else None)
     alone.run(600)
     changed = TenantRules("prod", "acme.us.auth0.com", fingerprints=("new",))
-    state, _ = tenant.step(alone.state, Started(alone.now), changed)
+    state, _ = tenant_step.step(alone.state, Started(alone.now), changed)
 
     assert not state.signals["login"].is_stopped
-    assert tenant.step(alone.state, Started(alone.now), PLAIN)[0].signals["login"].is_stopped
+    assert tenant_step.step(alone.state, Started(alone.now), PLAIN)[0].signals["login"].is_stopped
 
 
 def test_a_machine_token_is_asked_for_every_five_minutes() -> None:

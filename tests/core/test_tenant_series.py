@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from bot.core.detector import Reason
-from bot.core.incident import Kind as IncidentKind
-from bot.core.measurement import BEGINS, ChangeMade, Claim, Group, Kind
-from bot.core.model import Cause, Fault, SignalState, Stage, Target
-from bot.core.rules import TenantRules
-from bot.core.series import SeriesLimits
-from bot.core.stimulus import Measure, Run, RunNow, SignalChanged, Started
-from bot.core.tenant import due_at
+from bot.core.model.measurement import BEGINS, ChangeMade, Claim, Group, Kind
+from bot.core.model.observation import Cause, Fault, SignalState, Stage, Target
+from bot.core.signals.metric_threshold import SeriesLimits
+from bot.core.signals.probe_threshold import Reason
+from bot.core.state.incident import Kind as IncidentKind
+from bot.core.state.rules import TenantRules
+from bot.core.state.stimulus import Measure, Run, RunNow, SignalChanged, Started
+from bot.core.tenant.step import due_at
 
 SERIES = {
     "checkout": SeriesLimits(Kind.METRICS),

@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
-from bot.core.case import Case
-from bot.core.clues import clues
-from bot.core.detector import Reason, Signal, Try
-from bot.core.evidence import TABLE
-from bot.core.log_row import RowKind
-from bot.core.measurement import ChangeMade, Claim, Group, Kind, Measurement
-from bot.core.model import LOGS, WELLKNOWN, Fault, SignalState, Stage, Target
-from bot.core.monitor import Monitor
-from bot.core.outside import Outside
-from bot.core.rules import Rules, TenantRules
-from bot.core.series import Reading, Series, SeriesLimits
-from bot.core.stimulus import World
-from bot.core.tenant_state import TenantState
-from bot.core.usual import Usual
+from bot.core.auth0_logs.events import RowKind
+from bot.core.model.measurement import ChangeMade, Claim, Group, Kind, Measurement
+from bot.core.model.observation import LOGS, WELLKNOWN, Fault, SignalState, Stage, Target
+from bot.core.signals.baseline import Usual
+from bot.core.signals.external_alerts import Monitor
+from bot.core.signals.metric_threshold import Reading, Series, SeriesLimits
+from bot.core.signals.probe_threshold import Reason, Signal, Try
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.shared import Outside
+from bot.core.state.stimulus import World
+from bot.core.state.tenant import TenantState
+from bot.core.triage.collect import clues
+from bot.core.triage.context import Case
+from bot.core.triage.evidence_table import TABLE
 
 NOW = 1_772_445_600.0
 SINCE = NOW - 300

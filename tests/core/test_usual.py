@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.usual import HALF_LIFE_S, Usual, by_hour
+from bot.core.signals.baseline import HALF_LIFE_S, Usual, by_hour
 
 SPAN_S = 30.0
 DAY_S = 86400.0

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.evidence import TABLE
-from bot.core.model import Cause, Fault, Scope, Stage
-from bot.core.notice import other_component
-from bot.core.probe_clues import login_row
-from bot.core.row import BEFOREHAND
-from bot.core.triage import SURE_ENOUGH, Clue, judge
+from bot.core.model.observation import Cause, Fault, Scope, Stage
+from bot.core.state.shared import other_component
+from bot.core.triage.evidence_table import BEFOREHAND, TABLE
+from bot.core.triage.from_probes import login_row
+from bot.core.triage.verdict import SURE_ENOUGH, Clue, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable

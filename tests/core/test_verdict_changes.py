@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bot.core.incident import EntryKind
-from bot.core.measurement import ChangeMade, Claim, Kind, Push
-from bot.core.model import (
+from bot.core.model.measurement import ChangeMade, Claim, Kind, Push
+from bot.core.model.observation import (
     CONTROL,
     Fault,
     FeedReading,
@@ -22,16 +21,17 @@ from bot.core.model import (
     Stage,
     Target,
 )
-from bot.core.outbox import Reply
-from bot.core.series import SeriesLimits
-from bot.core.stimulus import FeedRead, Finding, Observed, Pushed, Send, VerdictChanged
-from bot.core.tempo import KNOWN
+from bot.core.signals.latency import KNOWN
+from bot.core.signals.metric_threshold import SeriesLimits
+from bot.core.state.incident import EntryKind
+from bot.core.state.outbox import Reply
+from bot.core.state.stimulus import FeedRead, Finding, Observed, Pushed, Send, VerdictChanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bot.core.incident import Incident
-    from bot.core.model import Cause, Scope, Verdict
+    from bot.core.model.observation import Cause, Scope, Verdict
+    from bot.core.state.incident import Incident
 
 LOOKS = {
     "ok": (0.2, None),

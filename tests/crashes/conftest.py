@@ -17,28 +17,28 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.page import PageAction
-from bot.core.request import Request, parse
-from bot.deliver import Deliver
-from bot.engine import Engine
+from bot.app.notification_router import Outward
+from bot.app.rules import rules_of
+from bot.core.model.request import Request, parse
+from bot.core.state.outbox import PageAction
 from bot.ports import NotifyDoubt, NotifyRefused, SlackDoubt, SlackRefused
+from bot.runtime.delivery import Deliver
+from bot.runtime.engine import Engine
 from bot.simulator.memory import MemoryStore
 from bot.simulator.prober import VirtualProber
 from bot.simulator.reading import load
+from bot.simulator.simulation import settings_for
 from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualWaker, run_virtually
 from bot.simulator.workspace.model import Kind, Message, User
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
-from bot.slack.messenger import SlackMessenger
-from bot.wiring.outward import Outward
-from bot.wiring.rules import rules_of
-from bot.wiring.simulation import settings_for
+from bot.slack.outbound.messenger import SlackMessenger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bot.core.page import Page
-    from bot.core.stimulus import Effect
+    from bot.core.state.outbox import Page
+    from bot.core.state.stimulus import Effect
     from bot.ports import Change, Snapshot
     from bot.simulator.scenario import Scenario
 

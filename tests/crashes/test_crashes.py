@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.audit import Outcome
-from bot.core.page import PageAction
-from bot.core.request import Verb
+from bot.core.model.access import CommandOutcome
+from bot.core.model.request import Verb
+from bot.core.state.outbox import PageAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.core.desk_state import DeskState
-    from bot.core.incident import Incident
+    from bot.core.state.desk import DeskState
+    from bot.core.state.incident import Incident
     from bot.simulator.workspace.model import Message
     from tests.crashes.conftest import Story
 
@@ -58,7 +58,7 @@ def verify_people(story: Story, desk: DeskState, incident: Incident) -> None:
     counted = [line.user for line in desk.audit]
     assert len(counted) == len(set(counted))
     assert {*story.acknowledged} <= {*counted, *ANSWERS}
-    done = [line for line in desk.audit if line.outcome is Outcome.DONE]
+    done = [line for line in desk.audit if line.outcome is CommandOutcome.DONE]
     acks = [line.user for line in done if line.verb is Verb.ACK]
     assert acks == ([incident.acknowledged_by] if incident.acknowledged_by else [])
     taken_at = min(incident.acknowledged_at or inf, incident.resolved_at or inf)

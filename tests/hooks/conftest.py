@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import ClientSession
 
-from bot.core.measurement import Push
-from bot.hooks import Guarded, HookConfig, PushedCounts, TenantHook, hook_routes
+from bot.app.http_server import Server
+from bot.core.model.measurement import Push
 from bot.ports import StoreError
-from bot.server import Server
+from bot.webhooks import Guarded, HookConfig, PushedCounts, TenantHook, hook_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from bot.core.measurement import ChangeMade, Claim
-    from bot.core.model import Target
+    from bot.core.model.measurement import ChangeMade, Claim
+    from bot.core.model.observation import Target
     from bot.ports import Received
 
 NOW = 1_795_424_400.0  # 2026-11-23T09:00:00Z

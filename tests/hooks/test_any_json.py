@@ -8,11 +8,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.measurement import ChangeMade, Claim
-from bot.core.model import Target
-from bot.hooks import Guarded, HookConfig, PushedCounts, Receipt, TenantHook
-from bot.hooks.hook import Head, Message, Refusal
-from bot.hooks.routes import _table
+from bot.core.model.measurement import ChangeMade, Claim
+from bot.core.model.observation import Target
+from bot.webhooks import Guarded, HookConfig, PushedCounts, Receipt, TenantHook
+from bot.webhooks.auth import Head
+from bot.webhooks.routes import _table
+from bot.webhooks.sender import Message, Refusal
 
 NOW = 1_795_424_400.0
 TENANTS = {

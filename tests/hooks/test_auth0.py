@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot.core.model import Target
-from bot.hooks.counts import IDS_KEPT
+from bot.core.model.observation import Target
+from bot.webhooks.counts import IDS_KEPT
 
 LOGS = Target("prod", "logs")
 

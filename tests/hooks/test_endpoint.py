@@ -10,10 +10,10 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from bot.hooks import Guarded, HookConfig, PushedCounts, TenantHook, hook_routes
-from bot.hooks.endpoint import MOST_UNSAVED, Endpoint
-from bot.hooks.hook import Hook
-from bot.hooks.keys import Bearer
+from bot.webhooks import Guarded, HookConfig, PushedCounts, TenantHook, hook_routes
+from bot.webhooks.auth import Bearer
+from bot.webhooks.endpoint import MOST_UNSAVED, Endpoint
+from bot.webhooks.sender import Hook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot.core.measurement import ChangeMade, Measurement
-from bot.core.model import Target
+from bot.core.model.measurement import ChangeMade, Measurement
+from bot.core.model.observation import Target
 
 PAGE = Path(__file__).parents[2] / "docs" / "hooks.md"
 CHECKOUT = Target("prod", "checkout")

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bot.core.measurement import Claim
-from bot.core.model import Target
+from bot.core.model.measurement import Claim
+from bot.core.model.observation import Target
 
 
 async def test_down_and_up(door: Any, genuine: Any) -> None:

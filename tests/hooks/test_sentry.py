@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.measurement import Claim
-from bot.core.model import Target
+from bot.core.model.measurement import Claim
+from bot.core.model.observation import Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

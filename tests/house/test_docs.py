@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.__main__ import main
+from bot.app.http_server import admin_routes
+from bot.cli import main
 from bot.config import load
 from bot.config.settings import Server, seconds
-from bot.core import row, triage
-from bot.core.detector import Reason
-from bot.core.model import Cause, FeedState, Severity, SignalState
-from bot.core.outbox import Status
-from bot.core.request import VERBS, Verb, parse
-from bot.server import admin_routes
+from bot.core.model.observation import Cause, FeedState, Severity, SignalState
+from bot.core.model.request import VERBS, Verb, parse
+from bot.core.signals.probe_threshold import Reason
+from bot.core.state.outbox import Status
+from bot.core.triage import evidence_table, verdict
 from bot.simulator.happening import KINDS
 from bot.simulator.reading import examples
 from bot.simulator.reading import load as load_scenario
-from bot.slack.wording import REMEDIES
+from bot.slack.render.text import REMEDIES
 from bot.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -145,11 +145,11 @@ def test_slash_commands() -> None:
 
 def test_causes() -> None:
     """The README explains each cause that can be given; the others are said not to be."""
-    given = {*row.BEFOREHAND, Cause.UNCLEAR}
+    given = {*evidence_table.BEFOREHAND, Cause.UNCLEAR}
 
     assert set(table(README, "What the verdict means")) == given
     assert all(f"`{cause}`" in SIMULATE for cause in Cause if cause not in given)
-    assert f"{triage.SURE_ENOUGH:.0%}".replace("%", " %") in README
+    assert f"{verdict.SURE_ENOUGH:.0%}".replace("%", " %") in README
 
 
 def test_metrics() -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bot.app.clock import SystemClock
 from bot.config.settings import Login
 from bot.simulator.local import LocalTenants
 from bot.simulator.reading import load
@@ -23,12 +24,11 @@ from bot.simulator.workspace.model import User
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import Drawn, World
-from bot.wiring.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from bot.core.model import Target
+    from bot.core.model.observation import Target
     from bot.simulator.scenario import Scenario
     from bot.simulator.workspace.model import Message
 

@@ -6,14 +6,13 @@ import asyncio
 import sys
 from pathlib import Path
 
+from bot.app.bot import Bot
+from bot.app.clock import SystemClock
+from bot.app.notification_router import notifiers_of
+from bot.app.prober import Looking, hooks_of
 from bot.config import load
-from bot.hooks.counts import PushedCounts
 from bot.telemetry import set_up_logging
-from bot.wiring.clock import SystemClock
-from bot.wiring.live import Bot
-from bot.wiring.looking import Looking
-from bot.wiring.measuring import hooks_of
-from bot.wiring.outward import notifiers_of
+from bot.webhooks.counts import PushedCounts
 
 
 class Patient:

@@ -14,10 +14,10 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
+from bot.app.clock import SystemClock
 from bot.simulator.workspace.model import Fault, FaultKind, User
 from bot.simulator.workspace.workspace import no_fault
 from bot.slack.actions import ACKNOWLEDGE
-from bot.wiring.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

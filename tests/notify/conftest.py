@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.core.model import Cause, Fact, Scope, Severity, Verdict
-from bot.core.page import Page, PageAction
-from bot.fetch import Fetcher, LoopLag, SystemPath
+from bot.core.model.observation import Cause, Fact, Scope, Severity, Verdict
+from bot.core.state.outbox import Page, PageAction
+from bot.http import Fetcher, LoopLag, SystemPath
 from bot.notify.apprise import AppriseNotifier
 from bot.notify.pagerduty import PagerDuty
 

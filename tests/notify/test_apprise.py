@@ -11,15 +11,15 @@ import pytest
 from aiohttp import web
 
 from bot.config import ConfigError
-from bot.core.model import Severity
-from bot.core.page import PageAction
+from bot.core.model.observation import Severity
+from bot.core.state.outbox import PageAction
 from bot.notify.apprise import AT_ONCE, AppriseNotifier
 from bot.ports import NotifyDoubt, NotifyRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bot.core.page import Page
+    from bot.core.state.outbox import Page
     from tests.notify.conftest import Remote
 
     MakePage = Callable[..., Page]

@@ -5,7 +5,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from bot.config.notify import Notify
+from bot.config.settings_oncall import Notify
 
 KEY = "0123456789abcdefABCDEF0123456789"
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from bot.core.model import Cause, Fact, Scope, Severity, Verdict
-from bot.core.page import PageAction
+from bot.core.model.observation import Cause, Fact, Scope, Severity, Verdict
+from bot.core.state.outbox import PageAction
 from bot.ports import NotifyDoubt, NotifyRefused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.core.page import Page
+    from bot.core.state.outbox import Page
     from bot.notify.pagerduty import PagerDuty
     from tests.notify.conftest import Events
 

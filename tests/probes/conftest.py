@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from bot.config.settings import Settings
-from bot.fetch import Fetcher, LoopLag
+from bot.http import Fetcher, LoopLag
 from bot.probes import Probes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from bot.fetch.path import Address
+    from bot.http.resolver import Address
 
     Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

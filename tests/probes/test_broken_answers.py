@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from bot.core.model import Outcome, Target
-from bot.fetch import Blind
+from bot.core.model.observation import Outcome, Target
+from bot.http import Blind
 
 if TYPE_CHECKING:
     from tests.probes.conftest import Behaviour, Lab, Server

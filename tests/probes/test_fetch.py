@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.model import Outcome, Target
-from bot.fetch import Blind, Call, Fetcher, LoopLag, SystemPath
-from bot.fetch.path import LOOK_UPS
+from bot.core.model.observation import Outcome, Target
+from bot.http import Blind, Call, Fetcher, LoopLag, SystemPath
+from bot.http.resolver import LOOK_UPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bot.fetch.path import Address
+    from bot.http.resolver import Address
     from tests.probes.conftest import Lab
 
 LOGIN = Target("prod", "login")

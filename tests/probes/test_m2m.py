@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.fault import describe
-from bot.core.model import Observation, Outcome, Target
+from bot.core.model.fault import describe
+from bot.core.model.observation import Observation, Outcome, Target
 
 if TYPE_CHECKING:
     from tests.probes.conftest import Lab

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.config.settings import Settings
-from bot.core.fault import is_refusal
-from bot.core.model import Outcome, Stage, Target
-from bot.fetch import Fetcher, LoopLag, SystemPath
+from bot.core.model.fault import is_refusal
+from bot.core.model.observation import Outcome, Stage, Target
+from bot.http import Fetcher, LoopLag, SystemPath
 from bot.probes import Probes
 
 if TYPE_CHECKING:

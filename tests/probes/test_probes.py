@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.fault import is_refusal
-from bot.core.model import Outcome, Target
+from bot.core.model.fault import is_refusal
+from bot.core.model.observation import Outcome, Target
 
 if TYPE_CHECKING:
     import asyncio

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.model import Observation, Outcome, Target
-from bot.fetch import Blind
-from bot.probes.outcome import Failed
+from bot.core.model.observation import Observation, Outcome, Target
+from bot.http import Blind
+from bot.probes.result import Failed
 from bot.probes.token import check_proof, key_id, verify
 
 if TYPE_CHECKING:

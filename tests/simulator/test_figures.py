@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.core.log_row import RowKind
-from bot.core.measurement import Kind, Measurement
-from bot.core.model import Outcome, Target
+from bot.core.auth0_logs.events import RowKind
+from bot.core.model.measurement import Kind, Measurement
+from bot.core.model.observation import Outcome, Target
 from bot.simulator.figures import Gauge
 from bot.simulator.prober import VirtualProber
 from bot.simulator.scenario import Scenario

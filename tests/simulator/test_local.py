@@ -12,10 +12,10 @@ import aiohttp
 import pytest
 
 from bot.config.settings import Login, Settings
-from bot.core.measurement import Measurement
-from bot.core.model import FeedReading, FeedState, Observation, Outcome, Target
-from bot.core.oncall import Shifts
-from bot.fetch import Call, Fetcher, LoopLag, SystemPath
+from bot.core.model.measurement import Measurement
+from bot.core.model.observation import FeedReading, FeedState, Observation, Outcome, Target
+from bot.core.oncall.schedule import Shifts
+from bot.http import Call, Fetcher, LoopLag, SystemPath
 from bot.probes import Probes
 from bot.simulator.local import LocalTenants
 from bot.simulator.playing import FaultyPath, MarkingProber, slack_fault, unplayable
@@ -23,7 +23,7 @@ from bot.simulator.prober import VirtualProber
 from bot.simulator.scenario import Scenario
 from bot.simulator.workspace.model import Fault, FaultKind
 from bot.simulator.world import World
-from bot.sources.feed import StatusFeed
+from bot.sources.status_page import StatusFeed
 
 Make = Callable[..., Scenario]
 SPEED = 20.0

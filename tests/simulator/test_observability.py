@@ -13,12 +13,12 @@ from pydantic import SecretStr
 from yarl import URL
 
 from bot.config.settings import Login, Tenant
-from bot.config.sources import Errors, Metric, Prometheus, Sentry
-from bot.core.log_row import tally
-from bot.core.measurement import Kind, Measurement
-from bot.core.model import FeedReading, Observation, Target
-from bot.core.oncall import Shifts
-from bot.fetch import Fetcher, LoopLag, SystemPath
+from bot.config.settings_sources import Errors, Metric, Prometheus, Sentry
+from bot.core.auth0_logs.events import tally
+from bot.core.model.measurement import Kind, Measurement
+from bot.core.model.observation import FeedReading, Observation, Target
+from bot.core.oncall.schedule import Shifts
+from bot.http import Fetcher, LoopLag, SystemPath
 from bot.simulator.figures import Gauge
 from bot.simulator.local import LocalTenants
 from bot.simulator.log_api import READER
@@ -27,9 +27,9 @@ from bot.simulator.playing import FaultyPath, MarkingProber
 from bot.simulator.prober import VirtualProber
 from bot.simulator.scenario import Scenario
 from bot.simulator.world import World
+from bot.sources.auth0_logs import TenantLog
 from bot.sources.prometheus import PrometheusRate
 from bot.sources.sentry import SentryEvents
-from bot.sources.tenant_log import TenantLog
 
 Make = Callable[..., Scenario]
 CHECKOUT = Target("prod", "checkout")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.core.model import FeedState, Outcome, Stage, Target
+from bot.core.model.observation import FeedState, Outcome, Stage, Target
 from bot.simulator.prober import VirtualProber
 from bot.simulator.scenario import Scenario
 from bot.simulator.world import World

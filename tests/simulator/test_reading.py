@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.core.model import Cause
+from bot.core.model.observation import Cause
 from bot.simulator.happening import Happening, HttpAnswer
 from bot.simulator.reading import example, examples, load
 from bot.simulator.scenario import Metric, Post, Row, Scenario, ScenarioError, Tenant, Window

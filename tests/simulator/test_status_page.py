@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bot.core.model import Phase
+from bot.core.model.observation import Phase
 from bot.simulator.scenario import Scenario
 from bot.simulator.status_page import StatusPage
-from bot.sources.feed_parser import parse
+from bot.sources.status_page_parser import parse
 
 Make = Callable[..., Scenario]
 POSTS = (

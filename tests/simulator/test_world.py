@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.model import Target
+from bot.core.model.observation import Target
 from bot.simulator.reading import example
 from bot.simulator.scenario import Scenario
 from bot.simulator.world import World

@@ -12,19 +12,19 @@ import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
-from bot.core.access import Access
-from bot.core.desk_state import DeskState
-from bot.core.request import Request
-from bot.core.rules import Rules, TenantRules
-from bot.core.stimulus import World
-from bot.core.tenant_state import TenantState
+from bot.core.model.access import Access
+from bot.core.model.request import Request
+from bot.core.state.desk import DeskState
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.stimulus import World
+from bot.core.state.tenant import TenantState
 from bot.ports import View
-from bot.slack.directory import Directory
-from bot.slack.forms import Forms
-from bot.slack.homes import Homes
-from bot.slack.listeners import Listeners
+from bot.slack.inbound.forms import Forms
+from bot.slack.inbound.listeners import Listeners
+from bot.slack.outbound.home_tabs import Homes
 from bot.slack.startup import Workspace
-from bot.slack.web import SlackWeb
+from bot.slack.users import Directory
+from bot.slack.web_api import SlackWeb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from slackblocks.blocks import DataVisualizationBlock
 from slackblocks.objects import AxisConfig, DataPoint, DataSeries, LineChart
 
-from bot.core.desk_state import DeskState
-from bot.core.detector import Limits
-from bot.core.incident import Incident, IncidentState, Kind
-from bot.core.model import Cause, Scope, Severity, Verdict
-from bot.core.recent import Minute, Recent
-from bot.core.rules import Rules, TenantRules
-from bot.core.stimulus import World
-from bot.core.tenant_state import TenantState
+from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.signals.history import Minute, Recent
+from bot.core.signals.probe_threshold import Limits
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Incident, IncidentState, Kind
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.stimulus import World
+from bot.core.state.tenant import TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
-from bot.slack.chart import POINTS, chart, plainer, sparkline
+from bot.slack.render.chart import POINTS, chart, plainer, sparkline
 
 GOLDEN = Path(__file__).parent / "golden" / "chart.json"
 START = 1_772_445_600.0  # Mon 2026-03-02 10:00 UTC

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.access import Access
-from bot.core.request import Person
-from bot.slack import directory
-from bot.slack.directory import Directory, groups_of
+from bot.core.model.access import Access
+from bot.core.model.request import Person
+from bot.slack import users
+from bot.slack.users import Directory, groups_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.slack.web import SlackWeb
+    from bot.slack.web_api import SlackWeb
 
 HOMES = frozenset({"T1", "E1"})
 ANN = {"id": "U1", "team_id": "T1", "name": "ann", "real_name": "Ann Lee", "tz": "Europe/Berlin"}
@@ -104,7 +104,7 @@ async def test_what_was_known_counts(slack: Any, api: SlackWeb, clock: Any) -> N
     before = await people.person("U1")
 
     for _ in range(2):
-        clock.at += directory.USER_S * clock.speed
+        clock.at += users.USER_S * clock.speed
         assert await people.person("U1") == before
 
     assert before.zone == "Europe/Berlin"
@@ -136,7 +136,7 @@ async def test_nothing_known(
     person = await people.person("U1")
 
     assert person == Person("U1")
-    assert asyncio.get_running_loop().time() - began < directory.PATIENCE_S + 0.5
+    assert asyncio.get_running_loop().time() - began < users.PATIENCE_S + 0.5
     told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert told == ([] if answer == "hang" else ["users.info of U1: missing_scope"])
 
@@ -148,10 +148,10 @@ async def test_it_is_bounded(slack: Any, api: SlackWeb, clock: Any) -> None:
 
     await asyncio.gather(*(people.person("U1") for _ in range(20)))
     assert len(asked(slack)) == 1
-    for start in range(0, directory.MOST + 1, 100):
+    for start in range(0, users.MOST + 1, 100):
         await asyncio.gather(*(people.person(f"U{start + n}") for n in range(100)))
 
-    assert len(people._people) == directory.MOST
+    assert len(people._people) == users.MOST
 
 
 def test_which_groups_matter() -> None:

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.detector import Reason
-from bot.core.incident import Trouble
-from bot.core.log_row import RowKind
-from bot.core.measurement import Claim, Group, Kind, Measurement
-from bot.core.model import SignalState, Target
-from bot.core.monitor import Monitor
-from bot.core.series import Series, SeriesLimits, observe
-from bot.core.usual import Usual
-from bot.slack.figures import (
+from bot.core.auth0_logs.events import RowKind
+from bot.core.model.measurement import Claim, Group, Kind, Measurement
+from bot.core.model.observation import SignalState, Target
+from bot.core.signals.baseline import Usual
+from bot.core.signals.external_alerts import Monitor
+from bot.core.signals.metric_threshold import Series, SeriesLimits, observe
+from bot.core.signals.probe_threshold import Reason
+from bot.core.state.incident import Trouble
+from bot.slack.render.signals import (
     measured_line,
     measured_name,
     monitor_state,

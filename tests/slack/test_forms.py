@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.incident import Incident, IncidentState, Kind, Trouble
-from bot.core.model import Cause, Scope, Severity, Verdict
-from bot.core.request import Person, Request, Verb
-from bot.core.rules import Rules, TenantRules
-from bot.core.silence import SilenceWanted, wanted
+from bot.core.commands.silences import wanted
+from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.request import Person, Request, Verb
+from bot.core.state.incident import Incident, IncidentState, Kind, Trouble
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.silence import SilenceWanted
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.actions import ASK, SILENCE_FORM, WORDS_FORM
-from bot.slack.forms import Forms, Wrong
-from bot.slack.modals import ASKED, SPANS
+from bot.slack.inbound.forms import Forms, Wrong
+from bot.slack.render.modals import ASKED, SPANS
 
 if TYPE_CHECKING:
-    from bot.slack.web import SlackWeb
+    from bot.slack.web_api import SlackWeb
 
 NOW = datetime(2026, 3, 2, 10, 0, 30, tzinfo=UTC).timestamp()
 """A Monday, 11:00:30 in Berlin."""

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.access import Access
-from bot.core.incident import Incident, Kind, Trouble
-from bot.core.model import Cause, Scope, Severity, Verdict
-from bot.core.rules import Rules, TenantRules
-from bot.core.silence import Over, Silence
-from bot.core.stimulus import World
-from bot.core.tenant_state import TenantState
+from bot.core.model.access import Access
+from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.state.incident import Incident, Kind, Trouble
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.silence import Over, Silence
+from bot.core.state.stimulus import World
+from bot.core.state.tenant import TenantState
 from bot.simulator.workspace.blocks import Surface, check, elements
-from bot.slack import homes as limits
 from bot.slack.actions import ACKNOWLEDGE, END_SILENCE, REFRESH
+from bot.slack.outbound import home_tabs as limits
 
 if TYPE_CHECKING:
-    from bot.slack.homes import Homes
+    from bot.slack.outbound.home_tabs import Homes
 
 
 class StillClock:

@@ -12,14 +12,14 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from bot.core.request import Verb
+from bot.core.model.request import Verb
 from bot.slack.actions import CHECK_AGAIN, CheckAgain
-from bot.slack.http import MAX_BODY, EventsEndpoint
+from bot.slack.inbound.http_mode import MAX_BODY, EventsEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.slack.listeners import Listeners
+    from bot.slack.inbound.listeners import Listeners
 
 SECRET = "canary-signing-secret"
 FORM = "application/x-www-form-urlencoded"
@@ -218,7 +218,9 @@ async def test_told_quietly(door: Door, command: bytes, caplog: pytest.LogCaptur
     """A refusal is one line in the log, without payload, signature or traceback."""
     await door.send(command, {})
 
-    (record,) = [record for record in caplog.records if record.name == "bot.slack.http"]
+    (record,) = [
+        record for record in caplog.records if record.name == "bot.slack.inbound.http_mode"
+    ]
     assert record.getMessage() == "Refused a request to /slack/events: no fresh timestamp"
     assert record.exc_info is None
 

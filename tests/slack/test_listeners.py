@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.access import Access
-from bot.core.request import Request, Verb
+from bot.core.model.access import Access
+from bot.core.model.request import Request, Verb
 from bot.slack.actions import (
     ACKNOWLEDGE,
     CHECK_AGAIN,
@@ -25,14 +25,14 @@ from bot.slack.actions import (
     WORDS_FORM,
     CheckAgain,
 )
-from bot.slack.forms import Forms
-from bot.slack.listeners import FOREIGN, NO_FORM, NOT_NOTED, OLD_BUTTON
-from bot.slack.socket import Socket
+from bot.slack.inbound.forms import Forms
+from bot.slack.inbound.listeners import FOREIGN, NO_FORM, NOT_NOTED, OLD_BUTTON
+from bot.slack.inbound.socket_mode import Socket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.slack.listeners import Listeners
+    from bot.slack.inbound.listeners import Listeners
 
 PROD = CheckAgain(tenant="prod").model_dump_json()
 

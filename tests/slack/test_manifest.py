@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bot.simulator.workspace.methods import METHODS
-from bot.slack import actions, web
+from bot.slack import actions, web_api
 from bot.slack.startup import OPTIONAL, SCOPES
 
 ROOT = Path(__file__).parents[2]
@@ -119,7 +119,7 @@ def test_scopes(manifest: Any) -> None:
     settings = manifest["settings"]
     used = {"commands"} if manifest["features"]["slash_commands"] else set()
     used |= {EVENT_SCOPES[event] for event in settings["event_subscriptions"]["bot_events"]}
-    used |= frozenset[str]().union(*web.METHODS.values())
+    used |= frozenset[str]().union(*web_api.METHODS.values())
 
     assert used - {""} == {*scopes["bot"], *scopes["bot_optional"]}
 
@@ -139,16 +139,16 @@ def test_methods() -> None:
     method = re.compile(r"(api|apps|auth|chat|conversations|files|users|usergroups|views)(\.\w+)+")
     named = {value for value in literals() if method.fullmatch(value)}
 
-    assert named == web.METHODS.keys()
+    assert named == web_api.METHODS.keys()
 
 
-@pytest.mark.parametrize("method", web.METHODS)
+@pytest.mark.parametrize("method", web_api.METHODS)
 def test_catalogue(method: str) -> None:
     """The workspace of the simulator, written apart from this, asks for the same scopes."""
     scope = METHODS[method].scope
     either = [scope.replace("*", kind) for kind in ("channels", "groups")] if scope else []
 
-    assert web.METHODS[method] - {"chat:write.public"} == set(either)
+    assert web_api.METHODS[method] - {"chat:write.public"} == set(either)
 
 
 def test_socket_mode(manifest: Any) -> None:

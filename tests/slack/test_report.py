@@ -10,22 +10,21 @@ import pytest
 from slackblocks.blocks import TableBlock
 from slackblocks.objects import ColumnSettings, RawText
 
-from bot.core.desk_state import DeskState
-from bot.core.detector import Signal
-from bot.core.incident import Incident, IncidentState, Kind
-from bot.core.lead import MESSAGE, NOTICE
-from bot.core.model import Cause, Scope, Severity, Verdict
-from bot.core.rules import Rules, TenantRules
-from bot.core.silence import Over, Silence
-from bot.core.stimulus import World
-from bot.core.tenant_state import TenantState
-from bot.core.trend import Day
+from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.signals.history import Day
+from bot.core.signals.probe_threshold import Signal
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import MESSAGE, NOTICE, Incident, IncidentState, Kind
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.silence import Over, Silence
+from bot.core.state.stimulus import World
+from bot.core.state.tenant import TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import MAX_WEIGHT, Surface, check, weight
-from bot.slack.report import ROWS, report, span_of
+from bot.slack.render.report import ROWS, report, span_of
 
 if TYPE_CHECKING:
-    from bot.slack.wording import Block
+    from bot.slack.render.text import Block
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = 1_772_445_600.0  # Mon 2026-03-02 10:00 UTC

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.slack.socket import Patience, Socket, SocketLostError
+from bot.slack.inbound.socket_mode import Patience, Socket, SocketLostError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

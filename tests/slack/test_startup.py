@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import unused_port
 
-from bot.core.access import Access
-from bot.core.escalation import DM, Policy, Step
-from bot.core.model import Severity
-from bot.core.rules import Rules
+from bot.core.model.access import Access
+from bot.core.model.observation import Severity
+from bot.core.oncall.escalation import DM, Policy, Step
+from bot.core.state.rules import Rules
 from bot.slack.startup import SCOPES, StartupError, Workspace, check, lacking
-from bot.slack.web import SlackWeb
+from bot.slack.web_api import SlackWeb
 
 CALLS = Policy((Step(300.0, DM),))
 ME = {

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.core.desk_state import DeskState
-from bot.core.incident import Incident, Kind, Trouble
-from bot.core.model import Cause, Fault, Scope, Severity, Stage, Verdict
-from bot.core.rules import Rules, TenantRules
-from bot.core.stimulus import World
-from bot.core.tenant_state import TenantState
+from bot.core.model.observation import Cause, Fault, Scope, Severity, Stage, Verdict
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Incident, Kind, Trouble
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.stimulus import World
+from bot.core.state.tenant import TenantState
 from bot.ports import View
-from bot.slack.table import ROWS, tenants_table
+from bot.slack.render.tenant_table import ROWS, tenants_table
 
 GONE = Fault(Stage.HTTP, "http_503", 503)
 

@@ -10,19 +10,19 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.core.request import Verb
+from bot.core.model.request import Verb
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.transports import RequestUrl
 from bot.simulator.workspace.workspace import Workspace as LocalWorkspace
 from bot.slack.actions import CHECK_AGAIN, OPEN_STATUS, CheckAgain
-from bot.slack.directory import Directory
-from bot.slack.forms import Forms
-from bot.slack.homes import Homes
-from bot.slack.http import EventsEndpoint
-from bot.slack.listeners import Listeners
-from bot.slack.socket import Patience, Socket
+from bot.slack.inbound.forms import Forms
+from bot.slack.inbound.http_mode import EventsEndpoint
+from bot.slack.inbound.listeners import Listeners
+from bot.slack.inbound.socket_mode import Patience, Socket
+from bot.slack.outbound.home_tabs import Homes
 from bot.slack.startup import check
-from bot.slack.web import SlackWeb
+from bot.slack.users import Directory
+from bot.slack.web_api import SlackWeb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from bot.ports import SlackDoubt, SlackRefused
-from bot.slack.web import SlackWeb
+from bot.slack.web_api import SlackWeb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from bot.core.model import FEED, Target
-from bot.fetch import Call, Reply
-from bot.sources.feed import StatusFeed
+from bot.core.model.observation import FEED, Target
+from bot.http import Call, Reply
+from bot.sources.status_page import StatusFeed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.core.model import Fault, FeedState, Stage
-from bot.sources.feed import parse
+from bot.core.model.observation import Fault, FeedState, Stage
+from bot.sources.status_page import parse
 
 if TYPE_CHECKING:
-    from bot.sources.feed import StatusFeed
+    from bot.sources.status_page import StatusFeed
     from tests.sources.conftest import Atom, FixedClock, Web
 
 DAY_S = 86_400

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import pytest
 
-from bot.core.model import Phase
-from bot.sources.feed_notice import Entry, instant, newest, notice, plain, steady
+from bot.core.model.observation import Phase
+from bot.sources.status_page import Entry, instant, newest, notice, plain, steady
 
 NOW = datetime(2026, 4, 22, 20, 30, tzinfo=UTC).timestamp()
 

@@ -11,8 +11,8 @@ from feedgen.feed import FeedGenerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.sources.child import Refused
-from bot.sources.feed_parser import parse
+from bot.sources.sandbox import Refused
+from bot.sources.status_page_parser import parse
 
 if TYPE_CHECKING:
     from tests.sources.conftest import Atom

@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, start_http_server
 from pydantic import SecretStr
 
-from bot.config.sources import Metric, Prometheus
-from bot.core.measurement import Measurement
-from bot.core.model import Target
-from bot.fetch import Fetcher, LoopLag, Reply
+from bot.app.clock import SystemClock
+from bot.config.settings_sources import Metric, Prometheus
+from bot.core.model.measurement import Measurement
+from bot.core.model.observation import Target
+from bot.http import Fetcher, LoopLag, Reply
 from bot.sources.answer import Missing
 from bot.sources.prometheus import REMEDIES, PrometheusRate, authorization, otel_expressions, sum_of
-from bot.wiring.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot.config.sources import Errors, Sentry
-from bot.core.measurement import Group, Measurement
-from bot.core.model import Target
-from bot.fetch import Fetcher, LoopLag, Reply
+from bot.app.clock import SystemClock
+from bot.config.settings_sources import Errors, Sentry
+from bot.core.model.measurement import Group, Measurement
+from bot.core.model.observation import Target
+from bot.http import Fetcher, LoopLag, Reply
 from bot.sources.answer import Missing
 from bot.sources.sentry import REMEDIES, SentryEvents, counts_of
-from bot.wiring.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

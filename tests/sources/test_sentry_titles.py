@@ -16,7 +16,7 @@ import sentry_sdk
 from sentry_sdk.transport import Transport
 from sentry_sdk.utils import event_from_exception
 
-from bot.core.pattern import pattern_of
+from bot.core.auth0_logs.text_patterns import pattern_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

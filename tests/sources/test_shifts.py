@@ -12,12 +12,11 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.oncall import Shift, Shifts, on_call
-from bot.fetch import Fetcher, LoopLag
-from bot.sources.apart import read_apart
-from bot.sources.child import Refused
-from bot.sources.shift_parser import parse
-from bot.sources.shifts import ShiftCalendar, person_of
+from bot.core.oncall.schedule import Shift, Shifts, on_call
+from bot.http import Fetcher, LoopLag
+from bot.sources.oncall_calendar import ShiftCalendar, person_of
+from bot.sources.oncall_calendar_parser import parse
+from bot.sources.sandbox import Refused, read_apart
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -189,7 +188,7 @@ async def test_a_bomb_is_killed() -> None:
     """A rule that makes an entry a second is given up after the time that it has."""
     with pytest.raises(Refused, match="too_slow"):
         await read_apart(
-            "bot.sources.shift_parser", document(BOMB), repr(NOW), BERLIN, within_s=0.5
+            "bot.sources.oncall_calendar_parser", document(BOMB), repr(NOW), BERLIN, within_s=0.5
         )
 
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from bot.config.settings import Login, Tenant
-from bot.core.measurement import Group
-from bot.core.model import Target
-from bot.fetch import Fetcher, LoopLag, SystemPath
-from bot.sources.tenant_log import TenantLog
+from bot.core.model.measurement import Group
+from bot.core.model.observation import Target
+from bot.http import Fetcher, LoopLag, SystemPath
+from bot.sources.auth0_logs import TenantLog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

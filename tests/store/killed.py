@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import alembic.command  # noqa: F401 - once here, not in each child
 
-from bot.core.desk_state import DeskState
-from bot.core.outbox import Delivery, Post
-from bot.core.request import Request, Verb
-from bot.core.tenant_state import TenantState
+from bot.core.model.request import Request, Verb
+from bot.core.state.desk import DeskState
+from bot.core.state.outbox import Delivery, Post
+from bot.core.state.tenant import TenantState
 from bot.ports import Change, Snapshot
 from bot.store import open_store
 

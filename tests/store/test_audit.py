@@ -7,8 +7,8 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from bot.core.audit import Audited, Outcome
-from bot.core.request import Verb
+from bot.core.model.access import Audited, CommandOutcome
+from bot.core.model.request import Verb
 from bot.ports import Change
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def lines(path: Path) -> list[tuple[object, ...]]:
 
 
 def line(at: float) -> Audited:
-    return Audited(at, "U1", Verb.WHY, "42", 42, Outcome.NO_SUCH)
+    return Audited(at, "U1", Verb.WHY, "42", 42, CommandOutcome.NO_SUCH)
 
 
 async def test_lines_are_kept_in_order(store: SqlStore, path: Path) -> None:

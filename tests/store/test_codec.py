@@ -7,16 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.core.desk_state import DeskState
-from bot.core.incident import Incident
-from bot.core.measurement import ChangeMade, Claim, Group, Kind, Measurement, Push
-from bot.core.model import Target
-from bot.core.monitor import Monitor, told
-from bot.core.outbox import Delivery
-from bot.core.outside import Outside
-from bot.core.request import Request, Verb
-from bot.core.series import Series, SeriesLimits, observe
-from bot.core.tenant_state import TenantState
+from bot.core.model.measurement import ChangeMade, Claim, Group, Kind, Measurement, Push
+from bot.core.model.observation import Target
+from bot.core.model.request import Request, Verb
+from bot.core.signals.external_alerts import Monitor, told
+from bot.core.signals.metric_threshold import Series, SeriesLimits, observe
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Incident
+from bot.core.state.outbox import Delivery
+from bot.core.state.shared import Outside
+from bot.core.state.tenant import TenantState
 from bot.ports import StoreError
 from bot.store import codec
 

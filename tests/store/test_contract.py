@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.desk_state import DeskState
-from bot.core.incident import Entry, EntryKind, Incident, IncidentState, Kind
-from bot.core.model import Cause, Observation, Outcome, Scope, Severity, Target, Verdict
-from bot.core.outbox import Answer, Body, Delivery, Edit, Post, Reply, Status
-from bot.core.request import Request, Verb
-from bot.core.tenant_state import TenantState
+from bot.core.model.observation import Cause, Observation, Outcome, Scope, Severity, Target, Verdict
+from bot.core.model.request import Request, Verb
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Entry, EntryKind, Incident, IncidentState, Kind
+from bot.core.state.outbox import Answer, Body, Delivery, Edit, Post, Reply, Status
+from bot.core.state.tenant import TenantState
 from bot.ports import Change, Snapshot, Store
 
 Reopen = Callable[[], Awaitable[Store]]

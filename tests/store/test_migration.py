@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.core.desk_state import DeskState
-from bot.core.tenant_state import TenantState
+from bot.core.state.desk import DeskState
+from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
 from bot.store import open_store
 from bot.store.schema import HEAD

@@ -17,12 +17,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from bot.core.desk_state import DeskState
-from bot.core.tenant_state import TenantState
+from bot.core.state.desk import DeskState
+from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
 from bot.store import SqlStore, open_store
-from bot.store.schema import HEAD, MIGRATIONS
-from bot.store.tables import METADATA
+from bot.store.schema import HEAD, METADATA, MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

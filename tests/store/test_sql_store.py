@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.core.desk_state import DeskState
-from bot.core.incident import Incident, IncidentState, Kind
-from bot.core.model import Cause, Scope, Severity, Verdict
-from bot.core.outbox import Delivery, Post, Status
-from bot.core.request import Request, Verb
-from bot.core.tenant_state import TenantState
+from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.request import Request, Verb
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Incident, IncidentState, Kind
+from bot.core.state.outbox import Delivery, Post, Status
+from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
 
 if TYPE_CHECKING:

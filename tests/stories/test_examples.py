@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bot.simulator.reading import example, examples
-from bot.wiring.simulation import play
+from bot.simulator.simulation import play
 
 
 @pytest.mark.parametrize("name", examples())

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.model import Cause
+from bot.core.model.observation import Cause
+from bot.simulator.baselines import RULES
 from bot.simulator.reading import load
 from bot.simulator.scenario import Answer
+from bot.simulator.score import WRONG_ALERT, compare, in_tables
+from bot.simulator.simulation import BOT, Played, play
 from bot.simulator.story import Judged, judge
-from bot.wiring.comparing import WRONG_ALERT, compare, in_tables
-from bot.wiring.rivals import RULES
-from bot.wiring.simulation import BOT, Played, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable

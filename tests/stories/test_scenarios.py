@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.simulator.reading import load
-from bot.wiring.simulation import play
+from bot.simulator.simulation import play
 
 if TYPE_CHECKING:
     from bot.simulator.scenario import Scenario

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.incident import IncidentState
-from bot.core.model import Cause
+from bot.core.model.observation import Cause
+from bot.core.state.incident import IncidentState
 from bot.simulator.reading import load
+from bot.simulator.simulation import Simulation
 from bot.simulator.virtual import VirtualLoop, run_virtually
 from bot.simulator.workspace.model import Channel, Kind, Message
-from bot.wiring.simulation import Simulation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bot.core.incident import Incident
+    from bot.core.state.incident import Incident
 
 ACK_S = 100.0
 MISTAKES = ("access_denied", "invalid_client", "unauthorized_client")

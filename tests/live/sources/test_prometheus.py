@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 
+from bot.app.bot import Bot
+from bot.app.clock import SystemClock
+from bot.app.prober import Looking, hooks_of
 from bot.config import load
-from bot.hooks.counts import PushedCounts
-from bot.wiring.clock import SystemClock
-from bot.wiring.live import Bot
-from bot.wiring.looking import Looking
-from bot.wiring.measuring import hooks_of
+from bot.webhooks.counts import PushedCounts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

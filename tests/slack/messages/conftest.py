@@ -15,14 +15,9 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SdkBlock
 from slackblocks.blocks import Block as SlackBlock
 
-from bot.core.audit import Outcome as Came
-from bot.core.calendar import Recurring
-from bot.core.desk_state import DeskState
-from bot.core.detector import Signal, Try
-from bot.core.incident import Incident, IncidentState, Kind, Note, Trouble
-from bot.core.maintenance import Window
-from bot.core.measurement import Kind as Counted
-from bot.core.model import (
+from bot.core.model.access import CommandOutcome as Came
+from bot.core.model.measurement import Kind as Counted
+from bot.core.model.observation import (
     FEED,
     Cause,
     Fact,
@@ -37,26 +32,29 @@ from bot.core.model import (
     Target,
     Verdict,
 )
-from bot.core.notice import FeedView
-from bot.core.oncall import Rotation, Shift
-from bot.core.outbox import Answer, Result
-from bot.core.outside import Outside
-from bot.core.request import Request, Verb
-from bot.core.rules import Rules, TenantRules
-from bot.core.series import Series, SeriesLimits
-from bot.core.silence import Over, Silence
-from bot.core.stimulus import World
-from bot.core.tenant_state import TenantState
+from bot.core.model.request import Request, Verb
+from bot.core.model.wall_clock import Recurring
+from bot.core.oncall.schedule import Rotation, Shift
+from bot.core.signals.metric_threshold import Series, SeriesLimits
+from bot.core.signals.probe_threshold import Signal, Try
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Incident, IncidentState, Kind, Note, Trouble
+from bot.core.state.outbox import Answer, Result
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.shared import FeedView, Outside
+from bot.core.state.silence import Over, Silence, Window
+from bot.core.state.stimulus import World
+from bot.core.state.tenant import TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
-from bot.slack.answers import answer
-from bot.slack.card import card
-from bot.slack.wording import mentions
+from bot.slack.render.answers import answer
+from bot.slack.render.incident import card
+from bot.slack.render.text import mentions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.slack.rendered import Rendered
+    from bot.slack.render.text import Rendered
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 START = 1_772_445_600.0  # Mon 2026-03-02 10:00 UTC

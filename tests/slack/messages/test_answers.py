@@ -9,21 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.access import NotAllowed, Right
-from bot.core.audit import Audited
-from bot.core.audit import Outcome as Came
-from bot.core.model import Observation, Outcome, Target, Timing
-from bot.core.oncall import Group, Override, Shift, Shifts
-from bot.core.outbox import Answer, Result
-from bot.core.request import Request, Verb
-from bot.core.silence import Refusal
-from bot.slack.answers import answer
-from bot.slack.arranged import silence_told
+from bot.core.model.access import Audited, NotAllowed, Right
+from bot.core.model.access import CommandOutcome as Came
+from bot.core.model.observation import Observation, Outcome, Target, Timing
+from bot.core.model.request import Request, Verb
+from bot.core.oncall.schedule import Group, Override, Shift, Shifts
+from bot.core.state.outbox import Answer, Result
+from bot.core.state.silence import Refusal
+from bot.slack.render.answers import answer
+from bot.slack.render.silences import silence_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.slack.rendered import Rendered
+    from bot.slack.render.text import Rendered
 
 START = 1_772_445_600.0
 NOW = START + 300

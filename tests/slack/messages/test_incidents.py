@@ -9,19 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.detector import Reason
-from bot.core.incident import Entry, EntryKind, Incident, Kind, Trouble
-from bot.core.measurement import Kind as Counted
-from bot.core.model import Cause, Fault, Scope, Severity, Stage, Verdict
-from bot.core.page import PageAction
-from bot.slack.direct import direct
-from bot.slack.page_text import page
-from bot.slack.thread import timeline
+from bot.core.model.measurement import Kind as Counted
+from bot.core.model.observation import Cause, Fault, Scope, Severity, Stage, Verdict
+from bot.core.signals.probe_threshold import Reason
+from bot.core.state.incident import Entry, EntryKind, Incident, Kind, Trouble
+from bot.core.state.outbox import PageAction
+from bot.slack.render.direct_and_pager import direct, page
+from bot.slack.render.timeline import timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.slack.rendered import Rendered
+    from bot.slack.render.text import Rendered
 
 START = 1_772_445_600.0
 NOW = START + 300

@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.desk_state import DeskState
-from bot.core.incident import Entry, EntryKind, Incident, IncidentState, Kind, Note, Trouble
-from bot.core.model import (
+from bot.core.model.observation import (
     Cause,
     Fact,
     Fault,
@@ -18,19 +16,21 @@ from bot.core.model import (
     Stage,
     Verdict,
 )
-from bot.core.oncall import Shift
-from bot.core.outbox import Answer
-from bot.core.request import Request, Verb
-from bot.core.rules import Rules, TenantRules
-from bot.core.stimulus import World
-from bot.core.tenant_state import TenantState
+from bot.core.model.request import Request, Verb
+from bot.core.oncall.schedule import Shift
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Entry, EntryKind, Incident, IncidentState, Kind, Note, Trouble
+from bot.core.state.outbox import Answer
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.stimulus import World
+from bot.core.state.tenant import TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.actions import Choice, OnIncident
-from bot.slack.answers import answer
-from bot.slack.card import card
-from bot.slack.headline import mark
-from bot.slack.thread import timeline
+from bot.slack.render.answers import answer
+from bot.slack.render.incident import card
+from bot.slack.render.incident_line import mark
+from bot.slack.render.timeline import timeline
 
 START = 1_772_445_600.0
 STATUS = "https://status.auth0.com"

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.request import Verb
+from bot.core.model.request import Verb
 from bot.simulator.workspace.blocks import Surface, check
-from bot.slack.home import home
-from bot.slack.modals import Origin, ask_form, silence_form, words_form
-from bot.slack.silences import preview_text
+from bot.slack.render.home import home
+from bot.slack.render.modals import Origin, ask_form, silence_form, words_form
+from bot.slack.render.silences import preview_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

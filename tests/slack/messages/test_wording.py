@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.request import VERBS, Verb, parse
-from bot.slack.help import USAGES, help_texts
-from bot.slack.wording import escaped, link, listing, mentions, span
+from bot.core.model.request import VERBS, Verb, parse
+from bot.slack.render.help import USAGES, help_texts
+from bot.slack.render.text import escaped, link, listing, mentions, span
 
 
 @given(st.text(max_size=400) | st.sampled_from(["<!channel>", "<https://a|b>", "&lt;"]))

@@ -1,0 +1,1 @@
+"""The live bot, put together once: everything real, joined and supervised."""

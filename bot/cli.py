@@ -1,0 +1,218 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from bot.config import Settings
+
+# Each command imports what it needs when it runs: `--help` answers at once, and `run` does not
+# carry the simulator.
+
+T = TypeVar("T")
+NO_SLACK = {
+    "SLACK_BOT_TOKEN": "xoxb-unused",
+    "SLACK_APP_TOKEN": "xapp-unused",
+    "SLACK_CHANNEL": "#unused",
+}
+"""`probe` needs no workspace: these stand in where the environment has none."""
+CONFIG = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="YAML file. Without it: the environment (docs/configuration.md).",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="auth0-check")
+def main() -> None:
+    """Find out why logins break: Auth0, the tenant, the network, the application, or a blip."""
+
+
+@main.command()
+@CONFIG
+def run(config: Path | None) -> None:
+    """Watch the configured tenants and post to Slack."""
+    from bot.app.bot import Bot
+    from bot.app.clock import SystemClock
+    from bot.app.notification_router import notifiers_of
+    from bot.app.prober import Looking, hooks_of
+    from bot.config import ConfigError
+    from bot.ports import StoreError
+    from bot.slack.inbound.socket_mode import SocketLostError
+    from bot.slack.startup import StartupError
+    from bot.telemetry import set_up_logging
+    from bot.webhooks.counts import PushedCounts
+
+    settings = _settings(config)
+    set_up_logging(settings.secrets())
+    clock = SystemClock()
+
+    async def serve() -> None:
+        counts = PushedCounts(hooks_of(settings).tenants, clock)
+        prober = Looking(settings, clock, counts=counts, stepped_s=clock.stepped_s)
+        notifiers = notifiers_of(settings, prober.fetcher)
+        await Bot(settings, clock, prober, counts, notifiers).run()
+
+    try:
+        _run_until_stopped(serve())
+    except (ConfigError, StartupError, StoreError, SocketLostError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command()
+@click.argument("tenant", default="")
+@click.option("--signal", "signal_name", default="", help="Only this login, metric … or `logs`.")
+@click.option("--json", "is_json", is_flag=True, help="One object a line.")
+@CONFIG
+def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) -> None:
+    """Look once at a tenant, or at all. Exit status: 0 healthy, 1 failing, 2 cannot tell."""
+    from bot.app.clock import SystemClock
+    from bot.app.probe_command import as_json, exit_code, look_once
+    from bot.app.prober import Looking
+    from bot.telemetry import set_up_logging
+
+    settings = _settings(config, NO_SLACK)
+    names = [t.name for t in settings.tenants]
+    if tenant and tenant not in names:
+        raise click.UsageError(f"there is no tenant {tenant!r}; configured: {', '.join(names)}")
+    set_up_logging(settings.secrets())
+    if signal_name:
+        sys.exit(_probe_signal(settings, signal_name, tenant, is_json=is_json))
+
+    async def look() -> list[Any]:
+        return await look_once(settings, Looking(settings, SystemClock()), tenant)
+
+    seen = asyncio.run(look())
+    if is_json:
+        for one in seen:
+            click.echo(json.dumps(as_json(one)))
+    else:
+        _print_table(seen)
+    sys.exit(exit_code(seen))
+
+
+def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) -> int:
+    from bot.app import probe_command
+    from bot.app.clock import SystemClock
+    from bot.app.prober import Looking
+
+    if not probe_command.find_signal(settings, name, tenant):
+        known = probe_command.known_signals(settings, tenant)
+        raise click.UsageError(f"there is no signal {name!r}; there are: {', '.join(known)}")
+
+    async def measure() -> list[Any]:
+        looking = Looking(settings, SystemClock())
+        return await probe_command.measure_signal(settings, looking, name, tenant)
+
+    seen = asyncio.run(measure())
+    for one in seen:
+        said = (
+            probe_command.signal_as_json(settings, one)
+            if is_json
+            else probe_command.signal_in_words(settings, one)
+        )
+        click.echo(json.dumps(said) if is_json else said)
+    return probe_command.signal_exit_code(settings, seen)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True)
+@click.option("--json", "is_json", is_flag=True, help="One object a line.")
+@click.option("--score", is_flag=True, help="Compare with the truth; exit status 1 if wrong.")
+@click.option("--compare", is_flag=True, help="Tables of right and wrong, beside simple rules.")
+@click.option("--seeds", type=click.IntRange(1), help="So many worlds a file, on all cores.")
+@click.option("--requests", is_flag=True, help="Tell each request.")
+def simulate(
+    files: tuple[str, ...],
+    seeds: int | None,
+    *,
+    is_json: bool,
+    score: bool,
+    compare: bool,
+    requests: bool,
+) -> None:
+    """Play scenario FILES (or examples, by name) in virtual time."""
+    from bot.simulator.command import Simulate
+
+    job = Simulate(
+        echo=click.echo,
+        is_json=is_json,
+        is_scored=score,
+        is_compared=compare,
+        with_requests=requests,
+    )
+    try:
+        is_right = job.run(files, seeds)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(1 if score and not is_right else 0)
+
+
+@main.command()
+@click.option("--scenario", default="region-503", show_default=True, help="Example or file.")
+@click.option("--speed", type=click.FloatRange(1, 100), help="Times as fast as real time.")
+@click.option("--headless", is_flag=True, help="No page: print the story, end by itself.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8471, show_default=True)
+def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> None:
+    """Run the real bot against a local tenant, feed and Slack workspace."""
+    from bot.simulator.demo import play_demo
+
+    try:
+        code = _run_until_stopped(
+            play_demo(scenario, speed=speed, port=port, headless=headless, echo=click.echo)
+        )
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(code or 0)
+
+
+def _settings(config: Path | None, stand_ins: dict[str, str] | None = None) -> Settings:
+    from bot.config import ConfigError, environment, load
+
+    try:
+        return load(config, {**(stand_ins or {}), **environment()})
+    except ConfigError as error:
+        raise click.ClickException(f"the configuration cannot be used\n{error}") from None
+
+
+def _run_until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
+    """Run to the end, or until SIGINT or SIGTERM asks to stop in good order."""
+
+    async def guarded() -> T | None:
+        task = asyncio.ensure_future(work)
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return None
+
+    return asyncio.run(guarded())
+
+
+def _print_table(seen: list[Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from bot.app.probe_command import as_row
+
+    table = Table("target", "result", "time", "stages in ms", "what was said, what to do")
+    for one in seen:
+        table.add_row(*as_row(one), style="red" if one.fault else "yellow" if one.blind else "")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Settings for people: on-call, escalation, maintenance, contact points and access rights."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from importlib.util import find_spec
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+
+from bot.config.value_types import (
+    BaseAddress,
+    Interval,
+    Name,
+    Secret,
+    SecretAddress,
+    Section,
+    Span,
+    Text,
+    like,
+)
+from bot.core.model.access import EVERYONE
+from bot.core.model.wall_clock import DAY_S, Recurring, is_zone, recurring
+
+PERSONAL = ("dm", "next")
+"""Steps that need a person, whom a user group does not name."""
+TELLS = ("mention", *PERSONAL)
+FIRST_YEAR, LAST_YEAR = 2000, 2999
+"""Calendars reckon with days around these, too."""
+
+
+def _zone(name: str) -> str:
+    if not is_zone(name):
+        raise ValueError("is no time zone: write a name such as Europe/Berlin, or UTC")
+    return name
+
+
+def _recurring(value: object) -> object:
+    found = recurring(str(value))
+    if found is None:
+        raise ValueError("must be '09:00' (every day) or 'Mon 09:00' (every week), in quotes")
+    return found
+
+
+def _wall_time(value: object) -> object:
+    try:
+        found = datetime.strptime(str(value), "%Y-%m-%d %H:%M")  # noqa: DTZ007 - its zone stands beside
+    except ValueError:
+        raise ValueError("must be a day and a time such as '2026-12-01 02:00'") from None
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise ValueError(f"must be in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return found
+
+
+def _day(value: object) -> object:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError("must be a day such as 2026-11-23") from None
+
+
+def _in_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    if list(steps) != sorted(steps, key=lambda step: step.after):
+        raise ValueError("has a step after a later one: write them in the order of their time")
+    return steps
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+Recurrence = Annotated[Recurring, BeforeValidator(_recurring)]
+WallTime = Annotated[datetime, BeforeValidator(_wall_time)]
+Day = Annotated[date, BeforeValidator(_day)]
+User = Annotated[
+    str,
+    like(r"[UW][A-Z0-9]+", "must be a member's id (U…): their profile > ⋮ > Copy member ID"),
+]
+UserGroup = Annotated[
+    str, like(r"S[A-Z0-9]+", "must be a user group's id (S…): at the end of its address")
+]
+
+
+class Rotation(Section):
+    """People who take turns."""
+
+    people: tuple[User, ...] = Field(min_length=1)
+    """A list of members' ids (U…), in the order of their turns."""
+    hand_over: Recurrence
+    """'Mon 09:00' for weekly turns, '09:00' for daily ones."""
+    start: Day
+    """With the first hand-over from this day on it is the first person's turn."""
+
+
+class Calendar(Section):
+    """Shifts that others keep: an iCalendar feed."""
+
+    url: SecretAddress
+    """What PagerDuty, Opsgenie or Google Calendar export; https:// in place of webcal://."""
+    every: Interval = 300.0
+    """Between two readings."""
+    people: dict[Text, User] = Field(default_factory=dict)
+    """Mail address or name, as the calendar has it -> a member's id (U…)."""
+
+
+class OnCall(Section):
+    """Who is on call: one of the three."""
+
+    zone: Zone = "UTC"
+    """Of the hand-over, and of what a calendar gives without a time zone."""
+    rotation: Rotation | None = None
+    """A section with people, hand_over and start; or group or calendar in its place."""
+    group: UserGroup | None = None
+    """In place of rotation: a user group, which is mentioned."""
+    calendar: Calendar | None = None
+    """In place of rotation: a section with url."""
+
+
+class Step(Section):
+    """One step of an escalation."""
+
+    after: Span
+    """How long after people were first mentioned; of a warning, after the alert."""
+    tell: Name
+    """`mention`, `dm`, `next`, or the name of a way under notify."""
+
+
+Steps = Annotated[tuple[Step, ...], AfterValidator(_in_order)]
+
+
+class Escalation(Section):
+    """What is done while nobody acknowledges, by severity."""
+
+    critical: Steps = ()
+    """Logins fail."""
+    warning: Steps = ()
+    """A part of them fails, or one way of several."""
+    repeat: int = Field(default=2, ge=0, le=10)
+    """How often the steps begin anew after the last one …"""
+    every: Interval = 900.0
+    """… and how long after it."""
+
+
+class Maintenance(Section):
+    """A time in which you work on tenants yourselves, once or again and again."""
+
+    tenants: tuple[Name, ...] = ()
+    """Names of tenants; all without it."""
+    every: Recurrence | None = None
+    """'Sun 02:00' for every week, '02:00' for every day."""
+    once: WallTime | None = None
+    """In place of every: a day and a time such as '2026-12-01 02:00'."""
+    lasts: Span
+    """How long, by the clocks of the zone."""
+    zone: Zone = "UTC"
+    reason: Text
+    """What is done, for whoever asks why it is silent."""
+
+    @field_validator("lasts")
+    @classmethod
+    def _ends_before_the_next(cls, lasts: float, info: ValidationInfo) -> float:
+        every = info.data.get("every")
+        if every and lasts >= every.days * DAY_S:
+            raise ValueError("is not over when the next one begins")
+        return lasts
+
+
+def _reachable(address: SecretStr) -> SecretStr:
+    if not find_spec("apprise"):
+        raise ValueError("needs Apprise, which is not here: pip install 'auth0-check[apprise]'")
+    return address
+
+
+class PagerDuty(Section):
+    """One service of PagerDuty."""
+
+    routing_key: Annotated[
+        SecretStr,
+        like(r"[A-Za-z0-9]{32}", "must be the integration key: 32 letters and digits"),
+    ]
+    """The integration key: the service > Integrations > Events API V2."""
+    url: BaseAddress = "https://events.pagerduty.com"
+    """An account in the EU has https://events.eu.pagerduty.com."""
+
+
+class Notify(Section):
+    """One way to reach people."""
+
+    name: Name
+    """A short name of your own for it."""
+    pagerduty: PagerDuty | None = None
+    """A section with routing_key; or apprise in its place."""
+    apprise: Annotated[Secret, AfterValidator(_reachable)] | None = None
+    """In place of pagerduty: an address as Apprise writes it, such as mailtos://…"""
+
+
+Who = Annotated[
+    str,
+    like(
+        rf"{EVERYONE}|[UWSCG][A-Z0-9]+",
+        f"must be {EVERYONE}, or the id of a member (U…), a user group (S…) or a channel (C…)",
+    ),
+]
+Whom = Annotated[tuple[Who, ...], Field(min_length=1)]
+"""A channel stands for all who ask in it."""
+
+
+class Access(Section):
+    """Who may do what. Guests and members of other workspaces never may anything."""
+
+    view: Whom = (EVERYONE,)
+    """See what the bot knows, and let it look afresh."""
+    acknowledge: Whom = (EVERYONE,)
+    """Take over an incident, note something, resolve it, call it a false alarm."""
+    silence: Whom = (EVERYONE,)
+    """Mute a tenant, a signal or an incident for a while, and end that."""
+    administer: Whom = (EVERYONE,)
+    """Mute everything, swap who is on call, read the audit trail."""

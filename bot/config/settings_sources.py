@@ -1,0 +1,146 @@
+"""Where figures of real users come from: sources that are polled, and hooks that are told."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bot.config.value_types import (
+    BaseAddress,
+    CaFile,
+    Expression,
+    HookSecret,
+    Interval,
+    Name,
+    PathSecret,
+    Percent,
+    ProjectId,
+    Secret,
+    Section,
+    SignalName,
+    Slug,
+    Text,
+    Token,
+)
+
+
+class Prometheus(Section):
+    """A server with Prometheus' query API."""
+
+    url: BaseAddress
+    """Its address, up to where `/api/v1/query` follows."""
+    token: Token | None = None
+    """Sent as `Authorization: Bearer`."""
+    username: Text | None = None
+    """With `password`, in place of `token`: basic authentication."""
+    password: Secret | None = None
+    """Of `username`."""
+    ca_file: CaFile | None = None
+    every: Interval = 30.0
+    timeout: Interval = 10.0
+    """For one whole request."""
+
+
+class Sentry(Section):
+    """The error tracker whose events are counted."""
+
+    url: BaseAddress = "https://sentry.io"
+    """An organization in the EU has https://de.sentry.io."""
+    organization: Slug
+    """As in the address of its pages: `acme` of https://acme.sentry.io."""
+    token: Token
+    """An auth token with the scopes org:read and event:read."""
+    every: Interval = 60.0
+
+
+class SentryHook(Section):
+    """Alerts of Sentry, at /hooks/sentry."""
+
+    client_secret: HookSecret
+    """Of the internal integration: it signs what Sentry sends."""
+    tenant: Name | None = None
+    """The tenant of whatever names none; else the only tenant."""
+
+
+class PingdomHook(Section):
+    """Checks of Pingdom, which cannot sign: a hint to look ourselves."""
+
+    path_secret: PathSecret
+    """Long and random: the end of the address that Pingdom calls."""
+    tenant: Name | None = None
+
+
+class TokenHook(Section):
+    """A hook whose sender can send a header."""
+
+    token: HookSecret
+    """Long and random; sent as `Authorization: Bearer`."""
+    tenant: Name | None = None
+
+
+class Hooks(Section):
+    """What others may tell the bot, at `server.listen`. Each is off unless it is here."""
+
+    sentry: SentryHook | None = None
+    alertmanager: TokenHook | None = None
+    pingdom: PingdomHook | None = None
+    report: TokenHook | None = None
+    """A section with token: applications tell counts of failed and of all calls."""
+    change: TokenHook | None = None
+    """Deploys and other changes of ours."""
+
+
+class Metric(Section):
+    """One application's calls to Auth0. With neither preset nor expressions they are reported."""
+
+    name: SignalName
+    """A short name of your own for the application."""
+    preset: Literal["otel"] | None = None
+    """Ready expressions for OpenTelemetry's `http.client.request.duration`."""
+    match: Text | None = None
+    """Further label matchers for the preset."""
+    failed: Expression | None = None
+    """Failed calls within `$window`."""
+    all: Expression | None = None
+    """All calls within `$window`."""
+    window: Interval = 120.0
+    share: Percent = 0.05
+    """Of all calls: so many failed ones are too many, if it is far above their usual share."""
+    min_requests: int = Field(default=20, ge=1)
+    """In one window; fewer say nothing."""
+
+
+class Errors(Section):
+    """One query of events at Sentry."""
+
+    name: SignalName
+    """A short name of your own for the query."""
+    project: ProjectId
+    """The project's number: `project=` in the address of its pages."""
+    query: Text
+    """What finds the events, as in Sentry's own search."""
+    environment: Text | None = None
+    window: Interval = 120.0
+    events: int = Field(default=10, ge=1)
+    """A minute, that are too many …"""
+    times: int = Field(default=4, ge=1)
+    """… if they are also this many times the usual level."""
+
+
+class Logs(Section):
+    """A tenant's log: read by the Management API, or sent by a log stream."""
+
+    client_id: Text | None = None
+    """Of an application with the permission read:logs of the Auth0 Management API."""
+    client_secret: Secret | None = None
+    """Of the same application."""
+    stream_token: HookSecret | None = None
+    """Instead of both: the Authorization value of a log stream to /hooks/auth0/TENANT."""
+    every: Interval = 30.0
+    share: Percent = 0.1
+    """Of all logins: so many failed ones are too many, if it is far above their usual share."""
+    min_rows: int = Field(default=20, ge=1)
+    """In two minutes; fewer say nothing."""
+    missing: Percent = 0.5
+    """Of the usual successes: so many that do not come are too many."""

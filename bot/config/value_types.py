@@ -1,0 +1,288 @@
+"""The kinds of values: what is accepted, and what a refusal advises.
+
+No message repeats the value: it may be a secret that was pasted into the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SecretStr,
+    ValidationInfo,
+)
+
+from bot.core.model.observation import CONTROL, CUSTOM, FEED, LOGS, M2M, WELLKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?%", re.ASCII)
+_SPAN = re.compile(r"(-?\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
+_WHOM = r"(?:@here|[UWS][A-Z0-9]+)"
+_OTHER_TOKENS = {
+    "xapp-": "the app-level token (app_token)",
+    "xoxb-": "the bot token (bot_token)",
+    "xoxp-": "a user's token",
+    "xoxe": "a token that expires: switch token rotation off",
+}
+SOURCES = (WELLKNOWN, CUSTOM, M2M, LOGS)
+MONITORS = ("alertmanager", "pingdom", "sentry")
+BOT_ADVICE = (
+    "must be the Bot User OAuth Token, which begins with xoxb-: "
+    "api.slack.com/apps > your app > OAuth & Permissions"
+)
+APP_ADVICE = (
+    "must be an app-level token, which begins with xapp-: api.slack.com/apps > your app > "
+    "Basic Information > App-Level Tokens, with the scope connections:write"
+)
+
+AnyText = TypeVar("AnyText", str, SecretStr)
+
+
+class Section(BaseModel):
+    """A part of the configuration. Unknown keys are errors; values never change."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+
+def seconds(value: object) -> float:
+    """Read a span such as `90s`, `12m`, `1.5h`, `-10m` or `900ms`.
+
+    Raises ValueError, naming the units, for anything else; a bare number has no unit.
+    """
+    match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(
+            "is no span of time: write a number and its unit (ms, s, m, h or d), such as 60s"
+        )
+    return float(match[1]) * UNITS_S[match[2]]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address without brackets means this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address in small letters, or nothing where it has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def host_port(value: str) -> tuple[str, int]:
+    """Split `host:port` or `[IPv6]:port`. Raises ValueError for anything else."""
+    match = _HOST_PORT.fullmatch(value)
+    if match is None or int(match[3]) > 65535:  # noqa: PLR2004 - the highest port
+        raise ValueError("must be host:port, such as 127.0.0.1:8080 or [::1]:8080")
+    return match[1] or match[2], int(match[3])
+
+
+def _plain(value: str | SecretStr) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def share(value: object) -> float:
+    """Read a share such as `5%`. Raises ValueError, naming the unit, for anything else."""
+    match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is no share: write a number and %, such as 5%")
+    return float(match[1]) / 100
+
+
+def _written(read: Callable[[object], float]) -> BeforeValidator:
+    """Take a bare number from Python code; what a file says is always text."""
+
+    def check(value: object) -> object:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return value if is_number else read(value)
+
+    return BeforeValidator(check)
+
+
+def _within(low: float, high: float, words: str) -> AfterValidator:
+    def check(value: float) -> float:
+        if not low <= value <= high:
+            raise ValueError(f"must be from {words}")
+        return value
+
+    return AfterValidator(check)
+
+
+def like(pattern: str, advice: str) -> AfterValidator:
+    """Accept text, or a secret, that is like a pattern as a whole."""
+    expression = re.compile(pattern)
+
+    def check(value: AnyText) -> AnyText:
+        if not expression.fullmatch(_plain(value)):
+            raise ValueError(advice)
+        return value
+
+    return AfterValidator(check)
+
+
+def _host_name(value: str) -> str:
+    if "/" in value:
+        raise ValueError(
+            "is an address: write the host name alone, such as acme.us.auth0.com, "
+            "without https:// and without a path"
+        )
+    if not _HOST_NAME.fullmatch(value) or len(value) > 253:  # noqa: PLR2004 - RFC 1035, 2.3.4
+        raise ValueError("must be a host name without port or blanks, such as acme.us.auth0.com")
+    return value.lower()
+
+
+def _token(prefix: str, advice: str) -> AfterValidator:
+    def check(secret: SecretStr) -> SecretStr:
+        text = secret.get_secret_value()
+        if not text.startswith(prefix):
+            given = [what for start, what in _OTHER_TOKENS.items() if text.startswith(start)]
+            raise ValueError(f"is {given[0]}; it {advice}" if given else advice)
+        if not re.fullmatch(r"[!-~]+", text):
+            raise ValueError("holds blanks or letters that no token has: copy it again")
+        return secret
+
+    return AfterValidator(check)
+
+
+def _https(value: AnyText, *, loopback: bool) -> AnyText:
+    text = _plain(value)
+    try:
+        parts = urlsplit(text)
+        sound = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        sound = False
+    if not sound or " " in text or not text.isprintable():
+        raise ValueError("must be an address such as https://example.com/, without user:password@")
+    if parts.scheme == "https":
+        return value
+    if parts.scheme == "http" and loopback and is_loopback(parts.hostname or ""):
+        return value
+    raise ValueError("must begin with https://" + (" (http:// only on loopback)" * loopback))
+
+
+def _address_port(value: str) -> str:
+    try:
+        ip_address(host_port(value)[0])
+    except ValueError:
+        raise ValueError("must be address:port, such as 127.0.0.1:8443 or [::1]:8443") from None
+    return value
+
+
+def _listen(value: str) -> str:
+    host_port(value)
+    return value
+
+
+def _not(*reserved: str) -> AfterValidator:
+    """Keep names free that `Target` uses itself."""
+
+    def check(name: str) -> str:
+        if name.lower() in reserved:
+            raise ValueError(f"is reserved ({', '.join(reserved)}): choose another name")
+        return name
+
+    return AfterValidator(check)
+
+
+def _certificates(value: str, info: ValidationInfo) -> str:
+    file = Path((info.context or {}).get("folder", ""), value)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no path"
+        raise ValueError(f"must be a readable file of PEM certificates ({reason})") from None
+    return str(file)
+
+
+Span = Annotated[float, _written(seconds), _within(0, 366 * 86400, "0s to 366d")]
+"""A span in seconds; written `60s`, `10m`, … in YAML."""
+Interval = Annotated[float, _written(seconds), _within(1, 86400, "1s to 24h")]
+Percent = Annotated[float, _written(share), _within(0.001, 1, "0.1% to 100%")]
+"""A share, at most 1; written `5%` in YAML."""
+Text = Annotated[
+    str,
+    like(
+        r"[^\x00-\x1f\x7f\ud800-\udfff]+",
+        "must be UTF-8 text, not empty, without line breaks and control characters",
+    ),
+]
+Name = Annotated[
+    str,
+    like(
+        r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}",
+        "must be 1 to 40 letters, digits, - or _, the first one a letter or digit",
+    ),
+]
+TenantName = Annotated[Name, _not(CONTROL, FEED)]
+SignalName = Annotated[Name, _not(*SOURCES, *MONITORS, CONTROL, FEED)]
+Slug = Annotated[str, like(r"[A-Za-z0-9_-]+", "must be letters, digits, - and _ only")]
+ProjectId = Annotated[str, like(r"[0-9]{1,20}", "must be the project's number")]
+Expression = Annotated[
+    str,
+    like(
+        r"(?:[^$\x00\ud800-\udfff]|\$window\b|\$(?![A-Za-z_]))+",
+        "must be PromQL, with $window as its only variable",
+    ),
+]
+HostName = Annotated[str, AfterValidator(_host_name)]
+"""Kept in small letters, as issuers write it."""
+UrlPath = Annotated[str, like(r"/[^\s?#]*", "must be a path that begins with /")]
+Link = Annotated[str, AfterValidator(lambda value: _https(value, loopback=False))]
+"""An https address that people open."""
+Address = Annotated[str, AfterValidator(lambda value: _https(value, loopback=True))]
+"""An address that the bot calls: https, or http on loopback."""
+BaseAddress = Annotated[Address, AfterValidator(lambda url: url.rstrip("/"))]
+"""An address to which paths are added: ends without `/`."""
+FolderAddress = Annotated[Address, AfterValidator(lambda url: url.rstrip("/") + "/")]
+SecretAddress = Annotated[SecretStr, AfterValidator(lambda value: _https(value, loopback=True))]
+AddressPort = Annotated[str, AfterValidator(_address_port)]
+Listen = Annotated[str, AfterValidator(_listen)]
+Secret = Annotated[SecretStr, like(r"[^\ud800-\udfff]+", "must be UTF-8 text, not empty")]
+Token = Annotated[SecretStr, like(r"[!-~]+", "must be letters, digits and signs without blanks")]
+HookSecret = Annotated[
+    SecretStr,
+    like(r"[!-~][ -~]{6,}[!-~]", "must be at least 8 letters, digits and signs of ASCII"),
+]
+PathSecret = Annotated[
+    SecretStr, like(r"[A-Za-z0-9_-]{16,}", "must be at least 16 letters, digits, - or _")
+]
+CaFile = Annotated[str, AfterValidator(_certificates)]
+"""A file of trusted authorities, relative to the configuration file."""
+BotToken = Annotated[SecretStr, _token("xoxb-", BOT_ADVICE)]
+AppToken = Annotated[SecretStr, _token("xapp-", APP_ADVICE)]
+Channel = Annotated[
+    str,
+    like(
+        r"[CG][A-Z0-9]+|#\S{1,80}",
+        "must be a channel's id (C…, at the foot of its details) or '#name', in quotes",
+    ),
+]
+Mention = Annotated[
+    str,
+    like(
+        rf"{_WHOM}(?:\s*,\s*{_WHOM})*",
+        "must be '@here', a member's id (U…) or a user group's id (S…); several with commas",
+    ),
+]

@@ -1,0 +1,1 @@
+"""What people order: acknowledge, silence, resolve, escalate, take a shift."""

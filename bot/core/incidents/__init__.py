@@ -1,0 +1,1 @@
+"""How incidents open, join, change, end and return, and what is said of them."""

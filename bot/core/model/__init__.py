@@ -1,0 +1,1 @@
+"""Observations, measurements, faults, requests and rights: values that all else is built on."""

@@ -1,0 +1,145 @@
+"""Why a request failed, in stable codes: the same from real sockets and from the simulator.
+
+| stage | reasons |
+| --- | --- |
+| dns | nxdomain, servfail, timeout, failed |
+| connect | refused, reset, unreachable |
+| tls | expired, not_yet_valid, wrong_host, untrusted, failed |
+| timeout | connect, tls, read (no complete answer head), total (the body did not end) |
+| http | http_STATUS, redirect, not_json, too_large, bad_encoding, reset, protocol |
+| oauth | the answer's own `error`, cut to a code |
+| token | missing_id_token, malformed, bad_algorithm, bad_signature, unknown_kid, no_keys |
+| token | wrong_issuer, wrong_audience, expired, not_yet_valid |
+| proof | no_proof, stale_proof |
+
+Auth0 says that descriptions are for people and may change at any time (Set Up CORS, read 2026-08),
+so nothing here looks at them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from email.utils import mktime_tz, parsedate_tz
+from typing import TYPE_CHECKING
+
+from bot.core.model.observation import Fault, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DESCRIPTION_LIMIT = 200
+ERROR_LIMIT = 40
+MAX_WAIT_S = 3600.0
+"""A sender's longer wait, or a reset in another unit, is cut to this."""
+NOT_IMPLEMENTED = 501
+"""Up to here an `error` is what a 5xx is about (500 `server_error` may be a missing default
+directory, 501 an unsupported grant); above it is the edge or the service that gives up."""
+REFUSED = frozenset(
+    {
+        "invalid_grant",
+        "invalid_user_password",
+        "password_leaked",
+        "requires_verification",
+        "requires_validation",
+    }
+)
+REFUSED_WITH_STATUS = frozenset({(401, "unauthorized"), (429, "too_many_attempts")})
+
+
+def from_answer(
+    status: int,
+    document: Mapping[str, object] | None,
+    *,
+    headers: Mapping[str, str],
+    now: float,
+) -> Fault | None:
+    """Judge an HTTP answer; None where it is a 2xx with a JSON object.
+
+    `document` is the JSON object of the body, or None where the body is none.
+    """
+    if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own classes
+        return Fault(Stage.HTTP, "not_json", status) if document is None else None
+    if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own classes
+        return Fault(Stage.HTTP, "redirect", status)
+    said = document or {}
+    error = _code(said.get("error"))
+    is_oauth = error is not None and status <= NOT_IMPLEMENTED
+    return Fault(
+        Stage.OAUTH if is_oauth else Stage.HTTP,
+        error if error and is_oauth else f"http_{status}",
+        status=status,
+        error=error,
+        description=plain(said.get("error_description")),
+        retry_at=_retry_at(headers, now) if status in {429, 503} else None,
+    )
+
+
+def is_refusal(fault: Fault) -> bool:
+    """Tell refused credentials: every further try makes things worse."""
+    return fault.stage is Stage.OAUTH and (
+        fault.error in REFUSED or (fault.status, fault.error) in REFUSED_WITH_STATUS
+    )
+
+
+def is_rate_limited(fault: Fault) -> bool:
+    """Tell a 429 that is about load, not about the credentials."""
+    return fault.status == 429 and not is_refusal(fault)  # noqa: PLR2004 - Too Many Requests
+
+
+def quota_remaining(headers: Mapping[str, str]) -> int | None:
+    """Read how many requests the tenant's bucket still held."""
+    return _whole(_header(headers, "x-ratelimit-remaining"))
+
+
+def plain(text: object) -> str:
+    """Make foreign text fit to be shown: no control or invisible characters, and short."""
+    if not isinstance(text, str):
+        return ""
+    visible = (
+        " " if unicodedata.category(char).startswith("C") else char
+        for char in text[: 4 * DESCRIPTION_LIMIT]
+    )
+    return " ".join("".join(visible).split())[:DESCRIPTION_LIMIT]
+
+
+def _code(error: object) -> str | None:
+    """Cut a foreign `error` to `[a-z0-9_]{1,40}`; None where nothing is left."""
+    if not isinstance(error, str):
+        return None
+    code = re.sub(r"[^a-z0-9]+", "_", error[:DESCRIPTION_LIMIT].lower())
+    return code.strip("_")[:ERROR_LIMIT] or None
+
+
+def _retry_at(headers: Mapping[str, str], now: float) -> float | None:
+    """Read Retry-After (seconds or a date), else x-ratelimit-reset (UTC epoch seconds)."""
+    after = _header(headers, "retry-after")
+    span_s = _whole(after)
+    at = now + span_s if span_s is not None else _date(after)
+    if at is None:
+        at = _whole(_header(headers, "x-ratelimit-reset"))
+    return None if at is None else min(max(at, now + 1), now + MAX_WAIT_S)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    return next((value for key, value in headers.items() if key.lower() == name), "").strip()
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
+def _date(text: str) -> float | None:
+    try:
+        parsed = parsedate_tz(text)
+        return None if parsed is None else mktime_tz(parsed)
+    except (ValueError, OverflowError):
+        return None
+
+
+def describe(fault: Fault) -> str:
+    """Name a fault by its codes, without any foreign text."""
+    if fault.stage in {Stage.HTTP, Stage.OAUTH}:
+        parts = (f"HTTP {fault.status}" if fault.status else "", fault.error or fault.reason)
+        return " ".join(p for p in parts if p and p != f"http_{fault.status}")
+    return f"{fault.stage} {fault.reason.replace('_', ' ')}"

@@ -1,0 +1,137 @@
+"""Wall-clock times of a time zone, sound on the days on which its clocks are changed.
+
+A wall-clock time stands for the first instant at which the zone's clocks show it or a later one:
+what comes twice in autumn counts the first time, what is left out in spring when the gap is over.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DAY_S = 86400.0
+WEEK_S = 7 * DAY_S
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+UNITS_S = {"m": 60.0, "h": 3600.0, "d": DAY_S}
+_SPAN = re.compile(r"(\d{1,5})([mhd])", re.ASCII)
+_RECURRING = re.compile(
+    rf"(?:({'|'.join(WEEKDAYS)})(?:[a-z]*day)? )?(\d\d?):(\d\d)", re.ASCII | re.IGNORECASE
+)
+_NEAR = range(-8, 9)
+"""Days around a date among which are the last and the next occurrence of what comes weekly, even
+where a zone left out a whole day (Pacific/Apia, 2011-12-30)."""
+
+
+class Occurrence(NamedTuple):
+    """One time that something recurs."""
+
+    day: date
+    """By the zone's calendar."""
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recurring:
+    """A time of each day, or of one day of the week."""
+
+    at: time
+    """By the wall clock."""
+    weekday: int | None = None
+    """0 is Monday; None: every day."""
+
+    @property
+    def days(self) -> int:
+        """After how many days it comes again."""
+        return 1 if self.weekday is None else 7
+
+    def last(self, now: float, zone: str) -> Occurrence:
+        """Return the newest occurrence up to now."""
+        return max(each for each in self._near(now, zone) if each.at <= now)
+
+    def next(self, now: float, zone: str) -> Occurrence:
+        """Return the first occurrence after now."""
+        return min(each for each in self._near(now, zone) if each.at > now)
+
+    def _near(self, now: float, zone: str) -> list[Occurrence]:
+        today = wall_clock(now, zone).date()
+        days = (today + timedelta(days=offset) for offset in _NEAR)
+        return [
+            Occurrence(day, instant(datetime.combine(day, self.at), zone))
+            for day in days
+            if self.weekday in {None, day.weekday()}
+        ]
+
+
+def recurring(text: str) -> Recurring | None:
+    """Read `09:00` (every day) or `Mon 09:00` (every week); None for anything else."""
+    match = _RECURRING.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        at = time(int(match[2]), int(match[3]))
+    except ValueError:
+        return None
+    return Recurring(at, WEEKDAYS.index(match[1].lower()) if match[1] else None)
+
+
+def is_zone(name: str) -> bool:
+    """Whether a time zone of this IANA name (`Europe/Berlin`) is known here."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown; no such path; a folder of zones
+        return False
+    return True
+
+
+def wall_clock(at: float, zone: str) -> datetime:
+    """Return what a zone's clocks show at an instant, as a naive time."""
+    return datetime.fromtimestamp(at, ZoneInfo(zone)).replace(tzinfo=None)
+
+
+def instant(wall: datetime, zone: str) -> float:
+    """Return when a zone's clocks first show this naive time or a later one."""
+    of_zone = wall.replace(tzinfo=ZoneInfo(zone))
+    first, second = of_zone.timestamp(), of_zone.replace(fold=1).timestamp()
+    if first <= second:
+        return first
+    # In a gap the two are reckoned by the offsets before and after it, and lie around its end.
+    around = range(int(second), int(first) + 1)
+    return float(around[bisect_left(around, wall, key=lambda at: wall_clock(at, zone))])
+
+
+def until(words: Sequence[str], now: float, zone: str) -> tuple[float, int] | None:
+    """Read how long something shall last from the first words of what a person wrote.
+
+    `30m`, `2h`, `1d`, `until 14:00`, `until tomorrow 09:00`, `until Mon 09:00`, by the clocks of
+    the person's zone, or in UTC where that is not known here. Returns the instant and how many
+    words it took, or None.
+    """
+    if not words:
+        return None
+    if span := _SPAN.fullmatch(words[0].lower()):
+        return now + int(span[1]) * UNITS_S[span[2]], 1
+    if words[0].lower() != "until":
+        return None
+    zone = zone if is_zone(zone) else "UTC"
+    for count in (1, 2):
+        found = _until(" ".join(words[1 : 1 + count]).lower(), now, zone)
+        if found is not None:
+            return found, 1 + count
+    return None
+
+
+def _until(text: str, now: float, zone: str) -> float | None:
+    wanted = recurring(text.removeprefix("tomorrow "))
+    if wanted is None:
+        return None
+    if text.startswith("tomorrow "):
+        tomorrow = wall_clock(now, zone).date() + timedelta(days=1)
+        return instant(datetime.combine(tomorrow, wanted.at), zone)
+    return wanted.next(now, zone).at

@@ -1,0 +1,1 @@
+"""Looking back: availability, incidents by cause, times to detect and acknowledge."""

@@ -1,0 +1,1 @@
+"""How one stream of observations or measurements is judged: thresholds, baselines, budgets."""

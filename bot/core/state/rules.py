@@ -1,0 +1,97 @@
+"""The configuration as the steps need it: numbers and names, no secrets, no addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from bot.core.model.access import Access
+from bot.core.model.observation import CUSTOM, FEED, M2M, WELLKNOWN, Severity, Target
+from bot.core.model.wall_clock import Recurring
+from bot.core.oncall.escalation import Policy
+from bot.core.oncall.schedule import Source
+from bot.core.signals.metric_threshold import SeriesLimits
+from bot.core.signals.probe_threshold import Limits
+from bot.core.state.silence import Window
+
+DEFAULT_FEED = Target(FEED, "default")
+M2M_PACE = 5.0
+"""Machine tokens may count against a quota: while all is well we ask for one so many times less
+often, every five minutes by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """A time that recurs, with the zone whose clocks count."""
+
+    at: Recurring
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRules:
+    """What is fixed about one tenant."""
+
+    name: str
+    domain: str
+    environment: str | None = None
+    logins: tuple[str, ...] = ("login",)
+    custom_domain: str | None = None
+    has_m2m: bool = False
+    limits: Limits = field(default_factory=Limits)
+    runbook: str | None = None
+    users: dict[str, str] = field(default_factory=dict)
+    """Login -> the first login of the same synthetic user, where that is another one."""
+    fingerprints: tuple[str, ...] = ()
+    """One a login; a changed one means that its configuration changed."""
+    feed: Target = DEFAULT_FEED
+    """The feed that speaks of this tenant's environment."""
+    series: dict[str, SeriesLimits] = field(default_factory=dict)
+    """What others count, by the signal's name."""
+    realms: tuple[str, ...] = ()
+    """The connections of the synthetic logins."""
+    monitors: tuple[str, ...] = ()
+    """The outside monitors that may say something."""
+
+    def limits_of(self, signal: str) -> Limits:
+        """Return a signal's limits."""
+        if signal not in {WELLKNOWN, M2M}:
+            return self.limits
+        every_s = self.limits.every_s * (M2M_PACE if signal == M2M else 1.0)
+        return replace(self.limits, is_login=False, every_s=every_s)
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The names of all that is probed, the logins first."""
+        custom = (CUSTOM,) if self.custom_domain else ()
+        return (*self.logins, WELLKNOWN, *custom, *((M2M,) if self.has_m2m else ()))
+
+    @property
+    def all_signals(self) -> tuple[str, ...]:
+        """The names of all that is probed or measured."""
+        return (*self.signals, *self.series)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is fixed about all that the bot watches."""
+
+    tenants: dict[str, TenantRules]
+    controls: tuple[Target, ...] = ()
+    feeds: tuple[Target, ...] = ()
+    mention: str = ""
+    """Who is mentioned in a grave alert; empty: nobody."""
+    mention_after_s: dict[str, float] = field(default_factory=dict)
+    """By tenant."""
+    policies: dict[Severity, Policy] = field(default_factory=dict)
+    ways: tuple[str, ...] = ()
+    """Beyond Slack, by their names."""
+    on_call: Source | None = None
+    """Who is on call; of a calendar there is what the desk last read."""
+    calendar_every_s: float | None = None
+    """How often a calendar is read; None: there is none."""
+    access: Access = field(default_factory=Access)
+    windows: tuple[Window, ...] = ()
+    report: Recurrence | None = None
+    """When the weekly report is posted."""
+    feed_every_s: float = 60.0
+    control_every_s: float = 60.0

@@ -1,0 +1,1 @@
+"""One tenant's step: what is probed when, and what its signals become."""

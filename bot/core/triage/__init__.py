@@ -1,0 +1,1 @@
+"""From evidence to a verdict: the table, the rules that apply, cause and confidence."""

@@ -1,0 +1,146 @@
+"""What an exception says: about the target, or only about us.
+
+httpx shows a refused connection and an expired certificate as the same ConnectError, so the chain
+of causes is searched. What no rule knows is our own trouble: it never speaks against the target.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import zlib
+from typing import TYPE_CHECKING
+
+import httpx
+
+from bot.core.model.observation import Fault, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LONGEST_CHAIN = 20
+DNS_REASONS = {
+    socket.EAI_NONAME: "nxdomain",
+    socket.EAI_NODATA: "nxdomain",
+    socket.EAI_AGAIN: "servfail",
+    socket.EAI_FAIL: "servfail",
+}
+CERTIFICATE_REASONS = {
+    9: "not_yet_valid",
+    10: "expired",
+    18: "untrusted",
+    19: "untrusted",
+    20: "untrusted",
+    21: "untrusted",
+    62: "wrong_host",
+    64: "wrong_host",
+}
+"""By X509_V_ERR_* of OpenSSL's x509_vfy.h."""
+CONNECT_REASONS = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "reset",
+    errno.ECONNABORTED: "reset",
+    errno.EPIPE: "reset",
+}
+OUR_ERRNOS = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EADDRNOTAVAIL,
+        errno.EACCES,
+        errno.EPERM,
+    }
+)
+"""This host has run out of something, or forbids us to go out."""
+TIMEOUT_REASONS: dict[str, str] = {Stage.CONNECT: "connect", Stage.TLS: "tls", Stage.HTTP: "read"}
+
+
+class BadBody(Exception):  # noqa: N818 - says what it is
+    """The body is not fit to be read: `too_large` or `bad_encoding`."""
+
+
+class Blind(Exception):  # noqa: N818 - says what happened
+    """We could not look: our own fault, and no evidence against anybody."""
+
+
+def explain(error: Exception, stage: str) -> Fault:
+    """Say what an exception at `stage` means. Raises `Blind` where it is about us."""
+    chain = list(_chain(error))
+    for kind, judge in RULES:
+        for cause in reversed(chain):  # the deepest: anyio wraps an OSError into a bare one
+            if isinstance(cause, kind):
+                return judge(cause, stage)
+    raise Blind(f"our own error: {type(error).__name__}")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk through contexts too: httpcore raises `from None`.
+
+    A time-out ends the chain: behind it is only where we waited, such as an SSLWantReadError.
+    """
+    for _ in range(LONGEST_CHAIN):
+        if error is None:
+            return
+        yield error
+        error = None if isinstance(error, TimeoutError) else error.__cause__ or error.__context__
+
+
+def _blind(error: BaseException, _stage: str) -> Fault:
+    raise Blind(str(error))
+
+
+def _dns(error: BaseException, _stage: str) -> Fault:
+    number = getattr(error, "errno", None)
+    if number in {socket.EAI_MEMORY, socket.EAI_SYSTEM}:
+        raise Blind("the resolver failed")
+    return Fault(Stage.DNS, DNS_REASONS.get(number or 0, "failed"))
+
+
+def _certificate(error: BaseException, _stage: str) -> Fault:
+    return Fault(Stage.TLS, CERTIFICATE_REASONS.get(getattr(error, "verify_code", 0), "failed"))
+
+
+def _tls(_error: BaseException, _stage: str) -> Fault:
+    return Fault(Stage.TLS, "failed")
+
+
+def _timeout(_error: BaseException, stage: str) -> Fault:
+    if stage == Stage.DNS:
+        return Fault(Stage.DNS, "timeout")
+    return Fault(Stage.TIMEOUT, TIMEOUT_REASONS.get(stage, "total"))
+
+
+def _socket(error: BaseException, stage: str) -> Fault:
+    number = getattr(error, "errno", None)
+    if number in OUR_ERRNOS:
+        raise Blind(errno.errorcode[number])
+    if stage == Stage.CONNECT:
+        return Fault(Stage.CONNECT, CONNECT_REASONS.get(number or 0, "unreachable"))
+    return Fault(Stage.TLS, "failed") if stage == Stage.TLS else Fault(Stage.HTTP, "reset")
+
+
+def _body(error: BaseException, _stage: str) -> Fault:
+    return Fault(Stage.HTTP, str(error) if isinstance(error, BadBody) else "bad_encoding")
+
+
+def _protocol(_error: BaseException, _stage: str) -> Fault:
+    return Fault(Stage.HTTP, "protocol")
+
+
+RULES: tuple[
+    tuple[type[BaseException] | tuple[type[BaseException], ...], Callable[..., Fault]], ...
+] = (
+    (Blind, _blind),
+    (socket.gaierror, _dns),
+    (ssl.SSLCertVerificationError, _certificate),
+    (ssl.SSLError, _tls),
+    (TimeoutError, _timeout),
+    (OSError, _socket),
+    (httpx.NetworkError, _socket),
+    (httpx.RemoteProtocolError, _protocol),
+    ((BadBody, zlib.error), _body),
+)
+"""The first that finds something in the chain decides: the specific before the general."""

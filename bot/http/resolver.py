@@ -1,0 +1,81 @@
+"""The way to a host: its look-up, and what may go wrong before the first packet."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bot.http.errors import Blind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+Address = tuple[str, int]
+"""An IP address and a port."""
+LOOK_UPS = 64
+"""At once. The loop's own executor has 6 threads on 2 cores: 6 hanging look-ups stop all others."""
+MOST_ADDRESSES = 4
+"""Tried for one request."""
+
+
+class Path(Protocol):
+    """Supplied by the system, or by the simulator with faults in it."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        """Return at least one address, the best first. Raises `socket.gaierror`, or `Blind`."""
+
+    async def connect(self, host: str) -> None:
+        """Return at once to let a connection begin (called before each one).
+
+        Otherwise raise the OSError that the socket would, or wait as for a lost packet.
+        """
+
+
+class SystemPath:
+    """The operating system's resolver, in threads of our own, with overrides for labs."""
+
+    def __init__(
+        self,
+        overrides: Mapping[str, str],
+        look_up: Callable[..., Sequence[Any]] = socket.getaddrinfo,
+    ) -> None:
+        """Take `{host: "address:port"}` instead of asking `look_up`."""
+        self._overrides = {host.lower(): where for host, where in overrides.items()}
+        self._look_up = look_up
+        self._free = threading.BoundedSemaphore(LOOK_UPS)
+
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        """Look up a host in a thread; a cancelled caller does not wait for it."""
+        if (where := self._overrides.get(host.lower())) is not None:
+            address, _, number = where.rpartition(":")
+            return [(address.strip("[]"), int(number))]
+        rows = await asyncio.wrap_future(self._start(host, port))
+        return list(dict.fromkeys((row[4][0], row[4][1]) for row in rows))[:MOST_ADDRESSES]
+
+    async def connect(self, host: str) -> None:
+        """Let every connection begin."""
+
+    def _start(self, host: str, port: int) -> Future[Sequence[Any]]:
+        """Start a daemon thread: those of an executor would hold up the end of the process."""
+        if not self._free.acquire(blocking=False):
+            raise Blind(f"all {LOOK_UPS} DNS look-ups hang")
+        found: Future[Sequence[Any]] = Future()
+        found.set_running_or_notify_cancel()  # from here a cancelled caller changes nothing
+
+        def run() -> None:
+            try:
+                found.set_result(self._look_up(host, port, type=socket.SOCK_STREAM))
+            except Exception as error:  # noqa: BLE001 - handed to the caller
+                found.set_exception(error)
+            finally:
+                self._free.release()
+
+        try:
+            threading.Thread(target=run, name=f"look-up {host}", daemon=True).start()
+        except RuntimeError as error:
+            self._free.release()
+            raise Blind("no thread for a DNS look-up") from error
+        return found

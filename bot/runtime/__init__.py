@@ -1,0 +1,1 @@
+"""The loops around the core: engine, probe runner, delivery and timer."""

@@ -1,0 +1,105 @@
+"""Looks on their way: started at a bearable pace, and told to the engine when they come back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from bot.core.state.stimulus import (
+    Effect,
+    FeedRead,
+    Look,
+    Measure,
+    Measured,
+    Observed,
+    ReadFeed,
+    ReadShifts,
+    ShiftsRead,
+    Stimulus,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from bot.core.model.observation import Target
+    from bot.ports import Clock, Prober
+
+log = logging.getLogger(__name__)
+
+PROBES_PER_S = 50.0
+"""Over all tenants: a burst of many must not look like our own outage."""
+
+
+class Looks:
+    """Makes the looks that the steps want.
+
+    Args:
+        clock: the time.
+        prober: looks.
+        tell: takes what was seen.
+    """
+
+    def __init__(self, clock: Clock, prober: Prober, tell: Callable[[Stimulus], None]) -> None:
+        self._clock = clock
+        self._prober = prober
+        self._tell = tell
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._next_at = 0.0
+        self._waiting: set[Target] = set()
+        """Not queued again: the queue never grows beyond one turn of all targets, each has its
+        turn, and what is told is as fresh as the pace allows."""
+
+    def launch(self, effect: Effect) -> None:
+        """Start the look that an effect asks for, if it asks for one."""
+        match effect:
+            case Look(target=target, asked_by=asked_by):
+                if asked_by or target not in self._waiting:
+                    self._waiting.add(target)
+                    self._spawn(self._look(effect))
+            case Measure():
+                self._spawn(self._measure(effect))
+            case ReadFeed():
+                self._spawn(self._read(effect))
+            case ReadShifts():
+                self._spawn(self._read_shifts())
+            case _:
+                pass
+
+    async def stop(self) -> None:
+        """Break off what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _look(self, effect: Look) -> None:
+        now = self._clock.now()
+        start = max(now, self._next_at)
+        self._next_at = start + 1 / PROBES_PER_S
+        if start > now:
+            await self._clock.sleep(start - now)
+        self._waiting.discard(effect.target)
+        seen = await self._prober.look(effect.target)
+        self._tell(Observed(self._clock.now(), seen, effect.asked_by))
+
+    async def _measure(self, effect: Measure) -> None:
+        measurement = await self._prober.measure(effect.target)
+        self._tell(Measured(self._clock.now(), measurement, effect.asked_by))
+
+    async def _read(self, effect: ReadFeed) -> None:
+        reading = await self._prober.read(effect.target)
+        self._tell(FeedRead(self._clock.now(), reading))
+
+    async def _read_shifts(self) -> None:
+        shifts = await self._prober.read_shifts()
+        self._tell(ShiftsRead(self._clock.now(), shifts))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            log.error("a look broke off", exc_info=task.exception())

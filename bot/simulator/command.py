@@ -1,0 +1,173 @@
+"""The `simulate` command: which files, how often, and what is printed of it."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import groupby
+from pathlib import Path
+from statistics import mean, median, quantiles
+from typing import TYPE_CHECKING
+
+from bot.config import ConfigError
+from bot.simulator.reading import example, examples, load
+from bot.simulator.scenario import ScenarioError
+from bot.simulator.score import compare, in_tables
+from bot.simulator.simulation import Played, play, settings_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bot.simulator.scenario import Scenario
+    from bot.simulator.story import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulate:
+    """How scenarios are played and told."""
+
+    echo: Callable[[str], None]
+    is_json: bool = False
+    is_scored: bool = False
+    is_compared: bool = False
+    with_requests: bool = False
+
+    def run(self, files: Sequence[str], seeds: int | None) -> bool:
+        """Play all files. Returns whether each came out as its `answer` says.
+
+        Raises ValueError with every problem of every file.
+        """
+        scenarios = find_all(files)
+        untold = [scenario.name for scenario in scenarios if scenario.answer is None]
+        if self.is_compared and untold:
+            raise ValueError(f"no `answer` to compare with: {', '.join(untold)}")
+        if seeds is None:
+            runs = [self._told(scenario) for scenario in scenarios]
+        else:
+            runs = self._measured(scenarios, seeds)
+        if self.is_compared:
+            told = compare(runs)
+            self.echo(json.dumps(told) if self.is_json else in_tables(told))
+        return all(run.is_correct for run in runs)
+
+    def _told(self, scenario: Scenario) -> Played:
+        return play(scenario, scenario.seed, self._emit, requests=self.with_requests)
+
+    def _emit(self, event: Event) -> None:
+        if event["event"] == "summary" and not self.is_scored:
+            event = {k: v for k, v in event.items() if k not in {"cause_scored", "correct"}}
+        self.echo(json.dumps(event) if self.is_json else in_words(event))
+
+    def _measured(self, scenarios: list[Scenario], seeds: int) -> list[Played]:
+        """Play each file in many worlds, on all cores."""
+        jobs = [(s, s.seed + place) for s in scenarios for place in range(seeds)]
+        with ProcessPoolExecutor() as pool:
+            runs = list(pool.map(_play_quietly, *zip(*jobs, strict=True)))
+        for _, group in groupby(runs, key=lambda run: run.summary["scenario"]):
+            self._tell_worlds(list(group))
+        return runs
+
+    def _tell_worlds(self, runs: list[Played]) -> None:
+        if self.is_json:
+            for run in runs:
+                self._emit(run.summary)
+        told = worlds(runs)
+        if self.is_json:
+            self.echo(json.dumps(told))
+        else:
+            self.echo(_worlds_in_words(told))
+
+
+def _worlds_in_words(told: Event) -> str:
+    head = "{scenario}: {seeds} worlds, correct {correct_share:.0%}, alerts in {alerted_share:.0%}"
+    times = "; first alert after mean {mean_s} s, median {median_s} s, 95 % {p95_s} s"
+    return (head + (times if told["mean_s"] is not None else "")).format(**told)
+
+
+def worlds(runs: list[Played]) -> Event:
+    """Sum up many worlds of one scenario; the times are of the first alert, in seconds."""
+    firsts = [s for run in runs if (s := run.summary["first_alert_s"]) is not None]
+    return {
+        "event": "seeds",
+        "scenario": runs[0].summary["scenario"],
+        "seeds": len(runs),
+        "correct_share": round(mean(run.is_correct for run in runs), 3),
+        "alerted_share": round(len(firsts) / len(runs), 3),
+        "mean_s": round(mean(firsts), 1) if firsts else None,
+        "median_s": round(median(firsts), 1) if firsts else None,
+        "p95_s": round(_p95(firsts), 1) if firsts else None,
+    }
+
+
+def _p95(values: list[float]) -> float:
+    return quantiles(values, n=20, method="inclusive")[-1] if len(values) > 1 else values[0]
+
+
+def _play_quietly(scenario: Scenario, seed: int) -> Played:
+    return play(scenario, seed, lambda _: None, requests=False)
+
+
+def find_all(names: Sequence[str]) -> list[Scenario]:
+    """Read files, or examples by name. Raises ValueError with every problem of every file."""
+    found, problems = [], []
+    for name in names:
+        try:
+            scenario = find(name)
+            settings_for(scenario)
+        except (ScenarioError, ConfigError) as error:
+            problems.append(str(error))
+        else:
+            found.append(scenario)
+    if problems:
+        raise ValueError("\n".join(problems))
+    return found
+
+
+def find(name: str) -> Scenario:
+    """Read one file, or the example of that name. Raises ScenarioError."""
+    if Path(name).exists():
+        return load(Path(name))
+    if name not in examples():
+        near = get_close_matches(name, examples(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"examples: {', '.join(examples())}"
+        raise ScenarioError(f"{name}: neither a file nor an example; {hint}")
+    return example(name)
+
+
+def in_words(event: Event) -> str:
+    """Tell an event to people."""
+    minutes, seconds = divmod(abs(event["t"]), 60)
+    time = f"{'-' if event['t'] < 0 else '+'}{minutes:03.0f}:{seconds:04.1f}"
+    return f"{time}  {event['event']:<8} {_TELLERS[event['event']](event)}"
+
+
+def _summary(event: Event) -> str:
+    alert = event["first_alert_s"]
+    first = "no alert" if alert is None else f"{event['alerts']} alert(s), first after {alert} s"
+    speed = event["virtual_s"] / max(event["wall_s"], 0.001)
+    verdict = ""
+    if "correct" in event:
+        right = "right" if event["correct"] else "WRONG"
+        verdict = f"; scored {event['cause_scored']}: {right}"
+    return (
+        f"{event['scenario']}, seed {event['seed']}: {first}; "
+        f"cause {event['cause_final']}{verdict}; "
+        f"{sum(event['requests'].values())} requests, {speed:.0f} times real time"
+    )
+
+
+_TELLERS: dict[str, Callable[[Event], str]] = {
+    "request": lambda e: f"{e['target']}: {e['result']} ({e['latency_ms']} ms)",
+    "signal": lambda e: f"{e['tenant']}.{e['signal']} {e['state']} ({e['reason']})",
+    "incident": lambda e: (
+        f"#{e['incident']} {e['state']}, {e['severity']}: {', '.join(e['tenants'])}"
+    ),
+    "verdict": lambda e: (
+        f"#{e['incident']} {e['cause']} ({e['confidence']:.2f}, {e['scope']}): "
+        + "; ".join(e["because"])
+    ),
+    "message": lambda e: f"[{e['kind']}] {e['text']}",
+    "summary": _summary,
+}

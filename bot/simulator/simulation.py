@@ -1,0 +1,273 @@
+"""`simulate`: the real engine in a virtual world, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bot.app.notification_router import Outward
+from bot.app.prober import distrusted
+from bot.app.rules import rules_of
+from bot.config import ConfigError, Settings, settings_from
+from bot.config.document import Document
+from bot.core.model.measurement import Push
+from bot.core.model.request import Person, Request, parse
+from bot.runtime.delivery import Deliver
+from bot.runtime.engine import Engine
+from bot.simulator.baselines import Rivals
+from bot.simulator.memory import MemoryStore
+from bot.simulator.prober import VirtualProber
+from bot.simulator.scenario_settings import changes_of, gauges_for, tenant_for
+from bot.simulator.story import Event, Judged, Story
+from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualWaker, run_virtually
+from bot.simulator.virtual_slack import VirtualSlack
+from bot.simulator.workspace.workspace import Workspace
+from bot.simulator.world import World
+from bot.slack.outbound.messenger import SlackMessenger
+from bot.slack.render.text import COMMAND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.core.model.observation import Observation, Target
+    from bot.core.state.outbox import Page
+    from bot.core.state.stimulus import Effect
+    from bot.ports import Received
+    from bot.simulator.scenario import Saying, Scenario
+
+SCORE_AFTER_S = 60.0
+"""After `decidable` the bot has this long."""
+BOT = "auth0-check"
+"""Our own name, beside those of the rivals."""
+LAST = 1e-6
+"""After everything else that happens at the same instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One run of one scenario."""
+
+    summary: Event
+    judged: dict[str, Judged]
+    """The bot's word and its rivals', held against the truth; empty without an `answer`."""
+
+    @property
+    def is_correct(self) -> bool:
+        """The bot said what the scenario's `answer` says."""
+        return BOT in self.judged and self.judged[BOT].is_right
+
+
+def settings_for(scenario: Scenario, **given: Any) -> Settings:
+    """Return the configuration that a scenario stands for.
+
+    Args:
+        scenario: names tenants and controls; its `bot` overrides.
+        given: whole sections or keys that stand instead of the dummies, such as `slack`.
+
+    Raises ConfigError, with the lines of the scenario, where `bot` is wrong.
+    """
+    values: dict[str, Any] = {
+        "slack": {"bot_token": "xoxb-x", "app_token": "xapp-x", "channel": "#auth0-alerts"},
+        "prometheus": {"url": "https://prometheus.example"},
+        "sentry": {"organization": "acme", "token": "simulated"},
+        "tenants": [tenant_for(scenario, tenant) for tenant in scenario.tenants],
+        "controls": [f"https://{name}" for name in scenario.controls],
+    }
+    merged = _merged(_merged(values, given), scenario.bot)
+    places = {loc[1:]: place for loc, place in scenario.document.places.items() if "bot" in loc[:1]}
+    places.setdefault((), scenario.document.place(()))
+    return settings_from(Document(scenario.document.folder, places, merged))
+
+
+def _merged(base: Any, over: Any) -> Any:
+    """Lay one mapping over another; tenants and logins are matched by their names."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        return {**base, **{key: _merged(base.get(key), value) for key, value in over.items()}}
+    if isinstance(base, list) and isinstance(over, list) and all(_is_named(o) for o in over):
+        named = {entry["name"]: entry for entry in over}
+        kept = [_merged(entry, named.pop(entry.get("name", "login"), {})) for entry in base]
+        return [*kept, *named.values()]
+    return over
+
+
+def _is_named(entry: object) -> bool:
+    return isinstance(entry, dict) and "name" in entry
+
+
+def play(scenario: Scenario, seed: int, emit: Callable[[Event], None], *, requests: bool) -> Played:
+    """Play a scenario to its end, as fast as it goes.
+
+    Args:
+        scenario: what happens.
+        seed: which of its worlds.
+        emit: is given each event, the summary last.
+        requests: tell each request as well.
+    """
+    begun = time.perf_counter()
+    simulation: list[Simulation] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        simulation.append(Simulation(loop, scenario, seed, emit, with_requests=requests))
+        await simulation[0].run()
+
+    run_virtually(main)
+    story, counts = simulation[0].story, dict(sorted(simulation[0].requests.items()))
+    summary = story.summary(seed, counts, time.perf_counter() - begun)
+    judged = simulation[0].judged()
+    if judged:
+        summary |= {"cause_scored": story.scored, "correct": judged[BOT].is_right}
+    emit(summary)
+    return Played(summary, judged)
+
+
+class Simulation:
+    """The bot and the world around it, joined in one virtual loop."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        scenario: Scenario,
+        seed: int,
+        emit: Callable[[Event], None],
+        *,
+        with_requests: bool = False,
+    ) -> None:
+        self.world = World(scenario, seed)
+        self.clock = VirtualClock(loop, self.world.begin_at)
+        self._loop = loop
+        self._with_requests = with_requests
+        settings = settings_for(scenario)
+        self.story = Story(scenario, emit, lambda: self.engine.view().desk.incidents)
+        self.workspace = Workspace(self.clock.now)
+        self.workspace.on_message(lambda *said: self.story.said(self.clock.now(), *said))
+        prober = self._prober(settings)
+        self.requests = prober.requests
+        self._accepting: set[asyncio.Task[bool]] = set()
+        store = MemoryStore()
+        self.engine = Engine(
+            rules_of(settings, {}),
+            clock=self.clock,
+            prober=prober,
+            store=store,
+            waker=VirtualWaker(self.clock),
+            journal=self,
+        )
+        self.rivals = Rivals(self.engine.view)
+        self._deliver = self._delivery(settings, store)
+        self.engine.attach(self._deliver)
+
+    def _prober(self, settings: Settings) -> VirtualProber:
+        return _Wary(
+            self.world,
+            self.clock,
+            gauges=gauges_for(self.world.scenario, settings),
+            timeout_s=settings.tenants[0].probe.timeout,
+            on_request=self._requested,
+        )
+
+    def _delivery(self, settings: Settings, store: MemoryStore) -> Deliver:
+        messenger = SlackMessenger(
+            VirtualSlack(self.workspace, self.world, self.clock),
+            channel=settings.slack.channel,
+            status_link=settings.status_link,
+        )
+        return Deliver(
+            clock=self.clock,
+            store=store,
+            messenger=Outward(messenger, {way.name: _Silent() for way in settings.notify}),
+            view=self.engine.view,
+            tell=self.engine.tell,
+        )
+
+    async def run(self) -> None:
+        """Play to the end of the scenario."""
+        self._plan()
+        tasks = [asyncio.create_task(work) for work in (self.engine.run(), self._deliver.run())]
+        await self.clock.sleep(self.world.end_at - self.clock.now() + LAST)
+        if self.world.scenario.answer and self.story.scored is None:
+            self._score()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _plan(self) -> None:
+        """Put into the loop what happens by itself."""
+        scenario = self.world.scenario
+        for begin_at, until in self.world.pauses():
+            self.clock.call_at(begin_at, partial(self._loop.leap, until - begin_at))
+        for at, change in changes_of(scenario):
+            self.clock.call_at(at, partial(self.accept, Push(change.id, at, (change,))))
+        for place, saying in enumerate(scenario.people):
+            self.clock.call_at(scenario.start_at + saying.at_s, partial(self._say, saying, place))
+        answer = scenario.answer
+        if answer and answer.alert and answer.decidable_s is not None:
+            at = scenario.start_at + answer.decidable_s + SCORE_AFTER_S + LAST
+            self.clock.call_at(min(at, self.world.end_at), self._score)
+
+    def _say(self, saying: Saying, place: int) -> None:
+        """Let somebody type something in Slack."""
+        verb, argument, nearest, share = parse(saying.say.removeprefix(COMMAND))
+        state = self.workspace.state
+        # A stranger is nobody's guest.
+        known = [
+            Person(u.id, u.zone, is_guest=u.is_guest) for u in state.people if u.id == saying.user
+        ]
+        request = Request(
+            id=f"saying-{place}",
+            at=self.clock.now(),
+            verb=verb,
+            argument=argument,
+            nearest=nearest,
+            share=share,
+            user=saying.user,
+            channel=state.channels[0].id,
+            person=known[0] if known else Person(saying.user),
+        )
+        self.accept(request)
+
+    def accept(self, received: Received) -> None:
+        """Let something come in from outside."""
+        task = asyncio.get_running_loop().create_task(self.engine.accept(received))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+    def note(self, at: float, effect: Effect) -> None:
+        """Take note of an effect, as the engine's `Journal`."""
+        self.story.note(at, effect)
+        self.rivals.note(effect)
+
+    def _score(self) -> None:
+        self.story.score()
+        self.rivals.score()
+
+    def judged(self) -> dict[str, Judged]:
+        """Hold against the truth what was said; nothing where the scenario has no `answer`."""
+        answer, ours = self.world.scenario.answer, self.story.judged
+        return {BOT: ours, **self.rivals.judged(answer)} if answer and ours else {}
+
+    def _requested(self, place: str, at: float, result: str, latency_ms: float) -> None:
+        self.story.requested(at, result)
+        if self._with_requests:
+            self.story.told(self.clock.now(), place, result, latency_ms)
+
+
+class _Wary(VirtualProber):
+    """The virtual prober, on a host whose clock may be wrong."""
+
+    async def look(self, target: Target) -> Observation:
+        """Look; what a wrong clock sees is not believed."""
+        seen = await super().look(target)
+        return distrusted(seen, self._world.clock_offset(self._clock.now()))
+
+
+class _Silent:
+    """A way beyond Slack that leads nowhere: playing a scenario must page nobody."""
+
+    async def page(self, page: Page) -> None:
+        """Take it."""
+
+
+__all__ = ["ConfigError", "Played", "Simulation", "play", "settings_for"]

@@ -1,0 +1,1 @@
+"""From Slack: commands, clicks, forms and mentions, by Socket Mode or HTTP."""

@@ -1,0 +1,297 @@
+"""What Bolt hears becomes a Request in the inbox; the work is done elsewhere.
+
+Slack wants every command and click acknowledged within 3 s and repeats neither, so a request is
+committed first and acknowledged then, and a person always gets an answer.
+https://docs.slack.dev/interactivity/handling-user-interaction (read 2026-11)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.response import BoltResponse
+
+from bot.core.model.request import Verb
+from bot.ports import SlackDoubt, SlackRefused
+from bot.slack.actions import ASK, BUTTONS, LINKS, REFRESH, WHAT
+from bot.slack.inbound.forms import Wrong, is_for_a_form
+from bot.slack.inbound.payloads import (
+    from_click,
+    from_command,
+    from_direct,
+    from_mention,
+    from_shortcut,
+    is_from,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from slack_bolt.context.ack.async_ack import AsyncAck
+
+    from bot.core.model.request import Request
+    from bot.ports import Clock, Inbox, WebApi
+    from bot.slack.inbound.forms import Forms
+    from bot.slack.outbound.home_tabs import Homes
+    from bot.slack.startup import Workspace
+    from bot.slack.users import Directory
+
+_LOG = logging.getLogger(__name__)
+_BOLT = logging.getLogger("bot.slack.bolt")
+_BOLT.setLevel(logging.ERROR)  # below that it writes whole payloads
+_ANY = re.compile("")
+
+NOT_NOTED = (
+    ":warning: I could not note that down, so it may not be done."
+    " If no answer comes within a minute, please ask again."
+)
+OLD_BUTTON = "This button is from an older version of me. `/auth0-check` shows what is true now."
+FOREIGN = "Sorry, I only answer people of the workspace that I was installed for."
+NO_FORM = "Slack did not let me open the form in time. Please click again."
+
+Body = dict[str, Any]
+
+
+class Listeners:
+    """The way in for all that people do in Slack.
+
+    Args:
+        inbox: where requests go.
+        web: tells a person what could not be done.
+        clock: the time of a request.
+        workspace: whose people are answered.
+        people: knows who asks.
+        forms: what is filled in.
+        homes: the Home tabs.
+        patience_s: how long the inbox is waited for, in real seconds: Slack's limit does not run
+            faster.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        web: WebApi,
+        clock: Clock,
+        workspace: Workspace,
+        *,
+        people: Directory,
+        forms: Forms,
+        homes: Homes,
+        patience_s: float = 2.5,
+    ) -> None:
+        self._inbox = inbox
+        self._web = web
+        self._clock = clock
+        self._patience_s = patience_s
+        self._workspace = workspace
+        self._people = people
+        self._forms = forms
+        self._homes = homes
+        self._later: set[asyncio.Task[None]] = set()
+
+    def app(self, signing_secret: str = "") -> AsyncApp:
+        """Build the Bolt app. The signing secret is for HTTP mode.
+
+        `process_before_response` makes Bolt wait for the listener, as only then an event is
+        committed before it is acknowledged, and no acknowledgement can be lost to an error.
+        With `authorize` no request waits for Slack's auth.test.
+        """
+        identity = AuthorizeResult(
+            enterprise_id=self._workspace.enterprise_id or None,
+            team_id=self._workspace.team_id,
+            bot_id=self._workspace.bot_id,
+            bot_user_id=self._workspace.bot_user_id,
+        )
+
+        async def authorize() -> AuthorizeResult:
+            return identity
+
+        app = AsyncApp(
+            name=_BOLT.name,  # Bolt sets the level of the logger of this name
+            logger=_BOLT,
+            authorize=authorize,
+            signing_secret=signing_secret,
+            process_before_response=True,
+        )
+        self._register(app)
+        return app
+
+    async def close(self) -> None:
+        """Wait for what is still on its way to people."""
+        await asyncio.gather(*self._later)
+
+    def _register(self, app: AsyncApp) -> None:
+        """Bolt takes the first that matches."""
+        # The app's manifest names the command; a second app of a workspace needs another name.
+        app.command(_ANY)(self._on_command)
+        app.event("app_mention")(self._on_mention)
+        app.event("message")(self._on_message)
+        app.event("app_home_opened")(self._on_home)
+        app.shortcut(ASK)(self._on_shortcut)
+        app.view(_ANY)(self._on_form)
+        for button in BUTTONS:
+            app.action(button)(self._on_button)
+        app.action(WHAT)(self._on_what)
+        app.action(REFRESH)(self._on_refresh)
+        for link in LINKS:
+            app.action(link)(_on_link)
+        app.action(_ANY)(self._on_old_button)
+        app.error(_on_error)
+
+    async def _on_command(self, ack: AsyncAck, body: Body) -> None:
+        await ack(await self._take(body, from_command))
+
+    async def _on_mention(self, ack: AsyncAck, body: Body) -> None:
+        if "bot_id" not in body["event"]:
+            self._tell(body, await self._take(body, from_mention))
+        await ack()
+
+    async def _on_message(self, ack: AsyncAck, body: Body) -> None:
+        """Hear what a person says to the bot alone; a subtype says that it is no plain message."""
+        said = body["event"]
+        if said.get("channel_type") == "im" and not said.keys() & {"bot_id", "subtype"}:
+            self._tell(body, await self._take(body, from_direct))
+        await ack()
+
+    async def _on_button(self, ack: AsyncAck, body: Body) -> None:
+        self._tell(body, await self._take(body, from_click))
+        self._homes.acted(body["user"]["id"])
+        await ack()
+
+    async def _on_shortcut(self, ack: AsyncAck, body: Body) -> None:
+        self._tell(body, await self._take(body, from_shortcut))
+        await ack()
+
+    async def _on_form(self, ack: AsyncAck, body: Body) -> None:
+        """Say under a field what is wrong, and the form stays open; else it closes."""
+        answer: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(self._patience_s):
+                answer = await self._filled_in(body)
+        except Exception:  # noqa: BLE001 - whatever it is, the person gets an answer
+            _LOG.exception("A form was not accepted")
+            fields = body["view"].get("state", {}).get("values", {})
+            answer = _under(next(iter(fields), WHAT), NOT_NOTED)
+        self._homes.acted(body["user"]["id"])
+        await ack(**answer)
+
+    async def _on_what(self, ack: AsyncAck, body: Body) -> None:
+        if is_from(body, self._workspace.homes):
+            self._do_later(self._forms.preview(body))
+        await ack()
+
+    async def _on_home(self, ack: AsyncAck, body: Body) -> None:
+        if body["event"].get("tab") == "home" and is_from(body, self._workspace.homes):
+            self._do_later(self._homes.opened(body["event"]["user"]))
+        await ack()
+
+    async def _on_refresh(self, ack: AsyncAck, body: Body) -> None:
+        if is_from(body, self._workspace.homes):
+            self._do_later(self._homes.opened(body["user"]["id"]))
+        await ack()
+
+    async def _on_old_button(self, ack: AsyncAck, body: Body) -> None:
+        self._tell(body, OLD_BUTTON)
+        await ack()
+
+    async def _take(self, body: Body, read: Callable[[Mapping[str, Any], float], Request]) -> str:
+        """Commit a request, or open the form that it needs.
+
+        Returns what to tell the person, which is nothing if all is well.
+        """
+        if not is_from(body, self._workspace.homes):
+            return FOREIGN
+        try:
+            request = read(body, self._clock.now())
+        except ValueError:
+            return OLD_BUTTON
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._accept(request, body)
+        except Exception:  # noqa: BLE001 - whatever it is, the person gets an answer
+            _LOG.exception("Not accepted: %s %s of %s", request.verb, request.id, request.user)
+            return NOT_NOTED
+        return ""
+
+    async def _accept(self, request: Request, body: Body) -> None:
+        request = replace(request, person=await self._people.person(request.user))
+        if is_for_a_form(request, body) and self._forms.may(request):
+            self._do_later(self._open(body, request))
+        else:
+            await self._inbox.accept(request)
+
+    async def _open(self, body: Body, request: Request) -> None:
+        try:
+            await self._forms.open(body["trigger_id"], request)
+        except (SlackRefused, SlackDoubt):
+            await self._send(body, NO_FORM)
+            raise
+
+    async def _filled_in(self, body: Body) -> dict[str, Any]:
+        """Commit what a form asks for. Returns what is acknowledged with; nothing closes it."""
+        if not is_from(body, self._workspace.homes):
+            self._tell(body, FOREIGN)
+            return {}
+        person = await self._people.person(body["user"]["id"])
+        try:
+            request = self._forms.read(body, self._clock.now(), person)
+        except Wrong as wrong:
+            return _under(wrong.field, str(wrong))
+        except ValueError:
+            self._tell(body, OLD_BUTTON)
+            return {}
+        if body["view"]["callback_id"] == ASK and request.verb is Verb.SILENCE:
+            return {"response_action": "update", "view": self._forms.form(request)}
+        await self._inbox.accept(request)
+        return {}
+
+    def _tell(self, body: Body, text: str) -> None:
+        """Answer for the person's eyes only, once the acknowledgement is out."""
+        if text:
+            self._do_later(self._send(body, text))
+
+    def _do_later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_quietly(work))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def _send(self, body: Body, text: str) -> None:
+        event = body.get("event", {})
+        if "response_url" in body:
+            params = {"text": text, "response_type": "ephemeral", "replace_original": False}
+            await self._web.respond(body["response_url"], params)
+        elif event and event.get("channel_type") != "im":
+            where = {key: event.get(key) for key in ("channel", "user", "thread_ts")}
+            await self._web.call("chat.postEphemeral", {**where, "text": text})
+        else:
+            channel = event["channel"] if event else body["user"]["id"]
+            await self._web.call("chat.postMessage", {"channel": channel, "text": text})
+
+
+async def _quietly(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except (SlackRefused, SlackDoubt) as error:
+        _LOG.warning("Slack did not take what a person was to be shown: %s", error)
+    except Exception:  # noqa: BLE001 - nobody waits for it who could be told
+        _LOG.exception("A person was not shown something")
+
+
+def _under(field: str, text: str) -> dict[str, Any]:
+    return {"response_action": "errors", "errors": {field: text}}
+
+
+async def _on_link(ack: AsyncAck) -> None:
+    await ack()
+
+
+async def _on_error(error: Exception) -> BoltResponse:
+    """Acknowledge what cannot be read, too: a command shows the text."""
+    _LOG.error("A payload of Slack's was not understood", exc_info=error)
+    return BoltResponse(status=200, body=NOT_NOTED)

@@ -1,0 +1,177 @@
+"""The life cycle of the Socket Mode connection.
+
+Slack's client reconnects by itself, but not always: it can retry a spent address for ever, or
+hold a connection on which nothing arrives (slack_sdk 3.47, read and measured 2026-11;
+python-slack-sdk#1110, bolt-python#417 and #1529).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_sdk.web.async_client import AsyncWebClient
+
+if TYPE_CHECKING:
+    from aiohttp import WSMessage
+    from slack_bolt.async_app import AsyncApp
+    from slack_sdk.socket_mode.aiohttp import SocketModeClient
+
+    from bot.ports import Clock
+    from bot.slack.web_api import SlackWeb
+
+_LOG = logging.getLogger(__name__)
+_SDK = logging.getLogger("bot.slack.sdk")
+_SDK.setLevel(logging.WARNING)  # below that it writes whole payloads
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Take out the traceback that comes with every retry, and the address with its ticket."""
+    text = re.sub(r"wss?://[^\s'\"]+", "(address)", record.getMessage())
+    record.msg, record.args = " ".join(text.split()), ()
+    record.exc_info = record.exc_text = None
+    return True
+
+
+_SDK.addFilter(_in_one_line)
+
+CLOSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a broken connection is left to itself. Real seconds, whatever the clock's speed."""
+
+    look_every: float = 5.0
+    new_address_after: float = 15.0
+    new_client_after: float = 120.0
+    give_up_after: float = 600.0
+    ping_every: float = 5.0
+    """A connection counts as broken after four pings without an answer."""
+
+
+class SocketLostError(Exception):
+    """There was no connection for too long: the process should end and be started again."""
+
+
+class Socket:
+    """One connection to Slack, kept alive by `run`."""
+
+    def __init__(
+        self,
+        app: AsyncApp,
+        app_token: str,
+        web: SlackWeb,
+        clock: Clock,
+        *,
+        patience: Patience | None = None,
+    ) -> None:
+        """Use `web`'s session and address to ask for connections."""
+        self.connected_since: float | None = None
+        """By the clock; None while Slack has not said hello on an open connection."""
+        self._app = app
+        self._app_token = app_token
+        self._web = web
+        self._clock = clock
+        self._patience = patience or Patience()
+        self._greeted: object = None
+        self._alive_at = 0.0
+
+    @property
+    def is_connected(self) -> bool:
+        """As of the last look."""
+        return self.connected_since is not None
+
+    async def run(self) -> None:
+        """Stay connected until cancelled. Raises `SocketLostError`."""
+        self._alive_at = _now()
+        while True:
+            handler = self._handler()
+            connecting = asyncio.create_task(handler.connect_async())  # type: ignore[no-untyped-call]  # slack_bolt
+            try:
+                await self._hold(handler.client)
+            finally:
+                self.connected_since = None
+                connecting.cancel()
+                await _close(handler.client)
+            _LOG.warning("No Socket Mode connection: starting over with a new client")
+
+    async def _hold(self, client: SocketModeClient) -> None:
+        """Watch a client until it is no use to wait for it any longer."""
+        patience, opened_at = self._patience, _now()
+        while _now() - max(self._alive_at, opened_at) < patience.new_client_after:
+            await asyncio.sleep(patience.look_every)
+            if await self._is_alive(client):
+                self._alive_at = _now()
+            elif _now() - self._alive_at > patience.give_up_after:
+                raise SocketLostError("Slack's Socket Mode cannot be reached")
+            elif _now() - self._alive_at > patience.new_address_after:
+                client.wss_uri = None
+
+    async def _is_alive(self, client: SocketModeClient) -> bool:
+        """Slack said hello on this very connection, and pings return."""
+        is_alive = await client.is_connected() and client.current_session is self._greeted
+        if not is_alive:
+            self.connected_since = None
+        return is_alive
+
+    def _handler(self) -> AsyncSocketModeHandler:
+        client = AsyncWebClient(
+            base_url=str(self._web.api_url),
+            session=self._web.session,
+            retry_handlers=[],
+            logger=_SDK,
+        )
+        handler = AsyncSocketModeHandler(
+            self._app,
+            self._app_token,
+            logger=_SDK,
+            web_client=client,
+            ping_interval=self._patience.ping_every,
+        )
+        # Both read proxies from the environment, whatever they are given.
+        client.proxy = handler.client.proxy = None
+        handler.client.on_message_listeners.append(partial(self._on_message, handler.client))
+        return handler
+
+    async def _on_message(self, client: SocketModeClient, message: WSMessage) -> None:
+        said = json.loads(message.data)
+        if said.get("type") == "disconnect":
+            _LOG.info("Slack ends the connection: %s", said.get("reason"))
+        elif said.get("type") == "hello":
+            self._greeted = client.current_session
+            self.connected_since = self._clock.now()
+            _LOG.info("Connected to Slack")
+            _warn_of_others(said.get("num_connections", 1))
+
+
+def _warn_of_others(connections: int) -> None:
+    """Slack sends each click to one connection only, so a forgotten one swallows clicks."""
+    if connections > 1:
+        _LOG.warning(
+            "Slack counts %d connections of this app: another process with the same app token"
+            " takes a part of the clicks and commands",
+            connections,
+        )
+
+
+async def _close(client: SocketModeClient) -> None:
+    """Close. A dead peer makes this last 10 s; after a first try the second does not wait."""
+    with suppress(Exception):
+        async with asyncio.timeout(CLOSE_S):
+            await client.close()  # type: ignore[no-untyped-call]  # slack_sdk
+    with suppress(Exception):
+        await client.close()  # type: ignore[no-untyped-call]  # slack_sdk
+    tasks = (client.message_processor, client.message_receiver, client.current_session_monitor)
+    await asyncio.gather(*(task for task in tasks if task), return_exceptions=True)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

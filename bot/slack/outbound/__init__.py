@@ -1,0 +1,1 @@
+"""To Slack: messages and Home tabs."""

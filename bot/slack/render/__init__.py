@@ -1,0 +1,1 @@
+"""State to Block Kit: every sentence that people read in Slack. Pure."""

@@ -1,0 +1,96 @@
+"""What can be asked of the bot, and how it is written. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.core.model.request import Verb
+from bot.slack.render.text import COMMAND
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How one verb is used."""
+
+    form: str
+    """What follows the verb."""
+    does: str
+    more: str = ""
+    """What is worth knowing when one asks for it."""
+    example: str = ""
+
+
+_INCIDENT = "Without a number the incident of the thread is meant, or the only open one."
+_LOOK = {
+    Verb.STATUS: Usage("", "how every tenant is now", "With what the status page says."),
+    Verb.RUN: Usage("[TENANT or SIGNAL]", "log in afresh and read the figures, now"),
+    Verb.ALERTS: Usage(
+        "[open|acked|all] [24h]", "incidents of the last days", example="alerts open"
+    ),
+    Verb.WHY: Usage("[INCIDENT]", "the facts for and against a verdict", example="why 12"),
+    Verb.REPORT: Usage("[24h|7d]", "how it went", example="report 24h"),
+    Verb.HEALTH: Usage("", "how the bot itself does"),
+}
+_HANDLE = {
+    Verb.ACK: Usage(
+        "[INCIDENT] [NOTE]", "you take it: nobody else is called", _INCIDENT, "ack 12 on it"
+    ),
+    Verb.NOTE: Usage("[INCIDENT] TEXT", "write something down", _INCIDENT, "note 12 rolled back"),
+    Verb.RESOLVE: Usage("[INCIDENT] [NOTE]", "end it by hand", _INCIDENT, "resolve 12 rolled back"),
+    Verb.FALSE_ALARM: Usage(
+        "[INCIDENT] REASON", "it was none; the report counts it", _INCIDENT, "false-alarm 12 a test"
+    ),
+    Verb.ESCALATE: Usage("[INCIDENT]", "call the next person now", _INCIDENT, "escalate 12"),
+}
+_ARRANGE = {
+    Verb.SILENCE: Usage(
+        "WHAT TIME REASON",
+        "mute alerts for a while",
+        "WHAT is a tenant, a signal (`login`, `prod.login`), an incident (`#12`) or `all`. TIME is "
+        "`30m`, `2h`, `1d`, or by your own clock `until 14:00`, `until tomorrow 09:00`, "
+        "`until Mon 09:00`; 30 days at most. What ends is told all the same.",
+        "silence prod 2h planned upgrade",
+    ),
+    Verb.UNSILENCE: Usage("SILENCE", "end it before its time", example="unsilence S3"),
+    Verb.SILENCES: Usage("", "what is muted now"),
+    Verb.ONCALL: Usage(
+        "[swap [@PERSON] 8h]",
+        "who is on call",
+        "`swap` puts somebody on call for a while: you, where you name nobody.",
+        "oncall swap until tomorrow 09:00",
+    ),
+    Verb.AUDIT: Usage("", "what people did, the newest first"),
+    Verb.HELP: Usage("[VERB]", "this, or more about one verb", example="help silence"),
+}
+GROUPS = {"Look": _LOOK, "Handle an incident": _HANDLE, "Arrange": _ARRANGE}
+USAGES = {**_LOOK, **_HANDLE, **_ARRANGE}
+
+
+def help_texts(named: str = "") -> list[str]:
+    """Say what can be asked, in groups; or all about one verb."""
+    verb = next((verb for verb in USAGES if verb == named.lower()), None)
+    if verb:
+        return [_all_about(verb)]
+    groups = [
+        "\n".join([f"_{title}_", *(f"• {_form(verb)} {usage.does}" for verb, usage in of.items())])
+        for title, of in GROUPS.items()
+    ]
+    ending = "With `share` at the end of a question everybody sees the answer."
+    return ["*What you can ask*", *groups, f"`{COMMAND}` alone is `status`. {ending}"]
+
+
+def how_to(verb: Verb) -> str:
+    """Say how a verb is written, with an example."""
+    example = USAGES[verb].example
+    return f"Write {_form(verb)}" + (f", such as `{COMMAND} {example}`" if example else "")
+
+
+def _all_about(verb: Verb) -> str:
+    usage = USAGES[verb]
+    parts = [f"{_form(verb)} {usage.does}", usage.more]
+    parts.append(f"For example `{COMMAND} {usage.example}`" if usage.example else "")
+    return "\n".join(part for part in parts if part)
+
+
+def _form(verb: Verb) -> str:
+    return f"`{COMMAND} {verb} {USAGES[verb].form}".strip() + "`"

@@ -1,0 +1,241 @@
+"""A rendered message, Slack's mark-up, and how foreign text is kept harmless in it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from bot.core.model.fault import describe
+from bot.core.model.observation import (
+    CUSTOM,
+    M2M,
+    WELLKNOWN,
+    Cause,
+    Fault,
+    Phase,
+    Scope,
+    Severity,
+    Stage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TEXT_CHARS = 1000
+"""Screen readers read only the text; chat.postEphemeral refuses more than 4,000 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A message: the text that is always there, and the blocks that say the same."""
+
+    text: str
+    blocks: list[Block]
+
+
+def paragraphs(*texts: str) -> Rendered:
+    """Make a message of paragraphs; empty ones are left out."""
+    said = [text for text in texts if text]
+    lines = [plain(unmarked(line), TEXT_CHARS) for line in "\n".join(said).split("\n")]
+    text = "\n".join(lines)
+    cut = text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"
+    return Rendered(cut, [section(text) for text in said])
+
+
+Block = dict[str, Any]
+COMMAND = "/auth0-check"
+SECTION_CHARS = 3000
+FIELD_CHARS = 2000
+"""Slack's limits of a section's text and of one field (Block Kit reference, read 2026-11)."""
+
+CAUSES = {
+    Cause.AUTH0: "Auth0",
+    Cause.TENANT: "this tenant: its settings, Actions, connection or custom domain",
+    Cause.QUOTA: "a rate limit or quota of this tenant",
+    Cause.PROBE: "the synthetic login's own account or set-up; users may be fine",
+    Cause.NETWORK: "our own side: network, DNS, clock, or the bot's host",
+    Cause.APP: "our application",
+    Cause.UPSTREAM: "a provider behind Auth0",
+    Cause.BLIP: "single failures",
+    Cause.NONE: "nothing is wrong",
+    Cause.UNCLEAR: "unclear",
+}
+SCOPES = {
+    Scope.TENANT: "this tenant only",
+    Scope.ENVIRONMENT: "this environment",
+    Scope.SEVERAL: "several environments",
+    Scope.UNKNOWN: "reach unknown",
+}
+PHASES = {phase: phase.value.replace("_", " ").capitalize() for phase in Phase}
+SIGNALS = {
+    WELLKNOWN: "key discovery",
+    CUSTOM: "login by the custom domain",
+    M2M: "machine token",
+}
+MARKS = {
+    Severity.CRITICAL: ":rotating_light:",
+    Severity.WARNING: ":warning:",
+    Severity.INFO: ":information_source:",
+}
+ACKNOWLEDGED_MARK = ":eyes:"
+RESOLVED_MARK = ":white_check_mark:"
+BY_HAND_MARK = ":checkered_flag:"
+MERGED_MARK = ":link:"
+SILENCED_MARK = ":no_bell:"
+MAINTENANCE_MARK = ":hammer_and_wrench:"
+BAD, UNSEEN, DOUBTFUL, WELL = LIGHTS = (
+    ":x:",
+    ":grey_question:",
+    ":large_orange_diamond:",
+    ":large_green_circle:",
+)
+"""How something looked at does, the worst first; they differ in shape, not in colour alone."""
+
+STOPPED = "The synthetic login was stopped after 3 refusals, before Auth0 blocks its user."
+REMEDIES = {
+    "invalid_grant": "Check the synthetic user's password and that it is not blocked",
+    "invalid_user_password": "Check the synthetic user's password and that it is not blocked",
+    "password_leaked": "Give the synthetic user a new, long random password",
+    "unauthorized": "Unblock the synthetic user (User Management > Users)",
+    "too_many_attempts": "Unblock the synthetic user and add the bot's address to the allow list",
+    "requires_verification": "Add the bot's address to the allow list of Bot Detection",
+    "mfa_required": "Exempt the synthetic user's application from multi-factor authentication",
+    "invalid_client": "Check client_id and client_secret of the application",
+    "access_denied": "Check client_secret, the audience, and what the tenant's Actions deny",
+    "unauthorized_client": "Switch the Password grant on, for m2m Client Credentials: "
+    "application > Advanced > Grant Types",
+    "invalid_request": "Check realm and the other parameters of the login",
+    "server_error": "Set `realm`, or the tenant's Default Directory",
+    "no_proof": "Check that the post-login Action is deployed and sets the proof claim",
+    "stale_proof": "Check that the post-login Action sets the proof claim at each login",
+    "too_many_requests": "See what uses up the tenant's rate limit (Monitoring > Logs, api_limit)",
+}
+"""What to do, by a fault's reason."""
+
+
+def mentions(whom: Iterable[str]) -> str:
+    """Make the mark-up that mentions people: `@here`, users' and user groups' ids."""
+    return " ".join(_mention(name) for name in whom)
+
+
+def _mention(name: str) -> str:
+    if name == "@here":
+        return "<!here>"
+    return f"<!subteam^{name}>" if name.startswith("S") else f"<@{name}>"
+
+
+def plain(text: str, limit: int) -> str:
+    """Make foreign text one line without control, bidi or invisible characters, and cut it."""
+    kept = "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)
+    words = re.sub(r"\s+", " ", kept).strip()
+    return words if len(words) <= limit else words[: limit - 1] + "…"
+
+
+def escaped(text: str, limit: int = 300) -> str:
+    """Make foreign text safe inside mrkdwn: no mention, link, emphasis or code can come of it."""
+    words = plain(text, limit)
+    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        words = words.replace(sign, entity)
+    return re.sub(r"([*_~`])", "\u200b\\1", words).replace("@", "@\u200b")
+
+
+def quoted(text: str, limit: int = 300) -> str:
+    """Quote what a person wrote, made safe as foreign text is."""
+    return f"“{escaped(text, limit)}”"
+
+
+def unmarked(text: str) -> str:
+    """Take our own emphasis, emoji, dates, links and quotes out: a notification has none."""
+    text = re.sub(r"^>", "", text, flags=re.MULTILINE)
+    words = re.sub(r"<(?:!date|https:)[^|>]*\|([^>]*)>", r"\1", text)
+    return re.sub(r"(?<!\S):[a-z_]+:\s?", "", words).replace("*", "")
+
+
+def link(url: str, label: str) -> str:
+    """Make a link of our own; an address that is not https is left out."""
+    if not re.fullmatch(r"https://[^\s<>|]+", url):
+        return label
+    return f"<{url.replace('&', '&amp;')}|{label}>"
+
+
+def clock_utc(at: float) -> str:
+    """Say an instant for screen readers and notifications."""
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M UTC")
+
+
+def time_of_day(at: float) -> str:
+    """Say the time of an instant to the second, in each reader's own time zone."""
+    fallback = datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")
+    return f"<!date^{int(at)}^{{time_secs}}|{fallback}>"
+
+
+def when(at: float) -> str:
+    """Say an instant in each reader's own time zone."""
+    fallback = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"<!date^{int(at)}^{{date_short_pretty}} {{time}}|{fallback}>"
+
+
+def span(seconds: float) -> str:
+    """Say a span in at most two units."""
+    left = max(0, round(seconds))
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def section(text: str) -> Block:
+    """Make a section; text that is too long is cut."""
+    cut = text if len(text) <= SECTION_CHARS else text[: SECTION_CHARS - 1] + "…"
+    return {"type": "section", "text": {"type": "mrkdwn", "text": cut}}
+
+
+def fields(pairs: list[tuple[str, str]]) -> Block:
+    """Make a section of at most ten labelled fields."""
+    made = [f"*{label}*\n{value}"[:FIELD_CHARS] for label, value in pairs]
+    return {"type": "section", "fields": [{"type": "mrkdwn", "text": text} for text in made[:10]]}
+
+
+def listing(lines: Iterable[str]) -> list[str]:
+    """Join lines to as few texts as fit into a section each."""
+    texts = [""]
+    for line in lines:
+        if len(texts[-1]) + len(line) >= SECTION_CHARS:
+            texts.append("")
+        texts[-1] = f"{texts[-1]}\n{line}".strip()
+    return [text for text in texts if text]
+
+
+def context(text: str) -> Block:
+    """Make a small grey line."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text[:FIELD_CHARS]}]}
+
+
+def signal_name(name: str) -> str:
+    """Say what a signal looks at."""
+    return SIGNALS.get(name, "login" if name == "login" else f"login “{name}”")
+
+
+def fault_name(fault: Fault | None) -> str:
+    """Say what went wrong, by its codes."""
+    return describe(fault) if fault else "could not be looked at"
+
+
+def step_name(fault: Fault) -> str:
+    """Say at which step of a login it went wrong."""
+    steps = {
+        Stage.DNS: "name look-up",
+        Stage.CONNECT: "connection",
+        Stage.TLS: "TLS",
+        Stage.TIMEOUT: "no answer in time",
+        Stage.HTTP: "HTTP answer",
+        Stage.OAUTH: "refusal by the token endpoint",
+        Stage.TOKEN: "token check",
+        Stage.PROOF: "proof that the tenant's Action ran",
+    }
+    return steps[fault.stage]

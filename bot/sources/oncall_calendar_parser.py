@@ -1,0 +1,65 @@
+"""The child program that reads an iCalendar document: bytes on stdin, the shifts as JSON on stdout.
+
+A process of its own, because `RRULE:FREQ=SECONDLY` in 200 bytes makes millions of events, and
+neither icalendar 7.3 nor recurring-ical-events 3.8 can be bounded from inside.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import icalendar
+import recurring_ical_events
+
+from bot.core.model.wall_clock import instant
+from bot.sources.sandbox import Refused, answer
+
+BACK = timedelta(days=14)
+AHEAD = timedelta(days=60)
+MOST = 500
+"""Shifts in these 74 days: four people a day are fewer."""
+
+
+def parse(body: bytes, now: float, zone: str) -> dict[str, Any]:
+    """Return the shifts around now. What has no time zone is taken by the clocks of `zone`.
+
+    Raises Refused.
+    """
+    today = datetime.fromtimestamp(now, UTC)
+    try:
+        calendar = icalendar.Calendar.from_ical(body)
+        # One broken entry, which is perhaps nobody's shift, must not hide all others.
+        calendar.subcomponents = [
+            each for each in calendar.subcomponents if each.name != "VEVENT" or "DTSTART" in each
+        ]
+        query = recurring_ical_events.of(calendar, components=["VEVENT"], skip_bad_series=True)
+        events = query.between(today - BACK, today + AHEAD)
+        rows = [_row(event, zone) for event in events if event.get("STATUS") != "CANCELLED"]
+    except Exception as error:  # both libraries raise whatever comes, on whatever somebody wrote
+        raise Refused("no_calendar", type(error).__name__) from error
+    if len(rows) > MOST:
+        raise Refused("too_many")
+    return {"shifts": [row for row in rows if row["since"] < row["until"]]}
+
+
+def _row(event: icalendar.Event, zone: str) -> dict[str, Any]:
+    attendees = event.attendees
+    mails = [str(each).lower().removeprefix("mailto:") for each in attendees]
+    names = [str(each.params["CN"]) for each in attendees if "CN" in each.params]
+    return {
+        "since": _instant(event.start, zone),
+        "until": _instant(event.end, zone),
+        "who": [*mails, *names],
+        "summary": str(event.get("SUMMARY", "")),
+    }
+
+
+def _instant(at: date | datetime, zone: str) -> float:
+    if not isinstance(at, datetime):
+        return instant(datetime.combine(at, time()), zone)
+    return at.timestamp() if at.tzinfo else instant(at, zone)
+
+
+if __name__ == "__main__":
+    answer(lambda body, now, zone: parse(body, float(now), zone))

@@ -1,0 +1,246 @@
+"""Opens the SQLite file: who owns it, whether it is sound, and what its errors mean."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, Connection, NullPool, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from bot.ports import StoreError
+from bot.store.schema import HEAD, is_older, upgrade
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PRIVATE = 0o600
+"""The mode of our files: they hold addresses that let their reader post to Slack."""
+APPLICATION_ID = 0x4130434B
+"""Marks our databases in SQLite's header: "A0CK"."""
+_MAGIC = b"SQLite format 3\0"
+_HEADER_BYTES = 100
+_APPLICATION_ID_AT = 68
+"""Offsets by https://sqlite.org/fileformat2.html, section 1.3, read 2026-11."""
+
+
+def path_of(database: str) -> Path:
+    """Return the file that the setting `database` names: a path, or `sqlite:///path`."""
+    if database.startswith("postgres") and "://" in database:
+        raise StoreError(
+            "`database`: PostgreSQL is not supported yet; give the path of a SQLite file"
+        )
+    name = database.removeprefix("sqlite:///")
+    if name in ("", ":memory:") or "://" in name or "?" in name:
+        raise StoreError("`database`: give the path of a SQLite file, or sqlite:///path")
+    return Path(name).resolve()
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep other processes off this database, as long as this one lives."""
+    handle = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, PRIVATE)
+    try:
+        _lock(handle, path)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StoreError(
+            f"The database {path} is in use by another auth0-check: stop that one, or give this"
+            " one a `database` of its own"
+        ) from None
+
+
+def is_damaged(path: Path) -> bool:
+    """Look through the whole file. Raises `StoreError` if it is not one of ours."""
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    if not _is_ours(header):
+        what = "belongs to another program" if header else "is empty"
+        raise StoreError(
+            f"The file {path} {what}: give another `database`, or move it away to begin afresh"
+        )
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        if error_code(error) not in DAMAGE:
+            raise
+        return True
+    return bool(verdict != "ok")
+
+
+def _is_ours(header: bytes) -> bool:
+    """Tell by the header; one that was cut or zeroed gets the benefit of the doubt."""
+    if header.startswith(_MAGIC) and len(header) == _HEADER_BYTES:
+        return header[_APPLICATION_ID_AT:].startswith(APPLICATION_ID.to_bytes(4, "big"))
+    is_zeroed = not header.strip(b"\0")
+    return header != b"" and (is_zeroed or header.startswith(_MAGIC))
+
+
+def move_aside(path: Path, now: float) -> Path:
+    """Give a damaged database another name, its log first: a log left behind would be replayed."""
+    aside = Path(f"{path}.corrupt-{now:.0f}")
+    for suffix in ("-wal", "-shm", ""):
+        part = Path(f"{path}{suffix}")
+        if part.exists():
+            part.rename(f"{aside}{suffix}")
+    return aside
+
+
+def copy(path: Path, to: Path) -> None:
+    """Copy a database with what is in its log, in place of an older copy, whole or not at all."""
+    draft = Path(f"{to}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(PRIVATE)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM INTO ?", (str(draft),))
+    sync(draft)  # VACUUM INTO leaves that to its caller
+    draft.rename(to)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Make a file's content, or a directory's new name, survive a loss of power."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A sound database at the newest schema, and the only connection to it."""
+
+    path: Path
+    warning: str
+    """What an operator must know about its opening; mostly empty."""
+    connection: Connection
+    resources: ExitStack
+    """The connection and the lock; to be closed."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All or nothing. Raises `StoreError`; the next transaction may succeed."""
+        with explained(self.path), self.connection.begin():
+            yield self.connection
+
+
+def open_database(path: Path, now: float) -> Database:
+    """Lock, check and migrate a database; make it if it is missing (its directory is not made).
+
+    A damaged one is moved aside, named by `now`, and begun afresh with a warning: a bot that
+    watches without its memory serves the people on call better than one that does not start.
+    An older one is copied before it is migrated, for whoever has to go back a version.
+    """
+    with explained(path), ExitStack() as resources:
+        resources.enter_context(held(path))
+        warning = ""
+        if path.exists() and is_damaged(path):
+            warning = _lost(move_aside(path, now))
+        if not path.exists():
+            _create(path)
+        path.chmod(PRIVATE)
+        connection = resources.enter_context(connected(path))
+        with connection.begin():
+            is_migrated = is_older(connection)
+        if is_migrated:
+            copy(path, Path(f"{path}.before-{HEAD}"))
+        with connection.begin():
+            upgrade(connection)
+        return Database(path, warning, connection, resources.pop_all())
+
+
+def _lost(aside: Path) -> str:
+    return (
+        f"The database was damaged and is now {aside}; a new one was begun. What was known is"
+        " forgotten: what still fails is posted again, and older messages stay as they are"
+    )
+
+
+def _create(path: Path) -> None:
+    """Make an empty database under another name first: killed in between, nothing half remains."""
+    draft = Path(f"{path}.new")
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)  # a log left behind would be replayed
+        Path(f"{draft}{suffix}").unlink(missing_ok=True)
+    draft.touch(PRIVATE, exist_ok=False)
+    with connected(draft) as connection, connection.begin():
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+        upgrade(connection)
+    draft.rename(path)
+    sync(path.parent)
+
+
+DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_RIGHTS = "give this process's user the right to write the file and its directory"
+_MEANING = {
+    sqlite3.SQLITE_FULL: "its disk is full: free some space",
+    sqlite3.SQLITE_IOERR: "its disk is full or fails: free some space, or see the system log",
+    sqlite3.SQLITE_READONLY: f"it is read-only: {_RIGHTS}",
+    sqlite3.SQLITE_CANTOPEN: f"it cannot be opened: {_RIGHTS}",
+    sqlite3.SQLITE_BUSY: "another program has locked it: close that",
+    sqlite3.SQLITE_CONSTRAINT: "another process has written to it: stop all but one and restart it",
+    **dict.fromkeys(DAMAGE, "it is damaged: restart, and it is moved aside and begun afresh"),
+}
+
+
+@contextmanager
+def connected(path: Path) -> Iterator[Connection]:
+    """Open a connection whose every transaction begins by taking the write lock.
+
+    A deferred transaction that reads and then writes fails "locked" at once, whatever the time-out.
+    """
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    with engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with the database into a `StoreError` of one line."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        code = error_code(error)
+        meaning = _MEANING.get(code, f"SQLite refuses (error {code})")
+        raise StoreError(f"The database {path} cannot be used: {meaning}") from error
+    except OSError as error:
+        raise StoreError(
+            f"The database {path} cannot be used ({error.strerror}): its directory must exist,"
+            " be writable to this process's user and have space left"
+        ) from error
+
+
+def error_code(error: DBAPIError | sqlite3.Error) -> int:
+    """Return SQLite's primary result code (https://sqlite.org/rescode.html), 0 without one."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    extended: int = getattr(cause, "sqlite_errorcode", 0)
+    return extended & 0xFF
+
+
+def _prepare(raw: Any, _record: object) -> None:
+    raw.isolation_level = None  # transactions begin in `_begin`, not by the driver's own rules
+    raw.execute("PRAGMA busy_timeout = 5000")
+    raw.execute("PRAGMA journal_mode = WAL")
+    raw.execute("PRAGMA synchronous = FULL")
+    raw.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

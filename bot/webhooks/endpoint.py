@@ -1,0 +1,149 @@
+"""What all hooks do with a request: read it, check it, commit it, answer within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from bot.core.model.measurement import Push
+from bot.ports import StoreError
+from bot.webhooks.auth import Head
+from bot.webhooks.sender import Message, Receipt, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.ports import Clock, Inbox
+    from bot.webhooks.sender import Hook, Items
+
+_LOG = logging.getLogger(__name__)
+
+READ_S = 5.0
+"""For a whole body, in real seconds."""
+SAVE_S = 0.8
+"""Sentry wants an answer within a second, and gives an address up after 1,000 late ones a day
+(integration platform's changelog, 2023-10-03)."""
+MOST_UNSAVED = 50
+"""Pushes of one hook that wait for a store that hangs."""
+TELL_EVERY_S = 60.0
+ANSWERS = {
+    Receipt.ACCEPTED: (202, "accepted"),
+    Receipt.REPEATED: (200, "was there before"),
+    Receipt.IGNORED: (200, "nothing to take in"),
+}
+
+
+class Endpoint:
+    """A handler for aiohttp.
+
+    Args:
+        hook: whose requests these are.
+        inbox: where what they tell is committed.
+        clock: the time.
+        count: is called with the hook's name and a `Receipt` for each request.
+        read_s: how long a body may take, in real seconds.
+    """
+
+    def __init__(
+        self,
+        hook: Hook,
+        *,
+        inbox: Inbox,
+        clock: Clock,
+        count: Callable[[str, str], None],
+        read_s: float = READ_S,
+    ) -> None:
+        self._hook = hook
+        self._inbox = inbox
+        self._clock = clock
+        self._count = count
+        self._read_s = read_s
+        self._saving: dict[str, asyncio.Task[bool]] = {}
+        """What is being committed, by the id of its push."""
+        self._told_at = float("-inf")
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer one request."""
+        try:
+            receipt = await self._take(request)
+            status, text = ANSWERS[receipt]
+        except Refusal as refusal:
+            receipt, status, text = refusal.receipt, refusal.status, refusal.text
+            self._tell(receipt)
+        self._count(self._hook.name, receipt)
+        return web.Response(status=status, text=text + "\n")
+
+    async def _take(self, request: web.Request) -> Receipt:
+        hook, now = self._hook, self._clock.now()
+        head = Head(now, request.headers, request.match_info.get("secret", ""))
+        if not hook.key.admits(head):
+            raise Refusal(401, "wrong secret, or too old", Receipt.REFUSED)
+        body = await _read(request, hook.cap, self._read_s)
+        if not hook.key.signed(head, body):
+            raise Refusal(401, "wrong signature", Receipt.REFUSED)
+        message = Message(_id(hook, body, now), head, _text(body))
+        told = hook.read(message)
+        return told if isinstance(told, Receipt) else await self._save(message, told)
+
+    async def _save(self, message: Message, items: Items) -> Receipt:
+        if not items:
+            return Receipt.IGNORED
+        try:
+            async with asyncio.timeout(SAVE_S):
+                is_new = await asyncio.shield(self._accept(Push(message.id, message.at, items)))
+        except (StoreError, TimeoutError):
+            raise Refusal(503, "not saved: send it again", Receipt.UNSAVED) from None
+        return Receipt.ACCEPTED if is_new else Receipt.REPEATED
+
+    def _accept(self, push: Push) -> asyncio.Task[bool]:
+        """Begin to commit. It is not cancelled: what is committed must also reach the engine.
+
+        What is told again meanwhile waits for the same.
+        """
+        if push.id not in self._saving:
+            if len(self._saving) >= MOST_UNSAVED:
+                raise StoreError("it hangs")
+            saving = self._saving[push.id] = asyncio.create_task(self._inbox.accept(push))
+            saving.add_done_callback(lambda _: self._saving.pop(push.id))
+        return self._saving[push.id]
+
+    def _tell(self, receipt: Receipt) -> None:
+        """Log a refusal, at most one a minute, and nothing of the request."""
+        now = self._clock.now()
+        if now - self._told_at >= TELL_EVERY_S:
+            self._told_at = now
+            _LOG.warning("a request to the hook %s: %s", self._hook.name, receipt)
+
+
+async def _read(request: web.Request, cap: int, within_s: float) -> bytes:
+    # A compressed body would not be what was signed.
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refusal(400, "send it uncompressed")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(within_s):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > cap:
+                    raise Refusal(413, f"more than {cap // 1024} KB", Receipt.TOO_LARGE)
+    except TimeoutError:
+        raise Refusal(408, "too slow", Receipt.TOO_SLOW) from None
+    except (web.RequestPayloadError, OSError):
+        raise Refusal(400, "broken off") from None
+    return bytes(body)
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise Refusal(400, "not UTF-8") from None
+
+
+def _id(hook: Hook, body: bytes, now: float) -> str:
+    period = f"{hook.name} {now // hook.key.repeat_s} "
+    return hashlib.sha256(period.encode() + body).hexdigest()

@@ -1,1 +1,0 @@
-"""The only room that builds things and joins them; the clock lives here."""
