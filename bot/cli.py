@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # carry the simulator.
 
 T = TypeVar("T")
-NO_SLACK = {
+SLACK_STAND_INS = {
     "SLACK_BOT_TOKEN": "xoxb-unused",
     "SLACK_APP_TOKEN": "xapp-unused",
     "SLACK_CHANNEL": "#unused",
@@ -46,8 +46,8 @@ def run(config: Path | None) -> None:
     """Watch the configured tenants and post to Slack."""
     from bot.app.bot import Bot
     from bot.app.clock import SystemClock
-    from bot.app.notification_router import notifiers_of
-    from bot.app.prober import Looking, hooks_of
+    from bot.app.notification_router import build_notifiers
+    from bot.app.prober import LiveProber, webhook_config
     from bot.config import ConfigError
     from bot.ports import StoreError
     from bot.slack.inbound.socket_mode import SocketLostError
@@ -55,14 +55,16 @@ def run(config: Path | None) -> None:
     from bot.telemetry import set_up_logging
     from bot.webhooks.counts import PushedCounts
 
-    settings = _settings(config)
+    settings = _load_settings(config)
     set_up_logging(settings.secrets())
     clock = SystemClock()
 
     async def serve() -> None:
-        counts = PushedCounts(hooks_of(settings).tenants, clock)
-        prober = Looking(settings, clock, counts=counts, stepped_s=clock.stepped_s)
-        notifiers = notifiers_of(settings, prober.fetcher)
+        counts = PushedCounts(webhook_config(settings).tenants, clock)
+        prober = LiveProber(
+            settings, clock, counts=counts, wall_clock_step_s=clock.wall_clock_step_s
+        )
+        notifiers = build_notifiers(settings, prober.fetcher)
         await Bot(settings, clock, prober, counts, notifiers).run()
 
     try:
@@ -79,11 +81,11 @@ def run(config: Path | None) -> None:
 def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) -> None:
     """Look once at a tenant, or at all. Exit status: 0 healthy, 1 failing, 2 cannot tell."""
     from bot.app.clock import SystemClock
-    from bot.app.probe_command import as_json, exit_code, look_once
-    from bot.app.prober import Looking
+    from bot.app.probe_command import as_json, exit_code, probe_once
+    from bot.app.prober import LiveProber
     from bot.telemetry import set_up_logging
 
-    settings = _settings(config, NO_SLACK)
+    settings = _load_settings(config, SLACK_STAND_INS)
     names = [t.name for t in settings.tenants]
     if tenant and tenant not in names:
         raise click.UsageError(f"there is no tenant {tenant!r}; configured: {', '.join(names)}")
@@ -92,7 +94,7 @@ def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) 
         sys.exit(_probe_signal(settings, signal_name, tenant, is_json=is_json))
 
     async def look() -> list[Any]:
-        return await look_once(settings, Looking(settings, SystemClock()), tenant)
+        return await probe_once(settings, LiveProber(settings, SystemClock()), tenant)
 
     seen = asyncio.run(look())
     if is_json:
@@ -106,22 +108,22 @@ def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) 
 def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) -> int:
     from bot.app import probe_command
     from bot.app.clock import SystemClock
-    from bot.app.prober import Looking
+    from bot.app.prober import LiveProber
 
-    if not probe_command.find_signal(settings, name, tenant):
+    if not probe_command.find_targets(settings, name, tenant):
         known = probe_command.known_signals(settings, tenant)
         raise click.UsageError(f"there is no signal {name!r}; there are: {', '.join(known)}")
 
     async def measure() -> list[Any]:
-        looking = Looking(settings, SystemClock())
-        return await probe_command.measure_signal(settings, looking, name, tenant)
+        looking = LiveProber(settings, SystemClock())
+        return await probe_command.check_signal(settings, looking, name, tenant)
 
     seen = asyncio.run(measure())
     for one in seen:
         said = (
             probe_command.signal_as_json(settings, one)
             if is_json
-            else probe_command.signal_in_words(settings, one)
+            else probe_command.render_text(settings, one)
         )
         click.echo(json.dumps(said) if is_json else said)
     return probe_command.signal_exit_code(settings, seen)
@@ -144,9 +146,9 @@ def simulate(
     requests: bool,
 ) -> None:
     """Play scenario FILES (or examples, by name) in virtual time."""
-    from bot.simulator.command import Simulate
+    from bot.simulator.command import SimulateCommand
 
-    job = Simulate(
+    job = SimulateCommand(
         echo=click.echo,
         is_json=is_json,
         is_scored=score,
@@ -178,11 +180,11 @@ def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> No
     sys.exit(code or 0)
 
 
-def _settings(config: Path | None, stand_ins: dict[str, str] | None = None) -> Settings:
-    from bot.config import ConfigError, environment, load
+def _load_settings(config: Path | None, stand_ins: dict[str, str] | None = None) -> Settings:
+    from bot.config import ConfigError, environment, load_settings
 
     try:
-        return load(config, {**(stand_ins or {}), **environment()})
+        return load_settings(config, {**(stand_ins or {}), **environment()})
     except ConfigError as error:
         raise click.ClickException(f"the configuration cannot be used\n{error}") from None
 

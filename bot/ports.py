@@ -11,15 +11,15 @@ from bot.core.model.request import Request
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bot.core.model.access import Audited
+    from bot.core.model.access import AuditEntry
     from bot.core.model.measurement import Measurement
     from bot.core.model.observation import FeedReading, Observation, Target
     from bot.core.oncall.schedule import Shifts
     from bot.core.state.desk import DeskState
-    from bot.core.state.incident import Card, Incident
-    from bot.core.state.outbox import Delivery, Page
+    from bot.core.state.incident import Incident, MessageRef
+    from bot.core.state.outbox import Delivery, PagerMessage
     from bot.core.state.rules import Rules
-    from bot.core.state.stimulus import Effect, World
+    from bot.core.state.stimulus import Effect, Tenants
     from bot.core.state.tenant import TenantState
 
 
@@ -38,16 +38,16 @@ class Clock(Protocol):
 class Prober(Protocol):
     """Looks at targets."""
 
-    async def look(self, target: Target) -> Observation:
+    async def probe(self, target: Target) -> Observation:
         """One fresh look at a tenant's or a control's target. Never raises but on cancellation."""
 
     async def measure(self, target: Target) -> Measurement:
         """Ask a source for its figures. Never raises but on cancellation."""
 
-    async def read(self, target: Target) -> FeedReading:
+    async def poll_feed(self, target: Target) -> FeedReading:
         """One poll of a status feed. Never raises but on cancellation."""
 
-    async def read_shifts(self) -> Shifts:
+    async def poll_shifts(self) -> Shifts:
         """Read the calendar of shifts. Never raises but on cancellation."""
 
 
@@ -78,14 +78,14 @@ class SlackDoubt(Exception):  # noqa: N818 - says what happened
     """The answer was lost: Slack may have done it or not."""
 
 
-Received = Request | Push
+InboxItem = Request | Push
 """What comes in from outside and must not be lost: it is committed before it is acknowledged."""
 
 
 class Inbox(Protocol):
     """Where people's requests and what hooks were told go before they are acknowledged."""
 
-    async def accept(self, received: Received) -> bool:
+    async def accept(self, received: InboxItem) -> bool:
         """Commit it. False: this one was there before and nothing was done.
 
         Raises `StoreError` where it could not be committed.
@@ -101,11 +101,11 @@ class Change:
     """Without its incidents, which are rows of their own."""
     incidents: dict[int, Incident] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
-    received: list[Received] = field(default_factory=list)
+    inbox_items: list[InboxItem] = field(default_factory=list)
     """New in the inbox."""
-    handled: list[str] = field(default_factory=list)
+    handled_ids: list[str] = field(default_factory=list)
     """Ids of what this change answers."""
-    audited: list[Audited] = field(default_factory=list)
+    audit_entries: list[AuditEntry] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Snapshot:
     """With its incidents: all that are open, and those that ended in the last seven days."""
     deliveries: dict[str, Delivery]
     """All that are not done."""
-    received: tuple[Received, ...]
+    inbox_items: tuple[InboxItem, ...]
     """All that was not handled, oldest first."""
 
 
@@ -130,7 +130,7 @@ class Store(Protocol):
     async def commit(self, change: Change) -> None:
         """Write a change durably. Raises `StoreError` with nothing written."""
 
-    async def knows(self, received_id: str) -> bool:
+    async def has_received(self, received_id: str) -> bool:
         """Tell whether something with this id was committed before, handled or not."""
 
 
@@ -138,7 +138,7 @@ class StoreError(Exception):
     """The store cannot be read or written; the text says why and what to do."""
 
 
-class Waker(Protocol):
+class Timer(Protocol):
     """Wakes the engine."""
 
     def start(self, wake: Callable[[], None]) -> None:
@@ -151,13 +151,15 @@ class Waker(Protocol):
 class Messenger(Protocol):
     """Says things in Slack. `send` and `find` raise `SlackRefused` and `SlackDoubt`."""
 
-    async def send(self, delivery: Delivery, view: View, card: Card | None) -> Card | None:
+    async def send(
+        self, delivery: Delivery, view: View, card: MessageRef | None
+    ) -> MessageRef | None:
         """Say it as the world is now; `card` is the message that it edits or replies to.
 
         Returns where a new message stands.
         """
 
-    async def find(self, delivery: Delivery, card: Card | None) -> Card | None:
+    async def find(self, delivery: Delivery, card: MessageRef | None) -> MessageRef | None:
         """Look into the channel whether it was said. None: it was not."""
 
 
@@ -167,21 +169,21 @@ class View:
 
     now: float
     rules: Rules
-    world: World
+    tenants: Tenants
     desk: DeskState
 
 
-class Journal(Protocol):
+class EffectListener(Protocol):
     """Is told every effect, in order: for logs, metrics and the story of a simulation."""
 
-    def note(self, at: float, effect: Effect) -> None:
+    def listen(self, at: float, effect: Effect) -> None:
         """Take note of an effect that was committed."""
 
 
 class Notifier(Protocol):
     """Reaches people beyond Slack."""
 
-    async def page(self, page: Page) -> None:
+    async def notify(self, page: PagerMessage) -> None:
         """Tell it, in one try. Raises `NotifyRefused` and `NotifyDoubt`; repeat it after both.
 
         A person who is told twice is better off than one who is not told.

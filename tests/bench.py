@@ -24,8 +24,8 @@ from rich.table import Table
 from bot.app.clock import SystemClock
 from bot.config.settings import Login
 from bot.simulator.local import LocalTenants
-from bot.simulator.reading import example
-from bot.simulator.simulation import play
+from bot.simulator.reading import load_example
+from bot.simulator.simulation import play_scenario
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
@@ -42,17 +42,17 @@ SCENARIO = "single-failure"
 
 def simulated() -> tuple[str, str, str]:
     """Play an hour and a bit with three tenants."""
-    scenario = example("region-503")
+    scenario = load_example("region-503")
     speeds = []
     for seed in range(3):
-        summary = play(scenario, seed, lambda _: None, requests=False).summary
+        summary = play_scenario(scenario, seed, lambda _: None, requests=False).summary
         speeds.append(summary["virtual_s"] / summary["wall_s"])
     return "simulate, three tenants", "2,000 times", f"{statistics.median(speeds):,.0f} times"
 
 
 def simulated_on_all_cores() -> tuple[str, str, str]:
     """Play many worlds, on one core and on all."""
-    scenarios = [example("region-503")] * 16
+    scenarios = [load_example("region-503")] * 16
     seeds = range(len(scenarios))
     begun = time.perf_counter()
     for scenario, seed in zip(scenarios, seeds, strict=True):
@@ -68,7 +68,7 @@ def simulated_on_all_cores() -> tuple[str, str, str]:
 
 
 def _play_quietly(scenario: Scenario, seed: int) -> None:
-    play(scenario, seed, lambda _: None, requests=False)
+    play_scenario(scenario, seed, lambda _: None, requests=False)
 
 
 class Lab:
@@ -84,7 +84,7 @@ class Lab:
         """Start servers and a bot whose logins all work, or all hang."""
         await self._stack.enter_async_context(self.server)
         clock = SystemClock()
-        scenario = replace(example(SCENARIO), timeline=(), start_at=clock.now())
+        scenario = replace(load_example(SCENARIO), timeline=(), start_at=clock.now())
         world = World(scenario)
         named = [{**LOGIN, "name": f"login-{n}", "username": f"probe-{n}"} for n in range(logins)]
         settings = {t.name: [Login.model_validate(n) for n in named] for t in scenario.tenants}

@@ -9,7 +9,7 @@ from bot.core import step as desk_step
 from bot.core.model.observation import CONTROL, FEED, Fault, Observation, Outcome, Stage, Target
 from bot.core.state.desk import DeskState
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import Finding, Observed, Started, World
+from bot.core.state.stimulus import Observed, Started, TenantReport, Tenants
 from bot.core.state.tenant import TenantState
 from bot.core.tenant import step as tenant_step
 
@@ -21,12 +21,12 @@ GONE = Fault(Stage.HTTP, "http_503", 503)
 def triaged() -> tuple[str, str, str]:
     """Step through an outage of three out of five tenants, with four signals each."""
     rules = _five_tenants()
-    world, state = World({}), DeskState()
+    world, state = Tenants({}), DeskState()
     for name in rules.tenants:
         begun, _ = tenant_step.step(TenantState(), Started(0.0), rules.tenants[name])
-        world = World({**world.tenants, name: begun})
+        world = Tenants({**world.states, name: begun})
     state, _ = desk_step.step(state, Started(0.0), world, rules)
-    signals = [Target(t.name, signal) for t in rules.tenants.values() for signal in t.signals]
+    signals = [Target(t.name, signal) for t in rules.tenants.values() for signal in t.probes]
     times = []
     for turn in range(TURNS):
         for target in rules.controls:
@@ -61,13 +61,13 @@ def _seen(target: Target, turn: int, fault: Fault | None) -> Observed:
 
 
 def _stepped(
-    world: World, state: DeskState, seen: Observed, rules: Rules
-) -> tuple[World, DeskState]:
+    world: Tenants, state: DeskState, seen: Observed, rules: Rules
+) -> tuple[Tenants, DeskState]:
     """Let a look come to its tenant, and what that finds to the desk, as the engine does."""
-    name = seen.seen.target.owner
-    after, effects = tenant_step.step(world.tenants[name], seen, rules.tenants[name])
-    world = World({**world.tenants, name: after})
+    name = seen.observation.target.owner
+    after, effects = tenant_step.step(world.states[name], seen, rules.tenants[name])
+    world = Tenants({**world.states, name: after})
     for effect in effects:
-        if isinstance(effect, Finding):
+        if isinstance(effect, TenantReport):
             state, _ = desk_step.step(state, effect, world, rules)
     return world, state

@@ -48,7 +48,7 @@ def shown(name: str) -> tuple[Workspace, str]:
     if made["type"] == "home":
         _say(workspace, "views.publish", user_id=VIEWER, view=made)
         return workspace, "#home"
-    trigger_id = workspace.state.grants.trigger(VIEWER)
+    trigger_id = workspace.state.grants.issue_trigger(VIEWER)
     _say(workspace, "views.open", trigger_id=trigger_id, view=made)
     return workspace, "#modal"
 

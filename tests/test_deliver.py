@@ -10,37 +10,39 @@ import pytest
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.model.request import Request, Verb
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Card, Entry, EntryKind, Incident, Kind
+from bot.core.state.incident import Incident, IncidentKind, MessageRef, TimelineEntry, TimelineKind
 from bot.core.state.outbox import (
     Answer,
     Delivery,
-    Direct,
+    DeliveryStatus,
+    DirectMessage,
     Edit,
-    OfIncident,
+    IncidentBody,
     Post,
     Reply,
-    Status,
-    sent,
+    mark_sent,
 )
 from bot.core.state.rules import Rules
-from bot.core.state.stimulus import Delivered, Stimulus, Unsaid, World
+from bot.core.state.stimulus import Delivered, PostOverdue, Stimulus, Tenants
 from bot.ports import Change, SlackDoubt, SlackRefused, StoreError, View
-from bot.runtime.delivery import Deliver
+from bot.runtime.delivery import OutboxDelivery
 from bot.simulator.memory import MemoryStore
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CARD = Card("C1", "1.0")
+CARD = MessageRef("C1", "1.0")
 POST = Delivery("1:post:1", "incident:1", 1, Post(1), created_at=0.0)
 EDIT = Delivery("1:edit:1", "incident:1", 2, Edit(1), created_at=0.0)
-REPLY = Delivery("1:reply:1", "incident:1", 3, Reply(1, Entry(0.0, EntryKind.MENTION)), 0.0)
+REPLY = Delivery(
+    "1:reply:1", "incident:1", 3, Reply(1, TimelineEntry(0.0, TimelineKind.MENTION)), 0.0
+)
 ANSWER = Delivery("answer:r:1", "answer:r", 1, Answer(Request("r", 0.0, Verb.HELP)), 0.0)
 LOST, CUT_OFF = SlackDoubt("timeout"), SlackRefused("unreachable")
 INCIDENT = Incident(
     id=1,
-    kind=Kind.FAILING,
+    kind=IncidentKind.FAILING,
     severity=Severity.CRITICAL,
     tenants=("prod",),
     since=0.0,
@@ -52,7 +54,7 @@ INCIDENT = Incident(
 def of_incident(number: int, delivery: Delivery) -> Delivery:
     """The same for another incident."""
     key = delivery.key.replace("1:", f"{number}:", 1)
-    assert isinstance(delivery.body, OfIncident)
+    assert isinstance(delivery.body, IncidentBody)
     body = replace(delivery.body, incident=number)
     return replace(delivery, key=key, lane=f"incident:{number}", body=body)
 
@@ -75,23 +77,25 @@ class Bench:
         self.store = store
         self.trouble: dict[str, list[Exception]] = {}
         """What becomes of the next tries, by key; then all goes well."""
-        self.in_channel: dict[str, Card] = {}
+        self.in_channel: dict[str, MessageRef] = {}
         """What a search finds."""
         self.tried: list[tuple[float, str]] = []
         self.searched: list[tuple[float, str]] = []
         self.labelled: list[str] = []
-        self.lines: list[Entry] = []
+        self.lines: list[TimelineEntry] = []
         """Of the threads, as they were said."""
         self.told: list[Stimulus] = []
         self.unsaid: list[float] = []
         self.is_deaf = False
         """The engine takes its time."""
         self.incidents = {number: replace(INCIDENT, id=number) for number in range(1, 5)}
-        self.deliver = Deliver(
-            clock=self.clock, store=store, messenger=self, view=self._view, tell=self._tell
+        self.deliver = OutboxDelivery(
+            clock=self.clock, store=store, messenger=self, view=self._view, submit=self._tell
         )
 
-    async def send(self, delivery: Delivery, view: View, card: Card | None) -> Card | None:
+    async def send(
+        self, delivery: Delivery, view: View, card: MessageRef | None
+    ) -> MessageRef | None:
         assert view.desk.incidents
         self.tried.append((round(self.clock.now(), 3), delivery.key))
         self.lines += [delivery.body.entry] if isinstance(delivery.body, Reply) else []
@@ -102,7 +106,7 @@ class Bench:
             self.labelled.append(delivery.key)
         return CARD if isinstance(delivery.body, Post | Reply) else card
 
-    async def find(self, delivery: Delivery, card: Card | None) -> Card | None:
+    async def find(self, delivery: Delivery, card: MessageRef | None) -> MessageRef | None:
         assert isinstance(delivery.body, Post) or card
         self.searched.append((round(self.clock.now(), 3), delivery.key))
         if trouble := self.trouble.get("search"):
@@ -112,15 +116,15 @@ class Bench:
     def commit_told(self) -> None:
         """Do what the engine does: commit a sent post with the incident that has it."""
         for stimulus in self.told:
-            if isinstance(stimulus, Unsaid):
+            if isinstance(stimulus, PostOverdue):
                 self.unsaid.append(stimulus.at)
                 continue
             assert isinstance(stimulus, Delivered)
-            card = Card(stimulus.channel, stimulus.ts)
+            card = MessageRef(stimulus.channel, stimulus.ts)
             number = stimulus.incident
-            self.incidents[number] = replace(self.incidents[number], card=card)
+            self.incidents[number] = replace(self.incidents[number], message=card)
             lane = self.deliver.lane(f"incident:{number}")
-            self.deliver.offer([sent(d) for d in lane if d.status is Status.SENDING])
+            self.deliver.offer([mark_sent(d) for d in lane if d.status is DeliveryStatus.SENDING])
         self.told.clear()
 
     def _tell(self, stimulus: Stimulus) -> None:
@@ -129,7 +133,7 @@ class Bench:
             self.commit_told()
 
     def _view(self) -> View:
-        return View(self.clock.now(), Rules({}), World({}), DeskState(self.incidents))
+        return View(self.clock.now(), Rules({}), Tenants({}), DeskState(self.incidents))
 
 
 def deliver(
@@ -234,12 +238,12 @@ def test_what_may_have_been_said_is_looked_for(doubtful: Delivery) -> None:
 
 def joined(number: int, name: str, *, due_at: float = 0.0) -> Delivery:
     """A line that waits for more of its kind, where it has a time."""
-    body = Reply(1, Entry(0.0, EntryKind.JOINED, tenants=(name,)))
+    body = Reply(1, TimelineEntry(0.0, TimelineKind.JOINED, tenants=(name,)))
     return Delivery(f"1:reply:{number}", "incident:1", number + 1, body, 0.0, due_at=due_at)
 
 
 def names_told(bench: Bench) -> list[tuple[str, ...]]:
-    return [entry.tenants for entry in bench.lines if entry.kind is EntryKind.JOINED]
+    return [entry.tenants for entry in bench.lines if entry.kind is TimelineKind.JOINED]
 
 
 def test_lines_that_wait_are_said_together() -> None:
@@ -262,10 +266,10 @@ def test_what_waits_goes_out_before_what_does_not() -> None:
 
 def test_who_calls_people_goes_first() -> None:
     """Then new incidents, then lines in threads; a direct message waits for none of them."""
-    cards = {number: replace(INCIDENT, id=number, card=CARD) for number in (1, 2, 3)}
+    cards = {number: replace(INCIDENT, id=number, message=CARD) for number in (1, 2, 3)}
     mild = replace(INCIDENT, id=4, severity=Severity.WARNING)
-    line = replace(REPLY, body=Reply(1, Entry(0.0, EntryKind.WHY)))
-    direct = Delivery("1:direct:1", "direct:1", 1, Direct(1, "U1"), 0.0)
+    line = replace(REPLY, body=Reply(1, TimelineEntry(0.0, TimelineKind.WHY)))
+    direct = Delivery("1:direct:1", "direct:1", 1, DirectMessage(1, "U1"), 0.0)
     bench = deliver(
         *(line, of_incident(2, line), of_incident(4, POST), of_incident(3, REPLY), direct),
         prepare=lambda bench: bench.incidents.update({**cards, 4: mild}),
@@ -302,9 +306,9 @@ def test_a_post_that_its_incident_knows_is_not_looked_for() -> None:
     """The incident was saved, its delivery was not: an edit may have hidden the key by now."""
 
     def prepare(bench: Bench) -> None:
-        bench.incidents[1] = replace(INCIDENT, card=CARD)
+        bench.incidents[1] = replace(INCIDENT, message=CARD)
 
-    bench = deliver(replace(POST, status=Status.SENDING), prepare=prepare)
+    bench = deliver(replace(POST, status=DeliveryStatus.SENDING), prepare=prepare)
 
     assert (bench.tried, bench.searched, bench.deliver.depth) == ([], [], 0)
 

@@ -20,19 +20,19 @@ from bot.core.model.request import Request, Verb
 from bot.core.oncall.schedule import Shifts
 from bot.core.state.outbox import Answer
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import Effect, Observed, RunNow, SignalChanged
+from bot.core.state.stimulus import CheckRequested, Effect, Observed, SignalChanged
 from bot.ports import Change, StoreError, View
-from bot.runtime.delivery import Deliver
+from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.simulator.memory import MemoryStore
-from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualWaker, run_virtually
+from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualTimer, run_virtually
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     import pytest
 
-    from bot.core.state.incident import Card
+    from bot.core.state.incident import MessageRef
     from bot.core.state.outbox import Delivery
 
 FAULT = Fault(Stage.HTTP, "http_503", status=503)
@@ -67,27 +67,29 @@ class Eyes:
     looked_at: list[float] = field(default_factory=list)
     said: list[Delivery] = field(default_factory=list)
 
-    async def look(self, target: Target) -> Observation:
+    async def probe(self, target: Target) -> Observation:
         now = self.clock.now()
         self.looked_at.append(now)
         outcome = Outcome.FAILED if self.is_down else Outcome.OK
         return Observation(target, now, outcome, fault=FAULT if self.is_down else None)
 
     async def measure(self, target: Target) -> Measurement:
-        return Measurement(target, self.clock.now(), missing="nothing to measure")
+        return Measurement(target, self.clock.now(), no_data_reason="nothing to measure")
 
-    async def read(self, target: Target) -> FeedReading:
+    async def poll_feed(self, target: Target) -> FeedReading:
         return FeedReading(target, self.clock.now(), FeedState.EMPTY)
 
-    async def read_shifts(self) -> Shifts:
+    async def poll_shifts(self) -> Shifts:
         raise NotImplementedError
 
-    async def send(self, delivery: Delivery, view: View, card: Card | None) -> Card | None:
+    async def send(
+        self, delivery: Delivery, view: View, card: MessageRef | None
+    ) -> MessageRef | None:
         assert view.now == self.clock.now()
         self.said.append(delivery)
         return card
 
-    async def find(self, delivery: Delivery, card: Card | None) -> Card | None:
+    async def find(self, delivery: Delivery, card: MessageRef | None) -> MessageRef | None:
         raise NotImplementedError
 
 
@@ -110,19 +112,19 @@ class House:
             clock=self.clock,
             prober=self.eyes,
             store=self.store,
-            waker=VirtualWaker(self.clock),
-            journal=self,
+            timer=VirtualTimer(self.clock),
+            listener=self,
         )
-        self.deliver = Deliver(
+        self.deliver = OutboxDelivery(
             clock=self.clock,
             store=self.store,
             messenger=self.eyes,
             view=self.engine.view,
-            tell=self.engine.tell,
+            submit=self.engine.submit,
         )
         self.engine.attach(self.deliver)
 
-    def note(self, at: float, effect: Effect) -> None:
+    def listen(self, at: float, effect: Effect) -> None:
         assert at <= self.clock.now()
         self.effects.append(effect)
 
@@ -161,7 +163,7 @@ def test_a_request_that_comes_twice_is_one_request() -> None:
     async def ask(house: House) -> None:
         engine = house.engine
         accepted.extend(await asyncio.gather(engine.accept(request()), engine.accept(request())))
-        assert await house.store.knows("r1")
+        assert await house.store.has_received("r1")
         accepted.append(await engine.accept(request()))
         await house.clock.sleep(10.0)
         accepted.append(await engine.accept(request()))
@@ -180,7 +182,7 @@ def test_what_an_earlier_process_left_is_answered() -> None:
     async def nothing(house: House) -> None:
         await house.clock.sleep(10.0)
 
-    run_virtually(lambda _: store.commit(Change(received=[request(1), request(2)])))
+    run_virtually(lambda _: store.commit(Change(inbox_items=[request(1), request(2)])))
     house = live(nothing, store=store)
 
     bodies = [d.body for d in house.eyes.said]
@@ -194,11 +196,11 @@ def test_a_full_disk_is_no_reason_to_stop(caplog: pytest.LogCaptureFixture) -> N
         await house.clock.sleep(1.0)
         house.store.full = 2
         house.eyes.is_down = True
-        house.engine.tell(seen(house))
+        house.engine.submit(seen(house))
         await house.clock.sleep(10.0)
         kept = await house.store.load(0.0)
         assert house.store.full == 0
-        assert kept.tenants["t0"].signals["login"].faults
+        assert kept.tenants["t0"].probes["login"].faults
 
     caplog.set_level(logging.CRITICAL, "bot")
     house = live(fail)
@@ -219,13 +221,13 @@ def test_a_stimulus_that_cannot_be_handled_is_told_and_left(
 
     async def confuse(house: House) -> None:
         await house.clock.sleep(1.0)
-        house.engine.tell(RunNow(house.clock.now(), "nobody's"))
-        house.engine.tell(seen(house))
+        house.engine.submit(CheckRequested(house.clock.now(), "nobody's"))
+        house.engine.submit(seen(house))
         await house.clock.sleep(1.0)
 
     house = live(confuse)
 
-    assert "cannot handle RunNow" in caplog.text
+    assert "cannot handle CheckRequested" in caplog.text
     assert house.changes == ["pending"]
 
 
@@ -249,7 +251,7 @@ def test_what_happens_at_once_is_committed_at_once() -> None:
         await house.clock.sleep(5.0)
         before = house.store.commits
         for _ in range(100):
-            house.engine.tell(seen(house))
+            house.engine.submit(seen(house))
         await house.clock.sleep(0.2)
         assert house.store.commits - before < 10
 

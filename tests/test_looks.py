@@ -6,8 +6,8 @@ import pytest
 
 from bot.core.model.observation import FeedReading, Observation, Outcome, Target
 from bot.core.oncall.schedule import Shifts
-from bot.core.state.stimulus import Look, Observed
-from bot.runtime.probe_runner import PROBES_PER_S, Looks
+from bot.core.state.stimulus import Observed, StartProbe
+from bot.runtime.probe_runner import PROBES_PER_S, ProbeRunner
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
 
 if TYPE_CHECKING:
@@ -22,17 +22,17 @@ class Instant:
         self._clock = clock
         self.at: list[float] = []
 
-    async def look(self, target: Target) -> Observation:
+    async def probe(self, target: Target) -> Observation:
         self.at.append(self._clock.now())
         return Observation(target, self._clock.now(), Outcome.OK, 0.1)
 
     async def measure(self, target: Target) -> Measurement:
         raise AssertionError(target)
 
-    async def read(self, target: Target) -> FeedReading:
+    async def poll_feed(self, target: Target) -> FeedReading:
         raise AssertionError(target)
 
-    async def read_shifts(self) -> Shifts:
+    async def poll_shifts(self) -> Shifts:
         raise NotImplementedError
 
 
@@ -44,9 +44,9 @@ def looked(wanted: int, asked_by: str = "", times: int = 1) -> tuple[list[float]
     async def main(loop: VirtualLoop) -> None:
         clock = VirtualClock(loop, 0.0)
         probers.append(Instant(clock))
-        looks = Looks(clock, probers[0], told.append)
+        looks = ProbeRunner(clock, probers[0], told.append)
         for number in range(wanted * times):
-            looks.launch(Look(Target(f"t{number % wanted}", "login"), asked_by))
+            looks.launch(StartProbe(Target(f"t{number % wanted}", "login"), asked_by))
         await clock.sleep(60)
         await looks.stop()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.app.clock import SystemClock
-from bot.runtime.timer import Schedule
+from bot.runtime.timer import APSchedulerTimer
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ async def alarm(clock: SystemClock) -> Alarm:
 
 
 @pytest.fixture
-async def schedule(clock: SystemClock, alarm: Alarm) -> Iterator[Schedule]:  # type: ignore[misc]
-    schedule = Schedule(clock)
+async def schedule(clock: SystemClock, alarm: Alarm) -> Iterator[APSchedulerTimer]:  # type: ignore[misc]
+    schedule = APSchedulerTimer(clock)
     schedule.start(alarm)
     yield schedule
     schedule.stop()
 
 
 async def test_it_wakes_at_the_time_of_the_clock(
-    schedule: Schedule, alarm: Alarm, clock: SystemClock
+    schedule: APSchedulerTimer, alarm: Alarm, clock: SystemClock
 ) -> None:
     """Which runs twenty times as fast as a real one."""
     begun = time.monotonic()
@@ -58,7 +58,9 @@ async def test_it_wakes_at_the_time_of_the_clock(
     assert time.monotonic() - begun < 1.9
 
 
-async def test_the_last_word_counts(schedule: Schedule, alarm: Alarm, clock: SystemClock) -> None:
+async def test_the_last_word_counts(
+    schedule: APSchedulerTimer, alarm: Alarm, clock: SystemClock
+) -> None:
     """An earlier or a later time replaces the one before."""
     schedule.wake_at(clock.now() + 1000.0)
     schedule.wake_at(clock.now() + 2.0)
@@ -71,7 +73,7 @@ async def test_the_last_word_counts(schedule: Schedule, alarm: Alarm, clock: Sys
 
 
 async def test_what_is_overdue_is_due_now(
-    schedule: Schedule, alarm: Alarm, clock: SystemClock
+    schedule: APSchedulerTimer, alarm: Alarm, clock: SystemClock
 ) -> None:
     """However late it is: APScheduler alone would drop it after a second."""
     schedule.wake_at(clock.now() - 3600.0)
@@ -80,7 +82,7 @@ async def test_what_is_overdue_is_due_now(
 
 
 async def test_the_same_time_can_be_named_again(
-    schedule: Schedule, alarm: Alarm, clock: SystemClock
+    schedule: APSchedulerTimer, alarm: Alarm, clock: SystemClock
 ) -> None:
     """Once it has passed, it is news again."""
     at = clock.now()
@@ -95,7 +97,7 @@ def test_the_watchdog_wakes_where_the_scheduler_died() -> None:
 
     async def main(loop: VirtualLoop) -> None:
         clock = VirtualClock(loop, 0.0)
-        schedule = Schedule(clock)
+        schedule = APSchedulerTimer(clock)
         schedule.start(lambda: heard.append(clock.now()))
         schedule.stop()
         schedule.wake_at(3.0)

@@ -18,7 +18,7 @@ class Admin:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.metrics = Metrics()
-        routes = admin_routes(self.metrics.collected, lambda: self.problems)
+        routes = admin_routes(self.metrics.registry, lambda: self.problems)
         self.server = Server("127.0.0.1:0", routes)
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
@@ -53,7 +53,7 @@ async def test_readiness_names_what_is_wrong(admin: Admin) -> None:
 
 async def test_metrics_are_prometheus_text(admin: Admin) -> None:
     """Each look is counted by target and outcome."""
-    admin.metrics.looks.labels("prod.login", "ok").inc()
+    admin.metrics.checks.labels("prod.login", "ok").inc()
     status, text = await admin.get("/metrics")
 
     assert status == 200
@@ -70,7 +70,7 @@ async def test_a_web_page_gets_nothing(admin: Admin, headers: dict[str, str]) ->
 
 async def test_a_public_listener_is_reached_by_its_public_name() -> None:
     """A reverse proxy on the same machine passes on the name that it was called by."""
-    routes = admin_routes(Metrics().collected, list)
+    routes = admin_routes(Metrics().registry, list)
     public = Server("127.0.0.1:0", routes, is_public=True)
     await public.start()
     host, port = public.address

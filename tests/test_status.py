@@ -14,19 +14,19 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.app.http_server import Server
-from bot.app.status_json import SEEN, UNKNOWN, State, status, status_routes
-from bot.core.model.measurement import Kind as Measured
-from bot.core.model.observation import Cause, Fact, Scope, Severity, SignalState, Verdict
+from bot.app.status_json import SIGNAL_WORDS, UNKNOWN, TenantHealth, status_json, status_routes
+from bot.core.model.measurement import MetricKind as Measured
+from bot.core.model.observation import Cause, Evidence, Scope, Severity, SignalState, Verdict
 from bot.core.signals.external_alerts import Monitor
-from bot.core.signals.metric_threshold import Reading, Series, SeriesLimits
-from bot.core.signals.probe_threshold import Reason, Signal
+from bot.core.signals.metric_threshold import MetricLimits, MetricReading, MetricState
+from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentState, Kind
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import World
+from bot.core.state.stimulus import Tenants
 from bot.core.state.tenant import TenantState
 from bot.ports import View
-from bot.simulator.reading import load
+from bot.simulator.reading import load_file
 from bot.simulator.simulation import Simulation
 from bot.simulator.virtual import run_virtually
 
@@ -58,19 +58,19 @@ timeline:
   - {target: prod.login, from: 2m, to: 12m, is: {http: 503}}
 """
 NOTHING = {"cause": None, "scope": None, "confidence": None, "since": None, "incident": None}
-OK = Signal(last_at=NOW - 30, last_ok_at=NOW - 30)
-FIRING = Signal(SignalState.FIRING, since=NOW - 60, last_at=NOW - 5)
-WORKS = TenantState({"login": OK, "wellknown": OK}, usable_at=NOW - 30)
-FAILS = replace(WORKS, signals={"login": FIRING, "wellknown": OK})
-BLIND = replace(WORKS, blind_since=NOW - 301)
+OK = ProbeState(last_at=NOW - 30, last_ok_at=NOW - 30)
+FIRING = ProbeState(SignalState.FIRING, since=NOW - 60, last_at=NOW - 5)
+WORKS = TenantState({"login": OK, "wellknown": OK}, last_data_at=NOW - 30)
+FAILS = replace(WORKS, probes={"login": FIRING, "wellknown": OK})
+BLIND = replace(WORKS, no_data_since=NOW - 301)
 OUTAGE = Incident(
     id=12,
-    kind=Kind.FAILING,
+    kind=IncidentKind.FAILING,
     severity=Severity.CRITICAL,
     tenants=("prod",),
     since=NOW - 60.5,
     opened_at=NOW - 10,
-    verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9312, (Fact("row", "canary text", 2.0),)),
+    verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9312, (Evidence("row", "canary text", 2.0),)),
 )
 PROBE = Verdict(Cause.PROBE, Scope.TENANT, 0.8)
 WARNING = replace(OUTAGE, severity=Severity.WARNING, verdict=PROBE)
@@ -79,17 +79,17 @@ WARNING = replace(OUTAGE, severity=Severity.WARNING, verdict=PROBE)
 def view(tenant: TenantState, *incidents: Incident, **rules: Any) -> View:
     tenants = {"prod": TenantRules("prod", "acme.us.auth0.com", **rules)}
     desk = DeskState({incident.id: incident for incident in incidents})
-    return View(NOW, Rules(tenants), World({"prod": tenant}), desk)
+    return View(NOW, Rules(tenants), Tenants({"prod": tenant}), desk)
 
 
 def prod(*known: Any, **rules: Any) -> dict[str, Any]:
-    told: Any = status(view(*known, **rules))["tenants"]
+    told: Any = status_json(view(*known, **rules))["tenants"]
     return dict(told["prod"])
 
 
 def test_all_that_is_told_of_an_outage() -> None:
     """The verdict in codes, since when, which incident, and each login; no text of anybody."""
-    told = status(view(FAILS, OUTAGE))
+    told = status_json(view(FAILS, OUTAGE))
 
     assert told == {
         "version": 1,
@@ -116,14 +116,18 @@ def test_all_that_is_told_of_an_outage() -> None:
         ((WORKS,), "ok", None),
         ((FAILS, OUTAGE), "down", 12),
         ((FAILS, WARNING), "degraded", 12),
-        ((BLIND, replace(WARNING, kind=Kind.BLIND)), "unknown", 12),
-        ((replace(FAILS, blind_since=NOW - 301), OUTAGE), "unknown", 12),
+        ((BLIND, replace(WARNING, kind=IncidentKind.NO_DATA)), "unknown", 12),
+        ((replace(FAILS, no_data_since=NOW - 301), OUTAGE), "unknown", 12),
         ((TenantState(),), "unknown", None),
         ((WORKS, OUTAGE), "ok", None),
         ((FAILS, replace(OUTAGE, state=IncidentState.ACKNOWLEDGED)), "down", 12),
         ((WORKS, replace(OUTAGE, state=IncidentState.RESOLVED)), "ok", None),
         ((FAILS, replace(OUTAGE, tenants=("eu",))), "ok", None),
-        ((WORKS, replace(WARNING, kind=Kind.SILENT, severity=Severity.INFO)), "ok", None),
+        (
+            (WORKS, replace(WARNING, kind=IncidentKind.SOURCE_NO_DATA, severity=Severity.INFO)),
+            "ok",
+            None,
+        ),
     ],
     ids=[
         "works",
@@ -156,11 +160,11 @@ def test_the_state_of_a_tenant(known: Any, state: str, incident: int | None) -> 
         (replace(FIRING, state=SignalState.PENDING), "suspect"),
         (replace(FIRING, is_stopped=True), "unknown"),
         (replace(OK, last_at=NOW - 301), "unknown"),
-        (Signal(), "unknown"),
+        (ProbeState(), "unknown"),
     ],
     ids=["ok", "firing", "pending", "stopped", "old", "never"],
 )
-def test_a_login(signal: Signal, seen: str) -> None:
+def test_a_login(signal: ProbeState, seen: str) -> None:
     """A login that is not tried any more is neither well nor failing."""
     assert prod(TenantState({"login": signal}))["logins"] == {"login": seen}
 
@@ -168,19 +172,19 @@ def test_a_login(signal: Signal, seen: str) -> None:
 @pytest.mark.parametrize(
     ("series", "seen"),
     [
-        (Series(read_at=NOW, reading=Reading(is_good=True)), "ok"),
-        (Series(read_at=NOW), "unknown"),
-        (Series(SignalState.PENDING, read_at=NOW), "suspect"),
-        (Series(SignalState.FIRING, read_at=NOW, reason=Reason.SHARE), "failing"),
-        (Series(SignalState.FIRING, read_at=NOW, missing="unreachable"), "unknown"),
-        (Series(reading=Reading(is_good=True)), "unknown"),
+        (MetricState(read_at=NOW, reading=MetricReading(is_good=True)), "ok"),
+        (MetricState(read_at=NOW), "unknown"),
+        (MetricState(SignalState.PENDING, read_at=NOW), "suspect"),
+        (MetricState(SignalState.FIRING, read_at=NOW, reason=Reason.SHARE), "failing"),
+        (MetricState(SignalState.FIRING, read_at=NOW, no_data_reason="unreachable"), "unknown"),
+        (MetricState(reading=MetricReading(is_good=True)), "unknown"),
     ],
     ids=["good", "too few", "once bad", "bad", "missing", "not read since the start"],
 )
-def test_a_measured_signal(series: Series, seen: str) -> None:
+def test_a_measured_signal(series: MetricState, seen: str) -> None:
     """Figures that are missing or too few are no sign of health."""
-    state = replace(WORKS, series={"shop": series}, monitors={"pingdom": Monitor()})
-    told = prod(state, series={"shop": SeriesLimits(Measured.METRICS)})
+    state = replace(WORKS, metrics={"shop": series}, monitors={"pingdom": Monitor()})
+    told = prod(state, metrics={"shop": MetricLimits(Measured.METRICS)})
 
     assert told["signals"] == {"wellknown": "ok", "shop": seen, "pingdom": "ok"}
 
@@ -225,7 +229,7 @@ async def test_an_answer(door: Door) -> None:
     """JSON that its asker may keep for ten seconds, and no web page of another origin."""
     code, headers, text = await door.ask(Origin="https://acme.example")
 
-    assert (code, json.loads(text)) == (200, status(door.view))
+    assert (code, json.loads(text)) == (200, status_json(door.view))
     assert headers["Content-Type"].startswith("application/json")
     assert headers["Cache-Control"] == "private, max-age=10"
     assert [name for name in headers if name.startswith("Access-Control")] == []
@@ -280,8 +284,8 @@ async def test_the_page_shows_a_true_answer(door: Door) -> None:
 
     assert page.keys() == told.keys()
     assert page["tenants"]["prod"].keys() == told["tenants"]["prod"].keys()
-    assert re.findall(r"^\| `(\w+)` \|", CHAPTER, re.MULTILINE) == [*State]
-    assert all(f"`{word}`" in CHAPTER for word in (*SEEN.values(), UNKNOWN))
+    assert re.findall(r"^\| `(\w+)` \|", CHAPTER, re.MULTILINE) == [*TenantHealth]
+    assert all(f"`{word}`" in CHAPTER for word in (*SIGNAL_WORDS.values(), UNKNOWN))
 
 
 async def test_the_pages_program_fails_open(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +318,7 @@ def test_an_outage_shows_at_once(tmp_path: Path) -> None:
     """Within a second of the incident's begin and of its end, and at the other tenant never."""
     file = tmp_path / "story.yml"
     file.write_text(STORY)
-    scenario = load(file)
+    scenario = load_file(file)
     told: list[dict[str, Any]] = []
     asked: dict[str, list[tuple[float, str]]] = {"prod": [], "eu": []}
 
@@ -322,7 +326,7 @@ def test_an_outage_shows_at_once(tmp_path: Path) -> None:
         simulation = Simulation(loop, scenario, 1, told.append)
         playing = asyncio.create_task(simulation.run())
         while not playing.done():
-            tenants: Any = status(simulation.engine.view())["tenants"]
+            tenants: Any = status_json(simulation.engine.view())["tenants"]
             for name, states in asked.items():
                 at = simulation.clock.now() - scenario.start_at
                 states.append((at, tenants[name]["state"]))

@@ -8,28 +8,28 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from bot.app.http_server import Server, admin_routes
-from bot.app.notification_router import Outward
-from bot.app.observability import CountedNotifier, CountedProber, LogJournal, watch
-from bot.app.prober import hooks_of
+from bot.app.notification_router import NotificationRouter
+from bot.app.observability import EffectLogger, MeteredNotifier, MeteredProber, register_gauges
+from bot.app.prober import webhook_config
 from bot.app.rules import rules_of
 from bot.app.status_json import status_routes
 from bot.config import fingerprint
 from bot.ports import SlackDoubt, SlackRefused
-from bot.runtime.delivery import Deliver
+from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
-from bot.runtime.timer import Schedule
+from bot.runtime.timer import APSchedulerTimer
 from bot.slack.inbound.forms import Forms
 from bot.slack.inbound.http_mode import EventsEndpoint
 from bot.slack.inbound.listeners import Listeners
-from bot.slack.inbound.socket_mode import Socket
-from bot.slack.outbound.home_tabs import Homes
+from bot.slack.inbound.socket_mode import SocketModeConnection
+from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.outbound.messenger import SlackMessenger
-from bot.slack.startup import StartupError, check, lacking
-from bot.slack.users import Directory, groups_of
+from bot.slack.startup import StartupError, check_workspace, list_missing_scopes
+from bot.slack.users import UserDirectory, groups_with_rights
 from bot.slack.web_api import SlackWeb
 from bot.store import open_store
 from bot.telemetry import Metrics
-from bot.webhooks.routes import hook_routes
+from bot.webhooks.routes import webhook_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -72,12 +72,12 @@ class Bot:
         self._clock = clock
         self._counts = counts
         self._notifiers = {
-            way: CountedNotifier(way, notifier, self.metrics) for way, notifier in notifiers.items()
+            way: MeteredNotifier(way, notifier, self.metrics) for way, notifier in notifiers.items()
         }
-        self._prober = CountedProber(prober, self.metrics)
-        self._open = AsyncExitStack()
+        self._prober = MeteredProber(prober, self.metrics)
+        self._exit_stack = AsyncExitStack()
         self._parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
-        self._socket: Socket | None = None
+        self._socket: SocketModeConnection | None = None
         self.engine: Engine | None = None
         self.public_address: tuple[str, int] | None = None
         """Where `server.listen` is listened on, once it is."""
@@ -88,29 +88,31 @@ class Bot:
         Raises StartupError, StoreError or OSError where it cannot begin, and whatever ends a part
         that should never end.
         """
-        async with self._open:
+        async with self._exit_stack:
             await self._assemble()
-            await _supervised(self._parts)
+            await _supervise(self._parts)
 
     async def _assemble(self) -> None:
         settings = self._settings
         store = await open_store(settings.database, self._clock.now())
-        self._open.push_async_callback(store.close)
+        self._exit_stack.push_async_callback(store.close)
         token = settings.slack.bot_token.get_secret_value()
         web = SlackWeb(token, settings.slack.api_url)
-        self._open.push_async_callback(web.close)
-        workspace = await check(web, channel=settings.slack.channel, app_token=self._app_token())
+        self._exit_stack.push_async_callback(web.close)
+        workspace = await check_workspace(
+            web, channel=settings.slack.channel, app_token=self._app_token()
+        )
         for warning in workspace.warnings:
             log.warning("%s", warning)
         if store.warning:
             log.error("%s", store.warning)
-            await _tell_channel(web, workspace.channel, f":warning: {store.warning}")
+            await _post_to_channel(web, workspace.channel, f":warning: {store.warning}")
         # Each takes 50 ms on purpose, which the loop must not.
         rules = rules_of(settings, await asyncio.to_thread(_fingerprints, settings))
-        for warning in lacking(web.granted, rules):
+        for warning in list_missing_scopes(web.granted_scopes, rules):
             log.warning("%s", warning)
-        engine = self._engine(store, rules)
-        deliver = self._deliver(engine, store, web, workspace)
+        engine = self._build_engine(store, rules)
+        deliver = self._build_delivery(engine, store, web, workspace)
         engine.attach(deliver)
         await self._listen(engine, deliver, web, workspace)
         self._parts |= {"engine": engine.run, "delivery": deliver.run}
@@ -122,50 +124,50 @@ class Bot:
         is_socket = self._settings.slack.mode == "socket"
         return token.get_secret_value() if token and is_socket else None
 
-    def _engine(self, store: Store, rules: Rules) -> Engine:
-        schedule = Schedule(self._clock)
-        self._open.callback(schedule.stop)
+    def _build_engine(self, store: Store, rules: Rules) -> Engine:
+        schedule = APSchedulerTimer(self._clock)
+        self._exit_stack.callback(schedule.stop)
         self._parts["schedule"] = schedule.watch
         engine = Engine(
             rules,
             clock=self._clock,
             prober=self._prober,
             store=store,
-            waker=schedule,
-            journal=LogJournal(self.metrics),
+            timer=schedule,
+            listener=EffectLogger(self.metrics),
         )
-        watch(self.metrics, engine.view)
+        register_gauges(self.metrics, engine.view)
         self.engine = engine
         return engine
 
-    def _deliver(
+    def _build_delivery(
         self, engine: Engine, store: Store, web: SlackWeb, workspace: Workspace
-    ) -> Deliver:
+    ) -> OutboxDelivery:
         messenger = SlackMessenger(
             web,
             channel=workspace.channel,
             status_link=self._settings.status_link,
         )
-        deliver = Deliver(
+        deliver = OutboxDelivery(
             clock=self._clock,
             store=store,
-            messenger=Outward(messenger, self._notifiers),
+            messenger=NotificationRouter(messenger, self._notifiers),
             view=engine.view,
-            tell=engine.tell,
+            submit=engine.submit,
         )
-        self.metrics.unsaid.set_function(lambda: deliver.depth)
+        self.metrics.outbox_waiting.set_function(lambda: deliver.depth)
         return deliver
 
     async def _listen(
-        self, engine: Engine, deliver: Deliver, web: SlackWeb, workspace: Workspace
+        self, engine: Engine, deliver: OutboxDelivery, web: SlackWeb, workspace: Workspace
     ) -> None:
         settings = self._settings
-        listeners = self._listeners(engine, web, workspace)
+        listeners = self._build_listeners(engine, web, workspace)
         secret = settings.slack.signing_secret
-        app = listeners.app(secret.get_secret_value() if secret else "")
-        routes = {**self._hooks(engine), **self._status(engine)}
+        app = listeners.build_app(secret.get_secret_value() if secret else "")
+        routes = {**self._webhook_routes(engine), **self._status_json_routes(engine)}
         if app_token := self._app_token():
-            self._socket = Socket(app, app_token, web, self._clock)
+            self._socket = SocketModeConnection(app, app_token, web, self._clock)
             self._parts["Slack socket"] = self._socket.run
         elif secret:
             endpoint = EventsEndpoint(app, secret.get_secret_value(), self._clock)
@@ -174,13 +176,13 @@ class Bot:
             server = Server(settings.server.listen, routes, is_public=True)
             await self._serve(server, "server.listen")
             self.public_address = server.address
-        admin = admin_routes(self.metrics.collected, lambda: self._problems(deliver))
+        admin = admin_routes(self.metrics.registry, lambda: self._readiness_problems(deliver))
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
 
-    def _listeners(self, engine: Engine, web: SlackWeb, workspace: Workspace) -> Listeners:
-        groups = groups_of(engine.view().rules.access)
-        people = Directory(web, self._clock, groups=groups, homes=workspace.homes)
-        homes = Homes(
+    def _build_listeners(self, engine: Engine, web: SlackWeb, workspace: Workspace) -> Listeners:
+        groups = groups_with_rights(engine.view().rules.access)
+        people = UserDirectory(web, self._clock, groups=groups, workspaces=workspace.workspaces)
+        homes = HomeTabs(
             web,
             self._clock,
             people=people,
@@ -190,33 +192,33 @@ class Bot:
         self._parts |= {"directory": people.run, "home tabs": homes.run}
         forms = Forms(web, engine.view)
         listeners = Listeners(
-            engine, web, self._clock, workspace, people=people, forms=forms, homes=homes
+            engine, web, self._clock, workspace, people=people, forms=forms, home_tabs=homes
         )
-        self._open.push_async_callback(listeners.close)
+        self._exit_stack.push_async_callback(listeners.close)
         return listeners
 
-    def _hooks(self, engine: Engine) -> Routes:
-        return hook_routes(
-            hooks_of(self._settings),
+    def _webhook_routes(self, engine: Engine) -> Routes:
+        return webhook_routes(
+            webhook_config(self._settings),
             inbox=engine,
             counters=self._counts,
             clock=self._clock,
-            count=lambda hook, outcome: self.metrics.pushed.labels(hook, outcome).inc(),
+            count=lambda hook, outcome: self.metrics.webhook_requests.labels(hook, outcome).inc(),
         )
 
-    def _status(self, engine: Engine) -> Routes:
+    def _status_json_routes(self, engine: Engine) -> Routes:
         token = self._settings.server.status_token
         return status_routes(engine.view, token.get_secret_value()) if token else {}
 
     async def _serve(self, server: Server, key: str) -> None:
-        self._open.push_async_callback(server.stop)
+        self._exit_stack.push_async_callback(server.stop)
         try:
             await server.start()
         except OSError as error:
             raise StartupError(f"{key} cannot be listened on: {error.strerror}") from error
         log.info("%s: listening on %s:%d", key, *server.address)
 
-    def _problems(self, deliver: Deliver) -> list[str]:
+    def _readiness_problems(self, deliver: OutboxDelivery) -> list[str]:
         problems = []
         if self._socket is not None and not self._socket.is_connected:
             problems.append("no Socket Mode connection to Slack")
@@ -229,7 +231,7 @@ def _fingerprints(settings: Settings) -> dict[str, tuple[str, ...]]:
     return {t.name: tuple(fingerprint(login) for login in t.logins) for t in settings.tenants}
 
 
-async def _tell_channel(web: SlackWeb, channel: str, text: str) -> None:
+async def _post_to_channel(web: SlackWeb, channel: str, text: str) -> None:
     """Say something that belongs to no incident; the log has it as well."""
     try:
         await web.call("chat.postMessage", {"channel": channel, "text": text})
@@ -237,7 +239,7 @@ async def _tell_channel(web: SlackWeb, channel: str, text: str) -> None:
         log.warning("the channel could not be told: %s", error)
 
 
-async def _supervised(parts: dict[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
+async def _supervise(parts: dict[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
     """Run parts that never end; when one does, end all and say which."""
     tasks = [asyncio.create_task(part(), name=name) for name, part in parts.items()]
     try:

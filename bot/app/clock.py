@@ -6,7 +6,7 @@ import asyncio
 import time
 
 
-def _elapsed() -> float:
+def _monotonic_s() -> float:
     """Return seconds that never step and, where the system can, go on while it is suspended."""
     source = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(source)
@@ -26,16 +26,16 @@ class SystemClock:
         self.speed = speed
         self._wall_zero = time.time()
         self._start = self._wall_zero if start is None else start
-        self._zero = _elapsed()
+        self._zero = _monotonic_s()
 
     def now(self) -> float:
         """Return seconds since the Unix epoch, UTC."""
-        return self._start + (_elapsed() - self._zero) * self.speed
+        return self._start + (_monotonic_s() - self._zero) * self.speed
 
     async def sleep(self, span_s: float) -> None:
         """Wait for a span of this clock."""
         await asyncio.sleep(span_s / self.speed)
 
-    def stepped_s(self) -> float:
+    def wall_clock_step_s(self) -> float:
         """Return how far the wall clock was moved since the start, in seconds of a real clock."""
-        return time.time() - self._wall_zero - (_elapsed() - self._zero)
+        return time.time() - self._wall_zero - (_monotonic_s() - self._zero)

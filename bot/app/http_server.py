@@ -20,7 +20,7 @@ BODY_CAP = 256 * 1024
 """Bytes of a request's body: Slack's payloads stay far below."""
 
 
-class _OwnFaults(logging.Filter):
+class _ClientErrorFilter(logging.Filter):
     """Drops what clients do wrong: aiohttp tells it as an error, with a piece of the request."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -30,7 +30,7 @@ class _OwnFaults(logging.Filter):
 
 
 _LOG = logging.getLogger(__name__)
-_LOG.addFilter(_OwnFaults())
+_LOG.addFilter(_ClientErrorFilter())
 
 
 class Server:
@@ -49,7 +49,7 @@ class Server:
     def __init__(self, listen: str, routes: Routes, *, is_public: bool = False) -> None:
         host, _, port = listen.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
-        guards = [_no_web_pages] if self._host in LOOPBACK and not is_public else []
+        guards = [_refuse_web_pages] if self._host in LOOPBACK and not is_public else []
         app = web.Application(client_max_size=BODY_CAP, middlewares=guards)
         for (method, path), handler in routes.items():
             app.router.add_route(method, path, handler)
@@ -76,7 +76,7 @@ class Server:
 
 
 @web.middleware
-async def _no_web_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _refuse_web_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
     host = request.url.host or ""
     if host not in LOOPBACK or "Origin" in request.headers:
         raise web.HTTPForbidden(text="not for web pages\n")

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bot.app.rules import control_target, rules_of
-from bot.core.model.fault import describe, is_refusal
-from bot.core.model.measurement import BEGINS, Kind, Measurement
+from bot.core.model.fault import describe_fault, is_refusal
+from bot.core.model.measurement import FIRST_READ, Measurement, MetricKind
 from bot.core.model.observation import (
     CONTROL,
     CUSTOM,
@@ -19,8 +19,8 @@ from bot.core.model.observation import (
     Stage,
     Target,
 )
-from bot.core.signals.metric_threshold import Series, SeriesLimits, observe
-from bot.slack.render.signals import measured_line
+from bot.core.signals.metric_threshold import MetricLimits, MetricState, observe_metric
+from bot.slack.render.signals import measurement_line
 from bot.slack.render.text import REMEDIES
 
 if TYPE_CHECKING:
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from bot.ports import Prober
 
 HEALTHY, FAILING, CANNOT_TELL = 0, 1, 2
-UNANSWERED = frozenset({Stage.DNS, Stage.TIMEOUT})
+NO_ANSWER_STAGES = frozenset({Stage.DNS, Stage.TIMEOUT})
 """Faults that our own network gives as well as the other side's."""
 
 
-async def look_once(settings: Settings, prober: Prober, tenant: str = "") -> list[Observation]:
+async def probe_once(settings: Settings, prober: Prober, tenant: str = "") -> list[Observation]:
     """Look at each target of one tenant, or of all, and at the neutral hosts.
 
     Logins of one tenant wait for one another: they may share a synthetic user.
     """
     names = [t for t in settings.tenants if tenant in {"", t.name}]
-    rounds = [_round(prober, targets) for t in names for targets in _targets(t)]
-    controls = [_round(prober, [control_target(url)]) for url in settings.controls]
+    rounds = [_probe_in_turn(prober, targets) for t in names for targets in _targets(t)]
+    controls = [_probe_in_turn(prober, [control_target(url)]) for url in settings.controls]
     return [seen for group in await asyncio.gather(*rounds, *controls) for seen in group]
 
 
@@ -52,11 +52,11 @@ def _targets(tenant: Any) -> list[list[Target]]:
     return [logins, *([Target(tenant.name, name)] for name in others)]
 
 
-async def _round(prober: Prober, targets: list[Target]) -> list[Observation]:
+async def _probe_in_turn(prober: Prober, targets: list[Target]) -> list[Observation]:
     """Look at one after the other; credentials that were refused are not tried again."""
     seen: list[Observation] = []
     for target in targets:
-        seen.append(await prober.look(target))
+        seen.append(await prober.probe(target))
         if (fault := seen[-1].fault) and is_refusal(fault):
             break
     return seen
@@ -71,7 +71,7 @@ def exit_code(seen: list[Observation]) -> int:
     tenants = [one for one in seen if one.target.owner != CONTROL]
     failed = [one.fault for one in tenants if one.fault]
     is_cut_off = bool(controls) and all(one.fault for one in controls)
-    if failed and not (is_cut_off and all(fault.stage in UNANSWERED for fault in failed)):
+    if failed and not (is_cut_off and all(fault.stage in NO_ANSWER_STAGES for fault in failed)):
         return FAILING
     is_blind = any(one.outcome is Outcome.NO_DATA for one in tenants)
     return CANNOT_TELL if failed or is_blind else HEALTHY
@@ -93,7 +93,7 @@ def as_json(one: Observation) -> dict[str, Any]:
             "error": fault.error,
             "description": fault.description,
         },
-        "blind": one.blind or None,
+        "blind": one.no_data_reason or None,
     }
 
 
@@ -101,35 +101,35 @@ def as_row(one: Observation) -> tuple[str, str, str, str, str]:
     """Return a look for people: target, result, time, stages, what was said and what to do."""
     stages = "  ".join(f"{t.stage} {t.seconds * 1000:.0f}" for t in one.timings)
     latency = "" if one.latency_s is None else f"{one.latency_s * 1000:.0f} ms"
-    result = describe(one.fault) if one.fault else one.blind or "ok"
+    result = describe_fault(one.fault) if one.fault else one.no_data_reason or "ok"
     remedy = REMEDIES.get(one.fault.reason, "") if one.fault else ""
     said = one.fault.description if one.fault else ""
     return str(one.target), result, latency, stages, "\n".join(t for t in (said, remedy) if t)
 
 
-async def measure_signal(
+async def check_signal(
     settings: Settings, prober: Prober, signal: str, tenant: str = ""
 ) -> list[Measurement | Observation]:
     """Look at one signal of one tenant, or of each that has it, whatever kind it is.
 
     A log is read twice: the first time only finds out where it ends now.
     """
-    targets = find_signal(settings, signal, tenant)
-    return [await _once(prober, target, rules_of(settings, {})) for target in targets]
+    targets = find_targets(settings, signal, tenant)
+    return [await _check_target(prober, target, rules_of(settings, {})) for target in targets]
 
 
-async def _once(prober: Prober, target: Target, rules: Rules) -> Measurement | Observation:
-    limits = rules.tenants[target.owner].series.get(target.name)
+async def _check_target(prober: Prober, target: Target, rules: Rules) -> Measurement | Observation:
+    limits = rules.tenants[target.owner].metrics.get(target.name)
     if limits is None:
-        return await prober.look(target)
+        return await prober.probe(target)
     seen = await prober.measure(target)
-    if limits.kind is Kind.LOGS and seen.missing == BEGINS:
+    if limits.kind is MetricKind.LOGS and seen.no_data_reason == FIRST_READ:
         await asyncio.sleep(limits.every_s)
         seen = await prober.measure(target)
     return seen
 
 
-def find_signal(settings: Settings, signal: str, tenant: str = "") -> list[Target]:
+def find_targets(settings: Settings, signal: str, tenant: str = "") -> list[Target]:
     """Return the targets with a signal's name; none if there is no such signal."""
     tenants = rules_of(settings, {}).tenants
     return [
@@ -152,39 +152,39 @@ def signal_exit_code(settings: Settings, seen: list[Measurement | Observation]) 
     if looks:
         return exit_code(looks)
     measured = [one for one in seen if isinstance(one, Measurement)]
-    if any(_reads_bad(one, _limits(settings, one)) for one in measured):
+    if any(_is_failing(one, _limits(settings, one)) for one in measured):
         return FAILING
-    return CANNOT_TELL if any(one.missing for one in measured) else HEALTHY
+    return CANNOT_TELL if any(one.no_data_reason for one in measured) else HEALTHY
 
 
-def signal_in_words(settings: Settings, one: Measurement | Observation) -> str:
+def render_text(settings: Settings, one: Measurement | Observation) -> str:
     """Say for people what was found."""
     if isinstance(one, Observation):
         return " ".join(filter(None, as_row(one)))
-    return f"{one.target}: {measured_line(one, Series(), _limits(settings, one))}"
+    return f"{one.target}: {measurement_line(one, MetricState(), _limits(settings, one))}"
 
 
 def signal_as_json(settings: Settings, one: Measurement | Observation) -> dict[str, Any]:
     """Return for machines what was found; spans in seconds."""
     if isinstance(one, Observation):
         return as_json(one)
-    is_bad = _reads_bad(one, _limits(settings, one))
+    is_bad = _is_failing(one, _limits(settings, one))
     return {
         "target": str(one.target),
-        "outcome": "no_data" if one.missing else "failed" if is_bad else "ok",
-        "missing": one.missing or None,
+        "outcome": "no_data" if one.no_data_reason else "failed" if is_bad else "ok",
+        "missing": one.no_data_reason or None,
         "span_s": round(one.span_s, 1),
         "failed": one.failed,
         "total": one.total,
-        "own": one.own,
+        "own": one.own_rows,
         "groups": [asdict(group) for group in one.groups],
         "environment": one.environment or None,
     }
 
 
-def _limits(settings: Settings, one: Measurement) -> SeriesLimits:
-    return rules_of(settings, {}).tenants[one.target.owner].series[one.target.name]
+def _limits(settings: Settings, one: Measurement) -> MetricLimits:
+    return rules_of(settings, {}).tenants[one.target.owner].metrics[one.target.name]
 
 
-def _reads_bad(one: Measurement, limits: SeriesLimits) -> bool:
-    return observe(Series(), one, limits)[0].reading.reason is not None
+def _is_failing(one: Measurement, limits: MetricLimits) -> bool:
+    return observe_metric(MetricState(), one, limits)[0].reading.reason is not None

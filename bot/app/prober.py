@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from bot.app.rules import feed_target, is_reported
-from bot.config.settings_sources import PingdomHook, SentryHook, TokenHook
+from bot.config.settings_sources import PingdomWebhook, SentryWebhook, TokenWebhook
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import LOGS, Observation, Outcome, Target
-from bot.http import Call, Fetcher, LoopLag, SystemPath
+from bot.http import Fetcher, HttpRequest, LoopLag, SystemNetwork
 from bot.http.loop_lag import LIMIT_S
 from bot.probes import Probes
 from bot.sources.auth0_logs import TenantLog
@@ -17,7 +17,7 @@ from bot.sources.prometheus import PrometheusRate
 from bot.sources.sentry import SentryEvents
 from bot.sources.status_page import StatusFeed
 from bot.webhooks.counts import PushedCounts
-from bot.webhooks.sender import Guarded, HookConfig, TenantHook
+from bot.webhooks.sender import SenderConfig, WebhookConfig, WebhookTenant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bot.config.settings_sources import Logs
     from bot.core.model.observation import FeedReading
     from bot.core.oncall.schedule import Shifts
-    from bot.http import Path
+    from bot.http import Network
     from bot.ports import Clock
 
 
@@ -40,7 +40,7 @@ class Source(Protocol):
         """Ask for them. Never raises but on cancellation."""
 
 
-def sources_of(
+def build_sources(
     settings: Settings, fetcher: Fetcher, counts: PushedCounts
 ) -> Iterator[tuple[Target, Source]]:
     """Yield a source for each measured signal of each tenant."""
@@ -53,17 +53,21 @@ def sources_of(
                 )
                 yield target, rate
             else:
-                yield target, _Drained(target, fetcher, counts)
+                yield target, _PushedCountsSource(target, fetcher, counts)
         for errors in tenant.errors:
             if settings.sentry:
                 target = Target(tenant.name, errors.name)
                 yield target, SentryEvents(target, settings.sentry, errors, fetcher)
         if tenant.logs:
             target = Target(tenant.name, LOGS)
-            yield target, _log(tenant, tenant.logs, fetcher) or _Drained(target, fetcher, counts)
+            yield (
+                target,
+                _log_source(tenant, tenant.logs, fetcher)
+                or _PushedCountsSource(target, fetcher, counts),
+            )
 
 
-def _log(tenant: Tenant, logs: Logs, fetcher: Fetcher) -> TenantLog | None:
+def _log_source(tenant: Tenant, logs: Logs, fetcher: Fetcher) -> TenantLog | None:
     """Return what reads a tenant's log, if it is not sent."""
     if logs.client_id is None or logs.client_secret is None:
         return None
@@ -71,7 +75,7 @@ def _log(tenant: Tenant, logs: Logs, fetcher: Fetcher) -> TenantLog | None:
     return TenantLog(tenant, client_id=logs.client_id, client_secret=secret, fetcher=fetcher)
 
 
-class _Drained:
+class _PushedCountsSource:
     """What hooks have collected of a signal since it was last asked for."""
 
     def __init__(self, target: Target, fetcher: Fetcher, counts: PushedCounts) -> None:
@@ -84,43 +88,45 @@ class _Drained:
         return self._counts.drain(self._target, self._clock.now())
 
 
-def hooks_of(settings: Settings) -> HookConfig:
+def webhook_config(settings: Settings) -> WebhookConfig:
     """Return which hooks there are."""
     hooks = settings.hooks
-    return HookConfig(
-        sentry=_guarded(hooks.sentry),
-        alertmanager=_guarded(hooks.alertmanager),
-        pingdom=_guarded(hooks.pingdom),
-        report=_guarded(hooks.report),
-        change=_guarded(hooks.change),
-        tenants={tenant.name: _tenant_hook(tenant) for tenant in settings.tenants},
+    return WebhookConfig(
+        sentry=_sender_config(hooks.sentry),
+        alertmanager=_sender_config(hooks.alertmanager),
+        pingdom=_sender_config(hooks.pingdom),
+        report=_sender_config(hooks.report),
+        change=_sender_config(hooks.change),
+        tenants={tenant.name: _webhook_tenant(tenant) for tenant in settings.tenants},
     )
 
 
-def _guarded(hook: SentryHook | PingdomHook | TokenHook | None) -> Guarded | None:
+def _sender_config(
+    hook: SentryWebhook | PingdomWebhook | TokenWebhook | None,
+) -> SenderConfig | None:
     match hook:
-        case SentryHook():
+        case SentryWebhook():
             secret = hook.client_secret
-        case PingdomHook():
+        case PingdomWebhook():
             secret = hook.path_secret
-        case TokenHook():
+        case TokenWebhook():
             secret = hook.token
         case None:
             return None
-    return Guarded(_plain(secret), hook.tenant or "")
+    return SenderConfig(_secret_text(secret), hook.tenant or "")
 
 
-def _tenant_hook(tenant: Tenant) -> TenantHook:
+def _webhook_tenant(tenant: Tenant) -> WebhookTenant:
     token = tenant.logs.stream_token if tenant.logs else None
-    return TenantHook(
+    return WebhookTenant(
         domains=tenant.domains,
-        stream_token=_plain(token) or None,
+        stream_token=_secret_text(token) or None,
         own_clients=tenant.own_clients,
         report_signals=tuple(m.name for m in tenant.metrics if is_reported(m)),
     )
 
 
-def _plain(secret: SecretStr | None) -> str:
+def _secret_text(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret else ""
 
 
@@ -134,7 +140,7 @@ CLOCK_STEP_S = 60.0
 """A wall clock that was moved by more than this is wrong now, or was."""
 
 
-class Looking:
+class LiveProber:
     """The `Prober` port.
 
     Args:
@@ -149,19 +155,19 @@ class Looking:
         self,
         settings: Settings,
         clock: Clock,
-        path: Path | None = None,
+        path: Network | None = None,
         *,
         counts: PushedCounts | None = None,
-        stepped_s: Callable[[], float] = lambda: 0.0,
+        wall_clock_step_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         # At speed N time-outs are N times as short, and so is a standstill that spoils a look.
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
-        self.fetcher = Fetcher(clock, path or SystemPath(settings.resolve), lag)
+        self.fetcher = Fetcher(clock, path or SystemNetwork(settings.resolve), lag)
         self._probes = Probes(settings, self.fetcher)
-        counts = counts or PushedCounts(hooks_of(settings).tenants, clock)
-        self._sources = dict(sources_of(settings, self.fetcher, counts))
-        self._calendar = _calendar(settings, self.fetcher)
-        self._stepped_s = stepped_s
+        counts = counts or PushedCounts(webhook_config(settings).tenants, clock)
+        self._sources = dict(build_sources(settings, self.fetcher, counts))
+        self._calendar = _build_calendar(settings, self.fetcher)
+        self._wall_clock_step_s = wall_clock_step_s
         self._feeds: dict[Target, StatusFeed] = {}
         for tenant in settings.tenants:
             target = feed_target(tenant)
@@ -170,28 +176,28 @@ class Looking:
                     target, _feed_call(tenant), self.fetcher.fetch, clock
                 )
 
-    async def look(self, target: Target) -> Observation:
+    async def probe(self, target: Target) -> Observation:
         """Probe a target."""
-        return distrusted(await self._probes.look(target), self._stepped_s())
+        return reject_if_clock_stepped(await self._probes.probe(target), self._wall_clock_step_s())
 
     async def measure(self, target: Target) -> Measurement:
         """Ask a source for its figures; with a wrong clock we do not know of which time."""
         seen = await self._sources[target].measure()
-        blind = distrust(self._stepped_s())
-        return Measurement(target, seen.at, missing=blind) if blind else seen
+        blind = clock_step_reason(self._wall_clock_step_s())
+        return Measurement(target, seen.at, no_data_reason=blind) if blind else seen
 
-    async def read(self, target: Target) -> FeedReading:
+    async def poll_feed(self, target: Target) -> FeedReading:
         """Poll a status feed."""
-        return await self._feeds[target].read()
+        return await self._feeds[target].poll()
 
-    async def read_shifts(self) -> Shifts:
+    async def poll_shifts(self) -> Shifts:
         """Read the calendar of shifts."""
         if self._calendar is None:
             raise TypeError("no calendar is configured")
-        return await self._calendar.read()
+        return await self._calendar.poll()
 
 
-def _calendar(settings: Settings, fetcher: Fetcher) -> ShiftCalendar | None:
+def _build_calendar(settings: Settings, fetcher: Fetcher) -> ShiftCalendar | None:
     oncall = settings.oncall
     if oncall is None or oncall.calendar is None:
         return None
@@ -199,20 +205,22 @@ def _calendar(settings: Settings, fetcher: Fetcher) -> ShiftCalendar | None:
     return ShiftCalendar(url, oncall.calendar.people, oncall.zone, fetcher)
 
 
-def distrusted(seen: Observation, stepped_s: float) -> Observation:
+def reject_if_clock_stepped(seen: Observation, stepped_s: float) -> Observation:
     """Return what was seen; with a wall clock that was set anew we cannot trust it."""
-    blind = distrust(stepped_s)
-    return Observation(seen.target, seen.at, Outcome.NO_DATA, blind=blind) if blind else seen
+    blind = clock_step_reason(stepped_s)
+    return (
+        Observation(seen.target, seen.at, Outcome.NO_DATA, no_data_reason=blind) if blind else seen
+    )
 
 
-def distrust(stepped_s: float) -> str:
+def clock_step_reason(stepped_s: float) -> str:
     """Say why nothing can be believed on a host whose clock was moved so far; empty: it can."""
     if abs(stepped_s) < CLOCK_STEP_S:
         return ""
     return f"this host's clock was moved by {stepped_s:+.0f} s; if it is right, restart the bot"
 
 
-def _feed_call(tenant: Tenant) -> Call:
+def _feed_call(tenant: Tenant) -> HttpRequest:
     given = tenant.feed_url
     url = given.get_secret_value() if given else FEED_URL.format(domain=tenant.domain)
-    return Call(url=url, timeout_s=FEED_TIMEOUT_S, cap=FEED_CAP, ca_file=tenant.ca_file)
+    return HttpRequest(url=url, timeout_s=FEED_TIMEOUT_S, cap=FEED_CAP, ca_file=tenant.ca_file)

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.core.model.access import Access
-from bot.core.model.measurement import Kind
+from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import CONTROL, FEED, LOGS, Severity, Target
-from bot.core.oncall.escalation import Policy, Step
-from bot.core.oncall.schedule import Group, Rotation, Shifts
-from bot.core.signals.metric_threshold import SeriesLimits
-from bot.core.signals.probe_threshold import Limits
+from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
+from bot.core.oncall.schedule import Rotation, Shifts, UserGroup
+from bot.core.signals.metric_threshold import MetricLimits
+from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.rules import Recurrence, Rules, TenantRules
-from bot.core.state.silence import Window
+from bot.core.state.silence import MaintenanceWindow
 
 if TYPE_CHECKING:
     from bot.config import Settings
     from bot.config.settings import Tenant
     from bot.config.settings_oncall import Escalation, Maintenance, OnCall
     from bot.config.settings_sources import Errors, Logs, Metric
-    from bot.core.oncall.schedule import Source
+    from bot.core.oncall.schedule import OnCallSource
 
 REPORT_EVERY_S = 30.0
 """How often reports of applications are added up."""
@@ -43,22 +43,22 @@ def rules_of(settings: Settings, fingerprints: dict[str, tuple[str, ...]]) -> Ru
         feeds=tuple(dict.fromkeys(tenant.feed for tenant in tenants.values())),
         mention=settings.slack.mention or "",
         policies=_policies(settings.escalation),
-        ways=tuple(way.name for way in settings.notify),
+        contact_points=tuple(way.name for way in settings.notify),
         on_call=_on_call(settings.oncall) if settings.oncall else None,
         calendar_every_s=_calendar_every_s(settings),
         access=Access(**settings.access.model_dump()),
-        windows=tuple(_window(each) for each in settings.maintenance),
+        maintenance_windows=tuple(_window(each) for each in settings.maintenance),
         report=Recurrence(settings.report.every, settings.report.zone) if settings.report else None,
         mention_after_s={t.name: settings.thresholds_of(t).mention_after for t in settings.tenants},
         feed_every_s=settings.feed.every,
     )
 
 
-def _policies(escalation: Escalation) -> dict[Severity, Policy]:
+def _policies(escalation: Escalation) -> dict[Severity, EscalationPolicy]:
     by_severity = {Severity.CRITICAL: escalation.critical, Severity.WARNING: escalation.warning}
     return {
-        severity: Policy(
-            tuple(Step(step.after, step.tell) for step in steps),
+        severity: EscalationPolicy(
+            tuple(EscalationStep(step.after, step.tell) for step in steps),
             escalation.repeat,
             escalation.every,
         )
@@ -67,11 +67,11 @@ def _policies(escalation: Escalation) -> dict[Severity, Policy]:
     }
 
 
-def _on_call(oncall: OnCall) -> Source:
+def _on_call(oncall: OnCall) -> OnCallSource:
     if oncall.rotation is not None:
         turns = oncall.rotation
         return Rotation(turns.people, turns.hand_over, oncall.zone, turns.start)
-    return Group(oncall.group) if oncall.group else Shifts(0.0)
+    return UserGroup(oncall.group) if oncall.group else Shifts(0.0)
 
 
 def _calendar_every_s(settings: Settings) -> float | None:
@@ -79,11 +79,11 @@ def _calendar_every_s(settings: Settings) -> float | None:
     return oncall.calendar.every if oncall and oncall.calendar else None
 
 
-def _window(each: Maintenance) -> Window:
+def _window(each: Maintenance) -> MaintenanceWindow:
     begins = each.every or each.once
     if begins is None:
         raise TypeError("the configuration lets no window through that never begins")
-    return Window(begins, each.lasts, each.zone, each.tenants, each.reason)
+    return MaintenanceWindow(begins, each.lasts, each.zone, each.tenants, each.reason)
 
 
 def control_target(url: str) -> Target:
@@ -96,7 +96,7 @@ def feed_target(tenant: Tenant) -> Target:
     return Target(FEED, tenant.environment or tenant.name)
 
 
-def _users(tenant: Tenant) -> dict[str, str]:
+def _shared_users(tenant: Tenant) -> dict[str, str]:
     """Return which logins share a synthetic user with an earlier one."""
     first: dict[tuple[str | None, str], str] = {}
     users = {}
@@ -116,7 +116,7 @@ def _tenant_rules(settings: Settings, tenant: Tenant, fingerprints: tuple[str, .
         logins=tuple(login.name for login in tenant.logins),
         custom_domain=tenant.custom_domain,
         has_m2m=tenant.m2m is not None,
-        limits=Limits(
+        limits=ProbeLimits(
             every_s=tenant.probe.every,
             confirm_every_s=tenant.probe.confirm_every,
             fail_count=thresholds.fail_count,
@@ -125,21 +125,21 @@ def _tenant_rules(settings: Settings, tenant: Tenant, fingerprints: tuple[str, .
             recover_for_s=thresholds.recover_for,
         ),
         runbook=tenant.runbook,
-        users=_users(tenant),
+        users=_shared_users(tenant),
         fingerprints=fingerprints,
         feed=feed_target(tenant),
-        series=_series(settings, tenant),
+        metrics=_metric_limits(settings, tenant),
         realms=tuple(login.realm for login in tenant.logins if login.realm),
         monitors=_monitors(settings),
     )
 
 
-def _series(settings: Settings, tenant: Tenant) -> dict[str, SeriesLimits]:
+def _metric_limits(settings: Settings, tenant: Tenant) -> dict[str, MetricLimits]:
     """Return the limits of all that is measured at a tenant."""
-    series = {metric.name: _metric(settings, metric) for metric in tenant.metrics}
-    series |= {errors.name: _errors(settings, errors) for errors in tenant.errors}
+    series = {metric.name: _limits_of_metric(settings, metric) for metric in tenant.metrics}
+    series |= {errors.name: _limits_of_errors(settings, errors) for errors in tenant.errors}
     if tenant.logs:
-        series[LOGS] = _logs(tenant.logs)
+        series[LOGS] = _limits_of_logs(tenant.logs)
     return series
 
 
@@ -148,11 +148,11 @@ def is_reported(metric: Metric) -> bool:
     return metric.preset is None and metric.failed is None
 
 
-def _metric(settings: Settings, metric: Metric) -> SeriesLimits:
+def _limits_of_metric(settings: Settings, metric: Metric) -> MetricLimits:
     is_pushed = is_reported(metric)
     polled = settings.prometheus if not is_pushed else None
-    return SeriesLimits(
-        Kind.METRICS,
+    return MetricLimits(
+        MetricKind.METRICS,
         every_s=polled.every if polled else REPORT_EVERY_S,
         share=metric.share,
         min_total=metric.min_requests,
@@ -160,14 +160,16 @@ def _metric(settings: Settings, metric: Metric) -> SeriesLimits:
     )
 
 
-def _errors(settings: Settings, errors: Errors) -> SeriesLimits:
+def _limits_of_errors(settings: Settings, errors: Errors) -> MetricLimits:
     every_s = settings.sentry.every if settings.sentry else errors.window
-    return SeriesLimits(Kind.ERRORS, every_s=every_s, per_minute=errors.events, times=errors.times)
+    return MetricLimits(
+        MetricKind.ERRORS, every_s=every_s, per_minute=errors.events, times=errors.times
+    )
 
 
-def _logs(logs: Logs) -> SeriesLimits:
-    return SeriesLimits(
-        Kind.LOGS,
+def _limits_of_logs(logs: Logs) -> MetricLimits:
+    return MetricLimits(
+        MetricKind.LOGS,
         every_s=logs.every,
         share=logs.share,
         min_total=logs.min_rows,

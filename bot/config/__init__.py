@@ -1,7 +1,14 @@
 """Configuration: the only room that reads the environment and YAML."""
 
 from bot.config.document import ConfigError
-from bot.config.loading import environment, load, settings_from
+from bot.config.loading import build_settings, environment, load_settings
 from bot.config.settings import Settings, fingerprint
 
-__all__ = ["ConfigError", "Settings", "environment", "fingerprint", "load", "settings_from"]
+__all__ = [
+    "ConfigError",
+    "Settings",
+    "build_settings",
+    "environment",
+    "fingerprint",
+    "load_settings",
+]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bot.config.document import dotted, hint
+from bot.config.document import describe_setting, format_loc
 from bot.config.settings import Login
-from bot.config.settings_oncall import PERSONAL, TELLS
+from bot.config.settings_oncall import BUILTIN_STEPS, PERSONAL_STEPS
 from bot.config.value_types import host_of
 
 if TYPE_CHECKING:
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 SEVERITIES = ("critical", "warning")
 
 
-def untellable(document: Document) -> Iterator[tuple[Loc, str]]:
+def find_invalid_steps(document: Document) -> Iterator[tuple[Loc, str]]:
     """Find steps of an escalation that could tell nobody, and ways that steps cannot name."""
     ways = [way["name"] for _, way in document.sections("notify") if "name" in way]
-    known = [*TELLS, *ways]
+    known = [*BUILTIN_STEPS, *ways]
     has_person = any(
         {"rotation", "calendar"} & found.keys() for _, found in document.sections("oncall")
     )
     for severity in SEVERITIES:
         for loc, step in document.sections("escalation", severity):
-            tell = step.get("tell", TELLS[0])
+            tell = step.get("tell", BUILTIN_STEPS[0])
             if tell not in known:
                 yield (*loc, "tell"), f"must be one of {', '.join(sorted(map(str, known)))}"
-            elif tell in PERSONAL and not has_person:
+            elif tell in PERSONAL_STEPS and not has_person:
                 yield (*loc, "tell"), "needs a person: oncall.rotation or oncall.calendar"
     for loc, way in document.sections("notify"):
-        if way.get("name") in TELLS:
-            yield (*loc, "name"), f"is reserved ({', '.join(TELLS)}): choose another name"
+        if way.get("name") in BUILTIN_STEPS:
+            yield (*loc, "name"), f"is reserved ({', '.join(BUILTIN_STEPS)}): choose another name"
 
 
-def unknown_tenants(document: Document) -> Iterator[tuple[Loc, str]]:
+def find_unknown_tenants(document: Document) -> Iterator[tuple[Loc, str]]:
     """Find tenants under maintenance that are not watched."""
     names = [tenant.get("name") for _, tenant in document.sections("tenants")]
     for loc, window in document.sections("maintenance"):
@@ -53,12 +53,16 @@ def unknown_tenants(document: Document) -> Iterator[tuple[Loc, str]]:
 if TYPE_CHECKING:
     Problems = Iterator[tuple[Loc, str]]
 
-MODES: dict[str, tuple[tuple[str, ...], ...]] = {
+MODE_NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "socket": (("slack", "app_token"),),
     "http": (("slack", "signing_secret"), ("server", "listen")),
 }
-UNNAMED = Login.model_fields["name"].default
-NAMED = (("tenants",), ("notify",), *(("tenants", key) for key in ("logins", "metrics", "errors")))
+DEFAULT_NAME = Login.model_fields["name"].default
+NAMED_SECTIONS = (
+    ("tenants",),
+    ("notify",),
+    *(("tenants", key) for key in ("logins", "metrics", "errors")),
+)
 SENDERS = (
     ("hooks", "sentry", "client_secret"),
     ("hooks", "alertmanager", "token"),
@@ -69,7 +73,7 @@ SENDERS = (
     ("server", "status_token"),
 )
 """By what each that may tell us something, or ask, is known."""
-WAYS: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
+ALTERNATIVES: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("prometheus",): ((), ("token",), ("username", "password")),
     ("tenants", "metrics"): ((), ("preset",), ("failed", "all")),
     ("tenants", "logs"): (("client_id", "client_secret"), ("stream_token",)),
@@ -83,68 +87,68 @@ WAYS: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
 def check_relations(document: Document) -> None:
     """Report what is used twice, excluded or missing for others, and controls that are none."""
     for problems in (
-        _twice(document, _names(document)),
-        _twice(document, _hook_secrets(document)),
-        _missing(document),
-        _one_way(document),
-        _dangling(document),
-        _controls_of_auth0(document),
-        untellable(document),
-        unknown_tenants(document),
+        _find_duplicates(document, _names(document)),
+        _find_duplicates(document, _sender_secrets(document)),
+        _find_missing(document),
+        _find_mixed_alternatives(document),
+        _find_dangling(document),
+        _find_auth0_controls(document),
+        find_invalid_steps(document),
+        find_unknown_tenants(document),
     ):
         for loc, text in problems:
             document.report(loc, text)
 
 
-def _twice(document: Document, written: Iterable[tuple[Loc, object]]) -> Problems:
+def _find_duplicates(document: Document, written: Iterable[tuple[Loc, object]]) -> Problems:
     seen = set()
     for loc, identity in written:
         if identity in seen:
-            note = "" if loc in document.places else f" (without one it is {UNNAMED})"
+            note = "" if loc in document.places else f" (without one it is {DEFAULT_NAME})"
             yield loc, f"is used twice: give each its own{note}"
         seen.add(identity)
 
 
 def _names(document: Document) -> Iterator[tuple[Loc, object]]:
     """Names of tenants, those within each tenant, and those of ways to reach people."""
-    for way in NAMED:
+    for way in NAMED_SECTIONS:
         for loc, section in document.sections(*way):
-            yield (*loc, "name"), (loc[:-2], str(section.get("name", UNNAMED)).lower())
+            yield (*loc, "name"), (loc[:-2], str(section.get("name", DEFAULT_NAME)).lower())
 
 
-def _hook_secrets(document: Document) -> Iterator[tuple[Loc, str]]:
+def _sender_secrets(document: Document) -> Iterator[tuple[Loc, str]]:
     for *way, key in SENDERS:
         for loc, sender in document.sections(*way):
             if key in sender:
                 yield (*loc, key), str(sender[key])
 
 
-def _missing(document: Document) -> Problems:
-    for who, (*way, key) in _needs(document):
+def _find_missing(document: Document) -> Problems:
+    for who, (*way, key) in _required_keys(document):
         if not any(key in section for _, section in document.sections(*way)):
-            yield _lacks(who, (*way, key))
+            yield _missing_problem(who, (*way, key))
 
 
-def _lacks(who: str, loc: Loc) -> tuple[Loc, str]:
-    return loc, f"is missing, and {who} needs it: {hint(loc)}"
+def _missing_problem(who: str, loc: Loc) -> tuple[Loc, str]:
+    return loc, f"is missing, and {who} needs it: {describe_setting(loc)}"
 
 
-def _needs(document: Document) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _required_keys(document: Document) -> Iterator[tuple[str, tuple[str, ...]]]:
     for _, slack in document.sections("slack"):
         mode = str(slack.get("mode", "socket"))
-        for needed in MODES.get(mode, ()):
+        for needed in MODE_NEEDS.get(mode, ()):
             yield f"slack.mode {mode}", needed
-    for loc, _ in _hook_secrets(document):
-        yield dotted(loc), ("server", "listen")
+    for loc, _ in _sender_secrets(document):
+        yield format_loc(loc), ("server", "listen")
     for loc, _ in document.sections("tenants", "errors"):
-        yield dotted(loc), ("sentry",)
+        yield format_loc(loc), ("sentry",)
     for loc, metric in document.sections("tenants", "metrics"):
         is_polled = metric.keys() & {"preset", "failed", "all"}
-        yield dotted(loc), ("prometheus",) if is_polled else ("hooks", "report")
+        yield format_loc(loc), ("prometheus",) if is_polled else ("hooks", "report")
 
 
-def _one_way(document: Document) -> Problems:
-    for way, groups in WAYS.items():
+def _find_mixed_alternatives(document: Document) -> Problems:
+    for way, groups in ALTERNATIVES.items():
         for loc, section in document.sections(*way):
             first, *others = [keys for keys in groups if section.keys() & set(keys)] or groups[:1]
             stand_beside = f"stands beside {' and '.join(first)}: give one or the other"
@@ -153,10 +157,10 @@ def _one_way(document: Document) -> Problems:
                     yield (*loc, key), stand_beside
             for key in first:
                 if key not in section and not others:
-                    yield _lacks(dotted(loc), (*loc, key))
+                    yield _missing_problem(format_loc(loc), (*loc, key))
 
 
-def _dangling(document: Document) -> Problems:
+def _find_dangling(document: Document) -> Problems:
     names = [tenant.get("name") for _, tenant in document.sections("tenants")]
     for *way, _ in SENDERS:
         for loc, sender in document.sections(*way):
@@ -167,7 +171,7 @@ def _dangling(document: Document) -> Problems:
             yield (*loc, "match"), "belongs to preset: write it into failed and all"
 
 
-def _controls_of_auth0(document: Document) -> Problems:
+def _find_auth0_controls(document: Document) -> Problems:
     ours = {
         str(tenant.get(key, "")).lower()
         for _, tenant in document.sections("tenants")

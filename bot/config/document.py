@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-DEPTH = 20
+MAX_DEPTH = 20
 _NULLS = ("", "~", "null", "Null", "NULL")
 _QUOTED = re.compile(r"""(['"]).{2,}\1""")
 _ADVICE = "a value that begins with one of @ ` % & * ! | > { [ or holds ': ' belongs in quotes"
@@ -48,7 +48,7 @@ def read_yaml(path: Path) -> Document:
     try:
         _Reader(text, path, document).read()
     except yaml.YAMLError as error:
-        problem = _malformed(error, text)
+        problem = _describe_error(error, text)
     except (ValueError, OverflowError):
         problem = "1: has an escape or a version that no YAML has"
     else:
@@ -57,7 +57,7 @@ def read_yaml(path: Path) -> Document:
     raise ConfigError([f"{path}:{problem}"])
 
 
-def _malformed(error: yaml.YAMLError, text: str) -> str:
+def _describe_error(error: yaml.YAMLError, text: str) -> str:
     """Say what is wrong without what YAML quotes from the file."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         line, what = error.problem_mark.line + 1, _QUOTED.sub("…", error.problem or "")
@@ -76,64 +76,64 @@ class _Reader:
         next(self._events)
         if isinstance(next(self._events), StreamEndEvent):
             self._refuse(1, "is empty")
-        self._document.values = self._value(next(self._events), ())
+        self._document.values = self._read_value(next(self._events), ())
         next(self._events)
         after = next(self._events)
         if not isinstance(after, StreamEndEvent):
             self._refuse(_line(after), "begins a second document: write only one")
 
-    def _value(self, event: Event, loc: Loc) -> object:
-        self._only_plain(event, loc)
+    def _read_value(self, event: Event, loc: Loc) -> object:
+        self._refuse_special(event, loc)
         if isinstance(event, SequenceStartEvent):
-            return self._list(loc)
+            return self._read_list(loc)
         if isinstance(event, MappingStartEvent):
-            return self._mapping(loc)
+            return self._read_mapping(loc)
         assert isinstance(event, ScalarEvent)  # noqa: S101 - YAML has no fourth kind
         is_null = event.implicit[0] and event.value in _NULLS
         return None if is_null else event.value
 
-    def _list(self, loc: Loc) -> list[object]:
+    def _read_list(self, loc: Loc) -> list[object]:
         result: list[object] = []
-        for event in self._until(SequenceEndEvent):
+        for event in self._events_until(SequenceEndEvent):
             here = (*loc, len(result))
-            self._stands(here, event)
-            result.append(self._value(event, here))
+            self._record_place(here, event)
+            result.append(self._read_value(event, here))
         return result
 
-    def _mapping(self, loc: Loc) -> dict[str, object]:
+    def _read_mapping(self, loc: Loc) -> dict[str, object]:
         result: dict[str, object] = {}
-        for event in self._until(MappingEndEvent):
-            key = self._key(event, loc)
+        for event in self._events_until(MappingEndEvent):
+            key = self._read_key(event, loc)
             here = (*loc, key)
             first = self._document.places[here].order if key in result else None
-            self._stands(here, event)
+            self._record_place(here, event)
             if first:
                 self._document.report(here, f"is written twice, in line {first} too: remove one")
-            result[key] = self._value(next(self._events), here)
+            result[key] = self._read_value(next(self._events), here)
         return result
 
-    def _key(self, event: Event, loc: Loc) -> str:
-        self._only_plain(event, loc)
+    def _read_key(self, event: Event, loc: Loc) -> str:
+        self._refuse_special(event, loc)
         if not isinstance(event, ScalarEvent):
             self._refuse(_line(event), f"has a list or mapping as a key; {_ADVICE}")
         return str(event.value)
 
-    def _until(self, end: type[Event]) -> Iterator[Event]:
+    def _events_until(self, end: type[Event]) -> Iterator[Event]:
         for event in self._events:
             if isinstance(event, end):
                 return
             yield event
 
-    def _stands(self, loc: Loc, event: Event) -> None:
+    def _record_place(self, loc: Loc, event: Event) -> None:
         line = _line(event)
         self._document.places[loc] = Place(line, f"{self._path}:{line}")
 
-    def _only_plain(self, event: Event, loc: Loc) -> None:
+    def _refuse_special(self, event: Event, loc: Loc) -> None:
         if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
             self._refuse(_line(event), f"has an anchor (&) or alias (*): write it out; {_ADVICE}")
         if getattr(event, "tag", None):
             self._refuse(_line(event), f"has a tag (!): leave it out; {_ADVICE}")
-        if len(loc) > DEPTH:
+        if len(loc) > MAX_DEPTH:
             self._refuse(_line(event), "is nested deeper than any setting")
 
     def _refuse(self, line: int, text: str) -> NoReturn:
@@ -146,7 +146,7 @@ def _line(event: Event) -> int:
 
 Loc = tuple[str | int, ...]
 """The way to a value: `("tenants", 0, "domain")`."""
-LIMIT = 1_000_000
+FILE_LIMIT = 1_000_000
 """Bytes of a file; nobody writes more by hand."""
 
 
@@ -166,7 +166,7 @@ class Place(NamedTuple):
     name: str
 
 
-class Problem(NamedTuple):
+class ConfigProblem(NamedTuple):
     """One line for the person who has to mend it."""
 
     place: Place
@@ -181,9 +181,9 @@ class Document:
     """Where relative paths begin."""
     places: dict[Loc, Place]
     values: Any = None
-    problems: dict[Loc, Problem] = field(default_factory=dict)
+    problems: dict[Loc, ConfigProblem] = field(default_factory=dict)
 
-    def place(self, loc: Loc) -> Place:
+    def place_of(self, loc: Loc) -> Place:
         """Return where a value stands; for one that is missing, where its parent stands."""
         while loc not in self.places:
             loc = loc[:-1]
@@ -191,33 +191,35 @@ class Document:
 
     def sections(self, *way: str) -> Iterator[tuple[Loc, dict[str, Any]]]:
         """Yield each section at a way, in lists or not, with the keys that are not left empty."""
-        return _sections(self.values, way, ())
+        return _walk_sections(self.values, way, ())
 
     def report(self, loc: Loc, text: str) -> None:
         """Note a problem. The first one of a value stands for all that follow from it."""
-        place = self.place(loc)
-        self.problems.setdefault(loc, Problem(place, f"{place.name}: {dotted(loc)}: {text}"))
+        place = self.place_of(loc)
+        self.problems.setdefault(
+            loc, ConfigProblem(place, f"{place.name}: {format_loc(loc)}: {text}")
+        )
 
 
-def _sections(
+def _walk_sections(
     value: object, way: tuple[str, ...], loc: Loc
 ) -> Iterator[tuple[Loc, dict[str, Any]]]:
     if isinstance(value, list):
         for index, child in enumerate(value):
-            yield from _sections(child, way, (*loc, index))
+            yield from _walk_sections(child, way, (*loc, index))
     elif isinstance(value, dict) and way:
-        yield from _sections(value.get(way[0]), way[1:], (*loc, way[0]))
+        yield from _walk_sections(value.get(way[0]), way[1:], (*loc, way[0]))
     elif isinstance(value, dict):
         yield loc, {key: child for key, child in value.items() if child is not None}
 
 
-def dotted(loc: Loc) -> str:
+def format_loc(loc: Loc) -> str:
     """Write a way as people do: `tenants[0].domain`. Always one short, printable line."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{_printable(step)}" for step in loc)
+    steps = (f"[{step}]" if isinstance(step, int) else f".{_to_printable(step)}" for step in loc)
     return "".join(steps).removeprefix(".") or "the whole file"
 
 
-def _printable(key: str) -> str:
+def _to_printable(key: str) -> str:
     return (key if key.isprintable() else ascii(key))[:60]
 
 
@@ -228,8 +230,8 @@ def read_text(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(LIMIT + 1)
-        if len(content) <= LIMIT:
+            content = file.read(FILE_LIMIT + 1)
+        if len(content) <= FILE_LIMIT:
             return content.decode("utf-8-sig")
         reason = "is larger than 1 MB"
     except UnicodeDecodeError:
@@ -250,13 +252,13 @@ def read_secret(path: Path) -> str:
     return text
 
 
-FILE = "_file"
+FILE_SUFFIX = "_file"
 _REFERENCE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|\{)")
 
 
 def expand(document: Document, environ: Mapping[str, str]) -> None:
     """Replace the document's values; report unset variables, unreadable files, unknown keys."""
-    document.values = _Expansion(document, environ).value(document.values, (), Settings)
+    document.values = _Expansion(document, environ).expand_value(document.values, (), Settings)
 
 
 def section_at(section: type[Section], key: str) -> type[Section] | None:
@@ -265,7 +267,7 @@ def section_at(section: type[Section], key: str) -> type[Section] | None:
     return _section_in(field.annotation) if field else None
 
 
-def hint(loc: Loc) -> str:
+def describe_setting(loc: Loc) -> str:
     """Return what the settings say about the key that a way ends with."""
     section: type[Section] = Settings
     for step in loc[:-1]:
@@ -295,44 +297,44 @@ class _Expansion:
     document: Document
     environ: Mapping[str, str]
 
-    def value(self, value: object, loc: Loc, section: type[Section] | None) -> object:
+    def expand_value(self, value: object, loc: Loc, section: type[Section] | None) -> object:
         if isinstance(value, str):
-            return self.text(value, loc)
+            return self.expand_text(value, loc)
         if isinstance(value, list):
-            return [self.value(child, (*loc, i), section) for i, child in enumerate(value)]
+            return [self.expand_value(child, (*loc, i), section) for i, child in enumerate(value)]
         if isinstance(value, dict):
-            return self.mapping(value, loc, section)
+            return self.expand_mapping(value, loc, section)
         return value
 
-    def mapping(
+    def expand_mapping(
         self, written: dict[str, object], loc: Loc, section: type[Section] | None
     ) -> dict[str, object]:
         result: dict[str, object] = {}
         for key, child in written.items():
-            here, stem = (*loc, key), key.removesuffix(FILE)
+            here, stem = (*loc, key), key.removesuffix(FILE_SUFFIX)
             if section is None or key in section.model_fields:
-                result[key] = self.value(child, here, _section_for(child, section, key))
+                result[key] = self.expand_value(child, here, _section_for(child, section, key))
             elif stem not in section.model_fields:
-                self.document.report(here, _unknown(key, section))
+                self.document.report(here, _unknown_key_text(key, section))
             elif stem in written:
                 self.document.report(here, f"stands beside {stem}: give one of the two")
             else:
                 self.document.places[(*loc, stem)] = self.document.places[here]
-                result[stem] = self.content(child, (*loc, stem))
+                result[stem] = self.read_secret_file(child, (*loc, stem))
         return result
 
-    def content(self, path: object, loc: Loc) -> str:
-        name = self.value(path, loc, None)
+    def read_secret_file(self, path: object, loc: Loc) -> str:
+        name = self.expand_value(path, loc, None)
         if not isinstance(name, str):
-            self.document.report(loc, f"its {FILE} key must be a path")
+            self.document.report(loc, f"its {FILE_SUFFIX} key must be a path")
             return ""
         try:
             return read_secret(self.document.folder / name)
         except ValueError as error:
-            self.document.report(loc, f"the file named by its {FILE} key {error}")
+            self.document.report(loc, f"the file named by its {FILE_SUFFIX} key {error}")
             return ""
 
-    def text(self, value: str, loc: Loc) -> str:
+    def expand_text(self, value: str, loc: Loc) -> str:
         for match in _REFERENCE.finditer(value):
             name = match[1]
             if match[0] == "${":
@@ -344,7 +346,7 @@ class _Expansion:
         return _REFERENCE.sub(lambda match: self.environ[match[1]] if match[1] else "$", value)
 
 
-def _unknown(key: str, section: type[Section]) -> str:
+def _unknown_key_text(key: str, section: type[Section]) -> str:
     near = get_close_matches(key, section.model_fields, n=1)
     if near:
         return f"is no setting: did you mean {near[0]}?"

@@ -15,8 +15,8 @@ from bot.config.document import (
     Document,
     Loc,
     Place,
+    describe_setting,
     expand,
-    hint,
     read_secret,
     read_yaml,
 )
@@ -60,14 +60,14 @@ def read_variables(environ: Mapping[str, str]) -> Document:
     document.values = {"slack": slack, "tenants": [tenant]}
     for order, (name, loc) in enumerate(VARIABLES.items()):
         document.places[loc] = Place(order, name)
-        value = _value(name, loc, environ, document)
+        value = _read_value(name, loc, environ, document)
         if value is not None:
             sections[loc[:-1]][str(loc[-1])] = value
     tenant["name"] = _tenant_name(tenant.get("domain", ""))
     return document
 
 
-def _value(name: str, loc: Loc, environ: Mapping[str, str], document: Document) -> str | None:
+def _read_value(name: str, loc: Loc, environ: Mapping[str, str], document: Document) -> str | None:
     value, path = environ.get(name) or None, environ.get(f"{name}_FILE")
     if not path:
         return value
@@ -87,7 +87,7 @@ def _tenant_name(domain: str) -> str:
     return label.strip("-_")[:40].lower() or "tenant"
 
 
-_WORDING = {
+_MESSAGES = {
     "missing": "is missing: {hint}",
     "extra_forbidden": "is no setting",
     "model_type": "must be a section: write its keys below it, indented",
@@ -111,7 +111,7 @@ def environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Read the file, else the one that `AUTH0_CHECK_CONFIG` names, else the variables alone.
 
     Raises ConfigError with every problem there is.
@@ -123,21 +123,21 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     else:
         document = read_yaml(path)
         expand(document, environ)
-    return settings_from(document)
+    return build_settings(document)
 
 
-def settings_from(document: Document) -> Settings:
+def build_settings(document: Document) -> Settings:
     """Check what was read. Raises ConfigError with these problems and those of the reading."""
-    settings, faults = _validated(document)
+    settings, faults = _validate(document)
     for fault in faults:
-        _report(document, fault)
+        _report_fault(document, fault)
     check_relations(document)
     if settings is None or document.problems:
         raise ConfigError(problem.text for problem in sorted(document.problems.values()))
     return settings
 
 
-def _validated(document: Document) -> tuple[Settings | None, list[ErrorDetails]]:
+def _validate(document: Document) -> tuple[Settings | None, list[ErrorDetails]]:
     try:
         context = {"folder": document.folder}
         return Settings.model_validate(document.values, context=context), []
@@ -145,23 +145,23 @@ def _validated(document: Document) -> tuple[Settings | None, list[ErrorDetails]]
         return None, error.errors(include_url=False)
 
 
-def _report(document: Document, fault: ErrorDetails) -> None:
+def _report_fault(document: Document, fault: ErrorDetails) -> None:
     loc = tuple(step for step in fault["loc"] if step != "[key]")
-    if not _only_follows(document, fault, loc):
-        document.report(loc, _text(fault, loc))
+    if not _is_consequence(document, fault, loc):
+        document.report(loc, _fault_text(fault, loc))
 
 
-def _text(fault: ErrorDetails, loc: Loc) -> str:
+def _fault_text(fault: ErrorDetails, loc: Loc) -> str:
     context = fault.get("ctx", {})
     if "error" in context:
         return str(context["error"])
     if fault["input"] is None:
         return "is empty: write a value (in quotes if it begins with #), or leave the key out"
-    wording = _WORDING.get(fault["type"])
-    return wording.format(hint=hint(loc), **context) if wording else fault["msg"]
+    wording = _MESSAGES.get(fault["type"])
+    return wording.format(hint=describe_setting(loc), **context) if wording else fault["msg"]
 
 
-def _only_follows(document: Document, fault: ErrorDetails, loc: Loc) -> bool:
+def _is_consequence(document: Document, fault: ErrorDetails, loc: Loc) -> bool:
     """Whether the problem itself is told elsewhere.
 
     Pydantic calls a list too short when its entries are wrong; and a tenant may have taken over a

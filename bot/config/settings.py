@@ -20,14 +20,14 @@ from pydantic import (
 
 from bot.config.settings_oncall import (
     Access,
+    ContactPoint,
     Escalation,
     Maintenance,
-    Notify,
     OnCall,
     Recurrence,
     Zone,
 )
-from bot.config.settings_sources import Errors, Hooks, Logs, Metric, Prometheus, Sentry
+from bot.config.settings_sources import Errors, Logs, Metric, Prometheus, Sentry, Webhooks
 from bot.config.value_types import (
     Address,
     AddressPort,
@@ -37,7 +37,6 @@ from bot.config.value_types import (
     CaFile,
     Channel,
     FolderAddress,
-    HookSecret,
     HostName,
     Interval,
     Link,
@@ -52,7 +51,8 @@ from bot.config.value_types import (
     TenantName,
     Text,
     UrlPath,
-    seconds,
+    WebhookSecret,
+    parse_span,
 )
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ __all__ = [
     "Slack",
     "Tenant",
     "Thresholds",
-    "seconds",
+    "parse_span",
 ]
 
 
@@ -137,7 +137,7 @@ class Thresholds(Section):
 
     @field_validator("window")
     @classmethod
-    def _can_hold_the_failures(cls, window: int, info: ValidationInfo) -> int:
+    def _check_window(cls, window: int, info: ValidationInfo) -> int:
         if window < info.data.get("fail_count", 0):
             raise ValueError("is smaller than fail_count: no signal could ever fire")
         return window
@@ -220,7 +220,7 @@ class Server(Section):
     listen: Listen | None = None
     """Public, for `/slack/events`, `/hooks` and `/status.json`, such as 0.0.0.0:3000. Off unless
     set."""
-    status_token: HookSecret | None = None
+    status_token: WebhookSecret | None = None
     """What applications send to ask for `/status.json`, which is off unless this is set."""
     admin_listen: Listen = "127.0.0.1:8470"
     """Health and metrics."""
@@ -239,11 +239,11 @@ class Settings(Section):
     """A section with url and, where the server asks for one, token."""
     sentry: Sentry | None = None
     """A section with organization and token."""
-    hooks: Hooks = Hooks()
+    hooks: Webhooks = Webhooks()
     oncall: OnCall | None = None
     """A section with rotation, group or calendar."""
     escalation: Escalation = Escalation()
-    notify: tuple[Notify, ...] = ()
+    notify: tuple[ContactPoint, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
     access: Access = Access()
     report: Report | None = None
@@ -263,7 +263,10 @@ class Settings(Section):
         if not isinstance(values, dict) or not isinstance(values.get("tenants"), list | tuple):
             return values
         shared = values.get("thresholds")
-        return {**values, "tenants": [_inheriting(tenant, shared) for tenant in values["tenants"]]}
+        return {
+            **values,
+            "tenants": [_inherit_thresholds(tenant, shared) for tenant in values["tenants"]],
+        }
 
     def thresholds_of(self, tenant: Tenant) -> Thresholds:
         """Return a tenant's own thresholds where it has some, else those of all."""
@@ -274,7 +277,7 @@ class Settings(Section):
         return frozenset(secrets_in(self))
 
 
-def _inheriting(tenant: object, shared: object) -> object:
+def _inherit_thresholds(tenant: object, shared: object) -> object:
     """Fill up a tenant's thresholds with those of all. What is malformed stays as it is."""
     own = tenant.get("thresholds") if isinstance(tenant, dict) else None
     if not (isinstance(tenant, dict) and isinstance(own, dict) and isinstance(shared, dict)):

@@ -24,32 +24,32 @@ from bot.config.value_types import (
     Section,
     Span,
     Text,
-    like,
+    must_match,
 )
 from bot.core.model.access import EVERYONE
-from bot.core.model.wall_clock import DAY_S, Recurring, is_zone, recurring
+from bot.core.model.wall_clock import DAY_S, RecurringTime, is_zone, parse_recurring_time
 
-PERSONAL = ("dm", "next")
+PERSONAL_STEPS = ("dm", "next")
 """Steps that need a person, whom a user group does not name."""
-TELLS = ("mention", *PERSONAL)
+BUILTIN_STEPS = ("mention", *PERSONAL_STEPS)
 FIRST_YEAR, LAST_YEAR = 2000, 2999
 """Calendars reckon with days around these, too."""
 
 
-def _zone(name: str) -> str:
+def _check_zone(name: str) -> str:
     if not is_zone(name):
         raise ValueError("is no time zone: write a name such as Europe/Berlin, or UTC")
     return name
 
 
-def _recurring(value: object) -> object:
-    found = recurring(str(value))
+def _parse_recurring(value: object) -> object:
+    found = parse_recurring_time(str(value))
     if found is None:
         raise ValueError("must be '09:00' (every day) or 'Mon 09:00' (every week), in quotes")
     return found
 
 
-def _wall_time(value: object) -> object:
+def _parse_wall_time(value: object) -> object:
     try:
         found = datetime.strptime(str(value), "%Y-%m-%d %H:%M")  # noqa: DTZ007 - its zone stands beside
     except ValueError:
@@ -59,29 +59,29 @@ def _wall_time(value: object) -> object:
     return found
 
 
-def _day(value: object) -> object:
+def _parse_day(value: object) -> object:
     try:
         return date.fromisoformat(str(value))
     except ValueError:
         raise ValueError("must be a day such as 2026-11-23") from None
 
 
-def _in_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+def _check_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     if list(steps) != sorted(steps, key=lambda step: step.after):
         raise ValueError("has a step after a later one: write them in the order of their time")
     return steps
 
 
-Zone = Annotated[str, AfterValidator(_zone)]
-Recurrence = Annotated[Recurring, BeforeValidator(_recurring)]
-WallTime = Annotated[datetime, BeforeValidator(_wall_time)]
-Day = Annotated[date, BeforeValidator(_day)]
+Zone = Annotated[str, AfterValidator(_check_zone)]
+Recurrence = Annotated[RecurringTime, BeforeValidator(_parse_recurring)]
+WallTime = Annotated[datetime, BeforeValidator(_parse_wall_time)]
+Day = Annotated[date, BeforeValidator(_parse_day)]
 User = Annotated[
     str,
-    like(r"[UW][A-Z0-9]+", "must be a member's id (U…): their profile > ⋮ > Copy member ID"),
+    must_match(r"[UW][A-Z0-9]+", "must be a member's id (U…): their profile > ⋮ > Copy member ID"),
 ]
 UserGroup = Annotated[
-    str, like(r"S[A-Z0-9]+", "must be a user group's id (S…): at the end of its address")
+    str, must_match(r"S[A-Z0-9]+", "must be a user group's id (S…): at the end of its address")
 ]
 
 
@@ -129,7 +129,7 @@ class Step(Section):
     """`mention`, `dm`, `next`, or the name of a way under notify."""
 
 
-Steps = Annotated[tuple[Step, ...], AfterValidator(_in_order)]
+Steps = Annotated[tuple[Step, ...], AfterValidator(_check_order)]
 
 
 class Escalation(Section):
@@ -162,14 +162,14 @@ class Maintenance(Section):
 
     @field_validator("lasts")
     @classmethod
-    def _ends_before_the_next(cls, lasts: float, info: ValidationInfo) -> float:
+    def _check_lasts(cls, lasts: float, info: ValidationInfo) -> float:
         every = info.data.get("every")
-        if every and lasts >= every.days * DAY_S:
+        if every and lasts >= every.period_days * DAY_S:
             raise ValueError("is not over when the next one begins")
         return lasts
 
 
-def _reachable(address: SecretStr) -> SecretStr:
+def _require_apprise(address: SecretStr) -> SecretStr:
     if not find_spec("apprise"):
         raise ValueError("needs Apprise, which is not here: pip install 'auth0-check[apprise]'")
     return address
@@ -180,43 +180,43 @@ class PagerDuty(Section):
 
     routing_key: Annotated[
         SecretStr,
-        like(r"[A-Za-z0-9]{32}", "must be the integration key: 32 letters and digits"),
+        must_match(r"[A-Za-z0-9]{32}", "must be the integration key: 32 letters and digits"),
     ]
     """The integration key: the service > Integrations > Events API V2."""
     url: BaseAddress = "https://events.pagerduty.com"
     """An account in the EU has https://events.eu.pagerduty.com."""
 
 
-class Notify(Section):
+class ContactPoint(Section):
     """One way to reach people."""
 
     name: Name
     """A short name of your own for it."""
     pagerduty: PagerDuty | None = None
     """A section with routing_key; or apprise in its place."""
-    apprise: Annotated[Secret, AfterValidator(_reachable)] | None = None
+    apprise: Annotated[Secret, AfterValidator(_require_apprise)] | None = None
     """In place of pagerduty: an address as Apprise writes it, such as mailtos://…"""
 
 
-Who = Annotated[
+PrincipalId = Annotated[
     str,
-    like(
+    must_match(
         rf"{EVERYONE}|[UWSCG][A-Z0-9]+",
         f"must be {EVERYONE}, or the id of a member (U…), a user group (S…) or a channel (C…)",
     ),
 ]
-Whom = Annotated[tuple[Who, ...], Field(min_length=1)]
+PrincipalIds = Annotated[tuple[PrincipalId, ...], Field(min_length=1)]
 """A channel stands for all who ask in it."""
 
 
 class Access(Section):
     """Who may do what. Guests and members of other workspaces never may anything."""
 
-    view: Whom = (EVERYONE,)
+    view: PrincipalIds = (EVERYONE,)
     """See what the bot knows, and let it look afresh."""
-    acknowledge: Whom = (EVERYONE,)
+    acknowledge: PrincipalIds = (EVERYONE,)
     """Take over an incident, note something, resolve it, call it a false alarm."""
-    silence: Whom = (EVERYONE,)
+    silence: PrincipalIds = (EVERYONE,)
     """Mute a tenant, a signal or an incident for a while, and end that."""
-    administer: Whom = (EVERYONE,)
+    administer: PrincipalIds = (EVERYONE,)
     """Mute everything, swap who is on call, read the audit trail."""

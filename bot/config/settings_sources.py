@@ -10,7 +10,6 @@ from bot.config.value_types import (
     BaseAddress,
     CaFile,
     Expression,
-    HookSecret,
     Interval,
     Name,
     PathSecret,
@@ -22,6 +21,7 @@ from bot.config.value_types import (
     Slug,
     Text,
     Token,
+    WebhookSecret,
 )
 
 
@@ -54,16 +54,16 @@ class Sentry(Section):
     every: Interval = 60.0
 
 
-class SentryHook(Section):
+class SentryWebhook(Section):
     """Alerts of Sentry, at /hooks/sentry."""
 
-    client_secret: HookSecret
+    client_secret: WebhookSecret
     """Of the internal integration: it signs what Sentry sends."""
     tenant: Name | None = None
     """The tenant of whatever names none; else the only tenant."""
 
 
-class PingdomHook(Section):
+class PingdomWebhook(Section):
     """Checks of Pingdom, which cannot sign: a hint to look ourselves."""
 
     path_secret: PathSecret
@@ -71,23 +71,23 @@ class PingdomHook(Section):
     tenant: Name | None = None
 
 
-class TokenHook(Section):
+class TokenWebhook(Section):
     """A hook whose sender can send a header."""
 
-    token: HookSecret
+    token: WebhookSecret
     """Long and random; sent as `Authorization: Bearer`."""
     tenant: Name | None = None
 
 
-class Hooks(Section):
+class Webhooks(Section):
     """What others may tell the bot, at `server.listen`. Each is off unless it is here."""
 
-    sentry: SentryHook | None = None
-    alertmanager: TokenHook | None = None
-    pingdom: PingdomHook | None = None
-    report: TokenHook | None = None
+    sentry: SentryWebhook | None = None
+    alertmanager: TokenWebhook | None = None
+    pingdom: PingdomWebhook | None = None
+    report: TokenWebhook | None = None
     """A section with token: applications tell counts of failed and of all calls."""
-    change: TokenHook | None = None
+    change: TokenWebhook | None = None
     """Deploys and other changes of ours."""
 
 
@@ -135,7 +135,7 @@ class Logs(Section):
     """Of an application with the permission read:logs of the Auth0 Management API."""
     client_secret: Secret | None = None
     """Of the same application."""
-    stream_token: HookSecret | None = None
+    stream_token: WebhookSecret | None = None
     """Instead of both: the Authorization value of a log stream to /hooks/auth0/TENANT."""
     every: Interval = 30.0
     share: Percent = 0.1

@@ -33,14 +33,14 @@ _SPAN = re.compile(r"(-?\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
-_WHOM = r"(?:@here|[UWS][A-Z0-9]+)"
+_MENTION = r"(?:@here|[UWS][A-Z0-9]+)"
 _OTHER_TOKENS = {
     "xapp-": "the app-level token (app_token)",
     "xoxb-": "the bot token (bot_token)",
     "xoxp-": "a user's token",
     "xoxe": "a token that expires: switch token rotation off",
 }
-SOURCES = (WELLKNOWN, CUSTOM, M2M, LOGS)
+RESERVED_SOURCES = (WELLKNOWN, CUSTOM, M2M, LOGS)
 MONITORS = ("alertmanager", "pingdom", "sentry")
 BOT_ADVICE = (
     "must be the Bot User OAuth Token, which begins with xoxb-: "
@@ -62,7 +62,7 @@ class Section(BaseModel):
     )
 
 
-def seconds(value: object) -> float:
+def parse_span(value: object) -> float:
     """Read a span such as `90s`, `12m`, `1.5h`, `-10m` or `900ms`.
 
     Raises ValueError, naming the units, for anything else; a bare number has no unit.
@@ -91,7 +91,7 @@ def host_of(url: str) -> str:
         return ""
 
 
-def host_port(value: str) -> tuple[str, int]:
+def split_host_port(value: str) -> tuple[str, int]:
     """Split `host:port` or `[IPv6]:port`. Raises ValueError for anything else."""
     match = _HOST_PORT.fullmatch(value)
     if match is None or int(match[3]) > 65535:  # noqa: PLR2004 - the highest port
@@ -99,11 +99,11 @@ def host_port(value: str) -> tuple[str, int]:
     return match[1] or match[2], int(match[3])
 
 
-def _plain(value: str | SecretStr) -> str:
+def _reveal(value: str | SecretStr) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
-def share(value: object) -> float:
+def parse_share(value: object) -> float:
     """Read a share such as `5%`. Raises ValueError, naming the unit, for anything else."""
     match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
@@ -111,7 +111,7 @@ def share(value: object) -> float:
     return float(match[1]) / 100
 
 
-def _written(read: Callable[[object], float]) -> BeforeValidator:
+def _parse_unless_number(read: Callable[[object], float]) -> BeforeValidator:
     """Take a bare number from Python code; what a file says is always text."""
 
     def check(value: object) -> object:
@@ -121,7 +121,7 @@ def _written(read: Callable[[object], float]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _within(low: float, high: float, words: str) -> AfterValidator:
+def _must_be_within(low: float, high: float, words: str) -> AfterValidator:
     def check(value: float) -> float:
         if not low <= value <= high:
             raise ValueError(f"must be from {words}")
@@ -130,19 +130,19 @@ def _within(low: float, high: float, words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def like(pattern: str, advice: str) -> AfterValidator:
+def must_match(pattern: str, advice: str) -> AfterValidator:
     """Accept text, or a secret, that is like a pattern as a whole."""
     expression = re.compile(pattern)
 
     def check(value: AnyText) -> AnyText:
-        if not expression.fullmatch(_plain(value)):
+        if not expression.fullmatch(_reveal(value)):
             raise ValueError(advice)
         return value
 
     return AfterValidator(check)
 
 
-def _host_name(value: str) -> str:
+def _check_host_name(value: str) -> str:
     if "/" in value:
         raise ValueError(
             "is an address: write the host name alone, such as acme.us.auth0.com, "
@@ -153,7 +153,7 @@ def _host_name(value: str) -> str:
     return value.lower()
 
 
-def _token(prefix: str, advice: str) -> AfterValidator:
+def _must_be_token(prefix: str, advice: str) -> AfterValidator:
     def check(secret: SecretStr) -> SecretStr:
         text = secret.get_secret_value()
         if not text.startswith(prefix):
@@ -166,8 +166,8 @@ def _token(prefix: str, advice: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _https(value: AnyText, *, loopback: bool) -> AnyText:
-    text = _plain(value)
+def _check_https(value: AnyText, *, loopback: bool) -> AnyText:
+    text = _reveal(value)
     try:
         parts = urlsplit(text)
         sound = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
@@ -182,20 +182,20 @@ def _https(value: AnyText, *, loopback: bool) -> AnyText:
     raise ValueError("must begin with https://" + (" (http:// only on loopback)" * loopback))
 
 
-def _address_port(value: str) -> str:
+def _check_address_port(value: str) -> str:
     try:
-        ip_address(host_port(value)[0])
+        ip_address(split_host_port(value)[0])
     except ValueError:
         raise ValueError("must be address:port, such as 127.0.0.1:8443 or [::1]:8443") from None
     return value
 
 
-def _listen(value: str) -> str:
-    host_port(value)
+def _check_listen(value: str) -> str:
+    split_host_port(value)
     return value
 
 
-def _not(*reserved: str) -> AfterValidator:
+def _must_not_be(*reserved: str) -> AfterValidator:
     """Keep names free that `Target` uses itself."""
 
     def check(name: str) -> str:
@@ -206,7 +206,7 @@ def _not(*reserved: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _certificates(value: str, info: ValidationInfo) -> str:
+def _check_certificates(value: str, info: ValidationInfo) -> str:
     file = Path((info.context or {}).get("folder", ""), value)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
@@ -216,73 +216,83 @@ def _certificates(value: str, info: ValidationInfo) -> str:
     return str(file)
 
 
-Span = Annotated[float, _written(seconds), _within(0, 366 * 86400, "0s to 366d")]
+Span = Annotated[
+    float, _parse_unless_number(parse_span), _must_be_within(0, 366 * 86400, "0s to 366d")
+]
 """A span in seconds; written `60s`, `10m`, … in YAML."""
-Interval = Annotated[float, _written(seconds), _within(1, 86400, "1s to 24h")]
-Percent = Annotated[float, _written(share), _within(0.001, 1, "0.1% to 100%")]
+Interval = Annotated[
+    float, _parse_unless_number(parse_span), _must_be_within(1, 86400, "1s to 24h")
+]
+Percent = Annotated[
+    float, _parse_unless_number(parse_share), _must_be_within(0.001, 1, "0.1% to 100%")
+]
 """A share, at most 1; written `5%` in YAML."""
 Text = Annotated[
     str,
-    like(
+    must_match(
         r"[^\x00-\x1f\x7f\ud800-\udfff]+",
         "must be UTF-8 text, not empty, without line breaks and control characters",
     ),
 ]
 Name = Annotated[
     str,
-    like(
+    must_match(
         r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}",
         "must be 1 to 40 letters, digits, - or _, the first one a letter or digit",
     ),
 ]
-TenantName = Annotated[Name, _not(CONTROL, FEED)]
-SignalName = Annotated[Name, _not(*SOURCES, *MONITORS, CONTROL, FEED)]
-Slug = Annotated[str, like(r"[A-Za-z0-9_-]+", "must be letters, digits, - and _ only")]
-ProjectId = Annotated[str, like(r"[0-9]{1,20}", "must be the project's number")]
+TenantName = Annotated[Name, _must_not_be(CONTROL, FEED)]
+SignalName = Annotated[Name, _must_not_be(*RESERVED_SOURCES, *MONITORS, CONTROL, FEED)]
+Slug = Annotated[str, must_match(r"[A-Za-z0-9_-]+", "must be letters, digits, - and _ only")]
+ProjectId = Annotated[str, must_match(r"[0-9]{1,20}", "must be the project's number")]
 Expression = Annotated[
     str,
-    like(
+    must_match(
         r"(?:[^$\x00\ud800-\udfff]|\$window\b|\$(?![A-Za-z_]))+",
         "must be PromQL, with $window as its only variable",
     ),
 ]
-HostName = Annotated[str, AfterValidator(_host_name)]
+HostName = Annotated[str, AfterValidator(_check_host_name)]
 """Kept in small letters, as issuers write it."""
-UrlPath = Annotated[str, like(r"/[^\s?#]*", "must be a path that begins with /")]
-Link = Annotated[str, AfterValidator(lambda value: _https(value, loopback=False))]
+UrlPath = Annotated[str, must_match(r"/[^\s?#]*", "must be a path that begins with /")]
+Link = Annotated[str, AfterValidator(lambda value: _check_https(value, loopback=False))]
 """An https address that people open."""
-Address = Annotated[str, AfterValidator(lambda value: _https(value, loopback=True))]
+Address = Annotated[str, AfterValidator(lambda value: _check_https(value, loopback=True))]
 """An address that the bot calls: https, or http on loopback."""
 BaseAddress = Annotated[Address, AfterValidator(lambda url: url.rstrip("/"))]
 """An address to which paths are added: ends without `/`."""
 FolderAddress = Annotated[Address, AfterValidator(lambda url: url.rstrip("/") + "/")]
-SecretAddress = Annotated[SecretStr, AfterValidator(lambda value: _https(value, loopback=True))]
-AddressPort = Annotated[str, AfterValidator(_address_port)]
-Listen = Annotated[str, AfterValidator(_listen)]
-Secret = Annotated[SecretStr, like(r"[^\ud800-\udfff]+", "must be UTF-8 text, not empty")]
-Token = Annotated[SecretStr, like(r"[!-~]+", "must be letters, digits and signs without blanks")]
-HookSecret = Annotated[
+SecretAddress = Annotated[
+    SecretStr, AfterValidator(lambda value: _check_https(value, loopback=True))
+]
+AddressPort = Annotated[str, AfterValidator(_check_address_port)]
+Listen = Annotated[str, AfterValidator(_check_listen)]
+Secret = Annotated[SecretStr, must_match(r"[^\ud800-\udfff]+", "must be UTF-8 text, not empty")]
+Token = Annotated[
+    SecretStr, must_match(r"[!-~]+", "must be letters, digits and signs without blanks")
+]
+WebhookSecret = Annotated[
     SecretStr,
-    like(r"[!-~][ -~]{6,}[!-~]", "must be at least 8 letters, digits and signs of ASCII"),
+    must_match(r"[!-~][ -~]{6,}[!-~]", "must be at least 8 letters, digits and signs of ASCII"),
 ]
 PathSecret = Annotated[
-    SecretStr, like(r"[A-Za-z0-9_-]{16,}", "must be at least 16 letters, digits, - or _")
+    SecretStr, must_match(r"[A-Za-z0-9_-]{16,}", "must be at least 16 letters, digits, - or _")
 ]
-CaFile = Annotated[str, AfterValidator(_certificates)]
+CaFile = Annotated[str, AfterValidator(_check_certificates)]
 """A file of trusted authorities, relative to the configuration file."""
-BotToken = Annotated[SecretStr, _token("xoxb-", BOT_ADVICE)]
-AppToken = Annotated[SecretStr, _token("xapp-", APP_ADVICE)]
+BotToken = Annotated[SecretStr, _must_be_token("xoxb-", BOT_ADVICE)]
+AppToken = Annotated[SecretStr, _must_be_token("xapp-", APP_ADVICE)]
 Channel = Annotated[
     str,
-    like(
+    must_match(
         r"[CG][A-Z0-9]+|#\S{1,80}",
         "must be a channel's id (C…, at the foot of its details) or '#name', in quotes",
     ),
 ]
 Mention = Annotated[
     str,
-    like(
-        rf"{_WHOM}(?:\s*,\s*{_WHOM})*",
+    must_match(
+        rf"{_MENTION}(?:\s*,\s*{_MENTION})*",
         "must be '@here', a member's id (U…) or a user group's id (S…); several with commas",
     ),
 ]

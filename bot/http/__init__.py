@@ -1,18 +1,18 @@
 """The only importer of httpx: one timed, capped, classified request at a time."""
 
-from bot.http.client import Call, Fetcher, Reply, Stopwatch, read_object
-from bot.http.errors import Blind
+from bot.http.client import Fetcher, HttpRequest, HttpResult, Stopwatch, parse_json_object
+from bot.http.errors import NoData
 from bot.http.loop_lag import LoopLag
-from bot.http.resolver import Path, SystemPath
+from bot.http.resolver import Network, SystemNetwork
 
 __all__ = [
-    "Blind",
-    "Call",
     "Fetcher",
+    "HttpRequest",
+    "HttpResult",
     "LoopLag",
-    "Path",
-    "Reply",
+    "Network",
+    "NoData",
     "Stopwatch",
-    "SystemPath",
-    "read_object",
+    "SystemNetwork",
+    "parse_json_object",
 ]

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import httpx
 
 from bot.core.model.observation import Fault, Stage, Timing
-from bot.http.errors import Blind, explain
+from bot.http.errors import NoData, classify_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bot.http.loop_lag import LoopLag
-    from bot.http.resolver import Address, Path
+    from bot.http.resolver import Address, Network
     from bot.ports import Clock
 from bot.http.errors import BadBody
 
@@ -55,7 +55,7 @@ class Stopwatch:
 
 GZIP_OR_ZLIB = 47
 """`wbits` for zlib: 15, plus 32 to detect either header."""
-INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
+COMPRESSED_ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 async def read_body(response: httpx.Response, cap: int) -> bytes:
@@ -76,7 +76,7 @@ async def read_body(response: httpx.Response, cap: int) -> bytes:
     return bytes(body)
 
 
-def read_object(body: bytes) -> dict[str, Any] | None:
+def parse_json_object(body: bytes) -> dict[str, Any] | None:
     """Read a JSON object in UTF-8; None for anything else, however deep, long or broken."""
     try:
         document = json.loads(body.decode("utf-8-sig"))
@@ -89,27 +89,27 @@ def _inflater(encoding: str) -> zlib._Decompress | None:
     name = encoding.strip().lower()
     if name in {"identity", ""}:
         return None
-    if name not in INFLATED:
+    if name not in COMPRESSED_ENCODINGS:
         raise BadBody("bad_encoding")
     return zlib.decompressobj(GZIP_OR_ZLIB)
 
 
 MEGABYTE = 1_000_000
-BODY = "body"
-PORTS = {"http": 80, "https": 443}
-STAGES = {
+BODY_STAGE = "body"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+STAGE_BY_TRACE = {
     "connection.connect_tcp.started": Stage.CONNECT,
     "connection.start_tls.started": Stage.TLS,
     "http11.send_request_headers.started": Stage.HTTP,
 }
 """httpcore's trace events that begin a stage."""
-CONNECTED = "connection.connect_tcp.complete"
+CONNECTED_TRACE = "connection.connect_tcp.complete"
 NOT_2XX = 300
 """From here on the head says it all, however the body breaks off: a 503 is a 503."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class HttpRequest:
     """What to send. All that may hold a secret is left out of its repr."""
 
     url: str = field(repr=False)
@@ -127,7 +127,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class HttpResult:
     """What came of a call: an answer of any status, or a fault, or `blind`."""
 
     at: float
@@ -139,7 +139,7 @@ class Reply:
     body: bytes = field(default=b"", repr=False)
     fault: Fault | None = None
     """Why there is no whole answer."""
-    blind: str = ""
+    no_data_reason: str = ""
     """Why we could not look; then nothing else counts."""
 
 
@@ -153,48 +153,48 @@ class Closable(Protocol):
 class Fetcher:
     """Makes calls, any number at a time; nothing is shared between them but the TLS contexts."""
 
-    def __init__(self, clock: Clock, path: Path, lag: LoopLag) -> None:
+    def __init__(self, clock: Clock, path: Network, lag: LoopLag) -> None:
         """Take the clock that times and limits are by, the way to hosts, and the lag meter."""
         self.clock = clock
-        self._path = path
+        self._network = path
         self._lag = lag
-        self._contexts: dict[str | None, ssl.SSLContext] = {}
+        self._ssl_contexts: dict[str | None, ssl.SSLContext] = {}
 
-    async def fetch(self, call: Call) -> Reply:
+    async def fetch(self, call: HttpRequest) -> HttpResult:
         """Send one request. Raises nothing but on cancellation."""
-        exchange = _Exchange(call, self._path, self.clock)
+        exchange = _Exchange(call, self._network, self.clock)
         mark = self._lag.mark()
         fault, blind = None, ""
         try:
-            fault = await exchange.run(self._context(call.ca_file))
-        except Blind as error:
+            fault = await exchange.run(self._ssl_context(call.ca_file))
+        except NoData as error:
             blind = str(error)
         if self._lag.was_blocked_since(mark):
             fault, blind = None, "our event loop was blocked"
-        return exchange.reply(fault, blind)
+        return exchange.to_result(fault, blind)
 
-    def _context(self, ca_file: str | None) -> ssl.SSLContext:
+    def _ssl_context(self, ca_file: str | None) -> ssl.SSLContext:
         """Build each context once: it takes 20 ms, in which the loop stands still."""
-        if ca_file not in self._contexts:
-            self._contexts[ca_file] = _trusting(ca_file)
-        return self._contexts[ca_file]
+        if ca_file not in self._ssl_contexts:
+            self._ssl_contexts[ca_file] = _create_ssl_context(ca_file)
+        return self._ssl_contexts[ca_file]
 
 
-def _trusting(ca_file: str | None) -> ssl.SSLContext:
+def _create_ssl_context(ca_file: str | None) -> ssl.SSLContext:
     if ca_file is None:
         return httpx.create_ssl_context(trust_env=False)
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # of which ssl.SSLError is one
-        raise Blind("the CA file cannot be read") from error
+        raise NoData("the CA file cannot be read") from error
 
 
 class _Exchange:
     """One request on its way. Keeps what it has learnt, should it not arrive."""
 
-    def __init__(self, call: Call, path: Path, clock: Clock) -> None:
-        self._call = call
-        self._path = path
+    def __init__(self, call: HttpRequest, path: Network, clock: Clock) -> None:
+        self._request = call
+        self._network = path
         self._limit_s = call.timeout_s / clock.speed
         self._watch = Stopwatch(clock, Stage.DNS)
         self._status = 0
@@ -202,8 +202,8 @@ class _Exchange:
         self._body = b""
         self._socket: Closable | None = None
 
-    def reply(self, fault: Fault | None, blind: str) -> Reply:
-        return Reply(
+    def to_result(self, fault: Fault | None, no_data_reason: str) -> HttpResult:
+        return HttpResult(
             at=self._watch.started_at,
             latency_s=self._watch.elapsed_s(),
             timings=self._watch.timings(),
@@ -211,7 +211,7 @@ class _Exchange:
             headers=self._headers,
             body=self._body,
             fault=fault,
-            blind=blind,
+            no_data_reason=no_data_reason,
         )
 
     async def run(self, context: ssl.SSLContext) -> Fault | None:
@@ -219,16 +219,16 @@ class _Exchange:
             async with asyncio.timeout(self._limit_s):
                 await self._send(context)
         except Exception as error:  # noqa: BLE001 - what no rule explains is told as our own
-            fault = explain(error, self._watch.stage)
+            fault = classify_error(error, self._watch.stage)
             return None if self._status >= NOT_2XX else fault
         finally:
             await self._close()
         return None
 
     async def _send(self, context: ssl.SSLContext) -> None:
-        url = httpx.URL(self._call.url)
+        url = httpx.URL(self._request.url)
         host = url.raw_host.decode()
-        addresses = await self._path.resolve(host, url.port or PORTS[url.scheme])
+        addresses = await self._network.resolve(host, url.port or DEFAULT_PORTS[url.scheme])
         async with httpx.AsyncClient(
             verify=context, trust_env=False, timeout=self._limit_s
         ) as client:
@@ -236,9 +236,9 @@ class _Exchange:
             async with aclosing(response):
                 self._status = response.status_code
                 self._headers = {k.lower(): v for k, v in response.headers.items()}
-                self._watch.begin(BODY)
-                if self._call.cap:
-                    self._body = await read_body(response, self._call.cap)
+                self._watch.begin(BODY_STAGE)
+                if self._request.cap:
+                    self._body = await read_body(response, self._request.cap)
 
     async def _open(
         self, client: httpx.AsyncClient, url: httpx.URL, addresses: Sequence[Address]
@@ -248,14 +248,14 @@ class _Exchange:
         for address in addresses:
             self._watch.begin(Stage.CONNECT)
             try:
-                return await self._attempt(client, url, address, self._limit_s / len(addresses))
+                return await self._try_address(client, url, address, self._limit_s / len(addresses))
             except (OSError, httpx.ConnectError) as error:
                 if self._watch.stage != Stage.CONNECT:
                     raise
                 first = first or error
-        raise first or Blind("no address")
+        raise first or NoData("no address")
 
-    async def _attempt(
+    async def _try_address(
         self, client: httpx.AsyncClient, url: httpx.URL, address: Address, connect_s: float
     ) -> httpx.Response:
         """Connect to an address that we looked up, yet speak to the host by its name."""
@@ -263,21 +263,21 @@ class _Exchange:
         async with asyncio.timeout(connect_s) as limit:
 
             async def trace(event: str, info: Mapping[str, Any]) -> None:
-                self._watch.begin(STAGES.get(event, self._watch.stage))
-                if event == CONNECTED:
+                self._watch.begin(STAGE_BY_TRACE.get(event, self._watch.stage))
+                if event == CONNECTED_TRACE:
                     self._socket = info["return_value"]
                     limit.reschedule(None)
 
-            await self._path.connect(host)
+            await self._network.before_connect(host)
             request = client.build_request(
-                "GET" if self._call.form is None and self._call.json is None else "POST",
+                "GET" if self._request.form is None and self._request.json is None else "POST",
                 url.copy_with(host=address[0], port=address[1]),
-                data=self._call.form,
-                json=self._call.json,
+                data=self._request.form,
+                json=self._request.json,
                 headers={
                     "User-Agent": "auth0-check",
                     "Accept-Encoding": "identity",
-                    **self._call.headers,
+                    **self._request.headers,
                     "Host": url.netloc.decode(),
                 },
                 extensions={"sni_hostname": host, "trace": trace},

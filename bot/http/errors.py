@@ -62,21 +62,21 @@ class BadBody(Exception):  # noqa: N818 - says what it is
     """The body is not fit to be read: `too_large` or `bad_encoding`."""
 
 
-class Blind(Exception):  # noqa: N818 - says what happened
+class NoData(Exception):  # noqa: N818 - says what happened
     """We could not look: our own fault, and no evidence against anybody."""
 
 
-def explain(error: Exception, stage: str) -> Fault:
+def classify_error(error: Exception, stage: str) -> Fault:
     """Say what an exception at `stage` means. Raises `Blind` where it is about us."""
-    chain = list(_chain(error))
-    for kind, judge in RULES:
+    chain = list(_iter_causes(error))
+    for kind, judge in CLASSIFIERS:
         for cause in reversed(chain):  # the deepest: anyio wraps an OSError into a bare one
             if isinstance(cause, kind):
                 return judge(cause, stage)
-    raise Blind(f"our own error: {type(error).__name__}")
+    raise NoData(f"our own error: {type(error).__name__}")
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
     """Walk through contexts too: httpcore raises `from None`.
 
     A time-out ends the chain: behind it is only where we waited, such as an SSLWantReadError.
@@ -88,59 +88,59 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = None if isinstance(error, TimeoutError) else error.__cause__ or error.__context__
 
 
-def _blind(error: BaseException, _stage: str) -> Fault:
-    raise Blind(str(error))
+def _reraise_no_data(error: BaseException, _stage: str) -> Fault:
+    raise NoData(str(error))
 
 
-def _dns(error: BaseException, _stage: str) -> Fault:
+def _dns_fault(error: BaseException, _stage: str) -> Fault:
     number = getattr(error, "errno", None)
     if number in {socket.EAI_MEMORY, socket.EAI_SYSTEM}:
-        raise Blind("the resolver failed")
+        raise NoData("the resolver failed")
     return Fault(Stage.DNS, DNS_REASONS.get(number or 0, "failed"))
 
 
-def _certificate(error: BaseException, _stage: str) -> Fault:
+def _certificate_fault(error: BaseException, _stage: str) -> Fault:
     return Fault(Stage.TLS, CERTIFICATE_REASONS.get(getattr(error, "verify_code", 0), "failed"))
 
 
-def _tls(_error: BaseException, _stage: str) -> Fault:
+def _tls_fault(_error: BaseException, _stage: str) -> Fault:
     return Fault(Stage.TLS, "failed")
 
 
-def _timeout(_error: BaseException, stage: str) -> Fault:
+def _timeout_fault(_error: BaseException, stage: str) -> Fault:
     if stage == Stage.DNS:
         return Fault(Stage.DNS, "timeout")
     return Fault(Stage.TIMEOUT, TIMEOUT_REASONS.get(stage, "total"))
 
 
-def _socket(error: BaseException, stage: str) -> Fault:
+def _socket_fault(error: BaseException, stage: str) -> Fault:
     number = getattr(error, "errno", None)
     if number in OUR_ERRNOS:
-        raise Blind(errno.errorcode[number])
+        raise NoData(errno.errorcode[number])
     if stage == Stage.CONNECT:
         return Fault(Stage.CONNECT, CONNECT_REASONS.get(number or 0, "unreachable"))
     return Fault(Stage.TLS, "failed") if stage == Stage.TLS else Fault(Stage.HTTP, "reset")
 
 
-def _body(error: BaseException, _stage: str) -> Fault:
+def _body_fault(error: BaseException, _stage: str) -> Fault:
     return Fault(Stage.HTTP, str(error) if isinstance(error, BadBody) else "bad_encoding")
 
 
-def _protocol(_error: BaseException, _stage: str) -> Fault:
+def _protocol_fault(_error: BaseException, _stage: str) -> Fault:
     return Fault(Stage.HTTP, "protocol")
 
 
-RULES: tuple[
+CLASSIFIERS: tuple[
     tuple[type[BaseException] | tuple[type[BaseException], ...], Callable[..., Fault]], ...
 ] = (
-    (Blind, _blind),
-    (socket.gaierror, _dns),
-    (ssl.SSLCertVerificationError, _certificate),
-    (ssl.SSLError, _tls),
-    (TimeoutError, _timeout),
-    (OSError, _socket),
-    (httpx.NetworkError, _socket),
-    (httpx.RemoteProtocolError, _protocol),
-    ((BadBody, zlib.error), _body),
+    (NoData, _reraise_no_data),
+    (socket.gaierror, _dns_fault),
+    (ssl.SSLCertVerificationError, _certificate_fault),
+    (ssl.SSLError, _tls_fault),
+    (TimeoutError, _timeout_fault),
+    (OSError, _socket_fault),
+    (httpx.NetworkError, _socket_fault),
+    (httpx.RemoteProtocolError, _protocol_fault),
+    ((BadBody, zlib.error), _body_fault),
 )
 """The first that finds something in the chain decides: the specific before the general."""

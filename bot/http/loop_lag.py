@@ -24,7 +24,7 @@ class LoopLag:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._loop, self._blocked_at = loop, 0.0
-            self._wait(loop)
+            self._schedule_tick(loop)
         return loop.time()
 
     def was_blocked_since(self, mark: float) -> bool:
@@ -35,11 +35,11 @@ class LoopLag:
     def _is_late(self, now: float) -> bool:
         return now - self._due > self._limit_s
 
-    def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _schedule_tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._due = loop.time() + TICK_S
         loop.call_at(self._due, self._tick, loop)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._is_late(loop.time()):
             self._blocked_at = loop.time()
-        self._wait(loop)
+        self._schedule_tick(loop)

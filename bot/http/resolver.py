@@ -8,33 +8,33 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bot.http.errors import Blind
+from bot.http.errors import NoData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 Address = tuple[str, int]
 """An IP address and a port."""
-LOOK_UPS = 64
+MAX_LOOKUPS = 64
 """At once. The loop's own executor has 6 threads on 2 cores: 6 hanging look-ups stop all others."""
-MOST_ADDRESSES = 4
+MAX_ADDRESSES = 4
 """Tried for one request."""
 
 
-class Path(Protocol):
+class Network(Protocol):
     """Supplied by the system, or by the simulator with faults in it."""
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
         """Return at least one address, the best first. Raises `socket.gaierror`, or `Blind`."""
 
-    async def connect(self, host: str) -> None:
+    async def before_connect(self, host: str) -> None:
         """Return at once to let a connection begin (called before each one).
 
         Otherwise raise the OSError that the socket would, or wait as for a lost packet.
         """
 
 
-class SystemPath:
+class SystemNetwork:
     """The operating system's resolver, in threads of our own, with overrides for labs."""
 
     def __init__(
@@ -45,23 +45,23 @@ class SystemPath:
         """Take `{host: "address:port"}` instead of asking `look_up`."""
         self._overrides = {host.lower(): where for host, where in overrides.items()}
         self._look_up = look_up
-        self._free = threading.BoundedSemaphore(LOOK_UPS)
+        self._free = threading.BoundedSemaphore(MAX_LOOKUPS)
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
         """Look up a host in a thread; a cancelled caller does not wait for it."""
         if (where := self._overrides.get(host.lower())) is not None:
             address, _, number = where.rpartition(":")
             return [(address.strip("[]"), int(number))]
-        rows = await asyncio.wrap_future(self._start(host, port))
-        return list(dict.fromkeys((row[4][0], row[4][1]) for row in rows))[:MOST_ADDRESSES]
+        rows = await asyncio.wrap_future(self._start_lookup(host, port))
+        return list(dict.fromkeys((row[4][0], row[4][1]) for row in rows))[:MAX_ADDRESSES]
 
-    async def connect(self, host: str) -> None:
+    async def before_connect(self, host: str) -> None:
         """Let every connection begin."""
 
-    def _start(self, host: str, port: int) -> Future[Sequence[Any]]:
+    def _start_lookup(self, host: str, port: int) -> Future[Sequence[Any]]:
         """Start a daemon thread: those of an executor would hold up the end of the process."""
         if not self._free.acquire(blocking=False):
-            raise Blind(f"all {LOOK_UPS} DNS look-ups hang")
+            raise NoData(f"all {MAX_LOOKUPS} DNS look-ups hang")
         found: Future[Sequence[Any]] = Future()
         found.set_running_or_notify_cancel()  # from here a cancelled caller changes nothing
 
@@ -77,5 +77,5 @@ class SystemPath:
             threading.Thread(target=run, name=f"look-up {host}", daemon=True).start()
         except RuntimeError as error:
             self._free.release()
-            raise Blind("no thread for a DNS look-up") from error
+            raise NoData("no thread for a DNS look-up") from error
         return found

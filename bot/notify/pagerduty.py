@@ -10,31 +10,31 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bot.core.model.fault import describe
+from bot.core.model.fault import describe_fault
 from bot.core.model.observation import Stage
-from bot.core.state.outbox import PageAction
-from bot.http import Call
+from bot.core.state.outbox import PagerAction
+from bot.http import HttpRequest
 from bot.ports import NotifyDoubt, NotifyRefused
 
 if TYPE_CHECKING:
     from bot.core.model.observation import Verdict
-    from bot.core.state.outbox import Page
-    from bot.http import Fetcher, Reply
+    from bot.core.state.outbox import PagerMessage
+    from bot.http import Fetcher, HttpResult
 
 PATH = "/v2/enqueue"
 TIMEOUT_S = 10.0
-SUMMARY = 1024
+SUMMARY_CHARS = 1024
 """Characters that PagerDuty takes (Send an Alert Event, read 2026-11)."""
-COMPONENT = 255
+COMPONENT_CHARS = 255
 """Characters: ours. A whole event may have 512 KB, of which hundreds of tenants are no part."""
-WAIT_S = 30.0
+RETRY_AFTER_S = 30.0
 """After a 429, which names no time: PagerDuty's advice (Events API Rate Limits, read 2026-11)."""
 ACCEPTED, INVALID, TOO_MANY, BROKEN = 202, 400, 429, 500
-UNSENT = frozenset({Stage.DNS, Stage.CONNECT, Stage.TLS})
+UNSENT_STAGES = frozenset({Stage.DNS, Stage.CONNECT, Stage.TLS})
 """Whatever fails here failed before the event was sent."""
 
 
-class PagerDuty:
+class PagerDutyNotifier:
     """A `Notifier` that opens, acknowledges and resolves one alert for each incident.
 
     Args:
@@ -54,31 +54,31 @@ class PagerDuty:
         self._source = source
         self._status_link = status_link
 
-    async def page(self, page: Page) -> None:
+    async def notify(self, page: PagerMessage) -> None:
         """Send one event; see the port."""
         event = self._event(page)
         reply = await self._fetcher.fetch(
-            Call(url=self._url, json=event, timeout_s=TIMEOUT_S, cap=0)
+            HttpRequest(url=self._url, json=event, timeout_s=TIMEOUT_S, cap=0)
         )
         if reply.status != ACCEPTED:
             raise _failure(reply)
 
-    def _event(self, page: Page) -> dict[str, Any]:
+    def _event(self, page: PagerMessage) -> dict[str, Any]:
         event = {
             "routing_key": self._routing_key,
             "dedup_key": f"{self._source}-{page.incident}",
             "event_action": page.action.value,
         }
-        return event | self._alert(page) if page.action is PageAction.TRIGGER else event
+        return event | self._alert(page) if page.action is PagerAction.TRIGGER else event
 
-    def _alert(self, page: Page) -> dict[str, Any]:
+    def _alert(self, page: PagerMessage) -> dict[str, Any]:
         links = {"Auth0 status": self._status_link, "Slack": page.link}
         return {
             "payload": {
-                "summary": _cut(page.title, SUMMARY),
+                "summary": _cut(page.title, SUMMARY_CHARS),
                 "source": self._source,
                 "severity": page.severity.value,
-                "component": _cut(", ".join(page.tenants), COMPONENT),
+                "component": _cut(", ".join(page.tenants), COMPONENT_CHARS),
                 "custom_details": _details(page.verdict),
             },
             "links": [{"href": href, "text": text} for text, href in links.items() if href],
@@ -91,9 +91,9 @@ def _details(verdict: Verdict) -> dict[str, Any]:
         "cause": verdict.cause.value,
         "scope": verdict.scope.value,
         "confidence": f"{verdict.confidence:.0%}",
-        "evidence for": [fact.text for fact in verdict.because],
-        "evidence against": [fact.text for fact in verdict.against],
-        "would settle it": verdict.settle,
+        "evidence for": [fact.text for fact in verdict.evidence_for],
+        "evidence against": [fact.text for fact in verdict.evidence_against],
+        "would settle it": verdict.settled_by,
     }
 
 
@@ -101,24 +101,24 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _failure(reply: Reply) -> NotifyRefused | NotifyDoubt:
+def _failure(reply: HttpResult) -> NotifyRefused | NotifyDoubt:
     if reply.status:
-        return _turned_away(reply)
-    error = describe(reply.fault) if reply.fault else reply.blind
-    is_unsent = reply.fault is not None and reply.fault.stage in UNSENT
+        return _http_failure(reply)
+    error = describe_fault(reply.fault) if reply.fault else reply.no_data_reason
+    is_unsent = reply.fault is not None and reply.fault.stage in UNSENT_STAGES
     return NotifyRefused(error) if is_unsent else NotifyDoubt(error)
 
 
-def _turned_away(reply: Reply) -> NotifyRefused | NotifyDoubt:
+def _http_failure(reply: HttpResult) -> NotifyRefused | NotifyDoubt:
     """Tell what an answer other than 202 means; PagerDuty lists 400, 429 and 5xx."""
     error = f"HTTP {reply.status}"
     if reply.status == INVALID:
         return NotifyRefused(f"{error}: check the routing key", is_final=True)
     if reply.status == TOO_MANY:
-        return NotifyRefused(error, _wait_s(reply.headers.get("retry-after", "")))
+        return NotifyRefused(error, _parse_retry_after(reply.headers.get("retry-after", "")))
     return NotifyDoubt(error) if reply.status >= BROKEN else NotifyRefused(error)
 
 
-def _wait_s(retry_after: str) -> float:
+def _parse_retry_after(retry_after: str) -> float:
     """Believe a wait of whole seconds; a page cannot wait for longer than a quarter of an hour."""
-    return float(retry_after) if re.fullmatch(r"[0-9]{1,3}", retry_after) else WAIT_S
+    return float(retry_after) if re.fullmatch(r"[0-9]{1,3}", retry_after) else RETRY_AFTER_S

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.model.fault import from_answer
-from bot.http import Call
-from bot.probes.result import concluded
+from bot.core.model.fault import classify_answer
+from bot.http import HttpRequest
+from bot.probes.result import build_observation
 
 if TYPE_CHECKING:
     from bot.core.model.observation import Observation, Target
@@ -22,13 +22,15 @@ class ControlProbe:
     def __init__(self, target: Target, url: str, timeout_s: float, fetcher: Fetcher) -> None:
         """Ask `url`."""
         self._target = target
-        self._call = Call(url=url, timeout_s=timeout_s, cap=0)
+        self._request = HttpRequest(url=url, timeout_s=timeout_s, cap=0)
         self._fetcher = fetcher
 
-    async def look(self) -> Observation:
+    async def check(self) -> Observation:
         """Ask once."""
-        reply = await self._fetcher.fetch(self._call)
+        reply = await self._fetcher.fetch(self._request)
         fault = reply.fault
-        if reply.status >= BROKEN_FROM and not reply.blind:
-            fault = from_answer(reply.status, None, headers=reply.headers, now=reply.at)
-        return concluded(self._target, reply, fault=fault, blind=reply.blind)
+        if reply.status >= BROKEN_FROM and not reply.no_data_reason:
+            fault = classify_answer(reply.status, None, headers=reply.headers, now=reply.at)
+        return build_observation(
+            self._target, reply, fault=fault, no_data_reason=reply.no_data_reason
+        )

@@ -10,9 +10,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
 
-from bot.http import Blind, Call
-from bot.probes.result import Failed, document_of
-from bot.probes.token import bad, key_id, verify
+from bot.http import HttpRequest, NoData
+from bot.probes.result import ProbeFailed, require_json
+from bot.probes.token import read_key_id, token_failure, verify_token
 from bot.telemetry import Redactor
 
 if TYPE_CHECKING:
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
     from bot.http import Fetcher
 
-DISCOVERY = "/.well-known/openid-configuration"
-KEYS = "/.well-known/jwks.json"
+DISCOVERY_PATH = "/.well-known/openid-configuration"
+JWKS_PATH = "/.well-known/jwks.json"
 MAX_AGE_S = 600.0
 """Auth0 asks to keep keys 5 to 10 minutes (JSON Web Key Sets, read 2026-08)."""
-PAUSE_S = 60.0
+MIN_REFETCH_S = 60.0
 """Between two fetches, whatever key ids the tokens name; Auth0's free limit is 20/s for all."""
-MOST_KEYS = 100
+MAX_KEYS = 100
 NO_SECRETS = Redactor(())
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class TenantDomain:
     """One domain of a tenant."""
 
     domain: str
@@ -42,88 +42,92 @@ class Site:
     timeout_s: float
     ca_file: str | None = None
 
-    def call(self, path: str, *, spent_s: float = 0, **more: Any) -> Call:
+    def build_request(self, path: str, *, spent_s: float = 0, **more: Any) -> HttpRequest:
         """Make a call to `path` with what is left of the time for one look, at least a second."""
         left_s = max(1.0, self.timeout_s - spent_s)
-        return Call(url=self.base_url + path, timeout_s=left_s, ca_file=self.ca_file, **more)
+        return HttpRequest(url=self.base_url + path, timeout_s=left_s, ca_file=self.ca_file, **more)
 
 
-class KeyRing:
+class IssuerKeys:
     """The public keys of a site, fetched when they are missing or old."""
 
-    def __init__(self, site: Site, fetcher: Fetcher) -> None:
+    def __init__(self, site: TenantDomain, fetcher: Fetcher) -> None:
         """Start without any."""
-        self.site = site
+        self.tenant_domain = site
         self._fetcher = fetcher
         self._keys: Mapping[str, RSAPublicKey] = {}
-        self._learnt_at = self._tried_at = float("-inf")
-        self._turn = asyncio.Lock()
+        self._fetched_at = self._tried_at = float("-inf")
+        self._lock = asyncio.Lock()
 
-    async def find(self, key_id: str, *, spent_s: float) -> RSAPublicKey:
+    async def find_key(self, key_id: str, *, spent_s: float) -> RSAPublicKey:
         """Return a key; one unknown is fetched once. Raises `Failed` or `Blind`.
 
         Old keys are good enough while new ones cannot be had: the wellknown probe tells of that.
         """
         asked_at = self._fetcher.clock.now()
-        async with self._turn:
+        async with self._lock:
             if self._should_fetch(key_id, asked_at):
                 await self._refetch(spent_s)
         if key_id not in self._keys:
-            raise bad("unknown_kid" if self._keys else "no_keys")
+            raise token_failure("unknown_kid" if self._keys else "no_keys")
         return self._keys[key_id]
 
-    async def verified(self, token: object, audience: str, *, spent_s: float) -> Mapping[str, Any]:
+    async def verify(self, token: object, audience: str, *, spent_s: float) -> Mapping[str, Any]:
         """Return the claims of a token for `audience`. Raises `Failed` or `Blind`."""
         if not isinstance(token, str):
-            raise bad("malformed")
-        key = await self.find(key_id(token), spent_s=spent_s)
+            raise token_failure("malformed")
+        key = await self.find_key(read_key_id(token), spent_s=spent_s)
         now = self._fetcher.clock.now()
-        return verify(token, key, issuer=self.site.issuer, audience=audience, now=now)
+        return verify_token(
+            token, key, issuer=self.tenant_domain.issuer, audience=audience, now=now
+        )
 
     async def refresh(self, *, spent_s: float) -> None:
         """Fetch the keys. Raises `Failed` or `Blind`."""
         try:
-            reply = await self._fetcher.fetch(self.site.call(KEYS, spent_s=spent_s))
+            reply = await self._fetcher.fetch(
+                self.tenant_domain.build_request(JWKS_PATH, spent_s=spent_s)
+            )
         finally:
             self._tried_at = self._fetcher.clock.now()
-        if reply.blind:
-            raise Blind(reply.blind)
+        if reply.no_data_reason:
+            raise NoData(reply.no_data_reason)
         if reply.fault:
-            raise Failed(reply.fault)
-        self._keys = _usable(document_of(reply, NO_SECRETS))
-        self._learnt_at = self._tried_at
+            raise ProbeFailed(reply.fault)
+        self._keys = _parse_keys(require_json(reply, NO_SECRETS))
+        self._fetched_at = self._tried_at
 
     def _should_fetch(self, key_id: str, asked_at: float) -> bool:
         """Without any key every look tries, but for those that waited while another tried."""
         if not self._keys:
             return self._tried_at < asked_at
         now = self._fetcher.clock.now()
-        is_wanted = key_id not in self._keys or now - self._learnt_at > MAX_AGE_S
-        return is_wanted and now - self._tried_at > PAUSE_S
+        is_wanted = key_id not in self._keys or now - self._fetched_at > MAX_AGE_S
+        return is_wanted and now - self._tried_at > MIN_REFETCH_S
 
     async def _refetch(self, spent_s: float) -> None:
         try:
             await self.refresh(spent_s=spent_s)
-        except Failed as failed:
+        except ProbeFailed as failed:
             if not self._keys:
                 why = f"{failed.fault.stage} {failed.fault.reason}"
-                raise bad("no_keys", f"signing keys: {why}") from failed
-        except Blind:
+                raise token_failure("no_keys", f"signing keys: {why}") from failed
+        except NoData:
             if not self._keys:
                 raise
 
 
-def _usable(document: Mapping[str, Any]) -> Mapping[str, RSAPublicKey]:
+def _parse_keys(document: Mapping[str, Any]) -> Mapping[str, RSAPublicKey]:
     """Return a key set's RSA keys for signing, by id. Raises `Failed` where there is none."""
     listed = document.get("keys")
-    rows = listed[:MOST_KEYS] if isinstance(listed, list) else []
-    keys = {str(row["kid"]): key for row in rows if (key := _key(row)) is not None}
+    rows = listed[:MAX_KEYS] if isinstance(listed, list) else []
+    keys = {str(row["kid"]): key for row in rows if (key := _parse_key(row)) is not None}
     if not keys:
-        raise bad("no_keys")
+        raise token_failure("no_keys")
     return keys
 
 
-def _key(row: object) -> RSAPublicKey | None:
+def _parse_key(row: object) -> RSAPublicKey | None:
     if not isinstance(row, dict) or "kid" not in row or row.get("use", "sig") != "sig":
         return None
     try:

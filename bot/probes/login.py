@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from bot.core.model.observation import Stage
 from bot.http import Stopwatch
-from bot.probes.result import document_of, judged
-from bot.probes.token import bad, check_proof
+from bot.probes.result import require_json, to_observation
+from bot.probes.token import check_proof, token_failure
 from bot.telemetry import Redactor
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from bot.config.settings import Login
     from bot.core.model.observation import Observation, Target
-    from bot.http import Fetcher, Reply
-    from bot.probes.jwks import KeyRing
+    from bot.http import Fetcher, HttpResult
+    from bot.probes.jwks import IssuerKeys
 
 REALM_GRANT = "http://auth0.com/oauth/grant-type/password-realm"
 """Plain `password` answers HTTP 500 where the tenant has no default directory."""
@@ -28,25 +28,27 @@ REALM_GRANT = "http://auth0.com/oauth/grant-type/password-realm"
 class LoginProbe:
     """Logs one synthetic user in at one site, the one of the key ring."""
 
-    def __init__(self, target: Target, login: Login, ring: KeyRing, fetcher: Fetcher) -> None:
+    def __init__(self, target: Target, login: Login, ring: IssuerKeys, fetcher: Fetcher) -> None:
         """Log `login` in and verify what comes with the keys on `ring`."""
         self._target = target
         self._login = login
-        self._ring = ring
+        self._issuer_keys = ring
         self._fetcher = fetcher
         self._redact = Redactor(_secrets(login))
 
-    async def look(self) -> Observation:
+    async def check(self) -> Observation:
         """Log in once."""
-        call = self._ring.site.call(self._login.token_path, form=_form(self._login))
+        call = self._issuer_keys.tenant_domain.build_request(
+            self._login.token_path, form=_token_form(self._login)
+        )
         reply = await self._fetcher.fetch(call)
         watch = Stopwatch(self._fetcher.clock, Stage.OAUTH)
-        return await judged(self._target, reply, watch, self._judge)
+        return await to_observation(self._target, reply, watch, self._verify)
 
-    async def _judge(self, reply: Reply, watch: Stopwatch) -> None:
-        document = document_of(reply, self._redact)
+    async def _verify(self, reply: HttpResult, watch: Stopwatch) -> None:
+        document = require_json(reply, self._redact)
         watch.begin(Stage.TOKEN)
-        claims = await self._claims(document, reply.latency_s)
+        claims = await self._verify_tokens(document, reply.latency_s)
         if self._login.proof_claim:
             watch.begin(Stage.PROOF)
             check_proof(
@@ -56,25 +58,29 @@ class LoginProbe:
                 now=self._fetcher.clock.now(),
             )
 
-    async def _claims(self, document: Mapping[str, Any], spent_s: float) -> Mapping[str, Any]:
+    async def _verify_tokens(
+        self, document: Mapping[str, Any], spent_s: float
+    ) -> Mapping[str, Any]:
         """Verify the tokens; return the claims of both, the id token's before the other's.
 
         Without an audience Auth0's access token is opaque: only that it is there can be checked.
         """
         access, identity = document.get("access_token"), document.get("id_token")
         if not access:
-            raise bad("malformed")
+            raise token_failure("malformed")
         claims: dict[str, Any] = {}
         if self._login.audience:
-            claims |= await self._ring.verified(access, self._login.audience, spent_s=spent_s)
+            claims |= await self._issuer_keys.verify(access, self._login.audience, spent_s=spent_s)
         if identity is not None:
-            claims |= await self._ring.verified(identity, self._login.client_id, spent_s=spent_s)
+            claims |= await self._issuer_keys.verify(
+                identity, self._login.client_id, spent_s=spent_s
+            )
         elif self._login.expect_id_token:
-            raise bad("missing_id_token")
+            raise token_failure("missing_id_token")
         return claims
 
 
-def _form(login: Login) -> Mapping[str, str]:
+def _token_form(login: Login) -> Mapping[str, str]:
     fields = {
         "grant_type": REALM_GRANT if login.realm else "password",
         "realm": login.realm,

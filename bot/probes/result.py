@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.core.model.fault import from_answer, quota_remaining
+from bot.core.model.fault import classify_answer, parse_quota_remaining
 from bot.core.model.observation import Fault, Observation, Outcome
-from bot.http import Blind, read_object
+from bot.http import NoData, parse_json_object
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from bot.core.model.observation import Target, Timing
-    from bot.http import Reply, Stopwatch
+    from bot.http import HttpResult, Stopwatch
     from bot.telemetry import Redactor
 
 
-class Failed(Exception):  # noqa: N818 - says what happened
+class ProbeFailed(Exception):  # noqa: N818 - says what happened
     """The target failed; ends the judging of it."""
 
     def __init__(self, fault: Fault) -> None:
@@ -25,57 +25,59 @@ class Failed(Exception):  # noqa: N818 - says what happened
         self.fault = fault
 
 
-async def judged(
+async def to_observation(
     target: Target,
-    reply: Reply,
+    reply: HttpResult,
     watch: Stopwatch,
-    judge: Callable[[Reply, Stopwatch], Awaitable[None]],
+    judge: Callable[[HttpResult, Stopwatch], Awaitable[None]],
 ) -> Observation:
     """Let `judge` look into a reply that is an answer; it may raise `Failed` or `Blind`."""
-    fault, blind = reply.fault, reply.blind
+    fault, blind = reply.fault, reply.no_data_reason
     if fault or blind:
-        return concluded(target, reply, fault=fault, blind=blind)
+        return build_observation(target, reply, fault=fault, no_data_reason=blind)
     try:
         await judge(reply, watch)
-    except Failed as failed:
+    except ProbeFailed as failed:
         fault = failed.fault
-    except Blind as error:
+    except NoData as error:
         blind = str(error)
-    return concluded(target, reply, fault=fault, blind=blind, further=watch.timings())
+    return build_observation(
+        target, reply, fault=fault, no_data_reason=blind, further_timings=watch.timings()
+    )
 
 
-def concluded(
+def build_observation(
     target: Target,
-    reply: Reply,
+    reply: HttpResult,
     *,
     fault: Fault | None,
-    blind: str = "",
-    further: tuple[Timing, ...] = (),
+    no_data_reason: str = "",
+    further_timings: tuple[Timing, ...] = (),
 ) -> Observation:
     """Build the observation; its latency is that of the request alone."""
     failed = Outcome.FAILED if fault else Outcome.OK
     return Observation(
         target=target,
         at=reply.at,
-        outcome=Outcome.NO_DATA if blind else failed,
-        latency_s=None if blind else reply.latency_s,
+        outcome=Outcome.NO_DATA if no_data_reason else failed,
+        latency_s=None if no_data_reason else reply.latency_s,
         fault=fault,
-        blind=blind,
-        timings=reply.timings + further,
-        quota_remaining=quota_remaining(reply.headers),
+        no_data_reason=no_data_reason,
+        timings=reply.timings + further_timings,
+        quota_remaining=parse_quota_remaining(reply.headers),
     )
 
 
-def document_of(reply: Reply, redact: Redactor) -> Mapping[str, Any]:
+def require_json(reply: HttpResult, redact: Redactor) -> Mapping[str, Any]:
     """Return the JSON object of a 2xx answer. Raises `Failed` for every other answer.
 
     `redact` is for what a fault quotes: a tenant's own code may echo the password.
     """
-    document = read_object(reply.body)
+    document = parse_json_object(reply.body)
     quoted = document and {
         key: redact(value) if isinstance(value, str) else value for key, value in document.items()
     }
-    fault = from_answer(reply.status, quoted, headers=reply.headers, now=reply.at)
+    fault = classify_answer(reply.status, quoted, headers=reply.headers, now=reply.at)
     if fault:
-        raise Failed(fault)
+        raise ProbeFailed(fault)
     return document or {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 
 from bot.core.model.observation import Fault, Stage
-from bot.probes.result import Failed
+from bot.probes.result import ProbeFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,23 +29,23 @@ REASONS = (
 )
 
 
-def bad(reason: str, description: str = "") -> Failed:
+def token_failure(reason: str, description: str = "") -> ProbeFailed:
     """Make the failure of a token that came with HTTP 200."""
-    return Failed(Fault(Stage.TOKEN, reason, status=200, description=description))
+    return ProbeFailed(Fault(Stage.TOKEN, reason, status=200, description=description))
 
 
-def key_id(token: str) -> str:
+def read_key_id(token: str) -> str:
     """Read which key a token says it was signed with. Raises `Failed`."""
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError) as error:
-        raise bad("malformed") from error
+        raise token_failure("malformed") from error
     if header.get("alg") not in ALGORITHMS:
-        raise bad("bad_algorithm")
+        raise token_failure("bad_algorithm")
     return str(header.get("kid", ""))
 
 
-def verify(
+def verify_token(
     token: str, key: RSAPublicKey, *, issuer: str, audience: str, now: float
 ) -> Mapping[str, Any]:
     """Return the claims of a token that is right in every way. Raises `Failed`."""
@@ -65,7 +65,7 @@ def verify(
             },
         )
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
-        raise bad(_reason(error)) from error
+        raise token_failure(_failure_reason(error)) from error
     _check_times(claims, now)
     return claims
 
@@ -75,32 +75,32 @@ def check_proof(claims: Mapping[str, Any], claim: str, *, max_age_s: float, now:
 
     The claim holds the time in seconds, in milliseconds or as ISO 8601.
     """
-    at = _instant(claims.get(claim))
+    at = _parse_instant(claims.get(claim))
     if at is None:
-        raise Failed(Fault(Stage.PROOF, "no_proof", status=200))
+        raise ProbeFailed(Fault(Stage.PROOF, "no_proof", status=200))
     if not abs(now - at) <= max_age_s:  # also for NaN
-        raise Failed(Fault(Stage.PROOF, "stale_proof", status=200))
+        raise ProbeFailed(Fault(Stage.PROOF, "stale_proof", status=200))
 
 
-def _reason(error: Exception) -> str:
+def _failure_reason(error: Exception) -> str:
     return next((reason for kind, reason in REASONS if isinstance(error, kind)), "malformed")
 
 
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
     times = {name: claims.get(name, now) for name in ("exp", "iat", "nbf")}
     if not all(_is_number(at) for at in times.values()):
-        raise bad("malformed")
+        raise token_failure("malformed")
     if times["exp"] < now - LEEWAY_S:
-        raise bad("expired")
+        raise token_failure("expired")
     if max(times["iat"], times["nbf"]) > now + LEEWAY_S:
-        raise bad("not_yet_valid")
+        raise token_failure("not_yet_valid")
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _instant(value: object) -> float | None:
+def _parse_instant(value: object) -> float | None:
     try:
         if isinstance(value, str):
             moment = datetime.fromisoformat(value)

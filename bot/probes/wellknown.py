@@ -9,39 +9,41 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.http import Stopwatch
-from bot.probes.jwks import DISCOVERY, NO_SECRETS
-from bot.probes.result import document_of, judged
-from bot.probes.token import bad
+from bot.probes.jwks import DISCOVERY_PATH, NO_SECRETS
+from bot.probes.result import require_json, to_observation
+from bot.probes.token import token_failure
 
 if TYPE_CHECKING:
     from bot.core.model.observation import Observation, Target
-    from bot.http import Fetcher, Reply
-    from bot.probes.jwks import KeyRing
+    from bot.http import Fetcher, HttpResult
+    from bot.probes.jwks import IssuerKeys
 
 
 class WellknownProbe:
     """Reads both documents, and so keeps the key ring fresh for the logins."""
 
-    def __init__(self, target: Target, ring: KeyRing, fetcher: Fetcher) -> None:
+    def __init__(self, target: Target, ring: IssuerKeys, fetcher: Fetcher) -> None:
         """Look at the site of `ring`."""
         self._target = target
-        self._ring = ring
+        self._issuer_keys = ring
         self._fetcher = fetcher
 
-    async def look(self) -> Observation:
+    async def check(self) -> Observation:
         """Read the discovery document, then the keys."""
-        reply = await self._fetcher.fetch(self._ring.site.call(DISCOVERY))
+        reply = await self._fetcher.fetch(
+            self._issuer_keys.tenant_domain.build_request(DISCOVERY_PATH)
+        )
         watch = Stopwatch(self._fetcher.clock, "keys")
-        return await judged(self._target, reply, watch, self._judge)
+        return await to_observation(self._target, reply, watch, self._verify)
 
-    async def _judge(self, reply: Reply, _watch: Stopwatch) -> None:
-        document, site = document_of(reply, NO_SECRETS), self._ring.site
+    async def _verify(self, reply: HttpResult, _watch: Stopwatch) -> None:
+        document, site = require_json(reply, NO_SECRETS), self._issuer_keys.tenant_domain
         if document.get("issuer") != site.issuer:
-            raise bad("wrong_issuer")
+            raise token_failure("wrong_issuer")
         own = {site.domain.lower(), _host(site.base_url)}
         if _host(document.get("jwks_uri")) not in own:
-            raise bad("no_keys", "jwks_uri is on another host")
-        await self._ring.refresh(spent_s=reply.latency_s)
+            raise token_failure("no_keys", "jwks_uri is on another host")
+        await self._issuer_keys.refresh(spent_s=reply.latency_s)
 
 
 def _host(url: object) -> str:

@@ -15,32 +15,32 @@ from typing import TYPE_CHECKING
 from bot.core.alerting import paging
 from bot.core.model.observation import Severity
 from bot.core.state import outbox
-from bot.core.state.incident import EntryKind
+from bot.core.state.incident import TimelineKind
 from bot.core.state.outbox import (
     Answer,
+    ChannelBody,
     Delivery,
-    Direct,
+    DeliveryStatus,
+    DirectMessage,
     Edit,
-    OfChannel,
-    OfIncident,
+    IncidentBody,
     Paging,
     Post,
     Reply,
-    Status,
 )
-from bot.core.state.stimulus import CardLost, Delivered, Stimulus, Unsaid
+from bot.core.state.stimulus import Delivered, MessageLost, PostOverdue, Stimulus
 from bot.ports import Change, SlackDoubt, SlackRefused, StoreError, View
-from bot.runtime.rate_limiter import Pace
+from bot.runtime.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bot.core.state.incident import Card
+    from bot.core.state.incident import MessageRef
     from bot.ports import Clock, Messenger, Store
 
 log = logging.getLogger(__name__)
 
-CARD_LOST = frozenset(
+MESSAGE_LOST_ERRORS = frozenset(
     {
         "message_not_found",
         "cant_update_message",
@@ -54,18 +54,18 @@ CARD_LOST = frozenset(
 
 https://docs.slack.dev/reference/methods/chat.update and chat.postMessage (read 2026-11)
 """
-TEMPORARY = frozenset({"ratelimited", "rate_limited", "unreachable", "internal_error"})
+TEMPORARY_ERRORS = frozenset({"ratelimited", "rate_limited", "unreachable", "internal_error"})
 MESSAGE_GAP_S = 1.0
 """Slack takes about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
 EDIT_GAP_S = 1.2
 """Slack takes at least 50 edits a minute (tier 3, Rate Limits, 2026-11)."""
-CALLS = frozenset({EntryKind.MENTION, EntryKind.PAGED})
-UNSAID_S = 60.0
+NOTIFYING_KINDS = frozenset({TimelineKind.MENTION, TimelineKind.PAGED})
+POST_OVERDUE_S = 60.0
 """So old an alert that Slack does not take is told beyond it."""
 IDLE_S = 3600.0
 
 
-class Deliver:
+class OutboxDelivery:
     """Delivers what the engine offers.
 
     Args:
@@ -83,19 +83,21 @@ class Deliver:
         store: Store,
         messenger: Messenger,
         view: Callable[[], View],
-        tell: Callable[[Stimulus], None],
+        submit: Callable[[Stimulus], None],
     ) -> None:
         self._clock = clock
         self._store = store
         self._messenger = messenger
         self._view = view
-        self._tell = tell
+        self._submit = submit
         self._lanes: dict[str, dict[str, Delivery]] = {}
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._messages = Pace(MESSAGE_GAP_S)
-        self._directs: defaultdict[str, Pace] = defaultdict(lambda: Pace(MESSAGE_GAP_S))
-        self._edits = Pace(EDIT_GAP_S)
+        self._message_limiter = RateLimiter(MESSAGE_GAP_S)
+        self._direct_limiters: defaultdict[str, RateLimiter] = defaultdict(
+            lambda: RateLimiter(MESSAGE_GAP_S)
+        )
+        self._edit_limiter = RateLimiter(EDIT_GAP_S)
 
     @property
     def depth(self) -> int:
@@ -112,7 +114,7 @@ class Deliver:
     def resume(self, deliveries: Iterable[Delivery]) -> None:
         """Go on with what an earlier process left."""
         now = self._clock.now()
-        self.offer(outbox.recovered(delivery, now) for delivery in deliveries)
+        self.offer(outbox.recover(delivery, now) for delivery in deliveries)
 
     def offer(self, deliveries: Iterable[Delivery]) -> None:
         """Take in deliveries that were committed."""
@@ -130,7 +132,7 @@ class Deliver:
             while True:
                 self._changed.clear()
                 self._start_due()
-                await self._until_due()
+                await self._wait_until_due()
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -139,21 +141,21 @@ class Deliver:
     def _start_due(self) -> None:
         now = self._clock.now()
         for lane in self._lanes.values():
-            delivery = outbox.next_of(tuple(lane.values()), now)
+            delivery = outbox.next_delivery(tuple(lane.values()), now)
             if delivery is not None:
-                self._keep(outbox.started(delivery, now))
+                self._keep(outbox.mark_sending(delivery, now))
                 task = asyncio.get_running_loop().create_task(self._handle(delivery))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-    async def _until_due(self) -> None:
+    async def _wait_until_due(self) -> None:
         """Wait until something changed or the next delivery is due."""
         now = self._clock.now()
         waiting = [
             d.due_at - now
             for lane in self._lanes.values()
             for d in lane.values()
-            if d.status in {Status.PENDING, Status.DOUBT} and d.due_at > now
+            if d.status in {DeliveryStatus.PENDING, DeliveryStatus.DOUBT} and d.due_at > now
         ]
         span_s = min(waiting, default=IDLE_S)
         with suppress(TimeoutError):
@@ -168,118 +170,123 @@ class Deliver:
 
     async def _handle(self, delivery: Delivery) -> None:
         """Say it, or look whether it was said; whatever comes of it is kept."""
-        is_doubt = delivery.status is Status.DOUBT
+        is_doubt = delivery.status is DeliveryStatus.DOUBT
         try:
-            after = await (self._settled if is_doubt else self._said)(delivery)
+            after = await (self._settle if is_doubt else self._send)(delivery)
         except Exception:
             log.exception("cannot deliver %s", delivery.key)
             now = self._clock.now()
-            after = (outbox.unsettled if is_doubt else outbox.doubted)(delivery, now)
+            after = (outbox.handle_failed_search if is_doubt else outbox.mark_doubt)(delivery, now)
         if after is not None:
             self._keep(after)
             await self._commit(after)
             self._changed.set()
 
-    async def _said(self, delivery: Delivery) -> Delivery | None:
+    async def _send(self, delivery: Delivery) -> Delivery | None:
         """Say it; see `_sent` for what is returned."""
         is_answer = isinstance(delivery.body, Answer)
         if is_answer and self._clock.now() - delivery.created_at > outbox.ANSWER_LIFE_S:
-            return outbox.dead(delivery)
-        await self._paced(delivery)
+            return outbox.mark_dead(delivery)
+        await self._wait_for_rate_limit(delivery)
         if paging.is_needless(delivery, self._view().desk):
-            return outbox.dead(delivery)
-        delivery, *along = outbox.gathered(delivery, self.lane(delivery.lane))
-        delivery = outbox.started(delivery, self._clock.now())
+            return outbox.mark_dead(delivery)
+        delivery, *along = outbox.batch_replies(delivery, self.lane(delivery.lane))
+        delivery = outbox.mark_sending(delivery, self._clock.now())
         for each in (delivery, *along):
             self._keep(each)
         await self._commit(delivery, *along)
-        card = self._card(delivery)
+        card = self._message_ref(delivery)
         try:
             card = await self._messenger.send(delivery, self._view(), card)
         except SlackRefused as refusal:
-            self._tell_if_unsaid(delivery)
-            return self._refused(delivery, refusal, card)
+            self._report_if_overdue(delivery)
+            return self._handle_refusal(delivery, refusal, card)
         except SlackDoubt:
-            self._tell_if_unsaid(delivery)
+            self._report_if_overdue(delivery)
             log.warning("the answer to %s was lost; it may have been said", delivery.key)
-            return outbox.doubted(delivery, self._clock.now())
-        return self._sent(delivery, card)
+            return outbox.mark_doubt(delivery, self._clock.now())
+        return self._handle_sent(delivery, card)
 
-    def _tell_if_unsaid(self, delivery: Delivery) -> None:
+    def _report_if_overdue(self, delivery: Delivery) -> None:
         """Let people be called beyond Slack where it does not take an alert."""
         now, body = self._clock.now(), delivery.body
-        if isinstance(body, Post) and now - delivery.created_at >= UNSAID_S:
-            self._tell(Unsaid(now, body.incident))
+        if isinstance(body, Post) and now - delivery.created_at >= POST_OVERDUE_S:
+            self._submit(PostOverdue(now, body.incident))
 
-    def _sent(self, delivery: Delivery, card: Card | None) -> Delivery | None:
+    def _handle_sent(self, delivery: Delivery, card: MessageRef | None) -> Delivery | None:
         """Return what is to be kept; None: the engine keeps it, in one commit with its incident.
 
         Until then the lane waits: an edit that overtook it would hide, from a search after a
         crash, that the message was posted.
         """
         if not isinstance(delivery.body, Post) or card is None:
-            return outbox.sent(delivery)
+            return outbox.mark_sent(delivery)
         number = delivery.body.incident
-        self._tell(Delivered(self._clock.now(), number, card.channel, card.ts, delivery.key))
+        self._submit(Delivered(self._clock.now(), number, card.channel, card.ts, delivery.key))
         return None
 
-    def _refused(
-        self, delivery: Delivery, refusal: SlackRefused, card: Card | None
+    def _handle_refusal(
+        self, delivery: Delivery, refusal: SlackRefused, card: MessageRef | None
     ) -> Delivery | None:
         """Return what is to be kept; None: the engine keeps it, in one commit with its incident."""
         log.warning("Slack refused %s: %s", delivery.key, refusal.error)
         now, body = self._clock.now(), delivery.body
         if refusal.retry_after_s is not None:
-            return outbox.refused(delivery, now, refusal.retry_after_s * self._clock.speed)
-        if isinstance(body, Edit | Reply) and refusal.error in CARD_LOST:
+            return outbox.mark_refused(delivery, now, refusal.retry_after_s * self._clock.speed)
+        if isinstance(body, Edit | Reply) and refusal.error in MESSAGE_LOST_ERRORS:
             if card is None:  # a new message is on its way
-                return outbox.dead(delivery)
-            self._tell(CardLost(now, body.incident))
+                return outbox.mark_dead(delivery)
+            self._submit(MessageLost(now, body.incident))
             return None
-        if isinstance(body, Answer | Direct | Paging) and refusal.error not in TEMPORARY:
-            return outbox.dead(delivery)
-        return outbox.refused(delivery, now, None)
+        if (
+            isinstance(body, Answer | DirectMessage | Paging)
+            and refusal.error not in TEMPORARY_ERRORS
+        ):
+            return outbox.mark_dead(delivery)
+        return outbox.mark_refused(delivery, now, None)
 
-    async def _settled(self, delivery: Delivery) -> Delivery | None:
+    async def _settle(self, delivery: Delivery) -> Delivery | None:
         """Look into the channel for something that may have been said."""
-        now, card = self._clock.now(), self._card(delivery)
+        now, card = self._clock.now(), self._message_ref(delivery)
         if isinstance(delivery.body, Post) and card is not None:
-            return self._sent(delivery, card)  # the incident was saved, and the delivery was not
+            return self._handle_sent(
+                delivery, card
+            )  # the incident was saved, and the delivery was not
         try:
             found = await self._messenger.find(delivery, card)
         except (SlackRefused, SlackDoubt):
-            self._tell_if_unsaid(delivery)
-            return outbox.unsettled(delivery, now)
-        return self._sent(delivery, found) if found else outbox.repeated(delivery, now)
+            self._report_if_overdue(delivery)
+            return outbox.handle_failed_search(delivery, now)
+        return self._handle_sent(delivery, found) if found else outbox.requeue(delivery, now)
 
-    def _card(self, delivery: Delivery) -> Card | None:
+    def _message_ref(self, delivery: Delivery) -> MessageRef | None:
         """Return where the message of a delivery's incident stands."""
-        if not isinstance(delivery.body, OfIncident):
+        if not isinstance(delivery.body, IncidentBody):
             return None
-        return self._view().desk.incidents[delivery.body.incident].card
+        return self._view().desk.incidents[delivery.body.incident].message
 
-    async def _paced(self, delivery: Delivery) -> None:
+    async def _wait_for_rate_limit(self, delivery: Delivery) -> None:
         """Keep Slack's limits; who calls people goes first, then new incidents."""
         match delivery.body:
             case Paging():
                 pass
             case Answer(request=request):
                 if request.share:
-                    await self._messages.turn()
-            case Direct(person=person):
-                await self._directs[person].turn()
+                    await self._message_limiter.acquire()
+            case DirectMessage(person=person):
+                await self._direct_limiters[person].acquire()
             case Edit():
-                await self._edits.turn()
+                await self._edit_limiter.acquire()
             case body:
-                await self._messages.turn(self._rank(body))
+                await self._message_limiter.acquire(self._priority(body))
 
-    def _rank(self, body: Post | Reply | OfChannel) -> int:
+    def _priority(self, body: Post | Reply | ChannelBody) -> int:
         match body:
             case Post(incident=number):
                 severity = self._view().desk.incidents[number].severity
                 return 0 if severity is Severity.CRITICAL else 1
             case Reply(entry=entry):
-                return 0 if entry.kind in CALLS else 2
+                return 0 if entry.kind in NOTIFYING_KINDS else 2
             case _:
                 return 2
 

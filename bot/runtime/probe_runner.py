@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from bot.core.state.stimulus import (
     Effect,
-    FeedRead,
-    Look,
-    Measure,
+    FeedPolled,
     Measured,
     Observed,
-    ReadFeed,
-    ReadShifts,
-    ShiftsRead,
+    PollFeed,
+    PollShifts,
+    QueryMetrics,
+    ShiftsPolled,
+    StartProbe,
     Stimulus,
 )
 
@@ -31,7 +31,7 @@ PROBES_PER_S = 50.0
 """Over all tenants: a burst of many must not look like our own outage."""
 
 
-class Looks:
+class ProbeRunner:
     """Makes the looks that the steps want.
 
     Args:
@@ -40,12 +40,12 @@ class Looks:
         tell: takes what was seen.
     """
 
-    def __init__(self, clock: Clock, prober: Prober, tell: Callable[[Stimulus], None]) -> None:
+    def __init__(self, clock: Clock, prober: Prober, submit: Callable[[Stimulus], None]) -> None:
         self._clock = clock
         self._prober = prober
-        self._tell = tell
+        self._submit = submit
         self._tasks: set[asyncio.Task[None]] = set()
-        self._next_at = 0.0
+        self._next_start_at = 0.0
         self._waiting: set[Target] = set()
         """Not queued again: the queue never grows beyond one turn of all targets, each has its
         turn, and what is told is as fresh as the pace allows."""
@@ -53,16 +53,16 @@ class Looks:
     def launch(self, effect: Effect) -> None:
         """Start the look that an effect asks for, if it asks for one."""
         match effect:
-            case Look(target=target, asked_by=asked_by):
+            case StartProbe(target=target, request_id=asked_by):
                 if asked_by or target not in self._waiting:
                     self._waiting.add(target)
-                    self._spawn(self._look(effect))
-            case Measure():
-                self._spawn(self._measure(effect))
-            case ReadFeed():
-                self._spawn(self._read(effect))
-            case ReadShifts():
-                self._spawn(self._read_shifts())
+                    self._spawn(self._probe(effect))
+            case QueryMetrics():
+                self._spawn(self._query_metrics(effect))
+            case PollFeed():
+                self._spawn(self._poll_feed(effect))
+            case PollShifts():
+                self._spawn(self._poll_shifts())
             case _:
                 pass
 
@@ -72,34 +72,34 @@ class Looks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _look(self, effect: Look) -> None:
+    async def _probe(self, effect: StartProbe) -> None:
         now = self._clock.now()
-        start = max(now, self._next_at)
-        self._next_at = start + 1 / PROBES_PER_S
+        start = max(now, self._next_start_at)
+        self._next_start_at = start + 1 / PROBES_PER_S
         if start > now:
             await self._clock.sleep(start - now)
         self._waiting.discard(effect.target)
-        seen = await self._prober.look(effect.target)
-        self._tell(Observed(self._clock.now(), seen, effect.asked_by))
+        seen = await self._prober.probe(effect.target)
+        self._submit(Observed(self._clock.now(), seen, effect.request_id))
 
-    async def _measure(self, effect: Measure) -> None:
+    async def _query_metrics(self, effect: QueryMetrics) -> None:
         measurement = await self._prober.measure(effect.target)
-        self._tell(Measured(self._clock.now(), measurement, effect.asked_by))
+        self._submit(Measured(self._clock.now(), measurement, effect.request_id))
 
-    async def _read(self, effect: ReadFeed) -> None:
-        reading = await self._prober.read(effect.target)
-        self._tell(FeedRead(self._clock.now(), reading))
+    async def _poll_feed(self, effect: PollFeed) -> None:
+        reading = await self._prober.poll_feed(effect.target)
+        self._submit(FeedPolled(self._clock.now(), reading))
 
-    async def _read_shifts(self) -> None:
-        shifts = await self._prober.read_shifts()
-        self._tell(ShiftsRead(self._clock.now(), shifts))
+    async def _poll_shifts(self) -> None:
+        shifts = await self._prober.poll_shifts()
+        self._submit(ShiftsPolled(self._clock.now(), shifts))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_done)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception():
             log.error("a look broke off", exc_info=task.exception())

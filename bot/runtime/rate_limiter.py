@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 
-class Pace:
+class RateLimiter:
     """Gives out turns.
 
     Args:
@@ -20,19 +20,19 @@ class Pace:
         self._count = count()
         self._is_running = False
 
-    async def turn(self, rank: int = 0) -> None:
+    async def acquire(self, priority: int = 0) -> None:
         """Wait for a turn; the lowest rank has it first, of one rank who came first."""
         mine = asyncio.get_running_loop().create_future()
-        heappush(self._waiting, (rank, next(self._count), mine))
+        heappush(self._waiting, (priority, next(self._count), mine))
         if not self._is_running:
-            self._next()
+            self._grant_next()
         await mine
 
-    def _next(self) -> None:
+    def _grant_next(self) -> None:
         """Give one turn; the next one a gap later, be anybody waiting or not."""
         while self._waiting and self._waiting[0][2].done():  # cancelled
             heappop(self._waiting)
         self._is_running = bool(self._waiting)
         if self._is_running:
             heappop(self._waiting)[2].set_result(None)
-            asyncio.get_running_loop().call_later(self._gap_s, self._next)
+            asyncio.get_running_loop().call_later(self._gap_s, self._grant_next)

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-JOB = "wake"
+JOB_ID = "wake"
 LATE_S = 5.0
 """Real seconds after which the watchdog wakes the engine itself: APScheduler 3.11 stops all jobs
 without a word when a trigger raises once, or when the wall clock is set back (agronholm/apscheduler
 #1132 and own measurement)."""
 
 
-class Schedule:
+class APSchedulerTimer:
     """The `Waker` port over APScheduler: memory store, UTC, late jobs run, one instance."""
 
     def __init__(self, clock: Clock) -> None:
@@ -49,7 +49,7 @@ class Schedule:
         real_s = max(0.0, at - self._clock.now()) / self._clock.speed
         run_at = _wall_now() + timedelta(seconds=real_s)
         self._scheduler.add_job(
-            self._on_due, DateTrigger(run_at, timezone=UTC), id=JOB, replace_existing=True
+            self._on_due, DateTrigger(run_at, timezone=UTC), id=JOB_ID, replace_existing=True
         )
 
     async def watch(self) -> None:

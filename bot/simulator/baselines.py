@@ -9,99 +9,101 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import CUSTOM, Cause, SignalState
-from bot.core.state.shared import fitting
-from bot.core.state.stimulus import ReadFeed, SignalChanged
-from bot.core.triage.context import usual_fault
-from bot.simulator.story import Judged, judge
+from bot.core.state.shared import match_status_incidents
+from bot.core.state.stimulus import PollFeed, SignalChanged
+from bot.core.triage.context import most_frequent_fault
+from bot.simulator.story import Score, score_cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bot.core.signals.probe_threshold import Signal
+    from bot.core.signals.probe_threshold import ProbeState
     from bot.core.state.stimulus import Effect
     from bot.ports import View
     from bot.simulator.scenario import Answer
 
     Rule = Callable[[View], Cause | None]
 
-BY_STATUS = {400: Cause.PROBE, 401: Cause.PROBE, 403: Cause.PROBE, 429: Cause.QUOTA}
-BY_CLASS = {4: Cause.TENANT, 5: Cause.AUTH0}
+CAUSE_BY_STATUS = {400: Cause.PROBE, 401: Cause.PROBE, 403: Cause.PROBE, 429: Cause.QUOTA}
+CAUSE_BY_STATUS_CLASS = {4: Cause.TENANT, 5: Cause.AUTH0}
 """By the status' first digit, where the status itself says nothing."""
 
 
-def status_page(view: View) -> Cause | None:
+def blame_by_status_page(view: View) -> Cause | None:
     """Blame Auth0 while the status page of one of our environments speaks of logins."""
-    posts = fitting(view.desk.outside.feeds.values(), view.now)
+    posts = match_status_incidents(view.desk.shared.feeds.values(), view.now)
     return Cause.AUTH0 if posts else None
 
 
-def red_probe(view: View) -> Cause | None:
+def blame_by_red_probe(view: View) -> Cause | None:
     """Blame Auth0 while a login of ours fires."""
-    return Cause.AUTH0 if any(_red(view)) else None
+    return Cause.AUTH0 if any(_firing_logins(view)) else None
 
 
-def status_code(view: View) -> Cause | None:
+def blame_by_status_code(view: View) -> Cause | None:
     """Blame by the answer of that login that fires for longest."""
-    longest = min(_red(view), key=lambda signal: signal.since or 0.0, default=None)
-    return _blamed(longest) if longest else None
+    longest = min(_firing_logins(view), key=lambda signal: signal.since or 0.0, default=None)
+    return _blame(longest) if longest else None
 
 
-def _red(view: View) -> Iterator[Signal]:
+def _firing_logins(view: View) -> Iterator[ProbeState]:
     """Return the synthetic logins that fire, by whichever domain."""
     for name, rules in view.rules.tenants.items():
-        signals = view.world.tenants[name].signals
+        signals = view.tenants.states[name].probes
         for login in (*rules.logins, CUSTOM):
             signal = signals.get(login)
             if signal and signal.state is SignalState.FIRING:
                 yield signal
 
 
-def _blamed(signal: Signal) -> Cause:
-    fault = usual_fault(signal)
+def _blame(signal: ProbeState) -> Cause:
+    fault = most_frequent_fault(signal)
     if fault is None or fault.status is None:  # no answer came
         return Cause.AUTH0
-    return BY_STATUS.get(fault.status, BY_CLASS.get(fault.status // 100, Cause.UNCLEAR))
+    return CAUSE_BY_STATUS.get(
+        fault.status, CAUSE_BY_STATUS_CLASS.get(fault.status // 100, Cause.UNCLEAR)
+    )
 
 
 RULES: dict[str, Rule] = {
-    "status page only": status_page,
-    "a red probe means Auth0": red_probe,
-    "decision by status code alone": status_code,
+    "status page only": blame_by_status_page,
+    "a red probe means Auth0": blame_by_red_probe,
+    "decision by status code alone": blame_by_status_code,
 }
 
 
 @dataclass(slots=True)
-class Rival:
+class BaselinePlayer:
     """One of the rules, followed through a run. It alerts whenever it blames somebody."""
 
     rule: Rule
-    is_alerted: bool = False
+    has_alerted: bool = False
     """It blamed somebody at any time."""
-    scored: Cause | None = None
+    cause_at_score: Cause | None = None
     """Whom it blamed at the moment of the score; None: nobody."""
 
-    def note(self, view: View) -> None:
+    def update(self, view: View) -> None:
         """Take note of what is known now."""
-        self.is_alerted |= self.rule(view) is not None
+        self.has_alerted |= self.rule(view) is not None
 
     def score(self, view: View) -> None:
         """Read whom it blames, at the moment of the score."""
-        self.note(view)
-        self.scored = self.rule(view)
+        self.update(view)
+        self.cause_at_score = self.rule(view)
 
-    def judged(self, answer: Answer) -> Judged:
+    def score_against(self, answer: Answer) -> Score:
         """Hold it against the truth, like the bot. It is always sure."""
-        return judge(
+        return score_cause(
             answer,
-            self.scored or Cause.NONE,
+            self.cause_at_score or Cause.NONE,
             1.0,
-            is_alerted=self.is_alerted,
-            has_incident=self.scored is not None,
+            has_alerted=self.has_alerted,
+            has_incident=self.cause_at_score is not None,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Rivals:
+class BaselinePlayers:
     """All of them, told what the bot is told.
 
     Args:
@@ -109,21 +111,22 @@ class Rivals:
     """
 
     view: Callable[[], View]
-    _all: dict[str, Rival] = field(
-        init=False, default_factory=lambda: {name: Rival(rule) for name, rule in RULES.items()}
+    _players: dict[str, BaselinePlayer] = field(
+        init=False,
+        default_factory=lambda: {name: BaselinePlayer(rule) for name, rule in RULES.items()},
     )
 
-    def note(self, effect: Effect) -> None:
+    def on_effect(self, effect: Effect) -> None:
         """Look again when a signal changed, or before a feed is read anew."""
-        if isinstance(effect, SignalChanged | ReadFeed):
-            for rival in self._all.values():
-                rival.note(self.view())
+        if isinstance(effect, SignalChanged | PollFeed):
+            for rival in self._players.values():
+                rival.update(self.view())
 
     def score(self) -> None:
         """Read whom each blames, at the moment of the score."""
-        for rival in self._all.values():
+        for rival in self._players.values():
             rival.score(self.view())
 
-    def judged(self, answer: Answer) -> dict[str, Judged]:
+    def score_against(self, answer: Answer) -> dict[str, Score]:
         """Hold each against the truth, by its name."""
-        return {name: rival.judged(answer) for name, rival in self._all.items()}
+        return {name: rival.score_against(answer) for name, rival in self._players.items()}

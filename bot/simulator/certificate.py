@@ -31,7 +31,7 @@ _USAGE = x509.KeyUsage(
 )
 
 
-def self_signed(domains: Iterable[str], folder: Path) -> tuple[Path, ssl.SSLContext]:
+def make_certificate(domains: Iterable[str], folder: Path) -> tuple[Path, ssl.SSLContext]:
     """Make one certificate for all domains, which is its own authority.
 
     Returns the file that clients trust, in `folder`, and the servers' context.

@@ -12,10 +12,10 @@ from statistics import mean, median, quantiles
 from typing import TYPE_CHECKING
 
 from bot.config import ConfigError
-from bot.simulator.reading import example, examples, load
+from bot.simulator.reading import example_names, load_example, load_file
 from bot.simulator.scenario import ScenarioError
-from bot.simulator.score import compare, in_tables
-from bot.simulator.simulation import Played, play, settings_for
+from bot.simulator.score import compare, render_tables
+from bot.simulator.simulation import RunResult, play_scenario, settings_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Simulate:
+class SimulateCommand:
     """How scenarios are played and told."""
 
     echo: Callable[[str], None]
@@ -39,54 +39,54 @@ class Simulate:
 
         Raises ValueError with every problem of every file.
         """
-        scenarios = find_all(files)
+        scenarios = find_scenarios(files)
         untold = [scenario.name for scenario in scenarios if scenario.answer is None]
         if self.is_compared and untold:
             raise ValueError(f"no `answer` to compare with: {', '.join(untold)}")
         if seeds is None:
-            runs = [self._told(scenario) for scenario in scenarios]
+            runs = [self._play_once(scenario) for scenario in scenarios]
         else:
-            runs = self._measured(scenarios, seeds)
+            runs = self._play_seeds(scenarios, seeds)
         if self.is_compared:
             told = compare(runs)
-            self.echo(json.dumps(told) if self.is_json else in_tables(told))
+            self.echo(json.dumps(told) if self.is_json else render_tables(told))
         return all(run.is_correct for run in runs)
 
-    def _told(self, scenario: Scenario) -> Played:
-        return play(scenario, scenario.seed, self._emit, requests=self.with_requests)
+    def _play_once(self, scenario: Scenario) -> RunResult:
+        return play_scenario(scenario, scenario.seed, self._emit, requests=self.with_requests)
 
     def _emit(self, event: Event) -> None:
         if event["event"] == "summary" and not self.is_scored:
             event = {k: v for k, v in event.items() if k not in {"cause_scored", "correct"}}
-        self.echo(json.dumps(event) if self.is_json else in_words(event))
+        self.echo(json.dumps(event) if self.is_json else render_event(event))
 
-    def _measured(self, scenarios: list[Scenario], seeds: int) -> list[Played]:
+    def _play_seeds(self, scenarios: list[Scenario], seeds: int) -> list[RunResult]:
         """Play each file in many worlds, on all cores."""
         jobs = [(s, s.seed + place) for s in scenarios for place in range(seeds)]
         with ProcessPoolExecutor() as pool:
             runs = list(pool.map(_play_quietly, *zip(*jobs, strict=True)))
         for _, group in groupby(runs, key=lambda run: run.summary["scenario"]):
-            self._tell_worlds(list(group))
+            self._print_worlds(list(group))
         return runs
 
-    def _tell_worlds(self, runs: list[Played]) -> None:
+    def _print_worlds(self, runs: list[RunResult]) -> None:
         if self.is_json:
             for run in runs:
                 self._emit(run.summary)
-        told = worlds(runs)
+        told = summarize_worlds(runs)
         if self.is_json:
             self.echo(json.dumps(told))
         else:
-            self.echo(_worlds_in_words(told))
+            self.echo(_render_worlds(told))
 
 
-def _worlds_in_words(told: Event) -> str:
+def _render_worlds(told: Event) -> str:
     head = "{scenario}: {seeds} worlds, correct {correct_share:.0%}, alerts in {alerted_share:.0%}"
     times = "; first alert after mean {mean_s} s, median {median_s} s, 95 % {p95_s} s"
     return (head + (times if told["mean_s"] is not None else "")).format(**told)
 
 
-def worlds(runs: list[Played]) -> Event:
+def summarize_worlds(runs: list[RunResult]) -> Event:
     """Sum up many worlds of one scenario; the times are of the first alert, in seconds."""
     firsts = [s for run in runs if (s := run.summary["first_alert_s"]) is not None]
     return {
@@ -105,16 +105,16 @@ def _p95(values: list[float]) -> float:
     return quantiles(values, n=20, method="inclusive")[-1] if len(values) > 1 else values[0]
 
 
-def _play_quietly(scenario: Scenario, seed: int) -> Played:
-    return play(scenario, seed, lambda _: None, requests=False)
+def _play_quietly(scenario: Scenario, seed: int) -> RunResult:
+    return play_scenario(scenario, seed, lambda _: None, requests=False)
 
 
-def find_all(names: Sequence[str]) -> list[Scenario]:
+def find_scenarios(names: Sequence[str]) -> list[Scenario]:
     """Read files, or examples by name. Raises ValueError with every problem of every file."""
     found, problems = [], []
     for name in names:
         try:
-            scenario = find(name)
+            scenario = find_scenario(name)
             settings_for(scenario)
         except (ScenarioError, ConfigError) as error:
             problems.append(str(error))
@@ -125,25 +125,25 @@ def find_all(names: Sequence[str]) -> list[Scenario]:
     return found
 
 
-def find(name: str) -> Scenario:
+def find_scenario(name: str) -> Scenario:
     """Read one file, or the example of that name. Raises ScenarioError."""
     if Path(name).exists():
-        return load(Path(name))
-    if name not in examples():
-        near = get_close_matches(name, examples(), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"examples: {', '.join(examples())}"
+        return load_file(Path(name))
+    if name not in example_names():
+        near = get_close_matches(name, example_names(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"examples: {', '.join(example_names())}"
         raise ScenarioError(f"{name}: neither a file nor an example; {hint}")
-    return example(name)
+    return load_example(name)
 
 
-def in_words(event: Event) -> str:
+def render_event(event: Event) -> str:
     """Tell an event to people."""
     minutes, seconds = divmod(abs(event["t"]), 60)
     time = f"{'-' if event['t'] < 0 else '+'}{minutes:03.0f}:{seconds:04.1f}"
-    return f"{time}  {event['event']:<8} {_TELLERS[event['event']](event)}"
+    return f"{time}  {event['event']:<8} {_RENDERERS[event['event']](event)}"
 
 
-def _summary(event: Event) -> str:
+def _render_summary(event: Event) -> str:
     alert = event["first_alert_s"]
     first = "no alert" if alert is None else f"{event['alerts']} alert(s), first after {alert} s"
     speed = event["virtual_s"] / max(event["wall_s"], 0.001)
@@ -158,7 +158,7 @@ def _summary(event: Event) -> str:
     )
 
 
-_TELLERS: dict[str, Callable[[Event], str]] = {
+_RENDERERS: dict[str, Callable[[Event], str]] = {
     "request": lambda e: f"{e['target']}: {e['result']} ({e['latency_ms']} ms)",
     "signal": lambda e: f"{e['tenant']}.{e['signal']} {e['state']} ({e['reason']})",
     "incident": lambda e: (
@@ -169,5 +169,5 @@ _TELLERS: dict[str, Callable[[Event], str]] = {
         + "; ".join(e["because"])
     ),
     "message": lambda e: f"[{e['kind']}] {e['text']}",
-    "summary": _summary,
+    "summary": _render_summary,
 }

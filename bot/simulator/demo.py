@@ -18,18 +18,18 @@ import aiohttp
 
 from bot.app.bot import Bot
 from bot.app.clock import SystemClock
-from bot.app.notification_router import notifiers_of
-from bot.app.prober import Looking, hooks_of
+from bot.app.notification_router import build_notifiers
+from bot.app.prober import LiveProber, webhook_config
 from bot.app.rules import control_target
 from bot.core.model.observation import CONTROL, Target
-from bot.http import SystemPath
-from bot.simulator.command import find_all, in_words
+from bot.http import SystemNetwork
+from bot.simulator.command import find_scenarios, render_event
 from bot.simulator.figures import APIS
 from bot.simulator.local import LocalTenants
-from bot.simulator.log_api import READER
+from bot.simulator.log_api import LOG_READER
 from bot.simulator.observability import ORGANIZATION
-from bot.simulator.playing import FaultyPath, MarkingProber, slack_fault, unplayable
-from bot.simulator.scenario_settings import changes_of, gauges_for
+from bot.simulator.playing import FaultyPath, MarkingProber, find_unplayable, slack_fault
+from bot.simulator.scenario_settings import changes_of, measured_signals
 from bot.simulator.simulation import settings_for
 from bot.simulator.story import Event, Story
 from bot.simulator.workspace.server import WorkspaceServer
@@ -43,15 +43,15 @@ if TYPE_CHECKING:
 
     from bot.config import Settings
     from bot.core.state.incident import Incident
-    from bot.simulator.scenario import Saying, Scenario
+    from bot.simulator.scenario import Scenario, UserInput
 
-SPEED = 17.0
+DEFAULT_SPEED = 17.0
 """The default story of 52 minutes takes about three."""
-WARMUP_S = 120.0
+MAX_WARMUP_S = 120.0
 """A demo's warm-up is cut to this."""
 RECOVERY_S = 300.0
 """How long after the end the bot may need to see that all is well again."""
-BANNER_S = 1.0
+BANNER_EVERY_S = 1.0
 
 ON_CALL: dict[str, Any] = {
     "oncall": {
@@ -85,12 +85,12 @@ async def play_demo(
     ended, else 1. Raises ValueError where the scenario cannot be played, OSError where the port
     is taken.
     """
-    scenario = find_all([name])[0]
-    if problems := unplayable(scenario):
+    scenario = find_scenarios([name])[0]
+    if problems := find_unplayable(scenario):
         raise ValueError("\n".join(problems))
-    scenario = replace(scenario, warmup_s=min(scenario.warmup_s, WARMUP_S))
+    scenario = replace(scenario, warmup_s=min(scenario.warmup_s, MAX_WARMUP_S))
     set_up_logging((), logging.ERROR)
-    clock = SystemClock(speed or SPEED, scenario.start_at - scenario.warmup_s)
+    clock = SystemClock(speed or DEFAULT_SPEED, scenario.start_at - scenario.warmup_s)
     async with AsyncExitStack() as stack:
         demo = Demo(scenario, clock, echo)
         await demo.start(stack, 0 if headless else port)
@@ -113,9 +113,9 @@ class Demo:
         self.workspace.fault = partial(slack_fault, self.world, self.clock)
         self.server = WorkspaceServer(self.workspace)
         self.bot: Bot | None = None
-        self._hook_token = token_urlsafe(24)
+        self._webhook_token = token_urlsafe(24)
         self.story = Story(self.scenario, self._emit, self._incidents)
-        self.workspace.on_message(lambda *said: self.story.said(self.clock.now(), *said))
+        self.workspace.on_message(lambda *said: self.story.record_message(self.clock.now(), *said))
 
     async def start(self, stack: AsyncExitStack, port: int) -> None:
         """Start the servers, and build the bot for them."""
@@ -125,34 +125,34 @@ class Demo:
         tenants = LocalTenants(self.world, self.clock, logins)
         await stack.enter_async_context(tenants)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="auth0-check-"))
-        settings = self._settings(tenants, Path(folder))
-        path = FaultyPath(SystemPath(settings.resolve), self.world, self.clock)
-        counts = PushedCounts(hooks_of(settings).tenants, self.clock)
-        looking = Looking(settings, self.clock, path, counts=counts)
+        settings = self._build_settings(tenants, Path(folder))
+        path = FaultyPath(SystemNetwork(settings.resolve), self.world, self.clock)
+        counts = PushedCounts(webhook_config(settings).tenants, self.clock)
+        looking = LiveProber(settings, self.clock, path, counts=counts)
         names: dict[Target, Target | str] = {
             control_target(url): Target(CONTROL, name) for name, url in tenants.control_urls.items()
         }
         names |= {
             target: APIS[gauge.kind]
-            for target, gauge in gauges_for(self.scenario, settings).items()
+            for target, gauge in measured_signals(self.scenario, settings).items()
             if gauge.kind in APIS
         }
         prober = MarkingProber(looking, names)
-        notifiers = notifiers_of(settings, looking.fetcher)
+        notifiers = build_notifiers(settings, looking.fetcher)
         self.bot = Bot(settings, self.clock, prober, counts, notifiers)
 
     async def play(self, *, until_stopped: bool) -> int:
         """Run the bot to the end of the story; see `play_demo` for what is returned."""
         assert self.bot is not None  # noqa: S101 - start comes first
         running = asyncio.create_task(self.bot.run())
-        works = (self._banner(), self._people(), self._changes())
+        works = (self._update_banner(), self._play_commands(), self._post_changes())
         around = [asyncio.create_task(work) for work in works]
         try:
-            ending = asyncio.create_task(self._end())
+            ending = asyncio.create_task(self._wait_for_end())
             await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 await running
-            code = self._judge()
+            code = self._report_outcome()
             if until_stopped:
                 self.echo("The story is over. The bot goes on; stop it with Ctrl-C.")
                 await running
@@ -162,7 +162,7 @@ class Demo:
                 task.cancel()
             await asyncio.gather(running, *around, return_exceptions=True)
 
-    def _settings(self, tenants: LocalTenants, folder: Path) -> Settings:
+    def _build_settings(self, tenants: LocalTenants, folder: Path) -> Settings:
         app = self.workspace.state.app
         return settings_for(
             self.scenario,
@@ -178,8 +178,10 @@ class Demo:
                 "organization": ORGANIZATION,
                 "token": tenants.secret,
             },
-            hooks={"change": {"token": self._hook_token}},
-            tenants=[self._tenant(tenant.name, tenants) for tenant in self.scenario.tenants],
+            hooks={"change": {"token": self._webhook_token}},
+            tenants=[
+                self._tenant_settings(tenant.name, tenants) for tenant in self.scenario.tenants
+            ],
             controls=list(tenants.control_urls.values()),
             resolve=tenants.resolve,
             database=str(folder / "demo.sqlite"),
@@ -187,14 +189,14 @@ class Demo:
             **{key: value for key, value in ON_CALL.items() if key not in self.scenario.bot},
         )
 
-    def _tenant(self, name: str, tenants: LocalTenants) -> dict[str, Any]:
+    def _tenant_settings(self, name: str, tenants: LocalTenants) -> dict[str, Any]:
         given: dict[str, Any] = {
             "name": name,
             "ca_file": str(tenants.ca_file),
             "feed_url": tenants.feed_urls[name],
         }
         if any(log.tenant == name for log in self.scenario.logs):
-            given["logs"] = {"client_id": READER, "client_secret": tenants.secret}
+            given["logs"] = {"client_id": LOG_READER, "client_secret": tenants.secret}
         return given
 
     def _incidents(self) -> dict[int, Incident]:
@@ -202,28 +204,28 @@ class Demo:
         return engine.view().desk.incidents if engine else {}
 
     def _emit(self, event: Event) -> None:
-        self.echo(in_words(event))
+        self.echo(render_event(event))
 
-    async def _end(self) -> None:
+    async def _wait_for_end(self) -> None:
         """Wait for the end of the story, and then for the bot to see that all is well."""
         await self.clock.sleep(self.world.end_at - self.clock.now())
         until = self.clock.now() + RECOVERY_S
-        while self._left_open() and self.clock.now() < until:
+        while self._unresolved_incidents() and self.clock.now() < until:
             await self.clock.sleep(1.0)
 
-    def _left_open(self) -> list[int]:
+    def _unresolved_incidents(self) -> list[int]:
         """Return the open incidents whose fault has ended; one that waits for people may wait."""
         return [
             number
             for number, incident in self._incidents().items()
             if incident.is_open
-            and not any(trouble.is_stopped for trouble in incident.troubles)
-            and not any(self.scenario.goes_on(name) for name in incident.tenants)
+            and not any(trouble.is_stopped for trouble in incident.problems)
+            and not any(self.scenario.is_ongoing(name) for name in incident.tenants)
         ]
 
-    def _judge(self) -> int:
+    def _report_outcome(self) -> int:
         answer, alerts = self.scenario.answer, len(self.story.alerts)
-        left = self._left_open()
+        left = self._unresolved_incidents()
         for number in left:
             self.echo(f"#{number} is still open, though its fault has ended")
         is_right = answer is None or bool(alerts) == answer.alert
@@ -231,17 +233,19 @@ class Demo:
         self.echo(f"{self.scenario.name}: {alerts} alert(s); wanted: {wanted}")
         return 0 if is_right and not left else 1
 
-    async def _banner(self) -> None:
+    async def _update_banner(self) -> None:
         """Keep the story's time on the page."""
         while True:
             now = self.clock.now()
             time_utc = datetime.fromtimestamp(now, UTC).strftime("%H:%M:%S UTC")
             minutes = (now - self.scenario.start_at) / 60
             speed = f"{self.clock.speed:g} times as fast"
-            self.server.banner(f"{self.scenario.name}: {time_utc}, minute {minutes:.0f}, {speed}")
-            await asyncio.sleep(BANNER_S)
+            self.server.show_banner(
+                f"{self.scenario.name}: {time_utc}, minute {minutes:.0f}, {speed}"
+            )
+            await asyncio.sleep(BANNER_EVERY_S)
 
-    async def _changes(self) -> None:
+    async def _post_changes(self) -> None:
         """Tell the bot's own hook of deploys, as a pipeline would."""
         for at, change in changes_of(self.scenario):
             await self.clock.sleep(at - self.clock.now())
@@ -249,16 +253,16 @@ class Demo:
                 host, port = self.bot.public_address
                 told = {"what": change.what, "app": change.app, "tenant": change.tenant}
                 told = {key: value for key, value in told.items() if value}
-                headers = {"Authorization": f"Bearer {self._hook_token}"}
+                headers = {"Authorization": f"Bearer {self._webhook_token}"}
                 url = f"http://{host}:{port}/hooks/change"
                 async with aiohttp.ClientSession() as session:
                     await session.post(url, json=told, headers=headers)
 
-    async def _people(self) -> None:
+    async def _play_commands(self) -> None:
         """Let people type what the scenario has them type."""
-        await asyncio.gather(*(self._say(saying) for saying in self.scenario.people))
+        await asyncio.gather(*(self._type_command(saying) for saying in self.scenario.people))
 
-    async def _say(self, saying: Saying) -> None:
+    async def _type_command(self, saying: UserInput) -> None:
         await self.clock.sleep(self.scenario.start_at + saying.at_s - self.clock.now())
         channel = self.workspace.state.channels[0].id
         await self.server.people.type_command(saying.user, channel, saying.say)

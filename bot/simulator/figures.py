@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bot.core.auth0_logs.events import tally
-from bot.core.auth0_logs.text_patterns import pattern_of
-from bot.core.model.fault import describe
-from bot.core.model.measurement import BEGINS, ChangeMade, Group, Kind, Measurement
+from bot.core.auth0_logs.events import tally_rows
+from bot.core.auth0_logs.text_patterns import match_pattern
+from bot.core.model.fault import describe_fault
+from bot.core.model.measurement import FIRST_READ, ChangeMade, Group, Measurement, MetricKind
 from bot.simulator.signals import Signals, window
-from bot.simulator.tenant_log import LOGGED_IN, PROBE, document
+from bot.simulator.tenant_log import LOGIN_ROW, PROBE_CLIENT, log_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from bot.core.model.observation import Fault, Target
     from bot.simulator.world import World
 
-APIS = {Kind.METRICS: "prometheus", Kind.ERRORS: "sentry"}
+APIS = {MetricKind.METRICS: "prometheus", MetricKind.ERRORS: "sentry"}
 _SUCCESSFUL = range(200, 300)
 
 
 @dataclass(frozen=True, slots=True)
-class Gauge:
+class MeasuredSignal:
     """What a measured target stands for."""
 
-    kind: Kind
+    kind: MetricKind
     signal: str = ""
     """Its name in the scenario; a log has none."""
     window_s: float = 120.0
     """Metrics and events are counted over so long a time; a log since it was read."""
 
 
-class Figures:
+class VirtualMeasurements:
     """What sources count, once they have been reached."""
 
-    def __init__(self, world: World, gauges: Mapping[Target, Gauge]) -> None:
+    def __init__(self, world: World, measured_signals: Mapping[Target, MeasuredSignal]) -> None:
         """Know the `gauges` of all that can be measured."""
-        self.logged_in: Counter[str] = Counter()
+        self.own_logins: Counter[str] = Counter()
         """Our own logins that succeeded since a tenant's log was read, by tenant."""
-        self._gauges = gauges
+        self._measured_signals = measured_signals
         self._scenario = world.scenario
         self._tenants = {tenant.name: tenant for tenant in world.scenario.tenants}
         self._signals = Signals(world.scenario, world.seed)
@@ -49,35 +49,35 @@ class Figures:
 
     def place(self, target: Target) -> str:
         """Name the place that is asked for a target's figures."""
-        return APIS.get(self._gauges[target].kind, str(target))
+        return APIS.get(self._measured_signals[target].kind, str(target))
 
     def read(self, target: Target, at: float) -> Measurement:
         """Return a target's figures, up to the newest slice that has ended."""
-        gauge = self._gauges[target]
+        gauge = self._measured_signals[target]
         since, until = window(at - self._scenario.start_at, gauge.window_s)
-        if gauge.kind is Kind.LOGS:
+        if gauge.kind is MetricKind.LOGS:
             return self._read_log(target, at, until)
         seen = Measurement(target, at, span_s=until - since)
-        if gauge.kind is Kind.METRICS:
+        if gauge.kind is MetricKind.METRICS:
             total, failed = self._signals.metric(target.owner, gauge.signal, since, until)
             return replace(seen, failed=float(failed), total=float(total))
         events = self._signals.events(target.owner, gauge.signal, since, until)
-        return replace(seen, failed=float(events.total()), groups=_by_pattern(events))
+        return replace(seen, failed=float(events.total()), groups=_group_by_pattern(events))
 
     def _read_log(self, target: Target, at: float, until: float) -> Measurement:
         """Read on from where the log was read to before."""
         since = self._read_until.get(target.owner)
         self._read_until[target.owner] = until
-        own = self.logged_in.pop(target.owner, 0)
+        own = self.own_logins.pop(target.owner, 0)
         if since is None:
-            return Measurement(target, at, missing=BEGINS)
-        drawn = self._signals.log_rows(target.owner, since, until) + Counter({LOGGED_IN: own})
+            return Measurement(target, at, no_data_reason=FIRST_READ)
+        drawn = self._signals.log_rows(target.owner, since, until) + Counter({LOGIN_ROW: own})
         tenant = self._tenants[target.owner]
-        documents = {row: document(row, tenant) for row in drawn}
-        seen = tally(
+        documents = {row: log_document(row, tenant) for row in drawn}
+        seen = tally_rows(
             target,
             (documents[row] for row in drawn.elements()),
-            own_clients=frozenset({PROBE}),
+            own_clients=frozenset({PROBE_CLIENT}),
             at=at,
             span_s=until - since,
         )
@@ -90,17 +90,17 @@ class Figures:
                 yield ChangeMade(f"change-{number}", at, change.what, tenant=tenant)
 
 
-def missing(fault: Fault) -> str:
+def no_data_reason(fault: Fault) -> str:
     """Say why a source that failed has no figures."""
     if fault.status is None:
-        return describe(fault).replace("_", " ")
+        return describe_fault(fault).replace("_", " ")
     if fault.status in _SUCCESSFUL:
         return "not JSON" if fault.reason == "not_json" else "unexpected answer"
     return f"HTTP {fault.status}"
 
 
-def _by_pattern(events: Counter[str]) -> tuple[Group, ...]:
+def _group_by_pattern(events: Counter[str]) -> tuple[Group, ...]:
     counts: Counter[str] = Counter()
     for title, count in events.items():
-        counts[pattern_of(title)] += count
+        counts[match_pattern(title)] += count
     return tuple(Group("", count, pattern) for pattern, count in counts.most_common())

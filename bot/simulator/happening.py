@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import CONTROL, FEED, LOGS, WELLKNOWN
-from bot.simulator.part import Misread, Part, nearest
+from bot.simulator.part import MappingReader, Misread, suggest
 from bot.simulator.units import flag, header, one_of, plain, positive, rate, span, status, text
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class HttpAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class InjectedFault:
     """One fault, or none."""
 
     kind: str = "ok"
@@ -68,13 +68,13 @@ class Happening:
     http: HttpAnswer | None = None
 
 
-OK = Happening()
+OK = InjectedFault()
 
 
-def read_happening(part: Part, key: str) -> Happening:
+def read_fault(part: MappingReader, key: str) -> InjectedFault:
     """Read `ok`, or exactly one fault with what belongs to it."""
     if not isinstance(part.values.get(key), dict):
-        part.need(key, _ok)
+        part.read_required(key, _read_ok)
         return OK
     below = part.below(key)
     kinds = [kind for kind in below.values if kind in KINDS]
@@ -83,15 +83,15 @@ def read_happening(part: Part, key: str) -> Happening:
     if len(kinds) == 1:
         return below.close(_READERS[kinds[0]](below, kinds[0]))
     if kinds:
-        below.wrong(f"{' and '.join(kinds)} are {len(kinds)} faults: write an entry for each")
+        below.add_problem(f"{' and '.join(kinds)} are {len(kinds)} faults: write an entry for each")
     elif not below.values:
-        below.wrong(f"names no fault; there are: {', '.join(KINDS)}")
+        below.add_problem(f"names no fault; there are: {', '.join(KINDS)}")
     for unknown in below.values.keys() - {*KINDS}:
-        below.wrong(f"unknown key; {nearest(unknown, KINDS)}", unknown)
+        below.add_problem(f"unknown key; {suggest(unknown, KINDS)}", unknown)
     return OK
 
 
-def misfit(kind: str, target: str) -> str:
+def misfit_reason(kind: str, target: str) -> str:
     """Say why a fault cannot happen at a target, or nothing."""
     owner, _, place = target.rpartition(".")
     if kind != "ok" and (target == BOT) != (kind in _BOT_KINDS):
@@ -103,49 +103,49 @@ def misfit(kind: str, target: str) -> str:
     return ""
 
 
-def _ok(value: object) -> None:
+def _read_ok(value: object) -> None:
     if value != "ok":
         raise Misread(value, f"is unknown: write ok, or one fault of {', '.join(KINDS)}")
 
 
-def _http(part: Part, kind: str) -> Happening:
+def _read_http(part: MappingReader, kind: str) -> InjectedFault:
     answer = HttpAnswer(
-        status=part.need(kind, status),
-        error=part.may("error", text, None),
-        description=part.may("description", plain, ""),
-        body=part.may("body", one_of("json", "html", "empty"), "json"),
-        headers=_headers(part.below_if_any("headers")),
-        latency_s=part.may("latency", AMOUNTS["latency"], None),
+        status=part.read_required(kind, status),
+        error=part.read_optional("error", text, None),
+        description=part.read_optional("description", plain, ""),
+        body=part.read_optional("body", one_of("json", "html", "empty"), "json"),
+        headers=_read_headers(part.below_if_any("headers")),
+        latency_s=part.read_optional("latency", AMOUNTS["latency"], None),
     )
-    return Happening(kind, http=answer)
+    return InjectedFault(kind, http=answer)
 
 
-def _headers(part: Part | None) -> tuple[tuple[str, str], ...]:
+def _read_headers(part: MappingReader | None) -> tuple[tuple[str, str], ...]:
     if part is None:
         return ()
     for key in part.values:
         if not _HEADER_NAME.fullmatch(key):
-            part.wrong("is no header's name", key)
-    return tuple((key.lower(), part.need(key, header)) for key in part.values)
+            part.add_problem("is no header's name", key)
+    return tuple((key.lower(), part.read_required(key, header)) for key in part.values)
 
 
-def _word(part: Part, kind: str) -> Happening:
-    return Happening(kind, word=part.need(kind, WORDS[kind]))
+def _read_word(part: MappingReader, kind: str) -> InjectedFault:
+    return InjectedFault(kind, word=part.read_required(kind, WORDS[kind]))
 
 
-def _amount(part: Part, kind: str) -> Happening:
-    return Happening(kind, amount=part.need(kind, AMOUNTS[kind]))
+def _read_amount(part: MappingReader, kind: str) -> InjectedFault:
+    return InjectedFault(kind, amount=part.read_required(kind, AMOUNTS[kind]))
 
 
-def _flag(part: Part, kind: str) -> Happening:
-    if part.need(kind, flag) is False:
-        part.wrong("must be true, or the entry left out", kind)
-    return Happening(kind)
+def _read_flag(part: MappingReader, kind: str) -> InjectedFault:
+    if part.read_required(kind, flag) is False:
+        part.add_problem("must be true, or the entry left out", kind)
+    return InjectedFault(kind)
 
 
-_READERS: dict[str, Callable[[Part, str], Happening]] = {
-    "http": _http,
-    **dict.fromkeys(WORDS, _word),
-    **dict.fromkeys(AMOUNTS, _amount),
-    **dict.fromkeys(FLAGS, _flag),
+_READERS: dict[str, Callable[[MappingReader, str], InjectedFault]] = {
+    "http": _read_http,
+    **dict.fromkeys(WORDS, _read_word),
+    **dict.fromkeys(AMOUNTS, _read_amount),
+    **dict.fromkeys(FLAGS, _read_flag),
 }

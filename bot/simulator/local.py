@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 from aiohttp import web
 
 from bot.core.model.observation import CONTROL, CUSTOM, FEED, LOGIN, LOGS, M2M, WELLKNOWN, Target
-from bot.simulator.certificate import self_signed
+from bot.simulator.certificate import make_certificate
 from bot.simulator.log_api import LocalLogApi
-from bot.simulator.observability import LocalPrometheus, LocalSentry, serving
-from bot.simulator.playing import HTML, play
+from bot.simulator.observability import LocalPrometheus, LocalSentry, faulty_handler
+from bot.simulator.playing import HTML, answer_with_fault
 from bot.simulator.prober import QUOTA_REMAINING
 from bot.simulator.status_page import DAY_S, StatusPage
 from bot.simulator.tenant import M2M_GRANT, LocalTenant, Refused, Signer
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bot.config.settings import Login
     from bot.ports import Clock
-    from bot.simulator.happening import Happening
+    from bot.simulator.happening import InjectedFault
     from bot.simulator.observability import Handler
     from bot.simulator.world import World
 
@@ -72,7 +72,9 @@ class LocalTenants:
             await self._start_feed()
             await self._start_apis()
             for control in self._world.scenario.controls:
-                handler = serving(self._world, self._clock, Target(CONTROL, control), _fine)
+                handler = faulty_handler(
+                    self._world, self._clock, Target(CONTROL, control), _answer_ok
+                )
                 self.control_urls[control] = f"http://{await self._serve(handler)}/"
             self._servers = starting.pop_all()
         return self
@@ -93,7 +95,7 @@ class LocalTenants:
             for domain in (place.domain, place.custom_domain)
             if domain
         }
-        self.ca_file, context = self_signed(places, folder)
+        self.ca_file, context = make_certificate(places, folder)
         signer = Signer()
         logs = {
             place.name: LocalLogApi(TenantLog(self._world, place), signer, self.secret)
@@ -101,19 +103,19 @@ class LocalTenants:
         }
         for domain, place in places.items():
             tenant = LocalTenant(self._logins[place.name], place.m2m, signer)
-            site = Site(self._world, self._clock, domain, tenant, logs[place.name])
+            site = LocalDomain(self._world, self._clock, domain, tenant, logs[place.name])
             self.resolve[domain] = await self._serve(site.handle, domain, context)
 
     async def _start_apis(self) -> None:
         prometheus = LocalPrometheus(self._world, self.secret)
-        handler = serving(self._world, self._clock, "prometheus", prometheus.answer)
+        handler = faulty_handler(self._world, self._clock, "prometheus", prometheus.answer)
         self.prometheus_url = f"http://{await self._serve(handler)}"
         sentry = LocalSentry(self._world, self._clock, self.secret)
-        handler = serving(self._world, self._clock, "sentry", sentry.answer)
+        handler = faulty_handler(self._world, self._clock, "sentry", sentry.answer)
         self.sentry_url = f"http://{await self._serve(handler)}"
 
     async def _start_feed(self) -> None:
-        address = await self._serve(Feed(self._world, self._clock).handle)
+        address = await self._serve(LocalFeed(self._world, self._clock).handle)
         for tenant in self._world.scenario.tenants:
             self.feed_urls[tenant.name] = f"http://{address}/feed?domain={tenant.domain}"
 
@@ -121,7 +123,7 @@ class LocalTenants:
         self, handler: Handler, host: str = LOOPBACK, context: SSLContext | None = None
     ) -> str:
         application = web.Application()
-        application.router.add_route("*", "/{path:.*}", _guarded(handler, host))
+        application.router.add_route("*", "/{path:.*}", _guard(handler, host))
         runner = web.AppRunner(
             application, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
         )
@@ -131,7 +133,7 @@ class LocalTenants:
         return f"{LOOPBACK}:{runner.addresses[0][1]}"
 
 
-def _guarded(handler: Handler, host: str) -> Handler:
+def _guard(handler: Handler, host: str) -> Handler:
     """Refuse what a web page, by a rebound name or across origins, could send."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -142,7 +144,7 @@ def _guarded(handler: Handler, host: str) -> Handler:
     return handle
 
 
-class Site:
+class LocalDomain:
     """One domain of a tenant."""
 
     def __init__(
@@ -157,17 +159,17 @@ class Site:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer any request."""
-        form = await _form(request)
-        target = Target(self._log.log.tenant.name, self._name(request, form))
-        drawn = self._world.arrival(target, self._clock.now())
+        form = await _read_form(request)
+        target = Target(self._log.log.tenant.name, self._target_name(request, form))
+        drawn = self._world.draw_arrived_request(target, self._clock.now())
 
-        async def healthy(happening: Happening) -> web.Response:
+        async def healthy(happening: InjectedFault) -> web.Response:
             return self._answer(request, form, happening)
 
-        return await play(request, drawn, self._clock, healthy)
+        return await answer_with_fault(request, drawn, self._clock, healthy)
 
-    def _name(self, request: web.Request, form: Mapping[str, str]) -> str:
-        if self._log.is_asked(request.path, form):
+    def _target_name(self, request: web.Request, form: Mapping[str, str]) -> str:
+        if self._log.is_log_request(request.path, form):
             return LOGS
         if form.get("grant_type") == M2M_GRANT:
             return M2M
@@ -175,32 +177,34 @@ class Site:
             return CUSTOM
         if request.path in (DISCOVERY_PATH, KEYS_PATH):
             return WELLKNOWN
-        login = self._tenant.find(form)
+        login = self._tenant.find_login(form)
         return login.name if login else LOGIN
 
     def _answer(
-        self, request: web.Request, form: Mapping[str, str], happening: Happening
+        self, request: web.Request, form: Mapping[str, str], happening: InjectedFault
     ) -> web.Response:
         now = self._clock.now()
-        if self._log.is_asked(request.path, form):
+        if self._log.is_log_request(request.path, form):
             return self._log.answer(request, form, now)
         if request.path == DISCOVERY_PATH:
             return web.json_response(self._tenant.discovery(self._issuer))
         if request.path == KEYS_PATH:
-            return web.json_response(self._tenant.signer.keys())
+            return web.json_response(self._tenant.signer.key_set())
         paths = {"/oauth/token", *(login.token_path for login in self._tenant.logins)}
         if request.path not in paths or request.method != "POST":
             return web.json_response({"statusCode": 404, "error": "Not Found"}, status=404)
         headers = {**QUOTA, "x-ratelimit-reset": str(int(now) + 1)}
         try:
-            tokens = self._tenant.token(form, issuer=self._issuer, now=now, wrong=happening.word)
+            tokens = self._tenant.issue_token(
+                form, issuer=self._issuer, now=now, wrong=happening.word
+            )
         except Refused as refused:
             return web.json_response(refused.document, status=refused.status, headers=headers)
-        self._log.log.logged_in(now, form["client_id"])
+        self._log.log.record_login(now, form["client_id"])
         return web.json_response(tokens, headers={**headers, "cache-control": "no-store"})
 
 
-class Feed:
+class LocalFeed:
     """The status page's `/feed?domain=`."""
 
     def __init__(self, world: World, clock: Clock) -> None:
@@ -219,25 +223,25 @@ class Feed:
             return web.Response(status=400, text=text)
         tenant = self._tenants[domain]
         target = Target(FEED, tenant.environment or tenant.name)
-        drawn = self._world.arrival(target, self._clock.now())
+        drawn = self._world.draw_arrived_request(target, self._clock.now())
 
-        async def healthy(happening: Happening) -> web.Response:
+        async def healthy(happening: InjectedFault) -> web.Response:
             body = self._body(tenant.environment, happening.word)
-            return _conditional(request, body.encode())
+            return _conditional_response(request, body.encode())
 
-        return await play(request, drawn, self._clock, healthy)
+        return await answer_with_fault(request, drawn, self._clock, healthy)
 
     def _body(self, environment: str | None, fault: str) -> str:
         now = self._clock.now()
         if fault == "html":
             return HTML.format(status="Auth0 Status")
         if fault == "old":
-            return self._page.atom(environment, self._world.begin_at - DAY_S)
-        whole = self._page.atom(environment, now, is_empty=fault == "empty")
+            return self._page.render_atom(environment, self._world.begin_at - DAY_S)
+        whole = self._page.render_atom(environment, now, is_empty=fault == "empty")
         return whole[: len(whole) // 2] if fault == "truncated" else whole
 
 
-def _conditional(request: web.Request, body: bytes) -> web.Response:
+def _conditional_response(request: web.Request, body: bytes) -> web.Response:
     etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
     if request.headers.get("if-none-match") == etag:
         return web.Response(status=304, headers={"etag": etag})
@@ -245,11 +249,11 @@ def _conditional(request: web.Request, body: bytes) -> web.Response:
     return web.Response(body=body, headers=headers)
 
 
-async def _fine(_: web.Request) -> web.Response:
+async def _answer_ok(_: web.Request) -> web.Response:
     return web.json_response({"ok": True})
 
 
-async def _form(request: web.Request) -> dict[str, str]:
+async def _read_form(request: web.Request) -> dict[str, str]:
     """Read a form or a JSON object, whichever was sent; Auth0 takes both."""
     try:
         is_json = request.content_type == "application/json"

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from bot.simulator.tenant import Signer
     from bot.simulator.tenant_log import TenantLog
 
-READER = "log-reader"
+LOG_READER = "log-reader"
 """The application that may read tenants' logs."""
 PATH = "/api/v2/logs"
-_PAGE = 50
-_MOST = 100
+_PAGE_SIZE = 50
+_MAX_PAGE_SIZE = 100
 """Rows on one page."""
-_FOUND = 1000
+_MAX_FOUND = 1000
 """A search finds no more."""
 _TOKEN_S = 86400
 """Lifetime of a token for the Management API (Auth0's default)."""
@@ -38,25 +38,25 @@ class LocalLogApi:
         self._audience = f"https://{log.tenant.domain}/api/v2/"
         self._tokens: dict[str, float] = {}
 
-    def is_asked(self, path: str, form: Mapping[str, str]) -> bool:
+    def is_log_request(self, path: str, form: Mapping[str, str]) -> bool:
         """Tell whether a request is for the log, or for a token to read it."""
-        return path == PATH or form.get("client_id") == READER
+        return path == PATH or form.get("client_id") == LOG_READER
 
     def answer(self, request: web.Request, form: Mapping[str, str], now: float) -> web.Response:
         """Answer such a request."""
         if request.path != PATH:
-            return self._token(form, now)
+            return self._issue_token(form, now)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or self._tokens.get(token, 0.0) <= now:
-            return _failed(401, "Unauthorized", "Invalid token")
+            return _error_response(401, "Unauthorized", "Invalid token")
         try:
-            return self._page(request, self.log.rows(now))
+            return self._search_page(request, self.log.rows(now))
         except ValueError as error:
-            return _failed(400, "Bad Request", f"Query validation error: '{error}'")
+            return _error_response(400, "Bad Request", f"Query validation error: '{error}'")
 
-    def _token(self, form: Mapping[str, str], now: float) -> web.Response:
+    def _issue_token(self, form: Mapping[str, str], now: float) -> web.Response:
         given = (form.get("client_id"), form.get("client_secret"))
-        if given != (READER, self._secret):
+        if given != (LOG_READER, self._secret):
             refused = {"error": "access_denied", "error_description": "Unauthorized"}
             return web.json_response(refused, status=401)
         claims = {"aud": self._audience, "iat": int(now), "exp": int(now) + _TOKEN_S}
@@ -65,17 +65,17 @@ class LocalLogApi:
         told = {"access_token": token, "expires_in": _TOKEN_S, "token_type": "Bearer"}
         return web.json_response({**told, "scope": "read:logs"})
 
-    def _page(self, request: web.Request, rows: list[dict[str, Any]]) -> web.Response:
+    def _search_page(self, request: web.Request, rows: list[dict[str, Any]]) -> web.Response:
         asked = request.query
         if "from" in asked:
-            return _after(request, rows, _whole(asked, "take", _PAGE))
-        page, size = _whole(asked, "page", 0), _whole(asked, "per_page", _PAGE)
+            return _checkpoint_page(request, rows, _read_int(asked, "take", _PAGE_SIZE))
+        page, size = _read_int(asked, "page", 0), _read_int(asked, "per_page", _PAGE_SIZE)
         is_newest_first = asked.get("sort", "date:-1") == "date:-1"
-        found = sorted(rows, key=itemgetter("date"), reverse=is_newest_first)[:_FOUND]
+        found = sorted(rows, key=itemgetter("date"), reverse=is_newest_first)[:_MAX_FOUND]
         return web.json_response(found[page * size : (page + 1) * size])
 
 
-def _after(request: web.Request, rows: list[dict[str, Any]], take: int) -> web.Response:
+def _checkpoint_page(request: web.Request, rows: list[dict[str, Any]], take: int) -> web.Response:
     """Answer in checkpoint mode: all other parameters are ignored, and there is always a next."""
     begin = request.query["from"]
     place = bisect(rows, begin, key=itemgetter("log_id"))
@@ -85,13 +85,13 @@ def _after(request: web.Request, rows: list[dict[str, Any]], take: int) -> web.R
     return web.json_response(found, headers={"link": f'<{url}>; rel="next"'})
 
 
-def _whole(asked: Mapping[str, str], name: str, default: int) -> int:
+def _read_int(asked: Mapping[str, str], name: str, default: int) -> int:
     number = int(asked.get(name, default))
-    if not 0 <= number <= _MOST:
-        raise ValueError(f"{name} must be 0 to {_MOST}")
+    if not 0 <= number <= _MAX_PAGE_SIZE:
+        raise ValueError(f"{name} must be 0 to {_MAX_PAGE_SIZE}")
     return number
 
 
-def _failed(status: int, error: str, message: str) -> web.Response:
+def _error_response(status: int, error: str, message: str) -> web.Response:
     document = {"statusCode": status, "error": error, "message": message}
     return web.json_response(document, status=status)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.state.desk import REMEMBERED_S
+from bot.core.state.desk import INCIDENT_RETENTION_S
 from bot.ports import Snapshot
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bot.core.state.incident import Incident
     from bot.core.state.outbox import Delivery
     from bot.core.state.tenant import TenantState
-    from bot.ports import Change, Received
+    from bot.ports import Change, InboxItem
 
 
 class MemoryStore:
@@ -24,7 +24,7 @@ class MemoryStore:
         self._desk: DeskState | None = None
         self._incidents: dict[int, Incident] = {}
         self._deliveries: dict[str, Delivery] = {}
-        self._received: dict[str, Received] = {}
+        self._inbox: dict[str, InboxItem] = {}
         self._known: set[str] = set()
 
     async def load(self, now: float) -> Snapshot:
@@ -32,13 +32,13 @@ class MemoryStore:
         recent = {
             number: incident
             for number, incident in self._incidents.items()
-            if incident.resolved_at is None or incident.resolved_at > now - REMEMBERED_S
+            if incident.resolved_at is None or incident.resolved_at > now - INCIDENT_RETENTION_S
         }
         return Snapshot(
             tenants=dict(self._tenants),
             desk=replace(self._desk, incidents=recent) if self._desk else None,
             deliveries=dict(self._deliveries),
-            received=tuple(sorted(self._received.values(), key=lambda r: (r.at, r.id))),
+            inbox_items=tuple(sorted(self._inbox.values(), key=lambda r: (r.at, r.id))),
         )
 
     async def commit(self, change: Change) -> None:
@@ -51,13 +51,13 @@ class MemoryStore:
                 self._deliveries.pop(key, None)
             else:
                 self._deliveries[key] = delivery
-        for received in change.received:
+        for received in change.inbox_items:
             if received.id not in self._known:
                 self._known.add(received.id)
-                self._received[received.id] = received
-        for received_id in change.handled:
-            self._received.pop(received_id, None)
+                self._inbox[received.id] = received
+        for received_id in change.handled_ids:
+            self._inbox.pop(received_id, None)
 
-    async def knows(self, received_id: str) -> bool:
+    async def has_received(self, received_id: str) -> bool:
         """Tell whether something with this id was committed before, handled or not."""
         return received_id in self._known

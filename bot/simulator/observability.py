@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from bot.simulator.playing import play
+from bot.simulator.playing import answer_with_fault
 from bot.simulator.signals import Signals, window
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bot.core.model.observation import Target
     from bot.ports import Clock
-    from bot.simulator.happening import Happening
+    from bot.simulator.happening import InjectedFault
     from bot.simulator.world import World
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -37,25 +37,27 @@ _PERIOD = re.compile(r"(\d+)s")
 _COUNT = "count()"
 
 
-def expressions(tenant: str, signal: str) -> dict[str, str]:
+def metric_expressions(tenant: str, signal: str) -> dict[str, str]:
     """Return a metric's `failed` and `all` as `LocalPrometheus` understands them."""
     parts = {"failed": "_failed", "all": ""}
     return {k: _SUM.format(part=p, tenant=tenant, signal=signal) for k, p in parts.items()}
 
 
-def search(tenant: str, signal: str) -> str:
+def sentry_query(tenant: str, signal: str) -> str:
     """Return a query as `LocalSentry` understands it."""
     return f"tenant:{tenant} signal:{signal}"
 
 
-def serving(world: World, clock: Clock, place: Target | str, answer: Answer) -> Handler:
+def faulty_handler(world: World, clock: Clock, place: Target | str, answer: Answer) -> Handler:
     """Return a handler that has the world's faults of a place, and else answers."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        async def healthy(_: Happening) -> web.Response:
+        async def healthy(_: InjectedFault) -> web.Response:
             return await answer(request)
 
-        return await play(request, world.arrival(place, clock.now()), clock, healthy)
+        return await answer_with_fault(
+            request, world.draw_arrived_request(place, clock.now()), clock, healthy
+        )
 
     return handle
 
@@ -71,7 +73,7 @@ class LocalPrometheus:
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer an instant query."""
-        if not _bears(request, self._token):
+        if not _has_token(request, self._token):
             return web.Response(status=401, text="Unauthorized\n")
         if request.path != "/api/v1/query":
             return web.Response(status=404, text="404 page not found\n")
@@ -109,7 +111,7 @@ class LocalSentry:
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer a query for counts of events, by title or of all."""
-        if not _bears(request, self._token):
+        if not _has_token(request, self._token):
             return _detail(401, "Invalid token")
         if request.path != f"/api/0/organizations/{ORGANIZATION}/events/":
             return _detail(404, "The requested resource does not exist")
@@ -129,7 +131,7 @@ def _by_title(events: Counter[str]) -> list[dict[str, Any]]:
     return [{"title": title, _COUNT: count} for title, count in events.most_common()]
 
 
-def _bears(request: web.Request, token: str) -> bool:
+def _has_token(request: web.Request, token: str) -> bool:
     return request.headers.get("authorization") == f"Bearer {token}"
 
 

@@ -24,14 +24,14 @@ class Misread(ValueError):  # noqa: N818 - says what happened
         super().__init__(f"{_SHORT.repr(value)} {expected}")
 
 
-def nearest(word: object, known: Iterable[str]) -> str:
+def suggest(word: object, known: Iterable[str]) -> str:
     """Say which known word was probably meant, or all that there are."""
     words = sorted(known)
     close = get_close_matches(str(word), words, n=1)
     return f"did you mean {close[0]}?" if close else f"there are: {', '.join(words) or 'none'}"
 
 
-class Part:
+class MappingReader:
     """One mapping of a document. What is wrong is noted there, not raised.
 
     What a read returns after a problem is worthless: look at the document's problems first.
@@ -41,74 +41,74 @@ class Part:
         """Take the mapping that stands at `loc`; anything else there is a problem."""
         self._document = document
         self._loc = loc
-        self._asked: set[str] = set()
+        self._known_keys: set[str] = set()
         self._is_mapping = isinstance(values, dict)
         self.values: dict[str, Any] = values if isinstance(values, dict) else {}
         if not self._is_mapping:
-            self.wrong("must be a mapping of keys to values")
+            self.add_problem("must be a mapping of keys to values")
 
-    def wrong(self, text: str, *steps: str | int) -> None:
+    def add_problem(self, text: str, *steps: str | int) -> None:
         """Note a problem here, or at a key below."""
         self._document.report((*self._loc, *steps), text)
 
-    def need(self, key: str, read: Callable[[Any], T]) -> T:
+    def read_required(self, key: str, read: Callable[[Any], T]) -> T:
         """Read a key that must be there. `read` raises `Misread`."""
         if key not in self.values and self._is_mapping:
-            self.wrong("is missing", key)
-        return self.may(key, read, cast("T", None))
+            self.add_problem("is missing", key)
+        return self.read_optional(key, read, cast("T", None))
 
-    def may(self, key: str, read: Callable[[Any], T], default: T) -> T:
+    def read_optional(self, key: str, read: Callable[[Any], T], default: T) -> T:
         """Read a key that may be left out, but not left empty."""
-        self._asked.add(key)
+        self._known_keys.add(key)
         if key not in self.values:
             return default
         if self.values[key] is None:
-            self.wrong("is empty: write a value, or leave the key out", key)
+            self.add_problem("is empty: write a value, or leave the key out", key)
             return default
         try:
             return read(self.values[key])
         except Misread as error:
-            self.wrong(str(error), key)
+            self.add_problem(str(error), key)
             return default
 
-    def below(self, key: str, *steps: str | int) -> Part:
+    def below(self, key: str, *steps: str | int) -> MappingReader:
         """Return the mapping under a key; who asked for it closes it."""
-        self._asked.add(key)
+        self._known_keys.add(key)
         values: Any = self.values.get(key)
         for step in steps:
             values = values[step]
-        return Part(self._document, (*self._loc, key, *steps), values)
+        return MappingReader(self._document, (*self._loc, key, *steps), values)
 
-    def below_if_any(self, key: str) -> Part | None:
+    def below_if_any(self, key: str) -> MappingReader | None:
         """Return the mapping under a key that may be left out."""
-        self._asked.add(key)
+        self._known_keys.add(key)
         return self.below(key) if key in self.values else None
 
-    def each(self, key: str, read: Callable[[Part], T]) -> tuple[T, ...]:
+    def each(self, key: str, read: Callable[[MappingReader], T]) -> tuple[T, ...]:
         """Read a list of mappings, which may be left out."""
-        count = len(self.may(key, _listed, list[object]()))
+        count = len(self.read_optional(key, _read_list, list[object]()))
         parts = [self.below(key, number) for number in range(count)]
         return tuple(part.close(read(part)) for part in parts)
 
     def items(self, key: str, read: Callable[[Any], T]) -> tuple[T, ...]:
         """Read a list of single values, which may be left out. Returns those that are right."""
         right = []
-        for number, item in enumerate(self.may(key, _listed, list[object]())):
+        for number, item in enumerate(self.read_optional(key, _read_list, list[object]())):
             try:
                 right.append(read(item))
             except Misread as error:
-                self.wrong(str(error), key, number)
+                self.add_problem(str(error), key, number)
         return tuple(right)
 
     def close(self, value: T) -> T:
         """Note every key that nobody asked for, and pass the value on."""
         for key in self.values:
-            if key not in self._asked:
-                self.wrong(f"unknown key; {nearest(key, self._asked)}", key)
+            if key not in self._known_keys:
+                self.add_problem(f"unknown key; {suggest(key, self._known_keys)}", key)
         return value
 
 
-def _listed(values: object) -> list[object]:
+def _read_list(values: object) -> list[object]:
     if not isinstance(values, list):
         raise Misread(values, "must be a list")
     return values

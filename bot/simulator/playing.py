@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from aiohttp import web
 
-from bot.simulator.happening import BOT, OK, Happening
-from bot.simulator.virtual_slack import PATIENCE_S, SLACK, TOO_MANY
+from bot.simulator.happening import BOT, OK, InjectedFault
+from bot.simulator.virtual_slack import SLACK, SLACK_TIMEOUT_S, TOO_MANY
 from bot.simulator.workspace.model import Fault, FaultKind
-from bot.simulator.world import WAY_KINDS
+from bot.simulator.world import NETWORK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -23,52 +23,52 @@ if TYPE_CHECKING:
     from bot.core.model.measurement import Measurement
     from bot.core.model.observation import FeedReading, Observation, Target
     from bot.core.oncall.schedule import Shifts
-    from bot.http.resolver import Address, Path
+    from bot.http.resolver import Address, Network
     from bot.ports import Clock, Prober
     from bot.simulator.happening import HttpAnswer
     from bot.simulator.scenario import Scenario
-    from bot.simulator.world import Drawn, World
+    from bot.simulator.world import RequestOutcome, World
 
 HTML = "<!DOCTYPE html><html><head><title>{status}</title></head><body>{status}</body></html>"
-_LOOKING_AT: ContextVar[Target | str | None] = ContextVar("looking_at", default=None)
-_ON_THE_WAY: ContextVar[Happening] = ContextVar("on_the_way", default=OK)
+_CURRENT_TARGET: ContextVar[Target | str | None] = ContextVar("looking_at", default=None)
+_CURRENT_FAULT: ContextVar[InjectedFault] = ContextVar("on_the_way", default=OK)
 _DNS_ERRORS = {"nxdomain": socket.EAI_NONAME, "servfail": socket.EAI_AGAIN}
 _CONNECT_ERRORS = {"refused": errno.ECONNREFUSED, "reset": errno.ECONNRESET}
 _VERIFY_CODES = {"expired": 10, "wrong_host": 62, "untrusted": 20}
 """X509_V_ERR_* of OpenSSL's x509_vfy.h."""
 
 
-def unplayable(scenario: Scenario) -> list[str]:
+def find_unplayable(scenario: Scenario) -> list[str]:
     """Name the faults that cannot be made on real connections."""
     return [
-        f"{scenario.document.place(('timeline', number)).name}: timeline[{number}]: "
-        f"{entry.happening.kind} of {target} cannot be played in real time"
+        f"{scenario.document.place_of(('timeline', number)).name}: timeline[{number}]: "
+        f"{entry.fault.kind} of {target} cannot be played in real time"
         for number, entry in enumerate(scenario.timeline)
         for target in entry.targets
-        if target == BOT and entry.happening != OK
+        if target == BOT and entry.fault != OK
     ]
 
 
-async def play(
+async def answer_with_fault(
     request: web.Request,
-    drawn: Drawn,
+    drawn: RequestOutcome,
     clock: Clock,
-    answer: Callable[[Happening], Awaitable[web.Response]],
+    answer: Callable[[InjectedFault], Awaitable[web.Response]],
 ) -> web.StreamResponse:
     """Answer a request as the world has it; `answer` makes what is healthy about it."""
-    happening = drawn.happening
+    happening = drawn.fault
     if happening.kind == "hang":
-        await _for_ever()
+        await _hang()
     await clock.sleep(drawn.latency_s)
     if happening.http:
-        return _instead(happening.http)
+        return _fault_response(happening.http)
     response = await answer(happening)
     if happening.kind == "trickle":
         return await _trickle(request, response, clock, 1 / happening.amount)
     return response
 
 
-def _instead(answer: HttpAnswer) -> web.Response:
+def _fault_response(answer: HttpAnswer) -> web.Response:
     headers = dict(answer.headers)
     if answer.body == "json":
         return web.json_response(answer.document(), status=answer.status, headers=headers)
@@ -92,7 +92,7 @@ async def _trickle(
     return stream
 
 
-async def _for_ever() -> NoReturn:
+async def _hang() -> NoReturn:
     await asyncio.Event().wait()
     raise AssertionError("nobody sets it")
 
@@ -105,38 +105,38 @@ class MarkingProber:
         self._inner = inner
         self._places = places
 
-    async def look(self, target: Target) -> Observation:
+    async def probe(self, target: Target) -> Observation:
         """Look at a target."""
-        with self._marked(target):
-            return await self._inner.look(target)
+        with self._mark_target(target):
+            return await self._inner.probe(target)
 
     async def measure(self, target: Target) -> Measurement:
         """Ask a source for its figures."""
-        with self._marked(target):
+        with self._mark_target(target):
             return await self._inner.measure(target)
 
-    async def read(self, target: Target) -> FeedReading:
+    async def poll_feed(self, target: Target) -> FeedReading:
         """Read a feed."""
-        with self._marked(target):
-            return await self._inner.read(target)
+        with self._mark_target(target):
+            return await self._inner.poll_feed(target)
 
-    async def read_shifts(self) -> Shifts:
+    async def poll_shifts(self) -> Shifts:
         """Read the calendar of shifts."""
-        return await self._inner.read_shifts()
+        return await self._inner.poll_shifts()
 
     @contextmanager
-    def _marked(self, target: Target) -> Iterator[None]:
-        token = _LOOKING_AT.set(self._places.get(target, target))
+    def _mark_target(self, target: Target) -> Iterator[None]:
+        token = _CURRENT_TARGET.set(self._places.get(target, target))
         try:
             yield
         finally:
-            _LOOKING_AT.reset(token)
+            _CURRENT_TARGET.reset(token)
 
 
 class FaultyPath:
     """A `Path` with the scenario's DNS, connection and TLS faults in it."""
 
-    def __init__(self, inner: Path, world: World, clock: Clock) -> None:
+    def __init__(self, inner: Network, world: World, clock: Clock) -> None:
         """Where the world has no fault, take the way of `inner`."""
         self._inner = inner
         self._world = world
@@ -144,30 +144,30 @@ class FaultyPath:
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
         """Draw once for the whole way, and play it if it is DNS that fails."""
-        target = _LOOKING_AT.get()
-        drawn = self._world.request(target, self._clock.now()).happening if target else OK
-        _ON_THE_WAY.set(drawn if drawn.kind in WAY_KINDS else OK)
+        target = _CURRENT_TARGET.get()
+        drawn = self._world.draw_request(target, self._clock.now()).fault if target else OK
+        _CURRENT_FAULT.set(drawn if drawn.kind in NETWORK_KINDS else OK)
         if drawn.kind == "dns":
             if drawn.word in _DNS_ERRORS:
                 raise socket.gaierror(_DNS_ERRORS[drawn.word], drawn.word)
-            await _for_ever()
+            await _hang()
         return await self._inner.resolve(host, port)
 
-    async def connect(self, host: str) -> None:
+    async def before_connect(self, host: str) -> None:
         """Play what was drawn for the connection and for TLS."""
-        drawn = _ON_THE_WAY.get()
+        drawn = _CURRENT_FAULT.get()
         if drawn.kind == "connect":
             await _fail_to_connect(drawn.word)
         if drawn.kind == "tls":
             raise _certificate_error(drawn.word)
-        await self._inner.connect(host)
+        await self._inner.before_connect(host)
 
 
 async def _fail_to_connect(word: str) -> NoReturn:
     if word in _CONNECT_ERRORS:
         # With these numbers it becomes a ConnectionRefusedError or ConnectionResetError.
         raise OSError(_CONNECT_ERRORS[word], word)
-    await _for_ever()
+    await _hang()
 
 
 def _certificate_error(word: str) -> ssl.SSLCertVerificationError:
@@ -178,11 +178,11 @@ def _certificate_error(word: str) -> ssl.SSLCertVerificationError:
 
 def slack_fault(world: World, clock: Clock, _method: str) -> Fault | None:
     """Give the local workspace the scenario's faults of Slack's Web API."""
-    happening = world.request(SLACK, clock.now()).happening
-    if happening.kind in WAY_KINDS:
+    happening = world.draw_request(SLACK, clock.now()).fault
+    if happening.kind in NETWORK_KINDS:
         return Fault(FaultKind.CUT)
     if happening.kind in {"hang", "trickle"}:
-        return Fault(FaultKind.SLOW, PATIENCE_S + 1)
+        return Fault(FaultKind.SLOW, SLACK_TIMEOUT_S + 1)
     if happening.http is None:
         return None
     if happening.http.status == TOO_MANY:

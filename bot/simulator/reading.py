@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 from bot.config.document import ConfigError, read_yaml
 from bot.core.model.observation import CONTROL, CUSTOM, LOGIN, LOGS, M2M, WELLKNOWN
 from bot.simulator.entries import (
-    length,
-    need_either,
     read_answer,
-    read_post,
+    read_length,
     read_row,
-    read_saying,
+    read_status_update,
     read_tenant,
+    read_user_input,
     read_window,
+    require_either,
 )
-from bot.simulator.happening import ANY, SINGLE_PLACES, misfit, read_happening
-from bot.simulator.part import Misread, Part, nearest
+from bot.simulator.happening import ANY, SINGLE_PLACES, misfit_reason, read_fault
+from bot.simulator.part import MappingReader, Misread, suggest
 from bot.simulator.scenario import (
     Change,
-    Entry,
     Errors,
+    FaultEntry,
     Log,
     Metric,
-    Post,
     Scenario,
     ScenarioError,
+    StatusUpdate,
     Tenant,
 )
 from bot.simulator.units import (
@@ -55,28 +55,28 @@ _NEEDS = {CUSTOM: "custom_domain", M2M: "m2m: true"}
 TENANT_PLACES = (LOGIN, WELLKNOWN, CUSTOM, M2M, LOGS)
 
 
-def load(path: Path) -> Scenario:
+def load_file(path: Path) -> Scenario:
     """Read a scenario file. Raises `ScenarioError` with all that is wrong with it."""
     try:
         document = read_yaml(path)
     except ConfigError as error:
         raise ScenarioError(*error.problems) from None
-    part = Part(document, (), document.values)
-    scenario = part.close(_Reader(document, part, path.name.removesuffix(SUFFIX)).scenario())
+    part = MappingReader(document, (), document.values)
+    scenario = part.close(_ScenarioReader(document, part, path.name.removesuffix(SUFFIX)).read())
     if document.problems:
         raise ScenarioError(*(problem.text for problem in sorted(document.problems.values())))
     return scenario
 
 
-def example(named: str) -> Scenario:
+def load_example(named: str) -> Scenario:
     """Read a scenario that ships with the package. Raises `ScenarioError` for an unknown name."""
-    if named not in examples():
-        raise ScenarioError(f"{named}: no such scenario; {nearest(named, examples())}")
+    if named not in example_names():
+        raise ScenarioError(f"{named}: no such scenario; {suggest(named, example_names())}")
     with resources.as_file(_folder() / f"{named}{SUFFIX}") as path:
-        return load(path)
+        return load_file(path)
 
 
-def examples() -> tuple[str, ...]:
+def example_names() -> tuple[str, ...]:
     """Name the scenarios that ship with the package."""
     files = (file.name for file in _folder().iterdir())
     return tuple(sorted(file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX)))
@@ -86,10 +86,10 @@ def _folder() -> Any:
     return resources.files("bot.simulator") / "examples"
 
 
-class _Reader:
+class _ScenarioReader:
     """Knows the tenants and places of a file, so that what names them can be held against them."""
 
-    def __init__(self, document: Document, part: Part, file: str) -> None:
+    def __init__(self, document: Document, part: MappingReader, file: str) -> None:
         self._document = document
         self._part = part
         self._file = file
@@ -100,32 +100,32 @@ class _Reader:
         self._names = [tenant.name for tenant in self._tenants]
         self._places = self._all_places()
 
-    def scenario(self) -> Scenario:
+    def read(self) -> Scenario:
         part = self._part
-        part.need("format", one_of("1"))
+        part.read_required("format", one_of("1"))
         answer = part.below_if_any("answer")
         return Scenario(
             document=self._document,
-            name=part.need("name", self._name),
-            about=part.may("about", plain, ""),
-            start_at=part.need("start", instant),
-            warmup_s=part.need("warmup", length),
-            duration_s=part.need("duration", positive(span)),
-            seed=part.may("seed", whole, 0),
+            name=part.read_required("name", self._check_name),
+            about=part.read_optional("about", plain, ""),
+            start_at=part.read_required("start", instant),
+            warmup_s=part.read_required("warmup", read_length),
+            duration_s=part.read_required("duration", positive(span)),
+            seed=part.read_optional("seed", whole, 0),
             bot=self._bot,
             tenants=self._tenants,
             controls=self._controls,
-            timeline=part.each("timeline", self._entry),
-            feed=self._feed(),
-            metrics=part.each("metrics", self._metric),
-            errors=part.each("errors", self._errors),
-            logs=part.each("logs", self._log),
-            changes=part.each("changes", self._change),
-            people=part.each("people", read_saying),
+            timeline=part.each("timeline", self._read_entry),
+            feed=self._read_feed(),
+            metrics=part.each("metrics", self._read_metric),
+            errors=part.each("errors", self._read_errors),
+            logs=part.each("logs", self._read_log),
+            changes=part.each("changes", self._read_change),
+            people=part.each("people", read_user_input),
             answer=read_answer(answer) if answer else None,
         )
 
-    def _name(self, value: object) -> str:
+    def _check_name(self, value: object) -> str:
         if value != self._file:
             raise Misread(value, f"is not the file's name without {SUFFIX}, {self._file!r}")
         return self._file
@@ -133,11 +133,11 @@ class _Reader:
     def _read_tenants(self) -> tuple[Tenant, ...]:
         listed = self._part.below("tenants")
         if not listed.values:
-            listed.wrong("must name at least one tenant")
+            listed.add_problem("must name at least one tenant")
         tenants = [read_tenant(listed, named) for named in listed.values]
         domains = [domain for tenant in tenants for domain in (tenant.domain, tenant.custom_domain)]
         for domain in {domain for domain in domains if domain and domains.count(domain) > 1}:
-            listed.wrong(f"{domain} is there twice; each domain belongs to one tenant")
+            listed.add_problem(f"{domain} is there twice; each domain belongs to one tenant")
         return tuple(tenants)
 
     def _all_places(self) -> list[str]:
@@ -149,7 +149,7 @@ class _Reader:
             places += [f"{tenant.name}.{kind}" for kind in kinds]
         return places
 
-    def _target(self, value: object) -> str:
+    def _read_target(self, value: object) -> str:
         owner, _, place = text(value).partition(".")
         kinds = {*TENANT_PLACES, ANY, *(known.partition(".")[2] for known in self._places)} - {""}
         is_pattern = ANY in (owner, place) and owner in (*self._names, CONTROL, ANY)
@@ -157,72 +157,72 @@ class _Reader:
             return str(value)
         if owner in self._names and place in _NEEDS:
             raise Misread(value, f"is no place here: the tenant does not say {_NEEDS[place]}")
-        raise Misread(value, f"is no place here; {nearest(value, self._places)}")
+        raise Misread(value, f"is no place here; {suggest(value, self._places)}")
 
-    def _targets(self, part: Part) -> tuple[str, ...]:
+    def _read_targets(self, part: MappingReader) -> tuple[str, ...]:
         if isinstance(part.values.get("target"), list):
             if not part.values["target"]:
-                part.wrong("must name at least one place", "target")
-            return part.items("target", self._target)
-        return (part.need("target", self._target),)
+                part.add_problem("must name at least one place", "target")
+            return part.items("target", self._read_target)
+        return (part.read_required("target", self._read_target),)
 
     def _known_tenant(self, value: object) -> str:
         return one_of(*self._names)(value)
 
-    def _entry(self, part: Part) -> Entry:
-        entry = Entry(
-            targets=self._targets(part),
+    def _read_entry(self, part: MappingReader) -> FaultEntry:
+        entry = FaultEntry(
+            targets=self._read_targets(part),
             window=read_window(part),
-            share=part.may("share", share, 1.0),
-            happening=read_happening(part, "is"),
+            share=part.read_optional("share", share, 1.0),
+            fault=read_fault(part, "is"),
         )
         for target in filter(None, entry.targets):
-            if problem := misfit(entry.happening.kind, target):
-                part.wrong(problem, "is", entry.happening.kind)
+            if problem := misfit_reason(entry.fault.kind, target):
+                part.add_problem(problem, "is", entry.fault.kind)
         return entry
 
-    def _metric(self, part: Part) -> Metric:
-        need_either(part, "requests", "errors")
+    def _read_metric(self, part: MappingReader) -> Metric:
+        require_either(part, "requests", "errors")
         return Metric(
-            signal=part.need("signal", name),
-            tenant=part.need("tenant", self._known_tenant),
+            signal=part.read_required("signal", name),
+            tenant=part.read_required("tenant", self._known_tenant),
             window=read_window(part),
-            requests_s=part.may("requests", rate, None),
-            errors=part.may("errors", percent, None),
+            requests_s=part.read_optional("requests", rate, None),
+            errors=part.read_optional("errors", percent, None),
         )
 
-    def _errors(self, part: Part) -> Errors:
-        need_either(part, "events", "title")
+    def _read_errors(self, part: MappingReader) -> Errors:
+        require_either(part, "events", "title")
         return Errors(
-            signal=part.need("signal", name),
-            tenant=part.need("tenant", self._known_tenant),
+            signal=part.read_required("signal", name),
+            tenant=part.read_required("tenant", self._known_tenant),
             window=read_window(part),
-            events_s=part.may("events", rate, None),
-            title=part.may("title", text, None),
+            events_s=part.read_optional("events", rate, None),
+            title=part.read_optional("title", text, None),
         )
 
-    def _log(self, part: Part) -> Log:
+    def _read_log(self, part: MappingReader) -> Log:
         rows = part.below("rows")
         return Log(
-            tenant=part.need("tenant", self._known_tenant),
+            tenant=part.read_required("tenant", self._known_tenant),
             window=read_window(part),
             rows=tuple(read_row(rows, kind) for kind in rows.values),
         )
 
-    def _change(self, part: Part) -> Change:
+    def _read_change(self, part: MappingReader) -> Change:
         if ("tenant" in part.values) == ("app" in part.values):
-            part.wrong("must name either a tenant or an app")
+            part.add_problem("must name either a tenant or an app")
         return Change(
-            at_s=part.need("at", span),
-            tenant=part.may("tenant", self._known_tenant, None),
-            app=part.may("app", text, None),
-            what=part.need("what", text),
+            at_s=part.read_required("at", span),
+            tenant=part.read_optional("tenant", self._known_tenant, None),
+            app=part.read_optional("app", text, None),
+            what=part.read_required("what", text),
         )
 
-    def _feed(self) -> tuple[Post, ...]:
+    def _read_feed(self) -> tuple[StatusUpdate, ...]:
         """Read the posts in the order of time, since later ones take over from earlier ones."""
-        drafts = self._part.each("feed", lambda part: (part, read_post(part)))
-        latest: dict[str, Post] = {}
+        drafts = self._part.each("feed", lambda part: (part, read_status_update(part)))
+        latest: dict[str, StatusUpdate] = {}
         posts = []
         for part, draft in sorted(drafts, key=lambda each: each[1].at_s or 0.0):
             earlier = latest.get(draft.incident, draft)
@@ -233,7 +233,7 @@ class _Reader:
             )
             for key in ("title", "environments"):
                 if not getattr(post, key):
-                    part.wrong("is missing: an incident's first post has it", key)
+                    part.add_problem("is missing: an incident's first post has it", key)
             latest[draft.incident] = post
             posts.append(post)
         return tuple(posts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bot.config.document import Document
     from bot.core.model.observation import Cause
-    from bot.simulator.happening import Happening
+    from bot.simulator.happening import InjectedFault
 
 
 class ScenarioError(Exception):
@@ -28,7 +28,7 @@ class Window:
     since_s: float = -math.inf
     until_s: float = math.inf
 
-    def holds(self, offset_s: float) -> bool:
+    def is_active(self, offset_s: float) -> bool:
         """Tell whether it holds at an offset."""
         return self.since_s <= offset_s < self.until_s
 
@@ -45,17 +45,17 @@ class Tenant:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FaultEntry:
     """What happens to a part of the requests, at some places, for a while."""
 
     targets: tuple[str, ...]
     window: Window
     share: float
-    happening: Happening
+    fault: InjectedFault
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class StatusUpdate:
     """A paragraph on the status page, with what it takes over from earlier ones filled in."""
 
     at_s: float
@@ -119,7 +119,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
+class UserInput:
     """What somebody types in Slack."""
 
     at_s: float
@@ -155,17 +155,17 @@ class Scenario:
     """As it was written: every scalar is text or None."""
     tenants: tuple[Tenant, ...]
     controls: tuple[str, ...]
-    timeline: tuple[Entry, ...]
-    feed: tuple[Post, ...]
+    timeline: tuple[FaultEntry, ...]
+    feed: tuple[StatusUpdate, ...]
     """The oldest first."""
     metrics: tuple[Metric, ...]
     errors: tuple[Errors, ...]
     logs: tuple[Log, ...]
     changes: tuple[Change, ...]
-    people: tuple[Saying, ...]
+    people: tuple[UserInput, ...]
     answer: Answer | None
 
-    def goes_on(self, tenant: str) -> bool:
+    def is_ongoing(self, tenant: str) -> bool:
         """Tell whether something is still wrong with a tenant when the scenario ends."""
         places = (
             entry.window

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.core.model.measurement import ChangeMade, Kind
+from bot.core.model.measurement import ChangeMade, MetricKind
 from bot.core.model.observation import CUSTOM, LOGS, M2M, WELLKNOWN, Target
-from bot.simulator.figures import Gauge
-from bot.simulator.observability import expressions, search
+from bot.simulator.figures import MeasuredSignal
+from bot.simulator.observability import metric_expressions, sentry_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from bot.config import Settings
     from bot.simulator.scenario import Scenario, Tenant
 
-LOGIN = {"client_id": "probe", "username": "probe", "password": "probe", "realm": "users"}
-MACHINE = {"client_id": LOGIN["client_id"], "client_secret": "x"}
-TAKEN = ("login", WELLKNOWN, CUSTOM, M2M, LOGS)
+LOGIN_SETTINGS = {"client_id": "probe", "username": "probe", "password": "probe", "realm": "users"}
+M2M_SETTINGS = {"client_id": LOGIN_SETTINGS["client_id"], "client_secret": "x"}
+RESERVED_NAMES = ("login", WELLKNOWN, CUSTOM, M2M, LOGS)
 
 
-def tenant_for(scenario: Scenario, tenant: Tenant) -> dict[str, Any]:
+def tenant_settings(scenario: Scenario, tenant: Tenant) -> dict[str, Any]:
     """Return a tenant as the configuration file would have it, with all that is measured."""
     names = signal_names(scenario, tenant.name)
     values = {
@@ -28,46 +28,49 @@ def tenant_for(scenario: Scenario, tenant: Tenant) -> dict[str, Any]:
         "domain": tenant.domain,
         "environment": tenant.environment,
         "custom_domain": tenant.custom_domain,
-        "logins": [LOGIN],
-        "m2m": MACHINE if tenant.m2m else None,
+        "logins": [LOGIN_SETTINGS],
+        "m2m": M2M_SETTINGS if tenant.m2m else None,
         "metrics": [
-            {"name": name, **expressions(tenant.name, signal)}
+            {"name": name, **metric_expressions(tenant.name, signal)}
             for name, (kind, signal) in names.items()
-            if kind is Kind.METRICS
+            if kind is MetricKind.METRICS
         ],
         "errors": [
-            {"name": name, "project": "1", "query": search(tenant.name, signal)}
+            {"name": name, "project": "1", "query": sentry_query(tenant.name, signal)}
             for name, (kind, signal) in names.items()
-            if kind is Kind.ERRORS
+            if kind is MetricKind.ERRORS
         ],
         "logs": {"client_id": "log-reader", "client_secret": "x"} if LOGS in names else None,
     }
     return {key: value for key, value in values.items() if value is not None}
 
 
-def signal_names(scenario: Scenario, tenant: str) -> dict[str, tuple[Kind, str]]:
+def signal_names(scenario: Scenario, tenant: str) -> dict[str, tuple[MetricKind, str]]:
     """Name a tenant's measured signals: as the scenario does, unless a name is there twice.
 
     Returns what each counts, and the scenario's own name of it.
     """
-    names: dict[str, tuple[Kind, str]] = {}
-    for kind, entries in ((Kind.METRICS, scenario.metrics), (Kind.ERRORS, scenario.errors)):
+    names: dict[str, tuple[MetricKind, str]] = {}
+    for kind, entries in (
+        (MetricKind.METRICS, scenario.metrics),
+        (MetricKind.ERRORS, scenario.errors),
+    ):
         for signal in dict.fromkeys(e.signal for e in entries if e.tenant == tenant):
-            is_taken = signal in names or signal in TAKEN
+            is_taken = signal in names or signal in RESERVED_NAMES
             names[f"{signal}-{kind}" if is_taken else signal] = (kind, signal)
     if any(log.tenant == tenant for log in scenario.logs):
-        names[LOGS] = (Kind.LOGS, "")
+        names[LOGS] = (MetricKind.LOGS, "")
     return names
 
 
-def gauges_for(scenario: Scenario, settings: Settings) -> dict[Target, Gauge]:
+def measured_signals(scenario: Scenario, settings: Settings) -> dict[Target, MeasuredSignal]:
     """Return what each measured target counts in the scenario's world."""
     windows: dict[Target, float] = {}
     for tenant in settings.tenants:
         windows |= {Target(tenant.name, metric.name): metric.window for metric in tenant.metrics}
         windows |= {Target(tenant.name, errors.name): errors.window for errors in tenant.errors}
     return {
-        target: Gauge(kind, signal, windows.get(target, 0.0))
+        target: MeasuredSignal(kind, signal, windows.get(target, 0.0))
         for place in scenario.tenants
         for name, (kind, signal) in signal_names(scenario, place.name).items()
         for target in [Target(place.name, name)]

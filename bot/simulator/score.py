@@ -14,19 +14,19 @@ from bot.core.model.observation import Cause
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bot.simulator.simulation import Played
-    from bot.simulator.story import Event, Judged
+    from bot.simulator.simulation import RunResult
+    from bot.simulator.story import Event, Score
 
-SURE = 0.7
+CONFIDENT_FROM = 0.7
 """From this confidence on a wrong word is a confident one."""
 WRONG_ALERT = "alert"
 """The column of what was wrong although the cause was right."""
 COLUMNS = (*Cause, WRONG_ALERT)
-WIDE = 250
+TABLE_WIDTH = 250
 """Columns of text: tables are not broken, however narrow the terminal."""
 
 
-def compare(runs: list[Played]) -> Event:
+def compare(runs: list[RunResult]) -> Event:
     """Sum up many worlds, for the bot and each of its rivals.
 
     Each run's scenario has an `answer`.
@@ -37,21 +37,21 @@ def compare(runs: list[Played]) -> Event:
         "worlds": len(runs),
         "players": {
             name: {
-                **_shares(run.judged[name] for run in runs),
-                "matrix": _matrix(run.judged[name] for run in runs),
+                **_shares(run.scores[name] for run in runs),
+                "matrix": _confusion_matrix(run.scores[name] for run in runs),
                 "families": {
-                    family: _shares(run.judged[name] for run in members)
+                    family: _shares(run.scores[name] for run in members)
                     for family, members in families.items()
                 },
             }
-            for name in runs[0].judged
+            for name in runs[0].scores
         },
     }
 
 
-def _families(runs: list[Played]) -> dict[str, list[Played]]:
+def _families(runs: list[RunResult]) -> dict[str, list[RunResult]]:
     """Group by the first word of the file's name, where several files have it in common."""
-    families: dict[str, list[Played]] = {}
+    families: dict[str, list[RunResult]] = {}
     for run in runs:
         families.setdefault(run.summary["scenario"].split("-")[0], []).append(run)
     return {
@@ -61,17 +61,19 @@ def _families(runs: list[Played]) -> dict[str, list[Played]]:
     }
 
 
-def _shares(judged: Iterable[Judged]) -> dict[str, float]:
+def _shares(judged: Iterable[Score]) -> dict[str, float]:
     words = list(judged)
     wrong = [word for word in words if not word.is_right]
     return {
         "worlds": len(words),
         "right": round(1 - len(wrong) / len(words), 4),
-        "confidently_wrong": round(sum(w.confidence >= SURE for w in wrong) / len(words), 4),
+        "confidently_wrong": round(
+            sum(w.confidence >= CONFIDENT_FROM for w in wrong) / len(words), 4
+        ),
     }
 
 
-def _matrix(judged: Iterable[Judged]) -> dict[str, dict[str, int]]:
+def _confusion_matrix(judged: Iterable[Score]) -> dict[str, dict[str, int]]:
     """Count by the true cause what was said instead. What counts as right stands at the truth."""
     counts = Counter((word.truth, _column(word)) for word in judged)
     return {
@@ -81,19 +83,19 @@ def _matrix(judged: Iterable[Judged]) -> dict[str, dict[str, int]]:
     }
 
 
-def _column(word: Judged) -> str:
+def _column(word: Score) -> str:
     if word.is_right:
         return word.truth
-    return WRONG_ALERT if word.said is word.truth else word.said
+    return WRONG_ALERT if word.cause is word.truth else word.cause
 
 
-def in_tables(told: Event) -> str:
+def render_tables(comparison: Event) -> str:
     """Tell a comparison to people."""
-    console = Console(width=WIDE, color_system=None)
+    console = Console(width=TABLE_WIDTH, color_system=None)
     with console.capture() as captured:
-        for name, figures in told["players"].items():
+        for name, figures in comparison["players"].items():
             console.print(_matrix_table(name, figures["matrix"]))
-        console.print(_shares_table(told))
+        console.print(_shares_table(comparison))
     return captured.get()
 
 
@@ -107,9 +109,9 @@ def _matrix_table(name: str, matrix: dict[str, dict[str, int]]) -> Table:
     return table
 
 
-def _shares_table(told: Event) -> Table:
+def _shares_table(comparison: Event) -> Table:
     """Put all players side by side, first in all worlds and then by family."""
-    players: dict[str, Any] = told["players"]
+    players: dict[str, Any] = comparison["players"]
     table = Table("", box=SIMPLE_HEAD, title="right / confidently wrong", title_justify="left")
     for column in ("worlds", *players):
         table.add_column(column, justify="right")

@@ -60,9 +60,9 @@ class Signals:
         random = self._random("metrics", *named, number)
         requests = failed = 0
         for holding, span_s in _pieces(entries, number):
-            count = poisson(random, _last(entry.requests_s for entry in holding) * span_s)
+            count = poisson(random, _last_stated(entry.requests_s for entry in holding) * span_s)
             requests += count
-            failed += binomial(random, count, _last(entry.errors for entry in holding))
+            failed += binomial(random, count, _last_stated(entry.errors for entry in holding))
         return requests, failed
 
     def _draw_events(self, tenant: str, signal: str, number: int) -> Counter[str]:
@@ -72,7 +72,7 @@ class Signals:
         events: Counter[str] = Counter()
         for holding, span_s in _pieces(entries, number):
             titles = [entry.title for entry in holding if entry.title]
-            count = poisson(random, _last(entry.events_s for entry in holding) * span_s)
+            count = poisson(random, _last_stated(entry.events_s for entry in holding) * span_s)
             events[titles[-1] if titles else ""] += count
         return +events
 
@@ -114,10 +114,10 @@ def _pieces(entries: Sequence[E], number: int) -> Iterator[tuple[list[E], float]
     cuts = {edge for entry in entries for edge in (entry.window.since_s, entry.window.until_s)}
     edges = [start_s, *sorted(edge for edge in cuts if start_s < edge < end_s), end_s]
     for begin_s, finish_s in pairwise(edges):
-        yield [entry for entry in entries if entry.window.holds(begin_s)], finish_s - begin_s
+        yield [entry for entry in entries if entry.window.is_active(begin_s)], finish_s - begin_s
 
 
-def _last(values: Iterable[float | None]) -> float:
+def _last_stated(values: Iterable[float | None]) -> float:
     """Return what the last entry says that says something."""
     said = [value for value in values if value is not None]
     return said[-1] if said else 0.0

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bot.app.notification_router import Outward
-from bot.app.prober import distrusted
+from bot.app.notification_router import NotificationRouter
+from bot.app.prober import reject_if_clock_stepped
 from bot.app.rules import rules_of
-from bot.config import ConfigError, Settings, settings_from
+from bot.config import ConfigError, Settings, build_settings
 from bot.config.document import Document
 from bot.core.model.measurement import Push
-from bot.core.model.request import Person, Request, parse
-from bot.runtime.delivery import Deliver
+from bot.core.model.request import Person, Request, parse_command
+from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
-from bot.simulator.baselines import Rivals
+from bot.simulator.baselines import BaselinePlayers
 from bot.simulator.memory import MemoryStore
 from bot.simulator.prober import VirtualProber
-from bot.simulator.scenario_settings import changes_of, gauges_for, tenant_for
-from bot.simulator.story import Event, Judged, Story
-from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualWaker, run_virtually
+from bot.simulator.scenario_settings import changes_of, measured_signals, tenant_settings
+from bot.simulator.story import Event, Score, Story
+from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualTimer, run_virtually
 from bot.simulator.virtual_slack import VirtualSlack
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
@@ -33,31 +33,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.core.model.observation import Observation, Target
-    from bot.core.state.outbox import Page
+    from bot.core.state.outbox import PagerMessage
     from bot.core.state.stimulus import Effect
-    from bot.ports import Received
-    from bot.simulator.scenario import Saying, Scenario
+    from bot.ports import InboxItem
+    from bot.simulator.scenario import Scenario, UserInput
 
 SCORE_AFTER_S = 60.0
 """After `decidable` the bot has this long."""
-BOT = "auth0-check"
+BOT_NAME = "auth0-check"
 """Our own name, beside those of the rivals."""
-LAST = 1e-6
+AFTER_ALL_S = 1e-6
 """After everything else that happens at the same instant."""
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class RunResult:
     """One run of one scenario."""
 
     summary: Event
-    judged: dict[str, Judged]
+    scores: dict[str, Score]
     """The bot's word and its rivals', held against the truth; empty without an `answer`."""
 
     @property
     def is_correct(self) -> bool:
         """The bot said what the scenario's `answer` says."""
-        return BOT in self.judged and self.judged[BOT].is_right
+        return BOT_NAME in self.scores and self.scores[BOT_NAME].is_right
 
 
 def settings_for(scenario: Scenario, **given: Any) -> Settings:
@@ -73,31 +73,33 @@ def settings_for(scenario: Scenario, **given: Any) -> Settings:
         "slack": {"bot_token": "xoxb-x", "app_token": "xapp-x", "channel": "#auth0-alerts"},
         "prometheus": {"url": "https://prometheus.example"},
         "sentry": {"organization": "acme", "token": "simulated"},
-        "tenants": [tenant_for(scenario, tenant) for tenant in scenario.tenants],
+        "tenants": [tenant_settings(scenario, tenant) for tenant in scenario.tenants],
         "controls": [f"https://{name}" for name in scenario.controls],
     }
-    merged = _merged(_merged(values, given), scenario.bot)
+    merged = _merge(_merge(values, given), scenario.bot)
     places = {loc[1:]: place for loc, place in scenario.document.places.items() if "bot" in loc[:1]}
-    places.setdefault((), scenario.document.place(()))
-    return settings_from(Document(scenario.document.folder, places, merged))
+    places.setdefault((), scenario.document.place_of(()))
+    return build_settings(Document(scenario.document.folder, places, merged))
 
 
-def _merged(base: Any, over: Any) -> Any:
+def _merge(base: Any, over: Any) -> Any:
     """Lay one mapping over another; tenants and logins are matched by their names."""
     if isinstance(base, dict) and isinstance(over, dict):
-        return {**base, **{key: _merged(base.get(key), value) for key, value in over.items()}}
-    if isinstance(base, list) and isinstance(over, list) and all(_is_named(o) for o in over):
+        return {**base, **{key: _merge(base.get(key), value) for key, value in over.items()}}
+    if isinstance(base, list) and isinstance(over, list) and all(_has_name(o) for o in over):
         named = {entry["name"]: entry for entry in over}
-        kept = [_merged(entry, named.pop(entry.get("name", "login"), {})) for entry in base]
+        kept = [_merge(entry, named.pop(entry.get("name", "login"), {})) for entry in base]
         return [*kept, *named.values()]
     return over
 
 
-def _is_named(entry: object) -> bool:
+def _has_name(entry: object) -> bool:
     return isinstance(entry, dict) and "name" in entry
 
 
-def play(scenario: Scenario, seed: int, emit: Callable[[Event], None], *, requests: bool) -> Played:
+def play_scenario(
+    scenario: Scenario, seed: int, emit: Callable[[Event], None], *, requests: bool
+) -> RunResult:
     """Play a scenario to its end, as fast as it goes.
 
     Args:
@@ -116,11 +118,11 @@ def play(scenario: Scenario, seed: int, emit: Callable[[Event], None], *, reques
     run_virtually(main)
     story, counts = simulation[0].story, dict(sorted(simulation[0].requests.items()))
     summary = story.summary(seed, counts, time.perf_counter() - begun)
-    judged = simulation[0].judged()
+    judged = simulation[0].scores()
     if judged:
-        summary |= {"cause_scored": story.scored, "correct": judged[BOT].is_right}
+        summary |= {"cause_scored": story.cause_at_score, "correct": judged[BOT_NAME].is_right}
     emit(summary)
-    return Played(summary, judged)
+    return RunResult(summary, judged)
 
 
 class Simulation:
@@ -142,8 +144,8 @@ class Simulation:
         settings = settings_for(scenario)
         self.story = Story(scenario, emit, lambda: self.engine.view().desk.incidents)
         self.workspace = Workspace(self.clock.now)
-        self.workspace.on_message(lambda *said: self.story.said(self.clock.now(), *said))
-        prober = self._prober(settings)
+        self.workspace.on_message(lambda *said: self.story.record_message(self.clock.now(), *said))
+        prober = self._build_prober(settings)
         self.requests = prober.requests
         self._accepting: set[asyncio.Task[bool]] = set()
         store = MemoryStore()
@@ -152,48 +154,52 @@ class Simulation:
             clock=self.clock,
             prober=prober,
             store=store,
-            waker=VirtualWaker(self.clock),
-            journal=self,
+            timer=VirtualTimer(self.clock),
+            listener=self,
         )
-        self.rivals = Rivals(self.engine.view)
-        self._deliver = self._delivery(settings, store)
-        self.engine.attach(self._deliver)
+        self.baselines = BaselinePlayers(self.engine.view)
+        self._outbox_delivery = self._build_delivery(settings, store)
+        self.engine.attach(self._outbox_delivery)
 
-    def _prober(self, settings: Settings) -> VirtualProber:
-        return _Wary(
+    def _build_prober(self, settings: Settings) -> VirtualProber:
+        return _ClockCheckedProber(
             self.world,
             self.clock,
-            gauges=gauges_for(self.world.scenario, settings),
+            measured_signals=measured_signals(self.world.scenario, settings),
             timeout_s=settings.tenants[0].probe.timeout,
-            on_request=self._requested,
+            on_request=self._on_request,
         )
 
-    def _delivery(self, settings: Settings, store: MemoryStore) -> Deliver:
+    def _build_delivery(self, settings: Settings, store: MemoryStore) -> OutboxDelivery:
         messenger = SlackMessenger(
             VirtualSlack(self.workspace, self.world, self.clock),
             channel=settings.slack.channel,
             status_link=settings.status_link,
         )
-        return Deliver(
+        return OutboxDelivery(
             clock=self.clock,
             store=store,
-            messenger=Outward(messenger, {way.name: _Silent() for way in settings.notify}),
+            messenger=NotificationRouter(
+                messenger, {way.name: _NullNotifier() for way in settings.notify}
+            ),
             view=self.engine.view,
-            tell=self.engine.tell,
+            submit=self.engine.submit,
         )
 
     async def run(self) -> None:
         """Play to the end of the scenario."""
-        self._plan()
-        tasks = [asyncio.create_task(work) for work in (self.engine.run(), self._deliver.run())]
-        await self.clock.sleep(self.world.end_at - self.clock.now() + LAST)
-        if self.world.scenario.answer and self.story.scored is None:
+        self._schedule_events()
+        tasks = [
+            asyncio.create_task(work) for work in (self.engine.run(), self._outbox_delivery.run())
+        ]
+        await self.clock.sleep(self.world.end_at - self.clock.now() + AFTER_ALL_S)
+        if self.world.scenario.answer and self.story.cause_at_score is None:
             self._score()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _plan(self) -> None:
+    def _schedule_events(self) -> None:
         """Put into the loop what happens by itself."""
         scenario = self.world.scenario
         for begin_at, until in self.world.pauses():
@@ -201,15 +207,17 @@ class Simulation:
         for at, change in changes_of(scenario):
             self.clock.call_at(at, partial(self.accept, Push(change.id, at, (change,))))
         for place, saying in enumerate(scenario.people):
-            self.clock.call_at(scenario.start_at + saying.at_s, partial(self._say, saying, place))
+            self.clock.call_at(
+                scenario.start_at + saying.at_s, partial(self._send_command, saying, place)
+            )
         answer = scenario.answer
         if answer and answer.alert and answer.decidable_s is not None:
-            at = scenario.start_at + answer.decidable_s + SCORE_AFTER_S + LAST
+            at = scenario.start_at + answer.decidable_s + SCORE_AFTER_S + AFTER_ALL_S
             self.clock.call_at(min(at, self.world.end_at), self._score)
 
-    def _say(self, saying: Saying, place: int) -> None:
+    def _send_command(self, saying: UserInput, place: int) -> None:
         """Let somebody type something in Slack."""
-        verb, argument, nearest, share = parse(saying.say.removeprefix(COMMAND))
+        verb, argument, nearest, share = parse_command(saying.say.removeprefix(COMMAND))
         state = self.workspace.state
         # A stranger is nobody's guest.
         known = [
@@ -228,46 +236,46 @@ class Simulation:
         )
         self.accept(request)
 
-    def accept(self, received: Received) -> None:
+    def accept(self, received: InboxItem) -> None:
         """Let something come in from outside."""
         task = asyncio.get_running_loop().create_task(self.engine.accept(received))
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
 
-    def note(self, at: float, effect: Effect) -> None:
+    def listen(self, at: float, effect: Effect) -> None:
         """Take note of an effect, as the engine's `Journal`."""
-        self.story.note(at, effect)
-        self.rivals.note(effect)
+        self.story.listen(at, effect)
+        self.baselines.on_effect(effect)
 
     def _score(self) -> None:
         self.story.score()
-        self.rivals.score()
+        self.baselines.score()
 
-    def judged(self) -> dict[str, Judged]:
+    def scores(self) -> dict[str, Score]:
         """Hold against the truth what was said; nothing where the scenario has no `answer`."""
-        answer, ours = self.world.scenario.answer, self.story.judged
-        return {BOT: ours, **self.rivals.judged(answer)} if answer and ours else {}
+        answer, ours = self.world.scenario.answer, self.story.bot_score
+        return {BOT_NAME: ours, **self.baselines.score_against(answer)} if answer and ours else {}
 
-    def _requested(self, place: str, at: float, result: str, latency_ms: float) -> None:
-        self.story.requested(at, result)
+    def _on_request(self, place: str, at: float, result: str, latency_ms: float) -> None:
+        self.story.record_request(at, result)
         if self._with_requests:
-            self.story.told(self.clock.now(), place, result, latency_ms)
+            self.story.emit_request(self.clock.now(), place, result, latency_ms)
 
 
-class _Wary(VirtualProber):
+class _ClockCheckedProber(VirtualProber):
     """The virtual prober, on a host whose clock may be wrong."""
 
-    async def look(self, target: Target) -> Observation:
+    async def probe(self, target: Target) -> Observation:
         """Look; what a wrong clock sees is not believed."""
-        seen = await super().look(target)
-        return distrusted(seen, self._world.clock_offset(self._clock.now()))
+        seen = await super().probe(target)
+        return reject_if_clock_stepped(seen, self._world.clock_offset(self._clock.now()))
 
 
-class _Silent:
+class _NullNotifier:
     """A way beyond Slack that leads nowhere: playing a scenario must page nobody."""
 
-    async def page(self, page: Page) -> None:
+    async def notify(self, page: PagerMessage) -> None:
         """Take it."""
 
 
-__all__ = ["ConfigError", "Played", "Simulation", "play", "settings_for"]
+__all__ = ["ConfigError", "RunResult", "Simulation", "play_scenario", "settings_for"]

@@ -11,8 +11,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from bot.core.model.observation import Notice, Phase
-from bot.simulator.scenario import Post
+from bot.core.model.observation import Phase, StatusIncident
+from bot.simulator.scenario import StatusUpdate
 
 if TYPE_CHECKING:
     from bot.simulator.scenario import Scenario
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 HOME = "https://status.auth0.com"
 TEXT_LIMIT = 500
 DAY_S = 86400.0
-WORDS = {phase.replace("_", ""): phase for phase in Phase if phase is not Phase.UNKNOWN}
-WORDS["postmortem"] = Phase.RESOLVED
+PHASE_BY_WORD = {phase.replace("_", ""): phase for phase in Phase if phase is not Phase.UNKNOWN}
+PHASE_BY_WORD["postmortem"] = Phase.RESOLVED
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class Paragraph(NamedTuple):
+class PublishedUpdate(NamedTuple):
     """One post of an incident."""
 
     at: float
-    post: Post
+    update: StatusUpdate
 
 
 class StatusPage:
@@ -41,67 +41,71 @@ class StatusPage:
         Without that one a page without news would be an empty feed, which says nothing.
         """
         self._began_at = begin_at - DAY_S / 24
-        self._history = Paragraph(begin_at - 20 * DAY_S, _LONG_OVER)
-        self._posts = [Paragraph(scenario.start_at + post.at_s, post) for post in scenario.feed]
+        self._history = PublishedUpdate(begin_at - 20 * DAY_S, _OLD_UPDATE)
+        self._updates = [
+            PublishedUpdate(scenario.start_at + post.at_s, post) for post in scenario.feed
+        ]
 
-    def notices(self, environment: str | None, at: float) -> tuple[Notice, ...]:
+    def status_incidents(self, environment: str | None, at: float) -> tuple[StatusIncident, ...]:
         """Read the page at an instant without any error; the newest first."""
-        found = [_notice(told) for told in self._incidents(environment, at)]
+        found = [_status_incident(told) for told in self._incidents(environment, at)]
         return tuple(sorted(found, key=lambda notice: notice.updated_at, reverse=True))
 
-    def atom(self, environment: str | None, at: float, *, is_empty: bool = False) -> str:
+    def render_atom(self, environment: str | None, at: float, *, is_empty: bool = False) -> str:
         """Write the feed as it is at an instant."""
         incidents = self._incidents(environment, at)
         incidents.sort(key=lambda told: told[-1].at, reverse=True)
         updated = max(min(at, self._began_at), incidents[0][-1].at)
-        entries = "" if is_empty else "".join(map(_entry, incidents))
+        entries = "" if is_empty else "".join(map(_render_entry, incidents))
         return _FEED.format(home=HOME, updated=_iso(updated), entries=entries)
 
-    def _incidents(self, environment: str | None, at: float) -> list[list[Paragraph]]:
-        told: dict[str, list[Paragraph]] = {"": [self._history]}
-        for paragraph in self._posts:
-            if paragraph.at <= at and environment in paragraph.post.environments:
-                told.setdefault(paragraph.post.incident, []).append(paragraph)
+    def _incidents(self, environment: str | None, at: float) -> list[list[PublishedUpdate]]:
+        told: dict[str, list[PublishedUpdate]] = {"": [self._history]}
+        for paragraph in self._updates:
+            if paragraph.at <= at and environment in paragraph.update.environments:
+                told.setdefault(paragraph.update.incident, []).append(paragraph)
         return list(told.values())
 
 
-def _notice(told: list[Paragraph]) -> Notice:
+def _status_incident(told: list[PublishedUpdate]) -> StatusIncident:
     phase, since = Phase.UNKNOWN, told[0].at
     for paragraph in told:
-        word = re.sub(r"[ _-]", "", paragraph.post.status).lower()
-        if WORDS.get(word, phase) is not phase:
-            phase, since = WORDS[word], paragraph.at
-    newest = told[-1].post
-    return Notice(
+        word = re.sub(r"[ _-]", "", paragraph.update.status).lower()
+        if PHASE_BY_WORD.get(word, phase) is not phase:
+            phase, since = PHASE_BY_WORD[word], paragraph.at
+    newest = told[-1].update
+    return StatusIncident(
         id=newest.incident,
-        title=_line(newest.title),
+        title=_one_line(newest.title),
         phase=phase,
-        text=_line(newest.text)[:TEXT_LIMIT],
+        text=_one_line(newest.text)[:TEXT_LIMIT],
         link=f"{HOME}/incidents/{newest.incident}",
         posted_at=told[0].at,
         updated_at=since,
     )
 
 
-def _entry(told: list[Paragraph]) -> str:
+def _render_entry(told: list[PublishedUpdate]) -> str:
     newest = told[-1]
     return _ENTRY.format(
-        title=html.escape(_line(newest.post.title)),
-        id=newest.post.incident,
-        link=f"{HOME}/incidents/{newest.post.incident}",
+        title=html.escape(_one_line(newest.update.title)),
+        id=newest.update.incident,
+        link=f"{HOME}/incidents/{newest.update.incident}",
         updated=_iso(newest.at),
-        body="".join(_paragraph(paragraph) for paragraph in reversed(told)),
+        body="".join(_render_update(paragraph) for paragraph in reversed(told)),
     )
 
 
-def _paragraph(paragraph: Paragraph) -> str:
+def _render_update(paragraph: PublishedUpdate) -> str:
     when = datetime.fromtimestamp(paragraph.at, UTC)
     day = f"{_MONTHS[when.month - 1]} {when.day}, {when:%H:%M} UTC"
-    status, text = (html.escape(_line(t)) for t in (paragraph.post.status, paragraph.post.text))
+    status, text = (
+        html.escape(_one_line(t)) for t in (paragraph.update.status, paragraph.update.text)
+    )
     return f"<p><small>{day}</small><br><strong>{status}</strong> - {text}</p>"
 
 
-def _line(text: str) -> str:
+def _one_line(text: str) -> str:
     """Leave out what XML cannot carry."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
@@ -110,7 +114,7 @@ def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-_LONG_OVER = Post(
+_OLD_UPDATE = StatusUpdate(
     at_s=0.0,
     incident="h4s1b7k0d2mq",
     title="Delayed e-mail delivery",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bot.core.model.observation import Cause, Severity
-from bot.core.state.incident import Incident, standing_cause
+from bot.core.state.incident import Incident, current_cause
 from bot.core.state.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
 
 if TYPE_CHECKING:
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
 
     from bot.core.model.observation import Verdict
     from bot.simulator.scenario import Answer, Scenario
-    from bot.simulator.workspace.model import Channel, Kind, Message
+    from bot.simulator.workspace.model import Channel, Message, MessageKind
 
-EQUAL_WHERE_QUIET = {Cause.NONE, Cause.BLIP}
+EQUAL_WITHOUT_ALERT = {Cause.NONE, Cause.BLIP}
 """Where nobody is to be alerted, these two are as good as each other."""
 MENTION = re.compile(r"<!(?:here|channel|everyone)>|<!subteam\^\w+>|<@\w+>")
 Event = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Score:
     """What was said of one world, held against the truth."""
 
     truth: Cause
-    said: Cause
+    cause: Cause
     confidence: float
     is_right: bool
 
 
-def judge(
-    answer: Answer, said: Cause, confidence: float, *, is_alerted: bool, has_incident: bool
-) -> Judged:
+def score_cause(
+    answer: Answer, said: Cause, confidence: float, *, has_alerted: bool, has_incident: bool
+) -> Score:
     """Hold against the truth what was said. Right: an alert where one should be, and the cause.
 
     Args:
         answer: the truth.
         said: the standing cause at the moment of the score.
         confidence: how sure that was.
-        is_alerted: whether there was an alert in all the run.
+        has_alerted: whether there was an alert in all the run.
         has_incident: whether one was open at the moment of the score.
     """
     good = {answer.cause, *answer.accept}
-    if not answer.alert and good & EQUAL_WHERE_QUIET:
-        good |= EQUAL_WHERE_QUIET
-    is_told = is_alerted == answer.alert and (has_incident or not answer.alert)
-    return Judged(answer.cause, said, confidence, is_right=is_told and said in good)
+    if not answer.alert and good & EQUAL_WITHOUT_ALERT:
+        good |= EQUAL_WITHOUT_ALERT
+    is_told = has_alerted == answer.alert and (has_incident or not answer.alert)
+    return Score(answer.cause, said, confidence, is_right=is_told and said in good)
 
 
 @dataclass(slots=True)
@@ -71,46 +71,48 @@ class Story:
     causes: list[tuple[float, Cause, float]] = field(default_factory=list)
     """The standing cause each time it changed, with its confidence."""
     first_cause: Cause | None = None
-    scored: Cause | None = None
+    cause_at_score: Cause | None = None
     confidence_at_score: float = 1.0
     has_incident_at_score: bool = False
     _has_failed: bool = False
 
-    def note(self, at: float, effect: Effect) -> None:
+    def listen(self, at: float, effect: Effect) -> None:
         """Take note of an effect."""
         match effect:
             case SignalChanged():
                 shown = {"tenant": effect.tenant, "signal": effect.signal, "state": effect.state}
-                self._tell(at, "signal", **shown, reason=effect.reason)
+                self._emit_event(at, "signal", **shown, reason=effect.reason)
             case IncidentChanged():
-                self._tell(at, "incident", **_incident(effect.incident))
-                self._stand(at)
+                self._emit_event(at, "incident", **_incident_fields(effect.incident))
+                self._record_cause(at)
             case VerdictChanged():
-                self._judged(at, effect.incident, effect.verdict)
+                self._record_verdict(at, effect.incident, effect.verdict)
             case _:
                 pass
 
-    def requested(self, at: float, result: str) -> None:
+    def record_request(self, at: float, result: str) -> None:
         """Take note of how a request ended that began at `at`."""
         if result != "ok" and at >= self.scenario.start_at and not self._has_failed:
             self._has_failed = True
-            self._stand(at)
+            self._record_cause(at)
 
-    def told(self, at: float, place: str, result: str, latency_ms: float) -> None:
+    def emit_request(self, at: float, place: str, result: str, latency_ms: float) -> None:
         """Tell a request."""
-        self._tell(at, "request", target=place, result=result, latency_ms=round(latency_ms))
+        self._emit_event(at, "request", target=place, result=result, latency_ms=round(latency_ms))
 
-    def said(self, at: float, channel: Channel, kind: Kind, message: Message) -> None:
+    def record_message(
+        self, at: float, channel: Channel, kind: MessageKind, message: Message
+    ) -> None:
         """Take note of a message at the moment when Slack accepted it."""
         payload = (message.metadata or {}).get("event_payload", {})
         key = str(payload.get("k", ""))
-        incident = self.incidents().get(_number(key))
+        incident = self.incidents().get(_incident_number(key))
         severity = incident.severity if incident else None
         is_first = key.endswith(":post:1")
         if is_first and severity in {Severity.CRITICAL, Severity.WARNING}:
             self.alerts.append(at - self.scenario.start_at)
         mentions = MENTION.findall(message.text) if kind != "update" else []
-        self._tell(
+        self._emit_event(
             at,
             "message",
             channel=channel.name,
@@ -123,7 +125,7 @@ class Story:
 
     def score(self) -> None:
         """Read the standing cause, at the moment that the scenario names for it."""
-        self.scored, self.confidence_at_score = self._standing()
+        self.cause_at_score, self.confidence_at_score = self._current_cause()
         self.has_incident_at_score = any(i.is_open for i in self.incidents().values())
 
     def summary(self, seed: int, requests: dict[str, int], wall_s: float) -> Event:
@@ -137,8 +139,8 @@ class Story:
             "seed": seed,
             "alerts": len(self.alerts),
             "first_alert_s": round(self.alerts[0], 3) if self.alerts else None,
-            "cause_first": self.first_cause or self._standing()[0],
-            "cause_final": self._standing()[0],
+            "cause_first": self.first_cause or self._current_cause()[0],
+            "cause_final": self._current_cause()[0],
             "causes": [[round(t, 3), cause, sure] for t, cause, sure in self.causes],
             "requests": requests,
             "virtual_s": scenario.warmup_s + scenario.duration_s,
@@ -146,51 +148,51 @@ class Story:
         }
 
     @property
-    def judged(self) -> Judged | None:
+    def bot_score(self) -> Score | None:
         """What the bot said, held against the truth; None where the scenario has no `answer`."""
         answer = self.scenario.answer
-        if answer is None or self.scored is None:
+        if answer is None or self.cause_at_score is None:
             return None
-        return judge(
+        return score_cause(
             answer,
-            self.scored,
+            self.cause_at_score,
             self.confidence_at_score,
-            is_alerted=bool(self.alerts),
+            has_alerted=bool(self.alerts),
             has_incident=self.has_incident_at_score,
         )
 
-    def _judged(self, at: float, number: int, verdict: Verdict) -> None:
+    def _record_verdict(self, at: float, number: int, verdict: Verdict) -> None:
         self.first_cause = self.first_cause or verdict.cause
-        self._tell(
+        self._emit_event(
             at,
             "verdict",
             incident=number,
             cause=verdict.cause,
             scope=verdict.scope,
             confidence=verdict.confidence,
-            because=[fact.text for fact in verdict.because],
-            against=[fact.text for fact in verdict.against],
+            because=[fact.text for fact in verdict.evidence_for],
+            against=[fact.text for fact in verdict.evidence_against],
         )
-        self._stand(at)
+        self._record_cause(at)
 
-    def _standing(self) -> tuple[Cause, float]:
+    def _current_cause(self) -> tuple[Cause, float]:
         known = tuple(self.incidents().values())
         start = self.scenario.start_at
-        cause = standing_cause(known, start, has_failed=self._has_failed)
+        cause = current_cause(known, start, has_failed=self._has_failed)
         judged = [i.verdict for i in known if i.verdict.cause is cause]
         return cause, judged[-1].confidence if judged else 1.0
 
-    def _stand(self, at: float) -> None:
-        cause, confidence = self._standing()
+    def _record_cause(self, at: float) -> None:
+        cause, confidence = self._current_cause()
         if not self.causes or self.causes[-1][1:] != (cause, confidence):
             self.causes.append((at - self.scenario.start_at, cause, confidence))
 
-    def _tell(self, at: float, event: str, **fields: Any) -> None:
+    def _emit_event(self, at: float, event: str, **fields: Any) -> None:
         t = round(at - self.scenario.start_at, 3)
         self.emit({"t": t, "at": _iso(at), "event": event, **fields})
 
 
-def _incident(incident: Incident) -> Event:
+def _incident_fields(incident: Incident) -> Event:
     return {
         "incident": incident.id,
         "tenants": list(incident.tenants),
@@ -203,7 +205,7 @@ def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
-def _number(key: str) -> int:
+def _incident_number(key: str) -> int:
     """Return the incident that a message is about; 0 where it is about none."""
     number = key.split(":", maxsplit=1)[0]
     return int(number) if number.isdecimal() else 0

@@ -26,7 +26,7 @@ REALM_GRANT = "http://auth0.com/oauth/grant-type/password-realm"
 GRANTS = ("password", REALM_GRANT, M2M_GRANT)
 DAY_S = 86400
 """Auth0's usual lifetime of a token, too."""
-ELSEWHERE = "https://another-tenant.us.auth0.com/"
+OTHER_ISSUER = "https://another-tenant.us.auth0.com/"
 
 
 class Refused(Exception):  # noqa: N818 - says what happened
@@ -47,7 +47,7 @@ class Signer:
         self._key = generate_private_key(public_exponent=65537, key_size=2048)
         self._id = secrets.token_urlsafe(15)
 
-    def keys(self) -> dict[str, Any]:
+    def key_set(self) -> dict[str, Any]:
         """Return the key set."""
         public = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         return {"keys": [{**public, "use": "sig", "alg": "RS256", "kid": self._id}]}
@@ -81,17 +81,17 @@ class LocalTenant:
             "id_token_signing_alg_values_supported": ["HS256", "RS256", "PS256"],
         }
 
-    def find(self, form: Mapping[str, str]) -> Login | None:
+    def find_login(self, form: Mapping[str, str]) -> Login | None:
         """Find the login that somebody is trying to make."""
         ours = [login for login in self.logins if login.client_id == form.get("client_id")]
         named = [login for login in ours if login.username == form.get("username")]
         return next(iter(named or ours), None)
 
-    def token(
+    def issue_token(
         self, form: Mapping[str, str], *, issuer: str, now: float, wrong: str = ""
     ) -> dict[str, Any]:
         """Answer a token request, with a scenario's token fault in it. Raises `Refused`."""
-        login = self._application(form)
+        login = self._authenticate(form)
         is_m2m = form["grant_type"] == M2M_GRANT
         if not is_m2m:
             _check_user(form, login)
@@ -103,34 +103,34 @@ class LocalTenant:
         if login.proof_claim and wrong != "no_proof":
             claims[login.proof_claim] = int(now) - DAY_S * (wrong == "stale_proof")
         tokens = {"token_type": "Bearer", "expires_in": DAY_S}
-        tokens["access_token"] = self._signed(claims, audience, wrong) or secrets.token_urlsafe(24)
+        tokens["access_token"] = self._sign(claims, audience, wrong) or secrets.token_urlsafe(24)
         if not is_m2m and "openid" in form.get("scope", "").split():
-            tokens["id_token"] = self._signed(claims, login.client_id, wrong)
+            tokens["id_token"] = self._sign(claims, login.client_id, wrong)
         return tokens
 
-    def _application(self, form: Mapping[str, str]) -> Login:
-        grant, login = form.get("grant_type"), self.find(form)
+    def _authenticate(self, form: Mapping[str, str]) -> Login:
+        grant, login = form.get("grant_type"), self.find_login(form)
         if not grant:
             raise Refused(400, "invalid_request", "Missing required parameter: grant_type")
         if grant not in GRANTS:
             raise Refused(501, "unsupported_grant_type", f"Unsupported grant type: {grant}")
-        if login is None or not _same(login.client_secret, form.get("client_secret")):
+        if login is None or not _is_same(login.client_secret, form.get("client_secret")):
             raise Refused(401, "access_denied", "Unauthorized")
         if grant == M2M_GRANT and not self.m2m:
             text = f"Grant type '{grant}' not allowed for the client."
             raise Refused(403, "unauthorized_client", text)
         return login
 
-    def _signed(self, claims: Mapping[str, Any], audience: str | None, wrong: str) -> str:
+    def _sign(self, claims: Mapping[str, Any], audience: str | None, wrong: str) -> str:
         if not audience:
             return ""
-        aud = ELSEWHERE if wrong == "wrong_audience" else audience
+        aud = OTHER_ISSUER if wrong == "wrong_audience" else audience
         return self.signer.sign({**claims, "aud": aud}, wrong)
 
 
 def _claims(issuer: str, now: float, wrong: str) -> dict[str, Any]:
     issued = int(now) - 2 * DAY_S * (wrong == "expired")
-    iss = ELSEWHERE if wrong == "wrong_issuer" else issuer
+    iss = OTHER_ISSUER if wrong == "wrong_issuer" else issuer
     return {"iss": iss, "iat": issued, "exp": issued + DAY_S}
 
 
@@ -144,9 +144,9 @@ def _check_user(form: Mapping[str, str], login: Login) -> None:
     if not is_realm and login.realm:
         text = "Authorization server not configured with default connection."
         raise Refused(500, "server_error", text)
-    if form["username"] != login.username or not _same(login.password, form["password"]):
+    if form["username"] != login.username or not _is_same(login.password, form["password"]):
         raise Refused(403, "invalid_grant", "Wrong email or password.")
 
 
-def _same(secret: SecretStr | None, given: str | None) -> bool:
+def _is_same(secret: SecretStr | None, given: str | None) -> bool:
     return secret is None or secret.get_secret_value() == given

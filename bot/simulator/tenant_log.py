@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from bot.simulator.scenario import Tenant
     from bot.simulator.world import World
 
-LOGGED_IN = Row("sepft", 0.0)
+LOGIN_ROW = Row("sepft", 0.0)
 """Success exchange of a password for a token: what a login of the bot's leaves in the log."""
-PROBE = "probe"
+PROBE_CLIENT = "probe"
 """The application of the bot's logins, where it does not matter which."""
 HISTORY_S = 300.0
 """So much is in the log before the bot reads it."""
@@ -35,10 +35,10 @@ _PATHS = {
 }
 
 
-def document(row: Row, tenant: Tenant) -> LogRow:
+def log_document(row: Row, tenant: Tenant) -> LogRow:
     """Return all of a row that does not differ between rows that are alike."""
     told: LogRow = {"type": row.type, "description": row.description}
-    told["client_id"] = PROBE if row is LOGGED_IN else "application"
+    told["client_id"] = PROBE_CLIENT if row is LOGIN_ROW else "application"
     if tenant.environment:
         told["environment_name"] = f"prod-{tenant.environment.lower()}"
     if row.connection:
@@ -60,31 +60,31 @@ class TenantLog:
         self._coming: deque[tuple[float, LogRow]] = deque()
         self._rows: list[LogRow] = []
 
-    def logged_in(self, at: float, client_id: str) -> None:
+    def record_login(self, at: float, client_id: str) -> None:
         """Note a login of the bot's."""
         self.rows(at)
-        self._add(at, document(LOGGED_IN, self.tenant) | {"client_id": client_id})
+        self._add(at, log_document(LOGIN_ROW, self.tenant) | {"client_id": client_id})
 
     def rows(self, at: float) -> list[LogRow]:
         """Return all that is in the log at an instant."""
         while self._drawn_until <= at - self._scenario.start_at:
-            self._coming.extend(sorted(self._drawn(self._drawn_until), key=itemgetter(0)))
+            self._coming.extend(sorted(self._draw(self._drawn_until), key=itemgetter(0)))
             self._drawn_until += SLICE_S
         while self._coming and self._coming[0][0] <= at:
             self._add(*self._coming.popleft())
         return self._rows
 
-    def _drawn(self, since: float) -> Iterator[tuple[float, LogRow]]:
+    def _draw(self, since: float) -> Iterator[tuple[float, LogRow]]:
         """Draw what a slice brings, and when."""
         start_at, until = self._scenario.start_at, since + SLICE_S
         drawn = self._signals.log_rows(self.tenant.name, since, until)
         for number, (row, count) in enumerate(drawn.items()):
             for place in range(count):
                 at = start_at + since + SLICE_S * (place + number / len(drawn)) / count
-                yield at, document(row, self.tenant)
+                yield at, log_document(row, self.tenant)
         for change in self._scenario.changes:
             if change.tenant == self.tenant.name and since <= change.at_s < until:
-                yield start_at + change.at_s, _changed(change.what)
+                yield start_at + change.at_s, _change_row(change.what)
 
     def _add(self, at: float, row: LogRow) -> None:
         """Give a row its id and date, and the person that it is about."""
@@ -102,7 +102,7 @@ class TenantLog:
         self._rows.append(row | person)
 
 
-def _changed(what: str) -> LogRow:
+def _change_row(what: str) -> LogRow:
     """Return what the Management API leaves in the log of a change such as `client updated`."""
     thing, _, done = what.rpartition(" ")
     usual = _METHODS.get(done, ""), f"{thing.replace(' ', '-')}s/0"

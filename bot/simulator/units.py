@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from bot.simulator.part import Misread, nearest
+from bot.simulator.part import Misread, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +156,7 @@ def one_of(*words: str) -> Callable[[object], str]:
 
     def read(value: object) -> str:
         if value not in words:
-            raise Misread(value, f"is unknown; {nearest(value, words)}")
+            raise Misread(value, f"is unknown; {suggest(value, words)}")
         return str(value)
 
     return read

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class _Leaping(selectors.SelectSelector):
+class _VirtualSelector(selectors.SelectSelector):
     """Never waits for a socket: there is none. Where asyncio would wait, time passes at once."""
 
     leap: Callable[[float], None]
@@ -28,7 +28,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is a number."""
 
     def __init__(self) -> None:
-        selector = _Leaping()
+        selector = _VirtualSelector()
         super().__init__(selector)
         selector.leap = self.leap
         self._now = 0.0
@@ -64,7 +64,7 @@ class VirtualClock:
         return self._loop.call_at(max(at - self._start, self._loop.time()), callback)
 
 
-class VirtualWaker:
+class VirtualTimer:
     """The `Waker` port in virtual time."""
 
     def __init__(self, clock: VirtualClock) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bot.simulator.world import World
 
 SLACK = "slack"
-PATIENCE_S = 10.0
+SLACK_TIMEOUT_S = 10.0
 """As long as the bot waits for the real Slack."""
 BROKEN = 500
 TOO_MANY = 429
@@ -31,23 +31,23 @@ class VirtualSlack:
 
     async def call(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """Call a method; see the port."""
-        await self._arrive()
+        await self._apply_fault()
         token = self._workspace.state.app.bot_token
-        return _body(self._workspace.call(method, token, params))
+        return _unwrap(self._workspace.call(method, token, params))
 
     async def respond(self, response_url: str, params: Mapping[str, Any]) -> None:
         """Answer by a response_url; see the port."""
-        await self._arrive()
-        _body(self._workspace.respond(response_url, params))
+        await self._apply_fault()
+        _unwrap(self._workspace.respond(response_url, params))
 
-    async def _arrive(self) -> None:
+    async def _apply_fault(self) -> None:
         """Meet the scenario's faults; whatever they are, Slack did not do it."""
-        drawn = self._world.request(SLACK, self._clock.now())
-        happening = drawn.happening
+        drawn = self._world.draw_request(SLACK, self._clock.now())
+        happening = drawn.fault
         if happening.kind in {"dns", "connect", "tls"}:
             raise SlackRefused("unreachable")
         if happening.kind in {"hang", "trickle"}:
-            await self._clock.sleep(PATIENCE_S)
+            await self._clock.sleep(SLACK_TIMEOUT_S)
             raise SlackDoubt("no answer in time")
         await self._clock.sleep(drawn.latency_s)
         if happening.http is None:
@@ -60,7 +60,7 @@ class VirtualSlack:
         raise SlackRefused(happening.http.error or f"http_{happening.http.status}")
 
 
-def _body(reply: Reply) -> Mapping[str, Any]:
+def _unwrap(reply: Reply) -> Mapping[str, Any]:
     if reply.status == TOO_MANY:
         raise SlackRefused("ratelimited", float(reply.headers["Retry-After"]))
     if not reply.body.get("ok"):

@@ -7,21 +7,21 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.core.model.observation import FEED, Target
-from bot.simulator.happening import ANY, BOT, OK, Happening
+from bot.simulator.happening import ANY, BOT, OK, InjectedFault
 
 if TYPE_CHECKING:
-    from bot.simulator.scenario import Entry, Scenario
+    from bot.simulator.scenario import FaultEntry, Scenario
 
 HEALTHY_S = (0.120, 0.240)
-WAY_KINDS = ("dns", "connect", "tls")
+NETWORK_KINDS = ("dns", "connect", "tls")
 """Faults that keep a request from its server."""
 _DRAWS = 50
 
 
-class Drawn(NamedTuple):
+class RequestOutcome(NamedTuple):
     """What happens to one request."""
 
-    happening: Happening
+    fault: InjectedFault
     latency_s: float
     """How long an answer takes, if one comes."""
 
@@ -36,9 +36,9 @@ class World:
         self.begin_at = scenario.start_at - scenario.warmup_s
         self.end_at = scenario.start_at + scenario.duration_s
         self._randoms: dict[str, Random] = {}
-        self._entries: dict[str, list[Entry]] = {}
+        self._entries: dict[str, list[FaultEntry]] = {}
 
-    def request(self, target: Target | str, at: float) -> Drawn:
+    def draw_request(self, target: Target | str, at: float) -> RequestOutcome:
         """Draw what happens to a request that begins at `at`, the next one of this target."""
         named = str(target)
         random = self._randoms.get(named)
@@ -48,39 +48,39 @@ class World:
         latency_s = random.uniform(*HEALTHY_S)
         happening = OK
         for entry in self._entries_at(named):
-            holds = entry.window.holds(at - self.scenario.start_at)
+            holds = entry.window.is_active(at - self.scenario.start_at)
             if holds and random.random() < entry.share:
-                happening = entry.happening
-        return _timed(happening, latency_s)
+                happening = entry.fault
+        return _with_latency(happening, latency_s)
 
-    def arrival(self, target: Target | str, at: float) -> Drawn:
+    def draw_arrived_request(self, target: Target | str, at: float) -> RequestOutcome:
         """Draw for a request that has come through to its server: no fault of the way is left.
 
         Drawing again until it fits leaves every other fault the share that it has of all requests.
         """
         for _ in range(_DRAWS):
-            drawn = self.request(target, at)
-            if drawn.happening.kind not in WAY_KINDS:
+            drawn = self.draw_request(target, at)
+            if drawn.fault.kind not in NETWORK_KINDS:
                 return drawn
-        return Drawn(OK, drawn.latency_s)
+        return RequestOutcome(OK, drawn.latency_s)
 
     def pauses(self) -> list[tuple[float, float]]:
         """Return the instants between which the bot's process does not run."""
         runs: list[tuple[float, float]] = []
         for since, until in pairwise(self._edges_of_bot()):
-            if self._bot(since).kind == "paused":
+            if self._bot_fault(since).kind == "paused":
                 joins = runs and runs[-1][1] == since
                 runs.append((runs.pop()[0] if joins else since, until))
         return runs
 
     def clock_offset(self, at: float) -> float:
         """Return by how many seconds the bot's wall clock is wrong."""
-        happening = self._bot(at)
+        happening = self._bot_fault(at)
         return happening.amount if happening.kind == "clock" else 0.0
 
-    def _bot(self, at: float) -> Happening:
+    def _bot_fault(self, at: float) -> InjectedFault:
         offset_s = at - self.scenario.start_at
-        holding = [e.happening for e in self._entries_at(BOT) if e.window.holds(offset_s)]
+        holding = [e.fault for e in self._entries_at(BOT) if e.window.is_active(offset_s)]
         return holding[-1] if holding else OK
 
     def _edges_of_bot(self) -> list[float]:
@@ -90,18 +90,18 @@ class World:
         inner = {at for at in instants if self.begin_at < at < self.end_at}
         return sorted({self.begin_at, self.end_at, *inner})
 
-    def _entries_at(self, named: str) -> list[Entry]:
+    def _entries_at(self, named: str) -> list[FaultEntry]:
         if named not in self._entries:
             place = FEED if named.startswith(f"{FEED}.") else named
             self._entries[named] = [
                 entry
                 for entry in self.scenario.timeline
-                if any(_means(target, place) for target in entry.targets)
+                if any(_matches(target, place) for target in entry.targets)
             ]
         return self._entries[named]
 
 
-def _means(target: str, place: str) -> bool:
+def _matches(target: str, place: str) -> bool:
     """Tell whether a target means a place; `*` stands for any one name."""
     wanted, named = target.split("."), place.split(".")
     return len(wanted) == len(named) and all(
@@ -109,10 +109,10 @@ def _means(target: str, place: str) -> bool:
     )
 
 
-def _timed(happening: Happening, latency_s: float) -> Drawn:
+def _with_latency(happening: InjectedFault, latency_s: float) -> RequestOutcome:
     """Put the latency that a fault names in the place of a healthy one."""
     if happening.kind == "latency":
         latency_s = happening.amount
     elif happening.http and happening.http.latency_s is not None:
         latency_s = happening.http.latency_s
-    return Drawn(happening, latency_s)
+    return RequestOutcome(happening, latency_s)

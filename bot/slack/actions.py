@@ -40,25 +40,25 @@ WHAT = "what"
 Number = Annotated[int, Field(ge=1, le=999_999_999)]
 
 
-class Value(Section):
+class ActionValue(Section):
     """What a button carries; the version is that of its meaning."""
 
     v: Literal[1] = 1
 
 
-class CheckAgain(Value):
+class CheckAgainValue(ActionValue):
     """Of `check_again`."""
 
     tenant: Name
 
 
-class OnIncident(Value):
+class IncidentValue(ActionValue):
     """Of `acknowledge`, `resolve` and `silence`."""
 
     incident: Number
 
 
-class Choice(Value):
+class MenuValue(ActionValue):
     """Of an option of `more`: a tenant for `run`, else an incident."""
 
     verb: Literal[
@@ -68,7 +68,7 @@ class Choice(Value):
     tenant: Name | None = None
 
 
-class OnSilence(Value):
+class SilenceValue(ActionValue):
     """Of `end_silence`."""
 
     silence: Number

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.core.oncall.escalation import DM, NEXT
 from bot.ports import SlackDoubt, SlackRefused
-from bot.slack.users import groups_of
+from bot.slack.users import groups_with_rights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,14 +24,14 @@ SCOPES = {
     "im:history": "who writes to @bot alone gets no answer",
 }
 """The scopes that manifest.yml asks for, and what is lost without each."""
-OPTIONAL = {
+OPTIONAL_SCOPES = {
     "im:write": "nobody gets a direct message",
     "usergroups:read": "the user groups of `access` have no right",
     "users:read": "guests cannot be told from members, and their clocks show UTC",
 }
 """The same for scopes that only some configurations need."""
 
-_APP = "at https://api.slack.com/apps, your app,"
+_APP_SETTINGS = "at https://api.slack.com/apps, your app,"
 
 
 class StartupError(Exception):
@@ -54,32 +54,34 @@ class Workspace:
     """What works less well than it could; for the log."""
 
     @property
-    def homes(self) -> frozenset[str]:
+    def workspaces(self) -> frozenset[str]:
         """The ids of the workspace and the organisation whose people are ours."""
         return frozenset({self.team_id, self.enterprise_id}) - {""}
 
 
-def lacking(granted: frozenset[str], rules: Rules) -> list[str]:
+def list_missing_scopes(granted: frozenset[str], rules: Rules) -> list[str]:
     """Say what a configuration asks for that does not work without further scopes."""
-    steps = {step.tell for policy in rules.policies.values() for step in policy.steps}
+    steps = {step.contact for policy in rules.policies.values() for step in policy.steps}
     is_used = {
         "im:write": bool(steps & {DM, NEXT}),
-        "usergroups:read": bool(groups_of(rules.access)),
+        "usergroups:read": bool(groups_with_rights(rules.access)),
         "users:read": True,
     }
-    return _missing(granted, {scope: OPTIONAL[scope] for scope in OPTIONAL if is_used[scope]})
+    return _missing_scopes(
+        granted, {scope: OPTIONAL_SCOPES[scope] for scope in OPTIONAL_SCOPES if is_used[scope]}
+    )
 
 
-async def check(web: SlackWeb, *, channel: str, app_token: str | None) -> Workspace:
+async def check_workspace(web: SlackWeb, *, channel: str, app_token: str | None) -> Workspace:
     """Ask Slack who we are and what we may. An app token is expected in Socket Mode only.
 
     Raises `StartupError`.
     """
-    me = await _auth(web)
+    me = await _check_bot_token(web)
     if app_token is not None:
-        await _open(web, app_token)
-    missing = _missing(web.granted, SCOPES)
-    channel, unsure = await _channel(web, channel, me)
+        await _check_app_token(web, app_token)
+    missing = _missing_scopes(web.granted_scopes, SCOPES)
+    channel, unsure = await _check_channel(web, channel, me)
     return Workspace(
         team=str(me.get("team", "")),
         team_id=str(me["team_id"]),
@@ -92,7 +94,7 @@ async def check(web: SlackWeb, *, channel: str, app_token: str | None) -> Worksp
     )
 
 
-async def _ask(web: SlackWeb, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+async def _call_slack(web: SlackWeb, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Call `method`. Only a refusal that is about this call comes through as `SlackRefused`."""
     try:
         return await web.call(method, params)
@@ -108,49 +110,53 @@ async def _ask(web: SlackWeb, method: str, params: Mapping[str, Any]) -> Mapping
     raise StartupError(f"Slack at {web.api_url} {problem}")
 
 
-async def _auth(web: SlackWeb) -> Mapping[str, Any]:
+async def _check_bot_token(web: SlackWeb) -> Mapping[str, Any]:
     try:
-        me = await _ask(web, "auth.test", {})
+        me = await _call_slack(web, "auth.test", {})
     except SlackRefused as refused:
         raise StartupError(
             f"Slack refuses slack.bot_token / SLACK_BOT_TOKEN ({refused.error}): copy the"
-            f" Bot User OAuth Token (xoxb-…) {_APP} OAuth & Permissions"
+            f" Bot User OAuth Token (xoxb-…) {_APP_SETTINGS} OAuth & Permissions"
         ) from None
     if "team_id" not in me or "user_id" not in me:
         raise StartupError(f"{web.api_url} does not answer as Slack does: check slack.api_url")
     return me
 
 
-async def _open(web: SlackWeb, app_token: str) -> None:
+async def _check_app_token(web: SlackWeb, app_token: str) -> None:
     """Slack's client would retry a refused app token for ever, in silence."""
     try:
-        await _ask(web, "apps.connections.open", {"token": app_token})
+        await _call_slack(web, "apps.connections.open", {"token": app_token})
     except SlackRefused as refused:
         if refused.error == "missing_scope":
             problem = "lacks the scope connections:write: make a new one with it"
         else:
             problem = f"is refused by Slack ({refused.error}): copy the one that starts with xapp-"
         raise StartupError(
-            f"slack.app_token / SLACK_APP_TOKEN {problem} {_APP} Basic Information,"
+            f"slack.app_token / SLACK_APP_TOKEN {problem} {_APP_SETTINGS} Basic Information,"
             " App-Level Tokens"
         ) from None
 
 
-def _missing(granted: frozenset[str], wanted: dict[str, str]) -> list[str]:
+def _missing_scopes(granted: frozenset[str], wanted: dict[str, str]) -> list[str]:
     """Compare scopes, where Slack named any."""
     missing = sorted(wanted.keys() - granted) if granted else []
     if "chat:write" in missing:
         raise StartupError(
-            f"The bot lacks the scopes {', '.join(missing)}: paste manifest.yml {_APP}"
+            f"The bot lacks the scopes {', '.join(missing)}: paste manifest.yml {_APP_SETTINGS}"
             " App Manifest, then reinstall the app to the workspace"
         )
     return [f"The bot lacks the scope {scope}: {wanted[scope]}" for scope in missing]
 
 
-async def _channel(web: SlackWeb, channel: str, me: Mapping[str, Any]) -> tuple[str, list[str]]:
+async def _check_channel(
+    web: SlackWeb, channel: str, me: Mapping[str, Any]
+) -> tuple[str, list[str]]:
     """Look the channel up. Returns its id, or what is as good, and warnings."""
     try:
-        found = await (_by_name if channel.startswith("#") else _by_id)(web, channel)
+        found = await (_find_channel_by_name if channel.startswith("#") else _find_channel_by_id)(
+            web, channel
+        )
     except SlackRefused as refused:
         if refused.error != "channel_not_found":
             return channel, [f"slack.channel {channel} cannot be checked ({refused.error})"]
@@ -162,24 +168,24 @@ async def _channel(web: SlackWeb, channel: str, me: Mapping[str, Any]) -> tuple[
     if found.get("is_archived"):
         raise StartupError(f"slack.channel {channel} is archived: choose another")
     uninvited = not found.get("is_member", True)
-    if uninvited and (found.get("is_private") or "chat:write.public" not in web.granted):
+    if uninvited and (found.get("is_private") or "chat:write.public" not in web.granted_scopes):
         raise StartupError(
             f"The bot is not in slack.channel {channel}: type /invite @{me.get('user')} in it"
         )
     return str(found.get("id", channel)), []
 
 
-async def _by_id(web: SlackWeb, channel: str) -> Mapping[str, Any]:
-    answer = await _ask(web, "conversations.info", {"channel": channel})
+async def _find_channel_by_id(web: SlackWeb, channel: str) -> Mapping[str, Any]:
+    answer = await _call_slack(web, "conversations.info", {"channel": channel})
     return dict(answer["channel"])
 
 
-async def _by_name(web: SlackWeb, channel: str) -> Mapping[str, Any]:
+async def _find_channel_by_name(web: SlackWeb, channel: str) -> Mapping[str, Any]:
     """Search all channels that the bot can see, page by page."""
     cursor, name = "", channel.removeprefix("#").lower()
     while True:
         params = {"types": "public_channel,private_channel", "limit": 999, "cursor": cursor or None}
-        page = await _ask(web, "conversations.list", params)
+        page = await _call_slack(web, "conversations.list", params)
         for found in page.get("channels", []):
             if str(found.get("name", "")).lower() == name:
                 return dict(found)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 from yarl import URL
 
-from bot.http import read_object
+from bot.http import parse_json_object
 from bot.ports import SlackDoubt, SlackRefused
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ MAYBE_DONE = frozenset({"fatal_error", "internal_error"})
 https://docs.slack.dev/reference/methods/chat.postMessage (read 2026-11)
 """
 
-LIMITS = aiohttp.ClientTimeout(total=10, connect=5)
+TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 """Seconds for one whole call, and for its look-up, connection and TLS."""
 
 SLACK_DOMAINS = ("slack.com", "slack-gov.com")
@@ -58,20 +58,20 @@ SLACK_DOMAINS = ("slack.com", "slack-gov.com")
 class SlackWeb:
     """The `WebApi` port. Build it inside the running loop, and `close` it."""
 
-    def __init__(self, token: str, api_url: str, limits: aiohttp.ClientTimeout = LIMITS) -> None:
+    def __init__(self, token: str, api_url: str, timeout: aiohttp.ClientTimeout = TIMEOUT) -> None:
         """Keep one session, without proxy, cookies or any variable of the environment.
 
         Connections are not kept open. A kept one that Slack closes in the moment of a post
         leaves that post in doubt, which costs more than a handshake.
         """
         self.api_url = URL(api_url.rstrip("/") + "/")
-        self.granted: frozenset[str] = frozenset()
+        self.granted_scopes: frozenset[str] = frozenset()
         """The bot token's scopes, as Slack's last answer named them."""
         self._token = token
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=limits,
+            timeout=timeout,
         )
 
     async def close(self) -> None:
@@ -83,13 +83,13 @@ class SlackWeb:
 
         Every method takes a form; only some take JSON.
         """
-        form = {key: _text(value) for key, value in params.items() if value is not None}
+        form = {key: _form_value(value) for key, value in params.items() if value is not None}
         token = form.pop("token", None)
         headers = {"Authorization": f"Bearer {token or self._token}"}
         status, answered, body = await self._post(self.api_url / method, headers=headers, data=form)
         if token is None and "x-oauth-scopes" in answered:
-            self.granted = frozenset(re.findall(r"[^,\s]+", answered["x-oauth-scopes"]))
-        answer = settle(status, answered, body)
+            self.granted_scopes = frozenset(re.findall(r"[^,\s]+", answered["x-oauth-scopes"]))
+        answer = read_answer(status, answered, body)
         if answer is None:
             raise SlackDoubt("unreadable answer")
         return answer
@@ -100,7 +100,7 @@ class SlackWeb:
         domains = (self.api_url.host, *SLACK_DOMAINS)
         if not any(url.host == name or (url.host or "").endswith(f".{name}") for name in domains):
             raise SlackRefused("foreign_response_url")
-        settle(*await self._post(url, json=dict(params)))
+        read_answer(*await self._post(url, json=dict(params)))
 
     async def _post(self, url: URL, **content: Any) -> tuple[int, Mapping[str, str], bytes]:
         """Send once. Errors are renamed without their cause, which may show the address."""
@@ -113,19 +113,19 @@ class SlackWeb:
             raise SlackDoubt(type(error).__name__) from None
 
 
-def settle(status: int, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any] | None:
+def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any] | None:
     """Tell what an answer means: return its JSON object, or None where it has none.
 
     Raises `SlackRefused` for what was turned away, `SlackDoubt` where that is not certain.
     """
-    wait_s = _wait_s(headers)
+    wait_s = _retry_after_s(headers)
     # Slack's edge limits with an empty body and this header (python-slack-sdk#1693).
     if status == 429 or "x-envoy-ratelimited" in headers:  # noqa: PLR2004 - HTTP's own number
         raise SlackRefused("ratelimited", wait_s)
     if status >= 500:  # noqa: PLR2004 - HTTP's own number
         raise SlackDoubt(f"http_{status}")
-    answer = read_object(body)
-    error = _error(answer, body)
+    answer = parse_json_object(body)
+    error = _error_code(answer, body)
     if status >= 300:  # noqa: PLR2004 - HTTP's own number
         raise SlackRefused(error or f"http_{status}", wait_s)
     if answer is None or answer.get("ok") is True:
@@ -135,17 +135,17 @@ def settle(status: int, headers: Mapping[str, str], body: bytes) -> Mapping[str,
     raise SlackRefused(error, wait_s)
 
 
-def _text(value: object) -> str:
+def _form_value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _error(answer: Mapping[str, Any] | None, body: bytes) -> str:
+def _error_code(answer: Mapping[str, Any] | None, body: bytes) -> str:
     """Slack's error code: a field, or the whole body of a refused `response_url`."""
     code = answer.get("error") if answer is not None else body.decode(errors="replace").strip()
     return code if isinstance(code, str) and re.fullmatch(r"[a-z0-9_.-]{1,80}", code) else ""
 
 
-def _wait_s(headers: Mapping[str, str]) -> float | None:
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     """`Retry-After`, in seconds; Slack does not send dates."""
     value = headers.get("Retry-After", "")
     return float(value) if re.fullmatch(r"[0-9]{1,6}", value) else None

@@ -4,41 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.core.model.fault import describe
-from bot.http import read_object
+from bot.core.model.fault import describe_fault
+from bot.http import parse_json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.http import Reply
+    from bot.http import HttpResult
 
 UNEXPECTED = "unexpected answer"
 """It is JSON, yet not what the API's documentation promises."""
 
 
-class Missing(Exception):  # noqa: N818 - says what happened
+class NoUsableAnswer(Exception):  # noqa: N818 - says what happened
     """There are no figures; the text says why, without any foreign word."""
 
 
-def body_of(reply: Reply, remedies: Mapping[int, str]) -> bytes:
+def require_body(reply: HttpResult, remedies: Mapping[int, str]) -> bytes:
     """Return the body of a 2xx answer. Raises `Missing` for every other reply.
 
     `remedies` says by HTTP status what to do. What the answer itself says of its failure is not
     repeated: it may quote the query, or anything that a proxy puts in between.
     """
-    if reply.blind:
-        raise Missing(reply.blind)
+    if reply.no_data_reason:
+        raise NoUsableAnswer(reply.no_data_reason)
     if reply.fault:
-        raise Missing(describe(reply.fault).replace("_", " "))
+        raise NoUsableAnswer(describe_fault(reply.fault).replace("_", " "))
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own classes
         remedy = remedies.get(reply.status)
-        raise Missing(f"HTTP {reply.status}" + (f": {remedy}" if remedy else ""))
+        raise NoUsableAnswer(f"HTTP {reply.status}" + (f": {remedy}" if remedy else ""))
     return reply.body
 
 
-def document_of(reply: Reply, remedies: Mapping[int, str]) -> dict[str, Any]:
+def require_json(reply: HttpResult, remedies: Mapping[int, str]) -> dict[str, Any]:
     """Return the JSON object of a 2xx answer. Raises `Missing` for every other reply."""
-    document = read_object(body_of(reply, remedies))
+    document = parse_json_object(require_body(reply, remedies))
     if document is None:
-        raise Missing("not JSON")
+        raise NoUsableAnswer("not JSON")
     return document

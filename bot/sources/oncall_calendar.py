@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from bot.core.model.wall_clock import DAY_S
 from bot.core.oncall.schedule import Shift, Shifts
-from bot.http import Call
-from bot.sources.answer import Missing, body_of
-from bot.sources.sandbox import Refused, read_apart
-from bot.sources.status_page import plain
+from bot.http import HttpRequest
+from bot.sources.answer import NoUsableAnswer, require_body
+from bot.sources.sandbox import DocumentRefused, parse_in_sandbox
+from bot.sources.status_page import to_plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,43 +29,43 @@ class ShiftCalendar:
 
     def __init__(self, url: str, people: Mapping[str, str], zone: str, fetcher: Fetcher) -> None:
         """Read at `url`, a secret. `people` has Slack ids by mail address or name."""
-        self._call = Call(url=url, timeout_s=TIMEOUT_S, cap=CAP)
+        self._request = HttpRequest(url=url, timeout_s=TIMEOUT_S, cap=CAP)
         self._people = {name.casefold(): person for name, person in people.items()}
         self._zone = zone
         self._fetcher = fetcher
-        self._last: tuple[object, tuple[Shift, ...]] = (None, ())
+        self._last_parsed: tuple[object, tuple[Shift, ...]] = (None, ())
 
-    async def read(self) -> Shifts:
+    async def poll(self) -> Shifts:
         """Poll once: from two weeks ago to two months ahead. Never raises but on cancellation."""
         now = self._fetcher.clock.now()
         try:
-            body = body_of(await self._fetcher.fetch(self._call), REMEDIES)
-            return Shifts(now, await self._parsed(body, now))
-        except Missing as missing:
+            body = require_body(await self._fetcher.fetch(self._request), REMEDIES)
+            return Shifts(now, await self._parse(body, now))
+        except NoUsableAnswer as missing:
             return Shifts(now, fault=str(missing))
 
-    async def _parsed(self, body: bytes, now: float) -> tuple[Shift, ...]:
+    async def _parse(self, body: bytes, now: float) -> tuple[Shift, ...]:
         """Read a document once a day, or when it has changed."""
         seen = hashlib.sha256(body).digest(), now // DAY_S
-        if self._last[0] != seen:
+        if self._last_parsed[0] != seen:
             try:
-                said = await read_apart(
+                said = await parse_in_sandbox(
                     "bot.sources.oncall_calendar_parser", body, repr(now), self._zone
                 )
-            except Refused as refusal:
-                raise Missing(refusal.reason.replace("_", " ")) from None
+            except DocumentRefused as refusal:
+                raise NoUsableAnswer(refusal.reason.replace("_", " ")) from None
             except OSError:
-                raise Missing("no child process") from None
-            self._last = seen, tuple(self._shift(row) for row in said["shifts"])
-        return self._last[1]
+                raise NoUsableAnswer("no child process") from None
+            self._last_parsed = seen, tuple(self._to_shift(row) for row in said["shifts"])
+        return self._last_parsed[1]
 
-    def _shift(self, row: Mapping[str, Any]) -> Shift:
-        person = person_of(row["who"], row["summary"], self._people)
-        name = "" if person else plain(row["summary"], NAME_LIMIT)
+    def _to_shift(self, row: Mapping[str, Any]) -> Shift:
+        person = find_person(row["who"], row["summary"], self._people)
+        name = "" if person else to_plain_text(row["summary"], NAME_LIMIT)
         return Shift(person, row["since"], row["until"], name)
 
 
-def person_of(who: list[str], summary: str, people: Mapping[str, str]) -> str:
+def find_person(who: list[str], summary: str, people: Mapping[str, str]) -> str:
     """Return whom an entry means: an attendee, else the person whom its title names first.
 
     Args:

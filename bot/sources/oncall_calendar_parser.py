@@ -12,16 +12,16 @@ from typing import Any
 import icalendar
 import recurring_ical_events
 
-from bot.core.model.wall_clock import instant
-from bot.sources.sandbox import Refused, answer
+from bot.core.model.wall_clock import to_instant
+from bot.sources.sandbox import DocumentRefused, run_parser
 
 BACK = timedelta(days=14)
 AHEAD = timedelta(days=60)
-MOST = 500
+MAX_SHIFTS = 500
 """Shifts in these 74 days: four people a day are fewer."""
 
 
-def parse(body: bytes, now: float, zone: str) -> dict[str, Any]:
+def parse_shifts(body: bytes, now: float, zone: str) -> dict[str, Any]:
     """Return the shifts around now. What has no time zone is taken by the clocks of `zone`.
 
     Raises Refused.
@@ -35,31 +35,31 @@ def parse(body: bytes, now: float, zone: str) -> dict[str, Any]:
         ]
         query = recurring_ical_events.of(calendar, components=["VEVENT"], skip_bad_series=True)
         events = query.between(today - BACK, today + AHEAD)
-        rows = [_row(event, zone) for event in events if event.get("STATUS") != "CANCELLED"]
+        rows = [_to_row(event, zone) for event in events if event.get("STATUS") != "CANCELLED"]
     except Exception as error:  # both libraries raise whatever comes, on whatever somebody wrote
-        raise Refused("no_calendar", type(error).__name__) from error
-    if len(rows) > MOST:
-        raise Refused("too_many")
+        raise DocumentRefused("no_calendar", type(error).__name__) from error
+    if len(rows) > MAX_SHIFTS:
+        raise DocumentRefused("too_many")
     return {"shifts": [row for row in rows if row["since"] < row["until"]]}
 
 
-def _row(event: icalendar.Event, zone: str) -> dict[str, Any]:
+def _to_row(event: icalendar.Event, zone: str) -> dict[str, Any]:
     attendees = event.attendees
     mails = [str(each).lower().removeprefix("mailto:") for each in attendees]
     names = [str(each.params["CN"]) for each in attendees if "CN" in each.params]
     return {
-        "since": _instant(event.start, zone),
-        "until": _instant(event.end, zone),
+        "since": _to_instant(event.start, zone),
+        "until": _to_instant(event.end, zone),
         "who": [*mails, *names],
         "summary": str(event.get("SUMMARY", "")),
     }
 
 
-def _instant(at: date | datetime, zone: str) -> float:
+def _to_instant(at: date | datetime, zone: str) -> float:
     if not isinstance(at, datetime):
-        return instant(datetime.combine(at, time()), zone)
-    return at.timestamp() if at.tzinfo else instant(at, zone)
+        return to_instant(datetime.combine(at, time()), zone)
+    return at.timestamp() if at.tzinfo else to_instant(at, zone)
 
 
 if __name__ == "__main__":
-    answer(lambda body, now, zone: parse(body, float(now), zone))
+    run_parser(lambda body, now, zone: parse_shifts(body, float(now), zone))

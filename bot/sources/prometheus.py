@@ -13,17 +13,17 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from bot.core.model.measurement import Measurement
-from bot.http import Call
-from bot.sources.answer import UNEXPECTED, Missing, document_of
+from bot.http import HttpRequest
+from bot.sources.answer import UNEXPECTED, NoUsableAnswer, require_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bot.config.settings_sources import Metric, Prometheus
     from bot.core.model.observation import Target
-    from bot.http import Fetcher, Reply
+    from bot.http import Fetcher, HttpResult
 
-PATH = "/api/v1/query"
+QUERY_PATH = "/api/v1/query"
 REMEDIES = {
     400: "bad expression",
     401: "check the credentials",
@@ -33,10 +33,10 @@ REMEDIES = {
     429: "too many queries",
 }
 """A syntax error is 400 at Prometheus and 422 at VictoriaMetrics."""
-ANNOTATION = "PromQL "
+INFO_PREFIX = "PromQL "
 """Begins what the engine only remarks, such as a name without `_total`. It is no sign that data
 is missing, but Prometheus 2.49 to 2.53 list it as a warning (thanos-io/thanos#7354)."""
-METRIC = "http_client_request_duration_seconds_count"
+OTEL_METRIC = "http_client_request_duration_seconds_count"
 """OpenTelemetry's `http.client.request.duration` as its exporters for Prometheus name it."""
 
 
@@ -58,9 +58,9 @@ class PrometheusRate:
             failed, total = otel_expressions(hosts, metric.match or "")
         window = f"{round(metric.window)}s"
         self._target = target
-        self._call = Call(
-            url=server.url + PATH,
-            headers=authorization(server),
+        self._request = HttpRequest(
+            url=server.url + QUERY_PATH,
+            headers=authorization_headers(server),
             timeout_s=server.timeout,
             ca_file=server.ca_file,
         )
@@ -76,36 +76,36 @@ class PrometheusRate:
         the successes were counted as all, an outage must still be seen.
         """
         now = self._fetcher.clock.now()
-        replies = await asyncio.gather(*(self._ask(each, now) for each in self._expressions))
+        replies = await asyncio.gather(*(self._query(each, now) for each in self._expressions))
         try:
-            failed, total = (sum_of(reply) for reply in replies)
-        except Missing as missing:
-            return Measurement(self._target, now, missing=str(missing))
+            failed, total = (sum_values(reply) for reply in replies)
+        except NoUsableAnswer as missing:
+            return Measurement(self._target, now, no_data_reason=str(missing))
         if total is None:
-            return Measurement(self._target, now, missing="empty result")
+            return Measurement(self._target, now, no_data_reason="empty result")
         failed = max(failed or 0.0, 0.0)  # a difference of two counters may fall below by a trifle
         return Measurement(
             self._target, now, span_s=self._window_s, failed=failed, total=max(total, failed)
         )
 
-    async def _ask(self, expression: str, at: float) -> Reply:
+    async def _query(self, expression: str, at: float) -> HttpResult:
         """Ask by POST: an expression may be longer than an address, and stays out of logs."""
         form = {"query": expression, "time": f"{at:.3f}"}
-        return await self._fetcher.fetch(replace(self._call, form=form))
+        return await self._fetcher.fetch(replace(self._request, form=form))
 
 
-def sum_of(reply: Reply) -> float | None:
+def sum_values(reply: HttpResult) -> float | None:
     """Add up the values of an instant query; None: it found no series. Raises `Missing`."""
-    document = document_of(reply, REMEDIES)
+    document = require_json(reply, REMEDIES)
     try:
         values = [float(text) for _, text in _samples(document)]
         is_partial = _is_partial(document)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise Missing(UNEXPECTED) from error
+        raise NoUsableAnswer(UNEXPECTED) from error
     if is_partial:
-        raise Missing("partial answer")
+        raise NoUsableAnswer("partial answer")
     if not isfinite(total := sum(values)):
-        raise Missing("not a number")
+        raise NoUsableAnswer("not a number")
     return total if values else None
 
 
@@ -117,7 +117,7 @@ def _samples(document: Mapping[str, Any]) -> list[tuple[float, str]]:
         case {"resultType": "scalar", "result": [at, text]}:
             return [(at, text)]
         case {"resultType": "matrix" | "string"}:
-            raise Missing("not a vector")
+            raise NoUsableAnswer("not a vector")
     raise TypeError
 
 
@@ -125,11 +125,11 @@ def _is_partial(document: Mapping[str, Any]) -> bool:
     """Tell whether a part of the data could not be read (Thanos, Mimir; VictoriaMetrics)."""
     warnings = document.get("warnings") or ()
     return bool(document.get("isPartial")) or any(
-        not str(each).startswith(ANNOTATION) for each in warnings
+        not str(each).startswith(INFO_PREFIX) for each in warnings
     )
 
 
-def authorization(server: Prometheus) -> dict[str, str]:
+def authorization_headers(server: Prometheus) -> dict[str, str]:
     """Return the headers for a bearer token, else for a user name and password, else none."""
     if server.token:
         return {"Authorization": f"Bearer {server.token.get_secret_value()}"}
@@ -146,7 +146,7 @@ def otel_expressions(hosts: Sequence[str], match: str) -> tuple[str, str]:
     `error.type` for them as well, but they are users' mistakes, such as a wrong password
     (semantic conventions for HTTP spans, read 2026-08). `match` holds further label matchers.
     """
-    server = f"server_address=~{_quoted('|'.join(map(re.escape, hosts)))}"
+    server = f"server_address=~{_quote('|'.join(map(re.escape, hosts)))}"
     common = ",".join(filter(None, (server, match.strip(" ,"))))
     answered = f'{common},http_response_status_code=~"5..|429"'
     silent = f'{common},http_response_status_code="",error_type!=""'
@@ -155,10 +155,10 @@ def otel_expressions(hosts: Sequence[str], match: str) -> tuple[str, str]:
 
 
 def _increase(matchers: str) -> str:
-    return f"increase({METRIC}{{{matchers}}}[$window])"
+    return f"increase({OTEL_METRIC}{{{matchers}}}[$window])"
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """Write a string of PromQL."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-async def read_apart(
+async def parse_in_sandbox(
     module: str, body: bytes, *arguments: str, within_s: float = 10.0
 ) -> dict[str, Any]:
     """Let a program of `answer` read a body; it is killed after `within_s` real seconds.
@@ -35,31 +35,31 @@ async def read_apart(
         async with asyncio.timeout(within_s):
             said, _ = await child.communicate(body)
     except TimeoutError:
-        raise Refused("too_slow") from None
+        raise DocumentRefused("too_slow") from None
     finally:
         if child.returncode is None:
             child.kill()
             await child.wait()
     if child.returncode:
-        raise Refused("parser_died")
+        raise DocumentRefused("parser_died")
     document: dict[str, Any] = json.loads(said)
     if "refused" in document:
-        raise Refused(document["refused"], document["detail"])
+        raise DocumentRefused(document["refused"], document["detail"])
     return document
 
 
-CPU_S = 15
+CPU_LIMIT_S = 15
 """Should the parent die, the child ends by itself."""
 
 
-MEMORY = 512 * 1024 * 1024
+MEMORY_LIMIT = 512 * 1024 * 1024
 
 
 NICE = 10
 """Probes come first: a busy host makes healthy targets look slow."""
 
 
-class Refused(Exception):  # noqa: N818 - says what happened
+class DocumentRefused(Exception):  # noqa: N818 - says what happened
     """The document is not read."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -69,14 +69,14 @@ class Refused(Exception):  # noqa: N818 - says what happened
         self.detail = detail
 
 
-def answer(read: Callable[..., dict[str, Any]]) -> None:
+def run_parser(read: Callable[..., dict[str, Any]]) -> None:
     """Read stdin, given the program's arguments, and answer with JSON on stdout."""
     os.nice(NICE)
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
     with suppress(ValueError):  # macOS knows no such limit
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     try:
         said = read(sys.stdin.buffer.read(), *sys.argv[1:])
-    except Refused as refusal:
+    except DocumentRefused as refusal:
         said = {"refused": refusal.reason, "detail": refusal.detail}
     json.dump(said, sys.stdout)

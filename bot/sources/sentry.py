@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from bot.config.value_types import host_of
-from bot.core.auth0_logs.text_patterns import pattern_of
+from bot.core.auth0_logs.text_patterns import match_pattern
 from bot.core.model.measurement import Group, Measurement
-from bot.http import Call
-from bot.sources.answer import UNEXPECTED, Missing, document_of
+from bot.http import HttpRequest
+from bot.sources.answer import UNEXPECTED, NoUsableAnswer, require_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.config.settings_sources import Errors, Sentry
     from bot.core.model.observation import Target
-    from bot.http import Fetcher, Reply
+    from bot.http import Fetcher, HttpResult
 
 TIMEOUT_S = 10.0
 REMEDIES = {
@@ -34,14 +34,14 @@ REMEDIES = {
 }
 """An unknown project is 403, an unknown environment 404 (getsentry/sentry, read 2026-11:
 `_validate_fetched_projects`, `get_environments`)."""
-CLOUD = "sentry.io"
+CLOUD_HOST = "sentry.io"
 COUNT = "count()"
-ALL = {"field": [COUNT]}
+ALL_EVENTS = {"field": [COUNT]}
 BY_TITLE = {"field": ["title", COUNT], "sort": f"-{COUNT}", "per_page": 100}
 """100 rows are the API's limit, and titles may be legion: so the count of all is asked apart."""
-MOST = 10**12
+MAX_COUNT = 10**12
 """No count is as high; a number with thousands of digits is not worth a sum."""
-SHOWN = "1h"
+LINK_PERIOD = "1h"
 """What the page behind the link shows, so that the onset of the trouble is on it."""
 
 
@@ -54,25 +54,25 @@ class SentryEvents:
         if errors.environment:
             scope["environment"] = errors.environment
         # A relative span is by Sentry's own clock, and up to an hour it is not rounded.
-        self._asked = {**scope, "dataset": "errors", "statsPeriod": f"{round(errors.window)}s"}
+        self._base_query = {**scope, "dataset": "errors", "statsPeriod": f"{round(errors.window)}s"}
         self._target = target
-        self._call = Call(
+        self._request = HttpRequest(
             url=f"{server.url}/api/0/organizations/{server.organization}/events/",
             headers={"Authorization": f"Bearer {server.token.get_secret_value()}"},
             timeout_s=TIMEOUT_S,
         )
-        self._link = _page(server, {**scope, "statsPeriod": SHOWN})
+        self._link = _issues_link(server, {**scope, "statsPeriod": LINK_PERIOD})
         self._window_s = errors.window
         self._fetcher = fetcher
 
     async def measure(self) -> Measurement:
         """Ask for all events, and for the most frequent. Never raises but on cancellation."""
         now = self._fetcher.clock.now()
-        replies = await asyncio.gather(self._ask(ALL), self._ask(BY_TITLE))
+        replies = await asyncio.gather(self._query(ALL_EVENTS), self._query(BY_TITLE))
         try:
-            counts, by_pattern = (counts_of(reply) for reply in replies)
-        except Missing as missing:
-            return Measurement(self._target, now, missing=str(missing))
+            counts, by_pattern = (count_by_pattern(reply) for reply in replies)
+        except NoUsableAnswer as missing:
+            return Measurement(self._target, now, no_data_reason=str(missing))
         groups = (Group("", count, pattern) for pattern, count in by_pattern.most_common())
         return Measurement(
             self._target,
@@ -83,45 +83,45 @@ class SentryEvents:
             link=self._link,
         )
 
-    async def _ask(self, wanted: Mapping[str, Any]) -> Reply:
-        url = f"{self._call.url}?{_encoded({**self._asked, **wanted})}"
-        return await self._fetcher.fetch(replace(self._call, url=url))
+    async def _query(self, wanted: Mapping[str, Any]) -> HttpResult:
+        url = f"{self._request.url}?{_encode({**self._base_query, **wanted})}"
+        return await self._fetcher.fetch(replace(self._request, url=url))
 
 
-def counts_of(reply: Reply) -> Counter[str]:
+def count_by_pattern(reply: HttpResult) -> Counter[str]:
     """Count an answer's events by the pattern of their titles, where it has any.
 
     Raises `Missing`, also where the token sees no project: that is a 200 with no rows, which must
     not be taken for "no events". A query that did run names its fields.
     """
-    match document_of(reply, REMEDIES):
+    match require_json(reply, REMEDIES):
         case {"data": list(rows), "meta": {"fields": dict()}}:
-            return sum((_counted(row) for row in rows), Counter())
+            return sum((_count_row(row) for row in rows), Counter())
         case {"data": [], "meta": dict()}:
-            raise Missing("no project is visible to the token")
-    raise Missing(UNEXPECTED)
+            raise NoUsableAnswer("no project is visible to the token")
+    raise NoUsableAnswer(UNEXPECTED)
 
 
-def _counted(row: object) -> Counter[str]:
+def _count_row(row: object) -> Counter[str]:
     match row:
-        case {"title": str(title), "count()": int(count)} if 0 <= count < MOST:
-            return Counter({pattern_of(title): count})
-        case {"count()": int(count)} if 0 <= count < MOST:
+        case {"title": str(title), "count()": int(count)} if 0 <= count < MAX_COUNT:
+            return Counter({match_pattern(title): count})
+        case {"count()": int(count)} if 0 <= count < MAX_COUNT:
             return Counter({"": count})
-    raise Missing(UNEXPECTED)
+    raise NoUsableAnswer(UNEXPECTED)
 
 
-def _page(server: Sentry, shown: Mapping[str, str]) -> str:
+def _issues_link(server: Sentry, shown: Mapping[str, str]) -> str:
     """Return the address of the page for people, or nothing where it is not an https one.
 
     The API of sentry.io is at another host (de.sentry.io, us.sentry.io) than its pages.
     """
     host = host_of(server.url)
-    if host == CLOUD or host.endswith(f".{CLOUD}"):
-        return f"https://{server.organization}.{CLOUD}/issues/?{_encoded(shown)}"
-    page = f"{server.url}/organizations/{server.organization}/issues/?{_encoded(shown)}"
+    if host == CLOUD_HOST or host.endswith(f".{CLOUD_HOST}"):
+        return f"https://{server.organization}.{CLOUD_HOST}/issues/?{_encode(shown)}"
+    page = f"{server.url}/organizations/{server.organization}/issues/?{_encode(shown)}"
     return page if page.startswith("https://") else ""
 
 
-def _encoded(parameters: Mapping[str, Any]) -> str:
+def _encode(parameters: Mapping[str, Any]) -> str:
     return urlencode(parameters, doseq=True, quote_via=quote)

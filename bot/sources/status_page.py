@@ -18,26 +18,34 @@ from email.utils import parsedate_to_datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bot.core.model.observation import Fault, FeedReading, FeedState, Notice, Phase, Stage, Target
+from bot.core.model.observation import (
+    Fault,
+    FeedReading,
+    FeedState,
+    Phase,
+    Stage,
+    StatusIncident,
+    Target,
+)
 from bot.core.model.wall_clock import DAY_S
-from bot.sources.sandbox import Refused, read_apart
+from bot.sources.sandbox import DocumentRefused, parse_in_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from bot.http import Call, Reply
+    from bot.http import HttpRequest, HttpResult
     from bot.ports import Clock
 
 TITLE_LIMIT = 200
 TEXT_LIMIT = 500
-NOTICES_LIMIT = 100
+STATUS_INCIDENTS_LIMIT = 100
 """The newest are kept; a history longer than that tells nothing about now."""
 OLDEST_S = 30 * DAY_S
 """Dates are hints: what claims to be older counts as this old."""
-SLACK_S = DAY_S
+CLOCK_SKEW_S = DAY_S
 """How far the sender's clocks may disagree."""
 
-PHASES = {
+PHASE_BY_WORD = {
     "investigating": Phase.INVESTIGATING,
     "identified": Phase.IDENTIFIED,
     "monitoring": Phase.MONITORING,
@@ -68,7 +76,7 @@ _UNDATED = re.compile(
 )
 
 
-class Entry(NamedTuple):
+class FeedEntry(NamedTuple):
     """One entry as the feed has it: foreign text and markup, of any length."""
 
     id: str = ""
@@ -79,7 +87,7 @@ class Entry(NamedTuple):
     body: str = ""
 
 
-class Paragraph(NamedTuple):
+class StatusUpdate(NamedTuple):
     """One update of an incident."""
 
     phase: Phase | None
@@ -88,36 +96,38 @@ class Paragraph(NamedTuple):
     text: str
 
 
-def notice(entry: Entry, now: float) -> Notice:
+def parse_entry(entry: FeedEntry, now: float) -> StatusIncident:
     """Read an entry: all texts plain and cut, no instant after `now`."""
-    changed = instant(entry.updated)
-    latest = changed if changed is not None and changed <= now + SLACK_S else now
-    told = paragraphs(entry.body, latest)
-    phase, since = _phase(told)
+    changed = parse_instant(entry.updated)
+    latest = changed if changed is not None and changed <= now + CLOCK_SKEW_S else now
+    told = parse_updates(entry.body, latest)
+    phase, since = _find_phase(told)
     dates = [paragraph.at for paragraph in reversed(told)]
-    updated_at = _first([since, changed], now)
-    posted_at = _first([*dates, instant(entry.published), changed], now)
-    return Notice(
-        id=plain(entry.id, TITLE_LIMIT) or _fingerprint(entry),
-        title=plain(entry.title, TITLE_LIMIT),
+    updated_at = _first_date([since, changed], now)
+    posted_at = _first_date([*dates, parse_instant(entry.published), changed], now)
+    return StatusIncident(
+        id=to_plain_text(entry.id, TITLE_LIMIT) or _fingerprint(entry),
+        title=to_plain_text(entry.title, TITLE_LIMIT),
         phase=phase,
-        text=told[0].text if told else plain(entry.body, TEXT_LIMIT),
+        text=told[0].text if told else to_plain_text(entry.body, TEXT_LIMIT),
         link=entry.link if _LINK.fullmatch(entry.link) else "",
         posted_at=min(posted_at, updated_at),
         updated_at=updated_at,
     )
 
 
-def newest(notices: list[Notice]) -> tuple[Notice, ...]:
+def keep_newest(notices: list[StatusIncident]) -> tuple[StatusIncident, ...]:
     """One notice per id, the newest first."""
     ordered = sorted(notices, key=lambda each: each.updated_at, reverse=True)
-    by_id: dict[str, Notice] = {}
+    by_id: dict[str, StatusIncident] = {}
     for each in ordered:
         by_id.setdefault(each.id, each)
-    return tuple(by_id.values())[:NOTICES_LIMIT]
+    return tuple(by_id.values())[:STATUS_INCIDENTS_LIMIT]
 
 
-def steady(notices: tuple[Notice, ...], before: tuple[Notice, ...]) -> tuple[Notice, ...]:
+def keep_times(
+    notices: tuple[StatusIncident, ...], before: tuple[StatusIncident, ...]
+) -> tuple[StatusIncident, ...]:
     """Keep the times of what is in the same phase as before: an edit is no news."""
     known = {(each.id, each.phase): each for each in before}
     return tuple(
@@ -128,29 +138,29 @@ def steady(notices: tuple[Notice, ...], before: tuple[Notice, ...]) -> tuple[Not
     )
 
 
-def paragraphs(body: str, latest: float) -> list[Paragraph]:
+def parse_updates(body: str, latest: float) -> list[StatusUpdate]:
     """Split a body into updates, newest first; `latest` tells the year, which the feed omits."""
-    lines = map(_readable, _BREAK.sub("\n", body).splitlines())
+    lines = map(_strip_markup, _BREAK.sub("\n", body).splitlines())
     text = "\n".join(filter(None, lines))
     # Where updates are dated, a line "Resolved: EU-1" is part of one and begins none.
     heads = list(_DATED.finditer(text)) or list(_UNDATED.finditer(text))
     ends = [*(head.start() for head in heads), len(text)][1:]
     return [
-        Paragraph(
-            phase=PHASES.get(re.sub(r"[ _-]", "", head["word"]).lower()),
-            at=_date(head, latest) if head.re is _DATED else None,
-            text=_cut(" ".join(text[head.end() : end].lstrip("\n -:").split()), TEXT_LIMIT),
+        StatusUpdate(
+            phase=PHASE_BY_WORD.get(re.sub(r"[ _-]", "", head["word"]).lower()),
+            at=_parse_date(head, latest) if head.re is _DATED else None,
+            text=_truncate(" ".join(text[head.end() : end].lstrip("\n -:").split()), TEXT_LIMIT),
         )
         for head, end in zip(heads, ends, strict=True)
     ]
 
 
-def plain(markup: str, limit: int) -> str:
+def to_plain_text(markup: str, limit: int) -> str:
     """Readable text: no tags, one level of entities, nothing invisible, at most `limit` long."""
-    return _cut(_readable(_BREAK.sub(" ", markup)), limit)
+    return _truncate(_strip_markup(_BREAK.sub(" ", markup)), limit)
 
 
-def instant(text: str) -> float | None:
+def parse_instant(text: str) -> float | None:
     """Read an ISO 8601 or RFC 2822 date from 1970 on that names its offset; else None.
 
     feedparser's own reader takes BST and CEST for UTC (6.0.14), an hour or two wrong.
@@ -163,17 +173,17 @@ def instant(text: str) -> float | None:
     return None
 
 
-def _readable(line: str) -> str:
+def _strip_markup(line: str) -> str:
     # int() refuses a character reference of over 4,300 digits, so no text gets that far.
     text = html.unescape(_TAG.sub("", line)[:4_000])
     return " ".join("".join(each for each in text if each.isprintable() or each.isspace()).split())
 
 
-def _cut(text: str, limit: int) -> str:
+def _truncate(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "\u2026"
 
 
-def _phase(told: list[Paragraph]) -> tuple[Phase, float | None]:
+def _find_phase(told: list[StatusUpdate]) -> tuple[Phase, float | None]:
     """Find the phase by the newest word that names one, and since when it has been that."""
     known = [each for each in told if each.phase]
     phase = known[0].phase if known else None
@@ -181,30 +191,30 @@ def _phase(told: list[Paragraph]) -> tuple[Phase, float | None]:
     return phase or Phase.UNKNOWN, run[-1].at if run else None
 
 
-def _date(head: re.Match[str], latest: float) -> float | None:
+def _parse_date(head: re.Match[str], latest: float) -> float | None:
     """Read a paragraph's date, in the last year in which it is not after `latest`."""
     year, month = datetime.fromtimestamp(latest, UTC).year, MONTHS.index(head["month"]) + 1
     day, hour, minute = (int(head[key]) for key in ("day", "hour", "minute"))
     for candidate in (year + 1, year, year - 1):
         with suppress(ValueError):
             at = datetime(candidate, month, day, hour, minute, tzinfo=UTC).timestamp()
-            if at <= latest + SLACK_S:
+            if at <= latest + CLOCK_SKEW_S:
                 return at
     return None
 
 
-def _first(dates: list[float | None], now: float) -> float:
+def _first_date(dates: list[float | None], now: float) -> float:
     """Take the first date there is, at most now and at least `OLDEST_S` ago; without one, now."""
     date = next((each for each in dates if each is not None), now)
     return min(max(date, now - OLDEST_S), now)
 
 
-def _fingerprint(entry: Entry) -> str:
+def _fingerprint(entry: FeedEntry) -> str:
     return hashlib.sha256(f"{entry.link}\n{entry.title}".encode(errors="replace")).hexdigest()[:32]
 
 
 if TYPE_CHECKING:
-    Fetch = Callable[[Call], Awaitable[Reply]]
+    Fetch = Callable[[HttpRequest], Awaitable[HttpResult]]
 
 ACCEPT = {"accept": "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.1"}
 """Once a day all is asked for anew, since servers with wrong ETags exist; and what the feed
@@ -216,26 +226,26 @@ VALIDATOR_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class FeedDocument:
     """A feed that could be read."""
 
     updated: float | None
     """By its own account."""
     newest: float | None
     """When its newest entry was updated."""
-    notices: tuple[Notice, ...]
+    status_incidents: tuple[StatusIncident, ...]
 
-    def is_older(self, other: Document) -> bool:
+    def is_older(self, other: FeedDocument) -> bool:
         """Whether one of its two dates lies before the other document's."""
         pairs = ((self.updated, other.updated), (self.newest, other.newest))
         return any(mine is not None and its is not None and mine < its for mine, its in pairs)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedDocument:
     """The last document with entries, and how to ask whether it is still the same."""
 
-    document: Document
+    document: FeedDocument
     validators: Mapping[str, str]
     sent_at: float
     """When it last came in full."""
@@ -246,77 +256,89 @@ class Kept:
 class StatusFeed:
     """One environment's status feed. What it remembers is lost with the process, harmlessly."""
 
-    def __init__(self, target: Target, call: Call, fetch: Fetch, clock: Clock) -> None:
+    def __init__(self, target: Target, call: HttpRequest, fetch: Fetch, clock: Clock) -> None:
         """Poll by `call`, a GET, whose address may carry a token (Private Cloud)."""
         self._target = target
-        self._call = call
+        self._request = call
         self._fetch = fetch
         self._clock = clock
-        self._kept: Kept | None = None
-        self._last: tuple[str, Document] | None = None
+        self._cached: CachedDocument | None = None
+        self._last_parsed: tuple[str, FeedDocument] | None = None
 
-    async def read(self) -> FeedReading:
+    async def poll(self) -> FeedReading:
         """Poll once. Never raises but on cancellation."""
         now = self._clock.now()
-        conditions = self._conditions(now)
-        answer = await self._fetch(replace(self._call, headers={**ACCEPT, **conditions}))
-        if answer.blind:
-            return self._reading(now, FeedState.UNREACHABLE, blind=answer.blind)
-        if self._kept and conditions and answer.status == NOT_MODIFIED:
-            self._kept = replace(self._kept, confirmed_at=now)
-            return self._reading(now, FeedState.OK, notices=self._kept.document.notices)
+        conditions = self._conditional_headers(now)
+        answer = await self._fetch(replace(self._request, headers={**ACCEPT, **conditions}))
+        if answer.no_data_reason:
+            return self._build_reading(
+                now, FeedState.UNREACHABLE, no_data_reason=answer.no_data_reason
+            )
+        if self._cached and conditions and answer.status == NOT_MODIFIED:
+            self._cached = replace(self._cached, confirmed_at=now)
+            return self._build_reading(
+                now, FeedState.OK, status_incidents=self._cached.document.status_incidents
+            )
         if answer.fault or answer.status != OK:
-            fault = answer.fault or _fault(f"http_{answer.status}", answer.status)
-            return self._reading(now, FeedState.UNREACHABLE, fault=fault)
+            fault = answer.fault or _http_fault(f"http_{answer.status}", answer.status)
+            return self._build_reading(now, FeedState.UNREACHABLE, fault=fault)
         try:
-            return self._judge(answer, await self._parse(answer.body, now), now)
+            return self._evaluate(answer, await self._parse(answer.body, now), now)
         except OSError:
-            return self._reading(now, FeedState.UNREACHABLE, blind="no_child_process")
+            return self._build_reading(
+                now, FeedState.UNREACHABLE, no_data_reason="no_child_process"
+            )
 
-    def _conditions(self, now: float) -> Mapping[str, str]:
-        if self._kept is None or now - self._kept.sent_at >= DAY_S:
+    def _conditional_headers(self, now: float) -> Mapping[str, str]:
+        if self._cached is None or now - self._cached.sent_at >= DAY_S:
             return {}
-        return self._kept.validators
+        return self._cached.validators
 
-    async def _parse(self, body: bytes, now: float) -> Document | Fault:
+    async def _parse(self, body: bytes, now: float) -> FeedDocument | Fault:
         digest = hashlib.sha256(body).hexdigest()
-        if self._last and self._last[0] == digest:
-            return self._last[1]
-        document = await parse(body, now)
-        if isinstance(document, Document):
-            self._last = digest, document
+        if self._last_parsed and self._last_parsed[0] == digest:
+            return self._last_parsed[1]
+        document = await parse_feed_in_sandbox(body, now)
+        if isinstance(document, FeedDocument):
+            self._last_parsed = digest, document
         return document
 
-    def _judge(self, answer: Reply, document: Document | Fault, now: float) -> FeedReading:
+    def _evaluate(
+        self, answer: HttpResult, document: FeedDocument | Fault, now: float
+    ) -> FeedReading:
         if isinstance(document, Fault):
-            return self._reading(now, FeedState.UNREADABLE, fault=document)
-        if self._kept:
-            if now - self._kept.confirmed_at < DAY_S and document.is_older(self._kept.document):
-                return self._reading(now, FeedState.STALE)
-            notices = steady(document.notices, self._kept.document.notices)
-            document = replace(document, notices=notices)
-        if not document.notices:
-            return self._reading(now, FeedState.EMPTY)
-        self._kept = Kept(document, _validators(answer.headers), sent_at=now, confirmed_at=now)
-        return self._reading(now, FeedState.OK, notices=document.notices)
+            return self._build_reading(now, FeedState.UNREADABLE, fault=document)
+        if self._cached:
+            if now - self._cached.confirmed_at < DAY_S and document.is_older(self._cached.document):
+                return self._build_reading(now, FeedState.STALE)
+            notices = keep_times(document.status_incidents, self._cached.document.status_incidents)
+            document = replace(document, status_incidents=notices)
+        if not document.status_incidents:
+            return self._build_reading(now, FeedState.EMPTY)
+        self._cached = CachedDocument(
+            document, _validators(answer.headers), sent_at=now, confirmed_at=now
+        )
+        return self._build_reading(now, FeedState.OK, status_incidents=document.status_incidents)
 
-    def _reading(self, now: float, state: FeedState, **rest: Any) -> FeedReading:
+    def _build_reading(self, now: float, state: FeedState, **rest: Any) -> FeedReading:
         return FeedReading(self._target, now, state, **rest)
 
 
-async def parse(body: bytes, now: float, *, within_s: float = PARSE_S) -> Document | Fault:
+async def parse_feed_in_sandbox(
+    body: bytes, now: float, *, within_s: float = PARSE_S
+) -> FeedDocument | Fault:
     """Parse in a child process, which is killed after `within_s` real seconds.
 
     Raises OSError where no process can be started.
     """
     try:
-        said = await read_apart(
+        said = await parse_in_sandbox(
             "bot.sources.status_page_parser", body, repr(now), within_s=within_s
         )
-    except Refused as refusal:
-        return _fault(refusal.reason, description=refusal.detail)
-    notices = [Notice(**{**row, "phase": Phase(row["phase"])}) for row in said["notices"]]
-    return Document(said["updated"], said["newest"], tuple(notices))
+    except DocumentRefused as refusal:
+        return _http_fault(refusal.reason, description=refusal.detail)
+    notices = [StatusIncident(**{**row, "phase": Phase(row["phase"])}) for row in said["notices"]]
+    return FeedDocument(said["updated"], said["newest"], tuple(notices))
 
 
 def _validators(headers: Mapping[str, str]) -> dict[str, str]:
@@ -329,5 +351,5 @@ def _validators(headers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _fault(reason: str, status: int = OK, description: str = "") -> Fault:
+def _http_fault(reason: str, status: int = OK, description: str = "") -> Fault:
     return Fault(Stage.HTTP, reason, status=status, description=description)

@@ -15,40 +15,44 @@ from xml.parsers import expat
 
 import feedparser
 
-from bot.sources.sandbox import Refused, answer
-from bot.sources.status_page import Entry, instant, newest, notice
+from bot.sources.sandbox import DocumentRefused, run_parser
+from bot.sources.status_page import FeedEntry, keep_newest, parse_entry, parse_instant
 
-ATTRIBUTES = 100
-DEPTH = 100
-ELEMENTS = 50_000
+MAX_ATTRIBUTES = 100
+MAX_DEPTH = 100
+MAX_ELEMENTS = 50_000
 """A year of incidents has a few hundred."""
-FUTURE_S = 3_600.0
+FUTURE_TOLERANCE_S = 3_600.0
 
 
-class Gauge:
+class ComplexityLimit:
     """Counts what a document is made of, and refuses it at the first excess."""
 
     def __init__(self) -> None:
         self.depth = 0
         self.elements = 0
 
-    def start(self, _name: str, attributes: list[str]) -> None:
+    def enter_element(self, _name: str, attributes: list[str]) -> None:
         """Enter an element; `attributes` alternates names and values."""
         self.depth += 1
         self.elements += 1
-        if self.depth > DEPTH or self.elements > ELEMENTS or len(attributes) > 2 * ATTRIBUTES:
-            raise Refused("too_complex")
+        if (
+            self.depth > MAX_DEPTH
+            or self.elements > MAX_ELEMENTS
+            or len(attributes) > 2 * MAX_ATTRIBUTES
+        ):
+            raise DocumentRefused("too_complex")
 
-    def end(self, _name: str) -> None:
+    def leave_element(self, _name: str) -> None:
         """Leave an element."""
         self.depth -= 1
 
-    def doctype(self, *_: object) -> None:
+    def refuse_doctype(self, *_: object) -> None:
         """Refuse what web pages and entity bombs have and feeds have not."""
-        raise Refused("doctype")
+        raise DocumentRefused("doctype")
 
 
-def preflight(body: bytes) -> None:
+def check_document(body: bytes) -> None:
     """Raise Refused unless the document is well-formed, plain and small.
 
     A cut document must not pass: feedparser would make an incident of half an entry.
@@ -56,20 +60,20 @@ def preflight(body: bytes) -> None:
     """
     # UTF-8 whatever the document claims: Auth0 writes nothing else, and so both parsers agree.
     parser = expat.ParserCreate("utf-8", " ")
-    gauge = Gauge()
+    gauge = ComplexityLimit()
     parser.ordered_attributes = True
-    parser.StartElementHandler = gauge.start
-    parser.EndElementHandler = gauge.end
-    parser.StartDoctypeDeclHandler = gauge.doctype
+    parser.StartElementHandler = gauge.enter_element
+    parser.EndElementHandler = gauge.leave_element
+    parser.StartDoctypeDeclHandler = gauge.refuse_doctype
     try:
         parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position only
     except expat.ExpatError as error:
-        raise Refused("not_well_formed", str(error)) from error
+        raise DocumentRefused("not_well_formed", str(error)) from error
 
 
-def parse(body: bytes, now: float) -> dict[str, Any]:
+def parse_feed(body: bytes, now: float) -> dict[str, Any]:
     """Read the feed's own date, its newest entry's date, and its notices. Raises Refused."""
-    preflight(body)
+    check_document(body)
     try:
         feed = feedparser.parse(
             io.BytesIO(body),  # bytes or text could be taken for a file's name
@@ -77,42 +81,44 @@ def parse(body: bytes, now: float) -> dict[str, Any]:
             resolve_relative_uris=False,
             sanitize_html=False,
         )
-        entries = [_entry(found) for found in feed.entries]
+        entries = [_to_entry(found) for found in feed.entries]
     except Exception as error:  # it raises six kinds, KeyError and UnicodeError among them
-        raise Refused("parser_failed", type(error).__name__) from error
+        raise DocumentRefused("parser_failed", type(error).__name__) from error
     if feed.bozo or not feed.version:
-        raise Refused("not_a_feed")
+        raise DocumentRefused("not_a_feed")
     return {
-        "updated": _past([_text(feed.feed, "updated")], now),
-        "newest": _past([entry.updated for entry in entries], now),
-        "notices": [asdict(each) for each in newest([notice(entry, now) for entry in entries])],
+        "updated": _newest_past([_get_text(feed.feed, "updated")], now),
+        "newest": _newest_past([entry.updated for entry in entries], now),
+        "notices": [
+            asdict(each) for each in keep_newest([parse_entry(entry, now) for entry in entries])
+        ],
     }
 
 
-def _entry(found: Any) -> Entry:
-    published = _text(found, "published")
-    bodies = [_text(content, "value") for content in found.get("content", ())]
-    return Entry(
-        id=_text(found, "id"),
-        title=_text(found, "title"),
-        link=_text(found, "link"),
+def _to_entry(found: Any) -> FeedEntry:
+    published = _get_text(found, "published")
+    bodies = [_get_text(content, "value") for content in found.get("content", ())]
+    return FeedEntry(
+        id=_get_text(found, "id"),
+        title=_get_text(found, "title"),
+        link=_get_text(found, "link"),
         published=published,
-        updated=_text(found, "updated") or published,
-        body=next(filter(None, bodies), "") or _text(found, "summary"),
+        updated=_get_text(found, "updated") or published,
+        body=next(filter(None, bodies), "") or _get_text(found, "summary"),
     )
 
 
-def _text(found: dict[str, Any], key: str) -> str:
+def _get_text(found: dict[str, Any], key: str) -> str:
     """Take a text as feedparser stored it, past its aliases, which warn and guess."""
     value = dict.get(found, key)
     return value if isinstance(value, str) else ""
 
 
-def _past(dates: list[str], now: float) -> float | None:
+def _newest_past(dates: list[str], now: float) -> float | None:
     """Take the newest of these dates, but none from the future: nothing could follow it."""
-    read = [at for date in dates if (at := instant(date)) is not None]
-    return max((at for at in read if at <= now + FUTURE_S), default=None)
+    read = [at for date in dates if (at := parse_instant(date)) is not None]
+    return max((at for at in read if at <= now + FUTURE_TOLERANCE_S), default=None)
 
 
 if __name__ == "__main__":
-    answer(lambda body, now: parse(body, float(now)))
+    run_parser(lambda body, now: parse_feed(body, float(now)))

@@ -16,14 +16,14 @@ from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident
 from bot.core.state.outbox import Body, Delivery
 from bot.core.state.tenant import TenantState
-from bot.ports import Received, StoreError
+from bot.ports import InboxItem, StoreError
 
 T = TypeVar("T")
 
 TENANT = TypeAdapter(TenantState)
 DESK = TypeAdapter(DeskState)
 INCIDENT = TypeAdapter(Incident)
-RECEIVED: TypeAdapter[Received] = TypeAdapter(Received)
+INBOX_ITEM: TypeAdapter[InboxItem] = TypeAdapter(InboxItem)
 _DELIVERY = TypeAdapter(Delivery)
 _BODIES = {kind.__name__.lower(): TypeAdapter[Body](kind) for kind in get_args(Body)}
 
@@ -33,7 +33,7 @@ def encode(value: object) -> str:
 
     A lone surrogate in a foreign text, which no database takes, becomes a question mark.
     """
-    return _text(to_jsonable_python(value))
+    return _to_json(to_jsonable_python(value))
 
 
 def decode(kind: TypeAdapter[T], text: str, name: str) -> T:
@@ -41,14 +41,14 @@ def decode(kind: TypeAdapter[T], text: str, name: str) -> T:
     try:
         return kind.validate_json(text, extra="forbid")
     except ValidationError as error:
-        raise _unreadable(name, error) from None
+        raise _unreadable_error(name, error) from None
 
 
 def encode_delivery(delivery: Delivery) -> str:
     """Return a delivery's JSON; some bodies look alike, so its body says of which kind it is."""
     value = to_jsonable_python(delivery)
     value["body"] = {type(delivery.body).__name__.lower(): value["body"]}
-    return _text(value)
+    return _to_json(value)
 
 
 def decode_delivery(text: str, name: str) -> Delivery:
@@ -59,14 +59,14 @@ def decode_delivery(text: str, name: str) -> Delivery:
         value["body"] = _BODIES[kind].validate_python(body, extra="forbid")
         return _DELIVERY.validate_python(value, extra="forbid")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _unreadable(name, error) from None
+        raise _unreadable_error(name, error) from None
 
 
-def _text(value: Any) -> str:
+def _to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
-def _unreadable(name: str, error: Exception) -> StoreError:
+def _unreadable_error(name: str, error: Exception) -> StoreError:
     """Say where it does not fit, without its values: some are secret."""
     place = "its JSON"
     if isinstance(error, ValidationError):

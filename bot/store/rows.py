@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Table, delete, insert, or_, select, update
 
 from bot.core.model.wall_clock import DAY_S
-from bot.core.state.desk import REMEMBERED_S
-from bot.core.state.outbox import DONE
+from bot.core.state.desk import INCIDENT_RETENTION_S
+from bot.core.state.outbox import FINAL_STATUSES
 from bot.ports import Change, Snapshot, StoreError
 from bot.store import codec
 from bot.store.schema import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
@@ -17,61 +17,63 @@ from bot.store.schema import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bot.core.model.access import Audited
+    from bot.core.model.access import AuditEntry
     from bot.core.state.desk import DeskState
     from bot.core.state.incident import Incident
     from bot.core.state.outbox import Delivery
     from bot.core.state.tenant import TenantState
-    from bot.ports import Received
+    from bot.ports import InboxItem
 
-INCIDENTS_KEPT_S = 90 * DAY_S
+STORED_INCIDENT_RETENTION_S = 90 * DAY_S
 """After their end; loaded for `REMEMBERED_S` only."""
-AUDIT_KEPT_S = 400 * DAY_S
+AUDIT_RETENTION_S = 400 * DAY_S
 """A year, and time to look back at it."""
-OUTBOX_KEPT_S = 7 * DAY_S
-INBOX_KEPT_S = DAY_S
+OUTBOX_RETENTION_S = 7 * DAY_S
+INBOX_RETENTION_S = DAY_S
 """Slack delivers a click or a mention again within minutes, if at all."""
-DESK = "desk"
-TENANT = "tenant:"
+DESK_PARTITION = "desk"
+TENANT_PREFIX = "tenant:"
 """A tenant's name follows."""
 
 Revisions = dict[str, int]
 """By partition, as last read or written."""
 
 
-def write(connection: Connection, change: Change, revisions: Mapping[str, int]) -> Revisions:
+def write_change(connection: Connection, change: Change, revisions: Mapping[str, int]) -> Revisions:
     """Write a change. Returns the partitions' new revisions.
 
     Raises `StoreError` where a partition is not as it was last read or written.
     """
-    bodies = {f"{TENANT}{name}": codec.encode(state) for name, state in change.tenants.items()}
+    bodies = {
+        f"{TENANT_PREFIX}{name}": codec.encode(state) for name, state in change.tenants.items()
+    }
     if change.desk is not None:
-        bodies[DESK] = codec.encode(replace(change.desk, incidents={}))
+        bodies[DESK_PARTITION] = codec.encode(replace(change.desk, incidents={}))
     written = {name: revisions.get(name, 0) + 1 for name in bodies}
     for name, body in bodies.items():
         _write_partition(connection, name, written[name], body)
-    _put(connection, INCIDENT, [_incident_row(i) for i in change.incidents.values()])
-    _put(connection, OUTBOX, [_outbox_row(d) for d in change.deliveries.values()])
-    if change.audited:
-        connection.execute(insert(AUDIT), [_audit_row(one) for one in change.audited])
-    _receive(connection, change.received)
-    if change.handled:
+    _replace_rows(connection, INCIDENT, [_incident_row(i) for i in change.incidents.values()])
+    _replace_rows(connection, OUTBOX, [_outbox_row(d) for d in change.deliveries.values()])
+    if change.audit_entries:
+        connection.execute(insert(AUDIT), [_audit_row(one) for one in change.audit_entries])
+    _insert_inbox(connection, change.inbox_items)
+    if change.handled_ids:
         connection.execute(
-            update(INBOX).where(INBOX.c.id.in_(change.handled)).values(is_handled=True)
+            update(INBOX).where(INBOX.c.id.in_(change.handled_ids)).values(is_handled=True)
         )
     return written
 
 
-def read(connection: Connection, now: float) -> tuple[Snapshot, Revisions]:
+def read_snapshot(connection: Connection, now: float) -> tuple[Snapshot, Revisions]:
     """Delete what is past its retention and read the rest. Raises `StoreError`."""
-    _forget(connection, now)
-    tenants, desk, revisions = _partitions(connection)
+    _delete_expired(connection, now)
+    tenants, desk, revisions = _read_partitions(connection)
     if desk is not None:
-        desk = replace(desk, incidents=_incidents(connection, now))
-    return Snapshot(tenants, desk, _deliveries(connection), _received(connection)), revisions
+        desk = replace(desk, incidents=_read_incidents(connection, now))
+    return Snapshot(tenants, desk, _read_deliveries(connection), _read_inbox(connection)), revisions
 
 
-def knows(connection: Connection, received_id: str) -> bool:
+def has_received(connection: Connection, received_id: str) -> bool:
     """Tell whether the inbox has something, handled or not."""
     found = connection.execute(select(INBOX.c.id).where(INBOX.c.id == received_id))
     return found.first() is not None
@@ -90,7 +92,7 @@ def _write_partition(connection: Connection, name: str, revision: int, body: str
         raise StoreError(f"another process has written {name}: stop all but one and restart it")
 
 
-def _put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+def _replace_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows in place of those with the same keys."""
     if rows:
         (key,) = table.primary_key
@@ -119,55 +121,63 @@ def _outbox_row(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _audit_row(audited: Audited) -> dict[str, Any]:
+def _audit_row(audited: AuditEntry) -> dict[str, Any]:
     return {"at": audited.at, "user": audited.user, "body": codec.encode(audited)}
 
 
-def _receive(connection: Connection, received: Sequence[Received]) -> None:
+def _insert_inbox(connection: Connection, received: Sequence[InboxItem]) -> None:
     """Insert what is not there yet: a repeated delivery changes nothing."""
     for one in received:
-        if not knows(connection, one.id):
+        if not has_received(connection, one.id):
             row = {"id": one.id, "received_at": one.at, "is_handled": False}
             connection.execute(insert(INBOX).values(**row, body=codec.encode(one)))
 
 
-def _forget(connection: Connection, now: float) -> None:
-    is_done = OUTBOX.c.status.in_(DONE)
-    connection.execute(delete(OUTBOX).where(is_done, OUTBOX.c.created_at < now - OUTBOX_KEPT_S))
-    too_old = INBOX.c.received_at < now - INBOX_KEPT_S
+def _delete_expired(connection: Connection, now: float) -> None:
+    is_done = OUTBOX.c.status.in_(FINAL_STATUSES)
+    connection.execute(
+        delete(OUTBOX).where(is_done, OUTBOX.c.created_at < now - OUTBOX_RETENTION_S)
+    )
+    too_old = INBOX.c.received_at < now - INBOX_RETENTION_S
     connection.execute(delete(INBOX).where(INBOX.c.is_handled, too_old))
-    connection.execute(delete(INCIDENT).where(INCIDENT.c.resolved_at < now - INCIDENTS_KEPT_S))
-    connection.execute(delete(AUDIT).where(AUDIT.c.at < now - AUDIT_KEPT_S))
+    connection.execute(
+        delete(INCIDENT).where(INCIDENT.c.resolved_at < now - STORED_INCIDENT_RETENTION_S)
+    )
+    connection.execute(delete(AUDIT).where(AUDIT.c.at < now - AUDIT_RETENTION_S))
 
 
-def _partitions(
+def _read_partitions(
     connection: Connection,
 ) -> tuple[dict[str, TenantState], DeskState | None, Revisions]:
     rows = {row.name: row for row in connection.execute(select(PARTITION))}
     revisions = {name: row.revision for name, row in rows.items()}
     tenants = {
-        name.removeprefix(TENANT): codec.decode(codec.TENANT, row.body, name)
+        name.removeprefix(TENANT_PREFIX): codec.decode(codec.TENANT, row.body, name)
         for name, row in rows.items()
-        if name.startswith(TENANT)
+        if name.startswith(TENANT_PREFIX)
     }
-    desk = codec.decode(codec.DESK, rows[DESK].body, DESK) if DESK in rows else None
+    desk = (
+        codec.decode(codec.DESK, rows[DESK_PARTITION].body, DESK_PARTITION)
+        if DESK_PARTITION in rows
+        else None
+    )
     return tenants, desk, revisions
 
 
-def _incidents(connection: Connection, now: float) -> dict[int, Incident]:
-    recent = INCIDENT.c.resolved_at > now - REMEMBERED_S
+def _read_incidents(connection: Connection, now: float) -> dict[int, Incident]:
+    recent = INCIDENT.c.resolved_at > now - INCIDENT_RETENTION_S
     query = select(INCIDENT).where(or_(INCIDENT.c.resolved_at.is_(None), recent))
     rows = connection.execute(query.order_by(INCIDENT.c.id))
     return {row.id: codec.decode(codec.INCIDENT, row.body, f"incident {row.id}") for row in rows}
 
 
-def _deliveries(connection: Connection) -> dict[str, Delivery]:
-    query = select(OUTBOX).where(OUTBOX.c.status.not_in(DONE))
+def _read_deliveries(connection: Connection) -> dict[str, Delivery]:
+    query = select(OUTBOX).where(OUTBOX.c.status.not_in(FINAL_STATUSES))
     rows = connection.execute(query.order_by(OUTBOX.c.lane, OUTBOX.c.seq))
     return {row.key: codec.decode_delivery(row.body, f"outbox {row.key}") for row in rows}
 
 
-def _received(connection: Connection) -> tuple[Received, ...]:
+def _read_inbox(connection: Connection) -> tuple[InboxItem, ...]:
     query = select(INBOX).where(INBOX.c.is_handled.is_(False))
     rows = connection.execute(query.order_by(INBOX.c.received_at, INBOX.c.id))
-    return tuple(codec.decode(codec.RECEIVED, row.body, f"inbox {row.id}") for row in rows)
+    return tuple(codec.decode(codec.INBOX_ITEM, row.body, f"inbox {row.id}") for row in rows)

@@ -29,7 +29,7 @@ _APPLICATION_ID_AT = 68
 """Offsets by https://sqlite.org/fileformat2.html, section 1.3, read 2026-11."""
 
 
-def path_of(database: str) -> Path:
+def parse_database_path(database: str) -> Path:
     """Return the file that the setting `database` names: a path, or `sqlite:///path`."""
     if database.startswith("postgres") and "://" in database:
         raise StoreError(
@@ -42,17 +42,17 @@ def path_of(database: str) -> Path:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
+def hold_lock(path: Path) -> Iterator[None]:
     """Keep other processes off this database, as long as this one lives."""
     handle = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, PRIVATE)
     try:
-        _lock(handle, path)
+        _try_lock(handle, path)
         yield
     finally:
         os.close(handle)
 
 
-def _lock(handle: int, path: Path) -> None:
+def _try_lock(handle: int, path: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -75,7 +75,7 @@ def is_damaged(path: Path) -> bool:
         with closing(sqlite3.connect(path)) as connection:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
-        if error_code(error) not in DAMAGE:
+        if error_code(error) not in DAMAGE_CODES:
             raise
         return True
     return bool(verdict != "ok")
@@ -99,19 +99,19 @@ def move_aside(path: Path, now: float) -> Path:
     return aside
 
 
-def copy(path: Path, to: Path) -> None:
+def copy_database(path: Path, to: Path) -> None:
     """Copy a database with what is in its log, in place of an older copy, whole or not at all."""
     draft = Path(f"{to}.new")
     draft.unlink(missing_ok=True)
     draft.touch(PRIVATE)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("VACUUM INTO ?", (str(draft),))
-    sync(draft)  # VACUUM INTO leaves that to its caller
+    sync_to_disk(draft)  # VACUUM INTO leaves that to its caller
     draft.rename(to)
-    sync(path.parent)
+    sync_to_disk(path.parent)
 
 
-def sync(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
     """Make a file's content, or a directory's new name, survive a loss of power."""
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -134,7 +134,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """All or nothing. Raises `StoreError`; the next transaction may succeed."""
-        with explained(self.path), self.connection.begin():
+        with explain_errors(self.path), self.connection.begin():
             yield self.connection
 
 
@@ -145,46 +145,46 @@ def open_database(path: Path, now: float) -> Database:
     watches without its memory serves the people on call better than one that does not start.
     An older one is copied before it is migrated, for whoever has to go back a version.
     """
-    with explained(path), ExitStack() as resources:
-        resources.enter_context(held(path))
+    with explain_errors(path), ExitStack() as resources:
+        resources.enter_context(hold_lock(path))
         warning = ""
         if path.exists() and is_damaged(path):
-            warning = _lost(move_aside(path, now))
+            warning = _damage_warning(move_aside(path, now))
         if not path.exists():
-            _create(path)
+            _create_database(path)
         path.chmod(PRIVATE)
-        connection = resources.enter_context(connected(path))
+        connection = resources.enter_context(connect(path))
         with connection.begin():
             is_migrated = is_older(connection)
         if is_migrated:
-            copy(path, Path(f"{path}.before-{HEAD}"))
+            copy_database(path, Path(f"{path}.before-{HEAD}"))
         with connection.begin():
             upgrade(connection)
         return Database(path, warning, connection, resources.pop_all())
 
 
-def _lost(aside: Path) -> str:
+def _damage_warning(aside: Path) -> str:
     return (
         f"The database was damaged and is now {aside}; a new one was begun. What was known is"
         " forgotten: what still fails is posted again, and older messages stay as they are"
     )
 
 
-def _create(path: Path) -> None:
+def _create_database(path: Path) -> None:
     """Make an empty database under another name first: killed in between, nothing half remains."""
     draft = Path(f"{path}.new")
     for suffix in ("", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)  # a log left behind would be replayed
         Path(f"{draft}{suffix}").unlink(missing_ok=True)
     draft.touch(PRIVATE, exist_ok=False)
-    with connected(draft) as connection, connection.begin():
+    with connect(draft) as connection, connection.begin():
         connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
         upgrade(connection)
     draft.rename(path)
-    sync(path.parent)
+    sync_to_disk(path.parent)
 
 
-DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _RIGHTS = "give this process's user the right to write the file and its directory"
 _MEANING = {
     sqlite3.SQLITE_FULL: "its disk is full: free some space",
@@ -193,26 +193,26 @@ _MEANING = {
     sqlite3.SQLITE_CANTOPEN: f"it cannot be opened: {_RIGHTS}",
     sqlite3.SQLITE_BUSY: "another program has locked it: close that",
     sqlite3.SQLITE_CONSTRAINT: "another process has written to it: stop all but one and restart it",
-    **dict.fromkeys(DAMAGE, "it is damaged: restart, and it is moved aside and begun afresh"),
+    **dict.fromkeys(DAMAGE_CODES, "it is damaged: restart, and it is moved aside and begun afresh"),
 }
 
 
 @contextmanager
-def connected(path: Path) -> Iterator[Connection]:
+def connect(path: Path) -> Iterator[Connection]:
     """Open a connection whose every transaction begins by taking the write lock.
 
     A deferred transaction that reads and then writes fails "locked" at once, whatever the time-out.
     """
     url = URL.create("sqlite", database=str(path))
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     with engine.connect() as connection:
         yield connection
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explain_errors(path: Path) -> Iterator[None]:
     """Turn what goes wrong with the database into a `StoreError` of one line."""
     try:
         yield
@@ -234,7 +234,7 @@ def error_code(error: DBAPIError | sqlite3.Error) -> int:
     return extended & 0xFF
 
 
-def _prepare(raw: Any, _record: object) -> None:
+def _set_pragmas(raw: Any, _record: object) -> None:
     raw.isolation_level = None  # transactions begin in `_begin`, not by the driver's own rules
     raw.execute("PRAGMA busy_timeout = 5000")
     raw.execute("PRAGMA journal_mode = WAL")

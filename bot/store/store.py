@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from bot.store import rows
-from bot.store.sqlite_file import open_database, path_of
+from bot.store.sqlite_file import open_database, parse_database_path
 
 if TYPE_CHECKING:
     from bot.ports import Change, Snapshot
@@ -21,7 +21,7 @@ async def open_store(database: str, now: float) -> SqlStore:
         database: the path of a SQLite file, or `sqlite:///path`.
         now: names the file that a damaged database is moved to.
     """
-    path = path_of(database)
+    path = parse_database_path(database)
     thread = ThreadPoolExecutor(1, thread_name_prefix="store")
     opening = asyncio.get_running_loop().run_in_executor(thread, open_database, path, now)
     try:
@@ -40,12 +40,12 @@ class SqlStore:
         """What the log and the channel must say about the opening; mostly empty."""
         self._database = database
         self._thread = thread
-        self._in_thread = asyncio.get_running_loop().run_in_executor
+        self._run_in_thread = asyncio.get_running_loop().run_in_executor
         self._revisions: rows.Revisions = {}
 
     async def load(self, now: float) -> Snapshot:
         """Read what was committed, and forget what is older than its retention."""
-        return await self._in_thread(self._thread, self._load, now)
+        return await self._run_in_thread(self._thread, self._load, now)
 
     async def commit(self, change: Change) -> None:
         """Write a change durably, which nobody alters meanwhile. Raises `StoreError`.
@@ -53,27 +53,27 @@ class SqlStore:
         After an error nothing is written, and the next commit may succeed.
         Cancelled, it may still be written.
         """
-        await self._in_thread(self._thread, self._commit, change)
+        await self._run_in_thread(self._thread, self._commit, change)
 
-    async def knows(self, received_id: str) -> bool:
+    async def has_received(self, received_id: str) -> bool:
         """Tell whether something was committed before, handled or not."""
-        return await self._in_thread(self._thread, self._knows, received_id)
+        return await self._run_in_thread(self._thread, self._has_received, received_id)
 
     async def close(self) -> None:
         """Finish what was begun and let go of the database."""
-        await self._in_thread(self._thread, self._database.resources.close)
+        await self._run_in_thread(self._thread, self._database.resources.close)
         self._thread.shutdown()
 
     def _load(self, now: float) -> Snapshot:
         with self._database.transaction() as connection:
-            snapshot, self._revisions = rows.read(connection, now)
+            snapshot, self._revisions = rows.read_snapshot(connection, now)
         return snapshot
 
     def _commit(self, change: Change) -> None:
         with self._database.transaction() as connection:
-            written = rows.write(connection, change, self._revisions)
+            written = rows.write_change(connection, change, self._revisions)
         self._revisions |= written
 
-    def _knows(self, received_id: str) -> bool:
+    def _has_received(self, received_id: str) -> bool:
         with self._database.transaction() as connection:
-            return rows.knows(connection, received_id)
+            return rows.has_received(connection, received_id)

@@ -1,7 +1,14 @@
 """What others push to us: one file a kind of sender, joined in `routes`."""
 
 from bot.webhooks.counts import PushedCounts
-from bot.webhooks.routes import hook_routes
-from bot.webhooks.sender import Guarded, HookConfig, Receipt, TenantHook
+from bot.webhooks.routes import webhook_routes
+from bot.webhooks.sender import Receipt, SenderConfig, WebhookConfig, WebhookTenant
 
-__all__ = ["Guarded", "HookConfig", "PushedCounts", "Receipt", "TenantHook", "hook_routes"]
+__all__ = [
+    "PushedCounts",
+    "Receipt",
+    "SenderConfig",
+    "WebhookConfig",
+    "WebhookTenant",
+    "webhook_routes",
+]

@@ -7,47 +7,55 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.core.model.measurement import Claim
+from bot.core.model.measurement import ExternalAlert
 from bot.core.model.observation import Target
-from bot.webhooks.json_reading import inside, instant, json_object, link, words
+from bot.webhooks.json_reading import (
+    get_nested,
+    parse_instant,
+    parse_json_object,
+    to_https_link,
+    to_short_text,
+)
 
 if TYPE_CHECKING:
-    from bot.webhooks.sender import Items, Message, Tenants
+    from bot.webhooks.sender import Items, TenantFinder, WebhookRequest
 
-LABELS = ("auth0_tenant", "tenant")
+TENANT_LABELS = ("auth0_tenant", "tenant")
 """Which name a tenant of ours; the first that does counts."""
 REMEDY = "give the alerts a label auth0_tenant, or set hooks.alertmanager.tenant"
 
 
-def read(message: Message, tenants: Tenants) -> Items:
+def parse_alerts(message: WebhookRequest, tenants: TenantFinder) -> Items:
     """Return a claim for each alert whose tenant is known. Raises Refusal where none is."""
-    told = inside(json_object(message.text), "alerts")
+    told = get_nested(parse_json_object(message.text), "alerts")
     alerts = [alert for alert in told if _is_alert(alert)] if isinstance(told, list) else []
-    picked = [tenants.pick(*(alert["labels"].get(key) for key in LABELS)) for alert in alerts]
+    picked = [
+        tenants.pick(*(alert["labels"].get(key) for key in TENANT_LABELS)) for alert in alerts
+    ]
     if alerts and not any(picked):
-        tenants.unnamed(REMEDY)
+        tenants.refuse_unnamed(REMEDY)
     pairs = zip(picked, alerts, strict=True)
-    return tuple(_claim(tenant, alert, message.at) for tenant, alert in pairs if tenant)
+    return tuple(_to_external_alert(tenant, alert, message.at) for tenant, alert in pairs if tenant)
 
 
 def _is_alert(alert: object) -> bool:
     return (
-        isinstance(inside(alert, "labels"), dict)
-        and bool(words(inside(alert, "fingerprint")))
-        and inside(alert, "status") in ("firing", "resolved")
+        isinstance(get_nested(alert, "labels"), dict)
+        and bool(to_short_text(get_nested(alert, "fingerprint")))
+        and get_nested(alert, "status") in ("firing", "resolved")
     )
 
 
-def _claim(tenant: str, alert: dict[str, Any], now: float) -> Claim:
+def _to_external_alert(tenant: str, alert: dict[str, Any], now: float) -> ExternalAlert:
     is_firing = alert["status"] == "firing"
-    began = instant(alert.get("startsAt"), now)
-    ended = None if is_firing else instant(alert.get("endsAt"), now)
-    name, summary = alert["labels"].get("alertname"), inside(alert, "annotations", "summary")
-    return Claim(
+    began = parse_instant(alert.get("startsAt"), now)
+    ended = None if is_firing else parse_instant(alert.get("endsAt"), now)
+    name, summary = alert["labels"].get("alertname"), get_nested(alert, "annotations", "summary")
+    return ExternalAlert(
         target=Target(tenant, "alertmanager"),
-        id=words(alert["fingerprint"]),
+        id=to_short_text(alert["fingerprint"]),
         at=max((at for at in (began, ended) if at is not None), default=now),
         is_firing=is_firing,
-        title=words(": ".join(filter(None, (words(name), words(summary))))),
-        link=link(alert.get("generatorURL")),
+        title=to_short_text(": ".join(filter(None, (to_short_text(name), to_short_text(summary))))),
+        link=to_https_link(alert.get("generatorURL")),
     )

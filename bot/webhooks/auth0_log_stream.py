@@ -7,51 +7,51 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.webhooks.json_reading import inside, parse
+from bot.webhooks.json_reading import get_nested, parse_json
 from bot.webhooks.sender import Receipt, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.webhooks.counts import PushedCounts
-    from bot.webhooks.sender import Message
+    from bot.webhooks.sender import WebhookRequest
 
-CAP = 1024 * 1024
+BODY_CAP = 1024 * 1024
 """Bytes: a batch of some hundred rows."""
 
 
-def read(message: Message, tenant: str, counts: PushedCounts) -> Receipt:
+def count_rows(message: WebhookRequest, tenant: str, counts: PushedCounts) -> Receipt:
     """Count the rows at once: what they say of people is not kept."""
     try:
-        elements = [*_elements(message.text)]
+        elements = [*_parse_elements(message.text)]
     except ValueError:
         raise Refusal(400, "not JSON: lines, an array or an object") from None
     if not elements:
         return Receipt.IGNORED
-    rows = [row for element in elements if (row := _row(element))]
+    rows = [row for element in elements if (row := _unwrap_row(element))]
     if not rows:
         raise Refusal(400, "no log rows")
     return Receipt.ACCEPTED if counts.add_rows(tenant, rows) else Receipt.REPEATED
 
 
-def _elements(text: str) -> Iterator[object]:
+def _parse_elements(text: str) -> Iterator[object]:
     try:
-        document = parse(text)
+        document = parse_json(text)
     except ValueError:
         # Not splitlines(): a string of JSON may hold other line breaks.
         for line in text.split("\n"):
             if line.strip():
-                yield parse(line)
+                yield parse_json(line)
     else:
         yield from document if isinstance(document, list) else [document]
 
 
-def _row(element: object) -> dict[str, Any] | None:
+def _unwrap_row(element: object) -> dict[str, Any] | None:
     """Unwrap `{"log_id", "data"}`, also as EventBridge has it; a bare row is taken, too.
 
     A row without an id cannot be told from its repetition, so it is none.
     """
-    element = inside(element, "detail") or element
-    row = inside(element, "data") or element
-    log_id = inside(row, "log_id") or inside(element, "log_id")
+    element = get_nested(element, "detail") or element
+    row = get_nested(element, "data") or element
+    log_id = get_nested(row, "log_id") or get_nested(element, "log_id")
     return {**row, "log_id": log_id} if isinstance(row, dict) and isinstance(log_id, str) else None

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bot.core.auth0_logs.events import CHANGES, GROUPS, instant, tally
+from bot.core.auth0_logs.events import MAX_CHANGES, MAX_GROUPS, parse_instant, tally_rows
 from bot.core.model.measurement import Group, Measurement
 from bot.core.model.observation import LOGS, Target
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bot.ports import Clock
-    from bot.webhooks.sender import TenantHook
+    from bot.webhooks.sender import WebhookTenant
 
     Row = Mapping[str, Any]
 
@@ -26,7 +26,7 @@ Number = TypeVar("Number", int, float)
 LATE_S = 600.0
 """Rows that come so late (after a standstill Auth0 delivers all that has waited) tell of the past:
 their changes are taken in, but they are counted nowhere."""
-IDS_KEPT = 20_000
+MAX_IDS = 20_000
 """Rows of one tenant that are known again when they are delivered twice."""
 ID_LIMIT = 100
 
@@ -39,15 +39,15 @@ class PushedCounts:
         clock: the time.
     """
 
-    def __init__(self, tenants: Mapping[str, TenantHook], clock: Clock) -> None:
+    def __init__(self, tenants: Mapping[str, WebhookTenant], clock: Clock) -> None:
         self._clock = clock
         self._streams = {
-            name: _Stream(Target(name, LOGS), tenant.own_clients, clock.now())
+            name: _StreamCounter(Target(name, LOGS), tenant.own_clients, clock.now())
             for name, tenant in tenants.items()
             if tenant.stream_token is not None
         }
         self._reports = {
-            Target(name, app): _Reports(Target(name, app), clock.now())
+            Target(name, app): _ReportCounter(Target(name, app), clock.now())
             for name, tenant in tenants.items()
             for app in tenant.report_signals
         }
@@ -70,22 +70,22 @@ class PushedCounts:
         return self._streams[target.owner].drain(now)
 
 
-class _Reports:
+class _ReportCounter:
     """What one application reported since the last drain."""
 
     def __init__(self, target: Target, now: float) -> None:
-        self._nothing = self._sum = Measurement(target, now, total=0.0, missing="no report")
+        self._empty = self._sum = Measurement(target, now, total=0.0, no_data_reason="no report")
 
     def add(self, failed: int, total: int | None) -> None:
-        told = replace(self._nothing, failed=failed, total=total)
-        self._sum = replace(_plus(self._sum, told), missing="")
+        told = replace(self._empty, failed=failed, total=total)
+        self._sum = replace(_add(self._sum, told), no_data_reason="")
 
     def drain(self, now: float) -> Measurement:
-        drained, self._sum = self._sum, replace(self._nothing, at=now)
+        drained, self._sum = self._sum, replace(self._empty, at=now)
         return replace(drained, at=now, span_s=now - drained.at)
 
 
-class _Stream:
+class _StreamCounter:
     """What one tenant's log stream told since the last drain."""
 
     def __init__(self, target: Target, own_clients: frozenset[str], now: float) -> None:
@@ -93,76 +93,78 @@ class _Stream:
         self._own_clients = own_clients
         self._ids: OrderedDict[str, None] = OrderedDict()
         """The newest last."""
-        self._begin(now)
+        self._reset(now)
 
-    def _begin(self, now: float) -> None:
+    def _reset(self, now: float) -> None:
         self._sum = self._tally((), now)
         self._has_fresh = self._has_late = False
 
     def add(self, rows: Sequence[Row], now: float) -> int:
         fresh: list[Row] = []
         late: list[Row] = []
-        for row in self._unknown(rows):
+        for row in self._drop_repeated(rows):
             (late if _age_s(row, now) > LATE_S else fresh).append(row)
         told = self._tally(fresh, now)
         changes = (*self._tally(late, now).changes, *told.changes)
-        self._sum = _plus(self._sum, replace(told, changes=changes))
+        self._sum = _add(self._sum, replace(told, changes=changes))
         self._has_fresh |= bool(fresh)
         self._has_late |= bool(late)
         return len(fresh) + len(late)
 
     def drain(self, now: float) -> Measurement:
-        drained = replace(self._sum, at=now, span_s=now - self._sum.at, missing=self._missing())
-        self._begin(now)
+        drained = replace(
+            self._sum, at=now, span_s=now - self._sum.at, no_data_reason=self._no_data_reason()
+        )
+        self._reset(now)
         return drained
 
-    def _missing(self) -> str:
+    def _no_data_reason(self) -> str:
         if not self._ids:
             return "nothing was pushed yet"
         return "rows come late" if self._has_late and not self._has_fresh else ""
 
     def _tally(self, rows: Sequence[Row], now: float) -> Measurement:
-        return tally(self._target, rows, own_clients=self._own_clients, at=now, span_s=0.0)
+        return tally_rows(self._target, rows, own_clients=self._own_clients, at=now, span_s=0.0)
 
-    def _unknown(self, rows: Sequence[Row]) -> Iterator[Row]:
+    def _drop_repeated(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield the rows that were not delivered before."""
         for row in rows:
             log_id = row["log_id"][:ID_LIMIT]
             if log_id not in self._ids:
                 self._ids[log_id] = None
                 yield row
-        while len(self._ids) > IDS_KEPT:
+        while len(self._ids) > MAX_IDS:
             self._ids.popitem(last=False)
 
 
 def _age_s(row: Row, now: float) -> float:
-    at = instant(row)
+    at = parse_instant(row)
     return 0.0 if at is None else now - at
 
 
-def _plus(before: Measurement, more: Measurement) -> Measurement:
+def _add(before: Measurement, more: Measurement) -> Measurement:
     """Add up two measurements of one target, the older one first."""
     return replace(
         before,
         failed=before.failed + more.failed,
-        total=_both(before.total, more.total),
-        groups=_joined((*before.groups, *more.groups)),
-        own=_both(before.own, more.own),
+        total=_add_if_known(before.total, more.total),
+        groups=_merge_groups((*before.groups, *more.groups)),
+        own_rows=_add_if_known(before.own_rows, more.own_rows),
         environment=more.environment or before.environment,
-        changes=(*before.changes, *more.changes)[-CHANGES:],
+        changes=(*before.changes, *more.changes)[-MAX_CHANGES:],
     )
 
 
-def _both(before: Number | None, more: Number | None) -> Number | None:
+def _add_if_known(before: Number | None, more: Number | None) -> Number | None:
     return None if before is None or more is None else before + more
 
 
-def _joined(groups: Sequence[Group]) -> tuple[Group, ...]:
+def _merge_groups(groups: Sequence[Group]) -> tuple[Group, ...]:
     """Add up the groups that are alike; beyond `GROUPS` of them, all of a kind are."""
     joined: dict[tuple[str, str, str], Group] = {}
     for group in groups:
         key = group.kind, group.pattern, group.connection
-        if key not in joined and len(joined) >= GROUPS:
+        if key not in joined and len(joined) >= MAX_GROUPS:
             key = group.kind, "", ""
         before = joined[key].count if key in joined else 0
         joined[key] = Group(key[0], before + group.count, *key[1:])

@@ -11,33 +11,33 @@ from aiohttp import web
 
 from bot.core.model.measurement import Push
 from bot.ports import StoreError
-from bot.webhooks.auth import Head
-from bot.webhooks.sender import Message, Receipt, Refusal
+from bot.webhooks.auth import RequestHead
+from bot.webhooks.sender import Receipt, Refusal, WebhookRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.ports import Clock, Inbox
-    from bot.webhooks.sender import Hook, Items
+    from bot.webhooks.sender import Items, WebhookSender
 
 _LOG = logging.getLogger(__name__)
 
-READ_S = 5.0
+READ_TIMEOUT_S = 5.0
 """For a whole body, in real seconds."""
-SAVE_S = 0.8
+SAVE_TIMEOUT_S = 0.8
 """Sentry wants an answer within a second, and gives an address up after 1,000 late ones a day
 (integration platform's changelog, 2023-10-03)."""
-MOST_UNSAVED = 50
+MAX_UNSAVED = 50
 """Pushes of one hook that wait for a store that hangs."""
-TELL_EVERY_S = 60.0
-ANSWERS = {
+LOG_EVERY_S = 60.0
+RESPONSES = {
     Receipt.ACCEPTED: (202, "accepted"),
     Receipt.REPEATED: (200, "was there before"),
     Receipt.IGNORED: (200, "nothing to take in"),
 }
 
 
-class Endpoint:
+class WebhookEndpoint:
     """A handler for aiohttp.
 
     Args:
@@ -50,50 +50,50 @@ class Endpoint:
 
     def __init__(
         self,
-        hook: Hook,
+        hook: WebhookSender,
         *,
         inbox: Inbox,
         clock: Clock,
         count: Callable[[str, str], None],
-        read_s: float = READ_S,
+        read_s: float = READ_TIMEOUT_S,
     ) -> None:
-        self._hook = hook
+        self._sender = hook
         self._inbox = inbox
         self._clock = clock
         self._count = count
         self._read_s = read_s
         self._saving: dict[str, asyncio.Task[bool]] = {}
         """What is being committed, by the id of its push."""
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request."""
         try:
-            receipt = await self._take(request)
-            status, text = ANSWERS[receipt]
+            receipt = await self._process(request)
+            status, text = RESPONSES[receipt]
         except Refusal as refusal:
             receipt, status, text = refusal.receipt, refusal.status, refusal.text
-            self._tell(receipt)
-        self._count(self._hook.name, receipt)
+            self._log_refusal(receipt)
+        self._count(self._sender.name, receipt)
         return web.Response(status=status, text=text + "\n")
 
-    async def _take(self, request: web.Request) -> Receipt:
-        hook, now = self._hook, self._clock.now()
-        head = Head(now, request.headers, request.match_info.get("secret", ""))
-        if not hook.key.admits(head):
+    async def _process(self, request: web.Request) -> Receipt:
+        hook, now = self._sender, self._clock.now()
+        head = RequestHead(now, request.headers, request.match_info.get("secret", ""))
+        if not hook.auth.is_admitted(head):
             raise Refusal(401, "wrong secret, or too old", Receipt.REFUSED)
-        body = await _read(request, hook.cap, self._read_s)
-        if not hook.key.signed(head, body):
+        body = await _read_body(request, hook.cap, self._read_s)
+        if not hook.auth.has_valid_signature(head, body):
             raise Refusal(401, "wrong signature", Receipt.REFUSED)
-        message = Message(_id(hook, body, now), head, _text(body))
-        told = hook.read(message)
+        message = WebhookRequest(_request_id(hook, body, now), head, _decode(body))
+        told = hook.parse(message)
         return told if isinstance(told, Receipt) else await self._save(message, told)
 
-    async def _save(self, message: Message, items: Items) -> Receipt:
+    async def _save(self, message: WebhookRequest, items: Items) -> Receipt:
         if not items:
             return Receipt.IGNORED
         try:
-            async with asyncio.timeout(SAVE_S):
+            async with asyncio.timeout(SAVE_TIMEOUT_S):
                 is_new = await asyncio.shield(self._accept(Push(message.id, message.at, items)))
         except (StoreError, TimeoutError):
             raise Refusal(503, "not saved: send it again", Receipt.UNSAVED) from None
@@ -105,21 +105,21 @@ class Endpoint:
         What is told again meanwhile waits for the same.
         """
         if push.id not in self._saving:
-            if len(self._saving) >= MOST_UNSAVED:
+            if len(self._saving) >= MAX_UNSAVED:
                 raise StoreError("it hangs")
             saving = self._saving[push.id] = asyncio.create_task(self._inbox.accept(push))
             saving.add_done_callback(lambda _: self._saving.pop(push.id))
         return self._saving[push.id]
 
-    def _tell(self, receipt: Receipt) -> None:
+    def _log_refusal(self, receipt: Receipt) -> None:
         """Log a refusal, at most one a minute, and nothing of the request."""
         now = self._clock.now()
-        if now - self._told_at >= TELL_EVERY_S:
-            self._told_at = now
-            _LOG.warning("a request to the hook %s: %s", self._hook.name, receipt)
+        if now - self._logged_at >= LOG_EVERY_S:
+            self._logged_at = now
+            _LOG.warning("a request to the hook %s: %s", self._sender.name, receipt)
 
 
-async def _read(request: web.Request, cap: int, within_s: float) -> bytes:
+async def _read_body(request: web.Request, cap: int, within_s: float) -> bytes:
     # A compressed body would not be what was signed.
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refusal(400, "send it uncompressed")
@@ -137,13 +137,13 @@ async def _read(request: web.Request, cap: int, within_s: float) -> bytes:
     return bytes(body)
 
 
-def _text(body: bytes) -> str:
+def _decode(body: bytes) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError:
         raise Refusal(400, "not UTF-8") from None
 
 
-def _id(hook: Hook, body: bytes, now: float) -> str:
-    period = f"{hook.name} {now // hook.key.repeat_s} "
+def _request_id(hook: WebhookSender, body: bytes, now: float) -> str:
+    period = f"{hook.name} {now // hook.auth.dedup_window_s} "
     return hashlib.sha256(period.encode() + body).hexdigest()

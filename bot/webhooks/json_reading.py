@@ -7,24 +7,24 @@ import re
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from bot.core.model.fault import plain
+from bot.core.model.fault import sanitize_text
 from bot.webhooks.sender import Refusal
 
 _LINK = re.compile(r"https://[a-zA-Z0-9.-]+(?::\d{1,5})?(?:[/?#][!#-;=?-{}~]{0,1000})?")
 
 
-def parse(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """Read JSON. Raises ValueError, also for numbers that JSON does not have, and for depth."""
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return json.loads(text, parse_constant=_reject_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def json_object(text: str) -> dict[str, Any]:
+def parse_json_object(text: str) -> dict[str, Any]:
     """Read one JSON object. Raises Refusal."""
     try:
-        document = parse(text)
+        document = parse_json(text)
     except ValueError:
         raise Refusal(400, "not JSON") from None
     if not isinstance(document, dict):
@@ -32,25 +32,25 @@ def json_object(text: str) -> dict[str, Any]:
     return document
 
 
-def inside(document: object, *path: str) -> Any:
+def get_nested(document: object, *path: str) -> Any:
     """Return what lies at the end of a path of keys, or None."""
     for key in path:
         document = document.get(key) if isinstance(document, dict) else None
     return document
 
 
-def words(value: object, limit: int = 150) -> str:
+def to_short_text(value: object, limit: int = 150) -> str:
     """Make foreign text fit to be shown: one plain line, cut. A number counts as text."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    return plain(text)[:limit]
+    return sanitize_text(text)[:limit]
 
 
-def link(value: object) -> str:
+def to_https_link(value: object) -> str:
     """Return an https address as it is, and nothing for anything else."""
     return value if isinstance(value, str) and _LINK.fullmatch(value) else ""
 
 
-def instant(value: object, now: float) -> float | None:
+def parse_instant(value: object, now: float) -> float | None:
     """Read seconds since the epoch, or an ISO 8601 date (UTC where it names no offset).
 
     An instant after `now` is cut to `now`; what is none, or lies before 1970, is None.
@@ -66,5 +66,5 @@ def instant(value: object, now: float) -> float | None:
     return float(min(value, now)) if value >= 0 else None
 
 
-def _no_number(_: str) -> NoReturn:
+def _reject_constant(_: str) -> NoReturn:
     raise ValueError("no JSON number")

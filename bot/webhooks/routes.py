@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from bot.webhooks import alertmanager, auth0_log_stream, own, pingdom, sentry
-from bot.webhooks.auth import Bearer, InPath, SentrySignature, Whole
-from bot.webhooks.endpoint import Endpoint
-from bot.webhooks.sender import Hook, Tenants
+from bot.webhooks.auth import BearerAuth, HeaderAuth, PathAuth, SentrySignature
+from bot.webhooks.endpoint import WebhookEndpoint
+from bot.webhooks.sender import TenantFinder, WebhookSender
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from bot.ports import Clock, Inbox
-    from bot.webhooks.auth import Key
+    from bot.webhooks.auth import SenderAuth
     from bot.webhooks.counts import PushedCounts
-    from bot.webhooks.sender import Guarded, HookConfig, Items, Message, Receipt
+    from bot.webhooks.sender import Items, Receipt, SenderConfig, WebhookConfig, WebhookRequest
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Read(Protocol):
+class WebhookParser(Protocol):
     """Finds out what a message tells. Raises Refusal."""
 
-    def __call__(self, message: Message, *, tenants: Tenants) -> Items | Receipt:
+    def __call__(self, message: WebhookRequest, *, tenants: TenantFinder) -> Items | Receipt:
         """Return what is to be committed, or what came of it already."""
 
 
-def hook_routes(
-    hooks: HookConfig,
+def webhook_routes(
+    hooks: WebhookConfig,
     *,
     inbox: Inbox,
     counters: PushedCounts,
@@ -48,27 +48,29 @@ def hook_routes(
         count: is called with the hook's name and a `Receipt` for each request.
     """
     return {
-        ("POST", path): Endpoint(hook, inbox=inbox, clock=clock, count=count).handle
-        for path, hook in _table(hooks, counters)
+        ("POST", path): WebhookEndpoint(hook, inbox=inbox, clock=clock, count=count).handle
+        for path, hook in _senders(hooks, counters)
     }
 
 
-def _table(hooks: HookConfig, counters: PushedCounts) -> Iterator[tuple[str, Hook]]:
-    kinds: tuple[tuple[str, Guarded | None, type[Key], Read], ...] = (
-        ("sentry", hooks.sentry, SentrySignature, sentry.read),
-        ("alertmanager", hooks.alertmanager, Bearer, alertmanager.read),
-        ("pingdom", hooks.pingdom, InPath, pingdom.read),
-        ("report", hooks.report, Bearer, partial(own.read_report, counts=counters)),
-        ("change", hooks.change, Bearer, own.read_change),
+def _senders(hooks: WebhookConfig, counters: PushedCounts) -> Iterator[tuple[str, WebhookSender]]:
+    kinds: tuple[tuple[str, SenderConfig | None, type[SenderAuth], WebhookParser], ...] = (
+        ("sentry", hooks.sentry, SentrySignature, sentry.parse_alert),
+        ("alertmanager", hooks.alertmanager, BearerAuth, alertmanager.parse_alerts),
+        ("pingdom", hooks.pingdom, PathAuth, pingdom.parse_check),
+        ("report", hooks.report, BearerAuth, partial(own.count_report, counts=counters)),
+        ("change", hooks.change, BearerAuth, own.parse_change),
     )
     for name, guarded, key, read in kinds:
         if guarded:
-            tenants = Tenants(hooks.tenants, guarded.tenant)
-            tail = "/{secret}" if key is InPath else ""
-            hook = Hook(name, key(guarded.secret), partial(read, tenants=tenants))
+            tenants = TenantFinder(hooks.tenants, guarded.tenant)
+            tail = "/{secret}" if key is PathAuth else ""
+            hook = WebhookSender(name, key(guarded.secret), partial(read, tenants=tenants))
             yield f"/hooks/{name}{tail}", hook
     for name, tenant in hooks.tenants.items():
         if tenant.stream_token is not None:
-            reading = partial(auth0_log_stream.read, tenant=name, counts=counters)
-            hook = Hook("auth0", Whole(tenant.stream_token), reading, cap=auth0_log_stream.CAP)
+            reading = partial(auth0_log_stream.count_rows, tenant=name, counts=counters)
+            hook = WebhookSender(
+                "auth0", HeaderAuth(tenant.stream_token), reading, cap=auth0_log_stream.BODY_CAP
+            )
             yield f"/hooks/auth0/{name}", hook

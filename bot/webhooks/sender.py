@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bot.core.model.measurement import ChangeMade, Claim
-    from bot.webhooks.auth import Head, Key
+    from bot.core.model.measurement import ChangeMade, ExternalAlert
+    from bot.webhooks.auth import RequestHead, SenderAuth
 
-    Items = tuple[Claim | ChangeMade, ...]
+    Items = tuple[ExternalAlert | ChangeMade, ...]
 
 BODY_CAP = 256 * 1024
 """Bytes. A group of Alertmanager's with 200 alerts stays below."""
 
 
 @dataclass(frozen=True, slots=True)
-class Guarded:
+class SenderConfig:
     """A hook's secret, and the tenant of whatever names none."""
 
     secret: str = field(repr=False)
@@ -27,7 +27,7 @@ class Guarded:
 
 
 @dataclass(frozen=True, slots=True)
-class TenantHook:
+class WebhookTenant:
     """What hooks need to know of one tenant."""
 
     domains: tuple[str, ...] = ()
@@ -41,15 +41,15 @@ class TenantHook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HookConfig:
+class WebhookConfig:
     """Which hooks there are. None: that one is off."""
 
-    sentry: Guarded | None = None
-    alertmanager: Guarded | None = None
-    pingdom: Guarded | None = None
-    report: Guarded | None = None
-    change: Guarded | None = None
-    tenants: Mapping[str, TenantHook]
+    sentry: SenderConfig | None = None
+    alertmanager: SenderConfig | None = None
+    pingdom: SenderConfig | None = None
+    report: SenderConfig | None = None
+    change: SenderConfig | None = None
+    tenants: Mapping[str, WebhookTenant]
 
 
 class Receipt(StrEnum):
@@ -78,12 +78,12 @@ class Refusal(Exception):  # noqa: N818 - says what happened
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class WebhookRequest:
     """A request that is genuine."""
 
     id: str
     """The same for a repeated delivery."""
-    head: Head = field(repr=False)
+    head: RequestHead = field(repr=False)
     text: str = field(repr=False)
 
     @property
@@ -93,21 +93,21 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class WebhookSender:
     """One kind of sender."""
 
     name: str
-    key: Key
-    read: Callable[[Message], Items | Receipt]
+    auth: SenderAuth
+    parse: Callable[[WebhookRequest], Items | Receipt]
     """Find out what is told. Raises Refusal. What it returns as items is yet to be committed."""
     cap: int = BODY_CAP
     """Bytes of a body."""
 
 
-class Tenants:
+class TenantFinder:
     """Finds the tenant that a sender speaks of."""
 
-    def __init__(self, known: Mapping[str, TenantHook], default: str = "") -> None:
+    def __init__(self, known: Mapping[str, WebhookTenant], default: str = "") -> None:
         self.known = known
         self._default = default
 
@@ -121,13 +121,13 @@ class Tenants:
                 return name
         return next(iter(self.known)) if len(self.known) == 1 else ""
 
-    def named(self, name: object) -> str:
+    def require(self, name: object) -> str:
         """Return the tenant that must be named if there are several. Raises Refusal."""
         if name is not None and not (isinstance(name, str) and name in self.known):
             raise Refusal(422, f"no such tenant; there are: {self.names}")
-        return self.pick(name) or self.unnamed('give "tenant"')
+        return self.pick(name) or self.refuse_unnamed('give "tenant"')
 
-    def unnamed(self, remedy: str) -> NoReturn:
+    def refuse_unnamed(self, remedy: str) -> NoReturn:
         """Refuse what names no tenant."""
         raise Refusal(422, f"which tenant? {remedy}, one of: {self.names}")
 

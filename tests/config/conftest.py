@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 import yaml
 
-from bot.config import ConfigError, Settings, load
+from bot.config import ConfigError, Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -74,7 +74,7 @@ def load_text(write: Write) -> LoadText:
     """Loads a text as configuration file."""
 
     def loaded(text: str | bytes, environ: Mapping[str, str] | None = None) -> Settings:
-        return load(write(text), environ or {})
+        return load_settings(write(text), environ or {})
 
     return loaded
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import BaseModel
 
-from bot.config import load
+from bot.config import load_settings
 from bot.config.document import section_at
 from bot.config.loading import CONFIG_FILE, VARIABLES
 from bot.config.settings import Settings
-from bot.config.value_types import Section, seconds, share
+from bot.config.value_types import Section, parse_share, parse_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ def _same(written: str, default: object) -> bool:
         return written == "none"
     text = written.strip("`")
     if isinstance(default, float):
-        read = share if text.endswith("%") else seconds
+        read = parse_share if text.endswith("%") else parse_span
         return read(text) == default
     return text == (default if isinstance(default, str) else json.dumps(default))
 
@@ -126,7 +126,7 @@ def test_the_required_variables_suffice(variables: dict[str, str]) -> None:
     required = {name for name, cells in rows("Environment alone").items() if cells[0] == "yes"}
 
     assert required == set(variables)
-    load(None, variables)
+    load_settings(None, variables)
 
 
 def test_the_example_loads(tmp_path: Path) -> None:
@@ -141,7 +141,9 @@ def test_the_example_loads(tmp_path: Path) -> None:
     path = tmp_path / "bot.yml"
     path.write_text(example.replace("/run/secrets/app_token", str(token)))
 
-    settings = load(path, {"SLACK_BOT_TOKEN": "xoxb-1", "STAGING_STREAM": "canary-of-stream"})
+    settings = load_settings(
+        path, {"SLACK_BOT_TOKEN": "xoxb-1", "STAGING_STREAM": "canary-of-stream"}
+    )
 
     prod, staging = settings.tenants
     assert settings.thresholds_of(staging).mention_after == 1800

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from bot.config import ConfigError, Settings, environment, load
+from bot.config import ConfigError, Settings, environment, load_settings
 from bot.config.settings import ProbeSettings
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def test_a_secret_comes_from_a_file(
 
 def test_the_environment_alone_suffices(variables: dict[str, str]) -> None:
     """One tenant, named after its domain, needs no file."""
-    settings = load(None, {**variables, "AUTH0_REALM": "", "AUTH0_ENVIRONMENT": "US-1"})
+    settings = load_settings(None, {**variables, "AUTH0_REALM": "", "AUTH0_ENVIRONMENT": "US-1"})
 
     (tenant,) = settings.tenants
     assert (tenant.name, tenant.environment, tenant.logins[0].realm) == ("acme", "US-1", None)
@@ -133,7 +133,7 @@ def test_a_variable_comes_from_a_file(variables: dict[str, str], tmp_path: Path)
     (tmp_path / "token").write_text("xoxb-2\n")
     del variables["SLACK_BOT_TOKEN"]
 
-    settings = load(None, {**variables, "SLACK_BOT_TOKEN_FILE": str(tmp_path / "token")})
+    settings = load_settings(None, {**variables, "SLACK_BOT_TOKEN_FILE": str(tmp_path / "token")})
 
     assert settings.slack.bot_token.get_secret_value() == "xoxb-2"
 
@@ -143,8 +143,8 @@ def test_the_file_wins(changed: Any, write: Any, variables: dict[str, str]) -> N
     path = write(changed("tenants", 0, "name", to="from-file"))
 
     for settings in (
-        load(path, {**variables, "AUTH0_CHECK_CONFIG": "/nowhere"}),
-        load(None, {**variables, "AUTH0_CHECK_CONFIG": str(path)}),
+        load_settings(path, {**variables, "AUTH0_CHECK_CONFIG": "/nowhere"}),
+        load_settings(None, {**variables, "AUTH0_CHECK_CONFIG": str(path)}),
     ):
         assert settings.tenants[0].name == "from-file"
 
@@ -180,4 +180,4 @@ def test_a_missing_file_is_said() -> None:
     with pytest.raises(
         ConfigError, match=r"^/nowhere: cannot be read \(No such file or directory\)$"
     ):
-        load(None, {"AUTH0_CHECK_CONFIG": "/nowhere"})
+        load_settings(None, {"AUTH0_CHECK_CONFIG": "/nowhere"})

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.core.model.wall_clock import Recurring
+from bot.core.model.wall_clock import RecurringTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_rotation(load_text: LoadText) -> None:
     assert read
     assert read.rotation
     assert (read.zone, read.rotation.people) == ("Europe/Berlin", ("U1", "W2"))
-    assert read.rotation.hand_over == Recurring(time(9), 0)
+    assert read.rotation.hand_over == RecurringTime(time(9), 0)
     assert read.rotation.start == date(2026, 11, 23)
 
 
@@ -86,7 +86,7 @@ def test_maintenance(load_text: LoadText) -> None:
         maintenance("once: '2026-12-01 02:00', lasts: 9d, zone: Asia/Tokyo, reason: move")
     ).maintenance
 
-    assert (weekly.every, weekly.once) == (Recurring(time(2), 6), None)
+    assert (weekly.every, weekly.once) == (RecurringTime(time(2), 6), None)
     assert (once.every, once.once) == (None, datetime.fromisoformat("2026-12-01 02:00"))
     assert (weekly.tenants, once.tenants, once.lasts) == (("prod",), (), 9 * 86400)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.config import ConfigError, load
+from bot.config import ConfigError, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -265,7 +265,7 @@ def test_an_unreadable_secret_is_refused(changed: Any, refused: Refused, tmp_pat
 def test_missing_variables_are_all_named() -> None:
     """Without any configuration the bot says everything that it needs."""
     with pytest.raises(ConfigError) as raised:
-        load(None, {})
+        load_settings(None, {})
 
     assert [line.split(":")[0] for line in raised.value.problems] == [
         "SLACK_BOT_TOKEN",
@@ -296,7 +296,7 @@ def test_a_wrong_variable_is_named(
 ) -> None:
     """Without a file a problem names the variable."""
     with pytest.raises(ConfigError) as raised:
-        load(None, {**variables, variable: value})
+        load_settings(None, {**variables, variable: value})
 
     (line,) = raised.value.problems
     assert line.startswith(problem)

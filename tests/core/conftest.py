@@ -8,36 +8,36 @@ import pytest
 
 from bot.core import step as desk_step
 from bot.core.model.access import Access
-from bot.core.model.measurement import ChangeMade, Claim, Measurement, Push
+from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement, Push
 from bot.core.model.observation import (
     CONTROL,
     Fault,
     FeedReading,
     FeedState,
-    Notice,
     Observation,
     Outcome,
     Phase,
     Stage,
+    StatusIncident,
     Target,
 )
-from bot.core.model.wall_clock import Recurring
+from bot.core.model.wall_clock import RecurringTime
 from bot.core.oncall.schedule import Rotation
 from bot.core.state.desk import DeskState
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.stimulus import (
+    CheckRequested,
+    CheckStarted,
     Effect,
-    FeedRead,
-    Finding,
+    FeedPolled,
     Measured,
     Observed,
     Pushed,
-    Run,
-    Running,
-    RunNow,
+    RequestCheck,
     Started,
+    TenantReport,
+    Tenants,
     Tick,
-    World,
 )
 from bot.core.state.tenant import TenantState
 from bot.core.tenant import step as tenant_step
@@ -68,22 +68,22 @@ class Steps:
     """Both kinds of partition, stepped by hand: what the engine does, without its loop."""
 
     rules: Rules
-    world: World = field(init=False)
+    world: Tenants = field(init=False)
     desk: DeskState = field(default_factory=DeskState)
     now: float = START
     effects: list[Effect] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.world = World({name: TenantState() for name in self.rules.tenants})
+        self.world = Tenants({name: TenantState() for name in self.rules.tenants})
         for name in self.rules.tenants:
             self.tenant(name, Started(self.now))
         self.on_desk(Started(self.now))
 
     def tenant(self, name: str, stimulus: TenantStimulus) -> list[Effect]:
         state, effects = tenant_step.step(
-            self.world.tenants[name], stimulus, self.rules.tenants[name]
+            self.world.states[name], stimulus, self.rules.tenants[name]
         )
-        self.world = World({**self.world.tenants, name: state})
+        self.world = Tenants({**self.world.states, name: state})
         return self._followed(effects)
 
     def on_desk(self, stimulus: DeskStimulus) -> list[Effect]:
@@ -94,10 +94,10 @@ class Steps:
         told = list(effects)
         self.effects += effects
         for effect in effects:
-            if isinstance(effect, Finding | Running):
+            if isinstance(effect, TenantReport | CheckStarted):
                 told += self.on_desk(effect)
-            elif isinstance(effect, Run):
-                told += self.tenant(effect.tenant, RunNow(self.now, effect.request_id))
+            elif isinstance(effect, RequestCheck):
+                told += self.tenant(effect.tenant, CheckRequested(self.now, effect.request_id))
         return told
 
     def wait(self, span_s: float) -> None:
@@ -118,7 +118,7 @@ class Steps:
     def healthy(self) -> None:
         """Let everything be seen to work."""
         for name, one in self.rules.tenants.items():
-            for signal in one.signals:
+            for signal in one.probes:
                 self.see(f"{name}.{signal}")
         for control in self.rules.controls:
             self.see(str(control))
@@ -130,22 +130,22 @@ class Steps:
             self.see(where, fault)
 
     def count(self, where: str, **figures: Any) -> list[Effect]:
-        """Let a source give its figures: `prod.checkout`, `failed=3, total=100`, or `missing=…`."""
+        """Let a source give its figures: `prod.checkout`, `failed=3, total=100`, or `no_data_reason=…`."""
         owner, name = where.split(".")
-        if not figures.get("missing"):
+        if not figures.get("no_data_reason"):
             figures = {"span_s": 30.0, "total": 0.0, **figures}
         told = Measured(self.now, Measurement(Target(owner, name), self.now, **figures))
         return self.tenant(owner, told) + self.on_desk(told)
 
-    def push(self, *items: Claim | ChangeMade) -> list[Effect]:
+    def push(self, *items: ExternalAlert | ChangeMade) -> list[Effect]:
         """Let a hook be told something."""
         told = Pushed(self.now, Push(f"push {self.now}", self.now, items))
         effects = [e for name in self.rules.tenants for e in self.tenant(name, told)]
         return effects + self.on_desk(told)
 
-    def read(self, target: Target, *notices: Notice) -> None:
+    def read(self, target: Target, *notices: StatusIncident) -> None:
         reading = FeedReading(target, self.now, FeedState.OK, notices)
-        self.on_desk(FeedRead(self.now, reading))
+        self.on_desk(FeedPolled(self.now, reading))
 
     @property
     def incidents(self) -> list[Incident]:
@@ -154,8 +154,10 @@ class Steps:
 
 def notice(
     title: str = "Login errors", phase: Phase = Phase.INVESTIGATING, at: float = START
-) -> Notice:
-    return Notice("a1", title, phase, "We look.", "https://status.auth0.com/incidents/a1", at, at)
+) -> StatusIncident:
+    return StatusIncident(
+        "a1", title, phase, "We look.", "https://status.auth0.com/incidents/a1", at, at
+    )
 
 
 @pytest.fixture
@@ -172,7 +174,7 @@ class Make:
     """Steps by other rules."""
 
     rotation = Rotation(
-        ("U0CAT", "U0DAN"), Recurring(time(9), 0), "Europe/Berlin", date(2026, 3, 2)
+        ("U0CAT", "U0DAN"), RecurringTime(time(9), 0), "Europe/Berlin", date(2026, 3, 2)
     )
 
     def __call__(self, **given: object) -> Steps:

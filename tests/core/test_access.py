@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.model.access import EVERYONE, RIGHTS, Access, NotAllowed, Right, Who, may, refusal
+from bot.core.model.access import (
+    EVERYONE,
+    RIGHTS,
+    Access,
+    NotAllowed,
+    Principal,
+    Right,
+    authorize,
+    has_right,
+)
 from bot.core.model.request import Person, Verb
 
 ANN = Person("U1", groups=("S1",))
@@ -26,12 +35,14 @@ whos = st.sampled_from((EVERYONE, "U1", "W2", "S1", "S2", "C1", "C2"))
     ],
 )
 @pytest.mark.parametrize("right", Right)
-def test_who_has_a_right(right: Right, who: tuple[Who, ...], *, is_allowed: bool) -> None:
+def test_who_has_a_right(right: Right, who: tuple[Principal, ...], *, is_allowed: bool) -> None:
     """By name, by a group, by the channel, or because everyone has it; others are told who may."""
     access = replace(Access((), (), (), ()), **{right.value: who})
 
-    assert may(access, right, ANN, CHANNEL) is is_allowed
-    assert refusal(access, right, ANN, CHANNEL) == (None if is_allowed else NotAllowed(right, who))
+    assert has_right(access, right, ANN, CHANNEL) is is_allowed
+    assert authorize(access, right, ANN, CHANNEL) == (
+        None if is_allowed else NotAllowed(right, who)
+    )
 
 
 @pytest.mark.parametrize("right", Right)
@@ -40,7 +51,7 @@ def test_guests(right: Right) -> None:
     access = Access(*[(EVERYONE, "U1")] * 4)
     guest = replace(ANN, is_guest=True)
 
-    assert refusal(access, right, guest, CHANNEL) == NotAllowed(right, ())
+    assert authorize(access, right, guest, CHANNEL) == NotAllowed(right, ())
 
 
 people = st.builds(Person, st.just("U1"), groups=st.just(("S1",)), is_guest=st.booleans())
@@ -48,14 +59,14 @@ people = st.builds(Person, st.just("U1"), groups=st.just(("S1",)), is_guest=st.b
 
 @given(st.lists(whos), whos, st.sampled_from(Right), people)
 def test_more_people_take_no_right_away(
-    who: list[Who], another: Who, right: Right, person: Person
+    who: list[Principal], another: Principal, right: Right, person: Person
 ) -> None:
     """Whoever had a right has it when one more is named."""
     before, after = (
         replace(Access(), **{right.value: tuple(named)}) for named in (who, [another, *who])
     )
 
-    assert may(before, right, person, CHANNEL) <= may(after, right, person, CHANNEL)
+    assert has_right(before, right, person, CHANNEL) <= has_right(after, right, person, CHANNEL)
 
 
 def test_each_verb_needs_a_right() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bot.core.model.access import Audited, CommandOutcome, audited
+from bot.core.model.access import AuditEntry, CommandOutcome, make_audit_entry
 from bot.core.model.request import Request, Verb
 
 
@@ -10,7 +10,7 @@ def test_line_of_a_request() -> None:
         "T1.1", 5.0, Verb.WHY, "x" * 999, user="U1", channel="C1", response_url="hunter2"
     )
 
-    line = audited(request, CommandOutcome.TOO_LATE, incident=42)
+    line = make_audit_entry(request, CommandOutcome.TOO_LATE, incident=42)
 
-    assert line == Audited(5.0, "U1", Verb.WHY, "x" * 200, 42, CommandOutcome.TOO_LATE)
+    assert line == AuditEntry(5.0, "U1", Verb.WHY, "x" * 200, 42, CommandOutcome.TOO_LATE)
     assert "hunter2" not in repr(line)

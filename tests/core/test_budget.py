@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.signals.login_budget import PER_MINUTE, PER_TEN_MINUTES, Budget
+from bot.core.signals.login_budget import PER_MINUTE, PER_TEN_MINUTES, LoginBudget
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 30.0), st.booleans()), max_size=400))
@@ -11,11 +11,11 @@ def test_no_minute_and_no_ten_minutes_ever_hold_too_many_logins(
     wishes: list[tuple[float, bool]],
 ) -> None:
     """However often a login is asked for, Auth0's limit for one user stays far."""
-    budget, now, starts = Budget(), 0.0, []
+    budget, now, starts = LoginBudget(), 0.0, []
     for wait, is_routine in wishes:
         now += wait
         if budget.allows(now, is_routine=is_routine):
-            budget = budget.spent(now)
+            budget = budget.spend(now)
             starts.append(now)
 
     for start in starts:
@@ -25,10 +25,10 @@ def test_no_minute_and_no_ten_minutes_ever_hold_too_many_logins(
 
 def test_routine_leaves_half_of_the_budget_for_a_burst() -> None:
     """With an interval of one second a failure can still be confirmed at once."""
-    budget = Budget()
+    budget = LoginBudget()
     for now in range(600):
         if budget.allows(now, is_routine=True):
-            budget = budget.spent(now)
+            budget = budget.spend(now)
 
     assert sum(start >= 540 for start in budget.starts) == 6
     assert budget.allows(600, is_routine=False)
@@ -36,7 +36,7 @@ def test_routine_leaves_half_of_the_budget_for_a_burst() -> None:
 
 def test_after_a_refusal_the_next_try_is_30_seconds_away() -> None:
     """Also for a person who asks for a run."""
-    budget = Budget((100.0,), refusals=1)
+    budget = LoginBudget((100.0,), refusals=1)
 
     assert not budget.allows(129.9, is_routine=False)
     assert budget.allows(130.0, is_routine=False)

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.wall_clock import Recurring, instant, is_zone, recurring, until, wall_clock
+from bot.core.model.wall_clock import (
+    RecurringTime,
+    is_zone,
+    parse_recurring_time,
+    parse_until,
+    to_instant,
+    wall_clock,
+)
 
 BERLIN = "Europe/Berlin"
 ZONES = (BERLIN, "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "UTC")
@@ -37,7 +44,7 @@ def at(text: str, zone: str = "UTC") -> float:
 )
 def test_instant(zone: str, wall: str, utc: str) -> None:
     """What is left out in spring comes when the gap is over, what comes twice the first time."""
-    assert instant(datetime.fromisoformat(wall), zone) == at(utc)
+    assert to_instant(datetime.fromisoformat(wall), zone) == at(utc)
 
 
 @settings(deadline=None)
@@ -48,7 +55,7 @@ def test_instant(zone: str, wall: str, utc: str) -> None:
 def test_instant_is_the_first(zone: str, wall: datetime) -> None:
     """At the instant the clocks show this time or a later one; a second before, an earlier one."""
     wall = wall.replace(microsecond=0)
-    found = instant(wall, zone)
+    found = to_instant(wall, zone)
     assert wall_clock(found, zone) >= wall
     assert wall_clock(found - 1, zone) < wall
 
@@ -62,22 +69,22 @@ def test_instant_is_the_first(zone: str, wall: datetime) -> None:
 )
 def test_last_and_next(zone: str, now: float, clock: time, weekday: int | None) -> None:
     """Last and next enclose now, with none between them, and the next of the last is the next."""
-    each = Recurring(clock.replace(second=0, microsecond=0), weekday)
+    each = RecurringTime(clock.replace(second=0, microsecond=0), weekday)
     last, following = each.last(now, zone), each.next(now, zone)
 
     assert last.at <= now < following.at
     assert each.next(last.at, zone) == following
-    assert (following.day - last.day).days % each.days == 0
-    assert following.at - last.at <= timedelta(days=each.days, hours=2).total_seconds()
+    assert (following.day - last.day).days % each.period_days == 0
+    assert following.at - last.at <= timedelta(days=each.period_days, hours=2).total_seconds()
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("09:00", Recurring(time(9))),
-        ("9:05", Recurring(time(9, 5))),
-        ("Mon 09:00", Recurring(time(9), 0)),
-        ("sunday 23:59", Recurring(time(23, 59), 6)),
+        ("09:00", RecurringTime(time(9))),
+        ("9:05", RecurringTime(time(9, 5))),
+        ("Mon 09:00", RecurringTime(time(9), 0)),
+        ("sunday 23:59", RecurringTime(time(23, 59), 6)),
         ("24:00", None),
         ("09:60", None),
         ("Foo 09:00", None),
@@ -88,9 +95,9 @@ def test_last_and_next(zone: str, now: float, clock: time, weekday: int | None) 
         ("09:00\n", None),
     ],
 )
-def test_recurring(text: str, expected: Recurring | None) -> None:
+def test_recurring(text: str, expected: RecurringTime | None) -> None:
     """Daily and weekly times are read, anything else is refused."""
-    assert recurring(text) == expected
+    assert parse_recurring_time(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -108,7 +115,7 @@ def test_recurring(text: str, expected: Recurring | None) -> None:
 )
 def test_until(text: str, expected: float, words: int) -> None:
     """Spans and wall-clock times are read from the first words, the rest is left."""
-    assert until(text.split(), MONDAY, BERLIN) == (expected, words)
+    assert parse_until(text.split(), MONDAY, BERLIN) == (expected, words)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +135,7 @@ def test_until(text: str, expected: float, words: int) -> None:
 )
 def test_until_refuses(text: str) -> None:
     """What names no time is not guessed."""
-    assert until(text.split(), MONDAY, BERLIN) is None
+    assert parse_until(text.split(), MONDAY, BERLIN) is None
 
 
 @pytest.mark.parametrize(
@@ -140,11 +147,11 @@ def test_until_refuses(text: str) -> None:
 )
 def test_until_over_a_change_of_the_clocks(now: str, expected: str) -> None:
     """Until 02:30 in the night of the change ends at that time, or when the gap is over."""
-    assert until(["until", "02:30"], at(now), BERLIN) == (at(expected), 2)
+    assert parse_until(["until", "02:30"], at(now), BERLIN) == (at(expected), 2)
 
 
 @pytest.mark.parametrize("name", ["", "Mars/Olympus", "../../etc/passwd", "Europe", "a\0b", "/etc"])
 def test_unknown_zones(name: str) -> None:
     """A zone that is not known counts as UTC for a person, and never fails."""
     assert not is_zone(name)
-    assert until(["until", "14:00"], MONDAY, name) == (at("2026-11-23 14:00"), 2)
+    assert parse_until(["until", "14:00"], MONDAY, name) == (at("2026-11-23 14:00"), 2)

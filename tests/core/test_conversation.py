@@ -13,28 +13,36 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from bot.core import step as desk_step
 from bot.core.model.access import Access
 from bot.core.model.observation import Fault, Observation, Outcome, Severity, Stage, Target
-from bot.core.model.request import Person, Request, Verb, parse
-from bot.core.model.wall_clock import Recurring
-from bot.core.oncall.escalation import Policy, Step
+from bot.core.model.request import Person, Request, Verb, parse_command
+from bot.core.model.wall_clock import RecurringTime
+from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
 from bot.core.oncall.schedule import Shift, Shifts
-from bot.core.state.incident import EntryKind, IncidentState, Kind
-from bot.core.state.outbox import Answer, Direct, OfIncident, PageAction, Paging, Post, Reply
+from bot.core.state.incident import IncidentKind, IncidentState, TimelineKind
+from bot.core.state.outbox import (
+    Answer,
+    DirectMessage,
+    IncidentBody,
+    PagerAction,
+    Paging,
+    Post,
+    Reply,
+)
 from bot.core.state.rules import Recurrence
-from bot.core.state.silence import Window
+from bot.core.state.silence import MaintenanceWindow
 from bot.core.state.stimulus import (
-    Asked,
-    CardLost,
+    CheckRequested,
+    CheckStarted,
+    CommandReceived,
     Delivered,
-    Finding,
+    MessageLost,
     Observed,
-    Run,
-    Running,
-    RunNow,
+    PostOverdue,
+    RequestCheck,
     Send,
-    ShiftsRead,
+    ShiftsPolled,
     Started,
+    TenantReport,
     Tick,
-    Unsaid,
 )
 from bot.core.tenant import step as tenant_step
 from bot.store.codec import DESK, TENANT, decode, encode
@@ -45,15 +53,23 @@ if TYPE_CHECKING:
     from bot.core.state.stimulus import DeskStimulus, Effect, TenantStimulus
 
 ANN, BEN, GUEST = "U0ANN", "U0BEN", "U0GUEST"
-STEPS = (Step(0, "dm"), Step(60, "next"), Step(300, "pager"), Step(600, "mention"))
+STEPS = (
+    EscalationStep(0, "dm"),
+    EscalationStep(60, "next"),
+    EscalationStep(300, "pager"),
+    EscalationStep(600, "mention"),
+)
 GIVEN: dict[str, Any] = {
     "mention": "@here",
-    "policies": {Severity.CRITICAL: Policy(STEPS, 2, 300), Severity.WARNING: Policy(STEPS[2:])},
-    "ways": ("pager",),
+    "policies": {
+        Severity.CRITICAL: EscalationPolicy(STEPS, 2, 300),
+        Severity.WARNING: EscalationPolicy(STEPS[2:]),
+    },
+    "contact_points": ("pager",),
     "calendar_every_s": 300.0,
     "access": Access(administer=(ANN,)),
-    "windows": (Window(Recurring(time(11)), 1800.0, "Europe/Berlin", ("eu",)),),
-    "report": Recurrence(Recurring(time(9), 0), "Europe/Berlin"),
+    "maintenance_windows": (MaintenanceWindow(RecurringTime(time(11)), 1800.0, "Europe/Berlin", ("eu",)),),
+    "report": Recurrence(RecurringTime(time(9), 0), "Europe/Berlin"),
 }
 GONE = Fault(Stage.HTTP, "http_503", 503)
 SIGNALS = st.sampled_from(["prod.login", "prod.wellknown", "staging.login", "eu.login"])
@@ -85,15 +101,15 @@ SAID = st.sampled_from(
         "audit",
     ]
 )
-CALLS = {EntryKind.MENTION, EntryKind.PAGED}
-ENDS = {EntryKind.RESOLVED, EntryKind.MERGED}
+CALLS = {TimelineKind.MENTION, TimelineKind.PAGED}
+ENDS = {TimelineKind.RESOLVED, TimelineKind.MERGED}
 
 
-def is_call(body: OfIncident) -> bool:
+def is_call(body: IncidentBody) -> bool:
     if isinstance(body, Reply):
         return body.entry.kind in CALLS
-    return isinstance(body, Direct) or (
-        isinstance(body, Paging) and body.action is PageAction.TRIGGER
+    return isinstance(body, DirectMessage) or (
+        isinstance(body, Paging) and body.action is PagerAction.TRIGGER
     )
 
 
@@ -119,8 +135,10 @@ class Conversation(RuleBasedStateMachine):
         self.desk, effects = desk_step.step(self.desk, stimulus, self.world, self.fixed)
         self.check(stimulus, effects)
         for effect in effects:
-            if isinstance(effect, Run):
-                self.on_tenant(effect.tenant, RunNow(self.now, effect.request_id, effect.signal))
+            if isinstance(effect, RequestCheck):
+                self.on_tenant(
+                    effect.tenant, CheckRequested(self.now, effect.request_id, effect.signal)
+                )
         return effects
 
     def on_tenant(self, name: str, stimulus: TenantStimulus) -> None:
@@ -129,7 +147,7 @@ class Conversation(RuleBasedStateMachine):
         )
         self.world = replace(self.world, tenants={**self.world.tenants, name: state})
         for effect in effects:
-            if isinstance(effect, Finding | Running):
+            if isinstance(effect, TenantReport | CheckStarted):
                 self.on_desk(effect)
 
     @rule(where=SIGNALS, is_well=st.booleans(), times=st.integers(1, 8))
@@ -186,8 +204,8 @@ class Conversation(RuleBasedStateMachine):
             self.on_tenant(name, Started(self.now))
         self.on_desk(Started(self.now))
 
-    @rule(number=NUMBERS, what=st.sampled_from([Unsaid, CardLost]))
-    def slack_says(self, number: int, what: type[Unsaid | CardLost]) -> None:
+    @rule(number=NUMBERS, what=st.sampled_from([PostOverdue, MessageLost]))
+    def slack_says(self, number: int, what: type[PostOverdue | MessageLost]) -> None:
         if number in self.ended:
             self.on_desk(what(self.now, number))
 
@@ -199,13 +217,15 @@ class Conversation(RuleBasedStateMachine):
     @rule(user=st.sampled_from([ANN, BEN, ""]), span_s=SPANS, fault=st.sampled_from(["", "gone"]))
     def read_shifts(self, user: str, span_s: float, fault: str) -> None:
         shift = Shift(user, self.now - 10, self.now + span_s, "" if user else "Zoe")
-        self.on_desk(ShiftsRead(self.now, Shifts(self.now, () if fault else (shift,), fault)))
+        self.on_desk(ShiftsPolled(self.now, Shifts(self.now, () if fault else (shift,), fault)))
 
     def answered(self, said: str, person: Person) -> Sequence[Effect]:
         self.asked += 1
-        verb, argument, nearest, share = parse(said)
+        verb, argument, nearest, share = parse_command(said)
         request = Request(str(self.asked), self.now, verb, argument, nearest, share, person.id)
-        effects = self.on_desk(Asked(self.now, replace(request, channel="C1", person=person)))
+        effects = self.on_desk(
+            CommandReceived(self.now, replace(request, channel="C1", person=person))
+        )
         answers = [e for e in effects if isinstance(e, Send) and isinstance(e.body, Answer)]
         assert len(answers) == 1
         return effects
@@ -217,21 +237,21 @@ class Conversation(RuleBasedStateMachine):
         assert not keys & self.keys
         self.keys |= keys
         for send in sends:
-            if isinstance(send.body, OfIncident):
+            if isinstance(send.body, IncidentBody):
                 self.check_said(send.body, stimulus)
         for incident in self.desk.incidents.values():
-            if incident.id in self.ended and incident.kind is not Kind.GAP:
+            if incident.id in self.ended and incident.kind is not IncidentKind.MONITORING_GAP:
                 assert self.ended[incident.id] is not incident.is_open
-        assert all(one.until > stimulus.at for one in self.desk.running_silences)
+        assert all(one.until > stimulus.at for one in self.desk.active_silences)
 
-    def check_said(self, body: OfIncident, stimulus: DeskStimulus) -> None:
+    def check_said(self, body: IncidentBody, stimulus: DeskStimulus) -> None:
         incident = self.desk.incidents[body.incident]
         assert not incident.is_muted
         assert incident.id in self.ended or isinstance(body, Post)
         self.ended.setdefault(incident.id, False)
-        if isinstance(body, Reply) and body.entry.kind in {*ENDS, EntryKind.REOPENED}:
+        if isinstance(body, Reply) and body.entry.kind in {*ENDS, TimelineKind.REOPENED}:
             self.ended[incident.id] = body.entry.kind in ENDS
-        is_wanted = isinstance(stimulus, Asked) and stimulus.request.verb is Verb.ESCALATE
+        is_wanted = isinstance(stimulus, CommandReceived) and stimulus.request.verb is Verb.ESCALATE
         assert not is_call(body) or is_wanted or incident.state is IncidentState.OPEN
 
 

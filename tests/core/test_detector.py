@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from bot.core.model.observation import Fault, Observation, Outcome, SignalState, Stage, Target
 from bot.core.signals.probe_threshold import (
-    Limits,
+    ProbeLimits,
+    ProbeState,
     Reason,
-    Signal,
-    observe,
-    pace_s,
+    observe_probe,
+    probe_interval_s,
     successes_needed,
 )
 
@@ -25,7 +25,7 @@ FAULTS = {
     "R": Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"),
     "L": Fault(Stage.OAUTH, "too_many_requests", 429, "too_many_requests"),
 }
-LIMITS = Limits()
+LIMITS = ProbeLimits()
 
 
 def seen(sign: str, at: float) -> Observation:
@@ -33,16 +33,16 @@ def seen(sign: str, at: float) -> Observation:
     if sign == "o":
         return Observation(TARGET, at, Outcome.OK, 0.2)
     if sign == "?":
-        return Observation(TARGET, at, Outcome.NO_DATA, blind="test")
+        return Observation(TARGET, at, Outcome.NO_DATA, no_data_reason="test")
     return Observation(TARGET, at, Outcome.FAILED, 0.2, FAULTS[sign])
 
 
-def run(trace: Iterable[str], signal: Signal | None = None) -> tuple[Signal, list[Reason]]:
+def run(trace: Iterable[str], signal: ProbeState | None = None) -> tuple[ProbeState, list[Reason]]:
     """Play a trace, one look each five seconds."""
-    signal = signal or Signal()
+    signal = signal or ProbeState()
     reasons = []
     for place, sign in enumerate(trace):
-        signal, reason = observe(signal, seen(sign, place * 5.0), LIMITS)
+        signal, reason = observe_probe(signal, seen(sign, place * 5.0), LIMITS)
         if reason:
             reasons.append(reason)
     return signal, reasons
@@ -85,7 +85,7 @@ def test_the_third_refusal_stops_the_login() -> None:
 
     assert signal.is_stopped
     assert reasons[-1] is Reason.REFUSED
-    assert pace_s(signal, 100.0, LIMITS) is None
+    assert probe_interval_s(signal, 100.0, LIMITS) is None
 
 
 def test_a_success_starts_a_stopped_login_again() -> None:
@@ -108,15 +108,15 @@ def test_a_lucky_run_does_not_end_a_partial_outage() -> None:
 def test_a_failure_soon_after_the_end_fires_at_once() -> None:
     """It is the same trouble, not a new one."""
     signal, _ = run("FFFFFooo")
-    again, reason = observe(signal, seen("F", 35 + 599), LIMITS)
+    again, reason = observe_probe(signal, seen("F", 35 + 599), LIMITS)
 
-    assert (again.state, reason) == (SignalState.FIRING, Reason.AGAIN)
+    assert (again.state, reason) == (SignalState.FIRING, Reason.FAILED_AGAIN)
 
 
 def test_a_failure_long_after_the_end_is_a_first_one() -> None:
     """After recover_for a failure is repeated before it counts."""
     signal, _ = run("FFFFFooo")
-    later, reason = observe(signal, seen("F", 35 + 601), LIMITS)
+    later, reason = observe_probe(signal, seen("F", 35 + 601), LIMITS)
 
     assert (later.state, reason) == (SignalState.PENDING, Reason.FIRST_FAILURE)
 
@@ -127,15 +127,17 @@ def test_a_failure_long_after_the_end_is_a_first_one() -> None:
 )
 def test_each_kind_of_failure_has_its_pace(trace: str, pace: float) -> None:
     """Refusals and rate limits are not hammered."""
-    assert pace_s(run(trace)[0], 100.0, LIMITS) == pace
+    assert probe_interval_s(run(trace)[0], 100.0, LIMITS) == pace
 
 
 def test_a_rate_limit_is_waited_out() -> None:
     """Where the answer says when to come again, that is when we come."""
     fault = Fault(Stage.HTTP, "http_429", 429, retry_at=125.0)
-    signal, _ = observe(Signal(), Observation(TARGET, 100.0, Outcome.FAILED, 0.1, fault), LIMITS)
+    signal, _ = observe_probe(
+        ProbeState(), Observation(TARGET, 100.0, Outcome.FAILED, 0.1, fault), LIMITS
+    )
 
-    assert pace_s(signal, 101.0, LIMITS) == 24.0
+    assert probe_interval_s(signal, 101.0, LIMITS) == 24.0
 
 
 traces = st.text(alphabet="oF?RL", max_size=60)
@@ -144,13 +146,13 @@ traces = st.text(alphabet="oF?RL", max_size=60)
 @given(traces)
 def test_no_data_anywhere_changes_nothing(trace: str) -> None:
     """A trace and the same trace without its gaps end in the same state."""
-    signal = Signal()
+    signal = ProbeState()
     for place, sign in enumerate(trace):
-        signal, _ = observe(signal, seen(sign, place * 5.0), LIMITS)
-    bare = Signal()
+        signal, _ = observe_probe(signal, seen(sign, place * 5.0), LIMITS)
+    bare = ProbeState()
     for place, sign in enumerate(trace):
         if sign != "?":
-            bare, _ = observe(bare, seen(sign, place * 5.0), LIMITS)
+            bare, _ = observe_probe(bare, seen(sign, place * 5.0), LIMITS)
 
     assert signal == bare
 

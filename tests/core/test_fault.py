@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.fault import from_answer, is_rate_limited, is_refusal, plain, quota_remaining
+from bot.core.model.fault import (
+    classify_answer,
+    is_rate_limited,
+    is_refusal,
+    parse_quota_remaining,
+    sanitize_text,
+)
 from bot.core.model.observation import Fault, Stage
 
 NOW = 1_790_000_000.0
@@ -16,7 +22,7 @@ def judge(status: int, error: str | None = None, **headers: str) -> Fault | None
     """Judge an answer with an OAuth error, or with a body that is no JSON object."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     document = {"error": error} if error else None
-    return from_answer(status, document, headers=named, now=NOW)
+    return classify_answer(status, document, headers=named, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +56,7 @@ def test_stage_and_reason(status: int, error: str | None, expected: str) -> None
 
 def test_a_2xx_with_a_document_is_no_fault() -> None:
     """Whether its tokens are right is for others to say."""
-    assert from_answer(200, {}, headers={}, now=NOW) is None
+    assert classify_answer(200, {}, headers={}, now=NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -144,7 +150,7 @@ def test_only_a_sender_that_is_full_says_when() -> None:
 )
 def test_quota_that_remains(value: str, expected: int | None) -> None:
     """A number or nothing."""
-    assert quota_remaining({"X-RateLimit-Remaining": value}) == expected
+    assert parse_quota_remaining({"X-RateLimit-Remaining": value}) == expected
 
 
 @settings(deadline=None)  # a busy machine is no failure
@@ -152,7 +158,7 @@ def test_quota_that_remains(value: str, expected: int | None) -> None:
 def test_foreign_text_is_tamed(status: int, error: object, description: object) -> None:
     """Whatever comes, the codes stay codes and the description is short and printable."""
     document = {"error": error, "error_description": description}
-    fault = from_answer(status, document, headers={}, now=NOW)
+    fault = classify_answer(status, document, headers={}, now=NOW)
 
     assert fault
     assert re.fullmatch("[a-z0-9_]{1,40}", fault.reason)
@@ -163,14 +169,16 @@ def test_foreign_text_is_tamed(status: int, error: object, description: object) 
 
 def test_invisible_characters_go() -> None:
     """Control, bidirectional and zero-width characters and lone surrogates become spaces."""
-    assert plain("a\x00b\u202ec\u200bd\ud800e\n\n f") == "a b c d e f"
+    assert sanitize_text("a\x00b\u202ec\u200bd\ud800e\n\n f") == "a b c d e f"
 
 
 def test_the_description_decides_nothing() -> None:
     """Only its text differs."""
     said = ("Wrong email or password.", "user is blocked")
     faults = [
-        from_answer(403, {"error": "access_denied", "error_description": text}, headers={}, now=NOW)
+        classify_answer(
+            403, {"error": "access_denied", "error_description": text}, headers={}, now=NOW
+        )
         for text in said
     ]
 

@@ -5,31 +5,46 @@ from typing import Any
 
 import pytest
 
-from bot.core.alerting.paging import due_at, is_needless, whom
-from bot.core.model.access import Audited, CommandOutcome
+from bot.core.alerting.paging import due_at, is_needless, who_to_mention
+from bot.core.model.access import AuditEntry, CommandOutcome
 from bot.core.model.observation import Fault, Severity, Stage
-from bot.core.model.request import Person, Request, Verb, parse
-from bot.core.oncall.escalation import Policy, Step
+from bot.core.model.request import Person, Request, Verb, parse_command
+from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
 from bot.core.oncall.schedule import Shift, Shifts
-from bot.core.state.incident import EntryKind, IncidentState
+from bot.core.state.incident import IncidentState, TimelineKind
 from bot.core.state.outbox import (
     Answer,
+    AnswerResult,
     Delivery,
-    Direct,
+    DirectMessage,
     Edit,
-    PageAction,
+    OverrideAnnouncement,
+    PagerAction,
     Paging,
     Post,
     Reply,
-    Result,
-    SilenceTold,
-    SwapTold,
+    SilenceAnnouncement,
 )
-from bot.core.state.stimulus import Asked, Delivered, Send, ShiftsRead, Started, Tick, Unsaid
+from bot.core.state.stimulus import (
+    CommandReceived,
+    Delivered,
+    PostOverdue,
+    Send,
+    ShiftsPolled,
+    Started,
+    Tick,
+)
 
 ANN, BEN = "U0ANN", "U0BEN"
-PAGER = Policy(
-    (Step(0, "dm"), Step(300, "next"), Step(600, "pager"), Step(900, "mention")), 1, 1200
+PAGER = EscalationPolicy(
+    (
+        EscalationStep(0, "dm"),
+        EscalationStep(300, "next"),
+        EscalationStep(600, "pager"),
+        EscalationStep(900, "mention"),
+    ),
+    1,
+    1200,
 )
 
 
@@ -37,13 +52,13 @@ def said(steps: Any, since: int = 0) -> list[Any]:
     return [e.body for e in steps.effects[since:] if isinstance(e, Send)]
 
 
-def told(steps: Any, since: int = 0) -> list[EntryKind]:
+def told(steps: Any, since: int = 0) -> list[TimelineKind]:
     return [body.entry.kind for body in said(steps, since) if isinstance(body, Reply)]
 
 
-def ask(steps: Any, text: str, user: str = ANN, **more: Any) -> Result:
+def ask(steps: Any, text: str, user: str = ANN, **more: Any) -> AnswerResult:
     """Let somebody ask for something; return what came of it."""
-    verb, argument, nearest, share = parse(text)
+    verb, argument, nearest, share = parse_command(text)
     request = Request(
         f"ask {len(steps.effects)}",
         steps.now,
@@ -55,10 +70,10 @@ def ask(steps: Any, text: str, user: str = ANN, **more: Any) -> Result:
         channel="C1",
         **{"person": Person(user), **more},
     )
-    steps.on_desk(Asked(steps.now, request))
+    steps.on_desk(CommandReceived(steps.now, request))
     answers = [body for body in said(steps) if isinstance(body, Answer)]
     result = answers[-1].result
-    assert isinstance(result, Result)
+    assert isinstance(result, AnswerResult)
     return result
 
 
@@ -66,7 +81,10 @@ def ask(steps: Any, text: str, user: str = ANN, **more: Any) -> Result:
 def down(make: Any) -> Any:
     """An outage of prod's login that critical policy pages for, with its message posted."""
     steps = make(
-        mention="@here", policies={Severity.CRITICAL: PAGER}, ways=("pager",), on_call=None
+        mention="@here",
+        policies={Severity.CRITICAL: PAGER},
+        contact_points=("pager",),
+        on_call=None,
     )
     steps.healthy()
     steps.fail("prod.login", 10)
@@ -90,11 +108,11 @@ def test_acknowledging_stops_the_escalation(down: Any) -> None:
     later(down, 4000)
 
     (incident,) = down.incidents
-    assert result == Result(CommandOutcome.DONE, 1)
+    assert result == AnswerResult(CommandOutcome.DONE, 1)
     assert (incident.state, incident.acknowledged_by) == (IncidentState.ACKNOWLEDGED, ANN)
     assert [note.text for note in incident.notes] == ["looking at it"]
     assert due_at(incident, down.rules) is None
-    assert not {EntryKind.PAGED, EntryKind.MENTION} & set(told(down, since))
+    assert not {TimelineKind.PAGED, TimelineKind.MENTION} & set(told(down, since))
 
 
 def test_the_second_of_two_people_hears_who_was_first(down: Any) -> None:
@@ -123,13 +141,15 @@ def test_steps_are_taken_in_their_order_and_again(down: Any) -> None:
     """
     later(down, 8000)
     told_by = [
-        body.action if isinstance(body, Paging) else body.entry.ways or body.entry.whom
+        body.action
+        if isinstance(body, Paging)
+        else body.entry.contact_points or body.entry.mentioned
         for body in said(down)
         if isinstance(body, Paging)
-        or (isinstance(body, Reply) and body.entry.kind is EntryKind.PAGED)
+        or (isinstance(body, Reply) and body.entry.kind is TimelineKind.PAGED)
     ]
 
-    assert told_by.count(PageAction.TRIGGER) == 2
+    assert told_by.count(PagerAction.TRIGGER) == 2
     assert told_by.count(("@here",)) == 4
 
 
@@ -151,7 +171,7 @@ def test_a_page_is_told_of_the_end(down: Any) -> None:
     ask(down, "ack")
     ask(down, "resolve")
 
-    assert [body.action for body in said(down) if isinstance(body, Paging)] == list(PageAction)
+    assert [body.action for body in said(down) if isinstance(body, Paging)] == list(PagerAction)
 
 
 def test_escalating_by_hand_takes_the_next_step(down: Any) -> None:
@@ -160,23 +180,23 @@ def test_escalating_by_hand_takes_the_next_step(down: Any) -> None:
     for _ in range(len(PAGER.steps)):
         assert ask(down, "escalate").outcome in {CommandOutcome.DONE, CommandOutcome.NOBODY}
 
-    assert [body.way for body in said(down) if isinstance(body, Paging)] == ["pager"]
+    assert [body.contact_point for body in said(down) if isinstance(body, Paging)] == ["pager"]
 
 
 def test_without_slack_people_are_called_beyond_it(down: Any) -> None:
     """The alert that Slack does not take goes by every way of the policy, once."""
     incident = down.incidents[0]
-    down.desk = down.desk.with_incident(replace(incident, card=None))
+    down.desk = down.desk.with_incident(replace(incident, message=None))
     for _ in range(3):
-        down.on_desk(Unsaid(down.now, 1))
+        down.on_desk(PostOverdue(down.now, 1))
 
-    assert [body.way for body in said(down) if isinstance(body, Paging)] == ["pager"]
+    assert [body.contact_point for body in said(down) if isinstance(body, Paging)] == ["pager"]
 
 
 def test_resolved_by_hand_it_opens_nothing_while_it_still_fails(down: Any) -> None:
     """But it does when something else fails, too, or after an hour."""
     ask(down, "resolve #1 known, a vendor's ticket is open")
-    assert not down.incidents[0].troubles[0].is_over
+    assert not down.incidents[0].problems[0].is_over
     since = len(down.effects)
     later(down, 1800)
     assert not any(isinstance(body, Post) for body in said(down, since))
@@ -191,7 +211,7 @@ def test_resolved_by_hand_and_well_again(down: Any) -> None:
     for _ in range(40):
         down.wait(20)
         down.see("prod.login")
-    assert down.incidents[0].left == ()
+    assert down.incidents[0].sticky_resolve == ()
     since = len(down.effects)
     down.fail("prod.login", 10)
 
@@ -223,7 +243,7 @@ def test_in_a_thread_its_incident_is_meant(down: Any) -> None:
     assert len(down.incidents) == 2
 
     assert ask(down, "ack").outcome is CommandOutcome.NO_SUCH
-    assert ask(down, "ack", thread_ts="1.1") == Result(CommandOutcome.DONE, 1)
+    assert ask(down, "ack", thread_ts="1.1") == AnswerResult(CommandOutcome.DONE, 1)
 
 
 def test_what_people_do_is_kept(down: Any) -> None:
@@ -231,8 +251,8 @@ def test_what_people_do_is_kept(down: Any) -> None:
     ask(down, "ack #1")
     ask(down, "ack #7")
     for verb in (Verb.STATUS, Verb.REPORT, Verb.SILENCES, Verb.ONCALL):
-        down.on_desk(Asked(down.now, Request(f"look {verb}", down.now, verb, user=ANN)))
-    lines = [effect for effect in down.effects if isinstance(effect, Audited)]
+        down.on_desk(CommandReceived(down.now, Request(f"look {verb}", down.now, verb, user=ANN)))
+    lines = [effect for effect in down.effects if isinstance(effect, AuditEntry)]
 
     assert [(one.user, one.verb, one.outcome) for one in lines] == [
         (ANN, Verb.ACK, CommandOutcome.DONE),
@@ -252,10 +272,10 @@ def test_a_muted_incident_is_told_when_the_silence_ends(make: Any) -> None:
 
     steps.wait(1500)
     steps.on_desk(Tick(steps.now))
-    ended = [body.silence for body in said(steps, since) if isinstance(body, SilenceTold)]
+    ended = [body.silence for body in said(steps, since) if isinstance(body, SilenceAnnouncement)]
     assert [silence.suppressed for silence in ended] == [1]
     assert [body for body in said(steps, since) if isinstance(body, Post)] == [Post(1)]
-    assert steps.incidents[0].called == () or EntryKind.MENTION in told(steps, since)
+    assert steps.incidents[0].mentioned == () or TimelineKind.MENTION in told(steps, since)
 
 
 def test_a_silence_never_swallows_the_end(down: Any) -> None:
@@ -263,12 +283,12 @@ def test_a_silence_never_swallows_the_end(down: Any) -> None:
     ask(down, "silence #1 2h known")
     since = len(down.effects)
     later(down, 1200)
-    assert not {EntryKind.PAGED, EntryKind.MENTION} & set(told(down, since))
+    assert not {TimelineKind.PAGED, TimelineKind.MENTION} & set(told(down, since))
     for _ in range(5):
         down.wait(10)
         down.see("prod.login")
 
-    assert EntryKind.RESOLVED in told(down, since)
+    assert TimelineKind.RESOLVED in told(down, since)
     assert any(isinstance(body, Edit) for body in said(down, since))
 
 
@@ -288,10 +308,10 @@ def test_a_direct_message_goes_to_whose_turn_it_is(make: Any) -> None:
     steps.healthy()
     steps.fail("prod.login", 30)
     later(steps, 3600)
-    people = [body.person for body in said(steps) if isinstance(body, Direct)]
+    people = [body.person for body in said(steps) if isinstance(body, DirectMessage)]
 
     assert people[0] == BEN
-    assert EntryKind.HAND_OVER in told(steps)
+    assert TimelineKind.HAND_OVER in told(steps)
 
 
 def test_who_may_not_is_refused(make: Any) -> None:
@@ -337,7 +357,7 @@ def test_a_silence_is_ended_by_its_number_first(down: Any) -> None:
 
     assert ask(down, "unsilence 1").outcome is CommandOutcome.DONE
     assert ask(down, "unsilence 1").outcome is CommandOutcome.ALREADY
-    assert [one.id for one in down.desk.running_silences] == [2]
+    assert [one.id for one in down.desk.active_silences] == [2]
     assert ask(down, "unsilence #1").outcome is CommandOutcome.DONE
 
 
@@ -355,12 +375,12 @@ def test_a_calendar_that_changed_counts_at_once(make: Any) -> None:
     steps = make(calendar_every_s=300.0)
     for person in (ANN, BEN):
         shifts = Shifts(steps.now, (Shift(person, steps.now - 60, steps.now + 3600),))
-        steps.on_desk(ShiftsRead(steps.now, shifts))
-        assert whom(steps.desk, steps.rules) == (person,)
+        steps.on_desk(ShiftsPolled(steps.now, shifts))
+        assert who_to_mention(steps.desk, steps.rules) == (person,)
 
     steps.rules = replace(steps.rules, calendar_every_s=None, mention="@here")
     steps.on_desk(Started(steps.now))
-    assert whom(steps.desk, steps.rules) == ("@here",)
+    assert who_to_mention(steps.desk, steps.rules) == ("@here",)
 
 
 def test_after_the_last_step_a_hand_begins_anew(down: Any) -> None:
@@ -369,7 +389,7 @@ def test_after_the_last_step_a_hand_begins_anew(down: Any) -> None:
     since = len(down.effects)
     assert ask(down, "escalate").outcome is CommandOutcome.DONE
     later(down, 250)
-    assert told(down, since).count(EntryKind.PAGED) == 1
+    assert told(down, since).count(TimelineKind.PAGED) == 1
 
     later(down, 400)
     assert any(isinstance(body, Paging) for body in said(down, since))
@@ -377,7 +397,7 @@ def test_after_the_last_step_a_hand_begins_anew(down: Any) -> None:
 
 def test_escalating_what_is_muted_tells_it(make: Any) -> None:
     """Whoever wants help with it wants it known: its message goes before the call."""
-    steps = make(mention="@here", policies={Severity.CRITICAL: PAGER}, ways=("pager",))
+    steps = make(mention="@here", policies={Severity.CRITICAL: PAGER}, contact_points=("pager",))
     steps.healthy()
     ask(steps, "silence prod 2h moving")
     steps.fail("prod.login", 10)
@@ -386,12 +406,12 @@ def test_escalating_what_is_muted_tells_it(make: Any) -> None:
     assert ask(steps, "escalate #1").outcome is CommandOutcome.DONE
     bodies = said(steps, since)
     assert bodies.index(Post(1)) == 0
-    assert EntryKind.PAGED in told(steps, since)
+    assert TimelineKind.PAGED in told(steps, since)
 
 
 def test_a_page_that_is_late_is_needless(down: Any) -> None:
     """Once somebody has it, nobody is called for it but by hand."""
-    page = Paging(1, "pager", PageAction.TRIGGER)
+    page = Paging(1, "pager", PagerAction.TRIGGER)
     before, after = (Delivery("k", "l", 1, page, down.now + offset) for offset in (-1, 1))
     assert not is_needless(before, down.desk)
     ask(down, "ack")
@@ -400,7 +420,7 @@ def test_a_page_that_is_late_is_needless(down: Any) -> None:
     assert not is_needless(replace(before, body=Edit(1)), down.desk)
 
     ask(down, "resolve")
-    assert is_needless(replace(after, body=Direct(1, ANN)), down.desk)
+    assert is_needless(replace(after, body=DirectMessage(1, ANN)), down.desk)
 
 
 def test_blindness_resolved_by_hand_stays_resolved(make: Any) -> None:
@@ -419,27 +439,29 @@ def test_blindness_resolved_by_hand_stays_resolved(make: Any) -> None:
         steps.tick("prod")
 
     assert steps.desk.open_incidents == []
-    assert steps.incidents[0].left == ("prod.blind",)
-    assert incident.reopened == steps.incidents[0].reopened
+    assert steps.incidents[0].sticky_resolve == ("prod.blind",)
+    assert incident.reopen_count == steps.incidents[0].reopen_count
 
 
 def test_the_first_mention_is_not_repeated_by_a_step(make: Any) -> None:
     """A policy that begins with a mention at once calls its people once, not twice."""
-    policy = Policy((Step(0, "mention"), Step(300, "mention")))
+    policy = EscalationPolicy((EscalationStep(0, "mention"), EscalationStep(300, "mention")))
     steps = make(mention="@here", policies={Severity.CRITICAL: policy})
     steps.healthy()
     steps.fail("prod.login", 10)
     later(steps, 200)
 
-    assert steps.incidents[0].called == ("@here",)
-    assert not {EntryKind.MENTION, EntryKind.PAGED} & set(told(steps))
+    assert steps.incidents[0].mentioned == ("@here",)
+    assert not {TimelineKind.MENTION, TimelineKind.PAGED} & set(told(steps))
 
 
 def test_whoever_escalates_does_not_call_themselves(make: Any) -> None:
     """Steps that reach only who asks, or who has it, are passed over."""
     steps = make(
         policies={
-            Severity.CRITICAL: Policy((Step(0, "mention"), Step(60, "dm"), Step(90, "next")))
+            Severity.CRITICAL: EscalationPolicy(
+                (EscalationStep(0, "mention"), EscalationStep(60, "dm"), EscalationStep(90, "next"))
+            )
         },
         on_call=make.rotation,
     )
@@ -450,7 +472,7 @@ def test_whoever_escalates_does_not_call_themselves(make: Any) -> None:
     since = len(steps.effects)
     assert ask(steps, "escalate #1", on_call).outcome is CommandOutcome.DONE
 
-    (direct,) = [body for body in said(steps, since) if isinstance(body, Direct)]
+    (direct,) = [body for body in said(steps, since) if isinstance(body, DirectMessage)]
     assert {on_call, direct.person} == {"U0CAT", "U0DAN"}
 
 
@@ -461,17 +483,17 @@ def test_silences_and_swaps_are_told_to_the_channel(make: Any) -> None:
     ask(steps, f"oncall swap <@{BEN}> 4h")
     bodies = [body for body in said(steps) if not isinstance(body, Answer)]
 
-    assert [type(body) for body in bodies] == [SilenceTold, SwapTold]
+    assert [type(body) for body in bodies] == [SilenceAnnouncement, OverrideAnnouncement]
     assert (bodies[1].shift.person, bodies[1].by) == (BEN, ANN)
 
 
 def test_severity_decides_whom_it_calls(make: Any) -> None:
     """A warning takes its own steps from the alert on, and mentions nobody by itself."""
-    warning = Policy((Step(0, "dm"), Step(120, "pager")))
+    warning = EscalationPolicy((EscalationStep(0, "dm"), EscalationStep(120, "pager")))
     steps = make(
         mention="@here",
         policies={Severity.WARNING: warning, Severity.CRITICAL: PAGER},
-        ways=("pager",),
+        contact_points=("pager",),
         on_call=make.rotation,
     )
     steps.healthy()
@@ -480,6 +502,6 @@ def test_severity_decides_whom_it_calls(make: Any) -> None:
     steps.on_desk(Tick(steps.now))
     (incident,) = steps.incidents
 
-    assert (incident.severity, incident.called) == (Severity.WARNING, ())
-    assert sum(isinstance(body, Direct) for body in said(steps)) == 1
-    assert [body.way for body in said(steps) if isinstance(body, Paging)] == ["pager"]
+    assert (incident.severity, incident.mentioned) == (Severity.WARNING, ())
+    assert sum(isinstance(body, DirectMessage) for body in said(steps)) == 1
+    assert [body.contact_point for body in said(steps) if isinstance(body, Paging)] == ["pager"]

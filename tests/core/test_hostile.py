@@ -9,12 +9,12 @@ import pytest
 from bot.core.model.request import VERBS, Person, Request, Verb
 from bot.core.state.outbox import Answer, Delivery, Reply
 from bot.core.state.rules import TenantRules
-from bot.core.state.stimulus import Asked, Send
+from bot.core.state.stimulus import CommandReceived, Send
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
-from bot.slack.render.answers import answer
-from bot.slack.render.incident import card
-from bot.slack.render.timeline import timeline
+from bot.slack.render.answers import render_answer
+from bot.slack.render.incident import render_incident
+from bot.slack.render.timeline import render_timeline_entry
 from bot.store.codec import DESK, decode, encode, encode_delivery
 
 NAMES = ("status", "until", "all", "7", "1h", "swap", "S1")
@@ -71,14 +71,14 @@ def test_each_is_answered(steps: Any, verb: Verb) -> None:
         person = Person("U0ANN", ZONES[number % len(ZONES)])
         request = Request(f"{number}", steps.now, verb, words, user="U0ANN", person=person)
         since = len(steps.effects)
-        steps.on_desk(Asked(steps.now, request))
+        steps.on_desk(CommandReceived(steps.now, request))
         sends = [effect for effect in steps.effects[since:] if isinstance(effect, Send)]
         bodies = [send.body for send in sends if isinstance(send.body, Answer)]
         assert [body.request.id for body in bodies if body.is_first] == [str(number)]
         for send in sends:
             encode_delivery(Delivery(send.key, send.lane, 1, send.body, steps.now))
         for body in bodies:
-            shown = answer(body, view_of(steps))
+            shown = render_answer(body, view_of(steps))
             assert check(shown.blocks, Surface.MESSAGE) == []
             assert "<!channel" not in shown.text + str(shown.blocks)
         verify_told(steps, [send.body for send in sends])
@@ -87,7 +87,12 @@ def test_each_is_answered(steps: Any, verb: Verb) -> None:
 
 def verify_told(steps: Any, bodies: list[Any]) -> None:
     incident = steps.desk.incidents[1]
-    lines = [timeline(b.entry, incident, steps.now) for b in bodies if isinstance(b, Reply)]
-    for shown in (*lines, card(incident, view_of(steps), "https://status.auth0.com", "")):
+    lines = [
+        render_timeline_entry(b.entry, incident, steps.now) for b in bodies if isinstance(b, Reply)
+    ]
+    for shown in (
+        *lines,
+        render_incident(incident, view_of(steps), "https://status.auth0.com", ""),
+    ):
         assert check(shown.blocks, Surface.MESSAGE) == []
         assert "<!channel" not in shown.text + str(shown.blocks)

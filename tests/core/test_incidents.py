@@ -5,18 +5,18 @@ from typing import Any
 import pytest
 
 from bot.core.model.observation import Cause, Fault, FeedReading, FeedState, Severity, Stage
-from bot.core.state.incident import EntryKind, IncidentState, Kind, standing_cause
+from bot.core.state.incident import IncidentKind, IncidentState, TimelineKind, current_cause
 from bot.core.state.outbox import Edit, Post, Reply
 from bot.core.state.stimulus import (
-    CardLost,
     Delivered,
-    FeedRead,
-    Finding,
-    Look,
+    FeedPolled,
+    MessageLost,
     Send,
     Started,
+    StartProbe,
+    TenantReport,
+    Tenants,
     Tick,
-    World,
 )
 
 
@@ -24,7 +24,7 @@ def said(steps: Any) -> list[Any]:
     return [effect.body for effect in steps.effects if isinstance(effect, Send)]
 
 
-def told(steps: Any) -> list[EntryKind]:
+def told(steps: Any) -> list[TimelineKind]:
     return [body.entry.kind for body in said(steps) if isinstance(body, Reply)]
 
 
@@ -50,7 +50,7 @@ def test_a_tenant_that_fails_for_the_same_cause_joins(steps: Any) -> None:
     steps.fail("staging.login")
 
     assert [i.tenants for i in steps.incidents] == [("prod", "staging")]
-    assert EntryKind.JOINED in told(steps)
+    assert TimelineKind.JOINED in told(steps)
 
 
 def test_a_tenant_with_a_trouble_of_its_own_does_not_join(steps: Any) -> None:
@@ -72,7 +72,7 @@ def test_it_resolves_when_all_its_tenants_are_well(steps: Any) -> None:
 
     (incident,) = steps.incidents
     assert incident.state is IncidentState.RESOLVED
-    assert told(steps)[-2:] == [EntryKind.RECOVERED, EntryKind.RESOLVED]
+    assert told(steps)[-2:] == [TimelineKind.RECOVERED, TimelineKind.RESOLVED]
     assert incident.resolved_at == steps.now
 
 
@@ -87,7 +87,7 @@ def test_half_of_the_logins_failing_is_critical_less_is_a_warning(steps: Any) ->
     steps.fail("prod.login", times=15)
     severities.append(steps.incidents[0].severity)
     assert severities == [Severity.WARNING, Severity.CRITICAL]
-    assert EntryKind.GRAVER in told(steps)
+    assert TimelineKind.SEVERITY_RAISED in told(steps)
 
 
 def test_our_own_network_is_a_warning(steps: Any) -> None:
@@ -106,7 +106,7 @@ def test_others_are_asked_at_the_moment_of_a_failure(steps: Any) -> None:
     looks = [
         str(e.target)
         for e in steps.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
-        if isinstance(e, Look)
+        if isinstance(e, StartProbe)
     ]
 
     assert looks == ["prod.wellknown", "control.neutral", "staging.login", "eu.login"]
@@ -125,7 +125,7 @@ def test_a_message_that_slack_lost_is_posted_anew(steps: Any) -> None:
     """With a key of its own, so that it is not taken for the first one."""
     steps.fail("prod.login")
     steps.on_desk(Delivered(steps.now, 1, "C1", "1.0", "1:post:1"))
-    steps.on_desk(CardLost(steps.now, 1))
+    steps.on_desk(MessageLost(steps.now, 1))
     keys = [e.key for e in steps.effects if isinstance(e, Send) and isinstance(e.body, Post)]
 
     assert keys == ["1:post:1", "1:post:2"]
@@ -138,7 +138,9 @@ def test_a_gap_is_told_once_for_all_tenants(steps: Any) -> None:
         steps.wait(5)
         steps.see(f"{name}.login")
 
-    assert [(i.kind, i.severity) for i in steps.incidents] == [(Kind.GAP, Severity.INFO)]
+    assert [(i.kind, i.severity) for i in steps.incidents] == [
+        (IncidentKind.MONITORING_GAP, Severity.INFO)
+    ]
 
 
 def test_without_a_look_for_five_minutes_it_is_blind(steps: Any) -> None:
@@ -146,7 +148,7 @@ def test_without_a_look_for_five_minutes_it_is_blind(steps: Any) -> None:
     steps.wait(301)
     steps.tick("prod")
 
-    assert [i.kind for i in steps.incidents] == [Kind.BLIND]
+    assert [i.kind for i in steps.incidents] == [IncidentKind.NO_DATA]
     assert steps.incidents[0].verdict.cause is Cause.NETWORK
 
 
@@ -170,7 +172,7 @@ def test_without_an_incident_the_standing_cause_is_none_or_blip(
     cause: Cause, *, has_failed: bool
 ) -> None:
     """A failed request without an incident is a blip."""
-    assert standing_cause((), 0.0, has_failed=has_failed) is cause
+    assert current_cause((), 0.0, has_failed=has_failed) is cause
 
 
 def test_the_gravest_open_incident_stands(steps: Any) -> None:
@@ -180,13 +182,13 @@ def test_the_gravest_open_incident_stands(steps: Any) -> None:
         steps.wait(5)
         steps.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
         steps.see("staging.login", Fault(Stage.HTTP, "http_503", 503))
-    assert standing_cause(tuple(steps.incidents), 0.0, has_failed=True) is Cause.AUTH0
+    assert current_cause(tuple(steps.incidents), 0.0, has_failed=True) is Cause.AUTH0
 
     for _ in range(3):
         steps.wait(10)
         steps.see("prod.login")
         steps.see("staging.login")
-    assert standing_cause(tuple(steps.incidents), 0.0, has_failed=True) is Cause.PROBE
+    assert current_cause(tuple(steps.incidents), 0.0, has_failed=True) is Cause.PROBE
 
 
 def test_incidents_are_forgotten_after_a_week(steps: Any) -> None:
@@ -206,13 +208,13 @@ def test_people_are_mentioned_only_where_somebody_is_named(steps: Any) -> None:
     steps.fail("prod.login", times=40)
     steps.on_desk(Tick(steps.now))
 
-    assert EntryKind.MENTION not in told(steps)
+    assert TimelineKind.MENTION not in told(steps)
 
 
 def test_a_finding_of_a_healthy_tenant_changes_nothing(steps: Any) -> None:
     """It is replayed without a trace."""
     before = steps.desk
-    steps.on_desk(Finding(steps.now, "prod"))
+    steps.on_desk(TenantReport(steps.now, "prod"))
 
     assert steps.desk == before
 
@@ -224,7 +226,7 @@ def test_a_tenant_that_is_no_longer_configured_leaves_its_incident(
     steps.fail("eu.login", times=3, fault=Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"))
     tenants = {name: one for name, one in steps.rules.tenants.items() if name != "eu"}
     steps.rules = make_rules(tenants=tenants)
-    steps.world = World({name: steps.world.tenants[name] for name in tenants})
+    steps.world = Tenants({name: steps.world.states[name] for name in tenants})
     steps.on_desk(Started(steps.now))
     steps.healthy()
 
@@ -239,7 +241,7 @@ def test_what_remains_of_an_incident_goes_on(steps: Any, make_rules: Any) -> Non
         steps.see("staging.login", Fault(Stage.HTTP, "http_503", 503))
     tenants = {name: one for name, one in steps.rules.tenants.items() if name != "staging"}
     steps.rules = make_rules(tenants=tenants)
-    steps.world = World({name: steps.world.tenants[name] for name in tenants})
+    steps.world = Tenants({name: steps.world.states[name] for name in tenants})
     steps.on_desk(Started(steps.now))
 
     assert [(i.tenants, i.is_open) for i in steps.incidents] == [(("prod",), True)]
@@ -257,7 +259,7 @@ def test_what_fails_again_is_shown_at_once(steps: Any) -> None:
     after = said(steps)[before:]
 
     assert steps.incidents[0].is_open
-    assert EntryKind.REOPENED in [b.entry.kind for b in after if isinstance(b, Reply)]
+    assert TimelineKind.REOPENED in [b.entry.kind for b in after if isinstance(b, Reply)]
     assert any(isinstance(body, Edit) for body in after)
 
 
@@ -265,10 +267,10 @@ def test_a_feed_that_we_could_not_look_at_keeps_what_it_said(steps: Any, make_no
     """No data about the status page is no news from it."""
     feed = steps.rules.tenants["prod"].feed
     steps.read(feed, make_notice())
-    blind = FeedReading(feed, steps.now, FeedState.UNREACHABLE, blind="no_child_process")
-    steps.on_desk(FeedRead(steps.now, blind))
+    blind = FeedReading(feed, steps.now, FeedState.UNREACHABLE, no_data_reason="no_child_process")
+    steps.on_desk(FeedPolled(steps.now, blind))
 
-    assert [n.id for n in steps.desk.outside.feeds[feed.name].notices] == ["a1"]
+    assert [n.id for n in steps.desk.shared.feeds[feed.name].status_incidents] == ["a1"]
 
 
 def test_incidents_that_turn_out_to_be_one_are_merged(steps: Any) -> None:
@@ -290,4 +292,4 @@ def test_incidents_that_turn_out_to_be_one_are_merged(steps: Any) -> None:
         Cause.NETWORK,
     )
     assert (second.is_open, second.merged_into) == (False, first.id)
-    assert told(steps).count(EntryKind.MERGED) == 1
+    assert told(steps).count(TimelineKind.MERGED) == 1

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from bot.core.auth0_logs.events import (
     FAILED_KINDS,
-    GROUPS,
     KIND_OF,
+    MAX_GROUPS,
     SETTINGS,
     LogRow,
     RowKind,
-    change_of,
-    classify,
+    classify_row,
     environment_of,
-    tally,
+    parse_change,
+    tally_rows,
 )
 from bot.core.model.measurement import ChangeMade, Group, Measurement
 from bot.core.model.observation import Target
@@ -63,7 +63,7 @@ def row(type_: str, description: str = "", **rest: Any) -> dict[str, Any]:
 
 
 def count(*rows: dict[str, Any]) -> Measurement:
-    return tally(LOGS, rows, own_clients=frozenset({OWN}), at=AT, span_s=30.0)
+    return tally_rows(LOGS, rows, own_clients=frozenset({OWN}), at=AT, span_s=30.0)
 
 
 def api_call(method: str, path: str, log_id: str = "90020261120") -> dict[str, Any]:
@@ -129,7 +129,7 @@ def api_call(method: str, path: str, log_id: str = "90020261120") -> dict[str, A
 )
 def test_whom_a_row_speaks_of(told: dict[str, Any], kind: RowKind) -> None:
     """The type decides, and where it leaves it open the pattern and the connection do."""
-    assert classify(told).kind is kind
+    assert classify_row(told).kind is kind
 
 
 @pytest.mark.parametrize(
@@ -145,19 +145,19 @@ def test_whom_a_row_speaks_of(told: dict[str, Any], kind: RowKind) -> None:
 def test_failed_actions(error_class: str | None, kind: RowKind) -> None:
     """An Action's failure is the tenant's unless Auth0 says that it was its own, or a limit."""
     told = row("actions_execution_failed", details={"error_class": error_class})
-    assert classify(told).kind is kind
+    assert classify_row(told).kind is kind
 
 
 def test_what_is_kept() -> None:
     """Of a row the kind, a pattern's name, the connection and its type are kept."""
     told = row("f", "SAML error for ada@example.com", **SAML)
-    assert classify(told) == LogRow(RowKind.UPSTREAM, "provider_error", "saml-corp", "f")
+    assert classify_row(told) == LogRow(RowKind.UPSTREAM, "provider_error", "saml-corp", "f")
 
 
 @pytest.mark.parametrize("name", ["ada@example.com", "a b", "<!here>", "\x07", "käse"])
 def test_a_connection_that_is_none(name: str) -> None:
     """What cannot be a connection's name is not kept as one."""
-    assert classify(row("s", connection=name)).connection == ""
+    assert classify_row(row("s", connection=name)).connection == ""
 
 
 def test_a_login_counts_once() -> None:
@@ -203,8 +203,8 @@ def test_figures() -> None:
         row("api_limit"),
         row("pla"),
     )
-    assert (seen.failed, seen.total, seen.own) == (5, 11, 0)
-    assert (seen.at, seen.span_s, seen.missing, seen.environment) == (AT, 30, "", "EU-2")
+    assert (seen.failed, seen.total, seen.own_rows) == (5, 11, 0)
+    assert (seen.at, seen.span_s, seen.no_data_reason, seen.environment) == (AT, 30, "", "EU-2")
     assert seen.groups == (
         Group("success", 6, "", "db"),
         Group("upstream", 3, "provider_error", "saml-corp"),
@@ -217,7 +217,7 @@ def test_figures() -> None:
 def test_own_logins_are_apart() -> None:
     """Rows of our synthetic login are in no figure but `own`, whether they succeeded or not."""
     seen = count(row("sepft", client_id=OWN), row("fepft", client_id=OWN), row("s"))
-    assert (seen.failed, seen.total, seen.own) == (0, 1, 2)
+    assert (seen.failed, seen.total, seen.own_rows) == (0, 1, 2)
     assert seen.groups == (Group("success", 1),)
 
 
@@ -227,7 +227,7 @@ def test_many_groups_are_folded() -> None:
     rows += [row("f", "SAML", connection=f"c{n}") for n in range(50)]
     seen = count(*rows)
 
-    assert len(seen.groups) <= GROUPS
+    assert len(seen.groups) <= MAX_GROUPS
     assert seen.groups[0] == Group("success", sum(range(73)), "", "")
     totals = {kind: sum(g.count for g in seen.groups if g.kind == kind) for kind in RowKind}
     assert totals[RowKind.SUCCESS] == sum(range(91))
@@ -287,7 +287,7 @@ def test_environment(told: str | None, environment: str) -> None:
 def test_changes(call: str, what: str | None) -> None:
     """A changed setting is told in words of ours; administration of users is none."""
     method, path = call.split()
-    change = change_of(api_call(method, f"/api/v2/{path}"), "prod")
+    change = parse_change(api_call(method, f"/api/v2/{path}"), "prod")
     assert change == (what and ChangeMade("90020261120", AT - 9.75, what, "prod"))
 
 
@@ -297,7 +297,7 @@ def test_changes(call: str, what: str | None) -> None:
 )
 def test_no_change(spoilt: dict[str, Any]) -> None:
     """What failed, or has no id or time, is no change."""
-    assert change_of(api_call("patch", "/api/v2/clients/a") | spoilt, "prod") is None
+    assert parse_change(api_call("patch", "/api/v2/clients/a") | spoilt, "prod") is None
 
 
 def test_changes_of_a_poll() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.core.model.observation import Cause, Fault, Severity, Stage
-from bot.core.state.stimulus import Look
+from bot.core.state.stimulus import StartProbe
 
 GONE = Fault(Stage.HTTP, "http_503", 503)
 REFUSED = Fault(Stage.OAUTH, "access_denied", 401, "access_denied")
@@ -28,11 +28,14 @@ def town(make_rules: Any, new_steps: Any) -> Any:
 def rows(town: Any) -> set[str]:
     """Name all that spoke for and against the verdict of the only incident."""
     (incident,) = town.incidents
-    return {fact.row for fact in (*incident.verdict.because, *incident.verdict.against)}
+    return {
+        fact.rule_id
+        for fact in (*incident.verdict.evidence_for, *incident.verdict.evidence_against)
+    }
 
 
 def looked(effects: list[Any]) -> list[str]:
-    return [effect.target.name for effect in effects if isinstance(effect, Look)]
+    return [effect.target.name for effect in effects if isinstance(effect, StartProbe)]
 
 
 def test_it_is_asked_at_the_moment_of_failure(town: Any) -> None:
@@ -98,9 +101,9 @@ def test_a_token_that_fails_too_points_to_auth0(town: Any) -> None:
 
 def test_an_application_that_never_got_a_token_proves_nothing(town: Any) -> None:
     """It may have been set up wrongly."""
-    state = town.world.tenants["prod"]
-    never = replace(state.signals["m2m"], ever_ok=False, last_ok_at=None)
-    town.world.tenants["prod"] = replace(state, signals={**state.signals, "m2m": never})
+    state = town.world.states["prod"]
+    never = replace(state.probes["m2m"], ever_ok=False, last_ok_at=None)
+    town.world.states["prod"] = replace(state, probes={**state.probes, "m2m": never})
     for _ in range(5):
         town.wait(5)
         town.see("prod.login", GONE)

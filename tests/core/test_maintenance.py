@@ -5,12 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.core.model.wall_clock import Recurring
-from bot.core.state.silence import Window, is_on, next_change
+from bot.core.model.wall_clock import RecurringTime
+from bot.core.state.silence import MaintenanceWindow, is_in_maintenance, next_window_change
 
 BERLIN = "Europe/Berlin"
-SUNDAYS = Window(Recurring(time(2), 6), 7200.0, BERLIN, ("prod",), "import")
-ONCE = Window(datetime.fromisoformat("2026-12-01 22:00"), 14400.0, BERLIN)
+SUNDAYS = MaintenanceWindow(RecurringTime(time(2), 6), 7200.0, BERLIN, ("prod",), "import")
+ONCE = MaintenanceWindow(datetime.fromisoformat("2026-12-01 22:00"), 14400.0, BERLIN)
 
 
 def at(text: str) -> float:
@@ -24,36 +24,47 @@ def at(text: str) -> float:
         (SUNDAYS, "2026-03-29 01:00", "2026-03-29 02:00"),
         (SUNDAYS, "2026-10-25 00:00", "2026-10-25 03:00"),
         (ONCE, "2026-12-01 21:00", "2026-12-02 01:00"),
-        (Window(Recurring(time(23)), 7200.0, BERLIN), "2026-03-28 22:00", "2026-03-29 00:00"),
-        (Window(Recurring(time(2, 30)), 3600.0, BERLIN), "2026-03-29 01:00", "2026-03-29 01:30"),
+        (
+            MaintenanceWindow(RecurringTime(time(23)), 7200.0, BERLIN),
+            "2026-03-28 22:00",
+            "2026-03-29 00:00",
+        ),
+        (
+            MaintenanceWindow(RecurringTime(time(2, 30)), 3600.0, BERLIN),
+            "2026-03-29 01:00",
+            "2026-03-29 01:30",
+        ),
     ],
 )
-def test_begins_and_ends(window: Window, begin: str, end: str) -> None:
+def test_begins_and_ends(window: MaintenanceWindow, begin: str, end: str) -> None:
     """A window begins and ends at its wall-clock times, also when the clocks are changed in it."""
     begin_at, end_at = at(begin), at(end)
 
-    assert next_change([window], begin_at - 1) == begin_at
-    assert next_change([window], begin_at) == end_at
-    seen = [is_on(window, "prod", now) for now in (begin_at - 1, begin_at, end_at - 1, end_at)]
+    assert next_window_change([window], begin_at - 1) == begin_at
+    assert next_window_change([window], begin_at) == end_at
+    seen = [
+        is_in_maintenance(window, "prod", now)
+        for now in (begin_at - 1, begin_at, end_at - 1, end_at)
+    ]
     assert seen == [False, True, True, False]
 
 
 def test_left_out() -> None:
     """A window that lies whole in the hour left out in spring never is on that night."""
-    window = Window(Recurring(time(2)), 3600.0, BERLIN)
+    window = MaintenanceWindow(RecurringTime(time(2)), 3600.0, BERLIN)
     night = range(int(at("2026-03-28 22:00")), int(at("2026-03-29 12:00")), 600)
 
-    assert not any(is_on(window, "prod", now) for now in night)
+    assert not any(is_in_maintenance(window, "prod", now) for now in night)
 
 
 def test_tenants() -> None:
     """A window is about the tenants that it names, or about all."""
-    assert not is_on(SUNDAYS, "staging", at("2026-11-22 01:30"))
-    assert is_on(ONCE, "staging", at("2026-12-01 22:30"))
+    assert not is_in_maintenance(SUNDAYS, "staging", at("2026-11-22 01:30"))
+    assert is_in_maintenance(ONCE, "staging", at("2026-12-01 22:30"))
 
 
 def test_the_next_change_of_several() -> None:
     """The nearest change counts; what is over brings none."""
-    assert next_change([ONCE, SUNDAYS], at("2026-12-01 00:00")) == at("2026-12-01 21:00")
-    assert next_change([ONCE], at("2026-12-02 01:00")) is None
-    assert next_change([], at("2026-12-02 01:00")) is None
+    assert next_window_change([ONCE, SUNDAYS], at("2026-12-01 00:00")) == at("2026-12-01 21:00")
+    assert next_window_change([ONCE], at("2026-12-02 01:00")) is None
+    assert next_window_change([], at("2026-12-02 01:00")) is None

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.wall_clock import Recurring, instant, wall_clock
+from bot.core.model.wall_clock import RecurringTime, to_instant, wall_clock
 from bot.core.oncall.schedule import (
-    Group,
+    OnCallSource,
     Override,
     Rotation,
     Shift,
     Shifts,
-    Source,
-    following,
+    UserGroup,
+    current_shift,
     next_shift,
-    on_call,
+    next_shift_to_notify,
 )
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 BERLIN = "Europe/Berlin"
 PEOPLE = ("U1", "U2", "U3")
-WEEKLY = Rotation(PEOPLE, Recurring(time(9), 0), BERLIN, date(2026, 11, 23))
+WEEKLY = Rotation(PEOPLE, RecurringTime(time(9), 0), BERLIN, date(2026, 11, 23))
 DAY_S = 86400.0
 
 hand_overs = st.builds(
-    Recurring,
+    RecurringTime,
     st.times().map(lambda t: t.replace(second=0, microsecond=0)),
     st.none() | st.integers(0, 6),
 )
@@ -49,17 +49,17 @@ def at(text: str, zone: str = BERLIN) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()
 
 
-def who(source: Source, now: float, *overrides: Override) -> str:
-    shift = on_call(source, overrides, now)
+def who(source: OnCallSource, now: float, *overrides: Override) -> str:
+    shift = current_shift(source, overrides, now)
     return shift.person if shift else ""
 
 
-def onwards(source: Source, now: float, *overrides: Override) -> Iterator[Shift]:
+def onwards(source: OnCallSource, now: float, *overrides: Override) -> Iterator[Shift]:
     """All shifts from now on, one after the other."""
-    shift = on_call(source, overrides, now)
+    shift = current_shift(source, overrides, now)
     while shift:
         yield shift
-        shift = on_call(source, overrides, shift.until)
+        shift = current_shift(source, overrides, shift.until)
 
 
 def _end_of_a_gap(now: float, zone: str) -> float | None:
@@ -108,7 +108,7 @@ def test_shifts_tile_time(rotation: Rotation, now: float) -> None:
         day = wall_clock(shift.since, rotation.zone).date()
         wall = datetime.combine(day, rotation.hand_over.at)
         assert shift.since in {
-            instant(wall, rotation.zone),
+            to_instant(wall, rotation.zone),
             _end_of_a_gap(shift.since, rotation.zone),
         }
 
@@ -117,11 +117,11 @@ def test_shifts_tile_time(rotation: Rotation, now: float) -> None:
 @given(rotation=rotations, now=instants, share=st.floats(0, 0.999))
 def test_a_shift_is_the_same_throughout(rotation: Rotation, now: float, share: float) -> None:
     """Whenever it is asked for, also after a restart, a shift is the same."""
-    shift = on_call(rotation, (), now)
+    shift = current_shift(rotation, (), now)
 
     assert shift
-    assert on_call(rotation, (), shift.since + share * (shift.until - shift.since)) == shift
-    assert next_shift(rotation, (), now) == on_call(rotation, (), shift.until)
+    assert current_shift(rotation, (), shift.since + share * (shift.until - shift.since)) == shift
+    assert next_shift(rotation, (), now) == current_shift(rotation, (), shift.until)
 
 
 def test_an_override_cuts_the_shifts_around_it() -> None:
@@ -151,7 +151,7 @@ def test_the_next_ones() -> None:
     """Escalation goes on to whose turn comes next, to nobody twice, and ends."""
     now = at("2026-11-25 12:00")
     told = ["U1"]
-    while shift := following(WEEKLY, (), now, told=told):
+    while shift := next_shift_to_notify(WEEKLY, (), now, notified=told):
         told.append(shift.person)
 
     assert told == ["U1", "U2", "U3"]
@@ -162,9 +162,9 @@ def test_a_group() -> None:
     now = at("2026-11-25 12:00")
     swap = Override("U9", now, now + DAY_S, by="U9")
 
-    assert on_call(Group("S1"), (), now) is None
-    assert following(Group("S1"), (), now, told=()) is None
-    assert who(Group("S1"), now, swap) == "U9"
+    assert current_shift(UserGroup("S1"), (), now) is None
+    assert next_shift_to_notify(UserGroup("S1"), (), now, notified=()) is None
+    assert who(UserGroup("S1"), now, swap) == "U9"
 
 
 def test_a_calendar() -> None:
@@ -178,7 +178,7 @@ def test_a_calendar() -> None:
     assert next_shift(calendar, (), 2 * DAY_S) == Shift("U1", 3 * DAY_S, 7 * DAY_S)
     assert next_shift(calendar, (), 7.5 * DAY_S) == stranger
     assert next_shift(calendar, (), 9 * DAY_S) is None
-    found = following(calendar, (), 3 * DAY_S, told={"U1"})
+    found = next_shift_to_notify(calendar, (), 3 * DAY_S, notified={"U1"})
     assert found
     assert found.person == "U3"
 
@@ -186,10 +186,10 @@ def test_a_calendar() -> None:
 def test_a_calendar_that_cannot_be_read() -> None:
     """The shifts of the last good reading stand, and the fault is told until it is mended."""
     good = Shifts(1.0, (Shift("U1", 0, DAY_S),))
-    stale = good.read_again(Shifts(2.0, fault="HTTP 503"))
+    stale = good.with_reading(Shifts(2.0, fault="HTTP 503"))
 
     assert stale == Shifts(1.0, good.shifts, "HTTP 503")
-    assert stale.read_again(Shifts(3.0)) == Shifts(3.0)
+    assert stale.with_reading(Shifts(3.0)) == Shifts(3.0)
 
 
 @settings(deadline=None)
@@ -200,12 +200,12 @@ def test_a_calendar_that_cannot_be_read() -> None:
 def test_a_shift_in_one_piece(entries: list[tuple[int, int, str]], now: int) -> None:
     """However entries overlap, whoever is on call is so from its shift's begin to its end."""
     calendar = Shifts(0, tuple(Shift(who, begin, begin + span) for begin, span, who in entries))
-    shift = on_call(calendar, (), now)
+    shift = current_shift(calendar, (), now)
 
     if shift:
         assert shift.since <= now < shift.until
         inside = range(int(shift.since), int(shift.until))
-        assert {on_call(calendar, (), moment) for moment in inside} == {shift}
+        assert {current_shift(calendar, (), moment) for moment in inside} == {shift}
     later = next_shift(calendar, (), now)
-    starts = (on_call(calendar, (), moment) for moment in range(now + 1, 102))
+    starts = (current_shift(calendar, (), moment) for moment in range(now + 1, 102))
     assert later == next((each for each in starts if each and each != shift), None)

@@ -7,8 +7,15 @@ from hypothesis import strategies as st
 
 from bot.core.model.measurement import ChangeMade
 from bot.core.model.observation import FeedReading, FeedState, Observation, Outcome, Target
-from bot.core.signals.probe_threshold import Signal
-from bot.core.state.shared import KEPT_S, MOST, Outside, with_changes, with_control, with_reading
+from bot.core.signals.probe_threshold import ProbeState
+from bot.core.state.shared import (
+    CHANGES_KEPT_S,
+    MAX_CHANGES,
+    SharedSignals,
+    with_changes,
+    with_control,
+    with_reading,
+)
 
 NOW = 100_000.0
 
@@ -18,7 +25,7 @@ def change(id_: str, ago_s: float = 0.0) -> ChangeMade:
 
 
 changes = st.lists(
-    st.builds(change, st.integers(0, 40).map(str), st.floats(0, 2 * KEPT_S)),
+    st.builds(change, st.integers(0, 40).map(str), st.floats(0, 2 * CHANGES_KEPT_S)),
     max_size=60,
     unique_by=lambda c: c.id,
 )
@@ -29,10 +36,10 @@ def test_order_and_repetition_of_what_is_told_do_not_matter(
     told: list[ChangeMade], random: Any, size: int
 ) -> None:
     """All at once, or shuffled, twice and in pieces: the same changes, the oldest first."""
-    at_once = with_changes(Outside(), told, NOW)
+    at_once = with_changes(SharedSignals(), told, NOW)
     mixed = [*told, *told]
     random.shuffle(mixed)
-    in_pieces = Outside()
+    in_pieces = SharedSignals()
     for begin in range(0, len(mixed), size):
         in_pieces = with_changes(in_pieces, mixed[begin : begin + size], NOW)
 
@@ -42,7 +49,7 @@ def test_order_and_repetition_of_what_is_told_do_not_matter(
 
 def test_old_changes_are_dropped() -> None:
     """What was changed more than two hours ago is suspect no more."""
-    outside = with_changes(Outside(), [change("old", KEPT_S - 1)], NOW)
+    outside = with_changes(SharedSignals(), [change("old", CHANGES_KEPT_S - 1)], NOW)
     assert [c.id for c in outside.changes] == ["old"]
 
     assert [c.id for c in with_changes(outside, [change("new")], NOW + 1).changes] == ["new"]
@@ -50,14 +57,16 @@ def test_old_changes_are_dropped() -> None:
 
 def test_a_pipeline_that_deploys_all_the_time_does_not_fill_the_state() -> None:
     """The newest are kept."""
-    outside = with_changes(Outside(), [change(str(ago), ago) for ago in range(5 * MOST)], NOW)
+    outside = with_changes(
+        SharedSignals(), [change(str(ago), ago) for ago in range(5 * MAX_CHANGES)], NOW
+    )
 
-    assert [c.id for c in outside.changes] == [str(ago) for ago in reversed(range(MOST))]
+    assert [c.id for c in outside.changes] == [str(ago) for ago in reversed(range(MAX_CHANGES))]
 
 
 def test_a_neutral_host_is_watched_like_a_signal() -> None:
     """A success is remembered with its time."""
-    outside = Outside(controls={"neutral": Signal()})
+    outside = SharedSignals(controls={"neutral": ProbeState()})
     seen = Observation(Target("control", "neutral"), NOW, Outcome.OK, 0.1)
 
     assert with_control(outside, seen, 60.0).controls["neutral"].last_ok_at == NOW
@@ -66,7 +75,7 @@ def test_a_neutral_host_is_watched_like_a_signal() -> None:
 def test_a_feed_says_the_same_while_it_cannot_be_read() -> None:
     """Its posts stand; since when it is unreachable is remembered."""
     feed = Target("feed", "US-1")
-    outside = with_reading(Outside(), FeedReading(feed, NOW, FeedState.OK))
+    outside = with_reading(SharedSignals(), FeedReading(feed, NOW, FeedState.OK))
     for at in (NOW + 60, NOW + 120):
         outside = with_reading(outside, FeedReading(feed, at, FeedState.UNREACHABLE))
     view = outside.feeds["US-1"]

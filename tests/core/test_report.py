@@ -8,15 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.reports.availability import Availability, availability, together
-from bot.core.reports.report import Lead, Report, Singles, Spread, report
+from bot.core.reports.availability import Availability, combine_availability, compute_availability
+from bot.core.reports.report import DurationStats, LeadTime, Report, SingleFailures, build_report
 from bot.core.signals.history import Day
-from bot.core.signals.probe_threshold import Signal
+from bot.core.signals.probe_threshold import ProbeState
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import MESSAGE, NOTICE, Incident, IncidentState, Kind, Trouble
+from bot.core.state.incident import (
+    MESSAGE,
+    STATUS_INCIDENT,
+    Incident,
+    IncidentKind,
+    IncidentState,
+    Problem,
+)
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.silence import Over, Silence
-from bot.core.state.stimulus import World
+from bot.core.state.silence import Silence, SilenceScope
+from bot.core.state.stimulus import Tenants
 from bot.core.state.tenant import TenantState
 
 UNTIL = 1_772_445_600.0
@@ -24,13 +31,13 @@ HOUR, DAY, WEEK = 3600.0, 86400.0, 7 * 86400.0
 SINCE = UNTIL - DAY
 RULES = Rules({name: TenantRules(name, f"{name}.us.auth0.com") for name in ("prod", "shop")})
 WATCHED = TenantState(watched_since=UNTIL - 30 * DAY)
-WORLD = World({"prod": WATCHED, "shop": WATCHED})
+WORLD = Tenants({"prod": WATCHED, "shop": WATCHED})
 
 
 def incident(begin: float, end: float | None, **more: Any) -> Incident:
     """One that began and ended so many hours after the begin of the day."""
     given: dict[str, Any] = {
-        "kind": Kind.FAILING,
+        "kind": IncidentKind.FAILING,
         "severity": Severity.CRITICAL,
         "tenants": ("prod",),
         "verdict": Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
@@ -43,18 +50,22 @@ def incident(begin: float, end: float | None, **more: Any) -> Incident:
 
 def looked_back(*incidents: Incident, span_s: float = DAY, **desk: Any) -> Report:
     known = {number: replace(one, id=number) for number, one in enumerate(incidents, 1)}
-    return report(DeskState(incidents=known, **desk), WORLD, RULES, UNTIL - span_s, UNTIL)
+    return build_report(DeskState(incidents=known, **desk), WORLD, RULES, UNTIL - span_s, UNTIL)
 
 
 def hours(one: Availability) -> tuple[float, ...]:
     """Up, degraded, down, not seen."""
-    return tuple(s / HOUR for s in (one.up_s, one.degraded_s, one.down_s, one.unseen_s))
+    return tuple(s / HOUR for s in (one.up_s, one.degraded_s, one.down_s, one.unobserved_s))
 
 
 WARNING: dict[str, Any] = {"severity": Severity.WARNING}
-BLIND: dict[str, Any] = {"kind": Kind.BLIND, "severity": Severity.WARNING}
-GAP: dict[str, Any] = {"kind": Kind.GAP, "severity": Severity.INFO, "tenants": ("shop",)}
-SILENT: dict[str, Any] = {"kind": Kind.SILENT, "severity": Severity.INFO}
+BLIND: dict[str, Any] = {"kind": IncidentKind.NO_DATA, "severity": Severity.WARNING}
+GAP: dict[str, Any] = {
+    "kind": IncidentKind.MONITORING_GAP,
+    "severity": Severity.INFO,
+    "tenants": ("shop",),
+}
+SILENT: dict[str, Any] = {"kind": IncidentKind.SOURCE_NO_DATA, "severity": Severity.INFO}
 TIMES: dict[str, tuple[list[Incident], tuple[float, float, float, float]]] = {
     "nothing": ([], (24, 0, 0, 0)),
     "down": ([incident(2, 5)], (21, 0, 3, 0)),
@@ -77,9 +88,9 @@ TIMES: dict[str, tuple[list[Incident], tuple[float, float, float, float]]] = {
                 2,
                 8,
                 tenants=("shop", "prod"),
-                troubles=(
-                    Trouble("shop", "login", SINCE + 2 * HOUR, 5, 5),
-                    Trouble("prod", "login", SINCE + 7 * HOUR, 5, 5),
+                problems=(
+                    Problem("shop", "login", SINCE + 2 * HOUR, 5, 5),
+                    Problem("prod", "login", SINCE + 7 * HOUR, 5, 5),
                 ),
             )
         ],
@@ -101,8 +112,8 @@ def test_where_the_time_of_a_tenant_went(name: str) -> None:
 
 def test_what_was_not_watched_is_neither_up_nor_down() -> None:
     """A tenant of this morning has no week."""
-    world = World({"prod": TenantState(watched_since=UNTIL - HOUR), "shop": TenantState()})
-    told = report(DeskState(), world, RULES, SINCE, UNTIL)
+    world = Tenants({"prod": TenantState(watched_since=UNTIL - HOUR), "shop": TenantState()})
+    told = build_report(DeskState(), world, RULES, SINCE, UNTIL)
 
     assert [hours(one) for one in told.tenants] == [(1, 0, 0, 23), (0, 0, 0, 24)]
     assert [one.share for one in told.tenants] == [1.0, None]
@@ -115,7 +126,7 @@ def any_incident(draw: st.DrawFn) -> Incident:
     return incident(
         begin,
         None if lasts is None else begin + lasts,
-        kind=draw(st.sampled_from(Kind)),
+        kind=draw(st.sampled_from(IncidentKind)),
         severity=draw(st.sampled_from(Severity)),
         tenants=draw(st.sampled_from([("prod",), ("shop",), ("prod", "shop")])),
         false_alarm=draw(st.sampled_from(["", "none"])),
@@ -127,7 +138,7 @@ def any_incident(draw: st.DrawFn) -> Incident:
 def test_no_time_is_lost_or_counted_twice(incidents: list[Incident], watched: float | None) -> None:
     """However incidents overlap, all adds up to the span, and the share lies between 0 and 1."""
     since = None if watched is None else SINCE + watched * HOUR
-    one = availability("prod", incidents, since, SINCE, UNTIL)
+    one = compute_availability("prod", incidents, since, SINCE, UNTIL)
     spans = hours(one)
 
     assert min(spans) >= 0
@@ -141,29 +152,40 @@ def test_any_past_can_be_looked_back_at(incidents: list[Incident]) -> None:
     told = looked_back(*incidents)
 
     assert sum(told.causes.values()) + len(told.false_alarms) <= len(incidents)
-    assert sum(hours(together(told.tenants))) == pytest.approx(48)
+    assert sum(hours(combine_availability(told.tenants))) == pytest.approx(48)
 
 
 def test_an_empty_past() -> None:
     """Nothing happened, and nothing is made up."""
     told = looked_back()
 
-    assert (told.causes, told.muted, told.false_alarms, told.silences, told.paged) == (
+    assert (
+        told.causes,
+        told.muted,
+        told.false_alarms,
+        told.silences,
+        told.pages_by_contact_point,
+    ) == (
         {},
         (),
         (),
         (),
         {},
     )
-    assert (told.detected, told.acknowledged, told.resolved, told.lead) == (None,) * 4
+    assert (
+        told.time_to_detect,
+        told.time_to_acknowledge,
+        told.time_to_resolve,
+        told.lead_time,
+    ) == (None,) * 4
 
 
 def test_more_than_a_week_is_cut() -> None:
     """Asked for a month, it answers with what is remembered, and says so."""
     told = looked_back(span_s=30 * DAY)
 
-    assert (told.since, told.is_cut) == (UNTIL - WEEK, True)
-    assert not looked_back(span_s=WEEK).is_cut
+    assert (told.since, told.is_truncated) == (UNTIL - WEEK, True)
+    assert not looked_back(span_s=WEEK).is_truncated
 
 
 def test_incidents_are_counted_by_cause() -> None:
@@ -194,45 +216,55 @@ def test_how_long_things_took() -> None:
         incident(6, 7, **BLIND),
     )
 
-    assert told.detected == Spread(60, 60, 3)
-    assert told.acknowledged == Spread(150, 240, 2)
-    assert told.resolved == Spread(1.5 * HOUR, 2 * HOUR, 2)
+    assert told.time_to_detect == DurationStats(60, 60, 3)
+    assert told.time_to_acknowledge == DurationStats(150, 240, 2)
+    assert told.time_to_resolve == DurationStats(1.5 * HOUR, 2 * HOUR, 2)
 
 
 def test_the_lead_over_the_status_page() -> None:
     """Only where both told of it; a page that was faster counts against us."""
     told = looked_back(
-        incident(1, 2, knew={MESSAGE: 100.0, NOTICE: 700.0}),
-        incident(3, 4, knew={MESSAGE: 100.0, NOTICE: 40.0}),
-        incident(5, 6, knew={MESSAGE: 100.0}),
+        incident(1, 2, detected_at={MESSAGE: 100.0, STATUS_INCIDENT: 700.0}),
+        incident(3, 4, detected_at={MESSAGE: 100.0, STATUS_INCIDENT: 40.0}),
+        incident(5, 6, detected_at={MESSAGE: 100.0}),
     )
 
-    assert told.lead == Lead(270.0, 1, 2)
+    assert told.lead_time == LeadTime(270.0, 1, 2)
 
 
 def test_single_failures_by_login_and_day() -> None:
     """Days of the span only; a login without any is left out."""
     today = int(UNTIL // DAY)
     trend = tuple(Day(number, 1440, number % 2) for number in range(today - 7, today + 1))
-    signals = {"login": Signal(trend=trend), "wellknown": Signal(trend=trend)}
-    world = World({"prod": replace(WATCHED, signals=signals), "shop": WATCHED})
-    told = report(DeskState(), world, RULES, SINCE, UNTIL)
+    signals = {"login": ProbeState(trend=trend), "wellknown": ProbeState(trend=trend)}
+    world = Tenants({"prod": replace(WATCHED, probes=signals), "shop": WATCHED})
+    told = build_report(DeskState(), world, RULES, SINCE, UNTIL)
 
-    assert told.singles == (Singles("prod", "login", trend[-2:]),)
+    assert told.single_failures == (SingleFailures("prod", "login", trend[-2:]),)
 
 
 def test_silences_and_pages() -> None:
     """Silences that ran in the span, and how many incidents each way told of."""
-    old = Silence(1, Over.ALL, "", SINCE - WEEK, SINCE - DAY, "U1", "old", ended_at=SINCE - DAY)
-    ran = Silence(
-        2, Over.TENANT, "prod", SINCE - HOUR, SINCE + HOUR, "U1", "x", 7, ended_at=SINCE + HOUR
+    old = Silence(
+        1, SilenceScope.ALL, "", SINCE - WEEK, SINCE - DAY, "U1", "old", ended_at=SINCE - DAY
     )
-    runs = Silence(3, Over.TENANT, "shop", UNTIL - HOUR, UNTIL + HOUR, "U1", "x")
+    ran = Silence(
+        2,
+        SilenceScope.TENANT,
+        "prod",
+        SINCE - HOUR,
+        SINCE + HOUR,
+        "U1",
+        "x",
+        7,
+        ended_at=SINCE + HOUR,
+    )
+    runs = Silence(3, SilenceScope.TENANT, "shop", UNTIL - HOUR, UNTIL + HOUR, "U1", "x")
     told = looked_back(
-        incident(1, 2, paged=("pager", "sms")),
-        incident(3, 4, paged=("pager",)),
+        incident(1, 2, paged_contact_points=("pager", "sms")),
+        incident(3, 4, paged_contact_points=("pager",)),
         silences={each.id: each for each in (old, ran, runs)},
     )
 
     assert [each.id for each in told.silences] == [2, 3]
-    assert told.paged == {"pager": 2, "sms": 1}
+    assert told.pages_by_contact_point == {"pager": 2, "sms": 1}

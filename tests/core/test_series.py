@@ -9,19 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.auth0_logs.events import RowKind
-from bot.core.model.measurement import Group, Kind, Measurement
+from bot.core.model.measurement import Group, Measurement, MetricKind
 from bot.core.model.observation import SignalState, Target
-from bot.core.signals.metric_threshold import POOL_S, UNTOLD_S, Series, SeriesLimits, observe
+from bot.core.signals.metric_threshold import (
+    NO_REPORT_S,
+    POOL_S,
+    MetricLimits,
+    MetricState,
+    observe_metric,
+)
 from bot.core.signals.probe_threshold import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 TARGET = Target("prod", "it")
-METRICS = SeriesLimits(Kind.METRICS)
-REPORTS = SeriesLimits(Kind.METRICS, is_pushed=True)
-ERRORS = SeriesLimits(Kind.ERRORS)
-LOGS = SeriesLimits(Kind.LOGS, share=0.1)
+METRICS = MetricLimits(MetricKind.METRICS)
+REPORTS = MetricLimits(MetricKind.METRICS, is_pushed=True)
+ERRORS = MetricLimits(MetricKind.ERRORS)
+LOGS = MetricLimits(MetricKind.LOGS, share=0.1)
 DAY_S = 86400.0
 START = 20_000 * DAY_S
 Counted = tuple[float, float | None]
@@ -31,11 +37,11 @@ Counted = tuple[float, float | None]
 class Story:
     """One series that is read every 30 s."""
 
-    def __init__(self, limits: SeriesLimits) -> None:
-        self.limits, self.series, self.now = limits, Series(), START
+    def __init__(self, limits: MetricLimits) -> None:
+        self.limits, self.series, self.now = limits, MetricState(), START
         self.changes: list[tuple[float, Reason]] = []
         self.fired: list[float] = []
-        self.span_s = 30.0 if limits.kind is Kind.LOGS else 120.0
+        self.span_s = 30.0 if limits.kind is MetricKind.LOGS else 120.0
 
     def see(self, failed: float, total: float | None, *groups: Group) -> Story:
         return self._see(
@@ -43,11 +49,11 @@ class Story:
         )
 
     def miss(self, why: str = "HTTP 503") -> Story:
-        return self._see(Measurement(TARGET, self.now + 30, missing=why))
+        return self._see(Measurement(TARGET, self.now + 30, no_data_reason=why))
 
     def _see(self, seen: Measurement) -> Story:
         self.now = seen.at
-        self.series, reason = observe(self.series, seen, self.limits)
+        self.series, reason = observe_metric(self.series, seen, self.limits)
         if reason:
             self.changes.append((self.now, reason))
         if reason and self.state is SignalState.FIRING:
@@ -70,7 +76,7 @@ class Story:
         return self.series.state
 
 
-def after(limits: SeriesLimits, readings: Iterable[Counted | None]) -> Story:
+def after(limits: MetricLimits, readings: Iterable[Counted | None]) -> Story:
     story = Story(limits)
     for reading in readings:
         if reading is None:
@@ -91,7 +97,7 @@ TRACE: dict[str, Counted | None] = {
 """Good, near the limit, few calls, bad, worse, missing."""
 
 
-def played(trace: str, limits: SeriesLimits = METRICS) -> Story:
+def played(trace: str, limits: MetricLimits = METRICS) -> Story:
     return after(limits, [TRACE[sign] for sign in trace])
 
 
@@ -150,7 +156,7 @@ def test_a_share_needs_its_limit_and_enough_calls(failed: int, total: int, *, fi
 @pytest.mark.parametrize(("failed", "fires"), [(160, False), (250, True)])
 def test_a_share_is_held_against_its_usual_one(failed: int, *, fires: bool) -> None:
     """Where eight percent always fail, it takes three times as many."""
-    story = Story(SeriesLimits(Kind.METRICS, share=0.1)).usually(80, 1000)
+    story = Story(MetricLimits(MetricKind.METRICS, share=0.1)).usually(80, 1000)
     story.usually(failed, 1000, span_s=150)
 
     assert (story.state is SignalState.FIRING) is fires
@@ -158,7 +164,7 @@ def test_a_share_is_held_against_its_usual_one(failed: int, *, fires: bool) -> N
 
 def test_however_bad_the_usual_share_is_a_total_outage_fires() -> None:
     """Three times forty percent are more than all."""
-    story = Story(SeriesLimits(Kind.METRICS, share=0.5)).usually(80, 200)
+    story = Story(MetricLimits(MetricKind.METRICS, share=0.5)).usually(80, 200)
     story.usually(200, 200, span_s=150)
 
     assert story.state is SignalState.FIRING
@@ -181,11 +187,11 @@ def test_errors_are_held_against_their_own_level(usual: int, now: int, *, fires:
 def test_bad_times_are_not_learned() -> None:
     """An outage of hours is as bad at its end as at its beginning."""
     story = Story(METRICS).usually(2, 200)
-    before = story.series.usual
+    before = story.series.baseline
     story.usually(100, 200, span_s=4 * 3600)
 
     assert story.state is SignalState.FIRING
-    assert story.series.usual == before
+    assert story.series.baseline == before
 
 
 @given(st.text("gnfbw", max_size=8), st.integers(1, 40))
@@ -198,9 +204,13 @@ def test_missing_figures_change_nothing(trace: str, times: int) -> None:
     now = story.series
 
     assert story.changes == told
-    assert now.missing == "HTTP 503"
-    assert (now.state, now.reading, now.usual) == (before.state, before.reading, before.usual)
-    assert (now.read_at, now.good_at, now.run) == (before.read_at, before.good_at, before.run)
+    assert now.no_data_reason == "HTTP 503"
+    assert (now.state, now.reading, now.baseline) == (before.state, before.reading, before.baseline)
+    assert (now.read_at, now.good_at, now.good_in_a_row) == (
+        before.read_at,
+        before.good_at,
+        before.good_in_a_row,
+    )
 
 
 def test_it_began_with_the_last_good_reading() -> None:
@@ -216,18 +226,18 @@ def test_firing_fades_when_nobody_is_there_to_fail() -> None:
     story.usually(0, 3, span_s=60)
 
     assert (before, story.state) == (SignalState.FIRING, SignalState.OK)
-    assert story.changes[-1][1] is Reason.FADED
+    assert story.changes[-1][1] is Reason.LOW_TRAFFIC
 
 
 def test_the_silence_of_reports_ends_what_they_told() -> None:
     """Applications speak up when they fail: after ten minutes of silence it is over."""
     story = played("bw", REPORTS)
-    while story.now < START + 60 + UNTOLD_S:
+    while story.now < START + 60 + NO_REPORT_S:
         story.miss("no reports")
     assert story.state is SignalState.FIRING
     story.miss("no reports")
 
-    assert story.changes[-1][1] is Reason.FADED
+    assert story.changes[-1][1] is Reason.LOW_TRAFFIC
 
 
 def test_log_rows_are_pooled() -> None:
@@ -258,7 +268,7 @@ def test_a_sudden_loss_of_logins_fires() -> None:
     before = story.now
     story.usually(0, 2, span_s=180)
 
-    assert story.series.reason is Reason.MISSING
+    assert story.series.reason is Reason.SUCCESSES_MISSING
     assert story.fired[0] - before <= 150
 
 
@@ -335,7 +345,7 @@ def test_what_is_kept_is_bounded(seed: int) -> None:
         story.see(random.randrange(9), random.randrange(9, 90))
 
     assert len(story.series.recent) <= 62
-    assert len(story.series.hours) <= 24
+    assert len(story.series.hourly_baselines) <= 24
 
 
 class Noise:
@@ -365,7 +375,7 @@ def by_chance(story: Story, failed: float, well: float) -> Story:
         if place >= size:
             count = sum(bad[-size:])
             story.see(
-                count, None if story.limits.kind is Kind.ERRORS else count + sum(good[-size:])
+                count, None if story.limits.kind is MetricKind.ERRORS else count + sum(good[-size:])
             )
     return story
 
@@ -384,7 +394,7 @@ def by_chance(story: Story, failed: float, well: float) -> Story:
         (LOGS, 4, 60),
     ],
 )
-def test_chance_alone_fires_nothing(limits: SeriesLimits, failed: float, well: float) -> None:
+def test_chance_alone_fires_nothing(limits: MetricLimits, failed: float, well: float) -> None:
     """A day of figures around a constant level, whatever the level is."""
     assert by_chance(Story(limits), failed, well).fired == []
 

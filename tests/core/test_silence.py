@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.commands.silences import wanted
+from bot.core.commands.silences import parse_silence
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, Kind, Trouble
+from bot.core.state.incident import Incident, IncidentKind, Problem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import (
-    LONGEST_S,
-    Over,
-    Refusal,
+    MAX_SILENCE_S,
     Silence,
-    SilenceWanted,
-    covering,
+    SilenceRefusal,
+    SilenceRequest,
+    SilenceScope,
     covers,
-    preview,
+    find_covering,
+    preview_hidden,
 )
 
 NOON = 1_772_452_800.0
@@ -32,9 +32,9 @@ RULES = Rules(
 TENANTS, SIGNALS = ("prod", "eu", "staging"), ("login", "wellknown")
 
 
-def trouble(where: str, *, is_over: bool = False) -> Trouble:
+def trouble(where: str, *, is_over: bool = False) -> Problem:
     tenant, signal = where.split(".")
-    return Trouble(tenant, signal, NOON, failed=5, tries=5, is_over=is_over)
+    return Problem(tenant, signal, NOON, failed=5, tries=5, is_over=is_over)
 
 
 def incident(*where: str, over: tuple[str, ...] = (), tenants: tuple[str, ...] = ()) -> Incident:
@@ -42,24 +42,27 @@ def incident(*where: str, over: tuple[str, ...] = (), tenants: tuple[str, ...] =
     troubles = (*map(trouble, where), *(trouble(each, is_over=True) for each in over))
     return Incident(
         id=42,
-        kind=Kind.FAILING,
+        kind=IncidentKind.FAILING,
         severity=Severity.CRITICAL,
         tenants=tuple(dict.fromkeys((*(t.tenant for t in troubles), *tenants))),
         since=NOON,
         opened_at=NOON,
         verdict=Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
-        troubles=troubles,
+        problems=troubles,
     )
 
 
-def silence(over: Over, name: str = "", number: int = 1) -> Silence:
+def silence(over: SilenceScope, name: str = "", number: int = 1) -> Silence:
     return Silence(number, over, name, NOON, NOON + HOUR_S, "U1", "a deploy")
 
 
-PROD, LOGIN = silence(Over.TENANT, "prod"), silence(Over.SIGNAL, "login", 2)
-PROD_LOGIN, EU = silence(Over.SIGNAL, "prod.login", 3), silence(Over.TENANT, "eu", 4)
-THIS, OTHER = silence(Over.INCIDENT, "42", 5), silence(Over.INCIDENT, "4", 6)
-ALL = silence(Over.ALL, number=7)
+PROD, LOGIN = silence(SilenceScope.TENANT, "prod"), silence(SilenceScope.SIGNAL, "login", 2)
+PROD_LOGIN, EU = (
+    silence(SilenceScope.SIGNAL, "prod.login", 3),
+    silence(SilenceScope.TENANT, "eu", 4),
+)
+THIS, OTHER = silence(SilenceScope.INCIDENT, "42", 5), silence(SilenceScope.INCIDENT, "4", 6)
+ALL = silence(SilenceScope.ALL, number=7)
 BLIND = incident(tenants=("prod",))
 
 
@@ -87,15 +90,15 @@ BLIND = incident(tenants=("prod",))
 def test_what_a_silence_covers(muted: Silence, what: Incident, *, is_covered: bool) -> None:
     """One trouble that goes on outside, or one tenant that we cannot see, is enough to alert."""
     assert covers(muted, what) is is_covered
-    assert covering([muted], what, NOON) == (muted,) * is_covered
+    assert find_covering([muted], what, NOON) == (muted,) * is_covered
 
 
 def test_silences_together() -> None:
     """Two silences hide an incident that neither covers alone; those that add nothing are left."""
     both = incident("prod.login", "eu.wellknown")
 
-    assert covering([PROD, LOGIN], both, NOON) == ()
-    assert covering([PROD, OTHER, EU], both, NOON) == (PROD, EU)
+    assert find_covering([PROD, LOGIN], both, NOON) == ()
+    assert find_covering([PROD, OTHER, EU], both, NOON) == (PROD, EU)
 
 
 @pytest.mark.parametrize(
@@ -108,13 +111,13 @@ def test_silences_together() -> None:
 )
 def test_silence_that_is_not_running(muted: Silence, now: float) -> None:
     """Before it, at its end, and once it was ended by hand, a silence hides nothing."""
-    assert covering([muted], incident("prod.login"), now) == ()
+    assert find_covering([muted], incident("prod.login"), now) == ()
 
 
 where = st.builds("{}.{}".format, st.sampled_from(TENANTS), st.sampled_from(SIGNALS))
 silences = st.one_of(
-    st.builds(silence, st.just(Over.TENANT), st.sampled_from(TENANTS)),
-    st.builds(silence, st.just(Over.SIGNAL), st.one_of(st.sampled_from(SIGNALS), where)),
+    st.builds(silence, st.just(SilenceScope.TENANT), st.sampled_from(TENANTS)),
+    st.builds(silence, st.just(SilenceScope.SIGNAL), st.one_of(st.sampled_from(SIGNALS), where)),
 )
 
 
@@ -126,7 +129,7 @@ def test_a_trouble_outside_is_never_hidden(
     if any(covers(one, incident(outside)) for one in muted):
         return
 
-    assert covering(muted, incident(*troubles, outside), NOON) == ()
+    assert find_covering(muted, incident(*troubles, outside), NOON) == ()
     assert not any(covers(one, incident(*troubles, outside)) for one in muted)
 
 
@@ -140,7 +143,7 @@ def test_preview() -> None:
         replace(incident("eu.login"), id=4),
     )
 
-    found = preview(Over.TENANT, "prod", [before, within, still, elsewhere], NOON)
+    found = preview_hidden(SilenceScope.TENANT, "prod", [before, within, still, elsewhere], NOON)
 
     assert found == (2, 3)
 
@@ -148,51 +151,51 @@ def test_preview() -> None:
 @pytest.mark.parametrize(
     ("argument", "over", "name"),
     [
-        ("prod 2h a deploy", Over.TENANT, "Prod"),
-        ("PROD.Login 2h a deploy", Over.SIGNAL, "Prod.login"),
-        ("m2m 2h a deploy", Over.SIGNAL, "m2m"),
-        ("prod.pingdom 2h a deploy", Over.SIGNAL, "Prod.pingdom"),
-        ("#42 2h a deploy", Over.INCIDENT, "42"),
-        ("42 2h a deploy", Over.INCIDENT, "42"),
-        ("7 2h a deploy", Over.TENANT, "7"),
-        ("#7  2h  a   deploy", Over.INCIDENT, "7"),
-        ("all 2h a deploy", Over.ALL, ""),
+        ("prod 2h a deploy", SilenceScope.TENANT, "Prod"),
+        ("PROD.Login 2h a deploy", SilenceScope.SIGNAL, "Prod.login"),
+        ("m2m 2h a deploy", SilenceScope.SIGNAL, "m2m"),
+        ("prod.pingdom 2h a deploy", SilenceScope.SIGNAL, "Prod.pingdom"),
+        ("#42 2h a deploy", SilenceScope.INCIDENT, "42"),
+        ("42 2h a deploy", SilenceScope.INCIDENT, "42"),
+        ("7 2h a deploy", SilenceScope.TENANT, "7"),
+        ("#7  2h  a   deploy", SilenceScope.INCIDENT, "7"),
+        ("all 2h a deploy", SilenceScope.ALL, ""),
     ],
 )
-def test_what_is_meant(argument: str, over: Over, name: str) -> None:
+def test_what_is_meant(argument: str, over: SilenceScope, name: str) -> None:
     """Tenants, signals, monitors and incidents are found by their names; names before numbers."""
-    read = wanted(argument, NOON, "UTC", RULES, [7, 42])
+    read = parse_silence(argument, NOON, "UTC", RULES, [7, 42])
 
-    assert read == SilenceWanted(over, name, NOON + 2 * HOUR_S, "a deploy")
+    assert read == SilenceRequest(over, name, NOON + 2 * HOUR_S, "a deploy")
 
 
 @pytest.mark.parametrize(
     ("argument", "refusal"),
     [
-        ("", Refusal.NO_SUCH),
-        ("acme 2h a deploy", Refusal.NO_SUCH),
-        ("#43 2h a deploy", Refusal.NO_SUCH),
-        ("9" * 5000 + " 2h a deploy", Refusal.NO_SUCH),
-        ("staging.login 2h a deploy", Refusal.NO_SUCH),
-        ("prod.m2m 2h a deploy", Refusal.NO_SUCH),
-        ("prod", Refusal.NO_TIME),
-        ("prod a deploy", Refusal.NO_TIME),
-        ("prod 0m a deploy", Refusal.PAST),
-        ("prod 31d a deploy", Refusal.TOO_LONG),
-        ("prod 2h", Refusal.NO_REASON),
-        ("prod until 14:00", Refusal.NO_REASON),
+        ("", SilenceRefusal.NO_SUCH),
+        ("acme 2h a deploy", SilenceRefusal.NO_SUCH),
+        ("#43 2h a deploy", SilenceRefusal.NO_SUCH),
+        ("9" * 5000 + " 2h a deploy", SilenceRefusal.NO_SUCH),
+        ("staging.login 2h a deploy", SilenceRefusal.NO_SUCH),
+        ("prod.m2m 2h a deploy", SilenceRefusal.NO_SUCH),
+        ("prod", SilenceRefusal.NO_TIME),
+        ("prod a deploy", SilenceRefusal.NO_TIME),
+        ("prod 0m a deploy", SilenceRefusal.PAST),
+        ("prod 31d a deploy", SilenceRefusal.TOO_LONG),
+        ("prod 2h", SilenceRefusal.NO_REASON),
+        ("prod until 14:00", SilenceRefusal.NO_REASON),
     ],
 )
-def test_what_is_refused(argument: str, refusal: Refusal) -> None:
+def test_what_is_refused(argument: str, refusal: SilenceRefusal) -> None:
     """A silence needs something that exists, an end within 30 days, and a reason."""
-    assert wanted(argument, NOON, "UTC", RULES, [42]) is refusal
+    assert parse_silence(argument, NOON, "UTC", RULES, [42]) is refusal
 
 
 def test_longest() -> None:
     """Thirty days are the most; a long reason is cut."""
-    read = wanted(f"prod 30d {'x' * 999}", NOON, "UTC", RULES, [])
+    read = parse_silence(f"prod 30d {'x' * 999}", NOON, "UTC", RULES, [])
 
-    assert read == SilenceWanted(Over.TENANT, "Prod", NOON + LONGEST_S, "x" * 200)
+    assert read == SilenceRequest(SilenceScope.TENANT, "Prod", NOON + MAX_SILENCE_S, "x" * 200)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +203,6 @@ def test_longest() -> None:
 )
 def test_until_a_time_of_the_person(zone: str, hours: int) -> None:
     """`until 14:00` is meant where the person is."""
-    read = wanted("prod until 14:00 a deploy", NOON, zone, RULES, [])
+    read = parse_silence("prod until 14:00 a deploy", NOON, zone, RULES, [])
 
-    assert read == SilenceWanted(Over.TENANT, "Prod", NOON + hours * HOUR_S, "a deploy")
+    assert read == SilenceRequest(SilenceScope.TENANT, "Prod", NOON + hours * HOUR_S, "a deploy")

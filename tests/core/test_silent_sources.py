@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
-from bot.core.incidents.missing_data import AGAIN_S
-from bot.core.model.measurement import Kind as Counted
+from bot.core.incidents.missing_data import REOPEN_WITHIN_S
+from bot.core.model.measurement import MetricKind as Counted
 from bot.core.model.observation import Cause, Fault, Severity, Stage
 from bot.core.model.request import Request, Verb
-from bot.core.signals.metric_threshold import SeriesLimits
-from bot.core.state.incident import EntryKind, IncidentState, Kind
+from bot.core.signals.metric_threshold import MetricLimits
+from bot.core.state.incident import IncidentKind, IncidentState, TimelineKind
 from bot.core.state.outbox import Edit, Post, Reply
 from bot.core.state.rules import TenantRules
-from bot.core.state.stimulus import Asked, Finding, Send, Started
+from bot.core.state.stimulus import CommandReceived, Send, Started, TenantReport
 
 SERIES = {
-    "checkout": SeriesLimits(Counted.METRICS),
-    "portal": SeriesLimits(Counted.METRICS),
-    "web": SeriesLimits(Counted.ERRORS),
+    "checkout": MetricLimits(Counted.METRICS),
+    "portal": MetricLimits(Counted.METRICS),
+    "web": MetricLimits(Counted.ERRORS),
 }
 TENANTS = ("prod", "staging")
 
@@ -26,7 +26,7 @@ TENANTS = ("prod", "staging")
 @pytest.fixture
 def silent(steps: Any, make_rules: Any) -> Any:
     """Two healthy tenants whose sources have all given figures once."""
-    tenants = {name: TenantRules(name, f"{name}.auth0.com", series=SERIES) for name in TENANTS}
+    tenants = {name: TenantRules(name, f"{name}.auth0.com", metrics=SERIES) for name in TENANTS}
     made = type(steps)(make_rules(tenants=tenants))
     made.healthy()
     for tenant in TENANTS:
@@ -48,7 +48,7 @@ def missing(steps: Any, *where: str, span_s: float = 300.0) -> None:
     for _ in range(int(span_s / 60)):
         well(steps, 60)
         for each in where:
-            steps.count(each, missing="HTTP 503")
+            steps.count(each, no_data_reason="HTTP 503")
 
 
 def said(steps: Any, kind: type) -> list[Any]:
@@ -62,12 +62,12 @@ def test_a_silent_source_is_told_once(silent: Any) -> None:
     missing(silent, "prod.checkout", span_s=3600)
 
     (incident,) = silent.incidents
-    assert (incident.kind, incident.source) == (Kind.SILENT, Counted.METRICS)
+    assert (incident.kind, incident.source) == (IncidentKind.SOURCE_NO_DATA, Counted.METRICS)
     assert (incident.severity, incident.verdict.cause) == (Severity.INFO, Cause.NONE)
-    assert (incident.troubles[0].missing, incident.since) == ("HTTP 503", silent.now - 3840)
+    assert (incident.problems[0].no_data_reason, incident.since) == ("HTTP 503", silent.now - 3840)
     assert len(said(silent, Post)) == 1
     assert said(silent, Reply) == []
-    assert not incident.called
+    assert not incident.mentioned
 
 
 def test_all_sources_of_a_kind_are_one_incident(silent: Any) -> None:
@@ -77,7 +77,7 @@ def test_all_sources_of_a_kind_are_one_incident(silent: Any) -> None:
 
     (incident,) = silent.incidents
     assert incident.tenants == ("prod", "staging")
-    assert len(incident.troubles) == 3
+    assert len(incident.problems) == 3
     assert len(said(silent, Post)) == 1
     assert said(silent, Edit)
 
@@ -97,10 +97,10 @@ def test_it_is_over_when_the_last_of_them_has_figures(silent: Any) -> None:
     silent.count("staging.checkout", total=1)
 
     assert silent.incidents[0].state is IncidentState.RESOLVED
-    assert [body.entry.kind for body in said(silent, Reply)] == [EntryKind.RESOLVED]
+    assert [body.entry.kind for body in said(silent, Reply)] == [TimelineKind.RESOLVED]
 
 
-@pytest.mark.parametrize(("pause_s", "count"), [(AGAIN_S - 360, 1), (AGAIN_S, 2)])
+@pytest.mark.parametrize(("pause_s", "count"), [(REOPEN_WITHIN_S - 360, 1), (REOPEN_WITHIN_S, 2)])
 def test_silent_again_soon_is_the_same_incident(silent: Any, pause_s: float, count: int) -> None:
     """Within half an hour its message is opened again, with a line in its thread."""
     missing(silent, "prod.checkout")
@@ -111,7 +111,7 @@ def test_silent_again_soon_is_the_same_incident(silent: Any, pause_s: float, cou
 
     assert len(silent.incidents) == len(said(silent, Post)) == count
     assert silent.incidents[-1].is_open
-    assert (EntryKind.REOPENED in [b.entry.kind for b in said(silent, Reply)]) is (count == 1)
+    assert (TimelineKind.REOPENED in [b.entry.kind for b in said(silent, Reply)]) is (count == 1)
 
 
 def test_a_graver_incident_says_it_as_well(silent: Any) -> None:
@@ -120,11 +120,11 @@ def test_a_graver_incident_says_it_as_well(silent: Any) -> None:
     for _ in range(8):
         silent.wait(60)
         silent.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
-        silent.count("prod.checkout", missing="HTTP 503")
-    assert [i.kind for i in silent.incidents] == [Kind.FAILING]
+        silent.count("prod.checkout", no_data_reason="HTTP 503")
+    assert [i.kind for i in silent.incidents] == [IncidentKind.FAILING]
 
-    silent.count("staging.checkout", missing="HTTP 503")
-    assert Kind.SILENT in [i.kind for i in silent.incidents]
+    silent.count("staging.checkout", no_data_reason="HTTP 503")
+    assert IncidentKind.SOURCE_NO_DATA in [i.kind for i in silent.incidents]
 
 
 def test_what_stays_silent_is_told_after_the_graver_incident(silent: Any) -> None:
@@ -133,11 +133,11 @@ def test_what_stays_silent_is_told_after_the_graver_incident(silent: Any) -> Non
     for place in range(12):
         silent.wait(60)
         silent.see("prod.login", Fault(Stage.HTTP, "http_503", 503) if place < 6 else None)
-        silent.count("prod.checkout", missing="HTTP 503")
+        silent.count("prod.checkout", no_data_reason="HTTP 503")
 
     assert [(i.kind, i.is_open) for i in silent.incidents] == [
-        (Kind.FAILING, False),
-        (Kind.SILENT, True),
+        (IncidentKind.FAILING, False),
+        (IncidentKind.SOURCE_NO_DATA, True),
     ]
 
 
@@ -145,10 +145,10 @@ def test_a_source_that_is_no_longer_configured_is_not_missed(silent: Any) -> Non
     """With it the incident ends."""
     missing(silent, "prod.checkout")
     tenants = silent.rules.tenants
-    fewer = replace(tenants["prod"], series={"web": SERIES["web"]})
+    fewer = replace(tenants["prod"], metrics={"web": SERIES["web"]})
     silent.rules = replace(silent.rules, tenants={**tenants, "prod": fewer})
     silent.tenant("prod", Started(silent.now))
-    silent.on_desk(Finding(silent.now, "prod"))
+    silent.on_desk(TenantReport(silent.now, "prod"))
 
     assert not silent.incidents[0].is_open
 
@@ -158,10 +158,10 @@ def test_resolved_by_hand_it_stays_resolved(silent: Any) -> None:
     missing(silent, "prod.checkout")
     (incident,) = silent.incidents
     resolve = Request("r", silent.now, Verb.RESOLVE, "#1 the exporter is moved", user="U1")
-    silent.on_desk(Asked(silent.now, resolve))
+    silent.on_desk(CommandReceived(silent.now, resolve))
     missing(silent, "prod.checkout", span_s=1200)
-    assert silent.incidents[0].reopened == incident.reopened
+    assert silent.incidents[0].reopen_count == incident.reopen_count
     assert silent.desk.open_incidents == []
 
     missing(silent, "prod.checkout", span_s=3000)
-    assert [i.kind for i in silent.desk.open_incidents] == [Kind.SILENT]
+    assert [i.kind for i in silent.desk.open_incidents] == [IncidentKind.SOURCE_NO_DATA]

@@ -8,9 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.model.observation import Fault, Observation, Outcome, SignalState, Stage, Target
-from bot.core.signals.probe_threshold import Limits
+from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.rules import TenantRules
-from bot.core.state.stimulus import Look, Observed, Running, RunNow, Started, Tick
+from bot.core.state.stimulus import (
+    CheckRequested,
+    CheckStarted,
+    Observed,
+    Started,
+    StartProbe,
+    Tick,
+)
 from bot.core.state.tenant import TenantState
 from bot.core.tenant import step as tenant_step
 
@@ -38,14 +45,14 @@ class Alone:
             self._step(Tick(self.now))
         self.now = until
 
-    def ask(self) -> Running:
-        effects = self._step(RunNow(self.now, "r1"))
-        return next(effect for effect in effects if isinstance(effect, Running))
+    def ask(self) -> CheckStarted:
+        effects = self._step(CheckRequested(self.now, "r1"))
+        return next(effect for effect in effects if isinstance(effect, CheckStarted))
 
     def _step(self, stimulus: Any) -> tuple[Any, ...]:
         self.state, effects = tenant_step.step(self.state, stimulus, self.rules)
         for effect in effects:
-            if isinstance(effect, Look):
+            if isinstance(effect, StartProbe):
                 self._look(effect.target)
         return effects
 
@@ -117,7 +124,7 @@ def test_a_run_of_a_stopped_login_is_one_try() -> None:
     first, second = alone.ask(), alone.ask()
 
     assert Target("prod", "login") in first.targets
-    assert Target("prod", "login") in second.left_out
+    assert Target("prod", "login") in second.skipped
 
 
 def test_a_changed_configuration_starts_a_stopped_login_again() -> None:
@@ -127,8 +134,8 @@ def test_a_changed_configuration_starts_a_stopped_login_again() -> None:
     changed = TenantRules("prod", "acme.us.auth0.com", fingerprints=("new",))
     state, _ = tenant_step.step(alone.state, Started(alone.now), changed)
 
-    assert not state.signals["login"].is_stopped
-    assert tenant_step.step(alone.state, Started(alone.now), PLAIN)[0].signals["login"].is_stopped
+    assert not state.probes["login"].is_stopped
+    assert tenant_step.step(alone.state, Started(alone.now), PLAIN)[0].probes["login"].is_stopped
 
 
 def test_a_machine_token_is_asked_for_every_five_minutes() -> None:
@@ -157,13 +164,13 @@ def test_a_refused_machine_is_asked_on() -> None:
     alone.run(1000)
 
     assert len(alone.at("m2m")) > 60
-    assert alone.state.signals["m2m"].state is SignalState.OK
+    assert alone.state.probes["m2m"].state is SignalState.OK
 
 
 @pytest.mark.parametrize("every_s", [1.0, 7.0, 60.0, 3600.0])
 def test_any_interval_is_kept(every_s: float) -> None:
     """Slots stay on their grid; a login keeps its distance all the same."""
-    rules = TenantRules("prod", "d", limits=Limits(every_s=every_s))
+    rules = TenantRules("prod", "d", limits=ProbeLimits(every_s=every_s))
     alone = Alone(rules, healthy)
     alone.run(3 * max(every_s, 60))
     logins = alone.at("login", 1)

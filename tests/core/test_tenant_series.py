@@ -5,23 +5,29 @@ from typing import Any
 
 import pytest
 
-from bot.core.model.measurement import BEGINS, ChangeMade, Claim, Group, Kind
+from bot.core.model.measurement import FIRST_READ, ChangeMade, ExternalAlert, Group, MetricKind
 from bot.core.model.observation import Cause, Fault, SignalState, Stage, Target
-from bot.core.signals.metric_threshold import SeriesLimits
+from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.incident import Kind as IncidentKind
+from bot.core.state.incident import IncidentKind
 from bot.core.state.rules import TenantRules
-from bot.core.state.stimulus import Measure, Run, RunNow, SignalChanged, Started
+from bot.core.state.stimulus import (
+    CheckRequested,
+    QueryMetrics,
+    RequestCheck,
+    SignalChanged,
+    Started,
+)
 from bot.core.tenant.step import due_at
 
 SERIES = {
-    "checkout": SeriesLimits(Kind.METRICS),
-    "web": SeriesLimits(Kind.ERRORS, every_s=60.0),
-    "logs": SeriesLimits(Kind.LOGS, share=0.1),
-    "app": SeriesLimits(Kind.METRICS, is_pushed=True),
+    "checkout": MetricLimits(MetricKind.METRICS),
+    "web": MetricLimits(MetricKind.ERRORS, every_s=60.0),
+    "logs": MetricLimits(MetricKind.LOGS, share=0.1),
+    "app": MetricLimits(MetricKind.METRICS, is_pushed=True),
 }
 GONE = Fault(Stage.HTTP, "http_503", 503)
-PROD = TenantRules("prod", "acme.us.auth0.com", "US-1", series=SERIES, monitors=("alertmanager",))
+PROD = TenantRules("prod", "acme.us.auth0.com", "US-1", metrics=SERIES, monitors=("alertmanager",))
 
 
 @pytest.fixture
@@ -34,11 +40,11 @@ def measured(steps: Any, make_rules: Any) -> Any:
 
 
 def asked(effects: list[Any]) -> list[str]:
-    return [effect.target.name for effect in effects if isinstance(effect, Measure)]
+    return [effect.target.name for effect in effects if isinstance(effect, QueryMetrics)]
 
 
 def series(steps: Any, name: str) -> Any:
-    return steps.world.tenants["prod"].series[name]
+    return steps.world.states["prod"].metrics[name]
 
 
 def fail(steps: Any) -> None:
@@ -48,9 +54,9 @@ def fail(steps: Any) -> None:
         steps.count("prod.checkout", failed=failed, total=100)
 
 
-def alert(at: float, **more: Any) -> Claim:
+def alert(at: float, **more: Any) -> ExternalAlert:
     given = {"is_firing": True, "title": "errors", **more}
-    return Claim(Target("prod", "alertmanager"), "a", at, **given)
+    return ExternalAlert(Target("prod", "alertmanager"), "a", at, **given)
 
 
 def test_every_source_is_asked_at_its_pace(measured: Any) -> None:
@@ -70,20 +76,20 @@ def test_after_a_bad_reading_it_is_looked_at_twice_as_often(measured: Any) -> No
     measured.wait(30)
     measured.tick("prod")
     measured.count("prod.checkout", failed=50, total=100)
-    assert due_at(measured.world.tenants["prod"]) <= measured.now + 15
+    assert due_at(measured.world.states["prod"]) <= measured.now + 15
     measured.wait(15)
     assert asked(measured.tick("prod")) == ["checkout"]
     measured.count("prod.checkout", failed=80, total=100)
 
     (incident,) = measured.incidents
-    assert (incident.kind, incident.troubles[0].signal) == (IncidentKind.FAILING, "checkout")
+    assert (incident.kind, incident.problems[0].signal) == (IncidentKind.FAILING, "checkout")
 
 
 def test_users_alone_are_enough_for_an_incident(measured: Any) -> None:
     """While the synthetic login works: half of all real incidents are like this."""
     measured.see("prod.login")
     fail(measured)
-    rows = {fact.row for fact in measured.incidents[0].verdict.because}
+    rows = {fact.rule_id for fact in measured.incidents[0].verdict.evidence_for}
 
     assert "users-fail-alone" in rows
     assert measured.incidents[0].verdict.cause is Cause.APP
@@ -94,7 +100,7 @@ def test_a_first_bad_reading_has_the_login_tried(measured: Any) -> None:
     measured.wait(30)
     effects = measured.count("prod.checkout", failed=50, total=100)
 
-    assert "prod" in [effect.tenant for effect in effects if isinstance(effect, Run)]
+    assert "prod" in [effect.tenant for effect in effects if isinstance(effect, RequestCheck)]
 
 
 def test_missing_figures_are_never_a_change(measured: Any) -> None:
@@ -104,13 +110,13 @@ def test_missing_figures_are_never_a_change(measured: Any) -> None:
     effects = []
     for _ in range(40):
         measured.wait(30)
-        effects += measured.count("prod.checkout", missing="HTTP 503")
+        effects += measured.count("prod.checkout", no_data_reason="HTTP 503")
 
     assert not [e for e in effects if isinstance(e, SignalChanged)]
     assert series(measured, "checkout").state is SignalState.FIRING
     assert series(measured, "checkout").reading == before
     assert measured.incidents[0].is_open
-    assert measured.incidents[0].troubles[0].missing == "HTTP 503"
+    assert measured.incidents[0].problems[0].no_data_reason == "HTTP 503"
 
 
 @pytest.mark.parametrize(("name", "is_told"), [("checkout", True), ("app", False)])
@@ -119,30 +125,30 @@ def test_silence_is_told_after_five_minutes(measured: Any, name: str, *, is_told
     measured.count(f"prod.{name}", total=50)
     begin = measured.now
     measured.wait(299)
-    measured.count(f"prod.{name}", missing="timeout read")
-    assert series(measured, name).silent_since is None
+    measured.count(f"prod.{name}", no_data_reason="timeout read")
+    assert series(measured, name).no_data_since is None
     measured.wait(1)
-    measured.count(f"prod.{name}", missing="timeout read")
+    measured.count(f"prod.{name}", no_data_reason="timeout read")
 
-    assert series(measured, name).silent_since == (begin if is_told else None)
+    assert series(measured, name).no_data_since == (begin if is_told else None)
 
 
 def test_figures_end_the_silence(measured: Any) -> None:
     """Also those that are too few to judge."""
     measured.wait(300)
-    measured.count("prod.checkout", missing="timeout read")
-    assert series(measured, "checkout").silent_since is not None
+    measured.count("prod.checkout", no_data_reason="timeout read")
+    assert series(measured, "checkout").no_data_since is not None
     measured.count("prod.checkout", total=1)
 
-    assert series(measured, "checkout").silent_since is None
-    assert series(measured, "checkout").missing == ""
+    assert series(measured, "checkout").no_data_since is None
+    assert series(measured, "checkout").no_data_reason == ""
 
 
 def log(steps: Any, succeeded: int, own: int | None = None) -> list[Any]:
     """Let the log have so many rows of users' logins, and of our own."""
     steps.wait(30)
     groups = (Group("success", succeeded),) if succeeded else ()
-    told = steps.count("prod.logs", total=float(succeeded), groups=groups, own=own)
+    told = steps.count("prod.logs", total=float(succeeded), groups=groups, own_rows=own)
     return [(e.state, e.reason) for e in told if isinstance(e, SignalChanged)]
 
 
@@ -157,8 +163,8 @@ def test_a_log_that_stands_still_is_no_loss_of_logins(
     changes = [change for _ in range(20) for change in log(measured, 0, own=None)]
 
     assert changes == []
-    assert series(measured, "logs").missing == "no rows come"
-    assert series(measured, "logs").silent_since is not None
+    assert series(measured, "logs").no_data_reason == "no rows come"
+    assert series(measured, "logs").no_data_since is not None
 
 
 def test_the_rows_of_our_own_logins_show_that_the_log_works(measured: Any) -> None:
@@ -167,7 +173,7 @@ def test_the_rows_of_our_own_logins_show_that_the_log_works(measured: Any) -> No
         log(measured, 50, own=place % 2)
     changes = [change for place in range(10) for change in log(measured, 0, own=place % 2)]
 
-    assert changes[-1] == (SignalState.FIRING, Reason.MISSING)
+    assert changes[-1] == (SignalState.FIRING, Reason.SUCCESSES_MISSING)
 
 
 def test_a_log_of_few_logins_may_be_empty(measured: Any) -> None:
@@ -175,7 +181,7 @@ def test_a_log_of_few_logins_may_be_empty(measured: Any) -> None:
     for place in range(240):
         log(measured, int(place % 24 == 0))
 
-    assert series(measured, "logs").missing == ""
+    assert series(measured, "logs").no_data_reason == ""
     assert series(measured, "logs").state is SignalState.OK
 
 
@@ -188,8 +194,8 @@ def test_a_restart_reads_anew(measured: Any) -> None:
     assert (kept.state, kept.recent, kept.read_at) == (SignalState.FIRING, (), None)
 
     measured.wait(60)
-    measured.count("prod.checkout", missing=BEGINS)
-    assert series(measured, "checkout").silent_since is None
+    measured.count("prod.checkout", no_data_reason=FIRST_READ)
+    assert series(measured, "checkout").no_data_since is None
 
 
 def test_an_incident_of_errors_survives_a_restart(measured: Any) -> None:
@@ -204,7 +210,7 @@ def test_an_incident_of_errors_survives_a_restart(measured: Any) -> None:
         measured.count("prod.web", failed=failed, total=None, span_s=120, groups=groups)
     measured.tenant("prod", Started(measured.now))
     measured.see("prod.login")
-    measured.count("prod.web", missing="HTTP 503")
+    measured.count("prod.web", no_data_reason="HTTP 503")
 
     assert measured.incidents[0].is_open
 
@@ -214,19 +220,19 @@ def test_what_is_no_longer_configured_is_forgotten(measured: Any) -> None:
     measured.push(alert(measured.now))
     measured.rules = replace(
         measured.rules,
-        tenants={**measured.rules.tenants, "prod": replace(PROD, series={}, monitors=())},
+        tenants={**measured.rules.tenants, "prod": replace(PROD, metrics={}, monitors=())},
     )
     measured.tenant("prod", Started(measured.now))
-    state = measured.world.tenants["prod"]
+    state = measured.world.states["prod"]
 
-    assert (state.series, state.monitors) == ({}, {})
+    assert (state.metrics, state.monitors) == ({}, {})
     assert measured.count("prod.checkout", failed=50, total=100) == []
 
 
 def test_a_run_reads_all_figures(measured: Any) -> None:
     """Or the one that was asked for."""
-    everything = measured.tenant("prod", RunNow(measured.now, "r1"))
-    one = measured.tenant("prod", RunNow(measured.now, "r2", "web"))
+    everything = measured.tenant("prod", CheckRequested(measured.now, "r1"))
+    one = measured.tenant("prod", CheckRequested(measured.now, "r2", "web"))
 
     assert asked(everything) == list(SERIES)
     assert asked(one) == ["web"]
@@ -237,9 +243,9 @@ def test_a_monitor_that_somebody_vouches_for_opens_an_incident(measured: Any) ->
     told = measured.push(alert(measured.now))
     changes = [e for e in told if isinstance(e, SignalChanged)]
     assert [(c.signal, c.state, c.reason) for c in changes] == [
-        ("alertmanager", SignalState.FIRING, Reason.CLAIMED)
+        ("alertmanager", SignalState.FIRING, Reason.EXTERNAL_ALERT)
     ]
-    assert measured.incidents[0].troubles[0].said == "errors"
+    assert measured.incidents[0].problems[0].title == "errors"
 
     measured.wait(60)
     measured.push(alert(measured.now, is_firing=False))
@@ -249,36 +255,36 @@ def test_a_monitor_that_somebody_vouches_for_opens_an_incident(measured: Any) ->
 def test_an_alert_that_is_never_ended_expires_by_itself(measured: Any) -> None:
     """At the tick that is due for it."""
     measured.push(alert(measured.now, lasts_s=3600.0))
-    state = measured.world.tenants["prod"]
+    state = measured.world.states["prod"]
     state = replace(state, due=dict.fromkeys(state.due))
     assert due_at(state) == measured.now + 3600
 
     measured.wait(3600)
     measured.tick("prod")
-    assert measured.world.tenants["prod"].monitors["alertmanager"].claims == ()
+    assert measured.world.states["prod"].monitors["alertmanager"].alerts == ()
 
 
 def test_a_hint_makes_us_look_and_alerts_nobody(measured: Any) -> None:
     """Whoever knows the path can give one."""
-    effects = measured.push(alert(measured.now, is_hint=True))
+    effects = measured.push(alert(measured.now, is_unauthenticated=True))
 
-    assert [e.tenant for e in effects if isinstance(e, Run)] == ["prod"]
+    assert [e.tenant for e in effects if isinstance(e, RequestCheck)] == ["prod"]
     assert measured.incidents == []
     assert not [
         e
-        for e in measured.push(alert(measured.now, is_hint=True, is_firing=False))
-        if isinstance(e, Run)
+        for e in measured.push(alert(measured.now, is_unauthenticated=True, is_firing=False))
+        if isinstance(e, RequestCheck)
     ]
 
 
 def test_who_is_not_configured_says_nothing(measured: Any) -> None:
     """A monitor or tenant that is not ours changes no state."""
-    before = measured.world.tenants["prod"]
+    before = measured.world.states["prod"]
     stranger = replace(alert(measured.now), target=Target("prod", "stranger"))
     elsewhere = replace(alert(measured.now), target=Target("nobody", "alertmanager"))
     measured.push(stranger, elsewhere)
 
-    assert measured.world.tenants["prod"] == before
+    assert measured.world.states["prod"] == before
     assert measured.incidents == []
 
 
@@ -288,15 +294,15 @@ def test_the_log_tells_the_environment_and_changes(measured: Any) -> None:
     measured.count("prod.logs", total=5.0, environment="EU-2", changes=(change,))
     measured.count("prod.logs", total=5.0, changes=(change,))
 
-    assert measured.world.tenants["prod"].environment == "EU-2"
-    assert measured.desk.outside.changes == (change,)
+    assert measured.world.states["prod"].environment == "EU-2"
+    assert measured.desk.shared.changes == (change,)
 
 
 def test_environments_that_logs_name_make_peers(steps: Any, make_rules: Any) -> None:
     """Without a word in the configuration: which tenants share an environment is learned."""
     logs = {"logs": SERIES["logs"]}
     tenants = {
-        name: TenantRules(name, f"{name}.auth0.com", series=logs) for name in ("a", "b", "c")
+        name: TenantRules(name, f"{name}.auth0.com", metrics=logs) for name in ("a", "b", "c")
     }
     steps = type(steps)(make_rules(tenants=tenants))
     steps.healthy()
@@ -308,7 +314,7 @@ def test_environments_that_logs_name_make_peers(steps: Any, make_rules: Any) -> 
         steps.see("b.login")
         steps.see("c.login")
     verdict = steps.incidents[0].verdict
-    facts = {fact.row: fact.text for fact in (*verdict.because, *verdict.against)}
+    facts = {fact.rule_id: fact.text for fact in (*verdict.evidence_for, *verdict.evidence_against)}
 
     assert facts["same-environment-ok"].endswith(": c")
     assert facts["elsewhere-ok"].endswith(": b")

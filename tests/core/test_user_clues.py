@@ -6,37 +6,37 @@ from typing import Any
 import pytest
 
 from bot.core.auth0_logs.events import RowKind
-from bot.core.model.measurement import ChangeMade, Claim, Group, Kind, Measurement
+from bot.core.model.measurement import ChangeMade, ExternalAlert, Group, Measurement, MetricKind
 from bot.core.model.observation import LOGS, WELLKNOWN, Fault, SignalState, Stage, Target
-from bot.core.signals.baseline import Usual
+from bot.core.signals.baseline import Baseline
 from bot.core.signals.external_alerts import Monitor
-from bot.core.signals.metric_threshold import Reading, Series, SeriesLimits
-from bot.core.signals.probe_threshold import Reason, Signal, Try
+from bot.core.signals.metric_threshold import MetricLimits, MetricReading, MetricState
+from bot.core.signals.probe_threshold import ProbeState, Reason, Try
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.shared import Outside
-from bot.core.state.stimulus import World
+from bot.core.state.shared import SharedSignals
+from bot.core.state.stimulus import Tenants
 from bot.core.state.tenant import TenantState
-from bot.core.triage.collect import clues
-from bot.core.triage.context import Case
-from bot.core.triage.evidence_table import TABLE
+from bot.core.triage.collect import collect_evidence
+from bot.core.triage.context import TriageContext
+from bot.core.triage.evidence_table import EVIDENCE_TABLE
 
 NOW = 1_772_445_600.0
 SINCE = NOW - 300
 GONE = Fault(Stage.HTTP, "http_503", 503)
 SERIES = {
-    "checkout": SeriesLimits(Kind.METRICS),
-    "portal": SeriesLimits(Kind.METRICS),
-    "web": SeriesLimits(Kind.ERRORS),
-    LOGS: SeriesLimits(Kind.LOGS),
+    "checkout": MetricLimits(MetricKind.METRICS),
+    "portal": MetricLimits(MetricKind.METRICS),
+    "web": MetricLimits(MetricKind.ERRORS),
+    LOGS: MetricLimits(MetricKind.LOGS),
 }
 RULES = Rules(
     {
-        name: TenantRules(name, f"{name}.auth0.com", "US-1", series=SERIES, realms=("users",))
+        name: TenantRules(name, f"{name}.auth0.com", "US-1", metrics=SERIES, realms=("users",))
         for name in ("prod", "b")
     }
 )
-WELL = Signal(ever_ok=True, last_ok_at=NOW - 10, last_at=NOW - 10)
-DOWN = Signal(
+WELL = ProbeState(ever_ok=True, last_ok_at=NOW - 10, last_at=NOW - 10)
+DOWN = ProbeState(
     state=SignalState.FIRING,
     tries=tuple(Try(SINCE + 5 * place, GONE) for place in range(5)),
     since=SINCE,
@@ -49,12 +49,14 @@ LOGINS = (Group(RowKind.SUCCESS, 40, connection="users"), Group(RowKind.USER, 5)
 
 def counted(
     failed: float = 1.0, total: float | None = 200.0, *groups: Group, usual: float = 1.0
-) -> Series:
+) -> MetricState:
     """Return a series that is well, with these figures of the last two minutes."""
-    return Series(
+    return MetricState(
         recent=(Measurement(Target("prod", "any"), NOW - 5, 120, failed, total, groups),),
-        reading=Reading(is_good=True, failed=failed, total=total, span_s=120.0, usual_failed=usual),
-        usual=Usual(3600.0, 30 * usual, 30 * 200.0, 3600.0),
+        reading=MetricReading(
+            is_good=True, failed=failed, total=total, span_s=120.0, expected_failures=usual
+        ),
+        baseline=Baseline(3600.0, 30 * usual, 30 * 200.0, 3600.0),
         begun_at=NOW - 9000,
         read_at=NOW - 5,
         judged_at=NOW - 5,
@@ -62,7 +64,7 @@ def counted(
     )
 
 
-def bad(series: Series, reason: Reason) -> Series:
+def bad(series: MetricState, reason: Reason) -> MetricState:
     reading = replace(series.reading, reason=reason, is_good=False)
     return replace(series, state=SignalState.FIRING, since=SINCE, reason=reason, reading=reading)
 
@@ -78,29 +80,29 @@ CHECKOUT_FAILS = {"checkout": bad(counted(80), Reason.SHARE)}
 
 def case(
     *,
-    login: Signal = WELL,
-    series: dict[str, Series] | None = None,
-    elsewhere: dict[str, Series] | None = None,
+    login: ProbeState = WELL,
+    series: dict[str, MetricState] | None = None,
+    elsewhere: dict[str, MetricState] | None = None,
     monitors: dict[str, Monitor] | None = None,
     changes: tuple[ChangeMade, ...] = (),
-) -> Case:
+) -> TriageContext:
     signals = {"login": login, WELLKNOWN: WELL}
-    here = TenantState(signals, series={**WELL_SERIES, **(series or {})}, monitors=monitors or {})
+    here = TenantState(signals, metrics={**WELL_SERIES, **(series or {})}, monitors=monitors or {})
     there = TenantState(
-        {"login": WELL, WELLKNOWN: WELL}, series={**WELL_SERIES, **(elsewhere or {})}
+        {"login": WELL, WELLKNOWN: WELL}, metrics={**WELL_SERIES, **(elsewhere or {})}
     )
-    world = World({"prod": here, "b": there})
-    return Case(("prod",), world, Outside(changes=changes), RULES, NOW, SINCE)
+    world = Tenants({"prod": here, "b": there})
+    return TriageContext(("prod",), world, SharedSignals(changes=changes), RULES, NOW, SINCE)
 
 
-def log(*failed: Group, well: int = 40, others: str = "users") -> dict[str, Series]:
+def log(*failed: Group, well: int = 40, others: str = "users") -> dict[str, MetricState]:
     """Return a log that fails, with these rows, and successes by another connection."""
     count = sum(group.count for group in failed)
     rows = (Group(RowKind.SUCCESS, well, connection=others), *failed)
     return {LOGS: bad(counted(count, count + well, *rows), Reason.SHARE)}
 
 
-def errors(pattern: str) -> dict[str, Series]:
+def errors(pattern: str) -> dict[str, MetricState]:
     return {"web": bad(counted(90, None, Group("", 90, pattern)), Reason.EVENTS)}
 
 
@@ -108,9 +110,10 @@ def made(at: float, what: str, tenant: str = "", app: str = "") -> tuple[ChangeM
     return (ChangeMade("c", at, what, tenant, app),)
 
 
-ALERT = Monitor((Claim(Target("prod", "alertmanager"), "a", SINCE, True, "x"),), (NOW + 60,))  # noqa: FBT003 - it fires
-FEW = replace(counted(0, 4), reading=replace(counted(0, 4).reading, usual_succeeded=40.0))
-MISSING = bad(FEW, Reason.MISSING)
+FIRING = ExternalAlert(Target("prod", "alertmanager"), "a", SINCE, is_firing=True, title="x")
+ALERT = Monitor((FIRING,), (NOW + 60,))
+FEW = replace(counted(0, 4), reading=replace(counted(0, 4).reading, expected_successes=40.0))
+MISSING = bad(FEW, Reason.SUCCESSES_MISSING)
 PRODUCED: dict[str, dict[str, Any]] = {
     "users-fail": {"login": DOWN, "series": CHECKOUT_FAILS},
     "users-fail-alone": {"series": CHECKOUT_FAILS},
@@ -140,16 +143,22 @@ OF_USERS = ("users-", "one-app", "traffic-", "log-", "errors-", "monitor-")
 OF_CHANGES = ("deploy-", "setting-", "client-")
 
 
-def rows(judged: Case) -> set[str]:
-    return {clue.row for clue in clues(judged) if clue.row.startswith(OF_USERS + OF_CHANGES)}
+def rows(judged: TriageContext) -> set[str]:
+    return {
+        clue.rule_id
+        for clue in collect_evidence(judged)
+        if clue.rule_id.startswith(OF_USERS + OF_CHANGES)
+    }
 
 
-def said(row: str, judged: Case) -> list[str]:
-    found = [clue for clue in clues(judged) if clue.row == row]
-    return [TABLE[row].sentence.format(**clue.figures) for clue in found]
+def said(row: str, judged: TriageContext) -> list[str]:
+    found = [clue for clue in collect_evidence(judged) if clue.rule_id == row]
+    return [EVIDENCE_TABLE[row].sentence.format(**clue.values) for clue in found]
 
 
-@pytest.mark.parametrize("row", [row for row in TABLE if row.startswith(OF_USERS + OF_CHANGES)])
+@pytest.mark.parametrize(
+    "row", [row for row in EVIDENCE_TABLE if row.startswith(OF_USERS + OF_CHANGES)]
+)
 def test_every_row_of_the_table_has_a_case(row: str) -> None:
     """What users, logs, errors, monitors and changes may say is said, with its figures."""
     assert said(row, case(**PRODUCED[row]))
@@ -191,7 +200,7 @@ def test_a_row_names_what_was_seen(row: str, words: str) -> None:
 @pytest.mark.parametrize(
     "stale",
     [
-        replace(counted(), missing="HTTP 503"),
+        replace(counted(), no_data_reason="HTTP 503"),
         replace(counted(), read_at=NOW - 200),
         replace(counted(), read_at=None),
         replace(counted(), read_at=SINCE + 60),
@@ -200,7 +209,7 @@ def test_a_row_names_what_was_seen(row: str, words: str) -> None:
         replace(counted(), state=SignalState.PENDING),
     ],
 )
-def test_only_fresh_figures_of_after_the_failure_are_good_news(stale: Series) -> None:
+def test_only_fresh_figures_of_after_the_failure_are_good_news(stale: MetricState) -> None:
     """Missing, old, too few, from before or just recovered: silence never looks healthy."""
     series = {"checkout": stale, "portal": stale, LOGS: stale}
 
@@ -209,7 +218,7 @@ def test_only_fresh_figures_of_after_the_failure_are_good_news(stale: Series) ->
 
 def test_errors_that_do_not_come_are_no_good_news() -> None:
     """An error tracker does not tell how many succeed."""
-    few = replace(counted(), reading=Reading())
+    few = replace(counted(), reading=MetricReading())
     series = {"checkout": few, "portal": few, LOGS: few}
 
     assert "users-ok" not in rows(case(login=DOWN, series=series))
@@ -217,7 +226,7 @@ def test_errors_that_do_not_come_are_no_good_news() -> None:
 
 def test_a_hint_is_no_evidence() -> None:
     """Nobody vouches for it."""
-    hint = replace(ALERT, claims=(replace(ALERT.claims[0], is_hint=True),))
+    hint = replace(ALERT, alerts=(replace(ALERT.alerts[0], is_unauthenticated=True),))
 
     assert rows(case(monitors={"pingdom": hint})) == set()
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from bot.core.model.observation import Cause, Fault, Scope, Stage
 from bot.core.state.shared import other_component
-from bot.core.triage.evidence_table import BEFOREHAND, TABLE
-from bot.core.triage.from_probes import login_row
-from bot.core.triage.verdict import SURE_ENOUGH, Clue, judge
+from bot.core.triage.evidence_table import EVIDENCE_TABLE, PRIORS
+from bot.core.triage.from_probes import login_rule_id
+from bot.core.triage.verdict import MIN_CONFIDENCE, RuleMatch, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def test_what_fails_together_names_the_cause(
 
     verdict = steps.incidents[0].verdict
     assert (verdict.cause, verdict.scope) == (cause, scope)
-    assert verdict.because
+    assert verdict.evidence_for
 
 
 def test_a_fitting_post_turns_the_verdict(steps: Any, make_notice: Callable[..., Any]) -> None:
@@ -77,7 +77,7 @@ def test_a_fitting_post_turns_the_verdict(steps: Any, make_notice: Callable[...,
 
     assert before.cause is not Cause.AUTH0
     assert after.cause is Cause.AUTH0
-    assert "notice-fits" in {fact.row for fact in after.because}
+    assert "notice-fits" in {fact.rule_id for fact in after.evidence_for}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_login_that_never_worked_is_a_matter_of_the_set_up(new_steps: Any) -> 
     verdict = new_steps.incidents[0].verdict
 
     assert verdict.cause is Cause.PROBE
-    assert "never-ok" in {fact.row for fact in verdict.because}
+    assert "never-ok" in {fact.rule_id for fact in verdict.evidence_for}
 
 
 def test_a_missing_default_directory_is_no_outage(steps: Any) -> None:
@@ -113,7 +113,9 @@ def test_a_missing_default_directory_is_no_outage(steps: Any) -> None:
     steps.fail("prod.login", fault=Fault(Stage.OAUTH, "server_error", 500, "server_error"))
 
     assert "login-server-error" in {
-        fact.row for v in [steps.incidents[0].verdict] for fact in (*v.because, *v.against)
+        fact.rule_id
+        for v in [steps.incidents[0].verdict]
+        for fact in (*v.evidence_for, *v.evidence_against)
     }
 
 
@@ -121,14 +123,14 @@ def test_every_fault_of_a_login_has_a_row() -> None:
     """No stage and no status falls through the table."""
     for stage in Stage:
         for status in (None, 200, 401, 403, 404, 429, 500, 503):
-            assert login_row(Fault(stage, "any", status)) in TABLE
+            assert login_rule_id(Fault(stage, "any", status)) in EVIDENCE_TABLE
 
 
 def test_without_any_clue_nothing_is_claimed() -> None:
     """Below the limit the verdict is unclear, and says what would settle it."""
     verdict = judge((), {}, "more")
 
-    assert (verdict.cause, verdict.settle) == (Cause.UNCLEAR, "more")
+    assert (verdict.cause, verdict.settled_by) == (Cause.UNCLEAR, "more")
 
 
 figures: dict[str, str | int] = {
@@ -140,23 +142,25 @@ figures: dict[str, str | int] = {
     "names": "n",
     "minutes": 5,
 }
-clues = st.lists(st.sampled_from(sorted(TABLE)).map(lambda row: Clue(row, figures)), max_size=12)
+clues = st.lists(
+    st.sampled_from(sorted(EVIDENCE_TABLE)).map(lambda row: RuleMatch(row, figures)), max_size=12
+)
 
 
 @given(clues)
-def test_a_verdict_is_sure_enough_or_unclear(found: list[Clue]) -> None:
+def test_a_verdict_is_sure_enough_or_unclear(found: list[RuleMatch]) -> None:
     """Confidence is a share; a cause is named only where it holds more than the limit."""
     verdict = judge(found, {}, "more")
 
     assert 0 < verdict.confidence <= 1
-    assert (verdict.cause is Cause.UNCLEAR) == (verdict.settle == "more")
+    assert (verdict.cause is Cause.UNCLEAR) == (verdict.settled_by == "more")
     if verdict.cause is not Cause.UNCLEAR:
-        assert verdict.confidence >= round(SURE_ENOUGH, 2)
-        assert verdict.cause in BEFOREHAND
+        assert verdict.confidence >= round(MIN_CONFIDENCE, 2)
+        assert verdict.cause in PRIORS
 
 
 @given(clues, st.randoms(use_true_random=False))
-def test_the_order_of_clues_does_not_matter(found: list[Clue], random: Any) -> None:
+def test_the_order_of_clues_does_not_matter(found: list[RuleMatch], random: Any) -> None:
     """The same evidence gives the same verdict."""
     mixed = list(found)
     random.shuffle(mixed)

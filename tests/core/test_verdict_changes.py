@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.measurement import ChangeMade, Claim, Kind, Push
+from bot.core.model.measurement import ChangeMade, ExternalAlert, MetricKind, Push
 from bot.core.model.observation import (
     CONTROL,
     Fault,
     FeedReading,
     FeedState,
-    Notice,
     Observation,
     Outcome,
     Phase,
     Stage,
+    StatusIncident,
     Target,
 )
-from bot.core.signals.latency import KNOWN
-from bot.core.signals.metric_threshold import SeriesLimits
-from bot.core.state.incident import EntryKind
+from bot.core.signals.latency import MIN_ANSWERS
+from bot.core.signals.metric_threshold import MetricLimits
+from bot.core.state.incident import TimelineKind
 from bot.core.state.outbox import Reply
-from bot.core.state.stimulus import FeedRead, Finding, Observed, Pushed, Send, VerdictChanged
+from bot.core.state.stimulus import FeedPolled, Observed, Pushed, Send, TenantReport, VerdictChanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,11 +83,11 @@ def town(steps: Any) -> Any:
         logins=("login", "second"),
         custom_domain="login.acme.example",
         has_m2m=True,
-        series={"checkout": SeriesLimits(Kind.METRICS)},
+        metrics={"checkout": MetricLimits(MetricKind.METRICS)},
         monitors=("alertmanager",),
     )
     made = type(steps)(replace(steps.rules, tenants=tenants))
-    for _ in range(KNOWN):
+    for _ in range(MIN_ANSWERS):
         made.healthy()
         made.wait(60)
     return made
@@ -115,7 +115,7 @@ def happen(town: Any, spell: Spell) -> None:
         case "post" | "no post" | "no feed":
             read(town, spell.what)
         case "alert" | "alert over":
-            claim = Claim(
+            claim = ExternalAlert(
                 Target("prod", "alertmanager"), "a", town.now, spell.what == "alert", "errors"
             )
             town.tenant("prod", Pushed(town.now, Push("p", town.now, (claim,))))
@@ -124,7 +124,7 @@ def happen(town: Any, spell: Spell) -> None:
             change = ChangeMade(f"{town.now}", town.now, "client updated", **whose)
             town.on_desk(Pushed(town.now, Push("p", town.now, (change,))))
         case "nothing":
-            town.on_desk(Finding(town.now, "prod"))
+            town.on_desk(TenantReport(town.now, "prod"))
         case _:
             look(town, spell.where, spell.what)
 
@@ -145,9 +145,9 @@ def read(town: Any, what: str) -> None:
     """Let the feed of prod's environment say something, or nothing, or not be reached."""
     state = FeedState.UNREACHABLE if what == "no feed" else FeedState.OK
     title, url = "Login errors", "https://status.auth0.com/incidents/a1"
-    notice = Notice("a1", title, Phase.INVESTIGATING, "We look.", url, town.now, town.now)
+    notice = StatusIncident("a1", title, Phase.INVESTIGATING, "We look.", url, town.now, town.now)
     posts = (notice,) if what == "post" else ()
-    town.on_desk(FeedRead(town.now, FeedReading(Target("feed", "US-1"), town.now, state, posts)))
+    town.on_desk(FeedPolled(town.now, FeedReading(Target("feed", "US-1"), town.now, state, posts)))
 
 
 class Change(NamedTuple):
@@ -172,12 +172,12 @@ def changes(town: Any, trace: list[Spell]) -> Iterator[Change]:
         effects = town.effects[mark:]
         for number, incident in before.items():
             said = [
-                (e.body.entry.verdict, {fact.row for fact in e.body.entry.news})
+                (e.body.entry.verdict, {fact.rule_id for fact in e.body.entry.new_evidence})
                 for e in effects
                 if isinstance(e, Send)
                 and isinstance(e.body, Reply)
                 and e.body.incident == number
-                and e.body.entry.kind is EntryKind.VERDICT
+                and e.body.entry.kind is TimelineKind.VERDICT
                 and e.body.entry.verdict
             ]
             told = any(isinstance(e, VerdictChanged) and e.incident == number for e in effects)
@@ -188,7 +188,7 @@ def changes(town: Any, trace: list[Spell]) -> Iterator[Change]:
 def judge_again(town: Any) -> None:
     """Let each tenant say that nothing happened."""
     for name in town.rules.tenants:
-        town.on_desk(Finding(town.now, name))
+        town.on_desk(TenantReport(town.now, name))
 
 
 def blamed(verdict: Verdict) -> tuple[Cause, Scope]:
@@ -198,7 +198,7 @@ def blamed(verdict: Verdict) -> tuple[Cause, Scope]:
 
 def rows(verdict: Verdict) -> set[str]:
     """Name all that speaks for and against."""
-    return {fact.row for fact in (*verdict.because, *verdict.against)}
+    return {fact.rule_id for fact in (*verdict.evidence_for, *verdict.evidence_against)}
 
 
 OUTAGE = [Spell("503", "prod.login", 5), Spell("503", "staging.login", 5)]

@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.app.notification_router import Outward
+from bot.app.notification_router import NotificationRouter
 from bot.app.rules import rules_of
-from bot.core.model.request import Request, parse
-from bot.core.state.outbox import PageAction
+from bot.core.model.request import Request, parse_command
+from bot.core.state.outbox import PagerAction
 from bot.ports import NotifyDoubt, NotifyRefused, SlackDoubt, SlackRefused
-from bot.runtime.delivery import Deliver
+from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.simulator.memory import MemoryStore
 from bot.simulator.prober import VirtualProber
-from bot.simulator.reading import load
+from bot.simulator.reading import load_file
 from bot.simulator.simulation import settings_for
-from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualWaker, run_virtually
-from bot.simulator.workspace.model import Kind, Message, User
+from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualTimer, run_virtually
+from bot.simulator.workspace.model import Message, MessageKind, User
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
 from bot.slack.outbound.messenger import SlackMessenger
@@ -37,7 +37,7 @@ from bot.slack.outbound.messenger import SlackMessenger
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bot.core.state.outbox import Page
+    from bot.core.state.outbox import PagerMessage
     from bot.core.state.stimulus import Effect
     from bot.ports import Change, Snapshot
     from bot.simulator.scenario import Scenario
@@ -125,7 +125,7 @@ class MortalStore:
         return await self.inner.load(now)
 
     async def commit(self, change: Change) -> None:
-        if not (change.deliveries or change.incidents or change.received or change.handled):
+        if not (change.deliveries or change.incidents or change.inbox_items or change.handled_ids):
             await self.inner.commit(change)  # looks alone: they are many, and nobody sees them
             return
         await self.life.touch()
@@ -133,8 +133,8 @@ class MortalStore:
         await self.inner.commit(change)
         await self.life.touch()
 
-    async def knows(self, request_id: str) -> bool:
-        return await self.inner.knows(request_id)
+    async def has_received(self, request_id: str) -> bool:
+        return await self.inner.has_received(request_id)
 
 
 @dataclass
@@ -187,11 +187,11 @@ class MortalPager:
     """A process's way to a pager that outlives it; shares the fates with Slack."""
 
     life: Life
-    pages: list[tuple[float, PageAction]]
+    pages: list[tuple[float, PagerAction]]
     clock: VirtualClock
     fates: list[Fate]
 
-    async def page(self, page: Page) -> None:
+    async def notify(self, page: PagerMessage) -> None:
         fate = self.fates.pop() if self.fates else Fate.ANSWERED
         await self.life.touch()
         await asyncio.sleep(TRAVEL_S)
@@ -212,7 +212,7 @@ class MortalPager:
 class Nobody:
     """A journal that nobody reads."""
 
-    def note(self, at: float, effect: Effect) -> None:
+    def listen(self, at: float, effect: Effect) -> None:
         pass
 
 
@@ -225,7 +225,7 @@ class Story:
         """How often the last process touched the world outside."""
         self.acknowledged: list[str] = []
         self.answered: Counter[str] = Counter()
-        self.pages: list[tuple[float, PageAction]] = []
+        self.pages: list[tuple[float, PagerAction]] = []
         """What reached the pager, and when."""
         self._start_at = scenario.start_at
         self._world = World(scenario)
@@ -262,19 +262,19 @@ class Story:
             clock=self.clock,
             prober=self._prober,
             store=store,
-            waker=VirtualWaker(self.clock),
-            journal=Nobody(),
+            timer=VirtualTimer(self.clock),
+            listener=Nobody(),
         )
         api = MortalSlack(life, self.workspace, self._fates)
         pager = MortalPager(life, self.pages, self.clock, self._fates)
         link = self._settings.status_link
         messenger = SlackMessenger(api, channel=CHANNEL, status_link=link)
-        deliver = Deliver(
+        deliver = OutboxDelivery(
             clock=self.clock,
             store=store,
-            messenger=Outward(messenger, {WAY: pager}),
+            messenger=NotificationRouter(messenger, {WAY: pager}),
             view=engine.view,
-            tell=engine.tell,
+            submit=engine.submit,
         )
         engine.attach(deliver)
         self._engine = engine
@@ -290,7 +290,7 @@ class Story:
 
     async def _is_quiet(self) -> bool:
         kept = await self.store.load(self.clock.now())
-        busy = kept.desk is None or kept.desk.open_incidents or kept.deliveries or kept.received
+        busy = kept.desk is None or kept.desk.open_incidents or kept.deliveries or kept.inbox_items
         late_s = self.clock.now() - self._world.end_at
         return late_s > (PATIENCE_S if busy else 0.0)
 
@@ -301,7 +301,7 @@ class Story:
         """Ask from time to time; where no process is alive, Slack says so to the person."""
         for user, (at_s, said) in ASKED.items():
             await self._until(at_s)
-            verb, argument, *_ = parse(said)
+            verb, argument, *_ = parse_command(said)
             request = Request(user, self.clock.now(), verb, argument, user=user, channel=CHANNEL)
             with suppress(TimeoutError):  # the process died in the middle of it
                 async with asyncio.timeout(1.0):
@@ -318,7 +318,7 @@ class Story:
             await self._until(at_s)
             for message in [m for m in self.messages if not m.thread_ts]:
                 self.workspace.state.put(
-                    self.workspace.state.channel(CHANNEL), Kind.DELETE, message
+                    self.workspace.state.channel(CHANNEL), MessageKind.DELETE, message
                 )
 
 
@@ -326,7 +326,7 @@ class Story:
 def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
     file = tmp_path_factory.mktemp("crashes") / "crashes.yml"
     file.write_text(STORY)
-    return load(file)
+    return load_file(file)
 
 
 @pytest.fixture(scope="session")

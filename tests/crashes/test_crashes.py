@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.core.model.access import CommandOutcome
 from bot.core.model.request import Verb
-from bot.core.state.outbox import PageAction
+from bot.core.state.outbox import PagerAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,12 +40,12 @@ def verify(story: Story, *, is_whole: bool = True) -> None:
     (incident,) = kept.desk.incidents.values()
     top = [m for m in story.messages if not m.thread_ts]
     (card,) = [m for m in top if not key(m).startswith("silence:")]
-    assert incident.card is not None
-    assert (card.ts, card.text.split(":")[0]) == (incident.card.ts, "RESOLVED")
+    assert incident.message is not None
+    assert (card.ts, card.text.split(":")[0]) == (incident.message.ts, "RESOLVED")
     replies = [key(m) for m in story.messages if m.thread_ts]
     wanted = [f"{incident.id}:reply:{number}" for number in range(1, incident.replies + 1)]
     assert replies == [key for key in wanted if is_whole or key in replies]
-    assert (kept.deliveries, kept.received) == ({}, ())
+    assert (kept.deliveries, kept.inbox_items) == ({}, ())
     assert all(story.answered[user] >= ANSWERS.get(user, 1) for user in story.acknowledged)
     assert [key(m) for m in top if m is not card] == [
         f"silence:{number}:end" for number in kept.desk.silences
@@ -62,10 +62,10 @@ def verify_people(story: Story, desk: DeskState, incident: Incident) -> None:
     acks = [line.user for line in done if line.verb is Verb.ACK]
     assert acks == ([incident.acknowledged_by] if incident.acknowledged_by else [])
     taken_at = min(incident.acknowledged_at or inf, incident.resolved_at or inf)
-    calls = [at for at, action in story.pages if action is PageAction.TRIGGER]
+    calls = [at for at, action in story.pages if action is PagerAction.TRIGGER]
     assert all(at <= taken_at + ON_THE_WAY_S for at in calls)
     ends = [action for _, action in story.pages][-1:]
-    assert ends == ([PageAction.RESOLVE] if incident.paged else [])
+    assert ends == ([PagerAction.RESOLVE] if incident.paged_contact_points else [])
 
 
 def key(message: Message) -> str:
@@ -78,7 +78,7 @@ def test_undisturbed_nobody_is_answered_twice(play: Play) -> None:
 
     verify(story)
     assert story.answered == {f"U{number}": ANSWERS.get(f"U{number}", 1) for number in range(1, 8)}
-    assert [action for _, action in story.pages] == list(PageAction)
+    assert [action for _, action in story.pages] == list(PagerAction)
 
 
 @pytest.mark.parametrize("part", range(PARTS))

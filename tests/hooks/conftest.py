@@ -17,24 +17,24 @@ from aiohttp import ClientSession
 from bot.app.http_server import Server
 from bot.core.model.measurement import Push
 from bot.ports import StoreError
-from bot.webhooks import Guarded, HookConfig, PushedCounts, TenantHook, hook_routes
+from bot.webhooks import PushedCounts, SenderConfig, WebhookConfig, WebhookTenant, webhook_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from bot.core.model.measurement import ChangeMade, Claim
+    from bot.core.model.measurement import ChangeMade, ExternalAlert
     from bot.core.model.observation import Target
-    from bot.ports import Received
+    from bot.ports import InboxItem
 
 NOW = 1_795_424_400.0  # 2026-11-23T09:00:00Z
 TENANTS = {
-    "prod": TenantHook(
+    "prod": WebhookTenant(
         domains=("acme.us.auth0.com", "login.acme.example"),
         stream_token="canary-stream-token",
         own_clients=frozenset({"probe-client"}),
         report_signals=("checkout", "shop"),
     ),
-    "eu": TenantHook(domains=("acme.eu.auth0.com",)),
+    "eu": WebhookTenant(domains=("acme.eu.auth0.com",)),
 }
 SECRETS = {
     "sentry": "canary-client-secret",
@@ -69,7 +69,7 @@ class MemoryInbox:
         self.may_go_on.set()
         self._news = asyncio.Event()
 
-    async def accept(self, received: Received) -> bool:
+    async def accept(self, received: InboxItem) -> bool:
         assert isinstance(received, Push)
         await self.may_go_on.wait()
         if self.is_broken:
@@ -79,7 +79,7 @@ class MemoryInbox:
         self._news.set()
         return is_new
 
-    async def arrived(self, count: int) -> list[Claim | ChangeMade]:
+    async def arrived(self, count: int) -> list[ExternalAlert | ChangeMade]:
         """Wait for so many items."""
         async with asyncio.timeout(10):
             while len(self.items) < count:
@@ -88,7 +88,7 @@ class MemoryInbox:
         return self.items
 
     @property
-    def items(self) -> list[Claim | ChangeMade]:
+    def items(self) -> list[ExternalAlert | ChangeMade]:
         return [item for push in self.pushes.values() for item in push.items]
 
 
@@ -152,22 +152,22 @@ class Door:
         return self.counters.drain(target, self.clock.at)
 
 
-def _config(tenants: Mapping[str, TenantHook], default: str) -> HookConfig:
-    guarded = {name: Guarded(SECRETS[name]) for name in ("report", "change")}
+def _config(tenants: Mapping[str, WebhookTenant], default: str) -> WebhookConfig:
+    guarded = {name: SenderConfig(SECRETS[name]) for name in ("report", "change")}
     others = {
-        name: Guarded(SECRETS[name], default) for name in SECRETS.keys() - {"auth0", *guarded}
+        name: SenderConfig(SECRETS[name], default) for name in SECRETS.keys() - {"auth0", *guarded}
     }
-    return HookConfig(**guarded, **others, tenants=tenants)
+    return WebhookConfig(**guarded, **others, tenants=tenants)
 
 
-async def _opened(tenants: Mapping[str, TenantHook], default: str = "") -> AsyncIterator[Door]:
+async def _opened(tenants: Mapping[str, WebhookTenant], default: str = "") -> AsyncIterator[Door]:
     clock, inbox, counted = SetClock(), MemoryInbox(), Counter[tuple[str, str]]()
     counters = PushedCounts(tenants, clock)
 
     def count(hook: str, receipt: str) -> None:
         counted[hook, receipt] += 1
 
-    routes = hook_routes(
+    routes = webhook_routes(
         _config(tenants, default), inbox=inbox, counters=counters, clock=clock, count=count
     )
     server = Server("127.0.0.1:0", routes, is_public=True)

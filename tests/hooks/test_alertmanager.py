@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from bot.core.model.measurement import Claim
+from bot.core.model.measurement import ExternalAlert
 from bot.core.model.observation import Target
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ async def test_firing(door: Any, genuine: Any) -> None:
     await door.push("alertmanager", genuine["alertmanager"])
 
     assert door.inbox.items == [
-        Claim(
+        ExternalAlert(
             Target("prod", "alertmanager"),
             id="ab12cd34ef56ab78",
             at=door.clock.at - 599.876544,

@@ -8,21 +8,21 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.measurement import ChangeMade, Claim
+from bot.core.model.measurement import ChangeMade, ExternalAlert
 from bot.core.model.observation import Target
-from bot.webhooks import Guarded, HookConfig, PushedCounts, Receipt, TenantHook
-from bot.webhooks.auth import Head
-from bot.webhooks.routes import _table
-from bot.webhooks.sender import Message, Refusal
+from bot.webhooks import PushedCounts, Receipt, SenderConfig, WebhookConfig, WebhookTenant
+from bot.webhooks.auth import RequestHead
+from bot.webhooks.routes import _senders
+from bot.webhooks.sender import Refusal, WebhookRequest
 
 NOW = 1_795_424_400.0
 TENANTS = {
-    "prod": TenantHook(("acme.us.auth0.com",), "token", frozenset(), ("checkout",)),
-    "eu": TenantHook(),
+    "prod": WebhookTenant(("acme.us.auth0.com",), "token", frozenset(), ("checkout",)),
+    "eu": WebhookTenant(),
 }
-CONFIG = HookConfig(
+CONFIG = WebhookConfig(
     **{
-        name: Guarded("secret", "eu")
+        name: SenderConfig("secret", "eu")
         for name in ("sentry", "alertmanager", "pingdom", "report", "change")
     },
     tenants=TENANTS,
@@ -69,11 +69,11 @@ class Still:
 def test_any_json(document: Any, resource: str) -> None:
     """It is refused in words or becomes sane items; nothing else ever happens."""
     counters = PushedCounts(TENANTS, Still())
-    head = Head(NOW, {"Sentry-Hook-Resource": resource})
-    message = Message("id", head, json.dumps(document))
-    for _, hook in _table(CONFIG, counters):
+    head = RequestHead(NOW, {"Sentry-Hook-Resource": resource})
+    message = WebhookRequest("id", head, json.dumps(document))
+    for _, hook in _senders(CONFIG, counters):
         try:
-            told = hook.read(message)
+            told = hook.parse(message)
         except Refusal:
             continue
         for item in () if isinstance(told, Receipt) else told:
@@ -82,12 +82,12 @@ def test_any_json(document: Any, resource: str) -> None:
         assert counters.drain(Target("prod", name), NOW).failed >= 0
 
 
-def _is_sane(item: Claim | ChangeMade) -> None:
+def _is_sane(item: ExternalAlert | ChangeMade) -> None:
     assert 0 <= item.at <= NOW
     assert item.id
     texts = (item.id, item.what) if isinstance(item, ChangeMade) else (item.id, item.title)
     assert all(text.isprintable() and len(text) <= 250 for text in texts)
     "".join(texts).encode()
-    if isinstance(item, Claim):
+    if isinstance(item, ExternalAlert):
         assert item.target.owner in TENANTS
         assert item.link == "" or item.link.startswith("https://")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.core.model.observation import Target
-from bot.webhooks.counts import IDS_KEPT
+from bot.webhooks.counts import MAX_IDS
 
 LOGS = Target("prod", "logs")
 
@@ -64,10 +64,10 @@ async def test_figures(door: Any) -> None:
 
     counted = door.drain(LOGS)
     assert (counted.at, counted.span_s) == (door.clock.at, 30)
-    assert (counted.failed, counted.total, counted.own) == (1, 3, 1)
-    assert (counted.environment, counted.missing) == ("US-1", "")
+    assert (counted.failed, counted.total, counted.own_rows) == (1, 3, 1)
+    assert (counted.environment, counted.no_data_reason) == ("US-1", "")
     door.clock.at += 30
-    assert (door.drain(LOGS).total, door.drain(LOGS).missing) == (0, "")
+    assert (door.drain(LOGS).total, door.drain(LOGS).no_data_reason) == (0, "")
 
 
 async def test_before_the_first_row(door: Any) -> None:
@@ -75,7 +75,7 @@ async def test_before_the_first_row(door: Any) -> None:
     assert (await door.push("auth0", []))[0] == 200
     assert (await door.push("auth0", b""))[0] == 200
 
-    assert door.drain(LOGS).missing == "nothing was pushed yet"
+    assert door.drain(LOGS).no_data_reason == "nothing was pushed yet"
 
 
 async def test_repeated_and_reordered(door: Any) -> None:
@@ -97,10 +97,10 @@ async def test_late_rows(door: Any) -> None:
     await door.push("auth0", wrapped(row("1", "fn", date=an_hour_ago), change))
 
     late = door.drain(LOGS)
-    assert (late.failed, late.total, late.missing) == (0, 0, "rows come late")
+    assert (late.failed, late.total, late.no_data_reason) == (0, 0, "rows come late")
     assert [(made.at, made.tenant) for made in late.changes] == [(door.clock.at - 3600, "prod")]
     await door.push("auth0", wrapped(row("3", date=iso(door.clock.at - 30)), row("4", date=5)))
-    assert (door.drain(LOGS).total, door.drain(LOGS).missing) == (2, "")
+    assert (door.drain(LOGS).total, door.drain(LOGS).no_data_reason) == (2, "")
 
 
 @pytest.mark.parametrize(
@@ -123,20 +123,20 @@ async def test_memory(door: Any) -> None:
     """However much is pushed without being drained, memory stays as it is."""
 
     def flood(begin: int) -> None:
-        for start in range(begin, begin + IDS_KEPT, 500):
+        for start in range(begin, begin + MAX_IDS, 500):
             rows = [row(f"{n:090d}", "fn", connection=f"c{n}") for n in range(start, start + 500)]
             door.counters.add_rows("prod", rows)
             door.counters.add_report("prod", "shop", start, None)
 
     flood(0)
     tracemalloc.start()
-    flood(IDS_KEPT)
+    flood(MAX_IDS)
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     counted = door.drain(LOGS)
 
     assert len(counted.groups) < 50
-    assert counted.failed == sum(group.count for group in counted.groups) == 2 * IDS_KEPT
+    assert counted.failed == sum(group.count for group in counted.groups) == 2 * MAX_IDS
     assert grown < 6_000_000  # the ids themselves, of which the older ones are not traced
-    newest = wrapped(*(row(f"{n:090d}") for n in (IDS_KEPT, 2 * IDS_KEPT - 1)))
+    newest = wrapped(*(row(f"{n:090d}") for n in (MAX_IDS, 2 * MAX_IDS - 1)))
     assert (await door.push("auth0", newest)) == (200, "was there before\n")

@@ -10,10 +10,10 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from bot.webhooks import Guarded, HookConfig, PushedCounts, TenantHook, hook_routes
-from bot.webhooks.auth import Bearer
-from bot.webhooks.endpoint import MOST_UNSAVED, Endpoint
-from bot.webhooks.sender import Hook
+from bot.webhooks import PushedCounts, SenderConfig, WebhookConfig, WebhookTenant, webhook_routes
+from bot.webhooks.auth import BearerAuth
+from bot.webhooks.endpoint import MAX_UNSAVED, WebhookEndpoint
+from bot.webhooks.sender import WebhookSender
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -203,21 +203,21 @@ async def test_a_store_that_hangs_fills_no_memory(default_door: Any) -> None:
     default_door.inbox.may_go_on.clear()
     waiting = [
         asyncio.create_task(default_door.push("change", {"what": f"deploy {n}", "app": "shop"}))
-        for n in range(MOST_UNSAVED + 30)
+        for n in range(MAX_UNSAVED + 30)
     ]
     statuses = [status for status, _ in await asyncio.gather(*waiting)]
     default_door.inbox.may_go_on.set()
     await asyncio.sleep(0.05)
 
     assert set(statuses) == {503}
-    assert len(default_door.inbox.pushes) == MOST_UNSAVED
+    assert len(default_door.inbox.pushes) == MAX_UNSAVED
 
 
 async def test_slow(door: Any) -> None:
     """A body that trickles in is given up after its time, and the next request is served."""
     counted = []
-    hook = Hook("report", Bearer("token"), lambda _: ())
-    endpoint = Endpoint(
+    hook = WebhookSender("report", BearerAuth("token"), lambda _: ())
+    endpoint = WebhookEndpoint(
         hook,
         inbox=door.inbox,
         clock=door.clock,
@@ -301,7 +301,7 @@ async def test_told_quietly(
     door.inbox.is_broken = True
     await door.push(hook, genuine[hook])
 
-    lines = [r.getMessage() for r in caplog.records if r.name.startswith("bot.hooks")]
+    lines = [r.getMessage() for r in caplog.records if r.name.startswith("bot.webhooks")]
     receipt = "malformed" if hook == "pingdom" else "refused"
     assert lines == [f"a request to the hook {hook}: {receipt}"] * 2
     assert "canary" not in caplog.text
@@ -309,21 +309,21 @@ async def test_told_quietly(
 
 def test_secrets_are_in_no_repr() -> None:
     """Neither the configuration nor a key shows its secret."""
-    config = HookConfig(
-        sentry=Guarded("canary"), tenants={"prod": TenantHook(stream_token="canary")}
+    config = WebhookConfig(
+        sentry=SenderConfig("canary"), tenants={"prod": WebhookTenant(stream_token="canary")}
     )
 
-    assert "canary" not in f"{config!r} {Bearer('canary')!r}"
+    assert "canary" not in f"{config!r} {BearerAuth('canary')!r}"
 
 
 @pytest.mark.parametrize("secret", ["", "   "])
 def test_empty_secret(door: Any, secret: str) -> None:
     """A hook whose secret is empty would be open to all: there is none."""
-    tenants = {"prod": TenantHook(stream_token=secret)}
+    tenants = {"prod": WebhookTenant(stream_token=secret)}
 
     with pytest.raises(ValueError, match="secret"):
-        hook_routes(
-            HookConfig(tenants=tenants),
+        webhook_routes(
+            WebhookConfig(tenants=tenants),
             inbox=door.inbox,
             counters=PushedCounts(tenants, door.clock),
             clock=door.clock,

@@ -26,7 +26,7 @@ async def test_reports_add_up(door: Any) -> None:
     assert door.drain(CHECKOUT) == Measurement(
         CHECKOUT, door.clock.at, span_s=30.0, failed=15, total=300
     )
-    assert door.drain(Target("prod", "shop")).missing == "no report"
+    assert door.drain(Target("prod", "shop")).no_data_reason == "no report"
 
 
 async def test_a_report_without_total(door: Any) -> None:
@@ -65,7 +65,7 @@ async def test_insane_reports(door: Any, report: dict[str, Any], told: str | Non
 
     assert status == (422 if told else 400)
     assert (told or "") in text
-    assert door.drain(CHECKOUT).missing == door.drain(Target("prod", "shop")).missing
+    assert door.drain(CHECKOUT).no_data_reason == door.drain(Target("prod", "shop")).no_data_reason
 
 
 async def test_only_tenant(only_door: Any) -> None:

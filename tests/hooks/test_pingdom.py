@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.model.measurement import Claim
+from bot.core.model.measurement import ExternalAlert
 from bot.core.model.observation import Target
 
 
@@ -15,13 +15,13 @@ async def test_down_and_up(door: Any, genuine: Any) -> None:
     await door.push("pingdom", genuine["pingdom"] | up)
 
     down, over = door.inbox.items
-    assert down == Claim(
+    assert down == ExternalAlert(
         Target("prod", "pingdom"),
         id="12345",
         at=door.clock.at - 60,
         is_firing=True,
         title="Login page",
-        is_hint=True,
+        is_unauthenticated=True,
     )
     assert (over.id, over.is_firing, over.at) == ("12345", False, door.clock.at - 5)
 

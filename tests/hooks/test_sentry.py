@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.model.measurement import Claim
+from bot.core.model.measurement import ExternalAlert
 from bot.core.model.observation import Target
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ async def test_metric_alert(only_door: Any, genuine: Any) -> None:
     await only_door.push("sentry", {**content, "action": "resolved"})
 
     firing, resolved = only_door.inbox.items
-    assert firing == Claim(
+    assert firing == ExternalAlert(
         Target("prod", "sentry"),
         id="alert 4",
         at=only_door.clock.at - 300,

@@ -13,16 +13,16 @@ import pytest
 
 from bot.app.http_server import admin_routes
 from bot.cli import main
-from bot.config import load
-from bot.config.settings import Server, seconds
+from bot.config import load_settings
+from bot.config.settings import Server, parse_span
 from bot.core.model.observation import Cause, FeedState, Severity, SignalState
-from bot.core.model.request import VERBS, Verb, parse
+from bot.core.model.request import VERBS, Verb, parse_command
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.outbox import Status
+from bot.core.state.outbox import DeliveryStatus
 from bot.core.triage import evidence_table, verdict
 from bot.simulator.happening import KINDS
-from bot.simulator.reading import examples
-from bot.simulator.reading import load as load_scenario
+from bot.simulator.reading import example_names
+from bot.simulator.reading import load_file as load_scenario
 from bot.slack.render.text import REMEDIES
 from bot.telemetry import Metrics
 
@@ -137,7 +137,7 @@ def test_the_readme_begins_with_the_two_commands() -> None:
 def test_slash_commands() -> None:
     """The README shows every verb, and none that would not be understood."""
     shown = re.findall(r"`/auth0-check ?([^`]*)`", EVERYTHING)
-    verbs = {parse(text)[0] for text in shown}
+    verbs = {parse_command(text)[0] for text in shown}
 
     assert verbs == {*VERBS}
     assert Verb.UNKNOWN not in verbs
@@ -145,11 +145,11 @@ def test_slash_commands() -> None:
 
 def test_causes() -> None:
     """The README explains each cause that can be given; the others are said not to be."""
-    given = {*evidence_table.BEFOREHAND, Cause.UNCLEAR}
+    given = {*evidence_table.PRIORS, Cause.UNCLEAR}
 
     assert set(table(README, "What the verdict means")) == given
     assert all(f"`{cause}`" in SIMULATE for cause in Cause if cause not in given)
-    assert f"{verdict.SURE_ENOUGH:.0%}".replace("%", " %") in README
+    assert f"{verdict.MIN_CONFIDENCE:.0%}".replace("%", " %") in README
 
 
 def test_metrics() -> None:
@@ -169,7 +169,7 @@ def test_metrics() -> None:
 
 def test_health() -> None:
     """The page names exactly the addresses of the admin listener."""
-    paths = {path for _, path in admin_routes(Metrics().collected, list)}
+    paths = {path for _, path in admin_routes(Metrics().registry, list)}
 
     assert {name for name in table(OPERATION, "Watching the bot") if name[0] == "/"} == paths
     assert f"`{Server().admin_listen}`" in OPERATION
@@ -189,7 +189,7 @@ def test_states() -> None:
         for diagram in blocks(ARCHITECTURE, "mermaid")[1:]
     )
     assert signals == {*SignalState}
-    assert deliveries == {*Status}
+    assert deliveries == {*DeliveryStatus}
     assert all(reason in ARCHITECTURE for reason in Reason)
 
 
@@ -200,7 +200,7 @@ def test_the_numbers() -> None:
 
     assert len(rows) == len(re.findall(r"^\| `", chapter, re.MULTILINE)) > 20
     for value, module, name in rows:
-        number = float(value) if value.replace(".", "").isdigit() else seconds(value)
+        number = float(value) if value.replace(".", "").isdigit() else parse_span(value)
         assert number == getattr(import_module(module), name), name
 
 
@@ -243,7 +243,7 @@ def test_scenario_page(tmp_path: Path) -> None:
     file = tmp_path / "my-outage.yml"
     file.write_text(written)
 
-    assert set(table(SIMULATE, "Examples")) == {*examples()}
+    assert set(table(SIMULATE, "Examples")) == {*example_names()}
     assert load_scenario(file).answer
     assert all(f"{{{kind}: " in SIMULATE for kind in KINDS)
 
@@ -258,7 +258,7 @@ def test_the_readmes_configuration_loads(tmp_path: Path) -> None:
     file = tmp_path / "bot.yml"
     file.write_text(written)
 
-    assert load(file, {}).secrets() == {*secrets.values()}
+    assert load_settings(file, {}).secrets() == {*secrets.values()}
 
 
 def test_the_image_asks_for_its_health() -> None:

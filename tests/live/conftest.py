@@ -19,11 +19,11 @@ import pytest
 from bot.app.clock import SystemClock
 from bot.config.settings import Login
 from bot.simulator.local import LocalTenants
-from bot.simulator.reading import load
+from bot.simulator.reading import load_file
 from bot.simulator.workspace.model import User
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
-from bot.simulator.world import Drawn, World
+from bot.simulator.world import RequestOutcome, World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -73,10 +73,10 @@ class SwitchedWorld(World):
         self.arrived: Counter[str] = Counter()
         """Requests so far, by target."""
 
-    def arrival(self, target: Target | str, at: float) -> Drawn:  # noqa: ARG002 - the switch decides
+    def arrival(self, target: Target | str, at: float) -> RequestOutcome:  # noqa: ARG002 - the switch decides
         self.arrived[str(target)] += 1
         offset_s = 60.0 if self.is_down else -60.0
-        return super().arrival(target, self.scenario.start_at + offset_s)
+        return super().draw_arrived_request(target, self.scenario.start_at + offset_s)
 
 
 @dataclass
@@ -180,7 +180,7 @@ async def town(tmp_path: Path, failing: str) -> AsyncIterator[Town]:
     clock = SystemClock()
     start = datetime.fromtimestamp(clock.now(), UTC).isoformat()
     file.write_text(SCENARIO.format(start=start, failing=failing))
-    world = SwitchedWorld(load(file))
+    world = SwitchedWorld(load_file(file))
     people = [User(f"U{n}", f"person{n}", f"Person {n}") for n in range(1, 31)]
     workspace = Workspace(clock.now, people=people)
     logins = {"prod": [Login.model_validate(LOGIN)]}

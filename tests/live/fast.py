@@ -8,9 +8,9 @@ from pathlib import Path
 
 from bot.app.bot import Bot
 from bot.app.clock import SystemClock
-from bot.app.notification_router import notifiers_of
-from bot.app.prober import Looking, hooks_of
-from bot.config import load
+from bot.app.notification_router import build_notifiers
+from bot.app.prober import LiveProber, webhook_config
+from bot.config import load_settings
 from bot.telemetry import set_up_logging
 from bot.webhooks.counts import PushedCounts
 
@@ -26,12 +26,12 @@ class Patient:
 
 
 async def main(config: str, speed: str, start: str) -> None:
-    settings = load(Path(config), {})
+    settings = load_settings(Path(config), {})
     set_up_logging(settings.secrets())
     clock = SystemClock(float(speed), float(start))
-    counts = PushedCounts(hooks_of(settings).tenants, clock)
-    looking = Looking(settings, Patient(clock), counts=counts)
-    await Bot(settings, clock, looking, counts, notifiers_of(settings, looking.fetcher)).run()
+    counts = PushedCounts(webhook_config(settings).tenants, clock)
+    looking = LiveProber(settings, Patient(clock), counts=counts)
+    await Bot(settings, clock, looking, counts, build_notifiers(settings, looking.fetcher)).run()
 
 
 if __name__ == "__main__":

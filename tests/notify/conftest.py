@@ -11,11 +11,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.core.model.observation import Cause, Fact, Scope, Severity, Verdict
-from bot.core.state.outbox import Page, PageAction
-from bot.http import Fetcher, LoopLag, SystemPath
+from bot.core.model.observation import Cause, Evidence, Scope, Severity, Verdict
+from bot.core.state.outbox import PagerAction, PagerMessage
+from bot.http import Fetcher, LoopLag, SystemNetwork
 from bot.notify.apprise import AppriseNotifier
-from bot.notify.pagerduty import PagerDuty
+from bot.notify.pagerduty import PagerDutyNotifier
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,8 +27,8 @@ VERDICT = Verdict(
     Cause.AUTH0,
     Scope.ENVIRONMENT,
     0.873,
-    because=(Fact("peers", "3 of 3 tenants in US-1 fail", 2.0),),
-    against=(Fact("feed", "the status page is green", -0.2),),
+    evidence_for=(Evidence("peers", "3 of 3 tenants in US-1 fail", 2.0),),
+    evidence_against=(Evidence("feed", "the status page is green", -0.2),),
 )
 
 
@@ -142,10 +142,10 @@ def routing_key() -> str:
 
 
 @pytest.fixture
-def pager_at() -> Callable[[str], PagerDuty]:
+def pager_at() -> Callable[[str], PagerDutyNotifier]:
     """Makes a pager for an address."""
-    return lambda url: PagerDuty(
-        Fetcher(FastClock(), SystemPath({}), LoopLag(limit_s=60.0)),
+    return lambda url: PagerDutyNotifier(
+        Fetcher(FastClock(), SystemNetwork({}), LoopLag(limit_s=60.0)),
         routing_key=ROUTING_KEY,
         url=url,
         source="auth0-check-prod",
@@ -154,7 +154,7 @@ def pager_at() -> Callable[[str], PagerDuty]:
 
 
 @pytest.fixture
-def pager(events: Events, pager_at: Callable[[str], PagerDuty]) -> PagerDuty:
+def pager(events: Events, pager_at: Callable[[str], PagerDutyNotifier]) -> PagerDutyNotifier:
     return pager_at(events.url)
 
 
@@ -162,14 +162,14 @@ def pager(events: Events, pager_at: Callable[[str], PagerDuty]) -> PagerDuty:
 def mailer(hook: Remote) -> AppriseNotifier:
     """Apprise's own web hook, which serves as well as its mail."""
     address = hook.url.replace("http://", "json://canary-user:canary-password@")
-    return AppriseNotifier("mail", f"{address}/hook/canary-path?+X-Key=canary-key", limit_s=1.5)
+    return AppriseNotifier("mail", f"{address}/hook/canary-path?+X-Key=canary-key", timeout_s=1.5)
 
 
 @pytest.fixture
-def page() -> Callable[..., Page]:
+def page() -> Callable[..., PagerMessage]:
     """Makes a page, with other values where they are given."""
 
-    def made(action: PageAction = PageAction.TRIGGER, **other: Any) -> Page:
+    def made(action: PagerAction = PagerAction.TRIGGER, **other: Any) -> PagerMessage:
         standard: dict[str, Any] = {
             "key": f"7-{action}",
             "incident": 7,
@@ -180,6 +180,6 @@ def page() -> Callable[..., Page]:
             "body": "Auth0, 87 % sure.\n3 of 3 tenants in US-1 fail.",
             "link": "https://acme.slack.com/archives/C1/p1",
         }
-        return Page(action=action, **standard | other)
+        return PagerMessage(action=action, **standard | other)
 
     return made

@@ -12,17 +12,17 @@ from aiohttp import web
 
 from bot.config import ConfigError
 from bot.core.model.observation import Severity
-from bot.core.state.outbox import PageAction
-from bot.notify.apprise import AT_ONCE, AppriseNotifier
+from bot.core.state.outbox import PagerAction
+from bot.notify.apprise import MAX_THREADS, AppriseNotifier
 from bot.ports import NotifyDoubt, NotifyRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bot.core.state.outbox import Page
+    from bot.core.state.outbox import PagerMessage
     from tests.notify.conftest import Remote
 
-    MakePage = Callable[..., Page]
+    MakePage = Callable[..., PagerMessage]
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")  # Apprise's import
 
@@ -40,22 +40,22 @@ def threads_end() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("action", "severity", "kind"),
     [
-        (PageAction.TRIGGER, Severity.CRITICAL, "failure"),
-        (PageAction.TRIGGER, Severity.WARNING, "warning"),
-        (PageAction.ACKNOWLEDGE, Severity.CRITICAL, "info"),
-        (PageAction.RESOLVE, Severity.CRITICAL, "success"),
+        (PagerAction.TRIGGER, Severity.CRITICAL, "failure"),
+        (PagerAction.TRIGGER, Severity.WARNING, "warning"),
+        (PagerAction.ACKNOWLEDGE, Severity.CRITICAL, "info"),
+        (PagerAction.RESOLVE, Severity.CRITICAL, "success"),
     ],
 )
 async def test_what_the_person_reads(
     mailer: AppriseNotifier,
     hook: Remote,
     page: MakePage,
-    action: PageAction,
+    action: PagerAction,
     severity: Severity,
     kind: str,
 ) -> None:
     """Title, text and link of the page, in the colour of what it tells."""
-    await mailer.page(page(action, severity=severity))
+    await mailer.notify(page(action, severity=severity))
 
     (sent,) = hook.sent
     assert (sent["title"], sent["type"]) == ("Logins fail: prod, eu", kind)
@@ -69,7 +69,7 @@ async def test_foreign_text_is_no_mark_up(hook: Remote, page: MakePage) -> None:
     mailer = AppriseNotifier(
         "web", f"{hook.url.replace('http', 'json')}/hook/canary-path?format=html"
     )
-    await mailer.page(page(body="<a href='https://evil.example'>Sign in</a>", link=""))
+    await mailer.notify(page(body="<a href='https://evil.example'>Sign in</a>", link=""))
 
     assert "<a href" not in hook.sent[0]["message"]
     assert "evil.example" in hook.sent[0]["message"]
@@ -87,7 +87,7 @@ async def test_a_refusal_is_a_doubt(
     hook.fault = refuse
 
     with pytest.raises(NotifyDoubt, match="could not send"):
-        await mailer.page(page())
+        await mailer.notify(page())
 
 
 async def test_a_hanging_service_is_left_alone(
@@ -96,7 +96,7 @@ async def test_a_hanging_service_is_left_alone(
     """The limit holds, and what hangs holds up neither the loop nor the end of the process."""
     hook.fault = hook.hang
     with pytest.raises(NotifyDoubt, match="not done within"):
-        await mailer.page(page())
+        await mailer.notify(page())
 
     names = {thread.name: thread.daemon for thread in threading.enumerate()}
     assert names["apprise"]
@@ -109,10 +109,10 @@ async def test_hanging_threads_do_not_pile_up(
 ) -> None:
     """Beyond a few, a page is refused until one of them has ended."""
     hook.fault = hook.hang
-    pages = [mailer.page(page()) for _ in range(AT_ONCE + 1)]
+    pages = [mailer.notify(page()) for _ in range(MAX_THREADS + 1)]
     outcomes = await asyncio.gather(*pages, return_exceptions=True)
 
-    assert [type(outcome) for outcome in outcomes] == [NotifyDoubt] * AT_ONCE + [NotifyRefused]
+    assert [type(outcome) for outcome in outcomes] == [NotifyDoubt] * MAX_THREADS + [NotifyRefused]
 
 
 @pytest.mark.parametrize("url", ["canary", "nosuch://canary", "mailtos://canary"])
@@ -140,7 +140,7 @@ async def test_the_address_stays_secret(
 
     told = ""
     try:
-        await mailer.page(page())
+        await mailer.notify(page())
     except NotifyDoubt as doubt:
         told = "".join(traceback.format_exception(doubt)) + repr(doubt)
 

@@ -5,16 +5,16 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from bot.config.settings_oncall import Notify
+from bot.config.settings_oncall import ContactPoint
 
 KEY = "0123456789abcdefABCDEF0123456789"
 
 
 def test_pagerduty() -> None:
     """A routing key is enough; an account in the EU names its own address."""
-    us = Notify.model_validate({"name": "pager", "pagerduty": {"routing_key": KEY}})
+    us = ContactPoint.model_validate({"name": "pager", "pagerduty": {"routing_key": KEY}})
     url = "https://events.eu.pagerduty.com/"
-    eu = Notify.model_validate({"name": "eu", "pagerduty": {"routing_key": KEY, "url": url}})
+    eu = ContactPoint.model_validate({"name": "eu", "pagerduty": {"routing_key": KEY, "url": url}})
 
     assert us.pagerduty
     assert us.pagerduty.url == "https://events.pagerduty.com"
@@ -26,7 +26,7 @@ def test_pagerduty() -> None:
 def test_a_routing_key_that_is_none(key: str) -> None:
     """A key of another kind is told at the start, as PagerDuty would refuse every page with it."""
     with pytest.raises(ValidationError, match="must be the integration key") as caught:
-        Notify.model_validate({"name": "pager", "pagerduty": {"routing_key": key}})
+        ContactPoint.model_validate({"name": "pager", "pagerduty": {"routing_key": key}})
 
     assert "canary" not in str(caught.value)
 
@@ -36,7 +36,7 @@ def test_without_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
 
     with pytest.raises(ValidationError, match=r"pip install 'auth0-check\[apprise\]'") as caught:
-        Notify.model_validate({"name": "mail", "apprise": "mailtos://canary@example.com"})
+        ContactPoint.model_validate({"name": "mail", "apprise": "mailtos://canary@example.com"})
 
     assert "canary" not in str(caught.value)
 
@@ -44,8 +44,8 @@ def test_without_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_secrets_are_not_shown() -> None:
     """Neither the key nor an address is in the repr."""
     both = [
-        Notify.model_validate({"name": "pager", "pagerduty": {"routing_key": KEY}}),
-        Notify.model_validate({"name": "mail", "apprise": "mailtos://canary@example.com"}),
+        ContactPoint.model_validate({"name": "pager", "pagerduty": {"routing_key": KEY}}),
+        ContactPoint.model_validate({"name": "mail", "apprise": "mailtos://canary@example.com"}),
     ]
 
     assert "canary" not in repr(both)

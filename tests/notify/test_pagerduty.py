@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from bot.core.model.observation import Cause, Fact, Scope, Severity, Verdict
-from bot.core.state.outbox import PageAction
+from bot.core.model.observation import Cause, Evidence, Scope, Severity, Verdict
+from bot.core.state.outbox import PagerAction
 from bot.ports import NotifyDoubt, NotifyRefused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.core.state.outbox import Page
-    from bot.notify.pagerduty import PagerDuty
+    from bot.core.state.outbox import PagerMessage
+    from bot.notify.pagerduty import PagerDutyNotifier
     from tests.notify.conftest import Events
 
-    MakePage = Callable[..., Page]
+    MakePage = Callable[..., PagerMessage]
 
 KEY = "auth0-check-prod-7"
 
@@ -34,32 +34,34 @@ def says(
     return answer
 
 
-async def test_an_incident_is_one_alert(pager: PagerDuty, events: Events, page: MakePage) -> None:
+async def test_an_incident_is_one_alert(
+    pager: PagerDutyNotifier, events: Events, page: MakePage
+) -> None:
     """It opens, is acknowledged and resolved under one key."""
     states = []
-    for action in PageAction:
-        await pager.page(page(action))
+    for action in PagerAction:
+        await pager.notify(page(action))
         states.append(events.alerts.copy())
 
     assert states == [{KEY: "triggered"}, {KEY: "acknowledged"}, {KEY: "resolved"}]
 
 
 async def test_a_page_sent_twice_is_one_alert(
-    pager: PagerDuty, events: Events, page: MakePage
+    pager: PagerDutyNotifier, events: Events, page: MakePage
 ) -> None:
     """The key stays the same over every edit; another incident has another."""
-    await pager.page(page())
-    await pager.page(page(title="Logins fail: prod, eu, us", severity=Severity.WARNING))
-    await pager.page(page(incident=8))
+    await pager.notify(page())
+    await pager.notify(page(title="Logins fail: prod, eu, us", severity=Severity.WARNING))
+    await pager.notify(page(incident=8))
 
     assert events.alerts == {KEY: "triggered", "auth0-check-prod-8": "triggered"}
 
 
 async def test_what_the_person_reads(
-    pager: PagerDuty, events: Events, page: MakePage, routing_key: str
+    pager: PagerDutyNotifier, events: Events, page: MakePage, routing_key: str
 ) -> None:
     """The verdict with its evidence, who is affected, and where to look on."""
-    await pager.page(page())
+    await pager.notify(page())
 
     assert events.sent == [
         {
@@ -89,17 +91,21 @@ async def test_what_the_person_reads(
     ]
 
 
-async def test_without_a_message_in_slack(pager: PagerDuty, events: Events, page: MakePage) -> None:
+async def test_without_a_message_in_slack(
+    pager: PagerDutyNotifier, events: Events, page: MakePage
+) -> None:
     """While Slack does not answer, a page goes out without a link to it."""
-    await pager.page(page(link=""))
+    await pager.notify(page(link=""))
 
     assert [link["text"] for link in events.sent[0]["links"]] == ["Auth0 status"]
 
 
-async def test_the_longest_page_is_taken(pager: PagerDuty, events: Events, page: MakePage) -> None:
+async def test_the_longest_page_is_taken(
+    pager: PagerDutyNotifier, events: Events, page: MakePage
+) -> None:
     """Hundreds of tenants and a title without end stay within every limit."""
-    facts = tuple(Fact(str(n), "“" * 500, 1.0) for n in range(60))
-    await pager.page(
+    facts = tuple(Evidence(str(n), "“" * 500, 1.0) for n in range(60))
+    await pager.notify(
         page(
             title="“" * 2000,
             tenants=tuple(f"tenant-{n:033}" for n in range(500)),
@@ -113,20 +119,20 @@ async def test_the_longest_page_is_taken(pager: PagerDuty, events: Events, page:
 
 @pytest.mark.parametrize("severity", Severity)
 async def test_each_severity_is_one_of_theirs(
-    pager: PagerDuty, events: Events, page: MakePage, severity: Severity
+    pager: PagerDutyNotifier, events: Events, page: MakePage, severity: Severity
 ) -> None:
     """PagerDuty knows the words that we use."""
-    await pager.page(page(severity=severity))
+    await pager.notify(page(severity=severity))
 
     assert events.alerts == {KEY: "triggered"}
 
 
-async def test_an_invalid_event_is_never_repeated(pager: PagerDuty, page: MakePage) -> None:
+async def test_an_invalid_event_is_never_repeated(pager: PagerDutyNotifier, page: MakePage) -> None:
     """400 is final: the same event is as wrong the next time."""
     pager._routing_key = "short"
 
     with pytest.raises(NotifyRefused, match="HTTP 400: check the routing key") as refused:
-        await pager.page(page())
+        await pager.notify(page())
 
     assert refused.value.is_final
 
@@ -141,26 +147,26 @@ async def test_an_invalid_event_is_never_repeated(pager: PagerDuty, page: MakePa
     ],
 )
 async def test_too_many_events(
-    pager: PagerDuty, events: Events, page: MakePage, headers: dict[str, str], wait_s: float
+    pager: PagerDutyNotifier, events: Events, page: MakePage, headers: dict[str, str], wait_s: float
 ) -> None:
     """A 429 is repeated after the wait that it names, else after the advised 30 s."""
     events.fault = says(429, **headers)
 
     with pytest.raises(NotifyRefused) as refused:
-        await pager.page(page())
+        await pager.notify(page())
 
     assert (refused.value.retry_after_s, refused.value.is_final) == (wait_s, False)
 
 
 @pytest.mark.parametrize("status", [200, 302, 403, 404])
 async def test_an_answer_that_is_not_theirs(
-    pager: PagerDuty, events: Events, page: MakePage, status: int
+    pager: PagerDutyNotifier, events: Events, page: MakePage, status: int
 ) -> None:
     """A proxy's page is no acceptance, and may be gone the next time."""
     events.fault = says(status, "<html>Sign in</html>", Location="/elsewhere")
 
     with pytest.raises(NotifyRefused, match=f"^HTTP {status}$") as refused:
-        await pager.page(page())
+        await pager.notify(page())
 
     assert not refused.value.is_final
     assert len(events.sent) == 1
@@ -168,44 +174,44 @@ async def test_an_answer_that_is_not_theirs(
 
 @pytest.mark.parametrize("status", [500, 502, 503])
 async def test_their_own_trouble(
-    pager: PagerDuty, events: Events, page: MakePage, status: int
+    pager: PagerDutyNotifier, events: Events, page: MakePage, status: int
 ) -> None:
     """After a 5xx the event may have been taken in."""
     events.fault = says(status)
 
     with pytest.raises(NotifyDoubt, match=f"^HTTP {status}$"):
-        await pager.page(page())
+        await pager.notify(page())
 
 
 @pytest.mark.parametrize(
     ("fault", "error"), [("reset", "protocol"), ("hang", "timeout read"), ("babble", "protocol")]
 )
 async def test_a_lost_answer_is_a_doubt(
-    pager: PagerDuty, events: Events, page: MakePage, fault: str, error: str
+    pager: PagerDutyNotifier, events: Events, page: MakePage, fault: str, error: str
 ) -> None:
     """They have the event, and we do not know it."""
     events.fault = getattr(events, fault)
 
     with pytest.raises(NotifyDoubt, match=error):
-        await pager.page(page())
+        await pager.notify(page())
 
     assert len(events.sent) == 1
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://pagerduty.invalid"])
 async def test_nobody_is_there(
-    pager_at: Callable[[str], PagerDuty], page: MakePage, url: str
+    pager_at: Callable[[str], PagerDutyNotifier], page: MakePage, url: str
 ) -> None:
     """What never left us is certainly not said."""
     with pytest.raises(NotifyRefused, match=r"connect refused|dns") as refused:
-        await pager_at(url).page(page())
+        await pager_at(url).notify(page())
 
     assert not refused.value.is_final
 
 
 @pytest.mark.parametrize("fault", ["400", "429", "500", "reset", "hang", "babble"])
 async def test_the_routing_key_stays_secret(
-    pager: PagerDuty,
+    pager: PagerDutyNotifier,
     events: Events,
     page: MakePage,
     caplog: pytest.LogCaptureFixture,
@@ -217,7 +223,7 @@ async def test_the_routing_key_stays_secret(
     events.fault = says(int(fault), echo) if fault.isdigit() else getattr(events, fault)
 
     with pytest.raises((NotifyRefused, NotifyDoubt)) as caught:
-        await pager.page(page())
+        await pager.notify(page())
 
     told = "".join(traceback.format_exception(caught.value))
     assert "canary" not in caplog.text + told + repr(pager) + repr(caught.value)

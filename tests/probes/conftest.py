@@ -68,7 +68,7 @@ class LabPath:
             raise self.dns
         return [("127.0.0.1", self.port)]
 
-    async def connect(self, host: str) -> None:
+    async def before_connect(self, host: str) -> None:
         assert host
         if self.refusal:
             raise self.refusal

@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from bot.core.model.observation import Outcome, Target
-from bot.http import Blind
+from bot.http import NoData
 
 if TYPE_CHECKING:
     from tests.probes.conftest import Behaviour, Lab, Server
@@ -182,10 +182,10 @@ async def check(lab: Lab, server: Server, expected: str) -> None:
     async with server:
         lab.path.port = server.port
         began = time.monotonic()
-        seen = await (hasty if is_slow else patient).look(LOGIN)
+        seen = await (hasty if is_slow else patient).probe(LOGIN)
         took_s = time.monotonic() - began
     lab.path.port = lab.server.port
-    after = await patient.look(LOGIN)
+    after = await patient.probe(LOGIN)
 
     assert seen.fault, seen
     assert f"{seen.fault.stage} {seen.fault.reason}" == expected
@@ -251,7 +251,7 @@ async def test_a_self_signed_certificate(lab: Lab) -> None:
 async def test_a_failing_look_up(lab: Lab, error: Exception, expected: str) -> None:
     """The resolver's answer is a stage of its own, with its own time."""
     lab.path.dns = error
-    seen = await lab.probes().look(LOGIN)
+    seen = await lab.probes().probe(LOGIN)
 
     assert seen.fault
     assert f"{seen.fault.stage} {seen.fault.reason}" == expected
@@ -270,7 +270,7 @@ async def test_a_failing_look_up(lab: Lab, error: Exception, expected: str) -> N
 async def test_a_failing_connection(lab: Lab, error: Exception, expected: str) -> None:
     """An error before the first packet, as the simulator makes it."""
     lab.path.refusal = error
-    seen = await lab.probes().look(LOGIN)
+    seen = await lab.probes().probe(LOGIN)
 
     assert seen.fault
     assert f"{seen.fault.stage} {seen.fault.reason}" == expected
@@ -279,7 +279,7 @@ async def test_a_failing_connection(lab: Lab, error: Exception, expected: str) -
 @pytest.mark.parametrize(
     ("dns", "refusal"),
     [
-        (Blind("all look-ups hang"), None),
+        (NoData("all look-ups hang"), None),
         (socket.gaierror(socket.EAI_SYSTEM, "x"), None),
         (OSError(24, "Too many open files"), None),
         (UnicodeError("label too long"), None),
@@ -294,10 +294,10 @@ async def test_trouble_of_our_own(
 ) -> None:
     """What is about this host, or unknown, is no_data: never evidence against the target."""
     lab.path.dns, lab.path.refusal = dns, refusal
-    seen = await lab.probes().look(LOGIN)
+    seen = await lab.probes().probe(LOGIN)
 
     assert seen.outcome is Outcome.NO_DATA
-    assert seen.blind
+    assert seen.no_data_reason
     assert seen.fault is None
 
 
@@ -305,6 +305,6 @@ async def test_trouble_of_our_own(
 async def test_an_impossible_port(lab: Lab, port: int) -> None:
     """A port that no socket takes is our configuration, or nobody listens there."""
     lab.path.port = port
-    seen = await lab.probes().look(LOGIN)
+    seen = await lab.probes().probe(LOGIN)
 
     assert seen.outcome is (Outcome.NO_DATA if port else Outcome.FAILED)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.core.model.observation import Outcome, Target
-from bot.http import Blind, Call, Fetcher, LoopLag, SystemPath
-from bot.http.resolver import LOOK_UPS
+from bot.http import Fetcher, HttpRequest, LoopLag, NoData, SystemNetwork
+from bot.http.resolver import MAX_LOOKUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ class SeveralAddresses:
         assert (host, port) == ("acme.us.auth0.test", 443)
         return self.addresses
 
-    async def connect(self, host: str) -> None:
+    async def before_connect(self, host: str) -> None:
         """Hang at the second."""
         assert host == "acme.us.auth0.test"
         self.asked += 1
@@ -70,7 +70,7 @@ class SeveralAddresses:
 async def test_each_stage_has_its_time(lab: Lab) -> None:
     """By the clock port: at speed 4 a stage seems to take four times as long."""
     began = time.monotonic()
-    seen = await lab.probes().look(LOGIN)
+    seen = await lab.probes().probe(LOGIN)
     took_s = (time.monotonic() - began) * lab.clock.speed
 
     stages = ["dns", "connect", "tls", "http", "body", "oauth", "token"]
@@ -81,7 +81,7 @@ async def test_each_stage_has_its_time(lab: Lab) -> None:
 
 async def test_the_server_sees_the_host_by_its_name(lab: Lab) -> None:
     """Though we connect to an address that we looked up, Host and certificate check are true."""
-    await lab.probes().look(LOGIN)
+    await lab.probes().probe(LOGIN)
     _, headers, _ = lab.server.seen[0]
 
     assert headers["host"] == "acme.us.auth0.test"
@@ -95,7 +95,7 @@ async def test_the_next_address_is_tried(lab: Lab) -> None:
         dead = closed.getsockname()[1]
     path = SeveralAddresses(*(("127.0.0.1", port) for port in (dead, dead, lab.server.port)))
     fetcher = Fetcher(lab.clock, path, lab.lag)
-    call = Call(
+    call = HttpRequest(
         url="https://acme.us.auth0.test/.well-known/jwks.json", timeout_s=2.4, ca_file=lab.ca_file
     )
     reply = await fetcher.fetch(call)
@@ -107,15 +107,15 @@ async def test_the_next_address_is_tried(lab: Lab) -> None:
 async def test_500_cancelled_requests_leave_nothing(lab: Lab) -> None:
     """Cancelled at every stage: no file stays open, no task alive, and the next look is well."""
     probes = lab.probes()
-    await probes.look(LOGIN)
+    await probes.probe(LOGIN)
     files, tasks = open_files(), len(asyncio.all_tasks())
     for batch in range(10):
-        looks = [asyncio.create_task(probes.look(LOGIN)) for _ in range(50)]
+        looks = [asyncio.create_task(probes.probe(LOGIN)) for _ in range(50)]
         await asyncio.sleep(batch * 0.004)
         for look in looks:
             look.cancel()
         await asyncio.gather(*looks, return_exceptions=True)
-    after = await probes.look(LOGIN)
+    after = await probes.probe(LOGIN)
     for _ in range(100):
         if open_files() <= files and len(asyncio.all_tasks()) <= tasks:
             break
@@ -128,9 +128,9 @@ async def test_500_cancelled_requests_leave_nothing(lab: Lab) -> None:
 
 async def test_hanging_look_ups_hurt_nobody_else(lab: Lab, resolver: Resolver) -> None:
     """Thirty of them, and another host is looked up at once."""
-    path = SystemPath({}, resolver)
+    path = SystemNetwork({}, resolver)
     fetcher = Fetcher(lab.clock, path, lab.lag)
-    hanging = [Call(url=f"https://hang{n}.test/", timeout_s=0.8) for n in range(30)]
+    hanging = [HttpRequest(url=f"https://hang{n}.test/", timeout_s=0.8) for n in range(30)]
     replies = asyncio.gather(*(fetcher.fetch(call) for call in hanging))
     await asyncio.sleep(0)
     healthy = await asyncio.wait_for(path.resolve("well.test", 443), 0.2)
@@ -143,28 +143,28 @@ async def test_hanging_look_ups_hurt_nobody_else(lab: Lab, resolver: Resolver) -
 
 async def test_a_full_resolver_is_our_own_trouble(lab: Lab, resolver: Resolver) -> None:
     """With every thread hanging we are blind; once they end, look-ups work again."""
-    path = SystemPath({}, resolver)
+    path = SystemNetwork({}, resolver)
     fetcher = Fetcher(lab.clock, path, lab.lag)
-    call = Call(url="https://hang.test/", timeout_s=0.8)
-    replies = await asyncio.gather(*(fetcher.fetch(call) for _ in range(LOOK_UPS)))
+    call = HttpRequest(url="https://hang.test/", timeout_s=0.8)
+    replies = await asyncio.gather(*(fetcher.fetch(call) for _ in range(MAX_LOOKUPS)))
     full = await fetcher.fetch(call)
     resolver.go.set()
     for _ in range(100):
         try:
             again = await path.resolve("well.test", 443)
             break
-        except Blind:
+        except NoData:
             await asyncio.sleep(0.01)
 
     assert all(reply.fault for reply in replies)
-    assert full.blind
+    assert full.no_data_reason
     assert full.fault is None
     assert again == [("127.0.0.1", 443)]
 
 
 async def test_overrides_replace_the_resolver() -> None:
     """Whatever the case of the host, and with IPv6 in brackets."""
-    path = SystemPath({"Acme.test": "127.0.0.1:8443", "six.test": "[::1]:443"})
+    path = SystemNetwork({"Acme.test": "127.0.0.1:8443", "six.test": "[::1]:443"})
 
     assert await path.resolve("ACME.test", 443) == [("127.0.0.1", 8443)]
     assert await path.resolve("six.test", 443) == [("::1", 443)]
@@ -172,7 +172,7 @@ async def test_overrides_replace_the_resolver() -> None:
 
 async def test_the_real_resolver() -> None:
     """A literal needs no DNS; a name that cannot exist is nxdomain or, offline, servfail."""
-    path = SystemPath({})
+    path = SystemNetwork({})
 
     assert await path.resolve("127.0.0.1", 80) == [("127.0.0.1", 80)]
     with pytest.raises(socket.gaierror):
@@ -183,13 +183,13 @@ async def test_a_blocked_loop_is_our_own_trouble(lab: Lab) -> None:
     """Blocked for a moment, a healthy target is not called late: we could not look."""
     lab.fetcher = Fetcher(lab.clock, lab.path, LoopLag(limit_s=0.25))
     probes = lab.probes(timeout=1.0)
-    look = asyncio.create_task(probes.look(LOGIN))
+    look = asyncio.create_task(probes.probe(LOGIN))
     await asyncio.sleep(0.001)
     time.sleep(0.5)  # noqa: ASYNC251 - the very thing that is tested
     seen = await look
 
     assert seen.outcome is Outcome.NO_DATA
-    assert seen.blind == "our event loop was blocked"
+    assert seen.no_data_reason == "our event loop was blocked"
     assert seen.fault is None
     assert seen.latency_s is None
 
@@ -197,25 +197,27 @@ async def test_a_blocked_loop_is_our_own_trouble(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        Call(url="gopher://acme.test/", timeout_s=1),
-        Call(url="acme.test", timeout_s=1),
-        Call(url="https://[::1/", timeout_s=1),
-        Call(url="http://acme.test/", timeout_s=1, headers={"X": "a\nb"}),
-        Call(url="https://acme.test/", timeout_s=1, ca_file="/nowhere/ca.pem"),
-        Call(url="https://acme.test/", timeout_s=1, ca_file=__file__),
+        HttpRequest(url="gopher://acme.test/", timeout_s=1),
+        HttpRequest(url="acme.test", timeout_s=1),
+        HttpRequest(url="https://[::1/", timeout_s=1),
+        HttpRequest(url="http://acme.test/", timeout_s=1, headers={"X": "a\nb"}),
+        HttpRequest(url="https://acme.test/", timeout_s=1, ca_file="/nowhere/ca.pem"),
+        HttpRequest(url="https://acme.test/", timeout_s=1, ca_file=__file__),
     ],
 )
-async def test_calls_that_cannot_be_made(lab: Lab, call: Call) -> None:
+async def test_calls_that_cannot_be_made(lab: Lab, call: HttpRequest) -> None:
     """A mistake in our configuration says nothing about anybody."""
     reply = await lab.fetcher.fetch(call)
 
-    assert reply.blind
+    assert reply.no_data_reason
     assert reply.fault is None
 
 
 def test_a_call_tells_no_secrets() -> None:
     """Its address may carry a token, its content a password."""
     canary = {"p": "canary"}
-    call = Call(url="https://u:canary@x/", timeout_s=1, form=canary, headers=canary, json=canary)
+    call = HttpRequest(
+        url="https://u:canary@x/", timeout_s=1, form=canary, headers=canary, json=canary
+    )
 
     assert "canary" not in repr(call)

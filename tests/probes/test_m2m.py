@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.model.fault import describe
+from bot.core.model.fault import describe_fault
 from bot.core.model.observation import Observation, Outcome, Target
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ async def look(lab: Lab, answer: Any, **machine: str) -> Observation:
     """Ask once where the token endpoint answers so."""
     async with lab.server_with(answer) as server:
         lab.path.port = server.port
-        seen = await lab.probes(tenant={"m2m": MACHINE | machine}).look(M2M)
+        seen = await lab.probes(tenant={"m2m": MACHINE | machine}).probe(M2M)
         lab.server.seen = server.seen
     return seen
 
@@ -86,7 +86,7 @@ async def test_no_token_is_a_failure(lab: Lab, says: Any, answer: dict[str, Any]
     seen = await look(lab, says(answer))
 
     assert seen.fault
-    assert describe(seen.fault) == "token malformed"
+    assert describe_fault(seen.fault) == "token malformed"
 
 
 async def test_a_refusal_is_told_without_the_secret(lab: Lab, says: Any) -> None:
@@ -95,5 +95,5 @@ async def test_a_refusal_is_told_without_the_secret(lab: Lab, says: Any) -> None
     seen = await look(lab, says(refused, 401))
 
     assert seen.fault
-    assert describe(seen.fault) == "HTTP 401 access_denied"
+    assert describe_fault(seen.fault) == "HTTP 401 access_denied"
     assert SECRET not in repr(seen)

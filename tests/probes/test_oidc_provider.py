@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.config.settings import Settings
 from bot.core.model.fault import is_refusal
 from bot.core.model.observation import Outcome, Stage, Target
-from bot.http import Fetcher, LoopLag, SystemPath
+from bot.http import Fetcher, LoopLag, SystemNetwork
 from bot.probes import Probes
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ def probes_of(server: OidcProvider, clock: FastClock, password: str | None = Non
         tenant["logins"][0]["password"] = password
     slack = {"bot_token": "xoxb-1", "app_token": "xapp-1", "channel": "C1"}
     settings = Settings.model_validate({"slack": slack, "tenants": [tenant]})
-    return Probes(settings, Fetcher(clock, SystemPath(server.resolve), LoopLag(limit_s=60)))
+    return Probes(settings, Fetcher(clock, SystemNetwork(server.resolve), LoopLag(limit_s=60)))
 
 
 async def test_a_login_succeeds(oidc_provider: OidcProvider, real_clock: FastClock) -> None:
     """Its certificate, discovery document, keys and id token are all found right."""
     probes = probes_of(oidc_provider, real_clock)
 
-    seen = [await probes.look(target) for target in (LOGIN, WELLKNOWN)]
+    seen = [await probes.probe(target) for target in (LOGIN, WELLKNOWN)]
 
     assert [each.fault for each in seen] == [None, None]
     assert [each.outcome for each in seen] == [Outcome.OK, Outcome.OK]
@@ -40,7 +40,7 @@ async def test_a_wrong_password_is_refused(
     oidc_provider: OidcProvider, real_clock: FastClock
 ) -> None:
     """Its 400 `invalid_grant` is a refusal, not an outage."""
-    seen = await probes_of(oidc_provider, real_clock, password="wrong one").look(LOGIN)
+    seen = await probes_of(oidc_provider, real_clock, password="wrong one").probe(LOGIN)
 
     assert seen.fault
     assert is_refusal(seen.fault)
@@ -51,9 +51,9 @@ async def test_a_stopped_server_refuses_connections(
 ) -> None:
     """Between two looks the server goes away."""
     probes = probes_of(oidc_provider, real_clock)
-    before = await probes.look(LOGIN)
+    before = await probes.probe(LOGIN)
     oidc_provider.stop()
-    after = await probes.look(LOGIN)
+    after = await probes.probe(LOGIN)
 
     assert before.outcome is Outcome.OK
     assert after.fault

@@ -44,7 +44,7 @@ def test_targets_follow_from_the_settings(lab: Lab) -> None:
 async def test_an_unknown_target(lab: Lab) -> None:
     """Looking at what the settings do not name is a mistake of the caller's."""
     with pytest.raises(KeyError):
-        await lab.probes().look(Target("prod", "nothing"))
+        await lab.probes().probe(Target("prod", "nothing"))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ async def test_an_unknown_target(lab: Lab) -> None:
 )
 async def test_the_form(lab: Lab, login: dict[str, Any], expected: dict[str, str]) -> None:
     """A realm asks for the password-realm grant; nothing is sent that is not set."""
-    await lab.probes(login=login).look(LOGIN)
+    await lab.probes(login=login).probe(LOGIN)
     path, headers, form = lab.server.seen[0]
 
     user = {"client_id": "probe-client", "username": "u", "password": PASSWORD, "scope": "openid"}
@@ -76,8 +76,8 @@ async def test_the_form(lab: Lab, login: dict[str, Any], expected: dict[str, str
 async def test_wellknown_keeps_the_keys_fresh(lab: Lab) -> None:
     """It proves issuer and keys, and the login need not fetch them again."""
     probes = lab.probes()
-    seen = await probes.look(WELLKNOWN)
-    await probes.look(LOGIN)
+    seen = await probes.probe(WELLKNOWN)
+    await probes.probe(LOGIN)
 
     assert seen.outcome is Outcome.OK
     assert lab.server.paths() == [DISCOVERY, "/.well-known/jwks.json", "/oauth/token"]
@@ -104,7 +104,7 @@ async def test_a_wrong_discovery_document(
 ) -> None:
     """Another issuer, or keys from another host, are not ours."""
     lab.server.routes[DISCOVERY] = answers(200, json.dumps(document).encode())
-    seen = await lab.probes().look(WELLKNOWN)
+    seen = await lab.probes().probe(WELLKNOWN)
 
     assert seen.fault
     assert f"{seen.fault.stage} {seen.fault.reason}" == expected
@@ -113,9 +113,9 @@ async def test_a_wrong_discovery_document(
 async def test_the_custom_domain_is_its_own_issuer(lab: Lab) -> None:
     """The same login through the custom domain must be signed for that one."""
     probes = lab.probes(tenant={"custom_domain": "login.acme.test"})
-    of_the_canonical = await probes.look(CUSTOM)
+    of_the_canonical = await probes.probe(CUSTOM)
     lab.server.routes = lab.routes("login.acme.test")
-    of_the_custom = await probes.look(CUSTOM)
+    of_the_custom = await probes.probe(CUSTOM)
 
     assert of_the_canonical.fault
     assert of_the_canonical.fault.reason == "wrong_issuer"
@@ -129,8 +129,8 @@ async def test_a_base_url_moves_the_requests_only(lab: Lab) -> None:
         lab.path.port = bare.port
         tenant = {"base_url": f"http://127.0.0.1:{bare.port}/"}
         probes = lab.probes(tenant=tenant)
-        seen = [await probes.look(target) for target in (LOGIN, WELLKNOWN)]
-        other = await lab.probes(login={"issuer": "https://x/"}, tenant=tenant).look(LOGIN)
+        seen = [await probes.probe(target) for target in (LOGIN, WELLKNOWN)]
+        other = await lab.probes(login={"issuer": "https://x/"}, tenant=tenant).probe(LOGIN)
 
     assert [each.fault for each in seen] == [None, None]
     assert "tls" not in [timing.stage for timing in seen[0].timings]
@@ -155,7 +155,7 @@ async def test_the_control(lab: Lab, status: int, body: bytes, outcome: Outcome)
     async with lab.server_with(behaviour, tls=None) as other:
         other.routes["/any"] = behaviour
         lab.path.port = other.port
-        seen = await lab.probes().look(CONTROL)
+        seen = await lab.probes().probe(CONTROL)
 
     assert seen.outcome is outcome
 
@@ -169,7 +169,7 @@ async def test_the_quota_comes_along(lab: Lab) -> None:
         "x-ratelimit-remaining: 0",
         f"x-ratelimit-reset: {now + 90:.0f}",
     )
-    seen = await lab.probes().look(LOGIN)
+    seen = await lab.probes().probe(LOGIN)
 
     assert seen.quota_remaining == 0
     assert seen.fault
@@ -191,7 +191,7 @@ async def test_no_secret_comes_back(
     """A tenant's own code may echo the password: neither observation nor log repeats it."""
     caplog.set_level(logging.WARNING)
     lab.server.routes["/oauth/token"] = answers(status, body)
-    seen = await lab.probes().look(LOGIN)
+    seen = await lab.probes().probe(LOGIN)
 
     assert seen.fault
     assert is_refusal(seen.fault) == (status == 400)

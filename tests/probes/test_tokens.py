@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.model.observation import Observation, Outcome, Target
-from bot.http import Blind
-from bot.probes.result import Failed
-from bot.probes.token import check_proof, key_id, verify
+from bot.http import NoData
+from bot.probes.result import ProbeFailed
+from bot.probes.token import check_proof, read_key_id, verify_token
 
 if TYPE_CHECKING:
     from tests.probes.conftest import Behaviour, Lab, Signer
@@ -41,7 +41,7 @@ async def look(lab: Lab, id_token: str | None, access: str = "opaque", **login: 
     """Log in where the answer holds these tokens."""
     tokens = {"access_token": access, "id_token": id_token}
     lab.server.routes["/oauth/token"] = says({k: v for k, v in tokens.items() if v is not None})
-    return await lab.probes(login=login).look(LOGIN)
+    return await lab.probes(login=login).probe(LOGIN)
 
 
 def told(seen: Observation) -> str:
@@ -139,12 +139,12 @@ async def test_the_proof_that_tenant_code_ran(lab: Lab, proof: Any, expected: st
 async def test_a_rotated_key_is_fetched_once(lab: Lab, other_signer: Signer) -> None:
     """An unknown key id makes one fetch; then the login goes on with the new key."""
     probes = lab.probes()
-    before = await probes.look(LOGIN)
+    before = await probes.probe(LOGIN)
     lab.clock.ahead_s += 120
     lab.server.routes[KEYS] = says({"keys": [lab.signer.row(), other_signer.row()]})
     rotated = other_signer.sign(lab.claims())
     lab.server.routes["/oauth/token"] = says({"access_token": "a", "id_token": rotated})
-    after = [await probes.look(LOGIN) for _ in range(3)]
+    after = [await probes.probe(LOGIN) for _ in range(3)]
 
     assert [told(seen) for seen in [before, *after]] == ["ok"] * 4
     assert lab.server.paths().count(KEYS) == 2
@@ -155,7 +155,7 @@ async def test_unknown_keys_are_not_asked_for_all_the_time(lab: Lab, other_signe
     token = other_signer.sign(lab.claims())
     lab.server.routes["/oauth/token"] = says({"access_token": "a", "id_token": token})
     probes = lab.probes()
-    seen = await asyncio.gather(*(probes.look(LOGIN) for _ in range(5)))
+    seen = await asyncio.gather(*(probes.probe(LOGIN) for _ in range(5)))
 
     assert {told(each) for each in seen} == {"token unknown_kid"}
     assert lab.server.paths().count(KEYS) == 1
@@ -164,13 +164,13 @@ async def test_unknown_keys_are_not_asked_for_all_the_time(lab: Lab, other_signe
 async def test_old_keys_serve_while_new_ones_cannot_be_had(lab: Lab) -> None:
     """The login is proven by the keys that we know; wellknown tells of the rest."""
     probes = lab.probes()
-    before = await probes.look(LOGIN)
+    before = await probes.probe(LOGIN)
     lab.clock.ahead_s += 3600
     lab.server.routes[KEYS] = says({"keys": []})
 
     assert told(before) == "ok"
-    assert told(await probes.look(LOGIN)) == "ok"
-    assert told(await probes.look(WELLKNOWN)) == "token no_keys"
+    assert told(await probes.probe(LOGIN)) == "ok"
+    assert told(await probes.probe(WELLKNOWN)) == "token no_keys"
     assert lab.server.paths().count(KEYS) == 3
 
 
@@ -191,7 +191,7 @@ async def test_a_key_set_without_usable_keys(lab: Lab, rows: object) -> None:
     lab.server.routes[KEYS] = says({"keys": rows})
     probes = lab.probes()
 
-    assert [told(await probes.look(LOGIN)) for _ in range(2)] == ["token no_keys"] * 2
+    assert [told(await probes.probe(LOGIN)) for _ in range(2)] == ["token no_keys"] * 2
     assert lab.server.paths().count(KEYS) == 2
 
 
@@ -203,7 +203,7 @@ async def test_those_who_wait_for_keys_do_not_queue(lab: Lab) -> None:
 
     lab.server.routes[KEYS] = hangs
     probes = lab.probes(timeout=2.4)
-    seen = await asyncio.gather(*(probes.look(LOGIN) for _ in range(5)))
+    seen = await asyncio.gather(*(probes.probe(LOGIN) for _ in range(5)))
 
     assert {told(each) for each in seen} == {"token no_keys"}
     assert lab.server.paths().count(KEYS) == 1
@@ -213,15 +213,15 @@ async def test_keys_for_encryption_are_not_for_signing(lab: Lab) -> None:
     """A key of another use does not count."""
     lab.server.routes[KEYS] = says({"keys": [{**lab.signer.row(), "use": "enc"}]})
 
-    assert told(await lab.probes().look(LOGIN)) == "token no_keys"
+    assert told(await lab.probes().probe(LOGIN)) == "token no_keys"
 
 
 @settings(deadline=None)  # a busy machine is no failure
 @given(st.text() | st.text("abc.-_=eyJ", max_size=99))
 def test_any_text_for_a_token(text: str) -> None:
     """Whatever stands where a token should is malformed or of a wrong algorithm, never a crash."""
-    with pytest.raises(Failed):
-        key_id(text)
+    with pytest.raises(ProbeFailed):
+        read_key_id(text)
 
 
 @settings(deadline=None)  # a busy machine is no failure
@@ -236,8 +236,8 @@ def test_a_mutated_token(signer: Signer, noise: bytes, part: int, where: int) ->
         return
     token = ".".join([*parts[:part], mutated, *parts[part + 1 :]])
 
-    with pytest.raises(Failed):
-        verify(token, signer.key.public_key(), issuer="i", audience="a", now=0)
+    with pytest.raises(ProbeFailed):
+        verify_token(token, signer.key.public_key(), issuer="i", audience="a", now=0)
 
 
 @settings(deadline=None)  # a busy machine is no failure
@@ -246,7 +246,7 @@ def test_any_claim_for_a_proof(value: object) -> None:
     """Only a time that is near passes."""
     if isinstance(value, int | float) and abs(value) < 1e5:
         return
-    with pytest.raises(Failed):
+    with pytest.raises(ProbeFailed):
         check_proof({PROOF: value}, PROOF, max_age_s=300, now=0.0)
 
 
@@ -255,18 +255,18 @@ async def test_keys_that_we_cannot_look_for(lab: Lab) -> None:
     healthy = lab.server.routes["/oauth/token"]
 
     async def then_blind(writer: asyncio.StreamWriter) -> None:
-        lab.path.dns = Blind("no free file")
+        lab.path.dns = NoData("no free file")
         await healthy(writer)
 
     lab.server.routes["/oauth/token"] = then_blind
     probes = lab.probes()
-    without = await probes.look(LOGIN)
+    without = await probes.probe(LOGIN)
     lab.path.dns = None
-    await probes.look(WELLKNOWN)
+    await probes.probe(WELLKNOWN)
     lab.clock.ahead_s += 3600
-    with_old_ones = await probes.look(LOGIN)
+    with_old_ones = await probes.probe(LOGIN)
 
-    assert (without.outcome, without.blind) == (Outcome.NO_DATA, "no free file")
+    assert (without.outcome, without.no_data_reason) == (Outcome.NO_DATA, "no free file")
     assert without.fault is None
     assert told(with_old_ones) == "ok"
 
@@ -274,7 +274,7 @@ async def test_keys_that_we_cannot_look_for(lab: Lab) -> None:
 async def test_keys_out_of_reach(lab: Lab) -> None:
     """A login that cannot be proven, as no key was ever had, is told with the reason."""
     lab.server.routes.pop(KEYS)
-    seen = await lab.probes().look(LOGIN)
+    seen = await lab.probes().probe(LOGIN)
 
     assert told(seen) == "token no_keys"
     assert seen.fault

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.simulator.reading import load
+from bot.simulator.reading import load_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,6 @@ def make_scenario(tmp_path: Path) -> Callable[..., Scenario]:
     def make(*lines: str, head: str = HEAD) -> Scenario:
         file = tmp_path / "case.yml"
         file.write_text(head + "\n".join(lines) + "\n")
-        return load(file)
+        return load_file(file)
 
     return make

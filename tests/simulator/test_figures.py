@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from bot.core.auth0_logs.events import RowKind
-from bot.core.model.measurement import Kind, Measurement
+from bot.core.model.measurement import Measurement, MetricKind
 from bot.core.model.observation import Outcome, Target
-from bot.simulator.figures import Gauge
+from bot.simulator.figures import MeasuredSignal
 from bot.simulator.prober import VirtualProber
 from bot.simulator.scenario import Scenario
 from bot.simulator.world import World
@@ -17,9 +17,9 @@ CHECKOUT = Target("prod", "checkout")
 WEB = Target("prod", "web")
 LOGS = Target("prod", "logs")
 GAUGES = {
-    CHECKOUT: Gauge(Kind.METRICS, "checkout", 120),
-    WEB: Gauge(Kind.ERRORS, "browser", 60),
-    LOGS: Gauge(Kind.LOGS),
+    CHECKOUT: MeasuredSignal(MetricKind.METRICS, "checkout", 120),
+    WEB: MeasuredSignal(MetricKind.ERRORS, "browser", 60),
+    LOGS: MeasuredSignal(MetricKind.LOGS),
 }
 STORY = (
     "metrics:",
@@ -59,7 +59,7 @@ class Watch:
     def __init__(self, scenario: Scenario) -> None:
         self.start_at = scenario.start_at
         self.clock = SetClock(scenario.start_at)
-        self.prober = VirtualProber(World(scenario), self.clock, gauges=GAUGES)
+        self.prober = VirtualProber(World(scenario), self.clock, measured_signals=GAUGES)
 
     async def measure(self, target: Target, offset_s: float) -> Measurement:
         self.clock.instant = self.start_at + offset_s
@@ -78,14 +78,14 @@ async def test_metrics_are_those_of_the_window_that_ends_now(watch: Watch) -> No
     assert before.total == pytest.approx(600, abs=120)
     assert before.failed < 20
     assert during.failed == during.total
-    assert not during.missing
+    assert not during.no_data_reason
 
 
 async def test_without_traffic_the_figures_are_zero(watch: Watch) -> None:
     """An application that makes no calls has counted none; that is no gap."""
     none, events = await watch.measure(CHECKOUT, 1400), await watch.measure(WEB, 100)
-    assert (none.failed, none.total, none.missing) == (0, 0, "")
-    assert (events.failed, events.total, events.groups, events.missing) == (0, None, (), "")
+    assert (none.failed, none.total, none.no_data_reason) == (0, 0, "")
+    assert (events.failed, events.total, events.groups, events.no_data_reason) == (0, None, (), "")
 
 
 async def test_events_are_grouped_by_their_pattern(watch: Watch) -> None:
@@ -101,7 +101,7 @@ async def test_events_are_grouped_by_their_pattern(watch: Watch) -> None:
 async def test_a_log_is_read_on_from_where_it_was_read_to(watch: Watch) -> None:
     """Each row once, in the product's own groups; the first reading only begins."""
     first = await watch.measure(LOGS, 301)
-    assert first.missing == "reading begins now"
+    assert first.no_data_reason == "reading begins now"
     seen = [await watch.measure(LOGS, offset_s) for offset_s in (332, 361, 362, 420)]
     assert [each.span_s for each in seen] == [30, 30, 0, 60]
     assert seen[2].total == 0
@@ -120,18 +120,18 @@ async def test_our_own_logins_are_counted_apart(watch: Watch) -> None:
     """Those that succeeded since the log was read: by every login and domain, of this tenant."""
     await watch.measure(LOGS, 0)
     for target in (Target("prod", "login"), Target("prod", "custom"), Target("prod", "wellknown")):
-        assert (await watch.prober.look(target)).outcome is Outcome.OK
-    await watch.prober.look(Target("eu", "login"))
+        assert (await watch.prober.probe(target)).outcome is Outcome.OK
+    await watch.prober.probe(Target("eu", "login"))
     with_ours, without = await watch.measure(LOGS, 60), await watch.measure(LOGS, 120)
-    assert (with_ours.own, without.own) == (2, 0)
+    assert (with_ours.own_rows, without.own_rows) == (2, 0)
 
 
 async def test_a_login_that_failed_leaves_no_row_of_ours(make_scenario: Make) -> None:
     """It is missing in the log as in the world."""
     watch = Watch(make_scenario("timeline: [{target: prod.login, is: {http: 503}}]"))
     await watch.measure(LOGS, 0)
-    await watch.prober.look(Target("prod", "login"))
-    assert (await watch.measure(LOGS, 60)).own == 0
+    await watch.prober.probe(Target("prod", "login"))
+    assert (await watch.measure(LOGS, 60)).own_rows == 0
 
 
 async def test_the_log_tells_of_its_tenants_changes(watch: Watch) -> None:
@@ -167,7 +167,7 @@ async def test_a_source_that_fails_has_no_figures(
     """It says why, in plain words, and the request is counted at the place that was asked."""
     watch = Watch(make_scenario(*STORY, f"timeline: [{{target: {place}, is: {happening}}}]"))
     assert await watch.measure(target, 60) == Measurement(
-        target, watch.start_at + 60, missing=words
+        target, watch.start_at + 60, no_data_reason=words
     )
     assert dict(watch.prober.requests) == {place: 1}
 
@@ -177,7 +177,12 @@ async def test_rows_of_a_gap_come_afterwards(make_scenario: Make) -> None:
     down = "timeline: [{target: prod.logs, from: 50s, to: 110s, is: {http: 503}}]"
     watch = Watch(make_scenario(*STORY, down))
     seen = [await watch.measure(LOGS, offset_s) for offset_s in (0, 60, 90, 120)]
-    assert [each.missing for each in seen] == ["reading begins now", "HTTP 503", "HTTP 503", ""]
+    assert [each.no_data_reason for each in seen] == [
+        "reading begins now",
+        "HTTP 503",
+        "HTTP 503",
+        "",
+    ]
     assert seen[3].span_s == 120
     assert seen[3].total == pytest.approx(240, abs=60)
 
@@ -195,6 +200,6 @@ def test_a_trouble_of_figures_may_outlast_the_scenario(make_scenario: Make) -> N
     """What usually is so is no trouble."""
     usual = "metrics: [{signal: web, tenant: prod, requests: 60/min}]"
     lasting = "errors: [{signal: web, tenant: prod, from: 5m, events: 60/min}]"
-    assert not make_scenario(usual).goes_on("prod")
-    assert make_scenario(usual, lasting).goes_on("prod")
-    assert not make_scenario(usual, lasting).goes_on("eu")
+    assert not make_scenario(usual).is_ongoing("prod")
+    assert make_scenario(usual, lasting).is_ongoing("prod")
+    assert not make_scenario(usual, lasting).is_ongoing("eu")

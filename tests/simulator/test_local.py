@@ -15,10 +15,10 @@ from bot.config.settings import Login, Settings
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import FeedReading, FeedState, Observation, Outcome, Target
 from bot.core.oncall.schedule import Shifts
-from bot.http import Call, Fetcher, LoopLag, SystemPath
+from bot.http import Fetcher, HttpRequest, LoopLag, SystemNetwork
 from bot.probes import Probes
 from bot.simulator.local import LocalTenants
-from bot.simulator.playing import FaultyPath, MarkingProber, slack_fault, unplayable
+from bot.simulator.playing import FaultyPath, MarkingProber, find_unplayable, slack_fault
 from bot.simulator.prober import VirtualProber
 from bot.simulator.scenario import Scenario
 from bot.simulator.workspace.model import Fault, FaultKind
@@ -75,22 +75,22 @@ class Eyes:
         self._probes = Probes(settings, fetcher)
         url = settings.tenants[0].feed_url
         assert url is not None
-        call = Call(url=url.get_secret_value(), timeout_s=20)
+        call = HttpRequest(url=url.get_secret_value(), timeout_s=20)
         self._feed = StatusFeed(FEED, call, fetcher.fetch, clock)
 
-    async def look(self, target: Target) -> Observation:
+    async def probe(self, target: Target) -> Observation:
         if target == CONTROL:  # named after its address, which has a port of its own each time
             target = next(t for t in self._probes.targets if t.owner == CONTROL.owner)
-        return await self._probes.look(target)
+        return await self._probes.probe(target)
 
     async def measure(self, target: Target) -> Measurement:
         raise NotImplementedError(str(target))
 
-    async def read(self, target: Target) -> FeedReading:
+    async def poll_feed(self, target: Target) -> FeedReading:
         assert target == FEED
-        return await self._feed.read()
+        return await self._feed.poll()
 
-    async def read_shifts(self) -> Shifts:
+    async def poll_shifts(self) -> Shifts:
         raise NotImplementedError
 
 
@@ -134,7 +134,7 @@ async def town(scenario: Scenario, logins: Sequence[Login] = ()) -> AsyncIterato
     let_in = {tenant.name: all_logins for tenant in scenario.tenants}
     async with LocalTenants(world, clock, let_in) as servers:
         settings = settings_for(servers, scenario, all_logins)
-        path = FaultyPath(SystemPath(settings.resolve), world, clock)
+        path = FaultyPath(SystemNetwork(settings.resolve), world, clock)
         eyes = MarkingProber(Eyes(settings, clock, path), PLACES)
         yield Town(clock, servers, eyes, VirtualProber(World(scenario), clock))
 
@@ -148,11 +148,11 @@ async def test_a_healthy_world_is_seen_as_healthy(make_scenario: Make) -> None:
     """Tokens, keys, issuers and proofs are right on every domain."""
     async with town(make_scenario()) as here:
         for target in (LOGIN, CUSTOM, WELLKNOWN, MACHINE, CONTROL):
-            seen = await here.prober.look(target)
-            assert (seen.outcome, seen.fault, seen.blind) == (Outcome.OK, None, "")
+            seen = await here.prober.probe(target)
+            assert (seen.outcome, seen.fault, seen.no_data_reason) == (Outcome.OK, None, "")
             assert seen.latency_s is not None
             assert seen.latency_s >= 0.12
-            assert seen.quota_remaining == (await here.virtual.look(target)).quota_remaining
+            assert seen.quota_remaining == (await here.virtual.probe(target)).quota_remaining
 
 
 FAULTS = [
@@ -189,7 +189,14 @@ def telling(seen: Observation) -> tuple[object, ...]:
     """All of an observation that does not depend on the moment."""
     assert seen.fault is not None, seen
     fault = seen.fault
-    return fault.stage, fault.reason, fault.status, fault.error, fault.description, seen.blind
+    return (
+        fault.stage,
+        fault.reason,
+        fault.status,
+        fault.error,
+        fault.description,
+        seen.no_data_reason,
+    )
 
 
 async def test_real_sockets_and_virtual_time_say_the_same(make_scenario: Make) -> None:
@@ -200,12 +207,12 @@ async def test_real_sockets_and_virtual_time_say_the_same(make_scenario: Make) -
         "timeline:",
         *(f"  - {{target: prod.f{n}, is: {happening}}}" for n, happening in enumerate(FAULTS)),
     )
-    assert unplayable(scenario) == []
+    assert find_unplayable(scenario) == []
     further = [LOGIN_SETTINGS.model_copy(update=login) for login in logins]
     targets = [Target("prod", login.name) for login in further]
     async with town(scenario, further) as here:
-        real = await asyncio.gather(*(here.prober.look(target) for target in targets))
-        virtual = await asyncio.gather(*(here.virtual.look(target) for target in targets))
+        real = await asyncio.gather(*(here.prober.probe(target) for target in targets))
+        virtual = await asyncio.gather(*(here.virtual.probe(target) for target in targets))
     assert [telling(seen) for seen in real] == [telling(seen) for seen in virtual]
     assert [seen.quota_remaining for seen in real] == [seen.quota_remaining for seen in virtual]
 
@@ -227,8 +234,8 @@ async def test_other_places_say_the_same_too(
 ) -> None:
     """A custom domain, the well-known documents, machine tokens and neutral hosts."""
     async with town(make_scenario(timeline(target, happening))) as here:
-        real = await here.prober.look(target)
-        virtual = await here.virtual.look(PLACES.get(target, target))
+        real = await here.prober.probe(target)
+        virtual = await here.virtual.probe(PLACES.get(target, target))
     assert telling(real) == telling(virtual)
 
 
@@ -251,10 +258,10 @@ async def test_the_real_reader_sees_the_feed_in_its_state(
     entry = f"{{target: feed, from: 10.5m, is: {happening}}}"
     posts = "feed: [{at: 5m, incident: a1, title: A, status: Identified, environments: [US-1]}]"
     async with town(make_scenario(f"timeline: [{entry}]", posts)) as here:
-        before = await here.prober.read(FEED)
-        assert [notice.id for notice in before.notices][:1] == ["a1"]
+        before = await here.prober.poll_feed(FEED)
+        assert [notice.id for notice in before.status_incidents][:1] == ["a1"]
         here.clock.ahead_s = 60
-        assert (await here.prober.read(FEED)).state is state
+        assert (await here.prober.poll_feed(FEED)).state is state
 
 
 @asynccontextmanager
@@ -315,7 +322,7 @@ async def test_leaving_stops_servers_that_hang(make_scenario: Make) -> None:
     """Whoever hangs at the end is cut off at once."""
     async with asyncio.timeout(5):
         async with town(make_scenario(timeline(LOGIN, "{hang: true}"))) as here:
-            hanging = asyncio.create_task(here.prober.look(LOGIN))
+            hanging = asyncio.create_task(here.prober.probe(LOGIN))
             await asyncio.sleep(0.1)
         hanging.cancel()
 
@@ -328,7 +335,7 @@ def test_what_cannot_be_played_is_named(make_scenario: Make) -> None:
         "  - {target: [bot], is: {paused: true}}",
         "  - {target: slack, is: {http: 500}}",
     )
-    found = [problem.partition("case.yml:")[2] for problem in unplayable(scenario)]
+    found = [problem.partition("case.yml:")[2] for problem in find_unplayable(scenario)]
     assert found == [
         "14: timeline[1]: paused of bot cannot be played in real time",
     ]

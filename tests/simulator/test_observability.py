@@ -14,15 +14,15 @@ from yarl import URL
 
 from bot.config.settings import Login, Tenant
 from bot.config.settings_sources import Errors, Metric, Prometheus, Sentry
-from bot.core.auth0_logs.events import tally
-from bot.core.model.measurement import Kind, Measurement
+from bot.core.auth0_logs.events import tally_rows
+from bot.core.model.measurement import Measurement, MetricKind
 from bot.core.model.observation import FeedReading, Observation, Target
 from bot.core.oncall.schedule import Shifts
-from bot.http import Fetcher, LoopLag, SystemPath
-from bot.simulator.figures import Gauge
+from bot.http import Fetcher, LoopLag, SystemNetwork
+from bot.simulator.figures import MeasuredSignal
 from bot.simulator.local import LocalTenants
-from bot.simulator.log_api import READER
-from bot.simulator.observability import ORGANIZATION, expressions, search
+from bot.simulator.log_api import LOG_READER
+from bot.simulator.observability import ORGANIZATION, metric_expressions, sentry_query
 from bot.simulator.playing import FaultyPath, MarkingProber
 from bot.simulator.prober import VirtualProber
 from bot.simulator.scenario import Scenario
@@ -36,9 +36,9 @@ CHECKOUT = Target("prod", "checkout")
 WEB = Target("prod", "web")
 LOGS = Target("prod", "logs")
 GAUGES = {
-    CHECKOUT: Gauge(Kind.METRICS, "checkout"),
-    WEB: Gauge(Kind.ERRORS, "web"),
-    LOGS: Gauge(Kind.LOGS),
+    CHECKOUT: MeasuredSignal(MetricKind.METRICS, "checkout"),
+    WEB: MeasuredSignal(MetricKind.ERRORS, "web"),
+    LOGS: MeasuredSignal(MetricKind.LOGS),
 }
 PLACES = {CHECKOUT: "prometheus", WEB: "sentry", LOGS: "prod.logs"}
 LOGIN = Login.model_validate({"client_id": "robot", "username": "robot", "password": "right"})
@@ -70,32 +70,34 @@ class Sources:
     """The bot's own sources; never blind, however busy this machine is."""
 
     def __init__(self, servers: LocalTenants, world: World, clock: FastClock) -> None:
-        path = FaultyPath(SystemPath(servers.resolve), world, clock)
+        path = FaultyPath(SystemNetwork(servers.resolve), world, clock)
         fetcher = Fetcher(clock, path, LoopLag(limit_s=60))
         secret = SecretStr(servers.secret)
         prometheus = Prometheus(url=servers.prometheus_url, token=secret)
-        metric = Metric.model_validate({"name": "checkout", **expressions("prod", "checkout")})
+        metric = Metric.model_validate(
+            {"name": "checkout", **metric_expressions("prod", "checkout")}
+        )
         sentry = Sentry(url=servers.sentry_url, organization=ORGANIZATION, token=secret)
-        errors = Errors(name="web", project="1", query=search("prod", "web"))
+        errors = Errors(name="web", project="1", query=sentry_query("prod", "web"))
         tenant = Tenant(name="prod", domain=HOST, ca_file=str(servers.ca_file), logins=(LOGIN,))
         self._sources: dict[Target, PrometheusRate | SentryEvents | TenantLog] = {
             CHECKOUT: PrometheusRate(CHECKOUT, prometheus, metric, (HOST,), fetcher=fetcher),
             WEB: SentryEvents(WEB, sentry, errors, fetcher),
             LOGS: TenantLog(
-                tenant, client_id=READER, client_secret=servers.secret, fetcher=fetcher
+                tenant, client_id=LOG_READER, client_secret=servers.secret, fetcher=fetcher
             ),
         }
 
     async def measure(self, target: Target) -> Measurement:
         return await self._sources[target].measure()
 
-    async def look(self, target: Target) -> Observation:
+    async def probe(self, target: Target) -> Observation:
         raise NotImplementedError(str(target))
 
-    async def read(self, target: Target) -> FeedReading:
+    async def poll_feed(self, target: Target) -> FeedReading:
         raise NotImplementedError(str(target))
 
-    async def read_shifts(self) -> Shifts:
+    async def poll_shifts(self) -> Shifts:
         raise NotImplementedError
 
 
@@ -121,7 +123,7 @@ class Town:
         """Read the log, with a token of its own."""
         form = {
             "grant_type": "client_credentials",
-            "client_id": READER,
+            "client_id": LOG_READER,
             "client_secret": self.servers.secret,
             "audience": f"https://{HOST}/api/v2/",
         }
@@ -140,7 +142,7 @@ async def town(scenario: Scenario) -> AsyncIterator[Town]:
         connector = aiohttp.TCPConnector(ssl=context)
         async with aiohttp.ClientSession(connector=connector) as session:
             real = MarkingProber(Sources(servers, world, clock), PLACES)
-            virtual = VirtualProber(World(scenario), clock, gauges=GAUGES)
+            virtual = VirtualProber(World(scenario), clock, measured_signals=GAUGES)
             yield Town(clock, servers, real, virtual, session)
 
 
@@ -158,7 +160,9 @@ async def test_the_real_reader_of_logs_counts_what_the_virtual_one_does(
 ) -> None:
     """Row by row, from where the first reading began."""
     async with town(make_scenario(*STORY)) as here:
-        begun = [(await prober.measure(LOGS)).missing for prober in (here.real, here.virtual)]
+        begun = [
+            (await prober.measure(LOGS)).no_data_reason for prober in (here.real, here.virtual)
+        ]
         assert begun == ["reading begins now"] * 2
         here.clock.instant += 60
         real, virtual = await here.real.measure(LOGS), await here.virtual.measure(LOGS)
@@ -185,7 +189,7 @@ async def test_real_sources_fail_as_virtual_ones_do(
     fault = f"timeline: [{{target: {PLACES[target]}, is: {happening}}}]"
     async with town(make_scenario(*STORY, fault)) as here:
         real, virtual = await here.real.measure(target), await here.virtual.measure(target)
-    assert real.missing == virtual.missing != ""
+    assert real.no_data_reason == virtual.no_data_reason != ""
 
 
 async def test_prometheus_answers_as_documented(make_scenario: Make) -> None:
@@ -193,7 +197,7 @@ async def test_prometheus_answers_as_documented(make_scenario: Make) -> None:
     async with town(make_scenario(*STORY)) as here:
         url = f"{here.servers.prometheus_url}/api/v1/query"
         headers = {"authorization": f"Bearer {here.servers.secret}"}
-        known = expressions("prod", "checkout")["all"].replace("$window", "60s")
+        known = metric_expressions("prod", "checkout")["all"].replace("$window", "60s")
         unknown = known.replace("checkout", "other")
 
         async def ask(query: str, time: str = f"{here.clock.now()}") -> dict[str, Any]:
@@ -226,7 +230,7 @@ async def test_sentry_answers_as_documented(make_scenario: Make) -> None:
             ("dataset", "errors"),
             ("field", "title"),
             ("field", "count()"),
-            ("query", search("prod", "web")),
+            ("query", sentry_query("prod", "web")),
             ("project", "1"),
             ("statsPeriod", "120s"),
         ]
@@ -270,10 +274,12 @@ async def test_rows_are_auth0s_with_persons_in_them(make_scenario: Make) -> None
         await here.ask("POST", "/oauth/token", data={**login, "username": "robot"})
         rows += await (await here.log(f"from={max(row['log_id'] for row in rows)}")).json()
         persons = {str(row[key]) for row in rows for key in ("user_name", "ip", "user_id")}
-        seen = tally(LOGS, rows, own_clients=frozenset({"robot"}), at=here.clock.now(), span_s=2400)
+        seen = tally_rows(
+            LOGS, rows, own_clients=frozenset({"robot"}), at=here.clock.now(), span_s=2400
+        )
         assert not [person for person in persons if person in repr(seen)]
         assert {"acme.example", "203.0.113.7"} <= {p.partition("@")[2] or p for p in persons}
-        assert (seen.own, seen.environment) == (1, "US-1")
+        assert (seen.own_rows, seen.environment) == (1, "US-1")
         assert [change.what for change in seen.changes] == ["client updated"]
         assert {group.connection for group in seen.groups} == {"", "saml"}
         assert seen.total == pytest.approx(23 * 40, abs=150)
@@ -287,7 +293,7 @@ async def test_the_log_api_refuses_as_auth0_does(make_scenario: Make) -> None:
         many = await here.log("from=9&take=101")
         assert (many.status, (await many.json())["error"]) == (400, "Bad Request")
         form = {"grant_type": "client_credentials", "audience": f"https://{HOST}/api/v2/"}
-        refused = await here.ask("POST", "/oauth/token", data={**form, "client_id": READER})
+        refused = await here.ask("POST", "/oauth/token", data={**form, "client_id": LOG_READER})
         assert (refused.status, (await refused.json())["error"]) == (401, "access_denied")
 
 

@@ -86,7 +86,7 @@ async def test_each_fault_is_seen_for_what_it_is(
 ) -> None:
     """The words are those of the real probes, and a look never takes longer than it may."""
     prober = prober_of(make_scenario(f"timeline: [{{target: {target}, is: {happening}}}]"))
-    seen = await prober.look(target)
+    seen = await prober.probe(target)
     assert seen.outcome is Outcome.FAILED
     assert seen.fault is not None
     assert (seen.fault.stage, seen.fault.reason) == (stage, reason)
@@ -108,14 +108,14 @@ async def test_each_fault_is_seen_for_what_it_is(
 async def test_what_is_no_fault_is_ok(make_scenario: Make, target: Target, happening: str) -> None:
     """A slow answer is an answer, and a neutral host may refuse us."""
     prober = prober_of(make_scenario(f"timeline: [{{target: {target}, is: {happening}}}]"))
-    seen = await prober.look(target)
+    seen = await prober.probe(target)
     assert (seen.outcome, seen.fault) == (Outcome.OK, None)
 
 
 async def test_a_limit_tells_what_is_left_and_when_to_come_again(make_scenario: Make) -> None:
     """The headers of a scenario count like real ones."""
     prober = prober_of(make_scenario(f"timeline: [{{target: prod.login, is: {LIMITED}}}]"))
-    seen = await prober.look(LOGIN)
+    seen = await prober.probe(LOGIN)
     assert seen.quota_remaining == 0
     assert seen.fault is not None
     assert seen.latency_s is not None
@@ -125,7 +125,7 @@ async def test_a_limit_tells_what_is_left_and_when_to_come_again(make_scenario: 
 async def test_a_shorter_timeout_is_kept(make_scenario: Make) -> None:
     """Whoever waits for two seconds only sees a timeout after two seconds."""
     scenario = make_scenario("timeline: [{target: prod.login, is: {latency: 3s}}]")
-    seen = await prober_of(scenario, timeout_s=2.0).look(LOGIN)
+    seen = await prober_of(scenario, timeout_s=2.0).probe(LOGIN)
     assert seen.latency_s == 2.0
 
 
@@ -152,9 +152,11 @@ async def test_a_feed_is_read_in_its_state(
         f"timeline: [{{target: feed, is: {happening}}}]",
         "feed: [{at: 5m, incident: a1, title: A, status: Investigating, environments: [US-1]}]",
     )
-    reading = await prober_of(scenario).read(FEED)
+    reading = await prober_of(scenario).poll_feed(FEED)
     assert (reading.state, reading.fault and reading.fault.reason) == (state, reason)
-    assert [notice.id for notice in reading.notices][:1] == ["a1"] * (state is FeedState.OK)
+    assert [notice.id for notice in reading.status_incidents][:1] == ["a1"] * (
+        state is FeedState.OK
+    )
 
 
 async def test_requests_are_counted_and_told(make_scenario: Make, start_at: float) -> None:
@@ -165,9 +167,9 @@ async def test_requests_are_counted_and_told(make_scenario: Make, start_at: floa
         scenario,
         on_request=lambda *request: told.append(request),
     )
-    await prober.look(LOGIN)
-    await prober.look(CONTROL)
-    await prober.read(FEED)
+    await prober.probe(LOGIN)
+    await prober.probe(CONTROL)
+    await prober.poll_feed(FEED)
     assert dict(prober.requests) == {"prod.login": 1, "control.neutral": 1, "feed": 1}
     assert [(place, result) for place, _, result, _ in told] == [
         ("prod.login", "http http_503"),

@@ -10,9 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.core.model.observation import Cause
-from bot.simulator.happening import Happening, HttpAnswer
-from bot.simulator.reading import example, examples, load
-from bot.simulator.scenario import Metric, Post, Row, Scenario, ScenarioError, Tenant, Window
+from bot.simulator.happening import HttpAnswer, InjectedFault
+from bot.simulator.reading import example_names, load_example, load_file
+from bot.simulator.scenario import (
+    Metric,
+    Row,
+    Scenario,
+    ScenarioError,
+    StatusUpdate,
+    Tenant,
+    Window,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,22 +63,22 @@ def problems_of(make: Make, *lines: str) -> list[str]:
     return [problem.partition("case.yml:")[2] for problem in caught.value.problems]
 
 
-@pytest.mark.parametrize("name", examples())
+@pytest.mark.parametrize("name", example_names())
 def test_every_example_can_be_read(name: str) -> None:
     """The scenarios that ship with the package are right."""
-    assert example(name).name == name
+    assert load_example(name).name == name
 
 
 def test_there_are_examples() -> None:
     """The default story of the demo is among them."""
-    assert len(examples()) == 8
-    assert "region-503" in examples()
+    assert len(example_names()) == 8
+    assert "region-503" in example_names()
 
 
 def test_unknown_example_names_the_nearest() -> None:
     """A misspelt name is answered with the right one."""
     with pytest.raises(ScenarioError, match=r"region-502.*did you mean region-503\?"):
-        example("region-502")
+        load_example("region-502")
 
 
 def test_every_part_of_the_format_arrives(make_scenario: Make, start_at: float) -> None:
@@ -98,13 +106,13 @@ def test_every_part_of_the_format_arrives(make_scenario: Make, start_at: float) 
 def test_every_kind_of_fault_arrives(make_scenario: Make) -> None:
     """A fault has its kind and what belongs to it."""
     timeline = make_scenario(FULL).timeline
-    assert [entry.happening for entry in timeline] == [
-        Happening("http", http=HttpAnswer(503)),
-        Happening("http", http=HttpAnswer(502, body="html")),
-        Happening("latency", amount=0.9),
-        Happening("feed", "old"),
-        Happening("clock", amount=3600),
-        Happening("http", http=HttpAnswer(429, headers=(("retry-after", "10"),), latency_s=2)),
+    assert [entry.fault for entry in timeline] == [
+        InjectedFault("http", http=HttpAnswer(503)),
+        InjectedFault("http", http=HttpAnswer(502, body="html")),
+        InjectedFault("latency", amount=0.9),
+        InjectedFault("feed", "old"),
+        InjectedFault("clock", amount=3600),
+        InjectedFault("http", http=HttpAnswer(429, headers=(("retry-after", "10"),), latency_s=2)),
     ]
     assert timeline[1].targets == ("prod.wellknown", "*.custom")
     assert (timeline[1].share, timeline[1].window) == (0.8, Window(since_s=-90))
@@ -114,7 +122,7 @@ def test_later_posts_take_over_from_earlier_ones(make_scenario: Make) -> None:
     """A post without title and environments has those of its incident, in the order of time."""
     posts = make_scenario(FULL).feed
     assert [post.at_s for post in posts] == [300, 2460]
-    assert posts[1] == Post(2460, "k2v9", "Errors", "Resolved", "It is over.", ("US-1",))
+    assert posts[1] == StatusUpdate(2460, "k2v9", "Errors", "Resolved", "It is over.", ("US-1",))
 
 
 def test_a_further_login_of_the_overrides_is_a_place(make_scenario: Make) -> None:
@@ -290,14 +298,14 @@ def test_what_is_no_plain_yaml_is_one_clear_line(tmp_path: Path, content: bytes)
     file = tmp_path / "case.yml"
     file.write_bytes(content)
     with pytest.raises(ScenarioError) as caught:
-        load(file)
+        load_file(file)
     assert all(problem.startswith(str(file)) for problem in caught.value.problems)
 
 
 def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     """So that the command line has one kind of error to show."""
     with pytest.raises(ScenarioError, match="cannot be read"):
-        load(tmp_path / "none.yml")
+        load_file(tmp_path / "none.yml")
 
 
 SCALARS = st.none() | st.text(max_size=8) | st.sampled_from(["ok", "5m", "1/min", "prod.login"])

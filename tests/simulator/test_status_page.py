@@ -5,7 +5,7 @@ from collections.abc import Callable
 from bot.core.model.observation import Phase
 from bot.simulator.scenario import Scenario
 from bot.simulator.status_page import StatusPage
-from bot.sources.status_page_parser import parse
+from bot.sources.status_page_parser import parse_feed
 
 Make = Callable[..., Scenario]
 POSTS = (
@@ -28,12 +28,12 @@ def test_an_environment_has_its_own_posts(make_scenario: Make, start_at: float) 
     """Beside the one that was over long before, which every page shows."""
     page = page_of(make_scenario(*POSTS))
     ids = {
-        environment: [notice.id for notice in page.notices(environment, start_at + 600)]
+        environment: [notice.id for notice in page.status_incidents(environment, start_at + 600)]
         for environment in ("US-1", "EU-1", "AU", None)
     }
     old = ids[None][0]
     assert ids == {"US-1": ["b2", "a1", old], "EU-1": ["b2", old], "AU": [old], None: [old]}
-    assert page.notices(None, start_at)[0].phase is Phase.RESOLVED
+    assert page.status_incidents(None, start_at)[0].phase is Phase.RESOLVED
 
 
 def test_a_notice_follows_its_newest_post(make_scenario: Make, start_at: float) -> None:
@@ -41,7 +41,7 @@ def test_a_notice_follows_its_newest_post(make_scenario: Make, start_at: float) 
     page = page_of(make_scenario(*POSTS))
     seen = []
     for minute in (5, 9, 20, 30):
-        notices = page.notices("US-1", start_at + 60 * minute)
+        notices = page.status_incidents("US-1", start_at + 60 * minute)
         notice = next(each for each in notices if each.id == "a1")
         seen.append((notice.phase, (notice.updated_at - start_at) / 60, notice.text))
         assert notice.posted_at == start_at + 300
@@ -58,8 +58,8 @@ def test_the_bots_own_reader_reads_the_same(make_scenario: Make, start_at: float
     page = page_of(make_scenario(*POSTS))
     for minute in (0, 6, 10, 25, 35, 45):
         at = start_at + 60 * minute
-        read = parse(page.atom("US-1", at).encode(), at)
-        knows = page.notices("US-1", at)
+        read = parse_feed(page.render_atom("US-1", at).encode(), at)
+        knows = page.status_incidents("US-1", at)
         assert {
             row["id"]: (row["phase"], row["title"], row["text"]) for row in read["notices"]
         } == {notice.id: (notice.phase, notice.title, notice.text) for notice in knows}

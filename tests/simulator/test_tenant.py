@@ -50,7 +50,7 @@ def tenant(signer: Signer) -> LocalTenant:
 
 def claims_of(tenant: LocalTenant, token: str, audience: str) -> dict[str, Any]:
     """The claims of a token whose signature is right."""
-    key = jwt.PyJWK(tenant.signer.keys()["keys"][0])
+    key = jwt.PyJWK(tenant.signer.key_set()["keys"][0])
     assert jwt.get_unverified_header(token)["kid"] == key.key_id
     options = {"verify_exp": False, "verify_iat": False, "verify_iss": False}
     claims: dict[str, Any] = jwt.decode(token, key, audience=audience, options=options)  # type: ignore[arg-type]
@@ -59,7 +59,7 @@ def claims_of(tenant: LocalTenant, token: str, audience: str) -> dict[str, Any]:
 
 def test_a_login_yields_both_tokens(tenant: LocalTenant) -> None:
     """Signed, for the right audiences, with the clock's times and the proof that the Action ran."""
-    tokens = tenant.token(GOOD, issuer=ISSUER, now=NOW)
+    tokens = tenant.issue_token(GOOD, issuer=ISSUER, now=NOW)
     identity = claims_of(tenant, tokens["id_token"], "probe")
     access = claims_of(tenant, tokens["access_token"], "https://api.acme.example")
     assert identity["iss"] == access["iss"] == ISSUER
@@ -70,7 +70,7 @@ def test_a_login_yields_both_tokens(tenant: LocalTenant) -> None:
 
 def test_without_an_audience_the_access_token_is_opaque(tenant: LocalTenant) -> None:
     """And without `openid` there is no id token."""
-    tokens = tenant.token(PLAIN, issuer=ISSUER, now=NOW)
+    tokens = tenant.issue_token(PLAIN, issuer=ISSUER, now=NOW)
     assert "." not in tokens["access_token"]
     assert "id_token" not in tokens
 
@@ -97,7 +97,7 @@ def test_what_is_wrong_is_refused_as_auth0_does(
 ) -> None:
     """By the status and the error that Auth0 has for it."""
     with pytest.raises(Refused) as refused:
-        tenant.token({**GOOD, **changed}, issuer=ISSUER, now=NOW)
+        tenant.issue_token({**GOOD, **changed}, issuer=ISSUER, now=NOW)
     assert (refused.value.status, refused.value.document["error"]) == (status, error)
     assert refused.value.document["error_description"]
 
@@ -105,7 +105,7 @@ def test_what_is_wrong_is_refused_as_auth0_does(
 def test_client_credentials_yield_an_access_token_only(signer: Signer) -> None:
     """Where the tenant says `m2m: true`."""
     tenant = LocalTenant(LOGINS, m2m=True, signer=signer)
-    tokens = tenant.token({**GOOD, "grant_type": M2M_GRANT}, issuer=ISSUER, now=NOW)
+    tokens = tenant.issue_token({**GOOD, "grant_type": M2M_GRANT}, issuer=ISSUER, now=NOW)
     access = claims_of(tenant, tokens["access_token"], "https://api.acme.example")
     assert access["sub"] == "probe@clients"
     assert "id_token" not in tokens
@@ -116,5 +116,5 @@ def test_every_tenant_has_a_management_api(signer: Signer) -> None:
     tenant = LocalTenant(LOGINS, m2m=True, signer=signer)
     audience = f"{ISSUER}api/v2/"
     form = {"grant_type": M2M_GRANT, "client_id": "plain", "audience": audience}
-    tokens = tenant.token(form, issuer=ISSUER, now=NOW)
+    tokens = tenant.issue_token(form, issuer=ISSUER, now=NOW)
     assert claims_of(tenant, tokens["access_token"], audience)["iss"] == ISSUER

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.model.observation import Target
-from bot.simulator.reading import example
+from bot.simulator.reading import load_example
 from bot.simulator.scenario import Scenario
 from bot.simulator.world import World
 
@@ -23,7 +23,7 @@ US = Target("feed", "US-1")
 def kinds(world: World, target: Target | str, offsets_s: list[float]) -> list[str]:
     """The kinds of fault that requests meet, one after the other."""
     begin = world.scenario.start_at
-    return [world.request(target, begin + offset).happening.kind for offset in offsets_s]
+    return [world.draw_request(target, begin + offset).fault.kind for offset in offsets_s]
 
 
 def test_an_entry_holds_from_its_first_to_before_its_last_instant(make_scenario: Make) -> None:
@@ -107,7 +107,7 @@ def test_what_arrives_keeps_its_share_of_all(make_scenario: Make) -> None:
         )
     )
     at = world.scenario.start_at
-    counts = Counter(world.arrival(LOGIN, at).happening.kind for _ in range(10_000))
+    counts = Counter(world.draw_arrived_request(LOGIN, at).fault.kind for _ in range(10_000))
     assert counts["http"] == pytest.approx(8_000, rel=0.03)
     assert counts["connect"] == 0
 
@@ -115,13 +115,13 @@ def test_what_arrives_keeps_its_share_of_all(make_scenario: Make) -> None:
 def test_a_closed_way_lets_what_arrives_be_healthy(make_scenario: Make) -> None:
     """Who reaches a server although nobody should is answered."""
     world = World(make_scenario("timeline: [{target: prod.login, is: {connect: refused}}]"))
-    assert world.arrival(LOGIN, world.scenario.start_at).happening.kind == "ok"
+    assert world.draw_arrived_request(LOGIN, world.scenario.start_at).fault.kind == "ok"
 
 
 def test_a_healthy_request_takes_120_to_240_ms(make_scenario: Make) -> None:
     """Uniformly."""
     world = World(make_scenario())
-    spans = [world.request(LOGIN, 0).latency_s for _ in range(5_000)]
+    spans = [world.draw_request(LOGIN, 0).latency_s for _ in range(5_000)]
     assert 0.120 <= min(spans) < 0.121
     assert 0.239 < max(spans) <= 0.240
     assert sum(spans) / 5_000 == pytest.approx(0.180, abs=0.002)
@@ -137,20 +137,20 @@ def test_a_latency_stands_in_the_place_of_the_healthy_one(make_scenario: Make) -
         )
     )
     at = world.scenario.start_at
-    assert world.request(LOGIN, at).latency_s == 0.9
-    assert world.request(EU, at).latency_s == 3.0
+    assert world.draw_request(LOGIN, at).latency_s == 0.9
+    assert world.draw_request(EU, at).latency_s == 3.0
 
 
 @given(seed=st.integers(0, 2**32), others=st.integers(0, 5))
 def test_one_target_draws_the_same_whatever_others_do(seed: int, others: int) -> None:
     """Requests of another target change nothing."""
-    scenario = example("edge-2022-06-21")
+    scenario = load_example("edge-2022-06-21")
     alone, among = World(scenario, seed), World(scenario, seed)
     for second in range(0, 3000, 60):
         at = scenario.start_at + second
         for _ in range(others):
-            among.request(EU, at)
-        assert among.request(LOGIN, at) == alone.request(LOGIN, at)
+            among.draw_request(EU, at)
+        assert among.draw_request(LOGIN, at) == alone.draw_request(LOGIN, at)
 
 
 def test_an_entry_for_one_place_changes_nothing_elsewhere(make_scenario: Make) -> None:
@@ -180,8 +180,8 @@ def test_draws_are_the_same_in_every_process() -> None:
     )
     command = [sys.executable, "-c", program]
     outputs = {subprocess.check_output(command) for _ in range(2)}  # noqa: S603 - our own program
-    world = World(example("single-failure"))
-    here = [world.request("prod.login", 0).latency_s for _ in range(3)]
+    world = World(load_example("single-failure"))
+    here = [world.draw_request("prod.login", 0).latency_s for _ in range(3)]
     assert outputs == {f"{here}\n".encode()}
 
 

@@ -16,20 +16,20 @@ from bot.core.model.access import Access
 from bot.core.model.request import Request
 from bot.core.state.desk import DeskState
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import World
+from bot.core.state.stimulus import Tenants
 from bot.core.state.tenant import TenantState
 from bot.ports import View
 from bot.slack.inbound.forms import Forms
 from bot.slack.inbound.listeners import Listeners
-from bot.slack.outbound.home_tabs import Homes
+from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.startup import Workspace
-from bot.slack.users import Directory
+from bot.slack.users import UserDirectory
 from bot.slack.web_api import SlackWeb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from bot.ports import Received
+    from bot.ports import InboxItem
 
 WORKSPACE = Workspace(
     team="Acme",
@@ -52,7 +52,7 @@ class Known:
         self._clock = clock
         tenants = {n: TenantRules(n, f"{n}.us.auth0.com", "US-1") for n in ("prod", "stage")}
         self.rules = Rules(tenants, access=Access())
-        self.world = World({name: TenantState() for name in tenants})
+        self.world = Tenants({name: TenantState() for name in tenants})
         self.desk = DeskState()
 
     def view(self) -> View:
@@ -78,7 +78,7 @@ class ListInbox:
         self.delay_s = 0.0
         self.error: Exception | None = None
 
-    async def accept(self, received: Received) -> bool:
+    async def accept(self, received: InboxItem) -> bool:
         assert isinstance(received, Request)
         self.started += 1
         await asyncio.sleep(self.delay_s)
@@ -319,16 +319,16 @@ def known(clock: RealClock) -> Known:
 
 
 @pytest.fixture
-def people(slack: FakeSlack, api: SlackWeb, clock: RealClock) -> Directory:
+def people(slack: FakeSlack, api: SlackWeb, clock: RealClock) -> UserDirectory:
     """Everybody is a member in Berlin."""
     ann = {"id": "U1", "team_id": "T1", "name": "ann", "tz": "Europe/Berlin"}
     slack.answers["users.info"] = {"ok": True, "user": ann}
-    return Directory(api, clock, groups=(), homes=WORKSPACE.homes)
+    return UserDirectory(api, clock, groups=(), workspaces=WORKSPACE.workspaces)
 
 
 @pytest.fixture
-def homes(api: SlackWeb, clock: RealClock, people: Directory, known: Known) -> Homes:
-    return Homes(api, clock, people=people, view=known.view, status_link=STATUS_LINK)
+def homes(api: SlackWeb, clock: RealClock, people: UserDirectory, known: Known) -> HomeTabs:
+    return HomeTabs(api, clock, people=people, view=known.view, status_link=STATUS_LINK)
 
 
 @pytest.fixture
@@ -337,8 +337,8 @@ async def listeners(
     api: SlackWeb,
     clock: RealClock,
     known: Known,
-    people: Directory,
-    homes: Homes,
+    people: UserDirectory,
+    homes: HomeTabs,
 ) -> AsyncIterator[Listeners]:
     listeners = Listeners(
         inbox,
@@ -347,8 +347,8 @@ async def listeners(
         WORKSPACE,
         people=people,
         forms=Forms(api, known.view),
-        homes=homes,
-        patience_s=0.3,
+        home_tabs=homes,
+        timeout_s=0.3,
     )
     yield listeners
     await listeners.close()

@@ -13,23 +13,23 @@ from slackblocks.blocks import DataVisualizationBlock
 from slackblocks.objects import AxisConfig, DataPoint, DataSeries, LineChart
 
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.signals.history import Minute, Recent
-from bot.core.signals.probe_threshold import Limits
+from bot.core.signals.history import Minute, RecentLogins
+from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentState, Kind
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import World
+from bot.core.state.stimulus import Tenants
 from bot.core.state.tenant import TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
-from bot.slack.render.chart import POINTS, chart, plainer, sparkline
+from bot.slack.render.chart import MAX_POINTS, fallback_blocks, render_charts, sparkline
 
 GOLDEN = Path(__file__).parent / "golden" / "chart.json"
 START = 1_772_445_600.0  # Mon 2026-03-02 10:00 UTC
 FIRST = int(START // 60)
 OUTAGE = Incident(
     id=7,
-    kind=Kind.FAILING,
+    kind=IncidentKind.FAILING,
     severity=Severity.CRITICAL,
     tenants=("prod", "shop"),
     since=START,
@@ -38,7 +38,7 @@ OUTAGE = Incident(
 )
 
 
-def hour(*, fails: bool = True, begin: int = -60, end: int = 10, every: int = 1) -> Recent:
+def hour(*, fails: bool = True, begin: int = -60, end: int = 10, every: int = 1) -> RecentLogins:
     """A login each minute, which fails from START on, in six tries of ten seconds."""
     well, bad = (1, 0, 0.21), (0, 6, 60.0)
     return tuple(
@@ -46,14 +46,14 @@ def hour(*, fails: bool = True, begin: int = -60, end: int = 10, every: int = 1)
     )[-60:]
 
 
-def view(after_s: float = 590, every_s: float = 60, **tenants: Recent) -> View:
+def view(after_s: float = 590, every_s: float = 60, **tenants: RecentLogins) -> View:
     return seen(tenants, after_s, every_s)
 
 
-def seen(tenants: dict[str, Recent], after_s: float, every_s: float = 60) -> View:
-    limits = Limits(every_s=every_s)
+def seen(tenants: dict[str, RecentLogins], after_s: float, every_s: float = 60) -> View:
+    limits = ProbeLimits(every_s=every_s)
     rules = Rules({n: TenantRules(n, f"{n}.us.auth0.com", limits=limits) for n in tenants})
-    world = World({name: TenantState(recent=recent) for name, recent in tenants.items()})
+    world = Tenants({name: TenantState(recent_logins=recent) for name, recent in tenants.items()})
     return View(START + after_s, rules, world, DeskState())
 
 
@@ -75,8 +75,8 @@ def built(block: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_chart_is_the_golden_one() -> None:
     """Both lines of an outage ten minutes old, in blocks and in letters."""
-    blocks = chart(OUTAGE, view(prod=hour(), shop=hour(fails=False)))
-    text = json.dumps(plainer(blocks), indent=1, ensure_ascii=False) + "\n"
+    blocks = render_charts(OUTAGE, view(prod=hour(), shop=hour(fails=False)))
+    text = json.dumps(fallback_blocks(blocks), indent=1, ensure_ascii=False) + "\n"
     if os.environ.get("GOLDEN") == "write":  # noqa: TID251 - asked for by a person
         GOLDEN.write_text(text)
 
@@ -87,7 +87,7 @@ def test_the_chart_is_the_golden_one() -> None:
 
 def test_it_begins_a_quarter_of_an_hour_before() -> None:
     """Well until the incident began, then not; each point is a time of day in UTC."""
-    share, latency = chart(OUTAGE, view(after_s=120, prod=hour(end=3)))
+    share, latency = render_charts(OUTAGE, view(after_s=120, prod=hour(end=3)))
     times = share["chart"]["axis_config"]["categories"]
 
     assert (times[0], times[-1], len(times)) == ("09:45", "10:02", 18)
@@ -98,19 +98,19 @@ def test_it_begins_a_quarter_of_an_hour_before() -> None:
 def test_it_ends_soon_after_the_incident() -> None:
     """What came long after its end does not belong to it."""
     over = replace(OUTAGE, state=IncidentState.RESOLVED, resolved_at=START + 120)
-    (share, _) = chart(over, view(after_s=1500, prod=hour(end=25)))
+    (share, _) = render_charts(over, view(after_s=1500, prod=hour(end=25)))
 
     assert share["chart"]["axis_config"]["categories"][-1] == "10:06"
-    assert chart(over, view(after_s=7200, prod=hour(begin=60, end=120))) == []
+    assert render_charts(over, view(after_s=7200, prod=hour(begin=60, end=120))) == []
 
 
 def test_a_long_incident_shows_its_last_hour() -> None:
     """No more is remembered: at most twenty points, of three minutes each."""
-    (share,) = chart(OUTAGE, view(after_s=7200, prod=hour(begin=60, end=121)))[:1]
+    (share,) = render_charts(OUTAGE, view(after_s=7200, prod=hour(begin=60, end=121)))[:1]
     axis = share["chart"]["axis_config"]
 
     assert axis["x_label"] == "UTC, 3 min a point"
-    assert len(axis["categories"]) == POINTS
+    assert len(axis["categories"]) == MAX_POINTS
 
 
 NOTHING = {
@@ -124,19 +124,19 @@ NOTHING = {
 @pytest.mark.parametrize("name", NOTHING)
 def test_nothing_is_drawn_of_nothing(name: str) -> None:
     """No picture is better than an empty or a flat one."""
-    assert chart(OUTAGE, NOTHING[name]) == []
+    assert render_charts(OUTAGE, NOTHING[name]) == []
 
 
 def test_a_tenant_with_few_logins_is_left_out() -> None:
     """Its login was stopped: Slack would want a value of it at every point."""
-    (share, _) = chart(OUTAGE, view(prod=hour(), shop=hour(begin=-15, end=-10)))
+    (share, _) = render_charts(OUTAGE, view(prod=hour(), shop=hour(begin=-15, end=-10)))
 
     assert set(values(share)) == {"prod"}
 
 
 def test_slow_probes_have_wider_points() -> None:
     """A login every five minutes is a point every five minutes."""
-    (share, _) = chart(OUTAGE, view(after_s=1800, every_s=300, prod=hour(end=30, every=5)))
+    (share, _) = render_charts(OUTAGE, view(after_s=1800, every_s=300, prod=hour(end=30, every=5)))
 
     assert share["chart"]["axis_config"]["x_label"] == "UTC, 5 min a point"
     assert values(share)["prod"] == [100.0] * 3 + [0.0] * 6
@@ -161,22 +161,22 @@ def test_any_past_makes_blocks_that_slack_takes(
         )
         for name, past in pasts.items()
     }
-    blocks = chart(replace(OUTAGE, tenants=tuple(known)), seen(known, after_s))
+    blocks = render_charts(replace(OUTAGE, tenants=tuple(known)), seen(known, after_s))
 
     assert check(blocks, Surface.MESSAGE) == []
-    assert all(check(less, Surface.MESSAGE) == [] for less in plainer(blocks))
+    assert all(check(less, Surface.MESSAGE) == [] for less in fallback_blocks(blocks))
 
 
 def test_what_is_refused_is_sent_plainer() -> None:
     """First without charts, then without blocks; other blocks stay as they are."""
     section = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
-    charts = chart(OUTAGE, view(prod=hour()))
-    rich, lettered, bare = plainer([section, *charts])
+    charts = render_charts(OUTAGE, view(prod=hour()))
+    rich, lettered, bare = fallback_blocks([section, *charts])
 
     assert rich == [section, *charts]
     assert [block["type"] for block in lettered] == ["section", "context", "context"]
     assert bare == []
-    assert plainer([section]) == [[section], []]
+    assert fallback_blocks([section]) == [[section], []]
 
 
 def test_a_line_in_letters() -> None:

@@ -12,7 +12,7 @@ import pytest
 from bot.core.model.access import Access
 from bot.core.model.request import Person
 from bot.slack import users
-from bot.slack.users import Directory, groups_of
+from bot.slack.users import UserDirectory, groups_with_rights
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ def clock() -> StillClock:
 
 
 @asynccontextmanager
-async def running(people: Directory) -> AsyncIterator[None]:
+async def running(people: UserDirectory) -> AsyncIterator[None]:
     task = asyncio.create_task(people.run())
     try:
         yield
@@ -65,10 +65,10 @@ async def test_a_member(slack: Any, api: SlackWeb, clock: Any) -> None:
         {"ok": True, "users": ["U1", "U2"]},
         {"ok": True, "users": ["U2"]},
     ]
-    people = Directory(api, clock, groups=["S1", "S2"], homes=HOMES)
+    people = UserDirectory(api, clock, groups=["S1", "S2"], workspaces=HOMES)
 
     async with running(people):
-        found = [await people.person("U1") for _ in range(3)]
+        found = [await people.find_person("U1") for _ in range(3)]
 
     assert found == [Person("U1", "Europe/Berlin", ("S1",), name="Ann Lee")] * 3
     assert sorted(asked(slack)) == ["usergroups.users.list"] * 2 + ["users.info"]
@@ -92,7 +92,7 @@ async def test_guests(
     """Whoever is restricted to channels, or belongs elsewhere, is a guest."""
     slack.answers["users.info"] = {"ok": True, "user": ANN | facts}
 
-    person = await Directory(api, clock, groups=(), homes=HOMES).person("U1")
+    person = await UserDirectory(api, clock, groups=(), workspaces=HOMES).find_person("U1")
 
     assert person.is_guest is is_guest
 
@@ -100,12 +100,12 @@ async def test_guests(
 async def test_what_was_known_counts(slack: Any, api: SlackWeb, clock: Any) -> None:
     """After ten minutes Slack is asked again; if it fails, what it said before is used."""
     slack.answers["users.info"] = [{"ok": True, "user": ANN}, (503, {}, b""), {"ok": True}]
-    people = Directory(api, clock, groups=(), homes=HOMES)
-    before = await people.person("U1")
+    people = UserDirectory(api, clock, groups=(), workspaces=HOMES)
+    before = await people.find_person("U1")
 
     for _ in range(2):
-        clock.at += users.USER_S * clock.speed
-        assert await people.person("U1") == before
+        clock.at += users.USER_TTL_S * clock.speed
+        assert await people.find_person("U1") == before
 
     assert before.zone == "Europe/Berlin"
     assert asked(slack) == ["users.info"] * 3
@@ -116,12 +116,12 @@ async def test_groups_stay_known(slack: Any, api: SlackWeb, clock: Any, until: A
     slack.answers["users.info"] = {"ok": True, "user": ANN}
     answers = [{"ok": True, "users": ["U1"]}, {"ok": False, "error": "ratelimited"}]
     slack.answers["usergroups.users.list"] = answers
-    people = Directory(api, clock, groups=["S1"], homes=HOMES)
+    people = UserDirectory(api, clock, groups=["S1"], workspaces=HOMES)
 
     for left in (1, 0):
         async with running(people):
             await until(lambda left=left: len(answers) == left)
-            assert (await people.person("U1")).groups == ("S1",)
+            assert (await people.find_person("U1")).groups == ("S1",)
 
 
 @pytest.mark.parametrize("answer", ["hang", {"ok": False, "error": "missing_scope"}])
@@ -130,13 +130,13 @@ async def test_nothing_known(
 ) -> None:
     """Of somebody whom Slack does not tell of in a second only the id is known."""
     slack.answers["users.info"] = answer
-    people = Directory(api, clock, groups=(), homes=HOMES)
+    people = UserDirectory(api, clock, groups=(), workspaces=HOMES)
     began = asyncio.get_running_loop().time()
 
-    person = await people.person("U1")
+    person = await people.find_person("U1")
 
     assert person == Person("U1")
-    assert asyncio.get_running_loop().time() - began < users.PATIENCE_S + 0.5
+    assert asyncio.get_running_loop().time() - began < users.LOOKUP_TIMEOUT_S + 0.5
     told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert told == ([] if answer == "hang" else ["users.info of U1: missing_scope"])
 
@@ -144,18 +144,18 @@ async def test_nothing_known(
 async def test_it_is_bounded(slack: Any, api: SlackWeb, clock: Any) -> None:
     """However many people there are, only so many are remembered; one look-up serves all."""
     slack.answers["users.info"] = {"ok": True, "user": ANN}
-    people = Directory(api, clock, groups=(), homes=HOMES)
+    people = UserDirectory(api, clock, groups=(), workspaces=HOMES)
 
-    await asyncio.gather(*(people.person("U1") for _ in range(20)))
+    await asyncio.gather(*(people.find_person("U1") for _ in range(20)))
     assert len(asked(slack)) == 1
-    for start in range(0, users.MOST + 1, 100):
-        await asyncio.gather(*(people.person(f"U{start + n}") for n in range(100)))
+    for start in range(0, users.MAX_PEOPLE + 1, 100):
+        await asyncio.gather(*(people.find_person(f"U{start + n}") for n in range(100)))
 
-    assert len(people._people) == users.MOST
+    assert len(people._people) == users.MAX_PEOPLE
 
 
 def test_which_groups_matter() -> None:
     """Those that have a right; members and channels are no groups."""
     access = Access(silence=("S2", "U1"), administer=("S1", "S2", "C1"))
 
-    assert groups_of(access) == {"S1", "S2"}
+    assert groups_with_rights(access) == {"S1", "S2"}

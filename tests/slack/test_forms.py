@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.commands.silences import wanted
+from bot.core.commands.silences import parse_silence
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.model.request import Person, Request, Verb
-from bot.core.state.incident import Incident, IncidentState, Kind, Trouble
+from bot.core.state.incident import Incident, IncidentKind, IncidentState, Problem
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.silence import SilenceWanted
+from bot.core.state.silence import SilenceRequest
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.actions import ASK, SILENCE_FORM, WORDS_FORM
-from bot.slack.inbound.forms import Forms, Wrong
-from bot.slack.render.modals import ASKED, SPANS
+from bot.slack.inbound.forms import FormError, Forms
+from bot.slack.render.modals import SHORTCUT_VERBS, SPANS
 
 if TYPE_CHECKING:
     from bot.slack.web_api import SlackWeb
@@ -49,7 +49,7 @@ def forms(api: SlackWeb, known: Any) -> Forms:
 def incident(number: int, tenant: str = "prod", *, is_open: bool = True) -> Incident:
     return Incident(
         id=number,
-        kind=Kind.FAILING,
+        kind=IncidentKind.FAILING,
         severity=Severity.CRITICAL,
         tenants=(tenant,),
         since=NOW - HOUR,
@@ -57,7 +57,7 @@ def incident(number: int, tenant: str = "prod", *, is_open: bool = True) -> Inci
         verdict=Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
         state=IncidentState.OPEN if is_open else IncidentState.RESOLVED,
         resolved_at=None if is_open else NOW - 60,
-        troubles=(Trouble(tenant, "login", NOW - HOUR, 5, 5),),
+        problems=(Problem(tenant, "login", NOW - HOUR, 5, 5),),
     )
 
 
@@ -85,9 +85,9 @@ def values_of(form: dict[str, Any], name: str) -> list[str]:
 
 
 def silence(forms: Forms, payloads: Any, **fields: Any) -> Request:
-    form = forms.form(asked(Verb.SILENCE, "prod"))
+    form = forms.build_form(asked(Verb.SILENCE, "prod"))
     filled = {"what": chosen("prod"), "span": chosen("2h"), "until": at(None), **fields}
-    return forms.read(payloads.submission(form, **filled), NOW, DANA)
+    return forms.parse_submission(payloads.submission(form, **filled), NOW, DANA)
 
 
 def test_a_silence_reads_as_typed(forms: Forms, payloads: Any, known: Any) -> None:
@@ -97,8 +97,8 @@ def test_a_silence_reads_as_typed(forms: Forms, payloads: Any, known: Any) -> No
     assert (request.verb, request.argument) == (Verb.SILENCE, "prod 2h planned upgrade")
     assert (request.id, request.user, request.channel) == ("view:V1:h1", "U1", "C1")
     assert request.person == DANA
-    read = wanted(request.argument, NOW, DANA.zone, known.rules, ())
-    assert isinstance(read, SilenceWanted)
+    read = parse_silence(request.argument, NOW, DANA.zone, known.rules, ())
+    assert isinstance(read, SilenceRequest)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_until(forms: Forms, payloads: Any, known: Any, until: datetime, typed: 
     request = silence(forms, payloads, until=at(end), reason=said("x"))
 
     assert request.argument == f"prod {typed} x"
-    read = wanted(request.argument, NOW, DANA.zone, known.rules, ())
-    assert isinstance(read, SilenceWanted)
+    read = parse_silence(request.argument, NOW, DANA.zone, known.rules, ())
+    assert isinstance(read, SilenceRequest)
     assert abs(read.until - end) <= 30
 
 
@@ -136,7 +136,7 @@ def test_until(forms: Forms, payloads: Any, known: Any, until: datetime, typed: 
 )
 def test_wrong(forms: Forms, payloads: Any, fields: dict[str, Any], field: str) -> None:
     """What cannot be done is said under the field that it is about."""
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(FormError) as caught:
         silence(forms, payloads, **{"reason": said("x"), **fields})
 
     assert caught.value.field == field
@@ -145,9 +145,11 @@ def test_wrong(forms: Forms, payloads: Any, fields: dict[str, Any], field: str) 
 @pytest.mark.parametrize("verb", [Verb.NOTE, Verb.FALSE_ALARM])
 def test_words(forms: Forms, payloads: Any, verb: Verb) -> None:
     """A note or a reason goes to the incident whose button was clicked."""
-    form = forms.form(asked(verb, "#12"))
+    form = forms.build_form(asked(verb, "#12"))
 
-    read = forms.read(payloads.submission(form, reason=said(" rolled back ")), NOW, DANA)
+    read = forms.parse_submission(
+        payloads.submission(form, reason=said(" rolled back ")), NOW, DANA
+    )
 
     assert (read.verb, read.argument, read.channel) == (verb, "#12 rolled back", "C1")
     assert form["callback_id"] == WORDS_FORM
@@ -159,14 +161,14 @@ def test_words(forms: Forms, payloads: Any, verb: Verb) -> None:
 )
 def test_ask(forms: Forms, payloads: Any, verb: str, tenant: str, argument: str) -> None:
     """The shortcut's form asks for any of the verbs; a tenant counts where one is meant."""
-    form = forms.form(asked(Verb.HELP, channel="U1"))
+    form = forms.build_form(asked(Verb.HELP, channel="U1"))
     picked = {"tenant": chosen(tenant)} if tenant else {}
 
-    read = forms.read(payloads.submission(form, verb=chosen(verb), **picked), NOW, DANA)
+    read = forms.parse_submission(payloads.submission(form, verb=chosen(verb), **picked), NOW, DANA)
 
     assert (read.verb, read.argument) == (verb, argument)
     assert form["callback_id"] == ASK
-    assert values_of(form, "verb") == [*ASKED]
+    assert values_of(form, "verb") == [*SHORTCUT_VERBS]
 
 
 @pytest.mark.parametrize(
@@ -180,17 +182,17 @@ def test_ask(forms: Forms, payloads: Any, verb: str, tenant: str, argument: str)
 )
 def test_old_forms(forms: Forms, payloads: Any, change: dict[str, str]) -> None:
     """A form of an older version is not ours any more."""
-    form = forms.form(asked(Verb.NOTE, "#12")) | change
+    form = forms.build_form(asked(Verb.NOTE, "#12")) | change
 
     with pytest.raises(ValueError, match=r"."):
-        forms.read(payloads.submission(form, reason=said("x")), NOW, DANA)
+        forms.parse_submission(payloads.submission(form, reason=said("x")), NOW, DANA)
 
 
 def test_what_can_be_silenced(forms: Forms, known: Any) -> None:
     """Open incidents, tenants, signals and everything; what was clicked is chosen."""
     known.desk = replace(known.desk, incidents={n: incident(n) for n in (3, 4)})
 
-    form = forms.form(asked(Verb.SILENCE, "#3"))
+    form = forms.build_form(asked(Verb.SILENCE, "#3"))
 
     assert values_of(form, "what") == ["#4", "#3", "prod", "stage", "login", "wellknown", "all"]
     assert form["blocks"][0]["element"]["initial_option"]["value"] == "#3"
@@ -200,7 +202,7 @@ def test_what_can_be_silenced(forms: Forms, known: Any) -> None:
 
 def test_a_silence_over_what_is_gone(forms: Forms) -> None:
     """A click on the message of an incident that is forgotten still opens the form."""
-    form = forms.form(asked(Verb.SILENCE, "#99"))
+    form = forms.build_form(asked(Verb.SILENCE, "#99"))
 
     assert form["blocks"][0]["element"]["initial_option"]["value"] == "#99"
 
@@ -209,11 +211,11 @@ async def test_the_preview(slack: Any, forms: Forms, known: Any, payloads: Any) 
     """Choosing another thing tells anew what that would have hidden, in the same form."""
     incidents = {1: incident(1, is_open=False), 2: incident(2), 3: incident(3, "stage")}
     known.desk = replace(known.desk, incidents=incidents)
-    form = forms.form(asked(Verb.SILENCE, "#2"))
+    form = forms.build_form(asked(Verb.SILENCE, "#2"))
     assert "1 incident of the last day: #2" in json.dumps(form)
     chosen_now = payloads.submission(form, what=chosen("prod"))["view"]
 
-    await forms.preview({"view": chosen_now})
+    await forms.update_preview({"view": chosen_now})
 
     ((method, sent, _),) = slack.calls
     shown = json.loads(sent["view"])
@@ -233,7 +235,7 @@ def test_limits(api: SlackWeb, known: Any, verb: Verb) -> None:
     known.rules = Rules(tenants)
     known.desk = replace(known.desk, incidents={n: incident(n, names[n]) for n in range(1, 200)})
 
-    form = Forms(api, known.view).form(asked(verb, "#7"))
+    form = Forms(api, known.view).build_form(asked(verb, "#7"))
 
     assert check(form["blocks"], Surface.MODAL) == []
     assert len(json.dumps(form)) < 250_000

@@ -11,17 +11,17 @@ import pytest
 
 from bot.core.model.access import Access
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, Kind, Trouble
+from bot.core.state.incident import Incident, IncidentKind, Problem
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.silence import Over, Silence
-from bot.core.state.stimulus import World
+from bot.core.state.silence import Silence, SilenceScope
+from bot.core.state.stimulus import Tenants
 from bot.core.state.tenant import TenantState
-from bot.simulator.workspace.blocks import Surface, check, elements
+from bot.simulator.workspace.blocks import Surface, check, find_elements
 from bot.slack.actions import ACKNOWLEDGE, END_SILENCE, REFRESH
 from bot.slack.outbound import home_tabs as limits
 
 if TYPE_CHECKING:
-    from bot.slack.outbound.home_tabs import Homes
+    from bot.slack.outbound.home_tabs import HomeTabs
 
 
 class StillClock:
@@ -48,13 +48,13 @@ def clock() -> StillClock:
 def incident(number: int, tenant: str, now: float) -> Incident:
     return Incident(
         id=number,
-        kind=Kind.FAILING,
+        kind=IncidentKind.FAILING,
         severity=Severity.CRITICAL,
         tenants=(tenant,),
         since=now - 60,
         opened_at=now - 10,
         verdict=Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
-        troubles=(Trouble(tenant, "login", now - 60, 5, 5),),
+        problems=(Problem(tenant, "login", now - 60, 5, 5),),
     )
 
 
@@ -65,12 +65,12 @@ def published(slack: Any) -> list[dict[str, Any]]:
 
 
 def buttons(view: dict[str, Any]) -> list[str]:
-    return [element["action_id"] for element in elements(view["blocks"])]
+    return [element["action_id"] for element in find_elements(view["blocks"])]
 
 
-async def test_all_is_well(slack: Any, homes: Homes) -> None:
+async def test_all_is_well(slack: Any, homes: HomeTabs) -> None:
     """Every tenant is there, with the words for what else can be asked."""
-    await homes.opened("U1")
+    await homes.open_tab("U1")
 
     (view,) = published(slack)
     text = json.dumps(view)
@@ -81,13 +81,13 @@ async def test_all_is_well(slack: Any, homes: Homes) -> None:
     assert check(view["blocks"], Surface.HOME) == []
 
 
-async def test_what_goes_on(slack: Any, homes: Homes, known: Any, clock: Any) -> None:
+async def test_what_goes_on(slack: Any, homes: HomeTabs, known: Any, clock: Any) -> None:
     """Open incidents and silences stand there with what can be done about them."""
-    muted = Silence(3, Over.TENANT, "stage", clock.at, clock.at + 60, "U1", "an upgrade")
+    muted = Silence(3, SilenceScope.TENANT, "stage", clock.at, clock.at + 60, "U1", "an upgrade")
     open_one = incident(7, "prod", clock.at)
     known.desk = replace(known.desk, incidents={7: open_one}, silences={3: muted})
 
-    await homes.opened("U1")
+    await homes.open_tab("U1")
 
     (view,) = published(slack)
     assert "1 open incident" in json.dumps(view)
@@ -95,19 +95,19 @@ async def test_what_goes_on(slack: Any, homes: Homes, known: Any, clock: Any) ->
     assert check(view["blocks"], Surface.HOME) == []
 
 
-async def test_500_tenants(slack: Any, homes: Homes, known: Any, clock: Any) -> None:
+async def test_500_tenants(slack: Any, homes: HomeTabs, known: Any, clock: Any) -> None:
     """However much there is, it is within Slack's limits, and what is left out is counted."""
     names = [f"tenant-with-a-long-name-{n:03}" for n in range(500)]
     known.rules = Rules({name: TenantRules(name, "x.us.auth0.com", "US-1") for name in names})
-    known.world = World({name: TenantState() for name in names})
+    known.world = Tenants({name: TenantState() for name in names})
     incidents = {n: incident(n, names[n], clock.at) for n in range(1, 400)}
     silences = {
-        n: Silence(n, Over.TENANT, names[n], clock.at, clock.at + 60, "U1", "x" * 200)
+        n: Silence(n, SilenceScope.TENANT, names[n], clock.at, clock.at + 60, "U1", "x" * 200)
         for n in range(1, 300)
     }
     known.desk = replace(known.desk, incidents=incidents, silences=silences)
 
-    await homes.opened("U1")
+    await homes.open_tab("U1")
 
     (view,) = published(slack)
     text = json.dumps(view, ensure_ascii=False)
@@ -124,24 +124,24 @@ async def test_500_tenants(slack: Any, homes: Homes, known: Any, clock: Any) -> 
     ],
 )
 async def test_who_may_not_see(
-    slack: Any, homes: Homes, known: Any, access: Access, facts: dict[str, Any], said: str
+    slack: Any, homes: HomeTabs, known: Any, access: Access, facts: dict[str, Any], said: str
 ) -> None:
     """Guests, and people without the right, see nothing but who may."""
     slack.answers["users.info"]["user"] |= facts
     known.rules = replace(known.rules, access=access)
 
-    await homes.opened("U1")
+    await homes.open_tab("U1")
 
     (view,) = published(slack)
     assert said in json.dumps(view)
     assert "prod" not in json.dumps(view)
 
 
-async def test_it_follows_what_changes(slack: Any, homes: Homes, known: Any, clock: Any) -> None:
+async def test_it_follows_what_changes(slack: Any, homes: HomeTabs, known: Any, clock: Any) -> None:
     """Something new is shown within half a minute, and nothing is published for nothing."""
-    await homes.opened("U1")
+    await homes.open_tab("U1")
     for _ in range(3):
-        clock.at += limits.EVERY_S * clock.speed
+        clock.at += limits.REFRESH_S * clock.speed
         await homes.refresh()
     assert len(published(slack)) == 1
 
@@ -150,19 +150,19 @@ async def test_it_follows_what_changes(slack: Any, homes: Homes, known: Any, clo
     known.desk = replace(known.desk, incidents={8: incident(8, "prod", clock.at)})
     await homes.refresh()
     assert len(published(slack)) == 2
-    clock.at += limits.EVERY_S * clock.speed
+    clock.at += limits.REFRESH_S * clock.speed
     await homes.refresh()
 
     assert "#8" in json.dumps(published(slack)[2])
 
 
-async def test_who_acts_sees_it_soon(slack: Any, homes: Homes, known: Any, clock: Any) -> None:
+async def test_who_acts_sees_it_soon(slack: Any, homes: HomeTabs, known: Any, clock: Any) -> None:
     """Whoever clicks does not wait the half minute."""
-    await homes.opened("U1")
-    await homes.opened("U2")
+    await homes.open_tab("U1")
+    await homes.open_tab("U2")
     known.desk = replace(known.desk, incidents={7: incident(7, "prod", clock.at)})
-    homes.acted("U2")
-    homes.acted("U9")
+    homes.refresh_soon("U2")
+    homes.refresh_soon("U9")
 
     await homes.refresh()
 
@@ -170,42 +170,42 @@ async def test_who_acts_sees_it_soon(slack: Any, homes: Homes, known: Any, clock
     assert users == ["U1", "U2", "U2"]
 
 
-async def test_it_is_bounded(slack: Any, homes: Homes, known: Any, clock: Any) -> None:
+async def test_it_is_bounded(slack: Any, homes: HomeTabs, known: Any, clock: Any) -> None:
     """Fifty people are kept up to date, for half an hour after they opened it."""
-    for number in range(limits.MOST + 5):
-        await homes.opened(f"U{number}")
+    for number in range(limits.MAX_VIEWERS + 5):
+        await homes.open_tab(f"U{number}")
     slack.calls.clear()
     known.desk = replace(known.desk, incidents={7: incident(7, "prod", clock.at)})
-    clock.at += limits.EVERY_S * clock.speed
+    clock.at += limits.REFRESH_S * clock.speed
     await homes.refresh()
     users = {sent["user_id"] for method, sent, _ in slack.calls if method == "views.publish"}
-    assert users == {f"U{number}" for number in range(5, limits.MOST + 5)}
+    assert users == {f"U{number}" for number in range(5, limits.MAX_VIEWERS + 5)}
 
     slack.calls.clear()
     known.desk = replace(known.desk, incidents={})
-    clock.at += limits.LATELY_S * clock.speed
+    clock.at += limits.VIEWER_TIMEOUT_S * clock.speed
     await homes.refresh()
     assert published(slack) == []
 
 
 async def test_a_failure_is_made_good(
-    slack: Any, homes: Homes, clock: Any, caplog: pytest.LogCaptureFixture
+    slack: Any, homes: HomeTabs, clock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What Slack did not take is published again."""
     slack.answers["views.publish"] = [{"ok": False, "error": "fatal_error"}, {"ok": True}]
-    await homes.opened("U1")
+    await homes.open_tab("U1")
     assert "could not be shown" in caplog.text
 
-    clock.at += limits.EVERY_S * clock.speed
+    clock.at += limits.REFRESH_S * clock.speed
     await homes.refresh()
     await homes.refresh()
 
     assert len(published(slack)) == 2
 
 
-async def test_it_goes_on(slack: Any, homes: Homes, known: Any, clock: Any, until: Any) -> None:
+async def test_it_goes_on(slack: Any, homes: HomeTabs, known: Any, clock: Any, until: Any) -> None:
     """The loop does all that by itself."""
-    await homes.opened("U1")
+    await homes.open_tab("U1")
     task = asyncio.create_task(homes.run())
     known.desk = replace(known.desk, incidents={7: incident(7, "prod", clock.at)})
 

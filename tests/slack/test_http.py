@@ -13,7 +13,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from bot.core.model.request import Verb
-from bot.slack.actions import CHECK_AGAIN, CheckAgain
+from bot.slack.actions import CHECK_AGAIN, CheckAgainValue
 from bot.slack.inbound.http_mode import MAX_BODY, EventsEndpoint
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Door:
 @pytest.fixture
 async def door(listeners: Listeners, clock: Any) -> AsyncIterator[Door]:
     time = SetClock(clock.now())
-    endpoint = EventsEndpoint(listeners.app(SECRET), SECRET, time)
+    endpoint = EventsEndpoint(listeners.build_app(SECRET), SECRET, time)
     app = web.Application()
     app.router.add_post("/slack/events", endpoint.handle)
     server = TestServer(app)
@@ -84,7 +84,7 @@ def command(payloads: Any) -> bytes:
 
 async def test_signed(door: Door, payloads: Any, inbox: Any, command: bytes) -> None:
     """Signed commands, clicks and events are accepted as over Socket Mode."""
-    value = CheckAgain(tenant="eu").model_dump_json()
+    value = CheckAgainValue(tenant="eu").model_dump_json()
     click = urlencode({"payload": json.dumps(payloads.click(CHECK_AGAIN, value))}).encode()
     mention = json.dumps(payloads.mention("alerts")).encode()
 
@@ -239,4 +239,4 @@ async def test_inbox_hangs(door: Door, inbox: Any, command: bytes) -> None:
 def test_empty_secret(listeners: Listeners, clock: Any) -> None:
     """Without a signing secret there is no endpoint."""
     with pytest.raises(ValueError, match="signing_secret"):
-        EventsEndpoint(listeners.app(), "", clock)
+        EventsEndpoint(listeners.build_app(), "", clock)

@@ -23,24 +23,24 @@ from bot.slack.actions import (
     SILENCE_FORM,
     WHAT,
     WORDS_FORM,
-    CheckAgain,
+    CheckAgainValue,
 )
 from bot.slack.inbound.forms import Forms
-from bot.slack.inbound.listeners import FOREIGN, NO_FORM, NOT_NOTED, OLD_BUTTON
-from bot.slack.inbound.socket_mode import Socket
+from bot.slack.inbound.listeners import FOREIGN, NO_FORM, NOT_SAVED, OLD_BUTTON
+from bot.slack.inbound.socket_mode import SocketModeConnection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from bot.slack.inbound.listeners import Listeners
 
-PROD = CheckAgain(tenant="prod").model_dump_json()
+PROD = CheckAgainValue(tenant="prod").model_dump_json()
 
 
 @pytest.fixture(autouse=True)
 async def running(slack: Any, api: Any, clock: Any, listeners: Listeners) -> AsyncIterator[None]:
     """The real Bolt app, connected over Socket Mode."""
-    socket = Socket(listeners.app(), "xapp-canary", api, clock)
+    socket = SocketModeConnection(listeners.build_app(), "xapp-canary", api, clock)
     task = asyncio.create_task(socket.run())
     await slack.opened.wait()
     yield
@@ -266,7 +266,7 @@ async def test_the_shortcut(slack: Any, payloads: Any, inbox: Any, listeners: Li
 
 def silence_form(payloads: Any, known: Any, **fields: Any) -> dict[str, Any]:
     asked = Request("r", 0.0, Verb.SILENCE, "prod", channel="C1")
-    form = Forms(NoWeb(), known.view).form(asked)
+    form = Forms(NoWeb(), known.view).build_form(asked)
     filled = {
         "what": {"selected_option": {"value": "prod"}},
         "span": {"selected_option": {"value": "2h"}},
@@ -295,7 +295,7 @@ async def test_errors_stand_under_a_field(
 
     inbox.error = OSError("disk full")
     ack = await slack.deliver("interactive", silence_form(payloads, known))
-    assert ack["payload"] == {"response_action": "errors", "errors": {"what": NOT_NOTED}}
+    assert ack["payload"] == {"response_action": "errors", "errors": {"what": NOT_SAVED}}
 
     inbox.error = None
     ack = await slack.deliver("interactive", silence_form(payloads, known))
@@ -459,8 +459,8 @@ async def test_inbox_fails(
     await slack.deliver("interactive", payloads.click(CHECK_AGAIN, PROD))
     await slack.deliver("events_api", payloads.mention("run"))
 
-    assert ack["payload"] == {"text": NOT_NOTED}
-    assert await told(slack, listeners) == [("click", NOT_NOTED), ("chat.postEphemeral", NOT_NOTED)]
+    assert ack["payload"] == {"text": NOT_SAVED}
+    assert await told(slack, listeners) == [("click", NOT_SAVED), ("chat.postEphemeral", NOT_SAVED)]
     assert [record.levelno for record in caplog.records].count(logging.ERROR) == 3
     assert "/hook/" not in caplog.text
 
@@ -490,7 +490,7 @@ async def test_unreadable(
 
     ack = await slack.deliver("slash_commands", payload)
 
-    assert ack["payload"] == {"text": NOT_NOTED}
+    assert ack["payload"] == {"text": NOT_SAVED}
     assert "not understood" in caplog.text
 
 

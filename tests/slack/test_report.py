@@ -12,16 +12,16 @@ from slackblocks.objects import ColumnSettings, RawText
 
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.signals.history import Day
-from bot.core.signals.probe_threshold import Signal
+from bot.core.signals.probe_threshold import ProbeState
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import MESSAGE, NOTICE, Incident, IncidentState, Kind
+from bot.core.state.incident import MESSAGE, STATUS_INCIDENT, Incident, IncidentKind, IncidentState
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.silence import Over, Silence
-from bot.core.state.stimulus import World
+from bot.core.state.silence import Silence, SilenceScope
+from bot.core.state.stimulus import Tenants
 from bot.core.state.tenant import TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import MAX_WEIGHT, Surface, check, weight
-from bot.slack.render.report import ROWS, report, span_of
+from bot.slack.render.report import ROWS, parse_span, render_report
 
 if TYPE_CHECKING:
     from bot.slack.render.text import Block
@@ -34,7 +34,7 @@ HOUR, DAY, WEEK = 3600.0, 86400.0, 7 * 86400.0
 def incident(number: int, ago_h: float, lasted_h: float, **more: Any) -> Incident:
     since = NOW - ago_h * HOUR
     given: dict[str, Any] = {
-        "kind": Kind.FAILING,
+        "kind": IncidentKind.FAILING,
         "severity": Severity.CRITICAL,
         "tenants": ("prod",),
         "opened_at": since + 48,
@@ -50,11 +50,11 @@ def view(*incidents: Incident, tenants: int = 3, **desk: Any) -> View:
     rules = Rules({name: TenantRules(name, f"{name}.us.auth0.com") for name in names})
     days = tuple(Day(int(NOW // DAY) - n, 1440, (n * 5) % 4) for n in range(6, -1, -1))
     states = {name: TenantState(watched_since=NOW - 30 * DAY) for name in names}
-    states["prod"] = replace(states["prod"], signals={"login": Signal(trend=days)})
+    states["prod"] = replace(states["prod"], probes={"login": ProbeState(trend=days)})
     if "t2" in states:
         states["t2"] = replace(states["t2"], watched_since=NOW - 2 * DAY)
     known = {one.id: one for one in incidents}
-    return View(NOW, rules, World(states), DeskState(incidents=known, **desk))
+    return View(NOW, rules, Tenants(states), DeskState(incidents=known, **desk))
 
 
 def week() -> View:
@@ -62,7 +62,14 @@ def week() -> View:
     tenant = Verdict(Cause.TENANT, Scope.TENANT, 0.8)
     ours = Verdict(Cause.NETWORK, Scope.UNKNOWN, 1.0)
     silence = Silence(
-        1, Over.TENANT, "shop", NOW - 50 * HOUR, NOW - 48 * HOUR, "U0ANN", "Upgrade <!here>", 7
+        1,
+        SilenceScope.TENANT,
+        "shop",
+        NOW - 50 * HOUR,
+        NOW - 48 * HOUR,
+        "U0ANN",
+        "Upgrade <!here>",
+        7,
     )
     return view(
         incident(
@@ -71,13 +78,13 @@ def week() -> View:
             2,
             tenants=("prod", "shop"),
             acknowledged_at=NOW - 100 * HOUR + 400,
-            knew={MESSAGE: NOW - 100 * HOUR, NOTICE: NOW - 99.5 * HOUR},
-            paged=("pager",),
+            detected_at={MESSAGE: NOW - 100 * HOUR, STATUS_INCIDENT: NOW - 99.5 * HOUR},
+            paged_contact_points=("pager",),
         ),
         incident(2, 60, 0.5, severity=Severity.WARNING, verdict=tenant),
         incident(3, 49, 0.2, tenants=("shop",), is_muted=True),
         incident(4, 30, 1, false_alarm="The load test of *Monday*"),
-        incident(5, 20, 3, kind=Kind.BLIND, severity=Severity.WARNING, verdict=ours),
+        incident(5, 20, 3, kind=IncidentKind.NO_DATA, severity=Severity.WARNING, verdict=ours),
         silences={1: replace(silence, ended_at=NOW - 48 * HOUR)},
     )
 
@@ -103,7 +110,7 @@ def built(block: Block) -> Block:
 
 def test_the_report_is_the_golden_one() -> None:
     """Blocks that the validators take, and a text that says the same."""
-    told = report(week(), WEEK)
+    told = render_report(week(), WEEK)
     compared(GOLDEN / "report.json", json.dumps(told.blocks, indent=1, ensure_ascii=False) + "\n")
     compared(GOLDEN / "report.txt", f"{told.text}\n")
 
@@ -114,25 +121,25 @@ def test_the_report_is_the_golden_one() -> None:
 
 def test_an_empty_past_says_so() -> None:
     """A quiet week of a tenant that was watched, and one in which nothing was."""
-    quiet = report(view(), WEEK)
+    quiet = render_report(view(), WEEK)
     blank = view(tenants=2)
-    unwatched = replace(blank, world=World({"prod": TenantState(), "shop": TenantState()}))
+    unwatched = replace(blank, tenants=Tenants({"prod": TenantState(), "shop": TenantState()}))
 
     assert "100.00 % up" in quiet.text
     assert "No incident." in quiet.text
-    assert "Nothing was watched in this time." in report(unwatched, WEEK).text
+    assert "Nothing was watched in this time." in render_report(unwatched, WEEK).text
 
 
 def test_more_than_is_remembered() -> None:
     """A month is answered with a week, and says so."""
-    assert "the last 7 d*, until" in report(view(), 30 * DAY).blocks[0]["text"]["text"]
-    assert "More is not remembered" in report(view(), 30 * DAY).text
-    assert "More is not remembered" not in report(view(), WEEK).text
+    assert "the last 7 d*, until" in render_report(view(), 30 * DAY).blocks[0]["text"]["text"]
+    assert "More is not remembered" in render_report(view(), 30 * DAY).text
+    assert "More is not remembered" not in render_report(view(), WEEK).text
 
 
 def test_a_hundred_percent_is_without_any_trouble() -> None:
     """Ten seconds in a week are not rounded away."""
-    told = report(view(incident(1, 5, 10 / HOUR), tenants=1), WEEK)
+    told = render_report(view(incident(1, 5, 10 / HOUR), tenants=1), WEEK)
 
     assert table(told.blocks)[1][:4] == ["prod", "99.99 %", "-", "10 s"]
 
@@ -140,7 +147,7 @@ def test_a_hundred_percent_is_without_any_trouble() -> None:
 def test_five_hundred_tenants_fit() -> None:
     """The worst first, the rest in one row; and Slack takes it."""
     down = [incident(n, n / 10, 0.05, tenants=(f"t{n}",)) for n in range(2, 400)]
-    told = report(view(*down, tenants=500), WEEK)
+    told = render_report(view(*down, tenants=500), WEEK)
     rows = table(told.blocks)
 
     assert rows[1][0] == "t2"  # of the shortest time
@@ -156,10 +163,10 @@ HOSTILE = ("<!channel> *x* " * 40, "<https://evil.example|status>", "&" * 400, "
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_people_wrote_is_harmless(text: str) -> None:
     """Reasons of silences and false alarms mention nobody and make no link."""
-    silence = Silence(1, Over.ALL, "", NOW - HOUR, NOW + HOUR, "U1", text)
+    silence = Silence(1, SilenceScope.ALL, "", NOW - HOUR, NOW + HOUR, "U1", text)
     alarms = [incident(n, 5, 1, false_alarm=text) for n in range(9)]
     silences = {n: replace(silence, id=n) for n in range(9)}
-    told = report(view(*alarms, silences=silences), WEEK)
+    told = render_report(view(*alarms, silences=silences), WEEK)
 
     assert check(told.blocks, Surface.MESSAGE) == []
     assert len(told.text) < 4000
@@ -178,4 +185,4 @@ def test_what_people_wrote_is_harmless(text: str) -> None:
 )
 def test_spans_that_people_write(argument: str, span_s: float | None) -> None:
     """A number and its unit; nothing at all is a week."""
-    assert span_of(argument) == span_s
+    assert parse_span(argument) == span_s

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.slack.inbound.socket_mode import Patience, Socket, SocketLostError
+from bot.slack.inbound.socket_mode import ConnectionTimeouts, SocketLostError, SocketModeConnection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-QUICK = Patience(
-    look_every=0.02,
+QUICK = ConnectionTimeouts(
+    check_every=0.02,
     new_address_after=0.1,
     new_client_after=0.4,
     give_up_after=10.0,
@@ -23,12 +23,16 @@ QUICK = Patience(
 
 
 @pytest.fixture
-async def socket(api: Any, clock: Any, listeners: Any) -> AsyncIterator[Callable[..., Socket]]:
+async def socket(
+    api: Any, clock: Any, listeners: Any
+) -> AsyncIterator[Callable[..., SocketModeConnection]]:
     """Start a Socket that is stopped at the end."""
     tasks: list[asyncio.Task[None]] = []
 
-    def start(patience: Patience = QUICK) -> Socket:
-        made = Socket(listeners.app(), "xapp-canary", api, clock, patience=patience)
+    def start(patience: ConnectionTimeouts = QUICK) -> SocketModeConnection:
+        made = SocketModeConnection(
+            listeners.build_app(), "xapp-canary", api, clock, timeouts=patience
+        )
         tasks.append(asyncio.create_task(made.run()))
         return made
 
@@ -115,11 +119,13 @@ async def test_slack_away(
 async def test_gives_up(slack: Any, api: Any, clock: Any, listeners: Any) -> None:
     """After too long without a connection it ends with an error."""
     slack.handshakes = itertools.repeat("refuse")
-    patience = Patience(0.02, 0.1, 0.2, give_up_after=0.5, ping_every=0.05)
+    patience = ConnectionTimeouts(0.02, 0.1, 0.2, give_up_after=0.5, ping_every=0.05)
 
     with pytest.raises(SocketLostError):
         async with asyncio.timeout(5):
-            await Socket(listeners.app(), "xapp-canary", api, clock, patience=patience).run()
+            await SocketModeConnection(
+                listeners.build_app(), "xapp-canary", api, clock, timeouts=patience
+            ).run()
 
 
 async def test_stray_connection(
@@ -139,7 +145,7 @@ async def test_stops(slack: Any, api: Any, clock: Any, listeners: Any, until: An
     """When it is stopped, the connection is closed and no task is left."""
     before = asyncio.all_tasks()
     run = asyncio.create_task(
-        Socket(listeners.app(), "xapp-canary", api, clock, patience=QUICK).run()
+        SocketModeConnection(listeners.build_app(), "xapp-canary", api, clock, timeouts=QUICK).run()
     )
     await slack.opened.wait()
 

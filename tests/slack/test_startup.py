@@ -7,12 +7,12 @@ from aiohttp.test_utils import unused_port
 
 from bot.core.model.access import Access
 from bot.core.model.observation import Severity
-from bot.core.oncall.escalation import DM, Policy, Step
+from bot.core.oncall.escalation import DM, EscalationPolicy, EscalationStep
 from bot.core.state.rules import Rules
-from bot.slack.startup import SCOPES, StartupError, Workspace, check, lacking
+from bot.slack.startup import SCOPES, StartupError, Workspace, check_workspace, list_missing_scopes
 from bot.slack.web_api import SlackWeb
 
-CALLS = Policy((Step(300.0, DM),))
+CALLS = EscalationPolicy((EscalationStep(300.0, DM),))
 ME = {
     "ok": True,
     "team": "Acme",
@@ -47,7 +47,7 @@ def channel(**facts: bool) -> dict[str, Any]:
 async def start(slack: Any, api: SlackWeb, name: str = "C0LOGINS", **answers: Any) -> Workspace:
     slack.answers |= {"auth.test": ME, "conversations.info": IN_CHANNEL}
     slack.answers |= {key.replace("_", "."): answer for key, answer in answers.items()}
-    return await check(api, channel=name, app_token="xapp-canary")
+    return await check_workspace(api, channel=name, app_token="xapp-canary")
 
 
 async def test_all_well(slack: Any, api: SlackWeb) -> None:
@@ -86,7 +86,7 @@ async def test_http_mode(slack: Any, api: SlackWeb) -> None:
     """Without an app token no Socket Mode connection is asked for."""
     slack.answers |= {"auth.test": ME, "conversations.info": IN_CHANNEL}
 
-    await check(api, channel="C0LOGINS", app_token=None)
+    await check_workspace(api, channel="C0LOGINS", app_token=None)
 
     assert [method for method, _, _ in slack.calls] == ["auth.test", "conversations.info"]
 
@@ -124,7 +124,7 @@ async def test_unreachable() -> None:
     api = SlackWeb("xoxb-canary", f"http://127.0.0.1:{unused_port()}/api/")
 
     with pytest.raises(StartupError, match=r"http://127\.0\.0\.1:\d+/api/ cannot be reached"):
-        await check(api, channel="C0LOGINS", app_token=None)
+        await check_workspace(api, channel="C0LOGINS", app_token=None)
 
     await api.close()
 
@@ -159,7 +159,7 @@ async def test_warned(
 )
 def test_lacking(rules: Rules, scopes: list[str], lost: list[str]) -> None:
     """An optional scope is missed where the configuration uses it, and Slack named any."""
-    told = lacking(frozenset(scopes), rules)
+    told = list_missing_scopes(frozenset(scopes), rules)
 
     assert [line.split(": ")[0] for line in told] == [
         f"The bot lacks the scope {scope}" for scope in lost

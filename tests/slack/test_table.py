@@ -4,9 +4,9 @@ from typing import Any
 
 from bot.core.model.observation import Cause, Fault, Scope, Severity, Stage, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, Kind, Trouble
+from bot.core.state.incident import Incident, IncidentKind, Problem
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import World
+from bot.core.state.stimulus import Tenants
 from bot.core.state.tenant import TenantState
 from bot.ports import View
 from bot.slack.render.tenant_table import ROWS, tenants_table
@@ -14,26 +14,26 @@ from bot.slack.render.tenant_table import ROWS, tenants_table
 GONE = Fault(Stage.HTTP, "http_503", 503)
 
 
-def shown(count: int, *troubles: Trouble) -> list[dict[str, Any]]:
+def shown(count: int, *troubles: Problem) -> list[dict[str, Any]]:
     """Render the table of an incident with so many tenants."""
     names = tuple(f"t{number}" for number in range(count))
     incident = Incident(
         id=1,
-        kind=Kind.FAILING,
+        kind=IncidentKind.FAILING,
         severity=Severity.CRITICAL,
         tenants=names,
         since=0.0,
         opened_at=0.0,
         verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9),
-        troubles=troubles,
+        problems=troubles,
     )
     rules = Rules({name: TenantRules(name, f"{name}.us.auth0.com", "US-1") for name in names})
-    world = World({name: TenantState() for name in names})
+    world = Tenants({name: TenantState() for name in names})
     return tenants_table(incident, View(0.0, rules, world, DeskState()))
 
 
-def trouble(tenant: str, failed: int, *, is_over: bool = False) -> Trouble:
-    return Trouble(tenant, "login", 60.0, failed, 20, GONE, is_over=is_over)
+def trouble(tenant: str, failed: int, *, is_over: bool = False) -> Problem:
+    return Problem(tenant, "login", 60.0, failed, 20, GONE, is_over=is_over)
 
 
 def test_a_few_tenants_need_no_table() -> None:
@@ -47,7 +47,7 @@ def test_the_worst_come_first() -> None:
         6,
         trouble("t0", 20, is_over=True),
         *(trouble(f"t{number}", number) for number in range(1, 6)),
-        Trouble("t5", "wellknown", 60.0, 1, 20, GONE),
+        Problem("t5", "wellknown", 60.0, 1, 20, GONE),
     )
     rows = [[cell["text"] for cell in row] for row in table["rows"]]
 

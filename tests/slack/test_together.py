@@ -14,14 +14,14 @@ from bot.core.model.request import Verb
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.transports import RequestUrl
 from bot.simulator.workspace.workspace import Workspace as LocalWorkspace
-from bot.slack.actions import CHECK_AGAIN, OPEN_STATUS, CheckAgain
+from bot.slack.actions import CHECK_AGAIN, OPEN_STATUS, CheckAgainValue
 from bot.slack.inbound.forms import Forms
 from bot.slack.inbound.http_mode import EventsEndpoint
 from bot.slack.inbound.listeners import Listeners
-from bot.slack.inbound.socket_mode import Patience, Socket
-from bot.slack.outbound.home_tabs import Homes
-from bot.slack.startup import check
-from bot.slack.users import Directory
+from bot.slack.inbound.socket_mode import ConnectionTimeouts, SocketModeConnection
+from bot.slack.outbound.home_tabs import HomeTabs
+from bot.slack.startup import check_workspace
+from bot.slack.users import UserDirectory
 from bot.slack.web_api import SlackWeb
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ BLOCKS = [
             {
                 "type": "button",
                 "action_id": CHECK_AGAIN,
-                "value": CheckAgain(tenant="prod").model_dump_json(),
+                "value": CheckAgainValue(tenant="prod").model_dump_json(),
                 "text": {"type": "plain_text", "text": "Check again"},
             },
         ],
@@ -59,8 +59,8 @@ async def server(
         server = await stack.enter_async_context(WorkspaceServer(local))
         api = SlackWeb(app.bot_token, server.api_url)
         stack.push_async_callback(api.close)
-        workspace = await check(api, channel="C0ALERTS", app_token=app.app_token)
-        people = Directory(api, clock, groups=(), homes=workspace.homes)
+        workspace = await check_workspace(api, channel="C0ALERTS", app_token=app.app_token)
+        people = UserDirectory(api, clock, groups=(), workspaces=workspace.workspaces)
         listeners = Listeners(
             inbox,
             api,
@@ -68,13 +68,13 @@ async def server(
             workspace,
             people=people,
             forms=Forms(api, known.view),
-            homes=Homes(api, clock, people=people, view=known.view, status_link=""),
+            home_tabs=HomeTabs(api, clock, people=people, view=known.view, status_link=""),
         )
         stack.push_async_callback(listeners.close)
-        bolt = listeners.app(app.signing_secret)
+        bolt = listeners.build_app(app.signing_secret)
         if request.param == "socket":
-            quick = Patience(0.02, 0.1, 0.5, give_up_after=10.0, ping_every=0.1)
-            socket = Socket(bolt, app.app_token, api, clock, patience=quick)
+            quick = ConnectionTimeouts(0.02, 0.1, 0.5, give_up_after=10.0, ping_every=0.1)
+            socket = SocketModeConnection(bolt, app.app_token, api, clock, timeouts=quick)
             task = asyncio.create_task(socket.run())
             stack.push_async_callback(stop, task)
             async with asyncio.timeout(5):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from bot.core.model.observation import FEED, Target
-from bot.http import Call, Reply
+from bot.http import HttpRequest, HttpResult
 from bot.sources.status_page import StatusFeed
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 4, 22, 20, 30, tzinfo=UTC).timestamp()
 URL = "https://status.test/feed"
-NOTHING = Reply(at=NOW, latency_s=0.1, timings=())
+NOTHING = HttpResult(at=NOW, latency_s=0.1, timings=())
 INCIDENT = (
     "<p><small>Apr 22, 20:14 UTC</small><br><strong>Monitoring</strong> - A fix is in.</p>"
     "<p><small>Apr 22, 19:40 UTC</small><br><strong>Investigating</strong> - Logins fail.</p>"
@@ -40,10 +40,10 @@ class FixedClock:
 class Web:
     """Answers every request with `answer`, and keeps the headers it was sent."""
 
-    answer: Reply = field(default=NOTHING)
+    answer: HttpResult = field(default=NOTHING)
     sent: list[Mapping[str, str]] = field(default_factory=list)
 
-    async def __call__(self, call: Call) -> Reply:
+    async def __call__(self, call: HttpRequest) -> HttpResult:
         assert call.url == URL
         self.sent.append(call.headers)
         return self.answer
@@ -107,4 +107,4 @@ def web() -> Web:
 
 @pytest.fixture
 def feed(web: Web, clock: FixedClock) -> StatusFeed:
-    return StatusFeed(Target(FEED, "US-1"), Call(url=URL, timeout_s=20), web, clock)
+    return StatusFeed(Target(FEED, "US-1"), HttpRequest(url=URL, timeout_s=20), web, clock)

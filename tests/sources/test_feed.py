@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.core.model.observation import Fault, FeedState, Stage
-from bot.sources.status_page import parse
+from bot.sources.status_page import parse_feed_in_sandbox
 
 if TYPE_CHECKING:
     from bot.sources.status_page import StatusFeed
@@ -23,9 +23,9 @@ POSTMORTEM = "<p><small>Apr 22, 20:25 UTC</small><br><strong>Postmortem</strong>
 async def test_ok(feed: StatusFeed, web: Web, atom: Atom, incident: str, now: float) -> None:
     """A feed with an open incident is read."""
     web.serve(atom(incident))
-    reading = await feed.read()
+    reading = await feed.poll()
     assert (str(reading.target), reading.at, reading.state) == ("feed.US-1", now, FeedState.OK)
-    assert [(each.id, each.is_open) for each in reading.notices] == [("id0", True)]
+    assert [(each.id, each.is_open) for each in reading.status_incidents] == [("id0", True)]
 
 
 async def test_postmortem_moves_nothing(
@@ -33,10 +33,10 @@ async def test_postmortem_moves_nothing(
 ) -> None:
     """A post-mortem changes the text, and neither the phase nor its date."""
     web.serve(atom(RESOLVED + incident))
-    (before,) = (await feed.read()).notices
+    (before,) = (await feed.poll()).status_incidents
     clock.at += 14 * DAY_S
     web.serve(atom(POSTMORTEM + RESOLVED + incident, entry_updated="2026-05-06T20:25:00Z"))
-    (after,) = (await feed.read()).notices
+    (after,) = (await feed.poll()).status_incidents
     assert (before.text, after.text) == ("It is over.", "Why.")
     assert (before.phase, before.updated_at) == (after.phase, after.updated_at)
 
@@ -47,7 +47,7 @@ async def test_undated_keeps_first_seen(
     """Without any date an incident dates from when it was first seen, also after an edit."""
     for text in ("x", "y"):
         web.serve(atom(f"Monitoring - {text}", updated="", entry_updated=""))
-        (notice,) = (await feed.read()).notices
+        (notice,) = (await feed.poll()).status_incidents
         assert (notice.text, notice.updated_at) == (text, now)
         clock.at += 60
 
@@ -55,7 +55,7 @@ async def test_undated_keeps_first_seen(
 async def test_unreachable(feed: StatusFeed, web: Web) -> None:
     """A fault of the request is handed on."""
     web.reply(fault=Fault(Stage.DNS, "nxdomain"))
-    reading = await feed.read()
+    reading = await feed.poll()
     assert (reading.state, reading.fault) == (FeedState.UNREACHABLE, Fault(Stage.DNS, "nxdomain"))
 
 
@@ -65,22 +65,22 @@ async def test_other_status(
 ) -> None:
     """Only 200 brings a feed; nobody asked for a 304."""
     web.reply(status=status, body=atom(incident))
-    reading = await feed.read()
+    reading = await feed.poll()
     assert reading.state is FeedState.UNREACHABLE
     assert reading.fault == Fault(Stage.HTTP, f"http_{status}", status)
 
 
 async def test_blind(feed: StatusFeed, web: Web) -> None:
     """That we could not look is handed on."""
-    web.reply(blind="loop_lag")
-    assert (await feed.read()).blind == "loop_lag"
+    web.reply(no_data_reason="loop_lag")
+    assert (await feed.poll()).no_data_reason == "loop_lag"
 
 
 async def test_empty(feed: StatusFeed, web: Web, atom: Atom) -> None:
     """A feed without entries is no information, and nothing to compare with."""
     web.serve(atom(), etag='"1"')
     for _ in range(2):
-        assert (await feed.read()).state is FeedState.EMPTY
+        assert (await feed.poll()).state is FeedState.EMPTY
     assert "if-none-match" not in web.sent[1]
 
 
@@ -89,11 +89,11 @@ async def test_conditional(
 ) -> None:
     """What was read is asked for by its validators; a 304 shows the same again."""
     web.serve(atom(incident), etag='"1"', last_modified="Wed, 22 Apr 2026 20:15:12 GMT")
-    first = await feed.read()
+    first = await feed.poll()
     clock.at += 60
     web.reply(status=304)
-    second = await feed.read()
-    assert (second.state, second.notices) == (FeedState.OK, first.notices)
+    second = await feed.poll()
+    assert (second.state, second.status_incidents) == (FeedState.OK, first.status_incidents)
     assert web.sent[1].items() >= {
         ("if-none-match", '"1"'),
         ("if-modified-since", "Wed, 22 Apr 2026 20:15:12 GMT"),
@@ -105,11 +105,11 @@ async def test_daily_in_full(
 ) -> None:
     """After a day of 304 the feed is asked for in full."""
     web.serve(atom(incident), etag='"1"')
-    await feed.read()
+    await feed.poll()
     web.reply(status=304)
     for _ in range(24):
         clock.at += 3_600
-        await feed.read()
+        await feed.poll()
     assert ["if-none-match" in headers for headers in web.sent] == [False] + 23 * [True] + [False]
 
 
@@ -119,8 +119,8 @@ async def test_unfit_validators(
 ) -> None:
     """An ETag that fits no header is not sent back."""
     web.serve(atom(incident), etag=etag)
-    await feed.read()
-    await feed.read()
+    await feed.poll()
+    await feed.poll()
     assert "if-none-match" not in web.sent[1]
 
 
@@ -129,10 +129,10 @@ async def test_unreadable_keeps_validators(
 ) -> None:
     """A login page with an ETag does not become what we compare with."""
     web.serve(atom(incident), etag='"feed"')
-    await feed.read()
+    await feed.poll()
     web.serve(b"<!DOCTYPE html><html>", etag='"page"')
-    assert (await feed.read()).fault == Fault(Stage.HTTP, "doctype", 200)
-    await feed.read()
+    assert (await feed.poll()).fault == Fault(Stage.HTTP, "doctype", 200)
+    await feed.poll()
     assert web.sent[2]["if-none-match"] == '"feed"'
 
 
@@ -152,12 +152,12 @@ async def test_stale(
 ) -> None:
     """An older document than the last tells nothing, until it has been the only one for a day."""
     web.serve(atom(RESOLVED + incident))
-    await feed.read()
+    await feed.poll()
     web.serve(atom(incident, updated=updated, entry_updated=entry_updated))
-    reading = await feed.read()
-    assert (reading.state, reading.notices) == (FeedState.STALE, ())
+    reading = await feed.poll()
+    assert (reading.state, reading.status_incidents) == (FeedState.STALE, ())
     clock.at += DAY_S
-    assert (await feed.read()).state is FeedState.OK
+    assert (await feed.poll()).state is FeedState.OK
 
 
 async def test_unchanged_is_not_parsed(
@@ -165,9 +165,9 @@ async def test_unchanged_is_not_parsed(
 ) -> None:
     """The same bytes again cost no second child."""
     web.serve(atom(incident))
-    first = await feed.read()
+    first = await feed.poll()
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    assert (await feed.read()).notices == first.notices
+    assert (await feed.poll()).status_incidents == first.status_incidents
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime == before
 
 
@@ -182,22 +182,24 @@ async def test_slow_bomb_is_killed(bomb: bytes, now: float) -> None:
     """What keeps feedparser busy for minutes is stopped in time, and the loop runs on."""
     feed = b'<feed xmlns="http://www.w3.org/2005/Atom"><entry>' + bomb + b"</entry></feed>"
     before = time.thread_time()
-    assert await parse(feed, now, within_s=0.3) == Fault(Stage.HTTP, "too_slow", 200)
+    assert await parse_feed_in_sandbox(feed, now, within_s=0.3) == Fault(
+        Stage.HTTP, "too_slow", 200
+    )
     assert time.thread_time() - before < 0.25
 
 
 async def test_big_feed(atom: Atom, incident: str, now: float) -> None:
     """A feed near the cap is parsed without holding up the loop; only the newest are kept."""
     before = time.thread_time()
-    document = await parse(atom(*[incident] * 4_000), now)
+    document = await parse_feed_in_sandbox(atom(*[incident] * 4_000), now)
     assert time.thread_time() - before < 0.25
     assert not isinstance(document, Fault)
-    assert len(document.notices) == 100
+    assert len(document.status_incidents) == 100
 
 
 async def test_cancelled(atom: Atom, incident: str, now: float) -> None:
     """A poll that is cancelled leaves no child behind."""
-    poll = asyncio.create_task(parse(atom(*[incident] * 4_000), now))
+    poll = asyncio.create_task(parse_feed_in_sandbox(atom(*[incident] * 4_000), now))
     await asyncio.sleep(0.05)
     poll.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -206,5 +208,5 @@ async def test_cancelled(atom: Atom, incident: str, now: float) -> None:
 
 async def test_dying_child(atom: Atom, incident: str) -> None:
     """A child that dies makes the feed unreadable; nothing is raised."""
-    document = await parse(atom(incident, entry_updated=""), math.inf)
+    document = await parse_feed_in_sandbox(atom(incident, entry_updated=""), math.inf)
     assert document == Fault(Stage.HTTP, "parser_died", 200)

@@ -6,7 +6,14 @@ from typing import NamedTuple
 import pytest
 
 from bot.core.model.observation import Phase
-from bot.sources.status_page import Entry, instant, newest, notice, plain, steady
+from bot.sources.status_page import (
+    FeedEntry,
+    keep_newest,
+    keep_times,
+    parse_entry,
+    parse_instant,
+    to_plain_text,
+)
 
 NOW = datetime(2026, 4, 22, 20, 30, tzinfo=UTC).timestamp()
 
@@ -19,13 +26,13 @@ def update(date: str, word: str, text: str = "Text.") -> str:
     return f"<p><small>{date} UTC</small><br><strong>{word}</strong> - {text}</p>"
 
 
-def entry(*updates: str, updated: str = "2026-04-22T20:15:12.000Z") -> Entry:
-    return Entry(id="a1", title="T", updated=updated, body="".join(updates))
+def entry(*updates: str, updated: str = "2026-04-22T20:15:12.000Z") -> FeedEntry:
+    return FeedEntry(id="a1", title="T", updated=updated, body="".join(updates))
 
 
 class Case(NamedTuple):
     claim: str
-    entry: Entry
+    entry: FeedEntry
     phase: Phase
     posted: str
     updated: str
@@ -159,7 +166,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=[case.claim for case in CASES])
 def test_paragraphs(case: Case) -> None:
     """Phase and dates follow from the paragraphs as the table says."""
-    read = notice(case.entry, NOW)
+    read = parse_entry(case.entry, NOW)
     assert (read.phase, read.posted_at, read.updated_at) == (
         case.phase,
         at(case.posted),
@@ -178,13 +185,13 @@ def test_paragraphs(case: Case) -> None:
 )
 def test_year_is_inferred(date: str, updated: str, expected: str) -> None:
     """The missing year is the last one in which the paragraph does not follow its entry."""
-    read = notice(entry(update(date, "Resolved"), updated=updated), at("2027-01-05T12:00"))
+    read = parse_entry(entry(update(date, "Resolved"), updated=updated), at("2027-01-05T12:00"))
     assert read.updated_at == at(expected)
 
 
 def test_29_february() -> None:
     """A leap day is found from the year after."""
-    read = notice(
+    read = parse_entry(
         entry(update("Feb 29, 10:00", "Resolved"), updated="2028-03-01T00:00:00Z"),
         at("2028-03-02T00:00"),
     )
@@ -211,13 +218,13 @@ def test_29_february() -> None:
 )
 def test_dates_are_hints(updated: str, expected: float) -> None:
     """A date lies in the last 30 days; one that cannot be read means now."""
-    read = notice(Entry(id="a", updated=updated), NOW)
+    read = parse_entry(FeedEntry(id="a", updated=updated), NOW)
     assert (read.posted_at, read.updated_at) == (expected, expected)
 
 
 def test_milliseconds() -> None:
     """The milliseconds of the npm library `feed` are read."""
-    assert instant("2026-04-22T20:15:12.500Z") == at("2026-04-22T20:15:12.500")
+    assert parse_instant("2026-04-22T20:15:12.500Z") == at("2026-04-22T20:15:12.500")
 
 
 @pytest.mark.parametrize(
@@ -234,13 +241,13 @@ def test_milliseconds() -> None:
 )
 def test_plain(markup: str, expected: str) -> None:
     """Text is plain, unescaped once, visible and cut."""
-    assert plain(markup, 200).replace("\ufffd", "&#" + "9" * 197 + "\u2026") == expected
+    assert to_plain_text(markup, 200).replace("\ufffd", "&#" + "9" * 197 + "\u2026") == expected
 
 
 def test_text_is_the_newest_paragraph() -> None:
     """All of the newest update is shown, and nothing of the older ones."""
     newer = update("Apr 22, 20:14", "Update", "It <b>lasts</b>.</p><p>Sorry.")
-    assert notice(entry(newer, INVESTIGATING), NOW).text == "It lasts. Sorry."
+    assert parse_entry(entry(newer, INVESTIGATING), NOW).text == "It lasts. Sorry."
 
 
 @pytest.mark.parametrize(
@@ -258,13 +265,13 @@ def test_text_is_the_newest_paragraph() -> None:
 )
 def test_links(link: str, *, shown: bool) -> None:
     """Only a plain https address without user information is kept."""
-    assert notice(Entry(id="a", link=link), NOW).link == (link if shown else "")
+    assert parse_entry(FeedEntry(id="a", link=link), NOW).link == (link if shown else "")
 
 
 def test_missing_id() -> None:
     """Without an id, link and title make one: the same each time, another for another."""
     same, again, other = (
-        notice(Entry(title=title, link="https://a/"), NOW).id for title in ("a", "a", "b")
+        parse_entry(FeedEntry(title=title, link="https://a/"), NOW).id for title in ("a", "a", "b")
     )
     assert same == again != other
     assert len(same) == 32
@@ -274,17 +281,23 @@ def test_newest_first_once_each() -> None:
     """Of two entries with one id the newer counts, and the newest comes first."""
     dates = {"a": "20:00", "b": "20:10"}
     notices = [
-        notice(Entry(id=key, title=title, updated=f"2026-04-22T{dates[key]}:00Z"), NOW)
+        parse_entry(FeedEntry(id=key, title=title, updated=f"2026-04-22T{dates[key]}:00Z"), NOW)
         for key, title in [("a", "1"), ("b", "2"), ("b", "3")]
     ]
-    assert [(each.id, each.title) for each in newest(notices)] == [("b", "2"), ("a", "1")]
+    assert [(each.id, each.title) for each in keep_newest(notices)] == [("b", "2"), ("a", "1")]
 
 
 def test_edit_moves_no_date() -> None:
     """An entry that is edited in the same phase keeps its dates; another phase brings its own."""
-    before = notice(Entry(id="a", updated="2026-04-22T20:00:00Z", body="Monitoring - x"), NOW)
-    edited = notice(Entry(id="a", updated="2026-04-22T20:20:00Z", body="Monitoring - y"), NOW)
-    closed = notice(Entry(id="a", updated="2026-04-22T20:20:00Z", body="Resolved - y"), NOW)
-    (kept,) = steady((edited,), (before,))
+    before = parse_entry(
+        FeedEntry(id="a", updated="2026-04-22T20:00:00Z", body="Monitoring - x"), NOW
+    )
+    edited = parse_entry(
+        FeedEntry(id="a", updated="2026-04-22T20:20:00Z", body="Monitoring - y"), NOW
+    )
+    closed = parse_entry(
+        FeedEntry(id="a", updated="2026-04-22T20:20:00Z", body="Resolved - y"), NOW
+    )
+    (kept,) = keep_times((edited,), (before,))
     assert (kept.text, kept.updated_at) == ("y", before.updated_at)
-    assert steady((closed,), (before,)) == (closed,)
+    assert keep_times((closed,), (before,)) == (closed,)

@@ -11,8 +11,8 @@ from feedgen.feed import FeedGenerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.sources.sandbox import Refused
-from bot.sources.status_page_parser import parse
+from bot.sources.sandbox import DocumentRefused
+from bot.sources.status_page_parser import parse_feed
 
 if TYPE_CHECKING:
     from tests.sources.conftest import Atom
@@ -31,7 +31,7 @@ ATOM_START = b'<feed xmlns="http://www.w3.org/2005/Atom"><updated>2026-04-22T20:
 
 def test_atom(atom: Atom, incident: str, now: float) -> None:
     """Auth0's Atom shape is read, milliseconds and CDATA included."""
-    (read,) = parse(atom(incident), now)["notices"]
+    (read,) = parse_feed(atom(incident), now)["notices"]
     assert read == {
         "id": "id0",
         "title": "Login errors 0",
@@ -45,7 +45,7 @@ def test_atom(atom: Atom, incident: str, now: float) -> None:
 
 def test_rss(now: float) -> None:
     """Auth0's RSS shape is read: the body is in content:encoded, there is no description."""
-    said = parse(RSS, now)
+    said = parse_feed(RSS, now)
     (read,) = said["notices"]
     assert (read["id"], read["phase"], read["text"]) == ("k2v9", "resolved", "It is over.")
     assert read["link"] == "https://status.auth0.com/incidents/k2v9"
@@ -68,7 +68,7 @@ def test_feedgen(kind: str, incident: str, now: float) -> None:
         item.updated(datetime.fromtimestamp(now, UTC) - timedelta(minutes=10 - number))
         item.published(datetime.fromtimestamp(now, UTC) - timedelta(minutes=10 - number))
     body = made.atom_str() if kind == "atom" else made.rss_str()
-    read = parse(body, now)["notices"]
+    read = parse_feed(body, now)["notices"]
     assert [each["id"] for each in read] == ["id2", "id1", "id0"]
     assert {each["phase"] for each in read} == {"monitoring"}
 
@@ -76,19 +76,19 @@ def test_feedgen(kind: str, incident: str, now: float) -> None:
 def test_description_only(now: float) -> None:
     """A feed without content:encoded is read by its description."""
     body = b"<rss version='2.0'><channel><item><description>Resolved - x</description></item>"
-    (read,) = parse(body + b"</channel></rss>", now)["notices"]
+    (read,) = parse_feed(body + b"</channel></rss>", now)["notices"]
     assert (read["phase"], read["text"]) == ("resolved", "x")
 
 
 def test_no_entries(atom: Atom, now: float) -> None:
     """A feed without entries is a feed."""
-    assert parse(atom(), now)["notices"] == []
+    assert parse_feed(atom(), now)["notices"] == []
 
 
 def test_dates_from_the_future(atom: Atom, incident: str, now: float) -> None:
     """A date far in the future is not taken for the document's age."""
     body = atom(incident, updated="9999-01-01T00:00:00Z", entry_updated="9999-01-01T00:00:00Z")
-    said = parse(body, now)
+    said = parse_feed(body, now)
     assert (said["updated"], said["newest"]) == (None, None)
 
 
@@ -137,23 +137,23 @@ REFUSED = {
 def test_refused(body: bytes, reason: str, now: float) -> None:
     """What is no feed, or a hostile one, is refused with its reason, at once."""
     before = time.thread_time()
-    with pytest.raises(Refused, match=f"^{reason}$"):
-        parse(body, now)
+    with pytest.raises(DocumentRefused, match=f"^{reason}$"):
+        parse_feed(body, now)
     assert time.thread_time() - before < 1
 
 
 def test_declared_encoding_is_ignored(atom: Atom, incident: str, now: float) -> None:
     """A document is UTF-8 even if it calls itself punycode, which makes feedparser raise."""
     body = atom(incident).replace(b"utf-8", b"punycode")
-    assert parse(body, now)["notices"][0]["phase"] == "monitoring"
+    assert parse_feed(body, now)["notices"][0]["phase"] == "monitoring"
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9, 0.999])
 def test_truncated(kept: float, atom: Atom, incident: str, now: float) -> None:
     """A document that was cut gives no half incident."""
     body = atom(incident, incident)
-    with pytest.raises(Refused, match="not_well_formed"):
-        parse(body[: int(len(body) * kept)], now)
+    with pytest.raises(DocumentRefused, match="not_well_formed"):
+        parse_feed(body[: int(len(body) * kept)], now)
 
 
 def check(said: dict[str, Any]) -> None:
@@ -186,5 +186,5 @@ def test_mutated(atom: Atom, incident: str, now: float, cuts: Any, *, rss: bool)
     for place, length, splice in cuts:
         start = int(place * len(body))
         body = body[:start] + splice + body[start + length :]
-    with suppress(Refused):
-        check(parse(body, now))
+    with suppress(DocumentRefused):
+        check(parse_feed(body, now))

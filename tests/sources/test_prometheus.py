@@ -25,9 +25,15 @@ from bot.app.clock import SystemClock
 from bot.config.settings_sources import Metric, Prometheus
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Target
-from bot.http import Fetcher, LoopLag, Reply
-from bot.sources.answer import Missing
-from bot.sources.prometheus import REMEDIES, PrometheusRate, authorization, otel_expressions, sum_of
+from bot.http import Fetcher, HttpResult, LoopLag
+from bot.sources.answer import NoUsableAnswer
+from bot.sources.prometheus import (
+    REMEDIES,
+    PrometheusRate,
+    authorization_headers,
+    otel_expressions,
+    sum_values,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -46,7 +52,7 @@ class Direct:
     async def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
         return [(host, port)]
 
-    async def connect(self, host: str) -> None:
+    async def before_connect(self, host: str) -> None:
         assert host
 
 
@@ -196,7 +202,7 @@ async def test_preset(begun: Application, scraped: Scraped, prometheus: str, mak
     begun.called(100, "503", service_name="other")
     await scraped(180)
     seen = await make(prometheus, *preset(begun), window=30).measure()
-    assert (seen.target, seen.missing, seen.span_s) == (CHECKOUT, "", 30)
+    assert (seen.target, seen.no_data_reason, seen.span_s) == (CHECKOUT, "", 30)
     # `increase` extends what two samples at least show to the window's ends, by 1.1 of their
     # distance on each side at most: promql/functions.go, extrapolatedRate (read 2026-11).
     assert 80 * 0.99 <= (seen.total or 0) <= 80 * 3.2
@@ -211,7 +217,7 @@ async def test_reset(begun: Application, scraped: Scraped, prometheus: str, make
     begun.called(10, "503")
     await scraped(10)
     seen = await make(prometheus, *preset(begun), window=30).measure()
-    assert seen.missing == ""
+    assert seen.no_data_reason == ""
     assert seen.failed / (seen.total or 1) == pytest.approx(10 / 40, rel=0.01)
 
 
@@ -223,7 +229,7 @@ async def test_never_failed(
     await scraped(9)
     rate = make(prometheus, "sum(increase(no_such_total[$window]))", preset(begun)[1])
     seen = await rate.measure()
-    assert (seen.missing, seen.failed) == ("", 0)
+    assert (seen.no_data_reason, seen.failed) == ("", 0)
     assert seen.total
 
 
@@ -246,7 +252,7 @@ async def test_useless_expression(
 ) -> None:
     """What is no figure is told as missing, in our own words."""
     seen = await make(prometheus, failed, total).measure()
-    assert seen == Measurement(CHECKOUT, seen.at, missing=missing)
+    assert seen == Measurement(CHECKOUT, seen.at, no_data_reason=missing)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +269,7 @@ async def test_useless_expression(
 async def test_figures(prometheus: str, make: Make, failed: str, total: str, figures: Any) -> None:
     """Scalars and vectors are added up; failed is never below 0, and never more than all."""
     seen = await make(prometheus, failed, total).measure()
-    assert (seen.failed, seen.total, seen.missing) == (*figures, "")
+    assert (seen.failed, seen.total, seen.no_data_reason) == (*figures, "")
 
 
 # --- answers that the program gives rarely
@@ -350,7 +356,7 @@ async def test_useless_answer(
     """Each kind of failure has its words, and none of the answer's own."""
     double.answer = web.Response(status=status, text=text)
     seen = await make(double.url, "a", "b").measure()
-    assert seen == Measurement(CHECKOUT, seen.at, missing=missing)
+    assert seen == Measurement(CHECKOUT, seen.at, no_data_reason=missing)
 
 
 async def test_remarks(double: Double, make: Make) -> None:
@@ -362,16 +368,18 @@ async def test_remarks(double: Double, make: Make) -> None:
 
 async def test_silence(double: Double, make: Make) -> None:
     """A server that does not answer, or is not there, is told as such, and in time."""
-    assert (await make(double.url, "a", "b", timeout=0.5).measure()).missing == "timeout read"
+    assert (
+        await make(double.url, "a", "b", timeout=0.5).measure()
+    ).no_data_reason == "timeout read"
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    assert (await make(url, "a", "b").measure()).missing == "connect refused"
+    assert (await make(url, "a", "b").measure()).no_data_reason == "connect refused"
 
 
 async def test_ca_file(double: Double, make: Make, tmp_path: Path) -> None:
     """A CA file that cannot be read is our own trouble, and no exception."""
     rate = make(double.url, "a", "b", ca_file=str(tmp_path / "none.pem"))
-    assert (await rate.measure()).missing == "the CA file cannot be read"
+    assert (await rate.measure()).no_data_reason == "the CA file cannot be read"
 
 
 # --- pure
@@ -395,15 +403,15 @@ SHAPED = st.fixed_dictionaries(
     },
     optional={"warnings": JSON, "isPartial": JSON},
 )
-REPLY = Reply(at=0, latency_s=0, timings=(), status=200)
+REPLY = HttpResult(at=0, latency_s=0, timings=(), status=200)
 
 
 @given(body=st.binary() | (JSON | SHAPED).map(lambda document: json.dumps(document).encode()))
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_malformed(body: bytes) -> None:
     """Whatever is answered, it is a finite sum, or empty, or missing: never another exception."""
-    with suppress(Missing):
-        found = sum_of(replace(REPLY, body=body))
+    with suppress(NoUsableAnswer):
+        found = sum_values(replace(REPLY, body=body))
         assert found is None or math.isfinite(found)
 
 
@@ -411,8 +419,8 @@ def test_huge_number() -> None:
     """A number of many digits is no figure."""
     for digits in (400, 5000):
         body = json.dumps(vector("@")).replace('"@"', "9" * digits).encode()
-        with pytest.raises(Missing):
-            sum_of(replace(REPLY, body=body))
+        with pytest.raises(NoUsableAnswer):
+            sum_values(replace(REPLY, body=body))
 
 
 def test_expressions() -> None:
@@ -441,7 +449,7 @@ def test_authorization() -> None:
     """A token goes before a user name; the pair is encoded as RFC 7617 has it."""
     bare = Prometheus(url="https://prometheus.test")
     named = bare.model_copy(update={"username": "Aladdin", "password": SecretStr("open sesame")})
-    assert authorization(bare) == {}
-    assert authorization(named) == {"Authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
+    assert authorization_headers(bare) == {}
+    assert authorization_headers(named) == {"Authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
     both = named.model_copy(update={"token": SecretStr("t")})
-    assert authorization(both) == {"Authorization": "Bearer t"}
+    assert authorization_headers(both) == {"Authorization": "Bearer t"}

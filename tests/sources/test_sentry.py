@@ -19,9 +19,9 @@ from bot.app.clock import SystemClock
 from bot.config.settings_sources import Errors, Sentry
 from bot.core.model.measurement import Group, Measurement
 from bot.core.model.observation import Target
-from bot.http import Fetcher, LoopLag, Reply
-from bot.sources.answer import Missing
-from bot.sources.sentry import REMEDIES, SentryEvents, counts_of
+from bot.http import Fetcher, HttpResult, LoopLag
+from bot.sources.answer import NoUsableAnswer
+from bot.sources.sentry import REMEDIES, SentryEvents, count_by_pattern
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,7 +51,7 @@ class Direct:
     async def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
         return [(host, port)]
 
-    async def connect(self, host: str) -> None:
+    async def before_connect(self, host: str) -> None:
         assert host
 
 
@@ -129,7 +129,7 @@ async def test_counted(double: Double, make: Make) -> None:
         {"title": "", "count()": 1},
     )
     seen = await make(double.url).measure()
-    assert (seen.target, seen.missing, seen.span_s) == (WEB, "", 120)
+    assert (seen.target, seen.no_data_reason, seen.span_s) == (WEB, "", 120)
     assert (seen.failed, seen.total) == (900, None)
     assert seen.groups == (
         Group("", 60, "timeout"),
@@ -175,14 +175,14 @@ async def test_no_events(double: Double, make: Make, answer: dict[str, Any]) -> 
     """A query that ran and found nothing counted 0."""
     double.all = answer
     seen = await make(double.url).measure()
-    assert (seen.missing, seen.failed, seen.groups) == ("", 0, ())
+    assert (seen.no_data_reason, seen.failed, seen.groups) == ("", 0, ())
 
 
 async def test_no_project(double: Double, make: Make) -> None:
     """A token that sees no project gets an empty 200, which is not "no events"."""
     double.all = NO_PROJECT
     seen = await make(double.url).measure()
-    assert seen == Measurement(WEB, seen.at, missing="no project is visible to the token")
+    assert seen == Measurement(WEB, seen.at, no_data_reason="no project is visible to the token")
 
 
 @pytest.mark.parametrize(
@@ -220,12 +220,12 @@ async def test_useless_answer(
     """Each kind of failure has its words, and none of the answer's own."""
     double.all = web.Response(status=status, text=text)
     seen = await make(double.url).measure()
-    assert seen == Measurement(WEB, seen.at, missing=missing)
+    assert seen == Measurement(WEB, seen.at, no_data_reason=missing)
 
 
 async def test_silence(double: Double, make: Make) -> None:
     """A server that does not answer is told as such, and in time."""
-    assert (await make(double.url, speed=20).measure()).missing == "timeout read"
+    assert (await make(double.url, speed=20).measure()).no_data_reason == "timeout read"
 
 
 @pytest.mark.parametrize(
@@ -268,13 +268,13 @@ JSON = st.recursive(
 )
 ROW = st.fixed_dictionaries({"count()": st.integers() | JSON}, optional={"title": JSON})
 SHAPED = st.fixed_dictionaries({"data": st.lists(ROW | JSON) | JSON, "meta": st.just(META) | JSON})
-REPLY = Reply(at=0, latency_s=0, timings=(), status=200)
+REPLY = HttpResult(at=0, latency_s=0, timings=(), status=200)
 
 
 @given(body=st.binary() | (JSON | SHAPED).map(lambda document: json.dumps(document).encode()))
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_malformed(body: bytes) -> None:
     """Whatever is answered, there are counts or it is missing: never another exception."""
-    with suppress(Missing):
-        counts = counts_of(replace(REPLY, body=body))
+    with suppress(NoUsableAnswer):
+        counts = count_by_pattern(replace(REPLY, body=body))
         assert float(counts.total()) >= 0

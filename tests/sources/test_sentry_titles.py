@@ -16,7 +16,7 @@ import sentry_sdk
 from sentry_sdk.transport import Transport
 from sentry_sdk.utils import event_from_exception
 
-from bot.core.auth0_logs.text_patterns import pattern_of
+from bot.core.auth0_logs.text_patterns import match_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -108,7 +108,7 @@ def auth0(fate: str) -> Iterator[Auth0]:
 async def test_a_call_that_fails(auth0: Auth0, ask: Ask, pattern: str) -> None:
     """Whatever the library calls it, the title tells what happened."""
     patience_s = SHORT_S if auth0.fate == "silent" else PATIENCE_S
-    assert pattern_of(await title(ask, auth0.url, patience_s)) == pattern
+    assert match_pattern(await title(ask, auth0.url, patience_s)) == pattern
 
 
 @pytest.mark.parametrize("ask", [by_httpx, by_aiohttp, by_urllib])
@@ -116,4 +116,4 @@ async def test_nobody_listens(ask: Ask) -> None:
     """A connection that is refused is told apart from one that is slow."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    assert pattern_of(await title(ask, url)) == "unreachable"
+    assert match_pattern(await title(ask, url)) == "unreachable"

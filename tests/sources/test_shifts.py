@@ -12,11 +12,11 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.oncall.schedule import Shift, Shifts, on_call
+from bot.core.oncall.schedule import Shift, Shifts, current_shift
 from bot.http import Fetcher, LoopLag
-from bot.sources.oncall_calendar import ShiftCalendar, person_of
-from bot.sources.oncall_calendar_parser import parse
-from bot.sources.sandbox import Refused, read_apart
+from bot.sources.oncall_calendar import ShiftCalendar, find_person
+from bot.sources.oncall_calendar_parser import parse_shifts
+from bot.sources.sandbox import DocumentRefused, parse_in_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,7 +83,7 @@ def document(entries: str) -> bytes:
 
 
 def rows(whole: bytes) -> list[tuple[float, float, str]]:
-    said = parse(whole, NOW, BERLIN)["shifts"]
+    said = parse_shifts(whole, NOW, BERLIN)["shifts"]
     return [(row["since"], row["until"], row["summary"]) for row in said]
 
 
@@ -93,7 +93,7 @@ class Direct:
     async def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
         return [(host, port)]
 
-    async def connect(self, host: str) -> None:
+    async def before_connect(self, host: str) -> None:
         assert host
 
 
@@ -166,13 +166,13 @@ def test_broken_entries_hide_no_others() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>Log in</html>", b"\xff\xfe", b"BEGIN:VCALENDAR"])
 def test_what_is_no_calendar(body: bytes) -> None:
     """A page that asks for a password is no empty calendar."""
-    with pytest.raises(Refused, match="no_calendar"):
-        parse(body, NOW, BERLIN)
+    with pytest.raises(DocumentRefused, match="no_calendar"):
+        parse_shifts(body, NOW, BERLIN)
 
 
 def test_too_many() -> None:
     """More shifts than people can have are refused."""
-    with pytest.raises(Refused, match="too_many"):
+    with pytest.raises(DocumentRefused, match="too_many"):
         rows(document(HOURLY))
 
 
@@ -180,14 +180,14 @@ def test_too_many() -> None:
 @given(st.binary(max_size=60), st.integers(0, 1500))
 def test_mutated(junk: bytes, where: int) -> None:
     """Whatever a document holds, it is read or refused."""
-    with suppress(Refused):
-        parse(GOOGLE[:where] + junk + GOOGLE[where + len(junk) :], NOW, BERLIN)
+    with suppress(DocumentRefused):
+        parse_shifts(GOOGLE[:where] + junk + GOOGLE[where + len(junk) :], NOW, BERLIN)
 
 
 async def test_a_bomb_is_killed() -> None:
     """A rule that makes an entry a second is given up after the time that it has."""
-    with pytest.raises(Refused, match="too_slow"):
-        await read_apart(
+    with pytest.raises(DocumentRefused, match="too_slow"):
+        await parse_in_sandbox(
             "bot.sources.oncall_calendar_parser", document(BOMB), repr(NOW), BERLIN, within_s=0.5
         )
 
@@ -206,16 +206,16 @@ async def test_a_bomb_is_killed() -> None:
 def test_person(who: list[str], summary: str, person: str) -> None:
     """An attendee counts first, then whom the title names first, by whole words."""
     people = {name.casefold(): known for name, known in PEOPLE.items()}
-    assert person_of(who, summary, people) == person
+    assert find_person(who, summary, people) == person
 
 
 async def test_read(server: Server) -> None:
     """A calendar is read over the net, people are found, strangers stay plain text."""
     server.body = PAGERDUTY
-    assert on_call(await server.calendar.read(), (), NOW) == Shift("U1", at(23, 8), at(30, 8))
+    assert current_shift(await server.calendar.poll(), (), NOW) == Shift("U1", at(23, 8), at(30, 8))
 
     server.body = document(FLOATING)
-    assert (await server.calendar.read()).shifts[1].name == "Cleo, new"
+    assert (await server.calendar.poll()).shifts[1].name == "Cleo, new"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ async def test_read(server: Server) -> None:
 async def test_faults(server: Server, status: int, body: bytes, fault: str) -> None:
     """What is wrong is told, without the address, which is a secret."""
     server.status, server.body = status, body
-    read = await server.calendar.read()
+    read = await server.calendar.poll()
 
     assert read.fault == fault
     assert read == Shifts(read.at, fault=fault)
@@ -241,8 +241,8 @@ async def test_faults(server: Server, status: int, body: bytes, fault: str) -> N
 async def test_the_same_document(server: Server) -> None:
     """The same document is not parsed again, one that changed is."""
     server.body = document(FLOATING)
-    first = await server.calendar.read()
-    assert (await server.calendar.read()).shifts is first.shifts
+    first = await server.calendar.poll()
+    assert (await server.calendar.poll()).shifts is first.shifts
     server.body = PAGERDUTY
-    assert (await server.calendar.read()).shifts != first.shifts
+    assert (await server.calendar.poll()).shifts != first.shifts
     assert server.asked == 3

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from bot.config.settings import Login, Tenant
 from bot.core.model.measurement import Group
 from bot.core.model.observation import Target
-from bot.http import Fetcher, LoopLag, SystemPath
+from bot.http import Fetcher, LoopLag, SystemNetwork
 from bot.sources.auth0_logs import TenantLog
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Make(Protocol):
 @pytest.fixture
 def make(api: ManagementApi) -> Make:
     """Builds a source that asks the double."""
-    fetcher = Fetcher(api.clock, SystemPath({}), LoopLag(NEVER_LATE))
+    fetcher = Fetcher(api.clock, SystemNetwork({}), LoopLag(NEVER_LATE))
 
     def build(base_url: str = api.url) -> TenantLog:
         login = Login(client_id=PROBE, username="probe", password=SecretStr("pw"))
@@ -146,7 +146,7 @@ def make(api: ManagementApi) -> Make:
 async def source(make: Make) -> TenantLog:
     """A source that has begun to read."""
     made = make()
-    assert (await made.measure()).missing == "reading begins now"
+    assert (await made.measure()).no_data_reason == "reading begins now"
     return made
 
 
@@ -154,7 +154,7 @@ async def test_only_what_is_new_counts(api: ManagementApi, make: Make) -> None:
     """The first poll sets the checkpoint; the next count what came since, over that span."""
     source = make()
     first = await source.measure()
-    assert (first.target, first.missing, first.total) == (LOGS, "reading begins now", None)
+    assert (first.target, first.no_data_reason, first.total) == (LOGS, "reading begins now", None)
 
     api.clock.at += 30
     api.log("s", environment_name="prod-us-3")
@@ -162,8 +162,8 @@ async def test_only_what_is_new_counts(api: ManagementApi, make: Make) -> None:
     api.log("sepft", client_id=PROBE)
     api.log("seccft", client_id=READER)
     seen = await source.measure()
-    assert (seen.missing, seen.at, seen.span_s) == ("", START + 30, 30)
-    assert (seen.failed, seen.total, seen.own, seen.environment) == (1, 2, 1, "US-3")
+    assert (seen.no_data_reason, seen.at, seen.span_s) == ("", START + 30, 30)
+    assert (seen.failed, seen.total, seen.own_rows, seen.environment) == (1, 2, 1, "US-3")
     assert set(seen.groups) == {Group("app", 1, "callback_mismatch"), Group("success", 1)}
 
     api.clock.at += 60
@@ -175,7 +175,7 @@ async def test_nothing_new(api: ManagementApi, source: TenantLog) -> None:
     """No new rows are figures, too: none. It takes one request."""
     del api.asked[:]
     seen = await source.measure()
-    assert (seen.missing, seen.failed, seen.total) == ("", 0, 0)
+    assert (seen.no_data_reason, seen.failed, seen.total) == ("", 0, 0)
     assert len(api.asked) == 1
 
 
@@ -183,10 +183,10 @@ async def test_an_empty_log(api: ManagementApi, make: Make) -> None:
     """A log without any row has no place to begin at, and says so until it has one."""
     api.rows.clear()
     source = make()
-    assert [(await source.measure()).missing for _ in range(2)] == ["the log is empty"] * 2
+    assert [(await source.measure()).no_data_reason for _ in range(2)] == ["the log is empty"] * 2
 
     api.log("s")
-    assert (await source.measure()).missing == "reading begins now"
+    assert (await source.measure()).no_data_reason == "reading begins now"
 
 
 async def test_many_pages(api: ManagementApi, source: TenantLog) -> None:
@@ -212,7 +212,9 @@ async def test_too_far_behind(api: ManagementApi, source: TenantLog) -> None:
     for _ in range(1100):
         api.log("s")
     api.clock.at += 700
-    assert (await source.measure()).missing == "too many rows to keep up: reading begins anew"
+    assert (
+        await source.measure()
+    ).no_data_reason == "too many rows to keep up: reading begins anew"
     api.log("s")
     assert (await source.measure()).total == 1
 
@@ -264,24 +266,24 @@ async def test_a_wrong_secret(api: ManagementApi, make: Make) -> None:
     api.secret = "rotated"
     source = make()
     told = "HTTP 401: check client_id and client_secret"
-    assert [(await source.measure()).missing for _ in range(3)] == [told] * 3
+    assert [(await source.measure()).no_data_reason for _ in range(3)] == [told] * 3
     assert api.asked == ["token"]
 
     api.secret = SECRET
     api.clock.at += 301
-    assert (await source.measure()).missing == "reading begins now"
+    assert (await source.measure()).no_data_reason == "reading begins now"
 
 
 async def test_a_missing_permission(api: ManagementApi, make: Make) -> None:
     """The permission is named; once it is given, a new token is asked for, as the old lacks it."""
     api.scope = "read:clients"
     source = make()
-    assert (await source.measure()).missing == (
+    assert (await source.measure()).no_data_reason == (
         "HTTP 403: the application needs the permission read:logs"
     )
     api.scope = "read:logs"
     api.clock.at += 301
-    assert (await source.measure()).missing == "reading begins now"
+    assert (await source.measure()).no_data_reason == "reading begins now"
 
 
 @pytest.mark.parametrize(
@@ -300,11 +302,11 @@ async def test_rate_limit(
     """Nothing is asked until the time that a 429 names; no row is lost by the wait."""
     api.refuse = lambda: web.json_response({}, status=429, headers=headers)
     api.log("s")
-    assert (await source.measure()).missing == "HTTP 429: rate limit"
+    assert (await source.measure()).no_data_reason == "HTTP 429: rate limit"
     api.refuse = lambda: None
     asked = len(api.asked)
     api.clock.at = START + wait_s - 1
-    assert (await source.measure()).missing == "HTTP 429: rate limit"
+    assert (await source.measure()).no_data_reason == "HTTP 429: rate limit"
     assert len(api.asked) == asked
 
     api.clock.at += 1
@@ -328,7 +330,7 @@ async def test_trouble_after_the_first_page(api: ManagementApi, source: TenantLo
     answers = [None, web.json_response({}, status=503), web.json_response({}, status=503)]
     api.refuse = lambda: answers.pop(0) if answers else None
     seen = [await source.measure() for _ in range(3)]
-    assert [(each.total, each.span_s, each.missing) for each in seen] == [
+    assert [(each.total, each.span_s, each.no_data_reason) for each in seen] == [
         (100, 100, ""),
         (None, 0, "HTTP 503"),
         (50, 50, ""),
@@ -339,7 +341,9 @@ async def test_a_place_that_is_lost(api: ManagementApi, source: TenantLog) -> No
     """A checkpoint that is out of retention is replaced by the newest row, which is told."""
     api.log("s")
     api.oldest = api.rows[-1]["log_id"]
-    assert (await source.measure()).missing == "the place in the log is lost: reading begins anew"
+    assert (
+        await source.measure()
+    ).no_data_reason == "the place in the log is lost: reading begins anew"
     api.log("s")
     assert (await source.measure()).total == 1
 
@@ -348,7 +352,7 @@ async def test_a_place_that_is_lost_in_an_outage(api: ManagementApi, source: Ten
     """Where the newest row cannot be read either, the next poll tries again."""
     answers = [web.json_response({}, status=status) for status in (400, 500)]
     api.refuse = lambda: answers.pop(0) if answers else None
-    told = [(await source.measure()).missing for _ in range(2)]
+    told = [(await source.measure()).no_data_reason for _ in range(2)]
     assert told == ["HTTP 500", "reading begins now"]
 
 
@@ -368,7 +372,7 @@ async def test_broken_answers(
 ) -> None:
     """What is no list of rows is no data, and the place in the log stays."""
     api.refuse = lambda: web.Response(body=body)
-    assert (await source.measure()).missing == missing
+    assert (await source.measure()).no_data_reason == missing
     api.refuse = lambda: None
     api.log("s")
     assert (await source.measure()).total == 1
@@ -387,14 +391,14 @@ async def test_broken_tokens(api: ManagementApi, make: Make, told: dict[str, Any
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     source = make(base_url=f"http://127.0.0.1:{runner.addresses[0][1]}")
-    assert (await source.measure()).missing == "unexpected answer"
+    assert (await source.measure()).no_data_reason == "unexpected answer"
     assert api.asked == []
     await runner.cleanup()
 
 
 async def test_unreachable(make: Make) -> None:
     """An API that cannot be reached is no data."""
-    assert (await make(base_url="http://127.0.0.1:1").measure()).missing == "connect refused"
+    assert (await make(base_url="http://127.0.0.1:1").measure()).no_data_reason == "connect refused"
 
 
 async def test_two_at_once(api: ManagementApi, source: TenantLog) -> None:

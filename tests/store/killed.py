@@ -36,8 +36,8 @@ def change(number: int) -> Change:
         tenants={"a": tenant, "b": tenant},
         desk=DeskState(next_id=number),
         deliveries={"k": Delivery("k", "l", number, Post(number), 0.0)},
-        received=[Request(key, 0.0, Verb.RUN)],
-        handled=[str(number - 1)],
+        inbox_items=[Request(key, 0.0, Verb.RUN)],
+        handled_ids=[str(number - 1)],
     )
 
 
@@ -86,7 +86,7 @@ def verify(path: Path, last: int) -> None:
     expected = change(number)
     assert found.tenants == expected.tenants
     assert found.deliveries == expected.deliveries
-    assert list(found.received) == expected.received
+    assert list(found.inbox_items) == expected.inbox_items
 
 
 def main(directory: Path) -> None:

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from bot.core.model.access import Audited, CommandOutcome
+from bot.core.model.access import AuditEntry, CommandOutcome
 from bot.core.model.request import Verb
 from bot.ports import Change
 
@@ -25,14 +25,14 @@ def lines(path: Path) -> list[tuple[object, ...]]:
         return connection.execute("SELECT * FROM audit").fetchall()
 
 
-def line(at: float) -> Audited:
-    return Audited(at, "U1", Verb.WHY, "42", 42, CommandOutcome.NO_SUCH)
+def line(at: float) -> AuditEntry:
+    return AuditEntry(at, "U1", Verb.WHY, "42", 42, CommandOutcome.NO_SUCH)
 
 
 async def test_lines_are_kept_in_order(store: SqlStore, path: Path) -> None:
     """Each line is a row of its own, the same thing done twice too."""
-    await store.commit(Change(audited=[line(NOW), line(NOW)]))
-    await store.commit(Change(audited=[line(NOW + 1)]))
+    await store.commit(Change(audit_entries=[line(NOW), line(NOW)]))
+    await store.commit(Change(audit_entries=[line(NOW + 1)]))
 
     (first, *_, at, user, body), *others = (row for row in lines(path))
     assert (first, at, user) == (1, NOW, "U1")
@@ -49,7 +49,7 @@ async def test_lines_are_kept_in_order(store: SqlStore, path: Path) -> None:
 
 async def test_retention(store: SqlStore, path: Path) -> None:
     """A line is forgotten after 400 days."""
-    await store.commit(Change(audited=[line(NOW - 401 * DAY_S), line(NOW - 399 * DAY_S)]))
+    await store.commit(Change(audit_entries=[line(NOW - 401 * DAY_S), line(NOW - 399 * DAY_S)]))
 
     await store.load(NOW)
 

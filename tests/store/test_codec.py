@@ -7,15 +7,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.measurement import ChangeMade, Claim, Group, Kind, Measurement, Push
+from bot.core.model.measurement import (
+    ChangeMade,
+    ExternalAlert,
+    Group,
+    Measurement,
+    MetricKind,
+    Push,
+)
 from bot.core.model.observation import Target
 from bot.core.model.request import Request, Verb
-from bot.core.signals.external_alerts import Monitor, told
-from bot.core.signals.metric_threshold import Series, SeriesLimits, observe
+from bot.core.signals.external_alerts import Monitor, record_alert
+from bot.core.signals.metric_threshold import MetricLimits, MetricState, observe_metric
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident
 from bot.core.state.outbox import Delivery
-from bot.core.state.shared import Outside
+from bot.core.state.shared import SharedSignals
 from bot.core.state.tenant import TenantState
 from bot.ports import StoreError
 from bot.store import codec
@@ -32,8 +39,8 @@ KINDS: dict[type, TypeAdapter[Any]] = {
     TenantState: codec.TENANT,
     DeskState: codec.DESK,
     Incident: codec.INCIDENT,
-    Request: codec.RECEIVED,
-    Push: codec.RECEIVED,
+    Request: codec.INBOX_ITEM,
+    Push: codec.INBOX_ITEM,
 }
 
 
@@ -53,16 +60,20 @@ def test_what_is_known_of_users_comes_back() -> None:
     """Figures, hours of the day by number, alerts that go on and changes."""
     target = Target("prod", "logs")
     groups = (Group("app", 3, "callback_mismatch", "users"),)
-    seen = Measurement(target, 7.0, 30.0, 3.0, 40.0, groups, own=1, environment="US-1")
-    series, _ = observe(Series(begun_at=1.0), seen, SeriesLimits(Kind.LOGS))
-    claim = Claim(target, "a", 5.0, is_firing=True, title="x")
-    monitor = told(told(Monitor(), claim, 8.0), replace(claim, id="b", is_firing=False), 9.0)
-    tenant = TenantState(series={"logs": series}, monitors={"pingdom": monitor}, environment="EU-1")
+    seen = Measurement(target, 7.0, 30.0, 3.0, 40.0, groups, own_rows=1, environment="US-1")
+    series, _ = observe_metric(MetricState(begun_at=1.0), seen, MetricLimits(MetricKind.LOGS))
+    claim = ExternalAlert(target, "a", 5.0, is_firing=True, title="x")
+    monitor = record_alert(
+        record_alert(Monitor(), claim, 8.0), replace(claim, id="b", is_firing=False), 9.0
+    )
+    tenant = TenantState(
+        metrics={"logs": series}, monitors={"pingdom": monitor}, environment="EU-1"
+    )
     change = ChangeMade("c1", 6.0, "client updated", "prod")
-    desk = DeskState(outside=Outside(changes=(change,)))
+    desk = DeskState(shared=SharedSignals(changes=(change,)))
     push = Push("p1", 9.0, (claim, change))
 
-    assert series.hours
+    assert series.hourly_baselines
     for value in (tenant, desk, push):
         assert codec.decode(KINDS[type(value)], codec.encode(value), "it") == value
 
@@ -91,7 +102,7 @@ def test_delivery_round_trip_is_exact(delivery: Delivery) -> None:
 def test_another_versions_value_is_refused(text: str) -> None:
     """Missing, unknown and unfitting keys are told by their names, never with their values."""
     with pytest.raises(StoreError, match=r"^inbox x in the database was written by") as caught:
-        codec.decode(codec.RECEIVED, text, "inbox x")
+        codec.decode(codec.INBOX_ITEM, text, "inbox x")
 
     assert "1234567" not in str(caught.value)
 
@@ -119,6 +130,6 @@ def test_lone_surrogate_becomes_a_question_mark() -> None:
     """Half a character in a foreign text does not make a commit fail for ever."""
     request = Request("x", 1.0, Verb.UNKNOWN, "\ud83d!")
 
-    assert codec.decode(codec.RECEIVED, codec.encode(request), "it") == replace(
+    assert codec.decode(codec.INBOX_ITEM, codec.encode(request), "it") == replace(
         request, argument="?!"
     )

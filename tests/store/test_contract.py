@@ -10,8 +10,14 @@ import pytest
 from bot.core.model.observation import Cause, Observation, Outcome, Scope, Severity, Target, Verdict
 from bot.core.model.request import Request, Verb
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Entry, EntryKind, Incident, IncidentState, Kind
-from bot.core.state.outbox import Answer, Body, Delivery, Edit, Post, Reply, Status
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    IncidentState,
+    TimelineEntry,
+    TimelineKind,
+)
+from bot.core.state.outbox import Answer, Body, Delivery, DeliveryStatus, Edit, Post, Reply
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, Snapshot, Store
 
@@ -21,7 +27,7 @@ DAY_S = 86400.0
 NOW = 100 * DAY_S
 INCIDENT = Incident(
     id=1,
-    kind=Kind.FAILING,
+    kind=IncidentKind.FAILING,
     severity=Severity.CRITICAL,
     tenants=("prod",),
     since=NOW - 60,
@@ -37,7 +43,9 @@ def resolved(number: int, at: float) -> Incident:
     return replace(INCIDENT, id=number, state=IncidentState.RESOLVED, resolved_at=at)
 
 
-def delivery(body: Body, key: str = "1:post:1", status: Status = Status.PENDING) -> Delivery:
+def delivery(
+    body: Body, key: str = "1:post:1", status: DeliveryStatus = DeliveryStatus.PENDING
+) -> Delivery:
     return Delivery(key, "incident:1", 1, body, NOW, status)
 
 
@@ -51,7 +59,7 @@ async def test_new_store_is_empty(reopen: Reopen) -> None:
 async def test_round_trip(reopen: Reopen) -> None:
     """All parts of a change are there after a restart, equal to what was committed."""
     store = await reopen()
-    tenant = TenantState(due={"login": NOW, "custom": None}, usable_at=NOW, phase=0.25)
+    tenant = TenantState(due={"login": NOW, "custom": None}, last_data_at=NOW, phase=0.25)
     post = delivery(Post(1))
     change = Change(
         {"prod": tenant}, DeskState(next_id=2), {1: INCIDENT}, {post.key: post}, [REQUEST]
@@ -106,8 +114,8 @@ async def test_old_incidents_are_left_out(reopen: Reopen) -> None:
     [
         Post(1),
         Edit(1),
-        Reply(1, Entry(NOW, EntryKind.RESOLVED, severity=Severity.INFO)),
-        Answer(REQUEST, seen=(SEEN,), missing=(Target("prod", "custom"),)),
+        Reply(1, TimelineEntry(NOW, TimelineKind.RESOLVED, severity=Severity.INFO)),
+        Answer(REQUEST, observations=(SEEN,), unanswered=(Target("prod", "custom"),)),
     ],
     ids=lambda body: type(body).__name__,
 )
@@ -124,7 +132,7 @@ async def test_bodies_keep_their_kind(reopen: Reopen, body: Body) -> None:
 async def test_done_deliveries_are_left_out(reopen: Reopen) -> None:
     """What was said or given up is not loaded; what is in doubt is."""
     store = await reopen()
-    states = {status.value: delivery(Post(1), status.value, status) for status in Status}
+    states = {status.value: delivery(Post(1), status.value, status) for status in DeliveryStatus}
     await store.commit(Change(deliveries={k: delivery(Post(1), k) for k in states}))
     await store.commit(Change(deliveries=states))
 
@@ -136,23 +144,23 @@ async def test_requests_come_once(reopen: Reopen) -> None:
     """A request that is delivered again changes nothing, whether it was answered or not."""
     store = await reopen()
     again = replace(REQUEST, argument="other")
-    await store.commit(Change(received=[REQUEST, again]))
-    await store.commit(Change(received=[again]))
-    assert (await store.load(NOW)).received == (REQUEST,)
+    await store.commit(Change(inbox_items=[REQUEST, again]))
+    await store.commit(Change(inbox_items=[again]))
+    assert (await store.load(NOW)).inbox_items == (REQUEST,)
 
-    await store.commit(Change(handled=[REQUEST.id]))
-    await store.commit(Change(received=[again]))
+    await store.commit(Change(handled_ids=[REQUEST.id]))
+    await store.commit(Change(inbox_items=[again]))
 
     store = await reopen()
-    assert (await store.load(NOW)).received == ()
-    assert await store.knows(REQUEST.id)
-    assert not await store.knows("T1.2")
+    assert (await store.load(NOW)).inbox_items == ()
+    assert await store.has_received(REQUEST.id)
+    assert not await store.has_received("T1.2")
 
 
 async def test_requests_are_loaded_oldest_first(reopen: Reopen) -> None:
     """Those that wait come in the order of their asking, not of their arrival."""
     store = await reopen()
     late, early = replace(REQUEST, id="a", at=NOW + 1), replace(REQUEST, id="b", at=NOW - 1)
-    await store.commit(Change(received=[late, early]))
+    await store.commit(Change(inbox_items=[late, early]))
 
-    assert (await (await reopen()).load(NOW)).received == (early, late)
+    assert (await (await reopen()).load(NOW)).inbox_items == (early, late)

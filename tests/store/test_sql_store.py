@@ -18,8 +18,8 @@ import pytest
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.model.request import Request, Verb
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentState, Kind
-from bot.core.state.outbox import Delivery, Post, Status
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.outbox import Delivery, DeliveryStatus, Post
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 DAY_S = 86400.0
 NOW = 100 * DAY_S
-SMALL = Change(desk=DeskState(), received=[Request("small", NOW, Verb.RUN)])
+SMALL = Change(desk=DeskState(), inbox_items=[Request("small", NOW, Verb.RUN)])
 BIG = Change(
     {"prod": TenantState(fingerprints=("x" * 100_000, "hunter2"))},
-    received=[Request("big", NOW, Verb.RUN)],
+    inbox_items=[Request("big", NOW, Verb.RUN)],
 )
 
 
 def ended(number: int, at: float) -> Incident:
     verdict = Verdict(Cause.BLIP, Scope.TENANT, 1.0)
-    incident = Incident(number, Kind.FAILING, Severity.INFO, ("prod",), at, at, verdict)
+    incident = Incident(number, IncidentKind.FAILING, Severity.INFO, ("prod",), at, at, verdict)
     return replace(incident, state=IncidentState.RESOLVED, resolved_at=at)
 
 
@@ -68,8 +68,8 @@ async def test_retention(store: SqlStore, path: Path) -> None:
     """Loading deletes what is past its time, and nothing that still waits."""
     long_ago = NOW - 91 * DAY_S
     deliveries = [
-        Delivery("sent", "l", 1, Post(1), NOW - 8 * DAY_S, Status.SENT),
-        Delivery("sent lately", "l", 2, Post(1), NOW - 6 * DAY_S, Status.SENT),
+        Delivery("sent", "l", 1, Post(1), NOW - 8 * DAY_S, DeliveryStatus.SENT),
+        Delivery("sent lately", "l", 2, Post(1), NOW - 6 * DAY_S, DeliveryStatus.SENT),
         Delivery("waiting", "l", 3, Post(1), long_ago),
     ]
     requests = {"handled": NOW - 2 * DAY_S, "handled lately": NOW - 3600, "waiting": long_ago}
@@ -77,8 +77,8 @@ async def test_retention(store: SqlStore, path: Path) -> None:
         Change(
             incidents={1: ended(1, long_ago), 2: ended(2, NOW - 89 * DAY_S)},
             deliveries={delivery.key: delivery for delivery in deliveries},
-            received=[Request(key, at, Verb.HELP) for key, at in requests.items()],
-            handled=["handled", "handled lately"],
+            inbox_items=[Request(key, at, Verb.HELP) for key, at in requests.items()],
+            handled_ids=["handled", "handled lately"],
         )
     )
 
@@ -97,7 +97,7 @@ async def test_another_writer_is_noticed(store: SqlStore, path: Path) -> None:
         {"a": TenantState(phase=0.5), "b": TenantState(phase=0.5)},
         incidents={1: ended(1, NOW)},
         deliveries={"k": Delivery("k", "l", 1, Post(1), NOW)},
-        received=[Request("r", NOW, Verb.RUN)],
+        inbox_items=[Request("r", NOW, Verb.RUN)],
     )
 
     with pytest.raises(StoreError, match=r"another process has written tenant:b: stop all but"):
@@ -105,7 +105,7 @@ async def test_another_writer_is_noticed(store: SqlStore, path: Path) -> None:
 
     after = await store.load(NOW)
     assert after.tenants == {"a": TenantState(), "b": TenantState()}
-    assert (after.deliveries, after.received) == ({}, ())
+    assert (after.deliveries, after.inbox_items) == ({}, ())
     assert rows(path, "SELECT count(*) FROM incident") == [(0,)]
     await store.commit(change)
 
@@ -120,7 +120,7 @@ async def test_another_first_writer_is_noticed(store: SqlStore, path: Path) -> N
 
 async def test_unreadable_body_stops_the_start(store: SqlStore, path: Path) -> None:
     """One row of another version and nothing is loaded, nothing deleted."""
-    old = Delivery("old", "l", 1, Post(1), NOW - 8 * DAY_S, Status.SENT)
+    old = Delivery("old", "l", 1, Post(1), NOW - 8 * DAY_S, DeliveryStatus.SENT)
     await store.commit(Change(desk=DeskState(), deliveries={"old": old}))
     rows(path, "UPDATE partition SET body = json_set(body, '$.tomorrow', 1)")
 
@@ -137,13 +137,13 @@ async def test_locked_file_does_not_stop_the_loop(store: SqlStore, path: Path) -
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("DELETE FROM inbox")
-        commit = asyncio.create_task(store.commit(Change(received=[request])))
+        commit = asyncio.create_task(store.commit(Change(inbox_items=[request])))
         await asyncio.sleep(0.05)
         assert not commit.done()
         other.execute("COMMIT")
     await commit
 
-    assert await store.knows(request.id)
+    assert await store.has_received(request.id)
 
 
 @contextmanager
@@ -185,7 +185,7 @@ async def test_full_disk(store: SqlStore, path: Path, full: type, said: str) -> 
         with pytest.raises(StoreError, match=said) as caught:
             await store.commit(BIG)
         assert "hunter2" not in "".join(traceback.format_exception(caught.value))
-        assert not await store.knows("big")
+        assert not await store.has_received("big")
         assert (await store.load(NOW)).tenants == {}
 
     await store.commit(BIG)

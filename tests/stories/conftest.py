@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.simulator.reading import load
-from bot.simulator.simulation import play
+from bot.simulator.reading import load_file
+from bot.simulator.simulation import play_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def tell(tmp_path: Path) -> Callable[..., Told]:
         file = tmp_path / "story.yml"
         file.write_text(HEAD.replace(START, start) + tenants + textwrap.dedent(body))
         events: list[Event] = []
-        play(load(file), seed, events.append, requests=True)
+        play_scenario(load_file(file), seed, events.append, requests=True)
         return Told(events)
 
     return told

@@ -7,11 +7,11 @@ import pytest
 
 from bot.core.model.observation import Cause
 from bot.simulator.baselines import RULES
-from bot.simulator.reading import load
+from bot.simulator.reading import load_file
 from bot.simulator.scenario import Answer
-from bot.simulator.score import WRONG_ALERT, compare, in_tables
-from bot.simulator.simulation import BOT, Played, play
-from bot.simulator.story import Judged, judge
+from bot.simulator.score import WRONG_ALERT, compare, render_tables
+from bot.simulator.simulation import BOT_NAME, RunResult, play_scenario
+from bot.simulator.story import Score, score_cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,13 +39,13 @@ def login(happening: str) -> str:
 
 
 @pytest.fixture
-def said(tmp_path: Path) -> Callable[[str], tuple[Judged, ...]]:
+def said(tmp_path: Path) -> Callable[[str], tuple[Score, ...]]:
     """Play a world; return what the rivals said, in the order of their rules."""
 
-    def played(body: str) -> tuple[Judged, ...]:
+    def played(body: str) -> tuple[Score, ...]:
         file = tmp_path / "story.yml"
         file.write_text(HEAD + textwrap.dedent(body))
-        judged = play(load(file), 1, lambda _: None, requests=False).judged
+        judged = play_scenario(load_file(file), 1, lambda _: None, requests=False).scores
         return tuple(judged[name] for name in RULES)
 
     return played
@@ -64,17 +64,17 @@ def said(tmp_path: Path) -> Callable[[str], tuple[Judged, ...]]:
     ],
 )
 def test_a_red_login_is_blamed_by_rule(
-    said: Callable[[str], tuple[Judged, ...]], happening: str, blamed: str
+    said: Callable[[str], tuple[Score, ...]], happening: str, blamed: str
 ) -> None:
     """One rule always blames Auth0, one goes by the status, the page is green and says nothing."""
     page, probe, status = said(login(happening) + ALERT)
 
-    assert (page.said, probe.said, status.said) == ("none", "auth0", blamed)
+    assert (page.cause, probe.cause, status.cause) == ("none", "auth0", blamed)
     assert (page.is_right, probe.is_right) == (False, True)
 
 
 @pytest.mark.parametrize("target", ["prod.wellknown", "control.neutral", "feed"])
-def test_only_logins_are_red(said: Callable[[str], tuple[Judged, ...]], target: str) -> None:
+def test_only_logins_are_red(said: Callable[[str], tuple[Score, ...]], target: str) -> None:
     """Whatever else fails, no rule alerts."""
     body = f"timeline: [{{target: {target}, from: 0m, is: {{http: 503}}}}]\n{QUIET}"
 
@@ -90,16 +90,16 @@ def test_only_logins_are_red(said: Callable[[str], tuple[Judged, ...]], target: 
     ],
 )
 def test_the_page_is_believed(
-    said: Callable[[str], tuple[Judged, ...]], post: str, *, is_right: bool
+    said: Callable[[str], tuple[Score, ...]], post: str, *, is_right: bool
 ) -> None:
     """An open post about logins is an alert; the rules that look at logins stay quiet."""
     page, probe, status = said(f"feed: [{POST}at: 2m, text: Text., {post}}}]\n{ALERT}")
 
     assert page.is_right is is_right
-    assert (probe.said, status.said) == ("none", "none")
+    assert (probe.cause, status.cause) == ("none", "none")
 
 
-def test_a_post_that_came_and_went_was_an_alert(said: Callable[[str], tuple[Judged, ...]]) -> None:
+def test_a_post_that_came_and_went_was_an_alert(said: Callable[[str], tuple[Score, ...]]) -> None:
     """Where nobody is to be alerted it stays wrong after its end, though the cause is right."""
     feed = f"""\
     feed:
@@ -108,7 +108,7 @@ def test_a_post_that_came_and_went_was_an_alert(said: Callable[[str], tuple[Judg
     """
     page, *others = said(textwrap.dedent(feed) + QUIET)
 
-    assert (page.said, page.is_right) == ("none", False)
+    assert (page.cause, page.is_right) == ("none", False)
     assert all(judged.is_right for judged in others)
 
 
@@ -129,13 +129,13 @@ def test_the_rule_of_the_score(
     """An alert if and only if one is due, and one of the causes that are as good."""
     truth = Answer(Cause.TENANT, (Cause.PROBE,), 60.0, **answer)
 
-    assert judge(truth, Cause(cause), 0.5, **word).is_right is (is_right and cause != "app")
+    assert score_cause(truth, Cause(cause), 0.5, **word).is_right is (is_right and cause != "app")
 
 
-def run(scenario: str, truth: str, said: str, confidence: float, *, is_right: bool) -> Played:
-    judged = Judged(Cause(truth), Cause(said), confidence, is_right=is_right)
-    rival = Judged(Cause(truth), Cause.NONE, 1.0, is_right=False)
-    return Played({"scenario": scenario}, {BOT: judged, "rival": rival})
+def run(scenario: str, truth: str, said: str, confidence: float, *, is_right: bool) -> RunResult:
+    judged = Score(Cause(truth), Cause(said), confidence, is_right=is_right)
+    rival = Score(Cause(truth), Cause.NONE, 1.0, is_right=False)
+    return RunResult({"scenario": scenario}, {BOT_NAME: judged, "rival": rival})
 
 
 def test_a_comparison_adds_up() -> None:
@@ -159,7 +159,7 @@ def test_a_comparison_adds_up() -> None:
     assert (bot["worlds"], bot["right"], bot["confidently_wrong"]) == (5, 0.4, 0.4)
     assert bot["families"] == {"edge": {"worlds": 3, "right": 0.3333, "confidently_wrong": 0.3333}}
     assert (rival["right"], rival["confidently_wrong"]) == (0.0, 1.0)
-    rows = [" ".join(line.split()) for line in in_tables(told).splitlines()]
+    rows = [" ".join(line.split()) for line in render_tables(told).splitlines()]
     assert "truth auth0 tenant none unclear alert" in rows
     assert "auth0 1 1 · 1 ·" in rows
     assert "all 5 40.0% / 40.0% 0.0% / 100.0%" in rows

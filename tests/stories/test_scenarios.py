@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.simulator.reading import load
-from bot.simulator.simulation import play
+from bot.simulator.reading import load_file
+from bot.simulator.simulation import play_scenario
 
 if TYPE_CHECKING:
     from bot.simulator.scenario import Scenario
@@ -38,8 +38,8 @@ def until_judged(scenario: Scenario) -> Scenario:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_it_comes_out_right(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     """An alert exactly where a scenario wants one, and a cause that it accepts."""
-    scenario = until_judged(load(file))
-    played = play(scenario, scenario.seed, lambda _: None, requests=False)
+    scenario = until_judged(load_file(file))
+    played = play_scenario(scenario, scenario.seed, lambda _: None, requests=False)
 
     assert caplog.records == []
     assert played.is_correct is (file.stem not in WRONG)
@@ -47,7 +47,7 @@ def test_it_comes_out_right(file: Path, caplog: pytest.LogCaptureFixture) -> Non
 
 def test_there_are_enough_scenarios() -> None:
     """Each cause has its own, and at most one in twenty is known to come out wrong."""
-    answers = [load(file).answer for file in FILES]
+    answers = [load_file(file).answer for file in FILES]
 
     assert len({answer.cause for answer in answers if answer}) == 10
     assert len(FILES) >= 40
@@ -56,4 +56,4 @@ def test_there_are_enough_scenarios() -> None:
 
 def test_the_unseen_scenarios_are_readable() -> None:
     """They are played by hand, when weights change: docs/simulate.md."""
-    assert {load(file).answer is not None for file in UNSEEN} == {True}
+    assert {load_file(file).answer is not None for file in UNSEEN} == {True}

@@ -9,10 +9,10 @@ import pytest
 
 from bot.core.model.observation import Cause
 from bot.core.state.incident import IncidentState
-from bot.simulator.reading import load
+from bot.simulator.reading import load_file
 from bot.simulator.simulation import Simulation
 from bot.simulator.virtual import VirtualLoop, run_virtually
-from bot.simulator.workspace.model import Channel, Kind, Message
+from bot.simulator.workspace.model import Channel, Message, MessageKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +28,9 @@ class Told:
     """All that was said in Slack, in seconds from the first failure."""
 
     incidents: list[Incident] = field(default_factory=list)
-    said: list[tuple[float, Kind, Message]] = field(default_factory=list)
+    said: list[tuple[float, MessageKind, Message]] = field(default_factory=list)
 
-    def of(self, *kinds: Kind) -> list[tuple[float, Message]]:
+    def of(self, *kinds: MessageKind) -> list[tuple[float, Message]]:
         return [(at, message) for at, kind, message in self.said if kind in kinds]
 
 
@@ -55,10 +55,10 @@ def played(folder: Path, count: int, **given: Any) -> Told:
     told = Told()
 
     async def main(loop: VirtualLoop) -> None:
-        simulation = Simulation(loop, load(file), 1, lambda _: None)
+        simulation = Simulation(loop, load_file(file), 1, lambda _: None)
         start = simulation.world.scenario.start_at
 
-        def said(_: Channel, kind: Kind, message: Message) -> None:
+        def said(_: Channel, kind: MessageKind, message: Message) -> None:
             told.said.append((simulation.clock.now() - start, kind, message))
 
         simulation.workspace.on_message(said)
@@ -89,9 +89,9 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def test_500_tenants_are_one_message(outage: Told) -> None:
     """One incident, one post that calls people, few lines in its thread, one end."""
-    ((_, post),) = outage.of(Kind.POST)
+    ((_, post),) = outage.of(MessageKind.POST)
     (incident,) = outage.incidents
-    lines = [message.text for _, message in outage.of(Kind.REPLY)]
+    lines = [message.text for _, message in outage.of(MessageKind.REPLY)]
 
     assert post.text.startswith("<!here>")
     assert len(incident.tenants) == 500
@@ -104,7 +104,7 @@ def test_the_worst_stand_in_a_table(outage: Told) -> None:
     """It has a row for forty tenants, and says how many more there are."""
     tables = [
         (block, message.blocks)
-        for _, message in outage.of(Kind.UPDATE)
+        for _, message in outage.of(MessageKind.UPDATE)
         for block in message.blocks
         if block["type"] == "table"
     ]
@@ -116,8 +116,8 @@ def test_the_worst_stand_in_a_table(outage: Told) -> None:
 
 def test_a_person_is_answered_at_once_in_the_middle_of_it(outage: Told) -> None:
     """The answer comes within a second, the message shows it as soon as its next edit may."""
-    answered = [at for at, _ in outage.of(Kind.EPHEMERAL)]
-    shown = [at for at, message in outage.of(Kind.UPDATE) if "ACKNOWLEDGED" in message.text]
+    answered = [at for at, _ in outage.of(MessageKind.EPHEMERAL)]
+    shown = [at for at, message in outage.of(MessageKind.UPDATE) if "ACKNOWLEDGED" in message.text]
 
     assert answered[0] - ACK_S < 1.0
     assert shown[0] - ACK_S < 3.0
@@ -125,8 +125,8 @@ def test_a_person_is_answered_at_once_in_the_middle_of_it(outage: Told) -> None:
 
 def test_the_channel_gets_one_message_a_second(outage: Told) -> None:
     """However much there is to say; an edit is no message, and has a pace of its own."""
-    messages = [at for at, _ in outage.of(Kind.POST, Kind.REPLY)]
-    edits = [at for at, _ in outage.of(Kind.UPDATE)]
+    messages = [at for at, _ in outage.of(MessageKind.POST, MessageKind.REPLY)]
+    edits = [at for at, _ in outage.of(MessageKind.UPDATE)]
 
     assert min(later - at for at, later in pairwise(messages)) > 0.8  # Slack's answers take time
     assert len([at for at in edits if 60 <= at < 120]) <= 14
@@ -148,6 +148,6 @@ def test_tenants_that_fail_each_for_its_own_cause_are_a_few_messages(tmp_path: P
         ],
     )
 
-    assert len(told.of(Kind.POST)) <= 7
+    assert len(told.of(MessageKind.POST)) <= 7
     assert {i.verdict.cause for i in told.incidents} == {Cause.TENANT, Cause.PROBE}
     assert sum(len(incident.tenants) for incident in told.incidents) == 100

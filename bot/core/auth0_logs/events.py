@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bot.core.auth0_logs.text_patterns import pattern_of
+from bot.core.auth0_logs.text_patterns import match_pattern
 from bot.core.model.measurement import ChangeMade, Group, Measurement
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from bot.core.model.observation import Target
 
-GROUPS = 30
-CHANGES = 20
+MAX_GROUPS = 30
+MAX_CHANGES = 20
 LINK = "https://manage.auth0.com/#/logs"
 
 
@@ -80,7 +80,7 @@ FAILED_KINDS = frozenset(
 )
 """What counts as a failed login. A provider's failure does: the user waits for a code."""
 ACTION_FAILED = "actions_execution_failed"
-LIMITED = "api_limit"
+API_LIMIT = "api_limit"
 TYPES = {
     RowKind.SUCCESS: "s sens seccft secte sepft seotpft seoobft sercft "
     "sepkoobft sepkotpft sepkrcft",
@@ -94,7 +94,7 @@ TYPES = {
     RowKind.TENANT: f"{ACTION_FAILED} flows_execution_failed custom_domain_verification_failed "
     "fcpro",
     RowKind.PLATFORM: "kms_key_management_failure",
-    RowKind.QUOTA: f"{LIMITED} limit_delegation",
+    RowKind.QUOTA: f"{API_LIMIT} limit_delegation",
     RowKind.QUOTA_WARNING: "api_limit_warning",
     RowKind.PROTECTION: "limit_wc limit_mu limit_sul pwd_leak signup_pwd_leak reset_pwd_leak "
     "gd_otp_rate_limit_exceed gd_recovery_rate_limit_exceed",
@@ -103,7 +103,7 @@ TYPES = {
 KIND_OF = {code: kind for kind, codes in TYPES.items() for code in codes.split()}
 EXCHANGES = frozenset({"feacft", "feccft", "fecte", "fertft", "ferrt", "fpar"})
 """What the application does by itself, without a user."""
-BLAME = {
+KIND_BY_PATTERN = {
     "callback_mismatch": RowKind.APP,
     "unknown_client": RowKind.APP,
     "code_reused": RowKind.APP,
@@ -118,7 +118,7 @@ BLAME = {
     "wrong_password": RowKind.USER,
 }
 """By pattern. What is denied (`access_denied`) was most often denied by an Action."""
-BEHIND = frozenset(
+UPSTREAM_PATTERNS = frozenset(
     {
         "provider_error",
         "unreachable",
@@ -131,12 +131,12 @@ BEHIND = frozenset(
 )
 """What an identity provider behind a connection says or does: it does not know the tenant (any
 more), or does not give back a state."""
-OWN_DATABASE = frozenset({"unreachable", "certificate"})
+CUSTOM_DATABASE_PATTERNS = frozenset({"unreachable", "certificate"})
 """What Auth0's own user store never says: the scripts of a custom database do."""
 PLAIN_STRATEGIES = frozenset({"database", "passwordless"})
 DEFAULT_DATABASE = "Username-Password-Authentication"
 ACTION_ERRORS = {"platform_error": RowKind.PLATFORM, "rate_limited": RowKind.QUOTA}
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+CONNECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 ENVIRONMENT = re.compile(r"prod-([a-z]{2})-([0-9]{1,2})")
 
 
@@ -152,43 +152,43 @@ class LogRow:
     """Its event type code, if it is one that we know."""
 
 
-Key = tuple[RowKind, str, str]
+GroupKey = tuple[RowKind, str, str]
 """Kind, pattern and connection: rows that have these in common are a group."""
 
 
-def classify(row: Json) -> LogRow:
+def classify_row(row: Json) -> LogRow:
     """Tell whom a row speaks of. Survives any JSON object."""
-    code = text(row, "type")
+    code = get_text(row, "type")
     kind = KIND_OF.get(code, RowKind.OTHER)
-    if kind is RowKind.OTHER or (code == LIMITED and _is_management(row)):
+    if kind is RowKind.OTHER or (code == API_LIMIT and _is_management(row)):
         return LogRow(RowKind.OTHER)
-    connection = _name(text(row, "connection"))
+    connection = _connection_name(get_text(row, "connection"))
     if kind is RowKind.SUCCESS:
         return LogRow(kind, connection=connection, type=code)
-    pattern = pattern_of(_said(row))
+    pattern = match_pattern(_failure_text(row))
     if kind is RowKind.FAILURE:
-        kind = _blamed(row, code, pattern)
+        kind = _classify_failure(row, code, pattern)
     if code == ACTION_FAILED:
-        kind = ACTION_ERRORS.get(text(part(row, "details"), "error_class"), kind)
+        kind = ACTION_ERRORS.get(get_text(get_object(row, "details"), "error_class"), kind)
     return LogRow(kind, pattern, connection, code)
 
 
-def _blamed(row: Json, code: str, pattern: str) -> RowKind:
+def _classify_failure(row: Json, code: str, pattern: str) -> RowKind:
     """Judge a failed login by its pattern and its connection."""
     if code == "ferrt" or (code in EXCHANGES and pattern == "access_denied"):
         return RowKind.APP  # two renewals with one token; a wrong secret is told as "Unauthorized"
-    if part(row, "details").get("client_authentoication_error"):  # the schema spells it so
+    if get_object(row, "details").get("client_authentoication_error"):  # the schema spells it so
         return RowKind.APP
-    if pattern in BEHIND and _is_external(row):
+    if pattern in UPSTREAM_PATTERNS and _is_external(row):
         return RowKind.UPSTREAM
-    if pattern in OWN_DATABASE and text(row, "strategy_type") == "database":
+    if pattern in CUSTOM_DATABASE_PATTERNS and get_text(row, "strategy_type") == "database":
         return RowKind.TENANT
-    return BLAME.get(pattern, RowKind.FAILURE)
+    return KIND_BY_PATTERN.get(pattern, RowKind.FAILURE)
 
 
 def _is_external(row: Json) -> bool:
     """Tell whether a row's connection leads to an identity provider of others."""
-    connection, strategy = text(row, "connection"), text(row, "strategy_type")
+    connection, strategy = get_text(row, "connection"), get_text(row, "strategy_type")
     if strategy:
         return strategy not in PLAIN_STRATEGIES
     return connection not in {"", DEFAULT_DATABASE}
@@ -196,23 +196,23 @@ def _is_external(row: Json) -> bool:
 
 def _is_management(row: Json) -> bool:
     """Tell a limit of the Management API, which refuses no login."""
-    request = part(part(row, "details"), "request")
-    return text(request, "path").startswith(MANAGEMENT)
+    request = get_object(get_object(row, "details"), "request")
+    return get_text(request, "path").startswith(MANAGEMENT_PATH)
 
 
-def _said(row: Json) -> str:
+def _failure_text(row: Json) -> str:
     """Return the texts that say why; they may hold personal data."""
-    error = part(part(row, "details"), "error")
-    return " ".join((text(row, "description"), text(error, "message")))
+    error = get_object(get_object(row, "details"), "error")
+    return " ".join((get_text(row, "description"), get_text(error, "message")))
 
 
 def environment_of(row: Json) -> str:
     """Return the environment as the status page names it, `US-1` for `prod-us-1`, or empty."""
-    found = ENVIRONMENT.fullmatch(text(row, "environment_name"))
+    found = ENVIRONMENT.fullmatch(get_text(row, "environment_name"))
     return f"{found[1].upper()}-{found[2]}" if found else ""
 
 
-def tally(
+def tally_rows(
     target: Target,
     rows: Iterable[Json],
     *,
@@ -226,37 +226,39 @@ def tally(
     kind OTHER are in no group. Beyond `GROUPS`, groups of a kind become one without names.
     """
     everything = list(rows)
-    theirs = [row for row in everything if text(row, "client_id") not in own_clients]
-    counts = Counter(_key(each) for each in _unpaired(theirs) if each.kind is not RowKind.OTHER)
-    failed = _sum(counts, FAILED_KINDS)
+    theirs = [row for row in everything if get_text(row, "client_id") not in own_clients]
+    counts = Counter(
+        _group_key(each) for each in _classify_unpaired(theirs) if each.kind is not RowKind.OTHER
+    )
+    failed = _sum_kinds(counts, FAILED_KINDS)
     return Measurement(
         target=target,
         at=at,
         span_s=span_s,
         failed=failed,
-        total=failed + _sum(counts, frozenset({RowKind.SUCCESS})),
-        groups=_groups(counts),
-        own=len(everything) - len(theirs),
+        total=failed + _sum_kinds(counts, frozenset({RowKind.SUCCESS})),
+        groups=_build_groups(counts),
+        own_rows=len(everything) - len(theirs),
         link=LINK,
         environment=next(filter(None, map(environment_of, reversed(everything))), ""),
-        changes=_changes(everything, target.owner, at),
+        changes=_collect_changes(everything, target.owner, at),
     )
 
 
-def _key(row: LogRow) -> Key:
+def _group_key(row: LogRow) -> GroupKey:
     return row.kind, row.pattern, row.connection
 
 
-def _sum(counts: Counter[Key], kinds: frozenset[RowKind]) -> int:
+def _sum_kinds(counts: Counter[GroupKey], kinds: frozenset[RowKind]) -> int:
     return sum(count for (kind, _, _), count in counts.items() if kind in kinds)
 
 
-def _unpaired(rows: list[Json]) -> Iterator[LogRow]:
+def _classify_unpaired(rows: list[Json]) -> Iterator[LogRow]:
     """Classify rows, leaving out failed logins beside which an Action of theirs has a row.
 
     They are paired by application: a row that says more stands for the one that says less.
     """
-    classified = [(classify(row), text(row, "client_id")) for row in rows]
+    classified = [(classify_row(row), get_text(row, "client_id")) for row in rows]
     spare = Counter(client for each, client in classified if each.type == ACTION_FAILED)
     for each, client in classified:
         is_vague = each.kind in {RowKind.FAILURE, RowKind.TENANT} and each.type in {"f", "fepft"}
@@ -266,39 +268,39 @@ def _unpaired(rows: list[Json]) -> Iterator[LogRow]:
             yield each
 
 
-def _groups(counts: Counter[Key]) -> tuple[Group, ...]:
-    ranked = _ranked(counts)
-    if len(ranked) > GROUPS:
-        kept = GROUPS - len(RowKind)
+def _build_groups(counts: Counter[GroupKey]) -> tuple[Group, ...]:
+    ranked = _rank_counts(counts)
+    if len(ranked) > MAX_GROUPS:
+        kept = MAX_GROUPS - len(RowKind)
         folded = Counter(dict(ranked[:kept]))
         for (kind, _, _), count in ranked[kept:]:
             folded[kind, "", ""] += count
-        ranked = _ranked(folded)
+        ranked = _rank_counts(folded)
     return tuple(
         Group(kind, count, pattern, connection) for (kind, pattern, connection), count in ranked
     )
 
 
-def _ranked(counts: Counter[Key]) -> list[tuple[Key, int]]:
+def _rank_counts(counts: Counter[GroupKey]) -> list[tuple[GroupKey, int]]:
     """Return what is counted with its counts, the most frequent first."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _changes(rows: list[Json], tenant: str, at: float) -> tuple[ChangeMade, ...]:
+def _collect_changes(rows: list[Json], tenant: str, at: float) -> tuple[ChangeMade, ...]:
     """Return the newest changes, oldest first, none in the future."""
-    told = {change.id: change for row in rows if (change := change_of(row, tenant))}
-    newest = sorted(told.values(), key=lambda change: change.at)[-CHANGES:]
+    told = {change.id: change for row in rows if (change := parse_change(row, tenant))}
+    newest = sorted(told.values(), key=lambda change: change.at)[-MAX_CHANGES:]
     return tuple(replace(change, at=min(change.at, at)) for change in newest)
 
 
-def _name(told: str) -> str:
+def _connection_name(told: str) -> str:
     """Return a connection's name; empty if it is none by Auth0's rules, as a mail address is."""
-    return told[:60] if NAME.fullmatch(told[:60]) else ""
+    return told[:60] if CONNECTION_NAME.fullmatch(told[:60]) else ""
 
 
 Json = Mapping[str, object]
-MANAGEMENT = "/api/v2/"
-CHANGED = "sapi"
+MANAGEMENT_PATH = "/api/v2/"
+MANAGEMENT_WRITE = "sapi"
 """A successful call of the Management API that writes (Log Type Codes, read 2026-11)."""
 SETTINGS = (
     (r"clients/[^/]+/rotate-secret", "client secret rotated"),
@@ -328,53 +330,53 @@ SETTINGS = (
 )
 """Paths of the Management API and what they change; empty: nothing. All others (users, a user's
 grants, jobs, tickets, roles, members …) are administration of users, not of the login."""
-DONE = {"post": "created", "patch": "updated", "put": "updated", "delete": "deleted"}
-DEEP = {"action": 1}
+CHANGE_BY_METHOD = {"post": "created", "patch": "updated", "put": "updated", "delete": "deleted"}
+COLLECTION_DEPTH = {"action": 1}
 """How many parts of a path come before a thing's collection, where any do."""
-ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+LOG_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
-def change_of(row: Json, tenant: str) -> ChangeMade | None:
+def parse_change(row: Json, tenant: str) -> ChangeMade | None:
     """Return the change of a setting that a row tells of; None: it tells of none.
 
     Its `what` never holds anything of the row. Survives any JSON object.
     """
-    log_id, at = text(row, "log_id"), instant(row)
-    if text(row, "type") != CHANGED or not ID.fullmatch(log_id) or at is None:
+    log_id, at = get_text(row, "log_id"), parse_instant(row)
+    if get_text(row, "type") != MANAGEMENT_WRITE or not LOG_ID.fullmatch(log_id) or at is None:
         return None
-    request = part(part(row, "details"), "request")
-    done = DONE.get(text(request, "method").lower())
-    what = _setting(text(request, "path"), done) if done else ""
+    request = get_object(get_object(row, "details"), "request")
+    done = CHANGE_BY_METHOD.get(get_text(request, "method").lower())
+    what = _describe_change(get_text(request, "path"), done) if done else ""
     return ChangeMade(id=log_id, at=at, what=what, tenant=tenant) if what else None
 
 
-def _setting(path: str, done: str) -> str:
-    told = path[:300].removeprefix(MANAGEMENT).rstrip("/")
+def _describe_change(path: str, done: str) -> str:
+    told = path[:300].removeprefix(MANAGEMENT_PATH).rstrip("/")
     thing = next((words for known, words in SETTINGS if re.fullmatch(known, told)), "")
     if not thing or thing.endswith("ed"):
         return thing
     # What is posted or deleted below a thing changes that thing: /clients/ID/credentials.
-    below = told.count("/") - DEEP.get(thing, 0)
+    below = told.count("/") - COLLECTION_DEPTH.get(thing, 0)
     is_itself = below == {"created": 0, "deleted": 1}.get(done)
     return f"{thing} {done if is_itself else 'updated'}"
 
 
-def instant(row: Json) -> float | None:
+def parse_instant(row: Json) -> float | None:
     """Return when a row says that it happened; None where it does not say."""
     try:
-        moment = datetime.fromisoformat(text(row, "date"))
+        moment = datetime.fromisoformat(get_text(row, "date"))
         return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError):
         return None
 
 
-def text(of: Json, key: str) -> str:
+def get_text(of: Json, key: str) -> str:
     """Return a text of a JSON object; empty where there is none."""
     value = of.get(key)
     return value if isinstance(value, str) else ""
 
 
-def part(of: Json, key: str) -> Json:
+def get_object(of: Json, key: str) -> Json:
     """Return an object of a JSON object; empty where there is none."""
     value = of.get(key)
     return value if isinstance(value, Mapping) else {}

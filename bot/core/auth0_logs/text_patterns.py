@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-LIMIT = 1000
+TEXT_LIMIT = 1000
 """Characters of a text that are looked at."""
 PATTERNS = (
     # What Azure AD and SAML say of a tenant's connection, in words that else blame a client.
@@ -204,10 +204,10 @@ PATTERNS = (
 Words are sought, not expressions matched: a thousand rows must not hold the event loop up."""
 
 
-def pattern_of(text: str) -> str:
+def match_pattern(text: str) -> str:
     """Return the name of the first pattern that a foreign text matches, or an empty string.
 
     Whatever is no letter or digit separates words: `invalid_state` reads like "Invalid state!".
     """
-    words = f" {' '.join(re.findall('[a-z0-9]+', text[:LIMIT].lower()))} "
+    words = f" {' '.join(re.findall('[a-z0-9]+', text[:TEXT_LIMIT].lower()))} "
     return next((name for name, told in PATTERNS if any(each in words for each in told)), "")

@@ -9,104 +9,106 @@ from bot.core.alerting import notification_policy
 from bot.core.incidents import notifications
 from bot.core.model.access import CommandOutcome
 from bot.core.model.request import Verb
-from bot.core.model.wall_clock import DAY_S, until
-from bot.core.state.incident import Entry, EntryKind
-from bot.core.state.outbox import Result, SilenceTold
+from bot.core.model.wall_clock import DAY_S, parse_until
+from bot.core.state.incident import TimelineEntry, TimelineKind
+from bot.core.state.outbox import AnswerResult, SilenceAnnouncement
 from bot.core.state.silence import (
     EVERYTHING,
-    LONGEST_S,
+    MAX_SILENCE_S,
     REASON_LENGTH,
-    Over,
-    Refusal,
     Silence,
-    SilenceWanted,
+    SilenceRefusal,
+    SilenceRequest,
+    SilenceScope,
     covers,
-    preview,
+    preview_hidden,
 )
 from bot.core.state.stimulus import Effect, Send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bot.core.commands.incidents import Handled
+    from bot.core.commands.incidents import CommandResult
     from bot.core.model.request import Request
     from bot.core.state.desk import DeskState
     from bot.core.state.rules import Rules
 
-REMEMBERED_S = 7 * DAY_S
-VERBS = frozenset({Verb.SILENCE, Verb.UNSILENCE})
+SILENCE_RETENTION_S = 7 * DAY_S
+SILENCE_VERBS = frozenset({Verb.SILENCE, Verb.UNSILENCE})
 
 
-def silenced(state: DeskState, request: Request, now: float, rules: Rules) -> Handled:
+def add_silence(state: DeskState, request: Request, now: float, rules: Rules) -> CommandResult:
     """Set a silence; incidents that it covers and that people know of say so in their threads."""
-    read = wanted(request.argument, now, request.person.zone, rules, state.incidents)
-    if isinstance(read, Refusal):
-        return state, [], Result(CommandOutcome.INVALID, unreadable=read)
+    read = parse_silence(request.argument, now, request.person.zone, rules, state.incidents)
+    if isinstance(read, SilenceRefusal):
+        return state, [], AnswerResult(CommandOutcome.INVALID, silence_refusal=read)
     silence = Silence(
-        state.next_silence, read.over, read.name, now, read.until, request.user, read.reason
+        state.next_silence, read.scope, read.name, now, read.until, request.user, read.reason
     )
-    hidden = preview(read.over, read.name, state.incidents.values(), now - DAY_S)
+    hidden = preview_hidden(read.scope, read.name, state.incidents.values(), now - DAY_S)
     kept = {
         number: one
         for number, one in state.silences.items()
-        if one.ended_at is None or now - one.ended_at < REMEMBERED_S
+        if one.ended_at is None or now - one.ended_at < SILENCE_RETENTION_S
     }
     state = replace(
         state, silences={**kept, silence.id: silence}, next_silence=state.next_silence + 1
     )
     key = f"silence:{silence.id}:begin"
-    effects: list[Effect] = [Send(key, key, SilenceTold(silence))]
-    if silence.over is Over.INCIDENT:
+    effects: list[Effect] = [Send(key, key, SilenceAnnouncement(silence))]
+    if silence.scope is SilenceScope.INCIDENT:
         effects.clear()  # its thread is told
     for incident in state.open_incidents:
         if covers(silence, incident) and not incident.is_muted:
-            entry = Entry(
-                now, EntryKind.SILENCED, by=request.user, text=read.reason, until=read.until
+            entry = TimelineEntry(
+                now, TimelineKind.SILENCED, by=request.user, text=read.reason, until=read.until
             )
-            after, shown = notifications.edit(incident, now)
-            after, told = notifications.reply(after, entry)
+            after, shown = notifications.edit_message(incident, now)
+            after, told = notifications.add_entry(after, entry)
             state, effects = state.with_incident(after), [*effects, shown, told]
-    return state, effects, Result(CommandOutcome.DONE, silence=silence, hidden=hidden)
+    return state, effects, AnswerResult(CommandOutcome.DONE, silence=silence, hidden=hidden)
 
 
-def unsilenced(state: DeskState, request: Request, now: float) -> Handled:
+def expire_silence(state: DeskState, request: Request, now: float) -> CommandResult:
     """End a silence before its time: by its number, or by what it is over."""
-    found = _meant(request.argument, state)
+    found = _find_silence(request.argument, state)
     if found is None or found.ended_at is not None:
         return (
             state,
             [],
-            Result(CommandOutcome.ALREADY if found else CommandOutcome.NO_SUCH, silence=found),
+            AnswerResult(
+                CommandOutcome.ALREADY if found else CommandOutcome.NO_SUCH, silence=found
+            ),
         )
-    state, effects = notification_policy.ended(state, found, now, request.user)
-    return state, effects, Result(CommandOutcome.DONE, silence=state.silences[found.id])
+    state, effects = notification_policy.end_silence(state, found, now, request.user)
+    return state, effects, AnswerResult(CommandOutcome.DONE, silence=state.silences[found.id])
 
 
-def _meant(argument: str, state: DeskState) -> Silence | None:
+def _find_silence(argument: str, state: DeskState) -> Silence | None:
     """Find a silence by its number (`S3`, `3`), else a running one by what it is over."""
     words = argument.lower().split()[:1]
-    named = {_written(one): one for one in state.running_silences}
+    named = {_silence_name(one): one for one in state.active_silences}
     numbers = {f"{s}{number}": one for number, one in state.silences.items() for s in ("s", "")}
     return {**named, **numbers}.get(words[0]) if words else None
 
 
-def _written(silence: Silence) -> str:
-    if silence.over is Over.INCIDENT:
+def _silence_name(silence: Silence) -> str:
+    if silence.scope is SilenceScope.INCIDENT:
         return f"#{silence.name}"
     return (silence.name or EVERYTHING).lower()
 
 
-def is_over_all(request: Request, state: DeskState) -> bool:
+def is_global_silence(request: Request, state: DeskState) -> bool:
     """Tell whether a request mutes everything, or ends what does."""
     if request.verb is Verb.SILENCE:
         return request.argument.lower().split()[:1] == [EVERYTHING]
-    silence = _meant(request.argument, state) if request.verb is Verb.UNSILENCE else None
-    return silence is not None and silence.over is Over.ALL
+    silence = _find_silence(request.argument, state) if request.verb is Verb.UNSILENCE else None
+    return silence is not None and silence.scope is SilenceScope.ALL
 
 
-def wanted(
+def parse_silence(
     argument: str, now: float, zone: str, rules: Rules, incidents: Iterable[int]
-) -> SilenceWanted | Refusal:
+) -> SilenceRequest | SilenceRefusal:
     """Read `<#number|tenant|tenant.signal|signal|all> <for how long, or until when> <reason>`.
 
     Args:
@@ -117,33 +119,35 @@ def wanted(
         incidents: the numbers of those that are known.
     """
     what, *words = argument.split() or [""]
-    named = _named(what.lower(), rules, incidents)
+    named = _parse_scope(what.lower(), rules, incidents)
     if named is None:
-        return Refusal.NO_SUCH
-    read = until(words, now, zone)
+        return SilenceRefusal.NO_SUCH
+    read = parse_until(words, now, zone)
     if read is None:
-        return Refusal.NO_TIME
+        return SilenceRefusal.NO_TIME
     end, count = read
     if end <= now:
-        return Refusal.PAST
-    if end - now > LONGEST_S:
-        return Refusal.TOO_LONG
+        return SilenceRefusal.PAST
+    if end - now > MAX_SILENCE_S:
+        return SilenceRefusal.TOO_LONG
     reason = " ".join(words[count:])[:REASON_LENGTH]
-    return SilenceWanted(*named, end, reason) if reason else Refusal.NO_REASON
+    return SilenceRequest(*named, end, reason) if reason else SilenceRefusal.NO_REASON
 
 
-def _named(what: str, rules: Rules, incidents: Iterable[int]) -> tuple[Over, str] | None:
+def _parse_scope(
+    what: str, rules: Rules, incidents: Iterable[int]
+) -> tuple[SilenceScope, str] | None:
     """Find what is meant; a name of the configuration goes before an incident's bare number."""
     signals = {
-        written.lower(): (Over.SIGNAL, written)
+        written.lower(): (SilenceScope.SIGNAL, written)
         for tenant in rules.tenants.values()
         for signal in (*tenant.all_signals, *tenant.monitors)
         for written in (signal, f"{tenant.name}.{signal}")
     }
-    tenants = {name.lower(): (Over.TENANT, name) for name in rules.tenants}
+    tenants = {name.lower(): (SilenceScope.TENANT, name) for name in rules.tenants}
     numbers = {
-        written: (Over.INCIDENT, str(number))
+        written: (SilenceScope.INCIDENT, str(number))
         for number in incidents
         for written in (str(number), f"#{number}")
     }
-    return {**numbers, **signals, **tenants, EVERYTHING: (Over.ALL, "")}.get(what)
+    return {**numbers, **signals, **tenants, EVERYTHING: (SilenceScope.ALL, "")}.get(what)

@@ -6,106 +6,118 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.incidents import notifications, sticky_resolve
-from bot.core.incidents.grouping import kept
-from bot.core.model.measurement import Kind
+from bot.core.incidents.grouping import keep_incident
+from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Entry, EntryKind, Incident, Trouble, reopened
-from bot.core.state.incident import Kind as IncidentKind
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    Problem,
+    TimelineEntry,
+    TimelineKind,
+    reopen,
+)
 from bot.core.state.outbox import Post
 from bot.core.state.stimulus import IncidentChanged, Send
 
 if TYPE_CHECKING:
-    from bot.core.state.desk import DeskState, Stepped
+    from bot.core.state.desk import DeskState, StateAndEffects
     from bot.core.state.rules import Rules
-    from bot.core.state.stimulus import Effect, World
+    from bot.core.state.stimulus import Effect, Tenants
 
-AGAIN_S = 1800.0
+REOPEN_WITHIN_S = 1800.0
 """A source that falls silent again so soon is the same incident."""
 NOTHING_WRONG = Verdict(Cause.NONE, Scope.UNKNOWN, 1.0)
 """With logins: a silent source says nothing of them, for or against."""
 
 
-def reviewed(state: DeskState, now: float, world: World, rules: Rules) -> Stepped:
+def evaluate_sources(state: DeskState, now: float, world: Tenants, rules: Rules) -> StateAndEffects:
     """Tell which sources fell silent, and which speak again: one incident a kind of source."""
     effects: list[Effect] = []
-    for kind in Kind:
-        silent = _silent(kind, world, rules)
+    for kind in MetricKind:
+        silent = _sources_without_data(kind, world, rules)
         incident = next((i for i in state.open_incidents if i.source is kind), None)
         if incident is not None:
-            state, told = kept(state, _goes_on(incident, silent, now))
+            state, told = keep_incident(state, _update_or_resolve(incident, silent, now))
             effects += told
-        elif silent and not _is_minor(state, silent) and not _is_left(state, silent, now):
-            state, told = _begins(state, kind, silent, now)
+        elif (
+            silent
+            and not _has_graver_incident(state, silent)
+            and not _is_sticky_resolved(state, silent, now)
+        ):
+            state, told = _open_or_reopen(state, kind, silent, now)
             effects += told
     return state, effects
 
 
-def _silent(kind: Kind, world: World, rules: Rules) -> tuple[Trouble, ...]:
+def _sources_without_data(kind: MetricKind, world: Tenants, rules: Rules) -> tuple[Problem, ...]:
     return tuple(
-        Trouble(
+        Problem(
             name,
             signal,
-            series.silent_since,
+            series.no_data_since,
             failed=0,
             tries=0,
-            counted=kind,
-            missing=series.missing,
+            source=kind,
+            no_data_reason=series.no_data_reason,
         )
-        for name, state in world.tenants.items()
-        for signal, series in state.series.items()
-        if series.silent_since is not None and rules.tenants[name].series[signal].kind is kind
+        for name, state in world.states.items()
+        for signal, series in state.metrics.items()
+        if series.no_data_since is not None and rules.tenants[name].metrics[signal].kind is kind
     )
 
 
-def _is_minor(state: DeskState, silent: tuple[Trouble, ...]) -> bool:
+def _has_graver_incident(state: DeskState, silent: tuple[Problem, ...]) -> bool:
     """Tell whether all of them have a graver incident, whose message says it as well."""
-    troubled = {name for incident in state.open_troubles for name in incident.tenants}
+    troubled = {name for incident in state.open_login_incidents for name in incident.tenants}
     return {trouble.tenant for trouble in silent} <= troubled
 
 
-def _is_left(state: DeskState, silent: tuple[Trouble, ...], now: float) -> bool:
-    return sticky_resolve.is_left(
+def _is_sticky_resolved(state: DeskState, silent: tuple[Problem, ...], now: float) -> bool:
+    return sticky_resolve.is_sticky_resolved(
         state, {f"{trouble.tenant}.{trouble.signal}" for trouble in silent}, now
     )
 
 
-def _begins(state: DeskState, kind: Kind, silent: tuple[Trouble, ...], now: float) -> Stepped:
+def _open_or_reopen(
+    state: DeskState, kind: MetricKind, silent: tuple[Problem, ...], now: float
+) -> StateAndEffects:
     for old in state.incidents.values():
-        if old.source is kind and old.resolved_at and now - old.resolved_at < AGAIN_S:
-            again = replace(reopened(old), troubles=silent, tenants=_tenants(silent))
-            again, told = notifications.reply(again, Entry(now, EntryKind.REOPENED))
-            again, shown = notifications.edit(again, now)
-            return kept(state, (again, [IncidentChanged(again), told, shown]))
+        if old.source is kind and old.resolved_at and now - old.resolved_at < REOPEN_WITHIN_S:
+            again = replace(reopen(old), problems=silent, tenants=_tenant_names(silent))
+            again, told = notifications.add_entry(again, TimelineEntry(now, TimelineKind.REOPENED))
+            again, shown = notifications.edit_message(again, now)
+            return keep_incident(state, (again, [IncidentChanged(again), told, shown]))
     number = state.next_id
     incident = Incident(
         id=number,
-        kind=IncidentKind.SILENT,
+        kind=IncidentKind.SOURCE_NO_DATA,
         severity=Severity.INFO,
-        tenants=_tenants(silent),
+        tenants=_tenant_names(silent),
         since=min(trouble.since for trouble in silent),
         opened_at=now,
         verdict=NOTHING_WRONG,
-        troubles=silent,
-        shown_at=now,
+        problems=silent,
+        message_updated_at=now,
         source=kind,
     )
     state = replace(state, next_id=number + 1)
     post = Send(f"{number}:post:1", notifications.lane(number), Post(number))
-    return kept(state, (incident, [IncidentChanged(incident), post]))
+    return keep_incident(state, (incident, [IncidentChanged(incident), post]))
 
 
-def _goes_on(
-    incident: Incident, silent: tuple[Trouble, ...], now: float
+def _update_or_resolve(
+    incident: Incident, silent: tuple[Problem, ...], now: float
 ) -> tuple[Incident, list[Effect]]:
     if not silent:
-        return notifications.ended(incident, now)
-    if [(t.tenant, t.signal) for t in silent] == [(t.tenant, t.signal) for t in incident.troubles]:
+        return notifications.resolve_incident(incident, now)
+    if [(t.tenant, t.signal) for t in silent] == [(t.tenant, t.signal) for t in incident.problems]:
         return incident, []
-    after, shown = notifications.edit(
-        replace(incident, troubles=silent, tenants=_tenants(silent)), now
+    after, shown = notifications.edit_message(
+        replace(incident, problems=silent, tenants=_tenant_names(silent)), now
     )
     return after, [shown]
 
 
-def _tenants(silent: tuple[Trouble, ...]) -> tuple[str, ...]:
+def _tenant_names(silent: tuple[Problem, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(trouble.tenant for trouble in silent))

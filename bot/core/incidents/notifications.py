@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.state.incident import Entry, EntryKind, Incident, IncidentState
-from bot.core.state.outbox import GATHERED, Edit, PageAction, Paging, Reply
+from bot.core.state.incident import Incident, IncidentState, TimelineEntry, TimelineKind
+from bot.core.state.outbox import BATCHED_KINDS, Edit, PagerAction, Paging, Reply
 from bot.core.state.stimulus import Effect, IncidentChanged, Send, VerdictChanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bot.core.model.observation import Fact, Verdict
+    from bot.core.model.observation import Evidence, Verdict
 
-CROWD = 5
+MANY_TENANTS = 5
 """Of more tenants than this, who joins and who recovers is told together."""
-GATHER_S = 30.0
-SETTLE_S = 5.0
+GROUP_WAIT_S = 30.0
+EDIT_WAIT_S = 5.0
 """In a crowd the message waits so long for more of what changes it; people's acts never wait."""
 
 REFRESH_S = 60.0
 """Figures alone are brought up to date this often; anything else at once."""
-TOLD_CONFIDENCE = 0.1
+MIN_CONFIDENCE_CHANGE = 0.1
 
 
 def lane(number: int) -> str:
@@ -30,65 +30,71 @@ def lane(number: int) -> str:
     return f"incident:{number}"
 
 
-def reply(incident: Incident, entry: Entry) -> tuple[Incident, Send]:
+def add_entry(incident: Incident, entry: TimelineEntry) -> tuple[Incident, Send]:
     """Add a line to an incident's timeline."""
     after = replace(incident, replies=incident.replies + 1)
     key = f"{incident.id}:reply:{after.replies}"
-    hold_s = GATHER_S if _is_crowd(incident) and entry.kind in GATHERED else 0.0
+    hold_s = GROUP_WAIT_S if _has_many_tenants(incident) and entry.kind in BATCHED_KINDS else 0.0
     return after, Send(key, lane(incident.id), Reply(incident.id, entry), hold_s)
 
 
-def _is_crowd(incident: Incident) -> bool:
-    return len(incident.tenants) > CROWD
+def _has_many_tenants(incident: Incident) -> bool:
+    return len(incident.tenants) > MANY_TENANTS
 
 
-def told(before: Incident, after: Incident, now: float) -> tuple[Incident, list[Effect]]:
+def notify_changes(before: Incident, after: Incident, now: float) -> tuple[Incident, list[Effect]]:
     """Say what changed: the card by an edit, what matters in the thread as well."""
     effects: list[Effect] = []
     if after.severity is not before.severity:
         effects.append(IncidentChanged(after))
-    if _is_told(before.verdict, after.verdict):
+    if _is_notable_change(before.verdict, after.verdict):
         effects.append(VerdictChanged(after.id, after.verdict))
-    for entry in _entries(before, after, now):
-        after, told = reply(after, entry)
+    for entry in _new_entries(before, after, now):
+        after, told = add_entry(after, entry)
         effects.append(told)
-    is_due = now - before.shown_at >= REFRESH_S and before.troubles != after.troubles
-    if _face(before) != _face(after) or is_due:
-        after, shown = edit(after, now, SETTLE_S if _is_crowd(after) else 0.0)
+    is_due = now - before.message_updated_at >= REFRESH_S and before.problems != after.problems
+    if _visible_state(before) != _visible_state(after) or is_due:
+        after, shown = edit_message(after, now, EDIT_WAIT_S if _has_many_tenants(after) else 0.0)
         effects.append(shown)
     return after, effects
 
 
-def edit(incident: Incident, now: float, hold_s: float = 0.0) -> tuple[Incident, Send]:
+def edit_message(incident: Incident, now: float, hold_s: float = 0.0) -> tuple[Incident, Send]:
     """Bring an incident's message up to date."""
-    after = replace(incident, edits=incident.edits + 1, shown_at=now)
+    after = replace(incident, edits=incident.edits + 1, message_updated_at=now)
     key = f"{incident.id}:edit:{after.edits}"
     return after, Send(key, lane(incident.id), Edit(incident.id), hold_s)
 
 
-def _entries(before: Incident, after: Incident, now: float) -> list[Entry]:
+def _new_entries(before: Incident, after: Incident, now: float) -> list[TimelineEntry]:
     entries = []
     if is_new_cause(before.verdict, after.verdict):
-        facts = tuple(_news(before.verdict, after.verdict))
-        entries.append(Entry(now, EntryKind.VERDICT, verdict=after.verdict, news=facts))
+        facts = tuple(_new_evidence(before.verdict, after.verdict))
+        entries.append(
+            TimelineEntry(now, TimelineKind.VERDICT, verdict=after.verdict, new_evidence=facts)
+        )
     if after.severity.rank < before.severity.rank:
-        entries.append(Entry(now, EntryKind.GRAVER, severity=after.severity))
-    known = {(notice.id, notice.phase) for notice in before.notices}
-    news = [notice for notice in after.notices if (notice.id, notice.phase) not in known]
-    entries += [Entry(now, EntryKind.NOTICE, notice=notice) for notice in news]
-    recovered = _suffering(before) - _suffering(after)
-    well = {t.tenant: t for t in after.troubles if t.tenant in recovered}
+        entries.append(TimelineEntry(now, TimelineKind.SEVERITY_RAISED, severity=after.severity))
+    known = {(notice.id, notice.phase) for notice in before.status_incidents}
+    news = [notice for notice in after.status_incidents if (notice.id, notice.phase) not in known]
+    entries += [
+        TimelineEntry(now, TimelineKind.STATUS_UPDATE, status_incident=notice) for notice in news
+    ]
+    recovered = _failing_tenants(before) - _failing_tenants(after)
+    well = {t.tenant: t for t in after.problems if t.tenant in recovered}
     if well:
         first = next(iter(well.values()))
-        entries.append(Entry(now, EntryKind.RECOVERED, trouble=first, tenants=tuple(well)))
+        entries.append(
+            TimelineEntry(now, TimelineKind.RECOVERED, problem=first, tenants=tuple(well))
+        )
     return entries
 
 
-def _suffering(incident: Incident) -> set[str]:
-    return {trouble.tenant for trouble in incident.troubles if not trouble.is_over}
+def _failing_tenants(incident: Incident) -> set[str]:
+    return {trouble.tenant for trouble in incident.problems if not trouble.is_over}
 
 
-def _face(incident: Incident) -> tuple[object, ...]:
+def _visible_state(incident: Incident) -> tuple[object, ...]:
     """Return all that is worth an edit at once."""
     return (
         incident.state,
@@ -96,31 +102,35 @@ def _face(incident: Incident) -> tuple[object, ...]:
         incident.tenants,
         incident.verdict.cause,
         incident.verdict.scope,
-        [(notice.id, notice.phase) for notice in incident.notices],
-        [(t.tenant, t.signal, t.is_over, t.is_stopped) for t in incident.troubles],
+        [(notice.id, notice.phase) for notice in incident.status_incidents],
+        [(t.tenant, t.signal, t.is_over, t.is_stopped) for t in incident.problems],
     )
 
 
-def ended(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
+def resolve_incident(incident: Incident, now: float) -> tuple[Incident, list[Effect]]:
     """Resolve an incident; what a person left failing is not over."""
     over = tuple(
-        replace(trouble, is_over=f"{trouble.tenant}.{trouble.signal}" not in incident.left)
-        for trouble in incident.troubles
+        replace(
+            trouble, is_over=f"{trouble.tenant}.{trouble.signal}" not in incident.sticky_resolve
+        )
+        for trouble in incident.problems
     )
     after = replace(
         incident,
         state=IncidentState.RESOLVED,
         resolved_at=now,
-        troubles=over,
+        problems=over,
     )
-    after, shown = edit(after, now)
-    end = EntryKind.RESOLVED if after.merged_into is None else EntryKind.MERGED
-    after, told = reply(after, Entry(now, end, by=after.resolved_by))
-    pages = [page(after, way, PageAction.RESOLVE) for way in after.paged]
+    after, shown = edit_message(after, now)
+    end = TimelineKind.RESOLVED if after.merged_into is None else TimelineKind.MERGED
+    after, told = add_entry(after, TimelineEntry(now, end, by=after.resolved_by))
+    pages = [
+        page_contact_point(after, way, PagerAction.RESOLVE) for way in after.paged_contact_points
+    ]
     return after, [IncidentChanged(after), shown, told, *pages]
 
 
-def page(incident: Incident, way: str, action: PageAction) -> Send:
+def page_contact_point(incident: Incident, way: str, action: PagerAction) -> Send:
     """Tell an incident beyond Slack; each way keeps the order."""
     key = f"{incident.id}:page:{way}:{incident.replies}:{action.value}"
     return Send(key, f"page:{incident.id}:{way}", Paging(incident.id, way, action))
@@ -131,16 +141,18 @@ def is_new_cause(before: Verdict, after: Verdict) -> bool:
     return (before.cause, before.scope) != (after.cause, after.scope)
 
 
-def has_new_rows(before: Verdict, after: Verdict) -> bool:
+def has_new_evidence(before: Verdict, after: Verdict) -> bool:
     """A verdict changes for a new fact only: not because a figure moved, or a fact went away."""
-    return any(True for _ in _news(before, after))
+    return any(True for _ in _new_evidence(before, after))
 
 
-def _news(before: Verdict, after: Verdict) -> Iterator[Fact]:
-    known = {fact.row for fact in (*before.because, *before.against)}
-    return (fact for fact in (*after.because, *after.against) if fact.row not in known)
+def _new_evidence(before: Verdict, after: Verdict) -> Iterator[Evidence]:
+    known = {fact.rule_id for fact in (*before.evidence_for, *before.evidence_against)}
+    return (
+        fact for fact in (*after.evidence_for, *after.evidence_against) if fact.rule_id not in known
+    )
 
 
-def _is_told(before: Verdict, after: Verdict) -> bool:
-    moved = abs(before.confidence - after.confidence) >= TOLD_CONFIDENCE
+def _is_notable_change(before: Verdict, after: Verdict) -> bool:
+    moved = abs(before.confidence - after.confidence) >= MIN_CONFIDENCE_CHANGE
     return moved or is_new_cause(before, after)

@@ -6,34 +6,36 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.incident import Trouble
-from bot.core.triage.context import fails, usual_fault
-from bot.core.triage.from_users import is_bad
+from bot.core.state.incident import Problem
+from bot.core.triage.context import is_signal_failing, most_frequent_fault
+from bot.core.triage.from_users import is_metric_firing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bot.core.model.measurement import Kind
+    from bot.core.model.measurement import MetricKind
     from bot.core.signals.external_alerts import Monitor
-    from bot.core.signals.latency import Tempo
-    from bot.core.signals.metric_threshold import Series
-    from bot.core.signals.probe_threshold import Signal
-    from bot.core.triage.context import Case
+    from bot.core.signals.latency import LatencyBaseline
+    from bot.core.signals.metric_threshold import MetricState
+    from bot.core.signals.probe_threshold import ProbeState
+    from bot.core.triage.context import TriageContext
 
 
-def signals_agreeing(case: Case) -> int:
+def count_failing_signals(case: TriageContext) -> int:
     """Count the signals in trouble, over all tenants: two are more than one probe's whim."""
     return sum(
-        sum(fails(signal) for signal in state.signals.values())
-        + sum(is_bad(series) for series in state.series.values())
+        sum(is_signal_failing(signal) for signal in state.probes.values())
+        + sum(is_metric_firing(series) for series in state.metrics.values())
         + sum(bool(monitor.firing) for monitor in state.monitors.values())
-        for state in case.world.tenants.values()
+        for state in case.all_tenants.states.values()
     )
 
 
-def troubles_of(before: tuple[Trouble, ...], case: Case) -> tuple[Trouble, ...]:
+def update_problems(before: tuple[Problem, ...], case: TriageContext) -> tuple[Problem, ...]:
     """Return the signals in trouble, in figures; those that were and are over stay listed."""
-    now_firing = {(t.tenant, t.signal): t for name in case.tenants for t in _firing(case, name)}
+    now_firing = {
+        (t.tenant, t.signal): t for name in case.tenants for t in _firing_problems(case, name)
+    }
     over = {
         (t.tenant, t.signal): replace(t, is_over=True, is_stopped=False)
         for t in before
@@ -44,74 +46,74 @@ def troubles_of(before: tuple[Trouble, ...], case: Case) -> tuple[Trouble, ...]:
     return tuple({**over, **now_firing}[key] for key in order)
 
 
-def _firing(case: Case, name: str) -> Iterator[Trouble]:
-    state = case.world.tenants[name]
-    for signal_name, signal in state.signals.items():
-        if fails(signal):
-            yield _trouble(name, signal_name, signal)
-        elif signal.tempo.is_slow:
-            yield _slow(name, signal_name, signal.tempo)
-    for signal_name, series in state.series.items():
-        if is_bad(series):
-            counted = case.rules.tenants[name].series[signal_name].kind
-            yield _counted(name, signal_name, series, counted)
+def _firing_problems(case: TriageContext, name: str) -> Iterator[Problem]:
+    state = case.all_tenants.states[name]
+    for signal_name, signal in state.probes.items():
+        if is_signal_failing(signal):
+            yield _probe_problem(name, signal_name, signal)
+        elif signal.latency.is_slow:
+            yield _latency_problem(name, signal_name, signal.latency)
+    for signal_name, series in state.metrics.items():
+        if is_metric_firing(series):
+            counted = case.rules.tenants[name].metrics[signal_name].kind
+            yield _metric_problem(name, signal_name, series, counted)
     for signal_name, monitor in state.monitors.items():
         if monitor.firing:
-            yield _claimed(name, signal_name, monitor)
+            yield _external_alert_problem(name, signal_name, monitor)
 
 
-def _slow(tenant: str, name: str, tempo: Tempo) -> Trouble:
-    return Trouble(
+def _latency_problem(tenant: str, name: str, tempo: LatencyBaseline) -> Problem:
+    return Problem(
         tenant=tenant,
         signal=name,
         since=tempo.since or 0.0,
         failed=sum(each > tempo.limit_s for each in tempo.recent),
         tries=len(tempo.recent),
         reason=Reason.SLOW,
-        usual=tempo.usual_s,
-        span_s=tempo.now_s,
+        baseline=tempo.median_s,
+        span_s=tempo.recent_median_s,
     )
 
 
-def _counted(tenant: str, name: str, series: Series, counted: Kind) -> Trouble:
+def _metric_problem(tenant: str, name: str, series: MetricState, counted: MetricKind) -> Problem:
     reading = series.reading
-    usual = reading.usual_failed if series.usual.is_known else None
-    return Trouble(
+    usual = reading.expected_failures if series.baseline.is_known else None
+    return Problem(
         tenant=tenant,
         signal=name,
         since=series.since or 0.0,
         failed=round(reading.failed),
         tries=round(reading.total or 0.0),
-        counted=counted,
+        source=counted,
         reason=series.reason,
-        usual=reading.usual_succeeded if series.reason is Reason.MISSING else usual,
+        baseline=reading.expected_successes if series.reason is Reason.SUCCESSES_MISSING else usual,
         span_s=reading.span_s,
-        missing=series.missing,
+        no_data_reason=series.no_data_reason,
         link=series.recent[-1].link if series.recent else "",
     )
 
 
-def _claimed(tenant: str, name: str, monitor: Monitor) -> Trouble:
+def _external_alert_problem(tenant: str, name: str, monitor: Monitor) -> Problem:
     newest = monitor.firing[-1]
-    return Trouble(
+    return Problem(
         tenant=tenant,
         signal=name,
         since=monitor.since or 0.0,
         failed=len(monitor.firing),
         tries=0,
-        reason=Reason.CLAIMED,
-        said=newest.title,
+        reason=Reason.EXTERNAL_ALERT,
+        title=newest.title,
         link=newest.link,
     )
 
 
-def _trouble(tenant: str, name: str, signal: Signal) -> Trouble:
-    return Trouble(
+def _probe_problem(tenant: str, name: str, signal: ProbeState) -> Problem:
+    return Problem(
         tenant=tenant,
         signal=name,
         since=signal.since or 0.0,
         failed=len(signal.faults),
         tries=len(signal.tries),
-        fault=usual_fault(signal),
+        fault=most_frequent_fault(signal),
         is_stopped=signal.is_stopped,
     )

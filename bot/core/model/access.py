@@ -11,7 +11,7 @@ from enum import StrEnum
 from bot.core.model.request import Person, Request, Verb
 
 EVERYONE = "everyone"
-Who = str
+Principal = str
 """A user's id (`U…`, `W…`), a user group's (`S…`), the channel's in which it is asked for (`C…`,
 `G…`), or `everyone`."""
 
@@ -29,12 +29,12 @@ class Right(StrEnum):
 class Access:
     """Who has each right. No right holds another one."""
 
-    view: tuple[Who, ...] = (EVERYONE,)
-    acknowledge: tuple[Who, ...] = (EVERYONE,)
-    silence: tuple[Who, ...] = (EVERYONE,)
-    administer: tuple[Who, ...] = (EVERYONE,)
+    view: tuple[Principal, ...] = (EVERYONE,)
+    acknowledge: tuple[Principal, ...] = (EVERYONE,)
+    silence: tuple[Principal, ...] = (EVERYONE,)
+    administer: tuple[Principal, ...] = (EVERYONE,)
 
-    def who_may(self, right: Right) -> tuple[Who, ...]:
+    def who_may(self, right: Right) -> tuple[Principal, ...]:
         """Return who has a right."""
         return {
             Right.VIEW: self.view,
@@ -73,19 +73,19 @@ class NotAllowed:
 
     right: Right
     """What they would need."""
-    who: tuple[Who, ...]
+    who: tuple[Principal, ...]
     """Who has it; empty: the person is a guest, and those never have any."""
 
 
-def may(access: Access, right: Right, person: Person, channel: str) -> bool:
+def has_right(access: Access, right: Right, person: Person, channel: str) -> bool:
     """Tell whether a person has a right in a channel. Guests have none."""
     are = {EVERYONE, person.id, channel, *person.groups}
     return not person.is_guest and not are.isdisjoint(access.who_may(right))
 
 
-def refusal(access: Access, right: Right, person: Person, channel: str) -> NotAllowed | None:
+def authorize(access: Access, right: Right, person: Person, channel: str) -> NotAllowed | None:
     """Return why a person may not, and who may; None: they may."""
-    if may(access, right, person, channel):
+    if has_right(access, right, person, channel):
         return None
     return NotAllowed(right, () if person.is_guest else access.who_may(right))
 
@@ -112,7 +112,7 @@ class CommandOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Audited:
+class AuditEntry:
     """One thing that one person asked for, and what came of it."""
 
     at: float
@@ -124,7 +124,9 @@ class Audited:
     outcome: CommandOutcome
 
 
-def audited(request: Request, outcome: CommandOutcome, incident: int | None = None) -> Audited:
+def make_audit_entry(
+    request: Request, outcome: CommandOutcome, incident: int | None = None
+) -> AuditEntry:
     """Return the line for a request."""
     argument = request.argument[:ARGUMENT_LENGTH]
-    return Audited(request.at, request.user, request.verb, argument, incident, outcome)
+    return AuditEntry(request.at, request.user, request.verb, argument, incident, outcome)

@@ -47,7 +47,7 @@ REFUSED = frozenset(
 REFUSED_WITH_STATUS = frozenset({(401, "unauthorized"), (429, "too_many_attempts")})
 
 
-def from_answer(
+def classify_answer(
     status: int,
     document: Mapping[str, object] | None,
     *,
@@ -63,15 +63,15 @@ def from_answer(
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own classes
         return Fault(Stage.HTTP, "redirect", status)
     said = document or {}
-    error = _code(said.get("error"))
+    error = _parse_error_code(said.get("error"))
     is_oauth = error is not None and status <= NOT_IMPLEMENTED
     return Fault(
         Stage.OAUTH if is_oauth else Stage.HTTP,
         error if error and is_oauth else f"http_{status}",
         status=status,
         error=error,
-        description=plain(said.get("error_description")),
-        retry_at=_retry_at(headers, now) if status in {429, 503} else None,
+        description=sanitize_text(said.get("error_description")),
+        retry_at=_parse_retry_at(headers, now) if status in {429, 503} else None,
     )
 
 
@@ -87,12 +87,12 @@ def is_rate_limited(fault: Fault) -> bool:
     return fault.status == 429 and not is_refusal(fault)  # noqa: PLR2004 - Too Many Requests
 
 
-def quota_remaining(headers: Mapping[str, str]) -> int | None:
+def parse_quota_remaining(headers: Mapping[str, str]) -> int | None:
     """Read how many requests the tenant's bucket still held."""
-    return _whole(_header(headers, "x-ratelimit-remaining"))
+    return _parse_whole(_get_header(headers, "x-ratelimit-remaining"))
 
 
-def plain(text: object) -> str:
+def sanitize_text(text: object) -> str:
     """Make foreign text fit to be shown: no control or invisible characters, and short."""
     if not isinstance(text, str):
         return ""
@@ -103,7 +103,7 @@ def plain(text: object) -> str:
     return " ".join("".join(visible).split())[:DESCRIPTION_LIMIT]
 
 
-def _code(error: object) -> str | None:
+def _parse_error_code(error: object) -> str | None:
     """Cut a foreign `error` to `[a-z0-9_]{1,40}`; None where nothing is left."""
     if not isinstance(error, str):
         return None
@@ -111,25 +111,25 @@ def _code(error: object) -> str | None:
     return code.strip("_")[:ERROR_LIMIT] or None
 
 
-def _retry_at(headers: Mapping[str, str], now: float) -> float | None:
+def _parse_retry_at(headers: Mapping[str, str], now: float) -> float | None:
     """Read Retry-After (seconds or a date), else x-ratelimit-reset (UTC epoch seconds)."""
-    after = _header(headers, "retry-after")
-    span_s = _whole(after)
-    at = now + span_s if span_s is not None else _date(after)
+    after = _get_header(headers, "retry-after")
+    span_s = _parse_whole(after)
+    at = now + span_s if span_s is not None else _parse_date(after)
     if at is None:
-        at = _whole(_header(headers, "x-ratelimit-reset"))
+        at = _parse_whole(_get_header(headers, "x-ratelimit-reset"))
     return None if at is None else min(max(at, now + 1), now + MAX_WAIT_S)
 
 
-def _header(headers: Mapping[str, str], name: str) -> str:
+def _get_header(headers: Mapping[str, str], name: str) -> str:
     return next((value for key, value in headers.items() if key.lower() == name), "").strip()
 
 
-def _whole(text: str) -> int | None:
+def _parse_whole(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
 
 
-def _date(text: str) -> float | None:
+def _parse_date(text: str) -> float | None:
     try:
         parsed = parsedate_tz(text)
         return None if parsed is None else mktime_tz(parsed)
@@ -137,7 +137,7 @@ def _date(text: str) -> float | None:
         return None
 
 
-def describe(fault: Fault) -> str:
+def describe_fault(fault: Fault) -> str:
     """Name a fault by its codes, without any foreign text."""
     if fault.stage in {Stage.HTTP, Stage.OAUTH}:
         parts = (f"HTTP {fault.status}" if fault.status else "", fault.error or fault.reason)

@@ -10,11 +10,11 @@ from enum import StrEnum
 
 from bot.core.model.observation import Target
 
-BEGINS = "reading begins now"
+FIRST_READ = "reading begins now"
 """Why a log has no figures when it is first read: they count from there on."""
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """What a measured signal counts."""
 
     METRICS = "metrics"
@@ -66,9 +66,9 @@ class Measurement:
     total: float | None = None
     """Failed and successful ones together; None: the source counts failures only."""
     groups: tuple[Group, ...] = ()
-    own: int | None = None
+    own_rows: int | None = None
     """Rows of our own synthetic logins, which are in no other figure; None: cannot be known."""
-    missing: str = ""
+    no_data_reason: str = ""
     """Why there are no figures, in a few plain words; then nothing but `at` counts."""
     link: str = ""
     """An https address where people see more, or empty."""
@@ -80,11 +80,11 @@ class Measurement:
     @property
     def has_rows(self) -> bool:
         """A log told anything at all."""
-        return bool(self.own or self.total or self.groups)
+        return bool(self.own_rows or self.total or self.groups)
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ExternalAlert:
     """What an outside monitor says of a tenant: that something is wrong, or well again."""
 
     target: Target
@@ -100,7 +100,7 @@ class Claim:
     """An https address, or empty."""
     lasts_s: float = 86400.0
     """How long it holds unless it is said again: a lost "resolved" must not stay for ever."""
-    is_hint: bool = False
+    is_unauthenticated: bool = False
     """Nobody vouches for it: it makes us look, and alerts nobody by itself."""
 
 
@@ -111,4 +111,4 @@ class Push:
     id: str
     """The same for a repeated delivery."""
     at: float
-    items: tuple[Claim | ChangeMade, ...]
+    items: tuple[ExternalAlert | ChangeMade, ...]

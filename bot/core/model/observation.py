@@ -90,7 +90,7 @@ class Observation:
     latency_s: float | None = None
     fault: Fault | None = None
     """Set if and only if the outcome is `failed`."""
-    blind: str = ""
+    no_data_reason: str = ""
     """Why we could not look; set if and only if the outcome is `no_data`."""
     timings: tuple[Timing, ...] = ()
     quota_remaining: int | None = None
@@ -127,7 +127,7 @@ MAINTENANCE_PHASES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class StatusIncident:
     """A post on the status page. All its texts are foreign, plain and cut."""
 
     id: str
@@ -174,10 +174,10 @@ class FeedReading:
     target: Target
     at: float
     state: FeedState
-    notices: tuple[Notice, ...] = ()
+    status_incidents: tuple[StatusIncident, ...] = ()
     """All that the feed shows now, newest first; empty unless the state is `ok`."""
     fault: Fault | None = None
-    blind: str = ""
+    no_data_reason: str = ""
     """Set where we could not look; then nothing else counts."""
 
 
@@ -219,10 +219,10 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class Evidence:
     """One line of evidence: a row of the triage table, filled in."""
 
-    row: str
+    rule_id: str
     """The row's id in `core/triage/verdict.py`."""
     text: str
     """The row's sentence with its figures; no foreign text."""
@@ -239,7 +239,7 @@ class Verdict:
     scope: Scope
     confidence: float
     """0 to 1."""
-    because: tuple[Fact, ...] = ()
-    against: tuple[Fact, ...] = ()
-    settle: str = ""
+    evidence_for: tuple[Evidence, ...] = ()
+    evidence_against: tuple[Evidence, ...] = ()
+    settled_by: str = ""
     """What would settle it, where the cause is `unclear`."""

@@ -92,7 +92,7 @@ class Request:
     """What was known of the user then; checked with each request."""
 
 
-def parse(text: str) -> tuple[Verb, str, str, bool]:
+def parse_command(text: str) -> tuple[Verb, str, str, bool]:
     """Read what follows `/auth0-check`.
 
     Returns the verb, its argument, the nearest verb (for an unknown one), and whether to share.
@@ -106,7 +106,7 @@ def parse(text: str) -> tuple[Verb, str, str, bool]:
     word, argument = words[0].lower(), " ".join(words[1:])
     if word in VERBS:
         return Verb(word), argument, "", share
-    said = _plain(words)
+    said = _normalize(words)
     for verb, phrases in PHRASES.items():
         if said in phrases:
             return verb, "", "", share
@@ -114,7 +114,7 @@ def parse(text: str) -> tuple[Verb, str, str, bool]:
     return Verb.UNKNOWN, words[0], near[0] if near else "", share
 
 
-def _plain(words: list[str]) -> str:
+def _normalize(words: list[str]) -> str:
     """Return what was said without case, punctuation and contractions."""
     said = " ".join(words).lower().replace("\u2019", "'").strip("?!. ")
     return said.replace("who's", "who is").replace("what's", "what is").replace("i'm", "i am")

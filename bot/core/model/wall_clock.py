@@ -24,7 +24,7 @@ _SPAN = re.compile(r"(\d{1,5})([mhd])", re.ASCII)
 _RECURRING = re.compile(
     rf"(?:({'|'.join(WEEKDAYS)})(?:[a-z]*day)? )?(\d\d?):(\d\d)", re.ASCII | re.IGNORECASE
 )
-_NEAR = range(-8, 9)
+_NEARBY_DAYS = range(-8, 9)
 """Days around a date among which are the last and the next occurrence of what comes weekly, even
 where a zone left out a whole day (Pacific/Apia, 2011-12-30)."""
 
@@ -38,7 +38,7 @@ class Occurrence(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Recurring:
+class RecurringTime:
     """A time of each day, or of one day of the week."""
 
     at: time
@@ -47,29 +47,29 @@ class Recurring:
     """0 is Monday; None: every day."""
 
     @property
-    def days(self) -> int:
+    def period_days(self) -> int:
         """After how many days it comes again."""
         return 1 if self.weekday is None else 7
 
     def last(self, now: float, zone: str) -> Occurrence:
         """Return the newest occurrence up to now."""
-        return max(each for each in self._near(now, zone) if each.at <= now)
+        return max(each for each in self._nearby_occurrences(now, zone) if each.at <= now)
 
     def next(self, now: float, zone: str) -> Occurrence:
         """Return the first occurrence after now."""
-        return min(each for each in self._near(now, zone) if each.at > now)
+        return min(each for each in self._nearby_occurrences(now, zone) if each.at > now)
 
-    def _near(self, now: float, zone: str) -> list[Occurrence]:
+    def _nearby_occurrences(self, now: float, zone: str) -> list[Occurrence]:
         today = wall_clock(now, zone).date()
-        days = (today + timedelta(days=offset) for offset in _NEAR)
+        days = (today + timedelta(days=offset) for offset in _NEARBY_DAYS)
         return [
-            Occurrence(day, instant(datetime.combine(day, self.at), zone))
+            Occurrence(day, to_instant(datetime.combine(day, self.at), zone))
             for day in days
             if self.weekday in {None, day.weekday()}
         ]
 
 
-def recurring(text: str) -> Recurring | None:
+def parse_recurring_time(text: str) -> RecurringTime | None:
     """Read `09:00` (every day) or `Mon 09:00` (every week); None for anything else."""
     match = _RECURRING.fullmatch(text)
     if match is None:
@@ -78,7 +78,7 @@ def recurring(text: str) -> Recurring | None:
         at = time(int(match[2]), int(match[3]))
     except ValueError:
         return None
-    return Recurring(at, WEEKDAYS.index(match[1].lower()) if match[1] else None)
+    return RecurringTime(at, WEEKDAYS.index(match[1].lower()) if match[1] else None)
 
 
 def is_zone(name: str) -> bool:
@@ -95,7 +95,7 @@ def wall_clock(at: float, zone: str) -> datetime:
     return datetime.fromtimestamp(at, ZoneInfo(zone)).replace(tzinfo=None)
 
 
-def instant(wall: datetime, zone: str) -> float:
+def to_instant(wall: datetime, zone: str) -> float:
     """Return when a zone's clocks first show this naive time or a later one."""
     of_zone = wall.replace(tzinfo=ZoneInfo(zone))
     first, second = of_zone.timestamp(), of_zone.replace(fold=1).timestamp()
@@ -106,7 +106,7 @@ def instant(wall: datetime, zone: str) -> float:
     return float(around[bisect_left(around, wall, key=lambda at: wall_clock(at, zone))])
 
 
-def until(words: Sequence[str], now: float, zone: str) -> tuple[float, int] | None:
+def parse_until(words: Sequence[str], now: float, zone: str) -> tuple[float, int] | None:
     """Read how long something shall last from the first words of what a person wrote.
 
     `30m`, `2h`, `1d`, `until 14:00`, `until tomorrow 09:00`, `until Mon 09:00`, by the clocks of
@@ -121,17 +121,17 @@ def until(words: Sequence[str], now: float, zone: str) -> tuple[float, int] | No
         return None
     zone = zone if is_zone(zone) else "UTC"
     for count in (1, 2):
-        found = _until(" ".join(words[1 : 1 + count]).lower(), now, zone)
+        found = _parse_clock_time(" ".join(words[1 : 1 + count]).lower(), now, zone)
         if found is not None:
             return found, 1 + count
     return None
 
 
-def _until(text: str, now: float, zone: str) -> float | None:
-    wanted = recurring(text.removeprefix("tomorrow "))
+def _parse_clock_time(text: str, now: float, zone: str) -> float | None:
+    wanted = parse_recurring_time(text.removeprefix("tomorrow "))
     if wanted is None:
         return None
     if text.startswith("tomorrow "):
         tomorrow = wall_clock(now, zone).date() + timedelta(days=1)
-        return instant(datetime.combine(tomorrow, wanted.at), zone)
+        return to_instant(datetime.combine(tomorrow, wanted.at), zone)
     return wanted.next(now, zone).at

@@ -9,45 +9,47 @@ MENTION, DM, NEXT = "mention", "dm", "next"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class EscalationStep:
     """One step of an escalation."""
 
     after_s: float
     """After people were first mentioned."""
-    tell: str
+    contact: str
     """`mention`, `dm`, `next`, or the name of a way beyond Slack."""
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class EscalationPolicy:
     """What is done while nobody acknowledges; the first mention is not part of it."""
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[EscalationStep, ...] = ()
     repeat: int = 0
     """How often the steps begin anew after the last one …"""
     every_s: float = 900.0
     """… and how long after it."""
 
-    def due_at(self, ladder: Ladder) -> float | None:
+    def due_at(self, ladder: EscalationState) -> float | None:
         """Return when the next step is due; None: there is none left."""
         if ladder.step < len(self.steps):
-            return ladder.begun_at + self.steps[ladder.step].after_s
+            return ladder.started_at + self.steps[ladder.step].after_s
         if not self.steps or ladder.round >= self.repeat:
             return None
-        return ladder.begun_at + self.steps[-1].after_s + self.every_s
+        return ladder.started_at + self.steps[-1].after_s + self.every_s
 
-    def climbed(self, ladder: Ladder, now: float) -> tuple[Ladder, tuple[Step, ...]]:
+    def advance(
+        self, ladder: EscalationState, now: float
+    ) -> tuple[EscalationState, tuple[EscalationStep, ...]]:
         """Return the ladder after all steps that are due, and those steps.
 
         After a long stop of the process what is overdue is told once, not round by round.
         """
-        due: list[Step] = []
+        due: list[EscalationStep] = []
         while (at := self.due_at(ladder)) is not None and at <= now:
             if ladder.step >= len(self.steps):
                 if due:  # the pause before the next round begins only now
-                    ladder = replace(ladder, begun_at=now - self.steps[-1].after_s)
+                    ladder = replace(ladder, started_at=now - self.steps[-1].after_s)
                     break
-                ladder = Ladder(begun_at=now, round=ladder.round + 1)
+                ladder = EscalationState(started_at=now, round=ladder.round + 1)
                 continue
             due.append(self.steps[ladder.step])
             ladder = replace(ladder, step=ladder.step + 1)
@@ -55,13 +57,13 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class EscalationState:
     """Where an escalation stands: it climbs while nobody acknowledges."""
 
-    begun_at: float
+    started_at: float
     """Of this round."""
     step: int = 0
     """The next one."""
     round: int = 0
-    told: tuple[str, ...] = ()
+    notified: tuple[str, ...] = ()
     """People that were told, by their ids."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bot.core.model.wall_clock import Recurring
+from bot.core.model.wall_clock import RecurringTime
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -45,30 +45,30 @@ class Rotation:
 
     people: tuple[str, ...]
     """Slack user ids; somebody may stand in it more than once."""
-    hand_over: Recurring
+    hand_over: RecurringTime
     zone: str
     start: date
     """With the first hand-over from this day on it is the first person's turn."""
 
-    def around(self, now: float) -> tuple[Shift, ...]:
+    def list_shifts(self, now: float) -> tuple[Shift, ...]:
         """Return the shift of this moment, and as many more as it takes to see everybody."""
         found = []
         begin = self.hand_over.last(now, self.zone)
         for _ in range(len(self.people) + 1):
             end = self.hand_over.next(begin.at, self.zone)
-            turn = (begin.day - self.start).days // self.hand_over.days
+            turn = (begin.day - self.start).days // self.hand_over.period_days
             found.append(Shift(self.people[turn % len(self.people)], begin.at, end.at))
             begin = end
         return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class UserGroup:
     """A Slack user group: whoever is in it is mentioned, nobody in particular is known."""
 
     id: str
 
-    def around(self, _now: float) -> tuple[Shift, ...]:
+    def list_shifts(self, _now: float) -> tuple[Shift, ...]:
         """Return nothing."""
         return ()
 
@@ -83,40 +83,40 @@ class Shifts:
     fault: str = ""
     """Why it could not be read since; empty: it could."""
 
-    def around(self, _now: float) -> tuple[Shift, ...]:
+    def list_shifts(self, _now: float) -> tuple[Shift, ...]:
         """Return all. Where some overlap, what began last counts: an exception within a rule."""
         return tuple(sorted(self.shifts, key=lambda each: (each.since, -each.until)))
 
-    def read_again(self, reading: Shifts) -> Shifts:
+    def with_reading(self, reading: Shifts) -> Shifts:
         """Return the newer reading; one that failed leaves the shifts as they were."""
         return replace(self, fault=reading.fault) if reading.fault else reading
 
 
-Source = Rotation | Group | Shifts
+OnCallSource = Rotation | UserGroup | Shifts
 
 
-def on_call(source: Source, overrides: Iterable[Override], now: float) -> Shift | None:
+def current_shift(source: OnCallSource, overrides: Iterable[Override], now: float) -> Shift | None:
     """Return who is on call, from when and until when in one piece. None: nobody that we know."""
-    return _shift_at(_ranked(source, overrides, now), now)
+    return _shift_at(_rank_shifts(source, overrides, now), now)
 
 
-def next_shift(source: Source, overrides: Iterable[Override], now: float) -> Shift | None:
+def next_shift(source: OnCallSource, overrides: Iterable[Override], now: float) -> Shift | None:
     """Return the shift that follows. None: there is none that we know."""
-    return next(_later(_ranked(source, overrides, now), now), None)
+    return next(_later_shifts(_rank_shifts(source, overrides, now), now), None)
 
 
-def following(
-    source: Source, overrides: Iterable[Override], now: float, *, told: Collection[str]
+def next_shift_to_notify(
+    source: OnCallSource, overrides: Iterable[Override], now: float, *, notified: Collection[str]
 ) -> Shift | None:
     """Return the next shift of somebody who has a Slack id and is not among those told already."""
-    later = _later(_ranked(source, overrides, now), now)
-    return next((each for each in later if each.person and each.person not in told), None)
+    later = _later_shifts(_rank_shifts(source, overrides, now), now)
+    return next((each for each in later if each.person and each.person not in notified), None)
 
 
-def _ranked(source: Source, overrides: Iterable[Override], now: float) -> list[Shift]:
+def _rank_shifts(source: OnCallSource, overrides: Iterable[Override], now: float) -> list[Shift]:
     """Return all shifts that matter, the one that counts most last."""
     swapped = (Shift(each.person, each.since, each.until) for each in overrides)
-    return [*source.around(now), *(each for each in swapped if each.since < each.until)]
+    return [*source.list_shifts(now), *(each for each in swapped if each.since < each.until)]
 
 
 def _shift_at(ranked: list[Shift], now: float) -> Shift | None:
@@ -131,7 +131,7 @@ def _shift_at(ranked: list[Shift], now: float) -> Shift | None:
     return None
 
 
-def _later(ranked: list[Shift], now: float) -> Iterator[Shift]:
+def _later_shifts(ranked: list[Shift], now: float) -> Iterator[Shift]:
     """Yield the shifts after the present one; of a rotation, one round of them."""
     current = _shift_at(ranked, now)
     after = current.until if current else now

@@ -8,30 +8,30 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.core.model.observation import Severity
-from bot.core.state.incident import Incident, Kind
+from bot.core.state.incident import Incident, IncidentKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-class Standing(IntEnum):
+class TenantStatus(IntEnum):
     """How a tenant stands. Where several hold at once, the first of them counts."""
 
-    UNSEEN = 0
+    UNOBSERVED = 0
     DOWN = 1
     DEGRADED = 2
     UP = 3
 
 
-STANDINGS = {Severity.CRITICAL: Standing.DOWN, Severity.WARNING: Standing.DEGRADED}
+STATUS_BY_SEVERITY = {Severity.CRITICAL: TenantStatus.DOWN, Severity.WARNING: TenantStatus.DEGRADED}
 
 
-class Stretch(NamedTuple):
+class Interval(NamedTuple):
     """Some time, and how a tenant stood."""
 
     since: float
     until: float
-    standing: Standing
+    status: TenantStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Availability:
     """While a warning was open, and nothing graver."""
     down_s: float
     """While a critical incident was open."""
-    unseen_s: float
+    unobserved_s: float
     """While we were blind, stopped, or did not watch it yet: neither up nor down."""
     incidents: int
 
@@ -56,7 +56,7 @@ class Availability:
         return self.up_s / seen_s if seen_s else None
 
 
-def availability(
+def compute_availability(
     tenant: str,
     incidents: Iterable[Incident],
     watched_since: float | None,
@@ -72,49 +72,53 @@ def availability(
         since: the begin.
         until: the end.
     """
-    found = [part for each in incidents for part in _stretches(tenant, each, until)]
-    unknown = Stretch(since, until if watched_since is None else watched_since, Standing.UNSEEN)
-    spent = _spent([unknown, *found], since, until)
+    found = [part for each in incidents for part in _incident_intervals(tenant, each, until)]
+    unknown = Interval(
+        since, until if watched_since is None else watched_since, TenantStatus.UNOBSERVED
+    )
+    spent = _time_by_status([unknown, *found], since, until)
     return Availability(
         tenant,
-        up_s=spent[Standing.UP],
-        degraded_s=spent[Standing.DEGRADED],
-        down_s=spent[Standing.DOWN],
-        unseen_s=spent[Standing.UNSEEN],
-        incidents=sum(stretch.standing is not Standing.UNSEEN for stretch in found),
+        up_s=spent[TenantStatus.UP],
+        degraded_s=spent[TenantStatus.DEGRADED],
+        down_s=spent[TenantStatus.DOWN],
+        unobserved_s=spent[TenantStatus.UNOBSERVED],
+        incidents=sum(stretch.status is not TenantStatus.UNOBSERVED for stretch in found),
     )
 
 
-def _stretches(tenant: str, incident: Incident, until: float) -> Iterator[Stretch]:
+def _incident_intervals(tenant: str, incident: Incident, until: float) -> Iterator[Interval]:
     """Yield what an incident says of a tenant. A gap is ours and told once: it is everybody's."""
-    if incident.kind is Kind.GAP:
-        yield Stretch(incident.since, incident.opened_at, Standing.UNSEEN)
+    if incident.kind is IncidentKind.MONITORING_GAP:
+        yield Interval(incident.since, incident.opened_at, TenantStatus.UNOBSERVED)
     if tenant not in incident.tenants:
         return
     end = until if incident.resolved_at is None else incident.resolved_at
-    if incident.kind is Kind.BLIND:
-        yield Stretch(incident.since, end, Standing.UNSEEN)
-    elif incident.kind is Kind.FAILING and incident.severity in STANDINGS:
-        yield Stretch(_began(tenant, incident), end, STANDINGS[incident.severity])
+    if incident.kind is IncidentKind.NO_DATA:
+        yield Interval(incident.since, end, TenantStatus.UNOBSERVED)
+    elif incident.kind is IncidentKind.FAILING and incident.severity in STATUS_BY_SEVERITY:
+        yield Interval(_started_at(tenant, incident), end, STATUS_BY_SEVERITY[incident.severity])
 
 
-def _began(tenant: str, incident: Incident) -> float:
+def _started_at(tenant: str, incident: Incident) -> float:
     """Return when an incident began at a tenant, which may have joined it later."""
-    begins = (trouble.since for trouble in incident.troubles if trouble.tenant == tenant)
+    begins = (trouble.since for trouble in incident.problems if trouble.tenant == tenant)
     return min(begins, default=incident.since)
 
 
-def _spent(stretches: list[Stretch], since: float, until: float) -> dict[Standing, float]:
+def _time_by_status(
+    stretches: list[Interval], since: float, until: float
+) -> dict[TenantStatus, float]:
     """Return how many seconds went to each standing."""
-    spent = dict.fromkeys(Standing, 0.0)
+    spent = dict.fromkeys(TenantStatus, 0.0)
     ends = {end for stretch in stretches for end in stretch[:2] if since < end < until}
     for begin, end in pairwise(sorted({since, until, *ends})):
-        here = (s.standing for s in stretches if s.since <= begin < s.until)
-        spent[min(here, default=Standing.UP)] += end - begin
+        here = (s.status for s in stretches if s.since <= begin < s.until)
+        spent[min(here, default=TenantStatus.UP)] += end - begin
     return spent
 
 
-def together(parts: Iterable[Availability]) -> Availability:
+def combine_availability(parts: Iterable[Availability]) -> Availability:
     """Return the time of several tenants, added up; an incident counts at each of them."""
     parts = tuple(parts)
     return Availability(
@@ -122,6 +126,6 @@ def together(parts: Iterable[Availability]) -> Availability:
         up_s=sum(each.up_s for each in parts),
         degraded_s=sum(each.degraded_s for each in parts),
         down_s=sum(each.down_s for each in parts),
-        unseen_s=sum(each.unseen_s for each in parts),
+        unobserved_s=sum(each.unobserved_s for each in parts),
         incidents=sum(each.incidents for each in parts),
     )

@@ -8,10 +8,10 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.core.model.wall_clock import DAY_S
-from bot.core.reports.availability import Availability, availability
+from bot.core.reports.availability import Availability, compute_availability
 from bot.core.signals.history import Trend
-from bot.core.state.desk import REMEMBERED_S
-from bot.core.state.incident import MESSAGE, NOTICE, Incident, Kind
+from bot.core.state.desk import INCIDENT_RETENTION_S
+from bot.core.state.incident import MESSAGE, STATUS_INCIDENT, Incident, IncidentKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from bot.core.state.desk import DeskState
     from bot.core.state.rules import Rules
     from bot.core.state.silence import Silence
-    from bot.core.state.stimulus import World
+    from bot.core.state.stimulus import Tenants
 
-ALERTS = frozenset({Kind.FAILING, Kind.BLIND})
+ALERT_KINDS = frozenset({IncidentKind.FAILING, IncidentKind.NO_DATA})
 """Kinds of incidents that call for somebody; the others only tell something."""
 
 
-class Spread(NamedTuple):
+class DurationStats(NamedTuple):
     """How long something took, over several incidents."""
 
     median_s: float
     worst_s: float
-    of: int
+    sample_size: int
     """How many."""
 
 
-class Lead(NamedTuple):
+class LeadTime(NamedTuple):
     """How far our message was ahead of the status page, where both told of an incident."""
 
     median_s: float
     """Below 0: behind it."""
-    first: int
+    times_first: int
     """How often we were first …"""
-    of: int
+    sample_size: int
     """… of so many times."""
 
 
-class Singles(NamedTuple):
+class SingleFailures(NamedTuple):
     """A login's single failures, by day (UTC)."""
 
     tenant: str
@@ -60,7 +60,7 @@ class Report:
 
     since: float
     until: float
-    is_cut: bool
+    is_truncated: bool
     """More was asked for than is remembered."""
     tenants: tuple[Availability, ...]
     """In the order of the configuration."""
@@ -68,81 +68,89 @@ class Report:
     """Alerts by their cause, the most frequent first; one that was merged is part of another."""
     muted: tuple[int, ...]
     """Those of them that nobody was told of."""
-    detected: Spread | None
+    time_to_detect: DurationStats | None
     """From the first failing request to the alert; of what fails only: blindness takes its time."""
-    acknowledged: Spread | None
+    time_to_acknowledge: DurationStats | None
     """From the alert to the first person."""
-    resolved: Spread | None
+    time_to_resolve: DurationStats | None
     """From the first failing request to the end."""
-    lead: Lead | None
-    singles: tuple[Singles, ...]
+    lead_time: LeadTime | None
+    single_failures: tuple[SingleFailures, ...]
     """Logins that had some."""
     false_alarms: tuple[Incident, ...]
     silences: tuple[Silence, ...]
     """Those that ran at some time, oldest first."""
-    paged: dict[str, int]
+    pages_by_contact_point: dict[str, int]
     """By each way beyond Slack: how many incidents it told of."""
 
 
-def report(desk: DeskState, world: World, rules: Rules, since: float, until: float) -> Report:
+def build_report(
+    desk: DeskState, world: Tenants, rules: Rules, since: float, until: float
+) -> Report:
     """Look back as far as incidents are remembered, seven days at the most."""
-    begin = max(since, until - REMEMBERED_S)
-    known = [i for i in desk.incidents.values() if _is_in(i, begin, until)]
+    begin = max(since, until - INCIDENT_RETENTION_S)
+    known = [i for i in desk.incidents.values() if _is_within(i, begin, until)]
     real = [i for i in known if not i.false_alarm]
-    alerts = [i for i in real if i.kind in ALERTS and i.merged_into is None]
-    failing = [i for i in alerts if i.kind is Kind.FAILING]
+    alerts = [i for i in real if i.kind in ALERT_KINDS and i.merged_into is None]
+    failing = [i for i in alerts if i.kind is IncidentKind.FAILING]
     tenants = (
-        availability(name, real, world.tenants[name].watched_since, begin, until)
+        compute_availability(name, real, world.states[name].watched_since, begin, until)
         for name in rules.tenants
     )
     return Report(
         begin,
         until,
-        is_cut=begin > since,
+        is_truncated=begin > since,
         tenants=tuple(tenants),
         causes=dict(Counter(i.verdict.cause for i in alerts).most_common()),
         muted=tuple(i.id for i in alerts if i.is_muted),
-        detected=_spread(i.opened_at - i.since for i in failing),
-        acknowledged=_spread(
+        time_to_detect=_duration_stats(i.opened_at - i.since for i in failing),
+        time_to_acknowledge=_duration_stats(
             i.acknowledged_at - i.opened_at for i in failing if i.acknowledged_at is not None
         ),
-        resolved=_spread(i.resolved_at - i.since for i in failing if i.resolved_at is not None),
-        lead=_lead(failing),
-        singles=_singles(world, rules, begin, until),
+        time_to_resolve=_duration_stats(
+            i.resolved_at - i.since for i in failing if i.resolved_at is not None
+        ),
+        lead_time=_lead_time(failing),
+        single_failures=_single_failures(world, rules, begin, until),
         false_alarms=tuple(i for i in known if i.false_alarm),
-        silences=tuple(s for s in desk.silences.values() if _ran(s, begin, until)),
-        paged=dict(Counter(way for i in real for way in i.paged)),
+        silences=tuple(s for s in desk.silences.values() if _was_active(s, begin, until)),
+        pages_by_contact_point=dict(Counter(way for i in real for way in i.paged_contact_points)),
     )
 
 
-def _is_in(incident: Incident, since: float, until: float) -> bool:
+def _is_within(incident: Incident, since: float, until: float) -> bool:
     end = until if incident.resolved_at is None else incident.resolved_at
     return incident.opened_at < until and end > since
 
 
-def _ran(silence: Silence, since: float, until: float) -> bool:
+def _was_active(silence: Silence, since: float, until: float) -> bool:
     end = until if silence.ended_at is None else silence.ended_at
     return silence.since < until and end > since
 
 
-def _spread(spans_s: Iterable[float]) -> Spread | None:
+def _duration_stats(spans_s: Iterable[float]) -> DurationStats | None:
     spans = tuple(spans_s)
-    return Spread(median(spans), max(spans), len(spans)) if spans else None
+    return DurationStats(median(spans), max(spans), len(spans)) if spans else None
 
 
-def _lead(incidents: Iterable[Incident]) -> Lead | None:
+def _lead_time(incidents: Iterable[Incident]) -> LeadTime | None:
     """Compare our message with the status page's post, where there are both."""
-    knew = [i.knew for i in incidents if {MESSAGE, NOTICE} <= i.knew.keys()]
-    ahead = [each[NOTICE] - each[MESSAGE] for each in knew]
-    return Lead(median(ahead), sum(s > 0 for s in ahead), len(ahead)) if ahead else None
+    knew = [i.detected_at for i in incidents if {MESSAGE, STATUS_INCIDENT} <= i.detected_at.keys()]
+    ahead = [each[STATUS_INCIDENT] - each[MESSAGE] for each in knew]
+    return LeadTime(median(ahead), sum(s > 0 for s in ahead), len(ahead)) if ahead else None
 
 
-def _singles(world: World, rules: Rules, since: float, until: float) -> tuple[Singles, ...]:
+def _single_failures(
+    world: Tenants, rules: Rules, since: float, until: float
+) -> tuple[SingleFailures, ...]:
     span = range(int(since // DAY_S), int(until // DAY_S) + 1)
     found = (
-        Singles(name, login, tuple(day for day in signals[login].trend if day.number in span))
+        SingleFailures(
+            name, login, tuple(day for day in signals[login].trend if day.number in span)
+        )
         for name, tenant in rules.tenants.items()
-        for signals in (world.tenants[name].signals,)
+        for signals in (world.states[name].probes,)
         for login in tenant.logins
         if login in signals
     )

@@ -27,7 +27,7 @@ Trend = tuple[Day, ...]
 """The last `DAYS` days, oldest first."""
 
 
-def counted(trend: Trend, at: float, *, tries: int = 0, singles: int = 0) -> Trend:
+def add_counts(trend: Trend, at: float, *, tries: int = 0, singles: int = 0) -> Trend:
     """Return the trend with something more seen at an instant."""
     number = int(at // DAY_S)
     today = trend[-1] if trend and trend[-1].number == number else Day(number)
@@ -35,7 +35,7 @@ def counted(trend: Trend, at: float, *, tries: int = 0, singles: int = 0) -> Tre
     return (*before, Day(number, today.tries + tries, today.singles + singles))
 
 
-def share(trend: Trend) -> float:
+def single_failure_share(trend: Trend) -> float:
     """Return which part of all tries failed singly; 0 where there were none."""
     tries = sum(day.tries for day in trend)
     return sum(day.singles for day in trend) / tries if tries else 0.0
@@ -61,11 +61,11 @@ class Minute(NamedTuple):
         return self.ok + self.failed
 
 
-Recent = tuple[Minute, ...]
+RecentLogins = tuple[Minute, ...]
 """The last `MINUTES` minutes in which there was a login, oldest first."""
 
 
-def recorded(recent: Recent, seen: Observation) -> Recent:
+def record_login(recent: RecentLogins, seen: Observation) -> RecentLogins:
     """Return it with one more login, if we could look. Answers may come in any order."""
     if seen.outcome is Outcome.NO_DATA:
         return recent

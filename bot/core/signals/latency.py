@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import copysign, exp
 
-SLOW_TIMES = 3.0
+SLOW_FACTOR = 3.0
 """So many times its usual latency is slow …"""
 SLOW_S = 0.5
 """… but nothing faster than this is."""
@@ -14,20 +14,20 @@ SLOW_COUNT, SLOW_WINDOW = 5, 20
 failures have."""
 FAST_COUNT = 5
 """Fast answers in a row that end it."""
-KNOWN = 10
+MIN_ANSWERS = 10
 """Answers before which nothing is called usual."""
-STEP = 0.002
+LEARNING_STEP = 0.002
 """How far one answer moves what is usual: at one a minute it takes 9 hours to triple."""
-FIRST_STEP = 0.3
+FIRST_LEARNING_STEP = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Tempo:
+class LatencyBaseline:
     """One signal's latencies, in seconds."""
 
-    usual_s: float = 0.0
+    median_s: float = 0.0
     """Their median, as a running estimate; 0 before the first."""
-    seen: int = 0
+    count: int = 0
     recent: tuple[float, ...] = ()
     """Since the first slow one, oldest first; empty while all are fast."""
     since: float | None = None
@@ -38,23 +38,23 @@ class Tempo:
     @property
     def limit_s(self) -> float:
         """What takes longer is slow."""
-        known = self.usual_s if self.seen >= KNOWN else float("inf")
-        return max(SLOW_TIMES * known, SLOW_S)
+        known = self.median_s if self.count >= MIN_ANSWERS else float("inf")
+        return max(SLOW_FACTOR * known, SLOW_S)
 
     @property
     def is_slowing(self) -> bool:
         """Most of the newest answers were slow, be they enough to call it so or not."""
-        return self.now_s > self.limit_s
+        return self.recent_median_s > self.limit_s
 
     @property
-    def now_s(self) -> float:
+    def recent_median_s(self) -> float:
         """The middle one of the recent latencies; 0 where there are none."""
         return sorted(self.recent)[len(self.recent) // 2] if self.recent else 0.0
 
 
-def observe(tempo: Tempo, latency_s: float, at: float) -> Tempo:
+def observe_latency(tempo: LatencyBaseline, latency_s: float, at: float) -> LatencyBaseline:
     """Take in how long a success took."""
-    tempo, limit_s = _learnt(tempo, latency_s), tempo.limit_s
+    tempo, limit_s = _learn(tempo, latency_s), tempo.limit_s
     if tempo.since is None:
         if latency_s <= limit_s:
             return tempo
@@ -67,14 +67,14 @@ def observe(tempo: Tempo, latency_s: float, at: float) -> Tempo:
     return replace(tempo, recent=recent, is_slow=tempo.is_slow or slow >= SLOW_COUNT)
 
 
-def _learnt(tempo: Tempo, latency_s: float) -> Tempo:
+def _learn(tempo: LatencyBaseline, latency_s: float) -> LatencyBaseline:
     """Move the estimate of the median by a step towards the newest value (Robbins-Monro).
 
     How far away that is does not count, so single hangs leave it where it is.
     """
-    seen = tempo.seen + 1
+    seen = tempo.count + 1
     if seen == 1:
-        return replace(tempo, usual_s=latency_s, seen=seen)
-    step = max(FIRST_STEP / seen, STEP)
-    usual_s = tempo.usual_s * exp(copysign(step, latency_s - tempo.usual_s))
-    return replace(tempo, usual_s=usual_s, seen=seen)
+        return replace(tempo, median_s=latency_s, count=seen)
+    step = max(FIRST_LEARNING_STEP / seen, LEARNING_STEP)
+    usual_s = tempo.median_s * exp(copysign(step, latency_s - tempo.median_s))
+    return replace(tempo, median_s=usual_s, count=seen)

@@ -12,17 +12,17 @@ MINUTE_S = 60.0
 PER_MINUTE = 12
 TEN_MINUTES_S = 600.0
 PER_TEN_MINUTES = 100
-ROUTINE_GAP_S = 10.0
+ROUTINE_WAIT_S = 10.0
 """Between two logins while all is well: however short the interval, half the budget is left for
 confirming a failure."""
-REFUSED_GAP_S = 30.0
+REFUSED_WAIT_S = 30.0
 FEW_REFUSALS, MOST_REFUSALS = 5, 12
 """Auth0 blocks address and user at the tenth failure: before that somebody who asks again and
 again is slowed down, from the twelfth on to one try in an hour."""
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class LoginBudget:
     """The logins of one synthetic user in the last ten minutes."""
 
     starts: tuple[float, ...] = ()
@@ -31,27 +31,27 @@ class Budget:
 
     def allows(self, now: float, *, is_routine: bool) -> bool:
         """Tell whether one more login may start now."""
-        if self.refusals and now - self._last() < self.refused_gap_s:
+        if self.refusals and now - self._last_start() < self.refused_wait_s:
             return False
-        if is_routine and now - self._last() < ROUTINE_GAP_S:
+        if is_routine and now - self._last_start() < ROUTINE_WAIT_S:
             return False
         return (
-            self._since(now - MINUTE_S) < PER_MINUTE
-            and self._since(now - TEN_MINUTES_S) < PER_TEN_MINUTES
+            self._count_since(now - MINUTE_S) < PER_MINUTE
+            and self._count_since(now - TEN_MINUTES_S) < PER_TEN_MINUTES
         )
 
     @property
-    def refused_gap_s(self) -> float:
+    def refused_wait_s(self) -> float:
         """How long after a refusal the next try may come: longer and longer from the fifth on."""
-        return REFUSED_GAP_S * 2.0 ** max(0, min(self.refusals, MOST_REFUSALS) - FEW_REFUSALS)
+        return REFUSED_WAIT_S * 2.0 ** max(0, min(self.refusals, MOST_REFUSALS) - FEW_REFUSALS)
 
-    def spent(self, now: float) -> Budget:
+    def spend(self, now: float) -> LoginBudget:
         """Return the budget after a login that starts now."""
         kept = tuple(start for start in self.starts if start > now - TEN_MINUTES_S)
         return replace(self, starts=(*kept, now))
 
-    def _last(self) -> float:
+    def _last_start(self) -> float:
         return self.starts[-1] if self.starts else float("-inf")
 
-    def _since(self, at: float) -> int:
+    def _count_since(self, at: float) -> int:
         return sum(start > at for start in self.starts)

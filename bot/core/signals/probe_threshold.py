@@ -24,34 +24,34 @@ from typing import TYPE_CHECKING
 from bot.core.model.fault import is_rate_limited, is_refusal
 from bot.core.model.observation import Fault, Outcome, SignalState
 from bot.core.signals import latency
-from bot.core.signals.history import Trend, counted
-from bot.core.signals.latency import Tempo
+from bot.core.signals.history import Trend, add_counts
+from bot.core.signals.latency import LatencyBaseline
 
 if TYPE_CHECKING:
     from bot.core.model.observation import Observation
 
-REFUSALS = 3
+MAX_REFUSALS = 3
 """Auth0 blocks address and user after 10 failures, and each further try keeps the block alive
 (Brute-Force Protection, read 2026-11); so we stop long before."""
-REFUSAL_PACE_S = 30.0
-LIMITED_OF = 3
-LIMITED = 2
-LIMITED_PACE_S = 60.0
+REFUSAL_INTERVAL_S = 30.0
+RATE_LIMIT_WINDOW = 3
+RATE_LIMIT_COUNT = 2
+RATE_LIMIT_INTERVAL_S = 60.0
 """Where a 429 does not say when we may come again."""
-LIMITED_MIN_S, LIMITED_MAX_S = 5.0, 900.0
+RATE_LIMIT_MIN_S, RATE_LIMIT_MAX_S = 5.0, 900.0
 """Bounds of a wait that a 429 asks for. Before it is told we wait a minute at the most: one more
 request is harmless, a quarter of an hour of silence is not."""
-SLOW_PACE = 3.0
+SLOW_INTERVAL_FACTOR = 3.0
 """After a first slow answer we look again after three times the confirming interval: 15 s by
 default. Who is slow is not to be hurried."""
-FIRING_PACE = 2.0
+FIRING_INTERVAL_FACTOR = 2.0
 """While firing we look half as often as while confirming: every 10 s by default."""
-FLUKE = 0.01
+LUCKY_RUN_PROBABILITY = 0.01
 """How likely a run of successes may be by chance, while a part still fails, to count as the end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProbeLimits:
     """One signal's numbers; see `config.settings` for their defaults and sources."""
 
     every_s: float = 60.0
@@ -78,21 +78,21 @@ class Reason(StrEnum):
     FIRST_FAILURE = "first failure"
     THRESHOLD = "threshold reached"
     REFUSED = "credentials refused"
-    LIMITED = "rate limit"
-    AGAIN = "failed again"
-    PASSED = "single failures only"
+    RATE_LIMITED = "rate limit"
+    FAILED_AGAIN = "failed again"
+    SINGLE_FAILURES = "single failures only"
     RECOVERED = "recovered"
     SHARE = "too many calls fail"
     EVENTS = "more errors than usual"
-    MISSING = "successes are missing"
+    SUCCESSES_MISSING = "successes are missing"
     QUOTA = "refused for a rate limit"
-    FADED = "too little traffic to judge by"
-    CLAIMED = "an outside monitor says so"
+    LOW_TRAFFIC = "too little traffic to judge by"
+    EXTERNAL_ALERT = "an outside monitor says so"
     SLOW = "slow against its own past"
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
+class ProbeState:
     """What is known of one signal."""
 
     state: SignalState = SignalState.OK
@@ -115,7 +115,7 @@ class Signal:
     """Of the newest failure, also when all is well again."""
     relapses: int = 0
     """How often it failed again soon after its end; each one makes the next end harder."""
-    tempo: Tempo = field(default_factory=Tempo)
+    latency: LatencyBaseline = field(default_factory=LatencyBaseline)
     trend: Trend = ()
     quota_remaining: int | None = None
     """As the newest answer that told it had it."""
@@ -126,42 +126,44 @@ class Signal:
         return tuple(t.fault for t in self.tries if t.fault)
 
     @property
-    def run(self) -> int:
+    def successes_in_a_row(self) -> int:
         """Successes in a row at the end of the window."""
         return next((i for i, t in enumerate(reversed(self.tries)) if t.fault), len(self.tries))
 
     @property
-    def share(self) -> float:
+    def failed_share(self) -> float:
         """Share of the window that failed, the successes at its end left out; 0 where empty."""
-        head = len(self.tries) - self.run
+        head = len(self.tries) - self.successes_in_a_row
         return len(self.faults) / head if head else 0.0
 
 
-def observe(signal: Signal, seen: Observation, limits: Limits) -> tuple[Signal, Reason | None]:
+def observe_probe(
+    signal: ProbeState, seen: Observation, limits: ProbeLimits
+) -> tuple[ProbeState, Reason | None]:
     """Take in one observation. `no_data` changes nothing.
 
     Returns the signal after it, and the reason if its state changed.
     """
     if seen.outcome is Outcome.NO_DATA:
         return signal, None
-    signal = _noted(signal, seen)
+    signal = _record(signal, seen)
     if signal.state is SignalState.OK:
-        return _from_ok(signal, seen, limits)
+        return _handle_while_ok(signal, seen, limits)
     signal = replace(signal, tries=(*signal.tries, Try(seen.at, seen.fault))[-limits.window :])
     if seen.fault is None:
-        return _after_success(signal, seen.at, limits)
-    return _after_failure(signal, limits)
+        return _handle_success(signal, seen.at, limits)
+    return _handle_failure(signal, limits)
 
 
-def _noted(signal: Signal, seen: Observation) -> Signal:
+def _record(signal: ProbeState, seen: Observation) -> ProbeState:
     quota = signal.quota_remaining if seen.quota_remaining is None else seen.quota_remaining
-    trend = counted(signal.trend, seen.at, tries=1)
+    trend = add_counts(signal.trend, seen.at, tries=1)
     signal = replace(signal, trend=trend, quota_remaining=quota)
     if seen.fault is not None:
         return replace(signal, last_at=seen.at, last_fault=seen.fault)
     return replace(
         signal,
-        tempo=latency.observe(signal.tempo, seen.latency_s or 0.0, seen.at),
+        latency=latency.observe_latency(signal.latency, seen.latency_s or 0.0, seen.at),
         last_at=seen.at,
         last_ok_at=seen.at,
         ever_ok=True,
@@ -170,7 +172,9 @@ def _noted(signal: Signal, seen: Observation) -> Signal:
     )
 
 
-def _from_ok(signal: Signal, seen: Observation, limits: Limits) -> tuple[Signal, Reason | None]:
+def _handle_while_ok(
+    signal: ProbeState, seen: Observation, limits: ProbeLimits
+) -> tuple[ProbeState, Reason | None]:
     if seen.fault is None:
         return signal, None
     again = signal.ended_at is not None and seen.at - signal.ended_at < limits.recover_for_s
@@ -183,11 +187,11 @@ def _from_ok(signal: Signal, seen: Observation, limits: Limits) -> tuple[Signal,
         good_before=signal.last_ok_at,
         relapses=signal.relapses + 1 if again else 0,
     )
-    return started, Reason.AGAIN if again else Reason.FIRST_FAILURE
+    return started, Reason.FAILED_AGAIN if again else Reason.FIRST_FAILURE
 
 
-def _after_failure(signal: Signal, limits: Limits) -> tuple[Signal, Reason | None]:
-    reason = _why_fire(signal, limits)
+def _handle_failure(signal: ProbeState, limits: ProbeLimits) -> tuple[ProbeState, Reason | None]:
+    reason = _firing_reason(signal, limits)
     if reason is Reason.REFUSED:
         signal = replace(signal, is_stopped=True)
     if reason is None or signal.state is SignalState.FIRING:
@@ -195,27 +199,29 @@ def _after_failure(signal: Signal, limits: Limits) -> tuple[Signal, Reason | Non
     return replace(signal, state=SignalState.FIRING), reason
 
 
-def _why_fire(signal: Signal, limits: Limits) -> Reason | None:
+def _firing_reason(signal: ProbeState, limits: ProbeLimits) -> Reason | None:
     faults = signal.faults
-    if limits.is_login and sum(map(is_refusal, faults)) >= REFUSALS:
+    if limits.is_login and sum(map(is_refusal, faults)) >= MAX_REFUSALS:
         return Reason.REFUSED
-    recent = [t.fault for t in signal.tries[-LIMITED_OF:] if t.fault]
-    if sum(map(is_rate_limited, recent)) >= LIMITED:
-        return Reason.LIMITED
+    recent = [t.fault for t in signal.tries[-RATE_LIMIT_WINDOW:] if t.fault]
+    if sum(map(is_rate_limited, recent)) >= RATE_LIMIT_COUNT:
+        return Reason.RATE_LIMITED
     return Reason.THRESHOLD if len(faults) >= limits.fail_count else None
 
 
-def _after_success(signal: Signal, at: float, limits: Limits) -> tuple[Signal, Reason | None]:
-    if signal.run < successes_needed(signal, limits):
+def _handle_success(
+    signal: ProbeState, at: float, limits: ProbeLimits
+) -> tuple[ProbeState, Reason | None]:
+    if signal.successes_in_a_row < successes_needed(signal, limits):
         return signal, None
     over = replace(signal, state=SignalState.OK, tries=(), since=None)
     if signal.state is SignalState.PENDING:
-        trend = counted(signal.trend, at, singles=len(signal.faults))
-        return replace(over, trend=trend), Reason.PASSED
+        trend = add_counts(signal.trend, at, singles=len(signal.faults))
+        return replace(over, trend=trend), Reason.SINGLE_FAILURES
     return replace(over, ended_at=at), Reason.RECOVERED
 
 
-def successes_needed(signal: Signal, limits: Limits) -> int:
+def successes_needed(signal: ProbeState, limits: ProbeLimits) -> int:
     """How many successes in a row end it.
 
     While pending: as many as fill the window. While firing: `recover_count` after a full outage,
@@ -224,13 +230,17 @@ def successes_needed(signal: Signal, limits: Limits) -> int:
     if signal.state is SignalState.PENDING:
         last = signal.faults[-1]
         quick = not (limits.is_login and is_refusal(last)) and not is_rate_limited(last)
-        return limits.window - 1 if quick else LIMITED
+        return limits.window - 1 if quick else RATE_LIMIT_COUNT
     least = limits.recover_count * (1 + signal.relapses)
-    chance = ceil(log(FLUKE) / log(1 - signal.share)) if 0 < signal.share < 1 else 0
+    chance = (
+        ceil(log(LUCKY_RUN_PROBABILITY) / log(1 - signal.failed_share))
+        if 0 < signal.failed_share < 1
+        else 0
+    )
     return max(limits.recover_count, min(max(least, chance), limits.window - 1))
 
 
-def pace_s(signal: Signal, now: float, limits: Limits) -> float | None:
+def probe_interval_s(signal: ProbeState, now: float, limits: ProbeLimits) -> float | None:
     """Seconds from try to try, None where there is to be no further try.
 
     After a rate limit this is the wait that was asked for, within bounds.
@@ -238,19 +248,19 @@ def pace_s(signal: Signal, now: float, limits: Limits) -> float | None:
     if signal.is_stopped:
         return None
     if signal.state is SignalState.OK:
-        is_suspect = signal.tempo.since is not None and not signal.tempo.is_slow
+        is_suspect = signal.latency.since is not None and not signal.latency.is_slow
         return (
-            min(limits.every_s, SLOW_PACE * limits.confirm_every_s)
+            min(limits.every_s, SLOW_INTERVAL_FACTOR * limits.confirm_every_s)
             if is_suspect
             else limits.every_s
         )
     last = signal.faults[-1]
     if limits.is_login and is_refusal(last):
-        return max(REFUSAL_PACE_S, limits.confirm_every_s)
-    if is_rate_limited(last) and signal.run == 0:
-        wait = LIMITED_PACE_S if last.retry_at is None else last.retry_at - now
-        longest = LIMITED_MAX_S if signal.state is SignalState.FIRING else LIMITED_PACE_S
-        return min(max(wait, LIMITED_MIN_S), longest)
+        return max(REFUSAL_INTERVAL_S, limits.confirm_every_s)
+    if is_rate_limited(last) and signal.successes_in_a_row == 0:
+        wait = RATE_LIMIT_INTERVAL_S if last.retry_at is None else last.retry_at - now
+        longest = RATE_LIMIT_MAX_S if signal.state is SignalState.FIRING else RATE_LIMIT_INTERVAL_S
+        return min(max(wait, RATE_LIMIT_MIN_S), longest)
     if signal.state is SignalState.PENDING:
-        return LIMITED_PACE_S if is_rate_limited(last) else limits.confirm_every_s
-    return min(limits.every_s, FIRING_PACE * limits.confirm_every_s)
+        return RATE_LIMIT_INTERVAL_S if is_rate_limited(last) else limits.confirm_every_s
+    return min(limits.every_s, FIRING_INTERVAL_FACTOR * limits.confirm_every_s)

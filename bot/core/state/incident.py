@@ -7,39 +7,39 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bot.core.model import measurement
-from bot.core.model.observation import Cause, Fact, Fault, Notice, Severity, Verdict
+from bot.core.model.observation import Cause, Evidence, Fault, Severity, StatusIncident, Verdict
 from bot.core.signals.probe_threshold import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-from bot.core.oncall.escalation import Ladder
+from bot.core.oncall.escalation import EscalationState
 
-PROBE, MONITOR, NOTICE, MESSAGE = "probe", "monitor", "notice", "message"
+PROBE, MONITOR, STATUS_INCIDENT, MESSAGE = "probe", "monitor", "notice", "message"
 """Beside these there are the values of `measurement.Kind`."""
 
 
-def first_known(incident: Incident) -> dict[str, float]:
+def detection_times(incident: Incident) -> dict[str, float]:
     """Return when each kind of source first knew, in seconds since the Unix epoch.
 
     A notice counts from when it was posted, whenever we read it.
     """
-    knew = dict(incident.knew)
-    for source, at in _known(incident):
+    knew = dict(incident.detected_at)
+    for source, at in _detections(incident):
         knew[source] = min(at, knew.get(source, at))
     return knew
 
 
-def _known(incident: Incident) -> Iterator[tuple[str, float]]:
-    for trouble in incident.troubles:
-        yield _source(trouble), trouble.since
-    for notice in incident.notices:
-        yield NOTICE, notice.posted_at
+def _detections(incident: Incident) -> Iterator[tuple[str, float]]:
+    for trouble in incident.problems:
+        yield _source_of(trouble), trouble.since
+    for notice in incident.status_incidents:
+        yield STATUS_INCIDENT, notice.posted_at
 
 
-def _source(trouble: Trouble) -> str:
-    if trouble.counted:
-        return trouble.counted.value
-    return MONITOR if trouble.reason is Reason.CLAIMED else PROBE
+def _source_of(trouble: Problem) -> str:
+    if trouble.source:
+        return trouble.source.value
+    return MONITOR if trouble.reason is Reason.EXTERNAL_ALERT else PROBE
 
 
 class IncidentState(StrEnum):
@@ -50,21 +50,21 @@ class IncidentState(StrEnum):
     RESOLVED = "resolved"
 
 
-class Kind(StrEnum):
+class IncidentKind(StrEnum):
     """What an incident is about."""
 
     FAILING = "failing"
     """Something that we look at fails."""
-    BLIND = "blind"
+    NO_DATA = "blind"
     """We can see nothing."""
-    SILENT = "silent"
+    SOURCE_NO_DATA = "silent"
     """A source of figures says nothing."""
-    GAP = "gap"
+    MONITORING_GAP = "gap"
     """We could see nothing for a while; it is over and only told."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Problem:
     """One firing signal of an incident, in figures."""
 
     tenant: str
@@ -76,24 +76,24 @@ class Trouble:
     """The most frequent one."""
     is_stopped: bool = False
     is_over: bool = False
-    counted: measurement.Kind | None = None
+    source: measurement.MetricKind | None = None
     """What a measured signal counts; None: it is a probe's, or a monitor's."""
     reason: Reason | None = None
     """Why a measured signal or a monitor fires."""
-    usual: float | None = None
+    baseline: float | None = None
     """In the same span usually so many fail (where successes are missing: succeed), if known."""
     span_s: float = 0.0
     """How long was counted; of what is slow, its latency now (`usual` is its usual one)."""
-    missing: str = ""
+    no_data_reason: str = ""
     """Why a source has no figures, where it is silent."""
-    said: str = ""
+    title: str = ""
     """A monitor's own title: foreign."""
     link: str = ""
     """Where people see more; foreign, https."""
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class MessageRef:
     """Where Slack keeps an incident's message."""
 
     channel: str
@@ -101,13 +101,13 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class VerdictRecord:
     """A verdict that an incident came to."""
 
     at: float
     verdict: Verdict
     """Without its facts."""
-    news: tuple[str, ...]
+    new_rule_ids: tuple[str, ...]
     """The rows of the evidence table that were new then."""
 
 
@@ -126,7 +126,7 @@ class Incident:
     """One message's worth of trouble."""
 
     id: int
-    kind: Kind
+    kind: IncidentKind
     severity: Severity
     tenants: tuple[str, ...]
     since: float
@@ -134,38 +134,38 @@ class Incident:
     opened_at: float
     verdict: Verdict
     state: IncidentState = IncidentState.OPEN
-    troubles: tuple[Trouble, ...] = ()
-    notices: tuple[Notice, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    status_incidents: tuple[StatusIncident, ...] = ()
     """Posts of the status page that fit it, newest first."""
     resolved_at: float | None = None
     merged_into: int | None = None
     """The incident that this one turned out to be a part of."""
-    reopened: int = 0
+    reopen_count: int = 0
     mention_at: float | None = None
     """When people are to be called the first time, if that is still to come."""
-    is_mentioned: bool = False
+    has_mentioned: bool = False
     """People were called the first time; what follows is the escalation's."""
-    card: Card | None = None
+    message: MessageRef | None = None
     posts: int = 1
     """How many first messages it has had; more than one only where Slack lost it."""
     replies: int = 0
     edits: int = 0
-    shown_at: float = 0.0
+    message_updated_at: float = 0.0
     """When the last edit was asked for."""
-    source: measurement.Kind | None = None
+    source: measurement.MetricKind | None = None
     """Which source is silent."""
-    called: tuple[str, ...] = ()
+    mentioned: tuple[str, ...] = ()
     """Who is mentioned in the first message: `@here`, users' and user groups' ids."""
-    ladder: Ladder | None = None
+    escalation: EscalationState | None = None
     """The escalation, while one goes on."""
-    paged: tuple[str, ...] = ()
+    paged_contact_points: tuple[str, ...] = ()
     """The ways beyond Slack by which people were told; they are told of its end, too."""
     acknowledged_by: str = ""
     """A user's id."""
     acknowledged_at: float | None = None
     resolved_by: str = ""
     """A user's id; empty: it ended by itself."""
-    left: tuple[str, ...] = ()
+    sticky_resolve: tuple[str, ...] = ()
     """Signals (`tenant.signal`) that still failed when a person resolved it: they open nothing
     new before they have been well."""
     false_alarm: str = ""
@@ -173,11 +173,11 @@ class Incident:
     notes: tuple[Note, ...] = ()
     is_muted: bool = False
     """It began in a silence or in maintenance, and nobody was told of it."""
-    facts_since: dict[str, float] = field(default_factory=dict)
+    evidence_since: dict[str, float] = field(default_factory=dict)
     """When each row of the evidence table first spoke."""
-    history: tuple[Judgement, ...] = ()
+    verdict_history: tuple[VerdictRecord, ...] = ()
     """Each cause and scope that it was given, oldest first."""
-    knew: dict[str, float] = field(default_factory=dict)
+    detected_at: dict[str, float] = field(default_factory=dict)
     """When each kind of source first knew; see `core/state/incident.py`."""
 
     @property
@@ -186,18 +186,18 @@ class Incident:
         return self.state is not IncidentState.RESOLVED
 
 
-class EntryKind(StrEnum):
+class TimelineKind(StrEnum):
     """What a line of the timeline tells."""
 
     VERDICT = "verdict"
     JOINED = "joined"
     MERGED = "merged"
     RECOVERED = "recovered"
-    NOTICE = "notice"
+    STATUS_UPDATE = "notice"
     MENTION = "mention"
     RESOLVED = "resolved"
     REOPENED = "reopened"
-    GRAVER = "graver"
+    SEVERITY_RAISED = "graver"
     WHY = "why"
     ACKNOWLEDGED = "acknowledged"
     NOTE = "note"
@@ -208,24 +208,24 @@ class EntryKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TimelineEntry:
     """One line of an incident's timeline, told in its thread."""
 
     at: float
-    kind: EntryKind
-    trouble: Trouble | None = None
+    kind: TimelineKind
+    problem: Problem | None = None
     verdict: Verdict | None = None
-    notice: Notice | None = None
+    status_incident: StatusIncident | None = None
     severity: Severity | None = None
-    news: tuple[Fact, ...] = ()
+    new_evidence: tuple[Evidence, ...] = ()
     """The facts that changed a verdict."""
     tenants: tuple[str, ...] = ()
     """Those that joined, or work again."""
     by: str = ""
     """The user whose doing it is."""
-    whom: tuple[str, ...] = ()
+    mentioned: tuple[str, ...] = ()
     """Who is mentioned."""
-    ways: tuple[str, ...] = ()
+    contact_points: tuple[str, ...] = ()
     """How others are told: `dm`, or the name of a way beyond Slack."""
     text: str = ""
     """What a person wrote."""
@@ -233,7 +233,7 @@ class Entry:
     """When a silence ends."""
 
 
-def standing_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:
+def current_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:
     """Return what is to blame now: the gravest open incident, else the last one resolved.
 
     Args:
@@ -250,13 +250,13 @@ def standing_cause(incidents: tuple[Incident, ...], since: float, *, has_failed:
     return Cause.BLIP if has_failed else Cause.NONE
 
 
-def reopened(incident: Incident) -> Incident:
+def reopen(incident: Incident) -> Incident:
     """Return the same incident, open again."""
     return replace(
         incident,
         state=IncidentState.ACKNOWLEDGED if incident.acknowledged_by else IncidentState.OPEN,
         resolved_at=None,
         resolved_by="",
-        left=(),
-        reopened=incident.reopened + 1,
+        sticky_resolve=(),
+        reopen_count=incident.reopen_count + 1,
     )

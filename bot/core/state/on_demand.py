@@ -12,79 +12,79 @@ from bot.core.state.outbox import Answer
 
 if TYPE_CHECKING:
     from bot.core.state.rules import Rules
-    from bot.core.state.stimulus import Running
+    from bot.core.state.stimulus import CheckStarted
 
-RUN_LIMIT_S = 15.0
+CHECK_LIMIT_S = 15.0
 """A run is answered with what has come by then: one request may take 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunInProgress:
+class OnDemandCheck:
     """Fresh probes that a person waits for."""
 
     request: Request
     until: float
-    asked: tuple[str, ...]
+    tenants: tuple[str, ...]
     """The tenants that were to look."""
     started: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
-    left_out: tuple[Target, ...] = ()
-    seen: tuple[Observation, ...] = ()
-    measured: tuple[Measurement, ...] = ()
+    skipped: tuple[Target, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
     signal: str = ""
     """The only signal that is wanted; empty: all."""
 
     @property
-    def missing(self) -> tuple[Target, ...]:
+    def unanswered(self) -> tuple[Target, ...]:
         """What has not come back yet."""
-        back = {one.target for one in self.seen} | {one.target for one in self.measured}
+        back = {one.target for one in self.observations} | {one.target for one in self.measurements}
         return tuple(target for target in self.targets if target not in back)
 
-    def with_started(self, running: Running) -> RunInProgress:
+    def with_started(self, running: CheckStarted) -> OnDemandCheck:
         """Return it with one tenant's looks begun."""
         return replace(
             self,
             started=(*self.started, running.tenant),
             targets=(*self.targets, *running.targets),
-            left_out=(*self.left_out, *running.left_out),
+            skipped=(*self.skipped, *running.skipped),
         )
 
-    def with_seen(self, seen: Observation | Measurement) -> RunInProgress:
+    def with_result(self, seen: Observation | Measurement) -> OnDemandCheck:
         """Return it with one look back."""
         if isinstance(seen, Measurement):
-            return replace(self, measured=(*self.measured, seen))
-        return replace(self, seen=(*self.seen, seen))
+            return replace(self, measurements=(*self.measurements, seen))
+        return replace(self, observations=(*self.observations, seen))
 
-    def answer(self) -> Answer:
+    def to_answer(self) -> Answer:
         """Return what is told of it, as far as it came."""
         return Answer(
             self.request,
             is_first=False,
-            seen=self.seen,
-            measured=self.measured,
-            left_out=self.left_out,
-            missing=self.missing,
+            observations=self.observations,
+            measurements=self.measurements,
+            skipped=self.skipped,
+            unanswered=self.unanswered,
         )
 
     @property
     def is_complete(self) -> bool:
         """All tenants have started and all looks are back."""
-        return set(self.started) == set(self.asked) and not self.missing
+        return set(self.started) == set(self.tenants) and not self.unanswered
 
 
-def begun(request: Request, now: float, rules: Rules) -> RunInProgress | None:
+def start_check(request: Request, now: float, rules: Rules) -> OnDemandCheck | None:
     """Return the run that a request asks for; None: it is no run, or names nothing of ours."""
     if request.verb is not Verb.RUN:
         return None
-    wanted = wanted_of(request, rules)
+    wanted = resolve_check_scope(request, rules)
     if wanted is None:
         return None
     tenants, signal = wanted
     controls = () if signal else rules.controls
-    return RunInProgress(request, now + RUN_LIMIT_S, tenants, targets=controls, signal=signal)
+    return OnDemandCheck(request, now + CHECK_LIMIT_S, tenants, targets=controls, signal=signal)
 
 
-def wanted_of(request: Request, rules: Rules) -> tuple[tuple[str, ...], str] | None:
+def resolve_check_scope(request: Request, rules: Rules) -> tuple[tuple[str, ...], str] | None:
     """Return the tenants that a run is for, and the one signal of theirs, or empty for all.
 
     It names a tenant, a signal of any tenant, or `TENANT.SIGNAL`. None: there is no such thing.

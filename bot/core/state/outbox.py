@@ -20,11 +20,11 @@ from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Severity, Target, Verdict
 from bot.core.model.request import Request
 from bot.core.oncall.schedule import Shift
-from bot.core.state.incident import Entry, EntryKind
-from bot.core.state.silence import Refusal, Silence
+from bot.core.state.incident import TimelineEntry, TimelineKind
+from bot.core.state.silence import Silence, SilenceRefusal
 
 
-class PageAction(StrEnum):
+class PagerAction(StrEnum):
     """What a page tells. The words are those of PagerDuty's Events API."""
 
     TRIGGER = "trigger"
@@ -33,13 +33,13 @@ class PageAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PagerMessage:
     """One message to a person: that an incident began, that somebody took it, that it is over."""
 
     key: str
     """Unique; the same for a repeated try."""
     incident: int
-    action: PageAction
+    action: PagerAction
     severity: Severity
     tenants: tuple[str, ...]
     verdict: Verdict
@@ -82,11 +82,11 @@ class Reply:
     """A line in the thread of an incident's message."""
 
     incident: int
-    entry: Entry
+    entry: TimelineEntry
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class AnswerResult:
     """What came of something that a person wanted changed."""
 
     outcome: CommandOutcome
@@ -95,7 +95,7 @@ class Result:
     refused: NotAllowed | None = None
     silence: Silence | None = None
     """As it was set or ended."""
-    unreadable: Refusal | None = None
+    silence_refusal: SilenceRefusal | None = None
     """Why a silence could not be set."""
     hidden: tuple[int, ...] = ()
     """Incidents of the last day that the silence would have hidden."""
@@ -110,17 +110,17 @@ class Answer:
     request: Request
     is_first: bool = True
     """For `run`: the word that it has begun; the result is the second answer."""
-    seen: tuple[Observation, ...] = ()
-    left_out: tuple[Target, ...] = ()
-    missing: tuple[Target, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    skipped: tuple[Target, ...] = ()
+    unanswered: tuple[Target, ...] = ()
     """Looked at, without an answer in time."""
-    measured: tuple[Measurement, ...] = ()
-    result: Result | None = None
+    measurements: tuple[Measurement, ...] = ()
+    result: AnswerResult | None = None
     """What came of it, where it changes something."""
 
 
 @dataclass(frozen=True, slots=True)
-class Direct:
+class DirectMessage:
     """A message to one person about an incident."""
 
     incident: int
@@ -132,20 +132,20 @@ class Paging:
     """An incident told beyond Slack."""
 
     incident: int
-    way: str
+    contact_point: str
     """As the configuration names it."""
-    action: PageAction
+    action: PagerAction
 
 
 @dataclass(frozen=True, slots=True)
-class SilenceTold:
+class SilenceAnnouncement:
     """A silence begins, or is over and how much it hid: for the channel."""
 
     silence: Silence
 
 
 @dataclass(frozen=True, slots=True)
-class SwapTold:
+class OverrideAnnouncement:
     """Somebody is on call by an override: for the channel."""
 
     shift: Shift
@@ -159,12 +159,12 @@ class ReportDue:
     span_s: float
 
 
-OfChannel = SilenceTold | SwapTold | ReportDue
-Body = Post | Edit | Reply | Answer | Direct | Paging | OfChannel
-OfIncident = Post | Edit | Reply | Direct | Paging
+ChannelBody = SilenceAnnouncement | OverrideAnnouncement | ReportDue
+Body = Post | Edit | Reply | Answer | DirectMessage | Paging | ChannelBody
+IncidentBody = Post | Edit | Reply | DirectMessage | Paging
 
 
-class Status(StrEnum):
+class DeliveryStatus(StrEnum):
     """How far a delivery came."""
 
     PENDING = "pending"
@@ -174,9 +174,9 @@ class Status(StrEnum):
     DEAD = "dead"
 
 
-GATHERED = frozenset({EntryKind.JOINED, EntryKind.RECOVERED})
+BATCHED_KINDS = frozenset({TimelineKind.JOINED, TimelineKind.RECOVERED})
 """Lines that are added to one another while they wait."""
-DONE = frozenset({Status.SENT, Status.DEAD})
+FINAL_STATUSES = frozenset({DeliveryStatus.SENT, DeliveryStatus.DEAD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class Delivery:
     seq: int
     body: Body
     created_at: float
-    status: Status = Status.PENDING
+    status: DeliveryStatus = DeliveryStatus.PENDING
     tries: int = 0
     due_at: float = 0.0
     started_at: float = 0.0
@@ -200,10 +200,10 @@ class Delivery:
     @property
     def is_done(self) -> bool:
         """Nothing more is to be done about it."""
-        return self.status in DONE
+        return self.status in FINAL_STATUSES
 
     @property
-    def is_patient(self) -> bool:
+    def is_held(self) -> bool:
         """It waits for more of its kind, until it is due or something follows that does not."""
         return self.tries == 0 and self.due_at > self.created_at
 
@@ -211,81 +211,83 @@ class Delivery:
 def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:
     """Tell whether a waiting edit of this lane will show all that a new one would."""
     return isinstance(body, Edit) and any(
-        isinstance(d.body, Edit) and d.status is Status.PENDING for d in lane
+        isinstance(d.body, Edit) and d.status is DeliveryStatus.PENDING for d in lane
     )
 
 
-def next_of(lane: tuple[Delivery, ...], now: float) -> Delivery | None:
+def next_delivery(lane: tuple[Delivery, ...], now: float) -> Delivery | None:
     """Return the delivery of a lane that is to be handled now, if any: the oldest not done."""
     open_ones = [d for d in lane if not d.is_done]
-    if not open_ones or any(d.status is Status.SENDING for d in open_ones):
+    if not open_ones or any(d.status is DeliveryStatus.SENDING for d in open_ones):
         return None
-    if all(d.is_patient for d in open_ones):
+    if all(d.is_held for d in open_ones):
         first = min(open_ones, key=lambda d: d.due_at)
         return first if first.due_at <= now else None
     first = min(open_ones, key=lambda d: d.seq)
-    return first if first.is_patient or first.due_at <= now else None
+    return first if first.is_held or first.due_at <= now else None
 
 
-def gathered(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
+def batch_replies(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
     """Return a line with all that waits of its kind, and the lines that are said with it."""
-    if not isinstance(first.body, Reply) or first.body.entry.kind not in GATHERED:
+    if not isinstance(first.body, Reply) or first.body.entry.kind not in BATCHED_KINDS:
         return [first]
     entry = first.body.entry
-    more = [d for d in lane if d.key != first.key and _is_like(d, entry)]
+    more = [d for d in lane if d.key != first.key and _is_batchable(d, entry)]
     names = [name for d in more if isinstance(d.body, Reply) for name in d.body.entry.tenants]
     tenants = tuple(dict.fromkeys((*entry.tenants, *names)))
     body = replace(first.body, entry=replace(entry, tenants=tenants))
-    return [replace(first, body=body), *map(sent, more)]
+    return [replace(first, body=body), *map(mark_sent, more)]
 
 
-def _is_like(other: Delivery, entry: Entry) -> bool:
-    is_waiting = other.status is Status.PENDING and other.tries == 0
+def _is_batchable(other: Delivery, entry: TimelineEntry) -> bool:
+    is_waiting = other.status is DeliveryStatus.PENDING and other.tries == 0
     return is_waiting and isinstance(other.body, Reply) and other.body.entry.kind is entry.kind
 
 
-def started(delivery: Delivery, now: float) -> Delivery:
+def mark_sending(delivery: Delivery, now: float) -> Delivery:
     """Return it with a try begun; to be committed before anything is sent."""
-    return replace(delivery, status=Status.SENDING, tries=delivery.tries + 1, started_at=now)
+    return replace(
+        delivery, status=DeliveryStatus.SENDING, tries=delivery.tries + 1, started_at=now
+    )
 
 
-def sent(delivery: Delivery) -> Delivery:
+def mark_sent(delivery: Delivery) -> Delivery:
     """Return it as said."""
-    return replace(delivery, status=Status.SENT)
+    return replace(delivery, status=DeliveryStatus.SENT)
 
 
-def dead(delivery: Delivery) -> Delivery:
+def mark_dead(delivery: Delivery) -> Delivery:
     """Return it as given up."""
-    return replace(delivery, status=Status.DEAD)
+    return replace(delivery, status=DeliveryStatus.DEAD)
 
 
-def refused(delivery: Delivery, now: float, retry_after_s: float | None) -> Delivery:
+def mark_refused(delivery: Delivery, now: float, retry_after_s: float | None) -> Delivery:
     """Return it as certainly not said, to be tried again."""
     wait = BACKOFF_S[min(delivery.tries, len(BACKOFF_S)) - 1]
     if retry_after_s is not None:
         wait = max(retry_after_s, 0.1)
-    return replace(delivery, status=Status.PENDING, due_at=now + wait)
+    return replace(delivery, status=DeliveryStatus.PENDING, due_at=now + wait)
 
 
-def doubted(delivery: Delivery, now: float) -> Delivery:
+def mark_doubt(delivery: Delivery, now: float) -> Delivery:
     """Return it as perhaps said. Edits and answers may be repeated; a post is looked for first."""
-    if isinstance(delivery.body, Post | Reply | OfChannel):
-        return replace(delivery, status=Status.DOUBT, due_at=now + SETTLE_S)
-    return refused(delivery, now, None)
+    if isinstance(delivery.body, Post | Reply | ChannelBody):
+        return replace(delivery, status=DeliveryStatus.DOUBT, due_at=now + SETTLE_S)
+    return mark_refused(delivery, now, None)
 
 
-def unsettled(delivery: Delivery, now: float) -> Delivery:
+def handle_failed_search(delivery: Delivery, now: float) -> Delivery:
     """Return it after a search that could not be made: once more later, then sent again."""
     if now - delivery.started_at < GIVE_UP_S:
         return replace(delivery, due_at=now + SEARCH_AGAIN_S)
-    return repeated(replace(delivery, is_repeat=True), now)
+    return requeue(replace(delivery, is_repeat=True), now)
 
 
-def repeated(delivery: Delivery, now: float) -> Delivery:
+def requeue(delivery: Delivery, now: float) -> Delivery:
     """Return it to be sent (again) now."""
-    return replace(delivery, status=Status.PENDING, due_at=now)
+    return replace(delivery, status=DeliveryStatus.PENDING, due_at=now)
 
 
-def recovered(delivery: Delivery, now: float) -> Delivery:
+def recover(delivery: Delivery, now: float) -> Delivery:
     """Return it as found after a restart: what was being sent is in doubt."""
-    return doubted(delivery, now) if delivery.status is Status.SENDING else delivery
+    return mark_doubt(delivery, now) if delivery.status is DeliveryStatus.SENDING else delivery

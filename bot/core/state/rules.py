@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 
 from bot.core.model.access import Access
 from bot.core.model.observation import CUSTOM, FEED, M2M, WELLKNOWN, Severity, Target
-from bot.core.model.wall_clock import Recurring
-from bot.core.oncall.escalation import Policy
-from bot.core.oncall.schedule import Source
-from bot.core.signals.metric_threshold import SeriesLimits
-from bot.core.signals.probe_threshold import Limits
-from bot.core.state.silence import Window
+from bot.core.model.wall_clock import RecurringTime
+from bot.core.oncall.escalation import EscalationPolicy
+from bot.core.oncall.schedule import OnCallSource
+from bot.core.signals.metric_threshold import MetricLimits
+from bot.core.signals.probe_threshold import ProbeLimits
+from bot.core.state.silence import MaintenanceWindow
 
 DEFAULT_FEED = Target(FEED, "default")
-M2M_PACE = 5.0
+M2M_INTERVAL_FACTOR = 5.0
 """Machine tokens may count against a quota: while all is well we ask for one so many times less
 often, every five minutes by default."""
 
@@ -23,7 +23,7 @@ often, every five minutes by default."""
 class Recurrence:
     """A time that recurs, with the zone whose clocks count."""
 
-    at: Recurring
+    at: RecurringTime
     zone: str
 
 
@@ -37,7 +37,7 @@ class TenantRules:
     logins: tuple[str, ...] = ("login",)
     custom_domain: str | None = None
     has_m2m: bool = False
-    limits: Limits = field(default_factory=Limits)
+    limits: ProbeLimits = field(default_factory=ProbeLimits)
     runbook: str | None = None
     users: dict[str, str] = field(default_factory=dict)
     """Login -> the first login of the same synthetic user, where that is another one."""
@@ -45,22 +45,22 @@ class TenantRules:
     """One a login; a changed one means that its configuration changed."""
     feed: Target = DEFAULT_FEED
     """The feed that speaks of this tenant's environment."""
-    series: dict[str, SeriesLimits] = field(default_factory=dict)
+    metrics: dict[str, MetricLimits] = field(default_factory=dict)
     """What others count, by the signal's name."""
     realms: tuple[str, ...] = ()
     """The connections of the synthetic logins."""
     monitors: tuple[str, ...] = ()
     """The outside monitors that may say something."""
 
-    def limits_of(self, signal: str) -> Limits:
+    def limits_of(self, signal: str) -> ProbeLimits:
         """Return a signal's limits."""
         if signal not in {WELLKNOWN, M2M}:
             return self.limits
-        every_s = self.limits.every_s * (M2M_PACE if signal == M2M else 1.0)
+        every_s = self.limits.every_s * (M2M_INTERVAL_FACTOR if signal == M2M else 1.0)
         return replace(self.limits, is_login=False, every_s=every_s)
 
     @property
-    def signals(self) -> tuple[str, ...]:
+    def probes(self) -> tuple[str, ...]:
         """The names of all that is probed, the logins first."""
         custom = (CUSTOM,) if self.custom_domain else ()
         return (*self.logins, WELLKNOWN, *custom, *((M2M,) if self.has_m2m else ()))
@@ -68,7 +68,7 @@ class TenantRules:
     @property
     def all_signals(self) -> tuple[str, ...]:
         """The names of all that is probed or measured."""
-        return (*self.signals, *self.series)
+        return (*self.probes, *self.metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,15 @@ class Rules:
     """Who is mentioned in a grave alert; empty: nobody."""
     mention_after_s: dict[str, float] = field(default_factory=dict)
     """By tenant."""
-    policies: dict[Severity, Policy] = field(default_factory=dict)
-    ways: tuple[str, ...] = ()
+    policies: dict[Severity, EscalationPolicy] = field(default_factory=dict)
+    contact_points: tuple[str, ...] = ()
     """Beyond Slack, by their names."""
-    on_call: Source | None = None
+    on_call: OnCallSource | None = None
     """Who is on call; of a calendar there is what the desk last read."""
     calendar_every_s: float | None = None
     """How often a calendar is read; None: there is none."""
     access: Access = field(default_factory=Access)
-    windows: tuple[Window, ...] = ()
+    maintenance_windows: tuple[MaintenanceWindow, ...] = ()
     report: Recurrence | None = None
     """When the weekly report is posted."""
     feed_every_s: float = 60.0

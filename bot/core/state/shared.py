@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import ChangeMade
-from bot.core.model.observation import FeedState, Notice
-from bot.core.signals.probe_threshold import Limits, Signal, observe
+from bot.core.model.observation import FeedState, StatusIncident
+from bot.core.signals.probe_threshold import ProbeLimits, ProbeState, observe_probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bot.core.model.observation import FeedReading, Observation
 
-NOTICE_FIRST_S = 7200.0
+MAX_STATUS_INCIDENT_AGE_S = 7200.0
 """A post that is older than the first failure by more than this is about something else."""
 OTHER_COMPONENTS = (
     ("log", "Tenant Logs"),
@@ -39,7 +39,7 @@ class FeedView:
 
     state: FeedState | None = None
     """None: not read yet."""
-    notices: tuple[Notice, ...] = ()
+    status_incidents: tuple[StatusIncident, ...] = ()
     """As last read; kept while the feed cannot be read."""
     read_at: float | None = None
     """When it was last readable."""
@@ -47,20 +47,20 @@ class FeedView:
     """When it came into this state."""
 
 
-def fitting(feeds: Iterable[FeedView], since: float) -> tuple[Notice, ...]:
+def match_status_incidents(feeds: Iterable[FeedView], since: float) -> tuple[StatusIncident, ...]:
     """Return the open posts about logins that fit a trouble since `since`, newest first."""
     notices = {
         notice.id: notice
         for feed in feeds
-        for notice in feed.notices
+        for notice in feed.status_incidents
         if notice.is_open
-        and notice.posted_at >= since - NOTICE_FIRST_S
+        and notice.posted_at >= since - MAX_STATUS_INCIDENT_AGE_S
         and other_component(notice) is None
     }
     return tuple(sorted(notices.values(), key=lambda notice: -notice.updated_at))
 
 
-def other_component(notice: Notice) -> str | None:
+def other_component(notice: StatusIncident) -> str | None:
     """Name the component that a post is about, if that is another than logins.
 
     The feed has no field for it, so the title's words decide; the text often mentions logins only
@@ -72,41 +72,43 @@ def other_component(notice: Notice) -> str | None:
     return next((name for word, name in OTHER_COMPONENTS if word in title), None)
 
 
-KEPT_S = 7200.0
-MOST = 100
+CHANGES_KEPT_S = 7200.0
+MAX_CHANGES = 100
 """Changes kept; a pipeline that deploys all the time must not fill the state."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class SharedSignals:
     """Neutral hosts and status feeds, by name, and what was changed."""
 
-    controls: dict[str, Signal] = field(default_factory=dict)
+    controls: dict[str, ProbeState] = field(default_factory=dict)
     feeds: dict[str, FeedView] = field(default_factory=dict)
     changes: tuple[ChangeMade, ...] = ()
     """Of the last two hours, oldest first."""
 
 
-def with_control(outside: Outside, seen: Observation, every_s: float) -> Outside:
+def with_control(outside: SharedSignals, seen: Observation, every_s: float) -> SharedSignals:
     """Take in a look at a neutral host."""
     name = seen.target.name
-    signal, _ = observe(outside.controls[name], seen, Limits(every_s=every_s))
+    signal, _ = observe_probe(outside.controls[name], seen, ProbeLimits(every_s=every_s))
     return replace(outside, controls={**outside.controls, name: signal})
 
 
-def with_reading(outside: Outside, reading: FeedReading) -> Outside:
+def with_reading(outside: SharedSignals, reading: FeedReading) -> SharedSignals:
     """Take in what a feed says; what it said before stands while it cannot be read."""
     name = reading.target.name
     before = outside.feeds.get(name, FeedView())
     since = before.since if before.state is reading.state else reading.at
     after = replace(before, state=reading.state, since=since)
     if reading.state is FeedState.OK:
-        after = FeedView(reading.state, reading.notices, reading.at, since)
+        after = FeedView(reading.state, reading.status_incidents, reading.at, since)
     return replace(outside, feeds={**outside.feeds, name: after})
 
 
-def with_changes(outside: Outside, changes: Iterable[ChangeMade], now: float) -> Outside:
+def with_changes(
+    outside: SharedSignals, changes: Iterable[ChangeMade], now: float
+) -> SharedSignals:
     """Take in changes; told twice they count once."""
     known = {change.id: change for change in (*outside.changes, *changes)}
-    kept = [change for change in known.values() if now - change.at < KEPT_S]
-    return replace(outside, changes=tuple(sorted(kept, key=lambda c: c.at)[-MOST:]))
+    kept = [change for change in known.values() if now - change.at < CHANGES_KEPT_S]
+    return replace(outside, changes=tuple(sorted(kept, key=lambda c: c.at)[-MAX_CHANGES:]))

@@ -11,20 +11,20 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import Target
-from bot.core.model.wall_clock import DAY_S, Recurring, instant
+from bot.core.model.wall_clock import DAY_S, RecurringTime, to_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bot.core.state.incident import Incident
 
-LONGEST_S = 30 * DAY_S
+MAX_SILENCE_S = 30 * DAY_S
 """What is to be silent for longer should not be watched."""
 REASON_LENGTH = 200
 EVERYTHING = "all"
 
 
-class Over(StrEnum):
+class SilenceScope(StrEnum):
     """What a silence is over."""
 
     TENANT = "tenant"
@@ -38,7 +38,7 @@ class Silence:
     """One silence, running or ended."""
 
     id: int
-    over: Over
+    scope: SilenceScope
     name: str
     """A tenant, `signal` of any tenant or `tenant.signal`, an incident's number; of all: empty."""
     since: float
@@ -52,12 +52,12 @@ class Silence:
     """Who ended it by hand; empty: it ended by its time."""
     ended_at: float | None = None
 
-    def is_on(self, now: float) -> bool:
+    def is_active(self, now: float) -> bool:
         """Tell whether it mutes at this instant."""
         return self.ended_at is None and self.since <= now < self.until
 
 
-class Refusal(StrEnum):
+class SilenceRefusal(StrEnum):
     """Why a silence cannot be set as it was asked for."""
 
     NO_SUCH = "no_such"
@@ -68,10 +68,10 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SilenceWanted:
+class SilenceRequest:
     """A silence that can be set."""
 
-    over: Over
+    scope: SilenceScope
     name: str
     until: float
     reason: str
@@ -80,17 +80,19 @@ class SilenceWanted:
 
 def covers(silence: Silence, incident: Incident) -> bool:
     """Tell whether all of an incident lies within a silence."""
-    return _hides(silence.over, silence.name, incident)
+    return _is_hidden(silence.scope, silence.name, incident)
 
 
 def is_touched(silence: Silence, incident: Incident) -> bool:
     """Tell whether some of an incident lies within a silence."""
-    return bool(_held(silence.over, silence.name, incident))
+    return bool(_parts_within(silence.scope, silence.name, incident))
 
 
-def covering(silences: Iterable[Silence], incident: Incident, now: float) -> tuple[Silence, ...]:
+def find_covering(
+    silences: Iterable[Silence], incident: Incident, now: float
+) -> tuple[Silence, ...]:
     """Return the silences that together hide an incident; none where a part lies outside."""
-    held = {s: _held(s.over, s.name, incident) for s in silences if s.is_on(now)}
+    held = {s: _parts_within(s.scope, s.name, incident) for s in silences if s.is_active(now)}
     if not held:
         return ()
     if set[Target]().union(*held.values()) != _parts(incident):
@@ -98,31 +100,33 @@ def covering(silences: Iterable[Silence], incident: Incident, now: float) -> tup
     return tuple(silence for silence, parts in held.items() if parts)
 
 
-def preview(over: Over, name: str, incidents: Iterable[Incident], since: float) -> tuple[int, ...]:
+def preview_hidden(
+    over: SilenceScope, name: str, incidents: Iterable[Incident], since: float
+) -> tuple[int, ...]:
     """Return the incidents, open at any time since an instant, that a silence would have hidden."""
     return tuple(
         incident.id
         for incident in incidents
         if (incident.resolved_at is None or incident.resolved_at >= since)
-        and _hides(over, name, incident)
+        and _is_hidden(over, name, incident)
     )
 
 
-def _hides(over: Over, name: str, incident: Incident) -> bool:
-    return _held(over, name, incident) == _parts(incident)
+def _is_hidden(over: SilenceScope, name: str, incident: Incident) -> bool:
+    return _parts_within(over, name, incident) == _parts(incident)
 
 
-def _held(over: Over, name: str, incident: Incident) -> set[Target]:
+def _parts_within(over: SilenceScope, name: str, incident: Incident) -> set[Target]:
     """Return the parts of an incident that lie within a silence."""
     parts = _parts(incident)
     match over:
-        case Over.ALL:
+        case SilenceScope.ALL:
             return parts
-        case Over.INCIDENT:
+        case SilenceScope.INCIDENT:
             return parts if name == str(incident.id) else set()
-        case Over.TENANT:
+        case SilenceScope.TENANT:
             return {part for part in parts if name == part.owner}
-        case Over.SIGNAL:
+        case SilenceScope.SIGNAL:
             return {part for part in parts if name in (part.name, str(part))}
 
 
@@ -131,17 +135,17 @@ def _parts(incident: Incident) -> set[Target]:
 
     A tenant without any (we are blind there) is a part of its own, which no signal's name means.
     """
-    troubles = [t for t in incident.troubles if not t.is_over] or incident.troubles
-    bare = {*incident.tenants} - {trouble.tenant for trouble in incident.troubles}
+    troubles = [t for t in incident.problems if not t.is_over] or incident.problems
+    bare = {*incident.tenants} - {trouble.tenant for trouble in incident.problems}
     parts = {Target(t.tenant, t.signal) for t in troubles} | {Target(name, "") for name in bare}
     return parts or {Target("", "")}
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class MaintenanceWindow:
     """A time in which we work on tenants ourselves."""
 
-    begins: Recurring | datetime
+    begins: RecurringTime | datetime
     """A naive time for one that comes once."""
     span_s: float
     """By the wall clock: 02:00 to 04:00 is an hour longer or shorter when the clocks are changed.
@@ -159,16 +163,16 @@ class Window:
             near = (self.begins.last(now, self.zone), self.begins.next(now, self.zone))
             begins = [datetime.combine(each.day, self.begins.at) for each in near]
         span = timedelta(seconds=self.span_s)
-        return [(instant(at, self.zone), instant(at + span, self.zone)) for at in begins]
+        return [(to_instant(at, self.zone), to_instant(at + span, self.zone)) for at in begins]
 
 
-def is_on(window: Window, tenant: str, now: float) -> bool:
+def is_in_maintenance(window: MaintenanceWindow, tenant: str, now: float) -> bool:
     """Tell whether a tenant is being worked on."""
     is_meant = not window.tenants or tenant in window.tenants
     return is_meant and any(begin <= now < end for begin, end in window.bounds(now))
 
 
-def next_change(windows: Iterable[Window], now: float) -> float | None:
+def next_window_change(windows: Iterable[MaintenanceWindow], now: float) -> float | None:
     """Return when the next window begins or ends."""
     changes = (at for window in windows for bounds in window.bounds(now) for at in bounds)
     return min((at for at in changes if at > now), default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.core.model.access import Audited
+from bot.core.model.access import AuditEntry
 
 if TYPE_CHECKING:
     from bot.core.model.measurement import Measurement, Push
@@ -38,13 +38,13 @@ class Observed:
     """A probe came back."""
 
     at: float
-    seen: Observation
-    asked_by: str = ""
+    observation: Observation
+    request_id: str = ""
     """The id of the request that wanted this look, if one did."""
 
 
 @dataclass(frozen=True, slots=True)
-class FeedRead:
+class FeedPolled:
     """A status feed was polled."""
 
     at: float
@@ -57,7 +57,7 @@ class Measured:
 
     at: float
     measurement: Measurement
-    asked_by: str = ""
+    request_id: str = ""
     """The id of the request that wanted them, if one did."""
 
 
@@ -70,7 +70,7 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
-class RunNow:
+class CheckRequested:
     """Fresh probes of a tenant are wanted."""
 
     at: float
@@ -81,7 +81,7 @@ class RunNow:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CommandReceived:
     """A person asked for something."""
 
     at: float
@@ -89,25 +89,25 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class TenantReport:
     """What a tenant's step came to, told to the desk."""
 
     at: float
     tenant: str
     changes: tuple[SignalChanged, ...] = ()
-    gap_s: float = 0.0
+    unobserved_s: float = 0.0
     """We could not look for so long, and can again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class CheckStarted:
     """A tenant's step answers a `Run`: what is looked at, and what is not."""
 
     at: float
     request_id: str
     tenant: str
     targets: tuple[Target, ...]
-    left_out: tuple[Target, ...] = ()
+    skipped: tuple[Target, ...] = ()
     """Not looked at: the synthetic user logged in too often, or was refused, a moment ago."""
 
 
@@ -124,7 +124,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsaid:
+class PostOverdue:
     """Slack has not taken an incident's first message for a while."""
 
     at: float
@@ -132,7 +132,7 @@ class Unsaid:
 
 
 @dataclass(frozen=True, slots=True)
-class ShiftsRead:
+class ShiftsPolled:
     """The calendar of shifts was read, or could not be."""
 
     at: float
@@ -140,62 +140,62 @@ class ShiftsRead:
 
 
 @dataclass(frozen=True, slots=True)
-class CardLost:
+class MessageLost:
     """An incident's message is gone or can no longer be edited."""
 
     at: float
     incident: int
 
 
-TenantStimulus = Started | Tick | Observed | Measured | Pushed | RunNow
+TenantStimulus = Started | Tick | Observed | Measured | Pushed | CheckRequested
 DeskStimulus = (
     Started
     | Tick
     | Observed
     | Measured
     | Pushed
-    | FeedRead
-    | Asked
-    | Finding
-    | Running
+    | FeedPolled
+    | CommandReceived
+    | TenantReport
+    | CheckStarted
     | Delivered
-    | Unsaid
-    | ShiftsRead
-    | CardLost
+    | PostOverdue
+    | ShiftsPolled
+    | MessageLost
 )
 Stimulus = TenantStimulus | DeskStimulus
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class StartProbe:
     """Probe a target now."""
 
     target: Target
-    asked_by: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class QueryMetrics:
     """Ask a source for its figures now."""
 
     target: Target
-    asked_by: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ReadFeed:
+class PollFeed:
     """Poll a status feed now."""
 
     target: Target
 
 
 @dataclass(frozen=True, slots=True)
-class ReadShifts:
+class PollShifts:
     """Read the calendar of shifts now."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RequestCheck:
     """Ask a tenant's step for fresh probes."""
 
     tenant: str
@@ -240,15 +240,15 @@ class Send:
 
 
 Effect = (
-    Look
-    | Measure
-    | ReadFeed
-    | ReadShifts
-    | Audited
-    | Run
+    StartProbe
+    | QueryMetrics
+    | PollFeed
+    | PollShifts
+    | AuditEntry
+    | RequestCheck
     | SignalChanged
-    | Finding
-    | Running
+    | TenantReport
+    | CheckStarted
     | IncidentChanged
     | VerdictChanged
     | Send
@@ -256,11 +256,11 @@ Effect = (
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Tenants:
     """What a step of the desk needs to know of the tenants: their states, by name."""
 
-    tenants: dict[str, TenantState]
+    states: dict[str, TenantState]
 
     def environment(self, name: str, rules: Rules) -> str | None:
         """Return a tenant's environment: as configured, else as its own log names it."""
-        return rules.tenants[name].environment or self.tenants[name].environment or None
+        return rules.tenants[name].environment or self.states[name].environment or None

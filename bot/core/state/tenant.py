@@ -5,30 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bot.core.signals.external_alerts import Monitor
-from bot.core.signals.history import Recent
-from bot.core.signals.login_budget import Budget
-from bot.core.signals.metric_threshold import Series
-from bot.core.signals.probe_threshold import Signal
+from bot.core.signals.history import RecentLogins
+from bot.core.signals.login_budget import LoginBudget
+from bot.core.signals.metric_threshold import MetricState
+from bot.core.signals.probe_threshold import ProbeState
 
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
     """All that is remembered of a tenant."""
 
-    signals: dict[str, Signal] = field(default_factory=dict)
+    probes: dict[str, ProbeState] = field(default_factory=dict)
     due: dict[str, float | None] = field(default_factory=dict)
     """When each signal is looked at next; None: not by itself."""
-    budgets: dict[str, Budget] = field(default_factory=dict)
+    budgets: dict[str, LoginBudget] = field(default_factory=dict)
     """By login."""
-    usable_at: float | None = None
+    last_data_at: float | None = None
     """When we last saw anything, good or bad."""
-    blind_since: float | None = None
-    sighted_since: float | None = None
+    no_data_since: float | None = None
+    data_again_since: float | None = None
     """While blind: when we began to see again; it is over once that has lasted."""
     phase: float = 0.0
     """This tenant's place in the minute, 0 to 1, so that not all are probed in the same second."""
     fingerprints: tuple[str, ...] = ()
-    series: dict[str, Series] = field(default_factory=dict)
+    metrics: dict[str, MetricState] = field(default_factory=dict)
     """What others count, by the signal's name."""
     monitors: dict[str, Monitor] = field(default_factory=dict)
     """What outside monitors say, by the monitor's name."""
@@ -36,5 +36,5 @@ class TenantState:
     """As the tenant's own log names it; empty until it does."""
     watched_since: float | None = None
     """When we first saw anything of it: what was before is not known."""
-    recent: Recent = ()
+    recent_logins: RecentLogins = ()
     """Its logins, by whichever domain."""

@@ -12,24 +12,24 @@ from dataclasses import dataclass, field
 from math import exp
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import Cause, Fact, Scope, Verdict
-from bot.core.triage.evidence_table import BEFOREHAND, TABLE, Row
+from bot.core.model.observation import Cause, Evidence, Scope, Verdict
+from bot.core.triage.evidence_table import EVIDENCE_TABLE, PRIORS, EvidenceRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SURE_ENOUGH = 0.55
+MIN_CONFIDENCE = 0.55
 
 
 @dataclass(frozen=True, slots=True)
-class Clue:
+class RuleMatch:
     """A row that applies, with its figures. None of them is foreign text."""
 
-    row: str
-    figures: dict[str, str | int] = field(default_factory=dict)
+    rule_id: str
+    values: dict[str, str | int] = field(default_factory=dict)
 
 
-def judge(clues: Iterable[Clue], scope_of: dict[Cause, Scope], settle: str) -> Verdict:
+def judge(clues: Iterable[RuleMatch], scope_of: dict[Cause, Scope], settle: str) -> Verdict:
     """Weigh clues.
 
     Args:
@@ -37,29 +37,32 @@ def judge(clues: Iterable[Clue], scope_of: dict[Cause, Scope], settle: str) -> V
         scope_of: how far each cause would reach; causes left out reach unknown far.
         settle: what would settle it, told if the verdict is `unclear`.
     """
-    rows = [(TABLE[clue.row], clue) for clue in clues]
+    rows = [(EVIDENCE_TABLE[clue.rule_id], clue) for clue in clues]
     # The same row at ten tenants is one kind of evidence, not ten: it counts once.
     once = {row.id: row for row, _ in rows}.values()
     scores = {
         cause: start + sum(row.weights.get(cause, 0.0) for row in once)
-        for cause, start in BEFOREHAND.items()
+        for cause, start in PRIORS.items()
     }
     best = max(scores, key=lambda cause: scores[cause])
     confidence = 1 / sum(exp(score - scores[best]) for score in scores.values())
-    told = (Fact(r.id, r.sentence.format(**clue.figures), _strength(r, best)) for r, clue in rows)
+    told = (
+        Evidence(r.id, r.sentence.format(**clue.values), _relative_weight(r, best))
+        for r, clue in rows
+    )
     facts = sorted(told, key=lambda fact: -abs(fact.weight))
-    is_clear = confidence >= SURE_ENOUGH
+    is_clear = confidence >= MIN_CONFIDENCE
     return Verdict(
         cause=best if is_clear else Cause.UNCLEAR,
         scope=scope_of.get(best, Scope.UNKNOWN) if is_clear else Scope.UNKNOWN,
         confidence=round(confidence, 2),
-        because=tuple(fact for fact in facts if fact.weight > 0),
-        against=tuple(fact for fact in facts if fact.weight < 0),
-        settle="" if is_clear else settle,
+        evidence_for=tuple(fact for fact in facts if fact.weight > 0),
+        evidence_against=tuple(fact for fact in facts if fact.weight < 0),
+        settled_by="" if is_clear else settle,
     )
 
 
-def _strength(row: Row, best: Cause) -> float:
+def _relative_weight(row: EvidenceRule, best: Cause) -> float:
     """Return how much a row speaks for a cause rather than for the others."""
-    others = [row.weights.get(cause, 0.0) for cause in BEFOREHAND if cause is not best]
+    others = [row.weights.get(cause, 0.0) for cause in PRIORS if cause is not best]
     return round(row.weights.get(best, 0.0) - sum(others) / len(others), 2)

@@ -105,10 +105,10 @@ _SELECTS = "users_select conversations_select channels_select external_select"
 _MULTI = " ".join(f"multi_{name}" for name in ("static_select", *_SELECTS.split()))
 _PICKERS = "datepicker timepicker checkboxes radio_buttons workflow_button"
 _INPUTS = "email_text_input url_text_input number_input rich_text_input file_input"
-_UNSEEN = "rich_text file video plan task_card context_actions"
+_UNCHECKED = "rich_text file video plan task_card context_actions"
 
 
-def _unseen(names: str) -> dict[str, Check]:
+def _unchecked(names: str) -> dict[str, Check]:
     return dict.fromkeys(names.split(), anything)
 
 
@@ -117,7 +117,7 @@ INTERACTIVE = {
     "overflow": _element({"options": items(OPTION, 5)}, {}),
     "static_select": SELECT,
     "datetimepicker": _element({}, {"initial_date_time": number(10**9, 10**10 - 1)}),
-    **_unseen(f"{_SELECTS} {_MULTI} {_PICKERS}"),
+    **_unchecked(f"{_SELECTS} {_MULTI} {_PICKERS}"),
 }
 TEXT_INPUT = _element(
     {},
@@ -129,7 +129,7 @@ TEXT_INPUT = _element(
         "max_length": number(1, 3000),
     },
 )
-FIELDS = INTERACTIVE | {"plain_text_input": TEXT_INPUT} | _unseen(_INPUTS)
+FIELDS = INTERACTIVE | {"plain_text_input": TEXT_INPUT} | _unchecked(_INPUTS)
 IMAGE = _picture({})
 CONTEXT = {"image": IMAGE, "plain_text": _text(), "mrkdwn": _text()}
 
@@ -211,7 +211,7 @@ SHAPES: dict[str, Check] = {
     "table": _block(
         {"rows": items(items(CELL, 20), 100)}, {"column_settings": items(anything, 20)}
     ),
-    **_unseen(_UNSEEN),
+    **_unchecked(_UNCHECKED),
 }
 SHAPES["container"] = _block(
     {"child_blocks": items(typed(dict(SHAPES)), 10)},
@@ -253,39 +253,39 @@ def _check_together(blocks: Any, at: str) -> Iterator[str]:
             yield problem(f"no more than {most} {kind} blocks allowed", at)
     if sum(len(block["text"]) for block in blocks if block["type"] == "markdown") > MAX_MARKDOWN:
         yield problem(f"markdown must be less than {MAX_MARKDOWN + 1} characters in all", at)
-    yield from _twice([block.get("block_id") for block in blocks], "block_id", at)
+    yield from _find_duplicates([block.get("block_id") for block in blocks], "block_id", at)
     for index, block in enumerate(blocks):
-        ids = [element.get("action_id") for element in elements(block)]
-        yield from _twice(ids, "action_id", f"{at}/{index}")
+        ids = [element.get("action_id") for element in find_elements(block)]
+        yield from _find_duplicates(ids, "action_id", f"{at}/{index}")
         if block["type"] == "data_visualization" and block["chart"]["type"] != "pie":
             yield from _check_series(block["chart"], f"{at}/{index}/chart/series")
 
 
 def _check_series(chart: dict[str, Any], at: str) -> Iterator[str]:
-    yield from _twice([series["name"] for series in chart["series"]], "name", at)
+    yield from _find_duplicates([series["name"] for series in chart["series"]], "name", at)
     categories = sorted(chart["axis_config"]["categories"])
     for index, series in enumerate(chart["series"]):
         if sorted(point["label"] for point in series["data"]) != categories:
             yield problem("must have one point for every category", f"{at}/{index}/data")
 
 
-def _twice(names: list[str | None], what: str, at: str) -> Iterator[str]:
+def _find_duplicates(names: list[str | None], what: str, at: str) -> Iterator[str]:
     for name, count in Counter(names).items():
         if name is not None and count > 1:
             yield problem(f"`{what}` already exists: {name}", at)
 
 
-def elements(value: object) -> Iterator[dict[str, Any]]:
+def find_elements(value: object) -> Iterator[dict[str, Any]]:
     """Everything in a block that a person can use, however deep."""
     if isinstance(value, list):
         for inner in value:
-            yield from elements(inner)
+            yield from find_elements(inner)
     elif isinstance(value, dict):
         if value.get("type") in FIELDS:
             yield value
         else:
             for inner in value.values():
-                yield from elements(inner)
+                yield from find_elements(inner)
 
 
 def weight(value: object) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.simulator.workspace.blocks import MAX_WEIGHT, Surface, check, weight
-from bot.simulator.workspace.model import Channel, Kind, Message, Refused
+from bot.simulator.workspace.model import Channel, Message, MessageKind, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ def is_true(params: Mapping[str, Any], key: str) -> bool:
     return str(params.get(key, "")).lower() in ("1", "true")
 
 
-def required(params: Mapping[str, Any], *keys: str) -> list[str]:
+def require(params: Mapping[str, Any], *keys: str) -> list[str]:
     """Arguments that must be there. Raises `Refused`."""
     missing = [key for key in keys if not params.get(key)]
     if missing:
@@ -45,7 +45,7 @@ def required(params: Mapping[str, Any], *keys: str) -> list[str]:
     return [str(params[key]) for key in keys]
 
 
-def decoded(params: Mapping[str, Any], key: str, error: str) -> Any:
+def decode_json(params: Mapping[str, Any], key: str, error: str) -> Any:
     """Read an argument that is JSON, or JSON in a string; None if it is not there."""
     value = params.get(key)
     if not isinstance(value, str):
@@ -58,7 +58,7 @@ def decoded(params: Mapping[str, Any], key: str, error: str) -> Any:
 
 def compose(params: Mapping[str, Any]) -> Content:
     """Read and check `text` and `blocks`. Raises `Refused`."""
-    blocks = decoded(params, "blocks", "invalid_blocks_format") or []
+    blocks = decode_json(params, "blocks", "invalid_blocks_format") or []
     problems = check(blocks, Surface.MESSAGE)
     if problems:
         raise Refused("invalid_blocks", *problems)
@@ -70,30 +70,30 @@ def compose(params: Mapping[str, Any]) -> Content:
 
 def post_message(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`chat.postMessage`."""
-    (ref,) = required(params, "channel")
-    channel = _open_for_posts(state, ref)
-    content = _light(compose(params))
-    thread_ts = _parent(channel, str(params.get("thread_ts") or ""))
+    (ref,) = require(params, "channel")
+    channel = _find_postable_channel(state, ref)
+    content = _check_weight(compose(params))
+    thread_ts = _find_thread_parent(channel, str(params.get("thread_ts") or ""))
     broadcast = bool(thread_ts) and is_true(params, "reply_broadcast")
     message = state.put(
         channel,
         channel.kind_of_post(thread_ts),
         Message(
-            state.ts(),
+            state.next_ts(),
             state.app.user_id,
             content.text,
             content.blocks,
             thread_ts,
             broadcast,
-            _metadata(params),
+            _read_metadata(params),
         ),
     )
-    return _done(state, channel, message)
+    return _post_result(state, channel, message)
 
 
 def update(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`chat.update`. What is not sent stays as it was."""
-    ref, ts = required(params, "channel", "ts")
+    ref, ts = require(params, "channel", "ts")
     channel = state.channel(ref)
     if channel.is_archived:
         raise Refused("is_inactive")
@@ -101,39 +101,41 @@ def update(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     if old.user != state.app.user_id:
         raise Refused("cant_update_message")
     kept = {"text": old.text, "blocks": old.blocks}
-    content = _short(_light(compose(kept | {k: v for k, v in params.items() if v is not None})))
-    new = replace(old, text=content.text, blocks=content.blocks, edited_at=state.ts())
+    content = _check_length(
+        _check_weight(compose(kept | {k: v for k, v in params.items() if v is not None}))
+    )
+    new = replace(old, text=content.text, blocks=content.blocks, edited_at=state.next_ts())
     if params.get("metadata") is not None:
-        new = replace(new, metadata=_metadata(params))
-    message = state.put(channel, Kind.UPDATE, new)
-    return {**_done(state, channel, message), "text": message.text}
+        new = replace(new, metadata=_read_metadata(params))
+    message = state.put(channel, MessageKind.UPDATE, new)
+    return {**_post_result(state, channel, message), "text": message.text}
 
 
 def post_ephemeral(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`chat.postEphemeral`."""
-    ref, user = required(params, "channel", "user")
-    channel = _open_for_posts(state, ref)
+    ref, user = require(params, "channel", "user")
+    channel = _find_postable_channel(state, ref)
     if all(person.id != user for person in state.people):
         raise Refused("user_not_in_channel")
-    content = _short(compose(params))
-    thread_ts = _parent(channel, str(params.get("thread_ts") or ""))
-    return {"message_ts": whisper(state, channel, content, user, thread_ts).ts}
+    content = _check_length(compose(params))
+    thread_ts = _find_thread_parent(channel, str(params.get("thread_ts") or ""))
+    return {"message_ts": show_ephemeral(state, channel, content, user, thread_ts).ts}
 
 
 def delete(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`chat.delete`."""
-    ref, ts = required(params, "channel", "ts")
+    ref, ts = require(params, "channel", "ts")
     channel = state.channel(ref)
     message = state.message(channel, ts)
     if message.user != state.app.user_id:
         raise Refused("cant_delete_message")
-    state.put(channel, Kind.DELETE, message)
+    state.put(channel, MessageKind.DELETE, message)
     return {"channel": channel.id, "ts": ts}
 
 
 def get_permalink(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`chat.getPermalink`."""
-    ref, ts = required(params, "channel", "message_ts")
+    ref, ts = require(params, "channel", "message_ts")
     channel = state.channel(ref)
     state.message(channel, ts)
     path = f"archives/{channel.id}/p{ts.replace('.', '')}"
@@ -145,20 +147,20 @@ def respond(state: State, url: ResponseUrl, params: Mapping[str, Any]) -> None:
     channel = state.channel(url.channel)
     original = channel.messages.get(url.ts)
     if original and is_true(params, "delete_original"):
-        state.put(channel, Kind.DELETE, original)
+        state.put(channel, MessageKind.DELETE, original)
         return
     content = compose(params)
     if original and is_true(params, "replace_original"):
-        new = replace(original, text=content.text, blocks=content.blocks, edited_at=state.ts())
-        state.put(channel, Kind.UPDATE, new)
+        new = replace(original, text=content.text, blocks=content.blocks, edited_at=state.next_ts())
+        state.put(channel, MessageKind.UPDATE, new)
     elif params.get("response_type") == "in_channel":
-        message = Message(state.ts(), state.app.user_id, content.text, content.blocks)
+        message = Message(state.next_ts(), state.app.user_id, content.text, content.blocks)
         state.put(channel, channel.kind_of_post(), message)
     else:
-        whisper(state, channel, content, url.user, str(params.get("thread_ts") or ""))
+        show_ephemeral(state, channel, content, url.user, str(params.get("thread_ts") or ""))
 
 
-def whisper(
+def show_ephemeral(
     state: State,
     channel: Channel,
     content: Content,
@@ -169,17 +171,17 @@ def whisper(
 ) -> Message:
     """Show one person a message, from the bot or another sender."""
     message = Message(
-        state.ts(),
+        state.next_ts(),
         sender or state.app.user_id,
         content.text,
         content.blocks,
         thread_ts,
         only_for=user,
     )
-    return state.put(channel, Kind.EPHEMERAL, message)
+    return state.put(channel, MessageKind.EPHEMERAL, message)
 
 
-def _open_for_posts(state: State, ref: str) -> Channel:
+def _find_postable_channel(state: State, ref: str) -> Channel:
     is_person = any(person.id == ref for person in state.people)
     channel = state.direct(ref) if is_person else state.channel(ref)
     if channel.is_private and not channel.is_member:
@@ -191,7 +193,7 @@ def _open_for_posts(state: State, ref: str) -> Channel:
     return channel
 
 
-def _parent(channel: Channel, ts: str) -> str:
+def _find_thread_parent(channel: Channel, ts: str) -> str:
     """Find the first message of the thread; a reply's own `ts` leads to it too."""
     if not ts:
         return ""
@@ -201,8 +203,8 @@ def _parent(channel: Channel, ts: str) -> str:
     return parent.thread_ts or ts
 
 
-def _metadata(params: Mapping[str, Any]) -> dict[str, Any] | None:
-    value = decoded(params, "metadata", "invalid_metadata_format")
+def _read_metadata(params: Mapping[str, Any]) -> dict[str, Any] | None:
+    value = decode_json(params, "metadata", "invalid_metadata_format")
     if not value:
         return None
     if not isinstance(value, dict) or not isinstance(value.get("event_type"), str):
@@ -214,18 +216,18 @@ def _metadata(params: Mapping[str, Any]) -> dict[str, Any] | None:
     return value
 
 
-def _light(content: Content) -> Content:
+def _check_weight(content: Content) -> Content:
     if weight(content.blocks) > MAX_WEIGHT:
         raise Refused("msg_blocks_too_long")
     return content
 
 
-def _short(content: Content) -> Content:
+def _check_length(content: Content) -> Content:
     if len(content.text) > MAX_EDITED_TEXT:
         raise Refused("msg_too_long")
     return content
 
 
-def _done(state: State, channel: Channel, message: Message) -> dict[str, Any]:
+def _post_result(state: State, channel: Channel, message: Message) -> dict[str, Any]:
     body = state.as_json(channel, message, metadata=True)
     return {"channel": channel.id, "ts": message.ts, "message": body}

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from bot.simulator.workspace import views
 from bot.simulator.workspace.model import Refused
-from bot.simulator.workspace.people import action_of, option_of
+from bot.simulator.workspace.people import find_action, find_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bot.simulator.workspace.people import People
 
-TROUBLE = "We had some trouble connecting. Try again?"
+CONNECTION_ERROR = "We had some trouble connecting. Try again?"
 EMPTY = "Please complete this required field."
 
 Values = dict[str, str]
@@ -28,11 +28,11 @@ class Dialogs:
 
     people: People
 
-    async def shortcut(self, user: str, callback_id: str) -> None:
+    async def choose_shortcut(self, user: str, callback_id: str) -> None:
         """Choose a global shortcut."""
-        payload = self.people.interaction("shortcut", user)
-        payload |= {"callback_id": callback_id, "action_ts": self.people.state.ts()}
-        await self.people.reach(self.people.envelope("interactive", payload))
+        payload = self.people.interaction_payload("shortcut", user)
+        payload |= {"callback_id": callback_id, "action_ts": self.people.state.next_ts()}
+        await self.people.deliver_once(self.people.make_envelope("interactive", payload))
 
     async def use(
         self, user: str, action: Mapping[str, str], values: Values, *, is_home: bool
@@ -42,39 +42,41 @@ class Dialogs:
         Raises `LookupError` where it is not there.
         """
         state = self.people.state
-        view = (state.homes if is_home else state.modals)[user]
-        used = action_of(
+        view = (state.home_tabs if is_home else state.modals)[user]
+        used = find_action(
             view["blocks"],
             action["action_id"],
             block_id=action.get("block_id", ""),
             option=action.get("option", ""),
         )
-        payload = self.people.interaction("block_actions", user) | {
+        payload = self.people.interaction_payload("block_actions", user) | {
             "container": {"type": "view", "view_id": view["id"]},
-            "view": _filled_in(view, values),
-            "actions": [used | {"action_ts": state.ts()}],
+            "view": _fill_in(view, values),
+            "actions": [used | {"action_ts": state.next_ts()}],
         }
-        await self.people.reach(self.people.envelope("interactive", payload))
+        await self.people.deliver_once(self.people.make_envelope("interactive", payload))
 
     async def submit(self, user: str, values: Values) -> dict[str, str]:
         """Send the modal. Returns what is wrong, by block; nothing: it was taken."""
-        view = _filled_in(self.people.state.modals[user], values)
-        if empty := dict.fromkeys(_empty(view), EMPTY):
+        view = _fill_in(self.people.state.modals[user], values)
+        if empty := dict.fromkeys(_find_empty_fields(view), EMPTY):
             return empty
-        payload = self.people.interaction("view_submission", user)
+        payload = self.people.interaction_payload("view_submission", user)
         payload |= {"view": view, "response_urls": []}
         try:
-            answer = await self.people.reach(self.people.envelope("interactive", payload))
-            return self._answered(user, answer)
+            answer = await self.people.deliver_once(
+                self.people.make_envelope("interactive", payload)
+            )
+            return self._apply_answer(user, answer)
         except Refused:
-            return {"": TROUBLE}
+            return {"": CONNECTION_ERROR}
 
-    def _answered(self, user: str, answer: Mapping[str, Any]) -> dict[str, str]:
+    def _apply_answer(self, user: str, answer: Mapping[str, Any]) -> dict[str, str]:
         action = answer.get("response_action")
         if action == "errors":
             return dict(answer["errors"])
         if action == "update":
-            views.replace(self.people.state, user, answer["view"])
+            views.replace_modal(self.people.state, user, answer["view"])
         else:
             self.close(user)
         return {}
@@ -84,21 +86,21 @@ class Dialogs:
         self.people.state.show_modal(user, None)
 
 
-def _filled_in(view: dict[str, Any], values: Values) -> dict[str, Any]:
+def _fill_in(view: dict[str, Any], values: Values) -> dict[str, Any]:
     """Show a view as payloads do: with its state."""
     fields = {
-        block["block_id"]: {block["element"]["action_id"]: _field(block, values)}
+        block["block_id"]: {block["element"]["action_id"]: _field_state(block, values)}
         for block in view["blocks"]
         if block["type"] == "input"
     }
     return view | {"state": {"values": fields}}
 
 
-def _field(block: dict[str, Any], values: Values) -> dict[str, Any]:
+def _field_state(block: dict[str, Any], values: Values) -> dict[str, Any]:
     element = block["element"]
     value = values.get(block["block_id"])
     if element["type"] == "static_select":
-        chosen = option_of(element, value) if value else element.get("initial_option")
+        chosen = find_option(element, value) if value else element.get("initial_option")
         return {"type": "static_select", "selected_option": chosen}
     if element["type"] == "datetimepicker":
         at = int(value) if value else element.get("initial_date_time")
@@ -107,7 +109,7 @@ def _field(block: dict[str, Any], values: Values) -> dict[str, Any]:
     return {"type": element["type"], "value": text}
 
 
-def _empty(view: dict[str, Any]) -> Iterator[str]:
+def _find_empty_fields(view: dict[str, Any]) -> Iterator[str]:
     """Yield the fields that Slack itself wants filled in."""
     for block in view["blocks"]:
         if block["type"] == "input" and not block.get("optional"):

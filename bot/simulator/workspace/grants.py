@@ -41,7 +41,7 @@ class Grants:
     _tickets: dict[str, float] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def trigger(self, user: str) -> str:
+    def issue_trigger(self, user: str) -> str:
         """Make a trigger id: it opens one view for this person within 3 seconds."""
         name = f"{next(self._numbers)}.2.local"
         self._triggers[name] = user, self.now()
@@ -59,7 +59,7 @@ class Grants:
             raise Refused("expired_trigger_id")
         return user
 
-    def response_url(self, channel: str, user: str, ts: str = "") -> str:
+    def issue_response_url(self, channel: str, user: str, ts: str = "") -> str:
         """Make a response URL; this is its last part."""
         name = f"R{next(self._numbers):08d}"
         self._urls[name] = ResponseUrl(channel, user, self.now(), ts)
@@ -75,7 +75,7 @@ class Grants:
             raise Refused("used_url")
         return url
 
-    def ticket(self) -> str:
+    def issue_ticket(self) -> str:
         """Make a ticket for one socket."""
         name = f"t{next(self._numbers):08d}"
         self._tickets[name] = self.now()

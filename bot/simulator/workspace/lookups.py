@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.simulator.workspace.chat import is_true, required
+from bot.simulator.workspace.chat import is_true, require
 from bot.simulator.workspace.model import Channel, Message, Refused, User
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ def api_test(_state: State, params: Mapping[str, Any]) -> dict[str, Any]:
 def connections_open(state: State, _params: Mapping[str, Any]) -> dict[str, Any]:
     """`apps.connections.open`: the address of one socket, with a ticket for one use."""
     base = state.base_url.replace("http", "ws", 1)
-    return {"url": f"{base}/socket?ticket={state.grants.ticket()}&app_id={state.app.id}"}
+    return {"url": f"{base}/socket?ticket={state.grants.issue_ticket()}&app_id={state.app.id}"}
 
 
 def conversations_info(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`conversations.info`."""
-    return {"channel": _channel(visible(state, params))}
+    return {"channel": _channel(find_visible_channel(state, params))}
 
 
 def conversations_list(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,15 +90,15 @@ def conversations_open(state: State, params: Mapping[str, Any]) -> dict[str, Any
 
 def conversations_history(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`conversations.history`: newest first, without replies that were not broadcast."""
-    channel = _readable(state, params)
+    channel = _find_readable_channel(state, params)
     messages = [m for m in channel.messages.values() if not m.thread_ts or m.broadcast]
     return _page(state, channel, params, reversed(messages))
 
 
 def conversations_replies(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`conversations.replies`: the parent, then its replies, oldest first."""
-    channel = _readable(state, params)
-    (ts,) = required(params, "ts")
+    channel = _find_readable_channel(state, params)
+    (ts,) = require(params, "ts")
     parent = channel.messages.get(ts)
     if parent is None or parent.only_for:
         raise Refused("thread_not_found")
@@ -107,7 +107,7 @@ def conversations_replies(state: State, params: Mapping[str, Any]) -> dict[str, 
 
 def users_info(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`users.info`."""
-    (user_id,) = required(params, "user")
+    (user_id,) = require(params, "user")
     return {"user": _profile(state, state.user(user_id))}
 
 
@@ -123,24 +123,24 @@ def usergroups_list(state: State, _params: Mapping[str, Any]) -> dict[str, Any]:
 
 def usergroups_users_list(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`usergroups.users.list`."""
-    (group_id,) = required(params, "usergroup")
+    (group_id,) = require(params, "usergroup")
     for group in state.groups:
         if group.id == group_id:
             return {"users": list(group.users)}
     raise Refused("no_such_subteam")
 
 
-def visible(state: State, params: Mapping[str, Any]) -> Channel:
+def find_visible_channel(state: State, params: Mapping[str, Any]) -> Channel:
     """Find the channel asked for by its id: names are not taken here. Raises `Refused`."""
-    (ref,) = required(params, "channel")
+    (ref,) = require(params, "channel")
     channel = state.channel(ref)
     if channel.id != ref or (channel.is_private and not channel.is_member):
         raise Refused("channel_not_found")
     return channel
 
 
-def _readable(state: State, params: Mapping[str, Any]) -> Channel:
-    channel = visible(state, params)
+def _find_readable_channel(state: State, params: Mapping[str, Any]) -> Channel:
+    channel = find_visible_channel(state, params)
     if not channel.is_member:
         raise Refused("not_in_channel")
     return channel

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RateLimit:
     """How often a method may be called."""
 
     per_minute: int
@@ -27,9 +27,9 @@ class Pace:
     """So many may come at once."""
 
 
-TIER_2, TIER_3, TIER_4 = Pace(20, 20), Pace(50, 50), Pace(100, 100)
-POSTS = Pace(60, 5)
-GENEROUS = Pace(600, 600)
+TIER_2, TIER_3, TIER_4 = RateLimit(20, 20), RateLimit(50, 50), RateLimit(100, 100)
+POSTS = RateLimit(60, 5)
+GENEROUS = RateLimit(600, 600)
 """Slack says: hundreds a minute."""
 
 
@@ -38,7 +38,7 @@ class Method:
     """One Web API method."""
 
     answer: Callable[[State, Mapping[str, Any]], dict[str, Any]]
-    pace: Pace
+    rate_limit: RateLimit
     scope: str = ""
     """Of the token; `*:history` means that of the kind of channel; empty: none."""
     is_app_level: bool = False

@@ -45,7 +45,7 @@ class App:
     user_id: str = "U0BOT"
 
 
-class Kind(StrEnum):
+class MessageKind(StrEnum):
     """What happened to a message."""
 
     POST = "post"
@@ -115,9 +115,15 @@ class Channel:
         """The first word of the scopes that open it."""
         return "im" if self.partner else "groups" if self.is_private else "channels"
 
-    def kind_of_post(self, thread_ts: str = "") -> Kind:
+    def kind_of_post(self, thread_ts: str = "") -> MessageKind:
         """Say what a new message in this channel is."""
-        return Kind.DIRECT if self.partner else Kind.REPLY if thread_ts else Kind.POST
+        return (
+            MessageKind.DIRECT
+            if self.partner
+            else MessageKind.REPLY
+            if thread_ts
+            else MessageKind.POST
+        )
 
     def thread(self, ts: str) -> list[Message]:
         """List the replies that everybody sees, oldest first."""
@@ -167,7 +173,7 @@ class Fault:
     seconds: float = 1
     """`Retry-After` of a refusal; how late a slow answer is."""
 
-    def strike(self, answer: Callable[[], Reply]) -> Reply:
+    def apply(self, answer: Callable[[], Reply]) -> Reply:
         """Give the bot this instead; `answer` is called only if Slack did what was asked."""
         match self.kind:
             case FaultKind.RATE_LIMITED:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from bot.simulator.workspace.model import Channel, Kind, Message, Refused
+from bot.simulator.workspace.model import Channel, Message, MessageKind, Refused
 from bot.simulator.workspace.state import SLACKBOT
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class PageApi:
         self._streams: dict[Stream, str] = {}
         """And whose each is."""
         self._state.listeners.append(self._on_message)
-        self._state.onlookers.append(self._on_view)
+        self._state.view_listeners.append(self._on_view)
 
     def routes(self) -> list[web.RouteDef]:
         """List the addresses and who answers there."""
@@ -53,20 +53,20 @@ class PageApi:
             "say": self._say,
             "click": self._click,
             "home": self._open_home,
-            "shortcut": self._shortcut,
+            "shortcut": self._choose_shortcut,
             "use": self._use,
             "submit": self._submit,
             "close": self._close,
         }
         return [
-            web.get("/", self._file),
-            web.get("/{name:page(?:_blocks|_text|_views)?\\.(?:css|js)}", self._file),
-            web.get("/page/state", self._show),
-            web.get("/page/changes", self._stream),
-            *(web.post(f"/page/{name}", self._acting(act)) for name, act in acts.items()),
+            web.get("/", self._serve_file),
+            web.get("/{name:page(?:_blocks|_text|_views)?\\.(?:css|js)}", self._serve_file),
+            web.get("/page/state", self._serve_state),
+            web.get("/page/changes", self._serve_changes),
+            *(web.post(f"/page/{name}", self._act_handler(act)) for name, act in acts.items()),
         ]
 
-    def banner(self, text: str) -> None:
+    def show_banner(self, text: str) -> None:
         """Show a line above the workspace, such as the time of a story."""
         self._banner = text
         for stream in self._streams:
@@ -77,13 +77,13 @@ class PageApi:
         for stream in self._streams:
             stream.put_nowait(None)
 
-    async def _file(self, request: web.Request) -> web.Response:
+    async def _serve_file(self, request: web.Request) -> web.Response:
         file = _HERE / request.match_info.get("name", "page.html")
         headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"}
         kind = _TYPES[file.suffix]
         return web.Response(text=file.read_text("utf-8"), content_type=kind, headers=headers)
 
-    async def _show(self, request: web.Request) -> web.Response:
+    async def _serve_state(self, request: web.Request) -> web.Response:
         state, me = self._state, self._me(request.query)
         state.direct(me)
         users = [*state.people, state.user(state.app.user_id), SLACKBOT]
@@ -107,7 +107,7 @@ class PageApi:
         }
         return web.json_response(body)
 
-    async def _stream(self, request: web.Request) -> web.StreamResponse:
+    async def _serve_changes(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
@@ -116,7 +116,7 @@ class PageApi:
         self._streams[stream] = self._me(request.query)
         try:
             await response.write(b": hello\n\n")
-            while (change := await _next(stream)) is not None:
+            while (change := await _next_change(stream)) is not None:
                 await response.write(f"data: {json.dumps(change)}\n\n".encode())
         except ConnectionError:
             pass  # the page was closed
@@ -124,11 +124,11 @@ class PageApi:
             del self._streams[stream]
         return response
 
-    def _acting(self, act: Act) -> Handler:
+    def _act_handler(self, act: Act) -> Handler:
         """Let a person do something. What was changed or closed meanwhile is answered 404."""
 
         async def handle(request: web.Request) -> web.Response:
-            body = await _body(request)
+            body = await _read_body(request)
             try:
                 told = await act(self._me(body), body)
             except LookupError:
@@ -154,14 +154,14 @@ class PageApi:
     async def _open_home(self, me: str, _: Body) -> None:
         await self._people.open_home(me)
 
-    async def _shortcut(self, me: str, body: Body) -> None:
-        await self._dialogs.shortcut(me, str(body.get("callback_id")))
+    async def _choose_shortcut(self, me: str, body: Body) -> None:
+        await self._dialogs.choose_shortcut(me, str(body.get("callback_id")))
 
     async def _use(self, me: str, body: Body) -> None:
-        await self._dialogs.use(me, body, _values(body), is_home=bool(body.get("is_home")))
+        await self._dialogs.use(me, body, _read_values(body), is_home=bool(body.get("is_home")))
 
     async def _submit(self, me: str, body: Body) -> Body:
-        return {"errors": await self._dialogs.submit(me, _values(body))}
+        return {"errors": await self._dialogs.submit(me, _read_values(body))}
 
     async def _close(self, me: str, _: Body) -> None:
         self._dialogs.close(me)
@@ -185,13 +185,13 @@ class PageApi:
         return self._state.as_json(channel, message) | seen
 
     def _views(self, me: str) -> dict[str, Any]:
-        return {"modal": self._state.modals.get(me), "home": self._state.homes.get(me)}
+        return {"modal": self._state.modals.get(me), "home": self._state.home_tabs.get(me)}
 
-    def _on_message(self, channel: Channel, kind: Kind, message: Message) -> None:
+    def _on_message(self, channel: Channel, kind: MessageKind, message: Message) -> None:
         change = {
             "channel": channel.id,
             "message": self._message(channel, message),
-            "deleted": kind is Kind.DELETE,
+            "deleted": kind is MessageKind.DELETE,
         }
         for stream, me in self._streams.items():
             if message.only_for in ("", me) and channel.partner in ("", me):
@@ -203,7 +203,7 @@ class PageApi:
                 stream.put_nowait(self._views(me))
 
 
-async def _next(stream: Stream) -> dict[str, Any] | None:
+async def _next_change(stream: Stream) -> dict[str, Any] | None:
     """Wait for a change; an empty one now and then shows whether the page is still there."""
     try:
         async with asyncio.timeout(KEEP_ALIVE_S):
@@ -212,7 +212,7 @@ async def _next(stream: Stream) -> dict[str, Any] | None:
         return {}
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
+async def _read_body(request: web.Request) -> dict[str, Any]:
     """Read a JSON object. Anything else is answered 400."""
     try:
         body = await request.json()
@@ -223,13 +223,13 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return body
 
 
-def _values(body: Mapping[str, Any]) -> Values:
+def _read_values(body: Mapping[str, Any]) -> Values:
     values = body.get("values")
     if not isinstance(values, dict):
         raise web.HTTPBadRequest
     return {str(key): str(value) for key, value in values.items()}
 
 
-def refused(error: Refused) -> web.Response:
+def refusal_response(error: Refused) -> web.Response:
     """Say that the page asked for something that is not there."""
     return web.json_response(error.body, status=404)

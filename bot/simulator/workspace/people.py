@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.simulator.workspace import chat
-from bot.simulator.workspace.blocks import elements
+from bot.simulator.workspace.blocks import find_elements
 from bot.simulator.workspace.grants import ResponseUrl
 from bot.simulator.workspace.model import Channel, Message, Refused
 from bot.simulator.workspace.state import SLACKBOT
@@ -36,10 +36,10 @@ class People:
         place = self.state.channel(channel)
         command, _, rest = text.partition(" ")
         if command != self.state.app.command:
-            self._tell(place, user, f"`{command}` is not a valid command.")
+            self._show_slackbot_note(place, user, f"`{command}` is not a valid command.")
             return
-        payload = self._command(user, place, command, rest.strip())
-        envelope = self.envelope("slash_commands", payload)
+        payload = self._command_payload(user, place, command, rest.strip())
+        envelope = self.make_envelope("slash_commands", payload)
         answer = await self._ask(place, user, command, envelope)
         if answer:
             self._show(place, user, command, answer)
@@ -50,10 +50,12 @@ class People:
         """Use a button, or choose the option with this value. Raises `LookupError`."""
         place = self.state.channel(channel)
         message = place.messages[ts]
-        action = action_of(message.blocks, action_id, option=option)
-        action["action_ts"] = self.state.ts()
-        payload = self._clicked(user, place, message) | {"actions": [action]}
-        await self._ask(place, user, self.state.app.name, self.envelope("interactive", payload))
+        action = find_action(message.blocks, action_id, option=option)
+        action["action_ts"] = self.state.next_ts()
+        payload = self._click_payload(user, place, message) | {"actions": [action]}
+        await self._ask(
+            place, user, self.state.app.name, self.make_envelope("interactive", payload)
+        )
 
     async def say(self, user: str, channel: str, text: str, thread_ts: str = "") -> Message:
         """Write a message; the bot hears of it if it is mentioned (`<@U…>`), or alone with us.
@@ -61,14 +63,14 @@ class People:
         `text` is as Slack keeps it: `&`, `<` and `>` of the person are escaped.
         """
         app, place = self.state.app, self.state.channel(channel)
-        message = Message(self.state.ts(), user, text, thread_ts=thread_ts)
+        message = Message(self.state.next_ts(), user, text, thread_ts=thread_ts)
         self.state.put(place, place.kind_of_post(thread_ts), message)
         said = self.state.as_json(place, message) | {"channel": place.id, "event_ts": message.ts}
         may_hear = place.is_member and "app_mentions:read" in app.scopes
         if place.partner and "im:history" in app.scopes:
-            await self._announce(said | {"channel_type": "im"})
+            await self._send_event(said | {"channel_type": "im"})
         elif may_hear and not place.partner and f"<@{app.user_id}>" in text:
-            await self._announce(said | {"type": "app_mention"})
+            await self._send_event(said | {"type": "app_mention"})
         return message
 
     async def mention(self, user: str, channel: str, text: str, thread_ts: str = "") -> Message:
@@ -82,10 +84,10 @@ class People:
             "user": user,
             "channel": self.state.direct(user).id,
             "tab": "home",
-            "event_ts": self.state.ts(),
+            "event_ts": self.state.next_ts(),
         }
-        view = self.state.homes.get(user)
-        await self._announce(event | ({"view": view} if view else {}))
+        view = self.state.home_tabs.get(user)
+        await self._send_event(event | ({"view": view} if view else {}))
 
     async def close(self) -> None:
         """Give up all repeats that are still to come."""
@@ -93,11 +95,11 @@ class People:
             task.cancel()
         await asyncio.gather(*self._retries, return_exceptions=True)
 
-    def envelope(self, kind: str, payload: dict[str, Any]) -> Envelope:
+    def make_envelope(self, kind: str, payload: dict[str, Any]) -> Envelope:
         """Put something into an envelope of its own."""
-        return Envelope(self.state.name("envelope-"), kind, payload)
+        return Envelope(self.state.new_id("envelope-"), kind, payload)
 
-    async def reach(self, envelope: Envelope) -> dict[str, Any]:
+    async def deliver_once(self, envelope: Envelope) -> dict[str, Any]:
         """Deliver what is not repeated. Raises `Refused` if it is not acknowledged in time."""
         try:
             async with asyncio.timeout(self.ack_limit_s):
@@ -111,9 +113,9 @@ class People:
         self, place: Channel, user: str, what: str, envelope: Envelope
     ) -> dict[str, Any]:
         try:
-            return await self.reach(envelope)
+            return await self.deliver_once(envelope)
         except Refused as error:
-            self._tell(place, user, f'{what} failed with the error "{error}"')
+            self._show_slackbot_note(place, user, f'{what} failed with the error "{error}"')
             return {}
 
     def _show(self, place: Channel, user: str, command: str, answer: dict[str, Any]) -> None:
@@ -121,15 +123,17 @@ class People:
         try:
             chat.respond(self.state, ResponseUrl(place.id, user, self.state.now()), answer)
         except Refused:
-            self._tell(place, user, f'{command} failed with the error "invalid_command_response"')
+            self._show_slackbot_note(
+                place, user, f'{command} failed with the error "invalid_command_response"'
+            )
 
-    def _tell(self, place: Channel, user: str, text: str) -> None:
-        chat.whisper(self.state, place, chat.Content(text, []), user, sender=SLACKBOT.id)
+    def _show_slackbot_note(self, place: Channel, user: str, text: str) -> None:
+        chat.show_ephemeral(self.state, place, chat.Content(text, []), user, sender=SLACKBOT.id)
 
-    async def _announce(self, event: dict[str, Any]) -> None:
+    async def _send_event(self, event: dict[str, Any]) -> None:
         """Deliver an event; if it is not acknowledged, repeat it in the background."""
-        envelope = self.envelope("events_api", self._event(event))
-        if not await self._is_heard(envelope):
+        envelope = self.make_envelope("events_api", self._event_payload(event))
+        if not await self._deliver_event(envelope):
             task = asyncio.create_task(self._repeat(envelope))
             self._retries.add(task)
             task.add_done_callback(self._retries.discard)
@@ -137,12 +141,12 @@ class People:
     async def _repeat(self, envelope: Envelope) -> None:
         for number, wait_s in enumerate(self.retry_after_s, start=1):
             await asyncio.sleep(wait_s)
-            name = self.state.name("envelope-")
+            name = self.state.new_id("envelope-")
             again = replace(envelope, id=name, retry=number, retry_reason="timeout")
-            if await self._is_heard(again):
+            if await self._deliver_event(again):
                 return
 
-    async def _is_heard(self, envelope: Envelope) -> bool:
+    async def _deliver_event(self, envelope: Envelope) -> bool:
         try:
             async with asyncio.timeout(self.ack_limit_s):
                 await self.transport.deliver(envelope)
@@ -150,7 +154,9 @@ class People:
             return False
         return True
 
-    def _command(self, user: str, place: Channel, command: str, text: str) -> dict[str, Any]:
+    def _command_payload(
+        self, user: str, place: Channel, command: str, text: str
+    ) -> dict[str, Any]:
         state = self.state
         return {
             "token": "local-verification-token",
@@ -164,11 +170,11 @@ class People:
             "text": text,
             "api_app_id": state.app.id,
             "is_enterprise_install": "false",
-            "response_url": self._response_url("commands", place, user),
-            "trigger_id": state.grants.trigger(user),
+            "response_url": self._issue_response_url("commands", place, user),
+            "trigger_id": state.grants.issue_trigger(user),
         }
 
-    def interaction(self, kind: str, user: str) -> dict[str, Any]:
+    def interaction_payload(self, kind: str, user: str) -> dict[str, Any]:
         """Make what all payloads of interactions have."""
         state = self.state
         name = state.user(user).name
@@ -177,13 +183,13 @@ class People:
             "token": "local-verification-token",
             "user": {"id": user, "username": name, "name": name, "team_id": state.team_id},
             "api_app_id": state.app.id,
-            "trigger_id": state.grants.trigger(user),
+            "trigger_id": state.grants.issue_trigger(user),
             "team": {"id": state.team_id, "domain": "local"},
             "enterprise": None,
             "is_enterprise_install": False,
         }
 
-    def _clicked(self, user: str, place: Channel, message: Message) -> dict[str, Any]:
+    def _click_payload(self, user: str, place: Channel, message: Message) -> dict[str, Any]:
         state = self.state
         container = {
             "type": "message",
@@ -193,17 +199,17 @@ class People:
         }
         if message.thread_ts:
             container["thread_ts"] = message.thread_ts
-        payload = self.interaction("block_actions", user) | {
+        payload = self.interaction_payload("block_actions", user) | {
             "container": container,
             "channel": {"id": place.id, "name": place.name},
             "state": {"values": {}},
-            "response_url": self._response_url("actions", place, user, message.ts),
+            "response_url": self._issue_response_url("actions", place, user, message.ts),
         }
         if not message.only_for:  # Slack does not send what only the person sees
             payload["message"] = state.as_json(place, message)
         return payload
 
-    def _event(self, event: dict[str, Any]) -> dict[str, Any]:
+    def _event_payload(self, event: dict[str, Any]) -> dict[str, Any]:
         state = self.state
         bot = {"team_id": state.team_id, "user_id": state.app.user_id, "is_bot": True}
         return {
@@ -212,34 +218,34 @@ class People:
             "api_app_id": state.app.id,
             "event": event,
             "type": "event_callback",
-            "event_id": state.name("Ev"),
+            "event_id": state.new_id("Ev"),
             "event_time": int(state.now()),
             "authorizations": [{"enterprise_id": None, **bot, "is_enterprise_install": False}],
             "is_ext_shared_channel": False,
         }
 
-    def _response_url(self, kind: str, place: Channel, user: str, ts: str = "") -> str:
-        name = self.state.grants.response_url(place.id, user, ts)
+    def _issue_response_url(self, kind: str, place: Channel, user: str, ts: str = "") -> str:
+        name = self.state.grants.issue_response_url(place.id, user, ts)
         return f"{self.state.base_url}/{kind}/{name}"
 
 
-def action_of(
+def find_action(
     blocks: list[dict[str, Any]], action_id: str, *, block_id: str = "", option: str = ""
 ) -> dict[str, Any]:
     """Find what is used and show it as a payload does. Raises `LookupError`."""
     for block in blocks:
         if block_id not in ("", block["block_id"]):
             continue
-        for element in elements(block):
+        for element in find_elements(block):
             if element["action_id"] == action_id:
                 keys = ("type", "action_id", "text", "value", "style", "url", "placeholder")
                 action = {key: element[key] for key in keys if key in element}
-                chosen = {"selected_option": option_of(element, option)} if option else {}
+                chosen = {"selected_option": find_option(element, option)} if option else {}
                 return action | chosen | {"block_id": block["block_id"]}
     raise LookupError(action_id)
 
 
-def option_of(element: dict[str, Any], value: str) -> dict[str, Any]:
+def find_option(element: dict[str, Any], value: str) -> dict[str, Any]:
     """Find the option with a value. Raises `LookupError`."""
     groups = element.get("option_groups") or [element]
     for group in groups:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bot.simulator.workspace.dialogs import Dialogs
 from bot.simulator.workspace.model import Fate, Refused, Reply
-from bot.simulator.workspace.page_api import PageApi, refused
+from bot.simulator.workspace.page_api import PageApi, refusal_response
 from bot.simulator.workspace.people import People
 from bot.simulator.workspace.transports import SocketMode
 
@@ -62,9 +62,9 @@ class WorkspaceServer:
         """What goes before a method's name."""
         return f"{self.page_url}api/"
 
-    def banner(self, text: str) -> None:
+    def show_banner(self, text: str) -> None:
         """Show a line above the workspace, such as the time of a story."""
-        self._page.banner(text)
+        self._page.show_banner(text)
 
     async def start(self) -> None:
         """Listen; after `stop` on the same port again."""
@@ -91,10 +91,10 @@ class WorkspaceServer:
                 *self._page.routes(),
             ]
         )
-        application.on_shutdown.append(self._part)
+        application.on_shutdown.append(self._close_all)
         return application
 
-    async def _part(self, _application: web.Application) -> None:
+    async def _close_all(self, _application: web.Application) -> None:
         self._page.close()
         await self.people.close()
         await self.sockets.close()
@@ -111,11 +111,11 @@ class WorkspaceServer:
         try:
             return await handler(request)
         except Refused as error:
-            return refused(error)
+            return refusal_response(error)
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
         try:
-            params = dict(request.query) | await _body(request)
+            params = dict(request.query) | await _read_body(request)
         except ValueError:
             return web.json_response({"ok": False, "error": "invalid_json"})
         sent = str(params.pop("token", ""))
@@ -125,14 +125,14 @@ class WorkspaceServer:
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
         try:
-            params = await _body(request)
+            params = await _read_body(request)
         except ValueError:
             return web.json_response({"ok": False, "error": "invalid_json"}, status=400)
         reply = self._workspace.respond(request.match_info["url"], params)
         return await _send(request, reply)
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
+async def _read_body(request: web.Request) -> dict[str, Any]:
     """Read JSON or a form. Raises `ValueError`."""
     if request.content_type == "application/json":
         body = await request.json()

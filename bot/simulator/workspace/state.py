@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from bot.simulator.workspace.blocks import elements
+from bot.simulator.workspace.blocks import find_elements
 from bot.simulator.workspace.grants import Grants
-from bot.simulator.workspace.model import App, Channel, Group, Kind, Message, Refused, User
+from bot.simulator.workspace.model import App, Channel, Group, Message, MessageKind, Refused, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,12 +42,12 @@ class State:
     team: str = "Local workspace"
     base_url: str = "http://workspace.invalid"
     """Where sockets and response URLs are; a server sets it to its own address."""
-    homes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    home_tabs: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The Home tab's view, by user."""
     modals: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The modal that is open, by user."""
-    listeners: list[Callable[[Channel, Kind, Message], None]] = field(default_factory=list)
-    onlookers: list[Callable[[str], None]] = field(default_factory=list)
+    listeners: list[Callable[[Channel, MessageKind, Message], None]] = field(default_factory=list)
+    view_listeners: list[Callable[[str], None]] = field(default_factory=list)
     """Told of each user whose modal or Home tab is another one now."""
     grants: Grants = field(init=False)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -78,19 +78,19 @@ class State:
             self.channels.append(Channel(name, name, is_private=True, partner=user_id))
         return self.channel(name)
 
-    def name(self, prefix: str) -> str:
+    def new_id(self, prefix: str) -> str:
         """Make an id that nothing else has."""
         return f"{prefix}{next(self._numbers):07d}"
 
-    def ts(self) -> str:
+    def next_ts(self) -> str:
         """Tell the time as Slack names messages: unique, in microseconds, always growing."""
         self._last_micros = max(self._last_micros + 1, int(self.now() * 1_000_000))
         return f"{self._last_micros // 1_000_000}.{self._last_micros % 1_000_000:06d}"
 
-    def put(self, channel: Channel, kind: Kind, message: Message) -> Message:
+    def put(self, channel: Channel, kind: MessageKind, message: Message) -> Message:
         """Add or change a message, or take it away, and tell who listens."""
         message = replace(message, blocks=self.with_ids(message.blocks))
-        if kind is Kind.DELETE:
+        if kind is MessageKind.DELETE:
             channel.messages.pop(message.ts, None)
         else:
             channel.messages[message.ts] = message
@@ -103,15 +103,15 @@ class State:
         self.modals.pop(user_id, None)
         if view:
             self.modals[user_id] = view
-        self._tell_onlookers(user_id)
+        self._notify_view_listeners(user_id)
 
     def show_home(self, user_id: str, view: dict[str, Any]) -> None:
         """Change a person's Home tab, and tell who looks on."""
-        self.homes[user_id] = view
-        self._tell_onlookers(user_id)
+        self.home_tabs[user_id] = view
+        self._notify_view_listeners(user_id)
 
-    def _tell_onlookers(self, user_id: str) -> None:
-        for onlooker in self.onlookers:
+    def _notify_view_listeners(self, user_id: str) -> None:
+        for onlooker in self.view_listeners:
             onlooker(user_id)
 
     def message(self, channel: Channel, ts: str) -> Message:
@@ -125,9 +125,9 @@ class State:
         """Name the blocks and elements that have no id, as Slack does."""
         blocks = deepcopy(blocks)
         for block in blocks:
-            block.setdefault("block_id", self.name("b"))
-            for element in elements(block):
-                element.setdefault("action_id", self.name("a"))
+            block.setdefault("block_id", self.new_id("b"))
+            for element in find_elements(block):
+                element.setdefault("action_id", self.new_id("a"))
         return blocks
 
     def as_json(

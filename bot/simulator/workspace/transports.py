@@ -77,7 +77,7 @@ class SocketMode:
         socket = web.WebSocketResponse(heartbeat=self.ping_every_s, timeout=CLOSE_LIMIT_S)
         await socket.prepare(request)
         if len(self.sockets) == MAX_SOCKETS:
-            await self._part(socket, "too_many_websockets")
+            await self._disconnect_socket(socket, "too_many_websockets")
             return socket
         self.sockets.append(socket)
         try:
@@ -110,7 +110,7 @@ class SocketMode:
         After a `warning` the sockets stay open: it says that they will be closed soon.
         """
         for socket in tuple(self.sockets):
-            await self._part(socket, reason)
+            await self._disconnect_socket(socket, reason)
 
     async def close(self) -> None:
         """Close all sockets without a word."""
@@ -129,7 +129,7 @@ class SocketMode:
             "connection_info": {"app_id": self.state.app.id},
         }
 
-    async def _part(self, socket: web.WebSocketResponse, reason: str) -> None:
+    async def _disconnect_socket(self, socket: web.WebSocketResponse, reason: str) -> None:
         host = {"host": "applink-local"}
         with suppress(ConnectionError):  # it has gone already
             await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": host})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.simulator.workspace import blocks
 from bot.simulator.workspace.blocks import Surface
-from bot.simulator.workspace.chat import decoded, required
+from bot.simulator.workspace.chat import decode_json, require
 from bot.simulator.workspace.model import Refused
 from bot.simulator.workspace.shapes import anything, boolean, one_of, record, string, typed
 
@@ -30,41 +30,41 @@ _SHAPES = {
 
 def open_view(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`views.open`: within 3 seconds of what the person did, once."""
-    (trigger_id,) = required(params, "trigger_id")
-    view = _checked(params, Surface.MODAL)
+    (trigger_id,) = require(params, "trigger_id")
+    view = _check_view(params, Surface.MODAL)
     user_id = state.grants.spend_trigger(trigger_id)
-    state.show_modal(user_id, _stored(state, view))
+    state.show_modal(user_id, _with_identity(state, view))
     return {"view": state.modals[user_id]}
 
 
 def update(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`views.update`, by the view's id."""
-    (view_id,) = required(params, "view_id")
-    view = _checked(params, Surface.MODAL)
+    (view_id,) = require(params, "view_id")
+    view = _check_view(params, Surface.MODAL)
     for user_id, old in state.modals.items():
         if old["id"] == view_id:
             _check_hash(params, old)
-            state.show_modal(user_id, _stored(state, view, view_id))
+            state.show_modal(user_id, _with_identity(state, view, view_id))
             return {"view": state.modals[user_id]}
     raise Refused("not_found")
 
 
 def publish(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`views.publish`: one person's Home tab."""
-    (user_id,) = required(params, "user_id")
+    (user_id,) = require(params, "user_id")
     state.user(user_id)
-    view = _checked(params, Surface.HOME)
-    old = state.homes.get(user_id, {})
+    view = _check_view(params, Surface.HOME)
+    old = state.home_tabs.get(user_id, {})
     _check_hash(params, old)
-    state.show_home(user_id, _stored(state, view, old.get("id", "")))
-    return {"view": state.homes[user_id]}
+    state.show_home(user_id, _with_identity(state, view, old.get("id", "")))
+    return {"view": state.home_tabs[user_id]}
 
 
-def replace(state: State, user_id: str, view: object) -> None:
+def replace_modal(state: State, user_id: str, view: object) -> None:
     """Change a modal by the answer to its submission. Raises `Refused`."""
     old = state.modals[user_id]
-    checked = _checked({"view": view}, Surface.MODAL)
-    state.show_modal(user_id, _stored(state, checked, old["id"]))
+    checked = _check_view({"view": view}, Surface.MODAL)
+    state.show_modal(user_id, _with_identity(state, checked, old["id"]))
 
 
 def _check_hash(params: Mapping[str, Any], old: Mapping[str, Any]) -> None:
@@ -72,8 +72,8 @@ def _check_hash(params: Mapping[str, Any], old: Mapping[str, Any]) -> None:
         raise Refused("hash_conflict")
 
 
-def _checked(params: Mapping[str, Any], surface: Surface) -> dict[str, Any]:
-    view = decoded(params, "view", "invalid_arguments")
+def _check_view(params: Mapping[str, Any], surface: Surface) -> dict[str, Any]:
+    view = decode_json(params, "view", "invalid_arguments")
     problems = list(_SHAPES[surface](view, "/view"))
     problems = problems or blocks.check(view["blocks"], surface, "/view/blocks")
     if problems or len(json.dumps(view)) > MAX_VIEW:
@@ -82,7 +82,7 @@ def _checked(params: Mapping[str, Any], surface: Surface) -> dict[str, Any]:
     return checked
 
 
-def _stored(state: State, view: dict[str, Any], view_id: str = "") -> dict[str, Any]:
+def _with_identity(state: State, view: dict[str, Any], view_id: str = "") -> dict[str, Any]:
     identity = {"team_id": state.team_id, "app_id": state.app.id, "bot_id": state.app.bot_id}
-    names = {"id": view_id or state.name("V"), "hash": state.name("h")}
+    names = {"id": view_id or state.new_id("V"), "hash": state.new_id("h")}
     return view | identity | names | {"blocks": state.with_ids(view["blocks"])}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.simulator.workspace import chat
-from bot.simulator.workspace.lookups import visible
+from bot.simulator.workspace.lookups import find_visible_channel
 from bot.simulator.workspace.methods import METHODS, POSTS, Method
 from bot.simulator.workspace.model import (
     Channel,
     Fault,
-    Kind,
     Message,
+    MessageKind,
     Refused,
     Reply,
     rate_limited,
@@ -44,7 +44,7 @@ class Workspace:
         """Asked with the method's name (`respond` for response URLs) before each answer."""
         self._free_at: dict[tuple[str, str], float] = {}
 
-    def on_message(self, listener: Callable[[Channel, Kind, Message], None]) -> None:
+    def on_message(self, listener: Callable[[Channel, MessageKind, Message], None]) -> None:
         """Tell `listener` of every message at the moment that it is posted, changed or deleted."""
         self.state.listeners.append(listener)
 
@@ -56,14 +56,14 @@ class Workspace:
         """Answer a Web API call. An empty `token` means that none was sent."""
         fault = self.fault(method)
         if fault:
-            return fault.strike(lambda: self._answer(method, token, params))
+            return fault.apply(lambda: self._answer(method, token, params))
         return self._answer(method, token, params)
 
     def respond(self, url: str, params: Mapping[str, Any]) -> Reply:
         """Answer a post to a response URL, given whole or by its last part."""
         fault = self.fault("respond")
         if fault:
-            return fault.strike(lambda: self._respond(url, params))
+            return fault.apply(lambda: self._respond(url, params))
         return self._respond(url, params)
 
     def _respond(self, url: str, params: Mapping[str, Any]) -> Reply:
@@ -83,7 +83,7 @@ class Workspace:
             return Reply({"ok": False, "error": "unknown_method", "req_method": name})
         try:
             self._authorise(method, token, params)
-            wait_s = self._wait(name, method, params)
+            wait_s = self._reserve_turn(name, method, params)
             if wait_s:
                 return rate_limited(wait_s)
             body = {"ok": True, **method.answer(self.state, params)}
@@ -106,7 +106,7 @@ class Workspace:
         if needed.startswith("*"):
             if "channel" not in params:
                 return  # the method sees to it itself
-            needed = visible(self.state, params).kind + needed[1:]
+            needed = find_visible_channel(self.state, params).kind + needed[1:]
         if needed and needed not in app.scopes:
             provided = ",".join(sorted(app.scopes))
             raise Refused("missing_scope", needed=needed, provided=provided)
@@ -115,9 +115,9 @@ class Workspace:
         """Name a channel by its id, however it was asked for."""
         return next((c.id for c in self.state.channels if ref.lstrip("#") in (c.id, c.name)), ref)
 
-    def _wait(self, name: str, method: Method, params: Mapping[str, Any]) -> float:
+    def _reserve_turn(self, name: str, method: Method, params: Mapping[str, Any]) -> float:
         """Take a place in the queue of a method (posts: of a channel); 0, or how long to wait."""
-        pace = method.pace
+        pace = method.rate_limit
         lane = self._lane(str(params.get("channel"))) if pace is POSTS else ""
         now, gap = self.state.now(), 60 / pace.per_minute
         free_at = max(self._free_at.get((name, lane), now), now) + gap

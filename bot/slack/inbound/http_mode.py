@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
 """Bytes. Slack's largest payloads carry a whole message and stay well below."""
-READ_S = 5.0
+READ_TIMEOUT_S = 5.0
 FRESH_S = 300
 REMEMBER_S = 2 * FRESH_S
 """A timestamp may lie `FRESH_S` ahead, and is then fresh for twice as long."""
@@ -41,15 +41,15 @@ class EventsEndpoint:
         self._app = app
         self._clock = clock
         self._verifier = SignatureVerifier(signing_secret)
-        self._seen: dict[str, float] = {}
+        self._seen_signatures: dict[str, float] = {}
         """Valid signatures, oldest first, and until when they are remembered."""
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request: 401, 408, 413 or 400 in a line, or what Bolt says."""
         try:
-            body = await _read(request)
+            body = await _read_body(request)
             self._verify(request, body)
-            payload = _parse(request, body)
+            payload = _parse_request(request, body)
         except web.HTTPException as refusal:
             _LOG.warning("Refused a request to %s: %s", request.path, refusal.text)
             raise
@@ -71,21 +71,22 @@ class EventsEndpoint:
 
     def _is_new(self, signature: str, now: float) -> bool:
         """Remember a valid signature; Slack's own retries are signed anew."""
-        while self._seen and (
-            len(self._seen) >= REMEMBER_COUNT or next(iter(self._seen.values())) <= now
+        while self._seen_signatures and (
+            len(self._seen_signatures) >= REMEMBER_COUNT
+            or next(iter(self._seen_signatures.values())) <= now
         ):
-            del self._seen[next(iter(self._seen))]
-        if signature in self._seen:
+            del self._seen_signatures[next(iter(self._seen_signatures))]
+        if signature in self._seen_signatures:
             return False
-        self._seen[signature] = now + REMEMBER_S
+        self._seen_signatures[signature] = now + REMEMBER_S
         return True
 
 
-async def _read(request: web.Request) -> str:
+async def _read_body(request: web.Request) -> str:
     """Read a body that is not too large, too slow, or no text."""
     body = bytearray()
     try:
-        async with asyncio.timeout(READ_S):
+        async with asyncio.timeout(READ_TIMEOUT_S):
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > MAX_BODY:
@@ -97,7 +98,7 @@ async def _read(request: web.Request) -> str:
         raise web.HTTPBadRequest(text="not UTF-8") from None
 
 
-def _parse(request: web.Request, body: str) -> AsyncBoltRequest:
+def _parse_request(request: web.Request, body: str) -> AsyncBoltRequest:
     """Bolt parses in its constructor, and expects objects where JSON has objects."""
     try:
         return AsyncBoltRequest(

@@ -20,14 +20,14 @@ from slack_bolt.response import BoltResponse
 from bot.core.model.request import Verb
 from bot.ports import SlackDoubt, SlackRefused
 from bot.slack.actions import ASK, BUTTONS, LINKS, REFRESH, WHAT
-from bot.slack.inbound.forms import Wrong, is_for_a_form
+from bot.slack.inbound.forms import FormError, is_form_needed
 from bot.slack.inbound.payloads import (
-    from_click,
-    from_command,
-    from_direct,
-    from_mention,
-    from_shortcut,
-    is_from,
+    is_from_workspace,
+    parse_click,
+    parse_direct_message,
+    parse_mention,
+    parse_shortcut,
+    parse_slash_command,
 )
 
 if TYPE_CHECKING:
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
     from bot.core.model.request import Request
     from bot.ports import Clock, Inbox, WebApi
     from bot.slack.inbound.forms import Forms
-    from bot.slack.outbound.home_tabs import Homes
+    from bot.slack.outbound.home_tabs import HomeTabs
     from bot.slack.startup import Workspace
-    from bot.slack.users import Directory
+    from bot.slack.users import UserDirectory
 
 _LOG = logging.getLogger(__name__)
 _BOLT = logging.getLogger("bot.slack.bolt")
 _BOLT.setLevel(logging.ERROR)  # below that it writes whole payloads
 _ANY = re.compile("")
 
-NOT_NOTED = (
+NOT_SAVED = (
     ":warning: I could not note that down, so it may not be done."
     " If no answer comes within a minute, please ask again."
 )
@@ -80,22 +80,22 @@ class Listeners:
         clock: Clock,
         workspace: Workspace,
         *,
-        people: Directory,
+        people: UserDirectory,
         forms: Forms,
-        homes: Homes,
-        patience_s: float = 2.5,
+        home_tabs: HomeTabs,
+        timeout_s: float = 2.5,
     ) -> None:
         self._inbox = inbox
         self._web = web
         self._clock = clock
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._workspace = workspace
         self._people = people
         self._forms = forms
-        self._homes = homes
-        self._later: set[asyncio.Task[None]] = set()
+        self._home_tabs = home_tabs
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def app(self, signing_secret: str = "") -> AsyncApp:
+    def build_app(self, signing_secret: str = "") -> AsyncApp:
         """Build the Bolt app. The signing secret is for HTTP mode.
 
         `process_before_response` makes Bolt wait for the listener, as only then an event is
@@ -124,7 +124,7 @@ class Listeners:
 
     async def close(self) -> None:
         """Wait for what is still on its way to people."""
-        await asyncio.gather(*self._later)
+        await asyncio.gather(*self._tasks)
 
     def _register(self, app: AsyncApp) -> None:
         """Bolt takes the first that matches."""
@@ -132,12 +132,12 @@ class Listeners:
         app.command(_ANY)(self._on_command)
         app.event("app_mention")(self._on_mention)
         app.event("message")(self._on_message)
-        app.event("app_home_opened")(self._on_home)
+        app.event("app_home_opened")(self._on_home_tab)
         app.shortcut(ASK)(self._on_shortcut)
         app.view(_ANY)(self._on_form)
         for button in BUTTONS:
             app.action(button)(self._on_button)
-        app.action(WHAT)(self._on_what)
+        app.action(WHAT)(self._on_preview)
         app.action(REFRESH)(self._on_refresh)
         for link in LINKS:
             app.action(link)(_on_link)
@@ -145,123 +145,127 @@ class Listeners:
         app.error(_on_error)
 
     async def _on_command(self, ack: AsyncAck, body: Body) -> None:
-        await ack(await self._take(body, from_command))
+        await ack(await self._receive(body, parse_slash_command))
 
     async def _on_mention(self, ack: AsyncAck, body: Body) -> None:
         if "bot_id" not in body["event"]:
-            self._tell(body, await self._take(body, from_mention))
+            self._reply(body, await self._receive(body, parse_mention))
         await ack()
 
     async def _on_message(self, ack: AsyncAck, body: Body) -> None:
         """Hear what a person says to the bot alone; a subtype says that it is no plain message."""
         said = body["event"]
         if said.get("channel_type") == "im" and not said.keys() & {"bot_id", "subtype"}:
-            self._tell(body, await self._take(body, from_direct))
+            self._reply(body, await self._receive(body, parse_direct_message))
         await ack()
 
     async def _on_button(self, ack: AsyncAck, body: Body) -> None:
-        self._tell(body, await self._take(body, from_click))
-        self._homes.acted(body["user"]["id"])
+        self._reply(body, await self._receive(body, parse_click))
+        self._home_tabs.refresh_soon(body["user"]["id"])
         await ack()
 
     async def _on_shortcut(self, ack: AsyncAck, body: Body) -> None:
-        self._tell(body, await self._take(body, from_shortcut))
+        self._reply(body, await self._receive(body, parse_shortcut))
         await ack()
 
     async def _on_form(self, ack: AsyncAck, body: Body) -> None:
         """Say under a field what is wrong, and the form stays open; else it closes."""
         answer: dict[str, Any] = {}
         try:
-            async with asyncio.timeout(self._patience_s):
-                answer = await self._filled_in(body)
+            async with asyncio.timeout(self._timeout_s):
+                answer = await self._accept_form(body)
         except Exception:  # noqa: BLE001 - whatever it is, the person gets an answer
             _LOG.exception("A form was not accepted")
             fields = body["view"].get("state", {}).get("values", {})
-            answer = _under(next(iter(fields), WHAT), NOT_NOTED)
-        self._homes.acted(body["user"]["id"])
+            answer = _field_error(next(iter(fields), WHAT), NOT_SAVED)
+        self._home_tabs.refresh_soon(body["user"]["id"])
         await ack(**answer)
 
-    async def _on_what(self, ack: AsyncAck, body: Body) -> None:
-        if is_from(body, self._workspace.homes):
-            self._do_later(self._forms.preview(body))
+    async def _on_preview(self, ack: AsyncAck, body: Body) -> None:
+        if is_from_workspace(body, self._workspace.workspaces):
+            self._run_later(self._forms.update_preview(body))
         await ack()
 
-    async def _on_home(self, ack: AsyncAck, body: Body) -> None:
-        if body["event"].get("tab") == "home" and is_from(body, self._workspace.homes):
-            self._do_later(self._homes.opened(body["event"]["user"]))
+    async def _on_home_tab(self, ack: AsyncAck, body: Body) -> None:
+        if body["event"].get("tab") == "home" and is_from_workspace(
+            body, self._workspace.workspaces
+        ):
+            self._run_later(self._home_tabs.open_tab(body["event"]["user"]))
         await ack()
 
     async def _on_refresh(self, ack: AsyncAck, body: Body) -> None:
-        if is_from(body, self._workspace.homes):
-            self._do_later(self._homes.opened(body["user"]["id"]))
+        if is_from_workspace(body, self._workspace.workspaces):
+            self._run_later(self._home_tabs.open_tab(body["user"]["id"]))
         await ack()
 
     async def _on_old_button(self, ack: AsyncAck, body: Body) -> None:
-        self._tell(body, OLD_BUTTON)
+        self._reply(body, OLD_BUTTON)
         await ack()
 
-    async def _take(self, body: Body, read: Callable[[Mapping[str, Any], float], Request]) -> str:
+    async def _receive(
+        self, body: Body, read: Callable[[Mapping[str, Any], float], Request]
+    ) -> str:
         """Commit a request, or open the form that it needs.
 
         Returns what to tell the person, which is nothing if all is well.
         """
-        if not is_from(body, self._workspace.homes):
+        if not is_from_workspace(body, self._workspace.workspaces):
             return FOREIGN
         try:
             request = read(body, self._clock.now())
         except ValueError:
             return OLD_BUTTON
         try:
-            async with asyncio.timeout(self._patience_s):
-                await self._accept(request, body)
+            async with asyncio.timeout(self._timeout_s):
+                await self._accept_request(request, body)
         except Exception:  # noqa: BLE001 - whatever it is, the person gets an answer
             _LOG.exception("Not accepted: %s %s of %s", request.verb, request.id, request.user)
-            return NOT_NOTED
+            return NOT_SAVED
         return ""
 
-    async def _accept(self, request: Request, body: Body) -> None:
-        request = replace(request, person=await self._people.person(request.user))
-        if is_for_a_form(request, body) and self._forms.may(request):
-            self._do_later(self._open(body, request))
+    async def _accept_request(self, request: Request, body: Body) -> None:
+        request = replace(request, person=await self._people.find_person(request.user))
+        if is_form_needed(request, body) and self._forms.is_allowed(request):
+            self._run_later(self._open_form(body, request))
         else:
             await self._inbox.accept(request)
 
-    async def _open(self, body: Body, request: Request) -> None:
+    async def _open_form(self, body: Body, request: Request) -> None:
         try:
             await self._forms.open(body["trigger_id"], request)
         except (SlackRefused, SlackDoubt):
-            await self._send(body, NO_FORM)
+            await self._send_reply(body, NO_FORM)
             raise
 
-    async def _filled_in(self, body: Body) -> dict[str, Any]:
+    async def _accept_form(self, body: Body) -> dict[str, Any]:
         """Commit what a form asks for. Returns what is acknowledged with; nothing closes it."""
-        if not is_from(body, self._workspace.homes):
-            self._tell(body, FOREIGN)
+        if not is_from_workspace(body, self._workspace.workspaces):
+            self._reply(body, FOREIGN)
             return {}
-        person = await self._people.person(body["user"]["id"])
+        person = await self._people.find_person(body["user"]["id"])
         try:
-            request = self._forms.read(body, self._clock.now(), person)
-        except Wrong as wrong:
-            return _under(wrong.field, str(wrong))
+            request = self._forms.parse_submission(body, self._clock.now(), person)
+        except FormError as wrong:
+            return _field_error(wrong.field, str(wrong))
         except ValueError:
-            self._tell(body, OLD_BUTTON)
+            self._reply(body, OLD_BUTTON)
             return {}
         if body["view"]["callback_id"] == ASK and request.verb is Verb.SILENCE:
-            return {"response_action": "update", "view": self._forms.form(request)}
+            return {"response_action": "update", "view": self._forms.build_form(request)}
         await self._inbox.accept(request)
         return {}
 
-    def _tell(self, body: Body, text: str) -> None:
+    def _reply(self, body: Body, text: str) -> None:
         """Answer for the person's eyes only, once the acknowledgement is out."""
         if text:
-            self._do_later(self._send(body, text))
+            self._run_later(self._send_reply(body, text))
 
-    def _do_later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(_quietly(work))
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
+    def _run_later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_log_errors(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _send(self, body: Body, text: str) -> None:
+    async def _send_reply(self, body: Body, text: str) -> None:
         event = body.get("event", {})
         if "response_url" in body:
             params = {"text": text, "response_type": "ephemeral", "replace_original": False}
@@ -274,7 +278,7 @@ class Listeners:
             await self._web.call("chat.postMessage", {"channel": channel, "text": text})
 
 
-async def _quietly(work: Coroutine[Any, Any, None]) -> None:
+async def _log_errors(work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
     except (SlackRefused, SlackDoubt) as error:
@@ -283,7 +287,7 @@ async def _quietly(work: Coroutine[Any, Any, None]) -> None:
         _LOG.exception("A person was not shown something")
 
 
-def _under(field: str, text: str) -> dict[str, Any]:
+def _field_error(field: str, text: str) -> dict[str, Any]:
     return {"response_action": "errors", "errors": {field: text}}
 
 
@@ -294,4 +298,4 @@ async def _on_link(ack: AsyncAck) -> None:
 async def _on_error(error: Exception) -> BoltResponse:
     """Acknowledge what cannot be read, too: a command shows the text."""
     _LOG.error("A payload of Slack's was not understood", exc_info=error)
-    return BoltResponse(status=200, body=NOT_NOTED)
+    return BoltResponse(status=200, body=NOT_SAVED)

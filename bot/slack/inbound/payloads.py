@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bot.core.model.request import Request, Verb, parse
+from bot.core.model.request import Request, Verb, parse_command
 from bot.slack.actions import (
     ACKNOWLEDGE,
     CHECK_AGAIN,
@@ -13,10 +13,10 @@ from bot.slack.actions import (
     MORE,
     RESOLVE,
     SILENCE,
-    CheckAgain,
-    Choice,
-    OnIncident,
-    OnSilence,
+    CheckAgainValue,
+    IncidentValue,
+    MenuValue,
+    SilenceValue,
 )
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ MAX_TEXT = 700
 _VERBS = {ACKNOWLEDGE: Verb.ACK, RESOLVE: Verb.RESOLVE, SILENCE: Verb.SILENCE}
 
 
-def from_command(body: Mapping[str, Any], at: float) -> Request:
+def parse_slash_command(body: Mapping[str, Any], at: float) -> Request:
     """Read a slash command."""
-    return _spoken(
+    return _parse_text(
         body["text"],
         id=f"command:{body['trigger_id']}",
         at=at,
@@ -39,20 +39,22 @@ def from_command(body: Mapping[str, Any], at: float) -> Request:
     )
 
 
-def from_mention(body: Mapping[str, Any], at: float) -> Request:
+def parse_mention(body: Mapping[str, Any], at: float) -> Request:
     """Read `@bot status`. It has no `response_url`."""
-    return _said(body, at, re.sub(r"<@[^>]*>", " ", body["event"]["text"], count=1))
+    return _parse_event(body, at, re.sub(r"<@[^>]*>", " ", body["event"]["text"], count=1))
 
 
-def from_direct(body: Mapping[str, Any], at: float) -> Request:
+def parse_direct_message(body: Mapping[str, Any], at: float) -> Request:
     """Read what is said to the bot alone; its name may go before it."""
-    return _said(body, at, re.sub(r"^\s*<@[^>]*>", "", body["event"]["text"]), is_direct=True)
+    return _parse_event(
+        body, at, re.sub(r"^\s*<@[^>]*>", "", body["event"]["text"]), is_direct=True
+    )
 
 
-def from_click(body: Mapping[str, Any], at: float) -> Request:
+def parse_click(body: Mapping[str, Any], at: float) -> Request:
     """Read a click. Raises ValueError where the button's value is not ours."""
     action, user = body["actions"][0], body["user"]["id"]
-    verb, argument = _pressed(action)
+    verb, argument = _parse_action(action)
     return Request(
         id=f"click:{action['action_ts']}:{user}:{action['action_id']}",
         at=at,
@@ -60,17 +62,17 @@ def from_click(body: Mapping[str, Any], at: float) -> Request:
         argument=argument,
         user=user,
         response_url=body.get("response_url", ""),
-        **_place(body),
+        **_answer_place(body),
     )
 
 
-def from_shortcut(body: Mapping[str, Any], at: float) -> Request:
+def parse_shortcut(body: Mapping[str, Any], at: float) -> Request:
     """Read the global shortcut: help is wanted, as long as the form does not say with what."""
     name = f"shortcut:{body['trigger_id']}"
-    return Request(name, at, Verb.HELP, user=body["user"]["id"], **_place(body))
+    return Request(name, at, Verb.HELP, user=body["user"]["id"], **_answer_place(body))
 
 
-def is_from(body: Mapping[str, Any], homes: frozenset[str]) -> bool:
+def is_from_workspace(body: Mapping[str, Any], workspaces: frozenset[str]) -> bool:
     """Tell whether the person belongs to one of these workspaces or organisations.
 
     In a channel shared with another company the outer ids are ours and the person's are inside.
@@ -79,35 +81,37 @@ def is_from(body: Mapping[str, Any], homes: frozenset[str]) -> bool:
     user, event = body.get("user"), body.get("event", {})
     inner = user.get("team_id") if isinstance(user, dict) else event.get("user_team")
     inner = inner or event.get("team") or (body.get("team") or {}).get("id")
-    return not homes.isdisjoint(
+    return not workspaces.isdisjoint(
         [inner] if inner else [body.get("team_id"), body.get("enterprise_id")]
     )
 
 
-def _place(body: Mapping[str, Any]) -> dict[str, Any]:
+def _answer_place(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return where a click's answer belongs: what is clicked outside of a channel is private."""
     channel = (body.get("channel") or {}).get("id")
     is_direct = channel is None or channel.startswith("D")
     return {"channel": channel or body["user"]["id"], "is_direct": is_direct}
 
 
-def _pressed(action: Mapping[str, Any]) -> tuple[Verb, str]:
+def _parse_action(action: Mapping[str, Any]) -> tuple[Verb, str]:
     """Read what a button stands for, as it would be typed."""
     name = action["action_id"]
     value = action.get("selected_option", action).get("value", "")
     if name == CHECK_AGAIN:
-        return Verb.RUN, CheckAgain.model_validate_json(value).tenant
+        return Verb.RUN, CheckAgainValue.model_validate_json(value).tenant
     if name == END_SILENCE:
-        return Verb.UNSILENCE, str(OnSilence.model_validate_json(value).silence)
+        return Verb.UNSILENCE, str(SilenceValue.model_validate_json(value).silence)
     if name == MORE:
-        choice = Choice.model_validate_json(value)
+        choice = MenuValue.model_validate_json(value)
         return choice.verb, choice.tenant or (f"#{choice.incident}" if choice.incident else "")
-    return _VERBS[name], f"#{OnIncident.model_validate_json(value).incident}"
+    return _VERBS[name], f"#{IncidentValue.model_validate_json(value).incident}"
 
 
-def _said(body: Mapping[str, Any], at: float, text: str, *, is_direct: bool = False) -> Request:
+def _parse_event(
+    body: Mapping[str, Any], at: float, text: str, *, is_direct: bool = False
+) -> Request:
     said = body["event"]
-    return _spoken(
+    return _parse_text(
         text,
         id=f"event:{body['event_id']}",
         at=at,
@@ -118,9 +122,9 @@ def _said(body: Mapping[str, Any], at: float, text: str, *, is_direct: bool = Fa
     )
 
 
-def _spoken(text: str, **who: Any) -> Request:
+def _parse_text(text: str, **who: Any) -> Request:
     """Slack escapes three signs of what people write; whoever shows it escapes it again."""
     for entity, sign in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
         text = text.replace(entity, sign)
-    verb, argument, nearest, share = parse(text[:MAX_TEXT])
+    verb, argument, nearest, share = parse_command(text[:MAX_TEXT])
     return Request(verb=verb, argument=argument, nearest=nearest, share=share, **who)

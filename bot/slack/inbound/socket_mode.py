@@ -32,7 +32,7 @@ _SDK = logging.getLogger("bot.slack.sdk")
 _SDK.setLevel(logging.WARNING)  # below that it writes whole payloads
 
 
-def _in_one_line(record: logging.LogRecord) -> bool:
+def _shorten_record(record: logging.LogRecord) -> bool:
     """Take out the traceback that comes with every retry, and the address with its ticket."""
     text = re.sub(r"wss?://[^\s'\"]+", "(address)", record.getMessage())
     record.msg, record.args = " ".join(text.split()), ()
@@ -40,16 +40,16 @@ def _in_one_line(record: logging.LogRecord) -> bool:
     return True
 
 
-_SDK.addFilter(_in_one_line)
+_SDK.addFilter(_shorten_record)
 
-CLOSE_S = 1.0
+CLOSE_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ConnectionTimeouts:
     """How long a broken connection is left to itself. Real seconds, whatever the clock's speed."""
 
-    look_every: float = 5.0
+    check_every: float = 5.0
     new_address_after: float = 15.0
     new_client_after: float = 120.0
     give_up_after: float = 600.0
@@ -61,7 +61,7 @@ class SocketLostError(Exception):
     """There was no connection for too long: the process should end and be started again."""
 
 
-class Socket:
+class SocketModeConnection:
     """One connection to Slack, kept alive by `run`."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Socket:
         web: SlackWeb,
         clock: Clock,
         *,
-        patience: Patience | None = None,
+        timeouts: ConnectionTimeouts | None = None,
     ) -> None:
         """Use `web`'s session and address to ask for connections."""
         self.connected_since: float | None = None
@@ -80,8 +80,8 @@ class Socket:
         self._app_token = app_token
         self._web = web
         self._clock = clock
-        self._patience = patience or Patience()
-        self._greeted: object = None
+        self._timeouts = timeouts or ConnectionTimeouts()
+        self._greeted_session: object = None
         self._alive_at = 0.0
 
     @property
@@ -93,21 +93,21 @@ class Socket:
         """Stay connected until cancelled. Raises `SocketLostError`."""
         self._alive_at = _now()
         while True:
-            handler = self._handler()
+            handler = self._build_handler()
             connecting = asyncio.create_task(handler.connect_async())  # type: ignore[no-untyped-call]  # slack_bolt
             try:
-                await self._hold(handler.client)
+                await self._watch(handler.client)
             finally:
                 self.connected_since = None
                 connecting.cancel()
-                await _close(handler.client)
+                await _close_client(handler.client)
             _LOG.warning("No Socket Mode connection: starting over with a new client")
 
-    async def _hold(self, client: SocketModeClient) -> None:
+    async def _watch(self, client: SocketModeClient) -> None:
         """Watch a client until it is no use to wait for it any longer."""
-        patience, opened_at = self._patience, _now()
+        patience, opened_at = self._timeouts, _now()
         while _now() - max(self._alive_at, opened_at) < patience.new_client_after:
-            await asyncio.sleep(patience.look_every)
+            await asyncio.sleep(patience.check_every)
             if await self._is_alive(client):
                 self._alive_at = _now()
             elif _now() - self._alive_at > patience.give_up_after:
@@ -117,12 +117,12 @@ class Socket:
 
     async def _is_alive(self, client: SocketModeClient) -> bool:
         """Slack said hello on this very connection, and pings return."""
-        is_alive = await client.is_connected() and client.current_session is self._greeted
+        is_alive = await client.is_connected() and client.current_session is self._greeted_session
         if not is_alive:
             self.connected_since = None
         return is_alive
 
-    def _handler(self) -> AsyncSocketModeHandler:
+    def _build_handler(self) -> AsyncSocketModeHandler:
         client = AsyncWebClient(
             base_url=str(self._web.api_url),
             session=self._web.session,
@@ -134,7 +134,7 @@ class Socket:
             self._app_token,
             logger=_SDK,
             web_client=client,
-            ping_interval=self._patience.ping_every,
+            ping_interval=self._timeouts.ping_every,
         )
         # Both read proxies from the environment, whatever they are given.
         client.proxy = handler.client.proxy = None
@@ -146,7 +146,7 @@ class Socket:
         if said.get("type") == "disconnect":
             _LOG.info("Slack ends the connection: %s", said.get("reason"))
         elif said.get("type") == "hello":
-            self._greeted = client.current_session
+            self._greeted_session = client.current_session
             self.connected_since = self._clock.now()
             _LOG.info("Connected to Slack")
             _warn_of_others(said.get("num_connections", 1))
@@ -162,10 +162,10 @@ def _warn_of_others(connections: int) -> None:
         )
 
 
-async def _close(client: SocketModeClient) -> None:
+async def _close_client(client: SocketModeClient) -> None:
     """Close. A dead peer makes this last 10 s; after a first try the second does not wait."""
     with suppress(Exception):
-        async with asyncio.timeout(CLOSE_S):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await client.close()  # type: ignore[no-untyped-call]  # slack_sdk
     with suppress(Exception):
         await client.close()  # type: ignore[no-untyped-call]  # slack_sdk

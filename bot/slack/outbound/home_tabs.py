@@ -6,35 +6,35 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.core.model.access import Right, refusal
+from bot.core.model.access import Right, authorize
 from bot.ports import SlackDoubt, SlackRefused
-from bot.slack.render.home import closed, home, shown
+from bot.slack.render.home import home_tab_fingerprint, render_home_tab, render_refused_home_tab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from bot.ports import Clock, View, WebApi
-    from bot.slack.users import Directory
+    from bot.slack.users import UserDirectory
 
 _LOG = logging.getLogger(__name__)
 
 TICK_S = 2.0
-EVERY_S = 30.0
+REFRESH_S = 30.0
 """A tab that nobody touches is shown anew so often at most: views.publish takes 100 a minute."""
-LATELY_S = 1800.0
+VIEWER_TIMEOUT_S = 1800.0
 """Slack does not say when a tab is left."""
-MOST = 50
+MAX_VIEWERS = 50
 
 
 @dataclass(slots=True)
 class _Viewer:
     opened_at: float
-    shown: Hashable = None
-    shown_at: float = 0.0
+    fingerprint: Hashable = None
+    published_at: float = 0.0
     has_acted: bool = False
 
 
-class Homes:
+class HomeTabs:
     """The Home tabs. All spans are real seconds.
 
     Args:
@@ -50,7 +50,7 @@ class Homes:
         web: WebApi,
         clock: Clock,
         *,
-        people: Directory,
+        people: UserDirectory,
         view: Callable[[], View],
         status_link: str,
     ) -> None:
@@ -62,15 +62,15 @@ class Homes:
         self._viewers: dict[str, _Viewer] = {}
         """Who opened it last is the last."""
 
-    async def opened(self, user: str) -> None:
+    async def open_tab(self, user: str) -> None:
         """Show somebody the tab, and keep it true for a while."""
         self._viewers.pop(user, None)
         viewer = self._viewers[user] = _Viewer(self._clock.now())
-        if len(self._viewers) > MOST:
+        if len(self._viewers) > MAX_VIEWERS:
             del self._viewers[next(iter(self._viewers))]
         await self._publish(user, viewer)
 
-    def acted(self, user: str) -> None:
+    def refresh_soon(self, user: str) -> None:
         """Show somebody soon what came of what they did, if they look at all."""
         if user in self._viewers:
             self._viewers[user].has_acted = True
@@ -83,22 +83,26 @@ class Homes:
 
     async def refresh(self) -> None:
         """Publish what changed, to those for whom it is time."""
-        now, speed, new = self._clock.now(), self._clock.speed, shown(self._view())
+        now, speed, new = self._clock.now(), self._clock.speed, home_tab_fingerprint(self._view())
         for user, viewer in list(self._viewers.items()):
-            if now - viewer.opened_at > LATELY_S * speed:
+            if now - viewer.opened_at > VIEWER_TIMEOUT_S * speed:
                 self._viewers.pop(user, None)
-            elif viewer.shown != new and (
-                viewer.has_acted or now - viewer.shown_at >= EVERY_S * speed
+            elif viewer.fingerprint != new and (
+                viewer.has_acted or now - viewer.published_at >= REFRESH_S * speed
             ):
                 await self._publish(user, viewer)
 
     async def _publish(self, user: str, viewer: _Viewer) -> None:
-        person, view = await self._people.person(user), self._view()
-        refused = refusal(view.rules.access, Right.VIEW, person, "")
-        tab = closed(refused) if refused else home(view, self._status_link)
-        viewer.shown_at, viewer.has_acted = view.now, False
+        person, view = await self._people.find_person(user), self._view()
+        refused = authorize(view.rules.access, Right.VIEW, person, "")
+        tab = (
+            render_refused_home_tab(refused)
+            if refused
+            else render_home_tab(view, self._status_link)
+        )
+        viewer.published_at, viewer.has_acted = view.now, False
         try:
             await self._web.call("views.publish", {"user_id": user, "view": tab})
-            viewer.shown = shown(view)
+            viewer.fingerprint = home_tab_fingerprint(view)
         except (SlackRefused, SlackDoubt) as error:
             _LOG.warning("The Home tab could not be shown: %s", error)

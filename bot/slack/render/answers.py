@@ -7,23 +7,34 @@ from typing import TYPE_CHECKING
 from bot.core.model.access import CommandOutcome
 from bot.core.model.request import Request, Verb
 from bot.core.state.outbox import Answer
-from bot.slack.render.command_results import begun, changed, result
-from bot.slack.render.help import help_texts, how_to
-from bot.slack.render.incident_line import alerts
-from bot.slack.render.oncall import on_call_now
-from bot.slack.render.report import report, span_of
-from bot.slack.render.silences import silence_list
-from bot.slack.render.status import health, status
-from bot.slack.render.text import COMMAND, Rendered, escaped, listing, paragraphs, when
-from bot.slack.render.verdict import why_text
+from bot.slack.render.command_results import (
+    render_check_result,
+    render_check_started,
+    render_command_result,
+)
+from bot.slack.render.help import help_texts, usage_hint
+from bot.slack.render.incident_line import render_alerts
+from bot.slack.render.oncall import render_on_call
+from bot.slack.render.report import parse_span, render_report
+from bot.slack.render.silences import render_silences
+from bot.slack.render.status import render_health, render_status
+from bot.slack.render.text import (
+    COMMAND,
+    RenderedMessage,
+    date_and_time,
+    escape,
+    join_lines,
+    render_paragraphs,
+)
+from bot.slack.render.verdict import explain_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.core.model.access import Audited
+    from bot.core.model.access import AuditEntry
     from bot.ports import View
 
-_OUTCOMES = {
+_OUTCOME_NAMES = {
     CommandOutcome.DONE: "done",
     CommandOutcome.ALREADY: "was so already",
     CommandOutcome.REFUSED: "refused",
@@ -34,62 +45,72 @@ _OUTCOMES = {
 }
 
 
-def answer(said: Answer, view: View) -> Rendered:
+def render_answer(said: Answer, view: View) -> RenderedMessage:
     """Render the answer to a request as things stand now."""
     request = said.request
     if said.result is not None:
-        return changed(request, said.result, view)
+        return render_command_result(request, said.result, view)
     if request.verb is Verb.RUN:
-        return begun(request, view) if said.is_first else result(said, view)
-    return _READ.get(request.verb, _unknown)(request, view)
+        return (
+            render_check_started(request, view)
+            if said.is_first
+            else render_check_result(said, view)
+        )
+    return _RENDERERS.get(request.verb, _render_unknown)(request, view)
 
 
-def _why(request: Request, view: View) -> Rendered:
+def _render_why(request: Request, view: View) -> RenderedMessage:
     """Explain the incident with this number; without one the newest, an open one first."""
     incidents = view.desk.incidents
     named = request.argument.removeprefix("#")
     if not named:
         newest = max(incidents.values(), key=lambda i: (i.is_open, i.id), default=None)
-        texts = why_text(newest) if newest else ["There is no incident to explain."]
-        return paragraphs(*texts)
+        texts = explain_verdict(newest) if newest else ["There is no incident to explain."]
+        return render_paragraphs(*texts)
     for number, incident in incidents.items():
         if named == str(number):
-            return paragraphs(*why_text(incident))
-    return paragraphs(f"There is no incident `{escaped(named, 40)}`: see `{COMMAND} alerts`.")
+            return render_paragraphs(*explain_verdict(incident))
+    return render_paragraphs(f"There is no incident `{escape(named, 40)}`: see `{COMMAND} alerts`.")
 
 
-def _report(request: Request, view: View) -> Rendered:
-    span_s = span_of(request.argument)
-    return paragraphs(how_to(Verb.REPORT)) if span_s is None else report(view, span_s)
+def _render_report(request: Request, view: View) -> RenderedMessage:
+    span_s = parse_span(request.argument)
+    return (
+        render_paragraphs(usage_hint(Verb.REPORT))
+        if span_s is None
+        else render_report(view, span_s)
+    )
 
 
-def _unknown(request: Request, _view: View) -> Rendered:
-    said = f"I don't know `{escaped(request.argument, 40)}`."
+def _render_unknown(request: Request, _view: View) -> RenderedMessage:
+    said = f"I don't know `{escape(request.argument, 40)}`."
     if not request.nearest:
-        return paragraphs(said, *help_texts())
+        return render_paragraphs(said, *help_texts())
     near = f"Did you mean `{COMMAND} {request.nearest}`?"
-    return paragraphs(f"{said} {near} All that you can ask: `{COMMAND} help`")
+    return render_paragraphs(f"{said} {near} All that you can ask: `{COMMAND} help`")
 
 
-def _audit(_request: Request, view: View) -> Rendered:
-    lines = [_audited(line) for line in reversed(view.desk.audit)]
-    return paragraphs(*listing(["*What people did, the newest first*", *lines]))
+def _render_audit(_request: Request, view: View) -> RenderedMessage:
+    lines = [_audit_line(line) for line in reversed(view.desk.audit)]
+    return render_paragraphs(*join_lines(["*What people did, the newest first*", *lines]))
 
 
-def _audited(line: Audited) -> str:
+def _audit_line(line: AuditEntry) -> str:
     about = f" · #{line.incident}" if line.incident else ""
-    said = f"{line.verb} {escaped(line.argument, 80)}".strip()
-    return f"• {when(line.at)} <@{line.user}> {said}{about}: {_OUTCOMES[line.outcome]}"
+    said = f"{line.verb} {escape(line.argument, 80)}".strip()
+    return (
+        f"• {date_and_time(line.at)} <@{line.user}> {said}{about}: {_OUTCOME_NAMES[line.outcome]}"
+    )
 
 
-_READ: dict[Verb, Callable[[Request, View], Rendered]] = {
-    Verb.STATUS: lambda _, view: status(view),
-    Verb.ALERTS: lambda request, view: alerts(request.argument, view),
-    Verb.WHY: _why,
-    Verb.SILENCES: lambda _, view: silence_list(view),
-    Verb.ONCALL: lambda _, view: on_call_now(view),
-    Verb.REPORT: _report,
-    Verb.HEALTH: lambda _, view: health(view),
-    Verb.AUDIT: _audit,
-    Verb.HELP: lambda request, _: paragraphs(*help_texts(request.argument)),
+_RENDERERS: dict[Verb, Callable[[Request, View], RenderedMessage]] = {
+    Verb.STATUS: lambda _, view: render_status(view),
+    Verb.ALERTS: lambda request, view: render_alerts(request.argument, view),
+    Verb.WHY: _render_why,
+    Verb.SILENCES: lambda _, view: render_silences(view),
+    Verb.ONCALL: lambda _, view: render_on_call(view),
+    Verb.REPORT: _render_report,
+    Verb.HEALTH: lambda _, view: render_health(view),
+    Verb.AUDIT: _render_audit,
+    Verb.HELP: lambda request, _: render_paragraphs(*help_texts(request.argument)),
 }

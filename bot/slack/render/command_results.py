@@ -7,46 +7,46 @@ from typing import TYPE_CHECKING
 from bot.core.model.access import EVERYONE, CommandOutcome, Right
 from bot.core.model.observation import CONTROL, Observation, Outcome, Target
 from bot.core.model.request import Verb
-from bot.core.signals.metric_threshold import Series
-from bot.core.state.on_demand import wanted_of
-from bot.slack.render.buttons import LEFT_ALONE
-from bot.slack.render.help import how_to
+from bot.core.signals.metric_threshold import MetricState
+from bot.core.state.on_demand import resolve_check_scope
+from bot.slack.render.buttons import STICKY_RESOLVE_NOTE
+from bot.slack.render.help import usage_hint
 from bot.slack.render.incident_line import incident_list
-from bot.slack.render.oncall import swapped
-from bot.slack.render.signals import measured_line, measured_name
-from bot.slack.render.silences import silence_ended_by_hand, silence_set
+from bot.slack.render.oncall import render_override_result
+from bot.slack.render.signals import measurement_line, metric_name
+from bot.slack.render.silences import render_silence_result, render_unsilence_result
 from bot.slack.render.text import (
-    BAD,
     COMMAND,
-    UNSEEN,
-    WELL,
-    Rendered,
+    FAILING_LIGHT,
+    NO_DATA_LIGHT,
+    OK_LIGHT,
+    RenderedMessage,
     context,
-    escaped,
+    date_and_time,
+    escape,
     fault_name,
-    listing,
+    join_lines,
     mentions,
-    paragraphs,
-    quoted,
+    quote,
+    render_paragraphs,
     signal_name,
-    when,
 )
 
 if TYPE_CHECKING:
-    from bot.core.model.access import NotAllowed, Who
+    from bot.core.model.access import NotAllowed, Principal
     from bot.core.model.measurement import Measurement
     from bot.core.model.request import Request
     from bot.core.state.incident import Incident
-    from bot.core.state.outbox import Answer, Result
+    from bot.core.state.outbox import Answer, AnswerResult
     from bot.ports import View
 
-_OVER = "{incident} is over already, since {ended}"
+_RESOLVED_ALREADY = "{incident} is over already, since {ended}"
 _SENTENCES = {
     (Verb.ACK, CommandOutcome.DONE): "{incident} is yours: nobody else is called.",
     (Verb.ACK, CommandOutcome.ALREADY): "{owner} {incident} already, since {acked}.",
-    (Verb.ACK, CommandOutcome.TOO_LATE): f"{_OVER}: there is nothing left to take.",
+    (Verb.ACK, CommandOutcome.TOO_LATE): f"{_RESOLVED_ALREADY}: there is nothing left to take.",
     (Verb.RESOLVE, CommandOutcome.DONE): "{incident} is resolved.{left}",
-    (Verb.RESOLVE, CommandOutcome.ALREADY): f"{_OVER}.",
+    (Verb.RESOLVE, CommandOutcome.ALREADY): f"{_RESOLVED_ALREADY}.",
     (Verb.NOTE, CommandOutcome.DONE): "Noted at {incident}.",
     (Verb.NOTE, CommandOutcome.INVALID): "What is to be noted at {incident}?",
     (
@@ -66,7 +66,7 @@ _SENTENCES = {
         Verb.ESCALATE,
         CommandOutcome.DONE,
     ): "The next step for {incident} is taken: its thread says whom it called.",
-    (Verb.ESCALATE, CommandOutcome.TOO_LATE): f"{_OVER}: nobody was called.",
+    (Verb.ESCALATE, CommandOutcome.TOO_LATE): f"{_RESOLVED_ALREADY}: nobody was called.",
     (
         Verb.ESCALATE,
         CommandOutcome.NOBODY,
@@ -75,42 +75,46 @@ _SENTENCES = {
 }
 
 
-def changed(request: Request, result: Result, view: View) -> Rendered:
+def render_command_result(request: Request, result: AnswerResult, view: View) -> RenderedMessage:
     """Say what came of it."""
     if result.refused:
-        return paragraphs(refused(result.refused))
+        return render_paragraphs(refusal_text(result.refused))
     if request.verb is Verb.SILENCE:
-        return silence_set(request, result, view)
+        return render_silence_result(request, result, view)
     if request.verb is Verb.UNSILENCE:
-        return silence_ended_by_hand(request, result, view)
+        return render_unsilence_result(request, result, view)
     if request.verb is Verb.ONCALL:
-        return swapped(request, result)
+        return render_override_result(request, result)
     incident = view.desk.incidents.get(result.incident or 0)
-    return _handled(request, result, incident) if incident else _no_such(request, view)
+    return (
+        _incident_result(request, result, incident)
+        if incident
+        else _no_such_incident(request, view)
+    )
 
 
-def _handled(request: Request, result: Result, incident: Incident) -> Rendered:
-    sentence = _SENTENCES[request.verb, result.outcome].format(**_words(request, incident))
+def _incident_result(request: Request, result: AnswerResult, incident: Incident) -> RenderedMessage:
+    sentence = _SENTENCES[request.verb, result.outcome].format(**_placeholders(request, incident))
     is_unclear = result.outcome is CommandOutcome.INVALID
-    return paragraphs(sentence, how_to(request.verb) if is_unclear else "")
+    return render_paragraphs(sentence, usage_hint(request.verb) if is_unclear else "")
 
 
-def _words(request: Request, incident: Incident) -> dict[str, str]:
+def _placeholders(request: Request, incident: Incident) -> dict[str, str]:
     mine = incident.acknowledged_by == request.user
     by = f", by <@{incident.resolved_by}>" if incident.resolved_by else ""
-    left = ", ".join(incident.left[:5])
+    left = ", ".join(incident.sticky_resolve[:5])
     return {
         "incident": f"#{incident.id}",
         "number": str(incident.id),
         "owner": "You have" if mine else f"<@{incident.acknowledged_by}> has",
-        "acked": when(incident.acknowledged_at or 0.0),
-        "ended": when(incident.resolved_at or 0.0) + by,
-        "reason": quoted(incident.false_alarm),
-        "left": f" Still failing: {left}. {LEFT_ALONE}" if left else "",
+        "acked": date_and_time(incident.acknowledged_at or 0.0),
+        "ended": date_and_time(incident.resolved_at or 0.0) + by,
+        "reason": quote(incident.false_alarm),
+        "left": f" Still failing: {left}. {STICKY_RESOLVE_NOTE}" if left else "",
     }
 
 
-def _no_such(request: Request, view: View) -> Rendered:
+def _no_such_incident(request: Request, view: View) -> RenderedMessage:
     """Say which incidents there are."""
     still_open = view.desk.open_incidents
     named = request.argument.split(" ")[0].removeprefix("#")
@@ -118,10 +122,10 @@ def _no_such(request: Request, view: View) -> Rendered:
         said = f"There is no incident #{named[:9]} of the last seven days."
     else:
         said = "Which incident? Please say its number." if still_open else "No incident is open."
-    return paragraphs(said, *incident_list(still_open, view), how_to(request.verb))
+    return render_paragraphs(said, *incident_list(still_open, view), usage_hint(request.verb))
 
 
-_DOES = {
+_RIGHT_NAMES = {
     Right.VIEW: "ask me",
     Right.ACKNOWLEDGE: "handle incidents",
     Right.SILENCE: "silence alerts",
@@ -129,78 +133,83 @@ _DOES = {
 }
 
 
-def refused(why: NotAllowed) -> str:
+def refusal_text(why: NotAllowed) -> str:
     """Say kindly that they may not, and who may."""
     if not why.who:
         return "Sorry, guests cannot use me. Please ask a member of the team."
-    who = ", ".join(_named(one) for one in why.who)
-    return f"Sorry, you may not {_DOES[why.right]} here. Those who may: {who}."
+    who = ", ".join(_holder_name(one) for one in why.who)
+    return f"Sorry, you may not {_RIGHT_NAMES[why.right]} here. Those who may: {who}."
 
 
-def _named(who: Who) -> str:
+def _holder_name(who: Principal) -> str:
     if who == EVERYONE:
         return "every member"
     return f"everyone in <#{who}>" if who[0] in "CG" else mentions((who,))
 
 
-SHOWN = 15
+MAX_LINES = 15
 """Of each kind, and twice as many looks: it stays one message."""
 
 
-def begun(request: Request, view: View) -> Rendered:
+def render_check_started(request: Request, view: View) -> RenderedMessage:
     """Say what is looked at now, or what there is to look at."""
-    wanted = wanted_of(request, view.rules)
+    wanted = resolve_check_scope(request, view.rules)
     if wanted is None:
         tenants = view.rules.tenants
         signals = dict.fromkeys(s for t in tenants.values() for s in t.all_signals)
-        asked = escaped(request.argument, 40)
-        return paragraphs(
-            f"There is no tenant or signal `{asked}`. Tenants: {', '.join([*tenants][:SHOWN])}. "
-            f"Signals: {', '.join([*signals][:SHOWN])}."
+        asked = escape(request.argument, 40)
+        return render_paragraphs(
+            f"There is no tenant or signal `{asked}`. Tenants: {', '.join([*tenants][:MAX_LINES])}. "
+            f"Signals: {', '.join([*signals][:MAX_LINES])}."
         )
     known, signal = wanted
     whom = known[0] if len(known) == 1 else f"{len(known)} tenants"
     whom = f"{signal} of {whom}" if signal else whom
-    return paragraphs(f"Looking at {whom} now …")
+    return render_paragraphs(f"Looking at {whom} now …")
 
 
-def result(said: Answer, view: View) -> Rendered:
+def render_check_result(said: Answer, view: View) -> RenderedMessage:
     """Say what came of every look."""
-    seen = sorted(said.seen, key=lambda s: (s.target.owner == CONTROL, s.target))
-    lines = [_seen(one) for one in seen[: 2 * SHOWN]]
-    lines += [_measured(one, view) for one in said.measured[:SHOWN]]
-    lines += [f"{UNSEEN} *{_name(target)}*: no answer yet" for target in said.missing[:SHOWN]]
+    seen = sorted(said.observations, key=lambda s: (s.target.owner == CONTROL, s.target))
+    lines = [_observation_line(one) for one in seen[: 2 * MAX_LINES]]
+    lines += [_metric_line(one, view) for one in said.measurements[:MAX_LINES]]
     lines += [
-        f"{UNSEEN} *{_name(target)}*: not tried, to spare its user; ask again later"
-        for target in said.left_out[:SHOWN]
+        f"{NO_DATA_LIGHT} *{_target_name(target)}*: no answer yet"
+        for target in said.unanswered[:MAX_LINES]
+    ]
+    lines += [
+        f"{NO_DATA_LIGHT} *{_target_name(target)}*: not tried, to spare its user; ask again later"
+        for target in said.skipped[:MAX_LINES]
     ]
     failed = sum(one.outcome is Outcome.FAILED for one in seen)
-    figures = "The figures" if said.measured else "No look came back"
+    figures = "The figures" if said.measurements else "No look came back"
     well = f"All {len(seen)} looks are well" if seen else figures
     head = f"{failed} of {len(seen)} looks failed" if failed else well
-    told = paragraphs(f"*{head}*", *(listing(lines) or ["Nothing was looked at."]))
-    return Rendered(told.text, [*told.blocks, context(f"Looked at {when(view.now)}")])
+    told = render_paragraphs(f"*{head}*", *(join_lines(lines) or ["Nothing was looked at."]))
+    return RenderedMessage(
+        told.text, [*told.blocks, context(f"Looked at {date_and_time(view.now)}")]
+    )
 
 
-def _seen(one: Observation) -> str:
-    name, latency = _name(one.target), f"{(one.latency_s or 0) * 1000:.0f} ms"
+def _observation_line(one: Observation) -> str:
+    name, latency = _target_name(one.target), f"{(one.latency_s or 0) * 1000:.0f} ms"
     if one.outcome is Outcome.NO_DATA:
-        return f"{UNSEEN} *{name}*: could not look ({escaped(one.blind)})"
+        return f"{NO_DATA_LIGHT} *{name}*: could not look ({escape(one.no_data_reason)})"
     if one.fault is None:
         stages = ", ".join(f"{t.stage} {t.seconds * 1000:.0f}" for t in one.timings)
-        return f"{WELL} *{name}*: ok in {latency}" + (f" ({stages} ms)" if stages else "")
-    said = f" _{quoted(one.fault.description, 120)}_" if one.fault.description else ""
-    return f"{BAD} *{name}*: {fault_name(one.fault)} after {latency}{said}"
+        return f"{OK_LIGHT} *{name}*: ok in {latency}" + (f" ({stages} ms)" if stages else "")
+    said = f" _{quote(one.fault.description, 120)}_" if one.fault.description else ""
+    return f"{FAILING_LIGHT} *{name}*: {fault_name(one.fault)} after {latency}{said}"
 
 
-def _measured(one: Measurement, view: View) -> str:
+def _metric_line(one: Measurement, view: View) -> str:
     tenant, name = one.target
-    limits = view.rules.tenants[tenant].series[name]
-    series = view.world.tenants[tenant].series.get(name, Series())
-    mark = UNSEEN if one.missing else ":bar_chart:"
-    what = f"{tenant} {measured_name(name, limits.kind)}"
-    return f"{mark} *{what}*: {measured_line(one, series, limits)}"
+    limits = view.rules.tenants[tenant].metrics[name]
+    series = view.tenants.states[tenant].metrics.get(name, MetricState())
+    mark = NO_DATA_LIGHT if one.no_data_reason else ":bar_chart:"
+    what = f"{tenant} {metric_name(name, limits.kind)}"
+    return f"{mark} *{what}*: {measurement_line(one, series, limits)}"
 
 
-def _name(target: Target) -> str:
+def _target_name(target: Target) -> str:
     return f"{target.owner} {signal_name(target.name)}" if target.owner != CONTROL else target.name

@@ -6,17 +6,17 @@ import re
 from html import unescape
 from typing import TYPE_CHECKING
 
-from bot.core.state.outbox import Page, PageAction
-from bot.slack.render.buttons import acknowledge, runbook_button, runbook_of
+from bot.core.state.outbox import PagerAction, PagerMessage
+from bot.slack.render.buttons import acknowledge_button, runbook_button, runbook_url
 from bot.slack.render.incident import remedy, verdict_text
-from bot.slack.render.incident_line import headline, line, mark, state_words
+from bot.slack.render.incident_line import headline, plain_headline, state_mark, state_text
 from bot.slack.render.text import (
-    Rendered,
+    RenderedMessage,
+    clean_text,
     clock_utc,
     link,
-    plain,
     section,
-    unmarked,
+    strip_markup,
 )
 from bot.slack.render.verdict import cause_name
 
@@ -25,50 +25,54 @@ if TYPE_CHECKING:
     from bot.ports import View
 
 
-def direct(incident: Incident, view: View, permalink: str) -> Rendered:
+def render_direct_message(incident: Incident, view: View, permalink: str) -> RenderedMessage:
     """Say what fails, why, and where it is handled; they can take it from here."""
     where = link(permalink, "The message with all that is known")
     said = (
-        f"{mark(incident)} *{state_words(incident)}* {headline(incident)}\n"
+        f"{state_mark(incident)} *{state_text(incident)}* {headline(incident)}\n"
         f"*Verdict*: {cause_name(incident.verdict)}\n{where if permalink else ''}"
     )
-    runbook = runbook_of(incident, view)
-    row = [acknowledge(incident), *([runbook_button(runbook)] if runbook else [])]
+    runbook = runbook_url(incident, view)
+    row = [acknowledge_button(incident), *([runbook_button(runbook)] if runbook else [])]
     actions = [{"type": "actions", "elements": row}] if incident.is_open else []
-    return Rendered(f"{line(incident)} [#{incident.id}]", [section(said.strip()), *actions])
+    return RenderedMessage(
+        f"{plain_headline(incident)} [#{incident.id}]", [section(said.strip()), *actions]
+    )
 
 
 TITLE_CHARS = 200
 
 
 _STATES = {
-    PageAction.TRIGGER: "FIRING",
-    PageAction.ACKNOWLEDGE: "ACKNOWLEDGED",
-    PageAction.RESOLVE: "RESOLVED",
+    PagerAction.TRIGGER: "FIRING",
+    PagerAction.ACKNOWLEDGE: "ACKNOWLEDGED",
+    PagerAction.RESOLVE: "RESOLVED",
 }
 
 
-def page(incident: Incident, view: View, action: PageAction, *, key: str, link: str) -> Page:
+def render_pager_message(
+    incident: Incident, view: View, action: PagerAction, *, key: str, link: str
+) -> PagerMessage:
     """Make the page: a title to wake up by, and what is known."""
-    title = f"{_STATES[action]} {incident.severity}: {_spoken(headline(incident))}"
+    title = f"{_STATES[action]} {incident.severity}: {_strip_all_markup(headline(incident))}"
     since = f"Incident {incident.id}, since {clock_utc(incident.since)}"
-    runbook = runbook_of(incident, view)
+    runbook = runbook_url(incident, view)
     lines = [*verdict_text(incident.verdict).splitlines(), remedy(incident), since]
     lines += [f"Runbook: {runbook}"] if runbook else []
-    return Page(
+    return PagerMessage(
         key,
         incident.id,
         action,
         incident.severity,
         incident.tenants,
         incident.verdict,
-        plain(title, TITLE_CHARS),
-        "\n".join(_spoken(one) for one in lines if one),
+        clean_text(title, TITLE_CHARS),
+        "\n".join(_strip_all_markup(one) for one in lines if one),
         link,
     )
 
 
-def _spoken(text: str) -> str:
+def _strip_all_markup(text: str) -> str:
     """Take all of Slack's mark-up out."""
-    words = re.sub("[*_`\u200b]", "", unmarked(text))
-    return plain(unescape(words), len(words))
+    words = re.sub("[*_`\u200b]", "", strip_markup(text))
+    return clean_text(unescape(words), len(words))

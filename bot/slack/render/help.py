@@ -12,16 +12,16 @@ from bot.slack.render.text import COMMAND
 class Usage:
     """How one verb is used."""
 
-    form: str
+    arguments: str
     """What follows the verb."""
-    does: str
-    more: str = ""
+    summary: str
+    details: str = ""
     """What is worth knowing when one asks for it."""
     example: str = ""
 
 
-_INCIDENT = "Without a number the incident of the thread is meant, or the only open one."
-_LOOK = {
+_INCIDENT_NOTE = "Without a number the incident of the thread is meant, or the only open one."
+_READ_VERBS = {
     Verb.STATUS: Usage("", "how every tenant is now", "With what the status page says."),
     Verb.RUN: Usage("[TENANT or SIGNAL]", "log in afresh and read the figures, now"),
     Verb.ALERTS: Usage(
@@ -31,18 +31,25 @@ _LOOK = {
     Verb.REPORT: Usage("[24h|7d]", "how it went", example="report 24h"),
     Verb.HEALTH: Usage("", "how the bot itself does"),
 }
-_HANDLE = {
+_INCIDENT_VERBS = {
     Verb.ACK: Usage(
-        "[INCIDENT] [NOTE]", "you take it: nobody else is called", _INCIDENT, "ack 12 on it"
+        "[INCIDENT] [NOTE]", "you take it: nobody else is called", _INCIDENT_NOTE, "ack 12 on it"
     ),
-    Verb.NOTE: Usage("[INCIDENT] TEXT", "write something down", _INCIDENT, "note 12 rolled back"),
-    Verb.RESOLVE: Usage("[INCIDENT] [NOTE]", "end it by hand", _INCIDENT, "resolve 12 rolled back"),
+    Verb.NOTE: Usage(
+        "[INCIDENT] TEXT", "write something down", _INCIDENT_NOTE, "note 12 rolled back"
+    ),
+    Verb.RESOLVE: Usage(
+        "[INCIDENT] [NOTE]", "end it by hand", _INCIDENT_NOTE, "resolve 12 rolled back"
+    ),
     Verb.FALSE_ALARM: Usage(
-        "[INCIDENT] REASON", "it was none; the report counts it", _INCIDENT, "false-alarm 12 a test"
+        "[INCIDENT] REASON",
+        "it was none; the report counts it",
+        _INCIDENT_NOTE,
+        "false-alarm 12 a test",
     ),
-    Verb.ESCALATE: Usage("[INCIDENT]", "call the next person now", _INCIDENT, "escalate 12"),
+    Verb.ESCALATE: Usage("[INCIDENT]", "call the next person now", _INCIDENT_NOTE, "escalate 12"),
 }
-_ARRANGE = {
+_OTHER_VERBS = {
     Verb.SILENCE: Usage(
         "WHAT TIME REASON",
         "mute alerts for a while",
@@ -62,35 +69,37 @@ _ARRANGE = {
     Verb.AUDIT: Usage("", "what people did, the newest first"),
     Verb.HELP: Usage("[VERB]", "this, or more about one verb", example="help silence"),
 }
-GROUPS = {"Look": _LOOK, "Handle an incident": _HANDLE, "Arrange": _ARRANGE}
-USAGES = {**_LOOK, **_HANDLE, **_ARRANGE}
+USAGE_GROUPS = {"Look": _READ_VERBS, "Handle an incident": _INCIDENT_VERBS, "Arrange": _OTHER_VERBS}
+USAGES = {**_READ_VERBS, **_INCIDENT_VERBS, **_OTHER_VERBS}
 
 
 def help_texts(named: str = "") -> list[str]:
     """Say what can be asked, in groups; or all about one verb."""
     verb = next((verb for verb in USAGES if verb == named.lower()), None)
     if verb:
-        return [_all_about(verb)]
+        return [_usage_details(verb)]
     groups = [
-        "\n".join([f"_{title}_", *(f"• {_form(verb)} {usage.does}" for verb, usage in of.items())])
-        for title, of in GROUPS.items()
+        "\n".join(
+            [f"_{title}_", *(f"• {_syntax(verb)} {usage.summary}" for verb, usage in of.items())]
+        )
+        for title, of in USAGE_GROUPS.items()
     ]
     ending = "With `share` at the end of a question everybody sees the answer."
     return ["*What you can ask*", *groups, f"`{COMMAND}` alone is `status`. {ending}"]
 
 
-def how_to(verb: Verb) -> str:
+def usage_hint(verb: Verb) -> str:
     """Say how a verb is written, with an example."""
     example = USAGES[verb].example
-    return f"Write {_form(verb)}" + (f", such as `{COMMAND} {example}`" if example else "")
+    return f"Write {_syntax(verb)}" + (f", such as `{COMMAND} {example}`" if example else "")
 
 
-def _all_about(verb: Verb) -> str:
+def _usage_details(verb: Verb) -> str:
     usage = USAGES[verb]
-    parts = [f"{_form(verb)} {usage.does}", usage.more]
+    parts = [f"{_syntax(verb)} {usage.summary}", usage.details]
     parts.append(f"For example `{COMMAND} {usage.example}`" if usage.example else "")
     return "\n".join(part for part in parts if part)
 
 
-def _form(verb: Verb) -> str:
-    return f"`{COMMAND} {verb} {USAGES[verb].form}".strip() + "`"
+def _syntax(verb: Verb) -> str:
+    return f"`{COMMAND} {verb} {USAGES[verb].arguments}".strip() + "`"

@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.slack import actions
-from bot.slack.render.buttons import button, buttons
-from bot.slack.render.command_results import refused
+from bot.slack.render.buttons import button, incident_buttons
+from bot.slack.render.command_results import refusal_text
 from bot.slack.render.incident_line import incident_line
-from bot.slack.render.oncall import on_call_now
+from bot.slack.render.oncall import render_on_call
 from bot.slack.render.silences import silence_line
-from bot.slack.render.status import health, light, tenant_line
-from bot.slack.render.text import COMMAND, LIGHTS, Block, context, listing, section, when
+from bot.slack.render.status import render_health, tenant_light, tenant_line
+from bot.slack.render.text import (
+    COMMAND,
+    LIGHTS,
+    Block,
+    context,
+    date_and_time,
+    join_lines,
+    section,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -20,11 +28,11 @@ if TYPE_CHECKING:
     from bot.core.state.silence import Silence
     from bot.ports import View
 
-INCIDENTS, TENANTS, SILENCES = 10, 100, 10
+MAX_INCIDENTS, MAX_TENANTS, MAX_SILENCES = 10, 100, 10
 """So many are shown. Slack takes 100 blocks and 250 kB (views.publish, read 2026-11)."""
 
 
-def home(view: View, status_link: str) -> Block:
+def render_home_tab(view: View, status_link: str) -> Block:
     """Render the tab."""
     blocks = [
         _head(view),
@@ -33,28 +41,28 @@ def home(view: View, status_link: str) -> Block:
         *_tenants(view),
         *_silences(view),
         {"type": "divider"},
-        *on_call_now(view).blocks,
+        *render_on_call(view).blocks,
         {"type": "divider"},
-        *health(view).blocks,
-        context(f"As of {when(view.now)}. All that can be asked: `{COMMAND} help`"),
+        *render_health(view).blocks,
+        context(f"As of {date_and_time(view.now)}. All that can be asked: `{COMMAND} help`"),
     ]
     return {"type": "home", "blocks": blocks}
 
 
-def closed(why: NotAllowed) -> Block:
+def render_refused_home_tab(why: NotAllowed) -> Block:
     """Render the tab of somebody who may see nothing."""
-    return {"type": "home", "blocks": [section(refused(why))]}
+    return {"type": "home", "blocks": [section(refusal_text(why))]}
 
 
-def shown(view: View) -> Hashable:
+def home_tab_fingerprint(view: View) -> Hashable:
     """Return what the tab is worth showing anew for: all but ages and latencies."""
     incidents = [
         (one.id, one.state, one.severity, one.tenants, one.is_muted, one.verdict.cause)
         for one in view.desk.open_incidents
     ]
-    silences = [(one.id, one.suppressed) for one in view.desk.running_silences]
-    lights = [light(name, view) for name in view.rules.tenants]
-    feeds = [(name, feed.state) for name, feed in view.desk.outside.feeds.items()]
+    silences = [(one.id, one.suppressed) for one in view.desk.active_silences]
+    lights = [tenant_light(name, view) for name in view.rules.tenants]
+    feeds = [(name, feed.state) for name, feed in view.desk.shared.feeds.items()]
     return tuple(incidents), tuple(silences), tuple(lights), tuple(feeds), view.desk.shift
 
 
@@ -68,25 +76,27 @@ def _incidents(view: View, status_link: str) -> list[Block]:
     found = sorted(view.desk.open_incidents, key=lambda one: (one.severity.rank, -one.id))
     blocks = [
         block
-        for one in found[:INCIDENTS]
-        for block in (section(incident_line(one, view)), buttons(one, view, status_link))
+        for one in found[:MAX_INCIDENTS]
+        for block in (section(incident_line(one, view)), incident_buttons(one, view, status_link))
     ]
-    return blocks + _more(len(found) - INCIDENTS, "alerts open")
+    return blocks + _more(len(found) - MAX_INCIDENTS, "alerts open")
 
 
 def _tenants(view: View) -> list[Block]:
-    names = sorted(view.rules.tenants, key=lambda name: LIGHTS.index(light(name, view)))
-    lines = [tenant_line(name, view) for name in names[:TENANTS]]
-    return [section(text) for text in listing(lines)] + _more(len(names) - TENANTS, "status")
+    names = sorted(view.rules.tenants, key=lambda name: LIGHTS.index(tenant_light(name, view)))
+    lines = [tenant_line(name, view) for name in names[:MAX_TENANTS]]
+    return [section(text) for text in join_lines(lines)] + _more(len(names) - MAX_TENANTS, "status")
 
 
 def _silences(view: View) -> list[Block]:
-    found = view.desk.running_silences
-    return [_silence(one) for one in found[:SILENCES]] + _more(len(found) - SILENCES, "silences")
+    found = view.desk.active_silences
+    return [_silence(one) for one in found[:MAX_SILENCES]] + _more(
+        len(found) - MAX_SILENCES, "silences"
+    )
 
 
 def _silence(silence: Silence) -> Block:
-    value = actions.OnSilence(silence=silence.id).model_dump_json()
+    value = actions.SilenceValue(silence=silence.id).model_dump_json()
     end = button("End", actions.END_SILENCE, value=value)
     return section(silence_line(silence)) | {"accessory": end}
 

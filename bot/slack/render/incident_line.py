@@ -4,57 +4,57 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.model.measurement import Kind as Measured
+from bot.core.model.measurement import MetricKind as Measured
 from bot.core.model.observation import Cause
 from bot.core.model.request import Verb
-from bot.core.model.wall_clock import until
+from bot.core.model.wall_clock import parse_until
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.incident import IncidentState, Kind
-from bot.core.triage.context import listed
-from bot.slack.render.help import how_to
-from bot.slack.render.signals import trouble_line
+from bot.core.state.incident import IncidentKind, IncidentState
+from bot.core.triage.context import join_names
+from bot.slack.render.help import usage_hint
+from bot.slack.render.signals import problem_line
 from bot.slack.render.text import (
     ACKNOWLEDGED_MARK,
     BY_HAND_MARK,
     CAUSES,
-    MARKS,
     MERGED_MARK,
     RESOLVED_MARK,
+    SEVERITY_MARKS,
     SILENCED_MARK,
-    Rendered,
-    escaped,
+    RenderedMessage,
+    clean_text,
+    date_and_time,
+    duration,
+    escape,
     fault_name,
-    listing,
-    paragraphs,
-    plain,
+    join_lines,
+    render_paragraphs,
     signal_name,
-    span,
-    unmarked,
-    when,
+    strip_markup,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.core.state.incident import Incident, Trouble
+    from bot.core.state.incident import Incident, Problem
     from bot.ports import View
 
-TEXT_CHARS = 300
+LINE_CHARS = 300
 """Notifications show about so much."""
 
 
-def mark(incident: Incident) -> str:
+def state_mark(incident: Incident) -> str:
     """Return the emoji of an incident's state; each has a shape of its own."""
     if incident.state is IncidentState.ACKNOWLEDGED:
         return ACKNOWLEDGED_MARK
     if incident.is_open:
-        return MARKS[incident.severity]
+        return SEVERITY_MARKS[incident.severity]
     if incident.merged_into is not None:
         return MERGED_MARK
     return BY_HAND_MARK if incident.resolved_by else RESOLVED_MARK
 
 
-def state_words(incident: Incident) -> str:
+def state_text(incident: Incident) -> str:
     """Say where an incident stands, and whose doing that is."""
     if incident.state is IncidentState.ACKNOWLEDGED:
         return f"ACKNOWLEDGED by <@{incident.acknowledged_by}> · {incident.severity}"
@@ -65,83 +65,85 @@ def state_words(incident: Incident) -> str:
     return f"RESOLVED by <@{incident.resolved_by}>" if incident.resolved_by else "RESOLVED"
 
 
-def line(incident: Incident) -> str:
+def plain_headline(incident: Incident) -> str:
     """Say state and headline in one line without mark-up, but for the person's mention."""
-    state = state_words(incident).replace(" ·", "")
-    return f"{state}: {plain(unmarked(headline(incident)), TEXT_CHARS)}"
+    state = state_text(incident).replace(" ·", "")
+    return f"{state}: {clean_text(strip_markup(headline(incident)), LINE_CHARS)}"
 
 
 def headline(incident: Incident) -> str:
     """Say in a line what is wrong, or that it is over."""
-    names = f"*{listed(incident.tenants)}*"
-    worst = worst_trouble(incident)
+    names = f"*{join_names(incident.tenants)}*"
+    worst = worst_problem(incident)
     if not incident.is_open:
-        return _ended(incident, worst, names)
-    if incident.kind is Kind.BLIND:
-        return f"Blind: no usable look at {names} since {when(incident.since)}"
+        return _resolved_headline(incident, worst, names)
+    if incident.kind is IncidentKind.NO_DATA:
+        return f"Blind: no usable look at {names} since {date_and_time(incident.since)}"
     if worst and worst.reason is Reason.SLOW:
-        return _begun(f"{trouble_line(worst)} at {names}")
+        return _capitalize(f"{problem_line(worst)} at {names}")
     if worst and worst.reason:
-        return f"Users of {names} fail: {trouble_line(worst)}"
+        return f"Users of {names} fail: {problem_line(worst)}"
     how = f"{fault_name(worst.fault)}, {worst.failed} of {worst.tries} tries" if worst else ""
-    return _begun(f"{_what(worst)} fails at {names}: {how}")
+    return _capitalize(f"{_failing_signal(worst)} fails at {names}: {how}")
 
 
-def _ended(incident: Incident, worst: Trouble | None, names: str) -> str:
+def _resolved_headline(incident: Incident, worst: Problem | None, names: str) -> str:
     if incident.merged_into is not None:
         return f"{names}: the same cause as #{incident.merged_into}, which goes on"
-    lasted = span((incident.resolved_at or incident.since) - incident.since)
-    if incident.left:
-        return _begun(f"{_what(worst)} at {names} still failed when this was ended, after {lasted}")
-    if incident.kind is Kind.BLIND:
+    lasted = duration((incident.resolved_at or incident.since) - incident.since)
+    if incident.sticky_resolve:
+        return _capitalize(
+            f"{_failing_signal(worst)} at {names} still failed when this was ended, after {lasted}"
+        )
+    if incident.kind is IncidentKind.NO_DATA:
         return f"Looking at {names} works again after {lasted}"
     if worst and worst.reason is Reason.SLOW:
-        return _begun(f"{trouble_line(worst)} at {names}")
+        return _capitalize(f"{problem_line(worst)} at {names}")
     if worst and worst.reason:
         return f"Users of {names} get on well again after {lasted}"
-    return _begun(f"{_what(worst)} at {names} works again after {lasted}")
+    return _capitalize(f"{_failing_signal(worst)} at {names} works again after {lasted}")
 
 
-def _begun(sentence: str) -> str:
+def _capitalize(sentence: str) -> str:
     return sentence[0].upper() + sentence[1:]
 
 
-def _what(worst: Trouble | None) -> str:
+def _failing_signal(worst: Problem | None) -> str:
     return signal_name(worst.signal) if worst else "login"
 
 
-def worst_trouble(incident: Incident) -> Trouble | None:
+def worst_problem(incident: Incident) -> Problem | None:
     """Return what an incident is named after: the first trouble that goes on, probes first."""
-    going_on = [t for t in incident.troubles if not t.is_over] or list(incident.troubles)
-    return min(going_on, key=_rank, default=None)
+    going_on = [t for t in incident.problems if not t.is_over] or list(incident.problems)
+    return min(going_on, key=_rank_problem, default=None)
 
 
-def _rank(trouble: Trouble) -> tuple[int, bool, float]:
+def _rank_problem(trouble: Problem) -> tuple[int, bool, float]:
     """Order troubles: a login of ours says most, then true rates, then events and alerts."""
     told = [Measured.METRICS, Measured.LOGS, Measured.ERRORS]
-    place = told.index(trouble.counted) + 1 if trouble.counted else 4 * bool(trouble.reason)
+    place = told.index(trouble.source) + 1 if trouble.source else 4 * bool(trouble.reason)
     place += trouble.reason is Reason.SLOW
     return place, signal_name(trouble.signal) != "login", trouble.since
 
 
-SHOWN = 15
-_ACKED = frozenset({IncidentState.ACKNOWLEDGED})
-STATES = {
-    "open": _ACKED | {IncidentState.OPEN},
-    "acked": _ACKED,
+MAX_LINES = 15
+_ACKNOWLEDGED = frozenset({IncidentState.ACKNOWLEDGED})
+STATE_FILTERS = {
+    "open": _ACKNOWLEDGED | {IncidentState.OPEN},
+    "acked": _ACKNOWLEDGED,
     "all": frozenset(IncidentState),
 }
 
 
-def alerts(argument: str, view: View) -> Rendered:
+def render_alerts(argument: str, view: View) -> RenderedMessage:
     """List incidents, the open ones first: `[open|acked|all] [24h]`."""
-    states, since = STATES["all"], 0.0
+    states, since = STATE_FILTERS["all"], 0.0
     for word in argument.lower().split():
-        lasting = until((word,), 0.0, "UTC")
-        if word not in STATES and lasting is None:
-            asked = escaped(word, 40)
-            return paragraphs(f"I don't know alerts `{asked}`.", how_to(Verb.ALERTS))
-        states = STATES.get(word, states)
+        lasting = parse_until((word,), 0.0, "UTC")
+        if word not in STATE_FILTERS and lasting is None:
+            asked = escape(word, 40)
+            return render_paragraphs(f"I don't know alerts `{asked}`.", usage_hint(Verb.ALERTS))
+        states = STATE_FILTERS.get(word, states)
         since = view.now - lasting[0] if lasting else since
     found = [
         incident
@@ -150,33 +152,35 @@ def alerts(argument: str, view: View) -> Rendered:
         and (incident.is_open or (incident.resolved_at or view.now) >= since)
     ]
     if not found:
-        return paragraphs(f"No {'such ' if argument else ''}incident in the last seven days.")
+        return render_paragraphs(
+            f"No {'such ' if argument else ''}incident in the last seven days."
+        )
     found.sort(key=lambda incident: (not incident.is_open, -incident.id))
-    return paragraphs("*Incidents of the last seven days*", *incident_list(found, view))
+    return render_paragraphs("*Incidents of the last seven days*", *incident_list(found, view))
 
 
 def incident_list(incidents: Sequence[Incident], view: View) -> list[str]:
     """Say incidents, the first fifteen, a line each."""
-    lines = [incident_line(incident, view) for incident in incidents[:SHOWN]]
-    more = [f"… and {len(incidents) - SHOWN} more"] if len(incidents) > SHOWN else []
-    return listing([*lines, *more])
+    lines = [incident_line(incident, view) for incident in incidents[:MAX_LINES]]
+    more = [f"… and {len(incidents) - MAX_LINES} more"] if len(incidents) > MAX_LINES else []
+    return join_lines([*lines, *more])
 
 
 def incident_line(incident: Incident, view: View) -> str:
     """Say an incident in a line: state, tenants, what fails, since when, and why."""
     until = view.now if incident.resolved_at is None else incident.resolved_at
-    lasted = f"{'for' if incident.is_open else 'lasted'} {span(until - incident.since)}"
+    lasted = f"{'for' if incident.is_open else 'lasted'} {duration(until - incident.since)}"
     cause = incident.verdict.cause
     judged = "" if cause is Cause.NONE else f"; verdict {CAUSES[cause].split(':')[0]}"
     unsaid = f" · {SILENCED_MARK} silenced: nobody was told" if incident.is_muted else ""
     return (
-        f"{mark(incident)} #{incident.id} {_state(incident)}, {incident.severity}: "
-        f"*{listed(incident.tenants)}* {_what_happened(incident)}; "
-        f"since {when(incident.since)}, {lasted}{judged}{unsaid}"
+        f"{state_mark(incident)} #{incident.id} {_state_label(incident)}, {incident.severity}: "
+        f"*{join_names(incident.tenants)}* {_problem_text(incident)}; "
+        f"since {date_and_time(incident.since)}, {lasted}{judged}{unsaid}"
     )
 
 
-def _state(incident: Incident) -> str:
+def _state_label(incident: Incident) -> str:
     if incident.merged_into is not None and not incident.is_open:
         return f"part of #{incident.merged_into}"
     by = incident.resolved_by
@@ -185,10 +189,10 @@ def _state(incident: Incident) -> str:
     return f"{incident.state} by <@{by}>" if by else incident.state.value
 
 
-def _what_happened(incident: Incident) -> str:
-    if incident.kind is Kind.SILENT:
-        return f"no figures of {listed([trouble.signal for trouble in incident.troubles])}"
-    worst = worst_trouble(incident)
+def _problem_text(incident: Incident) -> str:
+    if incident.kind is IncidentKind.SOURCE_NO_DATA:
+        return f"no figures of {join_names([trouble.signal for trouble in incident.problems])}"
+    worst = worst_problem(incident)
     if worst is None:
         return fault_name(None)
-    return trouble_line(worst) if worst.reason else fault_name(worst.fault)
+    return problem_line(worst) if worst.reason else fault_name(worst.fault)

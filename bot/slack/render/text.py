@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.core.model.fault import describe
+from bot.core.model.fault import describe_fault
 from bot.core.model.observation import (
     CUSTOM,
     M2M,
@@ -29,20 +29,20 @@ TEXT_CHARS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderedMessage:
     """A message: the text that is always there, and the blocks that say the same."""
 
     text: str
     blocks: list[Block]
 
 
-def paragraphs(*texts: str) -> Rendered:
+def render_paragraphs(*texts: str) -> RenderedMessage:
     """Make a message of paragraphs; empty ones are left out."""
     said = [text for text in texts if text]
-    lines = [plain(unmarked(line), TEXT_CHARS) for line in "\n".join(said).split("\n")]
+    lines = [clean_text(strip_markup(line), TEXT_CHARS) for line in "\n".join(said).split("\n")]
     text = "\n".join(lines)
     cut = text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"
-    return Rendered(cut, [section(text) for text in said])
+    return RenderedMessage(cut, [section(text) for text in said])
 
 
 Block = dict[str, Any]
@@ -75,7 +75,7 @@ SIGNALS = {
     CUSTOM: "login by the custom domain",
     M2M: "machine token",
 }
-MARKS = {
+SEVERITY_MARKS = {
     Severity.CRITICAL: ":rotating_light:",
     Severity.WARNING: ":warning:",
     Severity.INFO: ":information_source:",
@@ -86,7 +86,7 @@ BY_HAND_MARK = ":checkered_flag:"
 MERGED_MARK = ":link:"
 SILENCED_MARK = ":no_bell:"
 MAINTENANCE_MARK = ":hammer_and_wrench:"
-BAD, UNSEEN, DOUBTFUL, WELL = LIGHTS = (
+FAILING_LIGHT, NO_DATA_LIGHT, WARNING_LIGHT, OK_LIGHT = LIGHTS = (
     ":x:",
     ":grey_question:",
     ":large_orange_diamond:",
@@ -94,7 +94,7 @@ BAD, UNSEEN, DOUBTFUL, WELL = LIGHTS = (
 )
 """How something looked at does, the worst first; they differ in shape, not in colour alone."""
 
-STOPPED = "The synthetic login was stopped after 3 refusals, before Auth0 blocks its user."
+LOGIN_STOPPED = "The synthetic login was stopped after 3 refusals, before Auth0 blocks its user."
 REMEDIES = {
     "invalid_grant": "Check the synthetic user's password and that it is not blocked",
     "invalid_user_password": "Check the synthetic user's password and that it is not blocked",
@@ -127,27 +127,27 @@ def _mention(name: str) -> str:
     return f"<!subteam^{name}>" if name.startswith("S") else f"<@{name}>"
 
 
-def plain(text: str, limit: int) -> str:
+def clean_text(text: str, limit: int) -> str:
     """Make foreign text one line without control, bidi or invisible characters, and cut it."""
     kept = "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)
     words = re.sub(r"\s+", " ", kept).strip()
     return words if len(words) <= limit else words[: limit - 1] + "…"
 
 
-def escaped(text: str, limit: int = 300) -> str:
+def escape(text: str, limit: int = 300) -> str:
     """Make foreign text safe inside mrkdwn: no mention, link, emphasis or code can come of it."""
-    words = plain(text, limit)
+    words = clean_text(text, limit)
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         words = words.replace(sign, entity)
     return re.sub(r"([*_~`])", "\u200b\\1", words).replace("@", "@\u200b")
 
 
-def quoted(text: str, limit: int = 300) -> str:
+def quote(text: str, limit: int = 300) -> str:
     """Quote what a person wrote, made safe as foreign text is."""
-    return f"“{escaped(text, limit)}”"
+    return f"“{escape(text, limit)}”"
 
 
-def unmarked(text: str) -> str:
+def strip_markup(text: str) -> str:
     """Take our own emphasis, emoji, dates, links and quotes out: a notification has none."""
     text = re.sub(r"^>", "", text, flags=re.MULTILINE)
     words = re.sub(r"<(?:!date|https:)[^|>]*\|([^>]*)>", r"\1", text)
@@ -172,13 +172,13 @@ def time_of_day(at: float) -> str:
     return f"<!date^{int(at)}^{{time_secs}}|{fallback}>"
 
 
-def when(at: float) -> str:
+def date_and_time(at: float) -> str:
     """Say an instant in each reader's own time zone."""
     fallback = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"<!date^{int(at)}^{{date_short_pretty}} {{time}}|{fallback}>"
 
 
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Say a span in at most two units."""
     left = max(0, round(seconds))
     parts = []
@@ -201,7 +201,7 @@ def fields(pairs: list[tuple[str, str]]) -> Block:
     return {"type": "section", "fields": [{"type": "mrkdwn", "text": text} for text in made[:10]]}
 
 
-def listing(lines: Iterable[str]) -> list[str]:
+def join_lines(lines: Iterable[str]) -> list[str]:
     """Join lines to as few texts as fit into a section each."""
     texts = [""]
     for line in lines:
@@ -223,7 +223,7 @@ def signal_name(name: str) -> str:
 
 def fault_name(fault: Fault | None) -> str:
     """Say what went wrong, by its codes."""
-    return describe(fault) if fault else "could not be looked at"
+    return describe_fault(fault) if fault else "could not be looked at"
 
 
 def step_name(fault: Fault) -> str:

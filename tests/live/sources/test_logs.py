@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bot.simulator.log_api import READER
+from bot.simulator.log_api import LOG_READER
 
 if TYPE_CHECKING:
     from tests.live.sources.conftest import Scene
@@ -17,7 +17,7 @@ LOGS = {"every": "1s", "min_rows": 5}
 
 async def test_polled(scene: Scene) -> None:
     """By the Management API: a warning that blames the identity provider behind the connection."""
-    reader = {"client_id": READER, "client_secret": scene.town.tenants.secret}
+    reader = {"client_id": LOG_READER, "client_secret": scene.town.tenants.secret}
     async with scene.bot(scene.write({"logs": LOGS | reader})):
         await blamed(scene)
 

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, start_http_server
 
 from bot.app.bot import Bot
 from bot.app.clock import SystemClock
-from bot.app.prober import Looking, hooks_of
-from bot.config import load
+from bot.app.prober import LiveProber, webhook_config
+from bot.config import load_settings
 from bot.webhooks.counts import PushedCounts
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ async def test_silence(town: Town) -> None:
     tenant = town.config["tenants"][0] | {"metrics": [CHECKOUT], "probe": slow}
     polled = {"url": "http://127.0.0.1:9", "timeout": "60s"}
     file = town.write(tenants=[tenant], prometheus=polled, controls=[])
-    settings, clock = load(Path(file), {}), SystemClock(SPEED)
-    counts = PushedCounts(hooks_of(settings).tenants, clock)
-    bot = Bot(settings, clock, Looking(settings, clock, counts=counts), counts, {})
+    settings, clock = load_settings(Path(file), {}), SystemClock(SPEED)
+    counts = PushedCounts(webhook_config(settings).tenants, clock)
+    bot = Bot(settings, clock, LiveProber(settings, clock, counts=counts), counts, {})
     watching = asyncio.create_task(bot.run())
     try:
         await town.until(lambda: silences(town))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.simulator.workspace.dialogs import EMPTY, TROUBLE
+from bot.simulator.workspace.dialogs import CONNECTION_ERROR, EMPTY
 from bot.simulator.workspace.model import Refused
 from bot.simulator.workspace.transports import Unreachable
 
@@ -76,7 +76,7 @@ def dialogs(server: WorkspaceServer) -> Dialogs:
 
 async def test_a_shortcut_opens_a_modal(bench: Bench, bot: Bot, dialogs: Dialogs) -> None:
     """Its trigger opens one modal, for whoever chose it."""
-    await dialogs.shortcut("U2", "ask")
+    await dialogs.choose_shortcut("U2", "ask")
     (asked,) = bot.heard
     assert (asked["type"], asked["callback_id"]) == ("shortcut", "ask")
 
@@ -88,7 +88,7 @@ async def test_a_shortcut_opens_a_modal(bench: Bench, bot: Bot, dialogs: Dialogs
 
 
 async def opened(bench: Bench, bot: Bot, dialogs: Dialogs) -> dict[str, Any]:
-    await dialogs.shortcut("U1", "ask")
+    await dialogs.choose_shortcut("U1", "ask")
     trigger_id = bot.heard.pop()["trigger_id"]
     view: dict[str, Any] = bench.call("views.open", trigger_id=trigger_id, view=FORM)["view"]
     return view
@@ -137,9 +137,9 @@ async def test_answers_to_a_submission(bench: Bench, bot: Bot, dialogs: Dialogs)
     shown = bench.workspace.state.modals["U1"]
     assert (shown["title"]["text"], shown["id"]) == ("Really?", view["id"])
     bot.answer = {"response_action": "update", "view": {}}
-    assert await dialogs.submit("U1", values) == {"": TROUBLE}
+    assert await dialogs.submit("U1", values) == {"": CONNECTION_ERROR}
     bot.is_deaf = True
-    assert await dialogs.submit("U1", values) == {"": TROUBLE}
+    assert await dialogs.submit("U1", values) == {"": CONNECTION_ERROR}
 
     dialogs.close("U1")
     assert bench.workspace.state.modals == {}

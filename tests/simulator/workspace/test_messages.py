@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.simulator.workspace.model import Fate, Fault, FaultKind, Kind, Message
+from bot.simulator.workspace.model import Fate, Fault, FaultKind, Message, MessageKind
 
 if TYPE_CHECKING:
     from tests.simulator.workspace.conftest import Bench
@@ -32,7 +32,9 @@ def test_update_changes_in_place_and_keeps_what_is_not_sent(bench: Bench) -> Non
 def test_only_own_messages_can_be_changed(bench: Bench) -> None:
     """What a person wrote, and what only one person sees, is out of reach."""
     state = bench.workspace.state
-    said = state.put(state.channel("C0ALERTS"), Kind.POST, Message(state.ts(), "U1", "hello"))
+    said = state.put(
+        state.channel("C0ALERTS"), MessageKind.POST, Message(state.next_ts(), "U1", "hello")
+    )
     shown = bench.call("chat.postEphemeral", **MESSAGE, user="U1")["message_ts"]
 
     assert bench.call("chat.update", **MESSAGE, ts=said.ts)["error"] == "cant_update_message"
@@ -110,7 +112,7 @@ def test_a_trigger_opens_one_view_within_three_seconds(bench: Bench) -> None:
     title = {"type": "plain_text", "text": "Hi"}
     ask = {"view": {"type": "modal", "title": title, "blocks": DIVIDER}}
     grants = bench.workspace.state.grants
-    used, late = grants.trigger("U1"), grants.trigger("U1")
+    used, late = grants.issue_trigger("U1"), grants.issue_trigger("U1")
 
     opened = bench.call("views.open", **ask, trigger_id=used)
     bench.at += 3.1
@@ -155,7 +157,7 @@ def test_faults(bench: Bench, kind: FaultKind, status: int, fate: Fate, posts: i
 
 def test_listeners_hear_of_everything_at_once(bench: Bench) -> None:
     """Posts, replies, edits, whispers, direct messages and deletions are told as they happen."""
-    heard: list[tuple[str, Kind]] = []
+    heard: list[tuple[str, MessageKind]] = []
     bench.workspace.on_message(lambda channel, kind, _message: heard.append((channel.id, kind)))
 
     ts = bench.post()
@@ -165,9 +167,16 @@ def test_listeners_hear_of_everything_at_once(bench: Bench) -> None:
     bench.call("chat.postMessage", channel="U1", text="psst")
     bench.call("chat.delete", channel="C0ALERTS", ts=ts)
 
-    kinds = [Kind.POST, Kind.REPLY, Kind.UPDATE, Kind.EPHEMERAL, Kind.DIRECT, Kind.DELETE]
+    kinds = [
+        MessageKind.POST,
+        MessageKind.REPLY,
+        MessageKind.UPDATE,
+        MessageKind.EPHEMERAL,
+        MessageKind.DIRECT,
+        MessageKind.DELETE,
+    ]
     assert [kind for _, kind in heard] == kinds
-    assert {channel for channel, kind in heard if kind is not Kind.DIRECT} == {"C0ALERTS"}
+    assert {channel for channel, kind in heard if kind is not MessageKind.DIRECT} == {"C0ALERTS"}
 
 
 def test_blocks_without_ids_get_some(bench: Bench) -> None:

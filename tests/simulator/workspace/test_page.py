@@ -360,7 +360,7 @@ async def test_unknown_blocks_are_named(bench: Bench, page: Page) -> None:
 
 async def test_banner_theme_and_channels(bench: Bench, server: WorkspaceServer, page: Page) -> None:
     """The story's line, the other theme and the other channel are a click or a call away."""
-    server.banner("Minute 4 of 30")
+    server.show_banner("Minute 4 of 30")
     await expect(page.locator("#banner")).to_have_text("Minute 4 of 30")
 
     before = await page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -202,9 +202,9 @@ async def test_the_home_tab_is_asked_for(
 
     async with connect(app):
         await server.people.open_home("U1")
-        await until(lambda: bench.workspace.state.homes)
+        await until(lambda: bench.workspace.state.home_tabs)
 
-    assert bench.workspace.state.homes["U1"]["type"] == "home"
+    assert bench.workspace.state.home_tabs["U1"]["type"] == "home"
 
 
 @pytest.mark.parametrize(("wait_s", "spend", "status"), [(0, 0, 101), (0, 1, 408), (31, 0, 408)])

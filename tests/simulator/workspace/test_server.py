@@ -96,7 +96,7 @@ async def test_a_response_url_works_five_times(
     server: WorkspaceServer, bench: Bench, session: ClientSession
 ) -> None:
     """The sixth answer is 404 `used_url`; what is refused counts too."""
-    name = bench.workspace.state.grants.response_url("C0ALERTS", "U1")
+    name = bench.workspace.state.grants.issue_response_url("C0ALERTS", "U1")
     url = f"{server.page_url}commands/{name}"
     bad = {"blocks": [{"type": "boom"}]}
 
@@ -112,7 +112,7 @@ async def test_a_response_url_works_five_times(
 
 def test_a_response_url_lives_half_an_hour(bench: Bench) -> None:
     """After 30 minutes, or if it never was, a response URL is gone."""
-    name = bench.workspace.state.grants.response_url("C0ALERTS", "U1")
+    name = bench.workspace.state.grants.issue_response_url("C0ALERTS", "U1")
     bench.at += 30 * 60 + 1
 
     for url in (name, "R9"):
@@ -124,7 +124,7 @@ def test_a_response_url_lives_half_an_hour(bench: Bench) -> None:
 def test_an_answer_may_replace_or_delete_the_original(bench: Bench, *, replace: bool) -> None:
     """The answer to a click changes the message in place, or takes it away."""
     ts = bench.post()
-    name = bench.workspace.state.grants.response_url("C0ALERTS", "U1", ts)
+    name = bench.workspace.state.grants.issue_response_url("C0ALERTS", "U1", ts)
     deed = {"replace_original": True, "text": "new"} if replace else {"delete_original": True}
 
     assert bench.workspace.respond(f"http://any/{name}", deed).body == {"ok": True}

@@ -16,45 +16,45 @@ from slack_sdk.models.blocks import Block as SdkBlock
 from slackblocks.blocks import Block as SlackBlock
 
 from bot.core.model.access import CommandOutcome as Came
-from bot.core.model.measurement import Kind as Counted
+from bot.core.model.measurement import MetricKind as Counted
 from bot.core.model.observation import (
     FEED,
     Cause,
-    Fact,
+    Evidence,
     Fault,
     FeedState,
-    Notice,
     Phase,
     Scope,
     Severity,
     SignalState,
     Stage,
+    StatusIncident,
     Target,
     Verdict,
 )
 from bot.core.model.request import Request, Verb
-from bot.core.model.wall_clock import Recurring
+from bot.core.model.wall_clock import RecurringTime
 from bot.core.oncall.schedule import Rotation, Shift
-from bot.core.signals.metric_threshold import Series, SeriesLimits
-from bot.core.signals.probe_threshold import Signal, Try
+from bot.core.signals.metric_threshold import MetricLimits, MetricState
+from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentState, Kind, Note, Trouble
-from bot.core.state.outbox import Answer, Result
+from bot.core.state.incident import Incident, IncidentKind, IncidentState, Note, Problem
+from bot.core.state.outbox import Answer, AnswerResult
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.shared import FeedView, Outside
-from bot.core.state.silence import Over, Silence, Window
-from bot.core.state.stimulus import World
+from bot.core.state.shared import FeedView, SharedSignals
+from bot.core.state.silence import MaintenanceWindow, Silence, SilenceScope
+from bot.core.state.stimulus import Tenants
 from bot.core.state.tenant import TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
-from bot.slack.render.answers import answer
-from bot.slack.render.incident import card
+from bot.slack.render.answers import render_answer
+from bot.slack.render.incident import render_incident
 from bot.slack.render.text import mentions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.slack.render.text import Rendered
+    from bot.slack.render.text import RenderedMessage
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 START = 1_772_445_600.0  # Mon 2026-03-02 10:00 UTC
@@ -91,7 +91,7 @@ class Scene:
     def __init__(self, texts: Texts) -> None:
         self.texts = texts
         fault = Fault(Stage.HTTP, "http_503", 503, description=texts.description)
-        notice = Notice(
+        notice = StatusIncident(
             "a1",
             texts.title,
             Phase.INVESTIGATING,
@@ -107,33 +107,33 @@ class Scene:
             Scope.ENVIRONMENT,
             0.92,
             (
-                Fact("login-5xx", "login at prod fails with HTTP 503 (5 of 5)", 2.0),
-                Fact("peers-fail", "2 tenants of US-1 fail together", 1.2),
+                Evidence("login-5xx", "login at prod fails with HTTP 503 (5 of 5)", 2.0),
+                Evidence("peers-fail", "2 tenants of US-1 fail together", 1.2),
             ),
-            (Fact("notice-silent", "the status page shows nothing", -0.2),),
+            (Evidence("notice-silent", "the status page shows nothing", -0.2),),
         )
         self.open = Incident(
             id=7,
-            kind=Kind.FAILING,
+            kind=IncidentKind.FAILING,
             severity=Severity.CRITICAL,
             tenants=("prod", "shop"),
             since=START,
             opened_at=START + 50,
             verdict=self.verdict,
-            troubles=(
-                Trouble("prod", "login", START, 5, 5, fault),
-                Trouble("shop", "login", START + 20, 4, 6, fault),
+            problems=(
+                Problem("prod", "login", START, 5, 5, fault),
+                Problem("shop", "login", START + 20, 4, 6, fault),
             ),
-            is_mentioned=True,
-            called=(ANN,),
-            knew={"probe": START, "message": START + 51},
+            has_mentioned=True,
+            mentioned=(ANN,),
+            detected_at={"probe": START, "message": START + 51},
         )
         self.taken = replace(
             self.open,
             state=IncidentState.ACKNOWLEDGED,
             acknowledged_by=ANN,
             acknowledged_at=START + 120,
-            notices=(notice,),
+            status_incidents=(notice,),
             notes=(
                 Note(START + 130, BEN, "Nothing was deployed today"),
                 Note(START + 180, ANN, "Support knows"),
@@ -141,25 +141,27 @@ class Scene:
             ),
         )
         over: dict[str, Any] = {"state": IncidentState.RESOLVED, "resolved_at": NOW}
-        troubles = tuple(replace(one, is_over=True) for one in self.open.troubles)
-        knew = {**self.open.knew, "notice": START + 200}
-        self.ended = replace(self.taken, troubles=troubles, knew=knew, **over)
-        self.by_hand = replace(self.taken, resolved_by=BEN, left=("prod.login",), **over)
-        self.merged = replace(self.open, id=8, merged_into=7, troubles=troubles, **over)
+        troubles = tuple(replace(one, is_over=True) for one in self.open.problems)
+        knew = {**self.open.detected_at, "notice": START + 200}
+        self.ended = replace(self.taken, problems=troubles, detected_at=knew, **over)
+        self.by_hand = replace(self.taken, resolved_by=BEN, sticky_resolve=("prod.login",), **over)
+        self.merged = replace(self.open, id=8, merged_into=7, problems=troubles, **over)
         self.false_alarm = replace(self.ended, false_alarm=texts.alarm)
         self.muted = replace(
-            self.open, id=9, tenants=("shop",), troubles=self.open.troubles[1:], is_muted=True
+            self.open, id=9, tenants=("shop",), problems=self.open.problems[1:], is_muted=True
         )
-        self.silence = Silence(3, Over.TENANT, "shop", START - 600, NOW + 3600, BEN, texts.reason)
+        self.silence = Silence(
+            3, SilenceScope.TENANT, "shop", START - 600, NOW + 3600, BEN, texts.reason
+        )
         self.silence_all = replace(
-            self.silence, id=4, over=Over.ALL, name="", since=NOW - 60, suppressed=2
+            self.silence, id=4, scope=SilenceScope.ALL, name="", since=NOW - 60, suppressed=2
         )
 
     def view(self, *incidents: Incident, **desk: Any) -> View:
         """Show the world as it is, with these incidents."""
         texts = self.texts
         begins = datetime(2026, 3, 2, 9)  # noqa: DTZ001 - its zone stands beside
-        window = Window(begins, 7200.0, "UTC", reason=texts.window)
+        window = MaintenanceWindow(begins, 7200.0, "UTC", reason=texts.window)
         tenants = {
             "prod": TenantRules(
                 "prod",
@@ -167,62 +169,68 @@ class Scene:
                 texts.environment,
                 runbook="https://runbooks.example/login",
                 feed=Target(FEED, "US-1"),
-                series={"checkout": SeriesLimits(Counted.METRICS)},
+                metrics={"checkout": MetricLimits(Counted.METRICS)},
                 monitors=("alertmanager",),
             ),
             "shop": TenantRules(
                 "shop", "shop.us.auth0.com", texts.environment, feed=Target(FEED, "US-1")
             ),
         }
-        rotation = Rotation((ANN, BEN), Recurring(time(9), 0), "Europe/Berlin", date(2026, 3, 2))
+        rotation = Rotation(
+            (ANN, BEN), RecurringTime(time(9), 0), "Europe/Berlin", date(2026, 3, 2)
+        )
         rules = Rules(
             tenants=tenants,
             on_call=desk.pop("on_call", rotation),
-            windows=(window,) if desk.pop("is_maintained", False) else (),
+            maintenance_windows=(window,) if desk.pop("is_maintained", False) else (),
             calendar_every_s=300.0 if "shifts" in desk else None,
         )
-        failing = Signal(
+        failing = ProbeState(
             state=SignalState.FIRING,
             tries=tuple(Try(START + 10 * n, self.fault) for n in range(5)),
             last_at=NOW - 5,
         )
-        well = Signal(last_at=NOW - 20, last_ok_at=NOW - 20, latency_s=0.212, ever_ok=True)
-        silent = Series(begun_at=START - 900, missing=texts.missing, silent_since=START - 600)
-        world = World(
+        well = ProbeState(last_at=NOW - 20, last_ok_at=NOW - 20, latency_s=0.212, ever_ok=True)
+        silent = MetricState(
+            begun_at=START - 900, no_data_reason=texts.missing, no_data_since=START - 600
+        )
+        world = Tenants(
             {
                 "prod": TenantState(
-                    signals={"login": failing, "wellknown": well},
-                    series={"checkout": silent},
-                    usable_at=NOW - 5,
+                    probes={"login": failing, "wellknown": well},
+                    metrics={"checkout": silent},
+                    last_data_at=NOW - 5,
                 ),
-                "shop": TenantState(signals={"login": well}, usable_at=NOW - 400),
+                "shop": TenantState(probes={"login": well}, last_data_at=NOW - 400),
             }
         )
         feed = FeedView(FeedState.OK, (self.notice,), NOW - 30, START)
         state = DeskState(
             incidents={incident.id: incident for incident in incidents},
-            outside=Outside(feeds={"US-1": feed}),
+            shared=SharedSignals(feeds={"US-1": feed}),
             shift=Shift(ANN, START - 7200, START + 86_400),
             **desk,
         )
         return View(NOW, rules, world, state)
 
-    def card(self, incident: Incident, **desk: Any) -> Rendered:
-        return card(incident, self.view(incident, **desk), STATUS, mentions(incident.called))
+    def card(self, incident: Incident, **desk: Any) -> RenderedMessage:
+        return render_incident(
+            incident, self.view(incident, **desk), STATUS, mentions(incident.mentioned)
+        )
 
     def says(
         self,
         said: str,
-        result: Result | Came | None = None,
+        result: AnswerResult | Came | None = None,
         view: View | None = None,
         **more: Any,
-    ) -> Rendered:
+    ) -> RenderedMessage:
         """Answer what a person wrote, or what came of it."""
         verb, _, argument = said.partition(" ")
         request = Request("r", NOW, Verb(verb), argument, user=CLEO, **more)
         if isinstance(result, Came):
-            result = Result(result, 7)
-        return answer(Answer(request, result=result), view or self.view(self.open))
+            result = AnswerResult(result, 7)
+        return render_answer(Answer(request, result=result), view or self.view(self.open))
 
 
 def compared(name: str, text: str) -> None:
@@ -233,7 +241,7 @@ def compared(name: str, text: str) -> None:
     assert path.read_text() == text
 
 
-def judged(name: str, messages: list[Rendered]) -> None:
+def judged(name: str, messages: list[RenderedMessage]) -> None:
     """Hold messages, whole, against the golden files and against validators that others wrote."""
     blocks = [message.blocks for message in messages]
     compared(f"{name}.json", json.dumps(blocks, indent=1, ensure_ascii=False) + "\n")
@@ -288,7 +296,7 @@ def marks(*shown: str) -> None:
         assert "@channel" not in left
 
 
-def harmless(messages: list[Rendered]) -> None:
+def harmless(messages: list[RenderedMessage]) -> None:
     """Hold messages with foreign text against all that it must never do."""
     for message in messages:
         assert check(message.blocks, Surface.MESSAGE) == []
@@ -313,12 +321,12 @@ def hostile() -> st.SearchStrategy[str]:
 
 
 @pytest.fixture(scope="session")
-def judge() -> Callable[[str, list[Rendered]], None]:
+def judge() -> Callable[[str, list[RenderedMessage]], None]:
     return judged
 
 
 @pytest.fixture(scope="session")
-def find_harm() -> Callable[[list[Rendered]], None]:
+def find_harm() -> Callable[[list[RenderedMessage]], None]:
     return harmless
 
 

@@ -9,27 +9,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.access import Audited, NotAllowed, Right
+from bot.core.model.access import AuditEntry, NotAllowed, Right
 from bot.core.model.access import CommandOutcome as Came
 from bot.core.model.observation import Observation, Outcome, Target, Timing
 from bot.core.model.request import Request, Verb
-from bot.core.oncall.schedule import Group, Override, Shift, Shifts
-from bot.core.state.outbox import Answer, Result
-from bot.core.state.silence import Refusal
-from bot.slack.render.answers import answer
-from bot.slack.render.silences import silence_told
+from bot.core.oncall.schedule import Override, Shift, Shifts, UserGroup
+from bot.core.state.outbox import Answer, AnswerResult
+from bot.core.state.silence import SilenceRefusal
+from bot.slack.render.answers import render_answer
+from bot.slack.render.silences import render_silence_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.slack.render.text import Rendered
+    from bot.slack.render.text import RenderedMessage
 
 START = 1_772_445_600.0
 NOW = START + 300
 ANN, BEN, CLEO = "U0ANN", "U0BEN", "U0CLEO"
 
 
-def handling(scene: Any) -> list[Rendered]:
+def handling(scene: Any) -> list[RenderedMessage]:
     taken, over = scene.view(scene.taken), scene.view(scene.by_hand)
     wrong = scene.view(replace(scene.ended, false_alarm=scene.texts.alarm))
     both = scene.view(scene.open, replace(scene.taken, id=12))
@@ -37,9 +37,9 @@ def handling(scene: Any) -> list[Rendered]:
         scene.says("ack 7", Came.DONE, taken),
         scene.says("ack 7", Came.ALREADY, taken),
         scene.says("ack 7", Came.TOO_LATE, over),
-        scene.says("ack", Result(Came.NO_SUCH), both),
-        scene.says("ack", Result(Came.NO_SUCH), scene.view()),
-        scene.says(f"ack 99 {scene.texts.asked}", Result(Came.NO_SUCH), both),
+        scene.says("ack", AnswerResult(Came.NO_SUCH), both),
+        scene.says("ack", AnswerResult(Came.NO_SUCH), scene.view()),
+        scene.says(f"ack 99 {scene.texts.asked}", AnswerResult(Came.NO_SUCH), both),
         scene.says("resolve 7", Came.DONE, over),
         scene.says("resolve 7", Came.ALREADY, scene.view(scene.ended)),
         scene.says("note 7 x", Came.DONE, taken),
@@ -53,7 +53,7 @@ def handling(scene: Any) -> list[Rendered]:
     ]
 
 
-def silencing(scene: Any) -> list[Rendered]:
+def silencing(scene: Any) -> list[RenderedMessage]:
     ended = replace(scene.silence, ended_at=NOW - 60, suppressed=7)
     running = scene.view(
         scene.open,
@@ -61,36 +61,39 @@ def silencing(scene: Any) -> list[Rendered]:
         is_maintained=True,
     )
     asked = f"silence {scene.texts.asked} 2h"
-    set_now = Result(Came.DONE, silence=scene.silence, hidden=(1, 2, 3))
+    set_now = AnswerResult(Came.DONE, silence=scene.silence, hidden=(1, 2, 3))
     return [
         scene.says(asked, set_now),
-        scene.says(asked, Result(Came.DONE, silence=scene.silence_all)),
-        *(scene.says(asked, Result(Came.INVALID, unreadable=why)) for why in Refusal),
+        scene.says(asked, AnswerResult(Came.DONE, silence=scene.silence_all)),
+        *(
+            scene.says(asked, AnswerResult(Came.INVALID, silence_refusal=why))
+            for why in SilenceRefusal
+        ),
         scene.says("silences", view=running),
         scene.says("silences"),
-        scene.says("unsilence S3", Result(Came.DONE, silence=ended)),
-        scene.says("unsilence S3", Result(Came.ALREADY, silence=ended)),
-        scene.says(f"unsilence {scene.texts.asked}", Result(Came.NO_SUCH), running),
-        scene.says("unsilence", Result(Came.NO_SUCH)),
+        scene.says("unsilence S3", AnswerResult(Came.DONE, silence=ended)),
+        scene.says("unsilence S3", AnswerResult(Came.ALREADY, silence=ended)),
+        scene.says(f"unsilence {scene.texts.asked}", AnswerResult(Came.NO_SUCH), running),
+        scene.says("unsilence", AnswerResult(Came.NO_SUCH)),
         scene.says("status", view=running),
-        silence_told(ended, scene.view(scene.muted)),
-        silence_told(scene.silence_all, scene.view()),
-        silence_told(
+        render_silence_change(ended, scene.view(scene.muted)),
+        render_silence_change(scene.silence_all, scene.view()),
+        render_silence_change(
             replace(scene.silence_all, ended_by=BEN, ended_at=ended.ended_at), scene.view()
         ),
     ]
 
 
-def refusals(scene: Any) -> list[Rendered]:
+def refusals(scene: Any) -> list[RenderedMessage]:
     refused = [
         NotAllowed(Right.ACKNOWLEDGE, (ANN, "S0OPS")),
         NotAllowed(Right.ADMINISTER, ("C0LOGINS",)),
         NotAllowed(Right.VIEW, ()),
     ]
-    return [scene.says("ack 7", Result(Came.REFUSED, refused=why)) for why in refused]
+    return [scene.says("ack 7", AnswerResult(Came.REFUSED, refused=why)) for why in refused]
 
 
-def on_call(scene: Any) -> list[Rendered]:
+def on_call(scene: Any) -> list[RenderedMessage]:
     swap = Override(CLEO, NOW - 60, NOW + 7200, ANN)
     read = Shifts(
         NOW - 900,
@@ -101,16 +104,16 @@ def on_call(scene: Any) -> list[Rendered]:
         scene.says("oncall"),
         scene.says("oncall", view=scene.view(overrides=(swap,))),
         scene.says("oncall", view=scene.view(shifts=read)),
-        scene.says("oncall", view=scene.view(on_call=Group("S0OPS"))),
+        scene.says("oncall", view=scene.view(on_call=UserGroup("S0OPS"))),
         scene.says("oncall", view=scene.view(on_call=None)),
-        scene.says("oncall swap 2h", Result(Came.DONE, shift=Shift(CLEO, NOW, NOW + 7200))),
-        scene.says("oncall swap", Result(Came.INVALID)),
-        scene.says("oncall swap @ben 2h", Result(Came.INVALID)),
-        scene.says("oncall swap 2h", Result(Came.NOBODY)),
+        scene.says("oncall swap 2h", AnswerResult(Came.DONE, shift=Shift(CLEO, NOW, NOW + 7200))),
+        scene.says("oncall swap", AnswerResult(Came.INVALID)),
+        scene.says("oncall swap @ben 2h", AnswerResult(Came.INVALID)),
+        scene.says("oncall swap 2h", AnswerResult(Came.NOBODY)),
     ]
 
 
-def looking(scene: Any) -> list[Rendered]:
+def looking(scene: Any) -> list[RenderedMessage]:
     world = scene.view(scene.open, scene.ended, scene.muted)
     seen = (
         Observation(Target("prod", "login"), NOW, Outcome.FAILED, 0.4, scene.fault),
@@ -126,26 +129,26 @@ def looking(scene: Any) -> list[Rendered]:
         scene.says("why 7"),
         scene.says(f"why {scene.texts.asked}"),
         scene.says(f"run {scene.texts.asked}"),
-        answer(Answer(run, is_first=False, seen=seen), world),
+        render_answer(Answer(run, is_first=False, observations=seen), world),
         scene.says(f"unknown {scene.texts.asked}", nearest="report"),
     ]
 
 
-def audit(scene: Any) -> list[Rendered]:
+def audit(scene: Any) -> list[RenderedMessage]:
     asked = f"7 {scene.texts.note}"
     trail = (
-        Audited(START + 120, ANN, Verb.ACK, "7", 7, Came.DONE),
-        Audited(START + 240, ANN, Verb.NOTE, asked, 7, Came.DONE),
-        Audited(START + 250, CLEO, Verb.SILENCE, f"all 2h {asked}", None, Came.REFUSED),
+        AuditEntry(START + 120, ANN, Verb.ACK, "7", 7, Came.DONE),
+        AuditEntry(START + 240, ANN, Verb.NOTE, asked, 7, Came.DONE),
+        AuditEntry(START + 250, CLEO, Verb.SILENCE, f"all 2h {asked}", None, Came.REFUSED),
     )
     return [scene.says("audit", view=scene.view(audit=trail))]
 
 
-def helping(scene: Any) -> list[Rendered]:
+def helping(scene: Any) -> list[RenderedMessage]:
     return [scene.says("help"), scene.says("help silence"), scene.says("help oncall")]
 
 
-MESSAGES: dict[str, Callable[[Any], list[Rendered]]] = {
+MESSAGES: dict[str, Callable[[Any], list[RenderedMessage]]] = {
     "handling": handling,
     "silencing": silencing,
     "refusals": refusals,
@@ -180,12 +183,13 @@ def test_the_result_of_a_run_tells_every_look(scene: Any) -> None:
         Observation(
             Target("prod", "wellknown"), START, Outcome.OK, 0.2, timings=(Timing("dns", 0.01),)
         ),
-        Observation(Target("control", "neutral"), START, Outcome.NO_DATA, blind="lag"),
+        Observation(Target("control", "neutral"), START, Outcome.NO_DATA, no_data_reason="lag"),
     )
     left, missing = (Target("prod", "custom"),), (Target("prod", "second"),)
     request = Request("r", START, Verb.RUN)
-    told = answer(
-        Answer(request, is_first=False, seen=seen, left_out=left, missing=missing), scene.view()
+    told = render_answer(
+        Answer(request, is_first=False, observations=seen, skipped=left, unanswered=missing),
+        scene.view(),
     )
     lines = told.blocks[1]["text"]["text"].splitlines()
 

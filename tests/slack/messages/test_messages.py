@@ -7,30 +7,38 @@ import pytest
 
 from bot.core.model.observation import (
     Cause,
-    Fact,
+    Evidence,
     Fault,
-    Notice,
     Phase,
     Scope,
     Severity,
     Stage,
+    StatusIncident,
     Verdict,
 )
 from bot.core.model.request import Request, Verb
 from bot.core.oncall.schedule import Shift
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Entry, EntryKind, Incident, IncidentState, Kind, Note, Trouble
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    IncidentState,
+    Note,
+    Problem,
+    TimelineEntry,
+    TimelineKind,
+)
 from bot.core.state.outbox import Answer
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import World
+from bot.core.state.stimulus import Tenants
 from bot.core.state.tenant import TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
-from bot.slack.actions import Choice, OnIncident
-from bot.slack.render.answers import answer
-from bot.slack.render.incident import card
-from bot.slack.render.incident_line import mark
-from bot.slack.render.timeline import timeline
+from bot.slack.actions import IncidentValue, MenuValue
+from bot.slack.render.answers import render_answer
+from bot.slack.render.incident import render_incident
+from bot.slack.render.incident_line import state_mark
+from bot.slack.render.timeline import render_timeline_entry
 
 START = 1_772_445_600.0
 STATUS = "https://status.auth0.com"
@@ -46,27 +54,27 @@ VERDICT = Verdict(
     Cause.AUTH0,
     Scope.ENVIRONMENT,
     0.92,
-    (Fact("login-5xx", "login at prod fails with HTTP 503 (5 of 5)", 2.0),),
-    (Fact("notice-silent", "the status page shows nothing", -0.2),),
+    (Evidence("login-5xx", "login at prod fails with HTTP 503 (5 of 5)", 2.0),),
+    (Evidence("notice-silent", "the status page shows nothing", -0.2),),
 )
-NOTICE = Notice(
+NOTICE = StatusIncident(
     "a1", "Login errors", Phase.INVESTIGATING, "We look.", f"{STATUS}/incidents/a1", START, START
 )
 OPEN = Incident(
     id=7,
-    kind=Kind.FAILING,
+    kind=IncidentKind.FAILING,
     severity=Severity.CRITICAL,
     tenants=("prod",),
     since=START,
     opened_at=START + 20,
     verdict=VERDICT,
-    troubles=(Trouble("prod", "login", START, 5, 5, FAULT),),
+    problems=(Problem("prod", "login", START, 5, 5, FAULT),),
 )
 ENDED = replace(OPEN, state=IncidentState.RESOLVED, resolved_at=START + 600)
 
 
 def view(now: float = START + 60) -> View:
-    return View(now, RULES, World({"prod": TenantState()}), DeskState(incidents={7: OPEN}))
+    return View(now, RULES, Tenants({"prod": TenantState()}), DeskState(incidents={7: OPEN}))
 
 
 def said(blocks: list[dict[str, Any]]) -> str:
@@ -89,7 +97,7 @@ def said(blocks: list[dict[str, Any]]) -> str:
 
 def test_the_first_line_says_what_is_wrong_and_how_bad() -> None:
     """State, severity, what, where and how much, before anything else."""
-    message = card(OPEN, view(), STATUS)
+    message = render_incident(OPEN, view(), STATUS)
 
     assert message.blocks[0]["text"]["text"] == (
         ":rotating_light: *FIRING · critical* Login fails at *prod*: "
@@ -103,7 +111,7 @@ def test_the_first_line_says_what_is_wrong_and_how_bad() -> None:
 
 def test_the_verdict_comes_second_with_its_facts() -> None:
     """For and against, a line each."""
-    assert card(OPEN, view(), STATUS).blocks[1]["text"]["text"].splitlines() == [
+    assert render_incident(OPEN, view(), STATUS).blocks[1]["text"]["text"].splitlines() == [
         "*Verdict: Auth0* (92 %, this environment)",
         "• for: login at prod fails with HTTP 503 (5 of 5)",
         "• against: the status page shows nothing",
@@ -113,7 +121,7 @@ def test_the_verdict_comes_second_with_its_facts() -> None:
 def row(incident: Incident) -> dict[str, str]:
     """What a person can do at a message: the labels, and what each carries or leads to."""
     found = {}
-    for block in card(incident, view(), STATUS).blocks:
+    for block in render_incident(incident, view(), STATUS).blocks:
         for element in block["elements"] if block["type"] == "actions" else ():
             for one in element.get("options", [element]):
                 found[one["text"]["text"]] = one.get("url") or one["value"]
@@ -147,8 +155,8 @@ def test_what_buttons_carry_can_be_read_back() -> None:
 
     assert links == {"Check Auth0 Status": STATUS, "Runbook": "https://runbooks.example/login"}
     for label in ("Acknowledge", "Silence…"):
-        assert OnIncident.model_validate_json(carried.pop(label)).incident == 7
-    choices = [Choice.model_validate_json(value) for value in carried.values()]
+        assert IncidentValue.model_validate_json(carried.pop(label)).incident == 7
+    choices = [MenuValue.model_validate_json(value) for value in carried.values()]
     assert [choice.verb for choice in choices] == [
         Verb.RUN,
         Verb.ESCALATE,
@@ -164,14 +172,14 @@ def test_who_is_on_call_is_named_only_once_called() -> None:
     desk = DeskState(shift=Shift("U9", START - 60, START + 60))
     scene = replace(view(), desk=desk)
 
-    assert "<@U9>" not in said(card(OPEN, scene, STATUS).blocks)
-    assert "<@U9>" in said(card(replace(OPEN, is_mentioned=True), scene, STATUS).blocks)
+    assert "<@U9>" not in said(render_incident(OPEN, scene, STATUS).blocks)
+    assert "<@U9>" in said(render_incident(replace(OPEN, has_mentioned=True), scene, STATUS).blocks)
 
 
 def test_the_newest_two_notes_are_shown() -> None:
     """The newest first; the others are counted."""
     notes = tuple(Note(START + at, "U1", f"note {at}") for at in (1, 2, 3))
-    text = said(card(replace(OPEN, notes=notes), view(), STATUS).blocks)
+    text = said(render_incident(replace(OPEN, notes=notes), view(), STATUS).blocks)
 
     assert text.index("note 3") < text.index("note 2")
     assert "note 1" not in text
@@ -188,12 +196,12 @@ def test_the_marks_of_all_states_differ() -> None:
         replace(ENDED, merged_into=1),
     ]
 
-    assert len({mark(incident) for incident in states}) == len(states)
+    assert len({state_mark(incident) for incident in states}) == len(states)
 
 
 def test_a_resolved_message_says_how_long_it_lasted() -> None:
     """In the first line, and in the text that notifications show."""
-    message = card(ENDED, view(), STATUS)
+    message = render_incident(ENDED, view(), STATUS)
 
     assert message.blocks[0]["text"]["text"] == (
         ":white_check_mark: *RESOLVED* Login at *prod* works again after 10 min"
@@ -206,7 +214,7 @@ def test_each_version_of_a_message_has_its_own_block_id() -> None:
     ids = {
         block["block_id"]
         for edits in (0, 1)
-        for block in card(replace(OPEN, edits=edits), view(), STATUS).blocks
+        for block in render_incident(replace(OPEN, edits=edits), view(), STATUS).blocks
         if block["type"] == "actions"
     }
 
@@ -225,9 +233,9 @@ def test_each_version_of_a_message_has_its_own_block_id() -> None:
 )
 def test_a_mistake_of_the_set_up_names_its_remedy(reason: str, words: str) -> None:
     """What to do stands in the message."""
-    trouble = replace(OPEN.troubles[0], fault=Fault(Stage.OAUTH, reason, 403, reason))
-    incident = replace(OPEN, troubles=(replace(trouble, is_stopped=True),))
-    text = said(card(incident, view(), STATUS).blocks)
+    trouble = replace(OPEN.problems[0], fault=Fault(Stage.OAUTH, reason, 403, reason))
+    incident = replace(OPEN, problems=(replace(trouble, is_stopped=True),))
+    text = said(render_incident(incident, view(), STATUS).blocks)
 
     assert words in text
     assert "/auth0-check run prod" in text
@@ -235,20 +243,20 @@ def test_a_mistake_of_the_set_up_names_its_remedy(reason: str, words: str) -> No
 
 def test_an_unclear_verdict_says_what_would_settle_it() -> None:
     """Instead of a confidence that nobody should trust."""
-    unclear = replace(VERDICT, cause=Cause.UNCLEAR, settle="a neutral host")
-    text = said(card(replace(OPEN, verdict=unclear), view(), STATUS).blocks)
+    unclear = replace(VERDICT, cause=Cause.UNCLEAR, settled_by="a neutral host")
+    text = said(render_incident(replace(OPEN, verdict=unclear), view(), STATUS).blocks)
 
     assert "*Verdict: unclear*\n" in text
     assert "would settle it: a neutral host" in text
 
 
-@pytest.mark.parametrize("kind", list(EntryKind))
-def test_every_line_of_the_timeline_reads(kind: EntryKind) -> None:
+@pytest.mark.parametrize("kind", list(TimelineKind))
+def test_every_line_of_the_timeline_reads(kind: TimelineKind) -> None:
     """No kind of line is left without words."""
-    entry = Entry(
-        START + 60, kind, OPEN.troubles[0], VERDICT, NOTICE, Severity.CRITICAL, by="U1", text="why"
+    entry = TimelineEntry(
+        START + 60, kind, OPEN.problems[0], VERDICT, NOTICE, Severity.CRITICAL, by="U1", text="why"
     )
-    message = timeline(entry, OPEN, START + 60)
+    message = render_timeline_entry(entry, OPEN, START + 60)
 
     assert len(message.text) > 8
     assert check(message.blocks, Surface.MESSAGE, "/blocks") == []
@@ -257,8 +265,8 @@ def test_every_line_of_the_timeline_reads(kind: EntryKind) -> None:
 def test_hundreds_of_tenants_fit_into_one_message() -> None:
     """The first five are named, the others counted."""
     names = tuple(f"tenant-{number}" for number in range(500))
-    troubles = tuple(Trouble(name, "login", START, 5, 5, FAULT) for name in names)
-    message = card(replace(OPEN, tenants=names, troubles=troubles), view(), STATUS)
+    troubles = tuple(Problem(name, "login", START, 5, 5, FAULT) for name in names)
+    message = render_incident(replace(OPEN, tenants=names, problems=troubles), view(), STATUS)
 
     assert check(message.blocks, Surface.MESSAGE, "/blocks") == []
     assert "and 495 more" in message.text
@@ -269,7 +277,7 @@ def test_every_question_has_an_answer(verb: Verb) -> None:
     """Short, within Slack's limits, and never empty."""
     request = Request("r", START, verb, argument="prod")
     for is_first in (True, False):
-        message = answer(Answer(request, is_first=is_first), view())
+        message = render_answer(Answer(request, is_first=is_first), view())
 
         assert message.text
         assert check(message.blocks, Surface.MESSAGE, "/blocks") == []

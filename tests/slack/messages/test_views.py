@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.core.model.request import Verb
 from bot.simulator.workspace.blocks import Surface, check
-from bot.slack.render.home import home
+from bot.slack.render.home import render_home_tab
 from bot.slack.render.modals import Origin, ask_form, silence_form, words_form
 from bot.slack.render.silences import preview_text
 
@@ -28,7 +28,7 @@ def view(scene: Any) -> Any:
 
 
 VIEWS: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "home": lambda scene: home(view(scene), STATUS),
+    "home": lambda scene: render_home_tab(view(scene), STATUS),
     "silence-form": lambda scene: silence_form(view(scene), ORIGIN, "#7", preview_text((1, 2, 3))),
     "note-form": lambda _: words_form(ORIGIN.model_copy(update={"verb": Verb.NOTE})),
     "false-alarm-form": lambda _: words_form(ORIGIN.model_copy(update={"verb": Verb.FALSE_ALARM})),

@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.model.request import VERBS, Verb, parse
+from bot.core.model.request import VERBS, Verb, parse_command
 from bot.slack.render.help import USAGES, help_texts
-from bot.slack.render.text import escaped, link, listing, mentions, span
+from bot.slack.render.text import duration, escape, join_lines, link, mentions
 
 
 @given(st.text(max_size=400) | st.sampled_from(["<!channel>", "<https://a|b>", "&lt;"]))
 def test_escaped_text_has_no_mark_up_left(text: str) -> None:
     """Nothing in it can be read as Slack's own."""
-    assert not set("<>") & set(escaped(text))
+    assert not set("<>") & set(escape(text))
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -21,7 +21,7 @@ def test_help_knows_every_verb(verb: Verb) -> None:
     assert f" {verb}" in help_texts(verb)[0]
     assert len(help_texts(verb)) == 1
     example = USAGES[verb].example
-    assert not example or parse(example)[0] is verb
+    assert not example or parse_command(example)[0] is verb
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_help_knows_every_verb(verb: Verb) -> None:
 )
 def test_a_span_is_said_in_two_units(seconds: float, words: str) -> None:
     """More would not help anybody."""
-    assert span(seconds) == words
+    assert duration(seconds) == words
 
 
 def test_only_our_own_kind_of_link_is_made() -> None:
@@ -58,7 +58,7 @@ def test_people_and_groups_are_mentioned_by_their_ids() -> None:
 @given(st.lists(st.text("ab", min_size=1, max_size=900), max_size=20))
 def test_a_list_is_broken_between_its_lines(lines: list[str]) -> None:
     """Each text fits into a section, and no line is lost or cut."""
-    texts = listing(lines)
+    texts = join_lines(lines)
 
     assert all(len(text) <= 3000 for text in texts)
     assert [line for text in texts for line in text.split("\n")] == lines
