@@ -6,7 +6,7 @@ BIN := .venv/bin
 WORKERS := $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check fix bench pictures clean
+.PHONY: demo test check fix bench house mutants pictures clean
 
 demo: .venv/runtime.stamp
 	$(BIN)/auth0-check demo $(ARGS)
@@ -31,6 +31,12 @@ fix: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m tests.bench $(ARGS)
+
+house: .venv/dev.stamp
+	$(BIN)/python -m tests.house.measure $(ARGS)
+
+mutants: .venv/dev.stamp
+	$(BIN)/python -m tests.mutants.play $(ARGS)
 
 pictures: .venv/dev.stamp
 	$(BIN)/python -m tests.pictures

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bot.config import Settings
+    from bot.core.model.observation import Observation
 
-# Each command imports what it needs when it runs: `--help` answers at once, and `run` does not
-# carry the simulator.
+# Each command imports what it needs when it runs: `--help` is fast, and `run` does not load the
+# simulator.
 
 T = TypeVar("T")
 SLACK_STAND_INS = {
@@ -26,7 +27,7 @@ SLACK_STAND_INS = {
     "SLACK_APP_TOKEN": "xapp-unused",
     "SLACK_CHANNEL": "#unused",
 }
-"""`probe` needs no workspace: these stand in where the environment has none."""
+"""`probe` needs no Slack workspace: these are used where the environment names none."""
 CONFIG = click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -46,29 +47,20 @@ def run(config: Path | None) -> None:
     """Watch the configured tenants and post to Slack."""
     from bot.app.bot import Bot
     from bot.app.clock import SystemClock
-    from bot.app.notification_router import build_notifiers
-    from bot.app.prober import LiveProber, webhook_config
     from bot.config import ConfigError
     from bot.ports import StoreError
     from bot.slack.inbound.socket_mode import SocketLostError
     from bot.slack.startup import StartupError
     from bot.telemetry import set_up_logging
-    from bot.webhooks.counts import PushedCounts
 
     settings = _load_settings(config)
     set_up_logging(settings.secrets())
-    clock = SystemClock()
 
-    async def serve() -> None:
-        counts = PushedCounts(webhook_config(settings).tenants, clock)
-        prober = LiveProber(
-            settings, clock, counts=counts, wall_clock_step_s=clock.wall_clock_step_s
-        )
-        notifiers = build_notifiers(settings, prober.fetcher)
-        await Bot(settings, clock, prober, counts, notifiers).run()
+    async def run_bot() -> None:
+        await Bot(settings, SystemClock()).run()
 
     try:
-        _run_until_stopped(serve())
+        _run_until_stopped(run_bot())
     except (ConfigError, StartupError, StoreError, SocketLostError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -93,16 +85,16 @@ def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) 
     if signal_name:
         sys.exit(_probe_signal(settings, signal_name, tenant, is_json=is_json))
 
-    async def look() -> list[Any]:
+    async def probe_all() -> list[Observation]:
         return await probe_once(settings, LiveProber(settings, SystemClock()), tenant)
 
-    seen = asyncio.run(look())
+    observations = asyncio.run(probe_all())
     if is_json:
-        for one in seen:
+        for one in observations:
             click.echo(json.dumps(as_json(one)))
     else:
-        _print_table(seen)
-    sys.exit(exit_code(seen))
+        _print_table(observations)
+    sys.exit(exit_code(observations))
 
 
 def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) -> int:
@@ -114,19 +106,18 @@ def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) 
         known = probe_command.known_signals(settings, tenant)
         raise click.UsageError(f"there is no signal {name!r}; there are: {', '.join(known)}")
 
-    async def measure() -> list[Any]:
-        looking = LiveProber(settings, SystemClock())
-        return await probe_command.check_signal(settings, looking, name, tenant)
+    async def check() -> list[Any]:
+        prober = LiveProber(settings, SystemClock())
+        return await probe_command.check_signal(settings, prober, name, tenant)
 
-    seen = asyncio.run(measure())
-    for one in seen:
-        said = (
-            probe_command.signal_as_json(settings, one)
+    results = asyncio.run(check())
+    for one in results:
+        click.echo(
+            json.dumps(probe_command.signal_as_json(settings, one))
             if is_json
             else probe_command.render_text(settings, one)
         )
-        click.echo(json.dumps(said) if is_json else said)
-    return probe_command.signal_exit_code(settings, seen)
+    return probe_command.signal_exit_code(settings, results)
 
 
 @main.command()
@@ -148,7 +139,7 @@ def simulate(
     """Play scenario FILES (or examples, by name) in virtual time."""
     from bot.simulator.command import SimulateCommand
 
-    job = SimulateCommand(
+    command = SimulateCommand(
         echo=click.echo,
         is_json=is_json,
         is_scored=score,
@@ -156,7 +147,7 @@ def simulate(
         with_requests=requests,
     )
     try:
-        is_right = job.run(files, seeds)
+        is_right = command.run(files, seeds)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     sys.exit(1 if score and not is_right else 0)
@@ -190,7 +181,7 @@ def _load_settings(config: Path | None, stand_ins: dict[str, str] | None = None)
 
 
 def _run_until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
-    """Run to the end, or until SIGINT or SIGTERM asks to stop in good order."""
+    """Run to the end, or until SIGINT or SIGTERM; then clean up and return None."""
 
     async def guarded() -> T | None:
         task = asyncio.ensure_future(work)
@@ -204,15 +195,16 @@ def _run_until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
     return asyncio.run(guarded())
 
 
-def _print_table(seen: list[Any]) -> None:
+def _print_table(observations: list[Observation]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from bot.app.probe_command import as_row
 
     table = Table("target", "result", "time", "stages in ms", "what was said, what to do")
-    for one in seen:
-        table.add_row(*as_row(one), style="red" if one.fault else "yellow" if one.blind else "")
+    for one in observations:
+        style = "red" if one.fault else "yellow" if one.no_data_reason else ""
+        table.add_row(*as_row(one), style=style)
     Console().print(table)
 
 

@@ -1,4 +1,4 @@
-"""What the engine needs of the world. Product code and `simulator/` both supply these."""
+"""The protocols that the edges implement: the real ones and those of `simulator/`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from bot.core.state.incident import Incident, MessageRef
     from bot.core.state.outbox import Delivery, PagerMessage
     from bot.core.state.rules import Rules
-    from bot.core.state.stimulus import Effect, Tenants
-    from bot.core.state.tenant import TenantState
+    from bot.core.state.stimulus import Effect
+    from bot.core.state.tenant import Tenants, TenantState
 
 
 class Clock(Protocol):
@@ -36,19 +36,19 @@ class Clock(Protocol):
 
 
 class Prober(Protocol):
-    """Looks at targets."""
+    """Probes targets and queries sources."""
 
     async def probe(self, target: Target) -> Observation:
-        """One fresh look at a tenant's or a control's target. Never raises but on cancellation."""
+        """Probe a tenant's or a control endpoint's target. Never raises but on cancellation."""
 
     async def measure(self, target: Target) -> Measurement:
-        """Ask a source for its figures. Never raises but on cancellation."""
+        """Query a source. Never raises but on cancellation."""
 
     async def poll_feed(self, target: Target) -> FeedReading:
-        """One poll of a status feed. Never raises but on cancellation."""
+        """Poll a status feed once. Never raises but on cancellation."""
 
     async def poll_shifts(self) -> Shifts:
-        """Read the calendar of shifts. Never raises but on cancellation."""
+        """Read the on-call calendar. Never raises but on cancellation."""
 
 
 class WebApi(Protocol):
@@ -65,10 +65,14 @@ class WebApi(Protocol):
 
 
 class SlackRefused(Exception):  # noqa: N818 - says what happened
-    """Slack certainly did not do it."""
+    """Slack certainly did not do it.
+
+    Args:
+        error: Slack's `error` code, or our own `unreachable`.
+        retry_after_s: the wait that Slack asked for, in seconds.
+    """
 
     def __init__(self, error: str, retry_after_s: float | None = None) -> None:
-        """Keep Slack's `error` code, or our own `unreachable`, and the wait it asked for."""
         super().__init__(error)
         self.error = error
         self.retry_after_s = retry_after_s
@@ -79,16 +83,16 @@ class SlackDoubt(Exception):  # noqa: N818 - says what happened
 
 
 InboxItem = Request | Push
-"""What comes in from outside and must not be lost: it is committed before it is acknowledged."""
+"""What must not be lost: it is committed before the sender gets an acknowledgement."""
 
 
 class Inbox(Protocol):
-    """Where people's requests and what hooks were told go before they are acknowledged."""
+    """Takes people's requests and webhooks' messages before they are acknowledged."""
 
-    async def accept(self, received: InboxItem) -> bool:
-        """Commit it. False: this one was there before and nothing was done.
+    async def accept(self, item: InboxItem) -> bool:
+        """Commit it. Returns False for one that was committed before.
 
-        Raises `StoreError` where it could not be committed.
+        Raises `StoreError` where it cannot be committed.
         """
 
 
@@ -98,40 +102,40 @@ class Change:
 
     tenants: dict[str, TenantState] = field(default_factory=dict)
     desk: DeskState | None = None
-    """Without its incidents, which are rows of their own."""
+    """Without its incidents, which are committed one by one."""
     incidents: dict[int, Incident] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     inbox_items: list[InboxItem] = field(default_factory=list)
     """New in the inbox."""
     handled_ids: list[str] = field(default_factory=list)
-    """Ids of what this change answers."""
+    """Ids of the inbox items that this change handles."""
     audit_entries: list[AuditEntry] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was committed before: the start of a process."""
+    """What earlier processes committed."""
 
     tenants: dict[str, TenantState]
     desk: DeskState | None
-    """With its incidents: all that are open, and those that ended in the last seven days."""
+    """With its incidents: the open ones, and those that ended in the last seven days."""
     deliveries: dict[str, Delivery]
     """All that are not done."""
     inbox_items: tuple[InboxItem, ...]
-    """All that was not handled, oldest first."""
+    """All that are not handled, oldest first."""
 
 
 class Store(Protocol):
-    """Keeps what the process must not forget."""
+    """Keeps what must survive the process."""
 
     async def load(self, now: float) -> Snapshot:
-        """Read what was committed, and forget what is older than its retention."""
+        """Read what was committed, and delete what is older than its retention."""
 
     async def commit(self, change: Change) -> None:
         """Write a change durably. Raises `StoreError` with nothing written."""
 
     async def has_received(self, received_id: str) -> bool:
-        """Tell whether something with this id was committed before, handled or not."""
+        """Tell whether an inbox item with this id was committed before, handled or not."""
 
 
 class StoreError(Exception):
@@ -142,30 +146,30 @@ class Timer(Protocol):
     """Wakes the engine."""
 
     def start(self, wake: Callable[[], None]) -> None:
-        """Set what is called at the time given by `wake_at`."""
+        """Start, with the function to call at the time set by `wake_at`."""
 
     def wake_at(self, at: float) -> None:
-        """Call `wake` once at this instant of the clock, instead of the one named before."""
+        """Call `wake` once at this instant of the clock, in place of the one set before."""
 
 
 class Messenger(Protocol):
-    """Says things in Slack. `send` and `find` raise `SlackRefused` and `SlackDoubt`."""
+    """Sends to Slack. `send` and `find` raise `SlackRefused` and `SlackDoubt`."""
 
     async def send(
-        self, delivery: Delivery, view: View, card: MessageRef | None
+        self, delivery: Delivery, view: View, message: MessageRef | None
     ) -> MessageRef | None:
-        """Say it as the world is now; `card` is the message that it edits or replies to.
+        """Send it, rendered from the view; `message` is what it edits or replies to.
 
-        Returns where a new message stands.
+        Returns where a new message is.
         """
 
-    async def find(self, delivery: Delivery, card: MessageRef | None) -> MessageRef | None:
-        """Look into the channel whether it was said. None: it was not."""
+    async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:
+        """Search the channel for a delivery. None: it did not arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a message can be made of."""
+    """The state that messages and answers are rendered from."""
 
     now: float
     rules: Rules
@@ -174,29 +178,34 @@ class View:
 
 
 class EffectListener(Protocol):
-    """Is told every effect, in order: for logs, metrics and the story of a simulation."""
+    """Gets every effect, in order: for logs, metrics and the story of a simulation."""
 
     def listen(self, at: float, effect: Effect) -> None:
-        """Take note of an effect that was committed."""
+        """Take an effect that was committed."""
 
 
 class Notifier(Protocol):
-    """Reaches people beyond Slack."""
+    """Notifies people beyond Slack, by one contact point."""
 
-    async def notify(self, page: PagerMessage) -> None:
-        """Tell it, in one try. Raises `NotifyRefused` and `NotifyDoubt`; repeat it after both.
+    async def notify(self, message: PagerMessage) -> None:
+        """Send it, in one attempt. Raises `NotifyRefused` and `NotifyDoubt`; repeat it after both.
 
-        A person who is told twice is better off than one who is not told.
+        Notifying a person twice is better than not at all.
         """
 
 
 class NotifyRefused(Exception):  # noqa: N818 - says what happened
-    """Nobody was told."""
+    """Nobody was notified.
+
+    Args:
+        error: the reason.
+        retry_after_s: the wait that the service asked for, in seconds.
+        is_final: whether repeating is pointless.
+    """
 
     def __init__(
         self, error: str, retry_after_s: float | None = None, *, is_final: bool = False
     ) -> None:
-        """Keep the reason, the wait that was asked for, and whether repeating is pointless."""
         super().__init__(error)
         self.error = error
         self.retry_after_s = retry_after_s
@@ -204,4 +213,4 @@ class NotifyRefused(Exception):  # noqa: N818 - says what happened
 
 
 class NotifyDoubt(Exception):  # noqa: N818 - says what happened
-    """Somebody may have been told, or not."""
+    """The answer was lost: somebody may have been notified, or not."""

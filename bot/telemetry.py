@@ -1,4 +1,4 @@
-"""Logging that cannot tell a secret, and metrics."""
+"""Logging that redacts secrets, and metrics."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
+from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 HIDDEN = "***"
 SHORTEST_SECRET = 4
-"""A shorter value would blot out ordinary text."""
+"""Characters. Redacting a shorter value would hide ordinary text."""
 SECRET_PATTERNS = (
     (re.compile(r"\b(?:xox[a-z]|xapp)-[\w-]+"), HIDDEN),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),  # a JWT
@@ -23,14 +24,14 @@ SECRET_PATTERNS = (
     (re.compile(r"(://)[^/\s:@]*:[^/\s@]*@"), rf"\1{HIDDEN}@"),
 )
 QUIET_LOGGERS = ("alembic", "apscheduler", "httpcore", "httpx", "slack_bolt", "slack_sdk")
-"""Libraries that at INFO log every turn, or whole addresses with the secrets in them."""
+"""Libraries that log each step at INFO, or whole URLs with the secrets in them."""
 
 
 class Redactor:
-    """Blots secrets out of text: the values that we know, and all that looks like one."""
+    """Removes secrets from text: the known values, and all that looks like a secret."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        """Know the values of `secrets`; longer ones first, as one may be a part of another."""
+        # The longer ones first, as one may be a part of another.
         known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         ordered = sorted(known, key=len, reverse=True)
         self._known_secrets = re.compile("|".join(map(re.escape, ordered))) if ordered else None
@@ -45,27 +46,52 @@ class Redactor:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Redacts what is written in the end, tracebacks included. Times are UTC."""
+    """Redacts the finished line, tracebacks included. Times are UTC."""
 
     converter = staticmethod(time.gmtime)
 
     def __init__(self, redact: Redactor) -> None:
-        """Redact with `redact`."""
         super().__init__("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format a record, then blot its secrets out."""
+        """Format a record and redact it."""
         return self._redact(super().format(record))
 
 
 def set_up_logging(secrets: Iterable[str], level: int = logging.INFO) -> None:
-    """Log to standard error, in place of whatever was set up before."""
+    """Log to standard error, and replace whatever was set up before."""
     handler = logging.StreamHandler()
     handler.setFormatter(RedactingFormatter(Redactor(secrets)))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _OldName(Collector):
+    """Exports a counter under the name and labels that it had in the release before.
+
+    Args:
+        name: the old name.
+        counter: the counter under its new name.
+        labels: the old labels by the new ones, where they differ.
+    """
+
+    def __init__(self, name: str, counter: Counter, **labels: str) -> None:
+        self._name = name
+        self._counter = counter
+        self._labels = labels
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the counter as it was called."""
+        for family in self._counter.collect():
+            meaning = f"Deprecated, use {family.name}_total. {family.documentation}"
+            old = Metric(self._name, meaning, family.type)
+            for sample in family.samples:
+                labels = {self._labels.get(name, name): v for name, v in sample.labels.items()}
+                name = sample.name.replace(family.name, self._name)
+                old.add_sample(name, labels, sample.value)
+            yield old
 
 
 class Metrics:
@@ -74,29 +100,38 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.checks = self._counter(
-            "looks",
-            "Looks at a target, by outcome (ok, failed, no_data; for a feed, its state)",
+            "checks",
+            "Checks of a target, by outcome (ok, failed, no_data; for a feed, its state)",
             "target",
             "outcome",
         )
         self.webhook_requests = self._counter(
-            "hook_requests", "Requests to a hook, by what came of them", "hook", "outcome"
+            "hook_requests", "Requests to a webhook, by outcome", "hook", "outcome"
         )
-        self.latency = self._gauge("latency_seconds", "How long the last look took", "target")
+        self.latency = self._gauge(
+            "latency_seconds", "Duration of the last check of a target", "target"
+        )
         self.firing = self._gauge("signal_firing", "1 while a signal is firing", "tenant", "signal")
         self.open_incidents = self._gauge(
             "incidents_open", "Open incidents, by severity", "severity"
         )
-        self.outbox_waiting = self._gauge(
-            "outbox_waiting", "Messages that wait to be said in Slack"
+        self.outbox_waiting = self._gauge("outbox_waiting", "Messages not yet delivered to Slack")
+        self.escalations = self._counter(
+            "escalations", "Escalation steps taken, by contact point", "contact_point"
         )
-        self.escalation_steps = self._counter(
-            "escalation_steps", "Steps of escalations, by what they tell", "tell"
+        self.pager_messages = self._counter(
+            "pager_messages",
+            "Attempts to notify people beyond Slack, by outcome",
+            "contact_point",
+            "outcome",
         )
-        self.pages = self._counter(
-            "pages", "Tries to tell people beyond Slack, by what came of them", "way", "outcome"
-        )
-        self.running_silences = self._gauge("silences_running", "Silences that run")
+        self.running_silences = self._gauge("silences_running", "Active silences")
+        for old_name in (
+            _OldName("auth0_check_looks", self.checks),
+            _OldName("auth0_check_escalation_steps", self.escalations, contact_point="tell"),
+            _OldName("auth0_check_pages", self.pager_messages, contact_point="way"),
+        ):
+            self.registry.register(old_name)
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"auth0_check_{name}", meaning, labels, registry=self.registry)

@@ -1,4 +1,4 @@
-"""The running bot: everything real, joined and supervised."""
+"""The bot, put together once: for `run`, the demo and the tests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from bot.app.http_server import Server, admin_routes
-from bot.app.notification_router import NotificationRouter
+from bot.app.notification_router import NotificationRouter, build_notifiers
 from bot.app.observability import EffectLogger, MeteredNotifier, MeteredProber, register_gauges
-from bot.app.prober import webhook_config
+from bot.app.prober import LiveProber, webhook_config
 from bot.app.rules import rules_of
 from bot.app.status_json import status_routes
 from bot.config import fingerprint
@@ -29,23 +29,24 @@ from bot.slack.users import UserDirectory, groups_with_rights
 from bot.slack.web_api import SlackWeb
 from bot.store import open_store
 from bot.telemetry import Metrics
+from bot.webhooks.counts import PushedCounts
 from bot.webhooks.routes import webhook_routes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from bot.app.http_server import Routes
+    from bot.app.clock import SystemClock
     from bot.config import Settings
     from bot.core.state.rules import Rules
-    from bot.ports import Clock, Notifier, Prober, Store
+    from bot.http import Network
+    from bot.ports import Clock, Prober, Store
     from bot.slack.startup import Workspace
-    from bot.webhooks.counts import PushedCounts
 
 log = logging.getLogger(__name__)
 
 STUCK_S = 60.0
-"""Messages that wait so long in real seconds make the bot not ready."""
+"""The bot is not ready while a message has waited longer than this, in real seconds."""
 
 
 class Bot:
@@ -54,33 +55,44 @@ class Bot:
     Args:
         settings: the configuration.
         clock: the time.
-        prober: looks at targets.
-        counts: what hooks collect, and the prober reads.
-        notifiers: ways beyond Slack, by their names.
+        prober_clock: the time that probes measure and time out by; None: `clock`.
+        network: how probes reach hosts; None: as the system does.
+        wrap_prober: puts another prober around the real one.
+
+    Raises ConfigError where Apprise does not know the address of a contact point.
     """
 
     def __init__(
         self,
         settings: Settings,
-        clock: Clock,
-        prober: Prober,
-        counts: PushedCounts,
-        notifiers: Mapping[str, Notifier],
+        clock: SystemClock,
+        *,
+        prober_clock: Clock | None = None,
+        network: Network | None = None,
+        wrap_prober: Callable[[Prober], Prober] = lambda prober: prober,
     ) -> None:
         self.metrics = Metrics()
         self._settings = settings
         self._clock = clock
-        self._counts = counts
+        self._counts = PushedCounts(webhook_config(settings).tenants, clock)
+        prober = LiveProber(
+            settings,
+            prober_clock or clock,
+            network,
+            counts=self._counts,
+            wall_clock_step_s=clock.wall_clock_step_s,
+        )
+        self._prober = MeteredProber(wrap_prober(prober), self.metrics)
         self._notifiers = {
-            way: MeteredNotifier(way, notifier, self.metrics) for way, notifier in notifiers.items()
+            name: MeteredNotifier(name, notifier, self.metrics)
+            for name, notifier in build_notifiers(settings, prober.fetcher).items()
         }
-        self._prober = MeteredProber(prober, self.metrics)
         self._exit_stack = AsyncExitStack()
         self._parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
         self._socket: SocketModeConnection | None = None
         self.engine: Engine | None = None
         self.public_address: tuple[str, int] | None = None
-        """Where `server.listen` is listened on, once it is."""
+        """Where `server.listen` listens, once it does."""
 
     async def run(self) -> None:
         """Run until cancelled.
@@ -106,16 +118,23 @@ class Bot:
             log.warning("%s", warning)
         if store.warning:
             log.error("%s", store.warning)
-            await _post_to_channel(web, workspace.channel, f":warning: {store.warning}")
-        # Each takes 50 ms on purpose, which the loop must not.
-        rules = rules_of(settings, await asyncio.to_thread(_fingerprints, settings))
+            message = {"channel": workspace.channel, "text": f":warning: {store.warning}"}
+            try:
+                await web.call("chat.postMessage", message)
+            except (SlackRefused, SlackDoubt) as error:
+                log.warning("cannot post to the channel: %s", error)
+        # A fingerprint takes 50 ms of CPU time on purpose: not in the event loop.
+        fingerprints = await asyncio.to_thread(
+            lambda: {t.name: tuple(map(fingerprint, t.logins)) for t in settings.tenants}
+        )
+        rules = rules_of(settings, fingerprints)
         for warning in list_missing_scopes(web.granted_scopes, rules):
             log.warning("%s", warning)
         engine = self._build_engine(store, rules)
-        deliver = self._build_delivery(engine, store, web, workspace)
-        engine.attach(deliver)
-        await self._listen(engine, deliver, web, workspace)
-        self._parts |= {"engine": engine.run, "delivery": deliver.run}
+        delivery = self._build_delivery(engine, store, web, workspace)
+        engine.attach(delivery)
+        await self._listen(engine, delivery, web, workspace)
+        self._parts |= {"engine": engine.run, "delivery": delivery.run}
         where = f"{workspace.team} as @{workspace.bot_name}"
         log.info("watching %d tenant(s), posting to %s", len(settings.tenants), where)
 
@@ -125,47 +144,56 @@ class Bot:
         return token.get_secret_value() if token and is_socket else None
 
     def _build_engine(self, store: Store, rules: Rules) -> Engine:
-        schedule = APSchedulerTimer(self._clock)
-        self._exit_stack.callback(schedule.stop)
-        self._parts["schedule"] = schedule.watch
-        engine = Engine(
+        timer = APSchedulerTimer(self._clock)
+        self._exit_stack.callback(timer.stop)
+        self._parts["timer"] = timer.watch
+        self.engine = Engine(
             rules,
             clock=self._clock,
             prober=self._prober,
             store=store,
-            timer=schedule,
+            timer=timer,
             listener=EffectLogger(self.metrics),
         )
-        register_gauges(self.metrics, engine.view)
-        self.engine = engine
-        return engine
+        register_gauges(self.metrics, self.engine.view)
+        return self.engine
 
     def _build_delivery(
         self, engine: Engine, store: Store, web: SlackWeb, workspace: Workspace
     ) -> OutboxDelivery:
         messenger = SlackMessenger(
-            web,
-            channel=workspace.channel,
-            status_link=self._settings.status_link,
+            web, channel=workspace.channel, status_link=self._settings.status_link
         )
-        deliver = OutboxDelivery(
+        delivery = OutboxDelivery(
             clock=self._clock,
             store=store,
             messenger=NotificationRouter(messenger, self._notifiers),
             view=engine.view,
             submit=engine.submit,
         )
-        self.metrics.outbox_waiting.set_function(lambda: deliver.depth)
-        return deliver
+        self.metrics.outbox_waiting.set_function(lambda: delivery.depth)
+        return delivery
 
     async def _listen(
-        self, engine: Engine, deliver: OutboxDelivery, web: SlackWeb, workspace: Workspace
+        self, engine: Engine, delivery: OutboxDelivery, web: SlackWeb, workspace: Workspace
     ) -> None:
         settings = self._settings
         listeners = self._build_listeners(engine, web, workspace)
         secret = settings.slack.signing_secret
         app = listeners.build_app(secret.get_secret_value() if secret else "")
-        routes = {**self._webhook_routes(engine), **self._status_json_routes(engine)}
+        routes = {
+            **webhook_routes(
+                webhook_config(settings),
+                inbox=engine,
+                counters=self._counts,
+                clock=self._clock,
+                count=lambda hook, outcome: self.metrics.webhook_requests.labels(
+                    hook, outcome
+                ).inc(),
+            )
+        }
+        if status_token := settings.server.status_token:
+            routes |= status_routes(engine.view, status_token.get_secret_value())
         if app_token := self._app_token():
             self._socket = SocketModeConnection(app, app_token, web, self._clock)
             self._parts["Slack socket"] = self._socket.run
@@ -176,7 +204,7 @@ class Bot:
             server = Server(settings.server.listen, routes, is_public=True)
             await self._serve(server, "server.listen")
             self.public_address = server.address
-        admin = admin_routes(self.metrics.registry, lambda: self._readiness_problems(deliver))
+        admin = admin_routes(self.metrics.registry, lambda: self._readiness_problems(delivery))
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
 
     def _build_listeners(self, engine: Engine, web: SlackWeb, workspace: Workspace) -> Listeners:
@@ -197,19 +225,6 @@ class Bot:
         self._exit_stack.push_async_callback(listeners.close)
         return listeners
 
-    def _webhook_routes(self, engine: Engine) -> Routes:
-        return webhook_routes(
-            webhook_config(self._settings),
-            inbox=engine,
-            counters=self._counts,
-            clock=self._clock,
-            count=lambda hook, outcome: self.metrics.webhook_requests.labels(hook, outcome).inc(),
-        )
-
-    def _status_json_routes(self, engine: Engine) -> Routes:
-        token = self._settings.server.status_token
-        return status_routes(engine.view, token.get_secret_value()) if token else {}
-
     async def _serve(self, server: Server, key: str) -> None:
         self._exit_stack.push_async_callback(server.stop)
         try:
@@ -218,25 +233,13 @@ class Bot:
             raise StartupError(f"{key} cannot be listened on: {error.strerror}") from error
         log.info("%s: listening on %s:%d", key, *server.address)
 
-    def _readiness_problems(self, deliver: OutboxDelivery) -> list[str]:
+    def _readiness_problems(self, delivery: OutboxDelivery) -> list[str]:
         problems = []
         if self._socket is not None and not self._socket.is_connected:
             problems.append("no Socket Mode connection to Slack")
-        if deliver.waiting_s > STUCK_S * self._clock.speed:
-            problems.append(f"a message waits for {deliver.waiting_s / self._clock.speed:.0f} s")
+        if delivery.waiting_s > STUCK_S * self._clock.speed:
+            problems.append(f"a message waits for {delivery.waiting_s / self._clock.speed:.0f} s")
         return problems
-
-
-def _fingerprints(settings: Settings) -> dict[str, tuple[str, ...]]:
-    return {t.name: tuple(fingerprint(login) for login in t.logins) for t in settings.tenants}
-
-
-async def _post_to_channel(web: SlackWeb, channel: str, text: str) -> None:
-    """Say something that belongs to no incident; the log has it as well."""
-    try:
-        await web.call("chat.postMessage", {"channel": channel, "text": text})
-    except (SlackRefused, SlackDoubt) as error:
-        log.warning("the channel could not be told: %s", error)
 
 
 async def _supervise(parts: dict[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:

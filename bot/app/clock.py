@@ -24,6 +24,7 @@ class SystemClock:
 
     def __init__(self, speed: float = 1.0, start: float | None = None) -> None:
         self.speed = speed
+        self._is_wall_time = start is None
         self._wall_zero = time.time()
         self._start = self._wall_zero if start is None else start
         self._zero = _monotonic_s()
@@ -37,5 +38,10 @@ class SystemClock:
         await asyncio.sleep(span_s / self.speed)
 
     def wall_clock_step_s(self) -> float:
-        """Return how far the wall clock was moved since the start, in seconds of a real clock."""
+        """Return how far the wall clock was moved since the start, in seconds of a real clock.
+
+        0 for a clock with a `start` of its own: it does not follow the wall clock.
+        """
+        if not self._is_wall_time:
+            return 0.0
         return time.time() - self._wall_zero - (_monotonic_s() - self._zero)

@@ -21,12 +21,13 @@ BODY_CAP = 256 * 1024
 
 
 class _ClientErrorFilter(logging.Filter):
-    """Drops what clients do wrong: aiohttp tells it as an error, with a piece of the request."""
+    """Drops clients' mistakes: aiohttp logs them as errors, with a piece of the request."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        theirs = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
-        return not isinstance(error, theirs)
+        return not isinstance(
+            error, HttpProcessingError | web.RequestPayloadError | ConnectionError
+        )
 
 
 _LOG = logging.getLogger(__name__)
@@ -39,11 +40,11 @@ class Server:
     Args:
         listen: `host:port`; port 0 takes any free one.
         routes: handlers by method and path, such as `("GET", "/healthz")`.
-        is_public: each handler asks for a secret itself. Requests come under any name: most
+        is_public: each handler asks for a secret itself. Requests may have any `Host`: most
             reverse proxies on the same machine pass on the name that they were called by.
 
-    One that is not public answers no web page on loopback: neither one that reaches it by a
-    rebound name, nor one of another origin.
+    A listener on loopback that is not public refuses web pages: those that reach it by DNS
+    rebinding, and those of another origin.
     """
 
     def __init__(self, listen: str, routes: Routes, *, is_public: bool = False) -> None:
@@ -53,14 +54,14 @@ class Server:
         app = web.Application(client_max_size=BODY_CAP, middlewares=guards)
         for (method, path), handler in routes.items():
             app.router.add_route(method, path, handler)
-        # Nobody who calls us compresses, and a body that only claims to be compressed makes aiohttp
-        # break off without an answer (3.14).
+        # Our clients do not compress, and a body that only claims to be compressed makes aiohttp
+        # 3.14 close the connection without an answer.
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, logger=_LOG, auto_decompress=False
         )
 
     async def start(self) -> None:
-        """Listen. Raises OSError where the address cannot be had."""
+        """Listen. Raises OSError if it cannot bind the address."""
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
 
@@ -70,7 +71,7 @@ class Server:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Return host and port that are listened on."""
+        """Return the host and port that it listens on."""
         host, port = self._runner.addresses[0][:2]
         return str(host), int(port)
 
@@ -88,11 +89,13 @@ def admin_routes(registry: CollectorRegistry, problems: Callable[[], list[str]])
 
     Args:
         registry: what `/metrics` shows.
-        problems: what keeps the bot from its work now, one line each; empty if nothing does.
+        problems: returns what keeps the bot from its work now, a line each; empty if nothing does.
     """
 
     async def healthz(_: web.Request) -> web.StreamResponse:
-        return web.Response(text="ok\n")  # the loop turns: Slack's trouble is no reason to restart
+        return web.Response(
+            text="ok\n"
+        )  # the loop runs: a problem with Slack is no reason to restart
 
     async def readyz(_: web.Request) -> web.StreamResponse:
         found = problems()

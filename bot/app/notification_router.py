@@ -1,4 +1,4 @@
-"""The `Messenger` port over Slack and all ways beyond it."""
+"""The `Messenger` port over Slack and the contact points beyond it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class NotificationRouter:
-    """Says a delivery in Slack, or beyond it.
+    """Sends a delivery to Slack, or to a contact point beyond it.
 
     Args:
-        slack: says what belongs there.
-        notifiers: the ways beyond it, by their names.
+        slack: sends what belongs in Slack.
+        notifiers: the contact points beyond it, by their names.
     """
 
     def __init__(self, slack: SlackMessenger, notifiers: Mapping[str, Notifier]) -> None:
@@ -34,48 +34,49 @@ class NotificationRouter:
         self._notifiers = notifiers
 
     async def send(
-        self, delivery: Delivery, view: View, card: MessageRef | None
+        self, delivery: Delivery, view: View, message: MessageRef | None
     ) -> MessageRef | None:
-        """Say it; see the port."""
-        if not isinstance(delivery.body, Paging):
-            return await self._slack.send(delivery, view, card)
-        await self._page(delivery.key, delivery.body, view, card)
-        return None
-
-    async def find(self, delivery: Delivery, card: MessageRef | None) -> MessageRef | None:
-        """Look into the channel; see the port."""
-        return await self._slack.find(delivery, card)
-
-    async def _page(self, key: str, body: Paging, view: View, card: MessageRef | None) -> None:
+        """Send it; see the port."""
+        body = delivery.body
+        if not isinstance(body, Paging):
+            return await self._slack.send(delivery, view, message)
         notifier = self._notifiers.get(body.contact_point)
         if notifier is None:
-            raise SlackRefused("not_configured")  # it was, before the restart
+            raise SlackRefused("not_configured")  # it was configured before the restart
         incident = view.desk.incidents[body.incident]
-        link = await self._slack.get_permalink(card)
+        link = await self._slack.get_permalink(message)
         try:
             await notifier.notify(
-                render_pager_message(incident, view, body.action, key=key, link=link)
+                render_pager_message(incident, view, body.action, key=delivery.key, link=link)
             )
         except NotifyRefused as refusal:
             error = refusal.error if refusal.is_final else "unreachable"
             raise SlackRefused(error, refusal.retry_after_s) from refusal
         except NotifyDoubt as doubt:
             raise SlackDoubt(str(doubt)) from doubt
+        return None
+
+    async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:
+        """Search the channel; see the port."""
+        return await self._slack.find(delivery, message)
 
 
 def build_notifiers(settings: Settings, fetcher: Fetcher) -> dict[str, Notifier]:
-    """Build the ways beyond Slack, by their names. Raises ConfigError for an unknown address."""
+    """Build the contact points beyond Slack, by their names.
+
+    Raises ConfigError where Apprise does not know an address.
+    """
     source = f"auth0-check-{settings.tenants[0].name}"
-    found: dict[str, Notifier] = {}
-    for way in settings.notify:
-        if way.pagerduty is not None:
-            found[way.name] = PagerDutyNotifier(
+    notifiers: dict[str, Notifier] = {}
+    for point in settings.notify:
+        if point.pagerduty is not None:
+            notifiers[point.name] = PagerDutyNotifier(
                 fetcher,
-                routing_key=way.pagerduty.routing_key.get_secret_value(),
-                url=way.pagerduty.url,
+                routing_key=point.pagerduty.routing_key.get_secret_value(),
+                url=point.pagerduty.url,
                 source=source,
                 status_link=settings.status_link,
             )
-        elif way.apprise is not None:
-            found[way.name] = AppriseNotifier(way.name, way.apprise.get_secret_value())
-    return found
+        elif point.apprise is not None:
+            notifiers[point.name] = AppriseNotifier(point.name, point.apprise.get_secret_value())
+    return notifiers

@@ -30,55 +30,53 @@ if TYPE_CHECKING:
 
 HEALTHY, FAILING, CANNOT_TELL = 0, 1, 2
 NO_ANSWER_STAGES = frozenset({Stage.DNS, Stage.TIMEOUT})
-"""Faults that our own network gives as well as the other side's."""
+"""Faults that our own network can cause as well as the other side's."""
 
 
 async def probe_once(settings: Settings, prober: Prober, tenant: str = "") -> list[Observation]:
-    """Look at each target of one tenant, or of all, and at the neutral hosts.
+    """Probe each target of one tenant, or of all, and the control endpoints.
 
     Logins of one tenant wait for one another: they may share a synthetic user.
     """
-    names = [t for t in settings.tenants if tenant in {"", t.name}]
-    rounds = [_probe_in_turn(prober, targets) for t in names for targets in _targets(t)]
-    controls = [_probe_in_turn(prober, [control_target(url)]) for url in settings.controls]
-    return [seen for group in await asyncio.gather(*rounds, *controls) for seen in group]
-
-
-def _targets(tenant: Any) -> list[list[Target]]:
-    logins = [Target(tenant.name, login.name) for login in tenant.logins]
-    if tenant.custom_domain:
-        logins.append(Target(tenant.name, CUSTOM))
-    others = [WELLKNOWN, M2M] if tenant.m2m else [WELLKNOWN]
-    return [logins, *([Target(tenant.name, name)] for name in others)]
+    groups: list[list[Target]] = []
+    for t in settings.tenants:
+        if tenant in {"", t.name}:
+            logins = [*(login.name for login in t.logins), *([CUSTOM] if t.custom_domain else [])]
+            groups.append([Target(t.name, name) for name in logins])
+            others = [WELLKNOWN, M2M] if t.m2m else [WELLKNOWN]
+            groups.extend([Target(t.name, name)] for name in others)
+    groups.extend([control_target(url)] for url in settings.controls)
+    done = await asyncio.gather(*(_probe_in_turn(prober, targets) for targets in groups))
+    return [observation for group in done for observation in group]
 
 
 async def _probe_in_turn(prober: Prober, targets: list[Target]) -> list[Observation]:
-    """Look at one after the other; credentials that were refused are not tried again."""
-    seen: list[Observation] = []
+    """Probe one target after the other; stop once credentials are refused."""
+    observations: list[Observation] = []
     for target in targets:
-        seen.append(await prober.probe(target))
-        if (fault := seen[-1].fault) and is_refusal(fault):
+        observations.append(await prober.probe(target))
+        if (fault := observations[-1].fault) and is_refusal(fault):
             break
-    return seen
+    return observations
 
 
-def exit_code(seen: list[Observation]) -> int:
+def exit_code(observations: list[Observation]) -> int:
     """Return 0 where the tenants are healthy, 1 where one fails, 2 where we cannot tell.
 
-    We cannot where we could not look, or where nothing answers, the neutral hosts included.
+    We cannot tell without data, or where nothing answers, the control endpoints included.
     """
-    controls = [one for one in seen if one.target.owner == CONTROL]
-    tenants = [one for one in seen if one.target.owner != CONTROL]
+    controls = [one for one in observations if one.target.owner == CONTROL]
+    tenants = [one for one in observations if one.target.owner != CONTROL]
     failed = [one.fault for one in tenants if one.fault]
     is_cut_off = bool(controls) and all(one.fault for one in controls)
     if failed and not (is_cut_off and all(fault.stage in NO_ANSWER_STAGES for fault in failed)):
         return FAILING
-    is_blind = any(one.outcome is Outcome.NO_DATA for one in tenants)
-    return CANNOT_TELL if failed or is_blind else HEALTHY
+    has_no_data = any(one.outcome is Outcome.NO_DATA for one in tenants)
+    return CANNOT_TELL if failed or has_no_data else HEALTHY
 
 
 def as_json(one: Observation) -> dict[str, Any]:
-    """Return a look for machines; times in milliseconds."""
+    """Return an observation for machines; times in milliseconds."""
     fault = one.fault
     return {
         "target": str(one.target),
@@ -98,21 +96,22 @@ def as_json(one: Observation) -> dict[str, Any]:
 
 
 def as_row(one: Observation) -> tuple[str, str, str, str, str]:
-    """Return a look for people: target, result, time, stages, what was said and what to do."""
+    """Return an observation for people: target, result, time, stages, description and remedy."""
     stages = "  ".join(f"{t.stage} {t.seconds * 1000:.0f}" for t in one.timings)
     latency = "" if one.latency_s is None else f"{one.latency_s * 1000:.0f} ms"
     result = describe_fault(one.fault) if one.fault else one.no_data_reason or "ok"
     remedy = REMEDIES.get(one.fault.reason, "") if one.fault else ""
-    said = one.fault.description if one.fault else ""
-    return str(one.target), result, latency, stages, "\n".join(t for t in (said, remedy) if t)
+    description = one.fault.description if one.fault else ""
+    advice = "\n".join(text for text in (description, remedy) if text)
+    return str(one.target), result, latency, stages, advice
 
 
 async def check_signal(
     settings: Settings, prober: Prober, signal: str, tenant: str = ""
 ) -> list[Measurement | Observation]:
-    """Look at one signal of one tenant, or of each that has it, whatever kind it is.
+    """Check one signal of one tenant, or of each that has it, whatever kind it is.
 
-    A log is read twice: the first time only finds out where it ends now.
+    A log is read twice: the first time only finds its end.
     """
     targets = find_targets(settings, signal, tenant)
     return [await _check_target(prober, target, rules_of(settings, {})) for target in targets]
@@ -122,11 +121,11 @@ async def _check_target(prober: Prober, target: Target, rules: Rules) -> Measure
     limits = rules.tenants[target.owner].metrics.get(target.name)
     if limits is None:
         return await prober.probe(target)
-    seen = await prober.measure(target)
-    if limits.kind is MetricKind.LOGS and seen.no_data_reason == FIRST_READ:
+    measurement = await prober.measure(target)
+    if limits.kind is MetricKind.LOGS and measurement.no_data_reason == FIRST_READ:
         await asyncio.sleep(limits.every_s)
-        seen = await prober.measure(target)
-    return seen
+        measurement = await prober.measure(target)
+    return measurement
 
 
 def find_targets(settings: Settings, signal: str, tenant: str = "") -> list[Target]:
@@ -146,26 +145,25 @@ def known_signals(settings: Settings, tenant: str = "") -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def signal_exit_code(settings: Settings, seen: list[Measurement | Observation]) -> int:
-    """Return 0 where all is well, 1 where one is bad, 2 where we cannot tell."""
-    looks = [one for one in seen if isinstance(one, Observation)]
-    if looks:
-        return exit_code(looks)
-    measured = [one for one in seen if isinstance(one, Measurement)]
-    if any(_is_failing(one, _limits(settings, one)) for one in measured):
+def signal_exit_code(settings: Settings, results: list[Measurement | Observation]) -> int:
+    """Return 0 where the signal is healthy, 1 where it fails, 2 where we cannot tell."""
+    if observations := [one for one in results if isinstance(one, Observation)]:
+        return exit_code(observations)
+    measurements = [one for one in results if isinstance(one, Measurement)]
+    if any(_is_failing(one, _limits(settings, one)) for one in measurements):
         return FAILING
-    return CANNOT_TELL if any(one.no_data_reason for one in measured) else HEALTHY
+    return CANNOT_TELL if any(one.no_data_reason for one in measurements) else HEALTHY
 
 
 def render_text(settings: Settings, one: Measurement | Observation) -> str:
-    """Say for people what was found."""
+    """Return a result for people."""
     if isinstance(one, Observation):
         return " ".join(filter(None, as_row(one)))
     return f"{one.target}: {measurement_line(one, MetricState(), _limits(settings, one))}"
 
 
 def signal_as_json(settings: Settings, one: Measurement | Observation) -> dict[str, Any]:
-    """Return for machines what was found; spans in seconds."""
+    """Return a result for machines; spans in seconds."""
     if isinstance(one, Observation):
         return as_json(one)
     is_bad = _is_failing(one, _limits(settings, one))

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from bot.config import Settings
-    from bot.config.settings import Tenant
-    from bot.config.settings_sources import Logs
     from bot.core.model.observation import FeedReading
     from bot.core.oncall.schedule import Shifts
     from bot.http import Network
@@ -34,10 +32,10 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """Something that has figures."""
+    """Something that can be measured."""
 
     async def measure(self) -> Measurement:
-        """Ask for them. Never raises but on cancellation."""
+        """Query it. Never raises but on cancellation."""
 
 
 def build_sources(
@@ -47,36 +45,30 @@ def build_sources(
     for tenant in settings.tenants:
         for metric in tenant.metrics:
             target = Target(tenant.name, metric.name)
-            if settings.prometheus and not is_reported(metric):
-                rate = PrometheusRate(
-                    target, settings.prometheus, metric, tenant.domains, fetcher=fetcher
-                )
-                yield target, rate
-            else:
-                yield target, _PushedCountsSource(target, fetcher, counts)
+            yield (
+                target,
+                PrometheusRate(target, settings.prometheus, metric, tenant.domains, fetcher=fetcher)
+                if settings.prometheus and not is_reported(metric)
+                else _PushedCountsSource(target, fetcher, counts),
+            )
         for errors in tenant.errors:
             if settings.sentry:
                 target = Target(tenant.name, errors.name)
                 yield target, SentryEvents(target, settings.sentry, errors, fetcher)
         if tenant.logs:
-            target = Target(tenant.name, LOGS)
-            yield (
-                target,
-                _log_source(tenant, tenant.logs, fetcher)
-                or _PushedCountsSource(target, fetcher, counts),
-            )
-
-
-def _log_source(tenant: Tenant, logs: Logs, fetcher: Fetcher) -> TenantLog | None:
-    """Return what reads a tenant's log, if it is not sent."""
-    if logs.client_id is None or logs.client_secret is None:
-        return None
-    secret = logs.client_secret.get_secret_value()
-    return TenantLog(tenant, client_id=logs.client_id, client_secret=secret, fetcher=fetcher)
+            target, logs = Target(tenant.name, LOGS), tenant.logs
+            if logs.client_id is None or logs.client_secret is None:  # a log stream pushes it
+                yield target, _PushedCountsSource(target, fetcher, counts)
+            else:
+                secret = logs.client_secret.get_secret_value()
+                log = TenantLog(
+                    tenant, client_id=logs.client_id, client_secret=secret, fetcher=fetcher
+                )
+                yield target, log
 
 
 class _PushedCountsSource:
-    """What hooks have collected of a signal since it was last asked for."""
+    """What webhooks have counted for a signal since the last query."""
 
     def __init__(self, target: Target, fetcher: Fetcher, counts: PushedCounts) -> None:
         self._target = target
@@ -84,26 +76,28 @@ class _PushedCountsSource:
         self._counts = counts
 
     async def measure(self) -> Measurement:
-        """Take it."""
+        """Take the counts, and start counting at zero."""
         return self._counts.drain(self._target, self._clock.now())
 
 
 def webhook_config(settings: Settings) -> WebhookConfig:
-    """Return which hooks there are."""
-    hooks = settings.hooks
+    """Return which webhooks are configured."""
     return WebhookConfig(
-        sentry=_sender_config(hooks.sentry),
-        alertmanager=_sender_config(hooks.alertmanager),
-        pingdom=_sender_config(hooks.pingdom),
-        report=_sender_config(hooks.report),
-        change=_sender_config(hooks.change),
-        tenants={tenant.name: _webhook_tenant(tenant) for tenant in settings.tenants},
+        senders={name: _sender_config(hook) for name, hook in settings.hooks if hook},
+        tenants={
+            tenant.name: WebhookTenant(
+                domains=tenant.domains,
+                stream_token=_secret_text(tenant.logs.stream_token if tenant.logs else None)
+                or None,
+                own_clients=tenant.own_clients,
+                report_signals=tuple(m.name for m in tenant.metrics if is_reported(m)),
+            )
+            for tenant in settings.tenants
+        },
     )
 
 
-def _sender_config(
-    hook: SentryWebhook | PingdomWebhook | TokenWebhook | None,
-) -> SenderConfig | None:
+def _sender_config(hook: SentryWebhook | PingdomWebhook | TokenWebhook) -> SenderConfig:
     match hook:
         case SentryWebhook():
             secret = hook.client_secret
@@ -111,19 +105,7 @@ def _sender_config(
             secret = hook.path_secret
         case TokenWebhook():
             secret = hook.token
-        case None:
-            return None
     return SenderConfig(_secret_text(secret), hook.tenant or "")
-
-
-def _webhook_tenant(tenant: Tenant) -> WebhookTenant:
-    token = tenant.logs.stream_token if tenant.logs else None
-    return WebhookTenant(
-        domains=tenant.domains,
-        stream_token=_secret_text(token) or None,
-        own_clients=tenant.own_clients,
-        report_signals=tuple(m.name for m in tenant.metrics if is_reported(m)),
-    )
 
 
 def _secret_text(secret: SecretStr | None) -> str:
@@ -135,92 +117,88 @@ FEED_URL = "https://status.auth0.com/feed?domain={domain}"
 FEED_CAP = 2_000_000
 FEED_TIMEOUT_S = 20.0
 SHORTEST_LAG_S = 0.05
-"""Shorter ones are the usual work of a demo, which serves all that it looks at."""
+"""Shorter ones are normal in a demo, whose process also serves all that it probes."""
 CLOCK_STEP_S = 60.0
-"""A wall clock that was moved by more than this is wrong now, or was."""
+"""A wall clock that was moved by this or more is wrong now, or was wrong before."""
 
 
 class LiveProber:
     """The `Prober` port.
 
     Args:
-        settings: what to look at.
+        settings: what to probe, and how.
         clock: the time.
-        path: how hosts are reached; None: as the system does.
-        counts: what hooks have collected; None: there are no hooks.
-        stepped_s: by how many seconds the wall clock was moved since the start.
+        network: how to reach hosts; None: as the system does.
+        counts: what webhooks have counted; None: there are no webhooks.
+        wall_clock_step_s: returns by how many seconds the wall clock was moved since the start.
     """
 
     def __init__(
         self,
         settings: Settings,
         clock: Clock,
-        path: Network | None = None,
+        network: Network | None = None,
         *,
         counts: PushedCounts | None = None,
         wall_clock_step_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        # At speed N time-outs are N times as short, and so is a standstill that spoils a look.
+        # At speed N time-outs are N times as short, and so is a loop lag that spoils a probe.
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
-        self.fetcher = Fetcher(clock, path or SystemNetwork(settings.resolve), lag)
+        self.fetcher = Fetcher(clock, network or SystemNetwork(settings.resolve), lag)
         self._probes = Probes(settings, self.fetcher)
         counts = counts or PushedCounts(webhook_config(settings).tenants, clock)
         self._sources = dict(build_sources(settings, self.fetcher, counts))
-        self._calendar = _build_calendar(settings, self.fetcher)
+        self._calendar: ShiftCalendar | None = None
+        if settings.oncall and (calendar := settings.oncall.calendar):
+            url, zone = calendar.url.get_secret_value(), settings.oncall.zone
+            self._calendar = ShiftCalendar(url, calendar.people, zone, self.fetcher)
         self._wall_clock_step_s = wall_clock_step_s
         self._feeds: dict[Target, StatusFeed] = {}
         for tenant in settings.tenants:
             target = feed_target(tenant)
             if target not in self._feeds:
-                self._feeds[target] = StatusFeed(
-                    target, _feed_call(tenant), self.fetcher.fetch, clock
+                given = tenant.feed_url
+                request = HttpRequest(
+                    url=given.get_secret_value()
+                    if given
+                    else FEED_URL.format(domain=tenant.domain),
+                    timeout_s=FEED_TIMEOUT_S,
+                    cap=FEED_CAP,
+                    ca_file=tenant.ca_file,
                 )
+                self._feeds[target] = StatusFeed(target, request, self.fetcher.fetch, clock)
 
     async def probe(self, target: Target) -> Observation:
         """Probe a target."""
         return reject_if_clock_stepped(await self._probes.probe(target), self._wall_clock_step_s())
 
     async def measure(self, target: Target) -> Measurement:
-        """Ask a source for its figures; with a wrong clock we do not know of which time."""
-        seen = await self._sources[target].measure()
-        blind = clock_step_reason(self._wall_clock_step_s())
-        return Measurement(target, seen.at, no_data_reason=blind) if blind else seen
+        """Query a source; with a wrong wall clock we do not know for which time it answers."""
+        measurement = await self._sources[target].measure()
+        reason = clock_step_reason(self._wall_clock_step_s())
+        return Measurement(target, measurement.at, no_data_reason=reason) if reason else measurement
 
     async def poll_feed(self, target: Target) -> FeedReading:
         """Poll a status feed."""
         return await self._feeds[target].poll()
 
     async def poll_shifts(self) -> Shifts:
-        """Read the calendar of shifts."""
+        """Read the on-call calendar."""
         if self._calendar is None:
             raise TypeError("no calendar is configured")
         return await self._calendar.poll()
 
 
-def _build_calendar(settings: Settings, fetcher: Fetcher) -> ShiftCalendar | None:
-    oncall = settings.oncall
-    if oncall is None or oncall.calendar is None:
-        return None
-    url = oncall.calendar.url.get_secret_value()
-    return ShiftCalendar(url, oncall.calendar.people, oncall.zone, fetcher)
+def reject_if_clock_stepped(observation: Observation, step_s: float) -> Observation:
+    """Return the observation, or `no_data` if the wall clock was moved too far to trust it."""
+    if not (reason := clock_step_reason(step_s)):
+        return observation
+    target, at = observation.target, observation.at
+    return Observation(target, at, Outcome.NO_DATA, no_data_reason=reason)
 
 
-def reject_if_clock_stepped(seen: Observation, stepped_s: float) -> Observation:
-    """Return what was seen; with a wall clock that was set anew we cannot trust it."""
-    blind = clock_step_reason(stepped_s)
-    return (
-        Observation(seen.target, seen.at, Outcome.NO_DATA, no_data_reason=blind) if blind else seen
-    )
-
-
-def clock_step_reason(stepped_s: float) -> str:
-    """Say why nothing can be believed on a host whose clock was moved so far; empty: it can."""
-    if abs(stepped_s) < CLOCK_STEP_S:
+def clock_step_reason(step_s: float) -> str:
+    """Return why a host's results cannot be trusted after its clock moved; empty: they can."""
+    if abs(step_s) < CLOCK_STEP_S:
         return ""
-    return f"this host's clock was moved by {stepped_s:+.0f} s; if it is right, restart the bot"
-
-
-def _feed_call(tenant: Tenant) -> HttpRequest:
-    given = tenant.feed_url
-    url = given.get_secret_value() if given else FEED_URL.format(domain=tenant.domain)
-    return HttpRequest(url=url, timeout_s=FEED_TIMEOUT_S, cap=FEED_CAP, ca_file=tenant.ca_file)
+    return f"this host's clock was moved by {step_s:+.0f} s; if it is right, restart the bot"

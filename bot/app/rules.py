@@ -1,4 +1,4 @@
-"""Settings -> what the steps need of them."""
+"""Turns the settings into the rules that the core needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.core.model.access import Access
-from bot.core.model.measurement import MetricKind
+from bot.core.model.measurement import MONITORS, MetricKind
 from bot.core.model.observation import CONTROL, FEED, LOGS, Severity, Target
 from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
 from bot.core.oncall.schedule import Rotation, Shifts, UserGroup
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from bot.config import Settings
     from bot.config.settings import Tenant
     from bot.config.settings_oncall import Escalation, Maintenance, OnCall
-    from bot.config.settings_sources import Errors, Logs, Metric
+    from bot.config.settings_sources import Metric
     from bot.core.oncall.schedule import OnCallSource
 
 REPORT_EVERY_S = 30.0
-"""How often reports of applications are added up."""
+"""Seconds. How often the reports of applications are added up."""
 
 
 def rules_of(settings: Settings, fingerprints: dict[str, tuple[str, ...]]) -> Rules:
@@ -33,6 +33,7 @@ def rules_of(settings: Settings, fingerprints: dict[str, tuple[str, ...]]) -> Ru
         settings: the configuration.
         fingerprints: of each tenant's logins, by the tenant's name.
     """
+    oncall = settings.oncall
     tenants = {
         tenant.name: _tenant_rules(settings, tenant, fingerprints.get(tenant.name, ()))
         for tenant in settings.tenants
@@ -43,9 +44,9 @@ def rules_of(settings: Settings, fingerprints: dict[str, tuple[str, ...]]) -> Ru
         feeds=tuple(dict.fromkeys(tenant.feed for tenant in tenants.values())),
         mention=settings.slack.mention or "",
         policies=_policies(settings.escalation),
-        contact_points=tuple(way.name for way in settings.notify),
-        on_call=_on_call(settings.oncall) if settings.oncall else None,
-        calendar_every_s=_calendar_every_s(settings),
+        contact_points=tuple(point.name for point in settings.notify),
+        on_call=_on_call(oncall) if oncall else None,
+        calendar_every_s=oncall.calendar.every if oncall and oncall.calendar else None,
         access=Access(**settings.access.model_dump()),
         maintenance_windows=tuple(_window(each) for each in settings.maintenance),
         report=Recurrence(settings.report.every, settings.report.zone) if settings.report else None,
@@ -69,35 +70,30 @@ def _policies(escalation: Escalation) -> dict[Severity, EscalationPolicy]:
 
 def _on_call(oncall: OnCall) -> OnCallSource:
     if oncall.rotation is not None:
-        turns = oncall.rotation
-        return Rotation(turns.people, turns.hand_over, oncall.zone, turns.start)
+        rotation = oncall.rotation
+        return Rotation(rotation.people, rotation.hand_over, oncall.zone, rotation.start)
     return UserGroup(oncall.group) if oncall.group else Shifts(0.0)
-
-
-def _calendar_every_s(settings: Settings) -> float | None:
-    oncall = settings.oncall
-    return oncall.calendar.every if oncall and oncall.calendar else None
 
 
 def _window(each: Maintenance) -> MaintenanceWindow:
     begins = each.every or each.once
     if begins is None:
-        raise TypeError("the configuration lets no window through that never begins")
+        raise TypeError("the configuration refuses a window without a beginning")
     return MaintenanceWindow(begins, each.lasts, each.zone, each.tenants, each.reason)
 
 
 def control_target(url: str) -> Target:
-    """Return the target of a neutral host, named as its address names it."""
+    """Return the target of a control endpoint, which is named by its host."""
     return Target(CONTROL, urlsplit(url).netloc)
 
 
 def feed_target(tenant: Tenant) -> Target:
-    """Return the feed of a tenant; tenants of one environment share one."""
+    """Return the status feed of a tenant; tenants of one environment share it."""
     return Target(FEED, tenant.environment or tenant.name)
 
 
 def _shared_users(tenant: Tenant) -> dict[str, str]:
-    """Return which logins share a synthetic user with an earlier one."""
+    """Return the earlier login of each login that shares its synthetic user with one."""
     first: dict[tuple[str | None, str], str] = {}
     users = {}
     for login in tenant.logins:
@@ -130,54 +126,42 @@ def _tenant_rules(settings: Settings, tenant: Tenant, fingerprints: tuple[str, .
         feed=feed_target(tenant),
         metrics=_metric_limits(settings, tenant),
         realms=tuple(login.realm for login in tenant.logins if login.realm),
-        monitors=_monitors(settings),
+        monitors=tuple(name for name in MONITORS if getattr(settings.hooks, name)),
     )
 
 
-def _metric_limits(settings: Settings, tenant: Tenant) -> dict[str, MetricLimits]:
-    """Return the limits of all that is measured at a tenant."""
-    series = {metric.name: _limits_of_metric(settings, metric) for metric in tenant.metrics}
-    series |= {errors.name: _limits_of_errors(settings, errors) for errors in tenant.errors}
-    if tenant.logs:
-        series[LOGS] = _limits_of_logs(tenant.logs)
-    return series
-
-
 def is_reported(metric: Metric) -> bool:
-    """Tell whether an application reports its figures itself."""
+    """Tell whether the application pushes its counts itself, by the webhook `report`."""
     return metric.preset is None and metric.failed is None
+
+
+def _metric_limits(settings: Settings, tenant: Tenant) -> dict[str, MetricLimits]:
+    limits = {metric.name: _limits_of_metric(settings, metric) for metric in tenant.metrics}
+    for errors in tenant.errors:
+        limits[errors.name] = MetricLimits(
+            MetricKind.ERRORS,
+            every_s=settings.sentry.every if settings.sentry else errors.window,
+            per_minute=errors.events,
+            times=errors.times,
+        )
+    if logs := tenant.logs:
+        limits[LOGS] = MetricLimits(
+            MetricKind.LOGS,
+            every_s=logs.every,
+            share=logs.share,
+            min_total=logs.min_rows,
+            missing=logs.missing,
+        )
+    return limits
 
 
 def _limits_of_metric(settings: Settings, metric: Metric) -> MetricLimits:
     is_pushed = is_reported(metric)
-    polled = settings.prometheus if not is_pushed else None
+    prometheus = None if is_pushed else settings.prometheus
     return MetricLimits(
         MetricKind.METRICS,
-        every_s=polled.every if polled else REPORT_EVERY_S,
+        every_s=prometheus.every if prometheus else REPORT_EVERY_S,
         share=metric.share,
         min_total=metric.min_requests,
         is_pushed=is_pushed,
     )
-
-
-def _limits_of_errors(settings: Settings, errors: Errors) -> MetricLimits:
-    every_s = settings.sentry.every if settings.sentry else errors.window
-    return MetricLimits(
-        MetricKind.ERRORS, every_s=every_s, per_minute=errors.events, times=errors.times
-    )
-
-
-def _limits_of_logs(logs: Logs) -> MetricLimits:
-    return MetricLimits(
-        MetricKind.LOGS,
-        every_s=logs.every,
-        share=logs.share,
-        min_total=logs.min_rows,
-        missing=logs.missing,
-    )
-
-
-def _monitors(settings: Settings) -> tuple[str, ...]:
-    hooks = settings.hooks
-    told = {"alertmanager": hooks.alertmanager, "pingdom": hooks.pingdom, "sentry": hooks.sentry}
-    return tuple(name for name, hook in told.items() if hook)

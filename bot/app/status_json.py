@@ -1,6 +1,6 @@
-"""`GET /status.json`: how each tenant does, for applications that tell it to their users.
+"""`GET /status.json`: the health of each tenant, for applications that show it to their users.
 
-Only enums, figures, instants and names of the configuration: nothing secret, nothing foreign.
+Only enums, numbers, instants and names of the configuration: nothing secret, no foreign text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aiohttp import ETag, web
 
 from bot.core.incidents.lifecycle import has_problem
 from bot.core.model.observation import Severity, SignalState
-from bot.core.tenant.step import NO_DATA_S
+from bot.core.tenant.sources import NO_DATA_S
 from bot.webhooks.auth import BearerAuth, RequestHead
 
 if TYPE_CHECKING:
@@ -32,77 +32,73 @@ if TYPE_CHECKING:
 
 PATH = "/status.json"
 VERSION = 1
-"""Another one only if what is there goes away or changes its meaning; keys may be added."""
+"""Changes only if a key goes away or changes its meaning; keys may be added."""
 CACHE_CONTROL = "private, max-age=10"
-"""Private: a shared cache would hand it to those who do not know the token."""
+"""Private: a shared cache would give it to clients without the token."""
 
 
 class TenantHealth(StrEnum):
-    """How a tenant does."""
+    """The health of a tenant."""
 
     OK = "ok"
     DEGRADED = "degraded"
     DOWN = "down"
     UNKNOWN = "unknown"
-    """We see nothing, or have not looked yet. Nobody should act on it."""
+    """No data, or not checked yet. Nobody should act on it."""
 
 
 SIGNAL_WORDS = {SignalState.OK: "ok", SignalState.PENDING: "suspect", SignalState.FIRING: "failing"}
 UNKNOWN = "unknown"
-"""How a login or another signal does that is not in sight."""
+"""The word for a login or another signal without data."""
 
 
 def status_routes(view: Callable[[], View], token: str) -> Routes:
-    """Return the route for those who send `Authorization: Bearer TOKEN`.
+    """Return the route, for clients that send `Authorization: Bearer TOKEN`.
 
     An empty token is a ValueError.
     """
-    key = BearerAuth(token)
+    auth = BearerAuth(token)
 
-    async def tell(request: web.Request) -> web.Response:
-        known = view()
-        if not key.is_admitted(RequestHead(known.now, request.headers)):
-            asked = {"WWW-Authenticate": "Bearer"}
-            return web.Response(status=401, text="wrong token\n", headers=asked)
-        told = status_json(known)
-        tag = _etag(told)
+    async def respond(request: web.Request) -> web.Response:
+        current = view()
+        if not auth.is_admitted(RequestHead(current.now, request.headers)):
+            challenge = {"WWW-Authenticate": "Bearer"}
+            return web.Response(status=401, text="wrong token\n", headers=challenge)
+        status = status_json(current)
+        # Weak, as it stays the same while only the time changes.
+        digest = hashlib.sha256(json.dumps(status["tenants"]).encode()).hexdigest()
+        tag = ETag(digest[:32], is_weak=True)
         is_known = any(t.value in {tag.value, "*"} for t in request.if_none_match or ())
-        answer = web.Response(status=304) if is_known else web.json_response(told)
-        answer.headers["Cache-Control"] = CACHE_CONTROL
-        answer.etag = tag
-        return answer
+        response = web.Response(status=304) if is_known else web.json_response(status)
+        response.headers["Cache-Control"] = CACHE_CONTROL
+        response.etag = tag
+        return response
 
-    return {("GET", PATH): tell, ("HEAD", PATH): tell}
-
-
-def _etag(told: Json) -> ETag:
-    """Return what stays the same until something but the time changes; hence a weak one."""
-    digest = hashlib.sha256(json.dumps(told["tenants"]).encode()).hexdigest()
-    return ETag(digest[:32], is_weak=True)
+    return {("GET", PATH): respond, ("HEAD", PATH): respond}
 
 
 def status_json(view: View) -> Json:
-    """Return what applications are told."""
+    """Return the document that applications get."""
     tenants = {name: _tenant_json(name, view) for name in view.rules.tenants}
     return {"version": VERSION, "at": _utc(view.now), "tenants": tenants}
 
 
 def _tenant_json(name: str, view: View) -> Json:
     state, rules = view.tenants.states[name], view.rules.tenants[name]
-    # Of several tenants in one incident this one may work again.
+    # The incident may have several tenants, of which this one may have recovered.
     mine = (i for i in view.desk.open_login_incidents if name in i.tenants)
     incident = next(mine, None) if has_problem(view.tenants, name) else None
     probes = {
         n: _probe_word(state.probes.get(n), rules.limits_of(n), view.now) for n in rules.probes
     }
     logins = {n: probes.pop(n) for n in rules.logins}
-    others = {n: _metric_word(state.metrics.get(n)) for n in rules.metrics}
-    told = {n: SIGNAL_WORDS[m.state] for n, m in state.monitors.items()}
+    metrics = {n: _metric_word(state.metrics.get(n)) for n in rules.metrics}
+    monitors = {n: SIGNAL_WORDS[m.state] for n, m in state.monitors.items()}
     return {
         "state": _tenant_health(state, incident, logins),
         **_incident_json(incident),
         "logins": logins,
-        "signals": probes | others | told,
+        "signals": probes | metrics | monitors,
     }
 
 
@@ -131,19 +127,19 @@ def _incident_json(incident: Incident | None) -> Json:
 
 
 def _probe_word(signal: ProbeState | None, limits: ProbeLimits, now: float) -> str:
-    """Return what is known of a probe; what was seen long ago is not."""
+    """Return the word for a probe; `unknown` if its last result is old."""
     if signal is None or signal.last_at is None or signal.is_stopped:
         return UNKNOWN
     is_old = now - signal.last_at > max(NO_DATA_S, 3 * limits.every_s)
     return UNKNOWN if is_old else SIGNAL_WORDS[signal.state]
 
 
-def _metric_word(series: MetricState | None) -> str:
-    """Return what figures say; too few or none are no sign of health."""
-    if series is None or series.no_data_reason or series.read_at is None:
+def _metric_word(metric: MetricState | None) -> str:
+    """Return the word for a metric; too few or no data are no sign of health."""
+    if metric is None or metric.no_data_reason or metric.read_at is None:
         return UNKNOWN
-    is_undecided = series.state is SignalState.OK and not series.reading.is_good
-    return UNKNOWN if is_undecided else SIGNAL_WORDS[series.state]
+    is_undecided = metric.state is SignalState.OK and not metric.reading.is_good
+    return UNKNOWN if is_undecided else SIGNAL_WORDS[metric.state]
 
 
 def _utc(at: float) -> str:

@@ -1,4 +1,4 @@
-"""Configuration: the only room that reads the environment and YAML."""
+"""Configuration: the only package that reads the environment and YAML."""
 
 from bot.config.document import ConfigError
 from bot.config.loading import build_settings, environment, load_settings

@@ -1,6 +1,6 @@
-"""Checks between settings: sources, senders, on-call, escalation and maintenance.
+"""Checks between settings: names, secrets, missing and excluded keys, controls, escalation steps.
 
-They run on the values as written, so that they are reported together with all other errors.
+They run on the values as written, so that their problems are reported with all others.
 """
 
 from __future__ import annotations
@@ -18,39 +18,6 @@ if TYPE_CHECKING:
 
     from bot.config.document import Document, Loc
 
-SEVERITIES = ("critical", "warning")
-
-
-def find_invalid_steps(document: Document) -> Iterator[tuple[Loc, str]]:
-    """Find steps of an escalation that could tell nobody, and ways that steps cannot name."""
-    ways = [way["name"] for _, way in document.sections("notify") if "name" in way]
-    known = [*BUILTIN_STEPS, *ways]
-    has_person = any(
-        {"rotation", "calendar"} & found.keys() for _, found in document.sections("oncall")
-    )
-    for severity in SEVERITIES:
-        for loc, step in document.sections("escalation", severity):
-            tell = step.get("tell", BUILTIN_STEPS[0])
-            if tell not in known:
-                yield (*loc, "tell"), f"must be one of {', '.join(sorted(map(str, known)))}"
-            elif tell in PERSONAL_STEPS and not has_person:
-                yield (*loc, "tell"), "needs a person: oncall.rotation or oncall.calendar"
-    for loc, way in document.sections("notify"):
-        if way.get("name") in BUILTIN_STEPS:
-            yield (*loc, "name"), f"is reserved ({', '.join(BUILTIN_STEPS)}): choose another name"
-
-
-def find_unknown_tenants(document: Document) -> Iterator[tuple[Loc, str]]:
-    """Find tenants under maintenance that are not watched."""
-    names = [tenant.get("name") for _, tenant in document.sections("tenants")]
-    for loc, window in document.sections("maintenance"):
-        meant = window.get("tenants")
-        for index, name in enumerate(meant if isinstance(meant, list) else []):
-            if name not in names:
-                yield (*loc, "tenants", index), "is no tenant's name"
-
-
-if TYPE_CHECKING:
     Problems = Iterator[tuple[Loc, str]]
 
 MODE_NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -72,7 +39,7 @@ SENDERS = (
     ("tenants", "logs", "stream_token"),
     ("server", "status_token"),
 )
-"""By what each that may tell us something, or ask, is known."""
+"""The secrets by which the bot recognizes whoever calls `server.listen`."""
 ALTERNATIVES: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("prometheus",): ((), ("token",), ("username", "password")),
     ("tenants", "metrics"): ((), ("preset",), ("failed", "all")),
@@ -81,27 +48,33 @@ ALTERNATIVES: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("notify",): (("pagerduty",), ("apprise",)),
     ("maintenance",): (("every",), ("once",)),
 }
-"""Groups of keys: a section has one group, and whole; the first where nothing of any is given."""
+"""Groups of keys: a section must have exactly one group, complete. The first group is what is
+asked for if no key of any group is there."""
 
 
 def check_relations(document: Document) -> None:
-    """Report what is used twice, excluded or missing for others, and controls that are none."""
-    for problems in (
-        _find_duplicates(document, _names(document)),
-        _find_duplicates(document, _sender_secrets(document)),
-        _find_missing(document),
-        _find_mixed_alternatives(document),
-        _find_dangling(document),
-        _find_auth0_controls(document),
-        find_invalid_steps(document),
-        find_unknown_tenants(document),
+    """Report all problems between settings; of one setting, only the first counts."""
+    for find_problems in (
+        _find_duplicates,
+        _find_missing,
+        _find_mixed_alternatives,
+        _find_misplaced,
+        _find_auth0_controls,
+        _find_invalid_steps,
     ):
-        for loc, text in problems:
+        for loc, text in find_problems(document):
             document.report(loc, text)
 
 
-def _find_duplicates(document: Document, written: Iterable[tuple[Loc, object]]) -> Problems:
-    seen = set()
+def _find_duplicates(document: Document) -> Problems:
+    """Find names used twice (of tenants, in a tenant, of contact points) and secrets used twice."""
+    names = (
+        ((*loc, "name"), (loc[:-2], str(section.get("name", DEFAULT_NAME)).lower()))
+        for path in NAMED_SECTIONS
+        for loc, section in document.sections(*path)
+    )
+    seen: set[object] = set()
+    written: Iterable[tuple[Loc, object]] = chain(names, _sender_secrets(document))
     for loc, identity in written:
         if identity in seen:
             note = "" if loc in document.places else f" (without one it is {DEFAULT_NAME})"
@@ -109,69 +82,67 @@ def _find_duplicates(document: Document, written: Iterable[tuple[Loc, object]]) 
         seen.add(identity)
 
 
-def _names(document: Document) -> Iterator[tuple[Loc, object]]:
-    """Names of tenants, those within each tenant, and those of ways to reach people."""
-    for way in NAMED_SECTIONS:
-        for loc, section in document.sections(*way):
-            yield (*loc, "name"), (loc[:-2], str(section.get("name", DEFAULT_NAME)).lower())
-
-
 def _sender_secrets(document: Document) -> Iterator[tuple[Loc, str]]:
-    for *way, key in SENDERS:
-        for loc, sender in document.sections(*way):
+    for *path, key in SENDERS:
+        for loc, sender in document.sections(*path):
             if key in sender:
                 yield (*loc, key), str(sender[key])
 
 
 def _find_missing(document: Document) -> Problems:
-    for who, (*way, key) in _required_keys(document):
-        if not any(key in section for _, section in document.sections(*way)):
-            yield _missing_problem(who, (*way, key))
-
-
-def _missing_problem(who: str, loc: Loc) -> tuple[Loc, str]:
-    return loc, f"is missing, and {who} needs it: {describe_setting(loc)}"
-
-
-def _required_keys(document: Document) -> Iterator[tuple[str, tuple[str, ...]]]:
+    needs: list[tuple[str, tuple[str, ...]]] = []
     for _, slack in document.sections("slack"):
         mode = str(slack.get("mode", "socket"))
-        for needed in MODE_NEEDS.get(mode, ()):
-            yield f"slack.mode {mode}", needed
-    for loc, _ in _sender_secrets(document):
-        yield format_loc(loc), ("server", "listen")
-    for loc, _ in document.sections("tenants", "errors"):
-        yield format_loc(loc), ("sentry",)
+        needs += [(f"slack.mode {mode}", needed) for needed in MODE_NEEDS.get(mode, ())]
+    needs += [(format_loc(loc), ("server", "listen")) for loc, _ in _sender_secrets(document)]
+    needs += [(format_loc(loc), ("sentry",)) for loc, _ in document.sections("tenants", "errors")]
     for loc, metric in document.sections("tenants", "metrics"):
         is_polled = metric.keys() & {"preset", "failed", "all"}
-        yield format_loc(loc), ("prometheus",) if is_polled else ("hooks", "report")
+        needs += [(format_loc(loc), ("prometheus",) if is_polled else ("hooks", "report"))]
+    for needed_by, (*path, key) in needs:
+        if not any(key in section for _, section in document.sections(*path)):
+            yield _missing_problem(needed_by, (*path, key))
+
+
+def _missing_problem(needed_by: str, loc: Loc) -> tuple[Loc, str]:
+    return loc, f"is missing, and {needed_by} needs it: {describe_setting(loc)}"
 
 
 def _find_mixed_alternatives(document: Document) -> Problems:
-    for way, groups in ALTERNATIVES.items():
-        for loc, section in document.sections(*way):
+    for path, groups in ALTERNATIVES.items():
+        for loc, section in document.sections(*path):
             first, *others = [keys for keys in groups if section.keys() & set(keys)] or groups[:1]
-            stand_beside = f"stands beside {' and '.join(first)}: give one or the other"
             for key in chain(*others):
                 if key in section:
-                    yield (*loc, key), stand_beside
+                    yield (*loc, key), f"stands beside {' and '.join(first)}: give one or the other"
             for key in first:
                 if key not in section and not others:
                     yield _missing_problem(format_loc(loc), (*loc, key))
 
 
-def _find_dangling(document: Document) -> Problems:
+def _find_misplaced(document: Document) -> Problems:
+    """Find names of tenants that do not exist, and a `match` without the preset it belongs to."""
     names = [tenant.get("name") for _, tenant in document.sections("tenants")]
-    for *way, _ in SENDERS:
-        for loc, sender in document.sections(*way):
-            if "tenant" in sender and sender["tenant"] not in names:
-                yield (*loc, "tenant"), "is no tenant's name"
+    named = [
+        ((*loc, "tenant"), sender["tenant"])
+        for *path, _ in SENDERS
+        for loc, sender in document.sections(*path)
+        if "tenant" in sender
+    ]
+    for loc, window in document.sections("maintenance"):
+        listed = window.get("tenants")
+        for index, name in enumerate(listed if isinstance(listed, list) else []):
+            named.append(((*loc, "tenants", index), name))
+    for loc, name in named:
+        if name not in names:
+            yield loc, "is no tenant's name"
     for loc, metric in document.sections("tenants", "metrics"):
         if "match" in metric and "preset" not in metric:
             yield (*loc, "match"), "belongs to preset: write it into failed and all"
 
 
 def _find_auth0_controls(document: Document) -> Problems:
+    """Find control endpoints that fail together with Auth0, and so prove nothing."""
     ours = {
         str(tenant.get(key, "")).lower()
         for _, tenant in document.sections("tenants")
@@ -184,3 +155,22 @@ def _find_auth0_controls(document: Document) -> Problems:
             if host and (host in ours or host.endswith(".auth0.com")):
                 advice = "belongs to Auth0: choose a host that has nothing to do with it"
                 yield ("controls", index), advice
+
+
+def _find_invalid_steps(document: Document) -> Problems:
+    """Find escalation steps that could notify nobody, and contact points with a reserved name."""
+    contact_points = document.sections("notify")
+    known = [*BUILTIN_STEPS, *(each["name"] for _, each in contact_points if "name" in each)]
+    has_person = any(
+        {"rotation", "calendar"} & oncall.keys() for _, oncall in document.sections("oncall")
+    )
+    for severity in ("critical", "warning"):
+        for loc, step in document.sections("escalation", severity):
+            tell = step.get("tell", BUILTIN_STEPS[0])
+            if tell not in known:
+                yield (*loc, "tell"), f"must be one of {', '.join(sorted(map(str, known)))}"
+            elif tell in PERSONAL_STEPS and not has_person:
+                yield (*loc, "tell"), "needs a person: oncall.rotation or oncall.calendar"
+    for loc, contact_point in document.sections("notify"):
+        if contact_point.get("name") in BUILTIN_STEPS:
+            yield (*loc, "name"), f"is reserved ({', '.join(BUILTIN_STEPS)}): choose another name"

@@ -1,8 +1,8 @@
-"""Reads a YAML file, keeps the line of every value, and fills in what it refers to.
+"""Reads a YAML file with the line of every value, and fills in what the values refer to.
 
 Of YAML only mappings, lists and text are accepted: no tags, which construct objects, and no
 aliases, with which ten lines grow to gigabytes. `no`, `0123` and `1:30` stay the text they are.
-`${ENV}` inside a text and `KEY_file: path` in place of `KEY` are filled in here.
+`${ENV}` inside a text, and `KEY_file: path` in place of `KEY`, are filled in here.
 """
 
 from __future__ import annotations
@@ -32,14 +32,94 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+Loc = tuple[str | int, ...]
+"""The path of a value: `("tenants", 0, "domain")`."""
+FILE_LIMIT = 1_000_000
+"""Bytes of a file; nobody writes more by hand."""
 MAX_DEPTH = 20
+FILE_SUFFIX = "_file"
 _NULLS = ("", "~", "null", "Null", "NULL")
 _QUOTED = re.compile(r"""(['"]).{2,}\1""")
+_REFERENCE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|\{)")
 _ADVICE = "a value that begins with one of @ ` % & * ! | > { [ or holds ': ' belongs in quotes"
 
 
+class ConfigError(Exception):
+    """The configuration cannot be used. Its text has one line per problem and never a value."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        """Store the problems, in the order in which they should be read."""
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Place(NamedTuple):
+    """Where a value was written: a line of a file, or an environment variable."""
+
+    order: int
+    name: str
+
+
+class ConfigProblem(NamedTuple):
+    """One line for the person who has to fix it."""
+
+    place: Place
+    text: str
+
+
+@dataclass
+class Document:
+    """Every scalar is text or None; only the settings know what should be a number."""
+
+    folder: Path
+    """Where relative paths begin."""
+    places: dict[Loc, Place]
+    values: Any = None
+    problems: dict[Loc, ConfigProblem] = field(default_factory=dict)
+
+    def place_of(self, loc: Loc) -> Place:
+        """Return the place of a value; of a missing one, the place of its parent."""
+        while loc not in self.places:
+            loc = loc[:-1]
+        return self.places[loc]
+
+    def sections(self, *path: str) -> Iterator[tuple[Loc, dict[str, Any]]]:
+        """Yield each section at a path, in lists or not, with the keys that are not left empty."""
+        return _walk_sections(self.values, path, ())
+
+    def report(self, loc: Loc, text: str) -> None:
+        """Add a problem. Only the first one of a value counts: others follow from it."""
+        place = self.place_of(loc)
+        self.problems.setdefault(
+            loc, ConfigProblem(place, f"{place.name}: {format_loc(loc)}: {text}")
+        )
+
+
+def _walk_sections(
+    value: object, path: tuple[str, ...], loc: Loc
+) -> Iterator[tuple[Loc, dict[str, Any]]]:
+    if isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _walk_sections(child, path, (*loc, index))
+    elif isinstance(value, dict) and path:
+        yield from _walk_sections(value.get(path[0]), path[1:], (*loc, path[0]))
+    elif isinstance(value, dict):
+        yield loc, {key: child for key, child in value.items() if child is not None}
+
+
+def format_loc(loc: Loc) -> str:
+    """Write a path as people do: `tenants[0].domain`. Always one short, printable line."""
+    steps = (
+        f"[{step}]"
+        if isinstance(step, int)
+        else f".{(step if step.isprintable() else ascii(step))[:60]}"
+        for step in loc
+    )
+    return "".join(steps).removeprefix(".") or "the whole file"
+
+
 def read_yaml(path: Path) -> Document:
-    """Read a file. Raises ConfigError, with one problem, where it is no YAML or too strange."""
+    """Read a file. Raises ConfigError with one problem if it is not plain YAML."""
     document = Document(path.parent, {(): Place(1, f"{path}:1")})
     try:
         text = read_text(path)
@@ -58,7 +138,7 @@ def read_yaml(path: Path) -> Document:
 
 
 def _describe_error(error: yaml.YAMLError, text: str) -> str:
-    """Say what is wrong without what YAML quotes from the file."""
+    """Describe the error without what YAML quotes from the file."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         line, what = error.problem_mark.line + 1, _QUOTED.sub("…", error.problem or "")
     else:
@@ -85,38 +165,29 @@ class _Reader:
     def _read_value(self, event: Event, loc: Loc) -> object:
         self._refuse_special(event, loc)
         if isinstance(event, SequenceStartEvent):
-            return self._read_list(loc)
+            return [
+                self._read_value(child, self._record_place((*loc, index), child))
+                for index, child in enumerate(self._events_until(SequenceEndEvent))
+            ]
         if isinstance(event, MappingStartEvent):
             return self._read_mapping(loc)
         assert isinstance(event, ScalarEvent)  # noqa: S101 - YAML has no fourth kind
         is_null = event.implicit[0] and event.value in _NULLS
         return None if is_null else event.value
 
-    def _read_list(self, loc: Loc) -> list[object]:
-        result: list[object] = []
-        for event in self._events_until(SequenceEndEvent):
-            here = (*loc, len(result))
-            self._record_place(here, event)
-            result.append(self._read_value(event, here))
-        return result
-
     def _read_mapping(self, loc: Loc) -> dict[str, object]:
         result: dict[str, object] = {}
         for event in self._events_until(MappingEndEvent):
-            key = self._read_key(event, loc)
-            here = (*loc, key)
-            first = self._document.places[here].order if key in result else None
-            self._record_place(here, event)
+            self._refuse_special(event, loc)
+            if not isinstance(event, ScalarEvent):
+                self._refuse(_line(event), f"has a list or mapping as a key; {_ADVICE}")
+            key = str(event.value)
+            first = self._document.places[(*loc, key)].order if key in result else None
+            here = self._record_place((*loc, key), event)
             if first:
                 self._document.report(here, f"is written twice, in line {first} too: remove one")
             result[key] = self._read_value(next(self._events), here)
         return result
-
-    def _read_key(self, event: Event, loc: Loc) -> str:
-        self._refuse_special(event, loc)
-        if not isinstance(event, ScalarEvent):
-            self._refuse(_line(event), f"has a list or mapping as a key; {_ADVICE}")
-        return str(event.value)
 
     def _events_until(self, end: type[Event]) -> Iterator[Event]:
         for event in self._events:
@@ -124,9 +195,10 @@ class _Reader:
                 return
             yield event
 
-    def _record_place(self, loc: Loc, event: Event) -> None:
+    def _record_place(self, loc: Loc, event: Event) -> Loc:
         line = _line(event)
         self._document.places[loc] = Place(line, f"{self._path}:{line}")
+        return loc
 
     def _refuse_special(self, event: Event, loc: Loc) -> None:
         if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
@@ -144,89 +216,10 @@ def _line(event: Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
-Loc = tuple[str | int, ...]
-"""The way to a value: `("tenants", 0, "domain")`."""
-FILE_LIMIT = 1_000_000
-"""Bytes of a file; nobody writes more by hand."""
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used. Its text has one line a problem and never a value."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        """Keep the problems, in the order in which they should be read."""
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
-
-
-class Place(NamedTuple):
-    """Where something was written: a line of a file, or an environment variable."""
-
-    order: int
-    name: str
-
-
-class ConfigProblem(NamedTuple):
-    """One line for the person who has to mend it."""
-
-    place: Place
-    text: str
-
-
-@dataclass
-class Document:
-    """Every scalar is text or None: it is the settings that know what should be a number."""
-
-    folder: Path
-    """Where relative paths begin."""
-    places: dict[Loc, Place]
-    values: Any = None
-    problems: dict[Loc, ConfigProblem] = field(default_factory=dict)
-
-    def place_of(self, loc: Loc) -> Place:
-        """Return where a value stands; for one that is missing, where its parent stands."""
-        while loc not in self.places:
-            loc = loc[:-1]
-        return self.places[loc]
-
-    def sections(self, *way: str) -> Iterator[tuple[Loc, dict[str, Any]]]:
-        """Yield each section at a way, in lists or not, with the keys that are not left empty."""
-        return _walk_sections(self.values, way, ())
-
-    def report(self, loc: Loc, text: str) -> None:
-        """Note a problem. The first one of a value stands for all that follow from it."""
-        place = self.place_of(loc)
-        self.problems.setdefault(
-            loc, ConfigProblem(place, f"{place.name}: {format_loc(loc)}: {text}")
-        )
-
-
-def _walk_sections(
-    value: object, way: tuple[str, ...], loc: Loc
-) -> Iterator[tuple[Loc, dict[str, Any]]]:
-    if isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from _walk_sections(child, way, (*loc, index))
-    elif isinstance(value, dict) and way:
-        yield from _walk_sections(value.get(way[0]), way[1:], (*loc, way[0]))
-    elif isinstance(value, dict):
-        yield loc, {key: child for key, child in value.items() if child is not None}
-
-
-def format_loc(loc: Loc) -> str:
-    """Write a way as people do: `tenants[0].domain`. Always one short, printable line."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{_to_printable(step)}" for step in loc)
-    return "".join(steps).removeprefix(".") or "the whole file"
-
-
-def _to_printable(key: str) -> str:
-    return (key if key.isprintable() else ascii(key))[:60]
-
-
 def read_text(path: Path) -> str:
     """Read a small text file. Raises ValueError with a reason that names neither path nor content.
 
-    The path is left out because people write a secret where the path of one belongs.
+    People write a secret by mistake where the path of its file belongs.
     """
     try:
         with path.open("rb") as file:
@@ -252,36 +245,10 @@ def read_secret(path: Path) -> str:
     return text
 
 
-FILE_SUFFIX = "_file"
-_REFERENCE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|\{)")
-
-
-def expand(document: Document, environ: Mapping[str, str]) -> None:
-    """Replace the document's values; report unset variables, unreadable files, unknown keys."""
-    document.values = _Expansion(document, environ).expand_value(document.values, (), Settings)
-
-
 def section_at(section: type[Section], key: str) -> type[Section] | None:
-    """Return the kind of section that stands below a key, in a list or not, if one does."""
+    """Return the type of the section below a key, in a list or not, if there is one."""
     field = section.model_fields.get(key)
     return _section_in(field.annotation) if field else None
-
-
-def describe_setting(loc: Loc) -> str:
-    """Return what the settings say about the key that a way ends with."""
-    section: type[Section] = Settings
-    for step in loc[:-1]:
-        section = section_at(section, str(step)) or section
-    field = section.model_fields.get(str(loc[-1])) if loc else None
-    return (field.description or "") if field else ""
-
-
-def _section_for(child: object, parent: type[Section] | None, key: str) -> type[Section] | None:
-    """Leave out what is a mapping in place of a list, or the other way round: keys mean nothing."""
-    if parent is None or key not in parent.model_fields:
-        return None
-    is_list = get_origin(parent.model_fields[key].annotation) is tuple
-    return section_at(parent, key) if isinstance(child, list) == is_list else None
 
 
 def _section_in(annotation: object) -> type[Section] | None:
@@ -290,23 +257,36 @@ def _section_in(annotation: object) -> type[Section] | None:
     return next(filter(None, map(_section_in, get_args(annotation))), None)
 
 
+def describe_setting(loc: Loc) -> str:
+    """Return the description of the setting at a path; empty if there is none."""
+    section: type[Section] = Settings
+    for step in loc[:-1]:
+        section = section_at(section, str(step)) or section
+    field = section.model_fields.get(str(loc[-1])) if loc else None
+    return (field.description or "") if field else ""
+
+
 @dataclass
-class _Expansion:
-    """What cannot be filled in becomes an empty text, and whatever follows from that is muted."""
+class Expansion:
+    """Fills in variables and secret files; reports unset, unreadable and unknown ones.
+
+    What cannot be filled in becomes an empty text, and no further problem of it is shown.
+    """
 
     document: Document
     environ: Mapping[str, str]
 
     def expand_value(self, value: object, loc: Loc, section: type[Section] | None) -> object:
+        """Return the value filled in; `section` is its type, if it is a section of the settings."""
         if isinstance(value, str):
-            return self.expand_text(value, loc)
+            return self._expand_text(value, loc)
         if isinstance(value, list):
             return [self.expand_value(child, (*loc, i), section) for i, child in enumerate(value)]
         if isinstance(value, dict):
-            return self.expand_mapping(value, loc, section)
+            return self._expand_mapping(value, loc, section)
         return value
 
-    def expand_mapping(
+    def _expand_mapping(
         self, written: dict[str, object], loc: Loc, section: type[Section] | None
     ) -> dict[str, object]:
         result: dict[str, object] = {}
@@ -315,15 +295,18 @@ class _Expansion:
             if section is None or key in section.model_fields:
                 result[key] = self.expand_value(child, here, _section_for(child, section, key))
             elif stem not in section.model_fields:
-                self.document.report(here, _unknown_key_text(key, section))
+                near = get_close_matches(key, section.model_fields, n=1)
+                known = f"; known here: {', '.join(section.model_fields)}"
+                advice = f": did you mean {near[0]}?" if near else known
+                self.document.report(here, f"is no setting{advice}")
             elif stem in written:
                 self.document.report(here, f"stands beside {stem}: give one of the two")
             else:
                 self.document.places[(*loc, stem)] = self.document.places[here]
-                result[stem] = self.read_secret_file(child, (*loc, stem))
+                result[stem] = self._read_secret_file(child, (*loc, stem))
         return result
 
-    def read_secret_file(self, path: object, loc: Loc) -> str:
+    def _read_secret_file(self, path: object, loc: Loc) -> str:
         name = self.expand_value(path, loc, None)
         if not isinstance(name, str):
             self.document.report(loc, f"its {FILE_SUFFIX} key must be a path")
@@ -334,7 +317,7 @@ class _Expansion:
             self.document.report(loc, f"the file named by its {FILE_SUFFIX} key {error}")
             return ""
 
-    def expand_text(self, value: str, loc: Loc) -> str:
+    def _expand_text(self, value: str, loc: Loc) -> str:
         for match in _REFERENCE.finditer(value):
             name = match[1]
             if match[0] == "${":
@@ -346,8 +329,9 @@ class _Expansion:
         return _REFERENCE.sub(lambda match: self.environ[match[1]] if match[1] else "$", value)
 
 
-def _unknown_key_text(key: str, section: type[Section]) -> str:
-    near = get_close_matches(key, section.model_fields, n=1)
-    if near:
-        return f"is no setting: did you mean {near[0]}?"
-    return f"is no setting; known here: {', '.join(section.model_fields)}"
+def _section_for(child: object, parent: type[Section] | None, key: str) -> type[Section] | None:
+    """Return None for a mapping in place of a list, or the reverse: its keys mean nothing."""
+    if parent is None or key not in parent.model_fields:
+        return None
+    is_list = get_origin(parent.model_fields[key].annotation) is tuple
+    return section_at(parent, key) if isinstance(child, list) == is_list else None

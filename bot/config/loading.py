@@ -13,10 +13,10 @@ from bot.config.cross_checks import check_relations
 from bot.config.document import (
     ConfigError,
     Document,
+    Expansion,
     Loc,
     Place,
     describe_setting,
-    expand,
     read_secret,
     read_yaml,
 )
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 CONFIG_FILE = "AUTH0_CHECK_CONFIG"
-"""Names the configuration file where the command line does not."""
+"""Names the configuration file if the command line does not."""
 SLACK: Loc = ("slack",)
 TENANT: Loc = ("tenants", 0)
 LOGIN: Loc = (*TENANT, "logins", 0)
@@ -48,45 +48,6 @@ VARIABLES: dict[str, Loc] = {
     "AUTH0_AUDIENCE": (*LOGIN, "audience"),
 }
 """Each also as `…_FILE`, the path of a file that holds the value. Empty counts as unset."""
-
-
-def read_variables(environ: Mapping[str, str]) -> Document:
-    """Arrange the variables as a file would; report those that are set twice or unreadable."""
-    login: dict[str, Any] = {}
-    tenant: dict[str, Any] = {"logins": [login]}
-    slack: dict[str, Any] = {}
-    sections = {SLACK: slack, TENANT: tenant, LOGIN: login}
-    document = Document(Path(), {(): Place(0, "environment")})
-    document.values = {"slack": slack, "tenants": [tenant]}
-    for order, (name, loc) in enumerate(VARIABLES.items()):
-        document.places[loc] = Place(order, name)
-        value = _read_value(name, loc, environ, document)
-        if value is not None:
-            sections[loc[:-1]][str(loc[-1])] = value
-    tenant["name"] = _tenant_name(tenant.get("domain", ""))
-    return document
-
-
-def _read_value(name: str, loc: Loc, environ: Mapping[str, str], document: Document) -> str | None:
-    value, path = environ.get(name) or None, environ.get(f"{name}_FILE")
-    if not path:
-        return value
-    if value:
-        document.report(loc, f"is set, and {name}_FILE too: set one of the two")
-        return ""
-    try:
-        return read_secret(Path(path))
-    except ValueError as error:
-        document.report(loc, f"the file that {name}_FILE names {error}")
-        return ""
-
-
-def _tenant_name(domain: str) -> str:
-    """Name a tenant by the first label of its domain."""
-    label = re.sub(r"[^A-Za-z0-9_-]", "-", domain.split(".", maxsplit=1)[0])
-    return label.strip("-_")[:40].lower() or "tenant"
-
-
 _MESSAGES = {
     "missing": "is missing: {hint}",
     "extra_forbidden": "is no setting",
@@ -104,6 +65,7 @@ _MESSAGES = {
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
 }
+"""By pydantic's type of error."""
 
 
 def environment() -> Mapping[str, str]:
@@ -114,7 +76,7 @@ def environment() -> Mapping[str, str]:
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Read the file, else the one that `AUTH0_CHECK_CONFIG` names, else the variables alone.
 
-    Raises ConfigError with every problem there is.
+    Raises ConfigError with all problems.
     """
     named = environ.get(CONFIG_FILE)
     path = path or (Path(named) if named else None)
@@ -122,52 +84,80 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         document = read_variables(environ)
     else:
         document = read_yaml(path)
-        expand(document, environ)
+        expansion = Expansion(document, environ)
+        document.values = expansion.expand_value(document.values, (), Settings)
     return build_settings(document)
 
 
+def read_variables(environ: Mapping[str, str]) -> Document:
+    """Build a document as from a file; report variables that are set twice or unreadable."""
+    login: dict[str, Any] = {}
+    tenant: dict[str, Any] = {"logins": [login]}
+    slack: dict[str, Any] = {}
+    sections = {SLACK: slack, TENANT: tenant, LOGIN: login}
+    document = Document(Path(), {(): Place(0, "environment")})
+    document.values = {"slack": slack, "tenants": [tenant]}
+    for order, (name, loc) in enumerate(VARIABLES.items()):
+        document.places[loc] = Place(order, name)
+        value = _read_variable(name, loc, environ, document)
+        if value is not None:
+            sections[loc[:-1]][str(loc[-1])] = value
+    # The tenant's name is the first label of its domain.
+    label = re.sub(r"[^A-Za-z0-9_-]", "-", tenant.get("domain", "").split(".", maxsplit=1)[0])
+    tenant["name"] = label.strip("-_")[:40].lower() or "tenant"
+    return document
+
+
+def _read_variable(
+    name: str, loc: Loc, environ: Mapping[str, str], document: Document
+) -> str | None:
+    value, path = environ.get(name) or None, environ.get(f"{name}_FILE")
+    if not path:
+        return value
+    if value:
+        document.report(loc, f"is set, and {name}_FILE too: set one of the two")
+        return ""
+    try:
+        return read_secret(Path(path))
+    except ValueError as error:
+        document.report(loc, f"the file that {name}_FILE names {error}")
+        return ""
+
+
 def build_settings(document: Document) -> Settings:
-    """Check what was read. Raises ConfigError with these problems and those of the reading."""
-    settings, faults = _validate(document)
-    for fault in faults:
-        _report_fault(document, fault)
+    """Validate a document. Raises ConfigError with its problems, those of the reading included."""
+    settings = None
+    try:
+        context = {"folder": document.folder}
+        settings = Settings.model_validate(document.values, context=context)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            loc = tuple(step for step in details["loc"] if step != "[key]")
+            if not _is_consequence(document, details, loc):
+                document.report(loc, _error_text(details, loc))
     check_relations(document)
     if settings is None or document.problems:
         raise ConfigError(problem.text for problem in sorted(document.problems.values()))
     return settings
 
 
-def _validate(document: Document) -> tuple[Settings | None, list[ErrorDetails]]:
-    try:
-        context = {"folder": document.folder}
-        return Settings.model_validate(document.values, context=context), []
-    except ValidationError as error:
-        return None, error.errors(include_url=False)
-
-
-def _report_fault(document: Document, fault: ErrorDetails) -> None:
-    loc = tuple(step for step in fault["loc"] if step != "[key]")
-    if not _is_consequence(document, fault, loc):
-        document.report(loc, _fault_text(fault, loc))
-
-
-def _fault_text(fault: ErrorDetails, loc: Loc) -> str:
-    context = fault.get("ctx", {})
+def _error_text(details: ErrorDetails, loc: Loc) -> str:
+    context = details.get("ctx", {})
     if "error" in context:
         return str(context["error"])
-    if fault["input"] is None:
+    if details["input"] is None:
         return "is empty: write a value (in quotes if it begins with #), or leave the key out"
-    wording = _MESSAGES.get(fault["type"])
-    return wording.format(hint=describe_setting(loc), **context) if wording else fault["msg"]
+    message = _MESSAGES.get(details["type"])
+    return message.format(hint=describe_setting(loc), **context) if message else details["msg"]
 
 
-def _is_consequence(document: Document, fault: ErrorDetails, loc: Loc) -> bool:
-    """Whether the problem itself is told elsewhere.
+def _is_consequence(document: Document, details: ErrorDetails, loc: Loc) -> bool:
+    """Return whether another problem is the cause of this one, and is reported itself.
 
-    Pydantic calls a list too short when its entries are wrong; and a tenant may have taken over a
-    wrong threshold of all.
+    Pydantic calls a list too short when its entries are wrong; and a tenant inherits wrong
+    thresholds.
     """
-    if fault["type"] == "too_short":
-        return bool(fault["input"])
-    taken_over = loc[2:3] == ("thresholds",) and loc not in document.places
-    return taken_over and loc[2:] in document.problems
+    if details["type"] == "too_short":
+        return bool(details["input"])
+    is_inherited = loc[2:3] == ("thresholds",) and loc not in document.places
+    return is_inherited and loc[2:] in document.problems

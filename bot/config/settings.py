@@ -1,4 +1,4 @@
-"""Every setting with its unit, its default and where that default comes from.
+"""Every setting with its unit, its default and the source of the default.
 
 `docs/configuration.md` describes the same for users; a test compares the two.
 """
@@ -9,14 +9,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from bot.config.settings_oncall import (
     Access,
@@ -42,7 +35,6 @@ from bot.config.value_types import (
     Link,
     Listen,
     Mention,
-    Name,
     Secret,
     SecretAddress,
     Section,
@@ -52,31 +44,14 @@ from bot.config.value_types import (
     Text,
     UrlPath,
     WebhookSecret,
-    parse_span,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-__all__ = [
-    "Login",
-    "M2m",
-    "Name",
-    "ProbeSettings",
-    "Report",
-    "Section",
-    "Server",
-    "Settings",
-    "Slack",
-    "Tenant",
-    "Thresholds",
-    "parse_span",
-]
-
-
 class Login(Section):
-    """One synthetic user that logs in at one application."""
+    """A synthetic user who logs in to one application."""
 
     name: SignalName = "login"
     client_id: Text
@@ -92,7 +67,7 @@ class Login(Section):
     scope: Text = "openid"
     token_path: UrlPath = "/oauth/token"  # noqa: S105 - a path
     issuer: Text | None = None
-    """Expected `iss`; default: `https://` + the domain that was called + `/`."""
+    """Expected `iss`; default: `https://` + the domain of the request + `/`."""
     expect_id_token: bool = True
     proof_claim: Text | None = None
     """A claim that the tenant's post-login Action sets: the time at which it ran."""
@@ -100,7 +75,7 @@ class Login(Section):
 
 
 class M2m(Section):
-    """An application that gets a token of its own: a second way in, without any user."""
+    """An application that gets a token for itself: a second check, without a user."""
 
     client_id: Text
     """Of an application of the type Machine to Machine: Auth0 Dashboard > Applications."""
@@ -119,21 +94,21 @@ class ProbeSettings(Section):
     timeout: Interval = 10.0
     """For one whole request."""
     confirm_every: Interval = 5.0
-    """Between repeats after a first failure."""
+    """Time between repeated checks after a first failure."""
 
 
 class Thresholds(Section):
-    """When a signal fires and when it is over. Measured: docs/operation.md."""
+    """When a signal starts and stops firing. Measured: docs/operation.md."""
 
     fail_count: int = Field(default=5, ge=1, le=100)
-    """Failures among the last `window` tries that make a signal fire."""
+    """Failures among the last `window` checks that make a signal fire."""
     window: int = Field(default=20, ge=1, le=100, validate_default=True)
     recover_count: int = Field(default=3, ge=1, le=100)
-    """Successes in a row that end it."""
+    """Successes in a row after which the signal no longer fires."""
     recover_for: Span = 600.0
-    """A new failure within this span after the end opens the same incident again."""
+    """A failure within this time after the end reopens the same incident."""
     mention_after: Span = 120.0
-    """People are mentioned when it has lasted this long, or a second signal agrees."""
+    """People are mentioned when it has lasted this long, or when a second signal fires."""
 
     @field_validator("window")
     @classmethod
@@ -152,16 +127,16 @@ class Tenant(Section):
     """The canonical domain, such as `acme.us.auth0.com`."""
     custom_domain: HostName | None = None
     environment: Text | None = None
-    """As the status page names it: US-1, EU-1, …; it cannot be derived from the domain."""
+    """Its name on the status page: US-1, EU-1, …; it cannot be derived from the domain."""
     base_url: BaseAddress | None = None
     """Where to send requests instead of `https://` + domain (tests, labs)."""
     ca_file: CaFile | None = None
-    """Trusted instead of the system's authorities."""
+    """Trusted instead of the system's certificate authorities."""
     feed_url: SecretAddress | None = None
-    """Status feed; a Private Cloud feed's address carries a token."""
+    """The status feed; a Private Cloud feed's address contains a token."""
     runbook: Link | None = None
     thresholds: Thresholds | None = None
-    """Complete: what a tenant leaves out is taken over from the thresholds of all."""
+    """Complete: what a tenant leaves out comes from the common thresholds."""
     probe: ProbeSettings = ProbeSettings()
     logins: tuple[Login, ...] = Field(min_length=1)
     """A list of at least one synthetic user."""
@@ -173,12 +148,12 @@ class Tenant(Section):
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """Where users log in, the canonical domain first."""
+        """The domains where users log in, the canonical domain first."""
         return tuple(filter(None, (self.domain, self.custom_domain)))
 
     @property
     def own_clients(self) -> frozenset[str]:
-        """The applications whose rows in the log are our own doing."""
+        """The applications whose log rows the bot's own probes cause."""
         machine = (self.m2m,) if self.m2m else ()
         return frozenset(each.client_id for each in (*self.logins, *machine))
 
@@ -196,7 +171,7 @@ class Slack(Section):
     channel: Channel
     """Where alerts go: a channel's id (C…) or '#name', in quotes."""
     mention: Mention | None = None
-    """Who is mentioned in a grave alert: `@here`, `U…`, `S…` (user group); several with commas."""
+    """Who is mentioned in a critical alert: `@here`, `U…`, `S…` (user group), with commas."""
     api_url: FolderAddress = "https://slack.com/api/"
 
 
@@ -207,10 +182,10 @@ class Feed(Section):
 
 
 class Report(Section):
-    """Looking back, posted to the channel again and again."""
+    """A regular report on the last day or week, posted to the channel."""
 
     every: Recurrence
-    """'Mon 09:00' for a report each week, '09:00' for one each day."""
+    """'Mon 09:00' for a weekly report, '09:00' for a daily one."""
     zone: Zone = "UTC"
 
 
@@ -221,7 +196,7 @@ class Server(Section):
     """Public, for `/slack/events`, `/hooks` and `/status.json`, such as 0.0.0.0:3000. Off unless
     set."""
     status_token: WebhookSecret | None = None
-    """What applications send to ask for `/status.json`, which is off unless this is set."""
+    """What applications send to get `/status.json`, which is off unless this is set."""
     admin_listen: Listen = "127.0.0.1:8470"
     """Health and metrics."""
 
@@ -249,40 +224,34 @@ class Settings(Section):
     report: Report | None = None
     """A section with every."""
     controls: tuple[Address, ...] = ("https://slack.com/api/api.test",)
-    """Neutral hosts: they tell our own network from Auth0. Not behind Auth0's edge vendor."""
+    """Control endpoints: if they fail too, it is our own network. Not at Auth0's edge vendor."""
     resolve: dict[HostName, AddressPort] = Field(default_factory=dict)
-    """Host name -> `address:port`, instead of DNS (tests, labs); SNI and issuer stay true."""
+    """Host name -> `address:port`, instead of DNS (tests, labs); SNI and issuer do not change."""
     database: Text = "auth0-check.sqlite"
     server: Server = Server()
     status_link: Link = "https://status.auth0.com"
-    """Where the Check Auth0 Status button leads."""
+    """Where the Check Auth0 Status button links to."""
 
     @model_validator(mode="before")
     @classmethod
-    def _share_thresholds(cls, values: Any) -> Any:
+    def _inherit_thresholds(cls, values: Any) -> Any:
+        """Add the common thresholds to each tenant's own. What is malformed stays as it is."""
         if not isinstance(values, dict) or not isinstance(values.get("tenants"), list | tuple):
             return values
-        shared = values.get("thresholds")
-        return {
-            **values,
-            "tenants": [_inherit_thresholds(tenant, shared) for tenant in values["tenants"]],
-        }
+        common, tenants = values.get("thresholds"), list(values["tenants"])
+        for index, tenant in enumerate(tenants):
+            own = tenant.get("thresholds") if isinstance(tenant, dict) else None
+            if isinstance(own, dict) and isinstance(common, dict):
+                tenants[index] = {**tenant, "thresholds": {**common, **own}}
+        return {**values, "tenants": tenants}
 
     def thresholds_of(self, tenant: Tenant) -> Thresholds:
-        """Return a tenant's own thresholds where it has some, else those of all."""
+        """Return a tenant's own thresholds if it has any, else the common ones."""
         return tenant.thresholds or self.thresholds
 
     def secrets(self) -> frozenset[str]:
-        """Return the value of every secret, for the filter that keeps them out of all output."""
+        """Return the value of every secret, for the filter that removes them from all output."""
         return frozenset(secrets_in(self))
-
-
-def _inherit_thresholds(tenant: object, shared: object) -> object:
-    """Fill up a tenant's thresholds with those of all. What is malformed stays as it is."""
-    own = tenant.get("thresholds") if isinstance(tenant, dict) else None
-    if not (isinstance(tenant, dict) and isinstance(own, dict) and isinstance(shared, dict)):
-        return tenant
-    return {**tenant, "thresholds": {**shared, **own}}
 
 
 def secrets_in(value: object) -> Iterator[str]:
@@ -298,12 +267,12 @@ def secrets_in(value: object) -> Iterator[str]:
 
 
 def fingerprint(login: Login) -> str:
-    """Return 32 hex digits that change whenever anything about a login does.
+    """Return 32 hex digits that change whenever any setting of a login does.
 
-    They are stored, to see that a login that was stopped for refused credentials has been given new
-    ones. Whoever reads them can try passwords against them, as against any hash. So scrypt is used,
-    salted with the client id: each guess costs 16 MiB and about 50 ms, and a long random password
-    stays out of reach. Defaults are left out, so a new setting changes no fingerprint.
+    They are stored, so that the bot sees new credentials of a login that it stopped because Auth0
+    refused the old ones. Whoever reads them can test guessed passwords, as with any hash. So scrypt
+    is used, salted with the client id: each guess costs 16 MiB and about 50 ms, too much for a long
+    random password. Defaults are left out, so a new setting changes no fingerprint.
     """
     fields = login.model_dump(exclude_defaults=True)
     text = json.dumps(fields, sort_keys=True, default=SecretStr.get_secret_value)

@@ -30,10 +30,10 @@ from bot.core.model.access import EVERYONE
 from bot.core.model.wall_clock import DAY_S, RecurringTime, is_zone, parse_recurring_time
 
 PERSONAL_STEPS = ("dm", "next")
-"""Steps that need a person, whom a user group does not name."""
+"""Steps that need one person; a user group names none."""
 BUILTIN_STEPS = ("mention", *PERSONAL_STEPS)
 FIRST_YEAR, LAST_YEAR = 2000, 2999
-"""Calendars reckon with days around these, too."""
+"""Calendar arithmetic also needs the days around these years."""
 
 
 def _check_zone(name: str) -> str:
@@ -43,20 +43,20 @@ def _check_zone(name: str) -> str:
 
 
 def _parse_recurring(value: object) -> object:
-    found = parse_recurring_time(str(value))
-    if found is None:
+    parsed = parse_recurring_time(str(value))
+    if parsed is None:
         raise ValueError("must be '09:00' (every day) or 'Mon 09:00' (every week), in quotes")
-    return found
+    return parsed
 
 
 def _parse_wall_time(value: object) -> object:
     try:
-        found = datetime.strptime(str(value), "%Y-%m-%d %H:%M")  # noqa: DTZ007 - its zone stands beside
+        parsed = datetime.strptime(str(value), "%Y-%m-%d %H:%M")  # noqa: DTZ007 - `zone` says which
     except ValueError:
         raise ValueError("must be a day and a time such as '2026-12-01 02:00'") from None
-    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+    if not FIRST_YEAR <= parsed.year <= LAST_YEAR:
         raise ValueError(f"must be in the years {FIRST_YEAR} to {LAST_YEAR}")
-    return found
+    return parsed
 
 
 def _parse_day(value: object) -> object:
@@ -91,74 +91,74 @@ class Rotation(Section):
     people: tuple[User, ...] = Field(min_length=1)
     """A list of members' ids (U…), in the order of their turns."""
     hand_over: Recurrence
-    """'Mon 09:00' for weekly turns, '09:00' for daily ones."""
+    """'Mon 09:00' for weekly shifts, '09:00' for daily ones."""
     start: Day
-    """With the first hand-over from this day on it is the first person's turn."""
+    """The first hand-over on or after this day starts the first person's shift."""
 
 
 class Calendar(Section):
-    """Shifts that others keep: an iCalendar feed."""
+    """Shifts from another system: an iCalendar feed."""
 
     url: SecretAddress
-    """What PagerDuty, Opsgenie or Google Calendar export; https:// in place of webcal://."""
+    """What PagerDuty, Opsgenie or Google Calendar export; https:// instead of webcal://."""
     every: Interval = 300.0
-    """Between two readings."""
+    """Time between two polls."""
     people: dict[Text, User] = Field(default_factory=dict)
-    """Mail address or name, as the calendar has it -> a member's id (U…)."""
+    """Mail address or name, as in the calendar -> a member's id (U…)."""
 
 
 class OnCall(Section):
-    """Who is on call: one of the three."""
+    """Who is on call: rotation, group or calendar."""
 
     zone: Zone = "UTC"
-    """Of the hand-over, and of what a calendar gives without a time zone."""
+    """Of the hand-over, and of a calendar's times that have no time zone."""
     rotation: Rotation | None = None
-    """A section with people, hand_over and start; or group or calendar in its place."""
+    """A section with people, hand_over and start; or group or calendar instead."""
     group: UserGroup | None = None
-    """In place of rotation: a user group, which is mentioned."""
+    """Instead of rotation: a user group, which is mentioned."""
     calendar: Calendar | None = None
-    """In place of rotation: a section with url."""
+    """Instead of rotation: a section with url."""
 
 
 class Step(Section):
     """One step of an escalation."""
 
     after: Span
-    """How long after people were first mentioned; of a warning, after the alert."""
+    """How long after people were first mentioned; for a warning, after the alert."""
     tell: Name
-    """`mention`, `dm`, `next`, or the name of a way under notify."""
+    """`mention`, `dm`, `next`, or the name of a contact point under notify."""
 
 
 Steps = Annotated[tuple[Step, ...], AfterValidator(_check_order)]
 
 
 class Escalation(Section):
-    """What is done while nobody acknowledges, by severity."""
+    """Who is notified while nobody acknowledges, by severity."""
 
     critical: Steps = ()
     """Logins fail."""
     warning: Steps = ()
-    """A part of them fails, or one way of several."""
+    """Some logins fail, or one of several kinds."""
     repeat: int = Field(default=2, ge=0, le=10)
-    """How often the steps begin anew after the last one …"""
+    """How often the steps are repeated after the last one …"""
     every: Interval = 900.0
     """… and how long after it."""
 
 
 class Maintenance(Section):
-    """A time in which you work on tenants yourselves, once or again and again."""
+    """A maintenance window, once or regularly."""
 
     tenants: tuple[Name, ...] = ()
-    """Names of tenants; all without it."""
+    """Names of tenants; without it, all."""
     every: Recurrence | None = None
     """'Sun 02:00' for every week, '02:00' for every day."""
     once: WallTime | None = None
-    """In place of every: a day and a time such as '2026-12-01 02:00'."""
+    """Instead of every: a day and a time such as '2026-12-01 02:00'."""
     lasts: Span
-    """How long, by the clocks of the zone."""
+    """How long, by the wall clock of the zone."""
     zone: Zone = "UTC"
     reason: Text
-    """What is done, for whoever asks why it is silent."""
+    """What is being done, for people who ask why there are no alerts."""
 
     @field_validator("lasts")
     @classmethod
@@ -188,14 +188,14 @@ class PagerDuty(Section):
 
 
 class ContactPoint(Section):
-    """One way to reach people."""
+    """A contact point beyond Slack."""
 
     name: Name
     """A short name of your own for it."""
     pagerduty: PagerDuty | None = None
-    """A section with routing_key; or apprise in its place."""
+    """A section with routing_key; or apprise instead."""
     apprise: Annotated[Secret, AfterValidator(_require_apprise)] | None = None
-    """In place of pagerduty: an address as Apprise writes it, such as mailtos://…"""
+    """Instead of pagerduty: an Apprise URL, such as mailtos://…"""
 
 
 PrincipalId = Annotated[
@@ -206,17 +206,17 @@ PrincipalId = Annotated[
     ),
 ]
 PrincipalIds = Annotated[tuple[PrincipalId, ...], Field(min_length=1)]
-"""A channel stands for all who ask in it."""
+"""A channel means everyone who asks in it."""
 
 
 class Access(Section):
-    """Who may do what. Guests and members of other workspaces never may anything."""
+    """Who may do what. Guests and members of other workspaces may do nothing."""
 
     view: PrincipalIds = (EVERYONE,)
-    """See what the bot knows, and let it look afresh."""
+    """Read what the bot knows, and start an on-demand check."""
     acknowledge: PrincipalIds = (EVERYONE,)
-    """Take over an incident, note something, resolve it, call it a false alarm."""
+    """Acknowledge an incident, add a note, resolve it, mark it as a false alarm."""
     silence: PrincipalIds = (EVERYONE,)
-    """Mute a tenant, a signal or an incident for a while, and end that."""
+    """Silence a tenant, a signal or an incident for a while, and end the silence."""
     administer: PrincipalIds = (EVERYONE,)
-    """Mute everything, swap who is on call, read the audit trail."""
+    """Silence everything, override who is on call, read the audit trail."""

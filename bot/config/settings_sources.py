@@ -1,4 +1,4 @@
-"""Where figures of real users come from: sources that are polled, and hooks that are told."""
+"""Settings for real-user data: sources that the bot polls, and webhooks that it receives."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Prometheus(Section):
     token: Token | None = None
     """Sent as `Authorization: Bearer`."""
     username: Text | None = None
-    """With `password`, in place of `token`: basic authentication."""
+    """With `password`, instead of `token`: basic authentication."""
     password: Secret | None = None
     """Of `username`."""
     ca_file: CaFile | None = None
@@ -43,7 +43,7 @@ class Prometheus(Section):
 
 
 class Sentry(Section):
-    """The error tracker whose events are counted."""
+    """The Sentry organization whose events are counted."""
 
     url: BaseAddress = "https://sentry.io"
     """An organization in the EU has https://de.sentry.io."""
@@ -60,19 +60,19 @@ class SentryWebhook(Section):
     client_secret: WebhookSecret
     """Of the internal integration: it signs what Sentry sends."""
     tenant: Name | None = None
-    """The tenant of whatever names none; else the only tenant."""
+    """The tenant of messages that name none; default: the only tenant."""
 
 
 class PingdomWebhook(Section):
-    """Checks of Pingdom, which cannot sign: a hint to look ourselves."""
+    """Checks of Pingdom. It cannot sign, so its alerts only make the bot check sooner."""
 
     path_secret: PathSecret
-    """Long and random: the end of the address that Pingdom calls."""
+    """Long and random: the end of the URL that Pingdom calls."""
     tenant: Name | None = None
 
 
 class TokenWebhook(Section):
-    """A hook whose sender can send a header."""
+    """A webhook whose sender can send a header."""
 
     token: WebhookSecret
     """Long and random; sent as `Authorization: Bearer`."""
@@ -80,56 +80,56 @@ class TokenWebhook(Section):
 
 
 class Webhooks(Section):
-    """What others may tell the bot, at `server.listen`. Each is off unless it is here."""
+    """The webhooks at `server.listen`. Each is off unless it is here."""
 
     sentry: SentryWebhook | None = None
     alertmanager: TokenWebhook | None = None
     pingdom: PingdomWebhook | None = None
     report: TokenWebhook | None = None
-    """A section with token: applications tell counts of failed and of all calls."""
+    """A section with token: applications report their failed and all calls."""
     change: TokenWebhook | None = None
-    """Deploys and other changes of ours."""
+    """Deploys and other changes of your own."""
 
 
 class Metric(Section):
-    """One application's calls to Auth0. With neither preset nor expressions they are reported."""
+    """One application's calls to Auth0. Without preset and expressions, the application reports."""
 
     name: SignalName
     """A short name of your own for the application."""
     preset: Literal["otel"] | None = None
     """Ready expressions for OpenTelemetry's `http.client.request.duration`."""
     match: Text | None = None
-    """Further label matchers for the preset."""
+    """More label matchers for the preset."""
     failed: Expression | None = None
     """Failed calls within `$window`."""
     all: Expression | None = None
     """All calls within `$window`."""
     window: Interval = 120.0
     share: Percent = 0.05
-    """Of all calls: so many failed ones are too many, if it is far above their usual share."""
+    """The share of failed calls that is too high, if it is far above the baseline."""
     min_requests: int = Field(default=20, ge=1)
-    """In one window; fewer say nothing."""
+    """In one window; fewer prove nothing."""
 
 
 class Errors(Section):
-    """One query of events at Sentry."""
+    """One query for events in Sentry."""
 
     name: SignalName
     """A short name of your own for the query."""
     project: ProjectId
     """The project's number: `project=` in the address of its pages."""
     query: Text
-    """What finds the events, as in Sentry's own search."""
+    """Finds the events, as in Sentry's own search."""
     environment: Text | None = None
     window: Interval = 120.0
     events: int = Field(default=10, ge=1)
-    """A minute, that are too many …"""
+    """Events a minute that are too many …"""
     times: int = Field(default=4, ge=1)
-    """… if they are also this many times the usual level."""
+    """… if they are also this many times the baseline."""
 
 
 class Logs(Section):
-    """A tenant's log: read by the Management API, or sent by a log stream."""
+    """A tenant's log: read with the Management API, or sent by a log stream."""
 
     client_id: Text | None = None
     """Of an application with the permission read:logs of the Auth0 Management API."""
@@ -139,8 +139,8 @@ class Logs(Section):
     """Instead of both: the Authorization value of a log stream to /hooks/auth0/TENANT."""
     every: Interval = 30.0
     share: Percent = 0.1
-    """Of all logins: so many failed ones are too many, if it is far above their usual share."""
+    """The share of failed logins that is too high, if it is far above the baseline."""
     min_rows: int = Field(default=20, ge=1)
-    """In two minutes; fewer say nothing."""
+    """In two minutes; fewer prove nothing."""
     missing: Percent = 0.5
-    """Of the usual successes: so many that do not come are too many."""
+    """The share of the usual successful logins whose absence is too much."""

@@ -1,4 +1,4 @@
-"""The kinds of values: what is accepted, and what a refusal advises.
+"""The types of setting values: what each accepts, and the advice in its error message.
 
 No message repeats the value: it may be a secret that was pasted into the wrong place.
 """
@@ -21,18 +21,19 @@ from pydantic import (
     ValidationInfo,
 )
 
+from bot.core.model.measurement import MONITORS
 from bot.core.model.observation import CONTROL, CUSTOM, FEED, LOGS, M2M, WELLKNOWN
+from bot.core.model.wall_clock import UNITS_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+ALL_UNITS_S = {"ms": 0.001, "s": 1.0, **UNITS_S}
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?%", re.ASCII)
 _SPAN = re.compile(r"(-?\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
+_HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _MENTION = r"(?:@here|[UWS][A-Z0-9]+)"
 _OTHER_TOKENS = {
     "xapp-": "the app-level token (app_token)",
@@ -41,7 +42,6 @@ _OTHER_TOKENS = {
     "xoxe": "a token that expires: switch token rotation off",
 }
 RESERVED_SOURCES = (WELLKNOWN, CUSTOM, M2M, LOGS)
-MONITORS = ("alertmanager", "pingdom", "sentry")
 BOT_ADVICE = (
     "must be the Bot User OAuth Token, which begins with xoxb-: "
     "api.slack.com/apps > your app > OAuth & Permissions"
@@ -55,7 +55,7 @@ AnyText = TypeVar("AnyText", str, SecretStr)
 
 
 class Section(BaseModel):
-    """A part of the configuration. Unknown keys are errors; values never change."""
+    """A section of the configuration. Unknown keys are errors; values never change."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
@@ -63,20 +63,20 @@ class Section(BaseModel):
 
 
 def parse_span(value: object) -> float:
-    """Read a span such as `90s`, `12m`, `1.5h`, `-10m` or `900ms`.
+    """Parse a duration such as `90s`, `12m`, `1.5h`, `-10m` or `900ms` into seconds.
 
-    Raises ValueError, naming the units, for anything else; a bare number has no unit.
+    Raises ValueError for anything else, also for a bare number, which has no unit.
     """
     match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError(
             "is no span of time: write a number and its unit (ms, s, m, h or d), such as 60s"
         )
-    return float(match[1]) * UNITS_S[match[2]]
+    return float(match[1]) * ALL_UNITS_S[match[2]]
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address without brackets means this machine."""
+    """Whether a host name, or an address without brackets, is this machine."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -84,19 +84,11 @@ def is_loopback(host: str) -> bool:
 
 
 def host_of(url: str) -> str:
-    """Return the host of an address in small letters, or nothing where it has none."""
+    """Return the host of a URL in lower case; empty if it has none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
-
-
-def split_host_port(value: str) -> tuple[str, int]:
-    """Split `host:port` or `[IPv6]:port`. Raises ValueError for anything else."""
-    match = _HOST_PORT.fullmatch(value)
-    if match is None or int(match[3]) > 65535:  # noqa: PLR2004 - the highest port
-        raise ValueError("must be host:port, such as 127.0.0.1:8080 or [::1]:8080")
-    return match[1] or match[2], int(match[3])
 
 
 def _reveal(value: str | SecretStr) -> str:
@@ -104,19 +96,19 @@ def _reveal(value: str | SecretStr) -> str:
 
 
 def parse_share(value: object) -> float:
-    """Read a share such as `5%`. Raises ValueError, naming the unit, for anything else."""
+    """Parse a share such as `5%` into 0.05. Raises ValueError for anything else."""
     match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError("is no share: write a number and %, such as 5%")
     return float(match[1]) / 100
 
 
-def _parse_unless_number(read: Callable[[object], float]) -> BeforeValidator:
-    """Take a bare number from Python code; what a file says is always text."""
+def _parse_unless_number(parse: Callable[[object], float]) -> BeforeValidator:
+    """Accept a bare number from Python code; a value from a file is always text."""
 
     def check(value: object) -> object:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return value if is_number else read(value)
+        return value if is_number else parse(value)
 
     return BeforeValidator(check)
 
@@ -131,7 +123,7 @@ def _must_be_within(low: float, high: float, words: str) -> AfterValidator:
 
 
 def must_match(pattern: str, advice: str) -> AfterValidator:
-    """Accept text, or a secret, that is like a pattern as a whole."""
+    """Accept text, or a secret, if the whole of it matches the pattern."""
     expression = re.compile(pattern)
 
     def check(value: AnyText) -> AnyText:
@@ -157,7 +149,7 @@ def _must_be_token(prefix: str, advice: str) -> AfterValidator:
     def check(secret: SecretStr) -> SecretStr:
         text = secret.get_secret_value()
         if not text.startswith(prefix):
-            given = [what for start, what in _OTHER_TOKENS.items() if text.startswith(start)]
+            given = [kind for start, kind in _OTHER_TOKENS.items() if text.startswith(start)]
             raise ValueError(f"is {given[0]}; it {advice}" if given else advice)
         if not re.fullmatch(r"[!-~]+", text):
             raise ValueError("holds blanks or letters that no token has: copy it again")
@@ -170,10 +162,10 @@ def _check_https(value: AnyText, *, loopback: bool) -> AnyText:
     text = _reveal(value)
     try:
         parts = urlsplit(text)
-        sound = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        is_valid = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
     except ValueError:
-        sound = False
-    if not sound or " " in text or not text.isprintable():
+        is_valid = False
+    if not is_valid or " " in text or not text.isprintable():
         raise ValueError("must be an address such as https://example.com/, without user:password@")
     if parts.scheme == "https":
         return value
@@ -182,21 +174,23 @@ def _check_https(value: AnyText, *, loopback: bool) -> AnyText:
     raise ValueError("must begin with https://" + (" (http:// only on loopback)" * loopback))
 
 
+def _check_host_port(value: str) -> str:
+    match = _HOST_PORT.fullmatch(value)
+    if match is None or int(match[1]) > 65535:  # noqa: PLR2004 - the highest port
+        raise ValueError("must be host:port, such as 127.0.0.1:8080 or [::1]:8080")
+    return value
+
+
 def _check_address_port(value: str) -> str:
     try:
-        ip_address(split_host_port(value)[0])
+        ip_address(_check_host_port(value).rpartition(":")[0].strip("[]"))
     except ValueError:
         raise ValueError("must be address:port, such as 127.0.0.1:8443 or [::1]:8443") from None
     return value
 
 
-def _check_listen(value: str) -> str:
-    split_host_port(value)
-    return value
-
-
 def _must_not_be(*reserved: str) -> AfterValidator:
-    """Keep names free that `Target` uses itself."""
+    """Reserve the names that `Target` uses itself."""
 
     def check(name: str) -> str:
         if name.lower() in reserved:
@@ -219,7 +213,7 @@ def _check_certificates(value: str, info: ValidationInfo) -> str:
 Span = Annotated[
     float, _parse_unless_number(parse_span), _must_be_within(0, 366 * 86400, "0s to 366d")
 ]
-"""A span in seconds; written `60s`, `10m`, … in YAML."""
+"""Seconds; written `60s`, `10m`, … in YAML."""
 Interval = Annotated[
     float, _parse_unless_number(parse_span), _must_be_within(1, 86400, "1s to 24h")
 ]
@@ -253,20 +247,20 @@ Expression = Annotated[
     ),
 ]
 HostName = Annotated[str, AfterValidator(_check_host_name)]
-"""Kept in small letters, as issuers write it."""
+"""Stored in lower case, as issuers write it."""
 UrlPath = Annotated[str, must_match(r"/[^\s?#]*", "must be a path that begins with /")]
 Link = Annotated[str, AfterValidator(lambda value: _check_https(value, loopback=False))]
-"""An https address that people open."""
+"""An https URL that people open."""
 Address = Annotated[str, AfterValidator(lambda value: _check_https(value, loopback=True))]
-"""An address that the bot calls: https, or http on loopback."""
+"""A URL that the bot calls: https, or http on loopback."""
 BaseAddress = Annotated[Address, AfterValidator(lambda url: url.rstrip("/"))]
-"""An address to which paths are added: ends without `/`."""
+"""A URL to which paths are added: it ends without `/`."""
 FolderAddress = Annotated[Address, AfterValidator(lambda url: url.rstrip("/") + "/")]
 SecretAddress = Annotated[
     SecretStr, AfterValidator(lambda value: _check_https(value, loopback=True))
 ]
 AddressPort = Annotated[str, AfterValidator(_check_address_port)]
-Listen = Annotated[str, AfterValidator(_check_listen)]
+Listen = Annotated[str, AfterValidator(_check_host_port)]
 Secret = Annotated[SecretStr, must_match(r"[^\ud800-\udfff]+", "must be UTF-8 text, not empty")]
 Token = Annotated[
     SecretStr, must_match(r"[!-~]+", "must be letters, digits and signs without blanks")
@@ -279,7 +273,7 @@ PathSecret = Annotated[
     SecretStr, must_match(r"[A-Za-z0-9_-]{16,}", "must be at least 16 letters, digits, - or _")
 ]
 CaFile = Annotated[str, AfterValidator(_check_certificates)]
-"""A file of trusted authorities, relative to the configuration file."""
+"""A file of trusted certificate authorities, relative to the configuration file."""
 BotToken = Annotated[SecretStr, _must_be_token("xoxb-", BOT_ADVICE)]
 AppToken = Annotated[SecretStr, _must_be_token("xapp-", APP_ADVICE)]
 Channel = Annotated[

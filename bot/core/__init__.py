@@ -1,4 +1,4 @@
-"""The rules of the trade: standard library only, no clock, no input or output.
+"""All that the bot decides: standard library only, no clock, no input or output.
 
-Instants (`…_at`) are seconds since the Unix epoch, UTC. Spans (`…_s`) are seconds.
+Instants (`…_at`) are seconds since the Unix epoch, UTC. Durations (`…_s`) are seconds.
 """

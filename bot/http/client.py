@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import httpx
 
 from bot.core.model.observation import Fault, Stage, Timing
-from bot.http.errors import NoData, classify_error
+from bot.http.errors import BadBody, NoData, classify_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from bot.http.loop_lag import LoopLag
     from bot.http.resolver import Address, Network
     from bot.ports import Clock
-from bot.http.errors import BadBody
 
 
 class Stopwatch:
-    """Times one stage after the other."""
+    """Measures how long each stage takes, one after the other."""
 
     def __init__(self, clock: Clock, stage: str) -> None:
         """Start with `stage`."""
@@ -39,17 +38,17 @@ class Stopwatch:
         self._done: list[Timing] = []
 
     def begin(self, stage: str) -> None:
-        """End the present stage and begin another; beginning the same one again goes on with it."""
+        """End the current stage and begin another; if it is the same stage, continue it."""
         if stage != self.stage:
             self._done = list(self.timings())
             self.stage, self._since = stage, self._clock.now()
 
     def timings(self) -> tuple[Timing, ...]:
-        """Return the stages so far, the present one up to now."""
+        """Return the stages so far, the current one up to now."""
         return (*self._done, Timing(self.stage, self._clock.now() - self._since))
 
     def elapsed_s(self) -> float:
-        """Return the time since the start."""
+        """Return the time since the first stage began."""
         return self._clock.now() - self.started_at
 
 
@@ -59,12 +58,15 @@ COMPRESSED_ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 async def read_body(response: httpx.Response, cap: int) -> bytes:
-    """Read at most `cap` bytes, counted after inflating.
+    """Read at most `cap` bytes, counted after inflating. Raises `BadBody` or `zlib.error`.
 
-    We ask for `identity`, yet some servers compress all the same. httpx would inflate 64 KB of a
-    gzip bomb to 64 MB before we see a byte. Raises `BadBody` or `zlib.error`.
+    The bot asks for `identity`, but some servers compress anyway. httpx would inflate 64 KB of a
+    gzip bomb to 64 MB before the bot sees a byte.
     """
-    inflate = _inflater(response.headers.get("content-encoding", "identity"))
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding not in {"", "identity", *COMPRESSED_ENCODINGS}:
+        raise BadBody("bad_encoding")
+    inflate = zlib.decompressobj(GZIP_OR_ZLIB) if encoding in COMPRESSED_ENCODINGS else None
     body, is_empty = bytearray(), True
     async for chunk in response.aiter_raw():
         is_empty = False
@@ -77,21 +79,12 @@ async def read_body(response: httpx.Response, cap: int) -> bytes:
 
 
 def parse_json_object(body: bytes) -> dict[str, Any] | None:
-    """Read a JSON object in UTF-8; None for anything else, however deep, long or broken."""
+    """Parse a JSON object in UTF-8; None for anything else, however deep, long or broken."""
     try:
         document = json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):  # the former also for integers beyond 4,300 digits
         return None
     return document if isinstance(document, dict) else None
-
-
-def _inflater(encoding: str) -> zlib._Decompress | None:
-    name = encoding.strip().lower()
-    if name in {"identity", ""}:
-        return None
-    if name not in COMPRESSED_ENCODINGS:
-        raise BadBody("bad_encoding")
-    return zlib.decompressobj(GZIP_OR_ZLIB)
 
 
 MEGABYTE = 1_000_000
@@ -105,30 +98,30 @@ STAGE_BY_TRACE = {
 """httpcore's trace events that begin a stage."""
 CONNECTED_TRACE = "connection.connect_tcp.complete"
 NOT_2XX = 300
-"""From here on the head says it all, however the body breaks off: a 503 is a 503."""
+"""From this status on the head is enough, even if the body breaks off: a 503 is a 503."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """What to send. All that may hold a secret is left out of its repr."""
+    """What to send. Whatever may contain a secret is left out of the repr."""
 
     url: str = field(repr=False)
     timeout_s: float
-    """For all of it, from the look-up to the last byte; a span of the clock port."""
+    """For the whole request, from the DNS lookup to the last byte, by the clock port."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
     """With it the request is a POST."""
     json: Mapping[str, Any] | None = field(default=None, repr=False)
-    """Likewise, in place of a form."""
+    """The same, with a JSON body instead of a form."""
     ca_file: str | None = None
     """Trusted instead of the public certificate authorities."""
     cap: int = MEGABYTE
-    """The longest body in bytes; at 0 the body is not looked at."""
+    """The longest body in bytes; with 0 the body is not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResult:
-    """What came of a call: an answer of any status, or a fault, or `blind`."""
+    """The result of a request: an answer of any status, or a fault, or no data."""
 
     at: float
     latency_s: float
@@ -140,62 +133,57 @@ class HttpResult:
     fault: Fault | None = None
     """Why there is no whole answer."""
     no_data_reason: str = ""
-    """Why we could not look; then nothing else counts."""
+    """Why the bot could not check; then nothing else counts."""
 
 
 class Closable(Protocol):
-    """A connection of httpcore's."""
+    """A connection of httpcore."""
 
     async def aclose(self) -> None:
-        """Close it, even if it is closed already."""
+        """Close it; harmless if it is closed already."""
 
 
 class Fetcher:
-    """Makes calls, any number at a time; nothing is shared between them but the TLS contexts."""
+    """Sends requests, any number at a time; they share nothing but the TLS contexts."""
 
-    def __init__(self, clock: Clock, path: Network, lag: LoopLag) -> None:
-        """Take the clock that times and limits are by, the way to hosts, and the lag meter."""
+    def __init__(self, clock: Clock, network: Network, lag: LoopLag) -> None:
+        """Measure by `clock`, connect through `network`, and discard what `lag` has spoiled."""
         self.clock = clock
-        self._network = path
+        self._network = network
         self._lag = lag
         self._ssl_contexts: dict[str | None, ssl.SSLContext] = {}
 
-    async def fetch(self, call: HttpRequest) -> HttpResult:
-        """Send one request. Raises nothing but on cancellation."""
-        exchange = _Exchange(call, self._network, self.clock)
+    async def fetch(self, request: HttpRequest) -> HttpResult:
+        """Send one request. Never raises, except when cancelled."""
+        exchange = _Exchange(request, self._network, self.clock)
         mark = self._lag.mark()
-        fault, blind = None, ""
+        fault, no_data_reason = None, ""
         try:
-            fault = await exchange.run(self._ssl_context(call.ca_file))
+            fault = await exchange.run(self._ssl_context(request.ca_file))
         except NoData as error:
-            blind = str(error)
+            no_data_reason = str(error)
         if self._lag.was_blocked_since(mark):
-            fault, blind = None, "our event loop was blocked"
-        return exchange.to_result(fault, blind)
+            fault, no_data_reason = None, "our event loop was blocked"
+        return exchange.to_result(fault, no_data_reason)
 
     def _ssl_context(self, ca_file: str | None) -> ssl.SSLContext:
-        """Build each context once: it takes 20 ms, in which the loop stands still."""
+        """Build each context once: it blocks the event loop for 20 ms."""
         if ca_file not in self._ssl_contexts:
-            self._ssl_contexts[ca_file] = _create_ssl_context(ca_file)
+            try:
+                context = ca_file and ssl.create_default_context(cafile=ca_file)
+            except OSError as error:  # ssl.SSLError is one
+                raise NoData("the CA file cannot be read") from error
+            self._ssl_contexts[ca_file] = context or httpx.create_ssl_context(trust_env=False)
         return self._ssl_contexts[ca_file]
 
 
-def _create_ssl_context(ca_file: str | None) -> ssl.SSLContext:
-    if ca_file is None:
-        return httpx.create_ssl_context(trust_env=False)
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # of which ssl.SSLError is one
-        raise NoData("the CA file cannot be read") from error
-
-
 class _Exchange:
-    """One request on its way. Keeps what it has learnt, should it not arrive."""
+    """One request in progress. It remembers what it has learnt, in case it does not finish."""
 
-    def __init__(self, call: HttpRequest, path: Network, clock: Clock) -> None:
-        self._request = call
-        self._network = path
-        self._limit_s = call.timeout_s / clock.speed
+    def __init__(self, request: HttpRequest, network: Network, clock: Clock) -> None:
+        self._request = request
+        self._network = network
+        self._limit_s = request.timeout_s / clock.speed
         self._watch = Stopwatch(clock, Stage.DNS)
         self._status = 0
         self._headers: Mapping[str, str] = {}
@@ -218,11 +206,13 @@ class _Exchange:
         try:
             async with asyncio.timeout(self._limit_s):
                 await self._send(context)
-        except Exception as error:  # noqa: BLE001 - what no rule explains is told as our own
+        except Exception as error:  # noqa: BLE001 - what no rule explains counts as our own error
             fault = classify_error(error, self._watch.stage)
             return None if self._status >= NOT_2XX else fault
         finally:
-            await self._close()
+            # httpcore 1.0 leaves a TLS handshake that was cancelled to the garbage collector.
+            if self._socket:
+                await self._socket.aclose()
         return None
 
     async def _send(self, context: ssl.SSLContext) -> None:
@@ -243,7 +233,7 @@ class _Exchange:
     async def _open(
         self, client: httpx.AsyncClient, url: httpx.URL, addresses: Sequence[Address]
     ) -> httpx.Response:
-        """Try one address after the other; the first failure is told, as the best address's."""
+        """Try one address after the other. Raises the first error, that of the best address."""
         first: Exception | None = None
         for address in addresses:
             self._watch.begin(Stage.CONNECT)
@@ -258,7 +248,7 @@ class _Exchange:
     async def _try_address(
         self, client: httpx.AsyncClient, url: httpx.URL, address: Address, connect_s: float
     ) -> httpx.Response:
-        """Connect to an address that we looked up, yet speak to the host by its name."""
+        """Connect to the address that DNS gave, but use the host's name for TLS and HTTP."""
         host = url.raw_host.decode()
         async with asyncio.timeout(connect_s) as limit:
 
@@ -283,8 +273,3 @@ class _Exchange:
                 extensions={"sni_hostname": host, "trace": trace},
             )
             return await client.send(request, stream=True)
-
-    async def _close(self) -> None:
-        """Close what httpcore 1.0 leaves to the garbage collector: cancelled in a TLS handshake."""
-        if self._socket:
-            await self._socket.aclose()

@@ -1,7 +1,7 @@
-"""What an exception says: about the target, or only about us.
+"""What an exception of a request means: a fault of the target, or no data (an error of our own).
 
-httpx shows a refused connection and an expired certificate as the same ConnectError, so the chain
-of causes is searched. What no rule knows is our own trouble: it never speaks against the target.
+httpx raises the same ConnectError for a refused connection and an expired certificate, so the chain
+of causes is searched. What no rule knows is our own error: it is never evidence against the target.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import errno
 import socket
 import ssl
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -54,32 +54,32 @@ OUR_ERRNOS = frozenset(
         errno.EPERM,
     }
 )
-"""This host has run out of something, or forbids us to go out."""
+"""This host has run out of a resource, or forbids the connection."""
 TIMEOUT_REASONS: dict[str, str] = {Stage.CONNECT: "connect", Stage.TLS: "tls", Stage.HTTP: "read"}
 
 
 class BadBody(Exception):  # noqa: N818 - says what it is
-    """The body is not fit to be read: `too_large` or `bad_encoding`."""
+    """The body cannot be read: `too_large` or `bad_encoding`."""
 
 
 class NoData(Exception):  # noqa: N818 - says what happened
-    """We could not look: our own fault, and no evidence against anybody."""
+    """The bot could not check, by an error of its own: no evidence against anybody."""
 
 
 def classify_error(error: Exception, stage: str) -> Fault:
-    """Say what an exception at `stage` means. Raises `Blind` where it is about us."""
+    """Return the fault that an exception at `stage` shows. Raises `NoData` for our own errors."""
     chain = list(_iter_causes(error))
-    for kind, judge in CLASSIFIERS:
+    for kind, classify in CLASSIFIERS:
         for cause in reversed(chain):  # the deepest: anyio wraps an OSError into a bare one
             if isinstance(cause, kind):
-                return judge(cause, stage)
+                return classify(cause, stage)
     raise NoData(f"our own error: {type(error).__name__}")
 
 
 def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk through contexts too: httpcore raises `from None`.
+    """Yield contexts too, since httpcore raises `from None`.
 
-    A time-out ends the chain: behind it is only where we waited, such as an SSLWantReadError.
+    A timeout ends the chain: behind it is only what was waited for, such as an SSLWantReadError.
     """
     for _ in range(LONGEST_CHAIN):
         if error is None:
@@ -99,14 +99,6 @@ def _dns_fault(error: BaseException, _stage: str) -> Fault:
     return Fault(Stage.DNS, DNS_REASONS.get(number or 0, "failed"))
 
 
-def _certificate_fault(error: BaseException, _stage: str) -> Fault:
-    return Fault(Stage.TLS, CERTIFICATE_REASONS.get(getattr(error, "verify_code", 0), "failed"))
-
-
-def _tls_fault(_error: BaseException, _stage: str) -> Fault:
-    return Fault(Stage.TLS, "failed")
-
-
 def _timeout_fault(_error: BaseException, stage: str) -> Fault:
     if stage == Stage.DNS:
         return Fault(Stage.DNS, "timeout")
@@ -122,25 +114,21 @@ def _socket_fault(error: BaseException, stage: str) -> Fault:
     return Fault(Stage.TLS, "failed") if stage == Stage.TLS else Fault(Stage.HTTP, "reset")
 
 
-def _body_fault(error: BaseException, _stage: str) -> Fault:
-    return Fault(Stage.HTTP, str(error) if isinstance(error, BadBody) else "bad_encoding")
-
-
-def _protocol_fault(_error: BaseException, _stage: str) -> Fault:
-    return Fault(Stage.HTTP, "protocol")
-
-
-CLASSIFIERS: tuple[
-    tuple[type[BaseException] | tuple[type[BaseException], ...], Callable[..., Fault]], ...
-] = (
+CLASSIFIERS: tuple[tuple[type[BaseException], Callable[[Any, str], Fault]], ...] = (
     (NoData, _reraise_no_data),
     (socket.gaierror, _dns_fault),
-    (ssl.SSLCertVerificationError, _certificate_fault),
-    (ssl.SSLError, _tls_fault),
+    (
+        ssl.SSLCertVerificationError,
+        lambda error, _: Fault(
+            Stage.TLS, CERTIFICATE_REASONS.get(getattr(error, "verify_code", 0), "failed")
+        ),
+    ),
+    (ssl.SSLError, lambda *_: Fault(Stage.TLS, "failed")),
     (TimeoutError, _timeout_fault),
     (OSError, _socket_fault),
     (httpx.NetworkError, _socket_fault),
-    (httpx.RemoteProtocolError, _protocol_fault),
-    ((BadBody, zlib.error), _body_fault),
+    (httpx.RemoteProtocolError, lambda *_: Fault(Stage.HTTP, "protocol")),
+    (BadBody, lambda error, _: Fault(Stage.HTTP, str(error))),
+    (zlib.error, lambda *_: Fault(Stage.HTTP, "bad_encoding")),
 )
-"""The first that finds something in the chain decides: the specific before the general."""
+"""The first that finds its exception in the chain decides: the specific before the general."""

@@ -1,4 +1,4 @@
-"""The way to a host: its look-up, and what may go wrong before the first packet."""
+"""The network up to a host: DNS lookups, and what may fail before the first packet."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ if TYPE_CHECKING:
 Address = tuple[str, int]
 """An IP address and a port."""
 MAX_LOOKUPS = 64
-"""At once. The loop's own executor has 6 threads on 2 cores: 6 hanging look-ups stop all others."""
+"""At once. The loop's own executor has 6 threads on 2 cores: 6 hanging lookups stop all others."""
 MAX_ADDRESSES = 4
 """Tried for one request."""
 
 
 class Network(Protocol):
-    """Supplied by the system, or by the simulator with faults in it."""
+    """The operating system's network, or the simulator's with faults in it."""
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
-        """Return at least one address, the best first. Raises `socket.gaierror`, or `Blind`."""
+        """Return at least one address, the best first. Raises `socket.gaierror` or `NoData`."""
 
     async def before_connect(self, host: str) -> None:
-        """Return at once to let a connection begin (called before each one).
+        """Return at once to allow the next connection.
 
         Otherwise raise the OSError that the socket would, or wait as for a lost packet.
         """
 
 
 class SystemNetwork:
-    """The operating system's resolver, in threads of our own, with overrides for labs."""
+    """The operating system's resolver, in our own threads, with overrides for labs."""
 
     def __init__(
         self,
         overrides: Mapping[str, str],
         look_up: Callable[..., Sequence[Any]] = socket.getaddrinfo,
     ) -> None:
-        """Take `{host: "address:port"}` instead of asking `look_up`."""
-        self._overrides = {host.lower(): where for host, where in overrides.items()}
+        """Resolve the hosts of `{host: "address:port"}` without `look_up`."""
+        self._overrides = {host.lower(): target for host, target in overrides.items()}
         self._look_up = look_up
         self._free = threading.BoundedSemaphore(MAX_LOOKUPS)
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
         """Look up a host in a thread; a cancelled caller does not wait for it."""
-        if (where := self._overrides.get(host.lower())) is not None:
-            address, _, number = where.rpartition(":")
+        if (target := self._overrides.get(host.lower())) is not None:
+            address, _, number = target.rpartition(":")
             return [(address.strip("[]"), int(number))]
         rows = await asyncio.wrap_future(self._start_lookup(host, port))
         return list(dict.fromkeys((row[4][0], row[4][1]) for row in rows))[:MAX_ADDRESSES]
 
     async def before_connect(self, host: str) -> None:
-        """Let every connection begin."""
+        """Allow every connection."""
 
     def _start_lookup(self, host: str, port: int) -> Future[Sequence[Any]]:
-        """Start a daemon thread: those of an executor would hold up the end of the process."""
+        """Start a daemon thread: an executor's threads would delay the end of the process."""
         if not self._free.acquire(blocking=False):
             raise NoData(f"all {MAX_LOOKUPS} DNS look-ups hang")
         found: Future[Sequence[Any]] = Future()

@@ -1,1 +1,1 @@
-"""Ways to reach people when Slack is not enough."""
+"""Contact points: how to notify people beyond Slack."""

@@ -1,7 +1,7 @@
-"""Everything that Apprise reaches: mail, SMS, Teams, Opsgenie … The only importer of apprise.
+"""Notifies with Apprise: mail, SMS, Teams, Opsgenie … The only importer of apprise.
 
-Apprise (2.2) works in threads, and a service that trickles its answer can hold one for ever. So
-pages go out in threads of our own, which hold up neither the end of the process nor other work.
+Apprise (2.2) works in threads, and a service that sends its answer slowly can block one for ever.
+So messages are sent in our own threads, which delay neither the end of the process nor other work.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from bot.core.state.outbox import PagerMessage
 
 TIMEOUT_S = 30.0
-"""For one page. Apprise itself allows a mail server 15 s to connect (read 2026-11)."""
+"""For one message. Apprise itself allows a mail server 15 s to connect (read 2026-11)."""
 MAX_THREADS = 8
-"""Threads for one address; more only pile up where it hangs."""
+"""Threads for one URL; if it hangs, more would only wait too."""
 NOISY_LOGGERS = ("apprise", "oauthlib", "requests", "requests_oauthlib", "urllib3")
-"""What they log shows hosts, paths and users, and on these services a path is often the secret."""
+"""Their logs contain hosts, paths and users, and with these services a path is often the secret."""
 NOTIFY_TYPES = {Severity.CRITICAL: "failure", Severity.WARNING: "warning", Severity.INFO: "info"}
 END_NOTIFY_TYPES = {PagerAction.ACKNOWLEDGE: "info", PagerAction.RESOLVE: "success"}
 
 
 class AppriseNotifier:
-    """A `Notifier` for one address as Apprise writes it, such as `mailtos://…`: a secret."""
+    """A `Notifier` for one Apprise URL, such as `mailtos://…`: a secret."""
 
     def __init__(self, name: str, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Read the address. Raises ConfigError, naming the section `name`, if it is unknown."""
+        """Parse the URL. Raises ConfigError, which names the section `name`, if it is unknown."""
         import apprise  # noqa: PLC0415 - an optional extra
 
         for library in NOISY_LOGGERS:
             logging.getLogger(library).setLevel(logging.CRITICAL + 1)
-        # Without a limit of its own it begins no threads of its own, which nobody could end.
+        # Without its own timeout it starts no threads of its own, which nobody could end.
         asset = apprise.AppriseAsset(service_timeout=0)
         self._apprise = apprise.Apprise(asset=asset)
         service = apprise.Apprise.instantiate(url, asset=asset)
@@ -48,18 +48,18 @@ class AppriseNotifier:
         self._timeout_s = timeout_s
         self._slots = threading.BoundedSemaphore(MAX_THREADS)
 
-    async def notify(self, page: PagerMessage) -> None:
-        """Send one message; see the port. Apprise says yes or no, so that each no is a doubt."""
-        done = self._start(page)
+    async def notify(self, message: PagerMessage) -> None:
+        """Send one message; see the port. Apprise gives no reason, so each failure is a doubt."""
+        done = self._start(message)
         try:
             async with asyncio.timeout(self._timeout_s):
-                was_taken = await asyncio.wrap_future(done)
+                is_sent = await asyncio.wrap_future(done)
         except TimeoutError:
             raise NotifyDoubt(f"not done within {self._timeout_s:.0f} s") from None
-        if not was_taken:
+        if not is_sent:
             raise NotifyDoubt("Apprise could not send it")
 
-    def _start(self, page: PagerMessage) -> Future[bool]:
+    def _start(self, message: PagerMessage) -> Future[bool]:
         if not self._slots.acquire(blocking=False):
             raise NotifyRefused(f"the last {MAX_THREADS} still hang")
         done: Future[bool] = Future()
@@ -67,8 +67,8 @@ class AppriseNotifier:
 
         def run() -> None:
             try:
-                done.set_result(self._send(page))
-            except Exception:  # noqa: BLE001 - its text may show the address
+                done.set_result(self._send(message))
+            except Exception:  # noqa: BLE001 - its text may contain the URL
                 done.set_result(False)
             finally:
                 self._slots.release()
@@ -80,12 +80,12 @@ class AppriseNotifier:
             raise NotifyRefused("no thread to send it") from None
         return done
 
-    def _send(self, page: PagerMessage) -> bool:
+    def _send(self, message: PagerMessage) -> bool:
         return bool(
             self._apprise.notify(
-                title=page.title,
-                body="\n\n".join(filter(None, (page.body, page.link))),
-                notify_type=END_NOTIFY_TYPES.get(page.action) or NOTIFY_TYPES[page.severity],
+                title=message.title,
+                body="\n\n".join(filter(None, (message.body, message.link))),
+                notify_type=END_NOTIFY_TYPES.get(message.action) or NOTIFY_TYPES[message.severity],
                 body_format="text",
             )
         )

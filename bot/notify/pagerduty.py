@@ -1,8 +1,8 @@
 """PagerDuty's Events API v2.
 
 https://developer.pagerduty.com/docs/events-api-v2-overview (read 2026-11). An event with the key of
-an open alert adds to it, and one to acknowledge or resolve what is not open is dropped: so each may
-be sent again.
+an open alert adds to it, and acknowledging or resolving an alert that is not open does nothing: so
+each event may be sent again.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 PATH = "/v2/enqueue"
 TIMEOUT_S = 10.0
 SUMMARY_CHARS = 1024
-"""Characters that PagerDuty takes (Send an Alert Event, read 2026-11)."""
+"""Characters: PagerDuty's limit (Send an Alert Event, read 2026-11)."""
 COMPONENT_CHARS = 255
-"""Characters: ours. A whole event may have 512 KB, of which hundreds of tenants are no part."""
+"""Characters: our own limit, for hundreds of tenants. A whole event may have 512 KB."""
 RETRY_AFTER_S = 30.0
-"""After a 429, which names no time: PagerDuty's advice (Events API Rate Limits, read 2026-11)."""
+"""After a 429 that names no time: PagerDuty's advice (Events API Rate Limits, read 2026-11)."""
 ACCEPTED, INVALID, TOO_MANY, BROKEN = 202, 400, 429, 500
 UNSENT_STAGES = frozenset({Stage.DNS, Stage.CONNECT, Stage.TLS})
-"""Whatever fails here failed before the event was sent."""
+"""A failure in these stages came before the event was sent."""
 
 
 class PagerDutyNotifier:
     """A `Notifier` that opens, acknowledges and resolves one alert for each incident.
 
     Args:
-        fetcher: makes the calls.
+        fetcher: sends the requests.
         routing_key: the integration key, a secret.
         url: `https://events.pagerduty.com`, or that of another region.
-        source: which bot this is; keeps incidents of the same number apart.
+        source: the name of this bot; another bot has incidents with the same numbers.
         status_link: Auth0's status page.
     """
 
@@ -54,32 +54,30 @@ class PagerDutyNotifier:
         self._source = source
         self._status_link = status_link
 
-    async def notify(self, page: PagerMessage) -> None:
+    async def notify(self, message: PagerMessage) -> None:
         """Send one event; see the port."""
-        event = self._event(page)
+        event = {
+            "routing_key": self._routing_key,
+            "dedup_key": f"{self._source}-{message.incident}",
+            "event_action": message.action.value,
+        }
+        if message.action is PagerAction.TRIGGER:
+            event |= self._alert(message)
         reply = await self._fetcher.fetch(
             HttpRequest(url=self._url, json=event, timeout_s=TIMEOUT_S, cap=0)
         )
         if reply.status != ACCEPTED:
             raise _failure(reply)
 
-    def _event(self, page: PagerMessage) -> dict[str, Any]:
-        event = {
-            "routing_key": self._routing_key,
-            "dedup_key": f"{self._source}-{page.incident}",
-            "event_action": page.action.value,
-        }
-        return event | self._alert(page) if page.action is PagerAction.TRIGGER else event
-
-    def _alert(self, page: PagerMessage) -> dict[str, Any]:
-        links = {"Auth0 status": self._status_link, "Slack": page.link}
+    def _alert(self, message: PagerMessage) -> dict[str, Any]:
+        links = {"Auth0 status": self._status_link, "Slack": message.link}
         return {
             "payload": {
-                "summary": _cut(page.title, SUMMARY_CHARS),
+                "summary": _cut(message.title, SUMMARY_CHARS),
                 "source": self._source,
-                "severity": page.severity.value,
-                "component": _cut(", ".join(page.tenants), COMPONENT_CHARS),
-                "custom_details": _details(page.verdict),
+                "severity": message.severity.value,
+                "component": _cut(", ".join(message.tenants), COMPONENT_CHARS),
+                "custom_details": _details(message.verdict),
             },
             "links": [{"href": href, "text": text} for text, href in links.items() if href],
             "client": "auth0-check",
@@ -102,23 +100,17 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _failure(reply: HttpResult) -> NotifyRefused | NotifyDoubt:
-    if reply.status:
-        return _http_failure(reply)
-    error = describe_fault(reply.fault) if reply.fault else reply.no_data_reason
-    is_unsent = reply.fault is not None and reply.fault.stage in UNSENT_STAGES
-    return NotifyRefused(error) if is_unsent else NotifyDoubt(error)
-
-
-def _http_failure(reply: HttpResult) -> NotifyRefused | NotifyDoubt:
-    """Tell what an answer other than 202 means; PagerDuty lists 400, 429 and 5xx."""
+    """Return what a reply other than 202 means; PagerDuty documents 400, 429 and 5xx."""
+    if not reply.status:
+        error = describe_fault(reply.fault) if reply.fault else reply.no_data_reason
+        is_unsent = reply.fault is not None and reply.fault.stage in UNSENT_STAGES
+        return NotifyRefused(error) if is_unsent else NotifyDoubt(error)
     error = f"HTTP {reply.status}"
     if reply.status == INVALID:
         return NotifyRefused(f"{error}: check the routing key", is_final=True)
     if reply.status == TOO_MANY:
-        return NotifyRefused(error, _parse_retry_after(reply.headers.get("retry-after", "")))
+        # Whole seconds, at most 999: a pager message cannot wait for longer than that.
+        wait = reply.headers.get("retry-after", "")
+        wait_s = float(wait) if re.fullmatch(r"[0-9]{1,3}", wait) else RETRY_AFTER_S
+        return NotifyRefused(error, wait_s)
     return NotifyDoubt(error) if reply.status >= BROKEN else NotifyRefused(error)
-
-
-def _parse_retry_after(retry_after: str) -> float:
-    """Believe a wait of whole seconds; a page cannot wait for longer than a quarter of an hour."""
-    return float(retry_after) if re.fullmatch(r"[0-9]{1,3}", retry_after) else RETRY_AFTER_S

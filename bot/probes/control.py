@@ -1,4 +1,4 @@
-"""A neutral host: does our own network work?"""
+"""A control endpoint: does our own network work?"""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from bot.http import Fetcher
 
 BROKEN_FROM = 500
-"""Any answer below proves the network, whatever the host thinks of our request."""
+"""Any status below proves that the network works, whatever the host thinks of the request."""
 
 
 class ControlProbe:
-    """Asks one address and ignores what it answers."""
+    """Sends a request to one URL and ignores the body of the answer."""
 
     def __init__(self, target: Target, url: str, timeout_s: float, fetcher: Fetcher) -> None:
-        """Ask `url`."""
+        """Check `url`."""
         self._target = target
         self._request = HttpRequest(url=url, timeout_s=timeout_s, cap=0)
         self._fetcher = fetcher
 
     async def check(self) -> Observation:
-        """Ask once."""
+        """Check once."""
         reply = await self._fetcher.fetch(self._request)
         fault = reply.fault
         if reply.status >= BROKEN_FROM and not reply.no_data_reason:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 DISCOVERY_PATH = "/.well-known/openid-configuration"
 JWKS_PATH = "/.well-known/jwks.json"
 MAX_AGE_S = 600.0
-"""Auth0 asks to keep keys 5 to 10 minutes (JSON Web Key Sets, read 2026-08)."""
+"""Auth0 advises to cache keys for 5 to 10 minutes (JSON Web Key Sets, read 2026-08)."""
 MIN_REFETCH_S = 60.0
-"""Between two fetches, whatever key ids the tokens name; Auth0's free limit is 20/s for all."""
+"""Between two fetches, whatever key ids the tokens name; Auth0's free limit is 20/s in all."""
 MAX_KEYS = 100
 NO_SECRETS = Redactor(())
 
@@ -38,31 +38,31 @@ class TenantDomain:
     base_url: str
     """Where requests go, without a slash at the end: `https://` + domain, or a lab's address."""
     issuer: str
-    """What tokens and the discovery document call the tenant there."""
+    """`iss` in the tokens and in the discovery document of this domain."""
     timeout_s: float
     ca_file: str | None = None
 
     def build_request(self, path: str, *, spent_s: float = 0, **more: Any) -> HttpRequest:
-        """Make a call to `path` with what is left of the time for one look, at least a second."""
+        """Build a request to `path` with the rest of one check's timeout, at least a second."""
         left_s = max(1.0, self.timeout_s - spent_s)
         return HttpRequest(url=self.base_url + path, timeout_s=left_s, ca_file=self.ca_file, **more)
 
 
 class IssuerKeys:
-    """The public keys of a site, fetched when they are missing or old."""
+    """The public keys of one domain, fetched when they are missing or old."""
 
-    def __init__(self, site: TenantDomain, fetcher: Fetcher) -> None:
-        """Start without any."""
-        self.tenant_domain = site
+    def __init__(self, tenant_domain: TenantDomain, fetcher: Fetcher) -> None:
+        """Start without any keys."""
+        self.tenant_domain = tenant_domain
         self._fetcher = fetcher
         self._keys: Mapping[str, RSAPublicKey] = {}
         self._fetched_at = self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
 
     async def find_key(self, key_id: str, *, spent_s: float) -> RSAPublicKey:
-        """Return a key; one unknown is fetched once. Raises `Failed` or `Blind`.
+        """Return a key; an unknown one is fetched once. Raises `ProbeFailed` or `NoData`.
 
-        Old keys are good enough while new ones cannot be had: the wellknown probe tells of that.
+        If the fetch fails, old keys are good enough: the wellknown probe reports the failure.
         """
         asked_at = self._fetcher.clock.now()
         async with self._lock:
@@ -73,7 +73,7 @@ class IssuerKeys:
         return self._keys[key_id]
 
     async def verify(self, token: object, audience: str, *, spent_s: float) -> Mapping[str, Any]:
-        """Return the claims of a token for `audience`. Raises `Failed` or `Blind`."""
+        """Return the claims of a token for `audience`. Raises `ProbeFailed` or `NoData`."""
         if not isinstance(token, str):
             raise token_failure("malformed")
         key = await self.find_key(read_key_id(token), spent_s=spent_s)
@@ -83,7 +83,7 @@ class IssuerKeys:
         )
 
     async def refresh(self, *, spent_s: float) -> None:
-        """Fetch the keys. Raises `Failed` or `Blind`."""
+        """Fetch the keys. Raises `ProbeFailed` or `NoData`."""
         try:
             reply = await self._fetcher.fetch(
                 self.tenant_domain.build_request(JWKS_PATH, spent_s=spent_s)
@@ -94,44 +94,39 @@ class IssuerKeys:
             raise NoData(reply.no_data_reason)
         if reply.fault:
             raise ProbeFailed(reply.fault)
-        self._keys = _parse_keys(require_json(reply, NO_SECRETS))
-        self._fetched_at = self._tried_at
+        listed = require_json(reply, NO_SECRETS).get("keys")
+        rows = listed[:MAX_KEYS] if isinstance(listed, list) else []
+        keys = {str(row["kid"]): key for row in rows if (key := _parse_key(row)) is not None}
+        if not keys:
+            raise token_failure("no_keys")
+        self._keys, self._fetched_at = keys, self._tried_at
 
     def _should_fetch(self, key_id: str, asked_at: float) -> bool:
-        """Without any key every look tries, but for those that waited while another tried."""
+        """Without keys every check fetches, except one that waited while another check did."""
         if not self._keys:
             return self._tried_at < asked_at
         now = self._fetcher.clock.now()
-        is_wanted = key_id not in self._keys or now - self._fetched_at > MAX_AGE_S
-        return is_wanted and now - self._tried_at > MIN_REFETCH_S
+        is_needed = key_id not in self._keys or now - self._fetched_at > MAX_AGE_S
+        return is_needed and now - self._tried_at > MIN_REFETCH_S
 
     async def _refetch(self, spent_s: float) -> None:
         try:
             await self.refresh(spent_s=spent_s)
         except ProbeFailed as failed:
             if not self._keys:
-                why = f"{failed.fault.stage} {failed.fault.reason}"
-                raise token_failure("no_keys", f"signing keys: {why}") from failed
+                reason = f"{failed.fault.stage} {failed.fault.reason}"
+                raise token_failure("no_keys", f"signing keys: {reason}") from failed
         except NoData:
             if not self._keys:
                 raise
 
 
-def _parse_keys(document: Mapping[str, Any]) -> Mapping[str, RSAPublicKey]:
-    """Return a key set's RSA keys for signing, by id. Raises `Failed` where there is none."""
-    listed = document.get("keys")
-    rows = listed[:MAX_KEYS] if isinstance(listed, list) else []
-    keys = {str(row["kid"]): key for row in rows if (key := _parse_key(row)) is not None}
-    if not keys:
-        raise token_failure("no_keys")
-    return keys
-
-
 def _parse_key(row: object) -> RSAPublicKey | None:
+    """Return an RSA key for signing; None for any other key."""
     if not isinstance(row, dict) or "kid" not in row or row.get("use", "sig") != "sig":
         return None
     try:
-        # Only the public half: with a `d` in the row PyJWT would search for prime factors.
+        # Only the public half: with a `d` in the row PyJWT would compute prime factors.
         key = RSAAlgorithm.from_jwk({name: row[name] for name in ("kty", "n", "e")})
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return None

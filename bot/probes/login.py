@@ -1,6 +1,6 @@
-"""The synthetic login: the Resource Owner Password Grant, and the tokens that it must yield.
+"""The synthetic login: the Resource Owner Password Grant, and the tokens that it must return.
 
-Auth0 names this grant as the way for synthetic logins (Monitor Applications, read 2026-08).
+Auth0 recommends this grant for synthetic logins (Monitor Applications, read 2026-08).
 """
 
 from __future__ import annotations
@@ -22,26 +22,27 @@ if TYPE_CHECKING:
     from bot.probes.jwks import IssuerKeys
 
 REALM_GRANT = "http://auth0.com/oauth/grant-type/password-realm"
-"""Plain `password` answers HTTP 500 where the tenant has no default directory."""
+"""Plain `password` gets HTTP 500 if the tenant has no default directory."""
 
 
 class LoginProbe:
-    """Logs one synthetic user in at one site, the one of the key ring."""
+    """Logs one synthetic user in at one domain of a tenant."""
 
-    def __init__(self, target: Target, login: Login, ring: IssuerKeys, fetcher: Fetcher) -> None:
-        """Log `login` in and verify what comes with the keys on `ring`."""
+    def __init__(self, target: Target, login: Login, keys: IssuerKeys, fetcher: Fetcher) -> None:
+        """Log in at the domain of `keys`, which verify the tokens."""
+        secrets = filter(None, (login.password, login.client_secret))
         self._target = target
         self._login = login
-        self._issuer_keys = ring
+        self._issuer_keys = keys
         self._fetcher = fetcher
-        self._redact = Redactor(_secrets(login))
+        self._redact = Redactor(secret.get_secret_value() for secret in secrets)
 
     async def check(self) -> Observation:
         """Log in once."""
-        call = self._issuer_keys.tenant_domain.build_request(
+        request = self._issuer_keys.tenant_domain.build_request(
             self._login.token_path, form=_token_form(self._login)
         )
-        reply = await self._fetcher.fetch(call)
+        reply = await self._fetcher.fetch(request)
         watch = Stopwatch(self._fetcher.clock, Stage.OAUTH)
         return await to_observation(self._target, reply, watch, self._verify)
 
@@ -61,9 +62,9 @@ class LoginProbe:
     async def _verify_tokens(
         self, document: Mapping[str, Any], spent_s: float
     ) -> Mapping[str, Any]:
-        """Verify the tokens; return the claims of both, the id token's before the other's.
+        """Verify the tokens; return the claims of both, where the id token's take precedence.
 
-        Without an audience Auth0's access token is opaque: only that it is there can be checked.
+        Without an audience Auth0's access token is opaque: the probe can only see that it is there.
         """
         access, identity = document.get("access_token"), document.get("id_token")
         if not access:
@@ -92,8 +93,3 @@ def _token_form(login: Login) -> Mapping[str, str]:
         "scope": login.scope,
     }
     return {name: value for name, value in fields.items() if value}
-
-
-def _secrets(login: Login) -> list[str]:
-    held = (login.password, login.client_secret)
-    return [secret.get_secret_value() for secret in held if secret]

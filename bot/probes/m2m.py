@@ -1,7 +1,7 @@
-"""A machine's token: the client credentials grant.
+"""A token for an application itself: the client credentials grant.
 
-It passes neither the user store nor login Actions: where logins fail and this works, it is hardly
-the platform that is down.
+It needs neither the user store nor login Actions: if logins fail and this works, the platform is
+hardly down.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 class M2mProbe:
-    """Asks for a token as an application, at the site of the key ring."""
+    """Requests a token as an application, at one domain of a tenant."""
 
-    def __init__(self, target: Target, m2m: M2m, ring: IssuerKeys, fetcher: Fetcher) -> None:
-        """Ask as `m2m`, by default for the tenant's Management API, whose tokens are RS256."""
+    def __init__(self, target: Target, m2m: M2m, keys: IssuerKeys, fetcher: Fetcher) -> None:
+        """Request one for `m2m`, by default for the Management API, whose tokens are RS256."""
         secret = m2m.client_secret.get_secret_value()
         self._target = target
-        self._issuer_keys = ring
+        self._issuer_keys = keys
         self._fetcher = fetcher
-        self._audience = m2m.audience or f"https://{ring.tenant_domain.domain}/api/v2/"
+        self._audience = m2m.audience or f"https://{keys.tenant_domain.domain}/api/v2/"
         self._redact = Redactor([secret])
         form = {
             "grant_type": "client_credentials",
@@ -37,10 +37,10 @@ class M2mProbe:
             "client_secret": secret,
             "audience": self._audience,
         }
-        self._request = ring.tenant_domain.build_request(m2m.token_path, form=form)
+        self._request = keys.tenant_domain.build_request(m2m.token_path, form=form)
 
     async def check(self) -> Observation:
-        """Ask once."""
+        """Request a token once."""
         reply = await self._fetcher.fetch(self._request)
         watch = Stopwatch(self._fetcher.clock, Stage.OAUTH)
         return await to_observation(self._target, reply, watch, self._verify)

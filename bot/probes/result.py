@@ -1,4 +1,4 @@
-"""From a reply, and what it was found to be worth, to an observation."""
+"""Turns a reply, and the verification of it, into an observation."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class ProbeFailed(Exception):  # noqa: N818 - says what happened
-    """The target failed; ends the judging of it."""
+    """The target failed; ends the check."""
 
     def __init__(self, fault: Fault) -> None:
-        """Keep why."""
+        """Fail for this reason."""
         super().__init__(fault.reason)
         self.fault = fault
 
@@ -29,20 +29,20 @@ async def to_observation(
     target: Target,
     reply: HttpResult,
     watch: Stopwatch,
-    judge: Callable[[HttpResult, Stopwatch], Awaitable[None]],
+    verify: Callable[[HttpResult, Stopwatch], Awaitable[None]],
 ) -> Observation:
-    """Let `judge` look into a reply that is an answer; it may raise `Failed` or `Blind`."""
-    fault, blind = reply.fault, reply.no_data_reason
-    if fault or blind:
-        return build_observation(target, reply, fault=fault, no_data_reason=blind)
+    """Let `verify` check a reply that is an answer; it may raise `ProbeFailed` or `NoData`."""
+    fault, reason = reply.fault, reply.no_data_reason
+    if fault or reason:
+        return build_observation(target, reply, fault=fault, no_data_reason=reason)
     try:
-        await judge(reply, watch)
+        await verify(reply, watch)
     except ProbeFailed as failed:
         fault = failed.fault
     except NoData as error:
-        blind = str(error)
+        reason = str(error)
     return build_observation(
-        target, reply, fault=fault, no_data_reason=blind, further_timings=watch.timings()
+        target, reply, fault=fault, no_data_reason=reason, further_timings=watch.timings()
     )
 
 
@@ -54,7 +54,7 @@ def build_observation(
     no_data_reason: str = "",
     further_timings: tuple[Timing, ...] = (),
 ) -> Observation:
-    """Build the observation; its latency is that of the request alone."""
+    """Build the observation; its latency is that of the request alone, without the verification."""
     failed = Outcome.FAILED if fault else Outcome.OK
     return Observation(
         target=target,
@@ -69,9 +69,9 @@ def build_observation(
 
 
 def require_json(reply: HttpResult, redact: Redactor) -> Mapping[str, Any]:
-    """Return the JSON object of a 2xx answer. Raises `Failed` for every other answer.
+    """Return the JSON object of a 2xx answer. Raises `ProbeFailed` for every other answer.
 
-    `redact` is for what a fault quotes: a tenant's own code may echo the password.
+    `redact` cleans what a fault quotes: a tenant's own code may echo the password.
     """
     document = parse_json_object(reply.body)
     quoted = document and {

@@ -1,13 +1,13 @@
-"""The discovery document and the signing keys: they prove DNS, TLS and the edge.
+"""The discovery document and the signing keys: they prove that DNS, TLS and the edge work.
 
-Both are cached at the edge, so they stay green while logins fail.
+Both are cached at the edge, so they stay available while logins fail.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from bot.config.value_types import host_of
 from bot.http import Stopwatch
 from bot.probes.jwks import DISCOVERY_PATH, NO_SECRETS
 from bot.probes.result import require_json, to_observation
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class WellknownProbe:
-    """Reads both documents, and so keeps the key ring fresh for the logins."""
+    """Fetches both documents, and so keeps the keys fresh for the logins."""
 
-    def __init__(self, target: Target, ring: IssuerKeys, fetcher: Fetcher) -> None:
-        """Look at the site of `ring`."""
+    def __init__(self, target: Target, keys: IssuerKeys, fetcher: Fetcher) -> None:
+        """Check the domain of `keys`."""
         self._target = target
-        self._issuer_keys = ring
+        self._issuer_keys = keys
         self._fetcher = fetcher
 
     async def check(self) -> Observation:
-        """Read the discovery document, then the keys."""
+        """Fetch the discovery document, then the keys."""
         reply = await self._fetcher.fetch(
             self._issuer_keys.tenant_domain.build_request(DISCOVERY_PATH)
         )
@@ -37,17 +37,9 @@ class WellknownProbe:
         return await to_observation(self._target, reply, watch, self._verify)
 
     async def _verify(self, reply: HttpResult, _watch: Stopwatch) -> None:
-        document, site = require_json(reply, NO_SECRETS), self._issuer_keys.tenant_domain
-        if document.get("issuer") != site.issuer:
+        document, ours = require_json(reply, NO_SECRETS), self._issuer_keys.tenant_domain
+        if document.get("issuer") != ours.issuer:
             raise token_failure("wrong_issuer")
-        own = {site.domain.lower(), _host(site.base_url)}
-        if _host(document.get("jwks_uri")) not in own:
+        if host_of(str(document.get("jwks_uri"))) not in {ours.domain, host_of(ours.base_url)}:
             raise token_failure("no_keys", "jwks_uri is on another host")
         await self._issuer_keys.refresh(spent_s=reply.latency_s)
-
-
-def _host(url: object) -> str:
-    try:
-        return urlsplit(str(url)).hostname or ""
-    except ValueError:
-        return ""

@@ -1,7 +1,7 @@
-"""The other loop: takes the outbox to Slack, each lane in order, nothing lost or doubled.
+"""Delivers the outbox to Slack, each lane in order, with nothing lost or doubled.
 
-A try is committed before anything is sent. What was certainly refused is tried again; what may
-have been said is first looked for in the channel (see `core.outbox`).
+Each attempt is committed before anything is sent. What Slack certainly refused is sent again; what
+may have arrived is first searched for in the channel (see `bot.core.state.outbox`).
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ MESSAGE_LOST_ERRORS = frozenset(
         "thread_not_found",
     }
 )
-"""Slack will never let us edit this message again, or reply to it.
+"""Slack errors after which a message can never be edited or replied to again.
 
 https://docs.slack.dev/reference/methods/chat.update and chat.postMessage (read 2026-11)
 """
 TEMPORARY_ERRORS = frozenset({"ratelimited", "rate_limited", "unreachable", "internal_error"})
 MESSAGE_GAP_S = 1.0
-"""Slack takes about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
+"""Slack accepts about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
 EDIT_GAP_S = 1.2
-"""Slack takes at least 50 edits a minute (tier 3, Rate Limits, 2026-11)."""
+"""Slack accepts at least 50 edits a minute (tier 3, Rate Limits, 2026-11)."""
 NOTIFYING_KINDS = frozenset({TimelineKind.MENTION, TimelineKind.PAGED})
 POST_OVERDUE_S = 60.0
-"""So old an alert that Slack does not take is told beyond it."""
+"""The age, in seconds, at which an alert that Slack does not accept goes to pagers instead."""
 IDLE_S = 3600.0
 
 
@@ -69,11 +69,11 @@ class OutboxDelivery:
     """Delivers what the engine offers.
 
     Args:
-        clock: paces retries; Slack's own limits are kept in real time.
-        store: each step is committed there.
-        messenger: says it.
-        view: gives what is known at the moment of saying.
-        tell: takes what came of it back to the engine.
+        clock: times the retries; Slack's own limits are in real time.
+        store: where each attempt and its outcome are committed.
+        messenger: sends.
+        view: returns the state at the moment of sending.
+        submit: takes the outcome back to the engine.
     """
 
     def __init__(
@@ -101,33 +101,33 @@ class OutboxDelivery:
 
     @property
     def depth(self) -> int:
-        """How much waits to be said."""
+        """The number of deliveries that are not done."""
         return sum(not d.is_done for lane in self._lanes.values() for d in lane.values())
 
     @property
     def waiting_s(self) -> float:
-        """For how long the oldest message waits, in seconds of the clock."""
+        """For how long the oldest delivery has waited, in seconds of the clock."""
         lanes = self._lanes.values()
-        begun = [d.created_at for lane in lanes for d in lane.values() if not d.is_done]
-        return self._clock.now() - min(begun) if begun else 0.0
+        created = [d.created_at for lane in lanes for d in lane.values() if not d.is_done]
+        return self._clock.now() - min(created) if created else 0.0
 
     def resume(self, deliveries: Iterable[Delivery]) -> None:
-        """Go on with what an earlier process left."""
+        """Go on with the deliveries of an earlier process."""
         now = self._clock.now()
         self.offer(outbox.recover(delivery, now) for delivery in deliveries)
 
     def offer(self, deliveries: Iterable[Delivery]) -> None:
-        """Take in deliveries that were committed."""
+        """Take over deliveries that were committed."""
         for delivery in deliveries:
             self._lanes.setdefault(delivery.lane, {})[delivery.key] = delivery
         self._changed.set()
 
     def lane(self, name: str) -> tuple[Delivery, ...]:
-        """Return what a lane holds, done or not."""
+        """Return the deliveries of a lane, done or not."""
         return tuple(self._lanes.get(name, {}).values())
 
     async def run(self) -> None:
-        """Deliver for ever."""
+        """Deliver. Never ends."""
         try:
             while True:
                 self._changed.clear()
@@ -143,7 +143,7 @@ class OutboxDelivery:
         for lane in self._lanes.values():
             delivery = outbox.next_delivery(tuple(lane.values()), now)
             if delivery is not None:
-                self._keep(outbox.mark_sending(delivery, now))
+                self._update(outbox.mark_sending(delivery, now))
                 task = asyncio.get_running_loop().create_task(self._handle(delivery))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
@@ -162,14 +162,14 @@ class OutboxDelivery:
             async with asyncio.timeout(span_s / self._clock.speed):
                 await self._changed.wait()
 
-    def _keep(self, delivery: Delivery) -> None:
+    def _update(self, delivery: Delivery) -> None:
         lane = self._lanes[delivery.lane]
         lane[delivery.key] = delivery
         if all(d.is_done for d in lane.values()):
             del self._lanes[delivery.lane]
 
     async def _handle(self, delivery: Delivery) -> None:
-        """Say it, or look whether it was said; whatever comes of it is kept."""
+        """Send it, or search whether it arrived, and commit the outcome."""
         is_doubt = delivery.status is DeliveryStatus.DOUBT
         try:
             after = await (self._settle if is_doubt else self._send)(delivery)
@@ -178,63 +178,63 @@ class OutboxDelivery:
             now = self._clock.now()
             after = (outbox.handle_failed_search if is_doubt else outbox.mark_doubt)(delivery, now)
         if after is not None:
-            self._keep(after)
+            self._update(after)
             await self._commit(after)
             self._changed.set()
 
     async def _send(self, delivery: Delivery) -> Delivery | None:
-        """Say it; see `_sent` for what is returned."""
+        """Send it; see `_handle_sent` for what is returned."""
         is_answer = isinstance(delivery.body, Answer)
         if is_answer and self._clock.now() - delivery.created_at > outbox.ANSWER_LIFE_S:
             return outbox.mark_dead(delivery)
         await self._wait_for_rate_limit(delivery)
         if paging.is_needless(delivery, self._view().desk):
             return outbox.mark_dead(delivery)
-        delivery, *along = outbox.batch_replies(delivery, self.lane(delivery.lane))
+        delivery, *batched = outbox.batch_replies(delivery, self.lane(delivery.lane))
         delivery = outbox.mark_sending(delivery, self._clock.now())
-        for each in (delivery, *along):
-            self._keep(each)
-        await self._commit(delivery, *along)
-        card = self._message_ref(delivery)
+        for each in (delivery, *batched):
+            self._update(each)
+        await self._commit(delivery, *batched)
+        message = self._message_ref(delivery)
         try:
-            card = await self._messenger.send(delivery, self._view(), card)
+            message = await self._messenger.send(delivery, self._view(), message)
         except SlackRefused as refusal:
             self._report_if_overdue(delivery)
-            return self._handle_refusal(delivery, refusal, card)
+            return self._handle_refusal(delivery, refusal, message)
         except SlackDoubt:
             self._report_if_overdue(delivery)
-            log.warning("the answer to %s was lost; it may have been said", delivery.key)
+            log.warning("the answer to %s was lost; it may have been delivered", delivery.key)
             return outbox.mark_doubt(delivery, self._clock.now())
-        return self._handle_sent(delivery, card)
+        return self._handle_sent(delivery, message)
 
     def _report_if_overdue(self, delivery: Delivery) -> None:
-        """Let people be called beyond Slack where it does not take an alert."""
+        """Let the engine page people where Slack has not accepted an alert for too long."""
         now, body = self._clock.now(), delivery.body
         if isinstance(body, Post) and now - delivery.created_at >= POST_OVERDUE_S:
             self._submit(PostOverdue(now, body.incident))
 
-    def _handle_sent(self, delivery: Delivery, card: MessageRef | None) -> Delivery | None:
-        """Return what is to be kept; None: the engine keeps it, in one commit with its incident.
+    def _handle_sent(self, delivery: Delivery, message: MessageRef | None) -> Delivery | None:
+        """Return the delivery to commit; None: the engine commits it together with its incident.
 
-        Until then the lane waits: an edit that overtook it would hide, from a search after a
-        crash, that the message was posted.
+        Until then the lane waits: after a crash an edit that overtook the post would hide from a
+        search that the message was posted.
         """
-        if not isinstance(delivery.body, Post) or card is None:
+        if not isinstance(delivery.body, Post) or message is None:
             return outbox.mark_sent(delivery)
-        number = delivery.body.incident
-        self._submit(Delivered(self._clock.now(), number, card.channel, card.ts, delivery.key))
+        now, number = self._clock.now(), delivery.body.incident
+        self._submit(Delivered(now, number, message.channel, message.ts, delivery.key))
         return None
 
     def _handle_refusal(
-        self, delivery: Delivery, refusal: SlackRefused, card: MessageRef | None
+        self, delivery: Delivery, refusal: SlackRefused, message: MessageRef | None
     ) -> Delivery | None:
-        """Return what is to be kept; None: the engine keeps it, in one commit with its incident."""
+        """Return the delivery to commit; None: the engine commits it together with its incident."""
         log.warning("Slack refused %s: %s", delivery.key, refusal.error)
         now, body = self._clock.now(), delivery.body
         if refusal.retry_after_s is not None:
             return outbox.mark_refused(delivery, now, refusal.retry_after_s * self._clock.speed)
         if isinstance(body, Edit | Reply) and refusal.error in MESSAGE_LOST_ERRORS:
-            if card is None:  # a new message is on its way
+            if message is None:  # a new message is being posted
                 return outbox.mark_dead(delivery)
             self._submit(MessageLost(now, body.incident))
             return None
@@ -246,27 +246,26 @@ class OutboxDelivery:
         return outbox.mark_refused(delivery, now, None)
 
     async def _settle(self, delivery: Delivery) -> Delivery | None:
-        """Look into the channel for something that may have been said."""
-        now, card = self._clock.now(), self._message_ref(delivery)
-        if isinstance(delivery.body, Post) and card is not None:
-            return self._handle_sent(
-                delivery, card
-            )  # the incident was saved, and the delivery was not
+        """Search the channel for something that may have arrived."""
+        now, message = self._clock.now(), self._message_ref(delivery)
+        if isinstance(delivery.body, Post) and message is not None:
+            # The incident was committed, and the delivery was not.
+            return self._handle_sent(delivery, message)
         try:
-            found = await self._messenger.find(delivery, card)
+            found = await self._messenger.find(delivery, message)
         except (SlackRefused, SlackDoubt):
             self._report_if_overdue(delivery)
             return outbox.handle_failed_search(delivery, now)
         return self._handle_sent(delivery, found) if found else outbox.requeue(delivery, now)
 
     def _message_ref(self, delivery: Delivery) -> MessageRef | None:
-        """Return where the message of a delivery's incident stands."""
+        """Return the Slack message of the delivery's incident, once it has one."""
         if not isinstance(delivery.body, IncidentBody):
             return None
         return self._view().desk.incidents[delivery.body.incident].message
 
     async def _wait_for_rate_limit(self, delivery: Delivery) -> None:
-        """Keep Slack's limits; who calls people goes first, then new incidents."""
+        """Keep Slack's limits; what notifies people goes first, then new incidents."""
         match delivery.body:
             case Paging():
                 pass
@@ -294,4 +293,5 @@ class OutboxDelivery:
         try:
             await self._store.commit(Change(deliveries={d.key: d for d in deliveries}))
         except StoreError as error:
-            log.debug("delivery of %s not saved: %s", deliveries[0].key, error)  # the engine tells
+            # Only for debugging: the engine logs that the store fails.
+            log.debug("delivery of %s not saved: %s", deliveries[0].key, error)

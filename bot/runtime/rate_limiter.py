@@ -1,4 +1,4 @@
-"""Turns a gap apart, the most urgent first: Slack refuses who speaks faster."""
+"""Spaces out calls to Slack, the most urgent first: Slack refuses callers that are faster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import count
 
 
 class RateLimiter:
-    """Gives out turns.
+    """Grants one turn at a time.
 
     Args:
         gap_s: between two turns, in real seconds: Slack's limits know no other clock.
@@ -21,15 +21,15 @@ class RateLimiter:
         self._is_running = False
 
     async def acquire(self, priority: int = 0) -> None:
-        """Wait for a turn; the lowest rank has it first, of one rank who came first."""
-        mine = asyncio.get_running_loop().create_future()
-        heappush(self._waiting, (priority, next(self._count), mine))
+        """Wait for a turn: the lowest priority number first, within one number in order."""
+        turn = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (priority, next(self._count), turn))
         if not self._is_running:
             self._grant_next()
-        await mine
+        await turn
 
     def _grant_next(self) -> None:
-        """Give one turn; the next one a gap later, be anybody waiting or not."""
+        """Grant one turn, and the next one a gap later, whether anybody waits by then or not."""
         while self._waiting and self._waiting[0][2].done():  # cancelled
             heappop(self._waiting)
         self._is_running = bool(self._waiting)

@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 JOB_ID = "wake"
 LATE_S = 5.0
-"""Real seconds after which the watchdog wakes the engine itself: APScheduler 3.11 stops all jobs
-without a word when a trigger raises once, or when the wall clock is set back (agronholm/apscheduler
+"""Real seconds after which the watchdog wakes the engine itself: APScheduler 3.11 silently stops
+all jobs when a trigger raises once, or when the wall clock is set back (agronholm/apscheduler
 #1132 and own measurement)."""
 
 
 class APSchedulerTimer:
-    """The `Waker` port over APScheduler: memory store, UTC, late jobs run, one instance."""
+    """The `Timer` port over APScheduler: memory store, UTC, late jobs run, one instance."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -37,44 +37,40 @@ class APSchedulerTimer:
         self._wake: Callable[[], None] = lambda: None
 
     def start(self, wake: Callable[[], None]) -> None:
-        """Set what is called when something is due."""
+        """Set what to call when something is due."""
         self._wake = wake
         self._scheduler.start()
 
     def wake_at(self, at: float) -> None:
-        """Call `wake` at this instant, instead of the one named before."""
+        """Call `wake` at this instant, in place of the one set before."""
         if at == self._due_at:
             return
         self._due_at = at
         real_s = max(0.0, at - self._clock.now()) / self._clock.speed
-        run_at = _wall_now() + timedelta(seconds=real_s)
+        # APScheduler compares its triggers with the wall clock.
+        run_at = datetime.now(UTC) + timedelta(seconds=real_s)  # noqa: TID251
         self._scheduler.add_job(
             self._on_due, DateTrigger(run_at, timezone=UTC), id=JOB_ID, replace_existing=True
         )
 
     async def watch(self) -> None:
-        """Wake the engine if APScheduler does not, for ever."""
+        """Wake the engine whenever APScheduler does not. Never ends."""
         while True:
             await asyncio.sleep(LATE_S)
             late_s = self._clock.now() - (self._due_at or float("inf"))
             if late_s > LATE_S * self._clock.speed:
-                log.warning("the schedule is %.0f s late; waking the engine without it", late_s)
+                log.warning("the timer is %.0f s late; waking the engine without it", late_s)
                 self._fire()
 
     def stop(self) -> None:
-        """Wake nobody any more."""
+        """Stop; the engine is not woken any more."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
     async def _on_due(self) -> None:
-        """Run in the loop: APScheduler gives plain functions to a thread."""
+        # A coroutine, as APScheduler runs plain functions in a thread.
         self._fire()
 
     def _fire(self) -> None:
         self._due_at = None
         self._wake()
-
-
-def _wall_now() -> datetime:
-    """Return the wall clock's time, which APScheduler's triggers are compared with."""
-    return datetime.now(UTC)  # noqa: TID251 - APScheduler compares with it, nothing else does

@@ -1,1 +1,1 @@
-"""A world on this machine to run the bot against: what it supplies, product code never imports."""
+"""A local world to run the bot against: scenarios, tenant, sources and Slack workspace."""

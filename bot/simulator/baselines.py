@@ -1,4 +1,4 @@
-"""Three simple rules, played beside the bot in the same world: what it has to be better than.
+"""Three simple rules, played beside the bot in the same world, as baselines for its score.
 
 Each decides by what the bot knows at that moment; none sees the scenario.
 """
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
 
 CAUSE_BY_STATUS = {400: Cause.PROBE, 401: Cause.PROBE, 403: Cause.PROBE, 429: Cause.QUOTA}
 CAUSE_BY_STATUS_CLASS = {4: Cause.TENANT, 5: Cause.AUTH0}
-"""By the status' first digit, where the status itself says nothing."""
+"""By the first digit of the status, for a status without an entry of its own."""
 
 
 def blame_by_status_page(view: View) -> Cause | None:
-    """Blame Auth0 while the status page of one of our environments speaks of logins."""
+    """Blame Auth0 while the status page of one of our environments has an incident about logins."""
     posts = match_status_incidents(view.desk.shared.feeds.values(), view.now)
     return Cause.AUTH0 if posts else None
 
 
 def blame_by_red_probe(view: View) -> Cause | None:
-    """Blame Auth0 while a login of ours fires."""
+    """Blame Auth0 while one of our synthetic logins fires."""
     return Cause.AUTH0 if any(_firing_logins(view)) else None
 
 
 def blame_by_status_code(view: View) -> Cause | None:
-    """Blame by the answer of that login that fires for longest."""
+    """Blame by the last answer of the login that has been firing for longest."""
     longest = min(_firing_logins(view), key=lambda signal: signal.since or 0.0, default=None)
     return _blame(longest) if longest else None
 
 
 def _firing_logins(view: View) -> Iterator[ProbeState]:
-    """Return the synthetic logins that fire, by whichever domain."""
+    """Return the synthetic logins that fire, those of custom domains included."""
     for name, rules in view.rules.tenants.items():
         signals = view.tenants.states[name].probes
         for login in (*rules.logins, CUSTOM):
@@ -74,25 +74,25 @@ RULES: dict[str, Rule] = {
 
 @dataclass(slots=True)
 class BaselinePlayer:
-    """One of the rules, followed through a run. It alerts whenever it blames somebody."""
+    """One rule, followed through a run. It alerts whenever it blames a cause."""
 
     rule: Rule
     has_alerted: bool = False
-    """It blamed somebody at any time."""
+    """It blamed a cause at any time."""
     cause_at_score: Cause | None = None
-    """Whom it blamed at the moment of the score; None: nobody."""
+    """The cause that it blamed at the moment of the score, if any."""
 
     def update(self, view: View) -> None:
-        """Take note of what is known now."""
+        """Apply the rule to what is known now."""
         self.has_alerted |= self.rule(view) is not None
 
     def score(self, view: View) -> None:
-        """Read whom it blames, at the moment of the score."""
+        """Record the cause that it blames, at the moment of the score."""
         self.update(view)
         self.cause_at_score = self.rule(view)
 
     def score_against(self, answer: Answer) -> Score:
-        """Hold it against the truth, like the bot. It is always sure."""
+        """Compare it with the truth, like the bot. It is always certain."""
         return score_cause(
             answer,
             self.cause_at_score or Cause.NONE,
@@ -104,7 +104,7 @@ class BaselinePlayer:
 
 @dataclass(frozen=True, slots=True)
 class BaselinePlayers:
-    """All of them, told what the bot is told.
+    """All baselines, updated whenever the bot learns something.
 
     Args:
         view: returns what the bot knows now.
@@ -117,16 +117,16 @@ class BaselinePlayers:
     )
 
     def on_effect(self, effect: Effect) -> None:
-        """Look again when a signal changed, or before a feed is read anew."""
+        """Update the rules when a signal has changed, or before the next poll of a feed."""
         if isinstance(effect, SignalChanged | PollFeed):
-            for rival in self._players.values():
-                rival.update(self.view())
+            for player in self._players.values():
+                player.update(self.view())
 
     def score(self) -> None:
-        """Read whom each blames, at the moment of the score."""
-        for rival in self._players.values():
-            rival.score(self.view())
+        """Record the cause that each blames, at the moment of the score."""
+        for player in self._players.values():
+            player.score(self.view())
 
     def score_against(self, answer: Answer) -> dict[str, Score]:
-        """Hold each against the truth, by its name."""
-        return {name: rival.score_against(answer) for name, rival in self._players.items()}
+        """Compare each with the truth, by its name."""
+        return {name: player.score_against(answer) for name, player in self._players.items()}

@@ -32,7 +32,7 @@ _USAGE = x509.KeyUsage(
 
 
 def make_certificate(domains: Iterable[str], folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """Make one certificate for all domains, which is its own authority.
+    """Make one self-signed certificate for all domains.
 
     Returns the file that clients trust, in `folder`, and the servers' context.
     """

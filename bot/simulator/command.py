@@ -1,4 +1,4 @@
-"""The `simulate` command: which files, how often, and what is printed of it."""
+"""The `simulate` command: reads the files, plays them, and prints the results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulateCommand:
-    """How scenarios are played and told."""
+    """Plays scenarios and prints their events."""
 
     echo: Callable[[str], None]
     is_json: bool = False
@@ -35,7 +35,7 @@ class SimulateCommand:
     with_requests: bool = False
 
     def run(self, files: Sequence[str], seeds: int | None) -> bool:
-        """Play all files. Returns whether each came out as its `answer` says.
+        """Play all files. Returns whether each result is what its `answer` says.
 
         Raises ValueError with every problem of every file.
         """
@@ -48,8 +48,8 @@ class SimulateCommand:
         else:
             runs = self._play_seeds(scenarios, seeds)
         if self.is_compared:
-            told = compare(runs)
-            self.echo(json.dumps(told) if self.is_json else render_tables(told))
+            summary = compare(runs)
+            self.echo(json.dumps(summary) if self.is_json else render_tables(summary))
         return all(run.is_correct for run in runs)
 
     def _play_once(self, scenario: Scenario) -> RunResult:
@@ -73,21 +73,21 @@ class SimulateCommand:
         if self.is_json:
             for run in runs:
                 self._emit(run.summary)
-        told = summarize_worlds(runs)
+        summary = summarize_worlds(runs)
         if self.is_json:
-            self.echo(json.dumps(told))
+            self.echo(json.dumps(summary))
         else:
-            self.echo(_render_worlds(told))
+            self.echo(_render_worlds(summary))
 
 
-def _render_worlds(told: Event) -> str:
+def _render_worlds(summary: Event) -> str:
     head = "{scenario}: {seeds} worlds, correct {correct_share:.0%}, alerts in {alerted_share:.0%}"
     times = "; first alert after mean {mean_s} s, median {median_s} s, 95 % {p95_s} s"
-    return (head + (times if told["mean_s"] is not None else "")).format(**told)
+    return (head + (times if summary["mean_s"] is not None else "")).format(**summary)
 
 
 def summarize_worlds(runs: list[RunResult]) -> Event:
-    """Sum up many worlds of one scenario; the times are of the first alert, in seconds."""
+    """Summarize many worlds of one scenario; the times are those of the first alert, in seconds."""
     firsts = [s for run in runs if (s := run.summary["first_alert_s"]) is not None]
     return {
         "event": "seeds",
@@ -137,7 +137,7 @@ def find_scenario(name: str) -> Scenario:
 
 
 def render_event(event: Event) -> str:
-    """Tell an event to people."""
+    """Return an event as a line for people."""
     minutes, seconds = divmod(abs(event["t"]), 60)
     time = f"{'-' if event['t'] < 0 else '+'}{minutes:03.0f}:{seconds:04.1f}"
     return f"{time}  {event['event']:<8} {_RENDERERS[event['event']](event)}"

@@ -1,4 +1,4 @@
-"""`demo`: the real bot against a local tenant, feed, neutral host and Slack workspace."""
+"""`demo`: the real bot against a local tenant, feed, control endpoint and Slack workspace."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ import aiohttp
 
 from bot.app.bot import Bot
 from bot.app.clock import SystemClock
-from bot.app.notification_router import build_notifiers
-from bot.app.prober import LiveProber, webhook_config
 from bot.app.rules import control_target
 from bot.core.model.observation import CONTROL, Target
 from bot.http import SystemNetwork
 from bot.simulator.command import find_scenarios, render_event
-from bot.simulator.figures import APIS
 from bot.simulator.local import LocalTenants
 from bot.simulator.log_api import LOG_READER
+from bot.simulator.measurements import APIS
 from bot.simulator.observability import ORGANIZATION
 from bot.simulator.playing import FaultyPath, MarkingProber, find_unplayable, slack_fault
 from bot.simulator.scenario_settings import changes_of, measured_signals
@@ -36,7 +34,6 @@ from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
 from bot.telemetry import set_up_logging
-from bot.webhooks.counts import PushedCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +47,7 @@ DEFAULT_SPEED = 17.0
 MAX_WARMUP_S = 120.0
 """A demo's warm-up is cut to this."""
 RECOVERY_S = 300.0
-"""How long after the end the bot may need to see that all is well again."""
+"""Seconds of the story after its end in which the bot must see the recovery."""
 BANNER_EVERY_S = 1.0
 
 ON_CALL: dict[str, Any] = {
@@ -66,7 +63,7 @@ ON_CALL: dict[str, Any] = {
         ]
     },
 }
-"""Where a scenario's `bot` says nothing of it: so that there is somebody to acknowledge."""
+"""Used where a scenario's `bot` has none, so that there is somebody to acknowledge."""
 
 
 async def play_demo(
@@ -81,7 +78,7 @@ async def play_demo(
         headless: print the story and end by itself, else go on until cancelled.
         echo: prints a line.
 
-    Returns 0 if the alerts were as the scenario says and nothing stayed open whose fault has
+    Returns 0 if the alerts are what the scenario says and no incident is open whose fault has
     ended, else 1. Raises ValueError where the scenario cannot be played, OSError where the port
     is taken.
     """
@@ -115,7 +112,7 @@ class Demo:
         self.bot: Bot | None = None
         self._webhook_token = token_urlsafe(24)
         self.story = Story(self.scenario, self._emit, self._incidents)
-        self.workspace.on_message(lambda *said: self.story.record_message(self.clock.now(), *said))
+        self.workspace.on_message(lambda *args: self.story.record_message(self.clock.now(), *args))
 
     async def start(self, stack: AsyncExitStack, port: int) -> None:
         """Start the servers, and build the bot for them."""
@@ -126,9 +123,6 @@ class Demo:
         await stack.enter_async_context(tenants)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="auth0-check-"))
         settings = self._build_settings(tenants, Path(folder))
-        path = FaultyPath(SystemNetwork(settings.resolve), self.world, self.clock)
-        counts = PushedCounts(webhook_config(settings).tenants, self.clock)
-        looking = LiveProber(settings, self.clock, path, counts=counts)
         names: dict[Target, Target | str] = {
             control_target(url): Target(CONTROL, name) for name, url in tenants.control_urls.items()
         }
@@ -137,16 +131,19 @@ class Demo:
             for target, gauge in measured_signals(self.scenario, settings).items()
             if gauge.kind in APIS
         }
-        prober = MarkingProber(looking, names)
-        notifiers = build_notifiers(settings, looking.fetcher)
-        self.bot = Bot(settings, self.clock, prober, counts, notifiers)
+        self.bot = Bot(
+            settings,
+            self.clock,
+            network=FaultyPath(SystemNetwork(settings.resolve), self.world, self.clock),
+            wrap_prober=lambda prober: MarkingProber(prober, names),
+        )
 
     async def play(self, *, until_stopped: bool) -> int:
         """Run the bot to the end of the story; see `play_demo` for what is returned."""
         assert self.bot is not None  # noqa: S101 - start comes first
         running = asyncio.create_task(self.bot.run())
         works = (self._update_banner(), self._play_commands(), self._post_changes())
-        around = [asyncio.create_task(work) for work in works]
+        helpers = [asyncio.create_task(work) for work in works]
         try:
             ending = asyncio.create_task(self._wait_for_end())
             await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -158,9 +155,9 @@ class Demo:
                 await running
             return code
         finally:
-            for task in (running, *around):
+            for task in (running, *helpers):
                 task.cancel()
-            await asyncio.gather(running, *around, return_exceptions=True)
+            await asyncio.gather(running, *helpers, return_exceptions=True)
 
     def _build_settings(self, tenants: LocalTenants, folder: Path) -> Settings:
         app = self.workspace.state.app
@@ -207,19 +204,19 @@ class Demo:
         self.echo(render_event(event))
 
     async def _wait_for_end(self) -> None:
-        """Wait for the end of the story, and then for the bot to see that all is well."""
+        """Wait for the end of the story, and then for the bot to see the recovery."""
         await self.clock.sleep(self.world.end_at - self.clock.now())
         until = self.clock.now() + RECOVERY_S
         while self._unresolved_incidents() and self.clock.now() < until:
             await self.clock.sleep(1.0)
 
     def _unresolved_incidents(self) -> list[int]:
-        """Return the open incidents whose fault has ended; one that waits for people may wait."""
+        """Return the open incidents whose fault has ended, without those that wait for people."""
         return [
             number
             for number, incident in self._incidents().items()
             if incident.is_open
-            and not any(trouble.is_stopped for trouble in incident.problems)
+            and not any(problem.is_stopped for problem in incident.problems)
             and not any(self.scenario.is_ongoing(name) for name in incident.tenants)
         ]
 
@@ -234,7 +231,7 @@ class Demo:
         return 0 if is_right and not left else 1
 
     async def _update_banner(self) -> None:
-        """Keep the story's time on the page."""
+        """Show the story's time on the page."""
         while True:
             now = self.clock.now()
             time_utc = datetime.fromtimestamp(now, UTC).strftime("%H:%M:%S UTC")
@@ -246,23 +243,23 @@ class Demo:
             await asyncio.sleep(BANNER_EVERY_S)
 
     async def _post_changes(self) -> None:
-        """Tell the bot's own hook of deploys, as a pipeline would."""
+        """Post deploys to the bot's webhook, as a pipeline does."""
         for at, change in changes_of(self.scenario):
             await self.clock.sleep(at - self.clock.now())
             if self.bot and self.bot.public_address:
                 host, port = self.bot.public_address
-                told = {"what": change.what, "app": change.app, "tenant": change.tenant}
-                told = {key: value for key, value in told.items() if value}
+                body = {"what": change.what, "app": change.app, "tenant": change.tenant}
+                body = {key: value for key, value in body.items() if value}
                 headers = {"Authorization": f"Bearer {self._webhook_token}"}
                 url = f"http://{host}:{port}/hooks/change"
                 async with aiohttp.ClientSession() as session:
-                    await session.post(url, json=told, headers=headers)
+                    await session.post(url, json=body, headers=headers)
 
     async def _play_commands(self) -> None:
-        """Let people type what the scenario has them type."""
-        await asyncio.gather(*(self._type_command(saying) for saying in self.scenario.people))
+        """Let people type what the scenario says."""
+        await asyncio.gather(*(self._type_command(typed) for typed in self.scenario.people))
 
-    async def _type_command(self, saying: UserInput) -> None:
-        await self.clock.sleep(self.scenario.start_at + saying.at_s - self.clock.now())
+    async def _type_command(self, typed: UserInput) -> None:
+        await self.clock.sleep(self.scenario.start_at + typed.at_s - self.clock.now())
         channel = self.workspace.state.channels[0].id
-        await self.server.people.type_command(saying.user, channel, saying.say)
+        await self.server.people.type_command(typed.user, channel, typed.say)

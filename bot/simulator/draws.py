@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from random import Random
 
 SMALL = 32
-"""Up to here one by one is fast enough."""
+"""Up to this, drawing one by one is fast enough."""
 
 
 def poisson(random: Random, mean: float) -> int:
-    """Draw how often something happens that happens `mean` times on average.
+    """Draw from the Poisson distribution with this mean.
 
     Large means are halved by the time of the k-th event, which is gamma distributed
     (Ahrens and Dieter 1974).
@@ -34,7 +34,7 @@ def poisson(random: Random, mean: float) -> int:
 
 
 def binomial(random: Random, count: int, share: float) -> int:
-    """Draw how many of `count` are hit, each with the chance `share`.
+    """Draw from the binomial distribution: how many of `count`, each with the probability `share`.
 
     Large counts are halved by their median, which is beta distributed (Relles 1972).
     """

@@ -23,7 +23,7 @@ def read_length(value: object) -> float:
 
 
 def require_either(part: MappingReader, *keys: str) -> None:
-    """Note an entry that changes nothing."""
+    """Add a problem for an entry that changes nothing."""
     if not part.values.keys() & {*keys}:
         part.add_problem(f"must name {' or '.join(keys)}")
 
@@ -58,7 +58,7 @@ def read_tenant(tenants: MappingReader, named: str) -> Tenant:
 
 
 def read_status_update(part: MappingReader) -> StatusUpdate:
-    """Read a paragraph; title and environments are empty where they are left out."""
+    """Read a status update; title and environments are empty where they are left out."""
     return StatusUpdate(
         at_s=part.read_required("at", span),
         incident=part.read_required("incident", _incident),
@@ -70,7 +70,7 @@ def read_status_update(part: MappingReader) -> StatusUpdate:
 
 
 def read_row(rows: MappingReader, kind: str) -> Row:
-    """Read the rows of one type: a rate, or a rate with what stands in the rows."""
+    """Read the rows of one type: a rate, or a rate with the fields of the rows."""
     try:
         _row_type(kind)
     except Misread as error:
@@ -98,7 +98,7 @@ def read_user_input(part: MappingReader) -> UserInput:
 
 
 def read_answer(part: MappingReader) -> Answer:
-    """Read the truth."""
+    """Read the true cause, for the score."""
     alert = part.read_required("alert", flag)
     return part.close(
         Answer(

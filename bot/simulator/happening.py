@@ -1,4 +1,4 @@
-"""What a scenario can make happen to a request: the `is` of its timeline."""
+"""The faults that a scenario can inject into requests: the `is` of its timeline."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BOT_KINDS = ("paused", "clock")
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What is answered instead of what was asked for."""
+    """An HTTP answer in place of the real one."""
 
     status: int
     error: str | None = None
@@ -48,11 +48,11 @@ class HttpAnswer:
     latency_s: float | None = None
 
     def document(self) -> dict[str, object] | None:
-        """Return the body's JSON object, in Auth0's shape; None where the body is none."""
+        """Return the body as a JSON object, in Auth0's shape; None where the body is not JSON."""
         if self.body != "json":
             return None
-        said = {"error": self.error, "error_description": self.description}
-        return {key: value for key, value in said.items() if value}
+        body = {"error": self.error, "error_description": self.description}
+        return {key: value for key, value in body.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ class InjectedFault:
     kind: str = "ok"
     """`ok`, or one of `KINDS`."""
     word: str = ""
-    """Which, where the kind is one of `WORDS`."""
+    """The word, where the kind is one of `WORDS`."""
     amount: float = 0.0
-    """A latency or a step of the clock in seconds; of a trickle, bytes a second."""
+    """A latency or a clock step in seconds, or a trickle in bytes a second."""
     http: HttpAnswer | None = None
 
 
@@ -72,7 +72,7 @@ OK = InjectedFault()
 
 
 def read_fault(part: MappingReader, key: str) -> InjectedFault:
-    """Read `ok`, or exactly one fault with what belongs to it."""
+    """Read `ok`, or exactly one fault with its parameters."""
     if not isinstance(part.values.get(key), dict):
         part.read_required(key, _read_ok)
         return OK
@@ -92,7 +92,7 @@ def read_fault(part: MappingReader, key: str) -> InjectedFault:
 
 
 def misfit_reason(kind: str, target: str) -> str:
-    """Say why a fault cannot happen at a target, or nothing."""
+    """Return why a fault cannot happen at a target; empty if it can."""
     owner, _, place = target.rpartition(".")
     if kind != "ok" and (target == BOT) != (kind in _BOT_KINDS):
         return f"{kind} cannot happen to {target}: only the bot is paused or has its clock stepped"

@@ -1,4 +1,4 @@
-"""The world on real sockets: tenants, a status feed and neutral hosts, on loopback only."""
+"""The world on real sockets: tenants, a status feed and control endpoints, on loopback only."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ QUOTA = {"x-ratelimit-limit": "300", "x-ratelimit-remaining": str(QUOTA_REMAININ
 
 
 class LocalTenants:
-    """Serves a world while it is entered.
+    """Serves a world while the context is open.
 
-    Tenants speak TLS under their own names, so that issuers, custom domains and certificates are
-    what they are in the world: give `resolve` and `ca_file` to the bot's configuration.
+    Tenants use TLS under their own names, so that issuers, custom domains and certificates are
+    those of the scenario. Put `resolve` and `ca_file` into the bot's configuration.
     """
 
     def __init__(self, world: World, clock: Clock, logins: Mapping[str, Sequence[Login]]) -> None:
-        """Let the `logins` of each tenant, by its name, in."""
+        """Accept the `logins` of each tenant, by its name."""
         self.resolve: dict[str, str] = {}
-        """Domain, canonical or custom -> `address:port`."""
+        """Domain (canonical or custom) -> `address:port`."""
         self.ca_file = Path()
-        """What clients of these domains have to trust."""
+        """The certificate authority of these domains."""
         self.feed_urls: dict[str, str] = {}
         """By tenant."""
         self.control_urls: dict[str, str] = {}
@@ -85,7 +85,7 @@ class LocalTenants:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop the servers, in the midst of whatever they do."""
+        """Stop the servers at once."""
         await self._servers.aclose()
 
     async def _start_tenants(self, folder: Path) -> None:
@@ -134,7 +134,7 @@ class LocalTenants:
 
 
 def _guard(handler: Handler, host: str) -> Handler:
-    """Refuse what a web page, by a rebound name or across origins, could send."""
+    """Refuse web pages: those that reach it by DNS rebinding, and those of another origin."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if request.host.partition(":")[0] != host or "origin" in request.headers:
@@ -254,7 +254,7 @@ async def _answer_ok(_: web.Request) -> web.Response:
 
 
 async def _read_form(request: web.Request) -> dict[str, str]:
-    """Read a form or a JSON object, whichever was sent; Auth0 takes both."""
+    """Read a form or a JSON object; Auth0 accepts both."""
     try:
         is_json = request.content_type == "application/json"
         sent: Any = await request.json() if is_json else await request.post()

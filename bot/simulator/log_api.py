@@ -1,4 +1,4 @@
-"""A tenant's Management API, as far as it tells the log ("Get log events", read 2026-11)."""
+"""The part of a tenant's Management API that reads the log ("Get log events", read 2026-11)."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from bot.simulator.tenant_log import TenantLog
 
 LOG_READER = "log-reader"
-"""The application that may read tenants' logs."""
+"""The client id that may read tenants' logs."""
 PATH = "/api/v2/logs"
 _PAGE_SIZE = 50
 _MAX_PAGE_SIZE = 100
 """Rows on one page."""
 _MAX_FOUND = 1000
-"""A search finds no more."""
+"""A search returns no more rows in all."""
 _TOKEN_S = 86400
 """Lifetime of a token for the Management API (Auth0's default)."""
 
 
 class LocalLogApi:
-    """A tenant's Management API, as far as it tells the log."""
+    """The part of a tenant's Management API that reads the log."""
 
     def __init__(self, log: TenantLog, signer: Signer, secret: str) -> None:
-        """Let the application `READER` in that knows the `secret`."""
+        """Accept the application `LOG_READER` with this `secret`."""
         self.log = log
         self._signer = signer
         self._secret = secret
@@ -43,7 +43,7 @@ class LocalLogApi:
         return path == PATH or form.get("client_id") == LOG_READER
 
     def answer(self, request: web.Request, form: Mapping[str, str], now: float) -> web.Response:
-        """Answer such a request."""
+        """Answer a request for the log or for a token."""
         if request.path != PATH:
             return self._issue_token(form, now)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -62,8 +62,8 @@ class LocalLogApi:
         claims = {"aud": self._audience, "iat": int(now), "exp": int(now) + _TOKEN_S}
         token = self._signer.sign({**claims, "jti": secrets.token_hex(8), "scope": "read:logs"})
         self._tokens[token] = now + _TOKEN_S
-        told = {"access_token": token, "expires_in": _TOKEN_S, "token_type": "Bearer"}
-        return web.json_response({**told, "scope": "read:logs"})
+        granted = {"access_token": token, "expires_in": _TOKEN_S, "token_type": "Bearer"}
+        return web.json_response({**granted, "scope": "read:logs"})
 
     def _search_page(self, request: web.Request, rows: list[dict[str, Any]]) -> web.Response:
         asked = request.query
@@ -76,7 +76,7 @@ class LocalLogApi:
 
 
 def _checkpoint_page(request: web.Request, rows: list[dict[str, Any]], take: int) -> web.Response:
-    """Answer in checkpoint mode: all other parameters are ignored, and there is always a next."""
+    """Answer in checkpoint mode, which ignores all other parameters and always has a next page."""
     begin = request.query["from"]
     place = bisect(rows, begin, key=itemgetter("log_id"))
     found = rows[place : place + take]

@@ -1,4 +1,4 @@
-"""A store that forgets with its process: for simulations, where nothing may cost time."""
+"""A store in memory, for simulations: it costs no time and ends with the process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """The `Store` port over plain dictionaries. Keeps the values themselves: they never change."""
+    """The `Store` port over dictionaries. It keeps the values themselves: they are immutable."""
 
     def __init__(self) -> None:
         self._tenants: dict[str, TenantState] = {}
@@ -28,7 +28,7 @@ class MemoryStore:
         self._known: set[str] = set()
 
     async def load(self, now: float) -> Snapshot:
-        """Return what was committed; incidents that ended long ago are left out."""
+        """Return what was committed, without incidents that ended long ago."""
         recent = {
             number: incident
             for number, incident in self._incidents.items()
@@ -42,7 +42,7 @@ class MemoryStore:
         )
 
     async def commit(self, change: Change) -> None:
-        """Take over a change."""
+        """Apply a change."""
         self._tenants.update(change.tenants)
         self._desk = change.desk or self._desk
         self._incidents.update(change.incidents)
@@ -59,5 +59,5 @@ class MemoryStore:
             self._inbox.pop(received_id, None)
 
     async def has_received(self, received_id: str) -> bool:
-        """Tell whether something with this id was committed before, handled or not."""
+        """Tell whether an inbox item with this id was committed before, handled or not."""
         return received_id in self._known

@@ -1,4 +1,4 @@
-"""Prometheus and Sentry on real sockets, as far as the bot asks them.
+"""Prometheus and Sentry on real sockets, with the requests that the bot makes.
 
 Shapes of answers: Prometheus' HTTP API, and Sentry's "Query Explore Events in Table Format" (both
 read 2026-11).
@@ -49,7 +49,7 @@ def sentry_query(tenant: str, signal: str) -> str:
 
 
 def faulty_handler(world: World, clock: Clock, place: Target | str, answer: Answer) -> Handler:
-    """Return a handler that has the world's faults of a place, and else answers."""
+    """Return a handler that injects the scenario's faults of a place, and otherwise answers."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         async def healthy(_: InjectedFault) -> web.Response:
@@ -63,7 +63,7 @@ def faulty_handler(world: World, clock: Clock, place: Target | str, answer: Answ
 
 
 class LocalPrometheus:
-    """`/api/v1/query`, for the expressions that `expressions` gives."""
+    """`/api/v1/query`, for the expressions of `metric_expressions`."""
 
     def __init__(self, world: World, token: str) -> None:
         """Answer whoever bears the `token`."""
@@ -91,7 +91,7 @@ class LocalPrometheus:
     def _vector(
         self, at: float, failed: str | None, tenant: str, signal: str, seconds: str
     ) -> list[dict[str, Any]]:
-        """Return one sample, or none where no application has such a counter."""
+        """Return one sample, or none where no application has the counter."""
         if (tenant, signal) not in {(each.tenant, each.signal) for each in self._scenario.metrics}:
             return []
         span = window(at - self._scenario.start_at, float(seconds))
@@ -100,7 +100,7 @@ class LocalPrometheus:
 
 
 class LocalSentry:
-    """`/api/0/organizations/ORG/events/`, for the queries that `search` gives, in any project."""
+    """`/api/0/organizations/ORG/events/`, for the queries of `sentry_query`, in any project."""
 
     def __init__(self, world: World, clock: Clock, token: str) -> None:
         """Answer whoever bears the `token`."""

@@ -1,4 +1,4 @@
-"""Reading a document key by key, so that all that is wrong with it is told at once."""
+"""Reads a document key by key and reports all its problems at once."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _SHORT.maxstring = 60
 
 
 class Misread(ValueError):  # noqa: N818 - says what happened
-    """A value that is not what its key takes."""
+    """A value that does not fit its key."""
 
     def __init__(self, value: object, expected: str) -> None:
-        """Show the value, cut, and what was expected."""
+        """Name the value, shortened, and what was expected."""
         super().__init__(f"{_SHORT.repr(value)} {expected}")
 
 
 def suggest(word: object, known: Iterable[str]) -> str:
-    """Say which known word was probably meant, or all that there are."""
+    """Return the known word that was probably meant, or all known words."""
     words = sorted(known)
     close = get_close_matches(str(word), words, n=1)
     return f"did you mean {close[0]}?" if close else f"there are: {', '.join(words) or 'none'}"
 
 
 class MappingReader:
-    """One mapping of a document. What is wrong is noted there, not raised.
+    """One mapping of a document. Problems are collected in the document, not raised.
 
-    What a read returns after a problem is worthless: look at the document's problems first.
+    A value that is read after a problem is meaningless: check the document's problems first.
     """
 
     def __init__(self, document: Document, loc: Loc, values: object) -> None:
-        """Take the mapping that stands at `loc`; anything else there is a problem."""
+        """Take the mapping at `loc`; anything else there is a problem."""
         self._document = document
         self._loc = loc
         self._known_keys: set[str] = set()
@@ -48,7 +48,7 @@ class MappingReader:
             self.add_problem("must be a mapping of keys to values")
 
     def add_problem(self, text: str, *steps: str | int) -> None:
-        """Note a problem here, or at a key below."""
+        """Add a problem here, or at a key below."""
         self._document.report((*self._loc, *steps), text)
 
     def read_required(self, key: str, read: Callable[[Any], T]) -> T:
@@ -72,7 +72,7 @@ class MappingReader:
             return default
 
     def below(self, key: str, *steps: str | int) -> MappingReader:
-        """Return the mapping under a key; who asked for it closes it."""
+        """Return the mapping under a key; the caller closes it."""
         self._known_keys.add(key)
         values: Any = self.values.get(key)
         for step in steps:
@@ -91,7 +91,7 @@ class MappingReader:
         return tuple(part.close(read(part)) for part in parts)
 
     def items(self, key: str, read: Callable[[Any], T]) -> tuple[T, ...]:
-        """Read a list of single values, which may be left out. Returns those that are right."""
+        """Read a list of single values, which may be left out. Returns the valid ones."""
         right = []
         for number, item in enumerate(self.read_optional(key, _read_list, list[object]())):
             try:
@@ -101,7 +101,7 @@ class MappingReader:
         return tuple(right)
 
     def close(self, value: T) -> T:
-        """Note every key that nobody asked for, and pass the value on."""
+        """Add a problem for every key that was not read, and return the value."""
         for key in self.values:
             if key not in self._known_keys:
                 self.add_problem(f"unknown key; {suggest(key, self._known_keys)}", key)

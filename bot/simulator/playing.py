@@ -1,4 +1,4 @@
-"""Plays a scenario's faults on real connections."""
+"""Injects a scenario's faults into real connections."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _VERIFY_CODES = {"expired": 10, "wrong_host": 62, "untrusted": 20}
 
 
 def find_unplayable(scenario: Scenario) -> list[str]:
-    """Name the faults that cannot be made on real connections."""
+    """Name the faults that cannot be played on real connections."""
     return [
         f"{scenario.document.place_of(('timeline', number)).name}: timeline[{number}]: "
         f"{entry.fault.kind} of {target} cannot be played in real time"
@@ -55,7 +55,7 @@ async def answer_with_fault(
     clock: Clock,
     answer: Callable[[InjectedFault], Awaitable[web.Response]],
 ) -> web.StreamResponse:
-    """Answer a request as the world has it; `answer` makes what is healthy about it."""
+    """Answer a request with the world's fault; `answer` makes the healthy part."""
     happening = drawn.fault
     if happening.kind == "hang":
         await _hang()
@@ -85,7 +85,7 @@ async def _trickle(
     stream = web.StreamResponse(status=whole.status, headers=whole.headers)
     stream.content_length = len(body)
     await stream.prepare(request)
-    with suppress(ConnectionResetError):  # nobody waits to the end
+    with suppress(ConnectionResetError):  # the client closed the connection
         for byte in body:
             await clock.sleep(pause_s)
             await stream.write(bytes([byte]))
@@ -98,30 +98,30 @@ async def _hang() -> NoReturn:
 
 
 class MarkingProber:
-    """Lets `FaultyPath` know what is being looked at: one host serves several targets."""
+    """Tells `FaultyPath` which target is being checked: one host serves several targets."""
 
     def __init__(self, inner: Prober, places: Mapping[Target, Target | str]) -> None:
-        """Look with `inner`; `places` are the scenario's names of targets that have others."""
+        """Check with `inner`; `places` are the scenario's names of targets that have other ones."""
         self._inner = inner
         self._places = places
 
     async def probe(self, target: Target) -> Observation:
-        """Look at a target."""
+        """Probe a target."""
         with self._mark_target(target):
             return await self._inner.probe(target)
 
     async def measure(self, target: Target) -> Measurement:
-        """Ask a source for its figures."""
+        """Query a source."""
         with self._mark_target(target):
             return await self._inner.measure(target)
 
     async def poll_feed(self, target: Target) -> FeedReading:
-        """Read a feed."""
+        """Poll a status feed."""
         with self._mark_target(target):
             return await self._inner.poll_feed(target)
 
     async def poll_shifts(self) -> Shifts:
-        """Read the calendar of shifts."""
+        """Read the on-call calendar."""
         return await self._inner.poll_shifts()
 
     @contextmanager
@@ -134,16 +134,16 @@ class MarkingProber:
 
 
 class FaultyPath:
-    """A `Path` with the scenario's DNS, connection and TLS faults in it."""
+    """A `Network` with the scenario's DNS, connection and TLS faults."""
 
     def __init__(self, inner: Network, world: World, clock: Clock) -> None:
-        """Where the world has no fault, take the way of `inner`."""
+        """Reach hosts as `inner` does where the world has no fault."""
         self._inner = inner
         self._world = world
         self._clock = clock
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
-        """Draw once for the whole way, and play it if it is DNS that fails."""
+        """Draw one fault for the whole connection, and play it here if DNS fails."""
         target = _CURRENT_TARGET.get()
         drawn = self._world.draw_request(target, self._clock.now()).fault if target else OK
         _CURRENT_FAULT.set(drawn if drawn.kind in NETWORK_KINDS else OK)
@@ -154,7 +154,7 @@ class FaultyPath:
         return await self._inner.resolve(host, port)
 
     async def before_connect(self, host: str) -> None:
-        """Play what was drawn for the connection and for TLS."""
+        """Play the fault that was drawn, if the connection or TLS fails."""
         drawn = _CURRENT_FAULT.get()
         if drawn.kind == "connect":
             await _fail_to_connect(drawn.word)

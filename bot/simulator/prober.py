@@ -1,4 +1,4 @@
-"""Looking at the virtual world, in the same words as looking at the real one."""
+"""Checks of the virtual world, with results of the same types as the real ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bot.core.model.observation import (
     Target,
 )
 from bot.core.oncall.schedule import Shifts
-from bot.simulator.figures import VirtualMeasurements, no_data_reason
+from bot.simulator.measurements import VirtualMeasurements, no_data_reason
 from bot.simulator.status_page import StatusPage
 from bot.simulator.world import NETWORK_KINDS
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.ports import Clock
-    from bot.simulator.figures import MeasuredSignal
     from bot.simulator.happening import HttpAnswer, InjectedFault
+    from bot.simulator.measurements import MeasuredSignal
     from bot.simulator.world import RequestOutcome, World
 
 TIMEOUT_S = 10.0
 QUOTA_REMAINING = 299
 """Of 300, the burst of Auth0's free plan (Rate Limit Configurations, read 2026-08)."""
 _BODY_BYTES = 1500
-"""An answer with tokens has about so many."""
+"""Bytes of an answer with tokens, about."""
 _BROKEN_FROM = 500
 _OK = 200
 _TIMEOUT_FAULTS = {
@@ -55,7 +55,7 @@ _NO_FEED = Fault(Stage.HTTP, "not_well_formed", status=200)
 
 
 class RequestListener(Protocol):
-    """Is told of every request when it is over."""
+    """Gets every request when it is over."""
 
     def __call__(self, place: str, at: float, result: str, latency_ms: float) -> None:
         """`at` is when it began; the result is `ok`, or a fault's stage and reason."""
@@ -73,9 +73,9 @@ class VirtualProber:
         timeout_s: float = TIMEOUT_S,
         on_request: RequestListener | None = None,
     ) -> None:
-        """Know the `gauges` of all that can be measured; give up every look after `timeout_s`."""
+        """Take what each measured target counts; give up every check after `timeout_s`."""
         self.requests: Counter[str] = Counter()
-        """By place, as scenarios name them."""
+        """By place, named as in the scenario."""
         self._world = world
         self._page = StatusPage(world.scenario, world.begin_at)
         self._measurements = VirtualMeasurements(world, measured_signals or {})
@@ -84,7 +84,7 @@ class VirtualProber:
         self._on_request = on_request
 
     async def probe(self, target: Target) -> Observation:
-        """Look, and take as long as it takes."""
+        """Probe a target, and take the time that it takes."""
         at = self._clock.now()
         drawn = self._world.draw_request(target, at)
         fault, latency_s = fault_and_latency(target, drawn, at, self._timeout_s)
@@ -101,22 +101,22 @@ class VirtualProber:
         )
 
     async def poll_shifts(self) -> Shifts:
-        """Nobody keeps a calendar in a scenario."""
+        """Raise: scenarios have no on-call calendar."""
         return Shifts(self._clock.now(), fault="a scenario has no calendar")
 
     async def poll_feed(self, target: Target) -> FeedReading:
-        """Read the feed of the environment that the target is named after."""
+        """Poll the feed of the environment that the target is named after."""
         at = self._clock.now()
         drawn = self._world.draw_request(target, at)
         fault, latency_s = fault_and_latency(target, drawn, at, self._timeout_s)
         await self._complete_request(FEED, at, fault, latency_s)
         state = _feed_state(drawn, fault)
-        notices = self._page.status_incidents(target.name, at) if state is FeedState.OK else ()
+        incidents = self._page.status_incidents(target.name, at) if state is FeedState.OK else ()
         no_feed = _NO_FEED if state is FeedState.UNREADABLE else fault
-        return FeedReading(target, at, state, notices, no_feed)
+        return FeedReading(target, at, state, incidents, no_feed)
 
     async def measure(self, target: Target) -> Measurement:
-        """Ask the place that has a target's figures; where that fails there are none."""
+        """Query the place that serves a target; if that fails there is no data."""
         at, place = self._clock.now(), self._measurements.place(target)
         fault, latency_s = fault_and_latency(
             target, self._world.draw_request(place, at), at, self._timeout_s
@@ -139,7 +139,7 @@ class VirtualProber:
 def fault_and_latency(
     target: Target, drawn: RequestOutcome, at: float, timeout_s: float
 ) -> tuple[Fault | None, float]:
-    """Say how a request ends that began at `at`, and after how many seconds."""
+    """Return how a request ends that began at `at`, and after how many seconds."""
     latency_s = _latency(drawn)
     if latency_s > timeout_s:
         kind, word = drawn.fault.kind, drawn.fault.word
@@ -170,7 +170,7 @@ def _fault_of_answer(target: Target, answer: HttpAnswer, now: float) -> Fault | 
         return None
     document = None if target.owner in {CONTROL, FEED} else answer.document()
     fault = classify_answer(answer.status, document, headers=dict(answer.headers), now=now)
-    # HTTP 2xx with a JSON object that has nothing of what was asked for.
+    # HTTP 2xx with a JSON object that has none of the expected keys.
     reason = "wrong_issuer" if target.name == WELLKNOWN else "malformed"
     return fault or Fault(Stage.TOKEN, reason, status=answer.status)
 

@@ -56,7 +56,7 @@ TENANT_PLACES = (LOGIN, WELLKNOWN, CUSTOM, M2M, LOGS)
 
 
 def load_file(path: Path) -> Scenario:
-    """Read a scenario file. Raises `ScenarioError` with all that is wrong with it."""
+    """Read a scenario file. Raises `ScenarioError` with all its problems."""
     try:
         document = read_yaml(path)
     except ConfigError as error:
@@ -87,7 +87,7 @@ def _folder() -> Any:
 
 
 class _ScenarioReader:
-    """Knows the tenants and places of a file, so that what names them can be held against them."""
+    """Knows the tenants and places of a file, and checks the names that refer to them."""
 
     def __init__(self, document: Document, part: MappingReader, file: str) -> None:
         self._document = document
@@ -220,7 +220,7 @@ class _ScenarioReader:
         )
 
     def _read_feed(self) -> tuple[StatusUpdate, ...]:
-        """Read the posts in the order of time, since later ones take over from earlier ones."""
+        """Read the status updates in the order of time: later ones take over from earlier ones."""
         drafts = self._part.each("feed", lambda part: (part, read_status_update(part)))
         latest: dict[str, StatusUpdate] = {}
         posts = []
@@ -240,7 +240,7 @@ class _ScenarioReader:
 
 
 def _further_logins(bot: dict[str, Any], tenant: str) -> list[str]:
-    """Name the logins that the file's own overrides give a tenant; wrong ones are told later."""
+    """Name the logins that the file's overrides give a tenant; wrong ones are reported later."""
     found = []
     for settings in _mappings(bot.get("tenants")):
         if settings.get("name") == tenant:

@@ -1,4 +1,4 @@
-"""A scenario: what is true of the world, and when. Offsets are seconds from t=0."""
+"""A scenario: what is true in the world, and when. Offsets are seconds from t=0."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 
 class ScenarioError(Exception):
-    """A scenario that cannot be played. `problems` is all that is wrong with it, a line each."""
+    """A scenario that cannot be played. `problems` has a line for each problem."""
 
     def __init__(self, *problems: str) -> None:
-        """Keep the problems; the message has one a line."""
+        """Keep the problems; the message has them line by line."""
         super().__init__("\n".join(problems))
         self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """When an entry holds: from `since_s`, up to but not including `until_s`."""
+    """When an entry is active: from `since_s`, up to but not including `until_s`."""
 
     since_s: float = -math.inf
     until_s: float = math.inf
 
     def is_active(self, offset_s: float) -> bool:
-        """Tell whether it holds at an offset."""
+        """Tell whether it is active at an offset."""
         return self.since_s <= offset_s < self.until_s
 
 
@@ -46,7 +46,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class FaultEntry:
-    """What happens to a part of the requests, at some places, for a while."""
+    """A fault of a part of the requests, at some places, for a while."""
 
     targets: tuple[str, ...]
     window: Window
@@ -56,7 +56,7 @@ class FaultEntry:
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
-    """A paragraph on the status page, with what it takes over from earlier ones filled in."""
+    """An update on the status page, with what it takes over from earlier ones filled in."""
 
     at_s: float
     incident: str
@@ -68,19 +68,19 @@ class StatusUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What a backend counts. None leaves what earlier entries say."""
+    """What a backend counts. None: as earlier entries say."""
 
     signal: str
     tenant: str
     window: Window
     requests_s: float | None
     errors: float | None
-    """The part that fails, 0 to 1."""
+    """The share that fails, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """What an error tracker gets. None leaves what earlier entries say."""
+    """What an error tracker gets. None: as earlier entries say."""
 
     signal: str
     tenant: str
@@ -101,7 +101,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A tenant's log. A type that is not named stays as earlier entries have it."""
+    """A tenant's log. A type that is not named stays as in earlier entries."""
 
     tenant: str
     window: Window
@@ -143,7 +143,7 @@ class Scenario:
     """One file."""
 
     document: Document
-    """Knows the lines of `bot`, which is held against the settings later."""
+    """The document, which knows the lines of `bot` for problems that are found later."""
     name: str
     about: str
     start_at: float
@@ -152,7 +152,7 @@ class Scenario:
     duration_s: float
     seed: int
     bot: dict[str, Any]
-    """As it was written: every scalar is text or None."""
+    """As in the file: every scalar is text or None."""
     tenants: tuple[Tenant, ...]
     controls: tuple[str, ...]
     timeline: tuple[FaultEntry, ...]
@@ -166,7 +166,7 @@ class Scenario:
     answer: Answer | None
 
     def is_ongoing(self, tenant: str) -> bool:
-        """Tell whether something is still wrong with a tenant when the scenario ends."""
+        """Tell whether a tenant still has a fault when the scenario ends."""
         places = (
             entry.window
             for entry in self.timeline
@@ -174,9 +174,9 @@ class Scenario:
             if target.split(".")[0] in {tenant, "*"}
         )
         counted: tuple[Metric | Errors | Log, ...] = (*self.metrics, *self.errors, *self.logs)
-        figures = (
+        signals = (
             entry.window
             for entry in counted
             if entry.tenant == tenant and entry.window.since_s > -math.inf
         )
-        return any(window.until_s > self.duration_s for window in (*places, *figures))
+        return any(window.until_s > self.duration_s for window in (*places, *signals))

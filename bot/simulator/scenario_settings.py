@@ -1,4 +1,4 @@
-"""What a scenario stands for: a tenant's configuration, and what each measured signal counts."""
+"""The configuration of a scenario's tenants, and what each measured signal counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.core.model.measurement import ChangeMade, MetricKind
 from bot.core.model.observation import CUSTOM, LOGS, M2M, WELLKNOWN, Target
-from bot.simulator.figures import MeasuredSignal
+from bot.simulator.measurements import MeasuredSignal
 from bot.simulator.observability import metric_expressions, sentry_query
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ RESERVED_NAMES = ("login", WELLKNOWN, CUSTOM, M2M, LOGS)
 
 
 def tenant_settings(scenario: Scenario, tenant: Tenant) -> dict[str, Any]:
-    """Return a tenant as the configuration file would have it, with all that is measured."""
+    """Return a tenant as in a configuration file, with all that is measured."""
     names = signal_names(scenario, tenant.name)
     values = {
         "name": tenant.name,
@@ -46,9 +46,9 @@ def tenant_settings(scenario: Scenario, tenant: Tenant) -> dict[str, Any]:
 
 
 def signal_names(scenario: Scenario, tenant: str) -> dict[str, tuple[MetricKind, str]]:
-    """Name a tenant's measured signals: as the scenario does, unless a name is there twice.
+    """Name a tenant's measured signals as the scenario does, unless a name occurs twice.
 
-    Returns what each counts, and the scenario's own name of it.
+    Returns what each counts, and its name in the scenario.
     """
     names: dict[str, tuple[MetricKind, str]] = {}
     for kind, entries in (
@@ -64,7 +64,7 @@ def signal_names(scenario: Scenario, tenant: str) -> dict[str, tuple[MetricKind,
 
 
 def measured_signals(scenario: Scenario, settings: Settings) -> dict[Target, MeasuredSignal]:
-    """Return what each measured target counts in the scenario's world."""
+    """Return what each measured target counts in the scenario."""
     windows: dict[Target, float] = {}
     for tenant in settings.tenants:
         windows |= {Target(tenant.name, metric.name): metric.window for metric in tenant.metrics}
@@ -78,7 +78,7 @@ def measured_signals(scenario: Scenario, settings: Settings) -> dict[Target, Mea
 
 
 def changes_of(scenario: Scenario) -> Iterator[tuple[float, ChangeMade]]:
-    """Yield when which changes are told at our hook: all but those that a log tells."""
+    """Yield the changes that come by webhook, with their times: all but those in a log."""
     logged = {log.tenant for log in scenario.logs}
     for place, change in enumerate(scenario.changes):
         if change.tenant not in logged:

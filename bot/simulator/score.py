@@ -1,4 +1,4 @@
-"""How often the bot is right over many worlds, beside three simple rules in the same worlds."""
+"""How often the bot is right over many worlds, beside three baselines in the same worlds."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from bot.simulator.story import Event, Score
 
 CONFIDENT_FROM = 0.7
-"""From this confidence on a wrong word is a confident one."""
+"""From this confidence on a wrong cause counts as a confident mistake."""
 WRONG_ALERT = "alert"
-"""The column of what was wrong although the cause was right."""
+"""The column for a wrong result with the right cause."""
 COLUMNS = (*Cause, WRONG_ALERT)
 TABLE_WIDTH = 250
-"""Columns of text: tables are not broken, however narrow the terminal."""
+"""Columns of text: tables do not wrap, however narrow the terminal is."""
 
 
 def compare(runs: list[RunResult]) -> Event:
-    """Sum up many worlds, for the bot and each of its rivals.
+    """Summarize many worlds, for the bot and each baseline.
 
     Each run's scenario has an `answer`.
     """
@@ -50,7 +50,7 @@ def compare(runs: list[RunResult]) -> Event:
 
 
 def _families(runs: list[RunResult]) -> dict[str, list[RunResult]]:
-    """Group by the first word of the file's name, where several files have it in common."""
+    """Group by the first word of the file's name, where several files share it."""
     families: dict[str, list[RunResult]] = {}
     for run in runs:
         families.setdefault(run.summary["scenario"].split("-")[0], []).append(run)
@@ -74,7 +74,7 @@ def _shares(judged: Iterable[Score]) -> dict[str, float]:
 
 
 def _confusion_matrix(judged: Iterable[Score]) -> dict[str, dict[str, int]]:
-    """Count by the true cause what was said instead. What counts as right stands at the truth."""
+    """Count the given causes by the true cause; whatever counts as right is counted as true."""
     counts = Counter((word.truth, _column(word)) for word in judged)
     return {
         truth: {said: counts[truth, said] for said in COLUMNS if counts[truth, said]}
@@ -90,11 +90,11 @@ def _column(word: Score) -> str:
 
 
 def render_tables(comparison: Event) -> str:
-    """Tell a comparison to people."""
+    """Return a comparison as tables for people."""
     console = Console(width=TABLE_WIDTH, color_system=None)
     with console.capture() as captured:
-        for name, figures in comparison["players"].items():
-            console.print(_matrix_table(name, figures["matrix"]))
+        for name, player in comparison["players"].items():
+            console.print(_matrix_table(name, player["matrix"]))
         console.print(_shares_table(comparison))
     return captured.get()
 
@@ -110,7 +110,7 @@ def _matrix_table(name: str, matrix: dict[str, dict[str, int]]) -> Table:
 
 
 def _shares_table(comparison: Event) -> Table:
-    """Put all players side by side, first in all worlds and then by family."""
+    """Show all players side by side, first in all worlds and then by family."""
     players: dict[str, Any] = comparison["players"]
     table = Table("", box=SIMPLE_HEAD, title="right / confidently wrong", title_justify="left")
     for column in ("worlds", *players):
@@ -118,7 +118,7 @@ def _shares_table(comparison: Event) -> Table:
     first = next(iter(players.values()))
     _add_shares(table, "all", list(players.values()))
     for family in first["families"]:
-        _add_shares(table, family, [figures["families"][family] for figures in players.values()])
+        _add_shares(table, family, [player["families"][family] for player in players.values()])
     return table
 
 

@@ -1,8 +1,7 @@
 """What applications, error trackers and tenant logs count in the virtual world.
 
-Counts are drawn in slices of 15 s, as if somebody scraped them so often; slice 0 begins at t=0.
-Each slice of a signal has a generator of its own, so that it does not matter who asks for which,
-how often and in which order.
+Counts are drawn in slices of 15 s, like a scrape interval; slice 0 begins at t=0. Each slice of a
+signal has a generator of its own, so that the order and number of queries do not matter.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ T = TypeVar("T")
 class Signals:
     """Counts a scenario's metrics, errors and logs.
 
-    All are asked for the slices that began at or after `since` and ended by `until`, in seconds
+    Each method counts the slices that began at or after `since` and ended by `until`, in seconds
     from t=0.
     """
 
@@ -42,7 +41,7 @@ class Signals:
         self._rows = cache(self._draw_rows)
 
     def metric(self, tenant: str, signal: str, since: float, until: float) -> tuple[int, int]:
-        """Count requests, and those of them that failed."""
+        """Count requests, and the failed ones among them."""
         drawn = [self._metric(tenant, signal, number) for number in _slices(since, until)]
         return sum(requests for requests, _ in drawn), sum(failed for _, failed in drawn)
 
@@ -51,7 +50,7 @@ class Signals:
         return _sum(self._events(tenant, signal, number) for number in _slices(since, until))
 
     def log_rows(self, tenant: str, since: float, until: float) -> Counter[Row]:
-        """Count rows in a tenant's log, by type and what stands in them."""
+        """Count rows in a tenant's log, by type and fields."""
         return _sum(self._rows(tenant, number) for number in _slices(since, until))
 
     def _draw_metric(self, tenant: str, signal: str, number: int) -> tuple[int, int]:
@@ -77,7 +76,7 @@ class Signals:
         return +events
 
     def _draw_rows(self, tenant: str, number: int) -> Counter[Row]:
-        """Draw each type for itself, so that naming one more changes none of the others."""
+        """Draw each type by itself, so that one more type changes none of the others."""
         entries = [entry for entry in self._scenario.logs if entry.tenant == tenant]
         types = {row.type for entry in entries for row in entry.rows}
         randoms = {kind: self._random("logs", tenant, kind, number) for kind in types}
@@ -109,7 +108,7 @@ def _sum(counters: Iterable[Counter[T]]) -> Counter[T]:
 
 
 def _pieces(entries: Sequence[E], number: int) -> Iterator[tuple[list[E], float]]:
-    """Cut a slice where an entry begins or ends: what holds in each piece, and its length."""
+    """Cut a slice where an entry begins or ends. Yields each piece's entries and length."""
     start_s, end_s = number * SLICE_S, (number + 1) * SLICE_S
     cuts = {edge for entry in entries for edge in (entry.window.since_s, entry.window.until_s)}
     edges = [start_s, *sorted(edge for edge in cuts if start_s < edge < end_s), end_s]
@@ -118,6 +117,6 @@ def _pieces(entries: Sequence[E], number: int) -> Iterator[tuple[list[E], float]
 
 
 def _last_stated(values: Iterable[float | None]) -> float:
-    """Return what the last entry says that says something."""
-    said = [value for value in values if value is not None]
-    return said[-1] if said else 0.0
+    """Return the last value that is not None."""
+    stated = [value for value in values if value is not None]
+    return stated[-1] if stated else 0.0

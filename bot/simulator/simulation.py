@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from bot.simulator.scenario import Scenario, UserInput
 
 SCORE_AFTER_S = 60.0
-"""After `decidable` the bot has this long."""
+"""Seconds that the bot has after `decidable`."""
 BOT_NAME = "auth0-check"
-"""Our own name, beside those of the rivals."""
+"""The bot's name, beside those of the baselines."""
 AFTER_ALL_S = 1e-6
-"""After everything else that happens at the same instant."""
+"""Added to an instant, to come after everything else that happens then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +52,20 @@ class RunResult:
 
     summary: Event
     scores: dict[str, Score]
-    """The bot's word and its rivals', held against the truth; empty without an `answer`."""
+    """The scores of the bot and the baselines; empty without an `answer`."""
 
     @property
     def is_correct(self) -> bool:
-        """The bot said what the scenario's `answer` says."""
+        """Whether the bot gave the scenario's `answer`."""
         return BOT_NAME in self.scores and self.scores[BOT_NAME].is_right
 
 
 def settings_for(scenario: Scenario, **given: Any) -> Settings:
-    """Return the configuration that a scenario stands for.
+    """Return the configuration for a scenario.
 
     Args:
         scenario: names tenants and controls; its `bot` overrides.
-        given: whole sections or keys that stand instead of the dummies, such as `slack`.
+        given: whole sections or keys in place of the dummies, such as `slack`.
 
     Raises ConfigError, with the lines of the scenario, where `bot` is wrong.
     """
@@ -83,13 +83,13 @@ def settings_for(scenario: Scenario, **given: Any) -> Settings:
 
 
 def _merge(base: Any, over: Any) -> Any:
-    """Lay one mapping over another; tenants and logins are matched by their names."""
+    """Merge one mapping over another; tenants and logins are matched by their names."""
     if isinstance(base, dict) and isinstance(over, dict):
         return {**base, **{key: _merge(base.get(key), value) for key, value in over.items()}}
     if isinstance(base, list) and isinstance(over, list) and all(_has_name(o) for o in over):
         named = {entry["name"]: entry for entry in over}
-        kept = [_merge(entry, named.pop(entry.get("name", "login"), {})) for entry in base]
-        return [*kept, *named.values()]
+        merged = [_merge(entry, named.pop(entry.get("name", "login"), {})) for entry in base]
+        return [*merged, *named.values()]
     return over
 
 
@@ -100,13 +100,13 @@ def _has_name(entry: object) -> bool:
 def play_scenario(
     scenario: Scenario, seed: int, emit: Callable[[Event], None], *, requests: bool
 ) -> RunResult:
-    """Play a scenario to its end, as fast as it goes.
+    """Play a scenario to its end, as fast as possible.
 
     Args:
         scenario: what happens.
         seed: which of its worlds.
-        emit: is given each event, the summary last.
-        requests: tell each request as well.
+        emit: gets each event, the summary last.
+        requests: whether to emit each request as well.
     """
     begun = time.perf_counter()
     simulation: list[Simulation] = []
@@ -126,7 +126,7 @@ def play_scenario(
 
 
 class Simulation:
-    """The bot and the world around it, joined in one virtual loop."""
+    """The bot and the scenario's world in one virtual loop."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class Simulation:
         settings = settings_for(scenario)
         self.story = Story(scenario, emit, lambda: self.engine.view().desk.incidents)
         self.workspace = Workspace(self.clock.now)
-        self.workspace.on_message(lambda *said: self.story.record_message(self.clock.now(), *said))
+        self.workspace.on_message(lambda *args: self.story.record_message(self.clock.now(), *args))
         prober = self._build_prober(settings)
         self.requests = prober.requests
         self._accepting: set[asyncio.Task[bool]] = set()
@@ -200,28 +200,28 @@ class Simulation:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _schedule_events(self) -> None:
-        """Put into the loop what happens by itself."""
+        """Schedule what happens by itself."""
         scenario = self.world.scenario
         for begin_at, until in self.world.pauses():
             self.clock.call_at(begin_at, partial(self._loop.leap, until - begin_at))
         for at, change in changes_of(scenario):
             self.clock.call_at(at, partial(self.accept, Push(change.id, at, (change,))))
-        for place, saying in enumerate(scenario.people):
+        for place, typed in enumerate(scenario.people):
             self.clock.call_at(
-                scenario.start_at + saying.at_s, partial(self._send_command, saying, place)
+                scenario.start_at + typed.at_s, partial(self._send_command, typed, place)
             )
         answer = scenario.answer
         if answer and answer.alert and answer.decidable_s is not None:
             at = scenario.start_at + answer.decidable_s + SCORE_AFTER_S + AFTER_ALL_S
             self.clock.call_at(min(at, self.world.end_at), self._score)
 
-    def _send_command(self, saying: UserInput, place: int) -> None:
+    def _send_command(self, typed: UserInput, place: int) -> None:
         """Let somebody type something in Slack."""
-        verb, argument, nearest, share = parse_command(saying.say.removeprefix(COMMAND))
+        verb, argument, nearest, share = parse_command(typed.say.removeprefix(COMMAND))
         state = self.workspace.state
-        # A stranger is nobody's guest.
+        # A person from another workspace is no guest.
         known = [
-            Person(u.id, u.zone, is_guest=u.is_guest) for u in state.people if u.id == saying.user
+            Person(u.id, u.zone, is_guest=u.is_guest) for u in state.people if u.id == typed.user
         ]
         request = Request(
             id=f"saying-{place}",
@@ -230,20 +230,20 @@ class Simulation:
             argument=argument,
             nearest=nearest,
             share=share,
-            user=saying.user,
+            user=typed.user,
             channel=state.channels[0].id,
-            person=known[0] if known else Person(saying.user),
+            person=known[0] if known else Person(typed.user),
         )
         self.accept(request)
 
     def accept(self, received: InboxItem) -> None:
-        """Let something come in from outside."""
+        """Give the engine a request or a push."""
         task = asyncio.get_running_loop().create_task(self.engine.accept(received))
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
 
     def listen(self, at: float, effect: Effect) -> None:
-        """Take note of an effect, as the engine's `Journal`."""
+        """Record an effect, as the engine's `EffectListener`."""
         self.story.listen(at, effect)
         self.baselines.on_effect(effect)
 
@@ -252,7 +252,7 @@ class Simulation:
         self.baselines.score()
 
     def scores(self) -> dict[str, Score]:
-        """Hold against the truth what was said; nothing where the scenario has no `answer`."""
+        """Return the scores; empty where the scenario has no `answer`."""
         answer, ours = self.world.scenario.answer, self.story.bot_score
         return {BOT_NAME: ours, **self.baselines.score_against(answer)} if answer and ours else {}
 
@@ -266,16 +266,16 @@ class _ClockCheckedProber(VirtualProber):
     """The virtual prober, on a host whose clock may be wrong."""
 
     async def probe(self, target: Target) -> Observation:
-        """Look; what a wrong clock sees is not believed."""
-        seen = await super().probe(target)
-        return reject_if_clock_stepped(seen, self._world.clock_offset(self._clock.now()))
+        """Probe a target; with a wrong clock the result is `no_data`."""
+        observation = await super().probe(target)
+        return reject_if_clock_stepped(observation, self._world.clock_offset(self._clock.now()))
 
 
 class _NullNotifier:
-    """A way beyond Slack that leads nowhere: playing a scenario must page nobody."""
+    """A contact point that reaches nobody: a simulation must not page anybody."""
 
     async def notify(self, page: PagerMessage) -> None:
-        """Take it."""
+        """Do nothing."""
 
 
 __all__ = ["ConfigError", "RunResult", "Simulation", "play_scenario", "settings_for"]

@@ -1,7 +1,7 @@
-"""The status page: its posts as a perfect reader knows them, and as the feed of an environment.
+"""The status page: its incidents as they are, and as the feed of an environment.
 
 The feed's form is that of status.auth0.com `/feed` (Atom; public parsers' fixtures, 2026-10), which
-looks like the work of the npm library `feed`: no author, times with milliseconds.
+looks like output of the npm library `feed`: no author, times with milliseconds.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class PublishedUpdate(NamedTuple):
-    """One post of an incident."""
+    """One update of a status incident."""
 
     at: float
     update: StatusUpdate
 
 
 class StatusPage:
-    """What the page shows, each environment its own."""
+    """The status page, by environment."""
 
     def __init__(self, scenario: Scenario, begin_at: float) -> None:
-        """Show the scenario's posts, and one incident that was over long before `begin_at`.
+        """Show the scenario's updates, and one incident that was over long before `begin_at`.
 
-        Without that one a page without news would be an empty feed, which says nothing.
+        Without that one a page without incidents would be an empty feed, which counts as no data.
         """
         self._began_at = begin_at - DAY_S / 24
         self._history = PublishedUpdate(begin_at - 20 * DAY_S, _OLD_UPDATE)
@@ -47,52 +47,52 @@ class StatusPage:
         ]
 
     def status_incidents(self, environment: str | None, at: float) -> tuple[StatusIncident, ...]:
-        """Read the page at an instant without any error; the newest first."""
-        found = [_status_incident(told) for told in self._incidents(environment, at)]
-        return tuple(sorted(found, key=lambda notice: notice.updated_at, reverse=True))
+        """Return the status incidents at an instant, the newest first."""
+        found = [_status_incident(updates) for updates in self._incidents(environment, at)]
+        return tuple(sorted(found, key=lambda incident: incident.updated_at, reverse=True))
 
     def render_atom(self, environment: str | None, at: float, *, is_empty: bool = False) -> str:
-        """Write the feed as it is at an instant."""
+        """Render the feed at an instant."""
         incidents = self._incidents(environment, at)
-        incidents.sort(key=lambda told: told[-1].at, reverse=True)
+        incidents.sort(key=lambda updates: updates[-1].at, reverse=True)
         updated = max(min(at, self._began_at), incidents[0][-1].at)
         entries = "" if is_empty else "".join(map(_render_entry, incidents))
         return _FEED.format(home=HOME, updated=_iso(updated), entries=entries)
 
     def _incidents(self, environment: str | None, at: float) -> list[list[PublishedUpdate]]:
-        told: dict[str, list[PublishedUpdate]] = {"": [self._history]}
+        updates: dict[str, list[PublishedUpdate]] = {"": [self._history]}
         for paragraph in self._updates:
             if paragraph.at <= at and environment in paragraph.update.environments:
-                told.setdefault(paragraph.update.incident, []).append(paragraph)
-        return list(told.values())
+                updates.setdefault(paragraph.update.incident, []).append(paragraph)
+        return list(updates.values())
 
 
-def _status_incident(told: list[PublishedUpdate]) -> StatusIncident:
-    phase, since = Phase.UNKNOWN, told[0].at
-    for paragraph in told:
+def _status_incident(updates: list[PublishedUpdate]) -> StatusIncident:
+    phase, since = Phase.UNKNOWN, updates[0].at
+    for paragraph in updates:
         word = re.sub(r"[ _-]", "", paragraph.update.status).lower()
         if PHASE_BY_WORD.get(word, phase) is not phase:
             phase, since = PHASE_BY_WORD[word], paragraph.at
-    newest = told[-1].update
+    newest = updates[-1].update
     return StatusIncident(
         id=newest.incident,
         title=_one_line(newest.title),
         phase=phase,
         text=_one_line(newest.text)[:TEXT_LIMIT],
         link=f"{HOME}/incidents/{newest.incident}",
-        posted_at=told[0].at,
+        posted_at=updates[0].at,
         updated_at=since,
     )
 
 
-def _render_entry(told: list[PublishedUpdate]) -> str:
-    newest = told[-1]
+def _render_entry(updates: list[PublishedUpdate]) -> str:
+    newest = updates[-1]
     return _ENTRY.format(
         title=html.escape(_one_line(newest.update.title)),
         id=newest.update.incident,
         link=f"{HOME}/incidents/{newest.update.incident}",
         updated=_iso(newest.at),
-        body="".join(_render_update(paragraph) for paragraph in reversed(told)),
+        body="".join(_render_update(paragraph) for paragraph in reversed(updates)),
     )
 
 
@@ -106,7 +106,7 @@ def _render_update(paragraph: PublishedUpdate) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Leave out what XML cannot carry."""
+    """Make it one line, without characters that XML cannot hold."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 

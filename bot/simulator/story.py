@@ -1,4 +1,4 @@
-"""What a simulation tells: the bot's doings as one dictionary an event, and their summary."""
+"""The events of a simulation: a dictionary for each thing that the bot does, and a summary."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from bot.simulator.workspace.model import Channel, Message, MessageKind
 
 EQUAL_WITHOUT_ALERT = {Cause.NONE, Cause.BLIP}
-"""Where nobody is to be alerted, these two are as good as each other."""
+"""Where no alert is due, these two count as equal."""
 MENTION = re.compile(r"<!(?:here|channel|everyone)>|<!subteam\^\w+>|<@\w+>")
 Event = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What was said of one world, held against the truth."""
+    """The result of one world, compared with the truth."""
 
     truth: Cause
     cause: Cause
@@ -35,31 +35,31 @@ class Score:
 
 
 def score_cause(
-    answer: Answer, said: Cause, confidence: float, *, has_alerted: bool, has_incident: bool
+    answer: Answer, cause: Cause, confidence: float, *, has_alerted: bool, has_incident: bool
 ) -> Score:
-    """Hold against the truth what was said. Right: an alert where one should be, and the cause.
+    """Compare a result with the truth. Right: an alert just where one is due, and the cause.
 
     Args:
         answer: the truth.
-        said: the standing cause at the moment of the score.
-        confidence: how sure that was.
-        has_alerted: whether there was an alert in all the run.
+        cause: the current cause at the moment of the score.
+        confidence: that of this cause.
+        has_alerted: whether there was an alert in the whole run.
         has_incident: whether one was open at the moment of the score.
     """
     good = {answer.cause, *answer.accept}
     if not answer.alert and good & EQUAL_WITHOUT_ALERT:
         good |= EQUAL_WITHOUT_ALERT
-    is_told = has_alerted == answer.alert and (has_incident or not answer.alert)
-    return Score(answer.cause, said, confidence, is_right=is_told and said in good)
+    is_alert_right = has_alerted == answer.alert and (has_incident or not answer.alert)
+    return Score(answer.cause, cause, confidence, is_right=is_alert_right and cause in good)
 
 
 @dataclass(slots=True)
 class Story:
-    """Takes note of effects, messages and requests: the `Journal` of a simulation.
+    """Records effects, messages and requests: the `EffectListener` of a simulation.
 
     Args:
         scenario: gives t=0 and the truth.
-        emit: is given each event at once.
+        emit: gets each event at once.
         incidents: returns the desk's incidents, by number.
     """
 
@@ -69,7 +69,7 @@ class Story:
     alerts: list[float] = field(default_factory=list)
     """When each was posted, in seconds from t=0."""
     causes: list[tuple[float, Cause, float]] = field(default_factory=list)
-    """The standing cause each time it changed, with its confidence."""
+    """The current cause after each change, with its confidence."""
     first_cause: Cause | None = None
     cause_at_score: Cause | None = None
     confidence_at_score: float = 1.0
@@ -77,7 +77,7 @@ class Story:
     _has_failed: bool = False
 
     def listen(self, at: float, effect: Effect) -> None:
-        """Take note of an effect."""
+        """Record an effect."""
         match effect:
             case SignalChanged():
                 shown = {"tenant": effect.tenant, "signal": effect.signal, "state": effect.state}
@@ -91,19 +91,19 @@ class Story:
                 pass
 
     def record_request(self, at: float, result: str) -> None:
-        """Take note of how a request ended that began at `at`."""
+        """Record how a request ended that began at `at`."""
         if result != "ok" and at >= self.scenario.start_at and not self._has_failed:
             self._has_failed = True
             self._record_cause(at)
 
     def emit_request(self, at: float, place: str, result: str, latency_ms: float) -> None:
-        """Tell a request."""
+        """Emit a request as an event."""
         self._emit_event(at, "request", target=place, result=result, latency_ms=round(latency_ms))
 
     def record_message(
         self, at: float, channel: Channel, kind: MessageKind, message: Message
     ) -> None:
-        """Take note of a message at the moment when Slack accepted it."""
+        """Record a message at the moment when Slack accepted it."""
         payload = (message.metadata or {}).get("event_payload", {})
         key = str(payload.get("k", ""))
         incident = self.incidents().get(_incident_number(key))
@@ -124,7 +124,7 @@ class Story:
         )
 
     def score(self) -> None:
-        """Read the standing cause, at the moment that the scenario names for it."""
+        """Record the current cause, at the moment that the scenario names."""
         self.cause_at_score, self.confidence_at_score = self._current_cause()
         self.has_incident_at_score = any(i.is_open for i in self.incidents().values())
 
@@ -149,7 +149,7 @@ class Story:
 
     @property
     def bot_score(self) -> Score | None:
-        """What the bot said, held against the truth; None where the scenario has no `answer`."""
+        """The bot's score; None where the scenario has no `answer`."""
         answer = self.scenario.answer
         if answer is None or self.cause_at_score is None:
             return None
@@ -206,6 +206,6 @@ def _iso(at: float) -> str:
 
 
 def _incident_number(key: str) -> int:
-    """Return the incident that a message is about; 0 where it is about none."""
+    """Return the number of the incident that a message is about, or 0."""
     number = key.split(":", maxsplit=1)[0]
     return int(number) if number.isdecimal() else 0

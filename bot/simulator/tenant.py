@@ -1,4 +1,4 @@
-"""A local Auth0 tenant: what it answers to whom, without the sockets.
+"""A local Auth0 tenant: its answers, without the sockets.
 
 Statuses and errors of `/oauth/token` as public reports have observed them (2026-10), which differ
 from the documentation: a wrong client is 401 `access_denied`, a wrong password 403 `invalid_grant`.
@@ -25,7 +25,7 @@ M2M_GRANT = "client_credentials"
 REALM_GRANT = "http://auth0.com/oauth/grant-type/password-realm"
 GRANTS = ("password", REALM_GRANT, M2M_GRANT)
 DAY_S = 86400
-"""Auth0's usual lifetime of a token, too."""
+"""Seconds. Auth0's default lifetime of a token as well."""
 OTHER_ISSUER = "https://another-tenant.us.auth0.com/"
 
 
@@ -33,14 +33,14 @@ class Refused(Exception):  # noqa: N818 - says what happened
     """The tenant gives no token."""
 
     def __init__(self, status: int, error: str, description: str) -> None:
-        """Keep Auth0's answer."""
+        """Keep Auth0's status, error and description."""
         super().__init__(description)
         self.status = status
         self.document = {"error": error, "error_description": description}
 
 
 class Signer:
-    """One RSA key, as a tenant has it."""
+    """One RSA signing key of a tenant."""
 
     def __init__(self) -> None:
         """Make the key, which takes some 100 ms."""
@@ -53,7 +53,7 @@ class Signer:
         return {"keys": [{**public, "use": "sig", "alg": "RS256", "kid": self._id}]}
 
     def sign(self, claims: Mapping[str, Any], wrong: str = "") -> str:
-        """Return a token; with `bad_signature`, one with the signature of another."""
+        """Return a token; with `bad_signature`, one with the signature of another token."""
         token = jwt.encode(dict(claims), self._key, "RS256", headers={"kid": self._id})
         if wrong != "bad_signature":
             return token
@@ -67,7 +67,7 @@ class LocalTenant:
 
     logins: Sequence[Login]
     m2m: bool
-    """Whether the applications may ask for tokens of their own."""
+    """Whether the applications may use the client credentials grant."""
     signer: Signer
 
     def discovery(self, issuer: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class LocalTenant:
         }
 
     def find_login(self, form: Mapping[str, str]) -> Login | None:
-        """Find the login that somebody is trying to make."""
+        """Find the login that a token request is for."""
         ours = [login for login in self.logins if login.client_id == form.get("client_id")]
         named = [login for login in ours if login.username == form.get("username")]
         return next(iter(named or ours), None)
@@ -90,7 +90,7 @@ class LocalTenant:
     def issue_token(
         self, form: Mapping[str, str], *, issuer: str, now: float, wrong: str = ""
     ) -> dict[str, Any]:
-        """Answer a token request, with a scenario's token fault in it. Raises `Refused`."""
+        """Answer a token request, with the scenario's token fault. Raises `Refused`."""
         login = self._authenticate(form)
         is_m2m = form["grant_type"] == M2M_GRANT
         if not is_m2m:

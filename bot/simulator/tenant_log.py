@@ -1,4 +1,4 @@
-"""A tenant's log in the virtual world: rows as Auth0's API tells them, with persons in them.
+"""A tenant's log in the virtual world: rows as Auth0's API returns them, personal data included.
 
 Fields and event type codes as in Auth0's log schema (auth0-log-schemas, read 2026-11).
 """
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from bot.simulator.world import World
 
 LOGIN_ROW = Row("sepft", 0.0)
-"""Success exchange of a password for a token: what a login of the bot's leaves in the log."""
+"""Success exchange of a password for a token: the row of a synthetic login."""
 PROBE_CLIENT = "probe"
-"""The application of the bot's logins, where it does not matter which."""
+"""The client id of synthetic logins, where it does not matter."""
 HISTORY_S = 300.0
-"""So much is in the log before the bot reads it."""
+"""Seconds of rows in the log before the simulation begins."""
 LogRow = dict[str, Any]
 _ERROR_CLASSES = ("action_error", "action_timeout", "rate_limited", "platform_error")
 _METHODS = {"created": "post", "updated": "patch", "deleted": "delete"}
@@ -36,23 +36,23 @@ _PATHS = {
 
 
 def log_document(row: Row, tenant: Tenant) -> LogRow:
-    """Return all of a row that does not differ between rows that are alike."""
-    told: LogRow = {"type": row.type, "description": row.description}
-    told["client_id"] = PROBE_CLIENT if row is LOGIN_ROW else "application"
+    """Return the part of a row that is equal in all rows of its kind."""
+    document: LogRow = {"type": row.type, "description": row.description}
+    document["client_id"] = PROBE_CLIENT if row is LOGIN_ROW else "application"
     if tenant.environment:
-        told["environment_name"] = f"prod-{tenant.environment.lower()}"
+        document["environment_name"] = f"prod-{tenant.environment.lower()}"
     if row.connection:
-        told["connection"] = row.connection
+        document["connection"] = row.connection
     if row.description in _ERROR_CLASSES:
-        told["details"] = {"error_class": row.description}
-    return told
+        document["details"] = {"error_class": row.description}
+    return document
 
 
 class TenantLog:
-    """The rows of one tenant, in the order of their ids, as far as time has come."""
+    """The rows of one tenant so far, in the order of their ids."""
 
     def __init__(self, world: World, tenant: Tenant) -> None:
-        """Begin a little before the warm-up: a log is rarely empty."""
+        """Begin before the warm-up: a real log is rarely empty."""
         self.tenant = tenant
         self._scenario = world.scenario
         self._signals = Signals(world.scenario, world.seed)
@@ -61,12 +61,12 @@ class TenantLog:
         self._rows: list[LogRow] = []
 
     def record_login(self, at: float, client_id: str) -> None:
-        """Note a login of the bot's."""
+        """Record a synthetic login."""
         self.rows(at)
         self._add(at, log_document(LOGIN_ROW, self.tenant) | {"client_id": client_id})
 
     def rows(self, at: float) -> list[LogRow]:
-        """Return all that is in the log at an instant."""
+        """Return all rows at an instant."""
         while self._drawn_until <= at - self._scenario.start_at:
             self._coming.extend(sorted(self._draw(self._drawn_until), key=itemgetter(0)))
             self._drawn_until += SLICE_S
@@ -75,7 +75,7 @@ class TenantLog:
         return self._rows
 
     def _draw(self, since: float) -> Iterator[tuple[float, LogRow]]:
-        """Draw what a slice brings, and when."""
+        """Draw the rows of a slice, with their times."""
         start_at, until = self._scenario.start_at, since + SLICE_S
         drawn = self._signals.log_rows(self.tenant.name, since, until)
         for number, (row, count) in enumerate(drawn.items()):
@@ -87,7 +87,7 @@ class TenantLog:
                 yield start_at + change.at_s, _change_row(change.what)
 
     def _add(self, at: float, row: LogRow) -> None:
-        """Give a row its id and date, and the person that it is about."""
+        """Give a row its id, its date and its user."""
         number = len(self._rows)
         moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
         person = {
@@ -103,7 +103,7 @@ class TenantLog:
 
 
 def _change_row(what: str) -> LogRow:
-    """Return what the Management API leaves in the log of a change such as `client updated`."""
+    """Return the row of a change by the Management API, such as `client updated`."""
     thing, _, done = what.rpartition(" ")
     usual = _METHODS.get(done, ""), f"{thing.replace(' ', '-')}s/0"
     method, path = _PATHS.get(what, usual)

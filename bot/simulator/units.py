@@ -1,6 +1,6 @@
-"""The values that a scenario's keys take. Each reader raises `Misread`, saying what it expects.
+"""Readers for the values of a scenario's keys. Each raises `Misread` with what it expects.
 
-All scalars of a document are text; it is the key that says what they mean.
+All scalars of a document are text; the key says what they mean.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def percent(value: object) -> float:
 
 
 def share(value: object) -> float:
-    """Read a part of the requests."""
+    """Read a share of the requests."""
     if not _SHARE.fullmatch(plain(value)) or float(plain(value)) > 1:
         raise Misread(value, "is no share: write a number from 0 to 1, such as 0.8")
     return float(plain(value))

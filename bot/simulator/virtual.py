@@ -1,4 +1,4 @@
-"""Virtual time: an event loop that leaps to whatever is due next instead of waiting for it."""
+"""Virtual time: an event loop that jumps to whatever is due next instead of waiting for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class _VirtualSelector(selectors.SelectSelector):
-    """Never waits for a socket: there is none. Where asyncio would wait, time passes at once."""
+    """Never waits for a socket: there is none. Where asyncio would wait, virtual time jumps."""
 
     leap: Callable[[float], None]
 
@@ -38,7 +38,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def leap(self, span_s: float) -> None:
-        """Let time pass. Called from outside it is a pause: all that came due is late."""
+        """Let time pass. Called from outside the loop it is a pause: what came due is late."""
         self._now += span_s
 
 
@@ -65,7 +65,7 @@ class VirtualClock:
 
 
 class VirtualTimer:
-    """The `Waker` port in virtual time."""
+    """The `Timer` port in virtual time."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
@@ -73,11 +73,11 @@ class VirtualTimer:
         self._wake: Callable[[], None] | None = None
 
     def start(self, wake: Callable[[], None]) -> None:
-        """Set what is called when something is due."""
+        """Set what to call when something is due."""
         self._wake = wake
 
     def wake_at(self, at: float) -> None:
-        """Call `wake` at this instant, instead of the one named before."""
+        """Call `wake` at this instant, in place of the one set before."""
         if self._handle is not None:
             self._handle.cancel()
         if self._wake is not None:

@@ -1,4 +1,4 @@
-"""Slack's Web API without a socket: the local workspace, with the scenario's faults in the way."""
+"""Slack's Web API without a socket: the local workspace, with the scenario's faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SLACK = "slack"
 SLACK_TIMEOUT_S = 10.0
-"""As long as the bot waits for the real Slack."""
+"""The time-out of the bot's calls to the real Slack."""
 BROKEN = 500
 TOO_MANY = 429
 
@@ -41,7 +41,7 @@ class VirtualSlack:
         _unwrap(self._workspace.respond(response_url, params))
 
     async def _apply_fault(self) -> None:
-        """Meet the scenario's faults; whatever they are, Slack did not do it."""
+        """Apply the scenario's faults; whatever they are, Slack did not do it."""
         drawn = self._world.draw_request(SLACK, self._clock.now())
         happening = drawn.fault
         if happening.kind in {"dns", "connect", "tls"}:

@@ -1,4 +1,4 @@
-"""The virtual world: what becomes of a request that begins at some instant."""
+"""The virtual world: the outcome of a request that begins at some instant."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _DRAWS = 50
 
 
 class RequestOutcome(NamedTuple):
-    """What happens to one request."""
+    """The outcome of one request."""
 
     fault: InjectedFault
     latency_s: float
-    """How long an answer takes, if one comes."""
+    """Seconds until the answer, if one comes."""
 
 
 class World:
@@ -39,7 +39,7 @@ class World:
         self._entries: dict[str, list[FaultEntry]] = {}
 
     def draw_request(self, target: Target | str, at: float) -> RequestOutcome:
-        """Draw what happens to a request that begins at `at`, the next one of this target."""
+        """Draw the outcome of the next request to this target, which begins at `at`."""
         named = str(target)
         random = self._randoms.get(named)
         if random is None:
@@ -54,9 +54,9 @@ class World:
         return _with_latency(happening, latency_s)
 
     def draw_arrived_request(self, target: Target | str, at: float) -> RequestOutcome:
-        """Draw for a request that has come through to its server: no fault of the way is left.
+        """Draw for a request that has reached its server: faults of the network are left out.
 
-        Drawing again until it fits leaves every other fault the share that it has of all requests.
+        It draws until one fits, so every other fault keeps its share of all requests.
         """
         for _ in range(_DRAWS):
             drawn = self.draw_request(target, at)
@@ -65,7 +65,7 @@ class World:
         return RequestOutcome(OK, drawn.latency_s)
 
     def pauses(self) -> list[tuple[float, float]]:
-        """Return the instants between which the bot's process does not run."""
+        """Return the intervals in which the bot's process does not run."""
         runs: list[tuple[float, float]] = []
         for since, until in pairwise(self._edges_of_bot()):
             if self._bot_fault(since).kind == "paused":
@@ -102,7 +102,7 @@ class World:
 
 
 def _matches(target: str, place: str) -> bool:
-    """Tell whether a target means a place; `*` stands for any one name."""
+    """Tell whether a target matches a place; `*` stands for any one name."""
     wanted, named = target.split("."), place.split(".")
     return len(wanted) == len(named) and all(
         want in (ANY, name) for want, name in zip(wanted, named, strict=True)
@@ -110,7 +110,7 @@ def _matches(target: str, place: str) -> bool:
 
 
 def _with_latency(happening: InjectedFault, latency_s: float) -> RequestOutcome:
-    """Put the latency that a fault names in the place of a healthy one."""
+    """Replace the healthy latency with that of the fault, if it has one."""
     if happening.kind == "latency":
         latency_s = happening.amount
     elif happening.http and happening.http.latency_s is not None:

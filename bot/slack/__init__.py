@@ -1,1 +1,1 @@
-"""The edges to Slack: what people click and type comes in, messages go out."""
+"""Everything about Slack: what people type and click comes in, messages and Home tabs go out."""

@@ -1,4 +1,7 @@
-"""The buttons, menus and forms: their ids, and what they carry. Messages outlive releases."""
+"""The ids of buttons, menus and forms, and the values that they carry.
+
+Old messages keep their buttons, so a value has to stay readable over releases.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bot.config.settings import Name, Section
+from bot.config.value_types import Name, Section
 from bot.core.model.request import Verb
 
 OPEN_STATUS = "open_status"
@@ -22,12 +25,12 @@ ACKNOWLEDGE = "acknowledge"
 RESOLVE = "resolve"
 SILENCE = "silence"
 MORE = "more"
-"""The overflow menu of an incident: each option's value is a `Choice`."""
+"""The overflow menu of an incident: each option's value is a `MenuValue`."""
 END_SILENCE = "end_silence"
 BUTTONS = (CHECK_AGAIN, ACKNOWLEDGE, RESOLVE, SILENCE, MORE, END_SILENCE)
-"""What asks for something."""
+"""Those whose click becomes a request."""
 REFRESH = "refresh"
-"""Of the Home tab; it carries nothing."""
+"""The Home tab's button, which has no value."""
 
 ASK = "ask"
 """The global shortcut, and the form that it opens."""
@@ -35,31 +38,31 @@ SILENCE_FORM = "silence_form"
 WORDS_FORM = "words_form"
 """A note, or the reason of a false alarm."""
 WHAT = "what"
-"""The only field that is reported before the form is sent: the preview depends on it."""
+"""The only field whose change Slack reports at once: the preview depends on it."""
 
 Number = Annotated[int, Field(ge=1, le=999_999_999)]
 
 
 class ActionValue(Section):
-    """What a button carries; the version is that of its meaning."""
+    """The value of a button; `v` is the version of its meaning."""
 
     v: Literal[1] = 1
 
 
 class CheckAgainValue(ActionValue):
-    """Of `check_again`."""
+    """The value of `check_again`."""
 
     tenant: Name
 
 
 class IncidentValue(ActionValue):
-    """Of `acknowledge`, `resolve` and `silence`."""
+    """The value of `acknowledge`, `resolve` and `silence`."""
 
     incident: Number
 
 
 class MenuValue(ActionValue):
-    """Of an option of `more`: a tenant for `run`, else an incident."""
+    """The value of an option of `more`: a tenant for `run`, else an incident."""
 
     verb: Literal[
         Verb.RUN, Verb.WHY, Verb.RESOLVE, Verb.ESCALATE, Verb.SILENCE, Verb.NOTE, Verb.FALSE_ALARM
@@ -69,6 +72,6 @@ class MenuValue(ActionValue):
 
 
 class SilenceValue(ActionValue):
-    """Of `end_silence`."""
+    """The value of `end_silence`."""
 
     silence: Number

@@ -1,4 +1,4 @@
-"""The look before the leap: are the tokens, the scopes and the channel right?"""
+"""Checks at the start: are the tokens, the scopes and the channel right?"""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ SCOPES = {
     "groups:read": "a private channel cannot be checked at the start",
     "im:history": "who writes to @bot alone gets no answer",
 }
-"""The scopes that manifest.yml asks for, and what is lost without each."""
+"""The scopes that manifest.yml requires, and what does not work without each."""
 OPTIONAL_SCOPES = {
     "im:write": "nobody gets a direct message",
     "usergroups:read": "the user groups of `access` have no right",
     "users:read": "guests cannot be told from members, and their clocks show UTC",
 }
-"""The same for scopes that only some configurations need."""
+"""The scopes that only some configurations need."""
 
 _APP_SETTINGS = "at https://api.slack.com/apps, your app,"
 
 
 class StartupError(Exception):
-    """The bot cannot work like this: one line that says what, where, and what to do."""
+    """The bot cannot work like this: one line that says what is wrong, where, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Where the bot is, and as whom."""
+    """The workspace, the bot's own account in it, and the channel."""
 
     team: str
     team_id: str
@@ -49,18 +49,18 @@ class Workspace:
     bot_user_id: str
     bot_name: str
     channel: str
-    """The channel's id where it could be found out, else as it was configured."""
+    """The channel's id if it could be looked up, else the configured value."""
     warnings: tuple[str, ...] = ()
-    """What works less well than it could; for the log."""
+    """What does not work as it could; for the log."""
 
     @property
     def workspaces(self) -> frozenset[str]:
-        """The ids of the workspace and the organisation whose people are ours."""
+        """The ids of the workspace and the organisation whose members the bot answers."""
         return frozenset({self.team_id, self.enterprise_id}) - {""}
 
 
 def list_missing_scopes(granted: frozenset[str], rules: Rules) -> list[str]:
-    """Say what a configuration asks for that does not work without further scopes."""
+    """Return a warning for each optional scope that the configuration needs and the app lacks."""
     steps = {step.contact for policy in rules.policies.values() for step in policy.steps}
     is_used = {
         "im:write": bool(steps & {DM, NEXT}),
@@ -73,7 +73,7 @@ def list_missing_scopes(granted: frozenset[str], rules: Rules) -> list[str]:
 
 
 async def check_workspace(web: SlackWeb, *, channel: str, app_token: str | None) -> Workspace:
-    """Ask Slack who we are and what we may. An app token is expected in Socket Mode only.
+    """Check tokens, scopes and channel with Slack. Socket Mode alone has an app token.
 
     Raises `StartupError`.
     """
@@ -81,7 +81,7 @@ async def check_workspace(web: SlackWeb, *, channel: str, app_token: str | None)
     if app_token is not None:
         await _check_app_token(web, app_token)
     missing = _missing_scopes(web.granted_scopes, SCOPES)
-    channel, unsure = await _check_channel(web, channel, me)
+    channel, warnings = await _check_channel(web, channel, me)
     return Workspace(
         team=str(me.get("team", "")),
         team_id=str(me["team_id"]),
@@ -90,12 +90,12 @@ async def check_workspace(web: SlackWeb, *, channel: str, app_token: str | None)
         bot_user_id=str(me["user_id"]),
         bot_name=str(me.get("user", "")),
         channel=channel,
-        warnings=(*missing, *unsure),
+        warnings=(*missing, *warnings),
     )
 
 
 async def _call_slack(web: SlackWeb, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Call `method`. Only a refusal that is about this call comes through as `SlackRefused`."""
+    """Call `method`. `SlackRefused` is raised only for a refusal that is about this very call."""
     try:
         return await web.call(method, params)
     except SlackDoubt as doubt:
@@ -124,7 +124,7 @@ async def _check_bot_token(web: SlackWeb) -> Mapping[str, Any]:
 
 
 async def _check_app_token(web: SlackWeb, app_token: str) -> None:
-    """Slack's client would retry a refused app token for ever, in silence."""
+    """Check the app token first: Slack's client would retry a refused one silently for ever."""
     try:
         await _call_slack(web, "apps.connections.open", {"token": app_token})
     except SlackRefused as refused:
@@ -139,7 +139,10 @@ async def _check_app_token(web: SlackWeb, app_token: str) -> None:
 
 
 def _missing_scopes(granted: frozenset[str], wanted: dict[str, str]) -> list[str]:
-    """Compare scopes, where Slack named any."""
+    """Return a warning for each missing scope; none if Slack named no scopes at all.
+
+    Raises `StartupError` if `chat:write` is missing.
+    """
     missing = sorted(wanted.keys() - granted) if granted else []
     if "chat:write" in missing:
         raise StartupError(
@@ -152,11 +155,13 @@ def _missing_scopes(granted: frozenset[str], wanted: dict[str, str]) -> list[str
 async def _check_channel(
     web: SlackWeb, channel: str, me: Mapping[str, Any]
 ) -> tuple[str, list[str]]:
-    """Look the channel up. Returns its id, or what is as good, and warnings."""
+    """Return the channel's id, or `channel` where it cannot be looked up, and warnings."""
     try:
-        found = await (_find_channel_by_name if channel.startswith("#") else _find_channel_by_id)(
-            web, channel
-        )
+        if channel.startswith("#"):
+            found = await _find_channel_by_name(web, channel)
+        else:
+            answer = await _call_slack(web, "conversations.info", {"channel": channel})
+            found = answer["channel"]
     except SlackRefused as refused:
         if refused.error != "channel_not_found":
             return channel, [f"slack.channel {channel} cannot be checked ({refused.error})"]
@@ -173,11 +178,6 @@ async def _check_channel(
             f"The bot is not in slack.channel {channel}: type /invite @{me.get('user')} in it"
         )
     return str(found.get("id", channel)), []
-
-
-async def _find_channel_by_id(web: SlackWeb, channel: str) -> Mapping[str, Any]:
-    answer = await _call_slack(web, "conversations.info", {"channel": channel})
-    return dict(answer["channel"])
 
 
 async def _find_channel_by_name(web: SlackWeb, channel: str) -> Mapping[str, Any]:

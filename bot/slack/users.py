@@ -1,7 +1,7 @@
-"""Who asks: time zone, guest or not, user groups. Slack is asked rarely, and never waited for long.
+"""Looks up who asks: time zone, member or guest, user groups.
 
-What was known before counts while Slack does not answer; of somebody who was never heard of
-nothing is known but the id, which no user group holds.
+Slack is asked rarely and never waited for long. While it does not answer, its last answer counts.
+Somebody who was never looked up is known by their id only, and is in no user group.
 """
 
 from __future__ import annotations
@@ -26,18 +26,17 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 LOOKUP_TIMEOUT_S = 1.0
-"""Of a request, in real seconds: Slack wants it acknowledged within 3."""
+"""Real seconds that a request waits: Slack wants it acknowledged within 3."""
 USER_TTL_S = 600.0
 GROUPS_TTL_S = 300.0
-"""For so long, in real seconds, what Slack said counts as true."""
+"""Real seconds for which an answer of Slack's is used."""
 MAX_PEOPLE = 2000
-"""People that are remembered."""
 
 
 def groups_with_rights(access: Access) -> frozenset[str]:
     """Return the user groups that have a right."""
-    whom = (who for right in Right for who in access.who_may(right))
-    return frozenset(who for who in whom if who.startswith("S"))
+    holders = (holder for right in Right for holder in access.who_may(right))
+    return frozenset(holder for holder in holders if holder.startswith("S"))
 
 
 class UserDirectory:
@@ -45,9 +44,9 @@ class UserDirectory:
 
     Args:
         web: asks Slack.
-        clock: tells how old an answer is.
-        groups: the user groups whose members matter.
-        homes: the workspaces and organisations whose members are no guests.
+        clock: gives the age of an answer.
+        groups: the user groups whose members are looked up.
+        workspaces: the workspaces and organisations whose members are not guests.
     """
 
     def __init__(
@@ -61,35 +60,33 @@ class UserDirectory:
         if not self._members:
             self._has_groups.set()
         self._people: dict[str, tuple[float, Person]] = {}
-        """And when they were looked up, the longest known first."""
+        """With the time of the look-up, the oldest first."""
         self._lookups: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Keep the user groups fresh, for ever."""
+        """Refresh the user groups, for ever."""
         while True:
             for group in self._members:
-                await self._read_group(group)
+                answer = await self._call("usergroups.users.list", {"usergroup": group})
+                if answer is not None:
+                    self._members[group] = frozenset(answer.get("users", ()))
             self._has_groups.set()
             await self._clock.sleep(GROUPS_TTL_S * self._clock.speed)
 
     async def find_person(self, user: str) -> Person:
-        """Return what is known of somebody, after a second at most."""
+        """Return what is known of somebody, after `LOOKUP_TIMEOUT_S` at most."""
+        looked_up_at, _ = self._people.get(user, (float("-inf"), None))
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-                if self._is_old(user):
+                if self._clock.now() - looked_up_at >= USER_TTL_S * self._clock.speed:
                     await asyncio.shield(self._look_up(user))
                 await self._has_groups.wait()
-        _, known = self._people.get(user, (0.0, Person(user)))
-        return replace(
-            known, groups=tuple(g for g, users in self._members.items() if user in users)
-        )
-
-    def _is_old(self, user: str) -> bool:
-        at, _ = self._people.get(user, (float("-inf"), None))
-        return self._clock.now() - at >= USER_TTL_S * self._clock.speed
+        _, person = self._people.get(user, (0.0, Person(user)))
+        groups = tuple(group for group, users in self._members.items() if user in users)
+        return replace(person, groups=groups)
 
     def _look_up(self, user: str) -> asyncio.Task[None]:
-        """Look somebody up, once at a time; it goes on when nobody waits any more."""
+        """Look somebody up, once at a time. The look-up goes on when nobody waits any more."""
         if user not in self._lookups:
             task = self._lookups[user] = asyncio.create_task(self._read_user(user))
             task.add_done_callback(lambda _: self._lookups.pop(user))
@@ -105,26 +102,24 @@ class UserDirectory:
         if len(self._people) > MAX_PEOPLE:
             del self._people[next(iter(self._people))]
 
-    async def _read_group(self, group: str) -> None:
-        answer = await self._call("usergroups.users.list", {"usergroup": group})
-        if answer is not None:
-            self._members[group] = frozenset(answer.get("users", ()))
-
     async def _call(self, method: str, params: dict[str, Any]) -> Mapping[str, Any] | None:
         try:
             return await self._web.call(method, params)
         except (SlackRefused, SlackDoubt) as error:
-            _LOG.warning("%s of %s: %s", method, *params.values(), error)
+            _LOG.warning("%s failed for %s: %s", method, *params.values(), error)
             return None
 
 
-def _parse_person(user: str, told: Mapping[str, Any], workspaces: frozenset[str]) -> Person:
+def _parse_person(user: str, profile: Mapping[str, Any], workspaces: frozenset[str]) -> Person:
     """Read a user object: https://docs.slack.dev/reference/objects/user-object (read 2026-11)."""
-    belongs = {told.get("team_id"), (told.get("enterprise_user") or {}).get("enterprise_id")}
-    marks = ("is_restricted", "is_ultra_restricted", "is_stranger")
+    memberships = {
+        profile.get("team_id"),
+        (profile.get("enterprise_user") or {}).get("enterprise_id"),
+    }
+    guest_flags = ("is_restricted", "is_ultra_restricted", "is_stranger")
     return Person(
         user,
-        zone=told.get("tz") or "UTC",
-        is_guest=any(told.get(mark) for mark in marks) or workspaces.isdisjoint(belongs),
-        name=told.get("real_name") or told.get("name") or "",
+        zone=profile.get("tz") or "UTC",
+        is_guest=any(profile.get(f) for f in guest_flags) or workspaces.isdisjoint(memberships),
+        name=profile.get("real_name") or profile.get("name") or "",
     )

@@ -1,8 +1,8 @@
-"""Slack's Web API: one attempt a call, and an honest word on what came of it.
+"""Slack's Web API: one attempt a call, which succeeds, is refused, or stays in doubt.
 
-`slack_sdk`'s client is not used for this. It answers a lost connection with a second
-`chat.postMessage` unless told otherwise, and it mixes up what matters here: a refusal before
-Slack did anything, and an answer that was lost after Slack may have done it.
+`slack_sdk`'s client is not used for this. By default it answers a lost connection with a second
+`chat.postMessage`. It also does not separate a refusal before Slack did anything from an answer
+that was lost after Slack may have done it.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ METHODS: Final[dict[str, frozenset[str]]] = {
     "views.publish": frozenset(),
     "views.update": frozenset(),
 }
-"""Every method that the bot calls, with the scopes that it makes use of.
+"""Every method that the bot calls, with the scopes that it uses.
 
 https://docs.slack.dev/reference/methods (read 2026-11)
 """
 
 MAYBE_DONE = frozenset({"fatal_error", "internal_error"})
-"""`ok: false`, and yet "it's possible some aspect of the operation succeeded": Slack's words.
+"""Errors after which "it's possible some aspect of the operation succeeded", as Slack says.
 
 https://docs.slack.dev/reference/methods/chat.postMessage (read 2026-11)
 """
 
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
-"""Seconds for one whole call, and for its look-up, connection and TLS."""
+"""Seconds for one whole call, and for name look-up, connection and TLS together."""
 
 SLACK_DOMAINS = ("slack.com", "slack-gov.com")
 
@@ -59,10 +59,10 @@ class SlackWeb:
     """The `WebApi` port. Build it inside the running loop, and `close` it."""
 
     def __init__(self, token: str, api_url: str, timeout: aiohttp.ClientTimeout = TIMEOUT) -> None:
-        """Keep one session, without proxy, cookies or any variable of the environment.
+        """Open one session, without proxy, cookies or variables of the environment.
 
-        Connections are not kept open. A kept one that Slack closes in the moment of a post
-        leaves that post in doubt, which costs more than a handshake.
+        Each call has its own connection. If Slack closed a kept one in the moment of a post, that
+        post would be in doubt, which costs more than a handshake.
         """
         self.api_url = URL(api_url.rstrip("/") + "/")
         self.granted_scopes: frozenset[str] = frozenset()
@@ -81,21 +81,25 @@ class SlackWeb:
     async def call(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """Call `method`; a `token` among the parameters is used instead of the bot's.
 
-        Every method takes a form; only some take JSON.
+        Parameters go as a form: every method takes one, and only some take JSON.
         """
-        form = {key: _form_value(value) for key, value in params.items() if value is not None}
+        form = {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in params.items()
+            if value is not None
+        }
         token = form.pop("token", None)
         headers = {"Authorization": f"Bearer {token or self._token}"}
-        status, answered, body = await self._post(self.api_url / method, headers=headers, data=form)
-        if token is None and "x-oauth-scopes" in answered:
-            self.granted_scopes = frozenset(re.findall(r"[^,\s]+", answered["x-oauth-scopes"]))
-        answer = read_answer(status, answered, body)
+        status, head, body = await self._post(self.api_url / method, headers=headers, data=form)
+        if token is None and "x-oauth-scopes" in head:
+            self.granted_scopes = frozenset(re.findall(r"[^,\s]+", head["x-oauth-scopes"]))
+        answer = read_answer(status, head, body)
         if answer is None:
             raise SlackDoubt("unreadable answer")
         return answer
 
     async def respond(self, response_url: str, params: Mapping[str, Any]) -> None:
-        """Post to a `response_url`, if it is Slack's."""
+        """Post to a `response_url`; one that is not Slack's is refused."""
         url = URL(response_url)
         domains = (self.api_url.host, *SLACK_DOMAINS)
         if not any(url.host == name or (url.host or "").endswith(f".{name}") for name in domains):
@@ -103,7 +107,7 @@ class SlackWeb:
         read_answer(*await self._post(url, json=dict(params)))
 
     async def _post(self, url: URL, **content: Any) -> tuple[int, Mapping[str, str], bytes]:
-        """Send once. Errors are renamed without their cause, which may show the address."""
+        """Send once. Errors are raised without their cause, which may show the secret address."""
         try:
             async with self.session.post(url, allow_redirects=False, **content) as response:
                 return response.status, response.headers, await response.read()
@@ -114,18 +118,22 @@ class SlackWeb:
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any] | None:
-    """Tell what an answer means: return its JSON object, or None where it has none.
+    """Return an answer's JSON object, or None if it has none.
 
-    Raises `SlackRefused` for what was turned away, `SlackDoubt` where that is not certain.
+    Raises `SlackRefused` if Slack did nothing, `SlackDoubt` if it may have done something.
     """
-    wait_s = _retry_after_s(headers)
+    retry_after = headers.get("Retry-After", "")  # Slack sends seconds, never a date
+    wait_s = float(retry_after) if re.fullmatch(r"[0-9]{1,6}", retry_after) else None
     # Slack's edge limits with an empty body and this header (python-slack-sdk#1693).
     if status == 429 or "x-envoy-ratelimited" in headers:  # noqa: PLR2004 - HTTP's own number
         raise SlackRefused("ratelimited", wait_s)
     if status >= 500:  # noqa: PLR2004 - HTTP's own number
         raise SlackDoubt(f"http_{status}")
     answer = parse_json_object(body)
-    error = _error_code(answer, body)
+    # The error code is a field, or the whole body of a refused `response_url`.
+    code = body.decode(errors="replace").strip() if answer is None else answer.get("error")
+    is_code = isinstance(code, str) and re.fullmatch(r"[a-z0-9_.-]{1,80}", code)
+    error = str(code) if is_code else ""
     if status >= 300:  # noqa: PLR2004 - HTTP's own number
         raise SlackRefused(error or f"http_{status}", wait_s)
     if answer is None or answer.get("ok") is True:
@@ -133,19 +141,3 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Mapping
     if not error or error in MAYBE_DONE:
         raise SlackDoubt(error or "unreadable answer")
     raise SlackRefused(error, wait_s)
-
-
-def _form_value(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _error_code(answer: Mapping[str, Any] | None, body: bytes) -> str:
-    """Slack's error code: a field, or the whole body of a refused `response_url`."""
-    code = answer.get("error") if answer is not None else body.decode(errors="replace").strip()
-    return code if isinstance(code, str) and re.fullmatch(r"[a-z0-9_.-]{1,80}", code) else ""
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """`Retry-After`, in seconds; Slack does not send dates."""
-    value = headers.get("Retry-After", "")
-    return float(value) if re.fullmatch(r"[0-9]{1,6}", value) else None

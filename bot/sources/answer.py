@@ -1,4 +1,4 @@
-"""A polled source's answer, or in a few plain words why it brings no figures."""
+"""The answer of a polled source, or in a few words why there is no data."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from bot.http import HttpResult
 
 UNEXPECTED = "unexpected answer"
-"""It is JSON, yet not what the API's documentation promises."""
+"""JSON, but not what the API's documentation promises."""
 
 
 class NoUsableAnswer(Exception):  # noqa: N818 - says what happened
-    """There are no figures; the text says why, without any foreign word."""
+    """There is no data; the text says why, without any foreign word."""
 
 
 def require_body(reply: HttpResult, remedies: Mapping[int, str]) -> bytes:
-    """Return the body of a 2xx answer. Raises `Missing` for every other reply.
+    """Return the body of a 2xx answer. Raises `NoUsableAnswer` for every other reply.
 
-    `remedies` says by HTTP status what to do. What the answer itself says of its failure is not
-    repeated: it may quote the query, or anything that a proxy puts in between.
+    `remedies` says for an HTTP status what to do. The answer's own error message is not repeated:
+    it may quote the query, or anything that a proxy puts in.
     """
     if reply.no_data_reason:
         raise NoUsableAnswer(reply.no_data_reason)
@@ -37,7 +37,7 @@ def require_body(reply: HttpResult, remedies: Mapping[int, str]) -> bytes:
 
 
 def require_json(reply: HttpResult, remedies: Mapping[int, str]) -> dict[str, Any]:
-    """Return the JSON object of a 2xx answer. Raises `Missing` for every other reply."""
+    """Return the JSON object of a 2xx answer. Raises `NoUsableAnswer` for every other reply."""
     document = parse_json_object(require_body(reply, remedies))
     if document is None:
         raise NoUsableAnswer("not JSON")

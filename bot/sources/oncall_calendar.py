@@ -1,4 +1,4 @@
-"""Who is on call, by a calendar that others keep: what PagerDuty, Opsgenie or Google export."""
+"""Polls who is on call from a calendar that PagerDuty, Opsgenie or Google exports."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ REMEDIES = {401: "ask for a new address", 403: "ask for a new address", 404: "ch
 
 
 class ShiftCalendar:
-    """An iCalendar document, polled. What it remembers is lost with the process, harmlessly."""
+    """Polls an iCalendar document. A restart loses only what it caches."""
 
     def __init__(self, url: str, people: Mapping[str, str], zone: str, fetcher: Fetcher) -> None:
-        """Read at `url`, a secret. `people` has Slack ids by mail address or name."""
+        """Poll `url`, a secret. `people` maps mail addresses and names to Slack ids."""
         self._request = HttpRequest(url=url, timeout_s=TIMEOUT_S, cap=CAP)
         self._people = {name.casefold(): person for name, person in people.items()}
         self._zone = zone
@@ -36,44 +36,44 @@ class ShiftCalendar:
         self._last_parsed: tuple[object, tuple[Shift, ...]] = (None, ())
 
     async def poll(self) -> Shifts:
-        """Poll once: from two weeks ago to two months ahead. Never raises but on cancellation."""
+        """Poll the shifts from two weeks ago to two months ahead. Never raises but on cancel."""
         now = self._fetcher.clock.now()
         try:
             body = require_body(await self._fetcher.fetch(self._request), REMEDIES)
             return Shifts(now, await self._parse(body, now))
-        except NoUsableAnswer as missing:
-            return Shifts(now, fault=str(missing))
+        except NoUsableAnswer as error:
+            return Shifts(now, fault=str(error))
 
     async def _parse(self, body: bytes, now: float) -> tuple[Shift, ...]:
-        """Read a document once a day, or when it has changed."""
-        seen = hashlib.sha256(body).digest(), now // DAY_S
-        if self._last_parsed[0] != seen:
+        """Parse a document once a day, and when it has changed."""
+        version = hashlib.sha256(body).digest(), now // DAY_S
+        if self._last_parsed[0] != version:
             try:
-                said = await parse_in_sandbox(
+                document = await parse_in_sandbox(
                     "bot.sources.oncall_calendar_parser", body, repr(now), self._zone
                 )
             except DocumentRefused as refusal:
                 raise NoUsableAnswer(refusal.reason.replace("_", " ")) from None
             except OSError:
                 raise NoUsableAnswer("no child process") from None
-            self._last_parsed = seen, tuple(self._to_shift(row) for row in said["shifts"])
+            self._last_parsed = version, tuple(map(self._to_shift, document["shifts"]))
         return self._last_parsed[1]
 
     def _to_shift(self, row: Mapping[str, Any]) -> Shift:
-        person = find_person(row["who"], row["summary"], self._people)
+        person = find_person(row["attendees"], row["summary"], self._people)
         name = "" if person else to_plain_text(row["summary"], NAME_LIMIT)
         return Shift(person, row["since"], row["until"], name)
 
 
-def find_person(who: list[str], summary: str, people: Mapping[str, str]) -> str:
-    """Return whom an entry means: an attendee, else the person whom its title names first.
+def find_person(attendees: list[str], summary: str, people: Mapping[str, str]) -> str:
+    """Return the id of an event's person: an attendee, else the first person in its title.
 
     Args:
-        who: mail addresses and names of those who attend.
-        summary: the entry's title: `On Call - Anna Smith - Primary`.
-        people: ids by mail address or name, in small letters.
+        attendees: their mail addresses and names.
+        summary: the event's title: `On Call - Anna Smith - Primary`.
+        people: ids by mail address or name, in lower case.
     """
-    for attendee in who:
+    for attendee in attendees:
         if attendee.casefold() in people:
             return people[attendee.casefold()]
     title = summary.casefold()

@@ -1,7 +1,7 @@
-"""The child program that reads an iCalendar document: bytes on stdin, the shifts as JSON on stdout.
+"""The child process that parses an iCalendar document: bytes on stdin, JSON on stdout.
 
 A process of its own, because `RRULE:FREQ=SECONDLY` in 200 bytes makes millions of events, and
-neither icalendar 7.3 nor recurring-ical-events 3.8 can be bounded from inside.
+neither icalendar 7.3 nor recurring-ical-events 3.8 can be limited from inside.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from bot.sources.sandbox import DocumentRefused, run_parser
 BACK = timedelta(days=14)
 AHEAD = timedelta(days=60)
 MAX_SHIFTS = 500
-"""Shifts in these 74 days: four people a day are fewer."""
+"""Shifts in these 74 days: more than four people a day need."""
 
 
 def parse_shifts(body: bytes, now: float, zone: str) -> dict[str, Any]:
-    """Return the shifts around now. What has no time zone is taken by the clocks of `zone`.
+    """Return the shifts around now; a time without a time zone is in `zone`.
 
-    Raises Refused.
+    Raises DocumentRefused.
     """
     today = datetime.fromtimestamp(now, UTC)
     try:
         calendar = icalendar.Calendar.from_ical(body)
-        # One broken entry, which is perhaps nobody's shift, must not hide all others.
+        # One broken event, which is perhaps nobody's shift, must not hide all others.
         calendar.subcomponents = [
             each for each in calendar.subcomponents if each.name != "VEVENT" or "DTSTART" in each
         ]
         query = recurring_ical_events.of(calendar, components=["VEVENT"], skip_bad_series=True)
         events = query.between(today - BACK, today + AHEAD)
         rows = [_to_row(event, zone) for event in events if event.get("STATUS") != "CANCELLED"]
-    except Exception as error:  # both libraries raise whatever comes, on whatever somebody wrote
+    except Exception as error:  # both libraries raise many kinds on malformed input
         raise DocumentRefused("no_calendar", type(error).__name__) from error
     if len(rows) > MAX_SHIFTS:
         raise DocumentRefused("too_many")
@@ -50,7 +50,7 @@ def _to_row(event: icalendar.Event, zone: str) -> dict[str, Any]:
     return {
         "since": _to_instant(event.start, zone),
         "until": _to_instant(event.end, zone),
-        "who": [*mails, *names],
+        "attendees": [*mails, *names],
         "summary": str(event.get("SUMMARY", "")),
     }
 

@@ -1,4 +1,4 @@
-"""Failed and all calls by Prometheus, or by anything that has its query API.
+"""Counts failed and all calls with Prometheus, or anything that has its query API.
 
 https://prometheus.io/docs/prometheus/latest/querying/api/ (read 2026-11).
 """
@@ -34,14 +34,14 @@ REMEDIES = {
 }
 """A syntax error is 400 at Prometheus and 422 at VictoriaMetrics."""
 INFO_PREFIX = "PromQL "
-"""Begins what the engine only remarks, such as a name without `_total`. It is no sign that data
-is missing, but Prometheus 2.49 to 2.53 list it as a warning (thanos-io/thanos#7354)."""
+"""Begins a mere remark, such as on a name without `_total`. It does not mean that data is missing,
+but Prometheus 2.49 to 2.53 list it as a warning (thanos-io/thanos#7354)."""
 OTEL_METRIC = "http_client_request_duration_seconds_count"
 """OpenTelemetry's `http.client.request.duration` as its exporters for Prometheus name it."""
 
 
 class PrometheusRate:
-    """Asks how many calls failed, and how many there were, in the window that ends now."""
+    """Queries how many calls failed, and how many there were, in the window that ends now."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class PrometheusRate:
         *,
         fetcher: Fetcher,
     ) -> None:
-        """Ask `server`; a metric without expressions of its own counts the calls to `hosts`."""
+        """Query `server`; a metric without expressions of its own counts the calls to `hosts`."""
         failed, total = metric.failed, metric.all
         if failed is None or total is None:
             failed, total = otel_expressions(hosts, metric.match or "")
@@ -69,40 +69,44 @@ class PrometheusRate:
         self._fetcher = fetcher
 
     async def measure(self) -> Measurement:
-        """Ask both at the same instant. Never raises but on cancellation.
+        """Query both at the same instant. Never raises, except when cancelled.
 
-        No series at all is `missing`. No failed ones beside others is 0: a counter of failures
-        has no series before the first failure. More failed than all is all failed: where only
-        the successes were counted as all, an outage must still be seen.
+        No series at all is no data. No series of failures only is 0: a counter of failures has no
+        series before the first failure. More failed than all means that all failed: if somebody
+        counts only the successes as all, an outage must still be seen.
         """
         now = self._fetcher.clock.now()
         replies = await asyncio.gather(*(self._query(each, now) for each in self._expressions))
         try:
             failed, total = (sum_values(reply) for reply in replies)
-        except NoUsableAnswer as missing:
-            return Measurement(self._target, now, no_data_reason=str(missing))
+        except NoUsableAnswer as error:
+            return Measurement(self._target, now, no_data_reason=str(error))
         if total is None:
             return Measurement(self._target, now, no_data_reason="empty result")
-        failed = max(failed or 0.0, 0.0)  # a difference of two counters may fall below by a trifle
+        failed = max(failed or 0.0, 0.0)  # a difference of two counters may be a bit below 0
         return Measurement(
             self._target, now, span_s=self._window_s, failed=failed, total=max(total, failed)
         )
 
     async def _query(self, expression: str, at: float) -> HttpResult:
-        """Ask by POST: an expression may be longer than an address, and stays out of logs."""
+        """Query by POST: an expression may be too long for a URL, and stays out of logs."""
         form = {"query": expression, "time": f"{at:.3f}"}
         return await self._fetcher.fetch(replace(self._request, form=form))
 
 
 def sum_values(reply: HttpResult) -> float | None:
-    """Add up the values of an instant query; None: it found no series. Raises `Missing`."""
+    """Add up the values of an instant query; None if it found no series.
+
+    Raises `NoUsableAnswer`, also if the server could not read a part of the data: Thanos and Mimir
+    warn then, VictoriaMetrics says `isPartial`.
+    """
     document = require_json(reply, REMEDIES)
     try:
         values = [float(text) for _, text in _samples(document)]
-        is_partial = _is_partial(document)
+        warnings = [str(each) for each in document.get("warnings") or ()]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise NoUsableAnswer(UNEXPECTED) from error
-    if is_partial:
+    if document.get("isPartial") or not all(each.startswith(INFO_PREFIX) for each in warnings):
         raise NoUsableAnswer("partial answer")
     if not isfinite(total := sum(values)):
         raise NoUsableAnswer("not a number")
@@ -110,7 +114,7 @@ def sum_values(reply: HttpResult) -> float | None:
 
 
 def _samples(document: Mapping[str, Any]) -> list[tuple[float, str]]:
-    """Return pairs of time and value. Raises KeyError or TypeError where there are none."""
+    """Return pairs of time and value. Raises KeyError or TypeError if there are none."""
     match document["data"]:
         case {"resultType": "vector", "result": list(rows)}:
             return [row["value"] for row in rows]
@@ -119,14 +123,6 @@ def _samples(document: Mapping[str, Any]) -> list[tuple[float, str]]:
         case {"resultType": "matrix" | "string"}:
             raise NoUsableAnswer("not a vector")
     raise TypeError
-
-
-def _is_partial(document: Mapping[str, Any]) -> bool:
-    """Tell whether a part of the data could not be read (Thanos, Mimir; VictoriaMetrics)."""
-    warnings = document.get("warnings") or ()
-    return bool(document.get("isPartial")) or any(
-        not str(each).startswith(INFO_PREFIX) for each in warnings
-    )
 
 
 def authorization_headers(server: Prometheus) -> dict[str, str]:
@@ -140,11 +136,11 @@ def authorization_headers(server: Prometheus) -> dict[str, str]:
 
 
 def otel_expressions(hosts: Sequence[str], match: str) -> tuple[str, str]:
-    """Return ready expressions for failed and for all of an application's calls to `hosts`.
+    """Return the expressions for failed and for all of an application's calls to `hosts`.
 
     5xx, 429 and calls without any answer failed. Other 4xx did not: OpenTelemetry sets
     `error.type` for them as well, but they are users' mistakes, such as a wrong password
-    (semantic conventions for HTTP spans, read 2026-08). `match` holds further label matchers.
+    (semantic conventions for HTTP spans, read 2026-08). `match` has more label matchers.
     """
     server = f"server_address=~{_quote('|'.join(map(re.escape, hosts)))}"
     common = ",".join(filter(None, (server, match.strip(" ,"))))
@@ -159,6 +155,6 @@ def _increase(matchers: str) -> str:
 
 
 def _quote(text: str) -> str:
-    """Write a string of PromQL."""
+    """Write a PromQL string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

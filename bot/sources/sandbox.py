@@ -1,4 +1,4 @@
-"""Reads foreign documents in a child process, within limits that a library cannot escape."""
+"""Parses foreign documents in a child process, within limits that a library cannot escape."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 async def parse_in_sandbox(
     module: str, body: bytes, *arguments: str, within_s: float = 10.0
 ) -> dict[str, Any]:
-    """Let a program of `answer` read a body; it is killed after `within_s` real seconds.
+    """Let a module that calls `run_parser` parse a body; kill it after `within_s` real seconds.
 
-    Raises Refused, also for `too_slow` and `parser_died`, and OSError where no process can be
+    Raises DocumentRefused, also for `too_slow` and `parser_died`, and OSError if no process can be
     started.
     """
-    # The parent's environment holds secrets; a parser of foreign bytes gets none of it.
+    # The parent's environment contains secrets; a parser of foreign bytes gets none of it.
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *arguments),
         env={"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -33,7 +33,7 @@ async def parse_in_sandbox(
     )
     try:
         async with asyncio.timeout(within_s):
-            said, _ = await child.communicate(body)
+            output, _ = await child.communicate(body)
     except TimeoutError:
         raise DocumentRefused("too_slow") from None
     finally:
@@ -42,41 +42,37 @@ async def parse_in_sandbox(
             await child.wait()
     if child.returncode:
         raise DocumentRefused("parser_died")
-    document: dict[str, Any] = json.loads(said)
+    document: dict[str, Any] = json.loads(output)
     if "refused" in document:
         raise DocumentRefused(document["refused"], document["detail"])
     return document
 
 
 CPU_LIMIT_S = 15
-"""Should the parent die, the child ends by itself."""
-
-
+"""If the parent dies, the child ends by itself."""
 MEMORY_LIMIT = 512 * 1024 * 1024
-
-
 NICE = 10
 """Probes come first: a busy host makes healthy targets look slow."""
 
 
 class DocumentRefused(Exception):  # noqa: N818 - says what happened
-    """The document is not read."""
+    """The document cannot be parsed, or is too complex."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
-        """Keep a stable code of ours and the detail for people."""
+        """Refuse with a stable code of ours, and the detail for people."""
         super().__init__(reason)
         self.reason = reason
         self.detail = detail
 
 
-def run_parser(read: Callable[..., dict[str, Any]]) -> None:
-    """Read stdin, given the program's arguments, and answer with JSON on stdout."""
+def run_parser(parse: Callable[..., dict[str, Any]]) -> None:
+    """Parse stdin, with the program's arguments, and write the result as JSON to stdout."""
     os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
     with suppress(ValueError):  # macOS knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     try:
-        said = read(sys.stdin.buffer.read(), *sys.argv[1:])
+        result = parse(sys.stdin.buffer.read(), *sys.argv[1:])
     except DocumentRefused as refusal:
-        said = {"refused": refusal.reason, "detail": refusal.detail}
-    json.dump(said, sys.stdout)
+        result = {"refused": refusal.reason, "detail": refusal.detail}
+    json.dump(result, sys.stdout)

@@ -1,4 +1,4 @@
-"""Counts of events in Sentry: that users see errors, though not how many of how many.
+"""Counts events in Sentry: they show that users get errors, but not what share of users.
 
 https://docs.sentry.io/api/explore/query-explore-events-in-table-format/ (read 2026-11).
 """
@@ -38,22 +38,22 @@ CLOUD_HOST = "sentry.io"
 COUNT = "count()"
 ALL_EVENTS = {"field": [COUNT]}
 BY_TITLE = {"field": ["title", COUNT], "sort": f"-{COUNT}", "per_page": 100}
-"""100 rows are the API's limit, and titles may be legion: so the count of all is asked apart."""
+"""100 rows are the API's limit, and there may be more titles: so all events are counted apart."""
 MAX_COUNT = 10**12
-"""No count is as high; a number with thousands of digits is not worth a sum."""
+"""No real count is as high; a number with thousands of digits is not worth a sum."""
 LINK_PERIOD = "1h"
-"""What the page behind the link shows, so that the onset of the trouble is on it."""
+"""The period that the linked page shows, so that the beginning of the problem is on it."""
 
 
 class SentryEvents:
-    """Asks how many events match a query in the window that ends now."""
+    """Queries how many events match in the window that ends now."""
 
     def __init__(self, target: Target, server: Sentry, errors: Errors, fetcher: Fetcher) -> None:
-        """Ask `server`; without an environment, in all of them."""
+        """Query `server`; without an environment, all of them."""
         scope = {"project": errors.project, "query": errors.query}
         if errors.environment:
             scope["environment"] = errors.environment
-        # A relative span is by Sentry's own clock, and up to an hour it is not rounded.
+        # A relative period is by Sentry's own clock, and up to an hour it is not rounded.
         self._base_query = {**scope, "dataset": "errors", "statsPeriod": f"{round(errors.window)}s"}
         self._target = target
         self._request = HttpRequest(
@@ -66,13 +66,13 @@ class SentryEvents:
         self._fetcher = fetcher
 
     async def measure(self) -> Measurement:
-        """Ask for all events, and for the most frequent. Never raises but on cancellation."""
+        """Count all events, and the most frequent titles. Never raises, except when cancelled."""
         now = self._fetcher.clock.now()
         replies = await asyncio.gather(self._query(ALL_EVENTS), self._query(BY_TITLE))
         try:
             counts, by_pattern = (count_by_pattern(reply) for reply in replies)
-        except NoUsableAnswer as missing:
-            return Measurement(self._target, now, no_data_reason=str(missing))
+        except NoUsableAnswer as error:
+            return Measurement(self._target, now, no_data_reason=str(error))
         groups = (Group("", count, pattern) for pattern, count in by_pattern.most_common())
         return Measurement(
             self._target,
@@ -83,16 +83,16 @@ class SentryEvents:
             link=self._link,
         )
 
-    async def _query(self, wanted: Mapping[str, Any]) -> HttpResult:
-        url = f"{self._request.url}?{_encode({**self._base_query, **wanted})}"
+    async def _query(self, parameters: Mapping[str, Any]) -> HttpResult:
+        url = f"{self._request.url}?{_encode({**self._base_query, **parameters})}"
         return await self._fetcher.fetch(replace(self._request, url=url))
 
 
 def count_by_pattern(reply: HttpResult) -> Counter[str]:
-    """Count an answer's events by the pattern of their titles, where it has any.
+    """Count an answer's events by the pattern of their titles, if it has titles.
 
-    Raises `Missing`, also where the token sees no project: that is a 200 with no rows, which must
-    not be taken for "no events". A query that did run names its fields.
+    Raises `NoUsableAnswer`, also if the token sees no project: the API answers 200 without rows,
+    which does not mean "no events". A query that did run names its fields.
     """
     match require_json(reply, REMEDIES):
         case {"data": list(rows), "meta": {"fields": dict()}}:
@@ -112,7 +112,7 @@ def _count_row(row: object) -> Counter[str]:
 
 
 def _issues_link(server: Sentry, shown: Mapping[str, str]) -> str:
-    """Return the address of the page for people, or nothing where it is not an https one.
+    """Return the URL of the page for people; empty if it is not https.
 
     The API of sentry.io is at another host (de.sentry.io, us.sentry.io) than its pages.
     """

@@ -1,9 +1,9 @@
-"""Polls Auth0's status feed and reads what its entries say now.
+"""Polls Auth0's status feed and parses the current state of its status incidents.
 
 Auth0 has one entry per incident; it grows by a paragraph with every update, newest first
 (status.auth0.com `/feed` and `/rss`, as public parsers' fixtures show them, 2026-10):
 `<p><small>Apr 22, 20:14 UTC</small><br><strong>Resolved</strong> - text</p>`.
-A word anywhere in the body proves nothing: what was reopened still contains "Resolved".
+A word anywhere in the body proves nothing: a reopened incident still contains "Resolved".
 """
 
 from __future__ import annotations
@@ -36,14 +36,16 @@ if TYPE_CHECKING:
     from bot.http import HttpRequest, HttpResult
     from bot.ports import Clock
 
+    Fetch = Callable[[HttpRequest], Awaitable[HttpResult]]
+
 TITLE_LIMIT = 200
 TEXT_LIMIT = 500
 STATUS_INCIDENTS_LIMIT = 100
-"""The newest are kept; a history longer than that tells nothing about now."""
+"""The newest are kept; a longer history says nothing about now."""
 OLDEST_S = 30 * DAY_S
-"""Dates are hints: what claims to be older counts as this old."""
+"""Foreign dates are only hints: an older one counts as this old."""
 CLOCK_SKEW_S = DAY_S
-"""How far the sender's clocks may disagree."""
+"""How wrong the sender's clock may be."""
 
 PHASE_BY_WORD = {
     "investigating": Phase.INVESTIGATING,
@@ -56,7 +58,7 @@ PHASE_BY_WORD = {
     "verifying": Phase.VERIFYING,
     "completed": Phase.COMPLETED,
 }
-"""By word, without case and separators. Other words ("Update") leave the phase as it was."""
+"""By word, without case and separators. Other words ("Update") do not change the phase."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _BREAK = re.compile(r"</?(?:p|br|hr|div|li|ul|ol|tr|h[1-6]|blockquote)\b[^<>]*>", re.IGNORECASE)
@@ -77,7 +79,7 @@ _UNDATED = re.compile(
 
 
 class FeedEntry(NamedTuple):
-    """One entry as the feed has it: foreign text and markup, of any length."""
+    """An entry as it is in the feed: foreign text and markup, of any length."""
 
     id: str = ""
     title: str = ""
@@ -88,61 +90,61 @@ class FeedEntry(NamedTuple):
 
 
 class StatusUpdate(NamedTuple):
-    """One update of an incident."""
+    """An update of a status incident."""
 
     phase: Phase | None
-    """None: the word names no phase, so the phase stayed what it was."""
+    """None: its word names no phase, so the phase did not change."""
     at: float | None
     text: str
 
 
 def parse_entry(entry: FeedEntry, now: float) -> StatusIncident:
-    """Read an entry: all texts plain and cut, no instant after `now`."""
+    """Parse an entry: all texts plain and cut, no time after `now`."""
     changed = parse_instant(entry.updated)
     latest = changed if changed is not None and changed <= now + CLOCK_SKEW_S else now
-    told = parse_updates(entry.body, latest)
-    phase, since = _find_phase(told)
-    dates = [paragraph.at for paragraph in reversed(told)]
+    updates = parse_updates(entry.body, latest)
+    phase, since = _find_phase(updates)
+    dates = [update.at for update in reversed(updates)]
     updated_at = _first_date([since, changed], now)
     posted_at = _first_date([*dates, parse_instant(entry.published), changed], now)
+    fingerprint = hashlib.sha256(f"{entry.link}\n{entry.title}".encode(errors="replace"))
     return StatusIncident(
-        id=to_plain_text(entry.id, TITLE_LIMIT) or _fingerprint(entry),
+        id=to_plain_text(entry.id, TITLE_LIMIT) or fingerprint.hexdigest()[:32],
         title=to_plain_text(entry.title, TITLE_LIMIT),
         phase=phase,
-        text=told[0].text if told else to_plain_text(entry.body, TEXT_LIMIT),
+        text=updates[0].text if updates else to_plain_text(entry.body, TEXT_LIMIT),
         link=entry.link if _LINK.fullmatch(entry.link) else "",
         posted_at=min(posted_at, updated_at),
         updated_at=updated_at,
     )
 
 
-def keep_newest(notices: list[StatusIncident]) -> tuple[StatusIncident, ...]:
-    """One notice per id, the newest first."""
-    ordered = sorted(notices, key=lambda each: each.updated_at, reverse=True)
+def keep_newest(incidents: list[StatusIncident]) -> tuple[StatusIncident, ...]:
+    """Return one status incident per id, the newest first."""
     by_id: dict[str, StatusIncident] = {}
-    for each in ordered:
+    for each in sorted(incidents, key=lambda each: each.updated_at, reverse=True):
         by_id.setdefault(each.id, each)
     return tuple(by_id.values())[:STATUS_INCIDENTS_LIMIT]
 
 
 def keep_times(
-    notices: tuple[StatusIncident, ...], before: tuple[StatusIncident, ...]
+    incidents: tuple[StatusIncident, ...], before: tuple[StatusIncident, ...]
 ) -> tuple[StatusIncident, ...]:
-    """Keep the times of what is in the same phase as before: an edit is no news."""
+    """Keep the times of each incident that is in the same phase as before: an edit is no news."""
     known = {(each.id, each.phase): each for each in before}
     return tuple(
         replace(each, posted_at=old.posted_at, updated_at=old.updated_at)
         if (old := known.get((each.id, each.phase)))
         else each
-        for each in notices
+        for each in incidents
     )
 
 
 def parse_updates(body: str, latest: float) -> list[StatusUpdate]:
-    """Split a body into updates, newest first; `latest` tells the year, which the feed omits."""
+    """Split a body into updates, newest first; the year, which the feed omits, is by `latest`."""
     lines = map(_strip_markup, _BREAK.sub("\n", body).splitlines())
     text = "\n".join(filter(None, lines))
-    # Where updates are dated, a line "Resolved: EU-1" is part of one and begins none.
+    # If updates have dates, a line "Resolved: EU-1" is part of one and begins none.
     heads = list(_DATED.finditer(text)) or list(_UNDATED.finditer(text))
     ends = [*(head.start() for head in heads), len(text)][1:]
     return [
@@ -156,18 +158,18 @@ def parse_updates(body: str, latest: float) -> list[StatusUpdate]:
 
 
 def to_plain_text(markup: str, limit: int) -> str:
-    """Readable text: no tags, one level of entities, nothing invisible, at most `limit` long."""
+    """Return readable text: no tags, one level of entities unescaped, nothing invisible, cut."""
     return _truncate(_strip_markup(_BREAK.sub(" ", markup)), limit)
 
 
 def parse_instant(text: str) -> float | None:
-    """Read an ISO 8601 or RFC 2822 date from 1970 on that names its offset; else None.
+    """Parse an ISO 8601 or RFC 2822 date from 1970 on that names its offset; else None.
 
-    feedparser's own reader takes BST and CEST for UTC (6.0.14), an hour or two wrong.
+    feedparser itself takes BST and CEST for UTC (6.0.14), an hour or two wrong.
     """
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
         with suppress(ValueError, OverflowError, TypeError, IndexError):
-            moment = read(text[:100])
+            moment = parse(text[:100])
             if moment.tzinfo and moment.timestamp() >= 0:
                 return moment.timestamp()
     return None
@@ -183,16 +185,16 @@ def _truncate(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "\u2026"
 
 
-def _find_phase(told: list[StatusUpdate]) -> tuple[Phase, float | None]:
-    """Find the phase by the newest word that names one, and since when it has been that."""
-    known = [each for each in told if each.phase]
+def _find_phase(updates: list[StatusUpdate]) -> tuple[Phase, float | None]:
+    """Return the phase that the newest update with a phase names, and when that phase began."""
+    known = [each for each in updates if each.phase]
     phase = known[0].phase if known else None
-    run = list(takewhile(lambda each: each.phase is phase, known)) or told[-1:]
-    return phase or Phase.UNKNOWN, run[-1].at if run else None
+    same = list(takewhile(lambda each: each.phase is phase, known)) or updates[-1:]
+    return phase or Phase.UNKNOWN, same[-1].at if same else None
 
 
 def _parse_date(head: re.Match[str], latest: float) -> float | None:
-    """Read a paragraph's date, in the last year in which it is not after `latest`."""
+    """Parse an update's date, in the last year in which it is not after `latest`."""
     year, month = datetime.fromtimestamp(latest, UTC).year, MONTHS.index(head["month"]) + 1
     day, hour, minute = (int(head[key]) for key in ("day", "hour", "minute"))
     for candidate in (year + 1, year, year - 1):
@@ -204,21 +206,12 @@ def _parse_date(head: re.Match[str], latest: float) -> float | None:
 
 
 def _first_date(dates: list[float | None], now: float) -> float:
-    """Take the first date there is, at most now and at least `OLDEST_S` ago; without one, now."""
+    """Return the first known date, at most now and not more than `OLDEST_S` ago; else now."""
     date = next((each for each in dates if each is not None), now)
     return min(max(date, now - OLDEST_S), now)
 
 
-def _fingerprint(entry: FeedEntry) -> str:
-    return hashlib.sha256(f"{entry.link}\n{entry.title}".encode(errors="replace")).hexdigest()[:32]
-
-
-if TYPE_CHECKING:
-    Fetch = Callable[[HttpRequest], Awaitable[HttpResult]]
-
 ACCEPT = {"accept": "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.1"}
-"""Once a day all is asked for anew, since servers with wrong ETags exist; and what the feed
-has denied for a day has been withdrawn."""
 PARSE_S = 10.0
 OK = 200
 NOT_MODIFIED = 304
@@ -227,48 +220,53 @@ VALIDATOR_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class FeedDocument:
-    """A feed that could be read."""
+    """A feed that could be parsed."""
 
     updated: float | None
-    """By its own account."""
+    """The feed's own date."""
     newest: float | None
-    """When its newest entry was updated."""
+    """The date of its newest entry."""
     status_incidents: tuple[StatusIncident, ...]
 
     def is_older(self, other: FeedDocument) -> bool:
-        """Whether one of its two dates lies before the other document's."""
+        """Return whether one of its two dates is before the other document's."""
         pairs = ((self.updated, other.updated), (self.newest, other.newest))
         return any(mine is not None and its is not None and mine < its for mine, its in pairs)
 
 
 @dataclass(frozen=True, slots=True)
 class CachedDocument:
-    """The last document with entries, and how to ask whether it is still the same."""
+    """The last document with entries, and the headers to ask whether it has changed."""
 
     document: FeedDocument
     validators: Mapping[str, str]
     sent_at: float
-    """When it last came in full."""
+    """When it was last sent in full."""
     confirmed_at: float
-    """When we last heard that it holds."""
+    """When the server last sent or confirmed it."""
 
 
 class StatusFeed:
-    """One environment's status feed. What it remembers is lost with the process, harmlessly."""
+    """Polls one environment's status feed. A restart loses only what it caches.
 
-    def __init__(self, target: Target, call: HttpRequest, fetch: Fetch, clock: Clock) -> None:
-        """Poll by `call`, a GET, whose address may carry a token (Private Cloud)."""
+    Once a day it requests the whole feed, since servers with wrong ETags exist; and a document that
+    the feed has contradicted for a day counts as withdrawn.
+    """
+
+    def __init__(self, target: Target, request: HttpRequest, fetch: Fetch, clock: Clock) -> None:
+        """Poll with `request`, a GET, whose URL may contain a token (Private Cloud)."""
         self._target = target
-        self._request = call
+        self._request = request
         self._fetch = fetch
         self._clock = clock
         self._cached: CachedDocument | None = None
         self._last_parsed: tuple[str, FeedDocument] | None = None
 
     async def poll(self) -> FeedReading:
-        """Poll once. Never raises but on cancellation."""
+        """Poll once. Never raises, except when cancelled."""
         now = self._clock.now()
-        conditions = self._conditional_headers(now)
+        is_fresh = self._cached is not None and now - self._cached.sent_at < DAY_S
+        conditions = self._cached.validators if self._cached and is_fresh else {}
         answer = await self._fetch(replace(self._request, headers={**ACCEPT, **conditions}))
         if answer.no_data_reason:
             return self._build_reading(
@@ -289,11 +287,6 @@ class StatusFeed:
                 now, FeedState.UNREACHABLE, no_data_reason="no_child_process"
             )
 
-    def _conditional_headers(self, now: float) -> Mapping[str, str]:
-        if self._cached is None or now - self._cached.sent_at >= DAY_S:
-            return {}
-        return self._cached.validators
-
     async def _parse(self, body: bytes, now: float) -> FeedDocument | Fault:
         digest = hashlib.sha256(body).hexdigest()
         if self._last_parsed and self._last_parsed[0] == digest:
@@ -311,8 +304,9 @@ class StatusFeed:
         if self._cached:
             if now - self._cached.confirmed_at < DAY_S and document.is_older(self._cached.document):
                 return self._build_reading(now, FeedState.STALE)
-            notices = keep_times(document.status_incidents, self._cached.document.status_incidents)
-            document = replace(document, status_incidents=notices)
+            before = self._cached.document.status_incidents
+            incidents = keep_times(document.status_incidents, before)
+            document = replace(document, status_incidents=incidents)
         if not document.status_incidents:
             return self._build_reading(now, FeedState.EMPTY)
         self._cached = CachedDocument(
@@ -329,20 +323,22 @@ async def parse_feed_in_sandbox(
 ) -> FeedDocument | Fault:
     """Parse in a child process, which is killed after `within_s` real seconds.
 
-    Raises OSError where no process can be started.
+    Raises OSError if no process can be started.
     """
     try:
-        said = await parse_in_sandbox(
+        parsed = await parse_in_sandbox(
             "bot.sources.status_page_parser", body, repr(now), within_s=within_s
         )
     except DocumentRefused as refusal:
         return _http_fault(refusal.reason, description=refusal.detail)
-    notices = [StatusIncident(**{**row, "phase": Phase(row["phase"])}) for row in said["notices"]]
-    return FeedDocument(said["updated"], said["newest"], tuple(notices))
+    incidents = (
+        StatusIncident(**{**row, "phase": Phase(row["phase"])}) for row in parsed["incidents"]
+    )
+    return FeedDocument(parsed["updated"], parsed["newest"], tuple(incidents))
 
 
 def _validators(headers: Mapping[str, str]) -> dict[str, str]:
-    """Take what makes the next request conditional: foreign text that goes back in a header."""
+    """Return the headers that make the next request conditional: foreign text that is sent back."""
     names = {"if-none-match": "etag", "if-modified-since": "last-modified"}
     return {
         ours: value

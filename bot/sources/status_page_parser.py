@@ -1,9 +1,9 @@
-"""The child program that parses a status feed: bytes on stdin, JSON on stdout.
+"""The child process that parses a status feed: bytes on stdin, JSON on stdout.
 
-A process of its own, because feedparser 6.0.14 cannot be bounded from inside: an `<author>` of
+A process of its own, because feedparser 6.0.14 cannot be limited from inside: an `<author>` of
 40 KB keeps one regular expression, and with it every thread, busy for 4 s (quadratic: hours for
-2 MB), and 40,000 categories take 20 s. The child is killed instead. It costs 0.1 s and 25 MB
-for a moment, only when the document has changed; a plain feed near the cap of 2 MB takes 0.9 s.
+2 MB), and 40,000 categories take 20 s. The child is killed instead. It costs 0.1 s and 25 MB,
+only when the document has changed; a plain feed near the cap of 2 MB takes 0.9 s.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FUTURE_TOLERANCE_S = 3_600.0
 
 
 class ComplexityLimit:
-    """Counts what a document is made of, and refuses it at the first excess."""
+    """Counts the elements of a document, and refuses it at the first excess."""
 
     def __init__(self) -> None:
         self.depth = 0
@@ -48,23 +48,23 @@ class ComplexityLimit:
         self.depth -= 1
 
     def refuse_doctype(self, *_: object) -> None:
-        """Refuse what web pages and entity bombs have and feeds have not."""
+        """Refuse a doctype: web pages and entity bombs have one, feeds do not."""
         raise DocumentRefused("doctype")
 
 
 def check_document(body: bytes) -> None:
-    """Raise Refused unless the document is well-formed, plain and small.
+    """Raise DocumentRefused unless the document is well-formed, plain and small.
 
     A cut document must not pass: feedparser would make an incident of half an entry.
-    Decides every bomb in at most 0.05 s; a normal 2 MB takes 0.02 s.
+    Refuses every bomb in at most 0.05 s; a normal 2 MB takes 0.02 s.
     """
     # UTF-8 whatever the document claims: Auth0 writes nothing else, and so both parsers agree.
     parser = expat.ParserCreate("utf-8", " ")
-    gauge = ComplexityLimit()
+    limit = ComplexityLimit()
     parser.ordered_attributes = True
-    parser.StartElementHandler = gauge.enter_element
-    parser.EndElementHandler = gauge.leave_element
-    parser.StartDoctypeDeclHandler = gauge.refuse_doctype
+    parser.StartElementHandler = limit.enter_element
+    parser.EndElementHandler = limit.leave_element
+    parser.StartDoctypeDeclHandler = limit.refuse_doctype
     try:
         parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position only
     except expat.ExpatError as error:
@@ -72,7 +72,7 @@ def check_document(body: bytes) -> None:
 
 
 def parse_feed(body: bytes, now: float) -> dict[str, Any]:
-    """Read the feed's own date, its newest entry's date, and its notices. Raises Refused."""
+    """Parse the feed's date, its newest entry's date and its incidents. Raises DocumentRefused."""
     check_document(body)
     try:
         feed = feedparser.parse(
@@ -89,7 +89,7 @@ def parse_feed(body: bytes, now: float) -> dict[str, Any]:
     return {
         "updated": _newest_past([_get_text(feed.feed, "updated")], now),
         "newest": _newest_past([entry.updated for entry in entries], now),
-        "notices": [
+        "incidents": [
             asdict(each) for each in keep_newest([parse_entry(entry, now) for entry in entries])
         ],
     }
@@ -109,15 +109,15 @@ def _to_entry(found: Any) -> FeedEntry:
 
 
 def _get_text(found: dict[str, Any], key: str) -> str:
-    """Take a text as feedparser stored it, past its aliases, which warn and guess."""
+    """Return a text as feedparser stored it, without its aliases, which warn and guess."""
     value = dict.get(found, key)
     return value if isinstance(value, str) else ""
 
 
 def _newest_past(dates: list[str], now: float) -> float | None:
-    """Take the newest of these dates, but none from the future: nothing could follow it."""
-    read = [at for date in dates if (at := parse_instant(date)) is not None]
-    return max((at for at in read if at <= now + FUTURE_TOLERANCE_S), default=None)
+    """Return the newest of these dates, but none from the future: nothing could follow it."""
+    parsed = [at for date in dates if (at := parse_instant(date)) is not None]
+    return max((at for at in parsed if at <= now + FUTURE_TOLERANCE_S), default=None)
 
 
 if __name__ == "__main__":

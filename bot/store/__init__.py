@@ -1,12 +1,13 @@
-"""What the process must not forget, in SQLite: the `Store` port of `bot/ports.py`.
+"""The database, in SQLite: the `Store` port of `bot/ports.py`.
 
-sql_store   the port: one thread, one connection, one transaction a call
-opening     lock, check, create or move aside, migrate
-file        the file itself: whose it is, whether it is sound
-sqlite      the connection, and what SQLite's errors mean to an operator
-rows        a change into rows, rows into a snapshot
-codec       a value into JSON and back
-tables, schema, migrations   the schema, portable to PostgreSQL
+| module | what is in it |
+| --- | --- |
+| store | the port: one thread, one connection, one transaction a call |
+| sqlite_file | opens the file: lock, check, create, migrate; what SQLite's errors mean |
+| rows | a change into rows, rows into a snapshot |
+| codec | a value into JSON and back |
+| schema | the tables, portable to PostgreSQL |
+| migrations | how older databases become newer ones |
 """
 
 from bot.store.store import SqlStore, open_store

@@ -1,7 +1,7 @@
-"""A value into JSON and back again: the same value, or a `StoreError`.
+"""Turns a value into JSON and back again: into the same value, or a `StoreError`.
 
-Unknown keys are refused as well: what a newer version wrote and this one would drop is not read.
-So a field that is renamed or removed needs a migration of the bodies; a new one needs a default.
+Unknown keys are refused, so that this version does not drop what a newer one wrote. Therefore a
+field that is renamed or removed needs a migration of the bodies, and a new one needs a default.
 """
 
 from __future__ import annotations
@@ -25,19 +25,21 @@ DESK = TypeAdapter(DeskState)
 INCIDENT = TypeAdapter(Incident)
 INBOX_ITEM: TypeAdapter[InboxItem] = TypeAdapter(InboxItem)
 _DELIVERY = TypeAdapter(Delivery)
-_BODIES = {kind.__name__.lower(): TypeAdapter[Body](kind) for kind in get_args(Body)}
+BODIES = {kind.__name__.lower(): kind for kind in get_args(Body)}
+"""By the tag that names a body's kind in a delivery's JSON."""
+_BODY_ADAPTERS = {tag: TypeAdapter[Body](kind) for tag, kind in BODIES.items()}
 
 
 def encode(value: object) -> str:
     """Return a value's JSON, with `Infinity` and `NaN` as Python writes them.
 
-    A lone surrogate in a foreign text, which no database takes, becomes a question mark.
+    A lone surrogate, which no database accepts, becomes a question mark.
     """
     return _to_json(to_jsonable_python(value))
 
 
 def decode(kind: TypeAdapter[T], text: str, name: str) -> T:
-    """Read what `encode` made. `name` says in the `StoreError` which row could not be read."""
+    """Read what `encode` wrote. A `StoreError` says by `name` which row cannot be read."""
     try:
         return kind.validate_json(text, extra="forbid")
     except ValidationError as error:
@@ -45,18 +47,18 @@ def decode(kind: TypeAdapter[T], text: str, name: str) -> T:
 
 
 def encode_delivery(delivery: Delivery) -> str:
-    """Return a delivery's JSON; some bodies look alike, so its body says of which kind it is."""
+    """Return a delivery's JSON, with a tag: bodies of several kinds have the same fields."""
     value = to_jsonable_python(delivery)
     value["body"] = {type(delivery.body).__name__.lower(): value["body"]}
     return _to_json(value)
 
 
 def decode_delivery(text: str, name: str) -> Delivery:
-    """Read what `encode_delivery` made."""
+    """Read what `encode_delivery` wrote."""
     try:
         value = json.loads(text)
-        ((kind, body),) = value["body"].items()
-        value["body"] = _BODIES[kind].validate_python(body, extra="forbid")
+        ((tag, body),) = value["body"].items()
+        value["body"] = _BODY_ADAPTERS[tag].validate_python(body, extra="forbid")
         return _DELIVERY.validate_python(value, extra="forbid")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise _unreadable_error(name, error) from None
@@ -67,7 +69,7 @@ def _to_json(value: Any) -> str:
 
 
 def _unreadable_error(name: str, error: Exception) -> StoreError:
-    """Say where it does not fit, without its values: some are secret."""
+    """Say which field does not fit, without its value: some are secret."""
     place = "its JSON"
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]

@@ -1,4 +1,4 @@
-"""A change into rows, rows into a snapshot; each within the caller's transaction."""
+"""Writes a change as rows and reads rows as a snapshot, within the caller's transaction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from bot.store.schema import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bot.core.model.access import AuditEntry
     from bot.core.state.desk import DeskState
     from bot.core.state.incident import Incident
     from bot.core.state.outbox import Delivery
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
     from bot.ports import InboxItem
 
 STORED_INCIDENT_RETENTION_S = 90 * DAY_S
-"""After their end; loaded for `REMEMBERED_S` only."""
+"""After their end. They are loaded for `INCIDENT_RETENTION_S` only."""
 AUDIT_RETENTION_S = 400 * DAY_S
-"""A year, and time to look back at it."""
+"""A year, and time to review it."""
 OUTBOX_RETENTION_S = 7 * DAY_S
 INBOX_RETENTION_S = DAY_S
 """Slack delivers a click or a mention again within minutes, if at all."""
@@ -42,7 +41,7 @@ Revisions = dict[str, int]
 def write_change(connection: Connection, change: Change, revisions: Mapping[str, int]) -> Revisions:
     """Write a change. Returns the partitions' new revisions.
 
-    Raises `StoreError` where a partition is not as it was last read or written.
+    Raises `StoreError` if another process has changed a partition since we read or wrote it.
     """
     bodies = {
         f"{TENANT_PREFIX}{name}": codec.encode(state) for name, state in change.tenants.items()
@@ -55,7 +54,11 @@ def write_change(connection: Connection, change: Change, revisions: Mapping[str,
     _replace_rows(connection, INCIDENT, [_incident_row(i) for i in change.incidents.values()])
     _replace_rows(connection, OUTBOX, [_outbox_row(d) for d in change.deliveries.values()])
     if change.audit_entries:
-        connection.execute(insert(AUDIT), [_audit_row(one) for one in change.audit_entries])
+        audit = [
+            {"at": entry.at, "user": entry.user, "body": codec.encode(entry)}
+            for entry in change.audit_entries
+        ]
+        connection.execute(insert(AUDIT), audit)
     _insert_inbox(connection, change.inbox_items)
     if change.handled_ids:
         connection.execute(
@@ -65,7 +68,7 @@ def write_change(connection: Connection, change: Change, revisions: Mapping[str,
 
 
 def read_snapshot(connection: Connection, now: float) -> tuple[Snapshot, Revisions]:
-    """Delete what is past its retention and read the rest. Raises `StoreError`."""
+    """Delete rows that are past their retention and read the rest. Raises `StoreError`."""
     _delete_expired(connection, now)
     tenants, desk, revisions = _read_partitions(connection)
     if desk is not None:
@@ -74,26 +77,26 @@ def read_snapshot(connection: Connection, now: float) -> tuple[Snapshot, Revisio
 
 
 def has_received(connection: Connection, received_id: str) -> bool:
-    """Tell whether the inbox has something, handled or not."""
+    """Return whether this item is in the inbox, handled or not."""
     found = connection.execute(select(INBOX.c.id).where(INBOX.c.id == received_id))
     return found.first() is not None
 
 
 def _write_partition(connection: Connection, name: str, revision: int, body: str) -> None:
-    """Compare and set: a new partition must be missing, another have the revision before."""
+    """Compare and set: a new partition must be missing, an old one have the revision before."""
     if revision == 1:
         connection.execute(insert(PARTITION).values(name=name, revision=1, body=body))
         return
-    as_it_was = (PARTITION.c.name == name, PARTITION.c.revision == revision - 1)
+    is_unchanged = (PARTITION.c.name == name, PARTITION.c.revision == revision - 1)
     done = connection.execute(
-        update(PARTITION).where(*as_it_was).values(revision=revision, body=body)
+        update(PARTITION).where(*is_unchanged).values(revision=revision, body=body)
     )
     if done.rowcount != 1:
         raise StoreError(f"another process has written {name}: stop all but one and restart it")
 
 
 def _replace_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows in place of those with the same keys."""
+    """Insert rows, and delete those with the same keys first."""
     if rows:
         (key,) = table.primary_key
         connection.execute(delete(table).where(key.in_([row[key.name] for row in rows])))
@@ -121,22 +124,18 @@ def _outbox_row(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _audit_row(audited: AuditEntry) -> dict[str, Any]:
-    return {"at": audited.at, "user": audited.user, "body": codec.encode(audited)}
-
-
-def _insert_inbox(connection: Connection, received: Sequence[InboxItem]) -> None:
-    """Insert what is not there yet: a repeated delivery changes nothing."""
-    for one in received:
-        if not has_received(connection, one.id):
-            row = {"id": one.id, "received_at": one.at, "is_handled": False}
-            connection.execute(insert(INBOX).values(**row, body=codec.encode(one)))
+def _insert_inbox(connection: Connection, items: Sequence[InboxItem]) -> None:
+    """Insert what is not there yet: an item that arrives twice changes nothing."""
+    for item in items:
+        if not has_received(connection, item.id):
+            row = {"id": item.id, "received_at": item.at, "is_handled": False}
+            connection.execute(insert(INBOX).values(**row, body=codec.encode(item)))
 
 
 def _delete_expired(connection: Connection, now: float) -> None:
-    is_done = OUTBOX.c.status.in_(FINAL_STATUSES)
+    is_final = OUTBOX.c.status.in_(FINAL_STATUSES)
     connection.execute(
-        delete(OUTBOX).where(is_done, OUTBOX.c.created_at < now - OUTBOX_RETENTION_S)
+        delete(OUTBOX).where(is_final, OUTBOX.c.created_at < now - OUTBOX_RETENTION_S)
     )
     too_old = INBOX.c.received_at < now - INBOX_RETENTION_S
     connection.execute(delete(INBOX).where(INBOX.c.is_handled, too_old))

@@ -1,7 +1,7 @@
 """The tables, and the step that migrates an older database.
 
-A row's body is JSON; the columns beside it are what is searched by. Instants are seconds since
-the Unix epoch, UTC. A change here needs a migration.
+A row's body is JSON; the columns beside it are those that queries search by. Instants are seconds
+since the Unix epoch, UTC. A change here needs a migration.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PARTITION = Table(
     Column("revision", Integer, nullable=False),
     Column("body", Text, nullable=False),
 )
-"""What is stepped as a whole: the desk, and each tenant. One more revision a commit."""
+"""The state of each tenant, and of the desk. Each commit adds one to the revision."""
 
 INCIDENT = Table(
     "incident",
@@ -65,16 +65,16 @@ AUDIT = Table(
     Column("user", Text, nullable=False),
     Column("body", Text, nullable=False),
 )
-"""What people did. Written only: the newest are in the desk's state, all of them for an auditor."""
+"""What people did, for auditors. Only written: the newest lines are in the desk's state, too."""
 
 
-HEAD = "0002"
-"""The newest migration. Known here so that a start without one need not import Alembic (11 MB)."""
+HEAD = "0003"
+"""The newest migration. It stands here so that only a migration imports Alembic (11 MB)."""
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def is_older(connection: Connection) -> bool:
-    """Tell whether there is something to migrate."""
+    """Return whether there is something to migrate."""
     revision = _revision(connection)
     return revision is not None and revision < HEAD
 
@@ -82,7 +82,7 @@ def is_older(connection: Connection) -> bool:
 def upgrade(connection: Connection) -> None:
     """Run the migrations that are missing, within the caller's transaction.
 
-    Raises `StoreError` if a newer version was here.
+    Raises `StoreError` if a newer version has migrated it, or if a row cannot be read.
     """
     revision = _revision(connection)
     if revision == HEAD:

@@ -1,4 +1,4 @@
-"""Opens the SQLite file: who owns it, whether it is sound, and what its errors mean."""
+"""Opens the SQLite file: lock, check, create, migrate; and says what SQLite's errors mean."""
 
 from __future__ import annotations
 
@@ -43,27 +43,23 @@ def parse_database_path(database: str) -> Path:
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Keep other processes off this database, as long as this one lives."""
+    """Lock the database against other processes, as long as this one lives."""
     handle = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, PRIVATE)
     try:
-        _try_lock(handle, path)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"The database {path} is in use by another auth0-check: stop that one, or give this"
+                " one a `database` of its own"
+            ) from None
         yield
     finally:
         os.close(handle)
 
 
-def _try_lock(handle: int, path: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise StoreError(
-            f"The database {path} is in use by another auth0-check: stop that one, or give this"
-            " one a `database` of its own"
-        ) from None
-
-
 def is_damaged(path: Path) -> bool:
-    """Look through the whole file. Raises `StoreError` if it is not one of ours."""
+    """Check the whole file. Raises `StoreError` if it is not a database of ours."""
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
     if not _is_ours(header):
@@ -82,7 +78,7 @@ def is_damaged(path: Path) -> bool:
 
 
 def _is_ours(header: bytes) -> bool:
-    """Tell by the header; one that was cut or zeroed gets the benefit of the doubt."""
+    """Check the header. One that was cut off or zeroed counts as ours: it may be damaged."""
     if header.startswith(_MAGIC) and len(header) == _HEADER_BYTES:
         return header[_APPLICATION_ID_AT:].startswith(APPLICATION_ID.to_bytes(4, "big"))
     is_zeroed = not header.strip(b"\0")
@@ -90,7 +86,7 @@ def _is_ours(header: bytes) -> bool:
 
 
 def move_aside(path: Path, now: float) -> Path:
-    """Give a damaged database another name, its log first: a log left behind would be replayed."""
+    """Rename a damaged database, its log first: SQLite would replay a log that is left behind."""
     aside = Path(f"{path}.corrupt-{now:.0f}")
     for suffix in ("-wal", "-shm", ""):
         part = Path(f"{path}{suffix}")
@@ -100,7 +96,7 @@ def move_aside(path: Path, now: float) -> Path:
 
 
 def copy_database(path: Path, to: Path) -> None:
-    """Copy a database with what is in its log, in place of an older copy, whole or not at all."""
+    """Copy a database and what is in its log, whole or not at all. Replaces an older copy."""
     draft = Path(f"{to}.new")
     draft.unlink(missing_ok=True)
     draft.touch(PRIVATE)
@@ -112,7 +108,7 @@ def copy_database(path: Path, to: Path) -> None:
 
 
 def sync_to_disk(path: Path) -> None:
-    """Make a file's content, or a directory's new name, survive a loss of power."""
+    """Make a file's content, or the names in a directory, survive a loss of power."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -122,14 +118,14 @@ def sync_to_disk(path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A sound database at the newest schema, and the only connection to it."""
+    """An undamaged database at the newest schema, and the only connection to it."""
 
     path: Path
     warning: str
-    """What an operator must know about its opening; mostly empty."""
+    """What operators must know about how it was opened; mostly empty."""
     connection: Connection
     resources: ExitStack
-    """The connection and the lock; to be closed."""
+    """The connection and the lock. Whoever opened the database closes them."""
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -139,17 +135,21 @@ class Database:
 
 
 def open_database(path: Path, now: float) -> Database:
-    """Lock, check and migrate a database; make it if it is missing (its directory is not made).
+    """Lock, check and migrate a database; create it if it is missing (but not its directory).
 
-    A damaged one is moved aside, named by `now`, and begun afresh with a warning: a bot that
-    watches without its memory serves the people on call better than one that does not start.
-    An older one is copied before it is migrated, for whoever has to go back a version.
+    A damaged database is moved aside, named by `now`, and replaced by an empty one, with a warning:
+    a bot without its history helps people on call more than one that does not start.
+    An older database is copied before it is migrated, so that people can go back a version.
     """
     with explain_errors(path), ExitStack() as resources:
         resources.enter_context(hold_lock(path))
         warning = ""
         if path.exists() and is_damaged(path):
-            warning = _damage_warning(move_aside(path, now))
+            warning = (
+                f"The database was damaged and is now {move_aside(path, now)}; a new one was begun."
+                " What was known is forgotten: what still fails is posted again, and older messages"
+                " stay as they are"
+            )
         if not path.exists():
             _create_database(path)
         path.chmod(PRIVATE)
@@ -163,18 +163,11 @@ def open_database(path: Path, now: float) -> Database:
         return Database(path, warning, connection, resources.pop_all())
 
 
-def _damage_warning(aside: Path) -> str:
-    return (
-        f"The database was damaged and is now {aside}; a new one was begun. What was known is"
-        " forgotten: what still fails is posted again, and older messages stay as they are"
-    )
-
-
 def _create_database(path: Path) -> None:
-    """Make an empty database under another name first: killed in between, nothing half remains."""
+    """Create an empty database under another name first: a kill in between leaves no half one."""
     draft = Path(f"{path}.new")
     for suffix in ("", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)  # a log left behind would be replayed
+        Path(f"{path}{suffix}").unlink(missing_ok=True)  # SQLite would replay an old log
         Path(f"{draft}{suffix}").unlink(missing_ok=True)
     draft.touch(PRIVATE, exist_ok=False)
     with connect(draft) as connection, connection.begin():
@@ -199,9 +192,9 @@ _MEANING = {
 
 @contextmanager
 def connect(path: Path) -> Iterator[Connection]:
-    """Open a connection whose every transaction begins by taking the write lock.
+    """Open a connection. Each of its transactions takes the write lock when it begins.
 
-    A deferred transaction that reads and then writes fails "locked" at once, whatever the time-out.
+    A deferred one that reads first and writes later fails at once ("locked"), without waiting.
     """
     url = URL.create("sqlite", database=str(path))
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
@@ -213,7 +206,7 @@ def connect(path: Path) -> Iterator[Connection]:
 
 @contextmanager
 def explain_errors(path: Path) -> Iterator[None]:
-    """Turn what goes wrong with the database into a `StoreError` of one line."""
+    """Turn errors of the database into a `StoreError` of one line."""
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:

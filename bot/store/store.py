@@ -1,4 +1,4 @@
-"""The `Store` port over SQL. One thread does all of it, so that the event loop never waits."""
+"""The `Store` port over SQL. One thread runs all of it, so that the event loop never waits."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 async def open_store(database: str, now: float) -> SqlStore:
-    """Open what the setting `database` names. Raises `StoreError`.
+    """Open the database that the setting `database` names. Raises `StoreError`.
 
     Args:
         database: the path of a SQLite file, or `sqlite:///path`.
-        now: names the file that a damaged database is moved to.
+        now: becomes part of the name of a damaged database that is moved aside.
     """
     path = parse_database_path(database)
     thread = ThreadPoolExecutor(1, thread_name_prefix="store")
@@ -32,35 +32,35 @@ async def open_store(database: str, now: float) -> SqlStore:
 
 
 class SqlStore:
-    """What was committed, in a database that this process alone holds."""
+    """A database that only this process uses."""
 
     def __init__(self, database: Database, thread: ThreadPoolExecutor) -> None:
-        """Take over a database that was opened in this thread."""
+        """Use a database that was opened in this thread, and close both in the end."""
         self.warning = database.warning
-        """What the log and the channel must say about the opening; mostly empty."""
+        """What the log and the channel must say about how it was opened; mostly empty."""
         self._database = database
         self._thread = thread
         self._run_in_thread = asyncio.get_running_loop().run_in_executor
         self._revisions: rows.Revisions = {}
 
     async def load(self, now: float) -> Snapshot:
-        """Read what was committed, and forget what is older than its retention."""
+        """Read what was committed, and delete what is past its retention."""
         return await self._run_in_thread(self._thread, self._load, now)
 
     async def commit(self, change: Change) -> None:
-        """Write a change durably, which nobody alters meanwhile. Raises `StoreError`.
+        """Write a change durably. Nobody may alter it meanwhile. Raises `StoreError`.
 
         After an error nothing is written, and the next commit may succeed.
-        Cancelled, it may still be written.
+        A commit that is cancelled may still be written.
         """
         await self._run_in_thread(self._thread, self._commit, change)
 
     async def has_received(self, received_id: str) -> bool:
-        """Tell whether something was committed before, handled or not."""
+        """Return whether an inbox item was committed before, handled or not."""
         return await self._run_in_thread(self._thread, self._has_received, received_id)
 
     async def close(self) -> None:
-        """Finish what was begun and let go of the database."""
+        """Finish what was begun and close the database."""
         await self._run_in_thread(self._thread, self._database.resources.close)
         self._thread.shutdown()
 

@@ -1,4 +1,4 @@
-"""What others push to us: one file a kind of sender, joined in `routes`."""
+"""What others push to us: one file a kind of sender, joined in `routes`, proven in `auth`."""
 
 from bot.webhooks.counts import PushedCounts
 from bot.webhooks.routes import webhook_routes

@@ -1,4 +1,4 @@
-"""Alertmanager's webhook, version 4: alerts that fire, and alerts that are over.
+"""Alertmanager's webhook, version 4: firing and resolved alerts.
 
 https://prometheus.io/docs/alerting/latest/configuration/#webhook_config (read 2026-11)
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.core.model.measurement import ExternalAlert
+from bot.core.model.measurement import ALERTMANAGER, ExternalAlert
 from bot.core.model.observation import Target
 from bot.webhooks.json_reading import (
     get_nested,
@@ -21,14 +21,20 @@ if TYPE_CHECKING:
     from bot.webhooks.sender import Items, TenantFinder, WebhookRequest
 
 TENANT_LABELS = ("auth0_tenant", "tenant")
-"""Which name a tenant of ours; the first that does counts."""
+"""Labels that may name a configured tenant; the first that does counts."""
 REMEDY = "give the alerts a label auth0_tenant, or set hooks.alertmanager.tenant"
 
 
 def parse_alerts(message: WebhookRequest, tenants: TenantFinder) -> Items:
-    """Return a claim for each alert whose tenant is known. Raises Refusal where none is."""
-    told = get_nested(parse_json_object(message.text), "alerts")
-    alerts = [alert for alert in told if _is_alert(alert)] if isinstance(told, list) else []
+    """Return each alert whose tenant is known. Raises Refusal if there is none."""
+    listed = get_nested(parse_json_object(message.text), "alerts")
+    alerts = [
+        alert
+        for alert in (listed if isinstance(listed, list) else [])
+        if isinstance(get_nested(alert, "labels"), dict)
+        and to_short_text(get_nested(alert, "fingerprint"))
+        and get_nested(alert, "status") in ("firing", "resolved")
+    ]
     picked = [
         tenants.pick(*(alert["labels"].get(key) for key in TENANT_LABELS)) for alert in alerts
     ]
@@ -38,21 +44,13 @@ def parse_alerts(message: WebhookRequest, tenants: TenantFinder) -> Items:
     return tuple(_to_external_alert(tenant, alert, message.at) for tenant, alert in pairs if tenant)
 
 
-def _is_alert(alert: object) -> bool:
-    return (
-        isinstance(get_nested(alert, "labels"), dict)
-        and bool(to_short_text(get_nested(alert, "fingerprint")))
-        and get_nested(alert, "status") in ("firing", "resolved")
-    )
-
-
 def _to_external_alert(tenant: str, alert: dict[str, Any], now: float) -> ExternalAlert:
     is_firing = alert["status"] == "firing"
     began = parse_instant(alert.get("startsAt"), now)
     ended = None if is_firing else parse_instant(alert.get("endsAt"), now)
     name, summary = alert["labels"].get("alertname"), get_nested(alert, "annotations", "summary")
     return ExternalAlert(
-        target=Target(tenant, "alertmanager"),
+        target=Target(tenant, ALERTMANAGER),
         id=to_short_text(alert["fingerprint"]),
         at=max((at for at in (began, ended) if at is not None), default=now),
         is_firing=is_firing,

@@ -1,4 +1,4 @@
-"""How senders prove who they are. All comparisons take the same time, whatever is sent."""
+"""How senders prove who they are. All comparisons take constant time."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEDUP_WINDOW_S = 600.0
-"""The same words within one such period are one message that was delivered twice. Later they are
-said anew: Alertmanager repeats an alert that goes on, and "deploy" is said of each one."""
+"""The same body twice within one such period is one message that was delivered twice. Later it is a
+new message: Alertmanager repeats an alert that goes on, and each deploy may be called "deploy"."""
 MAX_SKEW_S = 300.0
-"""How old, or how far ahead of our clock, Sentry's timestamp may be."""
+"""How far Sentry's timestamp may be behind or ahead of our clock."""
 
 
 class RequestHead(NamedTuple):
-    """What is known of a request before its body is read."""
+    """A request before its body is read."""
 
     at: float
     headers: Mapping[str, str]
     """Names in any case."""
     path_secret: str = ""
-    """The end of the path, where that is the secret."""
+    """The end of the path, if that is the secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class SenderAuth(ABC):
-    """A secret (an empty one is a ValueError), and how a sender shows that it knows it."""
+    """A secret, and how a sender proves that it knows it. Raises ValueError for an empty secret."""
 
     secret: str = field(repr=False)
     dedup_window_s: ClassVar[float] = DEDUP_WINDOW_S
@@ -43,10 +43,10 @@ class SenderAuth(ABC):
 
     @abstractmethod
     def is_admitted(self, head: RequestHead) -> bool:
-        """Whether the body is worth reading."""
+        """Return whether to read the body."""
 
-    def has_valid_signature(self, head: RequestHead, body: bytes) -> bool:  # noqa: ARG002 - for those who sign
-        """Whether a body that was let in is the sender's own. Without signatures it is."""
+    def has_valid_signature(self, head: RequestHead, body: bytes) -> bool:  # noqa: ARG002 - for senders that sign
+        """Return whether the body is the sender's own; without signatures, always."""
         return True
 
 
@@ -56,53 +56,53 @@ class BearerAuth(SenderAuth):
     __slots__ = ()
 
     def is_admitted(self, head: RequestHead) -> bool:
-        """See `Key`."""
+        """See `SenderAuth`."""
         scheme, _, token = head.headers.get("Authorization", "").partition(" ")
         return scheme.lower() == "bearer" and _is_equal(token.strip(), self.secret)
 
 
 class HeaderAuth(SenderAuth):
-    """`Authorization: SECRET`, without any scheme, as Auth0's log streams send it."""
+    """`Authorization: SECRET` without a scheme, as Auth0's log streams send it."""
 
     __slots__ = ()
 
     def is_admitted(self, head: RequestHead) -> bool:
-        """See `Key`."""
+        """See `SenderAuth`."""
         return _is_equal(head.headers.get("Authorization", "").strip(), self.secret.strip())
 
 
 class PathAuth(SenderAuth):
-    """The end of the path, for a sender that can do nothing else."""
+    """The secret at the end of the path, for a sender that can do nothing else."""
 
     __slots__ = ()
 
     def is_admitted(self, head: RequestHead) -> bool:
-        """See `Key`."""
+        """See `SenderAuth`."""
         return _is_equal(head.path_secret, self.secret)
 
 
 class SentrySignature(SenderAuth):
-    """HMAC-SHA256 over the body, in hexadecimal digits.
+    """HMAC-SHA256 of the body, in hexadecimal digits.
 
     The timestamp is not signed (`AppPlatformEvent` and `SentryApp.build_signature` in
-    getsentry/sentry, read 2026-11): whoever has a copy of a request can give it a fresh one. But
-    each alert has ids and times in it, so the same bytes are a repetition however late they come.
+    getsentry/sentry, read 2026-11): whoever has a copy of a request can give it a new one. But
+    each alert contains ids and times, so the same bytes are a repetition, however late they come.
     """
 
     __slots__ = ()
     dedup_window_s = inf
 
     def is_admitted(self, head: RequestHead) -> bool:
-        """See `Key`."""
+        """See `SenderAuth`."""
         stamp = head.headers.get("Sentry-Hook-Timestamp", "")
         return bool(re.fullmatch(r"[0-9]{1,12}", stamp)) and abs(head.at - int(stamp)) <= MAX_SKEW_S
 
     def has_valid_signature(self, head: RequestHead, body: bytes) -> bool:
-        """See `Key`."""
+        """See `SenderAuth`."""
         digest = hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
         return _is_equal(head.headers.get("Sentry-Hook-Signature", ""), digest)
 
 
-def _is_equal(told: str, known: str) -> bool:
-    # What is told may hold halves of surrogate pairs: undecodable bytes of a header.
-    return hmac.compare_digest(told.encode(errors="surrogatepass"), known.encode())
+def _is_equal(sent: str, expected: str) -> bool:
+    # A header's undecodable bytes become halves of surrogate pairs.
+    return hmac.compare_digest(sent.encode(errors="surrogatepass"), expected.encode())

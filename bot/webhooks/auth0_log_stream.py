@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from bot.webhooks.sender import WebhookRequest
 
 BODY_CAP = 1024 * 1024
-"""Bytes: a batch of some hundred rows."""
+"""Bytes: a batch of a few hundred rows."""
 
 
 def count_rows(message: WebhookRequest, tenant: str, counts: PushedCounts) -> Receipt:
-    """Count the rows at once: what they say of people is not kept."""
+    """Count the rows at once: nothing about people is stored."""
     try:
         elements = [*_parse_elements(message.text)]
     except ValueError:
@@ -47,9 +47,9 @@ def _parse_elements(text: str) -> Iterator[object]:
 
 
 def _unwrap_row(element: object) -> dict[str, Any] | None:
-    """Unwrap `{"log_id", "data"}`, also as EventBridge has it; a bare row is taken, too.
+    """Unwrap `{"log_id", "data"}`, also in EventBridge's form; a bare row is accepted, too.
 
-    A row without an id cannot be told from its repetition, so it is none.
+    A row without an id is rejected: its repetition would look the same.
     """
     element = get_nested(element, "detail") or element
     row = get_nested(element, "data") or element

@@ -1,6 +1,6 @@
-"""What log streams and reports tell, added up until the engine asks for it.
+"""Adds up what log streams and reports send, until the engine asks for it.
 
-Of a log row only what `core/auth0_logs/events.py` counts is kept, and its id for a while; nothing personal.
+Of a log row only what `core/auth0_logs` counts is kept, and its id for a while; nothing personal.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 Number = TypeVar("Number", int, float)
 
 LATE_S = 600.0
-"""Rows that come so late (after a standstill Auth0 delivers all that has waited) tell of the past:
-their changes are taken in, but they are counted nowhere."""
+"""Rows that come later than this (after an interruption Auth0 delivers all that has waited) are
+about the past: their changes are recorded, but the rows are not counted."""
 MAX_IDS = 20_000
-"""Rows of one tenant that are known again when they are delivered twice."""
+"""Ids of one tenant's rows that are remembered, to drop rows that are delivered twice."""
 ID_LIMIT = 100
 
 
 class PushedCounts:
-    """Collects what is pushed, within bounded memory.
+    """Collects pushed counts in limited memory.
 
     Args:
-        tenants: who may push what; anything else is a KeyError.
+        tenants: which tenant pushes what; anything else is a KeyError.
         clock: the time.
     """
 
@@ -53,32 +53,29 @@ class PushedCounts:
         }
 
     def add_rows(self, tenant: str, rows: Sequence[Row]) -> int:
-        """Count the rows of a tenant's log that are new; each has its `log_id`.
-
-        Returns how many these are.
-        """
+        """Count the new rows of a tenant's log, each with its `log_id`. Return how many are new."""
         return self._streams[tenant].add(rows, self._clock.now())
 
     def add_report(self, tenant: str, app: str, failed: int, total: int | None) -> None:
-        """Count an application's failed calls and, if it knows them, all."""
+        """Add an application's failed calls and, if it reports them, all calls."""
         self._reports[Target(tenant, app)].add(failed, total)
 
     def drain(self, target: Target, now: float) -> Measurement:
-        """Return what came since the last time, and begin anew."""
+        """Return the counts since the last drain, and start again from zero."""
         if target in self._reports:
             return self._reports[target].drain(now)
         return self._streams[target.owner].drain(now)
 
 
 class _ReportCounter:
-    """What one application reported since the last drain."""
+    """Adds up what one application reported since the last drain."""
 
     def __init__(self, target: Target, now: float) -> None:
         self._empty = self._sum = Measurement(target, now, total=0.0, no_data_reason="no report")
 
     def add(self, failed: int, total: int | None) -> None:
-        told = replace(self._empty, failed=failed, total=total)
-        self._sum = replace(_add(self._sum, told), no_data_reason="")
+        report = replace(self._empty, failed=failed, total=total)
+        self._sum = replace(_add(self._sum, report), no_data_reason="")
 
     def drain(self, now: float) -> Measurement:
         drained, self._sum = self._sum, replace(self._empty, at=now)
@@ -86,7 +83,7 @@ class _ReportCounter:
 
 
 class _StreamCounter:
-    """What one tenant's log stream told since the last drain."""
+    """Adds up what one tenant's log stream sent since the last drain."""
 
     def __init__(self, target: Target, own_clients: frozenset[str], now: float) -> None:
         self._target = target
@@ -103,25 +100,22 @@ class _StreamCounter:
         fresh: list[Row] = []
         late: list[Row] = []
         for row in self._drop_repeated(rows):
-            (late if _age_s(row, now) > LATE_S else fresh).append(row)
-        told = self._tally(fresh, now)
-        changes = (*self._tally(late, now).changes, *told.changes)
-        self._sum = _add(self._sum, replace(told, changes=changes))
+            at = parse_instant(row)
+            (fresh if at is None or now - at <= LATE_S else late).append(row)
+        counted = self._tally(fresh, now)
+        changes = (*self._tally(late, now).changes, *counted.changes)
+        self._sum = _add(self._sum, replace(counted, changes=changes))
         self._has_fresh |= bool(fresh)
         self._has_late |= bool(late)
         return len(fresh) + len(late)
 
     def drain(self, now: float) -> Measurement:
-        drained = replace(
-            self._sum, at=now, span_s=now - self._sum.at, no_data_reason=self._no_data_reason()
-        )
+        reason = "rows come late" if self._has_late and not self._has_fresh else ""
+        if not self._ids:
+            reason = "nothing was pushed yet"
+        drained = replace(self._sum, at=now, span_s=now - self._sum.at, no_data_reason=reason)
         self._reset(now)
         return drained
-
-    def _no_data_reason(self) -> str:
-        if not self._ids:
-            return "nothing was pushed yet"
-        return "rows come late" if self._has_late and not self._has_fresh else ""
 
     def _tally(self, rows: Sequence[Row], now: float) -> Measurement:
         return tally_rows(self._target, rows, own_clients=self._own_clients, at=now, span_s=0.0)
@@ -135,11 +129,6 @@ class _StreamCounter:
                 yield row
         while len(self._ids) > MAX_IDS:
             self._ids.popitem(last=False)
-
-
-def _age_s(row: Row, now: float) -> float:
-    at = parse_instant(row)
-    return 0.0 if at is None else now - at
 
 
 def _add(before: Measurement, more: Measurement) -> Measurement:
@@ -160,7 +149,7 @@ def _add_if_known(before: Number | None, more: Number | None) -> Number | None:
 
 
 def _merge_groups(groups: Sequence[Group]) -> tuple[Group, ...]:
-    """Add up the groups that are alike; beyond `GROUPS` of them, all of a kind are."""
+    """Add up equal groups; beyond `MAX_GROUPS`, all of one kind in one group."""
     joined: dict[tuple[str, str, str], Group] = {}
     for group in groups:
         key = group.kind, group.pattern, group.connection

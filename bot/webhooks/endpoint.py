@@ -1,4 +1,4 @@
-"""What all hooks do with a request: read it, check it, commit it, answer within a second."""
+"""What all webhooks do with a request: read, authenticate, commit, answer within a second."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ _LOG = logging.getLogger(__name__)
 READ_TIMEOUT_S = 5.0
 """For a whole body, in real seconds."""
 SAVE_TIMEOUT_S = 0.8
-"""Sentry wants an answer within a second, and gives an address up after 1,000 late ones a day
+"""Sentry wants an answer within a second, and disables a webhook after 1,000 late ones a day
 (integration platform's changelog, 2023-10-03)."""
 MAX_UNSAVED = 50
-"""Pushes of one hook that wait for a store that hangs."""
+"""Pushes of one webhook that may wait for a store that hangs."""
 LOG_EVERY_S = 60.0
+"""Between two logged refusals."""
 RESPONSES = {
     Receipt.ACCEPTED: (202, "accepted"),
     Receipt.REPEATED: (200, "was there before"),
@@ -41,29 +42,29 @@ class WebhookEndpoint:
     """A handler for aiohttp.
 
     Args:
-        hook: whose requests these are.
-        inbox: where what they tell is committed.
+        sender: who sends these requests.
+        inbox: where alerts and changes are committed.
         clock: the time.
-        count: is called with the hook's name and a `Receipt` for each request.
+        count: is called with the webhook's name and a `Receipt` for each request.
         read_s: how long a body may take, in real seconds.
     """
 
     def __init__(
         self,
-        hook: WebhookSender,
+        sender: WebhookSender,
         *,
         inbox: Inbox,
         clock: Clock,
         count: Callable[[str, str], None],
         read_s: float = READ_TIMEOUT_S,
     ) -> None:
-        self._sender = hook
+        self._sender = sender
         self._inbox = inbox
         self._clock = clock
         self._count = count
         self._read_s = read_s
         self._saving: dict[str, asyncio.Task[bool]] = {}
-        """What is being committed, by the id of its push."""
+        """The running commits, by the id of the push."""
         self._logged_at = float("-inf")
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -73,21 +74,30 @@ class WebhookEndpoint:
             status, text = RESPONSES[receipt]
         except Refusal as refusal:
             receipt, status, text = refusal.receipt, refusal.status, refusal.text
-            self._log_refusal(receipt)
+            now = self._clock.now()
+            if now - self._logged_at >= LOG_EVERY_S:  # nothing of the request's content
+                self._logged_at = now
+                _LOG.warning("refused a request to webhook %s: %s", self._sender.name, receipt)
         self._count(self._sender.name, receipt)
         return web.Response(status=status, text=text + "\n")
 
     async def _process(self, request: web.Request) -> Receipt:
-        hook, now = self._sender, self._clock.now()
+        sender, now = self._sender, self._clock.now()
         head = RequestHead(now, request.headers, request.match_info.get("secret", ""))
-        if not hook.auth.is_admitted(head):
+        if not sender.auth.is_admitted(head):
             raise Refusal(401, "wrong secret, or too old", Receipt.REFUSED)
-        body = await _read_body(request, hook.cap, self._read_s)
-        if not hook.auth.has_valid_signature(head, body):
+        body = await _read_body(request, sender.cap, self._read_s)
+        if not sender.auth.has_valid_signature(head, body):
             raise Refusal(401, "wrong signature", Receipt.REFUSED)
-        message = WebhookRequest(_request_id(hook, body, now), head, _decode(body))
-        told = hook.parse(message)
-        return told if isinstance(told, Receipt) else await self._save(message, told)
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            raise Refusal(400, "not UTF-8") from None
+        period = f"{sender.name} {now // sender.auth.dedup_window_s} "
+        id_ = hashlib.sha256(period.encode() + body).hexdigest()
+        message = WebhookRequest(id_, head, text)
+        parsed = sender.parse(message)
+        return parsed if isinstance(parsed, Receipt) else await self._save(message, parsed)
 
     async def _save(self, message: WebhookRequest, items: Items) -> Receipt:
         if not items:
@@ -100,9 +110,9 @@ class WebhookEndpoint:
         return Receipt.ACCEPTED if is_new else Receipt.REPEATED
 
     def _accept(self, push: Push) -> asyncio.Task[bool]:
-        """Begin to commit. It is not cancelled: what is committed must also reach the engine.
+        """Start to commit. It is not cancelled: what is committed must also reach the engine.
 
-        What is told again meanwhile waits for the same.
+        The same push, sent again meanwhile, waits for the same commit.
         """
         if push.id not in self._saving:
             if len(self._saving) >= MAX_UNSAVED:
@@ -111,16 +121,9 @@ class WebhookEndpoint:
             saving.add_done_callback(lambda _: self._saving.pop(push.id))
         return self._saving[push.id]
 
-    def _log_refusal(self, receipt: Receipt) -> None:
-        """Log a refusal, at most one a minute, and nothing of the request."""
-        now = self._clock.now()
-        if now - self._logged_at >= LOG_EVERY_S:
-            self._logged_at = now
-            _LOG.warning("a request to the hook %s: %s", self._sender.name, receipt)
-
 
 async def _read_body(request: web.Request, cap: int, within_s: float) -> bytes:
-    # A compressed body would not be what was signed.
+    # A sender does not sign the compressed body.
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refusal(400, "send it uncompressed")
     body = bytearray()
@@ -135,15 +138,3 @@ async def _read_body(request: web.Request, cap: int, within_s: float) -> bytes:
     except (web.RequestPayloadError, OSError):
         raise Refusal(400, "broken off") from None
     return bytes(body)
-
-
-def _decode(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        raise Refusal(400, "not UTF-8") from None
-
-
-def _request_id(hook: WebhookSender, body: bytes, now: float) -> str:
-    period = f"{hook.name} {now // hook.auth.dedup_window_s} "
-    return hashlib.sha256(period.encode() + body).hexdigest()

@@ -21,7 +21,7 @@ NAME_LIMIT = 60
 
 
 def parse_change(message: WebhookRequest, tenants: TenantFinder) -> Items:
-    """Return what was changed. Raises Refusal."""
+    """Return the change. Raises Refusal."""
     document = parse_json_object(message.text)
     what = to_short_text(document.get("what"), WHAT_LIMIT)
     if not what:
@@ -43,7 +43,7 @@ MAX_CALLS = 1_000_000_000
 
 
 def count_report(message: WebhookRequest, tenants: TenantFinder, counts: PushedCounts) -> Receipt:
-    """Count what an application reports. Raises Refusal."""
+    """Count an application's report. Raises Refusal."""
     document = parse_json_object(message.text)
     tenant = tenants.require(document.get("tenant"))
     app, known = document.get("app"), tenants.known[tenant].report_signals

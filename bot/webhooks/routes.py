@@ -1,10 +1,11 @@
-"""The table: which hooks there are, where, and how each sender proves who it is."""
+"""The table of webhooks: their paths, and how each sender proves who it is."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from bot.core.model.measurement import ALERTMANAGER, PINGDOM, SENTRY
 from bot.webhooks import alertmanager, auth0_log_stream, own, pingdom, sentry
 from bot.webhooks.auth import BearerAuth, HeaderAuth, PathAuth, SentrySignature
 from bot.webhooks.endpoint import WebhookEndpoint
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
     from bot.ports import Clock, Inbox
     from bot.webhooks.auth import SenderAuth
     from bot.webhooks.counts import PushedCounts
-    from bot.webhooks.sender import Items, Receipt, SenderConfig, WebhookConfig, WebhookRequest
+    from bot.webhooks.sender import Items, Receipt, WebhookConfig, WebhookRequest
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class WebhookParser(Protocol):
-    """Finds out what a message tells. Raises Refusal."""
+    """Parses a message. Raises Refusal."""
 
     def __call__(self, message: WebhookRequest, *, tenants: TenantFinder) -> Items | Receipt:
-        """Return what is to be committed, or what came of it already."""
+        """Return what must be committed, or the result if nothing must be."""
 
 
 def webhook_routes(
@@ -38,39 +39,39 @@ def webhook_routes(
     clock: Clock,
     count: Callable[[str, str], None],
 ) -> Mapping[tuple[str, str], Handler]:
-    """Return a handler for each hook that is configured, by method and path.
+    """Return a handler for each configured webhook, by method and path.
 
     Args:
-        hooks: what is configured. An empty secret is a ValueError.
-        inbox: where pushed states and changes are committed before they are answered.
+        hooks: the configured webhooks. An empty secret is a ValueError.
+        inbox: where alerts and changes are committed before they are answered.
         counters: where pushed counts and log rows are collected.
         clock: the time.
-        count: is called with the hook's name and a `Receipt` for each request.
+        count: is called with the webhook's name and a `Receipt` for each request.
     """
     return {
-        ("POST", path): WebhookEndpoint(hook, inbox=inbox, clock=clock, count=count).handle
-        for path, hook in _senders(hooks, counters)
+        ("POST", path): WebhookEndpoint(sender, inbox=inbox, clock=clock, count=count).handle
+        for path, sender in _senders(hooks, counters)
     }
 
 
 def _senders(hooks: WebhookConfig, counters: PushedCounts) -> Iterator[tuple[str, WebhookSender]]:
-    kinds: tuple[tuple[str, SenderConfig | None, type[SenderAuth], WebhookParser], ...] = (
-        ("sentry", hooks.sentry, SentrySignature, sentry.parse_alert),
-        ("alertmanager", hooks.alertmanager, BearerAuth, alertmanager.parse_alerts),
-        ("pingdom", hooks.pingdom, PathAuth, pingdom.parse_check),
-        ("report", hooks.report, BearerAuth, partial(own.count_report, counts=counters)),
-        ("change", hooks.change, BearerAuth, own.parse_change),
-    )
-    for name, guarded, key, read in kinds:
-        if guarded:
-            tenants = TenantFinder(hooks.tenants, guarded.tenant)
-            tail = "/{secret}" if key is PathAuth else ""
-            hook = WebhookSender(name, key(guarded.secret), partial(read, tenants=tenants))
-            yield f"/hooks/{name}{tail}", hook
+    kinds: dict[str, tuple[type[SenderAuth], WebhookParser]] = {
+        SENTRY: (SentrySignature, sentry.parse_alert),
+        ALERTMANAGER: (BearerAuth, alertmanager.parse_alerts),
+        PINGDOM: (PathAuth, pingdom.parse_check),
+        "report": (BearerAuth, partial(own.count_report, counts=counters)),
+        "change": (BearerAuth, own.parse_change),
+    }
+    for name, config in hooks.senders.items():
+        auth, parse = kinds[name]
+        tenants = TenantFinder(hooks.tenants, config.tenant)
+        tail = "/{secret}" if auth is PathAuth else ""
+        sender = WebhookSender(name, auth(config.secret), partial(parse, tenants=tenants))
+        yield f"/hooks/{name}{tail}", sender
     for name, tenant in hooks.tenants.items():
         if tenant.stream_token is not None:
-            reading = partial(auth0_log_stream.count_rows, tenant=name, counts=counters)
-            hook = WebhookSender(
-                "auth0", HeaderAuth(tenant.stream_token), reading, cap=auth0_log_stream.BODY_CAP
+            count_rows = partial(auth0_log_stream.count_rows, tenant=name, counts=counters)
+            sender = WebhookSender(
+                "auth0", HeaderAuth(tenant.stream_token), count_rows, cap=auth0_log_stream.BODY_CAP
             )
-            yield f"/hooks/auth0/{name}", hook
+            yield f"/hooks/auth0/{name}", sender

@@ -1,4 +1,4 @@
-"""What a hook is made of, and what it is set up with."""
+"""The parts of a webhook, and its configuration."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     Items = tuple[ExternalAlert | ChangeMade, ...]
 
 BODY_CAP = 256 * 1024
-"""Bytes. A group of Alertmanager's with 200 alerts stays below."""
+"""Bytes. An Alertmanager group of 200 alerts is smaller."""
 
 
 @dataclass(frozen=True, slots=True)
 class SenderConfig:
-    """A hook's secret, and the tenant of whatever names none."""
+    """A webhook's secret, and the tenant of messages that name none."""
 
     secret: str = field(repr=False)
     tenant: str = ""
@@ -28,39 +28,36 @@ class SenderConfig:
 
 @dataclass(frozen=True, slots=True)
 class WebhookTenant:
-    """What hooks need to know of one tenant."""
+    """What webhooks need to know about one tenant."""
 
     domains: tuple[str, ...] = ()
-    """In small letters."""
+    """In lower case."""
     stream_token: str | None = field(default=None, repr=False)
-    """The `Authorization` value of its log stream; None: it has none."""
+    """The `Authorization` value of its log stream; None: no log stream."""
     own_clients: frozenset[str] = frozenset()
-    """Client ids of our synthetic logins."""
+    """Client ids of the bot's synthetic logins."""
     report_signals: tuple[str, ...] = ()
-    """Names of the signals that applications report."""
+    """Names of the metrics that applications report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookConfig:
-    """Which hooks there are. None: that one is off."""
+    """The webhooks that are on."""
 
-    sentry: SenderConfig | None = None
-    alertmanager: SenderConfig | None = None
-    pingdom: SenderConfig | None = None
-    report: SenderConfig | None = None
-    change: SenderConfig | None = None
+    senders: Mapping[str, SenderConfig] = field(default_factory=dict)
+    """By the webhook's name: one of `MONITORS`, `report` or `change`."""
     tenants: Mapping[str, WebhookTenant]
 
 
 class Receipt(StrEnum):
-    """What came of a request."""
+    """The result of a request."""
 
     ACCEPTED = "accepted"
     REPEATED = "repeated"
     IGNORED = "ignored"
-    """Genuine, and nothing that we need."""
+    """Authentic, but nothing that the bot needs."""
     REFUSED = "refused"
-    """Without the secret."""
+    """Without the right secret."""
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
     TOO_SLOW = "too_slow"
@@ -68,7 +65,7 @@ class Receipt(StrEnum):
 
 
 class Refusal(Exception):  # noqa: N818 - says what happened
-    """The request is answered with `status` and one line that holds nothing of it."""
+    """The request gets `status` and one line of text, with nothing of its content."""
 
     def __init__(self, status: int, text: str, receipt: Receipt = Receipt.MALFORMED) -> None:
         super().__init__(text)
@@ -79,7 +76,7 @@ class Refusal(Exception):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """A request that is genuine."""
+    """An authentic request."""
 
     id: str
     """The same for a repeated delivery."""
@@ -88,24 +85,24 @@ class WebhookRequest:
 
     @property
     def at(self) -> float:
-        """When it came."""
+        """When it arrived."""
         return self.head.at
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookSender:
-    """One kind of sender."""
+    """A kind of sender."""
 
     name: str
     auth: SenderAuth
     parse: Callable[[WebhookRequest], Items | Receipt]
-    """Find out what is told. Raises Refusal. What it returns as items is yet to be committed."""
+    """Raises Refusal. The items that it returns must still be committed."""
     cap: int = BODY_CAP
     """Bytes of a body."""
 
 
 class TenantFinder:
-    """Finds the tenant that a sender speaks of."""
+    """Finds the tenant that a message is about."""
 
     def __init__(self, known: Mapping[str, WebhookTenant], default: str = "") -> None:
         self.known = known
@@ -114,7 +111,7 @@ class TenantFinder:
     def pick(self, *names: object) -> str:
         """Return the first of `names` that is a tenant, else the default, else the only tenant.
 
-        Where that leaves several the name is empty.
+        Empty if there are several tenants.
         """
         for name in (*names, self._default):
             if isinstance(name, str) and name in self.known:
@@ -122,13 +119,13 @@ class TenantFinder:
         return next(iter(self.known)) if len(self.known) == 1 else ""
 
     def require(self, name: object) -> str:
-        """Return the tenant that must be named if there are several. Raises Refusal."""
+        """Return the named tenant, or the only one. Raises Refusal for a wrong or missing name."""
         if name is not None and not (isinstance(name, str) and name in self.known):
             raise Refusal(422, f"no such tenant; there are: {self.names}")
         return self.pick(name) or self.refuse_unnamed('give "tenant"')
 
     def refuse_unnamed(self, remedy: str) -> NoReturn:
-        """Refuse what names no tenant."""
+        """Refuse a message that names no tenant."""
         raise Refusal(422, f"which tenant? {remedy}, one of: {self.names}")
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.model.measurement import ExternalAlert
+from bot.core.model.measurement import SENTRY, ExternalAlert
 from bot.core.model.observation import Target
 from bot.webhooks.json_reading import (
     get_nested,
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from bot.webhooks.sender import Items, TenantFinder, WebhookRequest
 
 EVENT_ALERT_LASTS_S = 900.0
-"""An issue alert tells of one event and never that it is over, so it holds for so long."""
+"""An issue alert is about one event and is never resolved, so it fires for this long."""
 ACTIONS = {"critical": True, "warning": True, "resolved": False}
-"""Of metric alerts; whether it fires."""
+"""Of metric alerts, and whether the alert fires."""
 REMEDY = "set hooks.sentry.tenant"
 
 
 def parse_alert(message: WebhookRequest, tenants: TenantFinder) -> Items | Receipt:
-    """Return what an alert says; other resources (installation, issue, comment) are ignored.
+    """Return an alert; other resources (installation, issue, comment) are ignored.
 
-    The alert's rule names it: the title of an event may hold personal data.
+    The alert gets the name of its rule: the title of an event may contain personal data.
     """
-    find = PARSERS.get(message.head.headers.get("Sentry-Hook-Resource", ""))
-    if find is None:
+    parse = PARSERS.get(message.head.headers.get("Sentry-Hook-Resource", ""))
+    if parse is None:
         return Receipt.IGNORED
     document = parse_json_object(message.text)
-    target = Target(tenants.pick() or tenants.refuse_unnamed(REMEDY), "sentry")
-    claim = find(document, target, message.at)
-    return (claim,) if claim else ()
+    target = Target(tenants.pick() or tenants.refuse_unnamed(REMEDY), SENTRY)
+    alert = parse(document, target, message.at)
+    return (alert,) if alert else ()
 
 
 def _parse_event_alert(document: object, target: Target, now: float) -> ExternalAlert | None:
@@ -50,7 +50,7 @@ def _parse_event_alert(document: object, target: Target, now: float) -> External
         or parse_instant(get_nested(event, "datetime"), now)
         or now
     )
-    # A copy of an old request has the right signature, and the old time of the event in it.
+    # A copy of an old request has a valid signature, and the event's old time in it.
     if not rule or now - at >= EVENT_ALERT_LASTS_S:
         return None
     return ExternalAlert(
@@ -70,11 +70,11 @@ def _parse_metric_alert(document: object, target: Target, now: float) -> Externa
     if not id_ or not isinstance(action, str) or action not in ACTIONS:
         return None
     is_firing = ACTIONS[action]
-    when = parse_instant(get_nested(alert, "date_started" if is_firing else "date_closed"), now)
+    at = parse_instant(get_nested(alert, "date_started" if is_firing else "date_closed"), now)
     return ExternalAlert(
         target,
         id=f"alert {id_}",
-        at=now if when is None else when,
+        at=now if at is None else at,
         is_firing=is_firing,
         title=to_short_text(get_nested(alert, "alert_rule", "name"))
         or to_short_text(get_nested(alert, "title")),

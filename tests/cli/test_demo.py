@@ -50,8 +50,8 @@ def demo(auth0_check: Run, file: str) -> subprocess.CompletedProcess[str]:
     return auth0_check("demo", "--headless", "--speed", "20", "--scenario", file)
 
 
-def test_an_outage_is_told_to_its_end(auth0_check: Run, brief: Callable[..., str]) -> None:
-    """The real bot on real sockets: exit status 0, as the alert is what the scenario wants."""
+def test_an_outage_is_shown_to_its_end(auth0_check: Run, brief: Callable[..., str]) -> None:
+    """The real bot on real sockets: exit status 0, as the scenario wants an alert."""
     ended = demo(auth0_check, brief(OUTAGE + ALERT))
 
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -69,7 +69,7 @@ def test_an_answer_that_contradicts(auth0_check: Run, brief: Callable[..., str])
 
 
 def test_what_cannot_be_played_is_refused(auth0_check: Run, brief: Callable[..., str]) -> None:
-    """By its name, before anything starts."""
+    """With its name, before anything starts."""
     ended = demo(auth0_check, brief("timeline: [{target: bot, is: {paused: true}}]\n"))
 
     assert (ended.returncode, ended.stdout) == (1, "")
@@ -78,7 +78,7 @@ def test_what_cannot_be_played_is_refused(auth0_check: Run, brief: Callable[...,
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's /proc")
 def test_its_servers_listen_on_loopback_only(brief: Callable[..., str]) -> None:
-    """Tenant, feed, neutral host, workspace and the bot's own: none for other machines."""
+    """Tenant, feed, control endpoint, workspace and the bot's own: other machines reach none."""
     arguments = [sys.executable, "-m", "bot", "demo", "--port", "0", "--scenario", brief("")]
     with subprocess.Popen(  # noqa: S603 - our own program with our own arguments
         arguments, cwd=ROOT, env={}, stdout=subprocess.PIPE, text=True

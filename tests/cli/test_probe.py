@@ -49,7 +49,7 @@ def test_a_login_that_works(auth0_check: Run, config: Callable[..., str]) -> Non
     assert re.search(r"tls \d+", ended.stdout)
 
 
-def test_a_line_of_json_for_each_look(auth0_check: Run, config: Callable[..., str]) -> None:
+def test_a_line_of_json_for_each_probe(auth0_check: Run, config: Callable[..., str]) -> None:
     """For machines: target, outcome, times in milliseconds, fault."""
     ended = auth0_check("probe", "prod", "--json", "--config", config())
     told = {one["target"]: one for one in map(json.loads, ended.stdout.splitlines())}
@@ -61,7 +61,7 @@ def test_a_line_of_json_for_each_look(auth0_check: Run, config: Callable[..., st
     assert {"connect", "tls"} <= login["stages_ms"].keys()
 
 
-def test_a_machine_token_is_looked_at_too(auth0_check: Run, config: Callable[..., str]) -> None:
+def test_a_machine_token_is_probed_too(auth0_check: Run, config: Callable[..., str]) -> None:
     """Where one is configured; this server gives none."""
     machine = {"client_id": "machine", "client_secret": CANARY}
     ended = auth0_check("probe", "--json", "--config", config(machine))
@@ -93,7 +93,7 @@ def test_a_stopped_server(auth0_check: Run, config: Callable[..., str], oidc_pro
 
 
 def test_an_unknown_tenant(auth0_check: Run, config: Callable[..., str]) -> None:
-    """The tenants that there are are named."""
+    """The error names the configured tenants."""
     ended = auth0_check("probe", "nowhere", "--config", config())
 
     assert ended.returncode == 2
@@ -101,7 +101,7 @@ def test_an_unknown_tenant(auth0_check: Run, config: Callable[..., str]) -> None
 
 
 def test_the_environment_alone_is_enough(auth0_check: Run) -> None:
-    """Even without any of Slack's variables: what is refused here is the tenant's name."""
+    """Even without any of Slack's variables: the error here is the tenant's name."""
     ended = auth0_check(
         "probe",
         "nowhere",
@@ -115,8 +115,8 @@ def test_the_environment_alone_is_enough(auth0_check: Run) -> None:
     assert "configured: acme" in ended.stderr
 
 
-def test_what_is_missing_is_told_at_once(auth0_check: Run) -> None:
-    """All of it, one line each, and no traceback."""
+def test_all_missing_variables_are_named(auth0_check: Run) -> None:
+    """One line for each, and no traceback."""
     ended = auth0_check("probe", AUTH0_DOMAIN="acme.us.auth0.com", AUTH0_PASSWORD=CANARY)
 
     assert ended.returncode == 1
@@ -149,5 +149,5 @@ def seen(target: str, outcome: str = "ok", fault: Fault | None = None) -> Observ
     ],
 )
 def test_the_exit_status(all_seen: list[Observation], status: int) -> None:
-    """Who cannot look, or reaches nothing at all, cannot tell; any other failure is one."""
+    """2 without data or without any network; any other failure is 1."""
     assert exit_code(all_seen) == status

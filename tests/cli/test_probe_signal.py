@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CANARY = "canary-secret"
 BUSY = "loop was blocked"
-"""On a busy machine `probe` cannot tell, rightly: then it is asked again."""
+"""On a busy machine `probe` rightly cannot tell: then the test runs it again."""
 TOKEN = {"access_token": CANARY, "expires_in": 86400, "token_type": "Bearer"}
 ROWS = [
     {"log_id": f"9{number:03d}", "type": kind, "client_id": client, "connection": "users"}
@@ -33,7 +33,7 @@ class Apis(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Asked)
         self.counts: dict[str, float] = {"failed": 1, "all": 200}
-        """By expression; one that is missing finds no series."""
+        """By expression; a missing one returns an empty result."""
 
     @property
     def url(self) -> str:
@@ -130,7 +130,7 @@ def probe(apis: Apis, auth0_check: Run, tmp_path: Path) -> Run:
 def test_the_exit_status(
     apis: Apis, probe: Run, counts: dict[str, float], status: int, words: str
 ) -> None:
-    """0 well or not judged, 1 bad."""
+    """0 for ok or too few, 1 for failing."""
     apis.counts = counts
     ended = probe("prod", "--signal", "checkout")
 
@@ -139,7 +139,7 @@ def test_the_exit_status(
     assert words in ended.stdout
 
 
-def test_no_figures(apis: Apis, probe: Run) -> None:
+def test_no_data(apis: Apis, probe: Run) -> None:
     """Exit status 2, with the reason."""
     apis.counts = {}
     ended = probe("prod", "--signal", "checkout", "--json")
@@ -150,7 +150,7 @@ def test_no_figures(apis: Apis, probe: Run) -> None:
 
 
 def test_without_a_tenant_it_is_each_that_has_it(probe: Run) -> None:
-    """A line for each, with the raw figures."""
+    """A line for each, with the raw counts."""
     ended = probe("--signal", "checkout", "--json")
     told = [json.loads(line) for line in ended.stdout.splitlines()]
 
@@ -160,7 +160,7 @@ def test_without_a_tenant_it_is_each_that_has_it(probe: Run) -> None:
 
 
 def test_events(probe: Run) -> None:
-    """Of an error tracker: how many, and the names of patterns, never a title."""
+    """For an error tracker: the counts and the names of patterns, never a title."""
     ended = probe("--signal", "web", "--json")
     told = json.loads(ended.stdout)
 
@@ -171,7 +171,7 @@ def test_events(probe: Run) -> None:
 
 
 def test_a_log_is_read_twice(probe: Run) -> None:
-    """What is new since the first reading counts; rows of our own login are told apart."""
+    """Rows since the first read count; rows of our own login are counted apart."""
     ended = probe("--signal", "logs", "--json")
     told = json.loads(ended.stdout)
 
@@ -184,7 +184,7 @@ def test_a_log_is_read_twice(probe: Run) -> None:
 
 
 def test_a_login(probe: Run) -> None:
-    """It is a signal as well: a token that is none is a failure."""
+    """A login is a signal as well: a malformed token is a failure."""
     ended = probe("prod", "--signal", "login", "--json")
 
     assert ended.returncode == 1
@@ -192,7 +192,7 @@ def test_a_login(probe: Run) -> None:
 
 
 def test_an_unknown_signal(probe: Run) -> None:
-    """Those that there are are named; a tenant has only its own."""
+    """The error names the known signals, for a tenant only its own."""
     nowhere, others = probe("--signal", "nowhere"), probe("other", "--signal", "logs")
 
     assert (nowhere.returncode, others.returncode) == (2, 2)

@@ -27,8 +27,8 @@ colour: red
 """
 
 
-def test_a_wrong_configuration_is_told_whole(auth0_check: Run, tmp_path: Path) -> None:
-    """Each problem in a line with file, line and key; no traceback, and none of the secrets."""
+def test_all_problems_of_a_configuration_are_reported(auth0_check: Run, tmp_path: Path) -> None:
+    """A line for each problem with file, line and key; no traceback, and no secret."""
     file = tmp_path / "wrong.yml"
     file.write_text(WRONG)
     ended = auth0_check("run", "--config", str(file))

@@ -32,7 +32,7 @@ FIELDS = {
         "wall_s",
     },
 }
-"""What the scenario format promises of each event."""
+"""The fields of each event, by the scenario format."""
 SHORT = """\
 format: 1
 name: {name}
@@ -68,7 +68,7 @@ def told(ended: Any) -> list[dict[str, Any]]:
 
 
 def test_every_event_has_the_fields_of_the_format(auth0_check: Run, scenario: Any) -> None:
-    """Exactly these, in the order of time, the summary last."""
+    """Exactly these fields, in the order of time, the summary last."""
     events = told(auth0_check("simulate", scenario(), "--json", "--requests"))
 
     assert {event["event"] for event in events} == FIELDS.keys()
@@ -78,7 +78,7 @@ def test_every_event_has_the_fields_of_the_format(auth0_check: Run, scenario: An
 
 
 def test_people_read_a_timeline(auth0_check: Run, scenario: Any) -> None:
-    """A line an event, without requests; the summary tells how fast it went."""
+    """A line an event, without requests; the summary has the speed."""
     ended = auth0_check("simulate", scenario())
 
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -93,7 +93,7 @@ def test_people_read_a_timeline(auth0_check: Run, scenario: Any) -> None:
 def test_the_score_is_the_exit_status(
     auth0_check: Run, scenario: Any, answer: dict[str, str], status: int
 ) -> None:
-    """Wrong is the wrong cause, and an alert where there should be none."""
+    """A wrong cause is wrong, and so is an alert where none is due."""
     ended = auth0_check("simulate", scenario(**answer), "--score", "--json")
     summary = json.loads(ended.stdout.splitlines()[-1])
 
@@ -102,8 +102,8 @@ def test_the_score_is_the_exit_status(
     assert summary["cause_scored"] == "auth0"
 
 
-def test_many_worlds_are_summed_up(auth0_check: Run, scenario: Any) -> None:
-    """A line for each file: the share that came out right, and when it was told."""
+def test_many_worlds_are_summarized(auth0_check: Run, scenario: Any) -> None:
+    """A line for each file: the share of right results, and the times of the first alert."""
     one, two = scenario("one"), scenario("two")
     events = told(auth0_check("simulate", one, two, "--seeds", "3", "--json", "--score"))
     sums = [event for event in events if event["event"] == "seeds"]
@@ -118,7 +118,7 @@ def test_many_worlds_are_summed_up(auth0_check: Run, scenario: Any) -> None:
 
 
 def test_the_bot_is_compared_with_simple_rules(auth0_check: Run, scenario: Any) -> None:
-    """After all else: what was said of which truth, and the shares of each player side by side."""
+    """At the end: the given causes by true cause, and the shares of each player side by side."""
     files = (scenario("our-one"), scenario("our-two", cause="tenant"), "single-failure")
     ended = auth0_check("simulate", *files, "--score", "--compare", "--seeds", "2", "--json")
     told = json.loads(ended.stdout.splitlines()[-1])
@@ -140,7 +140,7 @@ def test_the_bot_is_compared_with_simple_rules(auth0_check: Run, scenario: Any) 
 
 
 def test_people_read_the_comparison_last(auth0_check: Run, scenario: Any) -> None:
-    """Tables after the timeline; one world a file will do."""
+    """Tables after the timeline; one world a file is enough."""
     ended = auth0_check("simulate", scenario(), "--compare")
     lines = [line.split() for line in ended.stdout.splitlines() if line.strip()]
 
@@ -152,7 +152,7 @@ def test_people_read_the_comparison_last(auth0_check: Run, scenario: Any) -> Non
 def test_what_has_no_answer_cannot_be_compared(
     auth0_check: Run, scenario: Any, tmp_path: Path
 ) -> None:
-    """Told before anything is played."""
+    """The error comes before anything is played."""
     file = tmp_path / "untold.yml"
     file.write_text(SHORT.format(name="untold", cause="", alert="").partition("answer")[0])
     ended = auth0_check("simulate", scenario(), str(file), "--compare")
@@ -161,10 +161,10 @@ def test_what_has_no_answer_cannot_be_compared(
     assert "no `answer` to compare with: untold" in ended.stderr
 
 
-def test_all_that_is_wrong_is_told_before_anything_is_played(
+def test_all_problems_are_reported_before_anything_is_played(
     auth0_check: Run, scenario: Any, tmp_path: Path
 ) -> None:
-    """Each problem of each file in a line with file, line and key; and a name that is unknown."""
+    """A line for each problem of each file with file, line and key, and for an unknown name."""
     bad = tmp_path / "bad.yml"
     bad.write_text(SHORT.format(name="bad", cause="auth0", alert="true").replace("503", "no"))
     worse = tmp_path / "worse.yml"

@@ -47,13 +47,13 @@ class Change(Protocol):
 
 @pytest.fixture
 def least() -> dict[str, Any]:
-    """The shortest configuration, as a file says it."""
+    """The shortest configuration, as in a file."""
     return copy.deepcopy(LEAST)
 
 
 @pytest.fixture
 def variables() -> dict[str, str]:
-    """The fewest environment variables that do without a file."""
+    """The fewest environment variables that are enough without a file."""
     return dict(ENVIRONMENT)
 
 
@@ -71,7 +71,7 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def load_text(write: Write) -> LoadText:
-    """Loads a text as configuration file."""
+    """Loads a text as a configuration file."""
 
     def loaded(text: str | bytes, environ: Mapping[str, str] | None = None) -> Settings:
         return load_settings(write(text), environ or {})
@@ -81,7 +81,7 @@ def load_text(write: Write) -> LoadText:
 
 @pytest.fixture
 def refused(load_text: LoadText, tmp_path: Path) -> Callable[..., list[str]]:
-    """Loads a text that cannot be used; gives the problems, without the folder's name."""
+    """Loads an invalid text; returns the problems, without the folder's name."""
 
     def problems(text: str | bytes, environ: Mapping[str, str] | None = None) -> list[str]:
         with pytest.raises(ConfigError) as raised:
@@ -94,7 +94,7 @@ def refused(load_text: LoadText, tmp_path: Path) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def changed(least: dict[str, Any]) -> Change:
-    """The shortest configuration with one value changed, or taken out by `None`; as YAML."""
+    """The shortest configuration with one value changed, or removed by `None`; as YAML."""
 
     def text(*way: str | int, to: object) -> str:
         parent: Any = least

@@ -21,7 +21,7 @@ def test_any_kind_of_person() -> None:
     "who", ["@ann", "#alerts", "Everyone", "D01ABC", "U", "u01abc", "<@U1>", ""]
 )
 def test_other_names(who: str) -> None:
-    """Names are refused with advice: Slack knows people by their ids."""
+    """Names are refused with advice: Slack identifies people by their ids."""
     with pytest.raises(ValidationError, match="or the id of a member") as raised:
         Access.model_validate({"silence": [who]})
 
@@ -29,6 +29,6 @@ def test_other_names(who: str) -> None:
 
 
 def test_nobody() -> None:
-    """An empty list is refused: a right that nobody has would be a slip."""
+    """An empty list is refused: a right that nobody has would be a mistake."""
     with pytest.raises(ValidationError, match="at least 1 item"):
         Access.model_validate({"administer": []})

@@ -52,7 +52,7 @@ TITLES = {
 
 
 def rows(title: str) -> dict[str, list[str]]:
-    """The table of a chapter: its cells by what stands in the first."""
+    """The table of a chapter: its rows by their first cell."""
     lines = re.findall(r"^\| (`.+) \|$", CHAPTERS[title], re.MULTILINE)
     cells = [[cell.strip() for cell in line.split(" | ")] for line in lines]
     return {first.strip("`"): rest for first, *rest in cells}
@@ -75,19 +75,19 @@ def sections(root: type[Section]) -> Iterator[type[Section]]:
 
 
 def test_every_section_has_a_chapter() -> None:
-    """No part of the settings is left out of the page."""
+    """The page describes every section of the settings."""
     assert {section(way) for way in TITLES.values()} == set(sections(Settings))
 
 
 @pytest.mark.parametrize("title", TITLES)
 def test_a_chapter_names_exactly_the_keys(title: str) -> None:
-    """Each key of a section is in its table, and nothing that does not exist."""
+    """The table has exactly the keys of the section."""
     assert set(rows(title)) == set(section(TITLES[title]).model_fields)
 
 
 @pytest.mark.parametrize("title", TITLES)
 def test_a_chapter_states_the_defaults(title: str) -> None:
-    """The default that the page gives is the one that is used."""
+    """The defaults on the page are those of the program."""
     for key, field in section(TITLES[title]).model_fields.items():
         written = rows(title)[key][1]
         default: Any = field.get_default(call_default_factory=True)
@@ -110,7 +110,7 @@ def _same(written: str, default: object) -> bool:
 
 
 def test_the_environment_is_described_whole() -> None:
-    """The page names exactly the variables that are read, and the setting that each one fills."""
+    """The page names exactly the variables that are read, and the setting that each one sets."""
     ways = {
         name: re.sub(r"\.(\d+)", r"[\1]", ".".join(map(str, way)))
         for name, way in VARIABLES.items()
@@ -122,7 +122,7 @@ def test_the_environment_is_described_whole() -> None:
 
 
 def test_the_required_variables_suffice(variables: dict[str, str]) -> None:
-    """What the page calls required is what must be set."""
+    """The variables that the page calls required are enough."""
     required = {name for name, cells in rows("Environment alone").items() if cells[0] == "yes"}
 
     assert required == set(variables)

@@ -74,7 +74,7 @@ def test_a_text_is_read_as_it_stands(load_text: Any, written: str, read: str) ->
 def test_a_value_is_accepted(
     changed: Any, load_text: Any, way: tuple[str | int, ...], written: object, read: object
 ) -> None:
-    """What the documentation allows is taken, in the form in which it is used."""
+    """What the documentation allows is accepted and converted."""
     value: Any = load_text(changed(*way, to=written))
     for step in way:
         value = value[step] if isinstance(step, int) else getattr(value, step)
@@ -111,7 +111,7 @@ def test_a_tenant_takes_over_thresholds(changed: Any, load_text: Any) -> None:
 def test_a_secret_comes_from_a_file(
     changed: Any, load_text: Any, tmp_path: Path, content: str, read: str
 ) -> None:
-    """A path is relative to the configuration; one line break goes, nothing else changes."""
+    """A path is relative to the configuration; one line break is removed, nothing else changes."""
     (tmp_path / "pw").write_bytes(content.encode())
     changed(*LOGIN, "password", to=None)
 
@@ -139,7 +139,7 @@ def test_a_variable_comes_from_a_file(variables: dict[str, str], tmp_path: Path)
 
 
 def test_the_file_wins(changed: Any, write: Any, variables: dict[str, str]) -> None:
-    """Beside a file, given or named by a variable, the variables are not read."""
+    """With a file, given or named by a variable, the variables are not read."""
     path = write(changed("tenants", 0, "name", to="from-file"))
 
     for settings in (
@@ -161,7 +161,7 @@ def test_certificates_are_found_beside_the_file(
 
 
 def test_http_mode_needs_no_app_token(changed: Any, load_text: Any) -> None:
-    """Mode http stands on signing secret and listener."""
+    """Mode http needs a signing secret and a listener."""
     changed("slack", "app_token", to=None)
     changed("slack", "signing_secret", to="s")
     changed("server", "listen", to="127.0.0.1:3000")
@@ -170,13 +170,13 @@ def test_http_mode_needs_no_app_token(changed: Any, load_text: Any) -> None:
 
 
 def test_the_environment_is_a_copy() -> None:
-    """Whoever holds the environment cannot be surprised by a change of it."""
+    """A later change of the environment does not change a copy."""
     assert "PATH" in environment()
     assert environment() is not environment()
 
 
 def test_a_missing_file_is_said() -> None:
-    """A path to nothing is one clear line."""
+    """A path to no file gives one clear line."""
     with pytest.raises(
         ConfigError, match=r"^/nowhere: cannot be read \(No such file or directory\)$"
     ):

@@ -44,7 +44,7 @@ def maintenance(written: str) -> str:
 
 
 def test_rotation(load_text: LoadText) -> None:
-    """A rotation is read as people write it."""
+    """A rotation is parsed as people write it."""
     read = load_text(oncall(f"zone: Europe/Berlin, {ROTATION}")).oncall
 
     assert read
@@ -66,7 +66,7 @@ def test_calendar(load_text: LoadText) -> None:
 
 
 def test_escalation(load_text: LoadText) -> None:
-    """Steps name built-in ways, or one under notify."""
+    """Steps name built-in steps, or a contact point under notify."""
     ways = "{after: 0s, tell: mention}, {after: 5m, tell: dm}, {after: 5m, tell: next}"
     critical = load_text(steps(ways)).escalation.critical
 
@@ -78,7 +78,7 @@ def test_escalation(load_text: LoadText) -> None:
 
 
 def test_maintenance(load_text: LoadText) -> None:
-    """Windows recur, or come once."""
+    """Maintenance windows recur, or come once."""
     (weekly,) = load_text(
         maintenance("tenants: [prod], every: 'Sun 02:00', lasts: 2h, reason: import")
     ).maintenance
@@ -135,13 +135,13 @@ def test_maintenance(load_text: LoadText) -> None:
     ],
 )
 def test_mistakes(text: str, problem: str, refused: Refused) -> None:
-    """What cannot work is told with its line, and nothing else is."""
+    """A mistake is reported with its line, and nothing else is."""
     (told,) = refused(text)
     assert told.startswith(f"bot.yml:{problem}")
 
 
 def test_all_at_once(refused: Refused) -> None:
-    """Mistakes of all three sections are told together."""
+    """Mistakes of all three sections are reported together."""
     text = steps("{after: 0s, tell: shout}", "group: U1") + maintenance("reason: r")[len(LEAST) :]
     assert len(refused(text)) == 4
 
@@ -186,7 +186,7 @@ PLACES = {
 
 
 def test_nonsense_everywhere(refused: Refused) -> None:
-    """All is told at once, each mistake with the line that it stands in."""
+    """All mistakes are reported at once, each with its line."""
     told = [line.split(": ")[:2] for line in refused(LEAST + NONSENSE)]
     wanted = [(f"bot.yml:{line}", end) for line, ends in PLACES.items() for end in ends.split()]
 

@@ -192,14 +192,14 @@ def test_a_wrong_value_is_refused(
     ],
 )
 def test_a_strange_file_is_one_problem(refused: Refused, text: str | bytes, problem: str) -> None:
-    """What is no plain YAML is refused in one line."""
+    """A file that is not plain YAML is refused in one line."""
     (line,) = refused(text)
 
     assert line.startswith(problem)
 
 
 def test_all_problems_come_at_once(refused: Refused) -> None:
-    """Syntax aside, one run tells everything, in the order of the lines, each thing once."""
+    """Except for syntax errors, one run reports every problem once, in the order of the lines."""
     text = """\
 slack:
   bot_token: ${UNSET}
@@ -239,7 +239,7 @@ controls: [https://login.acme.example/]
 
 
 def test_a_doubled_section_is_told_once(refused: Refused, changed: Any) -> None:
-    """What is inside a section written twice is not called doubled as well."""
+    """The keys of a section that is written twice are not reported as well."""
     text = changed("slack", "channel", to="C1")
 
     (line,) = refused(text + "slack: {bot_token: xoxb-1, app_token: xapp-1, channel: C1}\n")
@@ -248,7 +248,7 @@ def test_a_doubled_section_is_told_once(refused: Refused, changed: Any) -> None:
 
 
 def test_an_unreadable_secret_is_refused(changed: Any, refused: Refused, tmp_path: Path) -> None:
-    """A secret's file that is a folder, empty or binary stops the start."""
+    """A secret file that is a folder, empty or binary is refused."""
     (tmp_path / "empty").touch()
     (tmp_path / "binary").write_bytes(b"\xff")
     changed(*LOGIN, "password", to=None)
@@ -263,7 +263,7 @@ def test_an_unreadable_secret_is_refused(changed: Any, refused: Refused, tmp_pat
 
 
 def test_missing_variables_are_all_named() -> None:
-    """Without any configuration the bot says everything that it needs."""
+    """Without any configuration the bot names everything that it needs."""
     with pytest.raises(ConfigError) as raised:
         load_settings(None, {})
 

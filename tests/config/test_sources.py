@@ -100,7 +100,7 @@ def logs(written: str) -> str:
     ],
 )
 def test_a_wrong_source_is_refused(refused: Refused, text: str, problem: str) -> None:
-    """One mistake gives one line, with what would mend it."""
+    """One mistake gives one line, with the remedy."""
     (line,) = refused(text)
 
     assert line.startswith(f"bot.yml:{problem}")
@@ -123,7 +123,7 @@ def test_names_of_signals_differ(refused: Refused) -> None:
 
 
 def test_logs_need_a_way_to_come(refused: Refused) -> None:
-    """Without any credentials it is told where those of the usual way come from."""
+    """Without credentials, the problem says where the usual ones come from."""
     first, second = refused(logs("{}"))
 
     assert first.startswith("bot.yml:6: tenants[0].logs.client_id: is missing, and tenants[0].logs")
@@ -144,12 +144,12 @@ def test_logs_need_a_way_to_come(refused: Refused) -> None:
     ],
 )
 def test_each_way_alone_suffices(load_text: LoadText, text: str) -> None:
-    """What the page calls an alternative is enough by itself."""
+    """Each alternative on the page is enough by itself."""
     assert load_text(text).tenants[0].name == "prod"
 
 
 def test_sources_are_read(load_text: LoadText, tmp_path: Path) -> None:
-    """Values come in the form in which they are used."""
+    """Values are converted."""
     trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
     expressions = "failed: |\n            sum(\n              a[$window])\n        all: sum(b)"
 

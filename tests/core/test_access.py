@@ -36,7 +36,7 @@ whos = st.sampled_from((EVERYONE, "U1", "W2", "S1", "S2", "C1", "C2"))
 )
 @pytest.mark.parametrize("right", Right)
 def test_who_has_a_right(right: Right, who: tuple[Principal, ...], *, is_allowed: bool) -> None:
-    """By name, by a group, by the channel, or because everyone has it; others are told who may."""
+    """By name, by group, by channel, or because everyone has it; others get the list of who may."""
     access = replace(Access((), (), (), ()), **{right.value: who})
 
     assert has_right(access, right, ANN, CHANNEL) is is_allowed
@@ -47,7 +47,7 @@ def test_who_has_a_right(right: Right, who: tuple[Principal, ...], *, is_allowed
 
 @pytest.mark.parametrize("right", Right)
 def test_guests(right: Right) -> None:
-    """Guests may nothing, though everyone may and they are named; nobody is named to them."""
+    """Guests have no rights, even if everyone has them or they are named; they get no names."""
     access = Access(*[(EVERYONE, "U1")] * 4)
     guest = replace(ANN, is_guest=True)
 
@@ -58,10 +58,10 @@ people = st.builds(Person, st.just("U1"), groups=st.just(("S1",)), is_guest=st.b
 
 
 @given(st.lists(whos), whos, st.sampled_from(Right), people)
-def test_more_people_take_no_right_away(
+def test_naming_more_people_takes_no_right_away(
     who: list[Principal], another: Principal, right: Right, person: Person
 ) -> None:
-    """Whoever had a right has it when one more is named."""
+    """Whoever had a right still has it when one more is named."""
     before, after = (
         replace(Access(), **{right.value: tuple(named)}) for named in (who, [another, *who])
     )

@@ -4,8 +4,8 @@ from bot.core.model.access import AuditEntry, CommandOutcome, make_audit_entry
 from bot.core.model.request import Request, Verb
 
 
-def test_line_of_a_request() -> None:
-    """It tells who, when, what and what came of it; a long argument is cut, secrets are left."""
+def test_entry_of_a_request() -> None:
+    """It holds who, when, what and the result; a long argument is cut, secrets are left out."""
     request = Request(
         "T1.1", 5.0, Verb.WHY, "x" * 999, user="U1", channel="C1", response_url="hunter2"
     )

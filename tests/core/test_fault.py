@@ -18,8 +18,8 @@ from bot.core.model.observation import Fault, Stage
 NOW = 1_790_000_000.0
 
 
-def judge(status: int, error: str | None = None, **headers: str) -> Fault | None:
-    """Judge an answer with an OAuth error, or with a body that is no JSON object."""
+def classify(status: int, error: str | None = None, **headers: str) -> Fault | None:
+    """Classify a response with an OAuth error, or with a body that is no JSON object."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     document = {"error": error} if error else None
     return classify_answer(status, document, headers=named, now=NOW)
@@ -46,8 +46,8 @@ def judge(status: int, error: str | None = None, **headers: str) -> Fault | None
     ],
 )
 def test_stage_and_reason(status: int, error: str | None, expected: str) -> None:
-    """An `error` decides up to 501; above it, and without one, the status does."""
-    fault = judge(status, error)
+    """An `error` decides up to status 501; above it, and without an `error`, the status decides."""
+    fault = classify(status, error)
 
     assert fault
     assert f"{fault.stage} {fault.reason}" == expected
@@ -55,7 +55,7 @@ def test_stage_and_reason(status: int, error: str | None, expected: str) -> None
 
 
 def test_a_2xx_with_a_document_is_no_fault() -> None:
-    """Whether its tokens are right is for others to say."""
+    """Other code checks whether its tokens are correct."""
     assert classify_answer(200, {}, headers={}, now=NOW) is None
 
 
@@ -72,8 +72,8 @@ def test_a_2xx_with_a_document_is_no_fault() -> None:
     ],
 )
 def test_refused_credentials(status: int, error: str) -> None:
-    """These say that a further try does harm; none of them is a matter of load."""
-    fault = judge(status, error)
+    """With these responses another login attempt does harm; none of them is about load."""
+    fault = classify(status, error)
 
     assert fault
     assert is_refusal(fault)
@@ -93,8 +93,8 @@ def test_refused_credentials(status: int, error: str) -> None:
     ],
 )
 def test_what_is_no_refusal(status: int, error: str | None) -> None:
-    """Other 4xx may be an outage (2018-01-17), and a 503 is one whatever it says."""
-    fault = judge(status, error)
+    """Other 4xx may be an outage (2018-01-17), and a 503 always is one."""
+    fault = classify(status, error)
 
     assert fault
     assert not is_refusal(fault)
@@ -104,7 +104,7 @@ def test_what_is_no_refusal(status: int, error: str | None) -> None:
 @pytest.mark.parametrize("error", ["too_many_requests", "too_many_logins", None])
 def test_rate_limits(error: str | None) -> None:
     """Every other 429 is about load."""
-    fault = judge(429, error)
+    fault = classify(429, error)
 
     assert fault
     assert is_rate_limited(fault)
@@ -129,17 +129,17 @@ def test_rate_limits(error: str | None) -> None:
         ({}, None),
     ],
 )
-def test_when_we_may_come_again(headers: dict[str, str], expected_s: float | None) -> None:
-    """Seconds or a date, else the bucket's reset; never in the past, at most an hour away."""
-    fault = judge(429, "too_many_requests", **headers)
+def test_when_we_may_try_again(headers: dict[str, str], expected_s: float | None) -> None:
+    """Seconds or a date, else the rate limit's reset; never in the past, at most an hour away."""
+    fault = classify(429, "too_many_requests", **headers)
 
     assert fault
     assert fault.retry_at == (None if expected_s is None else NOW + expected_s)
 
 
-def test_only_a_sender_that_is_full_says_when() -> None:
-    """The quota headers come with every answer; with a 403 they are no reason to wait."""
-    fault = judge(403, "invalid_grant", X_RateLimit_Reset=f"{NOW + 99:.0f}")
+def test_only_rate_limits_have_a_retry_time() -> None:
+    """The quota headers come with every response; with a 403 they are no reason to wait."""
+    fault = classify(403, "invalid_grant", X_RateLimit_Reset=f"{NOW + 99:.0f}")
 
     assert fault
     assert fault.retry_at is None
@@ -148,15 +148,15 @@ def test_only_a_sender_that_is_full_says_when() -> None:
 @pytest.mark.parametrize(
     ("value", "expected"), [("29", 29), ("0", 0), ("many", None), ("", None), ("-1", None)]
 )
-def test_quota_that_remains(value: str, expected: int | None) -> None:
+def test_remaining_quota(value: str, expected: int | None) -> None:
     """A number or nothing."""
     assert parse_quota_remaining({"X-RateLimit-Remaining": value}) == expected
 
 
 @settings(deadline=None)  # a busy machine is no failure
 @given(st.integers(300, 999), st.text() | st.integers() | st.none(), st.text() | st.none())
-def test_foreign_text_is_tamed(status: int, error: object, description: object) -> None:
-    """Whatever comes, the codes stay codes and the description is short and printable."""
+def test_foreign_text_is_sanitized(status: int, error: object, description: object) -> None:
+    """For any input the codes stay codes and the description is short and printable."""
     document = {"error": error, "error_description": description}
     fault = classify_answer(status, document, headers={}, now=NOW)
 
@@ -167,8 +167,8 @@ def test_foreign_text_is_tamed(status: int, error: object, description: object) 
     fault.description.encode()
 
 
-def test_invisible_characters_go() -> None:
-    """Control, bidirectional and zero-width characters and lone surrogates become spaces."""
+def test_invisible_characters_become_spaces() -> None:
+    """Control, bidirectional and zero-width characters and lone surrogates."""
     assert sanitize_text("a\x00b\u202ec\u200bd\ud800e\n\n f") == "a b c d e f"
 
 

@@ -1,4 +1,4 @@
-"""Requests that nobody means well, or that nobody wrote by hand: each is answered, and showable."""
+"""Hostile or machine-made requests: each gets an answer that can be shown."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def view_of(steps: Any) -> View:
 
 @pytest.mark.parametrize("verb", [*VERBS, Verb.UNKNOWN])
 def test_each_is_answered(steps: Any, verb: Verb) -> None:
-    """Whatever stands after the verb; the answer fits into Slack, mentions nobody, and is kept."""
+    """For any argument, the answer fits into Slack, mentions nobody, and is stored."""
     for number, words in enumerate(WORDS):
         person = Person("U0ANN", ZONES[number % len(ZONES)])
         request = Request(f"{number}", steps.now, verb, words, user="U0ANN", person=person)

@@ -15,9 +15,9 @@ from bot.core.state.stimulus import (
     Started,
     StartProbe,
     TenantReport,
-    Tenants,
     Tick,
 )
+from bot.core.state.tenant import Tenants
 
 
 def said(steps: Any) -> list[Any]:
@@ -53,7 +53,7 @@ def test_a_tenant_that_fails_for_the_same_cause_joins(steps: Any) -> None:
     assert TimelineKind.JOINED in told(steps)
 
 
-def test_a_tenant_with_a_trouble_of_its_own_does_not_join(steps: Any) -> None:
+def test_a_tenant_with_its_own_problem_does_not_join(steps: Any) -> None:
     """A wrong password at one tenant is not part of another one's outage."""
     steps.fail("prod.login")
     steps.fail("eu.login", times=3, fault=Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"))
@@ -61,8 +61,8 @@ def test_a_tenant_with_a_trouble_of_its_own_does_not_join(steps: Any) -> None:
     assert [i.tenants for i in steps.incidents] == [("prod",), ("eu",)]
 
 
-def test_it_resolves_when_all_its_tenants_are_well(steps: Any) -> None:
-    """One that is well again is told; the end comes with the last."""
+def test_it_resolves_when_all_its_tenants_have_recovered(steps: Any) -> None:
+    """A tenant that recovers is posted; the incident ends with the last one."""
     steps.fail("prod.login")
     steps.fail("staging.login")
     for where in ("prod.login", "staging.login"):
@@ -77,7 +77,7 @@ def test_it_resolves_when_all_its_tenants_are_well(steps: Any) -> None:
 
 
 def test_half_of_the_logins_failing_is_critical_less_is_a_warning(steps: Any) -> None:
-    """The share in the window decides how bad it is."""
+    """The share in the window decides the severity."""
     for _ in range(5):
         for fault in (Fault(Stage.HTTP, "http_502", 502), None, None):
             steps.wait(5)
@@ -100,7 +100,7 @@ def test_our_own_network_is_a_warning(steps: Any) -> None:
     assert steps.incidents[0].severity is Severity.WARNING
 
 
-def test_others_are_asked_at_the_moment_of_a_failure(steps: Any) -> None:
+def test_others_are_probed_when_one_fails(steps: Any) -> None:
     """So that the first message has evidence."""
     steps.wait(30)
     looks = [
@@ -112,8 +112,8 @@ def test_others_are_asked_at_the_moment_of_a_failure(steps: Any) -> None:
     assert looks == ["prod.wellknown", "control.neutral", "staging.login", "eu.login"]
 
 
-def test_figures_alone_are_brought_up_to_date_once_a_minute(steps: Any) -> None:
-    """Edits cost; what changes the picture is edited at once."""
+def test_numbers_alone_are_updated_once_a_minute(steps: Any) -> None:
+    """Edits are expensive; a change of the verdict is edited at once."""
     steps.fail("prod.login", times=5)
     before = len([b for b in said(steps) if isinstance(b, Edit)])
     steps.fail("prod.login", times=12)
@@ -121,7 +121,7 @@ def test_figures_alone_are_brought_up_to_date_once_a_minute(steps: Any) -> None:
     assert len([b for b in said(steps) if isinstance(b, Edit)]) - before <= 1
 
 
-def test_a_message_that_slack_lost_is_posted_anew(steps: Any) -> None:
+def test_a_message_that_slack_lost_is_posted_again(steps: Any) -> None:
     """With a key of its own, so that it is not taken for the first one."""
     steps.fail("prod.login")
     steps.on_desk(Delivered(steps.now, 1, "C1", "1.0", "1:post:1"))
@@ -131,8 +131,8 @@ def test_a_message_that_slack_lost_is_posted_anew(steps: Any) -> None:
     assert keys == ["1:post:1", "1:post:2"]
 
 
-def test_a_gap_is_told_once_for_all_tenants(steps: Any) -> None:
-    """They all come back from it within the same minute."""
+def test_a_monitoring_gap_is_posted_once_for_all_tenants(steps: Any) -> None:
+    """Probes of all tenants work again within the same minute."""
     steps.wait(200)
     for name in ("prod", "staging", "eu"):
         steps.wait(5)
@@ -143,8 +143,8 @@ def test_a_gap_is_told_once_for_all_tenants(steps: Any) -> None:
     ]
 
 
-def test_without_a_look_for_five_minutes_it_is_blind(steps: Any) -> None:
-    """The next tick says so, whatever the reason."""
+def test_without_a_result_for_five_minutes_there_is_no_data(steps: Any) -> None:
+    """The next tick opens an incident, whatever the reason."""
     steps.wait(301)
     steps.tick("prod")
 
@@ -152,8 +152,8 @@ def test_without_a_look_for_five_minutes_it_is_blind(steps: Any) -> None:
     assert steps.incidents[0].verdict.cause is Cause.NETWORK
 
 
-def test_no_data_does_not_end_blindness(steps: Any) -> None:
-    """Only usable looks do, once they have come for four minutes."""
+def test_no_data_does_not_end_a_no_data_incident(steps: Any) -> None:
+    """Only usable results do, after four minutes of them."""
     steps.wait(301)
     steps.tick("prod")
     steps.see("prod.login", blind="all DNS look-ups hang")
@@ -175,8 +175,8 @@ def test_without_an_incident_the_standing_cause_is_none_or_blip(
     assert current_cause((), 0.0, has_failed=has_failed) is cause
 
 
-def test_the_gravest_open_incident_stands(steps: Any) -> None:
-    """Of two, the critical one; once all are over, the last that ended."""
+def test_the_most_severe_open_incident_decides(steps: Any) -> None:
+    """Of two, the critical one; once all are resolved, the last that ended."""
     steps.fail("eu.login", times=3, fault=Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"))
     for _ in range(5):
         steps.wait(5)
@@ -192,7 +192,7 @@ def test_the_gravest_open_incident_stands(steps: Any) -> None:
 
 
 def test_incidents_are_forgotten_after_a_week(steps: Any) -> None:
-    """What is at hand stays small."""
+    """The state stays small."""
     steps.fail("prod.login")
     for _ in range(3):
         steps.wait(10)
@@ -203,16 +203,16 @@ def test_incidents_are_forgotten_after_a_week(steps: Any) -> None:
     assert steps.incidents == []
 
 
-def test_people_are_mentioned_only_where_somebody_is_named(steps: Any) -> None:
-    """Without `mention` nobody is, and no thread line pretends to."""
+def test_people_are_mentioned_only_if_configured(steps: Any) -> None:
+    """Without `mention` nobody is mentioned, and no timeline entry says otherwise."""
     steps.fail("prod.login", times=40)
     steps.on_desk(Tick(steps.now))
 
     assert TimelineKind.MENTION not in told(steps)
 
 
-def test_a_finding_of_a_healthy_tenant_changes_nothing(steps: Any) -> None:
-    """It is replayed without a trace."""
+def test_a_report_of_a_healthy_tenant_changes_nothing(steps: Any) -> None:
+    """It has no effect when it is repeated."""
     before = steps.desk
     steps.on_desk(TenantReport(steps.now, "prod"))
 
@@ -222,7 +222,7 @@ def test_a_finding_of_a_healthy_tenant_changes_nothing(steps: Any) -> None:
 def test_a_tenant_that_is_no_longer_configured_leaves_its_incident(
     steps: Any, make_rules: Any
 ) -> None:
-    """With its last tenant an incident ends; nothing is asked about a stranger any more."""
+    """With its last tenant an incident ends; the unknown tenant is not probed any more."""
     steps.fail("eu.login", times=3, fault=Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"))
     tenants = {name: one for name, one in steps.rules.tenants.items() if name != "eu"}
     steps.rules = make_rules(tenants=tenants)
@@ -233,8 +233,8 @@ def test_a_tenant_that_is_no_longer_configured_leaves_its_incident(
     assert [i.state for i in steps.incidents] == [IncidentState.RESOLVED]
 
 
-def test_what_remains_of_an_incident_goes_on(steps: Any, make_rules: Any) -> None:
-    """One of its tenants was taken out of the configuration; the other still fails."""
+def test_an_incident_goes_on_with_its_other_tenants(steps: Any, make_rules: Any) -> None:
+    """One of its tenants was removed from the configuration; the other still fails."""
     for _ in range(5):
         steps.wait(5)
         steps.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
@@ -247,8 +247,8 @@ def test_what_remains_of_an_incident_goes_on(steps: Any, make_rules: Any) -> Non
     assert [(i.tenants, i.is_open) for i in steps.incidents] == [(("prod",), True)]
 
 
-def test_what_fails_again_is_shown_at_once(steps: Any) -> None:
-    """The message changes from resolved to firing, with a line in the thread."""
+def test_a_renewed_failure_is_shown_at_once(steps: Any) -> None:
+    """The message changes from resolved to firing, with a timeline entry."""
     steps.fail("prod.login")
     for _ in range(3):
         steps.wait(10)
@@ -263,8 +263,8 @@ def test_what_fails_again_is_shown_at_once(steps: Any) -> None:
     assert any(isinstance(body, Edit) for body in after)
 
 
-def test_a_feed_that_we_could_not_look_at_keeps_what_it_said(steps: Any, make_notice: Any) -> None:
-    """No data about the status page is no news from it."""
+def test_a_feed_that_we_could_not_poll_keeps_its_state(steps: Any, make_notice: Any) -> None:
+    """No data about the status page does not change what it said."""
     feed = steps.rules.tenants["prod"].feed
     steps.read(feed, make_notice())
     blind = FeedReading(feed, steps.now, FeedState.UNREACHABLE, no_data_reason="no_child_process")
@@ -274,7 +274,7 @@ def test_a_feed_that_we_could_not_look_at_keeps_what_it_said(steps: Any, make_no
 
 
 def test_incidents_that_turn_out_to_be_one_are_merged(steps: Any) -> None:
-    """What comes to light later makes them one; the younger one ends and says where it goes on."""
+    """Later evidence makes them one; the younger one ends and names the older one."""
     lost = Fault(Stage.DNS, "no_resolver")
     steps.healthy()
     steps.fail("prod.login")

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.core.model.wall_clock import RecurringTime
-from bot.core.state.silence import MaintenanceWindow, is_in_maintenance, next_window_change
+from bot.core.state.silence import MaintenanceWindow, is_window_active, next_window_change
 
 BERLIN = "Europe/Berlin"
 SUNDAYS = MaintenanceWindow(RecurringTime(time(2), 6), 7200.0, BERLIN, ("prod",), "import")
@@ -37,34 +37,34 @@ def at(text: str) -> float:
     ],
 )
 def test_begins_and_ends(window: MaintenanceWindow, begin: str, end: str) -> None:
-    """A window begins and ends at its wall-clock times, also when the clocks are changed in it."""
+    """A window begins and ends at its wall-clock times, even if the clocks change within it."""
     begin_at, end_at = at(begin), at(end)
 
     assert next_window_change([window], begin_at - 1) == begin_at
     assert next_window_change([window], begin_at) == end_at
-    seen = [
-        is_in_maintenance(window, "prod", now)
+    found = [
+        is_window_active(window, "prod", now)
         for now in (begin_at - 1, begin_at, end_at - 1, end_at)
     ]
-    assert seen == [False, True, True, False]
+    assert found == [False, True, True, False]
 
 
-def test_left_out() -> None:
-    """A window that lies whole in the hour left out in spring never is on that night."""
+def test_skipped_hour() -> None:
+    """A window within the hour that spring skips does not exist on that night."""
     window = MaintenanceWindow(RecurringTime(time(2)), 3600.0, BERLIN)
     night = range(int(at("2026-03-28 22:00")), int(at("2026-03-29 12:00")), 600)
 
-    assert not any(is_in_maintenance(window, "prod", now) for now in night)
+    assert not any(is_window_active(window, "prod", now) for now in night)
 
 
 def test_tenants() -> None:
-    """A window is about the tenants that it names, or about all."""
-    assert not is_in_maintenance(SUNDAYS, "staging", at("2026-11-22 01:30"))
-    assert is_in_maintenance(ONCE, "staging", at("2026-12-01 22:30"))
+    """A window applies to the tenants that it names, or to all."""
+    assert not is_window_active(SUNDAYS, "staging", at("2026-11-22 01:30"))
+    assert is_window_active(ONCE, "staging", at("2026-12-01 22:30"))
 
 
 def test_the_next_change_of_several() -> None:
-    """The nearest change counts; what is over brings none."""
+    """The nearest change counts; a window of the past has none."""
     assert next_window_change([ONCE, SUNDAYS], at("2026-12-01 00:00")) == at("2026-12-01 21:00")
     assert next_window_change([ONCE], at("2026-12-02 01:00")) is None
     assert next_window_change([], at("2026-12-02 01:00")) is None

@@ -54,7 +54,7 @@ def who(source: OnCallSource, now: float, *overrides: Override) -> str:
     return shift.person if shift else ""
 
 
-def onwards(source: OnCallSource, now: float, *overrides: Override) -> Iterator[Shift]:
+def list_from(source: OnCallSource, now: float, *overrides: Override) -> Iterator[Shift]:
     """All shifts from now on, one after the other."""
     shift = current_shift(source, overrides, now)
     while shift:
@@ -81,7 +81,7 @@ def _end_of_a_gap(now: float, zone: str) -> float | None:
     ],
 )
 def test_weekly(now: str, person: str) -> None:
-    """Turns change on Mondays at nine by the wall clock, before the start as well."""
+    """Turns change on Mondays at nine by the wall clock, also before the start date."""
     assert who(WEEKLY, at(now)) == person
 
 
@@ -97,9 +97,9 @@ def test_start(start: str, person: str) -> None:
 
 @settings(deadline=None)
 @given(rotation=rotations, now=instants)
-def test_shifts_tile_time(rotation: Rotation, now: float) -> None:
-    """Shifts follow each other without gap or overlap, each at the wall clock's hand-over."""
-    walk = onwards(rotation, now)
+def test_shifts_follow_each_other(rotation: Rotation, now: float) -> None:
+    """Without gap or overlap, each at the hand-over's wall-clock time."""
+    walk = list_from(rotation, now)
     shifts = [next(walk) for _ in range(8)]
 
     assert shifts[0].since <= now < shifts[0].until
@@ -116,7 +116,7 @@ def test_shifts_tile_time(rotation: Rotation, now: float) -> None:
 @settings(deadline=None)
 @given(rotation=rotations, now=instants, share=st.floats(0, 0.999))
 def test_a_shift_is_the_same_throughout(rotation: Rotation, now: float, share: float) -> None:
-    """Whenever it is asked for, also after a restart, a shift is the same."""
+    """At every moment, also after a restart, a shift is the same."""
     shift = current_shift(rotation, (), now)
 
     assert shift
@@ -125,19 +125,19 @@ def test_a_shift_is_the_same_throughout(rotation: Rotation, now: float, share: f
 
 
 def test_an_override_cuts_the_shifts_around_it() -> None:
-    """Who takes over has one shift, over a hand-over as well; the others' end and begin there."""
-    swap = Override("U9", at("2026-11-29 09:00"), at("2026-12-01 09:00"), by="U1")
-    walk = onwards(WEEKLY, at("2026-11-27 12:00"), swap)
+    """An override is one shift, even over a hand-over; the shifts around it end and begin there."""
+    override = Override("U9", at("2026-11-29 09:00"), at("2026-12-01 09:00"), by="U1")
+    walk = list_from(WEEKLY, at("2026-11-27 12:00"), override)
 
     assert [next(walk) for _ in range(3)] == [
-        Shift("U1", at("2026-11-23 09:00"), swap.since),
-        Shift("U9", swap.since, swap.until),
-        Shift("U2", swap.until, at("2026-12-07 09:00")),
+        Shift("U1", at("2026-11-23 09:00"), override.since),
+        Shift("U9", override.since, override.until),
+        Shift("U2", override.until, at("2026-12-07 09:00")),
     ]
 
 
 def test_of_two_overrides_the_later_one_counts() -> None:
-    """Whoever was entered last is on call; an override that ends before it begins is none."""
+    """The last person entered is on call; an override that ends before it begins does not count."""
     long = Override("U8", at("2026-11-24 00:00"), at("2026-11-26 00:00"), by="U1")
     short = Override("U9", at("2026-11-25 00:00"), at("2026-11-25 12:00"), by="U1")
     never = Override("U7", long.until, long.since, by="U1")
@@ -147,28 +147,28 @@ def test_of_two_overrides_the_later_one_counts() -> None:
     assert who(WEEKLY, now, short, long) == "U8"
 
 
-def test_the_next_ones() -> None:
+def test_next_shifts_to_notify() -> None:
     """Escalation goes on to whose turn comes next, to nobody twice, and ends."""
     now = at("2026-11-25 12:00")
-    told = ["U1"]
-    while shift := next_shift_to_notify(WEEKLY, (), now, notified=told):
-        told.append(shift.person)
+    notified = ["U1"]
+    while shift := next_shift_to_notify(WEEKLY, (), now, notified=notified):
+        notified.append(shift.person)
 
-    assert told == ["U1", "U2", "U3"]
+    assert notified == ["U1", "U2", "U3"]
 
 
 def test_a_group() -> None:
-    """Of a group nobody is known, unless somebody took over."""
+    """No member of a group is known individually, unless somebody took over."""
     now = at("2026-11-25 12:00")
-    swap = Override("U9", now, now + DAY_S, by="U9")
+    override = Override("U9", now, now + DAY_S, by="U9")
 
     assert current_shift(UserGroup("S1"), (), now) is None
     assert next_shift_to_notify(UserGroup("S1"), (), now, notified=()) is None
-    assert who(UserGroup("S1"), now, swap) == "U9"
+    assert who(UserGroup("S1"), now, override) == "U9"
 
 
 def test_a_calendar() -> None:
-    """In a calendar there may be gaps and exceptions; whom we cannot reach is not next."""
+    """A calendar may have gaps and exceptions; a person without a Slack id is skipped."""
     week = Shift("U1", 0, 7 * DAY_S)
     exception = Shift("U2", 2 * DAY_S, 3 * DAY_S)
     stranger = Shift("", 8 * DAY_S, 9 * DAY_S, "Anna")
@@ -184,7 +184,7 @@ def test_a_calendar() -> None:
 
 
 def test_a_calendar_that_cannot_be_read() -> None:
-    """The shifts of the last good reading stand, and the fault is told until it is mended."""
+    """The shifts of the last good poll stay, with the fault until a poll succeeds."""
     good = Shifts(1.0, (Shift("U1", 0, DAY_S),))
     stale = good.with_reading(Shifts(2.0, fault="HTTP 503"))
 
@@ -198,7 +198,7 @@ def test_a_calendar_that_cannot_be_read() -> None:
     st.integers(0, 100),
 )
 def test_a_shift_in_one_piece(entries: list[tuple[int, int, str]], now: int) -> None:
-    """However entries overlap, whoever is on call is so from its shift's begin to its end."""
+    """However entries overlap, one person is on call from a shift's start to its end."""
     calendar = Shifts(0, tuple(Shift(who, begin, begin + span) for begin, span, who in entries))
     shift = current_shift(calendar, (), now)
 

@@ -23,8 +23,7 @@ from bot.core.state.incident import (
 )
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import Silence, SilenceScope
-from bot.core.state.stimulus import Tenants
-from bot.core.state.tenant import TenantState
+from bot.core.state.tenant import Tenants, TenantState
 
 UNTIL = 1_772_445_600.0
 HOUR, DAY, WEEK = 3600.0, 86400.0, 7 * 86400.0
@@ -35,7 +34,7 @@ WORLD = Tenants({"prod": WATCHED, "shop": WATCHED})
 
 
 def incident(begin: float, end: float | None, **more: Any) -> Incident:
-    """One that began and ended so many hours after the begin of the day."""
+    """One incident, with start and end in hours after the start of the day."""
     given: dict[str, Any] = {
         "kind": IncidentKind.FAILING,
         "severity": Severity.CRITICAL,
@@ -54,7 +53,7 @@ def looked_back(*incidents: Incident, span_s: float = DAY, **desk: Any) -> Repor
 
 
 def hours(one: Availability) -> tuple[float, ...]:
-    """Up, degraded, down, not seen."""
+    """Up, degraded, down, unobserved."""
     return tuple(s / HOUR for s in (one.up_s, one.degraded_s, one.down_s, one.unobserved_s))
 
 
@@ -103,15 +102,15 @@ TIMES: dict[str, tuple[list[Incident], tuple[float, float, float, float]]] = {
 
 
 @pytest.mark.parametrize("name", TIMES)
-def test_where_the_time_of_a_tenant_went(name: str) -> None:
-    """Up, degraded, down and not seen, in hours of a day."""
+def test_availability_of_a_tenant(name: str) -> None:
+    """Up, degraded, down and unobserved, in hours of a day."""
     incidents, expected = TIMES[name]
 
     assert hours(looked_back(*incidents).tenants[0]) == expected
 
 
-def test_what_was_not_watched_is_neither_up_nor_down() -> None:
-    """A tenant of this morning has no week."""
+def test_unobserved_time_is_neither_up_nor_down() -> None:
+    """A tenant of this morning has no full week."""
     world = Tenants({"prod": TenantState(watched_since=UNTIL - HOUR), "shop": TenantState()})
     told = build_report(DeskState(), world, RULES, SINCE, UNTIL)
 
@@ -136,7 +135,7 @@ def any_incident(draw: st.DrawFn) -> Incident:
 
 @given(st.lists(any_incident(), max_size=12), st.none() | st.floats(-30, 30))
 def test_no_time_is_lost_or_counted_twice(incidents: list[Incident], watched: float | None) -> None:
-    """However incidents overlap, all adds up to the span, and the share lies between 0 and 1."""
+    """However incidents overlap, the sum is the span, and the share is between 0 and 1."""
     since = None if watched is None else SINCE + watched * HOUR
     one = compute_availability("prod", incidents, since, SINCE, UNTIL)
     spans = hours(one)
@@ -147,8 +146,8 @@ def test_no_time_is_lost_or_counted_twice(incidents: list[Incident], watched: fl
 
 
 @given(st.lists(any_incident(), max_size=12))
-def test_any_past_can_be_looked_back_at(incidents: list[Incident]) -> None:
-    """No incident counts twice, and the time of several tenants is that of each."""
+def test_any_past_gives_a_report(incidents: list[Incident]) -> None:
+    """No incident counts twice, and the sum over tenants adds up."""
     told = looked_back(*incidents)
 
     assert sum(told.causes.values()) + len(told.false_alarms) <= len(incidents)
@@ -156,7 +155,7 @@ def test_any_past_can_be_looked_back_at(incidents: list[Incident]) -> None:
 
 
 def test_an_empty_past() -> None:
-    """Nothing happened, and nothing is made up."""
+    """Without incidents the report is empty."""
     told = looked_back()
 
     assert (
@@ -181,7 +180,7 @@ def test_an_empty_past() -> None:
 
 
 def test_more_than_a_week_is_cut() -> None:
-    """Asked for a month, it answers with what is remembered, and says so."""
+    """For a month it reports the week that is stored, and says so."""
     told = looked_back(span_s=30 * DAY)
 
     assert (told.since, told.is_truncated) == (UNTIL - WEEK, True)
@@ -207,8 +206,8 @@ def test_incidents_are_counted_by_cause() -> None:
     assert [(one.id, one.false_alarm) for one in told.false_alarms] == [(5, "a test")]
 
 
-def test_how_long_things_took() -> None:
-    """The one in the middle and the longest; who is not done yet is left out."""
+def test_durations() -> None:
+    """Median and maximum; an unfinished incident is left out."""
     told = looked_back(
         incident(1, 2, acknowledged_at=SINCE + HOUR + 120),
         incident(2, 4, opened_at=SINCE + 2 * HOUR + 30),
@@ -222,7 +221,7 @@ def test_how_long_things_took() -> None:
 
 
 def test_the_lead_over_the_status_page() -> None:
-    """Only where both told of it; a page that was faster counts against us."""
+    """Only if both detected it; a faster status page counts against us."""
     told = looked_back(
         incident(1, 2, detected_at={MESSAGE: 100.0, STATUS_INCIDENT: 700.0}),
         incident(3, 4, detected_at={MESSAGE: 100.0, STATUS_INCIDENT: 40.0}),
@@ -233,7 +232,7 @@ def test_the_lead_over_the_status_page() -> None:
 
 
 def test_single_failures_by_login_and_day() -> None:
-    """Days of the span only; a login without any is left out."""
+    """Only days of the span; a login without any is left out."""
     today = int(UNTIL // DAY)
     trend = tuple(Day(number, 1440, number % 2) for number in range(today - 7, today + 1))
     signals = {"login": ProbeState(trend=trend), "wellknown": ProbeState(trend=trend)}
@@ -244,7 +243,7 @@ def test_single_failures_by_login_and_day() -> None:
 
 
 def test_silences_and_pages() -> None:
-    """Silences that ran in the span, and how many incidents each way told of."""
+    """Silences within the span, and how many incidents each contact point was notified of."""
     old = Silence(
         1, SilenceScope.ALL, "", SINCE - WEEK, SINCE - DAY, "U1", "old", ended_at=SINCE - DAY
     )

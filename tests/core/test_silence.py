@@ -32,23 +32,23 @@ RULES = Rules(
 TENANTS, SIGNALS = ("prod", "eu", "staging"), ("login", "wellknown")
 
 
-def trouble(where: str, *, is_over: bool = False) -> Problem:
+def problem(where: str, *, is_over: bool = False) -> Problem:
     tenant, signal = where.split(".")
     return Problem(tenant, signal, NOON, failed=5, tries=5, is_over=is_over)
 
 
 def incident(*where: str, over: tuple[str, ...] = (), tenants: tuple[str, ...] = ()) -> Incident:
-    """Return incident 42 of these troubles; `over`: of those that have ended."""
-    troubles = (*map(trouble, where), *(trouble(each, is_over=True) for each in over))
+    """Return incident 42 of these problems; `over`: those that have ended."""
+    problems = (*map(problem, where), *(problem(each, is_over=True) for each in over))
     return Incident(
         id=42,
         kind=IncidentKind.FAILING,
         severity=Severity.CRITICAL,
-        tenants=tuple(dict.fromkeys((*(t.tenant for t in troubles), *tenants))),
+        tenants=tuple(dict.fromkeys((*(t.tenant for t in problems), *tenants))),
         since=NOON,
         opened_at=NOON,
         verdict=Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
-        problems=troubles,
+        problems=problems,
     )
 
 
@@ -63,7 +63,7 @@ PROD_LOGIN, EU = (
 )
 THIS, OTHER = silence(SilenceScope.INCIDENT, "42", 5), silence(SilenceScope.INCIDENT, "4", 6)
 ALL = silence(SilenceScope.ALL, number=7)
-BLIND = incident(tenants=("prod",))
+NO_DATA = incident(tenants=("prod",))
 
 
 @pytest.mark.parametrize(
@@ -74,27 +74,27 @@ BLIND = incident(tenants=("prod",))
         (PROD, incident("prod.login", over=("eu.login",)), True),
         (PROD, incident(over=("prod.login", "eu.login")), False),
         (PROD, incident("prod.login", tenants=("eu",)), False),
-        (PROD, BLIND, True),
+        (PROD, NO_DATA, True),
         (LOGIN, incident("prod.login", "eu.login"), True),
         (LOGIN, incident("prod.login", "prod.wellknown"), False),
-        (LOGIN, BLIND, False),
+        (LOGIN, NO_DATA, False),
         (PROD_LOGIN, incident("prod.login"), True),
         (PROD_LOGIN, incident("prod.login", "eu.login"), False),
         (THIS, incident("prod.login", "eu.login"), True),
         (OTHER, incident("prod.login"), False),
-        (ALL, BLIND, True),
+        (ALL, NO_DATA, True),
         (ALL, incident("prod.login", "eu.login"), True),
         (PROD, incident(), False),
     ],
 )
 def test_what_a_silence_covers(muted: Silence, what: Incident, *, is_covered: bool) -> None:
-    """One trouble that goes on outside, or one tenant that we cannot see, is enough to alert."""
+    """One ongoing problem outside it, or one tenant without data, is enough to alert."""
     assert covers(muted, what) is is_covered
     assert find_covering([muted], what, NOON) == (muted,) * is_covered
 
 
 def test_silences_together() -> None:
-    """Two silences hide an incident that neither covers alone; those that add nothing are left."""
+    """Two silences hide an incident that neither covers alone; others are left out."""
     both = incident("prod.login", "eu.wellknown")
 
     assert find_covering([PROD, LOGIN], both, NOON) == ()
@@ -109,8 +109,8 @@ def test_silences_together() -> None:
         (replace(PROD, ended_by="U2", ended_at=NOON + 5), NOON + 6),
     ],
 )
-def test_silence_that_is_not_running(muted: Silence, now: float) -> None:
-    """Before it, at its end, and once it was ended by hand, a silence hides nothing."""
+def test_silence_that_is_not_active(muted: Silence, now: float) -> None:
+    """Before its start, at its end, and once it was ended by hand, a silence hides nothing."""
     assert find_covering([muted], incident("prod.login"), now) == ()
 
 
@@ -122,19 +122,19 @@ silences = st.one_of(
 
 
 @given(st.lists(silences), st.lists(where, min_size=1), where)
-def test_a_trouble_outside_is_never_hidden(
-    muted: list[Silence], troubles: list[str], outside: str
+def test_a_problem_outside_is_never_hidden(
+    muted: list[Silence], problems: list[str], outside: str
 ) -> None:
-    """No silences hide an incident with a trouble that none of them covers."""
+    """No silences hide an incident with a problem that none of them covers."""
     if any(covers(one, incident(outside)) for one in muted):
         return
 
-    assert find_covering(muted, incident(*troubles, outside), NOON) == ()
-    assert not any(covers(one, incident(*troubles, outside)) for one in muted)
+    assert find_covering(muted, incident(*problems, outside), NOON) == ()
+    assert not any(covers(one, incident(*problems, outside)) for one in muted)
 
 
 def test_preview() -> None:
-    """It lists what was open since then and would have been hidden, and nothing else."""
+    """It lists the incidents that were open since then and would have been hidden."""
     mine = incident("prod.login")
     before, within, still, elsewhere = (
         replace(mine, id=1, resolved_at=NOON - 1),
@@ -162,8 +162,8 @@ def test_preview() -> None:
         ("all 2h a deploy", SilenceScope.ALL, ""),
     ],
 )
-def test_what_is_meant(argument: str, over: SilenceScope, name: str) -> None:
-    """Tenants, signals, monitors and incidents are found by their names; names before numbers."""
+def test_scope_of_a_silence(argument: str, over: SilenceScope, name: str) -> None:
+    """Tenants, signals, monitors and incidents are found by name; names come before numbers."""
     read = parse_silence(argument, NOON, "UTC", RULES, [7, 42])
 
     assert read == SilenceRequest(over, name, NOON + 2 * HOUR_S, "a deploy")
@@ -191,8 +191,8 @@ def test_what_is_refused(argument: str, refusal: SilenceRefusal) -> None:
     assert parse_silence(argument, NOON, "UTC", RULES, [42]) is refusal
 
 
-def test_longest() -> None:
-    """Thirty days are the most; a long reason is cut."""
+def test_longest_silence() -> None:
+    """Thirty days are the maximum; a long reason is cut."""
     read = parse_silence(f"prod 30d {'x' * 999}", NOON, "UTC", RULES, [])
 
     assert read == SilenceRequest(SilenceScope.TENANT, "Prod", NOON + MAX_SILENCE_S, "x" * 200)
@@ -202,7 +202,7 @@ def test_longest() -> None:
     ("zone", "hours"), [("UTC", 2), ("Europe/Berlin", 1), ("America/New_York", 7)]
 )
 def test_until_a_time_of_the_person(zone: str, hours: int) -> None:
-    """`until 14:00` is meant where the person is."""
+    """`until 14:00` means the person's time zone."""
     read = parse_silence("prod until 14:00 a deploy", NOON, zone, RULES, [])
 
     assert read == SilenceRequest(SilenceScope.TENANT, "Prod", NOON + hours * HOUR_S, "a deploy")

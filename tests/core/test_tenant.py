@@ -30,7 +30,7 @@ REFUSED = Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant")
 
 
 class Alone:
-    """One tenant whose looks take no time and come out as `world` says."""
+    """One tenant whose probes take no time and have the results that `world` gives."""
 
     def __init__(self, rules: TenantRules, world: Any) -> None:
         self.rules, self.world, self.now = rules, world, START
@@ -70,8 +70,8 @@ def healthy(_name: str, _at: float) -> Fault | None:
     return None
 
 
-def test_all_is_looked_at_at_the_start_and_then_on_the_grid() -> None:
-    """The first look does not wait for its place in the minute."""
+def test_all_is_probed_at_the_start_and_then_on_the_grid() -> None:
+    """The first probe does not wait for the tenant's offset in the minute."""
     alone = Alone(PLAIN, healthy)
     alone.run(185)
 
@@ -88,7 +88,7 @@ def test_a_failure_is_repeated_every_five_seconds_by_the_clock() -> None:
 
 
 def test_in_a_burst_the_custom_domain_takes_every_fourth_login() -> None:
-    """It shares the synthetic user, and tells whether the fault is the domain's."""
+    """It shares the synthetic user, and shows whether only one domain fails."""
     alone = Alone(BOTH, lambda name, at: GONE if name == "login" and at >= 60 else None)
     alone.run(85)
 
@@ -96,8 +96,8 @@ def test_in_a_burst_the_custom_domain_takes_every_fourth_login() -> None:
     assert alone.at("custom", 60) == [75]
 
 
-def test_a_failing_custom_domain_is_what_its_burst_looks_at() -> None:
-    """Then the canonical one takes every fourth."""
+def test_a_failing_custom_domain_takes_most_of_its_burst() -> None:
+    """Then the canonical domain takes every fourth login."""
     alone = Alone(BOTH, lambda name, at: GONE if name == "custom" and at >= 100 else None)
     alone.run(122)
 
@@ -106,7 +106,7 @@ def test_a_failing_custom_domain_is_what_its_burst_looks_at() -> None:
 
 
 def test_refused_credentials_stop_both_domains() -> None:
-    """They are the same credentials; three tries in all, half a minute apart."""
+    """They use the same credentials; three tries in all, half a minute apart."""
     alone = Alone(
         BOTH, lambda name, at: REFUSED if name in {"login", "custom"} and at >= 60 else None
     )
@@ -117,7 +117,7 @@ def test_refused_credentials_stop_both_domains() -> None:
     assert all(b - a >= 30 for a, b in pairwise(logins))
 
 
-def test_a_run_of_a_stopped_login_is_one_try() -> None:
+def test_an_on_demand_check_of_a_stopped_login_is_one_try() -> None:
     """And none within half a minute of the last."""
     alone = Alone(PLAIN, lambda name, at: REFUSED if name == "login" and at >= 60 else None)
     alone.run(600)
@@ -128,7 +128,7 @@ def test_a_run_of_a_stopped_login_is_one_try() -> None:
 
 
 def test_a_changed_configuration_starts_a_stopped_login_again() -> None:
-    """A new password shows in the login's fingerprint."""
+    """A new password changes the login's fingerprint."""
     alone = Alone(PLAIN, lambda name, _at: REFUSED if name == "login" else None)
     alone.run(600)
     changed = TenantRules("prod", "acme.us.auth0.com", fingerprints=("new",))
@@ -138,8 +138,8 @@ def test_a_changed_configuration_starts_a_stopped_login_again() -> None:
     assert tenant_step.step(alone.state, Started(alone.now), PLAIN)[0].probes["login"].is_stopped
 
 
-def test_a_machine_token_is_asked_for_every_five_minutes() -> None:
-    """A fifth as often as a login, and without any user whose budget it would spend."""
+def test_a_machine_token_is_requested_every_five_minutes() -> None:
+    """A fifth as often as a login, and without spending any user's login budget."""
     alone = Alone(MACHINE, healthy)
     alone.run(3600)
 
@@ -148,8 +148,8 @@ def test_a_machine_token_is_asked_for_every_five_minutes() -> None:
     assert alone.state.budgets.keys() == {"login"}
 
 
-def test_in_a_burst_a_machine_token_is_asked_for_in_every_fourth_slot() -> None:
-    """Until the login fires; then at its own pace again."""
+def test_in_a_burst_a_machine_token_takes_every_fourth_slot() -> None:
+    """Until the login fires; then at its own interval again."""
     alone = Alone(MACHINE, lambda name, at: GONE if name == "login" and at >= 60 else None)
     alone.run(600)
 
@@ -157,8 +157,8 @@ def test_in_a_burst_a_machine_token_is_asked_for_in_every_fourth_slot() -> None:
     assert len(alone.at("m2m", 100)) == 2
 
 
-def test_a_refused_machine_is_asked_on() -> None:
-    """No user is blocked by it, and it comes back by itself."""
+def test_a_refused_machine_token_is_probed_on() -> None:
+    """It blocks no user, and it recovers by itself."""
     denied = Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant")
     alone = Alone(MACHINE, lambda name, at: denied if name == "m2m" and at < 900 else None)
     alone.run(1000)
@@ -169,7 +169,7 @@ def test_a_refused_machine_is_asked_on() -> None:
 
 @pytest.mark.parametrize("every_s", [1.0, 7.0, 60.0, 3600.0])
 def test_any_interval_is_kept(every_s: float) -> None:
-    """Slots stay on their grid; a login keeps its distance all the same."""
+    """Slots stay on their grid, and logins keep their minimum distance."""
     rules = TenantRules("prod", "d", limits=ProbeLimits(every_s=every_s))
     alone = Alone(rules, healthy)
     alone.run(3 * max(every_s, 60))
@@ -180,10 +180,8 @@ def test_any_interval_is_kept(every_s: float) -> None:
 
 
 @given(signs=st.lists(st.sampled_from("oFRL"), min_size=1, max_size=40), has_custom=st.booleans())
-def test_nothing_that_happens_makes_the_user_log_in_too_often(
-    signs: list[str], *, has_custom: bool
-) -> None:
-    """Twelve a minute over both domains, whatever the answers are."""
+def test_the_user_never_logs_in_too_often(signs: list[str], *, has_custom: bool) -> None:
+    """At most twelve a minute over both domains, for any results."""
     faults = {"o": None, "F": GONE, "R": REFUSED, "L": Fault(Stage.HTTP, "http_429", 429)}
     answers = iter(signs * 50)
     alone = Alone(

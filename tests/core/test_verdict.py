@@ -54,7 +54,7 @@ NO_ANSWER = Fault(Stage.TIMEOUT, "connect")
 def test_what_fails_together_names_the_cause(
     steps: Any, failing: list[str], fault: Fault | None, cause: Cause, scope: Scope
 ) -> None:
-    """One table of the commonest situations."""
+    """One table of the most frequent situations."""
     for _ in range(5):
         steps.wait(5)
         for where in failing:
@@ -65,8 +65,10 @@ def test_what_fails_together_names_the_cause(
     assert verdict.evidence_for
 
 
-def test_a_fitting_post_turns_the_verdict(steps: Any, make_notice: Callable[..., Any]) -> None:
-    """The status page is strong evidence where it speaks of this environment's logins."""
+def test_a_matching_status_incident_changes_the_verdict(
+    steps: Any, make_notice: Callable[..., Any]
+) -> None:
+    """The status page is strong evidence if it names this environment's logins."""
     for _ in range(5):
         steps.wait(5)
         steps.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
@@ -95,12 +97,12 @@ def test_a_fitting_post_turns_the_verdict(steps: Any, make_notice: Callable[...,
 def test_a_title_tells_the_component(
     make_notice: Callable[..., Any], title: str, component: str | None
 ) -> None:
-    """The feed has no field for it; what may concern logins counts as such."""
+    """The feed has no field for it; a title that may mean logins counts as logins."""
     assert other_component(make_notice(title)) == component
 
 
-def test_a_login_that_never_worked_is_a_matter_of_the_set_up(new_steps: Any) -> None:
-    """The first result ever that fails is no outage."""
+def test_a_login_that_never_worked_is_a_set_up_problem(new_steps: Any) -> None:
+    """A first result ever that fails is no outage."""
     new_steps.fail("prod.login", fault=Fault(Stage.OAUTH, "invalid_client", 401, "invalid_client"))
     verdict = new_steps.incidents[0].verdict
 
@@ -109,7 +111,7 @@ def test_a_login_that_never_worked_is_a_matter_of_the_set_up(new_steps: Any) -> 
 
 
 def test_a_missing_default_directory_is_no_outage(steps: Any) -> None:
-    """Auth0 answers 500 server_error to a plain password grant without one."""
+    """Without one Auth0 answers 500 server_error to a plain password grant."""
     steps.fail("prod.login", fault=Fault(Stage.OAUTH, "server_error", 500, "server_error"))
 
     assert "login-server-error" in {
@@ -119,15 +121,15 @@ def test_a_missing_default_directory_is_no_outage(steps: Any) -> None:
     }
 
 
-def test_every_fault_of_a_login_has_a_row() -> None:
-    """No stage and no status falls through the table."""
+def test_every_fault_of_a_login_has_a_rule() -> None:
+    """The table covers every stage and status."""
     for stage in Stage:
         for status in (None, 200, 401, 403, 404, 429, 500, 503):
             assert login_rule_id(Fault(stage, "any", status)) in EVIDENCE_TABLE
 
 
-def test_without_any_clue_nothing_is_claimed() -> None:
-    """Below the limit the verdict is unclear, and says what would settle it."""
+def test_without_evidence_the_verdict_is_unclear() -> None:
+    """Below the limit the verdict is unclear, and names what would settle it."""
     verdict = judge((), {}, "more")
 
     assert (verdict.cause, verdict.settled_by) == (Cause.UNCLEAR, "more")
@@ -149,7 +151,7 @@ clues = st.lists(
 
 @given(clues)
 def test_a_verdict_is_sure_enough_or_unclear(found: list[RuleMatch]) -> None:
-    """Confidence is a share; a cause is named only where it holds more than the limit."""
+    """Confidence is a share; a cause is named only if it is above the limit."""
     verdict = judge(found, {}, "more")
 
     assert 0 < verdict.confidence <= 1
@@ -160,7 +162,7 @@ def test_a_verdict_is_sure_enough_or_unclear(found: list[RuleMatch]) -> None:
 
 
 @given(clues, st.randoms(use_true_random=False))
-def test_the_order_of_clues_does_not_matter(found: list[RuleMatch], random: Any) -> None:
+def test_the_order_of_evidence_does_not_matter(found: list[RuleMatch], random: Any) -> None:
     """The same evidence gives the same verdict."""
     mixed = list(found)
     random.shuffle(mixed)

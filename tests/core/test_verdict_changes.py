@@ -1,4 +1,4 @@
-"""A verdict changes for a named fact only: random troubles, each step of the desk looked at."""
+"""A verdict changes only for named evidence: random problems, checked after each step."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SIGNALS = (
 
 @dataclass(frozen=True)
 class Spell:
-    """So many things of one kind in a row, so many seconds apart."""
+    """A number of events of one kind in a row, at a fixed distance in seconds."""
 
     what: str
     where: str = ""
@@ -76,7 +76,7 @@ traces = st.lists(spells, max_size=20)
 
 
 def town(steps: Any) -> Any:
-    """Three tenants, of which prod has every kind of signal; all is well, and was for a while."""
+    """Three tenants, of which prod has every kind of signal; all have been healthy for a while."""
     tenants = dict(steps.rules.tenants)
     tenants["prod"] = replace(
         tenants["prod"],
@@ -94,13 +94,13 @@ def town(steps: Any) -> Any:
 
 
 def play(town: Any, trace: list[Spell]) -> Iterator[None]:
-    """Let it all happen, one thing from one yield to the next."""
+    """Play all spells, one event from one yield to the next."""
     for spell in trace:
         for _ in range(spell.times):
             town.wait(spell.apart_s)
             if spell.what == "fine everywhere":
                 for where in SIGNALS:
-                    look(town, where, "ok")
+                    observe(town, where, "ok")
                     yield
             else:
                 happen(town, spell)
@@ -108,7 +108,7 @@ def play(town: Any, trace: list[Spell]) -> Iterator[None]:
 
 
 def happen(town: Any, spell: Spell) -> None:
-    """Let one thing come to the tenants, or to the desk."""
+    """Give one event to the tenants, or to the desk."""
     match spell.what:
         case "fine" | "bad":
             town.count("prod.checkout", failed=60 * (spell.what == "bad"), total=100)
@@ -126,11 +126,11 @@ def happen(town: Any, spell: Spell) -> None:
         case "nothing":
             town.on_desk(TenantReport(town.now, "prod"))
         case _:
-            look(town, spell.where, spell.what)
+            observe(town, spell.where, spell.what)
 
 
-def look(town: Any, where: str, how: str) -> None:
-    """Let one look come back."""
+def observe(town: Any, where: str, how: str) -> None:
+    """Let one probe have a result."""
     owner, name = where.split(".")
     latency_s, fault = LOOKS[how]
     outcome = Outcome.FAILED if fault else Outcome.OK
@@ -142,21 +142,23 @@ def look(town: Any, where: str, how: str) -> None:
 
 
 def read(town: Any, what: str) -> None:
-    """Let the feed of prod's environment say something, or nothing, or not be reached."""
+    """Let the feed of prod's environment have entries, have none, or be unreachable."""
     state = FeedState.UNREACHABLE if what == "no feed" else FeedState.OK
     title, url = "Login errors", "https://status.auth0.com/incidents/a1"
-    notice = StatusIncident("a1", title, Phase.INVESTIGATING, "We look.", url, town.now, town.now)
+    notice = StatusIncident(
+        "a1", title, Phase.INVESTIGATING, "We observe.", url, town.now, town.now
+    )
     posts = (notice,) if what == "post" else ()
     town.on_desk(FeedPolled(town.now, FeedReading(Target("feed", "US-1"), town.now, state, posts)))
 
 
 class Change(NamedTuple):
-    """One incident before and after one step, and what its thread was told of a verdict."""
+    """One incident before and after one step, and what was posted about its verdict."""
 
     before: Incident
     after: Incident
     said: list[tuple[Verdict, set[str]]]
-    """Each verdict, and the rows that are named as the reason."""
+    """Each verdict, and the rule_ids that are named as the reason."""
     is_told: bool
 
     @property
@@ -185,19 +187,19 @@ def changes(town: Any, trace: list[Spell]) -> Iterator[Change]:
         before, mark = dict(town.desk.incidents), len(town.effects)
 
 
-def judge_again(town: Any) -> None:
-    """Let each tenant say that nothing happened."""
+def evaluate_again(town: Any) -> None:
+    """Let each tenant report that nothing happened."""
     for name in town.rules.tenants:
         town.on_desk(TenantReport(town.now, name))
 
 
 def blamed(verdict: Verdict) -> tuple[Cause, Scope]:
-    """Return what people are told of a verdict first."""
+    """Return the verdict that people read first."""
     return verdict.cause, verdict.scope
 
 
-def rows(verdict: Verdict) -> set[str]:
-    """Name all that speaks for and against."""
+def rule_ids(verdict: Verdict) -> set[str]:
+    """Return the evidence for and against."""
     return {fact.rule_id for fact in (*verdict.evidence_for, *verdict.evidence_against)}
 
 
@@ -212,16 +214,14 @@ any_town = settings(
 @example([*OUTAGE, Spell("post")])
 @example([Spell("503", "prod.login", 5), Spell("time-out", "control.neutral", 3)])
 @given(traces)
-def test_another_cause_or_scope_names_the_fact_that_changed_it(
-    new_steps: Any, trace: list[Spell]
-) -> None:
-    """A line in the thread, with at least one row that was not told before."""
+def test_another_cause_or_scope_names_the_new_evidence(new_steps: Any, trace: list[Spell]) -> None:
+    """A timeline entry with at least one rule that was not posted before."""
     for change in changes(town(new_steps), trace):
-        known = rows(change.before.verdict)
+        known = rule_ids(change.before.verdict)
         for verdict, named in change.said:
             assert named
-            assert named <= rows(verdict) - known
-            known = rows(verdict)
+            assert named <= rule_ids(verdict) - known
+            known = rule_ids(verdict)
         if change.is_another:
             assert change.is_told
             assert blamed(change.said[-1][0]) == blamed(change.after.verdict)
@@ -229,23 +229,25 @@ def test_another_cause_or_scope_names_the_fact_that_changed_it(
 
 @any_town
 @given(traces)
-def test_without_a_new_fact_nobody_else_is_blamed(new_steps: Any, trace: list[Spell]) -> None:
-    """Figures that move, facts that go away and time that passes are no reason."""
+def test_without_new_evidence_the_cause_stays(new_steps: Any, trace: list[Spell]) -> None:
+    """Changed numbers, lost evidence and passing time are no reason."""
     for change in changes(town(new_steps), trace):
-        if rows(change.after.verdict) <= rows(change.before.verdict):
+        if rule_ids(change.after.verdict) <= rule_ids(change.before.verdict):
             assert not change.is_another
             assert change.said == []
 
 
 @any_town
 @given(traces)
-def test_the_same_facts_judged_again_say_nothing(new_steps: Any, trace: list[Spell]) -> None:
-    """A verdict does not swing between two causes while the world stands still."""
+def test_the_same_evidence_evaluated_again_posts_nothing(
+    new_steps: Any, trace: list[Spell]
+) -> None:
+    """A verdict does not swing between two causes while nothing changes."""
     here = town(new_steps)
     for _ in play(here, trace):
-        judge_again(here)
+        evaluate_again(here)
         before, mark = here.desk, len(here.effects)
-        judge_again(here)
+        evaluate_again(here)
 
         assert here.desk.incidents == before.incidents
         assert here.effects[mark:] == []

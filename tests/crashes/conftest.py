@@ -1,7 +1,7 @@
-"""Lives that end at any touch of the world outside, and what people see in the end.
+"""Processes that die at any contact with the outside, and what people see in the end.
 
-A process dies before or after a commit, before or after a call of Slack's: nothing that it does
-between these can be seen from outside. The next one begins with what was committed.
+A process dies before or after a commit, or before or after a call to Slack: what it does between
+these has no effect outside. The next process begins with what was committed.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ CHANNEL = "C0ALERTS"
 
 
 class Fate(StrEnum):
-    """What becomes of a call that writes."""
+    """The outcome of a call that writes."""
 
     ANSWERED = "answered"
     LOST = "lost"  # but done
@@ -100,7 +100,7 @@ class Fate(StrEnum):
 
 @dataclass
 class Life:
-    """One process, which may touch the world outside so many times."""
+    """One process, with a limited number of contacts with the outside."""
 
     touches: float
     touched: int = 0
@@ -109,13 +109,13 @@ class Life:
     async def touch(self) -> None:
         if self.touched >= self.touches:
             self.over.set()
-            await asyncio.Event().wait()  # the dead do nothing any more
+            await asyncio.Event().wait()  # a dead process does nothing any more
         self.touched += 1
 
 
 @dataclass
 class MortalStore:
-    """A process's way to a store that outlives it."""
+    """A process's connection to a store that outlives it."""
 
     life: Life
     inner: MemoryStore
@@ -126,7 +126,7 @@ class MortalStore:
 
     async def commit(self, change: Change) -> None:
         if not (change.deliveries or change.incidents or change.inbox_items or change.handled_ids):
-            await self.inner.commit(change)  # looks alone: they are many, and nobody sees them
+            await self.inner.commit(change)  # states alone: they are many, and nobody sees them
             return
         await self.life.touch()
         await asyncio.sleep(COMMIT_S)
@@ -139,7 +139,7 @@ class MortalStore:
 
 @dataclass
 class MortalSlack:
-    """A process's way to Slack; `fates` are dealt to its calls, the last one first."""
+    """A process's connection to Slack; its calls get the `fates`, the last one first."""
 
     life: Life
     workspace: Workspace
@@ -184,7 +184,7 @@ class MortalSlack:
 
 @dataclass
 class MortalPager:
-    """A process's way to a pager that outlives it; shares the fates with Slack."""
+    """A process's connection to a pager that outlives it; shares the fates with Slack."""
 
     life: Life
     pages: list[tuple[float, PagerAction]]
@@ -210,23 +210,23 @@ class MortalPager:
 
 
 class Nobody:
-    """A journal that nobody reads."""
+    """A listener that does nothing."""
 
     def listen(self, at: float, effect: Effect) -> None:
         pass
 
 
 class Story:
-    """One outage, seen by one process after the other."""
+    """One outage, handled by one process after the other."""
 
     def __init__(self, loop: VirtualLoop, scenario: Scenario, fates: Sequence[Fate]) -> None:
         self.store = MemoryStore()
         self.touched = 0
-        """How often the last process touched the world outside."""
+        """The contacts of the last process with the outside."""
         self.acknowledged: list[str] = []
         self.answered: Counter[str] = Counter()
         self.pages: list[tuple[float, PagerAction]] = []
-        """What reached the pager, and when."""
+        """The messages that reached the pager, with their times."""
         self._start_at = scenario.start_at
         self._world = World(scenario)
         self.clock = VirtualClock(loop, self._world.begin_at)
@@ -242,11 +242,11 @@ class Story:
 
     @property
     def messages(self) -> list[Message]:
-        """What everybody sees, the oldest first."""
+        """Return the messages that everybody sees, the oldest first."""
         return [m for m in self.workspace.messages(CHANNEL) if not m.only_for]
 
     async def play(self, lives: Sequence[Life], deleted_at_s: Sequence[float]) -> None:
-        """Play until all is quiet; the last life should last so long."""
+        """Play until nothing is left to do; the last process lives so long."""
         others = asyncio.gather(self._ask(), self._delete(deleted_at_s))
         for life in lives:
             await self._live(life)
@@ -255,7 +255,7 @@ class Story:
         await others
 
     async def _live(self, life: Life) -> None:
-        """Run one process to its death, or until all is quiet."""
+        """Run one process to its death, or until nothing is left to do."""
         store = MortalStore(life, self.store)
         engine = Engine(
             rules_of(self._settings, {}),
@@ -298,7 +298,7 @@ class Story:
         await self.clock.sleep(self._start_at + offset_s - self.clock.now())
 
     async def _ask(self) -> None:
-        """Ask from time to time; where no process is alive, Slack says so to the person."""
+        """Ask from time to time; while no process is alive, Slack says so to the person."""
         for user, (at_s, said) in ASKED.items():
             await self._until(at_s)
             verb, argument, *_ = parse_command(said)
@@ -331,7 +331,7 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
 
 @pytest.fixture(scope="session")
 def play(scenario: Scenario) -> Callable[..., Story]:
-    """Play the story with processes that die after so many touches, and one that does not."""
+    """Play the story with processes that die after so many contacts, and one that does not."""
 
     def played(
         deaths: Sequence[int], fates: Sequence[str] = (), deleted_at_s: Sequence[float] = ()

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 PARTS = 4
 ANSWERS = {"U1": 2, "U2": 2, "U7": 2}
-"""Those who ask for a run; all others are answered once."""
+"""The people who ask for an on-demand check; all others get one answer."""
 ON_THE_WAY_S = 1.0
-"""A page that was sent just before the acknowledgement arrives after it."""
+"""A pager message that was sent just before the acknowledgement arrives after it."""
 FATES = st.sampled_from(["answered", "lost", "late", "cut", "limited", "unreachable"])
 
 
 def verify(story: Story, *, is_whole: bool = True) -> None:
-    """One message, up to date; each reply once and in order; nothing open; people answered.
+    """One current message; each reply once and in order; nothing open; an answer to everybody.
 
     Where the message was deleted (not `is_whole`) some replies are gone with it.
     """
@@ -54,7 +54,7 @@ def verify(story: Story, *, is_whole: bool = True) -> None:
 
 
 def verify_people(story: Story, desk: DeskState, incident: Incident) -> None:
-    """What people did counts once; after that nobody is paged, and the pager is told the end."""
+    """What people did counts once; after that nobody is paged, and the pager gets the end."""
     counted = [line.user for line in desk.audit]
     assert len(counted) == len(set(counted))
     assert {*story.acknowledged} <= {*counted, *ANSWERS}
@@ -73,7 +73,7 @@ def key(message: Message) -> str:
 
 
 def test_undisturbed_nobody_is_answered_twice(play: Play) -> None:
-    """The story itself: who asks for a run hears that it began, and how it ended."""
+    """The story itself: who asks for an on-demand check gets its start and its result."""
     story = play([])
 
     verify(story)
@@ -83,7 +83,7 @@ def test_undisturbed_nobody_is_answered_twice(play: Play) -> None:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_one_death_anywhere(play: Play, part: int) -> None:
-    """Wherever the process dies, the incident is told once and to its end."""
+    """Wherever the process dies, the incident is posted once, and resolved."""
     for last in range(part, play([]).touched, PARTS):
         verify(play([last]))
 
@@ -91,7 +91,7 @@ def test_one_death_anywhere(play: Play, part: int) -> None:
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(deaths=st.lists(st.integers(0, 120), max_size=4), fates=st.lists(FATES, max_size=25))
 def test_many_deaths_and_lost_answers(play: Play, deaths: list[int], fates: list[str]) -> None:
-    """Whatever becomes of each call to Slack as well; what was done late is found late."""
+    """With any outcome of each call to Slack as well; what was done late is found late."""
     verify(play(deaths, fates))
 
 
@@ -104,5 +104,5 @@ def test_many_deaths_and_lost_answers(play: Play, deaths: list[int], fates: list
 def test_a_message_that_somebody_deletes(
     play: Play, deaths: list[int], fates: list[str], deleted_at_s: list[float]
 ) -> None:
-    """It is posted anew, once."""
+    """It is posted again, once."""
     verify(play(deaths, fates, deleted_at_s), is_whole=False)

@@ -14,7 +14,8 @@ import pytest
 from bot.app.http_server import admin_routes
 from bot.cli import main
 from bot.config import load_settings
-from bot.config.settings import Server, parse_span
+from bot.config.settings import Server
+from bot.config.value_types import parse_span
 from bot.core.model.observation import Cause, FeedState, Severity, SignalState
 from bot.core.model.request import VERBS, Verb, parse_command
 from bot.core.signals.probe_threshold import Reason
@@ -25,6 +26,7 @@ from bot.simulator.reading import example_names
 from bot.simulator.reading import load_file as load_scenario
 from bot.slack.render.text import REMEDIES
 from bot.telemetry import Metrics
+from tests.house.measure import House, defined_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     import click
 
 ROOT = Path(__file__).parents[2]
+HOUSE = House(ROOT)
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text()
     for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -125,7 +128,7 @@ def test_targets_of_make_exist() -> None:
     }
     makefile = (ROOT / "Makefile").read_text()
 
-    assert {"demo", "test", "bench", "check"} <= named
+    assert {"demo", "test", "bench", "check", "house"} <= named
     assert {target for target in named if f"\n{target}:" not in makefile} == set()
 
 
@@ -153,18 +156,32 @@ def test_causes() -> None:
 
 
 def test_metrics() -> None:
-    """The page names exactly the metrics that there are, with their labels."""
+    """The page names exactly the metrics of `/metrics`, their labels, and what replaces them."""
+    metrics = Metrics()
+    for metric in vars(metrics).values():
+        if names := getattr(metric, "_labelnames", ()):
+            metric.labels(*names)
+    exported = {
+        sample.name: (
+            set(sample.labels),
+            re.findall(r"^Deprecated, use (\w+)\.", family.documentation),
+        )
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    }
     shown = {
-        name: set(re.findall(r"`(\w+)`", cells[0]))
+        name: (
+            set(re.findall(r"`(\w+)`", cells[0])),
+            re.findall(r"^deprecated, use `(\w+)`$", cells[-1]),
+        )
         for name, cells in table(OPERATION, "Watching the bot").items()
         if name.startswith("auth0_check")
     }
-    metrics = [metric for metric in vars(Metrics()).values() if hasattr(metric, "_labelnames")]
 
-    assert shown == {
-        metric._name + "_total" * (metric._type == "counter"): {*metric._labelnames}
-        for metric in metrics
-    }
+    assert shown == exported
+    assert {new for _, replaced_by in exported.values() for new in replaced_by} <= exported.keys()
+    assert "auth0_check_looks_total" in exported
 
 
 def test_health() -> None:
@@ -186,43 +203,77 @@ def test_states() -> None:
     assert set(table(OPERATION, "How bad, and who is mentioned")) == {*Severity}
     signals, _, deliveries = (
         set(re.findall(r"\w+", re.sub(r":.*", "", diagram))) - {"stateDiagram", "v2"}
-        for diagram in blocks(ARCHITECTURE, "mermaid")[1:]
+        for diagram in blocks(ARCHITECTURE, "mermaid")
+        if diagram.startswith("stateDiagram")
     )
     assert signals == {*SignalState}
     assert deliveries == {*DeliveryStatus}
     assert all(reason in ARCHITECTURE for reason in Reason)
 
 
+def test_the_architecture_is_read_in_minutes() -> None:
+    """It has at most 1,100 words beside its diagrams and tables."""
+    prose = re.sub(r"^```.*?^```|^\|.*?$", "", ARCHITECTURE, flags=re.MULTILINE | re.DOTALL)
+
+    assert 500 < len(prose.split()) <= 1100
+
+
 def test_the_numbers() -> None:
-    """Each number of the page names its place in the code, and is the one that stands there."""
+    """Each number of the page names where it is defined in the code, and is the one there."""
     chapter = OPERATION.split("### The numbers\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\S+)` \| .+ \| `(\S+)\.([A-Z_]+)` \|$", chapter, re.MULTILINE)
+
+    defined = {module.name: {*defined_names(module)} for module in HOUSE.modules}
 
     assert len(rows) == len(re.findall(r"^\| `", chapter, re.MULTILINE)) > 20
     for value, module, name in rows:
         number = float(value) if value.replace(".", "").isdigit() else parse_span(value)
         assert number == getattr(import_module(module), name), name
+        assert name in defined[module]
 
 
-def test_rooms() -> None:
-    """The page has each room of the house, and none that is not there."""
-    rooms = {
-        f"bot/{path.name}{'/' * path.is_dir()}"
-        for path in (ROOT / "bot").iterdir()
-        if path.name not in {"__init__.py", "__pycache__"}
+def test_packages() -> None:
+    """The page has each package of the bot and of its core, and none that is not there."""
+    shown = {*table(ARCHITECTURE, "What is in each")}
+    bot, core = (
+        {
+            f"{path.name}{'/' * path.is_dir()}"
+            for path in folder.iterdir()
+            if (path.suffix == ".py" or any(path.glob("*.py"))) and path.stem != "__init__"
+        }
+        for folder in (ROOT / "bot", ROOT / "bot" / "core")
+    )
+
+    assert {name for name in shown if "/" in name} == {f"bot/{name}" for name in bot}
+    assert {name for name in shown if "/" not in name} == {
+        name.removesuffix("/").removesuffix(".py") for name in core
     }
-
-    assert set(table(ARCHITECTURE, "The rooms")) >= rooms
-    assert {name for name in table(ARCHITECTURE, "The rooms") if "/" in name} == rooms
 
 
 def test_what_pages_point_at_exists() -> None:
-    """Files of ours that the pages name are there."""
-    rooms = "core|config|fetch|probes|sources|hooks|slack|notify|store|simulator|wiring"
-    named = set(re.findall(rf"`(?:bot/)?((?:{rooms})/\w+\.py)", EVERYTHING))
+    """Files of ours that the pages name are there, and so are the folders of the architecture."""
+    files = set(re.findall(r"`(?:bot/)?((?:[a-z]\w*/)+\w+\.py)`", EVERYTHING))
+    folders = set(re.findall(r"`(?:bot/)?((?:[a-z]\w*/)+)`", ARCHITECTURE))
 
-    assert len(named) > 20
-    assert {name for name in named if not (ROOT / "bot" / name).exists()} == set()
+    assert len(files) > 50
+    assert len(folders) > 10
+    for name in files | folders:
+        assert (ROOT / "bot" / name).exists() or (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_names_in_files_exist(name: str) -> None:
+    """Where a page says `Name` in `path/file.py`, the file defines that name."""
+    pairs = re.findall(
+        r"((?:`[A-Za-z_]\w*`(?:, | and )?)+) in `(?:bot/)?((?:[a-z]\w*/)*\w+\.py)`", PAGES[name]
+    )
+    defined = {HOUSE.path_of(module): {*defined_names(module)} for module in HOUSE.modules}
+
+    assert len(pairs) > 50 or name != "docs/architecture.md"
+    for names, path in pairs:
+        file = next(each for each in (ROOT / "bot" / path, ROOT / path) if each.exists())
+        known = defined.get(file) or {*re.findall(r"^\w+", file.read_text(), re.MULTILINE)}
+        assert {*re.findall(r"\w+", names)} - {"and"} <= known, path
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,4 +1,4 @@
-"""The real program as a child process, and around it a workspace and a tenant in this process."""
+"""The real program as a child process, with a Slack workspace and a tenant in this process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LOGIN = {
     "scope": "profile",
     "expect_id_token": False,
 }
-"""Its token is opaque: it still works while the signing keys cannot be had."""
+"""Its token is opaque: the login still works while the signing keys are missing."""
 SCENARIO = """\
 format: 1
 name: live
@@ -85,7 +85,7 @@ class Child:
 
     process: asyncio.subprocess.Process
     lines: list[str] = field(default_factory=list)
-    """What it wrote so far."""
+    """The lines that it has written so far."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def listen(self) -> None:
@@ -149,13 +149,13 @@ class Town:
     folder: Path
 
     def write(self, **changes: Any) -> str:
-        """Write the configuration file, with whole sections changed; return its path."""
+        """Write the configuration file, with whole sections replaced; return its path."""
         file = self.folder / "auth0-check.yml"
         file.write_text(json.dumps(self.config | changes))  # JSON is YAML
         return str(file)
 
     def said(self, user: str = "") -> list[Message]:
-        """What stands in the channel for everybody, or for one person alone; oldest first."""
+        """Return the channel's messages for everybody, or for one person alone; oldest first."""
         return [m for m in self.workspace.messages(CHANNEL) if m.only_for == user]
 
     async def command(self, text: str, *, user: str = "U1") -> None:
@@ -164,13 +164,13 @@ class Town:
 
     async def until(self, is_so: Callable[[], object], within_s: float = 20.0) -> None:
         async with asyncio.timeout(within_s):
-            while not is_so():  # noqa: ASYNC110 - looks from outside, as a person would
+            while not is_so():  # noqa: ASYNC110 - polls from outside, as a person would
                 await asyncio.sleep(0.02)
 
 
 @pytest.fixture
 def failing() -> str:
-    """What fails in the outage. Keys may be asked for as often as a test likes; logins may not."""
+    """The target that fails in the outage: keys may be fetched as often as a test likes."""
     return "prod.wellknown"
 
 
@@ -224,5 +224,5 @@ async def town(tmp_path: Path, failing: str) -> AsyncIterator[Town]:
 
 @pytest.fixture
 def auth0_check() -> Callable[..., Any]:
-    """Start the program, for as long as the returned context is open."""
+    """Start the program; it runs while the returned context is open."""
     return run

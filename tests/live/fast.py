@@ -1,4 +1,4 @@
-"""`auth0-check run` by a fast clock: `fast.py CONFIG SPEED START`."""
+"""`auth0-check run` with a fast clock: `fast.py CONFIG SPEED START`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from pathlib import Path
 
 from bot.app.bot import Bot
 from bot.app.clock import SystemClock
-from bot.app.notification_router import build_notifiers
-from bot.app.prober import LiveProber, webhook_config
 from bot.config import load_settings
 from bot.telemetry import set_up_logging
-from bot.webhooks.counts import PushedCounts
 
 
-class Patient:
-    """The same time, but limits in real seconds: on a busy machine nothing looks down."""
+class PatientClock:
+    """The same time, but time-outs in real seconds: a busy machine must not look like an outage."""
 
     speed = 1.0
 
@@ -29,9 +26,7 @@ async def main(config: str, speed: str, start: str) -> None:
     settings = load_settings(Path(config), {})
     set_up_logging(settings.secrets())
     clock = SystemClock(float(speed), float(start))
-    counts = PushedCounts(webhook_config(settings).tenants, clock)
-    looking = LiveProber(settings, Patient(clock), counts=counts)
-    await Bot(settings, clock, looking, counts, build_notifiers(settings, looking.fetcher)).run()
+    await Bot(settings, clock, prober_clock=PatientClock(clock)).run()
 
 
 if __name__ == "__main__":

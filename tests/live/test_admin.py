@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def admin_of(child: Child) -> AsyncIterator[Ask]:
-    """Ask the admin listener of a bot that is connected to Slack."""
+    """Send requests to the admin listener of a bot that is connected to Slack."""
     base = "http://" + (await child.says(r"admin_listen: listening on (\S+)"))[1]
     await child.says("Connected to Slack")
     async with ClientSession() as session:
@@ -30,10 +30,10 @@ async def admin_of(child: Child) -> AsyncIterator[Ask]:
         yield ask
 
 
-async def test_what_the_admin_listener_tells(town: Town, auth0_check: Any) -> None:
+async def test_the_admin_listener(town: Town, auth0_check: Any) -> None:
     """Alive, ready, and metrics that Prometheus can read; no secret is in them."""
     async with auth0_check("run", "--config", town.write()) as child, admin_of(child) as ask:
-        await child.says("first look at prod.login: ok")
+        await child.says("first check of prod.login: ok")
         assert await ask("/healthz") == (200, "ok\n")
         assert await ask("/readyz") == (200, "ok\n")
         status, text = await ask("/metrics")
@@ -45,7 +45,7 @@ async def test_what_the_admin_listener_tells(town: Town, auth0_check: Any) -> No
 
 
 async def test_without_slack_the_bot_is_alive_but_not_ready(town: Town, auth0_check: Any) -> None:
-    """To start it again would not help."""
+    """A restart would not help."""
     async with auth0_check("run", "--config", town.write()) as child, admin_of(child) as ask:
         await town.server.stop()
         async with asyncio.timeout(20):

@@ -10,13 +10,13 @@ LOGINS = 100
 
 
 async def test_two_hundred_probes_that_hang(town: Town, auth0_check: Any) -> None:
-    """People are answered all the same: every login hangs, and so does a person's run of all."""
+    """People get answers although every login hangs, and an on-demand check of all tenants too."""
     hanging = 0
 
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal hanging
         hanging += 1
-        await reader.read(-1)  # TLS begins with the client's greeting: this one gets no answer
+        await reader.read(-1)  # TLS begins with the client's hello: this one gets no answer
         writer.close()
 
     async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:

@@ -19,7 +19,7 @@ def in_http_mode(town: Town) -> str:
 
 
 async def test_http_mode_by_configuration_alone(town: Town, auth0_check: Any) -> None:
-    """A command, a click and a mention arrive at /slack/events and are answered."""
+    """A command, a click and a mention arrive at /slack/events and get answers."""
     async with auth0_check("run", "--config", in_http_mode(town)) as child:
         port = (await child.says(r"server\.listen: listening on 127\.0\.0\.1:(\d+)"))[1]
         url = f"http://127.0.0.1:{port}/slack/events"

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 LIVES = 5
 BEGINS_IN, ENDS_IN = 1, 4
-"""The lives, from 0 on, in which the outage begins and ends."""
+"""The processes, counted from 0, in which the outage begins and ends."""
 SETTLED_S = 60.0
-"""A kill in the midst of a post makes the next life wait 40 s before it looks for it."""
+"""After a kill during a post the next process waits 40 s before it searches for the post."""
 
 
 async def test_killed_again_and_again(town: Town, auth0_check: Any) -> None:
-    """One message for one incident, each line of its thread once, every command answered."""
+    """One message for one incident, each thread line once, and an answer to every command."""
     dice = Random(7)  # noqa: S311 - no secret
     asking = []
     config = town.write()
@@ -42,6 +42,6 @@ async def test_killed_again_and_again(town: Town, auth0_check: Any) -> None:
 
 
 def is_answered(town: Town, number: int) -> bool:
-    """The word that it begins, and its result; or Slack's own that the command failed."""
+    """Tell whether start and result are there, or Slack's message that the command failed."""
     texts = [message.text for message in town.said(f"U{number}")]
     return len(texts) >= 2 or any("failed with the error" in text for text in texts)

@@ -1,4 +1,4 @@
-"""The real bot calls people, by a clock that is fast: who, in which order, and until when."""
+"""The real bot notifies people, with a fast clock: whom, in which order, and until when."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 SPEED = 60.0
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 ROUND_S = 100.0
-"""After PagerDuty the first step would come again, were the incident not taken."""
+"""After PagerDuty the first step would come again if nobody acknowledged the incident."""
 SETTLED_S = 15.0
-"""A kill sooner after a direct message may come before it is committed as said: it is doubled."""
+"""An earlier kill may come before the direct message is committed as sent: it is doubled."""
 CHANNEL = "C0ALERTS"
 ROUTING_KEY = "canary0routing0key00000000000000"
 STEPS = [
@@ -93,13 +93,13 @@ async def outside() -> AsyncIterator[Outside]:
 
 @pytest.fixture
 def failing() -> str:
-    """A full outage: it is grave, and calls people."""
+    """A full outage, which is critical and notifies people."""
     return "prod.login"
 
 
 @dataclass
 class Duty:
-    """A town whose people take turns, and the bot that calls them."""
+    """A town with an on-call rotation, and the bot that notifies its people."""
 
     town: Town
     outside: Outside
@@ -127,7 +127,7 @@ class Duty:
 
     @asynccontextmanager
     async def bot(self, config: str) -> AsyncIterator[tuple[Child, str]]:
-        """Run a bot; begin once it is connected to Slack, with its admin listener's address."""
+        """Run a bot; yield it with its admin listener's address once it is connected to Slack."""
         arguments = (config, str(SPEED), str(self.clock.now()))
         async with self.start(*arguments, module="tests.live.fast") as child:
             admin = "http://" + (await child.says(r"admin_listen: listening on (\S+)"))[1]
@@ -135,14 +135,14 @@ class Duty:
             yield child, admin
 
     async def strike(self, admin: str) -> None:
-        """Begin the outage as soon as the bot has seen that all is well, and who is on call."""
+        """Begin the outage once the bot has seen healthy targets and read who is on call."""
         for target in ("prod.login", "calendar"):
             while f'outcome="ok",target="{target}"' not in await metrics(admin):
                 await self.clock.sleep(10.0)
         self.town.world.is_down = True
 
     def direct(self, user: str) -> list[Message]:
-        """What stands in somebody's direct messages for them."""
+        """Return a person's direct messages."""
         channels = [c for c in self.town.workspace.state.channels if c.partner == user]
         return [m for c in channels for m in c.messages.values() if not m.only_for]
 
@@ -157,8 +157,8 @@ async def metrics(admin: str) -> str:
         return await answer.text()
 
 
-async def test_an_outage_climbs_until_somebody_takes_it(duty: Duty) -> None:
-    """Who is on call, after a kill who is next, then PagerDuty; a click ends it, there as well."""
+async def test_an_outage_escalates_until_somebody_acknowledges(duty: Duty) -> None:
+    """Who is on call, after a kill who is next, then PagerDuty; a click ends it there, too."""
     town, outside = duty.town, duty.outside
     config = duty.write()
     async with duty.bot(config) as (child, admin):
@@ -183,16 +183,17 @@ async def test_an_outage_climbs_until_somebody_takes_it(duty: Duty) -> None:
     assert [len(duty.direct(user)) for user in ("U1", "U2")] == [1, 1]
     assert 'escalation_steps_total{tell="pagerduty"} 1.0' in counted
     assert 'pages_total{outcome="sent",way="pagerduty"} 2.0' in counted
+    assert 'pager_messages_total{contact_point="pagerduty",outcome="sent"} 2.0' in counted
     log = "\n".join(child.lines)
-    assert "incident=1 step=dm whom=U2 by=" in log
-    assert "incident=1 page=trigger way=pagerduty outcome=sent" in log
+    assert "incident=1 step=dm notified=U2 by=" in log
+    assert "incident=1 page=trigger contact_point=pagerduty outcome=sent" in log
     assert re.search("incident=1 state=acknowledged .* by=U2", log)
     assert re.search("incident=1 state=resolved .* by=$", log, re.MULTILINE)
     assert "canary" not in log
 
 
-async def test_what_people_do_is_checked_and_kept(duty: Duty) -> None:
-    """Neither a guest's click counts nor that of a member who may not; each is in the audit."""
+async def test_what_people_do_is_checked_and_recorded(duty: Duty) -> None:
+    """A guest's click and that of a member without the right are refused; the audit has each."""
     town = duty.town
     town.workspace.state.people.append(User("U99", "guest", "Guest", is_guest=True))
     async with duty.bot(duty.write(escalation={})) as (child, admin):
@@ -227,12 +228,12 @@ async def test_what_people_do_is_checked_and_kept(duty: Duty) -> None:
     log = "\n".join(child.lines)
     assert "incident=1 state=open" in log  # Bolt quiets the logger that has its app's name
     assert "user=U99 verb=ack incident= outcome=refused" in log
-    assert "silence=1 state=running over=tenant name=prod by=U1 until=" in log
+    assert "silence=1 state=active scope=tenant name=prod by=U1 until=" in log
     assert "canary" not in log
 
 
 def deeds(duty: Duty) -> list[tuple[str, ...]]:
-    """Who asked for what, and what came of it, as the store has it."""
+    """Return who asked for what, with the outcome, from the store."""
     with closing(sqlite3.connect(duty.town.config["database"])) as database:
         rows = database.execute("SELECT body FROM audit ORDER BY id").fetchall()
     lines = [json.loads(body) for (body,) in rows]
@@ -240,7 +241,7 @@ def deeds(duty: Duty) -> list[tuple[str, ...]]:
 
 
 async def test_while_slack_does_not_answer(duty: Duty) -> None:
-    """PagerDuty is told, although no step is due; the channel, once Slack is back."""
+    """PagerDuty is notified although no step is due; the channel once Slack is back."""
     town, outside = duty.town, duty.outside
     escalation = {"critical": [{"after": "1h", "tell": "pagerduty"}]}
     async with duty.bot(duty.write(escalation=escalation)) as (_, admin):
@@ -255,7 +256,7 @@ async def test_while_slack_does_not_answer(duty: Duty) -> None:
 
 
 async def test_maintenance_and_the_report(duty: Duty) -> None:
-    """What fails while we work on it alerts nobody; the report comes when it is due."""
+    """A failure during maintenance alerts nobody; the report comes when it is due."""
     town, outside = duty.town, duty.outside
     duty.clock = SystemClock(SPEED, START.timestamp())
     window = {"once": f"{START - timedelta(hours=1):%Y-%m-%d %H:%M}", "lasts": "2h"}

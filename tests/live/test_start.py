@@ -15,7 +15,7 @@ CANARIES = r"canary|local-workspace"
 
 
 async def refusal(town: Town, auth0_check: Any, **changes: Any) -> str:
-    """Run with sections changed; return the one line that it ends with."""
+    """Run with sections replaced; return the one line that it ends with."""
     async with auth0_check("run", "--config", town.write(**changes)) as child:
         assert await child.ended() == 1
     (line,) = [line for line in child.lines if not re.match(r"\d{4}-.* INFO ", line)]
@@ -44,14 +44,14 @@ async def test_what_is_wrong_with_slack(
 
 
 async def test_a_missing_scope(town: Town, auth0_check: Any) -> None:
-    """Without chat:write the bot is of no use."""
+    """Without chat:write the bot does not start."""
     town.workspace.state.app = App(scopes=frozenset({"commands", "channels:read"}))
 
     assert "lacks the scopes app_mentions:read, chat:write" in await refusal(town, auth0_check)
 
 
 async def test_a_channel_by_its_name(town: Town, auth0_check: Any) -> None:
-    """The bot posts to the channel of that name; SIGTERM ends it in good order."""
+    """The bot posts to the channel of that name; SIGTERM ends it cleanly."""
     slack = town.config["slack"] | {"channel": "#auth0-alerts"}
     async with auth0_check("run", "--config", town.write(slack=slack)) as child:
         await child.says("Connected to Slack")
@@ -62,12 +62,12 @@ async def test_a_channel_by_its_name(town: Town, auth0_check: Any) -> None:
 
 
 async def test_a_login_that_is_refused_from_the_start(town: Town, auth0_check: Any) -> None:
-    """It is told at once with the remedy, and the bot goes on without trying for ever."""
+    """The bot logs it at once with the remedy, and does not repeat the login for ever."""
     tenant = town.config["tenants"][0]
     login = tenant["logins"][0] | {"password": "canary-wrong"}
     config = town.write(tenants=[tenant | {"logins": [login]}])
     async with auth0_check("run", "--config", config) as child:
-        told = await child.says("ERROR .*first look at prod.login failed: .*")
+        told = await child.says("ERROR .*first check of prod.login failed: .*")
         await child.says("Connected to Slack")
         await town.command("status")
         await town.until(lambda: town.said("U1"))
@@ -86,7 +86,7 @@ async def test_a_database_in_use(town: Town, auth0_check: Any) -> None:
 
 
 async def test_a_port_in_use(town: Town, auth0_check: Any) -> None:
-    """It is named by its setting."""
+    """The error names the setting."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         line = await refusal(town, auth0_check, server={"admin_listen": listen})

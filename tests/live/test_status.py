@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 TOKEN = "canary-status-token"
 
 
-async def test_an_application_is_told_of_an_outage(town: Town, auth0_check: Any) -> None:
-    """By configuration alone; within a second of the incident, and not without the token."""
+async def test_an_application_sees_an_outage(town: Town, auth0_check: Any) -> None:
+    """By configuration alone, within a second of the incident, and not without the token."""
     server = {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "status_token": TOKEN}
     async with auth0_check("run", "--config", town.write(server=server)) as child:
         base = "http://" + (await child.says(r"server\.listen: listening on (\S+)"))[1]
@@ -23,8 +23,8 @@ async def test_an_application_is_told_of_an_outage(town: Town, auth0_check: Any)
                 async with session.get("/status.json", headers=headers) as answer:
                     return answer.status, await answer.json() if answer.ok else None
 
-            await child.says("first look at prod.wellknown: ok")
-            await child.says("first look at prod.login: ok")
+            await child.says("first check of prod.wellknown: ok")
+            await child.says("first check of prod.login: ok")
             before = (await ask())[1]["tenants"]["prod"]
             town.world.is_down = True
             await child.says("incident=1 state=open")

@@ -46,7 +46,7 @@ class FastClock:
 
 @dataclass
 class Remote:
-    """A service on loopback. With a fault it has taken in what was sent, and answers by it."""
+    """A service on loopback. With a fault it accepts what was sent, and answers with the fault."""
 
     url: str = ""
     sent: list[dict[str, Any]] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Events(Remote):
     """The Events API v2 as its documentation describes it."""
 
     alerts: dict[str, str] = field(default_factory=dict)
-    """State by key."""
+    """State of each alert by its key."""
 
     def judge(self, request: web.Request, event: dict[str, Any]) -> web.Response:
         errors = [text for is_wrong, text in self.checks(request, event) if is_wrong]
@@ -143,7 +143,7 @@ def routing_key() -> str:
 
 @pytest.fixture
 def pager_at() -> Callable[[str], PagerDutyNotifier]:
-    """Makes a pager for an address."""
+    """Builds a notifier for a URL."""
     return lambda url: PagerDutyNotifier(
         Fetcher(FastClock(), SystemNetwork({}), LoopLag(limit_s=60.0)),
         routing_key=ROUTING_KEY,
@@ -160,14 +160,14 @@ def pager(events: Events, pager_at: Callable[[str], PagerDutyNotifier]) -> Pager
 
 @pytest.fixture
 def mailer(hook: Remote) -> AppriseNotifier:
-    """Apprise's own web hook, which serves as well as its mail."""
+    """Apprise's own webhook, which tests as much as its mail."""
     address = hook.url.replace("http://", "json://canary-user:canary-password@")
     return AppriseNotifier("mail", f"{address}/hook/canary-path?+X-Key=canary-key", timeout_s=1.5)
 
 
 @pytest.fixture
 def page() -> Callable[..., PagerMessage]:
-    """Makes a page, with other values where they are given."""
+    """Builds a pager message, with other values if they are given."""
 
     def made(action: PagerAction = PagerAction.TRIGGER, **other: Any) -> PagerMessage:
         standard: dict[str, Any] = {

@@ -54,7 +54,7 @@ async def test_what_the_person_reads(
     severity: Severity,
     kind: str,
 ) -> None:
-    """Title, text and link of the page, in the colour of what it tells."""
+    """The message has title, text and link, in the colour of its severity."""
     await mailer.notify(page(action, severity=severity))
 
     (sent,) = hook.sent
@@ -65,7 +65,7 @@ async def test_what_the_person_reads(
 
 
 async def test_foreign_text_is_no_mark_up(hook: Remote, page: MakePage) -> None:
-    """Where a service shows HTML, a text that looks like it is shown as it stands."""
+    """If a service shows HTML, a text that looks like HTML is shown unchanged."""
     mailer = AppriseNotifier(
         "web", f"{hook.url.replace('http', 'json')}/hook/canary-path?format=html"
     )
@@ -79,7 +79,7 @@ async def test_foreign_text_is_no_mark_up(hook: Remote, page: MakePage) -> None:
 async def test_a_refusal_is_a_doubt(
     mailer: AppriseNotifier, hook: Remote, page: MakePage, status: int
 ) -> None:
-    """Apprise does not tell a refusal from a lost answer, so neither do we."""
+    """Apprise does not distinguish a refusal from a lost answer, so neither do we."""
 
     async def refuse(_: web.Request) -> web.StreamResponse:
         return web.Response(status=status)
@@ -93,7 +93,7 @@ async def test_a_refusal_is_a_doubt(
 async def test_a_hanging_service_is_left_alone(
     mailer: AppriseNotifier, hook: Remote, page: MakePage
 ) -> None:
-    """The limit holds, and what hangs holds up neither the loop nor the end of the process."""
+    """The timeout holds; a hanging service blocks neither the loop nor the end of the process."""
     hook.fault = hook.hang
     with pytest.raises(NotifyDoubt, match="not done within"):
         await mailer.notify(page())
@@ -107,7 +107,7 @@ async def test_a_hanging_service_is_left_alone(
 async def test_hanging_threads_do_not_pile_up(
     mailer: AppriseNotifier, hook: Remote, page: MakePage
 ) -> None:
-    """Beyond a few, a page is refused until one of them has ended."""
+    """Beyond a few hanging ones, a message is refused until one of them has ended."""
     hook.fault = hook.hang
     pages = [mailer.notify(page()) for _ in range(MAX_THREADS + 1)]
     outcomes = await asyncio.gather(*pages, return_exceptions=True)
@@ -117,7 +117,7 @@ async def test_hanging_threads_do_not_pile_up(
 
 @pytest.mark.parametrize("url", ["canary", "nosuch://canary", "mailtos://canary"])
 def test_an_unknown_address(url: str) -> None:
-    """An address that Apprise cannot use is told at the start, without repeating it."""
+    """A URL that Apprise cannot use is refused at the start, without repeating it."""
     with pytest.raises(ConfigError, match=r"^notify mail: ") as caught:
         AppriseNotifier("mail", url)
 
@@ -132,7 +132,7 @@ async def test_the_address_stays_secret(
     caplog: pytest.LogCaptureFixture,
     fault: str,
 ) -> None:
-    """No part of it is in a log, repr or traceback: user, password, path or header."""
+    """No part of the URL is in a log, repr or traceback: user, password, path or header."""
     caplog.set_level(logging.WARNING, "aiohttp.access")  # the server's own
     caplog.set_level(logging.DEBUG)
     if fault:

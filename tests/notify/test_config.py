@@ -11,7 +11,7 @@ KEY = "0123456789abcdefABCDEF0123456789"
 
 
 def test_pagerduty() -> None:
-    """A routing key is enough; an account in the EU names its own address."""
+    """A routing key is enough; an account in the EU has another URL."""
     us = ContactPoint.model_validate({"name": "pager", "pagerduty": {"routing_key": KEY}})
     url = "https://events.eu.pagerduty.com/"
     eu = ContactPoint.model_validate({"name": "eu", "pagerduty": {"routing_key": KEY, "url": url}})
@@ -24,7 +24,7 @@ def test_pagerduty() -> None:
 
 @pytest.mark.parametrize("key", ["", "canary", f"{KEY}0", KEY.replace("0", "-")])
 def test_a_routing_key_that_is_none(key: str) -> None:
-    """A key of another kind is told at the start, as PagerDuty would refuse every page with it."""
+    """A key of another kind is refused at the start: PagerDuty would refuse each message."""
     with pytest.raises(ValidationError, match="must be the integration key") as caught:
         ContactPoint.model_validate({"name": "pager", "pagerduty": {"routing_key": key}})
 
@@ -32,7 +32,7 @@ def test_a_routing_key_that_is_none(key: str) -> None:
 
 
 def test_without_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the extra is not installed, the problem says how it is."""
+    """If the extra is not installed, the problem says how to install it."""
     monkeypatch.setitem(sys.modules, "apprise", None)
 
     with pytest.raises(ValidationError, match=r"pip install 'auth0-check\[apprise\]'") as caught:
@@ -42,7 +42,7 @@ def test_without_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    """Neither the key nor an address is in the repr."""
+    """Neither the key nor a URL is in the repr."""
     both = [
         ContactPoint.model_validate({"name": "pager", "pagerduty": {"routing_key": KEY}}),
         ContactPoint.model_validate({"name": "mail", "apprise": "mailtos://canary@example.com"}),

@@ -37,7 +37,7 @@ def says(
 async def test_an_incident_is_one_alert(
     pager: PagerDutyNotifier, events: Events, page: MakePage
 ) -> None:
-    """It opens, is acknowledged and resolved under one key."""
+    """An alert is opened, acknowledged and resolved under one key."""
     states = []
     for action in PagerAction:
         await pager.notify(page(action))
@@ -49,7 +49,7 @@ async def test_an_incident_is_one_alert(
 async def test_a_page_sent_twice_is_one_alert(
     pager: PagerDutyNotifier, events: Events, page: MakePage
 ) -> None:
-    """The key stays the same over every edit; another incident has another."""
+    """The key stays the same over every edit; another incident has another key."""
     await pager.notify(page())
     await pager.notify(page(title="Logins fail: prod, eu, us", severity=Severity.WARNING))
     await pager.notify(page(incident=8))
@@ -60,7 +60,7 @@ async def test_a_page_sent_twice_is_one_alert(
 async def test_what_the_person_reads(
     pager: PagerDutyNotifier, events: Events, page: MakePage, routing_key: str
 ) -> None:
-    """The verdict with its evidence, who is affected, and where to look on."""
+    """The alert has the verdict with its evidence, who is affected, and links."""
     await pager.notify(page())
 
     assert events.sent == [
@@ -94,7 +94,7 @@ async def test_what_the_person_reads(
 async def test_without_a_message_in_slack(
     pager: PagerDutyNotifier, events: Events, page: MakePage
 ) -> None:
-    """While Slack does not answer, a page goes out without a link to it."""
+    """While Slack does not answer, a message is sent without a link to it."""
     await pager.notify(page(link=""))
 
     assert [link["text"] for link in events.sent[0]["links"]] == ["Auth0 status"]
@@ -121,14 +121,14 @@ async def test_the_longest_page_is_taken(
 async def test_each_severity_is_one_of_theirs(
     pager: PagerDutyNotifier, events: Events, page: MakePage, severity: Severity
 ) -> None:
-    """PagerDuty knows the words that we use."""
+    """PagerDuty knows the severities that we use."""
     await pager.notify(page(severity=severity))
 
     assert events.alerts == {KEY: "triggered"}
 
 
 async def test_an_invalid_event_is_never_repeated(pager: PagerDutyNotifier, page: MakePage) -> None:
-    """400 is final: the same event is as wrong the next time."""
+    """400 is final: the same event is refused the next time, too."""
     pager._routing_key = "short"
 
     with pytest.raises(NotifyRefused, match="HTTP 400: check the routing key") as refused:
@@ -149,7 +149,7 @@ async def test_an_invalid_event_is_never_repeated(pager: PagerDutyNotifier, page
 async def test_too_many_events(
     pager: PagerDutyNotifier, events: Events, page: MakePage, headers: dict[str, str], wait_s: float
 ) -> None:
-    """A 429 is repeated after the wait that it names, else after the advised 30 s."""
+    """After a 429 the event waits as long as it names, else the advised 30 s."""
     events.fault = says(429, **headers)
 
     with pytest.raises(NotifyRefused) as refused:
@@ -162,7 +162,7 @@ async def test_too_many_events(
 async def test_an_answer_that_is_not_theirs(
     pager: PagerDutyNotifier, events: Events, page: MakePage, status: int
 ) -> None:
-    """A proxy's page is no acceptance, and may be gone the next time."""
+    """A proxy's page is no acceptance, and the next try may succeed."""
     events.fault = says(status, "<html>Sign in</html>", Location="/elsewhere")
 
     with pytest.raises(NotifyRefused, match=f"^HTTP {status}$") as refused:
@@ -176,7 +176,7 @@ async def test_an_answer_that_is_not_theirs(
 async def test_their_own_trouble(
     pager: PagerDutyNotifier, events: Events, page: MakePage, status: int
 ) -> None:
-    """After a 5xx the event may have been taken in."""
+    """After a 5xx PagerDuty may have accepted the event."""
     events.fault = says(status)
 
     with pytest.raises(NotifyDoubt, match=f"^HTTP {status}$"):
@@ -189,7 +189,7 @@ async def test_their_own_trouble(
 async def test_a_lost_answer_is_a_doubt(
     pager: PagerDutyNotifier, events: Events, page: MakePage, fault: str, error: str
 ) -> None:
-    """They have the event, and we do not know it."""
+    """PagerDuty has the event, and we do not know it."""
     events.fault = getattr(events, fault)
 
     with pytest.raises(NotifyDoubt, match=error):
@@ -202,7 +202,7 @@ async def test_a_lost_answer_is_a_doubt(
 async def test_nobody_is_there(
     pager_at: Callable[[str], PagerDutyNotifier], page: MakePage, url: str
 ) -> None:
-    """What never left us is certainly not said."""
+    """An event that was never sent is certainly not delivered."""
     with pytest.raises(NotifyRefused, match=r"connect refused|dns") as refused:
         await pager_at(url).notify(page())
 
@@ -217,7 +217,7 @@ async def test_the_routing_key_stays_secret(
     caplog: pytest.LogCaptureFixture,
     fault: str,
 ) -> None:
-    """It is in no log, repr or traceback, even where their answer repeats it."""
+    """The key is in no log, repr or traceback, even if the answer repeats it."""
     caplog.set_level(logging.DEBUG)
     echo = pager._routing_key
     events.fault = says(int(fault), echo) if fault.isdigit() else getattr(events, fault)

@@ -55,7 +55,7 @@ class FastClock:
 
 @dataclass
 class LabPath:
-    """Leads every host to one port, or fails as it is told."""
+    """Connects every host to one port, or fails as the test sets it."""
 
     port: int = 0
     dns: Exception | None = None
@@ -126,7 +126,7 @@ class Server:
 def answer(
     status: int = 200, body: bytes | dict[str, Any] | None = None, **headers: str
 ) -> Behaviour:
-    """Make a behaviour that answers properly."""
+    """Build a behaviour that sends a complete answer."""
     content = json.dumps(body).encode() if isinstance(body, dict) else body or b""
     named = {"Content-Length": str(len(content)), "Connection": "close"}
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -158,7 +158,7 @@ class Signer:
 
 @dataclass
 class Lab:
-    """A healthy tenant, the way to it, and probes."""
+    """A healthy tenant, the network to it, and probes."""
 
     authority: trustme.CA
     ca_file: str
@@ -180,7 +180,7 @@ class Lab:
         return context
 
     def server_with(self, token: Behaviour, **parts: Any) -> Server:
-        """Make a second server, of which only the token endpoint is different."""
+        """Build a second server, with another token endpoint only."""
         tls = parts.pop("tls", self.server.tls)
         return Server(routes={**self.routes(), "/oauth/token": token}, tls=tls, **parts)
 
@@ -214,7 +214,7 @@ class Lab:
         tenant: dict[str, Any] | None = None,
         timeout: float = 60.0,
     ) -> Probes:
-        """Build probes as the configuration file would; `timeout` is in spans of the clock."""
+        """Build probes as the configuration file would; `timeout` is by the clock port."""
         user = {"client_id": CLIENT_ID, "username": "u", "password": PASSWORD, "realm": "users"}
         acme = {
             "name": "prod",
@@ -232,19 +232,19 @@ class Lab:
 
 @pytest.fixture
 def says() -> Callable[..., Behaviour]:
-    """Answers with a document, and with HTTP 200 unless another status is given."""
+    """Answers with a document, with HTTP 200 by default."""
     return lambda document, status=200: answer(status, document)
 
 
 @pytest.fixture
 def real_clock() -> FastClock:
-    """A clock that others' servers agree with."""
+    """A clock with the real time, for other people's servers."""
     return FastClock(speed=1.0, epoch=time.time())  # noqa: TID251 - this is the clock
 
 
 @pytest.fixture(scope="session")
 def signing_keys() -> tuple[rsa.RSAPrivateKey, rsa.RSAPrivateKey]:
-    """The tenant's key and another; making them takes a while."""
+    """The tenant's key and another; generating them takes a while."""
     return (
         rsa.generate_private_key(public_exponent=65537, key_size=2048),
         rsa.generate_private_key(public_exponent=65537, key_size=2048),
@@ -275,7 +275,7 @@ def other_signer(signing_keys: tuple[rsa.RSAPrivateKey, rsa.RSAPrivateKey]) -> S
 
 @pytest.fixture
 async def lab(authority: trustme.CA, ca_file: Path, signer: Signer) -> AsyncIterator[Lab]:
-    """A laboratory whose way leads to its healthy server."""
+    """A lab that connects to its healthy server."""
     made = Lab(authority, str(ca_file), signer)
     async with made.server:
         made.path.port = made.server.port

@@ -59,7 +59,7 @@ def then_hangs(sent: bytes) -> Behaviour:
 
 
 def trickles(sent: bytes, rest: bytes) -> Behaviour:
-    """Send a byte at a time: no time-out between two bytes ever strikes."""
+    """Send a byte at a time: no timeout between two bytes ever expires."""
 
     async def behave(writer: asyncio.StreamWriter) -> None:
         writer.write(sent)
@@ -176,7 +176,7 @@ RAW = {
 
 
 async def check(lab: Lab, server: Server, expected: str) -> None:
-    """Look at a broken server within the limit, then at the healthy one."""
+    """Check a broken server within the limit, then the healthy one."""
     hasty, patient = lab.probes(timeout=PATIENCE), lab.probes()
     is_slow = expected.startswith("timeout")
     async with server:
@@ -195,7 +195,7 @@ async def check(lab: Lab, server: Server, expected: str) -> None:
 
 @pytest.mark.parametrize("name", [*ANSWERS, *SLOW])
 async def test_a_broken_answer(lab: Lab, name: str) -> None:
-    """An answer over a good connection is classified by what it is."""
+    """An answer over a good connection is classified by its content."""
     behaviour, expected = {**ANSWERS, **SLOW}[name]
 
     await check(lab, lab.server_with(behaviour), expected)
@@ -203,7 +203,7 @@ async def test_a_broken_answer(lab: Lab, name: str) -> None:
 
 @pytest.mark.parametrize("name", RAW)
 async def test_a_broken_handshake(lab: Lab, name: str) -> None:
-    """What goes wrong before TLS stands is never taken for an answer."""
+    """A failure before TLS is complete never counts as an answer."""
     behaviour, expected = RAW[name]
 
     await check(lab, lab.server_with(behaviour, raw=behaviour, tls=None), expected)
@@ -221,7 +221,7 @@ async def test_a_broken_handshake(lab: Lab, name: str) -> None:
     ids=["other host", "the address itself", "expired", "not yet valid", "untrusted"],
 )
 async def test_a_wrong_certificate(lab: Lab, made: object, expected: str) -> None:
-    """Each kind is told apart, and the name that is checked is the host's, not the address."""
+    """Each kind is distinguished, and the name that is checked is the host's, not the address."""
     assert callable(made)
     context = lab.context(made(lab.authority))
 
@@ -229,7 +229,7 @@ async def test_a_wrong_certificate(lab: Lab, made: object, expected: str) -> Non
 
 
 async def test_a_self_signed_certificate(lab: Lab) -> None:
-    """A server that vouches for itself is untrusted."""
+    """A self-signed certificate is untrusted."""
     other = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     pair = other.private_key_pem, other.cert_pem
@@ -292,7 +292,7 @@ async def test_a_failing_connection(lab: Lab, error: Exception, expected: str) -
 async def test_trouble_of_our_own(
     lab: Lab, dns: Exception | None, refusal: Exception | None
 ) -> None:
-    """What is about this host, or unknown, is no_data: never evidence against the target."""
+    """An error of this host, or an unknown one, is no_data: never evidence against the target."""
     lab.path.dns, lab.path.refusal = dns, refusal
     seen = await lab.probes().probe(LOGIN)
 
@@ -303,7 +303,7 @@ async def test_trouble_of_our_own(
 
 @pytest.mark.parametrize("port", [70_000, 0])
 async def test_an_impossible_port(lab: Lab, port: int) -> None:
-    """A port that no socket takes is our configuration, or nobody listens there."""
+    """An impossible port is an error of our configuration, or nobody listens there."""
     lab.path.port = port
     seen = await lab.probes().probe(LOGIN)
 

@@ -19,7 +19,7 @@ MACHINE = {"client_id": "machine", "client_secret": SECRET}
 
 
 async def look(lab: Lab, answer: Any, **machine: str) -> Observation:
-    """Ask once where the token endpoint answers so."""
+    """Check once against a token endpoint with this answer."""
     async with lab.server_with(answer) as server:
         lab.path.port = server.port
         seen = await lab.probes(tenant={"m2m": MACHINE | machine}).probe(M2M)
@@ -40,7 +40,7 @@ def test_it_is_off_unless_configured(lab: Lab) -> None:
 
 
 async def test_a_token_is_asked_for_and_verified(lab: Lab, says: Any) -> None:
-    """For the Management API, in one request, then the keys that the token needs."""
+    """One request for the Management API, then one for the keys."""
     seen = await look(lab, says(given(lab)))
     path, _, form = lab.server.seen[0]
 
@@ -52,7 +52,7 @@ async def test_a_token_is_asked_for_and_verified(lab: Lab, says: Any) -> None:
 
 
 async def test_another_api_may_be_named(lab: Lab, says: Any) -> None:
-    """Then the token must be for that one."""
+    """A token must be for the configured audience."""
     audience = "https://api.acme.test/"
     right = await look(lab, says(given(lab, aud=audience)), audience=audience)
     wrong = await look(lab, says(given(lab)), audience=audience)
@@ -73,7 +73,7 @@ async def test_another_api_may_be_named(lab: Lab, says: Any) -> None:
 async def test_a_wrong_token_is_a_failure(
     lab: Lab, says: Any, claims: dict[str, Any], reason: str
 ) -> None:
-    """It is held against the same rules as a login's."""
+    """It is verified by the same rules as a login's."""
     seen = await look(lab, says(given(lab, **claims)))
 
     assert seen.fault
@@ -90,7 +90,7 @@ async def test_no_token_is_a_failure(lab: Lab, says: Any, answer: dict[str, Any]
 
 
 async def test_a_refusal_is_told_without_the_secret(lab: Lab, says: Any) -> None:
-    """Whatever the answer quotes."""
+    """It is hidden, whatever the answer quotes."""
     refused = {"error": "access_denied", "error_description": f"Unauthorized: {SECRET}"}
     seen = await look(lab, says(refused, 401))
 

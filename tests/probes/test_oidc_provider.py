@@ -27,7 +27,7 @@ def probes_of(server: OidcProvider, clock: FastClock, password: str | None = Non
 
 
 async def test_a_login_succeeds(oidc_provider: OidcProvider, real_clock: FastClock) -> None:
-    """Its certificate, discovery document, keys and id token are all found right."""
+    """Its certificate, discovery document, keys and id token are all valid."""
     probes = probes_of(oidc_provider, real_clock)
 
     seen = [await probes.probe(target) for target in (LOGIN, WELLKNOWN)]
@@ -49,7 +49,7 @@ async def test_a_wrong_password_is_refused(
 async def test_a_stopped_server_refuses_connections(
     oidc_provider: OidcProvider, real_clock: FastClock
 ) -> None:
-    """Between two looks the server goes away."""
+    """Between two checks the server stops."""
     probes = probes_of(oidc_provider, real_clock)
     before = await probes.probe(LOGIN)
     oidc_provider.stop()

@@ -34,7 +34,7 @@ def answers(status: int, body: bytes, *headers: str) -> Behaviour:
 
 
 def test_targets_follow_from_the_settings(lab: Lab) -> None:
-    """Every login, wellknown, the custom domain where there is one, every control."""
+    """Every login, wellknown, the custom domain if there is one, every control endpoint."""
     plain, full = lab.probes(), lab.probes(tenant={"custom_domain": "login.acme.test"})
 
     assert set(plain.targets) == {LOGIN, WELLKNOWN, CONTROL}
@@ -42,7 +42,7 @@ def test_targets_follow_from_the_settings(lab: Lab) -> None:
 
 
 async def test_an_unknown_target(lab: Lab) -> None:
-    """Looking at what the settings do not name is a mistake of the caller's."""
+    """Checking a target that is not in the settings is the caller's mistake."""
     with pytest.raises(KeyError):
         await lab.probes().probe(Target("prod", "nothing"))
 
@@ -63,7 +63,7 @@ async def test_an_unknown_target(lab: Lab) -> None:
     ],
 )
 async def test_the_form(lab: Lab, login: dict[str, Any], expected: dict[str, str]) -> None:
-    """A realm asks for the password-realm grant; nothing is sent that is not set."""
+    """A realm uses the password-realm grant; settings without a value are not sent."""
     await lab.probes(login=login).probe(LOGIN)
     path, headers, form = lab.server.seen[0]
 
@@ -74,7 +74,7 @@ async def test_the_form(lab: Lab, login: dict[str, Any], expected: dict[str, str
 
 
 async def test_wellknown_keeps_the_keys_fresh(lab: Lab) -> None:
-    """It proves issuer and keys, and the login need not fetch them again."""
+    """It verifies issuer and keys, and the login need not fetch them again."""
     probes = lab.probes()
     seen = await probes.probe(WELLKNOWN)
     await probes.probe(LOGIN)
@@ -102,7 +102,7 @@ async def test_wellknown_keeps_the_keys_fresh(lab: Lab) -> None:
 async def test_a_wrong_discovery_document(
     lab: Lab, document: dict[str, Any], expected: str
 ) -> None:
-    """Another issuer, or keys from another host, are not ours."""
+    """Another issuer, or keys from another host, are a failure."""
     lab.server.routes[DISCOVERY] = answers(200, json.dumps(document).encode())
     seen = await lab.probes().probe(WELLKNOWN)
 
@@ -111,7 +111,7 @@ async def test_a_wrong_discovery_document(
 
 
 async def test_the_custom_domain_is_its_own_issuer(lab: Lab) -> None:
-    """The same login through the custom domain must be signed for that one."""
+    """A login through the custom domain must have a token of that issuer."""
     probes = lab.probes(tenant={"custom_domain": "login.acme.test"})
     of_the_canonical = await probes.probe(CUSTOM)
     lab.server.routes = lab.routes("login.acme.test")
@@ -124,7 +124,7 @@ async def test_the_custom_domain_is_its_own_issuer(lab: Lab) -> None:
 
 
 async def test_a_base_url_moves_the_requests_only(lab: Lab) -> None:
-    """Without TLS on loopback; the issuer stays the domain's, unless one is set."""
+    """It is called without TLS on loopback; the issuer stays the domain's, unless one is set."""
     async with lab.server_with(lab.server.routes["/oauth/token"], tls=None) as bare:
         lab.path.port = bare.port
         tenant = {"base_url": f"http://127.0.0.1:{bare.port}/"}
@@ -150,7 +150,7 @@ async def test_a_base_url_moves_the_requests_only(lab: Lab) -> None:
     ],
 )
 async def test_the_control(lab: Lab, status: int, body: bytes, outcome: Outcome) -> None:
-    """Any answer below 500 proves that our network works, whatever it says."""
+    """Any status below 500 proves that our network works."""
     behaviour = answers(status, body)
     async with lab.server_with(behaviour, tls=None) as other:
         other.routes["/any"] = behaviour
@@ -161,7 +161,7 @@ async def test_the_control(lab: Lab, status: int, body: bytes, outcome: Outcome)
 
 
 async def test_the_quota_comes_along(lab: Lab) -> None:
-    """A 429 tells when we may come again, and any answer what is left."""
+    """A 429 says when to retry, and any answer how much quota is left."""
     now = lab.clock.now()
     lab.server.routes["/oauth/token"] = answers(
         429,

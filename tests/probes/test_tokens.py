@@ -38,7 +38,7 @@ def says(document: dict[str, Any]) -> Behaviour:
 
 
 async def look(lab: Lab, id_token: str | None, access: str = "opaque", **login: Any) -> Observation:
-    """Log in where the answer holds these tokens."""
+    """Log in to a tenant that answers with these tokens."""
     tokens = {"access_token": access, "id_token": id_token}
     lab.server.routes["/oauth/token"] = says({k: v for k, v in tokens.items() if v is not None})
     return await lab.probes(login=login).probe(LOGIN)
@@ -69,7 +69,7 @@ def told(seen: Observation) -> str:
     ],
 )
 async def test_claims(lab: Lab, changed: dict[str, Any], expected: str) -> None:
-    """Times (given from now) have 60 s of leeway; issuer and audience have none."""
+    """Times (relative to now) have 60 s of leeway; issuer and audience have none."""
     now = int(lab.clock.now())
     times = {k: now + v for k, v in changed.items() if type(v) is int and k != "sub"}
     claims = {k: v for k, v in lab.claims(**{**changed, **times}).items() if v is not None}
@@ -78,7 +78,7 @@ async def test_claims(lab: Lab, changed: dict[str, Any], expected: str) -> None:
 
 
 async def test_another_key_of_the_same_name(lab: Lab, other_signer: Signer) -> None:
-    """A signature that does not fit its key is told as such."""
+    """A signature that does not match its key is reported as such."""
     token = other_signer.sign(lab.claims(), kid=lab.signer.kid)
 
     assert told(await look(lab, token)) == "token bad_signature"
@@ -97,13 +97,13 @@ async def test_unsigned_and_confused_algorithms(lab: Lab) -> None:
 
 
 async def test_a_missing_id_token(lab: Lab) -> None:
-    """It is missed, unless the settings say that none is expected."""
+    """A missing id token is a failure, unless the settings say that none is expected."""
     assert told(await look(lab, None)) == "token missing_id_token"
     assert told(await look(lab, None, expect_id_token=False)) == "ok"
 
 
 async def test_the_access_token_of_an_api(lab: Lab) -> None:
-    """With an audience it is a token like the other; without one it may be opaque."""
+    """With an audience it is verified like the id token; without one it may be opaque."""
     good = lab.signer.sign(lab.claims())
     access = lab.signer.sign(lab.claims(aud=[AUDIENCE, "https://acme.us.auth0.test/userinfo"]))
 
@@ -128,7 +128,7 @@ async def test_the_access_token_of_an_api(lab: Lab) -> None:
     ],
 )
 async def test_the_proof_that_tenant_code_ran(lab: Lab, proof: Any, expected: str) -> None:
-    """A fresh time in seconds, milliseconds or ISO 8601; an old one may be from a cache."""
+    """A recent time in seconds, milliseconds or ISO 8601 passes; an old one may be from a cache."""
     claims = lab.claims(**{PROOF: proof(lab.clock.now())})
     seen = await look(lab, lab.signer.sign(claims), proof_claim=PROOF)
 
@@ -137,7 +137,7 @@ async def test_the_proof_that_tenant_code_ran(lab: Lab, proof: Any, expected: st
 
 
 async def test_a_rotated_key_is_fetched_once(lab: Lab, other_signer: Signer) -> None:
-    """An unknown key id makes one fetch; then the login goes on with the new key."""
+    """An unknown key id causes one fetch; then the login continues with the new key."""
     probes = lab.probes()
     before = await probes.probe(LOGIN)
     lab.clock.ahead_s += 120
@@ -151,7 +151,7 @@ async def test_a_rotated_key_is_fetched_once(lab: Lab, other_signer: Signer) -> 
 
 
 async def test_unknown_keys_are_not_asked_for_all_the_time(lab: Lab, other_signer: Signer) -> None:
-    """Whatever the tokens say: one fetch a minute."""
+    """Whatever key ids the tokens name, there is one fetch a minute."""
     token = other_signer.sign(lab.claims())
     lab.server.routes["/oauth/token"] = says({"access_token": "a", "id_token": token})
     probes = lab.probes()
@@ -162,7 +162,7 @@ async def test_unknown_keys_are_not_asked_for_all_the_time(lab: Lab, other_signe
 
 
 async def test_old_keys_serve_while_new_ones_cannot_be_had(lab: Lab) -> None:
-    """The login is proven by the keys that we know; wellknown tells of the rest."""
+    """The login is verified with the known keys; the wellknown probe reports the failed fetch."""
     probes = lab.probes()
     before = await probes.probe(LOGIN)
     lab.clock.ahead_s += 3600
@@ -187,7 +187,7 @@ async def test_old_keys_serve_while_new_ones_cannot_be_had(lab: Lab) -> None:
     ],
 )
 async def test_a_key_set_without_usable_keys(lab: Lab, rows: object) -> None:
-    """Without any key a login cannot be proven, and that is said; the next one tries again."""
+    """Without any key a login cannot be verified, as the fault says; the next one tries again."""
     lab.server.routes[KEYS] = says({"keys": rows})
     probes = lab.probes()
 
@@ -196,7 +196,7 @@ async def test_a_key_set_without_usable_keys(lab: Lab, rows: object) -> None:
 
 
 async def test_those_who_wait_for_keys_do_not_queue(lab: Lab) -> None:
-    """Where the keys hang, looks that began meanwhile share one try: none waits for another's."""
+    """If the keys hang, checks that began meanwhile share one try: none waits for another's."""
 
     async def hangs(_writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(3600)
@@ -219,7 +219,7 @@ async def test_keys_for_encryption_are_not_for_signing(lab: Lab) -> None:
 @settings(deadline=None)  # a busy machine is no failure
 @given(st.text() | st.text("abc.-_=eyJ", max_size=99))
 def test_any_text_for_a_token(text: str) -> None:
-    """Whatever stands where a token should is malformed or of a wrong algorithm, never a crash."""
+    """Any text in place of a token is malformed or of a wrong algorithm, never a crash."""
     with pytest.raises(ProbeFailed):
         read_key_id(text)
 
@@ -227,7 +227,7 @@ def test_any_text_for_a_token(text: str) -> None:
 @settings(deadline=None)  # a busy machine is no failure
 @given(st.binary(max_size=60), st.integers(0, 2), st.integers(0, 500))
 def test_a_mutated_token(signer: Signer, noise: bytes, part: int, where: int) -> None:
-    """A token with a stretch of noise in it never passes."""
+    """A token with some random bytes in it never passes."""
     claims = {"iss": "i", "aud": "a", "iat": 0, "exp": 1}
     parts = signer.sign(claims).split(".")
     text = base64.urlsafe_b64encode(noise).decode().strip("=")
@@ -243,7 +243,7 @@ def test_a_mutated_token(signer: Signer, noise: bytes, part: int, where: int) ->
 @settings(deadline=None)  # a busy machine is no failure
 @given(st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.lists(st.text()))
 def test_any_claim_for_a_proof(value: object) -> None:
-    """Only a time that is near passes."""
+    """Only a time close to now passes."""
     if isinstance(value, int | float) and abs(value) < 1e5:
         return
     with pytest.raises(ProbeFailed):
@@ -251,7 +251,7 @@ def test_any_claim_for_a_proof(value: object) -> None:
 
 
 async def test_keys_that_we_cannot_look_for(lab: Lab) -> None:
-    """Trouble of our own is no_data where no key is known, and no matter where one is."""
+    """An error of our own is no_data if no key is known, and harmless if one is."""
     healthy = lab.server.routes["/oauth/token"]
 
     async def then_blind(writer: asyncio.StreamWriter) -> None:
@@ -272,7 +272,7 @@ async def test_keys_that_we_cannot_look_for(lab: Lab) -> None:
 
 
 async def test_keys_out_of_reach(lab: Lab) -> None:
-    """A login that cannot be proven, as no key was ever had, is told with the reason."""
+    """A login that cannot be verified without any key fails with the reason."""
     lab.server.routes.pop(KEYS)
     seen = await lab.probes().probe(LOGIN)
 

@@ -35,7 +35,7 @@ def start_at() -> float:
 
 @pytest.fixture
 def make_scenario(tmp_path: Path) -> Callable[..., Scenario]:
-    """Read a scenario from its lines after the usual first eleven; so line 12 comes first."""
+    """Read a scenario from its lines after the usual first eleven: the first one is line 12."""
 
     def make(*lines: str, head: str = HEAD) -> Scenario:
         file = tmp_path / "case.yml"

@@ -51,7 +51,7 @@ LOGIN_SETTINGS = Login.model_validate(
 
 
 class FastClock:
-    """Stands at ten minutes into the scenario and runs 20 times as fast."""
+    """Begins ten minutes into the scenario and runs 20 times as fast."""
 
     speed = SPEED
 
@@ -68,7 +68,7 @@ class FastClock:
 
 
 class Eyes:
-    """The bot's own probes and feed reader; never blind, however busy this machine is."""
+    """The bot's own probes and feed reader; loop lag never makes them `no_data`."""
 
     def __init__(self, settings: Settings, clock: FastClock, path: FaultyPath) -> None:
         fetcher = Fetcher(clock, path, LoopLag(limit_s=60))
@@ -79,7 +79,7 @@ class Eyes:
         self._feed = StatusFeed(FEED, call, fetcher.fetch, clock)
 
     async def probe(self, target: Target) -> Observation:
-        if target == CONTROL:  # named after its address, which has a port of its own each time
+        if target == CONTROL:  # named after its address, which has another port each time
             target = next(t for t in self._probes.targets if t.owner == CONTROL.owner)
         return await self._probes.probe(target)
 
@@ -96,7 +96,7 @@ class Eyes:
 
 @dataclass
 class Town:
-    """The local servers, and the real bot's eyes on them."""
+    """The local servers, and the real bot's probes of them."""
 
     clock: FastClock
     servers: LocalTenants
@@ -144,7 +144,7 @@ def timeline(target: Target, happening: str) -> str:
     return f"timeline: [{{target: {named}, is: {happening}}}]"
 
 
-async def test_a_healthy_world_is_seen_as_healthy(make_scenario: Make) -> None:
+async def test_a_healthy_world_is_healthy(make_scenario: Make) -> None:
     """Tokens, keys, issuers and proofs are right on every domain."""
     async with town(make_scenario()) as here:
         for target in (LOGIN, CUSTOM, WELLKNOWN, MACHINE, CONTROL):
@@ -186,7 +186,7 @@ FAULTS = [
 
 
 def telling(seen: Observation) -> tuple[object, ...]:
-    """All of an observation that does not depend on the moment."""
+    """Return the parts of an observation that do not depend on time."""
     assert seen.fault is not None, seen
     fault = seen.fault
     return (
@@ -199,8 +199,8 @@ def telling(seen: Observation) -> tuple[object, ...]:
     )
 
 
-async def test_real_sockets_and_virtual_time_say_the_same(make_scenario: Make) -> None:
-    """Every fault is the same one to the real probe as it is to the virtual one."""
+async def test_real_sockets_and_virtual_time_agree(make_scenario: Make) -> None:
+    """Every fault is the same for the real probe as for the virtual one."""
     logins = [{"name": f"f{number}", "username": f"f{number}"} for number in range(len(FAULTS))]
     scenario = make_scenario(
         f"bot: {{tenants: [{{name: prod, logins: {logins}}}]}}",
@@ -229,10 +229,8 @@ async def test_real_sockets_and_virtual_time_say_the_same(make_scenario: Make) -
         (CONTROL, "{connect: timeout}"),
     ],
 )
-async def test_other_places_say_the_same_too(
-    make_scenario: Make, target: Target, happening: str
-) -> None:
-    """A custom domain, the well-known documents, machine tokens and neutral hosts."""
+async def test_other_places_agree_too(make_scenario: Make, target: Target, happening: str) -> None:
+    """A custom domain, the well-known documents, machine tokens and control endpoints."""
     async with town(make_scenario(timeline(target, happening))) as here:
         real = await here.prober.probe(target)
         virtual = await here.virtual.probe(PLACES.get(target, target))
@@ -251,10 +249,10 @@ async def test_other_places_say_the_same_too(
         ("{connect: refused}", FeedState.UNREACHABLE),
     ],
 )
-async def test_the_real_reader_sees_the_feed_in_its_state(
+async def test_the_real_reader_finds_the_state_of_the_feed(
     make_scenario: Make, happening: str, state: FeedState
 ) -> None:
-    """After a healthy reading, which is what makes an old feed old."""
+    """After a healthy poll, which is what makes an old feed old."""
     entry = f"{{target: feed, from: 10.5m, is: {happening}}}"
     posts = "feed: [{at: 5m, incident: a1, title: A, status: Identified, environments: [US-1]}]"
     async with town(make_scenario(f"timeline: [{entry}]", posts)) as here:
@@ -266,7 +264,7 @@ async def test_the_real_reader_sees_the_feed_in_its_state(
 
 @asynccontextmanager
 async def visitor(here: Town) -> AsyncIterator[aiohttp.ClientSession]:
-    """Somebody else's HTTP client."""
+    """An HTTP client that is not the bot's."""
     context = ssl.create_default_context(cafile=here.servers.ca_file)
     connector = aiohttp.TCPConnector(ssl=context)
     async with aiohttp.ClientSession(connector=connector) as session:
@@ -274,7 +272,7 @@ async def visitor(here: Town) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def test_the_feed_is_conditional_and_wants_a_domain(make_scenario: Make) -> None:
-    """An ETag is answered with 304, and requests without or with a strange domain with words."""
+    """304 for a known ETag, and an error message for a missing or unknown domain."""
     async with town(make_scenario()) as here, visitor(here) as session:
         url = here.servers.feed_urls["prod"]
         async with session.get(url) as answer:
@@ -287,7 +285,7 @@ async def test_the_feed_is_conditional_and_wants_a_domain(make_scenario: Make) -
                 assert (answer.status, (await answer.text())[:6]) == (400, "Domain")
 
 
-async def test_a_tenant_takes_forms_and_json_and_refuses_the_rest(make_scenario: Make) -> None:
+async def test_a_tenant_accepts_forms_and_json_and_refuses_the_rest(make_scenario: Make) -> None:
     """With Auth0's rate-limit headers on every answer of the token endpoint."""
     async with town(make_scenario()) as here, visitor(here) as session:
         url = f"https://{here.servers.resolve['acme.us.auth0.com']}/oauth/token"
@@ -309,8 +307,8 @@ async def test_a_tenant_takes_forms_and_json_and_refuses_the_rest(make_scenario:
             assert answer.status == 404
 
 
-async def test_web_pages_and_other_hosts_are_turned_away(make_scenario: Make) -> None:
-    """A rebound name or a request across origins gets nothing."""
+async def test_web_pages_and_other_hosts_are_refused(make_scenario: Make) -> None:
+    """Requests by DNS rebinding or from another origin get nothing."""
     async with town(make_scenario()) as here, visitor(here) as session:
         url = here.servers.control_urls["neutral"]
         for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
@@ -318,8 +316,8 @@ async def test_web_pages_and_other_hosts_are_turned_away(make_scenario: Make) ->
                 assert answer.status == 403
 
 
-async def test_leaving_stops_servers_that_hang(make_scenario: Make) -> None:
-    """Whoever hangs at the end is cut off at once."""
+async def test_closing_stops_servers_that_hang(make_scenario: Make) -> None:
+    """Hanging connections are closed at once."""
     async with asyncio.timeout(5):
         async with town(make_scenario(timeline(LOGIN, "{hang: true}"))) as here:
             hanging = asyncio.create_task(here.prober.probe(LOGIN))
@@ -328,7 +326,7 @@ async def test_leaving_stops_servers_that_hang(make_scenario: Make) -> None:
 
 
 def test_what_cannot_be_played_is_named(make_scenario: Make) -> None:
-    """By file, line, kind and target."""
+    """With file, line, kind and target."""
     scenario = make_scenario(
         "timeline:",
         "  - {target: prod.login, is: {tls: expired}}",
@@ -354,7 +352,7 @@ def test_what_cannot_be_played_is_named(make_scenario: Make) -> None:
 def test_slacks_faults_are_played_by_the_local_workspace(
     make_scenario: Make, happening: str, kind: FaultKind | None
 ) -> None:
-    """Each in the workspace's own words."""
+    """Each with the workspace's own errors."""
     scenario = make_scenario(f"timeline: [{{target: slack, is: {happening}}}]")
     fault = slack_fault(World(scenario), FastClock(scenario.start_at), "chat.postMessage")
 

@@ -19,9 +19,9 @@ from bot.core.model.measurement import Measurement, MetricKind
 from bot.core.model.observation import FeedReading, Observation, Target
 from bot.core.oncall.schedule import Shifts
 from bot.http import Fetcher, LoopLag, SystemNetwork
-from bot.simulator.figures import MeasuredSignal
 from bot.simulator.local import LocalTenants
 from bot.simulator.log_api import LOG_READER
+from bot.simulator.measurements import MeasuredSignal
 from bot.simulator.observability import ORGANIZATION, metric_expressions, sentry_query
 from bot.simulator.playing import FaultyPath, MarkingProber
 from bot.simulator.prober import VirtualProber
@@ -52,7 +52,7 @@ STORY = (
 
 
 class FastClock:
-    """Stands at an instant until it is moved; runs 20 times as fast for those who sleep."""
+    """A clock that the test moves; sleeps take a twentieth of their time."""
 
     speed = 20.0
 
@@ -67,7 +67,7 @@ class FastClock:
 
 
 class Sources:
-    """The bot's own sources; never blind, however busy this machine is."""
+    """The bot's own sources; loop lag never makes them `no_data`."""
 
     def __init__(self, servers: LocalTenants, world: World, clock: FastClock) -> None:
         path = FaultyPath(SystemNetwork(servers.resolve), world, clock)
@@ -110,7 +110,7 @@ class Town:
     session: aiohttp.ClientSession
 
     async def ask(self, method: str, path: str, **more: Any) -> aiohttp.ClientResponse:
-        """Ask the tenant, under its own name."""
+        """Send a request to the tenant, under its own name."""
         url = f"https://{self.servers.resolve[HOST]}{path}"
         headers = {"host": HOST, **more.pop("headers", {})}
         answer = await self.session.request(
@@ -148,7 +148,7 @@ async def town(scenario: Scenario) -> AsyncIterator[Town]:
 
 @pytest.mark.parametrize("target", [CHECKOUT, WEB])
 async def test_real_sources_count_what_virtual_ones_do(make_scenario: Make, target: Target) -> None:
-    """To a call and an event."""
+    """Exactly, for calls and events."""
     async with town(make_scenario(*STORY)) as here:
         real, virtual = await here.real.measure(target), await here.virtual.measure(target)
     assert real == virtual
@@ -158,7 +158,7 @@ async def test_real_sources_count_what_virtual_ones_do(make_scenario: Make, targ
 async def test_the_real_reader_of_logs_counts_what_the_virtual_one_does(
     make_scenario: Make,
 ) -> None:
-    """Row by row, from where the first reading began."""
+    """Row by row, from the end that the first read found."""
     async with town(make_scenario(*STORY)) as here:
         begun = [
             (await prober.measure(LOGS)).no_data_reason for prober in (here.real, here.virtual)
@@ -185,7 +185,7 @@ async def test_the_real_reader_of_logs_counts_what_the_virtual_one_does(
 async def test_real_sources_fail_as_virtual_ones_do(
     make_scenario: Make, target: Target, happening: str
 ) -> None:
-    """In the same words, whether it fails on the way or at the API."""
+    """With the same reason, whether the network or the API fails."""
     fault = f"timeline: [{{target: {PLACES[target]}, is: {happening}}}]"
     async with town(make_scenario(*STORY, fault)) as here:
         real, virtual = await here.real.measure(target), await here.virtual.measure(target)
@@ -193,7 +193,7 @@ async def test_real_sources_fail_as_virtual_ones_do(
 
 
 async def test_prometheus_answers_as_documented(make_scenario: Make) -> None:
-    """Strings as values, an empty vector for what nobody counts, and its own errors."""
+    """Strings as values, an empty vector for an unknown counter, and its own errors."""
     async with town(make_scenario(*STORY)) as here:
         url = f"{here.servers.prometheus_url}/api/v1/query"
         headers = {"authorization": f"Bearer {here.servers.secret}"}
@@ -222,7 +222,7 @@ async def test_prometheus_answers_as_documented(make_scenario: Make) -> None:
 
 
 async def test_sentry_answers_as_documented(make_scenario: Make) -> None:
-    """Rows with the fields that were asked for, and refusals as `detail`."""
+    """Rows with the requested fields, and refusals as `detail`."""
     async with town(make_scenario(*STORY)) as here:
         url = f"{here.servers.sentry_url}/api/0/organizations/{ORGANIZATION}/events/"
         token = {"authorization": f"Bearer {here.servers.secret}"}
@@ -246,7 +246,7 @@ async def test_sentry_answers_as_documented(make_scenario: Make) -> None:
 
 
 async def test_a_log_is_read_by_checkpoint(make_scenario: Make) -> None:
-    """In the order of ids, each page naming the next, the last one again while nothing is new."""
+    """In the order of ids; each page names the next, and the last one repeats without new rows."""
     async with town(make_scenario(*STORY)) as here:
         newest = await (await here.log("per_page=1&page=0&sort=date:-1")).json()
         assert [row["date"] > "2026-03-02T10:09:5" for row in newest] == [True]
@@ -266,7 +266,7 @@ async def test_a_log_is_read_by_checkpoint(make_scenario: Make) -> None:
 
 
 async def test_rows_are_auth0s_with_persons_in_them(make_scenario: Make) -> None:
-    """The product counts them as in the virtual world, and keeps nothing of the persons."""
+    """The product counts them as in the virtual world, and keeps no personal data."""
     async with town(make_scenario(*STORY)) as here:
         pages = [await here.log(f"per_page=100&page={page}") for page in range(11)]
         rows = [row for page in pages for row in await page.json()]
@@ -298,7 +298,7 @@ async def test_the_log_api_refuses_as_auth0_does(make_scenario: Make) -> None:
 
 
 async def test_a_fault_of_the_log_leaves_logins_alone(make_scenario: Make) -> None:
-    """They are two places of one domain."""
+    """They are two places at one domain."""
     fault = "timeline: [{target: prod.logs, is: {http: 500}}]"
     async with town(make_scenario(*STORY, fault)) as here:
         assert (await here.ask("GET", "/api/v2/logs")).status == 500

@@ -21,7 +21,7 @@ LIMITED = (
 
 
 class SteppingClock:
-    """Time passes only when somebody sleeps."""
+    """A clock whose time passes only when somebody sleeps."""
 
     speed = 1.0
 
@@ -76,7 +76,7 @@ def prober_of(scenario: Scenario, **more: object) -> VirtualProber:
         (CONTROL, "{http: 500, error: server_error}", Stage.HTTP, "http_500", None),
     ],
 )
-async def test_each_fault_is_seen_for_what_it_is(
+async def test_each_fault_is_reported_as_it_is(
     make_scenario: Make,
     target: Target,
     happening: str,
@@ -84,7 +84,7 @@ async def test_each_fault_is_seen_for_what_it_is(
     reason: str,
     latency_s: float | None,
 ) -> None:
-    """The words are those of the real probes, and a look never takes longer than it may."""
+    """With the reasons of the real probes, and never later than the time-out."""
     prober = prober_of(make_scenario(f"timeline: [{{target: {target}, is: {happening}}}]"))
     seen = await prober.probe(target)
     assert seen.outcome is Outcome.FAILED
@@ -106,14 +106,14 @@ async def test_each_fault_is_seen_for_what_it_is(
     ],
 )
 async def test_what_is_no_fault_is_ok(make_scenario: Make, target: Target, happening: str) -> None:
-    """A slow answer is an answer, and a neutral host may refuse us."""
+    """A slow answer is an answer, and a control endpoint may refuse us."""
     prober = prober_of(make_scenario(f"timeline: [{{target: {target}, is: {happening}}}]"))
     seen = await prober.probe(target)
     assert (seen.outcome, seen.fault) == (Outcome.OK, None)
 
 
-async def test_a_limit_tells_what_is_left_and_when_to_come_again(make_scenario: Make) -> None:
-    """The headers of a scenario count like real ones."""
+async def test_a_rate_limit_has_its_headers(make_scenario: Make) -> None:
+    """What is left, and when to retry: the headers of a scenario count like real ones."""
     prober = prober_of(make_scenario(f"timeline: [{{target: prod.login, is: {LIMITED}}}]"))
     seen = await prober.probe(LOGIN)
     assert seen.quota_remaining == 0
@@ -123,7 +123,7 @@ async def test_a_limit_tells_what_is_left_and_when_to_come_again(make_scenario: 
 
 
 async def test_a_shorter_timeout_is_kept(make_scenario: Make) -> None:
-    """Whoever waits for two seconds only sees a timeout after two seconds."""
+    """With a time-out of two seconds the fault comes after two seconds."""
     scenario = make_scenario("timeline: [{target: prod.login, is: {latency: 3s}}]")
     seen = await prober_of(scenario, timeout_s=2.0).probe(LOGIN)
     assert seen.latency_s == 2.0
@@ -159,8 +159,8 @@ async def test_a_feed_is_read_in_its_state(
     )
 
 
-async def test_requests_are_counted_and_told(make_scenario: Make, start_at: float) -> None:
-    """By place, with when they began, what came of them and how long they took."""
+async def test_requests_are_counted_and_reported(make_scenario: Make, start_at: float) -> None:
+    """By place, with their beginning, result and duration."""
     told: list[tuple[str, float, str, float]] = []
     scenario = make_scenario("timeline: [{target: prod.login, is: {http: 503, latency: 2s}}]")
     prober = prober_of(

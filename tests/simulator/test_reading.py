@@ -56,7 +56,7 @@ answer: {cause: auth0, accept: [tenant], decidable: 2m, alert: true}
 
 
 def problems_of(make: Make, *lines: str) -> list[str]:
-    """What is wrong, without the file's name."""
+    """Return the problems, without the file's name."""
     with pytest.raises(ScenarioError) as caught:
         make(*lines)
     assert str(caught.value) == "\n".join(caught.value.problems)
@@ -65,7 +65,7 @@ def problems_of(make: Make, *lines: str) -> list[str]:
 
 @pytest.mark.parametrize("name", example_names())
 def test_every_example_can_be_read(name: str) -> None:
-    """The scenarios that ship with the package are right."""
+    """The scenarios that ship with the package are valid."""
     assert load_example(name).name == name
 
 
@@ -76,13 +76,13 @@ def test_there_are_examples() -> None:
 
 
 def test_unknown_example_names_the_nearest() -> None:
-    """A misspelt name is answered with the right one."""
+    """The error suggests the right name for a misspelt one."""
     with pytest.raises(ScenarioError, match=r"region-502.*did you mean region-503\?"):
         load_example("region-502")
 
 
 def test_every_part_of_the_format_arrives(make_scenario: Make, start_at: float) -> None:
-    """All that the format has is read, in seconds and parts of one."""
+    """All keys of the format are read, in seconds and shares of 1."""
     read = make_scenario(FULL)
     assert (read.start_at, read.warmup_s, read.duration_s) == (start_at, 1800.0, 3600.0)
     assert (read.seed, read.about) == (7, "A case.")
@@ -104,7 +104,7 @@ def test_every_part_of_the_format_arrives(make_scenario: Make, start_at: float) 
 
 
 def test_every_kind_of_fault_arrives(make_scenario: Make) -> None:
-    """A fault has its kind and what belongs to it."""
+    """A fault has its kind and its parameters."""
     timeline = make_scenario(FULL).timeline
     assert [entry.fault for entry in timeline] == [
         InjectedFault("http", http=HttpAnswer(503)),
@@ -118,8 +118,8 @@ def test_every_kind_of_fault_arrives(make_scenario: Make) -> None:
     assert (timeline[1].share, timeline[1].window) == (0.8, Window(since_s=-90))
 
 
-def test_later_posts_take_over_from_earlier_ones(make_scenario: Make) -> None:
-    """A post without title and environments has those of its incident, in the order of time."""
+def test_later_updates_take_over_from_earlier_ones(make_scenario: Make) -> None:
+    """An update without title and environments has those of its incident, in the order of time."""
     posts = make_scenario(FULL).feed
     assert [post.at_s for post in posts] == [300, 2460]
     assert posts[1] == StatusUpdate(2460, "k2v9", "Errors", "Resolved", "It is over.", ("US-1",))
@@ -215,10 +215,10 @@ def timeline(entry: str, problem: str) -> tuple[str, str]:
         ("answer: {cause: auth0, alert: false, accept: [x]}", "12: answer.accept[0]: 'x' is unkn"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(
+def test_a_problem_is_reported_with_its_place(
     make_scenario: Make, lines: str, problem: str
 ) -> None:
-    """Each mistake is told by line and key, with what would be right, and alone."""
+    """Each mistake is one problem with line, key and what was expected."""
     found = problems_of(make_scenario, lines)
     assert [each[: len(problem)] for each in found] == [problem]
 
@@ -245,8 +245,10 @@ def test_what_is_wrong_is_told_with_its_place(
         ("[neutral]", "[a b]", "11: controls[0]: 'a b' is no name"),
     ],
 )
-def test_a_wrong_head_is_told(make_scenario: Make, right: str, wrong: str, problem: str) -> None:
-    """The head of a file is held against the format as well."""
+def test_a_wrong_head_is_reported(
+    make_scenario: Make, right: str, wrong: str, problem: str
+) -> None:
+    """The head of a file is checked as well."""
     from_fixture = make_scenario().document.folder / "case.yml"
     head = from_fixture.read_text()
     assert right in head
@@ -255,8 +257,8 @@ def test_a_wrong_head_is_told(make_scenario: Make, right: str, wrong: str, probl
     assert f"case.yml:{problem}" in str(caught.value)
 
 
-def test_all_mistakes_are_told_at_once(make_scenario: Make) -> None:
-    """One run tells everything, in the order of the file."""
+def test_all_mistakes_are_reported_at_once(make_scenario: Make) -> None:
+    """One run reports everything, in the order of the file."""
     found = problems_of(
         make_scenario,
         "timeline:",
@@ -294,7 +296,7 @@ def test_all_mistakes_are_told_at_once(make_scenario: Make) -> None:
     ids=str,
 )
 def test_what_is_no_plain_yaml_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
-    """Bombs, tags, other encodings and plain nonsense end as problems that name the file."""
+    """Bombs, tags, other encodings and nonsense are problems that name the file."""
     file = tmp_path / "case.yml"
     file.write_bytes(content)
     with pytest.raises(ScenarioError) as caught:
@@ -303,7 +305,7 @@ def test_what_is_no_plain_yaml_is_one_clear_line(tmp_path: Path, content: bytes)
 
 
 def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
-    """So that the command line has one kind of error to show."""
+    """The command line shows one kind of error."""
     with pytest.raises(ScenarioError, match="cannot be read"):
         load_file(tmp_path / "none.yml")
 
@@ -323,9 +325,7 @@ TREES = st.recursive(
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_no_tree_whatever_makes_the_reader_stumble(
-    make_scenario: Make, tree: dict[str, object]
-) -> None:
+def test_the_reader_handles_any_document(make_scenario: Make, tree: dict[str, object]) -> None:
     """Any shape of data is a scenario or a list of problems, never another exception."""
     with suppress(ScenarioError):
         make_scenario(*(f"{key}: {json.dumps(value)}" for key, value in tree.items()))

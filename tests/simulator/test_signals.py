@@ -34,7 +34,7 @@ def signals(make_scenario: Make) -> Signals:
 
 @pytest.mark.parametrize("mean", [0.0, 0.3, 5, 31, 33, 200, 40_000])
 def test_poisson_has_its_mean_and_variance(mean: float) -> None:
-    """Both are the mean, for small and large ones."""
+    """Both equal the mean, for small and large means."""
     random = Random(1)  # noqa: S311 - a simulation
     drawn = [poisson(random, mean) for _ in range(4_000)]
     average = sum(drawn) / 4_000
@@ -75,13 +75,13 @@ def test_a_later_entry_changes_only_what_it_names(signals: Signals) -> None:
 
 
 def test_a_slice_is_cut_where_an_entry_begins(signals: Signals) -> None:
-    """Ten seconds of fifteen without requests leave a third of them."""
+    """Ten of fifteen seconds without requests leave a third of them."""
     assert 20 < signals.metric("prod", "web", 1230, 1245)[0] < 90
     assert 110 < signals.metric("prod", "web", 1245, 1260)[0] < 200
 
 
 def test_only_whole_slices_count(signals: Signals) -> None:
-    """One that began before the window, or ends after it, is another window's."""
+    """A slice that began before the window, or ends after it, belongs to another window."""
     whole = signals.metric("prod", "web", 15, 45)
     assert signals.metric("prod", "web", 14, 46) == signals.metric("prod", "web", 1, 59) == whole
     assert signals.metric("prod", "web", 16, 29) == (0, 0)
@@ -96,12 +96,12 @@ def test_only_whole_slices_count(signals: Signals) -> None:
 def test_a_window_is_made_of_whole_slices(
     until: float, span_s: float, expected: tuple[float, float]
 ) -> None:
-    """The newest ones that have ended, and at least one."""
+    """The newest slices that have ended, and at least one."""
     assert window(until, span_s) == expected
 
 
 def test_a_signal_that_nobody_named_counts_nothing(signals: Signals) -> None:
-    """Neither of another tenant nor of another name."""
+    """Neither for another tenant nor for another name."""
     assert signals.metric("eu", "web", 0, 60) == (0, 0)
     assert not signals.events("prod", "other", 0, 120)
     assert not signals.log_rows("eu", 0, 60)
@@ -115,7 +115,7 @@ def test_events_have_their_title(signals: Signals) -> None:
 
 
 def test_log_rows_change_by_type(signals: Signals) -> None:
-    """What a later entry does not name goes on."""
+    """What a later entry does not name stays."""
     before, after = signals.log_rows("prod", -60, 0), signals.log_rows("prod", 360, 420)
     assert before[Row("s", 1.0)] > 35
     assert after[Row("f", 1.0, "bad", "x")] > 35
@@ -123,8 +123,8 @@ def test_log_rows_change_by_type(signals: Signals) -> None:
     assert signals.log_rows("prod", 0, 3600)[Row("fp", 0.05)] > 120
 
 
-def test_the_order_of_asking_does_not_matter(signals: Signals) -> None:
-    """Every slice draws for itself."""
+def test_the_order_of_queries_does_not_matter(signals: Signals) -> None:
+    """Every slice has its own generator."""
     offsets = [0, 15, 30, 45]
     forward = [signals.metric("prod", "web", at, at + 15) for at in offsets]
     backward = [signals.metric("prod", "web", at, at + 15) for at in reversed(offsets)]
@@ -133,7 +133,7 @@ def test_the_order_of_asking_does_not_matter(signals: Signals) -> None:
 
 
 def test_what_is_added_elsewhere_changes_nothing(make_scenario: Make) -> None:
-    """Not another signal, not another type of row, not an entry that holds later."""
+    """Neither another signal nor another type of row nor a later entry."""
     lines = [
         "metrics: [{signal: web, tenant: prod, requests: 600/min, errors: 9%}]",
         "logs: [{tenant: prod, rows: {s: 60/min}}]",

@@ -24,8 +24,8 @@ def page_of(scenario: Scenario) -> StatusPage:
     return StatusPage(scenario, scenario.start_at - scenario.warmup_s)
 
 
-def test_an_environment_has_its_own_posts(make_scenario: Make, start_at: float) -> None:
-    """Beside the one that was over long before, which every page shows."""
+def test_an_environment_has_its_own_incidents(make_scenario: Make, start_at: float) -> None:
+    """Beside the old incident that every page shows."""
     page = page_of(make_scenario(*POSTS))
     ids = {
         environment: [notice.id for notice in page.status_incidents(environment, start_at + 600)]
@@ -36,7 +36,7 @@ def test_an_environment_has_its_own_posts(make_scenario: Make, start_at: float) 
     assert page.status_incidents(None, start_at)[0].phase is Phase.RESOLVED
 
 
-def test_a_notice_follows_its_newest_post(make_scenario: Make, start_at: float) -> None:
+def test_a_status_incident_follows_its_newest_update(make_scenario: Make, start_at: float) -> None:
     """Unknown words and post-mortems change the text, not the phase nor its time."""
     page = page_of(make_scenario(*POSTS))
     seen = []
@@ -54,13 +54,13 @@ def test_a_notice_follows_its_newest_post(make_scenario: Make, start_at: float) 
 
 
 def test_the_bots_own_reader_reads_the_same(make_scenario: Make, start_at: float) -> None:
-    """What the feed says is what a perfect reader knows, to the minute."""
+    """The feed holds all that the page shows, to the minute."""
     page = page_of(make_scenario(*POSTS))
     for minute in (0, 6, 10, 25, 35, 45):
         at = start_at + 60 * minute
         read = parse_feed(page.render_atom("US-1", at).encode(), at)
         knows = page.status_incidents("US-1", at)
         assert {
-            row["id"]: (row["phase"], row["title"], row["text"]) for row in read["notices"]
+            row["id"]: (row["phase"], row["title"], row["text"]) for row in read["incidents"]
         } == {notice.id: (notice.phase, notice.title, notice.text) for notice in knows}
         assert read["updated"] <= at

@@ -49,7 +49,7 @@ def tenant(signer: Signer) -> LocalTenant:
 
 
 def claims_of(tenant: LocalTenant, token: str, audience: str) -> dict[str, Any]:
-    """The claims of a token whose signature is right."""
+    """Return the claims of a token with a valid signature."""
     key = jwt.PyJWK(tenant.signer.key_set()["keys"][0])
     assert jwt.get_unverified_header(token)["kid"] == key.key_id
     options = {"verify_exp": False, "verify_iat": False, "verify_iss": False}
@@ -58,7 +58,7 @@ def claims_of(tenant: LocalTenant, token: str, audience: str) -> dict[str, Any]:
 
 
 def test_a_login_yields_both_tokens(tenant: LocalTenant) -> None:
-    """Signed, for the right audiences, with the clock's times and the proof that the Action ran."""
+    """Signed, for the right audiences, with the clock's times and the proof claim of the Action."""
     tokens = tenant.issue_token(GOOD, issuer=ISSUER, now=NOW)
     identity = claims_of(tenant, tokens["id_token"], "probe")
     access = claims_of(tenant, tokens["access_token"], "https://api.acme.example")
@@ -92,10 +92,10 @@ def test_without_an_audience_the_access_token_is_opaque(tenant: LocalTenant) -> 
         ({"grant_type": M2M_GRANT}, 403, "unauthorized_client"),
     ],
 )
-def test_what_is_wrong_is_refused_as_auth0_does(
+def test_wrong_requests_are_refused_as_auth0_does(
     tenant: LocalTenant, changed: dict[str, str], status: int, error: str
 ) -> None:
-    """By the status and the error that Auth0 has for it."""
+    """With Auth0's status and error."""
     with pytest.raises(Refused) as refused:
         tenant.issue_token({**GOOD, **changed}, issuer=ISSUER, now=NOW)
     assert (refused.value.status, refused.value.document["error"]) == (status, error)
@@ -112,7 +112,7 @@ def test_client_credentials_yield_an_access_token_only(signer: Signer) -> None:
 
 
 def test_every_tenant_has_a_management_api(signer: Signer) -> None:
-    """Without being told of it, as the audience that its own domain names."""
+    """Without any setting, as the audience of its own domain."""
     tenant = LocalTenant(LOGINS, m2m=True, signer=signer)
     audience = f"{ISSUER}api/v2/"
     form = {"grant_type": M2M_GRANT, "client_id": "plain", "audience": audience}

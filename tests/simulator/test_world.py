@@ -21,13 +21,13 @@ US = Target("feed", "US-1")
 
 
 def kinds(world: World, target: Target | str, offsets_s: list[float]) -> list[str]:
-    """The kinds of fault that requests meet, one after the other."""
+    """Return the kinds of fault of requests, one after the other."""
     begin = world.scenario.start_at
     return [world.draw_request(target, begin + offset).fault.kind for offset in offsets_s]
 
 
-def test_an_entry_holds_from_its_first_to_before_its_last_instant(make_scenario: Make) -> None:
-    """`from` is inclusive and `to` exclusive; without them it holds all the time."""
+def test_an_entry_is_active_from_its_first_to_before_its_last_instant(make_scenario: Make) -> None:
+    """`from` is inclusive and `to` exclusive; without them it is always active."""
     world = World(
         make_scenario(
             "timeline:",
@@ -77,13 +77,13 @@ def test_wildcards_stand_for_whole_names(make_scenario: Make) -> None:
 
 
 def test_the_target_feed_is_every_environments_feed(make_scenario: Make) -> None:
-    """`feed` hits whichever environment's feed is read."""
+    """`feed` hits the feed of any environment."""
     world = World(make_scenario("timeline: [{target: feed, is: {feed: old}}]"))
     assert kinds(world, US, [0]) == kinds(world, Target("feed", "EU-1"), [0]) == ["feed"]
 
 
 def test_shares_are_what_they_say(make_scenario: Make) -> None:
-    """Each entry draws for itself: 0.5 after 0.8 leaves 0.4 of the first and 0.1 healthy."""
+    """Each entry draws by itself: 0.5 after 0.8 leaves 0.4 of the first and 0.1 healthy."""
     world = World(
         make_scenario(
             "timeline:",
@@ -98,7 +98,7 @@ def test_shares_are_what_they_say(make_scenario: Make) -> None:
 
 
 def test_what_arrives_keeps_its_share_of_all(make_scenario: Make) -> None:
-    """Of the requests that are not stopped on the way, 0.8 meet a fault that 0.4 of all meet."""
+    """Of the requests that reach the server, 0.8 have a fault that 0.4 of all have."""
     world = World(
         make_scenario(
             "timeline:",
@@ -112,8 +112,8 @@ def test_what_arrives_keeps_its_share_of_all(make_scenario: Make) -> None:
     assert counts["connect"] == 0
 
 
-def test_a_closed_way_lets_what_arrives_be_healthy(make_scenario: Make) -> None:
-    """Who reaches a server although nobody should is answered."""
+def test_what_arrives_despite_a_network_fault_is_healthy(make_scenario: Make) -> None:
+    """A request that reaches the server although none should gets an answer."""
     world = World(make_scenario("timeline: [{target: prod.login, is: {connect: refused}}]"))
     assert world.draw_arrived_request(LOGIN, world.scenario.start_at).fault.kind == "ok"
 
@@ -127,7 +127,7 @@ def test_a_healthy_request_takes_120_to_240_ms(make_scenario: Make) -> None:
     assert sum(spans) / 5_000 == pytest.approx(0.180, abs=0.002)
 
 
-def test_a_latency_stands_in_the_place_of_the_healthy_one(make_scenario: Make) -> None:
+def test_a_latency_replaces_the_healthy_one(make_scenario: Make) -> None:
     """Alone, and beside an HTTP fault."""
     world = World(
         make_scenario(
@@ -143,7 +143,7 @@ def test_a_latency_stands_in_the_place_of_the_healthy_one(make_scenario: Make) -
 
 @given(seed=st.integers(0, 2**32), others=st.integers(0, 5))
 def test_one_target_draws_the_same_whatever_others_do(seed: int, others: int) -> None:
-    """Requests of another target change nothing."""
+    """Requests to another target change nothing."""
     scenario = load_example("edge-2022-06-21")
     alone, among = World(scenario, seed), World(scenario, seed)
     for second in range(0, 3000, 60):
@@ -154,7 +154,7 @@ def test_one_target_draws_the_same_whatever_others_do(seed: int, others: int) ->
 
 
 def test_an_entry_for_one_place_changes_nothing_elsewhere(make_scenario: Make) -> None:
-    """The other places draw as they did without it."""
+    """The other places draw as without it."""
     half = "  - {target: prod.login, share: 0.5, is: {http: 503}}"
     before = World(make_scenario("timeline:", half))
     more = "  - {target: eu.login, share: 0.5, is: {http: 503}}"
@@ -174,9 +174,9 @@ def test_another_seed_is_another_world(make_scenario: Make) -> None:
 def test_draws_are_the_same_in_every_process() -> None:
     """Python's hash() differs between processes; the draws do not."""
     program = (
-        "from bot.simulator.reading import example; from bot.simulator.world import World\n"
-        "world = World(example('single-failure'))\n"
-        "print([world.request('prod.login', 0).latency_s for _ in range(3)])"
+        "from bot.simulator.reading import load_example; from bot.simulator.world import World\n"
+        "world = World(load_example('single-failure'))\n"
+        "print([world.draw_request('prod.login', 0).latency_s for _ in range(3)])"
     )
     command = [sys.executable, "-c", program]
     outputs = {subprocess.check_output(command) for _ in range(2)}  # noqa: S603 - our own program
@@ -200,8 +200,10 @@ def test_pauses_are_cut_to_the_time_that_is_played(make_scenario: Make, start_at
     assert found == [(-1800, -1740), (300, 360), (420, 720)]
 
 
-def test_the_wall_clock_is_wrong_while_it_says_so(make_scenario: Make, start_at: float) -> None:
-    """A step holds from `from` to `to`."""
+def test_the_wall_clock_is_wrong_while_the_scenario_says_so(
+    make_scenario: Make, start_at: float
+) -> None:
+    """A clock step lasts from `from` to `to`."""
     world = World(make_scenario("timeline: [{target: bot, from: 1m, to: 2m, is: {clock: -1.5h}}]"))
     offsets = [world.clock_offset(start_at + second) for second in (59, 60, 119, 120)]
     assert offsets == [0, -5400, -5400, 0]

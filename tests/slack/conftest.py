@@ -1,4 +1,4 @@
-"""A small Slack on loopback that can misbehave, and what the tests build against it."""
+"""A small Slack on loopback that can misbehave, and the fixtures that use it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from bot.core.model.access import Access
 from bot.core.model.request import Request
 from bot.core.state.desk import DeskState
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import Tenants
-from bot.core.state.tenant import TenantState
+from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
 from bot.slack.inbound.forms import Forms
 from bot.slack.inbound.listeners import Listeners
@@ -46,17 +45,17 @@ STATUS_LINK = "https://status.auth0.com"
 
 
 class Known:
-    """What the bot knows; a test changes it."""
+    """The bot's state, which a test changes."""
 
     def __init__(self, clock: RealClock) -> None:
         self._clock = clock
         tenants = {n: TenantRules(n, f"{n}.us.auth0.com", "US-1") for n in ("prod", "stage")}
         self.rules = Rules(tenants, access=Access())
-        self.world = Tenants({name: TenantState() for name in tenants})
+        self.tenants = Tenants({name: TenantState() for name in tenants})
         self.desk = DeskState()
 
     def view(self) -> View:
-        return View(self._clock.now(), self.rules, self.world, self.desk)
+        return View(self._clock.now(), self.rules, self.tenants, self.desk)
 
 
 class RealClock:
@@ -70,7 +69,7 @@ class RealClock:
 
 
 class ListInbox:
-    """Keeps requests, once each; can hang or fail."""
+    """An inbox that keeps each request once, and can hang or fail."""
 
     def __init__(self) -> None:
         self.requests: dict[str, Request] = {}
@@ -78,19 +77,19 @@ class ListInbox:
         self.delay_s = 0.0
         self.error: Exception | None = None
 
-    async def accept(self, received: InboxItem) -> bool:
-        assert isinstance(received, Request)
+    async def accept(self, item: InboxItem) -> bool:
+        assert isinstance(item, Request)
         self.started += 1
         await asyncio.sleep(self.delay_s)
         if self.error:
             raise self.error
-        is_new = received.id not in self.requests
-        self.requests.setdefault(received.id, received)
+        is_new = item.id not in self.requests
+        self.requests.setdefault(item.id, item)
         return is_new
 
 
 class FakeSlack:
-    """Web API, response_url and Socket Mode with true envelope shapes."""
+    """Web API, response_url and Socket Mode, with payloads of Slack's true shape."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -124,7 +123,7 @@ class FakeSlack:
         sent = dict(await request.post()) if is_form else json.loads(await request.text() or "{}")
         self.calls.append((method, sent, request.headers.get("Authorization", "")))
         answer = self.answers.get(method, {"ok": True})
-        if isinstance(answer, list):  # one after the other
+        if isinstance(answer, list):  # one for each call
             answer = answer.pop(0)
         if method == "apps.connections.open" and answer == {"ok": True}:
             answer = {"ok": True, "url": self._new_ticket()}
@@ -184,7 +183,7 @@ class FakeSlack:
 
 
 class Payloads:
-    """What Slack sends for what people do."""
+    """The payloads that Slack sends when people do something."""
 
     def __init__(self, slack: FakeSlack) -> None:
         self._slack = slack
@@ -228,12 +227,12 @@ class Payloads:
         } | more
 
     def direct(self, text: str, **more: Any) -> dict[str, Any]:
-        said = {"channel_type": "im", "channel": "D1", "text": text, "team": "T1", "ts": "2.2"}
-        return self.event("message", **(said | more))
+        event = {"channel_type": "im", "channel": "D1", "text": text, "team": "T1", "ts": "2.2"}
+        return self.event("message", **(event | more))
 
     def event(self, kind: str, **event: Any) -> dict[str, Any]:
-        said = self.mention("")
-        return said | {"event": {"type": kind, "user": "U1", "event_ts": "2.2"} | event}
+        envelope = self.mention("")
+        return envelope | {"event": {"type": kind, "user": "U1", "event_ts": "2.2"} | event}
 
     def shortcut(self, **more: Any) -> dict[str, Any]:
         return self._interaction("shortcut") | {"callback_id": "ask", "action_ts": "3.3"} | more
@@ -242,9 +241,9 @@ class Payloads:
         self, action_id: str, view: dict[str, Any], value: str = "", **more: Any
     ) -> dict[str, Any]:
         clicked = self.click(action_id, value)
-        gone = ("channel", "message", "response_url")
-        kept = {key: thing for key, thing in clicked.items() if key not in gone}
-        return kept | {"container": {"type": "view", "view_id": "V1"}, "view": view} | more
+        absent = ("channel", "message", "response_url")
+        payload = {key: value for key, value in clicked.items() if key not in absent}
+        return payload | {"container": {"type": "view", "view_id": "V1"}, "view": view} | more
 
     def submission(self, view: dict[str, Any], **values: Any) -> dict[str, Any]:
         state = {"values": {name: {name: value} for name, value in values.items()}}
@@ -320,14 +319,14 @@ def known(clock: RealClock) -> Known:
 
 @pytest.fixture
 def people(slack: FakeSlack, api: SlackWeb, clock: RealClock) -> UserDirectory:
-    """Everybody is a member in Berlin."""
+    """A directory in which everybody is a member in Berlin."""
     ann = {"id": "U1", "team_id": "T1", "name": "ann", "tz": "Europe/Berlin"}
     slack.answers["users.info"] = {"ok": True, "user": ann}
     return UserDirectory(api, clock, groups=(), workspaces=WORKSPACE.workspaces)
 
 
 @pytest.fixture
-def homes(api: SlackWeb, clock: RealClock, people: UserDirectory, known: Known) -> HomeTabs:
+def home_tabs(api: SlackWeb, clock: RealClock, people: UserDirectory, known: Known) -> HomeTabs:
     return HomeTabs(api, clock, people=people, view=known.view, status_link=STATUS_LINK)
 
 
@@ -338,7 +337,7 @@ async def listeners(
     clock: RealClock,
     known: Known,
     people: UserDirectory,
-    homes: HomeTabs,
+    home_tabs: HomeTabs,
 ) -> AsyncIterator[Listeners]:
     listeners = Listeners(
         inbox,
@@ -347,7 +346,7 @@ async def listeners(
         WORKSPACE,
         people=people,
         forms=Forms(api, known.view),
-        home_tabs=homes,
+        home_tabs=home_tabs,
         timeout_s=0.3,
     )
     yield listeners
@@ -358,7 +357,7 @@ async def listeners(
 async def until() -> Callable[[Callable[[], bool]], Any]:
     async def until(is_so: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
-            while not is_so():  # noqa: ASYNC110 - looks from outside, as a person would
+            while not is_so():  # noqa: ASYNC110 - polls from outside, as a person would
                 await asyncio.sleep(0.01)
 
     return until

@@ -18,8 +18,7 @@ from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident, IncidentKind, IncidentState
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import Tenants
-from bot.core.state.tenant import TenantState
+from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.render.chart import MAX_POINTS, fallback_blocks, render_charts, sparkline
@@ -39,7 +38,7 @@ OUTAGE = Incident(
 
 
 def hour(*, fails: bool = True, begin: int = -60, end: int = 10, every: int = 1) -> RecentLogins:
-    """A login each minute, which fails from START on, in six tries of ten seconds."""
+    """One login a minute; from START on six failed tries of ten seconds each."""
     well, bad = (1, 0, 0.21), (0, 6, 60.0)
     return tuple(
         Minute(FIRST + n, *(bad if fails and n >= 0 else well)) for n in range(begin, end, every)
@@ -47,14 +46,14 @@ def hour(*, fails: bool = True, begin: int = -60, end: int = 10, every: int = 1)
 
 
 def view(after_s: float = 590, every_s: float = 60, **tenants: RecentLogins) -> View:
-    return seen(tenants, after_s, every_s)
+    return view_of(tenants, after_s, every_s)
 
 
-def seen(tenants: dict[str, RecentLogins], after_s: float, every_s: float = 60) -> View:
+def view_of(tenants: dict[str, RecentLogins], after_s: float, every_s: float = 60) -> View:
     limits = ProbeLimits(every_s=every_s)
     rules = Rules({n: TenantRules(n, f"{n}.us.auth0.com", limits=limits) for n in tenants})
-    world = Tenants({name: TenantState(recent_logins=recent) for name, recent in tenants.items()})
-    return View(START + after_s, rules, world, DeskState())
+    states = Tenants({name: TenantState(recent_logins=recent) for name, recent in tenants.items()})
+    return View(START + after_s, rules, states, DeskState())
 
 
 def values(block: dict[str, Any]) -> dict[str, list[float]]:
@@ -62,7 +61,7 @@ def values(block: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def built(block: dict[str, Any]) -> dict[str, Any]:
-    """Return the same chart as slackblocks makes it; it refuses what Slack would."""
+    """Return the same chart, built by slackblocks, which refuses what Slack would refuse."""
     drawn, axes = block["chart"], block["chart"]["axis_config"]
     series = [
         DataSeries(one["name"], [DataPoint(p["label"], p["value"]) for p in one["data"]])
@@ -74,7 +73,7 @@ def built(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_chart_is_the_golden_one() -> None:
-    """Both lines of an outage ten minutes old, in blocks and in letters."""
+    """Both lines of an outage ten minutes old, as blocks and as text."""
     blocks = render_charts(OUTAGE, view(prod=hour(), shop=hour(fails=False)))
     text = json.dumps(fallback_blocks(blocks), indent=1, ensure_ascii=False) + "\n"
     if os.environ.get("GOLDEN") == "write":  # noqa: TID251 - asked for by a person
@@ -86,7 +85,7 @@ def test_the_chart_is_the_golden_one() -> None:
 
 
 def test_it_begins_a_quarter_of_an_hour_before() -> None:
-    """Well until the incident began, then not; each point is a time of day in UTC."""
+    """Logins succeed until the incident begins, then fail; each point is a time of day in UTC."""
     share, latency = render_charts(OUTAGE, view(after_s=120, prod=hour(end=3)))
     times = share["chart"]["axis_config"]["categories"]
 
@@ -96,7 +95,7 @@ def test_it_begins_a_quarter_of_an_hour_before() -> None:
 
 
 def test_it_ends_soon_after_the_incident() -> None:
-    """What came long after its end does not belong to it."""
+    """The chart does not show what comes long after the end."""
     over = replace(OUTAGE, state=IncidentState.RESOLVED, resolved_at=START + 120)
     (share, _) = render_charts(over, view(after_s=1500, prod=hour(end=25)))
 
@@ -105,7 +104,7 @@ def test_it_ends_soon_after_the_incident() -> None:
 
 
 def test_a_long_incident_shows_its_last_hour() -> None:
-    """No more is remembered: at most twenty points, of three minutes each."""
+    """The bot remembers one hour: at most twenty points of three minutes each."""
     (share,) = render_charts(OUTAGE, view(after_s=7200, prod=hour(begin=60, end=121)))[:1]
     axis = share["chart"]["axis_config"]
 
@@ -122,20 +121,20 @@ NOTHING = {
 
 
 @pytest.mark.parametrize("name", NOTHING)
-def test_nothing_is_drawn_of_nothing(name: str) -> None:
-    """No picture is better than an empty or a flat one."""
+def test_no_chart_without_a_change(name: str) -> None:
+    """Without data, or if nothing changed, there is no chart."""
     assert render_charts(OUTAGE, NOTHING[name]) == []
 
 
 def test_a_tenant_with_few_logins_is_left_out() -> None:
-    """Its login was stopped: Slack would want a value of it at every point."""
+    """Its login was stopped, and Slack wants a value of each line at every point."""
     (share, _) = render_charts(OUTAGE, view(prod=hour(), shop=hour(begin=-15, end=-10)))
 
     assert set(values(share)) == {"prod"}
 
 
 def test_slow_probes_have_wider_points() -> None:
-    """A login every five minutes is a point every five minutes."""
+    """With a login every five minutes there is a point every five minutes."""
     (share, _) = render_charts(OUTAGE, view(after_s=1800, every_s=300, prod=hour(end=30, every=5)))
 
     assert share["chart"]["axis_config"]["x_label"] == "UTC, 5 min a point"
@@ -154,21 +153,21 @@ def test_slow_probes_have_wider_points() -> None:
 def test_any_past_makes_blocks_that_slack_takes(
     pasts: dict[str, list[tuple[int, int, int]]], after_s: float
 ) -> None:
-    """Whatever was recorded, with whatever names of tenants."""
+    """Slack takes the blocks for any history and any names of tenants."""
     known = {
         name: tuple(
             {n: Minute(FIRST - 20 + n, ok, bad, ok * 0.1 + bad) for n, ok, bad in past}.values()
         )
         for name, past in pasts.items()
     }
-    blocks = render_charts(replace(OUTAGE, tenants=tuple(known)), seen(known, after_s))
+    blocks = render_charts(replace(OUTAGE, tenants=tuple(known)), view_of(known, after_s))
 
     assert check(blocks, Surface.MESSAGE) == []
     assert all(check(less, Surface.MESSAGE) == [] for less in fallback_blocks(blocks))
 
 
-def test_what_is_refused_is_sent_plainer() -> None:
-    """First without charts, then without blocks; other blocks stay as they are."""
+def test_refused_charts_become_text() -> None:
+    """If Slack refuses the blocks, first the charts become text, then all blocks go."""
     section = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
     charts = render_charts(OUTAGE, view(prod=hour()))
     rich, lettered, bare = fallback_blocks([section, *charts])
@@ -179,7 +178,7 @@ def test_what_is_refused_is_sent_plainer() -> None:
     assert fallback_blocks([section]) == [[section], []]
 
 
-def test_a_line_in_letters() -> None:
-    """From nothing to the top; all nothing is flat."""
+def test_a_chart_as_text() -> None:
+    """The bars go from zero to the top; only zeros make a flat line."""
     assert sparkline([0, 50, 100, 7, 8], 100) == "▁▅█▁▂"
     assert sparkline([0, 0], 0) == "▁▁"

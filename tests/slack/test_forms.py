@@ -1,4 +1,4 @@
-"""Forms: what they offer, and that what is filled in reads as if it had been typed."""
+"""Forms: what they offer, and that a submitted form parses as if it had been typed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def chosen(value: str) -> dict[str, Any]:
     return {"type": "static_select", "selected_option": {"value": value}}
 
 
-def said(text: str) -> dict[str, Any]:
+def text(text: str) -> dict[str, Any]:
     return {"type": "plain_text_input", "value": text}
 
 
@@ -91,8 +91,8 @@ def silence(forms: Forms, payloads: Any, **fields: Any) -> Request:
 
 
 def test_a_silence_reads_as_typed(forms: Forms, payloads: Any, known: Any) -> None:
-    """What, how long and why become the words of the command, in the channel of the click."""
-    request = silence(forms, payloads, reason=said("planned upgrade"))
+    """What, how long and why become the arguments of the command, in the channel of the click."""
+    request = silence(forms, payloads, reason=text("planned upgrade"))
 
     assert (request.verb, request.argument) == (Verb.SILENCE, "prod 2h planned upgrade")
     assert (request.id, request.user, request.channel) == ("view:V1:h1", "U1", "C1")
@@ -112,10 +112,10 @@ def test_a_silence_reads_as_typed(forms: Forms, payloads: Any, known: Any) -> No
     ],
 )
 def test_until(forms: Forms, payloads: Any, known: Any, until: datetime, typed: str) -> None:
-    """A chosen date and time counts more than the span, and is met to the minute."""
+    """A chosen date and time overrides the span, and is kept to the minute."""
     end = until.timestamp()
 
-    request = silence(forms, payloads, until=at(end), reason=said("x"))
+    request = silence(forms, payloads, until=at(end), reason=text("x"))
 
     assert request.argument == f"prod {typed} x"
     read = parse_silence(request.argument, NOW, DANA.zone, known.rules, ())
@@ -130,14 +130,14 @@ def test_until(forms: Forms, payloads: Any, known: Any, until: datetime, typed: 
         ({"until": at(NOW - HOUR)}, "until"),
         ({"until": at(NOW + 31 * 24 * HOUR)}, "until"),
         ({"until": at(NOW + 400 * 24 * HOUR)}, "until"),
-        ({"reason": said("   ")}, "reason"),
+        ({"reason": text("   ")}, "reason"),
         ({"span": {}}, "span"),
     ],
 )
 def test_wrong(forms: Forms, payloads: Any, fields: dict[str, Any], field: str) -> None:
-    """What cannot be done is said under the field that it is about."""
+    """An error is shown under the field that causes it."""
     with pytest.raises(FormError) as caught:
-        silence(forms, payloads, **{"reason": said("x"), **fields})
+        silence(forms, payloads, **{"reason": text("x"), **fields})
 
     assert caught.value.field == field
 
@@ -148,7 +148,7 @@ def test_words(forms: Forms, payloads: Any, verb: Verb) -> None:
     form = forms.build_form(asked(verb, "#12"))
 
     read = forms.parse_submission(
-        payloads.submission(form, reason=said(" rolled back ")), NOW, DANA
+        payloads.submission(form, reason=text(" rolled back ")), NOW, DANA
     )
 
     assert (read.verb, read.argument, read.channel) == (verb, "#12 rolled back", "C1")
@@ -160,7 +160,7 @@ def test_words(forms: Forms, payloads: Any, verb: Verb) -> None:
     [("status", "", ""), ("run", "prod", "prod"), ("run", "", ""), ("alerts", "prod", "")],
 )
 def test_ask(forms: Forms, payloads: Any, verb: str, tenant: str, argument: str) -> None:
-    """The shortcut's form asks for any of the verbs; a tenant counts where one is meant."""
+    """The shortcut's form asks any question; a tenant counts only for verbs that take one."""
     form = forms.build_form(asked(Verb.HELP, channel="U1"))
     picked = {"tenant": chosen(tenant)} if tenant else {}
 
@@ -181,15 +181,15 @@ def test_ask(forms: Forms, payloads: Any, verb: str, tenant: str, argument: str)
     ],
 )
 def test_old_forms(forms: Forms, payloads: Any, change: dict[str, str]) -> None:
-    """A form of an older version is not ours any more."""
+    """A form of another version is refused."""
     form = forms.build_form(asked(Verb.NOTE, "#12")) | change
 
     with pytest.raises(ValueError, match=r"."):
-        forms.parse_submission(payloads.submission(form, reason=said("x")), NOW, DANA)
+        forms.parse_submission(payloads.submission(form, reason=text("x")), NOW, DANA)
 
 
 def test_what_can_be_silenced(forms: Forms, known: Any) -> None:
-    """Open incidents, tenants, signals and everything; what was clicked is chosen."""
+    """The form offers incidents, tenants, signals and everything; what was clicked is chosen."""
     known.desk = replace(known.desk, incidents={n: incident(n) for n in (3, 4)})
 
     form = forms.build_form(asked(Verb.SILENCE, "#3"))
@@ -201,14 +201,14 @@ def test_what_can_be_silenced(forms: Forms, known: Any) -> None:
 
 
 def test_a_silence_over_what_is_gone(forms: Forms) -> None:
-    """A click on the message of an incident that is forgotten still opens the form."""
+    """A click on the message of a forgotten incident still opens the form."""
     form = forms.build_form(asked(Verb.SILENCE, "#99"))
 
     assert form["blocks"][0]["element"]["initial_option"]["value"] == "#99"
 
 
 async def test_the_preview(slack: Any, forms: Forms, known: Any, payloads: Any) -> None:
-    """Choosing another thing tells anew what that would have hidden, in the same form."""
+    """Another choice updates the preview in the same form."""
     incidents = {1: incident(1, is_open=False), 2: incident(2), 3: incident(3, "stage")}
     known.desk = replace(known.desk, incidents=incidents)
     form = forms.build_form(asked(Verb.SILENCE, "#2"))

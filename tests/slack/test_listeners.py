@@ -49,8 +49,8 @@ async def running(slack: Any, api: Any, clock: Any, listeners: Listeners) -> Asy
         await task
 
 
-async def told(slack: Any, listeners: Listeners) -> list[tuple[str, str]]:
-    """What people were told, and how."""
+async def replies(slack: Any, listeners: Listeners) -> list[tuple[str, str]]:
+    """Return the replies that people got, with the method or response_url."""
     await listeners.close()
     return [
         (method, sent["text"])
@@ -60,7 +60,7 @@ async def told(slack: Any, listeners: Listeners) -> list[tuple[str, str]]:
 
 
 async def test_command(slack: Any, payloads: Any, inbox: Any) -> None:
-    """A command is in the inbox when it is acknowledged, with all that is needed to answer."""
+    """A command is in the inbox before it is acknowledged, with all that the answer needs."""
     ack = await slack.deliver("slash_commands", payloads.command("run prod share"))
 
     assert "payload" not in ack
@@ -79,7 +79,7 @@ async def test_renamed_command(slack: Any, payloads: Any, inbox: Any) -> None:
 
 
 async def test_click(slack: Any, payloads: Any, inbox: Any) -> None:
-    """Check again asks for a run of the button's tenant."""
+    """Check again asks for a check of the button's tenant."""
     await slack.deliver("interactive", payloads.click(CHECK_AGAIN, PROD))
 
     (request,) = inbox.requests.values()
@@ -97,7 +97,7 @@ async def test_mention(slack: Any, payloads: Any, inbox: Any) -> None:
 
 
 async def test_the_person(slack: Any, payloads: Any, inbox: Any) -> None:
-    """A request says what is known of whoever asks."""
+    """A request has what is known of the person."""
     await slack.deliver("slash_commands", payloads.command("silence prod until 14:00 x"))
 
     (request,) = inbox.requests.values()
@@ -105,7 +105,7 @@ async def test_the_person(slack: Any, payloads: Any, inbox: Any) -> None:
 
 
 async def test_in_a_thread(slack: Any, payloads: Any, inbox: Any) -> None:
-    """In a thread the mention says which one, as its incident is meant."""
+    """A mention in a thread has the thread's id: it is about that incident."""
     await slack.deliver("events_api", payloads.mention("ack on it", thread_ts="1.1"))
 
     (request,) = inbox.requests.values()
@@ -115,7 +115,7 @@ async def test_in_a_thread(slack: Any, payloads: Any, inbox: Any) -> None:
 
 @pytest.mark.parametrize("text", ["oncall swap <@U2> 8h", "<@U0BOT> oncall swap <@U2> 8h"])
 async def test_alone(slack: Any, payloads: Any, inbox: Any, text: str) -> None:
-    """What is said to the bot alone takes the same words; other people's names are kept."""
+    """A direct message takes the same words; mentions of other people stay."""
     await slack.deliver("events_api", payloads.direct(text))
 
     (request,) = inbox.requests.values()
@@ -131,15 +131,15 @@ async def test_alone(slack: Any, payloads: Any, inbox: Any, text: str) -> None:
         {"channel_type": "channel", "channel": "C1"},
     ],
 )
-async def test_not_said_to_us(slack: Any, payloads: Any, inbox: Any, more: dict[str, str]) -> None:
-    """Other bots, edits and what is said in channels is not for us."""
+async def test_not_for_us(slack: Any, payloads: Any, inbox: Any, more: dict[str, str]) -> None:
+    """Messages of other bots, edits and messages in channels are ignored."""
     await slack.deliver("events_api", payloads.direct("status", **more))
 
     assert inbox.requests == {}
 
 
 async def test_signs_are_as_typed(slack: Any, payloads: Any, inbox: Any) -> None:
-    """Slack's entities are undone, as who shows a text escapes it again."""
+    """Slack's entities are decoded: whatever renders the text escapes it again."""
     await slack.deliver("events_api", payloads.mention("note 3 a &lt; b &amp;&amp; c"))
 
     (request,) = inbox.requests.values()
@@ -159,7 +159,7 @@ async def test_signs_are_as_typed(slack: Any, payloads: Any, inbox: Any) -> None
 async def test_buttons(
     slack: Any, payloads: Any, inbox: Any, action_id: str, value: str, *, verb: Verb, argument: str
 ) -> None:
-    """A button asks for what could be typed."""
+    """Each button makes the request that could be typed."""
     click = payloads.click(action_id, value)
     if action_id == MORE:
         click["actions"][0] |= {"type": "overflow", "selected_option": {"value": value}}
@@ -171,7 +171,7 @@ async def test_buttons(
 
 
 async def test_a_button_at_home(slack: Any, payloads: Any, inbox: Any) -> None:
-    """A click in the Home tab is answered to the person alone."""
+    """A click in the Home tab is answered in private."""
     await slack.deliver("interactive", payloads.in_view(END_SILENCE, {}, '{"v":1,"silence":4}'))
 
     (request,) = inbox.requests.values()
@@ -191,7 +191,7 @@ def opened(slack: Any) -> dict[str, Any]:
 async def test_forms(
     slack: Any, payloads: Any, inbox: Any, listeners: Listeners, *, verb: str, form: str
 ) -> None:
-    """What needs words opens a form, and is asked for when it is sent."""
+    """A verb that needs words opens a form; the request comes when the form is submitted."""
     value = f'{{"v":1,"verb":"{verb}","incident":3}}'
     await slack.deliver("interactive", payloads.click(MORE, value))
     await listeners.close()
@@ -222,7 +222,7 @@ async def test_a_command_without_its_words(
 async def test_who_may_not_gets_no_form(
     slack: Any, payloads: Any, inbox: Any, known: Any, listeners: Listeners
 ) -> None:
-    """Who may not is told so by the desk, before filling anything in."""
+    """A person without the right gets the desk's refusal, and no form."""
     known.rules = replace(known.rules, access=Access(silence=("U9",)))
 
     await slack.deliver("interactive", payloads.click(SILENCE, '{"v":1,"incident":3}'))
@@ -235,17 +235,17 @@ async def test_who_may_not_gets_no_form(
 async def test_a_form_too_late(
     slack: Any, payloads: Any, listeners: Listeners, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where Slack does not open the form any more, the person is told to click again."""
+    """If Slack does not open the form in time, the person is asked to click again."""
     slack.answers["views.open"] = {"ok": False, "error": "expired_trigger_id"}
 
     await slack.deliver("interactive", payloads.click(SILENCE, '{"v":1,"incident":3}'))
 
-    assert await told(slack, listeners) == [("click", NO_FORM)]
+    assert await replies(slack, listeners) == [("click", NO_FORM)]
     assert "expired_trigger_id" in caplog.text
 
 
 async def test_the_shortcut(slack: Any, payloads: Any, inbox: Any, listeners: Listeners) -> None:
-    """The shortcut's form leads to any question, and by itself to the form of a silence."""
+    """The shortcut's form asks any question, and changes into the form of a silence."""
     await slack.deliver("interactive", payloads.shortcut())
     await listeners.close()
     form = opened(slack)
@@ -277,7 +277,7 @@ def silence_form(payloads: Any, known: Any, **fields: Any) -> dict[str, Any]:
 
 
 class NoWeb:
-    """A Web API that nobody calls."""
+    """A Web API that must not be called."""
 
     async def call(self, method: str, params: Any) -> Any:
         raise AssertionError(method, params)
@@ -289,7 +289,7 @@ class NoWeb:
 async def test_errors_stand_under_a_field(
     slack: Any, payloads: Any, inbox: Any, known: Any
 ) -> None:
-    """A form that cannot be done stays open and says why; so does one that was not noted."""
+    """A form with an error stays open and says why; so does one that could not be saved."""
     ack = await slack.deliver("interactive", silence_form(payloads, known, reason={"value": " "}))
     assert [*ack["payload"]["errors"]] == ["reason"]
 
@@ -307,7 +307,7 @@ async def test_errors_stand_under_a_field(
 async def test_a_form_without_its_fields(
     slack: Any, payloads: Any, inbox: Any, known: Any, state: dict[str, Any]
 ) -> None:
-    """It stays open and says so, whatever is missing."""
+    """The form stays open and shows an error, whatever is missing."""
     sent = silence_form(payloads, known)
     del sent["view"]["state"]
     sent["view"] |= state
@@ -318,7 +318,7 @@ async def test_a_form_without_its_fields(
 
 
 async def test_two_people_at_once(slack: Any, payloads: Any, inbox: Any) -> None:
-    """Clicks of one instant on one button are two requests; the desk knows who was first."""
+    """Two people's clicks on one button at the same instant are two requests."""
     clicks = [payloads.click(ACKNOWLEDGE, '{"v":1,"incident":3}') for _ in range(2)]
     clicks[1]["actions"] = clicks[0]["actions"]
     clicks[1]["user"] = {"id": "U2", "username": "ben", "team_id": "T1"}
@@ -331,20 +331,20 @@ async def test_two_people_at_once(slack: Any, payloads: Any, inbox: Any) -> None
 async def test_an_old_form(
     slack: Any, payloads: Any, inbox: Any, known: Any, listeners: Listeners
 ) -> None:
-    """A form of an older version closes, and the person is told in private."""
+    """A form of an older version closes, and the person gets a private message."""
     old = silence_form(payloads, known)
     old["view"]["callback_id"] = "snooze"
 
     await slack.deliver("interactive", old)
     await listeners.close()
 
-    (said,) = [sent for method, sent, _ in slack.calls if method == "chat.postMessage"]
-    assert (said["channel"], said["text"]) == ("U1", OLD_BUTTON)
+    (posted,) = [sent for method, sent, _ in slack.calls if method == "chat.postMessage"]
+    assert (posted["channel"], posted["text"]) == ("U1", OLD_BUTTON)
     assert inbox.requests == {}
 
 
 async def test_the_preview(slack: Any, payloads: Any, known: Any, listeners: Listeners) -> None:
-    """Choosing what to silence updates the form; a form that changed meanwhile is left alone."""
+    """A choice of what to silence updates the form; a conflict with a newer change is harmless."""
     view = silence_form(payloads, known)["view"]
     slack.answers["views.update"] = [{"ok": True}, {"ok": False, "error": "hash_conflict"}]
 
@@ -359,7 +359,7 @@ async def test_the_preview(slack: Any, payloads: Any, known: Any, listeners: Lis
 async def test_home(
     slack: Any, payloads: Any, listeners: Listeners, *, tab: str, count: int
 ) -> None:
-    """Opening the Home tab fills it; the other tab is only the conversation."""
+    """Opening the Home tab publishes it; opening the Messages tab does not."""
     opened = payloads.event("app_home_opened", channel="D1", tab=tab)
     await slack.deliver("events_api", opened)
     await listeners.close()
@@ -368,7 +368,7 @@ async def test_home(
 
 
 async def test_refresh(slack: Any, payloads: Any, listeners: Listeners) -> None:
-    """Refresh shows the Home tab anew."""
+    """Refresh publishes the Home tab again."""
     await slack.deliver("interactive", payloads.in_view(REFRESH, {}))
     await listeners.close()
 
@@ -393,11 +393,11 @@ async def test_duplicates(slack: Any, payloads: Any, inbox: Any) -> None:
 async def test_link(
     slack: Any, payloads: Any, inbox: Any, listeners: Listeners, action_id: str
 ) -> None:
-    """A link button is acknowledged, and that is all."""
+    """A link button is only acknowledged."""
     await slack.deliver("interactive", payloads.click(action_id))
 
     assert inbox.requests == {}
-    assert await told(slack, listeners) == []
+    assert await replies(slack, listeners) == []
 
 
 @pytest.mark.parametrize(
@@ -420,15 +420,15 @@ async def test_link(
 async def test_old_button(
     slack: Any, payloads: Any, inbox: Any, listeners: Listeners, action_id: str, value: str
 ) -> None:
-    """An unknown button, or one with a value that is not ours, is explained and does nothing."""
+    """An unknown button, or one with an unknown value, does nothing and says why."""
     await slack.deliver("interactive", payloads.click(action_id, value))
 
     assert inbox.requests == {}
-    assert await told(slack, listeners) == [("click", OLD_BUTTON)]
+    assert await replies(slack, listeners) == [("click", OLD_BUTTON)]
 
 
 async def test_other_workspace(slack: Any, payloads: Any, inbox: Any, listeners: Listeners) -> None:
-    """People of another company, as in a shared channel, are turned away kindly."""
+    """People of another company, as in a shared channel, are refused."""
     ann = {"id": "U9", "team_id": "T9"}
 
     ack = await slack.deliver("slash_commands", payloads.command("run", team_id="T9"))
@@ -439,7 +439,7 @@ async def test_other_workspace(slack: Any, payloads: Any, inbox: Any, listeners:
 
     assert inbox.requests == {}
     assert ack["payload"] == {"text": FOREIGN}
-    assert await told(slack, listeners) == [("click", FOREIGN), ("chat.postEphemeral", FOREIGN)]
+    assert await replies(slack, listeners) == [("click", FOREIGN), ("chat.postEphemeral", FOREIGN)]
 
 
 @pytest.mark.parametrize("is_slow", [True, False])
@@ -452,7 +452,7 @@ async def test_inbox_fails(
     *,
     is_slow: bool,
 ) -> None:
-    """When the inbox fails or hangs, the acknowledgement comes in time and people are told."""
+    """If the inbox fails or hangs, the acknowledgement comes in time and says so."""
     inbox.delay_s, inbox.error = (60.0, None) if is_slow else (0.0, OSError("disk full"))
 
     ack = await slack.deliver("slash_commands", payloads.command("run"))
@@ -460,13 +460,16 @@ async def test_inbox_fails(
     await slack.deliver("events_api", payloads.mention("run"))
 
     assert ack["payload"] == {"text": NOT_SAVED}
-    assert await told(slack, listeners) == [("click", NOT_SAVED), ("chat.postEphemeral", NOT_SAVED)]
+    assert await replies(slack, listeners) == [
+        ("click", NOT_SAVED),
+        ("chat.postEphemeral", NOT_SAVED),
+    ]
     assert [record.levelno for record in caplog.records].count(logging.ERROR) == 3
     assert "/hook/" not in caplog.text
 
 
 async def test_hanging_handlers(slack: Any, payloads: Any, inbox: Any, until: Any) -> None:
-    """Commands that hang do not delay the next: it is the first to be acknowledged."""
+    """Commands that hang do not delay the next one."""
     inbox.delay_s = 60.0
     hanging = [payloads.command("run") for _ in range(20)]
     for number, payload in enumerate(hanging):
@@ -484,31 +487,31 @@ async def test_hanging_handlers(slack: Any, payloads: Any, inbox: Any, until: An
 async def test_unreadable(
     slack: Any, payloads: Any, caplog: pytest.LogCaptureFixture, missing: str
 ) -> None:
-    """A payload without what we need is acknowledged with a sentence and logged."""
+    """A payload without a required field is acknowledged with a sentence, and logged."""
     payload = payloads.command("run")
     del payload[missing]
 
     ack = await slack.deliver("slash_commands", payload)
 
     assert ack["payload"] == {"text": NOT_SAVED}
-    assert "not understood" in caplog.text
+    assert "Could not parse a payload" in caplog.text
 
 
 async def test_other_bots(slack: Any, payloads: Any, inbox: Any) -> None:
-    """Bots that mention us are not answered: they could answer back for ever."""
+    """Bots that mention us get no answer: they could answer back for ever."""
     await slack.deliver("events_api", payloads.mention("status", bot_id="B9"))
 
     assert inbox.requests == {}
 
 
-async def test_cannot_tell(
+async def test_cannot_reply(
     slack: Any,
     payloads: Any,
     inbox: Any,
     listeners: Listeners,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """When even the excuse cannot be sent, that is logged, without the secret address."""
+    """If even the error reply cannot be sent, that is logged without the secret address."""
     inbox.error = OSError("disk full")
     slack.answers["click"] = (404, {}, b"expired_url")
 

@@ -1,4 +1,4 @@
-"""manifest.yml against Slack's limits, and against what the code does."""
+"""manifest.yml keeps Slack's limits, and fits the code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.slack import actions, web_api
 from bot.slack.startup import OPTIONAL_SCOPES, SCOPES
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted((ROOT / "bot" / "slack").glob("*.py"))
+SOURCES = sorted((ROOT / "bot" / "slack").rglob("*.py"))
 
 EVENT_SCOPES = {
     "app_home_opened": "",
@@ -98,8 +98,8 @@ def manifest() -> Any:
 
 
 def literals() -> set[str]:
-    """All strings in the code of the room, without the table itself."""
-    trees = [ast.parse(source.read_text()) for source in SOURCES if source.name != "web.py"]
+    """Return all strings in the code of `bot/slack`, except the table of methods itself."""
+    trees = [ast.parse(source.read_text()) for source in SOURCES if source.name != "web_api.py"]
     nodes = (node for tree in trees for node in ast.walk(tree))
     return {
         node.value
@@ -114,7 +114,7 @@ def test_limits(manifest: Any) -> None:
 
 
 def test_scopes(manifest: Any) -> None:
-    """Each method, event and command has its scope, and there is no scope without a use."""
+    """Each method, event and command has its scope, and each scope is used."""
     scopes = manifest["oauth_config"]["scopes"]
     settings = manifest["settings"]
     used = {"commands"} if manifest["features"]["slash_commands"] else set()
@@ -125,7 +125,7 @@ def test_scopes(manifest: Any) -> None:
 
 
 def test_reasons(manifest: Any) -> None:
-    """Every scope says in a comment what it is for, and the start checks the required ones."""
+    """Every scope has a comment with its purpose, and the start checks the required scopes."""
     asked = manifest["oauth_config"]["scopes"]
     lines = re.findall(r"- (\S+:\S+|commands) # \S", (ROOT / "manifest.yml").read_text())
 
@@ -135,7 +135,7 @@ def test_reasons(manifest: Any) -> None:
 
 
 def test_methods() -> None:
-    """The table of methods and scopes holds what the code names, and nothing else."""
+    """The table of methods and scopes has exactly the methods that the code calls."""
     method = re.compile(r"(api|apps|auth|chat|conversations|files|users|usergroups|views)(\.\w+)+")
     named = {value for value in literals() if method.fullmatch(value)}
 
@@ -144,7 +144,7 @@ def test_methods() -> None:
 
 @pytest.mark.parametrize("method", web_api.METHODS)
 def test_catalogue(method: str) -> None:
-    """The workspace of the simulator, written apart from this, asks for the same scopes."""
+    """The simulator's workspace, which was written independently, asks for the same scopes."""
     scope = METHODS[method].scope
     either = [scope.replace("*", kind) for kind in ("channels", "groups")] if scope else []
 
@@ -152,7 +152,7 @@ def test_catalogue(method: str) -> None:
 
 
 def test_socket_mode(manifest: Any) -> None:
-    """The manifest switches on what the bot listens to."""
+    """The manifest switches on all that the bot listens to."""
     settings = manifest["settings"]
 
     assert settings["socket_mode_enabled"] is True
@@ -167,7 +167,7 @@ def test_socket_mode(manifest: Any) -> None:
 
 
 def test_buttons() -> None:
-    """Every id of an element is a link or has a listener; every id of a form can be read."""
+    """Every id of an element is a link or has a listener; every form can be parsed."""
     names = (getattr(actions, name) for name in vars(actions) if re.fullmatch("[A-Z_]+", name))
     ids = {name for name in names if isinstance(name, str)}
     forms = {actions.ASK, actions.SILENCE_FORM, actions.WORDS_FORM}

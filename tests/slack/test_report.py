@@ -17,8 +17,7 @@ from bot.core.state.desk import DeskState
 from bot.core.state.incident import MESSAGE, STATUS_INCIDENT, Incident, IncidentKind, IncidentState
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import Silence, SilenceScope
-from bot.core.state.stimulus import Tenants
-from bot.core.state.tenant import TenantState
+from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import MAX_WEIGHT, Surface, check, weight
 from bot.slack.render.report import ROWS, parse_span, render_report
@@ -58,7 +57,7 @@ def view(*incidents: Incident, tenants: int = 3, **desk: Any) -> View:
 
 
 def week() -> View:
-    """A week with some of everything."""
+    """A week that has some of everything."""
     tenant = Verdict(Cause.TENANT, Scope.TENANT, 0.8)
     ours = Verdict(Cause.NETWORK, Scope.UNKNOWN, 1.0)
     silence = Silence(
@@ -101,7 +100,7 @@ def table(blocks: list[Block]) -> list[list[str]]:
 
 
 def built(block: Block) -> Block:
-    """Return the same table as slackblocks makes it; it refuses what Slack would."""
+    """Return the same table, built by slackblocks, which refuses what Slack would refuse."""
     rows = [[RawText(cell["text"]) for cell in row] for row in block["rows"]]
     columns = [ColumnSettings(each["align"]) for each in block["column_settings"]]
     made: Block = TableBlock(rows, columns)._resolve()  # type: ignore[arg-type]  # invariant lists
@@ -109,18 +108,18 @@ def built(block: Block) -> Block:
 
 
 def test_the_report_is_the_golden_one() -> None:
-    """Blocks that the validators take, and a text that says the same."""
-    told = render_report(week(), WEEK)
-    compared(GOLDEN / "report.json", json.dumps(told.blocks, indent=1, ensure_ascii=False) + "\n")
-    compared(GOLDEN / "report.txt", f"{told.text}\n")
+    """The validators take the blocks, and the text says the same."""
+    report = render_report(week(), WEEK)
+    compared(GOLDEN / "report.json", json.dumps(report.blocks, indent=1, ensure_ascii=False) + "\n")
+    compared(GOLDEN / "report.txt", f"{report.text}\n")
 
-    assert check(told.blocks, Surface.MESSAGE) == []
-    (shown,) = [block for block in told.blocks if block["type"] == "table"]
+    assert check(report.blocks, Surface.MESSAGE) == []
+    (shown,) = [block for block in report.blocks if block["type"] == "table"]
     assert built(shown) == shown
 
 
 def test_an_empty_past_says_so() -> None:
-    """A quiet week of a tenant that was watched, and one in which nothing was."""
+    """A quiet week, and a week in which nothing was watched."""
     quiet = render_report(view(), WEEK)
     blank = view(tenants=2)
     unwatched = replace(blank, tenants=Tenants({"prod": TenantState(), "shop": TenantState()}))
@@ -131,30 +130,30 @@ def test_an_empty_past_says_so() -> None:
 
 
 def test_more_than_is_remembered() -> None:
-    """A month is answered with a week, and says so."""
+    """The report of a month covers a week, and says so."""
     assert "the last 7 d*, until" in render_report(view(), 30 * DAY).blocks[0]["text"]["text"]
     assert "More is not remembered" in render_report(view(), 30 * DAY).text
     assert "More is not remembered" not in render_report(view(), WEEK).text
 
 
-def test_a_hundred_percent_is_without_any_trouble() -> None:
-    """Ten seconds in a week are not rounded away."""
-    told = render_report(view(incident(1, 5, 10 / HOUR), tenants=1), WEEK)
+def test_a_hundred_percent_means_no_downtime() -> None:
+    """Ten seconds of downtime in a week are not rounded away."""
+    report = render_report(view(incident(1, 5, 10 / HOUR), tenants=1), WEEK)
 
-    assert table(told.blocks)[1][:4] == ["prod", "99.99 %", "-", "10 s"]
+    assert table(report.blocks)[1][:4] == ["prod", "99.99 %", "-", "10 s"]
 
 
 def test_five_hundred_tenants_fit() -> None:
-    """The worst first, the rest in one row; and Slack takes it."""
+    """The worst are first, the rest are one row, and Slack takes it."""
     down = [incident(n, n / 10, 0.05, tenants=(f"t{n}",)) for n in range(2, 400)]
-    told = render_report(view(*down, tenants=500), WEEK)
-    rows = table(told.blocks)
+    report = render_report(view(*down, tenants=500), WEEK)
+    rows = table(report.blocks)
 
     assert rows[1][0] == "t2"  # of the shortest time
     assert rows[-1][0] == f"{500 - ROWS} others"
-    assert check(told.blocks, Surface.MESSAGE) == []
-    assert weight(told.blocks) < MAX_WEIGHT
-    assert len(told.text) < 4000
+    assert check(report.blocks, Surface.MESSAGE) == []
+    assert weight(report.blocks) < MAX_WEIGHT
+    assert len(report.text) < 4000
 
 
 HOSTILE = ("<!channel> *x* " * 40, "<https://evil.example|status>", "&" * 400, "\u202e@here")
@@ -162,20 +161,20 @@ HOSTILE = ("<!channel> *x* " * 40, "<https://evil.example|status>", "&" * 400, "
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_people_wrote_is_harmless(text: str) -> None:
-    """Reasons of silences and false alarms mention nobody and make no link."""
+    """Reasons of silences and false alarms cannot mention anybody or make a link."""
     silence = Silence(1, SilenceScope.ALL, "", NOW - HOUR, NOW + HOUR, "U1", text)
     alarms = [incident(n, 5, 1, false_alarm=text) for n in range(9)]
     silences = {n: replace(silence, id=n) for n in range(9)}
-    told = render_report(view(*alarms, silences=silences), WEEK)
+    report = render_report(view(*alarms, silences=silences), WEEK)
 
-    assert check(told.blocks, Surface.MESSAGE) == []
-    assert len(told.text) < 4000
-    alarms_told, silences_told = (block["text"]["text"] for block in told.blocks[2:4])
-    assert alarms_told.endswith("… and 4 more")
-    assert silences_told.endswith("… and 4 more")
-    for said in (told.text, alarms_told, silences_told):
-        assert not set("<>") & set(said)
-        assert "@here" not in said
+    assert check(report.blocks, Surface.MESSAGE) == []
+    assert len(report.text) < 4000
+    alarms_text, silences_text = (block["text"]["text"] for block in report.blocks[2:4])
+    assert alarms_text.endswith("… and 4 more")
+    assert silences_text.endswith("… and 4 more")
+    for text_shown in (report.text, alarms_text, silences_text):
+        assert not set("<>") & set(text_shown)
+        assert "@here" not in text_shown
 
 
 @pytest.mark.parametrize(
@@ -184,5 +183,5 @@ def test_what_people_wrote_is_harmless(text: str) -> None:
     + [(wrong, None) for wrong in ("0d", "week", "until", "until 14:00", "7 d", "-1d")],
 )
 def test_spans_that_people_write(argument: str, span_s: float | None) -> None:
-    """A number and its unit; nothing at all is a week."""
+    """A span is a number and its unit; an empty one is a week."""
     assert parse_span(argument) == span_s

@@ -51,7 +51,7 @@ async def start(slack: Any, api: SlackWeb, name: str = "C0LOGINS", **answers: An
 
 
 async def test_all_well(slack: Any, api: SlackWeb) -> None:
-    """Who we are comes from Slack, and nothing is complained about."""
+    """The workspace comes from Slack's answer, without any warning."""
     assert await start(slack, api, auth_test=me_with(granted())) == Workspace(
         team="Acme",
         team_id="T1",
@@ -64,7 +64,7 @@ async def test_all_well(slack: Any, api: SlackWeb) -> None:
 
 
 async def test_a_channel_is_found_by_its_name(slack: Any, api: SlackWeb) -> None:
-    """However many pages of channels there are: the id is what everything else needs."""
+    """All pages of channels are searched for the name; the result is the channel's id."""
     pages = [
         {"ok": True, "channels": [{"id": "C1", "name": "a"}], "response_metadata": MORE},
         {"ok": True, "channels": [{"id": "C2", "name": "logins", "is_member": True}]},
@@ -75,7 +75,7 @@ async def test_a_channel_is_found_by_its_name(slack: Any, api: SlackWeb) -> None
 
 
 async def test_a_channel_that_no_page_has_is_unknown(slack: Any, api: SlackWeb) -> None:
-    """The start says so, in one line."""
+    """The start fails with one line that says so."""
     slack.answers["conversations.list"] = {"ok": True, "channels": [{"id": "C1", "name": "a"}]}
 
     with pytest.raises(StartupError, match="#logins is unknown to the bot"):
@@ -83,7 +83,7 @@ async def test_a_channel_that_no_page_has_is_unknown(slack: Any, api: SlackWeb) 
 
 
 async def test_http_mode(slack: Any, api: SlackWeb) -> None:
-    """Without an app token no Socket Mode connection is asked for."""
+    """Without an app token the start does not ask for a Socket Mode connection."""
     slack.answers |= {"auth.test": ME, "conversations.info": IN_CHANNEL}
 
     await check_workspace(api, channel="C0LOGINS", app_token=None)
@@ -108,8 +108,8 @@ async def test_http_mode(slack: Any, api: SlackWeb) -> None:
         ({"conversations_info": channel(is_member=False)}, ["/invite @auth0-check"]),
     ],
 )
-async def test_told(slack: Any, api: SlackWeb, answers: dict[str, Any], parts: list[str]) -> None:
-    """What is wrong at the start is told in one line, with the place and the remedy."""
+async def test_errors(slack: Any, api: SlackWeb, answers: dict[str, Any], parts: list[str]) -> None:
+    """An error at the start is one line with the setting and the remedy."""
     with pytest.raises(StartupError) as caught:
         await start(slack, api, **answers)
 
@@ -120,7 +120,7 @@ async def test_told(slack: Any, api: SlackWeb, answers: dict[str, Any], parts: l
 
 
 async def test_unreachable() -> None:
-    """An unreachable Slack is named by its address."""
+    """If Slack cannot be reached, the error names its address."""
     api = SlackWeb("xoxb-canary", f"http://127.0.0.1:{unused_port()}/api/")
 
     with pytest.raises(StartupError, match=r"http://127\.0\.0\.1:\d+/api/ cannot be reached"):
@@ -141,10 +141,10 @@ async def test_unreachable() -> None:
 async def test_warned(
     slack: Any, api: SlackWeb, name: str, answers: dict[str, Any], warning: str
 ) -> None:
-    """What cannot be checked, or is not needed for alerts, is a warning."""
-    (told,) = (await start(slack, api, name, **answers)).warnings
+    """If something cannot be checked, or alerts do not need it, there is only a warning."""
+    (message,) = (await start(slack, api, name, **answers)).warnings
 
-    assert warning in told
+    assert warning in message
 
 
 @pytest.mark.parametrize(
@@ -157,25 +157,25 @@ async def test_warned(
         (Rules({}, policies={Severity.CRITICAL: CALLS}), ["users:read"], ["im:write"]),
     ],
 )
-def test_lacking(rules: Rules, scopes: list[str], lost: list[str]) -> None:
-    """An optional scope is missed where the configuration uses it, and Slack named any."""
-    told = list_missing_scopes(frozenset(scopes), rules)
+def test_missing_optional_scopes(rules: Rules, scopes: list[str], lost: list[str]) -> None:
+    """A missing optional scope is a warning if the configuration uses it and Slack named scopes."""
+    warnings = list_missing_scopes(frozenset(scopes), rules)
 
-    assert [line.split(": ")[0] for line in told] == [
+    assert [line.split(": ")[0] for line in warnings] == [
         f"The bot lacks the scope {scope}" for scope in lost
     ]
 
 
 @pytest.mark.parametrize(("is_private", "may"), [(False, True), (True, False)])
 async def test_uninvited(slack: Any, api: SlackWeb, *, is_private: bool, may: bool) -> None:
-    """With chat:write.public a bot may post uninvited, but not in a private channel."""
+    """With chat:write.public the bot may post uninvited, but not in a private channel."""
     headers = granted(more="chat:write.public")
     there = channel(is_member=False, is_private=is_private)
-    told = ""
+    message = ""
 
     try:
         await start(slack, api, auth_test=me_with(headers), conversations_info=there)
     except StartupError as error:
-        told = str(error)
+        message = str(error)
 
-    assert told.endswith("type /invite @b in it") is not may
+    assert message.endswith("type /invite @b in it") is not may

@@ -1,4 +1,4 @@
-"""The edges against the simulator's whole workspace, over both transports."""
+"""The Slack edges against the simulator's workspace, over both transports."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ BLOCKS = [
 async def server(
     request: pytest.FixtureRequest, inbox: Any, clock: Any, known: Any
 ) -> AsyncIterator[WorkspaceServer]:
-    """A workspace whose bot has passed the checks of the start and listens."""
+    """A workspace whose bot has passed the start-up checks and listens."""
     local = LocalWorkspace(clock.now)
     app = local.state.app
     async with AsyncExitStack() as stack:
@@ -98,7 +98,7 @@ async def stop(task: asyncio.Task[None]) -> None:
 
 
 async def test_people_ask(server: WorkspaceServer, inbox: Any) -> None:
-    """What people type and click arrives, and Slack shows them no error."""
+    """What people type and click arrives, and Slack shows no error."""
     people, channel = server.people, server.people.state.channel("C0ALERTS")
     (post,) = channel.messages
 

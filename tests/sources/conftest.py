@@ -38,7 +38,7 @@ class FixedClock:
 
 @dataclass
 class Web:
-    """Answers every request with `answer`, and keeps the headers it was sent."""
+    """Answers every request with `answer`, and records its headers."""
 
     answer: HttpResult = field(default=NOTHING)
     sent: list[Mapping[str, str]] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Web:
 
 
 class Atom(Protocol):
-    """Makes a document as status.auth0.com `/feed` does."""
+    """Builds a document like status.auth0.com `/feed`."""
 
     def __call__(self, *bodies: str, updated: str = ..., entry_updated: str = ...) -> bytes: ...
 

@@ -47,7 +47,7 @@ NEVER_LATE = 60.0
 
 
 class Direct:
-    """The way to an address that needs no look-up, and so no thread that may be late."""
+    """A network that needs no DNS lookup, and so no thread that may be late."""
 
     async def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
         return [(host, port)]
@@ -62,7 +62,7 @@ class Make(Protocol):
 
 @pytest.fixture
 def make() -> Make:
-    """Builds a source that asks at an address."""
+    """Builds a source that queries a URL."""
     fetcher = Fetcher(SystemClock(), Direct(), LoopLag(NEVER_LATE))
 
     def build(
@@ -87,7 +87,7 @@ class Application:
     service: str = ""
 
     def called(self, times: int, status: str, **other: str) -> None:
-        """Call Auth0 so often; an empty status is no answer."""
+        """Call Auth0 this often; an empty status is no answer."""
         failed = {"": "TimeoutError", "200": ""}
         labels = {
             "service_name": self.service,
@@ -101,7 +101,7 @@ class Application:
             series.observe(0.2)
 
     def begin(self) -> None:
-        """Begin all series at 0, as after a start: what a series begins with is no increase."""
+        """Begin all series at 0, as after a start: the first value of a series is no increase."""
         self.calls.clear()
         for status in ("200", "403", "429", "503", ""):
             self.called(0, status)
@@ -132,7 +132,7 @@ def application() -> Iterator[tuple[Application, int]]:
 def prometheus(
     application: tuple[Application, int], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """The address of a real Prometheus, below a path, that scrapes the application."""
+    """The URL of a real Prometheus, below a path, that scrapes the application."""
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("needs the package prometheus")
@@ -159,7 +159,7 @@ Scraped = Callable[[float], Awaitable[None]]
 
 @pytest.fixture
 def scraped(prometheus: str, make: Make, request: pytest.FixtureRequest) -> Scraped:
-    """Waits until Prometheus has seen so many calls of this test's application."""
+    """Waits until Prometheus has seen this number of calls of the test's application."""
     name = request.node.originalname
     counted = f"sum(http_client_request_duration_seconds_count{{service_name={json.dumps(name)}}})"
     rate = make(prometheus, counted, counted)
@@ -210,7 +210,7 @@ async def test_preset(begun: Application, scraped: Scraped, prometheus: str, mak
 
 
 async def test_reset(begun: Application, scraped: Scraped, prometheus: str, make: Make) -> None:
-    """An application that is started anew counts from 0 again: what it counted before stays."""
+    """A restarted application counts from 0 again: its earlier counts remain."""
     begun.called(30, "200")
     await scraped(30)
     begun.begin()
@@ -250,7 +250,7 @@ async def test_never_failed(
 async def test_useless_expression(
     prometheus: str, make: Make, failed: str, total: str, missing: str
 ) -> None:
-    """What is no figure is told as missing, in our own words."""
+    """An answer that is no number is no data, with a reason in our own words."""
     seen = await make(prometheus, failed, total).measure()
     assert seen == Measurement(CHECKOUT, seen.at, no_data_reason=missing)
 
@@ -277,7 +277,7 @@ async def test_figures(prometheus: str, make: Make, failed: str, total: str, fig
 
 @dataclass
 class Double:
-    """Answers every query alike, and keeps what it was sent."""
+    """Answers every query alike, and records the requests."""
 
     answer: web.Response | None = None
     url: str = ""
@@ -315,7 +315,7 @@ def vector(*values: str, **rest: Any) -> dict[str, Any]:
 
 
 async def test_asked(double: Double, make: Make) -> None:
-    """Both are asked at one instant, with the window put in and the headers set."""
+    """Both are queried at the same instant, with the window filled in and the headers set."""
     double.answer = web.json_response(vector("1"))
     rate = make(double.url, "a[$window]", "b[$window]", window=120, token=SecretStr("canary"))
     seen = await rate.measure()
@@ -353,21 +353,21 @@ async def test_asked(double: Double, make: Make) -> None:
 async def test_useless_answer(
     double: Double, make: Make, status: int, text: str, missing: str
 ) -> None:
-    """Each kind of failure has its words, and none of the answer's own."""
+    """Each kind of failure has its text, without any words of the answer."""
     double.answer = web.Response(status=status, text=text)
     seen = await make(double.url, "a", "b").measure()
     assert seen == Measurement(CHECKOUT, seen.at, no_data_reason=missing)
 
 
 async def test_remarks(double: Double, make: Make) -> None:
-    """What the engine remarks about an expression takes nothing away from its figures."""
+    """A remark of the engine about an expression does not discard its values."""
     remark = "PromQL info: metric might not be a counter"
     double.answer = web.json_response(vector("1", "2", warnings=[remark], infos=[remark]))
     assert (await make(double.url, "a", "b").measure()).failed == 3
 
 
 async def test_silence(double: Double, make: Make) -> None:
-    """A server that does not answer, or is not there, is told as such, and in time."""
+    """A server that does not answer, or is not there, is reported in time."""
     assert (
         await make(double.url, "a", "b", timeout=0.5).measure()
     ).no_data_reason == "timeout read"
@@ -377,7 +377,7 @@ async def test_silence(double: Double, make: Make) -> None:
 
 
 async def test_ca_file(double: Double, make: Make, tmp_path: Path) -> None:
-    """A CA file that cannot be read is our own trouble, and no exception."""
+    """An unreadable CA file is our own error, and raises nothing."""
     rate = make(double.url, "a", "b", ca_file=str(tmp_path / "none.pem"))
     assert (await rate.measure()).no_data_reason == "the CA file cannot be read"
 
@@ -409,14 +409,14 @@ REPLY = HttpResult(at=0, latency_s=0, timings=(), status=200)
 @given(body=st.binary() | (JSON | SHAPED).map(lambda document: json.dumps(document).encode()))
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_malformed(body: bytes) -> None:
-    """Whatever is answered, it is a finite sum, or empty, or missing: never another exception."""
+    """Every answer is a finite sum, empty, or no data: never another exception."""
     with suppress(NoUsableAnswer):
         found = sum_values(replace(REPLY, body=body))
         assert found is None or math.isfinite(found)
 
 
 def test_huge_number() -> None:
-    """A number of many digits is no figure."""
+    """A number of many digits is no data."""
     for digits in (400, 5000):
         body = json.dumps(vector("@")).replace('"@"', "9" * digits).encode()
         with pytest.raises(NoUsableAnswer):
@@ -446,7 +446,7 @@ def test_page() -> None:
 
 
 def test_authorization() -> None:
-    """A token goes before a user name; the pair is encoded as RFC 7617 has it."""
+    """A token takes precedence over a user name; the pair is encoded by RFC 7617."""
     bare = Prometheus(url="https://prometheus.test")
     named = bare.model_copy(update={"username": "Aladdin", "password": SecretStr("open sesame")})
     assert authorization_headers(bare) == {}

@@ -46,7 +46,7 @@ def table(*rows: dict[str, Any]) -> dict[str, Any]:
 
 
 class Direct:
-    """The way to an address that needs no look-up, and so no thread that may be late."""
+    """A network that needs no DNS lookup, and so no thread that may be late."""
 
     async def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
         return [(host, port)]
@@ -63,7 +63,7 @@ class Make(Protocol):
 
 @pytest.fixture
 def make() -> Make:
-    """Builds a source that asks at an address."""
+    """Builds a source that queries a URL."""
 
     def build(url: str, environment: str | None = "production", speed: float = 1.0) -> SentryEvents:
         server = Sentry(url=url, organization="acme", token=SecretStr(TOKEN))
@@ -81,7 +81,7 @@ def make() -> Make:
 
 @dataclass
 class Double:
-    """Answers the query for all events and the one by title, and keeps what it was sent."""
+    """Answers the query for all events and the one by title, and records the requests."""
 
     url: str = ""
     all: web.Response | dict[str, Any] | None = None
@@ -118,7 +118,7 @@ async def double() -> AsyncIterator[Double]:
 async def test_counted(double: Double, make: Make) -> None:
     """All events are counted; titles that match the same pattern are one group, the largest first.
 
-    Nothing of a title is kept.
+    No part of a title is stored.
     """
     double.all = table({"count()": 900})
     double.by_title = table(
@@ -140,7 +140,7 @@ async def test_counted(double: Double, make: Make) -> None:
 
 
 async def test_asked(double: Double, make: Make) -> None:
-    """Both queries are of the same events, in the window; the token is in the header only."""
+    """Both queries are for the same events in the window; the token is only in the header."""
     double.all = table({"count()": 0})
     source = make(double.url)
     await source.measure()
@@ -164,7 +164,7 @@ async def test_asked(double: Double, make: Make) -> None:
 
 
 async def test_no_environment(double: Double, make: Make) -> None:
-    """Without an environment all are asked for: an empty one would be Sentry's "(no name)"."""
+    """Without an environment all are queried: an empty one would be Sentry's "(no name)"."""
     double.all = table({"count()": 0})
     await make(double.url, environment=None).measure()
     assert not any("environment" in asked for asked in double.asked)
@@ -217,14 +217,14 @@ async def test_no_project(double: Double, make: Make) -> None:
 async def test_useless_answer(
     double: Double, make: Make, status: int, text: str, missing: str
 ) -> None:
-    """Each kind of failure has its words, and none of the answer's own."""
+    """Each kind of failure has its text, without any words of the answer."""
     double.all = web.Response(status=status, text=text)
     seen = await make(double.url).measure()
     assert seen == Measurement(WEB, seen.at, no_data_reason=missing)
 
 
 async def test_silence(double: Double, make: Make) -> None:
-    """A server that does not answer is told as such, and in time."""
+    """A server that does not answer is reported in time."""
     assert (await make(double.url, speed=20).measure()).no_data_reason == "timeout read"
 
 
@@ -246,7 +246,7 @@ def test_link(make: Make, url: str, page: str) -> None:
 
 
 async def test_link_is_https(double: Double, make: Make) -> None:
-    """A Sentry without TLS gets no link: nothing but https is ever shown as one."""
+    """A Sentry without TLS gets no link: only https links are shown."""
     double.all = table({"count()": 1})
     assert (await make(double.url).measure()).link == ""
 
@@ -274,7 +274,7 @@ REPLY = HttpResult(at=0, latency_s=0, timings=(), status=200)
 @given(body=st.binary() | (JSON | SHAPED).map(lambda document: json.dumps(document).encode()))
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_malformed(body: bytes) -> None:
-    """Whatever is answered, there are counts or it is missing: never another exception."""
+    """Every answer gives counts or no data: never another exception."""
     with suppress(NoUsableAnswer):
         counts = count_by_pattern(replace(REPLY, body=body))
         assert float(counts.total()) >= 0

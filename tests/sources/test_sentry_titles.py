@@ -34,7 +34,7 @@ SENT = {
 
 
 class Recorder(Transport):
-    """Keeps what else would be sent to Sentry."""
+    """Records what would be sent to Sentry."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__(options)
@@ -45,7 +45,7 @@ class Recorder(Transport):
 
 
 async def title(ask: Ask, url: str, patience_s: float = PATIENCE_S) -> str:
-    """The title that Sentry gives an exception: its type, and the first line of what it says."""
+    """Sentry's title of an exception: its type, and the first line of its text."""
     client = sentry_sdk.Client("http://public@127.0.0.1/1", transport=Recorder)
     with pytest.raises(Exception) as caught:  # noqa: PT011 - each library has its own
         await ask(url, patience_s)
@@ -106,14 +106,14 @@ def auth0(fate: str) -> Iterator[Auth0]:
     [("cut", "unreachable"), ("silent", "timeout"), ("too_many", "rate_limit")],
 )
 async def test_a_call_that_fails(auth0: Auth0, ask: Ask, pattern: str) -> None:
-    """Whatever the library calls it, the title tells what happened."""
+    """Whatever the library calls it, the title says what happened."""
     patience_s = SHORT_S if auth0.fate == "silent" else PATIENCE_S
     assert match_pattern(await title(ask, auth0.url, patience_s)) == pattern
 
 
 @pytest.mark.parametrize("ask", [by_httpx, by_aiohttp, by_urllib])
 async def test_nobody_listens(ask: Ask) -> None:
-    """A connection that is refused is told apart from one that is slow."""
+    """A refused connection is distinguished from a slow one."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     assert match_pattern(await title(ask, url)) == "unreachable"

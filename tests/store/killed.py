@@ -1,4 +1,4 @@
-"""Kills processes that commit, or that make their database, and looks at what they left.
+"""Kills processes that commit, or that create their database, and checks what they left.
 
 A script, so that it can fork before any thread was started.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def change(number: int) -> Change:
-    """Make a change whose every part tells its number."""
+    """Make a change that has its number in every part."""
     tenant, key = TenantState(phase=number), str(number)
     return Change(
         tenants={"a": tenant, "b": tenant},
@@ -49,34 +49,34 @@ async def load(path: Path) -> Snapshot:
     return snapshot
 
 
-async def commit_for_ever(path: Path, told: int) -> None:
-    """Commit change after change and tell each one's number, once it returned."""
+async def commit_for_ever(path: Path, reports: int) -> None:
+    """Commit change after change and report the number of each, once it returned."""
     store = await open_store(str(path), 0.0)
     before = await store.load(0.0)
     number = before.desk.next_id if before.desk else 0
     while True:
         number += 1
         await store.commit(change(number))
-        os.write(told, number.to_bytes(4, "big"))
+        os.write(reports, number.to_bytes(4, "big"))
 
 
 def killed(path: Path, wait: Callable[[int], bytes]) -> int:
-    """Kill a committing child after a wait. Returns the last number that it told, or 0."""
-    told, tell = os.pipe()
+    """Kill a committing child after a wait. Returns the last number that it reported, or 0."""
+    reports, report = os.pipe()
     child = os.fork()
     if child == 0:
-        asyncio.run(commit_for_ever(path, tell))
-    os.close(tell)
-    numbers = wait(told)
+        asyncio.run(commit_for_ever(path, report))
+    os.close(report)
+    numbers = wait(reports)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    with os.fdopen(told, "rb") as pipe:
+    with os.fdopen(reports, "rb") as pipe:
         numbers += pipe.read()
     return int.from_bytes(numbers[-4:], "big")
 
 
 def verify(path: Path, last: int) -> None:
-    """The database is sound and holds exactly one change: the last one told, or the next."""
+    """The database is sound and holds exactly one change: the last one reported, or the next."""
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     found = asyncio.run(load(path))
@@ -93,8 +93,8 @@ def main(directory: Path) -> None:
     """Run all rounds; any failed assertion ends the script."""
     dice = random.Random(1)  # noqa: S311 - not for a secret
 
-    def while_committing(told: int) -> bytes:
-        first = os.read(told, 4)
+    def while_committing(reports: int) -> bytes:
+        first = os.read(reports, 4)
         time.sleep(dice.uniform(0.0, 0.04))
         return first
 

@@ -56,8 +56,8 @@ def test_round_trip_is_exact(kind: type, data: st.DataObject) -> None:
     assert repr(back) == repr(value)
 
 
-def test_what_is_known_of_users_comes_back() -> None:
-    """Figures, hours of the day by number, alerts that go on and changes."""
+def test_round_trip_of_what_users_see() -> None:
+    """Counts, hours of the day by number, alerts that go on and changes come back."""
     target = Target("prod", "logs")
     groups = (Group("app", 3, "callback_mismatch", "users"),)
     seen = Measurement(target, 7.0, 30.0, 3.0, 40.0, groups, own_rows=1, environment="US-1")
@@ -100,7 +100,7 @@ def test_delivery_round_trip_is_exact(delivery: Delivery) -> None:
     ],
 )
 def test_another_versions_value_is_refused(text: str) -> None:
-    """Missing, unknown and unfitting keys are told by their names, never with their values."""
+    """The error names keys that are missing, unknown or do not fit, never their values."""
     with pytest.raises(StoreError, match=r"^inbox x in the database was written by") as caught:
         codec.decode(codec.INBOX_ITEM, text, "inbox x")
 

@@ -90,7 +90,7 @@ async def test_later_change_wins(reopen: Reopen) -> None:
 
 
 async def test_incidents_are_rows_of_their_own(reopen: Reopen) -> None:
-    """Those inside a desk are not kept with it: the change's own count."""
+    """Those inside a desk are not stored with it: the change's own count."""
     store = await reopen()
     await store.commit(Change(desk=DeskState(incidents={7: INCIDENT}), incidents={1: INCIDENT}))
 
@@ -120,7 +120,7 @@ async def test_old_incidents_are_left_out(reopen: Reopen) -> None:
     ids=lambda body: type(body).__name__,
 )
 async def test_bodies_keep_their_kind(reopen: Reopen, body: Body) -> None:
-    """A delivery's body comes back as the kind that it was, though some look alike."""
+    """A delivery's body comes back as the kind that it was, though some have the same fields."""
     store = await reopen()
     await store.commit(Change(deliveries={"1:post:1": delivery(body)}))
 

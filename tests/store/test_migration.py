@@ -67,13 +67,13 @@ def copy(path: Path) -> Path:
 
 
 def test_nothing_is_lost(old: Path) -> None:
-    """It is migrated as it is opened, and what it knew is there."""
+    """It is migrated when it is opened, and all that it held is there."""
     assert start(old).tenants == CHANGE.tenants
     assert revision(old) == HEAD
 
 
 def test_a_copy_is_made(old: Path, copy: Path) -> None:
-    """It has the old schema, all that was known, our mark, and is as private."""
+    """It has the old schema, the whole content, our mark, and is as private."""
     start(old)
 
     assert revision(copy) == "0001"

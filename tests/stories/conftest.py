@@ -33,7 +33,7 @@ tenants:
 
 
 class Told:
-    """What a story came to."""
+    """The events of a story."""
 
     def __init__(self, events: list[Event]) -> None:
         self.events = events
@@ -53,7 +53,7 @@ Teller = "Callable[..., Told]"
 
 @pytest.fixture
 def tell(tmp_path: Path) -> Callable[..., Told]:
-    """Play a scenario: its timeline and all that stands beside the usual head."""
+    """Play a scenario: the usual head with this timeline and further sections."""
 
     def told(body: str, tenants: str = TENANTS, seed: int = 1, start: str = START) -> Told:
         file = tmp_path / "story.yml"

@@ -1,4 +1,4 @@
-"""What a second way in adds to the verdict."""
+"""What a second login path adds to the verdict."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ def causes(told: Told) -> list[str]:
 @pytest.mark.parametrize(
     ("targets", "cause"), [("prod.login", "tenant"), ("prod.login, prod.m2m", "auth0")]
 )
-def test_it_tells_the_tenant_from_auth0(tell: Tell, targets: str, cause: str, seed: int) -> None:
-    """From the first message on, where there is no other tenant to compare with."""
+def test_it_separates_the_tenant_from_auth0(
+    tell: Tell, targets: str, cause: str, seed: int
+) -> None:
+    """From the first message on, even without another tenant to compare with."""
     told = tell(during(targets), tenants=ONE, seed=seed)
 
     assert causes(told) == [cause]
     assert told.summary["alerts"] == 1
 
 
-def test_it_does_not_clear_auth0_of_what_others_have_too(tell: Tell) -> None:
-    """Auth0's own user store may be what is down."""
+def test_it_does_not_exonerate_auth0_when_other_tenants_fail_too(tell: Tell) -> None:
+    """Auth0's own user store may be down."""
     told = tell(during("prod.login, staging.login"), tenants=TWO)
 
     assert causes(told) == ["auth0"]
@@ -51,7 +53,7 @@ def test_it_does_not_clear_auth0_of_what_others_have_too(tell: Tell) -> None:
         ("{http: 429, error: too_many_requests}", "quota"),
     ],
 )
-def test_machine_tokens_alone_do_not_wake_anybody(tell: Tell, fault: str, cause: str) -> None:
+def test_machine_tokens_alone_mention_nobody(tell: Tell, fault: str, cause: str) -> None:
     """A warning with the cause that the answer names; users can log in."""
     told = tell(f"bot: {{slack: {{mention: '@here'}}}}\n{during('prod.m2m', fault)}", tenants=ONE)
 
@@ -60,8 +62,8 @@ def test_machine_tokens_alone_do_not_wake_anybody(tell: Tell, fault: str, cause:
     assert told.of("message", mentions=["<!here>"]) == []
 
 
-def test_while_all_is_well_it_costs_little(tell: Tell) -> None:
-    """A fifth of what the logins cost."""
+def test_it_costs_little_while_all_is_healthy(tell: Tell) -> None:
+    """A fifth of the requests of the logins."""
     told = tell("", tenants=ONE)
 
     assert told.summary["requests"]["prod.login"] >= 35

@@ -1,4 +1,4 @@
-"""Situations that once led the verdict astray."""
+"""Situations that once led to a wrong verdict."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def causes(told: Told) -> list[str]:
 
 @pytest.mark.parametrize("onset_s", range(0, 60, 10))
 def test_a_regional_outage_is_never_called_the_tenants(tell: Tell, onset_s: int) -> None:
-    """What worked before the first failure proves nothing; so others are asked at that moment."""
+    """Successes before the first failure prove nothing; so the bot probes others at that moment."""
     told = tell(
         "timeline:\n"
         "  - {target: [prod.login, staging.login], "
@@ -44,7 +44,7 @@ def test_a_regional_outage_is_never_called_the_tenants(tell: Tell, onset_s: int)
     ["{http: 403, error: access_denied}", "{token: no_proof}", "{http: 403, error: mfa_required}"],
 )
 def test_the_same_mistake_at_two_tenants_is_not_auth0s(tell: Tell, fault: str) -> None:
-    """A deploy that breaks an Action in production and staging is ours."""
+    """A deploy that breaks an Action in production and staging is our own mistake."""
     told = tell(
         f"timeline:\n  - {{target: [prod.login, staging.login], from: 1m, to: 10m, is: {fault}}}\n"
         "changes:\n  - {at: 30s, tenant: prod, what: action deployed}\n",
@@ -55,7 +55,7 @@ def test_the_same_mistake_at_two_tenants_is_not_auth0s(tell: Tell, fault: str) -
 
 
 def test_a_sleep_in_an_outage_changes_nothing_about_it(tell: Tell) -> None:
-    """Healthy tenants do not join it, nobody is mentioned again, the verdict stands."""
+    """Healthy tenants do not join it, nobody is mentioned again, and the verdict stays."""
     told = tell(
         "bot: {slack: {mention: '@here'}}\n"
         "timeline:\n"
@@ -71,8 +71,8 @@ def test_a_sleep_in_an_outage_changes_nothing_about_it(tell: Tell) -> None:
 
 
 @pytest.mark.parametrize("what", ["{dns: servfail}", "{connect: timeout}", "{dns: timeout}"])
-def test_our_own_network_shows_without_any_neutral_host(tell: Tell, what: str) -> None:
-    """Where nothing at all is reached it is hardly Auth0 in two environments."""
+def test_our_own_network_shows_without_any_control_endpoint(tell: Tell, what: str) -> None:
+    """If nothing at all can be reached, Auth0 in two environments is hardly the cause."""
     told = tell(
         f"timeline:\n  - {{target: ['*.login', '*.wellknown', feed, control.neutral], "
         f"from: 1m, to: 10m, is: {what}}}\n",
@@ -82,8 +82,8 @@ def test_our_own_network_shows_without_any_neutral_host(tell: Tell, what: str) -
     assert causes(told)[-1] == "network"
 
 
-def test_a_rate_limit_that_asks_for_an_hour_is_told_soon(tell: Tell) -> None:
-    """Before it is told we look again within a minute, whatever the header says."""
+def test_a_rate_limit_that_asks_for_an_hour_is_reported_soon(tell: Tell) -> None:
+    """Before it is reported the bot checks again within a minute, whatever the header says."""
     told = tell(
         "timeline:\n"
         "  - {target: prod.login, from: 0m, to: 20m, "
@@ -95,7 +95,7 @@ def test_a_rate_limit_that_asks_for_an_hour_is_told_soon(tell: Tell) -> None:
 
 
 def test_a_refusal_of_the_key_discovery_stops_nothing(tell: Tell) -> None:
-    """Only a login has credentials; a proxy's 403 ends by itself."""
+    """Only a login has credentials; a proxy's 403 may end by itself."""
     told = tell(
         "timeline:\n"
         "  - {target: prod.wellknown, from: 1m, to: 10m, is: {http: 403, error: invalid_grant}}\n"
@@ -104,8 +104,8 @@ def test_a_refusal_of_the_key_discovery_stops_nothing(tell: Tell) -> None:
     assert [event["state"] for event in told.of("incident")] == ["open", "resolved"]
 
 
-def test_somebody_who_asks_again_and_again_does_not_get_the_user_blocked(tell: Tell) -> None:
-    """Auth0 blocks at the tenth refusal; asking every ten seconds stays below that."""
+def test_repeated_on_demand_checks_do_not_get_the_user_blocked(tell: Tell) -> None:
+    """Auth0 blocks at the tenth refusal; a check every ten seconds stays below that."""
     asked = "\n".join(
         f"  - {{at: {300 + 10 * n}s, user: U1, say: /auth0-check run prod}}" for n in range(40)
     )

@@ -35,7 +35,7 @@ def say(*sayings: str) -> str:
 
 
 def called(told: Told) -> list[tuple[str, ...]]:
-    """Whom each message mentions, of those that mention anybody."""
+    """Return whom each message mentions, of those that mention anybody."""
     return [tuple(event["mentions"]) for event in told.of("message") if event["mentions"]]
 
 
@@ -48,7 +48,7 @@ def answers(told: Told) -> list[str]:
 
 
 def test_acknowledging_between_two_steps_ends_the_escalation(tell: Tell) -> None:
-    """Who is on call is told at once and directly; after the click nobody else is."""
+    """Who is on call is notified at once and directly; after the click nobody else is."""
     ack = say('at: 4m, user: U1, say: "/auth0-check ack looking at it"')
     told = tell(ON_CALL % "09:00" + OUTAGE + ack)
 
@@ -58,8 +58,8 @@ def test_acknowledging_between_two_steps_ends_the_escalation(tell: Tell) -> None
     assert told.of("message", kind="update")[-1]["text"].startswith("RESOLVED")
 
 
-def test_unacknowledged_it_climbs(tell: Tell) -> None:
-    """Whose turn it is, again, then whose turn is next, and then no more."""
+def test_unacknowledged_it_escalates(tell: Tell) -> None:
+    """First who is on call, again, then who is next, and then nobody."""
     told = tell(ON_CALL % "09:00" + OUTAGE)
 
     assert called(told) == [("<@U1>",)] * 3 + [("<@U2>",), ("<@U1>",)]
@@ -67,7 +67,7 @@ def test_unacknowledged_it_climbs(tell: Tell) -> None:
 
 
 def test_two_people_at_once(tell: Tell) -> None:
-    """One has it; the other hears who."""
+    """One acknowledges; the other gets that person's name."""
     ack = [f'at: 5m, user: {who}, say: "/auth0-check ack"' for who in ("U1", "U2")]
     told = tell(OUTAGE + say(*ack))
 
@@ -75,8 +75,8 @@ def test_two_people_at_once(tell: Tell) -> None:
     assert sum("already" in line.lower() for line in answers(told)) == 1
 
 
-def test_a_hand_over_while_it_goes_on(tell: Tell) -> None:
-    """Whoever comes on call is told of what goes on, and is called from then on."""
+def test_a_hand_over_during_an_incident(tell: Tell) -> None:
+    """Whoever comes on call learns of the incident, and is notified from then on."""
     told = tell(ON_CALL % "11:08" + OUTAGE)
 
     assert called(told)[0] == ("<@U2>",)
@@ -85,7 +85,7 @@ def test_a_hand_over_while_it_goes_on(tell: Tell) -> None:
 
 
 def test_a_silence_in_the_persons_own_time(tell: Tell) -> None:
-    """`until 11:15` is Dana's clock in Berlin; what goes on then is told, with what was hidden."""
+    """`until 11:15` is Dana's time in Berlin; then what goes on and what was hidden is posted."""
     told = tell(
         OUTAGE + say('at: 1m, user: U1, say: "/auth0-check silence prod until 11:15 moving"')
     )
@@ -97,7 +97,7 @@ def test_a_silence_in_the_persons_own_time(tell: Tell) -> None:
 
 
 def test_maintenance_alerts_nobody(tell: Tell) -> None:
-    """An outage within our own work is told when the work is over, if it goes on."""
+    """An outage during maintenance is posted at its end, if it goes on."""
     window = (
         "bot:\n  maintenance:\n"
         '    - {tenants: [prod], once: "2026-03-02 10:00", lasts: %s, reason: a new cluster}\n'
@@ -113,7 +113,7 @@ def test_maintenance_alerts_nobody(tell: Tell) -> None:
     ids=["spring", "autumn"],
 )
 def test_when_the_clocks_are_changed(tell: Tell, start: str, until: str) -> None:
-    """It lasts twenty minutes, across the hour that is left out or comes twice."""
+    """Twenty minutes, across the hour that is skipped or comes twice."""
     silence = say(f'at: 0m, user: U1, say: "/auth0-check silence prod until {until} a test"')
     told = tell(OUTAGE + silence, start=start)
     ended: list[Event] = [e for e in told.of("message", kind="post") if "hid" in e["text"]]
@@ -122,7 +122,7 @@ def test_when_the_clocks_are_changed(tell: Tell, start: str, until: str) -> None
 
 
 def test_guests_may_nothing(tell: Tell) -> None:
-    """They are told so, and nothing changes."""
+    """They get a refusal, and nothing changes."""
     told = tell(OUTAGE + say('at: 5m, user: U3, say: "/auth0-check ack"'))
 
     assert not any("is on it" in line for line in threads(told))
@@ -130,7 +130,7 @@ def test_guests_may_nothing(tell: Tell) -> None:
 
 
 def test_resolved_by_hand(tell: Tell) -> None:
-    """It is told who did it, and nothing is posted while the same goes on failing."""
+    """The message names who did it, and nothing is posted while the same failure goes on."""
     told = tell(OUTAGE + say('at: 5m, user: U1, say: "/auth0-check resolve our vendor has it"'))
 
     assert told.summary["alerts"] == 1

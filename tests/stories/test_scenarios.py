@@ -16,16 +16,16 @@ SCENARIOS = Path(__file__).parents[1] / "scenarios"
 FILES = sorted(SCENARIOS.glob("*.yml"))
 UNSEEN = sorted((SCENARIOS / "unseen").glob("*.yml"))
 WRONG = {
-    # An application's cluster without a way out looks from here like Auth0 refusing it alone.
+    # An application's cluster without egress looks from here as if Auth0 refused it alone.
     "app-cluster-without-a-way-out",
-    # The limit of Actions in flight shows as failing Actions only: quota or the tenant's code?
+    # A limit of concurrent Actions shows as failing Actions only: quota or the tenant's code?
     "quota-action-concurrency",
 }
-"""Known to come out wrong. Who makes one right takes it out."""
+"""Known to be wrong. Whoever makes one right removes it here."""
 
 
 JUDGED_S = 90.0
-"""After `decidable` the verdict is read at a minute; nothing later can change what was right."""
+"""The verdict is read a minute after `decidable`; nothing later can change the result."""
 
 
 def until_judged(scenario: Scenario) -> Scenario:
@@ -36,7 +36,7 @@ def until_judged(scenario: Scenario) -> Scenario:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_it_comes_out_right(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_result_is_right(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     """An alert exactly where a scenario wants one, and a cause that it accepts."""
     scenario = until_judged(load_file(file))
     played = play_scenario(scenario, scenario.seed, lambda _: None, requests=False)
@@ -46,7 +46,7 @@ def test_it_comes_out_right(file: Path, caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_there_are_enough_scenarios() -> None:
-    """Each cause has its own, and at most one in twenty is known to come out wrong."""
+    """Each cause has its own, and at most one in twenty is known to be wrong."""
     answers = [load_file(file).answer for file in FILES]
 
     assert len({answer.cause for answer in answers if answer}) == 10
@@ -55,5 +55,5 @@ def test_there_are_enough_scenarios() -> None:
 
 
 def test_the_unseen_scenarios_are_readable() -> None:
-    """They are played by hand, when weights change: docs/simulate.md."""
+    """They are played by hand when weights change: docs/simulate.md."""
     assert {load_file(file).answer is not None for file in UNSEEN} == {True}

@@ -16,7 +16,7 @@ OUTAGE = "{target: prod.login, from: 2m, to: 12m, is: {http: 503}}"
 
 
 def test_an_outage_is_one_message_that_is_edited(tell: Tell) -> None:
-    """Opened once, edited, resolved in place, its end told in the thread."""
+    """Posted once, edited, resolved in place, with its end in the thread."""
     told = tell(f"timeline:\n  - {OUTAGE}\n")
 
     assert len(told.of("message", kind="post")) == 1
@@ -25,15 +25,15 @@ def test_an_outage_is_one_message_that_is_edited(tell: Tell) -> None:
     assert "Resolved after 10 min" in told.of("message", kind="reply")[-1]["text"]
 
 
-def test_a_full_outage_is_told_within_ninety_seconds(tell: Tell) -> None:
-    """A slot comes at most a minute after the onset; four repeats take twenty seconds."""
+def test_a_full_outage_is_posted_within_ninety_seconds(tell: Tell) -> None:
+    """The first probe comes at most a minute after the onset; four repeats take twenty seconds."""
     told = tell(f"timeline:\n  - {OUTAGE}\n")
 
     assert 120 < told.summary["first_alert_s"] < 120 + 90
 
 
 def test_hanging_requests_are_repeated_by_the_clock(tell: Tell) -> None:
-    """Ten seconds for each answer do not add up: repeats do not wait for one another."""
+    """Time-outs of ten seconds do not add up: repeats do not wait for one another."""
     told = tell("timeline:\n  - {target: prod.login, from: 0m, to: 12m, is: {hang: true}}\n")
 
     assert told.summary["first_alert_s"] < 45
@@ -62,7 +62,7 @@ def test_people_are_mentioned_at_once_when_two_signals_agree(tell: Tell) -> None
 
 
 def test_a_short_end_reopens_the_same_incident(tell: Tell) -> None:
-    """What fails again within ten minutes is the same trouble."""
+    """What fails again within ten minutes is the same problem."""
     told = tell(
         "timeline:\n"
         f"  - {OUTAGE}\n"
@@ -87,7 +87,7 @@ def test_refused_credentials_stop_the_login(tell: Tell) -> None:
     assert told.summary["alerts"] == 1
 
 
-def test_a_persons_run_starts_a_stopped_login_again(tell: Tell) -> None:
+def test_an_on_demand_check_starts_a_stopped_login_again(tell: Tell) -> None:
     """Once the password is right again, one `run` is enough."""
     told = tell(
         "timeline:\n"
@@ -101,7 +101,7 @@ def test_a_persons_run_starts_a_stopped_login_again(tell: Tell) -> None:
 
 
 def test_the_synthetic_user_never_logs_in_too_often(tell: Tell) -> None:
-    """Over both domains and all that people ask for: 12 a minute, 100 in ten."""
+    """Over both domains and all on-demand checks: 12 a minute, 100 in ten minutes."""
     asked = "\n".join(
         f"  - {{at: {minute}m, user: U1, say: /auth0-check run prod}}" for minute in range(3, 12)
     )
@@ -121,8 +121,8 @@ def test_the_synthetic_user_never_logs_in_too_often(tell: Tell) -> None:
     assert max(sum(t <= other < t + 600 for other in times) for t in times) <= 100
 
 
-def test_what_cannot_be_seen_is_not_called_healthy(tell: Tell) -> None:
-    """A clock that was set wrong makes the bot blind, and it says so after five minutes."""
+def test_no_data_is_not_called_healthy(tell: Tell) -> None:
+    """With a wrong wall clock the bot has no data, and it says so after five minutes."""
     told = tell("timeline:\n  - {target: bot, from: 5m, to: 15m, is: {clock: +1h}}\n")
 
     first, last = told.of("incident")[0], told.of("incident")[-1]
@@ -132,16 +132,16 @@ def test_what_cannot_be_seen_is_not_called_healthy(tell: Tell) -> None:
     assert last["state"] == "resolved"
 
 
-def test_a_long_sleep_of_the_host_is_told_when_it_wakes(tell: Tell) -> None:
-    """Nothing was seen for ten minutes: that is a warning, and over at once."""
+def test_a_long_sleep_of_the_host_is_posted_when_it_wakes(tell: Tell) -> None:
+    """A monitoring gap of ten minutes is a warning, resolved at once."""
     told = tell("timeline:\n  - {target: bot, from: 5m, to: 15m, is: {paused: true}}\n")
 
     assert told.summary["alerts"] == 1
     assert told.of("incident")[-1]["state"] == "resolved"
 
 
-def test_a_short_sleep_of_the_host_is_only_told(tell: Tell) -> None:
-    """Three minutes without a look are worth a line, and no alert."""
+def test_a_short_sleep_of_the_host_is_only_mentioned(tell: Tell) -> None:
+    """Three minutes without a check are a line in the channel, and no alert."""
     told = tell("timeline:\n  - {target: bot, from: 5m, to: 8m, is: {paused: true}}\n")
 
     assert told.summary["alerts"] == 0
@@ -149,7 +149,7 @@ def test_a_short_sleep_of_the_host_is_only_told(tell: Tell) -> None:
 
 
 def test_slack_being_down_loses_nothing(tell: Tell) -> None:
-    """What could not be said is said when Slack is back, once, as it then is."""
+    """What could not be sent is sent once Slack is back, once, with the state of that time."""
     told = tell(
         "timeline:\n"
         f"  - {OUTAGE}\n"
@@ -161,8 +161,8 @@ def test_slack_being_down_loses_nothing(tell: Tell) -> None:
     assert 9 * 60 <= posts[0]["t"] < 10.1 * 60
 
 
-def test_a_slack_that_answers_nothing_is_not_told_twice(tell: Tell) -> None:
-    """A lost answer is settled by looking into the channel."""
+def test_a_slack_that_does_not_answer_gets_nothing_twice(tell: Tell) -> None:
+    """A lost answer is settled by a search of the channel."""
     told = tell(
         f"timeline:\n  - {OUTAGE}\n  - {{target: slack, from: 1m, to: 4m, is: {{http: 503}}}}\n"
     )
@@ -170,7 +170,7 @@ def test_a_slack_that_answers_nothing_is_not_told_twice(tell: Tell) -> None:
     assert len(told.of("message", kind="post")) == 1
 
 
-def test_a_slack_that_says_later_is_obeyed(tell: Tell) -> None:
+def test_retry_after_of_slack_is_obeyed(tell: Tell) -> None:
     """No request goes to Slack while it asked to wait."""
     told = tell(
         "timeline:\n"
@@ -181,8 +181,8 @@ def test_a_slack_that_says_later_is_obeyed(tell: Tell) -> None:
     assert len(told.of("message", kind="post")) == 1
 
 
-def test_a_post_on_the_status_page_becomes_evidence(tell: Tell) -> None:
-    """It is told in the thread once a phase, and strengthens the verdict."""
+def test_a_status_incident_becomes_evidence(tell: Tell) -> None:
+    """The thread has it once a phase, and it strengthens the verdict."""
     told = tell(
         "timeline:\n"
         f"  - {OUTAGE}\n"
@@ -205,8 +205,8 @@ def test_a_post_on_the_status_page_becomes_evidence(tell: Tell) -> None:
     assert "the status page has an open post for this environment" in facts
 
 
-def test_a_post_for_another_environment_is_no_evidence(tell: Tell) -> None:
-    """Auth0 publishes by environment; EU's trouble says nothing of US."""
+def test_a_status_incident_of_another_environment_is_no_evidence(tell: Tell) -> None:
+    """Auth0 publishes by environment; a problem in EU says nothing about US."""
     told = tell(
         "timeline:\n"
         f"  - {OUTAGE}\n"
@@ -244,8 +244,8 @@ def test_share_answers_the_channel(tell: Tell) -> None:
     assert [m["kind"] for m in told.of("message")] == ["post"]
 
 
-def test_a_run_is_answered_at_once_and_again_with_its_result(tell: Tell) -> None:
-    """The result names every look that was made."""
+def test_an_on_demand_check_is_answered_at_once_and_with_its_result(tell: Tell) -> None:
+    """The result names every check that was made."""
     told = tell("people:\n  - {at: 5m, user: U1, say: /auth0-check run prod}\n")
     begun, result = told.of("message")
 

@@ -25,7 +25,7 @@ MISTAKES = ("access_denied", "invalid_client", "unauthorized_client")
 
 @dataclass
 class Told:
-    """All that was said in Slack, in seconds from the first failure."""
+    """The messages in Slack, with their times in seconds from the first failure."""
 
     incidents: list[Incident] = field(default_factory=list)
     said: list[tuple[float, MessageKind, Message]] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Told:
 
 
 def played(folder: Path, count: int, **given: Any) -> Told:
-    """Let so many tenants fail for two minutes and a half."""
+    """Let so many tenants fail for two and a half minutes."""
     names = [f"shop-{number:03}" for number in range(count)]
     tenants = {name: {"domain": f"{name}.us.auth0.com"} for name in names}
     story = {
@@ -74,7 +74,7 @@ pytestmark = pytest.mark.xdist_group("storm")  # one storm for all
 
 @pytest.fixture(scope="module")
 def outage(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """An environment with 500 tenants is gone; somebody acknowledges in the middle of it."""
+    """An environment with 500 tenants is down; somebody acknowledges in the middle of it."""
     names = [f"shop-{number:03}" for number in range(500)]
     gone = {"target": [f"{name}.login" for name in names], "from": "0s", "to": "150s"}
     tenants = {n: {"domain": f"{n}.us.auth0.com", "environment": "US-1"} for n in names}
@@ -88,7 +88,7 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 
 def test_500_tenants_are_one_message(outage: Told) -> None:
-    """One incident, one post that calls people, few lines in its thread, one end."""
+    """One incident, one post that mentions people, few lines in its thread, one end."""
     ((_, post),) = outage.of(MessageKind.POST)
     (incident,) = outage.incidents
     lines = [message.text for _, message in outage.of(MessageKind.REPLY)]
@@ -100,8 +100,8 @@ def test_500_tenants_are_one_message(outage: Told) -> None:
     assert sum("Resolved" in line for line in lines) == 1
 
 
-def test_the_worst_stand_in_a_table(outage: Told) -> None:
-    """It has a row for forty tenants, and says how many more there are."""
+def test_the_worst_tenants_are_in_a_table(outage: Told) -> None:
+    """It has a row for each of forty tenants, and the number of the rest."""
     tables = [
         (block, message.blocks)
         for _, message in outage.of(MessageKind.UPDATE)
@@ -115,7 +115,7 @@ def test_the_worst_stand_in_a_table(outage: Told) -> None:
 
 
 def test_a_person_is_answered_at_once_in_the_middle_of_it(outage: Told) -> None:
-    """The answer comes within a second, the message shows it as soon as its next edit may."""
+    """The answer comes within a second, and the message shows it with its next edit."""
     answered = [at for at, _ in outage.of(MessageKind.EPHEMERAL)]
     shown = [at for at, message in outage.of(MessageKind.UPDATE) if "ACKNOWLEDGED" in message.text]
 
@@ -124,7 +124,7 @@ def test_a_person_is_answered_at_once_in_the_middle_of_it(outage: Told) -> None:
 
 
 def test_the_channel_gets_one_message_a_second(outage: Told) -> None:
-    """However much there is to say; an edit is no message, and has a pace of its own."""
+    """However much there is to send; edits have a rate limit of their own."""
     messages = [at for at, _ in outage.of(MessageKind.POST, MessageKind.REPLY)]
     edits = [at for at, _ in outage.of(MessageKind.UPDATE)]
 
@@ -133,7 +133,7 @@ def test_the_channel_gets_one_message_a_second(outage: Told) -> None:
 
 
 def test_tenants_that_fail_each_for_its_own_cause_are_a_few_messages(tmp_path: Path) -> None:
-    """After the fifth incident what fails for a like cause joins; each cause keeps a message."""
+    """After the fifth incident a failure joins one with a similar cause; each cause has its own."""
     told = played(
         tmp_path,
         100,

@@ -1,1 +1,1 @@
-"""What rows and error texts of an Auth0 tenant log mean."""
+"""What log rows and error texts of an Auth0 tenant mean."""

@@ -1,18 +1,18 @@
 """Rows of a tenant's Auth0 log: what each counts as, and which settings were changed.
 
-The log counts **logins of people, and tokens of machines**. Of the rows that one login writes,
-one is counted:
+We count **logins of people, and tokens of machines**. One login may write several rows, of which we
+count one:
 
-- `s`, however the user came in. The `seacft` and `sede` that follow it are the same login, and so
-  are the `scoa`, `ss` and `gd_auth_succeed` before it.
-- A password, passkey or native exchange stands alone (`sepft`, `seotpft`, `sens` …), and so does
-  the token of a machine (`seccft`).
-- Renewals are no logins and many times as many, which would thin out a share: `ssa` and `sertft`
-  do not count, nor does what usually ends them (`fsa`, `fertft` with an old refresh token).
-- A login that an Action breaks leaves a row of the Action beside its own: see `tally`.
+- `s`, however the user logged in. The `seacft` and `sede` that follow it belong to the same login,
+  and so do the `scoa`, `ss` and `gd_auth_succeed` before it.
+- A password, passkey or native exchange has one row (`sepft`, `seotpft`, `sens` …), and so has the
+  token of a machine (`seccft`).
+- Renewals are not logins, and so frequent that they would hide a share of failed logins: `ssa` and
+  `sertft` do not count, nor does what usually ends them (`fsa`, `fertft` with an old token).
+- A login that an Action breaks has a row of the Action beside its own: see `_classify_unpaired`.
 - Warnings and notices (`w`, `wn`, `depnote`) are no failed logins.
 
-Codes: Log Type Codes and auth0/auth0-log-schemas, read 2026-11; which rows one login writes was
+Codes: Log Type Codes and auth0/auth0-log-schemas, read 2026-11. Which rows one login writes was
 never tried on a live tenant.
 """
 
@@ -22,12 +22,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.text_patterns import match_pattern
 from bot.core.model.measurement import ChangeMade, Group, Measurement
+from bot.core.model.wall_clock import parse_iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,15 +40,15 @@ LINK = "https://manage.auth0.com/#/logs"
 
 
 class RowKind(StrEnum):
-    """Whom a log row speaks of. Grouped by event type code (Log Event Type Codes, read 2026-11)."""
+    """Who caused a log row. By event type code (Log Event Type Codes, read 2026-11)."""
 
     SUCCESS = "success"
     USER = "user"
     """An end user's mistake: wrong password, unknown user; normal."""
     FAILURE = "failure"
-    """A failed login that is no user's mistake, and of which nothing else is known."""
+    """A failed login that is no user's mistake; nothing else is known about it."""
     APP = "app"
-    """Our application asked for something wrong: callback mismatch, unknown client, used code."""
+    """Our application sent a wrong request: callback mismatch, unknown client, used code."""
     UPSTREAM = "upstream"
     """An identity provider behind a connection failed."""
     PROVIDER = "provider"
@@ -58,13 +58,13 @@ class RowKind(StrEnum):
     PLATFORM = "platform"
     """Auth0 itself says that it failed."""
     QUOTA = "quota"
-    """Requests were refused for a rate limit of the tenant."""
+    """A rate limit of the tenant refused requests."""
     QUOTA_WARNING = "quota_warning"
     """80 % of a limit are used."""
     PROTECTION = "protection"
     """Attack protection refused somebody."""
     OTHER = "other"
-    """Tells nothing about logins."""
+    """Says nothing about logins."""
 
 
 FAILED_KINDS = frozenset(
@@ -78,7 +78,7 @@ FAILED_KINDS = frozenset(
         RowKind.QUOTA,
     }
 )
-"""What counts as a failed login. A provider's failure does: the user waits for a code."""
+"""What counts as a failed login. A provider's failure counts: the user waits for a code."""
 ACTION_FAILED = "actions_execution_failed"
 API_LIMIT = "api_limit"
 TYPES = {
@@ -99,10 +99,10 @@ TYPES = {
     RowKind.PROTECTION: "limit_wc limit_mu limit_sul pwd_leak signup_pwd_leak reset_pwd_leak "
     "gd_otp_rate_limit_exceed gd_recovery_rate_limit_exceed",
 }
-"""All others are OTHER. Those of FAILURE are judged by their description, too."""
+"""All other codes are OTHER. FAILURE is refined by the row's description."""
 KIND_OF = {code: kind for kind, codes in TYPES.items() for code in codes.split()}
 EXCHANGES = frozenset({"feacft", "feccft", "fecte", "fertft", "ferrt", "fpar"})
-"""What the application does by itself, without a user."""
+"""Exchanges that the application makes by itself, without a user."""
 KIND_BY_PATTERN = {
     "callback_mismatch": RowKind.APP,
     "unknown_client": RowKind.APP,
@@ -117,7 +117,7 @@ KIND_BY_PATTERN = {
     "mfa": RowKind.USER,
     "wrong_password": RowKind.USER,
 }
-"""By pattern. What is denied (`access_denied`) was most often denied by an Action."""
+"""The kind of a failure by its pattern. An Action causes most of `access_denied`."""
 UPSTREAM_PATTERNS = frozenset(
     {
         "provider_error",
@@ -129,10 +129,10 @@ UPSTREAM_PATTERNS = frozenset(
         "invalid_state",
     }
 )
-"""What an identity provider behind a connection says or does: it does not know the tenant (any
-more), or does not give back a state."""
+"""Failures of an identity provider behind a connection. It may also not know the tenant (any more),
+or not return the state."""
 CUSTOM_DATABASE_PATTERNS = frozenset({"unreachable", "certificate"})
-"""What Auth0's own user store never says: the scripts of a custom database do."""
+"""Failures of a custom database's scripts; Auth0's own user store never reports them."""
 PLAIN_STRATEGIES = frozenset({"database", "passwordless"})
 DEFAULT_DATABASE = "Username-Password-Authentication"
 ACTION_ERRORS = {"platform_error": RowKind.PLATFORM, "rate_limited": RowKind.QUOTA}
@@ -142,68 +142,56 @@ ENVIRONMENT = re.compile(r"prod-([a-z]{2})-([0-9]{1,2})")
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """What is kept of a row."""
+    """What we keep of a row."""
 
     kind: RowKind
     pattern: str = ""
-    """The name of the pattern that its description matched, if one did."""
+    """The name of the pattern that its description matches, if any."""
     connection: str = ""
     type: str = ""
-    """Its event type code, if it is one that we know."""
+    """Its event type code, if we know it."""
 
 
 GroupKey = tuple[RowKind, str, str]
-"""Kind, pattern and connection: rows that have these in common are a group."""
+"""Kind, pattern and connection: rows with the same three form a group."""
 
 
 def classify_row(row: Json) -> LogRow:
-    """Tell whom a row speaks of. Survives any JSON object."""
-    code = get_text(row, "type")
+    """Tell what a row counts as. Accepts any JSON object."""
+    code, details = get_text(row, "type"), get_object(row, "details")
     kind = KIND_OF.get(code, RowKind.OTHER)
-    if kind is RowKind.OTHER or (code == API_LIMIT and _is_management(row)):
-        return LogRow(RowKind.OTHER)
-    connection = _connection_name(get_text(row, "connection"))
+    path = get_text(get_object(details, "request"), "path")
+    if kind is RowKind.OTHER or (code == API_LIMIT and path.startswith(MANAGEMENT_PATH)):
+        return LogRow(RowKind.OTHER)  # a limit of the Management API refuses no login
+    connection = get_text(row, "connection")[:60]
+    if not CONNECTION_NAME.fullmatch(connection):
+        connection = ""  # not a name by Auth0's rules: perhaps a mail address
     if kind is RowKind.SUCCESS:
         return LogRow(kind, connection=connection, type=code)
-    pattern = match_pattern(_failure_text(row))
+    message = get_text(get_object(details, "error"), "message")
+    pattern = match_pattern(f"{get_text(row, 'description')} {message}")
     if kind is RowKind.FAILURE:
         kind = _classify_failure(row, code, pattern)
     if code == ACTION_FAILED:
-        kind = ACTION_ERRORS.get(get_text(get_object(row, "details"), "error_class"), kind)
+        kind = ACTION_ERRORS.get(get_text(details, "error_class"), kind)
     return LogRow(kind, pattern, connection, code)
 
 
 def _classify_failure(row: Json, code: str, pattern: str) -> RowKind:
-    """Judge a failed login by its pattern and its connection."""
+    """Classify a failed login by its pattern and its connection."""
     if code == "ferrt" or (code in EXCHANGES and pattern == "access_denied"):
-        return RowKind.APP  # two renewals with one token; a wrong secret is told as "Unauthorized"
+        return RowKind.APP  # two renewals with one token; a wrong secret is "Unauthorized" here
     if get_object(row, "details").get("client_authentoication_error"):  # the schema spells it so
         return RowKind.APP
-    if pattern in UPSTREAM_PATTERNS and _is_external(row):
+    connection, strategy = get_text(row, "connection"), get_text(row, "strategy_type")
+    has_identity_provider = (
+        strategy not in PLAIN_STRATEGIES if strategy else connection not in {"", DEFAULT_DATABASE}
+    )
+    if pattern in UPSTREAM_PATTERNS and has_identity_provider:
         return RowKind.UPSTREAM
-    if pattern in CUSTOM_DATABASE_PATTERNS and get_text(row, "strategy_type") == "database":
+    if pattern in CUSTOM_DATABASE_PATTERNS and strategy == "database":
         return RowKind.TENANT
     return KIND_BY_PATTERN.get(pattern, RowKind.FAILURE)
-
-
-def _is_external(row: Json) -> bool:
-    """Tell whether a row's connection leads to an identity provider of others."""
-    connection, strategy = get_text(row, "connection"), get_text(row, "strategy_type")
-    if strategy:
-        return strategy not in PLAIN_STRATEGIES
-    return connection not in {"", DEFAULT_DATABASE}
-
-
-def _is_management(row: Json) -> bool:
-    """Tell a limit of the Management API, which refuses no login."""
-    request = get_object(get_object(row, "details"), "request")
-    return get_text(request, "path").startswith(MANAGEMENT_PATH)
-
-
-def _failure_text(row: Json) -> str:
-    """Return the texts that say why; they may hold personal data."""
-    error = get_object(get_object(row, "details"), "error")
-    return " ".join((get_text(row, "description"), get_text(error, "message")))
 
 
 def environment_of(row: Json) -> str:
@@ -220,16 +208,21 @@ def tally_rows(
     at: float,
     span_s: float,
 ) -> Measurement:
-    """Count rows of a log into figures.
+    """Count log rows into a measurement.
 
-    Rows of `own_clients`, the applications of our synthetic logins, are counted apart. Rows of
-    kind OTHER are in no group. Beyond `GROUPS`, groups of a kind become one without names.
+    Rows of `own_clients`, the applications of our synthetic logins, are counted separately. Rows of
+    kind OTHER are in no group. Beyond `MAX_GROUPS`, groups of a kind become one without names. Of
+    the changes the newest `MAX_CHANGES` remain, oldest first, none in the future.
     """
-    everything = list(rows)
-    theirs = [row for row in everything if get_text(row, "client_id") not in own_clients]
-    counts = Counter(
-        _group_key(each) for each in _classify_unpaired(theirs) if each.kind is not RowKind.OTHER
+    all_rows = list(rows)
+    user_rows = [row for row in all_rows if get_text(row, "client_id") not in own_clients]
+    counts: Counter[GroupKey] = Counter(
+        (row.kind, row.pattern, row.connection)
+        for row in _classify_unpaired(user_rows)
+        if row.kind is not RowKind.OTHER
     )
+    changes = {change.id: change for row in all_rows if (change := parse_change(row, target.owner))}
+    newest = sorted(changes.values(), key=lambda change: change.at)[-MAX_CHANGES:]
     failed = _sum_kinds(counts, FAILED_KINDS)
     return Measurement(
         target=target,
@@ -238,15 +231,11 @@ def tally_rows(
         failed=failed,
         total=failed + _sum_kinds(counts, frozenset({RowKind.SUCCESS})),
         groups=_build_groups(counts),
-        own_rows=len(everything) - len(theirs),
+        own_rows=len(all_rows) - len(user_rows),
         link=LINK,
-        environment=next(filter(None, map(environment_of, reversed(everything))), ""),
-        changes=_collect_changes(everything, target.owner, at),
+        environment=next(filter(None, map(environment_of, reversed(all_rows))), ""),
+        changes=tuple(replace(change, at=min(change.at, at)) for change in newest),
     )
-
-
-def _group_key(row: LogRow) -> GroupKey:
-    return row.kind, row.pattern, row.connection
 
 
 def _sum_kinds(counts: Counter[GroupKey], kinds: frozenset[RowKind]) -> int:
@@ -254,26 +243,26 @@ def _sum_kinds(counts: Counter[GroupKey], kinds: frozenset[RowKind]) -> int:
 
 
 def _classify_unpaired(rows: list[Json]) -> Iterator[LogRow]:
-    """Classify rows, leaving out failed logins beside which an Action of theirs has a row.
+    """Classify rows, without the failed logins for which an Action has a row as well.
 
-    They are paired by application: a row that says more stands for the one that says less.
+    The two are paired by application; the Action's row says more, so it counts.
     """
     classified = [(classify_row(row), get_text(row, "client_id")) for row in rows]
-    spare = Counter(client for each, client in classified if each.type == ACTION_FAILED)
-    for each, client in classified:
-        is_vague = each.kind in {RowKind.FAILURE, RowKind.TENANT} and each.type in {"f", "fepft"}
-        if is_vague and spare[client] > 0:
-            spare[client] -= 1
+    unpaired = Counter(client for row, client in classified if row.type == ACTION_FAILED)
+    for row, client in classified:
+        is_vague = row.kind in {RowKind.FAILURE, RowKind.TENANT} and row.type in {"f", "fepft"}
+        if is_vague and unpaired[client] > 0:
+            unpaired[client] -= 1
         else:
-            yield each
+            yield row
 
 
 def _build_groups(counts: Counter[GroupKey]) -> tuple[Group, ...]:
     ranked = _rank_counts(counts)
     if len(ranked) > MAX_GROUPS:
-        kept = MAX_GROUPS - len(RowKind)
-        folded = Counter(dict(ranked[:kept]))
-        for (kind, _, _), count in ranked[kept:]:
+        named = MAX_GROUPS - len(RowKind)
+        folded = Counter(dict(ranked[:named]))
+        for (kind, _, _), count in ranked[named:]:
             folded[kind, "", ""] += count
         ranked = _rank_counts(folded)
     return tuple(
@@ -282,20 +271,8 @@ def _build_groups(counts: Counter[GroupKey]) -> tuple[Group, ...]:
 
 
 def _rank_counts(counts: Counter[GroupKey]) -> list[tuple[GroupKey, int]]:
-    """Return what is counted with its counts, the most frequent first."""
+    """Return the counts, the highest first."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-
-
-def _collect_changes(rows: list[Json], tenant: str, at: float) -> tuple[ChangeMade, ...]:
-    """Return the newest changes, oldest first, none in the future."""
-    told = {change.id: change for row in rows if (change := parse_change(row, tenant))}
-    newest = sorted(told.values(), key=lambda change: change.at)[-MAX_CHANGES:]
-    return tuple(replace(change, at=min(change.at, at)) for change in newest)
-
-
-def _connection_name(told: str) -> str:
-    """Return a connection's name; empty if it is none by Auth0's rules, as a mail address is."""
-    return told[:60] if CONNECTION_NAME.fullmatch(told[:60]) else ""
 
 
 Json = Mapping[str, object]
@@ -328,55 +305,51 @@ SETTINGS = (
     (r"forms(/.*)?", "form"),
     (r"flows(/.*)?", "flow"),
 )
-"""Paths of the Management API and what they change; empty: nothing. All others (users, a user's
-grants, jobs, tickets, roles, members …) are administration of users, not of the login."""
+"""Paths of the Management API and what they change; empty: nothing. All others (users, grants of a
+user, jobs, tickets, roles, members …) administer users, not the login."""
 CHANGE_BY_METHOD = {"post": "created", "patch": "updated", "put": "updated", "delete": "deleted"}
 COLLECTION_DEPTH = {"action": 1}
-"""How many parts of a path come before a thing's collection, where any do."""
+"""How many parts of a path come before the collection, if any."""
 LOG_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 def parse_change(row: Json, tenant: str) -> ChangeMade | None:
-    """Return the change of a setting that a row tells of; None: it tells of none.
+    """Return the change of a setting that a row reports; None: it reports none.
 
-    Its `what` never holds anything of the row. Survives any JSON object.
+    Its `what` never holds text of the row. Accepts any JSON object.
     """
     log_id, at = get_text(row, "log_id"), parse_instant(row)
     if get_text(row, "type") != MANAGEMENT_WRITE or not LOG_ID.fullmatch(log_id) or at is None:
         return None
     request = get_object(get_object(row, "details"), "request")
-    done = CHANGE_BY_METHOD.get(get_text(request, "method").lower())
-    what = _describe_change(get_text(request, "path"), done) if done else ""
+    verb = CHANGE_BY_METHOD.get(get_text(request, "method").lower())
+    what = _describe_change(get_text(request, "path"), verb) if verb else ""
     return ChangeMade(id=log_id, at=at, what=what, tenant=tenant) if what else None
 
 
-def _describe_change(path: str, done: str) -> str:
-    told = path[:300].removeprefix(MANAGEMENT_PATH).rstrip("/")
-    thing = next((words for known, words in SETTINGS if re.fullmatch(known, told)), "")
-    if not thing or thing.endswith("ed"):
-        return thing
-    # What is posted or deleted below a thing changes that thing: /clients/ID/credentials.
-    below = told.count("/") - COLLECTION_DEPTH.get(thing, 0)
-    is_itself = below == {"created": 0, "deleted": 1}.get(done)
-    return f"{thing} {done if is_itself else 'updated'}"
+def _describe_change(path: str, verb: str) -> str:
+    resource = path[:300].removeprefix(MANAGEMENT_PATH).rstrip("/")
+    setting = next((words for known, words in SETTINGS if re.fullmatch(known, resource)), "")
+    if not setting or setting.endswith("ed"):
+        return setting
+    # What is posted or deleted below a setting updates that setting: /clients/ID/credentials.
+    depth = resource.count("/") - COLLECTION_DEPTH.get(setting, 0)
+    is_itself = depth == {"created": 0, "deleted": 1}.get(verb)
+    return f"{setting} {verb if is_itself else 'updated'}"
 
 
 def parse_instant(row: Json) -> float | None:
-    """Return when a row says that it happened; None where it does not say."""
-    try:
-        moment = datetime.fromisoformat(get_text(row, "date"))
-        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
-    except (ValueError, OverflowError):
-        return None
+    """Return the time of a row; None if it has none."""
+    return parse_iso(get_text(row, "date"))
 
 
 def get_text(of: Json, key: str) -> str:
-    """Return a text of a JSON object; empty where there is none."""
+    """Return a text of a JSON object; empty if there is none."""
     value = of.get(key)
     return value if isinstance(value, str) else ""
 
 
 def get_object(of: Json, key: str) -> Json:
-    """Return an object of a JSON object; empty where there is none."""
+    """Return an object within a JSON object; empty if there is none."""
     value = of.get(key)
     return value if isinstance(value, Mapping) else {}

@@ -1,1 +1,1 @@
-"""What people order: acknowledge, silence, resolve, escalate, take a shift."""
+"""What people do with commands: acknowledge, resolve, escalate, silence, go on call."""

@@ -1,4 +1,4 @@
-"""What people do with incidents: acknowledge, resolve, note, call a false alarm, escalate."""
+"""Commands about incidents: acknowledge, resolve, note, false alarm, escalate."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from bot.core.model.request import Verb
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident, IncidentState, Note, TimelineEntry, TimelineKind
 from bot.core.state.outbox import AnswerResult, PagerAction
-from bot.core.state.stimulus import Effect, IncidentChanged
+from bot.core.state.stimulus import DeskEffect, IncidentChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.core.model.request import Request
     from bot.core.state.rules import Rules
-    from bot.core.state.stimulus import Tenants
+    from bot.core.state.tenant import Tenants
 
 NOTE_LENGTH = 500
 _INCIDENT_NUMBER = re.compile(r"#?0*(\d+)\b\s*", re.ASCII)
 
-CommandResult = tuple[DeskState, list[Effect], AnswerResult]
+CommandResult = tuple[DeskState, list[DeskEffect], AnswerResult]
 
 
 def find_incident(request: Request, state: DeskState) -> tuple[Incident | None, str]:
-    """Return which incident is meant, and what was said of it.
+    """Return which incident is meant, and the rest of the text.
 
-    It is the one whose number is named, else that of the thread, else the only open one.
+    It is the incident whose number is given, else that of the thread, else the only open one.
     """
     match = _INCIDENT_NUMBER.match(request.argument)
     if match:
@@ -46,9 +46,9 @@ def find_incident(request: Request, state: DeskState) -> tuple[Incident | None, 
 
 
 def handle_incident_command(
-    state: DeskState, request: Request, now: float, world: Tenants, rules: Rules
+    state: DeskState, request: Request, now: float, tenants: Tenants, rules: Rules
 ) -> CommandResult:
-    """Do what a person wants done with an incident."""
+    """Carry out a command about an incident."""
     incident, text = find_incident(request, state)
     if incident is None:
         return state, [], AnswerResult(CommandOutcome.NO_SUCH)
@@ -56,16 +56,16 @@ def handle_incident_command(
     if request.verb is Verb.ESCALATE:
         return _escalate(state, incident, request, now, rules)
     if request.verb is Verb.RESOLVE:
-        return _resolve(state, incident, request, text, now, world)
-    act = _HANDLERS[request.verb]
-    return _to_command_result(state, incident, act(incident, request.user, text, now))
+        return _resolve(state, incident, request, text, now, tenants)
+    done = _HANDLERS[request.verb](incident, request.user, text, now)
+    return _to_command_result(state, incident, done)
 
 
-IncidentOutcome = tuple[CommandOutcome, Incident, list[Effect]]
+IncidentOutcome = tuple[CommandOutcome, Incident, list[DeskEffect]]
 
 
-def _to_command_result(state: DeskState, before: Incident, act: IncidentOutcome) -> CommandResult:
-    outcome, incident, effects = act
+def _to_command_result(state: DeskState, before: Incident, done: IncidentOutcome) -> CommandResult:
+    outcome, incident, effects = done
     result = AnswerResult(outcome, before.id)
     return (state.with_incident(incident) if incident is not before else state), effects, result
 
@@ -84,10 +84,7 @@ def _acknowledge(incident: Incident, user: str, text: str, now: float) -> Incide
         escalation=None,
     )
     after, effects = _record_entry(after, user, text, now, TimelineKind.ACKNOWLEDGED)
-    pages = [
-        notifications.page_contact_point(after, way, PagerAction.ACKNOWLEDGE)
-        for way in after.paged_contact_points
-    ]
+    pages = notifications.update_pages(after, PagerAction.ACKNOWLEDGE)
     return CommandOutcome.DONE, after, [IncidentChanged(after), *effects, *pages]
 
 
@@ -99,7 +96,7 @@ def _add_note(incident: Incident, user: str, text: str, now: float) -> IncidentO
 
 
 def _mark_false_alarm(incident: Incident, user: str, text: str, now: float) -> IncidentOutcome:
-    """Mark it; the report counts it. What goes on is not ended by that."""
+    """Mark an incident for the report. That does not resolve it."""
     if not text:
         return CommandOutcome.INVALID, incident, []
     if incident.false_alarm:
@@ -111,13 +108,14 @@ def _mark_false_alarm(incident: Incident, user: str, text: str, now: float) -> I
 
 def _record_entry(
     incident: Incident, user: str, text: str, now: float, kind: TimelineKind
-) -> tuple[Incident, list[Effect]]:
-    """Keep what a person wrote, tell it in the thread, and bring the message up to date."""
+) -> tuple[Incident, list[DeskEffect]]:
+    """Record what a person wrote in the notes and in the thread, and update the message."""
     if text:
         incident = replace(incident, notes=(*incident.notes, Note(now, user, text)))
-    incident, shown = notifications.edit_message(incident, now)
-    incident, told = notifications.add_entry(incident, TimelineEntry(now, kind, by=user, text=text))
-    return incident, [shown, told]
+    incident, edit = notifications.edit_message(incident, now)
+    entry = TimelineEntry(now, kind, by=user, text=text)
+    incident, reply = notifications.add_entry(incident, entry)
+    return incident, [edit, reply]
 
 
 _HANDLERS: dict[Verb, Callable[[Incident, str, str, float], IncidentOutcome]] = {
@@ -129,16 +127,16 @@ INCIDENT_VERBS = frozenset({*_HANDLERS, Verb.RESOLVE, Verb.ESCALATE})
 
 
 def _resolve(
-    state: DeskState, incident: Incident, request: Request, text: str, now: float, world: Tenants
+    state: DeskState, incident: Incident, request: Request, text: str, now: float, tenants: Tenants
 ) -> CommandResult:
-    """End it by hand. What still fails opens nothing new before it has been well."""
+    """Resolve an incident by hand. What still fails opens no new one until it has recovered."""
     if not incident.is_open:
         return state, [], AnswerResult(CommandOutcome.ALREADY, incident.id)
     notes = (*incident.notes, Note(now, request.user, text)) if text else incident.notes
     after = replace(
         incident,
         resolved_by=request.user,
-        sticky_resolve=failing_signal_ids(incident, world),
+        sticky_resolve=failing_signal_ids(incident, tenants),
         notes=notes,
     )
     after, effects = notifications.resolve_incident(after, now)
@@ -150,9 +148,9 @@ def _escalate(
 ) -> CommandResult:
     if not incident.is_open:
         return state, [], AnswerResult(CommandOutcome.TOO_LATE, incident.id)
-    shown, first = (
+    after, effects = (
         notification_policy.unmute(incident, now) if incident.is_muted else (incident, [])
     )
-    after, called = paging.escalate_now(shown, state, now, rules, request.user)
-    outcome = CommandOutcome.DONE if called else CommandOutcome.NOBODY
-    return _to_command_result(state, incident, (outcome, after, [*first, *called]))
+    after, pages = paging.escalate_now(after, state, now, rules, request.user)
+    outcome = CommandOutcome.DONE if pages else CommandOutcome.NOBODY
+    return _to_command_result(state, incident, (outcome, after, [*effects, *pages]))

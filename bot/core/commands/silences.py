@@ -23,7 +23,7 @@ from bot.core.state.silence import (
     covers,
     preview_hidden,
 )
-from bot.core.state.stimulus import Effect, Send
+from bot.core.state.stimulus import DeskEffect, Send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,68 +38,55 @@ SILENCE_VERBS = frozenset({Verb.SILENCE, Verb.UNSILENCE})
 
 
 def add_silence(state: DeskState, request: Request, now: float, rules: Rules) -> CommandResult:
-    """Set a silence; incidents that it covers and that people know of say so in their threads."""
-    read = parse_silence(request.argument, now, request.person.zone, rules, state.incidents)
-    if isinstance(read, SilenceRefusal):
-        return state, [], AnswerResult(CommandOutcome.INVALID, silence_refusal=read)
-    silence = Silence(
-        state.next_silence, read.scope, read.name, now, read.until, request.user, read.reason
-    )
-    hidden = preview_hidden(read.scope, read.name, state.incidents.values(), now - DAY_S)
-    kept = {
-        number: one
-        for number, one in state.silences.items()
+    """Set a silence; the threads of posted incidents that it covers say so."""
+    parsed = parse_silence(request.argument, now, request.person.zone, rules, state.incidents)
+    if isinstance(parsed, SilenceRefusal):
+        return state, [], AnswerResult(CommandOutcome.INVALID, silence_refusal=parsed)
+    number, by, reason = state.next_silence, request.user, parsed.reason
+    silence = Silence(number, parsed.scope, parsed.name, now, parsed.until, by, reason)
+    hidden = preview_hidden(parsed.scope, parsed.name, state.incidents.values(), now - DAY_S)
+    recent = {
+        one.id: one
+        for one in state.silences.values()
         if one.ended_at is None or now - one.ended_at < SILENCE_RETENTION_S
     }
-    state = replace(
-        state, silences={**kept, silence.id: silence}, next_silence=state.next_silence + 1
-    )
-    key = f"silence:{silence.id}:begin"
-    effects: list[Effect] = [Send(key, key, SilenceAnnouncement(silence))]
-    if silence.scope is SilenceScope.INCIDENT:
-        effects.clear()  # its thread is told
+    state = replace(state, silences={**recent, number: silence}, next_silence=number + 1)
+    effects: list[DeskEffect] = []
+    if silence.scope is not SilenceScope.INCIDENT:  # else its thread says so
+        key = f"silence:{number}:begin"
+        effects.append(Send(key, key, SilenceAnnouncement(silence)))
+    entry = TimelineEntry(now, TimelineKind.SILENCED, by=by, text=reason, until=parsed.until)
     for incident in state.open_incidents:
         if covers(silence, incident) and not incident.is_muted:
-            entry = TimelineEntry(
-                now, TimelineKind.SILENCED, by=request.user, text=read.reason, until=read.until
-            )
-            after, shown = notifications.edit_message(incident, now)
-            after, told = notifications.add_entry(after, entry)
-            state, effects = state.with_incident(after), [*effects, shown, told]
+            after, edit = notifications.edit_message(incident, now)
+            after, reply = notifications.add_entry(after, entry)
+            state, effects = state.with_incident(after), [*effects, edit, reply]
     return state, effects, AnswerResult(CommandOutcome.DONE, silence=silence, hidden=hidden)
 
 
 def expire_silence(state: DeskState, request: Request, now: float) -> CommandResult:
-    """End a silence before its time: by its number, or by what it is over."""
+    """End a silence before its time: by its number, or by what it covers."""
     found = _find_silence(request.argument, state)
     if found is None or found.ended_at is not None:
-        return (
-            state,
-            [],
-            AnswerResult(
-                CommandOutcome.ALREADY if found else CommandOutcome.NO_SUCH, silence=found
-            ),
-        )
+        outcome = CommandOutcome.ALREADY if found else CommandOutcome.NO_SUCH
+        return state, [], AnswerResult(outcome, silence=found)
     state, effects = notification_policy.end_silence(state, found, now, request.user)
     return state, effects, AnswerResult(CommandOutcome.DONE, silence=state.silences[found.id])
 
 
 def _find_silence(argument: str, state: DeskState) -> Silence | None:
-    """Find a silence by its number (`S3`, `3`), else a running one by what it is over."""
+    """Find a silence by its number (`S3`, `3`), else an active one by what it covers."""
     words = argument.lower().split()[:1]
-    named = {_silence_name(one): one for one in state.active_silences}
+    named = {
+        f"#{s.name}" if s.scope is SilenceScope.INCIDENT else (s.name or EVERYTHING).lower(): s
+        for s in state.active_silences
+    }
     numbers = {f"{s}{number}": one for number, one in state.silences.items() for s in ("s", "")}
     return {**named, **numbers}.get(words[0]) if words else None
 
 
-def _silence_name(silence: Silence) -> str:
-    if silence.scope is SilenceScope.INCIDENT:
-        return f"#{silence.name}"
-    return (silence.name or EVERYTHING).lower()
-
-
 def is_global_silence(request: Request, state: DeskState) -> bool:
-    """Tell whether a request mutes everything, or ends what does."""
+    """Tell whether a command silences everything, or ends a silence that does."""
     if request.verb is Verb.SILENCE:
         return request.argument.lower().split()[:1] == [EVERYTHING]
     silence = _find_silence(request.argument, state) if request.verb is Verb.UNSILENCE else None
@@ -113,31 +100,31 @@ def parse_silence(
 
     Args:
         argument: what the person wrote after the verb.
-        now: the time spans and clock times are counted from.
+        now: spans and clock times count from this instant.
         zone: the person's time zone, an IANA name.
-        rules: what names mean.
-        incidents: the numbers of those that are known.
+        rules: the names of tenants and signals.
+        incidents: the numbers of the known incidents.
     """
     what, *words = argument.split() or [""]
-    named = _parse_scope(what.lower(), rules, incidents)
-    if named is None:
+    scope = _parse_scope(what.lower(), rules, incidents)
+    if scope is None:
         return SilenceRefusal.NO_SUCH
-    read = parse_until(words, now, zone)
-    if read is None:
+    until = parse_until(words, now, zone)
+    if until is None:
         return SilenceRefusal.NO_TIME
-    end, count = read
+    end, count = until
     if end <= now:
         return SilenceRefusal.PAST
     if end - now > MAX_SILENCE_S:
         return SilenceRefusal.TOO_LONG
     reason = " ".join(words[count:])[:REASON_LENGTH]
-    return SilenceRequest(*named, end, reason) if reason else SilenceRefusal.NO_REASON
+    return SilenceRequest(*scope, end, reason) if reason else SilenceRefusal.NO_REASON
 
 
 def _parse_scope(
     what: str, rules: Rules, incidents: Iterable[int]
 ) -> tuple[SilenceScope, str] | None:
-    """Find what is meant; a name of the configuration goes before an incident's bare number."""
+    """Find what is meant; a configured name takes precedence over an incident's bare number."""
     signals = {
         written.lower(): (SilenceScope.SIGNAL, written)
         for tenant in rules.tenants.values()

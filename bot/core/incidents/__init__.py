@@ -1,1 +1,1 @@
-"""How incidents open, join, change, end and return, and what is said of them."""
+"""How incidents open, group, change, resolve and reopen, and what is sent about them."""

@@ -1,4 +1,4 @@
-"""The signals of an incident that are in trouble, in figures."""
+"""The firing signals of an incident, with their numbers."""
 
 from __future__ import annotations
 
@@ -21,75 +21,71 @@ if TYPE_CHECKING:
     from bot.core.triage.context import TriageContext
 
 
-def count_failing_signals(case: TriageContext) -> int:
-    """Count the signals in trouble, over all tenants: two are more than one probe's whim."""
+def count_failing_signals(context: TriageContext) -> int:
+    """Count the failing signals of all tenants: two are more than a fault of one probe."""
     return sum(
         sum(is_signal_failing(signal) for signal in state.probes.values())
-        + sum(is_metric_firing(series) for series in state.metrics.values())
+        + sum(is_metric_firing(metric) for metric in state.metrics.values())
         + sum(bool(monitor.firing) for monitor in state.monitors.values())
-        for state in case.all_tenants.states.values()
+        for state in context.all_tenants.states.values()
     )
 
 
-def update_problems(before: tuple[Problem, ...], case: TriageContext) -> tuple[Problem, ...]:
-    """Return the signals in trouble, in figures; those that were and are over stay listed."""
-    now_firing = {
-        (t.tenant, t.signal): t for name in case.tenants for t in _firing_problems(case, name)
+def update_problems(before: tuple[Problem, ...], context: TriageContext) -> tuple[Problem, ...]:
+    """Return the failing signals as they are now; those that are over stay listed."""
+    firing = {
+        (p.tenant, p.signal): p for name in context.tenants for p in _firing_problems(context, name)
     }
-    over = {
-        (t.tenant, t.signal): replace(t, is_over=True, is_stopped=False)
-        for t in before
-        if (t.tenant, t.signal) not in now_firing
-    }
-    known = [(t.tenant, t.signal) for t in before]
-    order = dict.fromkeys((*known, *now_firing))
-    return tuple({**over, **now_firing}[key] for key in order)
+    known = {(p.tenant, p.signal): replace(p, is_over=True, is_stopped=False) for p in before}
+    return tuple({**known, **firing}.values())
 
 
-def _firing_problems(case: TriageContext, name: str) -> Iterator[Problem]:
-    state = case.all_tenants.states[name]
+def _firing_problems(context: TriageContext, name: str) -> Iterator[Problem]:
+    state = context.all_tenants.states[name]
     for signal_name, signal in state.probes.items():
         if is_signal_failing(signal):
             yield _probe_problem(name, signal_name, signal)
         elif signal.latency.is_slow:
             yield _latency_problem(name, signal_name, signal.latency)
-    for signal_name, series in state.metrics.items():
-        if is_metric_firing(series):
-            counted = case.rules.tenants[name].metrics[signal_name].kind
-            yield _metric_problem(name, signal_name, series, counted)
+    for signal_name, metric in state.metrics.items():
+        if is_metric_firing(metric):
+            kind = context.rules.tenants[name].metrics[signal_name].kind
+            yield _metric_problem(name, signal_name, metric, kind)
     for signal_name, monitor in state.monitors.items():
         if monitor.firing:
             yield _external_alert_problem(name, signal_name, monitor)
 
 
-def _latency_problem(tenant: str, name: str, tempo: LatencyBaseline) -> Problem:
+def _latency_problem(tenant: str, name: str, latency: LatencyBaseline) -> Problem:
     return Problem(
         tenant=tenant,
         signal=name,
-        since=tempo.since or 0.0,
-        failed=sum(each > tempo.limit_s for each in tempo.recent),
-        tries=len(tempo.recent),
+        since=latency.since or 0.0,
+        failed=sum(each > latency.limit_s for each in latency.recent),
+        tries=len(latency.recent),
         reason=Reason.SLOW,
-        baseline=tempo.median_s,
-        span_s=tempo.recent_median_s,
+        baseline=latency.median_s,
+        span_s=latency.recent_median_s,
     )
 
 
-def _metric_problem(tenant: str, name: str, series: MetricState, counted: MetricKind) -> Problem:
-    reading = series.reading
-    usual = reading.expected_failures if series.baseline.is_known else None
+def _metric_problem(tenant: str, name: str, metric: MetricState, kind: MetricKind) -> Problem:
+    reading = metric.reading
+    baseline = reading.expected_failures if metric.baseline.is_known else None
+    if metric.reason is Reason.SUCCESSES_MISSING:
+        baseline = reading.expected_successes
     return Problem(
         tenant=tenant,
         signal=name,
-        since=series.since or 0.0,
+        since=metric.since or 0.0,
         failed=round(reading.failed),
         tries=round(reading.total or 0.0),
-        source=counted,
-        reason=series.reason,
-        baseline=reading.expected_successes if series.reason is Reason.SUCCESSES_MISSING else usual,
+        source=kind,
+        reason=metric.reason,
+        baseline=baseline,
         span_s=reading.span_s,
-        no_data_reason=series.no_data_reason,
-        link=series.recent[-1].link if series.recent else "",
+        no_data_reason=metric.no_data_reason,
+        link=metric.recent[-1].link if metric.recent else "",
     )
 
 

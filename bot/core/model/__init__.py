@@ -1,1 +1,1 @@
-"""Observations, measurements, faults, requests and rights: values that all else is built on."""
+"""Observations, measurements, faults, requests and access rights: the values that all else uses."""

@@ -1,6 +1,6 @@
 """Who may do what, and the audit log of what people did.
 
-Rights are checked where a command is handled: a button that is shown gives no permission.
+Rights are checked where a command is handled: seeing a button gives no permission.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from bot.core.model.request import Person, Request, Verb
 
 EVERYONE = "everyone"
 Principal = str
-"""A user's id (`U…`, `W…`), a user group's (`S…`), the channel's in which it is asked for (`C…`,
-`G…`), or `everyone`."""
+"""The id of a user (`U…`, `W…`), of a user group (`S…`) or of the channel in which the command is
+given (`C…`, `G…`), or `everyone`."""
 
 
 class Right(StrEnum):
@@ -27,7 +27,7 @@ class Right(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who has each right. No right holds another one."""
+    """Who has each right. No right includes another one."""
 
     view: tuple[Principal, ...] = (EVERYONE,)
     acknowledge: tuple[Principal, ...] = (EVERYONE,)
@@ -64,69 +64,70 @@ RIGHTS = {
     Verb.HELP: Right.VIEW,
     Verb.UNKNOWN: Right.VIEW,
 }
-"""What each verb needs."""
+"""The right that each verb needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotAllowed:
-    """Why a person may not."""
+    """Why a person may not do something."""
 
     right: Right
-    """What they would need."""
+    """The right that they lack."""
     who: tuple[Principal, ...]
-    """Who has it; empty: the person is a guest, and those never have any."""
+    """Who has it. Empty: the person is a guest, and guests have no rights."""
 
 
 def has_right(access: Access, right: Right, person: Person, channel: str) -> bool:
     """Tell whether a person has a right in a channel. Guests have none."""
-    are = {EVERYONE, person.id, channel, *person.groups}
-    return not person.is_guest and not are.isdisjoint(access.who_may(right))
+    principals = {EVERYONE, person.id, channel, *person.groups}
+    return not person.is_guest and not principals.isdisjoint(access.who_may(right))
 
 
 def authorize(access: Access, right: Right, person: Person, channel: str) -> NotAllowed | None:
-    """Return why a person may not, and who may; None: they may."""
+    """Return why a person may not do something; None: they may."""
     if has_right(access, right, person, channel):
         return None
     return NotAllowed(right, () if person.is_guest else access.who_may(right))
 
 
 ARGUMENT_LENGTH = 200
+"""Characters of an argument that the audit log keeps."""
 
 
 class CommandOutcome(StrEnum):
-    """What came of what a person asked for."""
+    """The result of a command."""
 
     DONE = "done"
     ALREADY = "already"
-    """It was so before: nothing changed."""
+    """It was so before; nothing changed."""
     REFUSED = "refused"
-    """They may not."""
+    """The person lacks the right."""
     NO_SUCH = "no_such"
-    """It names nothing that is known."""
+    """It names something unknown."""
     TOO_LATE = "too_late"
-    """What it names is over."""
+    """What it names has ended."""
     NOBODY = "nobody"
-    """There is nobody left to call, or nobody who takes turns."""
+    """Nobody is left to call, or there is no rotation."""
     INVALID = "invalid"
-    """It could not be done as it was asked for: a time or a reason is missing."""
+    """A time or a reason is missing or cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One thing that one person asked for, and what came of it."""
+    """One command of one person, and its result."""
 
     at: float
     user: str
     verb: Verb
     argument: str
     incident: int | None
-    """The one that it was about, if it was about one."""
+    """The incident that it was about, if any."""
     outcome: CommandOutcome
 
 
 def make_audit_entry(
     request: Request, outcome: CommandOutcome, incident: int | None = None
 ) -> AuditEntry:
-    """Return the line for a request."""
+    """Return the audit log's entry for a request."""
     argument = request.argument[:ARGUMENT_LENGTH]
     return AuditEntry(request.at, request.user, request.verb, argument, incident, outcome)

@@ -5,15 +5,15 @@
 | dns | nxdomain, servfail, timeout, failed |
 | connect | refused, reset, unreachable |
 | tls | expired, not_yet_valid, wrong_host, untrusted, failed |
-| timeout | connect, tls, read (no complete answer head), total (the body did not end) |
+| timeout | connect, tls, read (no complete response head), total (the body did not end) |
 | http | http_STATUS, redirect, not_json, too_large, bad_encoding, reset, protocol |
-| oauth | the answer's own `error`, cut to a code |
+| oauth | the response's own `error`, reduced to a code |
 | token | missing_id_token, malformed, bad_algorithm, bad_signature, unknown_kid, no_keys |
 | token | wrong_issuer, wrong_audience, expired, not_yet_valid |
 | proof | no_proof, stale_proof |
 
 Auth0 says that descriptions are for people and may change at any time (Set Up CORS, read 2026-08),
-so nothing here looks at them.
+so nothing here depends on them.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 DESCRIPTION_LIMIT = 200
 ERROR_LIMIT = 40
 MAX_WAIT_S = 3600.0
-"""A sender's longer wait, or a reset in another unit, is cut to this."""
+"""The longest wait that we accept from a `Retry-After` or a rate-limit reset."""
 NOT_IMPLEMENTED = 501
-"""Up to here an `error` is what a 5xx is about (500 `server_error` may be a missing default
-directory, 501 an unsupported grant); above it is the edge or the service that gives up."""
+"""Up to this status an `error` tells the cause of a 5xx (500 `server_error`: perhaps a missing
+default directory; 501: an unsupported grant). Above it the edge or the service itself failed."""
 REFUSED = frozenset(
     {
         "invalid_grant",
@@ -54,46 +54,52 @@ def classify_answer(
     headers: Mapping[str, str],
     now: float,
 ) -> Fault | None:
-    """Judge an HTTP answer; None where it is a 2xx with a JSON object.
+    """Classify an HTTP response; None: it is a 2xx with a JSON object.
 
-    `document` is the JSON object of the body, or None where the body is none.
+    `document` is the JSON object of the body, or None if the body is not one.
     """
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own classes
         return Fault(Stage.HTTP, "not_json", status) if document is None else None
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own classes
         return Fault(Stage.HTTP, "redirect", status)
-    said = document or {}
-    error = _parse_error_code(said.get("error"))
+    body = document or {}
+    text = body.get("error")
+    code = (
+        re.sub(r"[^a-z0-9]+", "_", text[:DESCRIPTION_LIMIT].lower())
+        if isinstance(text, str)
+        else ""
+    )
+    error = code.strip("_")[:ERROR_LIMIT] or None
     is_oauth = error is not None and status <= NOT_IMPLEMENTED
     return Fault(
         Stage.OAUTH if is_oauth else Stage.HTTP,
         error if error and is_oauth else f"http_{status}",
         status=status,
         error=error,
-        description=sanitize_text(said.get("error_description")),
+        description=sanitize_text(body.get("error_description")),
         retry_at=_parse_retry_at(headers, now) if status in {429, 503} else None,
     )
 
 
 def is_refusal(fault: Fault) -> bool:
-    """Tell refused credentials: every further try makes things worse."""
+    """Tell whether the credentials were refused: then every further login attempt does harm."""
     return fault.stage is Stage.OAUTH and (
         fault.error in REFUSED or (fault.status, fault.error) in REFUSED_WITH_STATUS
     )
 
 
 def is_rate_limited(fault: Fault) -> bool:
-    """Tell a 429 that is about load, not about the credentials."""
+    """Tell whether this is a 429 about load, not about the credentials."""
     return fault.status == 429 and not is_refusal(fault)  # noqa: PLR2004 - Too Many Requests
 
 
 def parse_quota_remaining(headers: Mapping[str, str]) -> int | None:
-    """Read how many requests the tenant's bucket still held."""
+    """Return how many requests the tenant's rate limit still allows, if a header says so."""
     return _parse_whole(_get_header(headers, "x-ratelimit-remaining"))
 
 
 def sanitize_text(text: object) -> str:
-    """Make foreign text fit to be shown: no control or invisible characters, and short."""
+    """Make foreign text safe to show: no control or invisible characters, and short."""
     if not isinstance(text, str):
         return ""
     visible = (
@@ -103,19 +109,11 @@ def sanitize_text(text: object) -> str:
     return " ".join("".join(visible).split())[:DESCRIPTION_LIMIT]
 
 
-def _parse_error_code(error: object) -> str | None:
-    """Cut a foreign `error` to `[a-z0-9_]{1,40}`; None where nothing is left."""
-    if not isinstance(error, str):
-        return None
-    code = re.sub(r"[^a-z0-9]+", "_", error[:DESCRIPTION_LIMIT].lower())
-    return code.strip("_")[:ERROR_LIMIT] or None
-
-
 def _parse_retry_at(headers: Mapping[str, str], now: float) -> float | None:
-    """Read Retry-After (seconds or a date), else x-ratelimit-reset (UTC epoch seconds)."""
+    """Parse Retry-After (seconds or a date), else x-ratelimit-reset (UTC epoch seconds)."""
     after = _get_header(headers, "retry-after")
-    span_s = _parse_whole(after)
-    at = now + span_s if span_s is not None else _parse_date(after)
+    wait_s = _parse_whole(after)
+    at = now + wait_s if wait_s is not None else _parse_date(after)
     if at is None:
         at = _parse_whole(_get_header(headers, "x-ratelimit-reset"))
     return None if at is None else min(max(at, now + 1), now + MAX_WAIT_S)
@@ -138,7 +136,7 @@ def _parse_date(text: str) -> float | None:
 
 
 def describe_fault(fault: Fault) -> str:
-    """Name a fault by its codes, without any foreign text."""
+    """Describe a fault by its codes, without foreign text."""
     if fault.stage in {Stage.HTTP, Stage.OAUTH}:
         parts = (f"HTTP {fault.status}" if fault.status else "", fault.error or fault.reason)
         return " ".join(p for p in parts if p and p != f"http_{fault.status}")

@@ -1,6 +1,6 @@
-"""What others count of real users' calls, and what they say: the evidence beside our own probes.
+"""What other systems report about real users: metrics, alerts and changes, beside our own probes.
 
-No personal data is in here: counts, kinds, the names of patterns and of connections only.
+They hold no personal data: only counts, kinds, and the names of patterns and connections.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from enum import StrEnum
 from bot.core.model.observation import Target
 
 FIRST_READ = "reading begins now"
-"""Why a log has no figures when it is first read: they count from there on."""
+"""Why a log has no metrics when it is first read: counting starts there."""
 
 
 class MetricKind(StrEnum):
-    """What a measured signal counts."""
+    """What a metric counts."""
 
     METRICS = "metrics"
-    """Calls to Auth0 that an application's backend counts: failed ones, and all."""
+    """Calls to Auth0 that an application's backend counts: failed and total."""
     ERRORS = "errors"
-    """Events in an error tracker: that users fail, not how many of how many."""
+    """Events in an error tracker: failures only, without a total."""
     LOGS = "logs"
     """Rows of the tenant's log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Log rows, or events of an error tracker, that are alike."""
+    """Log rows, or events of an error tracker, of one kind, pattern and connection."""
 
     kind: str
     """Of log rows: a `RowKind`; of events: empty."""
     count: int
     pattern: str = ""
-    """The name of the pattern of `core/auth0_logs/text_patterns.py` that the foreign text matched, if one did."""
+    """The pattern of `core/auth0_logs/text_patterns.py` that the foreign text matched, if any."""
     connection: str = ""
     """The connection that log rows name, at most 60 plain characters."""
 
@@ -43,14 +43,14 @@ class ChangeMade:
     """Somebody changed something: a tenant's setting, or a deploy of ours."""
 
     id: str
-    """Unique: told twice it counts once."""
+    """Unique: a change that is reported twice counts once."""
     at: float
     what: str
     """Short and plain, at most 80 characters: `client updated`, `deploy 4711`."""
     tenant: str = ""
-    """Whose setting it was, if it was a tenant's."""
+    """The tenant whose setting it was, if any."""
     app: str = ""
-    """Which application of ours it was, if it was one."""
+    """The application of ours that was deployed, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,53 +62,59 @@ class Measurement:
     at: float
     span_s: float = 0.0
     failed: float = 0.0
-    """Failed calls, or events, or rows that tell of a failed login which is no user's mistake."""
+    """Failed calls, events, or log rows of failed logins that are no user's mistake."""
     total: float | None = None
-    """Failed and successful ones together; None: the source counts failures only."""
+    """Failed and successful together; None: the source counts failures only."""
     groups: tuple[Group, ...] = ()
     own_rows: int | None = None
-    """Rows of our own synthetic logins, which are in no other figure; None: cannot be known."""
+    """Log rows of our own synthetic logins, which no other count includes; None: unknown."""
     no_data_reason: str = ""
-    """Why there are no figures, in a few plain words; then nothing but `at` counts."""
+    """Why there are no metrics, in a few plain words. If set, only `at` has a meaning."""
     link: str = ""
-    """An https address where people see more, or empty."""
+    """An https address with more details, or empty."""
     environment: str = ""
     """The tenant's environment as its log names it (`US-1`), or empty."""
     changes: tuple[ChangeMade, ...] = ()
-    """What the log tells of changed settings."""
+    """Changes of settings that the log reports."""
 
     @property
     def has_rows(self) -> bool:
-        """A log told anything at all."""
+        """Whether a log had any rows at all."""
         return bool(self.own_rows or self.total or self.groups)
+
+
+ALERTMANAGER, PINGDOM, SENTRY = MONITORS = ("alertmanager", "pingdom", "sentry")
+"""The external monitors that push alerts, and the only place that names them. The name is that of
+the signal, of the section in `hooks` and of the webhook's address. A new monitor needs its name
+here, its parser in `webhooks/` with a line in `routes`, and a setting for its secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalAlert:
-    """What an outside monitor says of a tenant: that something is wrong, or well again."""
+    """An alert of an external monitor about a tenant: firing or resolved."""
 
     target: Target
     """The tenant and the monitor: `prod.alertmanager`, `prod.pingdom`, `prod.sentry`."""
     id: str
-    """Of the alert, the same in all that is said of it."""
+    """The alert's id, the same in all messages about it."""
     at: float
-    """When it began to be so, by the monitor; never in the future."""
+    """When this state began, according to the monitor; never in the future."""
     is_firing: bool
     title: str
-    """Foreign and plain, at most 150 characters; only shown."""
+    """Foreign plain text, at most 150 characters; only shown."""
     link: str = ""
     """An https address, or empty."""
     lasts_s: float = 86400.0
-    """How long it holds unless it is said again: a lost "resolved" must not stay for ever."""
+    """It expires after this unless it is repeated: a "resolved" may get lost."""
     is_unauthenticated: bool = False
-    """Nobody vouches for it: it makes us look, and alerts nobody by itself."""
+    """The sender is not authenticated: it starts a check, but alerts nobody by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """What one request to a hook told, committed before it is answered."""
+    """What one webhook request reported; committed before the request is answered."""
 
     id: str
-    """The same for a repeated delivery."""
+    """The same if the request is delivered again."""
     at: float
     items: tuple[ExternalAlert | ChangeMade, ...]

@@ -1,7 +1,6 @@
-"""The words: what the bot looks at, what it sees, and what people handle.
+"""What the bot checks, what it observes, and the verdict.
 
-Instants (`…_at`) are seconds since the Unix epoch, UTC; spans (`…_s`) are seconds.
-Everything here is an immutable value, so that a state can be replayed and compared.
+All values are immutable, so that a state can be replayed and compared.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ M2M = "m2m"
 LOGS = "logs"
 CALENDAR = "calendar"
 FRESH_S = 150.0
-"""How long a look at something healthy counts: two and a half routine intervals."""
+"""How long a successful check counts: two and a half routine intervals."""
 
 
 class Target(NamedTuple):
-    """A place that the bot can look at: `prod.login`, `control.neutral`, `feed.US-1`."""
+    """Something that the bot can check: `prod.login`, `control.neutral`, `feed.US-1`."""
 
     owner: str
     """A tenant's name, or `control`, or `feed`."""
@@ -34,7 +33,7 @@ class Target(NamedTuple):
 
 
 class Outcome(StrEnum):
-    """What a look came to. `no_data`: we could not look; never evidence against Auth0."""
+    """The result of a check. `no_data`: we could not check; never evidence against Auth0."""
 
     OK = "ok"
     FAILED = "failed"
@@ -42,7 +41,7 @@ class Outcome(StrEnum):
 
 
 class Stage(StrEnum):
-    """How far a request came before it failed."""
+    """The stage at which a request failed."""
 
     DNS = "dns"
     CONNECT = "connect"
@@ -62,13 +61,13 @@ class Fault:
     reason: str
     """A stable code of ours: `nxdomain`, `refused`, `expired`, `http_503`, `invalid_grant` …"""
     status: int | None = None
-    """HTTP status, where an answer came."""
+    """HTTP status, if a response came."""
     error: str | None = None
-    """The OAuth `error` of the answer, where it had one."""
+    """The OAuth `error` of the response, if it had one."""
     description: str = ""
     """Foreign text for people only, at most 200 characters; nothing is decided by it."""
     retry_at: float | None = None
-    """When the sender said that we may come again (429)."""
+    """When we may try again, according to the response (429, 503)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at one target."""
+    """One check of one target."""
 
     target: Target
     at: float
@@ -91,10 +90,10 @@ class Observation:
     fault: Fault | None = None
     """Set if and only if the outcome is `failed`."""
     no_data_reason: str = ""
-    """Why we could not look; set if and only if the outcome is `no_data`."""
+    """Why we could not check; set if and only if the outcome is `no_data`."""
     timings: tuple[Timing, ...] = ()
     quota_remaining: int | None = None
-    """`x-ratelimit-remaining` of the answer, where it had one."""
+    """`x-ratelimit-remaining` of the response, if it had one."""
     place: str = "local"
 
 
@@ -107,7 +106,7 @@ class SignalState(StrEnum):
 
 
 class Phase(StrEnum):
-    """The state that a status page gives an incident or a maintenance."""
+    """The state of an incident or a maintenance on a status page."""
 
     INVESTIGATING = "investigating"
     IDENTIFIED = "identified"
@@ -128,43 +127,43 @@ MAINTENANCE_PHASES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class StatusIncident:
-    """A post on the status page. All its texts are foreign, plain and cut."""
+    """An incident or a maintenance on the status page. Its texts are foreign, plain and cut."""
 
     id: str
     title: str
     phase: Phase
-    """By the newest paragraph only."""
+    """From the newest update only."""
     text: str
-    """The newest paragraph, at most 500 characters."""
+    """The newest update, at most 500 characters."""
     link: str
     """An https address, or empty."""
     posted_at: float
-    """Of the oldest paragraph, as far as the feed tells; never in the future."""
+    """Of the oldest update that the feed has; never in the future."""
     updated_at: float
-    """Of the newest paragraph that changed the phase; never in the future."""
+    """Of the newest update that changed the phase; never in the future."""
 
     @property
     def is_open(self) -> bool:
-        """An incident (not a maintenance) that is not over."""
+        """Whether it is an incident (not a maintenance) that goes on."""
         return self.phase in OPEN_PHASES
 
     @property
     def is_maintenance(self) -> bool:
-        """Work that was announced."""
+        """Whether it is announced work."""
         return self.phase in MAINTENANCE_PHASES
 
 
 class FeedState(StrEnum):
-    """What came of reading a status feed. Only `ok` says anything about Auth0."""
+    """The result of polling a status feed. Only `ok` says anything about Auth0."""
 
     OK = "ok"
     EMPTY = "empty"
-    """Readable, without any entry: no information."""
+    """Readable, but without entries: no information."""
     UNREADABLE = "unreadable"
-    """Something came that is no feed."""
+    """The response is not a feed."""
     UNREACHABLE = "unreachable"
     STALE = "stale"
-    """Older than what we had read before."""
+    """Older than an earlier poll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +174,10 @@ class FeedReading:
     at: float
     state: FeedState
     status_incidents: tuple[StatusIncident, ...] = ()
-    """All that the feed shows now, newest first; empty unless the state is `ok`."""
+    """All in the feed, newest first; empty unless the state is `ok`."""
     fault: Fault | None = None
     no_data_reason: str = ""
-    """Set where we could not look; then nothing else counts."""
+    """Why we could not poll. If set, nothing else counts."""
 
 
 class Cause(StrEnum):
@@ -206,7 +205,7 @@ class Scope(StrEnum):
 
 
 class Severity(StrEnum):
-    """How bad: logins fail; a part of them, or only one path; nobody needs to act."""
+    """Logins fail; a part of them or only one path fails; nobody needs to act."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -214,26 +213,26 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 is the gravest."""
+        """0 is the most severe."""
         return list(Severity).index(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One line of evidence: a row of the triage table, filled in."""
+    """One line of evidence: a rule of the triage table, filled in."""
 
     rule_id: str
-    """The row's id in `core/triage/verdict.py`."""
+    """The rule's id in `core/triage/evidence_table.py`."""
     text: str
-    """The row's sentence with its figures; no foreign text."""
+    """The rule's sentence with its numbers; no foreign text."""
     weight: float
-    """How much it speaks for (above 0) or against (below 0) the verdict's cause, rather than for
-    the other causes."""
+    """How much it speaks for (above 0) or against (below 0) the verdict's cause, compared with the
+    other causes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whose fault it is, how sure that is, and why."""
+    """The cause, its scope, the confidence and the evidence."""
 
     cause: Cause
     scope: Scope
@@ -242,4 +241,4 @@ class Verdict:
     evidence_for: tuple[Evidence, ...] = ()
     evidence_against: tuple[Evidence, ...] = ()
     settled_by: str = ""
-    """What would settle it, where the cause is `unclear`."""
+    """What would settle it, if the cause is `unclear`."""

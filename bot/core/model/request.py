@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Verb(StrEnum):
-    """The first word of what is asked. Without one it is `status`."""
+    """The first word of a command. Without one it is `status`."""
 
     STATUS = "status"
     RUN = "run"
@@ -49,12 +49,12 @@ PHRASES = {
     Verb.ACK: ("i am on it", "on it", "mine", "acknowledge", "i have it"),
     Verb.HELP: ("hi", "hello", "what can you do"),
 }
-"""What people say without knowing the verbs, in plain words."""
+"""Plain questions that people ask without knowing the verbs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who asks, as Slack knows them."""
+    """Who sends a request, as Slack knows them."""
 
     id: str = ""
     zone: str = "UTC"
@@ -62,38 +62,38 @@ class Person:
     groups: tuple[str, ...] = ()
     """The ids of their user groups."""
     is_guest: bool = False
-    """Of another workspace, or restricted to some channels."""
+    """A member of another workspace, or restricted to some channels."""
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One thing that one person asked for, with all that is needed to answer."""
+    """One command of one person, with all that is needed to answer it."""
 
     id: str
     """Unique; the same for a repeated delivery of the same click or command."""
     at: float
     verb: Verb
     argument: str = ""
-    """What follows the verb, as it was written; for `unknown`, the word that was typed."""
+    """What follows the verb, as it was typed; for `unknown`, the unknown word."""
     nearest: str = ""
-    """For `unknown`: the verb that was probably meant, or empty."""
+    """For `unknown`: the most similar verb, or empty."""
     share: bool = False
-    """Answer in the channel, for everybody."""
+    """Answer in the channel, visible to everybody."""
     user: str = ""
     channel: str = ""
     response_url: str = ""
-    """Slack takes answers there for 30 minutes, 5 at most. Who knows it can post: a secret."""
+    """Slack accepts 5 answers there within 30 minutes. A secret: whoever knows it can post."""
     thread_ts: str = ""
-    """The thread that it was said in; its incident is meant where none is named."""
+    """The thread of the request. Its incident is meant if the argument names none."""
     is_direct: bool = False
-    """Said to the bot alone."""
+    """Sent to the bot in a direct message."""
     person: Person = field(default_factory=Person)
-    """What was known of the user then; checked with each request."""
+    """What Slack said about the user at the time of this request."""
 
 
 def parse_command(text: str) -> tuple[Verb, str, str, bool]:
-    """Read what follows `/auth0-check`.
+    """Parse what follows `/auth0-check`.
 
     Returns the verb, its argument, the nearest verb (for an unknown one), and whether to share.
     """
@@ -106,15 +106,10 @@ def parse_command(text: str) -> tuple[Verb, str, str, bool]:
     word, argument = words[0].lower(), " ".join(words[1:])
     if word in VERBS:
         return Verb(word), argument, "", share
-    said = _normalize(words)
+    said = " ".join(words).lower().replace("\u2019", "'").strip("?!. ")
+    said = said.replace("who's", "who is").replace("what's", "what is").replace("i'm", "i am")
     for verb, phrases in PHRASES.items():
         if said in phrases:
             return verb, "", "", share
     near = get_close_matches(word, VERBS, n=1, cutoff=0.5)
     return Verb.UNKNOWN, words[0], near[0] if near else "", share
-
-
-def _normalize(words: list[str]) -> str:
-    """Return what was said without case, punctuation and contractions."""
-    said = " ".join(words).lower().replace("\u2019", "'").strip("?!. ")
-    return said.replace("who's", "who is").replace("what's", "what is").replace("i'm", "i am")

@@ -1,7 +1,7 @@
-"""Wall-clock times of a time zone, sound on the days on which its clocks are changed.
+"""Wall-clock times of a time zone, correct on the days on which its clocks change.
 
-A wall-clock time stands for the first instant at which the zone's clocks show it or a later one:
-what comes twice in autumn counts the first time, what is left out in spring when the gap is over.
+A wall-clock time means the first instant at which the zone's clocks show it or a later one: a time
+that comes twice in autumn means the first one, a time that spring skips means the end of the gap.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -25,12 +25,12 @@ _RECURRING = re.compile(
     rf"(?:({'|'.join(WEEKDAYS)})(?:[a-z]*day)? )?(\d\d?):(\d\d)", re.ASCII | re.IGNORECASE
 )
 _NEARBY_DAYS = range(-8, 9)
-"""Days around a date among which are the last and the next occurrence of what comes weekly, even
-where a zone left out a whole day (Pacific/Apia, 2011-12-30)."""
+"""Days around a date that include the last and the next occurrence of a weekly time, even if a zone
+skipped a whole day (Pacific/Apia, 2011-12-30)."""
 
 
 class Occurrence(NamedTuple):
-    """One time that something recurs."""
+    """One occurrence of a recurring time."""
 
     day: date
     """By the zone's calendar."""
@@ -39,20 +39,19 @@ class Occurrence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RecurringTime:
-    """A time of each day, or of one day of the week."""
+    """A wall-clock time of each day, or of one day of the week."""
 
     at: time
-    """By the wall clock."""
     weekday: int | None = None
     """0 is Monday; None: every day."""
 
     @property
     def period_days(self) -> int:
-        """After how many days it comes again."""
+        """The days from one occurrence to the next."""
         return 1 if self.weekday is None else 7
 
     def last(self, now: float, zone: str) -> Occurrence:
-        """Return the newest occurrence up to now."""
+        """Return the latest occurrence up to now."""
         return max(each for each in self._nearby_occurrences(now, zone) if each.at <= now)
 
     def next(self, now: float, zone: str) -> Occurrence:
@@ -70,7 +69,7 @@ class RecurringTime:
 
 
 def parse_recurring_time(text: str) -> RecurringTime | None:
-    """Read `09:00` (every day) or `Mon 09:00` (every week); None for anything else."""
+    """Parse `09:00` (every day) or `Mon 09:00` (every week); None for anything else."""
     match = _RECURRING.fullmatch(text)
     if match is None:
         return None
@@ -82,7 +81,7 @@ def parse_recurring_time(text: str) -> RecurringTime | None:
 
 
 def is_zone(name: str) -> bool:
-    """Whether a time zone of this IANA name (`Europe/Berlin`) is known here."""
+    """Tell whether a time zone of this IANA name (`Europe/Berlin`) is known here."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown; no such path; a folder of zones
@@ -95,23 +94,32 @@ def wall_clock(at: float, zone: str) -> datetime:
     return datetime.fromtimestamp(at, ZoneInfo(zone)).replace(tzinfo=None)
 
 
+def parse_iso(text: str) -> float | None:
+    """Parse an ISO 8601 date, in UTC if it names no offset; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
 def to_instant(wall: datetime, zone: str) -> float:
-    """Return when a zone's clocks first show this naive time or a later one."""
+    """Return when a zone's clocks first show this naive time, or a later one."""
     of_zone = wall.replace(tzinfo=ZoneInfo(zone))
     first, second = of_zone.timestamp(), of_zone.replace(fold=1).timestamp()
     if first <= second:
         return first
-    # In a gap the two are reckoned by the offsets before and after it, and lie around its end.
+    # In a gap the two use the offsets before and after it, so the end of the gap is between them.
     around = range(int(second), int(first) + 1)
     return float(around[bisect_left(around, wall, key=lambda at: wall_clock(at, zone))])
 
 
 def parse_until(words: Sequence[str], now: float, zone: str) -> tuple[float, int] | None:
-    """Read how long something shall last from the first words of what a person wrote.
+    """Parse an end time from the first words of a text.
 
     `30m`, `2h`, `1d`, `until 14:00`, `until tomorrow 09:00`, `until Mon 09:00`, by the clocks of
-    the person's zone, or in UTC where that is not known here. Returns the instant and how many
-    words it took, or None.
+    the zone, or in UTC if the zone is unknown here. Returns the instant and how many words it took,
+    or None.
     """
     if not words:
         return None
@@ -121,17 +129,11 @@ def parse_until(words: Sequence[str], now: float, zone: str) -> tuple[float, int
         return None
     zone = zone if is_zone(zone) else "UTC"
     for count in (1, 2):
-        found = _parse_clock_time(" ".join(words[1 : 1 + count]).lower(), now, zone)
-        if found is not None:
-            return found, 1 + count
+        text = " ".join(words[1 : 1 + count]).lower()
+        wanted = parse_recurring_time(text.removeprefix("tomorrow "))
+        if wanted and text.startswith("tomorrow "):
+            tomorrow = wall_clock(now, zone).date() + timedelta(days=1)
+            return to_instant(datetime.combine(tomorrow, wanted.at), zone), 1 + count
+        if wanted:
+            return wanted.next(now, zone).at, 1 + count
     return None
-
-
-def _parse_clock_time(text: str, now: float, zone: str) -> float | None:
-    wanted = parse_recurring_time(text.removeprefix("tomorrow "))
-    if wanted is None:
-        return None
-    if text.startswith("tomorrow "):
-        tomorrow = wall_clock(now, zone).date() + timedelta(days=1)
-        return to_instant(datetime.combine(tomorrow, wanted.at), zone)
-    return wanted.next(now, zone).at

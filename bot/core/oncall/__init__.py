@@ -1,1 +1,1 @@
-"""Who is on call, and who is called next while nobody acknowledges."""
+"""Who is on call, and who is notified next while nobody acknowledges."""

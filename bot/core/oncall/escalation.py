@@ -1,11 +1,11 @@
-"""Escalation: who is told next while nobody acknowledges. Due times are in the incident's state."""
+"""Escalation: who is notified next while nobody acknowledges."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 MENTION, DM, NEXT = "mention", "dm", "next"
-"""What a step may tell, beside the names of ways beyond Slack."""
+"""The contacts of a step, beside the names of contact points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,57 +13,57 @@ class EscalationStep:
     """One step of an escalation."""
 
     after_s: float
-    """After people were first mentioned."""
+    """Seconds after the first mention."""
     contact: str
-    """`mention`, `dm`, `next`, or the name of a way beyond Slack."""
+    """`mention`, `dm`, `next`, or the name of a contact point."""
 
 
 @dataclass(frozen=True, slots=True)
 class EscalationPolicy:
-    """What is done while nobody acknowledges; the first mention is not part of it."""
+    """The steps while nobody acknowledges; the first mention is not one of them."""
 
     steps: tuple[EscalationStep, ...] = ()
     repeat: int = 0
-    """How often the steps begin anew after the last one …"""
+    """How often the steps start again after the last one …"""
     every_s: float = 900.0
     """… and how long after it."""
 
-    def due_at(self, ladder: EscalationState) -> float | None:
-        """Return when the next step is due; None: there is none left."""
-        if ladder.step < len(self.steps):
-            return ladder.started_at + self.steps[ladder.step].after_s
-        if not self.steps or ladder.round >= self.repeat:
+    def due_at(self, state: EscalationState) -> float | None:
+        """Return when the next step is due; None: no step is left."""
+        if state.step < len(self.steps):
+            return state.started_at + self.steps[state.step].after_s
+        if not self.steps or state.round >= self.repeat:
             return None
-        return ladder.started_at + self.steps[-1].after_s + self.every_s
+        return state.started_at + self.steps[-1].after_s + self.every_s
 
     def advance(
-        self, ladder: EscalationState, now: float
+        self, state: EscalationState, now: float
     ) -> tuple[EscalationState, tuple[EscalationStep, ...]]:
-        """Return the ladder after all steps that are due, and those steps.
+        """Return the escalation after all steps that are due, and those steps.
 
-        After a long stop of the process what is overdue is told once, not round by round.
+        After a long stop of the process, overdue steps are taken once, not once a round.
         """
         due: list[EscalationStep] = []
-        while (at := self.due_at(ladder)) is not None and at <= now:
-            if ladder.step >= len(self.steps):
-                if due:  # the pause before the next round begins only now
-                    ladder = replace(ladder, started_at=now - self.steps[-1].after_s)
+        while (at := self.due_at(state)) is not None and at <= now:
+            if state.step >= len(self.steps):
+                if due:  # the pause before the next round starts only now
+                    state = replace(state, started_at=now - self.steps[-1].after_s)
                     break
-                ladder = EscalationState(started_at=now, round=ladder.round + 1)
+                state = EscalationState(started_at=now, round=state.round + 1)
                 continue
-            due.append(self.steps[ladder.step])
-            ladder = replace(ladder, step=ladder.step + 1)
-        return ladder, tuple(due)
+            due.append(self.steps[state.step])
+            state = replace(state, step=state.step + 1)
+        return state, tuple(due)
 
 
 @dataclass(frozen=True, slots=True)
 class EscalationState:
-    """Where an escalation stands: it climbs while nobody acknowledges."""
+    """How far an escalation has come."""
 
     started_at: float
-    """Of this round."""
+    """When this round started."""
     step: int = 0
-    """The next one."""
+    """The next step."""
     round: int = 0
     notified: tuple[str, ...] = ()
-    """People that were told, by their ids."""
+    """The ids of the people who were notified."""

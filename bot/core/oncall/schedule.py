@@ -1,7 +1,7 @@
-"""Who is on call: from a rotation, a user group or a calendar, and from what people swapped.
+"""Who is on call: from a rotation, a user group or a calendar, and from overrides.
 
-All is reckoned from the configuration, the calendar and the overrides: no counter that a restart
-could lose.
+Everything is computed from the configuration, the calendar and the overrides: there is no counter
+that a restart could lose.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ class Shift:
     """One person is on call from `since` to `until`."""
 
     person: str
-    """A Slack user's id; empty where the calendar's person has none that we know."""
+    """A Slack user's id; empty if we know none for the person in the calendar."""
     since: float
     until: float
     name: str = ""
-    """As the calendar calls a person without an id: foreign text."""
+    """The calendar's name for a person without an id: foreign text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Somebody takes over for a while. What was entered later counts more."""
+    """Somebody takes over for a while. A later override takes precedence."""
 
     person: str
     since: float
@@ -41,30 +41,30 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """People take turns, at the same wall-clock time of each day or week."""
+    """People take turns, with a hand-over at the same wall-clock time of each day or week."""
 
     people: tuple[str, ...]
-    """Slack user ids; somebody may stand in it more than once."""
+    """Slack user ids; a person may appear more than once."""
     hand_over: RecurringTime
     zone: str
     start: date
-    """With the first hand-over from this day on it is the first person's turn."""
+    """The first person's turn begins with the first hand-over on or after this day."""
 
     def list_shifts(self, now: float) -> tuple[Shift, ...]:
-        """Return the shift of this moment, and as many more as it takes to see everybody."""
-        found = []
+        """Return the current shift, and as many more as it takes to include everybody."""
+        shifts = []
         begin = self.hand_over.last(now, self.zone)
         for _ in range(len(self.people) + 1):
             end = self.hand_over.next(begin.at, self.zone)
             turn = (begin.day - self.start).days // self.hand_over.period_days
-            found.append(Shift(self.people[turn % len(self.people)], begin.at, end.at))
+            shifts.append(Shift(self.people[turn % len(self.people)], begin.at, end.at))
             begin = end
-        return tuple(found)
+        return tuple(shifts)
 
 
 @dataclass(frozen=True, slots=True)
 class UserGroup:
-    """A Slack user group: whoever is in it is mentioned, nobody in particular is known."""
+    """A Slack user group: we mention the group and know no individual person."""
 
     id: str
 
@@ -75,20 +75,20 @@ class UserGroup:
 
 @dataclass(frozen=True, slots=True)
 class Shifts:
-    """What a calendar said when it was last read."""
+    """The shifts of a calendar as last read."""
 
     at: float
-    """When that was."""
+    """When it was read."""
     shifts: tuple[Shift, ...] = ()
     fault: str = ""
-    """Why it could not be read since; empty: it could."""
+    """Why later polls failed; empty: none failed."""
 
     def list_shifts(self, _now: float) -> tuple[Shift, ...]:
-        """Return all. Where some overlap, what began last counts: an exception within a rule."""
+        """Return all, sorted so that of overlapping shifts the one that begins last counts."""
         return tuple(sorted(self.shifts, key=lambda each: (each.since, -each.until)))
 
     def with_reading(self, reading: Shifts) -> Shifts:
-        """Return the newer reading; one that failed leaves the shifts as they were."""
+        """Return the newer reading; a failed one keeps the shifts as they were."""
         return replace(self, fault=reading.fault) if reading.fault else reading
 
 
@@ -96,27 +96,27 @@ OnCallSource = Rotation | UserGroup | Shifts
 
 
 def current_shift(source: OnCallSource, overrides: Iterable[Override], now: float) -> Shift | None:
-    """Return who is on call, from when and until when in one piece. None: nobody that we know."""
+    """Return the current shift, from its start to its end in one piece. None: nobody is known."""
     return _shift_at(_rank_shifts(source, overrides, now), now)
 
 
 def next_shift(source: OnCallSource, overrides: Iterable[Override], now: float) -> Shift | None:
-    """Return the shift that follows. None: there is none that we know."""
+    """Return the shift that follows. None: none is known."""
     return next(_later_shifts(_rank_shifts(source, overrides, now), now), None)
 
 
 def next_shift_to_notify(
     source: OnCallSource, overrides: Iterable[Override], now: float, *, notified: Collection[str]
 ) -> Shift | None:
-    """Return the next shift of somebody who has a Slack id and is not among those told already."""
+    """Return the next shift of a person with a Slack id who was not notified yet."""
     later = _later_shifts(_rank_shifts(source, overrides, now), now)
     return next((each for each in later if each.person and each.person not in notified), None)
 
 
 def _rank_shifts(source: OnCallSource, overrides: Iterable[Override], now: float) -> list[Shift]:
-    """Return all shifts that matter, the one that counts most last."""
-    swapped = (Shift(each.person, each.since, each.until) for each in overrides)
-    return [*source.list_shifts(now), *(each for each in swapped if each.since < each.until)]
+    """Return all relevant shifts in rising precedence."""
+    taken_over = (Shift(o.person, o.since, o.until) for o in overrides if o.since < o.until)
+    return [*source.list_shifts(now), *taken_over]
 
 
 def _shift_at(ranked: list[Shift], now: float) -> Shift | None:
@@ -132,7 +132,7 @@ def _shift_at(ranked: list[Shift], now: float) -> Shift | None:
 
 
 def _later_shifts(ranked: list[Shift], now: float) -> Iterator[Shift]:
-    """Yield the shifts after the present one; of a rotation, one round of them."""
+    """Yield the shifts after the current one; of a rotation, one round of them."""
     current = _shift_at(ranked, now)
     after = current.until if current else now
     edges = {edge for shift in ranked for edge in (shift.since, shift.until)}

@@ -1,1 +1,1 @@
-"""Looking back: availability, incidents by cause, times to detect and acknowledge."""
+"""Reports: availability, incidents by cause, times to detect and acknowledge."""

@@ -1,4 +1,4 @@
-"""How a tenant's time went: up, degraded, down, or not seen. No second is counted twice."""
+"""How long a tenant was up, degraded, down or unobserved. No second counts twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TenantStatus(IntEnum):
-    """How a tenant stands. Where several hold at once, the first of them counts."""
+    """A tenant's status. Where several hold at once, the first of them counts."""
 
     UNOBSERVED = 0
     DOWN = 1
@@ -27,7 +27,7 @@ STATUS_BY_SEVERITY = {Severity.CRITICAL: TenantStatus.DOWN, Severity.WARNING: Te
 
 
 class Interval(NamedTuple):
-    """Some time, and how a tenant stood."""
+    """A tenant's status between two instants."""
 
     since: float
     until: float
@@ -36,24 +36,24 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """How the time of one tenant went, or of several together."""
+    """For how long one tenant, or several together, had each status."""
 
     tenant: str
-    """Empty: of several."""
+    """Empty: several together."""
     up_s: float
     degraded_s: float
-    """While a warning was open, and nothing graver."""
+    """While a warning was open, and no critical incident."""
     down_s: float
     """While a critical incident was open."""
     unobserved_s: float
-    """While we were blind, stopped, or did not watch it yet: neither up nor down."""
+    """Without data, while the bot was stopped or did not watch it yet: neither up nor down."""
     incidents: int
 
     @property
     def share(self) -> float | None:
-        """Which part of the time seen it was up, 0 to 1; None: we saw nothing."""
-        seen_s = self.up_s + self.degraded_s + self.down_s
-        return self.up_s / seen_s if seen_s else None
+        """The share of the observed time that it was up, 0 to 1; None: nothing was observed."""
+        observed_s = self.up_s + self.degraded_s + self.down_s
+        return self.up_s / observed_s if observed_s else None
 
 
 def compute_availability(
@@ -63,32 +63,31 @@ def compute_availability(
     since: float,
     until: float,
 ) -> Availability:
-    """Return how a tenant's time went between two instants.
+    """Return for how long a tenant had each status between two instants.
 
     Args:
         tenant: its name.
         incidents: those that count, of any tenant; each with the severity that it has in the end.
-        watched_since: when we first saw anything of it; None: we never did.
+        watched_since: when the first data of it came; None: never.
         since: the begin.
         until: the end.
     """
-    found = [part for each in incidents for part in _incident_intervals(tenant, each, until)]
-    unknown = Interval(
-        since, until if watched_since is None else watched_since, TenantStatus.UNOBSERVED
-    )
-    spent = _time_by_status([unknown, *found], since, until)
+    found = [one for each in incidents for one in _incident_intervals(tenant, each, until)]
+    begin = until if watched_since is None else watched_since
+    intervals = [Interval(since, begin, TenantStatus.UNOBSERVED), *found]
+    seconds = _time_by_status(intervals, since, until)
     return Availability(
         tenant,
-        up_s=spent[TenantStatus.UP],
-        degraded_s=spent[TenantStatus.DEGRADED],
-        down_s=spent[TenantStatus.DOWN],
-        unobserved_s=spent[TenantStatus.UNOBSERVED],
-        incidents=sum(stretch.status is not TenantStatus.UNOBSERVED for stretch in found),
+        up_s=seconds[TenantStatus.UP],
+        degraded_s=seconds[TenantStatus.DEGRADED],
+        down_s=seconds[TenantStatus.DOWN],
+        unobserved_s=seconds[TenantStatus.UNOBSERVED],
+        incidents=sum(one.status is not TenantStatus.UNOBSERVED for one in found),
     )
 
 
 def _incident_intervals(tenant: str, incident: Incident, until: float) -> Iterator[Interval]:
-    """Yield what an incident says of a tenant. A gap is ours and told once: it is everybody's."""
+    """Yield a tenant's status in an incident. One monitoring gap stands for all tenants."""
     if incident.kind is IncidentKind.MONITORING_GAP:
         yield Interval(incident.since, incident.opened_at, TenantStatus.UNOBSERVED)
     if tenant not in incident.tenants:
@@ -97,29 +96,25 @@ def _incident_intervals(tenant: str, incident: Incident, until: float) -> Iterat
     if incident.kind is IncidentKind.NO_DATA:
         yield Interval(incident.since, end, TenantStatus.UNOBSERVED)
     elif incident.kind is IncidentKind.FAILING and incident.severity in STATUS_BY_SEVERITY:
-        yield Interval(_started_at(tenant, incident), end, STATUS_BY_SEVERITY[incident.severity])
-
-
-def _started_at(tenant: str, incident: Incident) -> float:
-    """Return when an incident began at a tenant, which may have joined it later."""
-    begins = (trouble.since for trouble in incident.problems if trouble.tenant == tenant)
-    return min(begins, default=incident.since)
+        starts = (problem.since for problem in incident.problems if problem.tenant == tenant)
+        begin = min(starts, default=incident.since)  # a tenant may have joined later
+        yield Interval(begin, end, STATUS_BY_SEVERITY[incident.severity])
 
 
 def _time_by_status(
-    stretches: list[Interval], since: float, until: float
+    intervals: list[Interval], since: float, until: float
 ) -> dict[TenantStatus, float]:
-    """Return how many seconds went to each standing."""
-    spent = dict.fromkeys(TenantStatus, 0.0)
-    ends = {end for stretch in stretches for end in stretch[:2] if since < end < until}
+    """Return how many seconds had each status."""
+    seconds = dict.fromkeys(TenantStatus, 0.0)
+    ends = {end for one in intervals for end in one[:2] if since < end < until}
     for begin, end in pairwise(sorted({since, until, *ends})):
-        here = (s.status for s in stretches if s.since <= begin < s.until)
-        spent[min(here, default=TenantStatus.UP)] += end - begin
-    return spent
+        here = (one.status for one in intervals if one.since <= begin < one.until)
+        seconds[min(here, default=TenantStatus.UP)] += end - begin
+    return seconds
 
 
 def combine_availability(parts: Iterable[Availability]) -> Availability:
-    """Return the time of several tenants, added up; an incident counts at each of them."""
+    """Add up the availability of several tenants; an incident counts at each of them."""
     parts = tuple(parts)
     return Availability(
         "",

@@ -1,4 +1,4 @@
-"""Looking back: availability, incidents and how they were handled, in figures."""
+"""The report: availability, incidents and how they were handled, in numbers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from bot.core.state.desk import DeskState
     from bot.core.state.rules import Rules
     from bot.core.state.silence import Silence
-    from bot.core.state.stimulus import Tenants
+    from bot.core.state.tenant import Tenants
 
 ALERT_KINDS = frozenset({IncidentKind.FAILING, IncidentKind.NO_DATA})
-"""Kinds of incidents that call for somebody; the others only tell something."""
+"""Kinds of incidents that are alerts; the others are information."""
 
 
 class DurationStats(NamedTuple):
@@ -32,11 +32,10 @@ class DurationStats(NamedTuple):
     median_s: float
     worst_s: float
     sample_size: int
-    """How many."""
 
 
 class LeadTime(NamedTuple):
-    """How far our message was ahead of the status page, where both told of an incident."""
+    """How far our message was ahead of the status page, where both reported an incident."""
 
     median_s: float
     """Below 0: behind it."""
@@ -61,47 +60,51 @@ class Report:
     since: float
     until: float
     is_truncated: bool
-    """More was asked for than is remembered."""
+    """The period asked for is longer than incidents are stored."""
     tenants: tuple[Availability, ...]
     """In the order of the configuration."""
     causes: dict[Cause, int]
-    """Alerts by their cause, the most frequent first; one that was merged is part of another."""
+    """Alerts by cause, the most frequent first; a merged one is part of another and not counted."""
     muted: tuple[int, ...]
-    """Those of them that nobody was told of."""
+    """The ids of those alerts that nobody was notified of."""
     time_to_detect: DurationStats | None
-    """From the first failing request to the alert; of what fails only: blindness takes its time."""
+    """From the first failing request to the alert. Incidents about missing data are left out: they
+    open after a fixed wait."""
     time_to_acknowledge: DurationStats | None
-    """From the alert to the first person."""
+    """From the alert to the acknowledgement."""
     time_to_resolve: DurationStats | None
     """From the first failing request to the end."""
     lead_time: LeadTime | None
     single_failures: tuple[SingleFailures, ...]
-    """Logins that had some."""
+    """Of the logins that had any."""
     false_alarms: tuple[Incident, ...]
     silences: tuple[Silence, ...]
-    """Those that ran at some time, oldest first."""
+    """Those that were active at some time, oldest first."""
     pages_by_contact_point: dict[str, int]
-    """By each way beyond Slack: how many incidents it told of."""
+    """By contact point: how many incidents it was paged about."""
 
 
 def build_report(
-    desk: DeskState, world: Tenants, rules: Rules, since: float, until: float
+    desk: DeskState, tenants: Tenants, rules: Rules, since: float, until: float
 ) -> Report:
-    """Look back as far as incidents are remembered, seven days at the most."""
+    """Report on the time since then, at most as long as incidents are stored (seven days)."""
     begin = max(since, until - INCIDENT_RETENTION_S)
-    known = [i for i in desk.incidents.values() if _is_within(i, begin, until)]
+    known = [
+        i
+        for i in desk.incidents.values()
+        if i.opened_at < until and (until if i.resolved_at is None else i.resolved_at) > begin
+    ]
     real = [i for i in known if not i.false_alarm]
     alerts = [i for i in real if i.kind in ALERT_KINDS and i.merged_into is None]
     failing = [i for i in alerts if i.kind is IncidentKind.FAILING]
-    tenants = (
-        compute_availability(name, real, world.states[name].watched_since, begin, until)
-        for name in rules.tenants
-    )
     return Report(
         begin,
         until,
         is_truncated=begin > since,
-        tenants=tuple(tenants),
+        tenants=tuple(
+            compute_availability(name, real, tenants.states[name].watched_since, begin, until)
+            for name in rules.tenants
+        ),
         causes=dict(Counter(i.verdict.cause for i in alerts).most_common()),
         muted=tuple(i.id for i in alerts if i.is_muted),
         time_to_detect=_duration_stats(i.opened_at - i.since for i in failing),
@@ -112,21 +115,15 @@ def build_report(
             i.resolved_at - i.since for i in failing if i.resolved_at is not None
         ),
         lead_time=_lead_time(failing),
-        single_failures=_single_failures(world, rules, begin, until),
+        single_failures=_single_failures(tenants, rules, begin, until),
         false_alarms=tuple(i for i in known if i.false_alarm),
-        silences=tuple(s for s in desk.silences.values() if _was_active(s, begin, until)),
-        pages_by_contact_point=dict(Counter(way for i in real for way in i.paged_contact_points)),
+        silences=tuple(
+            s
+            for s in desk.silences.values()
+            if s.since < until and (until if s.ended_at is None else s.ended_at) > begin
+        ),
+        pages_by_contact_point=dict(Counter(name for i in real for name in i.paged_contact_points)),
     )
-
-
-def _is_within(incident: Incident, since: float, until: float) -> bool:
-    end = until if incident.resolved_at is None else incident.resolved_at
-    return incident.opened_at < until and end > since
-
-
-def _was_active(silence: Silence, since: float, until: float) -> bool:
-    end = until if silence.ended_at is None else silence.ended_at
-    return silence.since < until and end > since
 
 
 def _duration_stats(spans_s: Iterable[float]) -> DurationStats | None:
@@ -135,23 +132,21 @@ def _duration_stats(spans_s: Iterable[float]) -> DurationStats | None:
 
 
 def _lead_time(incidents: Iterable[Incident]) -> LeadTime | None:
-    """Compare our message with the status page's post, where there are both."""
-    knew = [i.detected_at for i in incidents if {MESSAGE, STATUS_INCIDENT} <= i.detected_at.keys()]
-    ahead = [each[STATUS_INCIDENT] - each[MESSAGE] for each in knew]
-    return LeadTime(median(ahead), sum(s > 0 for s in ahead), len(ahead)) if ahead else None
+    """Compare our message with the status page's status incident, where there are both."""
+    both = [i.detected_at for i in incidents if {MESSAGE, STATUS_INCIDENT} <= i.detected_at.keys()]
+    ahead_s = [each[STATUS_INCIDENT] - each[MESSAGE] for each in both]
+    return LeadTime(median(ahead_s), sum(s > 0 for s in ahead_s), len(ahead_s)) if ahead_s else None
 
 
 def _single_failures(
-    world: Tenants, rules: Rules, since: float, until: float
+    tenants: Tenants, rules: Rules, since: float, until: float
 ) -> tuple[SingleFailures, ...]:
     span = range(int(since // DAY_S), int(until // DAY_S) + 1)
-    found = (
-        SingleFailures(
-            name, login, tuple(day for day in signals[login].trend if day.number in span)
-        )
+    return tuple(
+        SingleFailures(name, login, days)
         for name, tenant in rules.tenants.items()
-        for signals in (world.states[name].probes,)
         for login in tenant.logins
-        if login in signals
+        if (signal := tenants.states[name].probes.get(login))
+        and (days := tuple(day for day in signal.trend if day.number in span))
+        and any(day.singles for day in days)
     )
-    return tuple(each for each in found if any(day.singles for day in each.days))

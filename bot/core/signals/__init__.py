@@ -1,1 +1,1 @@
-"""How one stream of observations or measurements is judged: thresholds, baselines, budgets."""
+"""How one stream of observations or measurements is evaluated: thresholds, baselines, budgets."""

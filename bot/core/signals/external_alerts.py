@@ -1,4 +1,4 @@
-"""What an outside monitor says of a tenant: its alerts that go on."""
+"""The alerts of an external monitor about a tenant."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_ALERTS = 50
-"""Of one monitor: it is the newest that matter."""
-
-
+"""Of one monitor; only the newest are kept."""
 LATE_S = 600.0
-"""What is told out of order is not later than this. Longer on, the same alert that is said again
-goes on: Alertmanager repeats its old begin after Prometheus had lost it for some minutes."""
+"""A "firing" that arrives out of order is at most this late. A later one means that the alert goes
+on: Alertmanager repeats the old start time after Prometheus lost the alert for some minutes."""
 
 
 class EndedAlert(NamedTuple):
-    """An alert that was told to be over."""
+    """An alert that was resolved."""
 
     id: str
     at: float
-    """When it ended, by the monitor."""
+    """When it was resolved, according to the monitor."""
     received_at: float
 
 
@@ -34,51 +32,50 @@ class Monitor:
     """One monitor's alerts."""
 
     alerts: tuple[ExternalAlert, ...] = ()
-    """Those that go on, oldest first."""
+    """The alerts that go on, oldest first."""
     expires_at: tuple[float, ...] = ()
-    """How long each holds unless it is said again."""
+    """When each alert expires unless it is repeated."""
     ended: tuple[EndedAlert, ...] = ()
-    """Alerts that were well again a moment ago: a "firing" of before that comes late is no news."""
+    """Recently resolved alerts: a late "firing" from before the end is ignored."""
 
     @property
     def firing(self) -> tuple[ExternalAlert, ...]:
-        """The alerts that somebody vouches for."""
-        return tuple(claim for claim in self.alerts if not claim.is_unauthenticated)
+        """The alerts of authenticated senders."""
+        return tuple(alert for alert in self.alerts if not alert.is_unauthenticated)
 
     @property
     def state(self) -> SignalState:
-        """Firing while one of them is; hints alone fire nothing."""
+        """Firing while an authenticated alert is; others alone never fire."""
         return SignalState.FIRING if self.firing else SignalState.OK
 
     @property
     def since(self) -> float | None:
         """When the oldest alert began."""
-        return min((claim.at for claim in self.firing), default=None)
+        return min((alert.at for alert in self.firing), default=None)
 
 
-def record_alert(monitor: Monitor, claim: ExternalAlert, now: float) -> Monitor:
-    """Take in what a monitor says. Order and repetition of what it says do not matter."""
+def record_alert(monitor: Monitor, alert: ExternalAlert, now: float) -> Monitor:
+    """Add a monitor's message. The order and repetition of messages do not matter."""
     ended = [e for e in monitor.ended if now - e.received_at < LATE_S]
-    if any(e.id == claim.id and e.at >= claim.at for e in ended):
+    if any(e.id == alert.id and e.at >= alert.at for e in ended):
         return monitor
-    if any(c.id == claim.id and c.at > claim.at for c in monitor.alerts):
+    if any(a.id == alert.id and a.at > alert.at for a in monitor.alerts):
         return monitor
-    kept = [
-        (c, until)
-        for c, until in zip(monitor.alerts, monitor.expires_at, strict=True)
-        if c.id != claim.id
+    others = [
+        (a, expires_at)
+        for a, expires_at in zip(monitor.alerts, monitor.expires_at, strict=True)
+        if a.id != alert.id
     ]
-    if claim.is_firing:
-        return _with_alerts(monitor, [*kept, (claim, now + claim.lasts_s)])
-    others = [e for e in ended if e.id != claim.id]
-    ended = [*others, EndedAlert(claim.id, claim.at, now)][-MAX_ALERTS:]
-    return replace(_with_alerts(monitor, kept), ended=tuple(ended))
+    if alert.is_firing:
+        return _with_alerts(monitor, [*others, (alert, now + alert.lasts_s)])
+    ended = [*(e for e in ended if e.id != alert.id), EndedAlert(alert.id, alert.at, now)]
+    return replace(_with_alerts(monitor, others), ended=tuple(ended[-MAX_ALERTS:]))
 
 
 def drop_expired(monitor: Monitor, now: float) -> Monitor:
-    """Drop what was not said again for too long."""
-    kept = [pair for pair in zip(monitor.alerts, monitor.expires_at, strict=True) if pair[1] > now]
-    return monitor if len(kept) == len(monitor.alerts) else _with_alerts(monitor, kept)
+    """Drop the alerts that expired."""
+    pairs = [pair for pair in zip(monitor.alerts, monitor.expires_at, strict=True) if pair[1] > now]
+    return monitor if len(pairs) == len(monitor.alerts) else _with_alerts(monitor, pairs)
 
 
 def next_expiry_at(monitor: Monitor) -> float | None:
@@ -90,6 +87,6 @@ def _with_alerts(monitor: Monitor, pairs: Iterable[tuple[ExternalAlert, float]])
     newest = list(pairs)[-MAX_ALERTS:]
     return replace(
         monitor,
-        alerts=tuple(claim for claim, _ in newest),
-        expires_at=tuple(until for _, until in newest),
+        alerts=tuple(alert for alert, _ in newest),
+        expires_at=tuple(expires_at for _, expires_at in newest),
     )

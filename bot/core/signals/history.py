@@ -14,13 +14,13 @@ DAYS = 8
 
 
 class Day(NamedTuple):
-    """What one signal saw in one day (UTC)."""
+    """The probes of one signal in one day (UTC)."""
 
     number: int
     """Days since 1970-01-01."""
     tries: int = 0
     singles: int = 0
-    """Failures that were over before they became an incident."""
+    """Failures that ended before they became an incident."""
 
 
 Trend = tuple[Day, ...]
@@ -28,7 +28,7 @@ Trend = tuple[Day, ...]
 
 
 def add_counts(trend: Trend, at: float, *, tries: int = 0, singles: int = 0) -> Trend:
-    """Return the trend with something more seen at an instant."""
+    """Return the trend with more tries or single failures at an instant."""
     number = int(at // DAY_S)
     today = trend[-1] if trend and trend[-1].number == number else Day(number)
     before = [day for day in trend if number - DAYS < day.number < number]
@@ -36,7 +36,7 @@ def add_counts(trend: Trend, at: float, *, tries: int = 0, singles: int = 0) -> 
 
 
 def single_failure_share(trend: Trend) -> float:
-    """Return which part of all tries failed singly; 0 where there were none."""
+    """Return the share of tries that were single failures; 0 if there were no tries."""
     tries = sum(day.tries for day in trend)
     return sum(day.singles for day in trend) / tries if tries else 0.0
 
@@ -53,30 +53,30 @@ class Minute(NamedTuple):
     ok: int = 0
     failed: int = 0
     latency_s: float = 0.0
-    """Of all of them together, those that failed too; to the millisecond."""
+    """The sum over all of them, failed ones included; to the millisecond."""
 
     @property
     def tries(self) -> int:
-        """How many there were."""
+        """The number of logins."""
         return self.ok + self.failed
 
 
 RecentLogins = tuple[Minute, ...]
-"""The last `MINUTES` minutes in which there was a login, oldest first."""
+"""The minutes with a login among the last `MINUTES`, oldest first."""
 
 
-def record_login(recent: RecentLogins, seen: Observation) -> RecentLogins:
-    """Return it with one more login, if we could look. Answers may come in any order."""
-    if seen.outcome is Outcome.NO_DATA:
+def record_login(recent: RecentLogins, observation: Observation) -> RecentLogins:
+    """Return it with one more login, unless we could not check. Results may come in any order."""
+    if observation.outcome is Outcome.NO_DATA:
         return recent
-    number = int(seen.at // MINUTE_S)
+    number = int(observation.at // MINUTE_S)
     minutes = {minute.number: minute for minute in recent}
     before = minutes.get(number, Minute(number))
     minutes[number] = Minute(
         number,
-        before.ok + (seen.outcome is Outcome.OK),
-        before.failed + (seen.outcome is Outcome.FAILED),
-        round(before.latency_s + (seen.latency_s or 0.0), 3),
+        before.ok + (observation.outcome is Outcome.OK),
+        before.failed + (observation.outcome is Outcome.FAILED),
+        round(before.latency_s + (observation.latency_s or 0.0), 3),
     )
     newest = max(minutes)
     return tuple(minutes[each] for each in sorted(minutes) if each > newest - MINUTES)

@@ -1,7 +1,7 @@
-"""How often the synthetic user may log in, over probes, domains and people's requests together.
+"""How often the synthetic user may log in: probes, domains and on-demand checks together.
 
 Auth0 limits one user from one address to 20 logins a minute, successes included, and falls back
-to 10 a minute once that is passed (Rate Limit Policy, read 2026-11). We stay well below.
+to 10 a minute once that is exceeded (Rate Limit Policy, read 2026-11). We stay well below.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ PER_MINUTE = 12
 TEN_MINUTES_S = 600.0
 PER_TEN_MINUTES = 100
 ROUTINE_WAIT_S = 10.0
-"""Between two logins while all is well: however short the interval, half the budget is left for
-confirming a failure."""
+"""Between two routine logins: however short the interval, half of the budget remains for confirming
+a failure."""
 REFUSED_WAIT_S = 30.0
 FEW_REFUSALS, MOST_REFUSALS = 5, 12
-"""Auth0 blocks address and user at the tenth failure: before that somebody who asks again and
-again is slowed down, from the twelfth on to one try in an hour."""
+"""Auth0 blocks address and user at the tenth failure. So that repeated on-demand checks do not
+get there, the wait doubles with each refusal after the fifth, to an hour from the twelfth on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class LoginBudget:
 
     starts: tuple[float, ...] = ()
     refusals: int = 0
-    """How often the credentials were refused since they were last taken."""
+    """How often the credentials were refused since they were last accepted."""
 
     def allows(self, now: float, *, is_routine: bool) -> bool:
         """Tell whether one more login may start now."""
@@ -42,13 +42,13 @@ class LoginBudget:
 
     @property
     def refused_wait_s(self) -> float:
-        """How long after a refusal the next try may come: longer and longer from the fifth on."""
+        """How long to wait after a refusal: longer with each refusal after the fifth."""
         return REFUSED_WAIT_S * 2.0 ** max(0, min(self.refusals, MOST_REFUSALS) - FEW_REFUSALS)
 
     def spend(self, now: float) -> LoginBudget:
         """Return the budget after a login that starts now."""
-        kept = tuple(start for start in self.starts if start > now - TEN_MINUTES_S)
-        return replace(self, starts=(*kept, now))
+        recent = tuple(start for start in self.starts if start > now - TEN_MINUTES_S)
+        return replace(self, starts=(*recent, now))
 
     def _last_start(self) -> float:
         return self.starts[-1] if self.starts else float("-inf")

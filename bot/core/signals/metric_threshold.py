@@ -1,4 +1,4 @@
-"""One measured signal: what it usually says, and its threshold.
+"""A metric's threshold, compared with its baseline.
 
     kind     fires when, at two readings in a row with more and more failures,
     metrics  the share of failed calls is above its limit and three times its usual share
@@ -6,8 +6,8 @@
     logs     the share of failed logins is too high (as above), successes are missing against what
              is usual at this time of day, or requests are refused for a rate limit
 
-Figures that are too few to tell chance from change are not judged: neither good nor bad. Nor are
-figures that are missing: silence never looks healthy.
+Too little traffic to tell chance from change is neither good nor bad. Neither is missing data: it
+never counts as healthy.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ from bot.core.auth0_logs.events import RowKind
 from bot.core.model.measurement import Group, Measurement, MetricKind
 from bot.core.model.observation import SignalState
 from bot.core.signals.baseline import (
+    HOUR_HALF_LIFE_S,
     HOURS,
     Baseline,
     expected_successes_at,
-    update_hourly_baselines,
 )
 from bot.core.signals.probe_threshold import Reason
 
 POOL_S = 120.0
-"""Log rows come in short spans: so many seconds of them are judged together."""
+"""Log rows come in short spans; we evaluate this much of them together."""
 RECOVER_COUNT = 3
-"""Good readings in a row that end it."""
+"""This many good readings in a row end it."""
 MIN_SIGMAS = 4.0
 """Standard deviations of a Poisson count between chance and change; and it takes two readings."""
 BASELINE_FACTOR = 3.0
-"""A share must be so many times the usual one."""
+"""The share must be at least this many times the usual one."""
 MIN_FAILURES = 5.0
-"""Fewer failures than this are never judged bad."""
+"""Fewer failures than this are never bad."""
 HEALTHY_PART = 0.6
-"""Below this part of its limit a share is good again; in between it is neither."""
+"""Below this part of its limit a share is good again; in between it is neither good nor bad."""
 FIRST_DAY_MISSING = 0.85
-"""Until every hour of a day was seen, an evening may look like an outage: more must be missing."""
+"""Until each hour has a baseline, an evening may look like an outage: more must be missing."""
 GROWTH_FACTOR = 1.3
-"""One bad moment stays in a window until it has left it. So the second bad reading must have so
-many times as many failures as the first one, or come when that has left."""
+"""One bad moment stays in a window until the window has passed. So the second bad reading must have
+this many times the failures of the first one, or come after that window."""
 QUOTA_ROWS = 4.0
-"""Refusals for a rate limit in `POOL_S` that fire: one or two are a client's clumsy retry."""
+"""Refusals for a rate limit within `POOL_S` that fire: one or two are a client's clumsy retry."""
 RELEARN_AFTER_S = 3600.0
-"""Successes that are missing for so long are the new usual: a weekend has begun."""
+"""Successes that are missing for longer are the new normal: a weekend has begun."""
 LOW_TRAFFIC_S = 1800.0
-"""After so long without enough traffic to judge by, firing ends: nobody is there to fail."""
+"""Firing ends after this long without enough traffic: there are no users who could fail."""
 NO_REPORT_S = 600.0
-"""After so long without a report of failures they are over."""
+"""Reported failures end after this long without another report."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricLimits:
-    """One measured signal's numbers; see `config.sources` for their defaults and sources."""
+    """One metric's limits; see `config/settings_sources.py` for their defaults and sources."""
 
     kind: MetricKind
     every_s: float = 30.0
@@ -63,172 +63,165 @@ class MetricLimits:
     min_total: float = 20.0
     """In one reading."""
     per_minute: float = 10.0
-    """Events."""
+    """Events in a minute."""
     times: float = 4.0
-    """The usual rate of events."""
+    """Events must come at this many times their usual rate."""
     missing: float = 0.5
-    """The part of the usual successes that must be missing."""
+    """The share of the usual successes that must be missing."""
     is_pushed: bool = False
-    """Applications report to us when they have failures: their silence means nothing."""
+    """Applications send us their failures; if none arrive, that is normal."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricReading:
-    """How the threshold reads the figures of now."""
+    """The latest values, and what the threshold makes of them."""
 
     reason: Reason | None = None
-    """Why they are bad; None: they are not."""
+    """Why they are bad; None: they are not bad."""
     is_good: bool = False
-    """Enough figures, and well within the limits."""
+    """There is enough traffic, and it is well within the limits."""
     failed: float = 0.0
     total: float | None = None
     span_s: float = 0.0
     expected_failures: float = 0.0
-    """Of so many calls, or in so long a time, usually so many fail."""
+    """How many usually fail of as many calls, or in the same time."""
     expected_successes: float | None = None
-    """In so long a time usually so many succeed; None: not known yet."""
+    """How many usually succeed in the same time; None: not known yet."""
 
     @property
     def failed_share(self) -> float:
-        """Part that failed; 0 where there is no total."""
+        """The share that failed; 0 if there is no total."""
         return self.failed / self.total if self.total else 0.0
 
     @property
     def is_significant(self) -> bool:
-        """More fail than usual, and not by chance."""
-        usually = self.expected_failures
-        return self.failed >= max(MIN_FAILURES, usually + MIN_SIGMAS * sqrt(usually + 1))
+        """Whether more fail than usual, and not by chance."""
+        expected = self.expected_failures
+        return self.failed >= max(MIN_FAILURES, expected + MIN_SIGMAS * sqrt(expected + 1))
 
 
 @dataclass(frozen=True, slots=True)
 class MetricState:
-    """What is known of one measured signal."""
+    """What is remembered of one metric."""
 
     state: SignalState = SignalState.OK
     since: float | None = None
-    """The last good reading before this trouble, or the begin of the first span read as bad."""
+    """The last good reading before this problem, or the start of the first bad span."""
     good_in_a_row: int = 0
     """Good readings in a row while it fires."""
     first_bad: tuple[float, float] = (0.0, 0.0)
-    """When the first bad reading of this trouble was, and how many had failed."""
+    """When the first bad reading of this problem was, and how many had failed."""
     recent: tuple[Measurement, ...] = ()
-    """Of the last `POOL_S`, oldest first; at least the newest one that had figures."""
+    """Those of the last `POOL_S`, oldest first; at least the newest one with data."""
     reading: MetricReading = field(default_factory=MetricReading)
     reason: Reason | None = None
-    """Why it fires or did."""
+    """Why it fires, or fired last."""
     baseline: Baseline = field(default_factory=Baseline)
     hourly_baselines: dict[int, Baseline] = field(default_factory=dict)
     """By hour of the day (UTC)."""
     begun_at: float = 0.0
-    """When this process began to ask."""
+    """When this process began to query it."""
     read_at: float | None = None
-    """When it last had figures."""
+    """When it last had data."""
     judged_at: float | None = None
-    """When there were last enough of them."""
+    """When a reading was last good or bad."""
     good_at: float | None = None
-    """When they were last good."""
+    """When a reading was last good."""
     own_rows_at: float | None = None
     """When the log last had rows of our own logins."""
     no_data_reason: str = ""
-    """Why there are no figures now; empty while there are."""
+    """Why there is no data now; empty while there is."""
     no_data_since: float | None = None
-    """Set once the silence has lasted so long that it is told."""
+    """Set once there has been no data for so long that we notify people."""
     ended_at: float | None = None
 
     @property
     def groups(self) -> tuple[Group, ...]:
         """All groups of the recent measurements, unsummed."""
-        return tuple(group for seen in self.recent for group in seen.groups)
+        return tuple(group for measurement in self.recent for group in measurement.groups)
 
 
 def observe_metric(
-    series: MetricState, seen: Measurement, limits: MetricLimits, surge: float = 1.0
+    metric: MetricState, latest: Measurement, limits: MetricLimits, surge: float = 1.0
 ) -> tuple[MetricState, Reason | None]:
-    """Take in figures, or their absence.
+    """Add one measurement, with or without data.
 
-    `surge` is how many times the usual traffic there is: so many more errors are to be expected.
-    Returns the series after it, and the reason if its state changed.
+    `surge` is how many times the usual traffic there is: we expect as many times the usual errors.
+    Returns the new state, and the reason if `state` changed.
     """
-    series = replace(series, no_data_reason=seen.no_data_reason)
-    if seen.no_data_reason:
-        return _handle_no_data(series, seen.at, limits)
-    recent = tuple(s for s in series.recent if seen.at - s.at < POOL_S - 1)
-    series = replace(series, recent=(*recent, seen), read_at=seen.at, no_data_since=None)
-    reading = evaluate_metric(series, limits, surge)
-    series = replace(series, reading=reading)
-    series = _learn(series, seen, limits)
+    metric, at = replace(metric, no_data_reason=latest.no_data_reason), latest.at
+    if latest.no_data_reason:
+        # No data changes nothing, but where only failures are reported it means that they ended.
+        is_over = limits.is_pushed and at - (metric.judged_at or at) > NO_REPORT_S
+        if is_over and metric.state is not SignalState.OK:
+            return _end(metric, at, Reason.LOW_TRAFFIC)
+        return metric, None
+    recent = tuple(m for m in metric.recent if at - m.at < POOL_S - 1)
+    metric = replace(metric, recent=(*recent, latest), read_at=at, no_data_since=None)
+    reading = evaluate_metric(metric, limits, surge)
+    metric = _learn(replace(metric, reading=reading), latest, limits)
     if reading.reason:
-        return _handle_bad(series, reading.reason, seen)
+        return _handle_bad(metric, reading.reason, latest)
     if reading.is_good:
-        return _handle_good(series, seen.at)
-    if series.judged_at is not None and seen.at - series.judged_at > LOW_TRAFFIC_S:
-        return _end(series, seen.at, Reason.LOW_TRAFFIC)
-    return series, None
+        return _handle_good(metric, at)
+    if metric.judged_at is not None and at - metric.judged_at > LOW_TRAFFIC_S:
+        return _end(metric, at, Reason.LOW_TRAFFIC)
+    return metric, None
 
 
-def _handle_no_data(
-    series: MetricState, at: float, limits: MetricLimits
-) -> tuple[MetricState, Reason | None]:
-    """Silence changes nothing, but where only failures are told it ends what they told."""
-    is_over = limits.is_pushed and at - (series.judged_at or at) > NO_REPORT_S
-    if is_over and series.state is not SignalState.OK:
-        return _end(series, at, Reason.LOW_TRAFFIC)
-    return series, None
-
-
-def evaluate_metric(series: MetricState, limits: MetricLimits, surge: float = 1.0) -> MetricReading:
-    """Hold the newest figures against the limits and against what is usual."""
-    newest = series.recent[-1]
-    pooled = series.recent if limits.kind is MetricKind.LOGS else (newest,)
-    failed = sum(s.failed for s in pooled)
-    total = None if newest.total is None else sum(s.total or 0.0 for s in pooled)
-    span_s = sum(s.span_s for s in pooled)
-    usual = series.baseline
+def evaluate_metric(metric: MetricState, limits: MetricLimits, surge: float = 1.0) -> MetricReading:
+    """Compare the latest values with the limits and with the baseline."""
+    newest, baseline = metric.recent[-1], metric.baseline
+    pooled = metric.recent if limits.kind is MetricKind.LOGS else (newest,)
+    failed = sum(m.failed for m in pooled)
+    total = None if newest.total is None else sum(m.total or 0.0 for m in pooled)
+    span_s = sum(m.span_s for m in pooled)
     if total is None:
-        usually = usual.expected_failures(span_s) * surge
-        events = MetricReading(failed=failed, span_s=span_s, expected_failures=usually)
-        if not usual.is_known and not limits.is_pushed:
-            return events
-        return _evaluate_events(events, replace(limits, per_minute=limits.per_minute * surge))
+        expected = baseline.expected_failures(span_s) * surge
+        reading = MetricReading(failed=failed, span_s=span_s, expected_failures=expected)
+        if not baseline.is_known and not limits.is_pushed:
+            return reading
+        per_minute = failed / span_s * 60 if span_s else 0.0
+        expected_per_minute = expected / span_s * 60 if span_s else 0.0
+        limit = max(limits.per_minute * surge, limits.times * expected_per_minute)
+        if per_minute >= limit and reading.is_significant:
+            return replace(reading, reason=Reason.EVENTS)
+        return replace(reading, is_good=per_minute < HEALTHY_PART * limit)
     reading = MetricReading(
         failed=failed,
         total=total,
         span_s=span_s,
-        expected_failures=total * usual.failed_share,
-        expected_successes=expected_successes_at(usual, series.hourly_baselines, newest.at, span_s),
+        expected_failures=total * baseline.failed_share,
+        expected_successes=expected_successes_at(
+            baseline, metric.hourly_baselines, newest.at, span_s
+        ),
     )
     if limits.kind is MetricKind.LOGS:
-        return _evaluate_log(reading, series, limits)
+        return _evaluate_log(reading, metric, limits)
     return _evaluate_share(reading, limits)
 
 
 def _evaluate_log(
-    reading: MetricReading, series: MetricState, limits: MetricLimits
+    reading: MetricReading, metric: MetricState, limits: MetricLimits
 ) -> MetricReading:
-    if sum(g.count for g in series.groups if g.kind == RowKind.QUOTA) >= QUOTA_ROWS:
+    if sum(g.count for g in metric.groups if g.kind == RowKind.QUOTA) >= QUOTA_ROWS:
         return replace(reading, reason=Reason.QUOTA)
     by_share = _evaluate_share(reading, limits)
-    if by_share.reason or not series.recent[-1].has_rows:  # the log itself may stand still
+    if by_share.reason or not metric.recent[-1].has_rows:  # the log itself may have stopped
         return replace(by_share, is_good=False)
-    if _has_missing_successes(reading, series.hourly_baselines, limits):
+    if _has_missing_successes(reading, metric.hourly_baselines, limits):
         return replace(reading, reason=Reason.SUCCESSES_MISSING)
-    return replace(by_share, is_good=by_share.is_good and _has_enough_successes(reading, limits))
-
-
-def _evaluate_events(reading: MetricReading, limits: MetricLimits) -> MetricReading:
-    per_minute = reading.failed / reading.span_s * 60 if reading.span_s else 0.0
-    usually = reading.expected_failures / reading.span_s * 60 if reading.span_s else 0.0
-    limit = max(limits.per_minute, limits.times * usually)
-    if per_minute >= limit and reading.is_significant:
-        return replace(reading, reason=Reason.EVENTS)
-    return replace(reading, is_good=per_minute < HEALTHY_PART * limit)
+    # Good only if successes are well above the limit below which they count as missing.
+    enough = (1 - HEALTHY_PART * limits.missing) * (reading.expected_successes or 0.0)
+    succeeded = (reading.total or 0.0) - reading.failed
+    return replace(by_share, is_good=by_share.is_good and succeeded >= enough)
 
 
 def _evaluate_share(reading: MetricReading, limits: MetricLimits) -> MetricReading:
     if (reading.total or 0.0) < limits.min_total:
         return reading
-    usually = reading.expected_failures / (reading.total or 1.0)
-    limit = max(limits.share, BASELINE_FACTOR * usually)
+    expected_share = reading.expected_failures / (reading.total or 1.0)
+    limit = max(limits.share, BASELINE_FACTOR * expected_share)
     if reading.failed_share >= min(limit, 1.0) and reading.is_significant:
         return replace(reading, reason=Reason.SHARE)
     return replace(reading, is_good=reading.failed_share < HEALTHY_PART * limit)
@@ -237,81 +230,68 @@ def _evaluate_share(reading: MetricReading, limits: MetricLimits) -> MetricReadi
 def _has_missing_successes(
     reading: MetricReading, hours: dict[int, Baseline], limits: MetricLimits
 ) -> bool:
-    usual = reading.expected_successes
-    if usual is None or reading.span_s < HEALTHY_PART * POOL_S:
+    expected = reading.expected_successes
+    if expected is None or reading.span_s < HEALTHY_PART * POOL_S:
         return False
     succeeded = (reading.total or 0.0) - reading.failed
     missing = limits.missing if len(hours) == HOURS else max(limits.missing, FIRST_DAY_MISSING)
-    return succeeded <= (1 - missing) * usual and succeeded < usual - MIN_SIGMAS * sqrt(usual)
-
-
-def _has_enough_successes(reading: MetricReading, limits: MetricLimits) -> bool:
-    """Tell whether successes are well above the limit at which they are missing."""
-    succeeded = (reading.total or 0.0) - reading.failed
-    return succeeded >= (1 - HEALTHY_PART * limits.missing) * (reading.expected_successes or 0.0)
+    chance = MIN_SIGMAS * sqrt(expected)
+    return succeeded <= (1 - missing) * expected and succeeded < expected - chance
 
 
 def _handle_bad(
-    series: MetricState, reason: Reason, seen: Measurement
+    metric: MetricState, reason: Reason, latest: Measurement
 ) -> tuple[MetricState, Reason | None]:
-    series = replace(series, judged_at=seen.at, reason=reason)
-    if series.state is SignalState.FIRING:
-        return replace(series, good_in_a_row=0), None
-    if series.state is SignalState.OK:
-        since = max(series.good_at or 0.0, seen.at - seen.span_s)
-        first = (seen.at, series.reading.failed)
-        pending = replace(
-            series, state=SignalState.PENDING, good_in_a_row=0, since=since, first_bad=first
-        )
-        return pending, reason
-    if not _is_confirmed(series, reason, seen.at):
-        return series, None
-    return replace(series, state=SignalState.FIRING, good_in_a_row=0), reason
+    at, reading = latest.at, metric.reading
+    metric = replace(metric, judged_at=at, reason=reason)
+    if metric.state is SignalState.FIRING:
+        return replace(metric, good_in_a_row=0), None
+    if metric.state is SignalState.OK:
+        since = max(metric.good_at or 0.0, at - latest.span_s)
+        metric = replace(metric, good_in_a_row=0, since=since, first_bad=(at, reading.failed))
+        return replace(metric, state=SignalState.PENDING), reason
+    first_at, failed = metric.first_bad
+    has_new_failures = (
+        at - first_at >= reading.span_s - 1 or reading.failed >= GROWTH_FACTOR * failed
+    )
+    if reason is not Reason.SUCCESSES_MISSING and not has_new_failures:
+        return metric, None
+    return replace(metric, state=SignalState.FIRING, good_in_a_row=0), reason
 
 
-def _is_confirmed(series: MetricState, reason: Reason, at: float) -> bool:
-    """Tell whether a further bad reading is more than an echo of the first one."""
-    (first_at, failed), reading = series.first_bad, series.reading
-    is_new = at - first_at >= reading.span_s - 1 or reading.failed >= GROWTH_FACTOR * failed
-    return reason is Reason.SUCCESSES_MISSING or is_new
+def _handle_good(metric: MetricState, at: float) -> tuple[MetricState, Reason | None]:
+    metric = replace(metric, judged_at=at, good_at=at)
+    if metric.state is SignalState.OK:
+        return metric, None
+    if metric.state is SignalState.PENDING:
+        return _end(metric, at, Reason.SINGLE_FAILURES)
+    if metric.good_in_a_row + 1 < RECOVER_COUNT:
+        return replace(metric, good_in_a_row=metric.good_in_a_row + 1), None
+    return _end(metric, at, Reason.RECOVERED)
 
 
-def _handle_good(series: MetricState, at: float) -> tuple[MetricState, Reason | None]:
-    series = replace(series, judged_at=at, good_at=at)
-    if series.state is SignalState.OK:
-        return series, None
-    if series.state is SignalState.PENDING:
-        return replace(
-            series, state=SignalState.OK, good_in_a_row=0, since=None
-        ), Reason.SINGLE_FAILURES
-    if series.good_in_a_row + 1 < RECOVER_COUNT:
-        return replace(series, good_in_a_row=series.good_in_a_row + 1), None
-    return _end(series, at, Reason.RECOVERED)
+def _end(metric: MetricState, at: float, reason: Reason) -> tuple[MetricState, Reason | None]:
+    was_ok = metric.state is SignalState.OK
+    ended_at = at if metric.state is SignalState.FIRING else metric.ended_at
+    metric = replace(metric, state=SignalState.OK, good_in_a_row=0, since=None, ended_at=ended_at)
+    return metric, None if was_ok else reason
 
 
-def _end(series: MetricState, at: float, reason: Reason) -> tuple[MetricState, Reason | None]:
-    was_ok = series.state is SignalState.OK
-    ended_at = at if series.state is SignalState.FIRING else series.ended_at
-    series = replace(series, state=SignalState.OK, good_in_a_row=0, since=None, ended_at=ended_at)
-    return series, None if was_ok else reason
-
-
-def _is_worth_learning(series: MetricState, at: float) -> bool:
-    """Tell whether the newest figures are worth learning from: those of bad times are not."""
-    if series.state is SignalState.OK:
-        return series.reading.reason is None
-    return series.reason is Reason.SUCCESSES_MISSING and at - (series.since or at) > RELEARN_AFTER_S
-
-
-def _learn(series: MetricState, seen: Measurement, limits: MetricLimits) -> MetricState:
-    """Learn what is usual."""
+def _learn(metric: MetricState, latest: Measurement, limits: MetricLimits) -> MetricState:
+    failed, total, span_s, at = latest.failed, latest.total or 0.0, latest.span_s, latest.at
     if limits.kind is MetricKind.LOGS:
-        series = replace(
-            series, hourly_baselines=update_hourly_baselines(series.hourly_baselines, seen)
-        )
-    if not _is_worth_learning(series, seen.at):
-        return series
-    span_s = seen.span_s if limits.kind is MetricKind.LOGS else min(seen.span_s, limits.every_s)
-    part = span_s / seen.span_s if seen.span_s else 0.0
-    failed, total = seen.failed * part, (seen.total or 0.0) * part
-    return replace(series, baseline=series.baseline.with_recent_span(span_s, failed, total))
+        # Bad times count here: else we would never learn a steep evening that looks like an outage.
+        hour = int(at // 3600) % HOURS
+        hourly = metric.hourly_baselines.get(hour, Baseline())
+        hourly = hourly.with_span(span_s, failed, total, HOUR_HALF_LIFE_S)
+        metric = replace(metric, hourly_baselines={**metric.hourly_baselines, hour: hourly})
+    else:
+        span_s = min(span_s, limits.every_s)
+    is_normal = metric.reading.reason is None
+    if metric.state is not SignalState.OK:
+        has_lasted = at - (metric.since or at) > RELEARN_AFTER_S
+        is_normal = metric.reason is Reason.SUCCESSES_MISSING and has_lasted
+    if not is_normal:
+        return metric
+    part = span_s / latest.span_s if latest.span_s else 0.0
+    return replace(metric, baseline=metric.baseline.with_span(span_s, failed * part, total * part))

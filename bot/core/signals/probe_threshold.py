@@ -1,7 +1,7 @@
-"""One signal's threshold: from a first failure to firing and back.
+"""A probe's threshold: from a first failure to firing and back.
 
-The rule in one sentence: a failure is repeated every few seconds by the clock, and `fail_count`
-failures among the last `window` tries fire; `recover_count` successes in a row end it.
+In one sentence: after a failure we repeat the probe every few seconds by the clock; `fail_count`
+failures among the last `window` tries fire, and `recover_count` successes in a row end it.
 
     state    good                             bad                          no_data
     ok       ok                               pending, or firing again *   as it was
@@ -10,8 +10,8 @@ failures among the last `window` tries fire; `recover_count` successes in a row 
 
     * within `recover_for_s` after the last end
 
-Two kinds of failure are not repeated quickly, because repeating does harm: refused credentials
-(the third one fires and stops the login) and a rate limit (2 of 3 tries fire).
+We do not repeat two kinds of failure quickly, because that does harm: refused credentials (the
+third one fires and stops the login) and a rate limit (2 of 3 tries fire).
 """
 
 from __future__ import annotations
@@ -31,28 +31,29 @@ if TYPE_CHECKING:
     from bot.core.model.observation import Observation
 
 MAX_REFUSALS = 3
-"""Auth0 blocks address and user after 10 failures, and each further try keeps the block alive
-(Brute-Force Protection, read 2026-11); so we stop long before."""
+"""Auth0 blocks address and user after 10 failures, and each further try extends the block
+(Brute-Force Protection, read 2026-11), so we stop long before."""
 REFUSAL_INTERVAL_S = 30.0
 RATE_LIMIT_WINDOW = 3
 RATE_LIMIT_COUNT = 2
 RATE_LIMIT_INTERVAL_S = 60.0
-"""Where a 429 does not say when we may come again."""
+"""The wait if a 429 does not say when to try again."""
 RATE_LIMIT_MIN_S, RATE_LIMIT_MAX_S = 5.0, 900.0
-"""Bounds of a wait that a 429 asks for. Before it is told we wait a minute at the most: one more
-request is harmless, a quarter of an hour of silence is not."""
+"""Bounds of a wait that a 429 asks for. Before it fires we wait a minute at most: one more request
+is harmless, a quarter of an hour without an alert is not."""
 SLOW_INTERVAL_FACTOR = 3.0
-"""After a first slow answer we look again after three times the confirming interval: 15 s by
-default. Who is slow is not to be hurried."""
+"""After a first slow answer we probe again after three times the confirming interval: 15 s by
+default. We do not probe a slow service faster, so as not to make it worse."""
 FIRING_INTERVAL_FACTOR = 2.0
-"""While firing we look half as often as while confirming: every 10 s by default."""
+"""While firing we probe half as often as while confirming: every 10 s by default."""
 LUCKY_RUN_PROBABILITY = 0.01
-"""How likely a run of successes may be by chance, while a part still fails, to count as the end."""
+"""A run of successes ends a partial outage if the outage would produce it with at most this
+probability."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeLimits:
-    """One signal's numbers; see `config.settings` for their defaults and sources."""
+    """One probe's limits; see `config/settings.py` for their defaults and sources."""
 
     every_s: float = 60.0
     confirm_every_s: float = 5.0
@@ -61,12 +62,12 @@ class ProbeLimits:
     recover_count: int = 3
     recover_for_s: float = 600.0
     is_login: bool = True
-    """Only a login's credentials can be refused; elsewhere the same answer is a failure."""
+    """Only a login's credentials can be refused; elsewhere the same response is a plain failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One usable observation, as far as the threshold needs it."""
+    """The part of a usable observation that the threshold needs."""
 
     at: float
     fault: Fault | None = None
@@ -93,32 +94,32 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeState:
-    """What is known of one signal."""
+    """What is remembered of one probe."""
 
     state: SignalState = SignalState.OK
     tries: tuple[Try, ...] = ()
-    """Since the first failure, oldest first, at most `window`; empty while all is well."""
+    """Since the first failure, oldest first, at most `window`; empty while the state is `ok`."""
     since: float | None = None
-    """When the first failing request of this trouble began."""
+    """When the first failing request of this problem began."""
     ever_ok: bool = False
     last_ok_at: float | None = None
     good_before: float | None = None
-    """The last success before this trouble."""
+    """The last success before this problem."""
     last_at: float | None = None
-    """Begin of the newest usable observation, failed or not."""
+    """When the newest usable observation began, failed or not."""
     ended_at: float | None = None
     """When it last stopped firing."""
     is_stopped: bool = False
     """Refused too often; only a person or a changed configuration starts it again."""
     latency_s: float | None = None
     last_fault: Fault | None = None
-    """Of the newest failure, also when all is well again."""
+    """Of the newest failure; kept after the recovery."""
     relapses: int = 0
-    """How often it failed again soon after its end; each one makes the next end harder."""
+    """How often it failed again soon after its end; each one raises the successes needed."""
     latency: LatencyBaseline = field(default_factory=LatencyBaseline)
     trend: Trend = ()
     quota_remaining: int | None = None
-    """As the newest answer that told it had it."""
+    """From the newest response that had it."""
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -132,71 +133,67 @@ class ProbeState:
 
     @property
     def failed_share(self) -> float:
-        """Share of the window that failed, the successes at its end left out; 0 where empty."""
+        """The share of the window that failed, without the successes at its end; 0 if empty."""
         head = len(self.tries) - self.successes_in_a_row
         return len(self.faults) / head if head else 0.0
 
 
 def observe_probe(
-    signal: ProbeState, seen: Observation, limits: ProbeLimits
+    signal: ProbeState, result: Observation, limits: ProbeLimits
 ) -> tuple[ProbeState, Reason | None]:
-    """Take in one observation. `no_data` changes nothing.
+    """Add one observation; `no_data` changes nothing.
 
-    Returns the signal after it, and the reason if its state changed.
+    Returns the new state, and the reason if `state` changed.
     """
-    if seen.outcome is Outcome.NO_DATA:
+    if result.outcome is Outcome.NO_DATA:
         return signal, None
-    signal = _record(signal, seen)
+    signal = _record(signal, result)
     if signal.state is SignalState.OK:
-        return _handle_while_ok(signal, seen, limits)
-    signal = replace(signal, tries=(*signal.tries, Try(seen.at, seen.fault))[-limits.window :])
-    if seen.fault is None:
-        return _handle_success(signal, seen.at, limits)
-    return _handle_failure(signal, limits)
-
-
-def _record(signal: ProbeState, seen: Observation) -> ProbeState:
-    quota = signal.quota_remaining if seen.quota_remaining is None else seen.quota_remaining
-    trend = add_counts(signal.trend, seen.at, tries=1)
-    signal = replace(signal, trend=trend, quota_remaining=quota)
-    if seen.fault is not None:
-        return replace(signal, last_at=seen.at, last_fault=seen.fault)
-    return replace(
-        signal,
-        latency=latency.observe_latency(signal.latency, seen.latency_s or 0.0, seen.at),
-        last_at=seen.at,
-        last_ok_at=seen.at,
-        ever_ok=True,
-        is_stopped=False,
-        latency_s=seen.latency_s,
-    )
-
-
-def _handle_while_ok(
-    signal: ProbeState, seen: Observation, limits: ProbeLimits
-) -> tuple[ProbeState, Reason | None]:
-    if seen.fault is None:
-        return signal, None
-    again = signal.ended_at is not None and seen.at - signal.ended_at < limits.recover_for_s
-    state = SignalState.FIRING if again else SignalState.PENDING
-    started = replace(
-        signal,
-        state=state,
-        tries=(Try(seen.at, seen.fault),),
-        since=seen.at,
-        good_before=signal.last_ok_at,
-        relapses=signal.relapses + 1 if again else 0,
-    )
-    return started, Reason.FAILED_AGAIN if again else Reason.FIRST_FAILURE
-
-
-def _handle_failure(signal: ProbeState, limits: ProbeLimits) -> tuple[ProbeState, Reason | None]:
+        return _handle_while_ok(signal, result, limits)
+    signal = replace(signal, tries=(*signal.tries, Try(result.at, result.fault))[-limits.window :])
+    if result.fault is None:
+        return _handle_success(signal, result.at, limits)
     reason = _firing_reason(signal, limits)
     if reason is Reason.REFUSED:
         signal = replace(signal, is_stopped=True)
     if reason is None or signal.state is SignalState.FIRING:
         return signal, None
     return replace(signal, state=SignalState.FIRING), reason
+
+
+def _record(signal: ProbeState, result: Observation) -> ProbeState:
+    quota = signal.quota_remaining if result.quota_remaining is None else result.quota_remaining
+    trend = add_counts(signal.trend, result.at, tries=1)
+    signal = replace(signal, trend=trend, quota_remaining=quota)
+    if result.fault is not None:
+        return replace(signal, last_at=result.at, last_fault=result.fault)
+    return replace(
+        signal,
+        latency=latency.observe_latency(signal.latency, result.latency_s or 0.0, result.at),
+        last_at=result.at,
+        last_ok_at=result.at,
+        ever_ok=True,
+        is_stopped=False,
+        latency_s=result.latency_s,
+    )
+
+
+def _handle_while_ok(
+    signal: ProbeState, result: Observation, limits: ProbeLimits
+) -> tuple[ProbeState, Reason | None]:
+    if result.fault is None:
+        return signal, None
+    again = signal.ended_at is not None and result.at - signal.ended_at < limits.recover_for_s
+    state = SignalState.FIRING if again else SignalState.PENDING
+    signal = replace(
+        signal,
+        state=state,
+        tries=(Try(result.at, result.fault),),
+        since=result.at,
+        good_before=signal.last_ok_at,
+        relapses=signal.relapses + 1 if again else 0,
+    )
+    return signal, Reason.FAILED_AGAIN if again else Reason.FIRST_FAILURE
 
 
 def _firing_reason(signal: ProbeState, limits: ProbeLimits) -> Reason | None:
@@ -214,18 +211,18 @@ def _handle_success(
 ) -> tuple[ProbeState, Reason | None]:
     if signal.successes_in_a_row < successes_needed(signal, limits):
         return signal, None
-    over = replace(signal, state=SignalState.OK, tries=(), since=None)
+    ended = replace(signal, state=SignalState.OK, tries=(), since=None)
     if signal.state is SignalState.PENDING:
         trend = add_counts(signal.trend, at, singles=len(signal.faults))
-        return replace(over, trend=trend), Reason.SINGLE_FAILURES
-    return replace(over, ended_at=at), Reason.RECOVERED
+        return replace(ended, trend=trend), Reason.SINGLE_FAILURES
+    return replace(ended, ended_at=at), Reason.RECOVERED
 
 
 def successes_needed(signal: ProbeState, limits: ProbeLimits) -> int:
-    """How many successes in a row end it.
+    """Return how many successes in a row end a pending or firing state.
 
-    While pending: as many as fill the window. While firing: `recover_count` after a full outage,
-    more where only a part failed, so that a lucky run is not taken for the end.
+    While pending: enough to fill the window. While firing: `recover_count` after a full outage,
+    more if only a part failed, so that a lucky run does not end it.
     """
     if signal.state is SignalState.PENDING:
         last = signal.faults[-1]
@@ -241,19 +238,16 @@ def successes_needed(signal: ProbeState, limits: ProbeLimits) -> int:
 
 
 def probe_interval_s(signal: ProbeState, now: float, limits: ProbeLimits) -> float | None:
-    """Seconds from try to try, None where there is to be no further try.
+    """Return the seconds from try to try; None: do not try again.
 
-    After a rate limit this is the wait that was asked for, within bounds.
+    After a rate limit it is the wait that the response asks for, within bounds.
     """
     if signal.is_stopped:
         return None
     if signal.state is SignalState.OK:
         is_suspect = signal.latency.since is not None and not signal.latency.is_slow
-        return (
-            min(limits.every_s, SLOW_INTERVAL_FACTOR * limits.confirm_every_s)
-            if is_suspect
-            else limits.every_s
-        )
+        slow_s = SLOW_INTERVAL_FACTOR * limits.confirm_every_s
+        return min(limits.every_s, slow_s) if is_suspect else limits.every_s
     last = signal.faults[-1]
     if limits.is_login and is_refusal(last):
         return max(REFUSAL_INTERVAL_S, limits.confirm_every_s)

@@ -1,1 +1,1 @@
-"""All that is remembered and saved, and all that can happen (stimuli) and be done (effects)."""
+"""The stored state, and all that can happen (stimuli) and be done (effects)."""

@@ -1,49 +1,37 @@
-"""What people handle: one incident, from its opening to its end."""
+"""The incident: what it is about, its life, and its timeline."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from bot.core.model import measurement
 from bot.core.model.observation import Cause, Evidence, Fault, Severity, StatusIncident, Verdict
+from bot.core.oncall.escalation import EscalationState
 from bot.core.signals.probe_threshold import Reason
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-from bot.core.oncall.escalation import EscalationState
-
 PROBE, MONITOR, STATUS_INCIDENT, MESSAGE = "probe", "monitor", "notice", "message"
-"""Beside these there are the values of `measurement.Kind`."""
+"""The sources of a detection, beside the values of `measurement.MetricKind`."""
 
 
 def detection_times(incident: Incident) -> dict[str, float]:
-    """Return when each kind of source first knew, in seconds since the Unix epoch.
+    """Return when each kind of source first detected the incident.
 
-    A notice counts from when it was posted, whenever we read it.
+    A status incident counts from when it was posted, not from when we read it.
     """
-    knew = dict(incident.detected_at)
-    for source, at in _detections(incident):
-        knew[source] = min(at, knew.get(source, at))
-    return knew
-
-
-def _detections(incident: Incident) -> Iterator[tuple[str, float]]:
-    for trouble in incident.problems:
-        yield _source_of(trouble), trouble.since
-    for notice in incident.status_incidents:
-        yield STATUS_INCIDENT, notice.posted_at
-
-
-def _source_of(trouble: Problem) -> str:
-    if trouble.source:
-        return trouble.source.value
-    return MONITOR if trouble.reason is Reason.EXTERNAL_ALERT else PROBE
+    times = dict(incident.detected_at)
+    for problem in incident.problems:
+        source = MONITOR if problem.reason is Reason.EXTERNAL_ALERT else PROBE
+        if problem.source:
+            source = problem.source.value
+        times[source] = min(problem.since, times.get(source, problem.since))
+    for each in incident.status_incidents:
+        times[STATUS_INCIDENT] = min(each.posted_at, times.get(STATUS_INCIDENT, each.posted_at))
+    return times
 
 
 class IncidentState(StrEnum):
-    """Where an incident stands with the people who handle it."""
+    """Whether somebody works on an incident, or it has ended."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
@@ -54,18 +42,18 @@ class IncidentKind(StrEnum):
     """What an incident is about."""
 
     FAILING = "failing"
-    """Something that we look at fails."""
+    """A probe, a metric or an external alert reports a failure."""
     NO_DATA = "blind"
-    """We can see nothing."""
+    """No probe of a tenant works."""
     SOURCE_NO_DATA = "silent"
-    """A source of figures says nothing."""
+    """A source of metrics has no data."""
     MONITORING_GAP = "gap"
-    """We could see nothing for a while; it is over and only told."""
+    """No probe worked for a while. That has ended; people are only informed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One firing signal of an incident, in figures."""
+    """One firing signal of an incident, with its numbers."""
 
     tenant: str
     signal: str
@@ -77,24 +65,24 @@ class Problem:
     is_stopped: bool = False
     is_over: bool = False
     source: measurement.MetricKind | None = None
-    """What a measured signal counts; None: it is a probe's, or a monitor's."""
+    """What the metric counts; None: the signal is a probe or an external monitor."""
     reason: Reason | None = None
-    """Why a measured signal or a monitor fires."""
+    """Why a metric or a monitor fires."""
     baseline: float | None = None
-    """In the same span usually so many fail (where successes are missing: succeed), if known."""
+    """How many usually fail in the same span (if successes are missing: succeed), if known."""
     span_s: float = 0.0
-    """How long was counted; of what is slow, its latency now (`usual` is its usual one)."""
+    """The counted span; of a slow signal, its latency now (`baseline` is its usual one)."""
     no_data_reason: str = ""
-    """Why a source has no figures, where it is silent."""
+    """Why a source has no data."""
     title: str = ""
-    """A monitor's own title: foreign."""
+    """The external monitor's title: foreign text."""
     link: str = ""
-    """Where people see more; foreign, https."""
+    """An https address with more details; foreign."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageRef:
-    """Where Slack keeps an incident's message."""
+    """The address of an incident's message in Slack."""
 
     channel: str
     ts: str
@@ -102,13 +90,13 @@ class MessageRef:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRecord:
-    """A verdict that an incident came to."""
+    """A verdict that an incident had."""
 
     at: float
     verdict: Verdict
-    """Without its facts."""
+    """Without its evidence."""
     new_rule_ids: tuple[str, ...]
-    """The rows of the evidence table that were new then."""
+    """The evidence rules that were new then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +111,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One message's worth of trouble."""
+    """One incident, shown in one message."""
 
     id: int
     kind: IncidentKind
@@ -136,58 +124,58 @@ class Incident:
     state: IncidentState = IncidentState.OPEN
     problems: tuple[Problem, ...] = ()
     status_incidents: tuple[StatusIncident, ...] = ()
-    """Posts of the status page that fit it, newest first."""
+    """Those that match it, newest first."""
     resolved_at: float | None = None
     merged_into: int | None = None
-    """The incident that this one turned out to be a part of."""
+    """The incident that this one was merged into."""
     reopen_count: int = 0
     mention_at: float | None = None
-    """When people are to be called the first time, if that is still to come."""
+    """When people are first to be mentioned, if that is still to come."""
     has_mentioned: bool = False
-    """People were called the first time; what follows is the escalation's."""
+    """People were first mentioned; from then on the escalation decides."""
     message: MessageRef | None = None
     posts: int = 1
-    """How many first messages it has had; more than one only where Slack lost it."""
+    """How many messages were posted for it; more than one only if Slack lost one."""
     replies: int = 0
     edits: int = 0
     message_updated_at: float = 0.0
-    """When the last edit was asked for."""
+    """When the last edit was requested."""
     source: measurement.MetricKind | None = None
-    """Which source is silent."""
+    """The kind of source that has no data."""
     mentioned: tuple[str, ...] = ()
-    """Who is mentioned in the first message: `@here`, users' and user groups' ids."""
+    """Who is mentioned in the message: `@here`, ids of users and of user groups."""
     escalation: EscalationState | None = None
-    """The escalation, while one goes on."""
+    """Set while an escalation is running."""
     paged_contact_points: tuple[str, ...] = ()
-    """The ways beyond Slack by which people were told; they are told of its end, too."""
+    """The contact points that were notified; they are notified of the end as well."""
     acknowledged_by: str = ""
     """A user's id."""
     acknowledged_at: float | None = None
     resolved_by: str = ""
-    """A user's id; empty: it ended by itself."""
+    """A user's id; empty: it resolved by itself."""
     sticky_resolve: tuple[str, ...] = ()
-    """Signals (`tenant.signal`) that still failed when a person resolved it: they open nothing
-    new before they have been well."""
+    """Signals (`tenant.signal`) that still failed when a person resolved it: they open no new
+    incident before they have recovered."""
     false_alarm: str = ""
-    """Why a person says that it was none."""
+    """A person's reason why it was a false alarm."""
     notes: tuple[Note, ...] = ()
     is_muted: bool = False
-    """It began in a silence or in maintenance, and nobody was told of it."""
+    """It began in a silence or in maintenance, and nobody was notified."""
     evidence_since: dict[str, float] = field(default_factory=dict)
-    """When each row of the evidence table first spoke."""
+    """When each evidence rule first applied."""
     verdict_history: tuple[VerdictRecord, ...] = ()
-    """Each cause and scope that it was given, oldest first."""
+    """One for each change of cause or scope, oldest first."""
     detected_at: dict[str, float] = field(default_factory=dict)
-    """When each kind of source first knew; see `core/state/incident.py`."""
+    """When each kind of source first detected it; see `detection_times`."""
 
     @property
     def is_open(self) -> bool:
-        """Not resolved."""
+        """Whether it is not resolved."""
         return self.state is not IncidentState.RESOLVED
 
 
 class TimelineKind(StrEnum):
-    """What a line of the timeline tells."""
+    """What a timeline entry is about."""
 
     VERDICT = "verdict"
     JOINED = "joined"
@@ -209,7 +197,7 @@ class TimelineKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One line of an incident's timeline, told in its thread."""
+    """One entry of an incident's timeline, posted in its thread."""
 
     at: float
     kind: TimelineKind
@@ -218,15 +206,14 @@ class TimelineEntry:
     status_incident: StatusIncident | None = None
     severity: Severity | None = None
     new_evidence: tuple[Evidence, ...] = ()
-    """The facts that changed a verdict."""
+    """The evidence that changed a verdict."""
     tenants: tuple[str, ...] = ()
-    """Those that joined, or work again."""
+    """Those that joined, or recovered."""
     by: str = ""
-    """The user whose doing it is."""
+    """The user who did it."""
     mentioned: tuple[str, ...] = ()
-    """Who is mentioned."""
     contact_points: tuple[str, ...] = ()
-    """How others are told: `dm`, or the name of a way beyond Slack."""
+    """How others are notified: `dm`, or the name of a contact point."""
     text: str = ""
     """What a person wrote."""
     until: float | None = None
@@ -234,7 +221,7 @@ class TimelineEntry:
 
 
 def current_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:
-    """Return what is to blame now: the gravest open incident, else the last one resolved.
+    """Return the cause of the most severe open incident, else of the last resolved one.
 
     Args:
         incidents: all that are known.
@@ -251,7 +238,7 @@ def current_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: 
 
 
 def reopen(incident: Incident) -> Incident:
-    """Return the same incident, open again."""
+    """Return the incident in an open state again."""
     return replace(
         incident,
         state=IncidentState.ACKNOWLEDGED if incident.acknowledged_by else IncidentState.OPEN,

@@ -1,4 +1,4 @@
-"""Fresh probes that a person asked for and waits for."""
+"""On-demand checks: fresh probes that a person waits for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bot.core.state.stimulus import CheckStarted
 
 CHECK_LIMIT_S = 15.0
-"""A run is answered with what has come by then: one request may take 10 s."""
+"""A check is answered with the results so far after this: one request may take 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,38 +25,39 @@ class OnDemandCheck:
     request: Request
     until: float
     tenants: tuple[str, ...]
-    """The tenants that were to look."""
+    """The tenants that are checked."""
     started: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
     skipped: tuple[Target, ...] = ()
     observations: tuple[Observation, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     signal: str = ""
-    """The only signal that is wanted; empty: all."""
+    """The only signal to check; empty: all."""
 
     @property
     def unanswered(self) -> tuple[Target, ...]:
-        """What has not come back yet."""
-        back = {one.target for one in self.observations} | {one.target for one in self.measurements}
-        return tuple(target for target in self.targets if target not in back)
+        """The targets without a result yet."""
+        results: tuple[Observation | Measurement, ...] = (*self.observations, *self.measurements)
+        answered = {result.target for result in results}
+        return tuple(target for target in self.targets if target not in answered)
 
-    def with_started(self, running: CheckStarted) -> OnDemandCheck:
-        """Return it with one tenant's looks begun."""
+    def with_started(self, stimulus: CheckStarted) -> OnDemandCheck:
+        """Return it with the started probes of one tenant."""
         return replace(
             self,
-            started=(*self.started, running.tenant),
-            targets=(*self.targets, *running.targets),
-            skipped=(*self.skipped, *running.skipped),
+            started=(*self.started, stimulus.tenant),
+            targets=(*self.targets, *stimulus.targets),
+            skipped=(*self.skipped, *stimulus.skipped),
         )
 
-    def with_result(self, seen: Observation | Measurement) -> OnDemandCheck:
-        """Return it with one look back."""
-        if isinstance(seen, Measurement):
-            return replace(self, measurements=(*self.measurements, seen))
-        return replace(self, observations=(*self.observations, seen))
+    def with_result(self, result: Observation | Measurement) -> OnDemandCheck:
+        """Return it with one more result."""
+        if isinstance(result, Measurement):
+            return replace(self, measurements=(*self.measurements, result))
+        return replace(self, observations=(*self.observations, result))
 
     def to_answer(self) -> Answer:
-        """Return what is told of it, as far as it came."""
+        """Return the answer with the results so far."""
         return Answer(
             self.request,
             is_first=False,
@@ -68,26 +69,26 @@ class OnDemandCheck:
 
     @property
     def is_complete(self) -> bool:
-        """All tenants have started and all looks are back."""
+        """Whether all tenants have started and all results are there."""
         return set(self.started) == set(self.tenants) and not self.unanswered
 
 
 def start_check(request: Request, now: float, rules: Rules) -> OnDemandCheck | None:
-    """Return the run that a request asks for; None: it is no run, or names nothing of ours."""
+    """Return the check for a `run` request; None: it is no such request, or names nothing known."""
     if request.verb is not Verb.RUN:
         return None
-    wanted = resolve_check_scope(request, rules)
-    if wanted is None:
+    scope = resolve_check_scope(request, rules)
+    if scope is None:
         return None
-    tenants, signal = wanted
+    tenants, signal = scope
     controls = () if signal else rules.controls
     return OnDemandCheck(request, now + CHECK_LIMIT_S, tenants, targets=controls, signal=signal)
 
 
 def resolve_check_scope(request: Request, rules: Rules) -> tuple[tuple[str, ...], str] | None:
-    """Return the tenants that a run is for, and the one signal of theirs, or empty for all.
+    """Return the tenants to check, and the only signal to check, or empty for all.
 
-    It names a tenant, a signal of any tenant, or `TENANT.SIGNAL`. None: there is no such thing.
+    The argument names a tenant, a signal of any tenant, or `TENANT.SIGNAL`. None: it is unknown.
     """
     named = request.argument.lower()
     if not named:
@@ -98,10 +99,10 @@ def resolve_check_scope(request: Request, rules: Rules) -> tuple[tuple[str, ...]
         for signal in tenant.all_signals:
             if f"{name}.{signal}".lower() == named:
                 return (name,), signal
-    having = [
+    matches = [
         (name, signal)
         for name, tenant in rules.tenants.items()
         for signal in tenant.all_signals
         if signal.lower() == named
     ]
-    return (tuple(name for name, _ in having), having[0][1]) if having else None
+    return (tuple(name for name, _ in matches), matches[0][1]) if matches else None

@@ -1,13 +1,13 @@
-"""What is to be said in Slack, and how far it came: neither lost nor said twice.
+"""The messages to deliver and their status, so that none is lost or sent twice.
 
     pending -> sending -> sent
        ^          |
-       |          +-> doubt   the answer was lost: look into the channel after 40 s
-       +-- refused             `dead` where asking again is pointless
+       |          +-> doubt   the response was lost: search the channel after 40 s
+       +-- refused             `dead` if another try is pointless
 
-Lines of one lane (an incident, or one person's request) go out strictly in order; only what may
-wait for more of its kind is overtaken, by others that may wait. At most one edit of a message waits
-at a time: whenever it goes out, it shows the newest state.
+Deliveries of one lane (an incident, or one person's request) go out strictly in order; only those
+that are held to be batched may overtake each other. At most one edit of a message waits at a time:
+whenever it goes out, it shows the newest state.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bot.core.state.silence import Silence, SilenceRefusal
 
 
 class PagerAction(StrEnum):
-    """What a page tells. The words are those of PagerDuty's Events API."""
+    """What a pager message reports, in the words of PagerDuty's Events API."""
 
     TRIGGER = "trigger"
     ACKNOWLEDGE = "acknowledge"
@@ -34,7 +34,7 @@ class PagerAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PagerMessage:
-    """One message to a person: that an incident began, that somebody took it, that it is over."""
+    """A message beyond Slack: an incident began, somebody acknowledged it, or it is resolved."""
 
     key: str
     """Unique; the same for a repeated try."""
@@ -43,43 +43,43 @@ class PagerMessage:
     severity: Severity
     tenants: tuple[str, ...]
     verdict: Verdict
-    """For services that show figures; `title` and `body` say the same in words."""
+    """For services that show its parts; `title` and `body` say the same in words."""
     title: str
     """One plain line of at most 200 characters."""
     body: str
     """Plain text."""
     link: str
-    """To the message in Slack; empty where there is none, as while Slack does not answer."""
+    """To the message in Slack; empty if there is none, as while Slack does not answer."""
 
 
 SETTLE_S = 40.0
-"""A lost post may become visible late; looking sooner doubled 47 of 600 (measured on loopback).
-10 s request time-out + 30 s."""
+"""A message whose response was lost may become visible late: 10 s request time-out + 30 s. With an
+earlier search 47 of 600 were sent twice (measured on loopback)."""
 SEARCH_AGAIN_S = 10.0
 GIVE_UP_S = 180.0
-"""If the channel cannot be searched, it is sent again after this, labelled as a possible double."""
+"""If the channel cannot be searched, we send again after this, labelled as a possible duplicate."""
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 ANSWER_LIFE_S = 1800.0
-"""A person's request is not answered later than this: Slack's response_url lives 30 minutes."""
+"""We answer no request later than this: Slack's response_url is valid for 30 minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """An incident's first message."""
+    """An incident's message."""
 
     incident: int
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """An incident's first message, brought up to date."""
+    """An update of an incident's message."""
 
     incident: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A line in the thread of an incident's message."""
+    """A timeline entry in the thread of an incident's message."""
 
     incident: int
     entry: TimelineEntry
@@ -87,36 +87,36 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class AnswerResult:
-    """What came of something that a person wanted changed."""
+    """The result of a command that changes something."""
 
     outcome: CommandOutcome
     incident: int | None = None
-    """The one that it was about; None: none was found, or it is about none."""
+    """The incident that it was about; None: none was found, or it is about none."""
     refused: NotAllowed | None = None
     silence: Silence | None = None
-    """As it was set or ended."""
+    """The silence that was set or ended."""
     silence_refusal: SilenceRefusal | None = None
     """Why a silence could not be set."""
     hidden: tuple[int, ...] = ()
     """Incidents of the last day that the silence would have hidden."""
     shift: Shift | None = None
-    """Who is on call by an override."""
+    """The shift of an override."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one person asked for."""
+    """The answer to one person's request."""
 
     request: Request
     is_first: bool = True
-    """For `run`: the word that it has begun; the result is the second answer."""
+    """For `run`: the answer that it started; the result is the second answer."""
     observations: tuple[Observation, ...] = ()
     skipped: tuple[Target, ...] = ()
     unanswered: tuple[Target, ...] = ()
-    """Looked at, without an answer in time."""
+    """Targets without a result in time."""
     measurements: tuple[Measurement, ...] = ()
     result: AnswerResult | None = None
-    """What came of it, where it changes something."""
+    """Set if the request changes something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,24 +129,24 @@ class DirectMessage:
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """An incident told beyond Slack."""
+    """A pager message about an incident, through one contact point."""
 
     incident: int
     contact_point: str
-    """As the configuration names it."""
+    """Its name in the configuration."""
     action: PagerAction
 
 
 @dataclass(frozen=True, slots=True)
 class SilenceAnnouncement:
-    """A silence begins, or is over and how much it hid: for the channel."""
+    """For the channel: a silence begins, or has ended, with how much it hid."""
 
     silence: Silence
 
 
 @dataclass(frozen=True, slots=True)
 class OverrideAnnouncement:
-    """Somebody is on call by an override: for the channel."""
+    """For the channel: somebody is on call by an override."""
 
     shift: Shift
     by: str
@@ -154,7 +154,7 @@ class OverrideAnnouncement:
 
 @dataclass(frozen=True, slots=True)
 class ReportDue:
-    """The report of a week, for the channel."""
+    """For the channel: the weekly report."""
 
     span_s: float
 
@@ -165,7 +165,7 @@ IncidentBody = Post | Edit | Reply | DirectMessage | Paging
 
 
 class DeliveryStatus(StrEnum):
-    """How far a delivery came."""
+    """How far a delivery has come."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -175,16 +175,16 @@ class DeliveryStatus(StrEnum):
 
 
 BATCHED_KINDS = frozenset({TimelineKind.JOINED, TimelineKind.RECOVERED})
-"""Lines that are added to one another while they wait."""
+"""Entries that become one reply while they wait."""
 FINAL_STATUSES = frozenset({DeliveryStatus.SENT, DeliveryStatus.DEAD})
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One thing to be said."""
+    """One message to deliver."""
 
     key: str
-    """Unique. It travels in the message's metadata, so that a lost answer can be settled."""
+    """Unique. Stored in the message's metadata, so that a search settles a lost response."""
     lane: str
     seq: int
     body: Body
@@ -195,16 +195,16 @@ class Delivery:
     started_at: float = 0.0
     """When the newest try began."""
     is_repeat: bool = False
-    """It may have been said before."""
+    """It may have been sent before."""
 
     @property
     def is_done(self) -> bool:
-        """Nothing more is to be done about it."""
+        """Whether it needs no more work."""
         return self.status in FINAL_STATUSES
 
     @property
     def is_held(self) -> bool:
-        """It waits for more of its kind, until it is due or something follows that does not."""
+        """Whether it waits for more of its kind: until it is due, or one without hold follows."""
         return self.tries == 0 and self.due_at > self.created_at
 
 
@@ -216,7 +216,7 @@ def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:
 
 
 def next_delivery(lane: tuple[Delivery, ...], now: float) -> Delivery | None:
-    """Return the delivery of a lane that is to be handled now, if any: the oldest not done."""
+    """Return the delivery of a lane to handle now, if any: the oldest that is not done."""
     open_ones = [d for d in lane if not d.is_done]
     if not open_ones or any(d.status is DeliveryStatus.SENDING for d in open_ones):
         return None
@@ -228,31 +228,31 @@ def next_delivery(lane: tuple[Delivery, ...], now: float) -> Delivery | None:
 
 
 def batch_replies(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
-    """Return a line with all that waits of its kind, and the lines that are said with it."""
+    """Return a reply with all waiting ones of its kind added, and those as sent."""
     if not isinstance(first.body, Reply) or first.body.entry.kind not in BATCHED_KINDS:
         return [first]
     entry = first.body.entry
-    more = [d for d in lane if d.key != first.key and _is_batchable(d, entry)]
-    names = [name for d in more if isinstance(d.body, Reply) for name in d.body.entry.tenants]
-    tenants = tuple(dict.fromkeys((*entry.tenants, *names)))
-    body = replace(first.body, entry=replace(entry, tenants=tenants))
-    return [replace(first, body=body), *map(mark_sent, more)]
-
-
-def _is_batchable(other: Delivery, entry: TimelineEntry) -> bool:
-    is_waiting = other.status is DeliveryStatus.PENDING and other.tries == 0
-    return is_waiting and isinstance(other.body, Reply) and other.body.entry.kind is entry.kind
+    tenants, batched = list(entry.tenants), list[Delivery]()
+    for other in lane:
+        is_waiting = other.status is DeliveryStatus.PENDING and other.tries == 0
+        if other.key == first.key or not is_waiting or not isinstance(other.body, Reply):
+            continue
+        if other.body.entry.kind is entry.kind:
+            tenants.extend(other.body.entry.tenants)
+            batched.append(mark_sent(other))
+    entry = replace(entry, tenants=tuple(dict.fromkeys(tenants)))
+    return [replace(first, body=replace(first.body, entry=entry)), *batched]
 
 
 def mark_sending(delivery: Delivery, now: float) -> Delivery:
-    """Return it with a try begun; to be committed before anything is sent."""
+    """Return it with a started try; to be committed before anything is sent."""
     return replace(
         delivery, status=DeliveryStatus.SENDING, tries=delivery.tries + 1, started_at=now
     )
 
 
 def mark_sent(delivery: Delivery) -> Delivery:
-    """Return it as said."""
+    """Return it as sent."""
     return replace(delivery, status=DeliveryStatus.SENT)
 
 
@@ -262,7 +262,7 @@ def mark_dead(delivery: Delivery) -> Delivery:
 
 
 def mark_refused(delivery: Delivery, now: float, retry_after_s: float | None) -> Delivery:
-    """Return it as certainly not said, to be tried again."""
+    """Return it as certainly not sent, to be tried again."""
     wait = BACKOFF_S[min(delivery.tries, len(BACKOFF_S)) - 1]
     if retry_after_s is not None:
         wait = max(retry_after_s, 0.1)
@@ -270,14 +270,14 @@ def mark_refused(delivery: Delivery, now: float, retry_after_s: float | None) ->
 
 
 def mark_doubt(delivery: Delivery, now: float) -> Delivery:
-    """Return it as perhaps said. Edits and answers may be repeated; a post is looked for first."""
+    """Return it as perhaps sent. Edits and answers may be repeated; for others we search first."""
     if isinstance(delivery.body, Post | Reply | ChannelBody):
         return replace(delivery, status=DeliveryStatus.DOUBT, due_at=now + SETTLE_S)
     return mark_refused(delivery, now, None)
 
 
 def handle_failed_search(delivery: Delivery, now: float) -> Delivery:
-    """Return it after a search that could not be made: once more later, then sent again."""
+    """Return it after a failed search: to be searched again later, in the end to be sent again."""
     if now - delivery.started_at < GIVE_UP_S:
         return replace(delivery, due_at=now + SEARCH_AGAIN_S)
     return requeue(replace(delivery, is_repeat=True), now)
@@ -289,5 +289,5 @@ def requeue(delivery: Delivery, now: float) -> Delivery:
 
 
 def recover(delivery: Delivery, now: float) -> Delivery:
-    """Return it as found after a restart: what was being sent is in doubt."""
+    """Return it as it is after a restart: if it was being sent, it is in doubt."""
     return mark_doubt(delivery, now) if delivery.status is DeliveryStatus.SENDING else delivery

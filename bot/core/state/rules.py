@@ -1,4 +1,4 @@
-"""The configuration as the steps need it: numbers and names, no secrets, no addresses."""
+"""The configuration as `core` needs it: numbers and names, no secrets, no addresses."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bot.core.state.silence import MaintenanceWindow
 
 DEFAULT_FEED = Target(FEED, "default")
 M2M_INTERVAL_FACTOR = 5.0
-"""Machine tokens may count against a quota: while all is well we ask for one so many times less
-often, every five minutes by default."""
+"""Machine tokens may count against a quota: while all is well we request one this many times less
+often, by default every five minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """A time that recurs, with the zone whose clocks count."""
+    """A recurring time in a time zone."""
 
     at: RecurringTime
     zone: str
@@ -29,7 +29,7 @@ class Recurrence:
 
 @dataclass(frozen=True, slots=True)
 class TenantRules:
-    """What is fixed about one tenant."""
+    """The configuration of one tenant."""
 
     name: str
     domain: str
@@ -40,17 +40,17 @@ class TenantRules:
     limits: ProbeLimits = field(default_factory=ProbeLimits)
     runbook: str | None = None
     users: dict[str, str] = field(default_factory=dict)
-    """Login -> the first login of the same synthetic user, where that is another one."""
+    """Login -> the first login of the same synthetic user, if that is another login."""
     fingerprints: tuple[str, ...] = ()
-    """One a login; a changed one means that its configuration changed."""
+    """One for each login; it changes with the login's configuration."""
     feed: Target = DEFAULT_FEED
-    """The feed that speaks of this tenant's environment."""
+    """The status feed of this tenant's environment."""
     metrics: dict[str, MetricLimits] = field(default_factory=dict)
-    """What others count, by the signal's name."""
+    """By the signal's name."""
     realms: tuple[str, ...] = ()
     """The connections of the synthetic logins."""
     monitors: tuple[str, ...] = ()
-    """The outside monitors that may say something."""
+    """The external monitors that may send alerts."""
 
     def limits_of(self, signal: str) -> ProbeLimits:
         """Return a signal's limits."""
@@ -61,34 +61,34 @@ class TenantRules:
 
     @property
     def probes(self) -> tuple[str, ...]:
-        """The names of all that is probed, the logins first."""
+        """The names of all probes, the logins first."""
         custom = (CUSTOM,) if self.custom_domain else ()
         return (*self.logins, WELLKNOWN, *custom, *((M2M,) if self.has_m2m else ()))
 
     @property
     def all_signals(self) -> tuple[str, ...]:
-        """The names of all that is probed or measured."""
+        """The names of all probes and metrics."""
         return (*self.probes, *self.metrics)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is fixed about all that the bot watches."""
+    """The whole configuration."""
 
     tenants: dict[str, TenantRules]
     controls: tuple[Target, ...] = ()
     feeds: tuple[Target, ...] = ()
     mention: str = ""
-    """Who is mentioned in a grave alert; empty: nobody."""
+    """Who is mentioned in a critical alert; empty: nobody."""
     mention_after_s: dict[str, float] = field(default_factory=dict)
     """By tenant."""
     policies: dict[Severity, EscalationPolicy] = field(default_factory=dict)
     contact_points: tuple[str, ...] = ()
-    """Beyond Slack, by their names."""
+    """The names of all contact points beyond Slack."""
     on_call: OnCallSource | None = None
-    """Who is on call; of a calendar there is what the desk last read."""
+    """Who is on call. Of a calendar the desk's state has the shifts."""
     calendar_every_s: float | None = None
-    """How often a calendar is read; None: there is none."""
+    """How often the calendar is polled; None: there is none."""
     access: Access = field(default_factory=Access)
     maintenance_windows: tuple[MaintenanceWindow, ...] = ()
     report: Recurrence | None = None

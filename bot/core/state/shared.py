@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bot.core.model.observation import FeedReading, Observation
 
 MAX_STATUS_INCIDENT_AGE_S = 7200.0
-"""A post that is older than the first failure by more than this is about something else."""
+"""A status incident this much older than the first failure is about something else."""
 OTHER_COMPONENTS = (
     ("log", "Tenant Logs"),
     ("management api", "Management API"),
@@ -29,44 +29,47 @@ OTHER_COMPONENTS = (
     ("user search", "Management API"),
     ("fga", "FGA"),
 )
-"""Words of a post's title, and the component of the status page that they mean."""
+"""Words of a title, and the component of the status page that they mean."""
 LOGIN_WORDS = ("login", "log in", "logging in", "authenticat", "sign-in", "sign in", "token")
 
 
 @dataclass(frozen=True, slots=True)
 class FeedView:
-    """What a status feed says now."""
+    """The state of a status feed."""
 
     state: FeedState | None = None
-    """None: not read yet."""
+    """None: not polled yet."""
     status_incidents: tuple[StatusIncident, ...] = ()
-    """As last read; kept while the feed cannot be read."""
+    """As last read; they stay while the feed cannot be read."""
     read_at: float | None = None
     """When it was last readable."""
     since: float | None = None
-    """When it came into this state."""
+    """When it entered this state."""
 
 
 def match_status_incidents(feeds: Iterable[FeedView], since: float) -> tuple[StatusIncident, ...]:
-    """Return the open posts about logins that fit a trouble since `since`, newest first."""
-    notices = {
-        notice.id: notice
+    """Return the open status incidents about logins that match a problem, newest first.
+
+    `since` is when the problem began.
+    """
+    matches = {
+        each.id: each
         for feed in feeds
-        for notice in feed.status_incidents
-        if notice.is_open
-        and notice.posted_at >= since - MAX_STATUS_INCIDENT_AGE_S
-        and other_component(notice) is None
+        for each in feed.status_incidents
+        if each.is_open
+        and each.posted_at >= since - MAX_STATUS_INCIDENT_AGE_S
+        and other_component(each) is None
     }
-    return tuple(sorted(notices.values(), key=lambda notice: -notice.updated_at))
+    return tuple(sorted(matches.values(), key=lambda each: -each.updated_at))
 
 
-def other_component(notice: StatusIncident) -> str | None:
-    """Name the component that a post is about, if that is another than logins.
+def other_component(status_incident: StatusIncident) -> str | None:
+    """Return the component that a status incident is about, unless it is about logins.
 
-    The feed has no field for it, so the title's words decide; the text often mentions logins only
+    The feed has no field for it, so the title's words decide. The text often mentions logins only
     to say that they are not affected.
     """
-    title = notice.title.lower()
+    title = status_incident.title.lower()
     if any(word in title for word in LOGIN_WORDS):
         return None
     return next((name for word, name in OTHER_COMPONENTS if word in title), None)
@@ -74,12 +77,12 @@ def other_component(notice: StatusIncident) -> str | None:
 
 CHANGES_KEPT_S = 7200.0
 MAX_CHANGES = 100
-"""Changes kept; a pipeline that deploys all the time must not fill the state."""
+"""A pipeline that deploys all the time must not fill the state."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedSignals:
-    """Neutral hosts and status feeds, by name, and what was changed."""
+    """Control endpoints and status feeds, by name, and recent changes."""
 
     controls: dict[str, ProbeState] = field(default_factory=dict)
     feeds: dict[str, FeedView] = field(default_factory=dict)
@@ -87,28 +90,26 @@ class SharedSignals:
     """Of the last two hours, oldest first."""
 
 
-def with_control(outside: SharedSignals, seen: Observation, every_s: float) -> SharedSignals:
-    """Take in a look at a neutral host."""
-    name = seen.target.name
-    signal, _ = observe_probe(outside.controls[name], seen, ProbeLimits(every_s=every_s))
-    return replace(outside, controls={**outside.controls, name: signal})
+def with_control(shared: SharedSignals, result: Observation, every_s: float) -> SharedSignals:
+    """Add one observation of a control endpoint."""
+    name = result.target.name
+    signal, _ = observe_probe(shared.controls[name], result, ProbeLimits(every_s=every_s))
+    return replace(shared, controls={**shared.controls, name: signal})
 
 
-def with_reading(outside: SharedSignals, reading: FeedReading) -> SharedSignals:
-    """Take in what a feed says; what it said before stands while it cannot be read."""
+def with_reading(shared: SharedSignals, reading: FeedReading) -> SharedSignals:
+    """Add one poll of a feed; its earlier status incidents stay while it cannot be read."""
     name = reading.target.name
-    before = outside.feeds.get(name, FeedView())
+    before = shared.feeds.get(name, FeedView())
     since = before.since if before.state is reading.state else reading.at
     after = replace(before, state=reading.state, since=since)
     if reading.state is FeedState.OK:
         after = FeedView(reading.state, reading.status_incidents, reading.at, since)
-    return replace(outside, feeds={**outside.feeds, name: after})
+    return replace(shared, feeds={**shared.feeds, name: after})
 
 
-def with_changes(
-    outside: SharedSignals, changes: Iterable[ChangeMade], now: float
-) -> SharedSignals:
-    """Take in changes; told twice they count once."""
-    known = {change.id: change for change in (*outside.changes, *changes)}
-    kept = [change for change in known.values() if now - change.at < CHANGES_KEPT_S]
-    return replace(outside, changes=tuple(sorted(kept, key=lambda c: c.at)[-MAX_CHANGES:]))
+def with_changes(shared: SharedSignals, changes: Iterable[ChangeMade], now: float) -> SharedSignals:
+    """Add changes; a change that is reported twice counts once."""
+    by_id = {change.id: change for change in (*shared.changes, *changes)}
+    recent = [change for change in by_id.values() if now - change.at < CHANGES_KEPT_S]
+    return replace(shared, changes=tuple(sorted(recent, key=lambda c: c.at)[-MAX_CHANGES:]))

@@ -1,6 +1,6 @@
 """Silences that people set, and maintenance windows by the wall clock of their zone.
 
-A silenced incident goes on being judged; only nobody is notified of it.
+The bot still evaluates a silenced incident, but notifies nobody.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from bot.core.state.incident import Incident
 
 MAX_SILENCE_S = 30 * DAY_S
-"""What is to be silent for longer should not be watched."""
+"""Something that should be silent for longer should not be monitored."""
 REASON_LENGTH = 200
 EVERYTHING = "all"
 
 
 class SilenceScope(StrEnum):
-    """What a silence is over."""
+    """What a silence covers."""
 
     TENANT = "tenant"
     SIGNAL = "signal"
@@ -35,30 +35,26 @@ class SilenceScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """One silence, running or ended."""
+    """One silence, active or ended."""
 
     id: int
     scope: SilenceScope
     name: str
-    """A tenant, `signal` of any tenant or `tenant.signal`, an incident's number; of all: empty."""
+    """A tenant, `signal` of any tenant or `tenant.signal`, or an incident's number."""
     since: float
     until: float
     by: str
-    """Whose it is: a user's id."""
+    """The id of the user who set it."""
     reason: str
     suppressed: int = 0
-    """Alerts that it has hidden."""
+    """How many alerts it has hidden."""
     ended_by: str = ""
-    """Who ended it by hand; empty: it ended by its time."""
+    """Who ended it by hand; empty: its time ended."""
     ended_at: float | None = None
-
-    def is_active(self, now: float) -> bool:
-        """Tell whether it mutes at this instant."""
-        return self.ended_at is None and self.since <= now < self.until
 
 
 class SilenceRefusal(StrEnum):
-    """Why a silence cannot be set as it was asked for."""
+    """Why a silence cannot be set as requested."""
 
     NO_SUCH = "no_such"
     NO_TIME = "no_time"
@@ -79,25 +75,27 @@ class SilenceRequest:
 
 
 def covers(silence: Silence, incident: Incident) -> bool:
-    """Tell whether all of an incident lies within a silence."""
+    """Tell whether a silence covers all parts of an incident."""
     return _is_hidden(silence.scope, silence.name, incident)
 
 
 def is_touched(silence: Silence, incident: Incident) -> bool:
-    """Tell whether some of an incident lies within a silence."""
+    """Tell whether a silence covers any part of an incident."""
     return bool(_parts_within(silence.scope, silence.name, incident))
 
 
 def find_covering(
     silences: Iterable[Silence], incident: Incident, now: float
 ) -> tuple[Silence, ...]:
-    """Return the silences that together hide an incident; none where a part lies outside."""
-    held = {s: _parts_within(s.scope, s.name, incident) for s in silences if s.is_active(now)}
-    if not held:
+    """Return the active silences that together hide an incident; none if a part is not covered."""
+    covered = {
+        silence: _parts_within(silence.scope, silence.name, incident)
+        for silence in silences
+        if silence.ended_at is None and silence.since <= now < silence.until
+    }
+    if set[Target]().union(*covered.values()) != _parts(incident):
         return ()
-    if set[Target]().union(*held.values()) != _parts(incident):
-        return ()
-    return tuple(silence for silence, parts in held.items() if parts)
+    return tuple(silence for silence, parts in covered.items() if parts)
 
 
 def preview_hidden(
@@ -117,7 +115,7 @@ def _is_hidden(over: SilenceScope, name: str, incident: Incident) -> bool:
 
 
 def _parts_within(over: SilenceScope, name: str, incident: Incident) -> set[Target]:
-    """Return the parts of an incident that lie within a silence."""
+    """Return the parts of an incident that a silence covers."""
     parts = _parts(incident)
     match over:
         case SilenceScope.ALL:
@@ -131,32 +129,32 @@ def _parts_within(over: SilenceScope, name: str, incident: Incident) -> set[Targ
 
 
 def _parts(incident: Incident) -> set[Target]:
-    """Return what an incident alerts of: the troubles that go on; of one that is over, all.
+    """Return what an incident alerts about: the problems that go on, or all if all have ended.
 
-    A tenant without any (we are blind there) is a part of its own, which no signal's name means.
+    A tenant without a problem (it has no data) is a part of its own, which no signal's name covers.
     """
-    troubles = [t for t in incident.problems if not t.is_over] or incident.problems
-    bare = {*incident.tenants} - {trouble.tenant for trouble in incident.problems}
-    parts = {Target(t.tenant, t.signal) for t in troubles} | {Target(name, "") for name in bare}
+    problems = [p for p in incident.problems if not p.is_over] or incident.problems
+    bare = {*incident.tenants} - {problem.tenant for problem in incident.problems}
+    parts = {Target(p.tenant, p.signal) for p in problems} | {Target(name, "") for name in bare}
     return parts or {Target("", "")}
 
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceWindow:
-    """A time in which we work on tenants ourselves."""
+    """A time in which people work on tenants."""
 
     begins: RecurringTime | datetime
-    """A naive time for one that comes once."""
+    """A naive time for a window that does not recur."""
     span_s: float
-    """By the wall clock: 02:00 to 04:00 is an hour longer or shorter when the clocks are changed.
-    Not longer than it takes to recur."""
+    """By the wall clock: 02:00 to 04:00 is an hour longer or shorter when the clocks change.
+    Not longer than the time until it recurs."""
     zone: str
     tenants: tuple[str, ...] = ()
     """Empty: all."""
     reason: str = ""
 
     def bounds(self, now: float) -> list[tuple[float, float]]:
-        """Return when it begins and ends: the last time up to now, and the next."""
+        """Return when it begins and ends: the last occurrence up to now, and the next."""
         if isinstance(self.begins, datetime):
             begins = [self.begins]
         else:
@@ -166,10 +164,10 @@ class MaintenanceWindow:
         return [(to_instant(at, self.zone), to_instant(at + span, self.zone)) for at in begins]
 
 
-def is_in_maintenance(window: MaintenanceWindow, tenant: str, now: float) -> bool:
-    """Tell whether a tenant is being worked on."""
-    is_meant = not window.tenants or tenant in window.tenants
-    return is_meant and any(begin <= now < end for begin, end in window.bounds(now))
+def is_window_active(window: MaintenanceWindow, tenant: str, now: float) -> bool:
+    """Tell whether a tenant is within a maintenance window now."""
+    applies = not window.tenants or tenant in window.tenants
+    return applies and any(begin <= now < end for begin, end in window.bounds(now))
 
 
 def next_window_change(windows: Iterable[MaintenanceWindow], now: float) -> float | None:

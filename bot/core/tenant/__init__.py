@@ -1,1 +1,1 @@
-"""One tenant's step: what is probed when, and what its signals become."""
+"""Steps one tenant: which probes run when, and how its signals change."""

@@ -1,4 +1,4 @@
-"""The part of a tenant's step that is about others' figures and what outside monitors say."""
+"""The part of a tenant's step that handles metrics and the alerts of outside monitors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.metric_threshold import MetricLimits, MetricState, observe_metric
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.stimulus import (
-    Effect,
     Measured,
     Pushed,
     QueryMetrics,
     SignalChanged,
+    TenantEffect,
     TenantReport,
 )
 
@@ -25,143 +25,118 @@ if TYPE_CHECKING:
     from bot.core.state.tenant import TenantState
 
 NO_DATA_S = 300.0
-"""A source that had no figures for so long is told."""
+"""A tenant without a usable observation, or a source without metrics, for so long has no data;
+people are notified."""
 EXPECTED_ROWS = 10.0
-"""A log that says nothing at all while so many rows were to be expected does not work."""
+"""A log without any row, where at least so many were expected, has stalled."""
 
-StepResult = tuple["TenantState", tuple[Effect, ...]]
-
-
-def start_metrics(state: TenantState, now: float, rules: TenantRules) -> TenantState:
-    """Begin to ask every source; what is no longer configured is forgotten."""
-    series = {name: state.metrics.get(name, MetricState()) for name in rules.metrics}
-    fresh = {n: replace(s, begun_at=now, read_at=None, recent=()) for n, s in series.items()}
-    monitors = {n: m for n, m in state.monitors.items() if n in rules.monitors}
-    due = {**state.due, **dict.fromkeys(rules.metrics, now)}
-    return replace(state, metrics=fresh, monitors=monitors, due=due)
+StepResult = tuple["TenantState", tuple[TenantEffect, ...]]
 
 
 def query_due_metrics(state: TenantState, now: float, rules: TenantRules) -> StepResult:
-    """Ask the sources that are due, and drop what monitors said too long ago."""
-    effects: list[Effect] = []
+    """Query the sources that are due, and drop alerts of monitors that have expired."""
+    effects: list[TenantEffect] = []
     due = dict(state.due)
     for name, limits in rules.metrics.items():
         if (due[name] or 0.0) <= now:
             effects.append(QueryMetrics(Target(rules.name, name)))
             due[name] = now + _query_interval_s(state.metrics[name], limits)
-    state, told = _with_monitors(
-        replace(state, due=due),
-        {name: external_alerts.drop_expired(m, now) for name, m in state.monitors.items()},
-        now,
-        rules,
-    )
-    return state, (*effects, *told)
+    monitors = {name: external_alerts.drop_expired(m, now) for name, m in state.monitors.items()}
+    state, changes = _update_monitors(replace(state, due=due), monitors, now, rules)
+    return state, (*effects, *changes)
 
 
-def _query_interval_s(series: MetricState, limits: MetricLimits) -> float:
-    """Return how long to wait: a first bad reading is soon looked at again."""
-    return limits.every_s / 2 if series.state is SignalState.PENDING else limits.every_s
+def _query_interval_s(metric: MetricState, limits: MetricLimits) -> float:
+    """Return how long to wait: a first bad reading is checked again in half the time."""
+    return limits.every_s / 2 if metric.state is SignalState.PENDING else limits.every_s
 
 
 def handle_measurement(state: TenantState, stimulus: Measured, rules: TenantRules) -> StepResult:
-    """Take in what a source counted."""
-    seen, now = stimulus.measurement, stimulus.at
-    name = seen.target.name
+    """Evaluate what a source counted."""
+    measurement, now = stimulus.measurement, stimulus.at
+    name = measurement.target.name
     before, limits = state.metrics.get(name), rules.metrics.get(name)
     if before is None or limits is None:
         return state, ()
-    before = replace(before, own_rows_at=seen.at) if seen.own_rows else before
-    after, reason = observe_metric(
-        before, _detect_stalled_log(before, seen, limits), limits, _surge(state, now)
-    )
-    after = _with_no_data_since(after, now, limits)
+    if measurement.own_rows:
+        before = replace(before, own_rows_at=measurement.at)
+    measurement = _detect_stalled_log(before, measurement, limits)
+    after, reason = observe_metric(before, measurement, limits, _surge(state, now))
+    if after.no_data_reason and after.no_data_since is None and not limits.is_pushed:
+        since = after.begun_at if after.read_at is None else after.read_at
+        after = after if now - since < NO_DATA_S else replace(after, no_data_since=since)
     due = state.due
     if after.state is SignalState.PENDING and before.state is SignalState.OK:
         due = {**due, name: min(due[name] or now, now + _query_interval_s(after, limits))}
-    environment = seen.environment or state.environment
+    environment = stimulus.measurement.environment or state.environment
     state = replace(state, metrics={**state.metrics, name: after}, due=due, environment=environment)
     changes = (SignalChanged(rules.name, name, after.state, reason),) if reason else ()
     return state, (*changes, TenantReport(now, rules.name, changes))
 
 
 def _surge(state: TenantState, now: float) -> float:
-    """Return how many times the usual traffic there is, by the figures that know; 1 at least."""
-    times = [
-        total / (series.baseline.total / series.baseline.seconds * series.reading.span_s)
-        for series in state.metrics.values()
-        if (total := series.reading.total)
-        and series.baseline.is_known
-        and series.baseline.total
-        and series.reading.span_s
-        and now - (series.read_at or 0.0) < FRESH_S
+    """Return by what factor the traffic exceeds its baseline, at least 1."""
+    factors = [
+        total / (metric.baseline.total / metric.baseline.seconds * metric.reading.span_s)
+        for metric in state.metrics.values()
+        if (total := metric.reading.total)
+        and metric.baseline.is_known
+        and metric.baseline.total
+        and metric.reading.span_s
+        and now - (metric.read_at or 0.0) < FRESH_S
     ]
-    return max([1.0, *times])
+    return max([1.0, *factors])
 
 
 def _detect_stalled_log(
-    series: MetricState, seen: Measurement, limits: MetricLimits
+    metric: MetricState, measurement: Measurement, limits: MetricLimits
 ) -> Measurement:
-    """Return the figures, or their absence where a log that should have rows has none at all.
+    """Return the measurement, or "no data" if a log that should have rows has none at all.
 
-    Auth0's log store may stand still while logins work (2018-09-14, EU: 4 h 47 min); our own
+    Auth0's log store may stand still while logins work (2018-09-14, EU: 4 h 47 min). Our own
     synthetic logins are the rows that must be there.
     """
-    if limits.kind is not MetricKind.LOGS or seen.no_data_reason or seen.has_rows:
-        return seen
-    had_own = series.own_rows_at is not None and seen.at - series.own_rows_at > NO_DATA_S / 2
-    read = [s.at for s in series.recent]
-    rows = [s.at for s in series.recent if s.has_rows]
-    since = max(rows, default=min(read, default=seen.at))
-    expected = series.baseline.expected_successes(max(seen.at - since, seen.span_s))
-    if had_own or (series.own_rows_at is None and expected >= EXPECTED_ROWS):
-        return Measurement(seen.target, seen.at, no_data_reason="no rows come")
-    return seen
-
-
-def _with_no_data_since(after: MetricState, now: float, limits: MetricLimits) -> MetricState:
-    """Note a silence that has lasted so long that it is to be told."""
-    if limits.is_pushed or not after.no_data_reason or after.no_data_since is not None:
-        return after
-    since = after.begun_at if after.read_at is None else after.read_at
-    return after if now - since < NO_DATA_S else replace(after, no_data_since=since)
+    if limits.kind is not MetricKind.LOGS or measurement.no_data_reason or measurement.has_rows:
+        return measurement
+    now, own_rows_at = measurement.at, metric.own_rows_at
+    since = max(
+        (one.at for one in metric.recent if one.has_rows),
+        default=min((one.at for one in metric.recent), default=now),
+    )
+    expected = metric.baseline.expected_successes(max(now - since, measurement.span_s))
+    is_stalled = (
+        expected >= EXPECTED_ROWS if own_rows_at is None else now - own_rows_at > NO_DATA_S / 2
+    )
+    return (
+        Measurement(measurement.target, now, no_data_reason="no rows come")
+        if is_stalled
+        else measurement
+    )
 
 
 def handle_push(state: TenantState, stimulus: Pushed, rules: TenantRules) -> StepResult:
-    """Take in what outside monitors said of this tenant."""
-    claims = [
-        item
-        for item in stimulus.push.items
-        if isinstance(item, ExternalAlert)
-        and item.target.owner == rules.name
-        and item.target.name in rules.monitors
-    ]
+    """Record the alerts that outside monitors pushed for this tenant."""
     monitors = dict(state.monitors)
-    for claim in claims:
-        name = claim.target.name
-        monitors[name] = external_alerts.record_alert(
-            monitors.get(name, Monitor()), claim, stimulus.at
-        )
-    return _with_monitors(state, monitors, stimulus.at, rules)
+    for item in stimulus.push.items:
+        if not isinstance(item, ExternalAlert) or item.target.owner != rules.name:
+            continue
+        if (name := item.target.name) in rules.monitors:
+            before = monitors.get(name, Monitor())
+            monitors[name] = external_alerts.record_alert(before, item, stimulus.at)
+    return _update_monitors(state, monitors, stimulus.at, rules)
 
 
-def _with_monitors(
+def _update_monitors(
     state: TenantState, monitors: dict[str, Monitor], now: float, rules: TenantRules
 ) -> StepResult:
-    """Keep what monitors say, and tell which of them changed."""
+    """Store the monitors, and report which of them changed their state."""
     if monitors == state.monitors:
         return state, ()
     changes = []
     for name, after in monitors.items():
-        before = state.monitors.get(name, Monitor())
-        if after.state is not before.state:
+        if after.state is not state.monitors.get(name, Monitor()).state:
             is_firing = after.state is SignalState.FIRING
             reason = Reason.EXTERNAL_ALERT if is_firing else Reason.RECOVERED
             changes.append(SignalChanged(rules.name, name, after.state, reason))
     state = replace(state, monitors=monitors)
     return state, (*changes, TenantReport(now, rules.name, tuple(changes)))
-
-
-def next_expiry_at(state: TenantState) -> float | None:
-    """Return when the next thing that a monitor said expires."""
-    dues = (external_alerts.next_expiry_at(m) for m in state.monitors.values())
-    return min((due for due in dues if due is not None), default=None)

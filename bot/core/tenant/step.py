@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_refusal
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Outcome, SignalState, Target
+from bot.core.signals.external_alerts import next_expiry_at
 from bot.core.signals.history import record_login
 from bot.core.signals.login_budget import LoginBudget
+from bot.core.signals.metric_threshold import MetricState
 from bot.core.signals.probe_threshold import (
     FIRING_INTERVAL_FACTOR,
     ProbeState,
@@ -20,7 +22,6 @@ from bot.core.signals.probe_threshold import (
 from bot.core.state.stimulus import (
     CheckRequested,
     CheckStarted,
-    Effect,
     Measured,
     Observed,
     Pushed,
@@ -28,12 +29,14 @@ from bot.core.state.stimulus import (
     SignalChanged,
     Started,
     StartProbe,
+    TenantEffect,
     TenantReport,
     TenantStimulus,
     Tick,
 )
 from bot.core.state.tenant import TenantState
 from bot.core.tenant import sources
+from bot.core.tenant.sources import NO_DATA_S, StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,69 +44,19 @@ if TYPE_CHECKING:
     from bot.core.state.rules import TenantRules
 
 OTHER_DOMAIN_EVERY = 4
-"""In a burst each fourth login goes by the other domain."""
+"""In a burst every fourth login uses the other domain."""
 COMPANION_EVERY = {WELLKNOWN: 2, M2M: 4}
-"""What a burst looks at beside its suspect until that fires: in every second slot, or fourth."""
-
-
-def burst_probes(state: TenantState, name: str, now: float, rules: TenantRules) -> tuple[str, ...]:
-    """Return what one slot of a burst looks at: the suspect, or its twin; and what tells more."""
-    signal = state.probes[name]
-    pace = probe_interval_s(signal, now, rules.limits_of(name)) or rules.limits.confirm_every_s
-    slot = round((now - (signal.since or now)) / pace)
-    other = twin(name, rules)
-    is_twins_turn = (
-        other and slot % OTHER_DOMAIN_EVERY == OTHER_DOMAIN_EVERY - 1 and not _is_refused(signal)
-    )
-    first = other if other and is_twins_turn else name
-    if signal.state is not SignalState.PENDING:
-        return (first,)
-    return (
-        first,
-        *_select_ok(
-            state, (aside for aside, every in COMPANION_EVERY.items() if slot % every == 0)
-        ),
-    )
-
-
-def companion_probes(state: TenantState, name: str, rules: TenantRules) -> tuple[str, ...]:
-    """Return what a signal's first failure is held against at once."""
-    return tuple(
-        _select_ok(state, rules.logins[:1] if name in COMPANION_EVERY else COMPANION_EVERY)
-    )
-
-
-def twin(name: str, rules: TenantRules) -> str | None:
-    """Return the same login on the other domain."""
-    if rules.custom_domain is None:
-        return None
-    return {rules.logins[0]: CUSTOM, CUSTOM: rules.logins[0]}.get(name)
-
-
-def _select_ok(state: TenantState, names: Iterable[str]) -> list[str]:
-    """Leave out what is not there, and what fails: that has its own burst."""
-    well = [name for name, signal in state.probes.items() if signal.state is SignalState.OK]
-    return [name for name in names if name in well]
-
-
-def _is_refused(signal: ProbeState) -> bool:
-    return bool(signal.faults) and is_refusal(signal.faults[-1])
-
-
-NO_DATA_S = 300.0
-"""Without a usable observation for so long we are blind, and say so."""
+"""What a burst probes beside its signal until that fires: in every second slot, or every fourth."""
 MONITORING_GAP_S = 150.0
-"""A shorter time without one is told as a gap once it is over."""
+"""A time without data that is longer, but ends before `NO_DATA_S`, is reported once it is over."""
 DATA_AGAIN_S = 240.0
-"""Blindness is over once we have seen for so long, or see a failure."""
+"""The time without data is over once data came for so long, or a probe failed."""
 LATE_S = 0.5
-"""A slot that passed so shortly ago is still taken."""
+"""A slot that passed so shortly ago is still used."""
 
 
-def step(
-    state: TenantState, stimulus: TenantStimulus, rules: TenantRules
-) -> tuple[TenantState, tuple[Effect, ...]]:
-    """Return the state after a stimulus, and what is to be done."""
+def step(state: TenantState, stimulus: TenantStimulus, rules: TenantRules) -> StepResult:
+    """Return the state after a stimulus, and the effects to carry out."""
     match stimulus:
         case Started():
             return _handle_start(state, stimulus.at, rules)
@@ -120,72 +73,111 @@ def step(
 
 
 def due_at(state: TenantState) -> float | None:
-    """Return when this tenant wants its next Tick."""
-    dues = (*state.due.values(), sources.next_expiry_at(state))
-    return min((due for due in dues if due is not None), default=None)
+    """Return when this tenant needs its next Tick."""
+    expiries = (next_expiry_at(monitor) for monitor in state.monitors.values())
+    return min((at for at in (*state.due.values(), *expiries) if at is not None), default=None)
 
 
-def _handle_start(
-    state: TenantState, now: float, rules: TenantRules
-) -> tuple[TenantState, tuple[Effect, ...]]:
-    changed = state.fingerprints != rules.fingerprints
+def _handle_start(state: TenantState, now: float, rules: TenantRules) -> StepResult:
+    """Make every probe and source due; drop what is no longer configured.
+
+    A login that was stopped is tried again only with other credentials.
+    """
+    has_changed = state.fingerprints != rules.fingerprints
     old = {name: state.probes.get(name, ProbeState()) for name in rules.probes}
-    signals = {n: replace(s, is_stopped=s.is_stopped and not changed) for n, s in old.items()}
-    gap = 0.0 if state.last_data_at is None else now - state.last_data_at
+    probes = {n: replace(s, is_stopped=s.is_stopped and not has_changed) for n, s in old.items()}
+    metrics = {
+        name: replace(state.metrics.get(name, MetricState()), begun_at=now, read_at=None, recent=())
+        for name in rules.metrics
+    }
+    probes_due = {name: None if probes[name].is_stopped else now for name in rules.probes}
+    gap_s = 0.0 if state.last_data_at is None else now - state.last_data_at
     state = replace(
         state,
-        probes=signals,
-        due={name: None if signals[name].is_stopped else now for name in rules.probes},
+        probes=probes,
+        due={**probes_due, **dict.fromkeys(rules.metrics, now)},
         budgets={name: state.budgets.get(name, LoginBudget()) for name in rules.logins},
         last_data_at=now,
         fingerprints=rules.fingerprints,
+        metrics=metrics,
+        monitors={n: m for n, m in state.monitors.items() if n in rules.monitors},
     )
-    state = sources.start_metrics(state, now, rules)
-    return state, (TenantReport(now, rules.name, unobserved_s=gap if gap > NO_DATA_S else 0.0),)
+    unobserved_s = gap_s if gap_s > NO_DATA_S else 0.0
+    return state, (TenantReport(now, rules.name, unobserved_s=unobserved_s),)
 
 
-def _handle_tick(
-    state: TenantState, now: float, rules: TenantRules
-) -> tuple[TenantState, tuple[Effect, ...]]:
-    effects: list[Effect] = []
+def _handle_tick(state: TenantState, now: float, rules: TenantRules) -> StepResult:
+    effects: list[TenantEffect] = []
     for name in rules.probes:
         due = state.due[name]
         if due is not None and due <= now:
-            state, looks = _take_slot(state, name, now, rules)
-            effects += looks
+            state, started = _take_slot(state, name, now, rules)
+            effects += started
             state = _schedule(state, name, now, rules, is_after_slot=True)
-    limit = max(NO_DATA_S, 3 * rules.limits.every_s)
-    is_blind = bool(state.last_data_at) and now - (state.last_data_at or now) > limit
-    if is_blind and (state.no_data_since is None or state.data_again_since is not None):
+    limit_s = max(NO_DATA_S, 3 * rules.limits.every_s)
+    has_no_data = bool(state.last_data_at) and now - (state.last_data_at or now) > limit_s
+    if has_no_data and (state.no_data_since is None or state.data_again_since is not None):
         state = replace(state, no_data_since=state.last_data_at, data_again_since=None)
         effects.append(TenantReport(now, rules.name))
-    state, told = sources.query_due_metrics(state, now, rules)
-    return state, (*effects, *told)
+    state, queries = sources.query_due_metrics(state, now, rules)
+    return state, (*effects, *queries)
 
 
 def _take_slot(
     state: TenantState, name: str, now: float, rules: TenantRules
-) -> tuple[TenantState, list[Effect]]:
-    signal, other = state.probes[name], twin(name, rules)
+) -> tuple[TenantState, list[TenantEffect]]:
+    signal, other = state.probes[name], _other_domain(name, rules)
     if signal.state is SignalState.OK:
         if other and state.probes[other].state is not SignalState.OK:
-            return state, []  # the twin's burst takes every fourth slot this way
+            return state, []  # the other domain's burst uses this one in every fourth slot
         return _start_probes(state, (name,), now, rules, is_routine=True)
     if name == CUSTOM and state.probes[rules.logins[0]].state is not SignalState.OK:
-        return state, []  # the login's own burst takes every fourth slot this way
-    return _start_probes(state, burst_probes(state, name, now, rules), now, rules, is_routine=False)
+        return state, []  # the login's own burst uses this domain in every fourth slot
+    names = _burst_probes(state, name, now, rules)
+    return _start_probes(state, names, now, rules, is_routine=False)
+
+
+def _burst_probes(state: TenantState, name: str, now: float, rules: TenantRules) -> tuple[str, ...]:
+    """Return what one slot of a burst probes.
+
+    It is the failing signal itself or the same login on the other domain, and until that fires
+    the companions that help to find the cause.
+    """
+    signal = state.probes[name]
+    pace_s = probe_interval_s(signal, now, rules.limits_of(name)) or rules.limits.confirm_every_s
+    slot = round((now - (signal.since or now)) / pace_s)
+    other = _other_domain(name, rules)
+    is_refused = bool(signal.faults) and is_refusal(signal.faults[-1])
+    is_others_turn = slot % OTHER_DOMAIN_EVERY == OTHER_DOMAIN_EVERY - 1 and not is_refused
+    first = other if other and is_others_turn else name
+    if signal.state is not SignalState.PENDING:
+        return (first,)
+    companions = (companion for companion, every in COMPANION_EVERY.items() if slot % every == 0)
+    return (first, *_select_ok(state, companions))
+
+
+def _other_domain(name: str, rules: TenantRules) -> str | None:
+    """Return the same login on the other domain, if there is one."""
+    if rules.custom_domain is None:
+        return None
+    return {rules.logins[0]: CUSTOM, CUSTOM: rules.logins[0]}.get(name)
+
+
+def _select_ok(state: TenantState, names: Iterable[str]) -> list[str]:
+    """Leave out what is not configured, and what fails: that has its own burst."""
+    return [n for n in names if n in state.probes and state.probes[n].state is SignalState.OK]
 
 
 def _start_probes(
-    state: TenantState, names: tuple[str, ...], now: float, rules: TenantRules, *, is_routine: bool
-) -> tuple[TenantState, list[Effect]]:
-    """Look at each name, unless its login was stopped or logged in too often."""
-    effects: list[Effect] = []
+    state: TenantState, names: Iterable[str], now: float, rules: TenantRules, *, is_routine: bool
+) -> tuple[TenantState, list[TenantEffect]]:
+    """Start each probe unless its credentials were refused too often, or its budget is spent."""
+    effects: list[TenantEffect] = []
     for name in names:
-        if _is_stopped(state, name, rules):
+        if any(state.probes[n].is_stopped for n in (name, _other_domain(name, rules)) if n):
             continue
-        state, allowed = _spend_login(state, name, now, rules, is_routine=is_routine)
-        if allowed:
+        state, is_allowed = _spend_login(state, name, now, rules, is_routine=is_routine)
+        if is_allowed:
             effects.append(StartProbe(Target(rules.name, name)))
     return state, effects
 
@@ -209,66 +201,59 @@ def _synthetic_user(name: str, rules: TenantRules) -> str:
     return rules.users.get(login, login)
 
 
-def _is_stopped(state: TenantState, name: str, rules: TenantRules) -> bool:
-    """Tell whether a signal's credentials were refused too often, on whichever domain."""
-    other = twin(name, rules)
-    return state.probes[name].is_stopped or (other is not None and state.probes[other].is_stopped)
-
-
 def _schedule(
     state: TenantState, name: str, now: float, rules: TenantRules, *, is_after_slot: bool = False
 ) -> TenantState:
-    """Set the next look at a signal, on its grid."""
+    """Set when a signal is probed next, on its grid."""
     signal = state.probes[name]
-    pace = probe_interval_s(signal, now, rules.limits_of(name))
+    pace_s = probe_interval_s(signal, now, rules.limits_of(name))
     quick = (rules.limits.confirm_every_s, FIRING_INTERVAL_FACTOR * rules.limits.confirm_every_s)
-    if pace is None:
+    if pace_s is None:
         due = None
     elif signal.state is SignalState.OK:
-        place = state.phase + rules.probes.index(name) / len(rules.probes)
-        due = _next_on_grid(now, place * pace, pace)
-    elif pace in quick and signal.since is not None:
-        late = now if is_after_slot else max(now - LATE_S, signal.last_at or signal.since)
-        due = _next_on_grid(late, signal.since, pace)
+        phase = state.phase + rules.probes.index(name) / len(rules.probes)
+        due = _next_on_grid(now, phase * pace_s, pace_s)
+    elif pace_s in quick and signal.since is not None:
+        after = now if is_after_slot else max(now - LATE_S, signal.last_at or signal.since)
+        due = _next_on_grid(after, signal.since, pace_s)
     else:
-        due = now + pace
+        due = now + pace_s
     return replace(state, due={**state.due, name: due})
 
 
-def _next_on_grid(now: float, origin: float, pace: float) -> float:
-    """Return the first instant after `now` on the grid of `pace` through `origin`."""
-    return origin + pace * (floor((now - origin) / pace + 1e-6) + 1)
+def _next_on_grid(now: float, origin: float, pace_s: float) -> float:
+    """Return the first instant after `now` on the grid of `pace_s` through `origin`."""
+    return origin + pace_s * (floor((now - origin) / pace_s + 1e-6) + 1)
 
 
-def _handle_observation(
-    state: TenantState, stimulus: Observed, rules: TenantRules
-) -> tuple[TenantState, tuple[Effect, ...]]:
-    seen, now = stimulus.observation, stimulus.at
-    name = seen.target.name
-    before = state.probes[name]
-    limits = rules.limits_of(name)
-    signal, reason = observe_probe(before, seen, limits)
-    recent = record_login(state.recent_logins, seen) if limits.is_login else state.recent_logins
-    state = replace(state, probes={**state.probes, name: signal}, recent_logins=recent)
+def _handle_observation(state: TenantState, stimulus: Observed, rules: TenantRules) -> StepResult:
+    observation, now = stimulus.observation, stimulus.at
+    name = observation.target.name
+    before, limits = state.probes[name], rules.limits_of(name)
+    after, reason = observe_probe(before, observation, limits)
+    state = replace(state, probes={**state.probes, name: after})
+    if limits.is_login:
+        state = replace(state, recent_logins=record_login(state.recent_logins, observation))
     state = _count_refusal(state, stimulus, rules)
-    if before.state is not signal.state or probe_interval_s(
-        before, now, limits
-    ) != probe_interval_s(signal, now, limits):
+    if before.state is not after.state or probe_interval_s(before, now, limits) != probe_interval_s(
+        after, now, limits
+    ):
         state = _schedule(state, name, now, rules)
-    changes = _signal_changes(rules.name, name, before, signal, reason)
-    state, gap = _note_data(state, stimulus, rules)
-    effects: list[Effect] = [*changes]
+    changes = _signal_changes(rules.name, name, before, after, reason)
+    state, gap_s = _note_data(state, stimulus, rules)
+    started: list[TenantEffect] = []
     if reason in {Reason.FIRST_FAILURE, Reason.FAILED_AGAIN}:
-        whom = companion_probes(state, name, rules)
-        state, looks = _start_probes(state, whom, now, rules, is_routine=False)
-        effects += looks
-    return state, (*effects, TenantReport(now, rules.name, changes, gap))
+        companions = _select_ok(
+            state, rules.logins[:1] if name in COMPANION_EVERY else COMPANION_EVERY
+        )
+        state, started = _start_probes(state, companions, now, rules, is_routine=False)
+    return state, (*changes, *started, TenantReport(now, rules.name, changes, gap_s))
 
 
 def _signal_changes(
     tenant: str, name: str, before: ProbeState, after: ProbeState, reason: Reason | None
 ) -> tuple[SignalChanged, ...]:
-    """Tell a new state; and slowness, as far as it is all that is wrong."""
+    """Report a new state; slowness only while nothing else is wrong."""
     if reason:
         return (SignalChanged(tenant, name, after.state, reason),)
     if before.latency.is_slow is after.latency.is_slow or after.state is not SignalState.OK:
@@ -279,67 +264,66 @@ def _signal_changes(
 
 
 def _count_refusal(state: TenantState, stimulus: Observed, rules: TenantRules) -> TenantState:
-    """Note in the user's budget whether the credentials were taken."""
-    name, fault = stimulus.observation.target.name, stimulus.observation.fault
-    user = _synthetic_user(name, rules)
+    """Note in the user's budget whether the credentials were accepted."""
+    observation = stimulus.observation
+    user = _synthetic_user(observation.target.name, rules)
     budget = state.budgets.get(user)
-    if budget is None or stimulus.observation.outcome is Outcome.NO_DATA:
+    if budget is None or observation.outcome is Outcome.NO_DATA:
         return state
-    refusals = budget.refusals + 1 if fault and is_refusal(fault) else 0
-    return replace(state, budgets={**state.budgets, user: replace(budget, refusals=refusals)})
+    is_refused = observation.fault is not None and is_refusal(observation.fault)
+    budget = replace(budget, refusals=budget.refusals + 1 if is_refused else 0)
+    return replace(state, budgets={**state.budgets, user: budget})
 
 
 def _note_data(
     state: TenantState, stimulus: Observed, rules: TenantRules
 ) -> tuple[TenantState, float]:
-    """Note that we saw something; return how long we had not, where that is worth telling."""
-    if stimulus.observation.outcome is Outcome.NO_DATA:
+    """Note that there is data; return for how many seconds there was none, if that is reported."""
+    observation, now = stimulus.observation, stimulus.at
+    if observation.outcome is Outcome.NO_DATA:
         return state, 0.0
-    gap = stimulus.at - (state.last_data_at or stimulus.at)
-    told = (
-        gap
-        if gap > max(MONITORING_GAP_S, 2.5 * rules.limits.every_s) and not state.no_data_since
-        else 0.0
-    )
-    watched_since = state.watched_since or stimulus.at
-    state = replace(state, last_data_at=stimulus.at, watched_since=watched_since)
+    gap_s = now - (state.last_data_at or now)
+    is_gap = gap_s > max(MONITORING_GAP_S, 2.5 * rules.limits.every_s) and not state.no_data_since
+    reported_s = gap_s if is_gap else 0.0
+    state = replace(state, last_data_at=now, watched_since=state.watched_since or now)
     if state.no_data_since is None:
-        return state, told
-    since = (
-        stimulus.at
-        if state.data_again_since is None or gap > MONITORING_GAP_S
-        else state.data_again_since
-    )
-    if stimulus.at - since < DATA_AGAIN_S and stimulus.observation.fault is None:
-        return replace(state, data_again_since=since), told
-    return replace(state, no_data_since=None, data_again_since=None), told
+        return state, reported_s
+    since = state.data_again_since
+    if since is None or gap_s > MONITORING_GAP_S:
+        since = now
+    if now - since < DATA_AGAIN_S and observation.fault is None:
+        return replace(state, data_again_since=since), reported_s
+    return replace(state, no_data_since=None, data_again_since=None), reported_s
 
 
 def _handle_check_request(
     state: TenantState, stimulus: CheckRequested, rules: TenantRules
-) -> tuple[TenantState, tuple[Effect, ...]]:
-    """Look at everything once for a person, as far as the budget of the synthetic user goes.
+) -> StepResult:
+    """Probe everything once for a person, as far as the budget of the synthetic user allows.
 
-    A stopped login gets its one try here; its twin on the other domain then gets none. Where the
-    desk asks (without a request) only logins are looked at, and none that was stopped.
+    A stopped login gets its one try here; the same login on the other domain then gets none.
+    Without a request it is the desk that asks: then only logins are probed, and none that was
+    stopped.
     """
-    if not stimulus.request_id:
-        state, asked = _start_probes(state, rules.logins, stimulus.at, rules, is_routine=False)
-        return state, tuple(asked)
-    wanted = [n for n in (*rules.probes, *rules.metrics) if stimulus.signal in {"", n}]
-    effects: list[Effect] = []
-    left_out: list[Target] = []
-    for name in wanted:
+    now, request_id = stimulus.at, stimulus.request_id
+    if not request_id:
+        state, started = _start_probes(state, rules.logins, now, rules, is_routine=False)
+        return state, tuple(started)
+    effects: list[StartProbe | QueryMetrics] = []
+    skipped: list[Target] = []
+    for name in (*rules.probes, *rules.metrics):
+        if stimulus.signal not in {"", name}:
+            continue
         target = Target(rules.name, name)
-        state, allowed = _spend_login(state, name, stimulus.at, rules, is_routine=False)
+        state, is_allowed = _spend_login(state, name, now, rules, is_routine=False)
         if name in rules.metrics:
-            effects.append(QueryMetrics(target, stimulus.request_id))
-        elif allowed:
-            effects.append(StartProbe(target, stimulus.request_id))
+            effects.append(QueryMetrics(target, request_id))
+        elif is_allowed:
+            effects.append(StartProbe(target, request_id))
         else:
-            left_out.append(target)
-    targets = tuple(e.target for e in effects if isinstance(e, StartProbe | QueryMetrics))
-    running = CheckStarted(
-        stimulus.at, stimulus.request_id, rules.name, targets, skipped=tuple(left_out)
+            skipped.append(target)
+    targets = tuple(effect.target for effect in effects)
+    return state, (
+        *effects,
+        CheckStarted(now, request_id, rules.name, targets, skipped=tuple(skipped)),
     )
-    return state, (*effects, running)

@@ -1,1 +1,1 @@
-"""From evidence to a verdict: the table, the rules that apply, cause and confidence."""
+"""From evidence to a verdict: the evidence table, the rules that match, cause and confidence."""

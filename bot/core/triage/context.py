@@ -1,29 +1,28 @@
-"""What is judged: some tenants in the world as it is now, and how each signal there does."""
+"""What triage judges: some tenants and the state of everything now, and how each signal does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import SignalState
+from bot.core.model.observation import FRESH_S, SignalState
 
 if TYPE_CHECKING:
     from bot.core.model.observation import Fault
     from bot.core.signals.probe_threshold import ProbeState
     from bot.core.state.rules import Rules
     from bot.core.state.shared import SharedSignals
-    from bot.core.state.stimulus import Tenants
-from bot.core.model.observation import FRESH_S
+    from bot.core.state.tenant import Tenants
 
 DOWN_SHARE = 0.5
-"""From this share of failing logins on, logins count as down, below as degraded."""
+"""From this share of failed logins on, logins count as down, below as degraded."""
 RECENTLY_ENDED_S = 600.0
-"""How long a trouble that ended still counts for its neighbours."""
+"""How long a problem that ended still counts as evidence at other tenants."""
 
 
 @dataclass(frozen=True, slots=True)
 class TriageContext:
-    """What is judged: some tenants, in the world as it is now."""
+    """What triage judges: the tenants in question, and the state of everything now."""
 
     tenants: tuple[str, ...]
     all_tenants: Tenants
@@ -31,19 +30,25 @@ class TriageContext:
     rules: Rules
     now: float
     since: float
+    """When the first failing request began."""
 
     def environment(self, tenant: str) -> str | None:
         """Return a tenant's environment, if it is known."""
         return self.all_tenants.environment(tenant, self.rules)
 
+    def logins(self, tenant: str) -> list[ProbeState]:
+        """Return the signals of a tenant's logins by its canonical domain."""
+        probes = self.all_tenants.states[tenant].probes
+        return [probes[login] for login in self.rules.tenants[tenant].logins]
+
 
 def is_signal_failing(signal: ProbeState) -> bool:
-    """Tell whether a signal is in trouble beyond one single failure."""
+    """Tell whether a signal has more than one single failure."""
     return signal.state is SignalState.FIRING or len(signal.faults) > 1
 
 
 def is_signal_healthy(signal: ProbeState, now: float) -> bool:
-    """Tell whether a signal is known to be well now, and was so for a while.
+    """Tell whether a signal is known to be healthy now, and has been for a while.
 
     Slow answers are no sign of health.
     """
@@ -57,11 +62,10 @@ def is_signal_healthy(signal: ProbeState, now: float) -> bool:
 
 
 def most_frequent_fault(signal: ProbeState) -> Fault | None:
-    """Return the fault that a signal's window shows most often, the newest of its kind."""
-    faults = signal.faults
-    kinds = [(fault.stage, fault.reason) for fault in faults]
+    """Return the newest of the faults whose stage and reason are most frequent in the window."""
+    kinds = [(fault.stage, fault.reason) for fault in signal.faults]
     most = max(dict.fromkeys(kinds), key=kinds.count, default=None)
-    return next((f for f in reversed(faults) if (f.stage, f.reason) == most), None)
+    return next((f for f in reversed(signal.faults) if (f.stage, f.reason) == most), None)
 
 
 def has_just_recovered(signal: ProbeState, now: float) -> bool:
@@ -75,10 +79,7 @@ def join_names(names: list[str] | tuple[str, ...]) -> str:
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"  # noqa: PLR2004
 
 
-def is_down(case: TriageContext, tenant: str) -> bool:
+def is_down(context: TriageContext, tenant: str) -> bool:
     """Tell whether most of a tenant's logins fail, and not only a part."""
-    signals = case.all_tenants.states[tenant].probes
-    return any(
-        is_signal_failing(signals[login]) and signals[login].failed_share >= DOWN_SHARE
-        for login in case.rules.tenants[tenant].logins
-    )
+    logins = context.logins(tenant)
+    return any(is_signal_failing(login) and login.failed_share >= DOWN_SHARE for login in logins)

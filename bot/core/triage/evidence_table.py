@@ -1,8 +1,8 @@
 """The evidence table, to be read and extended by whoever is on call.
 
-Each rule says in a sentence what was seen, and how strongly that speaks for (above 0) or against
-(below 0) each cause. The rules that apply are added up, cause by cause, on top of `PRIORS`. First
-come the rules about our own probes, then those about users, monitors and changes.
+Each rule says in a sentence what was found, and how strongly that speaks for (above 0) or against
+(below 0) each cause. The weights of the rules that match are added up, cause by cause, on top of
+`PRIORS`. First come the rules about our own probes, then those about users, monitors and changes.
 """
 
 from __future__ import annotations
@@ -11,15 +11,8 @@ from dataclasses import dataclass
 
 from bot.core.model.observation import Cause
 
-AUTH0, TENANT, QUOTA, PROBE, NETWORK, APP, UPSTREAM = (
-    Cause.AUTH0,
-    Cause.TENANT,
-    Cause.QUOTA,
-    Cause.PROBE,
-    Cause.NETWORK,
-    Cause.APP,
-    Cause.UPSTREAM,
-)
+AUTH0, TENANT, QUOTA, PROBE = Cause.AUTH0, Cause.TENANT, Cause.QUOTA, Cause.PROBE
+NETWORK, APP, UPSTREAM = Cause.NETWORK, Cause.APP, Cause.UPSTREAM
 PRIORS = {
     AUTH0: 0.0,
     TENANT: -0.3,
@@ -29,8 +22,8 @@ PRIORS = {
     APP: -4.0,
     UPSTREAM: -4.0,
 }
-"""Most login outages that reach many are the vendor's; a quota is spent only with a 429; and what
-the synthetic login does not pass through is blamed only where users fail and it does not."""
+"""Most login outages that reach many are the vendor's. A quota is blamed only with a 429; and what
+the synthetic login does not pass through only where users fail and the synthetic login does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,7 @@ class EvidenceRule:
 
     id: str
     sentence: str
-    """With {figures} in braces, for people."""
+    """With {values} in braces; people read it in Slack."""
     weights: dict[Cause, float]
     source: str = "own experience"
 
@@ -49,13 +42,13 @@ USER_RULES = (
         "users-fail",
         "users fail as well: {what}",
         {AUTH0: 1.0, TENANT: 0.5, PROBE: -4.0, NETWORK: -1.0},
-        "who else fails is no whim of the probe's",
+        "if others fail too, the probe is not at fault",
     ),
     EvidenceRule(
         "users-fail-alone",
         "users fail while the synthetic login works: {what}",
         {APP: 5.5, UPSTREAM: 3.5, QUOTA: 0.3, PROBE: -4.0, NETWORK: -1.0},
-        "half of all incidents take a path that a password login does not (section 8)",
+        "half of all incidents take a path that a password login does not",
     ),
     EvidenceRule(
         "users-ok",
@@ -176,8 +169,6 @@ USER_RULES = (
         {TENANT: 2.5, PROBE: 0.3, AUTH0: -0.5, APP: -0.3, UPSTREAM: -0.3},
     ),
 )
-
-
 PROBE_RULES = (
     EvidenceRule(
         "login-5xx",
@@ -378,4 +369,4 @@ PROBE_RULES = (
         "blind", "no usable look at {tenant} for {minutes} minutes: {what}", {NETWORK: 5.0}
     ),
 )
-EVIDENCE_TABLE: dict[str, EvidenceRule] = {row.id: row for row in (*PROBE_RULES, *USER_RULES)}
+EVIDENCE_TABLE = {rule.id: rule for rule in (*PROBE_RULES, *USER_RULES)}

@@ -1,4 +1,4 @@
-"""Evidence from other tenants: who else fails, and who does not."""
+"""Evidence from other tenants: which of them fail, and which do not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.core.triage.context import (
     join_names,
     most_frequent_fault,
 )
-from bot.core.triage.from_probes import UNREACHABLE_STAGES, is_sudden, login_rule_id
+from bot.core.triage.from_probes import UNREACHABLE_STAGES, is_slow, is_sudden, login_rule_id
 from bot.core.triage.from_users import suspect_changes
 from bot.core.triage.verdict import RuleMatch
 
@@ -19,118 +19,111 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.core.triage.context import TriageContext
-from bot.core.triage.from_probes import is_slow
 
 TOGETHER_S = 180.0
+"""Refusals at two tenants that began so close to each other have one cause."""
 OUTAGE_RULE_IDS = frozenset(
     {"login-5xx", "login-server-error", "login-unreachable", "login-certificate"}
 )
-"""Rows that one and the same outage can give, at one tenant this and at the next that."""
+"""Rules that one outage can match: one of them at this tenant, another one at the next."""
 OUTAGE_KIND = "outage"
 
 
-def collect_peer_evidence(case: TriageContext) -> Iterator[RuleMatch]:
-    """Compare the tenants with one another and with all others.
+def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
+    """Compare the context's tenants with one another and with all others.
 
-    What fails alike speaks for a common cause only where it looks like an outage: the same
-    mistake made at two tenants is still ours.
+    Failures that are alike speak for a common cause only where they look like an outage: the
+    same mistake made at two tenants is still ours.
     """
-    failing = [name for name in case.rules.tenants if OUTAGE_KIND in failure_kinds(case, name)]
-    bad = [name for name in case.tenants if name in failing]
-    here = {case.environment(name) for name in bad or case.tenants}
-    others = [name for name in case.rules.tenants if name not in case.tenants]
-    near = [name for name in others if case.environment(name) in here - {None}]
+    tenants = context.rules.tenants
+    failing = [name for name in tenants if OUTAGE_KIND in failure_kinds(context, name)]
+    bad = [name for name in context.tenants if name in failing]
+    here = {context.environment(name) for name in bad or context.tenants}
+    others = [name for name in tenants if name not in context.tenants]
+    near = [name for name in others if context.environment(name) in here - {None}]
     far = [name for name in others if name not in near]
+    far_failing = [name for name in far if name in failing]
     if bad:
-        yield from _collect_shared_failures(
-            bad, here, near=_intersect(near, failing), far=_intersect(far, failing)
-        )
-    if len(failing) > 1 and _is_all_unreachable(case):
+        near_failing = [name for name in near if name in failing]
+        yield from _collect_shared_failures(bad, here, near=near_failing, far=far_failing)
+    if len(failing) > 1 and _is_all_unreachable(context):
         yield RuleMatch("nothing-reached")
-    yield from _collect_shared_refusals(case, here, others)
-    working = [name for name in others if _is_tenant_healthy(case, name)]
-    if near_ok := _intersect(near, working):
+    yield from _collect_shared_refusals(context, here, others)
+    if near_ok := [name for name in near if _is_tenant_healthy(context, name)]:
         yield RuleMatch("same-environment-ok", {"names": join_names(near_ok)})
-    if (far_ok := _intersect(far, working)) and not _intersect(far, failing):
+    far_ok = [name for name in far if _is_tenant_healthy(context, name)]
+    if far_ok and not far_failing:
         yield RuleMatch("elsewhere-ok", {"names": join_names(far_ok)})
 
 
 def _collect_shared_failures(
     bad: list[str], here: set[str | None], *, near: list[str], far: list[str]
 ) -> Iterator[RuleMatch]:
-    if len(here) > 1 or far:
-        yield RuleMatch(
-            "elsewhere-fails", {"names": join_names([*(bad if len(here) > 1 else ()), *far])}
-        )
-    if same := [*bad[1:], *near] if len(here) == 1 else near:
+    is_wide = len(here) > 1
+    if is_wide or far:
+        yield RuleMatch("elsewhere-fails", {"names": join_names([*bad, *far] if is_wide else far)})
+    if same := near if is_wide else [*bad[1:], *near]:
         yield RuleMatch("same-environment-fails", {"names": join_names(same)})
 
 
-def _is_all_unreachable(case: TriageContext) -> bool:
-    """Tell whether no tenant and no neutral host can be reached at all."""
-    states = case.all_tenants.states.values()
+def _is_all_unreachable(context: TriageContext) -> bool:
+    """Tell whether no tenant and no control endpoint can be reached at all."""
+    states = context.all_tenants.states.values()
     signals = [s for state in states for s in state.probes.values() if s.last_at is not None]
     faults = [most_frequent_fault(signal) for signal in signals]
-    is_all = all(fault and fault.stage in UNREACHABLE_STAGES for fault in faults)
-    return is_all and not any(is_signal_healthy(s, case.now) for s in case.shared.controls.values())
+    if not all(fault and fault.stage in UNREACHABLE_STAGES for fault in faults):
+        return False
+    return not any(is_signal_healthy(s, context.now) for s in context.shared.controls.values())
 
 
-def _intersect(names: list[str], group: list[str]) -> list[str]:
-    return [name for name in names if name in group]
+def failure_kinds(context: TriageContext, name: str) -> set[str]:
+    """Return in which ways a tenant fails: other ways of failing have other causes."""
+    signals = context.all_tenants.states[name].probes.values()
+    bad = [s for s in signals if is_signal_failing(s) or has_just_recovered(s, context.now)]
+    ids = {login_rule_id(fault) for s in bad if (fault := most_frequent_fault(s) or s.last_fault)}
+    return {OUTAGE_KIND if rule_id in OUTAGE_RULE_IDS else rule_id for rule_id in ids}
 
 
-def failure_kinds(case: TriageContext, name: str) -> set[str]:
-    """Return in which ways a tenant fails: what fails in another way fails for another reason."""
-    signals = case.all_tenants.states[name].probes.values()
-    bad = [s for s in signals if is_signal_failing(s) or has_just_recovered(s, case.now)]
-    rows = {login_rule_id(fault) for s in bad if (fault := most_frequent_fault(s) or s.last_fault)}
-    return {OUTAGE_KIND if row in OUTAGE_RULE_IDS else row for row in rows}
-
-
-def _is_tenant_healthy(case: TriageContext, name: str) -> bool:
-    """Tell whether a tenant's logins worked since the trouble began: before it proves nothing."""
-    signals = [
-        case.all_tenants.states[name].probes[login] for login in case.rules.tenants[name].logins
-    ]
+def _is_tenant_healthy(context: TriageContext, name: str) -> bool:
+    """Tell whether a tenant's logins worked since the problem began: before, it proves nothing."""
     return all(
-        is_signal_healthy(s, case.now)
-        and not is_slow(s, case.now)
-        and (s.last_ok_at or 0) >= case.since
-        for s in signals
+        is_signal_healthy(login, context.now)
+        and not is_slow(login, context.now)
+        and (login.last_ok_at or 0) >= context.since
+        for login in context.logins(name)
     )
 
 
 def _collect_shared_refusals(
-    case: TriageContext, here: set[str | None], others: list[str]
+    context: TriageContext, here: set[str | None], others: list[str]
 ) -> Iterator[RuleMatch]:
-    """Say who else was refused suddenly and at once, where nobody is known to have changed a thing.
+    """Yield which other tenants were suddenly refused at the same time, if no change is known.
 
-    Two people do not err in the same minutes.
+    Two people do not make a mistake in the same minutes.
     """
-    if any(suspect_changes(case, name) for name in case.rules.tenants):
+    if any(suspect_changes(context, name) for name in context.rules.tenants):
         return
-    mine = [at for name in case.tenants for at in _refusal_times(case, name)]
-    if len(case.tenants) > 1:
-        names = [name for name in case.tenants[1:] if list(_refusal_times(case, name))]
+    mine = [at for name in context.tenants for at in _refusal_times(context, name)]
+    if len(context.tenants) > 1:
+        names = [name for name in context.tenants[1:] if list(_refusal_times(context, name))]
     else:
         names = [
             name
             for name in others
-            if any(abs(at - own) < TOGETHER_S for at in _refusal_times(case, name) for own in mine)
+            for times in (list(_refusal_times(context, name)),)
+            if any(abs(at - own) < TOGETHER_S for at in times for own in mine)
         ]
-    if mine and (near := [n for n in names if case.environment(n) in here - {None}]):
+    if mine and (near := [n for n in names if context.environment(n) in here - {None}]):
         yield RuleMatch("same-environment-refused", {"names": join_names(near)})
 
 
-def _refusal_times(case: TriageContext, name: str) -> Iterator[float]:
-    state = case.all_tenants.states[name]
-    for login in case.rules.tenants[name].logins:
-        signal = state.probes[login]
-        fault = most_frequent_fault(signal)
+def _refusal_times(context: TriageContext, name: str) -> Iterator[float]:
+    for login in context.logins(name):
+        fault = most_frequent_fault(login)
         if (
             fault
-            and signal.since is not None
-            and is_signal_failing(signal)
-            and is_sudden(signal, fault)
+            and login.since is not None
+            and is_signal_failing(login)
+            and is_sudden(login, fault)
         ):
-            yield signal.since
+            yield login.since

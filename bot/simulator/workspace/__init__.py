@@ -1,1 +1,1 @@
-"""A local Slack workspace that refuses what Slack refuses, and a page that shows it."""
+"""A local Slack workspace that refuses what Slack refuses, and a web page that shows it."""

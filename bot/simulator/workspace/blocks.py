@@ -1,8 +1,8 @@
 """Block Kit as Slack checks it: every block that a message, a modal or the Home tab may hold.
 
 Limits: docs.slack.dev/reference/block-kit, @slack/types 3.2.0 and slackblocks 3.0.0 (2026-11).
-Not looked into: rich_text, file, video, plan, task_card, context_actions, and most fields and
-pickers that only modals need; of those the surface and the ids are checked, no more.
+Not checked: rich_text, file, video, plan, task_card, context_actions, and most fields and
+pickers that only modals need; of those only the surface and the ids are checked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_WEIGHT = 13_200
 """Characters in all blocks of a posted message: undocumented, about where bolt-js#2509 and #2867
-met `msg_blocks_too_long`. We count every string, which is on the strict side."""
+met `msg_blocks_too_long`. We count every string, which is stricter."""
 
 
 MAX_MARKDOWN = 12_000
@@ -235,11 +235,11 @@ SURFACES = {
     Surface.HOME: frozenset(_ROOMY.split()),
 }
 AT_MOST = {"table": 1, "data_visualization": 2}
-"""Of these blocks a surface holds so many."""
+"""How many of these blocks a surface may hold."""
 
 
 def check(blocks: object, surface: Surface, at: str = "/blocks") -> list[str]:
-    """All that Slack would complain of, each with its JSON pointer; empty if it would not."""
+    """Return all that Slack would refuse, each with its JSON pointer."""
     shapes = {kind: SHAPES[kind] for kind in SURFACES[surface]}
     most = 50 if surface is Surface.MESSAGE else 100
     problems = list(items(typed(shapes), most, low=0)(blocks, at))

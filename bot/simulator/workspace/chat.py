@@ -1,4 +1,4 @@
-"""`chat.*` and answers by `response_url`: everything that puts words into a channel."""
+"""`chat.*` and answers by `response_url`: everything that posts to a channel."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ MAX_TEXT = 40_000
 MAX_EDITED_TEXT = 4_000
 """Longer text is refused by chat.update and chat.postEphemeral."""
 MAX_METADATA = 8_000
-"""Slack has `metadata_too_large` but does not say where it begins."""
+"""Our guess: Slack has `metadata_too_large` but does not document the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a message says."""
+    """The content of a message."""
 
     text: str
     blocks: list[dict[str, Any]]
 
 
 def is_true(params: Mapping[str, Any], key: str) -> bool:
-    """Read a boolean as JSON or a form sends it."""
+    """Read a boolean of JSON or a form."""
     return str(params.get(key, "")).lower() in ("1", "true")
 
 
 def require(params: Mapping[str, Any], *keys: str) -> list[str]:
-    """Arguments that must be there. Raises `Refused`."""
+    """Return required arguments. Raises `Refused`."""
     missing = [key for key in keys if not params.get(key)]
     if missing:
         problems = [f"missing required field: {key} [json-pointer:/{key}]" for key in missing]
@@ -92,7 +92,7 @@ def post_message(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def update(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
-    """`chat.update`. What is not sent stays as it was."""
+    """`chat.update`. What is not sent stays."""
     ref, ts = require(params, "channel", "ts")
     channel = state.channel(ref)
     if channel.is_archived:
@@ -100,9 +100,9 @@ def update(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     old = state.message(channel, ts)
     if old.user != state.app.user_id:
         raise Refused("cant_update_message")
-    kept = {"text": old.text, "blocks": old.blocks}
+    unchanged = {"text": old.text, "blocks": old.blocks}
     content = _check_length(
-        _check_weight(compose(kept | {k: v for k, v in params.items() if v is not None}))
+        _check_weight(compose(unchanged | {k: v for k, v in params.items() if v is not None}))
     )
     new = replace(old, text=content.text, blocks=content.blocks, edited_at=state.next_ts())
     if params.get("metadata") is not None:
@@ -169,7 +169,7 @@ def show_ephemeral(
     *,
     sender: str = "",
 ) -> Message:
-    """Show one person a message, from the bot or another sender."""
+    """Post a message that only one person sees, from the bot or another sender."""
     message = Message(
         state.next_ts(),
         sender or state.app.user_id,

@@ -18,13 +18,13 @@ CONNECTION_ERROR = "We had some trouble connecting. Try again?"
 EMPTY = "Please complete this required field."
 
 Values = dict[str, str]
-"""What was filled in, by the fields' blocks; of a select the option's value, of a time its epoch
-seconds. What is not there is as the form was opened."""
+"""What was filled in, by the fields' blocks: for a select the option's value, for a time its epoch
+seconds. Other fields keep what the form was opened with."""
 
 
 @dataclass(slots=True)
 class Dialogs:
-    """The users' side of views. What the bot does not acknowledge in time raises `Refused`."""
+    """The users' side of views. Raises `Refused` where the bot does not acknowledge in time."""
 
     people: People
 
@@ -57,7 +57,7 @@ class Dialogs:
         await self.people.deliver_once(self.people.make_envelope("interactive", payload))
 
     async def submit(self, user: str, values: Values) -> dict[str, str]:
-        """Send the modal. Returns what is wrong, by block; nothing: it was taken."""
+        """Submit the modal. Returns the problems by block; empty if it was accepted."""
         view = _fill_in(self.people.state.modals[user], values)
         if empty := dict.fromkeys(_find_empty_fields(view), EMPTY):
             return empty
@@ -87,7 +87,7 @@ class Dialogs:
 
 
 def _fill_in(view: dict[str, Any], values: Values) -> dict[str, Any]:
-    """Show a view as payloads do: with its state."""
+    """Return a view as in payloads: with its state."""
     fields = {
         block["block_id"]: {block["element"]["action_id"]: _field_state(block, values)}
         for block in view["blocks"]
@@ -110,7 +110,7 @@ def _field_state(block: dict[str, Any], values: Values) -> dict[str, Any]:
 
 
 def _find_empty_fields(view: dict[str, Any]) -> Iterator[str]:
-    """Yield the fields that Slack itself wants filled in."""
+    """Yield the empty fields that Slack itself requires."""
     for block in view["blocks"]:
         if block["type"] == "input" and not block.get("optional"):
             (field,) = view["state"]["values"][block["block_id"]].values()

@@ -1,4 +1,4 @@
-"""What Slack hands out for a short while: trigger ids, response URLs, tickets for a socket."""
+"""What Slack issues for a short time: trigger ids, response URLs, tickets for a socket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TICKET_LIFE_S = 30
 
 @dataclass(slots=True)
 class ResponseUrl:
-    """Where an answer to one command or click may go."""
+    """A URL for answers to one command or click."""
 
     channel: str
     user: str
@@ -32,23 +32,23 @@ class ResponseUrl:
 
 @dataclass(slots=True)
 class Grants:
-    """All that is handed out, and what has become of it."""
+    """All that was issued, and whether it was used."""
 
     now: Callable[[], float]
     _urls: dict[str, ResponseUrl] = field(default_factory=dict)
     _triggers: dict[str, tuple[str, float | None]] = field(default_factory=dict)
-    """Whose it is, and when it was made; None: it was used."""
+    """The user, and when it was issued; None: it was used."""
     _tickets: dict[str, float] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def issue_trigger(self, user: str) -> str:
-        """Make a trigger id: it opens one view for this person within 3 seconds."""
+        """Issue a trigger id, which opens one view for this person within 3 seconds."""
         name = f"{next(self._numbers)}.2.local"
         self._triggers[name] = user, self.now()
         return name
 
     def spend_trigger(self, name: str) -> str:
-        """Use it up and return whose it is. Raises `Refused` as Slack words it."""
+        """Use it and return its user. Raises `Refused` with Slack's error."""
         if name not in self._triggers:
             raise Refused("invalid_trigger_id")
         user, made_at = self._triggers[name]
@@ -60,13 +60,13 @@ class Grants:
         return user
 
     def issue_response_url(self, channel: str, user: str, ts: str = "") -> str:
-        """Make a response URL; this is its last part."""
+        """Issue a response URL. Returns its last part."""
         name = f"R{next(self._numbers):08d}"
         self._urls[name] = ResponseUrl(channel, user, self.now(), ts)
         return name
 
     def spend_url(self, name: str) -> ResponseUrl:
-        """Use it once; 5 times in 30 minutes. Raises `Refused`."""
+        """Use it, at most 5 times in 30 minutes. Raises `Refused`."""
         url = self._urls.get(name)
         if url is None or self.now() - url.made_at > RESPONSE_URL_LIFE_S:
             raise Refused("expired_url")
@@ -76,12 +76,12 @@ class Grants:
         return url
 
     def issue_ticket(self) -> str:
-        """Make a ticket for one socket."""
+        """Issue a ticket for one socket."""
         name = f"t{next(self._numbers):08d}"
         self._tickets[name] = self.now()
         return name
 
     def spend_ticket(self, name: str) -> bool:
-        """Use it up; false if it was spent, is too old or never was."""
+        """Use it; false if it was used before, is too old or unknown."""
         made_at = self._tickets.pop(name, None)
         return made_at is not None and self.now() - made_at <= TICKET_LIFE_S

@@ -29,7 +29,7 @@ def auth_test(state: State, _params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def api_test(_state: State, params: Mapping[str, Any]) -> dict[str, Any]:
-    """`api.test`, with the error that the caller asks for."""
+    """`api.test`, with the error that the caller names."""
     if params.get("error"):
         raise Refused(str(params["error"]))
     return {"args": dict(params)}
@@ -131,7 +131,7 @@ def usergroups_users_list(state: State, params: Mapping[str, Any]) -> dict[str, 
 
 
 def find_visible_channel(state: State, params: Mapping[str, Any]) -> Channel:
-    """Find the channel asked for by its id: names are not taken here. Raises `Refused`."""
+    """Find the channel with an id: names are not accepted here. Raises `Refused`."""
     (ref,) = require(params, "channel")
     channel = state.channel(ref)
     if channel.id != ref or (channel.is_private and not channel.is_member):

@@ -1,4 +1,4 @@
-"""The catalogue: which Web API methods there are, what each needs, how often it may be called.
+"""The Web API methods: what each needs, and how often it may be called.
 
 Scopes and tiers: github.com/slack-ruby/slack-api-ref (MIT), 2026-08-20. Tier 2 is 20 calls a
 minute, 3 is 50, 4 is 100; posts have a tier of their own, about one a second and channel with
@@ -24,7 +24,7 @@ class RateLimit:
 
     per_minute: int
     burst: int
-    """So many may come at once."""
+    """How many may come at once."""
 
 
 TIER_2, TIER_3, TIER_4 = RateLimit(20, 20), RateLimit(50, 50), RateLimit(100, 100)

@@ -1,4 +1,4 @@
-"""The things of a workspace: who is in it, what is said in it, and how it answers."""
+"""The records of a workspace: people, channels, messages, replies and faults."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCOPES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The bot as the workspace knows it. Its secrets open nothing but this workspace."""
+    """The bot's Slack app. Its secrets are valid in this workspace only."""
 
     name: str = "auth0-check"
     command: str = "/auth0-check"
@@ -78,7 +78,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What stands in a channel. A change makes a new one with the same `ts`."""
+    """A message in a channel. An edit makes a new record with the same `ts`."""
 
     ts: str
     user: str
@@ -87,10 +87,10 @@ class Message:
     thread_ts: str = ""
     """The parent's `ts`, in a reply."""
     broadcast: bool = False
-    """A reply that the channel shows too."""
+    """A reply that is broadcast to the channel."""
     metadata: dict[str, Any] | None = None
     edited_at: str = ""
-    """The `ts` of the last change, or empty."""
+    """The `ts` of the last edit, or empty."""
     only_for: str = ""
     """The one user who sees it (an ephemeral message), or empty."""
 
@@ -104,7 +104,7 @@ class Channel:
     is_private: bool = False
     is_archived: bool = False
     is_member: bool = True
-    """The bot has been invited."""
+    """Whether the bot has been invited."""
     partner: str = ""
     """The person, in direct messages."""
     messages: dict[str, Message] = field(default_factory=dict)
@@ -112,11 +112,11 @@ class Channel:
 
     @property
     def kind(self) -> str:
-        """The first word of the scopes that open it."""
+        """The first word of the scopes for it."""
         return "im" if self.partner else "groups" if self.is_private else "channels"
 
     def kind_of_post(self, thread_ts: str = "") -> MessageKind:
-        """Say what a new message in this channel is."""
+        """Return the kind of a new message in this channel."""
         return (
             MessageKind.DIRECT
             if self.partner
@@ -131,13 +131,13 @@ class Channel:
 
 
 class Fate(StrEnum):
-    """What becomes of an answer."""
+    """What happens to an answer."""
 
     ANSWERED = "answered"
     LOST = "lost"
-    """It was done, and the connection broke before the answer."""
+    """It was done, and the connection closed before the answer."""
     CUT = "cut"
-    """The connection broke before anything was done."""
+    """The connection closed before anything was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +148,13 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     raw: str | None = None
-    """What comes instead of JSON."""
+    """The body in place of JSON."""
     fate: Fate = Fate.ANSWERED
     delay_s: float = 0
 
 
 class FaultKind(StrEnum):
-    """What can go wrong between the bot and Slack."""
+    """The kinds of faults between the bot and Slack."""
 
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
@@ -167,14 +167,14 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing gone wrong."""
+    """One fault."""
 
     kind: FaultKind
     seconds: float = 1
-    """`Retry-After` of a refusal; how late a slow answer is."""
+    """Seconds: `Retry-After` of a refusal, or the delay of a slow answer."""
 
     def apply(self, answer: Callable[[], Reply]) -> Reply:
-        """Give the bot this instead; `answer` is called only if Slack did what was asked."""
+        """Return the reply with this fault; calls `answer` only if Slack carries out the call."""
         match self.kind:
             case FaultKind.RATE_LIMITED:
                 return rate_limited(self.seconds)
@@ -195,7 +195,7 @@ _BROKEN = {
 
 
 def rate_limited(wait_s: float) -> Reply:
-    """Too fast: come back later."""
+    """Return the reply to too many calls."""
     seconds = str(max(1, -int(-wait_s // 1)))
     return Reply({"ok": False, "error": "ratelimited"}, 429, {"Retry-After": seconds})
 
@@ -204,7 +204,7 @@ class Refused(Exception):  # noqa: N818 - says what happened
     """Slack answers `ok: false`."""
 
     def __init__(self, error: str, *problems: str, **extra: str) -> None:
-        """Keep the error code and the problems with their JSON pointers."""
+        """Keep the error code, and the problems with their JSON pointers."""
         super().__init__(error)
         self.body: dict[str, Any] = {"ok": False, "error": error, **extra}
         if problems:

@@ -1,4 +1,4 @@
-// The page: what stands in the channel and the thread, and what the person does there.
+// The page: the messages of the channel and the thread, and the person's actions.
 import { blocks } from "./page_blocks.js";
 import { el, know, rich } from "./page_text.js";
 import { showHome, showModal } from "./page_views.js";
@@ -17,7 +17,7 @@ const when = (ts) => new Date(Number(ts) * 1000);
 
 let sent = Promise.resolve();
 
-// One at a time: requests side by side may overtake each other, and what a person did first counts first.
+// One at a time: parallel requests may overtake each other, and actions count in their order.
 function post(path, body) {
   const what = JSON.stringify({ me: state.me, channel: here, ...body });
   return sent = sent.then(() => send(path, what), () => send(path, what));
@@ -74,7 +74,7 @@ function row(message, pane) {
   return node;
 }
 
-/** Put one message where it belongs, or in the place of its older self; focus, menu and scroll stay. */
+/** Insert a message, or replace its older version; focus, menu and scroll stay. */
 function place(pane, message) {
   const list = $(`#${pane} .messages`);
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
@@ -128,14 +128,14 @@ function showNames() {
   }));
 }
 
-/** Show the bot's Home tab, which it fills when it hears of it. */
+/** Open the bot's Home tab, which the bot then publishes. */
 function openHome() {
   [atHome, thread] = [true, ""];
   showChannel();
   post("/page/home");
 }
 
-/** Whoever the page stands for, and what they may choose beside the channels. */
+/** The person that the page shows, and the choices beside the channels. */
 function showMe() {
   $("#me").replaceChildren(...state.people.map((id) => el("option", { value: id }, state.users[id])));
   $("#me").value = state.me;

@@ -1,4 +1,4 @@
-"""What the page asks of the server: the state, a stream of changes, and what a person does."""
+"""The API of the page: the state, a stream of changes, and the actions of people."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Stream = asyncio.Queue[dict[str, Any] | None]
 
 
 class PageApi:
-    """The views of the workspace that its people have; `me` of a request says whose."""
+    """The workspace as each of its people sees it; `me` of a request names the person."""
 
     def __init__(self, dialogs: Dialogs) -> None:
         """Listen to the workspace from now on."""
@@ -43,12 +43,12 @@ class PageApi:
         self._state = self._people.state
         self._banner = ""
         self._streams: dict[Stream, str] = {}
-        """And whose each is."""
+        """The changes that each stream still has to send, and its person."""
         self._state.listeners.append(self._on_message)
         self._state.view_listeners.append(self._on_view)
 
     def routes(self) -> list[web.RouteDef]:
-        """List the addresses and who answers there."""
+        """Return the routes with their handlers."""
         acts: dict[str, Act] = {
             "say": self._say,
             "click": self._click,
@@ -125,15 +125,15 @@ class PageApi:
         return response
 
     def _act_handler(self, act: Act) -> Handler:
-        """Let a person do something. What was changed or closed meanwhile is answered 404."""
+        """Return a handler for a person's action. It answers 404 to what is gone by then."""
 
         async def handle(request: web.Request) -> web.Response:
             body = await _read_body(request)
             try:
-                told = await act(self._me(body), body)
+                result = await act(self._me(body), body)
             except LookupError:
                 raise web.HTTPNotFound from None
-            return web.json_response(told or {})
+            return web.json_response(result or {})
 
         return handle
 
@@ -167,7 +167,7 @@ class PageApi:
         self._dialogs.close(me)
 
     def _me(self, sent: Mapping[str, Any]) -> str:
-        """Return who the page is: the first of the people, unless it says so."""
+        """Return the person of a request; by default the first one."""
         known = {person.id for person in self._state.people}
         return sent["me"] if sent.get("me") in known else self._state.people[0].id
 
@@ -181,8 +181,8 @@ class PageApi:
         }
 
     def _message(self, channel: Channel, message: Message) -> dict[str, Any]:
-        seen = {"ephemeral": bool(message.only_for)}
-        return self._state.as_json(channel, message) | seen
+        visibility = {"ephemeral": bool(message.only_for)}
+        return self._state.as_json(channel, message) | visibility
 
     def _views(self, me: str) -> dict[str, Any]:
         return {"modal": self._state.modals.get(me), "home": self._state.home_tabs.get(me)}
@@ -204,7 +204,7 @@ class PageApi:
 
 
 async def _next_change(stream: Stream) -> dict[str, Any] | None:
-    """Wait for a change; an empty one now and then shows whether the page is still there."""
+    """Wait for a change. An empty one at intervals shows whether the page is still open."""
     try:
         async with asyncio.timeout(KEEP_ALIVE_S):
             return await stream.get()
@@ -213,7 +213,7 @@ async def _next_change(stream: Stream) -> dict[str, Any] | None:
 
 
 async def _read_body(request: web.Request) -> dict[str, Any]:
-    """Read a JSON object. Anything else is answered 400."""
+    """Read a JSON object; answer 400 to anything else."""
     try:
         body = await request.json()
     except ValueError:
@@ -231,5 +231,5 @@ def _read_values(body: Mapping[str, Any]) -> Values:
 
 
 def refusal_response(error: Refused) -> web.Response:
-    """Say that the page asked for something that is not there."""
+    """Return the response to a request for something that does not exist."""
     return web.json_response(error.body, status=404)

@@ -11,7 +11,7 @@ const COLOURS = ["#1d9bd1", "#2eb67d", "#ecb22e", "#e01e5a", "#8f5fbf", "#f2994a
 const text = (object) => el("div", { className: "text" }, rich(object));
 const picture = (block) => el("img", { src: block.image_url ?? "", alt: block.alt_text });
 
-/** Ask whether the person is sure, if the element wants that. */
+/** Ask for confirmation, if the element wants it. */
 async function confirmed(question) {
   if (!question) return true;
   const dialog = document.getElementById("confirm");
@@ -123,7 +123,7 @@ const kinds = {
   table, data_table: table, data_visualization: chart,
 };
 
-/** All blocks; `click(action_id, option, block_id)` is called when something is used. */
+/** All blocks; calls `click(action_id, option, block_id)` when an element is used. */
 export function blocks(list, click, more = {}) {
   return list.map((block) => {
     const use = (action_id, option) => click(action_id, option, block.block_id);

@@ -1,4 +1,4 @@
-// Slack's mrkdwn as DOM nodes. Nothing foreign is ever parsed as HTML.
+// Slack's mrkdwn as DOM nodes. Foreign text is never parsed as HTML.
 
 const EMOJI = {
   "+1": "👍", "-1": "👎", arrow_right: "➡️", arrows_counterclockwise: "🔄", bar_chart: "📊", ballot_box_with_check: "☑️",
@@ -32,7 +32,7 @@ const TOKEN = new RegExp(
 );
 const names = { users: {}, groups: {}, channels: {}, me: "" };
 
-/** Tell who is behind the ids in mentions. */
+/** Set the names for the ids in mentions. */
 export const know = (known) => Object.assign(names, known);
 
 /** An element with properties and children; texts become text nodes. */

@@ -40,7 +40,7 @@ function input(block, use) {
   ];
 }
 
-/** Show a person's modal, if there is one; `post(path, body)` says what they do. */
+/** Show a person's modal, if there is one; `post(path, body)` sends their actions. */
 export function showModal(view, post) {
   if (!view) {
     open = null;

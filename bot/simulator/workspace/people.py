@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ACK_LIMIT_S = 3.0
 RETRY_AFTER_S = (0.0, 60.0, 300.0)
-"""An event that was not acknowledged comes again: at once, after 1 and after 5 minutes."""
+"""Slack repeats an event that was not acknowledged: at once, after 1 and after 5 minutes."""
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class People:
     _retries: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def type_command(self, user: str, channel: str, text: str) -> None:
-        """Type a line such as `/auth0-check run prod` and see what comes of it."""
+        """Type a line such as `/auth0-check run prod`, and show the acknowledgement."""
         place = self.state.channel(channel)
         command, _, rest = text.partition(" ")
         if command != self.state.app.command:
@@ -58,19 +58,19 @@ class People:
         )
 
     async def say(self, user: str, channel: str, text: str, thread_ts: str = "") -> Message:
-        """Write a message; the bot hears of it if it is mentioned (`<@U…>`), or alone with us.
+        """Write a message. The bot gets it if it is mentioned (`<@U…>`), or in a direct message.
 
-        `text` is as Slack keeps it: `&`, `<` and `>` of the person are escaped.
+        `text` is as Slack stores it: `&`, `<` and `>` of the person are escaped.
         """
         app, place = self.state.app, self.state.channel(channel)
         message = Message(self.state.next_ts(), user, text, thread_ts=thread_ts)
         self.state.put(place, place.kind_of_post(thread_ts), message)
-        said = self.state.as_json(place, message) | {"channel": place.id, "event_ts": message.ts}
+        event = self.state.as_json(place, message) | {"channel": place.id, "event_ts": message.ts}
         may_hear = place.is_member and "app_mentions:read" in app.scopes
         if place.partner and "im:history" in app.scopes:
-            await self._send_event(said | {"channel_type": "im"})
+            await self._send_event(event | {"channel_type": "im"})
         elif may_hear and not place.partner and f"<@{app.user_id}>" in text:
-            await self._send_event(said | {"type": "app_mention"})
+            await self._send_event(event | {"type": "app_mention"})
         return message
 
     async def mention(self, user: str, channel: str, text: str, thread_ts: str = "") -> Message:
@@ -78,7 +78,7 @@ class People:
         return await self.say(user, channel, f"<@{self.state.app.user_id}> {text}", thread_ts)
 
     async def open_home(self, user: str) -> None:
-        """Look at the bot's Home tab."""
+        """Open the bot's Home tab."""
         event = {
             "type": "app_home_opened",
             "user": user,
@@ -90,17 +90,17 @@ class People:
         await self._send_event(event | ({"view": view} if view else {}))
 
     async def close(self) -> None:
-        """Give up all repeats that are still to come."""
+        """Cancel all repeats that are still due."""
         for task in self._retries:
             task.cancel()
         await asyncio.gather(*self._retries, return_exceptions=True)
 
     def make_envelope(self, kind: str, payload: dict[str, Any]) -> Envelope:
-        """Put something into an envelope of its own."""
+        """Put a payload into an envelope."""
         return Envelope(self.state.new_id("envelope-"), kind, payload)
 
     async def deliver_once(self, envelope: Envelope) -> dict[str, Any]:
-        """Deliver what is not repeated. Raises `Refused` if it is not acknowledged in time."""
+        """Deliver it once. Raises `Refused` if it is not acknowledged in time."""
         try:
             async with asyncio.timeout(self.ack_limit_s):
                 return await self.transport.deliver(envelope)
@@ -119,7 +119,7 @@ class People:
             return {}
 
     def _show(self, place: Channel, user: str, command: str, answer: dict[str, Any]) -> None:
-        """Show what came with the acknowledgement of a command."""
+        """Show the message in the acknowledgement of a command."""
         try:
             chat.respond(self.state, ResponseUrl(place.id, user, self.state.now()), answer)
         except Refused:
@@ -175,7 +175,7 @@ class People:
         }
 
     def interaction_payload(self, kind: str, user: str) -> dict[str, Any]:
-        """Make what all payloads of interactions have."""
+        """Return the keys that all payloads of interactions have."""
         state = self.state
         name = state.user(user).name
         return {
@@ -205,7 +205,7 @@ class People:
             "state": {"values": {}},
             "response_url": self._issue_response_url("actions", place, user, message.ts),
         }
-        if not message.only_for:  # Slack does not send what only the person sees
+        if not message.only_for:  # Slack does not send a message that only the person sees
             payload["message"] = state.as_json(place, message)
         return payload
 
@@ -232,7 +232,7 @@ class People:
 def find_action(
     blocks: list[dict[str, Any]], action_id: str, *, block_id: str = "", option: str = ""
 ) -> dict[str, Any]:
-    """Find what is used and show it as a payload does. Raises `LookupError`."""
+    """Return the element that is used, as in a payload. Raises `LookupError`."""
     for block in blocks:
         if block_id not in ("", block["block_id"]):
             continue

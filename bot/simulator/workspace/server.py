@@ -25,13 +25,13 @@ MAX_BODY = 1_000_000
 
 
 class WorkspaceServer:
-    """Serves one workspace while the context is open; port 0 takes any that is free.
+    """Serves one workspace while the context is open; port 0 takes any free port.
 
     People reach the bot by Socket Mode unless `people.transport` is changed.
     """
 
     def __init__(self, workspace: Workspace, *, port: int = 0) -> None:
-        """Build everything; nothing listens yet."""
+        """Build everything; listening begins with `start`."""
         self._workspace = workspace
         self._port = port
         self.sockets = SocketMode(workspace.state)
@@ -59,7 +59,7 @@ class WorkspaceServer:
 
     @property
     def api_url(self) -> str:
-        """What goes before a method's name."""
+        """The URL before a method's name."""
         return f"{self.page_url}api/"
 
     def show_banner(self, text: str) -> None:
@@ -67,7 +67,7 @@ class WorkspaceServer:
         self._page.show_banner(text)
 
     async def start(self) -> None:
-        """Listen; after `stop` on the same port again."""
+        """Listen; after a `stop` on the same port as before."""
         self._runner = web.AppRunner(self._application(), access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, HOST, self._port, reuse_address=True)
@@ -143,7 +143,7 @@ async def _read_body(request: web.Request) -> dict[str, Any]:
 
 
 async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
-    """Send the answer, or break the connection instead."""
+    """Send the answer, or close the connection instead."""
     await asyncio.sleep(reply.delay_s)
     if reply.fate is not Fate.ANSWERED and request.transport:
         request.transport.abort()

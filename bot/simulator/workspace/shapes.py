@@ -1,4 +1,4 @@
-"""What JSON may look like: small checks that combine, and say what is wrong in Slack's words.
+"""The shape of JSON: small checks that combine, and report problems in Slack's words.
 
 A check takes a value and its JSON pointer and yields problems, such as
 `must be less than 151 characters [json-pointer:/blocks/0/text/text]`.
@@ -18,7 +18,7 @@ def problem(what: str, at: str) -> str:
 
 
 def anything(_value: object, _at: str) -> Iterator[str]:
-    """Refuse nothing."""
+    """Accept anything."""
     yield from ()
 
 
@@ -37,7 +37,7 @@ def string(high: int, low: int = 1) -> Check:
 
 
 def number(low: float = float("-inf"), high: float = float("inf")) -> Check:
-    """Accept a number from `low` to `high`; booleans are none."""
+    """Accept a number from `low` to `high`; a boolean is no number."""
 
     def check(value: object, at: str) -> Iterator[str]:
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""What is in the workspace now: channels, messages, people; and who is told of a change."""
+"""The current state of the workspace: channels, messages, people, and listeners for changes."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class State:
     team_id: str = "T0LOCAL"
     team: str = "Local workspace"
     base_url: str = "http://workspace.invalid"
-    """Where sockets and response URLs are; a server sets it to its own address."""
+    """The address of sockets and response URLs; a server sets its own."""
     home_tabs: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The Home tab's view, by user."""
     modals: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The modal that is open, by user."""
     listeners: list[Callable[[Channel, MessageKind, Message], None]] = field(default_factory=list)
     view_listeners: list[Callable[[str], None]] = field(default_factory=list)
-    """Told of each user whose modal or Home tab is another one now."""
+    """Called with each user whose modal or Home tab has changed."""
     grants: Grants = field(init=False)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
     _last_micros: int = 0
@@ -57,7 +57,7 @@ class State:
         self.grants = Grants(self.now)
 
     def user(self, user_id: str) -> User:
-        """Find somebody, the bot and Slackbot included. Raises `Refused`."""
+        """Find a user, the bot and Slackbot included. Raises `Refused`."""
         bot = User(self.app.user_id, self.app.name, self.app.name)
         for user in (*self.people, bot, SLACKBOT):
             if user.id == user_id:
@@ -72,23 +72,23 @@ class State:
         raise Refused("channel_not_found")
 
     def direct(self, user_id: str) -> Channel:
-        """Find the direct messages with a person, opened if need be. Raises `Refused`."""
+        """Find the direct messages with a person, or open them. Raises `Refused`."""
         name = f"D{self.user(user_id).id}"
         if all(channel.id != name for channel in self.channels):
             self.channels.append(Channel(name, name, is_private=True, partner=user_id))
         return self.channel(name)
 
     def new_id(self, prefix: str) -> str:
-        """Make an id that nothing else has."""
+        """Make a unique id."""
         return f"{prefix}{next(self._numbers):07d}"
 
     def next_ts(self) -> str:
-        """Tell the time as Slack names messages: unique, in microseconds, always growing."""
+        """Return the next message timestamp: unique, in microseconds, always growing."""
         self._last_micros = max(self._last_micros + 1, int(self.now() * 1_000_000))
         return f"{self._last_micros // 1_000_000}.{self._last_micros % 1_000_000:06d}"
 
     def put(self, channel: Channel, kind: MessageKind, message: Message) -> Message:
-        """Add or change a message, or take it away, and tell who listens."""
+        """Add, change or delete a message, and call the listeners."""
         message = replace(message, blocks=self.with_ids(message.blocks))
         if kind is MessageKind.DELETE:
             channel.messages.pop(message.ts, None)
@@ -99,14 +99,14 @@ class State:
         return message
 
     def show_modal(self, user_id: str, view: dict[str, Any] | None) -> None:
-        """Open, change or (None) close a person's modal, and tell who looks on."""
+        """Open, change or (None) close a person's modal, and call the listeners."""
         self.modals.pop(user_id, None)
         if view:
             self.modals[user_id] = view
         self._notify_view_listeners(user_id)
 
     def show_home(self, user_id: str, view: dict[str, Any]) -> None:
-        """Change a person's Home tab, and tell who looks on."""
+        """Change a person's Home tab, and call the listeners."""
         self.home_tabs[user_id] = view
         self._notify_view_listeners(user_id)
 
@@ -122,7 +122,7 @@ class State:
         return message
 
     def with_ids(self, blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Name the blocks and elements that have no id, as Slack does."""
+        """Add ids to the blocks and elements without one, as Slack does."""
         blocks = deepcopy(blocks)
         for block in blocks:
             block.setdefault("block_id", self.new_id("b"))
@@ -133,7 +133,7 @@ class State:
     def as_json(
         self, channel: Channel, message: Message, *, metadata: bool = False
     ) -> dict[str, Any]:
-        """Show a message as the Web API and payloads do."""
+        """Return a message as the Web API and payloads have it."""
         body: dict[str, Any] = {
             "type": "message",
             "user": message.user,

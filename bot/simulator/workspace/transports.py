@@ -23,16 +23,16 @@ CONNECTION_LIFE_S = 18_060
 
 
 CLOSE_LIMIT_S = 1.0
-"""How long to wait for the other side to say goodbye too."""
+"""Seconds to wait for the other side's close frame."""
 
 
 class Unreachable(Exception):  # noqa: N818 - says what happened
-    """Nothing took it: no socket is connected, or the request URL did not answer 200."""
+    """Nobody accepted it: no socket is connected, or the request URL did not answer 200."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What is sent, whole."""
+    """One delivery with its payload."""
 
     id: str
     kind: str
@@ -42,7 +42,7 @@ class Envelope:
     retry_reason: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Show it as Socket Mode does."""
+        """Return it as in Socket Mode."""
         body = {
             "envelope_id": self.id,
             "type": self.kind,
@@ -55,10 +55,10 @@ class Envelope:
 
 
 class Transport(Protocol):
-    """One of the two ways."""
+    """One of the two transports."""
 
     async def deliver(self, envelope: Envelope) -> dict[str, Any]:
-        """Wait for the acknowledgement and return what came with it. Raises `Unreachable`."""
+        """Wait for the acknowledgement and return its payload. Raises `Unreachable`."""
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class SocketMode:
     _waiting: dict[str, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """Talk to one socket until it closes. A spent or late ticket is answered 408."""
+        """Serve one socket until it closes. Answers 408 to a used or late ticket."""
         if not self.state.grants.spend_ticket(request.query.get("ticket", "")):
             raise web.HTTPRequestTimeout
         socket = web.WebSocketResponse(heartbeat=self.ping_every_s, timeout=CLOSE_LIMIT_S)
@@ -90,7 +90,7 @@ class SocketMode:
         return socket
 
     async def deliver(self, envelope: Envelope) -> dict[str, Any]:
-        """Send it to one socket and wait, for as long as the caller does."""
+        """Send it to one socket and wait; the caller sets the time-out."""
         if not self.sockets:
             raise Unreachable
         socket = random.choice(self.sockets)  # noqa: S311 - Slack chooses at random, no secret
@@ -105,7 +105,7 @@ class SocketMode:
             del self._waiting[envelope.id]
 
     async def disconnect(self, reason: str) -> None:
-        """Send all sockets away: `refresh_requested`, `warning`, `link_disabled`.
+        """Disconnect all sockets, with `refresh_requested`, `warning` or `link_disabled`.
 
         After a `warning` the sockets stay open: it says that they will be closed soon.
         """
@@ -113,7 +113,7 @@ class SocketMode:
             await self._disconnect_socket(socket, reason)
 
     async def close(self) -> None:
-        """Close all sockets without a word."""
+        """Close all sockets without a message."""
         for socket in tuple(self.sockets):
             await socket.close()
 
@@ -131,7 +131,7 @@ class SocketMode:
 
     async def _disconnect_socket(self, socket: web.WebSocketResponse, reason: str) -> None:
         host = {"host": "applink-local"}
-        with suppress(ConnectionError):  # it has gone already
+        with suppress(ConnectionError):  # it is closed already
             await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": host})
         if reason != "warning":
             await socket.close()
@@ -141,7 +141,7 @@ class SocketMode:
             body = json.loads(text)
             answer = self._waiting.get(body["envelope_id"])
         except (ValueError, TypeError, KeyError):
-            return  # Slack takes no notice of what is no acknowledgement
+            return  # Slack ignores anything but acknowledgements
         if answer and not answer.done():
             answer.set_result(body.get("payload") or {})
 

@@ -29,7 +29,7 @@ _SHAPES = {
 
 
 def open_view(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
-    """`views.open`: within 3 seconds of what the person did, once."""
+    """`views.open`: within 3 seconds of the person's action, once."""
     (trigger_id,) = require(params, "trigger_id")
     view = _check_view(params, Surface.MODAL)
     user_id = state.grants.spend_trigger(trigger_id)
@@ -61,7 +61,7 @@ def publish(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def replace_modal(state: State, user_id: str, view: object) -> None:
-    """Change a modal by the answer to its submission. Raises `Refused`."""
+    """Change a modal by the response to its submission. Raises `Refused`."""
     old = state.modals[user_id]
     checked = _check_view({"view": view}, Surface.MODAL)
     state.show_modal(user_id, _with_identity(state, checked, old["id"]))

@@ -1,4 +1,4 @@
-"""The workspace as one object: calls go in, answers come out. No sockets, no waiting."""
+"""The workspace as one object that answers calls. No sockets, no waiting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROUNDING_S = 1e-3
 
 
 def no_fault(_method: str) -> Fault | None:
-    """Nothing goes wrong."""
+    """Inject no fault."""
     return None
 
 
@@ -38,18 +38,18 @@ class Workspace:
     """
 
     def __init__(self, now: Callable[[], float], **given: Any) -> None:
-        """Furnish it; what is not given has a usable default."""
+        """Set up the workspace; what is not given has a usable default."""
         self.state = State(now, **given)
         self.fault: Callable[[str], Fault | None] = no_fault
-        """Asked with the method's name (`respond` for response URLs) before each answer."""
+        """Called with the method's name (`respond` for response URLs) before each answer."""
         self._free_at: dict[tuple[str, str], float] = {}
 
     def on_message(self, listener: Callable[[Channel, MessageKind, Message], None]) -> None:
-        """Tell `listener` of every message at the moment that it is posted, changed or deleted."""
+        """Call `listener` with every message when it is posted, changed or deleted."""
         self.state.listeners.append(listener)
 
     def messages(self, channel: str) -> list[Message]:
-        """All that stands in a channel, oldest first, replies and ephemeral messages included."""
+        """Return all messages of a channel, oldest first, replies and ephemeral ones included."""
         return list(self.state.channel(channel).messages.values())
 
     def call(self, method: str, token: str, params: Mapping[str, Any]) -> Reply:
@@ -105,18 +105,18 @@ class Workspace:
         needed = method.scope
         if needed.startswith("*"):
             if "channel" not in params:
-                return  # the method sees to it itself
+                return  # the method checks it itself
             needed = find_visible_channel(self.state, params).kind + needed[1:]
         if needed and needed not in app.scopes:
             provided = ",".join(sorted(app.scopes))
             raise Refused("missing_scope", needed=needed, provided=provided)
 
     def _lane(self, ref: str) -> str:
-        """Name a channel by its id, however it was asked for."""
+        """Return a channel's id, whether the call names it by id or by name."""
         return next((c.id for c in self.state.channels if ref.lstrip("#") in (c.id, c.name)), ref)
 
     def _reserve_turn(self, name: str, method: Method, params: Mapping[str, Any]) -> float:
-        """Take a place in the queue of a method (posts: of a channel); 0, or how long to wait."""
+        """Take a turn of a method (posts: of a channel). Returns 0, or how long to wait."""
         pace = method.rate_limit
         lane = self._lane(str(params.get("channel"))) if pace is POSTS else ""
         now, gap = self.state.now(), 60 / pace.per_minute

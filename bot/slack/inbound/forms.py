@@ -1,6 +1,6 @@
-"""Opens forms, keeps their preview true, and reads them as if it had been typed.
+"""Opens forms, updates their preview, and parses what is filled in as if it had been typed.
 
-A form is asked for with a `trigger_id`, which Slack takes once and for 3 s.
+Opening a form takes a `trigger_id`, which Slack accepts once and for 3 s.
 https://docs.slack.dev/surfaces/modals (read 2026-11)
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bot.slack.render.text import Block
 
 FORM_VERBS = {Verb.SILENCE, Verb.NOTE, Verb.FALSE_ALARM}
-"""What needs more words than a button has."""
+"""The verbs that need words which a button does not carry."""
 _INCIDENT_ONLY = re.compile(r"(#\d{1,9})?")
 FIELD_ERRORS = {
     SilenceRefusal.NO_SUCH: (WHAT, "I do not know that any more."),
@@ -51,10 +51,10 @@ FIELD_ERRORS = {
 
 
 class FormError(Exception):
-    """A form cannot be sent like this."""
+    """A submitted form has an error."""
 
     def __init__(self, field: str, text: str) -> None:
-        """Keep the sentence that is shown under a field."""
+        """Keep the field, and the sentence that is shown under it."""
         super().__init__(text)
         self.field = field
 
@@ -64,15 +64,21 @@ class Forms:
 
     Args:
         web: opens and updates them.
-        view: what they offer.
+        view: returns what they offer.
     """
 
     def __init__(self, web: WebApi, view: Callable[[], View]) -> None:
         self._web = web
         self._view = view
 
-    def is_allowed(self, request: Request) -> bool:
-        """Tell whether the person may what the form is for; if not, the desk will tell them."""
+    def is_needed(self, request: Request, body: Mapping[str, Any]) -> bool:
+        """Tell whether to open a form: only a form can complete the request, and one can be opened.
+
+        The desk refuses the request of a person who may not do it, so they get no form.
+        """
+        is_bare = request.verb in FORM_VERBS and _INCIDENT_ONLY.fullmatch(request.argument)
+        if body.get("type") != "shortcut" and not (is_bare and body.get("trigger_id")):
+            return False
         access = self._view().rules.access
         return authorize(access, RIGHTS[request.verb], request.person, request.channel) is None
 
@@ -82,7 +88,7 @@ class Forms:
         await self._web.call("views.open", {"trigger_id": trigger_id, "view": form})
 
     def build_form(self, request: Request) -> Block:
-        """Return the form that a request needs; without a verb of `NAMED` it offers all."""
+        """Return the form for a request: of its verb, or one that offers all questions."""
         origin = Origin(
             channel=request.channel,
             is_direct=request.is_direct,
@@ -98,11 +104,11 @@ class Forms:
         view = body["view"]
         origin = Origin.model_validate_json(view["private_metadata"])
         form = self._build_silence_form(origin, _field_value(view, WHAT))
-        where = {"view_id": view["id"], "hash": view["hash"]}
-        await self._web.call("views.update", {**where, "view": form})
+        params = {"view_id": view["id"], "hash": view["hash"], "view": form}
+        await self._web.call("views.update", params)
 
     def parse_submission(self, body: Mapping[str, Any], at: float, person: Person) -> Request:
-        """Read a form that was sent. Raises Wrong, or ValueError where it is not ours."""
+        """Parse a submitted form. Raises FormError, or ValueError if it is not of this version."""
         view = body["view"]
         origin = Origin.model_validate_json(view["private_metadata"])
         if view["callback_id"] == SILENCE_FORM:
@@ -110,7 +116,9 @@ class Forms:
         elif view["callback_id"] == WORDS_FORM:
             verb, argument = origin.verb, f"{origin.argument} {_field_value(view, REASON).strip()}"
         elif view["callback_id"] == ASK:
-            verb, argument = _parse_ask_form(view)
+            verb = Verb(_field_value(view, VERB))
+            # Only these two verbs take a tenant.
+            argument = _field_value(view, TENANT) if verb in {Verb.RUN, Verb.SILENCE} else ""
         else:
             raise ValueError(view["callback_id"])
         return Request(
@@ -125,44 +133,33 @@ class Forms:
         )
 
     def _silence_argument(self, view: Mapping[str, Any], at: float, zone: str) -> str:
-        """Return the silence as it would be typed. Raises Wrong."""
-        words = _field_value(view, SPAN)
+        """Return the silence as it would be typed. Raises FormError."""
+        time = _field_value(view, SPAN)
         if until := _field_value(view, UNTIL):
-            words = _format_until(float(until), at, zone)
-        typed = f"{_field_value(view, WHAT)} {words} {_field_value(view, REASON)}"
-        read = self._parse_silence(typed, at, zone)
-        if isinstance(read, SilenceRefusal):
-            raise FormError(*FIELD_ERRORS[read])
+            time = _format_until(float(until), at, zone)
+        typed = f"{_field_value(view, WHAT)} {time} {_field_value(view, REASON)}"
+        parsed = self._parse_silence(typed, at, zone)
+        if isinstance(parsed, SilenceRefusal):
+            raise FormError(*FIELD_ERRORS[parsed])
         return typed
 
     def _parse_silence(self, typed: str, at: float, zone: str) -> SilenceRequest | SilenceRefusal:
-        known = self._view()
-        return parse_silence(typed, at, zone, known.rules, known.desk.incidents)
+        view = self._view()
+        return parse_silence(typed, at, zone, view.rules, view.desk.incidents)
 
     def _build_silence_form(self, origin: Origin, what: str) -> Block:
-        known = self._view()
-        read = self._parse_silence(f"{what} 1h preview", known.now, "UTC")
-        said = ""
-        if isinstance(read, SilenceRequest):
-            incidents = known.desk.incidents.values()
-            said = preview_text(preview_hidden(read.scope, read.name, incidents, known.now - DAY_S))
-        return silence_form(known, origin, what, said)
-
-
-def is_form_needed(request: Request, body: Mapping[str, Any]) -> bool:
-    """Tell whether something was asked for that only a form can complete, and one can be opened."""
-    is_bare = request.verb in FORM_VERBS and _INCIDENT_ONLY.fullmatch(request.argument)
-    return body.get("type") == "shortcut" or bool(is_bare and body.get("trigger_id"))
-
-
-def _parse_ask_form(view: Mapping[str, Any]) -> tuple[Verb, str]:
-    """Read the shortcut's form; only two of the verbs care for a tenant."""
-    verb = Verb(_field_value(view, VERB))
-    return verb, _field_value(view, TENANT) if verb in {Verb.RUN, Verb.SILENCE} else ""
+        view = self._view()
+        parsed = self._parse_silence(f"{what} 1h preview", view.now, "UTC")
+        preview = ""
+        if isinstance(parsed, SilenceRequest):
+            incidents = view.desk.incidents.values()
+            hidden = preview_hidden(parsed.scope, parsed.name, incidents, view.now - DAY_S)
+            preview = preview_text(hidden)
+        return silence_form(view, origin, what, preview)
 
 
 def _field_value(view: Mapping[str, Any], name: str) -> str:
-    """Return what a field holds; empty: nothing.
+    """Return the value of a field, or an empty text.
 
     https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload (read 2026-11)
     """
@@ -172,7 +169,7 @@ def _field_value(view: Mapping[str, Any], name: str) -> str:
 
 
 def _format_until(until: float, at: float, zone: str) -> str:
-    """Write an instant as a person would: a time of the next seven days, else a span."""
+    """Write a time as a person would: a time of day in the next seven days, else a span."""
     if not 0 < until - at < WEEK_S:
         return f"{min(max(0, round((until - at) / 60)), 99_999)}m"
     clock = wall_clock(until, zone if is_zone(zone) else "UTC")

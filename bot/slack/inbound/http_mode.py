@@ -1,7 +1,7 @@
 """HTTP mode: `/slack/events` on the bot's own server.
 
-Bolt checks signatures well, but answers 500 with a traceback to malformed headers and bodies, and
-accepts a recorded request again for as long as it is fresh. Both are settled before Bolt sees it.
+Bolt checks signatures well. But it answers malformed headers and bodies with 500 and a traceback,
+and accepts a recorded request again while its timestamp is fresh. The endpoint refuses both first.
 https://docs.slack.dev/authentication/verifying-requests-from-slack (read 2026-11)
 """
 
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
-"""Bytes. Slack's largest payloads carry a whole message and stay well below."""
+"""Bytes. Slack's largest payloads hold a whole message and stay well below."""
 READ_TIMEOUT_S = 5.0
 FRESH_S = 300
 REMEMBER_S = 2 * FRESH_S
-"""A timestamp may lie `FRESH_S` ahead, and is then fresh for twice as long."""
+"""A timestamp may be `FRESH_S` ahead of the clock, and is then fresh for twice as long."""
 REMEMBER_COUNT = 10_000
 
 
 class EventsEndpoint:
-    """A handler for aiohttp that lets through what Slack signed, once."""
+    """A handler for aiohttp that passes each request that Slack signed to Bolt, once."""
 
     def __init__(self, app: AsyncApp, signing_secret: str, clock: Clock) -> None:
-        """Refuse an empty secret with ValueError: anybody could sign with that."""
+        """Raise ValueError for an empty secret: anybody could sign with that."""
         self._app = app
         self._clock = clock
         self._verifier = SignatureVerifier(signing_secret)
         self._seen_signatures: dict[str, float] = {}
-        """Valid signatures, oldest first, and until when they are remembered."""
+        """Valid signatures and when each is forgotten, the oldest first."""
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answer one request: 401, 408, 413 or 400 in a line, or what Bolt says."""
+        """Answer one request: 400, 401, 408 or 413 in one line, or what Bolt answers."""
         try:
             body = await _read_body(request)
             self._verify(request, body)
@@ -56,7 +56,7 @@ class EventsEndpoint:
         return await to_aiohttp_response(await self._app.async_dispatch(payload))
 
     def _verify(self, request: web.Request, body: str) -> None:
-        """Check the form before the value, as the verifier raises on what is no number."""
+        """Check timestamp and signature. Their form comes first: the verifier raises on others."""
         stamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")
         now = self._clock.now()
@@ -70,7 +70,7 @@ class EventsEndpoint:
             raise web.HTTPUnauthorized(text="seen before")
 
     def _is_new(self, signature: str, now: float) -> bool:
-        """Remember a valid signature; Slack's own retries are signed anew."""
+        """Remember a valid signature, and tell whether it is new. Slack signs its retries anew."""
         while self._seen_signatures and (
             len(self._seen_signatures) >= REMEMBER_COUNT
             or next(iter(self._seen_signatures.values())) <= now
@@ -83,7 +83,7 @@ class EventsEndpoint:
 
 
 async def _read_body(request: web.Request) -> str:
-    """Read a body that is not too large, too slow, or no text."""
+    """Return the body as text. Raises an HTTP error if it is too large, too slow or not UTF-8."""
     body = bytearray()
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
@@ -99,7 +99,7 @@ async def _read_body(request: web.Request) -> str:
 
 
 def _parse_request(request: web.Request, body: str) -> AsyncBoltRequest:
-    """Bolt parses in its constructor, and expects objects where JSON has objects."""
+    """Parse the body. Bolt's constructor does that, and raises on JSON of an unexpected shape."""
     try:
         return AsyncBoltRequest(
             body=body, query=request.query_string, headers=dict(request.headers)

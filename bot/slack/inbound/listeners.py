@@ -1,7 +1,7 @@
-"""What Bolt hears becomes a Request in the inbox; the work is done elsewhere.
+"""Puts what people do in Slack into the inbox as Requests; others act on them.
 
-Slack wants every command and click acknowledged within 3 s and repeats neither, so a request is
-committed first and acknowledged then, and a person always gets an answer.
+Slack wants every command and click acknowledged within 3 s, and repeats neither. So a request is
+committed first and acknowledged after that, and the person always gets an answer.
 https://docs.slack.dev/interactivity/handling-user-interaction (read 2026-11)
 """
 
@@ -20,12 +20,11 @@ from slack_bolt.response import BoltResponse
 from bot.core.model.request import Verb
 from bot.ports import SlackDoubt, SlackRefused
 from bot.slack.actions import ASK, BUTTONS, LINKS, REFRESH, WHAT
-from bot.slack.inbound.forms import FormError, is_form_needed
+from bot.slack.inbound.forms import FormError
 from bot.slack.inbound.payloads import (
     is_from_workspace,
     parse_click,
-    parse_direct_message,
-    parse_mention,
+    parse_event,
     parse_shortcut,
     parse_slash_command,
 )
@@ -59,18 +58,18 @@ Body = dict[str, Any]
 
 
 class Listeners:
-    """The way in for all that people do in Slack.
+    """Receives all that people do in Slack.
 
     Args:
-        inbox: where requests go.
-        web: tells a person what could not be done.
+        inbox: commits requests.
+        web: sends what could not be done to the person.
         clock: the time of a request.
-        workspace: whose people are answered.
-        people: knows who asks.
-        forms: what is filled in.
-        homes: the Home tabs.
-        patience_s: how long the inbox is waited for, in real seconds: Slack's limit does not run
-            faster.
+        workspace: whose members the bot answers.
+        people: looks up who asks.
+        forms: opens and parses forms.
+        home_tabs: the Home tabs.
+        timeout_s: how long to wait for the inbox, in real seconds: Slack's limit of 3 s does not
+            follow the clock's speed.
     """
 
     def __init__(
@@ -98,9 +97,9 @@ class Listeners:
     def build_app(self, signing_secret: str = "") -> AsyncApp:
         """Build the Bolt app. The signing secret is for HTTP mode.
 
-        `process_before_response` makes Bolt wait for the listener, as only then an event is
-        committed before it is acknowledged, and no acknowledgement can be lost to an error.
-        With `authorize` no request waits for Slack's auth.test.
+        `process_before_response` makes Bolt wait for the listener: only then is an event committed
+        before it is acknowledged, and no error can lose the acknowledgement. `authorize` saves each
+        request a call of auth.test.
         """
         identity = AuthorizeResult(
             enterprise_id=self._workspace.enterprise_id or None,
@@ -123,14 +122,14 @@ class Listeners:
         return app
 
     async def close(self) -> None:
-        """Wait for what is still on its way to people."""
+        """Wait for the replies that are still being sent."""
         await asyncio.gather(*self._tasks)
 
     def _register(self, app: AsyncApp) -> None:
-        """Bolt takes the first that matches."""
+        """Register the handlers. Bolt takes the first that matches."""
         # The app's manifest names the command; a second app of a workspace needs another name.
         app.command(_ANY)(self._on_command)
-        app.event("app_mention")(self._on_mention)
+        app.event("app_mention")(self._on_message)
         app.event("message")(self._on_message)
         app.event("app_home_opened")(self._on_home_tab)
         app.shortcut(ASK)(self._on_shortcut)
@@ -147,16 +146,12 @@ class Listeners:
     async def _on_command(self, ack: AsyncAck, body: Body) -> None:
         await ack(await self._receive(body, parse_slash_command))
 
-    async def _on_mention(self, ack: AsyncAck, body: Body) -> None:
-        if "bot_id" not in body["event"]:
-            self._reply(body, await self._receive(body, parse_mention))
-        await ack()
-
     async def _on_message(self, ack: AsyncAck, body: Body) -> None:
-        """Hear what a person says to the bot alone; a subtype says that it is no plain message."""
-        said = body["event"]
-        if said.get("channel_type") == "im" and not said.keys() & {"bot_id", "subtype"}:
-            self._reply(body, await self._receive(body, parse_direct_message))
+        """Take mentions and direct messages of people. Edits and the like have a subtype."""
+        event = body["event"]
+        is_direct = event.get("channel_type") == "im" and "subtype" not in event
+        if "bot_id" not in event and (event["type"] == "app_mention" or is_direct):
+            self._reply(body, await self._receive(body, parse_event))
         await ack()
 
     async def _on_button(self, ack: AsyncAck, body: Body) -> None:
@@ -169,13 +164,13 @@ class Listeners:
         await ack()
 
     async def _on_form(self, ack: AsyncAck, body: Body) -> None:
-        """Say under a field what is wrong, and the form stays open; else it closes."""
+        """Show errors under a field of the form, which stays open; without errors it closes."""
         answer: dict[str, Any] = {}
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer = await self._accept_form(body)
         except Exception:  # noqa: BLE001 - whatever it is, the person gets an answer
-            _LOG.exception("A form was not accepted")
+            _LOG.exception("Could not save a form")
             fields = body["view"].get("state", {}).get("values", {})
             answer = _field_error(next(iter(fields), WHAT), NOT_SAVED)
         self._home_tabs.refresh_soon(body["user"]["id"])
@@ -203,32 +198,30 @@ class Listeners:
         await ack()
 
     async def _receive(
-        self, body: Body, read: Callable[[Mapping[str, Any], float], Request]
+        self, body: Body, parse: Callable[[Mapping[str, Any], float], Request]
     ) -> str:
         """Commit a request, or open the form that it needs.
 
-        Returns what to tell the person, which is nothing if all is well.
+        Returns what to reply to the person: nothing if all is well.
         """
         if not is_from_workspace(body, self._workspace.workspaces):
             return FOREIGN
         try:
-            request = read(body, self._clock.now())
+            request = parse(body, self._clock.now())
         except ValueError:
             return OLD_BUTTON
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._accept_request(request, body)
+                person = await self._people.find_person(request.user)
+                request = replace(request, person=person)
+                if self._forms.is_needed(request, body):
+                    self._run_later(self._open_form(body, request))
+                else:
+                    await self._inbox.accept(request)
         except Exception:  # noqa: BLE001 - whatever it is, the person gets an answer
-            _LOG.exception("Not accepted: %s %s of %s", request.verb, request.id, request.user)
+            _LOG.exception("Could not save %s %s of %s", request.verb, request.id, request.user)
             return NOT_SAVED
         return ""
-
-    async def _accept_request(self, request: Request, body: Body) -> None:
-        request = replace(request, person=await self._people.find_person(request.user))
-        if is_form_needed(request, body) and self._forms.is_allowed(request):
-            self._run_later(self._open_form(body, request))
-        else:
-            await self._inbox.accept(request)
 
     async def _open_form(self, body: Body, request: Request) -> None:
         try:
@@ -238,15 +231,15 @@ class Listeners:
             raise
 
     async def _accept_form(self, body: Body) -> dict[str, Any]:
-        """Commit what a form asks for. Returns what is acknowledged with; nothing closes it."""
+        """Commit what a form asks for. Returns the acknowledgement: empty closes the form."""
         if not is_from_workspace(body, self._workspace.workspaces):
             self._reply(body, FOREIGN)
             return {}
         person = await self._people.find_person(body["user"]["id"])
         try:
             request = self._forms.parse_submission(body, self._clock.now(), person)
-        except FormError as wrong:
-            return _field_error(wrong.field, str(wrong))
+        except FormError as error:
+            return _field_error(error.field, str(error))
         except ValueError:
             self._reply(body, OLD_BUTTON)
             return {}
@@ -256,7 +249,7 @@ class Listeners:
         return {}
 
     def _reply(self, body: Body, text: str) -> None:
-        """Answer for the person's eyes only, once the acknowledgement is out."""
+        """Send a private reply, once the acknowledgement is out."""
         if text:
             self._run_later(self._send_reply(body, text))
 
@@ -271,8 +264,8 @@ class Listeners:
             params = {"text": text, "response_type": "ephemeral", "replace_original": False}
             await self._web.respond(body["response_url"], params)
         elif event and event.get("channel_type") != "im":
-            where = {key: event.get(key) for key in ("channel", "user", "thread_ts")}
-            await self._web.call("chat.postEphemeral", {**where, "text": text})
+            params = {key: event.get(key) for key in ("channel", "user", "thread_ts")}
+            await self._web.call("chat.postEphemeral", {**params, "text": text})
         else:
             channel = event["channel"] if event else body["user"]["id"]
             await self._web.call("chat.postMessage", {"channel": channel, "text": text})
@@ -282,9 +275,9 @@ async def _log_errors(work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
     except (SlackRefused, SlackDoubt) as error:
-        _LOG.warning("Slack did not take what a person was to be shown: %s", error)
-    except Exception:  # noqa: BLE001 - nobody waits for it who could be told
-        _LOG.exception("A person was not shown something")
+        _LOG.warning("Slack did not take a reply, form or Home tab: %s", error)
+    except Exception:  # noqa: BLE001 - nobody awaits the task
+        _LOG.exception("Could not send a reply, form or Home tab")
 
 
 def _field_error(field: str, text: str) -> dict[str, Any]:
@@ -296,6 +289,6 @@ async def _on_link(ack: AsyncAck) -> None:
 
 
 async def _on_error(error: Exception) -> BoltResponse:
-    """Acknowledge what cannot be read, too: a command shows the text."""
-    _LOG.error("A payload of Slack's was not understood", exc_info=error)
+    """Acknowledge a payload that cannot be parsed, too: a command shows the text."""
+    _LOG.error("Could not parse a payload of Slack's", exc_info=error)
     return BoltResponse(status=200, body=NOT_SAVED)

@@ -1,4 +1,4 @@
-"""What Slack sends, read into Requests. Nothing here waits or asks anybody."""
+"""Parses what Slack sends into Requests. Pure."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_TEXT = 700
-"""Characters of a command or mention that are read: a note has up to 500."""
+"""Characters of a command or mention that are parsed: a note has up to 500."""
 _VERBS = {ACKNOWLEDGE: Verb.ACK, RESOLVE: Verb.RESOLVE, SILENCE: Verb.SILENCE}
 
 
 def parse_slash_command(body: Mapping[str, Any], at: float) -> Request:
-    """Read a slash command."""
+    """Parse a slash command."""
     return _parse_text(
         body["text"],
         id=f"command:{body['trigger_id']}",
@@ -39,20 +39,27 @@ def parse_slash_command(body: Mapping[str, Any], at: float) -> Request:
     )
 
 
-def parse_mention(body: Mapping[str, Any], at: float) -> Request:
-    """Read `@bot status`. It has no `response_url`."""
-    return _parse_event(body, at, re.sub(r"<@[^>]*>", " ", body["event"]["text"], count=1))
+def parse_event(body: Mapping[str, Any], at: float) -> Request:
+    """Parse a mention (`@bot status`), or a direct message, which may begin with the bot's name.
 
-
-def parse_direct_message(body: Mapping[str, Any], at: float) -> Request:
-    """Read what is said to the bot alone; its name may go before it."""
-    return _parse_event(
-        body, at, re.sub(r"^\s*<@[^>]*>", "", body["event"]["text"]), is_direct=True
+    Neither has a `response_url`.
+    """
+    event = body["event"]
+    is_direct = event["type"] == "message"
+    bot_name, gap = (r"^\s*<@[^>]*>", "") if is_direct else (r"<@[^>]*>", " ")
+    return _parse_text(
+        re.sub(bot_name, gap, event["text"], count=1),
+        id=f"event:{body['event_id']}",
+        at=at,
+        user=event["user"],
+        channel=event["channel"],
+        thread_ts=event.get("thread_ts", ""),
+        is_direct=is_direct,
     )
 
 
 def parse_click(body: Mapping[str, Any], at: float) -> Request:
-    """Read a click. Raises ValueError where the button's value is not ours."""
+    """Parse a click. Raises ValueError if the button's value is not of this version."""
     action, user = body["actions"][0], body["user"]["id"]
     verb, argument = _parse_action(action)
     return Request(
@@ -67,7 +74,7 @@ def parse_click(body: Mapping[str, Any], at: float) -> Request:
 
 
 def parse_shortcut(body: Mapping[str, Any], at: float) -> Request:
-    """Read the global shortcut: help is wanted, as long as the form does not say with what."""
+    """Parse the global shortcut. It counts as `help` until its form says what is asked."""
     name = f"shortcut:{body['trigger_id']}"
     return Request(name, at, Verb.HELP, user=body["user"]["id"], **_answer_place(body))
 
@@ -75,8 +82,8 @@ def parse_shortcut(body: Mapping[str, Any], at: float) -> Request:
 def is_from_workspace(body: Mapping[str, Any], workspaces: frozenset[str]) -> bool:
     """Tell whether the person belongs to one of these workspaces or organisations.
 
-    In a channel shared with another company the outer ids are ours and the person's are inside.
-    Who does not say where they belong does not.
+    In a channel that is shared with another company the outer ids are ours; the person's own ids
+    are further in. A person without any id belongs to none.
     """
     user, event = body.get("user"), body.get("event", {})
     inner = user.get("team_id") if isinstance(user, dict) else event.get("user_team")
@@ -87,14 +94,14 @@ def is_from_workspace(body: Mapping[str, Any], workspaces: frozenset[str]) -> bo
 
 
 def _answer_place(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where a click's answer belongs: what is clicked outside of a channel is private."""
+    """Return where to answer a click; outside of a channel the answer is private."""
     channel = (body.get("channel") or {}).get("id")
     is_direct = channel is None or channel.startswith("D")
     return {"channel": channel or body["user"]["id"], "is_direct": is_direct}
 
 
 def _parse_action(action: Mapping[str, Any]) -> tuple[Verb, str]:
-    """Read what a button stands for, as it would be typed."""
+    """Return the verb of a button and its argument, as they would be typed."""
     name = action["action_id"]
     value = action.get("selected_option", action).get("value", "")
     if name == CHECK_AGAIN:
@@ -107,24 +114,9 @@ def _parse_action(action: Mapping[str, Any]) -> tuple[Verb, str]:
     return _VERBS[name], f"#{IncidentValue.model_validate_json(value).incident}"
 
 
-def _parse_event(
-    body: Mapping[str, Any], at: float, text: str, *, is_direct: bool = False
-) -> Request:
-    said = body["event"]
-    return _parse_text(
-        text,
-        id=f"event:{body['event_id']}",
-        at=at,
-        user=said["user"],
-        channel=said["channel"],
-        thread_ts=said.get("thread_ts", ""),
-        is_direct=is_direct,
-    )
-
-
-def _parse_text(text: str, **who: Any) -> Request:
-    """Slack escapes three signs of what people write; whoever shows it escapes it again."""
+def _parse_text(text: str, **origin: Any) -> Request:
+    """Parse typed text. Slack escapes three characters; `render` escapes them again."""
     for entity, sign in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
         text = text.replace(entity, sign)
     verb, argument, nearest, share = parse_command(text[:MAX_TEXT])
-    return Request(verb=verb, argument=argument, nearest=nearest, share=share, **who)
+    return Request(verb=verb, argument=argument, nearest=nearest, share=share, **origin)

@@ -1,6 +1,6 @@
 """The life cycle of the Socket Mode connection.
 
-Slack's client reconnects by itself, but not always: it can retry a spent address for ever, or
+Slack's client reconnects by itself, but not always: it can retry a used address for ever, or
 hold a connection on which nothing arrives (slack_sdk 3.47, read and measured 2026-11;
 python-slack-sdk#1110, bolt-python#417 and #1529).
 """
@@ -33,7 +33,7 @@ _SDK.setLevel(logging.WARNING)  # below that it writes whole payloads
 
 
 def _shorten_record(record: logging.LogRecord) -> bool:
-    """Take out the traceback that comes with every retry, and the address with its ticket."""
+    """Remove the traceback that comes with every retry, and the address with its ticket."""
     text = re.sub(r"wss?://[^\s'\"]+", "(address)", record.getMessage())
     record.msg, record.args = " ".join(text.split()), ()
     record.exc_info = record.exc_text = None
@@ -47,7 +47,7 @@ CLOSE_TIMEOUT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTimeouts:
-    """How long a broken connection is left to itself. Real seconds, whatever the clock's speed."""
+    """When to step in at a broken connection, in real seconds, whatever the clock's speed."""
 
     check_every: float = 5.0
     new_address_after: float = 15.0
@@ -58,11 +58,11 @@ class ConnectionTimeouts:
 
 
 class SocketLostError(Exception):
-    """There was no connection for too long: the process should end and be started again."""
+    """There was no connection for `give_up_after`: the process should end and be restarted."""
 
 
 class SocketModeConnection:
-    """One connection to Slack, kept alive by `run`."""
+    """One connection to Slack, which `run` keeps alive."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class SocketModeConnection:
     ) -> None:
         """Use `web`'s session and address to ask for connections."""
         self.connected_since: float | None = None
-        """By the clock; None while Slack has not said hello on an open connection."""
+        """Time by the clock; None while there is no open connection on which Slack said hello."""
         self._app = app
         self._app_token = app_token
         self._web = web
@@ -86,7 +86,7 @@ class SocketModeConnection:
 
     @property
     def is_connected(self) -> bool:
-        """As of the last look."""
+        """Whether it was connected at the last check."""
         return self.connected_since is not None
 
     async def run(self) -> None:
@@ -104,23 +104,19 @@ class SocketModeConnection:
             _LOG.warning("No Socket Mode connection: starting over with a new client")
 
     async def _watch(self, client: SocketModeClient) -> None:
-        """Watch a client until it is no use to wait for it any longer."""
-        patience, opened_at = self._timeouts, _now()
-        while _now() - max(self._alive_at, opened_at) < patience.new_client_after:
-            await asyncio.sleep(patience.check_every)
-            if await self._is_alive(client):
+        """Check a client until it should be replaced. Raises `SocketLostError`."""
+        timeouts, opened_at = self._timeouts, _now()
+        while _now() - max(self._alive_at, opened_at) < timeouts.new_client_after:
+            await asyncio.sleep(timeouts.check_every)
+            # Pings return, and Slack said hello on this very connection.
+            if await client.is_connected() and client.current_session is self._greeted_session:
                 self._alive_at = _now()
-            elif _now() - self._alive_at > patience.give_up_after:
-                raise SocketLostError("Slack's Socket Mode cannot be reached")
-            elif _now() - self._alive_at > patience.new_address_after:
-                client.wss_uri = None
-
-    async def _is_alive(self, client: SocketModeClient) -> bool:
-        """Slack said hello on this very connection, and pings return."""
-        is_alive = await client.is_connected() and client.current_session is self._greeted_session
-        if not is_alive:
+                continue
             self.connected_since = None
-        return is_alive
+            if _now() - self._alive_at > timeouts.give_up_after:
+                raise SocketLostError("Slack's Socket Mode cannot be reached")
+            if _now() - self._alive_at > timeouts.new_address_after:
+                client.wss_uri = None
 
     def _build_handler(self) -> AsyncSocketModeHandler:
         client = AsyncWebClient(
@@ -136,34 +132,30 @@ class SocketModeConnection:
             web_client=client,
             ping_interval=self._timeouts.ping_every,
         )
-        # Both read proxies from the environment, whatever they are given.
+        # Both read proxies from the environment, whatever their arguments.
         client.proxy = handler.client.proxy = None
         handler.client.on_message_listeners.append(partial(self._on_message, handler.client))
         return handler
 
     async def _on_message(self, client: SocketModeClient, message: WSMessage) -> None:
-        said = json.loads(message.data)
-        if said.get("type") == "disconnect":
-            _LOG.info("Slack ends the connection: %s", said.get("reason"))
-        elif said.get("type") == "hello":
+        envelope = json.loads(message.data)
+        if envelope.get("type") == "disconnect":
+            _LOG.info("Slack ends the connection: %s", envelope.get("reason"))
+        elif envelope.get("type") == "hello":
             self._greeted_session = client.current_session
             self.connected_since = self._clock.now()
             _LOG.info("Connected to Slack")
-            _warn_of_others(said.get("num_connections", 1))
-
-
-def _warn_of_others(connections: int) -> None:
-    """Slack sends each click to one connection only, so a forgotten one swallows clicks."""
-    if connections > 1:
-        _LOG.warning(
-            "Slack counts %d connections of this app: another process with the same app token"
-            " takes a part of the clicks and commands",
-            connections,
-        )
+            # Slack sends each click to one connection only.
+            if (connections := envelope.get("num_connections", 1)) > 1:
+                _LOG.warning(
+                    "Slack counts %d connections of this app: another process with the same app"
+                    " token takes a part of the clicks and commands",
+                    connections,
+                )
 
 
 async def _close_client(client: SocketModeClient) -> None:
-    """Close. A dead peer makes this last 10 s; after a first try the second does not wait."""
+    """Close a client. With a dead peer the first try would take 10 s; the second does not wait."""
     with suppress(Exception):
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await client.close()  # type: ignore[no-untyped-call]  # slack_sdk

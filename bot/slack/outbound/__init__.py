@@ -1,1 +1,1 @@
-"""To Slack: messages and Home tabs."""
+"""What goes to Slack: messages and Home tabs."""

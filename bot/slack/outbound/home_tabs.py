@@ -1,4 +1,4 @@
-"""Keeps the Home tabs of those who look at them true."""
+"""Keeps the Home tabs of the people who opened them up to date."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LOG = logging.getLogger(__name__)
 
 TICK_S = 2.0
 REFRESH_S = 30.0
-"""A tab that nobody touches is shown anew so often at most: views.publish takes 100 a minute."""
+"""A tab without clicks is published this often at most: views.publish takes 100 a minute."""
 VIEWER_TIMEOUT_S = 1800.0
-"""Slack does not say when a tab is left."""
+"""Refreshing ends this long after a tab was opened: Slack does not say when it is left."""
 MAX_VIEWERS = 50
 
 
@@ -40,8 +40,8 @@ class HomeTabs:
     Args:
         web: publishes them.
         clock: the time.
-        people: knows who looks.
-        view: what they show.
+        people: looks up who opened a tab.
+        view: returns what they show.
         status_link: where the Check Auth0 Status button leads.
     """
 
@@ -60,10 +60,10 @@ class HomeTabs:
         self._view = view
         self._status_link = status_link
         self._viewers: dict[str, _Viewer] = {}
-        """Who opened it last is the last."""
+        """In the order in which they opened the tab."""
 
     async def open_tab(self, user: str) -> None:
-        """Show somebody the tab, and keep it true for a while."""
+        """Publish somebody's tab, and keep it up to date for `VIEWER_TIMEOUT_S`."""
         self._viewers.pop(user, None)
         viewer = self._viewers[user] = _Viewer(self._clock.now())
         if len(self._viewers) > MAX_VIEWERS:
@@ -71,23 +71,24 @@ class HomeTabs:
         await self._publish(user, viewer)
 
     def refresh_soon(self, user: str) -> None:
-        """Show somebody soon what came of what they did, if they look at all."""
+        """Let the next refresh include somebody who acted, if their tab is open."""
         if user in self._viewers:
             self._viewers[user].has_acted = True
 
     async def run(self) -> None:
-        """Bring the tabs up to date, for ever."""
+        """Refresh the tabs, for ever."""
         while True:
             await self._clock.sleep(TICK_S * self._clock.speed)
             await self.refresh()
 
     async def refresh(self) -> None:
-        """Publish what changed, to those for whom it is time."""
-        now, speed, new = self._clock.now(), self._clock.speed, home_tab_fingerprint(self._view())
+        """Publish the tabs that changed and are due."""
+        now, speed = self._clock.now(), self._clock.speed
+        fingerprint = home_tab_fingerprint(self._view())
         for user, viewer in list(self._viewers.items()):
             if now - viewer.opened_at > VIEWER_TIMEOUT_S * speed:
                 self._viewers.pop(user, None)
-            elif viewer.fingerprint != new and (
+            elif viewer.fingerprint != fingerprint and (
                 viewer.has_acted or now - viewer.published_at >= REFRESH_S * speed
             ):
                 await self._publish(user, viewer)
@@ -105,4 +106,4 @@ class HomeTabs:
             await self._web.call("views.publish", {"user_id": user, "view": tab})
             viewer.fingerprint = home_tab_fingerprint(view)
         except (SlackRefused, SlackDoubt) as error:
-            _LOG.warning("The Home tab could not be shown: %s", error)
+            _LOG.warning("Could not publish a Home tab: %s", error)

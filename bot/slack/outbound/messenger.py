@@ -1,9 +1,10 @@
-"""Says deliveries in Slack: which method, with what, and how a lost answer is looked up."""
+"""Sends deliveries to Slack, and finds a message whose answer was lost."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bot.core.oncall.escalation import DM
 from bot.core.state.incident import MessageRef, TimelineKind
 from bot.core.state.outbox import (
     Answer,
@@ -21,7 +22,7 @@ from bot.ports import SlackDoubt, SlackRefused
 from bot.slack.render.answers import render_answer
 from bot.slack.render.chart import fallback_blocks
 from bot.slack.render.direct_and_pager import render_direct_message
-from bot.slack.render.incident import render_incident as rendered_card
+from bot.slack.render.incident import render_incident
 from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
@@ -32,16 +33,19 @@ if TYPE_CHECKING:
 
     from bot.ports import View, WebApi
 
-Answered = TypeVar("Answered")
+ApiAnswer = TypeVar("ApiAnswer")
 EVENT_TYPE = "auth0_check"
 METADATA_KEY = "k"
 BLOCK_ERRORS = frozenset({"invalid_blocks", "msg_blocks_too_long", "msg_too_long"})
-"""Slack would not show the blocks: the text alone says the same."""
+"""Slack does not take the blocks: the text alone says the same."""
 RESPONSE_URL_LIFE_S = 1700.0
 """Slack takes answers at a response_url for 30 minutes (Handling user interaction, 2026-11)."""
 HISTORY_LIMIT = 100
 THREAD_LIMIT = 999
-"""Messages looked through for a lost one: the newest of a channel, a whole thread."""
+"""Messages searched for a lost one: the newest of a channel, a whole thread."""
+BROADCAST_KINDS = frozenset({TimelineKind.MENTION, TimelineKind.PAGED})
+"""Shown in the channel as well: an edit notifies nobody, and a thread only who is in it."""
+NO_UNFURL = {"unfurl_links": False, "unfurl_media": False}
 
 
 class SlackMessenger:
@@ -59,41 +63,43 @@ class SlackMessenger:
         self._status_link = status_link
 
     async def send(
-        self, delivery: Delivery, view: View, card: MessageRef | None
+        self, delivery: Delivery, view: View, message_ref: MessageRef | None
     ) -> MessageRef | None:
-        """Say it as the world is now; see the port."""
+        """Render the delivery as things stand now and send it; see the port."""
         body = delivery.body
         if isinstance(body, Answer):
             await self._send_answer(body, view)
             return None
         if isinstance(body, DirectMessage):
-            await self._send_direct(body, view, card)
+            await self._send_direct(body, view, message_ref)
             return None
         message = _label_repeat(self._render(body, view), delivery)
-        where = _destination(body, card, self._channel)
-        method = "chat.update" if isinstance(body, Edit) else "chat.postMessage"
-        params = {**where, "metadata": _metadata(delivery.key), **NO_UNFURL}
-        said = await self._call_with_fallback(method, params, message)
-        return (
-            MessageRef(str(said["channel"]), str(said["ts"])) if method != "chat.update" else None
-        )
+        metadata = {"event_type": EVENT_TYPE, "event_payload": {METADATA_KEY: delivery.key}}
+        destination = _destination(body, message_ref, self._channel)
+        params = {**destination, "metadata": metadata, **NO_UNFURL}
+        if isinstance(body, Edit):
+            await self._call_with_fallback("chat.update", params, message)
+            return None
+        sent = await self._call_with_fallback("chat.postMessage", params, message)
+        return MessageRef(str(sent["channel"]), str(sent["ts"]))
 
-    async def find(self, delivery: Delivery, card: MessageRef | None) -> MessageRef | None:
-        """Look for a message that carries the delivery's key; see the port."""
-        where = card.channel if card else self._channel
+    async def find(self, delivery: Delivery, message_ref: MessageRef | None) -> MessageRef | None:
+        """Search for a message that carries the delivery's key; see the port."""
+        channel = message_ref.channel if message_ref else self._channel
         params: dict[str, Any] = {
-            "channel": where,
+            "channel": channel,
             "limit": HISTORY_LIMIT,
             "include_all_metadata": True,
         }
         method = "conversations.history"
-        if isinstance(delivery.body, Reply) and card:
-            method, params["ts"], params["limit"] = "conversations.replies", card.ts, THREAD_LIMIT
+        if isinstance(delivery.body, Reply) and message_ref:
+            method = "conversations.replies"
+            params |= {"ts": message_ref.ts, "limit": THREAD_LIMIT}
         found = await self._api.call(method, params)
         for message in found.get("messages", []):
             payload = message.get("metadata", {}).get("event_payload", {})
             if payload.get(METADATA_KEY) == delivery.key:
-                return MessageRef(params["channel"], message["ts"])
+                return MessageRef(channel, message["ts"])
         return None
 
     def _render(self, body: Body, view: View) -> RenderedMessage:
@@ -109,28 +115,28 @@ class SlackMessenger:
         if isinstance(body, Reply):
             return render_timeline_entry(body.entry, incident, view.now)
         mention = mentions(incident.mentioned) if isinstance(body, Post) else ""
-        return rendered_card(incident, view, self._status_link, mention)
+        return render_incident(incident, view, self._status_link, mention)
 
-    async def get_permalink(self, card: MessageRef | None) -> str:
-        """Return the address of an incident's message; empty where Slack does not tell it."""
-        if card is None:
+    async def get_permalink(self, message_ref: MessageRef | None) -> str:
+        """Return the address of an incident's message; empty if Slack does not give it."""
+        if message_ref is None:
             return ""
+        params = {"channel": message_ref.channel, "message_ts": message_ref.ts}
         try:
-            where = {"channel": card.channel, "message_ts": card.ts}
-            found = await self._api.call("chat.getPermalink", where)
+            found = await self._api.call("chat.getPermalink", params)
         except (SlackRefused, SlackDoubt):
             return ""
         return str(found["permalink"])
 
-    async def _send_direct(self, body: DirectMessage, view: View, card: MessageRef | None) -> None:
-        """Write to one person. Where that is not allowed it is refused, and the next step comes."""
+    async def _send_direct(
+        self, body: DirectMessage, view: View, message_ref: MessageRef | None
+    ) -> None:
+        """Write to one person. If Slack refuses that, the next step of the escalation follows."""
         opened = await self._api.call("conversations.open", {"users": body.person})
-        message = render_direct_message(
-            view.desk.incidents[body.incident], view, await self.get_permalink(card)
-        )
-        await self._call_with_fallback(
-            "chat.postMessage", {"channel": opened["channel"]["id"], **NO_UNFURL}, message
-        )
+        permalink = await self.get_permalink(message_ref)
+        message = render_direct_message(view.desk.incidents[body.incident], view, permalink)
+        params = {"channel": opened["channel"]["id"], **NO_UNFURL}
+        await self._call_with_fallback("chat.postMessage", params, message)
 
     async def _call_with_fallback(
         self, method: str, params: dict[str, Any], message: RenderedMessage
@@ -139,34 +145,34 @@ class SlackMessenger:
             message, lambda content: self._api.call(method, {**params, **content})
         )
 
-    async def _send_answer(self, said: Answer, view: View) -> None:
-        """Answer by the response_url while it lives, else where it was asked."""
-        request, message = said.request, render_answer(said, view)
-        is_refused = said.result is not None and said.result.refused is not None
-        is_shared = request.share and not is_refused  # a refusal names who may, and would call them
+    async def _send_answer(self, answer: Answer, view: View) -> None:
+        """Answer by the response_url while it is valid, else in the channel of the request."""
+        request, message = answer.request, render_answer(answer, view)
+        is_refused = answer.result is not None and answer.result.refused is not None
+        # A refusal mentions those who may: sent to everybody, it would call them.
+        is_shared = request.share and not is_refused
         if request.response_url and view.now - request.at < RESPONSE_URL_LIFE_S:
             kind = "in_channel" if is_shared else "ephemeral"
-            params = {"response_type": kind, "replace_original": False}
+            fixed = {"response_type": kind, "replace_original": False}
             await _send_with_fallback(
                 message,
-                lambda content: self._api.respond(request.response_url, {**params, **content}),
+                lambda content: self._api.respond(request.response_url, {**fixed, **content}),
             )
             return
-        where = {"channel": request.channel}
+        params = {"channel": request.channel}
         if request.thread_ts:
-            where["thread_ts"] = request.thread_ts
+            params["thread_ts"] = request.thread_ts
         if is_shared or request.is_direct:
-            await self._call_with_fallback("chat.postMessage", {**where, **NO_UNFURL}, message)
+            await self._call_with_fallback("chat.postMessage", {**params, **NO_UNFURL}, message)
         else:
-            await self._call_with_fallback(
-                "chat.postEphemeral", {**where, "user": request.user}, message
-            )
+            params["user"] = request.user
+            await self._call_with_fallback("chat.postEphemeral", params, message)
 
 
 async def _send_with_fallback(
-    message: RenderedMessage, send: Callable[[dict[str, Any]], Awaitable[Answered]]
-) -> Answered:
-    """Send it; where Slack does not take the blocks, with plainer ones, at last with none."""
+    message: RenderedMessage, send: Callable[[dict[str, Any]], Awaitable[ApiAnswer]]
+) -> ApiAnswer:
+    """Send a message; if Slack does not take its blocks, with plainer ones, at last with none."""
     *richer, last = fallback_blocks(message.blocks)
     for blocks in richer:
         try:
@@ -177,28 +183,23 @@ async def _send_with_fallback(
     return await send({"text": message.text, "blocks": last})
 
 
-BROADCAST_KINDS = frozenset({TimelineKind.MENTION, TimelineKind.PAGED})
-"""Told in the channel as well: an edit notifies nobody, and a thread only who is in it."""
-NO_UNFURL = {"unfurl_links": False, "unfurl_media": False}
-
-
-def _destination(body: Body, card: MessageRef | None, channel: str) -> dict[str, Any]:
+def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> dict[str, Any]:
     if not isinstance(body, Edit | Reply):
         return {"channel": channel}
-    if card is None:
+    if message_ref is None:
         raise SlackRefused("message_not_found")
     if isinstance(body, Edit):
-        return {"channel": card.channel, "ts": card.ts}
-    is_loud = body.entry.kind in BROADCAST_KINDS and "dm" not in body.entry.contact_points
-    return {"channel": card.channel, "thread_ts": card.ts, "reply_broadcast": is_loud}
-
-
-def _metadata(key: str) -> dict[str, Any]:
-    return {"event_type": EVENT_TYPE, "event_payload": {METADATA_KEY: key}}
+        return {"channel": message_ref.channel, "ts": message_ref.ts}
+    is_broadcast = body.entry.kind in BROADCAST_KINDS and DM not in body.entry.contact_points
+    return {
+        "channel": message_ref.channel,
+        "thread_ts": message_ref.ts,
+        "reply_broadcast": is_broadcast,
+    }
 
 
 def _label_repeat(message: RenderedMessage, delivery: Delivery) -> RenderedMessage:
-    """Say of a message that could not be looked for that it may be a double."""
+    """Mark a message that may be a double, as nobody could search for the first one."""
     if not delivery.is_repeat:
         return message
     note = {

@@ -1,4 +1,4 @@
-"""Answers to what one person asked. Pure."""
+"""Renders the answer to a request. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ from bot.slack.render.verdict import explain_verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.core.model.access import AuditEntry
     from bot.ports import View
 
 _OUTCOME_NAMES = {
@@ -45,62 +44,55 @@ _OUTCOME_NAMES = {
 }
 
 
-def render_answer(said: Answer, view: View) -> RenderedMessage:
+def render_answer(answer: Answer, view: View) -> RenderedMessage:
     """Render the answer to a request as things stand now."""
-    request = said.request
-    if said.result is not None:
-        return render_command_result(request, said.result, view)
+    request = answer.request
+    if answer.result is not None:
+        return render_command_result(request, answer.result, view)
+    if request.verb is Verb.RUN and answer.is_first:
+        return render_check_started(request, view)
     if request.verb is Verb.RUN:
-        return (
-            render_check_started(request, view)
-            if said.is_first
-            else render_check_result(said, view)
-        )
+        return render_check_result(answer, view)
     return _RENDERERS.get(request.verb, _render_unknown)(request, view)
 
 
 def _render_why(request: Request, view: View) -> RenderedMessage:
     """Explain the incident with this number; without one the newest, an open one first."""
     incidents = view.desk.incidents
-    named = request.argument.removeprefix("#")
-    if not named:
-        newest = max(incidents.values(), key=lambda i: (i.is_open, i.id), default=None)
-        texts = explain_verdict(newest) if newest else ["There is no incident to explain."]
-        return render_paragraphs(*texts)
-    for number, incident in incidents.items():
-        if named == str(number):
-            return render_paragraphs(*explain_verdict(incident))
-    return render_paragraphs(f"There is no incident `{escape(named, 40)}`: see `{COMMAND} alerts`.")
+    number = request.argument.removeprefix("#")
+    if number:
+        incident = next((i for i in incidents.values() if number == str(i.id)), None)
+        unknown = f"There is no incident `{escape(number, 40)}`: see `{COMMAND} alerts`."
+    else:
+        incident = max(incidents.values(), key=lambda i: (i.is_open, i.id), default=None)
+        unknown = "There is no incident to explain."
+    return render_paragraphs(*(explain_verdict(incident) if incident else [unknown]))
 
 
 def _render_report(request: Request, view: View) -> RenderedMessage:
     span_s = parse_span(request.argument)
-    return (
-        render_paragraphs(usage_hint(Verb.REPORT))
-        if span_s is None
-        else render_report(view, span_s)
-    )
+    if span_s is None:
+        return render_paragraphs(usage_hint(Verb.REPORT))
+    return render_report(view, span_s)
 
 
 def _render_unknown(request: Request, _view: View) -> RenderedMessage:
-    said = f"I don't know `{escape(request.argument, 40)}`."
+    unknown = f"I don't know `{escape(request.argument, 40)}`."
     if not request.nearest:
-        return render_paragraphs(said, *help_texts())
+        return render_paragraphs(unknown, *help_texts())
     near = f"Did you mean `{COMMAND} {request.nearest}`?"
-    return render_paragraphs(f"{said} {near} All that you can ask: `{COMMAND} help`")
+    return render_paragraphs(f"{unknown} {near} All that you can ask: `{COMMAND} help`")
 
 
 def _render_audit(_request: Request, view: View) -> RenderedMessage:
-    lines = [_audit_line(line) for line in reversed(view.desk.audit)]
+    lines = [
+        f"• {date_and_time(one.at)} <@{one.user}> "
+        + f"{one.verb} {escape(one.argument, 80)}".strip()
+        + (f" · #{one.incident}" if one.incident else "")
+        + f": {_OUTCOME_NAMES[one.outcome]}"
+        for one in reversed(view.desk.audit)
+    ]
     return render_paragraphs(*join_lines(["*What people did, the newest first*", *lines]))
-
-
-def _audit_line(line: AuditEntry) -> str:
-    about = f" · #{line.incident}" if line.incident else ""
-    said = f"{line.verb} {escape(line.argument, 80)}".strip()
-    return (
-        f"• {date_and_time(line.at)} <@{line.user}> {said}{about}: {_OUTCOME_NAMES[line.outcome]}"
-    )
 
 
 _RENDERERS: dict[Verb, Callable[[Request, View], RenderedMessage]] = {

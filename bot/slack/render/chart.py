@@ -1,7 +1,7 @@
-"""How the logins went around an incident, drawn by Slack itself, or in letters. Pure.
+"""Charts of the logins around an incident, drawn by Slack or as text. Pure.
 
 The block: docs.slack.dev/reference/block-kit/blocks/data-visualization-block (read 2026-11). Not
-every workspace has it yet; what to send where it is refused, `plainer` tells.
+every workspace has it yet: `fallback_blocks` says what to send if Slack refuses it.
 """
 
 from __future__ import annotations
@@ -9,104 +9,95 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
-from bot.core.signals.history import MINUTE_S, MINUTES, Minute, RecentLogins
+from bot.core.signals.history import MINUTE_S, MINUTES, Minute
 from bot.slack.render.text import Block, clean_text, clock_utc, context
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bot.core.state.incident import Incident
     from bot.ports import View
 
 BEFORE_S, AFTER_S = 15 * 60.0, 5 * 60.0
-"""How much is shown of the time before an incident, and of that after its end."""
+"""How much is shown of the time before an incident, and after its end."""
 MAX_TENANTS = 3
 MAX_POINTS, NAME_CHARS = 20, 20
-"""Slack's limits of the points of a series and of its name."""
+"""Slack's limits for the points of a series and for its name."""
 MIN_POINTS = 4
-"""Fewer points are no picture."""
+"""Fewer points are not drawn."""
 MIN_RISE = 2.0
-"""Latencies that rise by less than this factor say nothing; nor do failures that are fast."""
+"""Latency is drawn only if it rises by this factor above its first point (at least 1 ms)."""
 BARS = "▁▂▃▄▅▆▇█"
 BLOCK_TYPE = "data_visualization"
 
 Bins = dict[int, Minute]
-"""A tenant's logins, some minutes together, by the number of the bin."""
+"""A tenant's logins by the number of the bin, which holds some minutes together."""
 Lines = dict[str, list[float]]
-"""Values from point to point, by the name of what they are of."""
+"""The values of all points, by the name of the line."""
 
 
 def render_charts(incident: Incident, view: View) -> list[Block]:
-    """Draw what moved around an incident: the share that succeeds, and how long a login takes.
+    """Draw what changed around an incident: the share of logins that succeed, and their latency.
 
-    Nothing where too little of it lies in the last hour.
+    Returns nothing if less than `MIN_POINTS` of it lie in the last hour.
     """
-    minutes = _minutes_per_point(incident, view)
-    tenants = _bin_logins(incident, view, minutes)
-    numbers = _common_bins(tenants)[-MAX_POINTS:]
+    states, rules = view.tenants.states, view.rules.tenants
+    names = [name for name in incident.tenants if name in states and name in rules][:MAX_TENANTS]
+    first = int((incident.since - BEFORE_S) // MINUTE_S)
+    ended_at = view.now if incident.resolved_at is None else incident.resolved_at + AFTER_S
+    last = int(min(view.now, ended_at) // MINUTE_S)
+    # A point holds so many minutes that each has a login in it.
+    slowest_s = max((rules[name].limits.every_s for name in names), default=0.0)
+    minutes = max(ceil(min(last - first + 1, MINUTES) / MAX_POINTS), ceil(slowest_s / MINUTE_S))
+    recent = {
+        name: [minute for minute in states[name].recent_logins if first <= minute.number <= last]
+        for name in names
+    }
+    tenants = _bin_logins(recent, minutes)
+    common = set[int].intersection(*map(set, tenants.values())) if tenants else set[int]()
+    numbers = sorted(common)[-MAX_POINTS:]
     if len(numbers) < MIN_POINTS:
         return []
     times = [clock_utc(number * minutes * MINUTE_S).removesuffix(" UTC") for number in numbers]
     axis = f"UTC, {minutes} min a point"
-    well = {name: [_success_percent(bins[n]) for n in numbers] for name, bins in tenants.items()}
-    took = {name: [_latency_ms(bins[n]) for n in numbers] for name, bins in tenants.items()}
+    success: Lines = {}
+    latency: Lines = {}
+    for name, bins in tenants.items():
+        points = [bins[number] for number in numbers]
+        success[name] = [round(100 * point.ok / point.tries, 1) for point in points]
+        latency[name] = [round(1000 * point.latency_s / point.tries) for point in points]
     blocks = []
-    if any(value < 100 for values in well.values() for value in values):  # noqa: PLR2004 - percent
-        blocks.append(_chart_block("Logins that succeed", well, times, (axis, "%")))
-    if any(max(values) >= MIN_RISE * max(values[0], 1) for values in took.values()):
-        blocks.append(_chart_block("How long a login takes", took, times, (axis, "ms")))
+    if any(value < 100 for values in success.values() for value in values):  # noqa: PLR2004 - percent
+        blocks.append(_chart_block("Logins that succeed", success, times, (axis, "%")))
+    if any(max(values) >= MIN_RISE * max(values[0], 1) for values in latency.values()):
+        blocks.append(_chart_block("How long a login takes", latency, times, (axis, "ms")))
     return blocks
 
 
 def fallback_blocks(blocks: list[Block]) -> list[list[Block]]:
-    """Return what to send, richest first: as it is, with its charts in letters, the text alone."""
+    """Return what to try, one after the other: the blocks, with charts as text, no blocks."""
     lettered = [_text_chart(block) if block["type"] == BLOCK_TYPE else block for block in blocks]
     return [blocks, lettered, []] if lettered != blocks else [blocks, []]
 
 
 def sparkline(values: Sequence[float], top: float) -> str:
-    """Draw values from 0 to `top` in letters."""
+    """Draw values from 0 to `top` as block characters."""
     steps = len(BARS) - 1
     return "".join(BARS[round(steps * value / top) if top else 0] for value in values)
 
 
-def _minute_range(incident: Incident, view: View) -> tuple[int, int]:
-    """Return the first and the last minute that are shown."""
-    ended_at = view.now if incident.resolved_at is None else incident.resolved_at + AFTER_S
-    until = min(view.now, ended_at)
-    return int((incident.since - BEFORE_S) // MINUTE_S), int(until // MINUTE_S)
+def _bin_logins(recent: Mapping[str, Sequence[Minute]], minutes: int) -> dict[str, Bins]:
+    """Put the logins of each tenant into bins. Leave out tenants with less than half of the bins.
 
-
-def _minutes_per_point(incident: Incident, view: View) -> int:
-    """Return how many minutes a point stands for: so many that each has a login in it."""
-    first, last = _minute_range(incident, view)
-    rules = view.rules.tenants
-    slowest_s = max(
-        (rules[n].limits.every_s for n, _ in _recent_logins(incident, view)), default=0.0
-    )
-    return max(ceil(min(last - first + 1, MINUTES) / MAX_POINTS), ceil(slowest_s / MINUTE_S))
-
-
-def _recent_logins(incident: Incident, view: View) -> list[tuple[str, RecentLogins]]:
-    """Return the last hour of the first tenants that are still configured."""
-    states = view.tenants.states
-    known = [name for name in incident.tenants if name in states and name in view.rules.tenants]
-    return [(name, states[name].recent_logins) for name in known[:MAX_TENANTS]]
-
-
-def _bin_logins(incident: Incident, view: View, minutes: int) -> dict[str, Bins]:
-    """Return the logins around an incident, by tenant; one that has few is left out.
-
-    It was looked at too seldom, or stopped: Slack wants a value of every line at every point.
+    Such a tenant was checked too seldom, or its login is stopped, and Slack wants each line to
+    have all points.
     """
-    first, last = _minute_range(incident, view)
     binned: dict[str, Bins] = {}
-    for name, recent in _recent_logins(incident, view):
+    for name, logins in recent.items():
         bins = binned.setdefault(clean_text(name, NAME_CHARS), {})
-        for minute in recent:
-            if first <= minute.number <= last:
-                number = minute.number // minutes
-                bins[number] = _add(bins.get(number, Minute(number)), minute)
+        for minute in logins:
+            number = minute.number // minutes
+            bins[number] = _add(bins.get(number, Minute(number)), minute)
     most = max(map(len, binned.values()), default=0)
     return {name: bins for name, bins in binned.items() if bins and 2 * len(bins) >= most}
 
@@ -114,19 +105,6 @@ def _bin_logins(incident: Incident, view: View, minutes: int) -> dict[str, Bins]
 def _add(one: Minute, other: Minute) -> Minute:
     latency_s = one.latency_s + other.latency_s
     return Minute(one.number, one.ok + other.ok, one.failed + other.failed, latency_s)
-
-
-def _common_bins(tenants: dict[str, Bins]) -> list[int]:
-    """Return the bins that all tenants have."""
-    return sorted(set[int].intersection(*map(set, tenants.values()))) if tenants else []
-
-
-def _success_percent(minute: Minute) -> float:
-    return round(100 * minute.ok / minute.tries, 1)
-
-
-def _latency_ms(minute: Minute) -> float:
-    return round(1000 * minute.latency_s / minute.tries)
 
 
 def _chart_block(title: str, lines: Lines, times: list[str], labels: tuple[str, str]) -> Block:
@@ -146,7 +124,7 @@ def _chart_block(title: str, lines: Lines, times: list[str], labels: tuple[str, 
 
 
 def _text_chart(block: Block) -> Block:
-    """Draw a chart in letters, with its figures."""
+    """Draw a chart as text, with its lowest and highest values."""
     axes, series = block["chart"]["axis_config"], block["chart"]["series"]
     lines = {each["name"]: [point["value"] for point in each["data"]] for each in series}
     top = max(map(max, lines.values()))

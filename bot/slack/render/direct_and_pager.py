@@ -1,4 +1,4 @@
-"""An incident as a direct message, and as plain words for a pager. Pure."""
+"""An incident as a direct message, and as a pager message in plain text. Pure."""
 
 from __future__ import annotations
 
@@ -26,23 +26,21 @@ if TYPE_CHECKING:
 
 
 def render_direct_message(incident: Incident, view: View, permalink: str) -> RenderedMessage:
-    """Say what fails, why, and where it is handled; they can take it from here."""
-    where = link(permalink, "The message with all that is known")
-    said = (
+    """Say what fails, why, and where the incident is handled, with a button to acknowledge it."""
+    where = link(permalink, "The message with all that is known") if permalink else ""
+    text = (
         f"{state_mark(incident)} *{state_text(incident)}* {headline(incident)}\n"
-        f"*Verdict*: {cause_name(incident.verdict)}\n{where if permalink else ''}"
+        f"*Verdict*: {cause_name(incident.verdict)}\n{where}"
     )
-    runbook = runbook_url(incident, view)
-    row = [acknowledge_button(incident), *([runbook_button(runbook)] if runbook else [])]
-    actions = [{"type": "actions", "elements": row}] if incident.is_open else []
-    return RenderedMessage(
-        f"{plain_headline(incident)} [#{incident.id}]", [section(said.strip()), *actions]
-    )
+    blocks = [section(text.strip())]
+    if incident.is_open:
+        runbook = runbook_url(incident, view)
+        elements = [acknowledge_button(incident), *([runbook_button(runbook)] if runbook else [])]
+        blocks.append({"type": "actions", "elements": elements})
+    return RenderedMessage(f"{plain_headline(incident)} [#{incident.id}]", blocks)
 
 
 TITLE_CHARS = 200
-
-
 _STATES = {
     PagerAction.TRIGGER: "FIRING",
     PagerAction.ACKNOWLEDGE: "ACKNOWLEDGED",
@@ -53,7 +51,7 @@ _STATES = {
 def render_pager_message(
     incident: Incident, view: View, action: PagerAction, *, key: str, link: str
 ) -> PagerMessage:
-    """Make the page: a title to wake up by, and what is known."""
+    """Render the pager message: a title that says what is wrong, and what is known."""
     title = f"{_STATES[action]} {incident.severity}: {_strip_all_markup(headline(incident))}"
     since = f"Incident {incident.id}, since {clock_utc(incident.since)}"
     runbook = runbook_url(incident, view)
@@ -73,6 +71,6 @@ def render_pager_message(
 
 
 def _strip_all_markup(text: str) -> str:
-    """Take all of Slack's mark-up out."""
-    words = re.sub("[*_`\u200b]", "", strip_markup(text))
-    return clean_text(unescape(words), len(words))
+    """Remove all of Slack's mark-up."""
+    plain = re.sub("[*_`\u200b]", "", strip_markup(text))
+    return clean_text(unescape(plain), len(plain))

@@ -1,4 +1,4 @@
-"""What can be asked of the bot, and how it is written. Pure."""
+"""The usage of each verb, and the help text. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Usage:
     """What follows the verb."""
     summary: str
     details: str = ""
-    """What is worth knowing when one asks for it."""
+    """Shown only by `help VERB`."""
     example: str = ""
 
 
@@ -74,10 +74,13 @@ USAGES = {**_READ_VERBS, **_INCIDENT_VERBS, **_OTHER_VERBS}
 
 
 def help_texts(named: str = "") -> list[str]:
-    """Say what can be asked, in groups; or all about one verb."""
+    """Return what can be asked, in groups; or all about one verb, if `named` is one."""
     verb = next((verb for verb in USAGES if verb == named.lower()), None)
     if verb:
-        return [_usage_details(verb)]
+        usage = USAGES[verb]
+        example = f"For example `{COMMAND} {usage.example}`" if usage.example else ""
+        lines = (f"{_syntax(verb)} {usage.summary}", usage.details, example)
+        return ["\n".join(filter(None, lines))]
     groups = [
         "\n".join(
             [f"_{title}_", *(f"• {_syntax(verb)} {usage.summary}" for verb, usage in of.items())]
@@ -92,13 +95,6 @@ def usage_hint(verb: Verb) -> str:
     """Say how a verb is written, with an example."""
     example = USAGES[verb].example
     return f"Write {_syntax(verb)}" + (f", such as `{COMMAND} {example}`" if example else "")
-
-
-def _usage_details(verb: Verb) -> str:
-    usage = USAGES[verb]
-    parts = [f"{_syntax(verb)} {usage.summary}", usage.details]
-    parts.append(f"For example `{COMMAND} {usage.example}`" if usage.example else "")
-    return "\n".join(part for part in parts if part)
 
 
 def _syntax(verb: Verb) -> str:

@@ -1,4 +1,4 @@
-"""The Home tab: all that is known now, the worst first, and what can be done about it. Pure."""
+"""The Home tab: all that is known now, the worst first, with buttons to act on it. Pure."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from bot.core.model.access import NotAllowed
-    from bot.core.state.silence import Silence
     from bot.ports import View
 
 MAX_INCIDENTS, MAX_TENANTS, MAX_SILENCES = 10, 100, 10
-"""So many are shown. Slack takes 100 blocks and 250 kB (views.publish, read 2026-11)."""
+"""Most that are shown. Slack takes 100 blocks and 250 kB (views.publish, read 2026-11)."""
 
 
 def render_home_tab(view: View, status_link: str) -> Block:
@@ -49,13 +48,13 @@ def render_home_tab(view: View, status_link: str) -> Block:
     return {"type": "home", "blocks": blocks}
 
 
-def render_refused_home_tab(why: NotAllowed) -> Block:
+def render_refused_home_tab(refusal: NotAllowed) -> Block:
     """Render the tab of somebody who may see nothing."""
-    return {"type": "home", "blocks": [section(refusal_text(why))]}
+    return {"type": "home", "blocks": [section(refusal_text(refusal))]}
 
 
 def home_tab_fingerprint(view: View) -> Hashable:
-    """Return what the tab is worth showing anew for: all but ages and latencies."""
+    """Return all that makes publishing the tab again worth it: not ages and latencies."""
     incidents = [
         (one.id, one.state, one.severity, one.tenants, one.is_muted, one.verdict.cause)
         for one in view.desk.open_incidents
@@ -68,8 +67,8 @@ def home_tab_fingerprint(view: View) -> Hashable:
 
 def _head(view: View) -> Block:
     count = len(view.desk.open_incidents)
-    said = f"{count} open incident{'s' if count > 1 else ''}" if count else "No open incident"
-    return section(f"*{said}*") | {"accessory": button("Refresh", actions.REFRESH)}
+    head = f"{count} open incident{'s' if count > 1 else ''}" if count else "No open incident"
+    return section(f"*{head}*") | {"accessory": button("Refresh", actions.REFRESH)}
 
 
 def _incidents(view: View, status_link: str) -> list[Block]:
@@ -90,15 +89,12 @@ def _tenants(view: View) -> list[Block]:
 
 def _silences(view: View) -> list[Block]:
     found = view.desk.active_silences
-    return [_silence(one) for one in found[:MAX_SILENCES]] + _more(
-        len(found) - MAX_SILENCES, "silences"
-    )
-
-
-def _silence(silence: Silence) -> Block:
-    value = actions.SilenceValue(silence=silence.id).model_dump_json()
-    end = button("End", actions.END_SILENCE, value=value)
-    return section(silence_line(silence)) | {"accessory": end}
+    blocks = []
+    for silence in found[:MAX_SILENCES]:
+        value = actions.SilenceValue(silence=silence.id).model_dump_json()
+        end = button("End", actions.END_SILENCE, value=value)
+        blocks.append(section(silence_line(silence)) | {"accessory": end})
+    return blocks + _more(len(found) - MAX_SILENCES, "silences")
 
 
 def _more(count: int, verb: str) -> list[Block]:

@@ -1,4 +1,4 @@
-"""Incident -> Block Kit: one message with what is wrong, one verdict, and why. Pure."""
+"""An incident's message: what is wrong, one verdict, the evidence, the buttons. Pure."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from bot.slack.render.text import (
     RenderedMessage,
     clock_utc,
     context,
+    count_rest,
     date_and_time,
     duration,
     escape,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from bot.ports import View
 
 MAX_EVIDENCE = 5
-"""Facts shown for and against; all of them would bury the verdict."""
+"""Lines of evidence shown for the verdict, and as many against it."""
 MAX_NOTES, NOTE_CHARS = 2, 200
 
 
@@ -69,37 +70,56 @@ def render_incident(
         blocks.append(section(what_to_do))
     blocks.append(fields(_fields(incident, view)))
     blocks += tenants_table(incident, view)
-    if notes := _notes(incident):
-        blocks.append(section(notes))
+    if incident.notes:
+        newest = incident.notes[: -MAX_NOTES - 1 : -1]
+        lines = [f"• {date_and_time(n.at)} <@{n.by}>: {quote(n.text, NOTE_CHARS)}" for n in newest]
+        lines += count_rest(incident.notes, MAX_NOTES)
+        blocks.append(section("\n".join(["*Notes*", *lines])))
     if incident.is_open:
         blocks.append(incident_buttons(incident, view, status_link))
     if incident.kind is IncidentKind.FAILING:
-        blocks += render_charts(
-            incident, view
-        )  # below the buttons: it is large, and they are urgent
-    blocks.append(context(_foot(incident, view)))
-    return RenderedMessage(f"{mention} {_notification_text(incident)}".strip(), blocks)
-
-
-def _notification_text(incident: Incident) -> str:
-    """Say it all in one line, without mark-up."""
-    judged, since = cause_name(incident.verdict), clock_utc(incident.since)
-    return f"{plain_headline(incident)}. Verdict: {judged}. Since {since} [#{incident.id}]"
+        # Below the buttons: charts are large, and buttons are urgent.
+        blocks += render_charts(incident, view)
+    foot = [
+        f"#{incident.id}",
+        f"opened {date_and_time(incident.opened_at)}",
+        f"reopened {incident.reopen_count} times" if incident.reopen_count else "",
+        f"called a false alarm: {quote(incident.false_alarm, NOTE_CHARS)}"
+        if incident.false_alarm
+        else "",
+        *(mute_reasons(incident, view) if incident.is_open else []),
+    ]
+    blocks.append(context(" · ".join(filter(None, foot))))
+    cause, since = cause_name(incident.verdict), clock_utc(incident.since)
+    text = f"{plain_headline(incident)}. Verdict: {cause}. Since {since} [#{incident.id}]"
+    return RenderedMessage(f"{mention} {text}".strip(), blocks)
 
 
 def _fields(incident: Incident, view: View) -> list[tuple[str, str]]:
     pairs = [("Tenants", "\n".join(_tenant_text(name, view) for name in incident.tenants[:5]))]
     worst = worst_problem(incident)
     if worst and worst.fault:
-        pairs.append(("Failing step", f"{step_name(worst.fault)}: {_fault_text(worst)}"))
+        quoted = escape(worst.fault.description, 120)
+        text = f"{step_name(worst.fault)}: {fault_name(worst.fault)}"
+        pairs.append(("Failing step", text + (f"\n_“{quoted}”_" if quoted else "")))
     if worst:
-        pairs.append(
-            ("Failed tries", "\n".join(_tenant_tries(n, incident) for n in incident.tenants[:5]))
-        )
+        tries = [
+            (tenant, ", ".join(_signal_tries(p) for p in incident.problems if p.tenant == tenant))
+            for tenant in incident.tenants[:5]
+        ]
+        lines = [f"{tenant}: {text or 'not firing'}" for tenant, text in tries]
+        pairs.append(("Failed tries", "\n".join(lines)))
     pairs.append(("Auth0 status page", _status_page_text(incident, view)))
     pairs.append(("First failure", date_and_time(incident.since)))
     if incident.is_open or incident.acknowledged_by:
-        pairs.append(("Owner", _owner(incident, view)))
+        owner = "nobody yet"
+        if incident.acknowledged_by:
+            acknowledged_at = date_and_time(incident.acknowledged_at or 0.0)
+            owner = f"<@{incident.acknowledged_by}>, since {acknowledged_at}"
+        # Not before that person was called: their name in a new message is a call.
+        elif incident.has_mentioned and view.desk.shift:
+            owner += f"; on call: {on_call_name(view.desk.shift)}"
+        pairs.append(("Owner", owner))
     if not incident.is_open and (lead := time_to_detect_text(incident)):
         pairs.append(("Who knew", lead))
     if incident.resolved_at is not None:
@@ -116,34 +136,19 @@ def _tenant_text(name: str, view: View) -> str:
     return f"{name} ({rules.domain}{where})"
 
 
-def _fault_text(trouble: Problem) -> str:
-    if trouble.fault is None:
-        return ""
-    said = escape(trouble.fault.description, 120)
-    return fault_name(trouble.fault) + (f"\n_“{said}”_" if said else "")
-
-
-def _tenant_tries(tenant: str, incident: Incident) -> str:
-    """Say in one line how each signal of a tenant does."""
-    troubles = [trouble for trouble in incident.problems if trouble.tenant == tenant]
-    return f"{tenant}: " + (
-        ", ".join(_signal_tries(trouble) for trouble in troubles) or "not firing"
-    )
-
-
-def _signal_tries(trouble: Problem) -> str:
-    if trouble.reason:
-        return problem_line(trouble)
-    if trouble.is_over:
-        return f"{signal_name(trouble.signal)} works again"
-    stopped = " (stopped)" if trouble.is_stopped else ""
-    return f"{signal_name(trouble.signal)} {trouble.failed} of {trouble.tries}{stopped}"
+def _signal_tries(problem: Problem) -> str:
+    if problem.reason:
+        return problem_line(problem)
+    if problem.is_over:
+        return f"{signal_name(problem.signal)} works again"
+    stopped = " (stopped)" if problem.is_stopped else ""
+    return f"{signal_name(problem.signal)} {problem.failed} of {problem.tries}{stopped}"
 
 
 def _status_page_text(incident: Incident, view: View) -> str:
     if incident.status_incidents:
         return "\n".join(
-            status_incident_line(notice, view.now) for notice in incident.status_incidents[:3]
+            status_incident_line(one, view.now) for one in incident.status_incidents[:3]
         )
     names = [view.rules.tenants[n].feed.name for n in incident.tenants if n in view.rules.tenants]
     feeds = [view.desk.shared.feeds.get(name, FeedView()) for name in dict.fromkeys(names)]
@@ -154,24 +159,24 @@ def _status_page_text(incident: Incident, view: View) -> str:
     return f"shows nothing that fits (read {duration(view.now - read_at)} ago)"
 
 
-def status_incident_line(notice: StatusIncident, now: float) -> str:
-    """Say what a post of the status page says, and how old it is."""
-    title = link(notice.link, escape(notice.title, 150) or "a post")
-    return f"{PHASES[notice.phase]}: {title} ({duration(now - notice.updated_at)} ago)"
+def status_incident_line(one: StatusIncident, now: float) -> str:
+    """Render an incident of the status page: phase, title, and the age of its last update."""
+    title = link(one.link, escape(one.title, 150) or "a post")
+    return f"{PHASES[one.phase]}: {title} ({duration(now - one.updated_at)} ago)"
 
 
 def verdict_text(verdict: Verdict) -> str:
-    """Say a verdict with its facts for and against."""
+    """Render a verdict with its evidence for and against."""
     lines = [f"*Verdict: {CAUSES[verdict.cause]}*{confidence_text(verdict)}"]
-    lines += [f"• for: {escape(fact.text)}" for fact in verdict.evidence_for[:MAX_EVIDENCE]]
-    lines += [f"• against: {escape(fact.text)}" for fact in verdict.evidence_against[:MAX_EVIDENCE]]
+    lines += [f"• for: {escape(one.text)}" for one in verdict.evidence_for[:MAX_EVIDENCE]]
+    lines += [f"• against: {escape(one.text)}" for one in verdict.evidence_against[:MAX_EVIDENCE]]
     if verdict.settled_by:
         lines.append(f"• would settle it: {verdict.settled_by}")
     return "\n".join(lines)
 
 
 def remedy(incident: Incident) -> str:
-    """Say what to do, where the fault names it."""
+    """Return what to do about the worst fault, or an empty text if that is not known."""
     worst = worst_problem(incident)
     if not incident.is_open or worst is None or worst.fault is None:
         return ""
@@ -182,35 +187,8 @@ def remedy(incident: Incident) -> str:
     return f"*What to do* {cure}." if cure else ""
 
 
-def _notes(incident: Incident) -> str:
-    """Quote what people wrote last."""
-    newest = incident.notes[: -MAX_NOTES - 1 : -1]
-    lines = [f"• {date_and_time(n.at)} <@{n.by}>: {quote(n.text, NOTE_CHARS)}" for n in newest]
-    more = f"\n… and {len(incident.notes) - MAX_NOTES} more" if incident.notes[MAX_NOTES:] else ""
-    return "\n".join(["*Notes*", *lines]) + more if lines else ""
-
-
-def _owner(incident: Incident, view: View) -> str:
-    """Say whose it is. Who is on call is named once called: a name in a new message is a call."""
-    if incident.acknowledged_by:
-        return (
-            f"<@{incident.acknowledged_by}>, since {date_and_time(incident.acknowledged_at or 0.0)}"
-        )
-    shift = view.desk.shift if incident.has_mentioned else None
-    return f"nobody yet; on call: {on_call_name(shift)}" if shift else "nobody yet"
-
-
-def _foot(incident: Incident, view: View) -> str:
-    parts = [f"#{incident.id}", f"opened {date_and_time(incident.opened_at)}"]
-    if incident.reopen_count:
-        parts.append(f"reopened {incident.reopen_count} times")
-    if incident.false_alarm:
-        parts.append(f"called a false alarm: {quote(incident.false_alarm, NOTE_CHARS)}")
-    return " · ".join([*parts, *(mute_reasons(incident, view) if incident.is_open else [])])
-
-
 def mute_reasons(incident: Incident, view: View) -> list[str]:
-    """Say what mutes an incident now: people's silences, our own maintenance."""
+    """Return what mutes an incident now: silences, our own maintenance."""
     silences = find_covering(view.desk.active_silences, incident, view.now)
     parts = [
         f"{SILENCED_MARK} silenced until {date_and_time(one.until)} by <@{one.by}> (S{one.id})"

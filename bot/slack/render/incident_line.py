@@ -1,10 +1,10 @@
-"""An incident in one line: its state, what is wrong and how much. Pure."""
+"""An incident in one line: its state, what is wrong and how much; and lists of them. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.model.measurement import MetricKind as Measured
+from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause
 from bot.core.model.request import Verb
 from bot.core.model.wall_clock import parse_until
@@ -23,6 +23,7 @@ from bot.slack.render.text import (
     SILENCED_MARK,
     RenderedMessage,
     clean_text,
+    count_rest,
     date_and_time,
     duration,
     escape,
@@ -40,11 +41,11 @@ if TYPE_CHECKING:
     from bot.ports import View
 
 LINE_CHARS = 300
-"""Notifications show about so much."""
+"""A notification shows about this many characters."""
 
 
 def state_mark(incident: Incident) -> str:
-    """Return the emoji of an incident's state; each has a shape of its own."""
+    """Return the emoji of an incident's state; each has its own shape, not only its own colour."""
     if incident.state is IncidentState.ACKNOWLEDGED:
         return ACKNOWLEDGED_MARK
     if incident.is_open:
@@ -55,7 +56,7 @@ def state_mark(incident: Incident) -> str:
 
 
 def state_text(incident: Incident) -> str:
-    """Say where an incident stands, and whose doing that is."""
+    """Say the state of an incident, and who acknowledged or resolved it."""
     if incident.state is IncidentState.ACKNOWLEDGED:
         return f"ACKNOWLEDGED by <@{incident.acknowledged_by}> · {incident.severity}"
     if incident.is_open:
@@ -66,13 +67,13 @@ def state_text(incident: Incident) -> str:
 
 
 def plain_headline(incident: Incident) -> str:
-    """Say state and headline in one line without mark-up, but for the person's mention."""
+    """Say state and headline in one line without mark-up, except the mention of a person."""
     state = state_text(incident).replace(" ·", "")
     return f"{state}: {clean_text(strip_markup(headline(incident)), LINE_CHARS)}"
 
 
 def headline(incident: Incident) -> str:
-    """Say in a line what is wrong, or that it is over."""
+    """Say in one line what is wrong, or that it is over."""
     names = f"*{join_names(incident.tenants)}*"
     worst = worst_problem(incident)
     if not incident.is_open:
@@ -113,17 +114,17 @@ def _failing_signal(worst: Problem | None) -> str:
 
 
 def worst_problem(incident: Incident) -> Problem | None:
-    """Return what an incident is named after: the first trouble that goes on, probes first."""
-    going_on = [t for t in incident.problems if not t.is_over] or list(incident.problems)
+    """Return the problem that names an incident: the oldest that goes on, probes first."""
+    going_on = [p for p in incident.problems if not p.is_over] or list(incident.problems)
     return min(going_on, key=_rank_problem, default=None)
 
 
-def _rank_problem(trouble: Problem) -> tuple[int, bool, float]:
-    """Order troubles: a login of ours says most, then true rates, then events and alerts."""
-    told = [Measured.METRICS, Measured.LOGS, Measured.ERRORS]
-    place = told.index(trouble.source) + 1 if trouble.source else 4 * bool(trouble.reason)
-    place += trouble.reason is Reason.SLOW
-    return place, signal_name(trouble.signal) != "login", trouble.since
+def _rank_problem(problem: Problem) -> tuple[int, bool, float]:
+    """Order problems: our own logins first, then rates, then counts of events, then alerts."""
+    sources = [MetricKind.METRICS, MetricKind.LOGS, MetricKind.ERRORS]
+    rank = sources.index(problem.source) + 1 if problem.source else 4 * bool(problem.reason)
+    rank += problem.reason is Reason.SLOW
+    return rank, signal_name(problem.signal) != "login", problem.since
 
 
 MAX_LINES = 15
@@ -139,12 +140,12 @@ def render_alerts(argument: str, view: View) -> RenderedMessage:
     """List incidents, the open ones first: `[open|acked|all] [24h]`."""
     states, since = STATE_FILTERS["all"], 0.0
     for word in argument.lower().split():
-        lasting = parse_until((word,), 0.0, "UTC")
-        if word not in STATE_FILTERS and lasting is None:
-            asked = escape(word, 40)
-            return render_paragraphs(f"I don't know alerts `{asked}`.", usage_hint(Verb.ALERTS))
+        span = parse_until((word,), 0.0, "UTC")
+        if word not in STATE_FILTERS and span is None:
+            unknown = f"I don't know alerts `{escape(word, 40)}`."
+            return render_paragraphs(unknown, usage_hint(Verb.ALERTS))
         states = STATE_FILTERS.get(word, states)
-        since = view.now - lasting[0] if lasting else since
+        since = view.now - span[0] if span else since
     found = [
         incident
         for incident in view.desk.incidents.values()
@@ -160,23 +161,22 @@ def render_alerts(argument: str, view: View) -> RenderedMessage:
 
 
 def incident_list(incidents: Sequence[Incident], view: View) -> list[str]:
-    """Say incidents, the first fifteen, a line each."""
+    """List incidents, one line each, and count those beyond `MAX_LINES`."""
     lines = [incident_line(incident, view) for incident in incidents[:MAX_LINES]]
-    more = [f"… and {len(incidents) - MAX_LINES} more"] if len(incidents) > MAX_LINES else []
-    return join_lines([*lines, *more])
+    return join_lines([*lines, *count_rest(incidents, MAX_LINES)])
 
 
 def incident_line(incident: Incident, view: View) -> str:
-    """Say an incident in a line: state, tenants, what fails, since when, and why."""
+    """Render an incident in one line: state, tenants, what fails, since when, and why."""
     until = view.now if incident.resolved_at is None else incident.resolved_at
     lasted = f"{'for' if incident.is_open else 'lasted'} {duration(until - incident.since)}"
     cause = incident.verdict.cause
-    judged = "" if cause is Cause.NONE else f"; verdict {CAUSES[cause].split(':')[0]}"
-    unsaid = f" · {SILENCED_MARK} silenced: nobody was told" if incident.is_muted else ""
+    verdict = "" if cause is Cause.NONE else f"; verdict {CAUSES[cause].split(':')[0]}"
+    muted = f" · {SILENCED_MARK} silenced: nobody was told" if incident.is_muted else ""
     return (
         f"{state_mark(incident)} #{incident.id} {_state_label(incident)}, {incident.severity}: "
         f"*{join_names(incident.tenants)}* {_problem_text(incident)}; "
-        f"since {date_and_time(incident.since)}, {lasted}{judged}{unsaid}"
+        f"since {date_and_time(incident.since)}, {lasted}{verdict}{muted}"
     )
 
 
@@ -191,7 +191,7 @@ def _state_label(incident: Incident) -> str:
 
 def _problem_text(incident: Incident) -> str:
     if incident.kind is IncidentKind.SOURCE_NO_DATA:
-        return f"no figures of {join_names([trouble.signal for trouble in incident.problems])}"
+        return f"no figures of {join_names([problem.signal for problem in incident.problems])}"
     worst = worst_problem(incident)
     if worst is None:
         return fault_name(None)

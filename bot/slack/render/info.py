@@ -24,34 +24,32 @@ if TYPE_CHECKING:
 
 
 def render_monitoring_gap(incident: Incident) -> RenderedMessage:
-    """Tell that we could not look, and can again."""
-    lasted = duration(incident.opened_at - incident.since)
-    said = f"Could not look for {lasted}; looking again."
+    """Render a monitoring gap, which is over."""
+    since, until = incident.since, incident.opened_at
+    gap = f"Could not look for {duration(until - since)}; looking again."
     blocks = [
-        section(f"{SEVERITY_MARKS[Severity.INFO]} *INFO* {said}"),
-        context(
-            f"#{incident.id} · from {date_and_time(incident.since)} to {date_and_time(incident.opened_at)}"
-        ),
+        section(f"{SEVERITY_MARKS[Severity.INFO]} *INFO* {gap}"),
+        context(f"#{incident.id} · from {date_and_time(since)} to {date_and_time(until)}"),
     ]
-    text = f"INFO: {said} From {clock_utc(incident.since)} to {clock_utc(incident.opened_at)}"
-    return RenderedMessage(f"{text} [#{incident.id}]", blocks)
+    text = f"INFO: {gap} From {clock_utc(since)} to {clock_utc(until)} [#{incident.id}]"
+    return RenderedMessage(text, blocks)
 
 
 def render_missing_data(incident: Incident) -> RenderedMessage:
-    """Tell that a source says nothing: an information, as nothing is known to fail."""
+    """Render a source without data. It is only INFO, as nothing is known to fail."""
     source = SOURCE_NAMES[incident.source] if incident.source else "A source"
-    names = ", ".join(f"{t.tenant} ({t.signal})" for t in incident.problems[:5])
+    names = ", ".join(f"{p.tenant} ({p.signal})" for p in incident.problems[:5])
     lasted = duration((incident.resolved_at or incident.opened_at) - incident.since)
     state = "INFO" if incident.state is IncidentState.OPEN else state_text(incident)
-    said = f"{source} had no figures for {lasted}: {names}"
     if incident.is_open:
-        why = "; ".join(
-            dict.fromkeys(t.no_data_reason for t in incident.problems if t.no_data_reason)
-        )
-        said = f"{source} has had no figures for {lasted}: {names}. {escape(why, 200)}"
-    elif not incident.resolved_by:
-        said = f"{source} has figures again after {lasted}: {names}"
-    head = f"{state_mark(incident)} *{state}* {said}"
-    text = f"{state.replace(' ·', '')}: {said}"
+        reasons = dict.fromkeys(p.no_data_reason for p in incident.problems if p.no_data_reason)
+        why = escape("; ".join(reasons), 200)
+        sentence = f"{source} has had no figures for {lasted}: {names}. {why}"
+    elif incident.resolved_by:
+        sentence = f"{source} had no figures for {lasted}: {names}"
+    else:
+        sentence = f"{source} has figures again after {lasted}: {names}"
+    head = f"{state_mark(incident)} *{state}* {sentence}"
+    text = f"{state.replace(' ·', '')}: {sentence}"
     foot = f"#{incident.id} · since {date_and_time(incident.since)} · logins are watched as before"
     return RenderedMessage(f"{text} [#{incident.id}]", [section(head), context(foot)])

@@ -1,4 +1,4 @@
-"""The forms that people fill in: silence, note, false alarm, and what to ask. Pure."""
+"""The forms that people fill in: a silence, a note, a false alarm, a question. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from bot.ports import View
 
 SPAN, UNTIL, REASON, VERB, TENANT = "span", "until", "reason", "verb", "tenant"
-"""The fields, beside `what`: each is a block with an element of the same id."""
+"""The fields beside `WHAT`: each is a block with an element of the same id."""
 MAX_OPTIONS = 100
-"""Options of one select, or of one group in it (Block Kit reference, read 2026-11)."""
+"""Options of a select, or of one of its groups (Block Kit reference, read 2026-11)."""
 LABEL_CHARS = 75
 MAX_INCIDENTS = 50
 SPANS = {
@@ -44,7 +44,7 @@ SHORTCUT_VERBS = {
     Verb.HEALTH: "How is the bot itself?",
     Verb.HELP: "What else can I ask?",
 }
-"""What the shortcut offers."""
+"""The questions that the shortcut's form offers."""
 TEXT_FORMS = {
     Verb.NOTE: ("Note", "What should the others know?", NOTE_LENGTH),
     Verb.FALSE_ALARM: ("False alarm", "Why was it a false alarm?", REASON_LENGTH),
@@ -55,7 +55,7 @@ Options = dict[str, str]
 
 
 class Origin(ActionValue):
-    """What a form remembers: where its answer belongs, and what it is about."""
+    """What a form carries: where to answer, and what it is about."""
 
     channel: str
     is_direct: bool = False
@@ -64,53 +64,51 @@ class Origin(ActionValue):
 
 
 def silence_form(view: View, origin: Origin, what: str, preview: str) -> Block:
-    """Ask what to silence, for how long and why.
+    """Render the form of a silence: what, for how long and why.
 
     Args:
-        view: what there is to be silenced.
-        origin: where the answer belongs.
+        view: has what can be silenced.
+        origin: where to answer.
         what: what is chosen, as it would be typed (`#12`, `prod`); empty: nothing yet.
         preview: what that would have hidden.
     """
-    hint = f"Nobody is alerted of it; it is still shown. See also `{COMMAND} silences`."
     blocks = [
         _field(WHAT, "What", _select(_silence_options(view, what), what), dispatch_action=True),
         *([context(preview)] if preview else []),
         _field(SPAN, "For how long", _select({"": SPANS}, "1h")),
         _field(UNTIL, "Or until", {"type": "datetimepicker"}, optional=True),
         _field(REASON, "Why", _text_input(REASON_LENGTH)),
-        context(hint),
+        context(f"Nobody is alerted of it; it is still shown. See also `{COMMAND} silences`."),
     ]
     return _modal("Silence", SILENCE_FORM, origin, blocks)
 
 
 def words_form(origin: Origin) -> Block:
-    """Ask for a note, or why it was a false alarm."""
-    title, label, most = TEXT_FORMS[origin.verb]
-    blocks = [
-        _field(REASON, f"{origin.argument} {label}".strip(), _text_input(most, multiline=True))
-    ]
-    return _modal(title, WORDS_FORM, origin, blocks)
+    """Render the form of a note, or of a false alarm."""
+    title, label, max_length = TEXT_FORMS[origin.verb]
+    element = _text_input(max_length, multiline=True)
+    field = _field(REASON, f"{origin.argument} {label}".strip(), element)
+    return _modal(title, WORDS_FORM, origin, [field])
 
 
 def ask_form(view: View, origin: Origin) -> Block:
-    """Offer what can be asked."""
-    asked = {verb.value: label for verb, label in SHORTCUT_VERBS.items()}
+    """Render the shortcut's form, which offers what can be asked."""
+    verbs = {verb.value: label for verb, label in SHORTCUT_VERBS.items()}
     tenants = _split_options("Tenants", _name_options(view.rules.tenants))
     blocks = [
-        _field(VERB, "What", _select({"": asked}, Verb.STATUS)),
+        _field(VERB, "What", _select({"": verbs}, Verb.STATUS)),
         _field(TENANT, "Which tenant, for a log-in or a silence", _select(tenants), optional=True),
     ]
     return _modal("Ask Auth0 Check", ASK, origin, blocks)
 
 
 def _silence_options(view: View, what: str) -> dict[str, Options]:
-    """Return what can be silenced, in groups; what was chosen is there even if it is over."""
-    still_open = sorted(view.desk.open_incidents, key=lambda one: -one.id)[:MAX_INCIDENTS]
-    incidents = {f"#{one.id}": f"#{one.id} {join_names(one.tenants)}" for one in still_open}
+    """Return what can be silenced, in groups, and the chosen value even if it is over."""
+    newest = sorted(view.desk.open_incidents, key=lambda one: -one.id)[:MAX_INCIDENTS]
+    incidents = {f"#{one.id}": f"#{one.id} {join_names(one.tenants)}" for one in newest}
     rules = view.rules.tenants
     signals = {name: signal_name(name) for one in rules.values() for name in one.probes}
-    measured = {
+    metrics = {
         name: metric_name(name, limits.kind)
         for one in rules.values()
         for name, limits in one.metrics.items()
@@ -118,7 +116,7 @@ def _silence_options(view: View, what: str) -> dict[str, Options]:
     groups = {
         "Incidents": incidents,
         **_split_options("Tenants", _name_options(rules)),
-        **_split_options("At all tenants", signals | measured),
+        **_split_options("At all tenants", signals | metrics),
         "More": {EVERYTHING: "Everything"},
     }
     if what and not any(what in options for options in groups.values()):
@@ -131,7 +129,7 @@ def _name_options(names: Iterable[str]) -> Options:
 
 
 def _split_options(label: str, options: Options) -> dict[str, Options]:
-    """Split options into groups that Slack takes."""
+    """Split options into groups of at most `MAX_OPTIONS`."""
     pairs = list(options.items())
     starts = range(0, len(pairs), MAX_OPTIONS)
     return {
@@ -141,23 +139,25 @@ def _split_options(label: str, options: Options) -> dict[str, Options]:
 
 
 def _select(groups: dict[str, Options], chosen: str = "") -> Block:
-    made = {
-        label: [{"text": _plain_text(shown), "value": value} for value, shown in options.items()]
+    rendered = {
+        label: [{"text": _plain_text(text), "value": value} for value, text in options.items()]
         for label, options in groups.items()
     }
-    initial = [one for options in made.values() for one in options if one["value"] == chosen]
+    initial = [one for options in rendered.values() for one in options if one["value"] == chosen]
     rest: Block = {"initial_option": initial[0]} if initial else {}
-    if list(made) == [""]:
-        return {"type": "static_select", "options": made[""], **rest}
-    shown = [{"label": _plain_text(label), "options": options} for label, options in made.items()]
-    return {"type": "static_select", "option_groups": shown, **rest}
+    if list(rendered) == [""]:
+        return {"type": "static_select", "options": rendered[""], **rest}
+    option_groups = [
+        {"label": _plain_text(label), "options": options} for label, options in rendered.items()
+    ]
+    return {"type": "static_select", "option_groups": option_groups, **rest}
 
 
-def _text_input(most: int, *, multiline: bool = False) -> Block:
+def _text_input(max_length: int, *, multiline: bool = False) -> Block:
     return {
         "type": "plain_text_input",
         "min_length": 1,
-        "max_length": most,
+        "max_length": max_length,
         "multiline": multiline,
     }
 
@@ -184,5 +184,5 @@ def _modal(title: str, name: str, origin: Origin, blocks: list[Block]) -> Block:
     }
 
 
-def _plain_text(words: str) -> Block:
-    return {"type": "plain_text", "text": clean_text(words, LABEL_CHARS)}
+def _plain_text(text: str) -> Block:
+    return {"type": "plain_text", "text": clean_text(text, LABEL_CHARS)}

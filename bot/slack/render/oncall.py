@@ -1,4 +1,4 @@
-"""Who is on call, until when, and who comes next. Pure."""
+"""Who is on call, until when, and who is next. Pure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ from bot.slack.render.text import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from bot.core.model.request import Request
-    from bot.core.oncall.schedule import Override, Shift
+    from bot.core.oncall.schedule import Shift
     from bot.core.state.outbox import AnswerResult
     from bot.ports import View
 
@@ -31,12 +29,12 @@ CHOOSE_TIME = f"For how long? {duration(MAX_SILENCE_S)} at most."
 
 
 def on_call_name(shift: Shift) -> str:
-    """Name who is on call: a mention, or as the calendar calls them."""
+    """Return a mention of the person on call, or their name in the calendar."""
     return f"<@{shift.person}>" if shift.person else escape(shift.name, 80) or "nobody I know"
 
 
 def render_on_call(view: View) -> RenderedMessage:
-    """Say who is on call now and next, and what was swapped."""
+    """Say who is on call now and next, and which overrides are set."""
     source = view.desk.on_call_source(view.rules)
     if source is None:
         return render_paragraphs(NOT_CONFIGURED)
@@ -45,36 +43,29 @@ def render_on_call(view: View) -> RenderedMessage:
         return render_paragraphs(f"*On call*: <!subteam^{source.id}>, whoever is in it.")
     now = current_shift(source, overrides, view.now)
     after = next_shift(source, overrides, view.now)
-    lines = [
-        f"*On call*: {on_call_name(now)}, until {date_and_time(now.until)}"
-        if now
-        else "*On call*: nobody",
-        f"*Next*: {on_call_name(after)}, from {date_and_time(after.since)}" if after else "",
-        *_override_lines(overrides),
-    ]
-    fault = _calendar_warning(source, view.now) if isinstance(source, Shifts) else ""
-    return render_paragraphs("\n".join(line for line in lines if line), fault)
-
-
-def _override_lines(overrides: Iterable[Override]) -> list[str]:
-    return [
+    until = f"{on_call_name(now)}, until {date_and_time(now.until)}" if now else "nobody"
+    lines = [f"*On call*: {until}"]
+    if after:
+        lines.append(f"*Next*: {on_call_name(after)}, from {date_and_time(after.since)}")
+    lines += [
         f"• swapped by <@{one.by}>: <@{one.person}> until {date_and_time(one.until)}"
         for one in overrides
     ]
-
-
-def _calendar_warning(shifts: Shifts, now: float) -> str:
-    if not shifts.fault:
-        return ""
-    read = f"as it was {duration(now - shifts.at)} ago"
-    return f":warning: The calendar cannot be read ({escape(shifts.fault)}). This is {read}."
+    warning = ""
+    if isinstance(source, Shifts) and source.fault:
+        age = duration(view.now - source.at)
+        warning = (
+            f":warning: The calendar cannot be read ({escape(source.fault)})."
+            f" This is as it was {age} ago."
+        )
+    return render_paragraphs("\n".join(lines), warning)
 
 
 def render_override_result(request: Request, result: AnswerResult) -> RenderedMessage:
-    """Say what came of putting somebody on call."""
+    """Render what came of an override."""
     if result.outcome is CommandOutcome.DONE and result.shift:
-        who = on_call_name(result.shift)
-        return render_paragraphs(f"On call until {date_and_time(result.shift.until)}: {who}")
+        name = on_call_name(result.shift)
+        return render_paragraphs(f"On call until {date_and_time(result.shift.until)}: {name}")
     if result.outcome is CommandOutcome.NOBODY:
         return render_paragraphs(NOT_CONFIGURED)
     is_name = request.argument.removeprefix(OVERRIDE_WORD).strip().startswith("@")

@@ -1,4 +1,4 @@
-"""The report: how logins and alerts went in the last day or week. Pure."""
+"""The report: availability, incidents, alerts and silences of the last day or week. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from math import floor
 from typing import TYPE_CHECKING
 
 from bot.core.model.wall_clock import WEEK_S, parse_until
-from bot.core.reports import report as past
 from bot.core.reports.availability import Availability, combine_availability
+from bot.core.reports.report import build_report
 from bot.core.signals.history import single_failure_share
 from bot.slack.render.chart import sparkline
 from bot.slack.render.silences import silence_target, suppressed_text
@@ -17,6 +17,7 @@ from bot.slack.render.text import (
     RenderedMessage,
     clean_text,
     context,
+    count_rest,
     date_and_time,
     duration,
     quote,
@@ -33,14 +34,14 @@ if TYPE_CHECKING:
     from bot.ports import View
 
 ROWS = 40
-"""Tenants in the table; the others are one row. Slack takes 100 rows, but about 13,000 characters
-of blocks."""
+"""Tenants in the table; the others are one row. Slack takes 100 rows, but only about 13,000
+characters of blocks."""
 ROWS_IN_TEXT = 10
 """Tenants in the text, which is all that a screen reader reads."""
 TEXT_CHARS = 3900
 """chat.postEphemeral refuses more than 4,000 characters."""
 MAX_LINES = 5
-"""Lines of one kind."""
+"""Lines of each list."""
 NAME_CHARS = 40
 QUOTE_CHARS = 100
 """Characters of what a person wrote."""
@@ -52,52 +53,54 @@ LEGEND = (
 
 
 def parse_span(argument: str) -> float | None:
-    """Read `24h` or `7d` in seconds; a week where nothing is said, None for anything else."""
+    """Parse `24h` or `7d` into seconds. An empty text is a week, anything else None."""
     if not argument:
         return WEEK_S
-    read = parse_until((argument,), 0.0, "UTC")
-    return read[0] if read and read[0] > 0 else None
+    until = parse_until((argument,), 0.0, "UTC")
+    return until[0] if until and until[0] > 0 else None
 
 
 def render_report(view: View, span_s: float) -> RenderedMessage:
-    """Look back over a span, as far as is remembered."""
-    figures = past.build_report(view.desk, view.tenants, view.rules, view.now - span_s, view.now)
-    ranked = sorted(figures.tenants, key=_rank)
-    lines = [_head(figures), _availability(ranked), *_incidents(figures), *_response_times(figures)]
+    """Render the report of the last `span_s` seconds, or of as much as is remembered."""
+    report = build_report(view.desk, view.tenants, view.rules, view.now - span_s, view.now)
+    # The worst first; before them those without any data.
+    tenants = sorted(
+        report.tenants,
+        key=lambda one: (-1.0 if one.share is None else one.share, -one.down_s, one.tenant),
+    )
+    lines = [*_summary(report, tenants), *_incidents(report), *_response_times(report)]
+    alarms = [f"• #{i.id} {quote(i.false_alarm, QUOTE_CHARS)}" for i in report.false_alarms]
     texts = [
-        _single_failures(figures.single_failures),
-        _false_alarms(figures),
-        _silences(figures.silences),
+        "\n".join(filter(None, lines)),
+        _single_failures(report.single_failures),
+        _list(f"*False alarms: {len(alarms)}*", alarms),
+        _silences(report.silences),
     ]
-    paragraphs = ["\n".join(line for line in lines if line), *(text for text in texts if text)]
-    blocks = [section(text) for text in paragraphs]
-    blocks += [_table(ranked), context(LEGEND)]
-    read = [*paragraphs, *(_tenant_text(each) for each in ranked[:ROWS_IN_TEXT])]
-    return RenderedMessage("\n".join(strip_markup(text) for text in read)[:TEXT_CHARS], blocks)
+    paragraphs = list(filter(None, texts))
+    blocks = [*map(section, paragraphs), _table(tenants), context(LEGEND)]
+    texts = [*paragraphs, *map(_tenant_text, tenants[:ROWS_IN_TEXT])]
+    return RenderedMessage("\n".join(map(strip_markup, texts))[:TEXT_CHARS], blocks)
 
 
-def _rank(tenant: Availability) -> tuple[float, float, str]:
-    """Put the worst first, and before it what was not seen at all."""
-    up = -1.0 if tenant.share is None else tenant.share
-    return up, -tenant.down_s, tenant.tenant
+def _list(head: str, lines: Sequence[str], what: str = "") -> str:
+    """Put the first lines below a heading and count the others. Without lines it is empty."""
+    shown = [head, *lines[:MAX_LINES], *count_rest(lines, MAX_LINES, what)]
+    return "\n".join(shown) if lines else ""
 
 
-def _head(figures: Report) -> str:
-    cut = " More is not remembered." if figures.is_truncated else ""
-    lasted = duration(figures.until - figures.since)
-    return f"*Report of the last {lasted}*, until {date_and_time(figures.until)}.{cut}"
-
-
-def _availability(tenants: Sequence[Availability]) -> str:
+def _summary(report: Report, tenants: Sequence[Availability]) -> list[str]:
+    span, until = duration(report.until - report.since), date_and_time(report.until)
+    cut = " More is not remembered." if report.is_truncated else ""
+    head = f"*Report of the last {span}*, until {until}.{cut}"
     everything = combine_availability(tenants)
     if everything.share is None:
-        return "Nothing was watched in this time."
-    over = f" ({len(tenants)} tenants, added up)" if len(tenants) > 1 else ""
-    return f"*{_uptime(everything)} up*{over}: {_downtime(everything)}"
+        return [head, "Nothing was watched in this time."]
+    count = f" ({len(tenants)} tenants, added up)" if len(tenants) > 1 else ""
+    return [head, f"*{_uptime(everything)} up*{count}: {_downtime(everything)}"]
 
 
 def _uptime(tenant: Availability) -> str:
-    """Say the share to two digits, rounded down: 100 % is without any trouble."""
+    """Say the share to two digits, rounded down: 100 % means no problem at all."""
     if tenant.share is None:
         return "unknown"
     return f"{floor(tenant.share * 10_000 + 1e-6) / 100:.2f} %"
@@ -109,43 +112,44 @@ def _downtime(tenant: Availability) -> str:
         "degraded": tenant.degraded_s,
         "not seen": tenant.unobserved_s,
     }
-    said = [f"{what} for {duration(seconds)}" for what, seconds in spans.items() if seconds]
-    return ", ".join(said) or "no trouble"
+    texts = [f"{what} for {duration(seconds)}" for what, seconds in spans.items() if seconds]
+    return ", ".join(texts) or "no trouble"
 
 
-def _incidents(figures: Report) -> list[str]:
-    if not figures.causes:
+def _incidents(report: Report) -> list[str]:
+    if not report.causes:
         return ["No incident."]
-    causes = [f"{count} {CAUSES[cause].split(':')[0]}" for cause, count in figures.causes.items()]
-    muted = ", ".join(f"#{number}" for number in figures.muted[:MAX_LINES])
-    more = f" and {len(figures.muted) - MAX_LINES} more" if len(figures.muted) > MAX_LINES else ""
-    lines = [f"*Incidents: {sum(figures.causes.values())}* ({', '.join(causes)})"]
+    causes = [f"{count} {CAUSES[cause].split(':')[0]}" for cause, count in report.causes.items()]
+    muted = ", ".join(f"#{number}" for number in report.muted[:MAX_LINES])
+    more = f" and {len(report.muted) - MAX_LINES} more" if len(report.muted) > MAX_LINES else ""
+    lines = [f"*Incidents: {sum(report.causes.values())}* ({', '.join(causes)})"]
     return [*lines, f"*Muted, told to nobody:* {muted}{more}"] if muted else lines
 
 
-def _response_times(figures: Report) -> list[str]:
-    spreads = {
-        "detect": figures.time_to_detect,
-        "acknowledge": figures.time_to_acknowledge,
-        "resolve": figures.time_to_resolve,
+def _response_times(report: Report) -> list[str]:
+    stats = {
+        "detect": report.time_to_detect,
+        "acknowledge": report.time_to_acknowledge,
+        "resolve": report.time_to_resolve,
     }
-    times = [f"to {what} {_duration_stats(spread)}" for what, spread in spreads.items() if spread]
-    pages = [f"{count} by {way}" for way, count in figures.pages_by_contact_point.items()]
+    times = [f"to {what} {_duration_stats(one)}" for what, one in stats.items() if one]
+    pages = [f"{count} by {name}" for name, count in report.pages_by_contact_point.items()]
     return [
         f"*Times:* {' · '.join(times)}" if times else "",
-        _lead_time(figures),
+        _lead_time(report),
         f"*Incidents paged:* {' · '.join(pages)}" if pages else "",
     ]
 
 
-def _duration_stats(spread: DurationStats) -> str:
-    if spread.sample_size == 1:
-        return duration(spread.median_s)
-    return f"{duration(spread.median_s)} (median of {spread.sample_size}, longest {duration(spread.worst_s)})"
+def _duration_stats(stats: DurationStats) -> str:
+    median = duration(stats.median_s)
+    if stats.sample_size == 1:
+        return median
+    return f"{median} (median of {stats.sample_size}, longest {duration(stats.worst_s)})"
 
 
-def _lead_time(figures: Report) -> str:
-    lead = figures.lead_time
+def _lead_time(report: Report) -> str:
+    lead = report.lead_time
     if lead is None:
         return ""
     order = "before" if lead.median_s > 0 else "after"
@@ -154,50 +158,30 @@ def _lead_time(figures: Report) -> str:
 
 
 def _single_failures(singles: Sequence[SingleFailures]) -> str:
-    if not singles:
-        return ""
-    worst = sorted(singles, key=lambda each: -single_failure_share(each.days))
-    lines = [_single_failure(each) for each in worst[:MAX_LINES]]
-    if len(worst) > MAX_LINES:
-        lines.append(f"… and {len(worst) - MAX_LINES} more logins")
-    return "\n".join(["*Single failures* (never alerted; day by day)", *lines])
-
-
-def _single_failure(single: SingleFailures) -> str:
-    parts = [day.singles / day.tries if day.tries else 0.0 for day in single.days]
-    count, tries = sum(d.singles for d in single.days), sum(d.tries for d in single.days)
-    drawn = sparkline(parts, max(parts))
-    return (
-        f"• {single.tenant} {signal_name(single.login)}: {count} of {tries} "
-        f"({100 * single_failure_share(single.days):.2f} %) {drawn}"
-    )
-
-
-def _false_alarms(figures: Report) -> str:
-    alarms = figures.false_alarms
-    lines = [f"• #{i.id} {quote(i.false_alarm, QUOTE_CHARS)}" for i in alarms[:MAX_LINES]]
-    if len(alarms) > MAX_LINES:
-        lines.append(f"… and {len(alarms) - MAX_LINES} more")
-    return "\n".join([f"*False alarms: {len(alarms)}*", *lines]) if alarms else ""
+    worst = sorted(singles, key=lambda one: -single_failure_share(one.days))
+    lines = []
+    for one in worst:
+        shares = [day.singles / day.tries if day.tries else 0.0 for day in one.days]
+        count, tries = sum(d.singles for d in one.days), sum(d.tries for d in one.days)
+        lines.append(
+            f"• {one.tenant} {signal_name(one.login)}: {count} of {tries} "
+            f"({100 * single_failure_share(one.days):.2f} %) {sparkline(shares, max(shares))}"
+        )
+    return _list("*Single failures* (never alerted; day by day)", lines, " logins")
 
 
 def _silences(silences: Sequence[Silence]) -> str:
-    if not silences:
-        return ""
-    hidden = sum(silence.suppressed for silence in silences)
-    ranked = sorted(silences, key=lambda silence: -silence.suppressed)
+    suppressed = sum(one.suppressed for one in silences)
     lines = [
-        f"• {silence_target(silence)}: {suppressed_text(silence)}; {quote(silence.reason, QUOTE_CHARS)}"
-        for silence in ranked[:MAX_LINES]
+        f"• {silence_target(one)}: {suppressed_text(one)}; {quote(one.reason, QUOTE_CHARS)}"
+        for one in sorted(silences, key=lambda one: -one.suppressed)
     ]
-    if len(ranked) > MAX_LINES:
-        lines.append(f"… and {len(ranked) - MAX_LINES} more")
-    return "\n".join([f"*Silences: {len(ranked)}* (alerts suppressed: {hidden})", *lines])
+    return _list(f"*Silences: {len(lines)}* (alerts suppressed: {suppressed})", lines)
 
 
-def _table(ranked: Sequence[Availability]) -> Block:
-    rows = [COLUMNS, *map(_row, ranked[:ROWS])]
-    rest = ranked[ROWS:]
+def _table(tenants: Sequence[Availability]) -> Block:
+    rows = [COLUMNS, *map(_row, tenants[:ROWS])]
+    rest = tenants[ROWS:]
     if rest:
         rows.append((f"{len(rest)} others", *_row(combine_availability(rest))[1:]))
     right = {"align": "right"}
@@ -210,9 +194,9 @@ def _table(ranked: Sequence[Availability]) -> Block:
 
 def _row(tenant: Availability) -> tuple[str, ...]:
     spans = (tenant.degraded_s, tenant.down_s, tenant.unobserved_s)
-    lost = (duration(seconds) if seconds else "-" for seconds in spans)
+    durations = (duration(seconds) if seconds else "-" for seconds in spans)
     name = clean_text(tenant.tenant, NAME_CHARS) or "-"
-    return name, _uptime(tenant), *lost, str(tenant.incidents)
+    return name, _uptime(tenant), *durations, str(tenant.incidents)
 
 
 def _tenant_text(tenant: Availability) -> str:

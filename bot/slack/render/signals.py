@@ -1,11 +1,11 @@
-"""Sentences about what others count: figures, what is usual, and silence. Pure."""
+"""Sentences about metrics and outside monitors: counts, baseline, no data. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.model.measurement import MetricKind
+from bot.core.model.measurement import MONITORS, SENTRY, MetricKind
 from bot.core.model.observation import SignalState
 from bot.core.signals.metric_threshold import (
     MetricLimits,
@@ -26,7 +26,8 @@ SOURCE_NAMES = {
     MetricKind.ERRORS: "Sentry",
     MetricKind.LOGS: "The tenant's log",
 }
-MONITOR_NAMES = {"alertmanager": "Alertmanager", "pingdom": "Pingdom", "sentry": "Sentry's alerts"}
+MONITOR_NAMES = {name: name.capitalize() for name in MONITORS} | {SENTRY: "Sentry's alerts"}
+"""Sentry counts errors as well, under its plain name."""
 METRIC_NAMES = {
     MetricKind.METRICS: "calls to Auth0 of {name}",
     MetricKind.ERRORS: "errors of {name}",
@@ -34,55 +35,51 @@ METRIC_NAMES = {
 }
 
 
-def metric_name(name: str, counted: MetricKind | None) -> str:
-    """Say what a measured signal or a monitor is about."""
-    return METRIC_NAMES[counted].format(name=name) if counted else MONITOR_NAMES.get(name, name)
+def metric_name(name: str, kind: MetricKind | None) -> str:
+    """Name a metric, or without a kind a monitor."""
+    return METRIC_NAMES[kind].format(name=name) if kind else MONITOR_NAMES.get(name, name)
 
 
-def problem_line(trouble: Problem) -> str:
-    """Say in one line what a measured signal or a monitor says now."""
-    if trouble.reason is Reason.SLOW:
-        return f"{signal_name(trouble.signal)} {_latency_text(trouble)}"
-    name = metric_name(trouble.signal, trouble.source)
-    if trouble.is_over:
+def problem_line(problem: Problem) -> str:
+    """Say in one line what a metric, a monitor or a slow login shows now."""
+    if problem.reason is Reason.SLOW:
+        slow = f"is slow: {problem.span_s:.1f} s, usually {problem.baseline or 0:.1f} s"
+        text = "as fast as usual again" if problem.is_over else slow
+        return f"{signal_name(problem.signal)} {text}"
+    name = metric_name(problem.signal, problem.source)
+    if problem.is_over:
         return f"{name}: well again"
-    if trouble.source is None:
-        more = f" and {trouble.failed - 1} more" if trouble.failed > 1 else ""
-        return f"{name}: {link(trouble.link, escape(trouble.title, 150))}{more}"
-    old = f" (no figures now: {escape(trouble.no_data_reason)})" if trouble.no_data_reason else ""
-    seen = " · " + link(trouble.link, "see") if trouble.link else ""
-    return f"{name}: {_counts_text(trouble)}{old}{seen}"
+    if problem.source is None:
+        more = f" and {problem.failed - 1} more" if problem.failed > 1 else ""
+        return f"{name}: {link(problem.link, escape(problem.title, 150))}{more}"
+    old = f" (no figures now: {escape(problem.no_data_reason)})" if problem.no_data_reason else ""
+    see = " · " + link(problem.link, "see") if problem.link else ""
+    return f"{name}: {_counts_text(problem)}{old}{see}"
 
 
-def _latency_text(trouble: Problem) -> str:
-    if trouble.is_over:
-        return "as fast as usual again"
-    return f"is slow: {trouble.span_s:.1f} s, usually {trouble.baseline or 0:.1f} s"
+def _counts_text(problem: Problem) -> str:
+    span = duration(problem.span_s)
+    usual = "" if problem.baseline is None else f", usually {problem.baseline:.0f}"
+    if problem.reason is Reason.SUCCESSES_MISSING:
+        return f"{problem.tries - problem.failed} succeed in {span}{usual}"
+    if problem.reason is Reason.QUOTA:
+        return f"requests are refused for a rate limit ({problem.failed} rows in {span})"
+    if not problem.tries:
+        return f"{problem.failed} in {span}{usual}"
+    share = problem.failed / problem.tries
+    return f"{share:.0%} fail ({problem.failed} of {problem.tries} in {span}{usual})"
 
 
-def _counts_text(trouble: Problem) -> str:
-    lasted = duration(trouble.span_s)
-    usual = "" if trouble.baseline is None else f", usually {trouble.baseline:.0f}"
-    if trouble.reason is Reason.SUCCESSES_MISSING:
-        return f"{trouble.tries - trouble.failed} succeed in {lasted}{usual}"
-    if trouble.reason is Reason.QUOTA:
-        return f"requests are refused for a rate limit ({trouble.failed} rows in {lasted})"
-    if not trouble.tries:
-        return f"{trouble.failed} in {lasted}{usual}"
-    share = trouble.failed / trouble.tries
-    return f"{share:.0%} fail ({trouble.failed} of {trouble.tries} in {lasted}{usual})"
-
-
-def metric_state_text(series: MetricState | None, now: float) -> str:
-    """Say how a measured signal does, for the status of a tenant."""
-    if series is None or (series.read_at is None and not series.no_data_reason):
+def metric_state_text(state: MetricState | None, now: float) -> str:
+    """Say how a metric is, for the status of a tenant."""
+    if state is None or (state.read_at is None and not state.no_data_reason):
         return "not read yet"
-    if series.no_data_reason:
-        since = series.begun_at if series.read_at is None else series.read_at
-        return f"no figures for {duration(now - since)} ({escape(series.no_data_reason)})"
-    well = {SignalState.FIRING: "failing", SignalState.PENDING: "suspect"}.get(series.state, "")
-    few = "" if series.reading.is_good or well else " (too few to judge)"
-    return f"{well}{': ' if well else ''}{_reading_text(series.reading)}{few}"
+    if state.no_data_reason:
+        since = state.begun_at if state.read_at is None else state.read_at
+        return f"no figures for {duration(now - since)} ({escape(state.no_data_reason)})"
+    label = {SignalState.FIRING: "failing: ", SignalState.PENDING: "suspect: "}.get(state.state, "")
+    few = "" if state.reading.is_good or label else " (too few to judge)"
+    return f"{label}{_reading_text(state.reading)}{few}"
 
 
 def monitor_state_text(monitor: Monitor) -> str:
@@ -96,44 +93,37 @@ def _reading_text(reading: MetricReading) -> str:
     return f"{reading.failed:.0f} of {reading.total:.0f} failed in {duration(reading.span_s)}"
 
 
-def measurement_line(seen: Measurement, series: MetricState, limits: MetricLimits) -> str:
-    """Say the raw figures of a measurement, and how the threshold reads them.
+def measurement_line(measurement: Measurement, state: MetricState, limits: MetricLimits) -> str:
+    """Say the raw counts of a measurement, and how the threshold judges them.
 
     Args:
-        seen: the figures.
-        series: what is known, with or without them.
+        measurement: the counts.
+        state: what is known of the metric, with or without this measurement.
         limits: the threshold.
     """
-    if seen.no_data_reason:
-        return f"no figures: {escape(seen.no_data_reason)}"
-    before = tuple(one for one in series.recent if one.at < seen.at)
-    reading = observe_metric(replace(series, recent=before), seen, limits)[0].reading
-    parts = [_reading_text(reading), _baseline_text(reading, series)]
-    parts.append(f"limit {_threshold_text(limits)}")
-    own = f"{seen.own_rows} rows of our own" if seen.own_rows else ""
+    if measurement.no_data_reason:
+        return f"no figures: {escape(measurement.no_data_reason)}"
+    before = tuple(one for one in state.recent if one.at < measurement.at)
+    reading = observe_metric(replace(state, recent=before), measurement, limits)[0].reading
+    usual = "what is usual is not known yet"
+    if state.baseline.is_known:
+        usual = f"usually {reading.expected_failures:.1f} failed"
+        if reading.expected_successes is not None:
+            usual += f", {reading.expected_successes:.0f} well"
+    limit = f"limit {limits.share:.0%} of at least {limits.min_total:g}"
+    if limits.kind is MetricKind.ERRORS:
+        limit = f"limit {limits.per_minute:g} a minute and {limits.times:g} times the usual"
+    if reading.reason:
+        judgement = f"read as bad: {reading.reason}"
+    elif reading.is_good:
+        judgement = "read as well"
+    else:
+        judgement = "not judged: too few, or close to the limit"
     groups = ", ".join(
         " ".join(filter(None, (g.kind, g.pattern.replace("_", " "), escape(g.connection, 60))))
         + f" {g.count}"
-        for g in sorted(seen.groups, key=lambda g: -g.count)[:8]
+        for g in sorted(measurement.groups, key=lambda g: -g.count)[:8]
     )
-    return "; ".join(filter(None, [*parts, _judgement_text(reading), groups, own]))
-
-
-def _baseline_text(reading: MetricReading, series: MetricState) -> str:
-    if not series.baseline.is_known:
-        return "what is usual is not known yet"
-    successes = reading.expected_successes
-    well = "" if successes is None else f", {successes:.0f} well"
-    return f"usually {reading.expected_failures:.1f} failed{well}"
-
-
-def _threshold_text(limits: MetricLimits) -> str:
-    if limits.kind is MetricKind.ERRORS:
-        return f"{limits.per_minute:g} a minute and {limits.times:g} times the usual"
-    return f"{limits.share:.0%} of at least {limits.min_total:g}"
-
-
-def _judgement_text(reading: MetricReading) -> str:
-    if reading.reason:
-        return f"read as bad: {reading.reason}"
-    return "read as well" if reading.is_good else "not judged: too few, or close to the limit"
+    own = f"{measurement.own_rows} rows of our own" if measurement.own_rows else ""
+    parts = (_reading_text(reading), usual, limit, judgement, groups, own)
+    return "; ".join(filter(None, parts))

@@ -1,4 +1,4 @@
-"""Silences and on-call overrides: what was set, what ended, and what is muted now. Pure."""
+"""Silences and on-call overrides: what was set, what ended, what is silenced now. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bot.core.state.silence import (
     SilenceRefusal,
     SilenceScope,
     covers,
-    is_in_maintenance,
     is_touched,
+    is_window_active,
 )
 from bot.slack.render.help import usage_hint
 from bot.slack.render.incident_line import incident_list
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bot.ports import View
 
 MAX_NAMED = 10
-"""Incidents of the preview that are named; the others are counted."""
+"""Names shown of a list; the incidents of the preview beyond it are counted."""
 _REFUSAL_TEXTS = {
     SilenceRefusal.NO_SUCH: "I know no tenant, signal or incident {what}.",
     SilenceRefusal.NO_TIME: "For how long, or until when?",
@@ -48,36 +48,29 @@ _REFUSAL_TEXTS = {
 
 
 def render_silence_result(request: Request, result: AnswerResult, view: View) -> RenderedMessage:
-    """Say that a silence is set and what it would have hidden, or why it could not be."""
+    """Say that a silence is set and what it would have hidden, or why it was refused."""
     silence = result.silence
     if silence is None:
-        what = quote(request.argument.split(" ")[0], 40)
-        said = _REFUSAL_TEXTS[result.silence_refusal or SilenceRefusal.NO_TIME].format(what=what)
+        refusal = result.silence_refusal or SilenceRefusal.NO_TIME
+        text = _REFUSAL_TEXTS[refusal].format(what=quote(request.argument.split(" ")[0], 40))
         tenants = f"Tenants: {', '.join([*view.rules.tenants][:MAX_NAMED])}."
-        is_unknown = result.silence_refusal is SilenceRefusal.NO_SUCH
+        is_unknown = refusal is SilenceRefusal.NO_SUCH
         return render_paragraphs(
-            f"{said} {tenants if is_unknown else ''}", usage_hint(Verb.SILENCE)
+            f"{text} {tenants if is_unknown else ''}", usage_hint(Verb.SILENCE)
         )
+    # For an incident that is only partly silenced people are still called.
+    partly = [
+        f"#{one.id} reaches further and goes on calling people: `{COMMAND} silence #{one.id} …`"
+        for one in view.desk.open_incidents
+        if not covers(silence, one) and is_touched(silence, one)
+    ]
     return render_paragraphs(
-        f"{SILENCED_MARK} *{silence_target(silence)}* is silenced until {date_and_time(silence.until)}: "
-        f"{quote(silence.reason)}",
+        f"{SILENCED_MARK} *{silence_target(silence)}* is silenced until "
+        f"{date_and_time(silence.until)}: {quote(silence.reason)}",
         f"{preview_text(result.hidden)} What ends is told all the same. "
         f"To end it: `{COMMAND} unsilence S{silence.id}`",
-        *_partly_silenced_lines(silence, view),
+        *partly[:MAX_NAMED],
     )
-
-
-def _partly_silenced_lines(silence: Silence, view: View) -> list[str]:
-    """Name what is open and only partly muted: people are still called for it."""
-    partly = [
-        incident
-        for incident in view.desk.open_incidents
-        if not covers(silence, incident) and is_touched(silence, incident)
-    ]
-    return [
-        f"#{one.id} reaches further and goes on calling people: `{COMMAND} silence #{one.id} …`"
-        for one in partly[:MAX_NAMED]
-    ]
 
 
 def preview_text(hidden: tuple[int, ...]) -> str:
@@ -91,7 +84,7 @@ def preview_text(hidden: tuple[int, ...]) -> str:
 
 
 def render_unsilence_result(request: Request, result: AnswerResult, view: View) -> RenderedMessage:
-    """Say what came of ending a silence."""
+    """Say that a silence is ended, or why not."""
     silence = result.silence
     if result.outcome is CommandOutcome.DONE and silence:
         return render_paragraphs(
@@ -103,33 +96,40 @@ def render_unsilence_result(request: Request, result: AnswerResult, view: View) 
             f"S{silence.id} is over already, since {date_and_time(silence.ended_at)}{by}."
         )
     asked = request.argument
-    said = f"There is no silence {quote(asked, 40)}." if asked else "Which silence?"
-    return render_paragraphs(said, *running_silence_lines(view), usage_hint(Verb.UNSILENCE))
+    text = f"There is no silence {quote(asked, 40)}." if asked else "Which silence?"
+    return render_paragraphs(text, *running_silence_lines(view), usage_hint(Verb.UNSILENCE))
 
 
 def render_silences(view: View) -> RenderedMessage:
-    """List what is muted now: people's silences, and our own maintenance."""
-    return render_paragraphs(
-        *(running_silence_lines(view) or ["Nothing is silenced."]), *_maintenance_lines(view)
-    )
+    """List what is silenced now: by people, and by our own maintenance."""
+    silences = running_silence_lines(view) or ["Nothing is silenced."]
+    windows = [
+        f"{MAINTENANCE_MARK} *{name}*: {escape(window.reason) or 'maintenance'}"
+        for window in view.rules.maintenance_windows
+        for name in view.rules.tenants
+        if is_window_active(window, name, view.now)
+    ]
+    maintenance = join_lines(["*In maintenance*", *windows]) if windows else []
+    return render_paragraphs(*silences, *maintenance)
 
 
 def running_silence_lines(view: View) -> list[str]:
-    """Say each running silence in a line."""
+    """List the silences that are running, one line each."""
     lines = [silence_line(silence) for silence in view.desk.active_silences]
     return join_lines(["*Silences*", *lines]) if lines else []
 
 
 def silence_line(silence: Silence) -> str:
-    """Say what is muted, until when, by whom, why, and how much it hid."""
+    """Say what is silenced, until when, by whom, why, and how many alerts that hid."""
     return (
-        f"{SILENCED_MARK} S{silence.id} *{silence_target(silence)}* until {date_and_time(silence.until)} "
-        f"by <@{silence.by}>: {quote(silence.reason)}; {suppressed_text(silence)}"
+        f"{SILENCED_MARK} S{silence.id} *{silence_target(silence)}* "
+        f"until {date_and_time(silence.until)} by <@{silence.by}>: {quote(silence.reason)}; "
+        f"{suppressed_text(silence)}"
     )
 
 
 def silence_target(silence: Silence) -> str:
-    """Name what a silence is over."""
+    """Name what a silence covers."""
     if silence.scope is SilenceScope.ALL:
         return "everything"
     return f"#{silence.name}" if silence.scope is SilenceScope.INCIDENT else silence.name
@@ -141,34 +141,26 @@ def suppressed_text(silence: Silence) -> str:
     return f"it hid {count}"
 
 
-def _maintenance_lines(view: View) -> list[str]:
-    lines = [
-        f"{MAINTENANCE_MARK} *{name}*: {escape(window.reason) or 'maintenance'}"
-        for window in view.rules.maintenance_windows
-        for name in view.rules.tenants
-        if is_in_maintenance(window, name, view.now)
-    ]
-    return join_lines(["*In maintenance*", *lines]) if lines else []
-
-
 def render_silence_change(silence: Silence, view: View) -> RenderedMessage:
-    """Say that nobody is alerted, and why; when it is over, what it hid and what still goes on."""
+    """Say that a silence was set and why, or that it ended, what it hid and what still goes on."""
     if silence.ended_at is None:
         return render_paragraphs(
             f":no_bell: *{silence_target(silence)}* is silenced by <@{silence.by}> until "
             f"{date_and_time(silence.until)}: {quote(silence.reason)} (S{silence.id})"
         )
     by = f" by <@{silence.ended_by}>" if silence.ended_by else ""
-    head = f":bell: Silence S{silence.id} over *{silence_target(silence)}* ended{by}; {suppressed_text(silence)}."
     going_on = [one for one in view.desk.open_incidents if covers(silence, one)]
-    still = ["*Still going on*", *incident_list(going_on, view)] if going_on else []
-    return render_paragraphs(f"{head} It was: {quote(silence.reason)}", *still)
-
-
-def render_override(swap: OverrideAnnouncement) -> RenderedMessage:
-    """Say who is on call, to them as well."""
-    by = f", by <@{swap.by}>" if swap.by != swap.shift.person else ""
-    who = f"<@{swap.shift.person}>"
     return render_paragraphs(
-        f":bust_in_silhouette: {who} is on call until {date_and_time(swap.shift.until)}{by}."
+        f":bell: Silence S{silence.id} over *{silence_target(silence)}* ended{by}; "
+        f"{suppressed_text(silence)}. It was: {quote(silence.reason)}",
+        *(["*Still going on*", *incident_list(going_on, view)] if going_on else []),
+    )
+
+
+def render_override(announcement: OverrideAnnouncement) -> RenderedMessage:
+    """Say who is on call by an override; the mention notifies that person."""
+    shift, by = announcement.shift, announcement.by
+    return render_paragraphs(
+        f":bust_in_silhouette: <@{shift.person}> is on call until {date_and_time(shift.until)}"
+        + (f", by <@{by}>." if by != shift.person else ".")
     )

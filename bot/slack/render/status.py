@@ -9,7 +9,7 @@ from bot.core.incidents.sticky_resolve import STICKY_RESOLVE_S
 from bot.core.model.observation import FRESH_S, FeedState, SignalState
 from bot.core.signals.history import single_failure_share
 from bot.core.state.shared import other_component
-from bot.core.state.silence import is_in_maintenance
+from bot.core.state.silence import is_window_active
 from bot.core.triage.context import is_signal_failing, most_frequent_fault
 from bot.slack.render.incident import status_incident_line
 from bot.slack.render.incident_line import MAX_LINES, incident_list
@@ -30,6 +30,7 @@ from bot.slack.render.text import (
     WARNING_LIGHT,
     RenderedMessage,
     context,
+    count_rest,
     date_and_time,
     duration,
     escape,
@@ -46,81 +47,71 @@ if TYPE_CHECKING:
 
 
 def render_health(view: View) -> RenderedMessage:
-    """Say what was seen last, the longest ago first."""
+    """Say when each tenant was last seen, the longest ago first, and which sources have no data."""
     seen = {name: state.last_data_at or 0.0 for name, state in view.tenants.states.items()}
     names = sorted(seen, key=lambda name: seen[name])
     late = [name for name in names if view.now - seen[name] >= FRESH_S]
     head = f"{len(late)} of {len(names)} tenants not seen lately" if late else "I see all tenants"
-    more = [f"… and {len(names) - MAX_LINES} more, seen since"] if len(names) > MAX_LINES else []
+    lines = []
+    for name in names[:MAX_LINES]:
+        at = view.tenants.states[name].last_data_at
+        is_fresh = at is not None and view.now - at < FRESH_S
+        age = "not seen yet" if at is None else f"last seen {duration(view.now - at)} ago"
+        lines.append(f"{OK_LIGHT if is_fresh else NO_DATA_LIGHT} *{name}*: {age}")
+    missing = [
+        f"{WARNING_LIGHT} {tenant}, {metric_name(name, limits[name].kind)}: no figures for "
+        f"{duration(view.now - metric.no_data_since)} ({escape(metric.no_data_reason)})"
+        for tenant, state in view.tenants.states.items()
+        for limits in [view.rules.tenants[tenant].metrics]
+        for name, metric in state.metrics.items()
+        if metric.no_data_since is not None and name in limits
+    ]
+    calendar = ""
+    shifts = view.desk.shifts
+    if shifts is not None and view.rules.calendar_every_s:
+        fault = f"{WARNING_LIGHT} cannot be read ({escape(shifts.fault)}), last "
+        read = f"read {duration(view.now - shifts.at)} ago"
+        calendar = f"Calendar of who is on call: {fault if shifts.fault else ''}{read}"
     return render_paragraphs(
         f"*{head}*",
-        *join_lines([*(_last_seen_line(name, view) for name in names[:MAX_LINES]), *more]),
+        *join_lines([*lines, *count_rest(names, MAX_LINES, ", seen since")]),
         "\n".join(feed_lines(view)),
-        *join_lines(_missing_data_lines(view)[:MAX_LINES]),
-        _calendar_line(view),
+        *join_lines(missing[:MAX_LINES]),
+        calendar,
     )
-
-
-def _last_seen_line(name: str, view: View) -> str:
-    seen_at = view.tenants.states[name].last_data_at
-    if seen_at is None:
-        return f"{NO_DATA_LIGHT} *{name}*: not seen yet"
-    light = OK_LIGHT if view.now - seen_at < FRESH_S else NO_DATA_LIGHT
-    return f"{light} *{name}*: last seen {duration(view.now - seen_at)} ago"
-
-
-def _missing_data_lines(view: View) -> list[str]:
-    return [
-        f"{WARNING_LIGHT} {tenant}, {metric_name(name, view.rules.tenants[tenant].metrics[name].kind)}:"
-        f" no figures for {duration(view.now - series.no_data_since)} ({escape(series.no_data_reason)})"
-        for tenant, state in view.tenants.states.items()
-        for name, series in state.metrics.items()
-        if series.no_data_since is not None and name in view.rules.tenants[tenant].metrics
-    ]
-
-
-def _calendar_line(view: View) -> str:
-    shifts = view.desk.shifts
-    if shifts is None or not view.rules.calendar_every_s:
-        return ""
-    read = f"read {duration(view.now - shifts.at)} ago"
-    fault = (
-        f"{WARNING_LIGHT} cannot be read ({escape(shifts.fault)}), last " if shifts.fault else ""
-    )
-    return f"Calendar of who is on call: {fault}{read}"
 
 
 def render_status(view: View) -> RenderedMessage:
     """Say how every tenant is, the worst first, with the open incidents and the status page."""
-    still_open = view.desk.open_incidents
-    head = f"Open incidents: {len(still_open)}" if still_open else "No open incident"
+    open_incidents = view.desk.open_incidents
+    head = f"Open incidents: {len(open_incidents)}" if open_incidents else "No open incident"
     names = sorted(view.rules.tenants, key=lambda name: LIGHTS.index(tenant_light(name, view)))
     lines = [tenant_line(name, view) for name in names[:MAX_LINES]]
-    if len(names) > MAX_LINES:
-        lines.append(f"… and {len(names) - MAX_LINES} more")
-    said = render_paragraphs(
+    controls = [
+        f"{name} {_probe_state_text(state, view.now)}"
+        for name, state in view.desk.shared.controls.items()
+    ]
+    message = render_paragraphs(
         f"*{head}*",
-        *incident_list(still_open, view),
-        *join_lines(lines),
+        *incident_list(open_incidents, view),
+        *join_lines([*lines, *count_rest(names, MAX_LINES)]),
         *running_silence_lines(view),
         "\n".join(feed_lines(view)),
-        _controls(view),
+        "Neutral hosts: " + ", ".join(controls[:MAX_LINES]) if controls else "",
         _single_failures(view),
     )
     foot = context(f"As of {date_and_time(view.now)}. Fresh probes: `{COMMAND} run`")
-    return RenderedMessage(said.text, [*said.blocks, foot])
+    return RenderedMessage(message.text, [*message.blocks, foot])
 
 
 def tenant_line(name: str, view: View) -> str:
-    """Say in a line how all that is watched at a tenant does."""
+    """Say in one line how all signals of a tenant are."""
     state, rules = view.tenants.states[name], view.rules.tenants[name]
-    where = f" ({escape(rules.environment)})" if rules.environment else ""
-    is_ours = any(
-        is_in_maintenance(window, name, view.now) for window in view.rules.maintenance_windows
-    )
-    begin = (
-        f"{tenant_light(name, view)} *{name}*{where}{' ' + MAINTENANCE_MARK if is_ours else ''}: "
-    )
+    environment = f" ({escape(rules.environment)})" if rules.environment else ""
+    windows = view.rules.maintenance_windows
+    is_maintained = any(is_window_active(window, name, view.now) for window in windows)
+    mark = f" {MAINTENANCE_MARK}" if is_maintained else ""
+    begin = f"{tenant_light(name, view)} *{name}*{environment}{mark}: "
     if state.no_data_since is not None:
         return f"{begin}could not look for {duration(view.now - state.no_data_since)}"
     signals = [
@@ -135,44 +126,44 @@ def tenant_line(name: str, view: View) -> str:
 
 
 def _sticky_resolve_text(name: str, view: View) -> str:
-    """Say why nobody is alerted of what fails: a person resolved it as it was."""
+    """Say why nobody is alerted of what fails: a person resolved it while it failed."""
     for incident in view.desk.incidents.values():
         until = (incident.resolved_at or 0.0) + STICKY_RESOLVE_S
         if view.now < until and any(one.startswith(f"{name}.") for one in incident.sticky_resolve):
-            who = f"<@{incident.resolved_by}>"
             return (
-                f"; nobody is alerted until {date_and_time(until)}, {who} resolved #{incident.id}"
+                f"; nobody is alerted until {date_and_time(until)}, "
+                f"<@{incident.resolved_by}> resolved #{incident.id}"
             )
     return ""
 
 
 def tenant_light(name: str, view: View) -> str:
-    """Return a tenant's light; green only where nothing is known to be bad."""
+    """Return a tenant's light; green only if nothing is known to fail."""
     state = view.tenants.states[name]
-    if any(s.state is not SignalState.OK for s in state.probes.values()) or is_tenant_failing(
-        state
-    ):
+    is_ok = all(probe.state is SignalState.OK for probe in state.probes.values())
+    if not is_ok or is_tenant_failing(state):
         return FAILING_LIGHT
     if state.no_data_since is not None:
         return NO_DATA_LIGHT
-    is_silent = any(series.no_data_since is not None for series in state.metrics.values())
-    return WARNING_LIGHT if is_silent else OK_LIGHT
+    has_gaps = any(metric.no_data_since is not None for metric in state.metrics.values())
+    return WARNING_LIGHT if has_gaps else OK_LIGHT
 
 
-def _probe_state_text(signal: ProbeState | None, now: float) -> str:
-    if signal is None or signal.last_at is None:
+def _probe_state_text(state: ProbeState | None, now: float) -> str:
+    if state is None or state.last_at is None:
         return "not looked at yet"
-    if signal.is_stopped:
-        return f"stopped: {fault_name(most_frequent_fault(signal))}"
-    if signal.state is SignalState.OK:
-        latency = f" in {signal.latency_s * 1000:.0f} ms" if signal.latency_s else ""
-        return f"ok{latency} ({duration(now - signal.last_at)} ago)"
-    sure = "failing" if is_signal_failing(signal) else "one failure, being repeated"
-    return f"{sure}: {fault_name(most_frequent_fault(signal))}, {len(signal.faults)} of {len(signal.tries)}"
+    fault = fault_name(most_frequent_fault(state))
+    if state.is_stopped:
+        return f"stopped: {fault}"
+    if state.state is SignalState.OK:
+        latency = f" in {state.latency_s * 1000:.0f} ms" if state.latency_s else ""
+        return f"ok{latency} ({duration(now - state.last_at)} ago)"
+    label = "failing" if is_signal_failing(state) else "one failure, being repeated"
+    return f"{label}: {fault}, {len(state.faults)} of {len(state.tries)}"
 
 
 def feed_lines(view: View) -> list[str]:
-    """Say what each status feed says, and when it was read."""
+    """Say what each status feed shows, and when it was read."""
     feeds = view.desk.shared.feeds
     return [_feed_line(name, feed, view.now) for name, feed in list(feeds.items())[:MAX_LINES]]
 
@@ -187,22 +178,16 @@ def _feed_line(name: str, feed: FeedView, now: float) -> str:
     read = f"read {duration(now - (feed.read_at or now))} ago"
     if not shown:
         return f"{label}: no open post ({read})"
-    about = [f"{status_incident_line(n, now)}{_component_text(other_component(n))}" for n in shown]
-    return f"{label} ({read}): " + "; ".join(about)
-
-
-def _component_text(name: str | None) -> str:
-    return f", about {name}" if name else ""
-
-
-def _controls(view: View) -> str:
-    controls = view.desk.shared.controls
-    states = [f"{name} {_probe_state_text(signal, view.now)}" for name, signal in controls.items()]
-    return "Neutral hosts: " + ", ".join(states[:MAX_LINES]) if states else ""
+    lines = [
+        status_incident_line(n, now)
+        + (f", about {component}" if (component := other_component(n)) else "")
+        for n in shown
+    ]
+    return f"{label} ({read}): " + "; ".join(lines)
 
 
 def _single_failures(view: View) -> str:
-    """Say how many looks failed singly in the last days: a trend, and no alert."""
+    """Say the share of single failures in the last days: a trend, not an alert."""
     shares = [
         f"{name} {signal_name(signal)} {single_failure_share(state.probes[signal].trend):.2%}"
         for name, state in view.tenants.states.items()

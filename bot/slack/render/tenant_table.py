@@ -1,4 +1,4 @@
-"""Many tenants of one incident side by side, the worst first. Pure."""
+"""The table of an incident with many tenants, the worst first. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from bot.core.incidents.notifications import MANY_TENANTS
 from bot.core.signals.probe_threshold import Reason
 from bot.slack.render.signals import metric_name
-from bot.slack.render.text import Block, clean_text, clock_utc, context, fault_name, signal_name
+from bot.slack.render.text import (
+    Block,
+    clean_text,
+    clock_utc,
+    context,
+    count_rest,
+    fault_name,
+    signal_name,
+)
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident, Problem
@@ -21,57 +29,40 @@ HEADER = ("Tenant", "Environment", "What fails", "Failed tries", "Since")
 
 
 def tenants_table(incident: Incident, view: View) -> list[Block]:
-    """Render a row a tenant, where there are too many for lines of text."""
+    """Render a table with a row for each tenant; nothing if there are few tenants."""
     if len(incident.tenants) <= MANY_TENANTS:
         return []
-    worst = _worst_problems(incident)
+    ordered = sorted(incident.problems, key=_rank_problem, reverse=True)
+    worst = {problem.tenant: problem for problem in ordered}
     names = sorted(incident.tenants, key=lambda name: _rank_problem(worst.get(name)))
-    rows = [_row(name, worst.get(name), view) for name in names[:ROWS]]
-    cells = [[_cell(text) for text in row] for row in (HEADER, *rows)]
+    rows = [HEADER, *(_row(name, worst.get(name), view) for name in names[:ROWS])]
+    cells = [
+        [{"type": "raw_text", "text": clean_text(text, CELL_CHARS)} for text in row] for row in rows
+    ]
     # A new block_id for each version, as Slack wants it of what is edited (@slack/types 3.2).
     block_id = f"tenants-{incident.id}-{incident.edits}"
     table: Block = {"type": "table", "block_id": block_id, "rows": cells}
-    return [table, *_rest(names[ROWS:], worst)]
+    recovered = sum(name in worst and worst[name].is_over for name in names[ROWS:])
+    rest = count_rest(names, ROWS, f", {recovered} of them work again" if recovered else "")
+    return [table, *map(context, rest)]
 
 
-def _worst_problems(incident: Incident) -> dict[str, Problem]:
-    """Return the trouble of each tenant that says most."""
-    ordered = sorted(incident.problems, key=_rank_problem, reverse=True)
-    return {trouble.tenant: trouble for trouble in ordered}
-
-
-def _rank_problem(trouble: Problem | None) -> tuple[bool, float, float]:
+def _rank_problem(problem: Problem | None) -> tuple[bool, float, float]:
     """Order by what goes on, by the share that fails, and by age; the smallest is the worst."""
-    if trouble is None:
+    if problem is None:
         return False, 0.0, 0.0
-    return trouble.is_over, -trouble.failed / max(trouble.tries, 1), trouble.since
+    return problem.is_over, -problem.failed / max(problem.tries, 1), problem.since
 
 
-def _row(name: str, trouble: Problem | None, view: View) -> tuple[str, ...]:
+def _row(name: str, problem: Problem | None, view: View) -> tuple[str, ...]:
     rules = view.rules.tenants.get(name)
-    where = (rules and view.tenants.environment(name, view.rules)) or "unknown"
-    if trouble is None:
-        return name, where, "no usable look", "none", "unknown"
-    tries = f"{trouble.failed} of {trouble.tries}" if trouble.tries else str(trouble.failed)
-    return name, where, _failure_text(trouble), tries, clock_utc(trouble.since)
-
-
-def _failure_text(trouble: Problem) -> str:
-    is_looked_at = trouble.reason in {None, Reason.SLOW}
-    name = signal_name(trouble.signal)
-    if not is_looked_at:
-        name = metric_name(trouble.signal, trouble.source)
-    if trouble.is_over:
-        return f"{name}: works again"
-    return f"{name}: {trouble.reason or fault_name(trouble.fault)}"
-
-
-def _cell(text: str) -> Block:
-    return {"type": "raw_text", "text": clean_text(text, CELL_CHARS)}
-
-
-def _rest(names: list[str], worst: dict[str, Problem]) -> list[Block]:
-    if not names:
-        return []
-    well = sum(name in worst and worst[name].is_over for name in names)
-    return [context(f"… and {len(names)} more" + (f", {well} of them work again" if well else ""))]
+    environment = (rules and view.tenants.environment(name, view.rules)) or "unknown"
+    if problem is None:
+        return name, environment, "no usable look", "none", "unknown"
+    if problem.reason in {None, Reason.SLOW}:
+        signal = signal_name(problem.signal)
+    else:
+        signal = metric_name(problem.signal, problem.source)
+    failure = "works again" if problem.is_over else problem.reason or fault_name(problem.fault)
+    tries = f"{problem.failed} of {problem.tries}" if problem.tries else str(problem.failed)
+    return name, environment, f"{signal}: {failure}", tries, clock_utc(problem.since)

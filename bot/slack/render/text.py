@@ -1,4 +1,4 @@
-"""A rendered message, Slack's mark-up, and how foreign text is kept harmless in it."""
+"""The rendered message, Slack's mark-up, and escaping that keeps foreign text harmless."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bot.core.model.observation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sized
 
 TEXT_CHARS = 1000
 """Screen readers read only the text; chat.postEphemeral refuses more than 4,000 characters."""
@@ -30,7 +30,7 @@ TEXT_CHARS = 1000
 
 @dataclass(frozen=True, slots=True)
 class RenderedMessage:
-    """A message: the text that is always there, and the blocks that say the same."""
+    """A message: its text, which is always there, and blocks that say the same."""
 
     text: str
     blocks: list[Block]
@@ -38,18 +38,18 @@ class RenderedMessage:
 
 def render_paragraphs(*texts: str) -> RenderedMessage:
     """Make a message of paragraphs; empty ones are left out."""
-    said = [text for text in texts if text]
-    lines = [clean_text(strip_markup(line), TEXT_CHARS) for line in "\n".join(said).split("\n")]
-    text = "\n".join(lines)
+    paragraphs = [text for text in texts if text]
+    lines = "\n".join(paragraphs).split("\n")
+    text = "\n".join(clean_text(strip_markup(line), TEXT_CHARS) for line in lines)
     cut = text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"
-    return RenderedMessage(cut, [section(text) for text in said])
+    return RenderedMessage(cut, [section(paragraph) for paragraph in paragraphs])
 
 
 Block = dict[str, Any]
 COMMAND = "/auth0-check"
 SECTION_CHARS = 3000
 FIELD_CHARS = 2000
-"""Slack's limits of a section's text and of one field (Block Kit reference, read 2026-11)."""
+"""Slack's limits for a section's text and for one field (Block Kit reference, read 2026-11)."""
 
 CAUSES = {
     Cause.AUTH0: "Auth0",
@@ -92,7 +92,7 @@ FAILING_LIGHT, NO_DATA_LIGHT, WARNING_LIGHT, OK_LIGHT = LIGHTS = (
     ":large_orange_diamond:",
     ":large_green_circle:",
 )
-"""How something looked at does, the worst first; they differ in shape, not in colour alone."""
+"""The state of a tenant or probe, the worst first. They differ in shape, not only in colour."""
 
 LOGIN_STOPPED = "The synthetic login was stopped after 3 refusals, before Auth0 blocks its user."
 REMEDIES = {
@@ -116,70 +116,71 @@ REMEDIES = {
 """What to do, by a fault's reason."""
 
 
-def mentions(whom: Iterable[str]) -> str:
-    """Make the mark-up that mentions people: `@here`, users' and user groups' ids."""
-    return " ".join(_mention(name) for name in whom)
-
-
-def _mention(name: str) -> str:
-    if name == "@here":
-        return "<!here>"
-    return f"<!subteam^{name}>" if name.startswith("S") else f"<@{name}>"
+def mentions(names: Iterable[str]) -> str:
+    """Make the mark-up that mentions people: `@here`, ids of users and of user groups."""
+    return " ".join(
+        "<!here>"
+        if name == "@here"
+        else f"<!subteam^{name}>"
+        if name.startswith("S")
+        else f"<@{name}>"
+        for name in names
+    )
 
 
 def clean_text(text: str, limit: int) -> str:
     """Make foreign text one line without control, bidi or invisible characters, and cut it."""
-    kept = "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)
-    words = re.sub(r"\s+", " ", kept).strip()
-    return words if len(words) <= limit else words[: limit - 1] + "…"
+    visible = "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)
+    line = re.sub(r"\s+", " ", visible).strip()
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def escape(text: str, limit: int = 300) -> str:
-    """Make foreign text safe inside mrkdwn: no mention, link, emphasis or code can come of it."""
-    words = clean_text(text, limit)
+    """Make foreign text safe inside mrkdwn: it cannot become a mention, link, emphasis or code."""
+    safe = clean_text(text, limit)
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        words = words.replace(sign, entity)
-    return re.sub(r"([*_~`])", "\u200b\\1", words).replace("@", "@\u200b")
+        safe = safe.replace(sign, entity)
+    return re.sub(r"([*_~`])", "\u200b\\1", safe).replace("@", "@\u200b")
 
 
 def quote(text: str, limit: int = 300) -> str:
-    """Quote what a person wrote, made safe as foreign text is."""
+    """Quote what a person wrote, escaped as foreign text is."""
     return f"“{escape(text, limit)}”"
 
 
 def strip_markup(text: str) -> str:
-    """Take our own emphasis, emoji, dates, links and quotes out: a notification has none."""
+    """Remove our own emphasis, emoji, dates, links and quotes: a notification shows none."""
     text = re.sub(r"^>", "", text, flags=re.MULTILINE)
-    words = re.sub(r"<(?:!date|https:)[^|>]*\|([^>]*)>", r"\1", text)
-    return re.sub(r"(?<!\S):[a-z_]+:\s?", "", words).replace("*", "")
+    text = re.sub(r"<(?:!date|https:)[^|>]*\|([^>]*)>", r"\1", text)
+    return re.sub(r"(?<!\S):[a-z_]+:\s?", "", text).replace("*", "")
 
 
 def link(url: str, label: str) -> str:
-    """Make a link of our own; an address that is not https is left out."""
+    """Make a link of our own; of an address that is not https only the label is shown."""
     if not re.fullmatch(r"https://[^\s<>|]+", url):
         return label
     return f"<{url.replace('&', '&amp;')}|{label}>"
 
 
 def clock_utc(at: float) -> str:
-    """Say an instant for screen readers and notifications."""
+    """Format a time in UTC, for screen readers and notifications."""
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M UTC")
 
 
 def time_of_day(at: float) -> str:
-    """Say the time of an instant to the second, in each reader's own time zone."""
+    """Format a time of day to the second, in each reader's own time zone."""
     fallback = datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")
     return f"<!date^{int(at)}^{{time_secs}}|{fallback}>"
 
 
 def date_and_time(at: float) -> str:
-    """Say an instant in each reader's own time zone."""
+    """Format a date and time in each reader's own time zone."""
     fallback = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"<!date^{int(at)}^{{date_short_pretty}} {{time}}|{fallback}>"
 
 
 def duration(seconds: float) -> str:
-    """Say a span in at most two units."""
+    """Format a duration in at most two units."""
     left = max(0, round(seconds))
     parts = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
@@ -190,19 +191,19 @@ def duration(seconds: float) -> str:
 
 
 def section(text: str) -> Block:
-    """Make a section; text that is too long is cut."""
+    """Make a section block; text that is too long is cut."""
     cut = text if len(text) <= SECTION_CHARS else text[: SECTION_CHARS - 1] + "…"
     return {"type": "section", "text": {"type": "mrkdwn", "text": cut}}
 
 
 def fields(pairs: list[tuple[str, str]]) -> Block:
-    """Make a section of at most ten labelled fields."""
-    made = [f"*{label}*\n{value}"[:FIELD_CHARS] for label, value in pairs]
-    return {"type": "section", "fields": [{"type": "mrkdwn", "text": text} for text in made[:10]]}
+    """Make a section block of at most ten labelled fields."""
+    texts = [f"*{label}*\n{value}"[:FIELD_CHARS] for label, value in pairs[:10]]
+    return {"type": "section", "fields": [{"type": "mrkdwn", "text": text} for text in texts]}
 
 
 def join_lines(lines: Iterable[str]) -> list[str]:
-    """Join lines to as few texts as fit into a section each."""
+    """Join lines into as few texts as possible that each fit into a section."""
     texts = [""]
     for line in lines:
         if len(texts[-1]) + len(line) >= SECTION_CHARS:
@@ -211,23 +212,28 @@ def join_lines(lines: Iterable[str]) -> list[str]:
     return [text for text in texts if text]
 
 
+def count_rest(items: Sized, limit: int, suffix: str = "") -> list[str]:
+    """Return a line that counts the items beyond a limit, if there are any."""
+    return [f"… and {len(items) - limit} more{suffix}"] if len(items) > limit else []
+
+
 def context(text: str) -> Block:
-    """Make a small grey line."""
+    """Make a context block: a small grey line."""
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": text[:FIELD_CHARS]}]}
 
 
 def signal_name(name: str) -> str:
-    """Say what a signal looks at."""
+    """Name what a probe checks."""
     return SIGNALS.get(name, "login" if name == "login" else f"login “{name}”")
 
 
 def fault_name(fault: Fault | None) -> str:
-    """Say what went wrong, by its codes."""
+    """Name a fault by its codes."""
     return describe_fault(fault) if fault else "could not be looked at"
 
 
 def step_name(fault: Fault) -> str:
-    """Say at which step of a login it went wrong."""
+    """Name the step of a login that failed."""
     steps = {
         Stage.DNS: "name look-up",
         Stage.CONNECT: "connection",

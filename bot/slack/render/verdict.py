@@ -1,4 +1,4 @@
-"""Why an incident has its verdict: every fact with its time, and who knew first. Pure."""
+"""Why an incident has its verdict: all evidence with its time, and who detected it first. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DETECTION_SOURCES = {
 
 
 def explain_verdict(incident: Incident) -> list[str]:
-    """Return paragraphs: the verdict, the facts for and against, how it went, who knew first."""
+    """Return paragraphs: the verdict, its evidence and its history, who detected it first."""
     verdict = incident.verdict
     paragraphs = [
         f"*Why #{incident.id}: {cause_name(verdict)}*",
@@ -39,22 +39,22 @@ def explain_verdict(incident: Incident) -> list[str]:
 
 
 def cause_name(verdict: Verdict) -> str:
-    """Say a cause in words, with how sure that is and how far it reaches."""
+    """Name the cause of a verdict, with its confidence and scope."""
     return CAUSES[verdict.cause].split(":")[0] + confidence_text(verdict)
 
 
 def confidence_text(verdict: Verdict) -> str:
-    """Say how sure a verdict is and how far it reaches; nothing of one that is unclear."""
+    """Return the confidence and scope of a verdict; empty if the cause is unclear."""
     if verdict.cause is Cause.UNCLEAR:
         return ""
     return f" ({min(99, round(verdict.confidence * 100))} %, {SCOPES[verdict.scope]})"
 
 
-def _evidence_text(title: str, facts: tuple[Evidence, ...], incident: Incident) -> str:
+def _evidence_text(title: str, evidence: tuple[Evidence, ...], incident: Incident) -> str:
     lines = [
-        f"• {time_of_day(incident.evidence_since.get(fact.rule_id, incident.opened_at))} "
-        f"{escape(fact.text)} (`{fact.rule_id}` {fact.weight:+.1f})"
-        for fact in facts
+        f"• {time_of_day(incident.evidence_since.get(one.rule_id, incident.opened_at))} "
+        f"{escape(one.text)} (`{one.rule_id}` {one.weight:+.1f})"
+        for one in evidence
     ]
     return "\n".join([f"*{title}*", *lines]) if lines else ""
 
@@ -62,25 +62,24 @@ def _evidence_text(title: str, facts: tuple[Evidence, ...], incident: Incident) 
 def _verdict_history(incident: Incident) -> str:
     if len(incident.verdict_history) < 2:  # noqa: PLR2004 - one verdict is no history
         return ""
-    lines = [
-        f"• {time_of_day(judged.at)} {cause_name(judged.verdict)}"
-        + (
-            f", for {', '.join(f'`{row}`' for row in judged.new_rule_ids[:5])}"
-            if judged.new_rule_ids
-            else ""
-        )
-        for judged in incident.verdict_history
-    ]
-    return "\n".join(["*The verdict over time*", *lines])
+    lines = ["*The verdict over time*"]
+    for change in incident.verdict_history:
+        rules = ", ".join(f"`{rule_id}`" for rule_id in change.new_rule_ids[:5])
+        because = f", for {rules}" if rules else ""
+        lines.append(f"• {time_of_day(change.at)} {cause_name(change.verdict)}{because}")
+    return "\n".join(lines)
 
 
 def time_to_detect_text(incident: Incident) -> str:
-    """Say when each source first knew, and how far we were ahead of the status page."""
-    knew = sorted(incident.detected_at.items(), key=lambda each: each[1])
-    if not knew:
+    """Say when each source first detected the incident, and our lead over the status page."""
+    detected_at = incident.detected_at
+    if not detected_at:
         return ""
-    said = " · ".join(f"{DETECTION_SOURCES[source]} {time_of_day(at)}" for source, at in knew)
-    told, posted = incident.detected_at.get(MESSAGE), incident.detected_at.get(STATUS_INCIDENT)
-    if told is not None and posted is not None and posted > told:
-        said += f". We knew {duration(posted - told)} before the status page"
-    return f"First known: {said}"
+    text = "First known: " + " · ".join(
+        f"{DETECTION_SOURCES[source]} {time_of_day(at)}"
+        for source, at in sorted(detected_at.items(), key=lambda item: item[1])
+    )
+    notified_at, posted_at = detected_at.get(MESSAGE), detected_at.get(STATUS_INCIDENT)
+    if notified_at is not None and posted_at is not None and posted_at > notified_at:
+        text += f". We knew {duration(posted_at - notified_at)} before the status page"
+    return text

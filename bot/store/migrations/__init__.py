@@ -1,1 +1,1 @@
-"""Alembic's scripts: forward only, one transaction, shipped with the package."""
+"""Alembic's scripts, shipped with the package. They only go forward, in one transaction."""

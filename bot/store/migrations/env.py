@@ -1,4 +1,4 @@
-"""Alembic runs this; `bot.store.schema` gives it the connection and the transaction."""
+"""Alembic runs this file. `bot.store.schema` supplies the connection and the transaction."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""The real bot as others reach it: by its listeners, by what it polls, and by its channel."""
+"""The real bot as others reach it: by its listeners, its sources and its channel."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE_S = 60.0
 
 
 def whole(message: Message) -> str:
-    """All that stands in a message."""
+    """Return all text of a message."""
     return message.text + "\n" + json.dumps(message.blocks, ensure_ascii=False)
 
 
@@ -42,22 +42,22 @@ class Bot:
     async def push(
         self, path: str, content: object, headers: Mapping[str, str] | None = None
     ) -> tuple[int, str]:
-        """Post JSON, or bytes as they are, to a hook; return the status and the answer."""
+        """Post JSON, or bytes as they are, to a webhook; return the status and the body."""
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         url = f"{self.public}/hooks/{path}"
         async with self.session.post(url, data=body, headers=headers) as answer:
             return answer.status, await answer.text()
 
     async def has_looked(self) -> None:
-        """Wait until its first login is back."""
-        await self.child.says("first look at prod.login", PATIENCE_S)
+        """Wait for the result of its first login."""
+        await self.child.says("first check of prod.login", PATIENCE_S)
 
     async def metrics(self) -> str:
         async with self.session.get(f"{self.admin}/metrics") as answer:
             return await answer.text()
 
     async def received(self, hook: str, outcome: str) -> float:
-        """Return how many requests to a hook came to this."""
+        """Return how many requests to a webhook had this outcome."""
         name, labels = "auth0_check_hook_requests_total", {"hook": hook, "outcome": outcome}
         families = text_string_to_metric_families(await self.metrics())
         samples = [sample for family in families for sample in family.samples]
@@ -66,7 +66,7 @@ class Bot:
 
 @dataclass
 class Scene:
-    """A town, and the bot that watches it with some sources."""
+    """A town, and the bot that checks it with some sources."""
 
     town: Town
     start: Callable[..., Any] = field(repr=False)
@@ -82,7 +82,7 @@ class Scene:
 
     @asynccontextmanager
     async def bot(self, config: str) -> AsyncIterator[Bot]:
-        """Run a bot until it is left; begin once it is connected to Slack."""
+        """Run a bot while the context is open; wait until it is connected to Slack."""
         async with self.start("run", "--config", config) as child, ClientSession() as session:
             keys = (r"server\.listen", r"server\.admin_listen")
             told = [await child.says(rf"{key}: listening on (\S+)", PATIENCE_S) for key in keys]
@@ -90,11 +90,11 @@ class Scene:
             yield Bot(child, session, *(f"http://{found[1]}" for found in told))
 
     def cards(self) -> list[str]:
-        """What stands in the channel outside of threads, the oldest first."""
+        """Return the channel's messages outside of threads, the oldest first."""
         return [whole(message) for message in self.town.said() if not message.thread_ts]
 
     async def card(self, pattern: str) -> str:
-        """Wait until something in the channel reads so; return it."""
+        """Wait for a message in the channel that matches; return it."""
         found: list[str] = []
 
         def is_found() -> bool:
@@ -115,7 +115,7 @@ class Scene:
 
 @pytest.fixture
 def scene(town: Town, auth0_check: Callable[..., Any]) -> Scene:
-    """A town without any other source yet."""
+    """A town without any other source."""
     return Scene(town, auth0_check)
 
 
@@ -132,7 +132,7 @@ def _free_address() -> str:
 
 
 async def _listens(address: str) -> None:
-    """Wait until somebody listens at an address."""
+    """Wait until something listens at an address."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             with suppress(OSError):

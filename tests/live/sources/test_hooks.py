@@ -1,4 +1,4 @@
-"""What others push to the public listener of a running bot."""
+"""What other services push to the public listener of a running bot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOKEN = "canary-token-of-a-hook"
 SIGNING = "canary-client-secret-of-sentry"
 IN_PATH = "canary-path-secret-0123"
 SETTLED_S = 0.3
-"""A kill in the midst of a post makes the next life wait 40 s before it looks for it."""
+"""After a kill during a post the next process waits 40 s before it searches for the post."""
 ALERT = {
     "labels": {"alertname": "LoginErrors", "team": "identity"},
     "annotations": {"summary": "Every third login fails"},
@@ -29,7 +29,7 @@ ALERT = {
 
 
 class Slack:
-    """Refuses posts while it is asked to."""
+    """Refuses posts while the test wants it."""
 
     def __init__(self, scene: Scene) -> None:
         self.refused = 0
@@ -44,7 +44,7 @@ class Slack:
 
 
 async def test_alertmanager(scene: Scene, debian: Any, free_address: str, tmp_path: Path) -> None:
-    """A real one fires, and the bot dies before it could post: the next one posts, and the end."""
+    """It fires, and the bot is killed before it can post: the next process posts, also the end."""
     hook = {
         "url": f"http://{free_address}/hooks/alertmanager",
         "http_config": {"authorization": {"credentials": TOKEN}},
@@ -84,13 +84,13 @@ async def test_alertmanager(scene: Scene, debian: Any, free_address: str, tmp_pa
 
 
 async def tell(bot: Bot, url: str, alert: dict[str, Any]) -> None:
-    """Tell Alertmanager of an alert, as Prometheus does."""
+    """Send an alert to Alertmanager, as Prometheus does."""
     async with bot.session.post(f"{url}/api/v2/alerts", json=[alert]) as answer:
         assert answer.status == 200
 
 
 async def test_sentry(scene: Scene) -> None:
-    """A signed alert opens an incident and ends it; a forged one does not."""
+    """A signed alert opens an incident and resolves it; a forged one does not."""
     config = scene.write({}, hooks={"sentry": {"client_secret": SIGNING}})
     async with scene.bot(config) as bot:
         assert (await bot.push("sentry", *signed("critical", secret="canary-forged")))[0] == 401
@@ -106,7 +106,7 @@ async def test_sentry(scene: Scene) -> None:
 
 
 def signed(action: str, secret: str = SIGNING) -> tuple[bytes, dict[str, str]]:
-    """A metric alert as Sentry sends it, and its headers."""
+    """Return a metric alert as Sentry sends it, with its headers."""
     alert = {"id": "4", "alert_rule": {"name": "Logins fail"}, "date_started": None}
     body = json.dumps({"action": action, "data": {"metric_alert": alert}}).encode()
     now = datetime.now(UTC).timestamp()  # noqa: TID251 - as Sentry's own clock
@@ -118,7 +118,7 @@ def signed(action: str, secret: str = SIGNING) -> tuple[bytes, dict[str, str]]:
 
 
 async def test_pingdom(scene: Scene) -> None:
-    """DOWN makes the bot look at once, and alerts nobody; the secret in its path is nowhere."""
+    """DOWN makes the bot check at once, and alerts nobody; the secret of the path leaks nowhere."""
     check = {
         "check_id": 12345,
         "check_name": "Login page",
@@ -146,7 +146,7 @@ async def test_pingdom(scene: Scene) -> None:
 
 
 async def test_report_and_change(scene: Scene) -> None:
-    """An application's counts, twice too bad, are a warning; the deploy before stands beside it."""
+    """An application's counts, bad twice, are a warning; the deploy before is evidence."""
     hooks = {"report": {"token": TOKEN}, "change": {"token": TOKEN + "-2"}}
     config = scene.write({"metrics": [{"name": "checkout"}]}, hooks=hooks)
     deploy = {"what": "deploy 4711", "app": "checkout"}

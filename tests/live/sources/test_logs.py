@@ -1,4 +1,4 @@
-"""A tenant's log that is full of failures of one connection."""
+"""A tenant's log with many failures of one connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def test_polled(scene: Scene) -> None:
 
 
 async def test_pushed(scene: Scene) -> None:
-    """By the tenant's log stream: the same, though rows come twice and in the wrong order."""
+    """By the tenant's log stream: the same, although rows come twice and in the wrong order."""
     async with scene.bot(scene.write({"logs": LOGS | {"stream_token": STREAM}})) as bot:
         rows = [*map(row, range(40))]
         for batch in (rows[20:], rows[:30]):
@@ -35,7 +35,7 @@ async def test_pushed(scene: Scene) -> None:
 
 
 def row(number: int) -> dict[str, Any]:
-    """One row as a log stream sends it: every second one failed."""
+    """Return one row as a log stream sends it: every second one failed."""
     is_failed = number % 2
     told = {
         "type": "f" if is_failed else "s",
@@ -49,7 +49,7 @@ def row(number: int) -> dict[str, Any]:
 
 
 async def blamed(scene: Scene) -> None:
-    """Wait for the message; nothing personal is in the database."""
+    """Wait for the message; no personal data is in the database."""
     firing = await scene.card("FIRING warning.* logins of users: ")
     assert "logins fail by the connection saml-corp only" in firing
     assert "an identity provider" in firing

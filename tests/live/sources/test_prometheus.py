@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes a small application, beside a login that works all the time."""
+"""A real Prometheus that scrapes a small application, while the login works all the time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, start_http_server
 
 from bot.app.bot import Bot
 from bot.app.clock import SystemClock
-from bot.app.prober import LiveProber, webhook_config
 from bot.config import load_settings
-from bot.webhooks.counts import PushedCounts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,7 +48,7 @@ class Application:
 
 @asynccontextmanager
 async def running() -> AsyncIterator[tuple[Application, int]]:
-    """An application that works, and the port at which it is scraped."""
+    """Yield an application that works, and the port for scrapes."""
     application = Application()
     server, thread = start_http_server(0, "127.0.0.1", application.registry)
     calling = asyncio.create_task(application.run())
@@ -64,7 +62,7 @@ async def running() -> AsyncIterator[tuple[Application, int]]:
 
 
 async def test_users_fail_while_the_login_works(scene: Scene, debian: Any, tmp_path: Path) -> None:
-    """A warning with the figures, until they are well; then Prometheus dies, and that is told."""
+    """A warning with the counts, until they recover; then Prometheus stops, and the bot says so."""
     async with running() as (application, port):
         jobs = [{"job_name": "app", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]
         scraping = {"global": {"scrape_interval": "200ms"}, "scrape_configs": jobs}
@@ -92,15 +90,13 @@ async def test_users_fail_while_the_login_works(scene: Scene, debian: Any, tmp_p
 
 
 async def test_silence(town: Town) -> None:
-    """After five minutes without figures the channel is told so, and nobody is alerted."""
+    """After five minutes without data the bot says so in the channel, and alerts nobody."""
     slow = {"every": "20s", "timeout": "10m"}
     tenant = town.config["tenants"][0] | {"metrics": [CHECKOUT], "probe": slow}
     polled = {"url": "http://127.0.0.1:9", "timeout": "60s"}
     file = town.write(tenants=[tenant], prometheus=polled, controls=[])
     settings, clock = load_settings(Path(file), {}), SystemClock(SPEED)
-    counts = PushedCounts(webhook_config(settings).tenants, clock)
-    bot = Bot(settings, clock, LiveProber(settings, clock, counts=counts), counts, {})
-    watching = asyncio.create_task(bot.run())
+    watching = asyncio.create_task(Bot(settings, clock).run())
     try:
         await town.until(lambda: silences(town))
     finally:

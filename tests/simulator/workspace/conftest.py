@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Bench:
-    """A workspace, its clock, and short ways to use it as the bot."""
+    """A workspace, its clock, and shortcuts to use it as the bot."""
 
     at: float = 1_700_000_000.0
     given: Mapping[str, Any] | None = None

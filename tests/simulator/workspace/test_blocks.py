@@ -179,7 +179,7 @@ BAD: dict[str, tuple[list[Block], str]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_blocks_are_refused_with_a_pointer(name: str) -> None:
-    """Each mistake is named, with the place of the mistake."""
+    """Each mistake is named, with its place."""
     blocks, expected = BAD[name]
     words, _, pointer = expected.partition("|")
 
@@ -190,10 +190,10 @@ def test_bad_blocks_are_refused_with_a_pointer(name: str) -> None:
 
 @pytest.mark.parametrize("blocks", [None, "x", {}, [None], [[]], [{"type": ["section"]}], [1]])
 def test_what_is_no_list_of_blocks_is_refused(blocks: object) -> None:
-    """Whatever JSON comes, the check answers."""
+    """The check handles any JSON."""
     assert check(blocks, Surface.MESSAGE) != []
 
 
 def test_weight_counts_every_string() -> None:
-    """The undocumented budget of a message counts strings however deep."""
+    """The undocumented limit of a message counts strings at any depth."""
     assert weight([section(text=plain(100))]) == len("section" + "plain_text") + 100

@@ -1,4 +1,4 @@
-"""Shortcuts, modals and the Home tab reach the bot, and what it answers is what people see."""
+"""Shortcuts, modals and the Home tab reach the bot, and people see its answers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ HOME = {
 
 
 class Bot:
-    """A transport that keeps what it is brought and answers as it was told."""
+    """A transport that records envelopes and gives the answers that the test wants."""
 
     def __init__(self) -> None:
         self.heard: list[dict[str, Any]] = []
@@ -75,7 +75,7 @@ def dialogs(server: WorkspaceServer) -> Dialogs:
 
 
 async def test_a_shortcut_opens_a_modal(bench: Bench, bot: Bot, dialogs: Dialogs) -> None:
-    """Its trigger opens one modal, for whoever chose it."""
+    """Its trigger opens one modal, for the person who chose it."""
     await dialogs.choose_shortcut("U2", "ask")
     (asked,) = bot.heard
     assert (asked["type"], asked["callback_id"]) == ("shortcut", "ask")
@@ -95,7 +95,7 @@ async def opened(bench: Bench, bot: Bot, dialogs: Dialogs) -> dict[str, Any]:
 
 
 async def test_a_modal_is_filled_in(bench: Bench, bot: Bot, dialogs: Dialogs) -> None:
-    """What was chosen is reported at once where the form wants it; all of it when it is sent."""
+    """A choice is reported at once where the form wants it; all values on submission."""
     view = await opened(bench, bot, dialogs)
     values = {"what": "prod", "why": "an upgrade", "until": "1700000000"}
 
@@ -116,7 +116,7 @@ async def test_a_modal_is_filled_in(bench: Bench, bot: Bot, dialogs: Dialogs) ->
     assert bench.workspace.state.modals == {}
 
 
-async def test_what_slack_wants_filled_in(bench: Bench, bot: Bot, dialogs: Dialogs) -> None:
+async def test_required_fields(bench: Bench, bot: Bot, dialogs: Dialogs) -> None:
     """An empty field that is not optional never reaches the bot."""
     await opened(bench, bot, dialogs)
 
@@ -126,7 +126,7 @@ async def test_what_slack_wants_filled_in(bench: Bench, bot: Bot, dialogs: Dialo
 
 
 async def test_answers_to_a_submission(bench: Bench, bot: Bot, dialogs: Dialogs) -> None:
-    """The bot may name errors, change the form, or not answer: the modal stays."""
+    """The bot may name errors, change the form, or not answer; then the modal stays."""
     view = await opened(bench, bot, dialogs)
     values = {"what": "prod", "why": "x"}
 
@@ -146,7 +146,7 @@ async def test_answers_to_a_submission(bench: Bench, bot: Bot, dialogs: Dialogs)
 
 
 async def test_updates(bench: Bench, bot: Bot, dialogs: Dialogs) -> None:
-    """A modal is changed by its id, unless it changed meanwhile or is closed."""
+    """A modal is changed by its id, unless it changed in between or is closed."""
     view = await opened(bench, bot, dialogs)
     names = {"view_id": view["id"], "hash": view["hash"]}
 
@@ -158,7 +158,7 @@ async def test_updates(bench: Bench, bot: Bot, dialogs: Dialogs) -> None:
 
 
 async def test_the_home_tab_is_used(bench: Bench, bot: Bot, dialogs: Dialogs) -> None:
-    """Of buttons with the same id the one in the named block is meant."""
+    """Among buttons with the same id the one in the named block counts."""
     bench.call("views.publish", user_id="U1", view=HOME)
 
     action = {"action_id": "end", "block_id": "b2"}
@@ -178,7 +178,7 @@ async def test_the_home_tab_is_used(bench: Bench, bot: Bot, dialogs: Dialogs) ->
 
 
 async def test_direct_messages(bench: Bench, bot: Bot, server: WorkspaceServer) -> None:
-    """What is said to the bot alone it hears without its name, if it has the scope."""
+    """The bot gets direct messages without a mention, if it has the scope."""
     place = bench.workspace.state.direct("U2")
 
     await server.people.say("U2", place.id, "status")
@@ -189,7 +189,7 @@ async def test_direct_messages(bench: Bench, bot: Bot, server: WorkspaceServer) 
 
 
 def test_profiles(bench: Bench) -> None:
-    """`users.info` tells the time zone, and who is a guest."""
+    """`users.info` has the time zone, and whether a user is a guest."""
     dana, lou = (bench.call("users.info", user=user)["user"] for user in ("U1", "U3"))
 
     assert (dana["tz"], dana["is_restricted"]) == ("Europe/Berlin", False)

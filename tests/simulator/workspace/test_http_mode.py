@@ -45,7 +45,7 @@ async def request_url(
 
 
 async def test_http_mode_is_signed(server: WorkspaceServer, bench: Bench) -> None:
-    """Commands, clicks and events come in Slack's encodings with a signature that holds."""
+    """Commands, clicks and events come in Slack's encodings with a valid signature."""
     seen: list[tuple[bool, str, list[str]]] = []
     verifier = SignatureVerifier(bench.app.signing_secret, BenchClock(bench))
     ts = bench.post(blocks=CARD)

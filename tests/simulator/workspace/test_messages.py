@@ -16,8 +16,8 @@ DIVIDER = [{"type": "divider"}]
 META = {"event_type": "alert", "event_payload": {"k": "v"}}
 
 
-def test_update_changes_in_place_and_keeps_what_is_not_sent(bench: Bench) -> None:
-    """An edit has the same `ts`, is marked, and keeps metadata unless it brings new."""
+def test_update_changes_in_place_and_keeps_the_rest(bench: Bench) -> None:
+    """An edit has the same `ts`, is marked, and keeps metadata unless it has new metadata."""
     ts = bench.post(blocks=DIVIDER, metadata=META)
 
     body = bench.call("chat.update", channel=bench.channel, ts=ts, text="new", blocks=[])
@@ -30,7 +30,7 @@ def test_update_changes_in_place_and_keeps_what_is_not_sent(bench: Bench) -> Non
 
 
 def test_only_own_messages_can_be_changed(bench: Bench) -> None:
-    """What a person wrote, and what only one person sees, is out of reach."""
+    """Not what a person wrote, nor what only one person sees."""
     state = bench.workspace.state
     said = state.put(
         state.channel("C0ALERTS"), MessageKind.POST, Message(state.next_ts(), "U1", "hello")
@@ -44,7 +44,7 @@ def test_only_own_messages_can_be_changed(bench: Bench) -> None:
 
 
 def test_history_shows_what_everybody_sees(bench: Bench) -> None:
-    """Newest first; no replies but broadcast ones, nothing ephemeral, metadata if asked for."""
+    """Newest first; no replies but broadcast ones, nothing ephemeral, metadata on request."""
     first = bench.post(metadata=META)
     bench.post(thread_ts=first)
     loud = bench.post(thread_ts=first, reply_broadcast="true")
@@ -95,7 +95,7 @@ def test_direct_messages(bench: Bench) -> None:
 
 
 def test_lookups(bench: Bench) -> None:
-    """People, groups, channels and the bot itself can be asked for."""
+    """People, groups, channels and the bot itself can be looked up."""
     ts = bench.post()
 
     assert bench.call("auth.test")["bot_id"] == "B0LOCAL"
@@ -108,7 +108,7 @@ def test_lookups(bench: Bench) -> None:
 
 
 def test_a_trigger_opens_one_view_within_three_seconds(bench: Bench) -> None:
-    """A trigger id is spent by its first use and stale after 3 seconds."""
+    """A trigger id is used up by its first use, and expires after 3 seconds."""
     title = {"type": "plain_text", "text": "Hi"}
     ask = {"view": {"type": "modal", "title": title, "blocks": DIVIDER}}
     grants = bench.workspace.state.grants
@@ -124,7 +124,7 @@ def test_a_trigger_opens_one_view_within_three_seconds(bench: Bench) -> None:
 
 
 def test_the_home_tab_is_guarded_by_its_hash(bench: Bench) -> None:
-    """A view that is built on an older one than is shown is refused."""
+    """A view that is built on an older one than the current one is refused."""
     ask = {"user_id": "U1", "view": {"type": "home", "blocks": DIVIDER}}
     first = bench.call("views.publish", **ask)["view"]["hash"]
 
@@ -145,7 +145,7 @@ def test_the_home_tab_is_guarded_by_its_hash(bench: Bench) -> None:
     ],
 )
 def test_faults(bench: Bench, kind: FaultKind, status: int, fate: Fate, posts: int) -> None:
-    """A fault says what the bot gets, and whether Slack did what was asked."""
+    """A fault decides what the bot gets, and whether Slack carries out the call."""
     bench.workspace.fault = lambda method: Fault(kind, 7) if method == "chat.postMessage" else None
 
     reply = bench.reply("chat.postMessage", **MESSAGE)
@@ -155,8 +155,8 @@ def test_faults(bench: Bench, kind: FaultKind, status: int, fate: Fate, posts: i
     assert bench.call("auth.test")["ok"]
 
 
-def test_listeners_hear_of_everything_at_once(bench: Bench) -> None:
-    """Posts, replies, edits, whispers, direct messages and deletions are told as they happen."""
+def test_listeners_get_everything_at_once(bench: Bench) -> None:
+    """Posts, replies, edits, ephemeral and direct messages, and deletions, as they happen."""
     heard: list[tuple[str, MessageKind]] = []
     bench.workspace.on_message(lambda channel, kind, _message: heard.append((channel.id, kind)))
 

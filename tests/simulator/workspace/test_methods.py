@@ -69,7 +69,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("method", "params", "error"), REFUSALS)
 def test_refusals(furnish: type[Bench], method: str, params: dict[str, Any], error: str) -> None:
-    """Each mistake is answered `ok: false` with Slack's own error code, and nothing is said."""
+    """Each mistake gets `ok: false` with Slack's own error code, and nothing is posted."""
     bench = furnish(given={"channels": channels()})
 
     reply = bench.reply(method, **params)
@@ -96,7 +96,7 @@ def test_bad_tokens(bench: Bench, token: str, error: str) -> None:
 
 
 def test_the_app_token_opens_sockets_only(bench: Bench) -> None:
-    """The token for sockets is good for nothing else."""
+    """The token for sockets is refused everywhere else."""
     token = bench.app.app_token
 
     assert bench.workspace.call("apps.connections.open", token, {}).body["url"].startswith("ws")
@@ -119,7 +119,7 @@ def test_the_app_token_opens_sockets_only(bench: Bench) -> None:
 def test_a_missing_scope_is_named(
     furnish: type[Bench], method: str, params: dict[str, Any], needed: str
 ) -> None:
-    """The answer says which scope is needed and which are there."""
+    """The answer names the needed and the given scopes."""
     app = App(scopes=frozenset({"commands"}))
 
     body = furnish(given={"app": app, "channels": channels()}).call(method, **params)
@@ -132,7 +132,7 @@ def test_a_missing_scope_is_named(
 
 
 def test_public_channels_need_an_invitation_or_a_scope(furnish: type[Bench]) -> None:
-    """`chat:write.public` is what lets a bot post uninvited, and only in public channels."""
+    """`chat:write.public` lets a bot post uninvited, in public channels only."""
     without = App(scopes=SCOPES - {"chat:write.public"})
     post = MESSAGE | {"channel": "#general"}
 
@@ -158,7 +158,7 @@ def test_posts_are_one_a_second_with_a_short_burst(bench: Bench) -> None:
     assert bench.reply("chat.postMessage", **MESSAGE).status == 429
 
 
-def test_a_channels_name_is_no_way_around_its_limit(bench: Bench) -> None:
+def test_a_channels_name_does_not_evade_its_limit(bench: Bench) -> None:
     """Posts by id and by name count together."""
     for name in ("C0ALERTS", "#auth0-alerts", "auth0-alerts", "C0ALERTS", "#auth0-alerts"):
         bench.post(channel=name)

@@ -107,7 +107,7 @@ FORM: dict[str, Any] = {
 
 
 class Bot:
-    """A transport that remembers what people did."""
+    """A transport that records what people did."""
 
     def __init__(self) -> None:
         self.answer: dict[str, Any] = {}
@@ -168,7 +168,7 @@ async def page(server: WorkspaceServer, browser: Browser) -> AsyncIterator[Page]
 
 
 async def test_messages_appear_and_change_in_place(bench: Bench, page: Page) -> None:
-    """A post shows up by itself; an edit changes it where it stands and keeps the focus."""
+    """A post shows up by itself; an edit changes it in place and keeps the focus."""
     ts = bench.post(blocks=CARD)
     log = page.get_by_role("log", name="Messages")
     await expect(log.locator("strong")).to_have_text("Login")
@@ -185,8 +185,8 @@ async def test_messages_appear_and_change_in_place(bench: Bench, page: Page) -> 
     await expect(log.locator(".message")).to_have_count(0)
 
 
-async def test_everything_in_a_card_can_be_used(bench: Bench, bot: Bot, page: Page) -> None:
-    """Buttons, menus and selects reach the bot; a confirmation is asked for; links open too."""
+async def test_everything_in_a_message_can_be_used(bench: Bench, bot: Bot, page: Page) -> None:
+    """Buttons, menus and selects reach the bot; some ask for confirmation; links open too."""
     bench.post(blocks=CARD)
 
     await page.get_by_role("button", name="Acknowledge").click()
@@ -223,7 +223,7 @@ async def test_what_is_done_first_arrives_first(bench: Bench, bot: Bot, page: Pa
 
 
 async def test_threads(bench: Bench, page: Page) -> None:
-    """Replies are counted under their message and read, and written, beside it."""
+    """Replies are counted under their message, and read and written beside it."""
     ts = bench.post(text="Login failing")
     bench.post(text="Auth0 posted", thread_ts=ts)
     await page.get_by_role("button", name="1 reply").click()
@@ -281,7 +281,7 @@ async def test_foreign_text_is_never_markup(bench: Bench, page: Page) -> None:
 
 
 async def test_a_modal(bench: Bench, bot: Bot, page: Page) -> None:
-    """The shortcut's modal is filled in, complains under its fields, keeps words, and closes."""
+    """The shortcut's modal is filled in, shows errors under its fields, keeps text, and closes."""
     await page.get_by_role("button", name="Ask Auth0 Check").click()
     await bot.hears(1)
     bench.call("views.open", trigger_id=bot.heard[0].payload["trigger_id"], view=FORM)
@@ -312,7 +312,7 @@ async def test_a_modal(bench: Bench, bot: Bot, page: Page) -> None:
 
 
 async def test_home_messages_and_another_person(bench: Bench, bot: Bot, page: Page) -> None:
-    """The Home tab is shown and used, the bot is written to alone, and each has their own."""
+    """The Home tab and direct messages are shown and used, and each person has their own."""
     button = {"type": "button", "action_id": "refresh", "text": text("Refresh")}
     home = {"type": "home", "blocks": [{"type": "actions", "elements": [button]}]}
     bench.call("views.publish", user_id="U1", view=home)
@@ -341,7 +341,7 @@ async def test_home_messages_and_another_person(bench: Bench, bot: Bot, page: Pa
 
 
 async def test_unknown_blocks_are_named(bench: Bench, page: Page) -> None:
-    """A block that the page cannot draw is shown as such; charts and tables are drawn."""
+    """The page names a block that it cannot draw; it draws charts and tables."""
     series = {"name": "ok", "data": [{"label": "1", "value": 5}]}
     chart = {"type": "line", "series": [series], "axis_config": {"categories": ["1"]}}
     rows = [[{"type": "raw_text", "text": "a"}], [{"type": "raw_text", "text": "b"}]]

@@ -1,4 +1,4 @@
-"""What people do reaches a real Bolt app over Socket Mode, and what it answers is shown."""
+"""What people do reaches a real Bolt app over Socket Mode, and its answers are shown."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ async def test_a_menu_brings_the_chosen_option(
 async def test_a_slow_ack_is_shown_as_a_timeout(
     server: WorkspaceServer, bench: Bench, app: AsyncApp, connect: Connect
 ) -> None:
-    """Whoever typed or clicked sees `operation_timeout` when nothing came in time."""
+    """The person sees `operation_timeout` without an answer in time."""
     ts = bench.post(blocks=CARD)
     server.people.ack_limit_s = 0.2
 
@@ -159,7 +159,7 @@ async def test_without_a_socket_nothing_is_dispatched(
 async def test_a_bad_answer_to_a_command_is_shown(
     server: WorkspaceServer, bench: Bench, app: AsyncApp, connect: Connect
 ) -> None:
-    """Blocks that Slack would refuse are refused in an acknowledgement too."""
+    """Blocks that Slack would refuse are refused in an acknowledgement, too."""
 
     @app.command("/auth0-check")
     async def broken(ack: AsyncAck) -> None:
@@ -174,7 +174,7 @@ async def test_a_bad_answer_to_a_command_is_shown(
 async def test_events_come_again_until_acknowledged(
     server: WorkspaceServer, app: AsyncApp, connect: Connect
 ) -> None:
-    """A mention that nobody heard is delivered again, and says which try it is."""
+    """An unacknowledged mention is delivered again, with the number of the attempt."""
     heard: list[tuple[str, int]] = []
     server.people.retry_after_s = (0.0, *[0.1] * 100)
 
@@ -190,10 +190,10 @@ async def test_events_come_again_until_acknowledged(
     assert (text, retry > 1) == ("<@U0BOT> status", True)
 
 
-async def test_the_home_tab_is_asked_for(
+async def test_opening_the_home_tab(
     server: WorkspaceServer, bench: Bench, app: AsyncApp, connect: Connect
 ) -> None:
-    """Opening the Home tab lets the bot publish a view for that person."""
+    """It lets the bot publish a view for that person."""
 
     @app.event("app_home_opened")
     async def home(event: dict[str, str], client: AsyncWebClient) -> None:
@@ -232,7 +232,7 @@ async def test_tickets_are_for_one_use(
 
 @pytest.mark.usefixtures("server")
 async def test_ten_sockets_and_no_more(bench: Bench) -> None:
-    """The eleventh socket is sent away."""
+    """The eleventh socket is refused."""
     async with ClientSession() as session:
         sockets = []
         for _ in range(11):
@@ -245,7 +245,7 @@ async def test_ten_sockets_and_no_more(bench: Bench) -> None:
     assert words[10]["reason"] == "too_many_websockets"
 
 
-async def test_a_client_that_is_sent_away_comes_back(
+async def test_a_disconnected_client_comes_back(
     server: WorkspaceServer, bench: Bench, app: AsyncApp, connect: Connect
 ) -> None:
     """`disconnect` makes the SDK fetch a new ticket; then commands work again."""

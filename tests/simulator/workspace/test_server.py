@@ -1,4 +1,4 @@
-"""The workspace on a port: what the SDK meets, response URLs, and who is kept out."""
+"""The workspace on a port: the SDK, response URLs, and refused clients."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ async def test_the_sdk_is_understood(client: AsyncWebClient) -> None:
     ("kind", "status"),
     [(FaultKind.RATE_LIMITED, 429), (FaultKind.SERVER_ERROR, 500), (FaultKind.HTML, 503)],
 )
-async def test_the_sdk_meets_refusals(
+async def test_refusals_reach_the_sdk(
     bench: Bench, client: AsyncWebClient, kind: FaultKind, status: int
 ) -> None:
-    """What goes wrong at Slack reaches the SDK as an answer with its status."""
+    """An error of Slack reaches the SDK as an answer with its status."""
     bench.workspace.fault = lambda _method: Fault(kind, 7)
 
     with pytest.raises(SlackApiError) as caught:
@@ -69,7 +69,7 @@ async def test_the_sdk_meets_refusals(
 async def test_connections_break(
     bench: Bench, client: AsyncWebClient, kind: FaultKind, posts: int
 ) -> None:
-    """A broken connection leaves the bot in doubt, whether it was done or not."""
+    """After a broken connection the bot does not know whether the call was carried out."""
     bench.workspace.fault = lambda _method: Fault(kind)
 
     with pytest.raises((ServerDisconnectedError, ConnectionError)):
@@ -79,7 +79,7 @@ async def test_connections_break(
 
 
 async def test_a_stopped_server_refuses_and_comes_back_on_its_port(bench: Bench) -> None:
-    """Stopping is the one way to refuse connections; nothing in the workspace is lost."""
+    """While it is stopped it refuses connections; nothing in the workspace is lost."""
     server = WorkspaceServer(bench.workspace)
     await server.start()
     url = server.api_url
@@ -95,7 +95,7 @@ async def test_a_stopped_server_refuses_and_comes_back_on_its_port(bench: Bench)
 async def test_a_response_url_works_five_times(
     server: WorkspaceServer, bench: Bench, session: ClientSession
 ) -> None:
-    """The sixth answer is 404 `used_url`; what is refused counts too."""
+    """The sixth answer is 404 `used_url`; refused ones count, too."""
     name = bench.workspace.state.grants.issue_response_url("C0ALERTS", "U1")
     url = f"{server.page_url}commands/{name}"
     bad = {"blocks": [{"type": "boom"}]}
@@ -111,7 +111,7 @@ async def test_a_response_url_works_five_times(
 
 
 def test_a_response_url_lives_half_an_hour(bench: Bench) -> None:
-    """After 30 minutes, or if it never was, a response URL is gone."""
+    """After 30 minutes, or if unknown, a response URL is gone."""
     name = bench.workspace.state.grants.issue_response_url("C0ALERTS", "U1")
     bench.at += 30 * 60 + 1
 
@@ -122,7 +122,7 @@ def test_a_response_url_lives_half_an_hour(bench: Bench) -> None:
 
 @pytest.mark.parametrize("replace", [True, False])
 def test_an_answer_may_replace_or_delete_the_original(bench: Bench, *, replace: bool) -> None:
-    """The answer to a click changes the message in place, or takes it away."""
+    """The answer to a click changes the message in place, or deletes it."""
     ts = bench.post()
     name = bench.workspace.state.grants.issue_response_url("C0ALERTS", "U1", ts)
     deed = {"replace_original": True, "text": "new"} if replace else {"delete_original": True}
@@ -137,7 +137,7 @@ def test_an_answer_may_replace_or_delete_the_original(bench: Bench, *, replace: 
 async def test_other_host_names_are_refused(
     server: WorkspaceServer, session: ClientSession, path: str
 ) -> None:
-    """A name that was made to point here (DNS rebinding) gets nothing."""
+    """A name that points here by DNS rebinding gets nothing."""
     async with session.get(server.page_url + path, headers={"Host": "evil.example"}) as response:
         assert response.status == 403
 
@@ -174,7 +174,7 @@ async def test_other_sites_are_refused(
 async def test_the_page_api_survives_nonsense(
     server: WorkspaceServer, session: ClientSession, body: str, status: int
 ) -> None:
-    """What is no request of the page is answered, not logged as an error."""
+    """Malformed requests get an answer, and are not logged as errors."""
     headers = {"Origin": server.page_url.rstrip("/")}
     async with session.post(server.page_url + "page/say", data=body, headers=headers) as response:
         assert response.status == status

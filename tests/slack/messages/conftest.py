@@ -1,4 +1,4 @@
-"""One outage, what others write about it, and what every message is held against."""
+"""One outage, the foreign texts in it, and the checks for every message."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SdkBlock
 from slackblocks.blocks import Block as SlackBlock
 
-from bot.core.model.access import CommandOutcome as Came
-from bot.core.model.measurement import MetricKind as Counted
+from bot.core.model.access import CommandOutcome
+from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import (
     FEED,
     Cause,
@@ -43,8 +43,7 @@ from bot.core.state.outbox import Answer, AnswerResult
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.shared import FeedView, SharedSignals
 from bot.core.state.silence import MaintenanceWindow, Silence, SilenceScope
-from bot.core.state.stimulus import Tenants
-from bot.core.state.tenant import TenantState
+from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.render.answers import render_answer
@@ -64,13 +63,13 @@ ANN, BEN, CLEO = "U0ANN", "U0BEN", "U0CLEO"
 
 
 class Texts(NamedTuple):
-    """All that others write, each in its place."""
+    """All foreign texts, each by its place."""
 
     title: str = "Login errors"
     update: str = "We are investigating elevated error rates."
     description: str = "Service temporarily unavailable"
     environment: str = "US-1"
-    claim: str = "LoginErrorsHigh"
+    alert: str = "LoginErrorsHigh"
     missing: str = "HTTP 503"
     note: str = "Rolled back the login page to 4710"
     reason: str = "Planned upgrade of the user database"
@@ -82,16 +81,16 @@ class Texts(NamedTuple):
 
 
 class Scene:
-    """One outage at `prod` and `shop`, and all that is said of it.
+    """One outage at `prod` and `shop`, and its messages.
 
     Args:
-        texts: what others write.
+        texts: the foreign texts.
     """
 
     def __init__(self, texts: Texts) -> None:
         self.texts = texts
         fault = Fault(Stage.HTTP, "http_503", 503, description=texts.description)
-        notice = StatusIncident(
+        status_incident = StatusIncident(
             "a1",
             texts.title,
             Phase.INVESTIGATING,
@@ -100,7 +99,7 @@ class Scene:
             START + 200,
             START + 200,
         )
-        self.notice = notice
+        self.status_incident = status_incident
         self.fault = fault
         self.verdict = Verdict(
             Cause.AUTH0,
@@ -128,12 +127,12 @@ class Scene:
             mentioned=(ANN,),
             detected_at={"probe": START, "message": START + 51},
         )
-        self.taken = replace(
+        self.acknowledged = replace(
             self.open,
             state=IncidentState.ACKNOWLEDGED,
             acknowledged_by=ANN,
             acknowledged_at=START + 120,
-            status_incidents=(notice,),
+            status_incidents=(status_incident,),
             notes=(
                 Note(START + 130, BEN, "Nothing was deployed today"),
                 Note(START + 180, ANN, "Support knows"),
@@ -141,11 +140,13 @@ class Scene:
             ),
         )
         over: dict[str, Any] = {"state": IncidentState.RESOLVED, "resolved_at": NOW}
-        troubles = tuple(replace(one, is_over=True) for one in self.open.problems)
-        knew = {**self.open.detected_at, "notice": START + 200}
-        self.ended = replace(self.taken, problems=troubles, detected_at=knew, **over)
-        self.by_hand = replace(self.taken, resolved_by=BEN, sticky_resolve=("prod.login",), **over)
-        self.merged = replace(self.open, id=8, merged_into=7, problems=troubles, **over)
+        problems = tuple(replace(one, is_over=True) for one in self.open.problems)
+        detected_at = {**self.open.detected_at, "notice": START + 200}
+        self.ended = replace(self.acknowledged, problems=problems, detected_at=detected_at, **over)
+        self.by_hand = replace(
+            self.acknowledged, resolved_by=BEN, sticky_resolve=("prod.login",), **over
+        )
+        self.merged = replace(self.open, id=8, merged_into=7, problems=problems, **over)
         self.false_alarm = replace(self.ended, false_alarm=texts.alarm)
         self.muted = replace(
             self.open, id=9, tenants=("shop",), problems=self.open.problems[1:], is_muted=True
@@ -158,7 +159,7 @@ class Scene:
         )
 
     def view(self, *incidents: Incident, **desk: Any) -> View:
-        """Show the world as it is, with these incidents."""
+        """Return a view with these incidents."""
         texts = self.texts
         begins = datetime(2026, 3, 2, 9)  # noqa: DTZ001 - its zone stands beside
         window = MaintenanceWindow(begins, 7200.0, "UTC", reason=texts.window)
@@ -169,7 +170,7 @@ class Scene:
                 texts.environment,
                 runbook="https://runbooks.example/login",
                 feed=Target(FEED, "US-1"),
-                metrics={"checkout": MetricLimits(Counted.METRICS)},
+                metrics={"checkout": MetricLimits(MetricKind.METRICS)},
                 monitors=("alertmanager",),
             ),
             "shop": TenantRules(
@@ -190,62 +191,62 @@ class Scene:
             tries=tuple(Try(START + 10 * n, self.fault) for n in range(5)),
             last_at=NOW - 5,
         )
-        well = ProbeState(last_at=NOW - 20, last_ok_at=NOW - 20, latency_s=0.212, ever_ok=True)
-        silent = MetricState(
+        healthy = ProbeState(last_at=NOW - 20, last_ok_at=NOW - 20, latency_s=0.212, ever_ok=True)
+        missing = MetricState(
             begun_at=START - 900, no_data_reason=texts.missing, no_data_since=START - 600
         )
-        world = Tenants(
+        states = Tenants(
             {
                 "prod": TenantState(
-                    probes={"login": failing, "wellknown": well},
-                    metrics={"checkout": silent},
+                    probes={"login": failing, "wellknown": healthy},
+                    metrics={"checkout": missing},
                     last_data_at=NOW - 5,
                 ),
-                "shop": TenantState(probes={"login": well}, last_data_at=NOW - 400),
+                "shop": TenantState(probes={"login": healthy}, last_data_at=NOW - 400),
             }
         )
-        feed = FeedView(FeedState.OK, (self.notice,), NOW - 30, START)
-        state = DeskState(
+        feed = FeedView(FeedState.OK, (self.status_incident,), NOW - 30, START)
+        desk_state = DeskState(
             incidents={incident.id: incident for incident in incidents},
             shared=SharedSignals(feeds={"US-1": feed}),
             shift=Shift(ANN, START - 7200, START + 86_400),
             **desk,
         )
-        return View(NOW, rules, world, state)
+        return View(NOW, rules, states, desk_state)
 
-    def card(self, incident: Incident, **desk: Any) -> RenderedMessage:
+    def message(self, incident: Incident, **desk: Any) -> RenderedMessage:
         return render_incident(
             incident, self.view(incident, **desk), STATUS, mentions(incident.mentioned)
         )
 
     def says(
         self,
-        said: str,
-        result: AnswerResult | Came | None = None,
+        command: str,
+        result: AnswerResult | CommandOutcome | None = None,
         view: View | None = None,
         **more: Any,
     ) -> RenderedMessage:
-        """Answer what a person wrote, or what came of it."""
-        verb, _, argument = said.partition(" ")
+        """Render the answer to a command, or its result."""
+        verb, _, argument = command.partition(" ")
         request = Request("r", NOW, Verb(verb), argument, user=CLEO, **more)
-        if isinstance(result, Came):
+        if isinstance(result, CommandOutcome):
             result = AnswerResult(result, 7)
         return render_answer(Answer(request, result=result), view or self.view(self.open))
 
 
-def compared(name: str, text: str) -> None:
-    """Hold a text against a golden file, which `GOLDEN=write` in the environment writes."""
+def compare_golden(name: str, text: str) -> None:
+    """Compare a text with a golden file. With `GOLDEN=write` in the environment, write the file."""
     path = GOLDEN / name
     if os.environ.get("GOLDEN") == "write":  # noqa: TID251 - asked for by a person
         path.write_text(text)
     assert path.read_text() == text
 
 
-def judged(name: str, messages: list[RenderedMessage]) -> None:
-    """Hold messages, whole, against the golden files and against validators that others wrote."""
+def judge_messages(name: str, messages: list[RenderedMessage]) -> None:
+    """Compare whole messages with the golden files, and validate them with others' validators."""
     blocks = [message.blocks for message in messages]
-    compared(f"{name}.json", json.dumps(blocks, indent=1, ensure_ascii=False) + "\n")
-    compared(f"{name}.txt", "\n".join(f"{message.text}\n" for message in messages))
+    compare_golden(f"{name}.json", json.dumps(blocks, indent=1, ensure_ascii=False) + "\n")
+    compare_golden(f"{name}.txt", "\n".join(f"{message.text}\n" for message in messages))
     for message in messages:
         assert check(message.blocks, Surface.MESSAGE) == []
         for block in message.blocks:
@@ -277,7 +278,7 @@ OURS = re.compile(
 
 
 def read_by_slack(value: Any) -> list[str]:
-    """Return all texts in which Slack reads mark-up."""
+    """Return all texts in which Slack interprets mark-up."""
     if isinstance(value, list):
         return [text for each in value for text in read_by_slack(each)]
     if not isinstance(value, dict):
@@ -287,21 +288,21 @@ def read_by_slack(value: Any) -> list[str]:
     return read_by_slack(list(value.values()))
 
 
-def marks(*shown: str) -> None:
-    """Fail where there is mark-up that is not ours."""
+def check_marks(*shown: str) -> None:
+    """Fail if there is mark-up that is not ours."""
     for text in shown:
-        left = re.sub(r"^>|<[^<>]*…$", "", OURS.sub("", text), flags=re.MULTILINE)
-        assert not set("<>") & set(left)
-        assert "@here" not in left
-        assert "@channel" not in left
+        foreign = re.sub(r"^>|<[^<>]*…$", "", OURS.sub("", text), flags=re.MULTILINE)
+        assert not set("<>") & set(foreign)
+        assert "@here" not in foreign
+        assert "@channel" not in foreign
 
 
-def harmless(messages: list[RenderedMessage]) -> None:
-    """Hold messages with foreign text against all that it must never do."""
+def check_harmless(messages: list[RenderedMessage]) -> None:
+    """Fail if foreign text does something in a message that it must never do."""
     for message in messages:
         assert check(message.blocks, Surface.MESSAGE) == []
         assert 0 < len(message.text) <= 4000
-        marks(message.text, *read_by_slack(message.blocks))
+        check_marks(message.text, *read_by_slack(message.blocks))
 
 
 @pytest.fixture(scope="session")
@@ -311,7 +312,7 @@ def scene() -> Scene:
 
 @pytest.fixture(scope="session")
 def scenes_of() -> Callable[[str], Scene]:
-    """Give the same outage with one text wherever others write."""
+    """Build the same outage with one text in the place of every foreign text."""
     return lambda text: Scene(Texts(*[text] * len(Texts._fields)))
 
 
@@ -322,19 +323,19 @@ def hostile() -> st.SearchStrategy[str]:
 
 @pytest.fixture(scope="session")
 def judge() -> Callable[[str, list[RenderedMessage]], None]:
-    return judged
+    return judge_messages
 
 
 @pytest.fixture(scope="session")
 def find_harm() -> Callable[[list[RenderedMessage]], None]:
-    return harmless
+    return check_harmless
 
 
 @pytest.fixture(scope="session")
 def compare() -> Callable[[str, str], None]:
-    return compared
+    return compare_golden
 
 
 @pytest.fixture(scope="session")
 def find_marks() -> Callable[[Any], None]:
-    return lambda blocks: marks(*read_by_slack(blocks))
+    return lambda blocks: check_marks(*read_by_slack(blocks))

@@ -1,4 +1,4 @@
-"""Every answer to what a person asks or does."""
+"""Every answer to a command."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.access import AuditEntry, NotAllowed, Right
-from bot.core.model.access import CommandOutcome as Came
+from bot.core.model.access import AuditEntry, CommandOutcome, NotAllowed, Right
 from bot.core.model.observation import Observation, Outcome, Target, Timing
 from bot.core.model.request import Request, Verb
 from bot.core.oncall.schedule import Override, Shift, Shifts, UserGroup
@@ -30,26 +29,26 @@ ANN, BEN, CLEO = "U0ANN", "U0BEN", "U0CLEO"
 
 
 def handling(scene: Any) -> list[RenderedMessage]:
-    taken, over = scene.view(scene.taken), scene.view(scene.by_hand)
-    wrong = scene.view(replace(scene.ended, false_alarm=scene.texts.alarm))
-    both = scene.view(scene.open, replace(scene.taken, id=12))
+    acknowledged, over = scene.view(scene.acknowledged), scene.view(scene.by_hand)
+    false_alarm = scene.view(replace(scene.ended, false_alarm=scene.texts.alarm))
+    both = scene.view(scene.open, replace(scene.acknowledged, id=12))
     return [
-        scene.says("ack 7", Came.DONE, taken),
-        scene.says("ack 7", Came.ALREADY, taken),
-        scene.says("ack 7", Came.TOO_LATE, over),
-        scene.says("ack", AnswerResult(Came.NO_SUCH), both),
-        scene.says("ack", AnswerResult(Came.NO_SUCH), scene.view()),
-        scene.says(f"ack 99 {scene.texts.asked}", AnswerResult(Came.NO_SUCH), both),
-        scene.says("resolve 7", Came.DONE, over),
-        scene.says("resolve 7", Came.ALREADY, scene.view(scene.ended)),
-        scene.says("note 7 x", Came.DONE, taken),
-        scene.says("note 7", Came.INVALID, taken),
-        scene.says("false-alarm 7 x", Came.DONE, wrong),
-        scene.says("false-alarm 7 x", Came.ALREADY, wrong),
-        scene.says("false-alarm 7", Came.INVALID, taken),
-        scene.says("escalate 7", Came.DONE),
-        scene.says("escalate 7", Came.NOBODY),
-        scene.says("escalate 7", Came.TOO_LATE, over),
+        scene.says("ack 7", CommandOutcome.DONE, acknowledged),
+        scene.says("ack 7", CommandOutcome.ALREADY, acknowledged),
+        scene.says("ack 7", CommandOutcome.TOO_LATE, over),
+        scene.says("ack", AnswerResult(CommandOutcome.NO_SUCH), both),
+        scene.says("ack", AnswerResult(CommandOutcome.NO_SUCH), scene.view()),
+        scene.says(f"ack 99 {scene.texts.asked}", AnswerResult(CommandOutcome.NO_SUCH), both),
+        scene.says("resolve 7", CommandOutcome.DONE, over),
+        scene.says("resolve 7", CommandOutcome.ALREADY, scene.view(scene.ended)),
+        scene.says("note 7 x", CommandOutcome.DONE, acknowledged),
+        scene.says("note 7", CommandOutcome.INVALID, acknowledged),
+        scene.says("false-alarm 7 x", CommandOutcome.DONE, false_alarm),
+        scene.says("false-alarm 7 x", CommandOutcome.ALREADY, false_alarm),
+        scene.says("false-alarm 7", CommandOutcome.INVALID, acknowledged),
+        scene.says("escalate 7", CommandOutcome.DONE),
+        scene.says("escalate 7", CommandOutcome.NOBODY),
+        scene.says("escalate 7", CommandOutcome.TOO_LATE, over),
     ]
 
 
@@ -61,20 +60,20 @@ def silencing(scene: Any) -> list[RenderedMessage]:
         is_maintained=True,
     )
     asked = f"silence {scene.texts.asked} 2h"
-    set_now = AnswerResult(Came.DONE, silence=scene.silence, hidden=(1, 2, 3))
+    set_now = AnswerResult(CommandOutcome.DONE, silence=scene.silence, hidden=(1, 2, 3))
     return [
         scene.says(asked, set_now),
-        scene.says(asked, AnswerResult(Came.DONE, silence=scene.silence_all)),
+        scene.says(asked, AnswerResult(CommandOutcome.DONE, silence=scene.silence_all)),
         *(
-            scene.says(asked, AnswerResult(Came.INVALID, silence_refusal=why))
+            scene.says(asked, AnswerResult(CommandOutcome.INVALID, silence_refusal=why))
             for why in SilenceRefusal
         ),
         scene.says("silences", view=running),
         scene.says("silences"),
-        scene.says("unsilence S3", AnswerResult(Came.DONE, silence=ended)),
-        scene.says("unsilence S3", AnswerResult(Came.ALREADY, silence=ended)),
-        scene.says(f"unsilence {scene.texts.asked}", AnswerResult(Came.NO_SUCH), running),
-        scene.says("unsilence", AnswerResult(Came.NO_SUCH)),
+        scene.says("unsilence S3", AnswerResult(CommandOutcome.DONE, silence=ended)),
+        scene.says("unsilence S3", AnswerResult(CommandOutcome.ALREADY, silence=ended)),
+        scene.says(f"unsilence {scene.texts.asked}", AnswerResult(CommandOutcome.NO_SUCH), running),
+        scene.says("unsilence", AnswerResult(CommandOutcome.NO_SUCH)),
         scene.says("status", view=running),
         render_silence_change(ended, scene.view(scene.muted)),
         render_silence_change(scene.silence_all, scene.view()),
@@ -90,11 +89,13 @@ def refusals(scene: Any) -> list[RenderedMessage]:
         NotAllowed(Right.ADMINISTER, ("C0LOGINS",)),
         NotAllowed(Right.VIEW, ()),
     ]
-    return [scene.says("ack 7", AnswerResult(Came.REFUSED, refused=why)) for why in refused]
+    return [
+        scene.says("ack 7", AnswerResult(CommandOutcome.REFUSED, refused=why)) for why in refused
+    ]
 
 
 def on_call(scene: Any) -> list[RenderedMessage]:
-    swap = Override(CLEO, NOW - 60, NOW + 7200, ANN)
+    override = Override(CLEO, NOW - 60, NOW + 7200, ANN)
     read = Shifts(
         NOW - 900,
         (Shift("", START, NOW + 600, scene.texts.calendar), Shift(BEN, NOW + 600, NOW + 7200)),
@@ -102,34 +103,36 @@ def on_call(scene: Any) -> list[RenderedMessage]:
     )
     return [
         scene.says("oncall"),
-        scene.says("oncall", view=scene.view(overrides=(swap,))),
+        scene.says("oncall", view=scene.view(overrides=(override,))),
         scene.says("oncall", view=scene.view(shifts=read)),
         scene.says("oncall", view=scene.view(on_call=UserGroup("S0OPS"))),
         scene.says("oncall", view=scene.view(on_call=None)),
-        scene.says("oncall swap 2h", AnswerResult(Came.DONE, shift=Shift(CLEO, NOW, NOW + 7200))),
-        scene.says("oncall swap", AnswerResult(Came.INVALID)),
-        scene.says("oncall swap @ben 2h", AnswerResult(Came.INVALID)),
-        scene.says("oncall swap 2h", AnswerResult(Came.NOBODY)),
+        scene.says(
+            "oncall swap 2h", AnswerResult(CommandOutcome.DONE, shift=Shift(CLEO, NOW, NOW + 7200))
+        ),
+        scene.says("oncall swap", AnswerResult(CommandOutcome.INVALID)),
+        scene.says("oncall swap @ben 2h", AnswerResult(CommandOutcome.INVALID)),
+        scene.says("oncall swap 2h", AnswerResult(CommandOutcome.NOBODY)),
     ]
 
 
 def looking(scene: Any) -> list[RenderedMessage]:
-    world = scene.view(scene.open, scene.ended, scene.muted)
-    seen = (
+    view = scene.view(scene.open, scene.ended, scene.muted)
+    observations = (
         Observation(Target("prod", "login"), NOW, Outcome.FAILED, 0.4, scene.fault),
         Observation(Target("shop", "login"), NOW, Outcome.OK, 0.2),
     )
     run = Request("r", NOW, Verb.RUN, "")
     return [
-        scene.says("status", view=world),
+        scene.says("status", view=view),
         scene.says("alerts", view=scene.view(scene.by_hand, scene.merged, scene.muted)),
-        scene.says("alerts acked 24h", view=world),
+        scene.says("alerts acked 24h", view=view),
         scene.says("alerts", view=scene.view()),
         scene.says(f"alerts {scene.texts.asked}"),
         scene.says("why 7"),
         scene.says(f"why {scene.texts.asked}"),
         scene.says(f"run {scene.texts.asked}"),
-        render_answer(Answer(run, is_first=False, observations=seen), world),
+        render_answer(Answer(run, is_first=False, observations=observations), view),
         scene.says(f"unknown {scene.texts.asked}", nearest="report"),
     ]
 
@@ -137,9 +140,11 @@ def looking(scene: Any) -> list[RenderedMessage]:
 def audit(scene: Any) -> list[RenderedMessage]:
     asked = f"7 {scene.texts.note}"
     trail = (
-        AuditEntry(START + 120, ANN, Verb.ACK, "7", 7, Came.DONE),
-        AuditEntry(START + 240, ANN, Verb.NOTE, asked, 7, Came.DONE),
-        AuditEntry(START + 250, CLEO, Verb.SILENCE, f"all 2h {asked}", None, Came.REFUSED),
+        AuditEntry(START + 120, ANN, Verb.ACK, "7", 7, CommandOutcome.DONE),
+        AuditEntry(START + 240, ANN, Verb.NOTE, asked, 7, CommandOutcome.DONE),
+        AuditEntry(
+            START + 250, CLEO, Verb.SILENCE, f"all 2h {asked}", None, CommandOutcome.REFUSED
+        ),
     )
     return [scene.says("audit", view=scene.view(audit=trail))]
 
@@ -162,7 +167,7 @@ MESSAGES: dict[str, Callable[[Any], list[RenderedMessage]]] = {
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_the_messages_are_the_golden_ones(name: str, scene: Any, judge: Any) -> None:
-    """Whole, as they were looked at; other people's validators find nothing in them either."""
+    """The whole messages are those that a person reviewed, and others' validators accept them."""
     judge(name, MESSAGES[name](scene))
 
 
@@ -172,28 +177,34 @@ def test_the_messages_are_the_golden_ones(name: str, scene: Any, judge: Any) -> 
 def test_foreign_text_is_harmless(
     name: str, data: st.DataObject, scenes_of: Any, hostile: Any, find_harm: Any
 ) -> None:
-    """It mentions nobody, makes no link, and stays within Slack's limits, wherever it is shown."""
+    """It cannot mention anybody or make a link, and stays within Slack's limits, wherever it is."""
     find_harm(MESSAGES[name](scenes_of(data.draw(hostile))))
 
 
-def test_the_result_of_a_run_tells_every_look(scene: Any) -> None:
-    """What failed, what is well, what we could not see, what was left out, what is missing."""
-    seen = (
+def test_the_result_of_a_check_has_every_probe(scene: Any) -> None:
+    """It has probes that failed, succeeded, had no data, were skipped, or gave no answer."""
+    observations = (
         Observation(Target("prod", "login"), START, Outcome.FAILED, 0.4, scene.fault),
         Observation(
             Target("prod", "wellknown"), START, Outcome.OK, 0.2, timings=(Timing("dns", 0.01),)
         ),
         Observation(Target("control", "neutral"), START, Outcome.NO_DATA, no_data_reason="lag"),
     )
-    left, missing = (Target("prod", "custom"),), (Target("prod", "second"),)
+    skipped, unanswered = (Target("prod", "custom"),), (Target("prod", "second"),)
     request = Request("r", START, Verb.RUN)
-    told = render_answer(
-        Answer(request, is_first=False, observations=seen, skipped=left, unanswered=missing),
+    message = render_answer(
+        Answer(
+            request,
+            is_first=False,
+            observations=observations,
+            skipped=skipped,
+            unanswered=unanswered,
+        ),
         scene.view(),
     )
-    lines = told.blocks[1]["text"]["text"].splitlines()
+    lines = message.blocks[1]["text"]["text"].splitlines()
 
-    assert told.text.startswith("1 of 3 looks failed")
+    assert message.text.startswith("1 of 3 looks failed")
     assert [line.split(":")[1] for line in lines] == [
         "x",
         "large_green_circle",
@@ -204,9 +215,9 @@ def test_the_result_of_a_run_tells_every_look(scene: Any) -> None:
 
 
 def test_status_says_why_nobody_is_alerted_of_what_fails(scene: Any) -> None:
-    """A person resolved it as it was; who, which, and until when nothing new is told."""
-    told = scene.says("status", view=scene.view(scene.by_hand)).text
+    """A person resolved it while it failed: the status says who, which incident, and until when."""
+    text = scene.says("status", view=scene.view(scene.by_hand)).text
 
-    assert f"<@{BEN}> resolved #{scene.by_hand.id}" in told
-    assert "nobody is alerted until" in told
+    assert f"<@{BEN}> resolved #{scene.by_hand.id}" in text
+    assert "nobody is alerted until" in text
     assert "nobody is alerted" not in scene.says("status", view=scene.view(scene.open)).text

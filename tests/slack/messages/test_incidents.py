@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.measurement import MetricKind as Counted
+from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Fault, Scope, Severity, Stage, Verdict
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import Incident, IncidentKind, Problem, TimelineEntry, TimelineKind
@@ -30,14 +30,14 @@ SLOW = Problem("prod", "login", START, 5, 9, reason=Reason.SLOW, baseline=0.3, s
 UNCLEAR = Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.4, settled_by="a neutral host")
 
 
-def warning(scene: Any, *troubles: Problem, **changes: Any) -> Incident:
-    """A milder incident of one tenant, which calls nobody."""
+def warning(scene: Any, *problems: Problem, **changes: Any) -> Incident:
+    """A warning of one tenant, which notifies nobody."""
     incident: Incident = scene.open
     return replace(
         incident,
         severity=Severity.WARNING,
         tenants=("prod",),
-        problems=troubles,
+        problems=problems,
         mentioned=(),
         has_mentioned=False,
         **changes,
@@ -46,43 +46,43 @@ def warning(scene: Any, *troubles: Problem, **changes: Any) -> Incident:
 
 def silenced(scene: Any) -> list[RenderedMessage]:
     silences = {scene.silence_all.id: scene.silence_all}
-    return [scene.card(scene.open, silences=silences, is_maintained=True)]
+    return [scene.message(scene.open, silences=silences, is_maintained=True)]
 
 
-def claimed(scene: Any) -> list[RenderedMessage]:
-    claim = Problem(
+def external_alert(scene: Any) -> list[RenderedMessage]:
+    alert = Problem(
         "prod",
         "alertmanager",
         START,
         2,
         0,
         reason=Reason.EXTERNAL_ALERT,
-        title=scene.texts.claim,
+        title=scene.texts.alert,
         link="https://prometheus.example/graph",
     )
-    return [scene.card(warning(scene, claim))]
+    return [scene.message(warning(scene, alert))]
 
 
 def stopped(scene: Any) -> list[RenderedMessage]:
     fault = Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant", scene.texts.description)
     refused = Problem("prod", "login", START, 3, 3, fault, is_stopped=True)
-    return [scene.card(warning(scene, refused))]
+    return [scene.message(warning(scene, refused))]
 
 
-def blind(scene: Any) -> list[RenderedMessage]:
+def no_data(scene: Any) -> list[RenderedMessage]:
     ended = replace(scene.ended, kind=IncidentKind.NO_DATA, problems=())
-    return [scene.card(warning(scene, kind=IncidentKind.NO_DATA)), scene.card(ended)]
+    return [scene.message(warning(scene, kind=IncidentKind.NO_DATA)), scene.message(ended)]
 
 
-def silent(scene: Any) -> list[RenderedMessage]:
-    trouble = Problem("prod", "checkout", START, 0, 0, no_data_reason=scene.texts.no_data_reason)
-    source = warning(scene, trouble, kind=IncidentKind.SOURCE_NO_DATA, source=Counted.METRICS)
+def missing_data(scene: Any) -> list[RenderedMessage]:
+    problem = Problem("prod", "checkout", START, 0, 0, no_data_reason=scene.texts.missing)
+    source = warning(scene, problem, kind=IncidentKind.SOURCE_NO_DATA, source=MetricKind.METRICS)
     source = replace(source, severity=Severity.INFO)
-    taken = replace(source, state=scene.taken.state, acknowledged_by=ANN)
+    acknowledged = replace(source, state=scene.acknowledged.state, acknowledged_by=ANN)
     by_hand = replace(source, state=scene.ended.state, resolved_by=BEN)
     ended = replace(source, state=scene.ended.state)
     listed = scene.says("alerts", view=scene.view(source))
-    return [*(scene.card(one) for one in (source, taken, by_hand, ended)), listed]
+    return [*(scene.message(one) for one in (source, acknowledged, by_hand, ended)), listed]
 
 
 def thread(scene: Any) -> list[RenderedMessage]:
@@ -103,16 +103,21 @@ def thread(scene: Any) -> list[RenderedMessage]:
             TimelineEntry(START + 110, TimelineKind.PAGED, by=CLEO, contact_points=("pager",)),
         ),
         (
-            scene.taken,
+            scene.acknowledged,
             TimelineEntry(START + 120, TimelineKind.ACKNOWLEDGED, by=ANN, text=texts.note),
         ),
-        (scene.taken, TimelineEntry(START + 130, TimelineKind.NOTE, by=BEN, text=texts.note)),
         (
-            scene.taken,
-            TimelineEntry(START + 200, TimelineKind.STATUS_UPDATE, status_incident=scene.notice),
+            scene.acknowledged,
+            TimelineEntry(START + 130, TimelineKind.NOTE, by=BEN, text=texts.note),
         ),
         (
-            scene.taken,
+            scene.acknowledged,
+            TimelineEntry(
+                START + 200, TimelineKind.STATUS_UPDATE, status_incident=scene.status_incident
+            ),
+        ),
+        (
+            scene.acknowledged,
             TimelineEntry(
                 START + 210,
                 TimelineKind.VERDICT,
@@ -121,24 +126,27 @@ def thread(scene: Any) -> list[RenderedMessage]:
             ),
         ),
         (
-            scene.taken,
+            scene.acknowledged,
             TimelineEntry(START + 220, TimelineKind.SEVERITY_RAISED, severity=Severity.CRITICAL),
         ),
         (
-            scene.taken,
+            scene.acknowledged,
             TimelineEntry(
                 START + 230, TimelineKind.SILENCED, by=BEN, text=texts.reason, until=NOW + 3600
             ),
         ),
-        (scene.taken, TimelineEntry(START + 235, TimelineKind.PAGED, mentioned=(BEN,), by=CLEO)),
-        (scene.taken, TimelineEntry(START + 240, TimelineKind.HAND_OVER, mentioned=(BEN,))),
-        (scene.taken, TimelineEntry(START + 241, TimelineKind.HAND_OVER)),
         (
-            scene.taken,
+            scene.acknowledged,
+            TimelineEntry(START + 235, TimelineKind.PAGED, mentioned=(BEN,), by=CLEO),
+        ),
+        (scene.acknowledged, TimelineEntry(START + 240, TimelineKind.HAND_OVER, mentioned=(BEN,))),
+        (scene.acknowledged, TimelineEntry(START + 241, TimelineKind.HAND_OVER)),
+        (
+            scene.acknowledged,
             TimelineEntry(START + 250, TimelineKind.RECOVERED, problem=scene.open.problems[1]),
         ),
         (
-            scene.taken,
+            scene.acknowledged,
             TimelineEntry(START + 260, TimelineKind.FALSE_ALARM, by=BEN, text=texts.alarm),
         ),
         (scene.ended, TimelineEntry(NOW, TimelineKind.RESOLVED)),
@@ -150,18 +158,18 @@ def thread(scene: Any) -> list[RenderedMessage]:
 
 
 MESSAGES: dict[str, Callable[[Any], list[RenderedMessage]]] = {
-    "open": lambda scene: [scene.card(scene.open)],
-    "acknowledged": lambda scene: [scene.card(scene.taken)],
+    "open": lambda scene: [scene.message(scene.open)],
+    "acknowledged": lambda scene: [scene.message(scene.acknowledged)],
     "silenced": silenced,
-    "resolved": lambda scene: [scene.card(scene.ended)],
-    "resolved-by-hand": lambda scene: [scene.card(scene.by_hand)],
-    "merged": lambda scene: [scene.card(scene.merged)],
-    "false-alarm": lambda scene: [scene.card(scene.false_alarm)],
-    "slow": lambda scene: [scene.card(warning(scene, SLOW, verdict=UNCLEAR))],
-    "claimed": claimed,
+    "resolved": lambda scene: [scene.message(scene.ended)],
+    "resolved-by-hand": lambda scene: [scene.message(scene.by_hand)],
+    "merged": lambda scene: [scene.message(scene.merged)],
+    "false-alarm": lambda scene: [scene.message(scene.false_alarm)],
+    "slow": lambda scene: [scene.message(warning(scene, SLOW, verdict=UNCLEAR))],
+    "claimed": external_alert,
     "stopped": stopped,
-    "blind": blind,
-    "silent": silent,
+    "blind": no_data,
+    "silent": missing_data,
     "thread": thread,
     "direct": lambda scene: [render_direct_message(scene.open, scene.view(), PERMALINK)],
 }
@@ -169,7 +177,7 @@ MESSAGES: dict[str, Callable[[Any], list[RenderedMessage]]] = {
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_the_messages_are_the_golden_ones(name: str, scene: Any, judge: Any) -> None:
-    """Whole, as they were looked at; other people's validators find nothing in them either."""
+    """The whole messages are those that a person reviewed, and others' validators accept them."""
     judge(name, MESSAGES[name](scene))
 
 
@@ -179,32 +187,32 @@ def test_the_messages_are_the_golden_ones(name: str, scene: Any, judge: Any) -> 
 def test_foreign_text_is_harmless(
     name: str, data: st.DataObject, scenes_of: Any, hostile: Any, find_harm: Any
 ) -> None:
-    """It mentions nobody, makes no link, and stays within Slack's limits, wherever it is shown."""
+    """It cannot mention anybody or make a link, and stays within Slack's limits, wherever it is."""
     find_harm(MESSAGES[name](scenes_of(data.draw(hostile))))
 
 
 @pytest.mark.parametrize("action", PagerAction)
-def test_a_page_is_plain(action: PagerAction, scene: Any, compare: Any) -> None:
-    """A title to wake up by, what is known, and where to go, without any mark-up."""
-    states = (scene.open, scene.taken, scene.ended)
+def test_a_pager_message_is_plain(action: PagerAction, scene: Any, compare: Any) -> None:
+    """A pager message has a title, what is known, and a link, all without mark-up."""
+    states = (scene.open, scene.acknowledged, scene.ended)
     incident = dict(zip(PagerAction, states, strict=True))[action]
-    told = render_pager_message(incident, scene.view(), action, key="k", link=PERMALINK)
+    message = render_pager_message(incident, scene.view(), action, key="k", link=PERMALINK)
 
-    compare(f"page-{action}.txt", f"{told.title}\n\n{told.body}\n\n{told.link}\n")
+    compare(f"page-{action}.txt", f"{message.title}\n\n{message.body}\n\n{message.link}\n")
 
 
 @settings(deadline=None)
 @given(data=st.data())
-def test_a_page_stays_plain(data: st.DataObject, scenes_of: Any, hostile: Any) -> None:
-    """Its title is one line of at most 200 characters, whatever others write."""
+def test_a_pager_message_stays_plain(data: st.DataObject, scenes_of: Any, hostile: Any) -> None:
+    """The title is one line of at most 200 characters, whatever the foreign texts are."""
     scene = scenes_of(data.draw(hostile))
     incident = replace(
         scene.open,
         problems=(
-            replace(scene.open.problems[0], reason=Reason.EXTERNAL_ALERT, title=scene.texts.claim),
+            replace(scene.open.problems[0], reason=Reason.EXTERNAL_ALERT, title=scene.texts.alert),
         ),
     )
-    told = render_pager_message(incident, scene.view(), PagerAction.TRIGGER, key="k", link="")
+    message = render_pager_message(incident, scene.view(), PagerAction.TRIGGER, key="k", link="")
 
-    assert len(told.title) <= 200
-    assert len(told.title.splitlines()) == 1
+    assert len(message.title) <= 200
+    assert len(message.title.splitlines()) == 1

@@ -30,8 +30,7 @@ from bot.core.state.incident import (
 )
 from bot.core.state.outbox import Answer
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import Tenants
-from bot.core.state.tenant import TenantState
+from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.actions import IncidentValue, MenuValue
@@ -57,7 +56,7 @@ VERDICT = Verdict(
     (Evidence("login-5xx", "login at prod fails with HTTP 503 (5 of 5)", 2.0),),
     (Evidence("notice-silent", "the status page shows nothing", -0.2),),
 )
-NOTICE = StatusIncident(
+STATUS_INCIDENT = StatusIncident(
     "a1", "Login errors", Phase.INVESTIGATING, "We look.", f"{STATUS}/incidents/a1", START, START
 )
 OPEN = Incident(
@@ -77,8 +76,8 @@ def view(now: float = START + 60) -> View:
     return View(now, RULES, Tenants({"prod": TenantState()}), DeskState(incidents={7: OPEN}))
 
 
-def said(blocks: list[dict[str, Any]]) -> str:
-    """Return all that a person reads in blocks."""
+def text_of(blocks: list[dict[str, Any]]) -> str:
+    """Return all texts of the blocks."""
     texts: list[str] = []
 
     def gather(value: Any) -> None:
@@ -96,7 +95,7 @@ def said(blocks: list[dict[str, Any]]) -> str:
 
 
 def test_the_first_line_says_what_is_wrong_and_how_bad() -> None:
-    """State, severity, what, where and how much, before anything else."""
+    """The first line has state, severity, what fails, where and how much."""
     message = render_incident(OPEN, view(), STATUS)
 
     assert message.blocks[0]["text"]["text"] == (
@@ -110,7 +109,7 @@ def test_the_first_line_says_what_is_wrong_and_how_bad() -> None:
 
 
 def test_the_verdict_comes_second_with_its_facts() -> None:
-    """For and against, a line each."""
+    """Each piece of evidence for and against is one line."""
     assert render_incident(OPEN, view(), STATUS).blocks[1]["text"]["text"].splitlines() == [
         "*Verdict: Auth0* (92 %, this environment)",
         "• for: login at prod fails with HTTP 503 (5 of 5)",
@@ -119,7 +118,7 @@ def test_the_verdict_comes_second_with_its_facts() -> None:
 
 
 def row(incident: Incident) -> dict[str, str]:
-    """What a person can do at a message: the labels, and what each carries or leads to."""
+    """Return the labels of a message's buttons, and the value or link of each."""
     found = {}
     for block in render_incident(incident, view(), STATUS).blocks:
         for element in block["elements"] if block["type"] == "actions" else ():
@@ -129,8 +128,8 @@ def row(incident: Incident) -> dict[str, str]:
 
 
 def test_the_buttons_fit_the_state() -> None:
-    """Who has not taken it can take it, then it can be resolved; what is over asks for nothing."""
-    taken = replace(OPEN, state=IncidentState.ACKNOWLEDGED, acknowledged_by="U1")
+    """An open incident can be acknowledged, then resolved; a resolved one has no buttons."""
+    acknowledged = replace(OPEN, state=IncidentState.ACKNOWLEDGED, acknowledged_by="U1")
 
     assert list(row(OPEN)) == [
         "Acknowledge",
@@ -143,13 +142,13 @@ def test_the_buttons_fit_the_state() -> None:
         "Note…",
         "False alarm…",
     ]
-    assert next(iter(row(taken))) == "Resolve"
-    assert {*row(OPEN)} - {*row(taken)} == {"Acknowledge"}
+    assert next(iter(row(acknowledged))) == "Resolve"
+    assert {*row(OPEN)} - {*row(acknowledged)} == {"Acknowledge"}
     assert row(ENDED) == {}
 
 
 def test_what_buttons_carry_can_be_read_back() -> None:
-    """By the models that the clicks are read with; links lead where they say."""
+    """The models that parse clicks can parse each value; links have the right address."""
     carried = row(OPEN)
     links = {label: carried.pop(label) for label in ("Check Auth0 Status", "Runbook")}
 
@@ -168,18 +167,20 @@ def test_what_buttons_carry_can_be_read_back() -> None:
 
 
 def test_who_is_on_call_is_named_only_once_called() -> None:
-    """A name in a new message is a call, which is not every alert's to make."""
+    """A mention in a new message is a call, and not every alert may call."""
     desk = DeskState(shift=Shift("U9", START - 60, START + 60))
-    scene = replace(view(), desk=desk)
+    on_call = replace(view(), desk=desk)
 
-    assert "<@U9>" not in said(render_incident(OPEN, scene, STATUS).blocks)
-    assert "<@U9>" in said(render_incident(replace(OPEN, has_mentioned=True), scene, STATUS).blocks)
+    assert "<@U9>" not in text_of(render_incident(OPEN, on_call, STATUS).blocks)
+    assert "<@U9>" in text_of(
+        render_incident(replace(OPEN, has_mentioned=True), on_call, STATUS).blocks
+    )
 
 
 def test_the_newest_two_notes_are_shown() -> None:
-    """The newest first; the others are counted."""
+    """The newest note is first; the older ones are counted."""
     notes = tuple(Note(START + at, "U1", f"note {at}") for at in (1, 2, 3))
-    text = said(render_incident(replace(OPEN, notes=notes), view(), STATUS).blocks)
+    text = text_of(render_incident(replace(OPEN, notes=notes), view(), STATUS).blocks)
 
     assert text.index("note 3") < text.index("note 2")
     assert "note 1" not in text
@@ -187,7 +188,7 @@ def test_the_newest_two_notes_are_shown() -> None:
 
 
 def test_the_marks_of_all_states_differ() -> None:
-    """By their shape, so that nobody needs to tell red from green."""
+    """The marks differ in shape, so nobody has to tell red from green."""
     states = [
         OPEN,
         replace(OPEN, state=IncidentState.ACKNOWLEDGED),
@@ -200,7 +201,7 @@ def test_the_marks_of_all_states_differ() -> None:
 
 
 def test_a_resolved_message_says_how_long_it_lasted() -> None:
-    """In the first line, and in the text that notifications show."""
+    """The first line says it, and so does the text of the notification."""
     message = render_incident(ENDED, view(), STATUS)
 
     assert message.blocks[0]["text"]["text"] == (
@@ -210,7 +211,7 @@ def test_a_resolved_message_says_how_long_it_lasted() -> None:
 
 
 def test_each_version_of_a_message_has_its_own_block_id() -> None:
-    """Slack keeps a button's state by it."""
+    """Slack keeps a button's state by its block_id."""
     ids = {
         block["block_id"]
         for edits in (0, 1)
@@ -232,19 +233,19 @@ def test_each_version_of_a_message_has_its_own_block_id() -> None:
     ],
 )
 def test_a_mistake_of_the_set_up_names_its_remedy(reason: str, words: str) -> None:
-    """What to do stands in the message."""
-    trouble = replace(OPEN.problems[0], fault=Fault(Stage.OAUTH, reason, 403, reason))
-    incident = replace(OPEN, problems=(replace(trouble, is_stopped=True),))
-    text = said(render_incident(incident, view(), STATUS).blocks)
+    """The message says what to do."""
+    problem = replace(OPEN.problems[0], fault=Fault(Stage.OAUTH, reason, 403, reason))
+    incident = replace(OPEN, problems=(replace(problem, is_stopped=True),))
+    text = text_of(render_incident(incident, view(), STATUS).blocks)
 
     assert words in text
     assert "/auth0-check run prod" in text
 
 
 def test_an_unclear_verdict_says_what_would_settle_it() -> None:
-    """Instead of a confidence that nobody should trust."""
+    """An unclear verdict has no confidence."""
     unclear = replace(VERDICT, cause=Cause.UNCLEAR, settled_by="a neutral host")
-    text = said(render_incident(replace(OPEN, verdict=unclear), view(), STATUS).blocks)
+    text = text_of(render_incident(replace(OPEN, verdict=unclear), view(), STATUS).blocks)
 
     assert "*Verdict: unclear*\n" in text
     assert "would settle it: a neutral host" in text
@@ -252,9 +253,16 @@ def test_an_unclear_verdict_says_what_would_settle_it() -> None:
 
 @pytest.mark.parametrize("kind", list(TimelineKind))
 def test_every_line_of_the_timeline_reads(kind: TimelineKind) -> None:
-    """No kind of line is left without words."""
+    """Every kind of timeline entry has a text."""
     entry = TimelineEntry(
-        START + 60, kind, OPEN.problems[0], VERDICT, NOTICE, Severity.CRITICAL, by="U1", text="why"
+        START + 60,
+        kind,
+        OPEN.problems[0],
+        VERDICT,
+        STATUS_INCIDENT,
+        Severity.CRITICAL,
+        by="U1",
+        text="why",
     )
     message = render_timeline_entry(entry, OPEN, START + 60)
 
@@ -263,10 +271,10 @@ def test_every_line_of_the_timeline_reads(kind: TimelineKind) -> None:
 
 
 def test_hundreds_of_tenants_fit_into_one_message() -> None:
-    """The first five are named, the others counted."""
+    """The first five tenants are named, the others counted."""
     names = tuple(f"tenant-{number}" for number in range(500))
-    troubles = tuple(Problem(name, "login", START, 5, 5, FAULT) for name in names)
-    message = render_incident(replace(OPEN, tenants=names, problems=troubles), view(), STATUS)
+    problems = tuple(Problem(name, "login", START, 5, 5, FAULT) for name in names)
+    message = render_incident(replace(OPEN, tenants=names, problems=problems), view(), STATUS)
 
     assert check(message.blocks, Surface.MESSAGE, "/blocks") == []
     assert "and 495 more" in message.text
@@ -274,7 +282,7 @@ def test_hundreds_of_tenants_fit_into_one_message() -> None:
 
 @pytest.mark.parametrize("verb", list(Verb))
 def test_every_question_has_an_answer(verb: Verb) -> None:
-    """Short, within Slack's limits, and never empty."""
+    """Every answer is within Slack's limits and never empty."""
     request = Request("r", START, verb, argument="prod")
     for is_first in (True, False):
         message = render_answer(Answer(request, is_first=is_first), view())

@@ -24,7 +24,7 @@ ORIGIN = Origin(channel="C0LOGINS", argument="#7")
 
 def view(scene: Any) -> Any:
     silences = {scene.silence.id: scene.silence}
-    return scene.view(scene.taken, scene.muted, silences=silences)
+    return scene.view(scene.acknowledged, scene.muted, silences=silences)
 
 
 VIEWS: dict[str, Callable[[Any], dict[str, Any]]] = {
@@ -38,7 +38,7 @@ VIEWS: dict[str, Callable[[Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_the_views_are_the_golden_ones(name: str, scene: Any, compare: Any) -> None:
-    """Whole, as they were looked at, and as Slack takes them."""
+    """The whole views are those that a person reviewed, and Slack takes them."""
     made = VIEWS[name](scene)
     compare(f"{name}.json", json.dumps(made, indent=1, ensure_ascii=False) + "\n")
 
@@ -50,7 +50,7 @@ def test_the_views_are_the_golden_ones(name: str, scene: Any, compare: Any) -> N
 def test_foreign_text_is_harmless_at_home(
     data: st.DataObject, scenes_of: Any, hostile: Any, find_marks: Any
 ) -> None:
-    """As it is in messages."""
+    """Foreign text in the Home tab is as harmless as in messages."""
     made = VIEWS["home"](scenes_of(data.draw(hostile)))
     find_marks(made["blocks"])
 

@@ -11,13 +11,13 @@ from bot.slack.render.text import duration, escape, join_lines, link, mentions
 
 @given(st.text(max_size=400) | st.sampled_from(["<!channel>", "<https://a|b>", "&lt;"]))
 def test_escaped_text_has_no_mark_up_left(text: str) -> None:
-    """Nothing in it can be read as Slack's own."""
+    """Slack cannot read anything in it as mark-up."""
     assert not set("<>") & set(escape(text))
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_knows_every_verb(verb: Verb) -> None:
-    """Its example, if it has one, is understood as that verb."""
+    """The help has every verb; its example, if there is one, parses as that verb."""
     assert f" {verb}" in help_texts(verb)[0]
     assert len(help_texts(verb)) == 1
     example = USAGES[verb].example
@@ -35,13 +35,13 @@ def test_help_knows_every_verb(verb: Verb) -> None:
         (-5, "0 s"),
     ],
 )
-def test_a_span_is_said_in_two_units(seconds: float, words: str) -> None:
-    """More would not help anybody."""
+def test_a_duration_has_two_units(seconds: float, words: str) -> None:
+    """A duration has at most two units."""
     assert duration(seconds) == words
 
 
 def test_only_our_own_kind_of_link_is_made() -> None:
-    """An address that is not plain https becomes its label alone."""
+    """Of an address that is not plain https only the label is shown."""
     assert link("https://status.auth0.com/a?b=1&c=2", "x") == (
         "<https://status.auth0.com/a?b=1&amp;c=2|x>"
     )
@@ -50,7 +50,7 @@ def test_only_our_own_kind_of_link_is_made() -> None:
 
 
 def test_people_and_groups_are_mentioned_by_their_ids() -> None:
-    """As Slack wants it, each in its own form."""
+    """Each kind of id has its own mark-up."""
     assert mentions(("@here", "U123", "S45")) == "<!here> <@U123> <!subteam^S45>"
     assert mentions(()) == ""
 

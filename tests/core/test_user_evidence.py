@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.core.auth0_logs.events import RowKind
+from bot.core.model.measurement import ChangeMade, ExternalAlert, Group, Measurement, MetricKind
+from bot.core.model.observation import LOGS, WELLKNOWN, Fault, SignalState, Stage, Target
+from bot.core.signals.baseline import Baseline
+from bot.core.signals.external_alerts import Monitor
+from bot.core.signals.metric_threshold import MetricLimits, MetricReading, MetricState
+from bot.core.signals.probe_threshold import ProbeState, Reason, Try
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.shared import SharedSignals
+from bot.core.state.tenant import Tenants, TenantState
+from bot.core.triage.collect import collect_evidence
+from bot.core.triage.context import TriageContext
+from bot.core.triage.evidence_table import EVIDENCE_TABLE
+
+NOW = 1_772_445_600.0
+SINCE = NOW - 300
+GONE = Fault(Stage.HTTP, "http_503", 503)
+SERIES = {
+    "checkout": MetricLimits(MetricKind.METRICS),
+    "portal": MetricLimits(MetricKind.METRICS),
+    "web": MetricLimits(MetricKind.ERRORS),
+    LOGS: MetricLimits(MetricKind.LOGS),
+}
+RULES = Rules(
+    {
+        name: TenantRules(name, f"{name}.auth0.com", "US-1", metrics=SERIES, realms=("users",))
+        for name in ("prod", "b")
+    }
+)
+WELL = ProbeState(ever_ok=True, last_ok_at=NOW - 10, last_at=NOW - 10)
+DOWN = ProbeState(
+    state=SignalState.FIRING,
+    tries=tuple(Try(SINCE + 5 * place, GONE) for place in range(5)),
+    since=SINCE,
+    ever_ok=True,
+    last_ok_at=SINCE - 30,
+    last_at=NOW,
+)
+LOGINS = (Group(RowKind.SUCCESS, 40, connection="users"), Group(RowKind.USER, 5))
+
+
+def counted(
+    failed: float = 1.0, total: float | None = 200.0, *groups: Group, usual: float = 1.0
+) -> MetricState:
+    """Return a healthy metric with these values of the last two minutes."""
+    return MetricState(
+        recent=(Measurement(Target("prod", "any"), NOW - 5, 120, failed, total, groups),),
+        reading=MetricReading(
+            is_good=True, failed=failed, total=total, span_s=120.0, expected_failures=usual
+        ),
+        baseline=Baseline(3600.0, 30 * usual, 30 * 200.0, 3600.0),
+        begun_at=NOW - 9000,
+        read_at=NOW - 5,
+        judged_at=NOW - 5,
+        good_at=NOW - 5,
+    )
+
+
+def bad(series: MetricState, reason: Reason) -> MetricState:
+    reading = replace(series.reading, reason=reason, is_good=False)
+    return replace(series, state=SignalState.FIRING, since=SINCE, reason=reason, reading=reading)
+
+
+WELL_SERIES = {
+    "checkout": counted(),
+    "portal": counted(),
+    "web": counted(2, None),
+    LOGS: counted(1, 41, *LOGINS, Group(RowKind.FAILURE, 1)),
+}
+CHECKOUT_FAILS = {"checkout": bad(counted(80), Reason.SHARE)}
+
+
+def case(
+    *,
+    login: ProbeState = WELL,
+    series: dict[str, MetricState] | None = None,
+    elsewhere: dict[str, MetricState] | None = None,
+    monitors: dict[str, Monitor] | None = None,
+    changes: tuple[ChangeMade, ...] = (),
+) -> TriageContext:
+    signals = {"login": login, WELLKNOWN: WELL}
+    here = TenantState(signals, metrics={**WELL_SERIES, **(series or {})}, monitors=monitors or {})
+    there = TenantState(
+        {"login": WELL, WELLKNOWN: WELL}, metrics={**WELL_SERIES, **(elsewhere or {})}
+    )
+    world = Tenants({"prod": here, "b": there})
+    return TriageContext(("prod",), world, SharedSignals(changes=changes), RULES, NOW, SINCE)
+
+
+def log(*failed: Group, well: int = 40, others: str = "users") -> dict[str, MetricState]:
+    """Return a firing log with these rows, and successes by another connection."""
+    count = sum(group.count for group in failed)
+    rows = (Group(RowKind.SUCCESS, well, connection=others), *failed)
+    return {LOGS: bad(counted(count, count + well, *rows), Reason.SHARE)}
+
+
+def errors(pattern: str) -> dict[str, MetricState]:
+    return {"web": bad(counted(90, None, Group("", 90, pattern)), Reason.EVENTS)}
+
+
+def made(at: float, what: str, tenant: str = "", app: str = "") -> tuple[ChangeMade, ...]:
+    return (ChangeMade("c", at, what, tenant, app),)
+
+
+FIRING = ExternalAlert(Target("prod", "alertmanager"), "a", SINCE, is_firing=True, title="x")
+ALERT = Monitor((FIRING,), (NOW + 60,))
+FEW = replace(counted(0, 4), reading=replace(counted(0, 4).reading, expected_successes=40.0))
+MISSING = bad(FEW, Reason.SUCCESSES_MISSING)
+PRODUCED: dict[str, dict[str, Any]] = {
+    "users-fail": {"login": DOWN, "series": CHECKOUT_FAILS},
+    "users-fail-alone": {"series": CHECKOUT_FAILS},
+    "users-fail-elsewhere": {"series": CHECKOUT_FAILS, "elsewhere": CHECKOUT_FAILS},
+    "users-ok": {"login": DOWN},
+    "one-application": {"series": CHECKOUT_FAILS},
+    "traffic-surge": {"series": {"checkout": counted(1, 900)}},
+    "log-app": {"series": log(Group(RowKind.APP, 30, "callback_mismatch"))},
+    "log-upstream": {"series": log(Group(RowKind.UPSTREAM, 30, "provider_error", "saml-corp"))},
+    "log-one-connection": {"series": log(Group(RowKind.FAILURE, 30, "", "saml-corp"))},
+    "log-provider": {"series": log(Group(RowKind.PROVIDER, 30))},
+    "log-tenant": {"series": log(Group(RowKind.TENANT, 30))},
+    "log-platform": {"series": log(Group(RowKind.PLATFORM, 2))},
+    "log-quota": {"series": log(Group(RowKind.QUOTA, 4))},
+    "log-no-success": {"series": {LOGS: MISSING} | CHECKOUT_FAILS},
+    "log-no-success-alone": {"series": {LOGS: MISSING}},
+    "log-database": {"series": log(Group(RowKind.FAILURE, 30, "", "users"), others="saml-corp")},
+    "errors-app": {"series": errors("callback_mismatch")},
+    "errors-upstream": {"series": errors("provider_error")},
+    "errors-unreachable": {"series": errors("timeout")},
+    "monitor-says": {"monitors": {"alertmanager": ALERT}},
+    "deploy-before": {"changes": made(SINCE - 180, "deploy 42", app="web")},
+    "setting-before": {"changes": made(SINCE - 180, "action updated", tenant="prod")},
+    "client-before": {"changes": made(SINCE - 180, "client updated", tenant="prod")},
+}
+OF_USERS = ("users-", "one-app", "traffic-", "log-", "errors-", "monitor-")
+OF_CHANGES = ("deploy-", "setting-", "client-")
+
+
+def rows(judged: TriageContext) -> set[str]:
+    return {
+        clue.rule_id
+        for clue in collect_evidence(judged)
+        if clue.rule_id.startswith(OF_USERS + OF_CHANGES)
+    }
+
+
+def said(row: str, judged: TriageContext) -> list[str]:
+    found = [clue for clue in collect_evidence(judged) if clue.rule_id == row]
+    return [EVIDENCE_TABLE[row].sentence.format(**clue.values) for clue in found]
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in EVIDENCE_TABLE if row.startswith(OF_USERS + OF_CHANGES)]
+)
+def test_every_rule_of_the_table_applies_once(row: str) -> None:
+    """All evidence from users, logs, errors, monitors and changes, with its numbers."""
+    assert said(row, case(**PRODUCED[row]))
+
+
+def test_without_a_problem_there_is_no_evidence() -> None:
+    """Users' mistakes and single failures are no evidence."""
+    assert rows(case()) == set()
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("users-fail-alone", "users fail while the synthetic login works: checkout"),
+        ("users-ok", "real users' calls go well: checkout, portal, logs"),
+        ("one-application", "only some applications fail; portal does well"),
+        ("traffic-surge", "calls of checkout are 4.5 times as many as usual"),
+        (
+            "log-app",
+            "the tenant's log blames our application: callback mismatch, 30 of 30 failures",
+        ),
+        (
+            "log-one-connection",
+            "logins fail by the connection saml-corp only; others succeed",
+        ),
+        (
+            "log-tenant",
+            "the tenant's own code or settings fail by its log: by type of row, 30 of 30 failures",
+        ),
+        ("deploy-before", "we changed something 3 min before: deploy 42 (web)"),
+        ("setting-before", "a setting of prod was changed 3 min before: action updated"),
+    ],
+)
+def test_a_rule_names_what_was_observed(row: str, words: str) -> None:
+    """With numbers and names that are nobody's secret."""
+    assert said(row, case(**PRODUCED[row])) == [words]
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [
+        replace(counted(), no_data_reason="HTTP 503"),
+        replace(counted(), read_at=NOW - 200),
+        replace(counted(), read_at=None),
+        replace(counted(), read_at=SINCE + 60),
+        replace(counted(), ended_at=NOW - 60),
+        replace(counted(), reading=replace(counted().reading, is_good=False)),
+        replace(counted(), state=SignalState.PENDING),
+    ],
+)
+def test_only_fresh_data_after_the_failure_is_good_news(stale: MetricState) -> None:
+    """Not missing, old, too little, earlier or just recovered: no data never counts as healthy."""
+    series = {"checkout": stale, "portal": stale, LOGS: stale}
+
+    assert "users-ok" not in rows(case(login=DOWN, series=series))
+
+
+def test_missing_errors_are_no_good_news() -> None:
+    """An error tracker does not report how many succeed."""
+    few = replace(counted(), reading=MetricReading())
+    series = {"checkout": few, "portal": few, LOGS: few}
+
+    assert "users-ok" not in rows(case(login=DOWN, series=series))
+
+
+def test_an_unauthenticated_alert_is_no_evidence() -> None:
+    """Anybody may have sent it."""
+    hint = replace(ALERT, alerts=(replace(ALERT.alerts[0], is_unauthenticated=True),))
+
+    assert rows(case(monitors={"pingdom": hint})) == set()
+
+
+@pytest.mark.parametrize(
+    ("at", "is_suspect"),
+    [(SINCE - 901, False), (SINCE - 900, True), (SINCE + 120, True), (SINCE + 121, False)],
+)
+def test_a_change_shortly_before_is_suspect(at: float, *, is_suspect: bool) -> None:
+    """Up to a quarter of an hour before the first failure, or reported a little late."""
+    for tenant, row in (("", "deploy-before"), ("prod", "setting-before")):
+        assert (rows(case(changes=made(at, "action updated", tenant))) == {row}) is is_suspect
+
+
+def test_a_change_at_another_tenant_is_not_suspect() -> None:
+    """Its settings are not ours."""
+    assert rows(case(changes=made(SINCE - 60, "action updated", "b"))) == set()
+
+
+def test_a_mixed_log_blames_nobody() -> None:
+    """If no kind of failure stands out, the log names none."""
+    mixed = log(
+        Group(RowKind.APP, 10, "code_reused", "a"),
+        Group(RowKind.TENANT, 10, "", "b"),
+        Group(RowKind.UPSTREAM, 10, "timeout", "c"),
+    )
+
+    assert not {row for row in rows(case(series=mixed)) if row.startswith("log-")}
+
+
+def test_one_connection_is_blamed_only_if_others_succeed() -> None:
+    """A tenant with only one connection proves nothing."""
+    alone = log(Group(RowKind.FAILURE, 30, "", "saml-corp"), well=4)
+
+    assert "log-one-connection" not in rows(case(series=alone))
+
+
+def test_an_old_log_says_nothing() -> None:
+    """Rows from before its data stopped are not about now."""
+    old = {LOGS: replace(log(Group(RowKind.QUOTA, 30))[LOGS], read_at=NOW - 200)}
+
+    assert not {row for row in rows(case(series=old)) if row.startswith("log-")}
+
+
+def test_errors_without_a_pattern_only_tell_that_users_fail() -> None:
+    """An unknown text is not guessed at."""
+    assert rows(case(series=errors(""))) == {"users-fail-alone"}
+
+
+def test_after_a_restart_old_data_is_no_evidence() -> None:
+    """Firing goes on, but its data is from before."""
+    fresh = {
+        name: replace(series, recent=(), read_at=None)
+        for name, series in (errors("timeout") | log(Group(RowKind.QUOTA, 30))).items()
+    }
+
+    assert rows(case(series=fresh)) == {"users-fail-alone"}

@@ -1,0 +1,29 @@
+"""The list of mutants fits the source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.mutants.mutants import MUTANTS
+
+if TYPE_CHECKING:
+    from tests.mutants.mutant import Mutant
+
+ROOT = Path(__file__).parents[2]
+COUNT = 40
+
+
+def test_the_list_has_forty_names() -> None:
+    """The list has forty mutants, each with a name of its own."""
+    assert len({mutant.id for mutant in MUTANTS}) == len(MUTANTS) == COUNT
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.id)
+def test_the_mutant_applies(mutant: Mutant) -> None:
+    """Every mutant of the list applies to today's source exactly once and changes it."""
+    source = (ROOT / mutant.path).read_text()
+    assert mutant.apply(source) != source
+    assert all((ROOT / path).exists() for path in mutant.tests)

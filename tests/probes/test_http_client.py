@@ -1,0 +1,223 @@
+"""One request: its stages, its limits, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from pathlib import Path as File
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.core.model.observation import Outcome, Target
+from bot.http import Fetcher, HttpRequest, LoopLag, NoData, SystemNetwork
+from bot.http.resolver import MAX_LOOKUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bot.http.resolver import Address
+    from tests.probes.conftest import Lab
+
+LOGIN = Target("prod", "login")
+
+
+def open_files() -> int:
+    """Count this process's file descriptors."""
+    return len(list(File("/proc/self/fd").iterdir()))
+
+
+class Resolver:
+    """A DNS lookup that hangs for some hosts until it is released."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def __call__(self, host: str, port: int, **_: Any) -> Sequence[Any]:
+        if host.startswith("hang"):
+            self.go.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))] * 2
+
+
+@pytest.fixture
+def resolver() -> Iterator[Resolver]:
+    made = Resolver()
+    yield made
+    made.go.set()
+
+
+class SeveralAddresses:
+    """A host with a dead, a silent and a working address."""
+
+    def __init__(self, *addresses: Address) -> None:
+        self.addresses = addresses
+        self.asked = 0
+
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        assert (host, port) == ("acme.us.auth0.test", 443)
+        return self.addresses
+
+    async def before_connect(self, host: str) -> None:
+        """Hang at the second address."""
+        assert host == "acme.us.auth0.test"
+        self.asked += 1
+        if self.asked == 2:
+            await asyncio.sleep(3600)
+
+
+async def test_each_stage_has_its_time(lab: Lab) -> None:
+    """Times are by the clock port: at speed 4 a stage seems to take four times as long."""
+    began = time.monotonic()
+    seen = await lab.probes().probe(LOGIN)
+    took_s = (time.monotonic() - began) * lab.clock.speed
+
+    stages = ["dns", "connect", "tls", "http", "body", "oauth", "token"]
+    assert [timing.stage for timing in seen.timings] == stages
+    assert seen.latency_s
+    assert 0 < seen.latency_s <= sum(timing.seconds for timing in seen.timings) <= took_s
+
+
+async def test_the_server_sees_the_host_by_its_name(lab: Lab) -> None:
+    """Though we connect to an address, the Host header and the certificate check use the name."""
+    await lab.probes().probe(LOGIN)
+    _, headers, _ = lab.server.seen[0]
+
+    assert headers["host"] == "acme.us.auth0.test"
+    assert headers["accept-encoding"] == "identity"
+
+
+async def test_the_next_address_is_tried(lab: Lab) -> None:
+    """One refuses, one stays silent for its share of the time, the third works."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        dead = closed.getsockname()[1]
+    path = SeveralAddresses(*(("127.0.0.1", port) for port in (dead, dead, lab.server.port)))
+    fetcher = Fetcher(lab.clock, path, lab.lag)
+    call = HttpRequest(
+        url="https://acme.us.auth0.test/.well-known/jwks.json", timeout_s=2.4, ca_file=lab.ca_file
+    )
+    reply = await fetcher.fetch(call)
+
+    assert reply.status == 200
+    assert path.asked == 3
+
+
+async def test_500_cancelled_requests_leave_nothing(lab: Lab) -> None:
+    """Cancelled at every stage: no file stays open, no task alive, and the next check works."""
+    probes = lab.probes()
+    await probes.probe(LOGIN)
+    files, tasks = open_files(), len(asyncio.all_tasks())
+    for batch in range(10):
+        looks = [asyncio.create_task(probes.probe(LOGIN)) for _ in range(50)]
+        await asyncio.sleep(batch * 0.004)
+        for look in looks:
+            look.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
+    after = await probes.probe(LOGIN)
+    for _ in range(100):
+        if open_files() <= files and len(asyncio.all_tasks()) <= tasks:
+            break
+        await asyncio.sleep(0.02)
+
+    assert after.outcome is Outcome.OK
+    assert open_files() <= files
+    assert len(asyncio.all_tasks()) <= tasks
+
+
+async def test_hanging_look_ups_hurt_nobody_else(lab: Lab, resolver: Resolver) -> None:
+    """Thirty lookups hang, and another host is looked up at once."""
+    path = SystemNetwork({}, resolver)
+    fetcher = Fetcher(lab.clock, path, lab.lag)
+    hanging = [HttpRequest(url=f"https://hang{n}.test/", timeout_s=0.8) for n in range(30)]
+    replies = asyncio.gather(*(fetcher.fetch(call) for call in hanging))
+    await asyncio.sleep(0)
+    healthy = await asyncio.wait_for(path.resolve("well.test", 443), 0.2)
+
+    assert healthy == [("127.0.0.1", 443)]
+    assert {(r.fault.stage, r.fault.reason) for r in await replies if r.fault} == {
+        ("dns", "timeout")
+    }
+
+
+async def test_a_full_resolver_is_our_own_trouble(lab: Lab, resolver: Resolver) -> None:
+    """With every thread hanging there is no data; once they end, lookups work again."""
+    path = SystemNetwork({}, resolver)
+    fetcher = Fetcher(lab.clock, path, lab.lag)
+    call = HttpRequest(url="https://hang.test/", timeout_s=0.8)
+    replies = await asyncio.gather(*(fetcher.fetch(call) for _ in range(MAX_LOOKUPS)))
+    full = await fetcher.fetch(call)
+    resolver.go.set()
+    for _ in range(100):
+        try:
+            again = await path.resolve("well.test", 443)
+            break
+        except NoData:
+            await asyncio.sleep(0.01)
+
+    assert all(reply.fault for reply in replies)
+    assert full.no_data_reason
+    assert full.fault is None
+    assert again == [("127.0.0.1", 443)]
+
+
+async def test_overrides_replace_the_resolver() -> None:
+    """Overrides ignore the case of the host, and accept IPv6 in brackets."""
+    path = SystemNetwork({"Acme.test": "127.0.0.1:8443", "six.test": "[::1]:443"})
+
+    assert await path.resolve("ACME.test", 443) == [("127.0.0.1", 8443)]
+    assert await path.resolve("six.test", 443) == [("::1", 443)]
+
+
+async def test_the_real_resolver() -> None:
+    """A literal needs no DNS; a name that cannot exist is nxdomain or, offline, servfail."""
+    path = SystemNetwork({})
+
+    assert await path.resolve("127.0.0.1", 80) == [("127.0.0.1", 80)]
+    with pytest.raises(socket.gaierror):
+        await path.resolve("nowhere.invalid", 80)
+
+
+async def test_a_blocked_loop_is_our_own_trouble(lab: Lab) -> None:
+    """If our loop was blocked, a healthy target is not timed out: we could not check."""
+    lab.fetcher = Fetcher(lab.clock, lab.path, LoopLag(limit_s=0.25))
+    probes = lab.probes(timeout=1.0)
+    look = asyncio.create_task(probes.probe(LOGIN))
+    await asyncio.sleep(0.001)
+    time.sleep(0.5)  # noqa: ASYNC251 - the very thing that is tested
+    seen = await look
+
+    assert seen.outcome is Outcome.NO_DATA
+    assert seen.no_data_reason == "our event loop was blocked"
+    assert seen.fault is None
+    assert seen.latency_s is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        HttpRequest(url="gopher://acme.test/", timeout_s=1),
+        HttpRequest(url="acme.test", timeout_s=1),
+        HttpRequest(url="https://[::1/", timeout_s=1),
+        HttpRequest(url="http://acme.test/", timeout_s=1, headers={"X": "a\nb"}),
+        HttpRequest(url="https://acme.test/", timeout_s=1, ca_file="/nowhere/ca.pem"),
+        HttpRequest(url="https://acme.test/", timeout_s=1, ca_file=__file__),
+    ],
+)
+async def test_calls_that_cannot_be_made(lab: Lab, call: HttpRequest) -> None:
+    """A mistake in our configuration is no evidence against anybody."""
+    reply = await lab.fetcher.fetch(call)
+
+    assert reply.no_data_reason
+    assert reply.fault is None
+
+
+def test_a_call_tells_no_secrets() -> None:
+    """Its URL may contain a token, its body a password."""
+    canary = {"p": "canary"}
+    call = HttpRequest(
+        url="https://u:canary@x/", timeout_s=1, form=canary, headers=canary, json=canary
+    )
+
+    assert "canary" not in repr(call)

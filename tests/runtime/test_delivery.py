@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.request import Request, Verb
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Incident, IncidentKind, MessageRef, TimelineEntry, TimelineKind
+from bot.core.state.outbox import (
+    Answer,
+    Delivery,
+    DeliveryStatus,
+    DirectMessage,
+    Edit,
+    IncidentBody,
+    Post,
+    Reply,
+    mark_sent,
+)
+from bot.core.state.rules import Rules
+from bot.core.state.stimulus import Delivered, PostOverdue, Stimulus
+from bot.core.state.tenant import Tenants
+from bot.ports import Change, SlackDoubt, SlackRefused, StoreError, View
+from bot.runtime.delivery import OutboxDelivery
+from bot.simulator.memory import MemoryStore
+from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MESSAGE = MessageRef("C1", "1.0")
+POST = Delivery("1:post:1", "incident:1", 1, Post(1), created_at=0.0)
+EDIT = Delivery("1:edit:1", "incident:1", 2, Edit(1), created_at=0.0)
+REPLY = Delivery(
+    "1:reply:1", "incident:1", 3, Reply(1, TimelineEntry(0.0, TimelineKind.MENTION)), 0.0
+)
+ANSWER = Delivery("answer:r:1", "answer:r", 1, Answer(Request("r", 0.0, Verb.HELP)), 0.0)
+LOST, CUT_OFF = SlackDoubt("timeout"), SlackRefused("unreachable")
+INCIDENT = Incident(
+    id=1,
+    kind=IncidentKind.FAILING,
+    severity=Severity.CRITICAL,
+    tenants=("prod",),
+    since=0.0,
+    opened_at=0.0,
+    verdict=Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.0),
+)
+
+
+def of_incident(number: int, delivery: Delivery) -> Delivery:
+    """Return the same delivery for another incident."""
+    key = delivery.key.replace("1:", f"{number}:", 1)
+    assert isinstance(delivery.body, IncidentBody)
+    body = replace(delivery.body, incident=number)
+    return replace(delivery, key=key, lane=f"incident:{number}", body=body)
+
+
+class FullStore(MemoryStore):
+    """Has no room for anything."""
+
+    async def commit(self, change: Change) -> None:  # noqa: ARG002 - no room for any
+        raise StoreError("disk full")
+
+
+class Bench:
+    """An `OutboxDelivery` with a minimal engine, and with a Slack that the test controls.
+
+    Sending takes a tenth of a second.
+    """
+
+    def __init__(self, loop: VirtualLoop, store: MemoryStore) -> None:
+        self.clock = VirtualClock(loop, 0.0)
+        self.store = store
+        self.errors: dict[str, list[Exception]] = {}
+        """The errors of the next attempts, by key; later attempts succeed."""
+        self.in_channel: dict[str, MessageRef] = {}
+        """What a search finds."""
+        self.attempts: list[tuple[float, str]] = []
+        self.searched: list[tuple[float, str]] = []
+        self.labelled: list[str] = []
+        self.lines: list[TimelineEntry] = []
+        """Of the threads, as they were sent."""
+        self.submitted: list[Stimulus] = []
+        self.overdue: list[float] = []
+        self.is_stuck = False
+        """The engine does not handle what is submitted."""
+        self.incidents = {number: replace(INCIDENT, id=number) for number in range(1, 5)}
+        self.delivery = OutboxDelivery(
+            clock=self.clock, store=store, messenger=self, view=self._view, submit=self._submit
+        )
+
+    async def send(
+        self, delivery: Delivery, view: View, message: MessageRef | None
+    ) -> MessageRef | None:
+        assert view.desk.incidents
+        self.attempts.append((round(self.clock.now(), 3), delivery.key))
+        self.lines += [delivery.body.entry] if isinstance(delivery.body, Reply) else []
+        await self.clock.sleep(0.1)
+        if errors := self.errors.get(delivery.key):
+            raise errors.pop(0)
+        if delivery.is_repeat:
+            self.labelled.append(delivery.key)
+        return MESSAGE if isinstance(delivery.body, Post | Reply) else message
+
+    async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:
+        assert isinstance(delivery.body, Post) or message
+        self.searched.append((round(self.clock.now(), 3), delivery.key))
+        if errors := self.errors.get("search"):
+            raise errors.pop(0)
+        return self.in_channel.get(delivery.key)
+
+    def commit_submitted(self) -> None:
+        """Do what the engine does: commit a sent post together with its incident."""
+        for stimulus in self.submitted:
+            if isinstance(stimulus, PostOverdue):
+                self.overdue.append(stimulus.at)
+                continue
+            assert isinstance(stimulus, Delivered)
+            message = MessageRef(stimulus.channel, stimulus.ts)
+            number = stimulus.incident
+            self.incidents[number] = replace(self.incidents[number], message=message)
+            lane = self.delivery.lane(f"incident:{number}")
+            self.delivery.offer([mark_sent(d) for d in lane if d.status is DeliveryStatus.SENDING])
+        self.submitted.clear()
+
+    def _submit(self, stimulus: Stimulus) -> None:
+        self.submitted.append(stimulus)
+        if not self.is_stuck:
+            self.commit_submitted()
+
+    def _view(self) -> View:
+        return View(self.clock.now(), Rules({}), Tenants({}), DeskState(self.incidents))
+
+
+def deliver(
+    *deliveries: Delivery,
+    prepare: Callable[[Bench], Any] = lambda _: None,
+    store: MemoryStore | None = None,
+    for_s: float = 500.0,
+) -> Bench:
+    """Resume with deliveries, and let time pass."""
+    benches: list[Bench] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        bench = Bench(loop, store or MemoryStore())
+        benches.append(bench)
+        prepare(bench)
+        bench.delivery.resume(deliveries)
+        task = loop.create_task(bench.delivery.run())
+        await bench.clock.sleep(for_s)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtually(main)
+    return benches[0]
+
+
+def failing(key: str, *errors: Exception) -> Callable[[Bench], None]:
+    return lambda bench: bench.errors.update({key: list(errors)})
+
+
+def test_a_lane_keeps_its_order() -> None:
+    """The post, then its edit and its reply, each when the one before is done."""
+    bench = deliver(REPLY, EDIT, POST)
+
+    assert [key for _, key in bench.attempts] == [POST.key, EDIT.key, REPLY.key]
+    assert bench.delivery.depth == 0
+
+
+def test_a_lane_waits_until_its_post_is_committed() -> None:
+    """An edit that is sent earlier would hide the post from a search after a crash."""
+    bench = deliver(POST, EDIT, prepare=lambda bench: setattr(bench, "is_stuck", True))
+
+    assert bench.attempts == [(0.0, POST.key)]
+    assert (bench.delivery.depth, bench.delivery.waiting_s) == (2, 500.0)
+
+
+def test_a_refusal_holds_its_own_lane_only() -> None:
+    """It waits as long as Slack asks; the other lanes go on."""
+    limited = SlackRefused("ratelimited", 30.0)
+    bench = deliver(POST, EDIT, ANSWER, prepare=failing(POST.key, limited))
+
+    attempts = [(0.0, POST.key), (0.0, ANSWER.key), (30.1, POST.key), (30.2, EDIT.key)]
+    assert bench.attempts == attempts
+
+
+def test_attempts_back_off() -> None:
+    """The waits grow to a minute, and the attempts never end."""
+    bench = deliver(POST, prepare=failing(POST.key, *[CUT_OFF] * 7))
+
+    times = [at for at, _ in bench.attempts]
+    waits = [round(b - a - 0.1) for a, b in pairwise(times)]
+    assert waits == [1, 2, 5, 15, 30, 60, 60]
+
+
+def test_an_alert_that_slack_does_not_accept_is_reported_to_the_engine() -> None:
+    """After a minute, so that people are paged beyond Slack; an edit or a reply is not reported."""
+    bench = deliver(POST, prepare=failing(POST.key, *[CUT_OFF] * 7))
+    assert 60 <= bench.overdue[0] < 120
+
+    bench = deliver(REPLY, prepare=failing(REPLY.key, *[CUT_OFF] * 7))
+    assert bench.overdue == []
+
+
+def test_messages_come_one_a_second() -> None:
+    """Over all incidents; edits and answers do not wait."""
+    others = [of_incident(number, POST) for number in (2, 3)]
+    bench = deliver(POST, *others, of_incident(3, EDIT), ANSWER)
+
+    assert [at for at, key in bench.attempts if "post" in key] == [0.0, 1.0, 2.0]
+    assert (2.1, "3:edit:1") in bench.attempts
+    assert (0.0, ANSWER.key) in bench.attempts
+
+
+@pytest.mark.parametrize("doubtful", [POST, REPLY])
+def test_what_may_have_arrived_is_searched_for(doubtful: Delivery) -> None:
+    """After 40 s; it is sent again only if it is not there."""
+
+    def prepare(bench: Bench, *, is_there: bool) -> None:
+        bench.errors[doubtful.key] = [LOST]
+        if is_there:
+            bench.in_channel[doubtful.key] = MESSAGE
+
+    there = deliver(POST, REPLY, prepare=lambda bench: prepare(bench, is_there=True))
+    missing = deliver(POST, REPLY, prepare=lambda bench: prepare(bench, is_there=False))
+
+    (began,) = [at for at, key in there.attempts if key == doubtful.key]
+    assert there.searched == [(round(began + 40.1, 3), doubtful.key)]
+    again = [at for at, key in missing.attempts if key == doubtful.key]
+    assert len(again) == 2
+    assert there.delivery.depth == missing.delivery.depth == 0
+    assert there.labelled == missing.labelled == []
+
+
+def joined(number: int, name: str, *, due_at: float = 0.0) -> Delivery:
+    """A line that waits for more of its kind if it has a due time."""
+    body = Reply(1, TimelineEntry(0.0, TimelineKind.JOINED, tenants=(name,)))
+    return Delivery(f"1:reply:{number}", "incident:1", number + 1, body, 0.0, due_at=due_at)
+
+
+def names_sent(bench: Bench) -> list[tuple[str, ...]]:
+    return [entry.tenants for entry in bench.lines if entry.kind is TimelineKind.JOINED]
+
+
+def test_lines_that_wait_are_sent_together() -> None:
+    """When the first of them is due; an edit between them keeps its own due time."""
+    edit = replace(EDIT, seq=3, due_at=5.0)
+    bench = deliver(POST, joined(1, "a", due_at=30.0), edit, joined(3, "b", due_at=40.0))
+
+    assert names_sent(bench) == [("a", "b")]
+    assert [at for at, _ in bench.attempts[1:]] == [5.0, 30.0]
+    assert bench.delivery.depth == 0
+
+
+def test_what_waits_goes_out_before_what_does_not() -> None:
+    """The thread keeps its order: the tenants that failed stand above who acknowledged."""
+    bench = deliver(POST, joined(1, "a", due_at=30.0), replace(REPLY, key="1:reply:9", seq=9))
+
+    assert [key for _, key in bench.attempts] == [POST.key, "1:reply:1", "1:reply:9"]
+    assert bench.attempts[-1][0] < 3.0
+
+
+def test_what_notifies_people_goes_first() -> None:
+    """Then new incidents, then lines in threads; a direct message waits for none of them."""
+    messages = {number: replace(INCIDENT, id=number, message=MESSAGE) for number in (1, 2, 3)}
+    mild = replace(INCIDENT, id=4, severity=Severity.WARNING)
+    line = replace(REPLY, body=Reply(1, TimelineEntry(0.0, TimelineKind.WHY)))
+    direct = Delivery("1:direct:1", "direct:1", 1, DirectMessage(1, "U1"), 0.0)
+    bench = deliver(
+        *(line, of_incident(2, line), of_incident(4, POST), of_incident(3, REPLY), direct),
+        prepare=lambda bench: bench.incidents.update({**messages, 4: mild}),
+        for_s=10.0,
+    )
+
+    assert bench.attempts == [
+        *((0.0, "1:reply:1"), (0.0, "1:direct:1")),
+        *((1.0, "3:reply:1"), (2.0, "4:post:1"), (3.0, "2:reply:1")),
+    ]
+
+
+def test_an_edit_may_be_repeated() -> None:
+    """Nobody sees whether a message was edited once or twice."""
+    bench = deliver(POST, EDIT, prepare=failing(EDIT.key, LOST))
+
+    assert bench.searched == []
+    assert [at for at, key in bench.attempts if key == EDIT.key] == [0.1, 1.3]
+
+
+def test_what_cannot_be_searched_for_is_sent_again_with_a_label() -> None:
+    """After three minutes: a possible double is better than a lost message."""
+
+    def prepare(bench: Bench) -> None:
+        bench.errors = {POST.key: [LOST], "search": [SlackRefused("missing_scope")] * 99}
+
+    bench = deliver(POST, prepare=prepare)
+
+    assert bench.attempts[-1][0] >= 180.0
+    assert bench.labelled == [POST.key]
+
+
+def test_a_post_that_its_incident_knows_is_not_searched_for() -> None:
+    """The incident was committed, its delivery was not: an edit may have hidden the key by now."""
+
+    def prepare(bench: Bench) -> None:
+        bench.incidents[1] = replace(INCIDENT, message=MESSAGE)
+
+    bench = deliver(replace(POST, status=DeliveryStatus.SENDING), prepare=prepare)
+
+    assert (bench.attempts, bench.searched, bench.delivery.depth) == ([], [], 0)
+
+
+def test_an_answer_that_nobody_can_receive_is_given_up() -> None:
+    """The person left the channel, or the question is half an hour old."""
+    gone = deliver(ANSWER, prepare=failing(ANSWER.key, SlackRefused("user_not_in_channel")))
+    late = deliver(replace(ANSWER, due_at=1900.0), for_s=2000.0)
+
+    assert (len(gone.attempts), gone.delivery.depth) == (1, 0)
+    assert (late.attempts, late.delivery.depth) == ([], 0)
+
+
+def test_a_full_disk_stops_no_alert() -> None:
+    """An alert without a record is better than none."""
+    bench = deliver(POST, EDIT, store=FullStore())
+
+    assert [key for _, key in bench.attempts] == [POST.key, EDIT.key]
+
+
+def test_a_message_that_cannot_be_rendered_stops_no_other() -> None:
+    """It is sent again until it works; the other lanes go on."""
+    broken = [KeyError("ts")] * 3
+    bench = deliver(POST, of_incident(2, POST), prepare=failing(POST.key, *broken))
+
+    assert [key for _, key in bench.attempts].count(POST.key) == 4
+    assert (1.0, "2:post:1") in bench.attempts
+    assert bench.delivery.depth == 0

@@ -1,0 +1,85 @@
+"""What is stored, by its fields, against what migrations know of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.core.model.access import AuditEntry
+from bot.core.model.measurement import Push
+from bot.core.model.request import Request
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Incident
+from bot.core.state.outbox import Delivery
+from bot.core.state.tenant import TenantState
+from bot.store import codec
+from bot.store.migrations.records import Record, migrate_record
+from bot.store.migrations.versions import v0003_field_names as v0003
+from bot.store.schema import HEAD
+from tests.store.fields import Fields, describe_records, make_sample
+
+ROWS: dict[str, Any] = {
+    "tenant": TenantState,
+    "desk": DeskState,
+    "incident": Incident,
+    "delivery": Delivery,
+    "request": Request,
+    "push": Push,
+    "audit": AuditEntry,
+}
+BY_V0003 = {
+    "tenant": v0003.TENANT_STATE,
+    "desk": v0003.DESK_STATE,
+    "incident": v0003.INCIDENT,
+    "delivery": v0003.DELIVERY,
+    "request": v0003.RECEIVED,
+    "push": v0003.RECEIVED,
+    "audit": Record(),
+}
+
+
+def read_fields(schema: str) -> Fields:
+    """Return the fields that the code of a schema stored."""
+    file = Path(__file__).parent / "databases" / f"{schema}.fields.json"
+    fields: Fields = json.loads(file.read_text())
+    return fields
+
+
+def test_todays_fields_are_those_of_the_newest_schema() -> None:
+    """A stored field that is renamed, removed or of another type needs a migration.
+
+    Write one, set `HEAD`, and put what this test found into the file of that schema. A new field
+    with a default needs no migration: add it to the file of the newest schema.
+    """
+    found = describe_records(ROWS, codec.BODIES)
+
+    assert found == read_fields(HEAD), json.dumps(found, indent=1)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_migration_0003_names_every_field(row: str) -> None:
+    """Each field of schema 0002 becomes the field of schema 0003 that stands in its place."""
+    old, new = (make_sample(read_fields(schema))[row] for schema in ("0002", "0003"))
+
+    assert list_items(migrate_record(old, BY_V0003[row])) == list_items(new)
+
+
+@pytest.mark.parametrize("row", ["tenant", "desk", "incident", "delivery", "request", "push"])
+def test_migration_0003_leaves_no_field_of_0001(row: str) -> None:
+    """What 0.1.0 wrote has no field afterwards that schema 0003 does not have."""
+    old, new = (make_sample(read_fields(schema))[row] for schema in ("0001", "0003"))
+
+    migrated = {path for path, _ in list_items(migrate_record(old, BY_V0003[row]))}
+
+    assert migrated <= {path for path, _ in list_items(new)}
+
+
+def list_items(value: Any, path: str = "") -> list[tuple[str, object]]:
+    """List what is in a JSON value, each with its path, in its order."""
+    if not isinstance(value, dict | list):
+        return [(path, value)]
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return [found for key, one in items for found in list_items(one, f"{path}.{key}")]

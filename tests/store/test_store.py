@@ -1,0 +1,211 @@
+"""What the SQLite store promises beyond the contract: durability, isolation, retention."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sqlite3
+import subprocess
+import sys
+import traceback
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.request import Request, Verb
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.outbox import Delivery, DeliveryStatus, Post
+from bot.core.state.tenant import TenantState
+from bot.ports import Change, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bot.store import SqlStore
+
+DAY_S = 86400.0
+NOW = 100 * DAY_S
+SMALL = Change(desk=DeskState(), inbox_items=[Request("small", NOW, Verb.RUN)])
+BIG = Change(
+    {"prod": TenantState(fingerprints=("x" * 100_000, "hunter2"))},
+    inbox_items=[Request("big", NOW, Verb.RUN)],
+)
+
+
+def ended(number: int, at: float) -> Incident:
+    verdict = Verdict(Cause.BLIP, Scope.TENANT, 1.0)
+    incident = Incident(number, IncidentKind.FAILING, Severity.INFO, ("prod",), at, at, verdict)
+    return replace(incident, state=IncidentState.RESOLVED, resolved_at=at)
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    """Read or write behind the store's back."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return connection.execute(query).fetchall()
+
+
+async def test_durable_by_its_settings(store: SqlStore, path: Path) -> None:
+    """A commit is on the disk when it returns, and nobody else may read the file."""
+    connection = store._database.connection
+
+    def pragma(name: str) -> object:
+        return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+
+    with connection.begin():
+        assert pragma("journal_mode") == "wal"
+        assert pragma("synchronous") == 2
+        assert pragma("foreign_keys") == 1
+        assert pragma("busy_timeout") == 5000
+    assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+
+
+async def test_retention(store: SqlStore, path: Path) -> None:
+    """Loading deletes what is past its time, and nothing that still waits."""
+    long_ago = NOW - 91 * DAY_S
+    deliveries = [
+        Delivery("sent", "l", 1, Post(1), NOW - 8 * DAY_S, DeliveryStatus.SENT),
+        Delivery("sent lately", "l", 2, Post(1), NOW - 6 * DAY_S, DeliveryStatus.SENT),
+        Delivery("waiting", "l", 3, Post(1), long_ago),
+    ]
+    requests = {"handled": NOW - 2 * DAY_S, "handled lately": NOW - 3600, "waiting": long_ago}
+    await store.commit(
+        Change(
+            incidents={1: ended(1, long_ago), 2: ended(2, NOW - 89 * DAY_S)},
+            deliveries={delivery.key: delivery for delivery in deliveries},
+            inbox_items=[Request(key, at, Verb.HELP) for key, at in requests.items()],
+            handled_ids=["handled", "handled lately"],
+        )
+    )
+
+    await store.load(NOW)
+
+    assert rows(path, "SELECT id FROM incident") == [(2,)]
+    assert set(rows(path, "SELECT key FROM outbox")) == {("sent lately",), ("waiting",)}
+    assert set(rows(path, "SELECT id FROM inbox")) == {("handled lately",), ("waiting",)}
+
+
+async def test_another_writer_is_noticed(store: SqlStore, path: Path) -> None:
+    """A state that somebody else changed is not overwritten, and the whole change is dropped."""
+    await store.commit(Change({"a": TenantState(), "b": TenantState()}))
+    rows(path, "UPDATE partition SET revision = revision + 1 WHERE name = 'tenant:b'")
+    change = Change(
+        {"a": TenantState(phase=0.5), "b": TenantState(phase=0.5)},
+        incidents={1: ended(1, NOW)},
+        deliveries={"k": Delivery("k", "l", 1, Post(1), NOW)},
+        inbox_items=[Request("r", NOW, Verb.RUN)],
+    )
+
+    with pytest.raises(StoreError, match=r"another process has written tenant:b: stop all but"):
+        await store.commit(change)
+
+    after = await store.load(NOW)
+    assert after.tenants == {"a": TenantState(), "b": TenantState()}
+    assert (after.deliveries, after.inbox_items) == ({}, ())
+    assert rows(path, "SELECT count(*) FROM incident") == [(0,)]
+    await store.commit(change)
+
+
+async def test_another_first_writer_is_noticed(store: SqlStore, path: Path) -> None:
+    """A state that appeared behind our back is not overwritten either."""
+    rows(path, "INSERT INTO partition VALUES ('desk', 1, '{}')")
+
+    with pytest.raises(StoreError, match="another process has written to it"):
+        await store.commit(SMALL)
+
+
+async def test_unreadable_body_stops_the_start(store: SqlStore, path: Path) -> None:
+    """One row of another version and nothing is loaded, nothing deleted."""
+    old = Delivery("old", "l", 1, Post(1), NOW - 8 * DAY_S, DeliveryStatus.SENT)
+    await store.commit(Change(desk=DeskState(), deliveries={"old": old}))
+    rows(path, "UPDATE partition SET body = json_set(body, '$.tomorrow', 1)")
+
+    with pytest.raises(StoreError, match=r"^desk in the database .* \(tomorrow does not fit\)"):
+        await store.load(NOW)
+
+    assert rows(path, "SELECT key FROM outbox") == [("old",)]
+
+
+async def test_locked_file_does_not_stop_the_loop(store: SqlStore, path: Path) -> None:
+    """While another program holds the database a commit waits, and the event loop does not."""
+    await store.commit(SMALL)
+    request = Request("r", NOW, Verb.RUN)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("DELETE FROM inbox")
+        commit = asyncio.create_task(store.commit(Change(inbox_items=[request])))
+        await asyncio.sleep(0.05)
+        assert not commit.done()
+        other.execute("COMMIT")
+    await commit
+
+    assert await store.has_received(request.id)
+
+
+@contextmanager
+def no_more_pages(store: SqlStore) -> Iterator[None]:
+    """Let the database not grow: SQLite says what it says on a full disk."""
+    connection = store._database.connection
+
+    def limit(pages: int) -> None:
+        with connection.begin():
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    limit(1)
+    try:
+        yield
+    finally:
+        limit(1_000_000)
+
+
+@contextmanager
+def no_more_bytes(store: SqlStore) -> Iterator[None]:
+    """Let the system refuse to make any file larger."""
+    largest = Path(f"{store._database.path}-wal").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 10_000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("full", "said"),
+    [(no_more_pages, "its disk is full: free"), (no_more_bytes, "its disk is full or fails: free")],
+)
+async def test_full_disk(store: SqlStore, path: Path, full: type, said: str) -> None:
+    """A commit that finds no space leaves nothing, says why but not what, and may come again."""
+    await store.commit(SMALL)
+    with full(store):
+        with pytest.raises(StoreError, match=said) as caught:
+            await store.commit(BIG)
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+        assert not await store.has_received("big")
+        assert (await store.load(NOW)).tenants == {}
+
+    await store.commit(BIG)
+
+    assert (await store.load(NOW)).tenants == BIG.tenants
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_killed_while_committing(tmp_path: Path) -> None:
+    """After kill -9 at any moment a commit is there or not; what had returned is there."""
+    script = Path(__file__).with_name("killed.py")
+    root = script.parents[2]
+
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, script, tmp_path],
+        env={"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "20 kills while committing, 10 while opening\n"

@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from bot.config.cross_checks import SENDERS
+from bot.config.settings_sources import Webhooks
+from bot.core.model.measurement import MONITORS
+from bot.webhooks import PushedCounts, SenderConfig, WebhookConfig, WebhookTenant, webhook_routes
+from bot.webhooks.auth import BearerAuth
+from bot.webhooks.endpoint import MAX_UNSAVED, WebhookEndpoint
+from bot.webhooks.sender import WebhookSender
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+HOOKS = ("sentry", "alertmanager", "pingdom", "report", "change", "auth0")
+COMMITTED = ("sentry", "alertmanager", "pingdom", "change")
+FORGED = {
+    "sentry": {"Sentry-Hook-Signature": "0" * 64},
+    "alertmanager": {"Authorization": "Bearer canary-alert-tokem"},
+    "report": {"Authorization": "canary-report-token"},
+    "change": {"Authorization": "Basic canary-change-token"},
+    "auth0": {"Authorization": "Bearer canary-stream-token"},
+}
+
+
+@pytest.fixture(params=HOOKS)
+def hook(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+async def test_genuine(default_door: Any, genuine: Any, hook: str) -> None:
+    """With its secret each webhook accepts what its sender sends, and answers with one line."""
+    assert await default_door.push(hook, genuine[hook]) == (202, "accepted\n")
+    assert default_door.counted == {(hook, "accepted"): 1}
+
+
+async def test_committed_first(default_door: Any, genuine: Any) -> None:
+    """An alert is in the inbox before the answer is sent."""
+    for hook in COMMITTED:
+        before = len(default_door.inbox.pushes)
+        await default_door.push(hook, genuine[hook])
+        assert len(default_door.inbox.pushes) == before + 1
+
+
+@pytest.mark.parametrize("name", FORGED)
+async def test_forged(door: Any, genuine: Any, name: str) -> None:
+    """A secret that is almost right, or sent in another way, is refused."""
+    status, text = await door.push(name, genuine[name], **FORGED[name])
+
+    assert (status, len(text.splitlines())) == (401, 1)
+    assert door.counted == {(name, "refused"): 1}
+    assert door.inbox.pushes == {}
+
+
+async def test_without_any_secret(door: Any, genuine: Any, hook: str) -> None:
+    """A request without a secret is refused; a path without its secret does not exist."""
+    path = "/hooks/pingdom/none" if hook == "pingdom" else door.path(hook)
+
+    assert (await door.send(path, json.dumps(genuine[hook])))[0] == 401
+    assert (await door.send("/hooks/pingdom", b"{}"))[0] == 404
+
+
+async def test_elsewhere(door: Any) -> None:
+    """Unknown paths, tenants without a stream and other methods are 404 and 405."""
+    assert (await door.send("/hooks/grafana", b"{}"))[0] == 404
+    assert (await door.send("/hooks/auth0/eu", b"[]", {"Authorization": "x"}))[0] == 404
+    async with door.session.get(f"{door.url}/hooks/report") as answer:
+        assert answer.status == 405
+
+
+async def test_a_secret_is_checked_before_the_body(door: Any) -> None:
+    """Without the secret a malformed body is refused for the secret: strangers learn nothing."""
+    for hook in ("alertmanager", "report", "change", "auth0"):
+        assert (await door.send(door.path(hook), b"{", {"Authorization": "no"}))[0] == 401
+    proof = door.proof("sentry", b"{", secret="wrong")
+    assert (await door.send("/hooks/sentry", b"{", proof))[0] == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe{\x00}\x00",
+        b'{"a":"\xe9"}',
+        b"[" * 100_000,
+        b'{"a":' * 5_000,
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b"9" * 5_000,
+        b"null",
+        b'"text"',
+        b"{}{}",
+    ],
+    ids=lambda body: repr(body[:12]),
+)
+async def test_malformed(default_door: Any, hook: str, body: bytes) -> None:
+    """No body causes a 5xx, and no malformed body is accepted."""
+    status, text = await default_door.push(hook, body)
+
+    assert status in {200, 400} if hook == "auth0" else status == 400
+    assert len(text.splitlines()) == 1
+    assert default_door.inbox.pushes == {}
+
+
+async def test_compressed(door: Any, genuine: Any, hook: str) -> None:
+    """A compressed body is refused unread: it is not what was signed."""
+    body = gzip.compress(json.dumps(genuine[hook]).encode())
+
+    for content, encoding in (
+        (body, "gzip"),
+        (b"nonsense", "gzip"),
+        (b"{}", "br, gzip"),
+        (b"x", "?"),
+    ):
+        headers = {"Content-Encoding": encoding}
+        assert (await door.push(hook, content, **headers))[0] == 400
+
+
+async def test_oversized(door: Any, hook: str) -> None:
+    """A body is cut off at the cap, whether it declares its length or not."""
+    cap = 1024 * 1024 if hook == "auth0" else 256 * 1024
+    body = b" " * (cap + 1)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(9):
+            yield body[: cap // 8]
+
+    assert (await door.push(hook, body))[0] == 413
+    proof = door.proof(hook, b"".join([body[: cap // 8]] * 9))
+    async with door.session.post(
+        door.url + door.path(hook), data=chunks(), headers=proof
+    ) as answer:
+        assert answer.status == 413
+    assert door.counted == {(hook, "too_large"): 2}
+
+
+async def test_repeated(default_door: Any, genuine: Any) -> None:
+    """A second delivery is acknowledged and changes nothing, whatever its request id."""
+    for hook in (*COMMITTED, "auth0"):
+        await default_door.push(hook, genuine[hook])
+        again = {"Request-ID": "another"} if hook == "sentry" else {}
+        assert (await default_door.push(hook, genuine[hook], **again))[0] == 200
+        assert default_door.counted[hook, "repeated"] == 1
+    assert len(default_door.inbox.pushes) == len(COMMITTED)
+
+
+async def test_said_anew(default_door: Any, genuine: Any) -> None:
+    """Later the same body is new (an alert goes on, another deploy), except from Sentry."""
+    for hook in COMMITTED:
+        await default_door.push(hook, genuine[hook])
+    default_door.clock.at += 700
+    statuses = {h: (await default_door.push(h, genuine[h]))[0] for h in COMMITTED}
+
+    assert statuses == {"sentry": 200, "alertmanager": 202, "pingdom": 202, "change": 202}
+
+
+async def test_two_hooks_with_the_same_words(door: Any) -> None:
+    """The same body at another webhook is no repetition."""
+    words = {"what": "x", "app": "x", "alerts": []}
+
+    assert (await door.push("change", words))[0] == 202
+    assert (await door.push("alertmanager", words))[0] == 200
+    assert door.counts["repeated"] == 0
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+async def test_unsaved(default_door: Any, genuine: Any, name: str) -> None:
+    """A failed commit gets a 503, so that the sender repeats it; then it is accepted."""
+    default_door.inbox.is_broken = True
+    assert await default_door.push(name, genuine[name]) == (503, "not saved: send it again\n")
+    default_door.inbox.is_broken = False
+
+    assert (await default_door.push(name, genuine[name]))[0] == 202
+
+
+async def test_a_store_that_hangs(default_door: Any, genuine: Any) -> None:
+    """The answer comes within a second; what is committed later is not stored twice.
+
+    A repetition meanwhile is not answered as saved.
+    """
+    inbox = default_door.inbox
+    inbox.may_go_on.clear()
+    async with asyncio.timeout(1.0):
+        answers = await asyncio.gather(
+            *(default_door.push("alertmanager", genuine["alertmanager"]) for _ in range(3))
+        )
+    inbox.may_go_on.set()
+
+    assert {status for status, _ in answers} == {503}
+    assert (await default_door.push("alertmanager", genuine["alertmanager"]))[0] == 200
+    assert len(inbox.items) == 1
+
+
+async def test_a_store_that_hangs_fills_no_memory(default_door: Any) -> None:
+    """A limited number of a webhook's pushes wait for the store; the rest is refused at once."""
+    default_door.inbox.may_go_on.clear()
+    waiting = [
+        asyncio.create_task(default_door.push("change", {"what": f"deploy {n}", "app": "shop"}))
+        for n in range(MAX_UNSAVED + 30)
+    ]
+    statuses = [status for status, _ in await asyncio.gather(*waiting)]
+    default_door.inbox.may_go_on.set()
+    await asyncio.sleep(0.05)
+
+    assert set(statuses) == {503}
+    assert len(default_door.inbox.pushes) == MAX_UNSAVED
+
+
+async def test_slow(door: Any) -> None:
+    """A body that comes too slowly is refused after its time, and the next request is served."""
+    counted = []
+    hook = WebhookSender("report", BearerAuth("token"), lambda _: ())
+    endpoint = WebhookEndpoint(
+        hook,
+        inbox=door.inbox,
+        clock=door.clock,
+        count=lambda *what: counted.append(what),
+        read_s=0.2,
+    )
+    app = web.Application()
+    app.router.add_post("/hook", endpoint.handle)
+    server = TestServer(app)
+    await server.start_server()
+
+    async def trickle() -> AsyncIterator[bytes]:
+        while not counted:
+            yield b" "
+            await asyncio.sleep(0.03)
+
+    headers = {"Authorization": "Bearer token"}
+    async with ClientSession(headers=headers) as session:
+        async with session.post(server.make_url("/hook"), data=trickle()) as answer:
+            assert answer.status == 408
+        async with session.post(server.make_url("/hook"), data=b"{}") as answer:
+            assert answer.status == 200
+    await server.close()
+    assert counted == [("report", "too_slow"), ("report", "ignored")]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 50\r\n\r\n{}",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nnonsense\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\n{}",
+        b"Content-Length: 2\r\nContent-Encoding: gzip\r\n\r\n{}",
+        b"Content-Length: 2\r\nAuthorization: \xff\xfe\r\n\r\n{}",
+        b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+async def test_broken_off(
+    door: Any, hook: str, rest: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request that breaks off, or is malformed, causes nothing but a refusal."""
+    host, port = door.server.address
+    reader, writer = await asyncio.open_connection(host, port)
+    proof = "".join(f"{k}: {v}\r\n" for k, v in door.proof(hook, b"{}").items())
+    head = f"POST {door.path(hook)} HTTP/1.1\r\nHost: bot.example\r\n{proof}"
+    writer.write(head.encode() + rest)
+    writer.write_eof()
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    await writer.wait_closed()
+
+    assert b" 500 " not in answer
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert door.inbox.pushes == {}
+
+
+async def test_random_bodies(door: Any, genuine: Any, hook: str) -> None:
+    """Of 60 valid bodies with random bytes changed, none causes a 5xx."""
+    dice = random.Random(hook)  # noqa: S311 - repeatable, not secret
+    good = json.dumps(genuine[hook]).encode()
+
+    def mutated() -> bytes:
+        body = bytearray(good)
+        for _ in range(dice.randrange(1, 6)):
+            body[dice.randrange(len(body))] = dice.choice(b'"{}[]:,0e-\\\x00\xff ')
+        return bytes(body)
+
+    statuses = {(await door.push(hook, mutated()))[0] for _ in range(60)}
+
+    assert statuses <= {200, 202, 400, 422}
+
+
+async def test_told_quietly(
+    door: Any, genuine: Any, caplog: pytest.LogCaptureFixture, hook: str
+) -> None:
+    """Refusals are logged once a minute with the webhook's name, and nothing of the request."""
+    for _ in range(3):
+        await door.send(door.path(hook), b'canary {"', {"Authorization": "canary"})
+    door.clock.at += 61
+    await door.send(door.path(hook), b'canary {"', {"Authorization": "canary"})
+    door.inbox.is_broken = True
+    await door.push(hook, genuine[hook])
+
+    lines = [r.getMessage() for r in caplog.records if r.name.startswith("bot.webhooks")]
+    receipt = "malformed" if hook == "pingdom" else "refused"
+    assert lines == [f"refused a request to webhook {hook}: {receipt}"] * 2
+    assert "canary" not in caplog.text
+
+
+def test_secrets_are_in_no_repr() -> None:
+    """Neither the configuration nor the sender's authentication shows its secret."""
+    config = WebhookConfig(
+        senders={"sentry": SenderConfig("canary")},
+        tenants={"prod": WebhookTenant(stream_token="canary")},
+    )
+
+    assert "canary" not in f"{config!r} {BearerAuth('canary')!r}"
+
+
+@pytest.mark.parametrize("secret", ["", "   "])
+def test_empty_secret(door: Any, secret: str) -> None:
+    """A webhook with an empty secret would be open to all: it is refused."""
+    tenants = {"prod": WebhookTenant(stream_token=secret)}
+
+    with pytest.raises(ValueError, match="secret"):
+        webhook_routes(
+            WebhookConfig(tenants=tenants),
+            inbox=door.inbox,
+            counters=PushedCounts(tenants, door.clock),
+            clock=door.clock,
+            count=lambda *_: None,
+        )
+
+
+def test_every_monitor_has_its_webhook_and_its_setting(door: Any) -> None:
+    """A monitor is added in one place: what it needs beside its name is not forgotten."""
+    config = WebhookConfig(senders={name: SenderConfig("x") for name in MONITORS}, tenants={})
+    routes = webhook_routes(
+        config,
+        inbox=door.inbox,
+        counters=PushedCounts({}, door.clock),
+        clock=door.clock,
+        count=lambda *_: None,
+    )
+
+    assert [path.split("/")[2] for _, path in routes] == [*MONITORS]
+    assert Webhooks.model_fields.keys() >= {*MONITORS}
+    assert {section[1] for section in SENDERS} >= {*MONITORS}
