@@ -5,13 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 
-from bot.core import step as desk_step
 from bot.core.model.observation import CONTROL, FEED, Fault, Observation, Outcome, Stage, Target
-from bot.core.state.desk import DeskState
+from bot.core.state.desk import BotState, DeskState
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import Observed, Started, TenantReport, Tenants
-from bot.core.state.tenant import TenantState
-from bot.core.tenant import step as tenant_step
+from bot.core.state.stimulus import Observed, Started
+from bot.core.state.tenant import Tenants, TenantState
+from bot.core.step import step
 
 TURNS = 200
 BROKEN = ("a", "b", "c")
@@ -21,21 +20,18 @@ GONE = Fault(Stage.HTTP, "http_503", 503)
 def triaged() -> tuple[str, str, str]:
     """Step through an outage of three out of five tenants, with four signals each."""
     rules = _five_tenants()
-    world, state = Tenants({}), DeskState()
-    for name in rules.tenants:
-        begun, _ = tenant_step.step(TenantState(), Started(0.0), rules.tenants[name])
-        world = Tenants({**world.states, name: begun})
-    state, _ = desk_step.step(state, Started(0.0), world, rules)
+    state = BotState(Tenants({name: TenantState() for name in rules.tenants}), DeskState())
+    state, _ = step(state, Started(0.0), rules)
     signals = [Target(t.name, signal) for t in rules.tenants.values() for signal in t.probes]
     times = []
     for turn in range(TURNS):
         for target in rules.controls:
-            state, _ = desk_step.step(state, _seen(target, turn, None), world, rules)
+            state, _ = step(state, _seen(target, turn, None), rules)
         for target in signals:
             fault = GONE if turn and target.owner in BROKEN else None
             begun_at = time.perf_counter()
-            world, state = _stepped(world, state, _seen(target, turn, fault), rules)
-            if state.open_incidents:
+            state, _ = step(state, _seen(target, turn, fault), rules)
+            if state.desk.open_incidents:
                 times.append((time.perf_counter() - begun_at) * 1000)
     p95 = statistics.quantiles(times, n=20)[-1]
     measured = f"median {statistics.median(times):.2f} ms, 95 % {p95:.2f} ms"
@@ -58,16 +54,3 @@ def _seen(target: Target, turn: int, fault: Fault | None) -> Observed:
     at = turn * 5.0
     outcome = Outcome.FAILED if fault else Outcome.OK
     return Observed(at, Observation(target, at, outcome, 0.2, fault))
-
-
-def _stepped(
-    world: Tenants, state: DeskState, seen: Observed, rules: Rules
-) -> tuple[Tenants, DeskState]:
-    """Let a look come to its tenant, and what that finds to the desk, as the engine does."""
-    name = seen.observation.target.owner
-    after, effects = tenant_step.step(world.states[name], seen, rules.tenants[name])
-    world = Tenants({**world.states, name: after})
-    for effect in effects:
-        if isinstance(effect, TenantReport):
-            state, _ = desk_step.step(state, effect, world, rules)
-    return world, state

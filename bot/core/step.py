@@ -1,4 +1,4 @@
-"""Steps what spans tenants: incidents, control endpoints, status feeds and people's commands."""
+"""The one step: routes a stimulus to the tenants it concerns and to what they share."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import notification_policy, paging
 from bot.core.commands import dispatch
-from bot.core.incidents import grouping, lifecycle, missing_data, notifications, sticky_resolve
+from bot.core.incidents import lifecycle, missing_data, notifications, sticky_resolve
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
 from bot.core.incidents.grouping import (
     evaluate_all,
-    evaluate_if_due,
     group_or_open,
+    is_deferred,
     keep_incident,
     open_monitoring_gap,
 )
-from bot.core.model.measurement import ChangeMade, ExternalAlert
-from bot.core.model.observation import CALENDAR, CONTROL, SignalState
+from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
+from bot.core.model.observation import CALENDAR, CONTROL, Observation, SignalState
 from bot.core.model.wall_clock import DAY_S
 from bot.core.signals.probe_threshold import ProbeState, Reason
-from bot.core.state.desk import DeskState, StateAndEffects
+from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
 from bot.core.state.incident import MESSAGE, IncidentState, MessageRef
-from bot.core.state.outbox import Post, ReportDue
+from bot.core.state.outbox import ReportDue
 from bot.core.state.shared import FeedView, SharedSignals, with_changes, with_control, with_reading
 from bot.core.state.stimulus import (
+    CheckRequested,
     CheckStarted,
     CommandReceived,
     Delivered,
+    DeskEffect,
     DeskStimulus,
     Effect,
     FeedPolled,
@@ -41,69 +43,158 @@ from bot.core.state.stimulus import (
     RequestCheck,
     Send,
     ShiftsPolled,
-    SignalChanged,
     Started,
     StartProbe,
+    Stimulus,
     TenantReport,
-    Tenants,
+    TenantStimulus,
     Tick,
 )
+from bot.core.state.tenant import Tenants
+from bot.core.tenant import step as tenant_step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bot.core.state.rules import Rules
-from bot.core.state.desk import INCIDENT_RETENTION_S
 
 
-def step(
-    state: DeskState, stimulus: DeskStimulus, world: Tenants, rules: Rules
-) -> tuple[DeskState, tuple[Effect, ...]]:
-    """Return the state after a stimulus, and what is to be done."""
-    before = state
-    state, effects = _handle(state, stimulus, world, rules)
-    state, reached = notification_policy.apply_notification_policy(
-        before, state, stimulus.at, rules
-    )
-    return state, tuple(notification_policy.drop_muted((*effects, *reached), before, state))
+def step(state: BotState, stimulus: Stimulus, rules: Rules) -> tuple[BotState, list[Effect]]:
+    """Return the state after a stimulus, and the effects to carry out.
+
+    It decides everything and touches nothing. Tenants come first; what they find is reported to
+    the desk, which spans them, within the same step.
+    """
+    effects: list[Effect] = []
+    if isinstance(stimulus, Started | Tick | Pushed | Observed | Measured):
+        for name in _affected_tenants(state, stimulus):
+            state, more = step_tenant(state, name, stimulus, rules)
+            effects += more
+    if _concerns_desk(stimulus):
+        state, more = step_desk(state, stimulus, rules)
+        effects += more
+    return state, effects
 
 
-def due_at(state: DeskState, rules: Rules) -> float | None:
-    """Return when the desk wants its next Tick."""
-    runs = (run.until for run in state.checks.values())
-    once = (notification_policy.due_at(state, rules), state.report_at, state.evaluate_at)
-    dues = (*state.due.values(), *runs, *once)
+def _affected_tenants(
+    state: BotState, stimulus: Started | Tick | Pushed | Observed | Measured
+) -> Iterable[str]:
+    match stimulus:
+        case Started() | Pushed():
+            return state.tenants.states
+        case Tick(at=now):
+            dues = state.tenant_due.items()
+            return [name for name, due in dues if due is not None and due <= now]
+        case (
+            Observed(observation=Observation(target=target))
+            | Measured(measurement=Measurement(target=target))
+        ):
+            return [target.owner] if target.owner in state.tenants.states else []
+
+
+def _concerns_desk(stimulus: Stimulus) -> bool:
+    """Results concern only their tenant, unless they are everybody's or a person waits for them."""
+    match stimulus:
+        case Observed(observation=seen, request_id=request_id):
+            return bool(request_id) or seen.target.owner == CONTROL
+        case Measured(measurement=measured, request_id=request_id):
+            return bool(request_id) or bool(measured.changes)
+        case _:
+            return True
+
+
+def step_tenant(
+    state: BotState, name: str, stimulus: TenantStimulus, rules: Rules
+) -> tuple[BotState, list[Effect]]:
+    """Step one tenant, then the desk for what the tenant reports."""
+    before = state.tenants.states[name]
+    after, found = tenant_step.step(before, stimulus, rules.tenants[name])
+    if after is not before:
+        tenants = Tenants({**state.tenants.states, name: after})
+        due = {**state.tenant_due, name: tenant_step.due_at(after)}
+        state = replace(state, tenants=tenants, tenant_due=due)
+    effects: list[Effect] = []
+    for effect in found:
+        if isinstance(effect, TenantReport | CheckStarted):
+            state, more = step_desk(state, effect, rules)
+            effects += more
+        else:
+            effects.append(effect)
+    return state, effects
+
+
+def step_desk(
+    state: BotState, stimulus: DeskStimulus, rules: Rules
+) -> tuple[BotState, list[Effect]]:
+    """Step what spans tenants, then the tenants of which it wants a check."""
+    before, now = state.desk, stimulus.at
+    desk, found = _handle(before, stimulus, state.tenants, rules)
+    desk, more = notification_policy.apply_notification_policy(before, desk, now, rules)
+    state = replace(state, desk=desk)
+    effects: list[Effect] = []
+    for effect in notification_policy.drop_muted((*found, *more), before, desk):
+        if isinstance(effect, RequestCheck):
+            check = CheckRequested(now, effect.request_id, effect.signal)
+            state, started = step_tenant(state, effect.tenant, check, rules)
+            effects += started
+        else:
+            effects.append(effect)
+    return state, effects
+
+
+def due_at(state: BotState, rules: Rules) -> float | None:
+    """Return when the bot needs its next Tick."""
+    desk = state.desk
+    checks = (check.until for check in desk.checks.values())
+    once = (notification_policy.due_at(desk, rules), desk.report_at, desk.evaluate_at)
+    dues = (*state.tenant_due.values(), *desk.due.values(), *checks, *once)
     return min((at for at in dues if at is not None), default=None)
 
 
-def _handle(  # noqa: C901, PLR0911, PLR0912 - one line a stimulus
-    state: DeskState, stimulus: DeskStimulus, world: Tenants, rules: Rules
+def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
+    state: DeskState, stimulus: DeskStimulus, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
     match stimulus:
         case Started():
             return _handle_start(state, stimulus.at, rules)
         case Tick():
-            return _handle_tick(state, stimulus.at, world, rules)
+            return _handle_tick(state, stimulus.at, tenants, rules)
         case Observed():
-            return _handle_observation(state, stimulus, world, rules)
+            return _handle_observation(state, stimulus, tenants, rules)
         case Measured():
             return _handle_measurement(state, stimulus)
         case Pushed():
-            return _handle_push(state, stimulus, world, rules)
+            return _handle_push(state, stimulus, tenants, rules)
         case FeedPolled():
-            return _handle_feed_reading(state, stimulus, world, rules)
+            if stimulus.reading.no_data_reason:
+                return state, []
+            state = replace(state, shared=with_reading(state.shared, stimulus.reading))
+            return evaluate_all(state, stimulus.at, tenants, rules)
         case TenantReport():
-            return _handle_tenant_report(state, stimulus, world, rules)
+            return _handle_tenant_report(state, stimulus, tenants, rules)
         case CommandReceived():
-            return dispatch.dispatch_command(state, stimulus.request, stimulus.at, world, rules)
+            return dispatch.dispatch_command(state, stimulus.request, stimulus.at, tenants, rules)
         case CheckStarted():
             return dispatch.record_check_started(state, stimulus)
         case Delivered():
-            return _handle_delivered(state, stimulus), []
-        case MessageLost():
-            return _handle_message_lost(state, stimulus)
-        case PostOverdue():
-            return _handle_post_overdue(state, stimulus, rules)
+            incident = state.incidents[stimulus.incident]
+            message = MessageRef(stimulus.channel, stimulus.ts)
+            detected_at = {MESSAGE: stimulus.at, **incident.detected_at}
+            incident = replace(incident, message=message, detected_at=detected_at)
+            return state.with_incident(incident), []
+        case MessageLost():  # post the message again
+            incident = state.incidents[stimulus.incident]
+            incident = replace(incident, message=None, posts=incident.posts + 1)
+            return keep_incident(state, (incident, [notifications.post_message(incident)]))
+        case PostOverdue():  # Slack does not take the alert, so nobody has seen it
+            incident = state.incidents[stimulus.incident]
+            if incident.state is not IncidentState.OPEN or incident.message is not None:
+                return state, []
+            return keep_incident(state, paging.page_without_slack(incident, stimulus.at, rules))
         case ShiftsPolled():
-            return _handle_shifts(state, stimulus), []
+            shifts = stimulus.shifts
+            shifts = state.shifts.with_reading(shifts) if state.shifts else shifts
+            return replace(state, shifts=shifts).with_shift_over(stimulus.at), []
 
 
 def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects:
@@ -112,49 +203,53 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
         due[CALENDAR] = now
     controls = {t.name: state.shared.controls.get(t.name, ProbeState()) for t in rules.controls}
     feeds = {t.name: state.shared.feeds.get(t.name, FeedView()) for t in rules.feeds}
-    kept = {
+    incidents = {
         number: incident
         for number, incident in state.incidents.items()
         if incident.is_open or now - (incident.resolved_at or now) < INCIDENT_RETENTION_S
     }
-    runs = {key: replace(run, until=now) for key, run in state.checks.items()}
-    outside = SharedSignals(controls, feeds, state.shared.changes)
-    state = replace(state, due=due, shared=outside, incidents=kept, checks=runs)
-    state = state.with_shift_over(now)
-    return _remove_unknown_tenants(state, now, rules)
-
-
-def _remove_unknown_tenants(state: DeskState, now: float, rules: Rules) -> StateAndEffects:
-    """Take tenants that are no longer configured out of the incidents."""
-    effects: list[Effect] = []
+    state = replace(
+        state,
+        due=due,
+        shared=SharedSignals(controls, feeds, state.shared.changes),
+        incidents=incidents,
+        checks={key: replace(check, until=now) for key, check in state.checks.items()},
+    ).with_shift_over(now)
+    effects: list[DeskEffect] = []
     for incident in state.incidents.values():
-        if not set(incident.tenants) <= rules.tenants.keys():
-            state, told = keep_incident(
-                state, lifecycle.remove_unknown_tenants(incident, now, rules)
-            )
-            effects += told
+        # Tenants that are no longer configured leave the incident; one without any is resolved.
+        known = tuple(name for name in incident.tenants if name in rules.tenants)
+        if known == incident.tenants:
+            continue
+        if known or not incident.is_open:
+            state = state.with_incident(replace(incident, tenants=known))
+        else:
+            orphan = replace(incident, status_incidents=())
+            state, sent = keep_incident(state, notifications.resolve_incident(orphan, now))
+            effects += sent
     return state, effects
 
 
-def _handle_tick(state: DeskState, now: float, world: Tenants, rules: Rules) -> StateAndEffects:
-    effects: list[Effect] = []
+def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -> StateAndEffects:
+    effects: list[DeskEffect] = []
     due = dict(state.due)
-    for target in rules.controls:
-        if due[str(target)] <= now:
-            effects.append(StartProbe(target))
-            wait = (
-                CONTROL_INTERVAL_WITH_PROBLEM_S
-                if _has_any_problem(world)
-                else rules.control_every_s
-            )
-            due[str(target)] = now + min(wait, rules.control_every_s)
-    for target in rules.feeds:
-        if due[str(target)] <= now:
-            effects.append(PollFeed(target))
-            due[str(target)] = now + rules.feed_every_s
-    if rules.calendar_every_s and due[CALENDAR] <= now:
-        effects.append(PollShifts())
-        due[CALENDAR] = now + rules.calendar_every_s
+    control_every_s = rules.control_every_s
+    if any(due[str(target)] <= now for target in rules.controls) and any(
+        signal.state is not SignalState.OK or signal.latency.is_slow
+        for tenant in tenants.states.values()
+        for signal in tenant.probes.values()
+    ):
+        control_every_s = min(CONTROL_INTERVAL_WITH_PROBLEM_S, control_every_s)
+    polls: list[tuple[str, DeskEffect, float]] = [
+        *((str(target), StartProbe(target), control_every_s) for target in rules.controls),
+        *((str(target), PollFeed(target), rules.feed_every_s) for target in rules.feeds),
+    ]
+    if rules.calendar_every_s:
+        polls.append((CALENDAR, PollShifts(), rules.calendar_every_s))
+    for key, poll, every_s in polls:
+        if due[key] <= now:
+            effects.append(poll)
+            due[key] = now + every_s
     report_at = None
     if (report := rules.report) is not None:
         if state.report_at is not None and state.report_at <= now:
@@ -163,122 +258,77 @@ def _handle_tick(state: DeskState, now: float, world: Tenants, rules: Rules) -> 
         report_at = report.at.next(now, report.zone).at
     state = replace(state, due=due, report_at=report_at)
     state, answers = dispatch.answer_overdue_checks(state, now)
-    state, told = evaluate_if_due(state, now, world, rules)
-    return state, [*effects, *answers, *told]
-
-
-def _has_any_problem(world: Tenants) -> bool:
-    return any(
-        signal.state is not SignalState.OK or signal.latency.is_slow
-        for tenant in world.states.values()
-        for signal in tenant.probes.values()
-    )
+    effects += answers
+    if state.evaluate_at is not None and state.evaluate_at <= now:
+        state, changes = evaluate_all(state, now, tenants, rules)
+        effects += changes
+    return state, effects
 
 
 def _handle_observation(
-    state: DeskState, stimulus: Observed, world: Tenants, rules: Rules
+    state: DeskState, stimulus: Observed, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
-    """Take in a neutral host, or one look of a person's run."""
-    seen = stimulus.observation
-    effects: list[Effect] = []
-    if seen.target.owner == CONTROL:
-        outside = with_control(state.shared, seen, rules.control_every_s)
-        state = replace(state, shared=outside)
-        state, effects = evaluate_all(state, stimulus.at, world, rules)
-    state, answers = dispatch.add_check_result(state, stimulus.request_id, seen)
+    """Handle a control endpoint's probe, or a probe of an on-demand check."""
+    observation = stimulus.observation
+    effects: list[DeskEffect] = []
+    if observation.target.owner == CONTROL:
+        shared = with_control(state.shared, observation, rules.control_every_s)
+        state = replace(state, shared=shared)
+        state, effects = evaluate_all(state, stimulus.at, tenants, rules)
+    state, answers = dispatch.add_check_result(state, stimulus.request_id, observation)
     return state, [*effects, *answers]
 
 
 def _handle_measurement(state: DeskState, stimulus: Measured) -> StateAndEffects:
-    """Take in what a log tells of changed settings, or one measurement of a person's run."""
-    seen = stimulus.measurement
-    if seen.changes:
-        outside = with_changes(state.shared, seen.changes, stimulus.at)
-        state = replace(state, shared=outside)
-    return dispatch.add_check_result(state, stimulus.request_id, seen)
+    """Handle settings that changed by a log, and a measurement of an on-demand check."""
+    measurement = stimulus.measurement
+    if measurement.changes:
+        shared = with_changes(state.shared, measurement.changes, stimulus.at)
+        state = replace(state, shared=shared)
+    return dispatch.add_check_result(state, stimulus.request_id, measurement)
 
 
 def _handle_push(
-    state: DeskState, stimulus: Pushed, world: Tenants, rules: Rules
+    state: DeskState, stimulus: Pushed, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
-    """Take in changes, and look for ourselves where somebody gave a hint."""
+    """Record changes; check the tenants of unauthenticated alerts ourselves."""
     items = stimulus.push.items
-    changes = [item for item in items if isinstance(item, ChangeMade)]
-    if changes:
+    if changes := [item for item in items if isinstance(item, ChangeMade)]:
         state = replace(state, shared=with_changes(state.shared, changes, stimulus.at))
-    hints = [item for item in items if isinstance(item, ExternalAlert) and item.is_unauthenticated]
-    suspects = {c.target.owner for c in hints if c.is_firing} & rules.tenants.keys()
-    state, told = evaluate_all(state, stimulus.at, world, rules)
-    return state, [*(RequestCheck(name, "") for name in sorted(suspects)), *told]
-
-
-def _handle_feed_reading(
-    state: DeskState, stimulus: FeedPolled, world: Tenants, rules: Rules
-) -> StateAndEffects:
-    reading = stimulus.reading
-    if reading.no_data_reason:
-        return state, []
-    state = replace(state, shared=with_reading(state.shared, reading))
-    return evaluate_all(state, stimulus.at, world, rules)
+    suspects = {
+        item.target.owner
+        for item in items
+        if isinstance(item, ExternalAlert) and item.is_unauthenticated and item.is_firing
+    }
+    state, effects = evaluate_all(state, stimulus.at, tenants, rules)
+    return state, [
+        *(RequestCheck(name, "") for name in sorted(suspects & rules.tenants.keys())),
+        *effects,
+    ]
 
 
 def _handle_tenant_report(
-    state: DeskState, stimulus: TenantReport, world: Tenants, rules: Rules
+    state: DeskState, stimulus: TenantReport, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
     now, tenant = stimulus.at, stimulus.tenant
-    effects: list[Effect] = []
-    if any(_needs_corroboration(change) for change in stimulus.changes):
-        state, effects = corroborate(state, stimulus, world, rules)
+    effects: list[DeskEffect] = []
+    if any(
+        change.state is SignalState.PENDING or change.reason in {Reason.SLOW, Reason.EXTERNAL_ALERT}
+        for change in stimulus.changes
+    ):
+        state, effects = corroborate(state, stimulus, tenants, rules)
     if stimulus.unobserved_s:
-        state, told = open_monitoring_gap(state, stimulus)
-        effects += told
-    mine = next((i for i in state.open_login_incidents if tenant in i.tenants), None)
-    state, is_left = sticky_resolve.update_sticky_resolve(state, tenant, now, world)
-    is_new = mine is None and not is_left and lifecycle.has_problem(world, tenant)
-    if is_new and not grouping.is_deferred(state, now, rules):
-        state, told = group_or_open(state, (tenant,), now, world, rules)
+        state, sent = open_monitoring_gap(state, stimulus)
+        effects += sent
+    has_incident = any(tenant in incident.tenants for incident in state.open_login_incidents)
+    state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants)
+    is_new = not has_incident and not is_sticky and lifecycle.has_problem(tenants, tenant)
+    if is_new and not is_deferred(state, now, rules):
+        state, sent = group_or_open(state, (tenant,), now, tenants, rules)
     else:
-        state, told = evaluate_all(state, now, world, rules)
+        state, sent = evaluate_all(state, now, tenants, rules)
+    effects += sent
     if rules.tenants[tenant].metrics:
-        state, silent = missing_data.evaluate_sources(state, now, world, rules)
-        told += silent
-    return state, [*effects, *told]
-
-
-def _needs_corroboration(change: SignalChanged) -> bool:
-    """Tell whether something began that others are to be asked about."""
-    return change.state is SignalState.PENDING or change.reason in {
-        Reason.SLOW,
-        Reason.EXTERNAL_ALERT,
-    }
-
-
-def _handle_delivered(state: DeskState, stimulus: Delivered) -> DeskState:
-    incident = state.incidents[stimulus.incident]
-    card = MessageRef(stimulus.channel, stimulus.ts)
-    knew = {MESSAGE: stimulus.at, **incident.detected_at}
-    return keep_incident(state, (replace(incident, message=card, detected_at=knew), []))[0]
-
-
-def _handle_message_lost(state: DeskState, stimulus: MessageLost) -> StateAndEffects:
-    """Post an incident's message anew."""
-    incident = state.incidents[stimulus.incident]
-    incident = replace(incident, message=None, posts=incident.posts + 1)
-    key = f"{incident.id}:post:{incident.posts}"
-    return keep_incident(
-        state, (incident, [Send(key, notifications.lane(incident.id), Post(incident.id))])
-    )
-
-
-def _handle_post_overdue(state: DeskState, stimulus: PostOverdue, rules: Rules) -> StateAndEffects:
-    """Call people beyond Slack where Slack does not take the alert; nobody has seen it."""
-    incident = state.incidents[stimulus.incident]
-    if incident.state is not IncidentState.OPEN or incident.message is not None:
-        return state, []
-    return keep_incident(state, paging.page_without_slack(incident, stimulus.at, rules))
-
-
-def _handle_shifts(state: DeskState, stimulus: ShiftsPolled) -> DeskState:
-    reading = stimulus.shifts
-    shifts = state.shifts.with_reading(reading) if state.shifts else reading
-    return replace(state, shifts=shifts).with_shift_over(stimulus.at)
+        state, sent = missing_data.evaluate_sources(state, now, tenants, rules)
+        effects += sent
+    return state, effects

@@ -1,7 +1,7 @@
 """Stimulus -> step -> commit -> act: the one loop that everything goes through.
 
-Nothing is decided here. A batch of stimuli is stepped through, the new states and what is to be
-said are committed together, and only then anything is done about it.
+Nothing is decided here. The engine steps through a batch of stimuli, commits the new states and
+the outbox together, and only then acts on the effects.
 """
 
 from __future__ import annotations
@@ -9,37 +9,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from bot.core import step as desk_step
+from bot.core import step
 from bot.core.incidents import notifications
 from bot.core.model.access import AuditEntry
 from bot.core.model.measurement import Push
 from bot.core.state import outbox
-from bot.core.state.desk import DeskState
+from bot.core.state.desk import BotState, DeskState
 from bot.core.state.outbox import Delivery, is_superfluous
 from bot.core.state.stimulus import (
-    CheckRequested,
-    CheckStarted,
     CommandReceived,
     Delivered,
-    DeskStimulus,
     Effect,
-    Measured,
     MessageLost,
-    Observed,
     Pushed,
-    RequestCheck,
     Send,
     Started,
     Stimulus,
-    TenantReport,
-    Tenants,
-    TenantStimulus,
     Tick,
 )
-from bot.core.state.tenant import TenantState
-from bot.core.tenant import step as tenant_step
+from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import Change, StoreError, View
 from bot.runtime.probe_runner import ProbeRunner
 
@@ -57,48 +47,44 @@ class OutboxWriter:
     """Adds deliveries to a change.
 
     Args:
-        lane: returns what a lane of the outbox holds now; None: nothing is ever said.
+        lane: returns the deliveries of a lane of the outbox.
     """
 
-    def __init__(self, lane: Callable[[str], tuple[Delivery, ...]] | None) -> None:
+    def __init__(self, lane: Callable[[str], tuple[Delivery, ...]]) -> None:
         self._lane = lane
 
     def enqueue(self, change: Change, effect: Send, now: float) -> None:
-        """Say something after all that its lane still has to say."""
-        if self._lane is None:
-            return
+        """Add a delivery at the end of its lane, unless the lane makes it superfluous."""
         lane = self._deliveries_in(change, effect.lane)
         if not is_superfluous(effect.body, lane):
             due_at = now + effect.hold_s if effect.hold_s else 0.0
-            place = _next_seq(lane)
+            seq = _next_seq(lane)
             change.deliveries[effect.key] = Delivery(
-                effect.key, effect.lane, place, effect.body, created_at=now, due_at=due_at
+                effect.key, effect.lane, seq, effect.body, created_at=now, due_at=due_at
             )
 
     def finish_sending(
         self, change: Change, incident: int, finish: Callable[[Delivery], Delivery]
     ) -> None:
-        """End what is being sent for an incident in the same commit as what that does to it."""
-        lane = self._lane(notifications.lane(incident)) if self._lane else ()
-        sending = [d for d in lane if d.status is outbox.DeliveryStatus.SENDING]
-        change.deliveries.update({d.key: finish(d) for d in sending})
+        """Finish what is being sent for an incident, in the same commit as the incident itself."""
+        for delivery in self._lane(notifications.lane(incident)):
+            if delivery.status is outbox.DeliveryStatus.SENDING:
+                change.deliveries[delivery.key] = finish(delivery)
 
     def requeue_replies(self, change: Change, incident: int, now: float) -> None:
-        """Let what was to be said in a lost message's thread follow the message posted anew."""
+        """Move the unsent replies to a lost message behind the message that is posted again."""
         name = notifications.lane(incident)
-        lane = self._lane(name) if self._lane else ()
         replies = [
             d
-            for d in lane
+            for d in self._lane(name)
             if isinstance(d.body, outbox.Reply) and d.status in UNSENT and not d.is_repeat
         ]
         first = _next_seq(self._deliveries_in(change, name))
-        for place, reply in enumerate(sorted(replies, key=lambda d: d.seq), start=first):
-            change.deliveries[reply.key] = replace(outbox.requeue(reply, now), seq=place)
+        for seq, reply in enumerate(sorted(replies, key=lambda d: d.seq), start=first):
+            change.deliveries[reply.key] = replace(outbox.requeue(reply, now), seq=seq)
 
     def _deliveries_in(self, change: Change, name: str) -> tuple[Delivery, ...]:
-        waiting = tuple(d for d in change.deliveries.values() if d.lane == name)
-        return (*(self._lane(name) if self._lane else ()), *waiting)
+        return (*self._lane(name), *(d for d in change.deliveries.values() if d.lane == name))
 
 
 def _next_seq(lane: tuple[Delivery, ...]) -> int:
@@ -106,18 +92,20 @@ def _next_seq(lane: tuple[Delivery, ...]) -> int:
 
 
 log = logging.getLogger(__name__)
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class Engine:
-    """Owns the states, and everything that changes them.
+    """Owns the states; nothing else changes them.
 
     Args:
-        rules: what is fixed.
+        rules: what the configuration fixes.
         clock: the only time.
-        prober: looks at targets and reads feeds.
-        store: keeps the states.
-        waker: wakes us when something is due.
-        journal: is told every effect.
+        prober: probes targets and queries sources.
+        store: where the states are committed.
+        timer: wakes the engine when something is due.
+        listener: gets every effect.
     """
 
     def __init__(
@@ -135,11 +123,10 @@ class Engine:
         self._store = store
         self._timer = timer
         self._listener = listener
-        self._tenants = Tenants({name: TenantState() for name in rules.tenants})
-        self._desk = DeskState()
+        tenants = Tenants({name: TenantState() for name in rules.tenants})
+        self._state = self._saved = BotState(tenants, DeskState())
         self._delivery: OutboxDelivery | None = None
-        self._outbox_writer = OutboxWriter(None)
-        self._due_by_tenant: dict[str, float | None] = {}
+        self._outbox_writer = OutboxWriter(lambda _: ())
         self._stimuli: asyncio.Queue[Stimulus] = asyncio.Queue()
         self._change = Change()
         self._accepting: set[str] = set()
@@ -148,26 +135,26 @@ class Engine:
         self._save_error = ""
 
     def attach(self, delivery: OutboxDelivery) -> None:
-        """Set what delivers to Slack. Without it nothing is said."""
+        """Set what delivers to Slack. Without it the engine sends nothing."""
         self._delivery = delivery
         self._outbox_writer = OutboxWriter(delivery.lane)
 
     def view(self) -> View:
-        """Return what is known now, to make messages of."""
-        return View(self._clock.now(), self._rules, self._tenants, self._desk)
+        """Return the current state, for messages and answers."""
+        return View(self._clock.now(), self._rules, self._state.tenants, self._state.desk)
 
-    async def accept(self, received: InboxItem) -> bool:
-        """Commit what came in from outside; see the `Inbox` port."""
-        if received.id in self._accepting:
+    async def accept(self, item: InboxItem) -> bool:
+        """Commit a request or a push; see the `Inbox` port."""
+        if item.id in self._accepting:
             return False
-        self._accepting.add(received.id)
+        self._accepting.add(item.id)
         try:
-            if await self._store.has_received(received.id):
+            if await self._store.has_received(item.id):
                 return False
-            await self._store.commit(Change(inbox_items=[received]))
+            await self._store.commit(Change(inbox_items=[item]))
         finally:
-            self._accepting.discard(received.id)
-        self._stimuli.put_nowait(_to_stimulus(received, self._clock.now()))
+            self._accepting.discard(item.id)
+        self.submit(_to_stimulus(item, self._clock.now()))
         return True
 
     def submit(self, stimulus: Stimulus) -> None:
@@ -175,7 +162,7 @@ class Engine:
         self._stimuli.put_nowait(stimulus)
 
     async def run(self) -> None:
-        """Go on from what was committed, for ever. Raises StoreError if it cannot be read."""
+        """Go on from what was committed. Never ends. Raises StoreError if it cannot be read."""
         await self._load()
         self._timer.start(self._wake)
         self._wake()
@@ -188,20 +175,19 @@ class Engine:
     async def _load(self) -> None:
         now = self._clock.now()
         before = await self._store.load(now)
-        known = {name: before.tenants.get(name) for name in self._rules.tenants}
-        count = len(known)
-        self._tenants = Tenants(
+        count = len(self._rules.tenants)
+        tenants = Tenants(
             {
-                name: replace(state or TenantState(), phase=place / count)
-                for place, (name, state) in enumerate(known.items())
+                name: replace(before.tenants.get(name) or TenantState(), phase=place / count)
+                for place, name in enumerate(self._rules.tenants)
             }
         )
-        self._desk = before.desk or DeskState()
+        self._state = self._saved = BotState(tenants, before.desk or DeskState())
         if self._delivery:
             self._delivery.resume(before.deliveries.values())
         self.submit(Started(now))
-        for received in before.inbox_items:
-            self.submit(_to_stimulus(received, now))
+        for item in before.inbox_items:
+            self.submit(_to_stimulus(item, now))
 
     def _wake(self) -> None:
         if not self._is_tick_queued:
@@ -215,139 +201,68 @@ class Engine:
             stimuli.append(self._stimuli.get_nowait())
         effects: list[tuple[float, Effect]] = []
         for stimulus in stimuli:
-            effects += [(stimulus.at, effect) for effect in self._try_step(stimulus)]
+            try:
+                effects += [(stimulus.at, effect) for effect in self._step(stimulus)]
+            except Exception:  # a step that raises has changed nothing: it is pure
+                log.exception("cannot handle %s", type(stimulus).__name__)
         await self._commit()
         for at, effect in effects:
             self._listener.listen(at, effect)
             self._probe_runner.launch(effect)
-        self._schedule_wake()
-
-    async def _commit(self) -> None:
-        """Commit, then say what is to be said.
-
-        If the commit fails we go on from memory: an alert without a record beats silence. States
-        stay in the change for the next attempt; deliveries commit their own progress.
-        """
-        change = self._change
-        try:
-            await self._store.commit(change)
-        except StoreError as error:
-            self._log_save_error(str(error))
-            self._change = replace(change, deliveries={})
-        else:
-            self._save_error = ""
-            self._change = Change()
-        if self._delivery:
-            self._delivery.offer(change.deliveries.values())
-
-    def _log_save_error(self, error: str) -> None:
-        """Log it once: the disk that is full may be the log's own."""
-        if error != self._save_error:
-            log.error("state not saved; going on from memory: %s", error)
-        self._save_error = error
-
-    def _try_step(self, stimulus: Stimulus) -> list[Effect]:
-        """Step through one stimulus. A step that raises changed nothing: it is pure."""
-        try:
-            return self._route(stimulus)
-        except Exception:
-            log.exception("cannot handle %s", type(stimulus).__name__)
-            return []
-
-    def _route(self, stimulus: Stimulus) -> list[Effect]:
-        """Give a stimulus to the partitions that it concerns."""
-        match stimulus:
-            case Tick() | Started():
-                self._is_tick_queued = False
-                effects = [
-                    e for n in self._due_tenants(stimulus) for e in self._step_tenant(n, stimulus)
-                ]
-                return effects + self._step_desk(stimulus)
-            case Observed() | Measured() | Pushed():
-                effects = [
-                    e
-                    for n in self._affected_tenants(stimulus)
-                    for e in self._step_tenant(n, stimulus)
-                ]
-                return effects + self._step_desk(stimulus)
-            case CheckRequested():
-                raise TypeError("only the desk sends a tenant on a run")
-            case CommandReceived():
-                self._change.handled_ids.append(stimulus.request.id)
-            case Delivered():
-                self._outbox_writer.finish_sending(
-                    self._change, stimulus.incident, outbox.mark_sent
-                )
-            case MessageLost():
-                self._outbox_writer.finish_sending(
-                    self._change, stimulus.incident, outbox.mark_dead
-                )
-                effects = self._step_desk(stimulus)
-                self._outbox_writer.requeue_replies(self._change, stimulus.incident, stimulus.at)
-                return effects
-        return self._step_desk(stimulus)
-
-    def _affected_tenants(self, stimulus: Observed | Measured | Pushed) -> list[str]:
-        """Name the tenants that something that was seen or told may concern."""
-        if isinstance(stimulus, Pushed):
-            self._change.handled_ids.append(stimulus.push.id)
-            return list(self._tenants.states)
-        seen = stimulus.observation if isinstance(stimulus, Observed) else stimulus.measurement
-        return [seen.target.owner] if seen.target.owner in self._tenants.states else []
-
-    def _due_tenants(self, stimulus: Tick | Started) -> list[str]:
-        if isinstance(stimulus, Started):
-            return list(self._tenants.states)
-        return [
-            n for n, due in self._due_by_tenant.items() if due is not None and due <= stimulus.at
-        ]
-
-    def _step_tenant(self, name: str, stimulus: TenantStimulus) -> list[Effect]:
-        before = self._tenants.states[name]
-        state, effects = tenant_step.step(before, stimulus, self._rules.tenants[name])
-        if state is not before:
-            self._tenants = Tenants({**self._tenants.states, name: state})
-            self._change.tenants[name] = state
-            self._due_by_tenant[name] = tenant_step.due_at(state)
-        followed: list[Effect] = []
-        for effect in effects:
-            followed.append(effect)
-            if isinstance(effect, TenantReport | CheckStarted):
-                followed += self._step_desk(effect)
-        return followed
-
-    def _step_desk(self, stimulus: DeskStimulus) -> list[Effect]:
-        before = self._desk
-        self._desk, effects = desk_step.step(before, stimulus, self._tenants, self._rules)
-        self._record_desk_change(before)
-        followed: list[Effect] = []
-        for effect in effects:
-            followed.append(effect)
-            if isinstance(effect, AuditEntry):
-                self._change.audit_entries.append(effect)
-            elif isinstance(effect, Send):
-                self._outbox_writer.enqueue(self._change, effect, stimulus.at)
-            elif isinstance(effect, RequestCheck):
-                run = CheckRequested(stimulus.at, effect.request_id, effect.signal)
-                followed += self._step_tenant(effect.tenant, run)
-        return followed
-
-    def _record_desk_change(self, before: DeskState) -> None:
-        after = self._desk
-        if after is before:
-            return
-        self._change.desk = after
-        if after.incidents is not before.incidents:
-            for number, incident in after.incidents.items():
-                if before.incidents.get(number) is not incident:
-                    self._change.incidents[number] = incident
-
-    def _schedule_wake(self) -> None:
-        dues = (*self._due_by_tenant.values(), desk_step.due_at(self._desk, self._rules))
-        due = min((at for at in dues if at is not None), default=None)
+        due = step.due_at(self._state, self._rules)
         if due is not None and not self._is_tick_queued:
             self._timer.wake_at(due)
 
+    def _step(self, stimulus: Stimulus) -> list[Effect]:
+        """Step, and put what must be committed with the new state into the change."""
+        change = self._change
+        match stimulus:
+            case Started() | Tick():
+                self._is_tick_queued = False
+            case Pushed(push=item) | CommandReceived(request=item):
+                change.handled_ids.append(item.id)
+            case Delivered(incident=number) | MessageLost(incident=number):
+                is_sent = isinstance(stimulus, Delivered)
+                finish = outbox.mark_sent if is_sent else outbox.mark_dead
+                self._outbox_writer.finish_sending(change, number, finish)
+        self._state, effects = step.step(self._state, stimulus, self._rules)
+        for effect in effects:
+            if isinstance(effect, AuditEntry):
+                change.audit_entries.append(effect)
+            elif isinstance(effect, Send) and self._delivery:
+                self._outbox_writer.enqueue(change, effect, stimulus.at)
+        if isinstance(stimulus, MessageLost):
+            self._outbox_writer.requeue_replies(change, stimulus.incident, stimulus.at)
+        return effects
 
-def _to_stimulus(received: InboxItem, now: float) -> CommandReceived | Pushed:
-    return Pushed(now, received) if isinstance(received, Push) else CommandReceived(now, received)
+    async def _commit(self) -> None:
+        """Commit all that changed since the last commit, then offer the deliveries.
+
+        If the commit fails, the engine goes on from memory: an alert without a record is better
+        than none. The next commit tries again; deliveries commit their own progress.
+        """
+        before, after, change = self._saved, self._state, self._change
+        change.tenants = _changed(before.tenants.states, after.tenants.states)
+        change.desk = after.desk if after.desk is not before.desk else None
+        change.incidents = _changed(before.desk.incidents, after.desk.incidents)
+        try:
+            await self._store.commit(change)
+        except StoreError as error:
+            if str(error) != self._save_error:  # log it once: the full disk may be the log's own
+                log.error("state not saved; going on from memory: %s", error)  # noqa: TRY400
+            self._save_error = str(error)
+            self._change = replace(change, deliveries={})
+        else:
+            self._save_error, self._saved, self._change = "", after, Change()
+        if self._delivery:
+            self._delivery.offer(change.deliveries.values())
+
+
+def _changed(before: dict[Key, Value], after: dict[Key, Value]) -> dict[Key, Value]:
+    if before is after:
+        return {}
+    return {key: value for key, value in after.items() if before.get(key) is not value}
+
+
+def _to_stimulus(item: InboxItem, now: float) -> CommandReceived | Pushed:
+    return Pushed(now, item) if isinstance(item, Push) else CommandReceived(now, item)

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core import step as desk_step
+from bot.core import step as core
 from bot.core.model.access import Access
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement, Push
 from bot.core.model.observation import (
@@ -23,24 +23,21 @@ from bot.core.model.observation import (
 )
 from bot.core.model.wall_clock import RecurringTime
 from bot.core.oncall.schedule import Rotation
-from bot.core.state.desk import DeskState
+from bot.core.state.desk import BotState, DeskState
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.stimulus import (
-    CheckRequested,
-    CheckStarted,
+    DeskStimulus,
     Effect,
     FeedPolled,
     Measured,
     Observed,
     Pushed,
-    RequestCheck,
     Started,
-    TenantReport,
-    Tenants,
+    Stimulus,
+    TenantStimulus,
     Tick,
 )
-from bot.core.state.tenant import TenantState
-from bot.core.tenant import step as tenant_step
+from bot.core.state.tenant import Tenants, TenantState
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
@@ -53,7 +50,7 @@ GONE = Fault(Stage.HTTP, "http_503", 503)
 
 
 def rules(**given: object) -> Rules:
-    """Return the rules of two tenants in US-1 and one in EU-1, and a neutral host."""
+    """Return the rules of two tenants in US-1 and one in EU-1, and a control endpoint."""
     tenants = {
         "prod": TenantRules("prod", "acme.us.auth0.com", "US-1", feed=US),
         "staging": TenantRules("staging", "acme-staging.us.auth0.com", "US-1", feed=US),
@@ -65,58 +62,64 @@ def rules(**given: object) -> Rules:
 
 @dataclass
 class Steps:
-    """Both kinds of partition, stepped by hand: what the engine does, without its loop."""
+    """The bot's state, stepped by hand."""
 
     rules: Rules
-    world: Tenants = field(init=False)
-    desk: DeskState = field(default_factory=DeskState)
+    state: BotState = field(init=False)
     now: float = START
     effects: list[Effect] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.world = Tenants({name: TenantState() for name in self.rules.tenants})
-        for name in self.rules.tenants:
-            self.tenant(name, Started(self.now))
-        self.on_desk(Started(self.now))
+        self.state = BotState(
+            Tenants({name: TenantState() for name in self.rules.tenants}), DeskState()
+        )
+        self.step(Started(self.now))
+
+    @property
+    def world(self) -> Tenants:
+        return self.state.tenants
+
+    @world.setter
+    def world(self, tenants: Tenants) -> None:
+        self.state = replace(self.state, tenants=tenants)
+
+    @property
+    def desk(self) -> DeskState:
+        return self.state.desk
+
+    @desk.setter
+    def desk(self, desk: DeskState) -> None:
+        self.state = replace(self.state, desk=desk)
+
+    def step(self, stimulus: Stimulus) -> list[Effect]:
+        return self._after(core.step(self.state, stimulus, self.rules))
 
     def tenant(self, name: str, stimulus: TenantStimulus) -> list[Effect]:
-        state, effects = tenant_step.step(
-            self.world.states[name], stimulus, self.rules.tenants[name]
-        )
-        self.world = Tenants({**self.world.states, name: state})
-        return self._followed(effects)
+        return self._after(core.step_tenant(self.state, name, stimulus, self.rules))
 
     def on_desk(self, stimulus: DeskStimulus) -> list[Effect]:
-        self.desk, effects = desk_step.step(self.desk, stimulus, self.world, self.rules)
-        return self._followed(effects)
+        return self._after(core.step_desk(self.state, stimulus, self.rules))
 
-    def _followed(self, effects: tuple[Effect, ...]) -> list[Effect]:
-        told = list(effects)
+    def _after(self, stepped: tuple[BotState, list[Effect]]) -> list[Effect]:
+        self.state, effects = stepped
         self.effects += effects
-        for effect in effects:
-            if isinstance(effect, TenantReport | CheckStarted):
-                told += self.on_desk(effect)
-            elif isinstance(effect, RequestCheck):
-                told += self.tenant(effect.tenant, CheckRequested(self.now, effect.request_id))
-        return told
+        return effects
 
     def wait(self, span_s: float) -> None:
         self.now += span_s
 
     def see(self, where: str, fault: Fault | None = None, blind: str = "") -> list[Effect]:
-        """Let one look come back: `prod.login`, or `control.neutral`."""
+        """Let one probe have a result: `prod.login`, or `control.neutral`."""
         owner, name = where.split(".")
         outcome = Outcome.NO_DATA if blind else Outcome.FAILED if fault else Outcome.OK
         seen = Observation(Target(owner, name), self.now, outcome, 0.2, fault, blind)
-        if owner == CONTROL:
-            return self.on_desk(Observed(self.now, seen))
-        return self.tenant(owner, Observed(self.now, seen))
+        return self.step(Observed(self.now, seen))
 
     def tick(self, name: str) -> list[Effect]:
         return self.tenant(name, Tick(self.now))
 
     def healthy(self) -> None:
-        """Let everything be seen to work."""
+        """Let every probe succeed."""
         for name, one in self.rules.tenants.items():
             for signal in one.probes:
                 self.see(f"{name}.{signal}")
@@ -124,24 +127,24 @@ class Steps:
             self.see(str(control))
 
     def fail(self, where: str, times: int = 5, fault: Fault = GONE) -> None:
-        """Let a signal fail so often, five seconds apart."""
+        """Let a signal fail this often, five seconds apart."""
         for _ in range(times):
             self.wait(5)
             self.see(where, fault)
 
     def count(self, where: str, **figures: Any) -> list[Effect]:
-        """Let a source give its figures: `prod.checkout`, `failed=3, total=100`, or `no_data_reason=…`."""
+        """Let a source report: `prod.checkout`, `failed=3, total=100`, or `no_data_reason=…`."""
         owner, name = where.split(".")
         if not figures.get("no_data_reason"):
             figures = {"span_s": 30.0, "total": 0.0, **figures}
-        told = Measured(self.now, Measurement(Target(owner, name), self.now, **figures))
-        return self.tenant(owner, told) + self.on_desk(told)
+        stimulus = Measured(self.now, Measurement(Target(owner, name), self.now, **figures))
+        return self.step(stimulus)
 
     def push(self, *items: ExternalAlert | ChangeMade) -> list[Effect]:
-        """Let a hook be told something."""
-        told = Pushed(self.now, Push(f"push {self.now}", self.now, items))
-        effects = [e for name in self.rules.tenants for e in self.tenant(name, told)]
-        return effects + self.on_desk(told)
+        """Let a webhook receive something."""
+        stimulus = Pushed(self.now, Push(f"push {self.now}", self.now, items))
+        effects = [e for name in self.rules.tenants for e in self.tenant(name, stimulus)]
+        return effects + self.on_desk(stimulus)
 
     def read(self, target: Target, *notices: StatusIncident) -> None:
         reading = FeedReading(target, self.now, FeedState.OK, notices)
@@ -198,5 +201,5 @@ def steps() -> Steps:
 
 @pytest.fixture
 def new_steps() -> Steps:
-    """Just started: nothing has been seen yet."""
+    """Just started, without any result."""
     return Steps(rules())

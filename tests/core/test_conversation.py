@@ -1,4 +1,4 @@
-"""Anything that can happen to the desk, in any order, and what must hold all the same."""
+"""Anything that can happen to the desk, in any order, and what must always hold."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from bot.core import step as desk_step
+from bot.core import step
 from bot.core.model.access import Access
 from bot.core.model.observation import Fault, Observation, Outcome, Severity, Stage, Target
 from bot.core.model.request import Person, Request, Verb, parse_command
 from bot.core.model.wall_clock import RecurringTime
 from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
 from bot.core.oncall.schedule import Shift, Shifts
+from bot.core.state.desk import BotState, DeskState
 from bot.core.state.incident import IncidentKind, IncidentState, TimelineKind
 from bot.core.state.outbox import (
     Answer,
@@ -30,27 +31,24 @@ from bot.core.state.outbox import (
 from bot.core.state.rules import Recurrence
 from bot.core.state.silence import MaintenanceWindow
 from bot.core.state.stimulus import (
-    CheckRequested,
-    CheckStarted,
     CommandReceived,
     Delivered,
     MessageLost,
     Observed,
     PostOverdue,
-    RequestCheck,
     Send,
     ShiftsPolled,
     Started,
-    TenantReport,
+    Stimulus,
     Tick,
 )
-from bot.core.tenant import step as tenant_step
+from bot.core.state.tenant import Tenants
 from bot.store.codec import DESK, TENANT, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bot.core.state.stimulus import DeskStimulus, Effect, TenantStimulus
+    from bot.core.state.stimulus import Effect
 
 ANN, BEN, GUEST = "U0ANN", "U0BEN", "U0GUEST"
 STEPS = (
@@ -68,7 +66,9 @@ GIVEN: dict[str, Any] = {
     "contact_points": ("pager",),
     "calendar_every_s": 300.0,
     "access": Access(administer=(ANN,)),
-    "maintenance_windows": (MaintenanceWindow(RecurringTime(time(11)), 1800.0, "Europe/Berlin", ("eu",)),),
+    "maintenance_windows": (
+        MaintenanceWindow(RecurringTime(time(11)), 1800.0, "Europe/Berlin", ("eu",)),
+    ),
     "report": Recurrence(RecurringTime(time(9), 0), "Europe/Berlin"),
 }
 GONE = Fault(Stage.HTTP, "http_503", 503)
@@ -114,41 +114,27 @@ def is_call(body: IncidentBody) -> bool:
 
 
 class Conversation(RuleBasedStateMachine):
-    """Both kinds of partition as the engine steps them, with people and a world that fails."""
+    """Tenants and desk as the engine steps them, with people, and a world that fails."""
 
     def __init__(self, make: Callable[..., Any]) -> None:
         super().__init__()
         steps = make(**GIVEN)
         steps.healthy()
-        self.fixed, self.world, self.desk, self.now = (
-            steps.rules,
-            steps.world,
-            steps.desk,
-            steps.now,
-        )
+        self.fixed, self.now = steps.rules, steps.now
+        self.state: BotState = steps.state
         self.keys: set[str] = set()
         self.ended: dict[int, bool] = {}
         """Of incidents whose opening was told: whether the end was told since."""
         self.asked = 0
 
-    def on_desk(self, stimulus: DeskStimulus) -> Sequence[Effect]:
-        self.desk, effects = desk_step.step(self.desk, stimulus, self.world, self.fixed)
-        self.check(stimulus, effects)
-        for effect in effects:
-            if isinstance(effect, RequestCheck):
-                self.on_tenant(
-                    effect.tenant, CheckRequested(self.now, effect.request_id, effect.signal)
-                )
-        return effects
+    @property
+    def desk(self) -> DeskState:
+        return self.state.desk
 
-    def on_tenant(self, name: str, stimulus: TenantStimulus) -> None:
-        state, effects = tenant_step.step(
-            self.world.tenants[name], stimulus, self.fixed.tenants[name]
-        )
-        self.world = replace(self.world, tenants={**self.world.tenants, name: state})
-        for effect in effects:
-            if isinstance(effect, TenantReport | CheckStarted):
-                self.on_desk(effect)
+    def step(self, stimulus: Stimulus) -> Sequence[Effect]:
+        self.state, effects = step.step(self.state, stimulus, self.fixed)
+        self.check(stimulus, effects)
+        return effects
 
     @rule(where=SIGNALS, is_well=st.booleans(), times=st.integers(1, 8))
     def look(self, where: str, is_well: bool, times: int) -> None:  # noqa: FBT001 - drawn
@@ -158,16 +144,14 @@ class Conversation(RuleBasedStateMachine):
             outcome = Outcome.OK if is_well else Outcome.FAILED
             fault = None if is_well else GONE
             seen = Observation(Target(owner, name), self.now, outcome, 0.2, fault)
-            self.on_tenant(owner, Observed(self.now, seen))
+            self.step(Observed(self.now, seen))
         self.tick(1.0)
 
     @rule(span_s=SPANS)
     def tick(self, span_s: float) -> None:
         self.now += span_s
-        for name in self.world.tenants:
-            self.on_tenant(name, Tick(self.now))
-        self.on_desk(Tick(self.now))
-        due = desk_step.due_at(self.desk, self.fixed)
+        self.step(Tick(self.now))
+        due = step.due_at(self.state, self.fixed)
         assert due is None or due > self.now
 
     @rule(said=SAID, user=st.sampled_from([ANN, BEN]))
@@ -195,42 +179,40 @@ class Conversation(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        states = self.world.tenants
+        states = self.state.tenants.states
         read = {name: decode(TENANT, encode(states[name]), name) for name in states}
         state = decode(DESK, encode(self.desk), "desk")
         assert (state, read) == (self.desk, states)
-        self.desk = state
-        for name in states:
-            self.on_tenant(name, Started(self.now))
-        self.on_desk(Started(self.now))
+        self.state = BotState(Tenants(read), state)
+        self.step(Started(self.now))
 
     @rule(number=NUMBERS, what=st.sampled_from([PostOverdue, MessageLost]))
     def slack_says(self, number: int, what: type[PostOverdue | MessageLost]) -> None:
         if number in self.ended:
-            self.on_desk(what(self.now, number))
+            self.step(what(self.now, number))
 
     @rule(number=NUMBERS)
     def deliver(self, number: int) -> None:
         if number in self.ended:
-            self.on_desk(Delivered(self.now, number, "C1", f"{number}.1", f"{number}:post:1"))
+            self.step(Delivered(self.now, number, "C1", f"{number}.1", f"{number}:post:1"))
 
     @rule(user=st.sampled_from([ANN, BEN, ""]), span_s=SPANS, fault=st.sampled_from(["", "gone"]))
     def read_shifts(self, user: str, span_s: float, fault: str) -> None:
         shift = Shift(user, self.now - 10, self.now + span_s, "" if user else "Zoe")
-        self.on_desk(ShiftsPolled(self.now, Shifts(self.now, () if fault else (shift,), fault)))
+        self.step(ShiftsPolled(self.now, Shifts(self.now, () if fault else (shift,), fault)))
 
     def answered(self, said: str, person: Person) -> Sequence[Effect]:
         self.asked += 1
         verb, argument, nearest, share = parse_command(said)
         request = Request(str(self.asked), self.now, verb, argument, nearest, share, person.id)
-        effects = self.on_desk(
+        effects = self.step(
             CommandReceived(self.now, replace(request, channel="C1", person=person))
         )
         answers = [e for e in effects if isinstance(e, Send) and isinstance(e.body, Answer)]
         assert len(answers) == 1
         return effects
 
-    def check(self, stimulus: DeskStimulus, effects: Sequence[Effect]) -> None:
+    def check(self, stimulus: Stimulus, effects: Sequence[Effect]) -> None:
         sends = [effect for effect in effects if isinstance(effect, Send)]
         keys = {send.key for send in sends}
         assert len(keys) == len(sends)
@@ -244,7 +226,7 @@ class Conversation(RuleBasedStateMachine):
                 assert self.ended[incident.id] is not incident.is_open
         assert all(one.until > stimulus.at for one in self.desk.active_silences)
 
-    def check_said(self, body: IncidentBody, stimulus: DeskStimulus) -> None:
+    def check_said(self, body: IncidentBody, stimulus: Stimulus) -> None:
         incident = self.desk.incidents[body.incident]
         assert not incident.is_muted
         assert incident.id in self.ended or isinstance(body, Post)
@@ -256,7 +238,7 @@ class Conversation(RuleBasedStateMachine):
 
 
 def test_whatever_happens_in_whatever_order(make: Callable[..., Any]) -> None:
-    """Nobody is called for what is taken, what is muted is not said, each end is told."""
+    """Acknowledged incidents call nobody, muted ones post nothing, each end is posted."""
 
     class Made(Conversation):
         def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""All that is remembered beside the tenants' own states."""
+"""The state that is shared by all tenants."""
 
 from __future__ import annotations
 
@@ -12,67 +12,78 @@ from bot.core.state.on_demand import OnDemandCheck
 from bot.core.state.rules import Rules
 from bot.core.state.shared import SharedSignals
 from bot.core.state.silence import Silence
-from bot.core.state.stimulus import Effect
+from bot.core.state.stimulus import DeskEffect
+from bot.core.state.tenant import Tenants
 
 INCIDENT_RETENTION_S = WEEK_S
-"""How long an incident that is over is kept at hand."""
+"""How long a resolved incident stays in the state."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeskState:
-    """All that is remembered beside the tenants' own states."""
+    """The state that is shared by all tenants."""
 
     incidents: dict[int, Incident] = field(default_factory=dict)
     next_id: int = 1
     shared: SharedSignals = field(default_factory=SharedSignals)
     due: dict[str, float] = field(default_factory=dict)
-    """When each control and feed is looked at next, by the target's name."""
+    """When each control endpoint and feed is checked next, by the target's name."""
     corroborated_at: float = float("-1e9")
-    """When the neutral hosts were last asked out of turn."""
+    """When the control endpoints were last probed out of turn."""
     evaluated_at: float = float("-1e9")
-    """When all open incidents were last looked at again."""
+    """When all open incidents were last evaluated."""
     evaluate_at: float | None = None
-    """When that is done next, where it was put off."""
+    """When they are evaluated next, if that was deferred."""
     checks: dict[str, OnDemandCheck] = field(default_factory=dict)
     silences: dict[int, Silence] = field(default_factory=dict)
-    """Those that run, and those that ended in the last seven days."""
+    """The active ones, and those that ended in the last seven days."""
     next_silence: int = 1
     overrides: tuple[Override, ...] = ()
     shifts: Shifts | None = None
-    """What the calendar said when it was last read."""
+    """The calendar as last read."""
     shift: Shift | None = None
-    """Whose turn it was at the last step; its end is a hand-over."""
+    """The shift at the last step; its end is a hand-over."""
     audit: tuple[AuditEntry, ...] = ()
-    """What people did lately, oldest first; all of it is in the store."""
+    """Recent actions of people, oldest first; the store has all of them."""
     report_at: float | None = None
     """When the next report is due."""
 
     @property
     def open_incidents(self) -> list[Incident]:
-        """All that are not resolved, oldest first."""
+        """All unresolved incidents, oldest first."""
         return [incident for incident in self.incidents.values() if incident.is_open]
 
     @property
     def open_login_incidents(self) -> list[Incident]:
-        """Those of them in which something fails, or we are blind."""
+        """The open incidents in which a probe or a metric fails, or a tenant has no data."""
         return [i for i in self.open_incidents if i.kind is not IncidentKind.SOURCE_NO_DATA]
 
     @property
     def active_silences(self) -> list[Silence]:
-        """Those that did not end."""
+        """The silences that have not ended."""
         return [silence for silence in self.silences.values() if silence.ended_at is None]
 
     def on_call_source(self, rules: Rules) -> OnCallSource | None:
-        """Return where it stands who is on call; of a calendar, as it was last read."""
+        """Return the source of who is on call; a calendar as last read."""
         return self.shifts if rules.calendar_every_s and self.shifts else rules.on_call
 
     def with_shift_over(self, now: float) -> DeskState:
-        """Return it with whose turn it is to be found out anew."""
+        """End the remembered shift now, so that the next step determines it again."""
         return replace(self, shift=replace(self.shift, until=now)) if self.shift else self
 
     def with_incident(self, incident: Incident) -> DeskState:
-        """Return it with an incident added or changed."""
+        """Return the state with an incident added or replaced."""
         return replace(self, incidents={**self.incidents, incident.id: incident})
 
 
-StateAndEffects = tuple[DeskState, list[Effect]]
+@dataclass(frozen=True, slots=True)
+class BotState:
+    """The whole state of the bot: what a step takes and returns."""
+
+    tenants: Tenants
+    desk: DeskState
+    tenant_due: dict[str, float | None] = field(default_factory=dict)
+    """When each tenant needs its next Tick; not saved, a start steps every tenant."""
+
+
+StateAndEffects = tuple[DeskState, list[DeskEffect]]

@@ -15,13 +15,11 @@ if TYPE_CHECKING:
     from bot.core.signals.probe_threshold import Reason
     from bot.core.state.incident import Incident
     from bot.core.state.outbox import Body
-    from bot.core.state.rules import Rules
-    from bot.core.state.tenant import TenantState
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The process began to run, or runs again after a stop."""
+    """The process started."""
 
     at: float
 
@@ -35,12 +33,12 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A probe came back."""
+    """A probe has a result."""
 
     at: float
     observation: Observation
     request_id: str = ""
-    """The id of the request that wanted this look, if one did."""
+    """Of the person's request that started the probe, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +51,17 @@ class FeedPolled:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A source was asked for its figures."""
+    """A source was queried for metrics."""
 
     at: float
     measurement: Measurement
     request_id: str = ""
-    """The id of the request that wanted them, if one did."""
+    """Of the person's request that started the query, if any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """Somebody told us something at a hook."""
+    """A webhook received something."""
 
     at: float
     push: Push
@@ -71,18 +69,18 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class CheckRequested:
-    """Fresh probes of a tenant are wanted."""
+    """Somebody requested fresh probes of a tenant."""
 
     at: float
     request_id: str
-    """Of the person's request; empty: the desk wants to know whether others fail, too."""
+    """Of the person's request; empty: the desk asks whether other signals fail as well."""
     signal: str = ""
     """Only this one; empty: all."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandReceived:
-    """A person asked for something."""
+    """A person sent a command."""
 
     at: float
     request: Request
@@ -90,30 +88,30 @@ class CommandReceived:
 
 @dataclass(frozen=True, slots=True)
 class TenantReport:
-    """What a tenant's step came to, told to the desk."""
+    """The result of a tenant's step, for the desk."""
 
     at: float
     tenant: str
     changes: tuple[SignalChanged, ...] = ()
     unobserved_s: float = 0.0
-    """We could not look for so long, and can again."""
+    """We could not check for this long, and can again."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckStarted:
-    """A tenant's step answers a `Run`: what is looked at, and what is not."""
+    """A tenant's step answers a `CheckRequested`: what it checks, and what not."""
 
     at: float
     request_id: str
     tenant: str
     targets: tuple[Target, ...]
     skipped: tuple[Target, ...] = ()
-    """Not looked at: the synthetic user logged in too often, or was refused, a moment ago."""
+    """Not checked: the synthetic user logged in too often, or was refused, a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Slack took an incident's first message."""
+    """Slack accepted an incident's message."""
 
     at: float
     incident: int
@@ -125,7 +123,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class PostOverdue:
-    """Slack has not taken an incident's first message for a while."""
+    """Slack has not accepted an incident's message for a while."""
 
     at: float
     incident: int
@@ -133,7 +131,7 @@ class PostOverdue:
 
 @dataclass(frozen=True, slots=True)
 class ShiftsPolled:
-    """The calendar of shifts was read, or could not be."""
+    """The calendar of shifts was polled; that may have failed."""
 
     at: float
     shifts: Shifts
@@ -141,14 +139,13 @@ class ShiftsPolled:
 
 @dataclass(frozen=True, slots=True)
 class MessageLost:
-    """An incident's message is gone or can no longer be edited."""
+    """An incident's message was deleted or can no longer be edited."""
 
     at: float
     incident: int
 
 
-TenantStimulus = Started | Tick | Observed | Measured | Pushed | CheckRequested
-DeskStimulus = (
+Stimulus = (
     Started
     | Tick
     | Observed
@@ -156,14 +153,16 @@ DeskStimulus = (
     | Pushed
     | FeedPolled
     | CommandReceived
-    | TenantReport
-    | CheckStarted
     | Delivered
     | PostOverdue
     | ShiftsPolled
     | MessageLost
 )
-Stimulus = TenantStimulus | DeskStimulus
+"""All that can happen to the bot."""
+TenantStimulus = Started | Tick | Observed | Measured | Pushed | CheckRequested
+"""What a tenant's part of a step takes; `CheckRequested` comes from the desk."""
+DeskStimulus = Stimulus | TenantReport | CheckStarted
+"""What the desk's part of a step takes; the last two come from a tenant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +175,7 @@ class StartProbe:
 
 @dataclass(frozen=True, slots=True)
 class QueryMetrics:
-    """Ask a source for its figures now."""
+    """Query a source for metrics now."""
 
     target: Target
     request_id: str = ""
@@ -191,12 +190,12 @@ class PollFeed:
 
 @dataclass(frozen=True, slots=True)
 class PollShifts:
-    """Read the calendar of shifts now."""
+    """Poll the calendar of shifts now."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestCheck:
-    """Ask a tenant's step for fresh probes."""
+    """Request fresh probes from a tenant's step."""
 
     tenant: str
     request_id: str
@@ -230,13 +229,13 @@ class VerdictChanged:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Say something in Slack. The key is unique: the same one is never sent twice."""
+    """Send something to Slack or to a contact point. The same key is never sent twice."""
 
     key: str
     lane: str
     body: Body
     hold_s: float = 0.0
-    """It may wait so long for more of its kind."""
+    """It may wait this long for more of its kind."""
 
 
 Effect = (
@@ -245,22 +244,12 @@ Effect = (
     | PollFeed
     | PollShifts
     | AuditEntry
-    | RequestCheck
     | SignalChanged
-    | TenantReport
-    | CheckStarted
     | IncidentChanged
     | VerdictChanged
     | Send
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Tenants:
-    """What a step of the desk needs to know of the tenants: their states, by name."""
-
-    states: dict[str, TenantState]
-
-    def environment(self, name: str, rules: Rules) -> str | None:
-        """Return a tenant's environment: as configured, else as its own log names it."""
-        return rules.tenants[name].environment or self.states[name].environment or None
+"""All that the bot can do."""
+TenantEffect = Effect | TenantReport | CheckStarted
+DeskEffect = Effect | RequestCheck
+"""`RequestCheck`, `TenantReport` and `CheckStarted` go from one part of a step to the other."""
