@@ -73,7 +73,7 @@ class SwitchedWorld(World):
         self.arrived: Counter[str] = Counter()
         """Requests so far, by target."""
 
-    def arrival(self, target: Target | str, at: float) -> RequestOutcome:  # noqa: ARG002 - the switch decides
+    def draw_arrived_request(self, target: Target | str, at: float) -> RequestOutcome:  # noqa: ARG002 - the switch decides
         self.arrived[str(target)] += 1
         offset_s = 60.0 if self.is_down else -60.0
         return super().draw_arrived_request(target, self.scenario.start_at + offset_s)

@@ -115,11 +115,11 @@ def test_a_post_that_came_and_went_was_an_alert(said: Callable[[str], tuple[Scor
 @pytest.mark.parametrize(
     ("answer", "word", "is_right"),
     [
-        ({"alert": True}, {"is_alerted": True, "has_incident": True}, True),
-        ({"alert": True}, {"is_alerted": True, "has_incident": False}, False),
-        ({"alert": True}, {"is_alerted": False, "has_incident": True}, False),
-        ({"alert": False}, {"is_alerted": True, "has_incident": True}, False),
-        ({"alert": False}, {"is_alerted": False, "has_incident": False}, True),
+        ({"alert": True}, {"has_alerted": True, "has_incident": True}, True),
+        ({"alert": True}, {"has_alerted": True, "has_incident": False}, False),
+        ({"alert": True}, {"has_alerted": False, "has_incident": True}, False),
+        ({"alert": False}, {"has_alerted": True, "has_incident": True}, False),
+        ({"alert": False}, {"has_alerted": False, "has_incident": False}, True),
     ],
 )
 @pytest.mark.parametrize("cause", ["tenant", "probe", "app"])
