@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
+from tests.steady import SteadyLoop
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 FOLDER = Path(__file__).parent / "probes" / "oidc_provider"
 INSTALL = f"npm install --no-package-lock, in {FOLDER.relative_to(Path(__file__).parents[1])}"
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], SteadyLoop]]:
+    """Run all tests on a loop that a busy machine does not confuse."""
+    return {"steady": SteadyLoop}
 
 
 @dataclass
