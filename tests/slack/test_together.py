@@ -73,11 +73,11 @@ async def server(
         stack.push_async_callback(listeners.close)
         bolt = listeners.app(app.signing_secret)
         if request.param == "socket":
-            quick = Patience(0.02, 0.1, 0.5, give_up_after=10.0, ping_every=0.1)
+            quick = Patience(look_every=0.02)
             socket = Socket(bolt, app.app_token, api, clock, patience=quick)
             task = asyncio.create_task(socket.run())
             stack.push_async_callback(stop, task)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while not socket.is_connected:  # noqa: ASYNC110 - as health does
                     await asyncio.sleep(0.01)
         else:

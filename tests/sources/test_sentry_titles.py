@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Ask = Callable[[str, float], Awaitable[object]]
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 SHORT_S = 0.2
 SENT = {
     "cut": b"",
