@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from hypothesis import settings
 
+from bot.sources.apart import read_apart
+from bot.sources.feed import parse
 from tests.steady import SteadyLoop
 
 if TYPE_CHECKING:
@@ -18,6 +21,16 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "probes" / "oidc_provider"
 INSTALL = f"npm install --no-package-lock, in {FOLDER.relative_to(Path(__file__).parents[1])}"
+CHILD_S = 200.0
+settings.register_profile("patient", deadline=None)  # how fast an example is depends on the machine
+settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def _patient_with_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may start a child process late; that one is too slow has its own test."""
+    for reads in (parse, read_apart):
+        monkeypatch.setattr(reads, "__kwdefaults__", {"within_s": CHILD_S})
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], SteadyLoop]]:
