@@ -162,12 +162,12 @@ async def recorded_event(door: Any) -> AsyncIterator[dict[str, Any]]:
         host = f"127.0.0.1:{free.getsockname()[1]}"
     server = await _python(SERVER, host.rpartition(":")[2])
     try:
-        for _ in range(1200):
+        for _ in range(4000):
             if await _get(door, f"http://{host}/api/eventlist/"):
                 break
             await asyncio.sleep(0.05)
         sender = await _python(SENDER, f"http://public@{host}/1")
-        assert await asyncio.wait_for(sender.wait(), 60) == 0
+        assert await asyncio.wait_for(sender.wait(), 200) == 0
         listed = await _get(door, f"http://{host}/api/eventlist/")
         event = await _get(door, f"http://{host}/api/event/{listed['events'][0]['event_id']}")
         yield event["payload"]["body"]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 CHANNEL = "C0ALERTS"
-PATIENCE_S = 60.0
+PATIENCE_S = 200.0
 """Until what must come has come: the bot is another process, and the machine may be busy."""
 ACK_LIMIT_S = 20.0
 """Slack itself waits three seconds, which a busy machine may need to run the bot at all."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 LIVES = 5
 BEGINS_IN, ENDS_IN = 1, 4
 """The lives, from 0 on, in which the outage begins and ends."""
-SETTLED_S = 100.0
+SETTLED_S = 200.0
 """A kill in the midst of a post makes the next life wait 40 s before it looks for it."""
 
 
