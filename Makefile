@@ -1,56 +1,92 @@
-# Two commands: `make demo` shows the product, `make test` proves it. Each sets up .venv by itself.
+# `make` lists the targets. `make demo` shows the product, `make test` proves it. Each sets up .venv by itself.
 PYTHON ?= python3
 ARGS ?=
+# CI sets this to the oldest pip that a supported Python brings. Empty: the pip that this Python brings.
+OLD_PIP ?=
 BIN := .venv/bin
+STARTED := $(shell date +%s)
 # One more than there are cores: many tests wait for real servers.
 WORKERS := $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --no-deps --require-hashes
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade
 
-.PHONY: demo test check fix bench house mutants pictures clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test suite check fix bench house mutants pictures lock clean
 
-demo: .venv/runtime.stamp
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1 - /p' Makefile | awk -F ' - ' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+demo: .venv/runtime.stamp ## play an outage on a local page; options go into ARGS="..."
 	$(BIN)/auth0-check demo $(ARGS)
+
+test: .venv/dev.stamp ## run the checks and all tests, and print how long they took
+	@$(MAKE) --no-print-directory check suite; status=$$?; \
+	took=$$((`date +%s` - $(STARTED))); \
+	test $$status = 0 && word=passed || word=failed; \
+	echo "make test $$word after $$((took / 60)) min $$((took % 60)) s"; \
+	exit $$status
 
 # What runs whole programs or plays whole outages is not traced: that would take twice as long.
 WHOLE := tests/cli tests/crashes tests/demo tests/live tests/stories
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
-test: check
+suite: .venv/dev.stamp ## run all tests without the checks
 	$(PYTEST) --cov --cov-report=term:skip-covered $(addprefix --ignore ,$(WHOLE))
 	$(PYTEST) $(WHOLE)
 
-check: .venv/dev.stamp
+check: .venv/dev.stamp ## check format, style, types and imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-fix: .venv/dev.stamp
+fix: .venv/dev.stamp ## format the code and mend what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/dev.stamp
+bench: .venv/dev.stamp ## measure how fast the engine is
 	$(BIN)/python -m tests.bench $(ARGS)
 
-house: .venv/dev.stamp
+house: .venv/dev.stamp ## print the measures of the code's structure beside their goals
 	$(BIN)/python -m tests.house.measure $(ARGS)
 
-mutants: .venv/dev.stamp
+mutants: .venv/dev.stamp ## break forty promises one by one, and see which a test notices (hours)
 	$(BIN)/python -m tests.mutants.play $(ARGS)
 
-pictures: .venv/dev.stamp
+pictures: .venv/dev.stamp ## draw the pictures of the pages again
 	$(BIN)/python -m tests.pictures
 
+# One lock serves all supported Pythons and systems. uv is not in the locks: only this target needs it.
+lock: export UV_CUSTOM_COMPILE_COMMAND := make lock
+lock: ## bring all dependencies to their newest versions (needs uv)
+	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
+	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraints requirements.lock --group dev --output-file tests/requirements.lock pyproject.toml
+
+# --no-deps: pip installs exactly what the lock names. `pip check` then proves that nothing is missing.
 .venv/runtime.stamp: requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("auth0-check needs Python 3.11 or newer: make PYTHON=python3.x" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
-	$(PIP) install --require-hashes -r requirements.lock
-	$(PIP) install --no-deps --editable .
+	@$(PYTHON) -c '' 2>/dev/null || { \
+	echo "auth0-check needs Python 3.11 or newer, and there is no $(PYTHON): install it (Debian, Ubuntu: apt install python3 python3-venv)" >&2; \
+	exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	version=`$(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])'`; \
+	echo "auth0-check needs Python 3.11 or newer, and $(PYTHON) is $$version: install a newer one and name it (make test PYTHON=python3.13)" >&2; \
+	exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	echo "auth0-check needs the module venv, which $(PYTHON) lacks: install it (Debian, Ubuntu: apt install python3-venv)" >&2; \
+	exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(if $(OLD_PIP),$(PIP) install --quiet pip==$(OLD_PIP))
+	$(INSTALL) -r requirements.lock
+	$(PIP) install --quiet --no-deps --editable .
+	$(PIP) check
 	touch $@
 
 .venv/dev.stamp: .venv/runtime.stamp tests/requirements.lock
-	$(PIP) install --require-hashes -r tests/requirements.lock
+	$(INSTALL) -r tests/requirements.lock
+	$(PIP) check
 	touch $@
 
-clean:
+clean: ## remove .venv and all caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .coverage build dist

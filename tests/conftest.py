@@ -1,4 +1,4 @@
-"""Real parts that several rooms are tested against."""
+"""Real parts that several packages are tested against."""
 
 from __future__ import annotations
 
@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from hypothesis import settings
+
+from tests.steady import SteadyLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 FOLDER = Path(__file__).parent / "probes" / "oidc_provider"
 INSTALL = f"npm install --no-package-lock, in {FOLDER.relative_to(Path(__file__).parents[1])}"
+settings.register_profile("patient", deadline=None)  # how fast an example is depends on the machine
+settings.load_profile("patient")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], SteadyLoop]]:
+    """Run all tests on a loop that a busy machine does not confuse."""
+    return {"steady": SteadyLoop}
 
 
 @dataclass

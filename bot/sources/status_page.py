@@ -28,7 +28,7 @@ from bot.core.model.observation import (
     Target,
 )
 from bot.core.model.wall_clock import DAY_S
-from bot.sources.sandbox import DocumentRefused, parse_in_sandbox
+from bot.sources.sandbox import PARSE_S, DocumentRefused, parse_in_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -212,7 +212,6 @@ def _first_date(dates: list[float | None], now: float) -> float:
 
 
 ACCEPT = {"accept": "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.1"}
-PARSE_S = 10.0
 OK = 200
 NOT_MODIFIED = 304
 VALIDATOR_LIMIT = 500

@@ -22,7 +22,7 @@ def run(*arguments: str, **environment: str) -> Ended:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

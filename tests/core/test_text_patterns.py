@@ -81,9 +81,9 @@ def test_only_the_beginning_counts() -> None:
 
 def test_a_long_text_takes_no_time() -> None:
     """A megabyte of near misses costs no more than the text up to the limit."""
-    began = time.perf_counter()
+    began = time.thread_time()
     match_pattern("connection invalid authorization user " * 30_000)
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
 
 
 @given(st.text())

@@ -26,7 +26,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 30_000
+PATIENCE_MS = 200_000
 expect.set_options(timeout=PATIENCE_MS)
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs the package chromium"),

@@ -48,7 +48,7 @@ async def test_without_slack_the_bot_is_alive_but_not_ready(town: Town, auth0_ch
     """A restart would not help."""
     async with auth0_check("run", "--config", town.write()) as child, admin_of(child) as ask:
         await town.server.stop()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(200):
             while (ready := await ask("/readyz"))[0] == 200:  # noqa: ASYNC110 - as a balancer does
                 await asyncio.sleep(0.1)
 

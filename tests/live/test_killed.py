@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 LIVES = 5
 BEGINS_IN, ENDS_IN = 1, 4
 """The processes, counted from 0, in which the outage begins and ends."""
-SETTLED_S = 60.0
+SETTLED_S = 200.0
 """After a kill during a post the next process waits 40 s before it searches for the post."""
 
 

@@ -120,7 +120,11 @@ class Server:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         path = first.split()[1]
         self.seen.append((path, headers, dict(parse_qsl(body.decode()))))
-        return self.routes[path]
+        return self.routes.get(path, closes)
+
+
+async def closes(_writer: asyncio.StreamWriter) -> None:
+    """Say nothing. An exception here would leave the connection open in Python 3.11.2."""
 
 
 def answer(

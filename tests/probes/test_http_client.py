@@ -130,10 +130,11 @@ async def test_hanging_look_ups_hurt_nobody_else(lab: Lab, resolver: Resolver) -
     """Thirty lookups hang, and another host is looked up at once."""
     path = SystemNetwork({}, resolver)
     fetcher = Fetcher(lab.clock, path, lab.lag)
-    hanging = [HttpRequest(url=f"https://hang{n}.test/", timeout_s=0.8) for n in range(30)]
+    hanging = [HttpRequest(url=f"https://hang{n}.test/", timeout_s=8.0) for n in range(30)]
     replies = asyncio.gather(*(fetcher.fetch(call) for call in hanging))
     await asyncio.sleep(0)
-    healthy = await asyncio.wait_for(path.resolve("well.test", 443), 0.2)
+    healthy = await path.resolve("well.test", 443)
+    assert not replies.done()
 
     assert healthy == [("127.0.0.1", 443)]
     assert {(r.fault.stage, r.fault.reason) for r in await replies if r.fault} == {
@@ -149,7 +150,7 @@ async def test_a_full_resolver_is_our_own_trouble(lab: Lab, resolver: Resolver) 
     replies = await asyncio.gather(*(fetcher.fetch(call) for _ in range(MAX_LOOKUPS)))
     full = await fetcher.fetch(call)
     resolver.go.set()
-    for _ in range(100):
+    for _ in range(3000):
         try:
             again = await path.resolve("well.test", 443)
             break
@@ -185,7 +186,9 @@ async def test_a_blocked_loop_is_our_own_trouble(lab: Lab) -> None:
     probes = lab.probes(timeout=1.0)
     look = asyncio.create_task(probes.probe(LOGIN))
     await asyncio.sleep(0.001)
-    time.sleep(0.5)  # noqa: ASYNC251 - the very thing that is tested
+    until = time.thread_time() + 0.5
+    while time.thread_time() < until:  # asleep it would not count: see tests.steady
+        pass
     seen = await look
 
     assert seen.outcome is Outcome.NO_DATA

@@ -55,13 +55,14 @@ class FastClock:
 
     speed = SPEED
 
-    def __init__(self, start: float) -> None:
+    def __init__(self, start: float, elapsed: Callable[[], float] = time.monotonic) -> None:
         self._start = start + 600
-        self._zero = time.monotonic()
+        self._elapsed = elapsed
+        self._zero = elapsed()
         self.ahead_s = 0.0
 
     def now(self) -> float:
-        return self._start + self.ahead_s + (time.monotonic() - self._zero) * self.speed
+        return self._start + self.ahead_s + (self._elapsed() - self._zero) * self.speed
 
     async def sleep(self, span_s: float) -> None:
         await asyncio.sleep(span_s / self.speed)
@@ -129,7 +130,8 @@ def settings_for(servers: LocalTenants, scenario: Scenario, logins: Sequence[Log
 
 @asynccontextmanager
 async def town(scenario: Scenario, logins: Sequence[Login] = ()) -> AsyncIterator[Town]:
-    clock, world = FastClock(scenario.start_at), World(scenario)
+    clock = FastClock(scenario.start_at, asyncio.get_running_loop().time)
+    world = World(scenario)
     all_logins = (LOGIN_SETTINGS, *logins)
     let_in = {tenant.name: all_logins for tenant in scenario.tenants}
     async with LocalTenants(world, clock, let_in) as servers:

@@ -172,7 +172,7 @@ class FakeSlack:
     async def deliver(self, kind: str, payload: dict[str, Any], **more: Any) -> dict[str, Any]:
         """Send an envelope and wait for its acknowledgement."""
         envelope = {"type": kind, "envelope_id": f"E{next(self._numbers)}", "payload": payload}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.opened.wait()
             await self.sockets[-1].send_json(
                 envelope | {"accepts_response_payload": kind != "events_api"} | more
@@ -356,7 +356,7 @@ async def listeners(
 @pytest.fixture
 async def until() -> Callable[[Callable[[], bool]], Any]:
     async def until(is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not is_so():  # noqa: ASYNC110 - polls from outside, as a person would
                 await asyncio.sleep(0.01)
 

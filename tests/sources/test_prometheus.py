@@ -42,7 +42,7 @@ CHECKOUT = Target("prod", "checkout")
 HOSTS = ("acme.us.auth0.com", "login.acme.example")
 STRANGER = "acmexus.auth0.com"
 """One character away: a dot in a host is no wildcard."""
-PATIENCE_S = 15.0
+PATIENCE_S = 200.0
 NEVER_LATE = 60.0
 
 

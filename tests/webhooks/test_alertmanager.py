@@ -185,7 +185,7 @@ async def test_the_real_program(alertmanager: str, door: Any) -> None:
 
 
 async def _tell(door: Any, alertmanager: str, alert: dict[str, Any]) -> None:
-    for _ in range(100):
+    for _ in range(4000):
         try:
             async with door.session.post(
                 f"{alertmanager}/api/v2/alerts",

@@ -143,7 +143,7 @@ try:
     raise TimeoutError("login of jane@acme.example timed out")
 except TimeoutError as error:
     sentry_sdk.capture_exception(error)
-sentry_sdk.flush(5)
+sentry_sdk.flush(60)
 """
 SERVER = """
 import sys
@@ -162,12 +162,12 @@ async def recorded_event(door: Any) -> AsyncIterator[dict[str, Any]]:
         host = f"127.0.0.1:{free.getsockname()[1]}"
     server = await _python(SERVER, host.rpartition(":")[2])
     try:
-        for _ in range(200):
+        for _ in range(4000):
             if await _get(door, f"http://{host}/api/eventlist/"):
                 break
             await asyncio.sleep(0.05)
         sender = await _python(SENDER, f"http://public@{host}/1")
-        assert await asyncio.wait_for(sender.wait(), 20) == 0
+        assert await asyncio.wait_for(sender.wait(), 200) == 0
         listed = await _get(door, f"http://{host}/api/eventlist/")
         event = await _get(door, f"http://{host}/api/event/{listed['events'][0]['event_id']}")
         yield event["payload"]["body"]

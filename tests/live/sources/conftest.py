@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bot.simulator.workspace.model import Message
     from tests.live.conftest import Child, Town
 
-PATIENCE_S = 60.0
+PATIENCE_S = 200.0
 
 
 def whole(message: Message) -> str:

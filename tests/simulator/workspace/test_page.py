@@ -30,7 +30,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 15_000
+PATIENCE_MS = 200_000
 expect.set_options(timeout=PATIENCE_MS)
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs the package chromium"),
@@ -124,7 +124,7 @@ class Bot:
         return {"text": "all *well*"} if envelope.kind == "slash_commands" else self.answer
 
     async def hears(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             async with self._arrived:
                 await self._arrived.wait_for(lambda: len(self.heard) >= count)
 

@@ -33,7 +33,7 @@ Connect = Callable[[AsyncApp], AbstractAsyncContextManager[Any]]
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - nothing to wait for but the other side
             await asyncio.sleep(0.005)
 
@@ -49,7 +49,7 @@ def app(server: WorkspaceServer, bench: Bench) -> AsyncApp:
 def connect(server: WorkspaceServer, bench: Bench) -> Connect:
     @asynccontextmanager
     async def connected(app: AsyncApp) -> AsyncIterator[Any]:
-        handler = AsyncSocketModeHandler(app, bench.app.app_token, proxy="", ping_interval=0.2)
+        handler = AsyncSocketModeHandler(app, bench.app.app_token, proxy="")
         before = len(server.sockets.sockets)
         await handler.connect_async()  # type: ignore[no-untyped-call]
         await until(lambda: len(server.sockets.sockets) > before)
@@ -245,6 +245,14 @@ async def test_ten_sockets_and_no_more(bench: Bench) -> None:
     assert words[10]["reason"] == "too_many_websockets"
 
 
+def is_back(server: WorkspaceServer, old: object) -> bool:
+    """The SDK may reconnect twice: at the close, and for `disconnect`. Only the last one stays."""
+    reconnecting = [t for t in asyncio.all_tasks() if "run_message_listeners" in repr(t)]
+    return (
+        not reconnecting and len(server.sockets.sockets) == 1 and old not in server.sockets.sockets
+    )
+
+
 async def test_a_disconnected_client_comes_back(
     server: WorkspaceServer, bench: Bench, app: AsyncApp, connect: Connect
 ) -> None:
@@ -257,7 +265,7 @@ async def test_a_disconnected_client_comes_back(
     async with connect(app):
         (old,) = server.sockets.sockets
         await server.sockets.disconnect("refresh_requested")
-        await until(lambda: server.sockets.sockets and old not in server.sockets.sockets)
+        await until(lambda: is_back(server, old))
         await server.people.type_command("U1", "C0ALERTS", "/auth0-check")
 
     assert bench.texts() == ["back"]

@@ -1,0 +1,54 @@
+"""The loop that all tests run on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+def works(span_s: float) -> None:
+    """Use the processor for so long."""
+    end = time.thread_time() + span_s
+    while time.thread_time() < end:
+        pass
+
+
+async def test_it_keeps_real_time() -> None:
+    """What is waited and what is worked count in full."""
+    loop, began = asyncio.get_running_loop(), time.monotonic()
+    at = loop.time()
+    await asyncio.sleep(0.05)
+    works(0.05)
+
+    assert 0.1 <= loop.time() - at <= time.monotonic() - began
+
+
+async def test_a_stall_does_not_count() -> None:
+    """A limit does not strike because the process was stopped for longer than the limit."""
+    answer = asyncio.get_running_loop().create_future()
+
+    async def answers() -> None:
+        for _ in range(20):  # as a request by loopback takes some turns of the loop
+            await asyncio.sleep(0)
+        answer.set_result("in time")
+
+    async with asyncio.timeout(0.2):
+        asyncio.get_running_loop().call_soon(time.sleep, 0.5)
+        task = asyncio.create_task(answers())
+        assert await answer == "in time"
+    await task
+
+
+async def test_a_limit_strikes_all_the_same() -> None:
+    """What hangs, and what works for too long, is given up."""
+    loop = asyncio.get_running_loop()
+    for hang in (lambda: None, lambda: works(0.1)):
+        began = loop.time()
+        try:
+            async with asyncio.timeout(0.1):
+                loop.call_soon(hang)
+                await asyncio.Event().wait()
+        except TimeoutError:
+            assert loop.time() - began < 0.2
+        else:
+            raise AssertionError("no limit")
