@@ -17,7 +17,6 @@ from bot.http import HttpRequest
 from bot.ports import NotifyDoubt, NotifyRefused
 
 if TYPE_CHECKING:
-    from bot.core.model.observation import Verdict
     from bot.core.state.outbox import PagerMessage
     from bot.http import Fetcher, HttpResult
 
@@ -77,22 +76,11 @@ class PagerDutyNotifier:
                 "source": self._source,
                 "severity": message.severity.value,
                 "component": _cut(", ".join(message.tenants), COMPONENT_CHARS),
-                "custom_details": _details(message.verdict),
+                "custom_details": message.details,
             },
             "links": [{"href": href, "text": text} for text, href in links.items() if href],
             "client": "auth0-check",
         }
-
-
-def _details(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "cause": verdict.cause.value,
-        "scope": verdict.scope.value,
-        "confidence": f"{verdict.confidence:.0%}",
-        "evidence for": [fact.text for fact in verdict.evidence_for],
-        "evidence against": [fact.text for fact in verdict.evidence_against],
-        "would settle it": verdict.settled_by,
-    }
 
 
 def _cut(text: str, limit: int) -> str:

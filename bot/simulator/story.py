@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bot.core.model.observation import Cause, Severity
 from bot.core.state.incident import Incident, current_cause
 from bot.core.state.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
+from bot.slack.render.evidence import evidence_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,8 +171,8 @@ class Story:
             cause=verdict.cause,
             scope=verdict.scope,
             confidence=verdict.confidence,
-            because=[fact.text for fact in verdict.evidence_for],
-            against=[fact.text for fact in verdict.evidence_against],
+            because=[evidence_text(fact) for fact in verdict.evidence_for],
+            against=[evidence_text(fact) for fact in verdict.evidence_against],
         )
         self._record_cause(at)
 

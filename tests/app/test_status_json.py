@@ -69,7 +69,9 @@ OUTAGE = Incident(
     tenants=("prod",),
     since=NOW - 60.5,
     opened_at=NOW - 10,
-    verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9312, (Evidence("row", "canary text", 2.0),)),
+    verdict=Verdict(
+        Cause.AUTH0, Scope.ENVIRONMENT, 0.9312, (Evidence("row", {"text": "canary text"}, 2.0),)
+    ),
 )
 PROBE = Verdict(Cause.PROBE, Scope.TENANT, 0.8)
 WARNING = replace(OUTAGE, severity=Severity.WARNING, verdict=PROBE)

@@ -19,6 +19,7 @@ from bot.core.state.stimulus import (
     StartProbe,
 )
 from bot.core.tenant.step import due_at
+from bot.slack.render.evidence import evidence_text
 
 SERIES = {
     "checkout": MetricLimits(MetricKind.METRICS),
@@ -316,7 +317,10 @@ def test_environments_that_logs_name_make_peers(steps: Any, make_rules: Any) -> 
         steps.see("b.login")
         steps.see("c.login")
     verdict = steps.incidents[0].verdict
-    facts = {fact.rule_id: fact.text for fact in (*verdict.evidence_for, *verdict.evidence_against)}
+    facts = {
+        fact.rule_id: evidence_text(fact)
+        for fact in (*verdict.evidence_for, *verdict.evidence_against)
+    }
 
     assert facts["same-environment-ok"].endswith(": c")
     assert facts["elsewhere-ok"].endswith(": b")

@@ -7,7 +7,7 @@ import pytest
 
 from bot.core.auth0_logs.events import RowKind
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Group, Measurement, MetricKind
-from bot.core.model.observation import LOGS, WELLKNOWN, Fault, SignalState, Stage, Target
+from bot.core.model.observation import LOGS, WELLKNOWN, Evidence, Fault, SignalState, Stage, Target
 from bot.core.signals.baseline import Baseline
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.metric_threshold import MetricLimits, MetricReading, MetricState
@@ -18,6 +18,7 @@ from bot.core.state.tenant import Tenants, TenantState
 from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
 from bot.core.triage.evidence_table import EVIDENCE_TABLE
+from bot.slack.render.evidence import evidence_text
 
 NOW = 1_772_445_600.0
 SINCE = NOW - 300
@@ -152,7 +153,7 @@ def rows(judged: TriageContext) -> set[str]:
 
 def said(row: str, judged: TriageContext) -> list[str]:
     found = [clue for clue in collect_evidence(judged) if clue.rule_id == row]
-    return [EVIDENCE_TABLE[row].sentence.format(**clue.values) for clue in found]
+    return [evidence_text(Evidence(row, clue.values, 0.0)) for clue in found]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.model.observation import Cause, Fault, Scope, Stage
+from bot.core.model.observation import Cause, Fault, MissingEvidence, Scope, Stage
 from bot.core.state.shared import other_component
 from bot.core.triage.evidence_table import EVIDENCE_TABLE, PRIORS
 from bot.core.triage.from_probes import login_rule_id
@@ -15,6 +15,7 @@ from bot.core.triage.verdict import MIN_CONFIDENCE, RuleMatch, judge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+USERS = MissingEvidence.USERS
 NO_ANSWER = Fault(Stage.TIMEOUT, "connect")
 
 
@@ -130,32 +131,21 @@ def test_every_fault_of_a_login_has_a_rule() -> None:
 
 def test_without_evidence_the_verdict_is_unclear() -> None:
     """Below the limit the verdict is unclear, and names what would settle it."""
-    verdict = judge((), {}, "more")
+    verdict = judge((), {}, USERS)
 
-    assert (verdict.cause, verdict.settled_by) == (Cause.UNCLEAR, "more")
+    assert (verdict.cause, verdict.settled_by) == (Cause.UNCLEAR, USERS)
 
 
-figures: dict[str, str | int] = {
-    "tenant": "t",
-    "what": "w",
-    "failed": 1,
-    "tries": 1,
-    "times": "2.0",
-    "names": "n",
-    "minutes": 5,
-}
-clues = st.lists(
-    st.sampled_from(sorted(EVIDENCE_TABLE)).map(lambda row: RuleMatch(row, figures)), max_size=12
-)
+clues = st.lists(st.sampled_from(sorted(EVIDENCE_TABLE)).map(RuleMatch), max_size=12)
 
 
 @given(clues)
 def test_a_verdict_is_sure_enough_or_unclear(found: list[RuleMatch]) -> None:
     """Confidence is a share; a cause is named only if it is above the limit."""
-    verdict = judge(found, {}, "more")
+    verdict = judge(found, {}, USERS)
 
     assert 0 < verdict.confidence <= 1
-    assert (verdict.cause is Cause.UNCLEAR) == (verdict.settled_by == "more")
+    assert (verdict.cause is Cause.UNCLEAR) == (verdict.settled_by is USERS)
     if verdict.cause is not Cause.UNCLEAR:
         assert verdict.confidence >= round(MIN_CONFIDENCE, 2)
         assert verdict.cause in PRIORS
@@ -167,4 +157,4 @@ def test_the_order_of_evidence_does_not_matter(found: list[RuleMatch], random: A
     mixed = list(found)
     random.shuffle(mixed)
 
-    assert judge(mixed, {}, "").cause is judge(found, {}, "").cause
+    assert judge(mixed, {}, USERS).cause is judge(found, {}, USERS).cause

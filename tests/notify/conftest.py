@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.core.model.observation import Cause, Evidence, Scope, Severity, Verdict
+from bot.core.model.observation import Severity
 from bot.core.state.outbox import PagerAction, PagerMessage
 from bot.http import Fetcher, LoopLag, SystemNetwork
 from bot.notify.apprise import AppriseNotifier
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 ROUTING_KEY = "canary0routing0key00000000000000"
 LIMIT = 512 * 1024
 ACTIONS = {"trigger": "triggered", "acknowledge": "acknowledged", "resolve": "resolved"}
-VERDICT = Verdict(
-    Cause.AUTH0,
-    Scope.ENVIRONMENT,
-    0.873,
-    evidence_for=(Evidence("peers", "3 of 3 tenants in US-1 fail", 2.0),),
-    evidence_against=(Evidence("feed", "the status page is green", -0.2),),
-)
+DETAILS = {
+    "cause": "auth0",
+    "scope": "environment",
+    "confidence": "87%",
+    "evidence for": ["3 of 3 tenants in US-1 fail"],
+    "evidence against": ["the status page is green"],
+    "would settle it": "",
+}
 
 
 class FastClock:
@@ -175,7 +176,7 @@ def page() -> Callable[..., PagerMessage]:
             "incident": 7,
             "severity": Severity.CRITICAL,
             "tenants": ("prod", "eu"),
-            "verdict": VERDICT,
+            "details": DETAILS,
             "title": "Logins fail: prod, eu",
             "body": "Auth0, 87 % sure.\n3 of 3 tenants in US-1 fail.",
             "link": "https://acme.slack.com/archives/C1/p1",

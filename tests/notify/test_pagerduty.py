@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from bot.core.model.observation import Cause, Evidence, Scope, Severity, Verdict
+from bot.core.model.observation import Severity
 from bot.core.state.outbox import PagerAction
 from bot.ports import NotifyDoubt, NotifyRefused
 
@@ -104,12 +104,12 @@ async def test_the_longest_page_is_taken(
     pager: PagerDutyNotifier, events: Events, page: MakePage
 ) -> None:
     """Hundreds of tenants and a title without end stay within every limit."""
-    facts = tuple(Evidence(str(n), "“" * 500, 1.0) for n in range(60))
+    sentences = ["“" * 500] * 60
     await pager.notify(
         page(
             title="“" * 2000,
             tenants=tuple(f"tenant-{n:033}" for n in range(500)),
-            verdict=Verdict(Cause.UNCLEAR, Scope.SEVERAL, 0.3, facts, facts, "a look"),
+            details={"evidence for": sentences, "evidence against": sentences},
         )
     )
 

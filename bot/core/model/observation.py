@@ -195,6 +195,17 @@ class Cause(StrEnum):
     UNCLEAR = "unclear"
 
 
+class MissingEvidence(StrEnum):
+    """What would settle an unclear verdict."""
+
+    CONTROL = "control"
+    """A control endpoint: it tells our network from Auth0."""
+    PEER = "peer"
+    """A login at another tenant of the same environment."""
+    USERS = "users"
+    """Whether real users' logins fail."""
+
+
 class Scope(StrEnum):
     """How far a cause reaches."""
 
@@ -217,14 +228,18 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
+EvidenceValue = str | int | float | tuple[str, ...]
+"""A number, a code or a name, or several names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One line of evidence: a rule of the triage table, filled in."""
+    """One line of evidence: a rule of the triage table that matches, with its values."""
 
     rule_id: str
     """The rule's id in `core/triage/evidence_table.py`."""
-    text: str
-    """The rule's sentence with its numbers; no foreign text."""
+    values: dict[str, EvidenceValue]
+    """What its sentence names; no foreign text. Schema 0002 had only the whole `text`."""
     weight: float
     """How much it speaks for (above 0) or against (below 0) the verdict's cause, compared with the
     other causes."""
@@ -240,5 +255,5 @@ class Verdict:
     """0 to 1."""
     evidence_for: tuple[Evidence, ...] = ()
     evidence_against: tuple[Evidence, ...] = ()
-    settled_by: str = ""
+    settled_by: MissingEvidence | None = None
     """What would settle it, if the cause is `unclear`."""

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from bot.core.model.access import CommandOutcome, NotAllowed
 from bot.core.model.measurement import Measurement
-from bot.core.model.observation import Observation, Severity, Target, Verdict
+from bot.core.model.observation import Observation, Severity, Target
 from bot.core.model.request import Request
 from bot.core.oncall.schedule import Shift
 from bot.core.state.incident import TimelineEntry, TimelineKind
@@ -42,8 +42,8 @@ class PagerMessage:
     action: PagerAction
     severity: Severity
     tenants: tuple[str, ...]
-    verdict: Verdict
-    """For services that show its parts; `title` and `body` say the same in words."""
+    details: dict[str, str | list[str]]
+    """The verdict's parts by name, for services that show them; `body` says the same."""
     title: str
     """One plain line of at most 200 characters."""
     body: str

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import Cause, FeedState, Scope, StatusIncident, Verdict
+from bot.core.model.observation import (
+    Cause,
+    FeedState,
+    MissingEvidence,
+    Scope,
+    StatusIncident,
+    Verdict,
+)
 from bot.core.state.shared import FeedView, match_status_incidents, other_component
-from bot.core.triage.context import TriageContext, is_signal_healthy, join_names
+from bot.core.triage.context import TriageContext, is_signal_healthy
 from bot.core.triage.evidence_table import PRIORS
 from bot.core.triage.from_peers import collect_peer_evidence, failure_kinds
 from bot.core.triage.from_probes import collect_latency_evidence, collect_probe_evidence, is_slow
@@ -53,9 +60,9 @@ def _collect_control_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     bad = [name for name, signal in controls if signal.faults]
     good = [name for name, s in controls if is_signal_healthy(s, now) and not is_slow(s, now)]
     if good:
-        yield RuleMatch("controls-ok", {"names": join_names(good)})
+        yield RuleMatch("controls-ok", {"names": tuple(good)})
     elif bad:
-        yield RuleMatch("controls-fail", {"names": join_names(bad)})
+        yield RuleMatch("controls-fail", {"names": tuple(bad)})
 
 
 def _collect_status_page_evidence(context: TriageContext) -> Iterator[RuleMatch]:
@@ -71,7 +78,7 @@ def _collect_status_page_evidence(context: TriageContext) -> Iterator[RuleMatch]
     if matching_status_incidents(context):
         yield RuleMatch("notice-fits")
     elif unprobed:
-        yield RuleMatch("notice-nearby", {"names": join_names([name for name in unprobed if name])})
+        yield RuleMatch("notice-nearby", {"names": tuple(filter(None, unprobed))})
     elif FeedState.OK in states:
         yield RuleMatch("notice-silent")
     if any(view.state is FeedState.OK and (view.read_at or 0.0) > context.since for view in views):
@@ -91,12 +98,12 @@ def feed_views(context: TriageContext) -> list[FeedView]:
     return [context.shared.feeds[name] for name in sorted(names) if name in context.shared.feeds]
 
 
-def _what_would_settle(context: TriageContext) -> str:
+def _what_would_settle(context: TriageContext) -> MissingEvidence:
     """Name the evidence that is missing most."""
     if not context.shared.controls:
-        return "a neutral host (`controls`): it tells our network from Auth0"
+        return MissingEvidence.CONTROL
     environments = {context.environment(name) for name in context.tenants}
     peers = (name for name in context.rules.tenants if name not in context.tenants)
     if not any(context.environment(peer) in environments for peer in peers):
-        return "a login at another tenant of the same environment: does it fail too?"
-    return "whether logins of real users fail, in the tenant's logs"
+        return MissingEvidence.PEER
+    return MissingEvidence.USERS

@@ -73,12 +73,6 @@ def has_just_recovered(signal: ProbeState, now: float) -> bool:
     return signal.ended_at is not None and now - signal.ended_at < RECENTLY_ENDED_S
 
 
-def join_names(names: list[str] | tuple[str, ...]) -> str:
-    """Name at most five."""
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"  # noqa: PLR2004
-
-
 def is_down(context: TriageContext, tenant: str) -> bool:
     """Tell whether most of a tenant's logins fail, and not only a part."""
     logins = context.logins(tenant)

@@ -8,7 +8,6 @@ from bot.core.triage.context import (
     has_just_recovered,
     is_signal_failing,
     is_signal_healthy,
-    join_names,
     most_frequent_fault,
 )
 from bot.core.triage.from_probes import UNREACHABLE_STAGES, is_slow, is_sudden, login_rule_id
@@ -50,10 +49,10 @@ def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
         yield RuleMatch("nothing-reached")
     yield from _collect_shared_refusals(context, here, others)
     if near_ok := [name for name in near if _is_tenant_healthy(context, name)]:
-        yield RuleMatch("same-environment-ok", {"names": join_names(near_ok)})
+        yield RuleMatch("same-environment-ok", {"names": tuple(near_ok)})
     far_ok = [name for name in far if _is_tenant_healthy(context, name)]
     if far_ok and not far_failing:
-        yield RuleMatch("elsewhere-ok", {"names": join_names(far_ok)})
+        yield RuleMatch("elsewhere-ok", {"names": tuple(far_ok)})
 
 
 def _collect_shared_failures(
@@ -61,9 +60,9 @@ def _collect_shared_failures(
 ) -> Iterator[RuleMatch]:
     is_wide = len(here) > 1
     if is_wide or far:
-        yield RuleMatch("elsewhere-fails", {"names": join_names([*bad, *far] if is_wide else far)})
+        yield RuleMatch("elsewhere-fails", {"names": tuple([*bad, *far] if is_wide else far)})
     if same := near if is_wide else [*bad[1:], *near]:
-        yield RuleMatch("same-environment-fails", {"names": join_names(same)})
+        yield RuleMatch("same-environment-fails", {"names": tuple(same)})
 
 
 def _is_all_unreachable(context: TriageContext) -> bool:
@@ -114,7 +113,7 @@ def _collect_shared_refusals(
             if any(abs(at - own) < TOGETHER_S for at in times for own in mine)
         ]
     if mine and (near := [n for n in names if context.environment(n) in here - {None}]):
-        yield RuleMatch("same-environment-refused", {"names": join_names(near)})
+        yield RuleMatch("same-environment-refused", {"names": tuple(near)})
 
 
 def _refusal_times(context: TriageContext, name: str) -> Iterator[float]:

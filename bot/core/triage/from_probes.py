@@ -12,7 +12,6 @@ from bot.core.triage.context import (
     is_down,
     is_signal_failing,
     is_signal_healthy,
-    join_names,
     most_frequent_fault,
 )
 from bot.core.triage.verdict import RuleMatch
@@ -20,6 +19,7 @@ from bot.core.triage.verdict import RuleMatch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bot.core.model.observation import EvidenceValue
     from bot.core.signals.probe_threshold import ProbeState
     from bot.core.triage.context import TriageContext
 
@@ -37,7 +37,7 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
     state, now = context.all_tenants.states[name], context.now
     if state.no_data_since is not None:
         minutes = round((now - state.no_data_since) / 60)
-        yield RuleMatch("blind", {"tenant": name, "minutes": minutes, "what": "we could not look"})
+        yield RuleMatch("blind", {"tenant": name, "minutes": minutes})
         return
     logins = context.logins(name)
     failing = [login for login in logins if is_signal_failing(login)]
@@ -49,14 +49,14 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
     if fault := most_frequent_fault(wellknown):
         is_unreachable = fault.stage in UNREACHABLE_STAGES
         rule_id = "wellknown-unreachable" if is_unreachable else "wellknown-fails"
-        yield RuleMatch(rule_id, {"tenant": name, "what": describe_fault(fault)})
+        yield RuleMatch(rule_id, {"tenant": name, "fault": describe_fault(fault)})
     elif is_signal_healthy(wellknown, now):
         yield RuleMatch("wellknown-ok", {"tenant": name})
     custom = state.probes.get(CUSTOM)
     if custom and is_signal_failing(custom) and is_login_ok and not wellknown.faults:
         fault = most_frequent_fault(custom)
-        what = describe_fault(fault) if fault else "unknown"
-        yield RuleMatch("custom-only", {"tenant": name, "what": what})
+        code = describe_fault(fault) if fault else "unknown"
+        yield RuleMatch("custom-only", {"tenant": name, "fault": code})
     elif custom and failing and is_signal_healthy(custom, now):
         yield RuleMatch("canonical-only", {"tenant": name})
     yield from _collect_m2m_evidence(context, name)
@@ -74,16 +74,16 @@ def _collect_login_evidence(
         if not is_signal_failing(signals[login]) and is_signal_healthy(signals[login], context.now)
     ]
     if failing and ok:
-        yield RuleMatch("other-login-ok", {"tenant": name, "names": join_names(ok)})
+        yield RuleMatch("other-login-ok", {"tenant": name, "names": tuple(ok)})
 
 
 def _collect_failing_login_evidence(name: str, signal: ProbeState) -> Iterator[RuleMatch]:
     fault = most_frequent_fault(signal)
     if fault is None:
         return
-    values: dict[str, str | int] = {
+    values: dict[str, EvidenceValue] = {
         "tenant": name,
-        "what": describe_fault(fault),
+        "fault": describe_fault(fault),
         "failed": len(signal.faults),
         "tries": len(signal.tries),
     }
@@ -93,7 +93,7 @@ def _collect_failing_login_evidence(name: str, signal: ProbeState) -> Iterator[R
     elif is_sudden(signal, fault):
         yield RuleMatch("sudden", {"tenant": name})
     if signal.quota_remaining is not None and signal.quota_remaining <= QUOTA_LOW:
-        yield RuleMatch("quota-low", {"tenant": name, "what": signal.quota_remaining})
+        yield RuleMatch("quota-low", {"tenant": name, "remaining": signal.quota_remaining})
 
 
 def is_sudden(signal: ProbeState, fault: Fault) -> bool:
@@ -139,12 +139,12 @@ def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
     failing = [login for login in logins if is_signal_failing(login)]
     fault, is_failing = most_frequent_fault(m2m), is_signal_failing(m2m)
     if fault and failing and m2m.ever_ok and (is_failing or not m2m.successes_in_a_row):
-        yield RuleMatch("m2m-fails", {"tenant": name, "what": describe_fault(fault)})
+        yield RuleMatch("m2m-fails", {"tenant": name, "fault": describe_fault(fault)})
     elif fault and is_failing and all(is_signal_healthy(login, now) for login in logins):
         is_about_us = fault.stage is Stage.OAUTH and (fault.status or 0) <= FORBIDDEN
         rule_id = "m2m-refused" if is_about_us else "m2m-only"
         rule_id = "m2m-429" if is_rate_limited(fault) else rule_id
-        yield RuleMatch(rule_id, {"tenant": name, "what": describe_fault(fault)})
+        yield RuleMatch(rule_id, {"tenant": name, "fault": describe_fault(fault)})
     elif is_down(context, name):
         # A token that came since the logins began to fail counts, however long ago that is. Where
         # only a part of the logins fails, one token proves nothing.
@@ -170,23 +170,23 @@ def collect_latency_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     }
     for name in context.tenants:
         if name in slow_logins:
-            what = _describe_latency(slow_logins[name][0])
-            yield RuleMatch("login-slow", {"tenant": name, "what": what})
+            yield RuleMatch("login-slow", _latency_values(name, slow_logins[name][0]))
             wellknown = context.all_tenants.states[name].probes.get(WELLKNOWN)
             if wellknown and is_slow(wellknown, now):
-                what = _describe_latency(wellknown)
-                yield RuleMatch("wellknown-slow", {"tenant": name, "what": what})
+                yield RuleMatch("wellknown-slow", _latency_values(name, wellknown))
     here = {context.environment(name) for name in context.tenants if name in slow_logins}
     others = [name for name in slow_logins if name not in context.tenants]
     near = [name for name in others if context.environment(name) in here - {None}]
     if here and near:
-        yield RuleMatch("same-environment-slow", {"names": join_names(near)})
+        yield RuleMatch("same-environment-slow", {"names": tuple(near)})
     if here and (far := [name for name in others if name not in near]):
-        yield RuleMatch("elsewhere-slow", {"names": join_names(far)})
+        yield RuleMatch("elsewhere-slow", {"names": tuple(far)})
     controls = [name for name, s in context.shared.controls.items() if is_slow(s, now)]
     if controls:
-        yield RuleMatch("controls-slow", {"names": join_names(controls)})
+        yield RuleMatch("controls-slow", {"names": tuple(controls)})
 
 
-def _describe_latency(signal: ProbeState) -> str:
-    return f"{signal.latency.recent_median_s:.1f} s, usually {signal.latency.median_s:.1f} s"
+def _latency_values(name: str, signal: ProbeState) -> dict[str, EvidenceValue]:
+    latency = signal.latency
+    recent_s, usual_s = round(latency.recent_median_s, 1), round(latency.median_s, 1)
+    return {"tenant": name, "recent_s": recent_s, "usual_s": usual_s}

@@ -10,18 +10,14 @@ from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import CUSTOM, FRESH_S, SignalState
 from bot.core.signals.metric_threshold import QUOTA_ROWS
 from bot.core.signals.probe_threshold import Reason
-from bot.core.triage.context import (
-    RECENTLY_ENDED_S,
-    is_signal_failing,
-    is_signal_healthy,
-    join_names,
-)
+from bot.core.triage.context import RECENTLY_ENDED_S, is_signal_failing, is_signal_healthy
 from bot.core.triage.verdict import RuleMatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bot.core.model.measurement import ChangeMade, Group
+    from bot.core.model.observation import EvidenceValue
     from bot.core.signals.metric_threshold import MetricState
     from bot.core.triage.context import TriageContext
 
@@ -73,19 +69,19 @@ def collect_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
     if bad or alerting:
         logins = [state.probes[n] for n in {*rules.logins, CUSTOM} & state.probes.keys()]
         is_alone = all(is_signal_healthy(s, context.now) and not s.faults for s in logins)
-        what = join_names([*bad, *alerting])
+        names = (*bad, *alerting)
         rule_id = "users-fail-alone" if is_alone else "users-fail"
-        yield RuleMatch(rule_id, {"tenant": name, "what": what})
+        yield RuleMatch(rule_id, {"names": names})
         yield from _collect_peer_user_evidence(context, name)
     if alerting:
-        yield RuleMatch("monitor-says", {"names": join_names(alerting)})
+        yield RuleMatch("monitor-says", {"names": tuple(alerting)})
     healthy = [n for n, metric in state.metrics.items() if _is_metric_healthy(metric, context)]
     counted = [n for n in healthy if n not in of_kind[MetricKind.ERRORS]]
     if counted and not bad and any(is_signal_failing(login) for login in context.logins(name)):
-        yield RuleMatch("users-ok", {"what": join_names(counted)})
+        yield RuleMatch("users-ok", {"names": tuple(counted)})
     metrics = of_kind[MetricKind.METRICS]
     if any(n in bad for n in metrics) and (ok := [n for n in metrics if n in healthy]):
-        yield RuleMatch("one-application", {"names": join_names(ok)})
+        yield RuleMatch("one-application", {"names": tuple(ok)})
     for metric_name in metrics:
         yield from _collect_surge_evidence(metric_name, state.metrics[metric_name], context)
     for metric_name in of_kind[MetricKind.LOGS]:
@@ -108,7 +104,7 @@ def _collect_peer_user_evidence(context: TriageContext, name: str) -> Iterator[R
         and any(_is_user_failure(metric) for metric in state.metrics.values())
     ]
     if others:
-        yield RuleMatch("users-fail-elsewhere", {"names": join_names(others)})
+        yield RuleMatch("users-fail-elsewhere", {"names": tuple(others)})
 
 
 def _is_user_failure(metric: MetricState) -> bool:
@@ -141,7 +137,7 @@ def _collect_surge_evidence(
     usual = baseline.total / baseline.seconds * metric.reading.span_s
     times = total / max(1.0, usual)
     if times >= SURGE_FACTOR:
-        yield RuleMatch("traffic-surge", {"names": name, "times": f"{times:.1f}"})
+        yield RuleMatch("traffic-surge", {"metric": name, "times": round(times, 1)})
 
 
 def _collect_log_evidence(
@@ -156,11 +152,11 @@ def _collect_log_evidence(
     usually = round(log.reading.expected_successes or 0.0)
     if is_metric_firing(log) and successes < VANISHED_SHARE * usually:
         rule_id = "log-no-success-alone" if is_alone else "log-no-success"
-        yield RuleMatch(rule_id, {"what": f"{successes}, usually {usually}"})
+        yield RuleMatch(rule_id, {"successes": successes, "usual": usually})
     if kinds[RowKind.QUOTA] >= QUOTA_ROWS:
-        yield RuleMatch("log-quota", {"what": f"{kinds[RowKind.QUOTA]} rows"})
+        yield RuleMatch("log-quota", {"rows": kinds[RowKind.QUOTA]})
     if kinds[RowKind.PLATFORM] >= MIN_PLATFORM_ROWS:
-        yield RuleMatch("log-platform", {"what": f"{kinds[RowKind.PLATFORM]} rows"})
+        yield RuleMatch("log-platform", {"rows": kinds[RowKind.PLATFORM]})
 
 
 def _collect_blame_evidence(
@@ -178,17 +174,17 @@ def _collect_blame_evidence(
     is_concentrated = bool(connection) and hits >= CONCENTRATED_SHARE * count
     is_one_connection = is_concentrated and elsewhere >= MIN_OTHER_SUCCESSES
     if is_one_connection and connection in realms:
-        yield RuleMatch("log-database", {"names": connection})
+        yield RuleMatch("log-database", {"connection": connection})
         return  # a password login uses a database only, never a provider
     if is_one_connection:
-        yield RuleMatch("log-one-connection", {"names": connection})
+        yield RuleMatch("log-one-connection", {"connection": connection})
     kind, hits = _most_frequent(failed, "kind")
     if kind not in LOG_RULE_IDS or (is_one_connection and kind == RowKind.APP):
         return
     if hits >= DOMINANT_SHARE * count:
         pattern, _ = _most_frequent([g for g in failed if g.kind == kind], "pattern")
-        what = f"{pattern.replace('_', ' ') or 'by type of row'}, {hits} of {count} failures"
-        yield RuleMatch(LOG_RULE_IDS[RowKind(kind)], {"what": what})
+        values: dict[str, EvidenceValue] = {"pattern": pattern, "rows": hits, "failures": count}
+        yield RuleMatch(LOG_RULE_IDS[RowKind(kind)], values)
 
 
 def _most_frequent(groups: Iterable[Group], field: str) -> tuple[str, int]:
@@ -204,8 +200,7 @@ def _collect_error_evidence(metric: MetricState) -> Iterator[RuleMatch]:
         return  # after a restart there are no measurements yet
     pattern, hits = _most_frequent(metric.recent[-1].groups, "pattern")
     if pattern in ERROR_RULE_IDS:
-        what = f"{pattern.replace('_', ' ')}, {hits} events"
-        yield RuleMatch(ERROR_RULE_IDS[pattern], {"what": what})
+        yield RuleMatch(ERROR_RULE_IDS[pattern], {"pattern": pattern, "events": hits})
 
 
 def collect_change_evidence(context: TriageContext) -> Iterator[RuleMatch]:
@@ -226,6 +221,6 @@ def suspect_changes(context: TriageContext, tenant: str) -> list[ChangeMade]:
     return [c for c in context.shared.changes if c.tenant == tenant and begin <= c.at <= end]
 
 
-def _change_values(change: ChangeMade, context: TriageContext) -> dict[str, str | int]:
-    what = f"{change.what} ({change.app})" if change.app else change.what
-    return {"minutes": max(0, round((context.since - change.at) / 60)), "what": what}
+def _change_values(change: ChangeMade, context: TriageContext) -> dict[str, EvidenceValue]:
+    minutes = max(0, round((context.since - change.at) / 60))
+    return {"minutes": minutes, "change": change.what, "app": change.app}

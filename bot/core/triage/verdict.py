@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from math import exp
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import Cause, Evidence, Scope, Verdict
+from bot.core.model.observation import (
+    Cause,
+    Evidence,
+    EvidenceValue,
+    MissingEvidence,
+    Scope,
+    Verdict,
+)
 from bot.core.triage.evidence_table import EVIDENCE_TABLE, PRIORS, EvidenceRule
 
 if TYPE_CHECKING:
@@ -26,16 +33,18 @@ class RuleMatch:
     """A rule that matches, with its values. None of them is text from outside."""
 
     rule_id: str
-    values: dict[str, str | int] = field(default_factory=dict)
+    values: dict[str, EvidenceValue] = field(default_factory=dict)
 
 
-def judge(matches: Iterable[RuleMatch], scope_of: dict[Cause, Scope], settle: str) -> Verdict:
+def judge(
+    matches: Iterable[RuleMatch], scope_of: dict[Cause, Scope], missing: MissingEvidence
+) -> Verdict:
     """Weigh the evidence.
 
     Args:
         matches: what matches, each rule at most a few times.
         scope_of: how far each cause would reach; the others reach unknown far.
-        settle: what would settle it, said if the verdict is `unclear`.
+        missing: what would settle it if the verdict is `unclear`.
     """
     found = [(EVIDENCE_TABLE[match.rule_id], match) for match in matches]
     # The same rule at ten tenants is one kind of evidence, not ten: it counts once.
@@ -47,8 +56,7 @@ def judge(matches: Iterable[RuleMatch], scope_of: dict[Cause, Scope], settle: st
     best = max(scores, key=lambda cause: scores[cause])
     confidence = 1 / sum(exp(score - scores[best]) for score in scores.values())
     evidence = [
-        Evidence(rule.id, rule.sentence.format(**match.values), _relative_weight(rule, best))
-        for rule, match in found
+        Evidence(rule.id, match.values, _relative_weight(rule, best)) for rule, match in found
     ]
     evidence.sort(key=lambda one: -abs(one.weight))
     is_clear = confidence >= MIN_CONFIDENCE
@@ -58,7 +66,7 @@ def judge(matches: Iterable[RuleMatch], scope_of: dict[Cause, Scope], settle: st
         confidence=round(confidence, 2),
         evidence_for=tuple(one for one in evidence if one.weight > 0),
         evidence_against=tuple(one for one in evidence if one.weight < 0),
-        settled_by="" if is_clear else settle,
+        settled_by=None if is_clear else missing,
     )
 
 

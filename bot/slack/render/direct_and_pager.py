@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.state.outbox import PagerAction, PagerMessage
 from bot.slack.render.buttons import acknowledge_button, runbook_button, runbook_url
+from bot.slack.render.evidence import MISSING_EVIDENCE, evidence_text
 from bot.slack.render.incident import remedy, verdict_text
 from bot.slack.render.incident_line import headline, plain_headline, state_mark, state_text
 from bot.slack.render.text import (
@@ -55,7 +56,16 @@ def render_pager_message(
     title = f"{_STATES[action]} {incident.severity}: {_strip_all_markup(headline(incident))}"
     since = f"Incident {incident.id}, since {clock_utc(incident.since)}"
     runbook = runbook_url(incident, view)
-    lines = [*verdict_text(incident.verdict).splitlines(), remedy(incident), since]
+    verdict = incident.verdict
+    details: dict[str, str | list[str]] = {
+        "cause": verdict.cause.value,
+        "scope": verdict.scope.value,
+        "confidence": f"{verdict.confidence:.0%}",
+        "evidence for": [evidence_text(one) for one in verdict.evidence_for],
+        "evidence against": [evidence_text(one) for one in verdict.evidence_against],
+        "would settle it": MISSING_EVIDENCE[verdict.settled_by] if verdict.settled_by else "",
+    }
+    lines = [*verdict_text(verdict).splitlines(), remedy(incident), since]
     lines += [f"Runbook: {runbook}"] if runbook else []
     return PagerMessage(
         key,
@@ -63,7 +73,7 @@ def render_pager_message(
         action,
         incident.severity,
         incident.tenants,
-        incident.verdict,
+        details,
         clean_text(title, TITLE_CHARS),
         "\n".join(_strip_all_markup(one) for one in lines if one),
         link,

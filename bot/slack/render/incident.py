@@ -11,6 +11,7 @@ from bot.core.state.shared import FeedView
 from bot.core.state.silence import find_covering
 from bot.slack.render.buttons import incident_buttons
 from bot.slack.render.chart import render_charts
+from bot.slack.render.evidence import MISSING_EVIDENCE, evidence_text
 from bot.slack.render.incident_line import (
     headline,
     plain_headline,
@@ -168,10 +169,10 @@ def status_incident_line(one: StatusIncident, now: float) -> str:
 def verdict_text(verdict: Verdict) -> str:
     """Render a verdict with its evidence for and against."""
     lines = [f"*Verdict: {CAUSES[verdict.cause]}*{confidence_text(verdict)}"]
-    lines += [f"• for: {escape(one.text)}" for one in verdict.evidence_for[:MAX_EVIDENCE]]
-    lines += [f"• against: {escape(one.text)}" for one in verdict.evidence_against[:MAX_EVIDENCE]]
+    for title, evidence in (("for", verdict.evidence_for), ("against", verdict.evidence_against)):
+        lines += [f"• {title}: {escape(evidence_text(one))}" for one in evidence[:MAX_EVIDENCE]]
     if verdict.settled_by:
-        lines.append(f"• would settle it: {verdict.settled_by}")
+        lines.append(f"• would settle it: {MISSING_EVIDENCE[verdict.settled_by]}")
     return "\n".join(lines)
 
 

@@ -10,7 +10,6 @@ from bot.core.model.request import Verb
 from bot.core.model.wall_clock import parse_until
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import IncidentKind, IncidentState
-from bot.core.triage.context import join_names
 from bot.slack.render.help import usage_hint
 from bot.slack.render.signals import problem_line
 from bot.slack.render.text import (
@@ -29,6 +28,7 @@ from bot.slack.render.text import (
     escape,
     fault_name,
     join_lines,
+    join_names,
     render_paragraphs,
     signal_name,
     strip_markup,

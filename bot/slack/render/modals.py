@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from bot.core.commands.incidents import NOTE_LENGTH
 from bot.core.model.request import Verb
 from bot.core.state.silence import EVERYTHING, REASON_LENGTH
-from bot.core.triage.context import join_names
 from bot.slack.actions import ASK, SILENCE_FORM, WHAT, WORDS_FORM, ActionValue
 from bot.slack.render.signals import metric_name
-from bot.slack.render.text import COMMAND, Block, clean_text, context, signal_name
+from bot.slack.render.text import COMMAND, Block, clean_text, context, join_names, signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

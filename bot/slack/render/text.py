@@ -22,7 +22,7 @@ from bot.core.model.observation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sized
+    from collections.abc import Iterable, Sequence, Sized
 
 TEXT_CHARS = 1000
 """Screen readers read only the text; chat.postEphemeral refuses more than 4,000 characters."""
@@ -194,6 +194,12 @@ def section(text: str) -> Block:
     """Make a section block; text that is too long is cut."""
     cut = text if len(text) <= SECTION_CHARS else text[: SECTION_CHARS - 1] + "…"
     return {"type": "section", "text": {"type": "mrkdwn", "text": cut}}
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Name at most five."""
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"  # noqa: PLR2004
 
 
 def fields(pairs: list[tuple[str, str]]) -> Block:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.oncall.escalation import DM
 from bot.core.state.incident import TimelineEntry, TimelineKind
-from bot.core.triage.context import join_names
+from bot.slack.render.evidence import evidence_text
 from bot.slack.render.incident import status_incident_line, verdict_text
 from bot.slack.render.incident_line import headline, state_mark
 from bot.slack.render.text import (
@@ -16,6 +16,7 @@ from bot.slack.render.text import (
     date_and_time,
     duration,
     escape,
+    join_names,
     mentions,
     quote,
     render_paragraphs,
@@ -40,7 +41,7 @@ def _entry_text(entry: TimelineEntry, incident: Incident, now: float) -> str:
     """Return the text of an entry; some kinds need more than the incident."""
     match entry.kind:
         case TimelineKind.VERDICT if entry.verdict:
-            evidence = "; ".join(escape(one.text) for one in entry.new_evidence[:3])
+            evidence = "; ".join(escape(evidence_text(one)) for one in entry.new_evidence[:3])
             because = f" What changed it: {evidence}." if evidence else ""
             return f"New verdict.{because}\n{verdict_text(entry.verdict)}"
         case TimelineKind.STATUS_UPDATE if entry.status_incident:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Evidence
 from bot.core.state.incident import MESSAGE, MONITOR, PROBE, STATUS_INCIDENT
+from bot.slack.render.evidence import MISSING_EVIDENCE, evidence_text
 from bot.slack.render.text import CAUSES, SCOPES, duration, escape, time_of_day
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def explain_verdict(incident: Incident) -> list[str]:
         f"*Why #{incident.id}: {cause_name(verdict)}*",
         _evidence_text("For", verdict.evidence_for, incident),
         _evidence_text("Against", verdict.evidence_against, incident),
-        f"Would settle it: {verdict.settled_by}" if verdict.settled_by else "",
+        f"Would settle it: {MISSING_EVIDENCE[verdict.settled_by]}" if verdict.settled_by else "",
         _verdict_history(incident),
         time_to_detect_text(incident),
     ]
@@ -53,7 +54,7 @@ def confidence_text(verdict: Verdict) -> str:
 def _evidence_text(title: str, evidence: tuple[Evidence, ...], incident: Incident) -> str:
     lines = [
         f"• {time_of_day(incident.evidence_since.get(one.rule_id, incident.opened_at))} "
-        f"{escape(one.text)} (`{one.rule_id}` {one.weight:+.1f})"
+        f"{escape(evidence_text(one))} (`{one.rule_id}` {one.weight:+.1f})"
         for one in evidence
     ]
     return "\n".join([f"*{title}*", *lines]) if lines else ""

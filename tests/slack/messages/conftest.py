@@ -106,10 +106,10 @@ class Scene:
             Scope.ENVIRONMENT,
             0.92,
             (
-                Evidence("login-5xx", "login at prod fails with HTTP 503 (5 of 5)", 2.0),
-                Evidence("peers-fail", "2 tenants of US-1 fail together", 1.2),
+                Evidence("login-5xx", {"text": "login at prod fails with HTTP 503 (5 of 5)"}, 2.0),
+                Evidence("peers-fail", {"text": "2 tenants of US-1 fail together"}, 1.2),
             ),
-            (Evidence("notice-silent", "the status page shows nothing", -0.2),),
+            (Evidence("notice-silent", {"text": "the status page shows nothing"}, -0.2),),
         )
         self.open = Incident(
             id=7,

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.model.measurement import MetricKind
-from bot.core.model.observation import Cause, Fault, Scope, Severity, Stage, Verdict
+from bot.core.model.observation import (
+    Cause,
+    Fault,
+    MissingEvidence,
+    Scope,
+    Severity,
+    Stage,
+    Verdict,
+)
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import Incident, IncidentKind, Problem, TimelineEntry, TimelineKind
 from bot.core.state.outbox import PagerAction
@@ -27,7 +35,7 @@ NOW = START + 300
 PERMALINK = "https://acme.slack.com/archives/C0LOGINS/p1"
 ANN, BEN, CLEO = "U0ANN", "U0BEN", "U0CLEO"
 SLOW = Problem("prod", "login", START, 5, 9, reason=Reason.SLOW, baseline=0.3, span_s=2.4)
-UNCLEAR = Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.4, settled_by="a neutral host")
+UNCLEAR = Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.4, settled_by=MissingEvidence.CONTROL)
 
 
 def warning(scene: Any, *problems: Problem, **changes: Any) -> Incident:

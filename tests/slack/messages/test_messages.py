@@ -9,6 +9,7 @@ from bot.core.model.observation import (
     Cause,
     Evidence,
     Fault,
+    MissingEvidence,
     Phase,
     Scope,
     Severity,
@@ -53,8 +54,8 @@ VERDICT = Verdict(
     Cause.AUTH0,
     Scope.ENVIRONMENT,
     0.92,
-    (Evidence("login-5xx", "login at prod fails with HTTP 503 (5 of 5)", 2.0),),
-    (Evidence("notice-silent", "the status page shows nothing", -0.2),),
+    (Evidence("login-5xx", {"text": "login at prod fails with HTTP 503 (5 of 5)"}, 2.0),),
+    (Evidence("notice-silent", {"text": "the status page shows nothing"}, -0.2),),
 )
 STATUS_INCIDENT = StatusIncident(
     "a1", "Login errors", Phase.INVESTIGATING, "We look.", f"{STATUS}/incidents/a1", START, START
@@ -244,7 +245,7 @@ def test_a_mistake_of_the_set_up_names_its_remedy(reason: str, words: str) -> No
 
 def test_an_unclear_verdict_says_what_would_settle_it() -> None:
     """An unclear verdict has no confidence."""
-    unclear = replace(VERDICT, cause=Cause.UNCLEAR, settled_by="a neutral host")
+    unclear = replace(VERDICT, cause=Cause.UNCLEAR, settled_by=MissingEvidence.CONTROL)
     text = text_of(render_incident(replace(OPEN, verdict=unclear), view(), STATUS).blocks)
 
     assert "*Verdict: unclear*\n" in text

@@ -24,14 +24,32 @@ def _drop_with_mention(incident: Json) -> Json:
     return {name: value for name, value in incident.items() if name != "with_mention"}
 
 
+SETTLED_BY = {
+    "": None,
+    "a neutral host (`controls`): it tells our network from Auth0": "control",
+    "a login at another tenant of the same environment: does it fail too?": "peer",
+    "whether logins of real users fail, in the tenant's logs": "users",
+}
+
+
+def _settle_by_code(verdict: Json) -> Json:
+    return {**verdict, "settle": SETTLED_BY.get(verdict["settle"], verdict["settle"])}
+
+
+def _keep_sentence(fact: Json) -> Json:
+    """Keep a sentence as the one value of its evidence; it is shown as it is."""
+    return {**fact, "text": {"text": fact["text"]}}
+
+
 # What was measured or observed
 OBSERVATION = Record({"blind": "no_data_reason"})
 MEASUREMENT = Record({"own": "own_rows", "missing": "no_data_reason"})
 CLAIM = Record({"is_hint": "is_unauthenticated"})
-FACT = Record({"row": "rule_id"})
+FACT = Record({"row": "rule_id", "text": "values"}, convert=_keep_sentence)
 VERDICT = Record(
     {"because": "evidence_for", "against": "evidence_against", "settle": "settled_by"},
     each={"because": FACT, "against": FACT},
+    convert=_settle_by_code,
 )
 
 # A tenant's state

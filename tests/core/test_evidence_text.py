@@ -1,0 +1,153 @@
+"""The rules of the evidence table and the sentences that people read, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from string import Formatter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.core.model.observation import (
+    CUSTOM,
+    M2M,
+    WELLKNOWN,
+    Evidence,
+    Fault,
+    FeedState,
+    MissingEvidence,
+    Phase,
+    SignalState,
+    Stage,
+    StatusIncident,
+)
+from bot.core.signals.latency import LatencyBaseline
+from bot.core.signals.probe_threshold import ProbeState, Try
+from bot.core.state.rules import DEFAULT_FEED, Rules, TenantRules
+from bot.core.state.shared import FeedView, SharedSignals
+from bot.core.state.tenant import Tenants, TenantState
+from bot.core.triage.collect import collect_evidence
+from bot.core.triage.context import TriageContext
+from bot.core.triage.evidence_table import EVIDENCE_TABLE
+from bot.slack.render.evidence import MISSING_EVIDENCE, SENTENCES, evidence_text
+from tests.core.test_user_evidence import OF_CHANGES, OF_USERS
+
+if TYPE_CHECKING:
+    from bot.core.triage.verdict import RuleMatch
+
+NOW = 1_772_445_600.0
+SINCE = NOW - 300
+FAULTS = (
+    Fault(Stage.HTTP, "http_503", 503),
+    Fault(Stage.OAUTH, "server_error", 500, "server_error"),
+    Fault(Stage.TIMEOUT, "connect"),
+    Fault(Stage.TLS, "expired"),
+    Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"),
+    Fault(Stage.OAUTH, "invalid_client", 401, "invalid_client"),
+    Fault(Stage.OAUTH, "access_denied", 403, "access_denied"),
+    Fault(Stage.OAUTH, "too_many_requests", 429, "too_many_requests"),
+    Fault(Stage.TOKEN, "wrong_issuer", 200),
+    Fault(Stage.PROOF, "no_proof", 200),
+)
+WELL = ProbeState(ever_ok=True, last_ok_at=NOW - 10, last_at=NOW - 10)
+SLOW = replace(
+    WELL,
+    latency=LatencyBaseline(0.3, 100, (4.0, 4.1), since=SINCE, is_slow=True),
+    quota_remaining=1,
+)
+PROBES = ("login", "second", WELLKNOWN, CUSTOM, M2M)
+RULES = Rules(
+    {
+        name: TenantRules(name, f"{name}.auth0.com", environment, ("login", "second"))
+        for name, environment in (("prod", "US-1"), ("b", "US-1"), ("c", "EU-1"))
+    }
+)
+
+
+def probe(random: Random, fault: Fault | None) -> ProbeState:
+    """Return a probe that fails in this way, or that works, is slow, or fails in one of all."""
+    if not fault and random.random() < 0.7:
+        return SLOW if random.random() < 0.2 else WELL
+    fault = fault or random.choice(FAULTS)
+    return ProbeState(
+        state=SignalState.FIRING,
+        tries=tuple(Try(SINCE + 5 * place, fault) for place in range(5)),
+        since=SINCE,
+        ever_ok=random.random() < 0.7,
+        good_before=SINCE - 30,
+        last_ok_at=SINCE - 30,
+        last_at=NOW,
+        quota_remaining=random.choice((None, 1)),
+    )
+
+
+def feed(random: Random) -> FeedView:
+    titles = random.choice(((), ("Login errors",), ("MFA push notifications late",)))
+    posts = tuple(
+        StatusIncident("a", title, Phase.INVESTIGATING, "", "", SINCE, SINCE) for title in titles
+    )
+    return FeedView(random.choice((FeedState.OK, FeedState.UNREACHABLE)), posts, NOW - 5)
+
+
+def world(seed: int) -> TriageContext:
+    """Return a situation; now and then nothing at all can be reached."""
+    random = Random(seed)  # noqa: S311 - no secret
+    common = FAULTS[2] if random.random() < 0.05 else None
+    tenants = {
+        name: TenantState(
+            {one: probe(random, common) for one in PROBES},
+            no_data_since=SINCE if random.random() < 0.05 else None,
+        )
+        for name in RULES.tenants
+    }
+    controls = {"neutral": probe(random, common)}
+    shared = SharedSignals(controls, {DEFAULT_FEED.name: feed(random)})
+    names = random.choice((("prod",), ("prod", "b")))
+    return TriageContext(names, Tenants(tenants), shared, RULES, NOW, SINCE)
+
+
+def find_matches(worlds: int) -> list[RuleMatch]:
+    return [match for seed in range(worlds) for match in collect_evidence(world(seed))]
+
+
+def test_every_rule_has_a_sentence_and_every_sentence_a_rule() -> None:
+    """What the core finds can be said, and nothing is written that it never finds."""
+    assert SENTENCES.keys() == EVIDENCE_TABLE.keys()
+    assert MISSING_EVIDENCE.keys() == set(MissingEvidence)
+
+
+def test_a_rule_is_described_without_values() -> None:
+    """Engineers read what it matches, not a sentence to be filled in."""
+    assert not [rule.id for rule in EVIDENCE_TABLE.values() if {*"{}"} & {*rule.found}]
+
+
+def test_every_value_that_a_sentence_names_is_found() -> None:
+    """In many worlds, in which each rule matches: that of users are in `test_user_evidence`."""
+    matches = find_matches(1500)
+
+    for match in matches:
+        names = {name for _, name, _, _ in Formatter().parse(SENTENCES[match.rule_id]) if name}
+        assert names <= match.values.keys(), match
+        assert "{" not in evidence_text(Evidence(match.rule_id, match.values, 1.0))
+    expected = {rule for rule in EVIDENCE_TABLE if not rule.startswith(OF_USERS + OF_CHANGES)}
+    assert {match.rule_id for match in matches} == expected
+
+
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        (
+            Evidence("controls-ok", {"names": ("a", "b", "c", "d", "e", "f", "g")}, 1.0),
+            "neutral hosts answer: a, b, c, d, e and 2 more",
+        ),
+        (
+            Evidence("login-slow", {"tenant": "prod", "recent_s": 4.0, "usual_s": 0.3}, 1.0),
+            "login at prod is slow: 4.0 s, usually 0.3 s",
+        ),
+        (Evidence("gone-since", {"text": "said {so}, before"}, 1.0), "said {so}, before"),
+    ],
+)
+def test_what_people_read(evidence: Evidence, words: str) -> None:
+    """Values are put into words; a sentence of an older version is shown as it was."""
+    assert evidence_text(evidence) == words
