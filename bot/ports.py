@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bot.core.model.command import Request
 from bot.core.model.measurement import Push
-from bot.core.model.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,6 +76,10 @@ class SlackRefused(Exception):  # noqa: N818 - says what happened
         super().__init__(error)
         self.error = error
         self.retry_after_s = retry_after_s
+
+
+TEMPORARY_ERRORS = frozenset({"ratelimited", "rate_limited", "unreachable", "internal_error"})
+"""Slack's errors after which another try may succeed."""
 
 
 class SlackDoubt(Exception):  # noqa: N818 - says what happened

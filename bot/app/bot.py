@@ -18,10 +18,10 @@ from bot.ports import SlackDoubt, SlackRefused
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.runtime.timer import APSchedulerTimer
-from bot.slack.inbound.forms import Forms
 from bot.slack.inbound.http_mode import EventsEndpoint
 from bot.slack.inbound.listeners import Listeners
 from bot.slack.inbound.socket_mode import SocketModeConnection
+from bot.slack.outbound.answers import QuestionAnswerer
 from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.outbound.messenger import SlackMessenger
 from bot.slack.startup import StartupError, check_workspace, list_missing_scopes
@@ -218,9 +218,15 @@ class Bot:
             status_link=self._settings.status_link,
         )
         self._parts |= {"directory": people.run, "home tabs": homes.run}
-        forms = Forms(web, engine.view)
+        questions = QuestionAnswerer(web, self._clock, view=engine.view, submit=engine.submit)
         listeners = Listeners(
-            engine, web, self._clock, workspace, people=people, forms=forms, home_tabs=homes
+            engine,
+            web,
+            engine.view,
+            workspace,
+            answer=questions.answer,
+            people=people,
+            home_tabs=homes,
         )
         self._exit_stack.push_async_callback(listeners.close)
         return listeners

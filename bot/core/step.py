@@ -40,6 +40,7 @@ from bot.core.state.stimulus import (
     PollShifts,
     PostOverdue,
     Pushed,
+    QuestionAudited,
     RequestCheck,
     Send,
     ShiftsPolled,
@@ -174,6 +175,8 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             return _handle_tenant_report(state, stimulus, tenants, rules)
         case CommandReceived():
             return dispatch.dispatch_command(state, stimulus.request, stimulus.at, tenants, rules)
+        case QuestionAudited():
+            return state.with_audit_entry(stimulus.entry), [stimulus.entry]
         case CheckStarted():
             return dispatch.record_check_started(state, stimulus)
         case Delivered():

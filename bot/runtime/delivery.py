@@ -29,7 +29,7 @@ from bot.core.state.outbox import (
     Reply,
 )
 from bot.core.state.stimulus import Delivered, MessageLost, PostOverdue, Stimulus
-from bot.ports import Change, SlackDoubt, SlackRefused, StoreError, View
+from bot.ports import TEMPORARY_ERRORS, Change, SlackDoubt, SlackRefused, StoreError, View
 from bot.runtime.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ MESSAGE_LOST_ERRORS = frozenset(
 
 https://docs.slack.dev/reference/methods/chat.update and chat.postMessage (read 2026-11)
 """
-TEMPORARY_ERRORS = frozenset({"ratelimited", "rate_limited", "unreachable", "internal_error"})
 MESSAGE_GAP_S = 1.0
 """Slack accepts about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
 EDIT_GAP_S = 1.2

@@ -13,8 +13,10 @@ from bot.app.prober import reject_if_clock_stepped
 from bot.app.rules import rules_of
 from bot.config import ConfigError, Settings, build_settings
 from bot.config.document import Document
+from bot.core.commands.parse import parse_request
+from bot.core.model.access import Person
+from bot.core.model.command import Question, Request
 from bot.core.model.measurement import Push
-from bot.core.model.request import Person, Request, parse_command
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.simulator.baselines import BaselinePlayers
@@ -26,11 +28,12 @@ from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualTimer, run_v
 from bot.simulator.virtual_slack import VirtualSlack
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
+from bot.slack.outbound.answers import QuestionAnswerer
 from bot.slack.outbound.messenger import SlackMessenger
 from bot.slack.render.text import COMMAND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from bot.core.model.observation import Observation, Target
     from bot.core.state.outbox import PagerMessage
@@ -147,7 +150,7 @@ class Simulation:
         self.workspace.on_message(lambda *args: self.story.record_message(self.clock.now(), *args))
         prober = self._build_prober(settings)
         self.requests = prober.requests
-        self._accepting: set[asyncio.Task[bool]] = set()
+        self._accepting: set[asyncio.Task[object]] = set()
         store = MemoryStore()
         self.engine = Engine(
             rules_of(settings, {}),
@@ -171,8 +174,12 @@ class Simulation:
         )
 
     def _build_delivery(self, settings: Settings, store: MemoryStore) -> OutboxDelivery:
+        slack = VirtualSlack(self.workspace, self.world, self.clock)
+        self._questions = QuestionAnswerer(
+            slack, self.clock, view=self.engine.view, submit=self.engine.submit
+        )
         messenger = SlackMessenger(
-            VirtualSlack(self.workspace, self.world, self.clock),
+            slack,
             channel=settings.slack.channel,
             status_link=settings.status_link,
         )
@@ -217,28 +224,30 @@ class Simulation:
 
     def _send_command(self, typed: UserInput, place: int) -> None:
         """Let somebody type something in Slack."""
-        verb, argument, nearest, share = parse_command(typed.say.removeprefix(COMMAND))
-        state = self.workspace.state
+        state, view = self.workspace.state, self.engine.view()
         # A person from another workspace is no guest.
         known = [
             Person(u.id, u.zone, is_guest=u.is_guest) for u in state.people if u.id == typed.user
         ]
         request = Request(
-            id=f"saying-{place}",
-            at=self.clock.now(),
-            verb=verb,
-            argument=argument,
-            nearest=nearest,
-            share=share,
+            f"saying-{place}",
+            view.now,
             user=typed.user,
             channel=state.channels[0].id,
             person=known[0] if known else Person(typed.user),
         )
-        self.accept(request)
+        request = parse_request(typed.say.removeprefix(COMMAND), request, view.desk, view.rules)
+        if isinstance(request.command, Question):
+            self._run_soon(self._questions.answer(request))
+        else:
+            self.accept(request)
 
     def accept(self, received: InboxItem) -> None:
         """Give the engine a request or a push."""
-        task = asyncio.get_running_loop().create_task(self.engine.accept(received))
+        self._run_soon(self.engine.accept(received))
+
+    def _run_soon(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bot.config.value_types import Name, Section
-from bot.core.model.request import Verb
+from bot.core.model.access import Verb
 
 OPEN_STATUS = "open_status"
 OPEN_RUNBOOK = "open_runbook"

@@ -12,8 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.model.access import Right
-from bot.core.model.request import Person
+from bot.core.model.access import Person, Right
 from bot.ports import SlackDoubt, SlackRefused
 
 if TYPE_CHECKING:

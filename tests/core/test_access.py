@@ -11,12 +11,13 @@ from bot.core.model.access import (
     RIGHTS,
     Access,
     NotAllowed,
+    Person,
     Principal,
     Right,
+    Verb,
     authorize,
     has_right,
 )
-from bot.core.model.request import Person, Verb
 
 ANN = Person("U1", groups=("S1",))
 CHANNEL = "C1"

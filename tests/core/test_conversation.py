@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from bot.core import step
-from bot.core.model.access import Access
+from bot.core.commands.parse import parse_request
+from bot.core.model.access import Access, Person
+from bot.core.model.command import Escalate, Request
 from bot.core.model.observation import Fault, Observation, Outcome, Severity, Stage, Target
-from bot.core.model.request import Person, Request, Verb, parse_command
 from bot.core.model.wall_clock import RecurringTime
 from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
 from bot.core.oncall.schedule import Shift, Shifts
@@ -203,11 +204,9 @@ class Conversation(RuleBasedStateMachine):
 
     def answered(self, said: str, person: Person) -> Sequence[Effect]:
         self.asked += 1
-        verb, argument, nearest, share = parse_command(said)
-        request = Request(str(self.asked), self.now, verb, argument, nearest, share, person.id)
-        effects = self.step(
-            CommandReceived(self.now, replace(request, channel="C1", person=person))
-        )
+        request = Request(str(self.asked), self.now, user=person.id, channel="C1", person=person)
+        request = parse_request(said, request, self.desk, self.fixed)
+        effects = self.step(CommandReceived(self.now, request))
         answers = [e for e in effects if isinstance(e, Send) and isinstance(e.body, Answer)]
         assert len(answers) == 1
         return effects
@@ -233,7 +232,9 @@ class Conversation(RuleBasedStateMachine):
         self.ended.setdefault(incident.id, False)
         if isinstance(body, Reply) and body.entry.kind in {*ENDS, TimelineKind.REOPENED}:
             self.ended[incident.id] = body.entry.kind in ENDS
-        is_wanted = isinstance(stimulus, CommandReceived) and stimulus.request.verb is Verb.ESCALATE
+        is_wanted = isinstance(stimulus, CommandReceived) and isinstance(
+            stimulus.request.command, Escalate
+        )
         assert not is_call(body) or is_wanted or incident.state is IncidentState.OPEN
 
 

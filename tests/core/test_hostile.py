@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bot.core.model.request import VERBS, Person, Request, Verb
+from bot.core.commands.parse import VERBS, parse_words
+from bot.core.model.access import Person, Verb
+from bot.core.model.command import Request
 from bot.core.state.outbox import Answer, Delivery, Reply
 from bot.core.state.rules import TenantRules
 from bot.core.state.stimulus import CommandReceived, Send
@@ -69,7 +72,9 @@ def test_each_is_answered(steps: Any, verb: Verb) -> None:
     """For any argument, the answer fits into Slack, mentions nobody, and is stored."""
     for number, words in enumerate(WORDS):
         person = Person("U0ANN", ZONES[number % len(ZONES)])
-        request = Request(f"{number}", steps.now, verb, words, user="U0ANN", person=person)
+        request = Request(f"{number}", steps.now, user="U0ANN", person=person)
+        command = parse_words(verb, words, request, steps.desk, steps.rules)
+        request = replace(request, command=command, words=words)
         since = len(steps.effects)
         steps.on_desk(CommandReceived(steps.now, request))
         sends = [effect for effect in steps.effects[since:] if isinstance(effect, Send)]

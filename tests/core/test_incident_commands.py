@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from bot.core.alerting.paging import due_at, is_needless, who_to_mention
-from bot.core.model.access import AuditEntry, CommandOutcome
+from bot.core.commands.parse import parse_request
+from bot.core.model.access import AuditEntry, CommandOutcome, Person, Verb
+from bot.core.model.command import PLAIN_QUESTIONS, Request
 from bot.core.model.observation import Fault, Severity, Stage
-from bot.core.model.request import Person, Request, Verb, parse_command
 from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
 from bot.core.oncall.schedule import Shift, Shifts
 from bot.core.state.incident import IncidentState, TimelineKind
@@ -58,18 +59,14 @@ def told(steps: Any, since: int = 0) -> list[TimelineKind]:
 
 def ask(steps: Any, text: str, user: str = ANN, **more: Any) -> AnswerResult:
     """Send a person's command; return the effects."""
-    verb, argument, nearest, share = parse_command(text)
     request = Request(
         f"ask {len(steps.effects)}",
         steps.now,
-        verb,
-        argument,
-        nearest,
-        share,
         user=user,
         channel="C1",
         **{"person": Person(user), **more},
     )
+    request = parse_request(text, request, steps.desk, steps.rules)
     steps.on_desk(CommandReceived(steps.now, request))
     answers = [body for body in said(steps) if isinstance(body, Answer)]
     result = answers[-1].result
@@ -251,7 +248,8 @@ def test_what_people_do_is_audited(down: Any) -> None:
     ask(down, "ack #1")
     ask(down, "ack #7")
     for verb in (Verb.STATUS, Verb.REPORT, Verb.SILENCES, Verb.ONCALL):
-        down.on_desk(CommandReceived(down.now, Request(f"look {verb}", down.now, verb, user=ANN)))
+        question = Request(f"look {verb}", down.now, PLAIN_QUESTIONS[verb], user=ANN)
+        down.on_desk(CommandReceived(down.now, question))
     lines = [effect for effect in down.effects if isinstance(effect, AuditEntry)]
 
     assert [(one.user, one.verb, one.outcome) for one in lines] == [

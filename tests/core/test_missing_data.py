@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bot.core.incidents.missing_data import REOPEN_WITHIN_S
+from bot.core.model.command import Request, Resolve
 from bot.core.model.measurement import MetricKind as Counted
 from bot.core.model.observation import Cause, Fault, Severity, Stage
-from bot.core.model.request import Request, Verb
 from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.state.incident import IncidentKind, IncidentState, TimelineKind
 from bot.core.state.outbox import Edit, Post, Reply
@@ -159,7 +159,7 @@ def test_resolved_by_hand_it_stays_resolved(silent: Any) -> None:
     """As long as data is missing, for an hour; the next evaluation does not reopen it."""
     missing(silent, "prod.checkout")
     (incident,) = silent.incidents
-    resolve = Request("r", silent.now, Verb.RESOLVE, "#1 the exporter is moved", user="U1")
+    resolve = Request("r", silent.now, Resolve(1, "the exporter is moved"), user="U1")
     silent.on_desk(CommandReceived(silent.now, resolve))
     missing(silent, "prod.checkout", span_s=1200)
     assert silent.incidents[0].reopen_count == incident.reopen_count

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.core.model.command import SilenceScope
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.reports.availability import Availability, combine_availability, compute_availability
 from bot.core.reports.report import DurationStats, LeadTime, Report, SingleFailures, build_report
@@ -22,7 +23,7 @@ from bot.core.state.incident import (
     Problem,
 )
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.silence import Silence, SilenceScope
+from bot.core.state.silence import Silence
 from bot.core.state.tenant import Tenants, TenantState
 
 UNTIL = 1_772_445_600.0

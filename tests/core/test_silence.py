@@ -6,20 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.commands.silences import parse_silence
+from bot.core.commands.parse import parse_silence
+from bot.core.model.command import AddSilence, SilenceRefusal, SilenceScope
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.incident import Incident, IncidentKind, Problem
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.silence import (
-    MAX_SILENCE_S,
-    Silence,
-    SilenceRefusal,
-    SilenceRequest,
-    SilenceScope,
-    covers,
-    find_covering,
-    preview_hidden,
-)
+from bot.core.state.silence import MAX_SILENCE_S, Silence, covers, find_covering, preview_hidden
 
 NOON = 1_772_452_800.0
 HOUR_S, DAY_S = 3600.0, 86400.0
@@ -166,7 +158,7 @@ def test_scope_of_a_silence(argument: str, over: SilenceScope, name: str) -> Non
     """Tenants, signals, monitors and incidents are found by name; names come before numbers."""
     read = parse_silence(argument, NOON, "UTC", RULES, [7, 42])
 
-    assert read == SilenceRequest(over, name, NOON + 2 * HOUR_S, "a deploy")
+    assert read == AddSilence(over, name, NOON + 2 * HOUR_S, "a deploy")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +187,7 @@ def test_longest_silence() -> None:
     """Thirty days are the maximum; a long reason is cut."""
     read = parse_silence(f"prod 30d {'x' * 999}", NOON, "UTC", RULES, [])
 
-    assert read == SilenceRequest(SilenceScope.TENANT, "Prod", NOON + MAX_SILENCE_S, "x" * 200)
+    assert read == AddSilence(SilenceScope.TENANT, "Prod", NOON + MAX_SILENCE_S, "x" * 200)
 
 
 @pytest.mark.parametrize(
@@ -205,4 +197,4 @@ def test_until_a_time_of_the_person(zone: str, hours: int) -> None:
     """`until 14:00` means the person's time zone."""
     read = parse_silence("prod until 14:00 a deploy", NOON, zone, RULES, [])
 
-    assert read == SilenceRequest(SilenceScope.TENANT, "Prod", NOON + hours * HOUR_S, "a deploy")
+    assert read == AddSilence(SilenceScope.TENANT, "Prod", NOON + hours * HOUR_S, "a deploy")

@@ -19,7 +19,8 @@ import pytest
 
 from bot.app.notification_router import NotificationRouter
 from bot.app.rules import rules_of
-from bot.core.model.request import Request, parse_command
+from bot.core.commands.parse import parse_request
+from bot.core.model.command import Request
 from bot.core.state.outbox import PagerAction
 from bot.ports import NotifyDoubt, NotifyRefused, SlackDoubt, SlackRefused
 from bot.runtime.delivery import OutboxDelivery
@@ -301,11 +302,14 @@ class Story:
         """Ask from time to time; while no process is alive, Slack says so to the person."""
         for user, (at_s, said) in ASKED.items():
             await self._until(at_s)
-            verb, argument, *_ = parse_command(said)
-            request = Request(user, self.clock.now(), verb, argument, user=user, channel=CHANNEL)
+            if self._engine is None:
+                continue
+            request = Request(user, self.clock.now(), user=user, channel=CHANNEL)
+            view = self._engine.view()
+            request = parse_request(said, request, view.desk, view.rules)
             with suppress(TimeoutError):  # the process died in the middle of it
                 async with asyncio.timeout(1.0):
-                    if self._engine and await self._engine.accept(request):
+                    if await self._engine.accept(request):
                         self.acknowledged.append(user)
 
     def _said(self, message: Message) -> None:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.access import CommandOutcome
-from bot.core.model.request import Verb
+from bot.core.model.access import CommandOutcome, Verb
 from bot.core.state.outbox import PagerAction
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from bot.cli import main
 from bot.config import load_settings
 from bot.config.settings import Server
 from bot.config.value_types import parse_span
+from bot.core.commands.parse import VERBS, split_verb
+from bot.core.model.access import Verb
 from bot.core.model.observation import Cause, FeedState, Severity, SignalState
-from bot.core.model.request import VERBS, Verb, parse_command
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.outbox import DeliveryStatus
 from bot.core.triage import evidence_table, verdict
@@ -140,7 +141,7 @@ def test_the_readme_begins_with_the_two_commands() -> None:
 def test_slash_commands() -> None:
     """The README shows every verb, and none that would not be understood."""
     shown = re.findall(r"`/auth0-check ?([^`]*)`", EVERYTHING)
-    verbs = {parse_command(text)[0] for text in shown}
+    verbs = {split_verb(text)[0] for text in shown}
 
     assert verbs == {*VERBS}
     assert Verb.UNKNOWN not in verbs

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bot.core.model.command import Request, ShowHelp
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.model.request import Request, Verb
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident, IncidentKind, MessageRef, TimelineEntry, TimelineKind
 from bot.core.state.outbox import (
@@ -39,7 +39,7 @@ EDIT = Delivery("1:edit:1", "incident:1", 2, Edit(1), created_at=0.0)
 REPLY = Delivery(
     "1:reply:1", "incident:1", 3, Reply(1, TimelineEntry(0.0, TimelineKind.MENTION)), 0.0
 )
-ANSWER = Delivery("answer:r:1", "answer:r", 1, Answer(Request("r", 0.0, Verb.HELP)), 0.0)
+ANSWER = Delivery("answer:r:1", "answer:r", 1, Answer(Request("r", 0.0, ShowHelp())), 0.0)
 LOST, CUT_OFF = SlackDoubt("timeout"), SlackRefused("unreachable")
 INCIDENT = Incident(
     id=1,

@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.core.model.command import Request, ShowHelp
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import (
     FEED,
@@ -16,7 +17,6 @@ from bot.core.model.observation import (
     Stage,
     Target,
 )
-from bot.core.model.request import Request, Verb
 from bot.core.oncall.schedule import Shifts
 from bot.core.state.outbox import Answer
 from bot.core.state.rules import Rules, TenantRules
@@ -153,7 +153,7 @@ def run_engine(what: Callable[[Fixture], Awaitable[None]], **options: object) ->
 
 
 def request(number: int = 1) -> Request:
-    return Request(f"r{number}", 1000.0, Verb.HELP, user="U1", channel="C1")
+    return Request(f"r{number}", 1000.0, ShowHelp(), user="U1", channel="C1")
 
 
 def test_a_request_that_comes_twice_is_one_request() -> None:

@@ -13,12 +13,11 @@ from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
 from bot.core.model.access import Access
-from bot.core.model.request import Request
+from bot.core.model.command import Request
 from bot.core.state.desk import DeskState
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
-from bot.slack.inbound.forms import Forms
 from bot.slack.inbound.listeners import Listeners
 from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.startup import Workspace
@@ -69,7 +68,7 @@ class RealClock:
 
 
 class ListInbox:
-    """An inbox that keeps each request once, and can hang or fail."""
+    """Keeps each request once, actions and questions, and can hang or fail."""
 
     def __init__(self) -> None:
         self.requests: dict[str, Request] = {}
@@ -86,6 +85,9 @@ class ListInbox:
         is_new = item.id not in self.requests
         self.requests.setdefault(item.id, item)
         return is_new
+
+    async def answer(self, request: Request) -> None:
+        self.requests.setdefault(request.id, request)
 
 
 class FakeSlack:
@@ -334,7 +336,6 @@ def home_tabs(api: SlackWeb, clock: RealClock, people: UserDirectory, known: Kno
 async def listeners(
     inbox: ListInbox,
     api: SlackWeb,
-    clock: RealClock,
     known: Known,
     people: UserDirectory,
     home_tabs: HomeTabs,
@@ -342,10 +343,10 @@ async def listeners(
     listeners = Listeners(
         inbox,
         api,
-        clock,
+        known.view,
         WORKSPACE,
+        answer=inbox.answer,
         people=people,
-        forms=Forms(api, known.view),
         home_tabs=home_tabs,
         timeout_s=0.3,
     )

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.commands.silences import parse_silence
+from bot.core.commands.parse import parse_silence
+from bot.core.model.access import CommandOutcome, Person, Verb
+from bot.core.model.command import AddSilence, Request, ShowHelp, UnclearCommand
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.model.request import Person, Request, Verb
 from bot.core.state.incident import Incident, IncidentKind, IncidentState, Problem
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.silence import SilenceRequest
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.actions import ASK, SILENCE_FORM, WORDS_FORM
 from bot.slack.inbound.forms import FormError, Forms
@@ -62,7 +62,8 @@ def incident(number: int, tenant: str = "prod", *, is_open: bool = True) -> Inci
 
 
 def asked(verb: Verb, argument: str = "", channel: str = "C1") -> Request:
-    return Request("r", NOW, verb, argument, user="U1", channel=channel, person=DANA)
+    command = ShowHelp() if verb is Verb.HELP else UnclearCommand(verb, CommandOutcome.INVALID)
+    return Request("r", NOW, command, argument, user="U1", channel=channel, person=DANA)
 
 
 def chosen(value: str) -> dict[str, Any]:
@@ -94,11 +95,10 @@ def test_a_silence_reads_as_typed(forms: Forms, payloads: Any, known: Any) -> No
     """What, how long and why become the arguments of the command, in the channel of the click."""
     request = silence(forms, payloads, reason=text("planned upgrade"))
 
-    assert (request.verb, request.argument) == (Verb.SILENCE, "prod 2h planned upgrade")
+    assert (request.command.verb, request.words) == (Verb.SILENCE, "prod 2h planned upgrade")
     assert (request.id, request.user, request.channel) == ("view:V1:h1", "U1", "C1")
     assert request.person == DANA
-    read = parse_silence(request.argument, NOW, DANA.zone, known.rules, ())
-    assert isinstance(read, SilenceRequest)
+    assert request.command == parse_silence(request.words, NOW, DANA.zone, known.rules, ())
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,12 @@ def test_until(forms: Forms, payloads: Any, known: Any, until: datetime, typed: 
 
     request = silence(forms, payloads, until=at(end), reason=text("x"))
 
-    assert request.argument == f"prod {typed} x"
-    read = parse_silence(request.argument, NOW, DANA.zone, known.rules, ())
-    assert isinstance(read, SilenceRequest)
+    assert request.words == f"prod {typed} x"
+    read = parse_silence(request.words, NOW, DANA.zone, known.rules, ())
+    assert isinstance(read, AddSilence)
     assert abs(read.until - end) <= 30
+    assert isinstance(request.command, AddSilence)
+    assert request.command.until == end
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_words(forms: Forms, payloads: Any, verb: Verb) -> None:
         payloads.submission(form, reason=text(" rolled back ")), NOW, DANA
     )
 
-    assert (read.verb, read.argument, read.channel) == (verb, "#12 rolled back", "C1")
+    assert (read.command.verb, read.words, read.channel) == (verb, "#12 rolled back", "C1")
     assert form["callback_id"] == WORDS_FORM
 
 
@@ -166,7 +168,7 @@ def test_ask(forms: Forms, payloads: Any, verb: str, tenant: str, argument: str)
 
     read = forms.parse_submission(payloads.submission(form, verb=chosen(verb), **picked), NOW, DANA)
 
-    assert (read.verb, read.argument) == (verb, argument)
+    assert (read.command.verb, read.words) == (verb, argument)
     assert form["callback_id"] == ASK
     assert values_of(form, "verb") == [*SHORTCUT_VERBS]
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.core.model.access import Access
+from bot.core.model.command import SilenceScope
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.incident import Incident, IncidentKind, Problem
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.silence import Silence, SilenceScope
+from bot.core.state.silence import Silence
 from bot.core.state.tenant import Tenants, TenantState
 from bot.simulator.workspace.blocks import Surface, check, find_elements
 from bot.slack.actions import ACKNOWLEDGE, END_SILENCE, REFRESH

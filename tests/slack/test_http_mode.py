@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from bot.core.model.request import Verb
+from bot.core.model.access import Verb
 from bot.slack.actions import CHECK_AGAIN, CheckAgainValue
 from bot.slack.inbound.http_mode import MAX_BODY, EventsEndpoint
 
@@ -92,7 +92,7 @@ async def test_signed(door: Door, payloads: Any, inbox: Any, command: bytes) -> 
     assert await door.send(click) == (200, "")
     assert await door.send(mention, kind="application/json") == (200, "")
 
-    assert [(request.verb, request.argument) for request in inbox.requests.values()] == [
+    assert [(request.command.verb, request.words) for request in inbox.requests.values()] == [
         (Verb.RUN, "prod"),
         (Verb.RUN, "eu"),
         (Verb.ALERTS, ""),

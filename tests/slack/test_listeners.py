@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.model.access import Access
-from bot.core.model.request import Request, Verb
+from bot.core.model.access import Access, CommandOutcome, Verb
+from bot.core.model.command import (
+    Acknowledge,
+    Command,
+    EndSilence,
+    Escalate,
+    ExplainVerdict,
+    Request,
+    Resolve,
+    RunCheck,
+    UnclearCommand,
+)
 from bot.slack.actions import (
     ACKNOWLEDGE,
     CHECK_AGAIN,
@@ -65,7 +75,7 @@ async def test_command(slack: Any, payloads: Any, inbox: Any) -> None:
 
     assert "payload" not in ack
     (request,) = inbox.requests.values()
-    assert (request.verb, request.argument, request.share) == (Verb.RUN, "prod", True)
+    assert (request.command.verb, request.words, request.share) == (Verb.RUN, "prod", True)
     assert (request.user, request.channel) == ("U1", "C1")
     assert request.response_url == slack.hook("command")
     assert request.id.startswith("command:")
@@ -75,7 +85,7 @@ async def test_renamed_command(slack: Any, payloads: Any, inbox: Any) -> None:
     """The command may have another name in the app's manifest."""
     await slack.deliver("slash_commands", payloads.command("", command="/auth0-staging"))
 
-    assert [request.verb for request in inbox.requests.values()] == [Verb.STATUS]
+    assert [request.command.verb for request in inbox.requests.values()] == [Verb.STATUS]
 
 
 async def test_click(slack: Any, payloads: Any, inbox: Any) -> None:
@@ -83,7 +93,7 @@ async def test_click(slack: Any, payloads: Any, inbox: Any) -> None:
     await slack.deliver("interactive", payloads.click(CHECK_AGAIN, PROD))
 
     (request,) = inbox.requests.values()
-    assert (request.verb, request.argument, request.channel) == (Verb.RUN, "prod", "C1")
+    assert (request.command.verb, request.words, request.channel) == (Verb.RUN, "prod", "C1")
     assert request.id.startswith("click:")
 
 
@@ -92,7 +102,7 @@ async def test_mention(slack: Any, payloads: Any, inbox: Any) -> None:
     await slack.deliver("events_api", payloads.mention("alerts"), retry_attempt=0)
 
     (request,) = inbox.requests.values()
-    assert (request.verb, request.user, request.channel) == (Verb.ALERTS, "U1", "C1")
+    assert (request.command.verb, request.user, request.channel) == (Verb.ALERTS, "U1", "C1")
     assert (request.id[:6], request.response_url) == ("event:", "")
 
 
@@ -109,7 +119,7 @@ async def test_in_a_thread(slack: Any, payloads: Any, inbox: Any) -> None:
     await slack.deliver("events_api", payloads.mention("ack on it", thread_ts="1.1"))
 
     (request,) = inbox.requests.values()
-    assert (request.verb, request.argument, request.thread_ts) == (Verb.ACK, "on it", "1.1")
+    assert (request.command.verb, request.words, request.thread_ts) == (Verb.ACK, "on it", "1.1")
     assert not request.is_direct
 
 
@@ -119,7 +129,7 @@ async def test_alone(slack: Any, payloads: Any, inbox: Any, text: str) -> None:
     await slack.deliver("events_api", payloads.direct(text))
 
     (request,) = inbox.requests.values()
-    assert (request.verb, request.argument) == (Verb.ONCALL, "swap <@U2> 8h")
+    assert (request.command.verb, request.words) == (Verb.ONCALL, "swap <@U2> 8h")
     assert (request.channel, request.is_direct) == ("D1", True)
 
 
@@ -143,23 +153,31 @@ async def test_signs_are_as_typed(slack: Any, payloads: Any, inbox: Any) -> None
     await slack.deliver("events_api", payloads.mention("note 3 a &lt; b &amp;&amp; c"))
 
     (request,) = inbox.requests.values()
-    assert request.argument == "3 a < b && c"
+    assert request.words == "3 a < b && c"
 
 
 @pytest.mark.parametrize(
-    ("action_id", "value", "verb", "argument"),
+    ("action_id", "value", "command", "words"),
     [
-        (ACKNOWLEDGE, '{"v":1,"incident":3}', Verb.ACK, "#3"),
-        (RESOLVE, '{"v":1,"incident":3}', Verb.RESOLVE, "#3"),
-        (END_SILENCE, '{"v":1,"silence":4}', Verb.UNSILENCE, "4"),
-        (MORE, '{"v":1,"verb":"escalate","incident":3}', Verb.ESCALATE, "#3"),
-        (MORE, '{"v":1,"verb":"run","tenant":"prod"}', Verb.RUN, "prod"),
+        (ACKNOWLEDGE, '{"v":1,"incident":3}', Acknowledge(3), "#3"),
+        (RESOLVE, '{"v":1,"incident":3}', Resolve(3), "#3"),
+        (END_SILENCE, '{"v":1,"silence":4}', EndSilence(4), "4"),
+        (MORE, '{"v":1,"verb":"escalate","incident":3}', Escalate(3), "#3"),
+        (MORE, '{"v":1,"verb":"why","incident":3}', ExplainVerdict(3), "#3"),
+        (MORE, '{"v":1,"verb":"run","tenant":"prod"}', RunCheck("prod"), "prod"),
     ],
 )
 async def test_buttons(
-    slack: Any, payloads: Any, inbox: Any, action_id: str, value: str, *, verb: Verb, argument: str
+    slack: Any,
+    payloads: Any,
+    inbox: Any,
+    *,
+    action_id: str,
+    value: str,
+    command: Command,
+    words: str,
 ) -> None:
-    """Each button makes the request that could be typed."""
+    """Each button makes the command that could be typed."""
     click = payloads.click(action_id, value)
     if action_id == MORE:
         click["actions"][0] |= {"type": "overflow", "selected_option": {"value": value}}
@@ -167,7 +185,7 @@ async def test_buttons(
     await slack.deliver("interactive", click)
 
     (request,) = inbox.requests.values()
-    assert (request.verb, request.argument, request.channel) == (verb, argument, "C1")
+    assert (request.command, request.words, request.channel) == (command, words, "C1")
 
 
 async def test_a_button_at_home(slack: Any, payloads: Any, inbox: Any) -> None:
@@ -204,7 +222,7 @@ async def test_forms(
         filled = payloads.submission(shown, reason={"value": "rolled back"})
         assert "payload" not in await slack.deliver("interactive", filled)
         (request,) = inbox.requests.values()
-        assert (request.verb, request.argument) == (Verb.NOTE, "#3 rolled back")
+        assert (request.command.verb, request.words) == (Verb.NOTE, "#3 rolled back")
         assert (request.channel, request.user) == ("C1", "U1")
 
 
@@ -228,7 +246,7 @@ async def test_who_may_not_gets_no_form(
     await slack.deliver("interactive", payloads.click(SILENCE, '{"v":1,"incident":3}'))
     await listeners.close()
 
-    assert [request.verb for request in inbox.requests.values()] == [Verb.SILENCE]
+    assert [request.command.verb for request in inbox.requests.values()] == [Verb.SILENCE]
     assert "views.open" not in [method for method, _, _ in slack.calls]
 
 
@@ -260,12 +278,13 @@ async def test_the_shortcut(slack: Any, payloads: Any, inbox: Any, listeners: Li
     pick["verb"] = {"selected_option": {"value": "run"}}
     await slack.deliver("interactive", payloads.submission(form, **pick))
     (request,) = inbox.requests.values()
-    assert (request.verb, request.argument) == (Verb.RUN, "prod")
+    assert (request.command.verb, request.words) == (Verb.RUN, "prod")
     assert (request.channel, request.is_direct) == ("U1", True)
 
 
 def silence_form(payloads: Any, known: Any, **fields: Any) -> dict[str, Any]:
-    asked = Request("r", 0.0, Verb.SILENCE, "prod", channel="C1")
+    bare = UnclearCommand(Verb.SILENCE, CommandOutcome.INVALID)
+    asked = Request("r", 0.0, bare, "prod", channel="C1")
     form = Forms(NoWeb(), known.view).build_form(asked)
     filled = {
         "what": {"selected_option": {"value": "prod"}},
@@ -300,7 +319,7 @@ async def test_errors_stand_under_a_field(
     inbox.error = None
     ack = await slack.deliver("interactive", silence_form(payloads, known))
     assert "payload" not in ack
-    assert [request.argument for request in inbox.requests.values()] == ["prod 2h an upgrade"]
+    assert [request.words for request in inbox.requests.values()] == ["prod 2h an upgrade"]
 
 
 @pytest.mark.parametrize("state", [{}, {"state": {}}, {"state": {"values": {"what": None}}}])
@@ -480,7 +499,7 @@ async def test_hanging_handlers(slack: Any, payloads: Any, inbox: Any, until: An
 
     await slack.deliver("slash_commands", payloads.command("status"))
 
-    assert [request.verb for request in inbox.requests.values()] == [Verb.STATUS]
+    assert [request.command.verb for request in inbox.requests.values()] == [Verb.STATUS]
 
 
 @pytest.mark.parametrize("missing", ["trigger_id", "user_id", "text"])

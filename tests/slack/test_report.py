@@ -10,17 +10,20 @@ import pytest
 from slackblocks.blocks import TableBlock
 from slackblocks.objects import ColumnSettings, RawText
 
+from bot.core.commands.parse import parse_words
+from bot.core.model.access import Verb
+from bot.core.model.command import Request, ShowReport, SilenceScope, UnclearQuestion
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.signals.history import Day
 from bot.core.signals.probe_threshold import ProbeState
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import MESSAGE, STATUS_INCIDENT, Incident, IncidentKind, IncidentState
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.silence import Silence, SilenceScope
+from bot.core.state.silence import Silence
 from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import MAX_WEIGHT, Surface, check, weight
-from bot.slack.render.report import ROWS, parse_span, render_report
+from bot.slack.render.report import ROWS, render_report
 
 if TYPE_CHECKING:
     from bot.slack.render.text import Block
@@ -184,4 +187,7 @@ def test_what_people_wrote_is_harmless(text: str) -> None:
 )
 def test_spans_that_people_write(argument: str, span_s: float | None) -> None:
     """A span is a number and its unit; an empty one is a week."""
-    assert parse_span(argument) == span_s
+    found = parse_words(Verb.REPORT, argument, Request("r", NOW), DeskState(), Rules({}))
+
+    unclear = UnclearQuestion(Verb.REPORT, argument)
+    assert found == (ShowReport(span_s) if span_s else unclear)

@@ -10,12 +10,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.core.model.request import Verb
+from bot.core.model.access import Verb
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.transports import RequestUrl
 from bot.simulator.workspace.workspace import Workspace as LocalWorkspace
 from bot.slack.actions import CHECK_AGAIN, OPEN_STATUS, CheckAgainValue
-from bot.slack.inbound.forms import Forms
 from bot.slack.inbound.http_mode import EventsEndpoint
 from bot.slack.inbound.listeners import Listeners
 from bot.slack.inbound.socket_mode import ConnectionTimeouts, SocketModeConnection
@@ -64,10 +63,10 @@ async def server(
         listeners = Listeners(
             inbox,
             api,
-            clock,
+            known.view,
             workspace,
+            answer=inbox.answer,
             people=people,
-            forms=Forms(api, known.view),
             home_tabs=HomeTabs(api, clock, people=people, view=known.view, status_link=""),
         )
         stack.push_async_callback(listeners.close)
@@ -107,6 +106,6 @@ async def test_people_ask(server: WorkspaceServer, inbox: Any) -> None:
     await people.click("U2", channel.id, post, CHECK_AGAIN)
     mention = await people.mention("U1", channel.id, "alerts")
 
-    asked = [(request.verb, request.argument) for request in inbox.requests.values()]
+    asked = [(request.command.verb, request.words) for request in inbox.requests.values()]
     assert asked == [(Verb.RUN, "eu"), (Verb.RUN, "prod"), (Verb.ALERTS, "")]
     assert [*channel.messages] == [post, mention.ts]

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.model.access import Access
-from bot.core.model.request import Person
+from bot.core.model.access import Access, Person
 from bot.slack import users
 from bot.slack.users import UserDirectory, groups_with_rights
 

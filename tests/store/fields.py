@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from itertools import count
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,11 +32,13 @@ def describe_records(roots: Mapping[str, Any], bodies: Mapping[str, type]) -> Fi
 
 def _describe(kind: Any, found: Fields) -> str:
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (UnionType, Union):
+    if origin in (UnionType, Union, Literal):
         return " | ".join(_describe(one, found) for one in arguments)
     if origin:
         inner = ", ".join(_describe(one, found) for one in arguments if one is not ...)
         return f"{'list' if ... in arguments else origin.__name__}[{inner}]"
+    if isinstance(kind, str):  # of a literal
+        return repr(str(kind))
     hints = get_type_hints(kind) if isinstance(kind, type) else {}
     if is_dataclass(kind) and isinstance(kind, type):
         if kind.__name__ not in found:
@@ -45,9 +47,9 @@ def _describe(kind: Any, found: Fields) -> str:
         return kind.__name__
     if issubclass(kind, Enum):
         return " | ".join(repr(one.value) for one in kind)
-    if issubclass(kind, tuple):
-        return f"tuple[{', '.join(_describe(hints[name], found) for name in kind._fields)}]"
-    return "null" if kind is NoneType else str(kind.__name__)
+    if not issubclass(kind, tuple):
+        return "null" if kind is NoneType else str(kind.__name__)
+    return f"tuple[{', '.join(_describe(hints[name], found) for name in kind._fields)}]"
 
 
 def make_sample(described: Fields) -> Any:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import alembic.command  # noqa: F401 - once here, not in each child
 
-from bot.core.model.request import Request, Verb
+from bot.core.model.command import Request, RunCheck
 from bot.core.state.desk import DeskState
 from bot.core.state.outbox import Delivery, Post
 from bot.core.state.tenant import TenantState
@@ -36,7 +36,7 @@ def change(number: int) -> Change:
         tenants={"a": tenant, "b": tenant},
         desk=DeskState(next_id=number),
         deliveries={"k": Delivery("k", "l", number, Post(number), 0.0)},
-        inbox_items=[Request(key, 0.0, Verb.RUN)],
+        inbox_items=[Request(key, 0.0, RunCheck())],
         handled_ids=[str(number - 1)],
     )
 

@@ -7,8 +7,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from bot.core.model.access import AuditEntry, CommandOutcome
-from bot.core.model.request import Verb
+from bot.core.model.access import AuditEntry, CommandOutcome, Verb
 from bot.ports import Change
 
 if TYPE_CHECKING:

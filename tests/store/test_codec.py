@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.core.model.command import Request
 from bot.core.model.measurement import (
     ChangeMade,
     ExternalAlert,
@@ -16,7 +17,6 @@ from bot.core.model.measurement import (
     Push,
 )
 from bot.core.model.observation import Target
-from bot.core.model.request import Request, Verb
 from bot.core.signals.external_alerts import Monitor, record_alert
 from bot.core.signals.metric_threshold import MetricLimits, MetricState, observe_metric
 from bot.core.state.desk import DeskState
@@ -128,8 +128,8 @@ def test_another_versions_delivery_is_refused(text: str) -> None:
 
 def test_lone_surrogate_becomes_a_question_mark() -> None:
     """Half a character in a foreign text does not make a commit fail for ever."""
-    request = Request("x", 1.0, Verb.UNKNOWN, "\ud83d!")
+    request = Request("x", 1.0, words="\ud83d!")
 
     assert codec.decode(codec.INBOX_ITEM, codec.encode(request), "it") == replace(
-        request, argument="?!"
+        request, words="?!"
     )

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from bot.core.model.command import Request, RunCheck
 from bot.core.model.observation import Cause, Observation, Outcome, Scope, Severity, Target, Verdict
-from bot.core.model.request import Request, Verb
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import (
     Incident,
@@ -35,7 +35,7 @@ INCIDENT = Incident(
     verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9),
 )
 OTHER = replace(INCIDENT, id=2)
-REQUEST = Request("T1.1", NOW, Verb.RUN, response_url="https://hooks.example/secret")
+REQUEST = Request("T1.1", NOW, RunCheck(), response_url="https://hooks.example/secret")
 SEEN = Observation(Target("prod", "login"), NOW, Outcome.OK, latency_s=0.25)
 
 
@@ -143,7 +143,7 @@ async def test_done_deliveries_are_left_out(reopen: Reopen) -> None:
 async def test_requests_come_once(reopen: Reopen) -> None:
     """A request that is delivered again changes nothing, whether it was answered or not."""
     store = await reopen()
-    again = replace(REQUEST, argument="other")
+    again = replace(REQUEST, words="other")
     await store.commit(Change(inbox_items=[REQUEST, again]))
     await store.commit(Change(inbox_items=[again]))
     assert (await store.load(NOW)).inbox_items == (REQUEST,)

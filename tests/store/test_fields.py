@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bot.core.model.access import AuditEntry
+from bot.core.model.command import Request
 from bot.core.model.measurement import Push
-from bot.core.model.request import Request
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident
 from bot.core.state.outbox import Delivery
@@ -48,6 +48,14 @@ def read_fields(schema: str) -> Fields:
     return fields
 
 
+def read_sample(schema: str, row: str) -> Any:
+    """Return a row of a schema, without the words of requests, which are parsed anew."""
+    fields = read_fields(schema)
+    for name in ("verb", "argument", "nearest", "command", "words"):
+        fields["Request"].pop(name, None)
+    return make_sample(fields)[row]
+
+
 def test_todays_fields_are_those_of_the_newest_schema() -> None:
     """A stored field that is renamed, removed or of another type needs a migration.
 
@@ -62,7 +70,7 @@ def test_todays_fields_are_those_of_the_newest_schema() -> None:
 @pytest.mark.parametrize("row", ROWS)
 def test_migration_0003_names_every_field(row: str) -> None:
     """Each field of schema 0002 becomes the field of schema 0003 that stands in its place."""
-    old, new = (make_sample(read_fields(schema))[row] for schema in ("0002", "0003"))
+    old, new = (read_sample(schema, row) for schema in ("0002", "0003"))
 
     migrated = list_items(migrate_record(old, BY_V0003[row]))
 
@@ -75,7 +83,7 @@ def test_migration_0003_names_every_field(row: str) -> None:
 @pytest.mark.parametrize("row", ["tenant", "desk", "incident", "delivery", "request", "push"])
 def test_migration_0003_leaves_no_field_of_0001(row: str) -> None:
     """What 0.1.0 wrote has no field afterwards that schema 0003 does not have."""
-    old, new = (make_sample(read_fields(schema))[row] for schema in ("0001", "0003"))
+    old, new = (read_sample(schema, row) for schema in ("0001", "0003"))
 
     migrated = {
         path.replace(".values.text", ".values")

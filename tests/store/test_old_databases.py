@@ -194,7 +194,7 @@ def _body(body: Body) -> list[Any]:
             ]
         case Answer(result=result):
             found = [
-                *("answer", body.request.verb, body.is_first),
+                *("answer", body.request.command.verb, body.is_first),
                 [f"{each.target} {each.outcome}" for each in body.observations],
                 [str(target) for target in body.skipped],
                 [str(target) for target in body.unanswered],

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.core.model.command import Request, RunCheck, ShowHelp
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.model.request import Request, Verb
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident, IncidentKind, IncidentState
 from bot.core.state.outbox import Delivery, DeliveryStatus, Post
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 DAY_S = 86400.0
 NOW = 100 * DAY_S
-SMALL = Change(desk=DeskState(), inbox_items=[Request("small", NOW, Verb.RUN)])
+SMALL = Change(desk=DeskState(), inbox_items=[Request("small", NOW, RunCheck())])
 BIG = Change(
     {"prod": TenantState(fingerprints=("x" * 100_000, "hunter2"))},
-    inbox_items=[Request("big", NOW, Verb.RUN)],
+    inbox_items=[Request("big", NOW, RunCheck())],
 )
 
 
@@ -77,7 +77,7 @@ async def test_retention(store: SqlStore, path: Path) -> None:
         Change(
             incidents={1: ended(1, long_ago), 2: ended(2, NOW - 89 * DAY_S)},
             deliveries={delivery.key: delivery for delivery in deliveries},
-            inbox_items=[Request(key, at, Verb.HELP) for key, at in requests.items()],
+            inbox_items=[Request(key, at, ShowHelp()) for key, at in requests.items()],
             handled_ids=["handled", "handled lately"],
         )
     )
@@ -97,7 +97,7 @@ async def test_another_writer_is_noticed(store: SqlStore, path: Path) -> None:
         {"a": TenantState(phase=0.5), "b": TenantState(phase=0.5)},
         incidents={1: ended(1, NOW)},
         deliveries={"k": Delivery("k", "l", 1, Post(1), NOW)},
-        inbox_items=[Request("r", NOW, Verb.RUN)],
+        inbox_items=[Request("r", NOW, RunCheck())],
     )
 
     with pytest.raises(StoreError, match=r"another process has written tenant:b: stop all but"):
@@ -133,7 +133,7 @@ async def test_unreadable_body_stops_the_start(store: SqlStore, path: Path) -> N
 async def test_locked_file_does_not_stop_the_loop(store: SqlStore, path: Path) -> None:
     """While another program holds the database a commit waits, and the event loop does not."""
     await store.commit(SMALL)
-    request = Request("r", NOW, Verb.RUN)
+    request = Request("r", NOW, RunCheck())
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("DELETE FROM inbox")

@@ -3,84 +3,137 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from bot.core.commands import incidents, shifts, silences
-from bot.core.model.access import RIGHTS, CommandOutcome, Right, authorize, make_audit_entry
-from bot.core.model.request import Request, Verb
+from bot.core.model.access import RIGHTS, CommandOutcome, Right, Verb, authorize
+from bot.core.model.command import (
+    AddOverride,
+    AddSilence,
+    EndSilence,
+    IncidentCommand,
+    Question,
+    RunCheck,
+    ShowAudit,
+    SilenceScope,
+    UnclearCommand,
+)
 from bot.core.state.on_demand import OnDemandCheck, start_check
 from bot.core.state.outbox import Answer, AnswerResult
 from bot.core.state.stimulus import CheckStarted, DeskEffect, RequestCheck, Send, StartProbe
 
 if TYPE_CHECKING:
+    from bot.core.commands.incidents import CommandResult
+    from bot.core.model.access import AuditEntry
+    from bot.core.model.command import Change, Request
     from bot.core.model.measurement import Measurement
     from bot.core.model.observation import Observation
     from bot.core.state.desk import DeskState, StateAndEffects
     from bot.core.state.rules import Rules
     from bot.core.state.tenant import Tenants
 
-AUDIT_SHOWN = 50
-READ_ONLY_VERBS = frozenset(
-    {
-        *(Verb.STATUS, Verb.ALERTS, Verb.WHY, Verb.REPORT, Verb.SILENCES, Verb.ONCALL),
-        *(Verb.HEALTH, Verb.HELP, Verb.UNKNOWN),
-    }
-)
-"""Verbs without an audit entry: they change nothing, and show nothing private."""
+
+def answer_question(
+    request: Request, state: DeskState, rules: Rules
+) -> tuple[Answer, AuditEntry | None]:
+    """Return the answer to a question, or its refusal, and what the audit log records of it.
+
+    That is a refusal, and who read the audit log.
+    """
+    if result := _refuse(request, state, rules):
+        return Answer(request, result=result), request.to_audit_entry(result.outcome)
+    is_audited = isinstance(request.command, ShowAudit)
+    entry = request.to_audit_entry(CommandOutcome.DONE) if is_audited else None
+    return Answer(request), entry
 
 
 def dispatch_command(
     state: DeskState, request: Request, now: float, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
-    """Carry out a command if the person has the right, and answer it in any case."""
-    right = RIGHTS[request.verb]
-    if shifts.is_override(request) or silences.is_global_silence(request, state):
-        right = Right.ADMINISTER
-    not_allowed = authorize(rules.access, right, request.person, request.channel)
-    if not_allowed:
-        result: AnswerResult | None = AnswerResult(CommandOutcome.REFUSED, refused=not_allowed)
-        effects: list[DeskEffect] = []
-    elif request.verb is Verb.RUN:
-        return _start_check(state, request, now, rules)
-    else:
-        state, effects, result = _execute(state, request, now, tenants, rules)
-    answer = _answer(request, result)
-    if request.verb in READ_ONLY_VERBS and result is None:
-        return state, [*effects, answer]
-    outcome = result.outcome if result else CommandOutcome.DONE
-    entry = make_audit_entry(request, outcome, result.incident if result else None)
-    state = replace(state, audit=(*state.audit, entry)[-AUDIT_SHOWN:])
-    return state, [*effects, answer, entry]
+    """Carry out a command if the person has the right, and answer it in any case.
+
+    A question comes here only from the inbox of an older version.
+    """
+    command = request.command
+    if isinstance(command, Question):
+        answer, entry = answer_question(request, state, rules)
+        state = state.with_audit_entry(entry) if entry else state
+        return state, [_send(answer), *([entry] if entry else [])]
+    effects: list[DeskEffect] = []
+    result = _refuse(request, state, rules)
+    if result is None:
+        if isinstance(command, RunCheck):
+            return _start_check(state, request, command, now, rules)
+        state, effects, result = _execute(state, request, command, now, tenants, rules)
+    entry = request.to_audit_entry(result.outcome, result.incident)
+    answer = Answer(request, result=result)
+    return state.with_audit_entry(entry), [*effects, _send(answer), entry]
+
+
+def required_right(request: Request, state: DeskState) -> Right:
+    """Return the right that a request needs."""
+    match request.command:
+        case AddOverride() | AddSilence(scope=SilenceScope.ALL):
+            return Right.ADMINISTER
+        case UnclearCommand(verb=Verb.ONCALL) | UnclearCommand(is_global=True):
+            return Right.ADMINISTER
+        case EndSilence(silence=number):
+            silence = state.silences.get(number)
+            if silence and silence.scope is SilenceScope.ALL:
+                return Right.ADMINISTER
+    return RIGHTS[request.command.verb]
+
+
+def _refuse(request: Request, state: DeskState, rules: Rules) -> AnswerResult | None:
+    right = required_right(request, state)
+    refused = authorize(rules.access, right, request.person, request.channel)
+    return AnswerResult(CommandOutcome.REFUSED, refused=refused) if refused else None
 
 
 def _execute(
-    state: DeskState, request: Request, now: float, tenants: Tenants, rules: Rules
-) -> tuple[DeskState, list[DeskEffect], AnswerResult | None]:
-    if request.verb in incidents.INCIDENT_VERBS:
-        return incidents.handle_incident_command(state, request, now, tenants, rules)
-    if request.verb is Verb.SILENCE:
-        return silences.add_silence(state, request, now, rules)
-    if request.verb is Verb.UNSILENCE:
-        return silences.expire_silence(state, request, now)
-    if shifts.is_override(request):
-        return shifts.add_override(state, request, now, rules)
-    return state, [], None
+    state: DeskState,
+    request: Request,
+    command: Change,
+    now: float,
+    tenants: Tenants,
+    rules: Rules,
+) -> CommandResult:
+    if isinstance(command, IncidentCommand):
+        return incidents.handle_incident_command(
+            state, command, request.user, now, tenants=tenants, rules=rules
+        )
+    match command:
+        case AddSilence():
+            return silences.add_silence(state, command, request.user, now)
+        case EndSilence():
+            return silences.expire_silence(state, command, request.user, now)
+        case AddOverride():
+            return shifts.add_override(state, request, command, now, rules)
+        case UnclearCommand():
+            result = AnswerResult(
+                command.outcome, command.incident, silence_refusal=command.silence_refusal
+            )
+            return state, [], result
+        case _:
+            assert_never(command)
 
 
-def _answer(request: Request, result: AnswerResult | None) -> Send:
-    key = f"answer:{request.id}"
-    return Send(f"{key}:1", key, Answer(request, result=result))
+def _send(answer: Answer) -> Send:
+    key = f"answer:{answer.request.id}"
+    return Send(f"{key}:1", key, answer)
 
 
-def _start_check(state: DeskState, request: Request, now: float, rules: Rules) -> StateAndEffects:
+def _start_check(
+    state: DeskState, request: Request, command: RunCheck, now: float, rules: Rules
+) -> StateAndEffects:
     """Start an on-demand check; it is answered a second time when its results are in."""
-    check = start_check(request, now, rules)
+    answer, check = _send(Answer(request)), start_check(request, command, now, rules)
     if check is None:
-        return state, [_answer(request, None)]
+        return state, [answer]
     state = replace(state, checks={**state.checks, request.id: check})
     probes = [StartProbe(target, request.id) for target in check.targets]
     tenants = [RequestCheck(name, request.id, check.signal) for name in check.tenants]
-    return state, [_answer(request, None), *tenants, *probes]
+    return state, [answer, *tenants, *probes]
 
 
 def add_check_result(

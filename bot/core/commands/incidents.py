@@ -2,72 +2,59 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from bot.core.alerting import notification_policy, paging
 from bot.core.incidents import notifications
 from bot.core.incidents.sticky_resolve import failing_signal_ids
 from bot.core.model.access import CommandOutcome
-from bot.core.model.request import Verb
+from bot.core.model.command import Acknowledge, AddNote, Escalate, MarkFalseAlarm, Resolve
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident, IncidentState, Note, TimelineEntry, TimelineKind
 from bot.core.state.outbox import AnswerResult, PagerAction
 from bot.core.state.stimulus import DeskEffect, IncidentChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bot.core.model.request import Request
+    from bot.core.model.command import IncidentCommand
     from bot.core.state.rules import Rules
     from bot.core.state.tenant import Tenants
-
-NOTE_LENGTH = 500
-_INCIDENT_NUMBER = re.compile(r"#?0*(\d+)\b\s*", re.ASCII)
 
 CommandResult = tuple[DeskState, list[DeskEffect], AnswerResult]
 
 
-def find_incident(request: Request, state: DeskState) -> tuple[Incident | None, str]:
-    """Return which incident is meant, and the rest of the text.
-
-    It is the incident whose number is given, else that of the thread, else the only open one.
-    """
-    match = _INCIDENT_NUMBER.match(request.argument)
-    if match:
-        numbers = {str(number): incident for number, incident in state.incidents.items()}
-        return numbers.get(match[1]), request.argument[match.end() :]
-    for incident in state.incidents.values():
-        if request.thread_ts and incident.message and incident.message.ts == request.thread_ts:
-            return incident, request.argument
-    still_open = state.open_incidents
-    return (still_open[0] if len(still_open) == 1 else None), request.argument
-
-
 def handle_incident_command(
-    state: DeskState, request: Request, now: float, tenants: Tenants, rules: Rules
+    state: DeskState,
+    command: IncidentCommand,
+    user: str,
+    now: float,
+    *,
+    tenants: Tenants,
+    rules: Rules,
 ) -> CommandResult:
-    """Carry out a command about an incident."""
-    incident, text = find_incident(request, state)
+    """Carry out a command about an incident, if the bot still knows that incident."""
+    incident = state.incidents.get(command.incident)
     if incident is None:
         return state, [], AnswerResult(CommandOutcome.NO_SUCH)
-    text = text.strip()[:NOTE_LENGTH]
-    if request.verb is Verb.ESCALATE:
-        return _escalate(state, incident, request, now, rules)
-    if request.verb is Verb.RESOLVE:
-        return _resolve(state, incident, request, text, now, tenants)
-    done = _HANDLERS[request.verb](incident, request.user, text, now)
-    return _to_command_result(state, incident, done)
+    match command:
+        case Acknowledge(note=text):
+            done = _acknowledge(incident, user, text, now)
+        case AddNote(text=text):
+            done = CommandOutcome.DONE, *_record_entry(incident, user, text, now, TimelineKind.NOTE)
+        case MarkFalseAlarm(reason=text):
+            done = _mark_false_alarm(incident, user, text, now)
+        case Resolve(note=text):
+            done = _resolve(incident, user, text, now, tenants)
+        case Escalate():
+            done = _escalate(state, incident, user, now, rules)
+        case _:
+            assert_never(command)
+    outcome, after, effects = done
+    state = state.with_incident(after) if after is not incident else state
+    return state, effects, AnswerResult(outcome, incident.id)
 
 
 IncidentOutcome = tuple[CommandOutcome, Incident, list[DeskEffect]]
-
-
-def _to_command_result(state: DeskState, before: Incident, done: IncidentOutcome) -> CommandResult:
-    outcome, incident, effects = done
-    result = AnswerResult(outcome, before.id)
-    return (state.with_incident(incident) if incident is not before else state), effects, result
 
 
 def _acknowledge(incident: Incident, user: str, text: str, now: float) -> IncidentOutcome:
@@ -88,17 +75,8 @@ def _acknowledge(incident: Incident, user: str, text: str, now: float) -> Incide
     return CommandOutcome.DONE, after, [IncidentChanged(after), *effects, *pages]
 
 
-def _add_note(incident: Incident, user: str, text: str, now: float) -> IncidentOutcome:
-    if not text:
-        return CommandOutcome.INVALID, incident, []
-    after, effects = _record_entry(incident, user, text, now, TimelineKind.NOTE)
-    return CommandOutcome.DONE, after, effects
-
-
 def _mark_false_alarm(incident: Incident, user: str, text: str, now: float) -> IncidentOutcome:
     """Mark an incident for the report. That does not resolve it."""
-    if not text:
-        return CommandOutcome.INVALID, incident, []
     if incident.false_alarm:
         return CommandOutcome.ALREADY, incident, []
     after = replace(incident, false_alarm=text)
@@ -118,39 +96,30 @@ def _record_entry(
     return incident, [edit, reply]
 
 
-_HANDLERS: dict[Verb, Callable[[Incident, str, str, float], IncidentOutcome]] = {
-    Verb.ACK: _acknowledge,
-    Verb.NOTE: _add_note,
-    Verb.FALSE_ALARM: _mark_false_alarm,
-}
-INCIDENT_VERBS = frozenset({*_HANDLERS, Verb.RESOLVE, Verb.ESCALATE})
-
-
 def _resolve(
-    state: DeskState, incident: Incident, request: Request, text: str, now: float, tenants: Tenants
-) -> CommandResult:
+    incident: Incident, user: str, text: str, now: float, tenants: Tenants
+) -> IncidentOutcome:
     """Resolve an incident by hand. What still fails opens no new one until it has recovered."""
     if not incident.is_open:
-        return state, [], AnswerResult(CommandOutcome.ALREADY, incident.id)
-    notes = (*incident.notes, Note(now, request.user, text)) if text else incident.notes
+        return CommandOutcome.ALREADY, incident, []
     after = replace(
         incident,
-        resolved_by=request.user,
+        resolved_by=user,
         sticky_resolve=failing_signal_ids(incident, tenants),
-        notes=notes,
+        notes=(*incident.notes, Note(now, user, text)) if text else incident.notes,
     )
     after, effects = notifications.resolve_incident(after, now)
-    return _to_command_result(state, incident, (CommandOutcome.DONE, after, effects))
+    return CommandOutcome.DONE, after, effects
 
 
 def _escalate(
-    state: DeskState, incident: Incident, request: Request, now: float, rules: Rules
-) -> CommandResult:
+    state: DeskState, incident: Incident, user: str, now: float, rules: Rules
+) -> IncidentOutcome:
     if not incident.is_open:
-        return state, [], AnswerResult(CommandOutcome.TOO_LATE, incident.id)
+        return CommandOutcome.TOO_LATE, incident, []
     after, effects = (
         notification_policy.unmute(incident, now) if incident.is_muted else (incident, [])
     )
-    after, pages = paging.escalate_now(after, state, now, rules, request.user)
+    after, pages = paging.escalate_now(after, state, now, rules, user)
     outcome = CommandOutcome.DONE if pages else CommandOutcome.NOBODY
-    return _to_command_result(state, incident, (outcome, after, [*effects, *pages]))
+    return outcome, after, [*effects, *pages]

@@ -8,7 +8,43 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.core.model.request import Person, Request, Verb
+
+class Verb(StrEnum):
+    """The first word of what people ask for. Without one it is `status`."""
+
+    STATUS = "status"
+    RUN = "run"
+    ALERTS = "alerts"
+    WHY = "why"
+    ACK = "ack"
+    RESOLVE = "resolve"
+    ESCALATE = "escalate"
+    NOTE = "note"
+    FALSE_ALARM = "false-alarm"
+    SILENCE = "silence"
+    UNSILENCE = "unsilence"
+    SILENCES = "silences"
+    ONCALL = "oncall"
+    REPORT = "report"
+    HEALTH = "health"
+    AUDIT = "audit"
+    HELP = "help"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who sends a request, as Slack knows them."""
+
+    id: str = ""
+    zone: str = "UTC"
+    """An IANA name."""
+    groups: tuple[str, ...] = ()
+    """The ids of their user groups."""
+    is_guest: bool = False
+    """A member of another workspace, or restricted to some channels."""
+    name: str = ""
+
 
 EVERYONE = "everyone"
 Principal = str
@@ -64,7 +100,7 @@ RIGHTS = {
     Verb.HELP: Right.VIEW,
     Verb.UNKNOWN: Right.VIEW,
 }
-"""The right that each verb needs."""
+"""The right that each verb needs; what concerns everybody needs `ADMINISTER`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +126,6 @@ def authorize(access: Access, right: Right, person: Person, channel: str) -> Not
     return NotAllowed(right, () if person.is_guest else access.who_may(right))
 
 
-ARGUMENT_LENGTH = 200
-"""Characters of an argument that the audit log keeps."""
-
-
 class CommandOutcome(StrEnum):
     """The result of a command."""
 
@@ -110,6 +142,8 @@ class CommandOutcome(StrEnum):
     """Nobody is left to call, or there is no rotation."""
     INVALID = "invalid"
     """A time or a reason is missing or cannot be used."""
+    OUTDATED = "outdated"
+    """An earlier version of the bot received it, and this one cannot say what it means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +157,3 @@ class AuditEntry:
     incident: int | None
     """The incident that it was about, if any."""
     outcome: CommandOutcome
-
-
-def make_audit_entry(
-    request: Request, outcome: CommandOutcome, incident: int | None = None
-) -> AuditEntry:
-    """Return the audit log's entry for a request."""
-    argument = request.argument[:ARGUMENT_LENGTH]
-    return AuditEntry(request.at, request.user, request.verb, argument, incident, outcome)

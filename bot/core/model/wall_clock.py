@@ -114,6 +114,12 @@ def to_instant(wall: datetime, zone: str) -> float:
     return float(around[bisect_left(around, wall, key=lambda at: wall_clock(at, zone))])
 
 
+def parse_span(text: str) -> float | None:
+    """Parse `30m`, `2h` or `1d` into seconds; None for anything else."""
+    match = _SPAN.fullmatch(text.lower())
+    return int(match[1]) * UNITS_S[match[2]] if match else None
+
+
 def parse_until(words: Sequence[str], now: float, zone: str) -> tuple[float, int] | None:
     """Parse an end time from the first words of a text.
 
@@ -123,8 +129,8 @@ def parse_until(words: Sequence[str], now: float, zone: str) -> tuple[float, int
     """
     if not words:
         return None
-    if span := _SPAN.fullmatch(words[0].lower()):
-        return now + int(span[1]) * UNITS_S[span[2]], 1
+    if (span_s := parse_span(words[0])) is not None:
+        return now + span_s, 1
     if words[0].lower() != "until":
         return None
     zone = zone if is_zone(zone) else "UTC"

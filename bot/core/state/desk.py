@@ -19,6 +19,9 @@ INCIDENT_RETENTION_S = WEEK_S
 """How long a resolved incident stays in the state."""
 
 
+AUDIT_SHOWN = 50
+
+
 @dataclass(frozen=True, slots=True)
 class DeskState:
     """The state that is shared by all tenants."""
@@ -70,6 +73,10 @@ class DeskState:
     def with_shift_over(self, now: float) -> DeskState:
         """End the remembered shift now, so that the next step determines it again."""
         return replace(self, shift=replace(self.shift, until=now)) if self.shift else self
+
+    def with_audit_entry(self, entry: AuditEntry) -> DeskState:
+        """Return the state with one more action of a person."""
+        return replace(self, audit=(*self.audit, entry)[-AUDIT_SHOWN:])
 
     def with_incident(self, incident: Incident) -> DeskState:
         """Return the state with an incident added or replaced."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.core.model.command import Request, RunCheck
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Target
-from bot.core.model.request import Request, Verb
 from bot.core.state.outbox import Answer
 
 if TYPE_CHECKING:
@@ -73,36 +73,25 @@ class OnDemandCheck:
         return set(self.started) == set(self.tenants) and not self.unanswered
 
 
-def start_check(request: Request, now: float, rules: Rules) -> OnDemandCheck | None:
-    """Return the check for a `run` request; None: it is no such request, or names nothing known."""
-    if request.verb is not Verb.RUN:
+def start_check(
+    request: Request, command: RunCheck, now: float, rules: Rules
+) -> OnDemandCheck | None:
+    """Return a check; None: what it names is no longer configured."""
+    tenants = resolve_check_scope(command, rules)
+    if not tenants:
         return None
-    scope = resolve_check_scope(request, rules)
-    if scope is None:
-        return None
-    tenants, signal = scope
-    controls = () if signal else rules.controls
-    return OnDemandCheck(request, now + CHECK_LIMIT_S, tenants, targets=controls, signal=signal)
+    controls = () if command.signal else rules.controls
+    return OnDemandCheck(
+        request, now + CHECK_LIMIT_S, tenants, targets=controls, signal=command.signal
+    )
 
 
-def resolve_check_scope(request: Request, rules: Rules) -> tuple[tuple[str, ...], str] | None:
-    """Return the tenants to check, and the only signal to check, or empty for all.
-
-    The argument names a tenant, a signal of any tenant, or `TENANT.SIGNAL`. None: it is unknown.
-    """
-    named = request.argument.lower()
-    if not named:
-        return tuple(rules.tenants), ""
-    for name, tenant in rules.tenants.items():
-        if name.lower() == named:
-            return (name,), ""
-        for signal in tenant.all_signals:
-            if f"{name}.{signal}".lower() == named:
-                return (name,), signal
-    matches = [
-        (name, signal)
+def resolve_check_scope(command: RunCheck, rules: Rules) -> tuple[str, ...]:
+    """Return the tenants to check; none if what it names is not configured."""
+    signal = command.signal.lower()
+    return tuple(
+        name
         for name, tenant in rules.tenants.items()
-        for signal in tenant.all_signals
-        if signal.lower() == named
-    ]
-    return (tuple(name for name, _ in matches), matches[0][1]) if matches else None
+        if command.tenant in {"", name}
+        and (not signal or signal in {each.lower() for each in tenant.all_signals})
+    )

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bot.core.model.access import CommandOutcome, NotAllowed
+from bot.core.model.command import Request, SilenceRefusal
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Severity, Target
-from bot.core.model.request import Request
 from bot.core.oncall.schedule import Shift
 from bot.core.state.incident import TimelineEntry, TimelineKind
-from bot.core.state.silence import Silence, SilenceRefusal
+from bot.core.state.silence import Silence
 
 
 class PagerAction(StrEnum):

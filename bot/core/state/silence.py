@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bot.core.model.command import SilenceRefusal, SilenceScope
 from bot.core.model.observation import Target
 from bot.core.model.wall_clock import DAY_S, RecurringTime, to_instant
 
@@ -22,15 +22,6 @@ MAX_SILENCE_S = 30 * DAY_S
 """Something that should be silent for longer should not be monitored."""
 REASON_LENGTH = 200
 EVERYTHING = "all"
-
-
-class SilenceScope(StrEnum):
-    """What a silence covers."""
-
-    TENANT = "tenant"
-    SIGNAL = "signal"
-    INCIDENT = "incident"
-    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +44,11 @@ class Silence:
     ended_at: float | None = None
 
 
-class SilenceRefusal(StrEnum):
-    """Why a silence cannot be set as requested."""
-
-    NO_SUCH = "no_such"
-    NO_TIME = "no_time"
-    PAST = "past"
-    TOO_LONG = "too_long"
-    NO_REASON = "no_reason"
-
-
-@dataclass(frozen=True, slots=True)
-class SilenceRequest:
-    """A silence that can be set."""
-
-    scope: SilenceScope
-    name: str
-    until: float
-    reason: str
-    """What the person wrote, at most 200 characters."""
+def refuse_end(until: float, now: float) -> SilenceRefusal | None:
+    """Return why a silence cannot last until then; None: it can."""
+    if until <= now:
+        return SilenceRefusal.PAST
+    return SilenceRefusal.TOO_LONG if until - now > MAX_SILENCE_S else None
 
 
 def covers(silence: Silence, incident: Incident) -> bool:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from bot.core.model.access import AuditEntry
 
 if TYPE_CHECKING:
+    from bot.core.model.command import Request
     from bot.core.model.measurement import Measurement, Push
     from bot.core.model.observation import FeedReading, Observation, SignalState, Target, Verdict
-    from bot.core.model.request import Request
     from bot.core.oncall.schedule import Shifts
     from bot.core.signals.probe_threshold import Reason
     from bot.core.state.incident import Incident
@@ -87,6 +87,14 @@ class CommandReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionAudited:
+    """A person asked something that the audit log records; it is answered already."""
+
+    at: float
+    entry: AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
 class TenantReport:
     """The result of a tenant's step, for the desk."""
 
@@ -153,6 +161,7 @@ Stimulus = (
     | Pushed
     | FeedPolled
     | CommandReceived
+    | QuestionAudited
     | Delivered
     | PostOverdue
     | ShiftsPolled

@@ -1,4 +1,4 @@
-"""Opens forms, updates their preview, and parses what is filled in as if it had been typed.
+"""Opens forms, updates their preview, and makes commands of what is filled in.
 
 Opening a form takes a `trigger_id`, which Slack accepts once and for 3 s.
 https://docs.slack.dev/surfaces/modals (read 2026-11)
@@ -9,11 +9,25 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bot.core.commands.silences import parse_silence
-from bot.core.model.access import RIGHTS, authorize
-from bot.core.model.request import Request, Verb
-from bot.core.model.wall_clock import DAY_S, WEEK_S, WEEKDAYS, is_zone, wall_clock
-from bot.core.state.silence import SilenceRefusal, SilenceRequest, preview_hidden
+from bot.core.commands.parse import (
+    find_incident,
+    find_scope,
+    make_incident_command,
+    make_silence,
+)
+from bot.core.model.access import RIGHTS, CommandOutcome, Verb, authorize
+from bot.core.model.command import (
+    PLAIN_QUESTIONS,
+    AddSilence,
+    Command,
+    Request,
+    RunCheck,
+    SilenceRefusal,
+    SilenceScope,
+    UnclearCommand,
+)
+from bot.core.model.wall_clock import DAY_S, WEEK_S, WEEKDAYS, is_zone, parse_span, wall_clock
+from bot.core.state.silence import preview_hidden
 from bot.slack.actions import ASK, SILENCE_FORM, WHAT, WORDS_FORM
 from bot.slack.render.modals import (
     REASON,
@@ -31,7 +45,7 @@ from bot.slack.render.silences import preview_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bot.core.model.request import Person
+    from bot.core.model.access import Person
     from bot.ports import View, WebApi
     from bot.slack.render.text import Block
 
@@ -76,11 +90,12 @@ class Forms:
 
         The desk refuses the request of a person who may not do it, so they get no form.
         """
-        is_bare = request.verb in FORM_VERBS and _INCIDENT_ONLY.fullmatch(request.argument)
+        verb = request.command.verb
+        is_bare = verb in FORM_VERBS and _INCIDENT_ONLY.fullmatch(request.words)
         if body.get("type") != "shortcut" and not (is_bare and body.get("trigger_id")):
             return False
         access = self._view().rules.access
-        return authorize(access, RIGHTS[request.verb], request.person, request.channel) is None
+        return authorize(access, RIGHTS[verb], request.person, request.channel) is None
 
     async def open(self, trigger_id: str, request: Request) -> None:
         """Open the form that a request needs. Raises SlackRefused and SlackDoubt."""
@@ -89,15 +104,13 @@ class Forms:
 
     def build_form(self, request: Request) -> Block:
         """Return the form for a request: of its verb, or one that offers all questions."""
+        verb, words = request.command.verb, request.words
         origin = Origin(
-            channel=request.channel,
-            is_direct=request.is_direct,
-            verb=request.verb,
-            argument=request.argument,
+            channel=request.channel, is_direct=request.is_direct, verb=verb, argument=words
         )
-        if request.verb is Verb.SILENCE:
-            return self._build_silence_form(origin, request.argument)
-        return words_form(origin) if request.verb in FORM_VERBS else ask_form(self._view(), origin)
+        if verb is Verb.SILENCE:
+            return self._build_silence_form(origin, words)
+        return words_form(origin) if verb in FORM_VERBS else ask_form(self._view(), origin)
 
     async def update_preview(self, body: Mapping[str, Any]) -> None:
         """Show what the chosen silence would have hidden. Raises SlackRefused and SlackDoubt."""
@@ -111,51 +124,65 @@ class Forms:
         """Parse a submitted form. Raises FormError, or ValueError if it is not of this version."""
         view = body["view"]
         origin = Origin.model_validate_json(view["private_metadata"])
+        command: Command
         if view["callback_id"] == SILENCE_FORM:
-            verb, argument = Verb.SILENCE, self._silence_argument(view, at, person.zone)
+            command, words = self._parse_silence(view, at, person.zone)
         elif view["callback_id"] == WORDS_FORM:
-            verb, argument = origin.verb, f"{origin.argument} {_field_value(view, REASON).strip()}"
+            words = f"{origin.argument} {_field_value(view, REASON).strip()}"
+            incident, _ = find_incident(origin.argument, self._view().desk)
+            command = make_incident_command(origin.verb, incident, _field_value(view, REASON))
         elif view["callback_id"] == ASK:
-            verb = Verb(_field_value(view, VERB))
-            # Only these two verbs take a tenant.
-            argument = _field_value(view, TENANT) if verb in {Verb.RUN, Verb.SILENCE} else ""
+            command, words = _parse_question(view)
         else:
             raise ValueError(view["callback_id"])
         return Request(
-            id=f"view:{view['id']}:{view['hash']}",
-            at=at,
-            verb=verb,
-            argument=argument,
+            f"view:{view['id']}:{view['hash']}",
+            at,
+            command,
+            words,
             user=person.id,
             channel=origin.channel,
             is_direct=origin.is_direct,
             person=person,
         )
 
-    def _silence_argument(self, view: Mapping[str, Any], at: float, zone: str) -> str:
-        """Return the silence as it would be typed. Raises FormError."""
-        time = _field_value(view, SPAN)
-        if until := _field_value(view, UNTIL):
-            time = _format_until(float(until), at, zone)
-        typed = f"{_field_value(view, WHAT)} {time} {_field_value(view, REASON)}"
-        parsed = self._parse_silence(typed, at, zone)
-        if isinstance(parsed, SilenceRefusal):
-            raise FormError(*FIELD_ERRORS[parsed])
-        return typed
+    def _parse_silence(
+        self, view: Mapping[str, Any], at: float, zone: str
+    ) -> tuple[AddSilence, str]:
+        """Return the silence, and its words as they would be typed. Raises FormError."""
+        what, time, reason = (_field_value(view, name) for name in (WHAT, SPAN, REASON))
+        span_s = parse_span(time)
+        until = None if span_s is None else at + span_s
+        if chosen := _field_value(view, UNTIL):
+            until = float(chosen)
+            time = _format_until(until, at, zone)
+        silence = make_silence(self._find_scope(what), until, reason, at)
+        if isinstance(silence, SilenceRefusal):
+            raise FormError(*FIELD_ERRORS[silence])
+        return silence, f"{what} {time} {reason}"
 
-    def _parse_silence(self, typed: str, at: float, zone: str) -> SilenceRequest | SilenceRefusal:
+    def _find_scope(self, what: str) -> tuple[SilenceScope, str] | None:
         view = self._view()
-        return parse_silence(typed, at, zone, view.rules, view.desk.incidents)
+        return find_scope(what, view.rules, view.desk.incidents)
 
     def _build_silence_form(self, origin: Origin, what: str) -> Block:
-        view = self._view()
-        parsed = self._parse_silence(f"{what} 1h preview", view.now, "UTC")
-        preview = ""
-        if isinstance(parsed, SilenceRequest):
+        view, preview = self._view(), ""
+        if scope := self._find_scope(what):
             incidents = view.desk.incidents.values()
-            hidden = preview_hidden(parsed.scope, parsed.name, incidents, view.now - DAY_S)
-            preview = preview_text(hidden)
+            preview = preview_text(preview_hidden(*scope, incidents, view.now - DAY_S))
         return silence_form(view, origin, what, preview)
+
+
+def _parse_question(view: Mapping[str, Any]) -> tuple[Command, str]:
+    """Return what the shortcut's form asks, and its words as they would be typed."""
+    verb, tenant = Verb(_field_value(view, VERB)), _field_value(view, TENANT)
+    if verb is Verb.RUN:
+        return RunCheck(tenant), tenant
+    if verb is Verb.SILENCE:  # its form asks for the rest
+        return UnclearCommand(verb, CommandOutcome.INVALID), tenant
+    if verb not in PLAIN_QUESTIONS:
+        raise ValueError(verb)
+    return PLAIN_QUESTIONS[verb], ""
 
 
 def _field_value(view: Mapping[str, Any], name: str) -> str:

@@ -1,7 +1,7 @@
-"""Puts what people do in Slack into the inbox as Requests; others act on them.
+"""Takes what people do in Slack: answers questions, and puts all else into the inbox.
 
-Slack wants every command and click acknowledged within 3 s, and repeats neither. So a request is
-committed first and acknowledged after that, and the person always gets an answer.
+Slack wants every command and click acknowledged within 3 s, and repeats neither. So what changes
+something is committed first and acknowledged after that, and the person always gets an answer.
 https://docs.slack.dev/interactivity/handling-user-interaction (read 2026-11)
 """
 
@@ -10,18 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 
-from bot.core.model.request import Verb
+from bot.core.model.access import Verb
+from bot.core.model.command import Question
 from bot.ports import SlackDoubt, SlackRefused
 from bot.slack.actions import ASK, BUTTONS, LINKS, REFRESH, WHAT
-from bot.slack.inbound.forms import FormError
+from bot.slack.inbound.forms import FormError, Forms
 from bot.slack.inbound.payloads import (
+    find_sender,
     is_from_workspace,
     parse_click,
     parse_event,
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 
     from slack_bolt.context.ack.async_ack import AsyncAck
 
-    from bot.core.model.request import Request
-    from bot.ports import Clock, Inbox, WebApi
-    from bot.slack.inbound.forms import Forms
+    from bot.core.model.access import Person
+    from bot.core.model.command import Request
+    from bot.ports import Inbox, View, WebApi
     from bot.slack.outbound.home_tabs import HomeTabs
     from bot.slack.startup import Workspace
     from bot.slack.users import UserDirectory
@@ -54,6 +55,7 @@ OLD_BUTTON = "This button is from an older version of me. `/auth0-check` shows w
 FOREIGN = "Sorry, I only answer people of the workspace that I was installed for."
 NO_FORM = "Slack did not let me open the form in time. Please click again."
 
+CLOSE_TIMEOUT_S = 5.0
 Body = dict[str, Any]
 
 
@@ -61,12 +63,12 @@ class Listeners:
     """Receives all that people do in Slack.
 
     Args:
-        inbox: commits requests.
-        web: sends what could not be done to the person.
-        clock: the time of a request.
+        inbox: commits requests that change something.
+        web: opens forms, and sends what could not be done to the person.
+        view: returns the state that people's words are about, and the time.
         workspace: whose members the bot answers.
+        answer: answers a question.
         people: looks up who asks.
-        forms: opens and parses forms.
         home_tabs: the Home tabs.
         timeout_s: how long to wait for the inbox, in real seconds: Slack's limit of 3 s does not
             follow the clock's speed.
@@ -76,21 +78,22 @@ class Listeners:
         self,
         inbox: Inbox,
         web: WebApi,
-        clock: Clock,
+        view: Callable[[], View],
         workspace: Workspace,
         *,
+        answer: Callable[[Request], Coroutine[Any, Any, None]],
         people: UserDirectory,
-        forms: Forms,
         home_tabs: HomeTabs,
         timeout_s: float = 2.5,
     ) -> None:
         self._inbox = inbox
+        self._answer = answer
+        self._view = view
         self._web = web
-        self._clock = clock
         self._timeout_s = timeout_s
         self._workspace = workspace
         self._people = people
-        self._forms = forms
+        self._forms = Forms(web, view)
         self._home_tabs = home_tabs
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -122,8 +125,12 @@ class Listeners:
         return app
 
     async def close(self) -> None:
-        """Wait for the replies that are still being sent."""
-        await asyncio.gather(*self._tasks)
+        """Wait for the replies that are still being sent, but not for Slack to come back."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def _register(self, app: AsyncApp) -> None:
         """Register the handlers. Bolt takes the first that matches."""
@@ -198,30 +205,37 @@ class Listeners:
         await ack()
 
     async def _receive(
-        self, body: Body, parse: Callable[[Mapping[str, Any], float], Request]
+        self, body: Body, parse: Callable[[Mapping[str, Any], Person, View], Request]
     ) -> str:
-        """Commit a request, or open the form that it needs.
+        """Answer a question, commit an action, or open the form that it needs.
 
         Returns what to reply to the person: nothing if all is well.
         """
         if not is_from_workspace(body, self._workspace.workspaces):
             return FOREIGN
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        person = await self._people.find_person(find_sender(body))
         try:
-            request = parse(body, self._clock.now())
+            request = parse(body, person, self._view())
         except ValueError:
             return OLD_BUTTON
         try:
-            async with asyncio.timeout(self._timeout_s):
-                person = await self._people.find_person(request.user)
-                request = replace(request, person=person)
+            async with asyncio.timeout_at(deadline):
                 if self._forms.is_needed(request, body):
                     self._run_later(self._open_form(body, request))
                 else:
-                    await self._inbox.accept(request)
+                    await self._accept(request)
         except Exception:  # noqa: BLE001 - whatever it is, the person gets an answer
-            _LOG.exception("Could not save %s %s of %s", request.verb, request.id, request.user)
+            verb = request.command.verb
+            _LOG.exception("Could not save %s %s of %s", verb, request.id, request.user)
             return NOT_SAVED
         return ""
+
+    async def _accept(self, request: Request) -> None:
+        if isinstance(request.command, Question):
+            self._run_later(self._answer(request))
+        else:
+            await self._inbox.accept(request)
 
     async def _open_form(self, body: Body, request: Request) -> None:
         try:
@@ -237,15 +251,15 @@ class Listeners:
             return {}
         person = await self._people.find_person(body["user"]["id"])
         try:
-            request = self._forms.parse_submission(body, self._clock.now(), person)
+            request = self._forms.parse_submission(body, self._view().now, person)
         except FormError as error:
             return _field_error(error.field, str(error))
         except ValueError:
             self._reply(body, OLD_BUTTON)
             return {}
-        if body["view"]["callback_id"] == ASK and request.verb is Verb.SILENCE:
+        if body["view"]["callback_id"] == ASK and request.command.verb is Verb.SILENCE:
             return {"response_action": "update", "view": self._forms.build_form(request)}
-        await self._inbox.accept(request)
+        await self._accept(request)
         return {}
 
     def _reply(self, body: Body, text: str) -> None:

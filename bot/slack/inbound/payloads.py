@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bot.core.model.request import Request, Verb, parse_command
+from bot.core.commands.parse import make_incident_command, parse_request
+from bot.core.model.access import CommandOutcome, Verb
+from bot.core.model.command import (
+    Command,
+    EndSilence,
+    ExplainVerdict,
+    Request,
+    RunCheck,
+    ShowHelp,
+    UnclearCommand,
+)
 from bot.slack.actions import (
     ACKNOWLEDGE,
     CHECK_AGAIN,
@@ -22,24 +32,35 @@ from bot.slack.actions import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bot.core.model.access import Person
+    from bot.ports import View
+
 MAX_TEXT = 700
 """Characters of a command or mention that are parsed: a note has up to 500."""
 _VERBS = {ACKNOWLEDGE: Verb.ACK, RESOLVE: Verb.RESOLVE, SILENCE: Verb.SILENCE}
 
 
-def parse_slash_command(body: Mapping[str, Any], at: float) -> Request:
+def find_sender(body: Mapping[str, Any]) -> str:
+    """Return the id of the user who sent a command, an event or a click."""
+    if "event" in body:
+        return str(body["event"]["user"])
+    return str(body["user"]["id"] if "user" in body else body["user_id"])
+
+
+def parse_slash_command(body: Mapping[str, Any], person: Person, view: View) -> Request:
     """Parse a slash command."""
-    return _parse_text(
-        body["text"],
-        id=f"command:{body['trigger_id']}",
-        at=at,
+    request = Request(
+        f"command:{body['trigger_id']}",
+        view.now,
         user=body["user_id"],
         channel=body["channel_id"],
         response_url=body["response_url"],
+        person=person,
     )
+    return _parse_text(body["text"], request, view)
 
 
-def parse_event(body: Mapping[str, Any], at: float) -> Request:
+def parse_event(body: Mapping[str, Any], person: Person, view: View) -> Request:
     """Parse a mention (`@bot status`), or a direct message, which may begin with the bot's name.
 
     Neither has a `response_url`.
@@ -47,36 +68,44 @@ def parse_event(body: Mapping[str, Any], at: float) -> Request:
     event = body["event"]
     is_direct = event["type"] == "message"
     bot_name, gap = (r"^\s*<@[^>]*>", "") if is_direct else (r"<@[^>]*>", " ")
-    return _parse_text(
-        re.sub(bot_name, gap, event["text"], count=1),
-        id=f"event:{body['event_id']}",
-        at=at,
+    request = Request(
+        f"event:{body['event_id']}",
+        view.now,
         user=event["user"],
         channel=event["channel"],
         thread_ts=event.get("thread_ts", ""),
         is_direct=is_direct,
+        person=person,
     )
+    return _parse_text(re.sub(bot_name, gap, event["text"], count=1), request, view)
 
 
-def parse_click(body: Mapping[str, Any], at: float) -> Request:
+def parse_click(body: Mapping[str, Any], person: Person, view: View) -> Request:
     """Parse a click. Raises ValueError if the button's value is not of this version."""
     action, user = body["actions"][0], body["user"]["id"]
-    verb, argument = _parse_action(action)
+    command, words = _parse_action(action)
     return Request(
-        id=f"click:{action['action_ts']}:{user}:{action['action_id']}",
-        at=at,
-        verb=verb,
-        argument=argument,
+        f"click:{action['action_ts']}:{user}:{action['action_id']}",
+        view.now,
+        command,
+        words,
         user=user,
         response_url=body.get("response_url", ""),
+        person=person,
         **_answer_place(body),
     )
 
 
-def parse_shortcut(body: Mapping[str, Any], at: float) -> Request:
+def parse_shortcut(body: Mapping[str, Any], person: Person, view: View) -> Request:
     """Parse the global shortcut. It counts as `help` until its form says what is asked."""
-    name = f"shortcut:{body['trigger_id']}"
-    return Request(name, at, Verb.HELP, user=body["user"]["id"], **_answer_place(body))
+    return Request(
+        f"shortcut:{body['trigger_id']}",
+        view.now,
+        ShowHelp(),
+        user=body["user"]["id"],
+        person=person,
+        **_answer_place(body),
+    )
 
 
 def is_from_workspace(body: Mapping[str, Any], workspaces: frozenset[str]) -> bool:
@@ -100,23 +129,38 @@ def _answer_place(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"channel": channel or body["user"]["id"], "is_direct": is_direct}
 
 
-def _parse_action(action: Mapping[str, Any]) -> tuple[Verb, str]:
-    """Return the verb of a button and its argument, as they would be typed."""
+def _parse_action(action: Mapping[str, Any]) -> tuple[Command, str]:
+    """Return the command of a button, and its words as they would be typed."""
     name = action["action_id"]
     value = action.get("selected_option", action).get("value", "")
     if name == CHECK_AGAIN:
-        return Verb.RUN, CheckAgainValue.model_validate_json(value).tenant
+        tenant = CheckAgainValue.model_validate_json(value).tenant
+        return RunCheck(tenant), tenant
     if name == END_SILENCE:
-        return Verb.UNSILENCE, str(SilenceValue.model_validate_json(value).silence)
-    if name == MORE:
-        choice = MenuValue.model_validate_json(value)
-        return choice.verb, choice.tenant or (f"#{choice.incident}" if choice.incident else "")
-    return _VERBS[name], f"#{IncidentValue.model_validate_json(value).incident}"
+        number = SilenceValue.model_validate_json(value).silence
+        return EndSilence(number), str(number)
+    if name != MORE:
+        number = IncidentValue.model_validate_json(value).incident
+        return _to_command(_VERBS[name], number), f"#{number}"
+    choice = MenuValue.model_validate_json(value)
+    if choice.verb is Verb.RUN:
+        return RunCheck(choice.tenant or ""), choice.tenant or ""
+    if choice.incident is None:
+        raise ValueError(value)
+    return _to_command(choice.verb, choice.incident), f"#{choice.incident}"
 
 
-def _parse_text(text: str, **origin: Any) -> Request:
+def _to_command(verb: Verb, incident: int) -> Command:
+    """Return what a button of an incident asks; a form completes it if it needs words."""
+    if verb is Verb.WHY:
+        return ExplainVerdict(incident)
+    if verb is Verb.SILENCE:
+        return UnclearCommand(verb, CommandOutcome.INVALID, incident)
+    return make_incident_command(verb, incident)
+
+
+def _parse_text(text: str, request: Request, view: View) -> Request:
     """Parse typed text. Slack escapes three characters; `render` escapes them again."""
     for entity, sign in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
         text = text.replace(entity, sign)
-    verb, argument, nearest, share = parse_command(text[:MAX_TEXT])
-    return Request(verb=verb, argument=argument, nearest=nearest, share=share, **origin)
+    return parse_request(text[:MAX_TEXT], request, view.desk, view.rules)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from bot.core.oncall.escalation import DM
 from bot.core.state.incident import MessageRef, TimelineKind
@@ -19,8 +19,7 @@ from bot.core.state.outbox import (
     SilenceAnnouncement,
 )
 from bot.ports import SlackDoubt, SlackRefused
-from bot.slack.render.answers import render_answer
-from bot.slack.render.chart import fallback_blocks
+from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
 from bot.slack.render.direct_and_pager import render_direct_message
 from bot.slack.render.incident import render_incident
 from bot.slack.render.report import render_report
@@ -29,23 +28,17 @@ from bot.slack.render.text import RenderedMessage, mentions
 from bot.slack.render.timeline import render_timeline_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from bot.ports import View, WebApi
 
-ApiAnswer = TypeVar("ApiAnswer")
 EVENT_TYPE = "auth0_check"
 METADATA_KEY = "k"
-BLOCK_ERRORS = frozenset({"invalid_blocks", "msg_blocks_too_long", "msg_too_long"})
-"""Slack does not take the blocks: the text alone says the same."""
-RESPONSE_URL_LIFE_S = 1700.0
-"""Slack takes answers at a response_url for 30 minutes (Handling user interaction, 2026-11)."""
 HISTORY_LIMIT = 100
 THREAD_LIMIT = 999
 """Messages searched for a lost one: the newest of a channel, a whole thread."""
 BROADCAST_KINDS = frozenset({TimelineKind.MENTION, TimelineKind.PAGED})
 """Shown in the channel as well: an edit notifies nobody, and a thread only who is in it."""
-NO_UNFURL = {"unfurl_links": False, "unfurl_media": False}
 
 
 class SlackMessenger:
@@ -68,7 +61,7 @@ class SlackMessenger:
         """Render the delivery as things stand now and send it; see the port."""
         body = delivery.body
         if isinstance(body, Answer):
-            await self._send_answer(body, view)
+            await send_answer(self._api, body, view)
             return None
         if isinstance(body, DirectMessage):
             await self._send_direct(body, view, message_ref)
@@ -141,46 +134,9 @@ class SlackMessenger:
     async def _call_with_fallback(
         self, method: str, params: dict[str, Any], message: RenderedMessage
     ) -> Mapping[str, Any]:
-        return await _send_with_fallback(
+        return await send_with_fallback(
             message, lambda content: self._api.call(method, {**params, **content})
         )
-
-    async def _send_answer(self, answer: Answer, view: View) -> None:
-        """Answer by the response_url while it is valid, else in the channel of the request."""
-        request, message = answer.request, render_answer(answer, view)
-        is_refused = answer.result is not None and answer.result.refused is not None
-        # A refusal mentions those who may: sent to everybody, it would call them.
-        is_shared = request.share and not is_refused
-        if request.response_url and view.now - request.at < RESPONSE_URL_LIFE_S:
-            kind = "in_channel" if is_shared else "ephemeral"
-            fixed = {"response_type": kind, "replace_original": False}
-            await _send_with_fallback(
-                message,
-                lambda content: self._api.respond(request.response_url, {**fixed, **content}),
-            )
-            return
-        params = {"channel": request.channel}
-        if request.thread_ts:
-            params["thread_ts"] = request.thread_ts
-        if is_shared or request.is_direct:
-            await self._call_with_fallback("chat.postMessage", {**params, **NO_UNFURL}, message)
-        else:
-            params["user"] = request.user
-            await self._call_with_fallback("chat.postEphemeral", params, message)
-
-
-async def _send_with_fallback(
-    message: RenderedMessage, send: Callable[[dict[str, Any]], Awaitable[ApiAnswer]]
-) -> ApiAnswer:
-    """Send a message; if Slack does not take its blocks, with plainer ones, at last with none."""
-    *richer, last = fallback_blocks(message.blocks)
-    for blocks in richer:
-        try:
-            return await send({"text": message.text, "blocks": blocks})
-        except SlackRefused as refusal:
-            if refusal.error not in BLOCK_ERRORS:
-                raise
-    return await send({"text": message.text, "blocks": last})
 
 
 def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> dict[str, Any]:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from bot.core.model.access import CommandOutcome
-from bot.core.model.request import Request, Verb
-from bot.core.state.outbox import Answer
+from bot.core.model.access import CommandOutcome, Verb
+from bot.core.model.command import (
+    ExplainVerdict,
+    Question,
+    RunCheck,
+    ShowAlerts,
+    ShowAudit,
+    ShowHealth,
+    ShowHelp,
+    ShowOnCall,
+    ShowReport,
+    ShowSilences,
+    ShowStatus,
+    UnclearQuestion,
+    Unknown,
+)
 from bot.slack.render.command_results import (
     render_check_result,
     render_check_started,
     render_command_result,
+    render_unknown_check,
 )
 from bot.slack.render.help import help_texts, usage_hint
 from bot.slack.render.incident_line import render_alerts
 from bot.slack.render.oncall import render_on_call
-from bot.slack.render.report import parse_span, render_report
+from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_silences
 from bot.slack.render.status import render_health, render_status
 from bot.slack.render.text import (
@@ -29,8 +43,7 @@ from bot.slack.render.text import (
 from bot.slack.render.verdict import explain_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from bot.core.state.outbox import Answer
     from bot.ports import View
 
 _OUTCOME_NAMES = {
@@ -41,50 +54,93 @@ _OUTCOME_NAMES = {
     CommandOutcome.TOO_LATE: "too late",
     CommandOutcome.NOBODY: "nobody to call",
     CommandOutcome.INVALID: "not clear",
+    CommandOutcome.OUTDATED: "not done",
 }
 
 
 def render_answer(answer: Answer, view: View) -> RenderedMessage:
     """Render the answer to a request as things stand now."""
-    request = answer.request
-    if answer.result is not None:
-        return render_command_result(request, answer.result, view)
-    if request.verb is Verb.RUN and answer.is_first:
-        return render_check_started(request, view)
-    if request.verb is Verb.RUN:
+    request, result = answer.request, answer.result
+    if result is not None and result.outcome is not CommandOutcome.OUTDATED:
+        return render_command_result(request, result, view)
+    if not answer.is_first:
         return render_check_result(answer, view)
-    return _RENDERERS.get(request.verb, _render_unknown)(request, view)
+    command = request.command
+    if isinstance(command, RunCheck):
+        return render_check_started(command, request.words, view)
+    if isinstance(command, Question):
+        return _render_question(command, view)
+    return render_paragraphs("I was updated before I could do that. Please ask again.")
 
 
-def _render_why(request: Request, view: View) -> RenderedMessage:
+def _render_question(question: Question, view: View) -> RenderedMessage:  # noqa: C901, PLR0911, PLR0912
+    match question:
+        case ShowStatus():
+            return render_status(view)
+        case ShowAlerts():
+            return render_alerts(question, view)
+        case ExplainVerdict(incident=number):
+            return _render_verdict(number, view)
+        case ShowSilences():
+            return render_silences(view)
+        case ShowOnCall():
+            return render_on_call(view)
+        case ShowReport(span_s=span_s):
+            return render_report(view, span_s)
+        case ShowHealth():
+            return render_health(view)
+        case ShowAudit():
+            return _render_audit(view)
+        case ShowHelp(topic=topic):
+            return render_paragraphs(*help_texts(topic))
+        case Unknown():
+            return _render_unknown(question)
+        case UnclearQuestion():
+            return _render_unclear(question, view)
+        case _:
+            assert_never(question)
+
+
+def _render_verdict(number: int | None, view: View) -> RenderedMessage:
     """Explain the incident with this number; without one the newest, an open one first."""
     incidents = view.desk.incidents
-    number = request.argument.removeprefix("#")
-    if number:
-        incident = next((i for i in incidents.values() if number == str(i.id)), None)
-        unknown = f"There is no incident `{escape(number, 40)}`: see `{COMMAND} alerts`."
-    else:
-        incident = max(incidents.values(), key=lambda i: (i.is_open, i.id), default=None)
+    newest = max(incidents.values(), key=lambda i: (i.is_open, i.id), default=None)
+    incident = newest if number is None else incidents.get(number)
+    if incident is None:
         unknown = "There is no incident to explain."
-    return render_paragraphs(*(explain_verdict(incident) if incident else [unknown]))
+        return render_paragraphs(unknown if number is None else _unknown_incident(str(number)))
+    return render_paragraphs(*explain_verdict(incident))
 
 
-def _render_report(request: Request, view: View) -> RenderedMessage:
-    span_s = parse_span(request.argument)
-    if span_s is None:
-        return render_paragraphs(usage_hint(Verb.REPORT))
-    return render_report(view, span_s)
+def _unknown_incident(named: str) -> str:
+    return f"There is no incident `{escape(named, 40)}`: see `{COMMAND} alerts`."
 
 
-def _render_unknown(request: Request, _view: View) -> RenderedMessage:
-    unknown = f"I don't know `{escape(request.argument, 40)}`."
-    if not request.nearest:
+def _render_unclear(question: UnclearQuestion, view: View) -> RenderedMessage:
+    word = question.word
+    match question.verb:
+        case Verb.RUN:
+            return render_unknown_check(word, view)
+        case Verb.WHY:
+            return render_paragraphs(_unknown_incident(word))
+        case Verb.ALERTS:
+            unknown = f"I don't know alerts `{escape(word, 40)}`."
+            return render_paragraphs(unknown, usage_hint(Verb.ALERTS))
+        case Verb.REPORT:
+            return render_paragraphs(usage_hint(Verb.REPORT))
+        case _:
+            assert_never(question.verb)
+
+
+def _render_unknown(question: Unknown) -> RenderedMessage:
+    unknown = f"I don't know `{escape(question.word, 40)}`."
+    if not question.nearest:
         return render_paragraphs(unknown, *help_texts())
-    near = f"Did you mean `{COMMAND} {request.nearest}`?"
+    near = f"Did you mean `{COMMAND} {question.nearest}`?"
     return render_paragraphs(f"{unknown} {near} All that you can ask: `{COMMAND} help`")
 
 
-def _render_audit(_request: Request, view: View) -> RenderedMessage:
+def _render_audit(view: View) -> RenderedMessage:
     lines = [
         f"• {date_and_time(one.at)} <@{one.user}> "
         + f"{one.verb} {escape(one.argument, 80)}".strip()
@@ -93,16 +149,3 @@ def _render_audit(_request: Request, view: View) -> RenderedMessage:
         for one in reversed(view.desk.audit)
     ]
     return render_paragraphs(*join_lines(["*What people did, the newest first*", *lines]))
-
-
-_RENDERERS: dict[Verb, Callable[[Request, View], RenderedMessage]] = {
-    Verb.STATUS: lambda _, view: render_status(view),
-    Verb.ALERTS: lambda request, view: render_alerts(request.argument, view),
-    Verb.WHY: _render_why,
-    Verb.SILENCES: lambda _, view: render_silences(view),
-    Verb.ONCALL: lambda _, view: render_on_call(view),
-    Verb.REPORT: _render_report,
-    Verb.HEALTH: lambda _, view: render_health(view),
-    Verb.AUDIT: _render_audit,
-    Verb.HELP: lambda request, _: render_paragraphs(*help_texts(request.argument)),
-}

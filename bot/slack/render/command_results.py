@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.model.access import EVERYONE, CommandOutcome, Right
+from bot.core.model.access import EVERYONE, CommandOutcome, Right, Verb
 from bot.core.model.observation import CONTROL, Observation, Outcome, Target
-from bot.core.model.request import Verb
 from bot.core.signals.metric_threshold import MetricState
 from bot.core.state.on_demand import resolve_check_scope
 from bot.slack.render.buttons import STICKY_RESOLVE_NOTE
@@ -34,8 +33,8 @@ from bot.slack.render.text import (
 
 if TYPE_CHECKING:
     from bot.core.model.access import NotAllowed
+    from bot.core.model.command import Request, RunCheck
     from bot.core.model.measurement import Measurement
-    from bot.core.model.request import Request
     from bot.core.state.incident import Incident
     from bot.core.state.outbox import Answer, AnswerResult
     from bot.ports import View
@@ -75,18 +74,19 @@ def render_command_result(request: Request, result: AnswerResult, view: View) ->
     """Render what came of a command."""
     if result.refused:
         return render_paragraphs(refusal_text(result.refused))
-    if request.verb is Verb.SILENCE:
+    verb = request.command.verb
+    if verb is Verb.SILENCE:
         return render_silence_result(request, result, view)
-    if request.verb is Verb.UNSILENCE:
+    if verb is Verb.UNSILENCE:
         return render_unsilence_result(request, result, view)
-    if request.verb is Verb.ONCALL:
+    if verb is Verb.ONCALL:
         return render_override_result(request, result)
     incident = view.desk.incidents.get(result.incident or 0)
     if incident is None:
         return _no_such_incident(request, view)
-    sentence = _SENTENCES[request.verb][result.outcome].format(**_placeholders(request, incident))
+    sentence = _SENTENCES[verb][result.outcome].format(**_placeholders(request, incident))
     is_invalid = result.outcome is CommandOutcome.INVALID
-    return render_paragraphs(sentence, usage_hint(request.verb) if is_invalid else "")
+    return render_paragraphs(sentence, usage_hint(verb) if is_invalid else "")
 
 
 def _placeholders(request: Request, incident: Incident) -> dict[str, str]:
@@ -106,14 +106,16 @@ def _placeholders(request: Request, incident: Incident) -> dict[str, str]:
 
 def _no_such_incident(request: Request, view: View) -> RenderedMessage:
     open_incidents = view.desk.open_incidents
-    number = request.argument.split(" ")[0].removeprefix("#")
+    number = request.words.split(" ")[0].removeprefix("#")
     if number.isdecimal():
         text = f"There is no incident #{number[:9]} of the last seven days."
     elif open_incidents:
         text = "Which incident? Please say its number."
     else:
         text = "No incident is open."
-    return render_paragraphs(text, *incident_list(open_incidents, view), usage_hint(request.verb))
+    return render_paragraphs(
+        text, *incident_list(open_incidents, view), usage_hint(request.command.verb)
+    )
 
 
 _RIGHT_NAMES = {
@@ -143,20 +145,25 @@ MAX_LINES = 15
 """Lines of each kind, and twice as many for probes, so that all fits into one message."""
 
 
-def render_check_started(request: Request, view: View) -> RenderedMessage:
-    """Say what is checked now, or what can be checked."""
-    scope = resolve_check_scope(request, view.rules)
-    if scope is None:
-        tenants = view.rules.tenants
-        signals = dict.fromkeys(s for t in tenants.values() for s in t.all_signals)
-        return render_paragraphs(
-            f"There is no tenant or signal `{escape(request.argument, 40)}`. "
-            f"Tenants: {', '.join([*tenants][:MAX_LINES])}. "
-            f"Signals: {', '.join([*signals][:MAX_LINES])}."
-        )
-    names, signal = scope
+def render_check_started(command: RunCheck, words: str, view: View) -> RenderedMessage:
+    """Say what is checked now, or that it is no longer configured."""
+    names = resolve_check_scope(command, view.rules)
+    if not names:
+        return render_unknown_check(words, view)
     target = names[0] if len(names) == 1 else f"{len(names)} tenants"
-    return render_paragraphs(f"Looking at {f'{signal} of ' if signal else ''}{target} now …")
+    signal = f"{command.signal} of " if command.signal else ""
+    return render_paragraphs(f"Looking at {signal}{target} now …")
+
+
+def render_unknown_check(named: str, view: View) -> RenderedMessage:
+    """Say what can be checked."""
+    tenants = view.rules.tenants
+    signals = dict.fromkeys(s for t in tenants.values() for s in t.all_signals)
+    return render_paragraphs(
+        f"There is no tenant or signal `{escape(named, 40)}`. "
+        f"Tenants: {', '.join([*tenants][:MAX_LINES])}. "
+        f"Signals: {', '.join([*signals][:MAX_LINES])}."
+    )
 
 
 def render_check_result(answer: Answer, view: View) -> RenderedMessage:

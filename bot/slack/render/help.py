@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.core.model.request import Verb
+from bot.core.model.access import Verb
 from bot.slack.render.text import COMMAND
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.core.model.command import AlertFilter, ShowAlerts
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause
-from bot.core.model.request import Verb
-from bot.core.model.wall_clock import parse_until
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import IncidentKind, IncidentState
-from bot.slack.render.help import usage_hint
 from bot.slack.render.signals import problem_line
 from bot.slack.render.text import (
     ACKNOWLEDGED_MARK,
@@ -25,7 +23,6 @@ from bot.slack.render.text import (
     count_rest,
     date_and_time,
     duration,
-    escape,
     fault_name,
     join_lines,
     join_names,
@@ -130,22 +127,16 @@ def _rank_problem(problem: Problem) -> tuple[int, bool, float]:
 MAX_LINES = 15
 _ACKNOWLEDGED = frozenset({IncidentState.ACKNOWLEDGED})
 STATE_FILTERS = {
-    "open": _ACKNOWLEDGED | {IncidentState.OPEN},
-    "acked": _ACKNOWLEDGED,
-    "all": frozenset(IncidentState),
+    AlertFilter.OPEN: _ACKNOWLEDGED | {IncidentState.OPEN},
+    AlertFilter.ACKNOWLEDGED: _ACKNOWLEDGED,
+    AlertFilter.ALL: frozenset(IncidentState),
 }
 
 
-def render_alerts(argument: str, view: View) -> RenderedMessage:
-    """List incidents, the open ones first: `[open|acked|all] [24h]`."""
-    states, since = STATE_FILTERS["all"], 0.0
-    for word in argument.lower().split():
-        span = parse_until((word,), 0.0, "UTC")
-        if word not in STATE_FILTERS and span is None:
-            unknown = f"I don't know alerts `{escape(word, 40)}`."
-            return render_paragraphs(unknown, usage_hint(Verb.ALERTS))
-        states = STATE_FILTERS.get(word, states)
-        since = view.now - span[0] if span else since
+def render_alerts(question: ShowAlerts, view: View) -> RenderedMessage:
+    """List incidents, the open ones first."""
+    states = STATE_FILTERS[question.only or AlertFilter.ALL]
+    since = 0.0 if question.span_s is None else view.now - question.span_s
     found = [
         incident
         for incident in view.desk.incidents.values()
@@ -154,7 +145,7 @@ def render_alerts(argument: str, view: View) -> RenderedMessage:
     ]
     if not found:
         return render_paragraphs(
-            f"No {'such ' if argument else ''}incident in the last seven days."
+            f"No {'such ' if question != ShowAlerts() else ''}incident in the last seven days."
         )
     found.sort(key=lambda incident: (not incident.is_open, -incident.id))
     return render_paragraphs("*Incidents of the last seven days*", *incident_list(found, view))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.commands.incidents import NOTE_LENGTH
-from bot.core.model.request import Verb
+from bot.core.commands.parse import NOTE_LENGTH
+from bot.core.model.access import Verb
 from bot.core.state.silence import EVERYTHING, REASON_LENGTH
 from bot.slack.actions import ASK, SILENCE_FORM, WHAT, WORDS_FORM, ActionValue
 from bot.slack.render.signals import metric_name

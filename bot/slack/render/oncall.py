@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.commands.shifts import OVERRIDE_WORD
-from bot.core.model.access import CommandOutcome
+from bot.core.commands.parse import OVERRIDE_WORD
+from bot.core.model.access import CommandOutcome, Verb
 from bot.core.oncall.schedule import Shifts, UserGroup, current_shift, next_shift
 from bot.core.state.silence import MAX_SILENCE_S
 from bot.slack.render.help import usage_hint
@@ -18,7 +18,7 @@ from bot.slack.render.text import (
 )
 
 if TYPE_CHECKING:
-    from bot.core.model.request import Request
+    from bot.core.model.command import Request
     from bot.core.oncall.schedule import Shift
     from bot.core.state.outbox import AnswerResult
     from bot.ports import View
@@ -68,5 +68,5 @@ def render_override_result(request: Request, result: AnswerResult) -> RenderedMe
         return render_paragraphs(f"On call until {date_and_time(result.shift.until)}: {name}")
     if result.outcome is CommandOutcome.NOBODY:
         return render_paragraphs(NOT_CONFIGURED)
-    is_name = request.argument.removeprefix(OVERRIDE_WORD).strip().startswith("@")
-    return render_paragraphs(CHOOSE_PERSON if is_name else CHOOSE_TIME, usage_hint(request.verb))
+    is_name = request.words.removeprefix(OVERRIDE_WORD).strip().startswith("@")
+    return render_paragraphs(CHOOSE_PERSON if is_name else CHOOSE_TIME, usage_hint(Verb.ONCALL))

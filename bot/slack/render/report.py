@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import floor
 from typing import TYPE_CHECKING
 
-from bot.core.model.wall_clock import WEEK_S, parse_until
 from bot.core.reports.availability import Availability, combine_availability
 from bot.core.reports.report import build_report
 from bot.core.signals.history import single_failure_share
@@ -50,14 +49,6 @@ LEGEND = (
     "Down: a critical incident was open; degraded: a warning. Up is the rest of the time that was "
     "seen. Not seen: blind, stopped, or not yet watched."
 )
-
-
-def parse_span(argument: str) -> float | None:
-    """Parse `24h` or `7d` into seconds. An empty text is a week, anything else None."""
-    if not argument:
-        return WEEK_S
-    until = parse_until((argument,), 0.0, "UTC")
-    return until[0] if until and until[0] > 0 else None
 
 
 def render_report(view: View, span_s: float) -> RenderedMessage:

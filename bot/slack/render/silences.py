@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.model.access import CommandOutcome
-from bot.core.model.request import Verb
-from bot.core.state.silence import (
-    MAX_SILENCE_S,
-    SilenceRefusal,
-    SilenceScope,
-    covers,
-    is_touched,
-    is_window_active,
-)
+from bot.core.model.access import CommandOutcome, Verb
+from bot.core.model.command import SilenceRefusal, SilenceScope
+from bot.core.state.silence import MAX_SILENCE_S, covers, is_touched, is_window_active
 from bot.slack.render.help import usage_hint
 from bot.slack.render.incident_line import incident_list
 from bot.slack.render.text import (
@@ -30,7 +23,7 @@ from bot.slack.render.text import (
 )
 
 if TYPE_CHECKING:
-    from bot.core.model.request import Request
+    from bot.core.model.command import Request
     from bot.core.state.outbox import AnswerResult, OverrideAnnouncement
     from bot.core.state.silence import Silence
     from bot.ports import View
@@ -52,7 +45,7 @@ def render_silence_result(request: Request, result: AnswerResult, view: View) ->
     silence = result.silence
     if silence is None:
         refusal = result.silence_refusal or SilenceRefusal.NO_TIME
-        text = _REFUSAL_TEXTS[refusal].format(what=quote(request.argument.split(" ")[0], 40))
+        text = _REFUSAL_TEXTS[refusal].format(what=quote(request.words.split(" ")[0], 40))
         tenants = f"Tenants: {', '.join([*view.rules.tenants][:MAX_NAMED])}."
         is_unknown = refusal is SilenceRefusal.NO_SUCH
         return render_paragraphs(
@@ -95,7 +88,7 @@ def render_unsilence_result(request: Request, result: AnswerResult, view: View) 
         return render_paragraphs(
             f"S{silence.id} is over already, since {date_and_time(silence.ended_at)}{by}."
         )
-    asked = request.argument
+    asked = request.words
     text = f"There is no silence {quote(asked, 40)}." if asked else "Which silence?"
     return render_paragraphs(text, *running_silence_lines(view), usage_hint(Verb.UNSILENCE))
 

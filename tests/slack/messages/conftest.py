@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SdkBlock
 from slackblocks.blocks import Block as SlackBlock
 
-from bot.core.model.access import CommandOutcome
+from bot.core.commands.parse import parse_words
+from bot.core.model.access import CommandOutcome, Verb
+from bot.core.model.command import Request, SilenceScope
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import (
     FEED,
@@ -32,7 +34,6 @@ from bot.core.model.observation import (
     Target,
     Verdict,
 )
-from bot.core.model.request import Request, Verb
 from bot.core.model.wall_clock import RecurringTime
 from bot.core.oncall.schedule import Rotation, Shift
 from bot.core.signals.metric_threshold import MetricLimits, MetricState
@@ -42,7 +43,7 @@ from bot.core.state.incident import Incident, IncidentKind, IncidentState, Note,
 from bot.core.state.outbox import Answer, AnswerResult
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.shared import FeedView, SharedSignals
-from bot.core.state.silence import MaintenanceWindow, Silence, SilenceScope
+from bot.core.state.silence import MaintenanceWindow, Silence
 from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
@@ -227,11 +228,14 @@ class Scene:
         **more: Any,
     ) -> RenderedMessage:
         """Render the answer to a command, or its result."""
-        verb, _, argument = command.partition(" ")
-        request = Request("r", NOW, Verb(verb), argument, user=CLEO, **more)
+        verb, _, words = command.partition(" ")
+        view = view or self.view(self.open)
+        request = Request("r", NOW, words=words, user=CLEO)
+        parsed = parse_words(Verb(verb), words, request, view.desk, view.rules)
+        request = replace(request, command=replace(parsed, **more))
         if isinstance(result, CommandOutcome):
             result = AnswerResult(result, 7)
-        return render_answer(Answer(request, result=result), view or self.view(self.open))
+        return render_answer(Answer(request, result=result), view)
 
 
 def compare_golden(name: str, text: str) -> None:

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.access import AuditEntry, CommandOutcome, NotAllowed, Right
+from bot.core.model.access import AuditEntry, CommandOutcome, NotAllowed, Right, Verb
+from bot.core.model.command import Request, RunCheck, SilenceRefusal
 from bot.core.model.observation import Observation, Outcome, Target, Timing
-from bot.core.model.request import Request, Verb
 from bot.core.oncall.schedule import Override, Shift, Shifts, UserGroup
 from bot.core.state.outbox import Answer, AnswerResult
-from bot.core.state.silence import SilenceRefusal
 from bot.slack.render.answers import render_answer
 from bot.slack.render.silences import render_silence_change
 
@@ -122,7 +121,7 @@ def looking(scene: Any) -> list[RenderedMessage]:
         Observation(Target("prod", "login"), NOW, Outcome.FAILED, 0.4, scene.fault),
         Observation(Target("shop", "login"), NOW, Outcome.OK, 0.2),
     )
-    run = Request("r", NOW, Verb.RUN, "")
+    run = Request("r", NOW, RunCheck())
     return [
         scene.says("status", view=view),
         scene.says("alerts", view=scene.view(scene.by_hand, scene.merged, scene.muted)),
@@ -191,7 +190,7 @@ def test_the_result_of_a_check_has_every_probe(scene: Any) -> None:
         Observation(Target("control", "neutral"), START, Outcome.NO_DATA, no_data_reason="lag"),
     )
     skipped, unanswered = (Target("prod", "custom"),), (Target("prod", "second"),)
-    request = Request("r", START, Verb.RUN)
+    request = Request("r", START, RunCheck())
     message = render_answer(
         Answer(
             request,

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from bot.core.commands.parse import parse_words
+from bot.core.model.access import Verb
+from bot.core.model.command import Request
 from bot.core.model.observation import (
     Cause,
     Evidence,
@@ -17,7 +20,6 @@ from bot.core.model.observation import (
     StatusIncident,
     Verdict,
 )
-from bot.core.model.request import Request, Verb
 from bot.core.oncall.schedule import Shift
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import (
@@ -284,9 +286,12 @@ def test_hundreds_of_tenants_fit_into_one_message() -> None:
 @pytest.mark.parametrize("verb", list(Verb))
 def test_every_question_has_an_answer(verb: Verb) -> None:
     """Every answer is within Slack's limits and never empty."""
-    request = Request("r", START, verb, argument="prod")
+    shown = view()
+    request = Request("r", START, words="prod")
+    command = parse_words(verb, "prod", request, shown.desk, shown.rules)
+    request = replace(request, command=command)
     for is_first in (True, False):
-        message = render_answer(Answer(request, is_first=is_first), view())
+        message = render_answer(Answer(request, is_first=is_first), shown)
 
         assert message.text
         assert check(message.blocks, Surface.MESSAGE, "/blocks") == []

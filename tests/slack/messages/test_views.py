@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.request import Verb
+from bot.core.model.access import Verb
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.render.home import render_home_tab
 from bot.slack.render.modals import Origin, ask_form, silence_form, words_form

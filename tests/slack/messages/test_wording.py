@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.model.request import VERBS, Verb, parse_command
+from bot.core.commands.parse import VERBS, split_verb
+from bot.core.model.access import Verb
 from bot.slack.render.help import USAGES, help_texts
 from bot.slack.render.text import duration, escape, join_lines, link, mentions
 
@@ -21,7 +22,7 @@ def test_help_knows_every_verb(verb: Verb) -> None:
     assert f" {verb}" in help_texts(verb)[0]
     assert len(help_texts(verb)) == 1
     example = USAGES[verb].example
-    assert not example or parse_command(example)[0] is verb
+    assert not example or split_verb(example)[0] is verb
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Fields of stored records get the names that the code uses from this schema on.
 
 Constants are named like the classes that wrote the records before. Values of enums do not change,
-nor does a record that is missing here.
+nor does a record that is missing here. The words of requests become commands.
 """
+
+import re
 
 from alembic import op
 
@@ -40,6 +42,44 @@ def _keep_sentence(fact: Json) -> Json:
     """Keep a sentence as the one value of its evidence; it is shown as it is."""
     return {**fact, "text": {"text": fact["text"]}}
 
+
+def _parse_command(verb: str, words: str, nearest: str) -> Json:
+    """Return the fields of what a person asked for.
+
+    What names no incident or silence by its number, or needs the names of the configuration, can
+    only be asked again: requests wait for a moment only.
+    """
+    is_alone = verb in {"run", "alerts", "why", "oncall", "report"} and not words
+    if is_alone or verb in {"status", "silences", "health", "audit"}:
+        return {}
+    named = re.match(r"#?0*(\d{1,9})\b", words, re.ASCII)
+    number, text = (int(named[1]), words[named.end() :].strip()[:500]) if named else (None, "")
+    silence = re.match(r"[sS]?(\d{1,9})(?!\S)", words, re.ASCII)
+    fields: dict[str, Json] = {
+        "ack": {"incident": number, "note": text},
+        "resolve": {"incident": number, "note": text},
+        "escalate": {"incident": number},
+        "note": {"incident": number, "text": text or None},
+        "false-alarm": {"incident": number, "reason": text or None},
+        "why": {"incident": number},
+        "unsilence": {"silence": int(silence[1]) if silence else None},
+        "unknown": {"word": words, "nearest": nearest},
+        "help": {"topic": words},
+    }
+    command = fields.get(verb, {"silence": None})
+    return {"outcome": "outdated"} if None in command.values() else command
+
+
+def _type_command(request: Json) -> Json:
+    """Give a request a command in place of a verb and its argument."""
+    if "verb" not in request:  # what a webhook received
+        return request
+    verb, words, nearest = (request[name] for name in ("verb", "argument", "nearest"))
+    rest = {key: value for key, value in request.items() if key not in {"verb", "nearest"}}
+    return {**rest, "command": {**_parse_command(verb, words, nearest), "verb": verb}}
+
+
+REQUEST = Record({"argument": "words"}, convert=_type_command)
 
 # What was measured or observed
 OBSERVATION = Record({"blind": "no_data_reason"})
@@ -130,6 +170,7 @@ RUN_IN_PROGRESS = Record(
         "seen": "observations",
         "measured": "measurements",
     },
+    one={"request": REQUEST},
     each={"seen": OBSERVATION, "measured": MEASUREMENT},
 )
 SILENCE = Record({"over": "scope"})
@@ -155,7 +196,7 @@ ANSWER = Record(
         "missing": "unanswered",
         "measured": "measurements",
     },
-    one={"result": RESULT},
+    one={"request": REQUEST, "result": RESULT},
     each={"seen": OBSERVATION, "measured": MEASUREMENT},
 )
 PAGING = Record({"way": "contact_point"})
@@ -170,8 +211,8 @@ BODY = Record(
 )
 DELIVERY = Record(one={"body": BODY})
 
-# The inbox: a request of a person, which does not change, or what a webhook received
-RECEIVED = Record(each={"items": CLAIM})
+# The inbox: a request of a person, or what a webhook received
+RECEIVED = Record({"argument": "words"}, each={"items": CLAIM}, convert=_type_command)
 
 
 def upgrade() -> None:

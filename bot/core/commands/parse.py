@@ -1,0 +1,280 @@
+"""Reads what people type: the one parser of commands, names, spans and times."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from bot.core.model.access import CommandOutcome, Verb
+from bot.core.model.command import (
+    PLAIN_QUESTIONS,
+    Acknowledge,
+    AddNote,
+    AddOverride,
+    AddSilence,
+    AlertFilter,
+    Command,
+    EndSilence,
+    Escalate,
+    ExplainVerdict,
+    MarkFalseAlarm,
+    Resolve,
+    RunCheck,
+    ShowAlerts,
+    ShowHelp,
+    ShowReport,
+    SilenceRefusal,
+    SilenceScope,
+    UnclearCommand,
+    UnclearQuestion,
+    Unknown,
+)
+from bot.core.model.wall_clock import parse_span, parse_until
+from bot.core.state.silence import EVERYTHING, REASON_LENGTH, refuse_end
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bot.core.model.command import IncidentCommand, Request
+    from bot.core.state.desk import DeskState
+    from bot.core.state.rules import Rules
+    from bot.core.state.silence import Silence
+
+VERBS = tuple(verb for verb in Verb if verb is not Verb.UNKNOWN)
+SHARE = "share"
+OVERRIDE_WORD = "swap"
+NOTE_LENGTH = 500
+PHRASES = {
+    Verb.STATUS: (
+        "is auth0 up",
+        "is auth0 down",
+        "is auth0 ok",
+        "is login up",
+        "is login down",
+        "are logins working",
+        "is login working",
+        "what is wrong",
+        "what is up",
+    ),
+    Verb.RUN: ("check", "check again", "check auth0", "check now", "test", "try again"),
+    Verb.ONCALL: ("who is on call", "who is oncall", "on call"),
+    Verb.ACK: ("i am on it", "on it", "mine", "acknowledge", "i have it"),
+    Verb.HELP: ("hi", "hello", "what can you do"),
+}
+"""Plain questions that people ask without knowing the verbs."""
+_INCIDENT_NUMBER = re.compile(r"#?0*(\d+)\b\s*", re.ASCII)
+_USER_MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+
+
+def split_verb(text: str) -> tuple[Verb, str, bool]:
+    """Split what follows `/auth0-check` into its verb, the other words, and whether to share.
+
+    The words of an unknown verb are the first word itself.
+    """
+    words = text.split()
+    share = bool(words) and words[-1].lower() == SHARE
+    if share:
+        words.pop()
+    if not words:
+        return Verb.STATUS, "", share
+    if words[0].lower() in VERBS:
+        return Verb(words[0].lower()), " ".join(words[1:]), share
+    said = " ".join(words).lower().replace("\u2019", "'").strip("?!. ")
+    said = said.replace("who's", "who is").replace("what's", "what is").replace("i'm", "i am")
+    for verb, phrases in PHRASES.items():
+        if said in phrases:
+            return verb, "", share
+    return Verb.UNKNOWN, words[0], share
+
+
+def parse_request(text: str, request: Request, state: DeskState, rules: Rules) -> Request:
+    """Return a request with the command that its person typed.
+
+    Args:
+        text: what follows `/auth0-check`.
+        request: who asks, when and where.
+        state: has the incidents and silences that can be meant.
+        rules: have the names of tenants and signals.
+    """
+    verb, words, share = split_verb(text)
+    command = parse_words(verb, words, request, state, rules)
+    return replace(request, command=command, words=words, share=share)
+
+
+def parse_words(  # noqa: C901, PLR0911, PLR0912 - one case a verb
+    verb: Verb, words: str, request: Request, state: DeskState, rules: Rules
+) -> Command:
+    """Return what a verb and the words after it mean; see `parse_request`."""
+    match verb:
+        case Verb.UNKNOWN:
+            near = get_close_matches(words.lower(), VERBS, n=1, cutoff=0.5)
+            return Unknown(words, near[0] if near else "")
+        case Verb.ACK | Verb.RESOLVE | Verb.ESCALATE | Verb.NOTE | Verb.FALSE_ALARM:
+            return make_incident_command(verb, *find_incident(words, state, request.thread_ts))
+        case Verb.SILENCE:
+            wanted = parse_silence(words, request.at, request.person.zone, rules, state.incidents)
+            if isinstance(wanted, AddSilence):
+                return wanted
+            is_global = words.lower().split()[:1] == [EVERYTHING]
+            return UnclearCommand(
+                verb, CommandOutcome.INVALID, silence_refusal=wanted, is_global=is_global
+            )
+        case Verb.UNSILENCE:
+            silence = _find_silence(words, state)
+            none = UnclearCommand(verb, CommandOutcome.NO_SUCH)
+            return EndSilence(silence.id) if silence else none
+        case Verb.ONCALL if words.split()[:1] == [OVERRIDE_WORD]:
+            return _parse_override(words.split()[1:], request)
+        case Verb.RUN:
+            return _find_check(words.lower(), rules) or UnclearQuestion(verb, words)
+        case Verb.ALERTS:
+            return _parse_alerts(words)
+        case Verb.WHY if words:
+            numbers = {str(number): number for number in state.incidents}
+            named = words.removeprefix("#")
+            number = numbers.get(named)
+            return ExplainVerdict(number) if number else UnclearQuestion(verb, named)
+        case Verb.REPORT if words:
+            span_s = parse_span(words)
+            return ShowReport(span_s) if span_s else UnclearQuestion(verb, words)
+        case Verb.HELP:
+            return ShowHelp(words)
+        case _:
+            return PLAIN_QUESTIONS[verb]
+
+
+def find_incident(words: str, state: DeskState, thread_ts: str = "") -> tuple[int | None, str]:
+    """Return which incident is meant, and the rest of the words.
+
+    It is the incident whose number is given, else that of the thread, else the only open one.
+    """
+    match = _INCIDENT_NUMBER.match(words)
+    if match:
+        numbers = {str(number): number for number in state.incidents}
+        return numbers.get(match[1]), words[match.end() :]
+    for incident in state.incidents.values():
+        if thread_ts and incident.message and incident.message.ts == thread_ts:
+            return incident.id, words
+    still_open = state.open_incidents
+    return (still_open[0].id if len(still_open) == 1 else None), words
+
+
+def make_incident_command(  # noqa: PLR0911 - one return a verb
+    verb: Verb, incident: int | None, text: str = ""
+) -> IncidentCommand | UnclearCommand:
+    """Return a command about an incident. Raises ValueError if the verb is not about one."""
+    if incident is None:
+        return UnclearCommand(verb, CommandOutcome.NO_SUCH)
+    text = text.strip()[:NOTE_LENGTH]
+    match verb:
+        case Verb.ACK:
+            return Acknowledge(incident, text)
+        case Verb.RESOLVE:
+            return Resolve(incident, text)
+        case Verb.ESCALATE:
+            return Escalate(incident)
+        case Verb.NOTE | Verb.FALSE_ALARM if not text:
+            return UnclearCommand(verb, CommandOutcome.INVALID, incident)
+        case Verb.NOTE:
+            return AddNote(incident, text)
+        case Verb.FALSE_ALARM:
+            return MarkFalseAlarm(incident, text)
+    raise ValueError(verb)
+
+
+def parse_silence(
+    words: str, now: float, zone: str, rules: Rules, incidents: Iterable[int]
+) -> AddSilence | SilenceRefusal:
+    """Read `<#number|tenant|tenant.signal|signal|all> <for how long, or until when> <reason>`.
+
+    Args:
+        words: what the person wrote after the verb.
+        now: spans and clock times count from this instant.
+        zone: the person's time zone, an IANA name.
+        rules: the names of tenants and signals.
+        incidents: the numbers of the known incidents.
+    """
+    what, *rest = words.split() or [""]
+    until, count = parse_until(rest, now, zone) or (None, 0)
+    scope = find_scope(what, rules, incidents)
+    return make_silence(scope, until, " ".join(rest[count:]), now)
+
+
+def make_silence(
+    scope: tuple[SilenceScope, str] | None, until: float | None, reason: str, now: float
+) -> AddSilence | SilenceRefusal:
+    """Return a silence, or why it cannot be set: the first of what is wrong."""
+    if scope is None:
+        return SilenceRefusal.NO_SUCH
+    if until is None:
+        return SilenceRefusal.NO_TIME
+    if refusal := refuse_end(until, now):
+        return refusal
+    reason = " ".join(reason.split())[:REASON_LENGTH]
+    return AddSilence(*scope, until, reason) if reason else SilenceRefusal.NO_REASON
+
+
+def find_scope(
+    what: str, rules: Rules, incidents: Iterable[int]
+) -> tuple[SilenceScope, str] | None:
+    """Find what is to be silenced; a configured name precedes an incident's bare number."""
+    signals = {
+        written.lower(): (SilenceScope.SIGNAL, written)
+        for tenant in rules.tenants.values()
+        for signal in (*tenant.all_signals, *tenant.monitors)
+        for written in (signal, f"{tenant.name}.{signal}")
+    }
+    tenants = {name.lower(): (SilenceScope.TENANT, name) for name in rules.tenants}
+    numbers = {
+        written: (SilenceScope.INCIDENT, str(number))
+        for number in incidents
+        for written in (str(number), f"#{number}")
+    }
+    return {**numbers, **signals, **tenants, EVERYTHING: (SilenceScope.ALL, "")}.get(what.lower())
+
+
+def _find_silence(words: str, state: DeskState) -> Silence | None:
+    """Find a silence by its number (`S3`, `3`), else an active one by what it covers."""
+    first = words.lower().split()[:1]
+    named = {
+        f"#{s.name}" if s.scope is SilenceScope.INCIDENT else (s.name or EVERYTHING).lower(): s
+        for s in state.active_silences
+    }
+    numbers = {f"{s}{number}": one for number, one in state.silences.items() for s in ("s", "")}
+    return {**named, **numbers}.get(first[0]) if first else None
+
+
+def _parse_override(words: list[str], request: Request) -> AddOverride | UnclearCommand:
+    """Read `[@person] 8h`; without a name whoever sends it."""
+    named = _USER_MENTION.fullmatch(words[0]) if words else None
+    until = parse_until(words[1:] if named else words, request.at, request.person.zone)
+    if until is None:
+        return UnclearCommand(Verb.ONCALL, CommandOutcome.INVALID)
+    return AddOverride(named[1] if named else request.user, until[0])
+
+
+def _find_check(named: str, rules: Rules) -> RunCheck | None:
+    """Find a tenant, `tenant.signal`, or a signal of any tenant; a tenant precedes a signal."""
+    found: dict[str, RunCheck] = {}
+    for name, tenant in reversed(rules.tenants.items()):
+        signals = {f"{name}.{each}".lower(): RunCheck(name, each) for each in tenant.all_signals}
+        found = {**found, **signals, name.lower(): RunCheck(name)}
+    for tenant in rules.tenants.values():
+        for signal in tenant.all_signals:
+            found.setdefault(signal.lower(), RunCheck(signal=signal))
+    return found.get(named) if named else RunCheck()
+
+
+def _parse_alerts(words: str) -> ShowAlerts | UnclearQuestion:
+    """Read `[open|acked|all] [24h]`."""
+    only, span_s = None, None
+    for word in words.lower().split():
+        if word in set(AlertFilter):
+            only = AlertFilter(word)
+        elif (found := parse_span(word)) is not None:
+            span_s = found
+        else:
+            return UnclearQuestion(Verb.ALERTS, word)
+    return ShowAlerts(only, span_s)

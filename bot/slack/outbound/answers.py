@@ -1,0 +1,131 @@
+"""Answers people: questions at once, what was committed when its delivery is due."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bot.core.commands.dispatch import answer_question
+from bot.core.state.outbox import ANSWER_LIFE_S, BACKOFF_S
+from bot.core.state.stimulus import QuestionAudited
+from bot.ports import TEMPORARY_ERRORS, SlackDoubt, SlackRefused
+from bot.slack.render.answers import render_answer
+from bot.slack.render.chart import fallback_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.core.model.command import Request
+    from bot.core.state.outbox import Answer
+    from bot.core.state.stimulus import Stimulus
+    from bot.ports import Clock, View, WebApi
+    from bot.slack.render.text import RenderedMessage
+
+log = logging.getLogger(__name__)
+ApiAnswer = TypeVar("ApiAnswer")
+BLOCK_ERRORS = frozenset({"invalid_blocks", "msg_blocks_too_long", "msg_too_long"})
+"""Slack does not take the blocks: the text alone says the same."""
+RESPONSE_URL_LIFE_S = 1700.0
+"""Slack takes answers at a response_url for 30 minutes (Handling user interaction, 2026-11)."""
+NO_UNFURL = {"unfurl_links": False, "unfurl_media": False}
+REMEMBERED = 1000
+"""Ids of questions that are known, to answer one only once that Slack sends again."""
+
+
+class QuestionAnswerer:
+    """Answers questions from the state as it is. Nothing is committed before the answer is out.
+
+    Args:
+        api: takes the answers.
+        clock: times the retries.
+        view: returns the state.
+        submit: takes what the audit log records to the engine, which commits it later.
+    """
+
+    def __init__(
+        self,
+        api: WebApi,
+        clock: Clock,
+        *,
+        view: Callable[[], View],
+        submit: Callable[[Stimulus], None],
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._view = view
+        self._submit = submit
+        self._ids: dict[str, None] = {}
+
+    async def answer(self, request: Request) -> None:
+        """Answer a question once; if Slack does not take the answer, try again for a while."""
+        if request.id in self._ids:
+            return
+        self._ids[request.id] = None
+        if len(self._ids) > REMEMBERED:
+            del self._ids[next(iter(self._ids))]
+        view = self._view()
+        answer, entry = answer_question(request, view.desk, view.rules)
+        if entry:
+            self._submit(QuestionAudited(view.now, entry))
+            view = replace(view, desk=view.desk.with_audit_entry(entry))
+        for pause_s in chain(BACKOFF_S, repeat(BACKOFF_S[-1])):
+            wait_s = await self._try(answer, view, pause_s)
+            if wait_s is None or self._clock.now() + wait_s - request.at > ANSWER_LIFE_S:
+                return
+            await self._clock.sleep(wait_s)
+            view = self._view()
+
+    async def _try(self, answer: Answer, view: View, pause_s: float) -> float | None:
+        """Send an answer; return after how long to try again, if that may help."""
+        name = answer.request.id
+        try:
+            await send_answer(self._api, answer, view)
+        except SlackDoubt:
+            log.warning("the answer to %s was lost; it may have been delivered", name)
+            return pause_s
+        except SlackRefused as refusal:
+            log.warning("Slack refused the answer to %s: %s", name, refusal.error)
+            if refusal.retry_after_s is not None:
+                return max(refusal.retry_after_s, 0.1) * self._clock.speed
+            return pause_s if refusal.error in TEMPORARY_ERRORS else None
+        return None
+
+
+async def send_answer(api: WebApi, answer: Answer, view: View) -> None:
+    """Answer by the response_url while it is valid, else in the channel of the request."""
+    request, message = answer.request, render_answer(answer, view)
+    is_refused = answer.result is not None and answer.result.refused is not None
+    # A refusal mentions those who may: sent to everybody, it would call them.
+    is_shared = request.share and not is_refused
+    params: dict[str, Any]
+    if request.response_url and view.now - request.at < RESPONSE_URL_LIFE_S:
+        kind = "in_channel" if is_shared else "ephemeral"
+        params = {"response_type": kind, "replace_original": False}
+        await send_with_fallback(
+            message, lambda content: api.respond(request.response_url, {**params, **content})
+        )
+        return
+    method, params = "chat.postMessage", {"channel": request.channel}
+    if request.thread_ts:
+        params["thread_ts"] = request.thread_ts
+    if is_shared or request.is_direct:
+        params |= NO_UNFURL
+    else:
+        method, params["user"] = "chat.postEphemeral", request.user
+    await send_with_fallback(message, lambda content: api.call(method, {**params, **content}))
+
+
+async def send_with_fallback(
+    message: RenderedMessage, send: Callable[[dict[str, Any]], Awaitable[ApiAnswer]]
+) -> ApiAnswer:
+    """Send a message; if Slack does not take its blocks, with plainer ones, at last with none."""
+    *richer, last = fallback_blocks(message.blocks)
+    for blocks in richer:
+        try:
+            return await send({"text": message.text, "blocks": blocks})
+        except SlackRefused as refusal:
+            if refusal.error not in BLOCK_ERRORS:
+                raise
+    return await send({"text": message.text, "blocks": last})
