@@ -52,6 +52,7 @@ from bot.core.state.stimulus import (
 )
 from bot.core.state.tenant import Tenants
 from bot.core.tenant import step as tenant_step
+from bot.core.triage.collect import Triage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -324,7 +325,8 @@ def _handle_tenant_report(
     state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants)
     is_new = not has_incident and not is_sticky and lifecycle.has_problem(tenants, tenant)
     if is_new and not is_deferred(state, now, rules):
-        state, sent = group_or_open(state, (tenant,), now, tenants, rules)
+        triage = Triage(now, tenants, state.shared, rules)
+        state, sent = group_or_open(state, (tenant,), triage)
     else:
         state, sent = evaluate_all(state, now, tenants, rules)
     effects += sent

@@ -28,11 +28,10 @@ from bot.core.state.incident import (
 )
 from bot.core.state.outbox import Edit
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
-from bot.core.triage.collect import feed_views, matching_status_incidents, reach_verdict
+from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
 from bot.core.triage.context import TriageContext, is_down
 
 if TYPE_CHECKING:
-    from bot.core.state.rules import Rules
     from bot.core.state.tenant import Tenants, TenantState
 
 OUR_CAUSES = frozenset({Cause.PROBE, Cause.NETWORK})
@@ -68,16 +67,17 @@ def kind_of(context: TriageContext) -> IncidentKind:
 
 
 def open_incident(
-    number: int, context: TriageContext, rules: Rules
+    number: int, context: TriageContext, triage: Triage
 ) -> tuple[Incident, list[DeskEffect]]:
     """Open an incident for the tenants of a context."""
-    now, verdict = context.now, reach_verdict(context)
+    now, verdict = context.now, triage.judge(context)
     severity = _judge_severity(verdict, context)
     is_critical = severity is Severity.CRITICAL
     status_incidents = matching_status_incidents(context)
     # A second source agrees: nothing is gained by waiting before people are mentioned.
     is_corroborated = count_failing_signals(context) > 1 or bool(status_incidents)
-    wait_s = max((rules.mention_after_s.get(name, 0.0) for name in context.tenants), default=0.0)
+    mention_after_s = context.rules.mention_after_s
+    wait_s = max((mention_after_s.get(name, 0.0) for name in context.tenants), default=0.0)
     incident = Incident(
         id=number,
         kind=kind_of(context),
@@ -116,7 +116,7 @@ def _record_evidence(incident: Incident, now: float) -> Incident:
 
 
 def evaluate_incident(
-    incident: Incident, context: TriageContext, rules: Rules
+    incident: Incident, context: TriageContext, triage: Triage
 ) -> tuple[Incident, list[DeskEffect]]:
     """Evaluate an open incident: resolve it, or update its verdict and its numbers."""
     now, names = context.now, incident.tenants
@@ -129,7 +129,7 @@ def evaluate_incident(
     verdict = incident.verdict
     # Without data, and until it comes reliably again, nothing new can be known.
     if not was_no_data and not any(context.all_tenants.states[n].no_data_since for n in names):
-        judged = reach_verdict(context)
+        judged = triage.judge(context)
         if not is_new_cause(verdict, judged) or new_evidence(verdict, judged):
             verdict = judged
     after = replace(
@@ -144,30 +144,30 @@ def evaluate_incident(
         after.severity is Severity.CRITICAL and incident.severity is not Severity.CRITICAL
     )
     if has_become_critical and not after.has_mentioned:
-        wait_s = max(rules.mention_after_s.get(name, 0.0) for name in names)
+        wait_s = max(context.rules.mention_after_s.get(name, 0.0) for name in names)
         after = replace(after, mention_at=max(now, after.since + wait_s))
     return notify_changes(incident, after, now)
 
 
 def add_tenants(
-    incident: Incident, context: TriageContext, rules: Rules
+    incident: Incident, context: TriageContext, triage: Triage
 ) -> tuple[Incident, list[DeskEffect]]:
     """Add tenants to an incident; the context is that of all its tenants together."""
     joined = tuple(name for name in context.tenants if name not in incident.tenants)
-    after, effects = evaluate_incident(replace(incident, tenants=context.tenants), context, rules)
+    after, effects = evaluate_incident(replace(incident, tenants=context.tenants), context, triage)
     after, reply = add_entry(after, TimelineEntry(context.now, TimelineKind.JOINED, tenants=joined))
     return after, [IncidentChanged(after), *effects, reply]
 
 
 def reopen_incident(
-    incident: Incident, context: TriageContext, rules: Rules
+    incident: Incident, context: TriageContext, triage: Triage
 ) -> tuple[Incident, list[DeskEffect]]:
     """Reopen an incident that was resolved a moment ago."""
     tenants = tuple(dict.fromkeys((*incident.tenants, *context.tenants)))
     again = replace(reopen(incident), tenants=tenants)
     again, reply = add_entry(again, TimelineEntry(context.now, TimelineKind.REOPENED))
     context = replace(context, tenants=tenants, since=again.since)
-    after, effects = evaluate_incident(again, context, rules)
+    after, effects = evaluate_incident(again, context, triage)
     if not any(isinstance(e, Send) and isinstance(e.body, Edit) for e in effects):
         after, edit = edit_message(after, context.now)
         effects.append(edit)
