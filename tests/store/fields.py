@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from itertools import count
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,10 +30,12 @@ def describe_records(roots: Mapping[str, Any], bodies: Mapping[str, type]) -> Fi
     return found
 
 
-def _describe(kind: Any, found: Fields) -> str:
+def _describe(kind: Any, found: Fields) -> str:  # noqa: PLR0911 - one for each kind of type
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (UnionType, Union):
         return " | ".join(_describe(one, found) for one in arguments)
+    if origin is Literal:
+        return " | ".join(map(repr, arguments))
     if origin:
         inner = ", ".join(_describe(one, found) for one in arguments if one is not ...)
         return f"{'list' if ... in arguments else origin.__name__}[{inner}]"

@@ -10,15 +10,10 @@ import pytest
 from bot.core.model.observation import Cause, Observation, Outcome, Scope, Severity, Target, Verdict
 from bot.core.model.request import Request, Verb
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import (
-    Incident,
-    IncidentKind,
-    IncidentState,
-    TimelineEntry,
-    TimelineKind,
-)
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
 from bot.core.state.outbox import Answer, Body, Delivery, DeliveryStatus, Edit, Post, Reply
 from bot.core.state.tenant import TenantState
+from bot.core.state.timeline import ResolvedEntry
 from bot.ports import Change, Snapshot, Store
 
 Reopen = Callable[[], Awaitable[Store]]
@@ -114,7 +109,7 @@ async def test_old_incidents_are_left_out(reopen: Reopen) -> None:
     [
         Post(1),
         Edit(1),
-        Reply(1, TimelineEntry(NOW, TimelineKind.RESOLVED, severity=Severity.INFO)),
+        Reply(1, ResolvedEntry(NOW, "U1")),
         Answer(REQUEST, observations=(SEEN,), unanswered=(Target("prod", "custom"),)),
     ],
     ids=lambda body: type(body).__name__,

@@ -9,10 +9,11 @@ from bot.core.alerting import paging
 from bot.core.incidents import notifications
 from bot.core.model.observation import Severity
 from bot.core.oncall.schedule import current_shift
-from bot.core.state.incident import Incident, IncidentKind, TimelineEntry, TimelineKind
+from bot.core.state.incident import Incident, IncidentKind
 from bot.core.state.outbox import IncidentBody, Post, SilenceAnnouncement
 from bot.core.state.silence import find_covering, is_window_active
 from bot.core.state.stimulus import DeskEffect, Send
+from bot.core.state.timeline import HandOverEntry, WhyEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -118,7 +119,7 @@ def unmute(incident: Incident, now: float) -> paging.IncidentAndEffects:
     post = notifications.post_message(incident)
     if incident.kind is not IncidentKind.FAILING:
         return incident, [post]
-    incident, why = notifications.add_entry(incident, TimelineEntry(now, TimelineKind.WHY))
+    incident, why = notifications.add_entry(incident, WhyEntry(now))
     return incident, [post, why]
 
 
@@ -143,7 +144,6 @@ def _hand_over(state: DeskState, now: float, rules: Rules) -> StateAndEffects:
     mentioned = (shift.person,) if shift.person else ()
     for incident in state.open_incidents:
         if incident.has_mentioned and not incident.is_muted:
-            entry = TimelineEntry(now, TimelineKind.HAND_OVER, mentioned=mentioned)
-            after, reply = notifications.add_entry(incident, entry)
+            after, reply = notifications.add_entry(incident, HandOverEntry(now, mentioned))
             state, effects = state.with_incident(after), [*effects, reply]
     return state, effects

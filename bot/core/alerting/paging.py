@@ -15,9 +15,10 @@ from bot.core.oncall.escalation import (
     EscalationStep,
 )
 from bot.core.oncall.schedule import UserGroup, next_shift_to_notify
-from bot.core.state.incident import Incident, IncidentState, TimelineEntry, TimelineKind
+from bot.core.state.incident import Incident, IncidentState
 from bot.core.state.outbox import Delivery, DirectMessage, PagerAction, Paging, Reply
 from bot.core.state.stimulus import DeskEffect, Send
+from bot.core.state.timeline import MentionEntry, PagedEntry
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState
@@ -78,8 +79,7 @@ def _mention_first(incident: Incident, names: tuple[str, ...], now: float) -> In
         return incident, []
     if incident.opened_at == now:
         return replace(incident, mentioned=names), []
-    entry = TimelineEntry(now, TimelineKind.MENTION, mentioned=names)
-    after, reply = notifications.add_entry(incident, entry)
+    after, reply = notifications.add_entry(incident, MentionEntry(now, names))
     return after, [reply]
 
 
@@ -101,8 +101,10 @@ def escalate_now(
         paged = {
             one
             for effect in effects
-            if isinstance(effect, Send) and isinstance(effect.body, Reply)
-            for one in (*effect.body.entry.mentioned, *effect.body.entry.contact_points)
+            if isinstance(effect, Send)
+            and isinstance(effect.body, Reply)
+            and isinstance(entry := effect.body.entry, PagedEntry)
+            for one in (*entry.mentioned, *entry.contact_points)
         }
         if paged - {DM, by, incident.acknowledged_by}:
             return after, effects
@@ -136,9 +138,7 @@ def _take_step(
     if escalation:
         escalation = replace(escalation, notified=tuple({*notified, *names}))
         incident = replace(incident, escalation=escalation)
-    entry = TimelineEntry(
-        now, TimelineKind.PAGED, mentioned=names, by=by, contact_points=(DM,) if is_direct else ()
-    )
+    entry = PagedEntry(now, names, (DM,) if is_direct else (), by)
     incident, reply = notifications.add_entry(incident, entry)
     return incident, [*effects, reply]
 
@@ -146,7 +146,7 @@ def _take_step(
 def _page(incident: Incident, contact_point: str, now: float, by: str = "") -> IncidentAndEffects:
     paged = tuple(dict.fromkeys((*incident.paged_contact_points, contact_point)))
     incident = replace(incident, paged_contact_points=paged)
-    entry = TimelineEntry(now, TimelineKind.PAGED, contact_points=(contact_point,), by=by)
+    entry = PagedEntry(now, contact_points=(contact_point,), by=by)
     incident, reply = notifications.add_entry(incident, entry)
     page = notifications.page_contact_point(incident, contact_point, PagerAction.TRIGGER)
     return incident, [page, reply]

@@ -12,9 +12,10 @@ from bot.core.incidents.sticky_resolve import failing_signal_ids
 from bot.core.model.access import CommandOutcome
 from bot.core.model.request import Verb
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentState, Note, TimelineEntry, TimelineKind
+from bot.core.state.incident import Incident, IncidentState, Note
 from bot.core.state.outbox import AnswerResult, PagerAction
 from bot.core.state.stimulus import DeskEffect, IncidentChanged
+from bot.core.state.timeline import AcknowledgedEntry, FalseAlarmEntry, NoteEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ def _acknowledge(incident: Incident, user: str, text: str, now: float) -> Incide
         mention_at=None,
         escalation=None,
     )
-    after, effects = _record_entry(after, user, text, now, TimelineKind.ACKNOWLEDGED)
+    after, effects = _record_entry(after, AcknowledgedEntry(now, user, text))
     pages = notifications.update_pages(after, PagerAction.ACKNOWLEDGE)
     return CommandOutcome.DONE, after, [IncidentChanged(after), *effects, *pages]
 
@@ -91,7 +92,7 @@ def _acknowledge(incident: Incident, user: str, text: str, now: float) -> Incide
 def _add_note(incident: Incident, user: str, text: str, now: float) -> IncidentOutcome:
     if not text:
         return CommandOutcome.INVALID, incident, []
-    after, effects = _record_entry(incident, user, text, now, TimelineKind.NOTE)
+    after, effects = _record_entry(incident, NoteEntry(now, user, text))
     return CommandOutcome.DONE, after, effects
 
 
@@ -102,18 +103,18 @@ def _mark_false_alarm(incident: Incident, user: str, text: str, now: float) -> I
     if incident.false_alarm:
         return CommandOutcome.ALREADY, incident, []
     after = replace(incident, false_alarm=text)
-    after, effects = _record_entry(after, user, text, now, TimelineKind.FALSE_ALARM)
+    after, effects = _record_entry(after, FalseAlarmEntry(now, user, text))
     return CommandOutcome.DONE, after, effects
 
 
 def _record_entry(
-    incident: Incident, user: str, text: str, now: float, kind: TimelineKind
+    incident: Incident, entry: AcknowledgedEntry | NoteEntry | FalseAlarmEntry
 ) -> tuple[Incident, list[DeskEffect]]:
     """Record what a person wrote in the notes and in the thread, and update the message."""
-    if text:
-        incident = replace(incident, notes=(*incident.notes, Note(now, user, text)))
-    incident, edit = notifications.edit_message(incident, now)
-    entry = TimelineEntry(now, kind, by=user, text=text)
+    if entry.text:
+        note = Note(entry.at, entry.by, entry.text)
+        incident = replace(incident, notes=(*incident.notes, note))
+    incident, edit = notifications.edit_message(incident, entry.at)
     incident, reply = notifications.add_entry(incident, entry)
     return incident, [edit, reply]
 

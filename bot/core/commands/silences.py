@@ -10,7 +10,6 @@ from bot.core.incidents import notifications
 from bot.core.model.access import CommandOutcome
 from bot.core.model.request import Verb
 from bot.core.model.wall_clock import DAY_S, parse_until
-from bot.core.state.incident import TimelineEntry, TimelineKind
 from bot.core.state.outbox import AnswerResult, SilenceAnnouncement
 from bot.core.state.silence import (
     EVERYTHING,
@@ -24,6 +23,7 @@ from bot.core.state.silence import (
     preview_hidden,
 )
 from bot.core.state.stimulus import DeskEffect, Send
+from bot.core.state.timeline import SilencedEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +55,7 @@ def add_silence(state: DeskState, request: Request, now: float, rules: Rules) ->
     if silence.scope is not SilenceScope.INCIDENT:  # else its thread says so
         key = f"silence:{number}:begin"
         effects.append(Send(key, key, SilenceAnnouncement(silence)))
-    entry = TimelineEntry(now, TimelineKind.SILENCED, by=by, text=reason, until=parsed.until)
+    entry = SilencedEntry(now, by, reason, parsed.until)
     for incident in state.open_incidents:
         if covers(silence, incident) and not incident.is_muted:
             after, edit = notifications.edit_message(incident, now)

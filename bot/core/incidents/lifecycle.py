@@ -20,14 +20,13 @@ from bot.core.oncall.escalation import EscalationState
 from bot.core.state.incident import (
     Incident,
     IncidentKind,
-    TimelineEntry,
-    TimelineKind,
     VerdictRecord,
     detection_times,
     reopen,
 )
 from bot.core.state.outbox import Edit
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
+from bot.core.state.timeline import JoinedEntry, ReopenedEntry, WhyEntry
 from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
 from bot.core.triage.context import TriageContext, is_down
 
@@ -93,7 +92,7 @@ def open_incident(
         message_updated_at=now,
     )
     incident = _record_evidence(incident, now)
-    incident, why = add_entry(incident, TimelineEntry(now, TimelineKind.WHY))
+    incident, why = add_entry(incident, WhyEntry(now))
     post = post_message(incident)
     return incident, [IncidentChanged(incident), VerdictChanged(number, verdict), post, why]
 
@@ -155,7 +154,7 @@ def add_tenants(
     """Add tenants to an incident; the context is that of all its tenants together."""
     joined = tuple(name for name in context.tenants if name not in incident.tenants)
     after, effects = evaluate_incident(replace(incident, tenants=context.tenants), context, triage)
-    after, reply = add_entry(after, TimelineEntry(context.now, TimelineKind.JOINED, tenants=joined))
+    after, reply = add_entry(after, JoinedEntry(context.now, joined))
     return after, [IncidentChanged(after), *effects, reply]
 
 
@@ -165,7 +164,7 @@ def reopen_incident(
     """Reopen an incident that was resolved a moment ago."""
     tenants = tuple(dict.fromkeys((*incident.tenants, *context.tenants)))
     again = replace(reopen(incident), tenants=tenants)
-    again, reply = add_entry(again, TimelineEntry(context.now, TimelineKind.REOPENED))
+    again, reply = add_entry(again, ReopenedEntry(context.now))
     context = replace(context, tenants=tenants, since=again.since)
     after, effects = evaluate_incident(again, context, triage)
     if not any(isinstance(e, Send) and isinstance(e.body, Edit) for e in effects):

@@ -38,8 +38,9 @@ from bot.core.oncall.schedule import Rotation, Shift
 from bot.core.signals.metric_threshold import MetricLimits, MetricState
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentState, Note, Problem
+from bot.core.state.incident import Incident, IncidentKind, IncidentState, Note
 from bot.core.state.outbox import Answer, AnswerResult
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.shared import FeedView, SharedSignals
 from bot.core.state.silence import MaintenanceWindow, Silence, SilenceScope
@@ -120,8 +121,8 @@ class Scene:
             opened_at=START + 50,
             verdict=self.verdict,
             problems=(
-                Problem("prod", "login", START, 5, 5, fault),
-                Problem("shop", "login", START + 20, 4, 6, fault),
+                ProbeProblem("prod", "login", START, 5, 5, fault),
+                ProbeProblem("shop", "login", START + 20, 4, 6, fault),
             ),
             has_mentioned=True,
             mentioned=(ANN,),

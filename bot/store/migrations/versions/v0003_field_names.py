@@ -1,5 +1,6 @@
-"""Fields of stored records get the names that the code uses from this schema on.
+"""Fields of stored records get the names that the code uses from this schema on, and their form.
 
+Two steps: first the names, then the form of the records that are put together in another way.
 Constants are named like the classes that wrote the records before. Values of enums do not change,
 nor does a record that is missing here.
 """
@@ -156,6 +157,65 @@ DELIVERY = Record(one={"body": BODY})
 RECEIVED = Record(each={"items": CLAIM})
 
 
+# The second step: records that were one bag of fields for several kinds become one record a kind.
+# All fields have their new names here.
+COMMON = ("tenant", "signal", "since", "is_over")
+ENTRY_FIELDS = {
+    "verdict": ("verdict", "new_evidence"),
+    "joined": ("tenants",),
+    "recovered": ("tenants",),
+    "notice": ("status_incident",),
+    "graver": ("severity",),
+    "mention": ("mentioned",),
+    "paged": ("mentioned", "contact_points", "by"),
+    "hand_over": ("mentioned",),
+    "acknowledged": ("by", "text"),
+    "note": ("by", "text"),
+    "false_alarm": ("by", "text"),
+    "silenced": ("by", "text", "until"),
+    "resolved": ("by",),
+}
+"""What a timeline entry has beside `at` and `kind`."""
+
+
+def _split_problem(old: Json) -> Json:
+    new = {name: old[name] for name in COMMON}
+    failed, tries, reason, source = (old[n] for n in ("failed", "tries", "reason", "source"))
+    if source and reason:
+        same = ("source", "reason", "failed", "span_s", "baseline", "no_data_reason", "link")
+        return {**new, **{n: old[n] for n in same}, "total": tries, "kind": "metric"}
+    if source:
+        return {
+            **new,
+            "source": source,
+            "no_data_reason": old["no_data_reason"],
+            "kind": "no_data",
+        }
+    if reason == "slow against its own past":
+        speed = {"latency_s": old["span_s"], "usual_s": old["baseline"] or 0.0}
+        return {**new, "slow": failed, "tries": tries, **speed, "kind": "slow"}
+    if reason:
+        alert = {"alerts": failed, "title": old["title"], "link": old["link"]}
+        return {**new, **alert, "kind": "alert"}
+    probe = ("failed", "tries", "fault", "is_stopped")
+    return {**new, **{n: old[n] for n in probe}, "kind": "probe"}
+
+
+def _split_entry(old: Json) -> Json:
+    kind = old["kind"]
+    names = ("at", "kind", *ENTRY_FIELDS.get(kind, ()))
+    new = {name: old[name] for name in names if name in old}
+    if kind == "recovered" and not new["tenants"]:
+        new["tenants"] = [old["problem"]["tenant"]]
+    return new
+
+
+INCIDENT_BY_KIND = Record(each={"problems": Record(convert=_split_problem)})
+DESK_STATE_BY_KIND = Record(each={"incidents": INCIDENT_BY_KIND})
+REPLY_BY_KIND = Record(one={"entry": Record(convert=_split_entry)})
+DELIVERY_BY_KIND = Record(one={"body": Record(one={"reply": REPLY_BY_KIND})})
+
+
 def upgrade() -> None:
     """Migrate all bodies but those of the audit log, which do not change."""
     connection = op.get_bind()
@@ -164,3 +224,7 @@ def upgrade() -> None:
     migrate_bodies(connection, "incident", "id", lambda _: INCIDENT)
     migrate_bodies(connection, "outbox", "key", lambda _: DELIVERY)
     migrate_bodies(connection, "inbox", "id", lambda _: RECEIVED)
+    by_kind = {"desk": DESK_STATE_BY_KIND, "tenant": Record()}
+    migrate_bodies(connection, "partition", "name", lambda name: by_kind[name.split(":")[0]])
+    migrate_bodies(connection, "incident", "id", lambda _: INCIDENT_BY_KIND)
+    migrate_bodies(connection, "outbox", "key", lambda _: DELIVERY_BY_KIND)
