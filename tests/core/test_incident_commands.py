@@ -7,7 +7,7 @@ import pytest
 
 from bot.core.alerting.paging import due_at, is_needless, who_to_mention
 from bot.core.model.access import AuditEntry, CommandOutcome
-from bot.core.model.observation import Fault, Severity, Stage
+from bot.core.model.observation import Fault, Severity, Stage, Target
 from bot.core.model.request import Person, Request, Verb, parse_command
 from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
 from bot.core.oncall.schedule import Shift, Shifts
@@ -445,7 +445,7 @@ def test_no_data_resolved_by_hand_stays_resolved(make: Any) -> None:
         steps.tick("prod")
 
     assert steps.desk.open_incidents == []
-    assert steps.incidents[0].sticky_resolve == ("prod.blind",)
+    assert steps.incidents[0].sticky_resolve == (Target("prod", "blind"),)
     assert incident.reopen_count == steps.incidents[0].reopen_count
 
 

@@ -177,7 +177,7 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "mentioned": list(incident.mentioned),
         "paged": list(incident.paged_contact_points),
         "notified": list(incident.escalation.notified) if incident.escalation else [],
-        "sticky": list(incident.sticky_resolve),
+        "sticky": [str(target) for target in incident.sticky_resolve],
         "notes": [note.text for note in incident.notes],
         "false_alarm": incident.false_alarm,
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import notification_policy, paging
 from bot.core.incidents import notifications
-from bot.core.incidents.sticky_resolve import failing_signal_ids
+from bot.core.incidents.sticky_resolve import find_failing
 from bot.core.model.access import CommandOutcome
 from bot.core.model.request import Verb
 from bot.core.state.desk import DeskState
@@ -137,7 +137,7 @@ def _resolve(
     after = replace(
         incident,
         resolved_by=request.user,
-        sticky_resolve=failing_signal_ids(incident, tenants),
+        sticky_resolve=find_failing(incident, tenants),
         notes=notes,
     )
     after, effects = notifications.resolve_incident(after, now)

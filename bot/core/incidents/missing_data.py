@@ -47,8 +47,8 @@ def evaluate_sources(
 def _is_known(state: DeskState, silent: tuple[NoDataProblem, ...], now: float) -> bool:
     """Tell whether more severe incidents say it as well, or people resolved it."""
     covered = {name for incident in state.open_login_incidents for name in incident.tenants}
-    ids = {f"{problem.tenant}.{problem.signal}" for problem in silent}
-    return covered.issuperset(_tenant_names(silent)) or is_sticky_resolved(state, ids, now)
+    targets = {problem.target for problem in silent}
+    return covered.issuperset(_tenant_names(silent)) or is_sticky_resolved(state, targets, now)
 
 
 def _sources_without_data(

@@ -128,8 +128,7 @@ def _visible_state(incident: Incident) -> tuple[object, ...]:
 def resolve_incident(incident: Incident, now: float) -> tuple[Incident, list[DeskEffect]]:
     """Resolve an incident; what still failed when a person resolved it is not over."""
     problems = tuple(
-        replace(p, is_over=f"{p.tenant}.{p.signal}" not in incident.sticky_resolve)
-        for p in incident.problems
+        replace(p, is_over=p.target not in incident.sticky_resolve) for p in incident.problems
     )
     after = replace(incident, state=IncidentState.RESOLVED, resolved_at=now, problems=problems)
     after, edit = edit_message(after, now)

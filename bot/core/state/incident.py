@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from bot.core.model import measurement
-from bot.core.model.observation import Cause, Severity, StatusIncident, Verdict
+from bot.core.model.observation import Cause, Severity, StatusIncident, Target, Verdict
 from bot.core.oncall.escalation import EscalationState
 from bot.core.state.problem import (
     AlertProblem,
@@ -135,8 +135,8 @@ class Incident:
     acknowledged_at: float | None = None
     resolved_by: str = ""
     """A user's id; empty: it resolved by itself."""
-    sticky_resolve: tuple[str, ...] = ()
-    """Signals (`tenant.signal`) that still failed when a person resolved it: they open no new
+    sticky_resolve: tuple[Target, ...] = ()
+    """Signals that still failed when a person resolved it: they open no new
     incident before they have recovered."""
     false_alarm: str = ""
     """A person's reason why it was a false alarm."""

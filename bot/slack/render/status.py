@@ -129,7 +129,7 @@ def _sticky_resolve_text(name: str, view: View) -> str:
     """Say why nobody is alerted of what fails: a person resolved it while it failed."""
     for incident in view.desk.incidents.values():
         until = (incident.resolved_at or 0.0) + STICKY_RESOLVE_S
-        if view.now < until and any(one.startswith(f"{name}.") for one in incident.sticky_resolve):
+        if view.now < until and any(one.owner == name for one in incident.sticky_resolve):
             return (
                 f"; nobody is alerted until {date_and_time(until)}, "
                 f"<@{incident.resolved_by}> resolved #{incident.id}"

@@ -101,7 +101,7 @@ def _resolved_text(entry: ResolvedEntry, incident: Incident) -> str:
     mark, by = (state_mark(incident), f" by <@{entry.by}>") if entry.by else (RESOLVED_MARK, "")
     end = f"{mark} Resolved{by} after {duration(entry.at - incident.since)}"
     if entry.by and incident.sticky_resolve:
-        end += f"\nFailing still: {join_names(incident.sticky_resolve)}"
+        end += f"\nFailing still: {join_names([str(one) for one in incident.sticky_resolve])}"
     return f"{end}\n{time_to_detect_text(incident)}".strip()
 
 

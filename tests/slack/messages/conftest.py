@@ -145,7 +145,7 @@ class Scene:
         detected_at = {**self.open.detected_at, "notice": START + 200}
         self.ended = replace(self.acknowledged, problems=problems, detected_at=detected_at, **over)
         self.by_hand = replace(
-            self.acknowledged, resolved_by=BEN, sticky_resolve=("prod.login",), **over
+            self.acknowledged, resolved_by=BEN, sticky_resolve=(Target("prod", "login"),), **over
         )
         self.merged = replace(self.open, id=8, merged_into=7, problems=problems, **over)
         self.false_alarm = replace(self.ended, false_alarm=texts.alarm)

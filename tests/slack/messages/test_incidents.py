@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Fault, Scope, Severity, Stage, Verdict
-from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import Incident, IncidentKind
 from bot.core.state.outbox import PagerAction
 from bot.core.state.problem import AlertProblem, NoDataProblem, ProbeProblem, Problem, SlowProblem

@@ -210,8 +210,18 @@ def _split_entry(old: Json) -> Json:
     return new
 
 
-INCIDENT_BY_KIND = Record(each={"problems": Record(convert=_split_problem)})
-DESK_STATE_BY_KIND = Record(each={"incidents": INCIDENT_BY_KIND})
+def _split_targets(incident: Json) -> Json:
+    names = incident.get("sticky_resolve", ())
+    return {**incident, "sticky_resolve": [name.split(".", 1) for name in names]}
+
+
+def _drop_due(desk: Json) -> Json:
+    """Drop when the targets of the desk are due: a start makes all of them due."""
+    return {name: value for name, value in desk.items() if name != "due"}
+
+
+INCIDENT_BY_KIND = Record(each={"problems": Record(convert=_split_problem)}, convert=_split_targets)
+DESK_STATE_BY_KIND = Record(each={"incidents": INCIDENT_BY_KIND}, convert=_drop_due)
 REPLY_BY_KIND = Record(one={"entry": Record(convert=_split_entry)})
 DELIVERY_BY_KIND = Record(one={"body": Record(one={"reply": REPLY_BY_KIND})})
 
