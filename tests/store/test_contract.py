@@ -12,7 +12,7 @@ from bot.core.model.request import Request, Verb
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident, IncidentKind, IncidentState
 from bot.core.state.outbox import Answer, Body, Delivery, DeliveryStatus, Edit, Post, Reply
-from bot.core.state.tenant import TenantState
+from bot.core.state.tenant import HasData, TenantState
 from bot.core.state.timeline import ResolvedEntry
 from bot.ports import Change, Snapshot, Store
 
@@ -54,7 +54,7 @@ async def test_new_store_is_empty(reopen: Reopen) -> None:
 async def test_round_trip(reopen: Reopen) -> None:
     """All parts of a change are there after a restart, equal to what was committed."""
     store = await reopen()
-    tenant = TenantState(due={"login": NOW, "custom": None}, last_data_at=NOW, phase=0.25)
+    tenant = TenantState(due={"login": NOW, "custom": None}, data=HasData(NOW), phase=0.25)
     post = delivery(Post(1))
     change = Change(
         {"prod": tenant}, DeskState(next_id=2), {1: INCIDENT}, {post.key: post}, [REQUEST]

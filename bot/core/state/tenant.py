@@ -16,6 +16,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class HasData:
+    """A tenant's probes have usable results."""
+
+    last_at: float
+    """When the newest one came; a start counts as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """A tenant's probes had no usable result for too long."""
+
+    since: float
+    last_at: float
+    """When the newest one came, before or since then."""
+    again_since: float | None = None
+    """When usable results began again. It ends once they have lasted."""
+
+
+@dataclass(frozen=True, slots=True)
 class TenantState:
     """The state of one tenant."""
 
@@ -24,11 +43,8 @@ class TenantState:
     """When each signal is checked next; None: not by itself."""
     budgets: dict[str, LoginBudget] = field(default_factory=dict)
     """By login."""
-    last_data_at: float | None = None
-    """When a probe last had a usable result, good or bad."""
-    no_data_since: float | None = None
-    data_again_since: float | None = None
-    """While there is no data: when usable results began again. It ends once they have lasted."""
+    data: HasData | NoData | None = None
+    """Whether its probes have usable results, good or bad; None: it never started."""
     phase: float = 0.0
     """This tenant's offset in the minute, 0 to 1, so that not all are probed in the same second."""
     fingerprints: tuple[str, ...] = ()
@@ -42,6 +58,16 @@ class TenantState:
     """When it had its first usable result; nothing is known from before."""
     recent_logins: RecentLogins = ()
     """Its logins, through any of its domains."""
+
+    @property
+    def last_data_at(self) -> float | None:
+        """When a probe last had a usable result, or was started."""
+        return self.data.last_at if self.data else None
+
+    @property
+    def no_data_since(self) -> float | None:
+        """Since when there is no data; None: there is, or it never started."""
+        return self.data.since if isinstance(self.data, NoData) else None
 
 
 @dataclass(frozen=True, slots=True)

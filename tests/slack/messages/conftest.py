@@ -44,7 +44,7 @@ from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.shared import FeedView, SharedSignals
 from bot.core.state.silence import MaintenanceWindow, Silence, SilenceScope
-from bot.core.state.tenant import Tenants, TenantState
+from bot.core.state.tenant import HasData, Tenants, TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.render.answers import render_answer
@@ -201,9 +201,9 @@ class Scene:
                 "prod": TenantState(
                     probes={"login": failing, "wellknown": healthy},
                     metrics={"checkout": missing},
-                    last_data_at=NOW - 5,
+                    data=HasData(NOW - 5),
                 ),
-                "shop": TenantState(probes={"login": healthy}, last_data_at=NOW - 400),
+                "shop": TenantState(probes={"login": healthy}, data=HasData(NOW - 400)),
             }
         )
         feed = FeedView(FeedState.OK, (self.status_incident,), NOW - 30, START)

@@ -220,6 +220,16 @@ def _drop_due(desk: Json) -> Json:
     return {name: value for name, value in desk.items() if name != "due"}
 
 
+def _join_data_state(tenant: Json) -> Json:
+    old = ("last_data_at", "no_data_since", "data_again_since")
+    last_at, since, again_since = (tenant[name] for name in old)
+    data = None if last_at is None else {"last_at": last_at}
+    if data is not None and since is not None:
+        data |= {"since": since, "again_since": again_since}
+    return {**{n: value for n, value in tenant.items() if n not in old}, "data": data}
+
+
+TENANT_BY_KIND = Record(convert=_join_data_state)
 INCIDENT_BY_KIND = Record(each={"problems": Record(convert=_split_problem)}, convert=_split_targets)
 DESK_STATE_BY_KIND = Record(each={"incidents": INCIDENT_BY_KIND}, convert=_drop_due)
 REPLY_BY_KIND = Record(one={"entry": Record(convert=_split_entry)})
@@ -234,7 +244,7 @@ def upgrade() -> None:
     migrate_bodies(connection, "incident", "id", lambda _: INCIDENT)
     migrate_bodies(connection, "outbox", "key", lambda _: DELIVERY)
     migrate_bodies(connection, "inbox", "id", lambda _: RECEIVED)
-    by_kind = {"desk": DESK_STATE_BY_KIND, "tenant": Record()}
+    by_kind = {"desk": DESK_STATE_BY_KIND, "tenant": TENANT_BY_KIND}
     migrate_bodies(connection, "partition", "name", lambda name: by_kind[name.split(":")[0]])
     migrate_bodies(connection, "incident", "id", lambda _: INCIDENT_BY_KIND)
     migrate_bodies(connection, "outbox", "key", lambda _: DELIVERY_BY_KIND)
