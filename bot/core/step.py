@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import notification_policy, paging
 from bot.core.commands import dispatch
-from bot.core.incidents import lifecycle, missing_data, notifications, sticky_resolve
+from bot.core.incidents import missing_data, notifications, sticky_resolve
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
 from bot.core.incidents.grouping import (
     evaluate_all,
@@ -17,7 +17,7 @@ from bot.core.incidents.grouping import (
     open_monitoring_gap,
 )
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
-from bot.core.model.observation import CONTROL, Observation, SignalState
+from bot.core.model.observation import CONTROL, Health, Observation, SignalState
 from bot.core.model.wall_clock import DAY_S
 from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
@@ -255,9 +255,7 @@ def _start_due_checks(
     controls_due, feeds_due = dict(state.controls_due), dict(state.feeds_due)
     control_every_s = rules.control_every_s
     if any(due <= now for due in controls_due.values()) and any(
-        signal.state is not SignalState.OK or signal.latency.is_slow
-        for tenant in tenants.states.values()
-        for signal in tenant.probes.values()
+        signal.health for tenant in tenants.states.values() for signal in tenant.probes.values()
     ):
         control_every_s = min(CONTROL_INTERVAL_WITH_PROBLEM_S, control_every_s)
     for target in rules.controls:
@@ -335,8 +333,8 @@ def _handle_tenant_report(
         effects += sent
     has_incident = any(tenant in incident.tenants for incident in state.open_login_incidents)
     state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants)
-    is_new = not has_incident and not is_sticky and lifecycle.has_problem(tenants, tenant)
-    if is_new and not is_deferred(state, now, rules):
+    has_problem = bool(tenants.states[tenant].health & Health.PROBLEM)
+    if has_problem and not has_incident and not is_sticky and not is_deferred(state, now, rules):
         triage = Triage(now, tenants, state.shared, rules)
         state, sent = group_or_open(state, (tenant,), triage)
     else:

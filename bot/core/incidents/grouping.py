@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from bot.core.incidents import lifecycle, notifications, sticky_resolve
-from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.observation import Cause, Health, Scope, Severity, Verdict
 from bot.core.state.incident import Incident, IncidentKind, IncidentState
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, TenantReport
 from bot.core.state.tenant import Tenants
@@ -162,7 +162,7 @@ def _catch_up(state: DeskState, now: float, tenants: Tenants, triage: Triage) ->
     known = {name for incident in state.open_login_incidents for name in incident.tenants}
     failing: list[str] = []
     for name in tenants.states if was_deferred else ():
-        if name not in known and lifecycle.has_problem(tenants, name):
+        if name not in known and tenants.states[name].health & Health.PROBLEM:
             state, is_sticky = sticky_resolve.update_sticky_resolve(state, name, now, tenants)
             failing += [] if is_sticky else [name]
     effects: list[DeskEffect] = []
@@ -176,7 +176,7 @@ def _group_alike(context: TriageContext) -> list[tuple[str, ...]]:
     """Group a context's tenants by environment and by how they fail: one stands for its group."""
     groups: dict[object, list[str]] = {}
     for name in context.tenants:
-        is_failing = lifecycle.is_tenant_failing(context.all_tenants.states[name])
+        is_failing = bool(context.all_tenants.states[name].health & Health.ALERTING)
         kinds = frozenset(failure_kinds(context, name))
         groups.setdefault((is_failing, kinds, context.environment(name)), []).append(name)
     return [tuple(names) for names in groups.values()]

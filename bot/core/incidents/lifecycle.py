@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from bot.core.incidents.notifications import (
     add_entry,
@@ -15,7 +14,7 @@ from bot.core.incidents.notifications import (
     resolve_incident,
 )
 from bot.core.incidents.problems import count_failing_signals, update_problems
-from bot.core.model.observation import Cause, Severity, SignalState, StatusIncident, Verdict
+from bot.core.model.observation import Cause, Health, Severity, StatusIncident, Verdict
 from bot.core.oncall.escalation import EscalationState
 from bot.core.state.incident import (
     Incident,
@@ -30,38 +29,15 @@ from bot.core.state.timeline import JoinedEntry, ReopenedEntry, WhyEntry
 from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
 from bot.core.triage.context import TriageContext, is_down
 
-if TYPE_CHECKING:
-    from bot.core.state.tenant import Tenants, TenantState
-
 OUR_CAUSES = frozenset({Cause.PROBE, Cause.NETWORK})
 """Causes on our side: users elsewhere may be fine, so the severity is a warning."""
 MAX_VERDICT_RECORDS = 20
 
 
-def has_problem(tenants: Tenants, tenant: str) -> bool:
-    """Tell whether a tenant belongs into an incident."""
-    state = tenants.states[tenant]
-    return state.no_data_since is not None or is_tenant_failing(state)
-
-
-def is_tenant_failing(state: TenantState) -> bool:
-    """Tell whether a probe, a metric or an outside monitor fires."""
-    return bool(firing_signals(state))
-
-
-def firing_signals(state: TenantState) -> set[str]:
-    """Return the names of the probes, metrics and outside monitors that fire."""
-    states = [(name, signal.state) for name, signal in state.probes.items()]
-    states += [(name, metric.state) for name, metric in state.metrics.items()]
-    states += [(name, monitor.state) for name, monitor in state.monitors.items()]
-    firing = {name for name, now in states if now is SignalState.FIRING}
-    return firing | {name for name, signal in state.probes.items() if signal.latency.is_slow}
-
-
 def kind_of(context: TriageContext) -> IncidentKind:
     """Return what an incident of these tenants would be about."""
     states = context.all_tenants.states
-    is_failing = any(is_tenant_failing(states[name]) for name in context.tenants)
+    is_failing = any(states[name].health & Health.ALERTING for name in context.tenants)
     return IncidentKind.FAILING if is_failing else IncidentKind.NO_DATA
 
 
@@ -120,14 +96,15 @@ def evaluate_incident(
     """Evaluate an open incident: resolve it, or update its verdict and its numbers."""
     now, names = context.now, incident.tenants
     status_incidents = _update_status_incidents(incident.status_incidents, context)
-    has_problems = any(has_problem(context.all_tenants, name) for name in names)
+    states = context.all_tenants.states
+    has_problems = any(states[name].health & Health.PROBLEM for name in names)
     was_no_data = incident.kind is IncidentKind.NO_DATA
     # Data that comes again, and shows a failure, ends an incident about missing data.
     if not has_problems or (was_no_data and kind_of(context) is IncidentKind.FAILING):
         return resolve_incident(replace(incident, status_incidents=status_incidents), now)
     verdict = incident.verdict
     # Without data, and until it comes reliably again, nothing new can be known.
-    if not was_no_data and not any(context.all_tenants.states[n].no_data_since for n in names):
+    if not was_no_data and not any(states[name].no_data_since for name in names):
         judged = triage.judge(context)
         if not is_new_cause(verdict, judged) or new_evidence(verdict, judged):
             verdict = judged

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.incidents.lifecycle import firing_signals
 from bot.core.model.observation import Target
 from bot.core.state.incident import IncidentKind
 
@@ -57,4 +56,4 @@ def is_sticky_resolved(state: DeskState, failing: set[Target], now: float) -> bo
 def _failing_at_tenant(tenants: Tenants, tenant: str) -> set[Target]:
     state = tenants.states[tenant]
     no_data = {NO_DATA} if state.no_data_since is not None else set()
-    return {Target(tenant, name) for name in firing_signals(state) | no_data}
+    return {Target(tenant, name) for name in state.alerting_signals | no_data}

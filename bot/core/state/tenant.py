@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
+from bot.core.model.observation import Health
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.history import RecentLogins
 from bot.core.signals.login_budget import LoginBudget
@@ -12,6 +15,8 @@ from bot.core.signals.metric_threshold import MetricState
 from bot.core.signals.probe_threshold import ProbeState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bot.core.state.rules import Rules
 
 
@@ -58,6 +63,22 @@ class TenantState:
     """When it had its first usable result; nothing is known from before."""
     recent_logins: RecentLogins = ()
     """Its logins, through any of its domains."""
+
+    @property
+    def alerting_signals(self) -> set[str]:
+        """The names of the probes, metrics and external monitors that belong into an incident."""
+        return {name for name, health in self._signals() if health & Health.ALERTING}
+
+    @property
+    def health(self) -> Health:
+        """What is wrong with any of its signals, and whether it has data."""
+        health = Health.NO_DATA if isinstance(self.data, NoData) else Health(0)
+        return reduce(or_, (each for _, each in self._signals()), health)
+
+    def _signals(self) -> Iterator[tuple[str, Health]]:
+        for signals in (self.probes, self.metrics, self.monitors):
+            for name, signal in signals.items():
+                yield name, signal.health
 
     @property
     def last_data_at(self) -> float | None:
