@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from bot.core.model.access import AuditEntry
 from bot.core.model.measurement import ExternalAlert, Push
 from bot.core.model.observation import Target
+from bot.core.oncall.escalation import AwaitingMention, begun_escalation
 from bot.core.state.incident import IncidentState
 from bot.core.state.outbox import (
     Answer,
@@ -154,6 +155,7 @@ def describe(snapshot: Snapshot) -> dict[str, Any]:
 
 def _incident(incident: Incident) -> dict[str, Any]:
     verdict, message = incident.verdict, incident.message
+    escalation = begun_escalation(incident.escalation)
     return {
         "state": incident.state,
         "kind": incident.kind,
@@ -176,7 +178,7 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "resolved_by": incident.resolved_by,
         "mentioned": list(incident.mentioned),
         "paged": list(incident.paged_contact_points),
-        "notified": list(incident.escalation.notified) if incident.escalation else [],
+        "notified": list(escalation.notified) if escalation else [],
         "sticky": [str(target) for target in incident.sticky_resolve],
         "notes": [note.text for note in incident.notes],
         "false_alarm": incident.false_alarm,
@@ -336,7 +338,7 @@ def test_mention_of_0001_is_not_lost(
     assert desk
     incident = desk.incidents[3]
     assert incident.has_mentioned is not is_to_come
-    assert incident.mention_at == (incident.opened_at if is_to_come else None)
+    assert incident.escalation == (AwaitingMention(incident.opened_at) if is_to_come else None)
 
 
 def go_on(snapshot: Snapshot, world: Path) -> tuple[dict[int, Incident], list[Message]]:

@@ -10,9 +10,11 @@ from bot.core.oncall.escalation import (
     DM,
     MENTION,
     NEXT,
+    AwaitingMention,
     EscalationPolicy,
     EscalationState,
     EscalationStep,
+    begun_escalation,
 )
 from bot.core.oncall.schedule import UserGroup, next_shift_to_notify
 from bot.core.state.incident import Incident, IncidentState
@@ -47,9 +49,13 @@ def due_at(incident: Incident, rules: Rules) -> float | None:
     """Return when somebody is to be paged next; None: nobody."""
     if incident.state is not IncidentState.OPEN or incident.is_muted:
         return None
-    if incident.mention_at is not None or incident.escalation is None:
-        return incident.mention_at
-    return policy_of(incident, rules).due_at(incident.escalation)
+    match incident.escalation:
+        case AwaitingMention(at=at):
+            return at
+        case EscalationState() as escalation:
+            return policy_of(incident, rules).due_at(escalation)
+        case None:
+            return None
 
 
 def notify_due(
@@ -57,12 +63,13 @@ def notify_due(
 ) -> IncidentAndEffects:
     """Page whoever is due: the first time in the message itself, if that is just being posted."""
     effects: list[DeskEffect] = []
-    if incident.mention_at is not None and incident.mention_at <= now:
+    if isinstance(incident.escalation, AwaitingMention):
         incident, effects = _mention_first(incident, who_to_mention(state, rules), now)
-    if incident.escalation is None:
+    escalation = begun_escalation(incident.escalation)
+    if escalation is None:
         return incident, effects
-    is_mentioned_now = incident.escalation.started_at == now and bool(incident.escalation.notified)
-    escalation, steps = policy_of(incident, rules).advance(incident.escalation, now)
+    is_mentioned_now = escalation.started_at == now and bool(escalation.notified)
+    escalation, steps = policy_of(incident, rules).advance(escalation, now)
     incident = replace(incident, escalation=escalation)
     for step in steps:
         if step.contact == MENTION and is_mentioned_now:
@@ -74,7 +81,7 @@ def notify_due(
 
 def _mention_first(incident: Incident, names: tuple[str, ...], now: float) -> IncidentAndEffects:
     escalation = EscalationState(now, notified=names)
-    incident = replace(incident, mention_at=None, has_mentioned=True, escalation=escalation)
+    incident = replace(incident, has_mentioned=True, escalation=escalation)
     if not names:
         return incident, []
     if incident.opened_at == now:
@@ -91,12 +98,12 @@ def escalate_now(
     A step that would page only that person, or who acknowledged it already, is skipped.
     """
     steps = policy_of(incident, rules).steps or (EscalationStep(0.0, MENTION),)
-    escalation = incident.escalation or EscalationState(now)
+    escalation = begun_escalation(incident.escalation) or EscalationState(now)
     for _ in steps:
         if escalation.step >= len(steps):
             escalation = replace(escalation, started_at=now, step=0)
         step, escalation = steps[escalation.step], replace(escalation, step=escalation.step + 1)
-        tried = replace(incident, escalation=escalation, mention_at=None)
+        tried = replace(incident, escalation=escalation)
         after, effects = _take_step(tried, step, state, now, rules, by)
         paged = {
             one
@@ -121,7 +128,7 @@ def _take_step(
 ) -> IncidentAndEffects:
     if step.contact not in {MENTION, DM, NEXT}:
         return _page(incident, step.contact, now, by)
-    names, escalation = who_to_mention(state, rules), incident.escalation
+    names, escalation = who_to_mention(state, rules), begun_escalation(incident.escalation)
     notified = escalation.notified if escalation else ()
     if step.contact == NEXT:
         source, overrides = state.on_call_source(rules), state.overrides

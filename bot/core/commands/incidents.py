@@ -81,7 +81,6 @@ def _acknowledge(incident: Incident, user: str, text: str, now: float) -> Incide
         state=IncidentState.ACKNOWLEDGED,
         acknowledged_by=user,
         acknowledged_at=now,
-        mention_at=None,
         escalation=None,
     )
     after, effects = _record_entry(after, AcknowledgedEntry(now, user, text))

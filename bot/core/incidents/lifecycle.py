@@ -15,7 +15,7 @@ from bot.core.incidents.notifications import (
 )
 from bot.core.incidents.problems import count_failing_signals, update_problems
 from bot.core.model.observation import Cause, Health, Severity, StatusIncident, Verdict
-from bot.core.oncall.escalation import EscalationState
+from bot.core.oncall.escalation import AwaitingMention, EscalationState, begun_escalation
 from bot.core.state.incident import (
     Incident,
     IncidentKind,
@@ -63,8 +63,9 @@ def open_incident(
         verdict=verdict,
         problems=update_problems((), context),
         status_incidents=status_incidents,
-        mention_at=(now if is_corroborated else context.since + wait_s) if is_critical else None,
-        escalation=None if is_critical else EscalationState(now),
+        escalation=AwaitingMention(now if is_corroborated else context.since + wait_s)
+        if is_critical
+        else EscalationState(now),
         message_updated_at=now,
     )
     incident = _record_evidence(incident, now)
@@ -121,7 +122,8 @@ def evaluate_incident(
     )
     if has_become_critical and not after.has_mentioned:
         wait_s = max(context.rules.mention_after_s.get(name, 0.0) for name in names)
-        after = replace(after, mention_at=max(now, after.since + wait_s))
+        mention_at, begun = max(now, after.since + wait_s), begun_escalation(after.escalation)
+        after = replace(after, escalation=AwaitingMention(mention_at, begun))
     return notify_changes(incident, after, now)
 
 

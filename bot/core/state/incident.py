@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from bot.core.model import measurement
 from bot.core.model.observation import Cause, Severity, StatusIncident, Target, Verdict
-from bot.core.oncall.escalation import EscalationState
+from bot.core.oncall.escalation import AwaitingMention, EscalationState
 from bot.core.state.problem import (
     AlertProblem,
     MetricProblem,
@@ -111,8 +111,6 @@ class Incident:
     merged_into: int | None = None
     """The incident that this one was merged into."""
     reopen_count: int = 0
-    mention_at: float | None = None
-    """When people are first to be mentioned, if that is still to come."""
     has_mentioned: bool = False
     """People were first mentioned; from then on the escalation decides."""
     message: MessageRef | None = None
@@ -126,8 +124,8 @@ class Incident:
     """The kind of source that has no data."""
     mentioned: tuple[str, ...] = ()
     """Who is mentioned in the message: `@here`, ids of users and of user groups."""
-    escalation: EscalationState | None = None
-    """Set while an escalation is running."""
+    escalation: AwaitingMention | EscalationState | None = None
+    """None: nobody is to be notified, as of an incident that a person acknowledged."""
     paged_contact_points: tuple[str, ...] = ()
     """The contact points that were notified; they are notified of the end as well."""
     acknowledged_by: str = ""

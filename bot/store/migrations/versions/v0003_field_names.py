@@ -210,9 +210,13 @@ def _split_entry(old: Json) -> Json:
     return new
 
 
-def _split_targets(incident: Json) -> Json:
-    names = incident.get("sticky_resolve", ())
-    return {**incident, "sticky_resolve": [name.split(".", 1) for name in names]}
+def _build_incident(old: Json) -> Json:
+    """Put the first mention that is to come in the escalation's place; split signals' names."""
+    new = {name: value for name, value in old.items() if name != "mention_at"}
+    if old["mention_at"] is not None:
+        new["escalation"] = {"at": old["mention_at"], "begun": old.get("escalation")}
+    signals = [name.split(".", 1) for name in old.get("sticky_resolve", ())]
+    return {**new, "sticky_resolve": signals}
 
 
 def _drop_due(desk: Json) -> Json:
@@ -230,7 +234,9 @@ def _join_data_state(tenant: Json) -> Json:
 
 
 TENANT_BY_KIND = Record(convert=_join_data_state)
-INCIDENT_BY_KIND = Record(each={"problems": Record(convert=_split_problem)}, convert=_split_targets)
+INCIDENT_BY_KIND = Record(
+    each={"problems": Record(convert=_split_problem)}, convert=_build_incident
+)
 DESK_STATE_BY_KIND = Record(each={"incidents": INCIDENT_BY_KIND}, convert=_drop_due)
 REPLY_BY_KIND = Record(one={"entry": Record(convert=_split_entry)})
 DELIVERY_BY_KIND = Record(one={"body": Record(one={"reply": REPLY_BY_KIND})})
