@@ -11,10 +11,11 @@ from bot.core.model.access import AuditEntry
 from bot.core.model.fault import describe_fault
 from bot.core.model.observation import CALENDAR, Outcome, Severity, SignalState
 from bot.core.oncall.escalation import MENTION
-from bot.core.state.incident import IncidentState, TimelineEntry, TimelineKind
+from bot.core.state.incident import IncidentState
 from bot.core.state.outbox import Answer, AnswerResult, Reply, SilenceAnnouncement
 from bot.core.state.silence import Silence
 from bot.core.state.stimulus import Effect, IncidentChanged, Send, SignalChanged, VerdictChanged
+from bot.core.state.timeline import PagedEntry
 from bot.ports import NotifyDoubt, NotifyRefused
 from bot.slack.render.text import REMEDIES
 
@@ -72,10 +73,7 @@ class EffectLogger:
 
     def _log_send(self, body: Body) -> None:
         match body:
-            case Reply(
-                incident=number,
-                entry=TimelineEntry(kind=TimelineKind.PAGED, contact_points=points) as entry,
-            ):
+            case Reply(incident=number, entry=PagedEntry(contact_points=points) as entry):
                 point = points[0] if points else MENTION
                 self._metrics.escalations.labels(point).inc()
                 notified = ",".join(entry.mentioned)

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ETag, web
 
-from bot.core.incidents.lifecycle import has_problem
-from bot.core.model.observation import Severity, SignalState
+from bot.core.model.observation import Health, Severity, SignalState
 from bot.core.tenant.sources import NO_DATA_S
 from bot.webhooks.auth import BearerAuth, RequestHead
 
@@ -48,6 +47,7 @@ class TenantHealth(StrEnum):
 
 
 SIGNAL_WORDS = {SignalState.OK: "ok", SignalState.PENDING: "suspect", SignalState.FIRING: "failing"}
+"""A slow signal is ok here: its logins work."""
 UNKNOWN = "unknown"
 """The word for a login or another signal without data."""
 
@@ -87,7 +87,7 @@ def _tenant_json(name: str, view: View) -> Json:
     state, rules = view.tenants.states[name], view.rules.tenants[name]
     # The incident may have several tenants, of which this one may have recovered.
     mine = (i for i in view.desk.open_login_incidents if name in i.tenants)
-    incident = next(mine, None) if has_problem(view.tenants, name) else None
+    incident = next(mine, None) if state.health & Health.PROBLEM else None
     probes = {
         n: _probe_word(state.probes.get(n), rules.limits_of(n), view.now) for n in rules.probes
     }

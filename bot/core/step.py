@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import notification_policy, paging
 from bot.core.commands import dispatch
-from bot.core.incidents import lifecycle, missing_data, notifications, sticky_resolve
+from bot.core.incidents import missing_data, notifications, sticky_resolve
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
 from bot.core.incidents.grouping import (
     evaluate_all,
@@ -17,7 +17,7 @@ from bot.core.incidents.grouping import (
     open_monitoring_gap,
 )
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
-from bot.core.model.observation import CALENDAR, CONTROL, Observation, SignalState
+from bot.core.model.observation import CONTROL, Health, Observation, SignalState
 from bot.core.model.wall_clock import DAY_S
 from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
@@ -53,6 +53,7 @@ from bot.core.state.stimulus import (
 )
 from bot.core.state.tenant import Tenants
 from bot.core.tenant import step as tenant_step
+from bot.core.triage.collect import Triage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -148,7 +149,8 @@ def due_at(state: BotState, rules: Rules) -> float | None:
     desk = state.desk
     checks = (check.until for check in desk.checks.values())
     once = (notification_policy.due_at(desk, rules), desk.report_at, desk.evaluate_at)
-    dues = (*state.tenant_due.values(), *desk.due.values(), *checks, *once)
+    polls = (*desk.controls_due.values(), *desk.feeds_due.values(), desk.calendar_due)
+    dues = (*state.tenant_due.values(), *polls, *checks, *once)
     return min((at for at in dues if at is not None), default=None)
 
 
@@ -201,9 +203,6 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
 
 
 def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects:
-    due = {str(target): now for target in (*rules.controls, *rules.feeds)}
-    if rules.calendar_every_s:
-        due[CALENDAR] = now
     controls = {t.name: state.shared.controls.get(t.name, ProbeState()) for t in rules.controls}
     feeds = {t.name: state.shared.feeds.get(t.name, FeedView()) for t in rules.feeds}
     incidents = {
@@ -213,7 +212,9 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
     }
     state = replace(
         state,
-        due=due,
+        controls_due=dict.fromkeys(controls, now),
+        feeds_due=dict.fromkeys(feeds, now),
+        calendar_due=now if rules.calendar_every_s else None,
         shared=SharedSignals(controls, feeds, state.shared.changes),
         incidents=incidents,
         checks={key: replace(check, until=now) for key, check in state.checks.items()},
@@ -234,37 +235,47 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
 
 
 def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -> StateAndEffects:
-    effects: list[DeskEffect] = []
-    due = dict(state.due)
-    control_every_s = rules.control_every_s
-    if any(due[str(target)] <= now for target in rules.controls) and any(
-        signal.state is not SignalState.OK or signal.latency.is_slow
-        for tenant in tenants.states.values()
-        for signal in tenant.probes.values()
-    ):
-        control_every_s = min(CONTROL_INTERVAL_WITH_PROBLEM_S, control_every_s)
-    polls: list[tuple[str, DeskEffect, float]] = [
-        *((str(target), StartProbe(target), control_every_s) for target in rules.controls),
-        *((str(target), PollFeed(target), rules.feed_every_s) for target in rules.feeds),
-    ]
-    if rules.calendar_every_s:
-        polls.append((CALENDAR, PollShifts(), rules.calendar_every_s))
-    for key, poll, every_s in polls:
-        if due[key] <= now:
-            effects.append(poll)
-            due[key] = now + every_s
+    state, effects = _start_due_checks(state, now, tenants, rules)
     report_at = None
     if (report := rules.report) is not None:
         if state.report_at is not None and state.report_at <= now:
             body = ReportDue(report.at.period_days * DAY_S)
             effects.append(Send(f"report:{state.report_at:.0f}", "report", body))
         report_at = report.at.next(now, report.zone).at
-    state = replace(state, due=due, report_at=report_at)
+    state = replace(state, report_at=report_at)
     state, answers = dispatch.answer_overdue_checks(state, now)
     effects += answers
     if state.evaluate_at is not None and state.evaluate_at <= now:
         state, changes = evaluate_all(state, now, tenants, rules)
         effects += changes
+    return state, effects
+
+
+def _start_due_checks(
+    state: DeskState, now: float, tenants: Tenants, rules: Rules
+) -> StateAndEffects:
+    effects: list[DeskEffect] = []
+    controls_due, feeds_due = dict(state.controls_due), dict(state.feeds_due)
+    control_every_s = rules.control_every_s
+    if any(due <= now for due in controls_due.values()) and any(
+        signal.health for tenant in tenants.states.values() for signal in tenant.probes.values()
+    ):
+        control_every_s = min(CONTROL_INTERVAL_WITH_PROBLEM_S, control_every_s)
+    for target in rules.controls:
+        if controls_due[target.name] <= now:
+            effects.append(StartProbe(target))
+            controls_due[target.name] = now + control_every_s
+    for target in rules.feeds:
+        if feeds_due[target.name] <= now:
+            effects.append(PollFeed(target))
+            feeds_due[target.name] = now + rules.feed_every_s
+    calendar_due = state.calendar_due
+    if rules.calendar_every_s and calendar_due is not None and calendar_due <= now:
+        effects.append(PollShifts())
+        calendar_due = now + rules.calendar_every_s
+    state = replace(
+        state, controls_due=controls_due, feeds_due=feeds_due, calendar_due=calendar_due
+    )
     return state, effects
 
 
@@ -325,9 +336,10 @@ def _handle_tenant_report(
         effects += sent
     has_incident = any(tenant in incident.tenants for incident in state.open_login_incidents)
     state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants)
-    is_new = not has_incident and not is_sticky and lifecycle.has_problem(tenants, tenant)
-    if is_new and not is_deferred(state, now, rules):
-        state, sent = group_or_open(state, (tenant,), now, tenants, rules)
+    has_problem = bool(tenants.states[tenant].health & Health.PROBLEM)
+    if has_problem and not has_incident and not is_sticky and not is_deferred(state, now, rules):
+        triage = Triage(now, tenants, state.shared, rules)
+        state, sent = group_or_open(state, (tenant,), triage)
     else:
         state, sent = evaluate_all(state, now, tenants, rules)
     effects += sent

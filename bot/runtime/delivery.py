@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from bot.core.alerting import paging
 from bot.core.model.observation import Severity
 from bot.core.state import outbox
-from bot.core.state.incident import TimelineKind
 from bot.core.state.outbox import (
     Answer,
     ChannelBody,
@@ -29,6 +28,7 @@ from bot.core.state.outbox import (
     Reply,
 )
 from bot.core.state.stimulus import Delivered, MessageLost, PostOverdue, Stimulus
+from bot.core.state.timeline import NotifyingEntry
 from bot.ports import TEMPORARY_ERRORS, Change, SlackDoubt, SlackRefused, StoreError, View
 from bot.runtime.rate_limiter import RateLimiter
 
@@ -58,7 +58,6 @@ MESSAGE_GAP_S = 1.0
 """Slack accepts about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
 EDIT_GAP_S = 1.2
 """Slack accepts at least 50 edits a minute (tier 3, Rate Limits, 2026-11)."""
-NOTIFYING_KINDS = frozenset({TimelineKind.MENTION, TimelineKind.PAGED})
 POST_OVERDUE_S = 60.0
 """The age, in seconds, at which an alert that Slack does not accept goes to pagers instead."""
 IDLE_S = 3600.0
@@ -284,7 +283,7 @@ class OutboxDelivery:
                 severity = self._view().desk.incidents[number].severity
                 return 0 if severity is Severity.CRITICAL else 1
             case Reply(entry=entry):
-                return 0 if entry.kind in NOTIFYING_KINDS else 2
+                return 0 if isinstance(entry, NotifyingEntry) else 2
             case _:
                 return 2
 

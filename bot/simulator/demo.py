@@ -20,6 +20,7 @@ from bot.app.bot import Bot
 from bot.app.clock import SystemClock
 from bot.app.rules import control_target
 from bot.core.model.observation import CONTROL, Target
+from bot.core.state.problem import ProbeProblem
 from bot.http import SystemNetwork
 from bot.simulator.command import find_scenarios, render_event
 from bot.simulator.local import LocalTenants
@@ -216,7 +217,7 @@ class Demo:
             number
             for number, incident in self._incidents().items()
             if incident.is_open
-            and not any(problem.is_stopped for problem in incident.problems)
+            and not any(isinstance(p, ProbeProblem) and p.is_stopped for p in incident.problems)
             and not any(self.scenario.is_ongoing(name) for name in incident.tenants)
         ]
 

@@ -23,7 +23,7 @@ from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident, IncidentKind, IncidentState
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.tenant import Tenants, TenantState
+from bot.core.state.tenant import HasData, NoData, Tenants, TenantState
 from bot.ports import View
 from bot.simulator.reading import load_file
 from bot.simulator.simulation import Simulation
@@ -59,9 +59,9 @@ timeline:
 NOTHING = {"cause": None, "scope": None, "confidence": None, "since": None, "incident": None}
 OK = ProbeState(last_at=NOW - 30, last_ok_at=NOW - 30)
 FIRING = ProbeState(SignalState.FIRING, since=NOW - 60, last_at=NOW - 5)
-WORKS = TenantState({"login": OK, "wellknown": OK}, last_data_at=NOW - 30)
+WORKS = TenantState({"login": OK, "wellknown": OK}, data=HasData(NOW - 30))
 FAILS = replace(WORKS, probes={"login": FIRING, "wellknown": OK})
-NO_DATA = replace(WORKS, no_data_since=NOW - 301)
+NO_DATA = replace(WORKS, data=NoData(NOW - 301, NOW - 301))
 OUTAGE = Incident(
     id=12,
     kind=IncidentKind.FAILING,
@@ -118,7 +118,7 @@ def test_an_outage() -> None:
         ((FAILS, OUTAGE), "down", 12),
         ((FAILS, WARNING), "degraded", 12),
         ((NO_DATA, replace(WARNING, kind=IncidentKind.NO_DATA)), "unknown", 12),
-        ((replace(FAILS, no_data_since=NOW - 301), OUTAGE), "unknown", 12),
+        ((replace(FAILS, data=NoData(NOW - 301, NOW - 301)), OUTAGE), "unknown", 12),
         ((TenantState(),), "unknown", None),
         ((WORKS, OUTAGE), "ok", None),
         ((FAILS, replace(OUTAGE, state=IncidentState.ACKNOWLEDGED)), "down", 12),

@@ -19,7 +19,7 @@ from bot.core.model.wall_clock import RecurringTime
 from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
 from bot.core.oncall.schedule import Shift, Shifts
 from bot.core.state.desk import BotState, DeskState
-from bot.core.state.incident import IncidentKind, IncidentState, TimelineKind
+from bot.core.state.incident import IncidentKind, IncidentState
 from bot.core.state.outbox import (
     Answer,
     DirectMessage,
@@ -44,6 +44,13 @@ from bot.core.state.stimulus import (
     Tick,
 )
 from bot.core.state.tenant import Tenants
+from bot.core.state.timeline import (
+    MentionEntry,
+    MergedEntry,
+    PagedEntry,
+    ReopenedEntry,
+    ResolvedEntry,
+)
 from bot.store.codec import DESK, TENANT, decode, encode
 
 if TYPE_CHECKING:
@@ -102,13 +109,13 @@ SAID = st.sampled_from(
         "audit",
     ]
 )
-CALLS = {TimelineKind.MENTION, TimelineKind.PAGED}
-ENDS = {TimelineKind.RESOLVED, TimelineKind.MERGED}
+CALLS = {MentionEntry, PagedEntry}
+ENDS = {ResolvedEntry, MergedEntry}
 
 
 def is_call(body: IncidentBody) -> bool:
     if isinstance(body, Reply):
-        return body.entry.kind in CALLS
+        return type(body.entry) in CALLS
     return isinstance(body, DirectMessage) or (
         isinstance(body, Paging) and body.action is PagerAction.TRIGGER
     )
@@ -230,8 +237,8 @@ class Conversation(RuleBasedStateMachine):
         assert not incident.is_muted
         assert incident.id in self.ended or isinstance(body, Post)
         self.ended.setdefault(incident.id, False)
-        if isinstance(body, Reply) and body.entry.kind in {*ENDS, TimelineKind.REOPENED}:
-            self.ended[incident.id] = body.entry.kind in ENDS
+        if isinstance(body, Reply) and type(body.entry) in {*ENDS, ReopenedEntry}:
+            self.ended[incident.id] = type(body.entry) in ENDS
         is_wanted = isinstance(stimulus, CommandReceived) and isinstance(
             stimulus.request.command, Escalate
         )

@@ -26,7 +26,7 @@ from bot.core.signals.latency import LatencyBaseline
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.rules import DEFAULT_FEED, Rules, TenantRules
 from bot.core.state.shared import FeedView, SharedSignals
-from bot.core.state.tenant import Tenants, TenantState
+from bot.core.state.tenant import NoData, Tenants, TenantState
 from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
 from bot.core.triage.evidence_table import EVIDENCE_TABLE
@@ -97,7 +97,7 @@ def world(seed: int) -> TriageContext:
     tenants = {
         name: TenantState(
             {one: probe(random, common) for one in PROBES},
-            no_data_since=SINCE if random.random() < 0.05 else None,
+            data=NoData(SINCE, SINCE) if random.random() < 0.05 else None,
         )
         for name in RULES.tenants
     }

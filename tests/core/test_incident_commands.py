@@ -9,10 +9,10 @@ from bot.core.alerting.paging import due_at, is_needless, who_to_mention
 from bot.core.commands.parse import parse_request
 from bot.core.model.access import AuditEntry, CommandOutcome, Person, Verb
 from bot.core.model.command import PLAIN_QUESTIONS, Request
-from bot.core.model.observation import Fault, Severity, Stage
+from bot.core.model.observation import Fault, Severity, Stage, Target
 from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
 from bot.core.oncall.schedule import Shift, Shifts
-from bot.core.state.incident import IncidentState, TimelineKind
+from bot.core.state.incident import IncidentState
 from bot.core.state.outbox import (
     Answer,
     AnswerResult,
@@ -35,6 +35,13 @@ from bot.core.state.stimulus import (
     Started,
     Tick,
 )
+from bot.core.state.timeline import (
+    HandOverEntry,
+    MentionEntry,
+    PagedEntry,
+    ResolvedEntry,
+    TimelineEntry,
+)
 
 ANN, BEN = "U0ANN", "U0BEN"
 PAGER = EscalationPolicy(
@@ -53,8 +60,8 @@ def said(steps: Any, since: int = 0) -> list[Any]:
     return [e.body for e in steps.effects[since:] if isinstance(e, Send)]
 
 
-def told(steps: Any, since: int = 0) -> list[TimelineKind]:
-    return [body.entry.kind for body in said(steps, since) if isinstance(body, Reply)]
+def told(steps: Any, since: int = 0) -> list[type[TimelineEntry]]:
+    return [type(body.entry) for body in said(steps, since) if isinstance(body, Reply)]
 
 
 def ask(steps: Any, text: str, user: str = ANN, **more: Any) -> AnswerResult:
@@ -109,7 +116,7 @@ def test_acknowledging_stops_the_escalation(down: Any) -> None:
     assert (incident.state, incident.acknowledged_by) == (IncidentState.ACKNOWLEDGED, ANN)
     assert [note.text for note in incident.notes] == ["looking at it"]
     assert due_at(incident, down.rules) is None
-    assert not {TimelineKind.PAGED, TimelineKind.MENTION} & set(told(down, since))
+    assert not {PagedEntry, MentionEntry} & set(told(down, since))
 
 
 def test_the_second_of_two_people_hears_who_was_first(down: Any) -> None:
@@ -137,14 +144,13 @@ def test_steps_are_taken_in_their_order_and_again(down: Any) -> None:
     If no person is known for a direct message, the channel gets a mention instead.
     """
     later(down, 8000)
-    told_by = [
-        body.action
-        if isinstance(body, Paging)
-        else body.entry.contact_points or body.entry.mentioned
-        for body in said(down)
-        if isinstance(body, Paging)
-        or (isinstance(body, Reply) and body.entry.kind is TimelineKind.PAGED)
-    ]
+    told_by: list[Any] = []
+    for body in said(down):
+        match body:
+            case Paging(action=action):
+                told_by.append(action)
+            case Reply(entry=PagedEntry() as entry):
+                told_by.append(entry.contact_points or entry.mentioned)
 
     assert told_by.count(PagerAction.TRIGGER) == 2
     assert told_by.count(("@here",)) == 4
@@ -273,7 +279,7 @@ def test_a_muted_incident_is_posted_when_the_silence_ends(make: Any) -> None:
     ended = [body.silence for body in said(steps, since) if isinstance(body, SilenceAnnouncement)]
     assert [silence.suppressed for silence in ended] == [1]
     assert [body for body in said(steps, since) if isinstance(body, Post)] == [Post(1)]
-    assert steps.incidents[0].mentioned == () or TimelineKind.MENTION in told(steps, since)
+    assert steps.incidents[0].mentioned == () or MentionEntry in told(steps, since)
 
 
 def test_a_silence_never_swallows_the_end(down: Any) -> None:
@@ -281,12 +287,12 @@ def test_a_silence_never_swallows_the_end(down: Any) -> None:
     ask(down, "silence #1 2h known")
     since = len(down.effects)
     later(down, 1200)
-    assert not {TimelineKind.PAGED, TimelineKind.MENTION} & set(told(down, since))
+    assert not {PagedEntry, MentionEntry} & set(told(down, since))
     for _ in range(5):
         down.wait(10)
         down.see("prod.login")
 
-    assert TimelineKind.RESOLVED in told(down, since)
+    assert ResolvedEntry in told(down, since)
     assert any(isinstance(body, Edit) for body in said(down, since))
 
 
@@ -309,7 +315,7 @@ def test_a_direct_message_goes_to_who_is_on_call(make: Any) -> None:
     people = [body.person for body in said(steps) if isinstance(body, DirectMessage)]
 
     assert people[0] == BEN
-    assert TimelineKind.HAND_OVER in told(steps)
+    assert HandOverEntry in told(steps)
 
 
 def test_who_may_not_is_refused(make: Any) -> None:
@@ -387,7 +393,7 @@ def test_after_the_last_step_a_manual_escalation_starts_again(down: Any) -> None
     since = len(down.effects)
     assert ask(down, "escalate").outcome is CommandOutcome.DONE
     later(down, 250)
-    assert told(down, since).count(TimelineKind.PAGED) == 1
+    assert told(down, since).count(PagedEntry) == 1
 
     later(down, 400)
     assert any(isinstance(body, Paging) for body in said(down, since))
@@ -404,7 +410,7 @@ def test_escalating_a_muted_incident_posts_it(make: Any) -> None:
     assert ask(steps, "escalate #1").outcome is CommandOutcome.DONE
     bodies = said(steps, since)
     assert bodies.index(Post(1)) == 0
-    assert TimelineKind.PAGED in told(steps, since)
+    assert PagedEntry in told(steps, since)
 
 
 def test_a_late_page_is_dropped(down: Any) -> None:
@@ -437,7 +443,7 @@ def test_no_data_resolved_by_hand_stays_resolved(make: Any) -> None:
         steps.tick("prod")
 
     assert steps.desk.open_incidents == []
-    assert steps.incidents[0].sticky_resolve == ("prod.blind",)
+    assert steps.incidents[0].sticky_resolve == (Target("prod", "blind"),)
     assert incident.reopen_count == steps.incidents[0].reopen_count
 
 
@@ -450,7 +456,7 @@ def test_the_first_mention_is_not_repeated_by_a_step(make: Any) -> None:
     later(steps, 200)
 
     assert steps.incidents[0].mentioned == ("@here",)
-    assert not {TimelineKind.MENTION, TimelineKind.PAGED} & set(told(steps))
+    assert not {MentionEntry, PagedEntry} & set(told(steps))
 
 
 def test_whoever_escalates_does_not_call_themselves(make: Any) -> None:

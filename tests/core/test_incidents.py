@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bot.core.model.observation import Cause, Fault, FeedReading, FeedState, Severity, Stage
-from bot.core.state.incident import IncidentKind, IncidentState, TimelineKind, current_cause
+from bot.core.state.incident import IncidentKind, IncidentState, current_cause
 from bot.core.state.outbox import Edit, Post, Reply
 from bot.core.state.stimulus import (
     Delivered,
@@ -18,14 +18,24 @@ from bot.core.state.stimulus import (
     Tick,
 )
 from bot.core.state.tenant import Tenants
+from bot.core.state.timeline import (
+    JoinedEntry,
+    MentionEntry,
+    MergedEntry,
+    RecoveredEntry,
+    ReopenedEntry,
+    ResolvedEntry,
+    SeverityRaisedEntry,
+    TimelineEntry,
+)
 
 
 def said(steps: Any) -> list[Any]:
     return [effect.body for effect in steps.effects if isinstance(effect, Send)]
 
 
-def told(steps: Any) -> list[TimelineKind]:
-    return [body.entry.kind for body in said(steps) if isinstance(body, Reply)]
+def told(steps: Any) -> list[type[TimelineEntry]]:
+    return [type(body.entry) for body in said(steps) if isinstance(body, Reply)]
 
 
 def test_single_failures_open_nothing(steps: Any) -> None:
@@ -50,7 +60,7 @@ def test_a_tenant_that_fails_for_the_same_cause_joins(steps: Any) -> None:
     steps.fail("staging.login")
 
     assert [i.tenants for i in steps.incidents] == [("prod", "staging")]
-    assert TimelineKind.JOINED in told(steps)
+    assert JoinedEntry in told(steps)
 
 
 def test_a_tenant_with_its_own_problem_does_not_join(steps: Any) -> None:
@@ -72,7 +82,7 @@ def test_it_resolves_when_all_its_tenants_have_recovered(steps: Any) -> None:
 
     (incident,) = steps.incidents
     assert incident.state is IncidentState.RESOLVED
-    assert told(steps)[-2:] == [TimelineKind.RECOVERED, TimelineKind.RESOLVED]
+    assert told(steps)[-2:] == [RecoveredEntry, ResolvedEntry]
     assert incident.resolved_at == steps.now
 
 
@@ -87,7 +97,7 @@ def test_half_of_the_logins_failing_is_critical_less_is_a_warning(steps: Any) ->
     steps.fail("prod.login", times=15)
     severities.append(steps.incidents[0].severity)
     assert severities == [Severity.WARNING, Severity.CRITICAL]
-    assert TimelineKind.SEVERITY_RAISED in told(steps)
+    assert SeverityRaisedEntry in told(steps)
 
 
 def test_our_own_network_is_a_warning(steps: Any) -> None:
@@ -208,7 +218,7 @@ def test_people_are_mentioned_only_if_configured(steps: Any) -> None:
     steps.fail("prod.login", times=40)
     steps.on_desk(Tick(steps.now))
 
-    assert TimelineKind.MENTION not in told(steps)
+    assert MentionEntry not in told(steps)
 
 
 def test_a_report_of_a_healthy_tenant_changes_nothing(steps: Any) -> None:
@@ -259,7 +269,7 @@ def test_a_renewed_failure_is_shown_at_once(steps: Any) -> None:
     after = said(steps)[before:]
 
     assert steps.incidents[0].is_open
-    assert TimelineKind.REOPENED in [b.entry.kind for b in after if isinstance(b, Reply)]
+    assert ReopenedEntry in [type(b.entry) for b in after if isinstance(b, Reply)]
     assert any(isinstance(body, Edit) for body in after)
 
 
@@ -292,4 +302,4 @@ def test_incidents_that_turn_out_to_be_one_are_merged(steps: Any) -> None:
         Cause.NETWORK,
     )
     assert (second.is_open, second.merged_into) == (False, first.id)
-    assert told(steps).count(TimelineKind.MERGED) == 1
+    assert told(steps).count(MergedEntry) == 1

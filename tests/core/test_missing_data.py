@@ -10,10 +10,11 @@ from bot.core.model.command import Request, Resolve
 from bot.core.model.measurement import MetricKind as Counted
 from bot.core.model.observation import Cause, Fault, Severity, Stage
 from bot.core.signals.metric_threshold import MetricLimits
-from bot.core.state.incident import IncidentKind, IncidentState, TimelineKind
+from bot.core.state.incident import IncidentKind, IncidentState
 from bot.core.state.outbox import Edit, Post, Reply
 from bot.core.state.rules import TenantRules
 from bot.core.state.stimulus import CommandReceived, Send, Started, TenantReport
+from bot.core.state.timeline import ReopenedEntry, ResolvedEntry
 
 SERIES = {
     "checkout": MetricLimits(Counted.METRICS),
@@ -97,7 +98,7 @@ def test_it_ends_when_the_last_of_them_has_data(silent: Any) -> None:
     silent.count("staging.checkout", total=1)
 
     assert silent.incidents[0].state is IncidentState.RESOLVED
-    assert [body.entry.kind for body in said(silent, Reply)] == [TimelineKind.RESOLVED]
+    assert [type(body.entry) for body in said(silent, Reply)] == [ResolvedEntry]
 
 
 @pytest.mark.parametrize(("pause_s", "count"), [(REOPEN_WITHIN_S - 360, 1), (REOPEN_WITHIN_S, 2)])
@@ -113,7 +114,7 @@ def test_missing_data_again_soon_is_the_same_incident(
 
     assert len(silent.incidents) == len(said(silent, Post)) == count
     assert silent.incidents[-1].is_open
-    assert (TimelineKind.REOPENED in [b.entry.kind for b in said(silent, Reply)]) is (count == 1)
+    assert (ReopenedEntry in [type(b.entry) for b in said(silent, Reply)]) is (count == 1)
 
 
 def test_a_more_severe_incident_includes_it(silent: Any) -> None:

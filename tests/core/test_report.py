@@ -14,14 +14,8 @@ from bot.core.reports.report import DurationStats, LeadTime, Report, SingleFailu
 from bot.core.signals.history import Day
 from bot.core.signals.probe_threshold import ProbeState
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import (
-    MESSAGE,
-    STATUS_INCIDENT,
-    Incident,
-    IncidentKind,
-    IncidentState,
-    Problem,
-)
+from bot.core.state.incident import MESSAGE, STATUS_INCIDENT, Incident, IncidentKind, IncidentState
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import Silence
 from bot.core.state.tenant import Tenants, TenantState
@@ -89,8 +83,8 @@ TIMES: dict[str, tuple[list[Incident], tuple[float, float, float, float]]] = {
                 8,
                 tenants=("shop", "prod"),
                 problems=(
-                    Problem("shop", "login", SINCE + 2 * HOUR, 5, 5),
-                    Problem("prod", "login", SINCE + 7 * HOUR, 5, 5),
+                    ProbeProblem("shop", "login", SINCE + 2 * HOUR, 5, 5),
+                    ProbeProblem("prod", "login", SINCE + 7 * HOUR, 5, 5),
                 ),
             )
         ],

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from bot.core.commands.parse import parse_silence
 from bot.core.model.command import AddSilence, SilenceRefusal, SilenceScope
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, Problem
+from bot.core.state.incident import Incident, IncidentKind
+from bot.core.state.problem import ProbeProblem, Problem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import MAX_SILENCE_S, Silence, covers, find_covering, preview_hidden
 
@@ -26,7 +27,7 @@ TENANTS, SIGNALS = ("prod", "eu", "staging"), ("login", "wellknown")
 
 def problem(where: str, *, is_over: bool = False) -> Problem:
     tenant, signal = where.split(".")
-    return Problem(tenant, signal, NOON, failed=5, tries=5, is_over=is_over)
+    return ProbeProblem(tenant, signal, NOON, failed=5, tries=5, is_over=is_over)
 
 
 def incident(*where: str, over: tuple[str, ...] = (), tenants: tuple[str, ...] = ()) -> Incident:

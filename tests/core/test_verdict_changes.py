@@ -23,9 +23,9 @@ from bot.core.model.observation import (
 )
 from bot.core.signals.latency import MIN_ANSWERS
 from bot.core.signals.metric_threshold import MetricLimits
-from bot.core.state.incident import TimelineKind
 from bot.core.state.outbox import Reply
 from bot.core.state.stimulus import FeedPolled, Observed, Pushed, Send, TenantReport, VerdictChanged
+from bot.core.state.timeline import VerdictEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,8 +179,7 @@ def changes(town: Any, trace: list[Spell]) -> Iterator[Change]:
                 if isinstance(e, Send)
                 and isinstance(e.body, Reply)
                 and e.body.incident == number
-                and e.body.entry.kind is TimelineKind.VERDICT
-                and e.body.entry.verdict
+                and isinstance(e.body.entry, VerdictEntry)
             ]
             told = any(isinstance(e, VerdictChanged) and e.incident == number for e in effects)
             yield Change(incident, town.desk.incidents[number], said, told)

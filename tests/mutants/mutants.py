@@ -77,7 +77,7 @@ MUTANTS = (
     Mutant(
         id="controls-at-usual-pace",
         path="bot/core/step.py",
-        function="_handle_tick",
+        function="_start_due_checks",
         old="min(CONTROL_INTERVAL_WITH_PROBLEM_S, control_every_s)",
         new="control_every_s",
         promise='"what tells the causes apart: what else fails now?" (corroborate; and'

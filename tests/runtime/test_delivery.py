@@ -10,7 +10,7 @@ import pytest
 from bot.core.model.command import Request, ShowHelp
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, MessageRef, TimelineEntry, TimelineKind
+from bot.core.state.incident import Incident, IncidentKind, MessageRef
 from bot.core.state.outbox import (
     Answer,
     Delivery,
@@ -25,6 +25,7 @@ from bot.core.state.outbox import (
 from bot.core.state.rules import Rules
 from bot.core.state.stimulus import Delivered, PostOverdue, Stimulus
 from bot.core.state.tenant import Tenants
+from bot.core.state.timeline import JoinedEntry, MentionEntry, TimelineEntry, WhyEntry
 from bot.ports import Change, SlackDoubt, SlackRefused, StoreError, View
 from bot.runtime.delivery import OutboxDelivery
 from bot.simulator.memory import MemoryStore
@@ -36,9 +37,7 @@ if TYPE_CHECKING:
 MESSAGE = MessageRef("C1", "1.0")
 POST = Delivery("1:post:1", "incident:1", 1, Post(1), created_at=0.0)
 EDIT = Delivery("1:edit:1", "incident:1", 2, Edit(1), created_at=0.0)
-REPLY = Delivery(
-    "1:reply:1", "incident:1", 3, Reply(1, TimelineEntry(0.0, TimelineKind.MENTION)), 0.0
-)
+REPLY = Delivery("1:reply:1", "incident:1", 3, Reply(1, MentionEntry(0.0)), 0.0)
 ANSWER = Delivery("answer:r:1", "answer:r", 1, Answer(Request("r", 0.0, ShowHelp())), 0.0)
 LOST, CUT_OFF = SlackDoubt("timeout"), SlackRefused("unreachable")
 INCIDENT = Incident(
@@ -239,12 +238,12 @@ def test_what_may_have_arrived_is_searched_for(doubtful: Delivery) -> None:
 
 def joined(number: int, name: str, *, due_at: float = 0.0) -> Delivery:
     """A line that waits for more of its kind if it has a due time."""
-    body = Reply(1, TimelineEntry(0.0, TimelineKind.JOINED, tenants=(name,)))
+    body = Reply(1, JoinedEntry(0.0, tenants=(name,)))
     return Delivery(f"1:reply:{number}", "incident:1", number + 1, body, 0.0, due_at=due_at)
 
 
 def names_sent(bench: Bench) -> list[tuple[str, ...]]:
-    return [entry.tenants for entry in bench.lines if entry.kind is TimelineKind.JOINED]
+    return [entry.tenants for entry in bench.lines if isinstance(entry, JoinedEntry)]
 
 
 def test_lines_that_wait_are_sent_together() -> None:
@@ -269,7 +268,7 @@ def test_what_notifies_people_goes_first() -> None:
     """Then new incidents, then lines in threads; a direct message waits for none of them."""
     messages = {number: replace(INCIDENT, id=number, message=MESSAGE) for number in (1, 2, 3)}
     mild = replace(INCIDENT, id=4, severity=Severity.WARNING)
-    line = replace(REPLY, body=Reply(1, TimelineEntry(0.0, TimelineKind.WHY)))
+    line = replace(REPLY, body=Reply(1, WhyEntry(0.0)))
     direct = Delivery("1:direct:1", "direct:1", 1, DirectMessage(1, "U1"), 0.0)
     bench = deliver(
         *(line, of_incident(2, line), of_incident(4, POST), of_incident(3, REPLY), direct),

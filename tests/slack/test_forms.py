@@ -13,7 +13,8 @@ from bot.core.commands.parse import parse_silence
 from bot.core.model.access import CommandOutcome, Person, Verb
 from bot.core.model.command import AddSilence, Request, ShowHelp, UnclearCommand
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, IncidentState, Problem
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.actions import ASK, SILENCE_FORM, WORDS_FORM
@@ -57,7 +58,7 @@ def incident(number: int, tenant: str = "prod", *, is_open: bool = True) -> Inci
         verdict=Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
         state=IncidentState.OPEN if is_open else IncidentState.RESOLVED,
         resolved_at=None if is_open else NOW - 60,
-        problems=(Problem(tenant, "login", NOW - HOUR, 5, 5),),
+        problems=(ProbeProblem(tenant, "login", NOW - HOUR, 5, 5),),
     )
 
 

@@ -11,7 +11,7 @@ from bot.core.signals.baseline import Baseline
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.metric_threshold import MetricLimits, MetricState, observe_metric
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.incident import Problem
+from bot.core.state.problem import AlertProblem, MetricProblem
 from bot.slack.render.signals import (
     measurement_line,
     metric_name,
@@ -25,24 +25,22 @@ TARGET = Target("prod", "checkout")
 METRICS = MetricLimits(MetricKind.METRICS)
 ERRORS = MetricLimits(MetricKind.ERRORS)
 LOGS = MetricLimits(MetricKind.LOGS, share=0.1)
-CHECKOUT = Problem(
+CHECKOUT = MetricProblem(
     tenant="prod",
     signal="checkout",
     since=NOW - 300,
     failed=30,
-    tries=200,
+    total=200,
     source=MetricKind.METRICS,
     reason=Reason.SHARE,
     baseline=2.0,
     span_s=120.0,
 )
-ALERT = Problem(
+ALERT = AlertProblem(
     tenant="prod",
     signal="alertmanager",
     since=NOW,
-    failed=1,
-    tries=0,
-    reason=Reason.EXTERNAL_ALERT,
+    alerts=1,
     title="Logins <!channel> *down*",
     link="https://prometheus.example/graph",
 )
@@ -72,7 +70,7 @@ def measured(
         ),
         (
             replace(
-                CHECKOUT, source=MetricKind.ERRORS, tries=0, reason=Reason.EVENTS, signal="web"
+                CHECKOUT, source=MetricKind.ERRORS, total=0, reason=Reason.EVENTS, signal="web"
             ),
             "errors of web: 30 in 2 min, usually 2",
         ),
@@ -92,7 +90,7 @@ def measured(
         ),
     ],
 )
-def test_a_problem_is_said_in_counts(problem: Problem, line: str) -> None:
+def test_a_problem_is_said_in_counts(problem: MetricProblem, line: str) -> None:
     """The line says how many of how many, in what time, and what is usual if that is known."""
     assert problem_line(problem) == line
 
@@ -110,7 +108,7 @@ def test_a_monitors_title_is_quoted_without_its_mark_up() -> None:
 
     assert line.startswith("Alertmanager: <https://prometheus.example/graph|")
     assert "<!channel>" not in line
-    assert problem_line(replace(ALERT, failed=3)).endswith(" and 2 more")
+    assert problem_line(replace(ALERT, alerts=3)).endswith(" and 2 more")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from typing import Any
 
 from bot.core.model.observation import Cause, Fault, Scope, Severity, Stage, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, Problem
+from bot.core.state.incident import Incident, IncidentKind
+from bot.core.state.problem import ProbeProblem, Problem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
@@ -32,7 +33,7 @@ def shown(count: int, *problems: Problem) -> list[dict[str, Any]]:
 
 
 def problem(tenant: str, failed: int, *, is_over: bool = False) -> Problem:
-    return Problem(tenant, "login", 60.0, failed, 20, GONE, is_over=is_over)
+    return ProbeProblem(tenant, "login", 60.0, failed, 20, GONE, is_over=is_over)
 
 
 def test_a_few_tenants_need_no_table() -> None:
@@ -46,7 +47,7 @@ def test_the_worst_come_first() -> None:
         6,
         problem("t0", 20, is_over=True),
         *(problem(f"t{number}", number) for number in range(1, 6)),
-        Problem("t5", "wellknown", 60.0, 1, 20, GONE),
+        ProbeProblem("t5", "wellknown", 60.0, 1, 20, GONE),
     )
     rows = [[cell["text"] for cell in row] for row in table["rows"]]
 

@@ -30,10 +30,12 @@ def describe_records(roots: Mapping[str, Any], bodies: Mapping[str, type]) -> Fi
     return found
 
 
-def _describe(kind: Any, found: Fields) -> str:
+def _describe(kind: Any, found: Fields) -> str:  # noqa: C901, PLR0911 - one for each kind of type
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (UnionType, Union, Literal):
         return " | ".join(_describe(one, found) for one in arguments)
+    if origin is Literal:
+        return " | ".join(map(repr, arguments))
     if origin:
         inner = ", ".join(_describe(one, found) for one in arguments if one is not ...)
         return f"{'list' if ... in arguments else origin.__name__}[{inner}]"

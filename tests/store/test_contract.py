@@ -10,15 +10,10 @@ import pytest
 from bot.core.model.command import Request, RunCheck
 from bot.core.model.observation import Cause, Observation, Outcome, Scope, Severity, Target, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import (
-    Incident,
-    IncidentKind,
-    IncidentState,
-    TimelineEntry,
-    TimelineKind,
-)
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
 from bot.core.state.outbox import Answer, Body, Delivery, DeliveryStatus, Edit, Post, Reply
-from bot.core.state.tenant import TenantState
+from bot.core.state.tenant import HasData, TenantState
+from bot.core.state.timeline import ResolvedEntry
 from bot.ports import Change, Snapshot, Store
 
 Reopen = Callable[[], Awaitable[Store]]
@@ -59,7 +54,7 @@ async def test_new_store_is_empty(reopen: Reopen) -> None:
 async def test_round_trip(reopen: Reopen) -> None:
     """All parts of a change are there after a restart, equal to what was committed."""
     store = await reopen()
-    tenant = TenantState(due={"login": NOW, "custom": None}, last_data_at=NOW, phase=0.25)
+    tenant = TenantState(due={"login": NOW, "custom": None}, data=HasData(NOW), phase=0.25)
     post = delivery(Post(1))
     change = Change(
         {"prod": tenant}, DeskState(next_id=2), {1: INCIDENT}, {post.key: post}, [REQUEST]
@@ -114,7 +109,7 @@ async def test_old_incidents_are_left_out(reopen: Reopen) -> None:
     [
         Post(1),
         Edit(1),
-        Reply(1, TimelineEntry(NOW, TimelineKind.RESOLVED, severity=Severity.INFO)),
+        Reply(1, ResolvedEntry(NOW, "U1")),
         Answer(REQUEST, observations=(SEEN,), unanswered=(Target("prod", "custom"),)),
     ],
     ids=lambda body: type(body).__name__,

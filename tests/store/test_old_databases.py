@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from bot.core.model.access import AuditEntry
 from bot.core.model.measurement import ExternalAlert, Push
 from bot.core.model.observation import Target
+from bot.core.oncall.escalation import AwaitingMention, begun_escalation
 from bot.core.state.incident import IncidentState
 from bot.core.state.outbox import (
     Answer,
@@ -31,6 +32,15 @@ from bot.core.state.outbox import (
     Reply,
     SilenceAnnouncement,
 )
+from bot.core.state.problem import (
+    AlertProblem,
+    MetricProblem,
+    NoDataProblem,
+    ProbeProblem,
+    Problem,
+    SlowProblem,
+)
+from bot.core.state.timeline import PagedEntry, StatusUpdateEntry, VerdictEntry
 from bot.ports import Change, StoreError
 from bot.simulator import simulation
 from bot.simulator.memory import MemoryStore
@@ -145,6 +155,7 @@ def describe(snapshot: Snapshot) -> dict[str, Any]:
 
 def _incident(incident: Incident) -> dict[str, Any]:
     verdict, message = incident.verdict, incident.message
+    escalation = begun_escalation(incident.escalation)
     return {
         "state": incident.state,
         "kind": incident.kind,
@@ -153,10 +164,7 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "cause": verdict.cause,
         "for": [evidence.rule_id for evidence in verdict.evidence_for],
         "against": [evidence.rule_id for evidence in verdict.evidence_against],
-        "problems": [
-            [p.tenant, p.signal, p.is_over, p.baseline, p.no_data_reason, p.title]
-            for p in incident.problems
-        ],
+        "problems": [[p.tenant, p.signal, p.is_over, *_numbers(p)] for p in incident.problems],
         "status_incidents": [each.title for each in incident.status_incidents],
         "since": incident.since,
         "resolved_at": incident.resolved_at,
@@ -170,11 +178,26 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "resolved_by": incident.resolved_by,
         "mentioned": list(incident.mentioned),
         "paged": list(incident.paged_contact_points),
-        "notified": list(incident.escalation.notified) if incident.escalation else [],
-        "sticky": list(incident.sticky_resolve),
+        "notified": list(escalation.notified) if escalation else [],
+        "sticky": [str(target) for target in incident.sticky_resolve],
         "notes": [note.text for note in incident.notes],
         "false_alarm": incident.false_alarm,
     }
+
+
+def _numbers(problem: Problem) -> list[Any]:
+    """Return what is usual, why there is no data, and the title of an alert."""
+    match problem:
+        case MetricProblem():
+            return [problem.baseline, problem.no_data_reason, ""]
+        case SlowProblem():
+            return [problem.usual_s, "", ""]
+        case NoDataProblem():
+            return [None, problem.no_data_reason, ""]
+        case AlertProblem():
+            return [None, "", problem.title]
+        case ProbeProblem():
+            return [None, "", ""]
 
 
 def _body(body: Body) -> list[Any]:
@@ -183,14 +206,16 @@ def _body(body: Body) -> list[Any]:
         case Post() | Edit():
             found = [type(body).__name__.lower(), body.incident]
         case Reply(incident, entry):
-            verdict, status = entry.verdict, entry.status_incident
+            fields = (getattr(entry, name, ()) for name in ("tenants", "mentioned"))
+            verdict = entry.verdict if isinstance(entry, VerdictEntry) else None
+            status = entry.status_incident if isinstance(entry, StatusUpdateEntry) else None
             found = [
-                *("reply", incident, entry.kind, list(entry.tenants), list(entry.mentioned)),
-                list(entry.contact_points),
-                entry.problem and entry.problem.signal,
+                *("reply", incident, entry.kind, *map(list, fields)),
+                list(entry.contact_points) if isinstance(entry, PagedEntry) else [],
+                None,  # the signal of the first tenant that recovered, of which no database has any
                 verdict and verdict.cause,
                 status and status.title,
-                [evidence.rule_id for evidence in entry.new_evidence],
+                [e.rule_id for e in entry.new_evidence] if isinstance(entry, VerdictEntry) else [],
             ]
         case Answer(result=result):
             found = [
@@ -313,7 +338,7 @@ def test_mention_of_0001_is_not_lost(
     assert desk
     incident = desk.incidents[3]
     assert incident.has_mentioned is not is_to_come
-    assert incident.mention_at == (incident.opened_at if is_to_come else None)
+    assert incident.escalation == (AwaitingMention(incident.opened_at) if is_to_come else None)
 
 
 def go_on(snapshot: Snapshot, world: Path) -> tuple[dict[int, Incident], list[Message]]:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from bot.core.alerting import paging
 from bot.core.incidents import notifications
 from bot.core.model.observation import Severity
+from bot.core.oncall.escalation import AwaitingMention, EscalationState, begun_escalation
 from bot.core.oncall.schedule import current_shift
-from bot.core.state.incident import Incident, IncidentKind, TimelineEntry, TimelineKind
+from bot.core.state.incident import Incident, IncidentKind
 from bot.core.state.outbox import IncidentBody, Post, SilenceAnnouncement
 from bot.core.state.silence import find_covering, is_window_active
 from bot.core.state.stimulus import DeskEffect, Send
+from bot.core.state.timeline import HandOverEntry, WhyEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,23 +104,24 @@ def _apply_to_incident(
     if not is_covered:
         incident, pages = paging.notify_due(incident, state, now, rules)
         return incident, [*effects, *pages]
-    wait_s, escalation = now + MUTED_RETRY_S - due, incident.escalation
-    if incident.mention_at is not None:
-        incident = replace(incident, mention_at=incident.mention_at + wait_s)
-    elif escalation is not None:
-        escalation = replace(escalation, started_at=escalation.started_at + wait_s)
-        incident = replace(incident, escalation=escalation)
-    return incident, effects
+    wait_s, later = now + MUTED_RETRY_S - due, incident.escalation
+    if isinstance(later, AwaitingMention):
+        later = replace(later, at=later.at + wait_s)
+    elif later is not None:
+        later = replace(later, started_at=later.started_at + wait_s)
+    return replace(incident, escalation=later), effects
 
 
 def unmute(incident: Incident, now: float) -> paging.IncidentAndEffects:
     """Post an incident that began while it was muted, and is still open."""
-    mention_at = now if incident.severity is Severity.CRITICAL else None
-    incident = replace(incident, is_muted=False, mention_at=mention_at, has_mentioned=False)
+    escalation: AwaitingMention | EscalationState | None = begun_escalation(incident.escalation)
+    if incident.severity is Severity.CRITICAL:
+        escalation = AwaitingMention(now, begun_escalation(incident.escalation))
+    incident = replace(incident, is_muted=False, escalation=escalation, has_mentioned=False)
     post = notifications.post_message(incident)
     if incident.kind is not IncidentKind.FAILING:
         return incident, [post]
-    incident, why = notifications.add_entry(incident, TimelineEntry(now, TimelineKind.WHY))
+    incident, why = notifications.add_entry(incident, WhyEntry(now))
     return incident, [post, why]
 
 
@@ -143,7 +146,6 @@ def _hand_over(state: DeskState, now: float, rules: Rules) -> StateAndEffects:
     mentioned = (shift.person,) if shift.person else ()
     for incident in state.open_incidents:
         if incident.has_mentioned and not incident.is_muted:
-            entry = TimelineEntry(now, TimelineKind.HAND_OVER, mentioned=mentioned)
-            after, reply = notifications.add_entry(incident, entry)
+            after, reply = notifications.add_entry(incident, HandOverEntry(now, mentioned))
             state, effects = state.with_incident(after), [*effects, reply]
     return state, effects

@@ -10,14 +10,17 @@ from bot.core.oncall.escalation import (
     DM,
     MENTION,
     NEXT,
+    AwaitingMention,
     EscalationPolicy,
     EscalationState,
     EscalationStep,
+    begun_escalation,
 )
 from bot.core.oncall.schedule import UserGroup, next_shift_to_notify
-from bot.core.state.incident import Incident, IncidentState, TimelineEntry, TimelineKind
+from bot.core.state.incident import Incident, IncidentState
 from bot.core.state.outbox import Delivery, DirectMessage, PagerAction, Paging, Reply
 from bot.core.state.stimulus import DeskEffect, Send
+from bot.core.state.timeline import MentionEntry, PagedEntry
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState
@@ -46,9 +49,13 @@ def due_at(incident: Incident, rules: Rules) -> float | None:
     """Return when somebody is to be paged next; None: nobody."""
     if incident.state is not IncidentState.OPEN or incident.is_muted:
         return None
-    if incident.mention_at is not None or incident.escalation is None:
-        return incident.mention_at
-    return policy_of(incident, rules).due_at(incident.escalation)
+    match incident.escalation:
+        case AwaitingMention(at=at):
+            return at
+        case EscalationState() as escalation:
+            return policy_of(incident, rules).due_at(escalation)
+        case None:
+            return None
 
 
 def notify_due(
@@ -56,12 +63,13 @@ def notify_due(
 ) -> IncidentAndEffects:
     """Page whoever is due: the first time in the message itself, if that is just being posted."""
     effects: list[DeskEffect] = []
-    if incident.mention_at is not None and incident.mention_at <= now:
+    if isinstance(incident.escalation, AwaitingMention):
         incident, effects = _mention_first(incident, who_to_mention(state, rules), now)
-    if incident.escalation is None:
+    escalation = begun_escalation(incident.escalation)
+    if escalation is None:
         return incident, effects
-    is_mentioned_now = incident.escalation.started_at == now and bool(incident.escalation.notified)
-    escalation, steps = policy_of(incident, rules).advance(incident.escalation, now)
+    is_mentioned_now = escalation.started_at == now and bool(escalation.notified)
+    escalation, steps = policy_of(incident, rules).advance(escalation, now)
     incident = replace(incident, escalation=escalation)
     for step in steps:
         if step.contact == MENTION and is_mentioned_now:
@@ -73,13 +81,12 @@ def notify_due(
 
 def _mention_first(incident: Incident, names: tuple[str, ...], now: float) -> IncidentAndEffects:
     escalation = EscalationState(now, notified=names)
-    incident = replace(incident, mention_at=None, has_mentioned=True, escalation=escalation)
+    incident = replace(incident, has_mentioned=True, escalation=escalation)
     if not names:
         return incident, []
     if incident.opened_at == now:
         return replace(incident, mentioned=names), []
-    entry = TimelineEntry(now, TimelineKind.MENTION, mentioned=names)
-    after, reply = notifications.add_entry(incident, entry)
+    after, reply = notifications.add_entry(incident, MentionEntry(now, names))
     return after, [reply]
 
 
@@ -91,18 +98,20 @@ def escalate_now(
     A step that would page only that person, or who acknowledged it already, is skipped.
     """
     steps = policy_of(incident, rules).steps or (EscalationStep(0.0, MENTION),)
-    escalation = incident.escalation or EscalationState(now)
+    escalation = begun_escalation(incident.escalation) or EscalationState(now)
     for _ in steps:
         if escalation.step >= len(steps):
             escalation = replace(escalation, started_at=now, step=0)
         step, escalation = steps[escalation.step], replace(escalation, step=escalation.step + 1)
-        tried = replace(incident, escalation=escalation, mention_at=None)
+        tried = replace(incident, escalation=escalation)
         after, effects = _take_step(tried, step, state, now, rules, by)
         paged = {
             one
             for effect in effects
-            if isinstance(effect, Send) and isinstance(effect.body, Reply)
-            for one in (*effect.body.entry.mentioned, *effect.body.entry.contact_points)
+            if isinstance(effect, Send)
+            and isinstance(effect.body, Reply)
+            and isinstance(entry := effect.body.entry, PagedEntry)
+            for one in (*entry.mentioned, *entry.contact_points)
         }
         if paged - {DM, by, incident.acknowledged_by}:
             return after, effects
@@ -119,7 +128,7 @@ def _take_step(
 ) -> IncidentAndEffects:
     if step.contact not in {MENTION, DM, NEXT}:
         return _page(incident, step.contact, now, by)
-    names, escalation = who_to_mention(state, rules), incident.escalation
+    names, escalation = who_to_mention(state, rules), begun_escalation(incident.escalation)
     notified = escalation.notified if escalation else ()
     if step.contact == NEXT:
         source, overrides = state.on_call_source(rules), state.overrides
@@ -136,9 +145,7 @@ def _take_step(
     if escalation:
         escalation = replace(escalation, notified=tuple({*notified, *names}))
         incident = replace(incident, escalation=escalation)
-    entry = TimelineEntry(
-        now, TimelineKind.PAGED, mentioned=names, by=by, contact_points=(DM,) if is_direct else ()
-    )
+    entry = PagedEntry(now, names, (DM,) if is_direct else (), by)
     incident, reply = notifications.add_entry(incident, entry)
     return incident, [*effects, reply]
 
@@ -146,7 +153,7 @@ def _take_step(
 def _page(incident: Incident, contact_point: str, now: float, by: str = "") -> IncidentAndEffects:
     paged = tuple(dict.fromkeys((*incident.paged_contact_points, contact_point)))
     incident = replace(incident, paged_contact_points=paged)
-    entry = TimelineEntry(now, TimelineKind.PAGED, contact_points=(contact_point,), by=by)
+    entry = PagedEntry(now, contact_points=(contact_point,), by=by)
     incident, reply = notifications.add_entry(incident, entry)
     page = notifications.page_contact_point(incident, contact_point, PagerAction.TRIGGER)
     return incident, [page, reply]

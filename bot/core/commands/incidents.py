@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, assert_never
 
 from bot.core.alerting import notification_policy, paging
 from bot.core.incidents import notifications
-from bot.core.incidents.sticky_resolve import failing_signal_ids
+from bot.core.incidents.sticky_resolve import find_failing
 from bot.core.model.access import CommandOutcome
 from bot.core.model.command import Acknowledge, AddNote, Escalate, MarkFalseAlarm, Resolve
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentState, Note, TimelineEntry, TimelineKind
+from bot.core.state.incident import Incident, IncidentState, Note
 from bot.core.state.outbox import AnswerResult, PagerAction
 from bot.core.state.stimulus import DeskEffect, IncidentChanged
+from bot.core.state.timeline import AcknowledgedEntry, FalseAlarmEntry, NoteEntry
 
 if TYPE_CHECKING:
     from bot.core.model.command import IncidentCommand
@@ -40,7 +41,7 @@ def handle_incident_command(
         case Acknowledge(note=text):
             done = _acknowledge(incident, user, text, now)
         case AddNote(text=text):
-            done = CommandOutcome.DONE, *_record_entry(incident, user, text, now, TimelineKind.NOTE)
+            done = CommandOutcome.DONE, *_record_entry(incident, NoteEntry(now, user, text))
         case MarkFalseAlarm(reason=text):
             done = _mark_false_alarm(incident, user, text, now)
         case Resolve(note=text):
@@ -67,10 +68,9 @@ def _acknowledge(incident: Incident, user: str, text: str, now: float) -> Incide
         state=IncidentState.ACKNOWLEDGED,
         acknowledged_by=user,
         acknowledged_at=now,
-        mention_at=None,
         escalation=None,
     )
-    after, effects = _record_entry(after, user, text, now, TimelineKind.ACKNOWLEDGED)
+    after, effects = _record_entry(after, AcknowledgedEntry(now, user, text))
     pages = notifications.update_pages(after, PagerAction.ACKNOWLEDGE)
     return CommandOutcome.DONE, after, [IncidentChanged(after), *effects, *pages]
 
@@ -80,18 +80,18 @@ def _mark_false_alarm(incident: Incident, user: str, text: str, now: float) -> I
     if incident.false_alarm:
         return CommandOutcome.ALREADY, incident, []
     after = replace(incident, false_alarm=text)
-    after, effects = _record_entry(after, user, text, now, TimelineKind.FALSE_ALARM)
+    after, effects = _record_entry(after, FalseAlarmEntry(now, user, text))
     return CommandOutcome.DONE, after, effects
 
 
 def _record_entry(
-    incident: Incident, user: str, text: str, now: float, kind: TimelineKind
+    incident: Incident, entry: AcknowledgedEntry | NoteEntry | FalseAlarmEntry
 ) -> tuple[Incident, list[DeskEffect]]:
     """Record what a person wrote in the notes and in the thread, and update the message."""
-    if text:
-        incident = replace(incident, notes=(*incident.notes, Note(now, user, text)))
-    incident, edit = notifications.edit_message(incident, now)
-    entry = TimelineEntry(now, kind, by=user, text=text)
+    if entry.text:
+        note = Note(entry.at, entry.by, entry.text)
+        incident = replace(incident, notes=(*incident.notes, note))
+    incident, edit = notifications.edit_message(incident, entry.at)
     incident, reply = notifications.add_entry(incident, entry)
     return incident, [edit, reply]
 
@@ -105,7 +105,7 @@ def _resolve(
     after = replace(
         incident,
         resolved_by=user,
-        sticky_resolve=failing_signal_ids(incident, tenants),
+        sticky_resolve=find_failing(incident, tenants),
         notes=(*incident.notes, Note(now, user, text)) if text else incident.notes,
     )
     after, effects = notifications.resolve_incident(after, now)

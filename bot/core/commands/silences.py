@@ -10,10 +10,10 @@ from bot.core.incidents import notifications
 from bot.core.model.access import CommandOutcome
 from bot.core.model.command import SilenceRefusal, SilenceScope
 from bot.core.model.wall_clock import DAY_S
-from bot.core.state.incident import TimelineEntry, TimelineKind
 from bot.core.state.outbox import AnswerResult, SilenceAnnouncement
 from bot.core.state.silence import Silence, covers, preview_hidden, refuse_end
 from bot.core.state.stimulus import DeskEffect, Send
+from bot.core.state.timeline import SilencedEntry
 
 if TYPE_CHECKING:
     from bot.core.commands.incidents import CommandResult
@@ -43,7 +43,7 @@ def add_silence(state: DeskState, command: AddSilence, by: str, now: float) -> C
     if scope is not SilenceScope.INCIDENT:  # else its thread says so
         key = f"silence:{number}:begin"
         effects.append(Send(key, key, SilenceAnnouncement(silence)))
-    entry = TimelineEntry(now, TimelineKind.SILENCED, by=by, text=reason, until=until)
+    entry = SilencedEntry(now, by, reason, until)
     for incident in state.open_incidents:
         if covers(silence, incident) and not incident.is_muted:
             after, edit = notifications.edit_message(incident, now)

@@ -32,14 +32,16 @@ def corroborate(
     now = stimulus.at
     if now - state.corroborated_at < CORROBORATION_INTERVAL_S:
         return state, []
-    due = dict(state.due)
-    for target in rules.feeds:
-        due[str(target)] = min(due[str(target)], now + FEED_POLL_DELAY_S)
-    for target in rules.controls:
-        due[str(target)] = min(due[str(target)], now + CONTROL_INTERVAL_WITH_PROBLEM_S)
+    feeds_at, controls_at = now + FEED_POLL_DELAY_S, now + CONTROL_INTERVAL_WITH_PROBLEM_S
+    state = replace(
+        state,
+        feeds_due={name: min(due, feeds_at) for name, due in state.feeds_due.items()},
+        controls_due={name: min(due, controls_at) for name, due in state.controls_due.items()},
+        corroborated_at=now,
+    )
     is_users = any(c.signal not in tenants.states[c.tenant].probes for c in stimulus.changes)
     names = [stimulus.tenant] * is_users + _choose_peers(stimulus.tenant, tenants, rules)
-    return replace(state, due=due, corroborated_at=now), [
+    return state, [
         *(StartProbe(target) for target in rules.controls),
         *(RequestCheck(name, "") for name in names),
     ]

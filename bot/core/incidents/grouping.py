@@ -7,11 +7,11 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from bot.core.incidents import lifecycle, notifications, sticky_resolve
-from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.observation import Cause, Health, Scope, Severity, Verdict
 from bot.core.state.incident import Incident, IncidentKind, IncidentState
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, TenantReport
 from bot.core.state.tenant import Tenants
-from bot.core.triage.collect import reach_verdict
+from bot.core.triage.collect import Triage
 from bot.core.triage.context import TriageContext
 from bot.core.triage.from_peers import failure_kinds
 
@@ -70,33 +70,31 @@ def open_monitoring_gap(state: DeskState, stimulus: TenantReport) -> StateAndEff
     return keep_incident(state, (gap, [IncidentChanged(gap), notifications.post_message(gap)]))
 
 
-def group_or_open(
-    state: DeskState, names: tuple[str, ...], now: float, tenants: Tenants, rules: Rules
-) -> StateAndEffects:
+def group_or_open(state: DeskState, names: tuple[str, ...], triage: Triage) -> StateAndEffects:
     """Add tenants that fail alike to the incident that their problem belongs to, or open one."""
+    context = triage.context(names)
+    now, kind = context.now, lifecycle.kind_of(context)
     state = replace(state, evaluated_at=now)
-    context = _build_context(state, names, now, tenants, rules)
-    kind = lifecycle.kind_of(context)
-    recent = _find_recently_resolved(state, names, kind, now, rules)
+    recent = _find_recently_resolved(state, kind, context)
     if recent is not None:
-        return keep_incident(state, lifecycle.reopen_incident(recent, context, rules))
-    cause = reach_verdict(context).cause
+        return keep_incident(state, lifecycle.reopen_incident(recent, context, triage))
+    cause = triage.judge(context).cause
     same_kind = [incident for incident in state.open_incidents if incident.kind is kind]
     for incident in same_kind:
         # One shared cause explains everything, and neither part has a cause of its own.
         together = _combine_contexts(incident, context)
-        own = replace(context, tenants=incident.tenants, since=incident.since)
+        own = triage.context(incident.tenants, incident.since)
         if (
-            reach_verdict(together).cause in SHARED_CAUSES
-            and {reach_verdict(own).cause, cause} <= POSSIBLY_SHARED_CAUSES
+            triage.judge(together).cause in SHARED_CAUSES
+            and {triage.judge(own).cause, cause} <= POSSIBLY_SHARED_CAUSES
         ):
-            return keep_incident(state, lifecycle.add_tenants(incident, together, rules))
+            return keep_incident(state, lifecycle.add_tenants(incident, together, triage))
     storm = [incident for incident in same_kind if now - incident.opened_at < STORM_WINDOW_S]
     same_cause = [incident for incident in storm if incident.verdict.cause is cause]
     if len(storm) >= STORM_MIN_INCIDENTS and same_cause:
         together = _combine_contexts(same_cause[-1], context)
-        return keep_incident(state, lifecycle.add_tenants(same_cause[-1], together, rules))
-    opened = lifecycle.open_incident(state.next_id, context, rules)
+        return keep_incident(state, lifecycle.add_tenants(same_cause[-1], together, triage))
+    opened = lifecycle.open_incident(state.next_id, context, triage)
     return keep_incident(replace(state, next_id=state.next_id + 1), opened)
 
 
@@ -106,29 +104,29 @@ def _combine_contexts(incident: Incident, context: TriageContext) -> TriageConte
     return replace(context, tenants=tenants, since=min(context.since, incident.since))
 
 
-def _merge_incidents(
-    state: DeskState, now: float, tenants: Tenants, rules: Rules
-) -> StateAndEffects:
+def _merge_incidents(state: DeskState, triage: Triage) -> StateAndEffects:
     """Merge two open incidents if newer evidence shows that they have one cause."""
     failing = [i for i in state.open_login_incidents if i.kind is IncidentKind.FAILING]
     if len(failing) < 2:  # noqa: PLR2004 - a pair
         return state, []
-    pairs = [(i, _build_context(state, i.tenants, now, tenants, rules)) for i in failing]
-    shared = [pair for pair in pairs if reach_verdict(pair[1]).cause in POSSIBLY_SHARED_CAUSES]
+    pairs = [(i, triage.context(i.tenants)) for i in failing]
+    shared = [pair for pair in pairs if triage.judge(pair[1]).cause in POSSIBLY_SHARED_CAUSES]
     for (earlier, _), (later, context) in combinations(shared, 2):
         together = _combine_contexts(earlier, context)
-        if reach_verdict(together).cause in SHARED_CAUSES:
-            merged = notifications.resolve_incident(replace(later, merged_into=earlier.id), now)
+        if triage.judge(together).cause in SHARED_CAUSES:
+            part = replace(later, merged_into=earlier.id)
+            merged = notifications.resolve_incident(part, context.now)
             state, ends = keep_incident(state, merged)
-            state, joins = keep_incident(state, lifecycle.add_tenants(earlier, together, rules))
+            state, joins = keep_incident(state, lifecycle.add_tenants(earlier, together, triage))
             return state, [*ends, *joins]
     return state, []
 
 
 def _find_recently_resolved(
-    state: DeskState, names: tuple[str, ...], kind: IncidentKind, now: float, rules: Rules
+    state: DeskState, kind: IncidentKind, context: TriageContext
 ) -> Incident | None:
-    limit_s = max(rules.tenants[name].limits.recover_for_s for name in names)
+    names = context.tenants
+    limit_s = max(context.rules.tenants[name].limits.recover_for_s for name in names)
     ended = [
         i
         for i in state.incidents.values()
@@ -136,7 +134,7 @@ def _find_recently_resolved(
         and i.kind is kind
         and i.merged_into is None
         and i.resolved_at is not None
-        and now - i.resolved_at < limit_s
+        and context.now - i.resolved_at < limit_s
     ]
     return max(ended, key=lambda i: i.id, default=None)
 
@@ -145,30 +143,31 @@ def evaluate_all(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
     """Evaluate every open incident, because something is new; in a storm a little later."""
     if is_deferred(state, now, rules):
         return replace(state, evaluate_at=_next_evaluation_at(state, rules)), []
-    state, effects = _catch_up(state, now, tenants, rules)
-    state, merges = _merge_incidents(state, now, tenants, rules)
+    triage = Triage(now, tenants, state.shared, rules)
+    state, effects = _catch_up(state, now, tenants, triage)
+    state, merges = _merge_incidents(state, triage)
     effects += merges
     for incident in state.open_login_incidents:
-        context = _build_context(state, incident.tenants, now, tenants, rules)
-        context = replace(context, since=incident.since)
-        state, changes = keep_incident(state, lifecycle.evaluate_incident(incident, context, rules))
+        context = triage.context(incident.tenants, incident.since)
+        changed = lifecycle.evaluate_incident(incident, context, triage)
+        state, changes = keep_incident(state, changed)
         effects += changes
     return state, effects
 
 
-def _catch_up(state: DeskState, now: float, tenants: Tenants, rules: Rules) -> StateAndEffects:
+def _catch_up(state: DeskState, now: float, tenants: Tenants, triage: Triage) -> StateAndEffects:
     """Begin an evaluation: find incidents for the tenants that failed since it was deferred."""
     was_deferred = state.evaluate_at is not None
     state = replace(state, evaluated_at=now, evaluate_at=None)
     known = {name for incident in state.open_login_incidents for name in incident.tenants}
     failing: list[str] = []
     for name in tenants.states if was_deferred else ():
-        if name not in known and lifecycle.has_problem(tenants, name):
+        if name not in known and tenants.states[name].health & Health.PROBLEM:
             state, is_sticky = sticky_resolve.update_sticky_resolve(state, name, now, tenants)
             failing += [] if is_sticky else [name]
     effects: list[DeskEffect] = []
-    for names in _group_alike(_build_context(state, tuple(failing), now, tenants, rules)):
-        state, changes = group_or_open(state, names, now, tenants, rules)
+    for names in _group_alike(triage.context(tuple(failing))):
+        state, changes = group_or_open(state, names, triage)
         effects += changes
     return state, effects
 
@@ -177,28 +176,10 @@ def _group_alike(context: TriageContext) -> list[tuple[str, ...]]:
     """Group a context's tenants by environment and by how they fail: one stands for its group."""
     groups: dict[object, list[str]] = {}
     for name in context.tenants:
-        is_failing = lifecycle.is_tenant_failing(context.all_tenants.states[name])
+        is_failing = bool(context.all_tenants.states[name].health & Health.ALERTING)
         kinds = frozenset(failure_kinds(context, name))
         groups.setdefault((is_failing, kinds, context.environment(name)), []).append(name)
     return [tuple(names) for names in groups.values()]
-
-
-def _build_context(
-    state: DeskState, names: tuple[str, ...], now: float, tenants: Tenants, rules: Rules
-) -> TriageContext:
-    starts = [
-        start
-        for tenant in (tenants.states[name] for name in names)
-        for start in (
-            tenant.no_data_since,
-            *(s.since for s in tenant.probes.values()),
-            *(s.latency.since for s in tenant.probes.values() if s.latency.is_slow),
-            *(s.since for s in tenant.metrics.values()),
-            *(m.since for m in tenant.monitors.values()),
-        )
-        if start is not None
-    ]
-    return TriageContext(names, tenants, state.shared, rules, now, min(starts, default=now))
 
 
 def keep_incident(state: DeskState, change: tuple[Incident, list[DeskEffect]]) -> StateAndEffects:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from bot.core.incidents.notifications import (
     add_entry,
@@ -15,69 +14,45 @@ from bot.core.incidents.notifications import (
     resolve_incident,
 )
 from bot.core.incidents.problems import count_failing_signals, update_problems
-from bot.core.model.observation import Cause, Severity, SignalState, StatusIncident, Verdict
-from bot.core.oncall.escalation import EscalationState
+from bot.core.model.observation import Cause, Health, Severity, StatusIncident, Verdict
+from bot.core.oncall.escalation import AwaitingMention, EscalationState, begun_escalation
 from bot.core.state.incident import (
     Incident,
     IncidentKind,
-    TimelineEntry,
-    TimelineKind,
     VerdictRecord,
     detection_times,
     reopen,
 )
 from bot.core.state.outbox import Edit
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
-from bot.core.triage.collect import feed_views, matching_status_incidents, reach_verdict
+from bot.core.state.timeline import JoinedEntry, ReopenedEntry, WhyEntry
+from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
 from bot.core.triage.context import TriageContext, is_down
-
-if TYPE_CHECKING:
-    from bot.core.state.rules import Rules
-    from bot.core.state.tenant import Tenants, TenantState
 
 OUR_CAUSES = frozenset({Cause.PROBE, Cause.NETWORK})
 """Causes on our side: users elsewhere may be fine, so the severity is a warning."""
 MAX_VERDICT_RECORDS = 20
 
 
-def has_problem(tenants: Tenants, tenant: str) -> bool:
-    """Tell whether a tenant belongs into an incident."""
-    state = tenants.states[tenant]
-    return state.no_data_since is not None or is_tenant_failing(state)
-
-
-def is_tenant_failing(state: TenantState) -> bool:
-    """Tell whether a probe, a metric or an outside monitor fires."""
-    return bool(firing_signals(state))
-
-
-def firing_signals(state: TenantState) -> set[str]:
-    """Return the names of the probes, metrics and outside monitors that fire."""
-    states = [(name, signal.state) for name, signal in state.probes.items()]
-    states += [(name, metric.state) for name, metric in state.metrics.items()]
-    states += [(name, monitor.state) for name, monitor in state.monitors.items()]
-    firing = {name for name, now in states if now is SignalState.FIRING}
-    return firing | {name for name, signal in state.probes.items() if signal.latency.is_slow}
-
-
 def kind_of(context: TriageContext) -> IncidentKind:
     """Return what an incident of these tenants would be about."""
     states = context.all_tenants.states
-    is_failing = any(is_tenant_failing(states[name]) for name in context.tenants)
+    is_failing = any(states[name].health & Health.ALERTING for name in context.tenants)
     return IncidentKind.FAILING if is_failing else IncidentKind.NO_DATA
 
 
 def open_incident(
-    number: int, context: TriageContext, rules: Rules
+    number: int, context: TriageContext, triage: Triage
 ) -> tuple[Incident, list[DeskEffect]]:
     """Open an incident for the tenants of a context."""
-    now, verdict = context.now, reach_verdict(context)
+    now, verdict = context.now, triage.judge(context)
     severity = _judge_severity(verdict, context)
     is_critical = severity is Severity.CRITICAL
     status_incidents = matching_status_incidents(context)
     # A second source agrees: nothing is gained by waiting before people are mentioned.
     is_corroborated = count_failing_signals(context) > 1 or bool(status_incidents)
-    wait_s = max((rules.mention_after_s.get(name, 0.0) for name in context.tenants), default=0.0)
+    mention_after_s = context.rules.mention_after_s
+    wait_s = max((mention_after_s.get(name, 0.0) for name in context.tenants), default=0.0)
     incident = Incident(
         id=number,
         kind=kind_of(context),
@@ -88,12 +63,13 @@ def open_incident(
         verdict=verdict,
         problems=update_problems((), context),
         status_incidents=status_incidents,
-        mention_at=(now if is_corroborated else context.since + wait_s) if is_critical else None,
-        escalation=None if is_critical else EscalationState(now),
+        escalation=AwaitingMention(now if is_corroborated else context.since + wait_s)
+        if is_critical
+        else EscalationState(now),
         message_updated_at=now,
     )
     incident = _record_evidence(incident, now)
-    incident, why = add_entry(incident, TimelineEntry(now, TimelineKind.WHY))
+    incident, why = add_entry(incident, WhyEntry(now))
     post = post_message(incident)
     return incident, [IncidentChanged(incident), VerdictChanged(number, verdict), post, why]
 
@@ -116,20 +92,21 @@ def _record_evidence(incident: Incident, now: float) -> Incident:
 
 
 def evaluate_incident(
-    incident: Incident, context: TriageContext, rules: Rules
+    incident: Incident, context: TriageContext, triage: Triage
 ) -> tuple[Incident, list[DeskEffect]]:
     """Evaluate an open incident: resolve it, or update its verdict and its numbers."""
     now, names = context.now, incident.tenants
     status_incidents = _update_status_incidents(incident.status_incidents, context)
-    has_problems = any(has_problem(context.all_tenants, name) for name in names)
+    states = context.all_tenants.states
+    has_problems = any(states[name].health & Health.PROBLEM for name in names)
     was_no_data = incident.kind is IncidentKind.NO_DATA
     # Data that comes again, and shows a failure, ends an incident about missing data.
     if not has_problems or (was_no_data and kind_of(context) is IncidentKind.FAILING):
         return resolve_incident(replace(incident, status_incidents=status_incidents), now)
     verdict = incident.verdict
     # Without data, and until it comes reliably again, nothing new can be known.
-    if not was_no_data and not any(context.all_tenants.states[n].no_data_since for n in names):
-        judged = reach_verdict(context)
+    if not was_no_data and not any(states[name].no_data_since for name in names):
+        judged = triage.judge(context)
         if not is_new_cause(verdict, judged) or new_evidence(verdict, judged):
             verdict = judged
     after = replace(
@@ -144,30 +121,31 @@ def evaluate_incident(
         after.severity is Severity.CRITICAL and incident.severity is not Severity.CRITICAL
     )
     if has_become_critical and not after.has_mentioned:
-        wait_s = max(rules.mention_after_s.get(name, 0.0) for name in names)
-        after = replace(after, mention_at=max(now, after.since + wait_s))
+        wait_s = max(context.rules.mention_after_s.get(name, 0.0) for name in names)
+        mention_at, begun = max(now, after.since + wait_s), begun_escalation(after.escalation)
+        after = replace(after, escalation=AwaitingMention(mention_at, begun))
     return notify_changes(incident, after, now)
 
 
 def add_tenants(
-    incident: Incident, context: TriageContext, rules: Rules
+    incident: Incident, context: TriageContext, triage: Triage
 ) -> tuple[Incident, list[DeskEffect]]:
     """Add tenants to an incident; the context is that of all its tenants together."""
     joined = tuple(name for name in context.tenants if name not in incident.tenants)
-    after, effects = evaluate_incident(replace(incident, tenants=context.tenants), context, rules)
-    after, reply = add_entry(after, TimelineEntry(context.now, TimelineKind.JOINED, tenants=joined))
+    after, effects = evaluate_incident(replace(incident, tenants=context.tenants), context, triage)
+    after, reply = add_entry(after, JoinedEntry(context.now, joined))
     return after, [IncidentChanged(after), *effects, reply]
 
 
 def reopen_incident(
-    incident: Incident, context: TriageContext, rules: Rules
+    incident: Incident, context: TriageContext, triage: Triage
 ) -> tuple[Incident, list[DeskEffect]]:
     """Reopen an incident that was resolved a moment ago."""
     tenants = tuple(dict.fromkeys((*incident.tenants, *context.tenants)))
     again = replace(reopen(incident), tenants=tenants)
-    again, reply = add_entry(again, TimelineEntry(context.now, TimelineKind.REOPENED))
+    again, reply = add_entry(again, ReopenedEntry(context.now))
     context = replace(context, tenants=tenants, since=again.since)
-    after, effects = evaluate_incident(again, context, rules)
+    after, effects = evaluate_incident(again, context, triage)
     if not any(isinstance(e, Send) and isinstance(e.body, Edit) for e in effects):
         after, edit = edit_message(after, context.now)
         effects.append(edit)

@@ -10,15 +10,10 @@ from bot.core.incidents.grouping import keep_incident
 from bot.core.incidents.sticky_resolve import is_sticky_resolved
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import (
-    Incident,
-    IncidentKind,
-    Problem,
-    TimelineEntry,
-    TimelineKind,
-    reopen,
-)
+from bot.core.state.incident import Incident, IncidentKind, reopen
+from bot.core.state.problem import NoDataProblem
 from bot.core.state.stimulus import IncidentChanged
+from bot.core.state.timeline import ReopenedEntry
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState, StateAndEffects
@@ -49,24 +44,18 @@ def evaluate_sources(
     return state, effects
 
 
-def _is_known(state: DeskState, silent: tuple[Problem, ...], now: float) -> bool:
+def _is_known(state: DeskState, silent: tuple[NoDataProblem, ...], now: float) -> bool:
     """Tell whether more severe incidents say it as well, or people resolved it."""
     covered = {name for incident in state.open_login_incidents for name in incident.tenants}
-    ids = {f"{problem.tenant}.{problem.signal}" for problem in silent}
-    return covered.issuperset(_tenant_names(silent)) or is_sticky_resolved(state, ids, now)
+    targets = {problem.target for problem in silent}
+    return covered.issuperset(_tenant_names(silent)) or is_sticky_resolved(state, targets, now)
 
 
-def _sources_without_data(kind: MetricKind, tenants: Tenants, rules: Rules) -> tuple[Problem, ...]:
+def _sources_without_data(
+    kind: MetricKind, tenants: Tenants, rules: Rules
+) -> tuple[NoDataProblem, ...]:
     return tuple(
-        Problem(
-            name,
-            signal,
-            metric.no_data_since,
-            failed=0,
-            tries=0,
-            source=kind,
-            no_data_reason=metric.no_data_reason,
-        )
+        NoDataProblem(name, signal, metric.no_data_since, kind, metric.no_data_reason)
         for name, state in tenants.states.items()
         for signal, metric in state.metrics.items()
         if metric.no_data_since is not None and rules.tenants[name].metrics[signal].kind is kind
@@ -74,12 +63,12 @@ def _sources_without_data(kind: MetricKind, tenants: Tenants, rules: Rules) -> t
 
 
 def _open_or_reopen(
-    state: DeskState, kind: MetricKind, silent: tuple[Problem, ...], now: float
+    state: DeskState, kind: MetricKind, silent: tuple[NoDataProblem, ...], now: float
 ) -> StateAndEffects:
     for old in state.incidents.values():
         if old.source is kind and old.resolved_at and now - old.resolved_at < REOPEN_WITHIN_S:
             again = replace(reopen(old), problems=silent, tenants=_tenant_names(silent))
-            again, reply = notifications.add_entry(again, TimelineEntry(now, TimelineKind.REOPENED))
+            again, reply = notifications.add_entry(again, ReopenedEntry(now))
             again, edit = notifications.edit_message(again, now)
             return keep_incident(state, (again, [IncidentChanged(again), reply, edit]))
     incident = Incident(
@@ -100,16 +89,16 @@ def _open_or_reopen(
 
 
 def _update_or_resolve(
-    incident: Incident, silent: tuple[Problem, ...], now: float
+    incident: Incident, silent: tuple[NoDataProblem, ...], now: float
 ) -> tuple[Incident, list[DeskEffect]]:
     if not silent:
         return notifications.resolve_incident(incident, now)
-    if [(p.tenant, p.signal) for p in silent] == [(p.tenant, p.signal) for p in incident.problems]:
+    if [p.target for p in silent] == [p.target for p in incident.problems]:
         return incident, []
     after = replace(incident, problems=silent, tenants=_tenant_names(silent))
     after, edit = notifications.edit_message(after, now)
     return after, [edit]
 
 
-def _tenant_names(silent: tuple[Problem, ...]) -> tuple[str, ...]:
+def _tenant_names(silent: tuple[NoDataProblem, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(problem.tenant for problem in silent))

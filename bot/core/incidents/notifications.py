@@ -5,9 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.state.incident import Incident, IncidentState, TimelineEntry, TimelineKind
-from bot.core.state.outbox import BATCHED_KINDS, Edit, PagerAction, Paging, Post, Reply
+from bot.core.state.incident import Incident, IncidentState
+from bot.core.state.outbox import Edit, PagerAction, Paging, Post, Reply
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
+from bot.core.state.timeline import (
+    BatchedEntry,
+    MergedEntry,
+    RecoveredEntry,
+    ResolvedEntry,
+    SeverityRaisedEntry,
+    StatusUpdateEntry,
+    TimelineEntry,
+    VerdictEntry,
+)
 
 if TYPE_CHECKING:
     from bot.core.model.observation import Evidence, Verdict
@@ -37,7 +48,9 @@ def add_entry(incident: Incident, entry: TimelineEntry) -> tuple[Incident, Send]
     """Add an entry to an incident's timeline."""
     after = replace(incident, replies=incident.replies + 1)
     key = f"{incident.id}:reply:{after.replies}"
-    hold_s = GROUP_WAIT_S if _has_many_tenants(incident) and entry.kind in BATCHED_KINDS else 0.0
+    hold_s = (
+        GROUP_WAIT_S if _has_many_tenants(incident) and isinstance(entry, BatchedEntry) else 0.0
+    )
     return after, Send(key, lane(incident.id), Reply(incident.id, entry), hold_s)
 
 
@@ -73,28 +86,22 @@ def edit_message(incident: Incident, now: float, hold_s: float = 0.0) -> tuple[I
 
 
 def _new_entries(before: Incident, after: Incident, now: float) -> list[TimelineEntry]:
-    entries = []
+    entries: list[TimelineEntry] = []
     verdict = after.verdict
     if is_new_cause(before.verdict, verdict):
-        evidence = new_evidence(before.verdict, verdict)
-        entries.append(
-            TimelineEntry(now, TimelineKind.VERDICT, verdict=verdict, new_evidence=evidence)
-        )
+        entries.append(VerdictEntry(now, verdict, new_evidence(before.verdict, verdict)))
     if after.severity.rank < before.severity.rank:
-        entries.append(TimelineEntry(now, TimelineKind.SEVERITY_RAISED, severity=after.severity))
+        entries.append(SeverityRaisedEntry(now, after.severity))
     known = {(update.id, update.phase) for update in before.status_incidents}
     entries += [
-        TimelineEntry(now, TimelineKind.STATUS_UPDATE, status_incident=update)
+        StatusUpdateEntry(now, update)
         for update in after.status_incidents
         if (update.id, update.phase) not in known
     ]
     names = _failing_tenants(before) - _failing_tenants(after)
-    recovered = {p.tenant: p for p in after.problems if p.tenant in names}
+    recovered = dict.fromkeys(p.tenant for p in after.problems if p.tenant in names)
     if recovered:
-        first = next(iter(recovered.values()))
-        entries.append(
-            TimelineEntry(now, TimelineKind.RECOVERED, problem=first, tenants=tuple(recovered))
-        )
+        entries.append(RecoveredEntry(now, tuple(recovered)))
     return entries
 
 
@@ -111,20 +118,23 @@ def _visible_state(incident: Incident) -> tuple[object, ...]:
         incident.verdict.cause,
         incident.verdict.scope,
         [(update.id, update.phase) for update in incident.status_incidents],
-        [(p.tenant, p.signal, p.is_over, p.is_stopped) for p in incident.problems],
+        [
+            (p.target, p.is_over, isinstance(p, ProbeProblem) and p.is_stopped)
+            for p in incident.problems
+        ],
     )
 
 
 def resolve_incident(incident: Incident, now: float) -> tuple[Incident, list[DeskEffect]]:
     """Resolve an incident; what still failed when a person resolved it is not over."""
     problems = tuple(
-        replace(p, is_over=f"{p.tenant}.{p.signal}" not in incident.sticky_resolve)
-        for p in incident.problems
+        replace(p, is_over=p.target not in incident.sticky_resolve) for p in incident.problems
     )
     after = replace(incident, state=IncidentState.RESOLVED, resolved_at=now, problems=problems)
     after, edit = edit_message(after, now)
-    kind = TimelineKind.RESOLVED if after.merged_into is None else TimelineKind.MERGED
-    after, reply = add_entry(after, TimelineEntry(now, kind, by=after.resolved_by))
+    is_merged = after.merged_into is not None
+    entry = MergedEntry(now) if is_merged else ResolvedEntry(now, after.resolved_by)
+    after, reply = add_entry(after, entry)
     pages = update_pages(after, PagerAction.RESOLVE)
     return after, [IncidentChanged(after), edit, reply, *pages]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.incident import Problem
+from bot.core.state.problem import AlertProblem, MetricProblem, ProbeProblem, Problem, SlowProblem
 from bot.core.triage.context import is_signal_failing, most_frequent_fault
 from bot.core.triage.from_users import is_metric_firing
 
@@ -33,11 +33,16 @@ def count_failing_signals(context: TriageContext) -> int:
 
 def update_problems(before: tuple[Problem, ...], context: TriageContext) -> tuple[Problem, ...]:
     """Return the failing signals as they are now; those that are over stay listed."""
-    firing = {
-        (p.tenant, p.signal): p for name in context.tenants for p in _firing_problems(context, name)
-    }
-    known = {(p.tenant, p.signal): replace(p, is_over=True, is_stopped=False) for p in before}
+    firing = {p.target: p for name in context.tenants for p in _firing_problems(context, name)}
+    known = {p.target: end_problem(p) for p in before}
     return tuple({**known, **firing}.values())
+
+
+def end_problem(problem: Problem) -> Problem:
+    """Return a problem as over; a login that works is no longer stopped."""
+    if isinstance(problem, ProbeProblem):
+        return replace(problem, is_over=True, is_stopped=False)
+    return replace(problem, is_over=True)
 
 
 def _firing_problems(context: TriageContext, name: str) -> Iterator[Problem]:
@@ -46,65 +51,62 @@ def _firing_problems(context: TriageContext, name: str) -> Iterator[Problem]:
         if is_signal_failing(signal):
             yield _probe_problem(name, signal_name, signal)
         elif signal.latency.is_slow:
-            yield _latency_problem(name, signal_name, signal.latency)
+            yield _slow_problem(name, signal_name, signal.latency)
     for signal_name, metric in state.metrics.items():
         if is_metric_firing(metric):
             kind = context.rules.tenants[name].metrics[signal_name].kind
             yield _metric_problem(name, signal_name, metric, kind)
     for signal_name, monitor in state.monitors.items():
         if monitor.firing:
-            yield _external_alert_problem(name, signal_name, monitor)
+            yield _alert_problem(name, signal_name, monitor)
 
 
-def _latency_problem(tenant: str, name: str, latency: LatencyBaseline) -> Problem:
-    return Problem(
+def _slow_problem(tenant: str, name: str, latency: LatencyBaseline) -> SlowProblem:
+    return SlowProblem(
         tenant=tenant,
         signal=name,
         since=latency.since or 0.0,
-        failed=sum(each > latency.limit_s for each in latency.recent),
+        slow=sum(each > latency.limit_s for each in latency.recent),
         tries=len(latency.recent),
-        reason=Reason.SLOW,
-        baseline=latency.median_s,
-        span_s=latency.recent_median_s,
+        latency_s=latency.recent_median_s,
+        usual_s=latency.median_s,
     )
 
 
-def _metric_problem(tenant: str, name: str, metric: MetricState, kind: MetricKind) -> Problem:
+def _metric_problem(tenant: str, name: str, metric: MetricState, kind: MetricKind) -> MetricProblem:
     reading = metric.reading
     baseline = reading.expected_failures if metric.baseline.is_known else None
     if metric.reason is Reason.SUCCESSES_MISSING:
         baseline = reading.expected_successes
-    return Problem(
+    return MetricProblem(
         tenant=tenant,
         signal=name,
         since=metric.since or 0.0,
-        failed=round(reading.failed),
-        tries=round(reading.total or 0.0),
         source=kind,
         reason=metric.reason,
-        baseline=baseline,
+        failed=round(reading.failed),
+        total=round(reading.total or 0.0),
         span_s=reading.span_s,
+        baseline=baseline,
         no_data_reason=metric.no_data_reason,
         link=metric.recent[-1].link if metric.recent else "",
     )
 
 
-def _external_alert_problem(tenant: str, name: str, monitor: Monitor) -> Problem:
+def _alert_problem(tenant: str, name: str, monitor: Monitor) -> AlertProblem:
     newest = monitor.firing[-1]
-    return Problem(
+    return AlertProblem(
         tenant=tenant,
         signal=name,
         since=monitor.since or 0.0,
-        failed=len(monitor.firing),
-        tries=0,
-        reason=Reason.EXTERNAL_ALERT,
+        alerts=len(monitor.firing),
         title=newest.title,
         link=newest.link,
     )
 
 
-def _probe_problem(tenant: str, name: str, signal: ProbeState) -> Problem:
-    return Problem(
+def _probe_problem(tenant: str, name: str, signal: ProbeState) -> ProbeProblem:
+    return ProbeProblem(
         tenant=tenant,
         signal=name,
         since=signal.since or 0.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.incidents.lifecycle import firing_signals
+from bot.core.model.observation import Target
 from bot.core.state.incident import IncidentKind
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ NO_DATA = "blind"
 """Stands in place of a signal for a tenant without data; old databases have this word."""
 
 
-def failing_signal_ids(incident: Incident, tenants: Tenants) -> tuple[str, ...]:
-    """Return what still fails (`tenant.signal`) of an incident."""
+def find_failing(incident: Incident, tenants: Tenants) -> tuple[Target, ...]:
+    """Return what still fails of an incident."""
     if incident.kind is IncidentKind.SOURCE_NO_DATA:
-        return tuple(f"{problem.tenant}.{problem.signal}" for problem in incident.problems)
+        return tuple(problem.target for problem in incident.problems)
     known = (name for name in incident.tenants if name in tenants.states)
     return tuple(each for name in known for each in sorted(_failing_at_tenant(tenants, name)))
 
@@ -33,20 +33,17 @@ def update_sticky_resolve(
     """Forget what has recovered; tell whether a person resolved all that fires at a tenant."""
     failing = _failing_at_tenant(tenants, tenant)
     metrics = tenants.states[tenant].metrics.items()
-    ongoing = failing | {f"{tenant}.{name}" for name, m in metrics if m.no_data_since is not None}
+    ongoing = failing | {Target(tenant, n) for n, m in metrics if m.no_data_since is not None}
     for incident in state.incidents.values():
-        still = tuple(
-            one
-            for one in incident.sticky_resolve
-            if one in ongoing or not one.startswith(f"{tenant}.")
-        )
-        if still != incident.sticky_resolve:
+        sticky = incident.sticky_resolve
+        still = tuple(one for one in sticky if one in ongoing or one.owner != tenant)
+        if still != sticky:
             state = state.with_incident(replace(incident, sticky_resolve=still))
     return state, bool(failing) and is_sticky_resolved(state, failing, now)
 
 
-def is_sticky_resolved(state: DeskState, failing: set[str], now: float) -> bool:
-    """Tell whether people resolved all of this (`tenant.signal`) within `STICKY_RESOLVE_S`."""
+def is_sticky_resolved(state: DeskState, failing: set[Target], now: float) -> bool:
+    """Tell whether people resolved all of this within `STICKY_RESOLVE_S`."""
     sticky = {
         one
         for incident in state.incidents.values()
@@ -56,7 +53,7 @@ def is_sticky_resolved(state: DeskState, failing: set[str], now: float) -> bool:
     return failing <= sticky
 
 
-def _failing_at_tenant(tenants: Tenants, tenant: str) -> set[str]:
+def _failing_at_tenant(tenants: Tenants, tenant: str) -> set[Target]:
     state = tenants.states[tenant]
     no_data = {NO_DATA} if state.no_data_since is not None else set()
-    return {f"{tenant}.{name}" for name in firing_signals(state) | no_data}
+    return {Target(tenant, name) for name in state.alerting_signals | no_data}

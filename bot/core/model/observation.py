@@ -6,7 +6,7 @@ All values are immutable, so that a state can be replayed and compared.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Flag, StrEnum, auto
 from typing import NamedTuple
 
 CONTROL = "control"
@@ -103,6 +103,39 @@ class SignalState(StrEnum):
     OK = "ok"
     PENDING = "pending"
     FIRING = "firing"
+
+
+class Health(Flag):
+    """What is wrong with a signal, or with any signal of a tenant; nothing: it is well.
+
+    Who asks differs on purpose. Evidence counts from the second failure on, incidents from the
+    threshold on; slow answers open an incident, but are no failures; missing data is a problem of
+    its own, which says nothing about the signals.
+    """
+
+    SUSPECT = auto()
+    """It failed; whether that goes on is being checked."""
+    REPEATED = auto()
+    """It failed more than once."""
+    FIRING = auto()
+    """It is over its threshold."""
+    SLOW = auto()
+    """It succeeds, but slowly against its own past."""
+    NO_DATA = auto()
+    """No probe of the tenant works."""
+    FAILING = REPEATED | FIRING
+    """More than one single failure: evidence, even before it fires."""
+    ALERTING = FIRING | SLOW
+    """It belongs into an incident of the kind `failing`."""
+    PROBLEM = ALERTING | NO_DATA
+    """The tenant belongs into an incident."""
+
+
+HEALTH_BY_STATE = {
+    SignalState.OK: Health(0),
+    SignalState.PENDING: Health.SUSPECT,
+    SignalState.FIRING: Health.FIRING,
+}
 
 
 class Phase(StrEnum):

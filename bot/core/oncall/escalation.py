@@ -67,3 +67,19 @@ class EscalationState:
     round: int = 0
     notified: tuple[str, ...] = ()
     """The ids of the people who were notified."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingMention:
+    """People are first to be mentioned at an instant; then the escalation starts."""
+
+    at: float
+    begun: EscalationState | None = None
+    """How far an escalation had come while the incident was less severe."""
+
+
+def begun_escalation(
+    escalation: AwaitingMention | EscalationState | None,
+) -> EscalationState | None:
+    """Return how far an escalation has come, whether it goes on or waits for the first mention."""
+    return escalation.begun if isinstance(escalation, AwaitingMention) else escalation

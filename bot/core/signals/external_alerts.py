@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.core.model.measurement import ExternalAlert
-from bot.core.model.observation import SignalState
+from bot.core.model.observation import HEALTH_BY_STATE, Health, SignalState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +47,11 @@ class Monitor:
     def state(self) -> SignalState:
         """Firing while an authenticated alert is; others alone never fire."""
         return SignalState.FIRING if self.firing else SignalState.OK
+
+    @property
+    def health(self) -> Health:
+        """What is wrong with it."""
+        return HEALTH_BY_STATE[self.state]
 
     @property
     def since(self) -> float | None:

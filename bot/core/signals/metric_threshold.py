@@ -17,7 +17,7 @@ from math import sqrt
 
 from bot.core.auth0_logs.events import RowKind
 from bot.core.model.measurement import Group, Measurement, MetricKind
-from bot.core.model.observation import SignalState
+from bot.core.model.observation import HEALTH_BY_STATE, Health, SignalState
 from bot.core.signals.baseline import (
     HOUR_HALF_LIFE_S,
     HOURS,
@@ -134,6 +134,11 @@ class MetricState:
     no_data_since: float | None = None
     """Set once there has been no data for so long that we notify people."""
     ended_at: float | None = None
+
+    @property
+    def health(self) -> Health:
+        """What is wrong with it."""
+        return HEALTH_BY_STATE[self.state]
 
     @property
     def groups(self) -> tuple[Group, ...]:

@@ -22,7 +22,7 @@ from math import ceil, log
 from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_rate_limited, is_refusal
-from bot.core.model.observation import Fault, Outcome, SignalState
+from bot.core.model.observation import HEALTH_BY_STATE, Fault, Health, Outcome, SignalState
 from bot.core.signals import latency
 from bot.core.signals.history import Trend, add_counts
 from bot.core.signals.latency import LatencyBaseline
@@ -125,6 +125,14 @@ class ProbeState:
     def faults(self) -> tuple[Fault, ...]:
         """The failures in the window, oldest first."""
         return tuple(t.fault for t in self.tries if t.fault)
+
+    @property
+    def health(self) -> Health:
+        """What is wrong with it."""
+        health = HEALTH_BY_STATE[self.state]
+        if len(self.faults) > 1:
+            health |= Health.REPEATED
+        return health | Health.SLOW if self.latency.is_slow else health
 
     @property
     def successes_in_a_row(self) -> int:

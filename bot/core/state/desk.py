@@ -29,8 +29,11 @@ class DeskState:
     incidents: dict[int, Incident] = field(default_factory=dict)
     next_id: int = 1
     shared: SharedSignals = field(default_factory=SharedSignals)
-    due: dict[str, float] = field(default_factory=dict)
-    """When each control endpoint and feed is checked next, by the target's name."""
+    controls_due: dict[str, float] = field(default_factory=dict)
+    """When each control endpoint is probed next, by its name."""
+    feeds_due: dict[str, float] = field(default_factory=dict)
+    """When each status feed is polled next, by its name."""
+    calendar_due: float | None = None
     corroborated_at: float = float("-1e9")
     """When the control endpoints were last probed out of turn."""
     evaluated_at: float = float("-1e9")

@@ -6,9 +6,16 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from bot.core.model import measurement
-from bot.core.model.observation import Cause, Evidence, Fault, Severity, StatusIncident, Verdict
-from bot.core.oncall.escalation import EscalationState
-from bot.core.signals.probe_threshold import Reason
+from bot.core.model.observation import Cause, Severity, StatusIncident, Target, Verdict
+from bot.core.oncall.escalation import AwaitingMention, EscalationState
+from bot.core.state.problem import (
+    AlertProblem,
+    MetricProblem,
+    NoDataProblem,
+    ProbeProblem,
+    Problem,
+    SlowProblem,
+)
 
 PROBE, MONITOR, STATUS_INCIDENT, MESSAGE = "probe", "monitor", "notice", "message"
 """The sources of a detection, beside the values of `measurement.MetricKind`."""
@@ -21,9 +28,13 @@ def detection_times(incident: Incident) -> dict[str, float]:
     """
     times = dict(incident.detected_at)
     for problem in incident.problems:
-        source = MONITOR if problem.reason is Reason.EXTERNAL_ALERT else PROBE
-        if problem.source:
-            source = problem.source.value
+        match problem:
+            case ProbeProblem() | SlowProblem():
+                source = PROBE
+            case MetricProblem() | NoDataProblem():
+                source = problem.source.value
+            case AlertProblem():
+                source = MONITOR
         times[source] = min(problem.since, times.get(source, problem.since))
     for each in incident.status_incidents:
         times[STATUS_INCIDENT] = min(each.posted_at, times.get(STATUS_INCIDENT, each.posted_at))
@@ -49,35 +60,6 @@ class IncidentKind(StrEnum):
     """A source of metrics has no data."""
     MONITORING_GAP = "gap"
     """No probe worked for a while. That has ended; people are only informed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One firing signal of an incident, with its numbers."""
-
-    tenant: str
-    signal: str
-    since: float
-    failed: int
-    tries: int
-    fault: Fault | None = None
-    """The most frequent one."""
-    is_stopped: bool = False
-    is_over: bool = False
-    source: measurement.MetricKind | None = None
-    """What the metric counts; None: the signal is a probe or an external monitor."""
-    reason: Reason | None = None
-    """Why a metric or a monitor fires."""
-    baseline: float | None = None
-    """How many usually fail in the same span (if successes are missing: succeed), if known."""
-    span_s: float = 0.0
-    """The counted span; of a slow signal, its latency now (`baseline` is its usual one)."""
-    no_data_reason: str = ""
-    """Why a source has no data."""
-    title: str = ""
-    """The external monitor's title: foreign text."""
-    link: str = ""
-    """An https address with more details; foreign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +111,6 @@ class Incident:
     merged_into: int | None = None
     """The incident that this one was merged into."""
     reopen_count: int = 0
-    mention_at: float | None = None
-    """When people are first to be mentioned, if that is still to come."""
     has_mentioned: bool = False
     """People were first mentioned; from then on the escalation decides."""
     message: MessageRef | None = None
@@ -144,8 +124,8 @@ class Incident:
     """The kind of source that has no data."""
     mentioned: tuple[str, ...] = ()
     """Who is mentioned in the message: `@here`, ids of users and of user groups."""
-    escalation: EscalationState | None = None
-    """Set while an escalation is running."""
+    escalation: AwaitingMention | EscalationState | None = None
+    """None: nobody is to be notified, as of an incident that a person acknowledged."""
     paged_contact_points: tuple[str, ...] = ()
     """The contact points that were notified; they are notified of the end as well."""
     acknowledged_by: str = ""
@@ -153,8 +133,8 @@ class Incident:
     acknowledged_at: float | None = None
     resolved_by: str = ""
     """A user's id; empty: it resolved by itself."""
-    sticky_resolve: tuple[str, ...] = ()
-    """Signals (`tenant.signal`) that still failed when a person resolved it: they open no new
+    sticky_resolve: tuple[Target, ...] = ()
+    """Signals that still failed when a person resolved it: they open no new
     incident before they have recovered."""
     false_alarm: str = ""
     """A person's reason why it was a false alarm."""
@@ -172,52 +152,6 @@ class Incident:
     def is_open(self) -> bool:
         """Whether it is not resolved."""
         return self.state is not IncidentState.RESOLVED
-
-
-class TimelineKind(StrEnum):
-    """What a timeline entry is about."""
-
-    VERDICT = "verdict"
-    JOINED = "joined"
-    MERGED = "merged"
-    RECOVERED = "recovered"
-    STATUS_UPDATE = "notice"
-    MENTION = "mention"
-    RESOLVED = "resolved"
-    REOPENED = "reopened"
-    SEVERITY_RAISED = "graver"
-    WHY = "why"
-    ACKNOWLEDGED = "acknowledged"
-    NOTE = "note"
-    FALSE_ALARM = "false_alarm"
-    PAGED = "paged"
-    HAND_OVER = "hand_over"
-    SILENCED = "silenced"
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineEntry:
-    """One entry of an incident's timeline, posted in its thread."""
-
-    at: float
-    kind: TimelineKind
-    problem: Problem | None = None
-    verdict: Verdict | None = None
-    status_incident: StatusIncident | None = None
-    severity: Severity | None = None
-    new_evidence: tuple[Evidence, ...] = ()
-    """The evidence that changed a verdict."""
-    tenants: tuple[str, ...] = ()
-    """Those that joined, or recovered."""
-    by: str = ""
-    """The user who did it."""
-    mentioned: tuple[str, ...] = ()
-    contact_points: tuple[str, ...] = ()
-    """How others are notified: `dm`, or the name of a contact point."""
-    text: str = ""
-    """What a person wrote."""
-    until: float | None = None
-    """When a silence ends."""
 
 
 def current_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:

@@ -20,8 +20,8 @@ from bot.core.model.command import Request, SilenceRefusal
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Severity, Target
 from bot.core.oncall.schedule import Shift
-from bot.core.state.incident import TimelineEntry, TimelineKind
 from bot.core.state.silence import Silence
+from bot.core.state.timeline import BatchedEntry, TimelineEntry
 
 
 class PagerAction(StrEnum):
@@ -174,8 +174,6 @@ class DeliveryStatus(StrEnum):
     DEAD = "dead"
 
 
-BATCHED_KINDS = frozenset({TimelineKind.JOINED, TimelineKind.RECOVERED})
-"""Entries that become one reply while they wait."""
 FINAL_STATUSES = frozenset({DeliveryStatus.SENT, DeliveryStatus.DEAD})
 
 
@@ -229,7 +227,7 @@ def next_delivery(lane: tuple[Delivery, ...], now: float) -> Delivery | None:
 
 def batch_replies(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
     """Return a reply with all waiting ones of its kind added, and those as sent."""
-    if not isinstance(first.body, Reply) or first.body.entry.kind not in BATCHED_KINDS:
+    if not isinstance(first.body, Reply) or not isinstance(first.body.entry, BatchedEntry):
         return [first]
     entry = first.body.entry
     tenants, batched = list(entry.tenants), list[Delivery]()
@@ -237,7 +235,7 @@ def batch_replies(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]
         is_waiting = other.status is DeliveryStatus.PENDING and other.tries == 0
         if other.key == first.key or not is_waiting or not isinstance(other.body, Reply):
             continue
-        if other.body.entry.kind is entry.kind:
+        if isinstance(other.body.entry, type(entry)):
             tenants.extend(other.body.entry.tenants)
             batched.append(mark_sent(other))
     entry = replace(entry, tenants=tuple(dict.fromkeys(tenants)))

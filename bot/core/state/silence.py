@@ -112,7 +112,7 @@ def _parts(incident: Incident) -> set[Target]:
     """
     problems = [p for p in incident.problems if not p.is_over] or incident.problems
     bare = {*incident.tenants} - {problem.tenant for problem in incident.problems}
-    parts = {Target(p.tenant, p.signal) for p in problems} | {Target(name, "") for name in bare}
+    parts = {p.target for p in problems} | {Target(name, "") for name in bare}
     return parts or {Target("", "")}
 
 

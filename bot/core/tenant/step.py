@@ -34,7 +34,7 @@ from bot.core.state.stimulus import (
     TenantStimulus,
     Tick,
 )
-from bot.core.state.tenant import TenantState
+from bot.core.state.tenant import HasData, NoData, TenantState
 from bot.core.tenant import sources
 from bot.core.tenant.sources import NO_DATA_S, StepResult
 
@@ -97,7 +97,7 @@ def _handle_start(state: TenantState, now: float, rules: TenantRules) -> StepRes
         probes=probes,
         due={**probes_due, **dict.fromkeys(rules.metrics, now)},
         budgets={name: state.budgets.get(name, LoginBudget()) for name in rules.logins},
-        last_data_at=now,
+        data=replace(state.data, last_at=now) if state.data else HasData(now),
         fingerprints=rules.fingerprints,
         metrics=metrics,
         monitors={n: m for n, m in state.monitors.items() if n in rules.monitors},
@@ -115,10 +115,11 @@ def _handle_tick(state: TenantState, now: float, rules: TenantRules) -> StepResu
             effects += started
             state = _schedule(state, name, now, rules, is_after_slot=True)
     limit_s = max(NO_DATA_S, 3 * rules.limits.every_s)
-    has_no_data = bool(state.last_data_at) and now - (state.last_data_at or now) > limit_s
-    if has_no_data and (state.no_data_since is None or state.data_again_since is not None):
-        state = replace(state, no_data_since=state.last_data_at, data_again_since=None)
-        effects.append(TenantReport(now, rules.name))
+    if state.data is not None and now - state.data.last_at > limit_s:
+        no_data = NoData(since=state.data.last_at, last_at=state.data.last_at)
+        if isinstance(state.data, HasData) or state.data.again_since is not None:
+            state = replace(state, data=no_data)
+            effects.append(TenantReport(now, rules.name))
     state, queries = sources.query_due_metrics(state, now, rules)
     return state, (*effects, *queries)
 
@@ -285,15 +286,15 @@ def _note_data(
     gap_s = now - (state.last_data_at or now)
     is_gap = gap_s > max(MONITORING_GAP_S, 2.5 * rules.limits.every_s) and not state.no_data_since
     reported_s = gap_s if is_gap else 0.0
-    state = replace(state, last_data_at=now, watched_since=state.watched_since or now)
-    if state.no_data_since is None:
-        return state, reported_s
-    since = state.data_again_since
-    if since is None or gap_s > MONITORING_GAP_S:
-        since = now
-    if now - since < DATA_AGAIN_S and observation.fault is None:
-        return replace(state, data_again_since=since), reported_s
-    return replace(state, no_data_since=None, data_again_since=None), reported_s
+    data: HasData | NoData = HasData(now)
+    if isinstance(state.data, NoData):
+        since = state.data.again_since
+        if since is None or gap_s > MONITORING_GAP_S:
+            since = now
+        if now - since < DATA_AGAIN_S and observation.fault is None:
+            data = NoData(state.data.since, now, since)
+    watched_since = state.watched_since or now
+    return replace(state, data=data, watched_since=watched_since), reported_s
 
 
 def _handle_check_request(

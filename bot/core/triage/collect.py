@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import (
@@ -23,8 +24,47 @@ from bot.core.triage.verdict import RuleMatch, judge
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bot.core.state.rules import Rules
+    from bot.core.state.shared import SharedSignals
+    from bot.core.state.tenant import Tenants, TenantState
+
 UNPROBED_COMPONENTS = frozenset({"CDN", "Multi-factor Authentication"})
 """Components that users' logins pass through and the synthetic login does not."""
+
+
+class Triage:
+    """The triage of one evaluation: judges each context at most once."""
+
+    def __init__(self, now: float, tenants: Tenants, shared: SharedSignals, rules: Rules) -> None:
+        self._everything = TriageContext((), tenants, shared, rules, now, now)
+        self._verdicts: dict[tuple[tuple[str, ...], float], Verdict] = {}
+
+    def context(self, names: tuple[str, ...], since: float | None = None) -> TriageContext:
+        """Return the context of some tenants, by default since the first of them failed."""
+        everything = self._everything
+        if since is None:
+            states = (everything.all_tenants.states[name] for name in names)
+            starts = (start for state in states for start in _starts(state))
+            since = min(starts, default=everything.now)
+        return replace(everything, tenants=names, since=since)
+
+    def judge(self, context: TriageContext) -> Verdict:
+        """Return the verdict on a context of this evaluation."""
+        key = context.tenants, context.since
+        if key not in self._verdicts:
+            self._verdicts[key] = reach_verdict(context)
+        return self._verdicts[key]
+
+
+def _starts(tenant: TenantState) -> Iterator[float]:
+    starts = (
+        tenant.no_data_since,
+        *(s.since for s in tenant.probes.values()),
+        *(s.latency.since for s in tenant.probes.values() if s.latency.is_slow),
+        *(s.since for s in tenant.metrics.values()),
+        *(m.since for m in tenant.monitors.values()),
+    )
+    return (start for start in starts if start is not None)
 
 
 def reach_verdict(context: TriageContext) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import FRESH_S, SignalState
+from bot.core.model.observation import FRESH_S, Health, SignalState
 
 if TYPE_CHECKING:
     from bot.core.model.observation import Fault
@@ -44,7 +44,7 @@ class TriageContext:
 
 def is_signal_failing(signal: ProbeState) -> bool:
     """Tell whether a signal has more than one single failure."""
-    return signal.state is SignalState.FIRING or len(signal.faults) > 1
+    return bool(signal.health & Health.FAILING)
 
 
 def is_signal_healthy(signal: ProbeState, now: float) -> bool:

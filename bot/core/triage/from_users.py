@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.events import FAILED_KINDS, RowKind
 from bot.core.model.measurement import MetricKind
-from bot.core.model.observation import CUSTOM, FRESH_S, SignalState
+from bot.core.model.observation import CUSTOM, FRESH_S, Health, SignalState
 from bot.core.signals.metric_threshold import QUOTA_ROWS
 from bot.core.signals.probe_threshold import Reason
 from bot.core.triage.context import RECENTLY_ENDED_S, is_signal_failing, is_signal_healthy
@@ -54,7 +54,7 @@ ERROR_RULE_IDS = {
 
 def is_metric_firing(metric: MetricState) -> bool:
     """Tell whether a metric shows that users fail."""
-    return metric.state is SignalState.FIRING
+    return bool(metric.health & Health.FIRING)
 
 
 def collect_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.core.oncall.escalation import DM
-from bot.core.state.incident import MessageRef, TimelineKind
+from bot.core.state.incident import MessageRef
 from bot.core.state.outbox import (
     Answer,
     Body,
@@ -18,6 +18,7 @@ from bot.core.state.outbox import (
     ReportDue,
     SilenceAnnouncement,
 )
+from bot.core.state.timeline import MentionEntry, PagedEntry
 from bot.ports import SlackDoubt, SlackRefused
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
 from bot.slack.render.direct_and_pager import render_direct_message
@@ -37,8 +38,6 @@ METADATA_KEY = "k"
 HISTORY_LIMIT = 100
 THREAD_LIMIT = 999
 """Messages searched for a lost one: the newest of a channel, a whole thread."""
-BROADCAST_KINDS = frozenset({TimelineKind.MENTION, TimelineKind.PAGED})
-"""Shown in the channel as well: an edit notifies nobody, and a thread only who is in it."""
 
 
 class SlackMessenger:
@@ -146,7 +145,14 @@ def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> di
         raise SlackRefused("message_not_found")
     if isinstance(body, Edit):
         return {"channel": message_ref.channel, "ts": message_ref.ts}
-    is_broadcast = body.entry.kind in BROADCAST_KINDS and DM not in body.entry.contact_points
+    # Shown in the channel as well: an edit notifies nobody, and a thread only who is in it.
+    match body.entry:
+        case MentionEntry():
+            is_broadcast = True
+        case PagedEntry(contact_points=contact_points):
+            is_broadcast = DM not in contact_points
+        case _:
+            is_broadcast = False
     return {
         "channel": message_ref.channel,
         "thread_ts": message_ref.ts,

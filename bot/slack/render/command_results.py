@@ -92,7 +92,7 @@ def render_command_result(request: Request, result: AnswerResult, view: View) ->
 def _placeholders(request: Request, incident: Incident) -> dict[str, str]:
     is_own = incident.acknowledged_by == request.user
     by = f", by <@{incident.resolved_by}>" if incident.resolved_by else ""
-    failing = ", ".join(incident.sticky_resolve[:5])
+    failing = ", ".join(map(str, incident.sticky_resolve[:5]))
     return {
         "incident": f"#{incident.id}",
         "number": str(incident.id),

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from bot.core.alerting.notification_policy import is_in_maintenance
 from bot.core.model.observation import FeedState, StatusIncident, Verdict
-from bot.core.state.incident import Incident, IncidentKind, IncidentState, Problem
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.problem import (
+    AlertProblem,
+    MetricProblem,
+    NoDataProblem,
+    ProbeProblem,
+    Problem,
+    SlowProblem,
+)
 from bot.core.state.shared import FeedView
 from bot.core.state.silence import find_covering
 from bot.slack.render.buttons import incident_buttons
@@ -99,7 +107,7 @@ def render_incident(
 def _fields(incident: Incident, view: View) -> list[tuple[str, str]]:
     pairs = [("Tenants", "\n".join(_tenant_text(name, view) for name in incident.tenants[:5]))]
     worst = worst_problem(incident)
-    if worst and worst.fault:
+    if isinstance(worst, ProbeProblem) and worst.fault:
         quoted = escape(worst.fault.description, 120)
         text = f"{step_name(worst.fault)}: {fault_name(worst.fault)}"
         pairs.append(("Failing step", text + (f"\n_“{quoted}”_" if quoted else "")))
@@ -138,12 +146,19 @@ def _tenant_text(name: str, view: View) -> str:
 
 
 def _signal_tries(problem: Problem) -> str:
-    if problem.reason:
-        return problem_line(problem)
-    if problem.is_over:
-        return f"{signal_name(problem.signal)} works again"
-    stopped = " (stopped)" if problem.is_stopped else ""
-    return f"{signal_name(problem.signal)} {problem.failed} of {problem.tries}{stopped}"
+    name = signal_name(problem.signal)
+    match problem:
+        case SlowProblem() | MetricProblem() | AlertProblem():
+            return problem_line(problem)
+        case ProbeProblem(is_over=True) | NoDataProblem(is_over=True):
+            return f"{name} works again"
+        case ProbeProblem():
+            stopped = " (stopped)" if problem.is_stopped else ""
+            return f"{name} {problem.failed} of {problem.tries}{stopped}"
+        case NoDataProblem():
+            return f"{name}: no figures"
+        case _:
+            assert_never(problem)
 
 
 def _status_page_text(incident: Incident, view: View) -> str:
@@ -179,7 +194,7 @@ def verdict_text(verdict: Verdict) -> str:
 def remedy(incident: Incident) -> str:
     """Return what to do about the worst fault, or an empty text if that is not known."""
     worst = worst_problem(incident)
-    if not incident.is_open or worst is None or worst.fault is None:
+    if not incident.is_open or not isinstance(worst, ProbeProblem) or worst.fault is None:
         return ""
     cure = REMEDIES.get(worst.fault.reason, "")
     if worst.is_stopped:

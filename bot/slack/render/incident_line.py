@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from bot.core.model.command import AlertFilter, ShowAlerts
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause
-from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import IncidentKind, IncidentState
+from bot.core.state.problem import (
+    AlertProblem,
+    MetricProblem,
+    NoDataProblem,
+    ProbeProblem,
+    SlowProblem,
+    problem_counts,
+)
 from bot.slack.render.signals import problem_line
 from bot.slack.render.text import (
     ACKNOWLEDGED_MARK,
@@ -34,7 +41,8 @@ from bot.slack.render.text import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.core.state.incident import Incident, Problem
+    from bot.core.state.incident import Incident
+    from bot.core.state.problem import Problem
     from bot.ports import View
 
 LINE_CHARS = 300
@@ -77,12 +85,19 @@ def headline(incident: Incident) -> str:
         return _resolved_headline(incident, worst, names)
     if incident.kind is IncidentKind.NO_DATA:
         return f"Blind: no usable look at {names} since {date_and_time(incident.since)}"
-    if worst and worst.reason is Reason.SLOW:
-        return _capitalize(f"{problem_line(worst)} at {names}")
-    if worst and worst.reason:
-        return f"Users of {names} fail: {problem_line(worst)}"
-    how = f"{fault_name(worst.fault)}, {worst.failed} of {worst.tries} tries" if worst else ""
-    return _capitalize(f"{_failing_signal(worst)} fails at {names}: {how}")
+    match worst:
+        case None:
+            return f"Login fails at {names}: "
+        case SlowProblem():
+            return _capitalize(f"{problem_line(worst)} at {names}")
+        case MetricProblem() | AlertProblem():
+            return f"Users of {names} fail: {problem_line(worst)}"
+        case ProbeProblem() | NoDataProblem():
+            failed, tries = problem_counts(worst)
+            how = f"{problem_text(worst)}, {failed} of {tries} tries"
+            return _capitalize(f"{signal_name(worst.signal)} fails at {names}: {how}")
+        case _:
+            assert_never(worst)
 
 
 def _resolved_headline(incident: Incident, worst: Problem | None, names: str) -> str:
@@ -95,11 +110,15 @@ def _resolved_headline(incident: Incident, worst: Problem | None, names: str) ->
         )
     if incident.kind is IncidentKind.NO_DATA:
         return f"Looking at {names} works again after {lasted}"
-    if worst and worst.reason is Reason.SLOW:
-        return _capitalize(f"{problem_line(worst)} at {names}")
-    if worst and worst.reason:
-        return f"Users of {names} get on well again after {lasted}"
-    return _capitalize(f"{_failing_signal(worst)} at {names} works again after {lasted}")
+    match worst:
+        case SlowProblem():
+            return _capitalize(f"{problem_line(worst)} at {names}")
+        case MetricProblem() | AlertProblem():
+            return f"Users of {names} get on well again after {lasted}"
+        case ProbeProblem() | NoDataProblem() | None:
+            return _capitalize(f"{_failing_signal(worst)} at {names} works again after {lasted}")
+        case _:
+            assert_never(worst)
 
 
 def _capitalize(sentence: str) -> str:
@@ -117,10 +136,19 @@ def worst_problem(incident: Incident) -> Problem | None:
 
 
 def _rank_problem(problem: Problem) -> tuple[int, bool, float]:
-    """Order problems: our own logins first, then rates, then counts of events, then alerts."""
-    sources = [MetricKind.METRICS, MetricKind.LOGS, MetricKind.ERRORS]
-    rank = sources.index(problem.source) + 1 if problem.source else 4 * bool(problem.reason)
-    rank += problem.reason is Reason.SLOW
+    """Order problems: our own logins first, then rates, counts of events, alerts, slow logins."""
+    match problem:
+        case ProbeProblem():
+            rank = 0
+        case MetricProblem() | NoDataProblem():
+            sources = [MetricKind.METRICS, MetricKind.LOGS, MetricKind.ERRORS]
+            rank = 1 + sources.index(problem.source)
+        case AlertProblem():
+            rank = 4
+        case SlowProblem():
+            rank = 5
+        case _:
+            assert_never(problem)
     return rank, signal_name(problem.signal) != "login", problem.since
 
 
@@ -183,7 +211,17 @@ def _state_label(incident: Incident) -> str:
 def _problem_text(incident: Incident) -> str:
     if incident.kind is IncidentKind.SOURCE_NO_DATA:
         return f"no figures of {join_names([problem.signal for problem in incident.problems])}"
-    worst = worst_problem(incident)
-    if worst is None:
-        return fault_name(None)
-    return problem_line(worst) if worst.reason else fault_name(worst.fault)
+    return problem_text(worst_problem(incident))
+
+
+def problem_text(problem: Problem | None) -> str:
+    """Say what is wrong with the signal that names an incident."""
+    match problem:
+        case ProbeProblem():
+            return fault_name(problem.fault)
+        case NoDataProblem() | None:
+            return fault_name(None)
+        case SlowProblem() | MetricProblem() | AlertProblem():
+            return problem_line(problem)
+        case _:
+            assert_never(problem)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.observation import Severity
 from bot.core.state.incident import IncidentState
+from bot.core.state.problem import NoDataProblem
 from bot.slack.render.incident_line import state_mark, state_text
 from bot.slack.render.signals import SOURCE_NAMES
 from bot.slack.render.text import (
@@ -42,7 +43,8 @@ def render_missing_data(incident: Incident) -> RenderedMessage:
     lasted = duration((incident.resolved_at or incident.opened_at) - incident.since)
     state = "INFO" if incident.state is IncidentState.OPEN else state_text(incident)
     if incident.is_open:
-        reasons = dict.fromkeys(p.no_data_reason for p in incident.problems if p.no_data_reason)
+        missing = [p for p in incident.problems if isinstance(p, NoDataProblem)]
+        reasons = dict.fromkeys(p.no_data_reason for p in missing if p.no_data_reason)
         why = escape("; ".join(reasons), 200)
         sentence = f"{source} has had no figures for {lasted}: {names}. {why}"
     elif incident.resolved_by:

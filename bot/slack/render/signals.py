@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from bot.core.model.measurement import MONITORS, SENTRY, MetricKind
 from bot.core.model.observation import SignalState
@@ -14,12 +14,19 @@ from bot.core.signals.metric_threshold import (
     observe_metric,
 )
 from bot.core.signals.probe_threshold import Reason
+from bot.core.state.problem import (
+    AlertProblem,
+    MetricProblem,
+    NoDataProblem,
+    ProbeProblem,
+    Problem,
+    SlowProblem,
+)
 from bot.slack.render.text import duration, escape, link, signal_name
 
 if TYPE_CHECKING:
     from bot.core.model.measurement import Measurement
     from bot.core.signals.external_alerts import Monitor
-    from bot.core.state.incident import Problem
 
 SOURCE_NAMES = {
     MetricKind.METRICS: "Prometheus",
@@ -40,34 +47,52 @@ def metric_name(name: str, kind: MetricKind | None) -> str:
     return METRIC_NAMES[kind].format(name=name) if kind else MONITOR_NAMES.get(name, name)
 
 
-def problem_line(problem: Problem) -> str:
+def problem_name(problem: Problem) -> str:
+    """Name the signal that fails."""
+    match problem:
+        case ProbeProblem() | SlowProblem() | NoDataProblem():
+            return signal_name(problem.signal)
+        case MetricProblem():
+            return metric_name(problem.signal, problem.source)
+        case AlertProblem():
+            return metric_name(problem.signal, None)
+        case _:
+            assert_never(problem)
+
+
+def problem_line(problem: SlowProblem | MetricProblem | AlertProblem) -> str:
     """Say in one line what a metric, a monitor or a slow login shows now."""
-    if problem.reason is Reason.SLOW:
-        slow = f"is slow: {problem.span_s:.1f} s, usually {problem.baseline or 0:.1f} s"
-        text = "as fast as usual again" if problem.is_over else slow
-        return f"{signal_name(problem.signal)} {text}"
-    name = metric_name(problem.signal, problem.source)
-    if problem.is_over:
-        return f"{name}: well again"
-    if problem.source is None:
-        more = f" and {problem.failed - 1} more" if problem.failed > 1 else ""
-        return f"{name}: {link(problem.link, escape(problem.title, 150))}{more}"
-    old = f" (no figures now: {escape(problem.no_data_reason)})" if problem.no_data_reason else ""
-    see = " · " + link(problem.link, "see") if problem.link else ""
-    return f"{name}: {_counts_text(problem)}{old}{see}"
+    name = problem_name(problem)
+    match problem:
+        case SlowProblem(is_over=True):
+            return f"{name} as fast as usual again"
+        case SlowProblem():
+            return f"{name} is slow: {problem.latency_s:.1f} s, usually {problem.usual_s:.1f} s"
+        case MetricProblem(is_over=True) | AlertProblem(is_over=True):
+            return f"{name}: well again"
+        case AlertProblem():
+            more = f" and {problem.alerts - 1} more" if problem.alerts > 1 else ""
+            return f"{name}: {link(problem.link, escape(problem.title, 150))}{more}"
+        case MetricProblem():
+            missing = problem.no_data_reason
+            old = f" (no figures now: {escape(missing)})" if missing else ""
+            see = " · " + link(problem.link, "see") if problem.link else ""
+            return f"{name}: {_counts_text(problem)}{old}{see}"
+        case _:
+            assert_never(problem)
 
 
-def _counts_text(problem: Problem) -> str:
+def _counts_text(problem: MetricProblem) -> str:
     span = duration(problem.span_s)
     usual = "" if problem.baseline is None else f", usually {problem.baseline:.0f}"
     if problem.reason is Reason.SUCCESSES_MISSING:
-        return f"{problem.tries - problem.failed} succeed in {span}{usual}"
+        return f"{problem.total - problem.failed} succeed in {span}{usual}"
     if problem.reason is Reason.QUOTA:
         return f"requests are refused for a rate limit ({problem.failed} rows in {span})"
-    if not problem.tries:
+    if not problem.total:
         return f"{problem.failed} in {span}{usual}"
-    share = problem.failed / problem.tries
-    return f"{share:.0%} fail ({problem.failed} of {problem.tries} in {span}{usual})"
+    share = problem.failed / problem.total
+    return f"{share:.0%} fail ({problem.failed} of {problem.total} in {span}{usual})"
 
 
 def metric_state_text(state: MetricState | None, now: float) -> str:

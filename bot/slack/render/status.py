@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.incidents.lifecycle import is_tenant_failing
 from bot.core.incidents.sticky_resolve import STICKY_RESOLVE_S
-from bot.core.model.observation import FRESH_S, FeedState, SignalState
+from bot.core.model.observation import FRESH_S, FeedState, Health, SignalState
 from bot.core.signals.history import single_failure_share
 from bot.core.state.shared import other_component
 from bot.core.state.silence import is_window_active
@@ -129,7 +128,7 @@ def _sticky_resolve_text(name: str, view: View) -> str:
     """Say why nobody is alerted of what fails: a person resolved it while it failed."""
     for incident in view.desk.incidents.values():
         until = (incident.resolved_at or 0.0) + STICKY_RESOLVE_S
-        if view.now < until and any(one.startswith(f"{name}.") for one in incident.sticky_resolve):
+        if view.now < until and any(one.owner == name for one in incident.sticky_resolve):
             return (
                 f"; nobody is alerted until {date_and_time(until)}, "
                 f"<@{incident.resolved_by}> resolved #{incident.id}"
@@ -140,8 +139,8 @@ def _sticky_resolve_text(name: str, view: View) -> str:
 def tenant_light(name: str, view: View) -> str:
     """Return a tenant's light; green only if nothing is known to fail."""
     state = view.tenants.states[name]
-    is_ok = all(probe.state is SignalState.OK for probe in state.probes.values())
-    if not is_ok or is_tenant_failing(state):
+    # A metric that is only suspect does not count: few calls are no sign of a failure.
+    if any(probe.health for probe in state.probes.values()) or state.health & Health.ALERTING:
         return FAILING_LIGHT
     if state.no_data_since is not None:
         return NO_DATA_LIGHT

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from bot.core.incidents.notifications import MANY_TENANTS
 from bot.core.signals.probe_threshold import Reason
-from bot.slack.render.signals import metric_name
+from bot.core.state.problem import (
+    AlertProblem,
+    MetricProblem,
+    NoDataProblem,
+    ProbeProblem,
+    Problem,
+    SlowProblem,
+    problem_counts,
+)
+from bot.slack.render.signals import problem_name
 from bot.slack.render.text import (
     Block,
     clean_text,
@@ -14,11 +23,10 @@ from bot.slack.render.text import (
     context,
     count_rest,
     fault_name,
-    signal_name,
 )
 
 if TYPE_CHECKING:
-    from bot.core.state.incident import Incident, Problem
+    from bot.core.state.incident import Incident
     from bot.ports import View
 
 ROWS = 40
@@ -51,7 +59,8 @@ def _rank_problem(problem: Problem | None) -> tuple[bool, float, float]:
     """Order by what goes on, by the share that fails, and by age; the smallest is the worst."""
     if problem is None:
         return False, 0.0, 0.0
-    return problem.is_over, -problem.failed / max(problem.tries, 1), problem.since
+    failed, tries = problem_counts(problem)
+    return problem.is_over, -failed / max(tries, 1), problem.since
 
 
 def _row(name: str, problem: Problem | None, view: View) -> tuple[str, ...]:
@@ -59,10 +68,24 @@ def _row(name: str, problem: Problem | None, view: View) -> tuple[str, ...]:
     environment = (rules and view.tenants.environment(name, view.rules)) or "unknown"
     if problem is None:
         return name, environment, "no usable look", "none", "unknown"
-    if problem.reason in {None, Reason.SLOW}:
-        signal = signal_name(problem.signal)
-    else:
-        signal = metric_name(problem.signal, problem.source)
-    failure = "works again" if problem.is_over else problem.reason or fault_name(problem.fault)
-    tries = f"{problem.failed} of {problem.tries}" if problem.tries else str(problem.failed)
-    return name, environment, f"{signal}: {failure}", tries, clock_utc(problem.since)
+    failed, tries = problem_counts(problem)
+    failure = "works again" if problem.is_over else _failure(problem)
+    what = f"{problem_name(problem)}: {failure}"
+    share = f"{failed} of {tries}" if tries else str(failed)
+    return name, environment, what, share, clock_utc(problem.since)
+
+
+def _failure(problem: Problem) -> str:
+    match problem:
+        case ProbeProblem():
+            return fault_name(problem.fault)
+        case MetricProblem():
+            return problem.reason or fault_name(None)
+        case SlowProblem():
+            return Reason.SLOW
+        case AlertProblem():
+            return Reason.EXTERNAL_ALERT
+        case NoDataProblem():
+            return fault_name(None)
+        case _:
+            assert_never(problem)

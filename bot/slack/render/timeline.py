@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from bot.core.oncall.escalation import DM
-from bot.core.state.incident import TimelineEntry, TimelineKind
+from bot.core.state.timeline import (
+    AcknowledgedEntry,
+    CommandEntry,
+    FalseAlarmEntry,
+    HandOverEntry,
+    JoinedEntry,
+    MentionEntry,
+    MergedEntry,
+    NoteEntry,
+    PagedEntry,
+    RecoveredEntry,
+    ReopenedEntry,
+    ResolvedEntry,
+    SeverityRaisedEntry,
+    SilencedEntry,
+    StatusUpdateEntry,
+    TextEntry,
+    TimelineEntry,
+    VerdictEntry,
+    WhyEntry,
+)
 from bot.slack.render.evidence import evidence_text
 from bot.slack.render.incident import status_incident_line, verdict_text
 from bot.slack.render.incident_line import headline, state_mark
@@ -32,79 +52,93 @@ NOTE_CHARS = 500
 
 def render_timeline_entry(entry: TimelineEntry, incident: Incident, now: float) -> RenderedMessage:
     """Render one timeline entry as a message of the thread."""
-    if entry.kind is TimelineKind.WHY:
+    if isinstance(entry, WhyEntry):
         return render_paragraphs(*explain_verdict(incident))
     return render_paragraphs(_entry_text(entry, incident, now))
 
 
-def _entry_text(entry: TimelineEntry, incident: Incident, now: float) -> str:
-    """Return the text of an entry; some kinds need more than the incident."""
-    match entry.kind:
-        case TimelineKind.VERDICT if entry.verdict:
+def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
+    entry: TextEntry, incident: Incident, now: float
+) -> str:
+    match entry:
+        case VerdictEntry():
             evidence = "; ".join(escape(evidence_text(one)) for one in entry.new_evidence[:3])
             because = f" What changed it: {evidence}." if evidence else ""
             return f"New verdict.{because}\n{verdict_text(entry.verdict)}"
-        case TimelineKind.STATUS_UPDATE if entry.status_incident:
+        case StatusUpdateEntry():
             line = status_incident_line(entry.status_incident, now)
             return f"Auth0 status page: {line}\n>{escape(entry.status_incident.text, 200)}"
-        case TimelineKind.MENTION | TimelineKind.PAGED | TimelineKind.HAND_OVER:
-            return _notification_text(entry, incident)
-        case (
-            TimelineKind.ACKNOWLEDGED
-            | TimelineKind.NOTE
-            | TimelineKind.FALSE_ALARM
-            | TimelineKind.SILENCED
-        ):
-            return _command_text(entry)
-    return _lifecycle_text(entry, incident)
+        case SeverityRaisedEntry():
+            return f"Now {entry.severity}: most logins fail"
+        case JoinedEntry():
+            return (
+                f"{join_names(entry.tenants)} {'fail' if len(entry.tenants) > 1 else 'fails'} too"
+            )
+        case RecoveredEntry():
+            verb = "work" if len(entry.tenants) > 1 else "works"
+            return f"{join_names(entry.tenants)} {verb} again"
+        case MergedEntry():
+            return f"The same cause as #{incident.merged_into}, which goes on there"
+        case ResolvedEntry():
+            return _resolved_text(entry, incident)
+        case ReopenedEntry():
+            return "Failing again: the incident is open again"
+        case MentionEntry():
+            return f"{mentions(entry.mentioned)} {_so_far(entry.at, incident)}".strip()
+        case PagedEntry():
+            return _paged_text(entry, incident)
+        case HandOverEntry():
+            owner = f"; {_owner(entry.at, incident)} it" if _owner(entry.at, incident) else ""
+            person = mentions(entry.mentioned) or "Nobody"
+            return f"{person} is on call now. {_so_far(entry.at, incident)}{owner}"
+        case AcknowledgedEntry() | NoteEntry() | FalseAlarmEntry() | SilencedEntry():
+            action = _action_text(entry)
+            return f"{action}: {quote(entry.text, NOTE_CHARS)}" if entry.text else action
+        case _:
+            assert_never(entry)
 
 
-def _lifecycle_text(entry: TimelineEntry, incident: Incident) -> str:
-    """Say what happened to the incident itself."""
-    tenant = entry.problem.tenant if entry.problem else join_names(incident.tenants)
-    names, is_plural = join_names(entry.tenants), len(entry.tenants) > 1
+def _resolved_text(entry: ResolvedEntry, incident: Incident) -> str:
     mark, by = (state_mark(incident), f" by <@{entry.by}>") if entry.by else (RESOLVED_MARK, "")
     end = f"{mark} Resolved{by} after {duration(entry.at - incident.since)}"
     if entry.by and incident.sticky_resolve:
-        end += f"\nFailing still: {join_names(incident.sticky_resolve)}"
-    return {
-        TimelineKind.RECOVERED: f"{names or tenant} {'work' if is_plural else 'works'} again",
-        TimelineKind.JOINED: f"{names} {'fail' if is_plural else 'fails'} too",
-        TimelineKind.MERGED: f"The same cause as #{incident.merged_into}, which goes on there",
-        TimelineKind.RESOLVED: f"{end}\n{time_to_detect_text(incident)}".strip(),
-        TimelineKind.REOPENED: "Failing again: the incident is open again",
-        TimelineKind.SEVERITY_RAISED: (
-            f"Now {entry.severity or incident.severity}: most logins fail"
-        ),
-    }.get(entry.kind, entry.kind.value)
+        end += f"\nFailing still: {join_names([str(one) for one in incident.sticky_resolve])}"
+    return f"{end}\n{time_to_detect_text(incident)}".strip()
 
 
-def _command_text(entry: TimelineEntry) -> str:
-    """Say what a person did, and quote what they wrote."""
-    until = f" until {date_and_time(entry.until)}" if entry.until else ""
-    action = {
-        TimelineKind.ACKNOWLEDGED: f"{ACKNOWLEDGED_MARK} <@{entry.by}> is on it",
-        TimelineKind.NOTE: f":memo: <@{entry.by}>",
-        TimelineKind.FALSE_ALARM: f"<@{entry.by}> calls it a false alarm",
-        TimelineKind.SILENCED: f"{SILENCED_MARK} Silenced by <@{entry.by}>{until}",
-    }[entry.kind]
-    return f"{action}: {quote(entry.text, NOTE_CHARS)}" if entry.text else action
+def _action_text(entry: CommandEntry) -> str:
+    """Say what a person did."""
+    match entry:
+        case AcknowledgedEntry():
+            return f"{ACKNOWLEDGED_MARK} <@{entry.by}> is on it"
+        case NoteEntry():
+            return f":memo: <@{entry.by}>"
+        case FalseAlarmEntry():
+            return f"<@{entry.by}> calls it a false alarm"
+        case SilencedEntry():
+            return f"{SILENCED_MARK} Silenced by <@{entry.by}> until {date_and_time(entry.until)}"
+        case _:
+            assert_never(entry)
 
 
-def _notification_text(entry: TimelineEntry, incident: Incident) -> str:
+def _paged_text(entry: PagedEntry, incident: Incident) -> str:
     """Notify people, or say how they were notified."""
     people = mentions(entry.mentioned)
-    acknowledged_at = incident.acknowledged_at
-    is_acknowledged = acknowledged_at is not None and acknowledged_at <= entry.at
-    owner = f"<@{incident.acknowledged_by}> has" if is_acknowledged else ""
-    what = f"{headline(incident)}, for {duration(entry.at - incident.since)} now"
     asked = f" <@{entry.by}> asks for help." if entry.by else ""
-    if entry.kind is TimelineKind.HAND_OVER:
-        return f"{people or 'Nobody'} is on call now. {what}" + (f"; {owner} it" if owner else "")
-    if entry.kind is TimelineKind.MENTION:
-        return f"{people} {what}".strip()
     if not entry.contact_points:
-        return f"{people} {what}; {owner or 'nobody has'} acknowledged it.{asked}"
+        owner = _owner(entry.at, incident) or "nobody has"
+        return f"{people} {_so_far(entry.at, incident)}; {owner} acknowledged it.{asked}"
     if DM in entry.contact_points:
         return f":bell: {people} is told directly.{asked}"
     return f":bell: Paged by {escape(join_names(entry.contact_points))}.{asked}"
+
+
+def _so_far(at: float, incident: Incident) -> str:
+    return f"{headline(incident)}, for {duration(at - incident.since)} now"
+
+
+def _owner(at: float, incident: Incident) -> str:
+    """Say who had acknowledged an incident at an instant; empty: nobody."""
+    acknowledged_at = incident.acknowledged_at
+    is_acknowledged = acknowledged_at is not None and acknowledged_at <= at
+    return f"<@{incident.acknowledged_by}> has" if is_acknowledged else ""

@@ -39,12 +39,13 @@ from bot.core.oncall.schedule import Rotation, Shift
 from bot.core.signals.metric_threshold import MetricLimits, MetricState
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentState, Note, Problem
+from bot.core.state.incident import Incident, IncidentKind, IncidentState, Note
 from bot.core.state.outbox import Answer, AnswerResult
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.shared import FeedView, SharedSignals
 from bot.core.state.silence import MaintenanceWindow, Silence
-from bot.core.state.tenant import Tenants, TenantState
+from bot.core.state.tenant import HasData, Tenants, TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.render.answers import render_answer
@@ -121,8 +122,8 @@ class Scene:
             opened_at=START + 50,
             verdict=self.verdict,
             problems=(
-                Problem("prod", "login", START, 5, 5, fault),
-                Problem("shop", "login", START + 20, 4, 6, fault),
+                ProbeProblem("prod", "login", START, 5, 5, fault),
+                ProbeProblem("shop", "login", START + 20, 4, 6, fault),
             ),
             has_mentioned=True,
             mentioned=(ANN,),
@@ -145,7 +146,7 @@ class Scene:
         detected_at = {**self.open.detected_at, "notice": START + 200}
         self.ended = replace(self.acknowledged, problems=problems, detected_at=detected_at, **over)
         self.by_hand = replace(
-            self.acknowledged, resolved_by=BEN, sticky_resolve=("prod.login",), **over
+            self.acknowledged, resolved_by=BEN, sticky_resolve=(Target("prod", "login"),), **over
         )
         self.merged = replace(self.open, id=8, merged_into=7, problems=problems, **over)
         self.false_alarm = replace(self.ended, false_alarm=texts.alarm)
@@ -201,9 +202,9 @@ class Scene:
                 "prod": TenantState(
                     probes={"login": failing, "wellknown": healthy},
                     metrics={"checkout": missing},
-                    last_data_at=NOW - 5,
+                    data=HasData(NOW - 5),
                 ),
-                "shop": TenantState(probes={"login": healthy}, last_data_at=NOW - 400),
+                "shop": TenantState(probes={"login": healthy}, data=HasData(NOW - 400)),
             }
         )
         feed = FeedView(FeedState.OK, (self.status_incident,), NOW - 30, START)

@@ -19,9 +19,28 @@ from bot.core.model.observation import (
     Stage,
     Verdict,
 )
-from bot.core.signals.probe_threshold import Reason
-from bot.core.state.incident import Incident, IncidentKind, Problem, TimelineEntry, TimelineKind
+from bot.core.state.incident import Incident, IncidentKind
 from bot.core.state.outbox import PagerAction
+from bot.core.state.problem import AlertProblem, NoDataProblem, ProbeProblem, Problem, SlowProblem
+from bot.core.state.timeline import (
+    AcknowledgedEntry,
+    FalseAlarmEntry,
+    HandOverEntry,
+    JoinedEntry,
+    MentionEntry,
+    MergedEntry,
+    NoteEntry,
+    PagedEntry,
+    RecoveredEntry,
+    ReopenedEntry,
+    ResolvedEntry,
+    SeverityRaisedEntry,
+    SilencedEntry,
+    StatusUpdateEntry,
+    TimelineEntry,
+    VerdictEntry,
+    WhyEntry,
+)
 from bot.slack.render.direct_and_pager import render_direct_message, render_pager_message
 from bot.slack.render.timeline import render_timeline_entry
 
@@ -34,7 +53,7 @@ START = 1_772_445_600.0
 NOW = START + 300
 PERMALINK = "https://acme.slack.com/archives/C0LOGINS/p1"
 ANN, BEN, CLEO = "U0ANN", "U0BEN", "U0CLEO"
-SLOW = Problem("prod", "login", START, 5, 9, reason=Reason.SLOW, baseline=0.3, span_s=2.4)
+SLOW = SlowProblem("prod", "login", START, 5, 9, latency_s=2.4, usual_s=0.3)
 UNCLEAR = Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.4, settled_by=MissingEvidence.CONTROL)
 
 
@@ -58,22 +77,14 @@ def silenced(scene: Any) -> list[RenderedMessage]:
 
 
 def external_alert(scene: Any) -> list[RenderedMessage]:
-    alert = Problem(
-        "prod",
-        "alertmanager",
-        START,
-        2,
-        0,
-        reason=Reason.EXTERNAL_ALERT,
-        title=scene.texts.alert,
-        link="https://prometheus.example/graph",
-    )
+    link = "https://prometheus.example/graph"
+    alert = AlertProblem("prod", "alertmanager", START, 2, scene.texts.alert, link)
     return [scene.message(warning(scene, alert))]
 
 
 def stopped(scene: Any) -> list[RenderedMessage]:
     fault = Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant", scene.texts.description)
-    refused = Problem("prod", "login", START, 3, 3, fault, is_stopped=True)
+    refused = ProbeProblem("prod", "login", START, 3, 3, fault, is_stopped=True)
     return [scene.message(warning(scene, refused))]
 
 
@@ -83,7 +94,7 @@ def no_data(scene: Any) -> list[RenderedMessage]:
 
 
 def missing_data(scene: Any) -> list[RenderedMessage]:
-    problem = Problem("prod", "checkout", START, 0, 0, no_data_reason=scene.texts.missing)
+    problem = NoDataProblem("prod", "checkout", START, MetricKind.METRICS, scene.texts.missing)
     source = warning(scene, problem, kind=IncidentKind.SOURCE_NO_DATA, source=MetricKind.METRICS)
     source = replace(source, severity=Severity.INFO)
     acknowledged = replace(source, state=scene.acknowledged.state, acknowledged_by=ANN)
@@ -96,71 +107,64 @@ def missing_data(scene: Any) -> list[RenderedMessage]:
 def thread(scene: Any) -> list[RenderedMessage]:
     texts = scene.texts
     lines: list[tuple[Incident, TimelineEntry]] = [
-        (scene.open, TimelineEntry(START + 52, TimelineKind.WHY)),
-        (scene.open, TimelineEntry(START + 60, TimelineKind.JOINED, tenants=("shop",))),
-        (scene.open, TimelineEntry(START + 90, TimelineKind.MENTION, mentioned=("@here", "S0OPS"))),
-        (scene.open, TimelineEntry(START + 100, TimelineKind.PAGED, mentioned=(BEN,))),
+        (scene.open, WhyEntry(START + 52)),
+        (scene.open, JoinedEntry(START + 60, tenants=("shop",))),
+        (scene.open, MentionEntry(START + 90, mentioned=("@here", "S0OPS"))),
+        (scene.open, PagedEntry(START + 100, mentioned=(BEN,))),
         (
             scene.open,
-            TimelineEntry(
-                START + 105, TimelineKind.PAGED, mentioned=(BEN,), contact_points=("dm",)
-            ),
+            PagedEntry(START + 105, mentioned=(BEN,), contact_points=("dm",)),
         ),
         (
             scene.open,
-            TimelineEntry(START + 110, TimelineKind.PAGED, by=CLEO, contact_points=("pager",)),
+            PagedEntry(START + 110, by=CLEO, contact_points=("pager",)),
         ),
         (
             scene.acknowledged,
-            TimelineEntry(START + 120, TimelineKind.ACKNOWLEDGED, by=ANN, text=texts.note),
+            AcknowledgedEntry(START + 120, by=ANN, text=texts.note),
         ),
         (
             scene.acknowledged,
-            TimelineEntry(START + 130, TimelineKind.NOTE, by=BEN, text=texts.note),
+            NoteEntry(START + 130, by=BEN, text=texts.note),
         ),
         (
             scene.acknowledged,
-            TimelineEntry(
-                START + 200, TimelineKind.STATUS_UPDATE, status_incident=scene.status_incident
-            ),
+            StatusUpdateEntry(START + 200, status_incident=scene.status_incident),
         ),
         (
             scene.acknowledged,
-            TimelineEntry(
+            VerdictEntry(
                 START + 210,
-                TimelineKind.VERDICT,
                 verdict=scene.verdict,
                 new_evidence=scene.verdict.evidence_for,
             ),
         ),
         (
             scene.acknowledged,
-            TimelineEntry(START + 220, TimelineKind.SEVERITY_RAISED, severity=Severity.CRITICAL),
+            SeverityRaisedEntry(START + 220, severity=Severity.CRITICAL),
         ),
         (
             scene.acknowledged,
-            TimelineEntry(
-                START + 230, TimelineKind.SILENCED, by=BEN, text=texts.reason, until=NOW + 3600
-            ),
+            SilencedEntry(START + 230, by=BEN, text=texts.reason, until=NOW + 3600),
         ),
         (
             scene.acknowledged,
-            TimelineEntry(START + 235, TimelineKind.PAGED, mentioned=(BEN,), by=CLEO),
+            PagedEntry(START + 235, mentioned=(BEN,), by=CLEO),
         ),
-        (scene.acknowledged, TimelineEntry(START + 240, TimelineKind.HAND_OVER, mentioned=(BEN,))),
-        (scene.acknowledged, TimelineEntry(START + 241, TimelineKind.HAND_OVER)),
+        (scene.acknowledged, HandOverEntry(START + 240, mentioned=(BEN,))),
+        (scene.acknowledged, HandOverEntry(START + 241)),
         (
             scene.acknowledged,
-            TimelineEntry(START + 250, TimelineKind.RECOVERED, problem=scene.open.problems[1]),
+            RecoveredEntry(START + 250, tenants=("shop",)),
         ),
         (
             scene.acknowledged,
-            TimelineEntry(START + 260, TimelineKind.FALSE_ALARM, by=BEN, text=texts.alarm),
+            FalseAlarmEntry(START + 260, by=BEN, text=texts.alarm),
         ),
-        (scene.ended, TimelineEntry(NOW, TimelineKind.RESOLVED)),
-        (scene.by_hand, TimelineEntry(NOW, TimelineKind.RESOLVED, by=BEN)),
-        (scene.merged, TimelineEntry(NOW, TimelineKind.MERGED)),
-        (scene.open, TimelineEntry(NOW, TimelineKind.REOPENED)),
+        (scene.ended, ResolvedEntry(NOW)),
+        (scene.by_hand, ResolvedEntry(NOW, by=BEN)),
+        (scene.merged, MergedEntry(NOW)),
+        (scene.open, ReopenedEntry(NOW)),
     ]
     return [render_timeline_entry(entry, incident, NOW) for incident, entry in lines]
 
@@ -216,9 +220,7 @@ def test_a_pager_message_stays_plain(data: st.DataObject, scenes_of: Any, hostil
     scene = scenes_of(data.draw(hostile))
     incident = replace(
         scene.open,
-        problems=(
-            replace(scene.open.problems[0], reason=Reason.EXTERNAL_ALERT, title=scene.texts.alert),
-        ),
+        problems=(AlertProblem("prod", "login", START, 5, scene.texts.alert),),
     )
     message = render_pager_message(incident, scene.view(), PagerAction.TRIGGER, key="k", link="")
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -22,18 +22,30 @@ from bot.core.model.observation import (
 )
 from bot.core.oncall.schedule import Shift
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import (
-    Incident,
-    IncidentKind,
-    IncidentState,
-    Note,
-    Problem,
-    TimelineEntry,
-    TimelineKind,
-)
+from bot.core.state.incident import Incident, IncidentKind, IncidentState, Note
 from bot.core.state.outbox import Answer
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
+from bot.core.state.timeline import (
+    AcknowledgedEntry,
+    FalseAlarmEntry,
+    HandOverEntry,
+    JoinedEntry,
+    MentionEntry,
+    MergedEntry,
+    NoteEntry,
+    PagedEntry,
+    RecoveredEntry,
+    ReopenedEntry,
+    ResolvedEntry,
+    SeverityRaisedEntry,
+    SilencedEntry,
+    StatusUpdateEntry,
+    TimelineEntry,
+    VerdictEntry,
+    WhyEntry,
+)
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.actions import IncidentValue, MenuValue
@@ -70,7 +82,7 @@ OPEN = Incident(
     since=START,
     opened_at=START + 20,
     verdict=VERDICT,
-    problems=(Problem("prod", "login", START, 5, 5, FAULT),),
+    problems=(ProbeProblem("prod", "login", START, 5, 5, FAULT),),
 )
 ENDED = replace(OPEN, state=IncidentState.RESOLVED, resolved_at=START + 600)
 
@@ -237,8 +249,9 @@ def test_each_version_of_a_message_has_its_own_block_id() -> None:
 )
 def test_a_mistake_of_the_set_up_names_its_remedy(reason: str, words: str) -> None:
     """The message says what to do."""
-    problem = replace(OPEN.problems[0], fault=Fault(Stage.OAUTH, reason, 403, reason))
-    incident = replace(OPEN, problems=(replace(problem, is_stopped=True),))
+    fault = Fault(Stage.OAUTH, reason, 403, reason)
+    problem = ProbeProblem("prod", "login", START, 5, 5, fault, is_stopped=True)
+    incident = replace(OPEN, problems=(problem,))
     text = text_of(render_incident(incident, view(), STATUS).blocks)
 
     assert words in text
@@ -254,19 +267,35 @@ def test_an_unclear_verdict_says_what_would_settle_it() -> None:
     assert "would settle it: a neutral host" in text
 
 
-@pytest.mark.parametrize("kind", list(TimelineKind))
-def test_every_line_of_the_timeline_reads(kind: TimelineKind) -> None:
+AT = START + 60
+ENTRIES: tuple[TimelineEntry, ...] = (
+    WhyEntry(AT),
+    VerdictEntry(AT, VERDICT),
+    JoinedEntry(AT, ("prod",)),
+    RecoveredEntry(AT, ("prod",)),
+    SeverityRaisedEntry(AT, Severity.CRITICAL),
+    StatusUpdateEntry(AT, STATUS_INCIDENT),
+    MentionEntry(AT, ()),
+    PagedEntry(AT, by="U1"),
+    HandOverEntry(AT),
+    AcknowledgedEntry(AT, "U1", "why"),
+    NoteEntry(AT, "U1", "why"),
+    FalseAlarmEntry(AT, "U1", "why"),
+    SilencedEntry(AT, "U1", "why", AT),
+    ResolvedEntry(AT, "U1"),
+    MergedEntry(AT),
+    ReopenedEntry(AT),
+)
+
+
+def test_every_kind_of_entry_is_tried() -> None:
+    """The list above has one of each."""
+    assert {type(entry) for entry in ENTRIES} == {*get_args(TimelineEntry)}
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.kind)
+def test_every_line_of_the_timeline_reads(entry: TimelineEntry) -> None:
     """Every kind of timeline entry has a text."""
-    entry = TimelineEntry(
-        START + 60,
-        kind,
-        OPEN.problems[0],
-        VERDICT,
-        STATUS_INCIDENT,
-        Severity.CRITICAL,
-        by="U1",
-        text="why",
-    )
     message = render_timeline_entry(entry, OPEN, START + 60)
 
     assert len(message.text) > 8
@@ -276,7 +305,7 @@ def test_every_line_of_the_timeline_reads(kind: TimelineKind) -> None:
 def test_hundreds_of_tenants_fit_into_one_message() -> None:
     """The first five tenants are named, the others counted."""
     names = tuple(f"tenant-{number}" for number in range(500))
-    problems = tuple(Problem(name, "login", START, 5, 5, FAULT) for name in names)
+    problems = tuple(ProbeProblem(name, "login", START, 5, 5, FAULT) for name in names)
     message = render_incident(replace(OPEN, tenants=names, problems=problems), view(), STATUS)
 
     assert check(message.blocks, Surface.MESSAGE, "/blocks") == []

@@ -1,5 +1,6 @@
-"""Fields of stored records get the names that the code uses from this schema on.
+"""Fields of stored records get the names that the code uses from this schema on, and their form.
 
+Two steps: first the names, then the form of the records that are put together in another way.
 Constants are named like the classes that wrote the records before. Values of enums do not change,
 nor does a record that is missing here. The words of requests become commands.
 """
@@ -26,70 +27,14 @@ def _drop_with_mention(incident: Json) -> Json:
     return {name: value for name, value in incident.items() if name != "with_mention"}
 
 
-SETTLED_BY = {
-    "": None,
-    "a neutral host (`controls`): it tells our network from Auth0": "control",
-    "a login at another tenant of the same environment: does it fail too?": "peer",
-    "whether logins of real users fail, in the tenant's logs": "users",
-}
-
-
-def _settle_by_code(verdict: Json) -> Json:
-    return {**verdict, "settle": SETTLED_BY.get(verdict["settle"], verdict["settle"])}
-
-
-def _keep_sentence(fact: Json) -> Json:
-    """Keep a sentence as the one value of its evidence; it is shown as it is."""
-    return {**fact, "text": {"text": fact["text"]}}
-
-
-def _parse_command(verb: str, words: str, nearest: str) -> Json:
-    """Return the fields of what a person asked for.
-
-    What names no incident or silence by its number, or needs the names of the configuration, can
-    only be asked again: requests wait for a moment only.
-    """
-    is_alone = verb in {"run", "alerts", "why", "oncall", "report"} and not words
-    if is_alone or verb in {"status", "silences", "health", "audit"}:
-        return {}
-    named = re.match(r"#?0*(\d{1,9})\b", words, re.ASCII)
-    number, text = (int(named[1]), words[named.end() :].strip()[:500]) if named else (None, "")
-    silence = re.match(r"[sS]?(\d{1,9})(?!\S)", words, re.ASCII)
-    fields: dict[str, Json] = {
-        "ack": {"incident": number, "note": text},
-        "resolve": {"incident": number, "note": text},
-        "escalate": {"incident": number},
-        "note": {"incident": number, "text": text or None},
-        "false-alarm": {"incident": number, "reason": text or None},
-        "why": {"incident": number},
-        "unsilence": {"silence": int(silence[1]) if silence else None},
-        "unknown": {"word": words, "nearest": nearest},
-        "help": {"topic": words},
-    }
-    command = fields.get(verb, {"silence": None})
-    return {"outcome": "outdated"} if None in command.values() else command
-
-
-def _type_command(request: Json) -> Json:
-    """Give a request a command in place of a verb and its argument."""
-    if "verb" not in request:  # what a webhook received
-        return request
-    verb, words, nearest = (request[name] for name in ("verb", "argument", "nearest"))
-    rest = {key: value for key, value in request.items() if key not in {"verb", "nearest"}}
-    return {**rest, "command": {**_parse_command(verb, words, nearest), "verb": verb}}
-
-
-REQUEST = Record({"argument": "words"}, convert=_type_command)
-
 # What was measured or observed
 OBSERVATION = Record({"blind": "no_data_reason"})
 MEASUREMENT = Record({"own": "own_rows", "missing": "no_data_reason"})
 CLAIM = Record({"is_hint": "is_unauthenticated"})
-FACT = Record({"row": "rule_id", "text": "values"}, convert=_keep_sentence)
+FACT = Record({"row": "rule_id"})
 VERDICT = Record(
     {"because": "evidence_for", "against": "evidence_against", "settle": "settled_by"},
     each={"because": FACT, "against": FACT},
-    convert=_settle_by_code,
 )
 
 # A tenant's state
@@ -170,7 +115,6 @@ RUN_IN_PROGRESS = Record(
         "seen": "observations",
         "measured": "measurements",
     },
-    one={"request": REQUEST},
     each={"seen": OBSERVATION, "measured": MEASUREMENT},
 )
 SILENCE = Record({"over": "scope"})
@@ -196,7 +140,7 @@ ANSWER = Record(
         "missing": "unanswered",
         "measured": "measurements",
     },
-    one={"request": REQUEST, "result": RESULT},
+    one={"result": RESULT},
     each={"seen": OBSERVATION, "measured": MEASUREMENT},
 )
 PAGING = Record({"way": "contact_point"})
@@ -212,7 +156,165 @@ BODY = Record(
 DELIVERY = Record(one={"body": BODY})
 
 # The inbox: a request of a person, or what a webhook received
-RECEIVED = Record({"argument": "words"}, each={"items": CLAIM}, convert=_type_command)
+RECEIVED = Record(each={"items": CLAIM})
+
+
+# The second step: records that were one bag of fields for several kinds become one record a kind.
+# All fields have their new names here.
+COMMON = ("tenant", "signal", "since", "is_over")
+ENTRY_FIELDS = {
+    "verdict": ("verdict", "new_evidence"),
+    "joined": ("tenants",),
+    "recovered": ("tenants",),
+    "notice": ("status_incident",),
+    "graver": ("severity",),
+    "mention": ("mentioned",),
+    "paged": ("mentioned", "contact_points", "by"),
+    "hand_over": ("mentioned",),
+    "acknowledged": ("by", "text"),
+    "note": ("by", "text"),
+    "false_alarm": ("by", "text"),
+    "silenced": ("by", "text", "until"),
+    "resolved": ("by",),
+}
+"""What a timeline entry has beside `at` and `kind`."""
+
+
+SETTLED_BY = {
+    "": None,
+    "a neutral host (`controls`): it tells our network from Auth0": "control",
+    "a login at another tenant of the same environment: does it fail too?": "peer",
+    "whether logins of real users fail, in the tenant's logs": "users",
+}
+
+
+def _settle_by_code(verdict: Json) -> Json:
+    settled_by = verdict["settled_by"]
+    return {**verdict, "settled_by": SETTLED_BY.get(settled_by, settled_by)}
+
+
+def _keep_sentence(fact: Json) -> Json:
+    """Keep a sentence as the one value of its evidence; it is shown as it is."""
+    return {**fact, "text": {"text": fact["text"]}}
+
+
+def _parse_command(verb: str, words: str, nearest: str) -> Json:
+    """Return the fields of what a person asked for.
+
+    What names no incident or silence by its number, or needs the names of the configuration, can
+    only be asked again: requests wait for a moment only.
+    """
+    is_alone = verb in {"run", "alerts", "why", "oncall", "report"} and not words
+    if is_alone or verb in {"status", "silences", "health", "audit"}:
+        return {}
+    named = re.match(r"#?0*(\d{1,9})\b", words, re.ASCII)
+    number, text = (int(named[1]), words[named.end() :].strip()[:500]) if named else (None, "")
+    silence = re.match(r"[sS]?(\d{1,9})(?!\S)", words, re.ASCII)
+    fields: dict[str, Json] = {
+        "ack": {"incident": number, "note": text},
+        "resolve": {"incident": number, "note": text},
+        "escalate": {"incident": number},
+        "note": {"incident": number, "text": text or None},
+        "false-alarm": {"incident": number, "reason": text or None},
+        "why": {"incident": number},
+        "unsilence": {"silence": int(silence[1]) if silence else None},
+        "unknown": {"word": words, "nearest": nearest},
+        "help": {"topic": words},
+    }
+    command = fields.get(verb, {"silence": None})
+    return {"outcome": "outdated"} if None in command.values() else command
+
+
+def _type_command(request: Json) -> Json:
+    """Give a request a command in place of a verb and its argument."""
+    if "verb" not in request:  # what a webhook received
+        return request
+    verb, words, nearest = (request[name] for name in ("verb", "argument", "nearest"))
+    rest = {key: value for key, value in request.items() if key not in {"verb", "nearest"}}
+    return {**rest, "command": {**_parse_command(verb, words, nearest), "verb": verb}}
+
+
+def _split_problem(old: Json) -> Json:
+    new = {name: old[name] for name in COMMON}
+    failed, tries, reason, source = (old[n] for n in ("failed", "tries", "reason", "source"))
+    if source and reason:
+        same = ("source", "reason", "failed", "span_s", "baseline", "no_data_reason", "link")
+        return {**new, **{n: old[n] for n in same}, "total": tries, "kind": "metric"}
+    if source:
+        return {
+            **new,
+            "source": source,
+            "no_data_reason": old["no_data_reason"],
+            "kind": "no_data",
+        }
+    if reason == "slow against its own past":
+        speed = {"latency_s": old["span_s"], "usual_s": old["baseline"] or 0.0}
+        return {**new, "slow": failed, "tries": tries, **speed, "kind": "slow"}
+    if reason:
+        alert = {"alerts": failed, "title": old["title"], "link": old["link"]}
+        return {**new, **alert, "kind": "alert"}
+    probe = ("failed", "tries", "fault", "is_stopped")
+    return {**new, **{n: old[n] for n in probe}, "kind": "probe"}
+
+
+def _split_entry(old: Json) -> Json:
+    kind = old["kind"]
+    names = ("at", "kind", *ENTRY_FIELDS.get(kind, ()))
+    new = {name: old[name] for name in names if name in old}
+    if kind == "recovered" and not new["tenants"]:
+        new["tenants"] = [old["problem"]["tenant"]]
+    return new
+
+
+def _build_incident(old: Json) -> Json:
+    """Put the first mention that is to come in the escalation's place; split signals' names."""
+    new = {name: value for name, value in old.items() if name != "mention_at"}
+    if old["mention_at"] is not None:
+        new["escalation"] = {"at": old["mention_at"], "begun": old.get("escalation")}
+    signals = [name.split(".", 1) for name in old.get("sticky_resolve", ())]
+    return {**new, "sticky_resolve": signals}
+
+
+def _drop_due(desk: Json) -> Json:
+    """Drop when the targets of the desk are due: a start makes all of them due."""
+    return {name: value for name, value in desk.items() if name != "due"}
+
+
+def _join_data_state(tenant: Json) -> Json:
+    old = ("last_data_at", "no_data_since", "data_again_since")
+    last_at, since, again_since = (tenant.get(name) for name in old)
+    data = None if last_at is None else {"last_at": last_at}
+    if data is not None and since is not None:
+        data |= {"since": since, "again_since": again_since}
+    return {**{n: value for n, value in tenant.items() if n not in old}, "data": data}
+
+
+EVIDENCE_BY_RULE = Record({"text": "values"}, convert=_keep_sentence)
+VERDICT_BY_RULE = Record(
+    each={"evidence_for": EVIDENCE_BY_RULE, "evidence_against": EVIDENCE_BY_RULE},
+    convert=_settle_by_code,
+)
+REQUEST_BY_KIND = Record({"argument": "words"}, convert=_type_command)
+ASKED_BY_KIND = Record(one={"request": REQUEST_BY_KIND})
+TENANT_BY_KIND = Record(convert=_join_data_state)
+INCIDENT_BY_KIND = Record(
+    one={"verdict": VERDICT_BY_RULE},
+    each={
+        "problems": Record(convert=_split_problem),
+        "verdict_history": Record(one={"verdict": VERDICT_BY_RULE}),
+    },
+    convert=_build_incident,
+)
+DESK_STATE_BY_KIND = Record(
+    each={"incidents": INCIDENT_BY_KIND, "checks": ASKED_BY_KIND}, convert=_drop_due
+)
+ENTRY_BY_KIND = Record(
+    one={"verdict": VERDICT_BY_RULE}, each={"new_evidence": EVIDENCE_BY_RULE}, convert=_split_entry
+)
+REPLY_BY_KIND = Record(one={"entry": ENTRY_BY_KIND})
+DELIVERY_BY_KIND = Record(
+    one={"body": Record(one={"reply": REPLY_BY_KIND, "answer": ASKED_BY_KIND})}
+)
 
 
 def upgrade() -> None:
@@ -223,3 +325,8 @@ def upgrade() -> None:
     migrate_bodies(connection, "incident", "id", lambda _: INCIDENT)
     migrate_bodies(connection, "outbox", "key", lambda _: DELIVERY)
     migrate_bodies(connection, "inbox", "id", lambda _: RECEIVED)
+    by_kind = {"desk": DESK_STATE_BY_KIND, "tenant": TENANT_BY_KIND}
+    migrate_bodies(connection, "partition", "name", lambda name: by_kind[name.split(":")[0]])
+    migrate_bodies(connection, "incident", "id", lambda _: INCIDENT_BY_KIND)
+    migrate_bodies(connection, "outbox", "key", lambda _: DELIVERY_BY_KIND)
+    migrate_bodies(connection, "inbox", "id", lambda _: REQUEST_BY_KIND)

@@ -1,0 +1,185 @@
+"""The entries of an incident's timeline, which are posted in its thread: one record a kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.core.model.observation import Evidence, Severity, StatusIncident, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class WhyEntry:
+    """Why the incident has its verdict."""
+
+    at: float
+    kind: Literal["why"] = "why"
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictEntry:
+    """Another cause or scope."""
+
+    at: float
+    verdict: Verdict
+    new_evidence: tuple[Evidence, ...] = ()
+    """The evidence that changed it."""
+    kind: Literal["verdict"] = "verdict"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedEntry:
+    """More tenants fail."""
+
+    at: float
+    tenants: tuple[str, ...]
+    kind: Literal["joined"] = "joined"
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveredEntry:
+    """Some of the tenants recovered."""
+
+    at: float
+    tenants: tuple[str, ...]
+    kind: Literal["recovered"] = "recovered"
+
+
+@dataclass(frozen=True, slots=True)
+class SeverityRaisedEntry:
+    """It is more severe now."""
+
+    at: float
+    severity: Severity
+    kind: Literal["graver"] = "graver"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusUpdateEntry:
+    """A status incident matches, or has a new phase."""
+
+    at: float
+    status_incident: StatusIncident
+    kind: Literal["notice"] = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class MentionEntry:
+    """The first mention, if the message was posted without one."""
+
+    at: float
+    mentioned: tuple[str, ...] = ()
+    kind: Literal["mention"] = "mention"
+
+
+@dataclass(frozen=True, slots=True)
+class PagedEntry:
+    """A step of the escalation."""
+
+    at: float
+    mentioned: tuple[str, ...] = ()
+    contact_points: tuple[str, ...] = ()
+    """How they are notified, if not by the mention: `dm`, or the name of a contact point."""
+    by: str = ""
+    """The user who wanted it; empty: its time had come."""
+    kind: Literal["paged"] = "paged"
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverEntry:
+    """Another person is on call, or nobody."""
+
+    at: float
+    mentioned: tuple[str, ...] = ()
+    kind: Literal["hand_over"] = "hand_over"
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgedEntry:
+    """A person acknowledged it."""
+
+    at: float
+    by: str
+    text: str = ""
+    """What they wrote."""
+    kind: Literal["acknowledged"] = "acknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class NoteEntry:
+    """A person wrote a note."""
+
+    at: float
+    by: str
+    text: str
+    kind: Literal["note"] = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class FalseAlarmEntry:
+    """A person marked it as a false alarm."""
+
+    at: float
+    by: str
+    text: str
+    """Their reason."""
+    kind: Literal["false_alarm"] = "false_alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class SilencedEntry:
+    """A person silenced it."""
+
+    at: float
+    by: str
+    text: str
+    """Their reason."""
+    until: float
+    kind: Literal["silenced"] = "silenced"
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedEntry:
+    """It is over."""
+
+    at: float
+    by: str = ""
+    """The user who resolved it; empty: it resolved by itself."""
+    kind: Literal["resolved"] = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class MergedEntry:
+    """It goes on in another incident."""
+
+    at: float
+    kind: Literal["merged"] = "merged"
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenedEntry:
+    """It fails again."""
+
+    at: float
+    kind: Literal["reopened"] = "reopened"
+
+
+BatchedEntry = JoinedEntry | RecoveredEntry
+"""Entries that become one reply while they wait."""
+NotifyingEntry = MentionEntry | PagedEntry
+"""Entries that notify people."""
+CommandEntry = AcknowledgedEntry | NoteEntry | FalseAlarmEntry | SilencedEntry
+TextEntry = (
+    BatchedEntry
+    | NotifyingEntry
+    | CommandEntry
+    | VerdictEntry
+    | SeverityRaisedEntry
+    | StatusUpdateEntry
+    | HandOverEntry
+    | ResolvedEntry
+    | MergedEntry
+    | ReopenedEntry
+)
+"""Entries of one paragraph."""
+TimelineEntry = WhyEntry | TextEntry
