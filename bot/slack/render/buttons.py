@@ -35,12 +35,11 @@ def incident_buttons(incident: Incident, view: View, status_link: str) -> Block:
         main = button("Resolve", actions.RESOLVE, value=value, confirm=confirm)
     else:
         main = acknowledge_button(incident)
-    runbook = runbook_url(incident, view)
     elements = [
         main,
         button("Check Auth0 Status", actions.OPEN_STATUS, url=status_link),
         button("Silence…", actions.SILENCE, value=value),
-        *([runbook_button(runbook)] if runbook else []),
+        *runbook_buttons(incident, view),
         _more_menu(incident, is_acknowledged=is_acknowledged),
     ]
     # A new block_id for each version: Slack keeps a button's state by it (@slack/types 3.2).
@@ -54,9 +53,10 @@ def acknowledge_button(incident: Incident) -> Block:
     return button("Acknowledge", actions.ACKNOWLEDGE, value=value, style="primary")
 
 
-def runbook_button(url: str) -> Block:
-    """Return the button that opens the runbook."""
-    return button("Runbook", actions.OPEN_RUNBOOK, url=url)
+def runbook_buttons(incident: Incident, view: View) -> list[Block]:
+    """Return the button that opens the runbook, if there is one."""
+    url = runbook_url(incident, view)
+    return [button("Runbook", actions.OPEN_RUNBOOK, url=url)] if url else []
 
 
 def runbook_url(incident: Incident, view: View) -> str:

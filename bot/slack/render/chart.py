@@ -97,14 +97,11 @@ def _bin_logins(recent: Mapping[str, Sequence[Minute]], minutes: int) -> dict[st
         bins = binned.setdefault(clean_text(name, NAME_CHARS), {})
         for minute in logins:
             number = minute.number // minutes
-            bins[number] = _add(bins.get(number, Minute(number)), minute)
+            one = bins.get(number, Minute(number))
+            ok, failed = one.ok + minute.ok, one.failed + minute.failed
+            bins[number] = Minute(number, ok, failed, one.latency_s + minute.latency_s)
     most = max(map(len, binned.values()), default=0)
     return {name: bins for name, bins in binned.items() if bins and 2 * len(bins) >= most}
-
-
-def _add(one: Minute, other: Minute) -> Minute:
-    latency_s = one.latency_s + other.latency_s
-    return Minute(one.number, one.ok + other.ok, one.failed + other.failed, latency_s)
 
 
 def _chart_block(title: str, lines: Lines, times: list[str], labels: tuple[str, str]) -> Block:

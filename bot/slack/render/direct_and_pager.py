@@ -7,7 +7,7 @@ from html import unescape
 from typing import TYPE_CHECKING
 
 from bot.core.state.outbox import PagerAction, PagerMessage
-from bot.slack.render.buttons import acknowledge_button, runbook_button, runbook_url
+from bot.slack.render.buttons import acknowledge_button, runbook_buttons, runbook_url
 from bot.slack.render.evidence import MISSING_EVIDENCE, evidence_text
 from bot.slack.render.incident import remedy, verdict_text
 from bot.slack.render.incident_line import headline, plain_headline, state_mark, state_text
@@ -35,8 +35,7 @@ def render_direct_message(incident: Incident, view: View, permalink: str) -> Ren
     )
     blocks = [section(text.strip())]
     if incident.is_open:
-        runbook = runbook_url(incident, view)
-        elements = [acknowledge_button(incident), *([runbook_button(runbook)] if runbook else [])]
+        elements = [acknowledge_button(incident), *runbook_buttons(incident, view)]
         blocks.append({"type": "actions", "elements": elements})
     return RenderedMessage(f"{plain_headline(incident)} [#{incident.id}]", blocks)
 
@@ -63,7 +62,7 @@ def render_pager_message(
         "confidence": f"{verdict.confidence:.0%}",
         "evidence for": [evidence_text(one) for one in verdict.evidence_for],
         "evidence against": [evidence_text(one) for one in verdict.evidence_against],
-        "would settle it": MISSING_EVIDENCE[verdict.settled_by] if verdict.settled_by else "",
+        "would settle it": MISSING_EVIDENCE[verdict.settled_by],
     }
     lines = [*verdict_text(verdict).splitlines(), remedy(incident), since]
     lines += [f"Runbook: {runbook}"] if runbook else []

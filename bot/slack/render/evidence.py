@@ -99,6 +99,7 @@ SENTENCES = {
 }
 """By the rule's id in `core/triage/evidence_table.py`, with the names of its values."""
 MISSING_EVIDENCE = {
+    None: "",
     MissingEvidence.CONTROL: "a neutral host (`controls`): it tells our network from Auth0",
     MissingEvidence.PEER: "a login at another tenant of the same environment: does it fail too?",
     MissingEvidence.USERS: "whether logins of real users fail, in the tenant's logs",

@@ -10,16 +10,8 @@ from bot.slack.render.command_results import refusal_text
 from bot.slack.render.incident_line import incident_line
 from bot.slack.render.oncall import render_on_call
 from bot.slack.render.silences import silence_line
-from bot.slack.render.status import render_health, tenant_light, tenant_line
-from bot.slack.render.text import (
-    COMMAND,
-    LIGHTS,
-    Block,
-    context,
-    date_and_time,
-    join_lines,
-    section,
-)
+from bot.slack.render.status import render_health, tenant_light, tenant_line, tenants_by_light
+from bot.slack.render.text import COMMAND, Block, context, date_and_time, join_lines, section
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -33,11 +25,16 @@ MAX_INCIDENTS, MAX_TENANTS, MAX_SILENCES = 10, 100, 10
 
 def render_home_tab(view: View, status_link: str) -> Block:
     """Render the tab."""
+    count = len(view.desk.open_incidents)
+    head = f"{count} open incident{'s' if count > 1 else ''}" if count else "No open incident"
+    names = tenants_by_light(view)
+    lines = [tenant_line(name, view) for name in names[:MAX_TENANTS]]
     blocks = [
-        _head(view),
+        section(f"*{head}*") | {"accessory": button("Refresh", actions.REFRESH)},
         *_incidents(view, status_link),
         {"type": "divider"},
-        *_tenants(view),
+        *map(section, join_lines(lines)),
+        *_more(len(names) - MAX_TENANTS, "status"),
         *_silences(view),
         {"type": "divider"},
         *render_on_call(view).blocks,
@@ -65,12 +62,6 @@ def home_tab_fingerprint(view: View) -> Hashable:
     return tuple(incidents), tuple(silences), tuple(lights), tuple(feeds), view.desk.shift
 
 
-def _head(view: View) -> Block:
-    count = len(view.desk.open_incidents)
-    head = f"{count} open incident{'s' if count > 1 else ''}" if count else "No open incident"
-    return section(f"*{head}*") | {"accessory": button("Refresh", actions.REFRESH)}
-
-
 def _incidents(view: View, status_link: str) -> list[Block]:
     found = sorted(view.desk.open_incidents, key=lambda one: (one.severity.rank, -one.id))
     blocks = [
@@ -79,12 +70,6 @@ def _incidents(view: View, status_link: str) -> list[Block]:
         for block in (section(incident_line(one, view)), incident_buttons(one, view, status_link))
     ]
     return blocks + _more(len(found) - MAX_INCIDENTS, "alerts open")
-
-
-def _tenants(view: View) -> list[Block]:
-    names = sorted(view.rules.tenants, key=lambda name: LIGHTS.index(tenant_light(name, view)))
-    lines = [tenant_line(name, view) for name in names[:MAX_TENANTS]]
-    return [section(text) for text in join_lines(lines)] + _more(len(names) - MAX_TENANTS, "status")
 
 
 def _silences(view: View) -> list[Block]:

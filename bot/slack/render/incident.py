@@ -34,11 +34,13 @@ from bot.slack.render.tenant_table import tenants_table
 from bot.slack.render.text import (
     CAUSES,
     COMMAND,
+    FIELD_CHARS,
     LOGIN_STOPPED,
     MAINTENANCE_MARK,
     PHASES,
     REMEDIES,
     SILENCED_MARK,
+    STEPS,
     RenderedMessage,
     clock_utc,
     context,
@@ -47,12 +49,10 @@ from bot.slack.render.text import (
     duration,
     escape,
     fault_name,
-    fields,
     link,
     quote,
     section,
     signal_name,
-    step_name,
 )
 from bot.slack.render.verdict import cause_name, confidence_text, time_to_detect_text
 
@@ -77,7 +77,9 @@ def render_incident(
     blocks = [section(f"{mention} {head}".strip()), section(verdict_text(incident.verdict))]
     if what_to_do := remedy(incident):
         blocks.append(section(what_to_do))
-    blocks.append(fields(_fields(incident, view)))
+    texts = [f"*{label}*\n{value}"[:FIELD_CHARS] for label, value in _fields(incident, view)]
+    markdown = [{"type": "mrkdwn", "text": text} for text in texts]
+    blocks.append({"type": "section", "fields": markdown})
     blocks += tenants_table(incident, view)
     if incident.notes:
         newest = incident.notes[: -MAX_NOTES - 1 : -1]
@@ -109,7 +111,7 @@ def _fields(incident: Incident, view: View) -> list[tuple[str, str]]:
     worst = worst_problem(incident)
     if isinstance(worst, ProbeProblem) and worst.fault:
         quoted = escape(worst.fault.description, 120)
-        text = f"{step_name(worst.fault)}: {fault_name(worst.fault)}"
+        text = f"{STEPS[worst.fault.stage]}: {fault_name(worst.fault)}"
         pairs.append(("Failing step", text + (f"\n_“{quoted}”_" if quoted else "")))
     if worst:
         tries = [

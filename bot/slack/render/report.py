@@ -19,6 +19,7 @@ from bot.slack.render.text import (
     count_rest,
     date_and_time,
     duration,
+    join_names,
     quote,
     section,
     signal_name,
@@ -28,7 +29,7 @@ from bot.slack.render.text import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.core.reports.report import DurationStats, Report, SingleFailures
+    from bot.core.reports.report import Report, SingleFailures
     from bot.core.state.silence import Silence
     from bot.ports import View
 
@@ -69,7 +70,9 @@ def render_report(view: View, span_s: float) -> RenderedMessage:
     ]
     paragraphs = list(filter(None, texts))
     blocks = [*map(section, paragraphs), _table(tenants), context(LEGEND)]
-    texts = [*paragraphs, *map(_tenant_text, tenants[:ROWS_IN_TEXT])]
+    texts = paragraphs + [
+        f"{one.tenant} {_uptime(one)} up: {_downtime(one)}" for one in tenants[:ROWS_IN_TEXT]
+    ]
     return RenderedMessage("\n".join(map(strip_markup, texts))[:TEXT_CHARS], blocks)
 
 
@@ -111,10 +114,9 @@ def _incidents(report: Report) -> list[str]:
     if not report.causes:
         return ["No incident."]
     causes = [f"{count} {CAUSES[cause].split(':')[0]}" for cause, count in report.causes.items()]
-    muted = ", ".join(f"#{number}" for number in report.muted[:MAX_LINES])
-    more = f" and {len(report.muted) - MAX_LINES} more" if len(report.muted) > MAX_LINES else ""
+    muted = join_names([f"#{number}" for number in report.muted])
     lines = [f"*Incidents: {sum(report.causes.values())}* ({', '.join(causes)})"]
-    return [*lines, f"*Muted, told to nobody:* {muted}{more}"] if muted else lines
+    return [*lines, f"*Muted, told to nobody:* {muted}"] if muted else lines
 
 
 def _response_times(report: Report) -> list[str]:
@@ -123,29 +125,20 @@ def _response_times(report: Report) -> list[str]:
         "acknowledge": report.time_to_acknowledge,
         "resolve": report.time_to_resolve,
     }
-    times = [f"to {what} {_duration_stats(one)}" for what, one in stats.items() if one]
+    times = []
+    for what, one in stats.items():
+        if one:
+            spread = f" (median of {one.sample_size}, longest {duration(one.worst_s)})"
+            more = spread if one.sample_size > 1 else ""
+            times.append(f"to {what} {duration(one.median_s)}{more}")
+    lines = [f"*Times:* {' · '.join(times)}"] if times else []
+    if lead := report.lead_time:
+        order = "before" if lead.median_s > 0 else "after"
+        first = f"we were first {lead.times_first} of {lead.sample_size} times"
+        span = duration(abs(lead.median_s))
+        lines.append(f"*Status page:* {first}, {span} {order} its post (median)")
     pages = [f"{count} by {name}" for name, count in report.pages_by_contact_point.items()]
-    return [
-        f"*Times:* {' · '.join(times)}" if times else "",
-        _lead_time(report),
-        f"*Incidents paged:* {' · '.join(pages)}" if pages else "",
-    ]
-
-
-def _duration_stats(stats: DurationStats) -> str:
-    median = duration(stats.median_s)
-    if stats.sample_size == 1:
-        return median
-    return f"{median} (median of {stats.sample_size}, longest {duration(stats.worst_s)})"
-
-
-def _lead_time(report: Report) -> str:
-    lead = report.lead_time
-    if lead is None:
-        return ""
-    order = "before" if lead.median_s > 0 else "after"
-    first = f"we were first {lead.times_first} of {lead.sample_size} times"
-    return f"*Status page:* {first}, {duration(abs(lead.median_s))} {order} its post (median)"
+    return [*lines, f"*Incidents paged:* {' · '.join(pages)}"] if pages else lines
 
 
 def _single_failures(singles: Sequence[SingleFailures]) -> str:
@@ -188,7 +181,3 @@ def _row(tenant: Availability) -> tuple[str, ...]:
     durations = (duration(seconds) if seconds else "-" for seconds in spans)
     name = clean_text(tenant.tenant, NAME_CHARS) or "-"
     return name, _uptime(tenant), *durations, str(tenant.incidents)
-
-
-def _tenant_text(tenant: Availability) -> str:
-    return f"{tenant.tenant} {_uptime(tenant)} up: {_downtime(tenant)}"

@@ -74,7 +74,7 @@ def render_health(view: View) -> RenderedMessage:
     return render_paragraphs(
         f"*{head}*",
         *join_lines([*lines, *count_rest(names, MAX_LINES, ", seen since")]),
-        "\n".join(feed_lines(view)),
+        _feed_lines(view),
         *join_lines(missing[:MAX_LINES]),
         calendar,
     )
@@ -84,7 +84,7 @@ def render_status(view: View) -> RenderedMessage:
     """Say how every tenant is, the worst first, with the open incidents and the status page."""
     open_incidents = view.desk.open_incidents
     head = f"Open incidents: {len(open_incidents)}" if open_incidents else "No open incident"
-    names = sorted(view.rules.tenants, key=lambda name: LIGHTS.index(tenant_light(name, view)))
+    names = tenants_by_light(view)
     lines = [tenant_line(name, view) for name in names[:MAX_LINES]]
     controls = [
         f"{name} {_probe_state_text(state, view.now)}"
@@ -95,12 +95,17 @@ def render_status(view: View) -> RenderedMessage:
         *incident_list(open_incidents, view),
         *join_lines([*lines, *count_rest(names, MAX_LINES)]),
         *running_silence_lines(view),
-        "\n".join(feed_lines(view)),
+        _feed_lines(view),
         "Neutral hosts: " + ", ".join(controls[:MAX_LINES]) if controls else "",
         _single_failures(view),
     )
     foot = context(f"As of {date_and_time(view.now)}. Fresh probes: `{COMMAND} run`")
     return RenderedMessage(message.text, [*message.blocks, foot])
+
+
+def tenants_by_light(view: View) -> list[str]:
+    """Return the names of all tenants, the worst first."""
+    return sorted(view.rules.tenants, key=lambda name: LIGHTS.index(tenant_light(name, view)))
 
 
 def tenant_line(name: str, view: View) -> str:
@@ -161,10 +166,10 @@ def _probe_state_text(state: ProbeState | None, now: float) -> str:
     return f"{label}: {fault}, {len(state.faults)} of {len(state.tries)}"
 
 
-def feed_lines(view: View) -> list[str]:
+def _feed_lines(view: View) -> str:
     """Say what each status feed shows, and when it was read."""
-    feeds = view.desk.shared.feeds
-    return [_feed_line(name, feed, view.now) for name, feed in list(feeds.items())[:MAX_LINES]]
+    feeds = list(view.desk.shared.feeds.items())[:MAX_LINES]
+    return "\n".join(_feed_line(name, feed, view.now) for name, feed in feeds)
 
 
 def _feed_line(name: str, feed: FeedView, now: float) -> str:

@@ -9,20 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bot.core.model.fault import describe_fault
-from bot.core.model.observation import (
-    CUSTOM,
-    M2M,
-    WELLKNOWN,
-    Cause,
-    Fault,
-    Phase,
-    Scope,
-    Severity,
-    Stage,
-)
+from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Cause, Phase, Scope, Severity, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Sized
+
+    from bot.core.model.observation import Fault
 
 TEXT_CHARS = 1000
 """Screen readers read only the text; chat.postEphemeral refuses more than 4,000 characters."""
@@ -75,6 +67,17 @@ SIGNALS = {
     CUSTOM: "login by the custom domain",
     M2M: "machine token",
 }
+STEPS = {
+    Stage.DNS: "name look-up",
+    Stage.CONNECT: "connection",
+    Stage.TLS: "TLS",
+    Stage.TIMEOUT: "no answer in time",
+    Stage.HTTP: "HTTP answer",
+    Stage.OAUTH: "refusal by the token endpoint",
+    Stage.TOKEN: "token check",
+    Stage.PROOF: "proof that the tenant's Action ran",
+}
+"""The step of a login that failed, by its stage."""
 SEVERITY_MARKS = {
     Severity.CRITICAL: ":rotating_light:",
     Severity.WARNING: ":warning:",
@@ -86,12 +89,9 @@ BY_HAND_MARK = ":checkered_flag:"
 MERGED_MARK = ":link:"
 SILENCED_MARK = ":no_bell:"
 MAINTENANCE_MARK = ":hammer_and_wrench:"
-FAILING_LIGHT, NO_DATA_LIGHT, WARNING_LIGHT, OK_LIGHT = LIGHTS = (
-    ":x:",
-    ":grey_question:",
-    ":large_orange_diamond:",
-    ":large_green_circle:",
-)
+FAILING_LIGHT, NO_DATA_LIGHT = ":x:", ":grey_question:"
+WARNING_LIGHT, OK_LIGHT = ":large_orange_diamond:", ":large_green_circle:"
+LIGHTS = (FAILING_LIGHT, NO_DATA_LIGHT, WARNING_LIGHT, OK_LIGHT)
 """The state of a tenant or probe, the worst first. They differ in shape, not only in colour."""
 
 LOGIN_STOPPED = "The synthetic login was stopped after 3 refusals, before Auth0 blocks its user."
@@ -119,11 +119,7 @@ REMEDIES = {
 def mentions(names: Iterable[str]) -> str:
     """Make the mark-up that mentions people: `@here`, ids of users and of user groups."""
     return " ".join(
-        "<!here>"
-        if name == "@here"
-        else f"<!subteam^{name}>"
-        if name.startswith("S")
-        else f"<@{name}>"
+        "<!here>" if name == "@here" else f"<{'!subteam^' if name[:1] == 'S' else '@'}{name}>"
         for name in names
     )
 
@@ -202,12 +198,6 @@ def join_names(names: Sequence[str]) -> str:
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"  # noqa: PLR2004
 
 
-def fields(pairs: list[tuple[str, str]]) -> Block:
-    """Make a section block of at most ten labelled fields."""
-    texts = [f"*{label}*\n{value}"[:FIELD_CHARS] for label, value in pairs[:10]]
-    return {"type": "section", "fields": [{"type": "mrkdwn", "text": text} for text in texts]}
-
-
 def join_lines(lines: Iterable[str]) -> list[str]:
     """Join lines into as few texts as possible that each fit into a section."""
     texts = [""]
@@ -236,18 +226,3 @@ def signal_name(name: str) -> str:
 def fault_name(fault: Fault | None) -> str:
     """Name a fault by its codes."""
     return describe_fault(fault) if fault else "could not be looked at"
-
-
-def step_name(fault: Fault) -> str:
-    """Name the step of a login that failed."""
-    steps = {
-        Stage.DNS: "name look-up",
-        Stage.CONNECT: "connection",
-        Stage.TLS: "TLS",
-        Stage.TIMEOUT: "no answer in time",
-        Stage.HTTP: "HTTP answer",
-        Stage.OAUTH: "refusal by the token endpoint",
-        Stage.TOKEN: "token check",
-        Stage.PROOF: "proof that the tenant's Action ran",
-    }
-    return steps[fault.stage]
