@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, is_dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from itertools import count
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -32,13 +32,13 @@ def describe_records(roots: Mapping[str, Any], bodies: Mapping[str, type]) -> Fi
 
 def _describe(kind: Any, found: Fields) -> str:
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (UnionType, Union, Literal):
+    if origin in (UnionType, Union):
         return " | ".join(_describe(one, found) for one in arguments)
-    if origin:
+    if origin is Literal:  # of members of an enum
+        kind = StrEnum("Literal", {one.name: one.value for one in arguments})
+    elif origin:
         inner = ", ".join(_describe(one, found) for one in arguments if one is not ...)
         return f"{'list' if ... in arguments else origin.__name__}[{inner}]"
-    if isinstance(kind, str):  # of a literal
-        return repr(str(kind))
     hints = get_type_hints(kind) if isinstance(kind, type) else {}
     if is_dataclass(kind) and isinstance(kind, type):
         if kind.__name__ not in found:
