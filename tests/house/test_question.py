@@ -14,7 +14,7 @@ AUDITED = 1
 
 @pytest.mark.parametrize("text", [*PLAIN_QUESTIONS, *UNCLEAR])
 async def test_a_question_needs_no_commit(text: str) -> None:
-    """It is answered from the state. Who reads the audit log is recorded; no answer waits for it."""
+    """It is answered from the state; who reads the audit log is recorded beside the answer."""
     asked = await ask(text)
 
     assert asked.answer
