@@ -8,6 +8,7 @@ of docs/architecture.md anew.
 from __future__ import annotations
 
 import ast
+import asyncio
 import random
 import statistics
 import sys
@@ -31,6 +32,7 @@ from tests.house.callers import (
     find_used_in_tests_only,
 )
 from tests.house.diagram import PAGE, with_diagrams
+from tests.house.question import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -162,6 +164,17 @@ def functions(modules: list[Module]) -> Iterator[tuple[str, int]]:
                 yield f"{module.name}:{node.name}", (node.end_lineno or 0) - node.lineno + 1
 
 
+def modules_of_a_question(_: House) -> int:
+    """Return how many modules `/auth0-check status` passes from Slack to the accepted answer."""
+    return len(asyncio.run(ask("status")).modules)
+
+
+def commits_of_a_question(_: House) -> int:
+    """Return how many durable commits it costs."""
+    asked = asyncio.run(ask("status"))
+    return asked.commits + asked.later_commits
+
+
 def longest_file(house: House) -> str:
     """Name the product's longest file."""
     found = max(house.product, key=house.lines_of)
@@ -230,6 +243,8 @@ MEASURES = (
         "<= 80 (issue 12)",
         lambda h: len(one_caller(h)),
     ),
+    Measure("modules that `/auth0-check status` passes", "", "traced", modules_of_a_question),
+    Measure("durable commits of `/auth0-check status`", "4", "0", commits_of_a_question),
     Measure("functions that only tests call", "1", "0", lambda h: len(used_in_tests_only(h))),
     Measure("public names", "1,493", "", public_names),
     Measure("classes", "280", "", classes),

@@ -30,17 +30,15 @@ def describe_records(roots: Mapping[str, Any], bodies: Mapping[str, type]) -> Fi
     return found
 
 
-def _describe(kind: Any, found: Fields) -> str:  # noqa: C901, PLR0911 - one for each kind of type
+def _describe(kind: Any, found: Fields) -> str:  # noqa: PLR0911 - one for each kind of type
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (UnionType, Union, Literal):
+    if origin in (UnionType, Union):
         return " | ".join(_describe(one, found) for one in arguments)
     if origin is Literal:
-        return " | ".join(map(repr, arguments))
+        return " | ".join(repr(str(one)) for one in arguments)
     if origin:
         inner = ", ".join(_describe(one, found) for one in arguments if one is not ...)
         return f"{'list' if ... in arguments else origin.__name__}[{inner}]"
-    if isinstance(kind, str):  # of a literal
-        return repr(str(kind))
     hints = get_type_hints(kind) if isinstance(kind, type) else {}
     if is_dataclass(kind) and isinstance(kind, type):
         if kind.__name__ not in found:

@@ -8,8 +8,22 @@ from typing import Any
 
 import pytest
 
-from bot.core.model.access import AuditEntry
-from bot.core.model.command import Request
+from bot.core.model.access import AuditEntry, CommandOutcome, Verb
+from bot.core.model.command import (
+    Acknowledge,
+    AddNote,
+    Command,
+    EndSilence,
+    Escalate,
+    ExplainVerdict,
+    Request,
+    Resolve,
+    RunCheck,
+    ShowOnCall,
+    ShowStatus,
+    UnclearCommand,
+    Unknown,
+)
 from bot.core.model.measurement import Push
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident
@@ -83,3 +97,40 @@ def list_items(value: Any, path: str = "") -> list[tuple[str, object]]:
         return [(path, value)]
     items = value.items() if isinstance(value, dict) else enumerate(value)
     return [found for key, one in items for found in list_items(one, f"{path}.{key}")]
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "command"),
+    [
+        ("ack", "#12 mine", Acknowledge(12, "mine")),
+        ("resolve", "12", Resolve(12)),
+        ("note", "#12 rolled back", AddNote(12, "rolled back")),
+        ("escalate", "#12", Escalate(12)),
+        ("unsilence", "S3", EndSilence(3)),
+        ("run", "", RunCheck()),
+        ("status", "", ShowStatus()),
+        ("oncall", "", ShowOnCall()),
+        ("why", "#7", ExplainVerdict(7)),
+        ("unknown", "statsu", Unknown("statsu", "status")),
+        *(
+            (verb, words, UnclearCommand(Verb(verb), CommandOutcome.OUTDATED))
+            for verb, words in {
+                "ack": "mine",
+                "note": "#12",
+                "silence": "prod 2h an upgrade",
+                "unsilence": "prod",
+                "run": "prod",
+                "oncall": "swap 8h",
+            }.items()
+        ),
+    ],
+)
+def test_migration_0003_parses_the_words_of_requests(
+    verb: str, words: str, command: Command
+) -> None:
+    """What names all that it means becomes that command; the rest can only be asked again."""
+    old = {"id": "r", "at": 1.0, "verb": verb, "argument": words, "nearest": "status"}
+
+    text = json.dumps(migrate_record(old, v0003.RECEIVED))
+
+    assert codec.decode(codec.INBOX_ITEM, text, "r") == Request("r", 1.0, command, words)
