@@ -40,7 +40,8 @@ def find_incident(request: Request, state: DeskState) -> tuple[Incident | None, 
         numbers = {str(number): incident for number, incident in state.incidents.items()}
         return numbers.get(match[1]), request.argument[match.end() :]
     for incident in state.incidents.values():
-        if request.thread_ts and incident.message and incident.message.ts == request.thread_ts:
+        ref = incident.message.ref
+        if request.thread_ts and ref and ref.ts == request.thread_ts:
             return incident, request.argument
     still_open = state.open_incidents
     return (still_open[0] if len(still_open) == 1 else None), request.argument
