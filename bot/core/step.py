@@ -183,17 +183,20 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             return dispatch.record_check_started(state, stimulus)
         case Delivered():
             incident = state.incidents[stimulus.incident]
-            message = MessageRef(stimulus.channel, stimulus.ts)
-            detected_at = {MESSAGE: stimulus.at, **incident.detected_at}
-            incident = replace(incident, message=message, detected_at=detected_at)
+            ref = MessageRef(stimulus.channel, stimulus.ts)
+            message = replace(incident.message, ref=ref)
+            detected_at = {MESSAGE: stimulus.at, **incident.history.detected_at}
+            history = replace(incident.history, detected_at=detected_at)
+            incident = replace(incident, message=message, history=history)
             return state.with_incident(incident), []
         case MessageLost():  # post the message again
             incident = state.incidents[stimulus.incident]
-            incident = replace(incident, message=None, posts=incident.posts + 1)
+            message = replace(incident.message, ref=None, posts=incident.message.posts + 1)
+            incident = replace(incident, message=message)
             return keep_incident(state, (incident, [notifications.post_message(incident)]))
         case PostOverdue():  # Slack does not take the alert, so nobody has seen it
             incident = state.incidents[stimulus.incident]
-            if incident.state is not IncidentState.OPEN or incident.message is not None:
+            if incident.state is not IncidentState.OPEN or incident.message.ref is not None:
                 return state, []
             return keep_incident(state, paging.page_without_slack(incident, stimulus.at, rules))
         case ShiftsPolled():

@@ -260,7 +260,7 @@ class OutboxDelivery:
         """Return the Slack message of the delivery's incident, once it has one."""
         if not isinstance(delivery.body, IncidentBody):
             return None
-        return self._view().desk.incidents[delivery.body.incident].message
+        return self._view().desk.incidents[delivery.body.incident].message.ref
 
     async def _wait_for_rate_limit(self, delivery: Delivery) -> None:
         """Keep Slack's limits; what notifies people goes first, then new incidents."""

@@ -189,7 +189,9 @@ def test_escalating_by_hand_takes_the_next_step(down: Any) -> None:
 def test_without_slack_people_are_called_beyond_it(down: Any) -> None:
     """If Slack does not accept the alert, each contact point of the policy gets it once."""
     incident = down.incidents[0]
-    down.desk = down.desk.with_incident(replace(incident, message=None))
+    down.desk = down.desk.with_incident(
+        replace(incident, message=replace(incident.message, ref=None))
+    )
     for _ in range(3):
         down.on_desk(PostOverdue(down.now, 1))
 

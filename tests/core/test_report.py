@@ -14,7 +14,14 @@ from bot.core.reports.report import DurationStats, LeadTime, Report, SingleFailu
 from bot.core.signals.history import Day
 from bot.core.signals.probe_threshold import ProbeState
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import MESSAGE, STATUS_INCIDENT, Incident, IncidentKind, IncidentState
+from bot.core.state.incident import (
+    MESSAGE,
+    STATUS_INCIDENT,
+    Incident,
+    IncidentHistory,
+    IncidentKind,
+    IncidentState,
+)
 from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import Silence
@@ -218,9 +225,13 @@ def test_durations() -> None:
 def test_the_lead_over_the_status_page() -> None:
     """Only if both detected it; a faster status page counts against us."""
     told = looked_back(
-        incident(1, 2, detected_at={MESSAGE: 100.0, STATUS_INCIDENT: 700.0}),
-        incident(3, 4, detected_at={MESSAGE: 100.0, STATUS_INCIDENT: 40.0}),
-        incident(5, 6, detected_at={MESSAGE: 100.0}),
+        incident(
+            1, 2, history=IncidentHistory(detected_at={MESSAGE: 100.0, STATUS_INCIDENT: 700.0})
+        ),
+        incident(
+            3, 4, history=IncidentHistory(detected_at={MESSAGE: 100.0, STATUS_INCIDENT: 40.0})
+        ),
+        incident(5, 6, history=IncidentHistory(detected_at={MESSAGE: 100.0})),
     )
 
     assert told.lead_time == LeadTime(270.0, 1, 2)

@@ -39,10 +39,10 @@ def verify(story: Story, *, is_whole: bool = True) -> None:
     (incident,) = kept.desk.incidents.values()
     top = [m for m in story.messages if not m.thread_ts]
     (card,) = [m for m in top if not key(m).startswith("silence:")]
-    assert incident.message is not None
-    assert (card.ts, card.text.split(":")[0]) == (incident.message.ts, "RESOLVED")
+    assert incident.message.ref is not None
+    assert (card.ts, card.text.split(":")[0]) == (incident.message.ref.ts, "RESOLVED")
     replies = [key(m) for m in story.messages if m.thread_ts]
-    wanted = [f"{incident.id}:reply:{number}" for number in range(1, incident.replies + 1)]
+    wanted = [f"{incident.id}:reply:{number}" for number in range(1, incident.message.replies + 1)]
     assert replies == [key for key in wanted if is_whole or key in replies]
     assert (kept.deliveries, kept.inbox_items) == ({}, ())
     assert all(story.answered[user] >= ANSWERS.get(user, 1) for user in story.acknowledged)

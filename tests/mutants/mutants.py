@@ -144,7 +144,7 @@ MUTANTS = (
         id="paged-though-posted",
         path="bot/core/step.py",
         function="_handle",
-        old="or incident.message is not None",
+        old="or incident.message.ref is not None",
         new="",
         promise='"If Slack has not taken a critical alert for a minute, every way beyond Slack that'
         ' the steps name is used at once." (docs/oncall.md, escalation)',

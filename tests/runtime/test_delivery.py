@@ -10,7 +10,7 @@ import pytest
 from bot.core.model.command import Request, ShowHelp
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, MessageRef
+from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, MessageRef
 from bot.core.state.outbox import (
     Answer,
     Delivery,
@@ -122,7 +122,9 @@ class Bench:
             assert isinstance(stimulus, Delivered)
             message = MessageRef(stimulus.channel, stimulus.ts)
             number = stimulus.incident
-            self.incidents[number] = replace(self.incidents[number], message=message)
+            self.incidents[number] = replace(
+                self.incidents[number], message=IncidentMessage(message)
+            )
             lane = self.delivery.lane(f"incident:{number}")
             self.delivery.offer([mark_sent(d) for d in lane if d.status is DeliveryStatus.SENDING])
         self.submitted.clear()
@@ -266,7 +268,10 @@ def test_what_waits_goes_out_before_what_does_not() -> None:
 
 def test_what_notifies_people_goes_first() -> None:
     """Then new incidents, then lines in threads; a direct message waits for none of them."""
-    messages = {number: replace(INCIDENT, id=number, message=MESSAGE) for number in (1, 2, 3)}
+    messages = {
+        number: replace(INCIDENT, id=number, message=IncidentMessage(MESSAGE))
+        for number in (1, 2, 3)
+    }
     mild = replace(INCIDENT, id=4, severity=Severity.WARNING)
     line = replace(REPLY, body=Reply(1, WhyEntry(0.0)))
     direct = Delivery("1:direct:1", "direct:1", 1, DirectMessage(1, "U1"), 0.0)
@@ -306,7 +311,7 @@ def test_a_post_that_its_incident_knows_is_not_searched_for() -> None:
     """The incident was committed, its delivery was not: an edit may have hidden the key by now."""
 
     def prepare(bench: Bench) -> None:
-        bench.incidents[1] = replace(INCIDENT, message=MESSAGE)
+        bench.incidents[1] = replace(INCIDENT, message=IncidentMessage(MESSAGE))
 
     bench = deliver(replace(POST, status=DeliveryStatus.SENDING), prepare=prepare)
 

@@ -17,7 +17,14 @@ from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.signals.history import Day
 from bot.core.signals.probe_threshold import ProbeState
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import MESSAGE, STATUS_INCIDENT, Incident, IncidentKind, IncidentState
+from bot.core.state.incident import (
+    MESSAGE,
+    STATUS_INCIDENT,
+    Incident,
+    IncidentHistory,
+    IncidentKind,
+    IncidentState,
+)
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import Silence
 from bot.core.state.tenant import Tenants, TenantState
@@ -80,7 +87,9 @@ def week() -> View:
             2,
             tenants=("prod", "shop"),
             acknowledged_at=NOW - 100 * HOUR + 400,
-            detected_at={MESSAGE: NOW - 100 * HOUR, STATUS_INCIDENT: NOW - 99.5 * HOUR},
+            history=IncidentHistory(
+                detected_at={MESSAGE: NOW - 100 * HOUR, STATUS_INCIDENT: NOW - 99.5 * HOUR}
+            ),
             paged_contact_points=("pager",),
         ),
         incident(2, 60, 0.5, severity=Severity.WARNING, verdict=tenant),

@@ -10,7 +10,7 @@ import pytest
 from bot.core.model.command import Request, RunCheck
 from bot.core.model.observation import Cause, Observation, Outcome, Scope, Severity, Target, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, IncidentState
 from bot.core.state.outbox import Answer, Body, Delivery, DeliveryStatus, Edit, Post, Reply
 from bot.core.state.tenant import HasData, TenantState
 from bot.core.state.timeline import ResolvedEntry
@@ -73,7 +73,7 @@ async def test_later_change_wins(reopen: Reopen) -> None:
     await store.commit(
         Change({"a": TenantState(), "b": TenantState()}, DeskState(), {1: INCIDENT, 2: OTHER})
     )
-    graver = replace(INCIDENT, edits=3)
+    graver = replace(INCIDENT, message=IncidentMessage(edits=3))
     for phase in (0.25, 0.5):
         store = await reopen()
         await store.load(NOW)

@@ -154,7 +154,7 @@ def describe(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _incident(incident: Incident) -> dict[str, Any]:
-    verdict, message = incident.verdict, incident.message
+    verdict, message = incident.verdict, incident.message.ref
     escalation = begun_escalation(incident.escalation)
     return {
         "state": incident.state,
@@ -172,8 +172,8 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "reopened": incident.reopen_count,
         "message": [message.channel, message.ts] if message else None,
         "has_mentioned": incident.has_mentioned,
-        "causes": [each.verdict.cause for each in incident.verdict_history],
-        "first_known": incident.detected_at,
+        "causes": [each.verdict.cause for each in incident.history.verdicts],
+        "first_known": incident.history.detected_at,
         "acknowledged_by": incident.acknowledged_by,
         "resolved_by": incident.resolved_by,
         "mentioned": list(incident.mentioned),
@@ -355,8 +355,8 @@ def go_on(snapshot: Snapshot, world: Path) -> tuple[dict[int, Incident], list[Me
         assert desk
         channel = bot.workspace.state.channel("C0ALERTS")
         for incident in desk.incidents.values():
-            if incident.message:
-                ts = incident.message.ts
+            if incident.message.ref:
+                ts = incident.message.ref.ts
                 channel.messages[ts] = Message(ts, "U0BOT", f"first message of #{incident.id}")
         well = ExternalAlert(
             Target("prod", "pingdom"), "p1", bot.clock.now(), is_firing=False, title="x"
@@ -380,7 +380,7 @@ def test_a_bot_goes_on(
     snapshot = load(path, expect(schema)["now"])
     assert snapshot.desk
     old = snapshot.desk.incidents
-    states = {i.state for i in old.values() if i.message and i.is_open}
+    states = {i.state for i in old.values() if i.message.ref and i.is_open}
     assert states == {IncidentState.OPEN, IncidentState.ACKNOWLEDGED}
     store = MemoryStore()
     change = Change(
@@ -402,9 +402,9 @@ def test_a_bot_goes_on(
     assert asyncio.run(store.load(0.0)).deliveries == {}
     texts = {message.ts: message.text for message in messages}
     for number, incident in old.items():
-        if incident.message:
-            assert incidents[number].message == incident.message
-            assert texts[incident.message.ts].startswith("RESOLVED") or not incident.is_open
+        if incident.message.ref:
+            assert incidents[number].message.ref == incident.message.ref
+            assert texts[incident.message.ref.ts].startswith("RESOLVED") or not incident.is_open
     own = [d for d in snapshot.deliveries.values() if isinstance(d.body, ChannelBody)]
-    first = [incident for incident in incidents.values() if incident.message]
+    first = [incident for incident in incidents.values() if incident.message.ref]
     assert len([m for m in messages if not m.thread_ts and not m.only_for]) == len(own + first)

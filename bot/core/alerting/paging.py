@@ -140,7 +140,7 @@ def _take_step(
     is_direct = step.contact != MENTION and names[0][0] in PERSON_ID_PREFIXES
     if is_direct:
         names = names[:1]
-        key = f"{incident.id}:direct:{incident.replies + 1}"
+        key = f"{incident.id}:direct:{incident.message.replies + 1}"
         effects.append(Send(key, f"direct:{incident.id}", DirectMessage(incident.id, names[0])))
     if escalation:
         escalation = replace(escalation, notified=tuple({*notified, *names}))

@@ -155,7 +155,7 @@ def find_incident(words: str, state: DeskState, thread_ts: str = "") -> tuple[in
         numbers = {str(number): number for number in state.incidents}
         return numbers.get(match[1]), words[match.end() :]
     for incident in state.incidents.values():
-        if thread_ts and incident.message and incident.message.ts == thread_ts:
+        if thread_ts and incident.message.ref and incident.message.ref.ts == thread_ts:
             return incident.id, words
     still_open = state.open_incidents
     return (still_open[0].id if len(still_open) == 1 else None), words

@@ -18,7 +18,9 @@ from bot.core.model.observation import Cause, Health, Severity, StatusIncident, 
 from bot.core.oncall.escalation import AwaitingMention, EscalationState, begun_escalation
 from bot.core.state.incident import (
     Incident,
+    IncidentHistory,
     IncidentKind,
+    IncidentMessage,
     VerdictRecord,
     detection_times,
     reopen,
@@ -66,7 +68,7 @@ def open_incident(
         escalation=AwaitingMention(now if is_corroborated else context.since + wait_s)
         if is_critical
         else EscalationState(now),
-        message_updated_at=now,
+        message=IncidentMessage(updated_at=now),
     )
     incident = _record_evidence(incident, now)
     incident, why = add_entry(incident, WhyEntry(now))
@@ -78,17 +80,18 @@ def _record_evidence(incident: Incident, now: float) -> Incident:
     """Record since when each rule matches, how the verdict changed, and who knew first."""
     verdict = incident.verdict
     since = {one.rule_id: now for one in (*verdict.evidence_for, *verdict.evidence_against)}
-    history = incident.verdict_history
-    if not history or is_new_cause(history[-1].verdict, verdict):
-        new_ids = tuple(rule_id for rule_id in since if rule_id not in incident.evidence_since)
+    past = incident.history
+    verdicts = past.verdicts
+    if not verdicts or is_new_cause(verdicts[-1].verdict, verdict):
+        new_ids = tuple(rule_id for rule_id in since if rule_id not in past.evidence_since)
         bare = replace(verdict, evidence_for=(), evidence_against=())
-        history = (*history[-MAX_VERDICT_RECORDS + 1 :], VerdictRecord(now, bare, new_ids))
-    return replace(
-        incident,
-        evidence_since={**since, **incident.evidence_since},
-        verdict_history=history,
+        verdicts = (*verdicts[-MAX_VERDICT_RECORDS + 1 :], VerdictRecord(now, bare, new_ids))
+    history = IncidentHistory(
+        evidence_since={**since, **past.evidence_since},
+        verdicts=verdicts,
         detected_at=detection_times(incident),
     )
+    return replace(incident, history=history)
 
 
 def evaluate_incident(

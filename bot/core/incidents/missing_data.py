@@ -10,7 +10,7 @@ from bot.core.incidents.grouping import keep_incident
 from bot.core.incidents.sticky_resolve import is_sticky_resolved
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, reopen
+from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, reopen
 from bot.core.state.problem import NoDataProblem
 from bot.core.state.stimulus import IncidentChanged
 from bot.core.state.timeline import ReopenedEntry
@@ -80,7 +80,7 @@ def _open_or_reopen(
         opened_at=now,
         verdict=NOTHING_WRONG,
         problems=silent,
-        message_updated_at=now,
+        message=IncidentMessage(updated_at=now),
         source=kind,
     )
     state = replace(state, next_id=incident.id + 1)

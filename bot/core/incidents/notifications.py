@@ -40,14 +40,15 @@ def lane(number: int) -> str:
 
 def post_message(incident: Incident) -> Send:
     """Post an incident's message."""
-    key = f"{incident.id}:post:{incident.posts}"
+    key = f"{incident.id}:post:{incident.message.posts}"
     return Send(key, lane(incident.id), Post(incident.id))
 
 
 def add_entry(incident: Incident, entry: TimelineEntry) -> tuple[Incident, Send]:
     """Add an entry to an incident's timeline."""
-    after = replace(incident, replies=incident.replies + 1)
-    key = f"{incident.id}:reply:{after.replies}"
+    message = replace(incident.message, replies=incident.message.replies + 1)
+    after = replace(incident, message=message)
+    key = f"{incident.id}:reply:{message.replies}"
     hold_s = (
         GROUP_WAIT_S if _has_many_tenants(incident) and isinstance(entry, BatchedEntry) else 0.0
     )
@@ -71,7 +72,7 @@ def notify_changes(
     for entry in _new_entries(before, after, now):
         after, reply = add_entry(after, entry)
         effects.append(reply)
-    is_due = now - before.message_updated_at >= REFRESH_S and before.problems != after.problems
+    is_due = now - before.message.updated_at >= REFRESH_S and before.problems != after.problems
     if _visible_state(before) != _visible_state(after) or is_due:
         after, edit = edit_message(after, now, EDIT_WAIT_S if _has_many_tenants(after) else 0.0)
         effects.append(edit)
@@ -80,8 +81,9 @@ def notify_changes(
 
 def edit_message(incident: Incident, now: float, hold_s: float = 0.0) -> tuple[Incident, Send]:
     """Update an incident's message."""
-    after = replace(incident, edits=incident.edits + 1, message_updated_at=now)
-    key = f"{incident.id}:edit:{after.edits}"
+    message = replace(incident.message, edits=incident.message.edits + 1, updated_at=now)
+    after = replace(incident, message=message)
+    key = f"{incident.id}:edit:{message.edits}"
     return after, Send(key, lane(incident.id), Edit(incident.id), hold_s)
 
 
@@ -146,7 +148,7 @@ def update_pages(incident: Incident, action: PagerAction) -> list[Send]:
 
 def page_contact_point(incident: Incident, contact_point: str, action: PagerAction) -> Send:
     """Send a page beyond Slack; each contact point gets its pages in order."""
-    key = f"{incident.id}:page:{contact_point}:{incident.replies}:{action.value}"
+    key = f"{incident.id}:page:{contact_point}:{incident.message.replies}:{action.value}"
     body = Paging(incident.id, contact_point, action)
     return Send(key, f"page:{incident.id}:{contact_point}", body)
 

@@ -133,7 +133,8 @@ def _duration_stats(spans_s: Iterable[float]) -> DurationStats | None:
 
 def _lead_time(incidents: Iterable[Incident]) -> LeadTime | None:
     """Compare our message with the status page's status incident, where there are both."""
-    both = [i.detected_at for i in incidents if {MESSAGE, STATUS_INCIDENT} <= i.detected_at.keys()]
+    known = (incident.history.detected_at for incident in incidents)
+    both = [each for each in known if {MESSAGE, STATUS_INCIDENT} <= each.keys()]
     ahead_s = [each[STATUS_INCIDENT] - each[MESSAGE] for each in both]
     return LeadTime(median(ahead_s), sum(s > 0 for s in ahead_s), len(ahead_s)) if ahead_s else None
 

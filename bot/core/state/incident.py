@@ -26,7 +26,7 @@ def detection_times(incident: Incident) -> dict[str, float]:
 
     A status incident counts from when it was posted, not from when we read it.
     """
-    times = dict(incident.detected_at)
+    times = dict(incident.history.detected_at)
     for problem in incident.problems:
         match problem:
             case ProbeProblem() | SlowProblem():
@@ -71,6 +71,20 @@ class MessageRef:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentMessage:
+    """An incident's message in Slack, and what was requested for it."""
+
+    ref: MessageRef | None = None
+    """None: Slack has not taken it yet."""
+    posts: int = 1
+    """How many messages were posted for it; more than one only if Slack lost one."""
+    replies: int = 0
+    edits: int = 0
+    updated_at: float = 0.0
+    """When the last edit was requested."""
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictRecord:
     """A verdict that an incident had."""
 
@@ -79,6 +93,18 @@ class VerdictRecord:
     """Without its evidence."""
     new_rule_ids: tuple[str, ...]
     """The evidence rules that were new then."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentHistory:
+    """What is remembered of an incident's past."""
+
+    evidence_since: dict[str, float] = field(default_factory=dict)
+    """When each evidence rule first applied."""
+    verdicts: tuple[VerdictRecord, ...] = ()
+    """One for each change of cause or scope, oldest first."""
+    detected_at: dict[str, float] = field(default_factory=dict)
+    """When each kind of source first detected it; see `detection_times`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +139,7 @@ class Incident:
     reopen_count: int = 0
     has_mentioned: bool = False
     """People were first mentioned; from then on the escalation decides."""
-    message: MessageRef | None = None
-    posts: int = 1
-    """How many messages were posted for it; more than one only if Slack lost one."""
-    replies: int = 0
-    edits: int = 0
-    message_updated_at: float = 0.0
-    """When the last edit was requested."""
+    message: IncidentMessage = field(default_factory=IncidentMessage)
     source: measurement.MetricKind | None = None
     """The kind of source that has no data."""
     mentioned: tuple[str, ...] = ()
@@ -141,12 +161,7 @@ class Incident:
     notes: tuple[Note, ...] = ()
     is_muted: bool = False
     """It began in a silence or in maintenance, and nobody was notified."""
-    evidence_since: dict[str, float] = field(default_factory=dict)
-    """When each evidence rule first applied."""
-    verdict_history: tuple[VerdictRecord, ...] = ()
-    """One for each change of cause or scope, oldest first."""
-    detected_at: dict[str, float] = field(default_factory=dict)
-    """When each kind of source first detected it; see `detection_times`."""
+    history: IncidentHistory = field(default_factory=IncidentHistory)
 
     @property
     def is_open(self) -> bool:

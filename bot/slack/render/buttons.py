@@ -43,7 +43,7 @@ def incident_buttons(incident: Incident, view: View, status_link: str) -> Block:
         _more_menu(incident, is_acknowledged=is_acknowledged),
     ]
     # A new block_id for each version: Slack keeps a button's state by it (@slack/types 3.2).
-    block_id = f"incident-{incident.id}-{incident.edits}"
+    block_id = f"incident-{incident.id}-{incident.message.edits}"
     return {"type": "actions", "block_id": block_id, "elements": elements}
 
 

@@ -48,7 +48,7 @@ def tenants_table(incident: Incident, view: View) -> list[Block]:
         [{"type": "raw_text", "text": clean_text(text, CELL_CHARS)} for text in row] for row in rows
     ]
     # A new block_id for each version, as Slack wants it of what is edited (@slack/types 3.2).
-    block_id = f"tenants-{incident.id}-{incident.edits}"
+    block_id = f"tenants-{incident.id}-{incident.message.edits}"
     table: Block = {"type": "table", "block_id": block_id, "rows": cells}
     recovered = sum(name in worst and worst[name].is_over for name in names[ROWS:])
     rest = count_rest(names, ROWS, f", {recovered} of them work again" if recovered else "")

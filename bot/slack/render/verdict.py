@@ -53,7 +53,7 @@ def confidence_text(verdict: Verdict) -> str:
 
 def _evidence_text(title: str, evidence: tuple[Evidence, ...], incident: Incident) -> str:
     lines = [
-        f"• {time_of_day(incident.evidence_since.get(one.rule_id, incident.opened_at))} "
+        f"• {time_of_day(incident.history.evidence_since.get(one.rule_id, incident.opened_at))} "
         f"{escape(evidence_text(one))} (`{one.rule_id}` {one.weight:+.1f})"
         for one in evidence
     ]
@@ -61,10 +61,10 @@ def _evidence_text(title: str, evidence: tuple[Evidence, ...], incident: Inciden
 
 
 def _verdict_history(incident: Incident) -> str:
-    if len(incident.verdict_history) < 2:  # noqa: PLR2004 - one verdict is no history
+    if len(incident.history.verdicts) < 2:  # noqa: PLR2004 - one verdict is no history
         return ""
     lines = ["*The verdict over time*"]
-    for change in incident.verdict_history:
+    for change in incident.history.verdicts:
         rules = ", ".join(f"`{rule_id}`" for rule_id in change.new_rule_ids[:5])
         because = f", for {rules}" if rules else ""
         lines.append(f"• {time_of_day(change.at)} {cause_name(change.verdict)}{because}")
@@ -73,7 +73,7 @@ def _verdict_history(incident: Incident) -> str:
 
 def time_to_detect_text(incident: Incident) -> str:
     """Say when each source first detected the incident, and our lead over the status page."""
-    detected_at = incident.detected_at
+    detected_at = incident.history.detected_at
     if not detected_at:
         return ""
     text = "First known: " + " · ".join(

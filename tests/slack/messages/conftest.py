@@ -39,7 +39,7 @@ from bot.core.oncall.schedule import Rotation, Shift
 from bot.core.signals.metric_threshold import MetricLimits, MetricState
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentState, Note
+from bot.core.state.incident import Incident, IncidentHistory, IncidentKind, IncidentState, Note
 from bot.core.state.outbox import Answer, AnswerResult
 from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
@@ -127,7 +127,7 @@ class Scene:
             ),
             has_mentioned=True,
             mentioned=(ANN,),
-            detected_at={"probe": START, "message": START + 51},
+            history=IncidentHistory(detected_at={"probe": START, "message": START + 51}),
         )
         self.acknowledged = replace(
             self.open,
@@ -143,8 +143,9 @@ class Scene:
         )
         over: dict[str, Any] = {"state": IncidentState.RESOLVED, "resolved_at": NOW}
         problems = tuple(replace(one, is_over=True) for one in self.open.problems)
-        detected_at = {**self.open.detected_at, "notice": START + 200}
-        self.ended = replace(self.acknowledged, problems=problems, detected_at=detected_at, **over)
+        detected_at = {**self.open.history.detected_at, "notice": START + 200}
+        history = IncidentHistory(detected_at=detected_at)
+        self.ended = replace(self.acknowledged, problems=problems, history=history, **over)
         self.by_hand = replace(
             self.acknowledged, resolved_by=BEN, sticky_resolve=(Target("prod", "login"),), **over
         )

@@ -22,7 +22,7 @@ from bot.core.model.observation import (
 )
 from bot.core.oncall.schedule import Shift
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentState, Note
+from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, IncidentState, Note
 from bot.core.state.outbox import Answer
 from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
@@ -230,7 +230,9 @@ def test_each_version_of_a_message_has_its_own_block_id() -> None:
     ids = {
         block["block_id"]
         for edits in (0, 1)
-        for block in render_incident(replace(OPEN, edits=edits), view(), STATUS).blocks
+        for block in render_incident(
+            replace(OPEN, message=IncidentMessage(edits=edits)), view(), STATUS
+        ).blocks
         if block["type"] == "actions"
     }
 

@@ -266,9 +266,26 @@ def _split_entry(old: Json) -> Json:
     return new
 
 
+MESSAGE = {
+    "message": "ref",
+    "posts": "posts",
+    "replies": "replies",
+    "edits": "edits",
+    "message_updated_at": "updated_at",
+}
+HISTORY = {
+    "evidence_since": "evidence_since",
+    "verdict_history": "verdicts",
+    "detected_at": "detected_at",
+}
+"""Fields of an incident that a part of it has now, and their names there."""
+
+
 def _build_incident(old: Json) -> Json:
-    """Put the first mention that is to come in the escalation's place; split signals' names."""
-    new = {name: value for name, value in old.items() if name != "mention_at"}
+    """Build its parts, put a mention to come in the escalation's place, split signals' names."""
+    new = {n: value for n, value in old.items() if n not in {"mention_at", *MESSAGE, *HISTORY}}
+    new["message"] = {new_name: old[name] for name, new_name in MESSAGE.items()}
+    new["history"] = {new_name: old[name] for name, new_name in HISTORY.items()}
     if old["mention_at"] is not None:
         new["escalation"] = {"at": old["mention_at"], "begun": old.get("escalation")}
     signals = [name.split(".", 1) for name in old.get("sticky_resolve", ())]
