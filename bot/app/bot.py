@@ -14,7 +14,7 @@ from bot.app.prober import LiveProber, webhook_config
 from bot.app.rules import rules_of
 from bot.app.status_json import status_routes
 from bot.config import fingerprint
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.runtime.timer import APSchedulerTimer
@@ -121,7 +121,7 @@ class Bot:
             message = {"channel": workspace.channel, "text": f":warning: {store.warning}"}
             try:
                 await web.call("chat.postMessage", message)
-            except (SlackRefused, SlackDoubt) as error:
+            except CallFailed as error:
                 log.warning("cannot post to the channel: %s", error)
         # A fingerprint takes 50 ms of CPU time on purpose: not in the event loop.
         fingerprints = await asyncio.to_thread(

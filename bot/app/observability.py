@@ -15,7 +15,7 @@ from bot.core.state.incident import IncidentState, TimelineEntry, TimelineKind
 from bot.core.state.outbox import Answer, AnswerResult, Reply, SilenceAnnouncement
 from bot.core.state.silence import Silence
 from bot.core.state.stimulus import Effect, IncidentChanged, Send, SignalChanged, VerdictChanged
-from bot.ports import NotifyDoubt, NotifyRefused
+from bot.ports import CallFailed, Refused
 from bot.slack.render.text import REMEDIES
 
 if TYPE_CHECKING:
@@ -170,10 +170,8 @@ class MeteredNotifier:
         """Send it; see the port."""
         try:
             await self._notifier.notify(message)
-        except (NotifyRefused, NotifyDoubt) as error:
-            self._record(
-                message, REFUSED if isinstance(error, NotifyRefused) else DOUBT, str(error)
-            )
+        except CallFailed as error:
+            self._record(message, REFUSED if isinstance(error, Refused) else DOUBT, error.code)
             raise
         self._record(message, SENT)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.access import Right
 from bot.core.model.request import Person
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import CallFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -105,7 +105,7 @@ class UserDirectory:
     async def _call(self, method: str, params: dict[str, Any]) -> Mapping[str, Any] | None:
         try:
             return await self._web.call(method, params)
-        except (SlackRefused, SlackDoubt) as error:
+        except CallFailed as error:
             _LOG.warning("%s failed for %s: %s", method, *params.values(), error)
             return None
 

@@ -18,7 +18,7 @@ from bot.core.state.outbox import (
     ReportDue,
     SilenceAnnouncement,
 )
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import CallFailed, Refused
 from bot.slack.render.answers import render_answer
 from bot.slack.render.chart import fallback_blocks
 from bot.slack.render.direct_and_pager import render_direct_message
@@ -27,6 +27,7 @@ from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
 from bot.slack.render.timeline import render_timeline_entry
+from bot.slack.web_api import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -124,7 +125,7 @@ class SlackMessenger:
         params = {"channel": message_ref.channel, "message_ts": message_ref.ts}
         try:
             found = await self._api.call("chat.getPermalink", params)
-        except (SlackRefused, SlackDoubt):
+        except CallFailed:
             return ""
         return str(found["permalink"])
 
@@ -177,8 +178,8 @@ async def _send_with_fallback(
     for blocks in richer:
         try:
             return await send({"text": message.text, "blocks": blocks})
-        except SlackRefused as refusal:
-            if refusal.error not in BLOCK_ERRORS:
+        except Refused as refused:
+            if refused.code not in BLOCK_ERRORS:
                 raise
     return await send({"text": message.text, "blocks": last})
 
@@ -187,7 +188,7 @@ def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> di
     if not isinstance(body, Edit | Reply):
         return {"channel": channel}
     if message_ref is None:
-        raise SlackRefused("message_not_found")
+        raise refusal("message_not_found")
     if isinstance(body, Edit):
         return {"channel": message_ref.channel, "ts": message_ref.ts}
     is_broadcast = body.entry.kind in BROADCAST_KINDS and DM not in body.entry.contact_points
