@@ -181,17 +181,16 @@ class Bot:
         listeners = self._build_listeners(engine, web, workspace)
         secret = settings.slack.signing_secret
         app = listeners.build_app(secret.get_secret_value() if secret else "")
-        routes = {
-            **webhook_routes(
+        requests = self.metrics.webhook_requests
+        routes = dict(
+            webhook_routes(
                 webhook_config(settings),
                 inbox=engine,
                 counters=self._counts,
                 clock=self._clock,
-                count=lambda hook, outcome: self.metrics.webhook_requests.labels(
-                    hook, outcome
-                ).inc(),
+                count=lambda hook, outcome: requests.labels(hook, outcome).inc(),
             )
-        }
+        )
         if status_token := settings.server.status_token:
             routes |= status_routes(engine.view, status_token.get_secret_value())
         if app_token := self._app_token():
