@@ -98,26 +98,27 @@ def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) 
 
 
 def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) -> int:
-    from bot.app import probe_command
     from bot.app.clock import SystemClock
+    from bot.app.probe_command import CANNOT_TELL, FAILING, SignalResult, check_signal, find_signals
     from bot.app.prober import LiveProber
+    from bot.app.rules import rules_of
 
-    if not probe_command.find_targets(settings, name, tenant):
-        known = probe_command.known_signals(settings, tenant)
-        raise click.UsageError(f"there is no signal {name!r}; there are: {', '.join(known)}")
+    rules = rules_of(settings, {})
+    known = find_signals(rules, tenant)
+    targets = [target for target in known if target.name == name]
+    if not targets:
+        names = ", ".join(dict.fromkeys(target.name for target in known))
+        raise click.UsageError(f"there is no signal {name!r}; there are: {names}")
 
-    async def check() -> list[Any]:
+    async def check_all() -> list[SignalResult]:
         prober = LiveProber(settings, SystemClock())
-        return await probe_command.check_signal(settings, prober, name, tenant)
+        return [await check_signal(rules, prober, target) for target in targets]
 
-    results = asyncio.run(check())
+    results = asyncio.run(check_all())
     for one in results:
-        click.echo(
-            json.dumps(probe_command.signal_as_json(settings, one))
-            if is_json
-            else probe_command.render_text(settings, one)
-        )
-    return probe_command.signal_exit_code(settings, results)
+        click.echo(json.dumps(one.json) if is_json else one.text)
+    codes = {one.exit_code for one in results}
+    return next((code for code in (FAILING, CANNOT_TELL) if code in codes), 0)
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.core.model.command import Request
@@ -57,33 +58,60 @@ class WebApi(Protocol):
     async def call(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """Call `method` (such as `chat.postMessage`) and return Slack's JSON answer.
 
-        Raises `SlackRefused` where Slack certainly did not do it, `SlackDoubt` where it may have.
+        Raises `Refused` where Slack certainly did not do it, `Doubt` where it may have.
         """
 
     async def respond(self, response_url: str, params: Mapping[str, Any]) -> None:
         """Answer a command or a click by its `response_url`. Raises like `call`."""
 
 
-class SlackRefused(Exception):  # noqa: N818 - says what happened
-    """Slack certainly did not do it.
+class Reason(StrEnum):
+    """Why a system refused."""
+
+    UNREACHABLE = "unreachable"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+    """It cannot do this now; it may later."""
+    MESSAGE_LOST = "message_lost"
+    """The message can never be edited or replied to again."""
+    REJECTED = "rejected"
+    """It will refuse the same again."""
+
+
+class CallFailed(Exception):  # noqa: N818 - says what happened
+    """A system beyond the bot did not do what we asked for, or may not have.
 
     Args:
-        error: Slack's `error` code, or our own `unreachable`.
-        retry_after_s: the wait that Slack asked for, in seconds.
+        system: its name, such as `Slack`.
+        code: its own error code, or ours.
     """
 
-    def __init__(self, error: str, retry_after_s: float | None = None) -> None:
-        super().__init__(error)
-        self.error = error
+    def __init__(self, system: str, code: str) -> None:
+        super().__init__(code)
+        self.system = system
+        self.code = code
+
+
+class Refused(CallFailed):
+    """It certainly did not do it.
+
+    Args:
+        system: its name.
+        reason: decides what follows.
+        code: for logs.
+        retry_after_s: the wait that it asked for, in seconds.
+    """
+
+    def __init__(
+        self, system: str, reason: Reason, code: str, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(system, code)
+        self.reason = reason
         self.retry_after_s = retry_after_s
 
 
-TEMPORARY_ERRORS = frozenset({"ratelimited", "rate_limited", "unreachable", "internal_error"})
-"""Slack's errors after which another try may succeed."""
-
-
-class SlackDoubt(Exception):  # noqa: N818 - says what happened
-    """The answer was lost: Slack may have done it or not."""
+class Doubt(CallFailed):
+    """The answer was lost: it may have done it or not."""
 
 
 InboxItem = Request | Push
@@ -157,7 +185,7 @@ class Timer(Protocol):
 
 
 class Messenger(Protocol):
-    """Sends to Slack. `send` and `find` raise `SlackRefused` and `SlackDoubt`."""
+    """Sends to Slack, or to contact points. `send` and `find` raise `Refused` and `Doubt`."""
 
     async def send(
         self, delivery: Delivery, view: View, message: MessageRef | None
@@ -192,29 +220,7 @@ class Notifier(Protocol):
     """Notifies people beyond Slack, by one contact point."""
 
     async def notify(self, message: PagerMessage) -> None:
-        """Send it, in one attempt. Raises `NotifyRefused` and `NotifyDoubt`; repeat it after both.
+        """Send it, in one attempt. Raises `Refused` and `Doubt`.
 
-        Notifying a person twice is better than not at all.
+        Repeat it after a doubt: notifying a person twice is better than not at all.
         """
-
-
-class NotifyRefused(Exception):  # noqa: N818 - says what happened
-    """Nobody was notified.
-
-    Args:
-        error: the reason.
-        retry_after_s: the wait that the service asked for, in seconds.
-        is_final: whether repeating is pointless.
-    """
-
-    def __init__(
-        self, error: str, retry_after_s: float | None = None, *, is_final: bool = False
-    ) -> None:
-        super().__init__(error)
-        self.error = error
-        self.retry_after_s = retry_after_s
-        self.is_final = is_final
-
-
-class NotifyDoubt(Exception):  # noqa: N818 - says what happened
-    """The answer was lost: somebody may have been notified, or not."""

@@ -14,7 +14,7 @@ from bot.app.prober import LiveProber, webhook_config
 from bot.app.rules import rules_of
 from bot.app.status_json import status_routes
 from bot.config import fingerprint
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.runtime.timer import APSchedulerTimer
@@ -121,7 +121,7 @@ class Bot:
             message = {"channel": workspace.channel, "text": f":warning: {store.warning}"}
             try:
                 await web.call("chat.postMessage", message)
-            except (SlackRefused, SlackDoubt) as error:
+            except CallFailed as error:
                 log.warning("cannot post to the channel: %s", error)
         # A fingerprint takes 50 ms of CPU time on purpose: not in the event loop.
         fingerprints = await asyncio.to_thread(
@@ -181,17 +181,16 @@ class Bot:
         listeners = self._build_listeners(engine, web, workspace)
         secret = settings.slack.signing_secret
         app = listeners.build_app(secret.get_secret_value() if secret else "")
-        routes = {
-            **webhook_routes(
+        requests = self.metrics.webhook_requests
+        routes = dict(
+            webhook_routes(
                 webhook_config(settings),
                 inbox=engine,
                 counters=self._counts,
                 clock=self._clock,
-                count=lambda hook, outcome: self.metrics.webhook_requests.labels(
-                    hook, outcome
-                ).inc(),
+                count=lambda hook, outcome: requests.labels(hook, outcome).inc(),
             )
-        }
+        )
         if status_token := settings.server.status_token:
             routes |= status_routes(engine.view, status_token.get_secret_value())
         if app_token := self._app_token():

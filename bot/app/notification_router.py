@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.core.state.outbox import Paging
 from bot.notify.apprise import AppriseNotifier
 from bot.notify.pagerduty import PagerDutyNotifier
-from bot.ports import NotifyDoubt, NotifyRefused, SlackDoubt, SlackRefused
+from bot.ports import Reason, Refused
 from bot.slack.render.direct_and_pager import render_pager_message
 
 if TYPE_CHECKING:
@@ -42,18 +42,13 @@ class NotificationRouter:
             return await self._slack.send(delivery, view, message)
         notifier = self._notifiers.get(body.contact_point)
         if notifier is None:
-            raise SlackRefused("not_configured")  # it was configured before the restart
+            # It was configured before the restart.
+            raise Refused("the configuration", Reason.REJECTED, "no such contact point")
         incident = view.desk.incidents[body.incident]
         link = await self._slack.get_permalink(message)
-        try:
-            await notifier.notify(
-                render_pager_message(incident, view, body.action, key=delivery.key, link=link)
-            )
-        except NotifyRefused as refusal:
-            error = refusal.error if refusal.is_final else "unreachable"
-            raise SlackRefused(error, refusal.retry_after_s) from refusal
-        except NotifyDoubt as doubt:
-            raise SlackDoubt(str(doubt)) from doubt
+        await notifier.notify(
+            render_pager_message(incident, view, body.action, key=delivery.key, link=link)
+        )
         return None
 
     async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:

@@ -16,7 +16,7 @@ from bot.core.state.outbox import Answer, AnswerResult, Reply, SilenceAnnounceme
 from bot.core.state.silence import Silence
 from bot.core.state.stimulus import Effect, IncidentChanged, Send, SignalChanged, VerdictChanged
 from bot.core.state.timeline import PagedEntry
-from bot.ports import NotifyDoubt, NotifyRefused
+from bot.ports import CallFailed, Refused
 from bot.slack.render.text import REMEDIES
 
 if TYPE_CHECKING:
@@ -168,10 +168,8 @@ class MeteredNotifier:
         """Send it; see the port."""
         try:
             await self._notifier.notify(message)
-        except (NotifyRefused, NotifyDoubt) as error:
-            self._record(
-                message, REFUSED if isinstance(error, NotifyRefused) else DOUBT, str(error)
-            )
+        except CallFailed as error:
+            self._record(message, REFUSED if isinstance(error, Refused) else DOUBT, error.code)
             raise
         self._record(message, SENT)
 

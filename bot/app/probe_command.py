@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bot.app.rules import control_target, rules_of
+from bot.app.rules import control_target
 from bot.core.model.fault import describe_fault, is_refusal
-from bot.core.model.measurement import FIRST_READ, Measurement, MetricKind
+from bot.core.model.measurement import FIRST_READ, MetricKind
 from bot.core.model.observation import (
     CONTROL,
     CUSTOM,
@@ -19,7 +19,7 @@ from bot.core.model.observation import (
     Stage,
     Target,
 )
-from bot.core.signals.metric_threshold import MetricLimits, MetricState, observe_metric
+from bot.core.signals.metric_threshold import MetricState, observe_metric
 from bot.slack.render.signals import measurement_line
 from bot.slack.render.text import REMEDIES
 
@@ -106,70 +106,46 @@ def as_row(one: Observation) -> tuple[str, str, str, str, str]:
     return str(one.target), result, latency, stages, advice
 
 
-async def check_signal(
-    settings: Settings, prober: Prober, signal: str, tenant: str = ""
-) -> list[Measurement | Observation]:
-    """Check one signal of one tenant, or of each that has it, whatever kind it is.
-
-    A log is read twice: the first time only finds its end.
-    """
-    targets = find_targets(settings, signal, tenant)
-    return [await _check_target(prober, target, rules_of(settings, {})) for target in targets]
-
-
-async def _check_target(prober: Prober, target: Target, rules: Rules) -> Measurement | Observation:
-    limits = rules.tenants[target.owner].metrics.get(target.name)
-    if limits is None:
-        return await prober.probe(target)
-    measurement = await prober.measure(target)
-    if limits.kind is MetricKind.LOGS and measurement.no_data_reason == FIRST_READ:
-        await asyncio.sleep(limits.every_s)
-        measurement = await prober.measure(target)
-    return measurement
-
-
-def find_targets(settings: Settings, signal: str, tenant: str = "") -> list[Target]:
-    """Return the targets with a signal's name; none if there is no such signal."""
-    tenants = rules_of(settings, {}).tenants
+def find_signals(rules: Rules, tenant: str = "") -> list[Target]:
+    """Return all signals of a tenant, or of all."""
     return [
         Target(name, signal)
-        for name, rules in tenants.items()
-        if tenant in {"", name} and signal in rules.all_signals
+        for name, its_rules in rules.tenants.items()
+        if tenant in {"", name}
+        for signal in its_rules.all_signals
     ]
 
 
-def known_signals(settings: Settings, tenant: str = "") -> list[str]:
-    """Name all signals of a tenant, or of all."""
-    tenants = rules_of(settings, {}).tenants.items()
-    names = (s for name, rules in tenants if tenant in {"", name} for s in rules.all_signals)
-    return list(dict.fromkeys(names))
+class SignalResult(NamedTuple):
+    """The result of one check of a signal."""
+
+    exit_code: int
+    text: str
+    """For people."""
+    json: dict[str, Any]
+    """For machines; spans in seconds."""
 
 
-def signal_exit_code(settings: Settings, results: list[Measurement | Observation]) -> int:
-    """Return 0 where the signal is healthy, 1 where it fails, 2 where we cannot tell."""
-    if observations := [one for one in results if isinstance(one, Observation)]:
-        return exit_code(observations)
-    measurements = [one for one in results if isinstance(one, Measurement)]
-    if any(_is_failing(one, _limits(settings, one)) for one in measurements):
-        return FAILING
-    return CANNOT_TELL if any(one.no_data_reason for one in measurements) else HEALTHY
+async def check_signal(rules: Rules, prober: Prober, target: Target) -> SignalResult:
+    """Check one signal, whatever kind it is.
 
-
-def render_text(settings: Settings, one: Measurement | Observation) -> str:
-    """Return a result for people."""
-    if isinstance(one, Observation):
-        return " ".join(filter(None, as_row(one)))
-    return f"{one.target}: {measurement_line(one, MetricState(), _limits(settings, one))}"
-
-
-def signal_as_json(settings: Settings, one: Measurement | Observation) -> dict[str, Any]:
-    """Return a result for machines; spans in seconds."""
-    if isinstance(one, Observation):
-        return as_json(one)
-    is_bad = _is_failing(one, _limits(settings, one))
-    return {
-        "target": str(one.target),
-        "outcome": "no_data" if one.no_data_reason else "failed" if is_bad else "ok",
+    A log is read twice: the first time only finds its end.
+    """
+    limits = rules.tenants[target.owner].metrics.get(target.name)
+    if limits is None:
+        observation = await prober.probe(target)
+        text = " ".join(filter(None, as_row(observation)))
+        return SignalResult(exit_code([observation]), text, as_json(observation))
+    one = await prober.measure(target)
+    if limits.kind is MetricKind.LOGS and one.no_data_reason == FIRST_READ:
+        await asyncio.sleep(limits.every_s)
+        one = await prober.measure(target)
+    is_failing = observe_metric(MetricState(), one, limits)[0].reading.reason is not None
+    code = FAILING if is_failing else CANNOT_TELL if one.no_data_reason else HEALTHY
+    text = f"{target}: {measurement_line(one, MetricState(), limits)}"
+    document = {
+        "target": str(target),
+        "outcome": "no_data" if one.no_data_reason else "failed" if is_failing else "ok",
         "missing": one.no_data_reason or None,
         "span_s": round(one.span_s, 1),
         "failed": one.failed,
@@ -178,11 +154,4 @@ def signal_as_json(settings: Settings, one: Measurement | Observation) -> dict[s
         "groups": [asdict(group) for group in one.groups],
         "environment": one.environment or None,
     }
-
-
-def _limits(settings: Settings, one: Measurement) -> MetricLimits:
-    return rules_of(settings, {}).tenants[one.target.owner].metrics[one.target.name]
-
-
-def _is_failing(one: Measurement, limits: MetricLimits) -> bool:
-    return observe_metric(MetricState(), one, limits)[0].reading.reason is not None
+    return SignalResult(code, text, document)

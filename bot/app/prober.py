@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bot.app.rules import feed_target, is_reported
-from bot.config.settings_sources import PingdomWebhook, SentryWebhook, TokenWebhook
+from bot.config.settings import secrets_in
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import LOGS, Observation, Outcome, Target
 from bot.http import Fetcher, HttpRequest, LoopLag, SystemNetwork
@@ -20,9 +20,7 @@ from bot.webhooks.counts import PushedCounts
 from bot.webhooks.sender import SenderConfig, WebhookConfig, WebhookTenant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from pydantic import SecretStr
+    from collections.abc import Awaitable, Callable, Iterator
 
     from bot.config import Settings
     from bot.core.model.observation import FeedReading
@@ -31,85 +29,47 @@ if TYPE_CHECKING:
     from bot.ports import Clock
 
 
-class Source(Protocol):
-    """Something that can be measured."""
-
-    async def measure(self) -> Measurement:
-        """Query it. Never raises but on cancellation."""
-
-
 def build_sources(
-    settings: Settings, fetcher: Fetcher, counts: PushedCounts
-) -> Iterator[tuple[Target, Source]]:
-    """Yield a source for each measured signal of each tenant."""
+    settings: Settings, fetcher: Fetcher
+) -> Iterator[tuple[Target, Callable[[], Awaitable[Measurement]]]]:
+    """Yield what measures each signal that is polled; webhooks count the others."""
     for tenant in settings.tenants:
         for metric in tenant.metrics:
-            target = Target(tenant.name, metric.name)
-            yield (
-                target,
-                PrometheusRate(target, settings.prometheus, metric, tenant.domains, fetcher=fetcher)
-                if settings.prometheus and not is_reported(metric)
-                else _PushedCountsSource(target, fetcher, counts),
-            )
+            if settings.prometheus and not is_reported(metric):
+                target = Target(tenant.name, metric.name)
+                server, hosts = settings.prometheus, tenant.domains
+                yield target, PrometheusRate(target, server, metric, hosts, fetcher=fetcher).measure
         for errors in tenant.errors:
             if settings.sentry:
                 target = Target(tenant.name, errors.name)
-                yield target, SentryEvents(target, settings.sentry, errors, fetcher)
-        if tenant.logs:
-            target, logs = Target(tenant.name, LOGS), tenant.logs
-            if logs.client_id is None or logs.client_secret is None:  # a log stream pushes it
-                yield target, _PushedCountsSource(target, fetcher, counts)
-            else:
-                secret = logs.client_secret.get_secret_value()
-                log = TenantLog(
-                    tenant, client_id=logs.client_id, client_secret=secret, fetcher=fetcher
-                )
-                yield target, log
-
-
-class _PushedCountsSource:
-    """What webhooks have counted for a signal since the last query."""
-
-    def __init__(self, target: Target, fetcher: Fetcher, counts: PushedCounts) -> None:
-        self._target = target
-        self._clock = fetcher.clock
-        self._counts = counts
-
-    async def measure(self) -> Measurement:
-        """Take the counts, and start counting at zero."""
-        return self._counts.drain(self._target, self._clock.now())
+                yield target, SentryEvents(target, settings.sentry, errors, fetcher).measure
+        logs = tenant.logs
+        if logs and logs.client_id and logs.client_secret:  # else a log stream pushes it
+            secret = logs.client_secret.get_secret_value()
+            log = TenantLog(tenant, client_id=logs.client_id, client_secret=secret, fetcher=fetcher)
+            yield Target(tenant.name, LOGS), log.measure
 
 
 def webhook_config(settings: Settings) -> WebhookConfig:
     """Return which webhooks are configured."""
     return WebhookConfig(
-        senders={name: _sender_config(hook) for name, hook in settings.hooks if hook},
+        senders={
+            name: SenderConfig(next(secrets_in(hook)), hook.tenant or "")
+            for name, hook in settings.hooks
+            if hook
+        },
         tenants={
             tenant.name: WebhookTenant(
                 domains=tenant.domains,
-                stream_token=_secret_text(tenant.logs.stream_token if tenant.logs else None)
-                or None,
+                stream_token=tenant.logs.stream_token.get_secret_value()
+                if tenant.logs and tenant.logs.stream_token
+                else None,
                 own_clients=tenant.own_clients,
                 report_signals=tuple(m.name for m in tenant.metrics if is_reported(m)),
             )
             for tenant in settings.tenants
         },
     )
-
-
-def _sender_config(hook: SentryWebhook | PingdomWebhook | TokenWebhook) -> SenderConfig:
-    match hook:
-        case SentryWebhook():
-            secret = hook.client_secret
-        case PingdomWebhook():
-            secret = hook.path_secret
-        case TokenWebhook():
-            secret = hook.token
-    return SenderConfig(_secret_text(secret), hook.tenant or "")
-
-
-def _secret_text(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret else ""
 
 
 FEED_URL = "https://status.auth0.com/feed?domain={domain}"
@@ -146,8 +106,8 @@ class LiveProber:
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
         self.fetcher = Fetcher(clock, network or SystemNetwork(settings.resolve), lag)
         self._probes = Probes(settings, self.fetcher)
-        counts = counts or PushedCounts(webhook_config(settings).tenants, clock)
-        self._sources = dict(build_sources(settings, self.fetcher, counts))
+        self._counts = counts or PushedCounts(webhook_config(settings).tenants, clock)
+        self._sources = dict(build_sources(settings, self.fetcher))
         self._calendar: ShiftCalendar | None = None
         if settings.oncall and (calendar := settings.oncall.calendar):
             url, zone = calendar.url.get_secret_value(), settings.oncall.zone
@@ -174,7 +134,9 @@ class LiveProber:
 
     async def measure(self, target: Target) -> Measurement:
         """Query a source; with a wrong wall clock we do not know for which time it answers."""
-        measurement = await self._sources[target].measure()
+        measure = self._sources.get(target)
+        now = self.fetcher.clock.now()
+        measurement = await measure() if measure else self._counts.drain(target, now)
         reason = clock_step_reason(self._wall_clock_step_s())
         return Measurement(target, measurement.at, no_data_reason=reason) if reason else measurement
 

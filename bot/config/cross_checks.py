@@ -82,11 +82,8 @@ def _find_duplicates(document: Document) -> Problems:
         seen.add(identity)
 
 
-def _sender_secrets(document: Document) -> Iterator[tuple[Loc, str]]:
-    for *path, key in SENDERS:
-        for loc, sender in document.sections(*path):
-            if key in sender:
-                yield (*loc, key), str(sender[key])
+def _sender_secrets(document: Document) -> Problems:
+    return ((loc, str(secret)) for path in SENDERS for loc, secret in document.at(*path))
 
 
 def _find_missing(document: Document) -> Problems:
@@ -99,9 +96,9 @@ def _find_missing(document: Document) -> Problems:
     for loc, metric in document.sections("tenants", "metrics"):
         is_polled = metric.keys() & {"preset", "failed", "all"}
         needs += [(format_loc(loc), ("prometheus",) if is_polled else ("hooks", "report"))]
-    for needed_by, (*path, key) in needs:
-        if not any(key in section for _, section in document.sections(*path)):
-            yield _missing_problem(needed_by, (*path, key))
+    for needed_by, path in needs:
+        if not any(document.at(*path)):
+            yield _missing_problem(needed_by, path)
 
 
 def _missing_problem(needed_by: str, loc: Loc) -> tuple[Loc, str]:
@@ -122,18 +119,9 @@ def _find_mixed_alternatives(document: Document) -> Problems:
 
 def _find_misplaced(document: Document) -> Problems:
     """Find names of tenants that do not exist, and a `match` without the preset it belongs to."""
-    names = [tenant.get("name") for _, tenant in document.sections("tenants")]
-    named = [
-        ((*loc, "tenant"), sender["tenant"])
-        for *path, _ in SENDERS
-        for loc, sender in document.sections(*path)
-        if "tenant" in sender
-    ]
-    for loc, window in document.sections("maintenance"):
-        listed = window.get("tenants")
-        for index, name in enumerate(listed if isinstance(listed, list) else []):
-            named.append(((*loc, "tenants", index), name))
-    for loc, name in named:
+    names = [name for _, name in document.at("tenants", "name")]
+    named = [document.at(*path, "tenant") for *path, _ in SENDERS]
+    for loc, name in chain(*named, document.at("maintenance", "tenants")):
         if name not in names:
             yield loc, "is no tenant's name"
     for loc, metric in document.sections("tenants", "metrics"):
@@ -143,34 +131,26 @@ def _find_misplaced(document: Document) -> Problems:
 
 def _find_auth0_controls(document: Document) -> Problems:
     """Find control endpoints that fail together with Auth0, and so prove nothing."""
-    ours = {
-        str(tenant.get(key, "")).lower()
-        for _, tenant in document.sections("tenants")
-        for key in ("domain", "custom_domain")
-    }
-    for _, root in document.sections():
-        controls = root.get("controls")
-        for index, control in enumerate(controls if isinstance(controls, list) else []):
-            host = host_of(str(control))
-            if host and (host in ours or host.endswith(".auth0.com")):
-                advice = "belongs to Auth0: choose a host that has nothing to do with it"
-                yield ("controls", index), advice
+    domains = chain(*(document.at("tenants", key) for key in ("domain", "custom_domain")))
+    ours = {str(domain).lower() for _, domain in domains}
+    for loc, control in document.at("controls"):
+        host = host_of(str(control))
+        if host in ours or host.endswith(".auth0.com"):
+            yield loc, "belongs to Auth0: choose a host that has nothing to do with it"
 
 
 def _find_invalid_steps(document: Document) -> Problems:
     """Find escalation steps that could notify nobody, and contact points with a reserved name."""
-    contact_points = document.sections("notify")
-    known = [*BUILTIN_STEPS, *(each["name"] for _, each in contact_points if "name" in each)]
-    has_person = any(
-        {"rotation", "calendar"} & oncall.keys() for _, oncall in document.sections("oncall")
-    )
-    for severity in ("critical", "warning"):
-        for loc, step in document.sections("escalation", severity):
-            tell = step.get("tell", BUILTIN_STEPS[0])
-            if tell not in known:
-                yield (*loc, "tell"), f"must be one of {', '.join(sorted(map(str, known)))}"
-            elif tell in PERSONAL_STEPS and not has_person:
-                yield (*loc, "tell"), "needs a person: oncall.rotation or oncall.calendar"
-    for loc, contact_point in document.sections("notify"):
-        if contact_point.get("name") in BUILTIN_STEPS:
-            yield (*loc, "name"), f"is reserved ({', '.join(BUILTIN_STEPS)}): choose another name"
+    points = list(document.at("notify", "name"))
+    known = [*BUILTIN_STEPS, *(name for _, name in points)]
+    has_person = any(chain(*(document.at("oncall", key) for key in ("rotation", "calendar"))))
+    for loc, tell in chain(
+        *(document.at("escalation", severity, "tell") for severity in ("critical", "warning"))
+    ):
+        if tell not in known:
+            yield loc, f"must be one of {', '.join(sorted(map(str, known)))}"
+        elif tell in PERSONAL_STEPS and not has_person:
+            yield loc, "needs a person: oncall.rotation or oncall.calendar"
+    for loc, name in points:
+        if name in BUILTIN_STEPS:
+            yield loc, f"is reserved ({', '.join(BUILTIN_STEPS)}): choose another name"

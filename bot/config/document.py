@@ -10,20 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin
 
 import yaml
-from yaml.events import (
-    AliasEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    NodeEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
+from yaml.events import CollectionEndEvent, CollectionStartEvent, DocumentStartEvent
 
 from bot.config.settings import Settings
 from bot.config.value_types import Section
@@ -38,7 +28,7 @@ FILE_LIMIT = 1_000_000
 """Bytes of a file; nobody writes more by hand."""
 MAX_DEPTH = 20
 FILE_SUFFIX = "_file"
-_NULLS = ("", "~", "null", "Null", "NULL")
+_NULL_TAG = "tag:yaml.org,2002:null"
 _QUOTED = re.compile(r"""(['"]).{2,}\1""")
 _REFERENCE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|\{)")
 _ADVICE = "a value that begins with one of @ ` % & * ! | > { [ or holds ': ' belongs in quotes"
@@ -83,9 +73,15 @@ class Document:
             loc = loc[:-1]
         return self.places[loc]
 
+    def at(self, *path: str) -> Iterator[tuple[Loc, Any]]:
+        """Yield each value at a path, in lists or not, that is not left empty."""
+        return _walk(self.values, path, ())
+
     def sections(self, *path: str) -> Iterator[tuple[Loc, dict[str, Any]]]:
-        """Yield each section at a path, in lists or not, with the keys that are not left empty."""
-        return _walk_sections(self.values, path, ())
+        """Yield each section at a path, with the keys that are not left empty."""
+        for loc, value in self.at(*path):
+            if isinstance(value, dict):
+                yield loc, {key: child for key, child in value.items() if child is not None}
 
     def report(self, loc: Loc, text: str) -> None:
         """Add a problem. Only the first one of a value counts: others follow from it."""
@@ -95,16 +91,14 @@ class Document:
         )
 
 
-def _walk_sections(
-    value: object, path: tuple[str, ...], loc: Loc
-) -> Iterator[tuple[Loc, dict[str, Any]]]:
+def _walk(value: object, path: tuple[str, ...], loc: Loc) -> Iterator[tuple[Loc, Any]]:
     if isinstance(value, list):
         for index, child in enumerate(value):
-            yield from _walk_sections(child, path, (*loc, index))
-    elif isinstance(value, dict) and path:
-        yield from _walk_sections(value.get(path[0]), path[1:], (*loc, path[0]))
-    elif isinstance(value, dict):
-        yield loc, {key: child for key, child in value.items() if child is not None}
+            yield from _walk(child, path, (*loc, index))
+    elif path and isinstance(value, dict):
+        yield from _walk(value.get(path[0]), path[1:], (*loc, path[0]))
+    elif not path and value is not None:
+        yield loc, value
 
 
 def format_loc(loc: Loc) -> str:
@@ -126,12 +120,16 @@ def read_yaml(path: Path) -> Document:
     except ValueError as error:
         raise ConfigError([f"{path}: {error}"]) from None
     try:
-        _Reader(text, path, document).read()
+        _refuse_special(text, path)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         problem = _describe_error(error, text)
     except (ValueError, OverflowError):
         problem = "1: has an escape or a version that no YAML has"
     else:
+        if root is None:
+            raise ConfigError([f"{path}:1: is empty"])
+        document.values = _read_node(root, (), path, document)
         return document
     # Outside of the handlers: YAML's own errors carry the text, and with it the secrets.
     raise ConfigError([f"{path}:{problem}"])
@@ -146,74 +144,52 @@ def _describe_error(error: yaml.YAMLError, text: str) -> str:
     return f"{line}: is not readable as YAML ({what}): indent with blanks only; {_ADVICE}"
 
 
-class _Reader:
-    def __init__(self, text: str, path: Path, document: Document) -> None:
-        self._events: Iterator[Event] = yaml.parse(text, Loader=yaml.SafeLoader)
-        self._path = path
-        self._document = document
+def _refuse_special(text: str, path: Path) -> None:
+    """Refuse all but mappings, lists and text, before anything is built of it."""
+    depth = documents = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        documents += isinstance(event, DocumentStartEvent)
+        if getattr(event, "anchor", None):  # an alias has one, too
+            problem = f"has an anchor (&) or alias (*): write it out; {_ADVICE}"
+        elif getattr(event, "tag", None):
+            problem = f"has a tag (!): leave it out; {_ADVICE}"
+        elif depth > MAX_DEPTH:
+            problem = "is nested deeper than any setting"
+        elif documents > 1:
+            problem = "begins a second document: write only one"
+        else:
+            continue
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        raise ConfigError([f"{path}:{line}: {problem}"])
 
-    def read(self) -> None:
-        next(self._events)
-        if isinstance(next(self._events), StreamEndEvent):
-            self._refuse(1, "is empty")
-        self._document.values = self._read_value(next(self._events), ())
-        next(self._events)
-        after = next(self._events)
-        if not isinstance(after, StreamEndEvent):
-            self._refuse(_line(after), "begins a second document: write only one")
 
-    def _read_value(self, event: Event, loc: Loc) -> object:
-        self._refuse_special(event, loc)
-        if isinstance(event, SequenceStartEvent):
-            return [
-                self._read_value(child, self._record_place((*loc, index), child))
-                for index, child in enumerate(self._events_until(SequenceEndEvent))
-            ]
-        if isinstance(event, MappingStartEvent):
-            return self._read_mapping(loc)
-        assert isinstance(event, ScalarEvent)  # noqa: S101 - YAML has no fourth kind
-        is_null = event.implicit[0] and event.value in _NULLS
-        return None if is_null else event.value
+def _read_node(node: yaml.Node, loc: Loc, path: Path, document: Document) -> object:
+    """Return a node's value, and store the places of all that is in it."""
 
-    def _read_mapping(self, loc: Loc) -> dict[str, object]:
-        result: dict[str, object] = {}
-        for event in self._events_until(MappingEndEvent):
-            self._refuse_special(event, loc)
-            if not isinstance(event, ScalarEvent):
-                self._refuse(_line(event), f"has a list or mapping as a key; {_ADVICE}")
-            key = str(event.value)
-            first = self._document.places[(*loc, key)].order if key in result else None
-            here = self._record_place((*loc, key), event)
-            if first:
-                self._document.report(here, f"is written twice, in line {first} too: remove one")
-            result[key] = self._read_value(next(self._events), here)
-        return result
-
-    def _events_until(self, end: type[Event]) -> Iterator[Event]:
-        for event in self._events:
-            if isinstance(event, end):
-                return
-            yield event
-
-    def _record_place(self, loc: Loc, event: Event) -> Loc:
-        line = _line(event)
-        self._document.places[loc] = Place(line, f"{self._path}:{line}")
+    def record_place(loc: Loc, node: yaml.Node) -> Loc:
+        line = node.start_mark.line + 1
+        document.places[loc] = Place(line, f"{path}:{line}")
         return loc
 
-    def _refuse_special(self, event: Event, loc: Loc) -> None:
-        if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
-            self._refuse(_line(event), f"has an anchor (&) or alias (*): write it out; {_ADVICE}")
-        if getattr(event, "tag", None):
-            self._refuse(_line(event), f"has a tag (!): leave it out; {_ADVICE}")
-        if len(loc) > MAX_DEPTH:
-            self._refuse(_line(event), "is nested deeper than any setting")
-
-    def _refuse(self, line: int, text: str) -> NoReturn:
-        raise ConfigError([f"{self._path}:{line}: {text}"])
-
-
-def _line(event: Event) -> int:
-    return event.start_mark.line + 1 if event.start_mark else 1
+    if isinstance(node, yaml.SequenceNode):
+        return [
+            _read_node(child, record_place((*loc, index), child), path, document)
+            for index, child in enumerate(node.value)
+        ]
+    if not isinstance(node, yaml.MappingNode):
+        return None if node.tag == _NULL_TAG else node.value
+    result: dict[str, object] = {}
+    for key, child in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            line = key.start_mark.line + 1
+            raise ConfigError([f"{path}:{line}: has a list or mapping as a key; {_ADVICE}"])
+        first = document.places[(*loc, key.value)].order if key.value in result else None
+        here = record_place((*loc, key.value), key)
+        if first:
+            document.report(here, f"is written twice, in line {first} too: remove one")
+        result[key.value] = _read_node(child, here, path, document)
+    return result
 
 
 def read_text(path: Path) -> str:
@@ -245,24 +221,29 @@ def read_secret(path: Path) -> str:
     return text
 
 
-def section_at(section: type[Section], key: str) -> type[Section] | None:
-    """Return the type of the section below a key, in a list or not, if there is one."""
-    field = section.model_fields.get(key)
-    return _section_in(field.annotation) if field else None
+def section_at(loc: Loc, root: type[Section] = Settings) -> type[Section] | None:
+    """Return the type of the section at a path; None: the settings have none there."""
+    found: Any = root
+    for key in loc:
+        if isinstance(key, int):
+            found = get_args(found)[0] if get_origin(found) is tuple else None
+        else:
+            section = _as_section(found)
+            field = section.model_fields.get(key) if section else None
+            found = field.annotation if field else None
+    return _as_section(found)
 
 
-def _section_in(annotation: object) -> type[Section] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    return next(filter(None, map(_section_in, get_args(annotation))), None)
+def _as_section(annotation: Any) -> type[Section] | None:
+    """Return the section that an annotation allows, if it is no list."""
+    kinds = () if get_origin(annotation) is tuple else (annotation, *get_args(annotation))
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, Section)), None)
 
 
 def describe_setting(loc: Loc) -> str:
     """Return the description of the setting at a path; empty if there is none."""
-    section: type[Section] = Settings
-    for step in loc[:-1]:
-        section = section_at(section, str(step)) or section
-    field = section.model_fields.get(str(loc[-1])) if loc else None
+    section = section_at(loc[:-1])
+    field = section.model_fields.get(str(loc[-1])) if section and loc else None
     return (field.description or "") if field else ""
 
 
@@ -276,24 +257,20 @@ class Expansion:
     document: Document
     environ: Mapping[str, str]
 
-    def expand_value(self, value: object, loc: Loc, section: type[Section] | None) -> object:
-        """Return the value filled in; `section` is its type, if it is a section of the settings."""
+    def expand_value(self, value: object, loc: Loc = ()) -> object:
+        """Return the value filled in."""
         if isinstance(value, str):
             return self._expand_text(value, loc)
         if isinstance(value, list):
-            return [self.expand_value(child, (*loc, i), section) for i, child in enumerate(value)]
-        if isinstance(value, dict):
-            return self._expand_mapping(value, loc, section)
-        return value
+            return [self.expand_value(child, (*loc, i)) for i, child in enumerate(value)]
+        return self._expand_mapping(value, loc) if isinstance(value, dict) else value
 
-    def _expand_mapping(
-        self, written: dict[str, object], loc: Loc, section: type[Section] | None
-    ) -> dict[str, object]:
-        result: dict[str, object] = {}
+    def _expand_mapping(self, written: dict[str, object], loc: Loc) -> dict[str, object]:
+        section, result = section_at(loc), dict[str, object]()
         for key, child in written.items():
             here, stem = (*loc, key), key.removesuffix(FILE_SUFFIX)
             if section is None or key in section.model_fields:
-                result[key] = self.expand_value(child, here, _section_for(child, section, key))
+                result[key] = self.expand_value(child, here)
             elif stem not in section.model_fields:
                 near = get_close_matches(key, section.model_fields, n=1)
                 known = f"; known here: {', '.join(section.model_fields)}"
@@ -307,7 +284,7 @@ class Expansion:
         return result
 
     def _read_secret_file(self, path: object, loc: Loc) -> str:
-        name = self.expand_value(path, loc, None)
+        name = self.expand_value(path, loc)
         if not isinstance(name, str):
             self.document.report(loc, f"its {FILE_SUFFIX} key must be a path")
             return ""
@@ -327,11 +304,3 @@ class Expansion:
         if loc in self.document.problems:
             return ""
         return _REFERENCE.sub(lambda match: self.environ[match[1]] if match[1] else "$", value)
-
-
-def _section_for(child: object, parent: type[Section] | None, key: str) -> type[Section] | None:
-    """Return None for a mapping in place of a list, or the reverse: its keys mean nothing."""
-    if parent is None or key not in parent.model_fields:
-        return None
-    is_list = get_origin(parent.model_fields[key].annotation) is tuple
-    return section_at(parent, key) if isinstance(child, list) == is_list else None

@@ -33,19 +33,14 @@ SLACK: Loc = ("slack",)
 TENANT: Loc = ("tenants", 0)
 LOGIN: Loc = (*TENANT, "logins", 0)
 VARIABLES: dict[str, Loc] = {
-    "SLACK_BOT_TOKEN": (*SLACK, "bot_token"),
-    "SLACK_APP_TOKEN": (*SLACK, "app_token"),
-    "SLACK_SIGNING_SECRET": (*SLACK, "signing_secret"),
-    "SLACK_CHANNEL": (*SLACK, "channel"),
-    "AUTH0_DOMAIN": (*TENANT, "domain"),
-    "AUTH0_CUSTOM_DOMAIN": (*TENANT, "custom_domain"),
-    "AUTH0_ENVIRONMENT": (*TENANT, "environment"),
-    "AUTH0_CLIENT_ID": (*LOGIN, "client_id"),
-    "AUTH0_CLIENT_SECRET": (*LOGIN, "client_secret"),
-    "AUTH0_USERNAME": (*LOGIN, "username"),
-    "AUTH0_PASSWORD": (*LOGIN, "password"),
-    "AUTH0_REALM": (*LOGIN, "realm"),
-    "AUTH0_AUDIENCE": (*LOGIN, "audience"),
+    f"{prefix}_{key.upper()}": (*loc, key)
+    for prefix, loc, keys in (
+        ("SLACK", SLACK, ("bot_token", "app_token", "signing_secret", "channel")),
+        ("AUTH0", TENANT, ("domain", "custom_domain", "environment")),
+        ("AUTH0", LOGIN, ("client_id", "client_secret", "username", "password")),
+        ("AUTH0", LOGIN, ("realm", "audience")),
+    )
+    for key in keys
 }
 """Each also as `…_FILE`, the path of a file that holds the value. Empty counts as unset."""
 _MESSAGES = {
@@ -84,8 +79,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         document = read_variables(environ)
     else:
         document = read_yaml(path)
-        expansion = Expansion(document, environ)
-        document.values = expansion.expand_value(document.values, (), Settings)
+        document.values = Expansion(document, environ).expand_value(document.values)
     return build_settings(document)
 
 

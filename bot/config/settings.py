@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from bot.config import value_types as types
 from bot.config.settings_oncall import (
     Access,
     ContactPoint,
@@ -21,83 +22,59 @@ from bot.config.settings_oncall import (
     Zone,
 )
 from bot.config.settings_sources import Errors, Logs, Metric, Prometheus, Sentry, Webhooks
-from bot.config.value_types import (
-    Address,
-    AddressPort,
-    AppToken,
-    BaseAddress,
-    BotToken,
-    CaFile,
-    Channel,
-    FolderAddress,
-    HostName,
-    Interval,
-    Link,
-    Listen,
-    Mention,
-    Secret,
-    SecretAddress,
-    Section,
-    SignalName,
-    Span,
-    TenantName,
-    Text,
-    UrlPath,
-    WebhookSecret,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Login(Section):
+class Login(types.Section):
     """A synthetic user who logs in to one application."""
 
-    name: SignalName = "login"
-    client_id: Text
+    name: types.SignalName = "login"
+    client_id: types.Text
     """The Client ID: Auth0 Dashboard > Applications > the probe's application > Settings."""
-    client_secret: Secret | None = None
-    username: Text
+    client_secret: types.Secret | None = None
+    username: types.Text
     """The synthetic user's user name or e-mail address."""
-    password: Secret
+    password: types.Secret
     """The synthetic user's password."""
-    realm: Text | None = None
+    realm: types.Text | None = None
     """The connection. With it the `password-realm` grant is used, without it `password`."""
-    audience: Text | None = None
-    scope: Text = "openid"
-    token_path: UrlPath = "/oauth/token"  # noqa: S105 - a path
-    issuer: Text | None = None
+    audience: types.Text | None = None
+    scope: types.Text = "openid"
+    token_path: types.UrlPath = "/oauth/token"  # noqa: S105 - a path
+    issuer: types.Text | None = None
     """Expected `iss`; default: `https://` + the domain of the request + `/`."""
     expect_id_token: bool = True
-    proof_claim: Text | None = None
+    proof_claim: types.Text | None = None
     """A claim that the tenant's post-login Action sets: the time at which it ran."""
-    proof_max_age: Span = 300.0
+    proof_max_age: types.Span = 300.0
 
 
-class M2m(Section):
+class M2m(types.Section):
     """An application that gets a token for itself: a second check, without a user."""
 
-    client_id: Text
+    client_id: types.Text
     """Of an application of the type Machine to Machine: Auth0 Dashboard > Applications."""
-    client_secret: Secret
+    client_secret: types.Secret
     """Of the same application."""
-    audience: Text | None = None
+    audience: types.Text | None = None
     """Default: the tenant's Management API, `https://` + domain + `/api/v2/`."""
-    token_path: UrlPath = "/oauth/token"  # noqa: S105 - a path
+    token_path: types.UrlPath = "/oauth/token"  # noqa: S105 - a path
 
 
-class ProbeSettings(Section):
+class ProbeSettings(types.Section):
     """How a tenant is probed."""
 
-    every: Interval = 60.0
+    every: types.Interval = 60.0
     """Auth0 recommends one minute (Monitor Applications, read 2026-11)."""
-    timeout: Interval = 10.0
+    timeout: types.Interval = 10.0
     """For one whole request."""
-    confirm_every: Interval = 5.0
+    confirm_every: types.Interval = 5.0
     """Time between repeated checks after a first failure."""
 
 
-class Thresholds(Section):
+class Thresholds(types.Section):
     """When a signal starts and stops firing. Measured: docs/operation.md."""
 
     fail_count: int = Field(default=5, ge=1, le=100)
@@ -105,9 +82,9 @@ class Thresholds(Section):
     window: int = Field(default=20, ge=1, le=100, validate_default=True)
     recover_count: int = Field(default=3, ge=1, le=100)
     """Successes in a row after which the signal no longer fires."""
-    recover_for: Span = 600.0
+    recover_for: types.Span = 600.0
     """A failure within this time after the end reopens the same incident."""
-    mention_after: Span = 120.0
+    mention_after: types.Span = 120.0
     """People are mentioned when it has lasted this long, or when a second signal fires."""
 
     @field_validator("window")
@@ -118,23 +95,23 @@ class Thresholds(Section):
         return window
 
 
-class Tenant(Section):
+class Tenant(types.Section):
     """One Auth0 tenant."""
 
-    name: TenantName
+    name: types.TenantName
     """A short name of your own for this tenant."""
-    domain: HostName
+    domain: types.HostName
     """The canonical domain, such as `acme.us.auth0.com`."""
-    custom_domain: HostName | None = None
-    environment: Text | None = None
+    custom_domain: types.HostName | None = None
+    environment: types.Text | None = None
     """Its name on the status page: US-1, EU-1, …; it cannot be derived from the domain."""
-    base_url: BaseAddress | None = None
+    base_url: types.BaseAddress | None = None
     """Where to send requests instead of `https://` + domain (tests, labs)."""
-    ca_file: CaFile | None = None
+    ca_file: types.CaFile | None = None
     """Trusted instead of the system's certificate authorities."""
-    feed_url: SecretAddress | None = None
+    feed_url: types.SecretAddress | None = None
     """The status feed; a Private Cloud feed's address contains a token."""
-    runbook: Link | None = None
+    runbook: types.Link | None = None
     thresholds: Thresholds | None = None
     """Complete: what a tenant leaves out comes from the common thresholds."""
     probe: ProbeSettings = ProbeSettings()
@@ -158,30 +135,30 @@ class Tenant(Section):
         return frozenset(each.client_id for each in (*self.logins, *machine))
 
 
-class Slack(Section):
+class Slack(types.Section):
     """The workspace and the channel."""
 
-    bot_token: BotToken
+    bot_token: types.BotToken
     """The Bot User OAuth Token (xoxb-…): api.slack.com/apps > your app > OAuth & Permissions."""
     mode: Literal["socket", "http"] = "socket"
-    app_token: AppToken | None = None
+    app_token: types.AppToken | None = None
     """Begins with xapp-: the app's page > Basic Information > App-Level Tokens."""
-    signing_secret: Secret | None = None
+    signing_secret: types.Secret | None = None
     """The app's page > Basic Information > Signing Secret."""
-    channel: Channel
+    channel: types.Channel
     """Where alerts go: a channel's id (C…) or '#name', in quotes."""
-    mention: Mention | None = None
+    mention: types.Mention | None = None
     """Who is mentioned in a critical alert: `@here`, `U…`, `S…` (user group), with commas."""
-    api_url: FolderAddress = "https://slack.com/api/"
+    api_url: types.FolderAddress = "https://slack.com/api/"
 
 
-class Feed(Section):
+class Feed(types.Section):
     """The status feeds."""
 
-    every: Interval = 60.0
+    every: types.Interval = 60.0
 
 
-class Report(Section):
+class Report(types.Section):
     """A regular report on the last day or week, posted to the channel."""
 
     every: Recurrence
@@ -189,19 +166,19 @@ class Report(Section):
     zone: Zone = "UTC"
 
 
-class Server(Section):
+class Server(types.Section):
     """The bot's own listeners, `host:port`."""
 
-    listen: Listen | None = None
+    listen: types.Listen | None = None
     """Public, for `/slack/events`, `/hooks` and `/status.json`, such as 0.0.0.0:3000. Off unless
     set."""
-    status_token: WebhookSecret | None = None
+    status_token: types.WebhookSecret | None = None
     """What applications send to get `/status.json`, which is off unless this is set."""
-    admin_listen: Listen = "127.0.0.1:8470"
+    admin_listen: types.Listen = "127.0.0.1:8470"
     """Health and metrics."""
 
 
-class Settings(Section):
+class Settings(types.Section):
     """The whole configuration file."""
 
     slack: Slack
@@ -223,13 +200,13 @@ class Settings(Section):
     access: Access = Access()
     report: Report | None = None
     """A section with every."""
-    controls: tuple[Address, ...] = ("https://slack.com/api/api.test",)
+    controls: tuple[types.Address, ...] = ("https://slack.com/api/api.test",)
     """Control endpoints: if they fail too, it is our own network. Not at Auth0's edge vendor."""
-    resolve: dict[HostName, AddressPort] = Field(default_factory=dict)
+    resolve: dict[types.HostName, types.AddressPort] = Field(default_factory=dict)
     """Host name -> `address:port`, instead of DNS (tests, labs); SNI and issuer do not change."""
-    database: Text = "auth0-check.sqlite"
+    database: types.Text = "auth0-check.sqlite"
     server: Server = Server()
-    status_link: Link = "https://status.auth0.com"
+    status_link: types.Link = "https://status.auth0.com"
     """Where the Check Auth0 Status button links to."""
 
     @model_validator(mode="before")

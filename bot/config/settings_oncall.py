@@ -15,17 +15,7 @@ from pydantic import (
     field_validator,
 )
 
-from bot.config.value_types import (
-    BaseAddress,
-    Interval,
-    Name,
-    Secret,
-    SecretAddress,
-    Section,
-    Span,
-    Text,
-    must_match,
-)
+from bot.config import value_types as types
 from bot.core.model.access import EVERYONE
 from bot.core.model.wall_clock import DAY_S, RecurringTime, is_zone, parse_recurring_time
 
@@ -78,14 +68,17 @@ WallTime = Annotated[datetime, BeforeValidator(_parse_wall_time)]
 Day = Annotated[date, BeforeValidator(_parse_day)]
 User = Annotated[
     str,
-    must_match(r"[UW][A-Z0-9]+", "must be a member's id (U…): their profile > ⋮ > Copy member ID"),
+    types.must_match(
+        r"[UW][A-Z0-9]+", "must be a member's id (U…): their profile > ⋮ > Copy member ID"
+    ),
 ]
 UserGroup = Annotated[
-    str, must_match(r"S[A-Z0-9]+", "must be a user group's id (S…): at the end of its address")
+    str,
+    types.must_match(r"S[A-Z0-9]+", "must be a user group's id (S…): at the end of its address"),
 ]
 
 
-class Rotation(Section):
+class Rotation(types.Section):
     """People who take turns."""
 
     people: tuple[User, ...] = Field(min_length=1)
@@ -96,18 +89,18 @@ class Rotation(Section):
     """The first hand-over on or after this day starts the first person's shift."""
 
 
-class Calendar(Section):
+class Calendar(types.Section):
     """Shifts from another system: an iCalendar feed."""
 
-    url: SecretAddress
+    url: types.SecretAddress
     """What PagerDuty, Opsgenie or Google Calendar export; https:// instead of webcal://."""
-    every: Interval = 300.0
+    every: types.Interval = 300.0
     """Time between two polls."""
-    people: dict[Text, User] = Field(default_factory=dict)
+    people: dict[types.Text, User] = Field(default_factory=dict)
     """Mail address or name, as in the calendar -> a member's id (U…)."""
 
 
-class OnCall(Section):
+class OnCall(types.Section):
     """Who is on call: rotation, group or calendar."""
 
     zone: Zone = "UTC"
@@ -120,19 +113,19 @@ class OnCall(Section):
     """Instead of rotation: a section with url."""
 
 
-class Step(Section):
+class Step(types.Section):
     """One step of an escalation."""
 
-    after: Span
+    after: types.Span
     """How long after people were first mentioned; for a warning, after the alert."""
-    tell: Name
+    tell: types.Name
     """`mention`, `dm`, `next`, or the name of a contact point under notify."""
 
 
 Steps = Annotated[tuple[Step, ...], AfterValidator(_check_order)]
 
 
-class Escalation(Section):
+class Escalation(types.Section):
     """Who is notified while nobody acknowledges, by severity."""
 
     critical: Steps = ()
@@ -141,23 +134,23 @@ class Escalation(Section):
     """Some logins fail, or one of several kinds."""
     repeat: int = Field(default=2, ge=0, le=10)
     """How often the steps are repeated after the last one …"""
-    every: Interval = 900.0
+    every: types.Interval = 900.0
     """… and how long after it."""
 
 
-class Maintenance(Section):
+class Maintenance(types.Section):
     """A maintenance window, once or regularly."""
 
-    tenants: tuple[Name, ...] = ()
+    tenants: tuple[types.Name, ...] = ()
     """Names of tenants; without it, all."""
     every: Recurrence | None = None
     """'Sun 02:00' for every week, '02:00' for every day."""
     once: WallTime | None = None
     """Instead of every: a day and a time such as '2026-12-01 02:00'."""
-    lasts: Span
+    lasts: types.Span
     """How long, by the wall clock of the zone."""
     zone: Zone = "UTC"
-    reason: Text
+    reason: types.Text
     """What is being done, for people who ask why there are no alerts."""
 
     @field_validator("lasts")
@@ -175,32 +168,32 @@ def _require_apprise(address: SecretStr) -> SecretStr:
     return address
 
 
-class PagerDuty(Section):
+class PagerDuty(types.Section):
     """One service of PagerDuty."""
 
     routing_key: Annotated[
         SecretStr,
-        must_match(r"[A-Za-z0-9]{32}", "must be the integration key: 32 letters and digits"),
+        types.must_match(r"[A-Za-z0-9]{32}", "must be the integration key: 32 letters and digits"),
     ]
     """The integration key: the service > Integrations > Events API V2."""
-    url: BaseAddress = "https://events.pagerduty.com"
+    url: types.BaseAddress = "https://events.pagerduty.com"
     """An account in the EU has https://events.eu.pagerduty.com."""
 
 
-class ContactPoint(Section):
+class ContactPoint(types.Section):
     """A contact point beyond Slack."""
 
-    name: Name
+    name: types.Name
     """A short name of your own for it."""
     pagerduty: PagerDuty | None = None
     """A section with routing_key; or apprise instead."""
-    apprise: Annotated[Secret, AfterValidator(_require_apprise)] | None = None
+    apprise: Annotated[types.Secret, AfterValidator(_require_apprise)] | None = None
     """Instead of pagerduty: an Apprise URL, such as mailtos://…"""
 
 
 PrincipalId = Annotated[
     str,
-    must_match(
+    types.must_match(
         rf"{EVERYONE}|[UWSCG][A-Z0-9]+",
         f"must be {EVERYONE}, or the id of a member (U…), a user group (S…) or a channel (C…)",
     ),
@@ -209,7 +202,7 @@ PrincipalIds = Annotated[tuple[PrincipalId, ...], Field(min_length=1)]
 """A channel means everyone who asks in it."""
 
 
-class Access(Section):
+class Access(types.Section):
     """Who may do what. Guests and members of other workspaces may do nothing."""
 
     view: PrincipalIds = (EVERYONE,)

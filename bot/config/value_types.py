@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -73,14 +74,6 @@ def parse_span(value: object) -> float:
             "is no span of time: write a number and its unit (ms, s, m, h or d), such as 60s"
         )
     return float(match[1]) * ALL_UNITS_S[match[2]]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name, or an address without brackets, is this machine."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def host_of(url: str) -> str:
@@ -167,9 +160,10 @@ def _check_https(value: AnyText, *, loopback: bool) -> AnyText:
         is_valid = False
     if not is_valid or " " in text or not text.isprintable():
         raise ValueError("must be an address such as https://example.com/, without user:password@")
-    if parts.scheme == "https":
-        return value
-    if parts.scheme == "http" and loopback and is_loopback(parts.hostname or ""):
+    is_here = parts.hostname == "localhost"
+    with suppress(ValueError):
+        is_here = is_here or ip_address(parts.hostname or "").is_loopback
+    if parts.scheme == "https" or (parts.scheme == "http" and loopback and is_here):
         return value
     raise ValueError("must begin with https://" + (" (http:// only on loopback)" * loopback))
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bot.config import ConfigError
 from bot.core.model.observation import Severity
 from bot.core.state.outbox import PagerAction
-from bot.ports import NotifyDoubt, NotifyRefused
+from bot.ports import Doubt, Reason, Refused
 
 if TYPE_CHECKING:
     from bot.core.state.outbox import PagerMessage
@@ -45,6 +45,7 @@ class AppriseNotifier:
         service = apprise.Apprise.instantiate(url, asset=asset)
         if service is None or not self._apprise.add(service):
             raise ConfigError([f"notify {name}: apprise cannot use this address"])
+        self._name = name
         self._timeout_s = timeout_s
         self._slots = threading.BoundedSemaphore(MAX_THREADS)
 
@@ -55,13 +56,13 @@ class AppriseNotifier:
             async with asyncio.timeout(self._timeout_s):
                 is_sent = await asyncio.wrap_future(done)
         except TimeoutError:
-            raise NotifyDoubt(f"not done within {self._timeout_s:.0f} s") from None
+            raise Doubt(self._name, f"not done within {self._timeout_s:.0f} s") from None
         if not is_sent:
-            raise NotifyDoubt("Apprise could not send it")
+            raise Doubt(self._name, "Apprise could not send it")
 
     def _start(self, message: PagerMessage) -> Future[bool]:
         if not self._slots.acquire(blocking=False):
-            raise NotifyRefused(f"the last {MAX_THREADS} still hang")
+            raise Refused(self._name, Reason.UNAVAILABLE, f"the last {MAX_THREADS} still hang")
         done: Future[bool] = Future()
         done.set_running_or_notify_cancel()  # from here a cancelled caller changes nothing
 
@@ -77,7 +78,7 @@ class AppriseNotifier:
             threading.Thread(target=run, name="apprise", daemon=True).start()
         except RuntimeError:
             self._slots.release()
-            raise NotifyRefused("no thread to send it") from None
+            raise Refused(self._name, Reason.UNAVAILABLE, "no thread to send it") from None
         return done
 
     def _send(self, message: PagerMessage) -> bool:

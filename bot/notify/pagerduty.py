@@ -14,12 +14,13 @@ from bot.core.model.fault import describe_fault
 from bot.core.model.observation import Stage
 from bot.core.state.outbox import PagerAction
 from bot.http import HttpRequest
-from bot.ports import NotifyDoubt, NotifyRefused
+from bot.ports import Doubt, Reason, Refused
 
 if TYPE_CHECKING:
     from bot.core.state.outbox import PagerMessage
     from bot.http import Fetcher, HttpResult
 
+SYSTEM = "PagerDuty"
 PATH = "/v2/enqueue"
 TIMEOUT_S = 10.0
 SUMMARY_CHARS = 1024
@@ -87,18 +88,20 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _failure(reply: HttpResult) -> NotifyRefused | NotifyDoubt:
+def _failure(reply: HttpResult) -> Refused | Doubt:
     """Return what a reply other than 202 means; PagerDuty documents 400, 429 and 5xx."""
     if not reply.status:
         error = describe_fault(reply.fault) if reply.fault else reply.no_data_reason
         is_unsent = reply.fault is not None and reply.fault.stage in UNSENT_STAGES
-        return NotifyRefused(error) if is_unsent else NotifyDoubt(error)
+        return Refused(SYSTEM, Reason.UNREACHABLE, error) if is_unsent else Doubt(SYSTEM, error)
     error = f"HTTP {reply.status}"
     if reply.status == INVALID:
-        return NotifyRefused(f"{error}: check the routing key", is_final=True)
+        return Refused(SYSTEM, Reason.REJECTED, f"{error}: check the routing key")
     if reply.status == TOO_MANY:
         # Whole seconds, at most 999: a pager message cannot wait for longer than that.
         wait = reply.headers.get("retry-after", "")
         wait_s = float(wait) if re.fullmatch(r"[0-9]{1,3}", wait) else RETRY_AFTER_S
-        return NotifyRefused(error, wait_s)
-    return NotifyDoubt(error) if reply.status >= BROKEN else NotifyRefused(error)
+        return Refused(SYSTEM, Reason.RATE_LIMITED, error, wait_s)
+    if reply.status >= BROKEN:
+        return Doubt(SYSTEM, error)
+    return Refused(SYSTEM, Reason.UNAVAILABLE, error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.config.settings import ProbeSettings
@@ -19,13 +19,7 @@ if TYPE_CHECKING:
     from bot.config.settings import Settings, Tenant
     from bot.core.model.observation import Observation
     from bot.http import Fetcher
-
-
-class Probe(Protocol):
-    """Checks one target."""
-
-    async def check(self) -> Observation:
-        """Check once. Never raises, except when cancelled."""
+    from bot.probes.result import Probe
 
 
 class Probes:
@@ -37,7 +31,7 @@ class Probes:
         self._issuer_keys: dict[TenantDomain, IssuerKeys] = {}
         timeout_s = ProbeSettings().timeout
         controls = {Target(CONTROL, urlsplit(url).netloc): url for url in settings.controls}
-        self._probes: dict[Target, Probe] = {
+        self._probes: dict[Target, Probe | ControlProbe] = {
             **dict(self._tenant_probes(settings.tenants)),
             **{key: ControlProbe(key, url, timeout_s, fetcher) for key, url in controls.items()},
         }

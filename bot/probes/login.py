@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.core.model.observation import Stage
-from bot.http import Stopwatch
-from bot.probes.result import require_json, to_observation
+from bot.probes.result import Probe, require_json
 from bot.probes.token import check_proof, token_failure
 from bot.telemetry import Redactor
 
@@ -17,34 +16,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.config.settings import Login
-    from bot.core.model.observation import Observation, Target
-    from bot.http import Fetcher, HttpResult
+    from bot.core.model.observation import Target
+    from bot.http import Fetcher, HttpResult, Stopwatch
     from bot.probes.jwks import IssuerKeys
 
 REALM_GRANT = "http://auth0.com/oauth/grant-type/password-realm"
 """Plain `password` gets HTTP 500 if the tenant has no default directory."""
 
 
-class LoginProbe:
+class LoginProbe(Probe):
     """Logs one synthetic user in at one domain of a tenant."""
+
+    stage = Stage.OAUTH
 
     def __init__(self, target: Target, login: Login, keys: IssuerKeys, fetcher: Fetcher) -> None:
         """Log in at the domain of `keys`, which verify the tokens."""
+        form = _token_form(login)
+        request = keys.tenant_domain.build_request(login.token_path, form=form)
+        super().__init__(target, request, fetcher)
         secrets = filter(None, (login.password, login.client_secret))
-        self._target = target
         self._login = login
         self._issuer_keys = keys
-        self._fetcher = fetcher
         self._redact = Redactor(secret.get_secret_value() for secret in secrets)
-
-    async def check(self) -> Observation:
-        """Log in once."""
-        request = self._issuer_keys.tenant_domain.build_request(
-            self._login.token_path, form=_token_form(self._login)
-        )
-        reply = await self._fetcher.fetch(request)
-        watch = Stopwatch(self._fetcher.clock, Stage.OAUTH)
-        return await to_observation(self._target, reply, watch, self._verify)
 
     async def _verify(self, reply: HttpResult, watch: Stopwatch) -> None:
         document = require_json(reply, self._redact)

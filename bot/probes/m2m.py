@@ -9,26 +9,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import Stage
-from bot.http import Stopwatch
-from bot.probes.result import require_json, to_observation
+from bot.probes.result import Probe, require_json
 from bot.telemetry import Redactor
 
 if TYPE_CHECKING:
     from bot.config.settings import M2m
-    from bot.core.model.observation import Observation, Target
-    from bot.http import Fetcher, HttpResult
+    from bot.core.model.observation import Target
+    from bot.http import Fetcher, HttpResult, Stopwatch
     from bot.probes.jwks import IssuerKeys
 
 
-class M2mProbe:
+class M2mProbe(Probe):
     """Requests a token as an application, at one domain of a tenant."""
+
+    stage = Stage.OAUTH
 
     def __init__(self, target: Target, m2m: M2m, keys: IssuerKeys, fetcher: Fetcher) -> None:
         """Request one for `m2m`, by default for the Management API, whose tokens are RS256."""
         secret = m2m.client_secret.get_secret_value()
-        self._target = target
         self._issuer_keys = keys
-        self._fetcher = fetcher
         self._audience = m2m.audience or f"https://{keys.tenant_domain.domain}/api/v2/"
         self._redact = Redactor([secret])
         form = {
@@ -37,13 +36,8 @@ class M2mProbe:
             "client_secret": secret,
             "audience": self._audience,
         }
-        self._request = keys.tenant_domain.build_request(m2m.token_path, form=form)
-
-    async def check(self) -> Observation:
-        """Request a token once."""
-        reply = await self._fetcher.fetch(self._request)
-        watch = Stopwatch(self._fetcher.clock, Stage.OAUTH)
-        return await to_observation(self._target, reply, watch, self._verify)
+        request = keys.tenant_domain.build_request(m2m.token_path, form=form)
+        super().__init__(target, request, fetcher)
 
     async def _verify(self, reply: HttpResult, watch: Stopwatch) -> None:
         token = require_json(reply, self._redact).get("access_token")

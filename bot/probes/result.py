@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bot.core.model.fault import classify_answer, parse_quota_remaining
 from bot.core.model.observation import Fault, Observation, Outcome
-from bot.http import NoData, parse_json_object
+from bot.http import NoData, Stopwatch, parse_json_object
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from bot.core.model.observation import Target, Timing
-    from bot.http import HttpResult, Stopwatch
+    from bot.http import Fetcher, HttpRequest, HttpResult
     from bot.telemetry import Redactor
 
 
@@ -25,25 +26,37 @@ class ProbeFailed(Exception):  # noqa: N818 - says what happened
         self.fault = fault
 
 
-async def to_observation(
-    target: Target,
-    reply: HttpResult,
-    watch: Stopwatch,
-    verify: Callable[[HttpResult, Stopwatch], Awaitable[None]],
-) -> Observation:
-    """Let `verify` check a reply that is an answer; it may raise `ProbeFailed` or `NoData`."""
-    fault, reason = reply.fault, reply.no_data_reason
-    if fault or reason:
-        return build_observation(target, reply, fault=fault, no_data_reason=reason)
-    try:
-        await verify(reply, watch)
-    except ProbeFailed as failed:
-        fault = failed.fault
-    except NoData as error:
-        reason = str(error)
-    return build_observation(
-        target, reply, fault=fault, no_data_reason=reason, further_timings=watch.timings()
-    )
+class Probe(ABC):
+    """One request, and the verification of its answer, which begins with the stage `stage`."""
+
+    stage: ClassVar[str]
+
+    def __init__(self, target: Target, request: HttpRequest, fetcher: Fetcher) -> None:
+        self._target = target
+        self._request = request
+        self._fetcher = fetcher
+
+    async def check(self) -> Observation:
+        """Check once. Never raises, except when cancelled."""
+        reply = await self._fetcher.fetch(self._request)
+        watch = Stopwatch(self._fetcher.clock, self.stage)
+        fault, reason = reply.fault, reply.no_data_reason
+        if fault or reason:
+            return build_observation(self._target, reply, fault=fault, no_data_reason=reason)
+        try:
+            await self._verify(reply, watch)
+        except ProbeFailed as failed:
+            fault = failed.fault
+        except NoData as error:
+            reason = str(error)
+        timings = watch.timings()
+        return build_observation(
+            self._target, reply, fault=fault, no_data_reason=reason, further_timings=timings
+        )
+
+    @abstractmethod
+    async def _verify(self, reply: HttpResult, watch: Stopwatch) -> None:
+        """Verify an answer of any status. May raise `ProbeFailed` or `NoData`."""
 
 
 def build_observation(

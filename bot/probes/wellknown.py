@@ -8,33 +8,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.config.value_types import host_of
-from bot.http import Stopwatch
 from bot.probes.jwks import DISCOVERY_PATH, NO_SECRETS
-from bot.probes.result import require_json, to_observation
+from bot.probes.result import Probe, require_json
 from bot.probes.token import token_failure
 
 if TYPE_CHECKING:
-    from bot.core.model.observation import Observation, Target
-    from bot.http import Fetcher, HttpResult
+    from bot.core.model.observation import Target
+    from bot.http import Fetcher, HttpResult, Stopwatch
     from bot.probes.jwks import IssuerKeys
 
 
-class WellknownProbe:
+class WellknownProbe(Probe):
     """Fetches both documents, and so keeps the keys fresh for the logins."""
+
+    stage = "keys"
 
     def __init__(self, target: Target, keys: IssuerKeys, fetcher: Fetcher) -> None:
         """Check the domain of `keys`."""
-        self._target = target
+        super().__init__(target, keys.tenant_domain.build_request(DISCOVERY_PATH), fetcher)
         self._issuer_keys = keys
-        self._fetcher = fetcher
-
-    async def check(self) -> Observation:
-        """Fetch the discovery document, then the keys."""
-        reply = await self._fetcher.fetch(
-            self._issuer_keys.tenant_domain.build_request(DISCOVERY_PATH)
-        )
-        watch = Stopwatch(self._fetcher.clock, "keys")
-        return await to_observation(self._target, reply, watch, self._verify)
 
     async def _verify(self, reply: HttpResult, _watch: Stopwatch) -> None:
         document, ours = require_json(reply, NO_SECRETS), self._issuer_keys.tenant_domain

@@ -1,6 +1,6 @@
-"""Delivers the outbox to Slack, each lane in order, with nothing lost or doubled.
+"""Delivers the outbox, each lane in order, with nothing lost or doubled.
 
-Each attempt is committed before anything is sent. What Slack certainly refused is sent again; what
+Each attempt is committed before anything is sent. What was certainly refused is sent again; what
 may have arrived is first searched for in the channel (see `bot.core.state.outbox`).
 """
 
@@ -29,7 +29,7 @@ from bot.core.state.outbox import (
 )
 from bot.core.state.stimulus import Delivered, MessageLost, PostOverdue, Stimulus
 from bot.core.state.timeline import NotifyingEntry
-from bot.ports import TEMPORARY_ERRORS, Change, SlackDoubt, SlackRefused, StoreError, View
+from bot.ports import CallFailed, Change, Doubt, Reason, Refused, StoreError, View
 from bot.runtime.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
@@ -40,20 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MESSAGE_LOST_ERRORS = frozenset(
-    {
-        "message_not_found",
-        "cant_update_message",
-        "edit_window_closed",
-        "is_inactive",
-        "cannot_reply_to_message",
-        "thread_not_found",
-    }
-)
-"""Slack errors after which a message can never be edited or replied to again.
-
-https://docs.slack.dev/reference/methods/chat.update and chat.postMessage (read 2026-11)
-"""
 MESSAGE_GAP_S = 1.0
 """Slack accepts about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
 EDIT_GAP_S = 1.2
@@ -196,12 +182,13 @@ class OutboxDelivery:
         message = self._message_ref(delivery)
         try:
             message = await self._messenger.send(delivery, self._view(), message)
-        except SlackRefused as refusal:
+        except Refused as refusal:
             self._report_if_overdue(delivery)
             return self._handle_refusal(delivery, refusal, message)
-        except SlackDoubt:
+        except Doubt as doubt:
             self._report_if_overdue(delivery)
-            log.warning("the answer to %s was lost; it may have been delivered", delivery.key)
+            line = "the answer of %s to %s was lost; it may have been delivered"
+            log.warning(line, doubt.system, _describe(delivery))
             return outbox.mark_doubt(delivery, self._clock.now())
         return self._handle_sent(delivery, message)
 
@@ -224,22 +211,20 @@ class OutboxDelivery:
         return None
 
     def _handle_refusal(
-        self, delivery: Delivery, refusal: SlackRefused, message: MessageRef | None
+        self, delivery: Delivery, refusal: Refused, message: MessageRef | None
     ) -> Delivery | None:
         """Return the delivery to commit; None: the engine commits it together with its incident."""
-        log.warning("Slack refused %s: %s", delivery.key, refusal.error)
+        log.warning("%s refused %s: %s", refusal.system, _describe(delivery), refusal.code)
         now, body = self._clock.now(), delivery.body
         if refusal.retry_after_s is not None:
             return outbox.mark_refused(delivery, now, refusal.retry_after_s * self._clock.speed)
-        if isinstance(body, Edit | Reply) and refusal.error in MESSAGE_LOST_ERRORS:
+        if isinstance(body, Edit | Reply) and refusal.reason is Reason.MESSAGE_LOST:
             if message is None:  # a new message is being posted
                 return outbox.mark_dead(delivery)
             self._submit(MessageLost(now, body.incident))
             return None
-        if (
-            isinstance(body, Answer | DirectMessage | Paging)
-            and refusal.error not in TEMPORARY_ERRORS
-        ):
+        is_final = refusal.reason in {Reason.MESSAGE_LOST, Reason.REJECTED}
+        if is_final and isinstance(body, Answer | DirectMessage | Paging):
             return outbox.mark_dead(delivery)
         return outbox.mark_refused(delivery, now, None)
 
@@ -251,7 +236,7 @@ class OutboxDelivery:
             return self._handle_sent(delivery, message)
         try:
             found = await self._messenger.find(delivery, message)
-        except (SlackRefused, SlackDoubt):
+        except CallFailed:
             self._report_if_overdue(delivery)
             return outbox.handle_failed_search(delivery, now)
         return self._handle_sent(delivery, found) if found else outbox.requeue(delivery, now)
@@ -293,3 +278,9 @@ class OutboxDelivery:
         except StoreError as error:
             # Only for debugging: the engine logs that the store fails.
             log.debug("delivery of %s not saved: %s", deliveries[0].key, error)
+
+
+def _describe(delivery: Delivery) -> str:
+    body = delivery.body
+    point = f" (contact point {body.contact_point})" if isinstance(body, Paging) else ""
+    return delivery.key + point

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import Doubt
+from bot.slack.web_api import SYSTEM, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,24 +46,24 @@ class VirtualSlack:
         drawn = self._world.draw_request(SLACK, self._clock.now())
         happening = drawn.fault
         if happening.kind in {"dns", "connect", "tls"}:
-            raise SlackRefused("unreachable")
+            raise refusal("unreachable")
         if happening.kind in {"hang", "trickle"}:
             await self._clock.sleep(SLACK_TIMEOUT_S)
-            raise SlackDoubt("no answer in time")
+            raise Doubt(SYSTEM, "no answer in time")
         await self._clock.sleep(drawn.latency_s)
         if happening.http is None:
             return
         if happening.http.status == TOO_MANY:
             headers = {name.lower(): value for name, value in happening.http.headers}
-            raise SlackRefused("ratelimited", float(headers.get("retry-after", 1)))
+            raise refusal("ratelimited", float(headers.get("retry-after", 1)))
         if happening.http.status >= BROKEN:
-            raise SlackDoubt(f"HTTP {happening.http.status}")
-        raise SlackRefused(happening.http.error or f"http_{happening.http.status}")
+            raise Doubt(SYSTEM, f"HTTP {happening.http.status}")
+        raise refusal(happening.http.error or f"http_{happening.http.status}")
 
 
 def _unwrap(reply: Reply) -> Mapping[str, Any]:
     if reply.status == TOO_MANY:
-        raise SlackRefused("ratelimited", float(reply.headers["Retry-After"]))
+        raise refusal("ratelimited", float(reply.headers["Retry-After"]))
     if not reply.body.get("ok"):
-        raise SlackRefused(str(reply.body.get("error", "unknown")))
+        raise refusal(str(reply.body.get("error", "unknown")))
     return reply.body

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.core.oncall.escalation import DM, NEXT
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import Doubt, Reason, Refused
 from bot.slack.users import groups_with_rights
+from bot.slack.web_api import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,15 +96,15 @@ async def check_workspace(web: SlackWeb, *, channel: str, app_token: str | None)
 
 
 async def _call_slack(web: SlackWeb, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Call `method`. `SlackRefused` is raised only for a refusal that is about this very call."""
+    """Call `method`. `Refused` is raised only for a refusal that is about this very call."""
     try:
         return await web.call(method, params)
-    except SlackDoubt as doubt:
+    except Doubt as doubt:
         problem = f"gave no usable answer to {method} ({doubt}): see https://slack-status.com"
-    except SlackRefused as refused:
-        if refused.error == "unreachable":
+    except Refused as refused:
+        if refused.reason is Reason.UNREACHABLE:
             problem = "cannot be reached: check this machine's network, DNS and firewall"
-        elif refused.error == "ratelimited":
+        elif refused.reason is Reason.RATE_LIMITED:
             problem = f"limits {method}: start again in {refused.retry_after_s or 60:.0f} seconds"
         else:
             raise
@@ -113,9 +114,9 @@ async def _call_slack(web: SlackWeb, method: str, params: Mapping[str, Any]) -> 
 async def _check_bot_token(web: SlackWeb) -> Mapping[str, Any]:
     try:
         me = await _call_slack(web, "auth.test", {})
-    except SlackRefused as refused:
+    except Refused as refused:
         raise StartupError(
-            f"Slack refuses slack.bot_token / SLACK_BOT_TOKEN ({refused.error}): copy the"
+            f"Slack refuses slack.bot_token / SLACK_BOT_TOKEN ({refused.code}): copy the"
             f" Bot User OAuth Token (xoxb-…) {_APP_SETTINGS} OAuth & Permissions"
         ) from None
     if "team_id" not in me or "user_id" not in me:
@@ -127,11 +128,11 @@ async def _check_app_token(web: SlackWeb, app_token: str) -> None:
     """Check the app token first: Slack's client would retry a refused one silently for ever."""
     try:
         await _call_slack(web, "apps.connections.open", {"token": app_token})
-    except SlackRefused as refused:
-        if refused.error == "missing_scope":
+    except Refused as refused:
+        if refused.code == "missing_scope":
             problem = "lacks the scope connections:write: make a new one with it"
         else:
-            problem = f"is refused by Slack ({refused.error}): copy the one that starts with xapp-"
+            problem = f"is refused by Slack ({refused.code}): copy the one that starts with xapp-"
         raise StartupError(
             f"slack.app_token / SLACK_APP_TOKEN {problem} {_APP_SETTINGS} Basic Information,"
             " App-Level Tokens"
@@ -162,9 +163,9 @@ async def _check_channel(
         else:
             answer = await _call_slack(web, "conversations.info", {"channel": channel})
             found = answer["channel"]
-    except SlackRefused as refused:
-        if refused.error != "channel_not_found":
-            return channel, [f"slack.channel {channel} cannot be checked ({refused.error})"]
+    except Refused as refused:
+        if refused.code != "channel_not_found":
+            return channel, [f"slack.channel {channel} cannot be checked ({refused.code})"]
         raise StartupError(
             f"slack.channel / SLACK_CHANNEL {channel} is unknown to the bot in the workspace"
             f" {me.get('team')}: copy the id from the channel's details, and if it is private"
@@ -191,4 +192,4 @@ async def _find_channel_by_name(web: SlackWeb, channel: str) -> Mapping[str, Any
                 return dict(found)
         cursor = str(page.get("response_metadata", {}).get("next_cursor", ""))
         if not cursor:
-            raise SlackRefused("channel_not_found")
+            raise refusal("channel_not_found")

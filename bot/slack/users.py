@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.model.access import Person, Right
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import CallFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -104,7 +104,7 @@ class UserDirectory:
     async def _call(self, method: str, params: dict[str, Any]) -> Mapping[str, Any] | None:
         try:
             return await self._web.call(method, params)
-        except (SlackRefused, SlackDoubt) as error:
+        except CallFailed as error:
             _LOG.warning("%s failed for %s: %s", method, *params.values(), error)
             return None
 

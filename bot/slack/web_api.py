@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from bot.http import parse_json_object
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import Doubt, Reason, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +51,24 @@ https://docs.slack.dev/reference/methods/chat.postMessage (read 2026-11)
 
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 """Seconds for one whole call, and for name look-up, connection and TLS together."""
+
+SYSTEM = "Slack"
+REASONS = {
+    "unreachable": Reason.UNREACHABLE,
+    "ratelimited": Reason.RATE_LIMITED,
+    "rate_limited": Reason.RATE_LIMITED,
+    "internal_error": Reason.UNAVAILABLE,
+    "message_not_found": Reason.MESSAGE_LOST,
+    "cant_update_message": Reason.MESSAGE_LOST,
+    "edit_window_closed": Reason.MESSAGE_LOST,
+    "is_inactive": Reason.MESSAGE_LOST,
+    "cannot_reply_to_message": Reason.MESSAGE_LOST,
+    "thread_not_found": Reason.MESSAGE_LOST,
+}
+"""By Slack's error code, or our own `unreachable`; all others are rejections.
+
+https://docs.slack.dev/reference/methods/chat.update and chat.postMessage (read 2026-11)
+"""
 
 SLACK_DOMAINS = ("slack.com", "slack-gov.com")
 
@@ -95,7 +113,7 @@ class SlackWeb:
             self.granted_scopes = frozenset(re.findall(r"[^,\s]+", head["x-oauth-scopes"]))
         answer = read_answer(status, head, body)
         if answer is None:
-            raise SlackDoubt("unreadable answer")
+            raise Doubt(SYSTEM, "unreadable answer")
         return answer
 
     async def respond(self, response_url: str, params: Mapping[str, Any]) -> None:
@@ -103,7 +121,7 @@ class SlackWeb:
         url = URL(response_url)
         domains = (self.api_url.host, *SLACK_DOMAINS)
         if not any(url.host == name or (url.host or "").endswith(f".{name}") for name in domains):
-            raise SlackRefused("foreign_response_url")
+            raise refusal("foreign_response_url")
         read_answer(*await self._post(url, json=dict(params)))
 
     async def _post(self, url: URL, **content: Any) -> tuple[int, Mapping[str, str], bytes]:
@@ -112,32 +130,37 @@ class SlackWeb:
             async with self.session.post(url, allow_redirects=False, **content) as response:
                 return response.status, response.headers, await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL):
-            raise SlackRefused("unreachable") from None
+            raise refusal("unreachable") from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise SlackDoubt(type(error).__name__) from None
+            raise Doubt(SYSTEM, type(error).__name__) from None
+
+
+def refusal(code: str, retry_after_s: float | None = None) -> Refused:
+    """Return Slack's refusal with this error code."""
+    return Refused(SYSTEM, REASONS.get(code, Reason.REJECTED), code, retry_after_s)
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any] | None:
     """Return an answer's JSON object, or None if it has none.
 
-    Raises `SlackRefused` if Slack did nothing, `SlackDoubt` if it may have done something.
+    Raises `Refused` if Slack did nothing, `Doubt` if it may have done something.
     """
     retry_after = headers.get("Retry-After", "")  # Slack sends seconds, never a date
     wait_s = float(retry_after) if re.fullmatch(r"[0-9]{1,6}", retry_after) else None
     # Slack's edge limits with an empty body and this header (python-slack-sdk#1693).
     if status == 429 or "x-envoy-ratelimited" in headers:  # noqa: PLR2004 - HTTP's own number
-        raise SlackRefused("ratelimited", wait_s)
+        raise refusal("ratelimited", wait_s)
     if status >= 500:  # noqa: PLR2004 - HTTP's own number
-        raise SlackDoubt(f"http_{status}")
+        raise Doubt(SYSTEM, f"http_{status}")
     answer = parse_json_object(body)
     # The error code is a field, or the whole body of a refused `response_url`.
     code = body.decode(errors="replace").strip() if answer is None else answer.get("error")
     is_code = isinstance(code, str) and re.fullmatch(r"[a-z0-9_.-]{1,80}", code)
     error = str(code) if is_code else ""
     if status >= 300:  # noqa: PLR2004 - HTTP's own number
-        raise SlackRefused(error or f"http_{status}", wait_s)
+        raise refusal(error or f"http_{status}", wait_s)
     if answer is None or answer.get("ok") is True:
         return answer
     if not error or error in MAYBE_DONE:
-        raise SlackDoubt(error or "unreadable answer")
-    raise SlackRefused(error, wait_s)
+        raise Doubt(SYSTEM, error or "unreadable answer")
+    raise refusal(error, wait_s)

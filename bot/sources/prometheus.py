@@ -76,7 +76,10 @@ class PrometheusRate:
         counts only the successes as all, an outage must still be seen.
         """
         now = self._fetcher.clock.now()
-        replies = await asyncio.gather(*(self._query(each, now) for each in self._expressions))
+        # By POST: an expression may be too long for a URL, and stays out of logs.
+        forms = ({"query": each, "time": f"{now:.3f}"} for each in self._expressions)
+        requests = (replace(self._request, form=form) for form in forms)
+        replies = await asyncio.gather(*map(self._fetcher.fetch, requests))
         try:
             failed, total = (sum_values(reply) for reply in replies)
         except NoUsableAnswer as error:
@@ -87,11 +90,6 @@ class PrometheusRate:
         return Measurement(
             self._target, now, span_s=self._window_s, failed=failed, total=max(total, failed)
         )
-
-    async def _query(self, expression: str, at: float) -> HttpResult:
-        """Query by POST: an expression may be too long for a URL, and stays out of logs."""
-        form = {"query": expression, "time": f"{at:.3f}"}
-        return await self._fetcher.fetch(replace(self._request, form=form))
 
 
 def sum_values(reply: HttpResult) -> float | None:

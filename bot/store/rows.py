@@ -17,11 +17,8 @@ from bot.store.schema import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bot.core.state.desk import DeskState
     from bot.core.state.incident import Incident
     from bot.core.state.outbox import Delivery
-    from bot.core.state.tenant import TenantState
-    from bot.ports import InboxItem
 
 STORED_INCIDENT_RETENTION_S = 90 * DAY_S
 """After their end. They are loaded for `INCIDENT_RETENTION_S` only."""
@@ -59,7 +56,10 @@ def write_change(connection: Connection, change: Change, revisions: Mapping[str,
             for entry in change.audit_entries
         ]
         connection.execute(insert(AUDIT), audit)
-    _insert_inbox(connection, change.inbox_items)
+    for item in change.inbox_items:
+        if not has_received(connection, item.id):  # an item that arrives twice changes nothing
+            row = {"id": item.id, "received_at": item.at, "is_handled": False}
+            connection.execute(insert(INBOX).values(**row, body=codec.encode(item)))
     if change.handled_ids:
         connection.execute(
             update(INBOX).where(INBOX.c.id.in_(change.handled_ids)).values(is_handled=True)
@@ -70,10 +70,37 @@ def write_change(connection: Connection, change: Change, revisions: Mapping[str,
 def read_snapshot(connection: Connection, now: float) -> tuple[Snapshot, Revisions]:
     """Delete rows that are past their retention and read the rest. Raises `StoreError`."""
     _delete_expired(connection, now)
-    tenants, desk, revisions = _read_partitions(connection)
-    if desk is not None:
-        desk = replace(desk, incidents=_read_incidents(connection, now))
-    return Snapshot(tenants, desk, _read_deliveries(connection), _read_inbox(connection)), revisions
+    partitions = {row.name: row for row in connection.execute(select(PARTITION))}
+    desk = None
+    if (row := partitions.get(DESK_PARTITION)) is not None:
+        incidents = _read_incidents(connection, now)
+        desk = replace(codec.decode(codec.DESK, row.body, DESK_PARTITION), incidents=incidents)
+    waiting = select(OUTBOX).where(OUTBOX.c.status.not_in(FINAL_STATUSES))
+    deliveries = connection.execute(waiting.order_by(OUTBOX.c.lane, OUTBOX.c.seq))
+    unhandled = select(INBOX).where(INBOX.c.is_handled.is_(False))
+    items = connection.execute(unhandled.order_by(INBOX.c.received_at, INBOX.c.id))
+    snapshot = Snapshot(
+        tenants={
+            name.removeprefix(TENANT_PREFIX): codec.decode(codec.TENANT, row.body, name)
+            for name, row in partitions.items()
+            if name.startswith(TENANT_PREFIX)
+        },
+        desk=desk,
+        deliveries={
+            row.key: codec.decode_delivery(row.body, f"outbox {row.key}") for row in deliveries
+        },
+        inbox_items=tuple(
+            codec.decode(codec.INBOX_ITEM, row.body, f"inbox {row.id}") for row in items
+        ),
+    )
+    return snapshot, {name: row.revision for name, row in partitions.items()}
+
+
+def _read_incidents(connection: Connection, now: float) -> dict[int, Incident]:
+    recent = INCIDENT.c.resolved_at > now - INCIDENT_RETENTION_S
+    query = select(INCIDENT).where(or_(INCIDENT.c.resolved_at.is_(None), recent))
+    rows = connection.execute(query.order_by(INCIDENT.c.id))
+    return {row.id: codec.decode(codec.INCIDENT, row.body, f"incident {row.id}") for row in rows}
 
 
 def has_received(connection: Connection, received_id: str) -> bool:
@@ -124,14 +151,6 @@ def _outbox_row(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _insert_inbox(connection: Connection, items: Sequence[InboxItem]) -> None:
-    """Insert what is not there yet: an item that arrives twice changes nothing."""
-    for item in items:
-        if not has_received(connection, item.id):
-            row = {"id": item.id, "received_at": item.at, "is_handled": False}
-            connection.execute(insert(INBOX).values(**row, body=codec.encode(item)))
-
-
 def _delete_expired(connection: Connection, now: float) -> None:
     is_final = OUTBOX.c.status.in_(FINAL_STATUSES)
     connection.execute(
@@ -143,40 +162,3 @@ def _delete_expired(connection: Connection, now: float) -> None:
         delete(INCIDENT).where(INCIDENT.c.resolved_at < now - STORED_INCIDENT_RETENTION_S)
     )
     connection.execute(delete(AUDIT).where(AUDIT.c.at < now - AUDIT_RETENTION_S))
-
-
-def _read_partitions(
-    connection: Connection,
-) -> tuple[dict[str, TenantState], DeskState | None, Revisions]:
-    rows = {row.name: row for row in connection.execute(select(PARTITION))}
-    revisions = {name: row.revision for name, row in rows.items()}
-    tenants = {
-        name.removeprefix(TENANT_PREFIX): codec.decode(codec.TENANT, row.body, name)
-        for name, row in rows.items()
-        if name.startswith(TENANT_PREFIX)
-    }
-    desk = (
-        codec.decode(codec.DESK, rows[DESK_PARTITION].body, DESK_PARTITION)
-        if DESK_PARTITION in rows
-        else None
-    )
-    return tenants, desk, revisions
-
-
-def _read_incidents(connection: Connection, now: float) -> dict[int, Incident]:
-    recent = INCIDENT.c.resolved_at > now - INCIDENT_RETENTION_S
-    query = select(INCIDENT).where(or_(INCIDENT.c.resolved_at.is_(None), recent))
-    rows = connection.execute(query.order_by(INCIDENT.c.id))
-    return {row.id: codec.decode(codec.INCIDENT, row.body, f"incident {row.id}") for row in rows}
-
-
-def _read_deliveries(connection: Connection) -> dict[str, Delivery]:
-    query = select(OUTBOX).where(OUTBOX.c.status.not_in(FINAL_STATUSES))
-    rows = connection.execute(query.order_by(OUTBOX.c.lane, OUTBOX.c.seq))
-    return {row.key: codec.decode_delivery(row.body, f"outbox {row.key}") for row in rows}
-
-
-def _read_inbox(connection: Connection) -> tuple[InboxItem, ...]:
-    query = select(INBOX).where(INBOX.c.is_handled.is_(False))
-    rows = connection.execute(query.order_by(INBOX.c.received_at, INBOX.c.id))
-    return tuple(codec.decode(codec.INBOX_ITEM, row.body, f"inbox {row.id}") for row in rows)

@@ -73,18 +73,12 @@ HEAD = "0003"
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-def is_older(connection: Connection) -> bool:
-    """Return whether there is something to migrate."""
-    revision = _revision(connection)
-    return revision is not None and revision < HEAD
-
-
 def upgrade(connection: Connection) -> None:
     """Run the migrations that are missing, within the caller's transaction.
 
     Raises `StoreError` if a newer version has migrated it, or if a row cannot be read.
     """
-    revision = _revision(connection)
+    revision = read_revision(connection)
     if revision == HEAD:
         return
     from alembic import command, util  # noqa: PLC0415 - see HEAD
@@ -101,7 +95,8 @@ def upgrade(connection: Connection) -> None:
         ) from None
 
 
-def _revision(connection: Connection) -> str | None:
+def read_revision(connection: Connection) -> str | None:
+    """Return the newest migration of a database; None: it is new."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found = connection.execute(text("SELECT version_num FROM alembic_version")).first()

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from bot.ports import StoreError
-from bot.store.schema import HEAD, is_older, upgrade
+from bot.store.schema import HEAD, read_revision, upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,7 +155,7 @@ def open_database(path: Path, now: float) -> Database:
         path.chmod(PRIVATE)
         connection = resources.enter_context(connect(path))
         with connection.begin():
-            is_migrated = is_older(connection)
+            is_migrated = (read_revision(connection) or HEAD) < HEAD
         if is_migrated:
             copy_database(path, Path(f"{path}.before-{HEAD}"))
         with connection.begin():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import ALERTMANAGER, PINGDOM, SENTRY
 from bot.webhooks import alertmanager, auth0_log_stream, own, pingdom, sentry
@@ -19,16 +19,9 @@ if TYPE_CHECKING:
     from bot.ports import Clock, Inbox
     from bot.webhooks.auth import SenderAuth
     from bot.webhooks.counts import PushedCounts
-    from bot.webhooks.sender import Items, Receipt, WebhookConfig, WebhookRequest
+    from bot.webhooks.sender import Items, Receipt, WebhookConfig
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class WebhookParser(Protocol):
-    """Parses a message. Raises Refusal."""
-
-    def __call__(self, message: WebhookRequest, *, tenants: TenantFinder) -> Items | Receipt:
-        """Return what must be committed, or the result if nothing must be."""
 
 
 def webhook_routes(
@@ -55,7 +48,7 @@ def webhook_routes(
 
 
 def _senders(hooks: WebhookConfig, counters: PushedCounts) -> Iterator[tuple[str, WebhookSender]]:
-    kinds: dict[str, tuple[type[SenderAuth], WebhookParser]] = {
+    kinds: dict[str, tuple[type[SenderAuth], Callable[..., Items | Receipt]]] = {
         SENTRY: (SentrySignature, sentry.parse_alert),
         ALERTMANAGER: (BearerAuth, alertmanager.parse_alerts),
         PINGDOM: (PathAuth, pingdom.parse_check),

@@ -61,7 +61,7 @@ def rows(title: str) -> dict[str, list[str]]:
 def section(way: tuple[str, ...]) -> type[Section]:
     found: type[Section] = Settings
     for key in way:
-        child = section_at(found, key)
+        child = section_at((key,), found) or section_at((key, 0), found)
         assert child
         found = child
     return found
@@ -70,7 +70,7 @@ def section(way: tuple[str, ...]) -> type[Section]:
 def sections(root: type[Section]) -> Iterator[type[Section]]:
     yield root
     for key in root.model_fields:
-        if child := section_at(root, key):
+        if child := section_at((key,), root) or section_at((key, 0), root):
             yield from sections(child)
 
 

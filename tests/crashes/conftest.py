@@ -22,7 +22,7 @@ from bot.app.rules import rules_of
 from bot.core.commands.parse import parse_request
 from bot.core.model.command import Request
 from bot.core.state.outbox import PagerAction
-from bot.ports import NotifyDoubt, NotifyRefused, SlackDoubt, SlackRefused
+from bot.ports import Doubt, Reason, Refused
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.simulator.memory import MemoryStore
@@ -34,6 +34,7 @@ from bot.simulator.workspace.model import Message, MessageKind, User
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
 from bot.slack.outbound.messenger import SlackMessenger
+from bot.slack.web_api import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -158,10 +159,10 @@ class MortalSlack:
         await self.life.touch()
         await asyncio.sleep(TRAVEL_S)
         if fate in (Fate.LOST, Fate.LATE):
-            raise SlackDoubt(fate)
+            raise Doubt("Slack", fate)
         if not reply.body["ok"]:
             wait_s = reply.headers.get("Retry-After")
-            raise SlackRefused(reply.body["error"], float(wait_s) if wait_s else None)
+            raise refusal(reply.body["error"], float(wait_s) if wait_s else None)
         return reply.body
 
     async def _struck(self, fate: Fate, method: str, do: partial[Any]) -> None:
@@ -169,13 +170,13 @@ class MortalSlack:
             case Fate.LATE if method == "chat.postMessage":
                 asyncio.get_running_loop().call_later(29.0, do)
                 await asyncio.sleep(10.0)
-                raise SlackDoubt(fate)
+                raise Doubt("Slack", fate)
             case Fate.CUT:
-                raise SlackDoubt(fate)
+                raise Doubt("Slack", fate)
             case Fate.LIMITED:
-                raise SlackRefused("ratelimited", 2.0)
+                raise refusal("ratelimited", 2.0)
             case Fate.UNREACHABLE:
-                raise SlackRefused("unreachable")
+                raise refusal("unreachable")
             case _:
                 pass
 
@@ -198,16 +199,16 @@ class MortalPager:
         await asyncio.sleep(TRAVEL_S)
         match fate:
             case Fate.CUT:
-                raise NotifyDoubt(fate)
+                raise Doubt("pager", fate)
             case Fate.LIMITED:
-                raise NotifyRefused("ratelimited", 2.0)
+                raise Refused("pager", Reason.RATE_LIMITED, "ratelimited", 2.0)
             case Fate.UNREACHABLE:
-                raise NotifyRefused("unreachable")
+                raise Refused("pager", Reason.UNREACHABLE, "unreachable")
         self.pages.append((self.clock.now(), page.action))
         await self.life.touch()
         await asyncio.sleep(TRAVEL_S)
         if fate in (Fate.LOST, Fate.LATE):
-            raise NotifyDoubt(fate)
+            raise Doubt("pager", fate)
 
 
 class Nobody:

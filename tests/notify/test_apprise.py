@@ -14,7 +14,7 @@ from bot.config import ConfigError
 from bot.core.model.observation import Severity
 from bot.core.state.outbox import PagerAction
 from bot.notify.apprise import MAX_THREADS, AppriseNotifier
-from bot.ports import NotifyDoubt, NotifyRefused
+from bot.ports import Doubt, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,7 +86,7 @@ async def test_a_refusal_is_a_doubt(
 
     hook.fault = refuse
 
-    with pytest.raises(NotifyDoubt, match="could not send"):
+    with pytest.raises(Doubt, match="could not send"):
         await mailer.notify(page())
 
 
@@ -95,7 +95,7 @@ async def test_a_hanging_service_is_left_alone(
 ) -> None:
     """The timeout holds; a hanging service blocks neither the loop nor the end of the process."""
     hook.fault = hook.hang
-    with pytest.raises(NotifyDoubt, match="not done within"):
+    with pytest.raises(Doubt, match="not done within"):
         await mailer.notify(page())
 
     names = {thread.name: thread.daemon for thread in threading.enumerate()}
@@ -112,7 +112,7 @@ async def test_hanging_threads_do_not_pile_up(
     pages = [mailer.notify(page()) for _ in range(MAX_THREADS + 1)]
     outcomes = await asyncio.gather(*pages, return_exceptions=True)
 
-    assert [type(outcome) for outcome in outcomes] == [NotifyDoubt] * MAX_THREADS + [NotifyRefused]
+    assert [type(outcome) for outcome in outcomes] == [Doubt] * MAX_THREADS + [Refused]
 
 
 @pytest.mark.parametrize("url", ["canary", "nosuch://canary", "mailtos://canary"])
@@ -141,7 +141,7 @@ async def test_the_address_stays_secret(
     told = ""
     try:
         await mailer.notify(page())
-    except NotifyDoubt as doubt:
+    except Doubt as doubt:
         told = "".join(traceback.format_exception(doubt)) + repr(doubt)
 
     assert bool(told) == bool(fault)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bot.core.model.observation import Severity
 from bot.core.state.outbox import PagerAction
-from bot.ports import NotifyDoubt, NotifyRefused
+from bot.ports import Doubt, Reason, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -131,10 +131,10 @@ async def test_an_invalid_event_is_never_repeated(pager: PagerDutyNotifier, page
     """400 is final: the same event is refused the next time, too."""
     pager._routing_key = "short"
 
-    with pytest.raises(NotifyRefused, match="HTTP 400: check the routing key") as refused:
+    with pytest.raises(Refused, match="HTTP 400: check the routing key") as refused:
         await pager.notify(page())
 
-    assert refused.value.is_final
+    assert refused.value.reason is Reason.REJECTED
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,10 @@ async def test_too_many_events(
     """After a 429 the event waits as long as it names, else the advised 30 s."""
     events.fault = says(429, **headers)
 
-    with pytest.raises(NotifyRefused) as refused:
+    with pytest.raises(Refused) as refused:
         await pager.notify(page())
 
-    assert (refused.value.retry_after_s, refused.value.is_final) == (wait_s, False)
+    assert (refused.value.retry_after_s, refused.value.reason) == (wait_s, Reason.RATE_LIMITED)
 
 
 @pytest.mark.parametrize("status", [200, 302, 403, 404])
@@ -165,10 +165,10 @@ async def test_an_answer_that_is_not_theirs(
     """A proxy's page is no acceptance, and the next try may succeed."""
     events.fault = says(status, "<html>Sign in</html>", Location="/elsewhere")
 
-    with pytest.raises(NotifyRefused, match=f"^HTTP {status}$") as refused:
+    with pytest.raises(Refused, match=f"^HTTP {status}$") as refused:
         await pager.notify(page())
 
-    assert not refused.value.is_final
+    assert refused.value.reason is not Reason.REJECTED
     assert len(events.sent) == 1
 
 
@@ -179,7 +179,7 @@ async def test_their_own_trouble(
     """After a 5xx PagerDuty may have accepted the event."""
     events.fault = says(status)
 
-    with pytest.raises(NotifyDoubt, match=f"^HTTP {status}$"):
+    with pytest.raises(Doubt, match=f"^HTTP {status}$"):
         await pager.notify(page())
 
 
@@ -192,7 +192,7 @@ async def test_a_lost_answer_is_a_doubt(
     """PagerDuty has the event, and we do not know it."""
     events.fault = getattr(events, fault)
 
-    with pytest.raises(NotifyDoubt, match=error):
+    with pytest.raises(Doubt, match=error):
         await pager.notify(page())
 
     assert len(events.sent) == 1
@@ -203,10 +203,10 @@ async def test_nobody_is_there(
     pager_at: Callable[[str], PagerDutyNotifier], page: MakePage, url: str
 ) -> None:
     """An event that was never sent is certainly not delivered."""
-    with pytest.raises(NotifyRefused, match=r"connect refused|dns") as refused:
+    with pytest.raises(Refused, match=r"connect refused|dns") as refused:
         await pager_at(url).notify(page())
 
-    assert not refused.value.is_final
+    assert refused.value.reason is not Reason.REJECTED
 
 
 @pytest.mark.parametrize("fault", ["400", "429", "500", "reset", "hang", "babble"])
@@ -222,7 +222,7 @@ async def test_the_routing_key_stays_secret(
     echo = pager._routing_key
     events.fault = says(int(fault), echo) if fault.isdigit() else getattr(events, fault)
 
-    with pytest.raises((NotifyRefused, NotifyDoubt)) as caught:
+    with pytest.raises((Refused, Doubt)) as caught:
         await pager.notify(page())
 
     told = "".join(traceback.format_exception(caught.value))

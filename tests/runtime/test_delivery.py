@@ -26,10 +26,11 @@ from bot.core.state.rules import Rules
 from bot.core.state.stimulus import Delivered, PostOverdue, Stimulus
 from bot.core.state.tenant import Tenants
 from bot.core.state.timeline import JoinedEntry, MentionEntry, TimelineEntry, WhyEntry
-from bot.ports import Change, SlackDoubt, SlackRefused, StoreError, View
+from bot.ports import Change, Doubt, StoreError, View
 from bot.runtime.delivery import OutboxDelivery
 from bot.simulator.memory import MemoryStore
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
+from bot.slack.web_api import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ POST = Delivery("1:post:1", "incident:1", 1, Post(1), created_at=0.0)
 EDIT = Delivery("1:edit:1", "incident:1", 2, Edit(1), created_at=0.0)
 REPLY = Delivery("1:reply:1", "incident:1", 3, Reply(1, MentionEntry(0.0)), 0.0)
 ANSWER = Delivery("answer:r:1", "answer:r", 1, Answer(Request("r", 0.0, ShowHelp())), 0.0)
-LOST, CUT_OFF = SlackDoubt("timeout"), SlackRefused("unreachable")
+LOST, CUT_OFF = Doubt("Slack", "timeout"), refusal("unreachable")
 INCIDENT = Incident(
     id=1,
     kind=IncidentKind.FAILING,
@@ -183,7 +184,7 @@ def test_a_lane_waits_until_its_post_is_committed() -> None:
 
 def test_a_refusal_holds_its_own_lane_only() -> None:
     """It waits as long as Slack asks; the other lanes go on."""
-    limited = SlackRefused("ratelimited", 30.0)
+    limited = refusal("ratelimited", 30.0)
     bench = deliver(POST, EDIT, ANSWER, prepare=failing(POST.key, limited))
 
     attempts = [(0.0, POST.key), (0.0, ANSWER.key), (30.1, POST.key), (30.2, EDIT.key)]
@@ -299,7 +300,7 @@ def test_what_cannot_be_searched_for_is_sent_again_with_a_label() -> None:
     """After three minutes: a possible double is better than a lost message."""
 
     def prepare(bench: Bench) -> None:
-        bench.errors = {POST.key: [LOST], "search": [SlackRefused("missing_scope")] * 99}
+        bench.errors = {POST.key: [LOST], "search": [refusal("missing_scope")] * 99}
 
     bench = deliver(POST, prepare=prepare)
 
@@ -320,7 +321,7 @@ def test_a_post_that_its_incident_knows_is_not_searched_for() -> None:
 
 def test_an_answer_that_nobody_can_receive_is_given_up() -> None:
     """The person left the channel, or the question is half an hour old."""
-    gone = deliver(ANSWER, prepare=failing(ANSWER.key, SlackRefused("user_not_in_channel")))
+    gone = deliver(ANSWER, prepare=failing(ANSWER.key, refusal("user_not_in_channel")))
     late = deliver(replace(ANSWER, due_at=1900.0), for_s=2000.0)
 
     assert (len(gone.attempts), gone.delivery.depth) == (1, 0)

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import unused_port
 
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import Doubt, Refused
 from bot.slack.web_api import SlackWeb
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ async def test_refusal(
     """If Slack certainly did nothing, that is a refusal, with the wait that Slack asked for."""
     slack.answers["chat.postMessage"] = answer
 
-    with pytest.raises(SlackRefused) as caught:
+    with pytest.raises(Refused) as caught:
         await api.call("chat.postMessage", {"channel": "C1", "text": "hello"})
 
-    assert (caught.value.error, caught.value.retry_after_s) == (error, wait_s)
+    assert (caught.value.code, caught.value.retry_after_s) == (error, wait_s)
     assert len(slack.calls) == 1
 
 
@@ -68,7 +68,7 @@ async def test_doubt(slack: Any, answer: object) -> None:
     slack.answers["chat.postMessage"] = answer
     api = SlackWeb("xoxb-canary", slack.api_url, aiohttp.ClientTimeout(total=1))
 
-    with pytest.raises(SlackDoubt):
+    with pytest.raises(Doubt):
         await api.call("chat.postMessage", {"channel": "C1", "text": "hello"})
 
     await api.close()
@@ -84,7 +84,7 @@ async def test_never_connected(api_url: str) -> None:
     """Without a connection it is a refusal."""
     api = SlackWeb("xoxb-canary", api_url)
 
-    with pytest.raises(SlackRefused, match="unreachable"):
+    with pytest.raises(Refused, match="unreachable"):
         await api.call("chat.postMessage", {"channel": "C1", "text": "hello"})
 
     await api.close()
@@ -94,7 +94,7 @@ async def test_no_tls(slack: Any) -> None:
     """A failed TLS handshake is a refusal, not a doubt."""
     api = SlackWeb("xoxb-canary", slack.api_url.replace("http", "https", 1))
 
-    with pytest.raises(SlackRefused, match="unreachable"):
+    with pytest.raises(Refused, match="unreachable"):
         await api.call("auth.test", {})
 
     await api.close()
@@ -153,8 +153,8 @@ async def test_respond(slack: Any, api: SlackWeb, answer: object, error: str | N
 
     try:
         await api.respond(slack.hook("command"), params)
-    except SlackRefused as refused:
-        raised = refused.error
+    except Refused as refused:
+        raised = refused.code
 
     assert raised == error
     assert slack.calls == [("command", params, "")]
@@ -165,7 +165,7 @@ async def test_respond(slack: Any, api: SlackWeb, answer: object, error: str | N
 )
 async def test_foreign_response_url(api: SlackWeb, url: str) -> None:
     """A `response_url` that is not Slack's is refused."""
-    with pytest.raises(SlackRefused, match="foreign_response_url"):
+    with pytest.raises(Refused, match="foreign_response_url"):
         await api.respond(url, {"text": "hello"})
 
 
@@ -173,7 +173,7 @@ async def test_secrets(slack: Any, api: SlackWeb) -> None:
     """Errors and representations show neither tokens nor the `response_url`."""
     slack.answers["secret-path"] = "reset"
 
-    with pytest.raises(SlackDoubt) as caught:
+    with pytest.raises(Doubt) as caught:
         await api.respond(slack.hook("secret-path"), {})
 
     shown = repr(caught.value) + repr(api) + repr(vars(caught.value))

@@ -17,7 +17,9 @@ from aiohttp import ClientSession
 from bot.app.http_server import Server
 from bot.core.model.measurement import Push
 from bot.ports import StoreError
-from bot.webhooks import PushedCounts, SenderConfig, WebhookConfig, WebhookTenant, webhook_routes
+from bot.webhooks.counts import PushedCounts
+from bot.webhooks.routes import webhook_routes
+from bot.webhooks.sender import SenderConfig, WebhookConfig, WebhookTenant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

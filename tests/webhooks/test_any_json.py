@@ -10,10 +10,17 @@ from hypothesis import strategies as st
 
 from bot.core.model.measurement import ChangeMade, ExternalAlert
 from bot.core.model.observation import Target
-from bot.webhooks import PushedCounts, Receipt, SenderConfig, WebhookConfig, WebhookTenant
 from bot.webhooks.auth import RequestHead
+from bot.webhooks.counts import PushedCounts
 from bot.webhooks.routes import _senders
-from bot.webhooks.sender import Refusal, WebhookRequest
+from bot.webhooks.sender import (
+    Receipt,
+    Refusal,
+    SenderConfig,
+    WebhookConfig,
+    WebhookRequest,
+    WebhookTenant,
+)
 
 NOW = 1_795_424_400.0
 TENANTS = {

@@ -13,10 +13,11 @@ from aiohttp.test_utils import TestServer
 from bot.config.cross_checks import SENDERS
 from bot.config.settings_sources import Webhooks
 from bot.core.model.measurement import MONITORS
-from bot.webhooks import PushedCounts, SenderConfig, WebhookConfig, WebhookTenant, webhook_routes
 from bot.webhooks.auth import BearerAuth
+from bot.webhooks.counts import PushedCounts
 from bot.webhooks.endpoint import MAX_UNSAVED, WebhookEndpoint
-from bot.webhooks.sender import WebhookSender
+from bot.webhooks.routes import webhook_routes
+from bot.webhooks.sender import SenderConfig, WebhookConfig, WebhookSender, WebhookTenant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

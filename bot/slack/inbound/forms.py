@@ -98,7 +98,7 @@ class Forms:
         return authorize(access, RIGHTS[verb], request.person, request.channel) is None
 
     async def open(self, trigger_id: str, request: Request) -> None:
-        """Open the form that a request needs. Raises SlackRefused and SlackDoubt."""
+        """Open the form that a request needs. Raises Refused and Doubt."""
         form = self.build_form(request)
         await self._web.call("views.open", {"trigger_id": trigger_id, "view": form})
 
@@ -113,7 +113,7 @@ class Forms:
         return words_form(origin) if verb in FORM_VERBS else ask_form(self._view(), origin)
 
     async def update_preview(self, body: Mapping[str, Any]) -> None:
-        """Show what the chosen silence would have hidden. Raises SlackRefused and SlackDoubt."""
+        """Show what the chosen silence would have hidden. Raises Refused and Doubt."""
         view = body["view"]
         origin = Origin.model_validate_json(view["private_metadata"])
         form = self._build_silence_form(origin, _field_value(view, WHAT))

@@ -18,7 +18,7 @@ from slack_bolt.response import BoltResponse
 
 from bot.core.model.access import Verb
 from bot.core.model.command import Question
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import CallFailed
 from bot.slack.actions import ASK, BUTTONS, LINKS, REFRESH, WHAT
 from bot.slack.inbound.forms import FormError, Forms
 from bot.slack.inbound.payloads import (
@@ -240,7 +240,7 @@ class Listeners:
     async def _open_form(self, body: Body, request: Request) -> None:
         try:
             await self._forms.open(body["trigger_id"], request)
-        except (SlackRefused, SlackDoubt):
+        except CallFailed:
             await self._send_reply(body, NO_FORM)
             raise
 
@@ -288,7 +288,7 @@ class Listeners:
 async def _log_errors(work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
-    except (SlackRefused, SlackDoubt) as error:
+    except CallFailed as error:
         _LOG.warning("Slack did not take a reply, form or Home tab: %s", error)
     except Exception:  # noqa: BLE001 - nobody awaits the task
         _LOG.exception("Could not send a reply, form or Home tab")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bot.core.commands.dispatch import answer_question
 from bot.core.state.outbox import ANSWER_LIFE_S, BACKOFF_S
 from bot.core.state.stimulus import QuestionAudited
-from bot.ports import TEMPORARY_ERRORS, SlackDoubt, SlackRefused
+from bot.ports import Doubt, Reason, Refused
 from bot.slack.render.answers import render_answer
 from bot.slack.render.chart import fallback_blocks
 
@@ -82,14 +82,14 @@ class QuestionAnswerer:
         name = answer.request.id
         try:
             await send_answer(self._api, answer, view)
-        except SlackDoubt:
+        except Doubt:
             log.warning("the answer to %s was lost; it may have been delivered", name)
             return pause_s
-        except SlackRefused as refusal:
-            log.warning("Slack refused the answer to %s: %s", name, refusal.error)
+        except Refused as refusal:
+            log.warning("%s refused the answer to %s: %s", refusal.system, name, refusal.code)
             if refusal.retry_after_s is not None:
                 return max(refusal.retry_after_s, 0.1) * self._clock.speed
-            return pause_s if refusal.error in TEMPORARY_ERRORS else None
+            return None if refusal.reason is Reason.REJECTED else pause_s
         return None
 
 
@@ -125,7 +125,7 @@ async def send_with_fallback(
     for blocks in richer:
         try:
             return await send({"text": message.text, "blocks": blocks})
-        except SlackRefused as refusal:
-            if refusal.error not in BLOCK_ERRORS:
+        except Refused as refusal:
+            if refusal.code not in BLOCK_ERRORS:
                 raise
     return await send({"text": message.text, "blocks": last})

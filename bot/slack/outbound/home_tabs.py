@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.core.model.access import Right, authorize
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import CallFailed
 from bot.slack.render.home import home_tab_fingerprint, render_home_tab, render_refused_home_tab
 
 if TYPE_CHECKING:
@@ -105,5 +105,5 @@ class HomeTabs:
         try:
             await self._web.call("views.publish", {"user_id": user, "view": tab})
             viewer.fingerprint = home_tab_fingerprint(view)
-        except (SlackRefused, SlackDoubt) as error:
+        except CallFailed as error:
             _LOG.warning("Could not publish a Home tab: %s", error)

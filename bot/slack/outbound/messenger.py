@@ -19,7 +19,7 @@ from bot.core.state.outbox import (
     SilenceAnnouncement,
 )
 from bot.core.state.timeline import MentionEntry, PagedEntry
-from bot.ports import SlackDoubt, SlackRefused
+from bot.ports import CallFailed
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
 from bot.slack.render.direct_and_pager import render_direct_message
 from bot.slack.render.incident import render_incident
@@ -27,6 +27,7 @@ from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
 from bot.slack.render.timeline import render_timeline_entry
+from bot.slack.web_api import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +117,7 @@ class SlackMessenger:
         params = {"channel": message_ref.channel, "message_ts": message_ref.ts}
         try:
             found = await self._api.call("chat.getPermalink", params)
-        except (SlackRefused, SlackDoubt):
+        except CallFailed:
             return ""
         return str(found["permalink"])
 
@@ -142,7 +143,7 @@ def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> di
     if not isinstance(body, Edit | Reply):
         return {"channel": channel}
     if message_ref is None:
-        raise SlackRefused("message_not_found")
+        raise refusal("message_not_found")
     if isinstance(body, Edit):
         return {"channel": message_ref.channel, "ts": message_ref.ts}
     # Shown in the channel as well: an edit notifies nobody, and a thread only who is in it.
