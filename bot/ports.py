@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bot.core.model.access import AuditEntry
     from bot.core.model.measurement import Measurement
     from bot.core.model.observation import FeedReading, Observation, Target
-    from bot.core.oncall.schedule import Shifts
+    from bot.core.oncall import Shifts
     from bot.core.state.desk import DeskState
     from bot.core.state.incident import Incident, MessageRef
     from bot.core.state.outbox import Delivery, PagerMessage

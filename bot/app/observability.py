@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bot.core.model.access import AuditEntry
 from bot.core.model.fault import describe_fault
 from bot.core.model.observation import CALENDAR, Outcome, Severity, SignalState
-from bot.core.oncall.escalation import MENTION
+from bot.core.oncall import MENTION
 from bot.core.state.incident import IncidentState
 from bot.core.state.outbox import Answer, AnswerResult, Reply, SilenceAnnouncement
 from bot.core.state.silence import Silence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bot.core.model.measurement import Measurement
     from bot.core.model.observation import FeedReading, Observation, Target
-    from bot.core.oncall.schedule import Shifts
+    from bot.core.oncall import Shifts
     from bot.core.state.outbox import Body, PagerMessage
     from bot.ports import Notifier, Prober, View
     from bot.telemetry import Metrics

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bot.config import Settings
     from bot.core.model.observation import FeedReading
-    from bot.core.oncall.schedule import Shifts
+    from bot.core.oncall import Shifts
     from bot.http import Network
     from bot.ports import Clock
 

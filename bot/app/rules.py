@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from bot.core.model.access import Access
 from bot.core.model.measurement import MONITORS, MetricKind
 from bot.core.model.observation import CONTROL, FEED, LOGS, Severity, Target
-from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
-from bot.core.oncall.schedule import Rotation, Shifts, UserGroup
+from bot.core.oncall import EscalationPolicy, EscalationStep, Rotation, Shifts, UserGroup
 from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.rules import Recurrence, Rules, TenantRules
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from bot.config.settings import Tenant
     from bot.config.settings_oncall import Escalation, Maintenance, OnCall
     from bot.config.settings_sources import Metric
-    from bot.core.oncall.schedule import OnCallSource
+    from bot.core.oncall import OnCallSource
 
 REPORT_EVERY_S = 30.0
 """Seconds. How often the reports of applications are added up."""

@@ -20,7 +20,7 @@ from bot.app.bot import Bot
 from bot.app.clock import SystemClock
 from bot.app.rules import control_target
 from bot.core.model.observation import CONTROL, Target
-from bot.core.state.problem import ProbeProblem
+from bot.core.state.incident import ProbeProblem
 from bot.http import SystemNetwork
 from bot.simulator.command import find_scenarios, render_event
 from bot.simulator.local import LocalTenants

@@ -20,7 +20,7 @@ from bot.core.model.observation import (
     Stage,
     Target,
 )
-from bot.core.oncall.schedule import Shifts
+from bot.core.oncall import Shifts
 from bot.simulator.measurements import VirtualMeasurements, no_data_reason
 from bot.simulator.status_page import StatusPage
 from bot.simulator.world import NETWORK_KINDS

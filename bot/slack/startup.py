@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.core.oncall.escalation import DM, NEXT
+from bot.core.oncall import DM, NEXT
 from bot.ports import Doubt, Reason, Refused
 from bot.slack.users import groups_with_rights
 from bot.slack.web_api import refusal

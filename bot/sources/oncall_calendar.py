@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bot.core.model.wall_clock import DAY_S
-from bot.core.oncall.schedule import Shift, Shifts
+from bot.core.oncall import Shift, Shifts
 from bot.http import HttpRequest
 from bot.sources.answer import NoUsableAnswer, require_body
 from bot.sources.sandbox import DocumentRefused, parse_in_sandbox

@@ -22,7 +22,7 @@ from bot.core.model.observation import (
     Target,
 )
 from bot.core.model.wall_clock import RecurringTime
-from bot.core.oncall.schedule import Rotation
+from bot.core.oncall import Rotation
 from bot.core.state.desk import BotState, DeskState
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.stimulus import (

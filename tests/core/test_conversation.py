@@ -16,8 +16,7 @@ from bot.core.model.access import Access, Person
 from bot.core.model.command import Escalate, Request
 from bot.core.model.observation import Fault, Observation, Outcome, Severity, Stage, Target
 from bot.core.model.wall_clock import RecurringTime
-from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
-from bot.core.oncall.schedule import Shift, Shifts
+from bot.core.oncall import EscalationPolicy, EscalationStep, Shift, Shifts
 from bot.core.state.desk import BotState, DeskState
 from bot.core.state.incident import IncidentKind, IncidentState
 from bot.core.state.outbox import (

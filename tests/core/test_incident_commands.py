@@ -10,8 +10,7 @@ from bot.core.commands.parse import parse_request
 from bot.core.model.access import AuditEntry, CommandOutcome, Person, Verb
 from bot.core.model.command import PLAIN_QUESTIONS, Request
 from bot.core.model.observation import Fault, Severity, Stage, Target
-from bot.core.oncall.escalation import EscalationPolicy, EscalationStep
-from bot.core.oncall.schedule import Shift, Shifts
+from bot.core.oncall import EscalationPolicy, EscalationStep, Shift, Shifts
 from bot.core.state.incident import IncidentState
 from bot.core.state.outbox import (
     Answer,

@@ -11,13 +11,7 @@ from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import IncidentKind
 from bot.core.state.rules import TenantRules
-from bot.core.state.stimulus import (
-    CheckRequested,
-    QueryMetrics,
-    SignalChanged,
-    Started,
-    StartProbe,
-)
+from bot.core.state.stimulus import CheckRequested, QueryMetrics, SignalChanged, Started, StartProbe
 from bot.core.tenant.step import due_at
 from bot.slack.render.evidence import evidence_text
 

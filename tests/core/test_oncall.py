@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.model.wall_clock import RecurringTime, to_instant, wall_clock
-from bot.core.oncall.schedule import (
+from bot.core.oncall import (
     OnCallSource,
     Override,
     Rotation,

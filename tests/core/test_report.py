@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 
 from bot.core.model.command import SilenceScope
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.reports.availability import Availability, combine_availability, compute_availability
-from bot.core.reports.report import DurationStats, LeadTime, Report, SingleFailures, build_report
+from bot.core.reports import (
+    Availability,
+    DurationStats,
+    LeadTime,
+    Report,
+    SingleFailures,
+    build_report,
+    combine_availability,
+    compute_availability,
+)
 from bot.core.signals.history import Day
 from bot.core.signals.probe_threshold import ProbeState
 from bot.core.state.desk import DeskState
@@ -21,8 +29,8 @@ from bot.core.state.incident import (
     IncidentHistory,
     IncidentKind,
     IncidentState,
+    ProbeProblem,
 )
-from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import Silence
 from bot.core.state.tenant import Tenants, TenantState

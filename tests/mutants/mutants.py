@@ -22,7 +22,7 @@ MUTANTS = (
     ),
     Mutant(
         id="escalation-pause",
-        path="bot/core/oncall/escalation.py",
+        path="bot/core/oncall.py",
         function="EscalationPolicy.advance",
         old="if due:",
         new="if False:",
@@ -155,8 +155,8 @@ MUTANTS = (
         id="provider-for-database",
         path="bot/core/triage/from_users.py",
         function="_collect_blame_evidence",
-        old='yield RuleMatch("log-database", {"names": connection}) return',
-        new='yield RuleMatch("log-database", {"names": connection})',
+        old='yield RuleMatch("log-database", {"connection": connection}) return',
+        new='yield RuleMatch("log-database", {"connection": connection})',
         promise='"a password login uses a database only, never a provider"'
         " (_collect_blame_evidence)",
         harm="An identity provider is blamed for a failing database login.",
@@ -381,7 +381,7 @@ MUTANTS = (
     ),
     Mutant(
         id="down-before-it-joined",
-        path="bot/core/reports/availability.py",
+        path="bot/core/reports.py",
         function="_incident_intervals",
         old="min(starts, default=incident.since)",
         new="incident.since",

@@ -17,7 +17,7 @@ from bot.core.model.observation import (
     Stage,
     Target,
 )
-from bot.core.oncall.schedule import Shifts
+from bot.core.oncall import Shifts
 from bot.core.state.outbox import Answer
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.stimulus import Effect, Observed, PostOverdue, SignalChanged

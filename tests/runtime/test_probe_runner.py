@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.core.model.observation import FeedReading, Observation, Outcome, Target
-from bot.core.oncall.schedule import Shifts
+from bot.core.oncall import Shifts
 from bot.core.state.stimulus import Observed, StartProbe
 from bot.runtime.probe_runner import PROBES_PER_S, ProbeRunner
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually

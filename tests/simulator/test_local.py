@@ -14,7 +14,7 @@ import pytest
 from bot.config.settings import Login, Settings
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import FeedReading, FeedState, Observation, Outcome, Target
-from bot.core.oncall.schedule import Shifts
+from bot.core.oncall import Shifts
 from bot.http import Fetcher, HttpRequest, LoopLag, SystemNetwork
 from bot.probes import Probes
 from bot.simulator.local import LocalTenants

@@ -17,7 +17,7 @@ from bot.config.settings_sources import Errors, Metric, Prometheus, Sentry
 from bot.core.auth0_logs.events import tally_rows
 from bot.core.model.measurement import Measurement, MetricKind
 from bot.core.model.observation import FeedReading, Observation, Target
-from bot.core.oncall.schedule import Shifts
+from bot.core.oncall import Shifts
 from bot.http import Fetcher, LoopLag, SystemNetwork
 from bot.simulator.local import LocalTenants
 from bot.simulator.log_api import LOG_READER

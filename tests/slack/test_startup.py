@@ -7,7 +7,7 @@ from aiohttp.test_utils import unused_port
 
 from bot.core.model.access import Access
 from bot.core.model.observation import Severity
-from bot.core.oncall.escalation import DM, EscalationPolicy, EscalationStep
+from bot.core.oncall import DM, EscalationPolicy, EscalationStep
 from bot.core.state.rules import Rules
 from bot.slack.startup import SCOPES, StartupError, Workspace, check_workspace, list_missing_scopes
 from bot.slack.web_api import SlackWeb

@@ -12,7 +12,7 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.oncall.schedule import Shift, Shifts, current_shift
+from bot.core.oncall import Shift, Shifts, current_shift
 from bot.http import Fetcher, LoopLag
 from bot.sources.oncall_calendar import ShiftCalendar, find_person
 from bot.sources.oncall_calendar_parser import parse_shifts

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from bot.core.alerting import paging
 from bot.core.incidents import notifications
 from bot.core.model.observation import Severity
-from bot.core.oncall.escalation import AwaitingMention, EscalationState, begun_escalation
-from bot.core.oncall.schedule import current_shift
+from bot.core.oncall import AwaitingMention, EscalationState, begun_escalation, current_shift
 from bot.core.state.incident import Incident, IncidentKind
 from bot.core.state.outbox import IncidentBody, Post, SilenceAnnouncement
 from bot.core.state.silence import find_covering, is_window_active

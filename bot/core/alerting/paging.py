@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.incidents import notifications
-from bot.core.oncall.escalation import (
+from bot.core.oncall import (
     DM,
     MENTION,
     NEXT,
@@ -14,9 +14,10 @@ from bot.core.oncall.escalation import (
     EscalationPolicy,
     EscalationState,
     EscalationStep,
+    UserGroup,
     begun_escalation,
+    next_shift_to_notify,
 )
-from bot.core.oncall.schedule import UserGroup, next_shift_to_notify
 from bot.core.state.incident import Incident, IncidentState
 from bot.core.state.outbox import Delivery, DirectMessage, PagerAction, Paging, Reply
 from bot.core.state.stimulus import DeskEffect, Send

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.model.access import CommandOutcome
-from bot.core.oncall.schedule import Override, Shift
+from bot.core.oncall import Override, Shift
 from bot.core.state.outbox import AnswerResult, OverrideAnnouncement
 from bot.core.state.silence import refuse_end
 from bot.core.state.stimulus import Send

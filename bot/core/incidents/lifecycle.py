@@ -15,7 +15,7 @@ from bot.core.incidents.notifications import (
 )
 from bot.core.incidents.problems import count_failing_signals, update_problems
 from bot.core.model.observation import Cause, Health, Severity, StatusIncident, Verdict
-from bot.core.oncall.escalation import AwaitingMention, EscalationState, begun_escalation
+from bot.core.oncall import AwaitingMention, EscalationState, begun_escalation
 from bot.core.state.incident import (
     Incident,
     IncidentHistory,

@@ -10,8 +10,7 @@ from bot.core.incidents.grouping import keep_incident
 from bot.core.incidents.sticky_resolve import is_sticky_resolved
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, reopen
-from bot.core.state.problem import NoDataProblem
+from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, NoDataProblem, reopen
 from bot.core.state.stimulus import IncidentChanged
 from bot.core.state.timeline import ReopenedEntry
 

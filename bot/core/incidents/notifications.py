@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.state.incident import Incident, IncidentState
+from bot.core.state.incident import Incident, IncidentState, ProbeProblem
 from bot.core.state.outbox import Edit, PagerAction, Paging, Post, Reply
-from bot.core.state.problem import ProbeProblem
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import (
     BatchedEntry,

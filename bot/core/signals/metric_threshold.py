@@ -18,12 +18,7 @@ from math import sqrt
 from bot.core.auth0_logs.events import RowKind
 from bot.core.model.measurement import Group, Measurement, MetricKind
 from bot.core.model.observation import HEALTH_BY_STATE, Health, SignalState
-from bot.core.signals.baseline import (
-    HOUR_HALF_LIFE_S,
-    HOURS,
-    Baseline,
-    expected_successes_at,
-)
+from bot.core.signals.baseline import HOUR_HALF_LIFE_S, HOURS, Baseline, expected_successes_at
 from bot.core.signals.probe_threshold import Reason
 
 POOL_S = 120.0

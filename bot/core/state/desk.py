@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.core.model.access import AuditEntry
 from bot.core.model.wall_clock import WEEK_S
-from bot.core.oncall.schedule import OnCallSource, Override, Shift, Shifts
+from bot.core.oncall import OnCallSource, Override, Shift, Shifts
 from bot.core.state.incident import Incident, IncidentKind
 from bot.core.state.on_demand import OnDemandCheck
 from bot.core.state.rules import Rules

@@ -19,7 +19,7 @@ from bot.core.model.access import CommandOutcome, NotAllowed
 from bot.core.model.command import Request, SilenceRefusal
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Severity, Target
-from bot.core.oncall.schedule import Shift
+from bot.core.oncall import Shift
 from bot.core.state.silence import Silence
 from bot.core.state.timeline import BatchedEntry, TimelineEntry
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from bot.core.model.access import Access
 from bot.core.model.observation import CUSTOM, FEED, M2M, WELLKNOWN, Severity, Target
 from bot.core.model.wall_clock import RecurringTime
-from bot.core.oncall.escalation import EscalationPolicy
-from bot.core.oncall.schedule import OnCallSource
+from bot.core.oncall import EscalationPolicy, OnCallSource
 from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.silence import MaintenanceWindow

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bot.core.model.command import Request
     from bot.core.model.measurement import Measurement, Push
     from bot.core.model.observation import FeedReading, Observation, SignalState, Target, Verdict
-    from bot.core.oncall.schedule import Shifts
+    from bot.core.oncall import Shifts
     from bot.core.signals.probe_threshold import Reason
     from bot.core.state.incident import Incident
     from bot.core.state.outbox import Body

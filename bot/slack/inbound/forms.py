@@ -9,12 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bot.core.commands.parse import (
-    find_incident,
-    find_scope,
-    make_incident_command,
-    make_silence,
-)
+from bot.core.commands.parse import find_incident, find_scope, make_incident_command, make_silence
 from bot.core.model.access import RIGHTS, CommandOutcome, Verb, authorize
 from bot.core.model.command import (
     PLAIN_QUESTIONS,

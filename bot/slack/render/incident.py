@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, assert_never
 
 from bot.core.alerting.notification_policy import is_in_maintenance
 from bot.core.model.observation import FeedState, StatusIncident, Verdict
-from bot.core.state.incident import Incident, IncidentKind, IncidentState
-from bot.core.state.problem import (
+from bot.core.state.incident import (
     AlertProblem,
+    Incident,
+    IncidentKind,
+    IncidentState,
     MetricProblem,
     NoDataProblem,
     ProbeProblem,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import Severity
-from bot.core.state.incident import IncidentState
-from bot.core.state.problem import NoDataProblem
+from bot.core.state.incident import IncidentState, NoDataProblem
 from bot.slack.render.incident_line import state_mark, state_text
 from bot.slack.render.signals import SOURCE_NAMES
 from bot.slack.render.text import (

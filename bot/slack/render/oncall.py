@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.commands.parse import OVERRIDE_WORD
 from bot.core.model.access import CommandOutcome, Verb
-from bot.core.oncall.schedule import Shifts, UserGroup, current_shift, next_shift
+from bot.core.oncall import Shifts, UserGroup, current_shift, next_shift
 from bot.core.state.silence import MAX_SILENCE_S
 from bot.slack.render.help import usage_hint
 from bot.slack.render.text import (
@@ -19,7 +19,7 @@ from bot.slack.render.text import (
 
 if TYPE_CHECKING:
     from bot.core.model.command import Request
-    from bot.core.oncall.schedule import Shift
+    from bot.core.oncall import Shift
     from bot.core.state.outbox import AnswerResult
     from bot.ports import View
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import floor
 from typing import TYPE_CHECKING
 
-from bot.core.reports.availability import Availability, combine_availability
-from bot.core.reports.report import build_report
+from bot.core.reports import Availability, build_report, combine_availability
 from bot.core.signals.history import single_failure_share
 from bot.slack.render.chart import sparkline
 from bot.slack.render.silences import silence_target, suppressed_text
@@ -29,7 +28,7 @@ from bot.slack.render.text import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.core.reports.report import Report, SingleFailures
+    from bot.core.reports import Report, SingleFailures
     from bot.core.state.silence import Silence
     from bot.ports import View
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from bot.core.incidents.notifications import MANY_TENANTS
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.problem import (
+from bot.core.state.incident import (
     AlertProblem,
     MetricProblem,
     NoDataProblem,
@@ -16,14 +16,7 @@ from bot.core.state.problem import (
     problem_counts,
 )
 from bot.slack.render.signals import problem_name
-from bot.slack.render.text import (
-    Block,
-    clean_text,
-    clock_utc,
-    context,
-    count_rest,
-    fault_name,
-)
+from bot.slack.render.text import Block, clean_text, clock_utc, context, count_rest, fault_name
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from bot.core.oncall.escalation import DM
+from bot.core.oncall import DM
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     CommandEntry,

@@ -35,13 +35,19 @@ from bot.core.model.observation import (
     Verdict,
 )
 from bot.core.model.wall_clock import RecurringTime
-from bot.core.oncall.schedule import Rotation, Shift
+from bot.core.oncall import Rotation, Shift
 from bot.core.signals.metric_threshold import MetricLimits, MetricState
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentHistory, IncidentKind, IncidentState, Note
+from bot.core.state.incident import (
+    Incident,
+    IncidentHistory,
+    IncidentKind,
+    IncidentState,
+    Note,
+    ProbeProblem,
+)
 from bot.core.state.outbox import Answer, AnswerResult
-from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.shared import FeedView, SharedSignals
 from bot.core.state.silence import MaintenanceWindow, Silence

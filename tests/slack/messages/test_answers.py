@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bot.core.model.access import AuditEntry, CommandOutcome, NotAllowed, Right, Verb
 from bot.core.model.command import Request, RunCheck, SilenceRefusal
 from bot.core.model.observation import Observation, Outcome, Target, Timing
-from bot.core.oncall.schedule import Override, Shift, Shifts, UserGroup
+from bot.core.oncall import Override, Shift, Shifts, UserGroup
 from bot.core.state.outbox import Answer, AnswerResult
 from bot.slack.render.answers import render_answer
 from bot.slack.render.silences import render_silence_change

@@ -19,9 +19,16 @@ from bot.core.model.observation import (
     Stage,
     Verdict,
 )
-from bot.core.state.incident import Incident, IncidentKind
+from bot.core.state.incident import (
+    AlertProblem,
+    Incident,
+    IncidentKind,
+    NoDataProblem,
+    ProbeProblem,
+    Problem,
+    SlowProblem,
+)
 from bot.core.state.outbox import PagerAction
-from bot.core.state.problem import AlertProblem, NoDataProblem, ProbeProblem, Problem, SlowProblem
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     FalseAlarmEntry,

@@ -20,11 +20,17 @@ from bot.core.model.observation import (
     StatusIncident,
     Verdict,
 )
-from bot.core.oncall.schedule import Shift
+from bot.core.oncall import Shift
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, IncidentState, Note
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    IncidentMessage,
+    IncidentState,
+    Note,
+    ProbeProblem,
+)
 from bot.core.state.outbox import Answer
-from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.core.state.timeline import (

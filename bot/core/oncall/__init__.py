@@ -1,1 +1,0 @@
-"""Who is on call, and who is notified next while nobody acknowledges."""

@@ -1,1 +1,0 @@
-"""Reports: availability, incidents by cause, times to detect and acknowledge."""
