@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 CHANGE = Change({"prod": TenantState(fingerprints=("x" * 20_000,))}, DeskState())
 
+OLD_TENANT = (
+    "json_set(json_remove(body, '$.data'),"
+    " '$.usable_at', null, '$.blind_since', null, '$.sighted_since', null)"
+)
+"""Its form before schema 0003, as far as the migration needs it."""
+
 
 def revision(path: Path) -> str:
     with closing(sqlite3.connect(path)) as connection:
@@ -49,6 +55,8 @@ async def make_old(made: Path, path: Path) -> None:
         connection.execute("DROP TABLE audit")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     await store.commit(CHANGE)
+    with closing(sqlite3.connect(made)) as connection, connection:
+        connection.execute(f"UPDATE partition SET body = {OLD_TENANT} WHERE name = 'tenant:prod'")  # noqa: S608
     for suffix in ("", "-wal"):
         shutil.copy(f"{made}{suffix}", f"{path}{suffix}")
     await store.close()
