@@ -131,6 +131,6 @@ def test_migration_0003_parses_the_words_of_requests(
     """What names all that it means becomes that command; the rest can only be asked again."""
     old = {"id": "r", "at": 1.0, "verb": verb, "argument": words, "nearest": "status"}
 
-    text = json.dumps(migrate_record(old, v0003.RECEIVED))
+    text = json.dumps(migrate_record(old, v0003.REQUEST_BY_KIND))
 
     assert codec.decode(codec.INBOX_ITEM, text, "r") == Request("r", 1.0, command, words)

@@ -315,11 +315,11 @@ REQUEST_BY_KIND = Record({"argument": "words"}, convert=_type_command)
 ASKED_BY_KIND = Record(one={"request": REQUEST_BY_KIND})
 TENANT_BY_KIND = Record(convert=_join_data_state)
 INCIDENT_BY_KIND = Record(
-    one={"verdict": VERDICT_BY_RULE},
-    each={
-        "problems": Record(convert=_split_problem),
-        "verdict_history": Record(one={"verdict": VERDICT_BY_RULE}),
+    one={
+        "verdict": VERDICT_BY_RULE,
+        "history": Record(each={"verdicts": Record(one={"verdict": VERDICT_BY_RULE})}),
     },
+    each={"problems": Record(convert=_split_problem)},
     convert=_build_incident,
 )
 DESK_STATE_BY_KIND = Record(
