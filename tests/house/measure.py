@@ -32,6 +32,7 @@ from tests.house.callers import (
     find_used_in_tests_only,
 )
 from tests.house.diagram import PAGE, with_diagrams
+from tests.house.failed_login import fail_login
 from tests.house.question import ask
 
 if TYPE_CHECKING:
@@ -164,6 +165,11 @@ def functions(modules: list[Module]) -> Iterator[tuple[str, int]]:
                 yield f"{module.name}:{node.name}", (node.end_lineno or 0) - node.lineno + 1
 
 
+def modules_of_a_failed_login(_: House) -> int:
+    """Return how many modules a login passes that fails, from the timer to the accepted message."""
+    return len(asyncio.run(fail_login()))
+
+
 def modules_of_a_question(_: House) -> int:
     """Return how many modules `/auth0-check status` passes from Slack to the accepted answer."""
     return len(asyncio.run(ask("status")).modules)
@@ -243,7 +249,12 @@ MEASURES = (
         "<= 80 (issue 12)",
         lambda h: len(one_caller(h)),
     ),
-    Measure("modules that `/auth0-check status` passes", "not traced", "traced", modules_of_a_question),
+    Measure(
+        "modules that a failed login passes", "68", "<= 45 (issue 12)", modules_of_a_failed_login
+    ),
+    Measure(
+        "modules that `/auth0-check status` passes", "not traced", "traced", modules_of_a_question
+    ),
     Measure("durable commits of `/auth0-check status`", "4", "0", commits_of_a_question),
     Measure("functions that only tests call", "1", "0", lambda h: len(used_in_tests_only(h))),
     Measure("public names", "1,493", "", public_names),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -82,20 +83,23 @@ class Asked:
 
 
 class Tracer:
-    """Notes the modules of the product that run."""
+    """Notes the modules of the product that run, in this thread and in those that begin."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_on: bool = False) -> None:
         self.modules: set[str] = set()
+        self.is_on = is_on
 
     def __enter__(self) -> set[str]:
+        threading.setprofile(self._on_call)
         sys.setprofile(self._on_call)
         return self.modules
 
     def __exit__(self, *_: object) -> None:
         sys.setprofile(None)
+        threading.setprofile(None)
 
     def _on_call(self, frame: FrameType, _event: str, _argument: object) -> None:
-        name = str(frame.f_globals.get("__name__", ""))
+        name = str(frame.f_globals.get("__name__", "")) if self.is_on else ""
         if name.startswith("bot.") and not name.startswith("bot.simulator"):
             self.modules.add(name)
 
@@ -136,14 +140,14 @@ async def ask(text: str, user: str = "U1") -> Asked:  # noqa: PLR0915 - one bot
         bolt = listeners.build_app()
         socket = SocketModeConnection(bolt, app.app_token, web, clock, timeouts=quick)
         for part in (engine.run, delivery.run, socket.run):
-            stack.push_async_callback(_stop, asyncio.create_task(part()))
+            stack.push_async_callback(stop, asyncio.create_task(part()))
         answers: asyncio.Queue[str] = asyncio.Queue()
         local.on_message(lambda _, __, message: answers.put_nowait(message.text))
         async with asyncio.timeout(PATIENCE_S):
             while not (store.commits and socket.is_connected):  # noqa: ASYNC110 - as health does
                 await asyncio.sleep(0.01)
             before = store.commits
-            with Tracer() as modules:
+            with Tracer(is_on=True) as modules:
                 await server.people.type_command(user, CHANNEL, f"/auth0-check {text}")
                 answer = await answers.get()
             at_answer = store.commits
@@ -151,7 +155,7 @@ async def ask(text: str, user: str = "U1") -> Asked:  # noqa: PLR0915 - one bot
         return Asked(answer, at_answer - before, store.commits - at_answer, modules)
 
 
-async def _stop(task: asyncio.Task[None]) -> None:
+async def stop(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import islice
 from math import ceil, log
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,17 @@ class Reason(StrEnum):
     SLOW = "slow against its own past"
 
 
+_HEALTH = {
+    (state, is_repeated, is_slow): health
+    | (Health.REPEATED if is_repeated else Health(0))
+    | (Health.SLOW if is_slow else Health(0))
+    for state, health in HEALTH_BY_STATE.items()
+    for is_repeated in (False, True)
+    for is_slow in (False, True)
+}
+"""By state, whether it failed more than once, and whether it is slow; triage asks very often."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeState:
     """What is remembered of one probe."""
@@ -129,10 +141,8 @@ class ProbeState:
     @property
     def health(self) -> Health:
         """What is wrong with it."""
-        health = HEALTH_BY_STATE[self.state]
-        if len(self.faults) > 1:
-            health |= Health.REPEATED
-        return health | Health.SLOW if self.latency.is_slow else health
+        failures = islice((t for t in self.tries if t.fault), 2)
+        return _HEALTH[self.state, len(tuple(failures)) > 1, self.latency.is_slow]
 
     @property
     def successes_in_a_row(self) -> int:

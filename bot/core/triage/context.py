@@ -63,9 +63,10 @@ def is_signal_healthy(signal: ProbeState, now: float) -> bool:
 
 def most_frequent_fault(signal: ProbeState) -> Fault | None:
     """Return the newest of the faults whose stage and reason are most frequent in the window."""
-    kinds = [(fault.stage, fault.reason) for fault in signal.faults]
+    faults = signal.faults
+    kinds = [(fault.stage, fault.reason) for fault in faults]
     most = max(dict.fromkeys(kinds), key=kinds.count, default=None)
-    return next((f for f in reversed(signal.faults) if (f.stage, f.reason) == most), None)
+    return next((f for f in reversed(faults) if (f.stage, f.reason) == most), None)
 
 
 def has_just_recovered(signal: ProbeState, now: float) -> bool:

@@ -1,0 +1,189 @@
+"""One failed login on its real way: from the timer's wake-up to the message that Slack took."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.app.clock import SystemClock
+from bot.app.notification_router import NotificationRouter
+from bot.app.observability import EffectLogger, MeteredProber
+from bot.app.prober import LiveProber
+from bot.app.rules import rules_of
+from bot.core.model.observation import LOGIN, Outcome, Target
+from bot.runtime.delivery import OutboxDelivery
+from bot.runtime.engine import Engine
+from bot.runtime.timer import APSchedulerTimer
+from bot.simulator.local import LocalTenants
+from bot.simulator.reading import load_example
+from bot.simulator.simulation import settings_for
+from bot.simulator.workspace.server import WorkspaceServer
+from bot.simulator.workspace.workspace import Workspace
+from bot.simulator.world import World
+from bot.slack.outbound.messenger import SlackMessenger
+from bot.slack.web_api import SlackWeb
+from bot.store import open_store
+from bot.telemetry import Metrics
+from tests.house.question import CHANNEL, Tracer, stop
+from tests.live.fast import PatientClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.core.model.observation import FeedReading, Observation
+    from bot.core.state.incident import MessageRef
+    from bot.core.state.outbox import Delivery
+    from bot.ports import View
+
+SPEED = 20.0
+WELL_S = 15.0
+"""Seconds of the story before logins begin to fail."""
+PATIENCE_S = 60.0
+LAST = 5
+"""The failure that opens an incident."""
+
+
+class Trace:
+    """Is on from the wake-up that starts the fifth failing login, until Slack took the message."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.has_started = False
+        self.accepted = asyncio.Event()
+        self.tracer = Tracer()
+
+    def wake(self) -> None:
+        """Begin anew, unless the last login has started."""
+        if self.failures == LAST - 1 and not self.has_started:
+            self.tracer.modules.clear()
+            self.tracer.is_on = True
+
+    def end(self) -> None:
+        """Slack has accepted the message."""
+        self.tracer.is_on = False
+        self.accepted.set()
+
+
+class TracedTimer(APSchedulerTimer):
+    """Tells the trace when it wakes the engine."""
+
+    def __init__(self, clock: SystemClock, trace: Trace) -> None:
+        super().__init__(clock)
+        self._trace = trace
+
+    def start(self, wake: Callable[[], None]) -> None:
+        def begin() -> None:
+            self._trace.wake()
+            wake()
+
+        super().start(begin)
+
+
+class TracedProber(MeteredProber):
+    """Tells the trace which failure this is; from the first one on it answers nothing else."""
+
+    def __init__(self, prober: LiveProber, metrics: Metrics, trace: Trace) -> None:
+        super().__init__(prober, metrics)
+        self._trace = trace
+
+    async def probe(self, target: Target) -> Observation:
+        is_login = target.name == LOGIN
+        if self._trace.failures and not is_login:
+            await asyncio.Event().wait()
+        self._trace.has_started |= is_login and self._trace.failures == LAST - 1
+        observation = await super().probe(target)
+        self._trace.failures += is_login and observation.outcome is Outcome.FAILED
+        return observation
+
+    async def poll_feed(self, target: Target) -> FeedReading:
+        if self._trace.failures:
+            await asyncio.Event().wait()
+        return await super().poll_feed(target)
+
+
+class TracedRouter(NotificationRouter):
+    """Tells the trace when Slack has taken a message."""
+
+    def __init__(self, slack: SlackMessenger, trace: Trace) -> None:
+        super().__init__(slack, {})
+        self._trace = trace
+
+    async def send(
+        self, delivery: Delivery, view: View, message: MessageRef | None
+    ) -> MessageRef | None:
+        sent = await super().send(delivery, view, message)
+        self._trace.end()
+        return sent
+
+
+async def fail_login() -> set[str]:
+    """Let logins fail until it is told; return the modules that the last one passed.
+
+    The engine, the store and all that they use are real, and do nothing else meanwhile: there is
+    one tenant, and nobody in Slack.
+    """
+    scenario = load_example("region-503")  # whose first entry lets logins fail
+    scenario = replace(
+        scenario,
+        tenants=scenario.tenants[:1],
+        controls=(),
+        timeline=scenario.timeline[:1],
+        feed=(),
+        metrics=(),
+        logs=(),
+    )
+    trace, metrics = Trace(), Metrics()
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(trace.tracer)
+        store = await open_store(str(Path(folder) / "house.sqlite"), scenario.start_at)
+        stack.push_async_callback(store.close)
+        clock = SystemClock(SPEED, scenario.start_at - WELL_S)
+        local = Workspace(clock.now)
+        server = await stack.enter_async_context(WorkspaceServer(local))
+        logins = {each.name: each.logins for each in settings_for(scenario).tenants}
+        local_tenants = LocalTenants(World(scenario), clock, logins)
+        tenants = await stack.enter_async_context(local_tenants)
+        settings = settings_for(
+            scenario,
+            tenants=[
+                {
+                    "name": name,
+                    "ca_file": str(tenants.ca_file),
+                    "feed_url": tenants.feed_urls[name],
+                    "probe": {"every": "10s"},
+                }
+                for name in logins
+            ],
+            resolve=tenants.resolve,
+        )
+        web = SlackWeb(local.state.app.bot_token, server.api_url)
+        stack.push_async_callback(web.close)
+        timer = TracedTimer(clock, trace)
+        stack.callback(timer.stop)
+        engine = Engine(
+            rules_of(settings, {}),
+            clock=clock,
+            prober=TracedProber(LiveProber(settings, PatientClock(clock)), metrics, trace),
+            store=store,
+            timer=timer,
+            listener=EffectLogger(metrics),
+        )
+        messenger = SlackMessenger(web, channel=CHANNEL, status_link=settings.status_link)
+        delivery = OutboxDelivery(
+            clock=clock,
+            store=store,
+            messenger=TracedRouter(messenger, trace),
+            view=engine.view,
+            submit=engine.submit,
+        )
+        engine.attach(delivery)
+        for part in (engine.run, delivery.run):
+            stack.push_async_callback(stop, asyncio.create_task(part()))
+        async with asyncio.timeout(PATIENCE_S):
+            await trace.accepted.wait()
+    return trace.tracer.modules
