@@ -26,6 +26,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SPEED = "5"
+"""So slow that a busy machine keeps up."""
 PATIENCE_MS = 200_000
 expect.set_options(timeout=PATIENCE_MS)
 pytestmark = [
@@ -53,7 +55,7 @@ async def page_url(tmp_path: Path) -> AsyncIterator[str]:
     scenario = tmp_path / "short.yml"
     scenario.write_text(SHORT)
     demo = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "demo", "--port", "0", "--speed", "20"),
+        *(sys.executable, "-m", "bot", "demo", "--port", "0", "--speed", SPEED),
         *("--scenario", str(scenario)),
         stdout=asyncio.subprocess.PIPE,
     )
