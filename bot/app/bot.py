@@ -217,7 +217,13 @@ class Bot:
             status_link=self._settings.status_link,
         )
         self._parts |= {"directory": people.run, "home tabs": homes.run}
-        questions = QuestionAnswerer(web, self._clock, view=engine.view, submit=engine.submit)
+        questions = QuestionAnswerer(
+            web,
+            self._clock,
+            view=engine.view,
+            catch_up=engine.catch_up,
+            submit=engine.submit,
+        )
         listeners = Listeners(
             engine,
             web,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -92,6 +93,8 @@ def _next_seq(lane: tuple[Delivery, ...]) -> int:
 
 
 log = logging.getLogger(__name__)
+CATCH_UP_S = 1.0
+"""How long a question waits for what was asked for before it; Slack's limit is 3 s."""
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -161,6 +164,12 @@ class Engine:
         """Put a stimulus into the queue."""
         self._stimuli.put_nowait(stimulus)
 
+    async def catch_up(self) -> None:
+        """Wait until all that was submitted has been stepped, but not for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._stimuli.join()
+
     async def run(self) -> None:
         """Go on from what was committed. Never ends. Raises StoreError if it cannot be read."""
         await self._load()
@@ -205,6 +214,7 @@ class Engine:
                 effects += [(stimulus.at, effect) for effect in self._step(stimulus)]
             except Exception:  # a step that raises has changed nothing: it is pure
                 log.exception("cannot handle %s", type(stimulus).__name__)
+            self._stimuli.task_done()
         await self._commit()
         for at, effect in effects:
             self._listener.listen(at, effect)

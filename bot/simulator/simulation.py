@@ -176,7 +176,11 @@ class Simulation:
     def _build_delivery(self, settings: Settings, store: MemoryStore) -> OutboxDelivery:
         slack = VirtualSlack(self.workspace, self.world, self.clock)
         self._questions = QuestionAnswerer(
-            slack, self.clock, view=self.engine.view, submit=self.engine.submit
+            slack,
+            self.clock,
+            view=self.engine.view,
+            catch_up=self.engine.catch_up,
+            submit=self.engine.submit,
         )
         messenger = SlackMessenger(
             slack,

@@ -125,7 +125,9 @@ async def ask(text: str, user: str = "U1") -> Asked:  # noqa: PLR0915 - one bot
         )
         engine.attach(delivery)
         people = UserDirectory(web, clock, groups=(), workspaces=workspace.workspaces)
-        questions = QuestionAnswerer(web, clock, view=engine.view, submit=engine.submit)
+        questions = QuestionAnswerer(
+            web, clock, view=engine.view, catch_up=engine.catch_up, submit=engine.submit
+        )
         listeners = Listeners(
             engine,
             web,

@@ -255,3 +255,19 @@ def test_what_happens_at_once_is_committed_at_once() -> None:
         assert fixture.store.commits - before < 10
 
     run_engine(flood)
+
+
+def test_a_question_waits_for_what_was_asked_for_before_it() -> None:
+    """What was submitted has been stepped once the engine has caught up."""
+    seen: list[int] = []
+
+    async def ask(fixture: Fixture) -> None:
+        await fixture.clock.sleep(1.0)
+        fixture.engine.submit(failed_login(fixture))
+        seen.append(len(fixture.engine.view().tenants.states["t0"].probes["login"].faults))
+        await fixture.engine.catch_up()
+        seen.append(len(fixture.engine.view().tenants.states["t0"].probes["login"].faults))
+
+    run_engine(ask)
+
+    assert seen == [0, 1]

@@ -41,6 +41,7 @@ class QuestionAnswerer:
         api: takes the answers.
         clock: times the retries.
         view: returns the state.
+        catch_up: waits for the engine, so that an answer knows what the person did just before.
         submit: takes what the audit log records to the engine, which commits it later.
     """
 
@@ -50,11 +51,13 @@ class QuestionAnswerer:
         clock: Clock,
         *,
         view: Callable[[], View],
+        catch_up: Callable[[], Awaitable[None]],
         submit: Callable[[Stimulus], None],
     ) -> None:
         self._api = api
         self._clock = clock
         self._view = view
+        self._catch_up = catch_up
         self._submit = submit
         self._ids: dict[str, None] = {}
 
@@ -65,6 +68,7 @@ class QuestionAnswerer:
         self._ids[request.id] = None
         if len(self._ids) > REMEMBERED:
             del self._ids[next(iter(self._ids))]
+        await self._catch_up()
         view = self._view()
         answer, entry = answer_question(request, view.desk, view.rules)
         if entry:
