@@ -139,6 +139,7 @@ class Simulation:
         emit: Callable[[Event], None],
         *,
         with_requests: bool = False,
+        store: MemoryStore | None = None,
     ) -> None:
         self.world = World(scenario, seed)
         self.clock = VirtualClock(loop, self.world.begin_at)
@@ -151,7 +152,7 @@ class Simulation:
         prober = self._build_prober(settings)
         self.requests = prober.requests
         self._accepting: set[asyncio.Task[object]] = set()
-        store = MemoryStore()
+        store = store or MemoryStore()
         self.engine = Engine(
             rules_of(settings, {}),
             clock=self.clock,

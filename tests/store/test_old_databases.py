@@ -341,7 +341,9 @@ def test_mention_of_0001_is_not_lost(
     assert incident.escalation == (AwaitingMention(incident.opened_at) if is_to_come else None)
 
 
-def go_on(snapshot: Snapshot, world: Path) -> tuple[dict[int, Incident], list[Message]]:
+def go_on(
+    snapshot: Snapshot, store: MemoryStore, world: Path
+) -> tuple[dict[int, Incident], list[Message]]:
     """Start a bot with what was stored, where all works again.
 
     Returns the incidents in the end, and all that stands in the channel.
@@ -349,7 +351,7 @@ def go_on(snapshot: Snapshot, world: Path) -> tuple[dict[int, Incident], list[Me
     results: list[simulation.Simulation] = []
 
     async def main(loop: VirtualLoop) -> None:
-        bot = simulation.Simulation(loop, load_file(world), 1, lambda _: None)
+        bot = simulation.Simulation(loop, load_file(world), 1, lambda _: None, store=store)
         results.append(bot)
         desk = snapshot.desk
         assert desk
@@ -369,9 +371,7 @@ def go_on(snapshot: Snapshot, world: Path) -> tuple[dict[int, Incident], list[Me
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_a_bot_goes_on(
-    path: Path, tmp_path: Path, schema: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bot_goes_on(path: Path, tmp_path: Path, schema: str) -> None:
     """It resolves the open and the acknowledged incident when all works again.
 
     It edits the messages that they have, and posts one only where there was none yet.
@@ -391,11 +391,10 @@ def test_a_bot_goes_on(
         list(snapshot.inbox_items),
     )
     asyncio.run(store.commit(change))
-    monkeypatch.setattr(simulation, "MemoryStore", lambda: store)
     world = tmp_path / "world.yml"
     world.write_text(WORLD)
 
-    incidents, messages = go_on(snapshot, world)
+    incidents, messages = go_on(snapshot, store, world)
 
     assert incidents.keys() == old.keys()
     assert not any(incident.is_open for incident in incidents.values())
