@@ -1,9 +1,14 @@
-"""An event loop on which no limit strikes because the machine is busy with other programs."""
+"""An event loop on which no limit strikes because the machine is busy with other programs.
+
+A whole program runs on it by `python -m tests.steady MODULE ARGUMENTS`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import runpy
 import selectors
+import sys
 import time
 
 
@@ -42,3 +47,9 @@ class SteadyLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return seconds: they begin as those of the monotonic clock, and never run faster."""
         return self._zero + self._counting.waited_s + time.thread_time()
+
+
+if __name__ == "__main__":
+    asyncio.events.new_event_loop = SteadyLoop
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

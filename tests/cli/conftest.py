@@ -17,7 +17,7 @@ Ended = subprocess.CompletedProcess[str]
 def run(*arguments: str, **environment: str) -> Ended:
     """Run the program to its end with nothing else in its environment."""
     return subprocess.run(  # noqa: S603 - our own program with our own arguments
-        [sys.executable, "-m", "bot", *arguments],
+        [sys.executable, "-m", "tests.steady", "bot", *arguments],
         cwd=ROOT,
         env=environment,
         capture_output=True,

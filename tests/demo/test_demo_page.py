@@ -55,7 +55,7 @@ async def page_url(tmp_path: Path) -> AsyncIterator[str]:
     scenario = tmp_path / "short.yml"
     scenario.write_text(SHORT)
     demo = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "demo", "--port", "0", "--speed", SPEED),
+        *(sys.executable, "-m", "tests.steady", "bot", "demo", "--port", "0", "--speed", SPEED),
         *("--scenario", str(scenario)),
         stdout=asyncio.subprocess.PIPE,
     )

@@ -127,7 +127,7 @@ class Child:
 @asynccontextmanager
 async def run(*arguments: str, module: str = "bot", **environment: str) -> AsyncIterator[Child]:
     """Start `auth0-check` with nothing else in its environment."""
-    command = (sys.executable, "-m", module, *arguments)
+    command = (sys.executable, "-m", "tests.steady", module, *arguments)
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, env=environment, stdout=PIPE, stderr=STDOUT
     )
