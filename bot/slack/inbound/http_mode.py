@@ -27,9 +27,9 @@ _LOG = logging.getLogger(__name__)
 MAX_BODY = 256 * 1024
 """Bytes. Slack's largest payloads hold a whole message and stay well below."""
 READ_TIMEOUT_S = 5.0
-FRESH_S = 300
-REMEMBER_S = 2 * FRESH_S
-"""A timestamp may be `FRESH_S` ahead of the clock, and is then fresh for twice as long."""
+TIMESTAMP_TOLERANCE_S = 300
+REMEMBER_S = 2 * TIMESTAMP_TOLERANCE_S
+"""A timestamp may be that far ahead of the clock, and is then valid for twice as long."""
 REMEMBER_COUNT = 10_000
 
 
@@ -60,7 +60,7 @@ class EventsEndpoint:
         stamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")
         now = self._clock.now()
-        if not re.fullmatch(r"[0-9]{1,12}", stamp) or abs(now - int(stamp)) > FRESH_S:
+        if not re.fullmatch(r"[0-9]{1,12}", stamp) or abs(now - int(stamp)) > TIMESTAMP_TOLERANCE_S:
             raise web.HTTPUnauthorized(text="no fresh timestamp")
         if not re.fullmatch(r"v0=[0-9a-f]{64}", signature):
             raise web.HTTPUnauthorized(text="no signature")
