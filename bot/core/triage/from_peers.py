@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.triage.context import (
     has_just_recovered,
-    is_signal_failing,
     is_signal_healthy,
-    most_frequent_fault,
 )
 from bot.core.triage.from_probes import UNREACHABLE_STAGES, is_slow, is_sudden, login_rule_id
 from bot.core.triage.from_users import suspect_changes
@@ -69,7 +67,7 @@ def _is_all_unreachable(context: TriageContext) -> bool:
     """Tell whether no tenant and no control endpoint can be reached at all."""
     states = context.all_tenants.states.values()
     signals = [s for state in states for s in state.probes.values() if s.last_at is not None]
-    faults = [most_frequent_fault(signal) for signal in signals]
+    faults = [signal.most_frequent_fault for signal in signals]
     if not all(fault and fault.stage in UNREACHABLE_STAGES for fault in faults):
         return False
     return not any(is_signal_healthy(s, context.now) for s in context.shared.controls.values())
@@ -78,8 +76,8 @@ def _is_all_unreachable(context: TriageContext) -> bool:
 def failure_kinds(context: TriageContext, name: str) -> set[str]:
     """Return in which ways a tenant fails: other ways of failing have other causes."""
     signals = context.all_tenants.states[name].probes.values()
-    bad = [s for s in signals if is_signal_failing(s) or has_just_recovered(s, context.now)]
-    ids = {login_rule_id(fault) for s in bad if (fault := most_frequent_fault(s) or s.last_fault)}
+    bad = [s for s in signals if s.is_failing or has_just_recovered(s, context.now)]
+    ids = {login_rule_id(fault) for s in bad if (fault := s.most_frequent_fault or s.last_fault)}
     return {OUTAGE_KIND if rule_id in OUTAGE_RULE_IDS else rule_id for rule_id in ids}
 
 
@@ -118,11 +116,6 @@ def _collect_shared_refusals(
 
 def _refusal_times(context: TriageContext, name: str) -> Iterator[float]:
     for login in context.logins(name):
-        fault = most_frequent_fault(login)
-        if (
-            fault
-            and login.since is not None
-            and is_signal_failing(login)
-            and is_sudden(login, fault)
-        ):
+        fault = login.most_frequent_fault
+        if fault and login.since is not None and login.is_failing and is_sudden(login, fault):
             yield login.since
