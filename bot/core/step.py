@@ -162,10 +162,8 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             return _handle_start(state, stimulus.at, rules)
         case Tick():
             return _handle_tick(state, stimulus.at, tenants, rules)
-        case Observed():
-            return _handle_observation(state, stimulus, tenants, rules)
-        case Measured():
-            return _handle_measurement(state, stimulus)
+        case Observed() | Measured():
+            return _handle_result(state, stimulus, tenants, rules)
         case Pushed():
             return _handle_push(state, stimulus, tenants, rules)
         case FeedPolled():
@@ -180,7 +178,7 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
         case QuestionAudited():
             return state.with_audit_entry(stimulus.entry), [stimulus.entry]
         case CheckStarted():
-            return dispatch.record_check_started(state, stimulus)
+            return dispatch.continue_check(state, stimulus.request_id, stimulus)
         case Delivered():
             incident = state.incidents[stimulus.incident]
             ref = MessageRef(stimulus.channel, stimulus.ts)
@@ -282,27 +280,24 @@ def _start_due_checks(
     return state, effects
 
 
-def _handle_observation(
-    state: DeskState, stimulus: Observed, tenants: Tenants, rules: Rules
+def _handle_result(
+    state: DeskState, stimulus: Observed | Measured, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
-    """Handle a control endpoint's probe, or a probe of an on-demand check."""
-    observation = stimulus.observation
-    effects: list[DeskEffect] = []
-    if observation.target.owner == CONTROL:
-        shared = with_control(state.shared, observation, rules.control_every_s)
-        state = replace(state, shared=shared)
-        state, effects = evaluate_all(state, stimulus.at, tenants, rules)
-    state, answers = dispatch.add_check_result(state, stimulus.request_id, observation)
+    """Handle what concerns more than its tenant.
+
+    That is a control endpoint's probe, settings that changed by a log, and whatever belongs to an
+    on-demand check.
+    """
+    now, effects = stimulus.at, list[DeskEffect]()
+    result = stimulus.observation if isinstance(stimulus, Observed) else stimulus.measurement
+    if isinstance(result, Measurement):
+        if result.changes:
+            state = replace(state, shared=with_changes(state.shared, result.changes, now))
+    elif result.target.owner == CONTROL:
+        state = replace(state, shared=with_control(state.shared, result, rules.control_every_s))
+        state, effects = evaluate_all(state, now, tenants, rules)
+    state, answers = dispatch.continue_check(state, stimulus.request_id, result)
     return state, [*effects, *answers]
-
-
-def _handle_measurement(state: DeskState, stimulus: Measured) -> StateAndEffects:
-    """Handle settings that changed by a log, and a measurement of an on-demand check."""
-    measurement = stimulus.measurement
-    if measurement.changes:
-        shared = with_changes(state.shared, measurement.changes, stimulus.at)
-        state = replace(state, shared=shared)
-    return dispatch.add_check_result(state, stimulus.request_id, measurement)
 
 
 def _handle_push(

@@ -41,8 +41,13 @@ def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     far = [name for name in others if name not in near]
     far_failing = [name for name in far if name in failing]
     if bad:
+        is_wide = len(here) > 1
         near_failing = [name for name in near if name in failing]
-        yield from _collect_shared_failures(bad, here, near=near_failing, far=far_failing)
+        if is_wide or far_failing:
+            wide = [*bad, *far_failing] if is_wide else far_failing
+            yield RuleMatch("elsewhere-fails", {"names": tuple(wide)})
+        if same := near_failing if is_wide else [*bad[1:], *near_failing]:
+            yield RuleMatch("same-environment-fails", {"names": tuple(same)})
     if len(failing) > 1 and _is_all_unreachable(context):
         yield RuleMatch("nothing-reached")
     yield from _collect_shared_refusals(context, here, others)
@@ -51,16 +56,6 @@ def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     far_ok = [name for name in far if _is_tenant_healthy(context, name)]
     if far_ok and not far_failing:
         yield RuleMatch("elsewhere-ok", {"names": tuple(far_ok)})
-
-
-def _collect_shared_failures(
-    bad: list[str], here: set[str | None], *, near: list[str], far: list[str]
-) -> Iterator[RuleMatch]:
-    is_wide = len(here) > 1
-    if is_wide or far:
-        yield RuleMatch("elsewhere-fails", {"names": tuple([*bad, *far] if is_wide else far)})
-    if same := near if is_wide else [*bad[1:], *near]:
-        yield RuleMatch("same-environment-fails", {"names": tuple(same)})
 
 
 def _is_all_unreachable(context: TriageContext) -> bool:

@@ -191,10 +191,13 @@ def incident_line(incident: Incident, view: View) -> str:
     lasted = f"{'for' if incident.is_open else 'lasted'} {duration(until - incident.since)}"
     cause = incident.verdict.cause
     verdict = "" if cause is Cause.NONE else f"; verdict {CAUSES[cause].split(':')[0]}"
+    wrong = problem_text(worst_problem(incident))
+    if incident.kind is IncidentKind.SOURCE_NO_DATA:
+        wrong = f"no figures of {join_names([problem.signal for problem in incident.problems])}"
     muted = f" · {SILENCED_MARK} silenced: nobody was told" if incident.is_muted else ""
     return (
         f"{state_mark(incident)} #{incident.id} {_state_label(incident)}, {incident.severity}: "
-        f"*{join_names(incident.tenants)}* {_problem_text(incident)}; "
+        f"*{join_names(incident.tenants)}* {wrong}; "
         f"since {date_and_time(incident.since)}, {lasted}{verdict}{muted}"
     )
 
@@ -206,12 +209,6 @@ def _state_label(incident: Incident) -> str:
     if incident.state is IncidentState.ACKNOWLEDGED:
         by = incident.acknowledged_by
     return f"{incident.state} by <@{by}>" if by else incident.state.value
-
-
-def _problem_text(incident: Incident) -> str:
-    if incident.kind is IncidentKind.SOURCE_NO_DATA:
-        return f"no figures of {join_names([problem.signal for problem in incident.problems])}"
-    return problem_text(worst_problem(incident))
 
 
 def problem_text(problem: Problem | None) -> str:
