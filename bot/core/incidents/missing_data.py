@@ -31,23 +31,21 @@ def evaluate_sources(
 ) -> StateAndEffects:
     """Report which sources lost their data, and which have it again: one incident per kind."""
     effects: list[DeskEffect] = []
+    covered = {name for incident in state.open_login_incidents for name in incident.tenants}
     for kind in MetricKind:
         silent = _sources_without_data(kind, tenants, rules)
         incident = next((i for i in state.open_incidents if i.source is kind), None)
         changes: list[DeskEffect] = []
         if incident is not None:
             state, changes = keep_incident(state, _update_or_resolve(incident, silent, now))
-        elif silent and not _is_known(state, silent, now):
+        # Not if more severe incidents say it as well, or people resolved it.
+        elif silent and not (
+            covered.issuperset(_tenant_names(silent))
+            or is_sticky_resolved(state, {problem.target for problem in silent}, now)
+        ):
             state, changes = _open_or_reopen(state, kind, silent, now)
         effects += changes
     return state, effects
-
-
-def _is_known(state: DeskState, silent: tuple[NoDataProblem, ...], now: float) -> bool:
-    """Tell whether more severe incidents say it as well, or people resolved it."""
-    covered = {name for incident in state.open_login_incidents for name in incident.tenants}
-    targets = {problem.target for problem in silent}
-    return covered.issuperset(_tenant_names(silent)) or is_sticky_resolved(state, targets, now)
 
 
 def _sources_without_data(

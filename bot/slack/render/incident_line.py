@@ -191,24 +191,20 @@ def incident_line(incident: Incident, view: View) -> str:
     lasted = f"{'for' if incident.is_open else 'lasted'} {duration(until - incident.since)}"
     cause = incident.verdict.cause
     verdict = "" if cause is Cause.NONE else f"; verdict {CAUSES[cause].split(':')[0]}"
+    is_acknowledged = incident.state is IncidentState.ACKNOWLEDGED
+    by = incident.acknowledged_by if is_acknowledged else incident.resolved_by
+    state = f"{incident.state} by <@{by}>" if by else incident.state.value
+    if incident.merged_into is not None and not incident.is_open:
+        state = f"part of #{incident.merged_into}"
     wrong = problem_text(worst_problem(incident))
     if incident.kind is IncidentKind.SOURCE_NO_DATA:
         wrong = f"no figures of {join_names([problem.signal for problem in incident.problems])}"
     muted = f" · {SILENCED_MARK} silenced: nobody was told" if incident.is_muted else ""
     return (
-        f"{state_mark(incident)} #{incident.id} {_state_label(incident)}, {incident.severity}: "
+        f"{state_mark(incident)} #{incident.id} {state}, {incident.severity}: "
         f"*{join_names(incident.tenants)}* {wrong}; "
         f"since {date_and_time(incident.since)}, {lasted}{verdict}{muted}"
     )
-
-
-def _state_label(incident: Incident) -> str:
-    if incident.merged_into is not None and not incident.is_open:
-        return f"part of #{incident.merged_into}"
-    by = incident.resolved_by
-    if incident.state is IncidentState.ACKNOWLEDGED:
-        by = incident.acknowledged_by
-    return f"{incident.state} by <@{by}>" if by else incident.state.value
 
 
 def problem_text(problem: Problem | None) -> str:
