@@ -21,7 +21,7 @@ from bot.core.model.observation import CONTROL, Health, Observation, SignalState
 from bot.core.model.wall_clock import DAY_S
 from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
-from bot.core.state.incident import MESSAGE, IncidentState, MessageRef
+from bot.core.state.incident import MESSAGE, IncidentState, MessageRef, Resolution
 from bot.core.state.outbox import ReportDue
 from bot.core.state.shared import FeedView, SharedSignals, with_changes, with_control, with_reading
 from bot.core.state.stimulus import (
@@ -209,7 +209,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
     incidents = {
         number: incident
         for number, incident in state.incidents.items()
-        if incident.is_open or now - (incident.resolved_at or now) < INCIDENT_RETENTION_S
+        if incident.is_open or now - (incident.life.resolved_at or now) < INCIDENT_RETENTION_S
     }
     state = replace(
         state,
@@ -230,7 +230,9 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
             state = state.with_incident(replace(incident, tenants=known))
         else:
             orphan = replace(incident, status_incidents=())
-            state, sent = keep_incident(state, notifications.resolve_incident(orphan, now))
+            state, sent = keep_incident(
+                state, notifications.resolve_incident(orphan, Resolution(now))
+            )
             effects += sent
     return state, effects
 

@@ -10,7 +10,15 @@ from bot.core.incidents.grouping import keep_incident
 from bot.core.incidents.sticky_resolve import is_sticky_resolved
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, NoDataProblem, reopen
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    IncidentLife,
+    IncidentMessage,
+    NoDataProblem,
+    Resolution,
+    reopen,
+)
 from bot.core.state.stimulus import IncidentChanged
 from bot.core.state.timeline import ReopenedEntry
 
@@ -63,7 +71,8 @@ def _open_or_reopen(
     state: DeskState, kind: MetricKind, silent: tuple[NoDataProblem, ...], now: float
 ) -> StateAndEffects:
     for old in state.incidents.values():
-        if old.source is kind and old.resolved_at and now - old.resolved_at < REOPEN_WITHIN_S:
+        ended_at = old.life.resolved_at
+        if old.source is kind and ended_at and now - ended_at < REOPEN_WITHIN_S:
             again = replace(reopen(old), problems=silent, tenants=_tenant_names(silent))
             again, reply = notifications.add_entry(again, ReopenedEntry(now))
             again, edit = notifications.edit_message(again, now)
@@ -74,7 +83,7 @@ def _open_or_reopen(
         severity=Severity.INFO,
         tenants=_tenant_names(silent),
         since=min(problem.since for problem in silent),
-        opened_at=now,
+        life=IncidentLife(now),
         verdict=NOTHING_WRONG,
         problems=silent,
         message=IncidentMessage(updated_at=now),
@@ -89,7 +98,7 @@ def _update_or_resolve(
     incident: Incident, silent: tuple[NoDataProblem, ...], now: float
 ) -> tuple[Incident, list[DeskEffect]]:
     if not silent:
-        return notifications.resolve_incident(incident, now)
+        return notifications.resolve_incident(incident, Resolution(now))
     if [p.target for p in silent] == [p.target for p in incident.problems]:
         return incident, []
     after = replace(incident, problems=silent, tenants=_tenant_names(silent))

@@ -82,7 +82,7 @@ def preview_hidden(
     return tuple(
         incident.id
         for incident in incidents
-        if (incident.resolved_at is None or incident.resolved_at >= since)
+        if (incident.life.resolved_at is None or incident.life.resolved_at >= since)
         and _is_hidden(over, name, incident)
     )
 

@@ -67,7 +67,7 @@ def render_refused_home_tab(refusal: NotAllowed) -> Block:
 def home_tab_fingerprint(view: View) -> Hashable:
     """Return all that makes publishing the tab again worth it: not ages and latencies."""
     incidents = [
-        (one.id, one.state, one.severity, one.tenants, one.is_muted, one.verdict.cause)
+        (one.id, one.state, one.severity, one.tenants, one.notification.is_muted, one.verdict.cause)
         for one in view.desk.open_incidents
     ]
     silences = [(one.id, one.suppressed) for one in view.desk.active_silences]

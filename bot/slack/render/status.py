@@ -131,11 +131,11 @@ def tenant_line(name: str, view: View) -> str:
 def _sticky_resolve_text(name: str, view: View) -> str:
     """Say why nobody is alerted of what fails: a person resolved it while it failed."""
     for incident in view.desk.incidents.values():
-        until = (incident.resolved_at or 0.0) + STICKY_RESOLVE_S
-        if view.now < until and any(one.owner == name for one in incident.sticky_resolve):
+        until = (incident.life.resolved_at or 0.0) + STICKY_RESOLVE_S
+        if view.now < until and any(one.owner == name for one in incident.life.still_failing):
             return (
                 f"; nobody is alerted until {date_and_time(until)}, "
-                f"<@{incident.resolved_by}> resolved #{incident.id}"
+                f"<@{incident.life.resolved_by}> resolved #{incident.id}"
             )
     return ""
 
