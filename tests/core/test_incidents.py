@@ -26,16 +26,7 @@ from bot.core.state.timeline import (
     ReopenedEntry,
     ResolvedEntry,
     SeverityRaisedEntry,
-    TimelineEntry,
 )
-
-
-def said(steps: Any) -> list[Any]:
-    return [effect.body for effect in steps.effects if isinstance(effect, Send)]
-
-
-def told(steps: Any) -> list[type[TimelineEntry]]:
-    return [type(body.entry) for body in said(steps) if isinstance(body, Reply)]
 
 
 def test_single_failures_open_nothing(steps: Any) -> None:
@@ -43,7 +34,7 @@ def test_single_failures_open_nothing(steps: Any) -> None:
     steps.fail("prod.login", times=4)
 
     assert steps.incidents == []
-    assert said(steps) == []
+    assert steps.bodies() == []
 
 
 def test_an_outage_opens_one_incident_and_posts_once(steps: Any) -> None:
@@ -51,7 +42,7 @@ def test_an_outage_opens_one_incident_and_posts_once(steps: Any) -> None:
     steps.fail("prod.login", times=30)
 
     assert [i.state for i in steps.incidents] == [IncidentState.OPEN]
-    assert [body for body in said(steps) if isinstance(body, Post)] == [Post(1)]
+    assert [body for body in steps.bodies() if isinstance(body, Post)] == [Post(1)]
 
 
 def test_a_tenant_that_fails_for_the_same_cause_joins(steps: Any) -> None:
@@ -60,7 +51,7 @@ def test_a_tenant_that_fails_for_the_same_cause_joins(steps: Any) -> None:
     steps.fail("staging.login")
 
     assert [i.tenants for i in steps.incidents] == [("prod", "staging")]
-    assert JoinedEntry in told(steps)
+    assert JoinedEntry in steps.entries()
 
 
 def test_a_tenant_with_its_own_problem_does_not_join(steps: Any) -> None:
@@ -82,7 +73,7 @@ def test_it_resolves_when_all_its_tenants_have_recovered(steps: Any) -> None:
 
     (incident,) = steps.incidents
     assert incident.state is IncidentState.RESOLVED
-    assert told(steps)[-2:] == [RecoveredEntry, ResolvedEntry]
+    assert steps.entries()[-2:] == [RecoveredEntry, ResolvedEntry]
     assert incident.resolved_at == steps.now
 
 
@@ -97,7 +88,7 @@ def test_half_of_the_logins_failing_is_critical_less_is_a_warning(steps: Any) ->
     steps.fail("prod.login", times=15)
     severities.append(steps.incidents[0].severity)
     assert severities == [Severity.WARNING, Severity.CRITICAL]
-    assert SeverityRaisedEntry in told(steps)
+    assert SeverityRaisedEntry in steps.entries()
 
 
 def test_our_own_network_is_a_warning(steps: Any) -> None:
@@ -125,10 +116,10 @@ def test_others_are_probed_when_one_fails(steps: Any) -> None:
 def test_numbers_alone_are_updated_once_a_minute(steps: Any) -> None:
     """Edits are expensive; a change of the verdict is edited at once."""
     steps.fail("prod.login", times=5)
-    before = len([b for b in said(steps) if isinstance(b, Edit)])
+    before = len([b for b in steps.bodies() if isinstance(b, Edit)])
     steps.fail("prod.login", times=12)
 
-    assert len([b for b in said(steps) if isinstance(b, Edit)]) - before <= 1
+    assert len([b for b in steps.bodies() if isinstance(b, Edit)]) - before <= 1
 
 
 def test_a_message_that_slack_lost_is_posted_again(steps: Any) -> None:
@@ -218,7 +209,7 @@ def test_people_are_mentioned_only_if_configured(steps: Any) -> None:
     steps.fail("prod.login", times=40)
     steps.on_desk(Tick(steps.now))
 
-    assert MentionEntry not in told(steps)
+    assert MentionEntry not in steps.entries()
 
 
 def test_a_report_of_a_healthy_tenant_changes_nothing(steps: Any) -> None:
@@ -263,10 +254,10 @@ def test_a_renewed_failure_is_shown_at_once(steps: Any) -> None:
     for _ in range(3):
         steps.wait(10)
         steps.see("prod.login")
-    before = len(said(steps))
+    before = len(steps.bodies())
     steps.wait(60)
     steps.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
-    after = said(steps)[before:]
+    after = steps.bodies()[before:]
 
     assert steps.incidents[0].is_open
     assert ReopenedEntry in [type(b.entry) for b in after if isinstance(b, Reply)]
@@ -302,4 +293,4 @@ def test_incidents_that_turn_out_to_be_one_are_merged(steps: Any) -> None:
         Cause.NETWORK,
     )
     assert (second.is_open, second.merged_into) == (False, first.id)
-    assert told(steps).count(MergedEntry) == 1
+    assert steps.entries().count(MergedEntry) == 1
