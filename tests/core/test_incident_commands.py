@@ -12,13 +12,12 @@ from bot.core.state.incident import IncidentState
 from bot.core.state.outbox import (
     Answer,
     AnswerResult,
-    Edit,
     OverrideAnnouncement,
     Post,
     SilenceAnnouncement,
 )
-from bot.core.state.stimulus import CommandReceived, Tick
-from bot.core.state.timeline import MentionEntry, PagedEntry, ResolvedEntry
+from bot.core.state.stimulus import CommandReceived
+from bot.core.state.timeline import MentionEntry, PagedEntry
 
 ANN, BEN = "U0ANN", "U0BEN"
 
@@ -124,37 +123,6 @@ def test_what_people_do_is_audited(down: Any) -> None:
         (ANN, Verb.ACK, CommandOutcome.NO_SUCH),
     ]
     assert down.desk.audit == tuple(lines)
-
-
-def test_a_muted_incident_is_posted_when_the_silence_ends(make: Any) -> None:
-    """It began in a silence: nothing is posted until the silence ends and the outage goes on."""
-    steps = make(mention="@here")
-    steps.healthy()
-    assert steps.ask("silence prod 30m moving house").outcome is CommandOutcome.DONE
-    since = len(steps.effects)
-    steps.fail("prod.login", 60)
-    assert [body for body in steps.bodies(since) if not isinstance(body, Answer)] == []
-
-    steps.wait(1500)
-    steps.on_desk(Tick(steps.now))
-    ended = [body.silence for body in steps.bodies(since) if isinstance(body, SilenceAnnouncement)]
-    assert [silence.suppressed for silence in ended] == [1]
-    assert [body for body in steps.bodies(since) if isinstance(body, Post)] == [Post(1)]
-    assert steps.incidents[0].mentioned == () or MentionEntry in steps.entries(since)
-
-
-def test_a_silence_never_swallows_the_end(down: Any) -> None:
-    """Whoever was notified of the start is notified of the end; in between nobody is called."""
-    down.ask("silence #1 2h known")
-    since = len(down.effects)
-    down.later(1200)
-    assert not {PagedEntry, MentionEntry} & set(down.entries(since))
-    for _ in range(5):
-        down.wait(10)
-        down.see("prod.login")
-
-    assert ResolvedEntry in down.entries(since)
-    assert any(isinstance(body, Edit) for body in down.bodies(since))
 
 
 def test_ended_by_hand(down: Any) -> None:

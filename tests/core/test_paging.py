@@ -7,11 +7,18 @@ from bot.core.alerting.paging import is_needless, who_to_mention
 from bot.core.model.access import CommandOutcome
 from bot.core.model.observation import Fault, Severity, Stage
 from bot.core.oncall import EscalationPolicy, EscalationStep, Shift, Shifts
-from bot.core.state.outbox import Delivery, DirectMessage, Edit, PagerAction, Paging, Post, Reply
+from bot.core.state.outbox import Delivery, DirectMessage, Edit, PagerAction, Paging, Reply
 from bot.core.state.stimulus import PostOverdue, ShiftsPolled, Started, Tick
 from bot.core.state.timeline import HandOverEntry, MentionEntry, PagedEntry
 
 ANN, BEN = "U0ANN", "U0BEN"
+
+
+def paged(steps: Any, since: int = 0) -> list[tuple[str, ...]]:
+    """Whom each step of the escalation called, or through what, in this order."""
+    bodies = (body for body in steps.bodies(since) if isinstance(body, Reply))
+    entries = (body.entry for body in bodies if isinstance(body.entry, PagedEntry))
+    return [entry.contact_points or entry.mentioned for entry in entries]
 
 
 def test_steps_are_taken_in_their_order_and_again(down: Any) -> None:
@@ -20,28 +27,25 @@ def test_steps_are_taken_in_their_order_and_again(down: Any) -> None:
     If no person is known for a direct message, the channel gets a mention instead.
     """
     down.later(8000)
-    told_by: list[Any] = []
-    for body in down.bodies():
-        match body:
-            case Paging(action=action):
-                told_by.append(action)
-            case Reply(entry=PagedEntry() as entry):
-                told_by.append(entry.contact_points or entry.mentioned)
+    pages = [body.action for body in down.bodies() if isinstance(body, Paging)]
 
-    assert told_by.count(PagerAction.TRIGGER) == 2
-    assert told_by.count(("@here",)) == 4
+    assert paged(down) == [("@here",), ("pager",), ("@here",)] * 2
+    assert pages == [PagerAction.TRIGGER] * 2
 
 
 def test_the_process_was_stopped_meanwhile(down: Any) -> None:
-    """After a stop, overdue steps are taken once, not once a round."""
+    """After a stop, overdue steps are taken once; the next round comes after its whole pause."""
     down.later(130)
     since = len(down.effects)
     down.wait(7200)
-    for _ in range(3):
-        down.on_desk(Tick(down.now))
-        down.wait(1)
+    down.on_desk(Tick(down.now))
+    assert paged(down, since) == [("pager",), ("@here",)]
 
-    assert sum(isinstance(body, Paging) for body in down.bodies(since)) == 1
+    since = len(down.effects)
+    down.later(1190)
+    assert paged(down, since) == []
+    down.later(10)
+    assert paged(down, since) == [("@here",)]
 
 
 def test_a_page_is_followed_by_its_end(down: Any) -> None:
@@ -54,12 +58,30 @@ def test_a_page_is_followed_by_its_end(down: Any) -> None:
 
 
 def test_escalating_by_hand_takes_the_next_step(down: Any) -> None:
-    """Also after an acknowledgement; after the last step the first one follows."""
-    down.ask("ack")
-    for _ in range(len(down.rules.policies[Severity.CRITICAL].steps)):
-        assert down.ask("escalate").outcome in {CommandOutcome.DONE, CommandOutcome.NOBODY}
+    """Also after an acknowledgement; after the last step the first one follows.
 
-    assert [body.contact_point for body in down.bodies() if isinstance(body, Paging)] == ["pager"]
+    A step that finds nobody (`next` without a rotation) is skipped.
+    """
+    down.ask("ack")
+    since = len(down.effects)
+    outcomes = [down.ask("escalate").outcome for _ in range(4)]
+
+    assert outcomes == [CommandOutcome.DONE] * 4
+    assert paged(down, since) == [("@here",), ("pager",), ("@here",), ("@here",)]
+
+
+def test_next_never_calls_the_same_person_twice(make: Any) -> None:
+    """Each such step goes to another person; once all were called it calls nobody."""
+    steps = [EscalationStep(60.0 * number, "next") for number in (1, 2, 3)]
+    rotation = replace(make.rotation, people=("U0CAT", "U0DAN", "U0EVE"))
+    made = make(policies={Severity.CRITICAL: EscalationPolicy(tuple(steps))}, on_call=rotation)
+    made.healthy()
+    made.fail("prod.login", 10)
+    made.later(600)
+    people = [body.person for body in made.bodies() if isinstance(body, DirectMessage)]
+
+    assert made.incidents[0].mentioned == ("U0CAT",)
+    assert people == ["U0DAN", "U0EVE"]
 
 
 def test_without_slack_people_are_called_beyond_it(down: Any) -> None:
@@ -72,6 +94,31 @@ def test_without_slack_people_are_called_beyond_it(down: Any) -> None:
         down.on_desk(PostOverdue(down.now, 1))
 
     assert [body.contact_point for body in down.bodies() if isinstance(body, Paging)] == ["pager"]
+
+
+def test_with_the_message_in_slack_nobody_is_called_beyond_it(down: Any) -> None:
+    """The report that it is overdue may come a moment after Slack has taken it."""
+    down.on_desk(PostOverdue(down.now, 1))
+
+    assert not [body for body in down.bodies() if isinstance(body, Paging)]
+
+
+def test_people_are_mentioned_once_though_the_verdict_turns(steps: Any, make_notice: Any) -> None:
+    """To our network, which is a warning, and back to Auth0, which is critical again."""
+    steps.rules = replace(steps.rules, mention="@here")
+    steps.fail("prod.login", 10)
+    severities = [steps.incidents[0].severity]
+    for _ in range(10):
+        for where in ("control.neutral", "eu.login", "prod.login"):
+            steps.fail(where, 1, Fault(Stage.TIMEOUT, "connect"))
+    severities.append(steps.incidents[0].severity)
+    steps.read(steps.rules.tenants["prod"].feed, make_notice(at=steps.now))
+    severities.append(steps.incidents[0].severity)
+    steps.later(900)
+
+    assert severities == [Severity.CRITICAL, Severity.WARNING, Severity.CRITICAL]
+    assert steps.incidents[0].mentioned == ("@here",)
+    assert MentionEntry not in steps.entries()
 
 
 def test_a_direct_message_goes_to_who_is_on_call(make: Any) -> None:
@@ -110,22 +157,6 @@ def test_after_the_last_step_a_manual_escalation_starts_again(down: Any) -> None
 
     down.later(400)
     assert any(isinstance(body, Paging) for body in down.bodies(since))
-
-
-def test_escalating_a_muted_incident_posts_it(make: Any) -> None:
-    """Who escalates wants it known: the message is posted before the page."""
-    steps = make(
-        mention="@here", policies={Severity.CRITICAL: make.policy}, contact_points=("pager",)
-    )
-    steps.healthy()
-    steps.ask("silence prod 2h moving")
-    steps.fail("prod.login", 10)
-    since = len(steps.effects)
-
-    assert steps.ask("escalate #1").outcome is CommandOutcome.DONE
-    bodies = steps.bodies(since)
-    assert bodies.index(Post(1)) == 0
-    assert PagedEntry in steps.entries(since)
 
 
 def test_a_late_page_is_dropped(down: Any) -> None:
