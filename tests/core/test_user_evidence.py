@@ -264,6 +264,24 @@ def test_one_connection_is_blamed_only_if_others_succeed() -> None:
     assert "log-one-connection" not in rows(case(series=alone))
 
 
+def test_other_connections_have_to_succeed_themselves() -> None:
+    """Successes of the failing connection, and failures of others, do not show that they work."""
+    partly = log(Group(RowKind.FAILURE, 30, "", "saml-corp"), others="saml-corp")
+    mixed = log(
+        Group(RowKind.FAILURE, 30, "", "saml-corp"), Group(RowKind.FAILURE, 6, "", "users"), well=0
+    )
+
+    for series in (partly, mixed):
+        assert "log-one-connection" not in rows(case(series=series))
+
+
+def test_for_a_database_no_provider_is_blamed() -> None:
+    """A password login uses a database only, whatever kind of row its failures are."""
+    series = log(Group(RowKind.PROVIDER, 30, "", "users"), others="saml-corp")
+
+    assert {row for row in rows(case(series=series)) if row.startswith("log-")} == {"log-database"}
+
+
 def test_an_old_log_says_nothing() -> None:
     """Rows from before its data stopped are not about now."""
     old = {LOGS: replace(log(Group(RowKind.QUOTA, 30))[LOGS], read_at=NOW - 200)}
