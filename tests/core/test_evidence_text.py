@@ -122,6 +122,7 @@ def test_a_rule_is_described_without_values() -> None:
     assert not [rule.id for rule in EVIDENCE_TABLE.values() if {*"{}"} & {*rule.found}]
 
 
+@pytest.mark.no_cover
 def test_every_value_that_a_sentence_names_is_found() -> None:
     """In many worlds, in which each rule matches: that of users are in `test_user_evidence`."""
     matches = find_matches(1500)
