@@ -30,7 +30,7 @@ from bot.core.state.tenant import NoData, Tenants, TenantState
 from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
 from bot.core.triage.evidence_table import EVIDENCE_TABLE
-from bot.slack.render.evidence import MISSING_EVIDENCE, SENTENCES, evidence_text
+from bot.slack.render.verdict import MISSING_EVIDENCE, SENTENCES, evidence_text
 from tests.core.test_user_evidence import OF_CHANGES, OF_USERS
 
 if TYPE_CHECKING:
