@@ -66,7 +66,7 @@ def build_notifiers(settings: Settings, fetcher: Fetcher) -> dict[str, Notifier]
     for point in settings.notify:
         if point.pagerduty is not None:
             notifiers[point.name] = PagerDutyNotifier(
-                fetcher,
+                fetcher.fetch,
                 routing_key=point.pagerduty.routing_key.get_secret_value(),
                 url=point.pagerduty.url,
                 source=source,
