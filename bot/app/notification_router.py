@@ -47,7 +47,7 @@ class NotificationRouter:
         incident = view.desk.incidents[body.incident]
         link = await self._slack.get_permalink(message)
         await notifier.notify(
-            render_pager_message(incident, view, body.action, key=delivery.key, link=link)
+            render_pager_message(incident, view, body, key=delivery.key, link=link)
         )
         return None
 
