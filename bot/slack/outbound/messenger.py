@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.core.oncall import DM
-from bot.core.state.incident import MessageRef
+from bot.core.oncall import DM, CallReason
+from bot.core.state.incident import IncidentState, MessageRef
 from bot.core.state.outbox import (
     Answer,
     Body,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 EVENT_TYPE = "auth0_check"
 METADATA_KEY = "k"
+MAX_TENANTS = 100
+"""Tenants named in a call's metadata. Slack has a limit for these that it does not document."""
 HISTORY_LIMIT = 100
 THREAD_LIMIT = 999
 """Messages searched for a lost one: the newest of a channel, a whole thread."""
@@ -63,11 +65,11 @@ class SlackMessenger:
         if isinstance(body, Answer):
             await send_answer(self._api, body, view)
             return None
+        metadata = {"event_type": EVENT_TYPE, "event_payload": _metadata(delivery, view)}
         if isinstance(body, DirectMessage):
-            await self._send_direct(body, view, message_ref)
+            await self._send_direct(body, view, message_ref, metadata)
             return None
         message = _label_repeat(self._render(body, view), delivery)
-        metadata = {"event_type": EVENT_TYPE, "event_payload": {METADATA_KEY: delivery.key}}
         destination = _destination(body, message_ref, self._channel)
         params = {**destination, "metadata": metadata, **NO_UNFURL}
         if isinstance(body, Edit):
@@ -122,13 +124,17 @@ class SlackMessenger:
         return str(found["permalink"])
 
     async def _send_direct(
-        self, body: DirectMessage, view: View, message_ref: MessageRef | None
+        self,
+        body: DirectMessage,
+        view: View,
+        message_ref: MessageRef | None,
+        metadata: Mapping[str, Any],
     ) -> None:
         """Write to one person. If Slack refuses that, the next step of the escalation follows."""
         opened = await self._api.call("conversations.open", {"users": body.person})
         permalink = await self.get_permalink(message_ref)
         message = render_direct_message(view.desk.incidents[body.incident], view, permalink)
-        params = {"channel": opened["channel"]["id"], **NO_UNFURL}
+        params = {"channel": opened["channel"]["id"], "metadata": metadata, **NO_UNFURL}
         await self._call_with_fallback("chat.postMessage", params, message)
 
     async def _call_with_fallback(
@@ -137,6 +143,33 @@ class SlackMessenger:
         return await send_with_fallback(
             message, lambda content: self._api.call(method, {**params, **content})
         )
+
+
+def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
+    """Return the key by which a search finds the message, and of a call what it is about."""
+    payload: dict[str, Any] = {METADATA_KEY: delivery.key}
+    body = delivery.body
+    if isinstance(body, Post | Reply | DirectMessage) and (reason := _call_reason(body, view)):
+        tenants = view.desk.incidents[body.incident].tenants[:MAX_TENANTS]
+        payload |= {"incident": body.incident, "tenants": list(tenants), "reason": reason.value}
+    return payload
+
+
+def _call_reason(body: Post | Reply | DirectMessage, view: View) -> CallReason | None:
+    """Return why a message calls people; None: it calls nobody."""
+    match body:
+        case DirectMessage(reason=reason):
+            return reason
+        case Post(incident=number):
+            incident = view.desk.incidents[number]
+            is_call = bool(incident.notification.mentioned) and incident.state is IncidentState.OPEN
+            return CallReason.BEGUN if is_call else None
+        case Reply(entry=MentionEntry(reason=reason)):
+            return reason
+        case Reply(entry=PagedEntry(contact_points=(), reason=reason)):
+            return reason
+        case _:
+            return None
 
 
 def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> dict[str, Any]:
