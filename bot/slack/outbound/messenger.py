@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bot.core.oncall import DM
@@ -47,12 +48,21 @@ class SlackMessenger:
     Args:
         api: calls Slack.
         channel: where incidents are posted, an id or a #name.
+        channel_ids: the ids of channels that are configured by name, as far as they are known.
         status_link: where the Check Auth0 Status button leads.
     """
 
-    def __init__(self, api: WebApi, *, channel: str, status_link: str) -> None:
+    def __init__(
+        self,
+        api: WebApi,
+        *,
+        channel: str,
+        channel_ids: Mapping[str, str] = MappingProxyType({}),
+        status_link: str,
+    ) -> None:
         self._api = api
-        self._channel = channel
+        self._configured_channel = channel
+        self._channel_ids = channel_ids
         self._status_link = status_link
 
     async def send(
@@ -94,6 +104,11 @@ class SlackMessenger:
             if payload.get(METADATA_KEY) == delivery.key:
                 return MessageRef(channel, message["ts"])
         return None
+
+    @property
+    def _channel(self) -> str:
+        """Return the channel's id, or its name until Slack has told the id."""
+        return self._channel_ids.get(self._configured_channel, self._configured_channel)
 
     def _render(self, body: Body, view: View) -> RenderedMessage:
         if isinstance(body, SilenceAnnouncement):
