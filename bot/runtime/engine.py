@@ -135,7 +135,8 @@ class Engine:
         self._accepting: set[str] = set()
         self._probe_runner = ProbeRunner(clock, prober, self.submit)
         self._is_tick_queued = False
-        self._save_error = ""
+        self.save_error = ""
+        """Why the last commit failed, if it did."""
 
     def attach(self, delivery: OutboxDelivery) -> None:
         """Set what delivers to Slack. Without it the engine sends nothing."""
@@ -258,12 +259,12 @@ class Engine:
         try:
             await self._store.commit(change)
         except StoreError as error:
-            if str(error) != self._save_error:  # log it once: the full disk may be the log's own
+            if str(error) != self.save_error:  # log it once: the full disk may be the log's own
                 log.error("state not saved; going on from memory: %s", error)  # noqa: TRY400
-            self._save_error = str(error)
+            self.save_error = str(error)
             self._change = replace(change, deliveries={})
         else:
-            self._save_error, self._saved, self._change = "", after, Change()
+            self.save_error, self._saved, self._change = "", after, Change()
         if self._delivery:
             self._delivery.offer(change.deliveries.values())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bot.core.oncall import DM, CallReason
@@ -38,9 +39,12 @@ EVENT_TYPE = "auth0_check"
 METADATA_KEY = "k"
 MAX_TENANTS = 100
 """Tenants named in a call's metadata. Slack has a limit for these that it does not document."""
-HISTORY_LIMIT = 100
-THREAD_LIMIT = 999
-"""Messages searched for a lost one: the newest of a channel, a whole thread."""
+PAGE_SIZE = 200
+"""Slack recommends no more for one answer (Pagination, read 2026-11)."""
+MAX_PAGES = 25
+"""Of a busier channel we do not know whether it has the message."""
+SEARCH_MARGIN_S = 3600.0
+"""A channel is searched back to this long before the try: our clock may differ from Slack's."""
 
 
 class SlackMessenger:
@@ -49,12 +53,21 @@ class SlackMessenger:
     Args:
         api: calls Slack.
         channel: where incidents are posted, an id or a #name.
+        channel_ids: the ids of channels that are configured by name, as far as they are known.
         status_link: where the Check Auth0 Status button leads.
     """
 
-    def __init__(self, api: WebApi, *, channel: str, status_link: str) -> None:
+    def __init__(
+        self,
+        api: WebApi,
+        *,
+        channel: str,
+        channel_ids: Mapping[str, str] = MappingProxyType({}),
+        status_link: str,
+    ) -> None:
         self._api = api
-        self._channel = channel
+        self._configured_channel = channel
+        self._channel_ids = channel_ids
         self._status_link = status_link
 
     async def send(
@@ -83,19 +96,33 @@ class SlackMessenger:
         channel = message_ref.channel if message_ref else self._channel
         params: dict[str, Any] = {
             "channel": channel,
-            "limit": HISTORY_LIMIT,
+            "limit": PAGE_SIZE,
             "include_all_metadata": True,
         }
         method = "conversations.history"
-        if isinstance(delivery.body, Reply) and message_ref:
+        if is_reply := isinstance(delivery.body, Reply) and message_ref is not None:
             method = "conversations.replies"
-            params |= {"ts": message_ref.ts, "limit": THREAD_LIMIT}
-        found = await self._api.call(method, params)
-        for message in found.get("messages", []):
-            payload = message.get("metadata", {}).get("event_payload", {})
-            if payload.get(METADATA_KEY) == delivery.key:
-                return MessageRef(channel, message["ts"])
-        return None
+            params["ts"] = message_ref.ts
+        for _ in range(MAX_PAGES):
+            page = await self._api.call(method, params)
+            messages = page.get("messages", [])
+            for message in messages:
+                payload = message.get("metadata", {}).get("event_payload", {})
+                if payload.get(METADATA_KEY) == delivery.key:
+                    return MessageRef(channel, message["ts"])
+            params["cursor"] = page.get("response_metadata", {}).get("next_cursor")
+            # A channel begins with its newest message, a thread with its oldest.
+            is_before = (
+                messages and float(messages[-1]["ts"]) < delivery.started_at - SEARCH_MARGIN_S
+            )
+            if not params["cursor"] or (is_before and not is_reply):
+                return None
+        raise refusal("too_many_messages")
+
+    @property
+    def _channel(self) -> str:
+        """Return the channel's id, or its name until Slack has told the id."""
+        return self._channel_ids.get(self._configured_channel, self._configured_channel)
 
     def _render(self, body: Body, view: View) -> RenderedMessage:
         if isinstance(body, SilenceAnnouncement):
