@@ -17,6 +17,7 @@ from bot.config import fingerprint
 from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
+from bot.runtime.guarded_store import GuardedStore
 from bot.runtime.timer import APSchedulerTimer
 from bot.slack.inbound.http_mode import EventsEndpoint
 from bot.slack.inbound.listeners import Listeners
@@ -106,8 +107,9 @@ class Bot:
 
     async def _assemble(self) -> None:
         settings = self._settings
-        store = await open_store(settings.database, self._clock.now())
-        self._exit_stack.push_async_callback(store.close)
+        database = await open_store(settings.database, self._clock.now())
+        self._exit_stack.push_async_callback(database.close)
+        store = GuardedStore(database)
         token = settings.slack.bot_token.get_secret_value()
         web = SlackWeb(token, settings.slack.api_url)
         self._exit_stack.push_async_callback(web.close)
@@ -116,9 +118,9 @@ class Bot:
         )
         for warning in workspace.warnings:
             log.warning("%s", warning)
-        if store.warning:
-            log.error("%s", store.warning)
-            message = {"channel": workspace.channel, "text": f":warning: {store.warning}"}
+        if database.warning:
+            log.error("%s", database.warning)
+            message = {"channel": workspace.channel, "text": f":warning: {database.warning}"}
             try:
                 await web.call("chat.postMessage", message)
             except CallFailed as error:
