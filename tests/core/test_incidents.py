@@ -7,7 +7,7 @@ import pytest
 
 from bot.core.model.observation import Cause, Fault, FeedReading, FeedState, Severity, Stage
 from bot.core.reports import build_report
-from bot.core.state.incident import IncidentKind, IncidentState, current_cause
+from bot.core.state.incident import IncidentKind, IncidentState, Resolution, current_cause
 from bot.core.state.outbox import Edit, Post, Reply
 from bot.core.state.stimulus import (
     Delivered,
@@ -85,7 +85,7 @@ def test_it_resolves_when_all_its_tenants_have_recovered(steps: Any) -> None:
     (incident,) = steps.incidents
     assert incident.state is IncidentState.RESOLVED
     assert told(steps)[-2:] == [RecoveredEntry, ResolvedEntry]
-    assert incident.resolved_at == steps.now
+    assert incident.life.resolved_at == steps.now
 
 
 def test_half_of_the_logins_failing_is_critical_less_is_a_warning(steps: Any) -> None:
@@ -204,15 +204,11 @@ def test_one_failure_after_missing_data_is_an_incident_of_its_own(no_data: Any) 
     missing, part, failing = sorted(no_data.incidents, key=lambda i: (i.kind, i.id))
     assert (failing.kind, failing.tenants) == (IncidentKind.FAILING, ("prod",))
     assert (missing.is_open, missing.tenants) == (True, ("staging", "eu"))
-    assert (part.state, part.tenants, part.merged_into) == (
-        IncidentState.RESOLVED,
-        ("prod",),
-        missing.id,
-    )
+    assert (part.tenants, part.life.merged_into) == (("prod",), missing.id)
     sent = said(no_data)
     assert [b.incident for b in sent if isinstance(b, Post)] == [missing.id, failing.id]
     entries = [b.entry for b in sent if isinstance(b, Reply) and b.incident == missing.id]
-    assert RecoveredEntry(part.resolved_at, ("prod",)) in entries
+    assert RecoveredEntry(part.life.resolved_at, ("prod",)) in entries
 
 
 def test_the_last_tenant_that_fails_ends_missing_data(no_data: Any) -> None:
@@ -242,7 +238,8 @@ def test_data_that_comes_again_opens_no_incident(steps: Any) -> None:
     steps.tick("prod")
     steps.see("prod.login")
     (incident,) = steps.incidents
-    steps.desk = steps.desk.with_incident(replace(incident, state=IncidentState.RESOLVED))
+    life = replace(incident.life, resolved=Resolution(steps.now))
+    steps.desk = steps.desk.with_incident(replace(incident, life=life))
     steps.see("prod.login")
 
     assert [i.kind for i in steps.incidents] == [IncidentKind.NO_DATA]
@@ -372,5 +369,5 @@ def test_incidents_that_turn_out_to_be_one_are_merged(steps: Any) -> None:
         True,
         Cause.NETWORK,
     )
-    assert (second.is_open, second.merged_into) == (False, first.id)
+    assert (second.is_open, second.life.merged_into) == (False, first.id)
     assert told(steps).count(MergedEntry) == 1
