@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -61,6 +64,8 @@ def run(config: Path | None) -> None:
         _run_until_stopped(run_bot())
     except (ConfigError, StartupError, StoreError) as error:
         raise click.ClickException(str(error)) from None
+    finally:
+        _leave_hanging_threads()
 
 
 @main.command()
@@ -192,6 +197,16 @@ def _run_until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
             return None
 
     return asyncio.run(guarded())
+
+
+def _leave_hanging_threads() -> None:
+    """End the process at once if the database's thread still waits for a disk that hangs.
+
+    Python would wait for that thread for ever.
+    """
+    if any(thread.name.startswith("store") for thread in threading.enumerate()):
+        logging.shutdown()
+        os._exit(os.EX_SOFTWARE)
 
 
 def _print_table(observations: list[Observation]) -> None:

@@ -19,6 +19,7 @@ from bot.config import fingerprint
 from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
+from bot.runtime.guarded_store import GuardedStore
 from bot.runtime.timer import APSchedulerTimer
 from bot.slack.checks import SlackStatus
 from bot.slack.inbound.http_mode import EventsEndpoint
@@ -128,10 +129,11 @@ class Bot:
 
     async def _assemble(self) -> None:
         settings = self._settings
-        store = await open_store(settings.database, self._clock.now())
-        self._exit_stack.push_async_callback(store.close)
-        if store.warning:
-            log.error("%s", store.warning)
+        database = await open_store(settings.database, self._clock.now())
+        self._exit_stack.push_async_callback(database.close)
+        if database.warning:
+            log.error("%s", database.warning)
+        store = GuardedStore(database)
         web = SlackWeb(settings.slack.bot_token.get_secret_value(), settings.slack.api_url)
         self._exit_stack.push_async_callback(web.close)
         # A fingerprint takes 50 ms of CPU time on purpose: not in the event loop.
@@ -149,12 +151,12 @@ class Bot:
         engine = self._build_engine(store, rules)
         delivery = self._build_delivery(engine, store, web, session)
         engine.attach(delivery)
-        await self._listen(engine)
+        await self._listen(engine, store)
         self._parts |= {
             "engine": engine.run,
             "delivery": delivery.run,
             "Slack session": session.run,
-            "Slack": partial(self._serve_people, engine, web, session, store.warning),
+            "Slack": partial(self._serve_people, engine, web, session, database.warning),
         }
         log.info("watching %d tenant(s)", len(settings.tenants))
 
@@ -197,7 +199,7 @@ class Bot:
         self.metrics.outbox_waiting.set_function(lambda: delivery.depth)
         return delivery
 
-    async def _listen(self, engine: Engine) -> None:
+    async def _listen(self, engine: Engine, store: GuardedStore) -> None:
         settings, requests = self._settings, self.metrics.webhook_requests
         routes = dict(
             webhook_routes(
@@ -219,7 +221,7 @@ class Bot:
             self.public_address = server.address
         # Without Slack it is ready: it takes webhooks, and pages beyond Slack.
         admin = admin_routes(
-            self.metrics.registry, lambda: [engine.save_error] if engine.save_error else []
+            self.metrics.registry, lambda: [store.problem] if store.problem else []
         )
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
 

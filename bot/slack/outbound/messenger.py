@@ -222,12 +222,10 @@ def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> di
 
 
 def _label_repeat(message: RenderedMessage, delivery: Delivery) -> RenderedMessage:
-    """Mark a message that may be a double, as nobody could search for the first one."""
-    if not delivery.is_repeat:
+    """Mark a message that may be a double: it is not known whether the first one arrived."""
+    if not delivery.is_repeat or isinstance(delivery.body, Edit):
         return message
-    note = {
-        "type": "mrkdwn",
-        "text": "Possibly a double: Slack's answer to the first one was lost.",
-    }
+    text = "Possibly a double: I do not know whether the first one arrived."
+    note = {"type": "mrkdwn", "text": text}
     block = {"type": "context", "elements": [note]}
     return RenderedMessage(f"(possible double) {message.text}", [*message.blocks, block])
