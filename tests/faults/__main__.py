@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from tests.faults.experiment import EXPERIMENTS, Tier
+from tests.faults.page import PAGE, with_table
 from tests.faults.runner import WIDTH, Conditions, as_json, play_all, print_table
 
 TIERS = {tier.name.lower(): tier for tier in Tier}
@@ -32,8 +33,16 @@ def load_experiments() -> None:
 @click.option("--at-once", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--seed", type=int, help="Repeats a run. Default: another each time.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--write", "is_written", is_flag=True, help="Put the table into its page, too.")
 def main(
-    names: tuple[str, ...], tier: str, times: int, at_once: int, seed: int | None, *, is_json: bool
+    names: tuple[str, ...],
+    tier: str,
+    times: int,
+    at_once: int,
+    seed: int | None,
+    *,
+    is_json: bool,
+    is_written: bool,
 ) -> NoReturn:
     """Play the experiments of a tier, or those of these NAMES. Exit status 1 if one fails."""
     load_experiments()
@@ -51,6 +60,8 @@ def main(
     began = time.monotonic()
     results = asyncio.run(play_all(chosen, times, conditions))
     console = Console(width=WIDTH)
+    if is_written:
+        PAGE.write_text(with_table(PAGE.read_text(), EXPERIMENTS.values(), results))
     if is_json:
         click.echo(as_json(results))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +13,26 @@ if TYPE_CHECKING:
     from tests.faults.lab import Lab
 
     Play = Callable[[Lab], Awaitable[None]]
+
+
+class Kind(StrEnum):
+    """What is wrong."""
+
+    SLACK = "Slack is away"
+    CLOCK = "the wall clock moves"
+    LISTENER = "half-sent requests"
+    STALLS = "the host stalls"
+    DISK = "the disk hangs"
+    MANY_TENANTS = "500 tenants"
+    ANSWERS = "hostile answers"
+    CPU = "little CPU"
+    NO_DATA = "missing data"
+    CALLS = "Slack takes no call"
+    CRASHES = "crashes"
+    RECIPIENT = "a dead recipient"
+    FLOOD = "a flood"
+    WAITS = "Slack asks to wait"
+    SOCKET = "broken sockets"
 
 
 class Tier(IntEnum):
@@ -30,8 +50,7 @@ class Tier(IntEnum):
 class Experiment:
     """One fault, and what must be true all the same."""
 
-    point: str
-    """The kind of fault, which several experiments may share."""
+    kind: Kind
     name: str
     done: str
     """What is done, in one sentence."""
@@ -51,7 +70,7 @@ EXPERIMENTS: dict[str, Experiment] = {}
 
 
 def experiment(
-    point: str,
+    kind: Kind,
     promises: Mapping[str, float],
     *,
     tier: Tier = Tier.FAULTS,
@@ -64,7 +83,7 @@ def experiment(
     def add(play: Play) -> Play:
         name = play.__name__.replace("_", "-")
         EXPERIMENTS[name] = Experiment(
-            point=point,
+            kind=kind,
             name=name,
             done=" ".join((inspect.getdoc(play) or "").split("\n\n")[0].split()),
             promises=promises,

@@ -213,7 +213,7 @@ class Lab:
             if self.now() - self._starved_s() - zero > limit_s:
                 raise MissedError(f"not so after {limit_s:.1f} s: {what}")
             await asyncio.sleep(POLL_S)
-        return self.now() - self._starved_s() - zero
+        return max(0.0, self.now() - self._starved_s() - zero)
 
     async def hold(self, is_so: Callable[[], Any], span_s: float, what: str) -> None:
         """See that something stays so for a span of the program's clock. Raises `MissedError`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ class MailServer:
             self._server.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with suppress(ConnectionError), closing(writer):
             writer.write(b"220 mail.lab.test ESMTP\r\n")
             recipient = ""
             while line := (await reader.readline()).decode():
@@ -150,8 +151,6 @@ class MailServer:
                     case "QUIT":
                         reply = "221 Bye"
                 writer.write(f"{reply}\r\n".encode())
-        finally:
-            writer.close()
 
 
 def _now() -> float:

@@ -129,7 +129,7 @@ def print_table(
     by_name = defaultdict[str, list[Result]](list)
     for result in results:
         by_name[result.experiment].append(result)
-    table = Table("point", "experiment", "what must be true", "limit", "runs", "passed", "worst")
+    table = Table("fault", "experiment", "what must be true", "limit", "runs", "passed", "worst")
     for experiment in experiments:
         runs = by_name[experiment.name]
         passed = sum(run.passed for run in runs)
@@ -137,7 +137,7 @@ def print_table(
         for promise, limit_s in experiment.promises.items():
             times = [run.measured[promise] for run in runs if promise in run.measured]
             worst = f"{max(times):.2f} s" if times else "-"
-            row = (experiment.point, name, promise, f"{limit_s:g} s", f"{len(runs)}", f"{passed}")
+            row = (experiment.kind, name, promise, f"{limit_s:g} s", f"{len(runs)}", f"{passed}")
             table.add_row(*row, worst, style=style)
             name = ""
     console.print(table)

@@ -15,7 +15,7 @@ from aiohttp import ClientError, ClientSession
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from tests.faults import site as sites
-from tests.faults.experiment import Experiment, Tier
+from tests.faults.experiment import Experiment, Kind, Tier
 from tests.faults.preload import NotPossibleError, Preload
 from tests.faults.runner import Conditions, play
 from tests.faults.slack import APP_TOKEN, BOT_TOKEN, CHANNEL, Call, Slack
@@ -212,7 +212,7 @@ async def test_a_broken_promise_fails(
 ) -> None:
     """A run passes only if each promise was measured and kept; a failed one leaves its events."""
     experiment = Experiment(
-        point="0",
+        kind=Kind.SLACK,
         name="trial",
         done="",
         promises={"it is so": 0.2},

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from tests.faults.experiment import experiment
+from tests.faults.experiment import Kind, experiment
 from tests.faults.lab import CRITICAL
 
 if TYPE_CHECKING:
@@ -20,32 +20,32 @@ TARGET = "prod.login"
 WRONG_S = 30.0
 
 
-@experiment("2", {WATCHES: WATCH_S, TOLD: TELL_S})
+@experiment(Kind.CLOCK, {WATCHES: WATCH_S, TOLD: TELL_S})
 async def clock_steps_and_stays(lab: Lab) -> None:
     """The wall clock moves by more than a minute, up to 10 hours, either way, and stays."""
     await step(lab, lab.dice.choice(LARGE) * lab.dice.choice((-1, 1)))
     lab.check(lab.program.find(r"clock"), "the log says that the clock moved")
 
 
-@experiment("2", {WATCHES: WATCH_S, TOLD: TELL_S})
+@experiment(Kind.CLOCK, {WATCHES: WATCH_S, TOLD: TELL_S})
 async def clock_steps_a_little(lab: Lab) -> None:
     """The wall clock moves by less than a minute, either way, and stays."""
     await step(lab, lab.dice.choice(SMALL) * lab.dice.choice((-1, 1)))
 
 
-@experiment("2", {WATCHES: WATCH_S, TOLD: TELL_S})
+@experiment(Kind.CLOCK, {WATCHES: WATCH_S, TOLD: TELL_S})
 async def clock_is_behind_at_the_start(lab: Lab) -> None:
     """The wall clock is an hour behind when the bot starts, and is put right."""
     await start_wrong(lab, -3600.0)
 
 
-@experiment("2", {WATCHES: WATCH_S, TOLD: TELL_S})
+@experiment(Kind.CLOCK, {WATCHES: WATCH_S, TOLD: TELL_S})
 async def clock_is_ahead_at_the_start(lab: Lab) -> None:
     """The wall clock is three hours ahead when the bot starts, and is put right."""
     await start_wrong(lab, 3 * 3600.0)
 
 
-@experiment("2", {WATCHES: WATCH_S, TOLD: TELL_S})
+@experiment(Kind.CLOCK, {WATCHES: WATCH_S, TOLD: TELL_S})
 async def restart_with_a_clock_behind_the_state(lab: Lab) -> None:
     """The bot is killed and started again with a clock an hour behind what it has saved."""
     preload = lab.use_preload()
@@ -58,7 +58,7 @@ async def restart_with_a_clock_behind_the_state(lab: Lab) -> None:
     await watch_and_tell(lab, admin, 0, began)
 
 
-@experiment("2", {WATCHES: WATCH_S, TOLD: TELL_S})
+@experiment(Kind.CLOCK, {WATCHES: WATCH_S, TOLD: TELL_S})
 async def host_is_suspended(lab: Lab) -> None:
     """The bot is stopped for up to 3 minutes, as a suspended host does, and goes on."""
     admin = await lab.start_watching()

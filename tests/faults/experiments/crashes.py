@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from tests.faults.experiment import Tier, experiment
+from tests.faults.experiment import Kind, Tier, experiment
 from tests.faults.outside import PAGER
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ LIFE_S = 23.0
 LISTENS = r"admin_listen: listening"
 
 
-@experiment("11", {TOLD: 75}, tier=Tier.TEST, test_speed=10)
+@experiment(Kind.CRASHES, {TOLD: 75}, tier=Tier.TEST, test_speed=10)
 async def crashes_after_a_kill_in_mid_post(lab: Lab) -> None:
     """The bot is killed in mid-post, before or after Slack took it, then crashes every 25 s."""
     await lab.start_watching()
@@ -52,7 +52,7 @@ async def crashes_after_a_kill_in_mid_post(lab: Lab) -> None:
     lab.check(len(keys) == 1, f"there is one message: {keys}")
 
 
-@experiment("11", {NOTICED: 240}, tier=Tier.TEST, test_speed=10)
+@experiment(Kind.CRASHES, {NOTICED: 240}, tier=Tier.TEST, test_speed=10)
 async def crash_loop(lab: Lab) -> None:
     """The bot crashes every 25 s, and all is well otherwise."""
     lab.may_end = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults.experiment import Tier, experiment
+from tests.faults.experiment import Kind, Tier, experiment
 from tests.faults.outside import MAIL, MailServer
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ WAIT_S = 5.0
 TEN = tuple(f"tenant-{number}" for number in range(10))
 
 
-@experiment("12", {MAILED: 30}, tier=Tier.TEST, test_speed=20)
+@experiment(Kind.RECIPIENT, {MAILED: 30}, tier=Tier.TEST, test_speed=20)
 async def one_of_two_recipients_is_dead(lab: Lab) -> None:
     """A step of the policy mails two people by one address of Apprise; one of them is unknown."""
     server = MailServer(lab.outside, frozenset({DEAD}))
@@ -36,7 +36,7 @@ async def one_of_two_recipients_is_dead(lab: Lab) -> None:
     lab.check(lab.program.find(rf"\b{MAIL}\b.*outcome=(?!sent)"), "the log says that one failed")
 
 
-@experiment("13", {TOLD: 10}, tier=Tier.TEST)
+@experiment(Kind.FLOOD, {TOLD: 10}, tier=Tier.TEST)
 async def one_person_floods_the_channel(lab: Lab) -> None:
     """One person asks for help 120 times at once, for all to see, and logins fail."""
     lab.slack.burst = 5
@@ -49,7 +49,7 @@ async def one_person_floods_the_channel(lab: Lab) -> None:
     await lab.reach(TOLD, lambda: any("FIRING" in card.text for card in lab.slack.cards()))
 
 
-@experiment("14", {ANNOUNCED: 60}, tier=Tier.TEST, tenants=TEN)
+@experiment(Kind.WAITS, {ANNOUNCED: 60}, tier=Tier.TEST, tenants=TEN)
 async def ten_silences_while_slack_asks_to_wait(lab: Lab) -> None:
     """Slack answers each post with 429 and asks to wait for 5 s, and ten silences are set."""
     await lab.start_watching()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.faults.experiment import Tier, experiment
+from tests.faults.experiment import Kind, Tier, experiment
 from tests.faults.host import share_of_a_core, stalls
 from tests.faults.program import COMMAND
 from tests.faults.site import hang
@@ -19,7 +19,7 @@ GREEN = "/health is green again"
 WELL = "probe says that all is well"
 
 
-@experiment("4", {TOLD: 60})
+@experiment(Kind.STALLS, {TOLD: 60})
 async def auth0_hangs_on_a_host_that_stalls(lab: Lab) -> None:
     """The host stalls for 0.4 s every 8 s, and logins hang until the time-out of 10 s."""
     settings = lab.settings()
@@ -30,7 +30,7 @@ async def auth0_hangs_on_a_host_that_stalls(lab: Lab) -> None:
         await tell_that_it_hangs(lab)
 
 
-@experiment("4", {TOLD: 30}, tier=Tier.TEST)
+@experiment(Kind.STALLS, {TOLD: 30}, tier=Tier.TEST)
 async def auth0_hangs_for_less_on_a_host_that_stalls(lab: Lab) -> None:
     """The host stalls for 0.4 s every 1.6 s, and logins hang until a time-out of 2 s."""
     settings = lab.settings()
@@ -46,7 +46,7 @@ async def tell_that_it_hangs(lab: Lab) -> None:
     await lab.reach(TOLD, lambda: any("FIRING" in card.text for card in lab.slack.cards()))
 
 
-@experiment("5", {TOLD: 30, RED: 15, SAID: 60, GREEN: 60}, tier=Tier.TEST)
+@experiment(Kind.DISK, {TOLD: 30, RED: 15, SAID: 60, GREEN: 60}, tier=Tier.TEST)
 async def disk_hangs(lab: Lab) -> None:
     """No fsync comes back, logins fail, and then the disk works again."""
     preload = lab.use_preload()
@@ -76,7 +76,7 @@ def _says_unsaved(text: str) -> bool:
     return any(word in text.lower() for word in ("not saved", "cannot save", "from memory"))
 
 
-@experiment("8", {WELL: 90}, tier=Tier.TEST)
+@experiment(Kind.CPU, {WELL: 90}, tier=Tier.TEST)
 async def probe_with_a_tenth_of_a_core(lab: Lab) -> None:
     """`auth0-check probe` runs with 0.1 of a core."""
     lab.config.write_text(json.dumps(lab.settings()))
@@ -91,7 +91,7 @@ async def probe_with_a_tenth_of_a_core(lab: Lab) -> None:
     await lab.reach(WELL, lambda: True, began)
 
 
-@experiment("8", {"a login counts": 60, TOLD: 60})
+@experiment(Kind.CPU, {"a login counts": 60, TOLD: 60})
 async def run_with_a_tenth_of_a_core(lab: Lab) -> None:
     """The bot runs with 0.1 of a core, and logins fail."""
     admin = await lab.start()

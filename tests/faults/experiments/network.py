@@ -7,7 +7,7 @@ import http.client
 from threading import Event
 from typing import TYPE_CHECKING
 
-from tests.faults.experiment import Tier, experiment
+from tests.faults.experiment import Kind, Tier, experiment
 from tests.faults.host import half_sent_requests
 from tests.faults.site import endless_hints, one_byte_chunks
 
@@ -26,13 +26,13 @@ MAX_LINES_A_SECOND = 20
 HOSTILE_S = 15.0
 
 
-@experiment("3", {HEALTHY: 2, TOLD: 20}, tier=Tier.TEST)
+@experiment(Kind.LISTENER, {HEALTHY: 2, TOLD: 20}, tier=Tier.TEST)
 async def half_sent_requests_from_one_address(lab: Lab) -> None:
     """1,100 half requests from one address at the public listener, and logins fail."""
     await attack(lab, lambda _: "127.0.0.2")
 
 
-@experiment("3", {HEALTHY: 2, TOLD: 20})
+@experiment(Kind.LISTENER, {HEALTHY: 2, TOLD: 20})
 async def half_sent_requests_from_many_addresses(lab: Lab) -> None:
     """1,100 half requests, each from another address, at the public listener, and logins fail."""
     await attack(lab, lambda number: f"127.0.{1 + number // 250}.{1 + number % 250}")
@@ -67,7 +67,11 @@ def _found(match: tuple[float, re.Match[str]] | None) -> str:
 
 
 @experiment(
-    "7", {HELD: 0.1}, tier=Tier.TEST, tenants=("evil", "prod", "other", "third"), is_busy=True
+    Kind.ANSWERS,
+    {HELD: 0.1},
+    tier=Tier.TEST,
+    tenants=("evil", "prod", "other", "third"),
+    is_busy=True,
 )
 async def one_byte_chunks_and_endless_hints(lab: Lab) -> None:
     """A tenant's token endpoint answers in chunks of one byte, or with interim answers only."""

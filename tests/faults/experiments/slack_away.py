@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults.experiment import Tier, experiment
+from tests.faults.experiment import Kind, Tier, experiment
 from tests.faults.lab import CRITICAL, SLACK_DOWN
 from tests.faults.outside import PAGER, WEBHOOK
 from tests.faults.site import hang
@@ -21,7 +21,7 @@ QUIET_S = 20.0
 MINUTES_AWAY_S = 720.0
 
 
-@experiment("1", {PAGED: PAGE_S, TOLD: CATCH_UP_S}, tier=Tier.TEST, test_speed=20)
+@experiment(Kind.SLACK, {PAGED: PAGE_S, TOLD: CATCH_UP_S}, tier=Tier.TEST, test_speed=20)
 async def slack_refuses_from_the_start(lab: Lab) -> None:
     """Slack refuses connections when the bot starts, logins fail, and then Slack is back."""
     await lab.slack.site.shut()
@@ -32,7 +32,7 @@ async def slack_refuses_from_the_start(lab: Lab) -> None:
     await catch_up(lab)
 
 
-@experiment("1", {PAGED: PAGE_S, TOLD: CATCH_UP_S})
+@experiment(Kind.SLACK, {PAGED: PAGE_S, TOLD: CATCH_UP_S})
 async def slack_is_broken_from_the_start(lab: Lab) -> None:
     """Slack hangs or answers 503 when the bot starts, logins fail, and then Slack is back."""
     lab.slack.site.faults["*"] = lab.dice.choice((hang, SLACK_DOWN))
@@ -43,7 +43,7 @@ async def slack_is_broken_from_the_start(lab: Lab) -> None:
     await catch_up(lab)
 
 
-@experiment("1", {PAGED: PAGE_S, TOLD: CATCH_UP_S})
+@experiment(Kind.SLACK, {PAGED: PAGE_S, TOLD: CATCH_UP_S})
 async def token_is_refused_from_the_start(lab: Lab) -> None:
     """Slack refuses the token when the bot starts, logins fail, and then Slack accepts it."""
     lab.slack.token_error = lab.dice.choice(("invalid_auth", "token_revoked", "account_inactive"))
@@ -57,7 +57,7 @@ async def token_is_refused_from_the_start(lab: Lab) -> None:
     await catch_up(lab)
 
 
-@experiment("1", {"it says what is wrong and ends": 10}, tier=Tier.TEST)
+@experiment(Kind.SLACK, {"it says what is wrong and ends": 10}, tier=Tier.TEST)
 async def wrong_configuration_ends_the_start(lab: Lab) -> None:
     """The configuration is wrong: a bot that watched nothing of it would look well."""
     lab.may_end = True
@@ -71,7 +71,7 @@ async def wrong_configuration_ends_the_start(lab: Lab) -> None:
     )
 
 
-@experiment("1", {PAGED: PAGE_S, TOLD: CATCH_UP_S}, tier=Tier.FULL)
+@experiment(Kind.SLACK, {PAGED: PAGE_S, TOLD: CATCH_UP_S}, tier=Tier.FULL)
 async def slack_away_for_twelve_minutes(lab: Lab) -> None:
     """Slack refuses connections for 12 minutes, after the start or from it, and logins fail."""
     if lab.dice.random() < 1 / 2:
@@ -90,7 +90,7 @@ async def slack_away_for_twelve_minutes(lab: Lab) -> None:
     await catch_up(lab)
 
 
-@experiment("10", {PAGED: PAGE_S, TOLD: CATCH_UP_S})
+@experiment(Kind.CALLS, {PAGED: PAGE_S, TOLD: CATCH_UP_S})
 async def slack_refuses_connections(lab: Lab) -> None:
     """Slack refuses connections, logins fail, and then Slack is back."""
     await lab.start_watching()
@@ -103,7 +103,7 @@ async def slack_refuses_connections(lab: Lab) -> None:
     await catch_up(lab)
 
 
-@experiment("10", {PAGED: PAGE_S, TOLD: CATCH_UP_S})
+@experiment(Kind.CALLS, {PAGED: PAGE_S, TOLD: CATCH_UP_S})
 async def slack_hangs(lab: Lab) -> None:
     """Slack takes each request and never answers, logins fail, and then Slack is back."""
     await lab.start_watching()
@@ -116,7 +116,7 @@ async def slack_hangs(lab: Lab) -> None:
     await catch_up(lab)
 
 
-@experiment("10", {PAGED: PAGE_S}, tier=Tier.TEST, test_speed=20)
+@experiment(Kind.CALLS, {PAGED: PAGE_S}, tier=Tier.TEST, test_speed=20)
 async def slack_asks_to_wait_for_long(lab: Lab) -> None:
     """Slack answers each post with 429 and asks to wait for 5 minutes, or for a day."""
     await lab.start_watching()
@@ -127,7 +127,7 @@ async def slack_asks_to_wait_for_long(lab: Lab) -> None:
     lab.check(not lab.slack.calls_inside_a_wait(), "the bot keeps to what Slack asked")
 
 
-@experiment("10", {PAGED: PAGE_S})
+@experiment(Kind.CALLS, {PAGED: PAGE_S})
 async def token_is_revoked(lab: Lab) -> None:
     """Slack revokes the token, and logins fail."""
     await lab.start_watching()
@@ -137,7 +137,7 @@ async def token_is_revoked(lab: Lab) -> None:
     await expect_page(lab)
 
 
-@experiment("10", {PAGED: PAGE_S})
+@experiment(Kind.CALLS, {PAGED: PAGE_S})
 async def slack_dies_before_people_are_mentioned(lab: Lab) -> None:
     """The alert is posted without a mention, Slack dies, and 20 s later people are mentioned."""
     settings = lab.settings()
@@ -150,7 +150,7 @@ async def slack_dies_before_people_are_mentioned(lab: Lab) -> None:
     await expect_page(lab, decided_at)
 
 
-@experiment("10", {PAGED: PAGE_S}, tier=Tier.TEST, test_speed=20)
+@experiment(Kind.CALLS, {PAGED: PAGE_S}, tier=Tier.TEST, test_speed=20)
 async def slack_dies_before_a_step(lab: Lab) -> None:
     """The alert is posted, Slack refuses all, and 20 s later a step mentions people or writes."""
     tell = lab.dice.choice(("mention", "dm"))
@@ -166,7 +166,7 @@ async def slack_dies_before_a_step(lab: Lab) -> None:
     await expect_page(lab, decided_at)
 
 
-@experiment("10", {PAGED: PAGE_S}, tenants=("prod", "other"))
+@experiment(Kind.CALLS, {PAGED: PAGE_S}, tenants=("prod", "other"))
 async def tenant_joins_in_an_archived_channel(lab: Lab) -> None:
     """The channel is archived while an incident is open, and another tenant's logins fail, too."""
     await lab.start_watching()

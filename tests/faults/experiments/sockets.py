@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults.experiment import Tier, experiment
+from tests.faults.experiment import Kind, Tier, experiment
 from tests.faults.slack_socket import SocketFault
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ STORM_S = 10.0
 MAX_OPENS = 10
 
 
-@experiment("14", {BACK: 60}, tier=Tier.TEST)
+@experiment(Kind.SOCKET, {BACK: 60}, tier=Tier.TEST)
 async def too_many_websockets(lab: Lab) -> None:
     """Slack ends each new connection at once, as it does where there are too many."""
     await lab.start_watching()
@@ -32,19 +32,19 @@ async def too_many_websockets(lab: Lab) -> None:
     await come_back(lab, lab.now())
 
 
-@experiment("14", {BACK: DEAD_S}, tier=Tier.TEST)
+@experiment(Kind.SOCKET, {BACK: DEAD_S}, tier=Tier.TEST)
 async def socket_without_hello(lab: Lab) -> None:
     """Slack makes a connection and never says hello; the next one is well."""
     await break_one(lab, SocketFault.NO_HELLO)
 
 
-@experiment("14", {BACK: DEAD_S}, tier=Tier.TEST)
+@experiment(Kind.SOCKET, {BACK: DEAD_S}, tier=Tier.TEST)
 async def handshake_hangs(lab: Lab) -> None:
     """Slack never answers the handshake of a connection; the next one is well."""
     await break_one(lab, SocketFault.HANGING_HANDSHAKE)
 
 
-@experiment("14", {BACK: DEAD_S})
+@experiment(Kind.SOCKET, {BACK: DEAD_S})
 async def handshake_is_refused(lab: Lab) -> None:
     """Slack refuses a handshake with 503, and its ticket is spent; the next one is well."""
     await break_one(lab, SocketFault.REFUSED_HANDSHAKE)

@@ -6,7 +6,7 @@ import re
 import resource
 from typing import TYPE_CHECKING
 
-from tests.faults.experiment import Tier, experiment
+from tests.faults.experiment import Kind, Tier, experiment
 from tests.faults.tenants import AUTH0_DOWN
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ UNKNOWN_S = 330.0
 LOOK_ON_S = 60.0
 
 
-@experiment("6", {FIRST: 2}, tier=Tier.TEST, tenants=MANY, is_busy=True)
+@experiment(Kind.MANY_TENANTS, {FIRST: 2}, tier=Tier.TEST, tenants=MANY, is_busy=True)
 async def start_with_500_tenants(lab: Lab) -> None:
     """The bot starts with 500 tenants."""
     await lab.start(_every_minute(lab))
     await lab.reach(FIRST, lambda: any(lab.tenants.succeeded()), lab.program.started_at)
 
 
-@experiment("6", {ALL: 62}, tenants=MANY, is_busy=True)
+@experiment(Kind.MANY_TENANTS, {ALL: 62}, tenants=MANY, is_busy=True)
 async def check_500_tenants(lab: Lab) -> None:
     """The bot starts with 500 tenants, which are checked each minute."""
     await lab.start(_every_minute(lab))
@@ -42,13 +42,16 @@ def _every_minute(lab: Lab) -> dict[str, object]:
     return settings
 
 
-@experiment("9", {TOLD: 30}, tier=Tier.TEST, tenants=("prod", "second", "third"), test_speed=20)
+@experiment(
+    Kind.NO_DATA, {TOLD: 30}, tier=Tier.TEST, tenants=("prod", "second", "third"), test_speed=20
+)
 async def tenant_fails_after_missing_data(lab: Lab) -> None:
     """The bot cannot check any tenant for over 5 minutes; then one fails, and the others work."""
     await lab.start_watching()
     await lab.idle(0, 20)
     # No descriptor below 3 is ever free, so that nothing can be opened.
-    kept = resource.prlimit(lab.program.pid, resource.RLIMIT_NOFILE, (3, 1024))
+    kept = resource.prlimit(lab.program.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(lab.program.pid, resource.RLIMIT_NOFILE, (3, kept[1]))
     await lab.until(
         lambda: len(_opened(lab)) >= 1, UNKNOWN_S / lab.speed + 10, "it cannot check, for long"
     )
