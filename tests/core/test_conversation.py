@@ -233,7 +233,7 @@ class Conversation(RuleBasedStateMachine):
 
     def check_said(self, body: IncidentBody, stimulus: Stimulus) -> None:
         incident = self.desk.incidents[body.incident]
-        assert not incident.is_muted
+        assert not incident.notification.is_muted
         assert incident.id in self.ended or isinstance(body, Post)
         self.ended.setdefault(incident.id, False)
         if isinstance(body, Reply) and type(body.entry) in {*ENDS, ReopenedEntry}:

@@ -112,7 +112,7 @@ def test_acknowledging_stops_the_escalation(down: Any) -> None:
 
     (incident,) = down.incidents
     assert result == AnswerResult(CommandOutcome.DONE, 1)
-    assert (incident.state, incident.acknowledged_by) == (IncidentState.ACKNOWLEDGED, ANN)
+    assert (incident.state, incident.life.acknowledged_by) == (IncidentState.ACKNOWLEDGED, ANN)
     assert [note.text for note in incident.notes] == ["looking at it"]
     assert due_at(incident, down.rules) is None
     assert not {PagedEntry, MentionEntry} & set(told(down, since))
@@ -123,7 +123,7 @@ def test_the_second_of_two_people_hears_who_was_first(down: Any) -> None:
     first, second = ask(down, "ack", ANN), ask(down, "ack", BEN)
 
     assert (first.outcome, second.outcome) == (CommandOutcome.DONE, CommandOutcome.ALREADY)
-    assert down.incidents[0].acknowledged_by == ANN
+    assert down.incidents[0].life.acknowledged_by == ANN
 
 
 def test_acknowledging_a_resolved_incident_changes_nothing(down: Any) -> None:
@@ -215,7 +215,7 @@ def test_resolved_by_hand_and_recovered(down: Any) -> None:
     for _ in range(40):
         down.wait(20)
         down.see("prod.login")
-    assert down.incidents[0].sticky_resolve == ()
+    assert down.incidents[0].life.still_failing == ()
     since = len(down.effects)
     down.fail("prod.login", 10)
 
@@ -280,7 +280,7 @@ def test_a_muted_incident_is_posted_when_the_silence_ends(make: Any) -> None:
     ended = [body.silence for body in said(steps, since) if isinstance(body, SilenceAnnouncement)]
     assert [silence.suppressed for silence in ended] == [1]
     assert [body for body in said(steps, since) if isinstance(body, Post)] == [Post(1)]
-    assert steps.incidents[0].mentioned == () or MentionEntry in told(steps, since)
+    assert steps.incidents[0].notification.mentioned == () or MentionEntry in told(steps, since)
 
 
 def test_a_silence_never_swallows_the_end(down: Any) -> None:
@@ -444,8 +444,8 @@ def test_no_data_resolved_by_hand_stays_resolved(make: Any) -> None:
         steps.tick("prod")
 
     assert steps.desk.open_incidents == []
-    assert steps.incidents[0].sticky_resolve == (Target("prod", "blind"),)
-    assert incident.reopen_count == steps.incidents[0].reopen_count
+    assert steps.incidents[0].life.still_failing == (Target("prod", "blind"),)
+    assert incident.life.reopen_count == steps.incidents[0].life.reopen_count
 
 
 def test_the_first_mention_is_not_repeated_by_a_step(make: Any) -> None:
@@ -456,7 +456,7 @@ def test_the_first_mention_is_not_repeated_by_a_step(make: Any) -> None:
     steps.fail("prod.login", 10)
     later(steps, 200)
 
-    assert steps.incidents[0].mentioned == ("@here",)
+    assert steps.incidents[0].notification.mentioned == ("@here",)
     assert not {MentionEntry, PagedEntry} & set(told(steps))
 
 
@@ -507,6 +507,6 @@ def test_severity_decides_whom_it_calls(make: Any) -> None:
     steps.on_desk(Tick(steps.now))
     (incident,) = steps.incidents
 
-    assert (incident.severity, incident.mentioned) == (Severity.WARNING, ())
+    assert (incident.severity, incident.notification.mentioned) == (Severity.WARNING, ())
     assert sum(isinstance(body, DirectMessage) for body in said(steps)) == 1
     assert [body.contact_point for body in said(steps) if isinstance(body, Paging)] == ["pager"]

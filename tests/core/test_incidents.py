@@ -83,7 +83,7 @@ def test_it_resolves_when_all_its_tenants_have_recovered(steps: Any) -> None:
     (incident,) = steps.incidents
     assert incident.state is IncidentState.RESOLVED
     assert told(steps)[-2:] == [RecoveredEntry, ResolvedEntry]
-    assert incident.resolved_at == steps.now
+    assert incident.life.resolved_at == steps.now
 
 
 def test_half_of_the_logins_failing_is_critical_less_is_a_warning(steps: Any) -> None:
@@ -301,5 +301,5 @@ def test_incidents_that_turn_out_to_be_one_are_merged(steps: Any) -> None:
         True,
         Cause.NETWORK,
     )
-    assert (second.is_open, second.merged_into) == (False, first.id)
+    assert (second.is_open, second.life.merged_into) == (False, first.id)
     assert told(steps).count(MergedEntry) == 1

@@ -10,7 +10,13 @@ import pytest
 from bot.core.model.command import Request, ShowHelp
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, MessageRef
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    IncidentLife,
+    IncidentMessage,
+    MessageRef,
+)
 from bot.core.state.outbox import (
     Answer,
     Delivery,
@@ -47,7 +53,7 @@ INCIDENT = Incident(
     severity=Severity.CRITICAL,
     tenants=("prod",),
     since=0.0,
-    opened_at=0.0,
+    life=IncidentLife(0.0),
     verdict=Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.0),
 )
 

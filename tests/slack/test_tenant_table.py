@@ -4,7 +4,7 @@ from typing import Any
 
 from bot.core.model.observation import Cause, Fault, Scope, Severity, Stage, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, ProbeProblem, Problem
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, ProbeProblem, Problem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
@@ -22,7 +22,7 @@ def shown(count: int, *problems: Problem) -> list[dict[str, Any]]:
         severity=Severity.CRITICAL,
         tenants=names,
         since=0.0,
-        opened_at=0.0,
+        life=IncidentLife(0.0),
         verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9),
         problems=problems,
     )

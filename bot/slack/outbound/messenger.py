@@ -109,7 +109,7 @@ class SlackMessenger:
         incident = view.desk.incidents[body.incident]
         if isinstance(body, Reply):
             return render_timeline_entry(body.entry, incident, view.now)
-        mention = mentions(incident.mentioned) if isinstance(body, Post) else ""
+        mention = mentions(incident.notification.mentioned) if isinstance(body, Post) else ""
         return render_incident(incident, view, self._status_link, mention)
 
     async def get_permalink(self, message_ref: MessageRef | None) -> str:
@@ -162,7 +162,7 @@ def _call_reason(body: Post | Reply | DirectMessage, view: View) -> CallReason |
             return reason
         case Post(incident=number):
             incident = view.desk.incidents[number]
-            is_call = bool(incident.mentioned) and incident.state is IncidentState.OPEN
+            is_call = bool(incident.notification.mentioned) and incident.state is IncidentState.OPEN
             return CallReason.BEGUN if is_call else None
         case Reply(entry=MentionEntry(reason=reason)):
             return reason

@@ -95,8 +95,8 @@ def render_incident(
         blocks += render_charts(incident, view)
     foot = [
         f"#{incident.id}",
-        f"opened {date_and_time(incident.opened_at)}",
-        f"reopened {incident.reopen_count} times" if incident.reopen_count else "",
+        f"opened {date_and_time(incident.life.opened_at)}",
+        f"reopened {incident.life.reopen_count} times" if incident.life.reopen_count else "",
         f"called a false alarm: {quote(incident.false_alarm, NOTE_CHARS)}"
         if incident.false_alarm
         else "",
@@ -124,20 +124,22 @@ def _fields(incident: Incident, view: View) -> list[tuple[str, str]]:
         pairs.append(("Failed tries", "\n".join(lines)))
     pairs.append(("Auth0 status page", _status_page_text(incident, view)))
     pairs.append(("First failure", date_and_time(incident.since)))
-    if incident.is_open or incident.acknowledged_by:
+    taken = incident.life.acknowledged
+    if incident.is_open or taken:
         owner = "nobody yet"
-        if incident.acknowledged_by:
-            acknowledged_at = date_and_time(incident.acknowledged_at or 0.0)
-            owner = f"<@{incident.acknowledged_by}>, since {acknowledged_at}"
+        if taken:
+            owner = f"<@{taken.by}>, since {date_and_time(taken.at)}"
         # Not before that person was called: their name in a new message is a call.
-        elif incident.has_mentioned and view.desk.shift:
+        elif incident.notification.has_mentioned and view.desk.shift:
             owner += f"; on call: {on_call_name(view.desk.shift)}"
         pairs.append(("Owner", owner))
     if not incident.is_open and (lead := time_to_detect_text(incident)):
         pairs.append(("Who knew", lead))
-    if incident.resolved_at is not None:
-        lasted = duration(incident.resolved_at - incident.since)
-        pairs.append(("Over since", f"{date_and_time(incident.resolved_at)} (lasted {lasted})"))
+    if incident.life.resolved_at is not None:
+        lasted = duration(incident.life.resolved_at - incident.since)
+        pairs.append(
+            ("Over since", f"{date_and_time(incident.life.resolved_at)} (lasted {lasted})")
+        )
     return pairs
 
 

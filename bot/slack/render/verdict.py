@@ -52,8 +52,9 @@ def confidence_text(verdict: Verdict) -> str:
 
 
 def _evidence_text(title: str, evidence: tuple[Evidence, ...], incident: Incident) -> str:
+    since, opened_at = incident.history.evidence_since, incident.life.opened_at
     lines = [
-        f"• {time_of_day(incident.history.evidence_since.get(one.rule_id, incident.opened_at))} "
+        f"• {time_of_day(since.get(one.rule_id, opened_at))} "
         f"{escape(evidence_text(one))} (`{one.rule_id}` {one.weight:+.1f})"
         for one in evidence
     ]
