@@ -164,7 +164,8 @@ def _take_step(
 
 
 def _page(incident: Incident, page: Paging, now: float, by: str = "") -> IncidentAndEffects:
-    paged = tuple(dict.fromkeys((*incident.notification.paged_contact_points, page.contact_point)))
+    paged_before = incident.notification.paged_contact_points
+    paged = tuple(dict.fromkeys((*paged_before, page.contact_point)))
     notification = replace(incident.notification, paged_contact_points=paged)
     incident = replace(incident, notification=notification)
     entry = PagedEntry(now, contact_points=(page.contact_point,), by=by)

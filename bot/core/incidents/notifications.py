@@ -143,10 +143,8 @@ def resolve_incident(
 
 def update_pages(incident: Incident, action: PagerAction) -> list[Send]:
     """Send what changed to every contact point that was paged."""
-    pages = (
-        Paging(incident.id, name, action) for name in incident.notification.paged_contact_points
-    )
-    return [page_contact_point(incident, page) for page in pages]
+    names = incident.notification.paged_contact_points
+    return [page_contact_point(incident, Paging(incident.id, name, action)) for name in names]
 
 
 def page_contact_point(incident: Incident, page: Paging) -> Send:
