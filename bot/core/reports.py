@@ -240,7 +240,7 @@ def build_report(
             for s in desk.silences.values()
             if s.since < until and (until if s.ended_at is None else s.ended_at) > begin
         ),
-        pages_by_contact_point=dict(Counter(name for i in real for name in i.paged_contact_points)),
+        pages_by_contact_point=dict(Counter(name for i in real for name in i.paged_at)),
     )
 
 

@@ -28,7 +28,6 @@ from bot.core.state.outbox import (
 from bot.core.state.stimulus import (
     CommandReceived,
     Delivered,
-    PostOverdue,
     Send,
     ShiftsPolled,
     Started,
@@ -181,18 +180,6 @@ def test_escalating_by_hand_takes_the_next_step(down: Any) -> None:
     ask(down, "ack")
     for _ in range(len(PAGER.steps)):
         assert ask(down, "escalate").outcome in {CommandOutcome.DONE, CommandOutcome.NOBODY}
-
-    assert [body.contact_point for body in said(down) if isinstance(body, Paging)] == ["pager"]
-
-
-def test_without_slack_people_are_called_beyond_it(down: Any) -> None:
-    """If Slack does not accept the alert, each contact point of the policy gets it once."""
-    incident = down.incidents[0]
-    down.desk = down.desk.with_incident(
-        replace(incident, message=replace(incident.message, ref=None))
-    )
-    for _ in range(3):
-        down.on_desk(PostOverdue(down.now, 1))
 
     assert [body.contact_point for body in said(down) if isinstance(body, Paging)] == ["pager"]
 

@@ -177,7 +177,7 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "acknowledged_by": incident.acknowledged_by,
         "resolved_by": incident.resolved_by,
         "mentioned": list(incident.mentioned),
-        "paged": list(incident.paged_contact_points),
+        "paged": list(incident.paged_at),
         "notified": list(escalation.notified) if escalation else [],
         "sticky": [str(target) for target in incident.sticky_resolve],
         "notes": [note.text for note in incident.notes],

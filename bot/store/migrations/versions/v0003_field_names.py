@@ -282,14 +282,18 @@ HISTORY = {
 
 
 def _build_incident(old: Json) -> Json:
-    """Build its parts, put a mention to come in the escalation's place, split signals' names."""
+    """Build its parts, put a mention to come in the escalation's place, split signals' names.
+
+    A contact point has the time of its last page.
+    """
     new = {n: value for n, value in old.items() if n not in {"mention_at", *MESSAGE, *HISTORY}}
     new["message"] = {new_name: old[name] for name, new_name in MESSAGE.items()}
     new["history"] = {new_name: old[name] for name, new_name in HISTORY.items()}
     if old["mention_at"] is not None:
         new["escalation"] = {"at": old["mention_at"], "begun": old.get("escalation")}
     signals = [name.split(".", 1) for name in old.get("sticky_resolve", ())]
-    return {**new, "sticky_resolve": signals}
+    paged_at = dict.fromkeys(new.pop("paged_contact_points", ()), 0.0)  # when is not known
+    return {**new, "sticky_resolve": signals, "paged_at": paged_at}
 
 
 def _drop_due(desk: Json) -> Json:
