@@ -7,20 +7,11 @@ from typing import Any
 
 import pytest
 
-from bot.core.commands.parse import parse_request
-from bot.core.model.access import Person
-from bot.core.model.command import Request
 from bot.core.model.observation import Fault, Severity, Stage
 from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep
-from bot.core.state.outbox import (
-    Call,
-    DirectMessage,
-    PagerAction,
-    Paging,
-    Post,
-    Reply,
-)
-from bot.core.state.stimulus import CallOverdue, CommandReceived, Delivered, MessageLost, Send, Tick
+from bot.core.state.incident import Resolution
+from bot.core.state.outbox import Call, DirectMessage, PagerAction, Paging, Post, Reply
+from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, Send
 from bot.core.state.timeline import JoinedEntry, MentionEntry, PagedEntry
 
 STEPS = (
@@ -32,33 +23,25 @@ POINTS = ("pager", "mail", "sms")
 """The policy names only the first of them."""
 
 
-def prepare(make: Any, **given: Any) -> Any:
-    """Return steps by which the first mention comes 30 s after the alert."""
-    steps = make(
+def prepare(make: Any, steps: tuple[EscalationStep, ...] = STEPS) -> Any:
+    """Return a healthy world, by whose rules the first mention comes 30 s after the alert."""
+    made = make(
         mention="@here",
         mention_after_s={"prod": 55.0},
-        policies={Severity.CRITICAL: EscalationPolicy(STEPS)},
+        policies={Severity.CRITICAL: EscalationPolicy(steps)},
         contact_points=POINTS,
         on_call=make.rotation,
-        **given,
     )
-    steps.healthy()
-    return steps
+    made.healthy()
+    return made
 
 
 @pytest.fixture
-def down(make: Any) -> Any:
-    """Prod's login has just opened a critical incident."""
+def begun(make: Any) -> Any:
+    """Prod's login has just opened a critical incident; nothing is posted yet."""
     steps = prepare(make)
     steps.fail("prod.login")
     return steps
-
-
-def go_on(steps: Any, span_s: float) -> None:
-    """Let time pass while the outage goes on."""
-    for _ in range(int(span_s / 5)):
-        steps.fail("prod.login", 1)
-        steps.on_desk(Tick(steps.now))
 
 
 def calls(steps: Any) -> list[tuple[type, CallReason, int | None]]:
@@ -69,29 +52,24 @@ def calls(steps: Any) -> list[tuple[type, CallReason, int | None]]:
     ]
 
 
+def first_call(steps: Any) -> Call:
+    return Call(1, CallReason.BEGUN, steps.incidents[0].life.opened_at)
+
+
 def miss(steps: Any, call: Call) -> list[str]:
     """Let Slack not take a call; return who is paged for it."""
-    effects = steps.on_desk(CallOverdue(steps.now, call))
-    pages = [e.body for e in effects if isinstance(e, Send) and isinstance(e.body, Paging)]
+    since = len(steps.effects)
+    steps.on_desk(CallOverdue(steps.now, call))
+    pages = [body for body in steps.bodies(since) if isinstance(body, Paging)]
     assert all(page.action is PagerAction.TRIGGER for page in pages)
     return [page.contact_point for page in pages]
 
 
-def ask(steps: Any, text: str) -> None:
-    request = Request(text, steps.now, user="U0ANN", person=Person("U0ANN"))
-    request = parse_request(text, request, steps.desk, steps.rules)
-    steps.on_desk(CommandReceived(steps.now, request))
-
-
-def begun(steps: Any) -> Call:
-    return Call(1, CallReason.BEGUN, steps.incidents[0].opened_at)
-
-
-def test_whatever_is_to_wake_people_is_marked_as_a_call(down: Any) -> None:
+def test_whatever_is_to_wake_people_is_marked_as_a_call(begun: Any) -> None:
     """The alert, the first mention, and each step: of a direct one the message to the person."""
-    go_on(down, 700)
+    begun.later(700)
 
-    assert calls(down) == [
+    assert calls(begun) == [
         (Post, CallReason.BEGUN, None),
         (MentionEntry, CallReason.BEGUN, None),
         (PagedEntry, CallReason.UNACKNOWLEDGED, 1),
@@ -104,87 +82,81 @@ def test_a_warning_calls_nobody(make: Any) -> None:
     """Its message is no call, and neither is a tenant that joins it."""
     steps = prepare(make)
     lost = Fault(Stage.TIMEOUT, "connect")
-    for place in range(12):
-        for where in ("control.neutral", "prod.login", *(("eu.login",) if place > 5 else ())):
+    for tenants in (("prod.login",), ("prod.login", "eu.login")) * 6:
+        for where in ("control.neutral", *tenants):
             steps.fail(where, 1, lost)
-    assert {(i.severity, i.tenants) for i in steps.incidents} == {
-        (Severity.WARNING, ("prod", "eu"))
-    }
+    (incident,) = steps.incidents
 
+    assert (incident.severity, incident.tenants) == (Severity.WARNING, ("prod", "eu"))
     assert calls(steps) == []
 
 
-def test_a_call_goes_to_every_contact_point(down: Any) -> None:
+def test_a_call_goes_to_every_contact_point(begun: Any) -> None:
     """Whether a step names it or not, in one line of the thread; once for all that was known."""
-    go_on(down, 60)
+    begun.later(60)
 
-    assert miss(down, begun(down)) == list(POINTS)
-    assert miss(down, begun(down)) == []
-    assert miss(down, Call(1, CallReason.BEGUN, down.now - 30)) == []  # the first mention
-    entries = [e.body.entry for e in down.effects if isinstance(e, Send) and type(e.body) is Reply]
+    assert miss(begun, first_call(begun)) == list(POINTS)
+    assert miss(begun, first_call(begun)) == []
+    assert miss(begun, Call(1, CallReason.BEGUN, begun.now - 30)) == []  # the first mention
+    entries = [body.entry for body in begun.bodies() if isinstance(body, Reply)]
     assert [e.contact_points for e in entries if isinstance(e, PagedEntry)] == [POINTS]
 
 
-def test_the_next_step_pages_again(down: Any) -> None:
+def test_the_next_step_pages_again(begun: Any) -> None:
     """A step that comes after a page is a call of its own."""
-    go_on(down, 60)
-    miss(down, begun(down))
-    go_on(down, 200)
+    begun.later(60)
+    miss(begun, first_call(begun))
+    begun.later(200)
+    (step,) = [e.call for e in begun.effects if isinstance(e, Send) and e.call and e.call.step == 1]
 
-    step = next(e.call for e in down.effects if isinstance(e, Send) and e.call and e.call.step == 1)
-    assert miss(down, step) == list(POINTS)
+    assert miss(begun, step) == list(POINTS)
 
 
 def test_a_contact_point_that_a_step_has_just_paged_has_the_call(make: Any) -> None:
     """It is not paged twice for one moment."""
-    steps = prepare(make)
-    steps.rules.policies[Severity.CRITICAL] = EscalationPolicy((EscalationStep(0, "pager"),))
+    steps = prepare(make, (EscalationStep(0, "pager"),))
     steps.fail("prod.login")
-    go_on(steps, 60)
+    steps.later(60)
 
-    assert miss(steps, begun(steps)) == ["mail", "sms"]
+    assert miss(steps, first_call(steps)) == ["mail", "sms"]
 
 
-def test_a_tenant_that_joins_is_a_call(down: Any) -> None:
+def test_tenants_that_join_are_a_call(begun: Any) -> None:
     """Even where somebody acknowledged what was known before; once in five minutes."""
-    ask(down, "ack")
-    down.fail("staging.login")
-    joined_at = down.now
-    down.fail("eu.login")
+    begun.ask("ack")
+    begun.fail("staging.login")
+    joined_at = begun.now
+    begun.fail("eu.login")
 
-    assert [call for call in calls(down) if call[1] is CallReason.WIDER] == [
-        (JoinedEntry, CallReason.WIDER, None)
-    ]
-    assert miss(down, begun(down)) == []
-    assert miss(down, Call(1, CallReason.WIDER, joined_at)) == list(POINTS)
+    assert calls(begun)[1:] == [(JoinedEntry, CallReason.WIDER, None)]
+    assert miss(begun, first_call(begun)) == []
+    assert miss(begun, Call(1, CallReason.WIDER, joined_at)) == list(POINTS)
 
 
 @pytest.mark.parametrize("said", ["ack", "resolve", "silence #1 1h known", "silence all 1h a test"])
-def test_who_acted_since_wakes_nobody_else(down: Any, said: str) -> None:
+def test_what_people_did_since_wakes_nobody_else(begun: Any, said: str) -> None:
     """Acknowledged, resolved or silenced since the call was decided: nobody is paged."""
-    call = begun(down)
-    down.wait(1)
-    ask(down, said)
+    begun.wait(1)
+    begun.ask(said)
 
-    assert miss(down, call) == []
+    assert miss(begun, first_call(begun)) == []
 
 
-def test_a_call_of_a_merged_incident_goes_on(down: Any) -> None:
+def test_a_call_of_a_merged_incident_goes_on(begun: Any) -> None:
     """The incident that it was merged into is paged; one that is forgotten pages nobody."""
-    other = replace(down.incidents[0], id=2, merged_into=1, resolved_at=down.now)
-    down.desk = down.desk.with_incident(other)
+    (first,) = begun.incidents
+    life = replace(first.life, resolved=Resolution(begun.now, merged_into=1))
+    begun.desk = begun.desk.with_incident(replace(first, id=2, life=life))
 
-    effects = down.on_desk(CallOverdue(down.now, Call(2, CallReason.BEGUN, down.now)))
-    sent = [effect.body for effect in effects if isinstance(effect, Send)]
-
-    assert {body.incident for body in sent if isinstance(body, Paging)} == {1}
-    assert miss(down, Call(77, CallReason.BEGUN, down.now)) == []
+    assert miss(begun, Call(2, CallReason.BEGUN, begun.now)) == list(POINTS)
+    assert {body.incident for body in begun.bodies() if isinstance(body, Paging)} == {1}
+    assert miss(begun, Call(77, CallReason.BEGUN, begun.now)) == []
 
 
-def test_a_message_that_is_posted_again_is_no_call(down: Any) -> None:
+def test_a_message_that_is_posted_again_is_no_call(begun: Any) -> None:
     """Somebody deleted it: people were called before."""
-    down.on_desk(Delivered(down.now, 1, "C1", "1.1", "1:post:1"))
-    before = len(calls(down))
-    down.on_desk(MessageLost(down.now, 1))
+    begun.on_desk(Delivered(begun.now, 1, "C1", "1.1", "1:post:1"))
+    begun.on_desk(MessageLost(begun.now, 1))
 
-    assert len(calls(down)) == before
+    assert [type(body) for body in begun.bodies()].count(Post) == 2
+    assert len(calls(begun)) == 1
