@@ -22,6 +22,7 @@ from bot.slack.render.verdict import MISSING_EVIDENCE, cause_name, evidence_text
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
+    from bot.core.state.outbox import Delivery
     from bot.ports import View
 
 
@@ -48,7 +49,7 @@ _STATES = {
 
 
 def render_pager_message(
-    incident: Incident, view: View, page: Paging, *, key: str, link: str
+    incident: Incident, view: View, delivery: Delivery, page: Paging, link: str
 ) -> PagerMessage:
     """Render the pager message: a title that says what is wrong, and what is known."""
     title = f"{_STATES[page.action]} {incident.severity}: {_strip_all_markup(headline(incident))}"
@@ -64,14 +65,15 @@ def render_pager_message(
         "would settle it": MISSING_EVIDENCE[verdict.settled_by],
         "incident": str(incident.id),
         "tenants": list(incident.tenants),
-        "reason": page.reason.value,
     }
-    if page.step is not None:
-        details["escalation step"] = str(page.step)
+    if call := delivery.call:
+        details["reason"] = call.reason.value
+        if call.step is not None:
+            details["escalation step"] = str(call.step)
     lines = [*verdict_text(verdict).splitlines(), remedy(incident), since]
     lines += [f"Runbook: {runbook}"] if runbook else []
     return PagerMessage(
-        key,
+        delivery.key,
         incident.id,
         page.action,
         incident.severity,
