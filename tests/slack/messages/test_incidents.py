@@ -24,11 +24,13 @@ from bot.core.state.incident import (
     Incident,
     IncidentKind,
     NoDataProblem,
+    NotificationState,
     ProbeProblem,
     Problem,
+    Resolution,
     SlowProblem,
 )
-from bot.core.state.outbox import PagerAction
+from bot.core.state.outbox import PagerAction, Paging
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     FalseAlarmEntry,
@@ -72,8 +74,7 @@ def warning(scene: Any, *problems: Problem, **changes: Any) -> Incident:
         severity=Severity.WARNING,
         tenants=("prod",),
         problems=problems,
-        mentioned=(),
-        has_mentioned=False,
+        notification=NotificationState(),
         **changes,
     )
 
@@ -104,9 +105,10 @@ def missing_data(scene: Any) -> list[RenderedMessage]:
     problem = NoDataProblem("prod", "checkout", START, MetricKind.METRICS, scene.texts.missing)
     source = warning(scene, problem, kind=IncidentKind.SOURCE_NO_DATA, source=MetricKind.METRICS)
     source = replace(source, severity=Severity.INFO)
-    acknowledged = replace(source, state=scene.acknowledged.state, acknowledged_by=ANN)
-    by_hand = replace(source, state=scene.ended.state, resolved_by=BEN)
-    ended = replace(source, state=scene.ended.state)
+    life = source.life
+    acknowledged = replace(source, life=scene.acknowledged.life)
+    by_hand = replace(source, life=replace(life, resolved=Resolution(life.opened_at, BEN)))
+    ended = replace(source, life=replace(life, resolved=Resolution(life.opened_at)))
     listed = scene.says("alerts", view=scene.view(source))
     return [*(scene.message(one) for one in (source, acknowledged, by_hand, ended)), listed]
 
@@ -215,7 +217,8 @@ def test_a_pager_message_is_plain(action: PagerAction, scene: Any, compare: Any)
     """A pager message has a title, what is known, and a link, all without mark-up."""
     states = (scene.open, scene.acknowledged, scene.ended)
     incident = dict(zip(PagerAction, states, strict=True))[action]
-    message = render_pager_message(incident, scene.view(), action, key="k", link=PERMALINK)
+    page = Paging(incident.id, "pager", action)
+    message = render_pager_message(incident, scene.view(), page, key="k", link=PERMALINK)
 
     compare(f"page-{action}.txt", f"{message.title}\n\n{message.body}\n\n{message.link}\n")
 
@@ -229,7 +232,8 @@ def test_a_pager_message_stays_plain(data: st.DataObject, scenes_of: Any, hostil
         scene.open,
         problems=(AlertProblem("prod", "login", START, 5, scene.texts.alert),),
     )
-    message = render_pager_message(incident, scene.view(), PagerAction.TRIGGER, key="k", link="")
+    page = Paging(incident.id, "pager", PagerAction.TRIGGER)
+    message = render_pager_message(incident, scene.view(), page, key="k", link="")
 
     assert len(message.title) <= 200
     assert len(message.title.splitlines()) == 1
