@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _monotonic_s() -> float:
@@ -20,18 +24,29 @@ class SystemClock:
     Args:
         speed: how many times as fast as a real clock it runs.
         start: the instant to begin at; None: now.
+        wall_time: the host's wall clock, which may step.
+        monotonic: the host's clock that never steps.
     """
 
-    def __init__(self, speed: float = 1.0, start: float | None = None) -> None:
+    def __init__(
+        self,
+        speed: float = 1.0,
+        start: float | None = None,
+        *,
+        wall_time: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = _monotonic_s,
+    ) -> None:
         self.speed = speed
+        self._wall_time = wall_time
+        self._monotonic = monotonic
         self._is_wall_time = start is None
-        self._wall_zero = time.time()
+        self._wall_zero = wall_time()
         self._start = self._wall_zero if start is None else start
-        self._zero = _monotonic_s()
+        self._zero = monotonic()
 
     def now(self) -> float:
         """Return seconds since the Unix epoch, UTC."""
-        return self._start + (_monotonic_s() - self._zero) * self.speed
+        return self._start + (self._monotonic() - self._zero) * self.speed
 
     async def sleep(self, span_s: float) -> None:
         """Wait for a span of this clock."""
@@ -44,4 +59,4 @@ class SystemClock:
         """
         if not self._is_wall_time:
             return 0.0
-        return time.time() - self._wall_zero - (_monotonic_s() - self._zero)
+        return self._wall_time() - self._wall_zero - (self._monotonic() - self._zero)
