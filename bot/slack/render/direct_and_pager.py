@@ -11,6 +11,7 @@ from bot.slack.render.buttons import acknowledge_button, runbook_buttons, runboo
 from bot.slack.render.evidence import MISSING_EVIDENCE, evidence_text
 from bot.slack.render.incident import remedy, verdict_text
 from bot.slack.render.incident_line import headline, plain_headline, state_mark, state_text
+from bot.slack.render.info import own_fault_text
 from bot.slack.render.text import (
     RenderedMessage,
     clean_text,
@@ -64,14 +65,15 @@ def render_pager_message(
         "evidence against": [evidence_text(one) for one in verdict.evidence_against],
         "would settle it": MISSING_EVIDENCE[verdict.settled_by],
     }
-    lines = [*verdict_text(verdict).splitlines(), remedy(incident), since]
+    known = own_fault_text(incident) or verdict_text(verdict)
+    lines = [*known.splitlines(), remedy(incident), since]
     lines += [f"Runbook: {runbook}"] if runbook else []
     return PagerMessage(
         key,
         incident.id,
         action,
         incident.severity,
-        incident.tenants,
+        incident.tenants or ("auth0-check",),
         details,
         clean_text(title, TITLE_CHARS),
         "\n".join(_strip_all_markup(one) for one in lines if one),
