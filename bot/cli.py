@@ -48,12 +48,10 @@ def main() -> None:
 @CONFIG
 def run(config: Path | None) -> None:
     """Watch the configured tenants and post to Slack."""
-    from bot.app.bot import Bot
+    from bot.app.bot import Bot, StartupError
     from bot.app.clock import SystemClock
     from bot.config import ConfigError
     from bot.ports import StoreError
-    from bot.slack.inbound.socket_mode import SocketLostError
-    from bot.slack.startup import StartupError
     from bot.telemetry import set_up_logging
 
     settings = _load_settings(config)
@@ -64,7 +62,7 @@ def run(config: Path | None) -> None:
 
     try:
         _run_until_stopped(run_bot())
-    except (ConfigError, StartupError, StoreError, SocketLostError) as error:
+    except (ConfigError, StartupError, StoreError) as error:
         raise click.ClickException(str(error)) from None
     finally:
         _leave_hanging_threads()

@@ -11,6 +11,7 @@ from bot.core.oncall import (
     MENTION,
     NEXT,
     AwaitingMention,
+    CallReason,
     EscalationPolicy,
     EscalationState,
     EscalationStep,
@@ -134,7 +135,9 @@ def _take_step(
     by: str = "",
 ) -> IncidentAndEffects:
     if step.contact not in {MENTION, DM, NEXT}:
-        return _page(incident, step.contact, now, by)
+        number = policy_of(incident, rules).steps.index(step) + 1
+        page = Paging(incident.id, step.contact, PagerAction.TRIGGER, step=number)
+        return _page(incident, page, now, by)
     names, escalation = (
         who_to_mention(state, rules),
         begun_escalation(incident.notification.escalation),
@@ -160,14 +163,14 @@ def _take_step(
     return incident, [*effects, reply]
 
 
-def _page(incident: Incident, contact_point: str, now: float, by: str = "") -> IncidentAndEffects:
-    paged = tuple(dict.fromkeys((*incident.notification.paged_contact_points, contact_point)))
+def _page(incident: Incident, page: Paging, now: float, by: str = "") -> IncidentAndEffects:
+    paged_before = incident.notification.paged_contact_points
+    paged = tuple(dict.fromkeys((*paged_before, page.contact_point)))
     notification = replace(incident.notification, paged_contact_points=paged)
     incident = replace(incident, notification=notification)
-    entry = PagedEntry(now, contact_points=(contact_point,), by=by)
+    entry = PagedEntry(now, contact_points=(page.contact_point,), by=by)
     incident, reply = notifications.add_entry(incident, entry)
-    page = notifications.page_contact_point(incident, contact_point, PagerAction.TRIGGER)
-    return incident, [page, reply]
+    return incident, [notifications.page_contact_point(incident, page), reply]
 
 
 def is_needless(delivery: Delivery, state: DeskState) -> bool:
@@ -187,6 +190,7 @@ def page_without_slack(incident: Incident, now: float, rules: Rules) -> Incident
     for step in policy_of(incident, rules).steps:
         name = step.contact
         if name in rules.contact_points and name not in incident.notification.paged_contact_points:
-            incident, pages = _page(incident, name, now)
+            page = Paging(incident.id, name, PagerAction.TRIGGER, CallReason.BEGUN)
+            incident, pages = _page(incident, page, now)
             effects += pages
     return incident, effects

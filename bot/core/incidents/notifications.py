@@ -143,17 +143,15 @@ def resolve_incident(
 
 def update_pages(incident: Incident, action: PagerAction) -> list[Send]:
     """Send what changed to every contact point that was paged."""
-    return [
-        page_contact_point(incident, name, action)
-        for name in incident.notification.paged_contact_points
-    ]
+    names = incident.notification.paged_contact_points
+    return [page_contact_point(incident, Paging(incident.id, name, action)) for name in names]
 
 
-def page_contact_point(incident: Incident, contact_point: str, action: PagerAction) -> Send:
+def page_contact_point(incident: Incident, page: Paging) -> Send:
     """Send a page beyond Slack; each contact point gets its pages in order."""
-    key = f"{incident.id}:page:{contact_point}:{incident.message.replies}:{action.value}"
-    body = Paging(incident.id, contact_point, action)
-    return Send(key, f"page:{incident.id}:{contact_point}", body)
+    name, action = page.contact_point, page.action
+    key = f"{incident.id}:page:{name}:{incident.message.replies}:{action.value}"
+    return Send(key, f"page:{incident.id}:{name}", page)
 
 
 def is_new_cause(before: Verdict, after: Verdict) -> bool:

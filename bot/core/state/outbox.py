@@ -19,7 +19,7 @@ from bot.core.model.access import CommandOutcome, NotAllowed
 from bot.core.model.command import Request, SilenceRefusal
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Severity, Target
-from bot.core.oncall import Shift
+from bot.core.oncall import CallReason, Shift
 from bot.core.state.silence import Silence
 from bot.core.state.timeline import BatchedEntry, TimelineEntry
 
@@ -125,6 +125,7 @@ class DirectMessage:
 
     incident: int
     person: str
+    reason: CallReason = CallReason.UNACKNOWLEDGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,10 @@ class Paging:
     contact_point: str
     """Its name in the configuration."""
     action: PagerAction
+    reason: CallReason = CallReason.UNACKNOWLEDGED
+    """Of a `trigger`."""
+    step: int | None = None
+    """The step of the escalation that it is, from 1; None: it is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.core.model.observation import Evidence, Severity, StatusIncident, Verdict
+from bot.core.oncall import CallReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class MentionEntry:
 
     at: float
     mentioned: tuple[str, ...] = ()
+    reason: CallReason = CallReason.BEGUN
     kind: Literal["mention"] = "mention"
 
 
@@ -82,6 +84,7 @@ class PagedEntry:
     """How they are notified, if not by the mention: `dm`, or the name of a contact point."""
     by: str = ""
     """The user who wanted it; empty: its time had come."""
+    reason: CallReason = CallReason.UNACKNOWLEDGED
     kind: Literal["paged"] = "paged"
 
 

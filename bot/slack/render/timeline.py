@@ -27,8 +27,7 @@ from bot.core.state.timeline import (
     VerdictEntry,
     WhyEntry,
 )
-from bot.slack.render.evidence import evidence_text
-from bot.slack.render.incident import status_incident_line, verdict_text
+from bot.slack.render.incident import status_incident_line
 from bot.slack.render.incident_line import headline, state_mark
 from bot.slack.render.text import (
     ACKNOWLEDGED_MARK,
@@ -42,7 +41,12 @@ from bot.slack.render.text import (
     quote,
     render_paragraphs,
 )
-from bot.slack.render.verdict import explain_verdict, time_to_detect_text
+from bot.slack.render.verdict import (
+    evidence_text,
+    explain_verdict,
+    time_to_detect_text,
+    verdict_text,
+)
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident

@@ -32,7 +32,7 @@ from bot.core.state.incident import (
     Resolution,
     SlowProblem,
 )
-from bot.core.state.outbox import PagerAction
+from bot.core.state.outbox import PagerAction, Paging
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     FalseAlarmEntry,
@@ -241,7 +241,8 @@ def test_a_pager_message_is_plain(action: PagerAction, scene: Any, compare: Any)
     """A pager message has a title, what is known, and a link, all without mark-up."""
     states = (scene.open, scene.acknowledged, scene.ended)
     incident = dict(zip(PagerAction, states, strict=True))[action]
-    message = render_pager_message(incident, scene.view(), action, key="k", link=PERMALINK)
+    page = Paging(incident.id, "pager", action)
+    message = render_pager_message(incident, scene.view(), page, key="k", link=PERMALINK)
 
     compare(f"page-{action}.txt", f"{message.title}\n\n{message.body}\n\n{message.link}\n")
 
@@ -255,7 +256,8 @@ def test_a_pager_message_stays_plain(data: st.DataObject, scenes_of: Any, hostil
         scene.open,
         problems=(AlertProblem("prod", "login", START, 5, scene.texts.alert),),
     )
-    message = render_pager_message(incident, scene.view(), PagerAction.TRIGGER, key="k", link="")
+    page = Paging(incident.id, "pager", PagerAction.TRIGGER)
+    message = render_pager_message(incident, scene.view(), page, key="k", link="")
 
     assert len(message.title) <= 200
     assert len(message.title.splitlines()) == 1
