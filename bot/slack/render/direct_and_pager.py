@@ -10,6 +10,7 @@ from bot.core.state.outbox import PagerAction, PagerMessage, Paging
 from bot.slack.render.buttons import acknowledge_button, runbook_buttons, runbook_url
 from bot.slack.render.incident import remedy
 from bot.slack.render.incident_line import headline, plain_headline, state_mark, state_text
+from bot.slack.render.info import own_fault_text
 from bot.slack.render.text import (
     RenderedMessage,
     clean_text,
@@ -70,14 +71,15 @@ def render_pager_message(
         details["reason"] = call.reason.value
         if call.step is not None:
             details["escalation step"] = str(call.step)
-    lines = [*verdict_text(verdict).splitlines(), remedy(incident), since]
+    known = own_fault_text(incident) or verdict_text(verdict)
+    lines = [*known.splitlines(), remedy(incident), since]
     lines += [f"Runbook: {runbook}"] if runbook else []
     return PagerMessage(
         delivery.key,
         incident.id,
         page.action,
         incident.severity,
-        incident.tenants,
+        incident.tenants or ("auth0-check",),
         details,
         clean_text(title, TITLE_CHARS),
         "\n".join(_strip_all_markup(one) for one in lines if one),
