@@ -55,8 +55,8 @@ class EffectLogger:
                 line = "incident=%d state=%s severity=%s tenants=%s by=%s"
                 names = ",".join(incident.tenants)
                 by = {
-                    IncidentState.ACKNOWLEDGED: incident.acknowledged_by,
-                    IncidentState.RESOLVED: incident.resolved_by,
+                    IncidentState.ACKNOWLEDGED: incident.life.acknowledged_by,
+                    IncidentState.RESOLVED: incident.life.resolved_by,
                 }.get(incident.state, "")
                 log.warning(line, incident.id, incident.state, incident.severity, names, by)
             case VerdictChanged(verdict=verdict):

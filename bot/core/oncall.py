@@ -180,17 +180,26 @@ def current_shift(source: OnCallSource, overrides: Iterable[Override], now: floa
     return _shift_at(_rank_shifts(source, overrides, now), now)
 
 
-def next_shift(source: OnCallSource, overrides: Iterable[Override], now: float) -> Shift | None:
-    """Return the shift that follows. None: none is known."""
-    return next(_later_shifts(_rank_shifts(source, overrides, now), now), None)
-
-
 def next_shift_to_notify(
     source: OnCallSource, overrides: Iterable[Override], now: float, *, notified: Collection[str]
 ) -> Shift | None:
     """Return the next shift of a person with a Slack id who was not notified yet."""
-    later = _later_shifts(_rank_shifts(source, overrides, now), now)
+    later = later_shifts(source, overrides, now)
     return next((each for each in later if each.person and each.person not in notified), None)
+
+
+def later_shifts(
+    source: OnCallSource, overrides: Iterable[Override], now: float
+) -> Iterator[Shift]:
+    """Yield the shifts after the current one; of a rotation, one round of them."""
+    ranked = _rank_shifts(source, overrides, now)
+    current = _shift_at(ranked, now)
+    after = current.until if current else now
+    edges = {edge for shift in ranked for edge in (shift.since, shift.until)}
+    for edge in sorted(edge for edge in edges if edge >= after):
+        shift = _shift_at(ranked, edge)
+        if shift and shift.since == edge:
+            yield shift
 
 
 def _rank_shifts(source: OnCallSource, overrides: Iterable[Override], now: float) -> list[Shift]:
@@ -209,14 +218,3 @@ def _shift_at(ranked: list[Shift], now: float) -> Shift | None:
             return replace(shift, since=since, until=until)
         stronger.append(shift)
     return None
-
-
-def _later_shifts(ranked: list[Shift], now: float) -> Iterator[Shift]:
-    """Yield the shifts after the current one; of a rotation, one round of them."""
-    current = _shift_at(ranked, now)
-    after = current.until if current else now
-    edges = {edge for shift in ranked for edge in (shift.since, shift.until)}
-    for edge in sorted(edge for edge in edges if edge >= after):
-        shift = _shift_at(ranked, edge)
-        if shift and shift.since == edge:
-            yield shift

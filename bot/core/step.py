@@ -21,7 +21,7 @@ from bot.core.model.observation import CONTROL, Health, Observation, SignalState
 from bot.core.model.wall_clock import DAY_S
 from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
-from bot.core.state.incident import MESSAGE, IncidentState, MessageRef
+from bot.core.state.incident import MESSAGE, IncidentState, MessageRef, Resolution
 from bot.core.state.outbox import ReportDue
 from bot.core.state.shared import FeedView, SharedSignals, with_changes, with_control, with_reading
 from bot.core.state.stimulus import (
@@ -162,10 +162,8 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             return _handle_start(state, stimulus.at, rules)
         case Tick():
             return _handle_tick(state, stimulus.at, tenants, rules)
-        case Observed():
-            return _handle_observation(state, stimulus, tenants, rules)
-        case Measured():
-            return _handle_measurement(state, stimulus)
+        case Observed() | Measured():
+            return _handle_result(state, stimulus, tenants, rules)
         case Pushed():
             return _handle_push(state, stimulus, tenants, rules)
         case FeedPolled():
@@ -180,7 +178,7 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
         case QuestionAudited():
             return state.with_audit_entry(stimulus.entry), [stimulus.entry]
         case CheckStarted():
-            return dispatch.record_check_started(state, stimulus)
+            return dispatch.continue_check(state, stimulus.request_id, stimulus)
         case Delivered():
             incident = state.incidents[stimulus.incident]
             ref = MessageRef(stimulus.channel, stimulus.ts)
@@ -211,7 +209,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
     incidents = {
         number: incident
         for number, incident in state.incidents.items()
-        if incident.is_open or now - (incident.resolved_at or now) < INCIDENT_RETENTION_S
+        if incident.is_open or now - (incident.life.resolved_at or now) < INCIDENT_RETENTION_S
     }
     state = replace(
         state,
@@ -232,7 +230,9 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
             state = state.with_incident(replace(incident, tenants=known))
         else:
             orphan = replace(incident, status_incidents=())
-            state, sent = keep_incident(state, notifications.resolve_incident(orphan, now))
+            state, sent = keep_incident(
+                state, notifications.resolve_incident(orphan, Resolution(now))
+            )
             effects += sent
     return state, effects
 
@@ -282,27 +282,24 @@ def _start_due_checks(
     return state, effects
 
 
-def _handle_observation(
-    state: DeskState, stimulus: Observed, tenants: Tenants, rules: Rules
+def _handle_result(
+    state: DeskState, stimulus: Observed | Measured, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
-    """Handle a control endpoint's probe, or a probe of an on-demand check."""
-    observation = stimulus.observation
-    effects: list[DeskEffect] = []
-    if observation.target.owner == CONTROL:
-        shared = with_control(state.shared, observation, rules.control_every_s)
-        state = replace(state, shared=shared)
-        state, effects = evaluate_all(state, stimulus.at, tenants, rules)
-    state, answers = dispatch.add_check_result(state, stimulus.request_id, observation)
+    """Handle what concerns more than its tenant.
+
+    That is a control endpoint's probe, settings that changed by a log, and whatever belongs to an
+    on-demand check.
+    """
+    now, effects = stimulus.at, list[DeskEffect]()
+    result = stimulus.observation if isinstance(stimulus, Observed) else stimulus.measurement
+    if isinstance(result, Measurement):
+        if result.changes:
+            state = replace(state, shared=with_changes(state.shared, result.changes, now))
+    elif result.target.owner == CONTROL:
+        state = replace(state, shared=with_control(state.shared, result, rules.control_every_s))
+        state, effects = evaluate_all(state, now, tenants, rules)
+    state, answers = dispatch.continue_check(state, stimulus.request_id, result)
     return state, [*effects, *answers]
-
-
-def _handle_measurement(state: DeskState, stimulus: Measured) -> StateAndEffects:
-    """Handle settings that changed by a log, and a measurement of an on-demand check."""
-    measurement = stimulus.measurement
-    if measurement.changes:
-        shared = with_changes(state.shared, measurement.changes, stimulus.at)
-        state = replace(state, shared=shared)
-    return dispatch.add_check_result(state, stimulus.request_id, measurement)
 
 
 def _handle_push(

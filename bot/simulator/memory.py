@@ -32,7 +32,8 @@ class MemoryStore:
         recent = {
             number: incident
             for number, incident in self._incidents.items()
-            if incident.resolved_at is None or incident.resolved_at > now - INCIDENT_RETENTION_S
+            if incident.life.resolved_at is None
+            or incident.life.resolved_at > now - INCIDENT_RETENTION_S
         }
         return Snapshot(
             tenants=dict(self._tenants),

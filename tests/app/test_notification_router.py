@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from bot.app.notification_router import NotificationRouter
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife
 from bot.core.state.outbox import Delivery, PagerAction, Paging
 from bot.core.state.rules import Rules
 from bot.core.state.tenant import Tenants
@@ -34,7 +34,7 @@ INCIDENT = Incident(
     severity=Severity.CRITICAL,
     tenants=("prod",),
     since=0.0,
-    opened_at=0.0,
+    life=IncidentLife(0.0),
     verdict=Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.0),
 )
 PAGE = Delivery("1:page:1", "page:1", 1, Paging(1, "night-shift", PagerAction.TRIGGER), 0.0)

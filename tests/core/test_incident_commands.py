@@ -31,7 +31,7 @@ def test_acknowledging_stops_the_escalation(down: Any) -> None:
 
     (incident,) = down.incidents
     assert result == AnswerResult(CommandOutcome.DONE, 1)
-    assert (incident.state, incident.acknowledged_by) == (IncidentState.ACKNOWLEDGED, ANN)
+    assert (incident.state, incident.life.acknowledged_by) == (IncidentState.ACKNOWLEDGED, ANN)
     assert [note.text for note in incident.notes] == ["looking at it"]
     assert due_at(incident, down.rules) is None
     assert not {PagedEntry, MentionEntry} & set(down.entries(since))
@@ -42,7 +42,7 @@ def test_the_second_of_two_people_hears_who_was_first(down: Any) -> None:
     first, second = down.ask("ack", ANN), down.ask("ack", BEN)
 
     assert (first.outcome, second.outcome) == (CommandOutcome.DONE, CommandOutcome.ALREADY)
-    assert down.incidents[0].acknowledged_by == ANN
+    assert down.incidents[0].life.acknowledged_by == ANN
 
 
 def test_acknowledging_a_resolved_incident_changes_nothing(down: Any) -> None:
@@ -74,7 +74,7 @@ def test_resolved_by_hand_and_recovered(down: Any) -> None:
     for _ in range(40):
         down.wait(20)
         down.see("prod.login")
-    assert down.incidents[0].sticky_resolve == ()
+    assert down.incidents[0].life.still_failing == ()
     since = len(down.effects)
     down.fail("prod.login", 10)
 
@@ -206,8 +206,8 @@ def test_no_data_resolved_by_hand_stays_resolved(make: Any) -> None:
         steps.tick("prod")
 
     assert steps.desk.open_incidents == []
-    assert steps.incidents[0].sticky_resolve == (Target("prod", "blind"),)
-    assert incident.reopen_count == steps.incidents[0].reopen_count
+    assert steps.incidents[0].life.still_failing == (Target("prod", "blind"),)
+    assert incident.life.reopen_count == steps.incidents[0].life.reopen_count
 
 
 def test_silences_and_overrides_are_posted_to_the_channel(make: Any) -> None:

@@ -75,7 +75,7 @@ def test_it_resolves_when_all_its_tenants_have_recovered(steps: Any) -> None:
     (incident,) = steps.incidents
     assert incident.state is IncidentState.RESOLVED
     assert steps.entries()[-2:] == [RecoveredEntry, ResolvedEntry]
-    assert incident.resolved_at == steps.now
+    assert incident.life.resolved_at == steps.now
 
 
 def test_half_of_the_logins_failing_is_critical_less_is_a_warning(steps: Any) -> None:
@@ -360,7 +360,7 @@ def test_incidents_that_turn_out_to_be_one_are_merged(merged: Any) -> None:
 
     assert (first.tenants, first.is_open) == (("prod", "eu"), True)
     assert first.verdict.cause is Cause.NETWORK
-    assert (second.is_open, second.merged_into) == (False, first.id)
+    assert (second.is_open, second.life.merged_into) == (False, first.id)
     assert merged.entries().count(MergedEntry) == 1
 
 
@@ -374,5 +374,5 @@ def test_a_merged_incident_is_never_reopened(merged: Any) -> None:
     merged.fail("eu.login")
 
     first, second = merged.incidents
-    assert (first.is_open, first.reopen_count) == (True, 1)
-    assert (second.is_open, second.reopen_count) == (False, 0)
+    assert (first.is_open, first.life.reopen_count) == (True, 1)
+    assert (second.is_open, second.life.reopen_count) == (False, 0)

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.core.model.wall_clock import RecurringTime
-from bot.core.state.silence import MaintenanceWindow, is_window_active, next_window_change
+from bot.core.state.silence import MaintenanceWindow, is_window_active
 
 BERLIN = "Europe/Berlin"
 SUNDAYS = MaintenanceWindow(RecurringTime(time(2), 6), 7200.0, BERLIN, ("prod",), "import")
@@ -40,8 +40,6 @@ def test_begins_and_ends(window: MaintenanceWindow, begin: str, end: str) -> Non
     """A window begins and ends at its wall-clock times, even if the clocks change within it."""
     begin_at, end_at = at(begin), at(end)
 
-    assert next_window_change([window], begin_at - 1) == begin_at
-    assert next_window_change([window], begin_at) == end_at
     found = [
         is_window_active(window, "prod", now)
         for now in (begin_at - 1, begin_at, end_at - 1, end_at)
@@ -61,10 +59,3 @@ def test_tenants() -> None:
     """A window applies to the tenants that it names, or to all."""
     assert not is_window_active(SUNDAYS, "staging", at("2026-11-22 01:30"))
     assert is_window_active(ONCE, "staging", at("2026-12-01 22:30"))
-
-
-def test_the_next_change_of_several() -> None:
-    """The nearest change counts; a window of the past has none."""
-    assert next_window_change([ONCE, SUNDAYS], at("2026-12-01 00:00")) == at("2026-12-01 21:00")
-    assert next_window_change([ONCE], at("2026-12-02 01:00")) is None
-    assert next_window_change([], at("2026-12-02 01:00")) is None

@@ -80,7 +80,7 @@ def test_next_never_calls_the_same_person_twice(make: Any) -> None:
     made.later(600)
     people = [body.person for body in made.bodies() if isinstance(body, DirectMessage)]
 
-    assert made.incidents[0].mentioned == ("U0CAT",)
+    assert made.incidents[0].notification.mentioned == ("U0CAT",)
     assert people == ["U0DAN", "U0EVE"]
 
 
@@ -117,7 +117,7 @@ def test_people_are_mentioned_once_though_the_verdict_turns(steps: Any, make_not
     steps.later(900)
 
     assert severities == [Severity.CRITICAL, Severity.WARNING, Severity.CRITICAL]
-    assert steps.incidents[0].mentioned == ("@here",)
+    assert steps.incidents[0].notification.mentioned == ("@here",)
     assert MentionEntry not in steps.entries()
 
 
@@ -181,7 +181,7 @@ def test_the_first_mention_is_not_repeated_by_a_step(make: Any) -> None:
     steps.fail("prod.login", 10)
     steps.later(200)
 
-    assert steps.incidents[0].mentioned == ("@here",)
+    assert steps.incidents[0].notification.mentioned == ("@here",)
     assert not {MentionEntry, PagedEntry} & set(steps.entries())
 
 
@@ -221,6 +221,6 @@ def test_severity_decides_whom_it_calls(make: Any) -> None:
     steps.on_desk(Tick(steps.now))
     (incident,) = steps.incidents
 
-    assert (incident.severity, incident.mentioned) == (Severity.WARNING, ())
+    assert (incident.severity, incident.notification.mentioned) == (Severity.WARNING, ())
     assert sum(isinstance(body, DirectMessage) for body in steps.bodies()) == 1
     assert [body.contact_point for body in steps.bodies() if isinstance(body, Paging)] == ["pager"]

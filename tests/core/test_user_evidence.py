@@ -18,7 +18,7 @@ from bot.core.state.tenant import Tenants, TenantState
 from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
 from bot.core.triage.evidence_table import EVIDENCE_TABLE
-from bot.slack.render.evidence import evidence_text
+from bot.slack.render.verdict import evidence_text
 
 NOW = 1_772_445_600.0
 SINCE = NOW - 300

@@ -11,7 +11,13 @@ from bot.core.model.command import Request, ShowHelp, SilenceScope
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.oncall import Shift
 from bot.core.state.desk import BotState, DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, MessageRef
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    IncidentLife,
+    IncidentMessage,
+    MessageRef,
+)
 from bot.core.state.outbox import (
     Answer,
     Body,
@@ -59,7 +65,7 @@ INCIDENT = Incident(
     severity=Severity.CRITICAL,
     tenants=("prod",),
     since=0.0,
-    opened_at=0.0,
+    life=IncidentLife(0.0),
     verdict=Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.0),
 )
 

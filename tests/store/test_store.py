@@ -9,7 +9,6 @@ import subprocess
 import sys
 import traceback
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ import pytest
 from bot.core.model.command import Request, RunCheck, ShowHelp
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, Resolution
 from bot.core.state.outbox import Delivery, DeliveryStatus, Post
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
@@ -39,8 +38,8 @@ BIG = Change(
 
 def ended(number: int, at: float) -> Incident:
     verdict = Verdict(Cause.BLIP, Scope.TENANT, 1.0)
-    incident = Incident(number, IncidentKind.FAILING, Severity.INFO, ("prod",), at, at, verdict)
-    return replace(incident, state=IncidentState.RESOLVED, resolved_at=at)
+    life = IncidentLife(at, resolved=Resolution(at))
+    return Incident(number, IncidentKind.FAILING, Severity.INFO, ("prod",), at, verdict, life)
 
 
 def rows(path: Path, query: str) -> list[tuple[object, ...]]:

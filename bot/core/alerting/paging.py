@@ -48,9 +48,9 @@ def policy_of(incident: Incident, rules: Rules) -> EscalationPolicy:
 
 def due_at(incident: Incident, rules: Rules) -> float | None:
     """Return when somebody is to be paged next; None: nobody."""
-    if incident.state is not IncidentState.OPEN or incident.is_muted:
+    if incident.state is not IncidentState.OPEN or incident.notification.is_muted:
         return None
-    match incident.escalation:
+    match incident.notification.escalation:
         case AwaitingMention(at=at):
             return at
         case EscalationState() as escalation:
@@ -64,14 +64,14 @@ def notify_due(
 ) -> IncidentAndEffects:
     """Page whoever is due: the first time in the message itself, if that is just being posted."""
     effects: list[DeskEffect] = []
-    if isinstance(incident.escalation, AwaitingMention):
+    if isinstance(incident.notification.escalation, AwaitingMention):
         incident, effects = _mention_first(incident, who_to_mention(state, rules), now)
-    escalation = begun_escalation(incident.escalation)
+    escalation = begun_escalation(incident.notification.escalation)
     if escalation is None:
         return incident, effects
     is_mentioned_now = escalation.started_at == now and bool(escalation.notified)
     escalation, steps = policy_of(incident, rules).advance(escalation, now)
-    incident = replace(incident, escalation=escalation)
+    incident = _with_escalation(incident, escalation)
     for step in steps:
         if step.contact == MENTION and is_mentioned_now:
             continue  # the first mention has just done that
@@ -82,11 +82,13 @@ def notify_due(
 
 def _mention_first(incident: Incident, names: tuple[str, ...], now: float) -> IncidentAndEffects:
     escalation = EscalationState(now, notified=names)
-    incident = replace(incident, has_mentioned=True, escalation=escalation)
-    if not names:
+    notification = replace(incident.notification, has_mentioned=True, escalation=escalation)
+    is_in_message = incident.life.opened_at == now
+    if is_in_message:
+        notification = replace(notification, mentioned=names)
+    incident = replace(incident, notification=notification)
+    if is_in_message or not names:
         return incident, []
-    if incident.opened_at == now:
-        return replace(incident, mentioned=names), []
     after, reply = notifications.add_entry(incident, MentionEntry(now, names))
     return after, [reply]
 
@@ -99,12 +101,12 @@ def escalate_now(
     A step that would page only that person, or who acknowledged it already, is skipped.
     """
     steps = policy_of(incident, rules).steps or (EscalationStep(0.0, MENTION),)
-    escalation = begun_escalation(incident.escalation) or EscalationState(now)
+    escalation = begun_escalation(incident.notification.escalation) or EscalationState(now)
     for _ in steps:
         if escalation.step >= len(steps):
             escalation = replace(escalation, started_at=now, step=0)
         step, escalation = steps[escalation.step], replace(escalation, step=escalation.step + 1)
-        tried = replace(incident, escalation=escalation)
+        tried = _with_escalation(incident, escalation)
         after, effects = _take_step(tried, step, state, now, rules, by)
         paged = {
             one
@@ -114,9 +116,13 @@ def escalate_now(
             and isinstance(entry := effect.body.entry, PagedEntry)
             for one in (*entry.mentioned, *entry.contact_points)
         }
-        if paged - {DM, by, incident.acknowledged_by}:
+        if paged - {DM, by, incident.life.acknowledged_by}:
             return after, effects
     return incident, []
+
+
+def _with_escalation(incident: Incident, escalation: EscalationState) -> Incident:
+    return replace(incident, notification=replace(incident.notification, escalation=escalation))
 
 
 def _take_step(
@@ -129,7 +135,10 @@ def _take_step(
 ) -> IncidentAndEffects:
     if step.contact not in {MENTION, DM, NEXT}:
         return _page(incident, step.contact, now, by)
-    names, escalation = who_to_mention(state, rules), begun_escalation(incident.escalation)
+    names, escalation = (
+        who_to_mention(state, rules),
+        begun_escalation(incident.notification.escalation),
+    )
     notified = escalation.notified if escalation else ()
     if step.contact == NEXT:
         source, overrides = state.on_call_source(rules), state.overrides
@@ -145,15 +154,16 @@ def _take_step(
         effects.append(Send(key, f"direct:{incident.id}", DirectMessage(incident.id, names[0])))
     if escalation:
         escalation = replace(escalation, notified=tuple({*notified, *names}))
-        incident = replace(incident, escalation=escalation)
+        incident = _with_escalation(incident, escalation)
     entry = PagedEntry(now, names, (DM,) if is_direct else (), by)
     incident, reply = notifications.add_entry(incident, entry)
     return incident, [*effects, reply]
 
 
 def _page(incident: Incident, contact_point: str, now: float, by: str = "") -> IncidentAndEffects:
-    paged = tuple(dict.fromkeys((*incident.paged_contact_points, contact_point)))
-    incident = replace(incident, paged_contact_points=paged)
+    paged = tuple(dict.fromkeys((*incident.notification.paged_contact_points, contact_point)))
+    notification = replace(incident.notification, paged_contact_points=paged)
+    incident = replace(incident, notification=notification)
     entry = PagedEntry(now, contact_points=(contact_point,), by=by)
     incident, reply = notifications.add_entry(incident, entry)
     page = notifications.page_contact_point(incident, contact_point, PagerAction.TRIGGER)
@@ -165,8 +175,8 @@ def is_needless(delivery: Delivery, state: DeskState) -> bool:
     match delivery.body:
         case DirectMessage(incident=number) | Paging(incident=number, action=PagerAction.TRIGGER):
             incident = state.incidents[number]
-            taken_at = incident.acknowledged_at
-            return not incident.is_open or (taken_at is not None and delivery.created_at < taken_at)
+            taken = incident.life.acknowledged
+            return not incident.is_open or (taken is not None and delivery.created_at < taken.at)
         case _:
             return False
 
@@ -176,7 +186,7 @@ def page_without_slack(incident: Incident, now: float, rules: Rules) -> Incident
     effects: list[DeskEffect] = []
     for step in policy_of(incident, rules).steps:
         name = step.contact
-        if name in rules.contact_points and name not in incident.paged_contact_points:
+        if name in rules.contact_points and name not in incident.notification.paged_contact_points:
             incident, pages = _page(incident, name, now)
             effects += pages
     return incident, effects

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.incidents import lifecycle, notifications, sticky_resolve
 from bot.core.model.observation import Cause, Health, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, Resolution
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, TenantReport
 from bot.core.state.tenant import Tenants
 from bot.core.triage.collect import Triage
@@ -61,10 +61,8 @@ def open_monitoring_gap(state: DeskState, stimulus: TenantReport) -> StateAndEff
         severity=Severity.INFO,
         tenants=(stimulus.tenant,),
         since=since,
-        opened_at=now,
         verdict=Verdict(Cause.NETWORK, Scope.UNKNOWN, 1.0),
-        state=IncidentState.RESOLVED,
-        resolved_at=now,
+        life=IncidentLife(now, resolved=Resolution(now)),
     )
     state = replace(state, next_id=gap.id + 1)
     return keep_incident(state, (gap, [IncidentChanged(gap), notifications.post_message(gap)]))
@@ -89,7 +87,7 @@ def group_or_open(state: DeskState, names: tuple[str, ...], triage: Triage) -> S
             and {triage.judge(own).cause, cause} <= POSSIBLY_SHARED_CAUSES
         ):
             return keep_incident(state, lifecycle.add_tenants(incident, together, triage))
-    storm = [incident for incident in same_kind if now - incident.opened_at < STORM_WINDOW_S]
+    storm = [incident for incident in same_kind if now - incident.life.opened_at < STORM_WINDOW_S]
     same_cause = [incident for incident in storm if incident.verdict.cause is cause]
     if len(storm) >= STORM_MIN_INCIDENTS and same_cause:
         together = _combine_contexts(same_cause[-1], context)
@@ -114,8 +112,8 @@ def _merge_incidents(state: DeskState, triage: Triage) -> StateAndEffects:
     for (earlier, _), (later, context) in combinations(shared, 2):
         together = _combine_contexts(earlier, context)
         if triage.judge(together).cause in SHARED_CAUSES:
-            part = replace(later, merged_into=earlier.id)
-            merged = notifications.resolve_incident(part, context.now)
+            resolution = Resolution(context.now, merged_into=earlier.id)
+            merged = notifications.resolve_incident(later, resolution)
             state, ends = keep_incident(state, merged)
             state, joins = keep_incident(state, lifecycle.add_tenants(earlier, together, triage))
             return state, [*ends, *joins]
@@ -132,9 +130,9 @@ def _find_recently_resolved(
         for i in state.incidents.values()
         if not {*names}.isdisjoint(i.tenants)
         and i.kind is kind
-        and i.merged_into is None
-        and i.resolved_at is not None
-        and context.now - i.resolved_at < limit_s
+        and i.life.merged_into is None
+        and i.life.resolved_at is not None
+        and context.now - i.life.resolved_at < limit_s
     ]
     return max(ended, key=lambda i: i.id, default=None)
 

@@ -20,7 +20,10 @@ from bot.core.state.incident import (
     Incident,
     IncidentHistory,
     IncidentKind,
+    IncidentLife,
     IncidentMessage,
+    NotificationState,
+    Resolution,
     VerdictRecord,
     detection_times,
     reopen,
@@ -61,13 +64,15 @@ def open_incident(
         severity=severity,
         tenants=context.tenants,
         since=context.since,
-        opened_at=now,
+        life=IncidentLife(now),
         verdict=verdict,
         problems=update_problems((), context),
         status_incidents=status_incidents,
-        escalation=AwaitingMention(now if is_corroborated else context.since + wait_s)
-        if is_critical
-        else EscalationState(now),
+        notification=NotificationState(
+            escalation=AwaitingMention(now if is_corroborated else context.since + wait_s)
+            if is_critical
+            else EscalationState(now)
+        ),
         message=IncidentMessage(updated_at=now),
     )
     incident = _record_evidence(incident, now)
@@ -105,7 +110,8 @@ def evaluate_incident(
     was_no_data = incident.kind is IncidentKind.NO_DATA
     # Data that comes again, and shows a failure, ends an incident about missing data.
     if not has_problems or (was_no_data and kind_of(context) is IncidentKind.FAILING):
-        return resolve_incident(replace(incident, status_incidents=status_incidents), now)
+        ended = replace(incident, status_incidents=status_incidents)
+        return resolve_incident(ended, Resolution(now))
     verdict = incident.verdict
     # Without data, and until it comes reliably again, nothing new can be known.
     if not was_no_data and not any(states[name].no_data_since for name in names):
@@ -123,10 +129,11 @@ def evaluate_incident(
     has_become_critical = (
         after.severity is Severity.CRITICAL and incident.severity is not Severity.CRITICAL
     )
-    if has_become_critical and not after.has_mentioned:
+    if has_become_critical and not after.notification.has_mentioned:
         wait_s = max(context.rules.mention_after_s.get(name, 0.0) for name in names)
-        mention_at, begun = max(now, after.since + wait_s), begun_escalation(after.escalation)
-        after = replace(after, escalation=AwaitingMention(mention_at, begun))
+        begun = begun_escalation(after.notification.escalation)
+        escalation = AwaitingMention(max(now, after.since + wait_s), begun)
+        after = replace(after, notification=replace(after.notification, escalation=escalation))
     return notify_changes(incident, after, now)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.state.incident import Incident, IncidentState, ProbeProblem
+from bot.core.state.incident import Incident, ProbeProblem, Resolution
 from bot.core.state.outbox import Edit, PagerAction, Paging, Post, Reply
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import (
@@ -126,15 +126,16 @@ def _visible_state(incident: Incident) -> tuple[object, ...]:
     )
 
 
-def resolve_incident(incident: Incident, now: float) -> tuple[Incident, list[DeskEffect]]:
+def resolve_incident(
+    incident: Incident, resolution: Resolution
+) -> tuple[Incident, list[DeskEffect]]:
     """Resolve an incident; what still failed when a person resolved it is not over."""
-    problems = tuple(
-        replace(p, is_over=p.target not in incident.sticky_resolve) for p in incident.problems
-    )
-    after = replace(incident, state=IncidentState.RESOLVED, resolved_at=now, problems=problems)
-    after, edit = edit_message(after, now)
-    is_merged = after.merged_into is not None
-    entry = MergedEntry(now) if is_merged else ResolvedEntry(now, after.resolved_by)
+    now, still_failing = resolution.at, resolution.still_failing
+    problems = tuple(replace(p, is_over=p.target not in still_failing) for p in incident.problems)
+    life = replace(incident.life, resolved=resolution)
+    after, edit = edit_message(replace(incident, life=life, problems=problems), now)
+    is_merged = resolution.merged_into is not None
+    entry = MergedEntry(now) if is_merged else ResolvedEntry(now, resolution.by)
     after, reply = add_entry(after, entry)
     pages = update_pages(after, PagerAction.RESOLVE)
     return after, [IncidentChanged(after), edit, reply, *pages]
@@ -142,7 +143,10 @@ def resolve_incident(incident: Incident, now: float) -> tuple[Incident, list[Des
 
 def update_pages(incident: Incident, action: PagerAction) -> list[Send]:
     """Send what changed to every contact point that was paged."""
-    return [page_contact_point(incident, name, action) for name in incident.paged_contact_points]
+    return [
+        page_contact_point(incident, name, action)
+        for name in incident.notification.paged_contact_points
+    ]
 
 
 def page_contact_point(incident: Incident, contact_point: str, action: PagerAction) -> Send:

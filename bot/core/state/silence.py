@@ -82,7 +82,7 @@ def preview_hidden(
     return tuple(
         incident.id
         for incident in incidents
-        if (incident.resolved_at is None or incident.resolved_at >= since)
+        if (incident.life.resolved_at is None or incident.life.resolved_at >= since)
         and _is_hidden(over, name, incident)
     )
 
@@ -145,9 +145,3 @@ def is_window_active(window: MaintenanceWindow, tenant: str, now: float) -> bool
     """Tell whether a tenant is within a maintenance window now."""
     applies = not window.tenants or tenant in window.tenants
     return applies and any(begin <= now < end for begin, end in window.bounds(now))
-
-
-def next_window_change(windows: Iterable[MaintenanceWindow], now: float) -> float | None:
-    """Return when the next window begins or ends."""
-    changes = (at for window in windows for bounds in window.bounds(now) for at in bounds)
-    return min((at for at in changes if at > now), default=None)

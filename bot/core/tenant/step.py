@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_refusal
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Outcome, SignalState, Target
-from bot.core.signals.external_alerts import next_expiry_at
 from bot.core.signals.history import record_login
 from bot.core.signals.login_budget import LoginBudget
 from bot.core.signals.metric_threshold import MetricState
@@ -74,7 +73,7 @@ def step(state: TenantState, stimulus: TenantStimulus, rules: TenantRules) -> St
 
 def due_at(state: TenantState) -> float | None:
     """Return when this tenant needs its next Tick."""
-    expiries = (next_expiry_at(monitor) for monitor in state.monitors.values())
+    expiries = (at for monitor in state.monitors.values() for at in monitor.expires_at)
     return min((at for at in (*state.due.values(), *expiries) if at is not None), default=None)
 
 

@@ -17,6 +17,8 @@ from slack_bolt.adapter.aiohttp import to_aiohttp_response
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.signature import SignatureVerifier
 
+from bot.telemetry import RareWarning
+
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
 
@@ -40,6 +42,7 @@ class EventsEndpoint:
         """Raise ValueError for an empty secret: anybody could sign with that."""
         self._app = app
         self._clock = clock
+        self._warn = RareWarning(_LOG, clock.now)
         self._verifier = SignatureVerifier(signing_secret)
         self._seen_signatures: dict[str, float] = {}
         """Valid signatures and when each is forgotten, the oldest first."""
@@ -51,7 +54,7 @@ class EventsEndpoint:
             self._verify(request, body)
             payload = _parse_request(request, body)
         except web.HTTPException as refusal:
-            _LOG.warning("Refused a request to %s: %s", request.path, refusal.text)
+            self._warn("Refused a request to %s: %s", request.path, refusal.text)
             raise
         return await to_aiohttp_response(await self._app.async_dispatch(payload))
 

@@ -107,7 +107,7 @@ class SlackMessenger:
         incident = view.desk.incidents[body.incident]
         if isinstance(body, Reply):
             return render_timeline_entry(body.entry, incident, view.now)
-        mention = mentions(incident.mentioned) if isinstance(body, Post) else ""
+        mention = mentions(incident.notification.mentioned) if isinstance(body, Post) else ""
         return render_incident(incident, view, self._status_link, mention)
 
     async def get_permalink(self, message_ref: MessageRef | None) -> str:

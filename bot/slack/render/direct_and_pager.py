@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.state.outbox import PagerAction, PagerMessage
 from bot.slack.render.buttons import acknowledge_button, runbook_buttons, runbook_url
-from bot.slack.render.evidence import MISSING_EVIDENCE, evidence_text
-from bot.slack.render.incident import remedy, verdict_text
+from bot.slack.render.incident import remedy
 from bot.slack.render.incident_line import headline, plain_headline, state_mark, state_text
 from bot.slack.render.text import (
     RenderedMessage,
@@ -19,7 +18,7 @@ from bot.slack.render.text import (
     section,
     strip_markup,
 )
-from bot.slack.render.verdict import cause_name
+from bot.slack.render.verdict import MISSING_EVIDENCE, cause_name, evidence_text, verdict_text
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def render_monitoring_gap(incident: Incident) -> RenderedMessage:
     """Render a monitoring gap, which is over."""
-    since, until = incident.since, incident.opened_at
+    since, until = incident.since, incident.life.opened_at
     gap = f"Could not look for {duration(until - since)}; looking again."
     blocks = [
         section(f"{SEVERITY_MARKS[Severity.INFO]} *INFO* {gap}"),
@@ -39,14 +39,14 @@ def render_missing_data(incident: Incident) -> RenderedMessage:
     """Render a source without data. It is only INFO, as nothing is known to fail."""
     source = SOURCE_NAMES[incident.source] if incident.source else "A source"
     names = ", ".join(f"{p.tenant} ({p.signal})" for p in incident.problems[:5])
-    lasted = duration((incident.resolved_at or incident.opened_at) - incident.since)
+    lasted = duration((incident.life.resolved_at or incident.life.opened_at) - incident.since)
     state = "INFO" if incident.state is IncidentState.OPEN else state_text(incident)
     if incident.is_open:
         missing = [p for p in incident.problems if isinstance(p, NoDataProblem)]
         reasons = dict.fromkeys(p.no_data_reason for p in missing if p.no_data_reason)
         why = escape("; ".join(reasons), 200)
         sentence = f"{source} has had no figures for {lasted}: {names}. {why}"
-    elif incident.resolved_by:
+    elif incident.life.resolved_by:
         sentence = f"{source} had no figures for {lasted}: {names}"
     else:
         sentence = f"{source} has figures again after {lasted}: {names}"

@@ -24,8 +24,10 @@ from bot.core.state.incident import (
     Incident,
     IncidentKind,
     NoDataProblem,
+    NotificationState,
     ProbeProblem,
     Problem,
+    Resolution,
     SlowProblem,
 )
 from bot.core.state.outbox import PagerAction
@@ -72,8 +74,7 @@ def warning(scene: Any, *problems: Problem, **changes: Any) -> Incident:
         severity=Severity.WARNING,
         tenants=("prod",),
         problems=problems,
-        mentioned=(),
-        has_mentioned=False,
+        notification=NotificationState(),
         **changes,
     )
 
@@ -104,9 +105,10 @@ def missing_data(scene: Any) -> list[RenderedMessage]:
     problem = NoDataProblem("prod", "checkout", START, MetricKind.METRICS, scene.texts.missing)
     source = warning(scene, problem, kind=IncidentKind.SOURCE_NO_DATA, source=MetricKind.METRICS)
     source = replace(source, severity=Severity.INFO)
-    acknowledged = replace(source, state=scene.acknowledged.state, acknowledged_by=ANN)
-    by_hand = replace(source, state=scene.ended.state, resolved_by=BEN)
-    ended = replace(source, state=scene.ended.state)
+    life = source.life
+    acknowledged = replace(source, life=scene.acknowledged.life)
+    by_hand = replace(source, life=replace(life, resolved=Resolution(life.opened_at, BEN)))
+    ended = replace(source, life=replace(life, resolved=Resolution(life.opened_at)))
     listed = scene.says("alerts", view=scene.view(source))
     return [*(scene.message(one) for one in (source, acknowledged, by_hand, ended)), listed]
 
