@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -45,12 +48,10 @@ def main() -> None:
 @CONFIG
 def run(config: Path | None) -> None:
     """Watch the configured tenants and post to Slack."""
-    from bot.app.bot import Bot
+    from bot.app.bot import Bot, StartupError
     from bot.app.clock import SystemClock
     from bot.config import ConfigError
     from bot.ports import StoreError
-    from bot.slack.inbound.socket_mode import SocketLostError
-    from bot.slack.startup import StartupError
     from bot.telemetry import set_up_logging
 
     settings = _load_settings(config)
@@ -61,8 +62,10 @@ def run(config: Path | None) -> None:
 
     try:
         _run_until_stopped(run_bot())
-    except (ConfigError, StartupError, StoreError, SocketLostError) as error:
+    except (ConfigError, StartupError, StoreError) as error:
         raise click.ClickException(str(error)) from None
+    finally:
+        _leave_hanging_threads()
 
 
 @main.command()
@@ -194,6 +197,16 @@ def _run_until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
             return None
 
     return asyncio.run(guarded())
+
+
+def _leave_hanging_threads() -> None:
+    """End the process at once if the database's thread still waits for a disk that hangs.
+
+    Python would wait for that thread for ever.
+    """
+    if any(thread.name.startswith("store") for thread in threading.enumerate()):
+        logging.shutdown()
+        os._exit(os.EX_SOFTWARE)
 
 
 def _print_table(observations: list[Observation]) -> None:

@@ -56,7 +56,9 @@ class NotificationRouter:
             async with asyncio.timeout(LINK_WAIT_S):
                 link = await self._slack.get_permalink(message)
         await notifier.notify(
-            render_pager_message(incident, view, body.action, key=delivery.key, link=link)
+            render_pager_message(
+                incident, view, body.action, key=delivery.key, call=delivery.call, link=link
+            )
         )
         return None
 
@@ -75,7 +77,7 @@ def build_notifiers(settings: Settings, fetcher: Fetcher) -> dict[str, Notifier]
     for point in settings.notify:
         if point.pagerduty is not None:
             notifiers[point.name] = PagerDutyNotifier(
-                fetcher,
+                fetcher.fetch,
                 routing_key=point.pagerduty.routing_key.get_secret_value(),
                 url=point.pagerduty.url,
                 source=source,

@@ -24,10 +24,19 @@ class CallReason(StrEnum):
     """Why people are called: what a mention, a direct message or a page is about."""
 
     BEGUN = "begun"
+    WORSE = "worse"
     WIDER = "wider"
     """More tenants fail."""
+    BACK = "back"
+    FLAPPING = "flapping"
     UNACKNOWLEDGED = "unacknowledged"
     """A step of the escalation: nobody has acknowledged it."""
+    EXPIRED = "expired"
+    """Whoever acknowledged it has not answered."""
+    HANDED_OVER = "handed_over"
+    CORRECTED = "corrected"
+    """What people were told to do has changed."""
+    CANNOT_CHECK = "cannot_check"
 
 
 @dataclass(frozen=True, slots=True)

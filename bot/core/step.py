@@ -14,10 +14,11 @@ from bot.core.incidents.grouping import (
     group_or_open,
     is_deferred,
     keep_incident,
+    needs_incident,
     open_monitoring_gap,
 )
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
-from bot.core.model.observation import CONTROL, Health, Observation, SignalState
+from bot.core.model.observation import CONTROL, Observation, SignalState
 from bot.core.model.wall_clock import DAY_S
 from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
@@ -331,10 +332,9 @@ def _handle_tenant_report(
     if stimulus.unobserved_s:
         state, sent = open_monitoring_gap(state, stimulus)
         effects += sent
-    has_incident = any(tenant in incident.tenants for incident in state.open_login_incidents)
     state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants)
-    has_problem = bool(tenants.states[tenant].health & Health.PROBLEM)
-    if has_problem and not has_incident and not is_sticky and not is_deferred(state, now, rules):
+    needs_one = needs_incident(state, tenant, tenants) and not is_sticky
+    if needs_one and not is_deferred(state, now, rules):
         triage = Triage(now, tenants, state.shared, rules)
         state, sent = group_or_open(state, (tenant,), triage)
     else:

@@ -54,6 +54,8 @@ class OutboxWriter:
 
     def __init__(self, lane: Callable[[str], tuple[Delivery, ...]]) -> None:
         self._lane = lane
+        self.label_until = 0.0
+        """Until then whatever is sent may be a double, and says so."""
 
     def enqueue(self, change: Change, effect: Send, now: float) -> None:
         """Add a delivery at the end of its lane, unless the lane makes it superfluous."""
@@ -69,6 +71,7 @@ class OutboxWriter:
                 created_at=now,
                 due_at=due_at,
                 call=effect.call,
+                is_repeat=now < self.label_until,
             )
 
     def finish_sending(
@@ -107,6 +110,11 @@ def _next_seq(lane: tuple[Delivery, ...]) -> int:
 log = logging.getLogger(__name__)
 CATCH_UP_S = 1.0
 """How long a question waits for what was asked for before it; Slack's limit is 3 s."""
+SAVE_LIMIT_S = 1.0
+"""Real seconds after which a person's request is taken from memory: Slack's limit is 3 s."""
+MAX_UNSAVED_IDS = 10_000
+LABEL_S = 600.0
+"""After a process that ran from memory, so long every message may be a double."""
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -147,7 +155,8 @@ class Engine:
         self._accepting: set[str] = set()
         self._probe_runner = ProbeRunner(clock, prober, self.submit)
         self._is_tick_queued = False
-        self._save_error = ""
+        self._unsaved_ids: dict[str, None] = {}
+        """Of items that were taken from memory, the oldest first."""
 
     def attach(self, delivery: OutboxDelivery) -> None:
         """Set what delivers to Slack. Without it the engine sends nothing."""
@@ -159,17 +168,37 @@ class Engine:
         return View(self._clock.now(), self._rules, self._state.tenants, self._state.desk)
 
     async def accept(self, item: InboxItem) -> bool:
-        """Commit a request or a push; see the `Inbox` port."""
+        """Commit a request or a push, or take it from memory; see the `Inbox` port."""
         if item.id in self._accepting:
             return False
         self._accepting.add(item.id)
+        is_known = item.id in self._unsaved_ids
+        saving = asyncio.create_task(self._save_item(item, is_handled=is_known))
+        saving.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
-            if await self._store.has_received(item.id):
-                return False
-            await self._store.commit(Change(inbox_items=[item]))
+            async with asyncio.timeout(SAVE_LIMIT_S):
+                is_new = await asyncio.shield(saving) and not is_known
+        except (StoreError, TimeoutError) as error:
+            is_new = not is_known
+            self._unsaved_ids[item.id] = None
+            if len(self._unsaved_ids) > MAX_UNSAVED_IDS:
+                del self._unsaved_ids[next(iter(self._unsaved_ids))]
+            if isinstance(item, Push):
+                if is_new:
+                    self.submit(_to_stimulus(item, self._clock.now()))
+                raise StoreError(str(error) or "not saved in time") from error
         finally:
             self._accepting.discard(item.id)
-        self.submit(_to_stimulus(item, self._clock.now()))
+        if is_new:
+            self.submit(_to_stimulus(item, self._clock.now()))
+        return is_new
+
+    async def _save_item(self, item: InboxItem, *, is_handled: bool) -> bool:
+        """Commit an item. Returns False for one that was committed before."""
+        if await self._store.has_received(item.id):
+            return False
+        handled_ids = [item.id] if is_handled else []
+        await self._store.commit(Change(inbox_items=[item], handled_ids=handled_ids))
         return True
 
     def submit(self, stimulus: Stimulus) -> None:
@@ -204,8 +233,13 @@ class Engine:
             }
         )
         self._state = self._saved = BotState(tenants, before.desk or DeskState())
+        deliveries = list(before.deliveries.values())
+        if before.was_unsaved:
+            log.warning("the process before could not save its state: messages may be doubles")
+            self._outbox_writer.label_until = now + LABEL_S
+            deliveries = [replace(each, is_repeat=True) for each in deliveries]
         if self._delivery:
-            self._delivery.resume(before.deliveries.values())
+            self._delivery.resume(deliveries)
         self.submit(Started(now))
         for item in before.inbox_items:
             self.submit(_to_stimulus(item, now))
@@ -259,7 +293,8 @@ class Engine:
         """Commit all that changed since the last commit, then offer the deliveries.
 
         If the commit fails, the engine goes on from memory: an alert without a record is better
-        than none. The next commit tries again; deliveries commit their own progress.
+        than none. The next commit tries again, with lists of its own: the failed one may still be
+        read. Deliveries commit their own progress.
         """
         before, after, change = self._saved, self._state, self._change
         change.tenants = _changed(before.tenants.states, after.tenants.states)
@@ -267,13 +302,11 @@ class Engine:
         change.incidents = _changed(before.desk.incidents, after.desk.incidents)
         try:
             await self._store.commit(change)
-        except StoreError as error:
-            if str(error) != self._save_error:  # log it once: the full disk may be the log's own
-                log.error("state not saved; going on from memory: %s", error)  # noqa: TRY400
-            self._save_error = str(error)
-            self._change = replace(change, deliveries={})
+        except StoreError:
+            entries, handled = [*change.audit_entries], [*change.handled_ids]
+            self._change = Change(audit_entries=entries, handled_ids=handled)
         else:
-            self._save_error, self._saved, self._change = "", after, Change()
+            self._saved, self._change = after, Change()
         if self._delivery:
             self._delivery.offer(change.deliveries.values())
 

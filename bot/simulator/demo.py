@@ -22,6 +22,7 @@ from bot.app.rules import control_target
 from bot.core.model.observation import CONTROL, Target
 from bot.core.state.incident import ProbeProblem
 from bot.http import SystemNetwork
+from bot.simulator.calls import CallWatch
 from bot.simulator.command import find_scenarios, render_event
 from bot.simulator.local import LocalTenants
 from bot.simulator.log_api import LOG_READER
@@ -29,10 +30,9 @@ from bot.simulator.measurements import APIS
 from bot.simulator.observability import ORGANIZATION
 from bot.simulator.playing import FaultyPath, MarkingProber, find_unplayable, slack_fault
 from bot.simulator.scenario_settings import changes_of, measured_signals
-from bot.simulator.simulation import settings_for
+from bot.simulator.simulation import build_workspace, settings_for
 from bot.simulator.story import Event, Story
 from bot.simulator.workspace.server import WorkspaceServer
-from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
 from bot.telemetry import set_up_logging
 
@@ -107,12 +107,14 @@ class Demo:
 
     def __post_init__(self) -> None:
         self.world = World(self.scenario)
-        self.workspace = Workspace(time.time)
+        self.workspace = build_workspace(self.scenario, time.time)
         self.workspace.fault = partial(slack_fault, self.world, self.clock)
         self.server = WorkspaceServer(self.workspace)
         self.bot: Bot | None = None
         self._webhook_token = token_urlsafe(24)
-        self.story = Story(self.scenario, self._emit, self._incidents)
+        self.story = Story(
+            self.scenario, self._emit, self._incidents, CallWatch(self.workspace.state)
+        )
         self.workspace.on_message(lambda *args: self.story.record_message(self.clock.now(), *args))
 
     async def start(self, stack: AsyncExitStack, port: int) -> None:

@@ -358,14 +358,14 @@ MUTANTS = (
         tests=("tests/probes",),
     ),
     Mutant(
-        id="socket-never-given-up",
-        path="bot/slack/inbound/socket_mode.py",
-        function="SocketModeConnection._watch",
-        old="_now() - self._alive_at > timeouts.give_up_after",
-        new="False",
-        promise='"after 10 minutes ends, so that its supervisor starts it again"'
-        " (docs/operation.md, Socket Mode and HTTP mode)",
-        harm="A process that has lost Slack for good is never restarted.",
+        id="token-not-checked-again",
+        path="bot/slack/session.py",
+        function="SlackSession._check",
+        old="await check_bot_token(self._web)",
+        new="self._workspace or await check_bot_token(self._web)",
+        promise='"a token that somebody revokes on a quiet day does not stay unnoticed"'
+        " (docs/operation.md, Without Slack)",
+        harm="The next outage is the first to show that nothing can be posted.",
         tests=("tests/slack",),
     ),
     Mutant(

@@ -108,10 +108,10 @@ def evaluate_incident(
     now, names = context.now, incident.tenants
     status_incidents = _update_status_incidents(incident.status_incidents, context)
     states = context.all_tenants.states
-    has_problems = any(states[name].health & Health.PROBLEM for name in names)
     was_no_data = incident.kind is IncidentKind.NO_DATA
-    # Data that comes again, and shows a failure, ends an incident about missing data.
-    if not has_problems or (was_no_data and kind_of(context) is IncidentKind.FAILING):
+    # What fails at a tenant that can be checked again is an incident of its own.
+    what_keeps_it_open = Health.NO_DATA if was_no_data else Health.PROBLEM
+    if not any(states[name].health & what_keeps_it_open for name in names):
         ended = replace(incident, status_incidents=status_incidents)
         return resolve_incident(ended, Resolution(now))
     verdict = incident.verdict

@@ -22,6 +22,7 @@ from bot.slack.render.verdict import MISSING_EVIDENCE, cause_name, evidence_text
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
+    from bot.core.state.outbox import Call
     from bot.ports import View
 
 
@@ -48,7 +49,7 @@ _STATES = {
 
 
 def render_pager_message(
-    incident: Incident, view: View, action: PagerAction, *, key: str, link: str
+    incident: Incident, view: View, action: PagerAction, *, key: str, call: Call | None, link: str
 ) -> PagerMessage:
     """Render the pager message: a title that says what is wrong, and what is known."""
     title = f"{_STATES[action]} {incident.severity}: {_strip_all_markup(headline(incident))}"
@@ -62,7 +63,13 @@ def render_pager_message(
         "evidence for": [evidence_text(one) for one in verdict.evidence_for],
         "evidence against": [evidence_text(one) for one in verdict.evidence_against],
         "would settle it": MISSING_EVIDENCE[verdict.settled_by],
+        "incident": str(incident.id),
+        "tenants": list(incident.tenants),
     }
+    if call is not None:
+        details["reason"] = call.reason.value
+    if call is not None and call.step is not None:
+        details["escalation step"] = str(call.step)
     lines = [*verdict_text(verdict).splitlines(), remedy(incident), since]
     lines += [f"Runbook: {runbook}"] if runbook else []
     return PagerMessage(

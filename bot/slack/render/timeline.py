@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from bot.core.oncall import DM
+from bot.core.state.incident import IncidentKind
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     CommandEntry,
@@ -78,6 +79,8 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             return (
                 f"{join_names(entry.tenants)} {'fail' if len(entry.tenants) > 1 else 'fails'} too"
             )
+        case RecoveredEntry() if incident.kind is IncidentKind.NO_DATA:
+            return f"I can check {join_names(entry.tenants)} again"
         case RecoveredEntry():
             verb = "work" if len(entry.tenants) > 1 else "works"
             return f"{join_names(entry.tenants)} {verb} again"

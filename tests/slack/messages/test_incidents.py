@@ -217,7 +217,9 @@ def test_a_pager_message_is_plain(action: PagerAction, scene: Any, compare: Any)
     """A pager message has a title, what is known, and a link, all without mark-up."""
     states = (scene.open, scene.acknowledged, scene.ended)
     incident = dict(zip(PagerAction, states, strict=True))[action]
-    message = render_pager_message(incident, scene.view(), action, key="k", link=PERMALINK)
+    message = render_pager_message(
+        incident, scene.view(), action, key="k", call=None, link=PERMALINK
+    )
 
     compare(f"page-{action}.txt", f"{message.title}\n\n{message.body}\n\n{message.link}\n")
 
@@ -231,7 +233,8 @@ def test_a_pager_message_stays_plain(data: st.DataObject, scenes_of: Any, hostil
         scene.open,
         problems=(AlertProblem("prod", "login", START, 5, scene.texts.alert),),
     )
-    message = render_pager_message(incident, scene.view(), PagerAction.TRIGGER, key="k", link="")
+    action = PagerAction.TRIGGER
+    message = render_pager_message(incident, scene.view(), action, key="k", call=None, link="")
 
     assert len(message.title) <= 200
     assert len(message.title.splitlines()) == 1
