@@ -243,9 +243,9 @@ def lose(bench: Bench) -> None:
     bench.errors = {CALL.key: [LOST], "search": [CUT_OFF] * 99}
 
 
-CALL = replace(POST, call=Call(1, CallReason.BEGUN, 7.0))
-STEP = replace(REPLY, call=Call(1, CallReason.UNACKNOWLEDGED, 7.0, 2))
-DIRECT = Delivery("1:direct:1", "direct:1", 1, DirectMessage(1, "U1"), 7.0, call=STEP.call)
+CALL = replace(POST, call=Call(1, CallReason.BEGUN, -7.0))
+STEP = replace(REPLY, call=Call(1, CallReason.UNACKNOWLEDGED, -7.0, 2))
+DIRECT = Delivery("1:direct:1", "direct:1", 1, DirectMessage(1, "U1"), 0.0, call=STEP.call)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_a_call_that_slack_does_not_take_goes_beyond_it(prepare: Callable[[Bench
     """A minute after it was decided, once, however its tries go: the clock is its own."""
     bench = deliver(CALL, prepare=prepare)
 
-    assert bench.overdue == [(67.0, "begun")]
+    assert bench.overdue == [(53.0, "begun")]
 
 
 @pytest.mark.parametrize("call", [STEP, DIRECT])
@@ -279,7 +279,7 @@ def test_each_kind_of_call_goes_beyond_slack(call: Delivery) -> None:
         ),
     )
 
-    assert bench.overdue == [(67.0, "unacknowledged")]
+    assert bench.overdue == [(53.0, "unacknowledged")]
 
 
 def test_a_call_that_slack_takes_stays_in_slack() -> None:

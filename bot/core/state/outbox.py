@@ -311,5 +311,15 @@ def requeue(delivery: Delivery, now: float) -> Delivery:
 
 
 def recover(delivery: Delivery, now: float) -> Delivery:
-    """Return it as it is after a restart: if it was being sent, it is in doubt."""
-    return mark_doubt(delivery, now) if delivery.status is DeliveryStatus.SENDING else delivery
+    """Return it as it is after a restart: if it was being sent, it is in doubt since that try.
+
+    Counted from the restart, a bot that crashes every 25 s would never send it. No time lies ahead,
+    as it may where the clock was wrong before.
+    """
+    call = delivery.call and replace(delivery.call, decided_at=min(delivery.call.decided_at, now))
+    began_at = min(delivery.started_at, now)
+    created_at = min(delivery.created_at, now)
+    delivery = replace(delivery, created_at=created_at, started_at=began_at, call=call)
+    if delivery.status is DeliveryStatus.SENDING:
+        return mark_doubt(delivery, began_at)
+    return delivery
