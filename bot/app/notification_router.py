@@ -55,11 +55,7 @@ class NotificationRouter:
         with suppress(TimeoutError):
             async with asyncio.timeout(LINK_WAIT_S):
                 link = await self._slack.get_permalink(message)
-        await notifier.notify(
-            render_pager_message(
-                incident, view, body.action, key=delivery.key, call=delivery.call, link=link
-            )
-        )
+        await notifier.notify(render_pager_message(incident, view, delivery, body, link))
         return None
 
     async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:

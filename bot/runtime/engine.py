@@ -70,8 +70,8 @@ class OutboxWriter:
                 effect.body,
                 created_at=now,
                 due_at=due_at,
-                call=effect.call,
                 is_repeat=now < self.label_until,
+                call=effect.call,
             )
 
     def finish_sending(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bot.core.incidents.notifications import (
     add_entry,
@@ -34,11 +35,17 @@ from bot.core.state.timeline import JoinedEntry, ReopenedEntry, WhyEntry
 from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
 from bot.core.triage.context import TriageContext, is_down
 
+if TYPE_CHECKING:
+    from bot.core.state.desk import DeskState
+    from bot.core.state.tenant import Tenants
+
 OUR_CAUSES = frozenset({Cause.PROBE, Cause.NETWORK})
 """Causes on our side: users elsewhere may be fine, so the severity is a warning."""
 MAX_VERDICT_RECORDS = 20
 CALL_WIDER_EVERY_S = 300.0
 """In an outage that spreads from tenant to tenant, people are called for that so often at most."""
+CANNOT_CHECK_S = 1800.0
+"""If no tenant at all could be checked for so long, people are called."""
 
 
 def kind_of(context: TriageContext) -> IncidentKind:
@@ -139,6 +146,16 @@ def evaluate_incident(
     return notify_changes(incident, after, now)
 
 
+def cannot_check_at(state: DeskState, tenants: Tenants) -> float | None:
+    """Return when an incident about missing data becomes critical, if nothing comes till then."""
+    if not any(
+        incident.kind is IncidentKind.NO_DATA and incident.severity is not Severity.CRITICAL
+        for incident in state.open_incidents
+    ):
+        return None
+    return max(each.last_data_at or 0.0 for each in tenants.states.values()) + CANNOT_CHECK_S
+
+
 def add_tenants(
     incident: Incident, context: TriageContext, triage: Triage
 ) -> tuple[Incident, list[DeskEffect]]:
@@ -174,6 +191,10 @@ def _judge_severity(
     verdict: Verdict, context: TriageContext, before: Incident | None = None
 ) -> Severity:
     """Return how severe it is; within one cause that never goes down."""
+    if before is not None and before.kind is IncidentKind.NO_DATA:
+        latest = (each.last_data_at or 0.0 for each in context.all_tenants.states.values())
+        is_nothing_checked = context.now - max(latest) >= CANNOT_CHECK_S
+        return Severity.CRITICAL if is_nothing_checked else before.severity
     if verdict.cause in OUR_CAUSES:
         return Severity.WARNING
     was_critical = before is not None and before.severity is Severity.CRITICAL

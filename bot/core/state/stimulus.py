@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bot.core.model.observation import FeedReading, Observation, SignalState, Target, Verdict
     from bot.core.oncall import Shifts
     from bot.core.signals.probe_threshold import Reason
-    from bot.core.state.incident import Incident
+    from bot.core.state.incident import Incident, OwnFault
     from bot.core.state.outbox import Body, Call
 
 
@@ -156,8 +156,36 @@ class MessageLost:
     incident: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The process ends in good order: its start was no crash's."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFaultSeen:
+    """Something is wrong with the bot itself or its host, or no longer."""
+
+    at: float
+    fault: OwnFault
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClockCorrected:
+    """The bot's time was wrong and was put right; `at` is the right time."""
+
+    at: float
+    by_s: float
+    """How much later than before it is now; below 0: earlier."""
+
+
 Stimulus = (
     Started
+    | Stopped
+    | ClockCorrected
+    | OwnFaultSeen
     | Tick
     | Observed
     | Measured

@@ -176,8 +176,9 @@ def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
     """Return the key by which a search finds the message, and of a call what it is about."""
     payload: dict[str, Any] = {METADATA_KEY: delivery.key}
     if call := delivery.call:
-        tenants = list(view.desk.incidents[call.incident].tenants[:MAX_TENANTS])
-        payload |= {"incident": call.incident, "tenants": tenants, "reason": call.reason.value}
+        tenants = view.desk.incidents[call.incident].tenants[:MAX_TENANTS]
+        reason = call.reason.value
+        payload |= {"incident": call.incident, "tenants": list(tenants), "reason": reason}
     return payload
 
 
