@@ -8,7 +8,7 @@ from bot.core import step as core
 from bot.core.incidents.lifecycle import CANNOT_CHECK_S
 from bot.core.incidents.own_faults import CRASH_FREE_S, CRASH_WINDOW_S, CRASHES
 from bot.core.model.observation import Cause, Severity
-from bot.core.oncall import EscalationPolicy, EscalationStep
+from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep
 from bot.core.state.incident import IncidentKind, IncidentState, OwnFault, OwnFaultKind
 from bot.core.state.outbox import Paging, Post, Reply
 from bot.core.state.stimulus import OwnFaultSeen, Send, Started, Stopped, Tick
@@ -106,7 +106,8 @@ def test_if_no_tenant_can_be_checked_for_half_an_hour_people_are_called(called: 
     due = before
     (incident,) = called.incidents
     assert due - incident.since == CANNOT_CHECK_S
-    assert MentionEntry(due, ("U0CHIEF",)) in [b.entry for b in bodies(called, Reply)]
+    call = MentionEntry(due, ("U0CHIEF",), CallReason.CANNOT_CHECK)
+    assert call in [b.entry for b in bodies(called, Reply)]
     called.wait(300)
     called.step(Tick(called.now))
     assert [b.contact_point for b in bodies(called, Paging)] == ["pager"]

@@ -19,7 +19,7 @@ from bot.core.oncall import (
     begun_escalation,
     next_shift_to_notify,
 )
-from bot.core.state.incident import Incident, IncidentState
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
 from bot.core.state.outbox import Delivery, DirectMessage, PagerAction, Paging, Reply
 from bot.core.state.stimulus import DeskEffect, Send
 from bot.core.state.timeline import MentionEntry, PagedEntry
@@ -90,7 +90,9 @@ def _mention_first(incident: Incident, names: tuple[str, ...], now: float) -> In
     incident = replace(incident, notification=notification)
     if is_in_message or not names:
         return incident, []
-    after, reply = notifications.add_entry(incident, MentionEntry(now, names))
+    is_no_data = incident.kind is IncidentKind.NO_DATA
+    reason = CallReason.CANNOT_CHECK if is_no_data else CallReason.BEGUN
+    after, reply = notifications.add_entry(incident, MentionEntry(now, names, reason))
     return after, [reply]
 
 
