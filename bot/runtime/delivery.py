@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import paging
 from bot.core.model.observation import Severity
-from bot.core.state import outbox
+from bot.core.state import clock_shift, outbox
 from bot.core.state.outbox import (
     Answer,
     Call,
@@ -105,6 +105,12 @@ class OutboxDelivery:
         """Take over deliveries that were committed."""
         for delivery in deliveries:
             self._lanes.setdefault(delivery.lane, {})[delivery.key] = delivery
+        self._changed.set()
+
+    def shift(self, by_s: float) -> None:
+        """Move all instants: the clock was corrected."""
+        for lane in self._lanes.values():
+            lane |= {key: clock_shift.shift(each, by_s) for key, each in lane.items()}
         self._changed.set()
 
     def lane(self, name: str) -> tuple[Delivery, ...]:

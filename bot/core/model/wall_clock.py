@@ -57,7 +57,7 @@ class RecurringTime:
     weekday: int | None = None
     """0 is Monday; None: every day."""
     week: int | None = None
-    """The first (1) to the fourth (4) such weekday of a month, or the last (-1); None: every one."""
+    """The first (1) to fourth (4) such weekday of a month, or the last (-1); None: every one."""
     month_day: int | None = None
     """Of each month that has it; None: every day."""
 
@@ -192,11 +192,8 @@ def _parse_cron_field(
     for part in text.split(","):
         span, slash, step = part.partition("/")
         begin, dash, end = span.partition("-")
-        first, last = (
-            (low, high) if span == "*" else (number(begin), number(end if dash else begin))
-        )
-        if slash and not dash and span != "*":
-            last = high
+        first = low if span == "*" else number(begin)
+        last = number(end) if dash else high if slash or span == "*" else first
         numbers = range(first, last + 1, int(step) if slash else 1)
         if not numbers:
             raise ValueError(part)
