@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bot.app.rules import feed_target, is_reported
 from bot.config.settings import secrets_in
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import LOGS, Observation, Outcome, Target
-from bot.http import Fetcher, HttpRequest, LoopLag, SystemNetwork
+from bot.http import Fetcher, HttpRequest, LoopLag, NoData, SystemNetwork
 from bot.http.loop_lag import LIMIT_S
 from bot.probes import Probes
 from bot.sources.auth0_logs import TenantLog
@@ -105,6 +106,10 @@ class LiveProber:
         # At speed N time-outs are N times as short, and so is a loop lag that spoils a probe.
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
         self.fetcher = Fetcher(clock, network or SystemNetwork(settings.resolve), lag)
+        prometheus = settings.prometheus.ca_file if settings.prometheus else None
+        for ca_file in {None, prometheus, *(tenant.ca_file for tenant in settings.tenants)}:
+            with suppress(NoData):  # each check with it has no data, and says why
+                self.fetcher.trust(ca_file)
         self._probes = Probes(settings, self.fetcher)
         self._counts = counts or PushedCounts(webhook_config(settings).tenants, clock)
         self._sources = dict(build_sources(settings, self.fetcher))
