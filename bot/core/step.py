@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import notification_policy, paging
+from bot.core.alerting import notification_policy
 from bot.core.commands import dispatch
 from bot.core.incidents import missing_data, notifications, own_faults, sticky_resolve
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
@@ -24,10 +24,11 @@ from bot.core.model.wall_clock import DAY_S
 from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state import clock_shift
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
-from bot.core.state.incident import MESSAGE, IncidentState, MessageRef, Resolution
+from bot.core.state.incident import MESSAGE, MessageRef, Resolution
 from bot.core.state.outbox import ReportDue
 from bot.core.state.shared import FeedView, SharedSignals, with_changes, with_control, with_reading
 from bot.core.state.stimulus import (
+    CallOverdue,
     CheckRequested,
     CheckStarted,
     ClockCorrected,
@@ -43,7 +44,6 @@ from bot.core.state.stimulus import (
     OwnFaultSeen,
     PollFeed,
     PollShifts,
-    PostOverdue,
     Pushed,
     QuestionAudited,
     RequestCheck,
@@ -208,11 +208,8 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             message = replace(incident.message, ref=None, posts=incident.message.posts + 1)
             incident = replace(incident, message=message)
             return keep_incident(state, (incident, [notifications.post_message(incident)]))
-        case PostOverdue():  # Slack does not take the alert, so nobody has seen it
-            incident = state.incidents[stimulus.incident]
-            if incident.state is not IncidentState.OPEN or incident.message.ref is not None:
-                return state, []
-            return keep_incident(state, paging.page_without_slack(incident, stimulus.at, rules))
+        case CallOverdue():
+            return notification_policy.call_beyond_slack(state, stimulus.call, stimulus.at, rules)
         case ShiftsPolled():
             shifts = stimulus.shifts
             shifts = state.shifts.with_reading(shifts) if state.shifts else shifts

@@ -20,6 +20,7 @@ from bot.core.state import clock_shift, outbox
 from bot.core.state.desk import BotState, DeskState
 from bot.core.state.outbox import Delivery, is_superfluous
 from bot.core.state.stimulus import (
+    CallOverdue,
     ClockCorrected,
     CommandReceived,
     Delivered,
@@ -72,13 +73,19 @@ class OutboxWriter:
                 created_at=now,
                 due_at=due_at,
                 is_repeat=now < self.label_until,
+                call=effect.call,
             )
 
     def finish_sending(
-        self, change: Change, incident: int, finish: Callable[[Delivery], Delivery]
+        self, change: Change, stimulus: Delivered | MessageLost | CallOverdue
     ) -> None:
-        """Finish what is being sent for an incident, in the same commit as the incident itself."""
-        for delivery in self._lane(notifications.lane(incident)):
+        """Finish the delivery that a stimulus is about, in the same commit as what follows."""
+        if isinstance(stimulus, CallOverdue):
+            lane = stimulus.refused_in
+        else:
+            lane = notifications.lane(stimulus.incident)
+        finish = outbox.mark_sent if isinstance(stimulus, Delivered) else outbox.mark_dead
+        for delivery in self._lane(lane):
             if delivery.status is outbox.DeliveryStatus.SENDING:
                 change.deliveries[delivery.key] = finish(delivery)
 
@@ -287,10 +294,8 @@ class Engine:
                 self._is_tick_queued = False
             case Pushed(push=item) | CommandReceived(request=item):
                 change.handled_ids.append(item.id)
-            case Delivered(incident=number) | MessageLost(incident=number):
-                is_sent = isinstance(stimulus, Delivered)
-                finish = outbox.mark_sent if is_sent else outbox.mark_dead
-                self._outbox_writer.finish_sending(change, number, finish)
+            case Delivered() | MessageLost() | CallOverdue():
+                self._outbox_writer.finish_sending(change, stimulus)
         self._state, effects = step.step(self._state, stimulus, self._rules)
         for effect in effects:
             if isinstance(effect, AuditEntry):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from bot.app.clock import ClockWatch
 from bot.app.notification_router import NotificationRouter
-from bot.app.prober import reject_if_clock_stepped
+from bot.app.prober import ClockCheckedProber
 from bot.app.rules import rules_of
 from bot.config import ConfigError, Settings, build_settings
 from bot.config.document import Document
@@ -20,11 +21,11 @@ from bot.core.model.measurement import Push
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.simulator.baselines import BaselinePlayers
+from bot.simulator.bot_host import HostProber, build_bot_clock
 from bot.simulator.calls import CallWatch
 from bot.simulator.contact_points import build_contact_points
 from bot.simulator.memory import MemoryStore
 from bot.simulator.people import VirtualTransport, press_button
-from bot.simulator.prober import VirtualProber
 from bot.simulator.scenario_settings import (
     changes_of,
     measured_signals,
@@ -45,9 +46,10 @@ from bot.slack.render.text import COMMAND
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from bot.core.model.observation import Observation, Target
+    from bot.core.model.measurement import ChangeMade
     from bot.core.state.stimulus import Effect
     from bot.ports import InboxItem
+    from bot.simulator.prober import VirtualProber
     from bot.simulator.scenario import Scenario, UserInput
 
 SCORE_AFTER_S = 60.0
@@ -165,13 +167,19 @@ class Simulation:
     ) -> None:
         self.world = World(scenario, seed)
         self.clock = VirtualClock(loop, self.world.begin_at)
+        self._bot_clock = build_bot_clock(loop, self.clock, self.world)
+        self._clock_watch = ClockWatch(self._bot_clock)
         self._loop = loop
         self._with_requests = with_requests
         settings = settings_for(scenario)
         self.workspace = build_workspace(scenario, self.clock.now)
         self._call_watch = CallWatch(self.workspace.state)
         self.story = Story(
-            scenario, emit, lambda: self.engine.view().desk.incidents, self._call_watch
+            scenario,
+            emit,
+            lambda: self.engine.view().desk.incidents,
+            self._call_watch,
+            self._ahead_s,
         )
         self.workspace.on_message(lambda *args: self.story.record_message(self.clock.now(), *args))
         prober = self._build_prober(settings)
@@ -180,20 +188,28 @@ class Simulation:
         store = store or MemoryStore()
         self.engine = Engine(
             rules_of(settings, {}),
-            clock=self.clock,
-            prober=prober,
+            clock=self._bot_clock,
+            prober=ClockCheckedProber(prober, self._bot_clock, self._clock_watch),
             store=store,
-            timer=VirtualTimer(self.clock),
+            timer=VirtualTimer(self.clock, self._bot_clock),
             listener=self,
         )
         self.baselines = BaselinePlayers(self.engine.view)
         self._outbox_delivery = self._build_delivery(settings, store)
         self.engine.attach(self._outbox_delivery)
+        self._clock_watch.attach(self._on_clock_correction, self.engine.submit)
+
+    def _on_clock_correction(self, by_s: float, was_paused: bool) -> None:  # noqa: FBT001 - a callback
+        if not was_paused:
+            self.engine.correct_clock(by_s)
 
     def _build_prober(self, settings: Settings) -> VirtualProber:
-        return _ClockCheckedProber(
+        return HostProber(
+            settings,
             self.world,
             self.clock,
+            self._bot_clock,
+            self._clock_watch,
             measured_signals=measured_signals(self.world.scenario, settings),
             timeout_s=settings.tenants[0].probe.timeout,
             on_request=self._on_request,
@@ -203,7 +219,7 @@ class Simulation:
         slack = VirtualSlack(self.workspace, self.world, self.clock)
         self._questions = QuestionAnswerer(
             slack,
-            self.clock,
+            self._bot_clock,
             view=self.engine.view,
             catch_up=self.engine.catch_up,
             submit=self.engine.submit,
@@ -214,7 +230,7 @@ class Simulation:
             status_link=settings.status_link,
         )
         return OutboxDelivery(
-            clock=self.clock,
+            clock=self._bot_clock,
             store=store,
             messenger=NotificationRouter(
                 messenger,
@@ -248,7 +264,7 @@ class Simulation:
         for begin_at, until in self.world.pauses():
             self.clock.call_at(begin_at, partial(self._loop.leap, until - begin_at))
         for at, change in changes_of(scenario):
-            self.clock.call_at(at, partial(self.accept, Push(change.id, at, (change,))))
+            self.clock.call_at(at, partial(self._push_change, change))
         for place, one in enumerate(scenario.people):
             act = (
                 partial(self._click, one) if one.click else partial(self._send_command, one, place)
@@ -258,6 +274,15 @@ class Simulation:
         if answer and answer.alert and answer.decidable_s is not None:
             at = scenario.start_at + answer.decidable_s + SCORE_AFTER_S + AFTER_ALL_S
             self.clock.call_at(min(at, self.world.end_at), self._score)
+
+    def _push_change(self, change: ChangeMade) -> None:
+        """Tell the bot of a change, which it takes for made just now."""
+        at = change.at + self._ahead_s()
+        self.accept(Push(change.id, at, (replace(change, at=at),)))
+
+    def _ahead_s(self) -> float:
+        """Return by how many seconds the bot's time is ahead of the true one."""
+        return self._bot_clock.now() - self.clock.now()
 
     def _send_command(self, typed: UserInput, place: int) -> None:
         """Let somebody type something in Slack."""
@@ -324,15 +349,6 @@ class Simulation:
         self.story.record_request(at, result)
         if self._with_requests:
             self.story.emit_request(self.clock.now(), place, result, latency_ms)
-
-
-class _ClockCheckedProber(VirtualProber):
-    """The virtual prober, on a host whose clock may be wrong."""
-
-    async def probe(self, target: Target) -> Observation:
-        """Probe a target; with a wrong clock the result is `no_data`."""
-        observation = await super().probe(target)
-        return reject_if_clock_stepped(observation, self._world.clock_offset(self._clock.now()))
 
 
 __all__ = ["ConfigError", "RunResult", "Simulation", "play_scenario", "settings_for"]

@@ -66,12 +66,14 @@ class Story:
         emit: gets each event at once.
         incidents: returns the desk's incidents, by number.
         call_watch: finds the calls among the messages and pages.
+        ahead_s: returns by how many seconds the bot's time is ahead of the true one.
     """
 
     scenario: Scenario
     emit: Callable[[Event], None]
     incidents: Callable[[], dict[int, Incident]]
     call_watch: CallWatch
+    ahead_s: Callable[[], float] = lambda: 0.0
     alerts: list[float] = field(default_factory=list)
     """When each was posted, in seconds from t=0."""
     causes: list[tuple[float, Cause, float]] = field(default_factory=list)
@@ -83,7 +85,8 @@ class Story:
     _has_failed: bool = False
 
     def listen(self, at: float, effect: Effect) -> None:
-        """Record an effect."""
+        """Record an effect, which has the bot's time."""
+        at -= self.ahead_s()
         match effect:
             case SignalChanged():
                 shown = {"tenant": effect.tenant, "signal": effect.signal, "state": effect.state}
@@ -219,7 +222,7 @@ class Story:
 
     def _current_cause(self) -> tuple[Cause, float]:
         known = tuple(self.incidents().values())
-        start = self.scenario.start_at
+        start = self.scenario.start_at + self.ahead_s()
         cause = current_cause(known, start, has_failed=self._has_failed)
         judged = [i.verdict for i in known if i.verdict.cause is cause]
         return cause, judged[-1].confidence if judged else 1.0

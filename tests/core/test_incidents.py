@@ -9,6 +9,7 @@ from bot.core.model.observation import Cause, Fault, FeedReading, FeedState, Sev
 from bot.core.reports import build_report
 from bot.core.state.incident import IncidentKind, IncidentState, Resolution, current_cause
 from bot.core.state.outbox import Edit, Post, Reply
+from bot.core.state.rules import TenantRules
 from bot.core.state.stimulus import (
     Delivered,
     FeedPolled,
@@ -388,6 +389,25 @@ def test_a_feed_that_we_could_not_poll_keeps_its_state(steps: Any, make_notice: 
     steps.on_desk(FeedPolled(steps.now, blind))
 
     assert [n.id for n in steps.desk.shared.feeds[feed.name].status_incidents] == ["a1"]
+
+
+def test_in_an_alert_storm_failures_are_grouped(make: Any) -> None:
+    """With five open incidents, what fails for the same cause joins the newest one.
+
+    Ten minutes later that is no storm any more, and a failure is an incident of its own.
+    """
+    limited = Fault(Stage.OAUTH, "too_many_requests", 429, "too_many_requests")
+    names = [f"t{number}" for number in range(1, 9)]
+    steps = make(tenants={n: TenantRules(n, f"{n}.auth0.com", environment=n) for n in names})
+    steps.healthy()
+    for name in names[:7]:
+        steps.fail(f"{name}.login", 2, limited)
+    grouped = [("t1",), ("t2",), ("t3",), ("t4",), ("t5", "t6", "t7")]
+    assert [incident.tenants for incident in steps.desk.open_incidents] == grouped
+
+    steps.wait(600)
+    steps.fail("t8.login", 2, limited)
+    assert [incident.tenants for incident in steps.desk.open_incidents] == [*grouped, ("t8",)]
 
 
 @pytest.fixture

@@ -142,12 +142,12 @@ MUTANTS = (
     ),
     Mutant(
         id="paged-though-posted",
-        path="bot/core/step.py",
-        function="_handle",
-        old="or incident.message.ref is not None",
-        new="",
-        promise='"If Slack has not taken a critical alert for a minute, every way beyond Slack that'
-        ' the steps name is used at once." (docs/oncall.md, escalation)',
+        path="bot/runtime/delivery.py",
+        function="OutboxDelivery._handle_sent",
+        old="self._answered_calls.add(delivery.key)",
+        new="pass",
+        promise='"If Slack has not taken a call 60 seconds after the bot decided on it, the bot'
+        ' pages every contact point" (docs/oncall.md, while Slack does not answer)',
         harm="Pagers go off although the alert is in the channel.",
         tests=("tests/core", "tests/runtime"),
     ),

@@ -22,7 +22,7 @@ from bot.core.model.observation import (
 from bot.core.oncall import Shifts
 from bot.core.state.outbox import Answer
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import Effect, Observed, PostOverdue, SignalChanged
+from bot.core.state.stimulus import Effect, MessageLost, Observed, SignalChanged
 from bot.ports import Change, StoreError, View
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
@@ -294,13 +294,13 @@ def test_a_stimulus_that_cannot_be_handled_is_logged_and_dropped(
 
     async def confuse(fixture: Fixture) -> None:
         await fixture.clock.sleep(1.0)
-        fixture.engine.submit(PostOverdue(fixture.clock.now(), incident=404))
+        fixture.engine.submit(MessageLost(fixture.clock.now(), incident=404))
         fixture.engine.submit(failed_login(fixture))
         await fixture.clock.sleep(1.0)
 
     fixture = run_engine(confuse)
 
-    assert "cannot handle PostOverdue" in caplog.text
+    assert "cannot handle MessageLost" in caplog.text
     assert fixture.changes == ["pending"]
 
 

@@ -16,7 +16,7 @@ from bot.core.incidents.notifications import (
 )
 from bot.core.incidents.problems import count_failing_signals, update_problems
 from bot.core.model.observation import Cause, Health, Severity, StatusIncident, Verdict
-from bot.core.oncall import AwaitingMention, EscalationState, begun_escalation
+from bot.core.oncall import AwaitingMention, CallReason, EscalationState, begun_escalation
 from bot.core.state.incident import (
     Incident,
     IncidentHistory,
@@ -29,7 +29,7 @@ from bot.core.state.incident import (
     detection_times,
     reopen,
 )
-from bot.core.state.outbox import Edit
+from bot.core.state.outbox import Call, Edit
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import JoinedEntry, ReopenedEntry, WhyEntry
 from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 OUR_CAUSES = frozenset({Cause.PROBE, Cause.NETWORK})
 """Causes on our side: users elsewhere may be fine, so the severity is a warning."""
 MAX_VERDICT_RECORDS = 20
+CALL_WIDER_EVERY_S = 300.0
+"""In an outage that spreads from tenant to tenant, people are called for that so often at most."""
 CANNOT_CHECK_S = 1800.0
 """If no tenant at all could be checked for so long, people are called."""
 
@@ -84,7 +86,7 @@ def open_incident(
     )
     incident = _record_evidence(incident, now)
     incident, why = add_entry(incident, WhyEntry(now))
-    post = post_message(incident)
+    post = post_message(incident, Call(number, CallReason.BEGUN, now) if is_critical else None)
     return incident, [IncidentChanged(incident), VerdictChanged(number, verdict), post, why]
 
 
@@ -160,7 +162,13 @@ def add_tenants(
     """Add tenants to an incident; the context is that of all its tenants together."""
     joined = tuple(name for name in context.tenants if name not in incident.tenants)
     after, effects = evaluate_incident(replace(incident, tenants=context.tenants), context, triage)
-    after, reply = add_entry(after, JoinedEntry(context.now, joined))
+    now, call, called_at = context.now, None, after.notification.called_wider_at
+    if after.severity is Severity.CRITICAL and (
+        called_at is None or now - called_at >= CALL_WIDER_EVERY_S
+    ):
+        call = Call(after.id, CallReason.WIDER, now)
+        after = replace(after, notification=replace(after.notification, called_wider_at=now))
+    after, reply = add_entry(after, JoinedEntry(now, joined), call)
     return after, [IncidentChanged(after), *effects, reply]
 
 

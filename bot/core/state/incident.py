@@ -250,8 +250,10 @@ class NotificationState:
     """Who is mentioned in the message: `@here`, ids of users and of user groups."""
     escalation: AwaitingMention | EscalationState | None = None
     """None: nobody is to be notified, as of an incident that a person acknowledged."""
-    paged_contact_points: tuple[str, ...] = ()
-    """The contact points that were notified; they are notified of the end as well."""
+    paged_at: dict[str, float] = field(default_factory=dict)
+    """When each contact point was paged last; they are notified of the end as well."""
+    called_wider_at: float | None = None
+    """When people were last called because more tenants fail."""
 
 
 @dataclass(frozen=True, slots=True)

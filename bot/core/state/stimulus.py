@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bot.core.oncall import Shifts
     from bot.core.signals.probe_threshold import Reason
     from bot.core.state.incident import Incident, OwnFault
-    from bot.core.state.outbox import Body
+    from bot.core.state.outbox import Body, Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +130,14 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class PostOverdue:
-    """Slack has not accepted an incident's message for a while."""
+class CallOverdue:
+    """Slack has not taken a call in time, or will never take it."""
 
     at: float
-    incident: int
+    call: Call
+    refused_in: str = ""
+    """The lane of a delivery that Slack refused for good; it is committed as dead together with
+    what follows from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,7 @@ Stimulus = (
     | CommandReceived
     | QuestionAudited
     | Delivered
-    | PostOverdue
+    | CallOverdue
     | ShiftsPolled
     | MessageLost
 )
@@ -273,6 +276,8 @@ class Send:
     body: Body
     hold_s: float = 0.0
     """It may wait this long for more of its kind."""
+    call: Call | None = None
+    """The call that it makes; None: it is to wake nobody."""
 
 
 Effect = (

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.core.model.observation import Evidence, Severity, StatusIncident, Verdict
-from bot.core.oncall import CallReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,6 @@ class MentionEntry:
 
     at: float
     mentioned: tuple[str, ...] = ()
-    reason: CallReason = CallReason.BEGUN
     kind: Literal["mention"] = "mention"
 
 
@@ -84,7 +82,6 @@ class PagedEntry:
     """How they are notified, if not by the mention: `dm`, or the name of a contact point."""
     by: str = ""
     """The user who wanted it; empty: its time had come."""
-    reason: CallReason = CallReason.UNACKNOWLEDGED
     kind: Literal["paged"] = "paged"
 
 

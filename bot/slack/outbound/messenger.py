@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from bot.core.oncall import DM, CallReason
-from bot.core.state.incident import IncidentState, MessageRef
+from bot.core.oncall import DM
+from bot.core.state.incident import MessageRef
 from bot.core.state.outbox import (
     Answer,
     Body,
@@ -175,28 +175,11 @@ class SlackMessenger:
 def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
     """Return the key by which a search finds the message, and of a call what it is about."""
     payload: dict[str, Any] = {METADATA_KEY: delivery.key}
-    body = delivery.body
-    if isinstance(body, Post | Reply | DirectMessage) and (reason := _call_reason(body, view)):
-        tenants = view.desk.incidents[body.incident].tenants[:MAX_TENANTS]
-        payload |= {"incident": body.incident, "tenants": list(tenants), "reason": reason.value}
+    if call := delivery.call:
+        tenants = view.desk.incidents[call.incident].tenants[:MAX_TENANTS]
+        reason = call.reason.value
+        payload |= {"incident": call.incident, "tenants": list(tenants), "reason": reason}
     return payload
-
-
-def _call_reason(body: Post | Reply | DirectMessage, view: View) -> CallReason | None:
-    """Return why a message calls people; None: it calls nobody."""
-    match body:
-        case DirectMessage(reason=reason):
-            return reason
-        case Post(incident=number):
-            incident = view.desk.incidents[number]
-            is_call = bool(incident.notification.mentioned) and incident.state is IncidentState.OPEN
-            return CallReason.BEGUN if is_call else None
-        case Reply(entry=MentionEntry(reason=reason)):
-            return reason
-        case Reply(entry=PagedEntry(contact_points=(), reason=reason)):
-            return reason
-        case _:
-            return None
 
 
 def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from tests.faults.experiment import Kind, Tier, experiment
-from tests.faults.outside import MAIL, MailServer
+from tests.faults.outside import MAIL, PAGER, MailServer
 
 if TYPE_CHECKING:
     from tests.faults.lab import Lab
@@ -16,6 +17,9 @@ TOLD = "the channel has the alert"
 ANNOUNCED = "all ten silences are announced"
 LOOK_ON_S = 120.0
 WAIT_S = 5.0
+LEFT, ANSWERED, EMPTY = "the page has left", "all is answered", "nothing waits any more"
+COMMANDS, PEOPLE, STORM_S = 1000, 250, 60.0
+STEP_S = 20.0
 TEN = tuple(f"tenant-{number}" for number in range(10))
 
 
@@ -62,3 +66,32 @@ async def ten_silences_while_slack_asks_to_wait(lab: Lab) -> None:
     await lab.reach(ANNOUNCED, lambda: len(lab.slack.cards()) >= len(TEN))
     inside = [call.method for call in lab.slack.calls_inside_a_wait()]
     lab.check(not inside, f"no call comes inside a wait: {inside}")
+
+
+@experiment(Kind.WAITS, {LEFT: 30, ANSWERED: 180, EMPTY: 900}, tier=Tier.FULL, tenants=TEN)
+async def a_thousand_commands_in_a_minute(lab: Lab) -> None:
+    """1,000 commands come in a minute, Slack limits the channel, and a step of a policy pages."""
+    lab.slack.burst = 5
+    policy = {"critical": [{"after": f"{STEP_S:.0f}s", "tell": PAGER}], "repeat": 0}
+    admin = await lab.start_watching(lab.settings(escalation=policy))
+    await lab.strike(TEN[0])
+    due_at = lab.now() + STEP_S
+    texts = ("note 1 seen", f"silence {TEN[1]} 2h a drill", "status", "why 1")
+    storm = asyncio.create_task(_type_all(lab, texts))
+    await lab.reach(LEFT, lambda: lab.outside.paged(PAGER), due_at)
+    await storm
+    await lab.reach(ANSWERED, lambda: len(lab.slack.private_answers) >= COMMANDS)
+
+    async def is_empty() -> bool:
+        return "auth0_check_outbox_waiting 0.0" in (await admin.get("/metrics"))[1]
+
+    await lab.reach(EMPTY, is_empty)
+    inside = lab.slack.calls_inside_a_wait()
+    lab.check(not inside, f"no call comes inside a wait: {len(inside)}")
+
+
+async def _type_all(lab: Lab, texts: tuple[str, ...]) -> None:
+    for number in range(COMMANDS):
+        text = texts[number // PEOPLE % len(texts)]
+        await lab.slack.socket.type_command(f"U{number % PEOPLE}", text)
+        await asyncio.sleep(STORM_S / COMMANDS)

@@ -32,7 +32,7 @@ from bot.core.state.incident import (
     Resolution,
     SlowProblem,
 )
-from bot.core.state.outbox import PagerAction, Paging
+from bot.core.state.outbox import Delivery, PagerAction, Paging
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     FalseAlarmEntry,
@@ -242,7 +242,8 @@ def test_a_pager_message_is_plain(action: PagerAction, scene: Any, compare: Any)
     states = (scene.open, scene.acknowledged, scene.ended)
     incident = dict(zip(PagerAction, states, strict=True))[action]
     page = Paging(incident.id, "pager", action)
-    message = render_pager_message(incident, scene.view(), page, key="k", link=PERMALINK)
+    delivery = Delivery("k", "page", 1, page, START)
+    message = render_pager_message(incident, scene.view(), delivery, page, PERMALINK)
 
     compare(f"page-{action}.txt", f"{message.title}\n\n{message.body}\n\n{message.link}\n")
 
@@ -257,7 +258,8 @@ def test_a_pager_message_stays_plain(data: st.DataObject, scenes_of: Any, hostil
         problems=(AlertProblem("prod", "login", START, 5, scene.texts.alert),),
     )
     page = Paging(incident.id, "pager", PagerAction.TRIGGER)
-    message = render_pager_message(incident, scene.view(), page, key="k", link="")
+    delivery = Delivery("k", "page", 1, page, START)
+    message = render_pager_message(incident, scene.view(), delivery, page, "")
 
     assert len(message.title) <= 200
     assert len(message.title.splitlines()) == 1
