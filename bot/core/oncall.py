@@ -7,6 +7,7 @@ that a restart could lose. Due times of an escalation are in the incident's stat
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bot.core.model.wall_clock import RecurringTime
@@ -17,6 +18,25 @@ if TYPE_CHECKING:
 
 MENTION, DM, NEXT = "mention", "dm", "next"
 """The contacts of a step, beside the names of contact points."""
+
+
+class CallReason(StrEnum):
+    """Why people are called: what a mention, a direct message or a page is about."""
+
+    BEGUN = "begun"
+    WORSE = "worse"
+    WIDER = "wider"
+    """More tenants fail."""
+    BACK = "back"
+    FLAPPING = "flapping"
+    UNACKNOWLEDGED = "unacknowledged"
+    """A step of the escalation: nobody has acknowledged it."""
+    EXPIRED = "expired"
+    """Whoever acknowledged it has not answered."""
+    HANDED_OVER = "handed_over"
+    CORRECTED = "corrected"
+    """What people were told to do has changed."""
+    CANNOT_CHECK = "cannot_check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +184,13 @@ class Shifts:
     """Why later polls failed; empty: none failed."""
 
     def list_shifts(self, _now: float) -> tuple[Shift, ...]:
-        """Return all, sorted so that of overlapping shifts the one that begins last counts."""
-        return tuple(sorted(self.shifts, key=lambda each: (each.since, -each.until)))
+        """Return all, sorted so that of overlapping shifts the one that begins last counts.
+
+        An entry that names nobody we know, as a holiday or a meeting, takes no shift away.
+        """
+        return tuple(
+            sorted(self.shifts, key=lambda each: (bool(each.person), each.since, -each.until))
+        )
 
     def with_reading(self, reading: Shifts) -> Shifts:
         """Return the newer reading; a failed one keeps the shifts as they were."""

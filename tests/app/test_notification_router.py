@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from bot.app.notification_router import NotificationRouter
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from bot.http import Fetcher
+    from bot.ports import Notifier
 
 INCIDENT = Incident(
     id=1,
@@ -69,17 +69,19 @@ def deliver(pagerduty: PagerDuty | None) -> OutboxDelivery:
     async def main(loop: VirtualLoop) -> None:
         clock = VirtualClock(loop, 0.0)
         slack = SlackMessenger(NoSlack(), channel="C1", status_link="https://status.auth0.com")
-        notifier = PagerDutyNotifier(
-            cast("Fetcher", pagerduty),
-            routing_key="k" * 32,
-            url="https://events.pagerduty.com",
-            source="auth0-check-prod",
-            status_link="https://status.auth0.com",
-        )
+        notifiers: dict[str, Notifier] = {}
+        if pagerduty:
+            notifiers["night-shift"] = PagerDutyNotifier(
+                pagerduty.fetch,
+                routing_key="k" * 32,
+                url="https://events.pagerduty.com",
+                source="auth0-check-prod",
+                status_link="https://status.auth0.com",
+            )
         delivery = OutboxDelivery(
             clock=clock,
             store=MemoryStore(),
-            messenger=NotificationRouter(slack, {"night-shift": notifier} if pagerduty else {}),
+            messenger=NotificationRouter(slack, notifiers),
             view=lambda: View(clock.now(), Rules({}), Tenants({}), DeskState({1: INCIDENT})),
             submit=lambda _: None,
         )

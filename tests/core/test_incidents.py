@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bot.core.model.observation import Cause, Fault, FeedReading, FeedState, Severity, Stage
-from bot.core.state.incident import IncidentKind, IncidentState, current_cause
+from bot.core.reports import build_report
+from bot.core.state.incident import IncidentKind, IncidentState, Resolution, current_cause
 from bot.core.state.outbox import Edit, Post, Reply
 from bot.core.state.rules import TenantRules
 from bot.core.state.stimulus import (
@@ -215,6 +217,72 @@ def test_no_data_does_not_end_a_no_data_incident(steps: Any) -> None:
     steps.see("prod.login")
 
     assert not steps.incidents[0].is_open
+
+
+TENANTS = ("prod", "staging", "eu")
+
+
+@pytest.fixture
+def no_data(steps: Any) -> Any:
+    """Three tenants that could not be checked for five minutes, and now can again."""
+    steps.wait(301)
+    for name in TENANTS:
+        steps.tick(name)
+    for name in TENANTS:
+        steps.see(f"{name}.login")
+    return steps
+
+
+def test_one_failure_after_missing_data_is_an_incident_of_its_own(no_data: Any) -> None:
+    """The others are no problem: no new incident for them, and none that says they work."""
+    assert [i.tenants for i in no_data.incidents] == [TENANTS]
+    for _ in range(5):
+        no_data.fail("prod.login", times=1)
+        for name in TENANTS[1:]:
+            no_data.see(f"{name}.login")
+
+    missing, part, failing = sorted(no_data.incidents, key=lambda i: (i.kind, i.id))
+    assert (failing.kind, failing.tenants) == (IncidentKind.FAILING, ("prod",))
+    assert (missing.is_open, missing.tenants) == (True, ("staging", "eu"))
+    assert (part.tenants, part.life.merged_into) == (("prod",), missing.id)
+    sent = no_data.bodies()
+    assert [b.incident for b in sent if isinstance(b, Post)] == [missing.id, failing.id]
+    entries = [b.entry for b in sent if isinstance(b, Reply) and b.incident == missing.id]
+    assert RecoveredEntry(part.life.resolved_at, ("prod",)) in entries
+
+
+def test_the_last_tenant_that_fails_ends_missing_data(no_data: Any) -> None:
+    """Nothing is left that cannot be checked."""
+    for name in TENANTS:
+        no_data.fail(f"{name}.login")
+    no_data.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+
+    assert {i.kind for i in no_data.desk.open_incidents} == {IncidentKind.FAILING}
+
+
+def test_a_report_counts_when_each_tenant_was_not_observed(no_data: Any) -> None:
+    """Also for a tenant whose part of the incident ended before the others'."""
+    no_data.fail("prod.login", times=1)
+    no_data.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+    begun = no_data.incidents[0].since
+    no_data.wait(600)
+    report = build_report(no_data.desk, no_data.world, no_data.rules, begun, no_data.now)
+
+    unobserved = {each.tenant: each.unobserved_s for each in report.tenants}
+    assert unobserved == {"prod": 306.0, "staging": 906.0, "eu": 906.0}
+
+
+def test_data_that_comes_again_opens_no_incident(steps: Any) -> None:
+    """A person resolved it while data had just begun to come."""
+    steps.wait(301)
+    steps.tick("prod")
+    steps.see("prod.login")
+    (incident,) = steps.incidents
+    life = replace(incident.life, resolved=Resolution(steps.now))
+    steps.desk = steps.desk.with_incident(replace(incident, life=life))
+    steps.see("prod.login")
+
+    assert [i.kind for i in steps.incidents] == [IncidentKind.NO_DATA]
 
 
 @pytest.mark.parametrize(("has_failed", "cause"), [(False, Cause.NONE), (True, Cause.BLIP)])

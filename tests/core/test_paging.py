@@ -8,7 +8,7 @@ from bot.core.model.access import CommandOutcome
 from bot.core.model.observation import Fault, Severity, Stage
 from bot.core.oncall import EscalationPolicy, EscalationStep, Shift, Shifts
 from bot.core.state.outbox import Delivery, DirectMessage, Edit, PagerAction, Paging, Reply
-from bot.core.state.stimulus import PostOverdue, ShiftsPolled, Started, Tick
+from bot.core.state.stimulus import ShiftsPolled, Started, Tick
 from bot.core.state.timeline import HandOverEntry, MentionEntry, PagedEntry
 
 ANN, BEN = "U0ANN", "U0BEN"
@@ -82,25 +82,6 @@ def test_next_never_calls_the_same_person_twice(make: Any) -> None:
 
     assert made.incidents[0].notification.mentioned == ("U0CAT",)
     assert people == ["U0DAN", "U0EVE"]
-
-
-def test_without_slack_people_are_called_beyond_it(down: Any) -> None:
-    """If Slack does not accept the alert, each contact point of the policy gets it once."""
-    incident = down.incidents[0]
-    down.desk = down.desk.with_incident(
-        replace(incident, message=replace(incident.message, ref=None))
-    )
-    for _ in range(3):
-        down.on_desk(PostOverdue(down.now, 1))
-
-    assert [body.contact_point for body in down.bodies() if isinstance(body, Paging)] == ["pager"]
-
-
-def test_with_the_message_in_slack_nobody_is_called_beyond_it(down: Any) -> None:
-    """The report that it is overdue may come a moment after Slack has taken it."""
-    down.on_desk(PostOverdue(down.now, 1))
-
-    assert not [body for body in down.bodies() if isinstance(body, Paging)]
 
 
 def test_people_are_mentioned_once_though_the_verdict_turns(steps: Any, make_notice: Any) -> None:

@@ -289,8 +289,8 @@ def test_silences_and_pages() -> None:
     )
     runs = Silence(3, SilenceScope.TENANT, "shop", UNTIL - HOUR, UNTIL + HOUR, "U1", "x")
     told = looked_back(
-        incident(1, 2, notification=NotificationState(paged_contact_points=("pager", "sms"))),
-        incident(3, 4, notification=NotificationState(paged_contact_points=("pager",))),
+        incident(1, 2, notification=NotificationState(paged_at={"pager": 1.0, "sms": 1.0})),
+        incident(3, 4, notification=NotificationState(paged_at={"pager": 1.0})),
         silences={each.id: each for each in (old, ran, runs)},
     )
 

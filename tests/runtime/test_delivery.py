@@ -9,7 +9,7 @@ import pytest
 
 from bot.core.model.command import Request, ShowHelp, SilenceScope
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.oncall import Shift
+from bot.core.oncall import CallReason, Shift
 from bot.core.state.desk import BotState, DeskState
 from bot.core.state.incident import (
     Incident,
@@ -21,6 +21,7 @@ from bot.core.state.incident import (
 from bot.core.state.outbox import (
     Answer,
     Body,
+    Call,
     ChannelBody,
     Delivery,
     DeliveryStatus,
@@ -34,12 +35,10 @@ from bot.core.state.outbox import (
     Reply,
     ReportDue,
     SilenceAnnouncement,
-    mark_dead,
-    mark_sent,
 )
 from bot.core.state.rules import Rules
 from bot.core.state.silence import Silence
-from bot.core.state.stimulus import Delivered, MessageLost, PostOverdue, Send, Stimulus
+from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, Send, Stimulus
 from bot.core.state.tenant import Tenants
 from bot.core.state.timeline import JoinedEntry, MentionEntry, TimelineEntry, WhyEntry
 from bot.core.step import step_desk
@@ -86,10 +85,7 @@ class FullStore(MemoryStore):
 
 
 class Bench:
-    """An `OutboxDelivery` with a minimal engine, and with a Slack that the test controls.
-
-    Sending takes a tenth of a second.
-    """
+    """An `OutboxDelivery` with a minimal engine, and with a Slack that the test controls."""
 
     def __init__(self, loop: VirtualLoop, store: MemoryStore) -> None:
         self.clock = VirtualClock(loop, 0.0)
@@ -106,7 +102,9 @@ class Bench:
         self.lines: list[TimelineEntry] = []
         """Of the threads, as they were sent."""
         self.submitted: list[Stimulus] = []
-        self.overdue: list[float] = []
+        self.overdue: list[tuple[float, str]] = []
+        """When calls went beyond Slack, and why they were made."""
+        self.sending_s = 0.1
         self.is_stuck = False
         """The engine does not handle what is submitted."""
         self.incidents = {number: replace(INCIDENT, id=number) for number in range(1, 5)}
@@ -122,7 +120,7 @@ class Bench:
         if known := (await self.store.load(self.clock.now())).deliveries.get(delivery.key):
             self.committed.append((known.status, known.tries))
         self.lines += [delivery.body.entry] if isinstance(delivery.body, Reply) else []
-        await self.clock.sleep(0.1)
+        await self.clock.sleep(self.sending_s)
         if errors := self.errors.get(delivery.key):
             raise errors.pop(0)
         if delivery.is_repeat:
@@ -139,13 +137,11 @@ class Bench:
     def commit_submitted(self) -> None:
         """Do what the engine does: commit what became of a message together with its incident."""
         for stimulus in self.submitted:
-            if isinstance(stimulus, PostOverdue):
-                self.overdue.append(stimulus.at)
-                continue
-            assert isinstance(stimulus, Delivered | MessageLost)
+            assert isinstance(stimulus, Delivered | MessageLost | CallOverdue)
+            if isinstance(stimulus, CallOverdue):
+                self.overdue.append((stimulus.at, stimulus.call.reason))
             change, writer = Change(), OutboxWriter(self.delivery.lane)
-            finish = mark_sent if isinstance(stimulus, Delivered) else mark_dead
-            writer.finish_sending(change, stimulus.incident, finish)
+            writer.finish_sending(change, stimulus)
             state = BotState(Tenants({}), DeskState(self.incidents))
             state, effects = step_desk(state, stimulus, Rules({}))
             self.incidents = state.desk.incidents
@@ -239,13 +235,77 @@ def test_attempts_back_off() -> None:
     assert waits == [1, 2, 5, 15, 30, 60, 60]
 
 
-def test_an_alert_that_slack_does_not_accept_is_reported_to_the_engine() -> None:
-    """After a minute, so that people are paged beyond Slack; an edit or a reply is not reported."""
-    bench = deliver(POST, prepare=failing(POST.key, *[CUT_OFF] * 7))
-    assert 60 <= bench.overdue[0] < 120
+def hang(bench: Bench) -> None:
+    bench.sending_s = 1000.0
 
-    bench = deliver(REPLY, prepare=failing(REPLY.key, *[CUT_OFF] * 7))
-    assert bench.overdue == []
+
+def lose(bench: Bench) -> None:
+    bench.errors = {CALL.key: [LOST], "search": [CUT_OFF] * 99}
+
+
+CALL = replace(POST, call=Call(1, CallReason.BEGUN, -7.0))
+STEP = replace(REPLY, call=Call(1, CallReason.UNACKNOWLEDGED, -7.0, 2))
+DIRECT = Delivery("1:direct:1", "direct:1", 1, DirectMessage(1, "U1"), 0.0, call=STEP.call)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        failing(CALL.key, *[CUT_OFF] * 7),
+        failing(CALL.key, refusal("is_archived"), *[CUT_OFF] * 7),
+        failing(CALL.key, refusal("ratelimited", 300.0)),
+        failing(CALL.key, refusal("ratelimited", 86_400.0)),
+        failing(CALL.key, CUT_OFF, CUT_OFF, refusal("ratelimited", 86_400.0)),
+        hang,
+        lose,
+        lambda bench: setattr(bench.delivery._message_limiter, "_is_running", True),
+    ],
+    ids=["refused", "archived", "300", "86400", "mixed", "hangs", "lost", "queued"],
+)
+def test_a_call_that_slack_does_not_take_goes_beyond_it(prepare: Callable[[Bench], Any]) -> None:
+    """A minute after it was decided, once, however its tries go: the clock is its own."""
+    bench = deliver(CALL, prepare=prepare)
+
+    assert bench.overdue == [(53.0, "begun")]
+
+
+@pytest.mark.parametrize("call", [STEP, DIRECT])
+def test_each_kind_of_call_goes_beyond_slack(call: Delivery) -> None:
+    """A line in the thread that waits for the message, and a direct message."""
+    bench = deliver(
+        *(POST, call),
+        prepare=lambda bench: bench.errors.update(
+            {each.key: [CUT_OFF] * 99 for each in (POST, call)}
+        ),
+    )
+
+    assert bench.overdue == [(53.0, "unacknowledged")]
+
+
+def test_a_call_that_slack_takes_stays_in_slack() -> None:
+    """Also where the engine cannot commit that for minutes; what is no call never leaves it."""
+    assert deliver(CALL, STEP).overdue == []
+    assert deliver(REPLY, prepare=failing(REPLY.key, *[CUT_OFF] * 7)).overdue == []
+    stuck = deliver(CALL, prepare=lambda bench: setattr(bench, "is_stuck", True))
+    assert [type(each) for each in stuck.submitted] == [Delivered]
+
+
+def test_a_call_that_slack_will_never_take_goes_beyond_it_at_once() -> None:
+    """The person is not in this workspace: the delivery ends with the commit of the pages."""
+    refused = failing(DIRECT.key, refusal("user_not_found"))
+    bench = deliver(DIRECT, prepare=refused)
+
+    assert bench.overdue == [(0.1, "unacknowledged")]
+    assert bench.delivery.depth == 0
+
+
+def test_an_old_call_goes_beyond_slack_at_the_start() -> None:
+    """Whatever a crash left of it: waiting, being sent, in doubt."""
+    for status in (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.DOUBT):
+        old = replace(CALL, status=status, created_at=-61.0, due_at=900.0)
+        bench = deliver(replace(old, call=Call(1, CallReason.BEGUN, -61.0)), for_s=3.0)
+
+        assert bench.overdue == [(0.0, "begun")]
 
 
 def test_messages_come_one_a_second() -> None:

@@ -177,7 +177,7 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "acknowledged_by": incident.life.acknowledged_by,
         "resolved_by": incident.life.resolved_by,
         "mentioned": list(incident.notification.mentioned),
-        "paged": list(incident.notification.paged_contact_points),
+        "paged": list(incident.notification.paged_at),
         "notified": list(escalation.notified) if escalation else [],
         "sticky": [str(target) for target in incident.life.still_failing],
         "notes": [note.text for note in incident.notes],

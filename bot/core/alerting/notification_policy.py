@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 from bot.core.alerting import paging
 from bot.core.incidents import notifications
 from bot.core.model.observation import Severity
-from bot.core.oncall import AwaitingMention, EscalationState, begun_escalation, current_shift
+from bot.core.oncall import (
+    AwaitingMention,
+    CallReason,
+    EscalationState,
+    begun_escalation,
+    current_shift,
+)
 from bot.core.state.incident import Incident, IncidentKind
-from bot.core.state.outbox import IncidentBody, Post, SilenceAnnouncement
+from bot.core.state.outbox import Call, IncidentBody, Post, SilenceAnnouncement
 from bot.core.state.silence import find_covering, is_window_active
 from bot.core.state.stimulus import DeskEffect, Send
 from bot.core.state.timeline import HandOverEntry, WhyEntry
@@ -87,11 +93,29 @@ def is_in_maintenance(incident: Incident, now: float, rules: Rules) -> bool:
     )
 
 
+def _is_covered(incident: Incident, state: DeskState, now: float, rules: Rules) -> bool:
+    is_silenced = bool(find_covering(state.active_silences, incident, now))
+    return is_silenced or is_in_maintenance(incident, now, rules)
+
+
+def call_beyond_slack(state: DeskState, call: Call, now: float, rules: Rules) -> StateAndEffects:
+    """Page the contact points for a call that Slack has not taken, if people are still needed."""
+    incident = state.incidents.get(call.incident)
+    while incident is not None and incident.life.merged_into is not None:
+        incident = state.incidents.get(incident.life.merged_into)
+    if incident is None or not incident.is_open or _is_covered(incident, state, now, rules):
+        return state, []
+    acknowledged = incident.life.acknowledged
+    if incident.notification.is_muted or (acknowledged and call.decided_at <= acknowledged.at):
+        return state, []
+    after, effects = paging.page_for_call(incident, call, now, rules)
+    return state.with_incident(after), effects
+
+
 def _apply_to_incident(
     incident: Incident, state: DeskState, now: float, rules: Rules, *, is_new: bool
 ) -> paging.IncidentAndEffects:
-    is_covered = bool(find_covering(state.active_silences, incident, now))
-    is_covered = is_covered or is_in_maintenance(incident, now, rules)
+    is_covered = _is_covered(incident, state, now, rules)
     if is_covered and incident.notification.is_muted:
         return incident, []
     if is_covered and is_new:
@@ -125,7 +149,9 @@ def unmute(incident: Incident, now: float) -> paging.IncidentAndEffects:
         incident.notification, is_muted=False, escalation=escalation, has_mentioned=False
     )
     incident = replace(incident, notification=notification)
-    post = notifications.post_message(incident)
+    is_call = incident.severity is Severity.CRITICAL
+    call = Call(incident.id, CallReason.BEGUN, now) if is_call else None
+    post = notifications.post_message(incident, call)
     if incident.kind is not IncidentKind.FAILING:
         return incident, [post]
     incident, why = notifications.add_entry(incident, WhyEntry(now))

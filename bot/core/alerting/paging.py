@@ -11,6 +11,7 @@ from bot.core.oncall import (
     MENTION,
     NEXT,
     AwaitingMention,
+    CallReason,
     EscalationPolicy,
     EscalationState,
     EscalationStep,
@@ -18,8 +19,15 @@ from bot.core.oncall import (
     begun_escalation,
     next_shift_to_notify,
 )
-from bot.core.state.incident import Incident, IncidentState
-from bot.core.state.outbox import Delivery, DirectMessage, PagerAction, Paging, Reply
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.outbox import (
+    Call,
+    Delivery,
+    DirectMessage,
+    PagerAction,
+    Paging,
+    Reply,
+)
 from bot.core.state.stimulus import DeskEffect, Send
 from bot.core.state.timeline import MentionEntry, PagedEntry
 
@@ -89,7 +97,10 @@ def _mention_first(incident: Incident, names: tuple[str, ...], now: float) -> In
     incident = replace(incident, notification=notification)
     if is_in_message or not names:
         return incident, []
-    after, reply = notifications.add_entry(incident, MentionEntry(now, names))
+    is_no_data = incident.kind is IncidentKind.NO_DATA
+    reason = CallReason.CANNOT_CHECK if is_no_data else CallReason.BEGUN
+    call = Call(incident.id, reason, now)
+    after, reply = notifications.add_entry(incident, MentionEntry(now, names), call)
     return after, [reply]
 
 
@@ -133,8 +144,11 @@ def _take_step(
     rules: Rules,
     by: str = "",
 ) -> IncidentAndEffects:
+    steps = policy_of(incident, rules).steps
+    number = steps.index(step) + 1 if step in steps else None
+    call = Call(incident.id, CallReason.UNACKNOWLEDGED, now, number)
     if step.contact not in {MENTION, DM, NEXT}:
-        return _page(incident, step.contact, now, by)
+        return _page(incident, (step.contact,), call, now, by)
     names, escalation = (
         who_to_mention(state, rules),
         begun_escalation(incident.notification.escalation),
@@ -151,23 +165,28 @@ def _take_step(
     if is_direct:
         names = names[:1]
         key = f"{incident.id}:direct:{incident.message.replies + 1}"
-        effects.append(Send(key, f"direct:{incident.id}", DirectMessage(incident.id, names[0])))
+        body = DirectMessage(incident.id, names[0])
+        effects.append(Send(key, f"direct:{incident.id}", body, call=call))
     if escalation:
         escalation = replace(escalation, notified=tuple({*notified, *names}))
         incident = _with_escalation(incident, escalation)
     entry = PagedEntry(now, names, (DM,) if is_direct else (), by)
-    incident, reply = notifications.add_entry(incident, entry)
+    incident, reply = notifications.add_entry(incident, entry, None if is_direct else call)
     return incident, [*effects, reply]
 
 
-def _page(incident: Incident, contact_point: str, now: float, by: str = "") -> IncidentAndEffects:
-    paged = tuple(dict.fromkeys((*incident.notification.paged_contact_points, contact_point)))
-    notification = replace(incident.notification, paged_contact_points=paged)
-    incident = replace(incident, notification=notification)
-    entry = PagedEntry(now, contact_points=(contact_point,), by=by)
+def _page(
+    incident: Incident, contact_points: tuple[str, ...], call: Call, now: float, by: str = ""
+) -> IncidentAndEffects:
+    paged_at = {**incident.notification.paged_at, **dict.fromkeys(contact_points, now)}
+    incident = replace(incident, notification=replace(incident.notification, paged_at=paged_at))
+    entry = PagedEntry(now, contact_points=contact_points, by=by)
     incident, reply = notifications.add_entry(incident, entry)
-    page = notifications.page_contact_point(incident, contact_point, PagerAction.TRIGGER)
-    return incident, [page, reply]
+    pages = (
+        notifications.page_contact_point(incident, name, PagerAction.TRIGGER, call)
+        for name in contact_points
+    )
+    return incident, [*pages, reply]
 
 
 def is_needless(delivery: Delivery, state: DeskState) -> bool:
@@ -181,12 +200,15 @@ def is_needless(delivery: Delivery, state: DeskState) -> bool:
             return False
 
 
-def page_without_slack(incident: Incident, now: float, rules: Rules) -> IncidentAndEffects:
-    """Page every contact point that the policy names: Slack does not take the alert."""
-    effects: list[DeskEffect] = []
-    for step in policy_of(incident, rules).steps:
-        name = step.contact
-        if name in rules.contact_points and name not in incident.notification.paged_contact_points:
-            incident, pages = _page(incident, name, now)
-            effects += pages
-    return incident, effects
+def page_for_call(incident: Incident, call: Call, now: float, rules: Rules) -> IncidentAndEffects:
+    """Page every contact point that was not paged since a call was decided.
+
+    A page shows what is known when it goes out, so the newest one makes all earlier calls.
+    """
+    never = float("-inf")
+    missing = tuple(
+        name
+        for name in rules.contact_points
+        if incident.notification.paged_at.get(name, never) < call.decided_at
+    )
+    return _page(incident, missing, call, now) if missing else (incident, [])

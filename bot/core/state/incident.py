@@ -152,6 +152,32 @@ class IncidentKind(StrEnum):
     """A source of metrics has no data."""
     MONITORING_GAP = "gap"
     """No probe worked for a while. That has ended; people are only informed."""
+    OWN_FAULT = "own_fault"
+    """Something is wrong with the bot itself or its host. It is about no tenant."""
+
+
+class OwnFaultKind(StrEnum):
+    """What is wrong with the bot itself or its host."""
+
+    CLOCK = "clock"
+    """The host's clock is wrong; the bot goes on by the time of other hosts."""
+    CLOCK_CORRECTED = "clock_corrected"
+    """The bot's own time was wrong and is right now: for information only."""
+    STORE = "store"
+    """The state cannot be saved; the bot goes on from memory."""
+    CRASH_LOOP = "crash_loop"
+    """It crashes again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFault:
+    """A fault of the bot itself or its host."""
+
+    kind: OwnFaultKind
+    detail: str = ""
+    """Plain text for people: what it is, and what to do."""
+    ahead_s: float = 0.0
+    """How far the clock was ahead of the right time; below 0: behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +250,10 @@ class NotificationState:
     """Who is mentioned in the message: `@here`, ids of users and of user groups."""
     escalation: AwaitingMention | EscalationState | None = None
     """None: nobody is to be notified, as of an incident that a person acknowledged."""
-    paged_contact_points: tuple[str, ...] = ()
-    """The contact points that were notified; they are notified of the end as well."""
+    paged_at: dict[str, float] = field(default_factory=dict)
+    """When each contact point was paged last; they are notified of the end as well."""
+    called_wider_at: float | None = None
+    """When people were last called because more tenants fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +330,8 @@ class Incident:
     message: IncidentMessage = field(default_factory=IncidentMessage)
     source: measurement.MetricKind | None = None
     """The kind of source that has no data."""
+    own_fault: OwnFault | None = None
+    """What is wrong with the bot itself, in an incident of that kind."""
     false_alarm: str = ""
     """A person's reason why it was a false alarm."""
     notes: tuple[Note, ...] = ()

@@ -31,7 +31,7 @@ from bot.slack.render.incident_line import (
     state_text,
     worst_problem,
 )
-from bot.slack.render.info import render_missing_data, render_monitoring_gap
+from bot.slack.render.info import render_missing_data, render_monitoring_gap, render_own_fault
 from bot.slack.render.oncall import on_call_name
 from bot.slack.render.signals import problem_line, problem_name
 from bot.slack.render.text import (
@@ -80,6 +80,8 @@ def render_incident(
     if incident.kind is IncidentKind.SOURCE_NO_DATA:
         return render_missing_data(incident)
     mention = mention if incident.state is IncidentState.OPEN else ""
+    if incident.own_fault is not None:
+        return render_own_fault(incident, view, status_link, mention)
     head = f"{state_mark(incident)} *{state_text(incident)}* {headline(incident)}"
     blocks = [section(f"{mention} {head}".strip()), section(verdict_text(incident.verdict))]
     if what_to_do := remedy(incident):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from bot.core.oncall import DM
+from bot.core.state.incident import IncidentKind
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     CommandEntry,
@@ -72,12 +73,18 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case StatusUpdateEntry():
             line = status_incident_line(entry.status_incident, now)
             return f"Auth0 status page: {line}\n>{escape(entry.status_incident.text, 200)}"
+        case SeverityRaisedEntry() if incident.kind is IncidentKind.NO_DATA:
+            return f"Now {entry.severity}: I cannot check any tenant"
         case SeverityRaisedEntry():
             return f"Now {entry.severity}: most logins fail"
+        case JoinedEntry() if incident.kind is IncidentKind.NO_DATA:
+            return f"I cannot check {join_names(entry.tenants)} either"
         case JoinedEntry():
             return (
                 f"{join_names(entry.tenants)} {'fail' if len(entry.tenants) > 1 else 'fails'} too"
             )
+        case RecoveredEntry() if incident.kind is IncidentKind.NO_DATA:
+            return f"I can check {join_names(entry.tenants)} again"
         case RecoveredEntry():
             verb = "work" if len(entry.tenants) > 1 else "works"
             return f"{join_names(entry.tenants)} {verb} again"
