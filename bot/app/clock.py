@@ -125,9 +125,10 @@ class ClockWatch:
             return f"the bot's time was {_side(-by_s)}"
         if judgement.is_trusted:
             return ""
-        if check.doubt_since is None and check.host_s:
-            return f"this host's clock was set, and is now {_side(check.host_s)}"
-        return "this host's clock and the time in an answer differ"
+        if self._check.doubt_since is None:
+            return f"this host's clock was set; it is {_side(check.host_s)} now"
+        host, offset_s = check.largest_offset
+        return f"this host's clock is {_side(-offset_s)}, by the answer of {host}"
 
 
 def _side(ahead_s: float) -> str:

@@ -11,12 +11,12 @@ import logging
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
 from bot.core.alerting import paging
-from bot.core.state import outbox
+from bot.core.state import clock_shift, outbox
 from bot.core.state.outbox import (
     Answer,
     Call,
@@ -126,9 +126,21 @@ class OutboxDelivery:
         body = delivery.body
         if not isinstance(body, Answer) or not body.is_shared or delivery.tries:
             return delivery
-        if self._shares.allow(body.request.user, self._clock.now()):
+        if self._shares.allow(body.request.user):
             return delivery
         return replace(delivery, body=replace(body, is_share_refused=True))
+
+    def shift(self, by_s: float) -> None:
+        """Move all instants: the clock was corrected."""
+        self._waiting.clear()
+        self._ready.clear()
+        for lane in tuple(self._lanes.values()):
+            for delivery in tuple(lane.values()):
+                self._put(clock_shift.shift(delivery, by_s))
+        self._calls = clock_shift.shift(self._calls, by_s)
+        self._deadlines = [(call.overdue_at, key) for key, call in self._calls.items()]
+        heapify(self._deadlines)
+        self._changed.set()
 
     def lane(self, name: str) -> tuple[Delivery, ...]:
         """Return the deliveries of a lane, done or not."""

@@ -63,9 +63,9 @@ class PersonLimit:
         self._span_s = span_s
         self._times: defaultdict[str, deque[float]] = defaultdict(deque)
 
-    def allow(self, person: str, now: float) -> bool:
+    def allow(self, person: str) -> bool:
         """Tell whether a person may do it now, and count it if so."""
-        times = self._times[person]
+        times, now = self._times[person], _now()
         while times and now - times[0] >= self._span_s:
             times.popleft()
         if len(times) >= self._count:

@@ -8,9 +8,9 @@ from bot.core import step as core
 from bot.core.incidents.lifecycle import CANNOT_CHECK_S
 from bot.core.incidents.own_faults import CRASH_FREE_S, CRASH_WINDOW_S, CRASHES
 from bot.core.model.observation import Cause, Severity
-from bot.core.oncall import EscalationPolicy, EscalationStep
+from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep
 from bot.core.state.incident import IncidentKind, IncidentState, OwnFault, OwnFaultKind
-from bot.core.state.outbox import Paging, Post, Reply
+from bot.core.state.outbox import Call, Paging, Post, Reply
 from bot.core.state.stimulus import OwnFaultSeen, Send, Started, Stopped, Tick
 from bot.core.state.timeline import MentionEntry
 
@@ -24,6 +24,11 @@ def called(make: Any) -> Any:
     steps = make(mention="U0CHIEF", policies=POLICY, contact_points=("pager",))
     steps.healthy()
     return steps
+
+
+def entry_of(send: Send) -> object:
+    """The timeline entry that is sent, if it is one."""
+    return send.body.entry if isinstance(send.body, Reply) else None
 
 
 def bodies(steps: Any, kind: type) -> list[Any]:
@@ -106,7 +111,9 @@ def test_if_no_tenant_can_be_checked_for_half_an_hour_people_are_called(called: 
     due = before
     (incident,) = called.incidents
     assert due - incident.since == CANNOT_CHECK_S
-    assert MentionEntry(due, ("U0CHIEF",)) in [b.entry for b in bodies(called, Reply)]
+    sends = [effect for effect in called.effects if isinstance(effect, Send)]
+    calls = [send.call for send in sends if MentionEntry(due, ("U0CHIEF",)) == entry_of(send)]
+    assert calls == [Call(incident.id, CallReason.CANNOT_CHECK, due)]
     called.wait(300)
     called.step(Tick(called.now))
     assert [b.contact_point for b in bodies(called, Paging)] == ["pager"]

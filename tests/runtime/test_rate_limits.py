@@ -156,6 +156,7 @@ def play(
     offers: Iterable[Delivery],
     wait_s: WaitAsked = never_limited,
     for_s: float = 100.0,
+    prepare: Callable[[Town], object] = lambda _: None,
 ) -> Town:
     """Offer each delivery when it is created, and let time pass."""
     towns: list[Town] = []
@@ -163,6 +164,7 @@ def play(
     async def main(loop: VirtualLoop) -> None:
         town = Town(loop, wait_s)
         towns.append(town)
+        prepare(town)
         for each in offers:
             town.clock.call_at(each.created_at, partial(town.delivery.offer, [each]))
         task = loop.create_task(town.delivery.run())
@@ -280,6 +282,20 @@ def test_who_shares_too_much_is_answered_alone() -> None:
     assert Counter(limit_of(d.body) for _, d in town.taken)["chat.postMessage"] == SHARES + 2
     assert {"answer:r50:1", "answer:r60:1"} < set(shared)
     assert len(town.taken) == 22
+
+
+def test_all_instants_move_with_the_clock() -> None:
+    """After a correction by 100 s a call is overdue, and an edit due, as much later."""
+
+    def correct(town: Town) -> None:
+        town.clock.call_at(5.0, lambda: town.delivery.shift(100.0))
+
+    waiting = replace(edit(1, 1), due_at=10.0)
+    limited = limited_once("100:post:1", 86_400.0)
+    town = play([post(100), waiting], limited, for_s=200.0, prepare=correct)
+
+    assert town.overdue == [160.0]
+    assert town.tried_at("1:edit:1") == [110.0]
 
 
 def storm(random: Random) -> list[Delivery]:
