@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from bot.core.model.observation import (
     Outcome,
     Target,
 )
-from bot.http import Fetcher, HttpRequest, LoopLag, SystemNetwork
+from bot.http import Fetcher, HttpRequest, LoopLag, NoData, SystemNetwork
 from bot.http.loop_lag import LIMIT_S
 from bot.probes import Probes
 from bot.sources.auth0_logs import TenantLog
@@ -113,6 +114,10 @@ class LiveProber:
         self.fetcher = _DatingFetcher(clock, network or SystemNetwork(settings.resolve), lag)
         self.fetcher.clock_watch = clock_watch
         self._settings = settings
+        prometheus = settings.prometheus.ca_file if settings.prometheus else None
+        for ca_file in {None, prometheus, *(tenant.ca_file for tenant in settings.tenants)}:
+            with suppress(NoData):  # each check with it has no data, and says why
+                self.fetcher.trust(ca_file)
         self._counts = counts or PushedCounts(webhook_config(settings).tenants, clock)
         self.forget()
 
