@@ -143,6 +143,9 @@ class Metrics:
         self.open_incidents = self._gauge(
             "incidents_open", "Open incidents, by severity", "severity"
         )
+        self.slack_connected = self._gauge(
+            "slack_connected", "1 while Slack accepts the bot and Socket Mode is connected"
+        )
         self.outbox_waiting = self._gauge("outbox_waiting", "Messages not yet delivered to Slack")
         self.escalations = self._counter(
             "escalations", "Escalation steps taken, by contact point", "contact_point"

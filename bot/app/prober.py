@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from bot.app.rules import feed_target, is_reported
 from bot.config.settings import secrets_in
 from bot.core.model.measurement import Measurement
-from bot.core.model.observation import LOGS, Observation, Outcome, Target
+from bot.core.model.observation import (
+    LOGS,
+    FeedReading,
+    FeedState,
+    Observation,
+    Outcome,
+    Target,
+)
 from bot.http import Fetcher, HttpRequest, LoopLag, NoData, SystemNetwork
 from bot.http.loop_lag import LIMIT_S
 from bot.probes import Probes
@@ -23,10 +31,10 @@ from bot.webhooks.sender import SenderConfig, WebhookConfig, WebhookTenant
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from bot.app.clock import ClockWatch
     from bot.config import Settings
-    from bot.core.model.observation import FeedReading
     from bot.core.oncall import Shifts
-    from bot.http import Network
+    from bot.http import HttpResult, Network
     from bot.ports import Clock
 
 
@@ -91,7 +99,7 @@ class LiveProber:
         clock: the time.
         network: how to reach hosts; None: as the system does.
         counts: what webhooks have counted; None: there are no webhooks.
-        wall_clock_step_s: returns by how many seconds the wall clock was moved since the start.
+        clock_watch: compares the clock with the `Date` of answers; None: the clock is a story's.
     """
 
     def __init__(
@@ -101,23 +109,30 @@ class LiveProber:
         network: Network | None = None,
         *,
         counts: PushedCounts | None = None,
-        wall_clock_step_s: Callable[[], float] = lambda: 0.0,
+        clock_watch: ClockWatch | None = None,
     ) -> None:
         # At speed N time-outs are N times as short, and so is a loop lag that spoils a probe.
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
-        self.fetcher = Fetcher(clock, network or SystemNetwork(settings.resolve), lag)
+        self.fetcher = _DatingFetcher(clock, network or SystemNetwork(settings.resolve), lag)
+        self.fetcher.clock_watch = self._clock_watch = clock_watch
         prometheus = settings.prometheus.ca_file if settings.prometheus else None
         for ca_file in {None, prometheus, *(tenant.ca_file for tenant in settings.tenants)}:
             with suppress(NoData):  # each check with it has no data, and says why
                 self.fetcher.trust(ca_file)
-        self._probes = Probes(settings, self.fetcher)
+        self._settings = settings
         self._counts = counts or PushedCounts(webhook_config(settings).tenants, clock)
-        self._sources = dict(build_sources(settings, self.fetcher))
+        self.forget()
+
+    def forget(self) -> None:
+        """Start afresh, as after a restart: what was remembered has the time of a wrong clock."""
+        settings, fetcher = self._settings, self.fetcher
+        self._probes = Probes(settings, fetcher)
+        self._sources = dict(build_sources(settings, fetcher))
+        self._counts.forget()
         self._calendar: ShiftCalendar | None = None
         if settings.oncall and (calendar := settings.oncall.calendar):
             url, zone = calendar.url.get_secret_value(), settings.oncall.zone
-            self._calendar = ShiftCalendar(url, calendar.people, zone, self.fetcher)
-        self._wall_clock_step_s = wall_clock_step_s
+            self._calendar = ShiftCalendar(url, calendar.people, zone, fetcher)
         self._feeds: dict[Target, StatusFeed] = {}
         for tenant in settings.tenants:
             target = feed_target(tenant)
@@ -131,29 +146,66 @@ class LiveProber:
                     cap=FEED_CAP,
                     ca_file=tenant.ca_file,
                 )
-                self._feeds[target] = StatusFeed(target, request, self.fetcher.fetch, clock)
+                self._feeds[target] = StatusFeed(target, request, fetcher.fetch, fetcher.clock)
 
     async def probe(self, target: Target) -> Observation:
         """Probe a target."""
-        return reject_if_clock_stepped(await self._probes.probe(target), self._wall_clock_step_s())
+        find_doubt = self._watch_clock()
+        observation = await self._probes.probe(target)
+        if not (reason := find_doubt()):
+            return observation
+        return Observation(target, self._now(), Outcome.NO_DATA, no_data_reason=reason)
 
     async def measure(self, target: Target) -> Measurement:
-        """Query a source; with a wrong wall clock we do not know for which time it answers."""
+        """Query a source; with a wrong clock we do not know for which time it answers."""
+        find_doubt = self._watch_clock()
         measure = self._sources.get(target)
-        now = self.fetcher.clock.now()
-        measurement = await measure() if measure else self._counts.drain(target, now)
-        reason = clock_step_reason(self._wall_clock_step_s())
-        return Measurement(target, measurement.at, no_data_reason=reason) if reason else measurement
+        measurement = await measure() if measure else self._counts.drain(target, self._now())
+        if not (reason := find_doubt()):
+            return measurement
+        return Measurement(target, self._now(), no_data_reason=reason)
 
     async def poll_feed(self, target: Target) -> FeedReading:
         """Poll a status feed."""
-        return await self._feeds[target].poll()
+        find_doubt = self._watch_clock()
+        reading = await self._feeds[target].poll()
+        if not (reason := find_doubt()):
+            return reading
+        return FeedReading(target, self._now(), FeedState.UNREACHABLE, no_data_reason=reason)
 
     async def poll_shifts(self) -> Shifts:
         """Read the on-call calendar."""
         if self._calendar is None:
             raise TypeError("no calendar is configured")
         return await self._calendar.poll()
+
+    def _now(self) -> float:
+        return self.fetcher.clock.now()
+
+    def _watch_clock(self) -> Callable[[], str]:
+        """Return what says, after a check, why its result does not count; empty: it does."""
+        watch = self._clock_watch
+        before = watch.corrections if watch else 0
+
+        def find_doubt() -> str:
+            doubt = watch.find_doubt() if watch else ""
+            is_moved = watch is not None and watch.corrections != before
+            return doubt or ("the bot's time was corrected during the check" if is_moved else "")
+
+        return find_doubt
+
+
+class _DatingFetcher(Fetcher):
+    """A `Fetcher` that shows each answer to the watch of the clock."""
+
+    clock_watch: ClockWatch | None = None
+
+    async def fetch(self, request: HttpRequest) -> HttpResult:
+        """Send one request; see `Fetcher`."""
+        result = await super().fetch(request)
+        if self.clock_watch and not result.no_data_reason:
+            self.clock_watch.note_answer(urlsplit(request.url).hostname or "", result)
+        return result
 
 
 def reject_if_clock_stepped(observation: Observation, step_s: float) -> Observation:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import ssl
 import zlib
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -206,6 +207,10 @@ class HttpResult:
     """Why there is no whole answer."""
     no_data_reason: str = ""
     """Why the bot could not check; then nothing else counts."""
+
+
+Fetch = Callable[[HttpRequest], Awaitable[HttpResult]]
+"""Sends one request. Never raises, except when cancelled."""
 
 
 class Fetcher:

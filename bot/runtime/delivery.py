@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import paging
 from bot.core.model.observation import Severity
-from bot.core.state import outbox
+from bot.core.state import clock_shift, outbox
 from bot.core.state.outbox import (
     Answer,
+    Call,
     ChannelBody,
     Delivery,
     DeliveryStatus,
@@ -27,7 +28,7 @@ from bot.core.state.outbox import (
     Post,
     Reply,
 )
-from bot.core.state.stimulus import Delivered, MessageLost, PostOverdue, Stimulus
+from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, Stimulus
 from bot.core.state.timeline import NotifyingEntry
 from bot.ports import CallFailed, Change, Doubt, Reason, Refused, StoreError, View
 from bot.runtime.rate_limiter import RateLimiter
@@ -44,8 +45,6 @@ MESSAGE_GAP_S = 1.0
 """Slack accepts about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
 EDIT_GAP_S = 1.2
 """Slack accepts at least 50 edits a minute (tier 3, Rate Limits, 2026-11)."""
-POST_OVERDUE_S = 60.0
-"""The age, in seconds, at which an alert that Slack does not accept goes to pagers instead."""
 IDLE_S = 3600.0
 
 
@@ -75,6 +74,8 @@ class OutboxDelivery:
         self._view = view
         self._submit = submit
         self._lanes: dict[str, dict[str, Delivery]] = {}
+        self._answered_calls: set[str] = set()
+        """Keys of calls that were reported as overdue, or that Slack took: nothing more to do."""
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._message_limiter = RateLimiter(MESSAGE_GAP_S)
@@ -106,6 +107,12 @@ class OutboxDelivery:
             self._lanes.setdefault(delivery.lane, {})[delivery.key] = delivery
         self._changed.set()
 
+    def shift(self, by_s: float) -> None:
+        """Move all instants: the clock was corrected."""
+        for lane in self._lanes.values():
+            lane |= {key: clock_shift.shift(each, by_s) for key, each in lane.items()}
+        self._changed.set()
+
     def lane(self, name: str) -> tuple[Delivery, ...]:
         """Return the deliveries of a lane, done or not."""
         return tuple(self._lanes.get(name, {}).values())
@@ -115,12 +122,28 @@ class OutboxDelivery:
         try:
             while True:
                 self._changed.clear()
+                self._report_overdue_calls()
                 self._start_due()
                 await self._wait_until_due()
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _report_overdue_calls(self) -> None:
+        """Let the engine page people beyond Slack, however far these deliveries have come."""
+        now = self._clock.now()
+        for key, call in self._waiting_calls().items():
+            if call.overdue_at <= now:
+                self._answered_calls.add(key)
+                self._submit(CallOverdue(now, call))
+
+    def _waiting_calls(self) -> dict[str, Call]:
+        """Return the calls that Slack has not taken, by the keys of their deliveries."""
+        deliveries = (d for lane in self._lanes.values() for d in lane.values())
+        calls = {d.key: d.call for d in deliveries if d.call and d.is_for_slack and not d.is_done}
+        self._answered_calls &= calls.keys()
+        return {key: call for key, call in calls.items() if key not in self._answered_calls}
 
     def _start_due(self) -> None:
         now = self._clock.now()
@@ -133,7 +156,7 @@ class OutboxDelivery:
                 task.add_done_callback(self._tasks.discard)
 
     async def _wait_until_due(self) -> None:
-        """Wait until something changed or the next delivery is due."""
+        """Wait until something changed, or the next delivery is due, or a call overdue."""
         now = self._clock.now()
         waiting = [
             d.due_at - now
@@ -141,7 +164,8 @@ class OutboxDelivery:
             for d in lane.values()
             if d.status in {DeliveryStatus.PENDING, DeliveryStatus.DOUBT} and d.due_at > now
         ]
-        span_s = min(waiting, default=IDLE_S)
+        overdue = [call.overdue_at - now for call in self._waiting_calls().values()]
+        span_s = min((*waiting, *overdue), default=IDLE_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(span_s / self._clock.speed):
                 await self._changed.wait()
@@ -183,20 +207,12 @@ class OutboxDelivery:
         try:
             message = await self._messenger.send(delivery, self._view(), message)
         except Refused as refusal:
-            self._report_if_overdue(delivery)
             return self._handle_refusal(delivery, refusal, message)
         except Doubt as doubt:
-            self._report_if_overdue(delivery)
             line = "the answer of %s to %s was lost; it may have been delivered"
             log.warning(line, doubt.system, _describe(delivery))
             return outbox.mark_doubt(delivery, self._clock.now())
         return self._handle_sent(delivery, message)
-
-    def _report_if_overdue(self, delivery: Delivery) -> None:
-        """Let the engine page people where Slack has not accepted an alert for too long."""
-        now, body = self._clock.now(), delivery.body
-        if isinstance(body, Post) and now - delivery.created_at >= POST_OVERDUE_S:
-            self._submit(PostOverdue(now, body.incident))
 
     def _handle_sent(self, delivery: Delivery, message: MessageRef | None) -> Delivery | None:
         """Return the delivery to commit; None: the engine commits it together with its incident.
@@ -204,6 +220,7 @@ class OutboxDelivery:
         Until then the lane waits: after a crash an edit that overtook the post would hide from a
         search that the message was posted.
         """
+        self._answered_calls.add(delivery.key)
         if not isinstance(delivery.body, Post) or message is None:
             return outbox.mark_sent(delivery)
         now, number = self._clock.now(), delivery.body.incident
@@ -220,13 +237,21 @@ class OutboxDelivery:
             return outbox.mark_refused(delivery, now, refusal.retry_after_s * self._clock.speed)
         if isinstance(body, Edit | Reply) and refusal.reason is Reason.MESSAGE_LOST:
             if message is None:  # a new message is being posted
-                return outbox.mark_dead(delivery)
+                return self._give_up(delivery)
             self._submit(MessageLost(now, body.incident))
             return None
         is_final = refusal.reason in {Reason.MESSAGE_LOST, Reason.REJECTED}
         if is_final and isinstance(body, Answer | DirectMessage | Paging):
-            return outbox.mark_dead(delivery)
+            return self._give_up(delivery)
         return outbox.mark_refused(delivery, now, None)
+
+    def _give_up(self, delivery: Delivery) -> Delivery | None:
+        """Return it as dead; None: it is a call, which the engine first passes on."""
+        if delivery.call is None:
+            return outbox.mark_dead(delivery)
+        self._answered_calls.add(delivery.key)
+        self._submit(CallOverdue(self._clock.now(), delivery.call, delivery.lane))
+        return None
 
     async def _settle(self, delivery: Delivery) -> Delivery | None:
         """Search the channel for something that may have arrived."""
@@ -237,7 +262,6 @@ class OutboxDelivery:
         try:
             found = await self._messenger.find(delivery, message)
         except CallFailed:
-            self._report_if_overdue(delivery)
             return outbox.handle_failed_search(delivery, now)
         return self._handle_sent(delivery, found) if found else outbox.requeue(delivery, now)
 

@@ -77,7 +77,9 @@ class UserDirectory:
         looked_up_at, _ = self._people.get(user, (float("-inf"), None))
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-                if self._clock.now() - looked_up_at >= USER_TTL_S * self._clock.speed:
+                # Below 0 after the clock was set back.
+                age_s = abs(self._clock.now() - looked_up_at)
+                if age_s >= USER_TTL_S * self._clock.speed:
                     await asyncio.shield(self._look_up(user))
                 await self._has_groups.wait()
         _, person = self._people.get(user, (0.0, Person(user)))

@@ -45,7 +45,7 @@ def add_silence(state: DeskState, command: AddSilence, by: str, now: float) -> C
         effects.append(Send(key, key, SilenceAnnouncement(silence)))
     entry = SilencedEntry(now, by, reason, until)
     for incident in state.open_incidents:
-        if covers(silence, incident) and not incident.is_muted:
+        if covers(silence, incident) and not incident.notification.is_muted:
             after, edit = notifications.edit_message(incident, now)
             after, reply = notifications.add_entry(after, entry)
             state, effects = state.with_incident(after), [*effects, edit, reply]

@@ -19,7 +19,7 @@ from bot.core.model.access import CommandOutcome, NotAllowed
 from bot.core.model.command import Request, SilenceRefusal
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Severity, Target
-from bot.core.oncall import Shift
+from bot.core.oncall import CallReason, Shift
 from bot.core.state.silence import Silence
 from bot.core.state.timeline import BatchedEntry, TimelineEntry
 
@@ -52,6 +52,23 @@ class PagerMessage:
     """To the message in Slack; empty if there is none, as while Slack does not answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call about an incident: what is meant to wake a person."""
+
+    incident: int
+    reason: CallReason
+    decided_at: float
+    step: int | None = None
+    """The step of the escalation, from 1; None: no step decided it."""
+
+    @property
+    def overdue_at(self) -> float:
+        """When it goes beyond Slack, unless Slack has taken it by then."""
+        return self.decided_at + CALL_OVERDUE_S
+
+
+CALL_OVERDUE_S = 60.0
 SETTLE_S = 40.0
 """A message whose response was lost may become visible late: 10 s request time-out + 30 s. With an
 earlier search 47 of 600 were sent twice (measured on loopback)."""
@@ -194,11 +211,18 @@ class Delivery:
     """When the newest try began."""
     is_repeat: bool = False
     """It may have been sent before."""
+    call: Call | None = None
+    """The call that it makes; None: it is to wake nobody."""
 
     @property
     def is_done(self) -> bool:
         """Whether it needs no more work."""
         return self.status in FINAL_STATUSES
+
+    @property
+    def is_for_slack(self) -> bool:
+        """Whether it goes to Slack."""
+        return not isinstance(self.body, Paging)
 
     @property
     def is_held(self) -> bool:
@@ -287,5 +311,15 @@ def requeue(delivery: Delivery, now: float) -> Delivery:
 
 
 def recover(delivery: Delivery, now: float) -> Delivery:
-    """Return it as it is after a restart: if it was being sent, it is in doubt."""
-    return mark_doubt(delivery, now) if delivery.status is DeliveryStatus.SENDING else delivery
+    """Return it as it is after a restart: if it was being sent, it is in doubt since that try.
+
+    Counted from the restart, a bot that crashes every 25 s would never send it. No time lies ahead,
+    as it may where the clock was wrong before.
+    """
+    call = delivery.call and replace(delivery.call, decided_at=min(delivery.call.decided_at, now))
+    began_at = min(delivery.started_at, now)
+    created_at = min(delivery.created_at, now)
+    delivery = replace(delivery, created_at=created_at, started_at=began_at, call=call)
+    if delivery.status is DeliveryStatus.SENDING:
+        return mark_doubt(delivery, began_at)
+    return delivery

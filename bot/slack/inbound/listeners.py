@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from bot.core.model.access import Person
     from bot.core.model.command import Request
     from bot.ports import Inbox, View, WebApi
+    from bot.slack.checks import Workspace
     from bot.slack.outbound.home_tabs import HomeTabs
-    from bot.slack.startup import Workspace
     from bot.slack.users import UserDirectory
 
 _LOG = logging.getLogger(__name__)

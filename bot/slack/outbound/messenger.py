@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bot.core.oncall import DM
@@ -36,9 +37,14 @@ if TYPE_CHECKING:
 
 EVENT_TYPE = "auth0_check"
 METADATA_KEY = "k"
-HISTORY_LIMIT = 100
-THREAD_LIMIT = 999
-"""Messages searched for a lost one: the newest of a channel, a whole thread."""
+MAX_TENANTS = 100
+"""Tenants named in a call's metadata. Slack has a limit for these that it does not document."""
+PAGE_SIZE = 200
+"""Slack recommends no more for one answer (Pagination, read 2026-11)."""
+MAX_PAGES = 25
+"""Of a busier channel we do not know whether it has the message."""
+SEARCH_MARGIN_S = 3600.0
+"""A channel is searched back to this long before the try: our clock may differ from Slack's."""
 
 
 class SlackMessenger:
@@ -47,12 +53,21 @@ class SlackMessenger:
     Args:
         api: calls Slack.
         channel: where incidents are posted, an id or a #name.
+        channel_ids: the ids of channels that are configured by name, as far as they are known.
         status_link: where the Check Auth0 Status button leads.
     """
 
-    def __init__(self, api: WebApi, *, channel: str, status_link: str) -> None:
+    def __init__(
+        self,
+        api: WebApi,
+        *,
+        channel: str,
+        channel_ids: Mapping[str, str] = MappingProxyType({}),
+        status_link: str,
+    ) -> None:
         self._api = api
-        self._channel = channel
+        self._configured_channel = channel
+        self._channel_ids = channel_ids
         self._status_link = status_link
 
     async def send(
@@ -63,11 +78,11 @@ class SlackMessenger:
         if isinstance(body, Answer):
             await send_answer(self._api, body, view)
             return None
+        metadata = {"event_type": EVENT_TYPE, "event_payload": _metadata(delivery, view)}
         if isinstance(body, DirectMessage):
-            await self._send_direct(body, view, message_ref)
+            await self._send_direct(body, view, message_ref, metadata)
             return None
         message = _label_repeat(self._render(body, view), delivery)
-        metadata = {"event_type": EVENT_TYPE, "event_payload": {METADATA_KEY: delivery.key}}
         destination = _destination(body, message_ref, self._channel)
         params = {**destination, "metadata": metadata, **NO_UNFURL}
         if isinstance(body, Edit):
@@ -81,19 +96,33 @@ class SlackMessenger:
         channel = message_ref.channel if message_ref else self._channel
         params: dict[str, Any] = {
             "channel": channel,
-            "limit": HISTORY_LIMIT,
+            "limit": PAGE_SIZE,
             "include_all_metadata": True,
         }
         method = "conversations.history"
-        if isinstance(delivery.body, Reply) and message_ref:
+        if is_reply := isinstance(delivery.body, Reply) and message_ref is not None:
             method = "conversations.replies"
-            params |= {"ts": message_ref.ts, "limit": THREAD_LIMIT}
-        found = await self._api.call(method, params)
-        for message in found.get("messages", []):
-            payload = message.get("metadata", {}).get("event_payload", {})
-            if payload.get(METADATA_KEY) == delivery.key:
-                return MessageRef(channel, message["ts"])
-        return None
+            params["ts"] = message_ref.ts
+        for _ in range(MAX_PAGES):
+            page = await self._api.call(method, params)
+            messages = page.get("messages", [])
+            for message in messages:
+                payload = message.get("metadata", {}).get("event_payload", {})
+                if payload.get(METADATA_KEY) == delivery.key:
+                    return MessageRef(channel, message["ts"])
+            params["cursor"] = page.get("response_metadata", {}).get("next_cursor")
+            # A channel begins with its newest message, a thread with its oldest.
+            is_before = (
+                messages and float(messages[-1]["ts"]) < delivery.started_at - SEARCH_MARGIN_S
+            )
+            if not params["cursor"] or (is_before and not is_reply):
+                return None
+        raise refusal("too_many_messages")
+
+    @property
+    def _channel(self) -> str:
+        """Return the channel's id, or its name until Slack has told the id."""
+        return self._channel_ids.get(self._configured_channel, self._configured_channel)
 
     def _render(self, body: Body, view: View) -> RenderedMessage:
         if isinstance(body, SilenceAnnouncement):
@@ -107,7 +136,7 @@ class SlackMessenger:
         incident = view.desk.incidents[body.incident]
         if isinstance(body, Reply):
             return render_timeline_entry(body.entry, incident, view.now)
-        mention = mentions(incident.mentioned) if isinstance(body, Post) else ""
+        mention = mentions(incident.notification.mentioned) if isinstance(body, Post) else ""
         return render_incident(incident, view, self._status_link, mention)
 
     async def get_permalink(self, message_ref: MessageRef | None) -> str:
@@ -122,13 +151,17 @@ class SlackMessenger:
         return str(found["permalink"])
 
     async def _send_direct(
-        self, body: DirectMessage, view: View, message_ref: MessageRef | None
+        self,
+        body: DirectMessage,
+        view: View,
+        message_ref: MessageRef | None,
+        metadata: Mapping[str, Any],
     ) -> None:
         """Write to one person. If Slack refuses that, the next step of the escalation follows."""
         opened = await self._api.call("conversations.open", {"users": body.person})
         permalink = await self.get_permalink(message_ref)
         message = render_direct_message(view.desk.incidents[body.incident], view, permalink)
-        params = {"channel": opened["channel"]["id"], **NO_UNFURL}
+        params = {"channel": opened["channel"]["id"], "metadata": metadata, **NO_UNFURL}
         await self._call_with_fallback("chat.postMessage", params, message)
 
     async def _call_with_fallback(
@@ -137,6 +170,16 @@ class SlackMessenger:
         return await send_with_fallback(
             message, lambda content: self._api.call(method, {**params, **content})
         )
+
+
+def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
+    """Return the key by which a search finds the message, and of a call what it is about."""
+    payload: dict[str, Any] = {METADATA_KEY: delivery.key}
+    if call := delivery.call:
+        tenants = view.desk.incidents[call.incident].tenants[:MAX_TENANTS]
+        reason = call.reason.value
+        payload |= {"incident": call.incident, "tenants": list(tenants), "reason": reason}
+    return payload
 
 
 def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> dict[str, Any]:
@@ -162,12 +205,10 @@ def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> di
 
 
 def _label_repeat(message: RenderedMessage, delivery: Delivery) -> RenderedMessage:
-    """Mark a message that may be a double, as nobody could search for the first one."""
-    if not delivery.is_repeat:
+    """Mark a message that may be a double: it is not known whether the first one arrived."""
+    if not delivery.is_repeat or isinstance(delivery.body, Edit):
         return message
-    note = {
-        "type": "mrkdwn",
-        "text": "Possibly a double: Slack's answer to the first one was lost.",
-    }
+    text = "Possibly a double: I do not know whether the first one arrived."
+    note = {"type": "mrkdwn", "text": text}
     block = {"type": "context", "elements": [note]}
     return RenderedMessage(f"(possible double) {message.text}", [*message.blocks, block])

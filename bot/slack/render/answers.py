@@ -94,7 +94,11 @@ def _render_question(question: Question, view: View) -> RenderedMessage:  # noqa
         case ShowHelp(topic=topic):
             return render_paragraphs(*help_texts(topic))
         case Unknown():
-            return _render_unknown(question)
+            unknown = f"I don't know `{escape(question.word, 40)}`."
+            if not question.nearest:
+                return render_paragraphs(unknown, *help_texts())
+            near = f"Did you mean `{COMMAND} {question.nearest}`?"
+            return render_paragraphs(f"{unknown} {near} All that you can ask: `{COMMAND} help`")
         case UnclearQuestion():
             return _render_unclear(question, view)
         case _:
@@ -130,14 +134,6 @@ def _render_unclear(question: UnclearQuestion, view: View) -> RenderedMessage:
             return render_paragraphs(usage_hint(Verb.REPORT))
         case _:
             assert_never(question.verb)
-
-
-def _render_unknown(question: Unknown) -> RenderedMessage:
-    unknown = f"I don't know `{escape(question.word, 40)}`."
-    if not question.nearest:
-        return render_paragraphs(unknown, *help_texts())
-    near = f"Did you mean `{COMMAND} {question.nearest}`?"
-    return render_paragraphs(f"{unknown} {near} All that you can ask: `{COMMAND} help`")
 
 
 def _render_audit(view: View) -> RenderedMessage:

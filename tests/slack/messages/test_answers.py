@@ -170,6 +170,7 @@ def test_the_messages_are_the_golden_ones(name: str, scene: Any, judge: Any) -> 
     judge(name, MESSAGES[name](scene))
 
 
+@pytest.mark.no_cover
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("name", MESSAGES)
