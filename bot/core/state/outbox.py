@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from bot.core.model.access import CommandOutcome, NotAllowed
 from bot.core.model.command import Request, SilenceRefusal
@@ -22,6 +23,9 @@ from bot.core.model.observation import Observation, Severity, Target
 from bot.core.oncall import CallReason, Shift
 from bot.core.state.silence import Silence
 from bot.core.state.timeline import BatchedEntry, TimelineEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class PagerAction(StrEnum):
@@ -76,6 +80,8 @@ SEARCH_AGAIN_S = 10.0
 GIVE_UP_S = 180.0
 """If the channel cannot be searched, we send again after this, labelled as a possible duplicate."""
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+MAX_RETRY_AFTER_S = 300.0
+"""What is urgent is tried again after this, even if Slack asks us to wait for longer."""
 ANSWER_LIFE_S = 1800.0
 """We answer no request later than this: Slack's response_url is valid for 30 minutes."""
 
@@ -134,6 +140,14 @@ class Answer:
     measurements: tuple[Measurement, ...] = ()
     result: AnswerResult | None = None
     """Set if the request changes something."""
+    is_share_refused: bool = False
+    """The person shared too many answers: only they see this one."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether everybody sees it. A refusal mentions those who may: it would call them."""
+        is_refused = self.result is not None and self.result.refused is not None
+        return self.request.share and not is_refused and not self.is_share_refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,16 +251,42 @@ def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:
     )
 
 
-def next_delivery(lane: tuple[Delivery, ...], now: float) -> Delivery | None:
-    """Return the delivery of a lane to handle now, if any: the oldest that is not done."""
+def next_delivery(lane: Iterable[Delivery]) -> tuple[Delivery, float] | None:
+    """Return the next delivery of a lane, and when it is due; None: there is none for now.
+
+    It is the oldest that is not done. A call overtakes all but its incident's message.
+    """
     open_ones = [d for d in lane if not d.is_done]
     if not open_ones or any(d.status is DeliveryStatus.SENDING for d in open_ones):
         return None
+    if not any(isinstance(d.body, Post) for d in open_ones):
+        open_ones = [d for d in open_ones if d.call] or open_ones
     if all(d.is_held for d in open_ones):
         first = min(open_ones, key=lambda d: d.due_at)
-        return first if first.due_at <= now else None
+        return first, first.due_at
     first = min(open_ones, key=lambda d: d.seq)
-    return first if first.is_held or first.due_at <= now else None
+    return first, 0.0 if first.is_held else first.due_at
+
+
+URGENT = 1
+"""Deliveries of this priority or below are urgent: calls and new incidents."""
+
+
+def priority(delivery: Delivery) -> int:
+    """Return the place of a delivery among all that wait for the same limit; 0 is first.
+
+    Calls come first, then new incidents, then lines in threads; answers that a person shares and
+    what they announce come last, however many there are.
+    """
+    if delivery.call:
+        return 0
+    match delivery.body:
+        case Post():
+            return 1
+        case Reply():
+            return 2
+        case _:
+            return 3
 
 
 def batch_replies(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:

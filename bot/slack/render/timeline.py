@@ -114,7 +114,8 @@ def _resolved_text(entry: ResolvedEntry, incident: Incident) -> str:
     end = f"{mark} Resolved{by} after {duration(entry.at - incident.since)}"
     if entry.by and incident.life.still_failing:
         end += f"\nFailing still: {join_names([str(one) for one in incident.life.still_failing])}"
-    return f"{end}\n{time_to_detect_text(incident)}".strip()
+    known = "" if incident.own_fault else time_to_detect_text(incident)
+    return f"{end}\n{known}".strip()
 
 
 def _action_text(entry: CommandEntry) -> str:
