@@ -63,15 +63,7 @@ def open_incident(
     damping: Damping | None = None,
     perhaps_same_as: int | None = None,
 ) -> tuple[Incident, list[DeskEffect]]:
-    """Open an incident for the tenants of a context.
-
-    Args:
-        number: its id.
-        context: its tenants.
-        triage: judges it.
-        damping: set if the tenants come and go.
-        perhaps_same_as: an open incident that may have the same cause.
-    """
+    """Open an incident for the tenants of a context; with damping if they come and go."""
     reason = CallReason.FLAPPING if damping else CallReason.BEGUN
     now, verdict = context.now, triage.judge(context)
     severity = _judge_severity(verdict, context)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, assert_never
 
 from bot.core.oncall import DM, CallReason
 from bot.core.state.incident import IncidentKind
-from bot.core.state.known import Impact
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     CommandEntry,
@@ -34,6 +33,7 @@ from bot.slack.render.incident_line import headline, state_mark
 from bot.slack.render.text import (
     ACKNOWLEDGED_MARK,
     CAUSES,
+    IMPACTS,
     RESOLVED_MARK,
     SILENCED_MARK,
     date_and_time,
@@ -56,15 +56,6 @@ if TYPE_CHECKING:
     from bot.slack.render.text import RenderedMessage
 
 NOTE_CHARS = 500
-IMPACTS = {
-    Impact.NONE: "nothing failed",
-    Impact.SLOW: "it was slow",
-    Impact.PART: "a part failed",
-    Impact.DOWN: "most logins failed",
-    Impact.MOST: "nearly all logins failed",
-    Impact.ALL: "all logins failed",
-}
-"""What an acknowledgement was given for."""
 
 
 def render_timeline_entry(entry: TimelineEntry, incident: Incident, now: float) -> RenderedMessage:
@@ -109,11 +100,9 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case MentionEntry():
             return _call_text(entry, incident)
         case CorrectedEntry():
-            called = f"{mentions(entry.mentioned)} " if entry.mentioned else ""
-            return (
-                f"{called}Correction: the cause is not what I said ({CAUSES[entry.told]}).\n"
-                f"{verdict_text(entry.verdict)}"
-            )
+            correction = f"Correction: I said {CAUSES[entry.told]}. Now:"
+            verdict = verdict_text(entry.verdict)
+            return f"{mentions(entry.mentioned)} {correction}\n{verdict}".strip()
         case PagedEntry():
             return _paged_text(entry, incident)
         case HandOverEntry():
