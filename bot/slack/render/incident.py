@@ -8,11 +8,9 @@ from bot.core.alerting.notification_policy import is_in_maintenance
 from bot.core.incidents.notifications import MANY_TENANTS
 from bot.core.model.observation import FeedState, StatusIncident
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.incident import (
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.problem import (
     AlertProblem,
-    Incident,
-    IncidentKind,
-    IncidentState,
     MetricProblem,
     NoDataProblem,
     ProbeProblem,
