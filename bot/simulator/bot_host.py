@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.app.clock import SystemClock
 from bot.app.prober import clock_step_reason, reject_if_clock_stepped
 from bot.core.model.measurement import Measurement
-from bot.core.model.observation import CONTROL, CUSTOM, M2M, WELLKNOWN, Outcome, Target
+from bot.core.model.observation import CONTROL, CUSTOM, M2M, Target
 from bot.probes.result import ProbeFailed
 from bot.probes.token import check_proof, check_times
 from bot.simulator.prober import VirtualProber
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bot.config import Settings
-    from bot.config.settings import Login
-    from bot.core.model.observation import Observation
+    from bot.core.model.observation import Fault, Observation
     from bot.simulator.virtual import VirtualClock, VirtualLoop
     from bot.simulator.world import World
 
@@ -68,10 +66,8 @@ class HostProber(VirtualProber):
 
     async def probe(self, target: Target) -> Observation:
         """Probe a target."""
-        observation = await super().probe(target)
-        if observation.outcome is Outcome.OK and target.owner != CONTROL:
-            observation = self._check_token(observation)
-        return reject_if_clock_stepped(observation, self._host_clock.wall_clock_step_s())
+        step_s = self._host_clock.wall_clock_step_s
+        return reject_if_clock_stepped(await super().probe(target), step_s())
 
     async def measure(self, target: Target) -> Measurement:
         """Query a source."""
@@ -79,18 +75,18 @@ class HostProber(VirtualProber):
         reason = clock_step_reason(self._host_clock.wall_clock_step_s())
         return Measurement(target, measurement.at, no_data_reason=reason) if reason else measurement
 
-    def _check_token(self, observation: Observation) -> Observation:
-        """Check the times of the token that an answer brings, which was made just now."""
-        target, made_at, now = observation.target, self._clock.now(), self._host_clock.now()
-        if target.name == WELLKNOWN:
-            return observation
+    def _find_token_fault(self, target: Target) -> Fault | None:
+        """Check the times of a token that was made just now; some answers bring none."""
+        made_at, now = self._clock.now(), self._host_clock.now()
+        if target.owner == CONTROL:
+            return None
         life_s = ACCESS_TOKEN_LIFE_S if target.name == M2M else ID_TOKEN_LIFE_S
-        login: Login | None = self._logins.get(target)
+        login = self._logins.get(target)
         try:
             check_times({"iat": made_at, "exp": made_at + life_s}, now)
             if login and login.proof_claim:
                 proof = {login.proof_claim: made_at}
                 check_proof(proof, login.proof_claim, max_age_s=login.proof_max_age, now=now)
         except ProbeFailed as failed:
-            return replace(observation, outcome=Outcome.FAILED, fault=failed.fault)
-        return observation
+            return failed.fault
+        return None
