@@ -84,6 +84,8 @@ MAX_RETRY_AFTER_S = 300.0
 """What is urgent is tried again after this, even if Slack asks us to wait for longer."""
 ANSWER_LIFE_S = 1800.0
 """We answer no request later than this: Slack's response_url is valid for 30 minutes."""
+PAGE_UPDATE_LIFE_S = 6 * 3600.0
+"""A contact point learns of an acknowledgement or an end no later than this after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,18 @@ class Delivery:
     def is_held(self) -> bool:
         """Whether it waits for more of its kind: until it is due, or one without hold follows."""
         return self.tries == 0 and self.due_at > self.created_at
+
+
+def is_expired(delivery: Delivery, now: float) -> bool:
+    """Tell whether it is too late to send something. That never holds for what calls people."""
+    match delivery.body:
+        case Answer():
+            life_s = ANSWER_LIFE_S
+        case Paging(action=PagerAction.ACKNOWLEDGE | PagerAction.RESOLVE):
+            life_s = PAGE_UPDATE_LIFE_S
+        case _:
+            return False
+    return now - delivery.created_at > life_s
 
 
 def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:

@@ -49,6 +49,7 @@ from bot.core.state.timeline import (
     SilencedEntry,
     StatusUpdateEntry,
     TimelineEntry,
+    UnreachedEntry,
     VerdictEntry,
     WhyEntry,
 )
@@ -150,6 +151,10 @@ def thread(scene: Any) -> list[RenderedMessage]:
         (
             scene.open,
             PagedEntry(START + 110, by=CLEO, contact_points=("pager",)),
+        ),
+        (
+            scene.open,
+            UnreachedEntry(START + 112, "pager", "HTTP 400: check the routing key"),
         ),
         (
             scene.acknowledged,
