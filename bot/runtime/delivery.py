@@ -311,8 +311,9 @@ class OutboxDelivery:
             return self._handle_sent(delivery, message)
         try:
             found = await self._messenger.find(delivery, message)
-        except CallFailed:
-            return outbox.handle_failed_search(delivery, now)
+        except CallFailed as failure:
+            is_pointless = isinstance(failure, Refused) and failure.reason is Reason.REJECTED
+            return outbox.handle_failed_search(delivery, now, is_pointless=is_pointless)
         return self._handle_sent(delivery, found) if found else outbox.requeue(delivery, now)
 
     def _message_ref(self, delivery: Delivery) -> MessageRef | None:

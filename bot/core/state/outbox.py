@@ -352,9 +352,13 @@ def mark_doubt(delivery: Delivery, now: float) -> Delivery:
     return mark_refused(delivery, now, None)
 
 
-def handle_failed_search(delivery: Delivery, now: float) -> Delivery:
-    """Return it after a failed search: to be searched again later, in the end to be sent again."""
-    if now - delivery.started_at < GIVE_UP_S:
+def handle_failed_search(delivery: Delivery, now: float, *, is_pointless: bool = False) -> Delivery:
+    """Return it after a failed search: to be searched again later, in the end to be sent again.
+
+    That is at once where another search is pointless: the bot may not read the channel, or too much
+    was written there since.
+    """
+    if not is_pointless and now - delivery.started_at < GIVE_UP_S:
         return replace(delivery, due_at=now + SEARCH_AGAIN_S)
     return requeue(replace(delivery, is_repeat=True), now)
 
