@@ -139,7 +139,9 @@ def step_desk(
     """Step what spans tenants, then the tenants of which it wants a check."""
     before, now = state.desk, stimulus.at
     desk, found = _handle(before, stimulus, state.tenants, rules)
-    desk, more = notification_policy.apply_notification_policy(before, desk, now, rules)
+    desk, more = notification_policy.apply_notification_policy(
+        before, desk, state.tenants, now, rules
+    )
     state = replace(state, desk=desk)
     effects: list[Effect] = []
     for effect in notification_policy.drop_muted((*found, *more), before, desk):
@@ -353,7 +355,7 @@ def _handle_tenant_report(
     if stimulus.unobserved_s:
         state, sent = open_monitoring_gap(state, stimulus)
         effects += sent
-    state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants)
+    state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants, rules)
     needs_one = needs_incident(state, tenant, tenants) and not is_sticky
     if needs_one and not is_deferred(state, now, rules):
         triage = Triage(now, tenants, state.shared, rules)
