@@ -184,7 +184,7 @@ class Simulation:
         self._accepting: set[asyncio.Task[object]] = set()
         store = store or MemoryStore()
         self.engine = Engine(
-            rules_of(settings, {}),
+            rules_of(settings),
             clock=self._bot_clock,
             prober=prober,
             store=store,
