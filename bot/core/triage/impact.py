@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.core.auth0_logs.events import RowKind
+from bot.core.model.measurement import MetricKind
+from bot.core.signals.metric_threshold import DOWN_READINGS
 from bot.core.signals.probe_threshold import has_met_threshold
 from bot.core.state.known import Impact, Known
 from bot.core.triage.context import DOWN_SHARE
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from bot.core.state.rules import Rules
     from bot.core.state.tenant import Tenants
 
+MISTAKES = frozenset({RowKind.USER, RowKind.PROTECTION})
+"""Rows of users' own mistakes, and of attacks."""
 MOST_SHARE = 0.8
 """From this share on nearly all logins fail. A window of 20 tries reaches it in a half outage about
 once in 170 times."""
@@ -54,9 +59,33 @@ def _signal_impacts(
         impact = _probe_impact(probe, tenant.limits_of(signal), is_certain=is_certain)
         yield impact if signal in tenant.logins else min(impact, Impact.PART)
     if any(metric.is_firing for metric in state.metrics.values()):
-        yield Impact.PART
+        yield Impact.DOWN if are_users_down(name, tenants, rules) else Impact.PART
     if any(monitor.firing for monitor in state.monitors.values()):
         yield Impact.PART
+
+
+def are_users_down(name: str, tenants: Tenants, rules: Rules) -> bool:
+    """Tell whether real users cannot log in, whatever the synthetic login says.
+
+    An application cannot tell its users' own mistakes and what attack protection refused; the
+    tenant's log can, and so many of its failures are left out.
+    """
+    metrics, limits = tenants.states[name].metrics, rules.tenants[name].metrics
+    mistakes_per_s = 0.0
+    for signal, metric in metrics.items():
+        if limits[signal].kind is MetricKind.LOGS and not metric.no_data_reason:
+            mistakes = sum(group.count for group in metric.groups if group.kind in MISTAKES)
+            mistakes_per_s += mistakes / (sum(each.span_s for each in metric.recent) or 1.0)
+    return any(
+        metric.is_firing
+        and metric.down_in_a_row >= DOWN_READINGS
+        and metric.reading.is_down(
+            0.0
+            if limits[signal].kind is MetricKind.LOGS  # it has left them out
+            else mistakes_per_s * metric.reading.span_s
+        )
+        for signal, metric in metrics.items()
+    )
 
 
 def _probe_impact(probe: ProbeState, limits: ProbeLimits, *, is_certain: bool) -> Impact:
