@@ -75,9 +75,9 @@ def run(config: Path | None) -> None:
 @CONFIG
 def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) -> None:
     """Look once at a tenant, or at all. Exit status: 0 healthy, 1 failing, 2 cannot tell."""
-    from bot.app.clock import SystemClock
+    from bot.app.clock import ClockWatch, SystemClock
     from bot.app.probe_command import as_json, exit_code, probe_once
-    from bot.app.prober import LiveProber
+    from bot.app.prober import ClockCheckedProber, LiveProber
     from bot.telemetry import set_up_logging
 
     settings = _load_settings(config, SLACK_STAND_INS)
@@ -89,7 +89,10 @@ def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) 
         sys.exit(_probe_signal(settings, signal_name, tenant, is_json=is_json))
 
     async def probe_all() -> list[Observation]:
-        return await probe_once(settings, LiveProber(settings, SystemClock()), tenant)
+        clock = SystemClock()
+        watch = ClockWatch(clock)
+        prober = LiveProber(settings, clock, clock_watch=watch)
+        return await probe_once(settings, ClockCheckedProber(prober, clock, watch), tenant)
 
     observations = asyncio.run(probe_all())
     if is_json:
@@ -106,7 +109,7 @@ def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) 
     from bot.app.prober import LiveProber
     from bot.app.rules import rules_of
 
-    rules = rules_of(settings, {})
+    rules = rules_of(settings)
     known = find_signals(rules, tenant)
     targets = [target for target in known if target.name == name]
     if not targets:

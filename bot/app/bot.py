@@ -9,13 +9,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bot.app.clock import ClockWatch
 from bot.app.http_server import Server, admin_routes
 from bot.app.notification_router import NotificationRouter, build_notifiers
 from bot.app.observability import EffectLogger, MeteredNotifier, MeteredProber, register_gauges
-from bot.app.prober import LiveProber, webhook_config
+from bot.app.prober import ClockCheckedProber, LiveProber, webhook_config
 from bot.app.rules import rules_of
 from bot.app.status_json import status_routes
-from bot.config import fingerprint
 from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
@@ -80,14 +80,16 @@ class Bot:
         self._settings = settings
         self._clock = clock
         self._counts = PushedCounts(webhook_config(settings).tenants, clock)
-        prober = LiveProber(
+        self._clock_watch = ClockWatch(clock)
+        prober = self._live_prober = LiveProber(
             settings,
             prober_clock or clock,
             network,
             counts=self._counts,
-            wall_clock_step_s=clock.wall_clock_step_s,
+            clock_watch=self._clock_watch,
         )
-        self._prober = MeteredProber(wrap_prober(prober), self.metrics)
+        checked = ClockCheckedProber(prober, clock, self._clock_watch)
+        self._prober = MeteredProber(wrap_prober(checked), self.metrics)
         self._notifiers = {
             name: MeteredNotifier(name, notifier, self.metrics)
             for name, notifier in build_notifiers(settings, prober.fetcher).items()
@@ -136,11 +138,7 @@ class Bot:
         store = GuardedStore(database)
         web = SlackWeb(settings.slack.bot_token.get_secret_value(), settings.slack.api_url)
         self._exit_stack.push_async_callback(web.close)
-        # A fingerprint takes 50 ms of CPU time on purpose: not in the event loop.
-        fingerprints = await asyncio.to_thread(
-            lambda: {t.name: tuple(map(fingerprint, t.logins)) for t in settings.tenants}
-        )
-        rules = rules_of(settings, fingerprints)
+        rules = rules_of(settings)
         session = self._slack = SlackSession(
             web,
             self._clock,
@@ -151,14 +149,22 @@ class Bot:
         engine = self._build_engine(store, rules)
         delivery = self._build_delivery(engine, store, web, session)
         engine.attach(delivery)
+        self._clock_watch.attach(partial(self._on_clock_correction, engine), engine.submit)
         await self._listen(engine, store)
         self._parts |= {
+            "clock": self._clock_watch.run,
             "engine": engine.run,
             "delivery": delivery.run,
             "Slack session": session.run,
             "Slack": partial(self._serve_people, engine, web, session, database.warning),
         }
         log.info("watching %d tenant(s)", len(settings.tenants))
+
+    def _on_clock_correction(self, engine: Engine, by_s: float, was_paused: bool) -> None:  # noqa: FBT001 - a callback
+        """Forget what has the time of a wrong clock, or move it."""
+        self._live_prober.forget()
+        if not was_paused:  # else the time has really passed
+            engine.correct_clock(by_s)
 
     def _app_token(self) -> str | None:
         token = self._settings.slack.app_token

@@ -42,6 +42,7 @@ from bot.core.state.stimulus import (
     MessageLost,
     Observed,
     OwnFaultSeen,
+    PageRefused,
     PollFeed,
     PollShifts,
     Pushed,
@@ -58,6 +59,7 @@ from bot.core.state.stimulus import (
     Tick,
 )
 from bot.core.state.tenant import Tenants
+from bot.core.state.timeline import UnreachedEntry
 from bot.core.tenant import step as tenant_step
 from bot.core.triage.collect import Triage
 
@@ -212,6 +214,10 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             return keep_incident(state, (incident, [notifications.post_message(incident)]))
         case CallOverdue():
             return notification_policy.call_beyond_slack(state, stimulus.call, stimulus.at, rules)
+        case PageRefused(at=now, incident=number):
+            entry = UnreachedEntry(now, stimulus.contact_point, stimulus.error)
+            after, reply = notifications.add_entry(state.incidents[number], entry)
+            return state.with_incident(after), [reply]
         case ShiftsPolled():
             shifts = stimulus.shifts
             shifts = state.shifts.with_reading(shifts) if state.shifts else shifts

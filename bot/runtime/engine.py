@@ -16,11 +16,12 @@ from bot.core import step
 from bot.core.incidents import notifications
 from bot.core.model.access import AuditEntry
 from bot.core.model.measurement import Push
-from bot.core.state import outbox
+from bot.core.state import clock_shift, outbox
 from bot.core.state.desk import BotState, DeskState
 from bot.core.state.outbox import Delivery, is_superfluous
 from bot.core.state.stimulus import (
     CallOverdue,
+    ClockCorrected,
     CommandReceived,
     Delivered,
     Effect,
@@ -29,6 +30,7 @@ from bot.core.state.stimulus import (
     Send,
     Started,
     Stimulus,
+    Stopped,
     Tick,
 )
 from bot.core.state.tenant import Tenants, TenantState
@@ -205,11 +207,22 @@ class Engine:
         """Put a stimulus into the queue."""
         self._stimuli.put_nowait(stimulus)
 
+    def correct_clock(self, by_s: float) -> None:
+        """Move all that is known in time, after the clock was corrected by so much."""
+        if self._delivery:
+            self._delivery.shift(by_s)
+        self.submit(ClockCorrected(self._clock.now(), by_s))
+
     async def catch_up(self) -> None:
         """Wait until all that was submitted has been stepped, but not for long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CATCH_UP_S):
                 await self._stimuli.join()
+
+    async def note_stop(self) -> None:
+        """Commit that the process ends in good order. Called when nothing else runs any more."""
+        self._step(Stopped(self._clock.now()))
+        await self._commit()
 
     async def run(self) -> None:
         """Go on from what was committed. Never ends. Raises StoreError if it cannot be read."""
@@ -234,6 +247,10 @@ class Engine:
         )
         self._state = self._saved = BotState(tenants, before.desk or DeskState())
         deliveries = list(before.deliveries.values())
+        if (ahead_s := clock_shift.seconds_ahead(self._state, now)) > 1.0:
+            log.warning("the saved state is %.0f s ahead of this host's clock: moved", ahead_s)
+            self._state = clock_shift.shift(self._state, -ahead_s)
+            deliveries = [clock_shift.shift(each, -ahead_s) for each in deliveries]
         if before.was_unsaved:
             log.warning("the process before could not save its state: messages may be doubles")
             self._outbox_writer.label_until = now + LABEL_S

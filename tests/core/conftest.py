@@ -132,6 +132,13 @@ class Steps:
     def tick(self, name: str) -> list[Effect]:
         return self.tenant(name, Tick(self.now))
 
+    def starve(self, *names: str) -> None:
+        """Let five minutes pass in which tenants are probed, and no result comes."""
+        for span_s in (*[60.0] * 5, 1.0):
+            self.wait(span_s)
+            for name in names:
+                self.tick(name)
+
     def healthy(self) -> None:
         """Let every probe succeed."""
         for name, one in self.rules.tenants.items():

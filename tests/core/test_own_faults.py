@@ -8,9 +8,9 @@ from bot.core import step as core
 from bot.core.incidents.lifecycle import CANNOT_CHECK_S
 from bot.core.incidents.own_faults import CRASH_FREE_S, CRASH_WINDOW_S, CRASHES
 from bot.core.model.observation import Cause, Severity
-from bot.core.oncall import EscalationPolicy, EscalationStep
+from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep
 from bot.core.state.incident import IncidentKind, IncidentState, OwnFault, OwnFaultKind
-from bot.core.state.outbox import Paging, Post, Reply
+from bot.core.state.outbox import Call, Paging, Post, Reply
 from bot.core.state.stimulus import OwnFaultSeen, Send, Started, Stopped, Tick
 from bot.core.state.timeline import MentionEntry
 
@@ -69,6 +69,8 @@ def test_a_crash_loop_calls_people(called: Any) -> None:
     assert incident.severity is Severity.CRITICAL
     assert incident.own_fault.kind is OwnFaultKind.CRASH_LOOP
     assert incident.notification.mentioned == ("U0CHIEF",)
+    (post,) = (e for e in called.effects if isinstance(e, Send) and isinstance(e.body, Post))
+    assert post.call == Call(incident.id, CallReason.BEGUN, incident.since)
     assert [b.contact_point for b in bodies(called, Paging)] == ["pager"]
 
 
@@ -106,7 +108,10 @@ def test_if_no_tenant_can_be_checked_for_half_an_hour_people_are_called(called: 
     due = before
     (incident,) = called.incidents
     assert due - incident.since == CANNOT_CHECK_S
-    assert MentionEntry(due, ("U0CHIEF",)) in [b.entry for b in bodies(called, Reply)]
+    call = Call(incident.id, CallReason.CANNOT_CHECK, due)
+    sent = [e.body for e in called.effects if isinstance(e, Send) and e.call == call]
+    entry = MentionEntry(due, ("U0CHIEF",), CallReason.CANNOT_CHECK)
+    assert sent == [Reply(incident.id, entry)]
     called.wait(300)
     called.step(Tick(called.now))
     assert [b.contact_point for b in bodies(called, Paging)] == ["pager"]

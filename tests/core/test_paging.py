@@ -8,8 +8,8 @@ from bot.core.model.access import CommandOutcome
 from bot.core.model.observation import Fault, Severity, Stage
 from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep, Shift, Shifts
 from bot.core.state.outbox import Delivery, DirectMessage, Edit, PagerAction, Paging, Reply
-from bot.core.state.stimulus import ShiftsPolled, Started, Tick
-from bot.core.state.timeline import HandOverEntry, MentionEntry, PagedEntry
+from bot.core.state.stimulus import PageRefused, ShiftsPolled, Started, Tick
+from bot.core.state.timeline import HandOverEntry, MentionEntry, PagedEntry, UnreachedEntry
 
 ANN, BEN = "U0ANN", "U0BEN"
 
@@ -82,6 +82,15 @@ def test_next_never_calls_the_same_person_twice(make: Any) -> None:
 
     assert made.incidents[0].notification.mentioned == ("U0CAT",)
     assert people == ["U0DAN", "U0EVE"]
+
+
+def test_the_thread_says_which_contact_point_did_not_take_a_page(down: Any) -> None:
+    """And why, in its own words."""
+    since = len(down.effects)
+    down.on_desk(PageRefused(down.now, 1, "pager", "HTTP 400: check the routing key"))
+
+    (body,) = down.bodies(since)
+    assert body.entry == UnreachedEntry(down.now, "pager", "HTTP 400: check the routing key")
 
 
 def test_people_are_mentioned_once_though_the_verdict_turns(steps: Any, make_notice: Any) -> None:

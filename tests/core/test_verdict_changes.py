@@ -239,6 +239,25 @@ def test_without_new_evidence_the_cause_stays(new_steps: Any, trace: list[Spell]
             assert change.said == []
 
 
+def test_evidence_that_gets_old_turns_no_verdict(steps: Any) -> None:
+    """A healthy peer speaks against Auth0; that it is not probed any more says nothing new."""
+    for _ in range(5):
+        steps.wait(5)
+        for where in ("staging.login", "control.neutral"):
+            observe(steps, where, "ok")
+        observe(steps, "prod.login", "503")
+    (before,) = steps.incidents
+    for _ in range(120):
+        steps.wait(5)
+        observe(steps, "control.neutral", "ok")
+        observe(steps, "prod.login", "503")
+    (after,) = steps.incidents
+
+    assert "same-environment-ok" in rule_ids(before.verdict)
+    assert blamed(before.verdict) == blamed(after.verdict)
+    assert VerdictEntry not in steps.entries()
+
+
 @pytest.mark.no_cover
 @any_town
 @given(traces)

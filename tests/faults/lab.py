@@ -74,6 +74,7 @@ class Lab:
         self.exit_stack = AsyncExitStack()
         self._promises = promises
         self._is_shared = is_shared
+        self._starved_before_s = read_starved_s("self")
         self._started = time.time()
 
     @asynccontextmanager
@@ -98,7 +99,8 @@ class Lab:
     def _starved_s(self) -> float:
         if not self._is_shared:
             return 0.0
-        return read_starved_s("self") + sum(each.starved_s() for each in self.programs)
+        programs_s = sum(each.starved_s() for each in self.programs)
+        return max(read_starved_s("self") - self._starved_before_s, programs_s)
 
     def use_preload(self) -> Preload:
         """Return switches for programs that are started from now on."""

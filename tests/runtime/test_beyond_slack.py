@@ -109,8 +109,15 @@ class Town:
     repeat: int = 0
     every_s: float = 60.0
     effects: list[tuple[float, Effect]] = field(default_factory=list)
+    store: MemoryStore = field(default_factory=MemoryStore)
 
     def __post_init__(self) -> None:
+        self.clock = VirtualClock(self.loop, 0.0)
+        self.slack = Slack(self.clock, self.failure, self.away_from, self.back_at)
+        self.notifiers = {name: Notifier(self.clock) for name in POINTS}
+
+    async def live(self, for_s: float) -> None:
+        """Start the bot, and kill it after a while."""
         limits = ProbeLimits(self.every_s, self.every_s / 2, fail_count=2, window=4)
         tenants = {
             name: TenantRules(name, f"{name}.us.auth0.com", "US-1", limits=limits)
@@ -125,27 +132,28 @@ class Town:
             contact_points=POINTS,
             on_call=Shifts(0.0, (Shift("U1", 0.0, NEVER),)),
         )
-        self.clock = VirtualClock(self.loop, 0.0)
-        self.slack = Slack(self.clock, self.failure, self.away_from, self.back_at)
-        self.notifiers = {name: Notifier(self.clock) for name in POINTS}
         messenger = SlackMessenger(self.slack, channel="C1", status_link="https://x.example")
-        store = MemoryStore()
-        self.engine = Engine(
+        engine = Engine(
             rules,
             clock=self.clock,
             prober=self,
-            store=store,
+            store=self.store,
             timer=VirtualTimer(self.clock),
             listener=self,
         )
-        self.delivery = OutboxDelivery(
+        delivery = OutboxDelivery(
             clock=self.clock,
-            store=store,
+            store=self.store,
             messenger=NotificationRouter(messenger, self.notifiers),
-            view=self.engine.view,
-            submit=self.engine.submit,
+            view=engine.view,
+            submit=engine.submit,
         )
-        self.engine.attach(self.delivery)
+        engine.attach(delivery)
+        tasks = [self.loop.create_task(part.run()) for part in (engine, delivery)]
+        await self.clock.sleep(for_s)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def probe(self, target: Target) -> Observation:
         now = self.clock.now()
@@ -171,17 +179,14 @@ class Town:
         return [send.call for send in sends if send.call and send.call.decided_at >= since]
 
 
-def play(for_s: float, **given: Any) -> Town:
-    """Let the bot run for so long."""
+def play(*lives_s: float, **given: Any) -> Town:
+    """Let the bot run for so long, and start it again as often as there are lives."""
     towns: list[Town] = []
 
     async def main(loop: VirtualLoop) -> None:
         towns.append(Town(loop, **given))
-        tasks = [loop.create_task(part.run()) for part in (towns[0].engine, towns[0].delivery)]
-        await towns[0].clock.sleep(for_s)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for for_s in lives_s:
+            await towns[0].live(for_s)
 
     run_virtually(main)
     return towns[0]
@@ -248,3 +253,25 @@ def test_with_slack_only_the_policy_pages() -> None:
 
     assert len(town.notifiers["pager"].pages) == 1
     assert town.notifiers["mail"].pages == []
+
+
+CRASH_LOOP = (160.0, *[25.0] * 8)
+"""The alert is decided at 150 s; then a crash every 25 s."""
+
+
+def test_a_crash_loop_in_mid_post_still_tells() -> None:
+    """A message that was being sent when the bot died counts from that try, not from each start."""
+    town = play(*CRASH_LOOP, failure=1000.0, away_from=149.0, back_at=160.0)
+    posts = [at for at, method, _ in town.slack.taken if method == "chat.postMessage"]
+
+    assert 190.0 <= posts[0] <= 215.0
+
+
+def test_a_crash_loop_still_pages() -> None:
+    """At the first start after the call is a minute old; and only once."""
+    town = play(*CRASH_LOOP, failure=1000.0, away_from=149.0)
+    (decided_at, *_) = sorted(call.decided_at for call in town.calls())
+
+    for notifier in town.notifiers.values():
+        assert len(notifier.between(decided_at + 60, decided_at + 90)) == 1
+        assert len(notifier.pages) <= 2  # the first mention comes at 210 s

@@ -154,7 +154,7 @@ def evaluate_incident(
     if has_become_critical and was_no_data and not after.notification.has_mentioned:
         wait_s = max(context.rules.mention_after_s.get(name, 0.0) for name in names)
         begun = begun_escalation(after.notification.escalation)
-        escalation = AwaitingMention(max(now, after.since + wait_s), begun)
+        escalation = AwaitingMention(max(now, after.since + wait_s), begun, CallReason.CANNOT_CHECK)
         after = replace(after, notification=replace(after.notification, escalation=escalation))
     return notify_changes(incident, after, now)
 

@@ -66,8 +66,14 @@ class ClockCheck:
 
     @property
     def host_ahead_s(self) -> float:
-        """How far the host's clock is ahead of the right time; 0 it is right, or not known."""
+        """How far the host's clock is ahead of the right time; 0: it is right, or not known."""
         return self.judged_s if abs(self.judged_s) >= LIMIT_S else 0.0
+
+    @property
+    def largest_offset(self) -> tuple[str, float]:
+        """The host whose answer differs most from the bot's time, and by how much."""
+        offsets = ((host, seen.offset_s) for host, seen in self.dates.items())
+        return max(offsets, key=lambda each: abs(each[1]), default=("", 0.0))
 
     def with_date(self, host: str, offset_s: float, at: float) -> ClockCheck:
         """Return the check with the `Date` of one more answer."""

@@ -106,6 +106,17 @@ class PagedEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreachedEntry:
+    """A contact point did not take a page, or not for all of its recipients."""
+
+    at: float
+    contact_point: str
+    error: str
+    """In our words, or those of the contact point's service; it holds no secret."""
+    kind: Literal["unreached"] = "unreached"
+
+
+@dataclass(frozen=True, slots=True)
 class HandOverEntry:
     """Another person is on call, or nobody."""
 
@@ -196,6 +207,7 @@ TextEntry = (
     | VerdictEntry
     | SeverityRaisedEntry
     | StatusUpdateEntry
+    | UnreachedEntry
     | HandOverEntry
     | ResolvedEntry
     | MergedEntry

@@ -6,7 +6,7 @@ import re
 from html import unescape
 from typing import TYPE_CHECKING
 
-from bot.core.state.outbox import PagerAction, PagerMessage, Paging
+from bot.core.state.outbox import PagerAction, PagerMessage
 from bot.slack.render.buttons import acknowledge_button, runbook_buttons, runbook_url
 from bot.slack.render.incident import remedy
 from bot.slack.render.incident_line import headline, plain_headline, state_mark, state_text
@@ -23,7 +23,7 @@ from bot.slack.render.verdict import MISSING_EVIDENCE, cause_name, evidence_text
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
-    from bot.core.state.outbox import Delivery
+    from bot.core.state.outbox import Delivery, Paging
     from bot.ports import View
 
 

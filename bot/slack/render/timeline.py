@@ -25,6 +25,7 @@ from bot.core.state.timeline import (
     StatusUpdateEntry,
     TextEntry,
     TimelineEntry,
+    UnreachedEntry,
     VerdictEntry,
     WhyEntry,
 )
@@ -105,6 +106,9 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             return f"{mentions(entry.mentioned)} {correction}\n{verdict}".strip()
         case PagedEntry():
             return _paged_text(entry, incident)
+        case UnreachedEntry():
+            name, error = escape(entry.contact_point), escape(entry.error)
+            return f":warning: Paging by {name} failed: {error}"
         case HandOverEntry():
             owner = f"; {_owner(entry.at, incident)} it" if _owner(entry.at, incident) else ""
             person = mentions(entry.mentioned) or "Nobody"
@@ -143,7 +147,8 @@ def _resolved_text(entry: ResolvedEntry, incident: Incident) -> str:
     end = f"{mark} Resolved{by} after {duration(entry.at - incident.since)}"
     if entry.by and incident.life.still_failing:
         end += f"\nFailing still: {join_names([str(one) for one in incident.life.still_failing])}"
-    return f"{end}\n{time_to_detect_text(incident)}".strip()
+    known = "" if incident.own_fault else time_to_detect_text(incident)
+    return f"{end}\n{known}".strip()
 
 
 def _action_text(entry: CommandEntry) -> str:

@@ -52,7 +52,7 @@ async def crashes_after_a_kill_in_mid_post(lab: Lab) -> None:
     lab.check(len(keys) == 1, f"there is one message: {keys}")
 
 
-@experiment(Kind.CRASHES, {NOTICED: 240}, tier=Tier.TEST, test_speed=10)
+@experiment(Kind.CRASHES, {NOTICED: 240})
 async def crash_loop(lab: Lab) -> None:
     """The bot crashes every 25 s, and all is well otherwise."""
     lab.may_end = True

@@ -45,6 +45,7 @@ from bot.core.state.timeline import (
     SilencedEntry,
     StatusUpdateEntry,
     TimelineEntry,
+    UnreachedEntry,
     VerdictEntry,
     WhyEntry,
 )
@@ -146,6 +147,10 @@ def thread(scene: Any) -> list[RenderedMessage]:
         (
             scene.open,
             PagedEntry(START + 110, by=CLEO, contact_points=("pager",)),
+        ),
+        (
+            scene.open,
+            UnreachedEntry(START + 112, "pager", "HTTP 400: check the routing key"),
         ),
         (
             scene.acknowledged,
