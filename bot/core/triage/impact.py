@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 MISTAKES = frozenset({RowKind.USER, RowKind.PROTECTION})
 """Rows of users' own mistakes, and of attacks."""
-MOST_SHARE = 0.8
-"""From this share on nearly all logins fail. A window of 20 tries reaches it in a half outage about
-once in 170 times."""
+MOST_SHARE, MOST_OF_WINDOW = 0.8, 0.7
+"""From this share on nearly all logins fail: of a few tries, and of a whole window. Of a half
+outage one window of 20 tries in 17 shows that many."""
 
 
 def measure_known(
@@ -44,7 +44,7 @@ def measure_known(
 def measure_impact(
     name: str, tenants: Tenants, rules: Rules, *, is_certain: bool = False
 ) -> Impact:
-    """Return how badly one tenant does: only failing logins are more than a part."""
+    """Return how badly one tenant does: more than a part only if logins fail, or users do."""
     if name not in tenants.states or name not in rules.tenants:
         return Impact.NONE
     found = _signal_impacts(name, tenants, rules, is_certain=is_certain)
@@ -91,12 +91,16 @@ def are_users_down(name: str, tenants: Tenants, rules: Rules) -> bool:
 def _probe_impact(probe: ProbeState, limits: ProbeLimits, *, is_certain: bool) -> Impact:
     if not has_met_threshold(probe, limits):
         return Impact.SLOW if probe.latency.is_slow else Impact.NONE
+    is_whole = len(probe.tries) == limits.window
     if len(probe.faults) == limits.window:
         return Impact.ALL
-    if probe.failed_share >= MOST_SHARE:
+    if probe.failed_share >= (MOST_OF_WINDOW if is_whole else MOST_SHARE):
         return Impact.MOST
-    is_early = is_certain and len(probe.tries) < limits.window
-    return Impact.DOWN if probe.failed_share >= DOWN_SHARE and not is_early else Impact.PART
+    if is_certain:
+        is_down = is_whole and len(probe.faults) >= DOWN_SHARE * limits.window
+    else:
+        is_down = probe.failed_share >= DOWN_SHARE
+    return Impact.DOWN if is_down else Impact.PART
 
 
 def is_mixed(name: str, tenants: Tenants, rules: Rules) -> bool:
