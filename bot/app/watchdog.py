@@ -35,7 +35,7 @@ class Supervisor:
 
     Args:
         parts: those that never end, by name.
-        on_restart: called with the name of a part that is started again.
+        on_restart: called with the name of a part that ended by itself.
         vital: the parts without which the process must end, if they cannot be kept running; the
             others are tried for ever.
     """
@@ -81,7 +81,8 @@ class Supervisor:
         ]
         if name in self._vital and len(recent) > MAX_ENDS:
             raise PartLostError(f"the part {name} of the bot ended {len(recent)} times") from error
-        self._on_restart(name)
+        if not task.cancelled():  # else whoever called `restart` counts it
+            self._on_restart(name)
         pause_s = PAUSES_S[min(len(recent), len(PAUSES_S)) - 1]
         return asyncio.create_task(self._run_after(pause_s, self._parts[name]), name=name)
 
