@@ -5,26 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from bot.app.clock import ClockWatch
 from bot.app.http_server import Server, admin_routes
 from bot.app.notification_router import NotificationRouter, build_notifiers
 from bot.app.observability import EffectLogger, MeteredNotifier, MeteredProber, register_gauges
-from bot.app.prober import LiveProber, webhook_config
+from bot.app.prober import ClockCheckedProber, LiveProber, webhook_config
 from bot.app.rules import rules_of
 from bot.app.status_json import status_routes
-from bot.config import fingerprint
 from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
+from bot.runtime.guarded_store import GuardedStore
 from bot.runtime.timer import APSchedulerTimer
+from bot.slack.checks import SlackStatus
 from bot.slack.inbound.http_mode import EventsEndpoint
 from bot.slack.inbound.listeners import Listeners
 from bot.slack.inbound.socket_mode import SocketModeConnection
 from bot.slack.outbound.answers import QuestionAnswerer
 from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.outbound.messenger import SlackMessenger
-from bot.slack.startup import StartupError, check_workspace, list_missing_scopes
+from bot.slack.session import SlackHealth, SlackSession
 from bot.slack.users import UserDirectory, groups_with_rights
 from bot.slack.web_api import SlackWeb
 from bot.store import open_store
@@ -41,12 +45,13 @@ if TYPE_CHECKING:
     from bot.core.state.rules import Rules
     from bot.http import Network
     from bot.ports import Clock, Prober, Store
-    from bot.slack.startup import Workspace
+    from bot.slack.checks import Workspace
 
 log = logging.getLogger(__name__)
 
-STUCK_S = 60.0
-"""The bot is not ready while a message has waited longer than this, in real seconds."""
+
+class StartupError(Exception):
+    """The bot cannot work like this: one line that says what is wrong, where, and what to do."""
 
 
 class Bot:
@@ -75,27 +80,47 @@ class Bot:
         self._settings = settings
         self._clock = clock
         self._counts = PushedCounts(webhook_config(settings).tenants, clock)
-        prober = LiveProber(
+        self._clock_watch = ClockWatch(clock)
+        prober = self._live_prober = LiveProber(
             settings,
             prober_clock or clock,
             network,
             counts=self._counts,
-            wall_clock_step_s=clock.wall_clock_step_s,
+            clock_watch=self._clock_watch,
         )
-        self._prober = MeteredProber(wrap_prober(prober), self.metrics)
+        checked = ClockCheckedProber(prober, clock, self._clock_watch)
+        self._prober = MeteredProber(wrap_prober(checked), self.metrics)
         self._notifiers = {
             name: MeteredNotifier(name, notifier, self.metrics)
             for name, notifier in build_notifiers(settings, prober.fetcher).items()
         }
         self._exit_stack = AsyncExitStack()
         self._parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
+        self.metrics.slack_connected.set_function(
+            lambda: self.slack_health.status is SlackStatus.CONNECTED
+        )
+        self._slack: SlackSession | None = None
         self._socket: SocketModeConnection | None = None
+        self._events_endpoint: EventsEndpoint | None = None
         self.engine: Engine | None = None
         self.public_address: tuple[str, int] | None = None
         """Where `server.listen` listens, once it does."""
 
+    @property
+    def slack_health(self) -> SlackHealth:
+        """Return whether the bot can use Slack, since when, and why not."""
+        if self._slack is None:
+            return SlackHealth(SlackStatus.CONNECTING, self._clock.now())
+        health, socket = self._slack.health, self._socket
+        if health.status is not SlackStatus.CONNECTED or socket is None:
+            return health
+        since = max(health.since, socket.since)
+        if socket.is_connected:
+            return replace(health, since=since)
+        return SlackHealth(SlackStatus.CONNECTING, since, "no Socket Mode connection")
+
     async def run(self) -> None:
-        """Run until cancelled.
+        """Run until cancelled, with Slack or without it.
 
         Raises StartupError, StoreError or OSError where it cannot begin, and whatever ends a part
         that should never end.
@@ -106,37 +131,40 @@ class Bot:
 
     async def _assemble(self) -> None:
         settings = self._settings
-        store = await open_store(settings.database, self._clock.now())
-        self._exit_stack.push_async_callback(store.close)
-        token = settings.slack.bot_token.get_secret_value()
-        web = SlackWeb(token, settings.slack.api_url)
+        database = await open_store(settings.database, self._clock.now())
+        self._exit_stack.push_async_callback(database.close)
+        if database.warning:
+            log.error("%s", database.warning)
+        store = GuardedStore(database)
+        web = SlackWeb(settings.slack.bot_token.get_secret_value(), settings.slack.api_url)
         self._exit_stack.push_async_callback(web.close)
-        workspace = await check_workspace(
-            web, channel=settings.slack.channel, app_token=self._app_token()
+        rules = rules_of(settings)
+        session = self._slack = SlackSession(
+            web,
+            self._clock,
+            rules,
+            channels=[settings.slack.channel],
+            app_token=self._app_token(),
         )
-        for warning in workspace.warnings:
-            log.warning("%s", warning)
-        if store.warning:
-            log.error("%s", store.warning)
-            message = {"channel": workspace.channel, "text": f":warning: {store.warning}"}
-            try:
-                await web.call("chat.postMessage", message)
-            except CallFailed as error:
-                log.warning("cannot post to the channel: %s", error)
-        # A fingerprint takes 50 ms of CPU time on purpose: not in the event loop.
-        fingerprints = await asyncio.to_thread(
-            lambda: {t.name: tuple(map(fingerprint, t.logins)) for t in settings.tenants}
-        )
-        rules = rules_of(settings, fingerprints)
-        for warning in list_missing_scopes(web.granted_scopes, rules):
-            log.warning("%s", warning)
         engine = self._build_engine(store, rules)
-        delivery = self._build_delivery(engine, store, web, workspace)
+        delivery = self._build_delivery(engine, store, web, session)
         engine.attach(delivery)
-        await self._listen(engine, delivery, web, workspace)
-        self._parts |= {"engine": engine.run, "delivery": delivery.run}
-        where = f"{workspace.team} as @{workspace.bot_name}"
-        log.info("watching %d tenant(s), posting to %s", len(settings.tenants), where)
+        self._clock_watch.attach(partial(self._on_clock_correction, engine), engine.submit)
+        await self._listen(engine, store)
+        self._parts |= {
+            "clock": self._clock_watch.run,
+            "engine": engine.run,
+            "delivery": delivery.run,
+            "Slack session": session.run,
+            "Slack": partial(self._serve_people, engine, web, session, database.warning),
+        }
+        log.info("watching %d tenant(s)", len(settings.tenants))
+
+    def _on_clock_correction(self, engine: Engine, by_s: float, was_paused: bool) -> None:  # noqa: FBT001 - a callback
+        """Forget what has the time of a wrong clock, or move it."""
+        self._live_prober.forget()
+        if not was_paused:  # else the time has really passed
+            engine.correct_clock(by_s)
 
     def _app_token(self) -> str | None:
         token = self._settings.slack.app_token
@@ -159,10 +187,13 @@ class Bot:
         return self.engine
 
     def _build_delivery(
-        self, engine: Engine, store: Store, web: SlackWeb, workspace: Workspace
+        self, engine: Engine, store: Store, web: SlackWeb, session: SlackSession
     ) -> OutboxDelivery:
         messenger = SlackMessenger(
-            web, channel=workspace.channel, status_link=self._settings.status_link
+            web,
+            channel=self._settings.slack.channel,
+            channel_ids=session.channel_ids,
+            status_link=self._settings.status_link,
         )
         delivery = OutboxDelivery(
             clock=self._clock,
@@ -174,14 +205,8 @@ class Bot:
         self.metrics.outbox_waiting.set_function(lambda: delivery.depth)
         return delivery
 
-    async def _listen(
-        self, engine: Engine, delivery: OutboxDelivery, web: SlackWeb, workspace: Workspace
-    ) -> None:
-        settings = self._settings
-        listeners = self._build_listeners(engine, web, workspace)
-        secret = settings.slack.signing_secret
-        app = listeners.build_app(secret.get_secret_value() if secret else "")
-        requests = self.metrics.webhook_requests
+    async def _listen(self, engine: Engine, store: GuardedStore) -> None:
+        settings, requests = self._settings, self.metrics.webhook_requests
         routes = dict(
             webhook_routes(
                 webhook_config(settings),
@@ -193,20 +218,30 @@ class Bot:
         )
         if status_token := settings.server.status_token:
             routes |= status_routes(engine.view, status_token.get_secret_value())
-        if app_token := self._app_token():
-            self._socket = SocketModeConnection(app, app_token, web, self._clock)
-            self._parts["Slack socket"] = self._socket.run
-        elif secret:
-            endpoint = EventsEndpoint(app, secret.get_secret_value(), self._clock)
-            routes["POST", "/slack/events"] = endpoint.handle
+        if (secret := settings.slack.signing_secret) and not self._app_token():
+            self._events_endpoint = EventsEndpoint(secret.get_secret_value(), self._clock)
+            routes["POST", "/slack/events"] = self._events_endpoint.handle
         if routes and settings.server.listen:
             server = Server(settings.server.listen, routes, is_public=True)
             await self._serve(server, "server.listen")
             self.public_address = server.address
-        admin = admin_routes(self.metrics.registry, lambda: self._readiness_problems(delivery))
+        # Without Slack it is ready: it takes webhooks, and pages beyond Slack.
+        admin = admin_routes(
+            self.metrics.registry, lambda: [store.problem] if store.problem else []
+        )
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
 
-    def _build_listeners(self, engine: Engine, web: SlackWeb, workspace: Workspace) -> Listeners:
+    async def _serve_people(
+        self, engine: Engine, web: SlackWeb, session: SlackSession, warning: str
+    ) -> None:
+        """Take what people do in Slack, from the moment that Slack accepts the bot."""
+        workspace = await session.wait_until_accepted()
+        if warning:
+            message = {"channel": self._settings.slack.channel, "text": f":warning: {warning}"}
+            try:
+                await web.call("chat.postMessage", message)
+            except CallFailed as error:
+                log.warning("cannot post to the channel: %s", error)
         groups = groups_with_rights(engine.view().rules.access)
         people = UserDirectory(web, self._clock, groups=groups, workspaces=workspace.workspaces)
         homes = HomeTabs(
@@ -216,7 +251,30 @@ class Bot:
             view=engine.view,
             status_link=self._settings.status_link,
         )
-        self._parts |= {"directory": people.run, "home tabs": homes.run}
+        listeners = self._build_listeners(engine, web, workspace, people, homes)
+        parts = {"directory": people.run, "home tabs": homes.run}
+        secret = self._settings.slack.signing_secret
+        app = listeners.build_app(secret.get_secret_value() if secret else "")
+        if app_token := self._app_token():
+            self._socket = SocketModeConnection(
+                app, app_token, web, self._clock, check_token=session.check_again
+            )
+            parts["Slack socket"] = self._socket.run
+        elif self._events_endpoint is not None:
+            self._events_endpoint.attach(app)
+        try:
+            await _supervise(parts)
+        finally:
+            await listeners.close()
+
+    def _build_listeners(
+        self,
+        engine: Engine,
+        web: SlackWeb,
+        workspace: Workspace,
+        people: UserDirectory,
+        homes: HomeTabs,
+    ) -> Listeners:
         questions = QuestionAnswerer(
             web,
             self._clock,
@@ -224,7 +282,7 @@ class Bot:
             catch_up=engine.catch_up,
             submit=engine.submit,
         )
-        listeners = Listeners(
+        return Listeners(
             engine,
             web,
             engine.view,
@@ -233,8 +291,6 @@ class Bot:
             people=people,
             home_tabs=homes,
         )
-        self._exit_stack.push_async_callback(listeners.close)
-        return listeners
 
     async def _serve(self, server: Server, key: str) -> None:
         self._exit_stack.push_async_callback(server.stop)
@@ -243,14 +299,6 @@ class Bot:
         except OSError as error:
             raise StartupError(f"{key} cannot be listened on: {error.strerror}") from error
         log.info("%s: listening on %s:%d", key, *server.address)
-
-    def _readiness_problems(self, delivery: OutboxDelivery) -> list[str]:
-        problems = []
-        if self._socket is not None and not self._socket.is_connected:
-            problems.append("no Socket Mode connection to Slack")
-        if delivery.waiting_s > STUCK_S * self._clock.speed:
-            problems.append(f"a message waits for {delivery.waiting_s / self._clock.speed:.0f} s")
-        return problems
 
 
 async def _supervise(parts: dict[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:

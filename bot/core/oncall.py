@@ -102,11 +102,12 @@ class EscalationState:
 
 @dataclass(frozen=True, slots=True)
 class AwaitingMention:
-    """People are first to be mentioned at an instant; then the escalation starts."""
+    """People are to be called at an instant; then the escalation starts from its first step."""
 
     at: float
     begun: EscalationState | None = None
     """How far an escalation had come while the incident was less severe."""
+    reason: CallReason = CallReason.BEGUN
 
 
 def begun_escalation(
@@ -184,8 +185,13 @@ class Shifts:
     """Why later polls failed; empty: none failed."""
 
     def list_shifts(self, _now: float) -> tuple[Shift, ...]:
-        """Return all, sorted so that of overlapping shifts the one that begins last counts."""
-        return tuple(sorted(self.shifts, key=lambda each: (each.since, -each.until)))
+        """Return all, sorted so that of overlapping shifts the one that begins last counts.
+
+        An entry that names nobody we know, as a holiday or a meeting, takes no shift away.
+        """
+        return tuple(
+            sorted(self.shifts, key=lambda each: (bool(each.person), each.since, -each.until))
+        )
 
     def with_reading(self, reading: Shifts) -> Shifts:
         """Return the newer reading; a failed one keeps the shifts as they were."""

@@ -242,7 +242,7 @@ def build_report(
             if s.since < until and (until if s.ended_at is None else s.ended_at) > begin
         ),
         pages_by_contact_point=dict(
-            Counter(name for i in real for name in i.notification.paged_contact_points)
+            Counter(name for i in real for name in i.notification.paged_at)
         ),
     )
 

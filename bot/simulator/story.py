@@ -11,7 +11,7 @@ from bot.core.model.observation import Cause, Severity
 from bot.core.state.incident import Incident, current_cause
 from bot.core.state.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
 from bot.simulator.calls import are_calls_right
-from bot.slack.render.evidence import evidence_text
+from bot.slack.render.verdict import evidence_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

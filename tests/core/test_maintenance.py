@@ -5,12 +5,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.core.model.wall_clock import RecurringTime
+from bot.core.model.wall_clock import RecurringTime, parse_cron
 from bot.core.state.silence import MaintenanceWindow, is_window_active
 
 BERLIN = "Europe/Berlin"
+FIRST_SUNDAYS = MaintenanceWindow(RecurringTime(time(2), 6, week=1), 4 * 3600.0, BERLIN)
 SUNDAYS = MaintenanceWindow(RecurringTime(time(2), 6), 7200.0, BERLIN, ("prod",), "import")
 ONCE = MaintenanceWindow(datetime.fromisoformat("2026-12-01 22:00"), 14400.0, BERLIN)
+
+NIGHTLY = parse_cron("30 1 * * mon-fri")
+assert NIGHTLY
+NIGHTS = MaintenanceWindow(NIGHTLY, 1200.0, BERLIN)
 
 
 def at(text: str) -> float:
@@ -24,6 +29,8 @@ def at(text: str) -> float:
         (SUNDAYS, "2026-03-29 01:00", "2026-03-29 02:00"),
         (SUNDAYS, "2026-10-25 00:00", "2026-10-25 03:00"),
         (ONCE, "2026-12-01 21:00", "2026-12-02 01:00"),
+        (FIRST_SUNDAYS, "2026-12-06 01:00", "2026-12-06 05:00"),
+        (NIGHTS, "2026-11-24 00:30", "2026-11-24 00:50"),
         (
             MaintenanceWindow(RecurringTime(time(23)), 7200.0, BERLIN),
             "2026-03-28 22:00",

@@ -183,6 +183,15 @@ def test_a_calendar() -> None:
     assert found.person == "U3"
 
 
+def test_an_entry_that_names_nobody_takes_no_shift_away() -> None:
+    """During a holiday or a meeting the same person is on call, in one piece."""
+    week = Shift("U1", 0, 7 * DAY_S)
+    holiday = Shift("", 2 * DAY_S, 3 * DAY_S, "Public holiday")
+
+    assert current_shift(Shifts(0, (week, holiday)), (), 2.5 * DAY_S) == week
+    assert current_shift(Shifts(0, (holiday,)), (), 2.5 * DAY_S) == holiday
+
+
 def test_a_calendar_that_cannot_be_read() -> None:
     """The shifts of the last good poll stay, with the fault until a poll succeeds."""
     good = Shifts(1.0, (Shift("U1", 0, DAY_S),))

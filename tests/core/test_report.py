@@ -31,9 +31,9 @@ from bot.core.state.incident import (
     IncidentKind,
     IncidentLife,
     NotificationState,
-    ProbeProblem,
     Resolution,
 )
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import Silence
 from bot.core.state.tenant import Tenants, TenantState
@@ -289,8 +289,8 @@ def test_silences_and_pages() -> None:
     )
     runs = Silence(3, SilenceScope.TENANT, "shop", UNTIL - HOUR, UNTIL + HOUR, "U1", "x")
     told = looked_back(
-        incident(1, 2, notification=NotificationState(paged_contact_points=("pager", "sms"))),
-        incident(3, 4, notification=NotificationState(paged_contact_points=("pager",))),
+        incident(1, 2, notification=NotificationState(paged_at={"pager": 1.0, "sms": 1.0})),
+        incident(3, 4, notification=NotificationState(paged_at={"pager": 1.0})),
         silences={each.id: each for each in (old, ran, runs)},
     )
 

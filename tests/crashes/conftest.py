@@ -138,6 +138,9 @@ class MortalStore:
     async def has_received(self, request_id: str) -> bool:
         return await self.inner.has_received(request_id)
 
+    def note_unsaved(self, *, is_unsaved: bool) -> None:
+        self.inner.note_unsaved(is_unsaved=is_unsaved)
+
 
 @dataclass
 class MortalSlack:
@@ -260,7 +263,7 @@ class Story:
         """Run one process to its death, or until nothing is left to do."""
         store = MortalStore(life, self.store)
         engine = Engine(
-            rules_of(self._settings, {}),
+            rules_of(self._settings),
             clock=self.clock,
             prober=self._prober,
             store=store,

@@ -65,7 +65,7 @@ def verify_people(story: Story, desk: DeskState, incident: Incident) -> None:
     calls = [at for at, action in story.pages if action is PagerAction.TRIGGER]
     assert all(at <= taken_at + ON_THE_WAY_S for at in calls)
     ends = [action for _, action in story.pages][-1:]
-    assert ends == ([PagerAction.RESOLVE] if incident.notification.paged_contact_points else [])
+    assert ends == ([PagerAction.RESOLVE] if incident.notification.paged_at else [])
 
 
 def key(message: Message) -> str:

@@ -16,12 +16,12 @@ from bot.runtime.engine import Engine
 from bot.simulator.memory import MemoryStore
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
+from bot.slack.checks import check_bot_token
 from bot.slack.inbound.listeners import Listeners
 from bot.slack.inbound.socket_mode import ConnectionTimeouts, SocketModeConnection
 from bot.slack.outbound.answers import QuestionAnswerer
 from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.outbound.messenger import SlackMessenger
-from bot.slack.startup import check_workspace
 from bot.slack.users import UserDirectory
 from bot.slack.web_api import SlackWeb
 
@@ -115,11 +115,11 @@ async def ask(text: str, user: str = "U1") -> Asked:  # noqa: PLR0915 - one bot
         app = local.state.app
         web = SlackWeb(app.bot_token, server.api_url)
         stack.push_async_callback(web.close)
-        workspace = await check_workspace(web, channel=CHANNEL, app_token=app.app_token)
+        workspace = await check_bot_token(web)
         delivery = OutboxDelivery(
             clock=clock,
             store=store,
-            messenger=SlackMessenger(web, channel=workspace.channel, status_link=""),
+            messenger=SlackMessenger(web, channel=CHANNEL, status_link=""),
             view=engine.view,
             submit=engine.submit,
         )

@@ -36,18 +36,26 @@ async def refusal(town: Town, auth0_check: Any, **changes: Any) -> str:
 async def test_what_is_wrong_with_slack(
     town: Town, auth0_check: Any, changed: dict[str, str], told: str
 ) -> None:
-    """One line with the remedy, and an end."""
-    line = await refusal(town, auth0_check, slack=town.config["slack"] | changed)
+    """One line with the remedy, and the bot watches all the same."""
+    config = town.write(slack=town.config["slack"] | changed)
+    async with auth0_check("run", "--config", config) as child:
+        line = (await child.says(rf"(?:ERROR|WARNING) bot\.slack\.session: .*{re.escape(told)}.*"))[
+            0
+        ]
+        await child.says("first check of prod.login: ok")
+        assert await child.stop() == 0
 
-    assert line.startswith("Error: ")
-    assert told in line
+    assert "The bot checks logins and pages without Slack" in line
+    assert not re.search(CANARIES, "\n".join(child.lines))
 
 
 async def test_a_missing_scope(town: Town, auth0_check: Any) -> None:
-    """Without chat:write the bot does not start."""
+    """Without chat:write the bot says so, and watches."""
     town.workspace.state.app = App(scopes=frozenset({"commands", "channels:read"}))
-
-    assert "lacks the scopes app_mentions:read, chat:write" in await refusal(town, auth0_check)
+    async with auth0_check("run", "--config", town.write()) as child:
+        await child.says("lacks the scopes app_mentions:read, chat:write")
+        await child.says("first check of prod.login: ok")
+        assert await child.stop() == 0
 
 
 async def test_a_channel_by_its_name(town: Town, auth0_check: Any) -> None:

@@ -142,12 +142,12 @@ MUTANTS = (
     ),
     Mutant(
         id="paged-though-posted",
-        path="bot/core/step.py",
-        function="_handle",
-        old="or incident.message.ref is not None",
-        new="",
-        promise='"If Slack has not taken a critical alert for a minute, every way beyond Slack that'
-        ' the steps name is used at once." (docs/oncall.md, escalation)',
+        path="bot/runtime/delivery.py",
+        function="OutboxDelivery._handle_sent",
+        old="self._calls.pop(delivery.key, None)",
+        new="pass",
+        promise='"If Slack has not taken a call 60 seconds after the bot decided on it, the bot'
+        ' pages every contact point" (docs/oncall.md, while Slack does not answer)',
         harm="Pagers go off although the alert is in the channel.",
         tests=("tests/core", "tests/runtime"),
     ),
@@ -358,14 +358,14 @@ MUTANTS = (
         tests=("tests/probes",),
     ),
     Mutant(
-        id="socket-never-given-up",
-        path="bot/slack/inbound/socket_mode.py",
-        function="SocketModeConnection._watch",
-        old="_now() - self._alive_at > timeouts.give_up_after",
-        new="False",
-        promise='"after 10 minutes ends, so that its supervisor starts it again"'
-        " (docs/operation.md, Socket Mode and HTTP mode)",
-        harm="A process that has lost Slack for good is never restarted.",
+        id="token-not-checked-again",
+        path="bot/slack/session.py",
+        function="SlackSession._check",
+        old="await check_bot_token(self._web)",
+        new="self._workspace or await check_bot_token(self._web)",
+        promise='"a token that somebody revokes on a quiet day does not stay unnoticed"'
+        " (docs/operation.md, Without Slack)",
+        harm="The next outage is the first to show that nothing can be posted.",
         tests=("tests/slack",),
     ),
     Mutant(

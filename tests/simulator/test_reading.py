@@ -405,6 +405,7 @@ TREES = st.recursive(
 )
 
 
+@pytest.mark.no_cover
 @given(
     tree=st.dictionaries(
         st.sampled_from(["bot", "timeline", "feed", "metrics", "errors", "logs", "changes"]), TREES

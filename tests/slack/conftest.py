@@ -18,9 +18,9 @@ from bot.core.state.desk import DeskState
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
+from bot.slack.checks import Workspace
 from bot.slack.inbound.listeners import Listeners
 from bot.slack.outbound.home_tabs import HomeTabs
-from bot.slack.startup import Workspace
 from bot.slack.users import UserDirectory
 from bot.slack.web_api import SlackWeb
 
@@ -32,11 +32,10 @@ if TYPE_CHECKING:
 WORKSPACE = Workspace(
     team="Acme",
     team_id="T1",
-    enterprise_id="",
+    enterprise_id="E1",
     bot_id="B1",
     bot_user_id="U0BOT",
     bot_name="auth0-check",
-    channel="C0LOGINS",
 )
 
 

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import random
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -64,17 +65,21 @@ class Door:
         }
 
 
+@asynccontextmanager
+async def opened(endpoint: EventsEndpoint, clock: SetClock) -> AsyncIterator[Door]:
+    app = web.Application()
+    app.router.add_post("/slack/events", endpoint.handle)
+    async with TestServer(app) as server, ClientSession() as session:
+        yield Door(str(server.make_url("/slack/events")), session, clock)
+
+
 @pytest.fixture
 async def door(listeners: Listeners, clock: Any) -> AsyncIterator[Door]:
     time = SetClock(clock.now())
-    endpoint = EventsEndpoint(listeners.build_app(SECRET), SECRET, time)
-    app = web.Application()
-    app.router.add_post("/slack/events", endpoint.handle)
-    server = TestServer(app)
-    await server.start_server()
-    async with ClientSession() as session:
-        yield Door(str(server.make_url("/slack/events")), session, time)
-    await server.close()
+    endpoint = EventsEndpoint(SECRET, time)
+    endpoint.attach(listeners.build_app(SECRET))
+    async with opened(endpoint, time) as door:
+        yield door
 
 
 @pytest.fixture
@@ -217,8 +222,9 @@ async def test_forgeries(door: Door, inbox: Any, command: bytes) -> None:
 async def test_refusal_in_the_log(
     door: Door, command: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A refusal is one line in the log, without payload, signature or traceback."""
-    await door.send(command, {})
+    """Refusals are one line a minute in the log, without payload, signature or traceback."""
+    for _ in range(20):
+        await door.send(command, {})
 
     (record,) = [
         record for record in caplog.records if record.name == "bot.slack.inbound.http_mode"
@@ -238,7 +244,24 @@ async def test_inbox_hangs(door: Door, inbox: Any, command: bytes) -> None:
     assert "ask again" in text
 
 
-def test_empty_secret(listeners: Listeners, clock: Any) -> None:
+async def test_before_slack_accepts_the_bot(
+    listeners: Listeners, clock: Any, command: bytes
+) -> None:
+    """A signed request waits a little, and then gets 503; an unsigned one gets 401 at once."""
+    time = SetClock(clock.now())
+    endpoint = EventsEndpoint(SECRET, time)
+    async with opened(endpoint, time) as door:
+        assert await door.send(command) == (503, "not connected to Slack yet")
+        assert (await door.send(command, {}))[0] == 401
+
+        time.at += 1  # Slack signs a repeated request anew
+        waiting = asyncio.create_task(door.send(command))
+        await asyncio.sleep(0.2)
+        endpoint.attach(listeners.build_app(SECRET))
+        assert (await waiting)[0] == 200
+
+
+def test_empty_secret(clock: Any) -> None:
     """Without a signing secret there is no endpoint."""
     with pytest.raises(ValueError, match="signing_secret"):
-        EventsEndpoint(listeners.build_app(), "", clock)
+        EventsEndpoint("", clock)

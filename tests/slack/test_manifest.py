@@ -13,7 +13,7 @@ import yaml
 
 from bot.simulator.workspace.methods import METHODS
 from bot.slack import actions, web_api
-from bot.slack.startup import OPTIONAL_SCOPES, SCOPES
+from bot.slack.checks import OPTIONAL_SCOPES, SCOPES
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "bot" / "slack").rglob("*.py"))

@@ -93,7 +93,7 @@ def week() -> View:
             history=IncidentHistory(
                 detected_at={MESSAGE: NOW - 100 * HOUR, STATUS_INCIDENT: NOW - 99.5 * HOUR}
             ),
-            notification=NotificationState(paged_contact_points=("pager",)),
+            notification=NotificationState(paged_at={"pager": 1.0}),
         ),
         incident(2, 60, 0.5, severity=Severity.WARNING, verdict=tenant),
         incident(3, 49, 0.2, tenants=("shop",), notification=NotificationState(is_muted=True)),

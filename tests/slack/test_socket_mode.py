@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.slack.inbound.socket_mode import ConnectionTimeouts, SocketLostError, SocketModeConnection
+from bot.slack.inbound.socket_mode import ConnectionTimeouts, SocketModeConnection
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 QUICK = ConnectionTimeouts(
     check_every=0.02,
     new_address_after=0.1,
     new_client_after=0.4,
-    give_up_after=10.0,
     ping_every=0.05,
 )
 
@@ -29,9 +28,17 @@ async def socket(
     """Start connections, which are stopped at the end of the test."""
     tasks: list[asyncio.Task[None]] = []
 
-    def start(timeouts: ConnectionTimeouts = QUICK) -> SocketModeConnection:
+    def start(
+        timeouts: ConnectionTimeouts = QUICK,
+        check_token: Callable[[], Awaitable[None]] | None = None,
+    ) -> SocketModeConnection:
         made = SocketModeConnection(
-            listeners.build_app(), "xapp-canary", api, clock, timeouts=timeouts
+            listeners.build_app(),
+            "xapp-canary",
+            api,
+            clock,
+            check_token=check_token,
+            timeouts=timeouts,
         )
         tasks.append(asyncio.create_task(made.run()))
         return made
@@ -113,21 +120,49 @@ async def test_slack_away(
     del slack.answers["apps.connections.open"]
     await until(lambda: connection.is_connected)
 
-    assert connection.connected_since > 0
     assert "ticket=" not in caplog.text
     assert "Traceback" not in caplog.text
 
 
-async def test_gives_up(slack: Any, api: Any, clock: Any, listeners: Any) -> None:
-    """Without a connection for too long it ends with an error."""
+async def test_never_gives_up(
+    slack: Any, payloads: Any, socket: Any, until: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before each new client the token is checked; while Slack refuses it, nothing is retried."""
+    caplog.set_level(logging.WARNING)
     slack.handshakes = itertools.repeat("refuse")
-    timeouts = ConnectionTimeouts(0.02, 0.1, 0.2, give_up_after=0.5, ping_every=0.05)
+    checks: list[int] = []
+    is_accepted = asyncio.Event()
 
-    with pytest.raises(SocketLostError):
-        async with asyncio.timeout(5):
-            await SocketModeConnection(
-                listeners.build_app(), "xapp-canary", api, clock, timeouts=timeouts
-            ).run()
+    async def check_token() -> None:
+        checks.append(len(slack.calls))
+        await is_accepted.wait()
+
+    connection = socket(check_token=check_token)
+    await until(lambda: checks)
+    await asyncio.sleep(0.3)
+    assert [len(slack.calls)] == checks
+
+    slack.handshakes = itertools.repeat("ok")
+    is_accepted.set()
+    await until(lambda: connection.is_connected)
+
+    assert await works(slack, payloads)
+
+
+async def test_it_knows_since_when(slack: Any, socket: Any, until: Any, clock: Any) -> None:
+    """The time of the last change is kept, not that of the last check."""
+    began = clock.now()
+    connection = socket()
+    await until(lambda: connection.is_connected)
+    connected_at = connection.since
+    await asyncio.sleep(0.1)
+    assert began <= connected_at == connection.since
+
+    slack.handshakes = itertools.repeat("refuse")
+    await slack.sockets[-1].close()
+    await until(lambda: not connection.is_connected)
+
+    assert connection.since > connected_at
 
 
 async def test_stray_connection(

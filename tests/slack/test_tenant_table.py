@@ -4,11 +4,12 @@ from typing import Any
 
 from bot.core.model.observation import Cause, Fault, Scope, Severity, Stage, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentLife, ProbeProblem, Problem
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife
+from bot.core.state.problem import ProbeProblem, Problem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
-from bot.slack.render.tenant_table import ROWS, tenants_table
+from bot.slack.render.incident import TABLE_ROWS, tenants_table
 
 GONE = Fault(Stage.HTTP, "http_503", 503)
 
@@ -59,8 +60,8 @@ def test_the_worst_come_first() -> None:
 
 def test_the_rest_is_counted() -> None:
     """Slack takes no more rows; the line below counts the rest, and how many of them work again."""
-    over = [problem(f"t{number}", 20, is_over=number < 3) for number in range(ROWS + 10)]
-    table, rest = shown(ROWS + 10, *over)
+    over = [problem(f"t{number}", 20, is_over=number < 3) for number in range(TABLE_ROWS + 10)]
+    table, rest = shown(TABLE_ROWS + 10, *over)
 
-    assert len(table["rows"]) == ROWS + 1
+    assert len(table["rows"]) == TABLE_ROWS + 1
     assert rest["elements"][0]["text"] == "… and 10 more, 3 of them work again"

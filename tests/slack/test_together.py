@@ -15,11 +15,11 @@ from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.transports import RequestUrl
 from bot.simulator.workspace.workspace import Workspace as LocalWorkspace
 from bot.slack.actions import CHECK_AGAIN, OPEN_STATUS, CheckAgainValue
+from bot.slack.checks import check_bot_token
 from bot.slack.inbound.http_mode import EventsEndpoint
 from bot.slack.inbound.listeners import Listeners
 from bot.slack.inbound.socket_mode import ConnectionTimeouts, SocketModeConnection
 from bot.slack.outbound.home_tabs import HomeTabs
-from bot.slack.startup import check_workspace
 from bot.slack.users import UserDirectory
 from bot.slack.web_api import SlackWeb
 
@@ -58,7 +58,7 @@ async def server(
         server = await stack.enter_async_context(WorkspaceServer(local))
         api = SlackWeb(app.bot_token, server.api_url)
         stack.push_async_callback(api.close)
-        workspace = await check_workspace(api, channel="C0ALERTS", app_token=app.app_token)
+        workspace = await check_bot_token(api)
         people = UserDirectory(api, clock, groups=(), workspaces=workspace.workspaces)
         listeners = Listeners(
             inbox,
@@ -81,7 +81,8 @@ async def server(
                     await asyncio.sleep(0.01)
         else:
             door = web.Application()
-            endpoint = EventsEndpoint(bolt, app.signing_secret, clock)
+            endpoint = EventsEndpoint(app.signing_secret, clock)
+            endpoint.attach(bolt)
             door.router.add_post("/slack/events", endpoint.handle)
             public = await stack.enter_async_context(TestServer(door))
             url = str(public.make_url("/slack/events"))

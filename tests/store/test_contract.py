@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -166,3 +167,14 @@ async def test_requests_are_loaded_oldest_first(reopen: Reopen) -> None:
     await store.commit(Change(inbox_items=[late, early]))
 
     assert (await (await reopen()).load(NOW)).inbox_items == (early, late)
+
+
+async def test_a_note_that_the_state_is_unsaved_survives(reopen: Reopen) -> None:
+    """The next process reads it, until a process notes that all is saved again."""
+    assert not (await (await reopen()).load(0.0)).was_unsaved
+    for is_unsaved in (True, False):
+        store = await reopen()
+        store.note_unsaved(is_unsaved=is_unsaved)
+        async with asyncio.timeout(60):
+            while (await (await reopen()).load(0.0)).was_unsaved is not is_unsaved:  # noqa: ASYNC110 - a thread writes it
+                await asyncio.sleep(0.01)

@@ -126,7 +126,7 @@ def until_decided(scenario: Scenario) -> Scenario:
     answer = scenario.answer
     if answer is None or answer.calls_most is not None:
         return scenario
-    ends = (*(span.until_s for span in answer.called), *(span.until_s for span in answer.quiet))
+    ends = [each.until_s for each in answer.called] + [each.until_s for each in answer.quiet]
     return replace(scenario, duration_s=min(scenario.duration_s, max(ends) + 1.0))
 
 

@@ -20,13 +20,23 @@ from bot.core.oncall import (
     next_shift_to_notify,
 )
 from bot.core.state.incident import Incident, IncidentState
-from bot.core.state.outbox import Delivery, DirectMessage, PagerAction, Paging, Reply
+from bot.core.state.outbox import (
+    Call,
+    Delivery,
+    DirectMessage,
+    PagerAction,
+    Paging,
+    Reply,
+)
 from bot.core.state.stimulus import DeskEffect, Send
 from bot.core.state.timeline import MentionEntry, PagedEntry
+from bot.core.triage.impact import measure_known
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState
+    from bot.core.state.known import Known
     from bot.core.state.rules import Rules
+    from bot.core.state.tenant import Tenants
 
 PERSON_ID_PREFIXES = "UW"
 """A person's id begins with one of these; only people get direct messages."""
@@ -61,12 +71,13 @@ def due_at(incident: Incident, rules: Rules) -> float | None:
 
 
 def notify_due(
-    incident: Incident, state: DeskState, now: float, rules: Rules
+    incident: Incident, state: DeskState, tenants: Tenants, now: float, rules: Rules
 ) -> IncidentAndEffects:
     """Page whoever is due: the first time in the message itself, if that is just being posted."""
     effects: list[DeskEffect] = []
     if isinstance(incident.notification.escalation, AwaitingMention):
-        incident, effects = _mention_first(incident, who_to_mention(state, rules), now)
+        current = measure_known(incident, tenants, rules)
+        incident, effects = _call(incident, who_to_mention(state, rules), current, now)
     escalation = begun_escalation(incident.notification.escalation)
     if escalation is None:
         return incident, effects
@@ -81,17 +92,67 @@ def notify_due(
     return incident, effects
 
 
-def _mention_first(incident: Incident, names: tuple[str, ...], now: float) -> IncidentAndEffects:
-    escalation = EscalationState(now, notified=names)
-    notification = replace(incident.notification, has_mentioned=True, escalation=escalation)
+def _call(
+    incident: Incident, names: tuple[str, ...], current: Known, now: float
+) -> IncidentAndEffects:
+    """Call people, and start the escalation from its first step."""
+    waiting = incident.notification.escalation
+    reason = waiting.reason if isinstance(waiting, AwaitingMention) else CallReason.BEGUN
+    notification = replace(
+        incident.notification,
+        has_mentioned=True,
+        escalation=EscalationState(now, notified=names),
+        called_at=now,
+        known=current,
+        told_cause=incident.verdict.cause,
+    )
     is_in_message = incident.life.opened_at == now
     if is_in_message:
         notification = replace(notification, mentioned=names)
     incident = replace(incident, notification=notification)
-    if is_in_message or not names:
+    is_first = reason is CallReason.BEGUN
+    if is_in_message or (is_first and not names):
         return incident, []
-    after, reply = notifications.add_entry(incident, MentionEntry(now, names))
+    had = None if is_first else incident.life.acknowledgement_ended
+    entry = MentionEntry(now, names, reason, acknowledged=had)
+    after, reply = notifications.add_entry(incident, entry, Call(incident.id, reason, now))
     return after, [reply]
+
+
+def call_for_joined(
+    incident: Incident,
+    joined: tuple[str, ...],
+    state: DeskState,
+    now: float,
+    *,
+    current: Known,
+    rules: Rules,
+) -> IncidentAndEffects:
+    """Call people once for tenants that fail as well.
+
+    An acknowledgement stays for what it was given for, and an escalation goes on as it was.
+    """
+    names = who_to_mention(state, rules)
+    known = incident.notification.known
+    notification = replace(
+        incident.notification,
+        called_at=now,
+        called_wider_at=now,
+        known=known.join(current) if known else current,
+    )
+    incident = replace(incident, notification=notification)
+    call = Call(incident.id, CallReason.WIDER, now)
+    entry = MentionEntry(now, names, CallReason.WIDER, joined)
+    incident, reply = notifications.add_entry(incident, entry, call)
+    effects: list[DeskEffect] = [reply]
+    # Where nobody is mentioned first, the first step of the escalation is what makes a call.
+    steps = policy_of(incident, rules).steps
+    at_once = [step for step in steps if step.after_s == 0] if names else steps[:1]
+    for step in at_once:
+        if step.contact not in {MENTION, DM, NEXT}:
+            incident, pages = _page(incident, (step.contact,), call, now)
+            effects += pages
+    return incident, effects
 
 
 def escalate_now(
@@ -134,10 +195,11 @@ def _take_step(
     rules: Rules,
     by: str = "",
 ) -> IncidentAndEffects:
+    steps = policy_of(incident, rules).steps
+    number = steps.index(step) + 1 if step in steps else None
+    call = Call(incident.id, CallReason.UNACKNOWLEDGED, now, number)
     if step.contact not in {MENTION, DM, NEXT}:
-        number = policy_of(incident, rules).steps.index(step) + 1
-        page = Paging(incident.id, step.contact, PagerAction.TRIGGER, step=number)
-        return _page(incident, page, now, by)
+        return _page(incident, (step.contact,), call, now, by)
     names, escalation = (
         who_to_mention(state, rules),
         begun_escalation(incident.notification.escalation),
@@ -154,23 +216,28 @@ def _take_step(
     if is_direct:
         names = names[:1]
         key = f"{incident.id}:direct:{incident.message.replies + 1}"
-        effects.append(Send(key, f"direct:{incident.id}", DirectMessage(incident.id, names[0])))
+        body = DirectMessage(incident.id, names[0])
+        effects.append(Send(key, f"direct:{incident.id}", body, call=call))
     if escalation:
         escalation = replace(escalation, notified=tuple({*notified, *names}))
         incident = _with_escalation(incident, escalation)
     entry = PagedEntry(now, names, (DM,) if is_direct else (), by)
-    incident, reply = notifications.add_entry(incident, entry)
+    incident, reply = notifications.add_entry(incident, entry, None if is_direct else call)
     return incident, [*effects, reply]
 
 
-def _page(incident: Incident, page: Paging, now: float, by: str = "") -> IncidentAndEffects:
-    paged_before = incident.notification.paged_contact_points
-    paged = tuple(dict.fromkeys((*paged_before, page.contact_point)))
-    notification = replace(incident.notification, paged_contact_points=paged)
-    incident = replace(incident, notification=notification)
-    entry = PagedEntry(now, contact_points=(page.contact_point,), by=by)
+def _page(
+    incident: Incident, contact_points: tuple[str, ...], call: Call, now: float, by: str = ""
+) -> IncidentAndEffects:
+    paged_at = {**incident.notification.paged_at, **dict.fromkeys(contact_points, now)}
+    incident = replace(incident, notification=replace(incident.notification, paged_at=paged_at))
+    entry = PagedEntry(now, contact_points=contact_points, by=by)
     incident, reply = notifications.add_entry(incident, entry)
-    return incident, [notifications.page_contact_point(incident, page), reply]
+    pages = (
+        notifications.page_contact_point(incident, name, PagerAction.TRIGGER, call)
+        for name in contact_points
+    )
+    return incident, [*pages, reply]
 
 
 def is_needless(delivery: Delivery, state: DeskState) -> bool:
@@ -184,13 +251,15 @@ def is_needless(delivery: Delivery, state: DeskState) -> bool:
             return False
 
 
-def page_without_slack(incident: Incident, now: float, rules: Rules) -> IncidentAndEffects:
-    """Page every contact point that the policy names: Slack does not take the alert."""
-    effects: list[DeskEffect] = []
-    for step in policy_of(incident, rules).steps:
-        name = step.contact
-        if name in rules.contact_points and name not in incident.notification.paged_contact_points:
-            page = Paging(incident.id, name, PagerAction.TRIGGER, CallReason.BEGUN)
-            incident, pages = _page(incident, page, now)
-            effects += pages
-    return incident, effects
+def page_for_call(incident: Incident, call: Call, now: float, rules: Rules) -> IncidentAndEffects:
+    """Page every contact point that was not paged since a call was decided.
+
+    A page shows what is known when it goes out, so the newest one makes all earlier calls.
+    """
+    never = float("-inf")
+    missing = tuple(
+        name
+        for name in rules.contact_points
+        if incident.notification.paged_at.get(name, never) < call.decided_at
+    )
+    return _page(incident, missing, call, now) if missing else (incident, [])

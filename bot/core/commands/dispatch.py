@@ -52,7 +52,7 @@ def dispatch_command(
 ) -> StateAndEffects:
     """Carry out a command if the person has the right, and answer it in any case.
 
-    A question comes here only from the inbox of an older version.
+    A question comes here only if everybody is to see its answer, or from an older version's inbox.
     """
     command = request.command
     if isinstance(command, Question):
@@ -104,7 +104,9 @@ def _execute(
         )
     match command:
         case AddSilence():
-            return silences.add_silence(state, command, request.user, now)
+            return silences.add_silence(
+                state, command, request.user, now, tenants=tenants, rules=rules
+            )
         case EndSilence():
             return silences.expire_silence(state, command, request.user, now)
         case AddOverride():

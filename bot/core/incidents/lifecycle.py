@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bot.core.incidents.notifications import (
     add_entry,
@@ -15,8 +16,9 @@ from bot.core.incidents.notifications import (
 )
 from bot.core.incidents.problems import count_failing_signals, update_problems
 from bot.core.model.observation import Cause, Health, Severity, StatusIncident, Verdict
-from bot.core.oncall import AwaitingMention, EscalationState, begun_escalation
+from bot.core.oncall import AwaitingMention, CallReason, EscalationState, begun_escalation
 from bot.core.state.incident import (
+    Damping,
     Incident,
     IncidentHistory,
     IncidentKind,
@@ -24,19 +26,26 @@ from bot.core.state.incident import (
     IncidentMessage,
     NotificationState,
     Resolution,
+    Return,
     VerdictRecord,
     detection_times,
     reopen,
 )
-from bot.core.state.outbox import Edit
+from bot.core.state.outbox import Call, Edit
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import JoinedEntry, ReopenedEntry, WhyEntry
 from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
 from bot.core.triage.context import TriageContext, is_down
 
+if TYPE_CHECKING:
+    from bot.core.state.desk import DeskState
+    from bot.core.state.tenant import Tenants
+
 OUR_CAUSES = frozenset({Cause.PROBE, Cause.NETWORK})
 """Causes on our side: users elsewhere may be fine, so the severity is a warning."""
 MAX_VERDICT_RECORDS = 20
+CANNOT_CHECK_S = 1800.0
+"""If no tenant at all could be checked for so long, people are called."""
 
 
 def kind_of(context: TriageContext) -> IncidentKind:
@@ -47,9 +56,15 @@ def kind_of(context: TriageContext) -> IncidentKind:
 
 
 def open_incident(
-    number: int, context: TriageContext, triage: Triage
+    number: int,
+    context: TriageContext,
+    triage: Triage,
+    *,
+    damping: Damping | None = None,
+    perhaps_same_as: int | None = None,
 ) -> tuple[Incident, list[DeskEffect]]:
-    """Open an incident for the tenants of a context."""
+    """Open an incident for the tenants of a context; with damping if they come and go."""
+    reason = CallReason.FLAPPING if damping else CallReason.BEGUN
     now, verdict = context.now, triage.judge(context)
     severity = _judge_severity(verdict, context)
     is_critical = severity is Severity.CRITICAL
@@ -69,15 +84,19 @@ def open_incident(
         problems=update_problems((), context),
         status_incidents=status_incidents,
         notification=NotificationState(
-            escalation=AwaitingMention(now if is_corroborated else context.since + wait_s)
+            escalation=AwaitingMention(
+                now if is_corroborated else context.since + wait_s, reason=reason
+            )
             if is_critical
-            else EscalationState(now)
+            else EscalationState(now),
+            damping=damping,
         ),
         message=IncidentMessage(updated_at=now),
+        perhaps_same_as=perhaps_same_as,
     )
     incident = _record_evidence(incident, now)
     incident, why = add_entry(incident, WhyEntry(now))
-    post = post_message(incident)
+    post = post_message(incident, Call(number, reason, now) if is_critical else None)
     return incident, [IncidentChanged(incident), VerdictChanged(number, verdict), post, why]
 
 
@@ -106,10 +125,10 @@ def evaluate_incident(
     now, names = context.now, incident.tenants
     status_incidents = _update_status_incidents(incident.status_incidents, context)
     states = context.all_tenants.states
-    has_problems = any(states[name].health & Health.PROBLEM for name in names)
     was_no_data = incident.kind is IncidentKind.NO_DATA
-    # Data that comes again, and shows a failure, ends an incident about missing data.
-    if not has_problems or (was_no_data and kind_of(context) is IncidentKind.FAILING):
+    # What fails at a tenant that can be checked again is an incident of its own.
+    what_keeps_it_open = Health.NO_DATA if was_no_data else Health.PROBLEM
+    if not any(states[name].health & what_keeps_it_open for name in names):
         ended = replace(incident, status_incidents=status_incidents)
         return resolve_incident(ended, Resolution(now))
     verdict = incident.verdict
@@ -129,12 +148,23 @@ def evaluate_incident(
     has_become_critical = (
         after.severity is Severity.CRITICAL and incident.severity is not Severity.CRITICAL
     )
-    if has_become_critical and not after.notification.has_mentioned:
+    # Of what fails, `alerting.calls` decides when people are called.
+    if has_become_critical and was_no_data and not after.notification.has_mentioned:
         wait_s = max(context.rules.mention_after_s.get(name, 0.0) for name in names)
         begun = begun_escalation(after.notification.escalation)
-        escalation = AwaitingMention(max(now, after.since + wait_s), begun)
+        escalation = AwaitingMention(max(now, after.since + wait_s), begun, CallReason.CANNOT_CHECK)
         after = replace(after, notification=replace(after.notification, escalation=escalation))
     return notify_changes(incident, after, now)
+
+
+def cannot_check_at(state: DeskState, tenants: Tenants) -> float | None:
+    """Return when an incident about missing data becomes critical, if nothing comes till then."""
+    if not any(
+        incident.kind is IncidentKind.NO_DATA and incident.severity is not Severity.CRITICAL
+        for incident in state.open_incidents
+    ):
+        return None
+    return max(each.last_data_at or 0.0 for each in tenants.states.values()) + CANNOT_CHECK_S
 
 
 def add_tenants(
@@ -152,7 +182,15 @@ def reopen_incident(
 ) -> tuple[Incident, list[DeskEffect]]:
     """Reopen an incident that was resolved a moment ago."""
     tenants = tuple(dict.fromkeys((*incident.tenants, *context.tenants)))
-    again = replace(reopen(incident), tenants=tenants)
+    again = replace(reopen(incident, context.now), tenants=tenants)
+    if not incident.life.still_failing:
+        # Quietly: one failure after an outage is no reason to wake people.
+        returning = Return(context.now, incident.notification.escalation)
+        again = replace(
+            again,
+            life=replace(again.life, returning=returning),
+            notification=replace(again.notification, escalation=None),
+        )
     again, reply = add_entry(again, ReopenedEntry(context.now))
     context = replace(context, tenants=tenants, since=again.since)
     after, effects = evaluate_incident(again, context, triage)
@@ -166,6 +204,10 @@ def _judge_severity(
     verdict: Verdict, context: TriageContext, before: Incident | None = None
 ) -> Severity:
     """Return how severe it is; within one cause that never goes down."""
+    if before is not None and before.kind is IncidentKind.NO_DATA:
+        latest = (each.last_data_at or 0.0 for each in context.all_tenants.states.values())
+        is_nothing_checked = context.now - max(latest) >= CANNOT_CHECK_S
+        return Severity.CRITICAL if is_nothing_checked else before.severity
     if verdict.cause in OUR_CAUSES:
         return Severity.WARNING
     was_critical = before is not None and before.severity is Severity.CRITICAL

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.state.incident import Incident, ProbeProblem, Resolution
-from bot.core.state.outbox import Edit, PagerAction, Paging, Post, Reply
+from bot.core.state.incident import Incident, Resolution
+from bot.core.state.outbox import Call, Edit, PagerAction, Paging, Post, Reply
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import (
     BatchedEntry,
@@ -37,21 +38,23 @@ def lane(number: int) -> str:
     return f"incident:{number}"
 
 
-def post_message(incident: Incident) -> Send:
-    """Post an incident's message."""
+def post_message(incident: Incident, call: Call | None = None) -> Send:
+    """Post an incident's message; its first one may be a call."""
     key = f"{incident.id}:post:{incident.message.posts}"
-    return Send(key, lane(incident.id), Post(incident.id))
+    return Send(key, lane(incident.id), Post(incident.id), call=call)
 
 
-def add_entry(incident: Incident, entry: TimelineEntry) -> tuple[Incident, Send]:
-    """Add an entry to an incident's timeline."""
+def add_entry(
+    incident: Incident, entry: TimelineEntry, call: Call | None = None
+) -> tuple[Incident, Send]:
+    """Add an entry to an incident's timeline; it may be a call."""
     message = replace(incident.message, replies=incident.message.replies + 1)
     after = replace(incident, message=message)
     key = f"{incident.id}:reply:{message.replies}"
     hold_s = (
         GROUP_WAIT_S if _has_many_tenants(incident) and isinstance(entry, BatchedEntry) else 0.0
     )
-    return after, Send(key, lane(incident.id), Reply(incident.id, entry), hold_s)
+    return after, Send(key, lane(incident.id), Reply(incident.id, entry), hold_s, call)
 
 
 def _has_many_tenants(incident: Incident) -> bool:
@@ -143,15 +146,16 @@ def resolve_incident(
 
 def update_pages(incident: Incident, action: PagerAction) -> list[Send]:
     """Send what changed to every contact point that was paged."""
-    names = incident.notification.paged_contact_points
-    return [page_contact_point(incident, Paging(incident.id, name, action)) for name in names]
+    return [page_contact_point(incident, name, action) for name in incident.notification.paged_at]
 
 
-def page_contact_point(incident: Incident, page: Paging) -> Send:
+def page_contact_point(
+    incident: Incident, contact_point: str, action: PagerAction, call: Call | None = None
+) -> Send:
     """Send a page beyond Slack; each contact point gets its pages in order."""
-    name, action = page.contact_point, page.action
-    key = f"{incident.id}:page:{name}:{incident.message.replies}:{action.value}"
-    return Send(key, f"page:{incident.id}:{name}", page)
+    key = f"{incident.id}:page:{contact_point}:{incident.message.replies}:{action.value}"
+    body = Paging(incident.id, contact_point, action)
+    return Send(key, f"page:{incident.id}:{contact_point}", body, call=call)
 
 
 def is_new_cause(before: Verdict, after: Verdict) -> bool:

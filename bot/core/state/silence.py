@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.command import SilenceRefusal, SilenceScope
 from bot.core.model.observation import Target
-from bot.core.model.wall_clock import DAY_S, RecurringTime, to_instant
+from bot.core.model.wall_clock import DAY_S, CronTime, RecurringTime, to_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,11 +120,10 @@ def _parts(incident: Incident) -> set[Target]:
 class MaintenanceWindow:
     """A time in which people work on tenants."""
 
-    begins: RecurringTime | datetime
+    begins: RecurringTime | CronTime | datetime
     """A naive time for a window that does not recur."""
     span_s: float
-    """By the wall clock: 02:00 to 04:00 is an hour longer or shorter when the clocks change.
-    Not longer than the time until it recurs."""
+    """By the wall clock: 02:00 to 04:00 is an hour longer or shorter when the clocks change."""
     zone: str
     tenants: tuple[str, ...] = ()
     """Empty: all."""
@@ -136,7 +135,7 @@ class MaintenanceWindow:
             begins = [self.begins]
         else:
             near = (self.begins.last(now, self.zone), self.begins.next(now, self.zone))
-            begins = [datetime.combine(each.day, self.begins.at) for each in near]
+            begins = [each.wall for each in near if each]
         span = timedelta(seconds=self.span_s)
         return [(to_instant(at, self.zone), to_instant(at + span, self.zone)) for at in begins]
 

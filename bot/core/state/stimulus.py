@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from bot.core.model.observation import FeedReading, Observation, SignalState, Target, Verdict
     from bot.core.oncall import Shifts
     from bot.core.signals.probe_threshold import Reason
-    from bot.core.state.incident import Incident
-    from bot.core.state.outbox import Body
+    from bot.core.state.incident import Incident, OwnFault
+    from bot.core.state.outbox import Body, Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +130,24 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class PostOverdue:
-    """Slack has not accepted an incident's message for a while."""
+class CallOverdue:
+    """Slack has not taken a call in time, or will never take it."""
+
+    at: float
+    call: Call
+    refused_in: str = ""
+    """The lane of a delivery that Slack refused for good; it is committed as dead together with
+    what follows from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRefused:
+    """A contact point will never take a page, or not for all of its recipients."""
 
     at: float
     incident: int
+    contact_point: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +166,36 @@ class MessageLost:
     incident: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The process ends in good order: its start was no crash's."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFaultSeen:
+    """Something is wrong with the bot itself or its host, or no longer."""
+
+    at: float
+    fault: OwnFault
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClockCorrected:
+    """The bot's time was wrong and was put right; `at` is the right time."""
+
+    at: float
+    by_s: float
+    """How much later than before it is now; below 0: earlier."""
+
+
 Stimulus = (
     Started
+    | Stopped
+    | ClockCorrected
+    | OwnFaultSeen
     | Tick
     | Observed
     | Measured
@@ -163,7 +204,8 @@ Stimulus = (
     | CommandReceived
     | QuestionAudited
     | Delivered
-    | PostOverdue
+    | CallOverdue
+    | PageRefused
     | ShiftsPolled
     | MessageLost
 )
@@ -245,6 +287,8 @@ class Send:
     body: Body
     hold_s: float = 0.0
     """It may wait this long for more of its kind."""
+    call: Call | None = None
+    """The call that it makes; None: it is to wake nobody."""
 
 
 Effect = (

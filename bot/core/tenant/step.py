@@ -107,6 +107,12 @@ def _handle_start(state: TenantState, now: float, rules: TenantRules) -> StepRes
 
 def _handle_tick(state: TenantState, now: float, rules: TenantRules) -> StepResult:
     effects: list[TenantEffect] = []
+    due = due_at(state)
+    if isinstance(state.data, HasData) and due is not None and now - due > NO_DATA_S:
+        # The process stood still, with its machine: that is over, as after a restart.
+        gap_s = now - state.data.last_at
+        state = replace(state, data=HasData(now))
+        effects.append(TenantReport(now, rules.name, unobserved_s=gap_s))
     for name in rules.probes:
         due = state.due[name]
         if due is not None and due <= now:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.signature import SignatureVerifier
+
+from bot.telemetry import RareWarning
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -27,6 +30,8 @@ _LOG = logging.getLogger(__name__)
 MAX_BODY = 256 * 1024
 """Bytes. Slack's largest payloads hold a whole message and stay well below."""
 READ_TIMEOUT_S = 5.0
+APP_TIMEOUT_S = 2.0
+"""Real seconds that a request waits after a start: Slack wants it acknowledged within 3."""
 TIMESTAMP_TOLERANCE_S = 300
 REMEMBER_S = 2 * TIMESTAMP_TOLERANCE_S
 """A timestamp may be that far ahead of the clock, and is then valid for twice as long."""
@@ -36,24 +41,43 @@ REMEMBER_COUNT = 10_000
 class EventsEndpoint:
     """A handler for aiohttp that passes each request that Slack signed to Bolt, once."""
 
-    def __init__(self, app: AsyncApp, signing_secret: str, clock: Clock) -> None:
+    def __init__(self, signing_secret: str, clock: Clock) -> None:
         """Raise ValueError for an empty secret: anybody could sign with that."""
-        self._app = app
         self._clock = clock
+        self._warn = RareWarning(_LOG, clock.now)
         self._verifier = SignatureVerifier(signing_secret)
+        self._app: AsyncApp | None = None
+        self._has_app = asyncio.Event()
         self._seen_signatures: dict[str, float] = {}
         """Valid signatures and when each is forgotten, the oldest first."""
 
+    def attach(self, app: AsyncApp) -> None:
+        """Set who answers, once it is known as whom Slack accepts the bot."""
+        self._app = app
+        self._has_app.set()
+
     async def handle(self, request: web.Request) -> web.Response:
-        """Answer one request: 400, 401, 408 or 413 in one line, or what Bolt answers."""
+        """Answer one request: 400, 401, 408, 413 or 503 in one line, or what Bolt answers.
+
+        After a 503 Slack tells the person that it failed, and repeats an event later.
+        """
         try:
             body = await _read_body(request)
             self._verify(request, body)
             payload = _parse_request(request, body)
+            app = await self._wait_for_app()
         except web.HTTPException as refusal:
-            _LOG.warning("Refused a request to %s: %s", request.path, refusal.text)
+            self._warn("Refused a request to %s: %s", request.path, refusal.text)
             raise
-        return await to_aiohttp_response(await self._app.async_dispatch(payload))
+        return await to_aiohttp_response(await app.async_dispatch(payload))
+
+    async def _wait_for_app(self) -> AsyncApp:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(APP_TIMEOUT_S):
+                await self._has_app.wait()
+        if self._app is None:
+            raise web.HTTPServiceUnavailable(text="not connected to Slack yet")
+        return self._app
 
     def _verify(self, request: web.Request, body: str) -> None:
         """Check timestamp and signature. Their form comes first: the verifier raises on others."""

@@ -20,6 +20,8 @@ from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_sdk.web.async_client import AsyncWebClient
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from aiohttp import WSMessage
     from slack_bolt.async_app import AsyncApp
     from slack_sdk.socket_mode.aiohttp import SocketModeClient
@@ -52,13 +54,8 @@ class ConnectionTimeouts:
     check_every: float = 5.0
     new_address_after: float = 15.0
     new_client_after: float = 120.0
-    give_up_after: float = 600.0
     ping_every: float = 5.0
     """A connection counts as broken after four pings without an answer."""
-
-
-class SocketLostError(Exception):
-    """There was no connection for `give_up_after`: the process should end and be restarted."""
 
 
 class SocketModeConnection:
@@ -71,26 +68,29 @@ class SocketModeConnection:
         web: SlackWeb,
         clock: Clock,
         *,
+        check_token: Callable[[], Awaitable[None]] | None = None,
         timeouts: ConnectionTimeouts | None = None,
     ) -> None:
-        """Use `web`'s session and address to ask for connections."""
-        self.connected_since: float | None = None
-        """Time by the clock; None while there is no open connection on which Slack said hello."""
+        """Use `web`'s session and address to ask for connections.
+
+        `check_token` is called where there was no connection for `new_client_after`, and returns
+        once Slack accepts the app token.
+        """
+        self.is_connected = False
+        """Whether there was an open connection, on which Slack said hello, at the last check."""
+        self.since = clock.now()
+        """Time by the clock since when that is so."""
         self._app = app
         self._app_token = app_token
         self._web = web
         self._clock = clock
+        self._check_token = check_token
         self._timeouts = timeouts or ConnectionTimeouts()
         self._greeted_session: object = None
         self._alive_at = 0.0
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether it was connected at the last check."""
-        return self.connected_since is not None
-
     async def run(self) -> None:
-        """Stay connected until cancelled. Raises `SocketLostError`."""
+        """Stay connected, or try to, until cancelled."""
         self._alive_at = _now()
         while True:
             handler = self._build_handler()
@@ -98,13 +98,15 @@ class SocketModeConnection:
             try:
                 await self._watch(handler.client)
             finally:
-                self.connected_since = None
+                self._note(is_connected=False)
                 connecting.cancel()
                 await _close_client(handler.client)
             _LOG.warning("No Socket Mode connection: starting over with a new client")
+            if self._check_token:
+                await self._check_token()
 
     async def _watch(self, client: SocketModeClient) -> None:
-        """Check a client until it should be replaced. Raises `SocketLostError`."""
+        """Check a client until it should be replaced."""
         timeouts, opened_at = self._timeouts, _now()
         while _now() - max(self._alive_at, opened_at) < timeouts.new_client_after:
             await asyncio.sleep(timeouts.check_every)
@@ -112,11 +114,13 @@ class SocketModeConnection:
             if await client.is_connected() and client.current_session is self._greeted_session:
                 self._alive_at = _now()
                 continue
-            self.connected_since = None
-            if _now() - self._alive_at > timeouts.give_up_after:
-                raise SocketLostError("Slack's Socket Mode cannot be reached")
+            self._note(is_connected=False)
             if _now() - self._alive_at > timeouts.new_address_after:
                 client.wss_uri = None
+
+    def _note(self, *, is_connected: bool) -> None:
+        if is_connected is not self.is_connected:
+            self.is_connected, self.since = is_connected, self._clock.now()
 
     def _build_handler(self) -> AsyncSocketModeHandler:
         client = AsyncWebClient(
@@ -143,7 +147,7 @@ class SocketModeConnection:
             _LOG.info("Slack ends the connection: %s", envelope.get("reason"))
         elif envelope.get("type") == "hello":
             self._greeted_session = client.current_session
-            self.connected_since = self._clock.now()
+            self._note(is_connected=True)
             _LOG.info("Connected to Slack")
             # Slack sends each click to one connection only.
             if (connections := envelope.get("num_connections", 1)) > 1:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from bot.core.oncall import DM, CallReason
-from bot.core.state.incident import IncidentState, MessageRef
+from bot.core.oncall import DM
+from bot.core.state.incident import MessageRef
 from bot.core.state.outbox import (
     Answer,
     Body,
@@ -18,7 +19,7 @@ from bot.core.state.outbox import (
     ReportDue,
     SilenceAnnouncement,
 )
-from bot.core.state.timeline import MentionEntry, PagedEntry
+from bot.core.state.timeline import CorrectedEntry, MentionEntry, PagedEntry
 from bot.ports import CallFailed
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
 from bot.slack.render.direct_and_pager import render_direct_message
@@ -38,9 +39,12 @@ EVENT_TYPE = "auth0_check"
 METADATA_KEY = "k"
 MAX_TENANTS = 100
 """Tenants named in a call's metadata. Slack has a limit for these that it does not document."""
-HISTORY_LIMIT = 100
-THREAD_LIMIT = 999
-"""Messages searched for a lost one: the newest of a channel, a whole thread."""
+PAGE_SIZE = 200
+"""Slack recommends no more for one answer (Pagination, read 2026-11)."""
+MAX_PAGES = 25
+"""Of a busier channel we do not know whether it has the message."""
+SEARCH_MARGIN_S = 3600.0
+"""A channel is searched back to this long before the try: our clock may differ from Slack's."""
 
 
 class SlackMessenger:
@@ -49,12 +53,21 @@ class SlackMessenger:
     Args:
         api: calls Slack.
         channel: where incidents are posted, an id or a #name.
+        channel_ids: the ids of channels that are configured by name, as far as they are known.
         status_link: where the Check Auth0 Status button leads.
     """
 
-    def __init__(self, api: WebApi, *, channel: str, status_link: str) -> None:
+    def __init__(
+        self,
+        api: WebApi,
+        *,
+        channel: str,
+        channel_ids: Mapping[str, str] = MappingProxyType({}),
+        status_link: str,
+    ) -> None:
         self._api = api
-        self._channel = channel
+        self._configured_channel = channel
+        self._channel_ids = channel_ids
         self._status_link = status_link
 
     async def send(
@@ -83,19 +96,33 @@ class SlackMessenger:
         channel = message_ref.channel if message_ref else self._channel
         params: dict[str, Any] = {
             "channel": channel,
-            "limit": HISTORY_LIMIT,
+            "limit": PAGE_SIZE,
             "include_all_metadata": True,
         }
         method = "conversations.history"
-        if isinstance(delivery.body, Reply) and message_ref:
+        if is_reply := isinstance(delivery.body, Reply) and message_ref is not None:
             method = "conversations.replies"
-            params |= {"ts": message_ref.ts, "limit": THREAD_LIMIT}
-        found = await self._api.call(method, params)
-        for message in found.get("messages", []):
-            payload = message.get("metadata", {}).get("event_payload", {})
-            if payload.get(METADATA_KEY) == delivery.key:
-                return MessageRef(channel, message["ts"])
-        return None
+            params["ts"] = message_ref.ts
+        for _ in range(MAX_PAGES):
+            page = await self._api.call(method, params)
+            messages = page.get("messages", [])
+            for message in messages:
+                payload = message.get("metadata", {}).get("event_payload", {})
+                if payload.get(METADATA_KEY) == delivery.key:
+                    return MessageRef(channel, message["ts"])
+            params["cursor"] = page.get("response_metadata", {}).get("next_cursor")
+            # A channel begins with its newest message, a thread with its oldest.
+            is_before = (
+                messages and float(messages[-1]["ts"]) < delivery.started_at - SEARCH_MARGIN_S
+            )
+            if not params["cursor"] or (is_before and not is_reply):
+                return None
+        raise refusal("too_many_messages")
+
+    @property
+    def _channel(self) -> str:
+        """Return the channel's id, or its name until Slack has told the id."""
+        return self._channel_ids.get(self._configured_channel, self._configured_channel)
 
     def _render(self, body: Body, view: View) -> RenderedMessage:
         if isinstance(body, SilenceAnnouncement):
@@ -148,28 +175,11 @@ class SlackMessenger:
 def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
     """Return the key by which a search finds the message, and of a call what it is about."""
     payload: dict[str, Any] = {METADATA_KEY: delivery.key}
-    body = delivery.body
-    if isinstance(body, Post | Reply | DirectMessage) and (reason := _call_reason(body, view)):
-        tenants = view.desk.incidents[body.incident].tenants[:MAX_TENANTS]
-        payload |= {"incident": body.incident, "tenants": list(tenants), "reason": reason.value}
+    if call := delivery.call:
+        tenants = view.desk.incidents[call.incident].tenants[:MAX_TENANTS]
+        reason = call.reason.value
+        payload |= {"incident": call.incident, "tenants": list(tenants), "reason": reason}
     return payload
-
-
-def _call_reason(body: Post | Reply | DirectMessage, view: View) -> CallReason | None:
-    """Return why a message calls people; None: it calls nobody."""
-    match body:
-        case DirectMessage(reason=reason):
-            return reason
-        case Post(incident=number):
-            incident = view.desk.incidents[number]
-            is_call = bool(incident.notification.mentioned) and incident.state is IncidentState.OPEN
-            return CallReason.BEGUN if is_call else None
-        case Reply(entry=MentionEntry(reason=reason)):
-            return reason
-        case Reply(entry=PagedEntry(contact_points=(), reason=reason)):
-            return reason
-        case _:
-            return None
 
 
 def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> dict[str, Any]:
@@ -181,7 +191,7 @@ def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> di
         return {"channel": message_ref.channel, "ts": message_ref.ts}
     # Shown in the channel as well: an edit notifies nobody, and a thread only who is in it.
     match body.entry:
-        case MentionEntry():
+        case MentionEntry() | CorrectedEntry():
             is_broadcast = True
         case PagedEntry(contact_points=contact_points):
             is_broadcast = DM not in contact_points
@@ -195,12 +205,10 @@ def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> di
 
 
 def _label_repeat(message: RenderedMessage, delivery: Delivery) -> RenderedMessage:
-    """Mark a message that may be a double, as nobody could search for the first one."""
-    if not delivery.is_repeat:
+    """Mark a message that may be a double: it is not known whether the first one arrived."""
+    if not delivery.is_repeat or isinstance(delivery.body, Edit):
         return message
-    note = {
-        "type": "mrkdwn",
-        "text": "Possibly a double: Slack's answer to the first one was lost.",
-    }
+    text = "Possibly a double: I do not know whether the first one arrived."
+    note = {"type": "mrkdwn", "text": text}
     block = {"type": "context", "elements": [note]}
     return RenderedMessage(f"(possible double) {message.text}", [*message.blocks, block])

@@ -35,6 +35,7 @@ from bot.slack.render.status import render_health, render_status
 from bot.slack.render.text import (
     COMMAND,
     RenderedMessage,
+    context,
     date_and_time,
     escape,
     join_lines,
@@ -60,6 +61,14 @@ _OUTCOME_NAMES = {
 
 def render_answer(answer: Answer, view: View) -> RenderedMessage:
     """Render the answer to a request as things stand now."""
+    message = _render(answer, view)
+    if not answer.is_share_refused:
+        return message
+    note = "You shared many answers in a minute, so only you see this one."
+    return RenderedMessage(f"{message.text}\n{note}", [*message.blocks, context(note)])
+
+
+def _render(answer: Answer, view: View) -> RenderedMessage:
     request, result = answer.request, answer.result
     if result is not None and result.outcome is not CommandOutcome.OUTDATED:
         return render_command_result(request, result, view)

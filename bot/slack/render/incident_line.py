@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, assert_never
 from bot.core.model.command import AlertFilter, ShowAlerts
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause
-from bot.core.state.incident import (
+from bot.core.state.incident import IncidentKind, IncidentState, OwnFault, OwnFaultKind
+from bot.core.state.problem import (
     AlertProblem,
-    IncidentKind,
-    IncidentState,
     MetricProblem,
     NoDataProblem,
     ProbeProblem,
@@ -42,7 +41,8 @@ from bot.slack.render.text import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.core.state.incident import Incident, Problem
+    from bot.core.state.incident import Incident
+    from bot.core.state.problem import Problem
     from bot.ports import View
 
 LINE_CHARS = 300
@@ -79,10 +79,32 @@ def plain_headline(incident: Incident) -> str:
     return f"{state}: {clean_text(strip_markup(headline(incident)), LINE_CHARS)}"
 
 
-def headline(incident: Incident) -> str:
+def own_fault_headline(fault: OwnFault, *, is_open: bool) -> str:
+    """Say in one line what is wrong with the bot itself, or that it is over."""
+    span = duration(abs(fault.ahead_s))
+    match fault.kind:
+        case OwnFaultKind.CLOCK_CORRECTED:
+            side = "ahead" if fault.ahead_s > 0 else "behind"
+            return f"The time of auth0-check was {span} {side}; it is right now"
+        case OwnFaultKind.CLOCK if is_open:
+            side = "ahead of" if fault.ahead_s > 0 else "behind"
+            return f"The clock of auth0-check's host is {span} {side} the right time"
+        case OwnFaultKind.CLOCK:
+            return "The clock of auth0-check's host is right again"
+        case OwnFaultKind.STORE:
+            return f"auth0-check {'cannot save its state' if is_open else 'saves its state again'}"
+        case OwnFaultKind.CRASH_LOOP:
+            return f"auth0-check {'crashes again and again' if is_open else 'no longer crashes'}"
+        case _:
+            assert_never(fault.kind)
+
+
+def headline(incident: Incident) -> str:  # noqa: PLR0911 - one case a kind
     """Say in one line what is wrong, or that it is over."""
     names = f"*{join_names(incident.tenants)}*"
     worst = worst_problem(incident)
+    if incident.own_fault is not None:
+        return own_fault_headline(incident.own_fault, is_open=incident.is_open)
     if not incident.is_open:
         return _resolved_headline(incident, worst, names)
     if incident.kind is IncidentKind.NO_DATA:
@@ -201,12 +223,15 @@ def incident_line(incident: Incident, view: View) -> str:
     wrong = problem_text(worst_problem(incident))
     if incident.kind is IncidentKind.SOURCE_NO_DATA:
         wrong = f"no figures of {join_names([problem.signal for problem in incident.problems])}"
+    what = f"*{join_names(incident.tenants)}* {wrong}"
+    if incident.own_fault is not None:
+        what, verdict = headline(incident), ""
     muted = (
         f" · {SILENCED_MARK} silenced: nobody was told" if incident.notification.is_muted else ""
     )
     return (
         f"{state_mark(incident)} #{incident.id} {state}, {incident.severity}: "
-        f"*{join_names(incident.tenants)}* {wrong}; "
+        f"{what}; "
         f"since {date_and_time(incident.since)}, {lasted}{verdict}{muted}"
     )
 

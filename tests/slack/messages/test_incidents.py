@@ -20,17 +20,15 @@ from bot.core.model.observation import (
     Verdict,
 )
 from bot.core.state.incident import (
-    AlertProblem,
     Incident,
     IncidentKind,
-    NoDataProblem,
     NotificationState,
-    ProbeProblem,
-    Problem,
+    OwnFault,
+    OwnFaultKind,
     Resolution,
-    SlowProblem,
 )
-from bot.core.state.outbox import PagerAction, Paging
+from bot.core.state.outbox import Delivery, PagerAction, Paging
+from bot.core.state.problem import AlertProblem, NoDataProblem, ProbeProblem, Problem, SlowProblem
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     FalseAlarmEntry,
@@ -47,6 +45,7 @@ from bot.core.state.timeline import (
     SilencedEntry,
     StatusUpdateEntry,
     TimelineEntry,
+    UnreachedEntry,
     VerdictEntry,
     WhyEntry,
 )
@@ -101,6 +100,27 @@ def no_data(scene: Any) -> list[RenderedMessage]:
     return [scene.message(warning(scene, kind=IncidentKind.NO_DATA)), scene.message(ended)]
 
 
+OWN_FAULTS = (
+    OwnFault(OwnFaultKind.CLOCK, ahead_s=-3600.0),
+    OwnFault(OwnFaultKind.STORE, "The database cannot be used: its disk is full: free some space."),
+    OwnFault(OwnFaultKind.CRASH_LOOP, "6 crashes within 15 minutes."),
+)
+CORRECTED = OwnFault(OwnFaultKind.CLOCK_CORRECTED, ahead_s=3600.0)
+
+
+def own_faults(scene: Any) -> list[RenderedMessage]:
+    kind = IncidentKind.OWN_FAULT
+    faults = [
+        replace(warning(scene, kind=kind), id=number, tenants=(), own_fault=fault)
+        for number, fault in enumerate(OWN_FAULTS, start=7)
+    ]
+    life = replace(faults[0].life, resolved=Resolution(NOW))
+    ended = [replace(fault, life=life) for fault in faults]
+    told = replace(ended[0], severity=Severity.INFO, own_fault=CORRECTED)
+    listed = scene.says("alerts", view=scene.view(*faults))
+    return [*map(scene.message, (*faults, *ended, told)), listed]
+
+
 def missing_data(scene: Any) -> list[RenderedMessage]:
     problem = NoDataProblem("prod", "checkout", START, MetricKind.METRICS, scene.texts.missing)
     source = warning(scene, problem, kind=IncidentKind.SOURCE_NO_DATA, source=MetricKind.METRICS)
@@ -127,6 +147,10 @@ def thread(scene: Any) -> list[RenderedMessage]:
         (
             scene.open,
             PagedEntry(START + 110, by=CLEO, contact_points=("pager",)),
+        ),
+        (
+            scene.open,
+            UnreachedEntry(START + 112, "pager", "HTTP 400: check the routing key"),
         ),
         (
             scene.acknowledged,
@@ -191,6 +215,7 @@ MESSAGES: dict[str, Callable[[Any], list[RenderedMessage]]] = {
     "stopped": stopped,
     "blind": no_data,
     "silent": missing_data,
+    "own-faults": own_faults,
     "thread": thread,
     "direct": lambda scene: [render_direct_message(scene.open, scene.view(), PERMALINK)],
 }
@@ -218,7 +243,8 @@ def test_a_pager_message_is_plain(action: PagerAction, scene: Any, compare: Any)
     states = (scene.open, scene.acknowledged, scene.ended)
     incident = dict(zip(PagerAction, states, strict=True))[action]
     page = Paging(incident.id, "pager", action)
-    message = render_pager_message(incident, scene.view(), page, key="k", link=PERMALINK)
+    delivery = Delivery("k", "page", 1, page, START)
+    message = render_pager_message(incident, scene.view(), delivery, page, PERMALINK)
 
     compare(f"page-{action}.txt", f"{message.title}\n\n{message.body}\n\n{message.link}\n")
 
@@ -233,7 +259,8 @@ def test_a_pager_message_stays_plain(data: st.DataObject, scenes_of: Any, hostil
         problems=(AlertProblem("prod", "login", START, 5, scene.texts.alert),),
     )
     page = Paging(incident.id, "pager", PagerAction.TRIGGER)
-    message = render_pager_message(incident, scene.view(), page, key="k", link="")
+    delivery = Delivery("k", "page", 1, page, START)
+    message = render_pager_message(incident, scene.view(), delivery, page, "")
 
     assert len(message.title) <= 200
     assert len(message.title.splitlines()) == 1

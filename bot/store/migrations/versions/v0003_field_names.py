@@ -279,7 +279,7 @@ HISTORY = {
     "detected_at": "detected_at",
 }
 """Fields of an incident that a part of it has now, and their names there."""
-NOTIFICATION = ("is_muted", "has_mentioned", "mentioned", "escalation", "paged_contact_points")
+NOTIFICATION = ("is_muted", "has_mentioned", "mentioned", "escalation")
 LIFE = (
     *("state", "opened_at", "acknowledged_by", "acknowledged_at", "reopen_count"),
     *("resolved_at", "resolved_by", "sticky_resolve", "merged_into"),
@@ -288,7 +288,7 @@ LIFE = (
 
 def _build_incident(old: Json) -> Json:
     """Build its parts, and put a mention to come in the escalation's place."""
-    parts = {"mention_at", *LIFE, *NOTIFICATION, *MESSAGE, *HISTORY}
+    parts = {"mention_at", "paged_contact_points", *LIFE, *NOTIFICATION, *MESSAGE, *HISTORY}
     new = {name: value for name, value in old.items() if name not in parts}
     new["message"] = {new_name: old[name] for name, new_name in MESSAGE.items()}
     new["history"] = {new_name: old[name] for name, new_name in HISTORY.items()}
@@ -296,6 +296,8 @@ def _build_incident(old: Json) -> Json:
     if old["mention_at"] is not None:
         mention = {"at": old["mention_at"], "begun": old.get("escalation")}
         new["notification"]["escalation"] = mention
+    # When they were paged is not known: long ago.
+    new["notification"]["paged_at"] = dict.fromkeys(old.get("paged_contact_points", ()), 0.0)
     life = {"opened_at": old["opened_at"], "reopen_count": old["reopen_count"]}
     by, at = old.get("acknowledged_by", ""), old.get("acknowledged_at")
     if by or old["state"] == "acknowledged":  # 0.1.0 kept neither who did it nor when

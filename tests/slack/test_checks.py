@@ -9,9 +9,20 @@ from bot.core.model.access import Access
 from bot.core.model.observation import Severity
 from bot.core.oncall import DM, EscalationPolicy, EscalationStep
 from bot.core.state.rules import Rules
-from bot.slack.startup import SCOPES, StartupError, Workspace, check_workspace, list_missing_scopes
+from bot.slack.checks import (
+    OPTIONAL_SCOPES,
+    SCOPES,
+    SlackProblem,
+    SlackStatus,
+    Workspace,
+    check_app_token,
+    check_bot_token,
+    check_channel,
+    list_missing_scopes,
+)
 from bot.slack.web_api import SlackWeb
 
+ALL = frozenset({*SCOPES, *OPTIONAL_SCOPES})
 CALLS = EscalationPolicy((EscalationStep(300.0, DM),))
 ME = {
     "ok": True,
@@ -44,22 +55,21 @@ def channel(**facts: bool) -> dict[str, Any]:
     return {"ok": True, "channel": {"id": "C0LOGINS", **facts}}
 
 
-async def start(slack: Any, api: SlackWeb, name: str = "C0LOGINS", **answers: Any) -> Workspace:
+async def check(slack: Any, api: SlackWeb, name: str = "C0LOGINS", **answers: Any) -> str | None:
+    """Check both tokens and the channel, whose id is returned."""
     slack.answers |= {"auth.test": ME, "conversations.info": IN_CHANNEL}
     slack.answers |= {key.replace("_", "."): answer for key, answer in answers.items()}
-    return await check_workspace(api, channel=name, app_token="xapp-canary")
+    workspace = await check_bot_token(api)
+    await check_app_token(api, "xapp-canary")
+    return await check_channel(api, name, workspace)
 
 
-async def test_all_well(slack: Any, api: SlackWeb) -> None:
-    """The workspace comes from Slack's answer, without any warning."""
-    assert await start(slack, api, auth_test=me_with(granted())) == Workspace(
-        team="Acme",
-        team_id="T1",
-        enterprise_id="",
-        bot_id="",
-        bot_user_id="U0BOT",
-        bot_name="b",
-        channel="C0LOGINS",
+async def test_who_the_bot_is(slack: Any, api: SlackWeb) -> None:
+    """The workspace comes from Slack's answer."""
+    slack.answers["auth.test"] = me_with(granted())
+
+    assert await check_bot_token(api) == Workspace(
+        team="Acme", team_id="T1", enterprise_id="", bot_id="", bot_user_id="U0BOT", bot_name="b"
     )
 
 
@@ -71,24 +81,15 @@ async def test_a_channel_is_found_by_its_name(slack: Any, api: SlackWeb) -> None
     ]
     slack.answers["conversations.list"] = pages
 
-    assert (await start(slack, api, "#logins")).channel == "C2"
+    assert await check(slack, api, "#logins") == "C2"
 
 
 async def test_a_channel_that_no_page_has_is_unknown(slack: Any, api: SlackWeb) -> None:
-    """The start fails with one line that says so."""
+    """One line says so."""
     slack.answers["conversations.list"] = {"ok": True, "channels": [{"id": "C1", "name": "a"}]}
 
-    with pytest.raises(StartupError, match="#logins is unknown to the bot"):
-        await start(slack, api, "#logins")
-
-
-async def test_http_mode(slack: Any, api: SlackWeb) -> None:
-    """Without an app token the start does not ask for a Socket Mode connection."""
-    slack.answers |= {"auth.test": ME, "conversations.info": IN_CHANNEL}
-
-    await check_workspace(api, channel="C0LOGINS", app_token=None)
-
-    assert [method for method, _, _ in slack.calls] == ["auth.test", "conversations.info"]
+    with pytest.raises(SlackProblem, match="#logins is unknown to the bot"):
+        await check(slack, api, "#logins")
 
 
 @pytest.mark.parametrize(
@@ -96,10 +97,8 @@ async def test_http_mode(slack: Any, api: SlackWeb) -> None:
     [
         ({"auth_test": refused("invalid_auth")}, ["SLACK_BOT_TOKEN", "xoxb-", "OAuth & Permiss"]),
         ({"auth_test": refused("account_inactive")}, ["SLACK_BOT_TOKEN", "account_inactive"]),
-        ({"auth_test": (503, {}, b"")}, ["no usable answer", "slack-status.com", "http_503"]),
-        ({"auth_test": (200, {}, b"<html>")}, ["no usable answer"]),
+        ({"auth_test": refused("token_revoked")}, ["SLACK_BOT_TOKEN", "token_revoked"]),
         ({"auth_test": {"ok": True}}, ["slack.api_url"]),
-        ({"auth_test": (429, {"Retry-After": "9"}, b"")}, ["again in 9 seconds"]),
         ({"auth_test": me_with(granted("chat:write"))}, ["chat:write", "manifest.yml", "reinst"]),
         ({"apps_connections_open": refused("invalid_auth")}, ["SLACK_APP_TOKEN", "xapp-"]),
         ({"apps_connections_open": refused("missing_scope")}, ["connections:write", "App-Level"]),
@@ -108,58 +107,84 @@ async def test_http_mode(slack: Any, api: SlackWeb) -> None:
         ({"conversations_info": channel(is_member=False)}, ["/invite @auth0-check"]),
     ],
 )
-async def test_errors(slack: Any, api: SlackWeb, answers: dict[str, Any], parts: list[str]) -> None:
-    """An error at the start is one line with the setting and the remedy."""
-    with pytest.raises(StartupError) as caught:
-        await start(slack, api, **answers)
+async def test_refusals(
+    slack: Any, api: SlackWeb, answers: dict[str, Any], parts: list[str]
+) -> None:
+    """What a person has to mend is one line with the setting and the remedy."""
+    with pytest.raises(SlackProblem) as caught:
+        await check(slack, api, **answers)
 
     line = str(caught.value)
+    assert caught.value.status is SlackStatus.REFUSED
     assert [part for part in parts if part not in line] == []
     assert "\n" not in line
     assert "canary" not in line
+
+
+@pytest.mark.parametrize(
+    ("answer", "part", "wait_s"),
+    [
+        ((503, {}, b""), "no usable answer to auth.test (http_503): see https://slack-status", 0),
+        ((200, {}, b"<html>"), "no usable answer", 0),
+        ((403, {}, b"blocked by the proxy"), "no usable answer to auth.test (http_403)", 0),
+        (refused("internal_error"), "no usable answer", 0),
+        (refused("service_unavailable"), "no usable answer", 0),
+        ((429, {"Retry-After": "9"}, b""), "limits auth.test", 9),
+    ],
+)
+async def test_what_passes_by_itself(
+    slack: Any, api: SlackWeb, answer: Any, part: str, wait_s: float
+) -> None:
+    """An outage of Slack, and its limits, are no refusal."""
+    with pytest.raises(SlackProblem) as caught:
+        await check(slack, api, auth_test=answer)
+
+    assert part in str(caught.value)
+    assert caught.value.status is SlackStatus.CONNECTING
+    assert caught.value.retry_after_s == wait_s
 
 
 async def test_unreachable() -> None:
     """If Slack cannot be reached, the error names its address."""
     api = SlackWeb("xoxb-canary", f"http://127.0.0.1:{unused_port()}/api/")
 
-    with pytest.raises(StartupError, match=r"http://127\.0\.0\.1:\d+/api/ cannot be reached"):
-        await check_workspace(api, channel="C0LOGINS", app_token=None)
+    with pytest.raises(SlackProblem, match=r"127\.0\.0\.1:\d+/api/ cannot be reached") as caught:
+        await check_bot_token(api)
 
     await api.close()
+    assert caught.value.status is SlackStatus.CONNECTING
 
 
 @pytest.mark.parametrize(
-    ("name", "answers", "warning"),
+    ("name", "answers"),
     [
-        ("C0LOGINS", {"conversations_info": refused("missing_scope")}, "missing_scope"),
-        ("C0LOGINS", {"conversations_info": refused("unknown_method")}, "unknown_method"),
-        ("#logins", {"conversations_list": refused("missing_scope")}, "#logins cannot be checked"),
-        ("C0LOGINS", {"auth_test": me_with(granted("commands"))}, "/auth0-check does not answer"),
+        ("C0LOGINS", {"conversations_info": refused("missing_scope")}),
+        ("C0LOGINS", {"conversations_info": refused("unknown_method")}),
+        ("#logins", {"conversations_list": refused("missing_scope")}),
     ],
 )
-async def test_warned(
-    slack: Any, api: SlackWeb, name: str, answers: dict[str, Any], warning: str
+async def test_a_channel_that_cannot_be_looked_up(
+    slack: Any, api: SlackWeb, name: str, answers: dict[str, Any]
 ) -> None:
-    """If something cannot be checked, or alerts do not need it, there is only a warning."""
-    (message,) = (await start(slack, api, name, **answers)).warnings
-
-    assert warning in message
+    """Without the scope for that nothing is known about it, and nothing is wrong."""
+    assert await check(slack, api, name, **answers) is None
 
 
 @pytest.mark.parametrize(
     ("rules", "scopes", "lost"),
     [
-        (Rules({}), ["users:read"], []),
-        (Rules({}), ["commands"], ["users:read"]),
-        (Rules({}), [], []),
-        (Rules({}, access=Access(silence=("S1",))), ["users:read"], ["usergroups:read"]),
-        (Rules({}, policies={Severity.CRITICAL: CALLS}), ["users:read"], ["im:write"]),
+        (Rules({}), ALL, []),
+        (Rules({}), ALL - {"users:read"}, ["users:read"]),
+        (Rules({}), ALL - {"commands"}, ["commands"]),
+        (Rules({}), ALL - {"usergroups:read", "im:write"}, []),
+        (Rules({}), frozenset(), []),
+        (Rules({}, access=Access(silence=("S1",))), ALL - {"usergroups:read"}, ["usergroups:read"]),
+        (Rules({}, policies={Severity.CRITICAL: CALLS}), ALL - {"im:write"}, ["im:write"]),
     ],
 )
-def test_missing_optional_scopes(rules: Rules, scopes: list[str], lost: list[str]) -> None:
-    """A missing optional scope is a warning if the configuration uses it and Slack named scopes."""
-    warnings = list_missing_scopes(frozenset(scopes), rules)
+def test_missing_scopes(rules: Rules, scopes: frozenset[str], lost: list[str]) -> None:
+    """A missing scope is a warning if the configuration uses it and Slack named scopes."""
+    warnings = list_missing_scopes(scopes, rules)
 
     assert [line.split(": ")[0] for line in warnings] == [
         f"The bot lacks the scope {scope}" for scope in lost
@@ -174,8 +199,8 @@ async def test_uninvited(slack: Any, api: SlackWeb, *, is_private: bool, may: bo
     message = ""
 
     try:
-        await start(slack, api, auth_test=me_with(headers), conversations_info=there)
-    except StartupError as error:
+        await check(slack, api, auth_test=me_with(headers), conversations_info=there)
+    except SlackProblem as error:
         message = str(error)
 
     assert message.endswith("type /invite @b in it") is not may
