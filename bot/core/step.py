@@ -171,7 +171,7 @@ def _call_due_at(state: BotState) -> float | None:
     return None if at is None else max(at, state.desk.evaluate_at or 0.0)
 
 
-def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
+def _handle(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case a stimulus
     state: DeskState, stimulus: DeskStimulus, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
     match stimulus:
@@ -209,7 +209,8 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             incident = state.incidents[stimulus.incident]
             message = replace(incident.message, ref=None, posts=incident.message.posts + 1)
             incident = replace(incident, message=message)
-            return keep_incident(state, (incident, [notifications.post_message(incident)]))
+            post = notifications.post_message(incident, stimulus.at)
+            return state.with_incident(incident), [post]
         case CallOverdue():
             return notification_policy.call_beyond_slack(state, stimulus.call, stimulus.at, rules)
         case PageRefused(at=now, incident=number):

@@ -69,7 +69,8 @@ class Slack:
 
     async def call(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.is_away and isinstance(self.failure, Exception):
-            raise self.failure
+            is_archived = str(self.failure) == "is_archived" and method == "chat.update"
+            raise refusal("is_inactive") if is_archived else self.failure
         if self.is_away and isinstance(self.failure, float):
             await self.clock.sleep(self.failure)
             raise Doubt("Slack", "timeout")

@@ -10,7 +10,6 @@ from bot.core.incidents import notifications
 from bot.core.model.observation import Severity
 from bot.core.oncall import (
     AwaitingMention,
-    CallReason,
     EscalationState,
     begun_escalation,
     current_shift,
@@ -149,9 +148,7 @@ def unmute(incident: Incident, now: float) -> paging.IncidentAndEffects:
         incident.notification, is_muted=False, escalation=escalation, has_mentioned=False
     )
     incident = replace(incident, notification=notification)
-    is_call = incident.severity is Severity.CRITICAL
-    call = Call(incident.id, CallReason.BEGUN, now) if is_call else None
-    post = notifications.post_message(incident, call)
+    post = notifications.post_message(incident, now)
     if incident.kind is not IncidentKind.FAILING:
         return incident, [post]
     incident, why = notifications.add_entry(incident, WhyEntry(now))

@@ -19,7 +19,7 @@ from bot.core.oncall import (
     begun_escalation,
     next_shift_to_notify,
 )
-from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.incident import Incident, IncidentState
 from bot.core.state.outbox import (
     Call,
     Delivery,
@@ -97,9 +97,7 @@ def _mention_first(incident: Incident, names: tuple[str, ...], now: float) -> In
     incident = replace(incident, notification=notification)
     if is_in_message or not names:
         return incident, []
-    is_no_data = incident.kind is IncidentKind.NO_DATA
-    reason = CallReason.CANNOT_CHECK if is_no_data else CallReason.BEGUN
-    call = Call(incident.id, reason, now)
+    call = notifications.first_call(incident, now)
     after, reply = notifications.add_entry(incident, MentionEntry(now, names), call)
     return after, [reply]
 

@@ -72,7 +72,8 @@ def open_monitoring_gap(state: DeskState, stimulus: TenantReport) -> StateAndEff
         life=IncidentLife(now, resolved=Resolution(now)),
     )
     state = replace(state, next_id=gap.id + 1)
-    return keep_incident(state, (gap, [IncidentChanged(gap), notifications.post_message(gap)]))
+    post = notifications.post_message(gap, now)
+    return keep_incident(state, (gap, [IncidentChanged(gap), post]))
 
 
 def group_or_open(state: DeskState, names: tuple[str, ...], triage: Triage) -> StateAndEffects:

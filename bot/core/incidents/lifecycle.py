@@ -86,7 +86,7 @@ def open_incident(
     )
     incident = _record_evidence(incident, now)
     incident, why = add_entry(incident, WhyEntry(now))
-    post = post_message(incident, Call(number, CallReason.BEGUN, now) if is_critical else None)
+    post = post_message(incident, now)
     return incident, [IncidentChanged(incident), VerdictChanged(number, verdict), post, why]
 
 

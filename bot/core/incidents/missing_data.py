@@ -90,7 +90,7 @@ def _open_or_reopen(
         source=kind,
     )
     state = replace(state, next_id=incident.id + 1)
-    post = notifications.post_message(incident)
+    post = notifications.post_message(incident, now)
     return keep_incident(state, (incident, [IncidentChanged(incident), post]))
 
 

@@ -77,7 +77,7 @@ def _open(
         own_fault=fault,
     )
     state = replace(state, next_id=incident.id + 1)
-    post = notifications.post_message(incident)
+    post = notifications.post_message(incident, now)
     return keep_incident(state, (incident, [IncidentChanged(incident), post]))
 
 
