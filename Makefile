@@ -57,7 +57,7 @@ bench: .venv/dev.stamp ## measure how fast the engine is
 house: .venv/dev.stamp ## print the measures of the code's structure beside their goals
 	$(BIN)/python -m tests.house.measure $(ARGS)
 
-mutants: .venv/dev.stamp ## break forty promises one by one, and see which a test notices (hours)
+mutants: .venv/dev.stamp ## break forty promises one by one, and see which a test notices (10 minutes)
 	$(BIN)/python -m tests.mutants.play $(ARGS)
 
 pictures: .venv/dev.stamp ## draw the pictures of the pages again

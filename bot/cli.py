@@ -77,7 +77,7 @@ def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) 
     """Look once at a tenant, or at all. Exit status: 0 healthy, 1 failing, 2 cannot tell."""
     from bot.app.clock import ClockWatch, SystemClock
     from bot.app.probe_command import as_json, exit_code, probe_once
-    from bot.app.prober import LiveProber
+    from bot.app.prober import ClockCheckedProber, LiveProber
     from bot.telemetry import set_up_logging
 
     settings = _load_settings(config, SLACK_STAND_INS)
@@ -90,8 +90,9 @@ def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) 
 
     async def probe_all() -> list[Observation]:
         clock = SystemClock()
-        prober = LiveProber(settings, clock, clock_watch=ClockWatch(clock))
-        return await probe_once(settings, prober, tenant)
+        watch = ClockWatch(clock)
+        prober = LiveProber(settings, clock, clock_watch=watch)
+        return await probe_once(settings, ClockCheckedProber(prober, clock, watch), tenant)
 
     observations = asyncio.run(probe_all())
     if is_json:

@@ -13,7 +13,7 @@ from bot.app.clock import ClockWatch
 from bot.app.http_server import Server, admin_routes
 from bot.app.notification_router import NotificationRouter, build_notifiers
 from bot.app.observability import EffectLogger, MeteredNotifier, MeteredProber, register_gauges
-from bot.app.prober import LiveProber, webhook_config
+from bot.app.prober import ClockCheckedProber, LiveProber, webhook_config
 from bot.app.rules import rules_of
 from bot.app.status_json import status_routes
 from bot.config import fingerprint
@@ -89,7 +89,8 @@ class Bot:
             counts=self._counts,
             clock_watch=self._clock_watch,
         )
-        self._prober = MeteredProber(wrap_prober(prober), self.metrics)
+        checked = ClockCheckedProber(prober, clock, self._clock_watch)
+        self._prober = MeteredProber(wrap_prober(checked), self.metrics)
         self._notifiers = {
             name: MeteredNotifier(name, notifier, self.metrics)
             for name, notifier in build_notifiers(settings, prober.fetcher).items()
@@ -153,7 +154,7 @@ class Bot:
         engine = self._build_engine(store, rules)
         delivery = self._build_delivery(engine, store, web, session)
         engine.attach(delivery)
-        self._clock_watch.on_correction = partial(self._on_clock_correction, engine)
+        self._clock_watch.attach(partial(self._on_clock_correction, engine), engine.submit)
         await self._listen(engine, store)
         self._parts |= {
             "clock": self._clock_watch.run,

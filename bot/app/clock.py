@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from bot.core.signals.clock_check import ClockCheck
+from bot.core.state.incident import OwnFault, OwnFaultKind
+from bot.core.state.stimulus import OwnFaultSeen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +73,8 @@ class SystemClock:
 
 
 CHECK_EVERY_S = 1.0
+HOST_WRONG_S = 300.0
+"""A host's clock that is wrong for so long is posted; a time service has put it right by then."""
 
 
 class ClockWatch:
@@ -81,11 +85,28 @@ class ClockWatch:
     """
 
     def __init__(self, clock: SystemClock) -> None:
-        self.on_correction: Callable[[float, bool], None] = lambda _by_s, _was_paused: None
-        """Called after a correction, with the seconds and whether the machine had stood still."""
         self.corrections = 0
         self._clock = clock
         self._check = ClockCheck()
+        self._on_correction: Callable[[float, bool], None] = lambda _by_s, _was_paused: None
+        self._submit: Callable[[OwnFaultSeen], None] = lambda _: None
+        self._is_host_wrong: bool | None = None
+        """As it was last reported; None: it was not, since the start."""
+        self._differs_since: float | None = None
+
+    def attach(
+        self,
+        on_correction: Callable[[float, bool], None],
+        submit: Callable[[OwnFaultSeen], None] = lambda _: None,
+    ) -> None:
+        """Set what hears of it.
+
+        Args:
+            on_correction: called after a correction, with the seconds and whether the machine had
+                stood still: then the time that was missing has really passed.
+            submit: takes what is to be posted about the host's clock.
+        """
+        self._on_correction, self._submit = on_correction, submit
 
     @property
     def host_ahead_s(self) -> float:
@@ -108,8 +129,13 @@ class ClockWatch:
             at = parsedate_to_datetime(result.headers["date"]).timestamp()
         except (LookupError, ValueError, OverflowError):
             return
-        if result.headers.get("age", "0") == "0" and self._clock.is_wall_time:
-            offset_s = at - min(max(at, began_at - 1.0), ended_at)  # a `Date` has no fractions
+        if result.headers.get("age", "0") == "0":
+            # A `Date` has no fractions.
+            self.note_offset(host, at - min(max(at, began_at - 1.0), ended_at))
+
+    def note_offset(self, host: str, offset_s: float) -> None:
+        """Take how much later than the bot's time a host says that it is."""
+        if self._clock.is_wall_time:
             self._check = self._check.with_date(host, offset_s, _loop_time())
 
     def find_doubt(self) -> str:
@@ -121,7 +147,9 @@ class ClockWatch:
             self._clock.correct(by_s)
             self.corrections += 1
             log.warning("the bot's time was %s; corrected", _side(-by_s))
-            self.on_correction(by_s, judgement.was_paused)
+            self._on_correction(by_s, judgement.was_paused)
+        self._report_host_clock(now)
+        if by_s is not None:
             return f"the bot's time was {_side(-by_s)}"
         if judgement.is_trusted:
             return ""
@@ -129,6 +157,18 @@ class ClockWatch:
             return f"this host's clock was set; it is {_side(check.host_s)} now"
         host, offset_s = check.largest_offset
         return f"this host's clock is {_side(-offset_s)}, by the answer of {host}"
+
+    def _report_host_clock(self, now: float) -> None:
+        """Let it be posted that the host's clock is wrong, or is right again, once it stays so."""
+        ahead_s = self.host_ahead_s
+        if bool(ahead_s) is self._is_host_wrong:
+            self._differs_since = None
+            return
+        self._differs_since = now if self._differs_since is None else self._differs_since
+        if now - self._differs_since >= HOST_WRONG_S or (self._is_host_wrong and not ahead_s):
+            self._is_host_wrong, self._differs_since = bool(ahead_s), None
+            fault = OwnFault(OwnFaultKind.CLOCK, ahead_s=round(ahead_s))
+            self._submit(OwnFaultSeen(self._clock.now(), fault, is_over=not ahead_s))
 
 
 def _side(ahead_s: float) -> str:

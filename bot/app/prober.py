@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from bot.core.model.observation import (
     Outcome,
     Target,
 )
-from bot.http import Fetcher, HttpRequest, LoopLag, SystemNetwork
+from bot.http import Fetcher, HttpRequest, LoopLag, NoData, SystemNetwork
 from bot.http.loop_lag import LIMIT_S
 from bot.probes import Probes
 from bot.sources.auth0_logs import TenantLog
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from bot.config import Settings
     from bot.core.oncall import Shifts
     from bot.http import HttpResult, Network
-    from bot.ports import Clock
+    from bot.ports import Clock, Prober
 
 
 def build_sources(
@@ -86,8 +87,6 @@ FEED_CAP = 2_000_000
 FEED_TIMEOUT_S = 20.0
 SHORTEST_LAG_S = 0.05
 """Shorter ones are normal in a demo, whose process also serves all that it probes."""
-CLOCK_STEP_S = 60.0
-"""A wall clock that was moved by this or more is wrong now, or was wrong before."""
 
 
 class LiveProber:
@@ -98,7 +97,7 @@ class LiveProber:
         clock: the time.
         network: how to reach hosts; None: as the system does.
         counts: what webhooks have counted; None: there are no webhooks.
-        clock_watch: compares the clock with the `Date` of answers; None: the clock is a story's.
+        clock_watch: compares the clock with the `Date` of answers; None: nothing does.
     """
 
     def __init__(
@@ -113,8 +112,12 @@ class LiveProber:
         # At speed N time-outs are N times as short, and so is a loop lag that spoils a probe.
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
         self.fetcher = _DatingFetcher(clock, network or SystemNetwork(settings.resolve), lag)
-        self.fetcher.clock_watch = self._clock_watch = clock_watch
+        self.fetcher.clock_watch = clock_watch
         self._settings = settings
+        prometheus = settings.prometheus.ca_file if settings.prometheus else None
+        for ca_file in {None, prometheus, *(tenant.ca_file for tenant in settings.tenants)}:
+            with suppress(NoData):  # each check with it has no data, and says why
+                self.fetcher.trust(ca_file)
         self._counts = counts or PushedCounts(webhook_config(settings).tenants, clock)
         self.forget()
 
@@ -145,49 +148,23 @@ class LiveProber:
 
     async def probe(self, target: Target) -> Observation:
         """Probe a target."""
-        find_doubt = self._watch_clock()
-        observation = await self._probes.probe(target)
-        if not (reason := find_doubt()):
-            return observation
-        return Observation(target, self._now(), Outcome.NO_DATA, no_data_reason=reason)
+        return await self._probes.probe(target)
 
     async def measure(self, target: Target) -> Measurement:
-        """Query a source; with a wrong clock we do not know for which time it answers."""
-        find_doubt = self._watch_clock()
+        """Query a source."""
         measure = self._sources.get(target)
-        measurement = await measure() if measure else self._counts.drain(target, self._now())
-        if not (reason := find_doubt()):
-            return measurement
-        return Measurement(target, self._now(), no_data_reason=reason)
+        now = self.fetcher.clock.now()
+        return await measure() if measure else self._counts.drain(target, now)
 
     async def poll_feed(self, target: Target) -> FeedReading:
         """Poll a status feed."""
-        find_doubt = self._watch_clock()
-        reading = await self._feeds[target].poll()
-        if not (reason := find_doubt()):
-            return reading
-        return FeedReading(target, self._now(), FeedState.UNREACHABLE, no_data_reason=reason)
+        return await self._feeds[target].poll()
 
     async def poll_shifts(self) -> Shifts:
         """Read the on-call calendar."""
         if self._calendar is None:
             raise TypeError("no calendar is configured")
         return await self._calendar.poll()
-
-    def _now(self) -> float:
-        return self.fetcher.clock.now()
-
-    def _watch_clock(self) -> Callable[[], str]:
-        """Return what says, after a check, why its result does not count; empty: it does."""
-        watch = self._clock_watch
-        before = watch.corrections if watch else 0
-
-        def find_doubt() -> str:
-            doubt = watch.find_doubt() if watch else ""
-            is_moved = watch is not None and watch.corrections != before
-            return doubt or ("the bot's time was corrected during the check" if is_moved else "")
-
-        return find_doubt
 
 
 class _DatingFetcher(Fetcher):
@@ -203,16 +180,52 @@ class _DatingFetcher(Fetcher):
         return result
 
 
-def reject_if_clock_stepped(observation: Observation, step_s: float) -> Observation:
-    """Return the observation, or `no_data` if the wall clock was moved too far to trust it."""
-    if not (reason := clock_step_reason(step_s)):
-        return observation
-    target, at = observation.target, observation.at
-    return Observation(target, at, Outcome.NO_DATA, no_data_reason=reason)
+class ClockCheckedProber:
+    """A `Prober` on a host whose clock may be wrong: then its results do not count.
 
+    Args:
+        prober: probes.
+        clock: the bot's, which the watch may correct.
+        watch: judges it.
+    """
 
-def clock_step_reason(step_s: float) -> str:
-    """Return why a host's results cannot be trusted after its clock moved; empty: they can."""
-    if abs(step_s) < CLOCK_STEP_S:
-        return ""
-    return f"this host's clock was moved by {step_s:+.0f} s; if it is right, restart the bot"
+    def __init__(self, prober: Prober, clock: Clock, watch: ClockWatch) -> None:
+        self._prober = prober
+        self._clock = clock
+        self._watch = watch
+
+    async def probe(self, target: Target) -> Observation:
+        """Probe a target; see the port."""
+        before = self._watch.corrections
+        observation = await self._prober.probe(target)
+        if not (reason := self._find_doubt(before)):
+            return observation
+        now = self._clock.now()
+        return Observation(target, now, Outcome.NO_DATA, no_data_reason=reason)
+
+    async def measure(self, target: Target) -> Measurement:
+        """Query a source; with a wrong clock we do not know for which time it answers."""
+        before = self._watch.corrections
+        measurement = await self._prober.measure(target)
+        if not (reason := self._find_doubt(before)):
+            return measurement
+        return Measurement(target, self._clock.now(), no_data_reason=reason)
+
+    async def poll_feed(self, target: Target) -> FeedReading:
+        """Poll a status feed; see the port."""
+        before = self._watch.corrections
+        reading = await self._prober.poll_feed(target)
+        if not (reason := self._find_doubt(before)):
+            return reading
+        now = self._clock.now()
+        return FeedReading(target, now, FeedState.UNREACHABLE, no_data_reason=reason)
+
+    async def poll_shifts(self) -> Shifts:
+        """Read the on-call calendar; see the port."""
+        return await self._prober.poll_shifts()
+
+    def _find_doubt(self, before: int) -> str:
+        """Return why a result does not count, of a check before which there were so many."""
+        doubt = self._watch.find_doubt()
+        is_moved = self._watch.corrections != before
+        return doubt or ("the bot's time was corrected during the check" if is_moved else "")

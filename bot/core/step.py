@@ -141,7 +141,9 @@ def step_desk(
     """Step what spans tenants, then the tenants of which it wants a check."""
     before, now = state.desk, stimulus.at
     desk, found = _handle(before, stimulus, state.tenants, rules)
-    desk, more = notification_policy.apply_notification_policy(before, desk, now, rules)
+    desk, more = notification_policy.apply_notification_policy(
+        before, desk, state.tenants, now, rules
+    )
     state = replace(state, desk=desk)
     effects: list[Effect] = []
     for effect in notification_policy.drop_muted((*found, *more), before, desk):
@@ -171,7 +173,7 @@ def _call_due_at(state: BotState) -> float | None:
     return None if at is None else max(at, state.desk.evaluate_at or 0.0)
 
 
-def _handle(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case a stimulus
+def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
     state: DeskState, stimulus: DeskStimulus, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
     match stimulus:
@@ -209,8 +211,7 @@ def _handle(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case a stimulus
             incident = state.incidents[stimulus.incident]
             message = replace(incident.message, ref=None, posts=incident.message.posts + 1)
             incident = replace(incident, message=message)
-            post = notifications.post_message(incident, stimulus.at)
-            return state.with_incident(incident), [post]
+            return keep_incident(state, (incident, [notifications.post_message(incident)]))
         case CallOverdue():
             return notification_policy.call_beyond_slack(state, stimulus.call, stimulus.at, rules)
         case PageRefused(at=now, incident=number):
@@ -360,7 +361,7 @@ def _handle_tenant_report(
     if stimulus.unobserved_s:
         state, sent = open_monitoring_gap(state, stimulus)
         effects += sent
-    state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants)
+    state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants, rules)
     needs_one = needs_incident(state, tenant, tenants) and not is_sticky
     if needs_one and not is_deferred(state, now, rules):
         triage = Triage(now, tenants, state.shared, rules)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from bot.app.clock import ClockWatch
 from bot.app.notification_router import NotificationRouter
+from bot.app.prober import ClockCheckedProber
 from bot.app.rules import rules_of
 from bot.config import ConfigError, Settings, build_settings
 from bot.config.document import Document
@@ -166,6 +168,7 @@ class Simulation:
         self.world = World(scenario, seed)
         self.clock = VirtualClock(loop, self.world.begin_at)
         self._bot_clock = build_bot_clock(loop, self.clock, self.world)
+        self._clock_watch = ClockWatch(self._bot_clock)
         self._loop = loop
         self._with_requests = with_requests
         settings = settings_for(scenario)
@@ -186,7 +189,7 @@ class Simulation:
         self.engine = Engine(
             rules_of(settings, {}),
             clock=self._bot_clock,
-            prober=prober,
+            prober=ClockCheckedProber(prober, self._bot_clock, self._clock_watch),
             store=store,
             timer=VirtualTimer(self.clock, self._bot_clock),
             listener=self,
@@ -194,6 +197,11 @@ class Simulation:
         self.baselines = BaselinePlayers(self.engine.view)
         self._outbox_delivery = self._build_delivery(settings, store)
         self.engine.attach(self._outbox_delivery)
+        self._clock_watch.attach(self._on_clock_correction, self.engine.submit)
+
+    def _on_clock_correction(self, by_s: float, was_paused: bool) -> None:  # noqa: FBT001 - a callback
+        if not was_paused:
+            self.engine.correct_clock(by_s)
 
     def _build_prober(self, settings: Settings) -> VirtualProber:
         return HostProber(
@@ -201,6 +209,7 @@ class Simulation:
             self.world,
             self.clock,
             self._bot_clock,
+            self._clock_watch,
             measured_signals=measured_signals(self.world.scenario, settings),
             timeout_s=settings.tenants[0].probe.timeout,
             on_request=self._on_request,

@@ -86,6 +86,11 @@ class UserDirectory:
         groups = tuple(group for group, users in self._members.items() if user in users)
         return replace(person, groups=groups)
 
+    async def is_member(self, user: str) -> bool:
+        """Tell whether Slack says that somebody is a member; False while it says nothing."""
+        person = await self.find_person(user)
+        return user in self._people and not person.is_guest
+
     def _look_up(self, user: str) -> asyncio.Task[None]:
         """Look somebody up, once at a time. The look-up goes on when nobody waits any more."""
         if user not in self._lookups:

@@ -12,15 +12,18 @@ from aiohttp import web
 
 from bot.app.clock import ClockWatch, SystemClock
 from bot.app.http_server import Server
-from bot.app.prober import LiveProber
+from bot.app.prober import ClockCheckedProber, LiveProber
 from bot.config import load_settings
 from bot.core.model.observation import CONTROL, Target
+from bot.core.state.incident import OwnFault, OwnFaultKind
 from bot.http import HttpResult
 from bot.simulator.virtual import VirtualLoop, run_virtually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
+
+    from bot.core.state.stimulus import OwnFaultSeen
 
 START = 1_772_445_600.0
 HOUR = 3600.0
@@ -37,6 +40,7 @@ class Machine:
     stood_still_s: float = 0.0
     """For how long the whole machine did, without noticing."""
     corrections: list[tuple[float, bool]] = field(default_factory=list)
+    posted: list[OwnFaultSeen] = field(default_factory=list)
     is_story: bool = False
 
     def __post_init__(self) -> None:
@@ -46,8 +50,9 @@ class Machine:
             monotonic=self.loop.time,
         )
         self.watch = ClockWatch(self.clock)
-        self.watch.on_correction = lambda by_s, was_paused: self.corrections.append(
-            (round(by_s), was_paused)
+        self.watch.attach(
+            lambda by_s, was_paused: self.corrections.append((round(by_s), was_paused)),
+            self.posted.append,
         )
 
     @property
@@ -129,6 +134,30 @@ def test_without_answers_it_follows_a_clock_that_stays_set() -> None:
     assert on_machine(wait).corrections == [(-90, False)]
 
 
+def test_a_hosts_clock_that_stays_wrong_is_posted() -> None:
+    """After five minutes, which way and how far; and at once when it is right again."""
+
+    async def leave_it(machine: Machine) -> None:
+        watching = asyncio.create_task(machine.watch.run())
+        for wall_s, minutes in ((0.0, 6), (HOUR, 2), (0.0, 6), (HOUR, 6), (0.0, 1)):
+            machine.wall_s = wall_s
+            for _ in range(minutes):
+                await asyncio.sleep(2)
+                await machine.ask("a")
+                await machine.ask("b")
+                await asyncio.sleep(57)
+        watching.cancel()
+
+    machine = on_machine(leave_it)
+
+    clock = OwnFaultKind.CLOCK
+    assert [(each.fault, each.is_over) for each in machine.posted] == [
+        (OwnFault(clock), True),  # whatever an earlier process has posted
+        (OwnFault(clock, ahead_s=HOUR), False),
+        (OwnFault(clock), True),
+    ]
+
+
 def test_a_machine_that_stood_still_is_told_apart() -> None:
     """The time has really passed: nothing that waits for an instant waits longer."""
 
@@ -201,8 +230,9 @@ async def test_the_prober_starts_afresh_by_the_right_time(late_server: str, tmp_
     file.write_text(json.dumps({"slack": slack, "tenants": [tenant], "controls": controls}))
     clock = SystemClock()
     watch = ClockWatch(clock)
-    prober = LiveProber(load_settings(file, {}), clock, clock_watch=watch)
-    watch.on_correction = lambda _by_s, _was_paused: prober.forget()
+    live = LiveProber(load_settings(file, {}), clock, clock_watch=watch)
+    watch.attach(lambda _by_s, _was_paused: live.forget())
+    prober = ClockCheckedProber(live, clock, watch)
     reasons = [
         (await prober.probe(Target(CONTROL, host))).no_data_reason for host in (*hosts, *hosts)
     ]

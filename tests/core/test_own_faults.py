@@ -26,11 +26,6 @@ def called(make: Any) -> Any:
     return steps
 
 
-def entry_of(send: Send) -> object:
-    """The timeline entry that is sent, if it is one."""
-    return send.body.entry if isinstance(send.body, Reply) else None
-
-
 def bodies(steps: Any, kind: type) -> list[Any]:
     return [e.body for e in steps.effects if isinstance(e, Send) and isinstance(e.body, kind)]
 
@@ -74,6 +69,8 @@ def test_a_crash_loop_calls_people(called: Any) -> None:
     assert incident.severity is Severity.CRITICAL
     assert incident.own_fault.kind is OwnFaultKind.CRASH_LOOP
     assert incident.notification.mentioned == ("U0CHIEF",)
+    (post,) = (e for e in called.effects if isinstance(e, Send) and isinstance(e.body, Post))
+    assert post.call == Call(incident.id, CallReason.BEGUN, incident.since)
     assert [b.contact_point for b in bodies(called, Paging)] == ["pager"]
 
 
@@ -111,9 +108,10 @@ def test_if_no_tenant_can_be_checked_for_half_an_hour_people_are_called(called: 
     due = before
     (incident,) = called.incidents
     assert due - incident.since == CANNOT_CHECK_S
-    sends = [effect for effect in called.effects if isinstance(effect, Send)]
-    calls = [send.call for send in sends if MentionEntry(due, ("U0CHIEF",)) == entry_of(send)]
-    assert calls == [Call(incident.id, CallReason.CANNOT_CHECK, due)]
+    call = Call(incident.id, CallReason.CANNOT_CHECK, due)
+    sent = [e.body for e in called.effects if isinstance(e, Send) and e.call == call]
+    entry = MentionEntry(due, ("U0CHIEF",), CallReason.CANNOT_CHECK)
+    assert sent == [Reply(incident.id, entry)]
     called.wait(300)
     called.step(Tick(called.now))
     assert [b.contact_point for b in bodies(called, Paging)] == ["pager"]

@@ -5,6 +5,9 @@
 Each mutant runs in a copy of this tree: first against the nearest tests, nearest files first, then,
 if it survives, against all stories and crash tests. The first failure ends it. The test that failed
 then runs without the mutant: if it fails by itself, its failure proves nothing.
+
+Forty mutants that are all killed take 8 minutes of one core, and each that survives up to 3 more
+(measured in November 2026; 18 minutes in all on two cores that were busy with other work, too).
 """
 
 from __future__ import annotations

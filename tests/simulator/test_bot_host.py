@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.core.model.measurement import MetricKind
+from bot.app.clock import ClockWatch
+from bot.app.prober import ClockCheckedProber
 from bot.core.model.observation import M2M, WELLKNOWN, Observation, Outcome, Target
 from bot.simulator.bot_host import HostProber, build_bot_clock
-from bot.simulator.measurements import MeasuredSignal
 from bot.simulator.simulation import settings_for
 from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualTimer, run_virtually
 from bot.simulator.world import World
@@ -17,6 +17,7 @@ from bot.simulator.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.ports import Prober
     from bot.simulator.scenario import Scenario
 
     Make = Callable[..., Scenario]
@@ -26,9 +27,17 @@ PROOF = "bot: {tenants: [{name: prod, logins: [{name: login, proof_claim: at}]}]
 
 
 def probe(
-    make: Make, entry: str, target: Target = LOGIN, *more: str, at_s: float = 60.0
+    make: Make,
+    entry: str,
+    target: Target = LOGIN,
+    *more: str,
+    at_s: float = 60.0,
+    is_checked: bool = False,
 ) -> tuple[Observation, float]:
-    """Probe once, at an offset from t=0. Returns by how much its time is ahead, too."""
+    """Probe once, at an offset from t=0. Returns by how much its time is ahead, too.
+
+    If it is checked, the watch of the clock decides whether the result counts.
+    """
     scenario = make(f"timeline: [{{target: bot, {entry}}}]", *more)
     found: list[tuple[Observation, float]] = []
 
@@ -36,7 +45,10 @@ def probe(
         world = World(scenario)
         clock = VirtualClock(loop, world.begin_at)
         bot_clock = build_bot_clock(loop, clock, world)
-        prober = HostProber(settings_for(scenario), world, clock, bot_clock)
+        watch = ClockWatch(bot_clock)
+        prober: Prober = HostProber(settings_for(scenario), world, clock, bot_clock, watch)
+        if is_checked:
+            prober = ClockCheckedProber(prober, bot_clock, watch)
         await clock.sleep(scenario.start_at + at_s - clock.now())
         at = clock.now()
         observation = await prober.probe(target)
@@ -55,14 +67,23 @@ def test_a_small_step_changes_nothing(make_scenario: Make, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["+1h", "-1h", "+90s"])
-def test_a_step_while_it_runs_makes_results_doubtful(make_scenario: Make, step: str) -> None:
-    """As the live prober has it; before the step nothing is doubted."""
+def test_a_step_while_it_runs_changes_nothing_either(make_scenario: Make, step: str) -> None:
+    """The answer has the time that the bot has: the host's clock is wrong."""
     entry = f"from: 0m, is: {{clock: {step}}}"
-    observation, ahead_s = probe(make_scenario, entry)
+    observation, ahead_s = probe(make_scenario, entry, is_checked=True)
 
-    assert (observation.outcome, ahead_s) == (Outcome.NO_DATA, 0)
-    assert "clock was moved" in observation.no_data_reason
-    assert probe(make_scenario, entry, at_s=-60.0)[0].outcome is Outcome.OK
+    assert (observation.outcome, ahead_s) == (Outcome.OK, 0)
+
+
+@pytest.mark.parametrize("step", ["+1h", "-1h", "+90s"])
+def test_an_answer_tells_that_the_clock_was_wrong_at_the_start(
+    make_scenario: Make, step: str
+) -> None:
+    """Then a result does not count, whatever it is."""
+    observation, _ = probe(make_scenario, f"is: {{clock: {step}}}", is_checked=True)
+
+    assert observation.outcome is Outcome.NO_DATA
+    assert "by the answer of prod" in observation.no_data_reason
 
 
 @pytest.mark.parametrize(
@@ -99,36 +120,6 @@ def test_a_proof_is_as_old_as_the_host_believes(make_scenario: Make) -> None:
 
     assert fault is not None
     assert fault.reason == "stale_proof"
-
-
-def test_figures_of_a_doubtful_time_are_none(make_scenario: Make) -> None:
-    """With a clock that was moved it is not known for which time they are."""
-    scenario = make_scenario(
-        "timeline: [{target: bot, from: 0m, is: {clock: +1h}}]",
-        "metrics: [{signal: web, tenant: prod, requests: 60/min, errors: 0%}]",
-    )
-    target = Target("prod", "web")
-    reasons: list[str] = []
-
-    async def main(loop: VirtualLoop) -> None:
-        world = World(scenario)
-        clock = VirtualClock(loop, world.begin_at)
-        prober = HostProber(
-            settings_for(scenario),
-            world,
-            clock,
-            build_bot_clock(loop, clock, world),
-            measured_signals={target: MeasuredSignal(MetricKind.METRICS, "web")},
-        )
-        await clock.sleep(600.0)
-        reasons.append((await prober.measure(target)).no_data_reason)
-        await clock.sleep(1800.0)
-        reasons.append((await prober.measure(target)).no_data_reason)
-
-    run_virtually(main)
-
-    assert reasons[0] == ""
-    assert "clock was moved" in reasons[1]
 
 
 def test_what_is_due_by_the_bots_time_comes_in_time(make_scenario: Make) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import Severity
-from bot.core.oncall import CallReason
-from bot.core.state.incident import Incident, IncidentKind, ProbeProblem, Resolution
+from bot.core.state.incident import Incident, Resolution
 from bot.core.state.outbox import Call, Edit, PagerAction, Paging, Post, Reply
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import (
     BatchedEntry,
@@ -39,19 +38,10 @@ def lane(number: int) -> str:
     return f"incident:{number}"
 
 
-def post_message(incident: Incident, now: float) -> Send:
-    """Post an incident's message; the first one of a critical incident is a call."""
+def post_message(incident: Incident, call: Call | None = None) -> Send:
+    """Post an incident's message; its first one may be a call."""
     key = f"{incident.id}:post:{incident.message.posts}"
-    is_call = incident.severity is Severity.CRITICAL and incident.message.posts == 1
-    call = first_call(incident, now) if is_call else None
     return Send(key, lane(incident.id), Post(incident.id), call=call)
-
-
-def first_call(incident: Incident, now: float) -> Call:
-    """Return the call that an incident begins with."""
-    is_no_data = incident.kind is IncidentKind.NO_DATA
-    reason = CallReason.CANNOT_CHECK if is_no_data else CallReason.BEGUN
-    return Call(incident.id, reason, now)
 
 
 def add_entry(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bot.core.incidents import notifications
 from bot.core.incidents.grouping import keep_incident
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.oncall import AwaitingMention, EscalationState
+from bot.core.oncall import AwaitingMention, CallReason, EscalationState
 from bot.core.state.incident import (
     Incident,
     IncidentKind,
@@ -19,6 +19,7 @@ from bot.core.state.incident import (
     OwnFaultKind,
     Resolution,
 )
+from bot.core.state.outbox import Call
 from bot.core.state.stimulus import ClockCorrected, IncidentChanged, OwnFaultSeen, Stopped
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def _open(
         own_fault=fault,
     )
     state = replace(state, next_id=incident.id + 1)
-    post = notifications.post_message(incident, now)
+    call = Call(incident.id, CallReason.BEGUN, now) if is_critical else None
+    post = notifications.post_message(incident, call)
     return keep_incident(state, (incident, [IncidentChanged(incident), post]))
 
 

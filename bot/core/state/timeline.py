@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.core.model.observation import Evidence, Severity, StatusIncident, Verdict
+from bot.core.model.observation import Cause, Evidence, Severity, StatusIncident, Verdict
+from bot.core.oncall import CallReason
+from bot.core.state.incident import Acknowledgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,29 @@ class StatusUpdateEntry:
 
 @dataclass(frozen=True, slots=True)
 class MentionEntry:
-    """The first mention, if the message was posted without one."""
+    """People are called: for the first time, if the message was posted without it, or again."""
 
     at: float
     mentioned: tuple[str, ...] = ()
+    reason: CallReason = CallReason.BEGUN
+    tenants: tuple[str, ...] = ()
+    """Those that fail as well, if that is the reason."""
+    acknowledged: Acknowledgement | None = None
+    """The acknowledgement that the call ends."""
     kind: Literal["mention"] = "mention"
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedEntry:
+    """Another cause than the one that people were called with; shown in the channel."""
+
+    at: float
+    verdict: Verdict
+    """Without its evidence."""
+    told: Cause
+    mentioned: tuple[str, ...] = ()
+    """Who is called for it; empty: nobody, since nobody has to act otherwise than before."""
+    kind: Literal["corrected"] = "corrected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +197,7 @@ class ReopenedEntry:
 
 BatchedEntry = JoinedEntry | RecoveredEntry
 """Entries that become one reply while they wait."""
-NotifyingEntry = MentionEntry | PagedEntry
+NotifyingEntry = MentionEntry | CorrectedEntry | PagedEntry
 """Entries that notify people."""
 CommandEntry = AcknowledgedEntry | NoteEntry | FalseAlarmEntry | SilencedEntry
 TextEntry = (

@@ -20,19 +20,15 @@ from bot.core.model.observation import (
     Verdict,
 )
 from bot.core.state.incident import (
-    AlertProblem,
     Incident,
     IncidentKind,
-    NoDataProblem,
     NotificationState,
     OwnFault,
     OwnFaultKind,
-    ProbeProblem,
-    Problem,
     Resolution,
-    SlowProblem,
 )
 from bot.core.state.outbox import Delivery, PagerAction, Paging
+from bot.core.state.problem import AlertProblem, NoDataProblem, ProbeProblem, Problem, SlowProblem
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     FalseAlarmEntry,

@@ -30,10 +30,10 @@ from bot.core.state.incident import (
     IncidentMessage,
     Note,
     NotificationState,
-    ProbeProblem,
     Resolution,
 )
 from bot.core.state.outbox import Answer
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.core.state.timeline import (
