@@ -16,7 +16,6 @@ from bot.app.observability import EffectLogger, MeteredNotifier, MeteredProber, 
 from bot.app.prober import ClockCheckedProber, LiveProber, webhook_config
 from bot.app.rules import rules_of
 from bot.app.status_json import status_routes
-from bot.config import fingerprint
 from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
@@ -139,11 +138,7 @@ class Bot:
         store = GuardedStore(database)
         web = SlackWeb(settings.slack.bot_token.get_secret_value(), settings.slack.api_url)
         self._exit_stack.push_async_callback(web.close)
-        # A fingerprint takes 50 ms of CPU time on purpose: not in the event loop.
-        fingerprints = await asyncio.to_thread(
-            lambda: {t.name: tuple(map(fingerprint, t.logins)) for t in settings.tenants}
-        )
-        rules = rules_of(settings, fingerprints)
+        rules = rules_of(settings)
         session = self._slack = SlackSession(
             web,
             self._clock,

@@ -21,23 +21,37 @@ MOST_SHARE = 0.8
 once in 170 times."""
 
 
-def measure_known(incident: Incident, tenants: Tenants, rules: Rules) -> Known:
-    """Return what is known of an incident now; tenants that are well are left out."""
-    impacts = {name: measure_impact(name, tenants, rules) for name in incident.tenants}
+def measure_known(
+    incident: Incident, tenants: Tenants, rules: Rules, *, is_certain: bool = False
+) -> Known:
+    """Return what is known of an incident now; tenants that are well are left out.
+
+    What was known is measured generously. What is worse than that must be certain: a few tries
+    after a lucky run are no sign that half of the logins fail where fewer did.
+    """
+    impacts = {
+        name: measure_impact(name, tenants, rules, is_certain=is_certain)
+        for name in incident.tenants
+    }
     return Known(incident.severity, {name: impact for name, impact in impacts.items() if impact})
 
 
-def measure_impact(name: str, tenants: Tenants, rules: Rules) -> Impact:
+def measure_impact(
+    name: str, tenants: Tenants, rules: Rules, *, is_certain: bool = False
+) -> Impact:
     """Return how badly one tenant does: only failing logins are more than a part."""
     if name not in tenants.states or name not in rules.tenants:
         return Impact.NONE
-    return max(_signal_impacts(name, tenants, rules), default=Impact.NONE)
+    found = _signal_impacts(name, tenants, rules, is_certain=is_certain)
+    return max(found, default=Impact.NONE)
 
 
-def _signal_impacts(name: str, tenants: Tenants, rules: Rules) -> Iterator[Impact]:
+def _signal_impacts(
+    name: str, tenants: Tenants, rules: Rules, *, is_certain: bool
+) -> Iterator[Impact]:
     state, tenant = tenants.states[name], rules.tenants[name]
     for signal, probe in state.probes.items():
-        impact = _probe_impact(probe, tenant.limits_of(signal))
+        impact = _probe_impact(probe, tenant.limits_of(signal), is_certain=is_certain)
         yield impact if signal in tenant.logins else min(impact, Impact.PART)
     if any(metric.is_firing for metric in state.metrics.values()):
         yield Impact.PART
@@ -45,14 +59,21 @@ def _signal_impacts(name: str, tenants: Tenants, rules: Rules) -> Iterator[Impac
         yield Impact.PART
 
 
-def _probe_impact(probe: ProbeState, limits: ProbeLimits) -> Impact:
+def _probe_impact(probe: ProbeState, limits: ProbeLimits, *, is_certain: bool) -> Impact:
     if not has_met_threshold(probe, limits):
         return Impact.SLOW if probe.latency.is_slow else Impact.NONE
     if len(probe.faults) == limits.window:
         return Impact.ALL
     if probe.failed_share >= MOST_SHARE:
         return Impact.MOST
-    return Impact.DOWN if probe.failed_share >= DOWN_SHARE else Impact.PART
+    is_early = is_certain and len(probe.tries) < limits.window
+    return Impact.DOWN if probe.failed_share >= DOWN_SHARE and not is_early else Impact.PART
+
+
+def is_mixed(name: str, tenants: Tenants, rules: Rules) -> bool:
+    """Tell whether the last try of one of a tenant's failing logins succeeded."""
+    logins = (tenants.states[name].probes[login] for login in rules.tenants[name].logins)
+    return any(login.tries and login.tries[-1].fault is None for login in logins)
 
 
 def is_unbroken(name: str, tenants: Tenants, rules: Rules, span_s: float, now: float) -> bool:
