@@ -35,6 +35,7 @@ def tenant_settings(scenario: Scenario, tenant: Tenant) -> dict[str, Any]:
         "custom_domain": tenant.custom_domain,
         "logins": [LOGIN_SETTINGS],
         "m2m": M2M_SETTINGS if tenant.m2m else None,
+        "calls": tenant.calls,
         "metrics": [
             {"name": name, **metric_expressions(tenant.name, signal)}
             for name, (kind, signal) in names.items()

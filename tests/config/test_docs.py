@@ -40,6 +40,7 @@ TITLES = {
     "`oncall`": ("oncall",),
     "`oncall.rotation`": ("oncall", "rotation"),
     "`oncall.calendar`": ("oncall", "calendar"),
+    "`oncall.hours`": ("oncall", "hours"),
     "`escalation`": ("escalation",),
     "`escalation.critical[]`, `escalation.warning[]`": ("escalation", "critical"),
     "`notify[]`": ("notify",),

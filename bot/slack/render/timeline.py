@@ -84,14 +84,11 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case JoinedEntry() if incident.kind is IncidentKind.NO_DATA:
             return f"I cannot check {join_names(entry.tenants)} either"
         case JoinedEntry():
-            return (
-                f"{join_names(entry.tenants)} {'fail' if len(entry.tenants) > 1 else 'fails'} too"
-            )
+            return f"{_names_and_verb(entry.tenants, 'fail')} too"
         case RecoveredEntry() if incident.kind is IncidentKind.NO_DATA:
             return f"I can check {join_names(entry.tenants)} again"
         case RecoveredEntry():
-            verb = "work" if len(entry.tenants) > 1 else "works"
-            return f"{join_names(entry.tenants)} {verb} again"
+            return f"{_names_and_verb(entry.tenants, 'work')} again"
         case MergedEntry():
             return f"The same cause as #{incident.life.merged_into}, which goes on there"
         case ResolvedEntry():
@@ -119,6 +116,10 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             assert_never(entry)
 
 
+def _names_and_verb(names: tuple[str, ...], verb: str) -> str:
+    return f"{join_names(names)} {verb if len(names) > 1 else verb + 's'}"
+
+
 def _call_text(entry: MentionEntry, incident: Incident) -> str:
     """Say why people are called, and who had acknowledged what was known before."""
     so_far = _so_far(entry.at, incident)
@@ -128,8 +129,8 @@ def _call_text(entry: MentionEntry, incident: Incident) -> str:
         case CallReason.WORSE:
             text = f"It got worse: {so_far}."
         case CallReason.WIDER:
-            verb = "fail" if len(entry.tenants) > 1 else "fails"
-            text, taken = f"{join_names(entry.tenants)} {verb} too.", _owner(entry.at, incident)
+            text = f"{_names_and_verb(entry.tenants, 'fail')} too."
+            taken = _owner(entry.at, incident)
             owner = f" {taken} acknowledged what failed before." if taken else ""
         case CallReason.BACK:
             times = len(incident.life.returned_at) + 1

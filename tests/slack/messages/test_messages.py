@@ -38,6 +38,7 @@ from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.core.state.timeline import (
     AcknowledgedEntry,
+    CorrectedEntry,
     FalseAlarmEntry,
     HandOverEntry,
     JoinedEntry,
@@ -289,6 +290,7 @@ ENTRIES: tuple[TimelineEntry, ...] = (
     SeverityRaisedEntry(AT, Severity.CRITICAL),
     StatusUpdateEntry(AT, STATUS_INCIDENT),
     MentionEntry(AT, ()),
+    CorrectedEntry(AT, VERDICT, Cause.AUTH0),
     PagedEntry(AT, by="U1"),
     UnreachedEntry(AT, "pager", "why"),
     HandOverEntry(AT),
