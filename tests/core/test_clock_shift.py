@@ -29,6 +29,7 @@ HOUR = 3600.0
 NO_INSTANTS = {
     *("confidence", "values", "weight", "failed", "total", "baseline", "expected_failures"),
     *("expected_successes", "phase", "recent", "seconds", "first_bad", "report_at", "reported_at"),
+    "earlier_share",
 }
 """Fields with numbers that are no instants of the bot's clock, beside spans (`…_s`)."""
 POLICY = EscalationPolicy(
