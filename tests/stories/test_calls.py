@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 WORLDS = sorted((Path(__file__).parents[1] / "scenarios" / "calls").glob("*.yml"))
 WRONG = {
     "ack-forgotten",
-    "acked-slow-then-down",
-    "back-after-seven-minutes",
-    "back-though-acknowledged",
-    "production-after-staging",
-    "resolved-slow-then-down",
-    "second-region-after-ack",
     "users-fail-login-works",
 }
 """Known to call the wrong people. Whoever makes one right removes it here."""
