@@ -98,6 +98,18 @@ def test_slack_refuses_a_message_to_somebody_who_is_not_there(tell: Tell) -> Non
     assert told.of("message", kind="dm") == []
 
 
+@pytest.mark.parametrize("channel", ["#night", "C0NIGHT99", "#general"])
+def test_the_channel_of_a_scenario_is_there(tell: Tell, channel: str) -> None:
+    """By its name or id; people type their commands in it."""
+    slack = f'bot: {{slack: {{channel: "{channel}", mention: U0CHIEF}}}}\n'
+    told = tell(slack + OUTAGE + "people: [{at: 5m, user: U1, say: /auth0-check ack}]\n")
+    messages = told.of("message")
+
+    assert {message["channel"] for message in messages} == {channel.lstrip("#")}
+    assert {message["kind"] for message in messages} >= {"post", "ephemeral", "reply"}
+    assert calls(told)[0] == ("mention", ["U0CHIEF"], "begun")
+
+
 def test_a_guest_is_called_and_may_do_nothing(tell: Tell) -> None:
     """Slack notifies guests of the channel like everybody else."""
     click = "people: [{at: 3m, user: U0CHIEF, click: acknowledge, incident: 1}]\n"
