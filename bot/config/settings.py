@@ -205,6 +205,8 @@ class Settings(types.Section):
     resolve: dict[types.HostName, types.AddressPort] = Field(default_factory=dict)
     """Host name -> `address:port`, instead of DNS (tests, labs); SNI and issuer do not change."""
     database: types.Text = "auth0-check.sqlite"
+    ping_url: types.SecretAddress | None = None
+    """Asked for after each full cycle of checks, so that a service elsewhere misses the bot."""
     server: Server = Server()
     status_link: types.Link = "https://status.auth0.com"
     """Where the Check Auth0 Status button links to."""
