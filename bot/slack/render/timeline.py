@@ -77,18 +77,8 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case StatusUpdateEntry():
             line = status_incident_line(entry.status_incident, now)
             return f"Auth0 status page: {line}\n>{escape(entry.status_incident.text, 200)}"
-        case SeverityRaisedEntry() if incident.kind is IncidentKind.NO_DATA:
-            return f"Now {entry.severity}: I cannot check any tenant"
-        case SeverityRaisedEntry():
-            return f"Now {entry.severity}: most logins fail"
-        case JoinedEntry() if incident.kind is IncidentKind.NO_DATA:
-            return f"I cannot check {join_names(entry.tenants)} either"
-        case JoinedEntry():
-            return f"{_names_and_verb(entry.tenants, 'fail')} too"
-        case RecoveredEntry() if incident.kind is IncidentKind.NO_DATA:
-            return f"I can check {join_names(entry.tenants)} again"
-        case RecoveredEntry():
-            return f"{_names_and_verb(entry.tenants, 'work')} again"
+        case SeverityRaisedEntry() | JoinedEntry() | RecoveredEntry():
+            return _extent_text(entry, is_no_data=incident.kind is IncidentKind.NO_DATA)
         case MergedEntry():
             return f"The same cause as #{incident.life.merged_into}, which goes on there"
         case ResolvedEntry():
@@ -118,6 +108,21 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
 
 def _names_and_verb(names: tuple[str, ...], verb: str) -> str:
     return f"{join_names(names)} {verb if len(names) > 1 else verb + 's'}"
+
+
+def _extent_text(
+    entry: SeverityRaisedEntry | JoinedEntry | RecoveredEntry, *, is_no_data: bool
+) -> str:
+    """Say how much fails now, or cannot be checked."""
+    if isinstance(entry, SeverityRaisedEntry):
+        what = "I cannot check any tenant" if is_no_data else "most logins fail"
+        return f"Now {entry.severity}: {what}"
+    names = join_names(entry.tenants)
+    if isinstance(entry, JoinedEntry):
+        fail = f"{_names_and_verb(entry.tenants, 'fail')} too"
+        return f"I cannot check {names} either" if is_no_data else fail
+    work = f"{_names_and_verb(entry.tenants, 'work')} again"
+    return f"I can check {names} again" if is_no_data else work
 
 
 def _call_text(entry: MentionEntry, incident: Incident) -> str:
