@@ -113,7 +113,7 @@ def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) 
     from bot.app.prober import LiveProber
     from bot.app.rules import rules_of
 
-    rules = rules_of(settings, {})
+    rules = rules_of(settings)
     known = find_signals(rules, tenant)
     targets = [target for target in known if target.name == name]
     if not targets:

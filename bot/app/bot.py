@@ -20,7 +20,6 @@ from bot.app.self_checks import CyclePing
 from bot.app.self_watch import DELIVERY, ENGINE, SOCKET, SelfWatch
 from bot.app.status_json import status_routes
 from bot.app.watchdog import Supervisor
-from bot.config import fingerprint
 from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
@@ -157,11 +156,7 @@ class Bot:
         store = GuardedStore(database)
         web = SlackWeb(settings.slack.bot_token.get_secret_value(), settings.slack.api_url)
         self._exit_stack.push_async_callback(web.close)
-        # A fingerprint takes 50 ms of CPU time on purpose: not in the event loop.
-        fingerprints = await asyncio.to_thread(
-            lambda: {t.name: tuple(map(fingerprint, t.logins)) for t in settings.tenants}
-        )
-        rules = rules_of(settings, fingerprints)
+        rules = rules_of(settings)
         session = self._slack = SlackSession(
             web,
             self._clock,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -228,6 +228,19 @@ class Settings(types.Section):
         """Return a tenant's own thresholds if it has any, else the common ones."""
         return tenant.thresholds or self.thresholds
 
+    def fingerprint(self, login: Login) -> str:
+        """Return 32 hex digits that change whenever any setting of a login does.
+
+        They are stored, so that the bot sees new credentials of a login that it stopped because
+        Auth0 refused the old ones. The key is Slack's token, which is not stored: nobody can test
+        guessed passwords with the database alone, and 500 logins take 20 ms. With a new token each
+        stopped login is tried again once. Defaults are left out: a new setting changes nothing.
+        """
+        fields = login.model_dump(exclude_defaults=True)
+        text = json.dumps(fields, sort_keys=True, default=SecretStr.get_secret_value)
+        key = self.slack.bot_token.get_secret_value()
+        return hmac.new(key.encode(), b"login " + text.encode(), "sha256").hexdigest()[:32]
+
     def secrets(self) -> frozenset[str]:
         """Return the value of every secret, for the filter that removes them from all output."""
         return frozenset(secrets_in(self))
@@ -243,17 +256,3 @@ def secrets_in(value: object) -> Iterator[str]:
     elif isinstance(value, tuple):
         for child in value:
             yield from secrets_in(child)
-
-
-def fingerprint(login: Login) -> str:
-    """Return 32 hex digits that change whenever any setting of a login does.
-
-    They are stored, so that the bot sees new credentials of a login that it stopped because Auth0
-    refused the old ones. Whoever reads them can test guessed passwords, as with any hash. So scrypt
-    is used, salted with the client id: each guess costs 16 MiB and about 50 ms, too much for a long
-    random password. Defaults are left out, so a new setting changes no fingerprint.
-    """
-    fields = login.model_dump(exclude_defaults=True)
-    text = json.dumps(fields, sort_keys=True, default=SecretStr.get_secret_value)
-    salt = login.client_id.encode()
-    return hashlib.scrypt(text.encode(), salt=salt, n=2**14, r=8, p=1, dklen=16).hex()

@@ -266,7 +266,7 @@ class Story:
         """Run one process to its death, or until nothing is left to do."""
         store = MortalStore(life, self.store)
         engine = Engine(
-            rules_of(self._settings, {}),
+            rules_of(self._settings),
             clock=self.clock,
             prober=self._prober,
             store=store,

@@ -84,6 +84,8 @@ MAX_RETRY_AFTER_S = 300.0
 """What is urgent is tried again after this, even if Slack asks us to wait for longer."""
 ANSWER_LIFE_S = 1800.0
 """We answer no request later than this: Slack's response_url is valid for 30 minutes."""
+PAGE_UPDATE_LIFE_S = 6 * 3600.0
+"""A contact point learns of an acknowledgement or an end no later than this after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,18 @@ class Delivery:
         return self.tries == 0 and self.due_at > self.created_at
 
 
+def is_expired(delivery: Delivery, now: float) -> bool:
+    """Tell whether it is too late to send something. That never holds for what calls people."""
+    match delivery.body:
+        case Answer():
+            life_s = ANSWER_LIFE_S
+        case Paging(action=PagerAction.ACKNOWLEDGE | PagerAction.RESOLVE):
+            life_s = PAGE_UPDATE_LIFE_S
+        case _:
+            return False
+    return now - delivery.created_at > life_s
+
+
 def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:
     """Tell whether a waiting edit of this lane will show all that a new one would."""
     return isinstance(body, Edit) and any(
@@ -338,9 +352,13 @@ def mark_doubt(delivery: Delivery, now: float) -> Delivery:
     return mark_refused(delivery, now, None)
 
 
-def handle_failed_search(delivery: Delivery, now: float) -> Delivery:
-    """Return it after a failed search: to be searched again later, in the end to be sent again."""
-    if now - delivery.started_at < GIVE_UP_S:
+def handle_failed_search(delivery: Delivery, now: float, *, is_pointless: bool = False) -> Delivery:
+    """Return it after a failed search: to be searched again later, in the end to be sent again.
+
+    That is at once where another search is pointless: the bot may not read the channel, or too much
+    was written there since.
+    """
+    if not is_pointless and now - delivery.started_at < GIVE_UP_S:
         return replace(delivery, due_at=now + SEARCH_AGAIN_S)
     return requeue(replace(delivery, is_repeat=True), now)
 

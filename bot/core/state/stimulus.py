@@ -141,6 +141,16 @@ class CallOverdue:
 
 
 @dataclass(frozen=True, slots=True)
+class PageRefused:
+    """A contact point will never take a page, or not for all of its recipients."""
+
+    at: float
+    incident: int
+    contact_point: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShiftsPolled:
     """The calendar of shifts was polled; that may have failed."""
 
@@ -195,6 +205,7 @@ Stimulus = (
     | QuestionAudited
     | Delivered
     | CallOverdue
+    | PageRefused
     | ShiftsPolled
     | MessageLost
 )

@@ -19,7 +19,7 @@ from bot.core.state.outbox import (
     ReportDue,
     SilenceAnnouncement,
 )
-from bot.core.state.timeline import MentionEntry, PagedEntry
+from bot.core.state.timeline import CorrectedEntry, MentionEntry, PagedEntry
 from bot.ports import CallFailed
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
 from bot.slack.render.direct_and_pager import render_direct_message
@@ -191,7 +191,7 @@ def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> di
         return {"channel": message_ref.channel, "ts": message_ref.ts}
     # Shown in the channel as well: an edit notifies nobody, and a thread only who is in it.
     match body.entry:
-        case MentionEntry():
+        case MentionEntry() | CorrectedEntry():
             is_broadcast = True
         case PagedEntry(contact_points=contact_points):
             is_broadcast = DM not in contact_points

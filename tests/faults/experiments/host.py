@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from tests.faults.experiment import Kind, Tier, experiment
 from tests.faults.host import share_of_a_core, stalls
 from tests.faults.program import COMMAND
 from tests.faults.site import hang
+from tests.faults.tenants import AUTH0_DOWN
 
 if TYPE_CHECKING:
     from tests.faults.lab import Lab
@@ -55,9 +57,6 @@ async def disk_hangs(lab: Lab) -> None:
     preload.hold_fsync()
     hung_at = lab.now()
     await lab.idle(0, 3)
-    struck_at = lab.now()
-    await lab.strike()
-    await lab.reach(TOLD, lambda: any("FIRING" in c.text for c in lab.slack.cards()), struck_at)
 
     async def is_red() -> bool:
         return (await admin.health())[0] == 503
@@ -65,8 +64,12 @@ async def disk_hangs(lab: Lab) -> None:
     async def is_green() -> bool:
         return (await admin.health())[0] == 200
 
-    await lab.reach(RED, is_red, hung_at)
-    await lab.reach(SAID, lambda: any(_says_unsaved(c.words) for c in lab.slack.cards()), hung_at)
+    lab.tenants.site.faults["prod"] = AUTH0_DOWN
+    await asyncio.gather(
+        lab.reach(TOLD, lambda: any("FIRING" in card.text for card in lab.slack.cards())),
+        lab.reach(RED, is_red, hung_at),
+        lab.reach(SAID, lambda: any(_says_unsaved(c.words) for c in lab.slack.cards()), hung_at),
+    )
     lab.heal()
     preload.hold_fsync(0.0)
     await lab.reach(GREEN, is_green)
