@@ -30,7 +30,6 @@ NO_INSTANTS = {
     *("confidence", "values", "weight", "failed", "total", "baseline", "expected_failures"),
     "earlier_share",
     *("expected_successes", "phase", "recent", "seconds", "first_bad", "report_at", "reported_at"),
-    "earlier_share",
 }
 """Fields with numbers that are no instants of the bot's clock, beside spans (`…_s`)."""
 POLICY = EscalationPolicy(
