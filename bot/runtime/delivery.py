@@ -264,6 +264,9 @@ class OutboxDelivery:
             line = "the answer of %s to %s was lost; it may have been delivered"
             log.warning(line, doubt.system, _describe(delivery))
             return outbox.mark_doubt(delivery, self._clock.now())
+        except TimeoutError:
+            log.warning("%s was not sent in time; it may have been", _describe(delivery))
+            return outbox.mark_doubt(delivery, self._clock.now())
         return self._handle_sent(delivery, message)
 
     def _handle_sent(self, delivery: Delivery, message: MessageRef | None) -> Delivery | None:
@@ -323,6 +326,8 @@ class OutboxDelivery:
         try:
             async with asyncio.timeout(SEND_LIMIT_S):
                 found = await self._messenger.find(delivery, message)
+        except TimeoutError:
+            return outbox.handle_failed_search(delivery, now, is_pointless=False)
         except CallFailed as failure:
             is_pointless = isinstance(failure, Refused) and failure.reason is Reason.REJECTED
             return outbox.handle_failed_search(delivery, now, is_pointless=is_pointless)

@@ -77,16 +77,15 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case StatusUpdateEntry():
             line = status_incident_line(entry.status_incident, now)
             return f"Auth0 status page: {line}\n>{escape(entry.status_incident.text, 200)}"
-        case SeverityRaisedEntry() if incident.kind is IncidentKind.NO_DATA:
-            return f"Now {entry.severity}: I cannot check any tenant"
         case SeverityRaisedEntry():
-            return f"Now {entry.severity}: most logins fail"
+            is_no_data = incident.kind is IncidentKind.NO_DATA
+            what = "I cannot check any tenant" if is_no_data else "most logins fail"
+            return f"Now {entry.severity}: {what}"
         case JoinedEntry() if incident.kind is IncidentKind.NO_DATA:
             return f"I cannot check {join_names(entry.tenants)} either"
         case JoinedEntry():
-            return (
-                f"{join_names(entry.tenants)} {'fail' if len(entry.tenants) > 1 else 'fails'} too"
-            )
+            verb = "fail" if len(entry.tenants) > 1 else "fails"
+            return f"{join_names(entry.tenants)} {verb} too"
         case RecoveredEntry() if incident.kind is IncidentKind.NO_DATA:
             return f"I can check {join_names(entry.tenants)} again"
         case RecoveredEntry():
@@ -106,9 +105,8 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             return f"{mentions(entry.mentioned)} {correction}\n{verdict}".strip()
         case PagedEntry():
             return _paged_text(entry, incident)
-        case UnreachedEntry():
-            name, error = escape(entry.contact_point), escape(entry.error)
-            return f":warning: Paging by {name} failed: {error}"
+        case UnreachedEntry(contact_point=name, error=error):
+            return f":warning: Paging by {escape(name)} failed: {escape(error)}"
         case HandOverEntry():
             owner = f"; {_owner(entry.at, incident)} it" if _owner(entry.at, incident) else ""
             person = mentions(entry.mentioned) or "Nobody"
