@@ -101,9 +101,7 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case MentionEntry():
             return _call_text(entry, incident)
         case CorrectedEntry():
-            correction = f"Correction: I said {CAUSES[entry.told]}. Now:"
-            verdict = verdict_text(entry.verdict)
-            return f"{mentions(entry.mentioned)} {correction}\n{verdict}".strip()
+            return _correction_text(entry)
         case PagedEntry():
             return _paged_text(entry, incident)
         case UnreachedEntry():
@@ -118,6 +116,11 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             return f"{action}: {quote(entry.text, NOTE_CHARS)}" if entry.text else action
         case _:
             assert_never(entry)
+
+
+def _correction_text(entry: CorrectedEntry) -> str:
+    correction = f"Correction: I said {CAUSES[entry.told]}. Now:"
+    return f"{mentions(entry.mentioned)} {correction}\n{verdict_text(entry.verdict)}".strip()
 
 
 def _call_text(entry: MentionEntry, incident: Incident) -> str:
