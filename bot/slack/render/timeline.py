@@ -88,9 +88,7 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case MentionEntry():
             return _call_text(entry, incident)
         case CorrectedEntry():
-            correction = f"Correction: I said {CAUSES[entry.told]}. Now:"
-            verdict = verdict_text(entry.verdict)
-            return f"{mentions(entry.mentioned)} {correction}\n{verdict}".strip()
+            return _correction_text(entry)
         case PagedEntry():
             return _paged_text(entry, incident)
         case UnreachedEntry(contact_point=name, error=error):
@@ -123,6 +121,11 @@ def _extent_text(
         return f"I cannot check {names} either" if is_no_data else fail
     work = f"{_names_and_verb(entry.tenants, 'work')} again"
     return f"I can check {names} again" if is_no_data else work
+
+
+def _correction_text(entry: CorrectedEntry) -> str:
+    correction = f"Correction: I said {CAUSES[entry.told]}. Now:"
+    return f"{mentions(entry.mentioned)} {correction}\n{verdict_text(entry.verdict)}".strip()
 
 
 def _call_text(entry: MentionEntry, incident: Incident) -> str:
