@@ -77,21 +77,8 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case StatusUpdateEntry():
             line = status_incident_line(entry.status_incident, now)
             return f"Auth0 status page: {line}\n>{escape(entry.status_incident.text, 200)}"
-        case SeverityRaisedEntry() if incident.kind is IncidentKind.NO_DATA:
-            return f"Now {entry.severity}: I cannot check any tenant"
-        case SeverityRaisedEntry():
-            return f"Now {entry.severity}: most logins fail"
-        case JoinedEntry() if incident.kind is IncidentKind.NO_DATA:
-            return f"I cannot check {join_names(entry.tenants)} either"
-        case JoinedEntry():
-            return (
-                f"{join_names(entry.tenants)} {'fail' if len(entry.tenants) > 1 else 'fails'} too"
-            )
-        case RecoveredEntry() if incident.kind is IncidentKind.NO_DATA:
-            return f"I can check {join_names(entry.tenants)} again"
-        case RecoveredEntry():
-            verb = "work" if len(entry.tenants) > 1 else "works"
-            return f"{join_names(entry.tenants)} {verb} again"
+        case SeverityRaisedEntry() | JoinedEntry() | RecoveredEntry():
+            return _extent_text(entry, is_no_data=incident.kind is IncidentKind.NO_DATA)
         case MergedEntry():
             return f"The same cause as #{incident.life.merged_into}, which goes on there"
         case ResolvedEntry():
@@ -101,9 +88,7 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case MentionEntry():
             return _call_text(entry, incident)
         case CorrectedEntry():
-            correction = f"Correction: I said {CAUSES[entry.told]}. Now:"
-            verdict = verdict_text(entry.verdict)
-            return f"{mentions(entry.mentioned)} {correction}\n{verdict}".strip()
+            return _correction_text(entry)
         case PagedEntry():
             return _paged_text(entry, incident)
         case UnreachedEntry(contact_point=name, error=error):
@@ -119,6 +104,30 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             assert_never(entry)
 
 
+def _names_and_verb(names: tuple[str, ...], verb: str) -> str:
+    return f"{join_names(names)} {verb if len(names) > 1 else verb + 's'}"
+
+
+def _extent_text(
+    entry: SeverityRaisedEntry | JoinedEntry | RecoveredEntry, *, is_no_data: bool
+) -> str:
+    """Say how much fails now, or cannot be checked."""
+    if isinstance(entry, SeverityRaisedEntry):
+        what = "I cannot check any tenant" if is_no_data else "most logins fail"
+        return f"Now {entry.severity}: {what}"
+    names = join_names(entry.tenants)
+    if isinstance(entry, JoinedEntry):
+        fail = f"{_names_and_verb(entry.tenants, 'fail')} too"
+        return f"I cannot check {names} either" if is_no_data else fail
+    work = f"{_names_and_verb(entry.tenants, 'work')} again"
+    return f"I can check {names} again" if is_no_data else work
+
+
+def _correction_text(entry: CorrectedEntry) -> str:
+    correction = f"Correction: I said {CAUSES[entry.told]}. Now:"
+    return f"{mentions(entry.mentioned)} {correction}\n{verdict_text(entry.verdict)}".strip()
+
+
 def _call_text(entry: MentionEntry, incident: Incident) -> str:
     """Say why people are called, and who had acknowledged what was known before."""
     so_far = _so_far(entry.at, incident)
@@ -128,8 +137,8 @@ def _call_text(entry: MentionEntry, incident: Incident) -> str:
         case CallReason.WORSE:
             text = f"It got worse: {so_far}."
         case CallReason.WIDER:
-            verb = "fail" if len(entry.tenants) > 1 else "fails"
-            text, taken = f"{join_names(entry.tenants)} {verb} too.", _owner(entry.at, incident)
+            text = f"{_names_and_verb(entry.tenants, 'fail')} too."
+            taken = _owner(entry.at, incident)
             owner = f" {taken} acknowledged what failed before." if taken else ""
         case CallReason.BACK:
             times = len(incident.life.returned_at) + 1
