@@ -38,6 +38,7 @@ from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.core.state.timeline import (
     AcknowledgedEntry,
+    CorrectedEntry,
     FalseAlarmEntry,
     HandOverEntry,
     JoinedEntry,
@@ -291,6 +292,7 @@ ENTRIES: tuple[TimelineEntry, ...] = (
     MentionEntry(AT, ()),
     PagedEntry(AT, by="U1"),
     UnreachedEntry(AT, "pager", "why"),
+    CorrectedEntry(AT, VERDICT, Cause.AUTH0),
     HandOverEntry(AT),
     AcknowledgedEntry(AT, "U1", "why"),
     NoteEntry(AT, "U1", "why"),
