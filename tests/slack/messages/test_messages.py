@@ -302,6 +302,7 @@ ENTRIES: tuple[TimelineEntry, ...] = (
     CorrectedEntry(AT, VERDICT, Cause.AUTH0, ("U1",)),
     PagedEntry(AT, by="U1"),
     UnreachedEntry(AT, "pager", "why"),
+    CorrectedEntry(AT, VERDICT, Cause.AUTH0),
     HandOverEntry(AT),
     AcknowledgedEntry(AT, "U1", "why"),
     NoteEntry(AT, "U1", "why"),
