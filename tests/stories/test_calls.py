@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 WORLDS = sorted((Path(__file__).parents[1] / "scenarios" / "calls").glob("*.yml"))
 WRONG = {
     "ack-forgotten",
-    "users-fail-login-works",
 }
 """Known to call the wrong people. Whoever makes one right removes it here."""
 OUTAGE = """\
