@@ -143,7 +143,7 @@ class Bot:
             web,
             self._clock,
             rules,
-            channels=[settings.slack.channel],
+            channels=settings.slack_channels(),
             app_token=self._app_token(),
         )
         engine = self._build_engine(store, rules)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import notification_policy, paging
+from bot.core.alerting import catch_up, notification_policy, paging
 from bot.core.commands import dispatch
 from bot.core.incidents import missing_data, notifications, sticky_resolve
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
@@ -38,6 +38,7 @@ from bot.core.state.stimulus import (
     Observed,
     PollFeed,
     PollShifts,
+    PostMissed,
     PostOverdue,
     Pushed,
     QuestionAudited,
@@ -183,8 +184,7 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             return dispatch.record_check_started(state, stimulus)
         case Delivered():
             incident = state.incidents[stimulus.incident]
-            ref = MessageRef(stimulus.channel, stimulus.ts)
-            message = replace(incident.message, ref=ref)
+            message = replace(incident.message, ref=MessageRef(stimulus.channel, stimulus.ts))
             detected_at = {MESSAGE: stimulus.at, **incident.history.detected_at}
             history = replace(incident.history, detected_at=detected_at)
             incident = replace(incident, message=message, history=history)
@@ -199,6 +199,8 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             if incident.state is not IncidentState.OPEN or incident.message.ref is not None:
                 return state, []
             return keep_incident(state, paging.page_without_slack(incident, stimulus.at, rules))
+        case PostMissed():
+            return catch_up.miss_post(state, stimulus.incident)
         case ShiftsPolled():
             shifts = stimulus.shifts
             shifts = state.shifts.with_reading(shifts) if state.shifts else shifts
@@ -335,7 +337,7 @@ def _handle_tenant_report(
     ):
         state, effects = corroborate(state, stimulus, tenants, rules)
     if stimulus.unobserved_s:
-        state, sent = open_monitoring_gap(state, stimulus)
+        state, sent = open_monitoring_gap(state, stimulus, rules)
         effects += sent
     has_incident = any(tenant in incident.tenants for incident in state.open_login_incidents)
     state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants)

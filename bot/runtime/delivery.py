@@ -10,9 +10,10 @@ import asyncio
 import logging
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import paging
+from bot.core.alerting import catch_up, paging
 from bot.core.model.observation import Severity
 from bot.core.state import outbox
 from bot.core.state.outbox import (
@@ -27,7 +28,7 @@ from bot.core.state.outbox import (
     Post,
     Reply,
 )
-from bot.core.state.stimulus import Delivered, MessageLost, PostOverdue, Stimulus
+from bot.core.state.stimulus import Delivered, MessageLost, PostMissed, PostOverdue, Stimulus
 from bot.core.state.timeline import NotifyingEntry
 from bot.ports import CallFailed, Change, Doubt, Reason, Refused, StoreError, View
 from bot.runtime.rate_limiter import RateLimiter
@@ -172,9 +173,15 @@ class OutboxDelivery:
         if is_answer and self._clock.now() - delivery.created_at > outbox.ANSWER_LIFE_S:
             return outbox.mark_dead(delivery)
         await self._wait_for_rate_limit(delivery)
-        if paging.is_needless(delivery, self._view().desk):
+        now, desk, body = self._clock.now(), self._view().desk, delivery.body
+        if paging.is_needless(delivery, desk):
             return outbox.mark_dead(delivery)
-        delivery, *batched = outbox.batch_replies(delivery, self.lane(delivery.lane))
+        if isinstance(body, Post) and catch_up.is_missed(
+            delivery, desk, self.lane(catch_up.lane(body.channel)), now
+        ):
+            self._submit(PostMissed(now, body.incident))
+            return None
+        delivery, *batched = outbox.batch(delivery, self.lane(delivery.lane))
         delivery = outbox.mark_sending(delivery, self._clock.now())
         for each in (delivery, *batched):
             self._update(each)
@@ -239,7 +246,9 @@ class OutboxDelivery:
         except CallFailed:
             self._report_if_overdue(delivery)
             return outbox.handle_failed_search(delivery, now)
-        return self._handle_sent(delivery, found) if found else outbox.requeue(delivery, now)
+        if found is not None:
+            return self._handle_sent(delivery, found)
+        return outbox.requeue(replace(delivery, is_repeat=False), now)
 
     def _message_ref(self, delivery: Delivery) -> MessageRef | None:
         """Return the Slack message of the delivery's incident, once it has one."""

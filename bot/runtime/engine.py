@@ -24,6 +24,7 @@ from bot.core.state.stimulus import (
     Delivered,
     Effect,
     MessageLost,
+    PostMissed,
     Pushed,
     Send,
     Started,
@@ -37,6 +38,7 @@ from bot.runtime.probe_runner import ProbeRunner
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.core.state.incident import Incident
     from bot.core.state.rules import Rules
     from bot.ports import Clock, EffectListener, InboxItem, Prober, Store, Timer
     from bot.runtime.delivery import OutboxDelivery
@@ -83,6 +85,14 @@ class OutboxWriter:
         first = _next_seq(self._deliveries_in(change, name))
         for seq, reply in enumerate(sorted(replies, key=lambda d: d.seq), start=first):
             change.deliveries[reply.key] = replace(outbox.requeue(reply, now), seq=seq)
+
+    def miss_post(self, change: Change, incident: Incident) -> None:
+        """Drop what waits for an incident that Slack missed; go on if it is open again."""
+        for delivery in self._deliveries_in(change, notifications.lane(incident.id)):
+            if delivery.status in UNSENT and incident.message.is_missed:
+                change.deliveries[delivery.key] = outbox.mark_dead(delivery)
+            elif delivery.status is outbox.DeliveryStatus.SENDING:
+                change.deliveries[delivery.key] = outbox.requeue(delivery, 0.0)
 
     def _deliveries_in(self, change: Change, name: str) -> tuple[Delivery, ...]:
         return (*self._lane(name), *(d for d in change.deliveries.values() if d.lane == name))
@@ -224,7 +234,7 @@ class Engine:
         if due is not None and not self._is_tick_queued:
             self._timer.wake_at(due)
 
-    def _step(self, stimulus: Stimulus) -> list[Effect]:
+    def _step(self, stimulus: Stimulus) -> list[Effect]:  # noqa: C901 - one case a stimulus
         """Step, and put what must be committed with the new state into the change."""
         change = self._change
         match stimulus:
@@ -242,6 +252,8 @@ class Engine:
                 change.audit_entries.append(effect)
             elif isinstance(effect, Send) and self._delivery:
                 self._outbox_writer.enqueue(change, effect, stimulus.at)
+        if isinstance(stimulus, PostMissed):
+            self._outbox_writer.miss_post(change, self._state.desk.incidents[stimulus.incident])
         if isinstance(stimulus, MessageLost):
             self._outbox_writer.requeue_replies(change, stimulus.incident, stimulus.at)
         return effects

@@ -124,6 +124,7 @@ class Demo:
         await stack.enter_async_context(tenants)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="auth0-check-"))
         settings = self._build_settings(tenants, Path(folder))
+        self.workspace.state.add_channels(settings.slack_channels())
         names: dict[Target, Target | str] = {
             control_target(url): Target(CONTROL, name) for name, url in tenants.control_urls.items()
         }

@@ -148,6 +148,7 @@ class Simulation:
         settings = settings_for(scenario)
         self.story = Story(scenario, emit, lambda: self.engine.view().desk.incidents)
         self.workspace = Workspace(self.clock.now)
+        self.workspace.state.add_channels(settings.slack_channels())
         self.workspace.on_message(lambda *args: self.story.record_message(self.clock.now(), *args))
         prober = self._build_prober(settings)
         self.requests = prober.requests
@@ -186,6 +187,9 @@ class Simulation:
         messenger = SlackMessenger(
             slack,
             channel=settings.slack.channel,
+            channel_ids={
+                ref: self.workspace.state.channel(ref).id for ref in settings.slack_channels()
+            },
             status_link=settings.status_link,
         )
         return OutboxDelivery(

@@ -22,7 +22,7 @@ from bot.slack.checks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from bot.core.state.rules import Rules
     from bot.ports import Clock
@@ -60,7 +60,7 @@ class SlackSession:
         web: asks Slack.
         clock: dates the health.
         rules: what the configuration needs of Slack.
-        channels: the configured channels, as ids or names.
+        channels: the configured channels, as ids or names, each with the setting that names it.
         app_token: of Socket Mode; None in HTTP mode.
     """
 
@@ -70,13 +70,13 @@ class SlackSession:
         clock: Clock,
         rules: Rules,
         *,
-        channels: Iterable[str],
+        channels: Mapping[str, str],
         app_token: str | None,
     ) -> None:
         self._web = web
         self._clock = clock
         self._rules = rules
-        self._channels = tuple(channels)
+        self._channels = channels
         self._app_token = app_token
         self._is_app_token_accepted = app_token is None
         self.health = SlackHealth(SlackStatus.CONNECTING, clock.now())
@@ -132,17 +132,17 @@ class SlackSession:
         for warning in list_missing_scopes(self._web.granted_scopes, self._rules):
             self._warn(warning)
         refusals = []
-        for channel in self._channels:
+        for channel, setting in self._channels.items():
             try:
-                found = self.channel_ids.get(channel, channel)
-                channel_id = await check_channel(self._web, found, self._workspace)
+                known = self.channel_ids.get(channel, channel)
+                channel_id = await check_channel(self._web, known, setting, self._workspace)
             except SlackProblem as problem:
                 if problem.status is not SlackStatus.REFUSED:
                     raise
                 refusals.append(str(problem))
                 continue
             if channel_id is None:
-                self._warn(f"slack.channel {channel} cannot be checked: the app lacks a scope")
+                self._warn(f"{setting} {channel} cannot be checked: the app lacks a scope")
             else:
                 self.channel_ids[channel] = channel_id
         if refusals:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import paging
 from bot.core.incidents import notifications
+from bot.core.model.command import SilenceScope
 from bot.core.model.observation import Severity
 from bot.core.oncall import AwaitingMention, EscalationState, begun_escalation, current_shift
 from bot.core.state.incident import Incident, IncidentKind
@@ -36,12 +37,15 @@ def apply_notification_policy(
     state, effects = _hand_over(state, now, rules)
     for silence in state.active_silences:
         if silence.until <= now:
-            state, announcements = end_silence(state, silence, silence.until)
+            state, announcements = end_silence(state, silence, silence.until, rules)
             effects += announcements
     for incident in state.open_incidents:
         is_new = incident.id not in before.incidents
         after, changes = _apply_to_incident(incident, state, now, rules, is_new=is_new)
         effects += changes
+        if not after.is_muted:
+            after, changes = notifications.cross_post(after, rules)
+            effects += changes
         if after is not incident:
             state = state.with_incident(after)
         if after.is_muted and not incident.is_muted:
@@ -96,7 +100,7 @@ def _apply_to_incident(
         return (incident, []) if incident.is_muted else (replace(incident, is_muted=True), [])
     effects: list[DeskEffect] = []
     if incident.is_muted:
-        incident, effects = unmute(incident, now)
+        incident, effects = unmute(incident, now, rules)
     due = paging.due_at(incident, rules)
     if due is None or due > now:
         return incident, effects
@@ -111,8 +115,10 @@ def _apply_to_incident(
     return replace(incident, escalation=later), effects
 
 
-def unmute(incident: Incident, now: float) -> paging.IncidentAndEffects:
+def unmute(incident: Incident, now: float, rules: Rules) -> paging.IncidentAndEffects:
     """Post an incident that began while it was muted, and is still open."""
+    channel = rules.channels.home(incident.tenants[0], incident.severity)
+    incident = replace(incident, message=replace(incident.message, channel=channel))
     escalation: AwaitingMention | EscalationState | None = begun_escalation(incident.escalation)
     if incident.severity is Severity.CRITICAL:
         escalation = AwaitingMention(now, begun_escalation(incident.escalation))
@@ -124,12 +130,31 @@ def unmute(incident: Incident, now: float) -> paging.IncidentAndEffects:
     return incident, [post, why]
 
 
-def end_silence(state: DeskState, silence: Silence, at: float, by: str = "") -> StateAndEffects:
+def end_silence(
+    state: DeskState, silence: Silence, at: float, rules: Rules, by: str = ""
+) -> StateAndEffects:
     """End a silence, and announce what it hid."""
     ended = replace(silence, ended_at=at, ended_by=by)
     state = replace(state, silences={**state.silences, ended.id: ended})
-    key = f"silence:{ended.id}:end"
-    return state, [Send(key, key, SilenceAnnouncement(ended))]
+    return state, announce_silence(ended, "end", state, rules)
+
+
+def announce_silence(
+    silence: Silence, change: str, state: DeskState, rules: Rules
+) -> list[DeskEffect]:
+    """Announce in every channel whose alerts a silence hides that it begins or ended."""
+    if silence.scope is SilenceScope.INCIDENT:
+        incident = state.incidents.get(int(silence.name))
+        channels: tuple[str, ...] = (incident.message.channel if incident else "",)
+    else:
+        owner = silence.name.split(".", maxsplit=1)[0]
+        tenants = (owner,) if owner in rules.tenants else tuple(rules.tenants)
+        channels = rules.channels.concerned(tenants, (Severity.CRITICAL, Severity.WARNING))
+    keys = (f"silence:{silence.id}:{change}{f':{n}' if n else ''}" for n in range(len(channels)))
+    return [
+        Send(key, key, SilenceAnnouncement(silence, channel))
+        for key, channel in zip(keys, channels, strict=True)
+    ]
 
 
 def _hand_over(state: DeskState, now: float, rules: Rules) -> StateAndEffects:

@@ -104,9 +104,9 @@ def _execute(
         )
     match command:
         case AddSilence():
-            return silences.add_silence(state, command, request.user, now)
+            return silences.add_silence(state, command, request.user, now, rules)
         case EndSilence():
-            return silences.expire_silence(state, command, request.user, now)
+            return silences.expire_silence(state, command, request.user, now, rules)
         case AddOverride():
             return shifts.add_override(state, request, command, now, rules)
         case UnclearCommand():

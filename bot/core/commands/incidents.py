@@ -118,7 +118,7 @@ def _escalate(
     if not incident.is_open:
         return CommandOutcome.TOO_LATE, incident, []
     after, effects = (
-        notification_policy.unmute(incident, now) if incident.is_muted else (incident, [])
+        notification_policy.unmute(incident, now, rules) if incident.is_muted else (incident, [])
     )
     after, pages = paging.escalate_now(after, state, now, rules, user)
     outcome = CommandOutcome.DONE if pages else CommandOutcome.NOBODY

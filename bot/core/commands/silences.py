@@ -10,20 +10,23 @@ from bot.core.incidents import notifications
 from bot.core.model.access import CommandOutcome
 from bot.core.model.command import SilenceRefusal, SilenceScope
 from bot.core.model.wall_clock import DAY_S
-from bot.core.state.outbox import AnswerResult, SilenceAnnouncement
+from bot.core.state.outbox import AnswerResult
 from bot.core.state.silence import Silence, covers, preview_hidden, refuse_end
-from bot.core.state.stimulus import DeskEffect, Send
 from bot.core.state.timeline import SilencedEntry
 
 if TYPE_CHECKING:
     from bot.core.commands.incidents import CommandResult
     from bot.core.model.command import AddSilence, EndSilence
     from bot.core.state.desk import DeskState
+    from bot.core.state.rules import Rules
+    from bot.core.state.stimulus import DeskEffect
 
 SILENCE_RETENTION_S = 7 * DAY_S
 
 
-def add_silence(state: DeskState, command: AddSilence, by: str, now: float) -> CommandResult:
+def add_silence(
+    state: DeskState, command: AddSilence, by: str, now: float, rules: Rules
+) -> CommandResult:
     """Set a silence; the threads of posted incidents that it covers say so."""
     scope, name, until, reason = command.scope, command.name, command.until, command.reason
     is_known = scope is not SilenceScope.INCIDENT or int(name) in state.incidents
@@ -41,8 +44,7 @@ def add_silence(state: DeskState, command: AddSilence, by: str, now: float) -> C
     state = replace(state, silences={**recent, number: silence}, next_silence=number + 1)
     effects: list[DeskEffect] = []
     if scope is not SilenceScope.INCIDENT:  # else its thread says so
-        key = f"silence:{number}:begin"
-        effects.append(Send(key, key, SilenceAnnouncement(silence)))
+        effects += notification_policy.announce_silence(silence, "begin", state, rules)
     entry = SilencedEntry(now, by, reason, until)
     for incident in state.open_incidents:
         if covers(silence, incident) and not incident.is_muted:
@@ -52,11 +54,13 @@ def add_silence(state: DeskState, command: AddSilence, by: str, now: float) -> C
     return state, effects, AnswerResult(CommandOutcome.DONE, silence=silence, hidden=hidden)
 
 
-def expire_silence(state: DeskState, command: EndSilence, by: str, now: float) -> CommandResult:
+def expire_silence(
+    state: DeskState, command: EndSilence, by: str, now: float, rules: Rules
+) -> CommandResult:
     """End a silence before its time."""
     found = state.silences.get(command.silence)
     if found is None or found.ended_at is not None:
         outcome = CommandOutcome.ALREADY if found else CommandOutcome.NO_SUCH
         return state, [], AnswerResult(outcome, silence=found)
-    state, effects = notification_policy.end_silence(state, found, now, by)
+    state, effects = notification_policy.end_silence(state, found, now, rules, by)
     return state, effects, AnswerResult(CommandOutcome.DONE, silence=state.silences[found.id])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.incidents import lifecycle, notifications, sticky_resolve
 from bot.core.model.observation import Cause, Health, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, IncidentState
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, TenantReport
 from bot.core.state.tenant import Tenants
 from bot.core.triage.collect import Triage
@@ -48,7 +48,7 @@ def _next_evaluation_at(state: DeskState, rules: Rules) -> float:
     return state.evaluated_at + min(checks / EVALUATIONS_PER_S, MAX_DEFERRAL_S)
 
 
-def open_monitoring_gap(state: DeskState, stimulus: TenantReport) -> StateAndEffects:
+def open_monitoring_gap(state: DeskState, stimulus: TenantReport, rules: Rules) -> StateAndEffects:
     """Report a monitoring gap once, however many tenants had it: as an incident that is over."""
     now, since = stimulus.at, stimulus.at - stimulus.unobserved_s
     for incident in state.incidents.values():
@@ -65,6 +65,8 @@ def open_monitoring_gap(state: DeskState, stimulus: TenantReport) -> StateAndEff
         verdict=Verdict(Cause.NETWORK, Scope.UNKNOWN, 1.0),
         state=IncidentState.RESOLVED,
         resolved_at=now,
+        # It concerns the bot, not just the tenant that noticed it first.
+        message=IncidentMessage(channel=rules.channels.home("", Severity.INFO)),
     )
     state = replace(state, next_id=gap.id + 1)
     return keep_incident(state, (gap, [IncidentChanged(gap), notifications.post_message(gap)]))

@@ -68,7 +68,9 @@ def open_incident(
         escalation=AwaitingMention(now if is_corroborated else context.since + wait_s)
         if is_critical
         else EscalationState(now),
-        message=IncidentMessage(updated_at=now),
+        message=IncidentMessage(
+            channel=context.rules.channels.home(context.tenants[0], severity), updated_at=now
+        ),
     )
     incident = _record_evidence(incident, now)
     incident, why = add_entry(incident, WhyEntry(now))
@@ -146,13 +148,14 @@ def reopen_incident(
     """Reopen an incident that was resolved a moment ago."""
     tenants = tuple(dict.fromkeys((*incident.tenants, *context.tenants)))
     again = replace(reopen(incident), tenants=tenants)
+    posts = [post_message(again)] if incident.message.is_missed else []
     again, reply = add_entry(again, ReopenedEntry(context.now))
     context = replace(context, tenants=tenants, since=again.since)
     after, effects = evaluate_incident(again, context, triage)
     if not any(isinstance(e, Send) and isinstance(e.body, Edit) for e in effects):
         after, edit = edit_message(after, context.now)
         effects.append(edit)
-    return after, [IncidentChanged(after), reply, *effects]
+    return after, [IncidentChanged(after), *posts, reply, *effects]
 
 
 def _judge_severity(

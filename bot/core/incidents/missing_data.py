@@ -38,7 +38,7 @@ def evaluate_sources(
         if incident is not None:
             state, changes = keep_incident(state, _update_or_resolve(incident, silent, now))
         elif silent and not _is_known(state, silent, now):
-            state, changes = _open_or_reopen(state, kind, silent, now)
+            state, changes = _open_or_reopen(state, kind, silent, now, rules)
         effects += changes
     return state, effects
 
@@ -62,14 +62,19 @@ def _sources_without_data(
 
 
 def _open_or_reopen(
-    state: DeskState, kind: MetricKind, silent: tuple[NoDataProblem, ...], now: float
+    state: DeskState,
+    kind: MetricKind,
+    silent: tuple[NoDataProblem, ...],
+    now: float,
+    rules: Rules,
 ) -> StateAndEffects:
     for old in state.incidents.values():
         if old.source is kind and old.resolved_at and now - old.resolved_at < REOPEN_WITHIN_S:
             again = replace(reopen(old), problems=silent, tenants=_tenant_names(silent))
+            posts = [notifications.post_message(again)] if old.message.is_missed else []
             again, reply = notifications.add_entry(again, ReopenedEntry(now))
             again, edit = notifications.edit_message(again, now)
-            return keep_incident(state, (again, [IncidentChanged(again), reply, edit]))
+            return keep_incident(state, (again, [IncidentChanged(again), *posts, reply, edit]))
     incident = Incident(
         id=state.next_id,
         kind=IncidentKind.SOURCE_NO_DATA,
@@ -79,7 +84,9 @@ def _open_or_reopen(
         opened_at=now,
         verdict=NOTHING_WRONG,
         problems=silent,
-        message=IncidentMessage(updated_at=now),
+        message=IncidentMessage(
+            channel=rules.channels.home(silent[0].tenant, Severity.INFO), updated_at=now
+        ),
         source=kind,
     )
     state = replace(state, next_id=incident.id + 1)

@@ -68,6 +68,8 @@ class Post:
     """An incident's message."""
 
     incident: int
+    channel: str = ""
+    """Empty, here and below: the default channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,15 @@ class SilenceAnnouncement:
     """For the channel: a silence begins, or has ended, with how much it hid."""
 
     silence: Silence
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossPost:
+    """For another channel that an incident has come to concern: a link to its message."""
+
+    incident: int
+    channel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +170,17 @@ class ReportDue:
     span_s: float
 
 
-ChannelBody = SilenceAnnouncement | OverrideAnnouncement | ReportDue
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """For a channel: incidents that began and ended while Slack was away."""
+
+    incidents: tuple[int, ...]
+    channel: str = ""
+
+
+ChannelBody = SilenceAnnouncement | CrossPost | CatchUp | OverrideAnnouncement | ReportDue
 Body = Post | Edit | Reply | Answer | DirectMessage | Paging | ChannelBody
-IncidentBody = Post | Edit | Reply | DirectMessage | Paging
+IncidentBody = Post | Edit | Reply | DirectMessage | Paging | CrossPost
 
 
 class DeliveryStatus(StrEnum):
@@ -225,21 +244,32 @@ def next_delivery(lane: tuple[Delivery, ...], now: float) -> Delivery | None:
     return first if first.is_held or first.due_at <= now else None
 
 
-def batch_replies(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
-    """Return a reply with all waiting ones of its kind added, and those as sent."""
-    if not isinstance(first.body, Reply) or not isinstance(first.body.entry, BatchedEntry):
-        return [first]
-    entry = first.body.entry
-    tenants, batched = list(entry.tenants), list[Delivery]()
+def batch(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
+    """Return a delivery with all waiting ones of its kind added, and those as sent."""
+    body, batched = first.body, list[Delivery]()
     for other in lane:
         is_waiting = other.status is DeliveryStatus.PENDING and other.tries == 0
-        if other.key == first.key or not is_waiting or not isinstance(other.body, Reply):
-            continue
-        if isinstance(other.body.entry, type(entry)):
-            tenants.extend(other.body.entry.tenants)
+        joined = _join(body, other.body) if is_waiting and other.key != first.key else None
+        if joined is not None:
+            body = joined
             batched.append(mark_sent(other))
-    entry = replace(entry, tenants=tuple(dict.fromkeys(tenants)))
-    return [replace(first, body=replace(first.body, entry=entry)), *batched]
+    return [replace(first, body=body), *batched]
+
+
+def _join(body: Body, other: Body) -> Body | None:
+    """Return one body for both; None: they are of different kinds, or not of one that is joined."""
+    match body, other:
+        case Reply(entry=first), Reply(entry=later) if (
+            isinstance(first, BatchedEntry)
+            and isinstance(later, BatchedEntry)
+            and type(first) is type(later)
+        ):
+            tenants = tuple(dict.fromkeys((*first.tenants, *later.tenants)))
+            return replace(body, entry=replace(first, tenants=tenants))
+        case CatchUp(), CatchUp():
+            return replace(body, incidents=(*body.incidents, *other.incidents))
+        case _:
+            return None
 
 
 def mark_sending(delivery: Delivery, now: float) -> Delivery:

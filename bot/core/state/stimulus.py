@@ -138,6 +138,14 @@ class PostOverdue:
 
 
 @dataclass(frozen=True, slots=True)
+class PostMissed:
+    """An incident ended before Slack took its message, as others of the channel did."""
+
+    at: float
+    incident: int
+
+
+@dataclass(frozen=True, slots=True)
 class ShiftsPolled:
     """The calendar of shifts was polled; that may have failed."""
 
@@ -164,6 +172,7 @@ Stimulus = (
     | QuestionAudited
     | Delivered
     | PostOverdue
+    | PostMissed
     | ShiftsPolled
     | MessageLost
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from bot.core.state.incident import MessageRef
 from bot.core.state.outbox import (
     Answer,
     Body,
+    CatchUp,
+    CrossPost,
     Delivery,
     DirectMessage,
     Edit,
@@ -20,10 +23,11 @@ from bot.core.state.outbox import (
     SilenceAnnouncement,
 )
 from bot.core.state.timeline import MentionEntry, PagedEntry
-from bot.ports import CallFailed
+from bot.ports import CallFailed, Reason, Refused
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
 from bot.slack.render.direct_and_pager import render_direct_message
-from bot.slack.render.incident import render_incident
+from bot.slack.render.incident import render_cross_post, render_incident
+from bot.slack.render.incident_line import render_catch_up
 from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
@@ -35,14 +39,18 @@ if TYPE_CHECKING:
 
     from bot.ports import View, WebApi
 
+log = logging.getLogger(__name__)
+
 EVENT_TYPE = "auth0_check"
 METADATA_KEY = "k"
+CHANNEL_ERRORS = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
+"""Nothing can be posted to this channel any more."""
 PAGE_SIZE = 200
 """Slack recommends no more for one answer (Pagination, read 2026-11)."""
 MAX_PAGES = 25
 """Of a busier channel we do not know whether it has the message."""
 SEARCH_MARGIN_S = 3600.0
-"""A channel is searched back to this long before the try: our clock may differ from Slack's."""
+"""A channel is searched back to this long before a message was due: our clock may be wrong."""
 
 
 class SlackMessenger:
@@ -50,7 +58,7 @@ class SlackMessenger:
 
     Args:
         api: calls Slack.
-        channel: where incidents are posted, an id or a #name.
+        channel: the default channel, an id or a #name.
         channel_ids: the ids of channels that are configured by name, as far as they are known.
         status_link: where the Check Auth0 Status button leads.
     """
@@ -64,7 +72,7 @@ class SlackMessenger:
         status_link: str,
     ) -> None:
         self._api = api
-        self._configured_channel = channel
+        self._default_channel = channel
         self._channel_ids = channel_ids
         self._status_link = status_link
 
@@ -79,28 +87,41 @@ class SlackMessenger:
         if isinstance(body, DirectMessage):
             await self._send_direct(body, view, message_ref)
             return None
-        message = _label_repeat(self._render(body, view), delivery)
+        message = _label_repeat(await self._render(body, view, message_ref), delivery)
         metadata = {"event_type": EVENT_TYPE, "event_payload": {METADATA_KEY: delivery.key}}
-        destination = _destination(body, message_ref, self._channel)
-        params = {**destination, "metadata": metadata, **NO_UNFURL}
-        if isinstance(body, Edit):
-            await self._call_with_fallback("chat.update", params, message)
-            return None
-        sent = await self._call_with_fallback("chat.postMessage", params, message)
-        return MessageRef(str(sent["channel"]), str(sent["ts"]))
+        params = {"metadata": metadata, **NO_UNFURL}
+        if isinstance(body, Edit | Reply):
+            params |= _destination(body, message_ref)
+        else:
+            params["channel"] = self._channel_of(body)
+        method = "chat.update" if isinstance(body, Edit) else "chat.postMessage"
+        try:
+            sent = await self._call_with_fallback(method, params, message)
+        except Refused as refused:
+            default = self._id_of(self._default_channel)
+            if refused.code not in CHANNEL_ERRORS or params["channel"] == default:
+                raise
+            log.warning("cannot post to %s: %s", params["channel"], refused.code)
+            if isinstance(body, Edit | Reply):  # the message is then posted again
+                raise Refused(refused.system, Reason.MESSAGE_LOST, refused.code) from None
+            if isinstance(body, CrossPost):
+                return None
+            sent = await self._call_with_fallback(method, {**params, "channel": default}, message)
+        return None if isinstance(body, Edit) else MessageRef(sent["channel"], sent["ts"])
 
     async def find(self, delivery: Delivery, message_ref: MessageRef | None) -> MessageRef | None:
         """Search for a message that carries the delivery's key; see the port."""
-        channel = message_ref.channel if message_ref else self._channel
+        thread = message_ref if isinstance(delivery.body, Reply) else None
+        channel = thread.channel if thread else self._channel_of(delivery.body)
         params: dict[str, Any] = {
             "channel": channel,
             "limit": PAGE_SIZE,
             "include_all_metadata": True,
         }
         method = "conversations.history"
-        if is_reply := isinstance(delivery.body, Reply) and message_ref is not None:
+        if thread:
             method = "conversations.replies"
-            params["ts"] = message_ref.ts
+            params["ts"] = thread.ts
         for _ in range(MAX_PAGES):
             page = await self._api.call(method, params)
             messages = page.get("messages", [])
@@ -111,27 +132,36 @@ class SlackMessenger:
             params["cursor"] = page.get("response_metadata", {}).get("next_cursor")
             # A channel begins with its newest message, a thread with its oldest.
             is_before = (
-                messages and float(messages[-1]["ts"]) < delivery.started_at - SEARCH_MARGIN_S
+                messages and float(messages[-1]["ts"]) < delivery.created_at - SEARCH_MARGIN_S
             )
-            if not params["cursor"] or (is_before and not is_reply):
+            if not params["cursor"] or (is_before and not thread):
                 return None
         raise refusal("too_many_messages")
 
-    @property
-    def _channel(self) -> str:
-        """Return the channel's id, or its name until Slack has told the id."""
-        return self._channel_ids.get(self._configured_channel, self._configured_channel)
+    def _channel_of(self, body: Body) -> str:
+        match body:
+            case (
+                Post(channel=own)
+                | SilenceAnnouncement(channel=own)
+                | CrossPost(channel=own)
+                | CatchUp(channel=own)
+            ):
+                return self._id_of(own or self._default_channel)
+            case _:
+                return self._id_of(self._default_channel)
 
-    def _render(self, body: Body, view: View) -> RenderedMessage:
-        if isinstance(body, SilenceAnnouncement):
-            return render_silence_change(body.silence, view)
-        if isinstance(body, OverrideAnnouncement):
-            return render_override(body)
-        if isinstance(body, ReportDue):
-            return render_report(view, body.span_s)
-        if not isinstance(body, Post | Edit | Reply):
-            raise TypeError(f"{type(body).__name__} is no message of the channel")
+    def _id_of(self, channel: str) -> str:
+        """Return a channel's id, or its name until Slack has told the id."""
+        return self._channel_ids.get(channel, channel)
+
+    async def _render(
+        self, body: Body, view: View, message_ref: MessageRef | None
+    ) -> RenderedMessage:
+        if not isinstance(body, Post | Edit | Reply | CrossPost):
+            return _render_for_channel(body, view)
         incident = view.desk.incidents[body.incident]
+        if isinstance(body, CrossPost):
+            return render_cross_post(incident, await self.get_permalink(message_ref))
         if isinstance(body, Reply):
             return render_timeline_entry(body.entry, incident, view.now)
         mention = mentions(incident.mentioned) if isinstance(body, Post) else ""
@@ -166,9 +196,21 @@ class SlackMessenger:
         )
 
 
-def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> dict[str, Any]:
-    if not isinstance(body, Edit | Reply):
-        return {"channel": channel}
+def _render_for_channel(body: Body, view: View) -> RenderedMessage:
+    match body:
+        case SilenceAnnouncement(silence=silence):
+            return render_silence_change(silence, view)
+        case OverrideAnnouncement():
+            return render_override(body)
+        case ReportDue(span_s=span_s):
+            return render_report(view, span_s)
+        case CatchUp(incidents=numbers):
+            return render_catch_up(numbers, view)
+        case _:
+            raise TypeError(f"{type(body).__name__} is no message of a channel")
+
+
+def _destination(body: Edit | Reply, message_ref: MessageRef | None) -> dict[str, Any]:
     if message_ref is None:
         raise refusal("message_not_found")
     if isinstance(body, Edit):

@@ -53,6 +53,7 @@ from bot.slack.render.text import (
     fault_name,
     link,
     quote,
+    render_paragraphs,
     section,
     signal_name,
 )
@@ -64,6 +65,15 @@ if TYPE_CHECKING:
 MAX_EVIDENCE = 5
 """Lines of evidence shown for the verdict, and as many against it."""
 MAX_NOTES, NOTE_CHARS = 2, 200
+
+
+def render_cross_post(incident: Incident, permalink: str) -> RenderedMessage:
+    """Say in one line what a channel's tenants have to do with an incident of another channel."""
+    where = link(permalink, f"Incident #{incident.id}") if permalink else f"Incident #{incident.id}"
+    return render_paragraphs(
+        f"{state_mark(incident)} {where} concerns this channel as well: {headline(incident)}. "
+        "People handle it there, and this line is not updated."
+    )
 
 
 def render_incident(

@@ -49,6 +49,8 @@ from bot.core.state.timeline import (
     WhyEntry,
 )
 from bot.slack.render.direct_and_pager import render_direct_message, render_pager_message
+from bot.slack.render.incident import render_cross_post
+from bot.slack.render.incident_line import render_catch_up
 from bot.slack.render.timeline import render_timeline_entry
 
 if TYPE_CHECKING:
@@ -176,6 +178,15 @@ def thread(scene: Any) -> list[RenderedMessage]:
     return [render_timeline_entry(entry, incident, NOW) for incident, entry in lines]
 
 
+def in_other_channels(scene: Any) -> list[RenderedMessage]:
+    missed = scene.view(scene.ended, scene.by_hand, scene.merged)
+    return [
+        render_cross_post(scene.open, PERMALINK),
+        render_cross_post(scene.ended, ""),
+        render_catch_up((scene.ended.id, scene.by_hand.id, scene.merged.id, 999), missed),
+    ]
+
+
 MESSAGES: dict[str, Callable[[Any], list[RenderedMessage]]] = {
     "open": lambda scene: [scene.message(scene.open)],
     "acknowledged": lambda scene: [scene.message(scene.acknowledged)],
@@ -190,6 +201,7 @@ MESSAGES: dict[str, Callable[[Any], list[RenderedMessage]]] = {
     "blind": no_data,
     "silent": missing_data,
     "thread": thread,
+    "in-other-channels": in_other_channels,
     "direct": lambda scene: [render_direct_message(scene.open, scene.view(), PERMALINK)],
 }
 
