@@ -78,6 +78,7 @@ class Bot:
         self.metrics = Metrics()
         self._settings = settings
         self._clock = clock
+        self._started_at = clock.now()
         self._counts = PushedCounts(webhook_config(settings).tenants, clock)
         prober = LiveProber(
             settings,
@@ -147,14 +148,20 @@ class Bot:
             app_token=self._app_token(),
         )
         engine = self._build_engine(store, rules)
-        delivery = self._build_delivery(engine, store, web, session)
+        messenger = SlackMessenger(
+            web,
+            channel=settings.slack.channel,
+            channel_ids=session.channel_ids,
+            status_link=settings.status_link,
+        )
+        delivery = self._build_delivery(engine, store, messenger)
         engine.attach(delivery)
         await self._listen(engine)
         self._parts |= {
             "engine": engine.run,
             "delivery": delivery.run,
             "Slack session": session.run,
-            "Slack": partial(self._serve_people, engine, web, session, store.warning),
+            "Slack": partial(self._use_slack, engine, web, session, messenger, store.warning),
         }
         log.info("watching %d tenant(s)", len(settings.tenants))
 
@@ -179,14 +186,8 @@ class Bot:
         return self.engine
 
     def _build_delivery(
-        self, engine: Engine, store: Store, web: SlackWeb, session: SlackSession
+        self, engine: Engine, store: Store, messenger: SlackMessenger
     ) -> OutboxDelivery:
-        messenger = SlackMessenger(
-            web,
-            channel=self._settings.slack.channel,
-            channel_ids=session.channel_ids,
-            status_link=self._settings.status_link,
-        )
         delivery = OutboxDelivery(
             clock=self._clock,
             store=store,
@@ -223,10 +224,15 @@ class Bot:
         )
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
 
-    async def _serve_people(
-        self, engine: Engine, web: SlackWeb, session: SlackSession, warning: str
+    async def _use_slack(
+        self,
+        engine: Engine,
+        web: SlackWeb,
+        session: SlackSession,
+        messenger: SlackMessenger,
+        warning: str,
     ) -> None:
-        """Take what people do in Slack, from the moment that Slack accepts the bot."""
+        """Once Slack accepts the bot: say what became of the database, then serve people."""
         workspace = await session.wait_until_accepted()
         if warning:
             message = {"channel": self._settings.slack.channel, "text": f":warning: {warning}"}
@@ -234,6 +240,15 @@ class Bot:
                 await web.call("chat.postMessage", message)
             except CallFailed as error:
                 log.warning("cannot post to the channel: %s", error)
+        await engine.loaded.wait()
+        if engine.is_new:
+            await messenger.mark_abandoned(engine.view, self._started_at)
+        await self._serve_people(engine, web, session, workspace)
+
+    async def _serve_people(
+        self, engine: Engine, web: SlackWeb, session: SlackSession, workspace: Workspace
+    ) -> None:
+        """Take what people do in Slack, for ever."""
         groups = groups_with_rights(engine.view().rules.access)
         people = UserDirectory(web, self._clock, groups=groups, workspaces=workspace.workspaces)
         homes = HomeTabs(

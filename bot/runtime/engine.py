@@ -147,6 +147,9 @@ class Engine:
         self._is_tick_queued = False
         self.save_error = ""
         """Why the last commit failed, if it did."""
+        self.loaded = asyncio.Event()
+        self.is_new = False
+        """Once it is loaded: whether the database had nothing in it."""
 
     def attach(self, delivery: OutboxDelivery) -> None:
         """Set what delivers to Slack. Without it the engine sends nothing."""
@@ -203,6 +206,8 @@ class Engine:
             }
         )
         self._state = self._saved = BotState(tenants, before.desk or DeskState())
+        self.is_new = before.desk is None
+        self.loaded.set()
         if self._delivery:
             self._delivery.resume(before.deliveries.values())
         self.submit(Started(now))

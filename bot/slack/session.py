@@ -128,7 +128,6 @@ class SlackSession:
         if self._app_token is not None and not self._is_app_token_accepted:
             await check_app_token(self._web, self._app_token)
             self._is_app_token_accepted = True
-        self._is_accepted.set()
         for warning in list_missing_scopes(self._web.granted_scopes, self._rules):
             self._warn(warning)
         refusals = []
@@ -145,6 +144,7 @@ class SlackSession:
                 self._warn(f"{setting} {channel} cannot be checked: the app lacks a scope")
             else:
                 self.channel_ids[channel] = channel_id
+        self._is_accepted.set()
         if refusals:
             raise SlackProblem("; ".join(refusals))
 

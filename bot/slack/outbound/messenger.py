@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,7 @@ from bot.core.state.timeline import MentionEntry, PagedEntry
 from bot.ports import CallFailed, Reason, Refused
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
 from bot.slack.render.direct_and_pager import render_direct_message
-from bot.slack.render.incident import render_cross_post, render_incident
+from bot.slack.render.incident import render_abandoned, render_cross_post, render_incident
 from bot.slack.render.incident_line import render_catch_up
 from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
@@ -35,7 +37,7 @@ from bot.slack.render.timeline import render_timeline_entry
 from bot.slack.web_api import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from bot.ports import View, WebApi
 
@@ -49,6 +51,13 @@ PAGE_SIZE = 200
 """Slack recommends no more for one answer (Pagination, read 2026-11)."""
 MAX_PAGES = 25
 """Of a busier channel we do not know whether it has the message."""
+MAX_PAGES_ABANDONED = 3
+"""Of each channel. An open alert that is older than so many messages is out of sight."""
+_POST_KEY = re.compile(r"\d+:post:\d+")
+_OPEN_TEXT = re.compile(
+    r"(?:\(possible double\) )?(?:<\S+> )*((?:FIRING|ACKNOWLEDGED).*)", re.DOTALL
+)
+"""The text of an open incident's message, without those whom it mentions."""
 SEARCH_MARGIN_S = 3600.0
 """A channel is searched back to this long before a message was due: our clock may be wrong."""
 
@@ -88,8 +97,7 @@ class SlackMessenger:
             await self._send_direct(body, view, message_ref)
             return None
         message = _label_repeat(await self._render(body, view, message_ref), delivery)
-        metadata = {"event_type": EVENT_TYPE, "event_payload": {METADATA_KEY: delivery.key}}
-        params = {"metadata": metadata, **NO_UNFURL}
+        params = {"metadata": _metadata(delivery.key), **NO_UNFURL}
         if isinstance(body, Edit | Reply):
             params |= _destination(body, message_ref)
         else:
@@ -113,30 +121,70 @@ class SlackMessenger:
         """Search for a message that carries the delivery's key; see the port."""
         thread = message_ref if isinstance(delivery.body, Reply) else None
         channel = thread.channel if thread else self._channel_of(delivery.body)
-        params: dict[str, Any] = {
-            "channel": channel,
-            "limit": PAGE_SIZE,
-            "include_all_metadata": True,
-        }
+        oldest = delivery.created_at - SEARCH_MARGIN_S
+        async for number, messages in self._read_pages(channel, thread):
+            for message in messages:
+                if _key_of(message) == delivery.key:
+                    return MessageRef(channel, message["ts"])
+            # A channel begins with its newest message, a thread with its oldest.
+            if not thread and messages and float(messages[-1]["ts"]) < oldest:
+                return None
+            if number == MAX_PAGES:
+                raise refusal("too_many_messages")
+        return None
+
+    async def _read_pages(
+        self, channel: str, thread: MessageRef | None = None
+    ) -> AsyncIterator[tuple[int, list[Any]]]:
+        """Yield the messages of a channel or a thread, page by page, with the page's number."""
+        params: dict[str, Any] = {"channel": channel, "limit": PAGE_SIZE}
+        params["include_all_metadata"] = True
         method = "conversations.history"
         if thread:
             method = "conversations.replies"
             params["ts"] = thread.ts
-        for _ in range(MAX_PAGES):
+        for number in count(1):
             page = await self._api.call(method, params)
-            messages = page.get("messages", [])
-            for message in messages:
-                payload = message.get("metadata", {}).get("event_payload", {})
-                if payload.get(METADATA_KEY) == delivery.key:
-                    return MessageRef(channel, message["ts"])
+            yield number, page.get("messages", [])
             params["cursor"] = page.get("response_metadata", {}).get("next_cursor")
-            # A channel begins with its newest message, a thread with its oldest.
-            is_before = (
-                messages and float(messages[-1]["ts"]) < delivery.created_at - SEARCH_MARGIN_S
-            )
-            if not params["cursor"] or (is_before and not thread):
-                return None
-        raise refusal("too_many_messages")
+            if not params["cursor"]:
+                return
+
+    async def mark_abandoned(self, view: Callable[[], View], before: float) -> None:
+        """Mark the open incidents that a lost database knew, and take their buttons away.
+
+        Args:
+            view: returns which messages are those of known incidents.
+            before: messages that are newer than this are our own.
+        """
+        for channel in dict.fromkeys(self._channel_ids.values()):
+            try:
+                found = await self._find_open_posts(channel, before)
+                refs = [incident.message.ref for incident in view().desk.incidents.values()]
+                abandoned = [ref for ref in found if ref not in refs]
+                for ref in abandoned:
+                    message = render_abandoned(found[ref])
+                    params = {"channel": channel, "ts": ref.ts, "metadata": _metadata("")}
+                    await self._call_with_fallback("chat.update", params, message)
+            except CallFailed as error:
+                log.warning("cannot look for open alerts of an earlier database: %s", error)
+                continue
+            if abandoned:
+                line = "the database is new; %s has %d open alert(s) of an earlier one, now marked"
+                log.warning(line, channel, len(abandoned))
+
+    async def _find_open_posts(self, channel: str, before: float) -> dict[MessageRef, str]:
+        """Return the texts of the incidents that were open when they were last updated."""
+        found: dict[MessageRef, str] = {}
+        async for number, messages in self._read_pages(channel):
+            for message in messages:
+                text = _OPEN_TEXT.fullmatch(str(message.get("text", "")))
+                is_post = _POST_KEY.fullmatch(_key_of(message)) and float(message["ts"]) < before
+                if text and is_post:
+                    found[MessageRef(channel, message["ts"])] = text[1]
+            if number == MAX_PAGES_ABANDONED:
+                break
+        return found
 
     def _channel_of(self, body: Body) -> str:
         match body:
@@ -194,6 +242,17 @@ class SlackMessenger:
         return await send_with_fallback(
             message, lambda content: self._api.call(method, {**params, **content})
         )
+
+
+def _metadata(key: str) -> dict[str, Any]:
+    return {"event_type": EVENT_TYPE, "event_payload": {METADATA_KEY: key}}
+
+
+def _key_of(message: Mapping[str, Any]) -> str:
+    """Return the key of the delivery that a message came from; empty if it is none of ours."""
+    metadata = message.get("metadata", {})
+    is_ours = metadata.get("event_type") == EVENT_TYPE
+    return str(metadata.get("event_payload", {}).get(METADATA_KEY, "")) if is_ours else ""
 
 
 def _render_for_channel(body: Body, view: View) -> RenderedMessage:

@@ -76,6 +76,19 @@ def render_cross_post(incident: Incident, permalink: str) -> RenderedMessage:
     )
 
 
+def render_abandoned(text: str) -> RenderedMessage:
+    """Say of an incident that a lost database knew that nobody updates its message any more.
+
+    Args:
+        text: that of the message, as Slack returns it.
+    """
+    note = (
+        "I have lost my database and no longer know this incident. "
+        "If it goes on, I post it again as a new one."
+    )
+    return RenderedMessage(f"NO LONGER UPDATED, was {text}", [section(text), context(note)])
+
+
 def render_incident(
     incident: Incident, view: View, status_link: str, mention: str = ""
 ) -> RenderedMessage:

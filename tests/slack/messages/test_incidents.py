@@ -49,7 +49,7 @@ from bot.core.state.timeline import (
     WhyEntry,
 )
 from bot.slack.render.direct_and_pager import render_direct_message, render_pager_message
-from bot.slack.render.incident import render_cross_post
+from bot.slack.render.incident import render_abandoned, render_cross_post
 from bot.slack.render.incident_line import render_catch_up
 from bot.slack.render.timeline import render_timeline_entry
 
@@ -183,6 +183,7 @@ def in_other_channels(scene: Any) -> list[RenderedMessage]:
     return [
         render_cross_post(scene.open, PERMALINK),
         render_cross_post(scene.ended, ""),
+        render_abandoned(scene.message(scene.open).text),
         render_catch_up((scene.ended.id, scene.by_hand.id, scene.merged.id, 999), missed),
     ]
 
