@@ -12,10 +12,10 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite check fix bench house mutants pictures lock clean
+.PHONY: help demo test suite faults faults-full check fix bench house mutants pictures lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1 - /p' Makefile | awk -F ' - ' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /make \1 - /p' Makefile | awk -F ' - ' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 demo: .venv/runtime.stamp ## play an outage on a local page; options go into ARGS="..."
 	$(BIN)/auth0-check demo $(ARGS)
@@ -28,12 +28,18 @@ test: .venv/dev.stamp ## run the checks and all tests, and print how long they t
 	exit $$status
 
 # What runs whole programs or plays whole outages is not traced: that would take twice as long.
-WHOLE := tests/cli tests/crashes tests/demo tests/live tests/stories
+WHOLE := tests/cli tests/crashes tests/demo tests/faults tests/live tests/stories
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 suite: .venv/dev.stamp ## run all tests without the checks
 	$(PYTEST) --cov --cov-report=term:skip-covered $(addprefix --ignore ,$(WHOLE))
 	$(PYTEST) $(WHOLE)
+
+faults: .venv/dev.stamp ## play each fault that is over in minutes, three times (10 min)
+	$(BIN)/python -m tests.faults --tier faults --times 3 $(ARGS)
+
+faults-full: .venv/dev.stamp ## play each fault twenty times (hours)
+	$(BIN)/python -m tests.faults --tier full --times 20 $(ARGS)
 
 check: .venv/dev.stamp ## check format, style, types and imports
 	$(BIN)/ruff format --check .
@@ -51,7 +57,7 @@ bench: .venv/dev.stamp ## measure how fast the engine is
 house: .venv/dev.stamp ## print the measures of the code's structure beside their goals
 	$(BIN)/python -m tests.house.measure $(ARGS)
 
-mutants: .venv/dev.stamp ## break forty promises one by one, and see which a test notices (hours)
+mutants: .venv/dev.stamp ## break forty promises one by one, and see which a test notices (10 minutes)
 	$(BIN)/python -m tests.mutants.play $(ARGS)
 
 pictures: .venv/dev.stamp ## draw the pictures of the pages again

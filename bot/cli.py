@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -61,6 +64,8 @@ def run(config: Path | None) -> None:
         _run_until_stopped(run_bot())
     except (ConfigError, StartupError, StoreError) as error:
         raise click.ClickException(str(error)) from None
+    finally:
+        _leave_hanging_threads()
 
 
 @main.command()
@@ -70,9 +75,9 @@ def run(config: Path | None) -> None:
 @CONFIG
 def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) -> None:
     """Look once at a tenant, or at all. Exit status: 0 healthy, 1 failing, 2 cannot tell."""
-    from bot.app.clock import SystemClock
+    from bot.app.clock import ClockWatch, SystemClock
     from bot.app.probe_command import as_json, exit_code, probe_once
-    from bot.app.prober import LiveProber
+    from bot.app.prober import ClockCheckedProber, LiveProber
     from bot.telemetry import set_up_logging
 
     settings = _load_settings(config, SLACK_STAND_INS)
@@ -84,7 +89,10 @@ def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) 
         sys.exit(_probe_signal(settings, signal_name, tenant, is_json=is_json))
 
     async def probe_all() -> list[Observation]:
-        return await probe_once(settings, LiveProber(settings, SystemClock()), tenant)
+        clock = SystemClock()
+        watch = ClockWatch(clock)
+        prober = LiveProber(settings, clock, clock_watch=watch)
+        return await probe_once(settings, ClockCheckedProber(prober, clock, watch), tenant)
 
     observations = asyncio.run(probe_all())
     if is_json:
@@ -192,6 +200,16 @@ def _run_until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
             return None
 
     return asyncio.run(guarded())
+
+
+def _leave_hanging_threads() -> None:
+    """End the process at once if the database's thread still waits for a disk that hangs.
+
+    Python would wait for that thread for ever.
+    """
+    if any(thread.name.startswith("store") for thread in threading.enumerate()):
+        logging.shutdown()
+        os._exit(os.EX_SOFTWARE)
 
 
 def _print_table(observations: list[Observation]) -> None:

@@ -122,9 +122,10 @@ class Inbox(Protocol):
     """Takes people's requests and webhooks' messages before they are acknowledged."""
 
     async def accept(self, item: InboxItem) -> bool:
-        """Commit it. Returns False for one that was committed before.
+        """Commit it. Returns False for one that was taken before.
 
-        Raises `StoreError` where it cannot be committed.
+        Where it cannot be committed in time, it is handled all the same, from memory. For a
+        webhook's message `StoreError` is raised as well, so that its sender sends it again.
         """
 
 
@@ -155,6 +156,8 @@ class Snapshot:
     """All that are not done."""
     inbox_items: tuple[InboxItem, ...]
     """All that are not handled, oldest first."""
+    was_unsaved: bool = False
+    """The process before ran from memory: it may have sent more than this says."""
 
 
 class Store(Protocol):
@@ -168,6 +171,9 @@ class Store(Protocol):
 
     async def has_received(self, received_id: str) -> bool:
         """Tell whether an inbox item with this id was committed before, handled or not."""
+
+    def note_unsaved(self, *, is_unsaved: bool) -> None:
+        """Note for the next process whether this one runs from memory. Never waits or raises."""
 
 
 class StoreError(Exception):

@@ -1,4 +1,4 @@
-"""Logging that redacts secrets, and metrics."""
+"""Logging that redacts secrets and cannot be flooded, and metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 HIDDEN = "***"
 SHORTEST_SECRET = 4
@@ -66,6 +66,34 @@ def set_up_logging(secrets: Iterable[str], level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+WARN_EVERY_S = 60.0
+
+
+class RareWarning:
+    """A warning that strangers can cause as often as they like: logged at most once a minute.
+
+    Args:
+        logger: where it goes.
+        now: returns seconds of any clock.
+    """
+
+    def __init__(self, logger: logging.Logger, now: Callable[[], float] = time.monotonic) -> None:
+        self._logger = logger
+        self._now = now
+        self._logged_at = float("-inf")
+        self._left_out = 0
+
+    def __call__(self, line: str, *args: object) -> None:
+        """Log a line, or count it as left out. The next one that is logged says how many were."""
+        now = self._now()
+        if now - self._logged_at < WARN_EVERY_S:
+            self._left_out += 1
+            return
+        more = f" (and {self._left_out} more since the last such line)" if self._left_out else ""
+        self._logged_at, self._left_out = now, 0
+        self._logger.warning("%s%s", line % args, more)
 
 
 class _OldName(Collector):

@@ -9,16 +9,18 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bot.app.clock import ClockWatch
 from bot.app.http_server import Server, admin_routes
 from bot.app.notification_router import NotificationRouter, build_notifiers
 from bot.app.observability import EffectLogger, MeteredNotifier, MeteredProber, register_gauges
-from bot.app.prober import LiveProber, webhook_config
+from bot.app.prober import ClockCheckedProber, LiveProber, webhook_config
 from bot.app.rules import rules_of
 from bot.app.status_json import status_routes
 from bot.config import fingerprint
 from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
+from bot.runtime.guarded_store import GuardedStore
 from bot.runtime.timer import APSchedulerTimer
 from bot.slack.checks import SlackStatus
 from bot.slack.inbound.http_mode import EventsEndpoint
@@ -80,14 +82,16 @@ class Bot:
         self._clock = clock
         self._started_at = clock.now()
         self._counts = PushedCounts(webhook_config(settings).tenants, clock)
-        prober = LiveProber(
+        self._clock_watch = ClockWatch(clock)
+        prober = self._live_prober = LiveProber(
             settings,
             prober_clock or clock,
             network,
             counts=self._counts,
-            wall_clock_step_s=clock.wall_clock_step_s,
+            clock_watch=self._clock_watch,
         )
-        self._prober = MeteredProber(wrap_prober(prober), self.metrics)
+        checked = ClockCheckedProber(prober, clock, self._clock_watch)
+        self._prober = MeteredProber(wrap_prober(checked), self.metrics)
         self._notifiers = {
             name: MeteredNotifier(name, notifier, self.metrics)
             for name, notifier in build_notifiers(settings, prober.fetcher).items()
@@ -129,10 +133,11 @@ class Bot:
 
     async def _assemble(self) -> None:
         settings = self._settings
-        store = await open_store(settings.database, self._clock.now())
-        self._exit_stack.push_async_callback(store.close)
-        if store.warning:
-            log.error("%s", store.warning)
+        database = await open_store(settings.database, self._clock.now())
+        self._exit_stack.push_async_callback(database.close)
+        if database.warning:
+            log.error("%s", database.warning)
+        store = GuardedStore(database)
         web = SlackWeb(settings.slack.bot_token.get_secret_value(), settings.slack.api_url)
         self._exit_stack.push_async_callback(web.close)
         # A fingerprint takes 50 ms of CPU time on purpose: not in the event loop.
@@ -156,14 +161,22 @@ class Bot:
         )
         delivery = self._build_delivery(engine, store, messenger)
         engine.attach(delivery)
-        await self._listen(engine)
+        self._clock_watch.attach(partial(self._on_clock_correction, engine), engine.submit)
+        await self._listen(engine, store)
         self._parts |= {
+            "clock": self._clock_watch.run,
             "engine": engine.run,
             "delivery": delivery.run,
             "Slack session": session.run,
-            "Slack": partial(self._use_slack, engine, web, session, messenger, store.warning),
+            "Slack": partial(self._use_slack, engine, web, session, messenger, database.warning),
         }
         log.info("watching %d tenant(s)", len(settings.tenants))
+
+    def _on_clock_correction(self, engine: Engine, by_s: float, was_paused: bool) -> None:  # noqa: FBT001 - a callback
+        """Forget what has the time of a wrong clock, or move it."""
+        self._live_prober.forget()
+        if not was_paused:  # else the time has really passed
+            engine.correct_clock(by_s)
 
     def _app_token(self) -> str | None:
         token = self._settings.slack.app_token
@@ -198,7 +211,7 @@ class Bot:
         self.metrics.outbox_waiting.set_function(lambda: delivery.depth)
         return delivery
 
-    async def _listen(self, engine: Engine) -> None:
+    async def _listen(self, engine: Engine, store: GuardedStore) -> None:
         settings, requests = self._settings, self.metrics.webhook_requests
         routes = dict(
             webhook_routes(
@@ -220,7 +233,7 @@ class Bot:
             self.public_address = server.address
         # Without Slack it is ready: it takes webhooks, and pages beyond Slack.
         admin = admin_routes(
-            self.metrics.registry, lambda: [engine.save_error] if engine.save_error else []
+            self.metrics.registry, lambda: [store.problem] if store.problem else []
         )
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
 

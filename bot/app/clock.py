@@ -1,9 +1,23 @@
-"""The real clock, at speed 1 or, for the demo, faster."""
+"""The real clock, at speed 1 or, for the demo, faster; and whether it is right."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from bot.core.signals.clock_check import ClockCheck
+from bot.core.state.incident import OwnFault, OwnFaultKind
+from bot.core.state.stimulus import OwnFaultSeen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.http import HttpResult
+
+log = logging.getLogger(__name__)
 
 
 def _monotonic_s() -> float:
@@ -15,33 +29,151 @@ def _monotonic_s() -> float:
 class SystemClock:
     """The `Clock` port: the wall clock as it was at the start, and what has elapsed since.
 
-    A wall clock that is stepped later moves nothing: all that is due stays due.
+    A wall clock that is set later moves nothing: all that is due stays due. Only `ClockWatch`
+    corrects it.
 
     Args:
         speed: how many times as fast as a real clock it runs.
         start: the instant to begin at; None: now.
+        wall_time: the host's wall clock, which may be set.
+        monotonic: the host's clock that nobody sets.
     """
 
-    def __init__(self, speed: float = 1.0, start: float | None = None) -> None:
+    def __init__(
+        self,
+        speed: float = 1.0,
+        start: float | None = None,
+        *,
+        wall_time: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = _monotonic_s,
+    ) -> None:
         self.speed = speed
-        self._is_wall_time = start is None
-        self._wall_zero = time.time()
-        self._start = self._wall_zero if start is None else start
-        self._zero = _monotonic_s()
+        self.is_wall_time = start is None
+        """Whether it shows the time of today, and not of a story."""
+        self._wall_time = wall_time
+        self._monotonic = monotonic
+        self._start = wall_time() if start is None else start
+        self._zero = monotonic()
 
     def now(self) -> float:
         """Return seconds since the Unix epoch, UTC."""
-        return self._start + (_monotonic_s() - self._zero) * self.speed
+        return self._start + (self._monotonic() - self._zero) * self.speed
 
     async def sleep(self, span_s: float) -> None:
         """Wait for a span of this clock."""
         await asyncio.sleep(span_s / self.speed)
 
     def wall_clock_step_s(self) -> float:
-        """Return how far the wall clock was moved since the start, in seconds of a real clock.
+        """Return how far the host's wall clock is ahead of this one; 0 in a story."""
+        return self._wall_time() - self.now() if self.is_wall_time else 0.0
 
-        0 for a clock with a `start` of its own: it does not follow the wall clock.
+    def correct(self, by_s: float) -> None:
+        """Move it: it was wrong."""
+        self._start += by_s
+
+
+CHECK_EVERY_S = 1.0
+HOST_WRONG_S = 300.0
+"""A host's clock that is wrong for so long is posted; a time service has put it right by then."""
+
+
+class ClockWatch:
+    """Corrects the clock where it is wrong, and says meanwhile that results do not count.
+
+    Args:
+        clock: the bot's.
+    """
+
+    def __init__(self, clock: SystemClock) -> None:
+        self.corrections = 0
+        self._clock = clock
+        self._check = ClockCheck()
+        self._on_correction: Callable[[float, bool], None] = lambda _by_s, _was_paused: None
+        self._submit: Callable[[OwnFaultSeen], None] = lambda _: None
+        self._is_host_wrong: bool | None = None
+        """As it was last reported; None: it was not, since the start."""
+        self._differs_since: float | None = None
+
+    def attach(
+        self,
+        on_correction: Callable[[float, bool], None],
+        submit: Callable[[OwnFaultSeen], None] = lambda _: None,
+    ) -> None:
+        """Set what hears of it.
+
+        Args:
+            on_correction: called after a correction, with the seconds and whether the machine had
+                stood still: then the time that was missing has really passed.
+            submit: takes what is to be posted about the host's clock.
         """
-        if not self._is_wall_time:
-            return 0.0
-        return time.time() - self._wall_zero - (_monotonic_s() - self._zero)
+        self._on_correction, self._submit = on_correction, submit
+
+    @property
+    def host_ahead_s(self) -> float:
+        """How far the host's clock is ahead of the right time; 0: it is right, or nobody knows."""
+        return self._check.host_ahead_s
+
+    async def run(self) -> None:
+        """Watch the host's clock. Never ends."""
+        while True:
+            self.find_doubt()
+            await asyncio.sleep(CHECK_EVERY_S)
+
+    def note_answer(self, host: str, result: HttpResult) -> None:
+        """Take the `Date` of an answer, unless a cache gave the answer.
+
+        It counts as the bot's time if it lies within the request: a slow answer tells no more.
+        """
+        began_at, ended_at = result.at, result.at + result.latency_s
+        try:
+            at = parsedate_to_datetime(result.headers["date"]).timestamp()
+        except (LookupError, ValueError, OverflowError):
+            return
+        if result.headers.get("age", "0") == "0":
+            # A `Date` has no fractions.
+            self.note_offset(host, at - min(max(at, began_at - 1.0), ended_at))
+
+    def note_offset(self, host: str, offset_s: float) -> None:
+        """Take how much later than the bot's time a host says that it is."""
+        if self._clock.is_wall_time:
+            self._check = self._check.with_date(host, offset_s, _loop_time())
+
+    def find_doubt(self) -> str:
+        """Return why results do not count now; empty: they do. Corrects the clock if it can."""
+        now = _loop_time()
+        check = self._check.with_host_clock(self._clock.wall_clock_step_s(), now)
+        self._check, judgement = check.judge(now)
+        if (by_s := judgement.correction_s) is not None:
+            self._clock.correct(by_s)
+            self.corrections += 1
+            log.warning("the bot's time was %s; corrected", _side(-by_s))
+            self._on_correction(by_s, judgement.was_paused)
+        self._report_host_clock(now)
+        if by_s is not None:
+            return f"the bot's time was {_side(-by_s)}"
+        if judgement.is_trusted:
+            return ""
+        if self._check.doubt_since is None:
+            return f"this host's clock was set; it is {_side(check.host_s)} now"
+        host, offset_s = check.largest_offset
+        return f"this host's clock is {_side(-offset_s)}, by the answer of {host}"
+
+    def _report_host_clock(self, now: float) -> None:
+        """Let it be posted that the host's clock is wrong, or is right again, once it stays so."""
+        ahead_s = self.host_ahead_s
+        if bool(ahead_s) is self._is_host_wrong:
+            self._differs_since = None
+            return
+        self._differs_since = now if self._differs_since is None else self._differs_since
+        if now - self._differs_since >= HOST_WRONG_S or (self._is_host_wrong and not ahead_s):
+            self._is_host_wrong, self._differs_since = bool(ahead_s), None
+            fault = OwnFault(OwnFaultKind.CLOCK, ahead_s=round(ahead_s))
+            self._submit(OwnFaultSeen(self._clock.now(), fault, is_over=not ahead_s))
+
+
+def _side(ahead_s: float) -> str:
+    return f"{abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

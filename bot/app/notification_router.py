@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bot.core.state.outbox import Paging
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from bot.http import Fetcher
     from bot.ports import Notifier, View
     from bot.slack.outbound.messenger import SlackMessenger
+
+
+LINK_WAIT_S = 2.0
+"""Real seconds that a page waits for its link to Slack: Slack may be what does not answer."""
 
 
 class NotificationRouter:
@@ -45,10 +51,11 @@ class NotificationRouter:
             # It was configured before the restart.
             raise Refused("the configuration", Reason.REJECTED, "no such contact point")
         incident = view.desk.incidents[body.incident]
-        link = await self._slack.get_permalink(message)
-        await notifier.notify(
-            render_pager_message(incident, view, body.action, key=delivery.key, link=link)
-        )
+        link = ""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINK_WAIT_S):
+                link = await self._slack.get_permalink(message)
+        await notifier.notify(render_pager_message(incident, view, delivery, body, link))
         return None
 
     async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:
@@ -66,7 +73,7 @@ def build_notifiers(settings: Settings, fetcher: Fetcher) -> dict[str, Notifier]
     for point in settings.notify:
         if point.pagerduty is not None:
             notifiers[point.name] = PagerDutyNotifier(
-                fetcher,
+                fetcher.fetch,
                 routing_key=point.pagerduty.routing_key.get_secret_value(),
                 url=point.pagerduty.url,
                 source=source,

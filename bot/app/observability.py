@@ -55,8 +55,8 @@ class EffectLogger:
                 line = "incident=%d state=%s severity=%s tenants=%s by=%s"
                 names = ",".join(incident.tenants)
                 by = {
-                    IncidentState.ACKNOWLEDGED: incident.acknowledged_by,
-                    IncidentState.RESOLVED: incident.resolved_by,
+                    IncidentState.ACKNOWLEDGED: incident.life.acknowledged_by,
+                    IncidentState.RESOLVED: incident.life.resolved_by,
                 }.get(incident.state, "")
                 log.warning(line, incident.id, incident.state, incident.severity, names, by)
             case VerdictChanged(verdict=verdict):
@@ -74,10 +74,11 @@ class EffectLogger:
     def _log_send(self, body: Body) -> None:
         match body:
             case Reply(incident=number, entry=PagedEntry(contact_points=points) as entry):
-                point = points[0] if points else MENTION
-                self._metrics.escalations.labels(point).inc()
                 notified = ",".join(entry.mentioned)
-                log.info("incident=%d step=%s notified=%s by=%s", number, point, notified, entry.by)
+                for point in points or (MENTION,):
+                    self._metrics.escalations.labels(point).inc()
+                    line = "incident=%d step=%s notified=%s by=%s"
+                    log.info(line, number, point, notified, entry.by)
             case Answer(result=AnswerResult(silence=Silence(ended_at=None) as silence)):
                 until = datetime.fromtimestamp(silence.until, UTC).isoformat(timespec="seconds")
                 line = "silence=%d state=active scope=%s name=%s by=%s until=%s"

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from bot.app.rules import feed_target, is_reported
 from bot.config.settings import secrets_in
 from bot.core.model.measurement import Measurement
-from bot.core.model.observation import LOGS, Observation, Outcome, Target
-from bot.http import Fetcher, HttpRequest, LoopLag, SystemNetwork
+from bot.core.model.observation import (
+    LOGS,
+    FeedReading,
+    FeedState,
+    Observation,
+    Outcome,
+    Target,
+)
+from bot.http import Fetcher, HttpRequest, LoopLag, NoData, SystemNetwork
 from bot.http.loop_lag import LIMIT_S
 from bot.probes import Probes
 from bot.sources.auth0_logs import TenantLog
@@ -22,11 +31,11 @@ from bot.webhooks.sender import SenderConfig, WebhookConfig, WebhookTenant
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from bot.app.clock import ClockWatch
     from bot.config import Settings
-    from bot.core.model.observation import FeedReading
     from bot.core.oncall import Shifts
-    from bot.http import Network
-    from bot.ports import Clock
+    from bot.http import HttpResult, Network
+    from bot.ports import Clock, Prober
 
 
 def build_sources(
@@ -78,8 +87,6 @@ FEED_CAP = 2_000_000
 FEED_TIMEOUT_S = 20.0
 SHORTEST_LAG_S = 0.05
 """Shorter ones are normal in a demo, whose process also serves all that it probes."""
-CLOCK_STEP_S = 60.0
-"""A wall clock that was moved by this or more is wrong now, or was wrong before."""
 
 
 class LiveProber:
@@ -90,7 +97,7 @@ class LiveProber:
         clock: the time.
         network: how to reach hosts; None: as the system does.
         counts: what webhooks have counted; None: there are no webhooks.
-        wall_clock_step_s: returns by how many seconds the wall clock was moved since the start.
+        clock_watch: compares the clock with the `Date` of answers; None: nothing does.
     """
 
     def __init__(
@@ -100,19 +107,30 @@ class LiveProber:
         network: Network | None = None,
         *,
         counts: PushedCounts | None = None,
-        wall_clock_step_s: Callable[[], float] = lambda: 0.0,
+        clock_watch: ClockWatch | None = None,
     ) -> None:
         # At speed N time-outs are N times as short, and so is a loop lag that spoils a probe.
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
-        self.fetcher = Fetcher(clock, network or SystemNetwork(settings.resolve), lag)
-        self._probes = Probes(settings, self.fetcher)
+        self.fetcher = _DatingFetcher(clock, network or SystemNetwork(settings.resolve), lag)
+        self.fetcher.clock_watch = clock_watch
+        self._settings = settings
+        prometheus = settings.prometheus.ca_file if settings.prometheus else None
+        for ca_file in {None, prometheus, *(tenant.ca_file for tenant in settings.tenants)}:
+            with suppress(NoData):  # each check with it has no data, and says why
+                self.fetcher.trust(ca_file)
         self._counts = counts or PushedCounts(webhook_config(settings).tenants, clock)
-        self._sources = dict(build_sources(settings, self.fetcher))
+        self.forget()
+
+    def forget(self) -> None:
+        """Start afresh, as after a restart: what was remembered has the time of a wrong clock."""
+        settings, fetcher = self._settings, self.fetcher
+        self._probes = Probes(settings, fetcher)
+        self._sources = dict(build_sources(settings, fetcher))
+        self._counts.forget()
         self._calendar: ShiftCalendar | None = None
         if settings.oncall and (calendar := settings.oncall.calendar):
             url, zone = calendar.url.get_secret_value(), settings.oncall.zone
-            self._calendar = ShiftCalendar(url, calendar.people, zone, self.fetcher)
-        self._wall_clock_step_s = wall_clock_step_s
+            self._calendar = ShiftCalendar(url, calendar.people, zone, fetcher)
         self._feeds: dict[Target, StatusFeed] = {}
         for tenant in settings.tenants:
             target = feed_target(tenant)
@@ -126,19 +144,17 @@ class LiveProber:
                     cap=FEED_CAP,
                     ca_file=tenant.ca_file,
                 )
-                self._feeds[target] = StatusFeed(target, request, self.fetcher.fetch, clock)
+                self._feeds[target] = StatusFeed(target, request, fetcher.fetch, fetcher.clock)
 
     async def probe(self, target: Target) -> Observation:
         """Probe a target."""
-        return reject_if_clock_stepped(await self._probes.probe(target), self._wall_clock_step_s())
+        return await self._probes.probe(target)
 
     async def measure(self, target: Target) -> Measurement:
-        """Query a source; with a wrong wall clock we do not know for which time it answers."""
+        """Query a source."""
         measure = self._sources.get(target)
         now = self.fetcher.clock.now()
-        measurement = await measure() if measure else self._counts.drain(target, now)
-        reason = clock_step_reason(self._wall_clock_step_s())
-        return Measurement(target, measurement.at, no_data_reason=reason) if reason else measurement
+        return await measure() if measure else self._counts.drain(target, now)
 
     async def poll_feed(self, target: Target) -> FeedReading:
         """Poll a status feed."""
@@ -151,16 +167,65 @@ class LiveProber:
         return await self._calendar.poll()
 
 
-def reject_if_clock_stepped(observation: Observation, step_s: float) -> Observation:
-    """Return the observation, or `no_data` if the wall clock was moved too far to trust it."""
-    if not (reason := clock_step_reason(step_s)):
-        return observation
-    target, at = observation.target, observation.at
-    return Observation(target, at, Outcome.NO_DATA, no_data_reason=reason)
+class _DatingFetcher(Fetcher):
+    """A `Fetcher` that shows each answer to the watch of the clock."""
+
+    clock_watch: ClockWatch | None = None
+
+    async def fetch(self, request: HttpRequest) -> HttpResult:
+        """Send one request; see `Fetcher`."""
+        result = await super().fetch(request)
+        if self.clock_watch and not result.no_data_reason:
+            self.clock_watch.note_answer(urlsplit(request.url).hostname or "", result)
+        return result
 
 
-def clock_step_reason(step_s: float) -> str:
-    """Return why a host's results cannot be trusted after its clock moved; empty: they can."""
-    if abs(step_s) < CLOCK_STEP_S:
-        return ""
-    return f"this host's clock was moved by {step_s:+.0f} s; if it is right, restart the bot"
+class ClockCheckedProber:
+    """A `Prober` on a host whose clock may be wrong: then its results do not count.
+
+    Args:
+        prober: probes.
+        clock: the bot's, which the watch may correct.
+        watch: judges it.
+    """
+
+    def __init__(self, prober: Prober, clock: Clock, watch: ClockWatch) -> None:
+        self._prober = prober
+        self._clock = clock
+        self._watch = watch
+
+    async def probe(self, target: Target) -> Observation:
+        """Probe a target; see the port."""
+        before = self._watch.corrections
+        observation = await self._prober.probe(target)
+        if not (reason := self._find_doubt(before)):
+            return observation
+        now = self._clock.now()
+        return Observation(target, now, Outcome.NO_DATA, no_data_reason=reason)
+
+    async def measure(self, target: Target) -> Measurement:
+        """Query a source; with a wrong clock we do not know for which time it answers."""
+        before = self._watch.corrections
+        measurement = await self._prober.measure(target)
+        if not (reason := self._find_doubt(before)):
+            return measurement
+        return Measurement(target, self._clock.now(), no_data_reason=reason)
+
+    async def poll_feed(self, target: Target) -> FeedReading:
+        """Poll a status feed; see the port."""
+        before = self._watch.corrections
+        reading = await self._prober.poll_feed(target)
+        if not (reason := self._find_doubt(before)):
+            return reading
+        now = self._clock.now()
+        return FeedReading(target, now, FeedState.UNREACHABLE, no_data_reason=reason)
+
+    async def poll_shifts(self) -> Shifts:
+        """Read the on-call calendar; see the port."""
+        return await self._prober.poll_shifts()
+
+    def _find_doubt(self, before: int) -> str:
+        """Return why a result does not count, of a check before which there were so many."""
+        doubt = self._watch.find_doubt()
+        is_moved = self._watch.corrections != before
+        return doubt or ("the bot's time was corrected during the check" if is_moved else "")

@@ -86,7 +86,7 @@ def _on_call(oncall: OnCall) -> OnCallSource:
 
 
 def _window(each: Maintenance) -> MaintenanceWindow:
-    begins = each.every or each.once
+    begins = each.every or each.cron or each.once
     if begins is None:
         raise TypeError("the configuration refuses a window without a beginning")
     return MaintenanceWindow(begins, each.lasts, each.zone, each.tenants, each.reason)

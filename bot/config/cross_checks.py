@@ -46,7 +46,7 @@ ALTERNATIVES: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("tenants", "logs"): (("client_id", "client_secret"), ("stream_token",)),
     ("oncall",): (("rotation",), ("group",), ("calendar",)),
     ("notify",): (("pagerduty",), ("apprise",)),
-    ("maintenance",): (("every",), ("once",)),
+    ("maintenance",): (("every",), ("cron",), ("once",)),
 }
 """Groups of keys: a section must have exactly one group, complete. The first group is what is
 asked for if no key of any group is there."""

@@ -17,11 +17,20 @@ from pydantic import (
 
 from bot.config import value_types as types
 from bot.core.model.access import EVERYONE
-from bot.core.model.wall_clock import DAY_S, RecurringTime, is_zone, parse_recurring_time
+from bot.core.model.wall_clock import (
+    DAY_S,
+    CronTime,
+    RecurringTime,
+    is_zone,
+    parse_cron,
+    parse_recurring_time,
+)
 
 PERSONAL_STEPS = ("dm", "next")
 """Steps that need one person; a user group names none."""
 BUILTIN_STEPS = ("mention", *PERSONAL_STEPS)
+WEEK_DAYS = 7
+"""Shifts and reports come every week at the least."""
 FIRST_YEAR, LAST_YEAR = 2000, 2999
 """Calendar arithmetic also needs the days around these years."""
 
@@ -34,8 +43,30 @@ def _check_zone(name: str) -> str:
 
 def _parse_recurring(value: object) -> object:
     parsed = parse_recurring_time(str(value))
-    if parsed is None:
+    if parsed is None or parsed.period_days > WEEK_DAYS:
         raise ValueError("must be '09:00' (every day) or 'Mon 09:00' (every week), in quotes")
+    return parsed
+
+
+def _parse_recurring_or_monthly(value: object) -> object:
+    parsed = parse_recurring_time(str(value))
+    if parsed is None:
+        raise ValueError(
+            "must be '02:00' (every day), 'Sun 02:00' (every week), 'first Sun 02:00' or"
+            " '15th 02:00' (every month), in quotes"
+        )
+    return parsed
+
+
+def _parse_cron(value: object) -> object:
+    parsed = parse_cron(str(value))
+    if parsed is None:
+        raise ValueError(
+            "must be a cron expression of five fields, in quotes: '0 2 * * sun' is every Sunday at"
+            " 02:00"
+        )
+    if parsed.next(0.0, "UTC") is None:
+        raise ValueError("names a day that never comes")
     return parsed
 
 
@@ -64,6 +95,8 @@ def _check_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 Zone = Annotated[str, AfterValidator(_check_zone)]
 Recurrence = Annotated[RecurringTime, BeforeValidator(_parse_recurring)]
+MaintenanceRecurrence = Annotated[RecurringTime, BeforeValidator(_parse_recurring_or_monthly)]
+Cron = Annotated[CronTime, BeforeValidator(_parse_cron)]
 WallTime = Annotated[datetime, BeforeValidator(_parse_wall_time)]
 Day = Annotated[date, BeforeValidator(_parse_day)]
 User = Annotated[
@@ -143,8 +176,11 @@ class Maintenance(types.Section):
 
     tenants: tuple[types.Name, ...] = ()
     """Names of tenants; without it, all."""
-    every: Recurrence | None = None
-    """'Sun 02:00' for every week, '02:00' for every day."""
+    every: MaintenanceRecurrence | None = None
+    """'02:00' for every day, 'Sun 02:00' for every week, 'first Sun 02:00' (second, third, fourth,
+    last) or '15th 02:00' for every month."""
+    cron: Cron | None = None
+    """Instead of every: a cron expression of five fields, as '0 2 1-7 * *'."""
     once: WallTime | None = None
     """Instead of every: a day and a time such as '2026-12-01 02:00'."""
     lasts: types.Span

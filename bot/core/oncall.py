@@ -7,6 +7,7 @@ that a restart could lose. Due times of an escalation are in the incident's stat
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bot.core.model.wall_clock import RecurringTime
@@ -17,6 +18,25 @@ if TYPE_CHECKING:
 
 MENTION, DM, NEXT = "mention", "dm", "next"
 """The contacts of a step, beside the names of contact points."""
+
+
+class CallReason(StrEnum):
+    """Why people are called: what a mention, a direct message or a page is about."""
+
+    BEGUN = "begun"
+    WORSE = "worse"
+    WIDER = "wider"
+    """More tenants fail."""
+    BACK = "back"
+    FLAPPING = "flapping"
+    UNACKNOWLEDGED = "unacknowledged"
+    """A step of the escalation: nobody has acknowledged it."""
+    EXPIRED = "expired"
+    """Whoever acknowledged it has not answered."""
+    HANDED_OVER = "handed_over"
+    CORRECTED = "corrected"
+    """What people were told to do has changed."""
+    CANNOT_CHECK = "cannot_check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +184,13 @@ class Shifts:
     """Why later polls failed; empty: none failed."""
 
     def list_shifts(self, _now: float) -> tuple[Shift, ...]:
-        """Return all, sorted so that of overlapping shifts the one that begins last counts."""
-        return tuple(sorted(self.shifts, key=lambda each: (each.since, -each.until)))
+        """Return all, sorted so that of overlapping shifts the one that begins last counts.
+
+        An entry that names nobody we know, as a holiday or a meeting, takes no shift away.
+        """
+        return tuple(
+            sorted(self.shifts, key=lambda each: (bool(each.person), each.since, -each.until))
+        )
 
     def with_reading(self, reading: Shifts) -> Shifts:
         """Return the newer reading; a failed one keeps the shifts as they were."""
@@ -180,17 +205,26 @@ def current_shift(source: OnCallSource, overrides: Iterable[Override], now: floa
     return _shift_at(_rank_shifts(source, overrides, now), now)
 
 
-def next_shift(source: OnCallSource, overrides: Iterable[Override], now: float) -> Shift | None:
-    """Return the shift that follows. None: none is known."""
-    return next(_later_shifts(_rank_shifts(source, overrides, now), now), None)
-
-
 def next_shift_to_notify(
     source: OnCallSource, overrides: Iterable[Override], now: float, *, notified: Collection[str]
 ) -> Shift | None:
     """Return the next shift of a person with a Slack id who was not notified yet."""
-    later = _later_shifts(_rank_shifts(source, overrides, now), now)
+    later = later_shifts(source, overrides, now)
     return next((each for each in later if each.person and each.person not in notified), None)
+
+
+def later_shifts(
+    source: OnCallSource, overrides: Iterable[Override], now: float
+) -> Iterator[Shift]:
+    """Yield the shifts after the current one; of a rotation, one round of them."""
+    ranked = _rank_shifts(source, overrides, now)
+    current = _shift_at(ranked, now)
+    after = current.until if current else now
+    edges = {edge for shift in ranked for edge in (shift.since, shift.until)}
+    for edge in sorted(edge for edge in edges if edge >= after):
+        shift = _shift_at(ranked, edge)
+        if shift and shift.since == edge:
+            yield shift
 
 
 def _rank_shifts(source: OnCallSource, overrides: Iterable[Override], now: float) -> list[Shift]:
@@ -209,14 +243,3 @@ def _shift_at(ranked: list[Shift], now: float) -> Shift | None:
             return replace(shift, since=since, until=until)
         stronger.append(shift)
     return None
-
-
-def _later_shifts(ranked: list[Shift], now: float) -> Iterator[Shift]:
-    """Yield the shifts after the current one; of a rotation, one round of them."""
-    current = _shift_at(ranked, now)
-    after = current.until if current else now
-    edges = {edge for shift in ranked for edge in (shift.since, shift.until)}
-    for edge in sorted(edge for edge in edges if edge >= after):
-        shift = _shift_at(ranked, edge)
-        if shift and shift.since == edge:
-            yield shift

@@ -103,10 +103,10 @@ def compute_availability(
 def _incident_intervals(tenant: str, incident: Incident, until: float) -> Iterator[Interval]:
     """Yield a tenant's status in an incident. One monitoring gap stands for all tenants."""
     if incident.kind is IncidentKind.MONITORING_GAP:
-        yield Interval(incident.since, incident.opened_at, TenantStatus.UNOBSERVED)
+        yield Interval(incident.since, incident.life.opened_at, TenantStatus.UNOBSERVED)
     if tenant not in incident.tenants:
         return
-    end = until if incident.resolved_at is None else incident.resolved_at
+    end = until if incident.life.resolved_at is None else incident.life.resolved_at
     if incident.kind is IncidentKind.NO_DATA:
         yield Interval(incident.since, end, TenantStatus.UNOBSERVED)
     elif incident.kind is IncidentKind.FAILING and incident.severity in STATUS_BY_SEVERITY:
@@ -210,10 +210,11 @@ def build_report(
     known = [
         i
         for i in desk.incidents.values()
-        if i.opened_at < until and (until if i.resolved_at is None else i.resolved_at) > begin
+        if i.life.opened_at < until
+        and (until if i.life.resolved_at is None else i.life.resolved_at) > begin
     ]
     real = [i for i in known if not i.false_alarm]
-    alerts = [i for i in real if i.kind in ALERT_KINDS and i.merged_into is None]
+    alerts = [i for i in real if i.kind in ALERT_KINDS and i.life.merged_into is None]
     failing = [i for i in alerts if i.kind is IncidentKind.FAILING]
     return Report(
         begin,
@@ -224,13 +225,13 @@ def build_report(
             for name in rules.tenants
         ),
         causes=dict(Counter(i.verdict.cause for i in alerts).most_common()),
-        muted=tuple(i.id for i in alerts if i.is_muted),
-        time_to_detect=_duration_stats(i.opened_at - i.since for i in failing),
+        muted=tuple(i.id for i in alerts if i.notification.is_muted),
+        time_to_detect=_duration_stats(i.life.opened_at - i.since for i in failing),
         time_to_acknowledge=_duration_stats(
-            i.acknowledged_at - i.opened_at for i in failing if i.acknowledged_at is not None
+            i.life.acknowledged.at - i.life.opened_at for i in failing if i.life.acknowledged
         ),
         time_to_resolve=_duration_stats(
-            i.resolved_at - i.since for i in failing if i.resolved_at is not None
+            i.life.resolved_at - i.since for i in failing if i.life.resolved_at is not None
         ),
         lead_time=_lead_time(failing),
         single_failures=_single_failures(tenants, rules, begin, until),
@@ -240,7 +241,9 @@ def build_report(
             for s in desk.silences.values()
             if s.since < until and (until if s.ended_at is None else s.ended_at) > begin
         ),
-        pages_by_contact_point=dict(Counter(name for i in real for name in i.paged_contact_points)),
+        pages_by_contact_point=dict(
+            Counter(name for i in real for name in i.notification.paged_at)
+        ),
     )
 
 

@@ -5,28 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import catch_up, notification_policy, paging
+from bot.core.alerting import catch_up, notification_policy
 from bot.core.commands import dispatch
-from bot.core.incidents import missing_data, notifications, sticky_resolve
+from bot.core.incidents import missing_data, notifications, own_faults, sticky_resolve
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
 from bot.core.incidents.grouping import (
     evaluate_all,
     group_or_open,
     is_deferred,
     keep_incident,
+    needs_incident,
     open_monitoring_gap,
 )
+from bot.core.incidents.lifecycle import cannot_check_at
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
-from bot.core.model.observation import CONTROL, Health, Observation, SignalState
+from bot.core.model.observation import CONTROL, Observation, SignalState
 from bot.core.model.wall_clock import DAY_S
 from bot.core.signals.probe_threshold import ProbeState, Reason
+from bot.core.state import clock_shift
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
-from bot.core.state.incident import MESSAGE, IncidentState, MessageRef
+from bot.core.state.incident import MESSAGE, MessageRef, Resolution
 from bot.core.state.outbox import ReportDue
 from bot.core.state.shared import FeedView, SharedSignals, with_changes, with_control, with_reading
 from bot.core.state.stimulus import (
+    CallOverdue,
     CheckRequested,
     CheckStarted,
+    ClockCorrected,
     CommandReceived,
     Delivered,
     DeskEffect,
@@ -36,10 +41,10 @@ from bot.core.state.stimulus import (
     Measured,
     MessageLost,
     Observed,
+    OwnFaultSeen,
     PollFeed,
     PollShifts,
     PostMissed,
-    PostOverdue,
     Pushed,
     QuestionAudited,
     RequestCheck,
@@ -48,6 +53,7 @@ from bot.core.state.stimulus import (
     Started,
     StartProbe,
     Stimulus,
+    Stopped,
     TenantReport,
     TenantStimulus,
     Tick,
@@ -69,6 +75,8 @@ def step(state: BotState, stimulus: Stimulus, rules: Rules) -> tuple[BotState, l
     the desk, which spans them, within the same step.
     """
     effects: list[Effect] = []
+    if isinstance(stimulus, ClockCorrected):
+        state = clock_shift.shift(state, stimulus.by_s)
     if isinstance(stimulus, Started | Tick | Pushed | Observed | Measured):
         for name in _affected_tenants(state, stimulus):
             state, more = step_tenant(state, name, stimulus, rules)
@@ -150,9 +158,16 @@ def due_at(state: BotState, rules: Rules) -> float | None:
     desk = state.desk
     checks = (check.until for check in desk.checks.values())
     once = (notification_policy.due_at(desk, rules), desk.report_at, desk.evaluate_at)
+    rare = (own_faults.crash_loop_due_at(desk), _call_due_at(state))
     polls = (*desk.controls_due.values(), *desk.feeds_due.values(), desk.calendar_due)
-    dues = (*state.tenant_due.values(), *polls, *checks, *once)
+    dues = (*state.tenant_due.values(), *polls, *checks, *once, *rare)
     return min((at for at in dues if at is not None), default=None)
+
+
+def _call_due_at(state: BotState) -> float | None:
+    """Return when people are to be called because nothing can be checked; not while deferred."""
+    at = cannot_check_at(state.desk, state.tenants)
+    return None if at is None else max(at, state.desk.evaluate_at or 0.0)
 
 
 def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
@@ -161,12 +176,12 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
     match stimulus:
         case Started():
             return _handle_start(state, stimulus.at, rules)
+        case Stopped() | OwnFaultSeen() | ClockCorrected():
+            return own_faults.handle(state, stimulus)
         case Tick():
             return _handle_tick(state, stimulus.at, tenants, rules)
-        case Observed():
-            return _handle_observation(state, stimulus, tenants, rules)
-        case Measured():
-            return _handle_measurement(state, stimulus)
+        case Observed() | Measured():
+            return _handle_result(state, stimulus, tenants, rules)
         case Pushed():
             return _handle_push(state, stimulus, tenants, rules)
         case FeedPolled():
@@ -181,7 +196,7 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
         case QuestionAudited():
             return state.with_audit_entry(stimulus.entry), [stimulus.entry]
         case CheckStarted():
-            return dispatch.record_check_started(state, stimulus)
+            return dispatch.continue_check(state, stimulus.request_id, stimulus)
         case Delivered():
             incident = state.incidents[stimulus.incident]
             message = replace(incident.message, ref=MessageRef(stimulus.channel, stimulus.ts))
@@ -194,11 +209,8 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             message = replace(incident.message, ref=None, posts=incident.message.posts + 1)
             incident = replace(incident, message=message)
             return keep_incident(state, (incident, [notifications.post_message(incident)]))
-        case PostOverdue():  # Slack does not take the alert, so nobody has seen it
-            incident = state.incidents[stimulus.incident]
-            if incident.state is not IncidentState.OPEN or incident.message.ref is not None:
-                return state, []
-            return keep_incident(state, paging.page_without_slack(incident, stimulus.at, rules))
+        case CallOverdue():
+            return notification_policy.call_beyond_slack(state, stimulus.call, stimulus.at, rules)
         case PostMissed():
             return catch_up.miss_post(state, stimulus.incident)
         case ShiftsPolled():
@@ -213,7 +225,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
     incidents = {
         number: incident
         for number, incident in state.incidents.items()
-        if incident.is_open or now - (incident.resolved_at or now) < INCIDENT_RETENTION_S
+        if incident.is_open or now - (incident.life.resolved_at or now) < INCIDENT_RETENTION_S
     }
     state = replace(
         state,
@@ -234,23 +246,31 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
             state = state.with_incident(replace(incident, tenants=known))
         else:
             orphan = replace(incident, status_incidents=())
-            state, sent = keep_incident(state, notifications.resolve_incident(orphan, now))
+            state, sent = keep_incident(
+                state, notifications.resolve_incident(orphan, Resolution(now))
+            )
             effects += sent
-    return state, effects
+    state, sent = own_faults.count_start(state, now)
+    return state, [*effects, *sent]
 
 
 def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -> StateAndEffects:
     state, effects = _start_due_checks(state, now, tenants, rules)
-    report_at = None
+    report_at, due = None, state.report_at
     if (report := rules.report) is not None:
-        if state.report_at is not None and state.report_at <= now:
+        # After a clock was set back, the same instant comes twice.
+        if due is not None and due <= now and due != state.reported_at:
             body = ReportDue(report.at.period_days * DAY_S)
-            effects.append(Send(f"report:{state.report_at:.0f}", "report", body))
+            effects.append(Send(f"report:{due:.0f}", "report", body))
+            state = replace(state, reported_at=due)
         report_at = report.at.next(now, report.zone).at
     state = replace(state, report_at=report_at)
+    state, ended = own_faults.end_crash_loop(state, now)
+    effects += ended
     state, answers = dispatch.answer_overdue_checks(state, now)
     effects += answers
-    if state.evaluate_at is not None and state.evaluate_at <= now:
+    evaluations = (state.evaluate_at, cannot_check_at(state, tenants))
+    if any(at is not None and at <= now for at in evaluations):
         state, changes = evaluate_all(state, now, tenants, rules)
         effects += changes
     return state, effects
@@ -284,27 +304,24 @@ def _start_due_checks(
     return state, effects
 
 
-def _handle_observation(
-    state: DeskState, stimulus: Observed, tenants: Tenants, rules: Rules
+def _handle_result(
+    state: DeskState, stimulus: Observed | Measured, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
-    """Handle a control endpoint's probe, or a probe of an on-demand check."""
-    observation = stimulus.observation
-    effects: list[DeskEffect] = []
-    if observation.target.owner == CONTROL:
-        shared = with_control(state.shared, observation, rules.control_every_s)
-        state = replace(state, shared=shared)
-        state, effects = evaluate_all(state, stimulus.at, tenants, rules)
-    state, answers = dispatch.add_check_result(state, stimulus.request_id, observation)
+    """Handle what concerns more than its tenant.
+
+    That is a control endpoint's probe, settings that changed by a log, and whatever belongs to an
+    on-demand check.
+    """
+    now, effects = stimulus.at, list[DeskEffect]()
+    result = stimulus.observation if isinstance(stimulus, Observed) else stimulus.measurement
+    if isinstance(result, Measurement):
+        if result.changes:
+            state = replace(state, shared=with_changes(state.shared, result.changes, now))
+    elif result.target.owner == CONTROL:
+        state = replace(state, shared=with_control(state.shared, result, rules.control_every_s))
+        state, effects = evaluate_all(state, now, tenants, rules)
+    state, answers = dispatch.continue_check(state, stimulus.request_id, result)
     return state, [*effects, *answers]
-
-
-def _handle_measurement(state: DeskState, stimulus: Measured) -> StateAndEffects:
-    """Handle settings that changed by a log, and a measurement of an on-demand check."""
-    measurement = stimulus.measurement
-    if measurement.changes:
-        shared = with_changes(state.shared, measurement.changes, stimulus.at)
-        state = replace(state, shared=shared)
-    return dispatch.add_check_result(state, stimulus.request_id, measurement)
 
 
 def _handle_push(
@@ -339,10 +356,9 @@ def _handle_tenant_report(
     if stimulus.unobserved_s:
         state, sent = open_monitoring_gap(state, stimulus, rules)
         effects += sent
-    has_incident = any(tenant in incident.tenants for incident in state.open_login_incidents)
     state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants)
-    has_problem = bool(tenants.states[tenant].health & Health.PROBLEM)
-    if has_problem and not has_incident and not is_sticky and not is_deferred(state, now, rules):
+    needs_one = needs_incident(state, tenant, tenants) and not is_sticky
+    if needs_one and not is_deferred(state, now, rules):
         triage = Triage(now, tenants, state.shared, rules)
         state, sent = group_or_open(state, (tenant,), triage)
     else:

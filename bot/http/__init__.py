@@ -1,11 +1,12 @@
 """The only importer of httpx: one timed, capped, classified request at a time."""
 
-from bot.http.client import Fetcher, HttpRequest, HttpResult, Stopwatch, parse_json_object
+from bot.http.client import Fetch, Fetcher, HttpRequest, HttpResult, Stopwatch, parse_json_object
 from bot.http.errors import NoData
 from bot.http.loop_lag import LoopLag
 from bot.http.resolver import Network, SystemNetwork
 
 __all__ = [
+    "Fetch",
     "Fetcher",
     "HttpRequest",
     "HttpResult",

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from bot.ports import Clock
 
 TICK_S = 0.1
 """So short that no block of `LIMIT_S` + 0.1 s goes unseen between two ticks."""
@@ -10,36 +16,105 @@ LIMIT_S = 0.25
 
 
 class LoopLag:
-    """Ticks on the event loop from the first `mark` on. All times are real, whatever the clock."""
+    """Ticks on the event loop from its first use on. All times are real, whatever the clock."""
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
-        """Count a tick that is more than `limit_s` late as a block."""
+        """Count a tick that is more than `limit_s` late as a stall."""
         self._limit_s = limit_s
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._due = 0.0
-        self._blocked_at = 0.0
+        self._ticked_at = 0.0
+        self._stalled_s = 0.0
 
-    def mark(self) -> float:
-        """Return the loop's time, for `was_blocked_since`."""
+    def stalled_s(self) -> float:
+        """Return how long the loop has stood still so far, even if the late tick has yet to run.
+
+        A stall counts from the tick before it: so it is never shorter than it was, and at most
+        `TICK_S` longer.
+        """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop, self._blocked_at = loop, 0.0
-            self._schedule_tick(loop)
-        return loop.time()
+            self._loop, self._ticked_at = loop, loop.time()
+            self._tick(loop)
+        return self._stalled_s + self._stall_before(loop.time())
 
-    def was_blocked_since(self, mark: float) -> bool:
-        """Return whether the loop was blocked, even if the late tick has not run yet."""
-        now = asyncio.get_running_loop().time()
-        return self._blocked_at > mark or self._is_late(now)
-
-    def _is_late(self, now: float) -> bool:
-        return now - self._due > self._limit_s
-
-    def _schedule_tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._due = loop.time() + TICK_S
-        loop.call_at(self._due, self._tick, loop)
+    def _stall_before(self, now: float) -> float:
+        since_tick_s = now - self._ticked_at
+        return since_tick_s if since_tick_s > TICK_S + self._limit_s else 0.0
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._is_late(loop.time()):
-            self._blocked_at = loop.time()
-        self._schedule_tick(loop)
+        now = loop.time()
+        self._stalled_s += self._stall_before(now)
+        self._ticked_at = now
+        loop.call_later(TICK_S, self._tick, loop)
+
+
+class StallFreeClock:
+    """A clock for one request, which stands still while our event loop does.
+
+    So a stall prolongs the wait for an answer, and no answer is late because of it.
+    """
+
+    def __init__(self, clock: Clock, lag: LoopLag) -> None:
+        self.speed = clock.speed
+        self.sleep = clock.sleep
+        self._clock = clock
+        self._lag = lag
+        self._stalled_before = lag.stalled_s()
+        self._latest = clock.now()
+
+    @property
+    def stalled_s(self) -> float:
+        """Real seconds for which our loop has stood still since this clock was made."""
+        return self._lag.stalled_s() - self._stalled_before
+
+    def now(self) -> float:
+        """Return the time without the stalls since this clock was made."""
+        now = self._clock.now() - self.stalled_s * self.speed
+        self._latest = max(self._latest, now)  # a stall counts as a little longer than it was
+        return self._latest
+
+    def timeout(self, limit_s: float) -> StallFreeTimeout:
+        """Return a time-out of so many real seconds outside the stalls."""
+        return StallFreeTimeout(limit_s, self._lag)
+
+
+class StallFreeTimeout:
+    """Like `asyncio.timeout`, but time in which our event loop stands still does not count.
+
+    Raises TimeoutError once the limit has passed outside the stalls.
+    """
+
+    def __init__(self, limit_s: float, lag: LoopLag) -> None:
+        self._limit_s = limit_s
+        self._lag = lag
+        self._timeout = asyncio.timeout(None)
+
+    async def __aenter__(self) -> Self:
+        await self._timeout.__aenter__()
+        self._loop = asyncio.get_running_loop()
+        self._ends_at = self._loop.time() - self._lag.stalled_s() + self._limit_s
+        self._handle = self._loop.call_later(self._limit_s, self._end)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._handle.cancel()
+        await self._timeout.__aexit__(kind, error, traceback)
+
+    def lift(self) -> None:
+        """Drop the limit."""
+        self._handle.cancel()
+        if not self._timeout.expired():
+            self._timeout.reschedule(None)
+
+    def _end(self) -> None:
+        """End the wait, or prolong it by the stalls that came between."""
+        left_s = self._ends_at + self._lag.stalled_s() - self._loop.time()
+        if left_s > 0:
+            self._handle = self._loop.call_later(left_s, self._end)
+        else:
+            self._timeout.reschedule(self._loop.time())

@@ -18,7 +18,7 @@ from bot.ports import Doubt, Reason, Refused
 
 if TYPE_CHECKING:
     from bot.core.state.outbox import PagerMessage
-    from bot.http import Fetcher, HttpResult
+    from bot.http import Fetch, HttpResult
 
 SYSTEM = "PagerDuty"
 PATH = "/v2/enqueue"
@@ -38,7 +38,7 @@ class PagerDutyNotifier:
     """A `Notifier` that opens, acknowledges and resolves one alert for each incident.
 
     Args:
-        fetcher: sends the requests.
+        fetch: sends the requests.
         routing_key: the integration key, a secret.
         url: `https://events.pagerduty.com`, or that of another region.
         source: the name of this bot; another bot has incidents with the same numbers.
@@ -46,9 +46,9 @@ class PagerDutyNotifier:
     """
 
     def __init__(
-        self, fetcher: Fetcher, *, routing_key: str, url: str, source: str, status_link: str
+        self, fetch: Fetch, *, routing_key: str, url: str, source: str, status_link: str
     ) -> None:
-        self._fetcher = fetcher
+        self._fetch = fetch
         self._routing_key = routing_key
         self._url = url + PATH
         self._source = source
@@ -63,7 +63,7 @@ class PagerDutyNotifier:
         }
         if message.action is PagerAction.TRIGGER:
             event |= self._alert(message)
-        reply = await self._fetcher.fetch(
+        reply = await self._fetch(
             HttpRequest(url=self._url, json=event, timeout_s=TIMEOUT_S, cap=0)
         )
         if reply.status != ACCEPTED:

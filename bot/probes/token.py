@@ -67,6 +67,12 @@ def verify_token(
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
         reasons = (reason for kind, reason in REASONS if isinstance(error, kind))
         raise token_failure(next(reasons, "malformed")) from error
+    check_times(claims, now)
+    return claims
+
+
+def check_times(claims: Mapping[str, Any], now: float) -> None:
+    """Check that a token is valid now. Raises `ProbeFailed`."""
     times = {name: claims.get(name, now) for name in ("exp", "iat", "nbf")}
     if not all(isinstance(at, int | float) and not isinstance(at, bool) for at in times.values()):
         raise token_failure("malformed")
@@ -74,7 +80,6 @@ def verify_token(
         raise token_failure("expired")
     if max(times["iat"], times["nbf"]) > now + LEEWAY_S:
         raise token_failure("not_yet_valid")
-    return claims
 
 
 def check_proof(claims: Mapping[str, Any], claim: str, *, max_age_s: float, now: float) -> None:

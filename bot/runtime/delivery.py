@@ -11,14 +11,15 @@ import logging
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
+from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING
 
 from bot.core.alerting import catch_up, paging
-from bot.core.model.observation import Severity
-from bot.core.state import outbox
+from bot.core.state import clock_shift, outbox
 from bot.core.state.outbox import (
     Answer,
-    ChannelBody,
+    Call,
     Delivery,
     DeliveryStatus,
     DirectMessage,
@@ -28,10 +29,9 @@ from bot.core.state.outbox import (
     Post,
     Reply,
 )
-from bot.core.state.stimulus import Delivered, MessageLost, PostMissed, PostOverdue, Stimulus
-from bot.core.state.timeline import NotifyingEntry
+from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, PostMissed, Stimulus
 from bot.ports import CallFailed, Change, Doubt, Reason, Refused, StoreError, View
-from bot.runtime.rate_limiter import RateLimiter
+from bot.runtime.rate_limits import PersonLimit, RateLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,14 +39,15 @@ if TYPE_CHECKING:
     from bot.core.state.incident import MessageRef
     from bot.ports import Clock, Messenger, Store
 
+Order = tuple[int, float]
 log = logging.getLogger(__name__)
 
 MESSAGE_GAP_S = 1.0
 """Slack accepts about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
 EDIT_GAP_S = 1.2
 """Slack accepts at least 50 edits a minute (tier 3, Rate Limits, 2026-11)."""
-POST_OVERDUE_S = 60.0
-"""The age, in seconds, at which an alert that Slack does not accept goes to pagers instead."""
+SHARES, SHARES_SPAN_S = 5, 60.0
+"""A person may share so many answers in so many seconds; further ones only they see."""
 IDLE_S = 3600.0
 
 
@@ -76,13 +77,22 @@ class OutboxDelivery:
         self._view = view
         self._submit = submit
         self._lanes: dict[str, dict[str, Delivery]] = {}
+        self._next: dict[str, Delivery] = {}
+        """The delivery to handle next, by lane."""
+        self._waiting: list[tuple[float, int, Delivery]] = []
+        """Heap of these by when they are due; one that is no longer the next is passed over."""
+        self._ready: defaultdict[tuple[str, float], list[tuple[Order, int, Delivery]]]
+        self._ready = defaultdict(list)
+        """Heaps of those that are due, by the limit for which they wait."""
+        self._calls: dict[str, Call] = {}
+        """Those that Slack has not taken and the engine does not know to be overdue, by key."""
+        self._deadlines: list[tuple[float, str]] = []
+        """Heap of their deadlines and keys; a call that is no longer open is passed over."""
+        self._count = count()
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._message_limiter = RateLimiter(MESSAGE_GAP_S)
-        self._direct_limiters: defaultdict[str, RateLimiter] = defaultdict(
-            lambda: RateLimiter(MESSAGE_GAP_S)
-        )
-        self._edit_limiter = RateLimiter(EDIT_GAP_S)
+        self._limits = RateLimits()
+        self._shares = PersonLimit(SHARES, SHARES_SPAN_S)
 
     @property
     def depth(self) -> int:
@@ -102,9 +112,34 @@ class OutboxDelivery:
         self.offer(outbox.recover(delivery, now) for delivery in deliveries)
 
     def offer(self, deliveries: Iterable[Delivery]) -> None:
-        """Take over deliveries that were committed."""
+        """Take over deliveries: those of the engine were committed."""
         for delivery in deliveries:
-            self._lanes.setdefault(delivery.lane, {})[delivery.key] = delivery
+            is_new = delivery.key not in self._lanes.get(delivery.lane, {})
+            self._put(self._limit_share(delivery) if is_new else delivery)
+            if is_new and delivery.call and delivery.is_for_slack and not delivery.is_done:
+                self._calls[delivery.key] = delivery.call
+                heappush(self._deadlines, (delivery.call.overdue_at, delivery.key))
+        self._changed.set()
+
+    def _limit_share(self, delivery: Delivery) -> Delivery:
+        """Answer a person alone who shares too much: nobody is to flood the channel."""
+        body = delivery.body
+        if not isinstance(body, Answer) or not body.is_shared or delivery.tries:
+            return delivery
+        if self._shares.allow(body.request.user):
+            return delivery
+        return replace(delivery, body=replace(body, is_share_refused=True))
+
+    def shift(self, by_s: float) -> None:
+        """Move all instants: the clock was corrected."""
+        self._waiting.clear()
+        self._ready.clear()
+        for lane in tuple(self._lanes.values()):
+            for delivery in tuple(lane.values()):
+                self._put(clock_shift.shift(delivery, by_s))
+        self._calls = clock_shift.shift(self._calls, by_s)
+        self._deadlines = [(call.overdue_at, key) for key, call in self._calls.items()]
+        heapify(self._deadlines)
         self._changed.set()
 
     def lane(self, name: str) -> tuple[Delivery, ...]:
@@ -116,42 +151,71 @@ class OutboxDelivery:
         try:
             while True:
                 self._changed.clear()
-                self._start_due()
-                await self._wait_until_due()
+                self._report_overdue_calls()
+                wait_s = self._start_due()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._changed.wait()
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _start_due(self) -> None:
+    def _report_overdue_calls(self) -> None:
+        """Let the engine page people beyond Slack, however far these deliveries have come."""
         now = self._clock.now()
-        for lane in self._lanes.values():
-            delivery = outbox.next_delivery(tuple(lane.values()), now)
-            if delivery is not None:
-                self._update(outbox.mark_sending(delivery, now))
-                task = asyncio.get_running_loop().create_task(self._handle(delivery))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, key = heappop(self._deadlines)
+            if call := self._calls.pop(key, None):
+                self._submit(CallOverdue(now, call))
 
-    async def _wait_until_due(self) -> None:
-        """Wait until something changed or the next delivery is due."""
+    def _start_due(self) -> float:
+        """Start what is due and allowed; return after how many real seconds to look again.
+
+        Of all that waits for one limit the most urgent goes first, whatever lane it is in.
+        """
         now = self._clock.now()
-        waiting = [
-            d.due_at - now
-            for lane in self._lanes.values()
-            for d in lane.values()
-            if d.status in {DeliveryStatus.PENDING, DeliveryStatus.DOUBT} and d.due_at > now
-        ]
-        span_s = min(waiting, default=IDLE_S)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(span_s / self._clock.speed):
-                await self._changed.wait()
+        while self._waiting and self._waiting[0][0] <= now:
+            _, number, delivery = heappop(self._waiting)
+            limit = None if delivery.status is DeliveryStatus.DOUBT else _limit_of(delivery)
+            if limit is not None:
+                heappush(self._ready[limit], (_order(delivery), number, delivery))
+            elif self._next.get(delivery.lane) is delivery:
+                self._start(delivery)
+        heads = (heap[0][0] for heap in (self._waiting, self._deadlines) if heap)
+        waits = [IDLE_S, *((at - now) / self._clock.speed for at in heads)]
+        for (name, gap_s), ready in self._ready.items():
+            while ready and self._next.get(ready[0][-1].lane) is not ready[0][-1]:
+                heappop(ready)
+            if ready:
+                delivery = ready[0][-1]
+                is_urgent = outbox.priority(delivery) <= outbox.URGENT
+                wait_s = self._limits.wait_s(name, is_urgent=is_urgent)
+                if not wait_s:
+                    self._limits.take_turn(name, gap_s)
+                    self._start(delivery)
+                waits.append(wait_s or gap_s)
+        return min(waits)
 
-    def _update(self, delivery: Delivery) -> None:
-        lane = self._lanes[delivery.lane]
+    def _start(self, delivery: Delivery) -> None:
+        self._put(outbox.mark_sending(delivery, self._clock.now()))
+        task = asyncio.get_running_loop().create_task(self._handle(delivery))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _put(self, delivery: Delivery) -> None:
+        """Put a delivery into its lane, and work out what is next there."""
+        name, lane = delivery.lane, self._lanes.setdefault(delivery.lane, {})
         lane[delivery.key] = delivery
+        if delivery.is_done:
+            self._calls.pop(delivery.key, None)
+        if found := outbox.next_delivery(lane.values()):
+            self._next[name], due_at = found
+            heappush(self._waiting, (due_at, next(self._count), self._next[name]))
+        else:
+            self._next.pop(name, None)
         if all(d.is_done for d in lane.values()):
-            del self._lanes[delivery.lane]
+            del self._lanes[name]
 
     async def _handle(self, delivery: Delivery) -> None:
         """Send it, or search whether it arrived, and commit the outcome."""
@@ -163,7 +227,7 @@ class OutboxDelivery:
             now = self._clock.now()
             after = (outbox.handle_failed_search if is_doubt else outbox.mark_doubt)(delivery, now)
         if after is not None:
-            self._update(after)
+            self._put(after)
             await self._commit(after)
             self._changed.set()
 
@@ -172,7 +236,6 @@ class OutboxDelivery:
         is_answer = isinstance(delivery.body, Answer)
         if is_answer and self._clock.now() - delivery.created_at > outbox.ANSWER_LIFE_S:
             return outbox.mark_dead(delivery)
-        await self._wait_for_rate_limit(delivery)
         now, desk, body = self._clock.now(), self._view().desk, delivery.body
         if paging.is_needless(delivery, desk):
             return outbox.mark_dead(delivery)
@@ -184,26 +247,18 @@ class OutboxDelivery:
         delivery, *batched = outbox.batch(delivery, self.lane(delivery.lane))
         delivery = outbox.mark_sending(delivery, self._clock.now())
         for each in (delivery, *batched):
-            self._update(each)
+            self._put(each)
         await self._commit(delivery, *batched)
         message = self._message_ref(delivery)
         try:
             message = await self._messenger.send(delivery, self._view(), message)
         except Refused as refusal:
-            self._report_if_overdue(delivery)
             return self._handle_refusal(delivery, refusal, message)
         except Doubt as doubt:
-            self._report_if_overdue(delivery)
             line = "the answer of %s to %s was lost; it may have been delivered"
             log.warning(line, doubt.system, _describe(delivery))
             return outbox.mark_doubt(delivery, self._clock.now())
         return self._handle_sent(delivery, message)
-
-    def _report_if_overdue(self, delivery: Delivery) -> None:
-        """Let the engine page people where Slack has not accepted an alert for too long."""
-        now, body = self._clock.now(), delivery.body
-        if isinstance(body, Post) and now - delivery.created_at >= POST_OVERDUE_S:
-            self._submit(PostOverdue(now, body.incident))
 
     def _handle_sent(self, delivery: Delivery, message: MessageRef | None) -> Delivery | None:
         """Return the delivery to commit; None: the engine commits it together with its incident.
@@ -211,6 +266,9 @@ class OutboxDelivery:
         Until then the lane waits: after a crash an edit that overtook the post would hide from a
         search that the message was posted.
         """
+        self._calls.pop(delivery.key, None)
+        if limit := _limit_of(delivery):
+            self._limits.release(limit[0])
         if not isinstance(delivery.body, Post) or message is None:
             return outbox.mark_sent(delivery)
         now, number = self._clock.now(), delivery.body.incident
@@ -224,16 +282,27 @@ class OutboxDelivery:
         log.warning("%s refused %s: %s", refusal.system, _describe(delivery), refusal.code)
         now, body = self._clock.now(), delivery.body
         if refusal.retry_after_s is not None:
-            return outbox.mark_refused(delivery, now, refusal.retry_after_s * self._clock.speed)
+            if limit := _limit_of(delivery):
+                self._limits.hold(limit[0], refusal.retry_after_s)
+            wait_s = min(refusal.retry_after_s, outbox.MAX_RETRY_AFTER_S)
+            return outbox.mark_refused(delivery, now, wait_s * self._clock.speed)
         if isinstance(body, Edit | Reply) and refusal.reason is Reason.MESSAGE_LOST:
             if message is None:  # a new message is being posted
-                return outbox.mark_dead(delivery)
+                return self._give_up(delivery)
             self._submit(MessageLost(now, body.incident))
             return None
         is_final = refusal.reason in {Reason.MESSAGE_LOST, Reason.REJECTED}
         if is_final and isinstance(body, Answer | DirectMessage | Paging):
-            return outbox.mark_dead(delivery)
+            return self._give_up(delivery)
         return outbox.mark_refused(delivery, now, None)
+
+    def _give_up(self, delivery: Delivery) -> Delivery | None:
+        """Return it as dead; None: it is a call, which the engine first passes on."""
+        if delivery.call is None:
+            return outbox.mark_dead(delivery)
+        self._calls.pop(delivery.key, None)
+        self._submit(CallOverdue(self._clock.now(), delivery.call, delivery.lane))
+        return None
 
     async def _settle(self, delivery: Delivery) -> Delivery | None:
         """Search the channel for something that may have arrived."""
@@ -244,7 +313,6 @@ class OutboxDelivery:
         try:
             found = await self._messenger.find(delivery, message)
         except CallFailed:
-            self._report_if_overdue(delivery)
             return outbox.handle_failed_search(delivery, now)
         if found is not None:
             return self._handle_sent(delivery, found)
@@ -256,37 +324,32 @@ class OutboxDelivery:
             return None
         return self._view().desk.incidents[delivery.body.incident].message.ref
 
-    async def _wait_for_rate_limit(self, delivery: Delivery) -> None:
-        """Keep Slack's limits; what notifies people goes first, then new incidents."""
-        match delivery.body:
-            case Paging():
-                pass
-            case Answer(request=request):
-                if request.share:
-                    await self._message_limiter.acquire()
-            case DirectMessage(person=person):
-                await self._direct_limiters[person].acquire()
-            case Edit():
-                await self._edit_limiter.acquire()
-            case body:
-                await self._message_limiter.acquire(self._priority(body))
-
-    def _priority(self, body: Post | Reply | ChannelBody) -> int:
-        match body:
-            case Post(incident=number):
-                severity = self._view().desk.incidents[number].severity
-                return 0 if severity is Severity.CRITICAL else 1
-            case Reply(entry=entry):
-                return 0 if isinstance(entry, NotifyingEntry) else 2
-            case _:
-                return 2
-
     async def _commit(self, *deliveries: Delivery) -> None:
         try:
             await self._store.commit(Change(deliveries={d.key: d for d in deliveries}))
         except StoreError as error:
             # Only for debugging: the engine logs that the store fails.
             log.debug("delivery of %s not saved: %s", deliveries[0].key, error)
+
+
+def _limit_of(delivery: Delivery) -> tuple[str, float] | None:
+    """Return the limit that a delivery is under: its name, and the gap between two calls."""
+    match delivery.body:
+        case Paging(contact_point=name):
+            return f"contact point {name}", 0.0
+        case DirectMessage(person=person):
+            return f"direct {person}", MESSAGE_GAP_S
+        case Edit():
+            return "edits", EDIT_GAP_S
+        case Answer(is_shared=False):
+            return None
+        case _:
+            return "channel", MESSAGE_GAP_S
+
+
+def _order(delivery: Delivery) -> Order:
+    """Return what is first among deliveries that wait for the same limit."""
+    return outbox.priority(delivery), delivery.created_at
 
 
 def _describe(delivery: Delivery) -> str:

@@ -16,10 +16,12 @@ from bot.core import step
 from bot.core.incidents import notifications
 from bot.core.model.access import AuditEntry
 from bot.core.model.measurement import Push
-from bot.core.state import outbox
+from bot.core.state import clock_shift, outbox
 from bot.core.state.desk import BotState, DeskState
 from bot.core.state.outbox import Delivery, is_superfluous
 from bot.core.state.stimulus import (
+    CallOverdue,
+    ClockCorrected,
     CommandReceived,
     Delivered,
     Effect,
@@ -29,6 +31,7 @@ from bot.core.state.stimulus import (
     Send,
     Started,
     Stimulus,
+    Stopped,
     Tick,
 )
 from bot.core.state.tenant import Tenants, TenantState
@@ -55,6 +58,8 @@ class OutboxWriter:
 
     def __init__(self, lane: Callable[[str], tuple[Delivery, ...]]) -> None:
         self._lane = lane
+        self.label_until = 0.0
+        """Until then whatever is sent may be a double, and says so."""
 
     def enqueue(self, change: Change, effect: Send, now: float) -> None:
         """Add a delivery at the end of its lane, unless the lane makes it superfluous."""
@@ -63,14 +68,26 @@ class OutboxWriter:
             due_at = now + effect.hold_s if effect.hold_s else 0.0
             seq = _next_seq(lane)
             change.deliveries[effect.key] = Delivery(
-                effect.key, effect.lane, seq, effect.body, created_at=now, due_at=due_at
+                effect.key,
+                effect.lane,
+                seq,
+                effect.body,
+                created_at=now,
+                due_at=due_at,
+                is_repeat=now < self.label_until,
+                call=effect.call,
             )
 
     def finish_sending(
-        self, change: Change, incident: int, finish: Callable[[Delivery], Delivery]
+        self, change: Change, stimulus: Delivered | MessageLost | CallOverdue
     ) -> None:
-        """Finish what is being sent for an incident, in the same commit as the incident itself."""
-        for delivery in self._lane(notifications.lane(incident)):
+        """Finish the delivery that a stimulus is about, in the same commit as what follows."""
+        if isinstance(stimulus, CallOverdue):
+            lane = stimulus.refused_in
+        else:
+            lane = notifications.lane(stimulus.incident)
+        finish = outbox.mark_sent if isinstance(stimulus, Delivered) else outbox.mark_dead
+        for delivery in self._lane(lane):
             if delivery.status is outbox.DeliveryStatus.SENDING:
                 change.deliveries[delivery.key] = finish(delivery)
 
@@ -105,6 +122,11 @@ def _next_seq(lane: tuple[Delivery, ...]) -> int:
 log = logging.getLogger(__name__)
 CATCH_UP_S = 1.0
 """How long a question waits for what was asked for before it; Slack's limit is 3 s."""
+SAVE_LIMIT_S = 1.0
+"""Real seconds after which a person's request is taken from memory: Slack's limit is 3 s."""
+MAX_UNSAVED_IDS = 10_000
+LABEL_S = 600.0
+"""After a process that ran from memory, so long every message may be a double."""
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -145,11 +167,11 @@ class Engine:
         self._accepting: set[str] = set()
         self._probe_runner = ProbeRunner(clock, prober, self.submit)
         self._is_tick_queued = False
-        self.save_error = ""
-        """Why the last commit failed, if it did."""
         self.loaded = asyncio.Event()
         self.is_new = False
         """Once it is loaded: whether the database had nothing in it."""
+        self._unsaved_ids: dict[str, None] = {}
+        """Of items that were taken from memory, the oldest first."""
 
     def attach(self, delivery: OutboxDelivery) -> None:
         """Set what delivers to Slack. Without it the engine sends nothing."""
@@ -161,28 +183,59 @@ class Engine:
         return View(self._clock.now(), self._rules, self._state.tenants, self._state.desk)
 
     async def accept(self, item: InboxItem) -> bool:
-        """Commit a request or a push; see the `Inbox` port."""
+        """Commit a request or a push, or take it from memory; see the `Inbox` port."""
         if item.id in self._accepting:
             return False
         self._accepting.add(item.id)
+        is_known = item.id in self._unsaved_ids
+        saving = asyncio.create_task(self._save_item(item, is_handled=is_known))
+        saving.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
-            if await self._store.has_received(item.id):
-                return False
-            await self._store.commit(Change(inbox_items=[item]))
+            async with asyncio.timeout(SAVE_LIMIT_S):
+                is_new = await asyncio.shield(saving) and not is_known
+        except (StoreError, TimeoutError) as error:
+            is_new = not is_known
+            self._unsaved_ids[item.id] = None
+            if len(self._unsaved_ids) > MAX_UNSAVED_IDS:
+                del self._unsaved_ids[next(iter(self._unsaved_ids))]
+            if isinstance(item, Push):
+                if is_new:
+                    self.submit(_to_stimulus(item, self._clock.now()))
+                raise StoreError(str(error) or "not saved in time") from error
         finally:
             self._accepting.discard(item.id)
-        self.submit(_to_stimulus(item, self._clock.now()))
+        if is_new:
+            self.submit(_to_stimulus(item, self._clock.now()))
+        return is_new
+
+    async def _save_item(self, item: InboxItem, *, is_handled: bool) -> bool:
+        """Commit an item. Returns False for one that was committed before."""
+        if await self._store.has_received(item.id):
+            return False
+        handled_ids = [item.id] if is_handled else []
+        await self._store.commit(Change(inbox_items=[item], handled_ids=handled_ids))
         return True
 
     def submit(self, stimulus: Stimulus) -> None:
         """Put a stimulus into the queue."""
         self._stimuli.put_nowait(stimulus)
 
+    def correct_clock(self, by_s: float) -> None:
+        """Move all that is known in time, after the clock was corrected by so much."""
+        if self._delivery:
+            self._delivery.shift(by_s)
+        self.submit(ClockCorrected(self._clock.now(), by_s))
+
     async def catch_up(self) -> None:
         """Wait until all that was submitted has been stepped, but not for long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CATCH_UP_S):
                 await self._stimuli.join()
+
+    async def note_stop(self) -> None:
+        """Commit that the process ends in good order. Called when nothing else runs any more."""
+        self._step(Stopped(self._clock.now()))
+        await self._commit()
 
     async def run(self) -> None:
         """Go on from what was committed. Never ends. Raises StoreError if it cannot be read."""
@@ -208,8 +261,17 @@ class Engine:
         self._state = self._saved = BotState(tenants, before.desk or DeskState())
         self.is_new = before.desk is None
         self.loaded.set()
+        deliveries = list(before.deliveries.values())
+        if (ahead_s := clock_shift.seconds_ahead(self._state, now)) > 1.0:
+            log.warning("the saved state is %.0f s ahead of this host's clock: moved", ahead_s)
+            self._state = clock_shift.shift(self._state, -ahead_s)
+            deliveries = [clock_shift.shift(each, -ahead_s) for each in deliveries]
+        if before.was_unsaved:
+            log.warning("the process before could not save its state: messages may be doubles")
+            self._outbox_writer.label_until = now + LABEL_S
+            deliveries = [replace(each, is_repeat=True) for each in deliveries]
         if self._delivery:
-            self._delivery.resume(before.deliveries.values())
+            self._delivery.resume(deliveries)
         self.submit(Started(now))
         for item in before.inbox_items:
             self.submit(_to_stimulus(item, now))
@@ -247,10 +309,8 @@ class Engine:
                 self._is_tick_queued = False
             case Pushed(push=item) | CommandReceived(request=item):
                 change.handled_ids.append(item.id)
-            case Delivered(incident=number) | MessageLost(incident=number):
-                is_sent = isinstance(stimulus, Delivered)
-                finish = outbox.mark_sent if is_sent else outbox.mark_dead
-                self._outbox_writer.finish_sending(change, number, finish)
+            case Delivered() | MessageLost() | CallOverdue():
+                self._outbox_writer.finish_sending(change, stimulus)
         self._state, effects = step.step(self._state, stimulus, self._rules)
         for effect in effects:
             if isinstance(effect, AuditEntry):
@@ -267,7 +327,8 @@ class Engine:
         """Commit all that changed since the last commit, then offer the deliveries.
 
         If the commit fails, the engine goes on from memory: an alert without a record is better
-        than none. The next commit tries again; deliveries commit their own progress.
+        than none. The next commit tries again, with lists of its own: the failed one may still be
+        read. Deliveries commit their own progress.
         """
         before, after, change = self._saved, self._state, self._change
         change.tenants = _changed(before.tenants.states, after.tenants.states)
@@ -275,13 +336,11 @@ class Engine:
         change.incidents = _changed(before.desk.incidents, after.desk.incidents)
         try:
             await self._store.commit(change)
-        except StoreError as error:
-            if str(error) != self.save_error:  # log it once: the full disk may be the log's own
-                log.error("state not saved; going on from memory: %s", error)  # noqa: TRY400
-            self.save_error = str(error)
-            self._change = replace(change, deliveries={})
+        except StoreError:
+            entries, handled = [*change.audit_entries], [*change.handled_ids]
+            self._change = Change(audit_entries=entries, handled_ids=handled)
         else:
-            self.save_error, self._saved, self._change = "", after, Change()
+            self._saved, self._change = after, Change()
         if self._delivery:
             self._delivery.offer(change.deliveries.values())
 

@@ -74,7 +74,8 @@ class ProbeRunner:
     async def _run(self, effect: StartProbe | QueryMetrics | PollFeed | PollShifts) -> None:
         match effect:
             case StartProbe(target=target):
-                now = self._clock.now()
+                # Not the clock's time, which may be corrected.
+                now = asyncio.get_running_loop().time() * self._clock.speed
                 start_at = max(now, self._next_start_at)
                 self._next_start_at = start_at + 1 / PROBES_PER_S
                 if start_at > now:

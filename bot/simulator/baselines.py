@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from bot.core.model.observation import CUSTOM, Cause, SignalState
 from bot.core.state.shared import match_status_incidents
 from bot.core.state.stimulus import PollFeed, SignalChanged
-from bot.core.triage.context import most_frequent_fault
 from bot.simulator.story import Score, score_cause
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def _firing_logins(view: View) -> Iterator[ProbeState]:
 
 
 def _blame(signal: ProbeState) -> Cause:
-    fault = most_frequent_fault(signal)
+    fault = signal.most_frequent_fault
     if fault is None or fault.status is None:  # no answer came
         return Cause.AUTH0
     return CAUSE_BY_STATUS.get(

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from bot.simulator.story import Event
 
 
+SCORED = frozenset({"cause_scored", "correct", "calls_correct"})
+"""The fields of a summary that only `--score` prints."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulateCommand:
     """Plays scenarios and prints their events."""
@@ -50,14 +54,14 @@ class SimulateCommand:
         if self.is_compared:
             summary = compare(runs)
             self.echo(json.dumps(summary) if self.is_json else render_tables(summary))
-        return all(run.is_correct for run in runs)
+        return all(run.is_correct and run.calls_correct is not False for run in runs)
 
     def _play_once(self, scenario: Scenario) -> RunResult:
         return play_scenario(scenario, scenario.seed, self._emit, requests=self.with_requests)
 
     def _emit(self, event: Event) -> None:
         if event["event"] == "summary" and not self.is_scored:
-            event = {k: v for k, v in event.items() if k not in {"cause_scored", "correct"}}
+            event = {k: v for k, v in event.items() if k not in SCORED}
         self.echo(json.dumps(event) if self.is_json else render_event(event))
 
     def _play_seeds(self, scenarios: list[Scenario], seeds: int) -> list[RunResult]:
@@ -81,19 +85,23 @@ class SimulateCommand:
 
 
 def _render_worlds(summary: Event) -> str:
+    has_calls = summary["calls_correct_share"] is not None
     head = "{scenario}: {seeds} worlds, correct {correct_share:.0%}, alerts in {alerted_share:.0%}"
+    head += ", calls correct {calls_correct_share:.0%}" if has_calls else ""
     times = "; first alert after mean {mean_s} s, median {median_s} s, 95 % {p95_s} s"
     return (head + (times if summary["mean_s"] is not None else "")).format(**summary)
 
 
 def summarize_worlds(runs: list[RunResult]) -> Event:
     """Summarize many worlds of one scenario; the times are those of the first alert, in seconds."""
+    calls = [run.calls_correct for run in runs if run.calls_correct is not None]
     firsts = [s for run in runs if (s := run.summary["first_alert_s"]) is not None]
     return {
         "event": "seeds",
         "scenario": runs[0].summary["scenario"],
         "seeds": len(runs),
         "correct_share": round(mean(run.is_correct for run in runs), 3),
+        "calls_correct_share": round(mean(calls), 3) if calls else None,
         "alerted_share": round(len(firsts) / len(runs), 3),
         "mean_s": round(mean(firsts), 1) if firsts else None,
         "median_s": round(median(firsts), 1) if firsts else None,
@@ -151,6 +159,8 @@ def _render_summary(event: Event) -> str:
     if "correct" in event:
         right = "right" if event["correct"] else "WRONG"
         verdict = f"; scored {event['cause_scored']}: {right}"
+        if event["calls_correct"] is not None:
+            verdict += f", calls {'right' if event['calls_correct'] else 'WRONG'}"
     return (
         f"{event['scenario']}, seed {event['seed']}: {first}; "
         f"cause {event['cause_final']}{verdict}; "
@@ -169,5 +179,8 @@ _RENDERERS: dict[str, Callable[[Event], str]] = {
         + "; ".join(e["because"])
     ),
     "message": lambda e: f"[{e['kind']}] {e['text']}",
+    "page": lambda e: f"#{e['incident']} {e['action']} by {e['contact_point']}",
+    "click": lambda e: f"{e['user']} {e['click']} #{e['incident']}: {e['result']}",
+    "call": lambda e: f"#{e['incident']} {e['how']} {', '.join(e['who'])}: {e['reason']}",
     "summary": _render_summary,
 }

@@ -15,6 +15,7 @@ from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp import web
 
 from bot.app.bot import Bot
 from bot.app.clock import SystemClock
@@ -22,25 +23,30 @@ from bot.app.rules import control_target
 from bot.core.model.observation import CONTROL, Target
 from bot.core.state.incident import ProbeProblem
 from bot.http import SystemNetwork
+from bot.notify.pagerduty import ACCEPTED
+from bot.simulator.calls import CallWatch
 from bot.simulator.command import find_scenarios, render_event
-from bot.simulator.local import LocalTenants
+from bot.simulator.contact_points import PagerDutyService
+from bot.simulator.happening import NOTIFY
+from bot.simulator.local import LOOPBACK, LocalTenants
 from bot.simulator.log_api import LOG_READER
 from bot.simulator.measurements import APIS
-from bot.simulator.observability import ORGANIZATION
+from bot.simulator.observability import ORGANIZATION, faulty_handler
+from bot.simulator.people import press_button
 from bot.simulator.playing import FaultyPath, MarkingProber, find_unplayable, slack_fault
 from bot.simulator.scenario_settings import changes_of, measured_signals
-from bot.simulator.simulation import settings_for
+from bot.simulator.simulation import build_workspace, settings_for
 from bot.simulator.story import Event, Story
 from bot.simulator.workspace.server import WorkspaceServer
-from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
 from bot.telemetry import set_up_logging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bot.config import Settings
     from bot.core.state.incident import Incident
+    from bot.simulator.observability import Handler
     from bot.simulator.scenario import Scenario, UserInput
 
 DEFAULT_SPEED = 17.0
@@ -107,12 +113,14 @@ class Demo:
 
     def __post_init__(self) -> None:
         self.world = World(self.scenario)
-        self.workspace = Workspace(time.time)
+        self.workspace = build_workspace(self.scenario, time.time)
         self.workspace.fault = partial(slack_fault, self.world, self.clock)
         self.server = WorkspaceServer(self.workspace)
         self.bot: Bot | None = None
         self._webhook_token = token_urlsafe(24)
-        self.story = Story(self.scenario, self._emit, self._incidents)
+        self.story = Story(
+            self.scenario, self._emit, self._incidents, CallWatch(self.workspace.state)
+        )
         self.workspace.on_message(lambda *args: self.story.record_message(self.clock.now(), *args))
 
     async def start(self, stack: AsyncExitStack, port: int) -> None:
@@ -125,6 +133,11 @@ class Demo:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="auth0-check-"))
         settings = self._build_settings(tenants, Path(folder))
         self.workspace.state.add_channels(settings.slack_channels())
+        pagers = {
+            point.name: await tenants.serve(self._pager_handler(point.name))
+            for point in settings.notify
+        }
+        settings = _reach_pagers(settings, pagers)
         names: dict[Target, Target | str] = {
             control_target(url): Target(CONTROL, name) for name, url in tenants.control_urls.items()
         }
@@ -136,7 +149,15 @@ class Demo:
         self.bot = Bot(
             settings,
             self.clock,
-            network=FaultyPath(SystemNetwork(settings.resolve), self.world, self.clock),
+            network=FaultyPath(
+                SystemNetwork(settings.resolve),
+                self.world,
+                self.clock,
+                {
+                    (LOOPBACK, int(address.rpartition(":")[2])): Target(NOTIFY, name)
+                    for name, address in pagers.items()
+                },
+            ),
             wrap_prober=lambda prober: MarkingProber(prober, names),
         )
 
@@ -187,6 +208,17 @@ class Demo:
             server={"admin_listen": "127.0.0.1:0", "listen": "127.0.0.1:0"},
             **{key: value for key, value in ON_CALL.items() if key not in self.scenario.bot},
         )
+
+    def _pager_handler(self, name: str) -> Handler:
+        """Return what answers as PagerDuty's Events API, with the scenario's faults."""
+        service = PagerDutyService(name)
+
+        async def answer(request: web.Request) -> web.Response:
+            event = await request.json()
+            self.story.record_page(self.clock.now(), service.accept(event))
+            return web.json_response({"status": "success"}, status=ACCEPTED)
+
+        return faulty_handler(self.world, self.clock, Target(NOTIFY, name), answer)
 
     def _tenant_settings(self, name: str, tenants: LocalTenants) -> dict[str, Any]:
         given: dict[str, Any] = {
@@ -258,10 +290,30 @@ class Demo:
                     await session.post(url, json=body, headers=headers)
 
     async def _play_commands(self) -> None:
-        """Let people type what the scenario says."""
-        await asyncio.gather(*(self._type_command(typed) for typed in self.scenario.people))
+        """Let people type and click what the scenario says."""
+        await asyncio.gather(*(self._act(one) for one in self.scenario.people))
 
-    async def _type_command(self, typed: UserInput) -> None:
-        await self.clock.sleep(self.scenario.start_at + typed.at_s - self.clock.now())
-        channel = self.workspace.state.channels[0].id
-        await self.server.people.type_command(typed.user, channel, typed.say)
+    async def _act(self, one: UserInput) -> None:
+        await self.clock.sleep(self.scenario.start_at + one.at_s - self.clock.now())
+        people = self.server.people
+        self.story.call_watch.has_acted.add(one.user)
+        if one.click:
+            result = await press_button(people, one.user, one.click, one.incident)
+            self.story.record_click(self.clock.now(), one, result)
+        else:
+            channel = self.workspace.state.channels[0].id
+            await people.type_command(one.user, channel, one.say)
+
+
+def _reach_pagers(settings: Settings, addresses: Mapping[str, str]) -> Settings:
+    """Return the settings with local contact points, whatever addresses they name."""
+    points = tuple(
+        point.model_copy(
+            update={
+                "pagerduty": point.pagerduty
+                and point.pagerduty.model_copy(update={"url": f"http://{addresses[point.name]}"})
+            }
+        )
+        for point in settings.notify
+    )
+    return settings.model_copy(update={"notify": points})

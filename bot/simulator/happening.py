@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BOT = "bot"
+NOTIFY = "notify"
+"""The owner of the places `notify.NAME`: the contact points beyond Slack."""
 ANY = "*"
 SINGLE_PLACES = (FEED, "prometheus", "sentry", "slack", BOT)
 _TOKENLESS = {WELLKNOWN, LOGS, ANY, *SINGLE_PLACES}
@@ -98,7 +100,7 @@ def misfit_reason(kind: str, target: str) -> str:
         return f"{kind} cannot happen to {target}: only the bot is paused or has its clock stepped"
     if kind == "feed" and target != FEED:
         return f"this happens to the target feed only, not to {target}"
-    if kind == "token" and (owner == CONTROL or place in _TOKENLESS):
+    if kind == "token" and (owner in (CONTROL, NOTIFY) or place in _TOKENLESS):
         return f"{target} gives no tokens: name a login, custom or m2m"
     return ""
 

@@ -75,7 +75,7 @@ class LocalTenants:
                 handler = faulty_handler(
                     self._world, self._clock, Target(CONTROL, control), _answer_ok
                 )
-                self.control_urls[control] = f"http://{await self._serve(handler)}/"
+                self.control_urls[control] = f"http://{await self.serve(handler)}/"
             self._servers = starting.pop_all()
         return self
 
@@ -104,24 +104,25 @@ class LocalTenants:
         for domain, place in places.items():
             tenant = LocalTenant(self._logins[place.name], place.m2m, signer)
             site = LocalDomain(self._world, self._clock, domain, tenant, logs[place.name])
-            self.resolve[domain] = await self._serve(site.handle, domain, context)
+            self.resolve[domain] = await self.serve(site.handle, domain, context)
 
     async def _start_apis(self) -> None:
         prometheus = LocalPrometheus(self._world, self.secret)
         handler = faulty_handler(self._world, self._clock, "prometheus", prometheus.answer)
-        self.prometheus_url = f"http://{await self._serve(handler)}"
+        self.prometheus_url = f"http://{await self.serve(handler)}"
         sentry = LocalSentry(self._world, self._clock, self.secret)
         handler = faulty_handler(self._world, self._clock, "sentry", sentry.answer)
-        self.sentry_url = f"http://{await self._serve(handler)}"
+        self.sentry_url = f"http://{await self.serve(handler)}"
 
     async def _start_feed(self) -> None:
-        address = await self._serve(LocalFeed(self._world, self._clock).handle)
+        address = await self.serve(LocalFeed(self._world, self._clock).handle)
         for tenant in self._world.scenario.tenants:
             self.feed_urls[tenant.name] = f"http://{address}/feed?domain={tenant.domain}"
 
-    async def _serve(
+    async def serve(
         self, handler: Handler, host: str = LOOPBACK, context: SSLContext | None = None
     ) -> str:
+        """Start one more server. Returns its `address:port`."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", _guard(handler, host))
         runner = web.AppRunner(

@@ -26,19 +26,22 @@ class MemoryStore:
         self._deliveries: dict[str, Delivery] = {}
         self._inbox: dict[str, InboxItem] = {}
         self._known: set[str] = set()
+        self._is_unsaved = False
 
     async def load(self, now: float) -> Snapshot:
         """Return what was committed, without incidents that ended long ago."""
         recent = {
             number: incident
             for number, incident in self._incidents.items()
-            if incident.resolved_at is None or incident.resolved_at > now - INCIDENT_RETENTION_S
+            if incident.life.resolved_at is None
+            or incident.life.resolved_at > now - INCIDENT_RETENTION_S
         }
         return Snapshot(
             tenants=dict(self._tenants),
             desk=replace(self._desk, incidents=recent) if self._desk else None,
             deliveries=dict(self._deliveries),
             inbox_items=tuple(sorted(self._inbox.values(), key=lambda r: (r.at, r.id))),
+            was_unsaved=self._is_unsaved,
         )
 
     async def commit(self, change: Change) -> None:
@@ -61,3 +64,7 @@ class MemoryStore:
     async def has_received(self, received_id: str) -> bool:
         """Tell whether an inbox item with this id was committed before, handled or not."""
         return received_id in self._known
+
+    def note_unsaved(self, *, is_unsaved: bool) -> None:
+        """Note it for the next engine."""
+        self._is_unsaved = is_unsaved

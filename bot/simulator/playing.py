@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from aiohttp import web
 
 from bot.simulator.happening import BOT, OK, InjectedFault
-from bot.simulator.virtual_slack import SLACK, SLACK_TIMEOUT_S, TOO_MANY
+from bot.simulator.virtual_slack import BROKEN, SLACK, SLACK_TIMEOUT_S, TOO_MANY
 from bot.simulator.workspace.model import Fault, FaultKind
 from bot.simulator.world import NETWORK_KINDS
 
@@ -39,14 +39,27 @@ _VERIFY_CODES = {"expired": 10, "wrong_host": 62, "untrusted": 20}
 
 
 def find_unplayable(scenario: Scenario) -> list[str]:
-    """Name the faults that cannot be played on real connections."""
-    return [
-        f"{scenario.document.place_of(('timeline', number)).name}: timeline[{number}]: "
+    """Name what cannot be played on real connections, in a scenario whose `bot` is valid."""
+    place = scenario.document.place_of
+    faults = [
+        f"{place(('timeline', number)).name}: timeline[{number}]: "
         f"{entry.fault.kind} of {target} cannot be played in real time"
         for number, entry in enumerate(scenario.timeline)
         for target in entry.targets
-        if target == BOT and entry.fault != OK
+        if entry.fault != OK and (target == BOT or (target == SLACK and _is_odd(entry.fault)))
     ]
+    # It would reach real people.
+    return faults + [
+        f"{place(('bot', 'notify')).name}: bot.notify: {point['name']}: "
+        "an Apprise address cannot be played in real time"
+        for point in scenario.bot.get("notify", ())
+        if "apprise" in point
+    ]
+
+
+def _is_odd(fault: InjectedFault) -> bool:
+    """Tell whether it is an answer that the local workspace does not give."""
+    return fault.http is not None and fault.http.status < BROKEN and fault.http.status != TOO_MANY
 
 
 async def answer_with_fault(
@@ -134,17 +147,27 @@ class MarkingProber:
 
 
 class FaultyPath:
-    """A `Network` with the scenario's DNS, connection and TLS faults."""
+    """A `Network` with the scenario's DNS, connection and TLS faults.
 
-    def __init__(self, inner: Network, world: World, clock: Clock) -> None:
-        """Reach hosts as `inner` does where the world has no fault."""
+    Args:
+        inner: reaches hosts where the world has no fault.
+        world: what happens.
+        clock: the story's time.
+        places: the scenario's names of what listens at these addresses, where nothing else says
+            what is being reached.
+    """
+
+    def __init__(
+        self, inner: Network, world: World, clock: Clock, places: Mapping[Address, Target]
+    ) -> None:
         self._inner = inner
+        self._places = places
         self._world = world
         self._clock = clock
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
         """Draw one fault for the whole connection, and play it here if DNS fails."""
-        target = _CURRENT_TARGET.get()
+        target = _CURRENT_TARGET.get() or self._places.get((host, port))
         drawn = self._world.draw_request(target, self._clock.now()).fault if target else OK
         _CURRENT_FAULT.set(drawn if drawn.kind in NETWORK_KINDS else OK)
         if drawn.kind == "dns":
@@ -183,6 +206,8 @@ def slack_fault(world: World, clock: Clock, _method: str) -> Fault | None:
         return Fault(FaultKind.CUT)
     if happening.kind in {"hang", "trickle"}:
         return Fault(FaultKind.SLOW, SLACK_TIMEOUT_S + 1)
+    if happening.kind == "latency":
+        return Fault(FaultKind.SLOW, happening.amount / clock.speed)
     if happening.http is None:
         return None
     if happening.http.status == TOO_MANY:

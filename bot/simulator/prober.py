@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from bot.core.model.fault import classify_answer, parse_quota_remaining
@@ -62,30 +63,40 @@ class RequestListener(Protocol):
 
 
 class VirtualProber:
-    """A `Prober` of the virtual world."""
+    """A `Prober` of the virtual world.
+
+    Args:
+        world: what happens.
+        clock: the true time.
+        bot_clock: what the bot takes for the time; None: the true time.
+        measured_signals: what each measured target counts.
+        timeout_s: every check is given up after this.
+        on_request: gets every request.
+    """
 
     def __init__(
         self,
         world: World,
         clock: Clock,
         *,
+        bot_clock: Clock | None = None,
         measured_signals: Mapping[Target, MeasuredSignal] | None = None,
         timeout_s: float = TIMEOUT_S,
         on_request: RequestListener | None = None,
     ) -> None:
-        """Take what each measured target counts; give up every check after `timeout_s`."""
         self.requests: Counter[str] = Counter()
         """By place, named as in the scenario."""
         self._world = world
         self._page = StatusPage(world.scenario, world.begin_at)
         self._measurements = VirtualMeasurements(world, measured_signals or {})
         self._clock = clock
+        self._bot_clock = bot_clock or clock
         self._timeout_s = timeout_s
         self._on_request = on_request
 
     async def probe(self, target: Target) -> Observation:
         """Probe a target, and take the time that it takes."""
-        at = self._clock.now()
+        at, begun_at = self._clock.now(), self._bot_clock.now()
         drawn = self._world.draw_request(target, at)
         fault, latency_s = fault_and_latency(target, drawn, at, self._timeout_s)
         await self._complete_request(str(target), at, fault, latency_s)
@@ -93,7 +104,7 @@ class VirtualProber:
             self._measurements.own_logins[target.owner] += 1
         return Observation(
             target=target,
-            at=at,
+            at=begun_at,
             outcome=Outcome.FAILED if fault else Outcome.OK,
             latency_s=latency_s,
             fault=fault,
@@ -106,25 +117,26 @@ class VirtualProber:
 
     async def poll_feed(self, target: Target) -> FeedReading:
         """Poll the feed of the environment that the target is named after."""
-        at = self._clock.now()
+        at, begun_at = self._clock.now(), self._bot_clock.now()
         drawn = self._world.draw_request(target, at)
         fault, latency_s = fault_and_latency(target, drawn, at, self._timeout_s)
         await self._complete_request(FEED, at, fault, latency_s)
         state = _feed_state(drawn, fault)
         incidents = self._page.status_incidents(target.name, at) if state is FeedState.OK else ()
         no_feed = _NO_FEED if state is FeedState.UNREADABLE else fault
-        return FeedReading(target, at, state, incidents, no_feed)
+        return FeedReading(target, begun_at, state, incidents, no_feed)
 
     async def measure(self, target: Target) -> Measurement:
         """Query the place that serves a target; if that fails there is no data."""
-        at, place = self._clock.now(), self._measurements.place(target)
+        at, begun_at = self._clock.now(), self._bot_clock.now()
+        place = self._measurements.place(target)
         fault, latency_s = fault_and_latency(
             target, self._world.draw_request(place, at), at, self._timeout_s
         )
         await self._complete_request(place, at, fault, latency_s)
         if fault:
-            return Measurement(target, at, no_data_reason=no_data_reason(fault))
-        return self._measurements.read(target, at)
+            return Measurement(target, begun_at, no_data_reason=no_data_reason(fault))
+        return replace(self._measurements.read(target, at), at=begun_at)
 
     async def _complete_request(
         self, place: str, at: float, fault: Fault | None, latency_s: float

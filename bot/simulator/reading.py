@@ -15,10 +15,11 @@ from bot.simulator.entries import (
     read_status_update,
     read_tenant,
     read_user_input,
+    read_users,
     read_window,
     require_either,
 )
-from bot.simulator.happening import ANY, SINGLE_PLACES, misfit_reason, read_fault
+from bot.simulator.happening import ANY, NOTIFY, SINGLE_PLACES, misfit_reason, read_fault
 from bot.simulator.part import MappingReader, Misread, suggest
 from bot.simulator.scenario import (
     Change,
@@ -104,6 +105,7 @@ class _ScenarioReader:
         part = self._part
         part.read_required("format", one_of("1"))
         answer = part.below_if_any("answer")
+        users = part.below_if_any("users")
         return Scenario(
             document=self._document,
             name=part.read_required("name", self._check_name),
@@ -122,7 +124,8 @@ class _ScenarioReader:
             logs=part.each("logs", self._read_log),
             changes=part.each("changes", self._read_change),
             people=part.each("people", read_user_input),
-            answer=read_answer(answer) if answer else None,
+            users=users.close(read_users(users)) if users else {},
+            answer=read_answer(answer, self._known_tenant) if answer else None,
         )
 
     def _check_name(self, value: object) -> str:
@@ -142,6 +145,8 @@ class _ScenarioReader:
 
     def _all_places(self) -> list[str]:
         places = [*SINGLE_PLACES, *(f"{CONTROL}.{control}" for control in self._controls)]
+        points = _mappings(self._bot.get("notify"))
+        places += [f"{NOTIFY}.{point['name']}" for point in points if "name" in point]
         for tenant in self._tenants:
             kinds = {LOGIN, WELLKNOWN, LOGS, *_further_logins(self._bot, tenant.name)}
             kinds |= {CUSTOM} if tenant.custom_domain else set()
@@ -152,7 +157,7 @@ class _ScenarioReader:
     def _read_target(self, value: object) -> str:
         owner, _, place = text(value).partition(".")
         kinds = {*TENANT_PLACES, ANY, *(known.partition(".")[2] for known in self._places)} - {""}
-        is_pattern = ANY in (owner, place) and owner in (*self._names, CONTROL, ANY)
+        is_pattern = ANY in (owner, place) and owner in (*self._names, CONTROL, NOTIFY, ANY)
         if str(value) in self._places or (is_pattern and place in kinds):
             return str(value)
         if owner in self._names and place in _NEEDS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Tenant:
     environment: str | None = None
     custom_domain: str | None = None
     m2m: bool = False
+    calls: str | None = None
+    """When its incidents may call people: `always`, `never` or `hours`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +123,35 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class UserInput:
-    """What somebody types in Slack."""
+    """What somebody does in Slack: they type something, or click a button of an incident."""
 
     at_s: float
     user: str
-    say: str
+    say: str = ""
+    """Empty: they click."""
+    click: str = ""
+    incident: int = 0
+    """Whose button it is."""
+
+
+class Presence(StrEnum):
+    """How a person is there who is not simply a member of the channel."""
+
+    MISSING = "missing"
+    GUEST = "guest"
+    DND = "dnd"
+    """Slack makes no sound for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSpan:
+    """A span in which somebody must be called; both ends are in it."""
+
+    since_s: float
+    until_s: float
+    tenant: str | None
+    """Called for an incident that names it; None: for any."""
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +163,11 @@ class Answer:
     decidable_s: float | None
     """Set where `alert` is."""
     alert: bool
+    called: tuple[CallSpan, ...] = ()
+    quiet: tuple[Window, ...] = ()
+    """When nobody may be called."""
+    calls_most: int | None = None
+    """How many calls are allowed; None: it does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +195,8 @@ class Scenario:
     logs: tuple[Log, ...]
     changes: tuple[Change, ...]
     people: tuple[UserInput, ...]
+    users: dict[str, Presence]
+    """Only people who are not simply members of the channel."""
     answer: Answer | None
 
     def is_ongoing(self, tenant: str) -> bool:

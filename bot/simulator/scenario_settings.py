@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bot.core.model.measurement import ChangeMade, MetricKind
 from bot.core.model.observation import CUSTOM, LOGS, M2M, WELLKNOWN, Target
 from bot.simulator.measurements import MeasuredSignal
 from bot.simulator.observability import metric_expressions, sentry_query
+from bot.simulator.scenario import Presence
+from bot.simulator.workspace.model import User
+from bot.simulator.workspace.state import default_people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +48,32 @@ def tenant_settings(scenario: Scenario, tenant: Tenant) -> dict[str, Any]:
         "logs": {"client_id": "log-reader", "client_secret": "x"} if LOGS in names else None,
     }
     return {key: value for key, value in values.items() if value is not None}
+
+
+_PERSON = re.compile(r"\b[UW][A-Z0-9]+\b")
+
+
+def people_of(scenario: Scenario) -> list[User]:
+    """Return the people of the workspace: whom the file names is there, unless it says otherwise.
+
+    Each is a member of the channel.
+    """
+    acting = (entry.user for entry in scenario.people)
+    named = dict.fromkeys((*acting, *_PERSON.findall(str(scenario.bot)), *scenario.users))
+    people = {user.id: user for user in default_people()}
+    people |= {
+        name: replace(people.get(name, User(name, name.lower(), name)), is_guest=False)
+        for name in named
+    }
+    return [
+        replace(
+            user,
+            is_guest=user.is_guest or presence is Presence.GUEST,
+            is_in_dnd=presence is Presence.DND,
+        )
+        for user in people.values()
+        if (presence := scenario.users.get(user.id)) is not Presence.MISSING
+    ]
 
 
 def signal_names(scenario: Scenario, tenant: str) -> dict[str, tuple[MetricKind, str]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from bot.app.clock import ClockWatch
 from bot.app.notification_router import NotificationRouter
-from bot.app.prober import reject_if_clock_stepped
+from bot.app.prober import ClockCheckedProber
 from bot.app.rules import rules_of
 from bot.config import ConfigError, Settings, build_settings
 from bot.config.document import Document
@@ -20,12 +21,22 @@ from bot.core.model.measurement import Push
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.simulator.baselines import BaselinePlayers
+from bot.simulator.bot_host import HostProber, build_bot_clock
+from bot.simulator.calls import CallWatch
+from bot.simulator.contact_points import build_contact_points
 from bot.simulator.memory import MemoryStore
-from bot.simulator.prober import VirtualProber
-from bot.simulator.scenario_settings import changes_of, measured_signals, tenant_settings
+from bot.simulator.people import VirtualTransport, press_button
+from bot.simulator.scenario_settings import (
+    changes_of,
+    measured_signals,
+    people_of,
+    tenant_settings,
+)
 from bot.simulator.story import Event, Score, Story
 from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualTimer, run_virtually
 from bot.simulator.virtual_slack import VirtualSlack
+from bot.simulator.workspace.model import SCOPES, App
+from bot.simulator.workspace.people import People
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
 from bot.slack.outbound.answers import QuestionAnswerer
@@ -35,10 +46,10 @@ from bot.slack.render.text import COMMAND
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from bot.core.model.observation import Observation, Target
-    from bot.core.state.outbox import PagerMessage
+    from bot.core.model.measurement import ChangeMade
     from bot.core.state.stimulus import Effect
     from bot.ports import InboxItem
+    from bot.simulator.prober import VirtualProber
     from bot.simulator.scenario import Scenario, UserInput
 
 SCORE_AFTER_S = 60.0
@@ -56,6 +67,9 @@ class RunResult:
     summary: Event
     scores: dict[str, Score]
     """The scores of the bot and the baselines; empty without an `answer`."""
+
+    calls_correct: bool | None = None
+    """Whether people were called as the `answer` says; None: it does not say."""
 
     @property
     def is_correct(self) -> bool:
@@ -123,9 +137,19 @@ def play_scenario(
     summary = story.summary(seed, counts, time.perf_counter() - begun)
     judged = simulation[0].scores()
     if judged:
-        summary |= {"cause_scored": story.cause_at_score, "correct": judged[BOT_NAME].is_right}
+        summary |= {
+            "cause_scored": story.cause_at_score,
+            "correct": judged[BOT_NAME].is_right,
+            "calls_correct": story.are_calls_right,
+        }
     emit(summary)
-    return RunResult(summary, judged)
+    return RunResult(summary, judged, story.are_calls_right)
+
+
+def build_workspace(scenario: Scenario, now: Callable[[], float]) -> Workspace:
+    """Build the workspace, with the people of the scenario; all may be asked of it."""
+    app = App(scopes=SCOPES | {"dnd:read"})
+    return Workspace(now, app=app, people=people_of(scenario))
 
 
 class Simulation:
@@ -143,12 +167,21 @@ class Simulation:
     ) -> None:
         self.world = World(scenario, seed)
         self.clock = VirtualClock(loop, self.world.begin_at)
+        self._bot_clock = build_bot_clock(loop, self.clock, self.world)
+        self._clock_watch = ClockWatch(self._bot_clock)
         self._loop = loop
         self._with_requests = with_requests
         settings = settings_for(scenario)
-        self.story = Story(scenario, emit, lambda: self.engine.view().desk.incidents)
-        self.workspace = Workspace(self.clock.now)
+        self.workspace = build_workspace(scenario, self.clock.now)
         self.workspace.state.add_channels(settings.slack_channels())
+        self._call_watch = CallWatch(self.workspace.state)
+        self.story = Story(
+            scenario,
+            emit,
+            lambda: self.engine.view().desk.incidents,
+            self._call_watch,
+            self._ahead_s,
+        )
         self.workspace.on_message(lambda *args: self.story.record_message(self.clock.now(), *args))
         prober = self._build_prober(settings)
         self.requests = prober.requests
@@ -156,20 +189,28 @@ class Simulation:
         store = store or MemoryStore()
         self.engine = Engine(
             rules_of(settings, {}),
-            clock=self.clock,
-            prober=prober,
+            clock=self._bot_clock,
+            prober=ClockCheckedProber(prober, self._bot_clock, self._clock_watch),
             store=store,
-            timer=VirtualTimer(self.clock),
+            timer=VirtualTimer(self.clock, self._bot_clock),
             listener=self,
         )
         self.baselines = BaselinePlayers(self.engine.view)
         self._outbox_delivery = self._build_delivery(settings, store)
         self.engine.attach(self._outbox_delivery)
+        self._clock_watch.attach(self._on_clock_correction, self.engine.submit)
+
+    def _on_clock_correction(self, by_s: float, was_paused: bool) -> None:  # noqa: FBT001 - a callback
+        if not was_paused:
+            self.engine.correct_clock(by_s)
 
     def _build_prober(self, settings: Settings) -> VirtualProber:
-        return _ClockCheckedProber(
+        return HostProber(
+            settings,
             self.world,
             self.clock,
+            self._bot_clock,
+            self._clock_watch,
             measured_signals=measured_signals(self.world.scenario, settings),
             timeout_s=settings.tenants[0].probe.timeout,
             on_request=self._on_request,
@@ -179,7 +220,7 @@ class Simulation:
         slack = VirtualSlack(self.workspace, self.world, self.clock)
         self._questions = QuestionAnswerer(
             slack,
-            self.clock,
+            self._bot_clock,
             view=self.engine.view,
             catch_up=self.engine.catch_up,
             submit=self.engine.submit,
@@ -193,10 +234,16 @@ class Simulation:
             status_link=settings.status_link,
         )
         return OutboxDelivery(
-            clock=self.clock,
+            clock=self._bot_clock,
             store=store,
             messenger=NotificationRouter(
-                messenger, {way.name: _NullNotifier() for way in settings.notify}
+                messenger,
+                build_contact_points(
+                    settings,
+                    self.world,
+                    self.clock,
+                    lambda page: self.story.record_page(self.clock.now(), page),
+                ),
             ),
             view=self.engine.view,
             submit=self.engine.submit,
@@ -221,31 +268,59 @@ class Simulation:
         for begin_at, until in self.world.pauses():
             self.clock.call_at(begin_at, partial(self._loop.leap, until - begin_at))
         for at, change in changes_of(scenario):
-            self.clock.call_at(at, partial(self.accept, Push(change.id, at, (change,))))
-        for place, typed in enumerate(scenario.people):
-            self.clock.call_at(
-                scenario.start_at + typed.at_s, partial(self._send_command, typed, place)
+            self.clock.call_at(at, partial(self._push_change, change))
+        for place, one in enumerate(scenario.people):
+            act = (
+                partial(self._click, one) if one.click else partial(self._send_command, one, place)
             )
+            self.clock.call_at(scenario.start_at + one.at_s, act)
         answer = scenario.answer
         if answer and answer.alert and answer.decidable_s is not None:
             at = scenario.start_at + answer.decidable_s + SCORE_AFTER_S + AFTER_ALL_S
             self.clock.call_at(min(at, self.world.end_at), self._score)
 
+    def _push_change(self, change: ChangeMade) -> None:
+        """Tell the bot of a change, which it takes for made just now."""
+        at = change.at + self._ahead_s()
+        self.accept(Push(change.id, at, (replace(change, at=at),)))
+
+    def _ahead_s(self) -> float:
+        """Return by how many seconds the bot's time is ahead of the true one."""
+        return self._bot_clock.now() - self.clock.now()
+
     def _send_command(self, typed: UserInput, place: int) -> None:
         """Let somebody type something in Slack."""
         state, view = self.workspace.state, self.engine.view()
-        # A person from another workspace is no guest.
-        known = [
-            Person(u.id, u.zone, is_guest=u.is_guest) for u in state.people if u.id == typed.user
-        ]
+        self._call_watch.has_acted.add(typed.user)
         request = Request(
             f"saying-{place}",
             view.now,
             user=typed.user,
             channel=state.channels[0].id,
-            person=known[0] if known else Person(typed.user),
+            person=self._find_person(typed.user),
         )
         request = parse_request(typed.say.removeprefix(COMMAND), request, view.desk, view.rules)
+        self._take_request(request)
+
+    def _click(self, clicked: UserInput) -> None:
+        """Let somebody press a button in Slack."""
+        self._call_watch.has_acted.add(clicked.user)
+        transport = VirtualTransport(self._find_person, self.engine.view, self._take_request)
+        people = People(self.workspace.state, transport)
+
+        async def press() -> None:
+            button, number = clicked.click, clicked.incident
+            result = await press_button(people, clicked.user, button, number)
+            self.story.record_click(self.clock.now(), clicked, result)
+
+        self._run_soon(press())
+
+    def _find_person(self, user: str) -> Person:
+        known = [u for u in self.workspace.state.people if u.id == user]
+        return Person(user, known[0].zone, is_guest=known[0].is_guest) if known else Person(user)
+
+    def _take_request(self, request: Request) -> None:
+        """Answer a question; give the engine what changes something."""
         if isinstance(request.command, Question):
             self._run_soon(self._questions.answer(request))
         else:
@@ -278,22 +353,6 @@ class Simulation:
         self.story.record_request(at, result)
         if self._with_requests:
             self.story.emit_request(self.clock.now(), place, result, latency_ms)
-
-
-class _ClockCheckedProber(VirtualProber):
-    """The virtual prober, on a host whose clock may be wrong."""
-
-    async def probe(self, target: Target) -> Observation:
-        """Probe a target; with a wrong clock the result is `no_data`."""
-        observation = await super().probe(target)
-        return reject_if_clock_stepped(observation, self._world.clock_offset(self._clock.now()))
-
-
-class _NullNotifier:
-    """A contact point that reaches nobody: a simulation must not page anybody."""
-
-    async def notify(self, page: PagerMessage) -> None:
-        """Do nothing."""
 
 
 __all__ = ["ConfigError", "RunResult", "Simulation", "play_scenario", "settings_for"]

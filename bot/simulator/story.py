@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 from bot.core.model.observation import Cause, Severity
 from bot.core.state.incident import Incident, current_cause
 from bot.core.state.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
-from bot.slack.render.evidence import evidence_text
+from bot.simulator.calls import are_calls_right
+from bot.slack.render.verdict import evidence_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.core.model.observation import Verdict
-    from bot.simulator.scenario import Answer, Scenario
+    from bot.simulator.calls import Call, CallWatch
+    from bot.simulator.contact_points import AcceptedPage
+    from bot.simulator.scenario import Answer, Scenario, UserInput
     from bot.simulator.workspace.model import Channel, Message, MessageKind
 
 EQUAL_WITHOUT_ALERT = {Cause.NONE, Cause.BLIP}
@@ -62,11 +65,15 @@ class Story:
         scenario: gives t=0 and the truth.
         emit: gets each event at once.
         incidents: returns the desk's incidents, by number.
+        call_watch: finds the calls among the messages and pages.
+        ahead_s: returns by how many seconds the bot's time is ahead of the true one.
     """
 
     scenario: Scenario
     emit: Callable[[Event], None]
     incidents: Callable[[], dict[int, Incident]]
+    call_watch: CallWatch
+    ahead_s: Callable[[], float] = lambda: 0.0
     alerts: list[float] = field(default_factory=list)
     """When each was posted, in seconds from t=0."""
     causes: list[tuple[float, Cause, float]] = field(default_factory=list)
@@ -78,7 +85,8 @@ class Story:
     _has_failed: bool = False
 
     def listen(self, at: float, effect: Effect) -> None:
-        """Record an effect."""
+        """Record an effect, which has the bot's time."""
+        at -= self.ahead_s()
         match effect:
             case SignalChanged():
                 shown = {"tenant": effect.tenant, "signal": effect.signal, "state": effect.state}
@@ -104,7 +112,7 @@ class Story:
     def record_message(
         self, at: float, channel: Channel, kind: MessageKind, message: Message
     ) -> None:
-        """Record a message at the moment when Slack accepted it."""
+        """Record a message at the moment when Slack accepted it, and the call that it is."""
         payload = (message.metadata or {}).get("event_payload", {})
         key = str(payload.get("k", ""))
         incident = self.incidents().get(_incident_number(key))
@@ -118,11 +126,37 @@ class Story:
             "message",
             channel=channel.name,
             kind=str(kind),
+            broadcast=message.broadcast,
             severity=severity,
             mentions=mentions,
             key=key,
             text=message.text,
         )
+        self._record_call(at, self.call_watch.watch_message(self._t(at), channel, kind, message))
+
+    def record_page(self, at: float, page: AcceptedPage) -> None:
+        """Record a page at the moment when its contact point accepted it."""
+        self._emit_event(
+            at,
+            "page",
+            incident=page.incident,
+            step=page.step,
+            who=page.contact_point,
+            contact_point=page.contact_point,
+            action=page.action,
+        )
+        self._record_call(at, self.call_watch.watch_page(self._t(at), page))
+
+    def record_click(self, at: float, clicked: UserInput, result: str) -> None:
+        """Record that somebody pressed a button, or why they could not."""
+        fields = {"user": clicked.user, "click": clicked.click, "incident": clicked.incident}
+        self._emit_event(at, "click", **fields, result=result)
+
+    def _record_call(self, at: float, call: Call | None) -> None:
+        if call is not None:
+            fields = {"incident": call.incident, "how": call.how, "who": list(call.who)}
+            tenants = list(call.tenants)
+            self._emit_event(at, "call", **fields, reason=call.reason, tenants=tenants)
 
     def score(self) -> None:
         """Record the current cause, at the moment that the scenario names."""
@@ -143,6 +177,10 @@ class Story:
             "cause_first": self.first_cause or self._current_cause()[0],
             "cause_final": self._current_cause()[0],
             "causes": [[round(t, 3), cause, sure] for t, cause, sure in self.causes],
+            "calls": [
+                [call.t, call.how, call.reason, list(call.tenants)]
+                for call in self.call_watch.calls
+            ],
             "requests": requests,
             "virtual_s": scenario.warmup_s + scenario.duration_s,
             "wall_s": round(wall_s, 3),
@@ -162,6 +200,12 @@ class Story:
             has_incident=self.has_incident_at_score,
         )
 
+    @property
+    def are_calls_right(self) -> bool | None:
+        """Whether people were called as the scenario's `answer` says; None: it does not say."""
+        answer = self.scenario.answer
+        return are_calls_right(answer, self.call_watch.calls) if answer else None
+
     def _record_verdict(self, at: float, number: int, verdict: Verdict) -> None:
         self.first_cause = self.first_cause or verdict.cause
         self._emit_event(
@@ -178,7 +222,7 @@ class Story:
 
     def _current_cause(self) -> tuple[Cause, float]:
         known = tuple(self.incidents().values())
-        start = self.scenario.start_at
+        start = self.scenario.start_at + self.ahead_s()
         cause = current_cause(known, start, has_failed=self._has_failed)
         judged = [i.verdict for i in known if i.verdict.cause is cause]
         return cause, judged[-1].confidence if judged else 1.0
@@ -189,8 +233,10 @@ class Story:
             self.causes.append((at - self.scenario.start_at, cause, confidence))
 
     def _emit_event(self, at: float, event: str, **fields: Any) -> None:
-        t = round(at - self.scenario.start_at, 3)
-        self.emit({"t": t, "at": _iso(at), "event": event, **fields})
+        self.emit({"t": self._t(at), "at": _iso(at), "event": event, **fields})
+
+    def _t(self, at: float) -> float:
+        return round(at - self.scenario.start_at, 3)
 
 
 def _incident_fields(incident: Incident) -> Event:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
+    from bot.ports import Clock
+
 
 class _VirtualSelector(selectors.SelectSelector):
     """Never waits for a socket: there is none. Where asyncio would wait, virtual time jumps."""
@@ -65,10 +67,16 @@ class VirtualClock:
 
 
 class VirtualTimer:
-    """The `Timer` port in virtual time."""
+    """The `Timer` port in virtual time.
 
-    def __init__(self, clock: VirtualClock) -> None:
+    Args:
+        clock: the true time.
+        bot_clock: what the bot takes for the time; None: the true time.
+    """
+
+    def __init__(self, clock: VirtualClock, bot_clock: Clock | None = None) -> None:
         self._clock = clock
+        self._bot_clock = bot_clock or clock
         self._handle: asyncio.TimerHandle | None = None
         self._wake: Callable[[], None] | None = None
 
@@ -81,7 +89,8 @@ class VirtualTimer:
         if self._handle is not None:
             self._handle.cancel()
         if self._wake is not None:
-            self._handle = self._clock.call_at(at, self._wake)
+            ahead_s = self._bot_clock.now() - self._clock.now()
+            self._handle = self._clock.call_at(at - ahead_s, self._wake)
 
 
 def run_virtually(main: Callable[[VirtualLoop], Coroutine[Any, Any, None]]) -> None:

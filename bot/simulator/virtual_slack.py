@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.ports import Doubt
-from bot.slack.web_api import SYSTEM, refusal
+from bot.slack.web_api import SYSTEM, RetryAfter, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,17 +29,20 @@ class VirtualSlack:
         self._workspace = workspace
         self._world = world
         self._clock = clock
+        self._retry_after = RetryAfter()
 
     async def call(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """Call a method; see the port."""
-        await self._apply_fault()
-        token = self._workspace.state.app.bot_token
-        return _unwrap(self._workspace.call(method, token, params))
+        with self._retry_after.keep(method, str(params.get("channel", ""))):
+            await self._apply_fault()
+            token = self._workspace.state.app.bot_token
+            return _unwrap(self._workspace.call(method, token, params))
 
     async def respond(self, response_url: str, params: Mapping[str, Any]) -> None:
         """Answer by a response_url; see the port."""
-        await self._apply_fault()
-        _unwrap(self._workspace.respond(response_url, params))
+        with self._retry_after.keep(response_url):
+            await self._apply_fault()
+            _unwrap(self._workspace.respond(response_url, params))
 
     async def _apply_fault(self) -> None:
         """Apply the scenario's faults; whatever they are, Slack did not do it."""

@@ -68,7 +68,8 @@ class World:
         """Return the intervals in which the bot's process does not run."""
         runs: list[tuple[float, float]] = []
         for since, until in pairwise(self._edges_of_bot()):
-            if self._bot_fault(since).kind == "paused":
+            # In the middle: at the edges themselves rounding decides.
+            if self._bot_fault((since + until) / 2).kind == "paused":
                 joins = runs and runs[-1][1] == since
                 runs.append((runs.pop()[0] if joins else since, until))
         return runs

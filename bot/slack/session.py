@@ -107,7 +107,7 @@ class SlackSession:
         while True:
             self._is_recheck_due.clear()
             try:
-                await self._check()
+                await self._check_answers()
             except SlackProblem as problem:
                 self._set_health(problem.status, str(problem))
                 wait_s = pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
@@ -121,6 +121,17 @@ class SlackSession:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._is_recheck_due.wait()
+
+    async def _check_answers(self) -> None:
+        """Check; answers of another shape than Slack's are a problem like any other."""
+        try:
+            await self._check()
+        except SlackProblem:
+            raise
+        except Exception as error:
+            _LOG.exception("cannot understand Slack's answers")
+            line = f"{self._web.api_url} does not answer as Slack does: check slack.api_url"
+            raise SlackProblem(line, SlackStatus.CONNECTING) from error
 
     async def _check(self) -> None:
         """Ask Slack whether it accepts the tokens and the channels. Raises `SlackProblem`."""

@@ -77,12 +77,19 @@ class UserDirectory:
         looked_up_at, _ = self._people.get(user, (float("-inf"), None))
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-                if self._clock.now() - looked_up_at >= USER_TTL_S * self._clock.speed:
+                # Below 0 after the clock was set back.
+                age_s = abs(self._clock.now() - looked_up_at)
+                if age_s >= USER_TTL_S * self._clock.speed:
                     await asyncio.shield(self._look_up(user))
                 await self._has_groups.wait()
         _, person = self._people.get(user, (0.0, Person(user)))
         groups = tuple(group for group, users in self._members.items() if user in users)
         return replace(person, groups=groups)
+
+    async def is_member(self, user: str) -> bool:
+        """Tell whether Slack says that somebody is a member; False while it says nothing."""
+        person = await self.find_person(user)
+        return user in self._people and not person.is_guest
 
     def _look_up(self, user: str) -> asyncio.Task[None]:
         """Look somebody up, once at a time. The look-up goes on when nobody waits any more."""

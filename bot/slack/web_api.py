@@ -7,18 +7,21 @@ that was lost after Slack may have done it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from yarl import URL
 
+from bot.core.state.outbox import MAX_RETRY_AFTER_S
 from bot.http import parse_json_object
 from bot.ports import Doubt, Reason, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 METHODS: Final[dict[str, frozenset[str]]] = {
     "apps.connections.open": frozenset(),
@@ -53,6 +56,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 """Seconds for one whole call, and for name look-up, connection and TLS together."""
 
 SYSTEM = "Slack"
+POST = "chat.postMessage"
 REASONS = {
     "unreachable": Reason.UNREACHABLE,
     "ratelimited": Reason.RATE_LIMITED,
@@ -76,6 +80,31 @@ https://docs.slack.dev/reference/methods/chat.update and chat.postMessage (read 
 SLACK_DOMAINS = ("slack.com", "slack-gov.com")
 
 
+class RetryAfter:
+    """Keeps `Retry-After`: no call of a method for a channel before the wait is over.
+
+    In real seconds. A wait for new messages counts up to `MAX_RETRY_AFTER_S`, as alerts are such.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[tuple[str, str], float] = {}
+
+    @contextmanager
+    def keep(self, method: str, channel: str = "") -> Iterator[None]:
+        """Wrap a call. Raises `Refused` in its place while the wait goes on."""
+        now, key = asyncio.get_running_loop().time(), (method, channel)
+        self._until = {each: until for each, until in self._until.items() if until > now}
+        if key in self._until:
+            raise refusal("ratelimited", self._until[key] - now)
+        try:
+            yield
+        except Refused as refused:
+            if wait_s := refused.retry_after_s:
+                wait_s = min(wait_s, MAX_RETRY_AFTER_S) if method == POST else wait_s
+                self._until[key] = asyncio.get_running_loop().time() + wait_s
+            raise
+
+
 class SlackWeb:
     """The `WebApi` port. Build it inside the running loop, and `close` it."""
 
@@ -89,6 +118,7 @@ class SlackWeb:
         self.granted_scopes: frozenset[str] = frozenset()
         """The bot token's scopes, as Slack's last answer named them."""
         self._token = token
+        self._retry_after = RetryAfter()
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -111,10 +141,11 @@ class SlackWeb:
         }
         token = form.pop("token", None)
         headers = {"Authorization": f"Bearer {token or self._token}"}
-        status, head, body = await self._post(self.api_url / method, headers=headers, data=form)
-        if token is None and "x-oauth-scopes" in head:
-            self.granted_scopes = frozenset(re.findall(r"[^,\s]+", head["x-oauth-scopes"]))
-        answer = read_answer(status, head, body)
+        with self._retry_after.keep(method, form.get("channel", "")):
+            status, head, body = await self._post(self.api_url / method, headers=headers, data=form)
+            if token is None and "x-oauth-scopes" in head:
+                self.granted_scopes = frozenset(re.findall(r"[^,\s]+", head["x-oauth-scopes"]))
+            answer = read_answer(status, head, body)
         if answer is None:
             raise Doubt(SYSTEM, "unreadable answer")
         return answer
@@ -125,7 +156,8 @@ class SlackWeb:
         domains = (self.api_url.host, *SLACK_DOMAINS)
         if not any(url.host == name or (url.host or "").endswith(f".{name}") for name in domains):
             raise refusal("foreign_response_url")
-        read_answer(*await self._post(url, json=dict(params)))
+        with self._retry_after.keep(response_url):
+            read_answer(*await self._post(url, json=dict(params)))
 
     async def _post(self, url: URL, **content: Any) -> tuple[int, Mapping[str, str], bytes]:
         """Send once. Errors are raised without their cause, which may show the secret address."""

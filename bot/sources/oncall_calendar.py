@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from bot.core.model.wall_clock import DAY_S
@@ -14,7 +15,7 @@ from bot.sources.sandbox import DocumentRefused, parse_in_sandbox
 from bot.sources.status_page import to_plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bot.http import Fetcher
 
@@ -30,7 +31,7 @@ class ShiftCalendar:
     def __init__(self, url: str, people: Mapping[str, str], zone: str, fetcher: Fetcher) -> None:
         """Poll `url`, a secret. `people` maps mail addresses and names to Slack ids."""
         self._request = HttpRequest(url=url, timeout_s=TIMEOUT_S, cap=CAP)
-        self._people = {name.casefold(): person for name, person in people.items()}
+        self._people = {fold_name(name): person for name, person in people.items()}
         self._zone = zone
         self._fetcher = fetcher
         self._last_parsed: tuple[object, tuple[Shift, ...]] = (None, ())
@@ -60,26 +61,35 @@ class ShiftCalendar:
         return self._last_parsed[1]
 
     def _to_shift(self, row: Mapping[str, Any]) -> Shift:
-        person = find_person(row["attendees"], row["summary"], self._people)
+        person = find_person(row["attendees"], row["summary"], self._people, row["declined"])
         name = "" if person else to_plain_text(row["summary"], NAME_LIMIT)
         return Shift(person, row["since"], row["until"], name)
 
 
-def find_person(attendees: list[str], summary: str, people: Mapping[str, str]) -> str:
+def fold_name(name: str) -> str:
+    """Return a name so that it compares equal however its letters are cased and composed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def find_person(
+    attendees: list[str], summary: str, people: Mapping[str, str], declined: Iterable[str] = ()
+) -> str:
     """Return the id of an event's person: an attendee, else the first person in its title.
 
     Args:
-        attendees: their mail addresses and names.
+        attendees: the mail addresses and names of those who did not decline.
         summary: the event's title: `On Call - Anna Smith - Primary`.
-        people: ids by mail address or name, in lower case.
+        people: ids by mail address or name, folded.
+        declined: the mail addresses and names of those who declined: they are not on call.
     """
+    absent = {people.get(fold_name(one)) for one in declined}
     for attendee in attendees:
-        if attendee.casefold() in people:
-            return people[attendee.casefold()]
-    title = summary.casefold()
+        if person := people.get(fold_name(attendee)):
+            return person
+    title = fold_name(summary)
     found = [
         (match.start(), -len(name), person)
         for name, person in people.items()
-        if (match := re.search(rf"(?<!\w){re.escape(name)}(?!\w)", title))
+        if person not in absent and (match := re.search(rf"(?<!\w){re.escape(name)}(?!\w)", title))
     ]
     return min(found)[2] if found else ""

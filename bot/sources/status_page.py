@@ -31,12 +31,10 @@ from bot.core.model.wall_clock import DAY_S
 from bot.sources.sandbox import PARSE_S, DocumentRefused, parse_in_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
-    from bot.http import HttpRequest, HttpResult
+    from bot.http import Fetch, HttpRequest, HttpResult
     from bot.ports import Clock
-
-    Fetch = Callable[[HttpRequest], Awaitable[HttpResult]]
 
 TITLE_LIMIT = 200
 TEXT_LIMIT = 500

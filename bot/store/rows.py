@@ -134,8 +134,8 @@ def _incident_row(incident: Incident) -> dict[str, Any]:
     return {
         "id": incident.id,
         "state": incident.state.value,
-        "opened_at": incident.opened_at,
-        "resolved_at": incident.resolved_at,
+        "opened_at": incident.life.opened_at,
+        "resolved_at": incident.life.resolved_at,
         "body": codec.encode(incident),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,10 +41,18 @@ def parse_database_path(database: str) -> Path:
     return Path(name).resolve()
 
 
+_UNSAVED, _SAVED = b"U", b"S"
+"""What the lock file holds: whether the process that had it ran from memory, with nothing saved.
+A byte that is there already can be changed on a full disk."""
+
+
 @contextmanager
-def hold_lock(path: Path) -> Iterator[None]:
-    """Lock the database against other processes, as long as this one lives."""
-    handle = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, PRIVATE)
+def hold_lock(path: Path) -> Iterator[bool]:
+    """Lock the database against other processes, as long as this one lives.
+
+    Yields whether the process before ran from memory when it ended.
+    """
+    handle = os.open(_lock_path(path), os.O_CREAT | os.O_RDWR, PRIVATE)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,9 +61,26 @@ def hold_lock(path: Path) -> Iterator[None]:
                 f"The database {path} is in use by another auth0-check: stop that one, or give this"
                 " one a `database` of its own"
             ) from None
-        yield
+        noted = os.pread(handle, 1, 0)
+        if not noted:
+            os.pwrite(handle, _SAVED, 0)
+        yield noted == _UNSAVED
     finally:
         os.close(handle)
+
+
+def note_unsaved(path: Path, *, is_unsaved: bool) -> None:
+    """Note for the next process whether this one can save what it does, if the disk lets us."""
+    with suppress(OSError):
+        handle = os.open(_lock_path(path), os.O_RDWR)
+        try:
+            os.pwrite(handle, _UNSAVED if is_unsaved else _SAVED, 0)
+        finally:
+            os.close(handle)
+
+
+def _lock_path(path: Path) -> str:
+    return f"{path}.lock"
 
 
 def is_damaged(path: Path) -> bool:
@@ -126,6 +151,8 @@ class Database:
     connection: Connection
     resources: ExitStack
     """The connection and the lock. Whoever opened the database closes them."""
+    was_unsaved: bool
+    """The process before ran from memory when it ended."""
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -142,7 +169,7 @@ def open_database(path: Path, now: float) -> Database:
     An older database is copied before it is migrated, so that people can go back a version.
     """
     with explain_errors(path), ExitStack() as resources:
-        resources.enter_context(hold_lock(path))
+        was_unsaved = resources.enter_context(hold_lock(path))
         warning = ""
         if path.exists() and is_damaged(path):
             warning = (
@@ -159,7 +186,7 @@ def open_database(path: Path, now: float) -> Database:
             copy_database(path, Path(f"{path}.before-{HEAD}"))
         with connection.begin():
             upgrade(connection)
-        return Database(path, warning, connection, resources.pop_all())
+        return Database(path, warning, connection, resources.pop_all(), was_unsaved)
 
 
 def _create_database(path: Path) -> None:

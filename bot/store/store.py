@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from bot.store import rows
-from bot.store.sqlite_file import open_database, parse_database_path
+from bot.store.sqlite_file import note_unsaved, open_database, parse_database_path
 
 if TYPE_CHECKING:
     from bot.ports import Change, Snapshot
     from bot.store.sqlite_file import Database
+
+log = logging.getLogger(__name__)
+
+CLOSE_LIMIT_S = 5.0
 
 
 async def open_store(database: str, now: float) -> SqlStore:
@@ -26,7 +34,10 @@ async def open_store(database: str, now: float) -> SqlStore:
     opening = asyncio.get_running_loop().run_in_executor(thread, open_database, path, now)
     try:
         return SqlStore(await opening, thread)
-    except BaseException:
+    except Exception:
+        thread.shutdown()
+        raise
+    except BaseException:  # cancelled, perhaps while the disk hangs
         thread.shutdown(wait=False)
         raise
 
@@ -59,15 +70,32 @@ class SqlStore:
         """Return whether an inbox item was committed before, handled or not."""
         return await self._run_in_thread(self._thread, self._has_received, received_id)
 
-    async def close(self) -> None:
-        """Finish what was begun and close the database."""
-        await self._run_in_thread(self._thread, self._database.resources.close)
+    def note_unsaved(self, *, is_unsaved: bool) -> None:
+        """Note it for the next process; see the port.
+
+        It has a thread of its own, which the end of the process does not wait for: a disk that
+        hangs may hold this up as well.
+        """
+        note = partial(note_unsaved, self._database.path, is_unsaved=is_unsaved)
+        Thread(target=note, daemon=True).start()
+
+    async def close(self, limit_s: float = CLOSE_LIMIT_S) -> None:
+        """Finish what was begun and close the database; give up if its disk hangs."""
+        closing = asyncio.ensure_future(
+            self._run_in_thread(self._thread, self._database.resources.close)
+        )
+        done, _ = await asyncio.wait({closing}, timeout=limit_s)
+        if not done:
+            log.error("the database %s does not answer; leaving it open", self._database.path)
+            self._thread.shutdown(wait=False)
+            return
         self._thread.shutdown()
+        await closing
 
     def _load(self, now: float) -> Snapshot:
         with self._database.transaction() as connection:
             snapshot, self._revisions = rows.read_snapshot(connection, now)
-        return snapshot
+        return replace(snapshot, was_unsaved=self._database.was_unsaved)
 
     def _commit(self, change: Change) -> None:
         with self._database.transaction() as connection:

@@ -41,14 +41,20 @@ class PushedCounts:
 
     def __init__(self, tenants: Mapping[str, WebhookTenant], clock: Clock) -> None:
         self._clock = clock
+        self._tenants = tenants
+        self.forget()
+
+    def forget(self) -> None:
+        """Start again from zero, now."""
+        now = self._clock.now()
         self._streams = {
-            name: _StreamCounter(Target(name, LOGS), tenant.own_clients, clock.now())
-            for name, tenant in tenants.items()
+            name: _StreamCounter(Target(name, LOGS), tenant.own_clients, now)
+            for name, tenant in self._tenants.items()
             if tenant.stream_token is not None
         }
         self._reports = {
-            Target(name, app): _ReportCounter(Target(name, app), clock.now())
-            for name, tenant in tenants.items()
+            Target(name, app): _ReportCounter(Target(name, app), now)
+            for name, tenant in self._tenants.items()
             for app in tenant.report_signals
         }
 

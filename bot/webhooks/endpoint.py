@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bot.core.model.measurement import Push
 from bot.ports import StoreError
+from bot.telemetry import RareWarning
 from bot.webhooks.auth import RequestHead
 from bot.webhooks.sender import Receipt, Refusal, WebhookRequest
 
@@ -29,8 +30,6 @@ SAVE_TIMEOUT_S = 0.8
 (integration platform's changelog, 2023-10-03)."""
 MAX_UNSAVED = 50
 """Pushes of one webhook that may wait for a store that hangs."""
-LOG_EVERY_S = 60.0
-"""Between two logged refusals."""
 RESPONSES = {
     Receipt.ACCEPTED: (202, "accepted"),
     Receipt.REPEATED: (200, "was there before"),
@@ -65,7 +64,7 @@ class WebhookEndpoint:
         self._read_s = read_s
         self._saving: dict[str, asyncio.Task[bool]] = {}
         """The running commits, by the id of the push."""
-        self._logged_at = float("-inf")
+        self._warn = RareWarning(_LOG, clock.now)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request."""
@@ -74,10 +73,8 @@ class WebhookEndpoint:
             status, text = RESPONSES[receipt]
         except Refusal as refusal:
             receipt, status, text = refusal.receipt, refusal.status, refusal.text
-            now = self._clock.now()
-            if now - self._logged_at >= LOG_EVERY_S:  # nothing of the request's content
-                self._logged_at = now
-                _LOG.warning("refused a request to webhook %s: %s", self._sender.name, receipt)
+            # nothing of the request's content
+            self._warn("refused a request to webhook %s: %s", self._sender.name, receipt)
         self._count(self._sender.name, receipt)
         return web.Response(status=status, text=text + "\n")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from bot.app.notification_router import NotificationRouter
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife
 from bot.core.state.outbox import Delivery, PagerAction, Paging
 from bot.core.state.rules import Rules
 from bot.core.state.tenant import Tenants
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from bot.http import Fetcher
+    from bot.ports import Notifier
 
 INCIDENT = Incident(
     id=1,
@@ -34,7 +34,7 @@ INCIDENT = Incident(
     severity=Severity.CRITICAL,
     tenants=("prod",),
     since=0.0,
-    opened_at=0.0,
+    life=IncidentLife(0.0),
     verdict=Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.0),
 )
 PAGE = Delivery("1:page:1", "page:1", 1, Paging(1, "night-shift", PagerAction.TRIGGER), 0.0)
@@ -69,17 +69,19 @@ def deliver(pagerduty: PagerDuty | None) -> OutboxDelivery:
     async def main(loop: VirtualLoop) -> None:
         clock = VirtualClock(loop, 0.0)
         slack = SlackMessenger(NoSlack(), channel="C1", status_link="https://status.auth0.com")
-        notifier = PagerDutyNotifier(
-            cast("Fetcher", pagerduty),
-            routing_key="k" * 32,
-            url="https://events.pagerduty.com",
-            source="auth0-check-prod",
-            status_link="https://status.auth0.com",
-        )
+        notifiers: dict[str, Notifier] = {}
+        if pagerduty:
+            notifiers["night-shift"] = PagerDutyNotifier(
+                pagerduty.fetch,
+                routing_key="k" * 32,
+                url="https://events.pagerduty.com",
+                source="auth0-check-prod",
+                status_link="https://status.auth0.com",
+            )
         delivery = OutboxDelivery(
             clock=clock,
             store=MemoryStore(),
-            messenger=NotificationRouter(slack, {"night-shift": notifier} if pagerduty else {}),
+            messenger=NotificationRouter(slack, notifiers),
             view=lambda: View(clock.now(), Rules({}), Tenants({}), DeskState({1: INCIDENT})),
             submit=lambda _: None,
         )

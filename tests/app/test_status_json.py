@@ -21,7 +21,13 @@ from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.metric_threshold import MetricLimits, MetricReading, MetricState
 from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.incident import (
+    Acknowledgement,
+    Incident,
+    IncidentKind,
+    IncidentLife,
+    Resolution,
+)
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import HasData, NoData, Tenants, TenantState
 from bot.ports import View
@@ -62,13 +68,15 @@ FIRING = ProbeState(SignalState.FIRING, since=NOW - 60, last_at=NOW - 5)
 WORKS = TenantState({"login": OK, "wellknown": OK}, data=HasData(NOW - 30))
 FAILS = replace(WORKS, probes={"login": FIRING, "wellknown": OK})
 NO_DATA = replace(WORKS, data=NoData(NOW - 301, NOW - 301))
+TAKEN = IncidentLife(NOW - 10, Acknowledgement("U1", NOW - 5))
+OVER = IncidentLife(NOW - 10, resolved=Resolution(NOW - 5))
 OUTAGE = Incident(
     id=12,
     kind=IncidentKind.FAILING,
     severity=Severity.CRITICAL,
     tenants=("prod",),
     since=NOW - 60.5,
-    opened_at=NOW - 10,
+    life=IncidentLife(NOW - 10),
     verdict=Verdict(
         Cause.AUTH0, Scope.ENVIRONMENT, 0.9312, (Evidence("row", {"text": "canary text"}, 2.0),)
     ),
@@ -121,8 +129,8 @@ def test_an_outage() -> None:
         ((replace(FAILS, data=NoData(NOW - 301, NOW - 301)), OUTAGE), "unknown", 12),
         ((TenantState(),), "unknown", None),
         ((WORKS, OUTAGE), "ok", None),
-        ((FAILS, replace(OUTAGE, state=IncidentState.ACKNOWLEDGED)), "down", 12),
-        ((WORKS, replace(OUTAGE, state=IncidentState.RESOLVED)), "ok", None),
+        ((FAILS, replace(OUTAGE, life=TAKEN)), "down", 12),
+        ((WORKS, replace(OUTAGE, life=OVER)), "ok", None),
         ((FAILS, replace(OUTAGE, tenants=("eu",))), "ok", None),
         (
             (WORKS, replace(WARNING, kind=IncidentKind.SOURCE_NO_DATA, severity=Severity.INFO)),

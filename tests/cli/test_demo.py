@@ -24,6 +24,8 @@ duration: DURATION
 bot:
   tenants: [{name: prod, probe: {every: 10s, confirm_every: 2s}}]
   thresholds: {fail_count: 3, window: 5, recover_count: 2}
+"""
+TENANTS = """\
 tenants:
   prod: {domain: acme.us.auth0.com, environment: US-1}
 controls: [neutral]
@@ -42,7 +44,7 @@ def brief(tmp_path: Path) -> Callable[..., str]:
 
     def write(more: str, duration: str = "1m") -> str:
         file = tmp_path / "brief.yml"
-        file.write_text(STORY.replace("DURATION", duration) + more)
+        file.write_text(STORY.replace("DURATION", duration) + TENANTS + more)
         return str(file)
 
     return write
@@ -68,6 +70,38 @@ def test_an_answer_that_contradicts(auth0_check: Run, brief: Callable[..., str])
 
     assert ended.returncode == 1
     assert ended.stdout.endswith("brief: 0 alert(s); wanted: one or more\n")
+
+
+PAGED = """\
+bot:
+  tenants: [{name: prod, probe: {every: 10s, confirm_every: 2s}}]
+  thresholds: {fail_count: 3, window: 5, recover_count: 2}
+  notify:
+    - name: pager
+      pagerduty:
+        routing_key: kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk
+        url: https://events.eu.pagerduty.com
+  oncall: {group: S1}
+  escalation: {critical: [{after: 0s, tell: pager}], repeat: 0}
+people: [{at: 30s, user: U1, click: acknowledge, incident: 1}]
+timeline:
+  - {target: [prod.login, prod.wellknown], from: 0s, is: {http: 503}}
+  - {target: notify.pager, to: 12s, is: {connect: refused}}
+"""
+
+
+def test_people_are_paged_and_click(auth0_check: Run, brief: Callable[..., str]) -> None:
+    """By a local PagerDuty, whatever address is configured: a demo wakes nobody."""
+    file = Path(brief("", duration="90s"))
+    file.write_text(file.read_text().partition("bot:")[0] + TENANTS + PAGED)
+    ended = demo(auth0_check, str(file))
+
+    assert ended.stderr == ""
+    assert re.search(r"call +#1 mention S1: begun", ended.stdout)
+    assert re.search(r"page +#1 trigger by pager", ended.stdout)
+    assert re.search(r"call +#1 page pager: unacknowledged", ended.stdout)
+    assert re.search(r"click +U1 acknowledge #1: pressed", ended.stdout)
+    assert re.search(r"page +#1 acknowledge by pager", ended.stdout)
 
 
 def test_what_cannot_be_played_is_refused(auth0_check: Run, brief: Callable[..., str]) -> None:

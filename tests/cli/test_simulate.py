@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,7 +9,6 @@ import pytest
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
-    from pathlib import Path
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -18,7 +18,10 @@ FIELDS = {
     "signal": {"tenant", "signal", "state", "reason"},
     "incident": {"incident", "tenants", "state", "severity"},
     "verdict": {"incident", "cause", "scope", "confidence", "because", "against"},
-    "message": {"channel", "kind", "severity", "mentions", "key", "text"},
+    "message": {"channel", "kind", "broadcast", "severity", "mentions", "key", "text"},
+    "page": {"incident", "step", "who", "contact_point", "action"},
+    "click": {"user", "click", "incident", "result"},
+    "call": {"incident", "how", "who", "reason", "tenants"},
     "summary": {
         "scenario",
         "seed",
@@ -27,6 +30,7 @@ FIELDS = {
         "cause_first",
         "cause_final",
         "causes",
+        "calls",
         "requests",
         "virtual_s",
         "wall_s",
@@ -48,15 +52,26 @@ timeline:
   - {{target: prod.login, from: 0m, to: 5m, is: {{http: 503}}}}
 answer: {{cause: {cause}, decidable: 3m, alert: {alert}}}
 """
+CALLED = """\
+bot:
+  slack: {mention: U0CHIEF}
+  notify: [{name: pager, pagerduty: {routing_key: kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk}}]
+  escalation: {critical: [{after: 0s, tell: pager}]}
+people:
+  - {at: 4m, user: U1, click: acknowledge, incident: 1}
+"""
 
 
 @pytest.fixture
 def scenario(tmp_path: Path) -> Callable[..., str]:
     """Write a short scenario, with any answer."""
 
-    def write(name: str = "short", cause: str = "auth0", alert: str = "true") -> str:
+    def write(
+        name: str = "short", cause: str = "auth0", alert: str = "true", calls: str = ""
+    ) -> str:
         file = tmp_path / f"{name}.yml"
-        file.write_text(SHORT.format(name=name, cause=cause, alert=alert))
+        text = SHORT.format(name=name, cause=cause, alert=alert)
+        file.write_text(text.replace(f"alert: {alert}", f"alert: {alert}{calls}"))
         return str(file)
 
     return write
@@ -69,7 +84,10 @@ def told(ended: Any) -> list[dict[str, Any]]:
 
 def test_every_event_has_the_fields_of_the_format(auth0_check: Run, scenario: Any) -> None:
     """Exactly these fields, in the order of time, the summary last."""
-    events = told(auth0_check("simulate", scenario(), "--json", "--requests"))
+    file = scenario()
+    with Path(file).open("a") as opened:
+        opened.write(CALLED)
+    events = told(auth0_check("simulate", file, "--json", "--requests"))
 
     assert {event["event"] for event in events} == FIELDS.keys()
     assert all(event.keys() == ALWAYS | FIELDS[event["event"]] for event in events)
@@ -100,6 +118,30 @@ def test_the_score_is_the_exit_status(
     assert ended.returncode == status
     assert summary["correct"] is (status == 0)
     assert summary["cause_scored"] == "auth0"
+    assert summary["calls_correct"] is None
+
+
+@pytest.mark.parametrize(
+    ("calls", "is_right"),
+    [
+        (", calls_most: 0", True),
+        (", quiet: [{from: 0m}]", True),
+        (", called: [{from: 0m, by: 4m}]", False),
+    ],
+)
+def test_calls_are_scored_too(
+    auth0_check: Run, scenario: Any, calls: str, *, is_right: bool
+) -> None:
+    """The right cause is not enough where the wrong people sleep. Nobody is called here."""
+    ended = auth0_check("simulate", scenario(calls=calls), "--score", "--json")
+    summary = json.loads(ended.stdout.splitlines()[-1])
+
+    assert (summary["correct"], summary["calls_correct"]) == (True, is_right)
+    assert ended.returncode == (0 if is_right else 1)
+    assert summary["calls"] == []
+    worlds = auth0_check("simulate", scenario(calls=calls), "--score", "--seeds", "2")
+    assert f"calls correct {'100' if is_right else '0'}%" in worlds.stdout
+    assert worlds.returncode == ended.returncode
 
 
 def test_many_worlds_are_summarized(auth0_check: Run, scenario: Any) -> None:
@@ -112,6 +154,7 @@ def test_many_worlds_are_summarized(auth0_check: Run, scenario: Any) -> None:
         ("one", 3, 1.0),
         ("two", 3, 1.0),
     ]
+    assert {e["calls_correct_share"] for e in sums} == {None}
     assert [e["seed"] for e in events if e["event"] == "summary"] == [1, 2, 3, 1, 2, 3]
     text = auth0_check("simulate", one, "--seeds", "2").stdout
     assert text.startswith("one: 2 worlds, correct 100%, alerts in 100%; first alert after mean")

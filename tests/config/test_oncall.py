@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.core.model.wall_clock import RecurringTime
+from bot.core.model.wall_clock import RecurringTime, parse_cron
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,11 +82,19 @@ def test_maintenance(load_text: LoadText) -> None:
     (weekly,) = load_text(
         maintenance("tenants: [prod], every: 'Sun 02:00', lasts: 2h, reason: import")
     ).maintenance
+    (monthly,) = load_text(
+        maintenance("every: 'first Sun 02:00', lasts: 2h, reason: import")
+    ).maintenance
+    (cron,) = load_text(
+        maintenance("cron: '0 2 * * mon-fri', lasts: 2h, reason: import")
+    ).maintenance
     (once,) = load_text(
         maintenance("once: '2026-12-01 02:00', lasts: 9d, zone: Asia/Tokyo, reason: move")
     ).maintenance
 
     assert (weekly.every, weekly.once) == (RecurringTime(time(2), 6), None)
+    assert monthly.every == RecurringTime(time(2), 6, week=1)
+    assert cron.cron == parse_cron("0 2 * * 1-5")
     assert (once.every, once.once) == (None, datetime.fromisoformat("2026-12-01 02:00"))
     assert (weekly.tenants, once.tenants, once.lasts) == (("prod",), (), 9 * 86400)
 

@@ -75,6 +75,7 @@ def shown(path: Path | None, environ: dict[str, str]) -> str:
         return "".join([*traceback.format_exception(error), repr(error), repr(error.__context__)])
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "canary",
     [CANARY, f"{CANARY} x", f"https://{CANARY}", f"http://a:{CANARY}", [CANARY], {"a": CANARY}],
@@ -226,6 +227,7 @@ TREES = st.recursive(
 )
 
 
+@pytest.mark.no_cover
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(WORDS, TREES, max_size=5))
 def test_no_tree_breaks_the_settings(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
@@ -236,6 +238,7 @@ def test_no_tree_breaks_the_settings(tmp_path_factory: pytest.TempPathFactory, t
     refusal_of(path)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(alphabet="ab:-?[]{},&*!|>'\"%@`#~$\\ \n\t0", max_size=60) | st.text() | st.binary())
 def test_no_file_breaks_the_reader(

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.core import step as core
-from bot.core.model.access import Access
+from bot.core.commands.parse import parse_request
+from bot.core.model.access import Access, Person
+from bot.core.model.command import Request
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement, Push
 from bot.core.model.observation import (
     CONTROL,
@@ -17,21 +19,26 @@ from bot.core.model.observation import (
     Observation,
     Outcome,
     Phase,
+    Severity,
     Stage,
     StatusIncident,
     Target,
 )
 from bot.core.model.wall_clock import RecurringTime
-from bot.core.oncall import Rotation
+from bot.core.oncall import EscalationPolicy, EscalationStep, Rotation
 from bot.core.state.desk import BotState, DeskState
+from bot.core.state.outbox import Answer, AnswerResult, Reply
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.stimulus import (
+    CommandReceived,
+    Delivered,
     DeskStimulus,
     Effect,
     FeedPolled,
     Measured,
     Observed,
     Pushed,
+    Send,
     Started,
     Stimulus,
     TenantStimulus,
@@ -41,9 +48,10 @@ from bot.core.state.tenant import Tenants, TenantState
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
-    from bot.core.state.stimulus import DeskStimulus, TenantStimulus
+    from bot.core.state.timeline import TimelineEntry
 
 START = 1_772_445_600.0
+ANN = "U0ANN"
 US, EU = Target("feed", "US-1"), Target("feed", "EU-1")
 NEUTRAL = Target(CONTROL, "neutral")
 GONE = Fault(Stage.HTTP, "http_503", 503)
@@ -154,6 +162,37 @@ class Steps:
     def incidents(self) -> list[Incident]:
         return list(self.desk.incidents.values())
 
+    def bodies(self, since: int = 0) -> list[Any]:
+        """What was sent, from a number of effects on."""
+        return [effect.body for effect in self.effects[since:] if isinstance(effect, Send)]
+
+    def entries(self, since: int = 0) -> list[type[TimelineEntry]]:
+        """The kinds of timeline entries that were sent."""
+        return [type(body.entry) for body in self.bodies(since) if isinstance(body, Reply)]
+
+    def ask(self, text: str, user: str = ANN, **more: Any) -> AnswerResult:
+        """Let a person send a command; return its result."""
+        request = Request(
+            f"ask {len(self.effects)}",
+            self.now,
+            user=user,
+            channel="C1",
+            **{"person": Person(user), **more},
+        )
+        request = parse_request(text, request, self.desk, self.rules)
+        self.on_desk(CommandReceived(self.now, request))
+        answers = [body for body in self.bodies() if isinstance(body, Answer)]
+        result = answers[-1].result
+        assert isinstance(result, AnswerResult)
+        return result
+
+    def later(self, span_s: float) -> None:
+        """Let time pass, with an outage of prod going on and the desk woken."""
+        end = self.now + span_s
+        while self.now < end:
+            self.fail("prod.login", 1)
+            self.on_desk(Tick(self.now))
+
 
 def notice(
     title: str = "Login errors", phase: Phase = Phase.INVESTIGATING, at: float = START
@@ -180,6 +219,17 @@ class Make:
         ("U0CAT", "U0DAN"), RecurringTime(time(9), 0), "Europe/Berlin", date(2026, 3, 2)
     )
 
+    policy = EscalationPolicy(
+        (
+            EscalationStep(0, "dm"),
+            EscalationStep(300, "next"),
+            EscalationStep(600, "pager"),
+            EscalationStep(900, "mention"),
+        ),
+        1,
+        1200,
+    )
+
     def __call__(self, **given: object) -> Steps:
         return Steps(rules(**given))
 
@@ -203,3 +253,18 @@ def steps() -> Steps:
 def new_steps() -> Steps:
     """Just started, without any result."""
     return Steps(rules())
+
+
+@pytest.fixture
+def down(make: Make) -> Steps:
+    """A posted outage of prod's login, with a paging policy for critical incidents."""
+    made = make(
+        mention="@here",
+        policies={Severity.CRITICAL: make.policy},
+        contact_points=("pager",),
+        on_call=None,
+    )
+    made.healthy()
+    made.fail("prod.login", 10)
+    made.on_desk(Delivered(made.now, 1, "C1", "1.1", "1:post:1"))
+    return made

@@ -313,6 +313,7 @@ def test_changes_of_a_poll() -> None:
     assert seen.changes[-1] == ChangeMade("90020261120", AT, "branding updated", "prod")
 
 
+@pytest.mark.no_cover
 @given(ROWS)
 def test_any_json_is_accepted(rows: list[dict[str, Any]]) -> None:
     """Any row is counted or not, and the sums are correct."""

@@ -54,6 +54,7 @@ def wave(hour: float) -> float:
     return 550 - 450 * cos((hour - 3) / 24 * 2 * pi)
 
 
+@pytest.mark.no_cover
 def test_the_expected_number_follows_the_daily_wave() -> None:
     """While logins decline it is at most an hour's decline off; it is never much too high."""
     baseline, hours = Baseline(), dict[int, Baseline]()

@@ -12,9 +12,11 @@ from bot.core.state.desk import DeskState
 from bot.core.state.incident import (
     Incident,
     IncidentKind,
+    IncidentLife,
     IncidentMessage,
-    IncidentState,
     MessageRef,
+    NotificationState,
+    Resolution,
     reopen,
 )
 from bot.core.state.outbox import CatchUp, Delivery, Edit, Post, batch, mark_sending, mark_sent
@@ -30,11 +32,10 @@ OVER = Incident(
     severity=CRITICAL,
     tenants=("prod",),
     since=0.0,
-    opened_at=0.0,
     verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9),
-    state=IncidentState.RESOLVED,
-    resolved_at=NOW - 1,
+    life=IncidentLife(0.0, resolved=Resolution(NOW - 1)),
 )
+GOING_ON = IncidentLife(0.0)
 POST = Delivery("1:post:1", "incident:1", 1, Post(1), created_at=NOW - MISSED_AFTER_S)
 POSTED = IncidentMessage(MessageRef("C1", "1.0"))
 
@@ -80,11 +81,11 @@ def other(**changes: object) -> Incident:
     [
         ((OVER, other()), POST, True),
         ((OVER,), POST, False),
-        ((replace(OVER, state=IncidentState.OPEN), other()), POST, False),
+        ((replace(OVER, life=GOING_ON), other()), POST, False),
         ((OVER, other()), replace(POST, created_at=NOW - 10), False),
         ((OVER, other()), replace(POST, body=Edit(1)), False),
-        ((OVER, other(state=IncidentState.OPEN)), POST, False),
-        ((OVER, other(is_muted=True)), POST, False),
+        ((OVER, other(life=GOING_ON)), POST, False),
+        ((OVER, other(notification=NotificationState(is_muted=True))), POST, False),
         ((OVER, other(message=POSTED)), POST, False),
         ((OVER, other(message=IncidentMessage(is_missed=True))), POST, False),
         ((OVER, other(message=IncidentMessage(channel="#eu"))), POST, False),

@@ -13,7 +13,6 @@ from bot.core.signals.external_alerts import (
     MAX_ALERTS,
     Monitor,
     drop_expired,
-    next_expiry_at,
     record_alert,
 )
 
@@ -87,10 +86,10 @@ def test_an_alert_that_is_not_repeated_expires() -> None:
     """A "resolved" may get lost."""
     monitor = received(replace(alert("a"), lasts_s=60), replace(alert("b"), lasts_s=600))
 
-    assert next_expiry_at(monitor) == NOW + 60
+    assert min(monitor.expires_at) == NOW + 60
     assert going_on(drop_expired(monitor, NOW + 60)) == {("b", 100)}
     assert drop_expired(monitor, NOW + 59) is monitor
-    assert next_expiry_at(drop_expired(monitor, NOW + 600)) is None
+    assert drop_expired(monitor, NOW + 600).expires_at == ()
 
 
 alerts_in_any_order = st.lists(

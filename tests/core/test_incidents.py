@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bot.core.model.observation import Cause, Fault, FeedReading, FeedState, Severity, Stage
-from bot.core.state.incident import IncidentKind, IncidentState, current_cause
+from bot.core.reports import build_report
+from bot.core.state.incident import IncidentKind, IncidentState, Resolution, current_cause
 from bot.core.state.outbox import Edit, Post, Reply
+from bot.core.state.rules import TenantRules
 from bot.core.state.stimulus import (
     Delivered,
     FeedPolled,
@@ -26,16 +29,7 @@ from bot.core.state.timeline import (
     ReopenedEntry,
     ResolvedEntry,
     SeverityRaisedEntry,
-    TimelineEntry,
 )
-
-
-def said(steps: Any) -> list[Any]:
-    return [effect.body for effect in steps.effects if isinstance(effect, Send)]
-
-
-def told(steps: Any) -> list[type[TimelineEntry]]:
-    return [type(body.entry) for body in said(steps) if isinstance(body, Reply)]
 
 
 def test_single_failures_open_nothing(steps: Any) -> None:
@@ -43,7 +37,7 @@ def test_single_failures_open_nothing(steps: Any) -> None:
     steps.fail("prod.login", times=4)
 
     assert steps.incidents == []
-    assert said(steps) == []
+    assert steps.bodies() == []
 
 
 def test_an_outage_opens_one_incident_and_posts_once(steps: Any) -> None:
@@ -51,7 +45,7 @@ def test_an_outage_opens_one_incident_and_posts_once(steps: Any) -> None:
     steps.fail("prod.login", times=30)
 
     assert [i.state for i in steps.incidents] == [IncidentState.OPEN]
-    assert [body for body in said(steps) if isinstance(body, Post)] == [Post(1)]
+    assert [body for body in steps.bodies() if isinstance(body, Post)] == [Post(1)]
 
 
 def test_a_tenant_that_fails_for_the_same_cause_joins(steps: Any) -> None:
@@ -60,7 +54,7 @@ def test_a_tenant_that_fails_for_the_same_cause_joins(steps: Any) -> None:
     steps.fail("staging.login")
 
     assert [i.tenants for i in steps.incidents] == [("prod", "staging")]
-    assert JoinedEntry in told(steps)
+    assert JoinedEntry in steps.entries()
 
 
 def test_a_tenant_with_its_own_problem_does_not_join(steps: Any) -> None:
@@ -82,8 +76,8 @@ def test_it_resolves_when_all_its_tenants_have_recovered(steps: Any) -> None:
 
     (incident,) = steps.incidents
     assert incident.state is IncidentState.RESOLVED
-    assert told(steps)[-2:] == [RecoveredEntry, ResolvedEntry]
-    assert incident.resolved_at == steps.now
+    assert steps.entries()[-2:] == [RecoveredEntry, ResolvedEntry]
+    assert incident.life.resolved_at == steps.now
 
 
 def test_half_of_the_logins_failing_is_critical_less_is_a_warning(steps: Any) -> None:
@@ -97,7 +91,7 @@ def test_half_of_the_logins_failing_is_critical_less_is_a_warning(steps: Any) ->
     steps.fail("prod.login", times=15)
     severities.append(steps.incidents[0].severity)
     assert severities == [Severity.WARNING, Severity.CRITICAL]
-    assert SeverityRaisedEntry in told(steps)
+    assert SeverityRaisedEntry in steps.entries()
 
 
 def test_our_own_network_is_a_warning(steps: Any) -> None:
@@ -122,13 +116,38 @@ def test_others_are_probed_when_one_fails(steps: Any) -> None:
     assert looks == ["prod.wellknown", "control.neutral", "staging.login", "eu.login"]
 
 
+def test_while_something_fails_control_endpoints_are_probed_faster(steps: Any) -> None:
+    """Every 15 seconds instead of every minute: is it our network, or Auth0?"""
+
+    def count_probes(where: str, fault: Fault | None) -> int:
+        since = len(steps.effects)
+        for _ in range(24):
+            steps.wait(5)
+            steps.see(where, fault)
+            steps.step(Tick(steps.now))
+        controls = [StartProbe(control) for control in steps.rules.controls]
+        return sum(effect in controls for effect in steps.effects[since:])
+
+    assert count_probes("prod.login", None) == 2
+    assert count_probes("prod.login", Fault(Stage.HTTP, "http_503", 503)) >= 8
+
+
 def test_numbers_alone_are_updated_once_a_minute(steps: Any) -> None:
     """Edits are expensive; a change of the verdict is edited at once."""
     steps.fail("prod.login", times=5)
-    before = len([b for b in said(steps) if isinstance(b, Edit)])
+    before = len([b for b in steps.bodies() if isinstance(b, Edit)])
     steps.fail("prod.login", times=12)
 
-    assert len([b for b in said(steps) if isinstance(b, Edit)]) - before <= 1
+    assert len([b for b in steps.bodies() if isinstance(b, Edit)]) - before <= 1
+
+
+def test_a_message_whose_numbers_stand_still_is_not_edited(steps: Any) -> None:
+    """Once all 20 tries of the window have failed, one more failure changes none of them."""
+    steps.fail("prod.login", times=40)
+    since = len(steps.effects)
+    steps.later(600)
+
+    assert not [body for body in steps.bodies(since) if isinstance(body, Edit)]
 
 
 def test_a_message_that_slack_lost_is_posted_again(steps: Any) -> None:
@@ -153,6 +172,29 @@ def test_a_monitoring_gap_is_posted_once_for_all_tenants(steps: Any) -> None:
     ]
 
 
+def test_every_monitoring_gap_is_posted(steps: Any) -> None:
+    """A second one within the week is another one."""
+    for _ in range(2):
+        steps.wait(200)
+        steps.see("prod.login")
+        steps.wait(3)
+        steps.see("prod.login")
+
+    assert [i.kind for i in steps.incidents] == [IncidentKind.MONITORING_GAP] * 2
+    assert [body for body in steps.bodies() if isinstance(body, Post)] == [Post(1), Post(2)]
+
+
+def test_time_without_data_that_was_posted_is_no_gap_as_well(steps: Any) -> None:
+    """The incident about it has said so; its end says the rest."""
+    steps.wait(301)
+    steps.tick("prod")
+    for _ in range(6):
+        steps.see("prod.login")
+        steps.wait(60)
+
+    assert [(i.kind, i.is_open) for i in steps.incidents] == [(IncidentKind.NO_DATA, False)]
+
+
 def test_without_a_result_for_five_minutes_there_is_no_data(steps: Any) -> None:
     """The next tick opens an incident, whatever the reason."""
     steps.wait(301)
@@ -175,6 +217,72 @@ def test_no_data_does_not_end_a_no_data_incident(steps: Any) -> None:
     steps.see("prod.login")
 
     assert not steps.incidents[0].is_open
+
+
+TENANTS = ("prod", "staging", "eu")
+
+
+@pytest.fixture
+def no_data(steps: Any) -> Any:
+    """Three tenants that could not be checked for five minutes, and now can again."""
+    steps.wait(301)
+    for name in TENANTS:
+        steps.tick(name)
+    for name in TENANTS:
+        steps.see(f"{name}.login")
+    return steps
+
+
+def test_one_failure_after_missing_data_is_an_incident_of_its_own(no_data: Any) -> None:
+    """The others are no problem: no new incident for them, and none that says they work."""
+    assert [i.tenants for i in no_data.incidents] == [TENANTS]
+    for _ in range(5):
+        no_data.fail("prod.login", times=1)
+        for name in TENANTS[1:]:
+            no_data.see(f"{name}.login")
+
+    missing, part, failing = sorted(no_data.incidents, key=lambda i: (i.kind, i.id))
+    assert (failing.kind, failing.tenants) == (IncidentKind.FAILING, ("prod",))
+    assert (missing.is_open, missing.tenants) == (True, ("staging", "eu"))
+    assert (part.tenants, part.life.merged_into) == (("prod",), missing.id)
+    sent = no_data.bodies()
+    assert [b.incident for b in sent if isinstance(b, Post)] == [missing.id, failing.id]
+    entries = [b.entry for b in sent if isinstance(b, Reply) and b.incident == missing.id]
+    assert RecoveredEntry(part.life.resolved_at, ("prod",)) in entries
+
+
+def test_the_last_tenant_that_fails_ends_missing_data(no_data: Any) -> None:
+    """Nothing is left that cannot be checked."""
+    for name in TENANTS:
+        no_data.fail(f"{name}.login")
+    no_data.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+
+    assert {i.kind for i in no_data.desk.open_incidents} == {IncidentKind.FAILING}
+
+
+def test_a_report_counts_when_each_tenant_was_not_observed(no_data: Any) -> None:
+    """Also for a tenant whose part of the incident ended before the others'."""
+    no_data.fail("prod.login", times=1)
+    no_data.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+    begun = no_data.incidents[0].since
+    no_data.wait(600)
+    report = build_report(no_data.desk, no_data.world, no_data.rules, begun, no_data.now)
+
+    unobserved = {each.tenant: each.unobserved_s for each in report.tenants}
+    assert unobserved == {"prod": 306.0, "staging": 906.0, "eu": 906.0}
+
+
+def test_data_that_comes_again_opens_no_incident(steps: Any) -> None:
+    """A person resolved it while data had just begun to come."""
+    steps.wait(301)
+    steps.tick("prod")
+    steps.see("prod.login")
+    (incident,) = steps.incidents
+    life = replace(incident.life, resolved=Resolution(steps.now))
+    steps.desk = steps.desk.with_incident(replace(incident, life=life))
+    steps.see("prod.login")
+
+    assert [i.kind for i in steps.incidents] == [IncidentKind.NO_DATA]
 
 
 @pytest.mark.parametrize(("has_failed", "cause"), [(False, Cause.NONE), (True, Cause.BLIP)])
@@ -218,7 +326,7 @@ def test_people_are_mentioned_only_if_configured(steps: Any) -> None:
     steps.fail("prod.login", times=40)
     steps.on_desk(Tick(steps.now))
 
-    assert MentionEntry not in told(steps)
+    assert MentionEntry not in steps.entries()
 
 
 def test_a_report_of_a_healthy_tenant_changes_nothing(steps: Any) -> None:
@@ -263,10 +371,10 @@ def test_a_renewed_failure_is_shown_at_once(steps: Any) -> None:
     for _ in range(3):
         steps.wait(10)
         steps.see("prod.login")
-    before = len(said(steps))
+    before = len(steps.bodies())
     steps.wait(60)
     steps.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
-    after = said(steps)[before:]
+    after = steps.bodies()[before:]
 
     assert steps.incidents[0].is_open
     assert ReopenedEntry in [type(b.entry) for b in after if isinstance(b, Reply)]
@@ -283,23 +391,56 @@ def test_a_feed_that_we_could_not_poll_keeps_its_state(steps: Any, make_notice: 
     assert [n.id for n in steps.desk.shared.feeds[feed.name].status_incidents] == ["a1"]
 
 
-def test_incidents_that_turn_out_to_be_one_are_merged(steps: Any) -> None:
-    """Later evidence makes them one; the younger one ends and names the older one."""
-    lost = Fault(Stage.DNS, "no_resolver")
+def test_in_an_alert_storm_failures_are_grouped(make: Any) -> None:
+    """With five open incidents, what fails for the same cause joins the newest one.
+
+    Ten minutes later that is no storm any more, and a failure is an incident of its own.
+    """
+    limited = Fault(Stage.OAUTH, "too_many_requests", 429, "too_many_requests")
+    names = [f"t{number}" for number in range(1, 9)]
+    steps = make(tenants={n: TenantRules(n, f"{n}.auth0.com", environment=n) for n in names})
     steps.healthy()
+    for name in names[:7]:
+        steps.fail(f"{name}.login", 2, limited)
+    grouped = [("t1",), ("t2",), ("t3",), ("t4",), ("t5", "t6", "t7")]
+    assert [incident.tenants for incident in steps.desk.open_incidents] == grouped
+
+    steps.wait(600)
+    steps.fail("t8.login", 2, limited)
+    assert [incident.tenants for incident in steps.desk.open_incidents] == [*grouped, ("t8",)]
+
+
+@pytest.fixture
+def merged(steps: Any) -> Any:
+    """Two incidents that later evidence has made one: nothing can be reached any more."""
     steps.fail("prod.login")
     steps.fail("eu.login", fault=Fault(Stage.OAUTH, "access_denied", 403, "access_denied"))
-    apart = [i.tenants for i in steps.incidents if i.is_open]
+    assert [i.tenants for i in steps.incidents if i.is_open] == [("prod",), ("eu",)]
     for _ in range(20):
         for where in ("control.neutral", "eu.login", "prod.login"):
-            steps.fail(where, 1, lost)
+            steps.fail(where, 1, Fault(Stage.DNS, "no_resolver"))
+    return steps
 
-    first, second = steps.incidents
-    assert apart == [("prod",), ("eu",)]
-    assert (first.tenants, first.is_open, first.verdict.cause) == (
-        ("prod", "eu"),
-        True,
-        Cause.NETWORK,
-    )
-    assert (second.is_open, second.merged_into) == (False, first.id)
-    assert told(steps).count(MergedEntry) == 1
+
+def test_incidents_that_turn_out_to_be_one_are_merged(merged: Any) -> None:
+    """The younger one ends and names the older one, which goes on."""
+    first, second = merged.incidents
+
+    assert (first.tenants, first.is_open) == (("prod", "eu"), True)
+    assert first.verdict.cause is Cause.NETWORK
+    assert (second.is_open, second.life.merged_into) == (False, first.id)
+    assert merged.entries().count(MergedEntry) == 1
+
+
+def test_a_merged_incident_is_never_reopened(merged: Any) -> None:
+    """If its tenant fails again soon, the incident that people follow is reopened."""
+    for _ in range(3):
+        merged.wait(10)
+        for where in ("control.neutral", "eu.login", "prod.login"):
+            merged.see(where)
+    assert not any(incident.is_open for incident in merged.incidents)
+    merged.fail("eu.login")
+
+    first, second = merged.incidents
+    assert (first.is_open, first.life.reopen_count) == (True, 1)
+    assert (second.is_open, second.life.reopen_count) == (False, 0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,3 +41,27 @@ def test_after_a_refusal_the_next_try_is_30_seconds_away() -> None:
 
     assert not budget.allows(129.9, is_routine=False)
     assert budget.allows(130.0, is_routine=False)
+
+
+def test_a_long_burst_stays_within_a_hundred_logins_in_ten_minutes() -> None:
+    """Twelve a minute would be 120; then it waits until the oldest is ten minutes old."""
+    budget, starts = LoginBudget(), []
+    for now in range(1200):
+        if budget.allows(now, is_routine=False):
+            budget = budget.spend(now)
+            starts.append(now)
+
+    assert sum(start < 600 for start in starts) == PER_TEN_MINUTES
+    assert sum(300 <= start < 900 for start in starts) <= PER_TEN_MINUTES
+
+
+@pytest.mark.parametrize(
+    ("refusals", "wait_s"),
+    [(1, 30), (5, 30), (6, 60), (7, 120), (11, 1920), (12, 3840), (13, 3840), (1000, 3840)],
+)
+def test_from_the_sixth_refusal_on_the_wait_doubles(refusals: int, wait_s: float) -> None:
+    """Up to an hour: a person who tries again and again blocks no user, nor waits for days."""
+    budget = LoginBudget((100.0,), refusals)
+
+    assert not budget.allows(100 + wait_s - 0.1, is_routine=False)
+    assert budget.allows(100 + wait_s, is_routine=False)

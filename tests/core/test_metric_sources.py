@@ -13,7 +13,7 @@ from bot.core.state.incident import IncidentKind
 from bot.core.state.rules import TenantRules
 from bot.core.state.stimulus import CheckRequested, QueryMetrics, SignalChanged, Started, StartProbe
 from bot.core.tenant.step import due_at
-from bot.slack.render.evidence import evidence_text
+from bot.slack.render.verdict import evidence_text
 
 SERIES = {
     "checkout": MetricLimits(MetricKind.METRICS),

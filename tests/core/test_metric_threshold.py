@@ -293,6 +293,7 @@ def steep(hour: float, begins_h: float, lasts_h: float) -> float:
     return max(20.0, 200 - (hour - begins_h) * 180 / max(lasts_h, 0.001))
 
 
+@pytest.mark.no_cover
 def test_an_evening_like_any_other_is_no_outage() -> None:
     """A wave from day to night fires nothing, not even on the first day."""
     story = Story(LOGS)
@@ -302,6 +303,7 @@ def test_an_evening_like_any_other_is_no_outage() -> None:
     assert story.changes == []
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("lasts_h", [0.0, 1.0, 4.0])
 def test_a_steep_evening_fires_on_the_first_day_only(lasts_h: float) -> None:
     """If nine of ten users leave within hours, or at once, the earlier days predict it."""
@@ -313,6 +315,7 @@ def test_a_steep_evening_fires_on_the_first_day_only(lasts_h: float) -> None:
     assert all(at < START + DAY_S for at in story.fired)
 
 
+@pytest.mark.no_cover
 def test_a_loss_in_the_evening_fires_as_well() -> None:
     """The usual decline explains no more than itself."""
     story = Story(LOGS)
@@ -324,6 +327,7 @@ def test_a_loss_in_the_evening_fires_as_well() -> None:
     assert story.fired[0] - before == pytest.approx(19 * 3600, abs=180)
 
 
+@pytest.mark.no_cover
 def test_a_weekend_becomes_the_new_normal() -> None:
     """A quiet day fires; after an hour the baseline has learned it, and firing ends by itself."""
     story = Story(LOGS).usually(0, 200, span_s=3 * 3600)
@@ -335,6 +339,7 @@ def test_a_weekend_becomes_the_new_normal() -> None:
     assert before + 3600 < story.changes[-1][0] < before + 4 * 3600
 
 
+@pytest.mark.no_cover
 @given(st.integers(0, 2**32))
 def test_the_state_is_bounded(seed: int) -> None:
     """For any times and spans: two minutes of measurements and a day of hours."""
@@ -380,6 +385,7 @@ def by_chance(story: Story, failed: float, well: float) -> Story:
     return story
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("limits", "failed", "well"),
     [
@@ -399,6 +405,7 @@ def test_chance_alone_fires_nothing(limits: MetricLimits, failed: float, well: f
     assert by_chance(Story(limits), failed, well).fired == []
 
 
+@pytest.mark.no_cover
 def test_a_project_of_many_errors_is_no_outage() -> None:
     """Forty a minute from the first reading on: once known, that is its usual level."""
     story = Story(ERRORS).usually(80, None, span_s=2 * 3600)

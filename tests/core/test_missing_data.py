@@ -68,7 +68,7 @@ def test_a_source_without_data_is_posted_once(silent: Any) -> None:
     assert (incident.problems[0].no_data_reason, incident.since) == ("HTTP 503", silent.now - 3840)
     assert len(said(silent, Post)) == 1
     assert said(silent, Reply) == []
-    assert not incident.mentioned
+    assert not incident.notification.mentioned
 
 
 def test_all_sources_of_a_kind_are_one_incident(silent: Any) -> None:
@@ -163,7 +163,7 @@ def test_resolved_by_hand_it_stays_resolved(silent: Any) -> None:
     resolve = Request("r", silent.now, Resolve(1, "the exporter is moved"), user="U1")
     silent.on_desk(CommandReceived(silent.now, resolve))
     missing(silent, "prod.checkout", span_s=1200)
-    assert silent.incidents[0].reopen_count == incident.reopen_count
+    assert silent.incidents[0].life.reopen_count == incident.life.reopen_count
     assert silent.desk.open_incidents == []
 
     missing(silent, "prod.checkout", span_s=3000)

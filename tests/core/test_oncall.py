@@ -18,7 +18,7 @@ from bot.core.oncall import (
     Shifts,
     UserGroup,
     current_shift,
-    next_shift,
+    later_shifts,
     next_shift_to_notify,
 )
 
@@ -121,7 +121,7 @@ def test_a_shift_is_the_same_throughout(rotation: Rotation, now: float, share: f
 
     assert shift
     assert current_shift(rotation, (), shift.since + share * (shift.until - shift.since)) == shift
-    assert next_shift(rotation, (), now) == current_shift(rotation, (), shift.until)
+    assert next(later_shifts(rotation, (), now), None) == current_shift(rotation, (), shift.until)
 
 
 def test_an_override_cuts_the_shifts_around_it() -> None:
@@ -175,12 +175,21 @@ def test_a_calendar() -> None:
     calendar = Shifts(0, (exception, stranger, Shift("U3", 9 * DAY_S, 10 * DAY_S), week))
 
     assert [who(calendar, day * DAY_S) for day in (1, 2, 3, 7, 8)] == ["U1", "U2", "U1", "", ""]
-    assert next_shift(calendar, (), 2 * DAY_S) == Shift("U1", 3 * DAY_S, 7 * DAY_S)
-    assert next_shift(calendar, (), 7.5 * DAY_S) == stranger
-    assert next_shift(calendar, (), 9 * DAY_S) is None
+    assert next(later_shifts(calendar, (), 2 * DAY_S), None) == Shift("U1", 3 * DAY_S, 7 * DAY_S)
+    assert next(later_shifts(calendar, (), 7.5 * DAY_S), None) == stranger
+    assert next(later_shifts(calendar, (), 9 * DAY_S), None) is None
     found = next_shift_to_notify(calendar, (), 3 * DAY_S, notified={"U1"})
     assert found
     assert found.person == "U3"
+
+
+def test_an_entry_that_names_nobody_takes_no_shift_away() -> None:
+    """During a holiday or a meeting the same person is on call, in one piece."""
+    week = Shift("U1", 0, 7 * DAY_S)
+    holiday = Shift("", 2 * DAY_S, 3 * DAY_S, "Public holiday")
+
+    assert current_shift(Shifts(0, (week, holiday)), (), 2.5 * DAY_S) == week
+    assert current_shift(Shifts(0, (holiday,)), (), 2.5 * DAY_S) == holiday
 
 
 def test_a_calendar_that_cannot_be_read() -> None:
@@ -206,6 +215,6 @@ def test_a_shift_in_one_piece(entries: list[tuple[int, int, str]], now: int) -> 
         assert shift.since <= now < shift.until
         inside = range(int(shift.since), int(shift.until))
         assert {current_shift(calendar, (), moment) for moment in inside} == {shift}
-    later = next_shift(calendar, (), now)
+    later = next(later_shifts(calendar, (), now), None)
     starts = (current_shift(calendar, (), moment) for moment in range(now + 1, 102))
     assert later == next((each for each in starts if each and each != shift), None)

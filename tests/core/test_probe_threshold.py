@@ -65,6 +65,10 @@ def run(trace: Iterable[str], signal: ProbeState | None = None) -> tuple[ProbeSt
         ("FFFFFooo", SignalState.OK),
         ("FFFFFo?o?o", SignalState.OK),
         ("FFFFFoooF", SignalState.FIRING),
+        ("FFFFFoooF" + "o" * 5, SignalState.FIRING),
+        ("FFFFFoooF" + "o" * 6, SignalState.OK),
+        ("FFFFFoooF" + "o" * 6 + "F" + "o" * 8, SignalState.FIRING),
+        ("FFFFFoooF" + "o" * 6 + "F" + "o" * 9, SignalState.OK),
         ("RR", SignalState.PENDING),
         ("RRR", SignalState.FIRING),
         ("L", SignalState.PENDING),
@@ -113,12 +117,25 @@ def test_a_failure_soon_after_the_end_fires_at_once() -> None:
     assert (again.state, reason) == (SignalState.FIRING, Reason.FAILED_AGAIN)
 
 
+@pytest.mark.parametrize(
+    "trace", ["FoFoFoFoF" + "ooooF" * 6, "FFFFFooo" + ("F" + "o" * 19) * 12 + "F"]
+)
+def test_one_window_of_successes_is_always_enough(trace: str) -> None:
+    """However seldom it fails, and however often it came back: the window holds no more."""
+    signal, _ = run(trace)
+
+    assert signal.state is SignalState.FIRING
+    assert successes_needed(signal, LIMITS) == LIMITS.window - 1
+    assert run("o" * 19, signal)[0].state is SignalState.OK
+
+
 def test_a_failure_long_after_the_end_is_a_first_one() -> None:
     """After `recover_for_s` a failure is repeated before it counts."""
     signal, _ = run("FFFFFooo")
     later, reason = observe_probe(signal, observation("F", 35 + 601), LIMITS)
 
     assert (later.state, reason) == (SignalState.PENDING, Reason.FIRST_FAILURE)
+    assert run("FFFFooo", later)[0].state is SignalState.OK
 
 
 @pytest.mark.parametrize(
@@ -138,6 +155,20 @@ def test_a_rate_limit_is_waited_out() -> None:
     )
 
     assert probe_interval_s(signal, 101.0, LIMITS) == 24.0
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "times", "wait_s"), [(3600.0, 1, 60.0), (3600.0, 2, 900.0), (1.0, 1, 5.0)]
+)
+def test_a_rate_limit_may_not_ask_for_any_wait(asked_s: float, times: int, wait_s: float) -> None:
+    """At least five seconds; at most a minute until the alert is out, then a quarter of an hour."""
+    fault = Fault(Stage.HTTP, "http_429", 429, retry_at=100.0 + asked_s)
+    signal = ProbeState()
+    for _ in range(times):
+        failed = Observation(TARGET, 100.0, Outcome.FAILED, 0.1, fault)
+        signal, _ = observe_probe(signal, failed, LIMITS)
+
+    assert probe_interval_s(signal, 100.0, LIMITS) == wait_s
 
 
 traces = st.text(alphabet="oF?RL", max_size=60)

@@ -25,11 +25,14 @@ from bot.core.state.desk import DeskState
 from bot.core.state.incident import (
     MESSAGE,
     STATUS_INCIDENT,
+    Acknowledgement,
     Incident,
     IncidentHistory,
     IncidentKind,
-    IncidentState,
+    IncidentLife,
+    NotificationState,
     ProbeProblem,
+    Resolution,
 )
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import Silence
@@ -41,20 +44,32 @@ SINCE = UNTIL - DAY
 RULES = Rules({name: TenantRules(name, f"{name}.us.auth0.com") for name in ("prod", "shop")})
 WATCHED = TenantState(watched_since=UNTIL - 30 * DAY)
 WORLD = Tenants({"prod": WATCHED, "shop": WATCHED})
+MUTED = NotificationState(is_muted=True)
 
 
-def incident(begin: float, end: float | None, **more: Any) -> Incident:
+def incident(
+    begin: float,
+    end: float | None,
+    *,
+    opened_at: float | None = None,
+    taken_at: float | None = None,
+    merged_into: int | None = None,
+    **more: Any,
+) -> Incident:
     """One incident, with start and end in hours after the start of the day."""
+    life = IncidentLife(
+        SINCE + begin * HOUR + 60 if opened_at is None else opened_at,
+        None if taken_at is None else Acknowledgement("U1", taken_at),
+        None if end is None else Resolution(SINCE + end * HOUR, merged_into=merged_into),
+    )
     given: dict[str, Any] = {
         "kind": IncidentKind.FAILING,
         "severity": Severity.CRITICAL,
         "tenants": ("prod",),
         "verdict": Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
-        "state": IncidentState.OPEN if end is None else IncidentState.RESOLVED,
-        "opened_at": SINCE + begin * HOUR + 60,
+        "life": life,
     }
-    resolved_at = None if end is None else SINCE + end * HOUR
-    return Incident(id=1, since=SINCE + begin * HOUR, resolved_at=resolved_at, **{**given, **more})
+    return Incident(id=1, since=SINCE + begin * HOUR, **{**given, **more})
 
 
 def looked_back(*incidents: Incident, span_s: float = DAY, **desk: Any) -> Report:
@@ -107,7 +122,7 @@ TIMES: dict[str, tuple[list[Incident], tuple[float, float, float, float]]] = {
     ),
     "merged": ([incident(2, 4, merged_into=2), incident(2, 8)], (18, 0, 6, 0)),
     "false alarm": ([incident(2, 5, false_alarm="a test")], (24, 0, 0, 0)),
-    "muted": ([incident(2, 5, is_muted=True)], (21, 0, 3, 0)),
+    "muted": ([incident(2, 5, notification=MUTED)], (21, 0, 3, 0)),
 }
 
 
@@ -203,7 +218,7 @@ def test_incidents_are_counted_by_cause() -> None:
     told = looked_back(
         incident(1, 2, verdict=tenants),
         incident(2, 3),
-        incident(4, 5, is_muted=True),
+        incident(4, 5, notification=MUTED),
         incident(4, 5, merged_into=3),
         incident(6, 7, false_alarm="a test"),
         incident(8, 9, **SILENT),
@@ -219,9 +234,9 @@ def test_incidents_are_counted_by_cause() -> None:
 def test_durations() -> None:
     """Median and maximum; an unfinished incident is left out."""
     told = looked_back(
-        incident(1, 2, acknowledged_at=SINCE + HOUR + 120),
+        incident(1, 2, taken_at=SINCE + HOUR + 120),
         incident(2, 4, opened_at=SINCE + 2 * HOUR + 30),
-        incident(5, None, acknowledged_at=SINCE + 5 * HOUR + 300),
+        incident(5, None, taken_at=SINCE + 5 * HOUR + 300),
         incident(6, 7, **BLIND),
     )
 
@@ -274,8 +289,8 @@ def test_silences_and_pages() -> None:
     )
     runs = Silence(3, SilenceScope.TENANT, "shop", UNTIL - HOUR, UNTIL + HOUR, "U1", "x")
     told = looked_back(
-        incident(1, 2, paged_contact_points=("pager", "sms")),
-        incident(3, 4, paged_contact_points=("pager",)),
+        incident(1, 2, notification=NotificationState(paged_at={"pager": 1.0, "sms": 1.0})),
+        incident(3, 4, notification=NotificationState(paged_at={"pager": 1.0})),
         silences={each.id: each for each in (old, ran, runs)},
     )
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ changes = st.lists(
 )
 
 
+@pytest.mark.no_cover
 @given(changes, st.randoms(use_true_random=False), st.integers(1, 7))
 def test_order_and_repetition_of_changes_do_not_matter(
     reported: list[ChangeMade], random: Any, size: int

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from bot.core.commands.parse import parse_silence
 from bot.core.model.command import AddSilence, SilenceRefusal, SilenceScope
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, ProbeProblem, Problem
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    IncidentLife,
+    ProbeProblem,
+    Problem,
+    Resolution,
+)
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import MAX_SILENCE_S, Silence, covers, find_covering, preview_hidden
 
@@ -38,7 +45,7 @@ def incident(*where: str, over: tuple[str, ...] = (), tenants: tuple[str, ...] =
         severity=Severity.CRITICAL,
         tenants=tuple(dict.fromkeys((*(t.tenant for t in problems), *tenants))),
         since=NOON,
-        opened_at=NOON,
+        life=IncidentLife(NOON),
         verdict=Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
         problems=problems,
     )
@@ -129,9 +136,9 @@ def test_preview() -> None:
     """It lists the incidents that were open since then and would have been hidden."""
     mine = incident("prod.login")
     before, within, still, elsewhere = (
-        replace(mine, id=1, resolved_at=NOON - 1),
-        replace(mine, id=2, opened_at=NOON - 60, resolved_at=NOON),
-        replace(mine, id=3, opened_at=NOON - DAY_S),
+        replace(mine, id=1, life=IncidentLife(NOON, resolved=Resolution(NOON - 1))),
+        replace(mine, id=2, life=IncidentLife(NOON - 60, resolved=Resolution(NOON))),
+        replace(mine, id=3, life=IncidentLife(NOON - DAY_S)),
         replace(incident("eu.login"), id=4),
     )
 

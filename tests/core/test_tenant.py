@@ -179,6 +179,7 @@ def test_any_interval_is_kept(every_s: float) -> None:
     assert min(b - a for a, b in pairwise(logins)) >= min(every_s, 10) - 1e-6
 
 
+@pytest.mark.no_cover
 @given(signs=st.lists(st.sampled_from("oFRL"), min_size=1, max_size=40), has_custom=st.booleans())
 def test_the_user_never_logs_in_too_often(signs: list[str], *, has_custom: bool) -> None:
     """At most twelve a minute over both domains, for any results."""

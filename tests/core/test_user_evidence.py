@@ -18,7 +18,7 @@ from bot.core.state.tenant import Tenants, TenantState
 from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
 from bot.core.triage.evidence_table import EVIDENCE_TABLE
-from bot.slack.render.evidence import evidence_text
+from bot.slack.render.verdict import evidence_text
 
 NOW = 1_772_445_600.0
 SINCE = NOW - 300
@@ -262,6 +262,24 @@ def test_one_connection_is_blamed_only_if_others_succeed() -> None:
     alone = log(Group(RowKind.FAILURE, 30, "", "saml-corp"), well=4)
 
     assert "log-one-connection" not in rows(case(series=alone))
+
+
+def test_other_connections_have_to_succeed_themselves() -> None:
+    """Successes of the failing connection, and failures of others, do not show that they work."""
+    partly = log(Group(RowKind.FAILURE, 30, "", "saml-corp"), others="saml-corp")
+    mixed = log(
+        Group(RowKind.FAILURE, 30, "", "saml-corp"), Group(RowKind.FAILURE, 6, "", "users"), well=0
+    )
+
+    for series in (partly, mixed):
+        assert "log-one-connection" not in rows(case(series=series))
+
+
+def test_for_a_database_no_provider_is_blamed() -> None:
+    """A password login uses a database only, whatever kind of row its failures are."""
+    series = log(Group(RowKind.PROVIDER, 30, "", "users"), others="saml-corp")
+
+    assert {row for row in rows(case(series=series)) if row.startswith("log-")} == {"log-database"}
 
 
 def test_an_old_log_says_nothing() -> None:

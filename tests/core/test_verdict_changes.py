@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -209,6 +210,7 @@ any_town = settings(
 """The fixture is only asked for its class: each trace has a town of its own."""
 
 
+@pytest.mark.no_cover
 @any_town
 @example([*OUTAGE, Spell("post")])
 @example([Spell("503", "prod.login", 5), Spell("time-out", "control.neutral", 3)])
@@ -226,6 +228,7 @@ def test_another_cause_or_scope_names_the_new_evidence(new_steps: Any, trace: li
             assert blamed(change.said[-1][0]) == blamed(change.after.verdict)
 
 
+@pytest.mark.no_cover
 @any_town
 @given(traces)
 def test_without_new_evidence_the_cause_stays(new_steps: Any, trace: list[Spell]) -> None:
@@ -236,6 +239,26 @@ def test_without_new_evidence_the_cause_stays(new_steps: Any, trace: list[Spell]
             assert change.said == []
 
 
+def test_evidence_that_gets_old_turns_no_verdict(steps: Any) -> None:
+    """A healthy peer speaks against Auth0; that it is not probed any more says nothing new."""
+    for _ in range(5):
+        steps.wait(5)
+        for where in ("staging.login", "control.neutral"):
+            observe(steps, where, "ok")
+        observe(steps, "prod.login", "503")
+    (before,) = steps.incidents
+    for _ in range(120):
+        steps.wait(5)
+        observe(steps, "control.neutral", "ok")
+        observe(steps, "prod.login", "503")
+    (after,) = steps.incidents
+
+    assert "same-environment-ok" in rule_ids(before.verdict)
+    assert blamed(before.verdict) == blamed(after.verdict)
+    assert VerdictEntry not in steps.entries()
+
+
+@pytest.mark.no_cover
 @any_town
 @given(traces)
 def test_the_same_evidence_evaluated_again_posts_nothing(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bot.core.model.wall_clock import (
     RecurringTime,
     is_zone,
+    parse_cron,
     parse_recurring_time,
     parse_until,
     to_instant,
@@ -85,6 +86,13 @@ def test_last_and_next(zone: str, now: float, clock: time, weekday: int | None) 
         ("9:05", RecurringTime(time(9, 5))),
         ("Mon 09:00", RecurringTime(time(9), 0)),
         ("sunday 23:59", RecurringTime(time(23, 59), 6)),
+        ("first mon 02:00", RecurringTime(time(2), 0, week=1)),
+        ("Last Sunday 02:00", RecurringTime(time(2), 6, week=-1)),
+        ("15th 02:00", RecurringTime(time(2), month_day=15)),
+        ("31st 02:00", RecurringTime(time(2), month_day=31)),
+        ("32nd 02:00", None),
+        ("0th 02:00", None),
+        ("first 02:00", None),
         ("24:00", None),
         ("09:60", None),
         ("Foo 09:00", None),
@@ -96,7 +104,7 @@ def test_last_and_next(zone: str, now: float, clock: time, weekday: int | None) 
     ],
 )
 def test_recurring(text: str, expected: RecurringTime | None) -> None:
-    """Daily and weekly times are parsed, anything else is refused."""
+    """Daily, weekly and monthly times are parsed, anything else is refused."""
     assert parse_recurring_time(text) == expected
 
 
@@ -155,3 +163,82 @@ def test_unknown_zones(name: str) -> None:
     """An unknown zone counts as UTC for a person, and never fails."""
     assert not is_zone(name)
     assert parse_until(["until", "14:00"], MONDAY, name) == (at("2026-11-23 14:00"), 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("first Sun 02:00", ["2026-12-06", "2027-01-03", "2027-02-07"]),
+        ("last Sun 02:00", ["2026-11-29", "2026-12-27", "2027-01-31"]),
+        ("fourth Mon 02:00", ["2026-11-23", "2026-12-28", "2027-01-25"]),
+        ("31st 02:00", ["2026-12-31", "2027-01-31", "2027-03-31"]),
+    ],
+)
+def test_every_month(text: str, days: list[str]) -> None:
+    """It comes in each month that has such a day, and last gives the same days as next."""
+    each, now, found = parse_recurring_time(text), at("2026-11-20 00:00", BERLIN), []
+    assert each
+    for _ in days:
+        following = each.next(now, BERLIN)
+        assert each.last(following.at, BERLIN) == following
+        found.append(str(following.day))
+        now = following.at
+
+    assert found == days
+
+
+@pytest.mark.parametrize(
+    ("text", "following"),
+    [
+        ("0 2 * * *", ["11-21 02:00", "11-22 02:00"]),
+        ("30 1 * * mon-fri", ["11-23 01:30", "11-24 01:30"]),
+        ("0 */8 * * 7", ["11-22 00:00", "11-22 08:00"]),
+        ("5,35 4 1 * *", ["12-01 04:05", "12-01 04:35"]),
+        ("0 3 13 * fri", ["11-27 03:00", "12-04 03:00"]),  # either, as cron has it
+        ("0 3 */10 dec fri", ["12-11 03:00", "12-31 03:00"]),
+        ("0 0 29 2 *", ["02-29 00:00", "02-29 00:00"]),
+        ("10-20/5 6 * jan SUN", ["01-03 06:10", "01-03 06:15"]),
+        ("50/5 23 24 12 0-1", ["12-06 23:50", "12-06 23:55"]),
+    ],
+)
+def test_cron(text: str, following: list[str]) -> None:
+    """Names, lists, ranges and steps, as crontab(5) describes them."""
+    each, now, found = parse_cron(text), at("2026-11-20 12:00", BERLIN), []
+    assert each
+    for _ in following:
+        occurrence = each.next(now, BERLIN)
+        assert occurrence
+        assert each.last(occurrence.at + 0.5, BERLIN) == occurrence
+        found.append(f"{occurrence.wall:%m-%d %H:%M}")
+        now = occurrence.at
+
+    assert found == following
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0 2 * *",
+        "60 2 * * *",
+        "0 24 * * *",
+        "0 2 0 * *",
+        "0 2 * 13 *",
+        "0 2 * * 8",
+        "0 2 * * son",
+        "0 2 5-1 * *",
+        "0 2 */0 * *",
+        "* * , * *",
+        "@daily",
+        "\u0660 2 * * *",
+    ],
+)
+def test_what_is_no_cron_expression(text: str) -> None:
+    """It is refused, not guessed."""
+    assert parse_cron(text) is None
+
+
+def test_a_day_that_never_comes() -> None:
+    """Looking for it ends."""
+    never = parse_cron("0 2 30 2 *")
+    assert never
+    assert never.next(0.0, BERLIN) is never.last(0.0, BERLIN) is None

@@ -138,6 +138,9 @@ class MortalStore:
     async def has_received(self, request_id: str) -> bool:
         return await self.inner.has_received(request_id)
 
+    def note_unsaved(self, *, is_unsaved: bool) -> None:
+        self.inner.note_unsaved(is_unsaved=is_unsaved)
+
 
 @dataclass
 class MortalSlack:

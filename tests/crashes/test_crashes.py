@@ -59,12 +59,13 @@ def verify_people(story: Story, desk: DeskState, incident: Incident) -> None:
     assert {*story.acknowledged} <= {*counted, *ANSWERS}
     done = [line for line in desk.audit if line.outcome is CommandOutcome.DONE]
     acks = [line.user for line in done if line.verb is Verb.ACK]
-    assert acks == ([incident.acknowledged_by] if incident.acknowledged_by else [])
-    taken_at = min(incident.acknowledged_at or inf, incident.resolved_at or inf)
+    assert acks == ([incident.life.acknowledged_by] if incident.life.acknowledged_by else [])
+    taken = incident.life.acknowledged
+    taken_at = min(taken.at if taken else inf, incident.life.resolved_at or inf)
     calls = [at for at, action in story.pages if action is PagerAction.TRIGGER]
     assert all(at <= taken_at + ON_THE_WAY_S for at in calls)
     ends = [action for _, action in story.pages][-1:]
-    assert ends == ([PagerAction.RESOLVE] if incident.paged_contact_points else [])
+    assert ends == ([PagerAction.RESOLVE] if incident.notification.paged_at else [])
 
 
 def key(message: Message) -> str:

@@ -23,7 +23,7 @@ from bot.simulator.reading import load_example
 from bot.simulator.simulation import settings_for
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
-from bot.simulator.world import World
+from bot.simulator.world import RequestOutcome, World
 from bot.slack.outbound.messenger import SlackMessenger
 from bot.slack.web_api import SlackWeb
 from bot.store import open_store
@@ -38,13 +38,25 @@ if TYPE_CHECKING:
     from bot.core.state.incident import MessageRef
     from bot.core.state.outbox import Delivery
     from bot.ports import View
+    from bot.simulator.scenario import Scenario
 
 SPEED = 20.0
-WELL_S = 15.0
-"""Seconds of the story before logins begin to fail."""
 PATIENCE_S = 60.0
 LAST = 5
 """The failure that opens an incident."""
+
+
+class WorldOfFailedLogins(World):
+    """Logins fail from the second one on, whenever that comes."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        self._has_login = False
+
+    def draw_arrived_request(self, target: Target | str, at: float) -> RequestOutcome:  # noqa: ARG002 - the count decides
+        offset_s = 1.0 if self._has_login else -1.0
+        self._has_login |= str(target) == "prod.login"
+        return super().draw_arrived_request(target, self.scenario.start_at + offset_s)
 
 
 class Trace:
@@ -142,11 +154,11 @@ async def fail_login() -> set[str]:
         stack.enter_context(trace.tracer)
         store = await open_store(str(Path(folder) / "house.sqlite"), scenario.start_at)
         stack.push_async_callback(store.close)
-        clock = SystemClock(SPEED, scenario.start_at - WELL_S)
+        clock = SystemClock(SPEED, scenario.start_at)
         local = Workspace(clock.now)
         server = await stack.enter_async_context(WorkspaceServer(local))
         logins = {each.name: each.logins for each in settings_for(scenario).tenants}
-        local_tenants = LocalTenants(World(scenario), clock, logins)
+        local_tenants = LocalTenants(WorldOfFailedLogins(scenario), clock, logins)
         tenants = await stack.enter_async_context(local_tenants)
         settings = settings_for(
             scenario,

@@ -35,7 +35,7 @@ MUTANTS = (
         id="mentioned-twice",
         path="bot/core/incidents/lifecycle.py",
         function="evaluate_incident",
-        old="and not after.has_mentioned",
+        old="and not after.notification.has_mentioned",
         new="",
         promise='"are mentioned in critical incidents only, once"'
         " (docs/operation.md, how bad, and who is mentioned)",
@@ -46,7 +46,7 @@ MUTANTS = (
         id="merged-reopened",
         path="bot/core/incidents/grouping.py",
         function="_find_recently_resolved",
-        old="and i.merged_into is None",
+        old="and i.life.merged_into is None",
         new="",
         promise='"it turned out to be part of another one"'
         " (docs/operation.md, handling an incident)",
@@ -142,12 +142,12 @@ MUTANTS = (
     ),
     Mutant(
         id="paged-though-posted",
-        path="bot/core/step.py",
-        function="_handle",
-        old="or incident.message.ref is not None",
-        new="",
-        promise='"If Slack has not taken a critical alert for a minute, every way beyond Slack that'
-        ' the steps name is used at once." (docs/oncall.md, escalation)',
+        path="bot/runtime/delivery.py",
+        function="OutboxDelivery._handle_sent",
+        old="self._answered_calls.add(delivery.key)",
+        new="pass",
+        promise='"If Slack has not taken a call 60 seconds after the bot decided on it, the bot'
+        ' pages every contact point" (docs/oncall.md, while Slack does not answer)',
         harm="Pagers go off although the alert is in the channel.",
         tests=("tests/core", "tests/runtime"),
     ),
@@ -285,7 +285,7 @@ MUTANTS = (
         id="resolved-for-ever",
         path="bot/core/incidents/sticky_resolve.py",
         function="is_sticky_resolved",
-        old="if now - (incident.resolved_at or now) < STICKY_RESOLVE_S",
+        old="if now - (incident.life.resolved_at or now) < STICKY_RESOLVE_S",
         new="",
         promise='"What still fails so long after a person resolved it opens a new incident."'
         " (core/incidents/sticky_resolve.py, STICKY_RESOLVE_S)",

@@ -146,7 +146,7 @@ def routing_key() -> str:
 def pager_at() -> Callable[[str], PagerDutyNotifier]:
     """Builds a notifier for a URL."""
     return lambda url: PagerDutyNotifier(
-        Fetcher(FastClock(), SystemNetwork({}), LoopLag(limit_s=60.0)),
+        Fetcher(FastClock(), SystemNetwork({}), LoopLag(limit_s=60.0)).fetch,
         routing_key=ROUTING_KEY,
         url=url,
         source="auth0-check-prod",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.core.model.observation import Outcome, Target
-from bot.http import Fetcher, HttpRequest, LoopLag, NoData, SystemNetwork
+from bot.http import Fetcher, HttpRequest, NoData, SystemNetwork
 from bot.http.resolver import MAX_LOOKUPS
 
 if TYPE_CHECKING:
@@ -178,23 +178,6 @@ async def test_the_real_resolver() -> None:
     assert await path.resolve("127.0.0.1", 80) == [("127.0.0.1", 80)]
     with pytest.raises(socket.gaierror):
         await path.resolve("nowhere.invalid", 80)
-
-
-async def test_a_blocked_loop_is_our_own_trouble(lab: Lab) -> None:
-    """If our loop was blocked, a healthy target is not timed out: we could not check."""
-    lab.fetcher = Fetcher(lab.clock, lab.path, LoopLag(limit_s=0.25))
-    probes = lab.probes(timeout=1.0)
-    look = asyncio.create_task(probes.probe(LOGIN))
-    await asyncio.sleep(0.001)
-    until = time.thread_time() + 0.5
-    while time.thread_time() < until:  # asleep it would not count: see tests.steady
-        pass
-    seen = await look
-
-    assert seen.outcome is Outcome.NO_DATA
-    assert seen.no_data_reason == "our event loop was blocked"
-    assert seen.fault is None
-    assert seen.latency_s is None
 
 
 @pytest.mark.parametrize(

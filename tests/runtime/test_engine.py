@@ -5,8 +5,10 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bot.core.model.command import Request, ShowHelp
-from bot.core.model.measurement import Measurement
+from bot.core.model.measurement import ChangeMade, Measurement, Push
 from bot.core.model.observation import (
     FEED,
     Fault,
@@ -20,17 +22,16 @@ from bot.core.model.observation import (
 from bot.core.oncall import Shifts
 from bot.core.state.outbox import Answer
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import Effect, Observed, PostOverdue, SignalChanged
+from bot.core.state.stimulus import Effect, MessageLost, Observed, SignalChanged
 from bot.ports import Change, StoreError, View
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
+from bot.runtime.guarded_store import GuardedStore
 from bot.simulator.memory import MemoryStore
 from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualTimer, run_virtually
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    import pytest
 
     from bot.core.state.incident import MessageRef
     from bot.core.state.outbox import Delivery
@@ -45,12 +46,13 @@ class SlowStore(MemoryStore):
     full: int = 0
     """How many commits of a tenant's state fail."""
     commits: int = 0
+    takes_s: float = 0.05
 
     def __post_init__(self) -> None:
         super().__init__()
 
     async def commit(self, change: Change) -> None:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(self.takes_s)
         if self.full and change.tenants:
             self.full -= 1
             raise StoreError("disk full")
@@ -107,17 +109,18 @@ class Fixture:
         rules = {name: TenantRules(name, f"{name}.us.auth0.com") for name in names}
         self.clock = VirtualClock(self.loop, 1000.0)
         self.edges = Edges(self.clock)
+        store = GuardedStore(self.store)
         self.engine = Engine(
             Rules(rules, feeds=(Target(FEED, "default"),)),
             clock=self.clock,
             prober=self.edges,
-            store=self.store,
+            store=store,
             timer=VirtualTimer(self.clock),
             listener=self,
         )
         self.delivery = OutboxDelivery(
             clock=self.clock,
-            store=self.store,
+            store=store,
             messenger=self.edges,
             view=self.engine.view,
             submit=self.engine.submit,
@@ -208,6 +211,77 @@ def test_a_full_disk_is_no_reason_to_stop(caplog: pytest.LogCaptureFixture) -> N
     assert fixture.changes[0] == "pending"
 
 
+HANGS_S = 10_000.0
+CHANGE = ChangeMade("c1", 1000.0, "deploy 4711", "t0")
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_watch() -> None:
+    """Probes go on, the alert is sent within seconds, and a command is answered within two."""
+    answered_in: list[float] = []
+
+    async def hang(fixture: Fixture) -> None:
+        await fixture.clock.sleep(1.0)
+        fixture.store.takes_s = HANGS_S
+        fixture.edges.is_down = True
+        await fixture.clock.sleep(120.0)
+        begin = fixture.clock.now()
+        assert await fixture.engine.accept(request())
+        assert not await fixture.engine.accept(request())
+        answered_in.append(fixture.clock.now() - begin)
+        await fixture.clock.sleep(5.0)
+
+    fixture = run_engine(hang)
+
+    assert len(fixture.edges.probed_at) > 20
+    assert {"1:post:1", "answer:r1:1"} <= {d.key for d in fixture.edges.sent}
+    assert answered_in[0] < 2.5
+
+
+def test_what_a_process_sent_from_memory_may_come_twice_and_says_so() -> None:
+    """It crashed while its disk was full: the next process cannot know what arrived."""
+    store = SlowStore()
+
+    async def run_out_of_space(fixture: Fixture) -> None:
+        await fixture.clock.sleep(1.0)
+        store.full, fixture.edges.is_down = 1000, True
+        await fixture.clock.sleep(120.0)
+        store.full = 0  # a crash comes first, a person frees some space, and it starts again
+
+    async def go_on(fixture: Fixture) -> None:
+        fixture.edges.is_down = True
+        await fixture.clock.sleep(120.0)
+
+    first = run_engine(run_out_of_space, store=store)
+    second = run_engine(go_on, store=store)
+
+    for fixture, is_labelled in ((first, False), (second, True)):
+        posts = [d for d in fixture.edges.sent if d.key == "1:post:1"]
+        assert [d.is_repeat for d in posts] == [is_labelled]
+
+
+def test_a_webhook_that_cannot_be_saved_is_handled_and_sent_again() -> None:
+    """The engine takes it once; the sender learns that it is saved when it is."""
+    results: list[bool] = []
+    push = Push("p1", 1000.0, (CHANGE,))
+
+    async def send(fixture: Fixture) -> None:
+        await fixture.clock.sleep(1.0)
+        fixture.store.takes_s = HANGS_S
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                await fixture.engine.accept(push)
+        await fixture.clock.sleep(HANGS_S)
+        fixture.store.takes_s = 0.05
+        await fixture.clock.sleep(HANGS_S)
+        results.append(await fixture.engine.accept(push))
+        assert len(fixture.engine.view().desk.shared.changes) == 1
+        assert (await fixture.store.load(0.0)).inbox_items == ()
+
+    run_engine(send)
+
+    assert results == [False]
+
+
 def failed_login(fixture: Fixture) -> Observed:
     now = fixture.clock.now()
     return Observed(now, Observation(Target("t0", "login"), now, Outcome.FAILED, fault=FAULT))
@@ -220,13 +294,13 @@ def test_a_stimulus_that_cannot_be_handled_is_logged_and_dropped(
 
     async def confuse(fixture: Fixture) -> None:
         await fixture.clock.sleep(1.0)
-        fixture.engine.submit(PostOverdue(fixture.clock.now(), incident=404))
+        fixture.engine.submit(MessageLost(fixture.clock.now(), incident=404))
         fixture.engine.submit(failed_login(fixture))
         await fixture.clock.sleep(1.0)
 
     fixture = run_engine(confuse)
 
-    assert "cannot handle PostOverdue" in caplog.text
+    assert "cannot handle MessageLost" in caplog.text
     assert fixture.changes == ["pending"]
 
 

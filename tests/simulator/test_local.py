@@ -136,7 +136,7 @@ async def town(scenario: Scenario, logins: Sequence[Login] = ()) -> AsyncIterato
     let_in = {tenant.name: all_logins for tenant in scenario.tenants}
     async with LocalTenants(world, clock, let_in) as servers:
         settings = settings_for(servers, scenario, all_logins)
-        path = FaultyPath(SystemNetwork(settings.resolve), world, clock)
+        path = FaultyPath(SystemNetwork(settings.resolve), world, clock, {})
         eyes = MarkingProber(Eyes(settings, clock, path), PLACES)
         yield Town(clock, servers, eyes, VirtualProber(World(scenario), clock))
 
@@ -334,10 +334,18 @@ def test_what_cannot_be_played_is_named(make_scenario: Make) -> None:
         "  - {target: prod.login, is: {tls: expired}}",
         "  - {target: [bot], is: {paused: true}}",
         "  - {target: slack, is: {http: 500}}",
+        "  - {target: slack, is: {http: 403, error: x}}",
+        "  - {target: notify.pager, is: {connect: refused}}",
+        "bot:",
+        "  notify:",
+        "    - {name: pager, pagerduty: {routing_key: kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk}}",
+        "    - {name: mail, apprise: 'mailto://user:secret@example.com'}",
     )
-    found = [problem.partition("case.yml:")[2] for problem in find_unplayable(scenario)]
-    assert found == [
+    problems = find_unplayable(scenario)
+    assert [problem.partition("case.yml:")[2] for problem in problems] == [
         "14: timeline[1]: paused of bot cannot be played in real time",
+        "16: timeline[3]: http of slack cannot be played in real time",
+        "19: bot.notify: mail: an Apprise address cannot be played in real time",
     ]
 
 
@@ -348,6 +356,7 @@ def test_what_cannot_be_played_is_named(make_scenario: Make) -> None:
         ("{hang: true}", FaultKind.SLOW),
         ("{http: 429, headers: {Retry-After: '10'}}", FaultKind.RATE_LIMITED),
         ("{http: 503}", FaultKind.SERVER_ERROR),
+        ("{latency: 2s}", FaultKind.SLOW),
         ("ok", None),
     ],
 )

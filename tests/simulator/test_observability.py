@@ -70,7 +70,7 @@ class Sources:
     """The bot's own sources; loop lag never makes them `no_data`."""
 
     def __init__(self, servers: LocalTenants, world: World, clock: FastClock) -> None:
-        path = FaultyPath(SystemNetwork(servers.resolve), world, clock)
+        path = FaultyPath(SystemNetwork(servers.resolve), world, clock, {})
         fetcher = Fetcher(clock, path, LoopLag(limit_s=60))
         secret = SecretStr(servers.secret)
         prometheus = Prometheus(url=servers.prometheus_url, token=secret)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -13,14 +14,18 @@ from bot.core.model.observation import Cause
 from bot.simulator.happening import HttpAnswer, InjectedFault
 from bot.simulator.reading import example_names, load_example, load_file
 from bot.simulator.scenario import (
+    CallSpan,
     Metric,
+    Presence,
     Row,
     Scenario,
     ScenarioError,
     StatusUpdate,
     Tenant,
+    UserInput,
     Window,
 )
+from tests.simulator.conftest import HEAD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,13 +33,16 @@ if TYPE_CHECKING:
 Make = Callable[..., Scenario]
 
 FULL = """\
-bot: {thresholds: {fail_count: 3}}
+bot:
+  thresholds: {fail_count: 3}
+  notify: [{name: pager, pagerduty: {routing_key: kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk}}]
 timeline:
   - {target: prod.login, from: 0m, to: 35m, is: {http: 503}}
   - {target: [prod.wellknown, "*.custom"], from: -90s, share: 0.8, is: {http: 502, body: html}}
   - {target: eu.m2m, to: 1.5h, is: {latency: 900ms}}
   - {target: feed, is: {feed: old}}
   - {target: bot, from: 1m, to: 2m, is: {clock: +1h}}
+  - {target: notify.pager, is: {http: 429, headers: {Retry-After: "10"}}}
   - {target: slack, is: {http: 429, headers: {Retry-After: "10"}, latency: 2s}}
 feed:
   - {at: 41m, incident: k2v9, status: Resolved, text: It is over.}
@@ -51,7 +59,16 @@ changes:
   - {at: -8m, app: checkout, what: deploy 4711}
 people:
   - {at: 4m, user: U1, say: /auth0-check ack 1}
-answer: {cause: auth0, accept: [tenant], decidable: 2m, alert: true}
+  - {at: 5m, user: U2, click: take_over, incident: 1}
+users: {U0GONE: missing, U0GUEST: guest, U0ASLEEP: dnd}
+answer:
+  cause: auth0
+  accept: [tenant]
+  decidable: 2m
+  alert: true
+  called: [{from: 0m, by: 4m}, {by: 9m, tenant: eu, why: wider}]
+  quiet: [{from: 5m, to: 29m}]
+  calls_most: 4
 """
 
 
@@ -89,7 +106,7 @@ def test_every_part_of_the_format_arrives(make_scenario: Make, start_at: float) 
     assert read.tenants[0] == Tenant("prod", "acme.us.auth0.com", "US-1", "login.acme.example")
     assert read.tenants[1].m2m is True
     assert read.controls == ("neutral",)
-    assert read.bot == {"thresholds": {"fail_count": "3"}}
+    assert read.bot["thresholds"] == {"fail_count": "3"}
     assert read.metrics[1] == Metric("checkout", "prod", Window(0, 2100), None, 0.975)
     assert (read.errors[0].events_s, read.errors[0].title) == (55 / 60, "token exchange failed")
     assert read.logs[0].rows == (Row("s", 2.0), Row("f", 0.2, "invalid state", ""))
@@ -103,6 +120,33 @@ def test_every_part_of_the_format_arrives(make_scenario: Make, start_at: float) 
     assert (read.answer.decidable_s, read.answer.alert) == (120, True)
 
 
+def test_who_is_called_when_arrives(make_scenario: Make) -> None:
+    """What people click, how they are there, and when they must and must not be called."""
+    read = make_scenario(FULL)
+
+    assert read.people[1] == UserInput(300, "U2", click="take_over", incident=1)
+    assert read.users == {
+        "U0GONE": Presence.MISSING,
+        "U0GUEST": Presence.GUEST,
+        "U0ASLEEP": Presence.DND,
+    }
+    assert read.answer is not None
+    assert read.answer.called == (
+        CallSpan(0, 240, None, ""),
+        CallSpan(-math.inf, 540, "eu", "wider"),
+    )
+    assert (read.answer.quiet, read.answer.calls_most) == ((Window(300, 1740),), 4)
+
+
+def test_a_tenant_says_when_it_calls(make_scenario: Make) -> None:
+    """`calls` is always, never or hours; without it nothing is said."""
+    head = HEAD.replace("EU-1, m2m: true", "EU-1, calls: never")
+
+    assert [tenant.calls for tenant in make_scenario(head=head).tenants] == [None, "never"]
+    with pytest.raises(ScenarioError, match=r"tenants\.eu\.calls: 'maybe' is unknown"):
+        make_scenario(head=head.replace("never", "maybe"))
+
+
 def test_every_kind_of_fault_arrives(make_scenario: Make) -> None:
     """A fault has its kind and its parameters."""
     timeline = make_scenario(FULL).timeline
@@ -112,6 +156,7 @@ def test_every_kind_of_fault_arrives(make_scenario: Make) -> None:
         InjectedFault("latency", amount=0.9),
         InjectedFault("feed", "old"),
         InjectedFault("clock", amount=3600),
+        InjectedFault("http", http=HttpAnswer(429, headers=(("retry-after", "10"),))),
         InjectedFault("http", http=HttpAnswer(429, headers=(("retry-after", "10"),), latency_s=2)),
     ]
     assert timeline[1].targets == ("prod.wellknown", "*.custom")
@@ -205,7 +250,30 @@ def timeline(entry: str, problem: str) -> tuple[str, str]:
         ("logs: [{tenant: prod, rows: {s: 5}}]", "12: logs[0].rows.s: '5' is no rate"),
         ("logs: [{tenant: prod, rows: {f: {}}}]", "12: logs[0].rows.f.rate: is missing"),
         ("changes: [{at: 1m, what: x}]", "12: changes[0]: must name either a tenant or an app"),
-        ("people: [{at: 1m, user: U1}]", "12: people[0].say: is missing"),
+        ("people: [{at: 1m, user: U1}]", "12: people[0]: must name either what they say"),
+        (
+            "people: [{at: 1m, user: U1, say: a, click: resolve, incident: 1}]",
+            "12: people[0]: must name either what they say",
+        ),
+        ("people: [{at: 1m, user: U1, click: resolve}]", "12: people[0].incident: is missing"),
+        (
+            "people: [{at: 1m, user: U1, click: resolve, incident: 0}]",
+            "12: people[0].incident: '0' is no incident's number",
+        ),
+        (
+            "people: [{at: 1m, user: U1, click: takeover, incident: 1}]",
+            "12: people[0].click: 'takeover' is unknown; did you mean take_over?",
+        ),
+        (
+            "people: [{at: 1m, user: U1, say: a, incident: 1}]",
+            "12: people[0].incident: unknown key",
+        ),
+        ("users: {U1: away}", "12: users.U1: 'away' is unknown"),
+        ("users: {dana: guest}", "12: users.dana: 'dana' is no member's id"),
+        (
+            "timeline: [{target: notify.pager, is: {hang: true}}]",
+            "12: timeline[0].target: 'notify.pager' is no place here",
+        ),
         (
             "answer: {cause: auth, alert: false}",
             "12: answer.cause: 'auth' is unknown; did you mean",
@@ -213,6 +281,26 @@ def timeline(entry: str, problem: str) -> tuple[str, str]:
         ("answer: {cause: auth0, alert: true}", "12: answer.decidable: is missing"),
         ("answer: {cause: auth0, alert: maybe}", "12: answer.alert: 'maybe' is unknown"),
         ("answer: {cause: auth0, alert: false, accept: [x]}", "12: answer.accept[0]: 'x' is unkn"),
+        (
+            "answer: {cause: none, alert: false, called: [{from: 1m}]}",
+            "12: answer.called[0].by: is missing",
+        ),
+        (
+            "answer: {cause: none, alert: false, called: [{from: 2m, by: 1m}]}",
+            "12: answer.called[0].by: must not be before from",
+        ),
+        (
+            "answer: {cause: none, alert: false, called: [{by: 1m, tenant: us}]}",
+            "12: answer.called[0].tenant: 'us' is unknown",
+        ),
+        (
+            "answer: {cause: none, alert: false, quiet: [{from: 2m, to: 1m}]}",
+            "12: answer.quiet[0].to: must be later than from",
+        ),
+        (
+            "answer: {cause: none, alert: false, calls_most: -1}",
+            "12: answer.calls_most: '-1' must not be below zero",
+        ),
     ],
 )
 def test_a_problem_is_reported_with_its_place(
@@ -272,8 +360,8 @@ def test_all_mistakes_are_reported_at_once(make_scenario: Make) -> None:
         ["13", "timeline[0].target"],
         ["14", "timeline[1].is.dns"],
         ["15", "people[0].at"],
-        ["15", "people[0].say"],
         ["15", "people[0].user"],
+        ["15", "people[0]"],
     ]
 
 
@@ -317,6 +405,7 @@ TREES = st.recursive(
 )
 
 
+@pytest.mark.no_cover
 @given(
     tree=st.dictionaries(
         st.sampled_from(["bot", "timeline", "feed", "metrics", "errors", "logs", "changes"]), TREES

@@ -141,6 +141,7 @@ def test_a_latency_replaces_the_healthy_one(make_scenario: Make) -> None:
     assert world.draw_request(EU, at).latency_s == 3.0
 
 
+@pytest.mark.no_cover
 @given(seed=st.integers(0, 2**32), others=st.integers(0, 5))
 def test_one_target_draws_the_same_whatever_others_do(seed: int, others: int) -> None:
     """Requests to another target change nothing."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 WORKSPACE = Workspace(
     team="Acme",
     team_id="T1",
-    enterprise_id="",
+    enterprise_id="E1",
     bot_id="B1",
     bot_user_id="U0BOT",
     bot_name="auth0-check",

@@ -16,7 +16,7 @@ from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.signals.history import Minute, RecentLogins
 from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, Resolution
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
@@ -32,7 +32,7 @@ OUTAGE = Incident(
     severity=Severity.CRITICAL,
     tenants=("prod", "shop"),
     since=START,
-    opened_at=START + 48,
+    life=IncidentLife(START + 48),
     verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9),
 )
 
@@ -96,7 +96,8 @@ def test_it_begins_a_quarter_of_an_hour_before() -> None:
 
 def test_it_ends_soon_after_the_incident() -> None:
     """The chart does not show what comes long after the end."""
-    over = replace(OUTAGE, state=IncidentState.RESOLVED, resolved_at=START + 120)
+    life = replace(OUTAGE.life, resolved=Resolution(START + 120))
+    over = replace(OUTAGE, life=life)
     (share, _) = render_charts(over, view(after_s=1500, prod=hour(end=25)))
 
     assert share["chart"]["axis_config"]["categories"][-1] == "10:06"

@@ -13,7 +13,7 @@ from bot.core.commands.parse import parse_silence
 from bot.core.model.access import CommandOutcome, Person, Verb
 from bot.core.model.command import AddSilence, Request, ShowHelp, UnclearCommand
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, IncidentState, ProbeProblem
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, ProbeProblem, Resolution
 from bot.core.state.rules import Rules, TenantRules
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.actions import ASK, SILENCE_FORM, WORDS_FORM
@@ -53,10 +53,8 @@ def incident(number: int, tenant: str = "prod", *, is_open: bool = True) -> Inci
         severity=Severity.CRITICAL,
         tenants=(tenant,),
         since=NOW - HOUR,
-        opened_at=NOW - HOUR,
+        life=IncidentLife(NOW - HOUR, resolved=None if is_open else Resolution(NOW - 60)),
         verdict=Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
-        state=IncidentState.OPEN if is_open else IncidentState.RESOLVED,
-        resolved_at=None if is_open else NOW - 60,
         problems=(ProbeProblem(tenant, "login", NOW - HOUR, 5, 5),),
     )
 

@@ -12,7 +12,7 @@ import pytest
 from bot.core.model.access import Access
 from bot.core.model.command import SilenceScope
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, ProbeProblem
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import Silence
 from bot.core.state.tenant import Tenants, TenantState
@@ -52,7 +52,7 @@ def incident(number: int, tenant: str, now: float) -> Incident:
         severity=Severity.CRITICAL,
         tenants=(tenant,),
         since=now - 60,
-        opened_at=now - 10,
+        life=IncidentLife(now - 10),
         verdict=Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
         problems=(ProbeProblem(tenant, "login", now - 60, 5, 5),),
     )

@@ -461,6 +461,37 @@ async def test_other_workspace(slack: Any, payloads: Any, inbox: Any, listeners:
     assert await replies(slack, listeners) == [("click", FOREIGN), ("chat.postEphemeral", FOREIGN)]
 
 
+COLLEAGUE = {"id": "U7", "team_id": "T7", "enterprise_user": {"enterprise_id": "E1"}}
+STRANGER = {"id": "U7", "team_id": "T7"}
+
+
+@pytest.mark.parametrize(("profile", "answered"), [(COLLEAGUE, 2), (STRANGER, 0), (None, 0)])
+async def test_another_workspace_of_the_organisation(
+    slack: Any,
+    payloads: Any,
+    inbox: Any,
+    listeners: Listeners,
+    profile: dict[str, Any] | None,
+    answered: int,
+) -> None:
+    """On Enterprise Grid a colleague's click and mention count; a stranger's do not.
+
+    Both name a workspace that is not ours; what Slack says of the person decides.
+    """
+    slack.answers["users.info"] = {"ok": True, "user": profile} if profile else {"ok": False}
+    grid = {"enterprise": {"id": "E1"}, "team": {"id": "T1", "enterprise_id": "E1"}}
+    click = payloads.click(CHECK_AGAIN, PROD, user={"id": "U7", "team_id": "T7"}) | grid
+    mention = payloads.mention("run", user_team="T7") | {"enterprise_id": "E1"}
+    mention["event"]["user"] = "U7"
+
+    await slack.deliver("interactive", click)
+    await slack.deliver("events_api", mention)
+
+    assert len(inbox.requests) == answered
+    told = [text for _, text in await replies(slack, listeners)]
+    assert told == ([] if answered else [FOREIGN, FOREIGN])
+
+
 @pytest.mark.parametrize("is_slow", [True, False])
 async def test_inbox_fails(
     slack: Any,

@@ -9,7 +9,7 @@ import pytest
 
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, MessageRef
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, MessageRef
 from bot.core.state.outbox import CrossPost, Delivery, Edit, Post, Reply
 from bot.core.state.rules import Rules
 from bot.core.state.tenant import Tenants
@@ -30,7 +30,7 @@ INCIDENT = Incident(
     severity=Severity.CRITICAL,
     tenants=("prod",),
     since=START,
-    opened_at=START,
+    life=IncidentLife(START),
     verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9),
 )
 

@@ -20,10 +20,13 @@ from bot.core.state.desk import DeskState
 from bot.core.state.incident import (
     MESSAGE,
     STATUS_INCIDENT,
+    Acknowledgement,
     Incident,
     IncidentHistory,
     IncidentKind,
-    IncidentState,
+    IncidentLife,
+    NotificationState,
+    Resolution,
 )
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import Silence
@@ -40,16 +43,16 @@ NOW = 1_772_445_600.0  # Mon 2026-03-02 10:00 UTC
 HOUR, DAY, WEEK = 3600.0, 86400.0, 7 * 86400.0
 
 
-def incident(number: int, ago_h: float, lasted_h: float, **more: Any) -> Incident:
+def incident(
+    number: int, ago_h: float, lasted_h: float, taken: Acknowledgement | None = None, **more: Any
+) -> Incident:
     since = NOW - ago_h * HOUR
     given: dict[str, Any] = {
         "kind": IncidentKind.FAILING,
         "severity": Severity.CRITICAL,
         "tenants": ("prod",),
-        "opened_at": since + 48,
+        "life": IncidentLife(since + 48, taken, Resolution(since + lasted_h * HOUR)),
         "verdict": Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
-        "state": IncidentState.RESOLVED,
-        "resolved_at": since + lasted_h * HOUR,
     }
     return Incident(id=number, since=since, **{**given, **more})
 
@@ -86,14 +89,14 @@ def week() -> View:
             100,
             2,
             tenants=("prod", "shop"),
-            acknowledged_at=NOW - 100 * HOUR + 400,
+            taken=Acknowledgement("U0ANN", NOW - 100 * HOUR + 400),
             history=IncidentHistory(
                 detected_at={MESSAGE: NOW - 100 * HOUR, STATUS_INCIDENT: NOW - 99.5 * HOUR}
             ),
-            paged_contact_points=("pager",),
+            notification=NotificationState(paged_at={"pager": 1.0}),
         ),
         incident(2, 60, 0.5, severity=Severity.WARNING, verdict=tenant),
-        incident(3, 49, 0.2, tenants=("shop",), is_muted=True),
+        incident(3, 49, 0.2, tenants=("shop",), notification=NotificationState(is_muted=True)),
         incident(4, 30, 1, false_alarm="The load test of *Monday*"),
         incident(5, 20, 3, kind=IncidentKind.NO_DATA, severity=Severity.WARNING, verdict=ours),
         silences={1: replace(silence, ended_at=NOW - 48 * HOUR)},

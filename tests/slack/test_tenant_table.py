@@ -4,11 +4,11 @@ from typing import Any
 
 from bot.core.model.observation import Cause, Fault, Scope, Severity, Stage, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, ProbeProblem, Problem
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, ProbeProblem, Problem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View
-from bot.slack.render.tenant_table import ROWS, tenants_table
+from bot.slack.render.incident import TABLE_ROWS, tenants_table
 
 GONE = Fault(Stage.HTTP, "http_503", 503)
 
@@ -22,7 +22,7 @@ def shown(count: int, *problems: Problem) -> list[dict[str, Any]]:
         severity=Severity.CRITICAL,
         tenants=names,
         since=0.0,
-        opened_at=0.0,
+        life=IncidentLife(0.0),
         verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9),
         problems=problems,
     )
@@ -59,8 +59,8 @@ def test_the_worst_come_first() -> None:
 
 def test_the_rest_is_counted() -> None:
     """Slack takes no more rows; the line below counts the rest, and how many of them work again."""
-    over = [problem(f"t{number}", 20, is_over=number < 3) for number in range(ROWS + 10)]
-    table, rest = shown(ROWS + 10, *over)
+    over = [problem(f"t{number}", 20, is_over=number < 3) for number in range(TABLE_ROWS + 10)]
+    table, rest = shown(TABLE_ROWS + 10, *over)
 
-    assert len(table["rows"]) == ROWS + 1
+    assert len(table["rows"]) == TABLE_ROWS + 1
     assert rest["elements"][0]["text"] == "… and 10 more, 3 of them work again"

@@ -140,6 +140,7 @@ async def test_nothing_known(
     assert warnings == ([] if answer == "hang" else ["users.info failed for U1: missing_scope"])
 
 
+@pytest.mark.no_cover
 async def test_it_is_bounded(slack: Any, api: SlackWeb, clock: Any) -> None:
     """The directory remembers a limited number of people; one look-up serves all who wait."""
     slack.answers["users.info"] = {"ok": True, "user": ANN}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,8 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from bot.ports import Doubt, Refused
-from bot.slack.web_api import SlackWeb
+from bot.simulator.virtual import VirtualLoop, run_virtually
+from bot.slack.web_api import RetryAfter, SlackWeb, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -179,3 +181,46 @@ async def test_secrets(slack: Any, api: SlackWeb) -> None:
     shown = repr(caught.value) + repr(api) + repr(vars(caught.value))
     assert "secret-path" not in shown
     assert "canary" not in shown
+
+
+async def test_a_wait_is_kept(slack: Any, api: SlackWeb) -> None:
+    """Until it is over the same method is not called for the same channel; all else is."""
+    slack.answers["chat.postMessage"] = 429, {"Retry-After": "30"}, b""
+    waits = []
+    for _ in range(3):
+        with pytest.raises(Refused, match="ratelimited") as caught:
+            await api.call("chat.postMessage", {"channel": "C1", "text": "hello"})
+        waits.append(caught.value.retry_after_s or 0.0)
+    assert len(slack.calls) == 1
+    assert waits[0] == 30.0
+    assert 29.0 < waits[2] <= 30.0
+
+    del slack.answers["chat.postMessage"]
+    await api.call("chat.postMessage", {"channel": "C2", "text": "hello"})
+    await api.call("chat.update", {"channel": "C1", "ts": "1.0", "text": "hello"})
+    assert len(slack.calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "asked_s", "kept_s"),
+    [
+        ("chat.postMessage", 30.0, 30.0),
+        ("chat.postMessage", 86_400.0, 300.0),
+        ("chat.update", 86_400.0, 86_400.0),
+    ],
+)
+def test_a_wait_ends(method: str, asked_s: float, kept_s: float) -> None:
+    """When Slack said; for new messages, as alerts are, after five minutes at the latest."""
+
+    async def main(loop: VirtualLoop) -> None:
+        retry_after = RetryAfter()
+        with pytest.raises(Refused), retry_after.keep(method, "C1"):
+            raise refusal("ratelimited", asked_s)
+        await asyncio.sleep(kept_s - 0.1)
+        with pytest.raises(Refused), retry_after.keep(method, "C1"):
+            raise AssertionError("it was called too early")
+        await asyncio.sleep(0.2)
+        with retry_after.keep(method, "C1"):
+            assert loop.time() > kept_s
+
+    run_virtually(main)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bot.core.oncall import Shift, Shifts, current_shift
 from bot.http import Fetcher, LoopLag
-from bot.sources.oncall_calendar import ShiftCalendar, find_person
+from bot.sources.oncall_calendar import ShiftCalendar, find_person, fold_name
 from bot.sources.oncall_calendar_parser import parse_shifts
 from bot.sources.sandbox import DocumentRefused, parse_in_sandbox
 
@@ -170,10 +170,29 @@ def test_what_is_no_calendar(body: bytes) -> None:
         parse_shifts(body, NOW, BERLIN)
 
 
+@pytest.mark.parametrize("bad", [BOMB, HOURLY], ids=["endless", "too many"])
+def test_a_bad_rule_hides_no_others(bad: str) -> None:
+    """A series with an event every second, or with hundreds, is left out alone."""
+    assert rows(document(bad + FLOATING.replace("UID:", "UID:x"))) == rows(document(FLOATING))
+
+
+def test_two_calendars_in_one_file() -> None:
+    """The shifts of all are read, as where exports were put together."""
+    assert rows(PAGERDUTY + GOOGLE) == [*rows(PAGERDUTY), *rows(GOOGLE)]
+
+
+def test_cancelled_in_any_letters() -> None:
+    """A cancelled event is no shift, however its status is written."""
+    cancelled = FLOATING.replace("UID:2", "UID:2\nSTATUS:cancelled")
+    assert rows(document(cancelled)) == rows(document(FLOATING))[:1]
+
+
+@pytest.mark.no_cover
 def test_too_many() -> None:
-    """More shifts than are plausible are refused."""
+    """More entries than are plausible are refused."""
+    event = "BEGIN:VEVENT\nDTSTART:20261123T090000Z\nDURATION:PT1H\nUID:{}\nEND:VEVENT\n"
     with pytest.raises(DocumentRefused, match="too_many"):
-        rows(document(HOURLY))
+        rows(document("".join(event.format(number) for number in range(2001))))
 
 
 @settings(deadline=None)
@@ -184,11 +203,11 @@ def test_mutated(junk: bytes, where: int) -> None:
         parse_shifts(GOOGLE[:where] + junk + GOOGLE[where + len(junk) :], NOW, BERLIN)
 
 
-async def test_a_bomb_is_killed() -> None:
-    """A rule with an event every second is stopped after the time limit."""
+async def test_what_takes_too_long_is_killed() -> None:
+    """A parser that has not answered in time is stopped."""
     with pytest.raises(DocumentRefused, match="too_slow"):
         await parse_in_sandbox(
-            "bot.sources.oncall_calendar_parser", document(BOMB), repr(NOW), BERLIN, within_s=0.5
+            "bot.sources.oncall_calendar_parser", PAGERDUTY, repr(NOW), BERLIN, within_s=0.001
         )
 
 
@@ -205,8 +224,26 @@ async def test_a_bomb_is_killed() -> None:
 )
 def test_person(who: list[str], summary: str, person: str) -> None:
     """An attendee counts first, then the first person in the title, by whole words."""
-    people = {name.casefold(): known for name, known in PEOPLE.items()}
+    people = {fold_name(name): known for name, known in PEOPLE.items()}
     assert find_person(who, summary, people) == person
+
+
+def test_a_name_is_found_however_its_letters_are_composed() -> None:
+    """Some calendars send an umlaut as two characters."""
+    people = {fold_name("J\u00f6rg M\u00fcller"): "U4"}
+
+    assert find_person([], "On call: Jo\u0308rg Mu\u0308ller", people) == "U4"
+    assert find_person(["JO\u0308RG MU\u0308LLER"], "", people) == "U4"
+
+
+async def test_who_declined_is_not_on_call(server: Server) -> None:
+    """Not by the invitation, nor by the title; whoever accepted is."""
+    event = FLOATING.replace("SUMMARY:anna@acme.example is on call", "SUMMARY:Anna@acme.example")
+    anna = "ATTENDEE;PARTSTAT=DECLINED;CN=Anna:mailto:anna@acme.example\n"
+    ben = "ATTENDEE;PARTSTAT=ACCEPTED;CN=Ben:mailto:ben@acme.example\n"
+    for invited, person in ((anna + ben, "U3"), (anna, "")):
+        server.body = document(event.replace("UID:1\n", f"UID:1\n{invited}"))
+        assert (await server.calendar.poll()).shifts[0].person == person
 
 
 async def test_read(server: Server) -> None:

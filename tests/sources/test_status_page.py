@@ -188,6 +188,7 @@ async def test_slow_bomb_is_killed(bomb: bytes, now: float) -> None:
     assert time.thread_time() - before < 0.25
 
 
+@pytest.mark.no_cover
 async def test_big_feed(atom: Atom, incident: str, now: float) -> None:
     """A feed near the cap is parsed without blocking the loop; only the newest entries are kept."""
     before = time.thread_time()

@@ -44,6 +44,7 @@ KINDS: dict[type, TypeAdapter[Any]] = {
 }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @quick
 @given(data=st.data())

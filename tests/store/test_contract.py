@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -10,7 +11,13 @@ import pytest
 from bot.core.model.command import Request, RunCheck
 from bot.core.model.observation import Cause, Observation, Outcome, Scope, Severity, Target, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, IncidentState
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    IncidentLife,
+    IncidentMessage,
+    Resolution,
+)
 from bot.core.state.outbox import Answer, Body, Delivery, DeliveryStatus, Edit, Post, Reply
 from bot.core.state.tenant import HasData, TenantState
 from bot.core.state.timeline import ResolvedEntry
@@ -26,7 +33,7 @@ INCIDENT = Incident(
     severity=Severity.CRITICAL,
     tenants=("prod",),
     since=NOW - 60,
-    opened_at=NOW - 50,
+    life=IncidentLife(NOW - 50),
     verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9),
 )
 OTHER = replace(INCIDENT, id=2)
@@ -35,7 +42,8 @@ SEEN = Observation(Target("prod", "login"), NOW, Outcome.OK, latency_s=0.25)
 
 
 def resolved(number: int, at: float) -> Incident:
-    return replace(INCIDENT, id=number, state=IncidentState.RESOLVED, resolved_at=at)
+    life = replace(INCIDENT.life, resolved=Resolution(at))
+    return replace(INCIDENT, id=number, life=life)
 
 
 def delivery(
@@ -97,7 +105,7 @@ async def test_old_incidents_are_left_out(reopen: Reopen) -> None:
     """All open incidents are loaded, however old, and those that ended in the last seven days."""
     store = await reopen()
     recent, old = resolved(2, NOW - 6.9 * DAY_S), resolved(3, NOW - 7.1 * DAY_S)
-    open_for_long = replace(INCIDENT, opened_at=0.0)
+    open_for_long = replace(INCIDENT, life=IncidentLife(0.0))
     await store.commit(Change(desk=DeskState(), incidents={1: open_for_long, 2: recent, 3: old}))
 
     after = await (await reopen()).load(NOW)
@@ -159,3 +167,14 @@ async def test_requests_are_loaded_oldest_first(reopen: Reopen) -> None:
     await store.commit(Change(inbox_items=[late, early]))
 
     assert (await (await reopen()).load(NOW)).inbox_items == (early, late)
+
+
+async def test_a_note_that_the_state_is_unsaved_survives(reopen: Reopen) -> None:
+    """The next process reads it, until a process notes that all is saved again."""
+    assert not (await (await reopen()).load(0.0)).was_unsaved
+    for is_unsaved in (True, False):
+        store = await reopen()
+        store.note_unsaved(is_unsaved=is_unsaved)
+        async with asyncio.timeout(60):
+            while (await (await reopen()).load(0.0)).was_unsaved is not is_unsaved:  # noqa: ASYNC110 - a thread writes it
+                await asyncio.sleep(0.01)

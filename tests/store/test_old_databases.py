@@ -155,7 +155,7 @@ def describe(snapshot: Snapshot) -> dict[str, Any]:
 
 def _incident(incident: Incident) -> dict[str, Any]:
     verdict, message = incident.verdict, incident.message.ref
-    escalation = begun_escalation(incident.escalation)
+    escalation = begun_escalation(incident.notification.escalation)
     return {
         "state": incident.state,
         "kind": incident.kind,
@@ -167,19 +167,19 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "problems": [[p.tenant, p.signal, p.is_over, *_numbers(p)] for p in incident.problems],
         "status_incidents": [each.title for each in incident.status_incidents],
         "since": incident.since,
-        "resolved_at": incident.resolved_at,
-        "merged_into": incident.merged_into,
-        "reopened": incident.reopen_count,
+        "resolved_at": incident.life.resolved_at,
+        "merged_into": incident.life.merged_into,
+        "reopened": incident.life.reopen_count,
         "message": [message.channel, message.ts] if message else None,
-        "has_mentioned": incident.has_mentioned,
+        "has_mentioned": incident.notification.has_mentioned,
         "causes": [each.verdict.cause for each in incident.history.verdicts],
         "first_known": incident.history.detected_at,
-        "acknowledged_by": incident.acknowledged_by,
-        "resolved_by": incident.resolved_by,
-        "mentioned": list(incident.mentioned),
-        "paged": list(incident.paged_contact_points),
+        "acknowledged_by": incident.life.acknowledged_by,
+        "resolved_by": incident.life.resolved_by,
+        "mentioned": list(incident.notification.mentioned),
+        "paged": list(incident.notification.paged_at),
         "notified": list(escalation.notified) if escalation else [],
-        "sticky": [str(target) for target in incident.sticky_resolve],
+        "sticky": [str(target) for target in incident.life.still_failing],
         "notes": [note.text for note in incident.notes],
         "false_alarm": incident.false_alarm,
     }
@@ -337,8 +337,10 @@ def test_mention_of_0001_is_not_lost(
 
     assert desk
     incident = desk.incidents[3]
-    assert incident.has_mentioned is not is_to_come
-    assert incident.escalation == (AwaitingMention(incident.opened_at) if is_to_come else None)
+    assert incident.notification.has_mentioned is not is_to_come
+    assert incident.notification.escalation == (
+        AwaitingMention(incident.life.opened_at) if is_to_come else None
+    )
 
 
 def go_on(

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import traceback
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,10 +18,11 @@ import pytest
 from bot.core.model.command import Request, RunCheck, ShowHelp
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, Resolution
 from bot.core.state.outbox import Delivery, DeliveryStatus, Post
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
+from bot.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +40,8 @@ BIG = Change(
 
 def ended(number: int, at: float) -> Incident:
     verdict = Verdict(Cause.BLIP, Scope.TENANT, 1.0)
-    incident = Incident(number, IncidentKind.FAILING, Severity.INFO, ("prod",), at, at, verdict)
-    return replace(incident, state=IncidentState.RESOLVED, resolved_at=at)
+    life = IncidentLife(at, resolved=Resolution(at))
+    return Incident(number, IncidentKind.FAILING, Severity.INFO, ("prod",), at, verdict, life)
 
 
 def rows(path: Path, query: str) -> list[tuple[object, ...]]:
@@ -209,3 +210,17 @@ def test_killed_while_committing(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "20 kills while committing, 10 while opening\n"
+
+
+async def test_a_disk_that_hangs_does_not_keep_the_process(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The store gives up closing after a while."""
+    store = await open_store(str(path), 0.0)
+    released = Event()
+    hanging = asyncio.get_running_loop().run_in_executor(store._thread, released.wait)
+    await store.close(limit_s=0.05)
+    released.set()
+    await hanging
+
+    assert "does not answer; leaving it open" in caplog.text

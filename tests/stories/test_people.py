@@ -123,7 +123,8 @@ def test_when_the_clocks_are_changed(tell: Tell, start: str, until: str) -> None
 
 def test_guests_may_nothing(tell: Tell) -> None:
     """They get a refusal, and nothing changes."""
-    told = tell(OUTAGE + say('at: 5m, user: U3, say: "/auth0-check ack"'))
+    guest = "users: {U3: guest}\n"
+    told = tell(guest + OUTAGE + say('at: 5m, user: U3, say: "/auth0-check ack"'))
 
     assert not any("is on it" in line for line in threads(told))
     assert len(answers(told)) == 1

@@ -244,6 +244,21 @@ def test_share_answers_the_channel(tell: Tell) -> None:
     assert [m["kind"] for m in told.of("message")] == ["post"]
 
 
+def test_a_person_cannot_flood_the_channel(tell: Tell) -> None:
+    """120 shared answers in a second: a few are posted, and the alert does not wait for them."""
+    outage = "timeline:\n  - {target: prod.login, from: 1m, to: 3m, is: {http: 503}}\n"
+    people = "".join(
+        f"  - {{at: {78_500 + 8 * number}ms, user: U1, say: /auth0-check help share}}\n"
+        for number in range(120)
+    )
+    alone, told = tell(outage), tell(f"{outage}people:\n{people}")
+    shared = [m for m in told.of("message", kind="post") if "What you can ask" in m["text"]]
+
+    assert len(shared) == 5
+    assert len(told.of("message", kind="ephemeral")) == 115
+    assert told.summary["first_alert_s"] - alone.summary["first_alert_s"] < 2.0
+
+
 def test_an_on_demand_check_is_answered_at_once_and_with_its_result(tell: Tell) -> None:
     """The result names every check that was made."""
     told = tell("people:\n  - {at: 5m, user: U1, say: /auth0-check run prod}\n")

@@ -119,6 +119,7 @@ async def test_what_is_no_row_is_left_out(door: Any) -> None:
     assert door.drain(LOGS).total == 1
 
 
+@pytest.mark.no_cover
 async def test_memory(door: Any) -> None:
     """However much is pushed without a drain, memory does not grow."""
 

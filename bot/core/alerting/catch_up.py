@@ -41,7 +41,8 @@ def is_missed(
         other
         for other in desk.incidents.values()
         if other.id != incident.id
-        and not (other.is_open or other.is_muted or other.message.ref or other.message.is_missed)
+        and not (other.is_open or other.notification.is_muted)
+        and not (other.message.ref or other.message.is_missed)
         and not {*other.message.channels}.isdisjoint(incident.message.channels)
     )
     return not incident.is_open and (any(others) or any(not one.is_done for one in waiting))

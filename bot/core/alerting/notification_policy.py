@@ -9,9 +9,15 @@ from bot.core.alerting import paging
 from bot.core.incidents import notifications
 from bot.core.model.command import SilenceScope
 from bot.core.model.observation import Severity
-from bot.core.oncall import AwaitingMention, EscalationState, begun_escalation, current_shift
+from bot.core.oncall import (
+    AwaitingMention,
+    CallReason,
+    EscalationState,
+    begun_escalation,
+    current_shift,
+)
 from bot.core.state.incident import Incident, IncidentKind
-from bot.core.state.outbox import IncidentBody, Post, SilenceAnnouncement
+from bot.core.state.outbox import Call, IncidentBody, Post, SilenceAnnouncement
 from bot.core.state.silence import find_covering, is_window_active
 from bot.core.state.stimulus import DeskEffect, Send
 from bot.core.state.timeline import HandOverEntry, WhyEntry
@@ -43,12 +49,12 @@ def apply_notification_policy(
         is_new = incident.id not in before.incidents
         after, changes = _apply_to_incident(incident, state, now, rules, is_new=is_new)
         effects += changes
-        if not after.is_muted:
+        if not after.notification.is_muted:
             after, changes = notifications.cross_post(after, rules)
             effects += changes
         if after is not incident:
             state = state.with_incident(after)
-        if after.is_muted and not incident.is_muted:
+        if after.notification.is_muted and not incident.notification.is_muted:
             hiding = find_covering(state.active_silences, after, now)
             counted = {one.id: replace(one, suppressed=one.suppressed + 1) for one in hiding}
             state = replace(state, silences={**state.silences, **counted})
@@ -70,11 +76,11 @@ def drop_muted(
     effects: Iterable[DeskEffect], before: DeskState, state: DeskState
 ) -> Iterator[DeskEffect]:
     """Yield what is sent: of a muted incident nothing, and nothing before its first message."""
-    unposted = {number for number, one in before.incidents.items() if one.is_muted}
+    unposted = {number for number, one in before.incidents.items() if one.notification.is_muted}
     for effect in effects:
         body = effect.body if isinstance(effect, Send) else None
         if isinstance(body, IncidentBody):
-            if state.incidents[body.incident].is_muted:
+            if state.incidents[body.incident].notification.is_muted:
                 continue
             if isinstance(body, Post):
                 unposted.discard(body.incident)
@@ -91,15 +97,36 @@ def is_in_maintenance(incident: Incident, now: float, rules: Rules) -> bool:
     )
 
 
+def _is_covered(incident: Incident, state: DeskState, now: float, rules: Rules) -> bool:
+    is_silenced = bool(find_covering(state.active_silences, incident, now))
+    return is_silenced or is_in_maintenance(incident, now, rules)
+
+
+def call_beyond_slack(state: DeskState, call: Call, now: float, rules: Rules) -> StateAndEffects:
+    """Page the contact points for a call that Slack has not taken, if people are still needed."""
+    incident = state.incidents.get(call.incident)
+    while incident is not None and incident.life.merged_into is not None:
+        incident = state.incidents.get(incident.life.merged_into)
+    if incident is None or not incident.is_open or _is_covered(incident, state, now, rules):
+        return state, []
+    acknowledged = incident.life.acknowledged
+    if incident.notification.is_muted or (acknowledged and call.decided_at <= acknowledged.at):
+        return state, []
+    after, effects = paging.page_for_call(incident, call, now, rules)
+    return state.with_incident(after), effects
+
+
 def _apply_to_incident(
     incident: Incident, state: DeskState, now: float, rules: Rules, *, is_new: bool
 ) -> paging.IncidentAndEffects:
-    is_covered = bool(find_covering(state.active_silences, incident, now))
-    is_covered = is_covered or is_in_maintenance(incident, now, rules)
-    if is_covered and (is_new or incident.is_muted):
-        return (incident, []) if incident.is_muted else (replace(incident, is_muted=True), [])
+    is_covered = _is_covered(incident, state, now, rules)
+    if is_covered and incident.notification.is_muted:
+        return incident, []
+    if is_covered and is_new:
+        muted = replace(incident.notification, is_muted=True)
+        return replace(incident, notification=muted), []
     effects: list[DeskEffect] = []
-    if incident.is_muted:
+    if incident.notification.is_muted:
         incident, effects = unmute(incident, now, rules)
     due = paging.due_at(incident, rules)
     if due is None or due > now:
@@ -107,23 +134,30 @@ def _apply_to_incident(
     if not is_covered:
         incident, pages = paging.notify_due(incident, state, now, rules)
         return incident, [*effects, *pages]
-    wait_s, later = now + MUTED_RETRY_S - due, incident.escalation
+    wait_s, later = now + MUTED_RETRY_S - due, incident.notification.escalation
     if isinstance(later, AwaitingMention):
         later = replace(later, at=later.at + wait_s)
     elif later is not None:
         later = replace(later, started_at=later.started_at + wait_s)
-    return replace(incident, escalation=later), effects
+    notification = replace(incident.notification, escalation=later)
+    return replace(incident, notification=notification), effects
 
 
 def unmute(incident: Incident, now: float, rules: Rules) -> paging.IncidentAndEffects:
     """Post an incident that began while it was muted, and is still open."""
     channel = rules.channels.home(incident.tenants[0], incident.severity)
     incident = replace(incident, message=replace(incident.message, channel=channel))
-    escalation: AwaitingMention | EscalationState | None = begun_escalation(incident.escalation)
+    begun = begun_escalation(incident.notification.escalation)
+    escalation: AwaitingMention | EscalationState | None = begun
     if incident.severity is Severity.CRITICAL:
-        escalation = AwaitingMention(now, begun_escalation(incident.escalation))
-    incident = replace(incident, is_muted=False, escalation=escalation, has_mentioned=False)
-    post = notifications.post_message(incident)
+        escalation = AwaitingMention(now, begun)
+    notification = replace(
+        incident.notification, is_muted=False, escalation=escalation, has_mentioned=False
+    )
+    incident = replace(incident, notification=notification)
+    is_call = incident.severity is Severity.CRITICAL
+    call = Call(incident.id, CallReason.BEGUN, now) if is_call else None
+    post = notifications.post_message(incident, call)
     if incident.kind is not IncidentKind.FAILING:
         return incident, [post]
     incident, why = notifications.add_entry(incident, WhyEntry(now))
@@ -169,7 +203,7 @@ def _hand_over(state: DeskState, now: float, rules: Rules) -> StateAndEffects:
     effects: list[DeskEffect] = []
     mentioned = (shift.person,) if shift.person else ()
     for incident in state.open_incidents:
-        if incident.has_mentioned and not incident.is_muted:
+        if incident.notification.has_mentioned and not incident.notification.is_muted:
             after, reply = notifications.add_entry(incident, HandOverEntry(now, mentioned))
             state, effects = state.with_incident(after), [*effects, reply]
     return state, effects

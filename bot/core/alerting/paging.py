@@ -11,6 +11,7 @@ from bot.core.oncall import (
     MENTION,
     NEXT,
     AwaitingMention,
+    CallReason,
     EscalationPolicy,
     EscalationState,
     EscalationStep,
@@ -18,8 +19,15 @@ from bot.core.oncall import (
     begun_escalation,
     next_shift_to_notify,
 )
-from bot.core.state.incident import Incident, IncidentState
-from bot.core.state.outbox import Delivery, DirectMessage, PagerAction, Paging, Reply
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.outbox import (
+    Call,
+    Delivery,
+    DirectMessage,
+    PagerAction,
+    Paging,
+    Reply,
+)
 from bot.core.state.stimulus import DeskEffect, Send
 from bot.core.state.timeline import MentionEntry, PagedEntry
 
@@ -48,9 +56,9 @@ def policy_of(incident: Incident, rules: Rules) -> EscalationPolicy:
 
 def due_at(incident: Incident, rules: Rules) -> float | None:
     """Return when somebody is to be paged next; None: nobody."""
-    if incident.state is not IncidentState.OPEN or incident.is_muted:
+    if incident.state is not IncidentState.OPEN or incident.notification.is_muted:
         return None
-    match incident.escalation:
+    match incident.notification.escalation:
         case AwaitingMention(at=at):
             return at
         case EscalationState() as escalation:
@@ -64,14 +72,14 @@ def notify_due(
 ) -> IncidentAndEffects:
     """Page whoever is due: the first time in the message itself, if that is just being posted."""
     effects: list[DeskEffect] = []
-    if isinstance(incident.escalation, AwaitingMention):
+    if isinstance(incident.notification.escalation, AwaitingMention):
         incident, effects = _mention_first(incident, who_to_mention(state, rules), now)
-    escalation = begun_escalation(incident.escalation)
+    escalation = begun_escalation(incident.notification.escalation)
     if escalation is None:
         return incident, effects
     is_mentioned_now = escalation.started_at == now and bool(escalation.notified)
     escalation, steps = policy_of(incident, rules).advance(escalation, now)
-    incident = replace(incident, escalation=escalation)
+    incident = _with_escalation(incident, escalation)
     for step in steps:
         if step.contact == MENTION and is_mentioned_now:
             continue  # the first mention has just done that
@@ -82,12 +90,17 @@ def notify_due(
 
 def _mention_first(incident: Incident, names: tuple[str, ...], now: float) -> IncidentAndEffects:
     escalation = EscalationState(now, notified=names)
-    incident = replace(incident, has_mentioned=True, escalation=escalation)
-    if not names:
+    notification = replace(incident.notification, has_mentioned=True, escalation=escalation)
+    is_in_message = incident.life.opened_at == now
+    if is_in_message:
+        notification = replace(notification, mentioned=names)
+    incident = replace(incident, notification=notification)
+    if is_in_message or not names:
         return incident, []
-    if incident.opened_at == now:
-        return replace(incident, mentioned=names), []
-    after, reply = notifications.add_entry(incident, MentionEntry(now, names))
+    is_no_data = incident.kind is IncidentKind.NO_DATA
+    reason = CallReason.CANNOT_CHECK if is_no_data else CallReason.BEGUN
+    call = Call(incident.id, reason, now)
+    after, reply = notifications.add_entry(incident, MentionEntry(now, names), call)
     return after, [reply]
 
 
@@ -99,12 +112,12 @@ def escalate_now(
     A step that would page only that person, or who acknowledged it already, is skipped.
     """
     steps = policy_of(incident, rules).steps or (EscalationStep(0.0, MENTION),)
-    escalation = begun_escalation(incident.escalation) or EscalationState(now)
+    escalation = begun_escalation(incident.notification.escalation) or EscalationState(now)
     for _ in steps:
         if escalation.step >= len(steps):
             escalation = replace(escalation, started_at=now, step=0)
         step, escalation = steps[escalation.step], replace(escalation, step=escalation.step + 1)
-        tried = replace(incident, escalation=escalation)
+        tried = _with_escalation(incident, escalation)
         after, effects = _take_step(tried, step, state, now, rules, by)
         paged = {
             one
@@ -114,9 +127,13 @@ def escalate_now(
             and isinstance(entry := effect.body.entry, PagedEntry)
             for one in (*entry.mentioned, *entry.contact_points)
         }
-        if paged - {DM, by, incident.acknowledged_by}:
+        if paged - {DM, by, incident.life.acknowledged_by}:
             return after, effects
     return incident, []
+
+
+def _with_escalation(incident: Incident, escalation: EscalationState) -> Incident:
+    return replace(incident, notification=replace(incident.notification, escalation=escalation))
 
 
 def _take_step(
@@ -127,9 +144,15 @@ def _take_step(
     rules: Rules,
     by: str = "",
 ) -> IncidentAndEffects:
+    steps = policy_of(incident, rules).steps
+    number = steps.index(step) + 1 if step in steps else None
+    call = Call(incident.id, CallReason.UNACKNOWLEDGED, now, number)
     if step.contact not in {MENTION, DM, NEXT}:
-        return _page(incident, step.contact, now, by)
-    names, escalation = who_to_mention(state, rules), begun_escalation(incident.escalation)
+        return _page(incident, (step.contact,), call, now, by)
+    names, escalation = (
+        who_to_mention(state, rules),
+        begun_escalation(incident.notification.escalation),
+    )
     notified = escalation.notified if escalation else ()
     if step.contact == NEXT:
         source, overrides = state.on_call_source(rules), state.overrides
@@ -142,22 +165,28 @@ def _take_step(
     if is_direct:
         names = names[:1]
         key = f"{incident.id}:direct:{incident.message.replies + 1}"
-        effects.append(Send(key, f"direct:{incident.id}", DirectMessage(incident.id, names[0])))
+        body = DirectMessage(incident.id, names[0])
+        effects.append(Send(key, f"direct:{incident.id}", body, call=call))
     if escalation:
         escalation = replace(escalation, notified=tuple({*notified, *names}))
-        incident = replace(incident, escalation=escalation)
+        incident = _with_escalation(incident, escalation)
     entry = PagedEntry(now, names, (DM,) if is_direct else (), by)
-    incident, reply = notifications.add_entry(incident, entry)
+    incident, reply = notifications.add_entry(incident, entry, None if is_direct else call)
     return incident, [*effects, reply]
 
 
-def _page(incident: Incident, contact_point: str, now: float, by: str = "") -> IncidentAndEffects:
-    paged = tuple(dict.fromkeys((*incident.paged_contact_points, contact_point)))
-    incident = replace(incident, paged_contact_points=paged)
-    entry = PagedEntry(now, contact_points=(contact_point,), by=by)
+def _page(
+    incident: Incident, contact_points: tuple[str, ...], call: Call, now: float, by: str = ""
+) -> IncidentAndEffects:
+    paged_at = {**incident.notification.paged_at, **dict.fromkeys(contact_points, now)}
+    incident = replace(incident, notification=replace(incident.notification, paged_at=paged_at))
+    entry = PagedEntry(now, contact_points=contact_points, by=by)
     incident, reply = notifications.add_entry(incident, entry)
-    page = notifications.page_contact_point(incident, contact_point, PagerAction.TRIGGER)
-    return incident, [page, reply]
+    pages = (
+        notifications.page_contact_point(incident, name, PagerAction.TRIGGER, call)
+        for name in contact_points
+    )
+    return incident, [*pages, reply]
 
 
 def is_needless(delivery: Delivery, state: DeskState) -> bool:
@@ -165,18 +194,21 @@ def is_needless(delivery: Delivery, state: DeskState) -> bool:
     match delivery.body:
         case DirectMessage(incident=number) | Paging(incident=number, action=PagerAction.TRIGGER):
             incident = state.incidents[number]
-            taken_at = incident.acknowledged_at
-            return not incident.is_open or (taken_at is not None and delivery.created_at < taken_at)
+            taken = incident.life.acknowledged
+            return not incident.is_open or (taken is not None and delivery.created_at < taken.at)
         case _:
             return False
 
 
-def page_without_slack(incident: Incident, now: float, rules: Rules) -> IncidentAndEffects:
-    """Page every contact point that the policy names: Slack does not take the alert."""
-    effects: list[DeskEffect] = []
-    for step in policy_of(incident, rules).steps:
-        name = step.contact
-        if name in rules.contact_points and name not in incident.paged_contact_points:
-            incident, pages = _page(incident, name, now)
-            effects += pages
-    return incident, effects
+def page_for_call(incident: Incident, call: Call, now: float, rules: Rules) -> IncidentAndEffects:
+    """Page every contact point that was not paged since a call was decided.
+
+    A page shows what is known when it goes out, so the newest one makes all earlier calls.
+    """
+    never = float("-inf")
+    missing = tuple(
+        name
+        for name in rules.contact_points
+        if incident.notification.paged_at.get(name, never) < call.decided_at
+    )
+    return _page(incident, missing, call, now) if missing else (incident, [])

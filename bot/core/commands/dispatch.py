@@ -52,7 +52,7 @@ def dispatch_command(
 ) -> StateAndEffects:
     """Carry out a command if the person has the right, and answer it in any case.
 
-    A question comes here only from the inbox of an older version.
+    A question comes here only if everybody is to see its answer, or from an older version's inbox.
     """
     command = request.command
     if isinstance(command, Question):
@@ -136,18 +136,20 @@ def _start_check(
     return state, [answer, *tenants, *probes]
 
 
-def add_check_result(
-    state: DeskState, request_id: str, result: Observation | Measurement
+def continue_check(
+    state: DeskState, request_id: str, news: CheckStarted | Observation | Measurement
 ) -> StateAndEffects:
-    """Add one result to an on-demand check, if it belongs to one."""
+    """Add what a tenant probes, or one result, to the on-demand check that it belongs to, if any.
+
+    A check that has all its results is answered.
+    """
     check = state.checks.get(request_id)
-    return _continue_check(state, check.with_result(result)) if check else (state, [])
-
-
-def record_check_started(state: DeskState, stimulus: CheckStarted) -> StateAndEffects:
-    """Record what a tenant probes for an on-demand check."""
-    check = state.checks.get(stimulus.request_id)
-    return _continue_check(state, check.with_started(stimulus)) if check else (state, [])
+    if check is None:
+        return state, []
+    check = check.with_news(news)
+    if check.is_complete:
+        return _finish_check(state, check)
+    return replace(state, checks={**state.checks, request_id: check}), []
 
 
 def answer_overdue_checks(state: DeskState, now: float) -> StateAndEffects:
@@ -157,13 +159,6 @@ def answer_overdue_checks(state: DeskState, now: float) -> StateAndEffects:
         state, answers = _finish_check(state, check)
         effects += answers
     return state, effects
-
-
-def _continue_check(state: DeskState, check: OnDemandCheck) -> StateAndEffects:
-    """Store an on-demand check, or answer it if all results are in."""
-    if check.is_complete:
-        return _finish_check(state, check)
-    return replace(state, checks={**state.checks, check.request.id: check}), []
 
 
 def _finish_check(state: DeskState, check: OnDemandCheck) -> StateAndEffects:

@@ -11,7 +11,7 @@ from bot.core.incidents.sticky_resolve import find_failing
 from bot.core.model.access import CommandOutcome
 from bot.core.model.command import Acknowledge, AddNote, Escalate, MarkFalseAlarm, Resolve
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentState, Note
+from bot.core.state.incident import Acknowledgement, Incident, IncidentState, Note, Resolution
 from bot.core.state.outbox import AnswerResult, PagerAction
 from bot.core.state.stimulus import DeskEffect, IncidentChanged
 from bot.core.state.timeline import AcknowledgedEntry, FalseAlarmEntry, NoteEntry
@@ -65,10 +65,8 @@ def _acknowledge(incident: Incident, user: str, text: str, now: float) -> Incide
         return CommandOutcome.ALREADY, incident, []
     after = replace(
         incident,
-        state=IncidentState.ACKNOWLEDGED,
-        acknowledged_by=user,
-        acknowledged_at=now,
-        escalation=None,
+        life=replace(incident.life, acknowledged=Acknowledgement(user, now)),
+        notification=replace(incident.notification, escalation=None),
     )
     after, effects = _record_entry(after, AcknowledgedEntry(now, user, text))
     pages = notifications.update_pages(after, PagerAction.ACKNOWLEDGE)
@@ -102,13 +100,9 @@ def _resolve(
     """Resolve an incident by hand. What still fails opens no new one until it has recovered."""
     if not incident.is_open:
         return CommandOutcome.ALREADY, incident, []
-    after = replace(
-        incident,
-        resolved_by=user,
-        sticky_resolve=find_failing(incident, tenants),
-        notes=(*incident.notes, Note(now, user, text)) if text else incident.notes,
-    )
-    after, effects = notifications.resolve_incident(after, now)
+    notes = (*incident.notes, Note(now, user, text)) if text else incident.notes
+    resolution = Resolution(now, user, find_failing(incident, tenants))
+    after, effects = notifications.resolve_incident(replace(incident, notes=notes), resolution)
     return CommandOutcome.DONE, after, effects
 
 
@@ -118,7 +112,9 @@ def _escalate(
     if not incident.is_open:
         return CommandOutcome.TOO_LATE, incident, []
     after, effects = (
-        notification_policy.unmute(incident, now, rules) if incident.is_muted else (incident, [])
+        notification_policy.unmute(incident, now, rules)
+        if incident.notification.is_muted
+        else (incident, [])
     )
     after, pages = paging.escalate_now(after, state, now, rules, user)
     outcome = CommandOutcome.DONE if pages else CommandOutcome.NOBODY

@@ -47,7 +47,7 @@ def add_silence(
         effects += notification_policy.announce_silence(silence, "begin", state, rules)
     entry = SilencedEntry(now, by, reason, until)
     for incident in state.open_incidents:
-        if covers(silence, incident) and not incident.is_muted:
+        if covers(silence, incident) and not incident.notification.is_muted:
             after, edit = notifications.edit_message(incident, now)
             after, reply = notifications.add_entry(after, entry)
             state, effects = state.with_incident(after), [*effects, edit, reply]

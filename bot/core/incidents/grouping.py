@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING
 
 from bot.core.incidents import lifecycle, notifications, sticky_resolve
 from bot.core.model.observation import Cause, Health, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, IncidentState
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    IncidentLife,
+    IncidentMessage,
+    Resolution,
+)
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, TenantReport
-from bot.core.state.tenant import Tenants
+from bot.core.state.tenant import NoData, Tenants
+from bot.core.state.timeline import RecoveredEntry
 from bot.core.triage.collect import Triage
 from bot.core.triage.context import TriageContext
 from bot.core.triage.from_peers import failure_kinds
@@ -61,10 +68,8 @@ def open_monitoring_gap(state: DeskState, stimulus: TenantReport, rules: Rules) 
         severity=Severity.INFO,
         tenants=(stimulus.tenant,),
         since=since,
-        opened_at=now,
         verdict=Verdict(Cause.NETWORK, Scope.UNKNOWN, 1.0),
-        state=IncidentState.RESOLVED,
-        resolved_at=now,
+        life=IncidentLife(now, resolved=Resolution(now)),
         # It concerns the bot, not just the tenant that noticed it first.
         message=IncidentMessage(channel=rules.channels.home("", Severity.INFO)),
     )
@@ -91,7 +96,7 @@ def group_or_open(state: DeskState, names: tuple[str, ...], triage: Triage) -> S
             and {triage.judge(own).cause, cause} <= POSSIBLY_SHARED_CAUSES
         ):
             return keep_incident(state, lifecycle.add_tenants(incident, together, triage))
-    storm = [incident for incident in same_kind if now - incident.opened_at < STORM_WINDOW_S]
+    storm = [incident for incident in same_kind if now - incident.life.opened_at < STORM_WINDOW_S]
     same_cause = [incident for incident in storm if incident.verdict.cause is cause]
     if len(storm) >= STORM_MIN_INCIDENTS and same_cause:
         together = _combine_contexts(same_cause[-1], context)
@@ -106,6 +111,44 @@ def _combine_contexts(incident: Incident, context: TriageContext) -> TriageConte
     return replace(context, tenants=tenants, since=min(context.since, incident.since))
 
 
+def needs_incident(state: DeskState, name: str, tenants: Tenants) -> bool:
+    """Tell whether a tenant has a problem that no open incident is about.
+
+    An incident about missing data is not about a tenant's failures. Data that comes again opens no
+    new one, even before it has come for long enough to end the old one.
+    """
+    tenant = tenants.states[name]
+    kinds = {incident.kind for incident in state.open_login_incidents if name in incident.tenants}
+    if tenant.health & Health.ALERTING:
+        return IncidentKind.FAILING not in kinds
+    return isinstance(tenant.data, NoData) and tenant.data.again_since is None and not kinds
+
+
+def _split_off_tenants_with_data(
+    state: DeskState, incident: Incident, now: float, tenants: Tenants
+) -> StateAndEffects:
+    """End an incident about missing data for those of its tenants that have data again.
+
+    Their part of it is kept as a resolved incident, so that the report counts when each of them
+    was not observed.
+    """
+    ended = tuple(n for n in incident.tenants if tenants.states[n].no_data_since is None)
+    if not ended or len(ended) == len(incident.tenants):
+        return state, []
+    part = replace(
+        incident,
+        id=state.next_id,
+        tenants=ended,
+        life=replace(incident.life, resolved=Resolution(now, merged_into=incident.id)),
+        message=IncidentMessage(),
+    )
+    state = replace(state, next_id=part.id + 1).with_incident(part)
+    rest = replace(incident, tenants=tuple(n for n in incident.tenants if n not in ended))
+    rest, reply = notifications.add_entry(rest, RecoveredEntry(now, ended))
+    rest, edit = notifications.edit_message(rest, now)
+    return keep_incident(state, (rest, [IncidentChanged(rest), reply, edit]))
+
+
 def _merge_incidents(state: DeskState, triage: Triage) -> StateAndEffects:
     """Merge two open incidents if newer evidence shows that they have one cause."""
     failing = [i for i in state.open_login_incidents if i.kind is IncidentKind.FAILING]
@@ -116,8 +159,8 @@ def _merge_incidents(state: DeskState, triage: Triage) -> StateAndEffects:
     for (earlier, _), (later, context) in combinations(shared, 2):
         together = _combine_contexts(earlier, context)
         if triage.judge(together).cause in SHARED_CAUSES:
-            part = replace(later, merged_into=earlier.id)
-            merged = notifications.resolve_incident(part, context.now)
+            resolution = Resolution(context.now, merged_into=earlier.id)
+            merged = notifications.resolve_incident(later, resolution)
             state, ends = keep_incident(state, merged)
             state, joins = keep_incident(state, lifecycle.add_tenants(earlier, together, triage))
             return state, [*ends, *joins]
@@ -134,9 +177,9 @@ def _find_recently_resolved(
         for i in state.incidents.values()
         if not {*names}.isdisjoint(i.tenants)
         and i.kind is kind
-        and i.merged_into is None
-        and i.resolved_at is not None
-        and context.now - i.resolved_at < limit_s
+        and i.life.merged_into is None
+        and i.life.resolved_at is not None
+        and context.now - i.life.resolved_at < limit_s
     ]
     return max(ended, key=lambda i: i.id, default=None)
 
@@ -150,6 +193,10 @@ def evaluate_all(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
     state, merges = _merge_incidents(state, triage)
     effects += merges
     for incident in state.open_login_incidents:
+        if incident.kind is IncidentKind.NO_DATA:
+            state, parts = _split_off_tenants_with_data(state, incident, now, tenants)
+            effects += parts
+    for incident in state.open_login_incidents:
         context = triage.context(incident.tenants, incident.since)
         changed = lifecycle.evaluate_incident(incident, context, triage)
         state, changes = keep_incident(state, changed)
@@ -161,10 +208,9 @@ def _catch_up(state: DeskState, now: float, tenants: Tenants, triage: Triage) ->
     """Begin an evaluation: find incidents for the tenants that failed since it was deferred."""
     was_deferred = state.evaluate_at is not None
     state = replace(state, evaluated_at=now, evaluate_at=None)
-    known = {name for incident in state.open_login_incidents for name in incident.tenants}
     failing: list[str] = []
     for name in tenants.states if was_deferred else ():
-        if name not in known and tenants.states[name].health & Health.PROBLEM:
+        if needs_incident(state, name, tenants):
             state, is_sticky = sticky_resolve.update_sticky_resolve(state, name, now, tenants)
             failing += [] if is_sticky else [name]
     effects: list[DeskEffect] = []

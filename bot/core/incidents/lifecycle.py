@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bot.core.incidents.notifications import (
     add_entry,
@@ -15,25 +16,36 @@ from bot.core.incidents.notifications import (
 )
 from bot.core.incidents.problems import count_failing_signals, update_problems
 from bot.core.model.observation import Cause, Health, Severity, StatusIncident, Verdict
-from bot.core.oncall import AwaitingMention, EscalationState, begun_escalation
+from bot.core.oncall import AwaitingMention, CallReason, EscalationState, begun_escalation
 from bot.core.state.incident import (
     Incident,
     IncidentHistory,
     IncidentKind,
+    IncidentLife,
     IncidentMessage,
+    NotificationState,
+    Resolution,
     VerdictRecord,
     detection_times,
     reopen,
 )
-from bot.core.state.outbox import Edit
+from bot.core.state.outbox import Call, Edit
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import JoinedEntry, ReopenedEntry, WhyEntry
 from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
 from bot.core.triage.context import TriageContext, is_down
 
+if TYPE_CHECKING:
+    from bot.core.state.desk import DeskState
+    from bot.core.state.tenant import Tenants
+
 OUR_CAUSES = frozenset({Cause.PROBE, Cause.NETWORK})
 """Causes on our side: users elsewhere may be fine, so the severity is a warning."""
 MAX_VERDICT_RECORDS = 20
+CALL_WIDER_EVERY_S = 300.0
+"""In an outage that spreads from tenant to tenant, people are called for that so often at most."""
+CANNOT_CHECK_S = 1800.0
+"""If no tenant at all could be checked for so long, people are called."""
 
 
 def kind_of(context: TriageContext) -> IncidentKind:
@@ -61,20 +73,22 @@ def open_incident(
         severity=severity,
         tenants=context.tenants,
         since=context.since,
-        opened_at=now,
+        life=IncidentLife(now),
         verdict=verdict,
         problems=update_problems((), context),
         status_incidents=status_incidents,
-        escalation=AwaitingMention(now if is_corroborated else context.since + wait_s)
-        if is_critical
-        else EscalationState(now),
+        notification=NotificationState(
+            escalation=AwaitingMention(now if is_corroborated else context.since + wait_s)
+            if is_critical
+            else EscalationState(now)
+        ),
         message=IncidentMessage(
             channel=context.rules.channels.home(context.tenants[0], severity), updated_at=now
         ),
     )
     incident = _record_evidence(incident, now)
     incident, why = add_entry(incident, WhyEntry(now))
-    post = post_message(incident)
+    post = post_message(incident, Call(number, CallReason.BEGUN, now) if is_critical else None)
     return incident, [IncidentChanged(incident), VerdictChanged(number, verdict), post, why]
 
 
@@ -103,11 +117,12 @@ def evaluate_incident(
     now, names = context.now, incident.tenants
     status_incidents = _update_status_incidents(incident.status_incidents, context)
     states = context.all_tenants.states
-    has_problems = any(states[name].health & Health.PROBLEM for name in names)
     was_no_data = incident.kind is IncidentKind.NO_DATA
-    # Data that comes again, and shows a failure, ends an incident about missing data.
-    if not has_problems or (was_no_data and kind_of(context) is IncidentKind.FAILING):
-        return resolve_incident(replace(incident, status_incidents=status_incidents), now)
+    # What fails at a tenant that can be checked again is an incident of its own.
+    what_keeps_it_open = Health.NO_DATA if was_no_data else Health.PROBLEM
+    if not any(states[name].health & what_keeps_it_open for name in names):
+        ended = replace(incident, status_incidents=status_incidents)
+        return resolve_incident(ended, Resolution(now))
     verdict = incident.verdict
     # Without data, and until it comes reliably again, nothing new can be known.
     if not was_no_data and not any(states[name].no_data_since for name in names):
@@ -125,11 +140,22 @@ def evaluate_incident(
     has_become_critical = (
         after.severity is Severity.CRITICAL and incident.severity is not Severity.CRITICAL
     )
-    if has_become_critical and not after.has_mentioned:
+    if has_become_critical and not after.notification.has_mentioned:
         wait_s = max(context.rules.mention_after_s.get(name, 0.0) for name in names)
-        mention_at, begun = max(now, after.since + wait_s), begun_escalation(after.escalation)
-        after = replace(after, escalation=AwaitingMention(mention_at, begun))
+        begun = begun_escalation(after.notification.escalation)
+        escalation = AwaitingMention(max(now, after.since + wait_s), begun)
+        after = replace(after, notification=replace(after.notification, escalation=escalation))
     return notify_changes(incident, after, now)
+
+
+def cannot_check_at(state: DeskState, tenants: Tenants) -> float | None:
+    """Return when an incident about missing data becomes critical, if nothing comes till then."""
+    if not any(
+        incident.kind is IncidentKind.NO_DATA and incident.severity is not Severity.CRITICAL
+        for incident in state.open_incidents
+    ):
+        return None
+    return max(each.last_data_at or 0.0 for each in tenants.states.values()) + CANNOT_CHECK_S
 
 
 def add_tenants(
@@ -138,7 +164,13 @@ def add_tenants(
     """Add tenants to an incident; the context is that of all its tenants together."""
     joined = tuple(name for name in context.tenants if name not in incident.tenants)
     after, effects = evaluate_incident(replace(incident, tenants=context.tenants), context, triage)
-    after, reply = add_entry(after, JoinedEntry(context.now, joined))
+    now, call, called_at = context.now, None, after.notification.called_wider_at
+    if after.severity is Severity.CRITICAL and (
+        called_at is None or now - called_at >= CALL_WIDER_EVERY_S
+    ):
+        call = Call(after.id, CallReason.WIDER, now)
+        after = replace(after, notification=replace(after.notification, called_wider_at=now))
+    after, reply = add_entry(after, JoinedEntry(now, joined), call)
     return after, [IncidentChanged(after), *effects, reply]
 
 
@@ -162,6 +194,10 @@ def _judge_severity(
     verdict: Verdict, context: TriageContext, before: Incident | None = None
 ) -> Severity:
     """Return how severe it is; within one cause that never goes down."""
+    if before is not None and before.kind is IncidentKind.NO_DATA:
+        latest = (each.last_data_at or 0.0 for each in context.all_tenants.states.values())
+        is_nothing_checked = context.now - max(latest) >= CANNOT_CHECK_S
+        return Severity.CRITICAL if is_nothing_checked else before.severity
     if verdict.cause in OUR_CAUSES:
         return Severity.WARNING
     was_critical = before is not None and before.severity is Severity.CRITICAL

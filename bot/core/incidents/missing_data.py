@@ -10,7 +10,15 @@ from bot.core.incidents.grouping import keep_incident
 from bot.core.incidents.sticky_resolve import is_sticky_resolved
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, IncidentMessage, NoDataProblem, reopen
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    IncidentLife,
+    IncidentMessage,
+    NoDataProblem,
+    Resolution,
+    reopen,
+)
 from bot.core.state.stimulus import IncidentChanged
 from bot.core.state.timeline import ReopenedEntry
 
@@ -31,23 +39,21 @@ def evaluate_sources(
 ) -> StateAndEffects:
     """Report which sources lost their data, and which have it again: one incident per kind."""
     effects: list[DeskEffect] = []
+    covered = {name for incident in state.open_login_incidents for name in incident.tenants}
     for kind in MetricKind:
         silent = _sources_without_data(kind, tenants, rules)
         incident = next((i for i in state.open_incidents if i.source is kind), None)
         changes: list[DeskEffect] = []
         if incident is not None:
             state, changes = keep_incident(state, _update_or_resolve(incident, silent, now))
-        elif silent and not _is_known(state, silent, now):
+        # Not if more severe incidents say it as well, or people resolved it.
+        elif silent and not (
+            covered.issuperset(_tenant_names(silent))
+            or is_sticky_resolved(state, {problem.target for problem in silent}, now)
+        ):
             state, changes = _open_or_reopen(state, kind, silent, now, rules)
         effects += changes
     return state, effects
-
-
-def _is_known(state: DeskState, silent: tuple[NoDataProblem, ...], now: float) -> bool:
-    """Tell whether more severe incidents say it as well, or people resolved it."""
-    covered = {name for incident in state.open_login_incidents for name in incident.tenants}
-    targets = {problem.target for problem in silent}
-    return covered.issuperset(_tenant_names(silent)) or is_sticky_resolved(state, targets, now)
 
 
 def _sources_without_data(
@@ -69,7 +75,8 @@ def _open_or_reopen(
     rules: Rules,
 ) -> StateAndEffects:
     for old in state.incidents.values():
-        if old.source is kind and old.resolved_at and now - old.resolved_at < REOPEN_WITHIN_S:
+        ended_at = old.life.resolved_at
+        if old.source is kind and ended_at and now - ended_at < REOPEN_WITHIN_S:
             again = replace(reopen(old), problems=silent, tenants=_tenant_names(silent))
             posts = [notifications.post_message(again)] if old.message.is_missed else []
             again, reply = notifications.add_entry(again, ReopenedEntry(now))
@@ -81,7 +88,7 @@ def _open_or_reopen(
         severity=Severity.INFO,
         tenants=_tenant_names(silent),
         since=min(problem.since for problem in silent),
-        opened_at=now,
+        life=IncidentLife(now),
         verdict=NOTHING_WRONG,
         problems=silent,
         message=IncidentMessage(
@@ -98,7 +105,7 @@ def _update_or_resolve(
     incident: Incident, silent: tuple[NoDataProblem, ...], now: float
 ) -> tuple[Incident, list[DeskEffect]]:
     if not silent:
-        return notifications.resolve_incident(incident, now)
+        return notifications.resolve_incident(incident, Resolution(now))
     if [p.target for p in silent] == [p.target for p in incident.problems]:
         return incident, []
     after = replace(incident, problems=silent, tenants=_tenant_names(silent))

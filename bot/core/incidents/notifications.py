@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.state.incident import Incident, IncidentState, ProbeProblem
-from bot.core.state.outbox import CrossPost, Edit, PagerAction, Paging, Post, Reply
+from bot.core.state.incident import Incident, ProbeProblem, Resolution
+from bot.core.state.outbox import Call, CrossPost, Edit, PagerAction, Paging, Post, Reply
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import (
     BatchedEntry,
@@ -38,10 +38,11 @@ def lane(number: int) -> str:
     return f"incident:{number}"
 
 
-def post_message(incident: Incident) -> Send:
-    """Post an incident's message."""
+def post_message(incident: Incident, call: Call | None = None) -> Send:
+    """Post an incident's message; its first one may be a call."""
     key = f"{incident.id}:post:{incident.message.posts}"
-    return Send(key, lane(incident.id), Post(incident.id, incident.message.channel))
+    body = Post(incident.id, incident.message.channel)
+    return Send(key, lane(incident.id), body, call=call)
 
 
 def cross_post(incident: Incident, rules: Rules) -> tuple[Incident, list[DeskEffect]]:
@@ -59,15 +60,17 @@ def cross_post(incident: Incident, rules: Rules) -> tuple[Incident, list[DeskEff
     ]
 
 
-def add_entry(incident: Incident, entry: TimelineEntry) -> tuple[Incident, Send]:
-    """Add an entry to an incident's timeline."""
+def add_entry(
+    incident: Incident, entry: TimelineEntry, call: Call | None = None
+) -> tuple[Incident, Send]:
+    """Add an entry to an incident's timeline; it may be a call."""
     message = replace(incident.message, replies=incident.message.replies + 1)
     after = replace(incident, message=message)
     key = f"{incident.id}:reply:{message.replies}"
     hold_s = (
         GROUP_WAIT_S if _has_many_tenants(incident) and isinstance(entry, BatchedEntry) else 0.0
     )
-    return after, Send(key, lane(incident.id), Reply(incident.id, entry), hold_s)
+    return after, Send(key, lane(incident.id), Reply(incident.id, entry), hold_s, call)
 
 
 def _has_many_tenants(incident: Incident) -> bool:
@@ -142,15 +145,16 @@ def _visible_state(incident: Incident) -> tuple[object, ...]:
     )
 
 
-def resolve_incident(incident: Incident, now: float) -> tuple[Incident, list[DeskEffect]]:
+def resolve_incident(
+    incident: Incident, resolution: Resolution
+) -> tuple[Incident, list[DeskEffect]]:
     """Resolve an incident; what still failed when a person resolved it is not over."""
-    problems = tuple(
-        replace(p, is_over=p.target not in incident.sticky_resolve) for p in incident.problems
-    )
-    after = replace(incident, state=IncidentState.RESOLVED, resolved_at=now, problems=problems)
-    after, edit = edit_message(after, now)
-    is_merged = after.merged_into is not None
-    entry = MergedEntry(now) if is_merged else ResolvedEntry(now, after.resolved_by)
+    now, still_failing = resolution.at, resolution.still_failing
+    problems = tuple(replace(p, is_over=p.target not in still_failing) for p in incident.problems)
+    life = replace(incident.life, resolved=resolution)
+    after, edit = edit_message(replace(incident, life=life, problems=problems), now)
+    is_merged = resolution.merged_into is not None
+    entry = MergedEntry(now) if is_merged else ResolvedEntry(now, resolution.by)
     after, reply = add_entry(after, entry)
     pages = update_pages(after, PagerAction.RESOLVE)
     return after, [IncidentChanged(after), edit, reply, *pages]
@@ -158,14 +162,16 @@ def resolve_incident(incident: Incident, now: float) -> tuple[Incident, list[Des
 
 def update_pages(incident: Incident, action: PagerAction) -> list[Send]:
     """Send what changed to every contact point that was paged."""
-    return [page_contact_point(incident, name, action) for name in incident.paged_contact_points]
+    return [page_contact_point(incident, name, action) for name in incident.notification.paged_at]
 
 
-def page_contact_point(incident: Incident, contact_point: str, action: PagerAction) -> Send:
+def page_contact_point(
+    incident: Incident, contact_point: str, action: PagerAction, call: Call | None = None
+) -> Send:
     """Send a page beyond Slack; each contact point gets its pages in order."""
     key = f"{incident.id}:page:{contact_point}:{incident.message.replies}:{action.value}"
     body = Paging(incident.id, contact_point, action)
-    return Send(key, f"page:{incident.id}:{contact_point}", body)
+    return Send(key, f"page:{incident.id}:{contact_point}", body, call=call)
 
 
 def is_new_cause(before: Verdict, after: Verdict) -> bool:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import AlertProblem, MetricProblem, ProbeProblem, Problem, SlowProblem
-from bot.core.triage.context import is_signal_failing, most_frequent_fault
-from bot.core.triage.from_users import is_metric_firing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
 def count_failing_signals(context: TriageContext) -> int:
     """Count the failing signals of all tenants: two are more than a fault of one probe."""
     return sum(
-        sum(is_signal_failing(signal) for signal in state.probes.values())
-        + sum(is_metric_firing(metric) for metric in state.metrics.values())
+        sum(signal.is_failing for signal in state.probes.values())
+        + sum(metric.is_firing for metric in state.metrics.values())
         + sum(bool(monitor.firing) for monitor in state.monitors.values())
         for state in context.all_tenants.states.values()
     )
@@ -34,26 +32,23 @@ def count_failing_signals(context: TriageContext) -> int:
 def update_problems(before: tuple[Problem, ...], context: TriageContext) -> tuple[Problem, ...]:
     """Return the failing signals as they are now; those that are over stay listed."""
     firing = {p.target: p for name in context.tenants for p in _firing_problems(context, name)}
-    known = {p.target: end_problem(p) for p in before}
+    known = {p.target: p for p in before}
+    for target in known.keys() - firing.keys():
+        over = replace(known[target], is_over=True)
+        # A login that works is no longer stopped.
+        known[target] = replace(over, is_stopped=False) if isinstance(over, ProbeProblem) else over
     return tuple({**known, **firing}.values())
-
-
-def end_problem(problem: Problem) -> Problem:
-    """Return a problem as over; a login that works is no longer stopped."""
-    if isinstance(problem, ProbeProblem):
-        return replace(problem, is_over=True, is_stopped=False)
-    return replace(problem, is_over=True)
 
 
 def _firing_problems(context: TriageContext, name: str) -> Iterator[Problem]:
     state = context.all_tenants.states[name]
     for signal_name, signal in state.probes.items():
-        if is_signal_failing(signal):
+        if signal.is_failing:
             yield _probe_problem(name, signal_name, signal)
         elif signal.latency.is_slow:
             yield _slow_problem(name, signal_name, signal.latency)
     for signal_name, metric in state.metrics.items():
-        if is_metric_firing(metric):
+        if metric.is_firing:
             kind = context.rules.tenants[name].metrics[signal_name].kind
             yield _metric_problem(name, signal_name, metric, kind)
     for signal_name, monitor in state.monitors.items():
@@ -112,6 +107,6 @@ def _probe_problem(tenant: str, name: str, signal: ProbeState) -> ProbeProblem:
         since=signal.since or 0.0,
         failed=len(signal.faults),
         tries=len(signal.tries),
-        fault=most_frequent_fault(signal),
+        fault=signal.most_frequent_fault,
         is_stopped=signal.is_stopped,
     )

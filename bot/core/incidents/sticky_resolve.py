@@ -35,10 +35,14 @@ def update_sticky_resolve(
     metrics = tenants.states[tenant].metrics.items()
     ongoing = failing | {Target(tenant, n) for n, m in metrics if m.no_data_since is not None}
     for incident in state.incidents.values():
-        sticky = incident.sticky_resolve
+        resolution = incident.life.resolved
+        if resolution is None:
+            continue
+        sticky = resolution.still_failing
         still = tuple(one for one in sticky if one in ongoing or one.owner != tenant)
         if still != sticky:
-            state = state.with_incident(replace(incident, sticky_resolve=still))
+            life = replace(incident.life, resolved=replace(resolution, still_failing=still))
+            state = state.with_incident(replace(incident, life=life))
     return state, bool(failing) and is_sticky_resolved(state, failing, now)
 
 
@@ -47,8 +51,8 @@ def is_sticky_resolved(state: DeskState, failing: set[Target], now: float) -> bo
     sticky = {
         one
         for incident in state.incidents.values()
-        if now - (incident.resolved_at or now) < STICKY_RESOLVE_S
-        for one in incident.sticky_resolve
+        if now - (incident.life.resolved_at or now) < STICKY_RESOLVE_S
+        for one in incident.life.still_failing
     }
     return failing <= sticky
 

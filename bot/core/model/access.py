@@ -113,17 +113,13 @@ class NotAllowed:
     """Who has it. Empty: the person is a guest, and guests have no rights."""
 
 
-def has_right(access: Access, right: Right, person: Person, channel: str) -> bool:
-    """Tell whether a person has a right in a channel. Guests have none."""
-    principals = {EVERYONE, person.id, channel, *person.groups}
-    return not person.is_guest and not principals.isdisjoint(access.who_may(right))
-
-
 def authorize(access: Access, right: Right, person: Person, channel: str) -> NotAllowed | None:
-    """Return why a person may not do something; None: they may."""
-    if has_right(access, right, person, channel):
-        return None
-    return NotAllowed(right, () if person.is_guest else access.who_may(right))
+    """Return why a person may not do something in a channel; None: they may. Guests never may."""
+    if person.is_guest:
+        return NotAllowed(right, ())
+    holders = access.who_may(right)
+    is_holder = not {EVERYONE, person.id, channel, *person.groups}.isdisjoint(holders)
+    return None if is_holder else NotAllowed(right, holders)
 
 
 class CommandOutcome(StrEnum):

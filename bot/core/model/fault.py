@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 from email.utils import mktime_tz, parsedate_tz
 from typing import TYPE_CHECKING
 
@@ -112,8 +113,12 @@ def sanitize_text(text: object) -> str:
 def _parse_retry_at(headers: Mapping[str, str], now: float) -> float | None:
     """Parse Retry-After (seconds or a date), else x-ratelimit-reset (UTC epoch seconds)."""
     after = _get_header(headers, "retry-after")
-    wait_s = _parse_whole(after)
-    at = now + wait_s if wait_s is not None else _parse_date(after)
+    wait_s, at = _parse_whole(after), None
+    if wait_s is not None:
+        at = now + wait_s
+    else:
+        with suppress(ValueError, OverflowError):
+            at = mktime_tz(date) if (date := parsedate_tz(after)) else None
     if at is None:
         at = _parse_whole(_get_header(headers, "x-ratelimit-reset"))
     return None if at is None else min(max(at, now + 1), now + MAX_WAIT_S)
@@ -125,14 +130,6 @@ def _get_header(headers: Mapping[str, str], name: str) -> str:
 
 def _parse_whole(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
-
-
-def _parse_date(text: str) -> float | None:
-    try:
-        parsed = parsedate_tz(text)
-        return None if parsed is None else mktime_tz(parsed)
-    except (ValueError, OverflowError):
-        return None
 
 
 def describe_fault(fault: Fault) -> str:

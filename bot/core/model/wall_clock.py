@@ -14,40 +14,58 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 DAY_S = 86400.0
 WEEK_S = 7 * DAY_S
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 UNITS_S = {"m": 60.0, "h": 3600.0, "d": DAY_S}
 _SPAN = re.compile(r"(\d{1,5})([mhd])", re.ASCII)
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+WEEKS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": -1}
 _RECURRING = re.compile(
-    rf"(?:({'|'.join(WEEKDAYS)})(?:[a-z]*day)? )?(\d\d?):(\d\d)", re.ASCII | re.IGNORECASE
+    rf"(?:(?:({'|'.join(WEEKS)}) )?({'|'.join(WEEKDAYS)})(?:[a-z]*day)? |(\d\d?)(?:st|nd|rd|th) )?"
+    r"(\d\d?):(\d\d)",
+    re.ASCII | re.IGNORECASE,
 )
-_NEARBY_DAYS = range(-8, 9)
-"""Days around a date that include the last and the next occurrence of a weekly time, even if a zone
-skipped a whole day (Pacific/Apia, 2011-12-30)."""
+_NEARBY_DAYS = {1: range(-8, 9), 7: range(-8, 9), 28: range(-64, 65)}
+"""By period: days around a date that include the last and the next occurrence, even if a zone
+skipped a whole day (Pacific/Apia, 2011-12-30) and a month has no 31st."""
+_CRON_DAYS = 8 * 366 + 1
+"""Days after which a day that a cron expression names has come: the 29th of February is left out in
+1900 and 2100."""
 
 
 class Occurrence(NamedTuple):
     """One occurrence of a recurring time."""
 
-    day: date
-    """By the zone's calendar."""
+    wall: datetime
+    """What the zone's clocks show; a naive time."""
     at: float
+
+    @property
+    def day(self) -> date:
+        """The day by the zone's calendar."""
+        return self.wall.date()
 
 
 @dataclass(frozen=True, slots=True)
 class RecurringTime:
-    """A wall-clock time of each day, or of one day of the week."""
+    """A wall-clock time of each day, of one day of the week, or of one day of the month."""
 
     at: time
     weekday: int | None = None
     """0 is Monday; None: every day."""
+    week: int | None = None
+    """The first (1) to fourth (4) such weekday of a month, or the last (-1); None: every one."""
+    month_day: int | None = None
+    """Of each month that has it; None: every day."""
 
     @property
     def period_days(self) -> int:
-        """The days from one occurrence to the next."""
+        """The least days from one occurrence to the next."""
+        if self.week is not None or self.month_day is not None:
+            return 28
         return 1 if self.weekday is None else 7
 
     def last(self, now: float, zone: str) -> Occurrence:
@@ -60,24 +78,127 @@ class RecurringTime:
 
     def _nearby_occurrences(self, now: float, zone: str) -> list[Occurrence]:
         today = wall_clock(now, zone).date()
-        days = (today + timedelta(days=offset) for offset in _NEARBY_DAYS)
-        return [
-            Occurrence(day, to_instant(datetime.combine(day, self.at), zone))
-            for day in days
-            if self.weekday in {None, day.weekday()}
-        ]
+        days = (today + timedelta(days=offset) for offset in _NEARBY_DAYS[self.period_days])
+        walls = (datetime.combine(day, self.at) for day in days if self._is_on(day))
+        return [Occurrence(wall, to_instant(wall, zone)) for wall in walls]
+
+    def _is_on(self, day: date) -> bool:
+        if self.weekday not in {None, day.weekday()} or self.month_day not in {None, day.day}:
+            return False
+        is_last = (day + timedelta(days=7)).month != day.month
+        return self.week in {None, (day.day - 1) // 7 + 1, -1 if is_last else None}
 
 
 def parse_recurring_time(text: str) -> RecurringTime | None:
-    """Parse `09:00` (every day) or `Mon 09:00` (every week); None for anything else."""
+    """Parse a time that comes every day, week or month; None for anything else.
+
+    `09:00`, `Mon 09:00`, `15th 09:00`, `first Mon 09:00`, `last Mon 09:00`.
+    """
     match = _RECURRING.fullmatch(text)
     if match is None:
         return None
+    week, weekday, month_day = match[1], match[2], int(match[3] or 0)
     try:
-        at = time(int(match[2]), int(match[3]))
+        at = time(int(match[4]), int(match[5]))
     except ValueError:
         return None
-    return RecurringTime(at, WEEKDAYS.index(match[1].lower()) if match[1] else None)
+    if match[3] and not 1 <= month_day <= 31:  # noqa: PLR2004 - the days of a month
+        return None
+    return RecurringTime(
+        at,
+        WEEKDAYS.index(weekday.lower()) if weekday else None,
+        WEEKS[week.lower()] if week else None,
+        month_day or None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CronTime:
+    """The wall-clock times of a cron expression."""
+
+    times: tuple[time, ...]
+    """Of each such day, the earliest first."""
+    month_days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    """0 is Monday."""
+    is_either_day: bool
+    """Both kinds of day are limited: then cron takes the days of either."""
+
+    def last(self, now: float, zone: str) -> Occurrence | None:
+        """Return the latest occurrence up to now; None: none within eight years."""
+        found = self._occurrences(now, zone, -1)
+        return next((each for each in found if each.at <= now), None)
+
+    def next(self, now: float, zone: str) -> Occurrence | None:
+        """Return the first occurrence after now; None: none within eight years."""
+        found = self._occurrences(now, zone, 1)
+        return next((each for each in found if each.at > now), None)
+
+    def _occurrences(self, now: float, zone: str, step: int) -> Iterator[Occurrence]:
+        """Yield those from now on, or back; the first may lie on the other side."""
+        today = wall_clock(now, zone).date()
+        for offset in range(_CRON_DAYS):
+            day = today + timedelta(days=step * offset)
+            if self._is_on(day):
+                for at in self.times[::step]:
+                    wall = datetime.combine(day, at)
+                    yield Occurrence(wall, to_instant(wall, zone))
+
+    def _is_on(self, day: date) -> bool:
+        fits = (day.day in self.month_days, day.weekday() in self.weekdays)
+        return day.month in self.months and (any(fits) if self.is_either_day else all(fits))
+
+
+def parse_cron(text: str) -> CronTime | None:
+    """Parse a cron expression of five fields, as of crontab(5); None for anything else.
+
+    Minute, hour, day of the month, month, day of the week, each with `*`, lists, ranges, steps;
+    months and weekdays also by name, and Sunday as 0 and 7.
+    """
+    fields = text.lower().split()
+    if len(fields) != 5:  # noqa: PLR2004 - as said
+        return None
+    sundays_first = (WEEKDAYS[-1], *WEEKDAYS)
+    try:
+        minutes = _parse_cron_field(fields[0], 0, 59)
+        hours = _parse_cron_field(fields[1], 0, 23)
+        month_days = _parse_cron_field(fields[2], 1, 31)
+        months = _parse_cron_field(fields[3], 1, 12, MONTHS)
+        weekdays = _parse_cron_field(fields[4], 0, 7, sundays_first)
+    except ValueError:
+        return None
+    return CronTime(
+        times=tuple(time(hour, minute) for hour in sorted(hours) for minute in sorted(minutes)),
+        month_days=month_days,
+        months=months,
+        weekdays=frozenset((day - 1) % 7 for day in weekdays),
+        is_either_day=not fields[2].startswith("*") and not fields[4].startswith("*"),
+    )
+
+
+def _parse_cron_field(
+    text: str, low: int, high: int, names: tuple[str, ...] = ()
+) -> frozenset[int]:
+    """Return the numbers that one field names. Raises ValueError."""
+
+    def number(word: str) -> int:
+        found = names.index(word) + low if word in names else int(word)
+        if not (low <= found <= high and word.isascii()):
+            raise ValueError(word)
+        return found
+
+    found: set[int] = set()
+    for part in text.split(","):
+        span, slash, step = part.partition("/")
+        begin, dash, end = span.partition("-")
+        first = low if span == "*" else number(begin)
+        last = number(end) if dash else high if slash or span == "*" else first
+        numbers = range(first, last + 1, int(step) if slash else 1)
+        if not numbers:
+            raise ValueError(part)
+        found.update(numbers)
+    return frozenset(found)
 
 
 def is_zone(name: str) -> bool:

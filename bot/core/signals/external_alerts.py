@@ -83,11 +83,6 @@ def drop_expired(monitor: Monitor, now: float) -> Monitor:
     return monitor if len(pairs) == len(monitor.alerts) else _with_alerts(monitor, pairs)
 
 
-def next_expiry_at(monitor: Monitor) -> float | None:
-    """Return when the next alert expires."""
-    return min(monitor.expires_at, default=None)
-
-
 def _with_alerts(monitor: Monitor, pairs: Iterable[tuple[ExternalAlert, float]]) -> Monitor:
     newest = list(pairs)[-MAX_ALERTS:]
     return replace(

@@ -136,6 +136,11 @@ class MetricState:
         return HEALTH_BY_STATE[self.state]
 
     @property
+    def is_firing(self) -> bool:
+        """Whether it shows that users fail."""
+        return self.state is SignalState.FIRING
+
+    @property
     def groups(self) -> tuple[Group, ...]:
         """All groups of the recent measurements, unsummed."""
         return tuple(group for measurement in self.recent for group in measurement.groups)

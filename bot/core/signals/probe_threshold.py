@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import islice
+from functools import cached_property
 from math import ceil, log
 from typing import TYPE_CHECKING
 
@@ -93,20 +93,13 @@ class Reason(StrEnum):
     SLOW = "slow against its own past"
 
 
-_HEALTH = {
-    (state, is_repeated, is_slow): health
-    | (Health.REPEATED if is_repeated else Health(0))
-    | (Health.SLOW if is_slow else Health(0))
-    for state, health in HEALTH_BY_STATE.items()
-    for is_repeated in (False, True)
-    for is_slow in (False, True)
-}
-"""By state, whether it failed more than once, and whether it is slow; triage asks very often."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProbeState:
-    """What is remembered of one probe."""
+    """What is remembered of one probe.
+
+    Triage asks about every probe many times in one step, and most have not changed since the
+    last one: so what follows from the fields is worked out once for each state.
+    """
 
     state: SignalState = SignalState.OK
     tries: tuple[Try, ...] = ()
@@ -133,16 +126,29 @@ class ProbeState:
     quota_remaining: int | None = None
     """From the newest response that had it."""
 
-    @property
+    @cached_property
     def faults(self) -> tuple[Fault, ...]:
         """The failures in the window, oldest first."""
         return tuple(t.fault for t in self.tries if t.fault)
 
-    @property
+    @cached_property
     def health(self) -> Health:
         """What is wrong with it."""
-        failures = islice((t for t in self.tries if t.fault), 2)
-        return _HEALTH[self.state, len(tuple(failures)) > 1, self.latency.is_slow]
+        repeated = Health.REPEATED if len(self.faults) > 1 else Health(0)
+        slow = Health.SLOW if self.latency.is_slow else Health(0)
+        return HEALTH_BY_STATE[self.state] | repeated | slow
+
+    @cached_property
+    def is_failing(self) -> bool:
+        """Whether it has more than one single failure."""
+        return bool(self.health & Health.FAILING)
+
+    @cached_property
+    def most_frequent_fault(self) -> Fault | None:
+        """The newest of the faults whose stage and reason are most frequent in the window."""
+        kinds = [(fault.stage, fault.reason) for fault in self.faults]
+        most = max(dict.fromkeys(kinds), key=kinds.count, default=None)
+        return next((f for f in reversed(self.faults) if (f.stage, f.reason) == most), None)
 
     @property
     def successes_in_a_row(self) -> int:

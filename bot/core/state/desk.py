@@ -53,6 +53,10 @@ class DeskState:
     """Recent actions of people, oldest first; the store has all of them."""
     report_at: float | None = None
     """When the next report is due."""
+    reported_at: float | None = None
+    """When the newest report was due."""
+    starts: tuple[float, ...] = ()
+    """Recent starts of the process, without those that ended in good order."""
 
     @property
     def open_incidents(self) -> list[Incident]:
@@ -62,7 +66,8 @@ class DeskState:
     @property
     def open_login_incidents(self) -> list[Incident]:
         """The open incidents in which a probe or a metric fails, or a tenant has no data."""
-        return [i for i in self.open_incidents if i.kind is not IncidentKind.SOURCE_NO_DATA]
+        kinds = {IncidentKind.FAILING, IncidentKind.NO_DATA}
+        return [incident for incident in self.open_incidents if incident.kind in kinds]
 
     @property
     def active_silences(self) -> list[Silence]:

@@ -152,6 +152,108 @@ class IncidentKind(StrEnum):
     """A source of metrics has no data."""
     MONITORING_GAP = "gap"
     """No probe worked for a while. That has ended; people are only informed."""
+    OWN_FAULT = "own_fault"
+    """Something is wrong with the bot itself or its host. It is about no tenant."""
+
+
+class OwnFaultKind(StrEnum):
+    """What is wrong with the bot itself or its host."""
+
+    CLOCK = "clock"
+    """The host's clock is wrong; the bot goes on by the time of other hosts."""
+    CLOCK_CORRECTED = "clock_corrected"
+    """The bot's own time was wrong and is right now: for information only."""
+    STORE = "store"
+    """The state cannot be saved; the bot goes on from memory."""
+    CRASH_LOOP = "crash_loop"
+    """It crashes again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFault:
+    """A fault of the bot itself or its host."""
+
+    kind: OwnFaultKind
+    detail: str = ""
+    """Plain text for people: what it is, and what to do."""
+    ahead_s: float = 0.0
+    """How far the clock was ahead of the right time; below 0: behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """A person works on an incident."""
+
+    by: str
+    """A user's id."""
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How an incident ended."""
+
+    at: float
+    by: str = ""
+    """A user's id; empty: it resolved by itself."""
+    still_failing: tuple[Target, ...] = ()
+    """Signals that still failed when a person resolved it: they open no new incident before they
+    have recovered."""
+    merged_into: int | None = None
+    """The incident that this one became a part of."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentLife:
+    """What became of an incident since it was opened, and who did it."""
+
+    opened_at: float
+    acknowledged: Acknowledgement | None = None
+    resolved: Resolution | None = None
+    reopen_count: int = 0
+
+    @property
+    def acknowledged_by(self) -> str:
+        """The id of the user who acknowledged it; empty: nobody did."""
+        return self.acknowledged.by if self.acknowledged else ""
+
+    @property
+    def resolved_at(self) -> float | None:
+        """When it ended; None: it is open."""
+        return self.resolved.at if self.resolved else None
+
+    @property
+    def resolved_by(self) -> str:
+        """The id of the user who resolved it; empty: nobody did."""
+        return self.resolved.by if self.resolved else ""
+
+    @property
+    def merged_into(self) -> int | None:
+        """The incident that it is a part of now."""
+        return self.resolved.merged_into if self.resolved else None
+
+    @property
+    def still_failing(self) -> tuple[Target, ...]:
+        """What still failed when a person resolved it, and has not recovered since."""
+        return self.resolved.still_failing if self.resolved else ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationState:
+    """Who was notified of an incident, and who is to be."""
+
+    is_muted: bool = False
+    """It began in a silence or in maintenance, and nobody was notified."""
+    has_mentioned: bool = False
+    """People were first mentioned; from then on the escalation decides."""
+    mentioned: tuple[str, ...] = ()
+    """Who is mentioned in the message: `@here`, ids of users and of user groups."""
+    escalation: AwaitingMention | EscalationState | None = None
+    """None: nobody is to be notified, as of an incident that a person acknowledged."""
+    paged_at: dict[str, float] = field(default_factory=dict)
+    """When each contact point was paged last; they are notified of the end as well."""
+    called_wider_at: float | None = None
+    """When people were last called because more tenants fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,46 +332,33 @@ class Incident:
     tenants: tuple[str, ...]
     since: float
     """When the first failing request began."""
-    opened_at: float
     verdict: Verdict
-    state: IncidentState = IncidentState.OPEN
+    life: IncidentLife
     problems: tuple[Problem, ...] = ()
     status_incidents: tuple[StatusIncident, ...] = ()
     """Those that match it, newest first."""
-    resolved_at: float | None = None
-    merged_into: int | None = None
-    """The incident that this one was merged into."""
-    reopen_count: int = 0
-    has_mentioned: bool = False
-    """People were first mentioned; from then on the escalation decides."""
+    notification: NotificationState = field(default_factory=NotificationState)
     message: IncidentMessage = field(default_factory=IncidentMessage)
     source: measurement.MetricKind | None = None
     """The kind of source that has no data."""
-    mentioned: tuple[str, ...] = ()
-    """Who is mentioned in the message: `@here`, ids of users and of user groups."""
-    escalation: AwaitingMention | EscalationState | None = None
-    """None: nobody is to be notified, as of an incident that a person acknowledged."""
-    paged_contact_points: tuple[str, ...] = ()
-    """The contact points that were notified; they are notified of the end as well."""
-    acknowledged_by: str = ""
-    """A user's id."""
-    acknowledged_at: float | None = None
-    resolved_by: str = ""
-    """A user's id; empty: it resolved by itself."""
-    sticky_resolve: tuple[Target, ...] = ()
-    """Signals that still failed when a person resolved it: they open no new
-    incident before they have recovered."""
+    own_fault: OwnFault | None = None
+    """What is wrong with the bot itself, in an incident of that kind."""
     false_alarm: str = ""
     """A person's reason why it was a false alarm."""
     notes: tuple[Note, ...] = ()
-    is_muted: bool = False
-    """It began in a silence or in maintenance, and nobody was notified."""
     history: IncidentHistory = field(default_factory=IncidentHistory)
+
+    @property
+    def state(self) -> IncidentState:
+        """Whether somebody works on it, or it has ended."""
+        if self.life.resolved:
+            return IncidentState.RESOLVED
+        return IncidentState.ACKNOWLEDGED if self.life.acknowledged else IncidentState.OPEN
 
     @property
     def is_open(self) -> bool:
         """Whether it is not resolved."""
-        return self.state is not IncidentState.RESOLVED
+        return self.life.resolved is None
 
 
 def current_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:
@@ -282,25 +371,16 @@ def current_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: 
     """
     still_open = [i for i in incidents if i.is_open]
     if still_open:
-        return min(still_open, key=lambda i: (i.severity.rank, i.opened_at)).verdict.cause
-    ended = [i for i in incidents if i.resolved_at is not None and i.resolved_at >= since]
+        return min(still_open, key=lambda i: (i.severity.rank, i.life.opened_at)).verdict.cause
+    ended = [i for i in incidents if i.life.resolved_at is not None and i.life.resolved_at >= since]
     if ended:
-        return max(ended, key=lambda i: i.resolved_at or 0.0).verdict.cause
+        return max(ended, key=lambda i: i.life.resolved_at or 0.0).verdict.cause
     return Cause.BLIP if has_failed else Cause.NONE
 
 
 def reopen(incident: Incident) -> Incident:
     """Return the incident in an open state again."""
-    return replace(
-        incident,
-        state=IncidentState.ACKNOWLEDGED if incident.acknowledged_by else IncidentState.OPEN,
-        resolved_at=None,
-        resolved_by="",
-        sticky_resolve=(),
-        reopen_count=incident.reopen_count + 1,
-        message=replace(
-            incident.message,
-            is_missed=False,
-            posts=incident.message.posts + incident.message.is_missed,
-        ),
-    )
+    life = replace(incident.life, resolved=None, reopen_count=incident.life.reopen_count + 1)
+    message = incident.message
+    message = replace(message, is_missed=False, posts=message.posts + message.is_missed)
+    return replace(incident, life=life, message=message)

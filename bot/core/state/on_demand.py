@@ -41,20 +41,18 @@ class OnDemandCheck:
         answered = {result.target for result in results}
         return tuple(target for target in self.targets if target not in answered)
 
-    def with_started(self, stimulus: CheckStarted) -> OnDemandCheck:
-        """Return it with the started probes of one tenant."""
+    def with_news(self, news: CheckStarted | Observation | Measurement) -> OnDemandCheck:
+        """Return it with the started probes of one tenant, or with one more result."""
+        if isinstance(news, Measurement):
+            return replace(self, measurements=(*self.measurements, news))
+        if isinstance(news, Observation):
+            return replace(self, observations=(*self.observations, news))
         return replace(
             self,
-            started=(*self.started, stimulus.tenant),
-            targets=(*self.targets, *stimulus.targets),
-            skipped=(*self.skipped, *stimulus.skipped),
+            started=(*self.started, news.tenant),
+            targets=(*self.targets, *news.targets),
+            skipped=(*self.skipped, *news.skipped),
         )
-
-    def with_result(self, result: Observation | Measurement) -> OnDemandCheck:
-        """Return it with one more result."""
-        if isinstance(result, Measurement):
-            return replace(self, measurements=(*self.measurements, result))
-        return replace(self, observations=(*self.observations, result))
 
     def to_answer(self) -> Answer:
         """Return the answer with the results so far."""

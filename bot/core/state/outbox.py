@@ -14,14 +14,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from bot.core.model.access import CommandOutcome, NotAllowed
 from bot.core.model.command import Request, SilenceRefusal
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Severity, Target
-from bot.core.oncall import Shift
+from bot.core.oncall import CallReason, Shift
 from bot.core.state.silence import Silence
 from bot.core.state.timeline import BatchedEntry, TimelineEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class PagerAction(StrEnum):
@@ -52,6 +56,23 @@ class PagerMessage:
     """To the message in Slack; empty if there is none, as while Slack does not answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call about an incident: what is meant to wake a person."""
+
+    incident: int
+    reason: CallReason
+    decided_at: float
+    step: int | None = None
+    """The step of the escalation, from 1; None: no step decided it."""
+
+    @property
+    def overdue_at(self) -> float:
+        """When it goes beyond Slack, unless Slack has taken it by then."""
+        return self.decided_at + CALL_OVERDUE_S
+
+
+CALL_OVERDUE_S = 60.0
 SETTLE_S = 40.0
 """A message whose response was lost may become visible late: 10 s request time-out + 30 s. With an
 earlier search 47 of 600 were sent twice (measured on loopback)."""
@@ -59,6 +80,8 @@ SEARCH_AGAIN_S = 10.0
 GIVE_UP_S = 180.0
 """If the channel cannot be searched, we send again after this, labelled as a possible duplicate."""
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+MAX_RETRY_AFTER_S = 300.0
+"""What is urgent is tried again after this, even if Slack asks us to wait for longer."""
 ANSWER_LIFE_S = 1800.0
 """We answer no request later than this: Slack's response_url is valid for 30 minutes."""
 
@@ -119,6 +142,14 @@ class Answer:
     measurements: tuple[Measurement, ...] = ()
     result: AnswerResult | None = None
     """Set if the request changes something."""
+    is_share_refused: bool = False
+    """The person shared too many answers: only they see this one."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether everybody sees it. A refusal mentions those who may: it would call them."""
+        is_refused = self.result is not None and self.result.refused is not None
+        return self.request.share and not is_refused and not self.is_share_refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +244,18 @@ class Delivery:
     """When the newest try began."""
     is_repeat: bool = False
     """It may have been sent before."""
+    call: Call | None = None
+    """The call that it makes; None: it is to wake nobody."""
 
     @property
     def is_done(self) -> bool:
         """Whether it needs no more work."""
         return self.status in FINAL_STATUSES
+
+    @property
+    def is_for_slack(self) -> bool:
+        """Whether it goes to Slack."""
+        return not isinstance(self.body, Paging)
 
     @property
     def is_held(self) -> bool:
@@ -232,16 +270,42 @@ def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:
     )
 
 
-def next_delivery(lane: tuple[Delivery, ...], now: float) -> Delivery | None:
-    """Return the delivery of a lane to handle now, if any: the oldest that is not done."""
+def next_delivery(lane: Iterable[Delivery]) -> tuple[Delivery, float] | None:
+    """Return the next delivery of a lane, and when it is due; None: there is none for now.
+
+    It is the oldest that is not done. A call overtakes all but its incident's message.
+    """
     open_ones = [d for d in lane if not d.is_done]
     if not open_ones or any(d.status is DeliveryStatus.SENDING for d in open_ones):
         return None
+    if not any(isinstance(d.body, Post) for d in open_ones):
+        open_ones = [d for d in open_ones if d.call] or open_ones
     if all(d.is_held for d in open_ones):
         first = min(open_ones, key=lambda d: d.due_at)
-        return first if first.due_at <= now else None
+        return first, first.due_at
     first = min(open_ones, key=lambda d: d.seq)
-    return first if first.is_held or first.due_at <= now else None
+    return first, 0.0 if first.is_held else first.due_at
+
+
+URGENT = 1
+"""Deliveries of this priority or below are urgent: calls and new incidents."""
+
+
+def priority(delivery: Delivery) -> int:
+    """Return the place of a delivery among all that wait for the same limit; 0 is first.
+
+    Calls come first, then new incidents, then lines in threads; answers that a person shares and
+    what they announce come last, however many there are.
+    """
+    if delivery.call:
+        return 0
+    match delivery.body:
+        case Post() | CrossPost():
+            return 1
+        case Reply() | CatchUp():
+            return 2
+        case _:
+            return 3
 
 
 def batch(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
@@ -317,5 +381,15 @@ def requeue(delivery: Delivery, now: float) -> Delivery:
 
 
 def recover(delivery: Delivery, now: float) -> Delivery:
-    """Return it as it is after a restart: if it was being sent, it is in doubt."""
-    return mark_doubt(delivery, now) if delivery.status is DeliveryStatus.SENDING else delivery
+    """Return it as it is after a restart: if it was being sent, it is in doubt since that try.
+
+    Counted from the restart, a bot that crashes every 25 s would never send it. No time lies ahead,
+    as it may where the clock was wrong before.
+    """
+    call = delivery.call and replace(delivery.call, decided_at=min(delivery.call.decided_at, now))
+    began_at = min(delivery.started_at, now)
+    created_at = min(delivery.created_at, now)
+    delivery = replace(delivery, created_at=created_at, started_at=began_at, call=call)
+    if delivery.status is DeliveryStatus.SENDING:
+        return mark_doubt(delivery, began_at)
+    return delivery

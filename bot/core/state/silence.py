@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.command import SilenceRefusal, SilenceScope
 from bot.core.model.observation import Target
-from bot.core.model.wall_clock import DAY_S, RecurringTime, to_instant
+from bot.core.model.wall_clock import DAY_S, CronTime, RecurringTime, to_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,7 +82,7 @@ def preview_hidden(
     return tuple(
         incident.id
         for incident in incidents
-        if (incident.resolved_at is None or incident.resolved_at >= since)
+        if (incident.life.resolved_at is None or incident.life.resolved_at >= since)
         and _is_hidden(over, name, incident)
     )
 
@@ -120,11 +120,10 @@ def _parts(incident: Incident) -> set[Target]:
 class MaintenanceWindow:
     """A time in which people work on tenants."""
 
-    begins: RecurringTime | datetime
+    begins: RecurringTime | CronTime | datetime
     """A naive time for a window that does not recur."""
     span_s: float
-    """By the wall clock: 02:00 to 04:00 is an hour longer or shorter when the clocks change.
-    Not longer than the time until it recurs."""
+    """By the wall clock: 02:00 to 04:00 is an hour longer or shorter when the clocks change."""
     zone: str
     tenants: tuple[str, ...] = ()
     """Empty: all."""
@@ -136,7 +135,7 @@ class MaintenanceWindow:
             begins = [self.begins]
         else:
             near = (self.begins.last(now, self.zone), self.begins.next(now, self.zone))
-            begins = [datetime.combine(each.day, self.begins.at) for each in near]
+            begins = [each.wall for each in near if each]
         span = timedelta(seconds=self.span_s)
         return [(to_instant(at, self.zone), to_instant(at + span, self.zone)) for at in begins]
 
@@ -145,9 +144,3 @@ def is_window_active(window: MaintenanceWindow, tenant: str, now: float) -> bool
     """Tell whether a tenant is within a maintenance window now."""
     applies = not window.tenants or tenant in window.tenants
     return applies and any(begin <= now < end for begin, end in window.bounds(now))
-
-
-def next_window_change(windows: Iterable[MaintenanceWindow], now: float) -> float | None:
-    """Return when the next window begins or ends."""
-    changes = (at for window in windows for bounds in window.bounds(now) for at in bounds)
-    return min((at for at in changes if at > now), default=None)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from bot.core.model.observation import FeedReading, Observation, SignalState, Target, Verdict
     from bot.core.oncall import Shifts
     from bot.core.signals.probe_threshold import Reason
-    from bot.core.state.incident import Incident
-    from bot.core.state.outbox import Body
+    from bot.core.state.incident import Incident, OwnFault
+    from bot.core.state.outbox import Body, Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +130,14 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class PostOverdue:
-    """Slack has not accepted an incident's message for a while."""
+class CallOverdue:
+    """Slack has not taken a call in time, or will never take it."""
 
     at: float
-    incident: int
+    call: Call
+    refused_in: str = ""
+    """The lane of a delivery that Slack refused for good; it is committed as dead together with
+    what follows from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +164,36 @@ class MessageLost:
     incident: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The process ends in good order: its start was no crash's."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFaultSeen:
+    """Something is wrong with the bot itself or its host, or no longer."""
+
+    at: float
+    fault: OwnFault
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClockCorrected:
+    """The bot's time was wrong and was put right; `at` is the right time."""
+
+    at: float
+    by_s: float
+    """How much later than before it is now; below 0: earlier."""
+
+
 Stimulus = (
     Started
+    | Stopped
+    | ClockCorrected
+    | OwnFaultSeen
     | Tick
     | Observed
     | Measured
@@ -171,7 +202,7 @@ Stimulus = (
     | CommandReceived
     | QuestionAudited
     | Delivered
-    | PostOverdue
+    | CallOverdue
     | PostMissed
     | ShiftsPolled
     | MessageLost
@@ -254,6 +285,8 @@ class Send:
     body: Body
     hold_s: float = 0.0
     """It may wait this long for more of its kind."""
+    call: Call | None = None
+    """The call that it makes; None: it is to wake nobody."""
 
 
 Effect = (

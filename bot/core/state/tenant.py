@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
@@ -39,9 +39,9 @@ class NoData:
     """When usable results began again. It ends once they have lasted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TenantState:
-    """The state of one tenant."""
+    """The state of one tenant. What follows from it is worked out once, as of a probe's state."""
 
     probes: dict[str, ProbeState] = field(default_factory=dict)
     due: dict[str, float | None] = field(default_factory=dict)
@@ -64,12 +64,12 @@ class TenantState:
     recent_logins: RecentLogins = ()
     """Its logins, through any of its domains."""
 
-    @property
+    @cached_property
     def alerting_signals(self) -> set[str]:
         """The names of the probes, metrics and external monitors that belong into an incident."""
         return {name for name, health in self._signals() if health & Health.ALERTING}
 
-    @property
+    @cached_property
     def health(self) -> Health:
         """What is wrong with any of its signals, and whether it has data."""
         health = Health.NO_DATA if isinstance(self.data, NoData) else Health(0)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_refusal
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Outcome, SignalState, Target
-from bot.core.signals.external_alerts import next_expiry_at
 from bot.core.signals.history import record_login
 from bot.core.signals.login_budget import LoginBudget
 from bot.core.signals.metric_threshold import MetricState
@@ -74,7 +73,7 @@ def step(state: TenantState, stimulus: TenantStimulus, rules: TenantRules) -> St
 
 def due_at(state: TenantState) -> float | None:
     """Return when this tenant needs its next Tick."""
-    expiries = (next_expiry_at(monitor) for monitor in state.monitors.values())
+    expiries = (at for monitor in state.monitors.values() for at in monitor.expires_at)
     return min((at for at in (*state.due.values(), *expiries) if at is not None), default=None)
 
 
@@ -108,6 +107,12 @@ def _handle_start(state: TenantState, now: float, rules: TenantRules) -> StepRes
 
 def _handle_tick(state: TenantState, now: float, rules: TenantRules) -> StepResult:
     effects: list[TenantEffect] = []
+    due = due_at(state)
+    if isinstance(state.data, HasData) and due is not None and now - due > NO_DATA_S:
+        # The process stood still, with its machine: that is over, as after a restart.
+        gap_s = now - state.data.last_at
+        state = replace(state, data=HasData(now))
+        effects.append(TenantReport(now, rules.name, unobserved_s=gap_s))
     for name in rules.probes:
         due = state.due[name]
         if due is not None and due <= now:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import FRESH_S, Health, SignalState
+from bot.core.model.observation import FRESH_S, SignalState
 
 if TYPE_CHECKING:
-    from bot.core.model.observation import Fault
     from bot.core.signals.probe_threshold import ProbeState
     from bot.core.state.rules import Rules
     from bot.core.state.shared import SharedSignals
@@ -42,11 +41,6 @@ class TriageContext:
         return [probes[login] for login in self.rules.tenants[tenant].logins]
 
 
-def is_signal_failing(signal: ProbeState) -> bool:
-    """Tell whether a signal has more than one single failure."""
-    return bool(signal.health & Health.FAILING)
-
-
 def is_signal_healthy(signal: ProbeState, now: float) -> bool:
     """Tell whether a signal is known to be healthy now, and has been for a while.
 
@@ -61,14 +55,6 @@ def is_signal_healthy(signal: ProbeState, now: float) -> bool:
     )
 
 
-def most_frequent_fault(signal: ProbeState) -> Fault | None:
-    """Return the newest of the faults whose stage and reason are most frequent in the window."""
-    faults = signal.faults
-    kinds = [(fault.stage, fault.reason) for fault in faults]
-    most = max(dict.fromkeys(kinds), key=kinds.count, default=None)
-    return next((f for f in reversed(faults) if (f.stage, f.reason) == most), None)
-
-
 def has_just_recovered(signal: ProbeState, now: float) -> bool:
     """In a partial outage a signal comes and goes; that must not turn the verdict each time."""
     return signal.ended_at is not None and now - signal.ended_at < RECENTLY_ENDED_S
@@ -77,4 +63,4 @@ def has_just_recovered(signal: ProbeState, now: float) -> bool:
 def is_down(context: TriageContext, tenant: str) -> bool:
     """Tell whether most of a tenant's logins fail, and not only a part."""
     logins = context.logins(tenant)
-    return any(is_signal_failing(login) and login.failed_share >= DOWN_SHARE for login in logins)
+    return any(login.is_failing and login.failed_share >= DOWN_SHARE for login in logins)

@@ -2,7 +2,7 @@
 
 Each rule says what is found, and how strongly that speaks for (above 0) or against (below 0) each
 cause. The weights of the rules that match are added up, cause by cause, on top of `PRIORS`. What
-people read of a rule that matches is in `slack/render/evidence.py`.
+people read of a rule that matches is in `slack/render/verdict.py`.
 """
 
 from __future__ import annotations

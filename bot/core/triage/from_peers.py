@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.triage.context import (
     has_just_recovered,
-    is_signal_failing,
     is_signal_healthy,
-    most_frequent_fault,
 )
 from bot.core.triage.from_probes import UNREACHABLE_STAGES, is_slow, is_sudden, login_rule_id
 from bot.core.triage.from_users import suspect_changes
@@ -43,8 +41,13 @@ def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     far = [name for name in others if name not in near]
     far_failing = [name for name in far if name in failing]
     if bad:
+        is_wide = len(here) > 1
         near_failing = [name for name in near if name in failing]
-        yield from _collect_shared_failures(bad, here, near=near_failing, far=far_failing)
+        if is_wide or far_failing:
+            wide = [*bad, *far_failing] if is_wide else far_failing
+            yield RuleMatch("elsewhere-fails", {"names": tuple(wide)})
+        if same := near_failing if is_wide else [*bad[1:], *near_failing]:
+            yield RuleMatch("same-environment-fails", {"names": tuple(same)})
     if len(failing) > 1 and _is_all_unreachable(context):
         yield RuleMatch("nothing-reached")
     yield from _collect_shared_refusals(context, here, others)
@@ -55,21 +58,11 @@ def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
         yield RuleMatch("elsewhere-ok", {"names": tuple(far_ok)})
 
 
-def _collect_shared_failures(
-    bad: list[str], here: set[str | None], *, near: list[str], far: list[str]
-) -> Iterator[RuleMatch]:
-    is_wide = len(here) > 1
-    if is_wide or far:
-        yield RuleMatch("elsewhere-fails", {"names": tuple([*bad, *far] if is_wide else far)})
-    if same := near if is_wide else [*bad[1:], *near]:
-        yield RuleMatch("same-environment-fails", {"names": tuple(same)})
-
-
 def _is_all_unreachable(context: TriageContext) -> bool:
     """Tell whether no tenant and no control endpoint can be reached at all."""
     states = context.all_tenants.states.values()
     signals = [s for state in states for s in state.probes.values() if s.last_at is not None]
-    faults = [most_frequent_fault(signal) for signal in signals]
+    faults = [signal.most_frequent_fault for signal in signals]
     if not all(fault and fault.stage in UNREACHABLE_STAGES for fault in faults):
         return False
     return not any(is_signal_healthy(s, context.now) for s in context.shared.controls.values())
@@ -78,8 +71,8 @@ def _is_all_unreachable(context: TriageContext) -> bool:
 def failure_kinds(context: TriageContext, name: str) -> set[str]:
     """Return in which ways a tenant fails: other ways of failing have other causes."""
     signals = context.all_tenants.states[name].probes.values()
-    bad = [s for s in signals if is_signal_failing(s) or has_just_recovered(s, context.now)]
-    ids = {login_rule_id(fault) for s in bad if (fault := most_frequent_fault(s) or s.last_fault)}
+    bad = [s for s in signals if s.is_failing or has_just_recovered(s, context.now)]
+    ids = {login_rule_id(fault) for s in bad if (fault := s.most_frequent_fault or s.last_fault)}
     return {OUTAGE_KIND if rule_id in OUTAGE_RULE_IDS else rule_id for rule_id in ids}
 
 
@@ -118,11 +111,6 @@ def _collect_shared_refusals(
 
 def _refusal_times(context: TriageContext, name: str) -> Iterator[float]:
     for login in context.logins(name):
-        fault = most_frequent_fault(login)
-        if (
-            fault
-            and login.since is not None
-            and is_signal_failing(login)
-            and is_sudden(login, fault)
-        ):
+        fault = login.most_frequent_fault
+        if fault and login.since is not None and login.is_failing and is_sudden(login, fault):
             yield login.since

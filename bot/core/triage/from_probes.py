@@ -10,9 +10,7 @@ from bot.core.triage.context import (
     RECENTLY_ENDED_S,
     has_just_recovered,
     is_down,
-    is_signal_failing,
     is_signal_healthy,
-    most_frequent_fault,
 )
 from bot.core.triage.verdict import RuleMatch
 
@@ -40,21 +38,21 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
         yield RuleMatch("blind", {"tenant": name, "minutes": minutes})
         return
     logins = context.logins(name)
-    failing = [login for login in logins if is_signal_failing(login)]
+    failing = [login for login in logins if login.is_failing]
     is_login_ok = is_signal_healthy(logins[0], now) and not failing and not is_slow(logins[0], now)
     yield from _collect_login_evidence(context, name, failing)
     wellknown = state.probes[WELLKNOWN]
     if is_login_ok:
         yield RuleMatch("login-ok", {"tenant": name})
-    if fault := most_frequent_fault(wellknown):
+    if fault := wellknown.most_frequent_fault:
         is_unreachable = fault.stage in UNREACHABLE_STAGES
         rule_id = "wellknown-unreachable" if is_unreachable else "wellknown-fails"
         yield RuleMatch(rule_id, {"tenant": name, "fault": describe_fault(fault)})
     elif is_signal_healthy(wellknown, now):
         yield RuleMatch("wellknown-ok", {"tenant": name})
     custom = state.probes.get(CUSTOM)
-    if custom and is_signal_failing(custom) and is_login_ok and not wellknown.faults:
-        fault = most_frequent_fault(custom)
+    if custom and custom.is_failing and is_login_ok and not wellknown.faults:
+        fault = custom.most_frequent_fault
         code = describe_fault(fault) if fault else "unknown"
         yield RuleMatch("custom-only", {"tenant": name, "fault": code})
     elif custom and failing and is_signal_healthy(custom, now):
@@ -71,14 +69,14 @@ def _collect_login_evidence(
     ok = [
         login
         for login in context.rules.tenants[name].logins
-        if not is_signal_failing(signals[login]) and is_signal_healthy(signals[login], context.now)
+        if not signals[login].is_failing and is_signal_healthy(signals[login], context.now)
     ]
     if failing and ok:
         yield RuleMatch("other-login-ok", {"tenant": name, "names": tuple(ok)})
 
 
 def _collect_failing_login_evidence(name: str, signal: ProbeState) -> Iterator[RuleMatch]:
-    fault = most_frequent_fault(signal)
+    fault = signal.most_frequent_fault
     if fault is None:
         return
     values: dict[str, EvidenceValue] = {
@@ -136,8 +134,8 @@ def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
     if m2m is None:
         return
     now, logins = context.now, context.logins(name)
-    failing = [login for login in logins if is_signal_failing(login)]
-    fault, is_failing = most_frequent_fault(m2m), is_signal_failing(m2m)
+    failing = [login for login in logins if login.is_failing]
+    fault, is_failing = m2m.most_frequent_fault, m2m.is_failing
     if fault and failing and m2m.ever_ok and (is_failing or not m2m.successes_in_a_row):
         yield RuleMatch("m2m-fails", {"tenant": name, "fault": describe_fault(fault)})
     elif fault and is_failing and all(is_signal_healthy(login, now) for login in logins):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.events import FAILED_KINDS, RowKind
 from bot.core.model.measurement import MetricKind
-from bot.core.model.observation import CUSTOM, FRESH_S, Health, SignalState
+from bot.core.model.observation import CUSTOM, FRESH_S, SignalState
 from bot.core.signals.metric_threshold import QUOTA_ROWS
 from bot.core.signals.probe_threshold import Reason
-from bot.core.triage.context import RECENTLY_ENDED_S, is_signal_failing, is_signal_healthy
+from bot.core.triage.context import RECENTLY_ENDED_S, is_signal_healthy
 from bot.core.triage.verdict import RuleMatch
 
 if TYPE_CHECKING:
@@ -52,11 +52,6 @@ ERROR_RULE_IDS = {
 }
 
 
-def is_metric_firing(metric: MetricState) -> bool:
-    """Tell whether a metric shows that users fail."""
-    return bool(metric.health & Health.FIRING)
-
-
 def collect_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
     """Yield the evidence from one tenant's real users."""
     state, rules = context.all_tenants.states[name], context.rules.tenants[name]
@@ -77,7 +72,7 @@ def collect_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
         yield RuleMatch("monitor-says", {"names": tuple(alerting)})
     healthy = [n for n, metric in state.metrics.items() if _is_metric_healthy(metric, context)]
     counted = [n for n in healthy if n not in of_kind[MetricKind.ERRORS]]
-    if counted and not bad and any(is_signal_failing(login) for login in context.logins(name)):
+    if counted and not bad and any(login.is_failing for login in context.logins(name)):
         yield RuleMatch("users-ok", {"names": tuple(counted)})
     metrics = of_kind[MetricKind.METRICS]
     if any(n in bad for n in metrics) and (ok := [n for n in metrics if n in healthy]):
@@ -108,7 +103,7 @@ def _collect_peer_user_evidence(context: TriageContext, name: str) -> Iterator[R
 
 
 def _is_user_failure(metric: MetricState) -> bool:
-    return is_metric_firing(metric) and metric.reason in {Reason.SHARE, Reason.EVENTS}
+    return metric.is_firing and metric.reason in {Reason.SHARE, Reason.EVENTS}
 
 
 def _is_metric_healthy(metric: MetricState, context: TriageContext) -> bool:
@@ -150,7 +145,7 @@ def _collect_log_evidence(
         kinds[group.kind] += group.count
     successes = round((log.reading.total or 0.0) - log.reading.failed)
     usually = round(log.reading.expected_successes or 0.0)
-    if is_metric_firing(log) and successes < VANISHED_SHARE * usually:
+    if log.is_firing and successes < VANISHED_SHARE * usually:
         rule_id = "log-no-success-alone" if is_alone else "log-no-success"
         yield RuleMatch(rule_id, {"successes": successes, "usual": usually})
     if kinds[RowKind.QUOTA] >= QUOTA_ROWS:
@@ -196,7 +191,7 @@ def _most_frequent(groups: Iterable[Group], field: str) -> tuple[str, int]:
 
 
 def _collect_error_evidence(metric: MetricState) -> Iterator[RuleMatch]:
-    if not is_metric_firing(metric) or not metric.recent:
+    if not metric.is_firing or not metric.recent:
         return  # after a restart there are no measurements yet
     pattern, hits = _most_frequent(metric.recent[-1].groups, "pattern")
     if pattern in ERROR_RULE_IDS:

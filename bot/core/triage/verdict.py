@@ -20,7 +20,7 @@ from bot.core.model.observation import (
     Scope,
     Verdict,
 )
-from bot.core.triage.evidence_table import EVIDENCE_TABLE, PRIORS, EvidenceRule
+from bot.core.triage.evidence_table import EVIDENCE_TABLE, PRIORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,9 +55,11 @@ def judge(
     }
     best = max(scores, key=lambda cause: scores[cause])
     confidence = 1 / sum(exp(score - scores[best]) for score in scores.values())
-    evidence = [
-        Evidence(rule.id, match.values, _relative_weight(rule, best)) for rule, match in found
-    ]
+    weights = {}  # how much more each rule speaks for the best cause than for the others
+    for rule in once:
+        others = [rule.weights.get(cause, 0.0) for cause in PRIORS if cause is not best]
+        weights[rule.id] = round(rule.weights.get(best, 0.0) - sum(others) / len(others), 2)
+    evidence = [Evidence(rule.id, match.values, weights[rule.id]) for rule, match in found]
     evidence.sort(key=lambda one: -abs(one.weight))
     is_clear = confidence >= MIN_CONFIDENCE
     return Verdict(
@@ -68,9 +70,3 @@ def judge(
         evidence_against=tuple(one for one in evidence if one.weight < 0),
         settled_by=None if is_clear else missing,
     )
-
-
-def _relative_weight(rule: EvidenceRule, best: Cause) -> float:
-    """Return how much more a rule speaks for a cause than for the others on average."""
-    others = [rule.weights.get(cause, 0.0) for cause in PRIORS if cause is not best]
-    return round(rule.weights.get(best, 0.0) - sum(others) / len(others), 2)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from bot.simulator.workspace.state import State
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 999
+DND_S = 4 * 3600
+"""Whoever is in Do Not Disturb has been so long, and will be."""
 
 
 def auth_test(state: State, _params: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,6 +111,21 @@ def users_info(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     """`users.info`."""
     (user_id,) = require(params, "user")
     return {"user": _profile(state, state.user(user_id))}
+
+
+def dnd_info(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+    """`dnd.info`: the next or current span; the `snooze_*` keys are for the person only.
+
+    https://docs.slack.dev/reference/methods/dnd.info (read 2026-11)
+    """
+    user = state.user(str(params.get("user") or state.app.user_id))
+    now = int(state.now())
+    start, end = (now - DND_S, now + DND_S) if user.is_in_dnd else (1, 1)
+    return {
+        "dnd_enabled": user.is_in_dnd,
+        "next_dnd_start_ts": start,
+        "next_dnd_end_ts": end,
+    }
 
 
 def usergroups_list(state: State, _params: Mapping[str, Any]) -> dict[str, Any]:

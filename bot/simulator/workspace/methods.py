@@ -61,6 +61,7 @@ METHODS = {
     "conversations.list": Method(lookups.conversations_list, TIER_2, "*:read"),
     "conversations.open": Method(lookups.conversations_open, TIER_3, "im:write"),
     "conversations.replies": Method(lookups.conversations_replies, TIER_3, "*:history"),
+    "dnd.info": Method(lookups.dnd_info, TIER_3, "dnd:read"),
     "usergroups.list": Method(lookups.usergroups_list, TIER_2, "usergroups:read"),
     "usergroups.users.list": Method(lookups.usergroups_users_list, TIER_2, "usergroups:read"),
     "users.info": Method(lookups.users_info, TIER_4, "users:read"),

@@ -65,6 +65,8 @@ class User:
     real_name: str
     zone: str = "UTC"
     is_guest: bool = False
+    is_in_dnd: bool = False
+    """Do Not Disturb: Slack takes messages to them, and makes no sound."""
 
 
 @dataclass(frozen=True, slots=True)

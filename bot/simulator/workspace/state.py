@@ -21,7 +21,8 @@ def _channels() -> list[Channel]:
     return [Channel("C0ALERTS", "auth0-alerts"), Channel("C0GENERAL", "general", is_member=False)]
 
 
-def _users() -> list[User]:
+def default_people() -> list[User]:
+    """Return who is in the workspace where nobody says it."""
     return [
         User("U1", "dana", "Dana Reyes", "Europe/Berlin"),
         User("U2", "kim", "Kim Osei", "America/New_York"),
@@ -36,7 +37,7 @@ class State:
     now: Callable[[], float]
     app: App = field(default_factory=App)
     channels: list[Channel] = field(default_factory=_channels)
-    people: list[User] = field(default_factory=_users)
+    people: list[User] = field(default_factory=default_people)
     groups: list[Group] = field(default_factory=lambda: [Group("S1", "oncall", ("U1",))])
     team_id: str = "T0LOCAL"
     team: str = "Local workspace"

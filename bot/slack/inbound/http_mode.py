@@ -18,6 +18,8 @@ from slack_bolt.adapter.aiohttp import to_aiohttp_response
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.signature import SignatureVerifier
 
+from bot.telemetry import RareWarning
+
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
 
@@ -42,6 +44,7 @@ class EventsEndpoint:
     def __init__(self, signing_secret: str, clock: Clock) -> None:
         """Raise ValueError for an empty secret: anybody could sign with that."""
         self._clock = clock
+        self._warn = RareWarning(_LOG, clock.now)
         self._verifier = SignatureVerifier(signing_secret)
         self._app: AsyncApp | None = None
         self._has_app = asyncio.Event()
@@ -64,7 +67,7 @@ class EventsEndpoint:
             payload = _parse_request(request, body)
             app = await self._wait_for_app()
         except web.HTTPException as refusal:
-            _LOG.warning("Refused a request to %s: %s", request.path, refusal.text)
+            self._warn("Refused a request to %s: %s", request.path, refusal.text)
             raise
         return await to_aiohttp_response(await app.async_dispatch(payload))
 

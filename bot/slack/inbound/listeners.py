@@ -23,6 +23,7 @@ from bot.slack.actions import ASK, BUTTONS, LINKS, REFRESH, WHAT
 from bot.slack.inbound.forms import FormError, Forms
 from bot.slack.inbound.payloads import (
     find_sender,
+    is_from_organisation,
     is_from_workspace,
     parse_click,
     parse_event,
@@ -184,19 +185,17 @@ class Listeners:
         await ack(**answer)
 
     async def _on_preview(self, ack: AsyncAck, body: Body) -> None:
-        if is_from_workspace(body, self._workspace.workspaces):
+        if await self._is_ours(body):
             self._run_later(self._forms.update_preview(body))
         await ack()
 
     async def _on_home_tab(self, ack: AsyncAck, body: Body) -> None:
-        if body["event"].get("tab") == "home" and is_from_workspace(
-            body, self._workspace.workspaces
-        ):
+        if body["event"].get("tab") == "home" and await self._is_ours(body):
             self._run_later(self._home_tabs.open_tab(body["event"]["user"]))
         await ack()
 
     async def _on_refresh(self, ack: AsyncAck, body: Body) -> None:
-        if is_from_workspace(body, self._workspace.workspaces):
+        if await self._is_ours(body):
             self._run_later(self._home_tabs.open_tab(body["user"]["id"]))
         await ack()
 
@@ -211,7 +210,7 @@ class Listeners:
 
         Returns what to reply to the person: nothing if all is well.
         """
-        if not is_from_workspace(body, self._workspace.workspaces):
+        if not await self._is_ours(body):
             return FOREIGN
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         person = await self._people.find_person(find_sender(body))
@@ -231,6 +230,17 @@ class Listeners:
             return NOT_SAVED
         return ""
 
+    async def _is_ours(self, body: Body) -> bool:
+        """Tell whether the sender belongs to our workspace or organisation.
+
+        Whether somebody of another workspace is a colleague of our organisation, only Slack knows.
+        """
+        if is_from_workspace(body, self._workspace.workspaces):
+            return True
+        return is_from_organisation(
+            body, self._workspace.enterprise_id
+        ) and await self._people.is_member(find_sender(body))
+
     async def _accept(self, request: Request) -> None:
         if isinstance(request.command, Question):
             self._run_later(self._answer(request))
@@ -246,7 +256,7 @@ class Listeners:
 
     async def _accept_form(self, body: Body) -> dict[str, Any]:
         """Commit what a form asks for. Returns the acknowledgement: empty closes the form."""
-        if not is_from_workspace(body, self._workspace.workspaces):
+        if not await self._is_ours(body):
             self._reply(body, FOREIGN)
             return {}
         person = await self._people.find_person(body["user"]["id"])

@@ -122,6 +122,18 @@ def is_from_workspace(body: Mapping[str, Any], workspaces: frozenset[str]) -> bo
     )
 
 
+def is_from_organisation(body: Mapping[str, Any], enterprise_id: str) -> bool:
+    """Tell whether it was sent within this organisation (Enterprise Grid).
+
+    The sender may still be a stranger: in a channel that is shared with another company a click
+    names the stranger's own workspace, and our organisation.
+    """
+    team = body.get("team") or {}
+    enterprise = body.get("enterprise") or {}
+    named = {body.get("enterprise_id"), team.get("enterprise_id"), enterprise.get("id")}
+    return bool(enterprise_id) and enterprise_id in named
+
+
 def _answer_place(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return where to answer a click; outside of a channel the answer is private."""
     channel = (body.get("channel") or {}).get("id")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.core.commands.dispatch import answer_question
 from bot.core.state.outbox import ANSWER_LIFE_S, BACKOFF_S
-from bot.core.state.stimulus import QuestionAudited
+from bot.core.state.stimulus import CommandReceived, QuestionAudited
 from bot.ports import Doubt, Reason, Refused
 from bot.slack.render.answers import render_answer
 from bot.slack.render.chart import fallback_blocks
@@ -36,6 +36,8 @@ REMEMBERED = 1000
 
 class QuestionAnswerer:
     """Answers questions from the state as it is. Nothing is committed before the answer is out.
+
+    Only what everybody is to see goes through the outbox.
 
     Args:
         api: takes the answers.
@@ -68,6 +70,9 @@ class QuestionAnswerer:
         self._ids[request.id] = None
         if len(self._ids) > REMEMBERED:
             del self._ids[next(iter(self._ids))]
+        if request.share:  # the answer waits its turn with all else that a channel gets
+            self._submit(CommandReceived(self._clock.now(), request))
+            return
         await self._catch_up()
         view = self._view()
         answer, entry = answer_question(request, view.desk, view.rules)
@@ -100,12 +105,9 @@ class QuestionAnswerer:
 async def send_answer(api: WebApi, answer: Answer, view: View) -> None:
     """Answer by the response_url while it is valid, else in the channel of the request."""
     request, message = answer.request, render_answer(answer, view)
-    is_refused = answer.result is not None and answer.result.refused is not None
-    # A refusal mentions those who may: sent to everybody, it would call them.
-    is_shared = request.share and not is_refused
     params: dict[str, Any]
     if request.response_url and view.now - request.at < RESPONSE_URL_LIFE_S:
-        kind = "in_channel" if is_shared else "ephemeral"
+        kind = "in_channel" if answer.is_shared else "ephemeral"
         params = {"response_type": kind, "replace_original": False}
         await send_with_fallback(
             message, lambda content: api.respond(request.response_url, {**params, **content})
@@ -114,7 +116,7 @@ async def send_answer(api: WebApi, answer: Answer, view: View) -> None:
     method, params = "chat.postMessage", {"channel": request.channel}
     if request.thread_ts:
         params["thread_ts"] = request.thread_ts
-    if is_shared or request.is_direct:
+    if answer.is_shared or request.is_direct:
         params |= NO_UNFURL
     else:
         method, params["user"] = "chat.postEphemeral", request.user

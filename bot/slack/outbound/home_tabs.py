@@ -86,10 +86,10 @@ class HomeTabs:
         now, speed = self._clock.now(), self._clock.speed
         fingerprint = home_tab_fingerprint(self._view())
         for user, viewer in list(self._viewers.items()):
-            if now - viewer.opened_at > VIEWER_TIMEOUT_S * speed:
+            if abs(now - viewer.opened_at) > VIEWER_TIMEOUT_S * speed:
                 self._viewers.pop(user, None)
             elif viewer.fingerprint != fingerprint and (
-                viewer.has_acted or now - viewer.published_at >= REFRESH_S * speed
+                viewer.has_acted or abs(now - viewer.published_at) >= REFRESH_S * speed
             ):
                 await self._publish(user, viewer)
 

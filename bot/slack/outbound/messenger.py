@@ -45,8 +45,12 @@ log = logging.getLogger(__name__)
 
 EVENT_TYPE = "auth0_check"
 METADATA_KEY = "k"
+NO_KEY = {"event_type": EVENT_TYPE, "event_payload": {METADATA_KEY: ""}}
+"""Of a message that no search must find."""
 CHANNEL_ERRORS = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
 """Nothing can be posted to this channel any more."""
+MAX_TENANTS = 100
+"""Tenants named in a call's metadata. Slack has a limit for these that it does not document."""
 PAGE_SIZE = 200
 """Slack recommends no more for one answer (Pagination, read 2026-11)."""
 MAX_PAGES = 25
@@ -93,11 +97,12 @@ class SlackMessenger:
         if isinstance(body, Answer):
             await send_answer(self._api, body, view)
             return None
+        metadata = {"event_type": EVENT_TYPE, "event_payload": _metadata(delivery, view)}
         if isinstance(body, DirectMessage):
-            await self._send_direct(body, view, message_ref)
+            await self._send_direct(body, view, message_ref, metadata)
             return None
         message = _label_repeat(await self._render(body, view, message_ref), delivery)
-        params = {"metadata": _metadata(delivery.key), **NO_UNFURL}
+        params = {"metadata": metadata, **NO_UNFURL}
         if isinstance(body, Edit | Reply):
             params |= _destination(body, message_ref)
         else:
@@ -164,7 +169,7 @@ class SlackMessenger:
                 abandoned = [ref for ref in found if ref not in refs]
                 for ref in abandoned:
                     message = render_abandoned(found[ref])
-                    params = {"channel": channel, "ts": ref.ts, "metadata": _metadata("")}
+                    params = {"channel": channel, "ts": ref.ts, "metadata": NO_KEY}
                     await self._call_with_fallback("chat.update", params, message)
             except CallFailed as error:
                 log.warning("cannot look for open alerts of an earlier database: %s", error)
@@ -212,7 +217,7 @@ class SlackMessenger:
             return render_cross_post(incident, await self.get_permalink(message_ref))
         if isinstance(body, Reply):
             return render_timeline_entry(body.entry, incident, view.now)
-        mention = mentions(incident.mentioned) if isinstance(body, Post) else ""
+        mention = mentions(incident.notification.mentioned) if isinstance(body, Post) else ""
         return render_incident(incident, view, self._status_link, mention)
 
     async def get_permalink(self, message_ref: MessageRef | None) -> str:
@@ -227,13 +232,17 @@ class SlackMessenger:
         return str(found["permalink"])
 
     async def _send_direct(
-        self, body: DirectMessage, view: View, message_ref: MessageRef | None
+        self,
+        body: DirectMessage,
+        view: View,
+        message_ref: MessageRef | None,
+        metadata: Mapping[str, Any],
     ) -> None:
         """Write to one person. If Slack refuses that, the next step of the escalation follows."""
         opened = await self._api.call("conversations.open", {"users": body.person})
         permalink = await self.get_permalink(message_ref)
         message = render_direct_message(view.desk.incidents[body.incident], view, permalink)
-        params = {"channel": opened["channel"]["id"], **NO_UNFURL}
+        params = {"channel": opened["channel"]["id"], "metadata": metadata, **NO_UNFURL}
         await self._call_with_fallback("chat.postMessage", params, message)
 
     async def _call_with_fallback(
@@ -244,8 +253,14 @@ class SlackMessenger:
         )
 
 
-def _metadata(key: str) -> dict[str, Any]:
-    return {"event_type": EVENT_TYPE, "event_payload": {METADATA_KEY: key}}
+def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
+    """Return the key by which a search finds the message, and of a call what it is about."""
+    payload: dict[str, Any] = {METADATA_KEY: delivery.key}
+    if call := delivery.call:
+        tenants = view.desk.incidents[call.incident].tenants[:MAX_TENANTS]
+        reason = call.reason.value
+        payload |= {"incident": call.incident, "tenants": list(tenants), "reason": reason}
+    return payload
 
 
 def _key_of(message: Mapping[str, Any]) -> str:
@@ -290,12 +305,10 @@ def _destination(body: Edit | Reply, message_ref: MessageRef | None) -> dict[str
 
 
 def _label_repeat(message: RenderedMessage, delivery: Delivery) -> RenderedMessage:
-    """Mark a message that may be a double, as nobody could search for the first one."""
-    if not delivery.is_repeat:
+    """Mark a message that may be a double: it is not known whether the first one arrived."""
+    if not delivery.is_repeat or isinstance(delivery.body, Edit):
         return message
-    note = {
-        "type": "mrkdwn",
-        "text": "Possibly a double: Slack's answer to the first one was lost.",
-    }
+    text = "Possibly a double: I do not know whether the first one arrived."
+    note = {"type": "mrkdwn", "text": text}
     block = {"type": "context", "elements": [note]}
     return RenderedMessage(f"(possible double) {message.text}", [*message.blocks, block])

@@ -35,6 +35,7 @@ from bot.slack.render.status import render_health, render_status
 from bot.slack.render.text import (
     COMMAND,
     RenderedMessage,
+    context,
     date_and_time,
     escape,
     join_lines,
@@ -60,6 +61,14 @@ _OUTCOME_NAMES = {
 
 def render_answer(answer: Answer, view: View) -> RenderedMessage:
     """Render the answer to a request as things stand now."""
+    message = _render(answer, view)
+    if not answer.is_share_refused:
+        return message
+    note = "You shared many answers in a minute, so only you see this one."
+    return RenderedMessage(f"{message.text}\n{note}", [*message.blocks, context(note)])
+
+
+def _render(answer: Answer, view: View) -> RenderedMessage:
     request, result = answer.request, answer.result
     if result is not None and result.outcome is not CommandOutcome.OUTDATED:
         return render_command_result(request, result, view)
@@ -94,7 +103,11 @@ def _render_question(question: Question, view: View) -> RenderedMessage:  # noqa
         case ShowHelp(topic=topic):
             return render_paragraphs(*help_texts(topic))
         case Unknown():
-            return _render_unknown(question)
+            unknown = f"I don't know `{escape(question.word, 40)}`."
+            if not question.nearest:
+                return render_paragraphs(unknown, *help_texts())
+            near = f"Did you mean `{COMMAND} {question.nearest}`?"
+            return render_paragraphs(f"{unknown} {near} All that you can ask: `{COMMAND} help`")
         case UnclearQuestion():
             return _render_unclear(question, view)
         case _:
@@ -130,14 +143,6 @@ def _render_unclear(question: UnclearQuestion, view: View) -> RenderedMessage:
             return render_paragraphs(usage_hint(Verb.REPORT))
         case _:
             assert_never(question.verb)
-
-
-def _render_unknown(question: Unknown) -> RenderedMessage:
-    unknown = f"I don't know `{escape(question.word, 40)}`."
-    if not question.nearest:
-        return render_paragraphs(unknown, *help_texts())
-    near = f"Did you mean `{COMMAND} {question.nearest}`?"
-    return render_paragraphs(f"{unknown} {near} All that you can ask: `{COMMAND} help`")
 
 
 def _render_audit(view: View) -> RenderedMessage:

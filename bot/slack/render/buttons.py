@@ -67,8 +67,11 @@ def runbook_url(incident: Incident, view: View) -> str:
 
 def _more_menu(incident: Incident, *, is_acknowledged: bool) -> Block:
     """Return the overflow menu. Slack takes five options."""
+    first = next(iter(incident.tenants), None)
+    left_out = {Verb.RESOLVE} if is_acknowledged else set()
+    left_out |= set() if first else {Verb.RUN}  # it is about the bot itself
     choices = {
-        "Check again": actions.MenuValue(verb=Verb.RUN, tenant=incident.tenants[0]),
+        "Check again": actions.MenuValue(verb=Verb.RUN, tenant=first),
         "Escalate": actions.MenuValue(verb=Verb.ESCALATE, incident=incident.id),
         "Resolve": actions.MenuValue(verb=Verb.RESOLVE, incident=incident.id),
         "Note…": actions.MenuValue(verb=Verb.NOTE, incident=incident.id),
@@ -77,7 +80,7 @@ def _more_menu(incident: Incident, *, is_acknowledged: bool) -> Block:
     options = [
         {"text": _plain_text(label), "value": choice.model_dump_json(exclude_none=True)}
         for label, choice in choices.items()
-        if not (is_acknowledged and choice.verb is Verb.RESOLVE)
+        if choice.verb not in left_out
     ]
     return {"type": "overflow", "action_id": actions.MORE, "options": options}
 

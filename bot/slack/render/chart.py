@@ -44,7 +44,9 @@ def render_charts(incident: Incident, view: View) -> list[Block]:
     states, rules = view.tenants.states, view.rules.tenants
     names = [name for name in incident.tenants if name in states and name in rules][:MAX_TENANTS]
     first = int((incident.since - BEFORE_S) // MINUTE_S)
-    ended_at = view.now if incident.resolved_at is None else incident.resolved_at + AFTER_S
+    ended_at = (
+        view.now if incident.life.resolved_at is None else incident.life.resolved_at + AFTER_S
+    )
     last = int(min(view.now, ended_at) // MINUTE_S)
     # A point holds so many minutes that each has a login in it.
     slowest_s = max((rules[name].limits.every_s for name in names), default=0.0)

@@ -90,15 +90,16 @@ def render_command_result(request: Request, result: AnswerResult, view: View) ->
 
 
 def _placeholders(request: Request, incident: Incident) -> dict[str, str]:
-    is_own = incident.acknowledged_by == request.user
-    by = f", by <@{incident.resolved_by}>" if incident.resolved_by else ""
-    failing = ", ".join(map(str, incident.sticky_resolve[:5]))
+    taken = incident.life.acknowledged
+    is_own = incident.life.acknowledged_by == request.user
+    by = f", by <@{incident.life.resolved_by}>" if incident.life.resolved_by else ""
+    failing = ", ".join(map(str, incident.life.still_failing[:5]))
     return {
         "incident": f"#{incident.id}",
         "number": str(incident.id),
-        "owner": "You have" if is_own else f"<@{incident.acknowledged_by}> has",
-        "acked": date_and_time(incident.acknowledged_at or 0.0),
-        "ended": date_and_time(incident.resolved_at or 0.0) + by,
+        "owner": "You have" if is_own else f"<@{incident.life.acknowledged_by}> has",
+        "acked": date_and_time(taken.at if taken else 0.0),
+        "ended": date_and_time(incident.life.resolved_at or 0.0) + by,
         "reason": quote(incident.false_alarm),
         "failing": f" Still failing: {failing}. {STICKY_RESOLVE_NOTE}" if failing else "",
     }

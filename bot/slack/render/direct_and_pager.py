@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from bot.core.state.outbox import PagerAction, PagerMessage
 from bot.slack.render.buttons import acknowledge_button, runbook_buttons, runbook_url
-from bot.slack.render.evidence import MISSING_EVIDENCE, evidence_text
-from bot.slack.render.incident import remedy, verdict_text
+from bot.slack.render.incident import remedy
 from bot.slack.render.incident_line import headline, plain_headline, state_mark, state_text
+from bot.slack.render.info import own_fault_text
 from bot.slack.render.text import (
     RenderedMessage,
     clean_text,
@@ -19,10 +19,11 @@ from bot.slack.render.text import (
     section,
     strip_markup,
 )
-from bot.slack.render.verdict import cause_name
+from bot.slack.render.verdict import MISSING_EVIDENCE, cause_name, evidence_text, verdict_text
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
+    from bot.core.state.outbox import Delivery, Paging
     from bot.ports import View
 
 
@@ -49,10 +50,10 @@ _STATES = {
 
 
 def render_pager_message(
-    incident: Incident, view: View, action: PagerAction, *, key: str, link: str
+    incident: Incident, view: View, delivery: Delivery, page: Paging, link: str
 ) -> PagerMessage:
     """Render the pager message: a title that says what is wrong, and what is known."""
-    title = f"{_STATES[action]} {incident.severity}: {_strip_all_markup(headline(incident))}"
+    title = f"{_STATES[page.action]} {incident.severity}: {_strip_all_markup(headline(incident))}"
     since = f"Incident {incident.id}, since {clock_utc(incident.since)}"
     runbook = runbook_url(incident, view)
     verdict = incident.verdict
@@ -63,15 +64,22 @@ def render_pager_message(
         "evidence for": [evidence_text(one) for one in verdict.evidence_for],
         "evidence against": [evidence_text(one) for one in verdict.evidence_against],
         "would settle it": MISSING_EVIDENCE[verdict.settled_by],
+        "incident": str(incident.id),
+        "tenants": list(incident.tenants),
     }
-    lines = [*verdict_text(verdict).splitlines(), remedy(incident), since]
+    if call := delivery.call:
+        details["reason"] = call.reason.value
+        if call.step is not None:
+            details["escalation step"] = str(call.step)
+    known = own_fault_text(incident) or verdict_text(verdict)
+    lines = [*known.splitlines(), remedy(incident), since]
     lines += [f"Runbook: {runbook}"] if runbook else []
     return PagerMessage(
-        key,
+        delivery.key,
         incident.id,
-        action,
+        page.action,
         incident.severity,
-        incident.tenants,
+        incident.tenants or ("auth0-check",),
         details,
         clean_text(title, TITLE_CHARS),
         "\n".join(_strip_all_markup(one) for one in lines if one),

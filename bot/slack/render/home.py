@@ -25,17 +25,31 @@ MAX_INCIDENTS, MAX_TENANTS, MAX_SILENCES = 10, 100, 10
 
 def render_home_tab(view: View, status_link: str) -> Block:
     """Render the tab."""
-    count = len(view.desk.open_incidents)
+    found = sorted(view.desk.open_incidents, key=lambda one: (one.severity.rank, -one.id))
+    incidents = [
+        block
+        for one in found[:MAX_INCIDENTS]
+        for block in (section(incident_line(one, view)), incident_buttons(one, view, status_link))
+    ]
+    active = view.desk.active_silences
+    silences = []
+    for silence in active[:MAX_SILENCES]:
+        value = actions.SilenceValue(silence=silence.id).model_dump_json()
+        end = button("End", actions.END_SILENCE, value=value)
+        silences.append(section(silence_line(silence)) | {"accessory": end})
+    count = len(found)
     head = f"{count} open incident{'s' if count > 1 else ''}" if count else "No open incident"
     names = tenants_by_light(view)
     lines = [tenant_line(name, view) for name in names[:MAX_TENANTS]]
     blocks = [
         section(f"*{head}*") | {"accessory": button("Refresh", actions.REFRESH)},
-        *_incidents(view, status_link),
+        *incidents,
+        *_more(len(found) - MAX_INCIDENTS, "alerts open"),
         {"type": "divider"},
         *map(section, join_lines(lines)),
         *_more(len(names) - MAX_TENANTS, "status"),
-        *_silences(view),
+        *silences,
+        *_more(len(active) - MAX_SILENCES, "silences"),
         {"type": "divider"},
         *render_on_call(view).blocks,
         {"type": "divider"},
@@ -53,33 +67,13 @@ def render_refused_home_tab(refusal: NotAllowed) -> Block:
 def home_tab_fingerprint(view: View) -> Hashable:
     """Return all that makes publishing the tab again worth it: not ages and latencies."""
     incidents = [
-        (one.id, one.state, one.severity, one.tenants, one.is_muted, one.verdict.cause)
+        (one.id, one.state, one.severity, one.tenants, one.notification.is_muted, one.verdict.cause)
         for one in view.desk.open_incidents
     ]
     silences = [(one.id, one.suppressed) for one in view.desk.active_silences]
     lights = [tenant_light(name, view) for name in view.rules.tenants]
     feeds = [(name, feed.state) for name, feed in view.desk.shared.feeds.items()]
     return tuple(incidents), tuple(silences), tuple(lights), tuple(feeds), view.desk.shift
-
-
-def _incidents(view: View, status_link: str) -> list[Block]:
-    found = sorted(view.desk.open_incidents, key=lambda one: (one.severity.rank, -one.id))
-    blocks = [
-        block
-        for one in found[:MAX_INCIDENTS]
-        for block in (section(incident_line(one, view)), incident_buttons(one, view, status_link))
-    ]
-    return blocks + _more(len(found) - MAX_INCIDENTS, "alerts open")
-
-
-def _silences(view: View) -> list[Block]:
-    found = view.desk.active_silences
-    blocks = []
-    for silence in found[:MAX_SILENCES]:
-        value = actions.SilenceValue(silence=silence.id).model_dump_json()
-        end = button("End", actions.END_SILENCE, value=value)
-        blocks.append(section(silence_line(silence)) | {"accessory": end})
-    return blocks + _more(len(found) - MAX_SILENCES, "silences")
 
 
 def _more(count: int, verb: str) -> list[Block]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from bot.core.alerting.notification_policy import is_in_maintenance
-from bot.core.model.observation import FeedState, StatusIncident, Verdict
+from bot.core.incidents.notifications import MANY_TENANTS
+from bot.core.model.observation import FeedState, StatusIncident
+from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import (
     AlertProblem,
     Incident,
@@ -16,12 +18,12 @@ from bot.core.state.incident import (
     ProbeProblem,
     Problem,
     SlowProblem,
+    problem_counts,
 )
 from bot.core.state.shared import FeedView
 from bot.core.state.silence import find_covering
 from bot.slack.render.buttons import incident_buttons
 from bot.slack.render.chart import render_charts
-from bot.slack.render.evidence import MISSING_EVIDENCE, evidence_text
 from bot.slack.render.incident_line import (
     headline,
     plain_headline,
@@ -29,12 +31,10 @@ from bot.slack.render.incident_line import (
     state_text,
     worst_problem,
 )
-from bot.slack.render.info import render_missing_data, render_monitoring_gap
+from bot.slack.render.info import render_missing_data, render_monitoring_gap, render_own_fault
 from bot.slack.render.oncall import on_call_name
-from bot.slack.render.signals import problem_line
-from bot.slack.render.tenant_table import tenants_table
+from bot.slack.render.signals import problem_line, problem_name
 from bot.slack.render.text import (
-    CAUSES,
     COMMAND,
     FIELD_CHARS,
     LOGIN_STOPPED,
@@ -43,7 +43,9 @@ from bot.slack.render.text import (
     REMEDIES,
     SILENCED_MARK,
     STEPS,
+    Block,
     RenderedMessage,
+    clean_text,
     clock_utc,
     context,
     count_rest,
@@ -57,14 +59,17 @@ from bot.slack.render.text import (
     section,
     signal_name,
 )
-from bot.slack.render.verdict import cause_name, confidence_text, time_to_detect_text
+from bot.slack.render.verdict import cause_name, time_to_detect_text, verdict_text
 
 if TYPE_CHECKING:
     from bot.ports import View
 
-MAX_EVIDENCE = 5
-"""Lines of evidence shown for the verdict, and as many against it."""
 MAX_NOTES, NOTE_CHARS = 2, 200
+TABLE_ROWS = 40
+"""Slack takes 100 rows, but no more than about 13,200 characters in all blocks of a message
+(bolt-js#2509 and #2867, read 2026-11)."""
+CELL_CHARS = 60
+TABLE_HEADER = ("Tenant", "Environment", "What fails", "Failed tries", "Since")
 
 
 def render_cross_post(incident: Incident, permalink: str) -> RenderedMessage:
@@ -98,6 +103,8 @@ def render_incident(
     if incident.kind is IncidentKind.SOURCE_NO_DATA:
         return render_missing_data(incident)
     mention = mention if incident.state is IncidentState.OPEN else ""
+    if incident.own_fault is not None:
+        return render_own_fault(incident, view, status_link, mention)
     head = f"{state_mark(incident)} *{state_text(incident)}* {headline(incident)}"
     blocks = [section(f"{mention} {head}".strip()), section(verdict_text(incident.verdict))]
     if what_to_do := remedy(incident):
@@ -118,8 +125,8 @@ def render_incident(
         blocks += render_charts(incident, view)
     foot = [
         f"#{incident.id}",
-        f"opened {date_and_time(incident.opened_at)}",
-        f"reopened {incident.reopen_count} times" if incident.reopen_count else "",
+        f"opened {date_and_time(incident.life.opened_at)}",
+        f"reopened {incident.life.reopen_count} times" if incident.life.reopen_count else "",
         f"called a false alarm: {quote(incident.false_alarm, NOTE_CHARS)}"
         if incident.false_alarm
         else "",
@@ -147,20 +154,22 @@ def _fields(incident: Incident, view: View) -> list[tuple[str, str]]:
         pairs.append(("Failed tries", "\n".join(lines)))
     pairs.append(("Auth0 status page", _status_page_text(incident, view)))
     pairs.append(("First failure", date_and_time(incident.since)))
-    if incident.is_open or incident.acknowledged_by:
+    taken = incident.life.acknowledged
+    if incident.is_open or taken:
         owner = "nobody yet"
-        if incident.acknowledged_by:
-            acknowledged_at = date_and_time(incident.acknowledged_at or 0.0)
-            owner = f"<@{incident.acknowledged_by}>, since {acknowledged_at}"
+        if taken:
+            owner = f"<@{taken.by}>, since {date_and_time(taken.at)}"
         # Not before that person was called: their name in a new message is a call.
-        elif incident.has_mentioned and view.desk.shift:
+        elif incident.notification.has_mentioned and view.desk.shift:
             owner += f"; on call: {on_call_name(view.desk.shift)}"
         pairs.append(("Owner", owner))
     if not incident.is_open and (lead := time_to_detect_text(incident)):
         pairs.append(("Who knew", lead))
-    if incident.resolved_at is not None:
-        lasted = duration(incident.resolved_at - incident.since)
-        pairs.append(("Over since", f"{date_and_time(incident.resolved_at)} (lasted {lasted})"))
+    if incident.life.resolved_at is not None:
+        lasted = duration(incident.life.resolved_at - incident.since)
+        pairs.append(
+            ("Over since", f"{date_and_time(incident.life.resolved_at)} (lasted {lasted})")
+        )
     return pairs
 
 
@@ -208,16 +217,6 @@ def status_incident_line(one: StatusIncident, now: float) -> str:
     return f"{PHASES[one.phase]}: {title} ({duration(now - one.updated_at)} ago)"
 
 
-def verdict_text(verdict: Verdict) -> str:
-    """Render a verdict with its evidence for and against."""
-    lines = [f"*Verdict: {CAUSES[verdict.cause]}*{confidence_text(verdict)}"]
-    for title, evidence in (("for", verdict.evidence_for), ("against", verdict.evidence_against)):
-        lines += [f"• {title}: {escape(evidence_text(one))}" for one in evidence[:MAX_EVIDENCE]]
-    if verdict.settled_by:
-        lines.append(f"• would settle it: {MISSING_EVIDENCE[verdict.settled_by]}")
-    return "\n".join(lines)
-
-
 def remedy(incident: Incident) -> str:
     """Return what to do about the worst fault, or an empty text if that is not known."""
     worst = worst_problem(incident)
@@ -239,3 +238,58 @@ def mute_reasons(incident: Incident, view: View) -> list[str]:
     ]
     is_ours = is_in_maintenance(incident, view.now, view.rules)
     return [*parts, f"{MAINTENANCE_MARK} in maintenance"] if is_ours else parts
+
+
+def tenants_table(incident: Incident, view: View) -> list[Block]:
+    """Render a table with a row for each tenant; nothing if there are few tenants."""
+    if len(incident.tenants) <= MANY_TENANTS:
+        return []
+    ordered = sorted(incident.problems, key=_rank_in_table, reverse=True)
+    worst = {problem.tenant: problem for problem in ordered}
+    names = sorted(incident.tenants, key=lambda name: _rank_in_table(worst.get(name)))
+    rows = [TABLE_HEADER, *(_table_row(name, worst.get(name), view) for name in names[:TABLE_ROWS])]
+    cells = [
+        [{"type": "raw_text", "text": clean_text(text, CELL_CHARS)} for text in row] for row in rows
+    ]
+    # A new block_id for each version, as Slack wants it of what is edited (@slack/types 3.2).
+    block_id = f"tenants-{incident.id}-{incident.message.edits}"
+    table: Block = {"type": "table", "block_id": block_id, "rows": cells}
+    recovered = sum(name in worst and worst[name].is_over for name in names[TABLE_ROWS:])
+    rest = count_rest(names, TABLE_ROWS, f", {recovered} of them work again" if recovered else "")
+    return [table, *map(context, rest)]
+
+
+def _rank_in_table(problem: Problem | None) -> tuple[bool, float, float]:
+    """Order by what goes on, by the share that fails, and by age; the smallest is the worst."""
+    if problem is None:
+        return False, 0.0, 0.0
+    failed, tries = problem_counts(problem)
+    return problem.is_over, -failed / max(tries, 1), problem.since
+
+
+def _table_row(name: str, problem: Problem | None, view: View) -> tuple[str, ...]:
+    rules = view.rules.tenants.get(name)
+    environment = (rules and view.tenants.environment(name, view.rules)) or "unknown"
+    if problem is None:
+        return name, environment, "no usable look", "none", "unknown"
+    failed, tries = problem_counts(problem)
+    failure = "works again" if problem.is_over else _table_failure(problem)
+    what = f"{problem_name(problem)}: {failure}"
+    share = f"{failed} of {tries}" if tries else str(failed)
+    return name, environment, what, share, clock_utc(problem.since)
+
+
+def _table_failure(problem: Problem) -> str:
+    match problem:
+        case ProbeProblem():
+            return fault_name(problem.fault)
+        case MetricProblem():
+            return problem.reason or fault_name(None)
+        case SlowProblem():
+            return Reason.SLOW
+        case AlertProblem():
+            return Reason.EXTERNAL_ALERT
+        case NoDataProblem():
+            return fault_name(None)
+        case _:
+            assert_never(problem)

@@ -13,6 +13,8 @@ from bot.core.state.incident import (
     IncidentState,
     MetricProblem,
     NoDataProblem,
+    OwnFault,
+    OwnFaultKind,
     ProbeProblem,
     SlowProblem,
     problem_counts,
@@ -56,20 +58,22 @@ def state_mark(incident: Incident) -> str:
         return ACKNOWLEDGED_MARK
     if incident.is_open:
         return SEVERITY_MARKS[incident.severity]
-    if incident.merged_into is not None:
+    if incident.life.merged_into is not None:
         return MERGED_MARK
-    return BY_HAND_MARK if incident.resolved_by else RESOLVED_MARK
+    return BY_HAND_MARK if incident.life.resolved_by else RESOLVED_MARK
 
 
 def state_text(incident: Incident) -> str:
     """Say the state of an incident, and who acknowledged or resolved it."""
     if incident.state is IncidentState.ACKNOWLEDGED:
-        return f"ACKNOWLEDGED by <@{incident.acknowledged_by}> · {incident.severity}"
+        return f"ACKNOWLEDGED by <@{incident.life.acknowledged_by}> · {incident.severity}"
     if incident.is_open:
         return f"FIRING · {incident.severity}"
-    if incident.merged_into is not None:
+    if incident.life.merged_into is not None:
         return "MERGED"
-    return f"RESOLVED by <@{incident.resolved_by}>" if incident.resolved_by else "RESOLVED"
+    return (
+        f"RESOLVED by <@{incident.life.resolved_by}>" if incident.life.resolved_by else "RESOLVED"
+    )
 
 
 def plain_headline(incident: Incident) -> str:
@@ -78,10 +82,32 @@ def plain_headline(incident: Incident) -> str:
     return f"{state}: {clean_text(strip_markup(headline(incident)), LINE_CHARS)}"
 
 
-def headline(incident: Incident) -> str:
+def own_fault_headline(fault: OwnFault, *, is_open: bool) -> str:
+    """Say in one line what is wrong with the bot itself, or that it is over."""
+    span = duration(abs(fault.ahead_s))
+    match fault.kind:
+        case OwnFaultKind.CLOCK_CORRECTED:
+            side = "ahead" if fault.ahead_s > 0 else "behind"
+            return f"The time of auth0-check was {span} {side}; it is right now"
+        case OwnFaultKind.CLOCK if is_open:
+            side = "ahead of" if fault.ahead_s > 0 else "behind"
+            return f"The clock of auth0-check's host is {span} {side} the right time"
+        case OwnFaultKind.CLOCK:
+            return "The clock of auth0-check's host is right again"
+        case OwnFaultKind.STORE:
+            return f"auth0-check {'cannot save its state' if is_open else 'saves its state again'}"
+        case OwnFaultKind.CRASH_LOOP:
+            return f"auth0-check {'crashes again and again' if is_open else 'no longer crashes'}"
+        case _:
+            assert_never(fault.kind)
+
+
+def headline(incident: Incident) -> str:  # noqa: PLR0911 - one case a kind
     """Say in one line what is wrong, or that it is over."""
     names = f"*{join_names(incident.tenants)}*"
     worst = worst_problem(incident)
+    if incident.own_fault is not None:
+        return own_fault_headline(incident.own_fault, is_open=incident.is_open)
     if not incident.is_open:
         return _resolved_headline(incident, worst, names)
     if incident.kind is IncidentKind.NO_DATA:
@@ -102,10 +128,10 @@ def headline(incident: Incident) -> str:
 
 
 def _resolved_headline(incident: Incident, worst: Problem | None, names: str) -> str:
-    if incident.merged_into is not None:
-        return f"{names}: the same cause as #{incident.merged_into}, which goes on"
-    lasted = duration((incident.resolved_at or incident.since) - incident.since)
-    if incident.sticky_resolve:
+    if incident.life.merged_into is not None:
+        return f"{names}: the same cause as #{incident.life.merged_into}, which goes on"
+    lasted = duration((incident.life.resolved_at or incident.since) - incident.since)
+    if incident.life.still_failing:
         return _capitalize(
             f"{_failing_signal(worst)} at {names} still failed when this was ended, after {lasted}"
         )
@@ -170,7 +196,7 @@ def render_alerts(question: ShowAlerts, view: View) -> RenderedMessage:
         incident
         for incident in view.desk.incidents.values()
         if incident.state in states
-        and (incident.is_open or (incident.resolved_at or view.now) >= since)
+        and (incident.is_open or (incident.life.resolved_at or view.now) >= since)
     ]
     if not found:
         return render_paragraphs(
@@ -200,31 +226,29 @@ def incident_list(incidents: Sequence[Incident], view: View) -> list[str]:
 
 def incident_line(incident: Incident, view: View) -> str:
     """Render an incident in one line: state, tenants, what fails, since when, and why."""
-    until = view.now if incident.resolved_at is None else incident.resolved_at
+    until = view.now if incident.life.resolved_at is None else incident.life.resolved_at
     lasted = f"{'for' if incident.is_open else 'lasted'} {duration(until - incident.since)}"
     cause = incident.verdict.cause
     verdict = "" if cause is Cause.NONE else f"; verdict {CAUSES[cause].split(':')[0]}"
-    muted = f" · {SILENCED_MARK} silenced: nobody was told" if incident.is_muted else ""
+    is_acknowledged = incident.state is IncidentState.ACKNOWLEDGED
+    by = incident.life.acknowledged_by if is_acknowledged else incident.life.resolved_by
+    state = f"{incident.state} by <@{by}>" if by else incident.state.value
+    if incident.life.merged_into is not None and not incident.is_open:
+        state = f"part of #{incident.life.merged_into}"
+    wrong = problem_text(worst_problem(incident))
+    if incident.kind is IncidentKind.SOURCE_NO_DATA:
+        wrong = f"no figures of {join_names([problem.signal for problem in incident.problems])}"
+    what = f"*{join_names(incident.tenants)}* {wrong}"
+    if incident.own_fault is not None:
+        what, verdict = headline(incident), ""
+    muted = (
+        f" · {SILENCED_MARK} silenced: nobody was told" if incident.notification.is_muted else ""
+    )
     return (
-        f"{state_mark(incident)} #{incident.id} {_state_label(incident)}, {incident.severity}: "
-        f"*{join_names(incident.tenants)}* {_problem_text(incident)}; "
+        f"{state_mark(incident)} #{incident.id} {state}, {incident.severity}: "
+        f"{what}; "
         f"since {date_and_time(incident.since)}, {lasted}{verdict}{muted}"
     )
-
-
-def _state_label(incident: Incident) -> str:
-    if incident.merged_into is not None and not incident.is_open:
-        return f"part of #{incident.merged_into}"
-    by = incident.resolved_by
-    if incident.state is IncidentState.ACKNOWLEDGED:
-        by = incident.acknowledged_by
-    return f"{incident.state} by <@{by}>" if by else incident.state.value
-
-
-def _problem_text(incident: Incident) -> str:
-    if incident.kind is IncidentKind.SOURCE_NO_DATA:
-        return f"no figures of {join_names([problem.signal for problem in incident.problems])}"
-    return problem_text(worst_problem(incident))
 
 
 def problem_text(problem: Problem | None) -> str:

@@ -1,12 +1,13 @@
-"""Messages for information only: a monitoring gap, a source without data. Pure."""
+"""Messages that are not about logins: gaps, silent sources, faults of the bot itself. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import Severity
-from bot.core.state.incident import IncidentState, NoDataProblem
-from bot.slack.render.incident_line import state_mark, state_text
+from bot.core.state.incident import IncidentState, NoDataProblem, OwnFaultKind
+from bot.slack.render.buttons import incident_buttons
+from bot.slack.render.incident_line import headline, plain_headline, state_mark, state_text
 from bot.slack.render.signals import SOURCE_NAMES
 from bot.slack.render.text import (
     SEVERITY_MARKS,
@@ -21,11 +22,12 @@ from bot.slack.render.text import (
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
+    from bot.ports import View
 
 
 def render_monitoring_gap(incident: Incident) -> RenderedMessage:
     """Render a monitoring gap, which is over."""
-    since, until = incident.since, incident.opened_at
+    since, until = incident.since, incident.life.opened_at
     gap = f"Could not look for {duration(until - since)}; looking again."
     blocks = [
         section(f"{SEVERITY_MARKS[Severity.INFO]} *INFO* {gap}"),
@@ -39,14 +41,14 @@ def render_missing_data(incident: Incident) -> RenderedMessage:
     """Render a source without data. It is only INFO, as nothing is known to fail."""
     source = SOURCE_NAMES[incident.source] if incident.source else "A source"
     names = ", ".join(f"{p.tenant} ({p.signal})" for p in incident.problems[:5])
-    lasted = duration((incident.resolved_at or incident.opened_at) - incident.since)
+    lasted = duration((incident.life.resolved_at or incident.life.opened_at) - incident.since)
     state = "INFO" if incident.state is IncidentState.OPEN else state_text(incident)
     if incident.is_open:
         missing = [p for p in incident.problems if isinstance(p, NoDataProblem)]
         reasons = dict.fromkeys(p.no_data_reason for p in missing if p.no_data_reason)
         why = escape("; ".join(reasons), 200)
         sentence = f"{source} has had no figures for {lasted}: {names}. {why}"
-    elif incident.resolved_by:
+    elif incident.life.resolved_by:
         sentence = f"{source} had no figures for {lasted}: {names}"
     else:
         sentence = f"{source} has figures again after {lasted}: {names}"
@@ -54,3 +56,43 @@ def render_missing_data(incident: Incident) -> RenderedMessage:
     text = f"{state.replace(' ·', '')}: {sentence}"
     foot = f"#{incident.id} · since {date_and_time(incident.since)} · logins are watched as before"
     return RenderedMessage(f"{text} [#{incident.id}]", [section(head), context(foot)])
+
+
+OWN_FAULT_ADVICE = {
+    OwnFaultKind.CLOCK: (
+        "I go on by the time that other hosts send with their answers. *What to do* Let a time"
+        " service set the host's clock: `timedatectl`, `chronyc tracking`."
+    ),
+    OwnFaultKind.STORE: (
+        "I go on from memory: alerts and commands work. If I crash now, I may post an alert twice;"
+        " the second one then says so."
+    ),
+    OwnFaultKind.CRASH_LOOP: (
+        "Between two crashes nobody watches the logins. *What to do* Read the end of my log, such"
+        " as `journalctl -u auth0-check`."
+    ),
+}
+
+
+def own_fault_text(incident: Incident) -> str:
+    """Say what a fault of the bot itself means and what to do; empty: there is none."""
+    if incident.own_fault is None:
+        return ""
+    detail = escape(incident.own_fault.detail, 300)
+    return f"{detail} {OWN_FAULT_ADVICE.get(incident.own_fault.kind, '')}".strip()
+
+
+def render_own_fault(
+    incident: Incident, view: View, status_link: str, mention: str
+) -> RenderedMessage:
+    """Render a fault of the bot itself: what it means, and what to do."""
+    state, text = state_text(incident), plain_headline(incident)
+    if incident.severity is Severity.INFO:
+        state, text = "INFO", f"INFO: {headline(incident)}"
+    mark = SEVERITY_MARKS[incident.severity] if state == "INFO" else state_mark(incident)
+    blocks = [section(f"{mention} {mark} *{state}* {headline(incident)}".strip())]
+    if incident.is_open:
+        blocks.append(section(own_fault_text(incident)))
+        blocks.append(incident_buttons(incident, view, status_link))
+    blocks.append(context(f"#{incident.id} · since {date_and_time(incident.since)}"))
+    return RenderedMessage(f"{mention} {text} [#{incident.id}]".strip(), blocks)

@@ -104,7 +104,9 @@ def ask_form(view: View, origin: Origin) -> Block:
 def _silence_options(view: View, what: str) -> dict[str, Options]:
     """Return what can be silenced, in groups, and the chosen value even if it is over."""
     newest = sorted(view.desk.open_incidents, key=lambda one: -one.id)[:MAX_INCIDENTS]
-    incidents = {f"#{one.id}": f"#{one.id} {join_names(one.tenants)}" for one in newest}
+    incidents = {
+        f"#{one.id}": f"#{one.id} {join_names(one.tenants) or 'the bot'}" for one in newest
+    }
     rules = view.rules.tenants
     signals = {name: signal_name(name) for one in rules.values() for name in one.probes}
     metrics = {

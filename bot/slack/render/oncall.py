@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.commands.parse import OVERRIDE_WORD
 from bot.core.model.access import CommandOutcome, Verb
-from bot.core.oncall import Shifts, UserGroup, current_shift, next_shift
+from bot.core.oncall import Shifts, UserGroup, current_shift, later_shifts
 from bot.core.state.silence import MAX_SILENCE_S
 from bot.slack.render.help import usage_hint
 from bot.slack.render.text import (
@@ -42,7 +42,7 @@ def render_on_call(view: View) -> RenderedMessage:
     if isinstance(source, UserGroup) and not overrides:
         return render_paragraphs(f"*On call*: <!subteam^{source.id}>, whoever is in it.")
     now = current_shift(source, overrides, view.now)
-    after = next_shift(source, overrides, view.now)
+    after = next(later_shifts(source, overrides, view.now), None)
     until = f"{on_call_name(now)}, until {date_and_time(now.until)}" if now else "nobody"
     lines = [f"*On call*: {until}"]
     if after:

@@ -9,7 +9,6 @@ from bot.core.model.observation import FRESH_S, FeedState, Health, SignalState
 from bot.core.signals.history import single_failure_share
 from bot.core.state.shared import other_component
 from bot.core.state.silence import is_window_active
-from bot.core.triage.context import is_signal_failing, most_frequent_fault
 from bot.slack.render.incident import status_incident_line
 from bot.slack.render.incident_line import MAX_LINES, incident_list
 from bot.slack.render.signals import (
@@ -132,11 +131,11 @@ def tenant_line(name: str, view: View) -> str:
 def _sticky_resolve_text(name: str, view: View) -> str:
     """Say why nobody is alerted of what fails: a person resolved it while it failed."""
     for incident in view.desk.incidents.values():
-        until = (incident.resolved_at or 0.0) + STICKY_RESOLVE_S
-        if view.now < until and any(one.owner == name for one in incident.sticky_resolve):
+        until = (incident.life.resolved_at or 0.0) + STICKY_RESOLVE_S
+        if view.now < until and any(one.owner == name for one in incident.life.still_failing):
             return (
                 f"; nobody is alerted until {date_and_time(until)}, "
-                f"<@{incident.resolved_by}> resolved #{incident.id}"
+                f"<@{incident.life.resolved_by}> resolved #{incident.id}"
             )
     return ""
 
@@ -156,13 +155,13 @@ def tenant_light(name: str, view: View) -> str:
 def _probe_state_text(state: ProbeState | None, now: float) -> str:
     if state is None or state.last_at is None:
         return "not looked at yet"
-    fault = fault_name(most_frequent_fault(state))
+    fault = fault_name(state.most_frequent_fault)
     if state.is_stopped:
         return f"stopped: {fault}"
     if state.state is SignalState.OK:
         latency = f" in {state.latency_s * 1000:.0f} ms" if state.latency_s else ""
         return f"ok{latency} ({duration(now - state.last_at)} ago)"
-    label = "failing" if is_signal_failing(state) else "one failure, being repeated"
+    label = "failing" if state.is_failing else "one failure, being repeated"
     return f"{label}: {fault}, {len(state.faults)} of {len(state.tries)}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from bot.core.oncall import DM
+from bot.core.state.incident import IncidentKind
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     CommandEntry,
@@ -26,8 +27,7 @@ from bot.core.state.timeline import (
     VerdictEntry,
     WhyEntry,
 )
-from bot.slack.render.evidence import evidence_text
-from bot.slack.render.incident import status_incident_line, verdict_text
+from bot.slack.render.incident import status_incident_line
 from bot.slack.render.incident_line import headline, state_mark
 from bot.slack.render.text import (
     ACKNOWLEDGED_MARK,
@@ -41,7 +41,12 @@ from bot.slack.render.text import (
     quote,
     render_paragraphs,
 )
-from bot.slack.render.verdict import explain_verdict, time_to_detect_text
+from bot.slack.render.verdict import (
+    evidence_text,
+    explain_verdict,
+    time_to_detect_text,
+    verdict_text,
+)
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
@@ -68,17 +73,23 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case StatusUpdateEntry():
             line = status_incident_line(entry.status_incident, now)
             return f"Auth0 status page: {line}\n>{escape(entry.status_incident.text, 200)}"
+        case SeverityRaisedEntry() if incident.kind is IncidentKind.NO_DATA:
+            return f"Now {entry.severity}: I cannot check any tenant"
         case SeverityRaisedEntry():
             return f"Now {entry.severity}: most logins fail"
+        case JoinedEntry() if incident.kind is IncidentKind.NO_DATA:
+            return f"I cannot check {join_names(entry.tenants)} either"
         case JoinedEntry():
             return (
                 f"{join_names(entry.tenants)} {'fail' if len(entry.tenants) > 1 else 'fails'} too"
             )
+        case RecoveredEntry() if incident.kind is IncidentKind.NO_DATA:
+            return f"I can check {join_names(entry.tenants)} again"
         case RecoveredEntry():
             verb = "work" if len(entry.tenants) > 1 else "works"
             return f"{join_names(entry.tenants)} {verb} again"
         case MergedEntry():
-            return f"The same cause as #{incident.merged_into}, which goes on there"
+            return f"The same cause as #{incident.life.merged_into}, which goes on there"
         case ResolvedEntry():
             return _resolved_text(entry, incident)
         case ReopenedEntry():
@@ -101,9 +112,10 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
 def _resolved_text(entry: ResolvedEntry, incident: Incident) -> str:
     mark, by = (state_mark(incident), f" by <@{entry.by}>") if entry.by else (RESOLVED_MARK, "")
     end = f"{mark} Resolved{by} after {duration(entry.at - incident.since)}"
-    if entry.by and incident.sticky_resolve:
-        end += f"\nFailing still: {join_names([str(one) for one in incident.sticky_resolve])}"
-    return f"{end}\n{time_to_detect_text(incident)}".strip()
+    if entry.by and incident.life.still_failing:
+        end += f"\nFailing still: {join_names([str(one) for one in incident.life.still_failing])}"
+    known = "" if incident.own_fault else time_to_detect_text(incident)
+    return f"{end}\n{known}".strip()
 
 
 def _action_text(entry: CommandEntry) -> str:
@@ -139,6 +151,5 @@ def _so_far(at: float, incident: Incident) -> str:
 
 def _owner(at: float, incident: Incident) -> str:
     """Say who had acknowledged an incident at an instant; empty: nobody."""
-    acknowledged_at = incident.acknowledged_at
-    is_acknowledged = acknowledged_at is not None and acknowledged_at <= at
-    return f"<@{incident.acknowledged_by}> has" if is_acknowledged else ""
+    taken = incident.life.acknowledged
+    return f"<@{taken.by}> has" if taken and taken.at <= at else ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.simulator.workspace.dialogs import CONNECTION_ERROR, EMPTY
-from bot.simulator.workspace.model import Refused
+from bot.simulator.workspace.model import SCOPES, App, Refused, User
 from bot.simulator.workspace.transports import Unreachable
 
 if TYPE_CHECKING:
@@ -194,3 +194,20 @@ def test_profiles(bench: Bench) -> None:
 
     assert (dana["tz"], dana["is_restricted"]) == ("Europe/Berlin", False)
     assert lou["is_restricted"] is True
+
+
+def test_do_not_disturb(furnish: type[Bench]) -> None:
+    """`dnd.info` has the span that goes on; nobody else's snooze is shown, and 1 means never."""
+    people = [User("U1", "ann", "Ann"), User("U2", "ben", "Ben", is_in_dnd=True)]
+    bench = furnish(given={"app": App(scopes=SCOPES | {"dnd:read"}), "people": people})
+    ann, ben = (bench.call("dnd.info", user=user) for user in ("U1", "U2"))
+
+    assert ann == {
+        "ok": True,
+        "dnd_enabled": False,
+        "next_dnd_start_ts": 1,
+        "next_dnd_end_ts": 1,
+    }
+    assert ben["dnd_enabled"] is True
+    assert ben["next_dnd_start_ts"] < bench.at < ben["next_dnd_end_ts"]
+    assert bench.call("dnd.info", user="U9")["error"] == "user_not_found"

@@ -113,6 +113,7 @@ def test_the_app_token_opens_sockets_only(bench: Bench) -> None:
         ("conversations.info", {"channel": "G2"}, "groups:read"),
         ("conversations.open", {"users": "U1"}, "im:write"),
         ("users.info", {"user": "U1"}, "users:read"),
+        ("dnd.info", {"user": "U1"}, "dnd:read"),
         ("usergroups.list", {}, "usergroups:read"),
     ],
 )

@@ -40,12 +40,15 @@ from bot.core.signals.metric_threshold import MetricLimits, MetricState
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import (
+    Acknowledgement,
     Incident,
     IncidentHistory,
     IncidentKind,
-    IncidentState,
+    IncidentLife,
     Note,
+    NotificationState,
     ProbeProblem,
+    Resolution,
 )
 from bot.core.state.outbox import Answer, AnswerResult
 from bot.core.state.rules import Rules, TenantRules
@@ -125,21 +128,18 @@ class Scene:
             severity=Severity.CRITICAL,
             tenants=("prod", "shop"),
             since=START,
-            opened_at=START + 50,
+            life=IncidentLife(START + 50),
             verdict=self.verdict,
             problems=(
                 ProbeProblem("prod", "login", START, 5, 5, fault),
                 ProbeProblem("shop", "login", START + 20, 4, 6, fault),
             ),
-            has_mentioned=True,
-            mentioned=(ANN,),
+            notification=NotificationState(has_mentioned=True, mentioned=(ANN,)),
             history=IncidentHistory(detected_at={"probe": START, "message": START + 51}),
         )
         self.acknowledged = replace(
             self.open,
-            state=IncidentState.ACKNOWLEDGED,
-            acknowledged_by=ANN,
-            acknowledged_at=START + 120,
+            life=replace(self.open.life, acknowledged=Acknowledgement(ANN, START + 120)),
             status_incidents=(status_incident,),
             notes=(
                 Note(START + 130, BEN, "Nothing was deployed today"),
@@ -147,18 +147,23 @@ class Scene:
                 Note(START + 240, ANN, texts.note),
             ),
         )
-        over: dict[str, Any] = {"state": IncidentState.RESOLVED, "resolved_at": NOW}
         problems = tuple(replace(one, is_over=True) for one in self.open.problems)
         detected_at = {**self.open.history.detected_at, "notice": START + 200}
         history = IncidentHistory(detected_at=detected_at)
-        self.ended = replace(self.acknowledged, problems=problems, history=history, **over)
-        self.by_hand = replace(
-            self.acknowledged, resolved_by=BEN, sticky_resolve=(Target("prod", "login"),), **over
-        )
-        self.merged = replace(self.open, id=8, merged_into=7, problems=problems, **over)
+        life = self.acknowledged.life
+        over = replace(life, resolved=Resolution(NOW))
+        self.ended = replace(self.acknowledged, problems=problems, history=history, life=over)
+        by_hand = replace(life, resolved=Resolution(NOW, BEN, (Target("prod", "login"),)))
+        self.by_hand = replace(self.acknowledged, life=by_hand)
+        merged = replace(self.open.life, resolved=Resolution(NOW, merged_into=7))
+        self.merged = replace(self.open, id=8, problems=problems, life=merged)
         self.false_alarm = replace(self.ended, false_alarm=texts.alarm)
         self.muted = replace(
-            self.open, id=9, tenants=("shop",), problems=self.open.problems[1:], is_muted=True
+            self.open,
+            id=9,
+            tenants=("shop",),
+            problems=self.open.problems[1:],
+            notification=replace(self.open.notification, is_muted=True),
         )
         self.silence = Silence(
             3, SilenceScope.TENANT, "shop", START - 600, NOW + 3600, BEN, texts.reason
@@ -225,7 +230,7 @@ class Scene:
 
     def message(self, incident: Incident, **desk: Any) -> RenderedMessage:
         return render_incident(
-            incident, self.view(incident, **desk), STATUS, mentions(incident.mentioned)
+            incident, self.view(incident, **desk), STATUS, mentions(incident.notification.mentioned)
         )
 
     def says(

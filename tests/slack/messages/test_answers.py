@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.model.access import AuditEntry, CommandOutcome, NotAllowed, Right, Verb
-from bot.core.model.command import Request, RunCheck, SilenceRefusal
+from bot.core.model.command import Request, RunCheck, ShowHelp, SilenceRefusal
 from bot.core.model.observation import Observation, Outcome, Target, Timing
 from bot.core.oncall import Override, Shift, Shifts, UserGroup
 from bot.core.state.outbox import Answer, AnswerResult
@@ -170,6 +170,7 @@ def test_the_messages_are_the_golden_ones(name: str, scene: Any, judge: Any) -> 
     judge(name, MESSAGES[name](scene))
 
 
+@pytest.mark.no_cover
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("name", MESSAGES)
@@ -220,3 +221,14 @@ def test_status_says_why_nobody_is_alerted_of_what_fails(scene: Any) -> None:
     assert f"<@{BEN}> resolved #{scene.by_hand.id}" in text
     assert "nobody is alerted until" in text
     assert "nobody is alerted" not in scene.says("status", view=scene.view(scene.open)).text
+
+
+def test_who_shared_too_much_is_told_why_only_they_see_the_answer(scene: Any) -> None:
+    """The answer is the same, with one more sentence."""
+    answer = Answer(Request("r", NOW, ShowHelp(), share=True))
+    usual = render_answer(answer, scene.view())
+    alone = render_answer(replace(answer, is_share_refused=True), scene.view())
+
+    assert not replace(answer, is_share_refused=True).is_shared
+    assert alone.blocks[:-1] == usual.blocks
+    assert alone.text == f"{usual.text}\n{alone.blocks[-1]['elements'][0]['text']}"

@@ -24,11 +24,15 @@ from bot.core.state.incident import (
     Incident,
     IncidentKind,
     NoDataProblem,
+    NotificationState,
+    OwnFault,
+    OwnFaultKind,
     ProbeProblem,
     Problem,
+    Resolution,
     SlowProblem,
 )
-from bot.core.state.outbox import PagerAction
+from bot.core.state.outbox import Delivery, PagerAction, Paging
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     FalseAlarmEntry,
@@ -74,8 +78,7 @@ def warning(scene: Any, *problems: Problem, **changes: Any) -> Incident:
         severity=Severity.WARNING,
         tenants=("prod",),
         problems=problems,
-        mentioned=(),
-        has_mentioned=False,
+        notification=NotificationState(),
         **changes,
     )
 
@@ -102,13 +105,35 @@ def no_data(scene: Any) -> list[RenderedMessage]:
     return [scene.message(warning(scene, kind=IncidentKind.NO_DATA)), scene.message(ended)]
 
 
+OWN_FAULTS = (
+    OwnFault(OwnFaultKind.CLOCK, ahead_s=-3600.0),
+    OwnFault(OwnFaultKind.STORE, "The database cannot be used: its disk is full: free some space."),
+    OwnFault(OwnFaultKind.CRASH_LOOP, "6 crashes within 15 minutes."),
+)
+CORRECTED = OwnFault(OwnFaultKind.CLOCK_CORRECTED, ahead_s=3600.0)
+
+
+def own_faults(scene: Any) -> list[RenderedMessage]:
+    kind = IncidentKind.OWN_FAULT
+    faults = [
+        replace(warning(scene, kind=kind), id=number, tenants=(), own_fault=fault)
+        for number, fault in enumerate(OWN_FAULTS, start=7)
+    ]
+    life = replace(faults[0].life, resolved=Resolution(NOW))
+    ended = [replace(fault, life=life) for fault in faults]
+    told = replace(ended[0], severity=Severity.INFO, own_fault=CORRECTED)
+    listed = scene.says("alerts", view=scene.view(*faults))
+    return [*map(scene.message, (*faults, *ended, told)), listed]
+
+
 def missing_data(scene: Any) -> list[RenderedMessage]:
     problem = NoDataProblem("prod", "checkout", START, MetricKind.METRICS, scene.texts.missing)
     source = warning(scene, problem, kind=IncidentKind.SOURCE_NO_DATA, source=MetricKind.METRICS)
     source = replace(source, severity=Severity.INFO)
-    acknowledged = replace(source, state=scene.acknowledged.state, acknowledged_by=ANN)
-    by_hand = replace(source, state=scene.ended.state, resolved_by=BEN)
-    ended = replace(source, state=scene.ended.state)
+    life = source.life
+    acknowledged = replace(source, life=scene.acknowledged.life)
+    by_hand = replace(source, life=replace(life, resolved=Resolution(life.opened_at, BEN)))
+    ended = replace(source, life=replace(life, resolved=Resolution(life.opened_at)))
     listed = scene.says("alerts", view=scene.view(source))
     return [*(scene.message(one) for one in (source, acknowledged, by_hand, ended)), listed]
 
@@ -201,6 +226,7 @@ MESSAGES: dict[str, Callable[[Any], list[RenderedMessage]]] = {
     "stopped": stopped,
     "blind": no_data,
     "silent": missing_data,
+    "own-faults": own_faults,
     "thread": thread,
     "in-other-channels": in_other_channels,
     "direct": lambda scene: [render_direct_message(scene.open, scene.view(), PERMALINK)],
@@ -228,7 +254,9 @@ def test_a_pager_message_is_plain(action: PagerAction, scene: Any, compare: Any)
     """A pager message has a title, what is known, and a link, all without mark-up."""
     states = (scene.open, scene.acknowledged, scene.ended)
     incident = dict(zip(PagerAction, states, strict=True))[action]
-    message = render_pager_message(incident, scene.view(), action, key="k", link=PERMALINK)
+    page = Paging(incident.id, "pager", action)
+    delivery = Delivery("k", "page", 1, page, START)
+    message = render_pager_message(incident, scene.view(), delivery, page, PERMALINK)
 
     compare(f"page-{action}.txt", f"{message.title}\n\n{message.body}\n\n{message.link}\n")
 
@@ -242,7 +270,9 @@ def test_a_pager_message_stays_plain(data: st.DataObject, scenes_of: Any, hostil
         scene.open,
         problems=(AlertProblem("prod", "login", START, 5, scene.texts.alert),),
     )
-    message = render_pager_message(incident, scene.view(), PagerAction.TRIGGER, key="k", link="")
+    page = Paging(incident.id, "pager", PagerAction.TRIGGER)
+    delivery = Delivery("k", "page", 1, page, START)
+    message = render_pager_message(incident, scene.view(), delivery, page, "")
 
     assert len(message.title) <= 200
     assert len(message.title.splitlines()) == 1

@@ -23,12 +23,15 @@ from bot.core.model.observation import (
 from bot.core.oncall import Shift
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import (
+    Acknowledgement,
     Incident,
     IncidentKind,
+    IncidentLife,
     IncidentMessage,
-    IncidentState,
     Note,
+    NotificationState,
     ProbeProblem,
+    Resolution,
 )
 from bot.core.state.outbox import Answer
 from bot.core.state.rules import Rules, TenantRules
@@ -86,11 +89,19 @@ OPEN = Incident(
     severity=Severity.CRITICAL,
     tenants=("prod",),
     since=START,
-    opened_at=START + 20,
+    life=IncidentLife(START + 20),
     verdict=VERDICT,
     problems=(ProbeProblem("prod", "login", START, 5, 5, FAULT),),
 )
-ENDED = replace(OPEN, state=IncidentState.RESOLVED, resolved_at=START + 600)
+TAKEN = replace(OPEN, life=replace(OPEN.life, acknowledged=Acknowledgement("U1", START + 60)))
+
+
+def end(by: str = "", merged_into: int | None = None) -> Incident:
+    resolution = Resolution(START + 600, by, merged_into=merged_into)
+    return replace(OPEN, life=replace(OPEN.life, resolved=resolution))
+
+
+ENDED = end()
 
 
 def view(now: float = START + 60) -> View:
@@ -149,9 +160,7 @@ def row(incident: Incident) -> dict[str, str]:
 
 
 def test_the_buttons_fit_the_state() -> None:
-    """An open incident can be acknowledged, then resolved; a resolved one has no buttons."""
-    acknowledged = replace(OPEN, state=IncidentState.ACKNOWLEDGED, acknowledged_by="U1")
-
+    """An open incident can be TAKEN, then resolved; a resolved one has no buttons."""
     assert list(row(OPEN)) == [
         "Acknowledge",
         "Check Auth0 Status",
@@ -163,8 +172,8 @@ def test_the_buttons_fit_the_state() -> None:
         "Note…",
         "False alarm…",
     ]
-    assert next(iter(row(acknowledged))) == "Resolve"
-    assert {*row(OPEN)} - {*row(acknowledged)} == {"Acknowledge"}
+    assert next(iter(row(TAKEN))) == "Resolve"
+    assert {*row(OPEN)} - {*row(TAKEN)} == {"Acknowledge"}
     assert row(ENDED) == {}
 
 
@@ -191,10 +200,11 @@ def test_who_is_on_call_is_named_only_once_called() -> None:
     """A mention in a new message is a call, and not every alert may call."""
     desk = DeskState(shift=Shift("U9", START - 60, START + 60))
     on_call = replace(view(), desk=desk)
+    mentioned = NotificationState(has_mentioned=True)
 
     assert "<@U9>" not in text_of(render_incident(OPEN, on_call, STATUS).blocks)
     assert "<@U9>" in text_of(
-        render_incident(replace(OPEN, has_mentioned=True), on_call, STATUS).blocks
+        render_incident(replace(OPEN, notification=mentioned), on_call, STATUS).blocks
     )
 
 
@@ -210,13 +220,7 @@ def test_the_newest_two_notes_are_shown() -> None:
 
 def test_the_marks_of_all_states_differ() -> None:
     """The marks differ in shape, so nobody has to tell red from green."""
-    states = [
-        OPEN,
-        replace(OPEN, state=IncidentState.ACKNOWLEDGED),
-        ENDED,
-        replace(ENDED, resolved_by="U1"),
-        replace(ENDED, merged_into=1),
-    ]
+    states = [OPEN, TAKEN, ENDED, end(by="U1"), end(merged_into=1)]
 
     assert len({state_mark(incident) for incident in states}) == len(states)
 

@@ -45,6 +45,7 @@ def test_the_views_are_the_golden_ones(name: str, scene: Any, compare: Any) -> N
     assert check(made["blocks"], Surface(made["type"])) == []
 
 
+@pytest.mark.no_cover
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_foreign_text_is_harmless_at_home(

@@ -279,17 +279,37 @@ HISTORY = {
     "detected_at": "detected_at",
 }
 """Fields of an incident that a part of it has now, and their names there."""
+NOTIFICATION = ("is_muted", "has_mentioned", "mentioned", "escalation")
+LIFE = (
+    *("state", "opened_at", "acknowledged_by", "acknowledged_at", "reopen_count"),
+    *("resolved_at", "resolved_by", "sticky_resolve", "merged_into"),
+)
 
 
 def _build_incident(old: Json) -> Json:
-    """Build its parts, put a mention to come in the escalation's place, split signals' names."""
-    new = {n: value for n, value in old.items() if n not in {"mention_at", *MESSAGE, *HISTORY}}
+    """Build its parts, and put a mention to come in the escalation's place."""
+    parts = {"mention_at", "paged_contact_points", *LIFE, *NOTIFICATION, *MESSAGE, *HISTORY}
+    new = {name: value for name, value in old.items() if name not in parts}
     new["message"] = {new_name: old[name] for name, new_name in MESSAGE.items()}
     new["history"] = {new_name: old[name] for name, new_name in HISTORY.items()}
+    new["notification"] = {name: old[name] for name in NOTIFICATION if name in old}
     if old["mention_at"] is not None:
-        new["escalation"] = {"at": old["mention_at"], "begun": old.get("escalation")}
-    signals = [name.split(".", 1) for name in old.get("sticky_resolve", ())]
-    return {**new, "sticky_resolve": signals}
+        mention = {"at": old["mention_at"], "begun": old.get("escalation")}
+        new["notification"]["escalation"] = mention
+    # When they were paged is not known: long ago.
+    new["notification"]["paged_at"] = dict.fromkeys(old.get("paged_contact_points", ()), 0.0)
+    life = {"opened_at": old["opened_at"], "reopen_count": old["reopen_count"]}
+    by, at = old.get("acknowledged_by", ""), old.get("acknowledged_at")
+    if by or old["state"] == "acknowledged":  # 0.1.0 kept neither who did it nor when
+        life["acknowledged"] = {"by": by, "at": old["opened_at"] if at is None else at}
+    if old["resolved_at"] is not None:
+        life["resolved"] = {
+            "at": old["resolved_at"],
+            "by": old.get("resolved_by", ""),
+            "still_failing": [name.split(".", 1) for name in old.get("sticky_resolve", ())],
+            "merged_into": old["merged_into"],
+        }
+    return {**new, "life": life}
 
 
 def _drop_due(desk: Json) -> Json:

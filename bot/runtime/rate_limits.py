@@ -1,0 +1,78 @@
+"""When Slack and contact points may be called again: the gaps between calls, and `Retry-After`.
+
+All spans are real seconds: the limits of others know no other clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from dataclasses import dataclass
+
+from bot.core.state.outbox import MAX_RETRY_AFTER_S
+
+
+@dataclass(slots=True)
+class _Limit:
+    free_at: float = 0.0
+    """When the gap after the last call ends."""
+    held_until: float = 0.0
+    """When the wait ends that was asked for …"""
+    urgent_until: float = 0.0
+    """… and when it ends for what is urgent."""
+
+
+class RateLimits:
+    """The limits by their names, such as that of new messages in a channel."""
+
+    def __init__(self) -> None:
+        self._limits: dict[str, _Limit] = {}
+
+    def wait_s(self, name: str, *, is_urgent: bool) -> float:
+        """Return for how long no call is allowed under a limit; 0: one is allowed now."""
+        limit, now = self._limits.get(name, _Limit()), _now()
+        held_until = limit.urgent_until if is_urgent else limit.held_until
+        return max(limit.free_at - now, held_until - now, 0.0)
+
+    def take_turn(self, name: str, gap_s: float) -> None:
+        """Note that a call is made."""
+        self._limits.setdefault(name, _Limit()).free_at = _now() + gap_s
+
+    def hold(self, name: str, span_s: float) -> None:
+        """Note that no call is to be made for a while, as `Retry-After` asks."""
+        limit, now = self._limits.setdefault(name, _Limit()), _now()
+        limit.held_until = now + span_s
+        limit.urgent_until = now + min(span_s, MAX_RETRY_AFTER_S)
+
+    def release(self, name: str) -> None:
+        """Note that a call was taken: whatever wait was asked for is over."""
+        if limit := self._limits.get(name):
+            limit.held_until = limit.urgent_until = 0.0
+
+
+class PersonLimit:
+    """Allows each person something so often.
+
+    Args:
+        count: how often …
+        span_s: … within this span.
+    """
+
+    def __init__(self, count: int, span_s: float) -> None:
+        self._count = count
+        self._span_s = span_s
+        self._times: defaultdict[str, deque[float]] = defaultdict(deque)
+
+    def allow(self, person: str) -> bool:
+        """Tell whether a person may do it now, and count it if so."""
+        times, now = self._times[person], _now()
+        while times and now - times[0] >= self._span_s:
+            times.popleft()
+        if len(times) >= self._count:
+            return False
+        times.append(now)
+        return True
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,162 @@
+"""What is a call, and where it goes if Slack does not take it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.core.model.observation import Fault, Severity, Stage
+from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep
+from bot.core.state.incident import Resolution
+from bot.core.state.outbox import Call, DirectMessage, PagerAction, Paging, Post, Reply
+from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, Send
+from bot.core.state.timeline import JoinedEntry, MentionEntry, PagedEntry
+
+STEPS = (
+    EscalationStep(180, "mention"),
+    EscalationStep(300, "dm"),
+    EscalationStep(600, "pager"),
+)
+POINTS = ("pager", "mail", "sms")
+"""The policy names only the first of them."""
+
+
+def prepare(make: Any, steps: tuple[EscalationStep, ...] = STEPS) -> Any:
+    """Return a healthy world, by whose rules the first mention comes 30 s after the alert."""
+    made = make(
+        mention="@here",
+        mention_after_s={"prod": 55.0},
+        policies={Severity.CRITICAL: EscalationPolicy(steps)},
+        contact_points=POINTS,
+        on_call=make.rotation,
+    )
+    made.healthy()
+    return made
+
+
+@pytest.fixture
+def begun(make: Any) -> Any:
+    """Prod's login has just opened a critical incident; nothing is posted yet."""
+    steps = prepare(make)
+    steps.fail("prod.login")
+    return steps
+
+
+def calls(steps: Any) -> list[tuple[type, CallReason, int | None]]:
+    return [
+        (type(e.body.entry if isinstance(e.body, Reply) else e.body), e.call.reason, e.call.step)
+        for e in steps.effects
+        if isinstance(e, Send) and e.call
+    ]
+
+
+def first_call(steps: Any) -> Call:
+    return Call(1, CallReason.BEGUN, steps.incidents[0].life.opened_at)
+
+
+def miss(steps: Any, call: Call) -> list[str]:
+    """Let Slack not take a call; return who is paged for it."""
+    since = len(steps.effects)
+    steps.on_desk(CallOverdue(steps.now, call))
+    pages = [body for body in steps.bodies(since) if isinstance(body, Paging)]
+    assert all(page.action is PagerAction.TRIGGER for page in pages)
+    return [page.contact_point for page in pages]
+
+
+def test_whatever_is_to_wake_people_is_marked_as_a_call(begun: Any) -> None:
+    """The alert, the first mention, and each step: of a direct one the message to the person."""
+    begun.later(700)
+
+    assert calls(begun) == [
+        (Post, CallReason.BEGUN, None),
+        (MentionEntry, CallReason.BEGUN, None),
+        (PagedEntry, CallReason.UNACKNOWLEDGED, 1),
+        (DirectMessage, CallReason.UNACKNOWLEDGED, 2),
+        (Paging, CallReason.UNACKNOWLEDGED, 3),
+    ]
+
+
+def test_a_warning_calls_nobody(make: Any) -> None:
+    """Its message is no call, and neither is a tenant that joins it."""
+    steps = prepare(make)
+    lost = Fault(Stage.TIMEOUT, "connect")
+    for tenants in (("prod.login",), ("prod.login", "eu.login")) * 6:
+        for where in ("control.neutral", *tenants):
+            steps.fail(where, 1, lost)
+    (incident,) = steps.incidents
+
+    assert (incident.severity, incident.tenants) == (Severity.WARNING, ("prod", "eu"))
+    assert calls(steps) == []
+
+
+def test_a_call_goes_to_every_contact_point(begun: Any) -> None:
+    """Whether a step names it or not, in one line of the thread; once for all that was known."""
+    begun.later(60)
+
+    assert miss(begun, first_call(begun)) == list(POINTS)
+    assert miss(begun, first_call(begun)) == []
+    assert miss(begun, Call(1, CallReason.BEGUN, begun.now - 30)) == []  # the first mention
+    entries = [body.entry for body in begun.bodies() if isinstance(body, Reply)]
+    assert [e.contact_points for e in entries if isinstance(e, PagedEntry)] == [POINTS]
+
+
+def test_the_next_step_pages_again(begun: Any) -> None:
+    """A step that comes after a page is a call of its own."""
+    begun.later(60)
+    miss(begun, first_call(begun))
+    begun.later(200)
+    (step,) = [e.call for e in begun.effects if isinstance(e, Send) and e.call and e.call.step == 1]
+
+    assert miss(begun, step) == list(POINTS)
+
+
+def test_a_contact_point_that_a_step_has_just_paged_has_the_call(make: Any) -> None:
+    """It is not paged twice for one moment."""
+    steps = prepare(make, (EscalationStep(0, "pager"),))
+    steps.fail("prod.login")
+    steps.later(60)
+
+    assert miss(steps, first_call(steps)) == ["mail", "sms"]
+
+
+def test_tenants_that_join_are_a_call(begun: Any) -> None:
+    """Even where somebody acknowledged what was known before; once in five minutes."""
+    begun.ask("ack")
+    begun.fail("staging.login")
+    joined_at = begun.now
+    begun.fail("eu.login")
+
+    assert calls(begun)[1:] == [(JoinedEntry, CallReason.WIDER, None)]
+    assert miss(begun, first_call(begun)) == []
+    assert miss(begun, Call(1, CallReason.WIDER, joined_at)) == list(POINTS)
+
+
+@pytest.mark.parametrize("said", ["ack", "resolve", "silence #1 1h known", "silence all 1h a test"])
+def test_what_people_did_since_wakes_nobody_else(begun: Any, said: str) -> None:
+    """Acknowledged, resolved or silenced since the call was decided: nobody is paged."""
+    begun.wait(1)
+    begun.ask(said)
+
+    assert miss(begun, first_call(begun)) == []
+
+
+def test_a_call_of_a_merged_incident_goes_on(begun: Any) -> None:
+    """The incident that it was merged into is paged; one that is forgotten pages nobody."""
+    (first,) = begun.incidents
+    life = replace(first.life, resolved=Resolution(begun.now, merged_into=1))
+    begun.desk = begun.desk.with_incident(replace(first, id=2, life=life))
+
+    assert miss(begun, Call(2, CallReason.BEGUN, begun.now)) == list(POINTS)
+    assert {body.incident for body in begun.bodies() if isinstance(body, Paging)} == {1}
+    assert miss(begun, Call(77, CallReason.BEGUN, begun.now)) == []
+
+
+def test_a_message_that_is_posted_again_is_no_call(begun: Any) -> None:
+    """Somebody deleted it: people were called before."""
+    begun.on_desk(Delivered(begun.now, 1, "C1", "1.1", "1:post:1"))
+    begun.on_desk(MessageLost(begun.now, 1))
+
+    assert [type(body) for body in begun.bodies()].count(Post) == 2
+    assert len(calls(begun)) == 1

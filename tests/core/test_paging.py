@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from bot.core.alerting.paging import is_needless, who_to_mention
+from bot.core.model.access import CommandOutcome
+from bot.core.model.observation import Fault, Severity, Stage
+from bot.core.oncall import EscalationPolicy, EscalationStep, Shift, Shifts
+from bot.core.state.outbox import Delivery, DirectMessage, Edit, PagerAction, Paging, Reply
+from bot.core.state.stimulus import ShiftsPolled, Started, Tick
+from bot.core.state.timeline import HandOverEntry, MentionEntry, PagedEntry
+
+ANN, BEN = "U0ANN", "U0BEN"
+
+
+def paged(steps: Any, since: int = 0) -> list[tuple[str, ...]]:
+    """Whom each step of the escalation called, or through what, in this order."""
+    bodies = (body for body in steps.bodies(since) if isinstance(body, Reply))
+    entries = (body.entry for body in bodies if isinstance(body.entry, PagedEntry))
+    return [entry.contact_points or entry.mentioned for entry in entries]
+
+
+def test_steps_are_taken_in_their_order_and_again(down: Any) -> None:
+    """While nobody acknowledges; then one more round, and then no more.
+
+    If no person is known for a direct message, the channel gets a mention instead.
+    """
+    down.later(8000)
+    pages = [body.action for body in down.bodies() if isinstance(body, Paging)]
+
+    assert paged(down) == [("@here",), ("pager",), ("@here",)] * 2
+    assert pages == [PagerAction.TRIGGER] * 2
+
+
+def test_the_process_was_stopped_meanwhile(down: Any) -> None:
+    """After a stop, overdue steps are taken once; the next round comes after its whole pause."""
+    down.later(130)
+    since = len(down.effects)
+    down.wait(7200)
+    down.on_desk(Tick(down.now))
+    assert paged(down, since) == [("pager",), ("@here",)]
+
+    since = len(down.effects)
+    down.later(1190)
+    assert paged(down, since) == []
+    down.later(10)
+    assert paged(down, since) == [("@here",)]
+
+
+def test_a_page_is_followed_by_its_end(down: Any) -> None:
+    """Whoever was paged gets the acknowledgement and the end."""
+    down.later(800)
+    down.ask("ack")
+    down.ask("resolve")
+
+    assert [body.action for body in down.bodies() if isinstance(body, Paging)] == list(PagerAction)
+
+
+def test_escalating_by_hand_takes_the_next_step(down: Any) -> None:
+    """Also after an acknowledgement; after the last step the first one follows.
+
+    A step that finds nobody (`next` without a rotation) is skipped.
+    """
+    down.ask("ack")
+    since = len(down.effects)
+    outcomes = [down.ask("escalate").outcome for _ in range(4)]
+
+    assert outcomes == [CommandOutcome.DONE] * 4
+    assert paged(down, since) == [("@here",), ("pager",), ("@here",), ("@here",)]
+
+
+def test_next_never_calls_the_same_person_twice(make: Any) -> None:
+    """Each such step goes to another person; once all were called it calls nobody."""
+    steps = [EscalationStep(60.0 * number, "next") for number in (1, 2, 3)]
+    rotation = replace(make.rotation, people=("U0CAT", "U0DAN", "U0EVE"))
+    made = make(policies={Severity.CRITICAL: EscalationPolicy(tuple(steps))}, on_call=rotation)
+    made.healthy()
+    made.fail("prod.login", 10)
+    made.later(600)
+    people = [body.person for body in made.bodies() if isinstance(body, DirectMessage)]
+
+    assert made.incidents[0].notification.mentioned == ("U0CAT",)
+    assert people == ["U0DAN", "U0EVE"]
+
+
+def test_people_are_mentioned_once_though_the_verdict_turns(steps: Any, make_notice: Any) -> None:
+    """To our network, which is a warning, and back to Auth0, which is critical again."""
+    steps.rules = replace(steps.rules, mention="@here")
+    steps.fail("prod.login", 10)
+    severities = [steps.incidents[0].severity]
+    for _ in range(10):
+        for where in ("control.neutral", "eu.login", "prod.login"):
+            steps.fail(where, 1, Fault(Stage.TIMEOUT, "connect"))
+    severities.append(steps.incidents[0].severity)
+    steps.read(steps.rules.tenants["prod"].feed, make_notice(at=steps.now))
+    severities.append(steps.incidents[0].severity)
+    steps.later(900)
+
+    assert severities == [Severity.CRITICAL, Severity.WARNING, Severity.CRITICAL]
+    assert steps.incidents[0].notification.mentioned == ("@here",)
+    assert MentionEntry not in steps.entries()
+
+
+def test_a_direct_message_goes_to_who_is_on_call(make: Any) -> None:
+    """An override changes the person; at the hand-over the next one gets the open incidents."""
+    steps = make(mention="@here", policies={Severity.CRITICAL: make.policy}, on_call=make.rotation)
+    steps.ask(f"oncall swap <@{BEN}> 1h", ANN)
+    steps.healthy()
+    steps.fail("prod.login", 30)
+    steps.later(3600)
+    people = [body.person for body in steps.bodies() if isinstance(body, DirectMessage)]
+
+    assert people[0] == BEN
+    assert HandOverEntry in steps.entries()
+
+
+def test_a_calendar_that_changed_counts_at_once(make: Any) -> None:
+    """Also before the known shift would have ended; so does another configuration."""
+    steps = make(calendar_every_s=300.0)
+    for person in (ANN, BEN):
+        shifts = Shifts(steps.now, (Shift(person, steps.now - 60, steps.now + 3600),))
+        steps.on_desk(ShiftsPolled(steps.now, shifts))
+        assert who_to_mention(steps.desk, steps.rules) == (person,)
+
+    steps.rules = replace(steps.rules, calendar_every_s=None, mention="@here")
+    steps.on_desk(Started(steps.now))
+    assert who_to_mention(steps.desk, steps.rules) == ("@here",)
+
+
+def test_after_the_last_step_a_manual_escalation_starts_again(down: Any) -> None:
+    """With the first step at once and the others at their times, not all together."""
+    down.later(8000)
+    since = len(down.effects)
+    assert down.ask("escalate").outcome is CommandOutcome.DONE
+    down.later(250)
+    assert down.entries(since).count(PagedEntry) == 1
+
+    down.later(400)
+    assert any(isinstance(body, Paging) for body in down.bodies(since))
+
+
+def test_a_late_page_is_dropped(down: Any) -> None:
+    """Once somebody has acknowledged, only a manual escalation calls people."""
+    page = Paging(1, "pager", PagerAction.TRIGGER)
+    before, after = (Delivery("k", "l", 1, page, down.now + offset) for offset in (-1, 1))
+    assert not is_needless(before, down.desk)
+    down.ask("ack")
+    assert is_needless(before, down.desk)
+    assert not is_needless(after, down.desk)
+    assert not is_needless(replace(before, body=Edit(1)), down.desk)
+
+    down.ask("resolve")
+    assert is_needless(replace(after, body=DirectMessage(1, ANN)), down.desk)
+
+
+def test_the_first_mention_is_not_repeated_by_a_step(make: Any) -> None:
+    """A policy that begins with a mention at once calls its people once, not twice."""
+    policy = EscalationPolicy((EscalationStep(0, "mention"), EscalationStep(300, "mention")))
+    steps = make(mention="@here", policies={Severity.CRITICAL: policy})
+    steps.healthy()
+    steps.fail("prod.login", 10)
+    steps.later(200)
+
+    assert steps.incidents[0].notification.mentioned == ("@here",)
+    assert not {MentionEntry, PagedEntry} & set(steps.entries())
+
+
+def test_whoever_escalates_does_not_call_themselves(make: Any) -> None:
+    """Steps that reach only the person who escalates, or who acknowledged, are skipped."""
+    steps = make(
+        policies={
+            Severity.CRITICAL: EscalationPolicy(
+                (EscalationStep(0, "mention"), EscalationStep(60, "dm"), EscalationStep(90, "next"))
+            )
+        },
+        on_call=make.rotation,
+    )
+    steps.healthy()
+    steps.fail("prod.login", 10)
+    on_call = steps.desk.shift.person
+    steps.ask("ack #1", on_call)
+    since = len(steps.effects)
+    assert steps.ask("escalate #1", on_call).outcome is CommandOutcome.DONE
+
+    (direct,) = [body for body in steps.bodies(since) if isinstance(body, DirectMessage)]
+    assert {on_call, direct.person} == {"U0CAT", "U0DAN"}
+
+
+def test_severity_decides_whom_it_calls(make: Any) -> None:
+    """A warning takes its own steps from the alert on, and mentions nobody by itself."""
+    warning = EscalationPolicy((EscalationStep(0, "dm"), EscalationStep(120, "pager")))
+    steps = make(
+        mention="@here",
+        policies={Severity.WARNING: warning, Severity.CRITICAL: make.policy},
+        contact_points=("pager",),
+        on_call=make.rotation,
+    )
+    steps.healthy()
+    steps.fail("prod.login", 3, Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"))
+    steps.wait(130)
+    steps.on_desk(Tick(steps.now))
+    (incident,) = steps.incidents
+
+    assert (incident.severity, incident.notification.mentioned) == (Severity.WARNING, ())
+    assert sum(isinstance(body, DirectMessage) for body in steps.bodies()) == 1
+    assert [body.contact_point for body in steps.bodies() if isinstance(body, Paging)] == ["pager"]

@@ -1,0 +1,107 @@
+"""What the other tenants prove: which of them fail, and which do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bot.core.model.observation import (
+    CONTROL,
+    WELLKNOWN,
+    Fault,
+    MissingEvidence,
+    SignalState,
+    Stage,
+    Target,
+)
+from bot.core.signals.probe_threshold import ProbeState, Try
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.shared import SharedSignals
+from bot.core.state.tenant import Tenants, TenantState
+from bot.core.triage.collect import collect_evidence, reach_verdict
+from bot.core.triage.context import TriageContext
+
+NOW = 1_772_445_600.0
+SINCE = NOW - 300
+ENVIRONMENTS = {"prod": "US-1", "staging": "US-1", "eu": "EU-1", "au": "AU-1"}
+RULES = Rules(
+    {name: TenantRules(name, f"{name}.auth0.com", where) for name, where in ENVIRONMENTS.items()},
+    controls=(Target(CONTROL, "neutral"),),
+)
+OF_PEERS = ("environment-ok", "environment-fails", "elsewhere-ok", "elsewhere-fails")
+GONE = Fault(Stage.HTTP, "http_503", 503)
+WELL = ProbeState(ever_ok=True, last_ok_at=NOW - 10, last_at=NOW - 10)
+DOWN = ProbeState(
+    state=SignalState.FIRING,
+    tries=tuple(Try(SINCE + 5 * place, GONE) for place in range(5)),
+    since=SINCE,
+    ever_ok=True,
+    last_ok_at=SINCE - 30,
+    last_at=NOW,
+)
+
+
+@pytest.mark.parametrize(
+    ("judged", "failing", "found"),
+    [
+        (
+            ("prod",),
+            {"prod"},
+            {"same-environment-ok": ("staging",), "elsewhere-ok": ("eu", "au")},
+        ),
+        (
+            ("prod",),
+            {"prod", "staging"},
+            {"same-environment-fails": ("staging",), "elsewhere-ok": ("eu", "au")},
+        ),
+        (
+            ("prod",),
+            {"prod", "eu"},
+            {"elsewhere-fails": ("eu",), "same-environment-ok": ("staging",)},
+        ),
+        (
+            ("prod", "eu"),
+            {"prod", "eu"},
+            {
+                "elsewhere-fails": ("prod", "eu"),
+                "same-environment-ok": ("staging",),
+                "elsewhere-ok": ("au",),
+            },
+        ),
+    ],
+)
+def test_peers_that_fail_and_peers_that_do_not(
+    judged: tuple[str, ...], failing: set[str], found: dict[str, tuple[str, ...]]
+) -> None:
+    """While other environments fail too, one that is healthy is no evidence against that."""
+    states = {
+        name: TenantState({"login": DOWN if name in failing else WELL, WELLKNOWN: WELL})
+        for name in RULES.tenants
+    }
+    context = TriageContext(judged, Tenants(states), SharedSignals(), RULES, NOW, SINCE)
+    matches = {match.rule_id: match.values.get("names") for match in collect_evidence(context)}
+
+    assert {id_: names for id_, names in matches.items() if id_.endswith(OF_PEERS)} == found
+
+
+@pytest.mark.parametrize(
+    ("names", "has_control", "missing"),
+    [
+        (("prod", "staging", "eu"), False, MissingEvidence.CONTROL),
+        (("prod", "eu"), True, MissingEvidence.PEER),
+        (("prod", "staging", "eu"), True, MissingEvidence.USERS),
+    ],
+)
+def test_what_would_settle_it_is_what_is_missing(
+    names: tuple[str, ...], missing: MissingEvidence, *, has_control: bool
+) -> None:
+    """A control endpoint, then a login in the same environment, then the users' own numbers."""
+    rules = replace(RULES, tenants={name: RULES.tenants[name] for name in names})
+    controls = {"neutral": ProbeState()} if has_control else {}
+    new = TenantState({"login": ProbeState(), WELLKNOWN: ProbeState()})
+    tenants = Tenants(dict.fromkeys(names, new))
+    shared = SharedSignals(controls)
+    verdict = reach_verdict(TriageContext(("prod",), tenants, shared, rules, NOW, SINCE))
+
+    assert verdict.settled_by is missing

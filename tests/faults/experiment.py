@@ -1,0 +1,98 @@
+"""What an experiment is, and the list of all."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from tests.faults.lab import Lab
+
+    Play = Callable[[Lab], Awaitable[None]]
+
+
+class Kind(StrEnum):
+    """What is wrong."""
+
+    SLACK = "Slack is away"
+    CLOCK = "the wall clock moves"
+    LISTENER = "half-sent requests"
+    STALLS = "the host stalls"
+    DISK = "the disk hangs"
+    MANY_TENANTS = "500 tenants"
+    ANSWERS = "hostile answers"
+    CPU = "little CPU"
+    NO_DATA = "missing data"
+    CALLS = "Slack takes no call"
+    CRASHES = "crashes"
+    RECIPIENT = "a dead recipient"
+    FLOOD = "a flood"
+    WAITS = "Slack asks to wait"
+    SOCKET = "broken sockets"
+
+
+class Tier(IntEnum):
+    """Where an experiment is played; each tier plays those of the tiers before, too."""
+
+    TEST = 1
+    """`make test`: done in seconds."""
+    FAULTS = 2
+    """`make faults`: done in minutes."""
+    FULL = 3
+    """`make faults-full`."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One fault, and what must be true all the same."""
+
+    kind: Kind
+    name: str
+    done: str
+    """What is done, in one sentence."""
+    promises: Mapping[str, float]
+    """What must become true, and within how many seconds."""
+    play: Play
+    tier: Tier
+    tenants: tuple[str, ...]
+    test_speed: float
+    """In `make test`: how many times as fast as real the program's clock runs."""
+    is_busy: bool
+    """It needs a core of its own, where others mostly wait."""
+
+
+EXPERIMENTS: dict[str, Experiment] = {}
+"""All experiments by name, once their modules are imported."""
+
+
+def experiment(
+    kind: Kind,
+    promises: Mapping[str, float],
+    *,
+    tier: Tier = Tier.FAULTS,
+    tenants: tuple[str, ...] = ("prod",),
+    test_speed: float = 1.0,
+    is_busy: bool = False,
+) -> Callable[[Play], Play]:
+    """Add a function to the experiments. Its docstring says what is done."""
+
+    def add(play: Play) -> Play:
+        name = play.__name__.replace("_", "-")
+        EXPERIMENTS[name] = Experiment(
+            kind=kind,
+            name=name,
+            done=" ".join((inspect.getdoc(play) or "").split("\n\n")[0].split()),
+            promises=promises,
+            play=play,
+            tier=tier,
+            tenants=tenants,
+            test_speed=test_speed,
+            is_busy=is_busy,
+        )
+        return play
+
+    return add

@@ -1,0 +1,76 @@
+"""The process dies again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+from tests.faults.experiment import Kind, Tier, experiment
+from tests.faults.outside import PAGER
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from tests.faults.lab import Lab
+    from tests.faults.site import Handler
+
+TOLD = "the channel has the alert, once"
+NOTICED = "the crash loop is paged"
+LIFE_S = 23.0
+"""From when it listens until it is killed: with its start a crash every 25 s."""
+LISTENS = r"admin_listen: listening"
+
+
+@experiment(Kind.CRASHES, {TOLD: 75}, tier=Tier.TEST, test_speed=10)
+async def crashes_after_a_kill_in_mid_post(lab: Lab) -> None:
+    """The bot is killed in mid-post, before or after Slack took it, then crashes every 25 s."""
+    await lab.start_watching()
+    await lab.idle()
+    is_taken = lab.dice.random() < 1 / 2
+
+    async def kill(request: web.BaseRequest, handle: Handler) -> web.StreamResponse:
+        lab.slack.site.faults.clear()
+        response = await handle(request) if is_taken else None
+        lab.program.signal(signal.SIGKILL)
+        return response or await asyncio.get_running_loop().create_future()
+
+    lab.slack.site.faults["chat.postMessage"] = kill
+    lab.may_end = True
+    await lab.strike()
+    await lab.until(lambda: lab.program.status is not None, 30, "it is killed in mid-post")
+    killed_at = lab.now()
+    crashing = asyncio.create_task(crash_again_and_again(lab))
+    try:
+        await lab.reach(
+            TOLD, lambda: any("thread_ts" in m.params for m in lab.slack.messages), killed_at
+        )
+        await lab.hold(lambda: True, 30, "it goes on")
+    finally:
+        crashing.cancel()
+    keys = [message.key for message in lab.slack.cards()]
+    lab.check(len(keys) == 1, f"there is one message: {keys}")
+
+
+@experiment(Kind.CRASHES, {NOTICED: 240})
+async def crash_loop(lab: Lab) -> None:
+    """The bot crashes every 25 s, and all is well otherwise."""
+    lab.may_end = True
+    await lab.start()
+    began = lab.now()
+    crashing = asyncio.create_task(crash_again_and_again(lab))
+    try:
+        await lab.reach(NOTICED, lambda: lab.outside.paged(PAGER), began)
+    finally:
+        crashing.cancel()
+
+
+async def crash_again_and_again(lab: Lab) -> None:
+    """Kill the program after each start, and start it again."""
+    while True:
+        if lab.program.status is not None:
+            await lab.start()
+        while lab.program.status is None and not lab.program.find(LISTENS):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(LIFE_S / lab.speed)
+        await lab.program.kill()

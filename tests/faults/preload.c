@@ -1,0 +1,83 @@
+/* Moves the wall clock of one program and holds up its fsync, without the program's knowledge.
+ *
+ * The program is started with LD_PRELOAD=this library and FAULTS_CONTROL=a file of two doubles,
+ * which the lab writes and this library maps: seconds by which the wall clock is off, and seconds
+ * that each fsync takes. The monotonic clocks are left alone, as a step of the wall clock leaves
+ * them, so nothing that sleeps notices. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+struct control { volatile double clock_offset_s, fsync_s; };
+
+static const struct control none = {0, 0};
+static const struct control *control = &none;
+static int (*real_clock_gettime)(clockid_t, struct timespec *);
+static int (*real_fsync)(int);
+static int (*real_fdatasync)(int);
+
+__attribute__((constructor)) static void begin(void) {
+    real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
+    real_fsync = dlsym(RTLD_NEXT, "fsync");
+    real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
+    const char *path = getenv("FAULTS_CONTROL");
+    int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (file < 0)
+        return;
+    void *mapped = mmap(NULL, sizeof(struct control), PROT_READ, MAP_SHARED, file, 0);
+    if (mapped != MAP_FAILED)
+        control = mapped;
+    close(file);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *at) {
+    int status = real_clock_gettime(clock, at);
+    if (status == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
+        double seconds = at->tv_sec + control->clock_offset_s;
+        at->tv_sec = (time_t)seconds;
+        at->tv_nsec += (long)((seconds - (double)at->tv_sec) * 1e9);
+        if (at->tv_nsec >= 1000000000) {
+            at->tv_nsec -= 1000000000;
+            at->tv_sec += 1;
+        }
+    }
+    return status;
+}
+
+int gettimeofday(struct timeval *restrict at, void *restrict zone) {
+    struct timespec now;
+    (void)zone;
+    int status = clock_gettime(CLOCK_REALTIME, &now);
+    at->tv_sec = now.tv_sec;
+    at->tv_usec = now.tv_nsec / 1000;
+    return status;
+}
+
+time_t time(time_t *at) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (at)
+        *at = now.tv_sec;
+    return now.tv_sec;
+}
+
+/* Waits as long as the lab says now, so that the lab can end the wait. */
+static void hold_up(void) {
+    for (int waited_ms = 0; waited_ms < control->fsync_s * 1000; waited_ms += 20)
+        usleep(20000);
+}
+
+int fsync(int file) {
+    hold_up();
+    return real_fsync(file);
+}
+
+int fdatasync(int file) {
+    hold_up();
+    return real_fdatasync(file);
+}

@@ -1,0 +1,154 @@
+"""Plays experiments again and again, at random moments, and tells how they went."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import traceback
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from random import Random
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from tests.faults.lab import Lab, MissedError
+from tests.faults.preload import NotPossibleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from tests.faults.experiment import Experiment
+
+WIDTH = 150
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How a tier plays its experiments."""
+
+    folder: Path
+    """For logs and databases; those of runs that pass are removed."""
+    seed: int
+    at_once: int
+    """Experiments that play at the same time."""
+    is_test: bool = False
+    """Clocks run as fast as each experiment allows, on a machine that has other work."""
+
+
+@dataclass
+class Result:
+    """How one run went."""
+
+    experiment: str
+    number: int
+    took_s: float = 0.0
+    measured: dict[str, float] = field(default_factory=dict)
+    """What became true, after how many seconds."""
+    failure: str = ""
+    skipped: str = ""
+    """Why this machine cannot play it."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether all promises were kept."""
+        return not self.failure and not self.skipped
+
+
+async def play_all(
+    experiments: Iterable[Experiment], times: int, conditions: Conditions
+) -> list[Result]:
+    """Play each experiment so many times. Long ones begin first; busy ones one after the other."""
+    places, core = asyncio.Semaphore(conditions.at_once), asyncio.Semaphore(1)
+
+    async def play_when_possible(experiment: Experiment, number: int) -> Result:
+        async with core if experiment.is_busy else places:
+            return await play(experiment, number, conditions)
+
+    ordered = sorted(experiments, key=lambda each: -max(each.promises.values()))
+    return await asyncio.gather(
+        *(play_when_possible(each, number) for number in range(times) for each in ordered)
+    )
+
+
+async def play(experiment: Experiment, number: int, conditions: Conditions) -> Result:
+    """Play an experiment once. Never raises."""
+    result = Result(experiment.name, number)
+    folder = conditions.folder / f"{experiment.name}-{number}"
+    folder.mkdir(parents=True)
+    lab = Lab(
+        folder,
+        tenants=experiment.tenants,
+        promises=experiment.promises,
+        dice=Random(f"{conditions.seed} {experiment.name} {number}"),  # noqa: S311 - no secret
+        speed=experiment.test_speed if conditions.is_test else 1.0,
+        is_shared=conditions.is_test,
+    )
+    began = time.monotonic()
+    try:
+        async with lab.open():
+            await experiment.play(lab)
+        missed = experiment.promises.keys() - lab.measured.keys()
+        result.failure = ", ".join(f"never measured: {each}" for each in sorted(missed))
+    except NotPossibleError as error:
+        result.skipped = str(error)
+    except MissedError as error:
+        result.failure = str(error)
+    except Exception:  # noqa: BLE001 - a mistake of the experiment is a failure, too
+        result.failure = traceback.format_exc()
+    result.took_s, result.measured = time.monotonic() - began, lab.measured
+    if result.failure:
+        _keep(lab, result, began)
+    else:
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+    return result
+
+
+def _keep(lab: Lab, result: Result, began: float) -> None:
+    """Write what is known of a failed run beside its database: seconds since it began."""
+    events = [(at, f"log  {line}") for program in lab.programs for at, line in program.lines]
+    events += [(call.at, f"call {call.method} {call.channel}") for call in lab.slack.calls]
+    events += [(each.at, f"post {each.text}") for each in lab.slack.messages]
+    events += [(each.at, f"page {each.contact_point} {each.action}") for each in lab.outside.pages]
+    events += [(each.at, f"login {each.tenant} {each.is_answered}") for each in lab.tenants.logins]
+    lines = [f"{at - began:8.2f} {what}" for at, what in sorted(events)]
+    text = "\n".join([result.failure, json.dumps(result.measured), *lines])
+    (lab.folder / "events.txt").write_text(text + "\n")
+
+
+def print_table(
+    experiments: Iterable[Experiment], results: list[Result], folder: Path, console: Console
+) -> None:
+    """Print a row for each promise, and why runs failed."""
+    by_name = defaultdict[str, list[Result]](list)
+    for result in results:
+        by_name[result.experiment].append(result)
+    table = Table("fault", "experiment", "what must be true", "limit", "runs", "passed", "worst")
+    for experiment in experiments:
+        runs = by_name[experiment.name]
+        passed = sum(run.passed for run in runs)
+        name, style = experiment.name, "" if passed == len(runs) else "red"
+        for promise, limit_s in experiment.promises.items():
+            times = [run.measured[promise] for run in runs if promise in run.measured]
+            worst = f"{max(times):.2f} s" if times else "-"
+            row = (experiment.kind, name, promise, f"{limit_s:g} s", f"{len(runs)}", f"{passed}")
+            table.add_row(*row, worst, style=style)
+            name = ""
+    console.print(table)
+    for result in results:
+        if result.skipped:
+            console.print(f"{result.experiment} was skipped: {result.skipped}")
+        elif result.failure:
+            where = folder / f"{result.experiment}-{result.number}"
+            console.print(f"{result.experiment} failed: {result.failure}\n  see {where}")
+
+
+def as_json(results: list[Result]) -> str:
+    """Return the results for another program."""
+    return json.dumps([asdict(result) for result in results])
