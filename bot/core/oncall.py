@@ -102,11 +102,12 @@ class EscalationState:
 
 @dataclass(frozen=True, slots=True)
 class AwaitingMention:
-    """People are first to be mentioned at an instant; then the escalation starts."""
+    """People are to be called at an instant; then the escalation starts from its first step."""
 
     at: float
     begun: EscalationState | None = None
     """How far an escalation had come while the incident was less severe."""
+    reason: CallReason = CallReason.BEGUN
 
 
 def begun_escalation(

@@ -42,6 +42,7 @@ from bot.core.state.stimulus import (
     MessageLost,
     Observed,
     OwnFaultSeen,
+    PageRefused,
     PollFeed,
     PollShifts,
     PostMissed,
@@ -59,6 +60,7 @@ from bot.core.state.stimulus import (
     Tick,
 )
 from bot.core.state.tenant import Tenants
+from bot.core.state.timeline import UnreachedEntry
 from bot.core.tenant import step as tenant_step
 from bot.core.triage.collect import Triage
 
@@ -140,7 +142,9 @@ def step_desk(
     """Step what spans tenants, then the tenants of which it wants a check."""
     before, now = state.desk, stimulus.at
     desk, found = _handle(before, stimulus, state.tenants, rules)
-    desk, more = notification_policy.apply_notification_policy(before, desk, now, rules)
+    desk, more = notification_policy.apply_notification_policy(
+        before, desk, state.tenants, now, rules
+    )
     state = replace(state, desk=desk)
     effects: list[Effect] = []
     for effect in notification_policy.drop_muted((*found, *more), before, desk):
@@ -204,15 +208,16 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             history = replace(incident.history, detected_at=detected_at)
             incident = replace(incident, message=message, history=history)
             return state.with_incident(incident), []
-        case MessageLost():  # post the message again
-            incident = state.incidents[stimulus.incident]
-            message = replace(incident.message, ref=None, posts=incident.message.posts + 1)
-            incident = replace(incident, message=message)
-            return keep_incident(state, (incident, [notifications.post_message(incident)]))
+        case MessageLost():
+            return catch_up.post_again(state, stimulus.incident)
         case CallOverdue():
             return notification_policy.call_beyond_slack(state, stimulus.call, stimulus.at, rules)
         case PostMissed():
             return catch_up.miss_post(state, stimulus.incident)
+        case PageRefused(at=now, incident=number):
+            entry = UnreachedEntry(now, stimulus.contact_point, stimulus.error)
+            after, reply = notifications.add_entry(state.incidents[number], entry)
+            return state.with_incident(after), [reply]
         case ShiftsPolled():
             shifts = stimulus.shifts
             shifts = state.shifts.with_reading(shifts) if state.shifts else shifts
@@ -356,7 +361,7 @@ def _handle_tenant_report(
     if stimulus.unobserved_s:
         state, sent = open_monitoring_gap(state, stimulus, rules)
         effects += sent
-    state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants)
+    state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants, rules)
     needs_one = needs_incident(state, tenant, tenants) and not is_sticky
     if needs_one and not is_deferred(state, now, rules):
         triage = Triage(now, tenants, state.shared, rules)

@@ -20,16 +20,25 @@ from bot.core.state import clock_shift, outbox
 from bot.core.state.outbox import (
     Answer,
     Call,
+    CatchUp,
     Delivery,
     DeliveryStatus,
     DirectMessage,
     Edit,
     IncidentBody,
+    PagerAction,
     Paging,
     Post,
     Reply,
 )
-from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, PostMissed, Stimulus
+from bot.core.state.stimulus import (
+    CallOverdue,
+    Delivered,
+    MessageLost,
+    PageRefused,
+    PostMissed,
+    Stimulus,
+)
 from bot.ports import CallFailed, Change, Doubt, Reason, Refused, StoreError, View
 from bot.runtime.rate_limits import PersonLimit, RateLimits
 
@@ -233,8 +242,8 @@ class OutboxDelivery:
 
     async def _send(self, delivery: Delivery) -> Delivery | None:
         """Send it; see `_handle_sent` for what is returned."""
-        is_answer = isinstance(delivery.body, Answer)
-        if is_answer and self._clock.now() - delivery.created_at > outbox.ANSWER_LIFE_S:
+        if outbox.is_expired(delivery, self._clock.now()):
+            log.warning("%s is given up: it is too late now", _describe(delivery))
             return outbox.mark_dead(delivery)
         now, desk, body = self._clock.now(), self._view().desk, delivery.body
         if paging.is_needless(delivery, desk):
@@ -244,7 +253,8 @@ class OutboxDelivery:
         ):
             self._submit(PostMissed(now, body.incident))
             return None
-        delivery, *batched = outbox.batch(delivery, self.lane(delivery.lane))
+        batch = catch_up.batch if isinstance(body, CatchUp) else outbox.batch_replies
+        delivery, *batched = batch(delivery, self.lane(delivery.lane))
         delivery = outbox.mark_sending(delivery, self._clock.now())
         for each in (delivery, *batched):
             self._put(each)
@@ -288,21 +298,25 @@ class OutboxDelivery:
             return outbox.mark_refused(delivery, now, wait_s * self._clock.speed)
         if isinstance(body, Edit | Reply) and refusal.reason is Reason.MESSAGE_LOST:
             if message is None:  # a new message is being posted
-                return self._give_up(delivery)
+                return self._give_up(delivery, refusal.code)
             self._submit(MessageLost(now, body.incident))
             return None
         is_final = refusal.reason in {Reason.MESSAGE_LOST, Reason.REJECTED}
         if is_final and isinstance(body, Answer | DirectMessage | Paging):
-            return self._give_up(delivery)
+            return self._give_up(delivery, refusal.code)
         return outbox.mark_refused(delivery, now, None)
 
-    def _give_up(self, delivery: Delivery) -> Delivery | None:
-        """Return it as dead; None: it is a call, which the engine first passes on."""
-        if delivery.call is None:
-            return outbox.mark_dead(delivery)
-        self._calls.pop(delivery.key, None)
-        self._submit(CallOverdue(self._clock.now(), delivery.call, delivery.lane))
-        return None
+    def _give_up(self, delivery: Delivery, error: str) -> Delivery | None:
+        """Return it as dead; None: it is a call in Slack, which the engine first passes on."""
+        now = self._clock.now()
+        match delivery:
+            case Delivery(body=Paging(incident, contact_point, PagerAction.TRIGGER)):
+                self._submit(PageRefused(now, incident, contact_point, error))
+            case Delivery(call=Call() as call):
+                self._calls.pop(delivery.key, None)
+                self._submit(CallOverdue(now, call, delivery.lane))
+                return None
+        return outbox.mark_dead(delivery)
 
     async def _settle(self, delivery: Delivery) -> Delivery | None:
         """Search the channel for something that may have arrived."""
@@ -312,8 +326,9 @@ class OutboxDelivery:
             return self._handle_sent(delivery, message)
         try:
             found = await self._messenger.find(delivery, message)
-        except CallFailed:
-            return outbox.handle_failed_search(delivery, now)
+        except CallFailed as failure:
+            is_pointless = isinstance(failure, Refused) and failure.reason is Reason.REJECTED
+            return outbox.handle_failed_search(delivery, now, is_pointless=is_pointless)
         if found is not None:
             return self._handle_sent(delivery, found)
         return outbox.requeue(replace(delivery, is_repeat=False), now)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.app.clock import SystemClock
-from bot.core.model.observation import CONTROL, CUSTOM, M2M, WELLKNOWN, Outcome, Stage, Target
+from bot.core.model.observation import CONTROL, CUSTOM, M2M, Stage, Target
 from bot.probes.result import ProbeFailed
 from bot.probes.token import check_proof, check_times
 from bot.simulator.prober import VirtualProber
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from bot.app.clock import ClockWatch
     from bot.config import Settings
-    from bot.config.settings import Login
     from bot.core.model.observation import Fault, FeedReading, Observation
     from bot.simulator.virtual import VirtualClock, VirtualLoop
     from bot.simulator.world import World
@@ -73,8 +71,6 @@ class HostProber(VirtualProber):
         """Probe a target."""
         observation = await super().probe(target)
         self._note_date(target, observation.fault)
-        if observation.outcome is Outcome.OK and target.owner != CONTROL:
-            observation = self._check_token(observation)
         return observation
 
     async def poll_feed(self, target: Target) -> FeedReading:
@@ -88,18 +84,18 @@ class HostProber(VirtualProber):
             host = target.name if target.owner == CONTROL else target.owner
             self._clock_watch.note_offset(host, self._clock.now() - self._bot_clock.now())
 
-    def _check_token(self, observation: Observation) -> Observation:
-        """Check the times of the token that an answer brings, which was made just now."""
-        target, made_at, now = observation.target, self._clock.now(), self._bot_clock.now()
-        if target.name == WELLKNOWN:
-            return observation
+    def _find_token_fault(self, target: Target) -> Fault | None:
+        """Check the times of a token that was made just now; some answers bring none."""
+        made_at, now = self._clock.now(), self._bot_clock.now()
+        if target.owner == CONTROL:
+            return None
         life_s = ACCESS_TOKEN_LIFE_S if target.name == M2M else ID_TOKEN_LIFE_S
-        login: Login | None = self._logins.get(target)
+        login = self._logins.get(target)
         try:
             check_times({"iat": made_at, "exp": made_at + life_s}, now)
             if login and login.proof_claim:
                 proof = {login.proof_claim: made_at}
                 check_proof(proof, login.proof_claim, max_age_s=login.proof_max_age, now=now)
         except ProbeFailed as failed:
-            return replace(observation, outcome=Outcome.FAILED, fault=failed.fault)
-        return observation
+            return failed.fault
+        return None

@@ -75,7 +75,7 @@ class CallWatch:
             who = [] if is_question else who
         else:
             how, who = "mention", self._reachable(_find_mentions(message)) if is_seen else []
-        if message.user != self.state.app.user_id or not who:
+        if not who:
             return None
         before = {name for call in self.calls if call.incident == incident for name in call.who}
         reason = payload.get("reason")

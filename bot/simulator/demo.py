@@ -21,7 +21,7 @@ from bot.app.bot import Bot
 from bot.app.clock import SystemClock
 from bot.app.rules import control_target
 from bot.core.model.observation import CONTROL, Target
-from bot.core.state.incident import ProbeProblem
+from bot.core.state.problem import ProbeProblem
 from bot.http import SystemNetwork
 from bot.notify.pagerduty import ACCEPTED
 from bot.simulator.calls import CallWatch

@@ -99,16 +99,19 @@ class VirtualProber:
         at, begun_at = self._clock.now(), self._bot_clock.now()
         drawn = self._world.draw_request(target, at)
         fault, latency_s = fault_and_latency(target, drawn, at, self._timeout_s)
-        await self._complete_request(str(target), at, fault, latency_s)
+        quota_remaining = _quota(target, drawn, fault)
+        await self._send_request(str(target), latency_s)
         if fault is None and target.name != WELLKNOWN:
             self._measurements.own_logins[target.owner] += 1
+            fault = self._find_token_fault(target)
+        self._report_request(str(target), at, fault, latency_s)
         return Observation(
             target=target,
             at=begun_at,
             outcome=Outcome.FAILED if fault else Outcome.OK,
             latency_s=latency_s,
             fault=fault,
-            quota_remaining=_quota(target, drawn, fault),
+            quota_remaining=quota_remaining,
         )
 
     async def poll_shifts(self) -> Shifts:
@@ -120,7 +123,8 @@ class VirtualProber:
         at, begun_at = self._clock.now(), self._bot_clock.now()
         drawn = self._world.draw_request(target, at)
         fault, latency_s = fault_and_latency(target, drawn, at, self._timeout_s)
-        await self._complete_request(FEED, at, fault, latency_s)
+        await self._send_request(FEED, latency_s)
+        self._report_request(FEED, at, fault, latency_s)
         state = _feed_state(drawn, fault)
         incidents = self._page.status_incidents(target.name, at) if state is FeedState.OK else ()
         no_feed = _NO_FEED if state is FeedState.UNREADABLE else fault
@@ -133,16 +137,21 @@ class VirtualProber:
         fault, latency_s = fault_and_latency(
             target, self._world.draw_request(place, at), at, self._timeout_s
         )
-        await self._complete_request(place, at, fault, latency_s)
+        await self._send_request(place, latency_s)
+        self._report_request(place, at, fault, latency_s)
         if fault:
             return Measurement(target, begun_at, no_data_reason=no_data_reason(fault))
         return replace(self._measurements.read(target, at), at=begun_at)
 
-    async def _complete_request(
-        self, place: str, at: float, fault: Fault | None, latency_s: float
-    ) -> None:
+    def _find_token_fault(self, _target: Target) -> Fault | None:
+        """Return what is wrong with the token that an answer has just brought: nothing."""
+        return None
+
+    async def _send_request(self, place: str, latency_s: float) -> None:
         self.requests[place] += 1
         await self._clock.sleep(latency_s)
+
+    def _report_request(self, place: str, at: float, fault: Fault | None, latency_s: float) -> None:
         if self._on_request:
             result = f"{fault.stage} {fault.reason}" if fault else "ok"
             self._on_request(place, at, result, latency_s * 1000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.app.notification_router import NotificationRouter
@@ -12,6 +12,7 @@ from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident, IncidentKind, IncidentLife
 from bot.core.state.outbox import Delivery, PagerAction, Paging
 from bot.core.state.rules import Rules
+from bot.core.state.stimulus import PageRefused, Stimulus
 from bot.core.state.tenant import Tenants
 from bot.http import HttpRequest, HttpResult
 from bot.notify.pagerduty import PagerDutyNotifier
@@ -62,7 +63,7 @@ class PagerDuty:
         return HttpResult(at=0.0, latency_s=0.0, timings=(), status=self.statuses.pop(0))
 
 
-def deliver(pagerduty: PagerDuty | None) -> OutboxDelivery:
+def deliver(pagerduty: PagerDuty | None, submitted: list[Stimulus]) -> OutboxDelivery:
     """Let the delivery have ten minutes for a page."""
     deliveries: list[OutboxDelivery] = []
 
@@ -83,7 +84,7 @@ def deliver(pagerduty: PagerDuty | None) -> OutboxDelivery:
             store=MemoryStore(),
             messenger=NotificationRouter(slack, notifiers),
             view=lambda: View(clock.now(), Rules({}), Tenants({}), DeskState({1: INCIDENT})),
-            submit=lambda _: None,
+            submit=submitted.append,
         )
         deliveries.append(delivery)
         delivery.resume([PAGE])
@@ -97,22 +98,26 @@ def deliver(pagerduty: PagerDuty | None) -> OutboxDelivery:
 
 
 def test_a_pagers_final_refusal(caplog: pytest.LogCaptureFixture) -> None:
-    """The log names PagerDuty and the contact point, and nothing is sent again."""
-    pagerduty = PagerDuty([400, 202])
+    """The log names PagerDuty and the contact point, the thread, too; nothing is sent again."""
+    pagerduty, submitted = PagerDuty([400, 202]), list[Stimulus]()
 
-    delivery = deliver(pagerduty)
+    delivery = deliver(pagerduty, submitted)
 
     assert caplog.messages == [
         "PagerDuty refused 1:page:1 (contact point night-shift): HTTP 400: check the routing key"
     ]
     assert (len(pagerduty.sent), delivery.depth) == (1, 0)
+    error = "HTTP 400: check the routing key"
+    assert [replace(each, at=0.0) for each in submitted if isinstance(each, PageRefused)] == [
+        PageRefused(0.0, 1, "night-shift", error)
+    ]
 
 
 def test_a_pagers_other_failures(caplog: pytest.LogCaptureFixture) -> None:
     """After a refusal that may pass, and after a lost answer, the message is sent again."""
     pagerduty = PagerDuty([403, 500, 202])
 
-    delivery = deliver(pagerduty)
+    delivery = deliver(pagerduty, [])
 
     assert caplog.messages == [
         "PagerDuty refused 1:page:1 (contact point night-shift): HTTP 403",
@@ -126,7 +131,7 @@ def test_a_pagers_other_failures(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_contact_point_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
     """It was configured before a restart: its message is given up."""
-    delivery = deliver(None)
+    delivery = deliver(None, [])
 
     assert caplog.messages == [
         "the configuration refused 1:page:1 (contact point night-shift): no such contact point"

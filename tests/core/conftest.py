@@ -123,8 +123,21 @@ class Steps:
         seen = Observation(Target(owner, name), self.now, outcome, 0.2, fault, blind)
         return self.step(Observed(self.now, seen))
 
+    def see_slowly(self, where: str, latency_s: float) -> list[Effect]:
+        """Let one probe succeed after so long."""
+        owner, name = where.split(".")
+        seen = Observation(Target(owner, name), self.now, Outcome.OK, latency_s)
+        return self.step(Observed(self.now, seen))
+
     def tick(self, name: str) -> list[Effect]:
         return self.tenant(name, Tick(self.now))
+
+    def starve(self, *names: str) -> None:
+        """Let five minutes pass in which tenants are probed, and no result comes."""
+        for span_s in (*[60.0] * 5, 1.0):
+            self.wait(span_s)
+            for name in names:
+                self.tick(name)
 
     def healthy(self) -> None:
         """Let every probe succeed."""

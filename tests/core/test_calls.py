@@ -122,13 +122,22 @@ def test_a_contact_point_that_a_step_has_just_paged_has_the_call(make: Any) -> N
 
 
 def test_tenants_that_join_are_a_call(begun: Any) -> None:
-    """Even where somebody acknowledged what was known before; once in five minutes."""
+    """Even where somebody acknowledged what was known before; once in five minutes.
+
+    Whoever joins within two minutes of the first call is only named in the thread.
+    """
+    begun.later(40)
     begun.ask("ack")
     begun.fail("staging.login")
-    joined_at = begun.now
+    assert calls(begun)[2:] == []
+    begun.later(130)
     begun.fail("eu.login")
+    joined_at = begun.now
+    begun.later(200)
 
-    assert calls(begun)[1:] == [(JoinedEntry, CallReason.WIDER, None)]
+    assert calls(begun)[2:] == [(MentionEntry, CallReason.WIDER, None)]
+    assert begun.entries().count(JoinedEntry) == 2
+    assert begun.incidents[0].life.acknowledged_by
     assert miss(begun, first_call(begun)) == []
     assert miss(begun, Call(1, CallReason.WIDER, joined_at)) == list(POINTS)
 

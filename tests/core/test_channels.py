@@ -6,7 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.alerting.catch_up import CATCH_UP_WAIT_S, MISSED_AFTER_S, is_missed, miss_post
+from bot.core.alerting.catch_up import (
+    CATCH_UP_WAIT_S,
+    MISSED_AFTER_S,
+    batch,
+    is_missed,
+    miss_post,
+)
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import (
@@ -19,7 +25,7 @@ from bot.core.state.incident import (
     Resolution,
     reopen,
 )
-from bot.core.state.outbox import CatchUp, Delivery, Edit, Post, batch, mark_sending, mark_sent
+from bot.core.state.outbox import CatchUp, Delivery, Edit, Post, mark_sending, mark_sent
 from bot.core.state.rules import Channels
 from bot.core.state.stimulus import Send
 
@@ -121,7 +127,7 @@ def test_missed_in_each_channel() -> None:
 
 
 @pytest.mark.parametrize(
-    "incident", [reopen(OVER), replace(OVER, message=POSTED)], ids=["open again", "posted"]
+    "incident", [reopen(OVER, NOW), replace(OVER, message=POSTED)], ids=["open again", "posted"]
 )
 def test_too_late_to_miss_it(incident: Incident) -> None:
     """What changed in the same moment goes its own way."""
@@ -132,7 +138,7 @@ def test_too_late_to_miss_it(incident: Incident) -> None:
 
 def test_a_missed_one_that_comes_back_needs_a_message() -> None:
     """It is posted under a new key: the old one was never sent."""
-    again = reopen(replace(OVER, message=IncidentMessage(is_missed=True)))
+    again = reopen(replace(OVER, message=IncidentMessage(is_missed=True)), NOW)
 
     assert (again.message.is_missed, again.message.posts) == (False, 2)
 

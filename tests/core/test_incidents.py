@@ -186,8 +186,7 @@ def test_every_monitoring_gap_is_posted(steps: Any) -> None:
 
 def test_time_without_data_that_was_posted_is_no_gap_as_well(steps: Any) -> None:
     """The incident about it has said so; its end says the rest."""
-    steps.wait(301)
-    steps.tick("prod")
+    steps.starve("prod")
     for _ in range(6):
         steps.see("prod.login")
         steps.wait(60)
@@ -197,8 +196,7 @@ def test_time_without_data_that_was_posted_is_no_gap_as_well(steps: Any) -> None
 
 def test_without_a_result_for_five_minutes_there_is_no_data(steps: Any) -> None:
     """The next tick opens an incident, whatever the reason."""
-    steps.wait(301)
-    steps.tick("prod")
+    steps.starve("prod")
 
     assert [i.kind for i in steps.incidents] == [IncidentKind.NO_DATA]
     assert steps.incidents[0].verdict.cause is Cause.NETWORK
@@ -206,8 +204,7 @@ def test_without_a_result_for_five_minutes_there_is_no_data(steps: Any) -> None:
 
 def test_no_data_does_not_end_a_no_data_incident(steps: Any) -> None:
     """Only usable results do, after four minutes of them."""
-    steps.wait(301)
-    steps.tick("prod")
+    steps.starve("prod")
     steps.see("prod.login", blind="all DNS look-ups hang")
     steps.see("prod.login")
     steps.wait(130)
@@ -225,9 +222,7 @@ TENANTS = ("prod", "staging", "eu")
 @pytest.fixture
 def no_data(steps: Any) -> Any:
     """Three tenants that could not be checked for five minutes, and now can again."""
-    steps.wait(301)
-    for name in TENANTS:
-        steps.tick(name)
+    steps.starve(*TENANTS)
     for name in TENANTS:
         steps.see(f"{name}.login")
     return steps
@@ -274,8 +269,7 @@ def test_a_report_counts_when_each_tenant_was_not_observed(no_data: Any) -> None
 
 def test_data_that_comes_again_opens_no_incident(steps: Any) -> None:
     """A person resolved it while data had just begun to come."""
-    steps.wait(301)
-    steps.tick("prod")
+    steps.starve("prod")
     steps.see("prod.login")
     (incident,) = steps.incidents
     life = replace(incident.life, resolved=Resolution(steps.now))

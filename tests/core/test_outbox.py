@@ -10,6 +10,7 @@ from bot.core.oncall import CallReason
 from bot.core.state.outbox import (
     BACKOFF_S,
     CALL_OVERDUE_S,
+    PAGE_UPDATE_LIFE_S,
     SETTLE_S,
     Call,
     Delivery,
@@ -18,6 +19,7 @@ from bot.core.state.outbox import (
     PagerAction,
     Paging,
     Post,
+    is_expired,
     mark_sending,
     recover,
 )
@@ -58,3 +60,12 @@ def test_no_instant_lies_ahead_after_a_restart() -> None:
     assert (found.created_at, found.due_at) == (NOW, NOW + SETTLE_S)
     assert found.call
     assert found.call.overdue_at == NOW + CALL_OVERDUE_S
+
+
+@pytest.mark.parametrize("action", PagerAction)
+def test_a_contact_point_learns_of_an_end_in_time_or_not_at_all(action: PagerAction) -> None:
+    """Half a day later nobody needs to know; a call is never given up for its age."""
+    old = replace(PAGE, body=Paging(1, "pager", action))
+
+    assert not is_expired(old, NOW + PAGE_UPDATE_LIFE_S)
+    assert is_expired(old, NOW + PAGE_UPDATE_LIFE_S + 1) is (action is not PagerAction.TRIGGER)

@@ -110,7 +110,8 @@ def test_if_no_tenant_can_be_checked_for_half_an_hour_people_are_called(called: 
     assert due - incident.since == CANNOT_CHECK_S
     call = Call(incident.id, CallReason.CANNOT_CHECK, due)
     sent = [e.body for e in called.effects if isinstance(e, Send) and e.call == call]
-    assert sent == [Reply(incident.id, MentionEntry(due, ("U0CHIEF",)))]
+    entry = MentionEntry(due, ("U0CHIEF",), CallReason.CANNOT_CHECK)
+    assert sent == [Reply(incident.id, entry)]
     called.wait(300)
     called.step(Tick(called.now))
     assert [b.contact_point for b in bodies(called, Paging)] == ["pager"]

@@ -6,10 +6,10 @@ from typing import Any
 from bot.core.alerting.paging import is_needless, who_to_mention
 from bot.core.model.access import CommandOutcome
 from bot.core.model.observation import Fault, Severity, Stage
-from bot.core.oncall import EscalationPolicy, EscalationStep, Shift, Shifts
+from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep, Shift, Shifts
 from bot.core.state.outbox import Delivery, DirectMessage, Edit, PagerAction, Paging, Reply
-from bot.core.state.stimulus import ShiftsPolled, Started, Tick
-from bot.core.state.timeline import HandOverEntry, MentionEntry, PagedEntry
+from bot.core.state.stimulus import PageRefused, ShiftsPolled, Started, Tick
+from bot.core.state.timeline import HandOverEntry, MentionEntry, PagedEntry, UnreachedEntry
 
 ANN, BEN = "U0ANN", "U0BEN"
 
@@ -84,8 +84,20 @@ def test_next_never_calls_the_same_person_twice(make: Any) -> None:
     assert people == ["U0DAN", "U0EVE"]
 
 
+def test_the_thread_says_which_contact_point_did_not_take_a_page(down: Any) -> None:
+    """And why, in its own words."""
+    since = len(down.effects)
+    down.on_desk(PageRefused(down.now, 1, "pager", "HTTP 400: check the routing key"))
+
+    (body,) = down.bodies(since)
+    assert body.entry == UnreachedEntry(down.now, "pager", "HTTP 400: check the routing key")
+
+
 def test_people_are_mentioned_once_though_the_verdict_turns(steps: Any, make_notice: Any) -> None:
-    """To our network, which is a warning, and back to Auth0, which is critical again."""
+    """To our network, which is a warning, and back to Auth0, which is critical again.
+
+    They are called once more for the tenant that joined meanwhile, and for nothing else.
+    """
     steps.rules = replace(steps.rules, mention="@here")
     steps.fail("prod.login", 10)
     severities = [steps.incidents[0].severity]
@@ -99,7 +111,8 @@ def test_people_are_mentioned_once_though_the_verdict_turns(steps: Any, make_not
 
     assert severities == [Severity.CRITICAL, Severity.WARNING, Severity.CRITICAL]
     assert steps.incidents[0].notification.mentioned == ("@here",)
-    assert MentionEntry not in steps.entries()
+    calls = [effect.call.reason for effect in steps.effects if getattr(effect, "call", None)]
+    assert calls == [CallReason.BEGUN, CallReason.CORRECTED, CallReason.WIDER]
 
 
 def test_a_direct_message_goes_to_who_is_on_call(make: Any) -> None:

@@ -31,9 +31,9 @@ from bot.core.state.incident import (
     IncidentKind,
     IncidentLife,
     NotificationState,
-    ProbeProblem,
     Resolution,
 )
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import Silence
 from bot.core.state.tenant import Tenants, TenantState

@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 from bot.core.commands.parse import parse_silence
 from bot.core.model.command import AddSilence, SilenceRefusal, SilenceScope
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import (
-    Incident,
-    IncidentKind,
-    IncidentLife,
-    ProbeProblem,
-    Problem,
-    Resolution,
-)
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, Resolution
+from bot.core.state.problem import ProbeProblem, Problem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import MAX_SILENCE_S, Silence, covers, find_covering, preview_hidden
 

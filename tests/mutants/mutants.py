@@ -144,7 +144,7 @@ MUTANTS = (
         id="paged-though-posted",
         path="bot/runtime/delivery.py",
         function="OutboxDelivery._handle_sent",
-        old="self._answered_calls.add(delivery.key)",
+        old="self._calls.pop(delivery.key, None)",
         new="pass",
         promise='"If Slack has not taken a call 60 seconds after the bot decided on it, the bot'
         ' pages every contact point" (docs/oncall.md, while Slack does not answer)',

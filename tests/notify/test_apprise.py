@@ -5,6 +5,7 @@ import gc
 import logging
 import threading
 import traceback
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,11 +14,11 @@ from aiohttp import web
 from bot.config import ConfigError
 from bot.core.model.observation import Severity
 from bot.core.state.outbox import PagerAction
-from bot.notify.apprise import MAX_THREADS, AppriseNotifier
+from bot.notify.apprise import MAX_THREADS, MAX_TRIES, AppriseNotifier
 from bot.ports import Doubt, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from bot.core.state.outbox import PagerMessage
     from tests.notify.conftest import Remote
@@ -146,3 +147,82 @@ async def test_the_address_stays_secret(
 
     assert bool(told) == bool(fault)
     assert "canary" not in caplog.text + told + repr(mailer) + repr(threading.enumerate())
+
+
+class Mailer:
+    """An SMTP server on loopback that refuses some recipients, and keeps who got what."""
+
+    def __init__(self, *refused: str) -> None:
+        self.refused = refused
+        self.got: list[str] = []
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail\r\n")
+        to = ""
+        while line := (await reader.readline()).decode():
+            verb, answer = line[:4].upper(), "250 fine"
+            if verb == "RCPT":
+                to = line.partition("<")[2].partition(">")[0]
+                answer = "550 no such user" if to in self.refused else answer
+            elif verb == "DATA":
+                writer.write(b"354 go on\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                self.got.append(to)
+            elif verb == "QUIT":
+                answer = "221 bye"
+            writer.write(f"{answer}\r\n".encode())
+        writer.close()
+
+
+@asynccontextmanager
+async def mail_to(mailer: Mailer, *people: str) -> AsyncIterator[AppriseNotifier]:
+    """Serve mail, and build the notifier for an address with these people."""
+    async with await asyncio.start_server(mailer.serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        query = "from=bot@acme.example&mode=insecure"
+        url = f"mailto://127.0.0.1:{port}/{','.join(people)}?{query}"
+        yield AppriseNotifier("mail", url)
+
+
+async def notify(notifier: AppriseNotifier, page: PagerMessage) -> str:
+    """Send a page once; return what came of it."""
+    try:
+        await notifier.notify(page)
+    except (Doubt, Refused) as error:
+        return type(error).__name__
+    return "sent"
+
+
+ANNA, BEN, GONE = "anna@acme.example", "ben@acme.example", "gone@acme.example"
+
+
+async def test_whoever_has_a_page_gets_it_once(page: MakePage) -> None:
+    """Whoever refuses it is tried some more times, then given up; the others are not delayed."""
+    mailer = Mailer(GONE)
+    async with mail_to(mailer, ANNA, GONE, BEN) as notifier:
+        outcomes = [await notify(notifier, page()) for _ in range(MAX_TRIES)]
+
+    assert mailer.got == [ANNA, BEN]
+    assert outcomes == ["Doubt"] * (MAX_TRIES - 1) + ["Refused"]
+
+
+async def test_whoever_refused_a_page_may_take_it_later(page: MakePage) -> None:
+    """As a greylisting server does: the page is sent then, and not to the others again."""
+    mailer = Mailer(GONE)
+    async with mail_to(mailer, ANNA, GONE) as notifier:
+        outcomes = [await notify(notifier, page())]
+        mailer.refused = ()
+        outcomes.append(await notify(notifier, page()))
+        outcomes.append(await notify(notifier, page(PagerAction.RESOLVE)))
+
+    assert outcomes == ["Doubt", "sent", "sent"]
+    assert mailer.got == [ANNA, GONE, ANNA, GONE]
+
+
+async def test_an_address_that_nobody_takes_is_never_given_up(page: MakePage) -> None:
+    """Its server may be down: nobody has the page yet."""
+    async with mail_to(Mailer(GONE), GONE) as notifier:
+        outcomes = {await notify(notifier, page()) for _ in range(MAX_TRIES + 1)}
+
+    assert outcomes == {"Doubt"}

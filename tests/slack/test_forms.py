@@ -13,7 +13,8 @@ from bot.core.commands.parse import parse_silence
 from bot.core.model.access import CommandOutcome, Person, Verb
 from bot.core.model.command import AddSilence, Request, ShowHelp, UnclearCommand
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, IncidentLife, ProbeProblem, Resolution
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, Resolution
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.actions import ASK, SILENCE_FORM, WORDS_FORM

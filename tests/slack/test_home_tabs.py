@@ -12,7 +12,8 @@ import pytest
 from bot.core.model.access import Access
 from bot.core.model.command import SilenceScope
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.incident import Incident, IncidentKind, IncidentLife, ProbeProblem
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.silence import Silence
 from bot.core.state.tenant import Tenants, TenantState

@@ -11,7 +11,7 @@ from bot.core.signals.baseline import Baseline
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.metric_threshold import MetricLimits, MetricState, observe_metric
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.incident import AlertProblem, MetricProblem
+from bot.core.state.problem import AlertProblem, MetricProblem
 from bot.slack.render.signals import (
     measurement_line,
     metric_name,

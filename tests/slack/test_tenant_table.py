@@ -4,7 +4,8 @@ from typing import Any
 
 from bot.core.model.observation import Cause, Fault, Scope, Severity, Stage, Verdict
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentLife, ProbeProblem, Problem
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife
+from bot.core.state.problem import ProbeProblem, Problem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import View

@@ -19,15 +19,7 @@ from bot.core.model.access import AuditEntry
 from bot.core.model.measurement import ExternalAlert, Push
 from bot.core.model.observation import Target
 from bot.core.oncall import AwaitingMention, begun_escalation
-from bot.core.state.incident import (
-    AlertProblem,
-    IncidentState,
-    MetricProblem,
-    NoDataProblem,
-    ProbeProblem,
-    Problem,
-    SlowProblem,
-)
+from bot.core.state.incident import IncidentState
 from bot.core.state.outbox import (
     Answer,
     Body,
@@ -39,6 +31,14 @@ from bot.core.state.outbox import (
     Post,
     Reply,
     SilenceAnnouncement,
+)
+from bot.core.state.problem import (
+    AlertProblem,
+    MetricProblem,
+    NoDataProblem,
+    ProbeProblem,
+    Problem,
+    SlowProblem,
 )
 from bot.core.state.timeline import PagedEntry, StatusUpdateEntry, VerdictEntry
 from bot.ports import Change, StoreError

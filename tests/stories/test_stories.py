@@ -132,6 +132,36 @@ def test_no_data_is_not_called_healthy(tell: Tell) -> None:
     assert last["state"] == "resolved"
 
 
+def test_an_hour_ahead_from_the_start_is_the_same_story(tell: Tell) -> None:
+    """Tokens live for ten hours, so the bot notices nothing; all happens at its true time."""
+    faults = "  - {target: [prod.login, prod.wellknown], from: -4.5m, to: -4m, is: {http: 503}}\n"
+    rest = (
+        "changes: [{at: 19m, app: checkout, what: deploy 4711}]\n"
+        "metrics:\n"
+        "  - {signal: checkout, tenant: prod, requests: 200/min, errors: 1%}\n"
+        "  - {signal: checkout, tenant: prod, from: 20m, errors: 97%}\n"
+    )
+    right = tell(f"timeline:\n{faults}{rest}")
+    wrong = tell(f"timeline:\n  - {{target: bot, is: {{clock: +1h}}}}\n{faults}{rest}")
+
+    for kind in ("signal", "incident", "verdict"):
+        found = [
+            [(round(e["t"]), e.get("state")) for e in told.of(kind)] for told in (right, wrong)
+        ]
+        assert found[0] == found[1] != []
+    causes = [[cause for _, cause, _ in told.summary["causes"]] for told in (right, wrong)]
+    assert causes[0] == causes[1]
+    assert any("deploy 4711" in line for e in wrong.of("verdict") for line in e["because"])
+
+
+def test_a_clock_behind_from_the_start_refuses_good_tokens(tell: Tell) -> None:
+    """They seem to come from the future."""
+    told = tell("timeline:\n  - {target: bot, is: {clock: -1h}}\n")
+
+    assert {e["result"] for e in told.of("request", target="prod.login")} == {"token not_yet_valid"}
+    assert {e["result"] for e in told.of("request", target="prod.wellknown")} == {"ok"}
+
+
 def test_a_long_sleep_of_the_host_is_posted_when_it_wakes(tell: Tell) -> None:
     """A monitoring gap of ten minutes is a warning, resolved at once."""
     told = tell("timeline:\n  - {target: bot, from: 5m, to: 15m, is: {paused: true}}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bot.core.incidents import notifications
 from bot.core.state import outbox
 from bot.core.state.outbox import CatchUp, Delivery, Post
 from bot.core.state.stimulus import DeskEffect, Send
@@ -46,6 +47,27 @@ def is_missed(
         and not {*other.message.channels}.isdisjoint(incident.message.channels)
     )
     return not incident.is_open and (any(others) or any(not one.is_done for one in waiting))
+
+
+def batch(first: Delivery, waiting: tuple[Delivery, ...]) -> list[Delivery]:
+    """Return a channel's message with all that wait for it added, and those as sent."""
+    body, batched = first.body, list[Delivery]()
+    for other in waiting:
+        is_waiting = other.status is outbox.DeliveryStatus.PENDING and other.tries == 0
+        if not is_waiting or other.key == first.key:
+            continue
+        if isinstance(body, CatchUp) and isinstance(other.body, CatchUp):
+            body = replace(body, incidents=(*body.incidents, *other.body.incidents))
+            batched.append(outbox.mark_sent(other))
+    return [replace(first, body=body), *batched]
+
+
+def post_again(state: DeskState, number: int) -> StateAndEffects:
+    """Post an incident's message again: Slack has lost it."""
+    incident = state.incidents[number]
+    message = replace(incident.message, ref=None, posts=incident.message.posts + 1)
+    incident = replace(incident, message=message)
+    return state.with_incident(incident), [notifications.post_message(incident)]
 
 
 def miss_post(state: DeskState, number: int) -> StateAndEffects:

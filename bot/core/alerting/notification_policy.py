@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import paging
+from bot.core.alerting import calls, paging
 from bot.core.incidents import notifications
 from bot.core.model.command import SilenceScope
 from bot.core.model.observation import Severity
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from bot.core.state.desk import DeskState, StateAndEffects
     from bot.core.state.rules import Rules
     from bot.core.state.silence import Silence
+    from bot.core.state.tenant import Tenants
 
 MUTED_RETRY_S = 30.0
 """A page for a muted incident is postponed by so much, until the incident is no longer muted."""
 
 
 def apply_notification_policy(
-    before: DeskState, state: DeskState, now: float, rules: Rules
+    before: DeskState, state: DeskState, tenants: Tenants, now: float, rules: Rules
 ) -> StateAndEffects:
     """Return the state after all that time, silences and maintenance do to the incidents.
 
@@ -47,7 +48,9 @@ def apply_notification_policy(
             effects += announcements
     for incident in state.open_incidents:
         is_new = incident.id not in before.incidents
-        after, changes = _apply_to_incident(incident, state, now, rules, is_new=is_new)
+        after, changes, state = _apply_to_incident(
+            incident, state, tenants, now, rules, is_new=is_new
+        )
         effects += changes
         if not after.notification.is_muted:
             after, changes = notifications.cross_post(after, rules)
@@ -97,8 +100,16 @@ def is_in_maintenance(incident: Incident, now: float, rules: Rules) -> bool:
     )
 
 
-def _is_covered(incident: Incident, state: DeskState, now: float, rules: Rules) -> bool:
-    is_silenced = bool(find_covering(state.active_silences, incident, now))
+def _is_covered(
+    incident: Incident,
+    state: DeskState,
+    now: float,
+    rules: Rules,
+    silences: list[Silence] | None = None,
+) -> bool:
+    """Tell whether nobody is to be notified: for silences, by default all, or for maintenance."""
+    active = state.active_silences if silences is None else silences
+    is_silenced = bool(find_covering(active, incident, now))
     return is_silenced or is_in_maintenance(incident, now, rules)
 
 
@@ -117,30 +128,68 @@ def call_beyond_slack(state: DeskState, call: Call, now: float, rules: Rules) ->
 
 
 def _apply_to_incident(
-    incident: Incident, state: DeskState, now: float, rules: Rules, *, is_new: bool
-) -> paging.IncidentAndEffects:
+    incident: Incident,
+    state: DeskState,
+    tenants: Tenants,
+    now: float,
+    rules: Rules,
+    *,
+    is_new: bool,
+) -> tuple[Incident, list[DeskEffect], DeskState]:
+    incident, effects, state = _decide_call(incident, state, tenants, now, rules)
     is_covered = _is_covered(incident, state, now, rules)
-    if is_covered and incident.notification.is_muted:
-        return incident, []
-    if is_covered and is_new:
+    if is_covered and (is_new or incident.notification.is_muted):
         muted = replace(incident.notification, is_muted=True)
-        return replace(incident, notification=muted), []
-    effects: list[DeskEffect] = []
+        return replace(incident, notification=muted), effects, state
     if incident.notification.is_muted:
-        incident, effects = unmute(incident, now, rules)
+        incident, posts = unmute(incident, now, rules)
+        effects += posts
     due = paging.due_at(incident, rules)
     if due is None or due > now:
-        return incident, effects
-    if not is_covered:
-        incident, pages = paging.notify_due(incident, state, now, rules)
-        return incident, [*effects, *pages]
-    wait_s, later = now + MUTED_RETRY_S - due, incident.notification.escalation
+        return incident, effects, state
+    if is_covered:
+        return _postpone(incident, now + MUTED_RETRY_S - due), effects, state
+    incident, pages = paging.notify_due(incident, state, tenants, now, rules)
+    return incident, [*effects, *pages], state
+
+
+def _decide_call(
+    incident: Incident, state: DeskState, tenants: Tenants, now: float, rules: Rules
+) -> tuple[Incident, list[DeskEffect], DeskState]:
+    """Call people again if that is due, unless they asked for silence or work on the tenants.
+
+    A silence of just this incident was set for what was known then: it ends with the call for more.
+    """
+    own = [] if incident.notification.is_muted else _silences_of(incident, state)
+    others = [silence for silence in state.active_silences if silence not in own]
+    if _is_covered(incident, state, now, rules, others):
+        return incident, [], state
+    incident, effects = calls.decide_call(incident, state, tenants, now, rules)
+    is_call = any(isinstance(each, Send) and each.call for each in effects)
+    if is_call or calls.is_called_again(incident):
+        for silence in own:
+            state, announcements = end_silence(state, silence, now, rules)
+            effects += announcements
+    return incident, effects, state
+
+
+def _postpone(incident: Incident, by_s: float) -> Incident:
+    later = incident.notification.escalation
     if isinstance(later, AwaitingMention):
-        later = replace(later, at=later.at + wait_s)
+        later = replace(later, at=later.at + by_s)
     elif later is not None:
-        later = replace(later, started_at=later.started_at + wait_s)
-    notification = replace(incident.notification, escalation=later)
-    return replace(incident, notification=notification), effects
+        later = replace(later, started_at=later.started_at + by_s)
+    return replace(incident, notification=replace(incident.notification, escalation=later))
+
+
+def _silences_of(incident: Incident, state: DeskState) -> list[Silence]:
+    """Return the silences of just this incident."""
+    number = str(incident.id)
+    return [
+        silence
+        for silence in state.active_silences
+        if silence.scope is SilenceScope.INCIDENT and silence.name == number
+    ]
 
 
 def unmute(incident: Incident, now: float, rules: Rules) -> paging.IncidentAndEffects:

@@ -19,7 +19,7 @@ from bot.core.oncall import (
     begun_escalation,
     next_shift_to_notify,
 )
-from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.incident import Incident, IncidentState
 from bot.core.state.outbox import (
     Call,
     Delivery,
@@ -30,10 +30,13 @@ from bot.core.state.outbox import (
 )
 from bot.core.state.stimulus import DeskEffect, Send
 from bot.core.state.timeline import MentionEntry, PagedEntry
+from bot.core.triage.impact import measure_known
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState
+    from bot.core.state.known import Known
     from bot.core.state.rules import Rules
+    from bot.core.state.tenant import Tenants
 
 PERSON_ID_PREFIXES = "UW"
 """A person's id begins with one of these; only people get direct messages."""
@@ -68,12 +71,13 @@ def due_at(incident: Incident, rules: Rules) -> float | None:
 
 
 def notify_due(
-    incident: Incident, state: DeskState, now: float, rules: Rules
+    incident: Incident, state: DeskState, tenants: Tenants, now: float, rules: Rules
 ) -> IncidentAndEffects:
     """Page whoever is due: the first time in the message itself, if that is just being posted."""
     effects: list[DeskEffect] = []
     if isinstance(incident.notification.escalation, AwaitingMention):
-        incident, effects = _mention_first(incident, who_to_mention(state, rules), now)
+        current = measure_known(incident, tenants, rules)
+        incident, effects = _call(incident, who_to_mention(state, rules), current, now)
     escalation = begun_escalation(incident.notification.escalation)
     if escalation is None:
         return incident, effects
@@ -88,20 +92,67 @@ def notify_due(
     return incident, effects
 
 
-def _mention_first(incident: Incident, names: tuple[str, ...], now: float) -> IncidentAndEffects:
-    escalation = EscalationState(now, notified=names)
-    notification = replace(incident.notification, has_mentioned=True, escalation=escalation)
+def _call(
+    incident: Incident, names: tuple[str, ...], current: Known, now: float
+) -> IncidentAndEffects:
+    """Call people, and start the escalation from its first step."""
+    waiting = incident.notification.escalation
+    reason = waiting.reason if isinstance(waiting, AwaitingMention) else CallReason.BEGUN
+    notification = replace(
+        incident.notification,
+        has_mentioned=True,
+        escalation=EscalationState(now, notified=names),
+        called_at=now,
+        known=current,
+        told_cause=incident.verdict.cause,
+    )
     is_in_message = incident.life.opened_at == now
     if is_in_message:
         notification = replace(notification, mentioned=names)
     incident = replace(incident, notification=notification)
-    if is_in_message or not names:
+    is_first = reason is CallReason.BEGUN
+    if is_in_message or (is_first and not names):
         return incident, []
-    is_no_data = incident.kind is IncidentKind.NO_DATA
-    reason = CallReason.CANNOT_CHECK if is_no_data else CallReason.BEGUN
-    call = Call(incident.id, reason, now)
-    after, reply = notifications.add_entry(incident, MentionEntry(now, names), call)
+    had = None if is_first else incident.life.acknowledgement_ended
+    entry = MentionEntry(now, names, reason, acknowledged=had)
+    after, reply = notifications.add_entry(incident, entry, Call(incident.id, reason, now))
     return after, [reply]
+
+
+def call_for_joined(
+    incident: Incident,
+    joined: tuple[str, ...],
+    state: DeskState,
+    now: float,
+    *,
+    current: Known,
+    rules: Rules,
+) -> IncidentAndEffects:
+    """Call people once for tenants that fail as well.
+
+    An acknowledgement stays for what it was given for, and an escalation goes on as it was.
+    """
+    names = who_to_mention(state, rules)
+    known = incident.notification.known
+    notification = replace(
+        incident.notification,
+        called_at=now,
+        called_wider_at=now,
+        known=known.join(current) if known else current,
+    )
+    incident = replace(incident, notification=notification)
+    call = Call(incident.id, CallReason.WIDER, now)
+    entry = MentionEntry(now, names, CallReason.WIDER, joined)
+    incident, reply = notifications.add_entry(incident, entry, call)
+    effects: list[DeskEffect] = [reply]
+    # Where nobody is mentioned first, the first step of the escalation is what makes a call.
+    steps = policy_of(incident, rules).steps
+    at_once = [step for step in steps if step.after_s == 0] if names else steps[:1]
+    for step in at_once:
+        if step.contact not in {MENTION, DM, NEXT}:
+            incident, pages = _page(incident, (step.contact,), call, now)
+            effects += pages
+    return incident, effects
 
 
 def escalate_now(

@@ -104,7 +104,9 @@ def _execute(
         )
     match command:
         case AddSilence():
-            return silences.add_silence(state, command, request.user, now, rules)
+            return silences.add_silence(
+                state, command, request.user, now, tenants=tenants, rules=rules
+            )
         case EndSilence():
             return silences.expire_silence(state, command, request.user, now, rules)
         case AddOverride():

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from bot.core.alerting import notification_policy, paging
+from bot.core.alerting import calls, notification_policy, paging
 from bot.core.incidents import notifications
 from bot.core.incidents.sticky_resolve import find_failing
 from bot.core.model.access import CommandOutcome
 from bot.core.model.command import Acknowledge, AddNote, Escalate, MarkFalseAlarm, Resolve
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Acknowledgement, Incident, IncidentState, Note, Resolution
+from bot.core.state.known import Impact
 from bot.core.state.outbox import AnswerResult, PagerAction
 from bot.core.state.stimulus import DeskEffect, IncidentChanged
 from bot.core.state.timeline import AcknowledgedEntry, FalseAlarmEntry, NoteEntry
@@ -39,13 +40,15 @@ def handle_incident_command(
         return state, [], AnswerResult(CommandOutcome.NO_SUCH)
     match command:
         case Acknowledge(note=text):
-            done = _acknowledge(incident, user, text, now)
+            known = calls.bind(incident, tenants, rules)
+            done = _acknowledge(known, user, text, now)
         case AddNote(text=text):
             done = CommandOutcome.DONE, *_record_entry(incident, NoteEntry(now, user, text))
         case MarkFalseAlarm(reason=text):
             done = _mark_false_alarm(incident, user, text, now)
         case Resolve(note=text):
-            done = _resolve(incident, user, text, now, tenants)
+            known = calls.bind(incident, tenants, rules)
+            done = _resolve(known, user, text, now, tenants)
         case Escalate():
             done = _escalate(state, incident, user, now, rules)
         case _:
@@ -63,9 +66,11 @@ def _acknowledge(incident: Incident, user: str, text: str, now: float) -> Incide
         return CommandOutcome.TOO_LATE, incident, []
     if incident.state is IncidentState.ACKNOWLEDGED:
         return CommandOutcome.ALREADY, incident, []
+    known = incident.notification.known
+    impact = known.worst if known else Impact.NONE
     after = replace(
         incident,
-        life=replace(incident.life, acknowledged=Acknowledgement(user, now)),
+        life=replace(incident.life, acknowledged=Acknowledgement(user, now, impact)),
         notification=replace(incident.notification, escalation=None),
     )
     after, effects = _record_entry(after, AcknowledgedEntry(now, user, text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import notification_policy
+from bot.core.alerting import calls, notification_policy
 from bot.core.incidents import notifications
 from bot.core.model.access import CommandOutcome
 from bot.core.model.command import SilenceRefusal, SilenceScope
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from bot.core.state.desk import DeskState
     from bot.core.state.rules import Rules
     from bot.core.state.stimulus import DeskEffect
+    from bot.core.state.tenant import Tenants
 
 SILENCE_RETENTION_S = 7 * DAY_S
 
 
 def add_silence(
-    state: DeskState, command: AddSilence, by: str, now: float, rules: Rules
+    state: DeskState, command: AddSilence, by: str, now: float, *, tenants: Tenants, rules: Rules
 ) -> CommandResult:
     """Set a silence; the threads of posted incidents that it covers say so."""
     scope, name, until, reason = command.scope, command.name, command.until, command.reason
@@ -48,7 +49,8 @@ def add_silence(
     entry = SilencedEntry(now, by, reason, until)
     for incident in state.open_incidents:
         if covers(silence, incident) and not incident.notification.is_muted:
-            after, edit = notifications.edit_message(incident, now)
+            known = calls.bind(incident, tenants, rules)
+            after, edit = notifications.edit_message(known, now)
             after, reply = notifications.add_entry(after, entry)
             state, effects = state.with_incident(after), [*effects, edit, reply]
     return state, effects, AnswerResult(CommandOutcome.DONE, silence=silence, hidden=hidden)

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from bot.core.incidents import lifecycle, notifications, sticky_resolve
+from bot.core.incidents.flapping import damp_if_flapping, quiet_s
 from bot.core.model.observation import Cause, Health, Scope, Severity, Verdict
 from bot.core.state.incident import (
     Incident,
@@ -30,6 +31,9 @@ STORM_MIN_INCIDENTS = 5
 STORM_WINDOW_S = 600.0
 """With so many open incidents, all opened within this time, a further failure joins the newest
 one of the same cause."""
+JOIN_WINDOW_S = 600.0
+"""Tenants join an incident so long after its beginning. What fails later has a message of its own,
+even where one cause is likely: people have looked at the first one by then."""
 MAX_IMMEDIATE_EVALUATIONS = 100
 """An evaluation checks each tenant once per incident. Up to so many of these checks, each new
 fact is evaluated at once."""
@@ -87,22 +91,31 @@ def group_or_open(state: DeskState, names: tuple[str, ...], triage: Triage) -> S
         return keep_incident(state, lifecycle.reopen_incident(recent, context, triage))
     cause = triage.judge(context).cause
     same_kind = [incident for incident in state.open_incidents if incident.kind is kind]
-    for incident in same_kind:
-        # One shared cause explains everything, and neither part has a cause of its own.
-        together = _combine_contexts(incident, context)
-        own = triage.context(incident.tenants, incident.since)
-        if (
-            triage.judge(together).cause in SHARED_CAUSES
-            and {triage.judge(own).cause, cause} <= POSSIBLY_SHARED_CAUSES
-        ):
+    alike = [incident for incident in same_kind if _has_one_cause(incident, context, triage)]
+    for incident in alike:
+        began_at = incident.life.reopened_at or incident.life.opened_at
+        if now - began_at <= JOIN_WINDOW_S or kind is not IncidentKind.FAILING:
+            together = _combine_contexts(incident, context)
             return keep_incident(state, lifecycle.add_tenants(incident, together, triage))
     storm = [incident for incident in same_kind if now - incident.life.opened_at < STORM_WINDOW_S]
     same_cause = [incident for incident in storm if incident.verdict.cause is cause]
     if len(storm) >= STORM_MIN_INCIDENTS and same_cause:
         together = _combine_contexts(same_cause[-1], context)
         return keep_incident(state, lifecycle.add_tenants(same_cause[-1], together, triage))
-    opened = lifecycle.open_incident(state.next_id, context, triage)
+    damping = damp_if_flapping(state.incidents.values(), names, now)
+    related = alike[0].id if alike else None
+    opened = lifecycle.open_incident(
+        state.next_id, context, triage, damping=damping, perhaps_same_as=related
+    )
     return keep_incident(replace(state, next_id=state.next_id + 1), opened)
+
+
+def _has_one_cause(incident: Incident, context: TriageContext, triage: Triage) -> bool:
+    """Tell whether one cause explains an incident and more, and neither has a cause of its own."""
+    own = triage.context(incident.tenants, incident.since)
+    causes = {triage.judge(own).cause, triage.judge(context).cause}
+    together = triage.judge(_combine_contexts(incident, context)).cause
+    return together in SHARED_CAUSES and causes <= POSSIBLY_SHARED_CAUSES
 
 
 def _combine_contexts(incident: Incident, context: TriageContext) -> TriageContext:
@@ -154,34 +167,67 @@ def _merge_incidents(state: DeskState, triage: Triage) -> StateAndEffects:
     failing = [i for i in state.open_login_incidents if i.kind is IncidentKind.FAILING]
     if len(failing) < 2:  # noqa: PLR2004 - a pair
         return state, []
-    pairs = [(i, triage.context(i.tenants)) for i in failing]
-    shared = [pair for pair in pairs if triage.judge(pair[1]).cause in POSSIBLY_SHARED_CAUSES]
-    for (earlier, _), (later, context) in combinations(shared, 2):
-        together = _combine_contexts(earlier, context)
-        if triage.judge(together).cause in SHARED_CAUSES:
+    for earlier, later in combinations(failing, 2):
+        context = triage.context(later.tenants)
+        if _are_known_to_be_one(earlier, later) and _has_one_cause(earlier, context, triage):
             resolution = Resolution(context.now, merged_into=earlier.id)
             merged = notifications.resolve_incident(later, resolution)
             state, ends = keep_incident(state, merged)
-            state, joins = keep_incident(state, lifecycle.add_tenants(earlier, together, triage))
+            together = _combine_contexts(earlier, context)
+            both = _join_known(earlier, later)
+            state, joins = keep_incident(state, lifecycle.add_tenants(both, together, triage))
             return state, [*ends, *joins]
     return state, []
+
+
+def _are_known_to_be_one(earlier: Incident, later: Incident) -> bool:
+    """Tell whether two incidents began together, or a status incident is about both.
+
+    One for which nobody is called hides none for which people are.
+    """
+    if earlier.notification.is_muted and not later.notification.is_muted:
+        return False
+    posts = {one.id for one in earlier.status_incidents}
+    is_together = abs(earlier.since - later.since) <= JOIN_WINDOW_S
+    return is_together or any(one.id in posts for one in later.status_incidents)
+
+
+def _join_known(earlier: Incident, later: Incident) -> Incident:
+    """Return the earlier incident with what people were called for in the later one."""
+    known, more = earlier.notification.known, later.notification.known
+    called = (earlier.notification.called_at, later.notification.called_at)
+    called_at = max((at for at in called if at is not None), default=None)
+    notification = replace(
+        earlier.notification,
+        known=known.join(more) if known and more else known,
+        called_at=called_at,
+    )
+    return replace(earlier, notification=notification)
 
 
 def _find_recently_resolved(
     state: DeskState, kind: IncidentKind, context: TriageContext
 ) -> Incident | None:
-    names = context.tenants
+    names = {*context.tenants}
     limit_s = max(context.rules.tenants[name].limits.recover_for_s for name in names)
     ended = [
         i
         for i in state.incidents.values()
-        if not {*names}.isdisjoint(i.tenants)
+        if not names.isdisjoint(i.tenants)
         and i.kind is kind
         and i.life.merged_into is None
         and i.life.resolved_at is not None
-        and context.now - i.life.resolved_at < limit_s
+        and (
+            context.now - i.life.resolved_at < _quiet_s(i, limit_s)
+            or not names.isdisjoint(one.owner for one in i.life.still_failing)
+        )
     ]
     return max(ended, key=lambda i: i.id, default=None)
+
+
+def _quiet_s(incident: Incident, limit_s: float) -> float:
+    damping = incident.notification.damping
+    return max(limit_s, quiet_s(damping)) if damping else limit_s
 
 
 def evaluate_all(state: DeskState, now: float, tenants: Tenants, rules: Rules) -> StateAndEffects:
@@ -211,7 +257,9 @@ def _catch_up(state: DeskState, now: float, tenants: Tenants, triage: Triage) ->
     failing: list[str] = []
     for name in tenants.states if was_deferred else ():
         if needs_incident(state, name, tenants):
-            state, is_sticky = sticky_resolve.update_sticky_resolve(state, name, now, tenants)
+            state, is_sticky = sticky_resolve.update_sticky_resolve(
+                state, name, now, tenants, triage.rules
+            )
             failing += [] if is_sticky else [name]
     effects: list[DeskEffect] = []
     for names in _group_alike(triage.context(tuple(failing))):

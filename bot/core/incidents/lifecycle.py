@@ -18,6 +18,7 @@ from bot.core.incidents.problems import count_failing_signals, update_problems
 from bot.core.model.observation import Cause, Health, Severity, StatusIncident, Verdict
 from bot.core.oncall import AwaitingMention, CallReason, EscalationState, begun_escalation
 from bot.core.state.incident import (
+    Damping,
     Incident,
     IncidentHistory,
     IncidentKind,
@@ -25,6 +26,7 @@ from bot.core.state.incident import (
     IncidentMessage,
     NotificationState,
     Resolution,
+    Return,
     VerdictRecord,
     detection_times,
     reopen,
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
 OUR_CAUSES = frozenset({Cause.PROBE, Cause.NETWORK})
 """Causes on our side: users elsewhere may be fine, so the severity is a warning."""
 MAX_VERDICT_RECORDS = 20
-CALL_WIDER_EVERY_S = 300.0
-"""In an outage that spreads from tenant to tenant, people are called for that so often at most."""
 CANNOT_CHECK_S = 1800.0
 """If no tenant at all could be checked for so long, people are called."""
 
@@ -56,9 +56,15 @@ def kind_of(context: TriageContext) -> IncidentKind:
 
 
 def open_incident(
-    number: int, context: TriageContext, triage: Triage
+    number: int,
+    context: TriageContext,
+    triage: Triage,
+    *,
+    damping: Damping | None = None,
+    perhaps_same_as: int | None = None,
 ) -> tuple[Incident, list[DeskEffect]]:
-    """Open an incident for the tenants of a context."""
+    """Open an incident for the tenants of a context; with damping if they come and go."""
+    reason = CallReason.FLAPPING if damping else CallReason.BEGUN
     now, verdict = context.now, triage.judge(context)
     severity = _judge_severity(verdict, context)
     is_critical = severity is Severity.CRITICAL
@@ -78,17 +84,21 @@ def open_incident(
         problems=update_problems((), context),
         status_incidents=status_incidents,
         notification=NotificationState(
-            escalation=AwaitingMention(now if is_corroborated else context.since + wait_s)
+            escalation=AwaitingMention(
+                now if is_corroborated else context.since + wait_s, reason=reason
+            )
             if is_critical
-            else EscalationState(now)
+            else EscalationState(now),
+            damping=damping,
         ),
         message=IncidentMessage(
             channel=context.rules.channels.home(context.tenants[0], severity), updated_at=now
         ),
+        perhaps_same_as=perhaps_same_as,
     )
     incident = _record_evidence(incident, now)
     incident, why = add_entry(incident, WhyEntry(now))
-    post = post_message(incident, Call(number, CallReason.BEGUN, now) if is_critical else None)
+    post = post_message(incident, Call(number, reason, now) if is_critical else None)
     return incident, [IncidentChanged(incident), VerdictChanged(number, verdict), post, why]
 
 
@@ -140,10 +150,11 @@ def evaluate_incident(
     has_become_critical = (
         after.severity is Severity.CRITICAL and incident.severity is not Severity.CRITICAL
     )
-    if has_become_critical and not after.notification.has_mentioned:
+    # Of what fails, `alerting.calls` decides when people are called.
+    if has_become_critical and was_no_data and not after.notification.has_mentioned:
         wait_s = max(context.rules.mention_after_s.get(name, 0.0) for name in names)
         begun = begun_escalation(after.notification.escalation)
-        escalation = AwaitingMention(max(now, after.since + wait_s), begun)
+        escalation = AwaitingMention(max(now, after.since + wait_s), begun, CallReason.CANNOT_CHECK)
         after = replace(after, notification=replace(after.notification, escalation=escalation))
     return notify_changes(incident, after, now)
 
@@ -164,13 +175,7 @@ def add_tenants(
     """Add tenants to an incident; the context is that of all its tenants together."""
     joined = tuple(name for name in context.tenants if name not in incident.tenants)
     after, effects = evaluate_incident(replace(incident, tenants=context.tenants), context, triage)
-    now, call, called_at = context.now, None, after.notification.called_wider_at
-    if after.severity is Severity.CRITICAL and (
-        called_at is None or now - called_at >= CALL_WIDER_EVERY_S
-    ):
-        call = Call(after.id, CallReason.WIDER, now)
-        after = replace(after, notification=replace(after.notification, called_wider_at=now))
-    after, reply = add_entry(after, JoinedEntry(now, joined), call)
+    after, reply = add_entry(after, JoinedEntry(context.now, joined))
     return after, [IncidentChanged(after), *effects, reply]
 
 
@@ -179,8 +184,16 @@ def reopen_incident(
 ) -> tuple[Incident, list[DeskEffect]]:
     """Reopen an incident that was resolved a moment ago."""
     tenants = tuple(dict.fromkeys((*incident.tenants, *context.tenants)))
-    again = replace(reopen(incident), tenants=tenants)
+    again = replace(reopen(incident, context.now), tenants=tenants)
     posts = [post_message(again)] if incident.message.is_missed else []
+    if not incident.life.still_failing:
+        # Quietly: one failure after an outage is no reason to wake people.
+        returning = Return(context.now, incident.notification.escalation)
+        again = replace(
+            again,
+            life=replace(again.life, returning=returning),
+            notification=replace(again.notification, escalation=None),
+        )
     again, reply = add_entry(again, ReopenedEntry(context.now))
     context = replace(context, tenants=tenants, since=again.since)
     after, effects = evaluate_incident(again, context, triage)

@@ -15,10 +15,10 @@ from bot.core.state.incident import (
     IncidentKind,
     IncidentLife,
     IncidentMessage,
-    NoDataProblem,
     Resolution,
     reopen,
 )
+from bot.core.state.problem import NoDataProblem
 from bot.core.state.stimulus import IncidentChanged
 from bot.core.state.timeline import ReopenedEntry
 
@@ -77,7 +77,7 @@ def _open_or_reopen(
     for old in state.incidents.values():
         ended_at = old.life.resolved_at
         if old.source is kind and ended_at and now - ended_at < REOPEN_WITHIN_S:
-            again = replace(reopen(old), problems=silent, tenants=_tenant_names(silent))
+            again = replace(reopen(old, now), problems=silent, tenants=_tenant_names(silent))
             posts = [notifications.post_message(again)] if old.message.is_missed else []
             again, reply = notifications.add_entry(again, ReopenedEntry(now))
             again, edit = notifications.edit_message(again, now)

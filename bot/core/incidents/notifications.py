@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.state.incident import Incident, ProbeProblem, Resolution
+from bot.core.state.incident import Incident, Resolution
 from bot.core.state.outbox import Call, CrossPost, Edit, PagerAction, Paging, Post, Reply
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import (
     BatchedEntry,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.incident import AlertProblem, MetricProblem, ProbeProblem, Problem, SlowProblem
+from bot.core.state.problem import AlertProblem, MetricProblem, ProbeProblem, Problem, SlowProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

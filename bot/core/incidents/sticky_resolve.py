@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.observation import Target
 from bot.core.state.incident import IncidentKind
+from bot.core.state.known import Impact
+from bot.core.triage.impact import measure_impact
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState
     from bot.core.state.incident import Incident
+    from bot.core.state.rules import Rules
     from bot.core.state.tenant import Tenants
 
 STICKY_RESOLVE_S = 3600.0
 """What still fails so long after a person resolved it opens a new incident."""
+MOVING_S = 600.0
+"""Signals that begin to fail so soon after that belong to the same outage."""
 NO_DATA = "blind"
 """Stands in place of a signal for a tenant without data; old databases have this word."""
 
@@ -28,22 +33,33 @@ def find_failing(incident: Incident, tenants: Tenants) -> tuple[Target, ...]:
 
 
 def update_sticky_resolve(
-    state: DeskState, tenant: str, now: float, tenants: Tenants
+    state: DeskState, tenant: str, now: float, tenants: Tenants, rules: Rules
 ) -> tuple[DeskState, bool]:
-    """Forget what has recovered; tell whether a person resolved all that fires at a tenant."""
+    """Forget what has recovered; tell whether a person resolved all that fires at a tenant.
+
+    Other signals of the same outage move, and belong to it; what is worse than the person knew
+    does not.
+    """
     failing = _failing_at_tenant(tenants, tenant)
     metrics = tenants.states[tenant].metrics.items()
     ongoing = failing | {Target(tenant, n) for n, m in metrics if m.no_data_since is not None}
+    impact, is_another = measure_impact(tenant, tenants, rules), False
     for incident in state.incidents.values():
         resolution = incident.life.resolved
         if resolution is None:
             continue
         sticky = resolution.still_failing
+        known = incident.notification.known
         still = tuple(one for one in sticky if one in ongoing or one.owner != tenant)
+        if any(one.owner == tenant for one in still):
+            if now - resolution.at < MOVING_S:
+                still = tuple(dict.fromkeys((*still, *sorted(failing))))
+            left = known.impacts.get(tenant, Impact.NONE) if known else Impact.NONE
+            is_another |= impact.is_another_than(left)
         if still != sticky:
             life = replace(incident.life, resolved=replace(resolution, still_failing=still))
             state = state.with_incident(replace(incident, life=life))
-    return state, bool(failing) and is_sticky_resolved(state, failing, now)
+    return state, bool(failing) and not is_another and is_sticky_resolved(state, failing, now)
 
 
 def is_sticky_resolved(state: DeskState, failing: set[Target], now: float) -> bool:

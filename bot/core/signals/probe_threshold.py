@@ -74,6 +74,27 @@ class Try:
     fault: Fault | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SpanCounts:
+    """The tries since a problem began."""
+
+    tries: int = 0
+    failed: int = 0
+    tries_to_last_failure: int = 0
+
+    def add(self, fault: Fault | None) -> SpanCounts:
+        """Return the counts with one more try."""
+        tries = self.tries + 1
+        if fault is None:
+            return replace(self, tries=tries)
+        return SpanCounts(tries, self.failed + 1, tries)
+
+    @property
+    def failed_share(self) -> float:
+        """The share that failed up to the last failure; 0 before the first."""
+        return self.failed / self.tries_to_last_failure if self.failed else 0.0
+
+
 class Reason(StrEnum):
     """Why a signal changed its state."""
 
@@ -121,6 +142,10 @@ class ProbeState:
     """Of the newest failure; kept after the recovery."""
     relapses: int = 0
     """How often it failed again soon after its end; each one raises the successes needed."""
+    span: SpanCounts = SpanCounts()
+    """Of this problem, or of the last one."""
+    earlier_share: float = 0.0
+    """The share that failed in the last problem before it that met the threshold; 0: none did."""
     latency: LatencyBaseline = field(default_factory=LatencyBaseline)
     trend: Trend = ()
     quota_remaining: int | None = None
@@ -174,7 +199,11 @@ def observe_probe(
     signal = _record(signal, result)
     if signal.state is SignalState.OK:
         return _handle_while_ok(signal, result, limits)
-    signal = replace(signal, tries=(*signal.tries, Try(result.at, result.fault))[-limits.window :])
+    signal = replace(
+        signal,
+        tries=(*signal.tries, Try(result.at, result.fault))[-limits.window :],
+        span=signal.span.add(result.fault),
+    )
     if result.fault is None:
         return _handle_success(signal, result.at, limits)
     reason = _firing_reason(signal, limits)
@@ -214,6 +243,10 @@ def _handle_while_ok(
         state=state,
         tries=(Try(result.at, result.fault),),
         since=result.at,
+        span=SpanCounts().add(result.fault),
+        earlier_share=signal.span.failed_share
+        if signal.span.failed >= limits.fail_count
+        else signal.earlier_share,
         good_before=signal.last_ok_at,
         relapses=signal.relapses + 1 if again else 0,
     )
@@ -228,6 +261,11 @@ def _firing_reason(signal: ProbeState, limits: ProbeLimits) -> Reason | None:
     if sum(map(is_rate_limited, recent)) >= RATE_LIMIT_COUNT:
         return Reason.RATE_LIMITED
     return Reason.THRESHOLD if len(faults) >= limits.fail_count else None
+
+
+def has_met_threshold(signal: ProbeState, limits: ProbeLimits) -> bool:
+    """Tell whether enough tries failed since its begin, also where it fires from the first on."""
+    return signal.state is SignalState.FIRING and _firing_reason(signal, limits) is not None
 
 
 def _handle_success(

@@ -4,111 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Literal
 
 from bot.core.model import measurement
-from bot.core.model.measurement import MetricKind
-from bot.core.model.observation import Cause, Fault, Severity, StatusIncident, Target, Verdict
+from bot.core.model.observation import Cause, Severity, StatusIncident, Target, Verdict
 from bot.core.oncall import AwaitingMention, EscalationState
-from bot.core.signals.probe_threshold import Reason
+from bot.core.state.known import Impact, Known
+from bot.core.state.problem import (
+    AlertProblem,
+    MetricProblem,
+    NoDataProblem,
+    ProbeProblem,
+    Problem,
+    SlowProblem,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    tenant: str
-    signal: str
-    since: float
-    is_over: bool = field(default=False, kw_only=True)
-
-    @property
-    def target(self) -> Target:
-        """The signal that fails."""
-        return Target(self.tenant, self.signal)
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeProblem(_Problem):
-    """A probe fails."""
-
-    failed: int
-    tries: int
-    fault: Fault | None = None
-    """The most frequent one."""
-    is_stopped: bool = False
-    kind: Literal["probe"] = "probe"
-
-
-@dataclass(frozen=True, slots=True)
-class SlowProblem(_Problem):
-    """A probe succeeds, but slowly against its own past."""
-
-    slow: int
-    tries: int
-    latency_s: float
-    """Now."""
-    usual_s: float
-    kind: Literal["slow"] = "slow"
-
-
-@dataclass(frozen=True, slots=True)
-class MetricProblem(_Problem):
-    """A metric fires."""
-
-    source: MetricKind
-    reason: Reason | None
-    failed: int
-    total: int
-    """0: it counts failures only."""
-    span_s: float
-    baseline: float | None = None
-    """How many usually fail in the same span (if successes are missing: succeed), if known."""
-    no_data_reason: str = ""
-    """Why there is no data now."""
-    link: str = ""
-    """An https address with more details; foreign."""
-    kind: Literal["metric"] = "metric"
-
-
-@dataclass(frozen=True, slots=True)
-class AlertProblem(_Problem):
-    """An external monitor, after which the signal is named, has alerts."""
-
-    alerts: int
-    title: str = ""
-    """Of the newest one: foreign text."""
-    link: str = ""
-    """An https address with more details; foreign."""
-    kind: Literal["alert"] = "alert"
-
-
-@dataclass(frozen=True, slots=True)
-class NoDataProblem(_Problem):
-    """A source of metrics has no data."""
-
-    source: MetricKind
-    no_data_reason: str = ""
-    kind: Literal["no_data"] = "no_data"
-
-
-Problem = ProbeProblem | SlowProblem | MetricProblem | AlertProblem | NoDataProblem
-"""One failing signal of an incident, with its numbers."""
-
-
-def problem_counts(problem: Problem) -> tuple[int, int]:
-    """Return how many failed, of how many; 0: that is not known."""
-    match problem:
-        case ProbeProblem():
-            return problem.failed, problem.tries
-        case SlowProblem():
-            return problem.slow, problem.tries
-        case MetricProblem():
-            return problem.failed, problem.total
-        case AlertProblem():
-            return problem.alerts, 0
-        case NoDataProblem():
-            return 0, 0
-
-
+MAX_PAST_SPANS = 50
 PROBE, MONITOR, STATUS_INCIDENT, MESSAGE = "probe", "monitor", "notice", "message"
 """The sources of a detection, beside the values of `measurement.MetricKind`."""
 
@@ -187,6 +97,8 @@ class Acknowledgement:
     by: str
     """A user's id."""
     at: float
+    impact: Impact = Impact.NONE
+    """The worst that was known by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +116,23 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
+class FailingSpan:
+    """A time in which an incident failed, until it ended and came back."""
+
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """It fails again; whether that is more than a single failure is not known yet."""
+
+    since: float
+    escalation: AwaitingMention | EscalationState | None = None
+    """The escalation before the end, which goes on if this is still the same problem."""
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentLife:
     """What became of an incident since it was opened, and who did it."""
 
@@ -211,6 +140,15 @@ class IncidentLife:
     acknowledged: Acknowledgement | None = None
     resolved: Resolution | None = None
     reopen_count: int = 0
+    acknowledgement_ended: Acknowledgement | None = None
+    """The last acknowledgement that a call has ended."""
+    reopened_at: float | None = None
+    past: tuple[FailingSpan, ...] = ()
+    """The times in which it failed before the present one, oldest first."""
+    returning: Return | None = None
+    """It has just come back, and nobody was called for that."""
+    returned_at: tuple[float, ...] = ()
+    """When it came back and met its threshold again."""
 
     @property
     def acknowledged_by(self) -> str:
@@ -239,6 +177,15 @@ class IncidentLife:
 
 
 @dataclass(frozen=True, slots=True)
+class Damping:
+    """Fewer calls for what comes and goes."""
+
+    since: float
+    longest_good_s: float
+    """The longest time without a failure in between."""
+
+
+@dataclass(frozen=True, slots=True)
 class NotificationState:
     """Who was notified of an incident, and who is to be."""
 
@@ -252,8 +199,16 @@ class NotificationState:
     """None: nobody is to be notified, as of an incident that a person acknowledged."""
     paged_at: dict[str, float] = field(default_factory=dict)
     """When each contact point was paged last; they are notified of the end as well."""
+    called_at: float | None = None
+    """When people were last called because of what is known, not by a step of the escalation."""
     called_wider_at: float | None = None
     """When people were last called because more tenants fail."""
+    known: Known | None = None
+    """What was known when people were last called or did something. None: neither yet."""
+    told_cause: Cause | None = None
+    """The cause that people were called with, or a correction named."""
+    damping: Damping | None = None
+    """It comes and goes, and people are called at most once an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +302,8 @@ class Incident:
     """A person's reason why it was a false alarm."""
     notes: tuple[Note, ...] = ()
     history: IncidentHistory = field(default_factory=IncidentHistory)
+    perhaps_same_as: int | None = None
+    """An open incident that may have the same cause, and began too long before to be joined."""
 
     @property
     def state(self) -> IncidentState:
@@ -378,9 +335,18 @@ def current_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: 
     return Cause.BLIP if has_failed else Cause.NONE
 
 
-def reopen(incident: Incident) -> Incident:
-    """Return the incident in an open state again."""
-    life = replace(incident.life, resolved=None, reopen_count=incident.life.reopen_count + 1)
+def reopen(incident: Incident, now: float) -> Incident:
+    """Return the incident in an open state again, with the time that it failed before."""
+    life = incident.life
+    began_at = life.opened_at if life.reopened_at is None else life.reopened_at
+    span = FailingSpan(began_at, life.resolved_at or now)
+    life = replace(
+        life,
+        resolved=None,
+        reopen_count=life.reopen_count + 1,
+        reopened_at=now,
+        past=(*life.past, span)[-MAX_PAST_SPANS:],
+    )
     message = incident.message
     message = replace(message, is_missed=False, posts=message.posts + message.is_missed)
     return replace(incident, life=life, message=message)

@@ -84,15 +84,16 @@ MAX_RETRY_AFTER_S = 300.0
 """What is urgent is tried again after this, even if Slack asks us to wait for longer."""
 ANSWER_LIFE_S = 1800.0
 """We answer no request later than this: Slack's response_url is valid for 30 minutes."""
+PAGE_UPDATE_LIFE_S = 6 * 3600.0
+"""A contact point learns of an acknowledgement or an end no later than this after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """An incident's message."""
+    """An incident's message. An empty channel, here and below, is the default one."""
 
     incident: int
     channel: str = ""
-    """Empty, here and below: the default channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +264,18 @@ class Delivery:
         return self.tries == 0 and self.due_at > self.created_at
 
 
+def is_expired(delivery: Delivery, now: float) -> bool:
+    """Tell whether it is too late to send something. That never holds for what calls people."""
+    match delivery.body:
+        case Answer():
+            life_s = ANSWER_LIFE_S
+        case Paging(action=PagerAction.ACKNOWLEDGE | PagerAction.RESOLVE):
+            life_s = PAGE_UPDATE_LIFE_S
+        case _:
+            return False
+    return now - delivery.created_at > life_s
+
+
 def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:
     """Tell whether a waiting edit of this lane will show all that a new one would."""
     return isinstance(body, Edit) and any(
@@ -308,32 +321,21 @@ def priority(delivery: Delivery) -> int:
             return 3
 
 
-def batch(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
-    """Return a delivery with all waiting ones of its kind added, and those as sent."""
-    body, batched = first.body, list[Delivery]()
+def batch_replies(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
+    """Return a reply with all waiting ones of its kind added, and those as sent."""
+    if not isinstance(first.body, Reply) or not isinstance(first.body.entry, BatchedEntry):
+        return [first]
+    entry = first.body.entry
+    tenants, batched = list(entry.tenants), list[Delivery]()
     for other in lane:
         is_waiting = other.status is DeliveryStatus.PENDING and other.tries == 0
-        joined = _join(body, other.body) if is_waiting and other.key != first.key else None
-        if joined is not None:
-            body = joined
+        if other.key == first.key or not is_waiting or not isinstance(other.body, Reply):
+            continue
+        if isinstance(other.body.entry, type(entry)):
+            tenants.extend(other.body.entry.tenants)
             batched.append(mark_sent(other))
-    return [replace(first, body=body), *batched]
-
-
-def _join(body: Body, other: Body) -> Body | None:
-    """Return one body for both; None: they are of different kinds, or not of one that is joined."""
-    match body, other:
-        case Reply(entry=first), Reply(entry=later) if (
-            isinstance(first, BatchedEntry)
-            and isinstance(later, BatchedEntry)
-            and type(first) is type(later)
-        ):
-            tenants = tuple(dict.fromkeys((*first.tenants, *later.tenants)))
-            return replace(body, entry=replace(first, tenants=tenants))
-        case CatchUp(), CatchUp():
-            return replace(body, incidents=(*body.incidents, *other.incidents))
-        case _:
-            return None
+    entry = replace(entry, tenants=tuple(dict.fromkeys(tenants)))
+    return [replace(first, body=replace(first.body, entry=entry)), *batched]
 
 
 def mark_sending(delivery: Delivery, now: float) -> Delivery:
@@ -368,9 +370,12 @@ def mark_doubt(delivery: Delivery, now: float) -> Delivery:
     return mark_refused(delivery, now, None)
 
 
-def handle_failed_search(delivery: Delivery, now: float) -> Delivery:
-    """Return it after a failed search: to be searched again later, in the end to be sent again."""
-    if now - delivery.started_at < GIVE_UP_S:
+def handle_failed_search(delivery: Delivery, now: float, *, is_pointless: bool = False) -> Delivery:
+    """Return it after a failed search: to be searched again later, in the end to be sent again.
+
+    That is at once where another search is pointless, as where the bot may not read the channel.
+    """
+    if not is_pointless and now - delivery.started_at < GIVE_UP_S:
         return replace(delivery, due_at=now + SEARCH_AGAIN_S)
     return requeue(replace(delivery, is_repeat=True), now)
 

@@ -149,6 +149,16 @@ class PostMissed:
 
 
 @dataclass(frozen=True, slots=True)
+class PageRefused:
+    """A contact point will never take a page, or not for all of its recipients."""
+
+    at: float
+    incident: int
+    contact_point: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShiftsPolled:
     """The calendar of shifts was polled; that may have failed."""
 
@@ -204,6 +214,7 @@ Stimulus = (
     | Delivered
     | CallOverdue
     | PostMissed
+    | PageRefused
     | ShiftsPolled
     | MessageLost
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.core.model.observation import Evidence, Severity, StatusIncident, Verdict
+from bot.core.model.observation import Cause, Evidence, Severity, StatusIncident, Verdict
+from bot.core.oncall import CallReason
+from bot.core.state.incident import Acknowledgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,29 @@ class StatusUpdateEntry:
 
 @dataclass(frozen=True, slots=True)
 class MentionEntry:
-    """The first mention, if the message was posted without one."""
+    """People are called: for the first time, if the message was posted without it, or again."""
 
     at: float
     mentioned: tuple[str, ...] = ()
+    reason: CallReason = CallReason.BEGUN
+    tenants: tuple[str, ...] = ()
+    """Those that fail as well, if that is the reason."""
+    acknowledged: Acknowledgement | None = None
+    """The acknowledgement that the call ends."""
     kind: Literal["mention"] = "mention"
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedEntry:
+    """Another cause than the one that people were called with; shown in the channel."""
+
+    at: float
+    verdict: Verdict
+    """Without its evidence."""
+    told: Cause
+    mentioned: tuple[str, ...] = ()
+    """Who is called for it; empty: nobody, since nobody has to act otherwise than before."""
+    kind: Literal["corrected"] = "corrected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +103,17 @@ class PagedEntry:
     by: str = ""
     """The user who wanted it; empty: its time had come."""
     kind: Literal["paged"] = "paged"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreachedEntry:
+    """A contact point did not take a page, or not for all of its recipients."""
+
+    at: float
+    contact_point: str
+    error: str
+    """In our words, or those of the contact point's service; it holds no secret."""
+    kind: Literal["unreached"] = "unreached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +197,7 @@ class ReopenedEntry:
 
 BatchedEntry = JoinedEntry | RecoveredEntry
 """Entries that become one reply while they wait."""
-NotifyingEntry = MentionEntry | PagedEntry
+NotifyingEntry = MentionEntry | CorrectedEntry | PagedEntry
 """Entries that notify people."""
 CommandEntry = AcknowledgedEntry | NoteEntry | FalseAlarmEntry | SilencedEntry
 TextEntry = (
@@ -176,6 +207,7 @@ TextEntry = (
     | VerdictEntry
     | SeverityRaisedEntry
     | StatusUpdateEntry
+    | UnreachedEntry
     | HandOverEntry
     | ResolvedEntry
     | MergedEntry

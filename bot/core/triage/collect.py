@@ -37,6 +37,7 @@ class Triage:
 
     def __init__(self, now: float, tenants: Tenants, shared: SharedSignals, rules: Rules) -> None:
         self._everything = TriageContext((), tenants, shared, rules, now, now)
+        self.rules = rules
         self._verdicts: dict[tuple[tuple[str, ...], float], Verdict] = {}
 
     def context(self, names: tuple[str, ...], since: float | None = None) -> TriageContext:

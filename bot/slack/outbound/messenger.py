@@ -24,7 +24,7 @@ from bot.core.state.outbox import (
     ReportDue,
     SilenceAnnouncement,
 )
-from bot.core.state.timeline import MentionEntry, PagedEntry
+from bot.core.state.timeline import CorrectedEntry, MentionEntry, PagedEntry
 from bot.ports import CallFailed, Reason, Refused
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
 from bot.slack.render.direct_and_pager import render_direct_message
@@ -34,7 +34,7 @@ from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
 from bot.slack.render.timeline import render_timeline_entry
-from bot.slack.web_api import refusal
+from bot.slack.web_api import SYSTEM, refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -126,6 +126,8 @@ class SlackMessenger:
         """Search for a message that carries the delivery's key; see the port."""
         thread = message_ref if isinstance(delivery.body, Reply) else None
         channel = thread.channel if thread else self._channel_of(delivery.body)
+        if channel.startswith("#"):  # Slack searches no channel by its name
+            raise Refused(SYSTEM, Reason.UNAVAILABLE, "channel_id_unknown")
         oldest = delivery.created_at - SEARCH_MARGIN_S
         async for number, messages in self._read_pages(channel, thread):
             for message in messages:
@@ -291,7 +293,7 @@ def _destination(body: Edit | Reply, message_ref: MessageRef | None) -> dict[str
         return {"channel": message_ref.channel, "ts": message_ref.ts}
     # Shown in the channel as well: an edit notifies nobody, and a thread only who is in it.
     match body.entry:
-        case MentionEntry():
+        case MentionEntry() | CorrectedEntry():
             is_broadcast = True
         case PagedEntry(contact_points=contact_points):
             is_broadcast = DM not in contact_points

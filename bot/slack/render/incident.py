@@ -8,11 +8,9 @@ from bot.core.alerting.notification_policy import is_in_maintenance
 from bot.core.incidents.notifications import MANY_TENANTS
 from bot.core.model.observation import FeedState, StatusIncident
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.incident import (
+from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.problem import (
     AlertProblem,
-    Incident,
-    IncidentKind,
-    IncidentState,
     MetricProblem,
     NoDataProblem,
     ProbeProblem,
@@ -37,6 +35,7 @@ from bot.slack.render.signals import problem_line, problem_name
 from bot.slack.render.text import (
     COMMAND,
     FIELD_CHARS,
+    IMPACTS,
     LOGIN_STOPPED,
     MAINTENANCE_MARK,
     PHASES,
@@ -127,6 +126,10 @@ def render_incident(
         f"#{incident.id}",
         f"opened {date_and_time(incident.life.opened_at)}",
         f"reopened {incident.life.reopen_count} times" if incident.life.reopen_count else "",
+        f"perhaps the same cause as #{incident.perhaps_same_as}"
+        if incident.perhaps_same_as and incident.is_open
+        else "",
+        "comes and goes: I call at most once an hour" if incident.notification.damping else "",
         f"called a false alarm: {quote(incident.false_alarm, NOTE_CHARS)}"
         if incident.false_alarm
         else "",
@@ -154,15 +157,8 @@ def _fields(incident: Incident, view: View) -> list[tuple[str, str]]:
         pairs.append(("Failed tries", "\n".join(lines)))
     pairs.append(("Auth0 status page", _status_page_text(incident, view)))
     pairs.append(("First failure", date_and_time(incident.since)))
-    taken = incident.life.acknowledged
-    if incident.is_open or taken:
-        owner = "nobody yet"
-        if taken:
-            owner = f"<@{taken.by}>, since {date_and_time(taken.at)}"
-        # Not before that person was called: their name in a new message is a call.
-        elif incident.notification.has_mentioned and view.desk.shift:
-            owner += f"; on call: {on_call_name(view.desk.shift)}"
-        pairs.append(("Owner", owner))
+    if incident.is_open or incident.life.acknowledged:
+        pairs.append(("Owner", _owner_text(incident, view)))
     if not incident.is_open and (lead := time_to_detect_text(incident)):
         pairs.append(("Who knew", lead))
     if incident.life.resolved_at is not None:
@@ -171,6 +167,18 @@ def _fields(incident: Incident, view: View) -> list[tuple[str, str]]:
             ("Over since", f"{date_and_time(incident.life.resolved_at)} (lasted {lasted})")
         )
     return pairs
+
+
+def _owner_text(incident: Incident, view: View) -> str:
+    """Say who has it, and who had it until it was worse or back."""
+    taken, had = incident.life.acknowledged, incident.life.acknowledgement_ended
+    if taken:
+        return f"<@{taken.by}>, since {date_and_time(taken.at)}"
+    owner = "nobody yet"
+    # Not before that person was called: their name in a new message is a call.
+    if incident.notification.has_mentioned and view.desk.shift:
+        owner += f"; on call: {on_call_name(view.desk.shift)}"
+    return f"{owner}; <@{had.by}> had it while {IMPACTS[had.impact]}" if had else owner
 
 
 def _tenant_text(name: str, view: View) -> str:

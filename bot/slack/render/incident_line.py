@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, assert_never
 from bot.core.model.command import AlertFilter, ShowAlerts
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause
-from bot.core.state.incident import (
+from bot.core.state.incident import IncidentKind, IncidentState, OwnFault, OwnFaultKind
+from bot.core.state.problem import (
     AlertProblem,
-    IncidentKind,
-    IncidentState,
     MetricProblem,
     NoDataProblem,
-    OwnFault,
-    OwnFaultKind,
     ProbeProblem,
     SlowProblem,
     problem_counts,
@@ -45,7 +42,8 @@ from bot.slack.render.text import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.core.state.incident import Incident, Problem
+    from bot.core.state.incident import Incident
+    from bot.core.state.problem import Problem
     from bot.ports import View
 
 LINE_CHARS = 300

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import Severity
-from bot.core.state.incident import IncidentState, NoDataProblem, OwnFaultKind
+from bot.core.state.incident import IncidentState, OwnFaultKind
+from bot.core.state.problem import NoDataProblem
 from bot.slack.render.buttons import incident_buttons
 from bot.slack.render.incident_line import headline, plain_headline, state_mark, state_text
 from bot.slack.render.signals import SOURCE_NAMES

@@ -14,7 +14,7 @@ from bot.core.signals.metric_threshold import (
     observe_metric,
 )
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.incident import (
+from bot.core.state.problem import (
     AlertProblem,
     MetricProblem,
     NoDataProblem,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.core.model.fault import describe_fault
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Cause, Phase, Scope, Severity, Stage
+from bot.core.state.known import Impact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Sized
@@ -55,6 +56,15 @@ CAUSES = {
     Cause.NONE: "nothing is wrong",
     Cause.UNCLEAR: "unclear",
 }
+IMPACTS = {
+    Impact.NONE: "nothing failed",
+    Impact.SLOW: "it was slow",
+    Impact.PART: "a part failed",
+    Impact.DOWN: "most logins failed",
+    Impact.MOST: "nearly all logins failed",
+    Impact.ALL: "all logins failed",
+}
+"""What an acknowledgement was given for."""
 SCOPES = {
     Scope.TENANT: "this tenant only",
     Scope.ENVIRONMENT: "this environment",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from bot.core.oncall import DM
+from bot.core.oncall import DM, CallReason
 from bot.core.state.incident import IncidentKind
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     CommandEntry,
+    CorrectedEntry,
     FalseAlarmEntry,
     HandOverEntry,
     JoinedEntry,
@@ -24,6 +25,7 @@ from bot.core.state.timeline import (
     StatusUpdateEntry,
     TextEntry,
     TimelineEntry,
+    UnreachedEntry,
     VerdictEntry,
     WhyEntry,
 )
@@ -31,6 +33,8 @@ from bot.slack.render.incident import status_incident_line
 from bot.slack.render.incident_line import headline, state_mark
 from bot.slack.render.text import (
     ACKNOWLEDGED_MARK,
+    CAUSES,
+    IMPACTS,
     RESOLVED_MARK,
     SILENCED_MARK,
     date_and_time,
@@ -95,9 +99,16 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case ReopenedEntry():
             return "Failing again: the incident is open again"
         case MentionEntry():
-            return f"{mentions(entry.mentioned)} {_so_far(entry.at, incident)}".strip()
+            return _call_text(entry, incident)
+        case CorrectedEntry():
+            correction = f"Correction: I said {CAUSES[entry.told]}. Now:"
+            verdict = verdict_text(entry.verdict)
+            return f"{mentions(entry.mentioned)} {correction}\n{verdict}".strip()
         case PagedEntry():
             return _paged_text(entry, incident)
+        case UnreachedEntry():
+            name, error = escape(entry.contact_point), escape(entry.error)
+            return f":warning: Paging by {name} failed: {error}"
         case HandOverEntry():
             owner = f"; {_owner(entry.at, incident)} it" if _owner(entry.at, incident) else ""
             person = mentions(entry.mentioned) or "Nobody"
@@ -107,6 +118,28 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             return f"{action}: {quote(entry.text, NOTE_CHARS)}" if entry.text else action
         case _:
             assert_never(entry)
+
+
+def _call_text(entry: MentionEntry, incident: Incident) -> str:
+    """Say why people are called, and who had acknowledged what was known before."""
+    so_far = _so_far(entry.at, incident)
+    had = entry.acknowledged
+    owner = f" <@{had.by}> had it while {IMPACTS[had.impact]}." if had else ""
+    match entry.reason:
+        case CallReason.WORSE:
+            text = f"It got worse: {so_far}."
+        case CallReason.WIDER:
+            verb = "fail" if len(entry.tenants) > 1 else "fails"
+            text, taken = f"{join_names(entry.tenants)} {verb} too.", _owner(entry.at, incident)
+            owner = f" {taken} acknowledged what failed before." if taken else ""
+        case CallReason.BACK:
+            times = len(incident.life.returned_at) + 1
+            text = f"It fails again, time {times}: {headline(incident)}."
+        case CallReason.FLAPPING:
+            text = f"It comes and goes. I call at most once an hour: {headline(incident)}."
+        case _:
+            text = so_far
+    return f"{mentions(entry.mentioned)} {text}{owner}".strip()
 
 
 def _resolved_text(entry: ResolvedEntry, incident: Incident) -> str:

@@ -47,10 +47,10 @@ from bot.core.state.incident import (
     IncidentLife,
     Note,
     NotificationState,
-    ProbeProblem,
     Resolution,
 )
 from bot.core.state.outbox import Answer, AnswerResult
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.shared import FeedView, SharedSignals
 from bot.core.state.silence import MaintenanceWindow, Silence

@@ -20,19 +20,15 @@ from bot.core.model.observation import (
     Verdict,
 )
 from bot.core.state.incident import (
-    AlertProblem,
     Incident,
     IncidentKind,
-    NoDataProblem,
     NotificationState,
     OwnFault,
     OwnFaultKind,
-    ProbeProblem,
-    Problem,
     Resolution,
-    SlowProblem,
 )
 from bot.core.state.outbox import Delivery, PagerAction, Paging
+from bot.core.state.problem import AlertProblem, NoDataProblem, ProbeProblem, Problem, SlowProblem
 from bot.core.state.timeline import (
     AcknowledgedEntry,
     FalseAlarmEntry,
@@ -49,6 +45,7 @@ from bot.core.state.timeline import (
     SilencedEntry,
     StatusUpdateEntry,
     TimelineEntry,
+    UnreachedEntry,
     VerdictEntry,
     WhyEntry,
 )
@@ -152,6 +149,10 @@ def thread(scene: Any) -> list[RenderedMessage]:
         (
             scene.open,
             PagedEntry(START + 110, by=CLEO, contact_points=("pager",)),
+        ),
+        (
+            scene.open,
+            UnreachedEntry(START + 112, "pager", "HTTP 400: check the routing key"),
         ),
         (
             scene.acknowledged,

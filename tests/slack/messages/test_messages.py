@@ -30,10 +30,10 @@ from bot.core.state.incident import (
     IncidentMessage,
     Note,
     NotificationState,
-    ProbeProblem,
     Resolution,
 )
 from bot.core.state.outbox import Answer
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.core.state.timeline import (
@@ -52,6 +52,7 @@ from bot.core.state.timeline import (
     SilencedEntry,
     StatusUpdateEntry,
     TimelineEntry,
+    UnreachedEntry,
     VerdictEntry,
     WhyEntry,
 )
@@ -289,6 +290,7 @@ ENTRIES: tuple[TimelineEntry, ...] = (
     StatusUpdateEntry(AT, STATUS_INCIDENT),
     MentionEntry(AT, ()),
     PagedEntry(AT, by="U1"),
+    UnreachedEntry(AT, "pager", "why"),
     HandOverEntry(AT),
     AcknowledgedEntry(AT, "U1", "why"),
     NoteEntry(AT, "U1", "why"),

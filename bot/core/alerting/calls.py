@@ -1,0 +1,259 @@
+"""Decides when people are called again: worse, wider, back, coming and going, corrected.
+
+Every call is compared with what was known when people were last called or did something. A call
+that is due waits in the incident's escalation, and `paging` makes it like the first one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bot.core.alerting import paging
+from bot.core.incidents import notifications
+from bot.core.incidents.flapping import DAMPED_CALL_EVERY_S, damp_if_flapping
+from bot.core.model.observation import Cause, Health, Severity
+from bot.core.oncall import AwaitingMention, CallReason, begun_escalation
+from bot.core.signals.probe_threshold import has_met_threshold
+from bot.core.state.incident import Incident, IncidentKind, NotificationState
+from bot.core.state.known import Impact, Known
+from bot.core.state.outbox import Call
+from bot.core.state.timeline import CorrectedEntry
+from bot.core.triage.impact import MOST_SHARE, is_unbroken, measure_known
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bot.core.signals.probe_threshold import ProbeState
+    from bot.core.state.desk import DeskState
+    from bot.core.state.rules import Rules
+    from bot.core.state.tenant import Tenants
+
+GRACE_S = 120.0
+"""What happens so soon after a call is named in the thread only: people are on their way."""
+WIDER_EVERY_S = 300.0
+"""In an outage that spreads from tenant to tenant, people are called for that so often at most."""
+UNBROKEN_S = 300.0
+"""If every try failed for so long, it no longer comes and goes."""
+CORRECTION_CONFIDENCE = 0.8
+"""From this confidence on, another cause is a correction."""
+NOTHING_TO_CHANGE = frozenset({Cause.AUTH0, Cause.UPSTREAM})
+"""Causes with the advice to change nothing of ours: what follows from another one is news."""
+
+
+def decide_call(
+    incident: Incident, state: DeskState, tenants: Tenants, now: float, rules: Rules
+) -> paging.IncidentAndEffects:
+    """Return the incident with the call that is due now, if what is known gives a reason."""
+    if incident.kind is not IncidentKind.FAILING:
+        return incident, []
+    incident, correction = _correct(incident, state, now, rules)
+    incident, call = _compare_with_known(incident, state, tenants, now, rules)
+    return incident, [*correction, *call]
+
+
+def is_called_again(incident: Incident) -> bool:
+    """Tell whether people are about to be called for more than was known."""
+    waiting = incident.notification.escalation
+    return isinstance(waiting, AwaitingMention) and waiting.reason is not CallReason.BEGUN
+
+
+def _compare_with_known(
+    incident: Incident, state: DeskState, tenants: Tenants, now: float, rules: Rules
+) -> paging.IncidentAndEffects:
+    current = measure_known(incident, tenants, rules)
+    incident = _forget_recovered(incident, tenants, current)
+    notification = incident.notification
+    if isinstance(notification.escalation, AwaitingMention):
+        return incident, []
+    if incident.life.returning is not None:
+        return _decide_return(incident, state, tenants, current, now=now, rules=rules), []
+    if incident.severity is not Severity.CRITICAL or current.worst < Impact.DOWN:
+        return incident, []
+    if notification.known is None:
+        return _await_first_call(incident, now, rules), []
+    if notification.damping is not None:
+        incident = _decide_damped(incident, tenants, current, now, rules)
+    return _call_for_more(incident, state, current, now, rules)
+
+
+def _call_for_more(
+    incident: Incident, state: DeskState, current: Known, now: float, rules: Rules
+) -> paging.IncidentAndEffects:
+    """Call people for what is worse than they know, or wider."""
+    notification = incident.notification
+    known, called_at = notification.known, notification.called_at
+    if known is None or isinstance(notification.escalation, AwaitingMention):
+        return incident, []
+    if called_at is not None and now - called_at <= GRACE_S:
+        return _know(incident, current), []
+    if known.is_exceeded_by(current):
+        return await_call(incident, CallReason.WORSE, now), []
+    wider_at = notification.called_wider_at
+    joined = known.newly_down(current)
+    if joined and (wider_at is None or now - wider_at >= WIDER_EVERY_S):
+        return paging.call_for_joined(incident, joined, state, now, current=current, rules=rules)
+    return incident, []
+
+
+def _forget_recovered(incident: Incident, tenants: Tenants, current: Known) -> Incident:
+    """Forget what was known of tenants that work again: their next outage is news.
+
+    Unless only a part failed: then the next failure is the same problem.
+    """
+    known = incident.notification.known
+    if known is None or incident.life.returning is not None:
+        return incident
+    recovered = {
+        name
+        for name, impact in known.impacts.items()
+        if impact >= Impact.MOST
+        and name not in current.impacts
+        and name in tenants.states
+        and not tenants.states[name].health & Health.PROBLEM
+    }
+    if not recovered:
+        return incident
+    kept = {n: impact for n, impact in known.impacts.items() if n not in recovered}
+    return _with_notification(incident, known=replace(known, impacts=kept))
+
+
+def _await_first_call(incident: Incident, now: float, rules: Rules) -> Incident:
+    """Call people for the first time: what began as a warning has become critical."""
+    if incident.notification.has_mentioned:
+        return incident
+    wait_s = max((rules.mention_after_s.get(name, 0.0) for name in incident.tenants), default=0.0)
+    is_begin = now - incident.life.opened_at <= GRACE_S
+    reason = CallReason.BEGUN if is_begin else CallReason.WORSE
+    return await_call(incident, reason, max(now, incident.since + wait_s))
+
+
+def await_call(incident: Incident, reason: CallReason, at: float) -> Incident:
+    """Let people be called at an instant: the incident is nobody's until it is acknowledged anew.
+
+    Silences of just this incident end: they were set for what was known then.
+    """
+    begun = begun_escalation(incident.notification.escalation)
+    life = replace(
+        incident.life,
+        acknowledged=None,
+        acknowledgement_ended=incident.life.acknowledged or incident.life.acknowledgement_ended,
+        returning=None,
+    )
+    return _with_notification(
+        replace(incident, life=life), escalation=AwaitingMention(at, begun, reason)
+    )
+
+
+def _know(incident: Incident, current: Known) -> Incident:
+    known = incident.notification.known
+    joined = known.join(current) if known else current
+    return incident if joined == known else _with_notification(incident, known=joined)
+
+
+def bind(incident: Incident, tenants: Tenants, rules: Rules) -> Incident:
+    """Return the incident with what is known now, for what a person does about it."""
+    return _know(incident, measure_known(incident, tenants, rules))
+
+
+def _with_notification(incident: Incident, **changes: object) -> Incident:
+    notification: NotificationState = replace(incident.notification, **changes)  # type: ignore[arg-type]  # its own fields
+    return replace(incident, notification=notification)
+
+
+def _decide_return(
+    incident: Incident,
+    state: DeskState,
+    tenants: Tenants,
+    current: Known,
+    *,
+    now: float,
+    rules: Rules,
+) -> Incident:
+    """Decide what a return is, once a login has met its own threshold again."""
+    returning = incident.life.returning
+    logins = [*_failing_logins(incident, tenants, rules)]
+    if returning is None or not (logins or current.worst >= Impact.DOWN):
+        return incident
+    life = replace(incident.life, returning=None)
+    good_s = returning.since - life.past[-1].until
+    is_same_problem = bool(logins) and all(0 < each.earlier_share < MOST_SHARE for each in logins)
+    if is_same_problem or incident.severity is not Severity.CRITICAL:
+        escalation = returning.escalation
+        if isinstance(escalation, AwaitingMention):
+            escalation = replace(escalation, at=escalation.at + good_s)
+        elif escalation is not None:
+            escalation = replace(escalation, started_at=escalation.started_at + good_s)
+        return _with_notification(
+            replace(incident, life=life),
+            escalation=escalation,
+            known=_as_partial(incident.notification.known),
+        )
+    damping, called_at = incident.notification.damping, incident.notification.called_at
+    if damping is not None:
+        damping = replace(damping, longest_good_s=max(damping.longest_good_s, good_s))
+        incident = _with_notification(incident, damping=damping)
+        if called_at is not None and now - called_at < DAMPED_CALL_EVERY_S:
+            return _know(replace(incident, life=life), current)
+        reason = CallReason.FLAPPING
+    else:
+        damping = damp_if_flapping(state.incidents.values(), incident.tenants, now)
+        reason = CallReason.FLAPPING if damping else CallReason.BACK
+        incident = _with_notification(incident, damping=damping)
+    life = replace(life, returned_at=(*life.returned_at, now)[-10:])
+    return await_call(replace(incident, life=life), reason, now)
+
+
+def _failing_logins(incident: Incident, tenants: Tenants, rules: Rules) -> Iterator[ProbeState]:
+    for name in incident.tenants:
+        for login in rules.tenants[name].logins:
+            probe = tenants.states[name].probes[login]
+            if has_met_threshold(probe, rules.tenants[name].limits_of(login)):
+                yield probe
+
+
+def _as_partial(known: Known | None) -> Known | None:
+    """Return what was known of a problem in which, as has turned out, only a part fails."""
+    if known is None:
+        return None
+    impacts = {n: min(impact, Impact.DOWN) for n, impact in known.impacts.items()}
+    return replace(known, impacts=impacts)
+
+
+def _decide_damped(
+    incident: Incident, tenants: Tenants, current: Known, now: float, rules: Rules
+) -> Incident:
+    """End the damping of what no longer comes and goes; call, unless this outage has been called.
+
+    That a tenant fails more or less meanwhile is no news; that others fail too is.
+    """
+    if not any(is_unbroken(n, tenants, rules, UNBROKEN_S, now) for n in incident.tenants):
+        known = incident.notification.known or current
+        again = {n: impact for n, impact in current.impacts.items() if n in known.impacts}
+        return _know(incident, replace(current, impacts=again))
+    ended = _with_notification(incident, damping=None)
+    begun_at = incident.life.reopened_at or incident.life.opened_at
+    if (incident.notification.called_at or 0.0) >= begun_at:
+        return ended
+    return await_call(ended, CallReason.BACK, now)
+
+
+def _correct(
+    incident: Incident, state: DeskState, now: float, rules: Rules
+) -> paging.IncidentAndEffects:
+    """Correct the cause that people were called with; call those who now have to act."""
+    told, verdict = incident.notification.told_cause, incident.verdict
+    if (
+        told is None
+        or verdict.cause in {told, Cause.UNCLEAR}
+        or verdict.confidence < CORRECTION_CONFIDENCE
+    ):
+        return incident, []
+    is_call = told in NOTHING_TO_CHANGE and verdict.cause not in NOTHING_TO_CHANGE
+    names = paging.who_to_mention(state, rules) if is_call else ()
+    call = Call(incident.id, CallReason.CORRECTED, now) if is_call else None
+    incident = _with_notification(incident, told_cause=verdict.cause)
+    bare = replace(verdict, evidence_for=(), evidence_against=())
+    entry = CorrectedEntry(now, bare, told, names)
+    incident, reply = notifications.add_entry(incident, entry, call)
+    return incident, [reply]
