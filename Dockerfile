@@ -18,6 +18,6 @@ WORKDIR /data
 VOLUME /data
 HEALTHCHECK --start-period=30s --timeout=5s CMD ["python", "-c", "\
 import http.client as c; h = c.HTTPConnection('127.0.0.1', 8470, timeout=4); \
-h.request('GET', '/healthz'); raise SystemExit(h.getresponse().status != 200)"]
+h.request('GET', '/livez'); raise SystemExit(h.getresponse().status != 200)"]
 ENTRYPOINT ["auth0-check"]
 CMD ["run"]

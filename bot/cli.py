@@ -50,7 +50,8 @@ def run(config: Path | None) -> None:
     """Watch the configured tenants and post to Slack."""
     from bot.app.bot import Bot, StartupError
     from bot.app.clock import SystemClock
-    from bot.config import ConfigError
+    from bot.app.watchdog import PartLostError
+    from bot.config import ConfigError, environment
     from bot.ports import StoreError
     from bot.telemetry import set_up_logging
 
@@ -58,12 +59,15 @@ def run(config: Path | None) -> None:
     set_up_logging(settings.secrets())
 
     async def run_bot() -> None:
-        await Bot(settings, SystemClock()).run()
+        await Bot(settings, SystemClock(), environment=environment()).run()
 
     try:
         _run_until_stopped(run_bot())
     except (ConfigError, StartupError, StoreError) as error:
         raise click.ClickException(str(error)) from None
+    except PartLostError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(os.EX_SOFTWARE)
     finally:
         _leave_hanging_threads()
 
@@ -109,7 +113,7 @@ def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) 
     from bot.app.prober import LiveProber
     from bot.app.rules import rules_of
 
-    rules = rules_of(settings, {})
+    rules = rules_of(settings)
     known = find_signals(rules, tenant)
     targets = [target for target in known if target.name == name]
     if not targets:

@@ -160,6 +160,15 @@ class Snapshot:
     """The process before ran from memory: it may have sent more than this says."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What is committed and not done."""
+
+    incidents: tuple[Incident, ...]
+    """The open ones."""
+    deliveries: tuple[Delivery, ...]
+
+
 class Store(Protocol):
     """Keeps what must survive the process."""
 
@@ -171,6 +180,9 @@ class Store(Protocol):
 
     async def has_received(self, received_id: str) -> bool:
         """Tell whether an inbox item with this id was committed before, handled or not."""
+
+    async def read_unfinished(self) -> Unfinished:
+        """Read what is to be done, for whoever checks that it is. Raises `StoreError`."""
 
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note for the next process whether this one runs from memory. Never waits or raises."""

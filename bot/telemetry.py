@@ -157,6 +157,18 @@ class Metrics:
             "outcome",
         )
         self.running_silences = self._gauge("silences_running", "Active silences")
+        self.part_healthy = self._gauge(
+            "part_healthy", "1 while a part works, 0 while /health shows a problem", "part"
+        )
+        self.part_restarts = self._counter(
+            "part_restarts", "Parts of the bot that ended or stalled and were started again", "part"
+        )
+        self.overdue = self._gauge(
+            "overdue", "What the store says should have been done two minutes ago", "kind"
+        )
+        self.clock_corrections = self._counter(
+            "clock_corrections", "How often the bot corrected its own time"
+        )
         for old_name in (
             _OldName("auth0_check_looks", self.checks),
             _OldName("auth0_check_escalation_steps", self.escalations, contact_point="tell"),

@@ -10,13 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.app.clock import ClockWatch
-from bot.app.http_server import Server, admin_routes
+from bot.app.health import admin_routes
+from bot.app.http_server import Server
 from bot.app.notification_router import NotificationRouter, build_notifiers
 from bot.app.observability import EffectLogger, MeteredNotifier, MeteredProber, register_gauges
 from bot.app.prober import ClockCheckedProber, LiveProber, webhook_config
 from bot.app.rules import rules_of
+from bot.app.self_checks import CyclePing
+from bot.app.self_watch import DELIVERY, ENGINE, SOCKET, SelfWatch
 from bot.app.status_json import status_routes
-from bot.config import fingerprint
+from bot.app.watchdog import Supervisor
 from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
@@ -38,13 +41,14 @@ from bot.webhooks.counts import PushedCounts
 from bot.webhooks.routes import webhook_routes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from typing import Any
+    from collections.abc import Callable, Mapping
 
     from bot.app.clock import SystemClock
+    from bot.app.watchdog import Part
     from bot.config import Settings
+    from bot.core.model.observation import Observation
     from bot.core.state.rules import Rules
-    from bot.http import Network
+    from bot.http import Fetcher, Network
     from bot.ports import Clock, Prober, Store
     from bot.slack.checks import Workspace
 
@@ -64,6 +68,8 @@ class Bot:
         prober_clock: the time that probes measure and time out by; None: `clock`.
         network: how probes reach hosts; None: as the system does.
         wrap_prober: puts another prober around the real one.
+        environment: the process's, if it is the bot's alone: then the bot ends the process where
+            nothing else helps, and tells systemd how it is. None: it is a part of another program.
 
     Raises ConfigError where Apprise does not know the address of a contact point.
     """
@@ -76,6 +82,7 @@ class Bot:
         prober_clock: Clock | None = None,
         network: Network | None = None,
         wrap_prober: Callable[[Prober], Prober] = lambda prober: prober,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.metrics = Metrics()
         self._settings = settings
@@ -91,16 +98,23 @@ class Bot:
             clock_watch=self._clock_watch,
         )
         checked = ClockCheckedProber(prober, clock, self._clock_watch)
-        self._prober = MeteredProber(wrap_prober(checked), self.metrics)
+        self._self_watch = SelfWatch(clock, self.metrics, self._count_restart, environment)
+        self._parts: dict[str, Part] = {"clock": self._clock_watch.run}
+        note = self._build_ping(prober.fetcher)
+        self._prober = MeteredProber(wrap_prober(checked), self.metrics, note)
         self._notifiers = {
             name: MeteredNotifier(name, notifier, self.metrics)
             for name, notifier in build_notifiers(settings, prober.fetcher).items()
         }
         self._exit_stack = AsyncExitStack()
-        self._parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
+        self._slack_parts: dict[str, Part] = {}
+        vital = {ENGINE, DELIVERY, "timer"}
+        self._supervisor = Supervisor(self._parts, self._count_restart, vital)
+        self._slack_supervisor = Supervisor(self._slack_parts, self._count_restart)
         self.metrics.slack_connected.set_function(
             lambda: self.slack_health.status is SlackStatus.CONNECTED
         )
+        self._database_warning = ""
         self._slack: SlackSession | None = None
         self._socket: SocketModeConnection | None = None
         self._events_endpoint: EventsEndpoint | None = None
@@ -124,27 +138,28 @@ class Bot:
     async def run(self) -> None:
         """Run until cancelled, with Slack or without it.
 
-        Raises StartupError, StoreError or OSError where it cannot begin, and whatever ends a part
-        that should never end.
+        Raises StartupError, StoreError or OSError where it cannot begin, and PartLostError where a
+        part cannot be kept running.
         """
         async with self._exit_stack:
-            await self._assemble()
-            await _supervise(self._parts)
+            engine = await self._assemble()
+            try:
+                await self._supervisor.run()
+            except asyncio.CancelledError:
+                await engine.note_stop()
+                raise
 
-    async def _assemble(self) -> None:
+    async def _assemble(self) -> Engine:
         settings = self._settings
         database = await open_store(settings.database, self._clock.now())
         self._exit_stack.push_async_callback(database.close)
+        self._database_warning = database.warning
         if database.warning:
             log.error("%s", database.warning)
         store = GuardedStore(database)
         web = SlackWeb(settings.slack.bot_token.get_secret_value(), settings.slack.api_url)
         self._exit_stack.push_async_callback(web.close)
-        # A fingerprint takes 50 ms of CPU time on purpose: not in the event loop.
-        fingerprints = await asyncio.to_thread(
-            lambda: {t.name: tuple(map(fingerprint, t.logins)) for t in settings.tenants}
-        )
-        rules = rules_of(settings, fingerprints)
+        rules = rules_of(settings)
         session = self._slack = SlackSession(
             web,
             self._clock,
@@ -162,21 +177,54 @@ class Bot:
         delivery = self._build_delivery(engine, store, messenger)
         engine.attach(delivery)
         self._clock_watch.attach(partial(self._on_clock_correction, engine), engine.submit)
+        await engine.load()
+        self._parts |= self._self_watch.watch(
+            engine,
+            delivery,
+            store,
+            rules,
+            restart=self._restart,
+            socket_checks=self._count_socket_checks,
+        )
+        self._self_watch.add_health("slack", lambda: self.slack_health.reason)
+        self._self_watch.add_health("clock", lambda: self._clock_watch.problem)
         await self._listen(engine, store)
         self._parts |= {
-            "clock": self._clock_watch.run,
-            "engine": engine.run,
-            "delivery": delivery.run,
+            ENGINE: engine.run,
+            DELIVERY: delivery.run,
             "Slack session": session.run,
-            "Slack": partial(self._use_slack, engine, web, session, messenger, database.warning),
+            "Slack": partial(self._use_slack, engine, web, session, messenger),
         }
         log.info("watching %d tenant(s)", len(settings.tenants))
+        return engine
 
     def _on_clock_correction(self, engine: Engine, by_s: float, was_paused: bool) -> None:  # noqa: FBT001 - a callback
         """Forget what has the time of a wrong clock, or move it."""
+        self.metrics.clock_corrections.inc()
         self._live_prober.forget()
         if not was_paused:  # else the time has really passed
             engine.correct_clock(by_s)
+
+    def _build_ping(self, fetcher: Fetcher) -> Callable[[Observation], None] | None:
+        """Build the ping after each cycle of checks; return what takes the results of those."""
+        if self._settings.ping_url is None:
+            return None
+        url = self._settings.ping_url.get_secret_value()
+        names = [tenant.name for tenant in self._settings.tenants]
+        ping = CyclePing(fetcher, url, names, lambda: self._self_watch.is_well)
+        self._parts["ping"] = ping.run
+        return ping.note
+
+    def _count_restart(self, part: str) -> None:
+        self.metrics.part_restarts.labels(part).inc()
+
+    def _restart(self, part: str) -> None:
+        (self._slack_supervisor if part in self._slack_parts else self._supervisor).restart(part)
+
+    def _count_socket_checks(self) -> int | None:
+        """Return how often the socket was checked; None while Slack does not accept the bot."""
+        is_accepted = self._slack and self._slack.health.status is SlackStatus.CONNECTED
+        return self._socket.checks if self._socket and is_accepted else None
 
     def _app_token(self) -> str | None:
         token = self._settings.slack.app_token
@@ -227,14 +275,18 @@ class Bot:
         if (secret := settings.slack.signing_secret) and not self._app_token():
             self._events_endpoint = EventsEndpoint(secret.get_secret_value(), self._clock)
             routes["POST", "/slack/events"] = self._events_endpoint.handle
+        public = None
         if routes and settings.server.listen:
-            server = Server(settings.server.listen, routes, is_public=True)
-            await self._serve(server, "server.listen")
-            self.public_address = server.address
-        # Without Slack it is ready: it takes webhooks, and pages beyond Slack.
-        admin = admin_routes(
-            self.metrics.registry, lambda: [store.problem] if store.problem else []
-        )
+            public = Server(settings.server.listen, routes, is_public=True)
+            await self._serve(public, "server.listen")
+            self.public_address = public.address
+
+        def find_unready() -> str:
+            """Without Slack it is ready: it takes webhooks, and pages beyond Slack."""
+            is_deaf = public is not None and not public.is_listening
+            return "server.listen takes no connections" if is_deaf else store.problem
+
+        admin = admin_routes(self.metrics.registry, self._self_watch.health, find_unready)
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
 
     async def _use_slack(
@@ -243,18 +295,19 @@ class Bot:
         web: SlackWeb,
         session: SlackSession,
         messenger: SlackMessenger,
-        warning: str,
     ) -> None:
         """Once Slack accepts the bot: say what became of the database, then serve people."""
         workspace = await session.wait_until_accepted()
-        if warning:
-            message = {"channel": self._settings.slack.channel, "text": f":warning: {warning}"}
+        if self._database_warning:
+            text = f":warning: {self._database_warning}"
+            self._database_warning = ""  # said once, however often this part is restarted
+            message = {"channel": self._settings.slack.channel, "text": text}
             try:
                 await web.call("chat.postMessage", message)
             except CallFailed as error:
                 log.warning("cannot post to the channel: %s", error)
-        await engine.loaded.wait()
         if engine.is_new:
+            engine.is_new = False
             await messenger.mark_abandoned(engine.view, self._started_at)
         await self._serve_people(engine, web, session, workspace)
 
@@ -272,18 +325,19 @@ class Bot:
             status_link=self._settings.status_link,
         )
         listeners = self._build_listeners(engine, web, workspace, people, homes)
-        parts = {"directory": people.run, "home tabs": homes.run}
+        self._slack_parts.clear()
+        self._slack_parts |= {"directory": people.run, "home tabs": homes.run}
         secret = self._settings.slack.signing_secret
         app = listeners.build_app(secret.get_secret_value() if secret else "")
         if app_token := self._app_token():
             self._socket = SocketModeConnection(
                 app, app_token, web, self._clock, check_token=session.check_again
             )
-            parts["Slack socket"] = self._socket.run
+            self._slack_parts[SOCKET] = self._socket.run
         elif self._events_endpoint is not None:
             self._events_endpoint.attach(app)
         try:
-            await _supervise(parts)
+            await self._slack_supervisor.run()
         finally:
             await listeners.close()
 
@@ -319,18 +373,3 @@ class Bot:
         except OSError as error:
             raise StartupError(f"{key} cannot be listened on: {error.strerror}") from error
         log.info("%s: listening on %s:%d", key, *server.address)
-
-
-async def _supervise(parts: dict[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
-    """Run parts that never end; when one does, end all and say which."""
-    tasks = [asyncio.create_task(part(), name=name) for name, part in parts.items()]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        log.error("%s ended; the bot stops", task.get_name())
-        await task
-    raise RuntimeError("a part of the bot ended that never should")

@@ -8,13 +8,14 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from bot.app.self_checks import FaultReport
 from bot.core.signals.clock_check import ClockCheck
-from bot.core.state.incident import OwnFault, OwnFaultKind
-from bot.core.state.stimulus import OwnFaultSeen
+from bot.core.state.incident import OwnFaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.core.state.stimulus import OwnFaultSeen
     from bot.http import HttpResult
 
 log = logging.getLogger(__name__)
@@ -89,10 +90,9 @@ class ClockWatch:
         self._clock = clock
         self._check = ClockCheck()
         self._on_correction: Callable[[float, bool], None] = lambda _by_s, _was_paused: None
-        self._submit: Callable[[OwnFaultSeen], None] = lambda _: None
-        self._is_host_wrong: bool | None = None
-        """As it was last reported; None: it was not, since the start."""
-        self._differs_since: float | None = None
+        self.problem = ""
+        """What is wrong with the host's clock or the bot's time, in one line; empty: nothing."""
+        self._report = self._build_report(lambda _: None)
 
     def attach(
         self,
@@ -106,7 +106,10 @@ class ClockWatch:
                 stood still: then the time that was missing has really passed.
             submit: takes what is to be posted about the host's clock.
         """
-        self._on_correction, self._submit = on_correction, submit
+        self._on_correction, self._report = on_correction, self._build_report(submit)
+
+    def _build_report(self, submit: Callable[[OwnFaultSeen], None]) -> FaultReport:
+        return FaultReport(OwnFaultKind.CLOCK, HOST_WRONG_S, self._clock.now, submit)
 
     @property
     def host_ahead_s(self) -> float:
@@ -148,27 +151,20 @@ class ClockWatch:
             self.corrections += 1
             log.warning("the bot's time was %s; corrected", _side(-by_s))
             self._on_correction(by_s, judgement.was_paused)
-        self._report_host_clock(now)
-        if by_s is not None:
-            return f"the bot's time was {_side(-by_s)}"
+        ahead_s = round(self.host_ahead_s)
+        self._report.update(is_there=bool(ahead_s), ahead_s=ahead_s)
+        self.problem = f"this host's clock is {_side(ahead_s)}" if ahead_s else ""
         if judgement.is_trusted:
             return ""
-        if self._check.doubt_since is None:
-            return f"this host's clock was set; it is {_side(check.host_s)} now"
         host, offset_s = check.largest_offset
-        return f"this host's clock is {_side(-offset_s)}, by the answer of {host}"
-
-    def _report_host_clock(self, now: float) -> None:
-        """Let it be posted that the host's clock is wrong, or is right again, once it stays so."""
-        ahead_s = self.host_ahead_s
-        if bool(ahead_s) is self._is_host_wrong:
-            self._differs_since = None
-            return
-        self._differs_since = now if self._differs_since is None else self._differs_since
-        if now - self._differs_since >= HOST_WRONG_S or (self._is_host_wrong and not ahead_s):
-            self._is_host_wrong, self._differs_since = bool(ahead_s), None
-            fault = OwnFault(OwnFaultKind.CLOCK, ahead_s=round(ahead_s))
-            self._submit(OwnFaultSeen(self._clock.now(), fault, is_over=not ahead_s))
+        if by_s is not None:
+            doubt = f"the bot's time was {_side(-by_s)}"
+        elif self._check.doubt_since is None:
+            doubt = f"this host's clock was set; it is {_side(check.host_s)} now"
+        else:
+            doubt = f"this host's clock is {_side(-offset_s)}, by the answer of {host}"
+        self.problem = doubt
+        return doubt
 
 
 def _side(ahead_s: float) -> str:

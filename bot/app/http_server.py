@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from bot.telemetry import RareWarning
 
@@ -151,6 +150,11 @@ class Server:
         await self._runner.cleanup()
 
     @property
+    def is_listening(self) -> bool:
+        """Whether it takes connections."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
+
+    @property
     def address(self) -> tuple[str, int]:
         """Return the host and port that it listens on."""
         host, port = self._listening[0].getsockname()[:2]
@@ -246,31 +250,3 @@ async def _refuse_web_pages(request: web.Request, handler: Handler) -> web.Strea
     if host not in LOOPBACK or "Origin" in request.headers:
         raise web.HTTPForbidden(text="not for web pages\n")
     return await handler(request)
-
-
-def admin_routes(registry: CollectorRegistry, problems: Callable[[], list[str]]) -> Routes:
-    """Return health and metrics.
-
-    Args:
-        registry: what `/metrics` shows.
-        problems: returns what keeps the bot from its work now, a line each; empty if nothing does.
-    """
-
-    async def healthz(_: web.Request) -> web.StreamResponse:
-        return web.Response(
-            text="ok\n"
-        )  # the loop runs: a problem with Slack is no reason to restart
-
-    async def readyz(_: web.Request) -> web.StreamResponse:
-        found = problems()
-        return web.Response(text="\n".join(found or ["ok"]) + "\n", status=503 if found else 200)
-
-    async def metrics(_: web.Request) -> web.StreamResponse:
-        headers = {"Content-Type": CONTENT_TYPE_LATEST}
-        return web.Response(body=generate_latest(registry), headers=headers)
-
-    return {
-        ("GET", "/healthz"): healthz,
-        ("GET", "/readyz"): readyz,
-        ("GET", "/metrics"): metrics,
-    }

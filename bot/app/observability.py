@@ -109,17 +109,31 @@ def register_gauges(metrics: Metrics, view: Callable[[], View]) -> None:
 
 
 class MeteredProber:
-    """A `Prober` that counts its checks, and logs the first result of each target."""
+    """A `Prober` that counts its checks, and logs the first result of each target.
 
-    def __init__(self, prober: Prober, metrics: Metrics) -> None:
+    Args:
+        prober: probes.
+        metrics: count.
+        on_result: gets each result of a probe.
+    """
+
+    def __init__(
+        self,
+        prober: Prober,
+        metrics: Metrics,
+        on_result: Callable[[Observation], None] | None = None,
+    ) -> None:
         self._prober = prober
         self._metrics = metrics
+        self._on_result = on_result
         self._known: set[Target] = set()
 
     async def probe(self, target: Target) -> Observation:
         """Probe a target; see the port."""
         observation = await self._prober.probe(target)
         self._metrics.checks.labels(str(target), observation.outcome).inc()
+        if self._on_result:
+            self._on_result(observation)
         if observation.latency_s is not None:
             self._metrics.latency.labels(str(target)).set(observation.latency_s)
         if target not in self._known:

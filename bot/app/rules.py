@@ -25,18 +25,10 @@ REPORT_EVERY_S = 30.0
 """Seconds. How often the reports of applications are added up."""
 
 
-def rules_of(settings: Settings, fingerprints: dict[str, tuple[str, ...]]) -> Rules:
-    """Return the rules of a configuration.
-
-    Args:
-        settings: the configuration.
-        fingerprints: of each tenant's logins, by the tenant's name.
-    """
+def rules_of(settings: Settings) -> Rules:
+    """Return the rules of a configuration."""
     oncall = settings.oncall
-    tenants = {
-        tenant.name: _tenant_rules(settings, tenant, fingerprints.get(tenant.name, ()))
-        for tenant in settings.tenants
-    }
+    tenants = {tenant.name: _tenant_rules(settings, tenant) for tenant in settings.tenants}
     return Rules(
         tenants=tenants,
         controls=tuple(control_target(url) for url in settings.controls),
@@ -113,7 +105,7 @@ def _shared_users(tenant: Tenant) -> dict[str, str]:
     return users
 
 
-def _tenant_rules(settings: Settings, tenant: Tenant, fingerprints: tuple[str, ...]) -> TenantRules:
+def _tenant_rules(settings: Settings, tenant: Tenant) -> TenantRules:
     thresholds = settings.thresholds_of(tenant)
     return TenantRules(
         name=tenant.name,
@@ -132,7 +124,7 @@ def _tenant_rules(settings: Settings, tenant: Tenant, fingerprints: tuple[str, .
         ),
         runbook=tenant.runbook,
         users=_shared_users(tenant),
-        fingerprints=fingerprints,
+        fingerprints=tuple(map(settings.fingerprint, tenant.logins)),
         feed=feed_target(tenant),
         metrics=_metric_limits(settings, tenant),
         realms=tuple(login.realm for login in tenant.logins if login.realm),

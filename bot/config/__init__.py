@@ -2,13 +2,12 @@
 
 from bot.config.document import ConfigError
 from bot.config.loading import build_settings, environment, load_settings
-from bot.config.settings import Settings, fingerprint
+from bot.config.settings import Settings
 
 __all__ = [
     "ConfigError",
     "Settings",
     "build_settings",
     "environment",
-    "fingerprint",
     "load_settings",
 ]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -217,6 +217,8 @@ class Settings(types.Section):
     resolve: dict[types.HostName, types.AddressPort] = Field(default_factory=dict)
     """Host name -> `address:port`, instead of DNS (tests, labs); SNI and issuer do not change."""
     database: types.Text = "auth0-check.sqlite"
+    ping_url: types.SecretAddress | None = None
+    """Asked for after each full cycle of checks, so that a service elsewhere misses the bot."""
     server: Server = Server()
     status_link: types.Link = "https://status.auth0.com"
     """Where the Check Auth0 Status button links to."""
@@ -245,6 +247,19 @@ class Settings(types.Section):
         named = {each: setting for setting, each in (*by_tenant, *by_severity) if each}
         return named | {self.slack.channel: "slack.channel / SLACK_CHANNEL"}
 
+    def fingerprint(self, login: Login) -> str:
+        """Return 32 hex digits that change whenever any setting of a login does.
+
+        They are stored, so that the bot sees new credentials of a login that it stopped because
+        Auth0 refused the old ones. The key is Slack's token, which is not stored: nobody can test
+        guessed passwords with the database alone, and 500 logins take 20 ms. With a new token each
+        stopped login is tried again once. Defaults are left out: a new setting changes nothing.
+        """
+        fields = login.model_dump(exclude_defaults=True)
+        text = json.dumps(fields, sort_keys=True, default=SecretStr.get_secret_value)
+        key = self.slack.bot_token.get_secret_value()
+        return hmac.new(key.encode(), b"login " + text.encode(), "sha256").hexdigest()[:32]
+
     def secrets(self) -> frozenset[str]:
         """Return the value of every secret, for the filter that removes them from all output."""
         return frozenset(secrets_in(self))
@@ -260,17 +275,3 @@ def secrets_in(value: object) -> Iterator[str]:
     elif isinstance(value, tuple):
         for child in value:
             yield from secrets_in(child)
-
-
-def fingerprint(login: Login) -> str:
-    """Return 32 hex digits that change whenever any setting of a login does.
-
-    They are stored, so that the bot sees new credentials of a login that it stopped because Auth0
-    refused the old ones. Whoever reads them can test guessed passwords, as with any hash. So scrypt
-    is used, salted with the client id: each guess costs 16 MiB and about 50 ms, too much for a long
-    random password. Defaults are left out, so a new setting changes no fingerprint.
-    """
-    fields = login.model_dump(exclude_defaults=True)
-    text = json.dumps(fields, sort_keys=True, default=SecretStr.get_secret_value)
-    salt = login.client_id.encode()
-    return hashlib.scrypt(text.encode(), salt=salt, n=2**14, r=8, p=1, dklen=16).hex()

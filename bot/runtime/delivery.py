@@ -58,6 +58,10 @@ EDIT_GAP_S = 1.2
 SHARES, SHARES_SPAN_S = 5, 60.0
 """A person may share so many answers in so many seconds; further ones only they see."""
 IDLE_S = 3600.0
+LATE_S = 5.0
+"""Real seconds after which what is due counts as late."""
+SEND_LIMIT_S = 120.0
+"""Real seconds for one try, which may take several calls; each call has a shorter time-out."""
 
 
 class OutboxDelivery:
@@ -107,6 +111,12 @@ class OutboxDelivery:
     def depth(self) -> int:
         """The number of deliveries that are not done."""
         return sum(not d.is_done for lane in self._lanes.values() for d in lane.values())
+
+    @property
+    def is_late(self) -> bool:
+        """Whether something is due that was not taken up: `run` does not turn."""
+        late = self._clock.now() - LATE_S * self._clock.speed
+        return bool(self._waiting) and self._waiting[0][0] < late
 
     @property
     def waiting_s(self) -> float:
@@ -242,11 +252,10 @@ class OutboxDelivery:
 
     async def _send(self, delivery: Delivery) -> Delivery | None:
         """Send it; see `_handle_sent` for what is returned."""
-        if outbox.is_expired(delivery, self._clock.now()):
-            log.warning("%s is given up: it is too late now", _describe(delivery))
-            return outbox.mark_dead(delivery)
         now, desk, body = self._clock.now(), self._view().desk, delivery.body
-        if paging.is_needless(delivery, desk):
+        if is_expired := outbox.is_expired(delivery, now):
+            log.warning("%s is given up: it is too late now", _describe(delivery))
+        if is_expired or paging.is_needless(delivery, desk):
             return outbox.mark_dead(delivery)
         if isinstance(body, Post) and catch_up.is_missed(
             delivery, desk, self.lane(catch_up.lane(body.channel)), now
@@ -261,12 +270,16 @@ class OutboxDelivery:
         await self._commit(delivery, *batched)
         message = self._message_ref(delivery)
         try:
-            message = await self._messenger.send(delivery, self._view(), message)
+            async with asyncio.timeout(SEND_LIMIT_S):
+                message = await self._messenger.send(delivery, self._view(), message)
         except Refused as refusal:
             return self._handle_refusal(delivery, refusal, message)
         except Doubt as doubt:
             line = "the answer of %s to %s was lost; it may have been delivered"
             log.warning(line, doubt.system, _describe(delivery))
+            return outbox.mark_doubt(delivery, self._clock.now())
+        except TimeoutError:
+            log.warning("%s was not sent in time; it may have been", _describe(delivery))
             return outbox.mark_doubt(delivery, self._clock.now())
         return self._handle_sent(delivery, message)
 
@@ -325,7 +338,10 @@ class OutboxDelivery:
             # The incident was committed, and the delivery was not.
             return self._handle_sent(delivery, message)
         try:
-            found = await self._messenger.find(delivery, message)
+            async with asyncio.timeout(SEND_LIMIT_S):
+                found = await self._messenger.find(delivery, message)
+        except TimeoutError:
+            return outbox.handle_failed_search(delivery, now, is_pointless=False)
         except CallFailed as failure:
             is_pointless = isinstance(failure, Refused) and failure.reason is Reason.REJECTED
             return outbox.handle_failed_search(delivery, now, is_pointless=is_pointless)

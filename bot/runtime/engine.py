@@ -39,6 +39,7 @@ from bot.ports import Change, StoreError, View
 from bot.runtime.probe_runner import ProbeRunner
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
 
     from bot.core.state.incident import Incident
@@ -125,6 +126,8 @@ CATCH_UP_S = 1.0
 SAVE_LIMIT_S = 1.0
 """Real seconds after which a person's request is taken from memory: Slack's limit is 3 s."""
 MAX_UNSAVED_IDS = 10_000
+LATE_S = 5.0
+"""Real seconds after which what is due counts as late."""
 LABEL_S = 600.0
 """After a process that ran from memory, so long every message may be a double."""
 Key = TypeVar("Key")
@@ -167,9 +170,11 @@ class Engine:
         self._accepting: set[str] = set()
         self._probe_runner = ProbeRunner(clock, prober, self.submit)
         self._is_tick_queued = False
-        self.loaded = asyncio.Event()
+        self.batches = 0
+        """How many batches of stimuli it has processed."""
         self.is_new = False
         """Once it is loaded: whether the database had nothing in it."""
+        self._is_loaded = self._is_processing = False
         self._unsaved_ids: dict[str, None] = {}
         """Of items that were taken from memory, the oldest first."""
 
@@ -238,9 +243,13 @@ class Engine:
         await self._commit()
 
     async def run(self) -> None:
-        """Go on from what was committed. Never ends. Raises StoreError if it cannot be read."""
-        await self._load()
+        """Go on from what was committed. Never ends, but may be started again.
+
+        Raises StoreError if it cannot be read.
+        """
+        await self.load()
         self._timer.start(self._wake)
+        self._is_tick_queued = False
         self._wake()
         try:
             while True:
@@ -248,7 +257,28 @@ class Engine:
         finally:
             await self._probe_runner.stop()
 
-    async def _load(self) -> None:
+    @property
+    def has_work(self) -> bool:
+        """Whether something waits to be processed, or should have been woken for."""
+        due = step.due_at(self._state, self._rules)
+        is_late = due is not None and due < self._clock.now() - LATE_S * self._clock.speed
+        return is_late or not self._stimuli.empty() or self._is_processing
+
+    @property
+    def finished_checks(self) -> Counter[str]:
+        """How many checks have ended, by what was checked; see `ProbeRunner.finished`."""
+        return self._probe_runner.finished
+
+    def restart_checks(self) -> None:
+        """Cancel all checks that run: they get nowhere."""
+        self._probe_runner.restart()
+        self._wake()
+
+    async def load(self) -> None:
+        """Read what was committed, once. Raises StoreError."""
+        if self._is_loaded:
+            return
+        self._is_loaded = True
         now = self._clock.now()
         before = await self._store.load(now)
         count = len(self._rules.tenants)
@@ -260,7 +290,6 @@ class Engine:
         )
         self._state = self._saved = BotState(tenants, before.desk or DeskState())
         self.is_new = before.desk is None
-        self.loaded.set()
         deliveries = list(before.deliveries.values())
         if (ahead_s := clock_shift.seconds_ahead(self._state, now)) > 1.0:
             log.warning("the saved state is %.0f s ahead of this host's clock: moved", ahead_s)
@@ -284,6 +313,7 @@ class Engine:
     async def _process_batch(self) -> None:
         """Take all that waits, step through it, commit it, act on it."""
         stimuli = [await self._stimuli.get()]
+        self._is_processing = True
         while not self._stimuli.empty():
             stimuli.append(self._stimuli.get_nowait())
         effects: list[tuple[float, Effect]] = []
@@ -300,6 +330,8 @@ class Engine:
         due = step.due_at(self._state, self._rules)
         if due is not None and not self._is_tick_queued:
             self._timer.wake_at(due)
+        self.batches += 1
+        self._is_processing = False
 
     def _step(self, stimulus: Stimulus) -> list[Effect]:  # noqa: C901 - one case a stimulus
         """Step, and put what must be committed with the new state into the change."""

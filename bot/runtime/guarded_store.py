@@ -12,7 +12,7 @@ from bot.ports import Change, StoreError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.ports import Snapshot, Store
+    from bot.ports import Snapshot, Store, Unfinished
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -73,6 +73,10 @@ class GuardedStore:
     async def has_received(self, received_id: str) -> bool:
         """Tell whether an inbox item was committed before; see the port."""
         return await self._read(lambda: self._store.has_received(received_id))
+
+    async def read_unfinished(self) -> Unfinished:
+        """Read what is to be done; see the port."""
+        return await self._read(self._store.read_unfinished)
 
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note it for the next process; see the port."""

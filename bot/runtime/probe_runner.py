@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from bot.core.model.observation import CONTROL
 from bot.core.state.stimulus import (
     Effect,
     FeedPolled,
@@ -27,8 +29,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Check = StartProbe | QueryMetrics | PollFeed | PollShifts
+"""An effect that asks for a check."""
+PROBES, CONTROLS, FEEDS, SOURCES, SHIFTS = "probes", "controls", "feeds", "sources", "shifts"
+"""What is checked: tenants, control endpoints, status feeds, metrics, the on-call calendar."""
 PROBES_PER_S = 50.0
 """Over all tenants: a burst of many must not look like our own outage."""
+HANGS_S = 300.0
+"""Real seconds beyond which no check lasts: each has a time-out of its own, which is shorter."""
 
 
 class ProbeRunner:
@@ -49,6 +57,8 @@ class ProbeRunner:
         self._waiting: set[Target] = set()
         """Not queued again. So the queue never holds more than one probe a target, no target waits
         for ever, and each result is as fresh as the rate allows."""
+        self.finished: Counter[str] = Counter()
+        """How many checks have ended, whatever came of them: by the names below."""
 
     def launch(self, effect: Effect) -> None:
         """Start the check that an effect asks for, if it asks for one.
@@ -59,19 +69,31 @@ class ProbeRunner:
             if not effect.request_id and effect.target in self._waiting:
                 return
             self._waiting.add(effect.target)
-        elif not isinstance(effect, QueryMetrics | PollFeed | PollShifts):
+        elif not isinstance(effect, Check):
             return
         task = asyncio.get_running_loop().create_task(self._run(effect))
         self._tasks.add(task)
         task.add_done_callback(self._on_done)
 
-    async def stop(self) -> None:
-        """Cancel what is running."""
+    def restart(self) -> None:
+        """Cancel what is running, as it gets nowhere. What is due next is started as always."""
+        self._waiting.clear()
+        self._next_start_at = 0.0
         for task in self._tasks:
             task.cancel()
+
+    async def stop(self) -> None:
+        """Cancel what is running."""
+        self.restart()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, effect: StartProbe | QueryMetrics | PollFeed | PollShifts) -> None:
+    async def _run(self, effect: Check) -> None:
+        """Wait for a turn, check, and submit the result."""
+        async with asyncio.timeout(HANGS_S):
+            await self._check(effect)
+        self.finished[_name_of(effect)] += 1
+
+    async def _check(self, effect: Check) -> None:
         match effect:
             case StartProbe(target=target):
                 # Not the clock's time, which may be corrected.
@@ -97,3 +119,15 @@ class ProbeRunner:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception():
             log.error("a check failed unexpectedly", exc_info=task.exception())
+
+
+def _name_of(effect: Check) -> str:
+    match effect:
+        case StartProbe(target=target):
+            return CONTROLS if target.owner == CONTROL else PROBES
+        case QueryMetrics():
+            return SOURCES
+        case PollFeed():
+            return FEEDS
+        case PollShifts():
+            return SHIFTS

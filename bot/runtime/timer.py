@@ -39,7 +39,8 @@ class APSchedulerTimer:
     def start(self, wake: Callable[[], None]) -> None:
         """Set what to call when something is due."""
         self._wake = wake
-        self._scheduler.start()
+        if not self._scheduler.running:
+            self._scheduler.start()
 
     def wake_at(self, at: float) -> None:
         """Call `wake` at this instant, in place of the one set before."""

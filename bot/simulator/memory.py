@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.state.desk import INCIDENT_RETENTION_S
-from bot.ports import Snapshot
+from bot.ports import Snapshot, Unfinished
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState
@@ -64,6 +64,11 @@ class MemoryStore:
     async def has_received(self, received_id: str) -> bool:
         """Tell whether an inbox item with this id was committed before, handled or not."""
         return received_id in self._known
+
+    async def read_unfinished(self) -> Unfinished:
+        """Return the open incidents, and the deliveries that are not done."""
+        still_open = tuple(each for each in self._incidents.values() if each.is_open)
+        return Unfinished(still_open, tuple(self._deliveries.values()))
 
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note it for the next engine."""

@@ -188,7 +188,7 @@ class Simulation:
         self._accepting: set[asyncio.Task[object]] = set()
         store = store or MemoryStore()
         self.engine = Engine(
-            rules_of(settings, {}),
+            rules_of(settings),
             clock=self._bot_clock,
             prober=ClockCheckedProber(prober, self._bot_clock, self._clock_watch),
             store=store,

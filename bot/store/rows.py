@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, delete, insert, or_, select, update
 from bot.core.model.wall_clock import DAY_S
 from bot.core.state.desk import INCIDENT_RETENTION_S
 from bot.core.state.outbox import FINAL_STATUSES
-from bot.ports import Change, Snapshot, StoreError
+from bot.ports import Change, Snapshot, StoreError, Unfinished
 from bot.store import codec
 from bot.store.schema import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
 
@@ -94,6 +94,16 @@ def read_snapshot(connection: Connection, now: float) -> tuple[Snapshot, Revisio
         ),
     )
     return snapshot, {name: row.revision for name, row in partitions.items()}
+
+
+def read_unfinished(connection: Connection) -> Unfinished:
+    """Read the open incidents, and the deliveries that are not done. Raises `StoreError`."""
+    incidents = connection.execute(select(INCIDENT).where(INCIDENT.c.resolved_at.is_(None)))
+    waiting = connection.execute(select(OUTBOX).where(OUTBOX.c.status.not_in(FINAL_STATUSES)))
+    return Unfinished(
+        tuple(codec.decode(codec.INCIDENT, row.body, f"incident {row.id}") for row in incidents),
+        tuple(codec.decode_delivery(row.body, f"outbox {row.key}") for row in waiting),
+    )
 
 
 def _read_incidents(connection: Connection, now: float) -> dict[int, Incident]:

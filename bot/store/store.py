@@ -14,7 +14,7 @@ from bot.store import rows
 from bot.store.sqlite_file import note_unsaved, open_database, parse_database_path
 
 if TYPE_CHECKING:
-    from bot.ports import Change, Snapshot
+    from bot.ports import Change, Snapshot, Unfinished
     from bot.store.sqlite_file import Database
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,10 @@ class SqlStore:
         """Return whether an inbox item was committed before, handled or not."""
         return await self._run_in_thread(self._thread, self._has_received, received_id)
 
+    async def read_unfinished(self) -> Unfinished:
+        """Read the open incidents, and the deliveries that are not done."""
+        return await self._run_in_thread(self._thread, self._read_unfinished)
+
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note it for the next process; see the port.
 
@@ -101,6 +105,10 @@ class SqlStore:
         with self._database.transaction() as connection:
             written = rows.write_change(connection, change, self._revisions)
         self._revisions |= written
+
+    def _read_unfinished(self) -> Unfinished:
+        with self._database.transaction() as connection:
+            return rows.read_unfinished(connection)
 
     def _has_received(self, received_id: str) -> bool:
         with self._database.transaction() as connection:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 
-from bot.app.http_server import Server, admin_routes
+from bot.app.health import Health, admin_routes
+from bot.app.http_server import Server
 from bot.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -16,9 +19,13 @@ class Admin:
     """A listener with the admin routes, and the problems that it reports."""
 
     def __init__(self) -> None:
-        self.problems: list[str] = []
+        self.problems = {"slack": "", "store": ""}
         self.metrics = Metrics()
-        routes = admin_routes(self.metrics.registry, lambda: self.problems)
+        self.now = 1_772_445_600.0
+        self.health = Health(lambda: self.now)
+        for part in self.problems:
+            self.health.add(part, partial(self.problems.__getitem__, part))
+        routes = admin_routes(self.metrics.registry, self.health, lambda: self.problems["store"])
         self.server = Server("127.0.0.1:0", routes)
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
@@ -36,19 +43,50 @@ async def admin() -> AsyncIterator[Admin]:
     await made.server.stop()
 
 
-async def test_health_means_that_the_event_loop_runs(admin: Admin) -> None:
-    """A problem with Slack is no reason to restart the process."""
-    admin.problems = ["no Socket Mode connection to Slack"]
+async def test_liveness_means_that_the_event_loop_turns(admin: Admin) -> None:
+    """No problem is a reason to kill the process; the old name answers, too."""
+    admin.problems |= {"slack": "no connection", "store": "its disk is full"}
 
+    assert await admin.get("/livez") == (200, "ok\n")
     assert await admin.get("/healthz") == (200, "ok\n")
 
 
-async def test_readiness_names_what_is_wrong(admin: Admin) -> None:
-    """503 with a line for each problem."""
+async def test_a_bot_without_slack_stays_in_its_service(admin: Admin) -> None:
+    """It can take webhooks; it cannot if it cannot save them."""
+    admin.problems["slack"] = "no connection"
     assert await admin.get("/readyz") == (200, "ok\n")
-    admin.problems = ["no Socket Mode connection to Slack"]
+    admin.problems["store"] = "its disk is full"
 
-    assert await admin.get("/readyz") == (503, "no Socket Mode connection to Slack\n")
+    assert await admin.get("/readyz") == (503, "its disk is full\n")
+
+
+async def test_health_has_each_part_with_reason_and_since_when(admin: Admin) -> None:
+    """200 while all is well, else 503; a reason that changes is the same problem."""
+    status, text = await admin.get("/health")
+    assert (status, json.loads(text)) == (
+        200,
+        {
+            "version": 1,
+            "status": "ok",
+            "at": "2026-03-02T10:00:00Z",
+            "parts": {"slack": {"status": "ok"}, "store": {"status": "ok"}},
+        },
+    )
+    for admin.problems["slack"] in ("no connection", "a message waits"):
+        admin.now += 60
+        status, text = await admin.get("/health")
+
+    assert status == 503
+    assert json.loads(text)["parts"] == {
+        "slack": {
+            "status": "failing",
+            "reason": "a message waits",
+            "since": "2026-03-02T10:01:00Z",
+        },
+        "store": {"status": "ok"},
+    }
+    admin.problems["slack"] = ""
+    assert (await admin.get("/health"))[0] == 200
 
 
 async def test_metrics_are_prometheus_text(admin: Admin) -> None:
@@ -72,14 +110,14 @@ async def test_a_web_page_gets_nothing(admin: Admin, headers: dict[str, str]) ->
 
 async def test_a_public_listener_is_reached_by_its_public_name() -> None:
     """A reverse proxy on the same machine passes on the `Host` that it got."""
-    routes = admin_routes(Metrics().registry, list)
+    routes = admin_routes(Metrics().registry, Health(lambda: 0.0), str)
     public = Server("127.0.0.1:0", routes, is_public=True)
     await public.start()
     host, port = public.address
     name = {"Host": "bot.example.com"}
     async with (
         aiohttp.ClientSession(headers=name) as session,
-        session.get(f"http://{host}:{port}/healthz") as answer,
+        session.get(f"http://{host}:{port}/livez") as answer,
     ):
         status = answer.status
     await public.stop()

@@ -84,9 +84,7 @@ bot:
   oncall: {group: S1}
   escalation: {critical: [{after: 0s, tell: pager}], repeat: 0}
 people: [{at: 30s, user: U1, click: acknowledge, incident: 1}]
-timeline:
-  - {target: [prod.login, prod.wellknown], from: 0s, is: {http: 503}}
-  - {target: notify.pager, to: 12s, is: {connect: refused}}
+timeline: [{target: [prod.login, prod.wellknown], from: 0s, is: {http: 503}}]
 """
 
 

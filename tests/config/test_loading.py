@@ -38,7 +38,7 @@ def test_channels_by_severity_and_tenant(least: dict[str, Any], load_text: Any) 
         "#critical": "slack.channels.critical",
         "C0123": "slack.channel / SLACK_CHANNEL",
     }
-    assert rules_of(settings, {}).channels == Channels(
+    assert rules_of(settings).channels == Channels(
         {Severity.CRITICAL: "#critical", Severity.WARNING: ""}, {"prod": "C0PROD"}
     )
 

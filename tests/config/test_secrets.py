@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bot.config import ConfigError, fingerprint, load_settings
+from bot.config import ConfigError, load_settings
 from bot.config.loading import VARIABLES
-from bot.config.settings import Login
+from bot.config.settings import Login, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,10 +178,30 @@ def login(**changes: Any) -> Login:
     return Login.model_validate(fields)
 
 
+def fingerprint(login: Login, key: str = "xoxb-1") -> str:
+    slack = FULL["slack"] | {"bot_token": key}
+    return Settings.model_validate(FULL | {"slack": slack}).fingerprint(login)
+
+
 def test_a_fingerprint_is_stable() -> None:
     """The same login has the same fingerprint in another process and another version."""
     assert fingerprint(login()) == fingerprint(login(realm=None, scope="openid"))
-    assert fingerprint(login()) == "8fb90d60208ae6d40169d88d6ba10635"
+    assert fingerprint(login()) == "f9083b4873022ff7360d7d45684d6f7e"
+
+
+def test_a_fingerprint_alone_cannot_be_tested() -> None:
+    """Whoever reads the database can guess passwords, but not Slack's token, which is the key."""
+    assert fingerprint(login(), "xoxb-2") != fingerprint(login())
+
+
+def test_fingerprints_delay_no_start() -> None:
+    """Those of 500 logins take far less than the second in which the first check should begin."""
+    settings = Settings.model_validate(FULL)
+    began = time.thread_time()
+    for number in range(500):
+        settings.fingerprint(login(username=f"probe-{number}"))
+
+    assert time.thread_time() - began < 1.0
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,68 @@
 from __future__ import annotations
 
-from bot.core.model.access import AuditEntry, CommandOutcome, Verb
-from bot.core.model.command import ExplainVerdict, Request
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.core.alerting.audit import OVERDUE_S, AuditResult, audit
+from bot.core.model.observation import Severity
+from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep
+from bot.core.state.incident import Acknowledgement
+from bot.core.state.outbox import (
+    Call,
+    Delivery,
+    DeliveryStatus,
+    Edit,
+    PagerAction,
+    Paging,
+    Post,
+    ReportDue,
+)
+
+NOW = 1_772_450_000.0
+CALL = Call(1, CallReason.BEGUN, NOW - 300)
+POLICY = {Severity.CRITICAL: EscalationPolicy((EscalationStep(60.0, "pager"),))}
 
 
-def test_entry_of_a_request() -> None:
-    """It holds who, when, what and the result; a long argument is cut, secrets are left out."""
-    request = Request(
-        "T1.1", 5.0, ExplainVerdict(), "x" * 999, user="U1", channel="C1", response_url="hunter2"
-    )
+def delivery(body: Any, **changes: Any) -> Delivery:
+    made = Delivery("k", "l", 1, body, created_at=NOW - OVERDUE_S - 1)
+    return replace(made, **changes)
 
-    line = request.to_audit_entry(CommandOutcome.TOO_LATE, incident=42)
 
-    assert line == AuditEntry(5.0, "U1", Verb.WHY, "x" * 200, 42, CommandOutcome.TOO_LATE)
-    assert "hunter2" not in repr(line)
+@pytest.mark.parametrize(
+    ("one", "is_found"),
+    [
+        (delivery(Post(1)), True),
+        (delivery(Paging(1, "pager", PagerAction.TRIGGER)), True),
+        (delivery(ReportDue(1.0), call=CALL), True),
+        (delivery(Post(1), status=DeliveryStatus.DOUBT), True),
+        (delivery(Post(1), created_at=NOW - OVERDUE_S + 1), False),
+        (delivery(Post(1), status=DeliveryStatus.SENT), False),
+        (delivery(Edit(1)), False),
+        (delivery(ReportDue(1.0)), False),
+    ],
+)
+def test_an_alert_that_nobody_has_got(one: Delivery, *, is_found: bool) -> None:
+    """Posts, pages and calls count, two minutes after they were decided on."""
+    found = audit((), (one,), NOW, rules=None)  # type: ignore[arg-type]  # no incident needs them
+
+    assert found.undelivered == (("k",) if is_found else ())
+
+
+def test_a_step_that_was_not_taken(make: Any) -> None:
+    """Two minutes after it was due, unless somebody acknowledged the incident."""
+    steps = make(mention="U0CHIEF", policies=POLICY, contact_points=("pager",))
+    steps.healthy()
+    steps.fail("prod.login")
+    (incident,) = steps.incidents
+    due = incident.notification.escalation.started_at + 60.0
+    life = replace(incident.life, acknowledged=Acknowledgement("U1", due))
+    taken = replace(incident, life=life)
+
+    for one, at, found in (
+        (incident, due + OVERDUE_S, ()),
+        (incident, due + OVERDUE_S + 1, (1,)),
+        (taken, due + OVERDUE_S + 1, ()),
+    ):
+        assert audit((one,), (), at, steps.rules) == AuditResult(steps=found)

@@ -9,9 +9,9 @@ import pytest
 
 from bot.core.model.observation import Fault, Severity, Stage
 from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep
-from bot.core.state.incident import Resolution
+from bot.core.state.incident import OwnFault, OwnFaultKind, Resolution
 from bot.core.state.outbox import Call, DirectMessage, PagerAction, Paging, Post, Reply
-from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, Send
+from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, OwnFaultSeen, Send
 from bot.core.state.timeline import JoinedEntry, MentionEntry, PagedEntry
 
 STEPS = (
@@ -76,6 +76,15 @@ def test_whatever_is_to_wake_people_is_marked_as_a_call(begun: Any) -> None:
         (DirectMessage, CallReason.UNACKNOWLEDGED, 2),
         (Paging, CallReason.UNACKNOWLEDGED, 3),
     ]
+
+
+def test_a_crash_loop_of_the_bot_is_a_call(begun: Any) -> None:
+    """It is critical, and its only mention may be the one in its message."""
+    since = len(begun.effects)
+    begun.on_desk(OwnFaultSeen(begun.now, OwnFault(OwnFaultKind.CRASH_LOOP)))
+
+    sent = [effect for effect in begun.effects[since:] if isinstance(effect, Send)]
+    assert [effect.call for effect in sent] == [Call(2, CallReason.BEGUN, begun.now)]
 
 
 def test_a_warning_calls_nobody(make: Any) -> None:

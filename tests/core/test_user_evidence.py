@@ -7,18 +7,36 @@ import pytest
 
 from bot.core.auth0_logs.events import RowKind
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Group, Measurement, MetricKind
-from bot.core.model.observation import LOGS, WELLKNOWN, Evidence, Fault, SignalState, Stage, Target
+from bot.core.model.observation import (
+    LOGS,
+    WELLKNOWN,
+    Cause,
+    Evidence,
+    Fault,
+    Scope,
+    SignalState,
+    Stage,
+    Target,
+    Verdict,
+)
 from bot.core.signals.baseline import Baseline
 from bot.core.signals.external_alerts import Monitor
-from bot.core.signals.metric_threshold import MetricLimits, MetricReading, MetricState
+from bot.core.signals.metric_threshold import (
+    MetricLimits,
+    MetricReading,
+    MetricState,
+    observe_metric,
+)
 from bot.core.signals.probe_threshold import ProbeState, Reason, Try
+from bot.core.state.known import Impact
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.shared import SharedSignals
 from bot.core.state.tenant import Tenants, TenantState
 from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
 from bot.core.triage.evidence_table import EVIDENCE_TABLE
-from bot.slack.render.verdict import evidence_text
+from bot.core.triage.impact import are_users_down, measure_impact
+from bot.slack.render.verdict import cause_name, evidence_text, verdict_text
 
 NOW = 1_772_445_600.0
 SINCE = NOW - 300
@@ -302,3 +320,57 @@ def test_after_a_restart_old_data_is_no_evidence() -> None:
     }
 
     assert rows(case(series=fresh)) == {"users-fail-alone"}
+
+
+def down(metric: MetricState, *, readings: int = 2) -> MetricState:
+    """The same metric, firing; so many readings in a row show that users cannot log in."""
+    return replace(bad(metric, Reason.SHARE), down_in_a_row=readings)
+
+
+MISTAKES = log(Group(RowKind.USER, 160), Group(RowKind.PROTECTION, 20), Group(RowKind.FAILURE, 5))
+
+
+@pytest.mark.parametrize(
+    ("series", "is_down"),
+    [
+        ({"checkout": down(counted(80))}, True),
+        ({"checkout": down(counted(80), readings=1)}, False),
+        ({"checkout": down(counted(80, usual=60.0))}, False),
+        ({"checkout": down(counted(19, 40.0))}, False),
+        ({LOGS: down(counted(30, 60.0))}, True),
+        ({"checkout": down(counted(150)), **MISTAKES}, False),
+        ({"checkout": counted(80)}, False),
+    ],
+    ids=["fail", "one reading", "as usual", "too few", "the log's", "mistakes", "over"],
+)
+def test_real_users_are_down(series: dict[str, MetricState], *, is_down: bool) -> None:
+    """A quarter more than usual, twice, of enough calls; users' own mistakes are left out."""
+    found = case(series=series)
+
+    assert are_users_down("prod", found.all_tenants, RULES) is is_down
+    impact = measure_impact("prod", found.all_tenants, RULES)
+    assert (impact is Impact.DOWN) is is_down
+
+
+@pytest.mark.parametrize(("usual", "times"), [(1.0, 2), (40.0, 0)])
+def test_readings_in_a_row_are_counted(usual: float, times: int) -> None:
+    """Against what is usual of that metric, once that is known."""
+    limits, state = SERIES["checkout"], counted(usual=usual)
+    for second in (30, 60):
+        reading = Measurement(Target("prod", "checkout"), NOW + second, 120, 80.0, 200.0)
+        state, _ = observe_metric(state, reading, limits)
+
+    assert state.down_in_a_row == times
+    well = Measurement(Target("prod", "checkout"), NOW + 90, 120, 1.0, 200.0)
+    assert observe_metric(state, well, limits)[0].down_in_a_row == 0
+
+
+def test_users_are_not_called_fine_while_they_fail() -> None:
+    """The synthetic login's own account may be refused at the same time."""
+    users = Evidence("users-fail", {"names": ("checkout",)}, 2.0)
+    alone, together = (
+        Verdict(Cause.PROBE, Scope.TENANT, 0.9, evidence) for evidence in ((), (users,))
+    )
+
+    assert "users may be fine" in cause_name(alone)
+    assert "users may be fine" not in cause_name(together) + verdict_text(together)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from bot.core.state.outbox import PagerMessage
     from bot.core.state.stimulus import Effect
-    from bot.ports import Change, Snapshot
+    from bot.ports import Change, Snapshot, Unfinished
     from bot.simulator.scenario import Scenario
 
 STORY = """\
@@ -137,6 +137,9 @@ class MortalStore:
 
     async def has_received(self, request_id: str) -> bool:
         return await self.inner.has_received(request_id)
+
+    async def read_unfinished(self) -> Unfinished:
+        return await self.inner.read_unfinished()
 
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         self.inner.note_unsaved(is_unsaved=is_unsaved)
@@ -263,7 +266,7 @@ class Story:
         """Run one process to its death, or until nothing is left to do."""
         store = MortalStore(life, self.store)
         engine = Engine(
-            rules_of(self._settings, {}),
+            rules_of(self._settings),
             clock=self.clock,
             prober=self._prober,
             store=store,

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     FLOOD = "a flood"
     WAITS = "Slack asks to wait"
     SOCKET = "broken sockets"
+    WATCHDOG = "a part stands still"
 
 
 class Tier(IntEnum):

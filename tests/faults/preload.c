@@ -1,30 +1,33 @@
-/* Moves the wall clock of one program and holds up its fsync, without the program's knowledge.
+/* Moves the wall clock of one program, holds up its fsync and its event loop, without its knowledge.
  *
- * The program is started with LD_PRELOAD=this library and FAULTS_CONTROL=a file of two doubles,
- * which the lab writes and this library maps: seconds by which the wall clock is off, and seconds
- * that each fsync takes. The monotonic clocks are left alone, as a step of the wall clock leaves
- * them, so nothing that sleeps notices. */
+ * The program is started with LD_PRELOAD=this library and FAULTS_CONTROL=a file of three doubles,
+ * which the lab writes and this library maps: seconds by which the wall clock is off, seconds that
+ * each fsync takes, and seconds that each epoll_wait takes besides. The monotonic clocks are left
+ * alone, as a step of the wall clock leaves them, so nothing that sleeps notices. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-struct control { volatile double clock_offset_s, fsync_s; };
+struct control { volatile double clock_offset_s, fsync_s, epoll_s; };
 
-static const struct control none = {0, 0};
+static const struct control none = {0, 0, 0};
 static const struct control *control = &none;
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
 static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
+static int (*real_epoll_wait)(int, struct epoll_event *, int, int);
 
 __attribute__((constructor)) static void begin(void) {
     real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
     real_fsync = dlsym(RTLD_NEXT, "fsync");
     real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
+    real_epoll_wait = dlsym(RTLD_NEXT, "epoll_wait");
     const char *path = getenv("FAULTS_CONTROL");
     int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0)
@@ -67,17 +70,22 @@ time_t time(time_t *at) {
 }
 
 /* Waits as long as the lab says now, so that the lab can end the wait. */
-static void hold_up(void) {
-    for (int waited_ms = 0; waited_ms < control->fsync_s * 1000; waited_ms += 20)
+static void hold_up(const volatile double *span_s) {
+    for (int waited_ms = 0; waited_ms < *span_s * 1000; waited_ms += 20)
         usleep(20000);
 }
 
 int fsync(int file) {
-    hold_up();
+    hold_up(&control->fsync_s);
     return real_fsync(file);
 }
 
 int fdatasync(int file) {
-    hold_up();
+    hold_up(&control->fsync_s);
     return real_fdatasync(file);
+}
+
+int epoll_wait(int poll, struct epoll_event *events, int count, int timeout_ms) {
+    hold_up(&control->epoll_s);
+    return real_epoll_wait(poll, events, count, timeout_ms);
 }

@@ -1,21 +1,33 @@
-"""The library that moves a program's clock and holds up its fsync: see preload.c."""
+"""The library that moves a program's clock, and holds up its disk or its event loop: preload.c."""
 
 from __future__ import annotations
 
-import math
 import shutil
 import struct
 import subprocess
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("preload.c")
 LIBRARY = "libfaults.so"
-HANGING = 1e6
-"""Seconds that a dead disk lets an fsync wait, or until it is told otherwise."""
+FOR_GOOD_S = 1e6
+"""Until it is told otherwise."""
 
 
 class NotPossibleError(Exception):
     """This machine lacks something that the experiment needs."""
+
+
+@dataclass
+class Switches:
+    """What the library reads, in this order."""
+
+    clock_offset_s: float = 0.0
+    """By how much the wall clock is off."""
+    fsync_s: float = 0.0
+    """How long each fsync takes."""
+    epoll_s: float = 0.0
+    """How much longer each turn of the event loop takes."""
 
 
 class Preload:
@@ -31,22 +43,14 @@ class Preload:
             [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE), "-ldl"],
             check=True,
         )
-        self._offset_s = self._fsync_s = 0.0
-        self._control.write_bytes(struct.pack("dd", 0.0, 0.0))
+        self._control.write_bytes(_pack(Switches()))
         self.environment = {"LD_PRELOAD": str(library), "FAULTS_CONTROL": str(self._control)}
 
-    def set_clock(self, offset_s: float) -> None:
-        """Let the wall clock be off by seconds."""
-        self._offset_s = offset_s
-        self._write()
-
-    def hold_fsync(self, span_s: float = HANGING) -> None:
-        """Let each fsync take so long, those that wait now included."""
-        self._fsync_s = span_s
-        self._write()
-
-    def _write(self) -> None:
-        if not math.isfinite(self._offset_s + self._fsync_s):
-            raise ValueError("a switch must be a number of seconds")
+    def set(self, clock_offset_s: float = 0.0, fsync_s: float = 0.0, epoll_s: float = 0.0) -> None:
+        """Set all switches; what waits now follows."""
         with self._control.open("r+b") as file:  # in place: the program has mapped this file
-            file.write(struct.pack("dd", self._offset_s, self._fsync_s))
+            file.write(_pack(Switches(clock_offset_s, fsync_s, epoll_s)))
+
+
+def _pack(switches: Switches) -> bytes:
+    return struct.pack("3d", *astuple(switches))

@@ -145,31 +145,37 @@ def test_calls_inside_a_wait_are_found(slack: Slack) -> None:
     assert [call.at for call in slack.calls_inside_a_wait()] == [3.0]
 
 
-def test_the_clock_moves_and_the_disk_is_slow(tmp_path: Path) -> None:
-    """A program sees the wall clock and the disk that the lab sets, and no other difference."""
+SCRIPT_OF_A_PROGRAM = """
+import os, select, time
+began = time.monotonic()
+os.fsync(os.open("file", os.O_CREAT))
+synced = time.monotonic()
+select.epoll().poll(0)
+print(time.time(), began, synced - began, time.monotonic() - synced)
+"""
+
+
+def test_a_programs_clock_disk_and_loop_are_held(tmp_path: Path) -> None:
+    """A program sees the wall clock, the disk and the loop that the lab sets, and no more."""
     try:
         preload = Preload(tmp_path)
     except NotPossibleError as error:
         pytest.skip(str(error))
-    preload.set_clock(-7200.0)
-    preload.hold_fsync(0.5)
-    script = (
-        "import os, time; began = time.monotonic(); os.fsync(os.open('file', os.O_CREAT));"
-        " print(time.time(), time.monotonic(), time.monotonic() - began)"
-    )
+    preload.set(clock_offset_s=-7200.0, fsync_s=0.5, epoll_s=0.25)
     ended = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", SCRIPT_OF_A_PROGRAM],
         cwd=tmp_path,
         env=preload.environment,
         capture_output=True,
         text=True,
         check=True,
     )
-    wall, monotonic, took_s = map(float, ended.stdout.split())
+    wall, monotonic, fsync_s, epoll_s = map(float, ended.stdout.split())
 
     assert time.time() - wall == pytest.approx(7200.0, abs=60.0)
     assert time.monotonic() - monotonic == pytest.approx(0.0, abs=60.0)
-    assert took_s >= 0.5
+    assert fsync_s >= 0.5
+    assert epoll_s >= 0.25
 
 
 async def keep(lab: Lab) -> None:

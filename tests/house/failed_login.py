@@ -178,7 +178,7 @@ async def fail_login() -> set[str]:
         timer = TracedTimer(clock, trace)
         stack.callback(timer.stop)
         engine = Engine(
-            rules_of(settings, {}),
+            rules_of(settings),
             clock=clock,
             prober=TracedProber(LiveProber(settings, PatientClock(clock)), metrics, trace),
             store=store,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.app.http_server import admin_routes
+from bot.app.health import Health, admin_routes
 from bot.cli import main
 from bot.config import load_settings
 from bot.config.settings import Server
@@ -187,7 +187,7 @@ def test_metrics() -> None:
 
 def test_health() -> None:
     """The page names exactly the addresses of the admin listener."""
-    paths = {path for _, path in admin_routes(Metrics().registry, list)}
+    paths = {path for _, path in admin_routes(Metrics().registry, Health(lambda: 0.0), str)}
 
     assert {name for name in table(OPERATION, "Watching the bot") if name[0] == "/"} == paths
     assert f"`{Server().admin_listen}`" in OPERATION

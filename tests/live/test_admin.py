@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -41,9 +42,16 @@ async def test_the_admin_listener(town: Town, auth0_check: Any) -> None:
     """Alive, ready, and metrics that Prometheus can read; no secret is in them."""
     async with auth0_check("run", "--config", town.write()) as child, admin_of(child) as ask:
         await child.says("first check of prod.login: ok")
-        assert await ask("/healthz") == (200, "ok\n")
+        assert await ask("/livez") == (200, "ok\n")
         assert await ask("/readyz") == (200, "ok\n")
+        await shows(ask, 'auth0_check_part_healthy{part="slack"} 1.0')
+        healthy, parts = await ask("/health")
         status, text = await ask("/metrics")
+
+    assert healthy == 200, parts
+    assert {"probes", "feeds", "engine", "outbox", "socket", "store", "audit"} <= json.loads(parts)[
+        "parts"
+    ].keys()
 
     names = {s.name for family in text_string_to_metric_families(text) for s in family.samples}
     assert status == 200
@@ -52,11 +60,15 @@ async def test_the_admin_listener(town: Town, auth0_check: Any) -> None:
 
 
 async def test_without_slack_the_bot_is_ready(town: Town, auth0_check: Any) -> None:
-    """It still takes webhooks and pages. Its metric says that Slack is away."""
+    """It still takes webhooks and pages. Its metrics and its health say that Slack is away."""
     async with auth0_check("run", "--config", town.write()) as child, admin_of(child) as ask:
         await shows(ask, "auth0_check_slack_connected 1.0")
         await town.server.stop()
         await shows(ask, "auth0_check_slack_connected 0.0")
 
         assert await ask("/readyz") == (200, "ok\n")
-        assert await ask("/healthz") == (200, "ok\n")
+        assert await ask("/livez") == (200, "ok\n")
+        status, text = await ask("/health")
+
+    assert status == 503
+    assert json.loads(text)["parts"]["slack"]["status"] == "failing"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.core.incidents.own_faults import CRASHES
 from bot.core.model.command import Request, ShowHelp
 from bot.core.model.measurement import ChangeMade, Measurement, Push
 from bot.core.model.observation import (
@@ -280,6 +281,22 @@ def test_a_webhook_that_cannot_be_saved_is_handled_and_sent_again() -> None:
     run_engine(send)
 
     assert results == [False]
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_a_process_that_ends_in_good_order_has_not_crashed(*, is_clean: bool) -> None:
+    """Any number of starts is then no crash loop; after crashes it is posted once."""
+    store, sent = SlowStore(), list[str]()
+
+    async def live(fixture: Fixture) -> None:
+        await fixture.clock.sleep(20.0)
+        if is_clean:
+            await fixture.engine.note_stop()
+
+    for _ in range(CRASHES + 3):
+        sent += [d.key for d in run_engine(live, store=store).edges.sent]
+
+    assert sent == ([] if is_clean else ["1:post:1"])
 
 
 def failed_login(fixture: Fixture) -> Observed:

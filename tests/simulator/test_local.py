@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -325,6 +326,21 @@ async def test_closing_stops_servers_that_hang(make_scenario: Make) -> None:
             hanging = asyncio.create_task(here.prober.probe(LOGIN))
             await asyncio.sleep(0.1)
         hanging.cancel()
+
+
+async def test_a_contact_point_is_known_by_its_address(make_scenario: Make) -> None:
+    """Nobody says that it is being reached; its faults of the network are played all the same."""
+    scenario = make_scenario(
+        "timeline: [{target: notify.pager, is: {dns: nxdomain}}]",
+        "bot:",
+        "  notify: [{name: pager, pagerduty: {routing_key: kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk}}]",
+    )
+    clock, places = FastClock(scenario.start_at), {("127.0.0.1", 8001): Target("notify", "pager")}
+    path = FaultyPath(SystemNetwork({}), World(scenario), clock, places)
+
+    assert await path.resolve("127.0.0.1", 8002)
+    with pytest.raises(socket.gaierror):
+        await path.resolve("127.0.0.1", 8001)
 
 
 def test_what_cannot_be_played_is_named(make_scenario: Make) -> None:

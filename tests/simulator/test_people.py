@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,12 +16,17 @@ from bot.core.state.tenant import Tenants
 from bot.ports import View
 from bot.simulator.entries import CLICKS
 from bot.simulator.people import PRESSED, Button, VirtualTransport, find_button, press_button
+from bot.simulator.simulation import Simulation
+from bot.simulator.virtual import VirtualLoop, run_virtually
 from bot.simulator.workspace.people import People
 from bot.simulator.workspace.workspace import Workspace
 from bot.slack import actions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bot.core.model.command import Request
+    from bot.simulator.scenario import Scenario
 
 CHANNEL = "C0ALERTS"
 
@@ -144,3 +150,22 @@ async def test_what_cannot_be_pressed_is_said(
 
     assert await press_button(slack.people, user, name, 1) == result
     assert slack.requests == []
+
+
+def test_who_types_or_clicks_has_done_something(make_scenario: Callable[..., Scenario]) -> None:
+    """A later mention of them as the one who did it is no call."""
+    scenario = make_scenario(
+        "people:",
+        "  - {at: -29m, user: U1, say: /auth0-check help}",
+        "  - {at: -29m, user: U2, click: acknowledge, incident: 1}",
+    )
+    has_acted: set[str] = set()
+
+    async def main(loop: VirtualLoop) -> None:
+        simulation = Simulation(loop, replace(scenario, duration_s=1.0), 7, lambda _: None)
+        await simulation.run()
+        has_acted.update(simulation.story.call_watch.has_acted)
+
+    run_virtually(main)
+
+    assert has_acted == {"U1", "U2"}

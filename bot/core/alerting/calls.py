@@ -19,7 +19,7 @@ from bot.core.state.incident import Incident, IncidentKind, NotificationState
 from bot.core.state.known import Impact, Known
 from bot.core.state.outbox import Call
 from bot.core.state.timeline import CorrectedEntry
-from bot.core.triage.impact import MOST_SHARE, is_unbroken, measure_known
+from bot.core.triage.impact import MOST_SHARE, is_mixed, is_unbroken, measure_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,11 +74,17 @@ def _compare_with_known(
         return _await_first_call(incident, now, rules), []
     if notification.damping is not None:
         incident = _decide_damped(incident, tenants, current, now, rules)
-    return _call_for_more(incident, state, current, now, rules)
+    return _call_for_more(incident, state, tenants, current, now=now, rules=rules)
 
 
 def _call_for_more(
-    incident: Incident, state: DeskState, current: Known, now: float, rules: Rules
+    incident: Incident,
+    state: DeskState,
+    tenants: Tenants,
+    current: Known,
+    *,
+    now: float,
+    rules: Rules,
 ) -> paging.IncidentAndEffects:
     """Call people for what is worse than they know, or wider."""
     notification = incident.notification
@@ -87,13 +93,20 @@ def _call_for_more(
         return incident, []
     if called_at is not None and now - called_at <= GRACE_S:
         return _know(incident, current), []
-    if known.is_exceeded_by(current):
+    certain = measure_known(incident, tenants, rules, is_certain=True)
+    if known.is_exceeded_by(certain):
         return await_call(incident, CallReason.WORSE, now), []
     wider_at = notification.called_wider_at
-    joined = known.newly_down(current)
+    joined = known.newly_down(certain)
     if joined and (wider_at is None or now - wider_at >= WIDER_EVERY_S):
         return paging.call_for_joined(incident, joined, state, now, current=current, rules=rules)
-    return incident, []
+    # As long as some logins work, a number that rises to and fro is nothing new.
+    mixed = {
+        name: impact
+        for name, impact in current.impacts.items()
+        if name in known.impacts and is_mixed(name, tenants, rules)
+    }
+    return _know(incident, replace(current, impacts=mixed)), []
 
 
 def _forget_recovered(incident: Incident, tenants: Tenants, current: Known) -> Incident:

@@ -40,6 +40,8 @@ fact is evaluated at once."""
 EVALUATIONS_PER_S = 100.0
 """Beyond that so many checks a second: a few per cent of a core."""
 MAX_DEFERRAL_S = 5.0
+LONG_GAP_S = 600.0
+"""A monitoring gap of this length is a warning: an outage within it would have gone unseen."""
 SAME_GAP_S = 30.0
 """Reports of one monitoring gap come this far apart: each tenant is probed in its own second."""
 SHARED_CAUSES = frozenset({Cause.AUTH0, Cause.NETWORK})
@@ -69,7 +71,7 @@ def open_monitoring_gap(state: DeskState, stimulus: TenantReport, rules: Rules) 
     gap = Incident(
         id=state.next_id,
         kind=IncidentKind.MONITORING_GAP,
-        severity=Severity.INFO,
+        severity=Severity.WARNING if now - since >= LONG_GAP_S else Severity.INFO,
         tenants=(stimulus.tenant,),
         since=since,
         verdict=Verdict(Cause.NETWORK, Scope.UNKNOWN, 1.0),

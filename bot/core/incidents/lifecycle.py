@@ -31,11 +31,13 @@ from bot.core.state.incident import (
     detection_times,
     reopen,
 )
+from bot.core.state.known import Impact
 from bot.core.state.outbox import Call, Edit
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import JoinedEntry, ReopenedEntry, WhyEntry
 from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
 from bot.core.triage.context import TriageContext, is_down
+from bot.core.triage.impact import are_users_down, measure_impact
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState
@@ -211,10 +213,19 @@ def _judge_severity(
         latest = (each.last_data_at or 0.0 for each in context.all_tenants.states.values())
         is_nothing_checked = context.now - max(latest) >= CANNOT_CHECK_S
         return Severity.CRITICAL if is_nothing_checked else before.severity
+    # Real users are enough, whatever the cause.
+    if any(are_users_down(name, context.all_tenants, context.rules) for name in context.tenants):
+        return Severity.CRITICAL
     if verdict.cause in OUR_CAUSES:
         return Severity.WARNING
     was_critical = before is not None and before.severity is Severity.CRITICAL
-    if was_critical or any(is_down(context, name) for name in context.tenants):
+    states, rules = context.all_tenants, context.rules
+    if was_critical or any(
+        is_down(context, name)
+        if before is None
+        else measure_impact(name, states, rules) >= Impact.DOWN
+        for name in context.tenants
+    ):
         return Severity.CRITICAL
     return Severity.WARNING
 

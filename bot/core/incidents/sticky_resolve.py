@@ -43,7 +43,7 @@ def update_sticky_resolve(
     failing = _failing_at_tenant(tenants, tenant)
     metrics = tenants.states[tenant].metrics.items()
     ongoing = failing | {Target(tenant, n) for n, m in metrics if m.no_data_since is not None}
-    impact, is_another = measure_impact(tenant, tenants, rules), False
+    impact, is_another = measure_impact(tenant, tenants, rules, is_certain=True), False
     for incident in state.incidents.values():
         resolution = incident.life.resolved
         if resolution is None:

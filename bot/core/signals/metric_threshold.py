@@ -48,6 +48,15 @@ NO_REPORT_S = 600.0
 """Reported failures end after this long without another report."""
 
 
+DOWN_POINTS = 0.25
+"""Users cannot log in if the failing share is this much above the usual one, …"""
+DOWN_MIN_TOTAL = 50.0
+DOWN_MIN_FAILED = 20.0
+"""… in a reading with so many calls and failures, …"""
+DOWN_READINGS = 2
+"""… for so many readings in a row."""
+
+
 @dataclass(frozen=True, slots=True)
 class MetricLimits:
     """One metric's limits; see `config/settings_sources.py` for their defaults and sources."""
@@ -88,6 +97,15 @@ class MetricReading:
         """The share that failed; 0 if there is no total."""
         return self.failed / self.total if self.total else 0.0
 
+    def is_down(self, mistakes: float = 0.0) -> bool:
+        """Tell whether far more calls fail than usual, without so many that are users' mistakes."""
+        total, failed = self.total or 0.0, self.failed - mistakes
+        return (
+            total >= DOWN_MIN_TOTAL
+            and failed >= DOWN_MIN_FAILED
+            and failed >= self.expected_failures + DOWN_POINTS * total
+        )
+
     @property
     def is_significant(self) -> bool:
         """Whether more fail than usual, and not by chance."""
@@ -104,6 +122,8 @@ class MetricState:
     """The last good reading before this problem, or the start of the first bad span."""
     good_in_a_row: int = 0
     """Good readings in a row while it fires."""
+    down_in_a_row: int = 0
+    """Readings in a row that show that users cannot log in."""
     first_bad: tuple[float, float] = (0.0, 0.0)
     """When the first bad reading of this problem was, and how many had failed."""
     recent: tuple[Measurement, ...] = ()
@@ -164,7 +184,9 @@ def observe_metric(
     recent = tuple(m for m in metric.recent if at - m.at < POOL_S - 1)
     metric = replace(metric, recent=(*recent, latest), read_at=at, no_data_since=None)
     reading = evaluate_metric(metric, limits, surge)
-    metric = _learn(replace(metric, reading=reading), latest, limits)
+    is_down = metric.baseline.is_known and reading.is_down()
+    down_in_a_row = metric.down_in_a_row + 1 if is_down else 0
+    metric = _learn(replace(metric, reading=reading, down_in_a_row=down_in_a_row), latest, limits)
     if reading.reason:
         return _handle_bad(metric, reading.reason, latest)
     if reading.is_good:

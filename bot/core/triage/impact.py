@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.core.auth0_logs.events import RowKind
+from bot.core.model.measurement import MetricKind
+from bot.core.signals.metric_threshold import DOWN_READINGS
 from bot.core.signals.probe_threshold import has_met_threshold
 from bot.core.state.known import Impact, Known
 from bot.core.triage.context import DOWN_SHARE
@@ -16,43 +19,94 @@ if TYPE_CHECKING:
     from bot.core.state.rules import Rules
     from bot.core.state.tenant import Tenants
 
-MOST_SHARE = 0.8
-"""From this share on nearly all logins fail. A window of 20 tries reaches it in a half outage about
-once in 170 times."""
+MISTAKES = frozenset({RowKind.USER, RowKind.PROTECTION})
+"""Rows of users' own mistakes, and of attacks."""
+MOST_SHARE, MOST_OF_WINDOW = 0.8, 0.7
+"""From this share on nearly all logins fail: of a few tries, and of a whole window. Of a half
+outage one window of 20 tries in 17 shows that many."""
 
 
-def measure_known(incident: Incident, tenants: Tenants, rules: Rules) -> Known:
-    """Return what is known of an incident now; tenants that are well are left out."""
-    impacts = {name: measure_impact(name, tenants, rules) for name in incident.tenants}
+def measure_known(
+    incident: Incident, tenants: Tenants, rules: Rules, *, is_certain: bool = False
+) -> Known:
+    """Return what is known of an incident now; tenants that are well are left out.
+
+    What was known is measured generously. What is worse than that must be certain: a few tries
+    after a lucky run are no sign that half of the logins fail where fewer did.
+    """
+    impacts = {
+        name: measure_impact(name, tenants, rules, is_certain=is_certain)
+        for name in incident.tenants
+    }
     return Known(incident.severity, {name: impact for name, impact in impacts.items() if impact})
 
 
-def measure_impact(name: str, tenants: Tenants, rules: Rules) -> Impact:
-    """Return how badly one tenant does: only failing logins are more than a part."""
+def measure_impact(
+    name: str, tenants: Tenants, rules: Rules, *, is_certain: bool = False
+) -> Impact:
+    """Return how badly one tenant does: more than a part only if logins fail, or users do."""
     if name not in tenants.states or name not in rules.tenants:
         return Impact.NONE
-    return max(_signal_impacts(name, tenants, rules), default=Impact.NONE)
+    found = _signal_impacts(name, tenants, rules, is_certain=is_certain)
+    return max(found, default=Impact.NONE)
 
 
-def _signal_impacts(name: str, tenants: Tenants, rules: Rules) -> Iterator[Impact]:
+def _signal_impacts(
+    name: str, tenants: Tenants, rules: Rules, *, is_certain: bool
+) -> Iterator[Impact]:
     state, tenant = tenants.states[name], rules.tenants[name]
     for signal, probe in state.probes.items():
-        impact = _probe_impact(probe, tenant.limits_of(signal))
+        impact = _probe_impact(probe, tenant.limits_of(signal), is_certain=is_certain)
         yield impact if signal in tenant.logins else min(impact, Impact.PART)
     if any(metric.is_firing for metric in state.metrics.values()):
-        yield Impact.PART
+        yield Impact.DOWN if are_users_down(name, tenants, rules) else Impact.PART
     if any(monitor.firing for monitor in state.monitors.values()):
         yield Impact.PART
 
 
-def _probe_impact(probe: ProbeState, limits: ProbeLimits) -> Impact:
+def are_users_down(name: str, tenants: Tenants, rules: Rules) -> bool:
+    """Tell whether real users cannot log in, whatever the synthetic login says.
+
+    An application cannot tell its users' own mistakes and what attack protection refused; the
+    tenant's log can, and so many of its failures are left out.
+    """
+    metrics, limits = tenants.states[name].metrics, rules.tenants[name].metrics
+    mistakes_per_s = 0.0
+    for signal, metric in metrics.items():
+        if limits[signal].kind is MetricKind.LOGS and not metric.no_data_reason:
+            mistakes = sum(group.count for group in metric.groups if group.kind in MISTAKES)
+            mistakes_per_s += mistakes / (sum(each.span_s for each in metric.recent) or 1.0)
+    return any(
+        metric.is_firing
+        and metric.down_in_a_row >= DOWN_READINGS
+        and metric.reading.is_down(
+            0.0
+            if limits[signal].kind is MetricKind.LOGS  # it has left them out
+            else mistakes_per_s * metric.reading.span_s
+        )
+        for signal, metric in metrics.items()
+    )
+
+
+def _probe_impact(probe: ProbeState, limits: ProbeLimits, *, is_certain: bool) -> Impact:
     if not has_met_threshold(probe, limits):
         return Impact.SLOW if probe.latency.is_slow else Impact.NONE
+    is_whole = len(probe.tries) == limits.window
     if len(probe.faults) == limits.window:
         return Impact.ALL
-    if probe.failed_share >= MOST_SHARE:
+    if probe.failed_share >= (MOST_OF_WINDOW if is_whole else MOST_SHARE):
         return Impact.MOST
-    return Impact.DOWN if probe.failed_share >= DOWN_SHARE else Impact.PART
+    if is_certain:
+        is_down = is_whole and len(probe.faults) >= DOWN_SHARE * limits.window
+    else:
+        is_down = probe.failed_share >= DOWN_SHARE
+    return Impact.DOWN if is_down else Impact.PART
+
+
+def is_mixed(name: str, tenants: Tenants, rules: Rules) -> bool:
+    """Tell whether the last try of one of a tenant's failing logins succeeded."""
+    logins = (tenants.states[name].probes[login] for login in rules.tenants[name].logins)
+    return any(login.tries and login.tries[-1].fault is None for login in logins)
 
 
 def is_unbroken(name: str, tenants: Tenants, rules: Rules, span_s: float, now: float) -> bool:

@@ -86,6 +86,8 @@ class SocketModeConnection:
         self._clock = clock
         self._check_token = check_token
         self._timeouts = timeouts or ConnectionTimeouts()
+        self.checks = 0
+        """How often the connection was checked."""
         self._greeted_session: object = None
         self._alive_at = 0.0
 
@@ -110,6 +112,7 @@ class SocketModeConnection:
         timeouts, opened_at = self._timeouts, _now()
         while _now() - max(self._alive_at, opened_at) < timeouts.new_client_after:
             await asyncio.sleep(timeouts.check_every)
+            self.checks += 1
             # Pings return, and Slack said hello on this very connection.
             if await client.is_connected() and client.current_session is self._greeted_session:
                 self._alive_at = _now()

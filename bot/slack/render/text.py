@@ -44,11 +44,12 @@ SECTION_CHARS = 3000
 FIELD_CHARS = 2000
 """Slack's limits for a section's text and for one field (Block Kit reference, read 2026-11)."""
 
+USERS_MAY_BE_FINE = "; users may be fine"
 CAUSES = {
     Cause.AUTH0: "Auth0",
     Cause.TENANT: "this tenant: its settings, Actions, connection or custom domain",
     Cause.QUOTA: "a rate limit or quota of this tenant",
-    Cause.PROBE: "the synthetic login's own account or set-up; users may be fine",
+    Cause.PROBE: f"the synthetic login's own account or set-up{USERS_MAY_BE_FINE}",
     Cause.NETWORK: "our own side: network, DNS, clock, or the bot's host",
     Cause.APP: "our application",
     Cause.UPSTREAM: "a provider behind Auth0",

@@ -106,9 +106,8 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             return f"{mentions(entry.mentioned)} {correction}\n{verdict}".strip()
         case PagedEntry():
             return _paged_text(entry, incident)
-        case UnreachedEntry():
-            name, error = escape(entry.contact_point), escape(entry.error)
-            return f":warning: Paging by {name} failed: {error}"
+        case UnreachedEntry(contact_point=name, error=error):
+            return f":warning: Paging by {escape(name)} failed: {escape(error)}"
         case HandOverEntry():
             owner = f"; {_owner(entry.at, incident)} it" if _owner(entry.at, incident) else ""
             person = mentions(entry.mentioned) or "Nobody"

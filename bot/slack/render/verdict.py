@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, MissingEvidence
 from bot.core.state.incident import MESSAGE, MONITOR, PROBE, STATUS_INCIDENT
-from bot.slack.render.text import CAUSES, SCOPES, duration, escape, join_names, time_of_day
+from bot.slack.render.text import (
+    CAUSES,
+    SCOPES,
+    USERS_MAY_BE_FINE,
+    duration,
+    escape,
+    join_names,
+    time_of_day,
+)
 
 if TYPE_CHECKING:
     from bot.core.model.observation import Evidence, EvidenceValue, Verdict
@@ -138,7 +146,7 @@ def _value_text(name: str, value: EvidenceValue) -> str | float:
 
 def verdict_text(verdict: Verdict) -> str:
     """Render a verdict with its evidence for and against."""
-    lines = [f"*Verdict: {CAUSES[verdict.cause]}*{confidence_text(verdict)}"]
+    lines = [f"*Verdict: {cause_text(verdict)}*{confidence_text(verdict)}"]
     for title, evidence in (("for", verdict.evidence_for), ("against", verdict.evidence_against)):
         lines += [f"• {title}: {escape(evidence_text(one))}" for one in evidence[:MAX_EVIDENCE]]
     if verdict.settled_by:
@@ -162,7 +170,15 @@ def explain_verdict(incident: Incident) -> list[str]:
 
 def cause_name(verdict: Verdict) -> str:
     """Name the cause of a verdict, with its confidence and scope."""
-    return CAUSES[verdict.cause].split(":")[0] + confidence_text(verdict)
+    return cause_text(verdict).split(":")[0] + confidence_text(verdict)
+
+
+def cause_text(verdict: Verdict) -> str:
+    """Say what the cause is; users are never called fine if some are known to fail."""
+    evidence = (*verdict.evidence_for, *verdict.evidence_against)
+    do_users_fail = any(one.rule_id.startswith("users-fail") for one in evidence)
+    text = CAUSES[verdict.cause]
+    return text.removesuffix(USERS_MAY_BE_FINE) if do_users_fail else text
 
 
 def confidence_text(verdict: Verdict) -> str:

@@ -48,11 +48,11 @@ async def clock_is_ahead_at_the_start(lab: Lab) -> None:
 async def restart_with_a_clock_behind_the_state(lab: Lab) -> None:
     """The bot is killed and started again with a clock an hour behind what it has saved."""
     preload = lab.use_preload()
-    preload.set_clock(3600.0)  # so that the second clock is right, as that of Auth0 is
+    preload.set(clock_offset_s=3600.0)  # so that the second clock is right, as that of Auth0 is
     await lab.start_watching()
     await lab.idle(5, 15)
     await lab.program.kill()
-    preload.set_clock(0.0)
+    preload.set()
     began, admin = lab.now(), await lab.start()
     await watch_and_tell(lab, admin, 0, began)
 
@@ -75,19 +75,19 @@ async def step(lab: Lab, by_s: float) -> None:
     admin = await lab.start_watching()
     await lab.idle(2, 15)
     checks = await admin.count_checks(TARGET)
-    preload.set_clock(by_s)
+    preload.set(clock_offset_s=by_s)
     await watch_and_tell(lab, admin, checks.get("ok", 0), lab.now())
 
 
 async def start_wrong(lab: Lab, by_s: float) -> None:
     """Start with a wrong clock, and put it right after a while."""
     preload = lab.use_preload()
-    preload.set_clock(by_s)
+    preload.set(clock_offset_s=by_s)
     admin = await lab.start_watching()
     await lab.idle(WRONG_S, WRONG_S + 15)
     _check_nothing_fails(lab)
     checks = await admin.count_checks(TARGET)
-    preload.set_clock(0.0)
+    preload.set()
     await watch_and_tell(lab, admin, checks.get("ok", 0), lab.now())
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults.experiment import Kind, Tier, experiment
 from tests.faults.host import share_of_a_core, stalls
+from tests.faults.preload import FOR_GOOD_S
 from tests.faults.program import COMMAND
 from tests.faults.site import hang
 from tests.faults.tenants import AUTH0_DOWN
@@ -54,7 +55,7 @@ async def disk_hangs(lab: Lab) -> None:
     preload = lab.use_preload()
     admin = await lab.start_watching()
     await lab.idle(0, 3)
-    preload.hold_fsync()
+    preload.set(fsync_s=FOR_GOOD_S)
     hung_at = lab.now()
     await lab.idle(0, 3)
 
@@ -71,7 +72,7 @@ async def disk_hangs(lab: Lab) -> None:
         lab.reach(SAID, lambda: any(_says_unsaved(c.words) for c in lab.slack.cards()), hung_at),
     )
     lab.heal()
-    preload.hold_fsync(0.0)
+    preload.set()
     await lab.reach(GREEN, is_green)
 
 

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bot.app.self_watch import CHECKS_LIMIT_S, DELIVERY, ENGINE, UNSAVED_S, SelfWatch
+from bot.app.watchdog import Supervisor
+from bot.core.model.measurement import Measurement
+from bot.core.model.observation import (
+    FEED,
+    Fault,
+    FeedReading,
+    FeedState,
+    Observation,
+    Outcome,
+    Stage,
+    Target,
+)
+from bot.core.oncall import Shifts
+from bot.core.state.incident import OwnFaultKind
+from bot.core.state.rules import Rules, TenantRules
+from bot.ports import Change, StoreError
+from bot.runtime.delivery import OutboxDelivery
+from bot.runtime.engine import Engine
+from bot.runtime.guarded_store import GuardedStore
+from bot.simulator.memory import MemoryStore
+from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualTimer, run_virtually
+from bot.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.core.state.incident import Incident, MessageRef
+    from bot.core.state.outbox import Delivery
+    from bot.core.state.stimulus import Effect
+    from bot.ports import View
+
+FAULT = Fault(Stage.HTTP, "http_503", status=503)
+
+
+class Disk(MemoryStore):
+    """A store that may be full."""
+
+    is_full = False
+
+    async def commit(self, change: Change) -> None:
+        if self.is_full:
+            raise StoreError("its disk is full: free some space")
+        await super().commit(change)
+
+
+@dataclass
+class Edges:
+    """A prober that may hang or find a fault, a messenger that takes everything, a listener."""
+
+    clock: VirtualClock
+    hangs: bool = False
+    is_down: bool = False
+    listener_fails: bool = False
+    probed: int = 0
+    sent: list[str] = field(default_factory=list)
+
+    async def probe(self, target: Target) -> Observation:
+        if self.hangs:
+            await asyncio.Event().wait()
+        self.probed += 1
+        outcome = Outcome.FAILED if self.is_down else Outcome.OK
+        fault = FAULT if self.is_down else None
+        return Observation(target, self.clock.now(), outcome, fault=fault)
+
+    async def measure(self, target: Target) -> Measurement:
+        return Measurement(target, self.clock.now(), no_data_reason="nothing to measure")
+
+    async def poll_feed(self, target: Target) -> FeedReading:
+        return FeedReading(target, self.clock.now(), FeedState.EMPTY)
+
+    async def poll_shifts(self) -> Shifts:
+        raise NotImplementedError
+
+    async def send(
+        self, delivery: Delivery, view: View, message: MessageRef | None
+    ) -> MessageRef | None:
+        assert view.now == self.clock.now()
+        self.sent.append(delivery.key)
+        return message
+
+    async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:
+        raise NotImplementedError
+
+    def listen(self, at: float, effect: Effect) -> None:
+        if self.listener_fails:
+            self.listener_fails = False
+            raise ValueError((at, effect))
+
+
+class Watched:
+    """An engine and its delivery, supervised and watched as in the live bot."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.clock = VirtualClock(loop, 1_772_445_600.0)
+        self.edges, self.disk, self.metrics = Edges(self.clock), Disk(), Metrics()
+        store = GuardedStore(self.disk)
+        rules = Rules(
+            {"prod": TenantRules("prod", "acme.us.auth0.com")}, feeds=(Target(FEED, "x"),)
+        )
+        self.engine = Engine(
+            rules,
+            clock=self.clock,
+            prober=self.edges,
+            store=store,
+            timer=VirtualTimer(self.clock),
+            listener=self.edges,
+        )
+        delivery = OutboxDelivery(
+            clock=self.clock,
+            store=store,
+            messenger=self.edges,
+            view=self.engine.view,
+            submit=self.engine.submit,
+        )
+        self.engine.attach(delivery)
+        self.restarts: list[str] = []
+        parts = {ENGINE: self.engine.run, DELIVERY: delivery.run}
+        self.supervisor = Supervisor(parts, self.restarts.append, parts.keys())
+        self.watch = SelfWatch(self.clock, self.metrics, self.restarts.append, None)
+        parts |= self.watch.watch(
+            self.engine,
+            delivery,
+            store,
+            rules,
+            restart=self.supervisor.restart,
+            socket_checks=lambda: None,
+        )
+
+    def problem(self, part: str) -> str:
+        found = self.watch.health.check()[part]
+        return found.reason if found else ""
+
+    @property
+    def incidents(self) -> list[Incident]:
+        return list(self.engine.view().desk.incidents.values())
+
+
+def watch(what: Callable[[Watched], Awaitable[None]]) -> Watched:
+    made: list[Watched] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        made.append(Watched(loop))
+        running = asyncio.create_task(made[0].supervisor.run())
+        await asyncio.sleep(60)
+        assert not any(made[0].watch.health.check().values())
+        await what(made[0])
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run_virtually(main)
+    return made[0]
+
+
+def test_checks_that_hang_are_noticed_and_started_again() -> None:
+    """Health says so; what is due next is checked as always."""
+    problems: list[str] = []
+
+    async def hang(watched: Watched) -> None:
+        watched.edges.hangs = True
+        await asyncio.sleep(CHECKS_LIMIT_S + 60)
+        problems.append(watched.problem("probes"))
+        watched.edges.hangs, watched.edges.probed = False, 0
+        await asyncio.sleep(120)
+        problems.append(watched.problem("probes"))
+
+    watched = watch(hang)
+
+    assert problems[0].startswith("no progress for")
+    assert problems[1] == ""
+    assert watched.restarts == ["probes"]
+    assert watched.edges.probed >= 2
+
+
+def test_an_engine_that_ends_goes_on_with_what_it_knew() -> None:
+    """Also with what could not be saved."""
+
+    async def fail(watched: Watched) -> None:
+        watched.disk.is_full = watched.edges.is_down = True
+        await asyncio.sleep(120)
+        watched.edges.listener_fails = True
+        await asyncio.sleep(120)
+
+    watched = watch(fail)
+
+    assert watched.restarts == [ENGINE]
+    assert [i.tenants for i in watched.incidents if not i.own_fault] == [("prod",)]
+    assert watched.edges.sent.count("1:post:1") == 1
+
+
+def test_an_engine_that_stops_is_started_again() -> None:
+    """Whatever holds it up: here nobody wakes it any more."""
+
+    async def stop(watched: Watched) -> None:
+        await asyncio.sleep(7)
+        watched.engine._is_tick_queued = True  # a wake that got lost
+        await asyncio.sleep(300)
+        watched.edges.probed = 0
+        await asyncio.sleep(60)
+        assert watched.edges.probed
+
+    assert watch(stop).restarts == [ENGINE]
+
+
+def test_state_that_cannot_be_saved_is_a_problem_and_is_posted() -> None:
+    """Once it has lasted; and that it is saved again."""
+    problems: list[str] = []
+
+    async def fill(watched: Watched) -> None:
+        watched.disk.is_full = True
+        await asyncio.sleep(60 + UNSAVED_S)
+        problems.append(watched.problem("store"))
+        watched.disk.is_full = False
+        await asyncio.sleep(60 + UNSAVED_S)
+        problems.append(watched.problem("store"))
+
+    watched = watch(fill)
+
+    assert problems == ["its disk is full: free some space", ""]
+    (incident,) = watched.incidents
+    assert incident.own_fault
+    assert incident.own_fault.kind is OwnFaultKind.STORE
+    assert incident.own_fault.detail == problems[0]
+    assert not incident.is_open
+    assert watched.edges.sent[0] == "1:post:1"
+
+
+def test_metrics_show_what_health_shows() -> None:
+    """A gauge for each part, and what is overdue."""
+
+    async def fill(watched: Watched) -> None:
+        watched.disk.is_full = True
+        await asyncio.sleep(60)
+        value = watched.metrics.registry.get_sample_value
+        gauge = "auth0_check_part_healthy"
+        assert value(gauge, {"part": "store"}) == 0.0
+        assert value(gauge, {"part": "probes"}) == 1.0
+        assert value("auth0_check_overdue", {"kind": "step"}) == 0.0
+
+    watch(fill)
