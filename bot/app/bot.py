@@ -87,6 +87,7 @@ class Bot:
         self.metrics = Metrics()
         self._settings = settings
         self._clock = clock
+        self._started_at = clock.now()
         self._counts = PushedCounts(webhook_config(settings).tenants, clock)
         self._clock_watch = ClockWatch(clock)
         prober = self._live_prober = LiveProber(
@@ -113,6 +114,7 @@ class Bot:
         self.metrics.slack_connected.set_function(
             lambda: self.slack_health.status is SlackStatus.CONNECTED
         )
+        self._database_warning = ""
         self._slack: SlackSession | None = None
         self._socket: SocketModeConnection | None = None
         self._events_endpoint: EventsEndpoint | None = None
@@ -151,6 +153,7 @@ class Bot:
         settings = self._settings
         database = await open_store(settings.database, self._clock.now())
         self._exit_stack.push_async_callback(database.close)
+        self._database_warning = database.warning
         if database.warning:
             log.error("%s", database.warning)
         store = GuardedStore(database)
@@ -161,11 +164,17 @@ class Bot:
             web,
             self._clock,
             rules,
-            channels=[settings.slack.channel],
+            channels=settings.slack_channels(),
             app_token=self._app_token(),
         )
         engine = self._build_engine(store, rules)
-        delivery = self._build_delivery(engine, store, web, session)
+        messenger = SlackMessenger(
+            web,
+            channel=settings.slack.channel,
+            channel_ids=session.channel_ids,
+            status_link=settings.status_link,
+        )
+        delivery = self._build_delivery(engine, store, messenger)
         engine.attach(delivery)
         self._clock_watch.attach(partial(self._on_clock_correction, engine), engine.submit)
         await engine.load()
@@ -184,7 +193,7 @@ class Bot:
             ENGINE: engine.run,
             DELIVERY: delivery.run,
             "Slack session": session.run,
-            "Slack": partial(self._serve_people, engine, web, session, database.warning),
+            "Slack": partial(self._use_slack, engine, web, session, messenger),
         }
         log.info("watching %d tenant(s)", len(settings.tenants))
         return engine
@@ -238,14 +247,8 @@ class Bot:
         return self.engine
 
     def _build_delivery(
-        self, engine: Engine, store: Store, web: SlackWeb, session: SlackSession
+        self, engine: Engine, store: Store, messenger: SlackMessenger
     ) -> OutboxDelivery:
-        messenger = SlackMessenger(
-            web,
-            channel=self._settings.slack.channel,
-            channel_ids=session.channel_ids,
-            status_link=self._settings.status_link,
-        )
         delivery = OutboxDelivery(
             clock=self._clock,
             store=store,
@@ -286,17 +289,32 @@ class Bot:
         admin = admin_routes(self.metrics.registry, self._self_watch.health, find_unready)
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
 
-    async def _serve_people(
-        self, engine: Engine, web: SlackWeb, session: SlackSession, warning: str
+    async def _use_slack(
+        self,
+        engine: Engine,
+        web: SlackWeb,
+        session: SlackSession,
+        messenger: SlackMessenger,
     ) -> None:
-        """Take what people do in Slack, from the moment that Slack accepts the bot."""
+        """Once Slack accepts the bot: say what became of the database, then serve people."""
         workspace = await session.wait_until_accepted()
-        if warning:
-            message = {"channel": self._settings.slack.channel, "text": f":warning: {warning}"}
+        if self._database_warning:
+            text = f":warning: {self._database_warning}"
+            self._database_warning = ""  # said once, however often this part is restarted
+            message = {"channel": self._settings.slack.channel, "text": text}
             try:
                 await web.call("chat.postMessage", message)
             except CallFailed as error:
                 log.warning("cannot post to the channel: %s", error)
+        if engine.is_new:
+            engine.is_new = False
+            await messenger.mark_abandoned(engine.view, self._started_at)
+        await self._serve_people(engine, web, session, workspace)
+
+    async def _serve_people(
+        self, engine: Engine, web: SlackWeb, session: SlackSession, workspace: Workspace
+    ) -> None:
+        """Take what people do in Slack, for ever."""
         groups = groups_with_rights(engine.view().rules.access)
         people = UserDirectory(web, self._clock, groups=groups, workspaces=workspace.workspaces)
         homes = HomeTabs(

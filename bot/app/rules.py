@@ -18,7 +18,7 @@ from bot.core.oncall import (
 )
 from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.signals.probe_threshold import ProbeLimits
-from bot.core.state.rules import Recurrence, Rules, TenantRules
+from bot.core.state.rules import Channels, Recurrence, Rules, TenantRules
 from bot.core.state.silence import MaintenanceWindow
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def rules_of(settings: Settings) -> Rules:
         tenants=tenants,
         controls=tuple(control_target(url) for url in settings.controls),
         feeds=tuple(dict.fromkeys(tenant.feed for tenant in tenants.values())),
+        channels=_channels(settings),
         mention=settings.slack.mention or "",
         policies=_policies(settings.escalation),
         contact_points=tuple(point.name for point in settings.notify),
@@ -53,6 +54,16 @@ def rules_of(settings: Settings) -> Rules:
         report=Recurrence(settings.report.every, settings.report.zone) if settings.report else None,
         mention_after_s={t.name: settings.thresholds_of(t).mention_after for t in settings.tenants},
         feed_every_s=settings.feed.every,
+    )
+
+
+def _channels(settings: Settings) -> Channels:
+    own = {t.name: t.channel for t in settings.tenants if t.channel}
+    by_severity = {Severity(name): each for name, each in settings.slack.channels if each}
+    default = settings.slack.channel
+    return Channels(
+        {key: "" if each == default else each for key, each in by_severity.items()},
+        {key: "" if each == default else each for key, each in own.items()},
     )
 
 

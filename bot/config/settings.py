@@ -112,6 +112,8 @@ class Tenant(types.Section):
     """Trusted instead of the system's certificate authorities."""
     feed_url: types.SecretAddress | None = None
     """The status feed; a Private Cloud feed's address contains a token."""
+    channel: types.Channel | None = None
+    """Where this tenant's alerts go, of any severity."""
     runbook: types.Link | None = None
     calls: CallsWhen = CallsWhen.ALWAYS
     """When its incidents may call people: always, never, or hours (those of oncall.hours)."""
@@ -138,6 +140,14 @@ class Tenant(types.Section):
         return frozenset(each.client_id for each in (*self.logins, *machine))
 
 
+class SeverityChannels(types.Section):
+    """Channels for alerts of one severity."""
+
+    critical: types.Channel | None = None
+    warning: types.Channel | None = None
+    info: types.Channel | None = None
+
+
 class Slack(types.Section):
     """The workspace and the channel."""
 
@@ -150,6 +160,8 @@ class Slack(types.Section):
     """The app's page > Basic Information > Signing Secret."""
     channel: types.Channel
     """Where alerts go: a channel's id (C…) or '#name', in quotes."""
+    channels: SeverityChannels = SeverityChannels()
+    """Where alerts go instead, by severity."""
     mention: types.Mention | None = None
     """Who is mentioned in a critical alert: `@here`, `U…`, `S…` (user group), with commas."""
     api_url: types.FolderAddress = "https://slack.com/api/"
@@ -230,6 +242,13 @@ class Settings(types.Section):
     def thresholds_of(self, tenant: Tenant) -> Thresholds:
         """Return a tenant's own thresholds if it has any, else the common ones."""
         return tenant.thresholds or self.thresholds
+
+    def slack_channels(self) -> dict[str, str]:
+        """Return every channel that the bot posts to, each with the setting that names it."""
+        by_severity = ((f"slack.channels.{name}", each) for name, each in self.slack.channels)
+        by_tenant = ((f"the channel of tenant {t.name},", t.channel) for t in self.tenants)
+        named = {each: setting for setting, each in (*by_tenant, *by_severity) if each}
+        return named | {self.slack.channel: "slack.channel / SLACK_CHANNEL"}
 
     def fingerprint(self, login: Login) -> str:
         """Return 32 hex digits that change whenever any setting of a login does.

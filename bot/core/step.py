@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import notification_policy, paging
+from bot.core.alerting import catch_up, notification_policy, paging
 from bot.core.commands import dispatch
 from bot.core.incidents import missing_data, notifications, own_faults, sticky_resolve
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
@@ -47,6 +47,7 @@ from bot.core.state.stimulus import (
     PageRefused,
     PollFeed,
     PollShifts,
+    PostMissed,
     Pushed,
     QuestionAudited,
     RequestCheck,
@@ -209,13 +210,12 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             history = replace(incident.history, detected_at=detected_at)
             incident = replace(incident, message=message, history=history)
             return state.with_incident(incident), []
-        case MessageLost():  # post the message again
-            incident = state.incidents[stimulus.incident]
-            message = replace(incident.message, ref=None, posts=incident.message.posts + 1)
-            incident = replace(incident, message=message)
-            return keep_incident(state, (incident, [notifications.post_message(incident)]))
+        case MessageLost():
+            return catch_up.post_again(state, stimulus.incident)
         case CallOverdue():
             return notification_policy.call_beyond_slack(state, stimulus.call, stimulus.at, rules)
+        case PostMissed():
+            return catch_up.miss_post(state, stimulus.incident)
         case PageRefused(at=now, incident=number):
             entry = UnreachedEntry(now, stimulus.contact_point, stimulus.error)
             after, reply = notifications.add_entry(state.incidents[number], entry)
@@ -369,7 +369,7 @@ def _handle_tenant_report(
     ):
         state, effects = corroborate(state, stimulus, tenants, rules)
     if stimulus.unobserved_s:
-        state, sent = open_monitoring_gap(state, stimulus)
+        state, sent = open_monitoring_gap(state, stimulus, rules)
         effects += sent
     state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants, rules)
     needs_one = needs_incident(state, tenant, tenants) and not is_sticky

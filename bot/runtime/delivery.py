@@ -15,11 +15,12 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import paging
+from bot.core.alerting import catch_up, paging
 from bot.core.state import clock_shift, outbox
 from bot.core.state.outbox import (
     Answer,
     Call,
+    CatchUp,
     Delivery,
     DeliveryStatus,
     DirectMessage,
@@ -30,7 +31,14 @@ from bot.core.state.outbox import (
     Post,
     Reply,
 )
-from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, PageRefused, Stimulus
+from bot.core.state.stimulus import (
+    CallOverdue,
+    Delivered,
+    MessageLost,
+    PageRefused,
+    PostMissed,
+    Stimulus,
+)
 from bot.ports import CallFailed, Change, Doubt, Reason, Refused, StoreError, View
 from bot.runtime.rate_limits import PersonLimit, RateLimits
 
@@ -244,12 +252,18 @@ class OutboxDelivery:
 
     async def _send(self, delivery: Delivery) -> Delivery | None:
         """Send it; see `_handle_sent` for what is returned."""
-        if outbox.is_expired(delivery, self._clock.now()):
+        now, desk, body = self._clock.now(), self._view().desk, delivery.body
+        if is_expired := outbox.is_expired(delivery, now):
             log.warning("%s is given up: it is too late now", _describe(delivery))
+        if is_expired or paging.is_needless(delivery, desk):
             return outbox.mark_dead(delivery)
-        if paging.is_needless(delivery, self._view().desk):
-            return outbox.mark_dead(delivery)
-        delivery, *batched = outbox.batch_replies(delivery, self.lane(delivery.lane))
+        if isinstance(body, Post) and catch_up.is_missed(
+            delivery, desk, self.lane(catch_up.lane(body.channel)), now
+        ):
+            self._submit(PostMissed(now, body.incident))
+            return None
+        batch = catch_up.batch if isinstance(body, CatchUp) else outbox.batch_replies
+        delivery, *batched = batch(delivery, self.lane(delivery.lane))
         delivery = outbox.mark_sending(delivery, self._clock.now())
         for each in (delivery, *batched):
             self._put(each)
@@ -331,7 +345,9 @@ class OutboxDelivery:
         except CallFailed as failure:
             is_pointless = isinstance(failure, Refused) and failure.reason is Reason.REJECTED
             return outbox.handle_failed_search(delivery, now, is_pointless=is_pointless)
-        return self._handle_sent(delivery, found) if found else outbox.requeue(delivery, now)
+        if found is not None:
+            return self._handle_sent(delivery, found)
+        return outbox.requeue(replace(delivery, is_repeat=False), now)
 
     def _message_ref(self, delivery: Delivery) -> MessageRef | None:
         """Return the Slack message of the delivery's incident, once it has one."""

@@ -26,6 +26,7 @@ from bot.core.state.stimulus import (
     Delivered,
     Effect,
     MessageLost,
+    PostMissed,
     Pushed,
     Send,
     Started,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable
 
+    from bot.core.state.incident import Incident
     from bot.core.state.rules import Rules
     from bot.ports import Clock, EffectListener, InboxItem, Prober, Store, Timer
     from bot.runtime.delivery import OutboxDelivery
@@ -102,6 +104,14 @@ class OutboxWriter:
         for seq, reply in enumerate(sorted(replies, key=lambda d: d.seq), start=first):
             change.deliveries[reply.key] = replace(outbox.requeue(reply, now), seq=seq)
 
+    def miss_post(self, change: Change, incident: Incident) -> None:
+        """Drop what waits for an incident that Slack missed; go on if it is open again."""
+        for delivery in self._deliveries_in(change, notifications.lane(incident.id)):
+            if delivery.status in UNSENT and incident.message.is_missed:
+                change.deliveries[delivery.key] = outbox.mark_dead(delivery)
+            elif delivery.status is outbox.DeliveryStatus.SENDING:
+                change.deliveries[delivery.key] = outbox.requeue(delivery, 0.0)
+
     def _deliveries_in(self, change: Change, name: str) -> tuple[Delivery, ...]:
         return (*self._lane(name), *(d for d in change.deliveries.values() if d.lane == name))
 
@@ -162,6 +172,8 @@ class Engine:
         self._is_tick_queued = False
         self.batches = 0
         """How many batches of stimuli it has processed."""
+        self.is_new = False
+        """Once it is loaded: whether the database had nothing in it."""
         self._is_loaded = self._is_processing = False
         self._unsaved_ids: dict[str, None] = {}
         """Of items that were taken from memory, the oldest first."""
@@ -277,6 +289,7 @@ class Engine:
             }
         )
         self._state = self._saved = BotState(tenants, before.desk or DeskState())
+        self.is_new = before.desk is None
         deliveries = list(before.deliveries.values())
         if (ahead_s := clock_shift.seconds_ahead(self._state, now)) > 1.0:
             log.warning("the saved state is %.0f s ahead of this host's clock: moved", ahead_s)
@@ -320,7 +333,7 @@ class Engine:
         self.batches += 1
         self._is_processing = False
 
-    def _step(self, stimulus: Stimulus) -> list[Effect]:
+    def _step(self, stimulus: Stimulus) -> list[Effect]:  # noqa: C901 - one case a stimulus
         """Step, and put what must be committed with the new state into the change."""
         change = self._change
         match stimulus:
@@ -336,6 +349,8 @@ class Engine:
                 change.audit_entries.append(effect)
             elif isinstance(effect, Send) and self._delivery:
                 self._outbox_writer.enqueue(change, effect, stimulus.at)
+        if isinstance(stimulus, PostMissed):
+            self._outbox_writer.miss_post(change, self._state.desk.incidents[stimulus.incident])
         if isinstance(stimulus, MessageLost):
             self._outbox_writer.requeue_replies(change, stimulus.incident, stimulus.at)
         return effects

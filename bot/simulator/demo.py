@@ -132,6 +132,7 @@ class Demo:
         await stack.enter_async_context(tenants)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="auth0-check-"))
         settings = self._build_settings(tenants, Path(folder))
+        self.workspace.state.add_channels(settings.slack_channels())
         pagers = {
             point.name: await tenants.serve(self._pager_handler(point.name))
             for point in settings.notify

@@ -175,6 +175,7 @@ class Simulation:
         self._with_requests = with_requests
         settings = settings_for(scenario)
         self.workspace = build_workspace(scenario, self.clock.now)
+        self.workspace.state.add_channels(settings.slack_channels())
         self._call_watch = CallWatch(self.workspace.state)
         self.story = Story(
             scenario,
@@ -229,6 +230,9 @@ class Simulation:
         messenger = SlackMessenger(
             slack,
             channel=settings.slack.channel,
+            channel_ids={
+                ref: self.workspace.state.channel(ref).id for ref in settings.slack_channels()
+            },
             status_link=settings.status_link,
         )
         return OutboxDelivery(

@@ -141,8 +141,15 @@ async def check_app_token(web: SlackWeb, app_token: str) -> None:
         ) from None
 
 
-async def check_channel(web: SlackWeb, channel: str, me: Workspace) -> str | None:
-    """Return a channel's id, or None where it cannot be looked up. Raises `SlackProblem`."""
+async def check_channel(web: SlackWeb, channel: str, setting: str, me: Workspace) -> str | None:
+    """Return a channel's id, or None where it cannot be looked up. Raises `SlackProblem`.
+
+    Args:
+        web: asks Slack.
+        channel: an id or a #name.
+        setting: what names the channel in the configuration.
+        me: the bot itself.
+    """
     try:
         if channel.startswith("#"):
             found = await _find_channel_by_name(web, channel)
@@ -152,16 +159,16 @@ async def check_channel(web: SlackWeb, channel: str, me: Workspace) -> str | Non
         if refused.code != "channel_not_found":
             return None
         raise SlackProblem(
-            f"slack.channel / SLACK_CHANNEL {channel} is unknown to the bot in the workspace"
+            f"{setting} {channel} is unknown to the bot in the workspace"
             f" {me.team}: copy the id from the channel's details, and if it is private"
             f" type /invite @{me.bot_name} in it"
         ) from None
     if found.get("is_archived"):
-        raise SlackProblem(f"slack.channel {channel} is archived: choose another")
+        raise SlackProblem(f"{setting} {channel} is archived: choose another")
     uninvited = not found.get("is_member", True)
     if uninvited and (found.get("is_private") or "chat:write.public" not in web.granted_scopes):
         raise SlackProblem(
-            f"The bot is not in slack.channel {channel}: type /invite @{me.bot_name} in it"
+            f"The bot is not in {setting} {channel}: type /invite @{me.bot_name} in it"
         )
     return str(found.get("id", channel))
 

@@ -22,7 +22,7 @@ from bot.slack.checks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from bot.core.state.rules import Rules
     from bot.ports import Clock
@@ -60,7 +60,7 @@ class SlackSession:
         web: asks Slack.
         clock: dates the health.
         rules: what the configuration needs of Slack.
-        channels: the configured channels, as ids or names.
+        channels: the configured channels, as ids or names, each with the setting that names it.
         app_token: of Socket Mode; None in HTTP mode.
     """
 
@@ -70,13 +70,13 @@ class SlackSession:
         clock: Clock,
         rules: Rules,
         *,
-        channels: Iterable[str],
+        channels: Mapping[str, str],
         app_token: str | None,
     ) -> None:
         self._web = web
         self._clock = clock
         self._rules = rules
-        self._channels = tuple(channels)
+        self._channels = channels
         self._app_token = app_token
         self._is_app_token_accepted = app_token is None
         self.health = SlackHealth(SlackStatus.CONNECTING, clock.now())
@@ -107,7 +107,7 @@ class SlackSession:
         while True:
             self._is_recheck_due.clear()
             try:
-                await self._check()
+                await self._check_answers()
             except SlackProblem as problem:
                 self._set_health(problem.status, str(problem))
                 wait_s = pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
@@ -122,29 +122,40 @@ class SlackSession:
                 async with asyncio.timeout(wait_s):
                     await self._is_recheck_due.wait()
 
+    async def _check_answers(self) -> None:
+        """Check; answers of another shape than Slack's are a problem like any other."""
+        try:
+            await self._check()
+        except SlackProblem:
+            raise
+        except Exception as error:
+            _LOG.exception("cannot understand Slack's answers")
+            line = f"{self._web.api_url} does not answer as Slack does: check slack.api_url"
+            raise SlackProblem(line, SlackStatus.CONNECTING) from error
+
     async def _check(self) -> None:
         """Ask Slack whether it accepts the tokens and the channels. Raises `SlackProblem`."""
         self._workspace = await check_bot_token(self._web)
         if self._app_token is not None and not self._is_app_token_accepted:
             await check_app_token(self._web, self._app_token)
             self._is_app_token_accepted = True
-        self._is_accepted.set()
         for warning in list_missing_scopes(self._web.granted_scopes, self._rules):
             self._warn(warning)
         refusals = []
-        for channel in self._channels:
+        for channel, setting in self._channels.items():
             try:
-                found = self.channel_ids.get(channel, channel)
-                channel_id = await check_channel(self._web, found, self._workspace)
+                known = self.channel_ids.get(channel, channel)
+                channel_id = await check_channel(self._web, known, setting, self._workspace)
             except SlackProblem as problem:
                 if problem.status is not SlackStatus.REFUSED:
                     raise
                 refusals.append(str(problem))
                 continue
             if channel_id is None:
-                self._warn(f"slack.channel {channel} cannot be checked: the app lacks a scope")
+                self._warn(f"{setting} {channel} cannot be checked: the app lacks a scope")
             else:
                 self.channel_ids[channel] = channel_id
+        self._is_accepted.set()
         if refusals:
             raise SlackProblem("; ".join(refusals))
 

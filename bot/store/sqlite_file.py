@@ -174,8 +174,7 @@ def open_database(path: Path, now: float) -> Database:
         if path.exists() and is_damaged(path):
             warning = (
                 f"The database was damaged and is now {move_aside(path, now)}; a new one was begun."
-                " What was known is forgotten: what still fails is posted again, and older messages"
-                " stay as they are"
+                " What was known is forgotten: what still fails is posted again"
             )
         if not path.exists():
             _create_database(path)

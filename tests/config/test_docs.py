@@ -23,6 +23,7 @@ CHAPTERS = dict(re.findall(r"^## (.+)\n((?s:.+?))(?=^## |\Z)", PAGE, re.MULTILIN
 TITLES = {
     "Top level": (),
     "`slack`": ("slack",),
+    "`slack.channels`": ("slack", "channels"),
     "`tenants[]`": ("tenants",),
     "`tenants[].logins[]`": ("tenants", "logins"),
     "`tenants[].m2m`": ("tenants", "m2m"),

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
+from bot.app.rules import rules_of
 from bot.config import ConfigError, Settings, environment, load_settings
 from bot.config.settings import ProbeSettings
+from bot.core.model.observation import Severity
+from bot.core.state.rules import Channels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +25,22 @@ def test_the_least_file_loads(changed: Any, load_text: Any) -> None:
     assert settings.slack.channel == "#alerts"
     assert settings.tenants[0].probe.every == 60
     assert settings.thresholds_of(settings.tenants[0]).window == 20
+
+
+def test_channels_by_severity_and_tenant(least: dict[str, Any], load_text: Any) -> None:
+    """Each is checked with Slack under the name of its setting; the default one is listed once."""
+    least["slack"] |= {"channels": {"critical": "#critical", "warning": "C0123"}}
+    least["tenants"][0]["channel"] = "C0PROD"
+    settings = load_text(json.dumps(least))
+
+    assert settings.slack_channels() == {
+        "C0PROD": "the channel of tenant prod,",
+        "#critical": "slack.channels.critical",
+        "C0123": "slack.channel / SLACK_CHANNEL",
+    }
+    assert rules_of(settings).channels == Channels(
+        {Severity.CRITICAL: "#critical", Severity.WARNING: ""}, {"prod": "C0PROD"}
+    )
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,23 @@ async def test_a_login_that_is_refused_from_the_start(town: Town, auth0_check: A
     assert not re.search(CANARIES, "\n".join(child.lines))
 
 
+async def test_a_lost_database(town: Town, auth0_check: Any) -> None:
+    """The open alert of before is marked: its buttons would do nothing."""
+    config = town.write()
+    async with auth0_check("run", "--config", config) as child:
+        await child.says("first check of prod.wellknown: ok")
+        town.world.is_down = True
+        await town.until(town.said)
+        await child.kill()
+    for file in town.folder.glob("auth0-check.sqlite*"):
+        file.unlink()
+    town.world.is_down = False
+    async with auth0_check("run", "--config", config) as child:
+        await child.says("has 1 open alert.* of an earlier one")
+
+    assert town.said()[0].text.startswith("NO LONGER UPDATED, was FIRING")
+
+
 async def test_a_database_in_use(town: Town, auth0_check: Any) -> None:
     """A second bot with the same database does not start."""
     async with auth0_check("run", "--config", town.write()) as child:

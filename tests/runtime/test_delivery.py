@@ -22,7 +22,9 @@ from bot.core.state.outbox import (
     Answer,
     Body,
     Call,
+    CatchUp,
     ChannelBody,
+    CrossPost,
     Delivery,
     DeliveryStatus,
     DirectMessage,
@@ -332,6 +334,8 @@ SEARCHED_FOR = (
     in_channel(1, SilenceAnnouncement(Silence(1, SilenceScope.ALL, "", 0.0, 60.0, "U1", "a test"))),
     in_channel(2, OverrideAnnouncement(Shift("U1", 0.0, 60.0), "U2")),
     in_channel(3, ReportDue(7 * 86400.0)),
+    in_channel(4, CatchUp((1, 2))),
+    in_channel(5, CrossPost(1, "C2")),
 )
 REPEATED = (
     EDIT,

@@ -61,7 +61,7 @@ async def check(slack: Any, api: SlackWeb, name: str = "C0LOGINS", **answers: An
     slack.answers |= {key.replace("_", "."): answer for key, answer in answers.items()}
     workspace = await check_bot_token(api)
     await check_app_token(api, "xapp-canary")
-    return await check_channel(api, name, workspace)
+    return await check_channel(api, name, "slack.channel / SLACK_CHANNEL", workspace)
 
 
 async def test_who_the_bot_is(slack: Any, api: SlackWeb) -> None:

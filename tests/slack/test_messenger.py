@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,11 +11,11 @@ from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.oncall import CallReason
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident, IncidentKind, IncidentLife, MessageRef
-from bot.core.state.outbox import Call, Delivery, Post, Reply
+from bot.core.state.outbox import Call, CrossPost, Delivery, Edit, Post, Reply
 from bot.core.state.rules import Rules
 from bot.core.state.tenant import Tenants
 from bot.core.state.timeline import WhyEntry
-from bot.ports import Refused, View
+from bot.ports import Reason, Refused, View
 from bot.simulator.workspace.workspace import Workspace
 from bot.slack.outbound.messenger import (
     EVENT_TYPE,
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
 
 START = 1_772_445_600.0
 CHANNEL = "C0ALERTS"
+INCIDENT = Incident(
+    id=1,
+    kind=IncidentKind.FAILING,
+    severity=Severity.CRITICAL,
+    tenants=("prod",),
+    since=START,
+    life=IncidentLife(START),
+    verdict=Verdict(Cause.AUTH0, Scope.ENVIRONMENT, 0.9),
+)
 
 
 class LocalSlack:
@@ -104,6 +114,63 @@ async def test_a_call_of_hundreds_of_tenants_is_taken(
         "tenants": list(tenants[:MAX_TENANTS]),
         "reason": "begun",
     }
+
+
+@pytest.fixture
+def teams(slack: LocalSlack) -> SlackMessenger:
+    """A messenger of a bot whose tenant has a channel of its own, which was then archived."""
+    slack.workspace.state.add_channels(["C0TEAM"])
+    slack.workspace.state.channel("C0TEAM").is_archived = True
+    return SlackMessenger(slack, channel=CHANNEL, status_link="")
+
+
+def view(slack: LocalSlack) -> View:
+    return View(slack.at, Rules({}), Tenants({}), DeskState({1: INCIDENT}))
+
+
+async def test_a_channel_that_is_gone(slack: LocalSlack, teams: SlackMessenger) -> None:
+    """The alert goes to the default channel: somebody must see it."""
+    delivery = replace(lost(slack), body=Post(1, "C0TEAM"))
+
+    ref = await teams.send(delivery, view(slack), None)
+
+    assert ref is not None
+    assert ref.channel == CHANNEL
+    assert len(slack.workspace.messages(CHANNEL)) == 1
+
+
+@pytest.mark.parametrize("body", [Edit(1), Reply(1, WhyEntry(START))], ids=["edit", "reply"])
+async def test_a_channel_that_is_gone_with_the_message(
+    slack: LocalSlack, teams: SlackMessenger, body: Edit | Reply
+) -> None:
+    """The message counts as lost, so that it is posted again."""
+    with pytest.raises(Refused) as caught:
+        await teams.send(replace(lost(slack), body=body), view(slack), MessageRef("C0TEAM", "1.0"))
+
+    assert caught.value.reason is Reason.MESSAGE_LOST
+
+
+async def test_a_link_for_a_channel_that_is_gone(slack: LocalSlack, teams: SlackMessenger) -> None:
+    """It is dropped: what follows in the incident's lane must not wait for it."""
+    delivery = replace(lost(slack), body=CrossPost(1, "C0TEAM"))
+
+    assert await teams.send(delivery, view(slack), MessageRef(CHANNEL, "1.0")) is None
+    assert slack.workspace.messages(CHANNEL) == []
+
+
+async def test_a_name_becomes_an_id(slack: LocalSlack) -> None:
+    """Slack searches no channel by its name: the search is put off until the id is known."""
+    ids: dict[str, str] = {}
+    messenger = SlackMessenger(slack, channel="#auth0-alerts", channel_ids=ids, status_link="")
+    delivery = lost(slack)
+    ref = await slack.post(delivery.key)
+    with pytest.raises(Refused) as caught:
+        await messenger.find(delivery, None)
+    assert caught.value.reason is Reason.UNAVAILABLE
+
+    ids["#auth0-alerts"] = CHANNEL
+
+    assert await messenger.find(delivery, None) == ref
 
 
 async def test_it_is_found_in_a_busy_channel(slack: LocalSlack, messenger: SlackMessenger) -> None:

@@ -89,7 +89,11 @@ def play(
         web = FakeWeb(clock)
         app_token = None if is_http else "xapp-canary"
         session = SlackSession(
-            cast("SlackWeb", web), clock, Rules({}), channels=channels, app_token=app_token
+            cast("SlackWeb", web),
+            clock,
+            Rules({}),
+            channels={channel: f"the setting of {channel}" for channel in channels},
+            app_token=app_token,
         )
         world = World(clock, web, session)
         tasks = [asyncio.create_task(work) for work in (session.run(), world.accept())]
@@ -236,7 +240,7 @@ def test_one_of_two_channels_is_wrong(caplog: pytest.LogCaptureFixture) -> None:
     play(story, ("C2", "C1"))
 
     (line,) = lines(caplog)
-    assert "C2 is unknown to the bot" in line
+    assert "the setting of C2 C2 is unknown to the bot" in line
 
 
 def test_http_mode_has_no_app_token() -> None:

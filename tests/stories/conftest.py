@@ -55,9 +55,16 @@ Teller = "Callable[..., Told]"
 def tell(tmp_path: Path) -> Callable[..., Told]:
     """Play a scenario: the usual head with this timeline and further sections."""
 
-    def told(body: str, tenants: str = TENANTS, seed: int = 1, start: str = START) -> Told:
+    def told(
+        body: str,
+        tenants: str = TENANTS,
+        seed: int = 1,
+        start: str = START,
+        duration: str = "30m",
+    ) -> Told:
         file = tmp_path / "story.yml"
-        file.write_text(HEAD.replace(START, start) + tenants + textwrap.dedent(body))
+        head = HEAD.replace(START, start).replace("30m", duration)
+        file.write_text(head + tenants + textwrap.dedent(body))
         events: list[Event] = []
         play_scenario(load_file(file), seed, events.append, requests=True)
         return Told(events)

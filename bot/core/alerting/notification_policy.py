@@ -44,7 +44,7 @@ def apply_notification_policy(
     state, effects = _hand_over(state, now, rules)
     for silence in state.active_silences:
         if silence.until <= now:
-            state, announcements = end_silence(state, silence, silence.until)
+            state, announcements = end_silence(state, silence, silence.until, rules)
             effects += announcements
     for incident in state.open_incidents:
         is_new = incident.id not in before.incidents
@@ -52,6 +52,9 @@ def apply_notification_policy(
             incident, state, tenants, now, rules, is_new=is_new
         )
         effects += changes
+        if not after.notification.is_muted:
+            after, changes = notifications.cross_post(after, rules)
+            effects += changes
         if after is not incident:
             state = state.with_incident(after)
         if after.notification.is_muted and not incident.notification.is_muted:
@@ -167,7 +170,7 @@ def _decide_call(
     is_call = any(isinstance(each, Send) and each.call for each in effects)
     if is_call or calls.is_called_again(incident):
         for silence in own:
-            state, announcements = end_silence(state, silence, now)
+            state, announcements = end_silence(state, silence, now, rules)
             effects += announcements
     return incident, effects, state
 
@@ -193,6 +196,8 @@ def _silences_of(incident: Incident, state: DeskState) -> list[Silence]:
 
 def unmute(incident: Incident, now: float, rules: Rules) -> paging.IncidentAndEffects:
     """Post an incident that began while it was muted, and is still open."""
+    channel = rules.channels.home(incident.tenants[0], incident.severity)
+    incident = replace(incident, message=replace(incident.message, channel=channel))
     begun = begun_escalation(incident.notification.escalation)
     escalation: AwaitingMention | EscalationState | None = begun
     if incident.severity is Severity.CRITICAL:
@@ -210,12 +215,31 @@ def unmute(incident: Incident, now: float, rules: Rules) -> paging.IncidentAndEf
     return incident, [post, why]
 
 
-def end_silence(state: DeskState, silence: Silence, at: float, by: str = "") -> StateAndEffects:
+def end_silence(
+    state: DeskState, silence: Silence, at: float, rules: Rules, by: str = ""
+) -> StateAndEffects:
     """End a silence, and announce what it hid."""
     ended = replace(silence, ended_at=at, ended_by=by)
     state = replace(state, silences={**state.silences, ended.id: ended})
-    key = f"silence:{ended.id}:end"
-    return state, [Send(key, key, SilenceAnnouncement(ended))]
+    return state, announce_silence(ended, "end", state, rules)
+
+
+def announce_silence(
+    silence: Silence, change: str, state: DeskState, rules: Rules
+) -> list[DeskEffect]:
+    """Announce in every channel whose alerts a silence hides that it begins or ended."""
+    if silence.scope is SilenceScope.INCIDENT:
+        incident = state.incidents.get(int(silence.name))
+        channels: tuple[str, ...] = (incident.message.channel if incident else "",)
+    else:
+        owner = silence.name.split(".", maxsplit=1)[0]
+        tenants = (owner,) if owner in rules.tenants else tuple(rules.tenants)
+        channels = rules.channels.concerned(tenants, (Severity.CRITICAL, Severity.WARNING))
+    keys = (f"silence:{silence.id}:{change}{f':{n}' if n else ''}" for n in range(len(channels)))
+    return [
+        Send(key, key, SilenceAnnouncement(silence, channel))
+        for key, channel in zip(keys, channels, strict=True)
+    ]
 
 
 def _hand_over(state: DeskState, now: float, rules: Rules) -> StateAndEffects:

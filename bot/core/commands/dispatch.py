@@ -108,7 +108,7 @@ def _execute(
                 state, command, request.user, now, tenants=tenants, rules=rules
             )
         case EndSilence():
-            return silences.expire_silence(state, command, request.user, now)
+            return silences.expire_silence(state, command, request.user, now, rules)
         case AddOverride():
             return shifts.add_override(state, request, command, now, rules)
         case UnclearCommand():

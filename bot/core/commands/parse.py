@@ -112,7 +112,7 @@ def parse_words(  # noqa: C901, PLR0911, PLR0912 - one case a verb
             near = get_close_matches(words.lower(), VERBS, n=1, cutoff=0.5)
             return Unknown(words, near[0] if near else "")
         case Verb.ACK | Verb.RESOLVE | Verb.ESCALATE | Verb.NOTE | Verb.FALSE_ALARM:
-            return make_incident_command(verb, *find_incident(words, state, request.thread_ts))
+            return make_incident_command(verb, *find_incident(words, state, request))
         case Verb.SILENCE:
             wanted = parse_silence(words, request.at, request.person.zone, rules, state.incidents)
             if isinstance(wanted, AddSilence):
@@ -145,20 +145,28 @@ def parse_words(  # noqa: C901, PLR0911, PLR0912 - one case a verb
             return PLAIN_QUESTIONS[verb]
 
 
-def find_incident(words: str, state: DeskState, thread_ts: str = "") -> tuple[int | None, str]:
+def find_incident(
+    words: str, state: DeskState, request: Request | None = None
+) -> tuple[int | None, str]:
     """Return which incident is meant, and the rest of the words.
 
-    It is the incident whose number is given, else that of the thread, else the only open one.
+    It is the incident whose number is given, else that of the thread, else the only open one, else
+    the only open one of the channel.
     """
     match = _INCIDENT_NUMBER.match(words)
     if match:
         numbers = {str(number): number for number in state.incidents}
         return numbers.get(match[1]), words[match.end() :]
+    thread_ts, channel = (request.thread_ts, request.channel) if request else ("", "")
     for incident in state.incidents.values():
         if thread_ts and incident.message.ref and incident.message.ref.ts == thread_ts:
             return incident.id, words
     still_open = state.open_incidents
-    return (still_open[0].id if len(still_open) == 1 else None), words
+    here = [i for i in still_open if not i.message.ref or i.message.ref.channel == channel]
+    for choice in (still_open, here):
+        if len(choice) == 1:
+            return choice[0].id, words
+    return None, words
 
 
 def make_incident_command(  # noqa: PLR0911 - one return a verb

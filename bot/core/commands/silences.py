@@ -10,9 +10,8 @@ from bot.core.incidents import notifications
 from bot.core.model.access import CommandOutcome
 from bot.core.model.command import SilenceRefusal, SilenceScope
 from bot.core.model.wall_clock import DAY_S
-from bot.core.state.outbox import AnswerResult, SilenceAnnouncement
+from bot.core.state.outbox import AnswerResult
 from bot.core.state.silence import Silence, covers, preview_hidden, refuse_end
-from bot.core.state.stimulus import DeskEffect, Send
 from bot.core.state.timeline import SilencedEntry
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from bot.core.model.command import AddSilence, EndSilence
     from bot.core.state.desk import DeskState
     from bot.core.state.rules import Rules
+    from bot.core.state.stimulus import DeskEffect
     from bot.core.state.tenant import Tenants
 
 SILENCE_RETENTION_S = 7 * DAY_S
@@ -45,8 +45,7 @@ def add_silence(
     state = replace(state, silences={**recent, number: silence}, next_silence=number + 1)
     effects: list[DeskEffect] = []
     if scope is not SilenceScope.INCIDENT:  # else its thread says so
-        key = f"silence:{number}:begin"
-        effects.append(Send(key, key, SilenceAnnouncement(silence)))
+        effects += notification_policy.announce_silence(silence, "begin", state, rules)
     entry = SilencedEntry(now, by, reason, until)
     for incident in state.open_incidents:
         if covers(silence, incident) and not incident.notification.is_muted:
@@ -57,11 +56,13 @@ def add_silence(
     return state, effects, AnswerResult(CommandOutcome.DONE, silence=silence, hidden=hidden)
 
 
-def expire_silence(state: DeskState, command: EndSilence, by: str, now: float) -> CommandResult:
+def expire_silence(
+    state: DeskState, command: EndSilence, by: str, now: float, rules: Rules
+) -> CommandResult:
     """End a silence before its time."""
     found = state.silences.get(command.silence)
     if found is None or found.ended_at is not None:
         outcome = CommandOutcome.ALREADY if found else CommandOutcome.NO_SUCH
         return state, [], AnswerResult(outcome, silence=found)
-    state, effects = notification_policy.end_silence(state, found, now, by)
+    state, effects = notification_policy.end_silence(state, found, now, rules, by)
     return state, effects, AnswerResult(CommandOutcome.DONE, silence=state.silences[found.id])

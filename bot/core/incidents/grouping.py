@@ -61,7 +61,7 @@ def _next_evaluation_at(state: DeskState, rules: Rules) -> float:
     return state.evaluated_at + min(checks / EVALUATIONS_PER_S, MAX_DEFERRAL_S)
 
 
-def open_monitoring_gap(state: DeskState, stimulus: TenantReport) -> StateAndEffects:
+def open_monitoring_gap(state: DeskState, stimulus: TenantReport, rules: Rules) -> StateAndEffects:
     """Report a monitoring gap once, however many tenants had it: as an incident that is over."""
     now, since = stimulus.at, stimulus.at - stimulus.unobserved_s
     for incident in state.incidents.values():
@@ -76,6 +76,8 @@ def open_monitoring_gap(state: DeskState, stimulus: TenantReport) -> StateAndEff
         since=since,
         verdict=Verdict(Cause.NETWORK, Scope.UNKNOWN, 1.0),
         life=IncidentLife(now, resolved=Resolution(now)),
+        # It concerns the bot, not just the tenant that noticed it first.
+        message=IncidentMessage(channel=rules.channels.home("", Severity.INFO)),
     )
     state = replace(state, next_id=gap.id + 1)
     return keep_incident(state, (gap, [IncidentChanged(gap), notifications.post_message(gap)]))

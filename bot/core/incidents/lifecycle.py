@@ -93,7 +93,9 @@ def open_incident(
             else EscalationState(now),
             damping=damping,
         ),
-        message=IncidentMessage(updated_at=now),
+        message=IncidentMessage(
+            channel=context.rules.channels.home(context.tenants[0], severity), updated_at=now
+        ),
         perhaps_same_as=perhaps_same_as,
     )
     incident = _record_evidence(incident, now)
@@ -187,6 +189,7 @@ def reopen_incident(
     """Reopen an incident that was resolved a moment ago."""
     tenants = tuple(dict.fromkeys((*incident.tenants, *context.tenants)))
     again = replace(reopen(incident, context.now), tenants=tenants)
+    posts = [post_message(again)] if incident.message.is_missed else []
     if not incident.life.still_failing:
         # Quietly: one failure after an outage is no reason to wake people.
         returning = Return(context.now, incident.notification.escalation)
@@ -201,7 +204,7 @@ def reopen_incident(
     if not any(isinstance(e, Send) and isinstance(e.body, Edit) for e in effects):
         after, edit = edit_message(after, context.now)
         effects.append(edit)
-    return after, [IncidentChanged(after), reply, *effects]
+    return after, [IncidentChanged(after), *posts, reply, *effects]
 
 
 def _judge_severity(

@@ -51,7 +51,7 @@ def evaluate_sources(
             covered.issuperset(_tenant_names(silent))
             or is_sticky_resolved(state, {problem.target for problem in silent}, now)
         ):
-            state, changes = _open_or_reopen(state, kind, silent, now)
+            state, changes = _open_or_reopen(state, kind, silent, now, rules)
         effects += changes
     return state, effects
 
@@ -68,15 +68,20 @@ def _sources_without_data(
 
 
 def _open_or_reopen(
-    state: DeskState, kind: MetricKind, silent: tuple[NoDataProblem, ...], now: float
+    state: DeskState,
+    kind: MetricKind,
+    silent: tuple[NoDataProblem, ...],
+    now: float,
+    rules: Rules,
 ) -> StateAndEffects:
     for old in state.incidents.values():
         ended_at = old.life.resolved_at
         if old.source is kind and ended_at and now - ended_at < REOPEN_WITHIN_S:
             again = replace(reopen(old, now), problems=silent, tenants=_tenant_names(silent))
+            posts = [notifications.post_message(again)] if old.message.is_missed else []
             again, reply = notifications.add_entry(again, ReopenedEntry(now))
             again, edit = notifications.edit_message(again, now)
-            return keep_incident(state, (again, [IncidentChanged(again), reply, edit]))
+            return keep_incident(state, (again, [IncidentChanged(again), *posts, reply, edit]))
     incident = Incident(
         id=state.next_id,
         kind=IncidentKind.SOURCE_NO_DATA,
@@ -86,7 +91,9 @@ def _open_or_reopen(
         life=IncidentLife(now),
         verdict=NOTHING_WRONG,
         problems=silent,
-        message=IncidentMessage(updated_at=now),
+        message=IncidentMessage(
+            channel=rules.channels.home(silent[0].tenant, Severity.INFO), updated_at=now
+        ),
         source=kind,
     )
     state = replace(state, next_id=incident.id + 1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.state.incident import Incident, Resolution
-from bot.core.state.outbox import Call, Edit, PagerAction, Paging, Post, Reply
+from bot.core.state.outbox import Call, CrossPost, Edit, PagerAction, Paging, Post, Reply
 from bot.core.state.problem import ProbeProblem
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import (
@@ -22,6 +22,7 @@ from bot.core.state.timeline import (
 
 if TYPE_CHECKING:
     from bot.core.model.observation import Evidence, Verdict
+    from bot.core.state.rules import Rules
 
 MANY_TENANTS = 5
 """With more tenants than this, those that join and those that recover are batched."""
@@ -41,7 +42,23 @@ def lane(number: int) -> str:
 def post_message(incident: Incident, call: Call | None = None) -> Send:
     """Post an incident's message; its first one may be a call."""
     key = f"{incident.id}:post:{incident.message.posts}"
-    return Send(key, lane(incident.id), Post(incident.id), call=call)
+    body = Post(incident.id, incident.message.channel)
+    return Send(key, lane(incident.id), body, call=call)
+
+
+def cross_post(incident: Incident, rules: Rules) -> tuple[Incident, list[DeskEffect]]:
+    """Post a link into each further channel that an incident has come to concern."""
+    known = incident.message.channels
+    concerned = rules.channels.concerned(incident.tenants, (incident.severity,))
+    new = tuple(channel for channel in concerned if channel not in known)
+    if not new:
+        return incident, []
+    message = replace(incident.message, cross_posts=(*incident.message.cross_posts, *new))
+    key, name = f"{incident.id}:cross-post", lane(incident.id)
+    return replace(incident, message=message), [
+        Send(f"{key}:{number}", name, CrossPost(incident.id, channel))
+        for number, channel in enumerate(new, start=len(known))
+    ]
 
 
 def add_entry(

@@ -225,12 +225,23 @@ class IncidentMessage:
 
     ref: MessageRef | None = None
     """None: Slack has not taken it yet."""
+    channel: str = ""
+    """Where it is posted, as configured when it was opened; empty: in the default channel."""
+    cross_posts: tuple[str, ...] = ()
+    """The other channels that have a line with a link to it."""
+    is_missed: bool = False
+    """It ended before Slack took the message, and is posted in one message with others."""
     posts: int = 1
-    """How many messages were posted for it; more than one only if Slack lost one."""
+    """How many messages were posted for it; more than one only if Slack lost or missed one."""
     replies: int = 0
     edits: int = 0
     updated_at: float = 0.0
     """When the last edit was requested."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Where it is posted, and where a link to it is."""
+        return (self.channel, *self.cross_posts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,4 +347,6 @@ def reopen(incident: Incident, now: float) -> Incident:
         reopened_at=now,
         past=(*life.past, span)[-MAX_PAST_SPANS:],
     )
-    return replace(incident, life=life)
+    message = incident.message
+    message = replace(message, is_missed=False, posts=message.posts + message.is_missed)
+    return replace(incident, life=life, message=message)

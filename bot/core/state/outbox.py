@@ -90,9 +90,10 @@ PAGE_UPDATE_LIFE_S = 6 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """An incident's message."""
+    """An incident's message. An empty channel, here and below, is the default one."""
 
     incident: int
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,15 @@ class SilenceAnnouncement:
     """For the channel: a silence begins, or has ended, with how much it hid."""
 
     silence: Silence
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossPost:
+    """For another channel that an incident has come to concern: a link to its message."""
+
+    incident: int
+    channel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +202,17 @@ class ReportDue:
     span_s: float
 
 
-ChannelBody = SilenceAnnouncement | OverrideAnnouncement | ReportDue
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """For a channel: incidents that began and ended while Slack was away."""
+
+    incidents: tuple[int, ...]
+    channel: str = ""
+
+
+ChannelBody = SilenceAnnouncement | CrossPost | CatchUp | OverrideAnnouncement | ReportDue
 Body = Post | Edit | Reply | Answer | DirectMessage | Paging | ChannelBody
-IncidentBody = Post | Edit | Reply | DirectMessage | Paging
+IncidentBody = Post | Edit | Reply | DirectMessage | Paging | CrossPost
 
 
 class DeliveryStatus(StrEnum):
@@ -295,9 +313,9 @@ def priority(delivery: Delivery) -> int:
     if delivery.call:
         return 0
     match delivery.body:
-        case Post():
+        case Post() | CrossPost():
             return 1
-        case Reply():
+        case Reply() | CatchUp():
             return 2
         case _:
             return 3
@@ -355,8 +373,7 @@ def mark_doubt(delivery: Delivery, now: float) -> Delivery:
 def handle_failed_search(delivery: Delivery, now: float, *, is_pointless: bool = False) -> Delivery:
     """Return it after a failed search: to be searched again later, in the end to be sent again.
 
-    That is at once where another search is pointless: the bot may not read the channel, or too much
-    was written there since.
+    That is at once where another search is pointless, as where the bot may not read the channel.
     """
     if not is_pointless and now - delivery.started_at < GIVE_UP_S:
         return replace(delivery, due_at=now + SEARCH_AGAIN_S)

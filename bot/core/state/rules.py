@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from bot.core.model.access import Access
 from bot.core.model.observation import CUSTOM, FEED, M2M, WELLKNOWN, Severity, Target
@@ -11,6 +12,9 @@ from bot.core.oncall import CallHours, CallsWhen, EscalationPolicy, OnCallSource
 from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.silence import MaintenanceWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DEFAULT_FEED = Target(FEED, "default")
 M2M_INTERVAL_FACTOR = 5.0
@@ -24,6 +28,27 @@ class Recurrence:
 
     at: RecurringTime
     zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Which Slack channel an incident goes to: ids or #names; an empty text is the default one."""
+
+    by_severity: dict[Severity, str] = field(default_factory=dict)
+    by_tenant: dict[str, str] = field(default_factory=dict)
+    """These precede those by severity."""
+
+    def home(self, tenant: str, severity: Severity) -> str:
+        """Return the channel of a tenant's incidents."""
+        return self.by_tenant.get(tenant, self.by_severity.get(severity, ""))
+
+    def concerned(self, tenants: Iterable[str], severities: Iterable[Severity]) -> tuple[str, ...]:
+        """Return every channel where an incident of these tenants may be, once."""
+        if not self.by_severity and not self.by_tenant:
+            return ("",)
+        severities = tuple(severities)
+        homes = (self.home(tenant, severity) for tenant in tenants for severity in severities)
+        return tuple(dict.fromkeys(homes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +104,7 @@ class Rules:
     tenants: dict[str, TenantRules]
     controls: tuple[Target, ...] = ()
     feeds: tuple[Target, ...] = ()
+    channels: Channels = field(default_factory=Channels)
     mention: str = ""
     """Who is mentioned in a critical alert; empty: nobody."""
     mention_after_s: dict[str, float] = field(default_factory=dict)

@@ -141,6 +141,14 @@ class CallOverdue:
 
 
 @dataclass(frozen=True, slots=True)
+class PostMissed:
+    """An incident ended before Slack took its message, as others of the channel did."""
+
+    at: float
+    incident: int
+
+
+@dataclass(frozen=True, slots=True)
 class PageRefused:
     """A contact point will never take a page, or not for all of its recipients."""
 
@@ -205,6 +213,7 @@ Stimulus = (
     | QuestionAudited
     | Delivered
     | CallOverdue
+    | PostMissed
     | PageRefused
     | ShiftsPolled
     | MessageLost

@@ -12,7 +12,7 @@ from bot.simulator.workspace.grants import Grants
 from bot.simulator.workspace.model import App, Channel, Group, Message, MessageKind, Refused, User
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 SLACKBOT = User("USLACKBOT", "slackbot", "Slackbot")
 
@@ -72,6 +72,14 @@ class State:
             if ref in (channel.id, channel.name, f"#{channel.name}"):
                 return channel
         raise Refused("channel_not_found")
+
+    def add_channels(self, refs: Iterable[str]) -> None:
+        """Add the channels, ids or `#name`s, that are not there yet; the bot is in them."""
+        for ref in refs:
+            if not any(ref in (each.id, f"#{each.name}") for each in self.channels):
+                is_name = ref.startswith("#")
+                channel_id = self.new_id("C") if is_name else ref
+                self.channels.append(Channel(channel_id, ref.lstrip("#").lower()))
 
     def direct(self, user_id: str) -> Channel:
         """Find the direct messages with a person, or open them. Raises `Refused`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import re
+from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +13,8 @@ from bot.core.state.incident import MessageRef
 from bot.core.state.outbox import (
     Answer,
     Body,
+    CatchUp,
+    CrossPost,
     Delivery,
     DirectMessage,
     Edit,
@@ -20,31 +25,45 @@ from bot.core.state.outbox import (
     SilenceAnnouncement,
 )
 from bot.core.state.timeline import CorrectedEntry, MentionEntry, PagedEntry
-from bot.ports import CallFailed
+from bot.ports import CallFailed, Reason, Refused
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
 from bot.slack.render.direct_and_pager import render_direct_message
-from bot.slack.render.incident import render_incident
+from bot.slack.render.incident import render_abandoned, render_cross_post, render_incident
+from bot.slack.render.incident_line import render_catch_up
 from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
 from bot.slack.render.timeline import render_timeline_entry
-from bot.slack.web_api import refusal
+from bot.slack.web_api import SYSTEM, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from bot.ports import View, WebApi
 
+log = logging.getLogger(__name__)
+
 EVENT_TYPE = "auth0_check"
 METADATA_KEY = "k"
+NO_KEY = {"event_type": EVENT_TYPE, "event_payload": {METADATA_KEY: ""}}
+"""Of a message that no search must find."""
+CHANNEL_ERRORS = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
+"""Nothing can be posted to this channel any more."""
 MAX_TENANTS = 100
 """Tenants named in a call's metadata. Slack has a limit for these that it does not document."""
 PAGE_SIZE = 200
 """Slack recommends no more for one answer (Pagination, read 2026-11)."""
 MAX_PAGES = 25
 """Of a busier channel we do not know whether it has the message."""
+MAX_PAGES_ABANDONED = 3
+"""Of each channel. An open alert that is older than so many messages is out of sight."""
+_POST_KEY = re.compile(r"\d+:post:\d+")
+_OPEN_TEXT = re.compile(
+    r"(?:\(possible double\) )?(?:<\S+> )*((?:FIRING|ACKNOWLEDGED).*)", re.DOTALL
+)
+"""The text of an open incident's message, without those whom it mentions."""
 SEARCH_MARGIN_S = 3600.0
-"""A channel is searched back to this long before the try: our clock may differ from Slack's."""
+"""A channel is searched back to this long before a message was due: our clock may be wrong."""
 
 
 class SlackMessenger:
@@ -52,7 +71,7 @@ class SlackMessenger:
 
     Args:
         api: calls Slack.
-        channel: where incidents are posted, an id or a #name.
+        channel: the default channel, an id or a #name.
         channel_ids: the ids of channels that are configured by name, as far as they are known.
         status_link: where the Check Auth0 Status button leads.
     """
@@ -66,7 +85,7 @@ class SlackMessenger:
         status_link: str,
     ) -> None:
         self._api = api
-        self._configured_channel = channel
+        self._default_channel = channel
         self._channel_ids = channel_ids
         self._status_link = status_link
 
@@ -82,58 +101,122 @@ class SlackMessenger:
         if isinstance(body, DirectMessage):
             await self._send_direct(body, view, message_ref, metadata)
             return None
-        message = _label_repeat(self._render(body, view), delivery)
-        destination = _destination(body, message_ref, self._channel)
-        params = {**destination, "metadata": metadata, **NO_UNFURL}
-        if isinstance(body, Edit):
-            await self._call_with_fallback("chat.update", params, message)
-            return None
-        sent = await self._call_with_fallback("chat.postMessage", params, message)
-        return MessageRef(str(sent["channel"]), str(sent["ts"]))
+        message = _label_repeat(await self._render(body, view, message_ref), delivery)
+        params = {"metadata": metadata, **NO_UNFURL}
+        if isinstance(body, Edit | Reply):
+            params |= _destination(body, message_ref)
+        else:
+            params["channel"] = self._channel_of(body)
+        method = "chat.update" if isinstance(body, Edit) else "chat.postMessage"
+        try:
+            sent = await self._call_with_fallback(method, params, message)
+        except Refused as refused:
+            default = self._id_of(self._default_channel)
+            if refused.code not in CHANNEL_ERRORS or params["channel"] == default:
+                raise
+            log.warning("cannot post to %s: %s", params["channel"], refused.code)
+            if isinstance(body, Edit | Reply):  # the message is then posted again
+                raise Refused(refused.system, Reason.MESSAGE_LOST, refused.code) from None
+            if isinstance(body, CrossPost):
+                return None
+            sent = await self._call_with_fallback(method, {**params, "channel": default}, message)
+        return None if isinstance(body, Edit) else MessageRef(sent["channel"], sent["ts"])
 
     async def find(self, delivery: Delivery, message_ref: MessageRef | None) -> MessageRef | None:
         """Search for a message that carries the delivery's key; see the port."""
-        channel = message_ref.channel if message_ref else self._channel
-        params: dict[str, Any] = {
-            "channel": channel,
-            "limit": PAGE_SIZE,
-            "include_all_metadata": True,
-        }
-        method = "conversations.history"
-        if is_reply := isinstance(delivery.body, Reply) and message_ref is not None:
-            method = "conversations.replies"
-            params["ts"] = message_ref.ts
-        for _ in range(MAX_PAGES):
-            page = await self._api.call(method, params)
-            messages = page.get("messages", [])
+        thread = message_ref if isinstance(delivery.body, Reply) else None
+        channel = thread.channel if thread else self._channel_of(delivery.body)
+        if channel.startswith("#"):  # Slack searches no channel by its name
+            raise Refused(SYSTEM, Reason.UNAVAILABLE, "channel_id_unknown")
+        oldest = delivery.created_at - SEARCH_MARGIN_S
+        async for number, messages in self._read_pages(channel, thread):
             for message in messages:
-                payload = message.get("metadata", {}).get("event_payload", {})
-                if payload.get(METADATA_KEY) == delivery.key:
+                if _key_of(message) == delivery.key:
                     return MessageRef(channel, message["ts"])
-            params["cursor"] = page.get("response_metadata", {}).get("next_cursor")
             # A channel begins with its newest message, a thread with its oldest.
-            is_before = (
-                messages and float(messages[-1]["ts"]) < delivery.started_at - SEARCH_MARGIN_S
-            )
-            if not params["cursor"] or (is_before and not is_reply):
+            if not thread and messages and float(messages[-1]["ts"]) < oldest:
                 return None
-        raise refusal("too_many_messages")
+            if number == MAX_PAGES:
+                raise refusal("too_many_messages")
+        return None
 
-    @property
-    def _channel(self) -> str:
-        """Return the channel's id, or its name until Slack has told the id."""
-        return self._channel_ids.get(self._configured_channel, self._configured_channel)
+    async def _read_pages(
+        self, channel: str, thread: MessageRef | None = None
+    ) -> AsyncIterator[tuple[int, list[Any]]]:
+        """Yield the messages of a channel or a thread, page by page, with the page's number."""
+        params: dict[str, Any] = {"channel": channel, "limit": PAGE_SIZE}
+        params["include_all_metadata"] = True
+        method = "conversations.history"
+        if thread:
+            method = "conversations.replies"
+            params["ts"] = thread.ts
+        for number in count(1):
+            page = await self._api.call(method, params)
+            yield number, page.get("messages", [])
+            params["cursor"] = page.get("response_metadata", {}).get("next_cursor")
+            if not params["cursor"]:
+                return
 
-    def _render(self, body: Body, view: View) -> RenderedMessage:
-        if isinstance(body, SilenceAnnouncement):
-            return render_silence_change(body.silence, view)
-        if isinstance(body, OverrideAnnouncement):
-            return render_override(body)
-        if isinstance(body, ReportDue):
-            return render_report(view, body.span_s)
-        if not isinstance(body, Post | Edit | Reply):
-            raise TypeError(f"{type(body).__name__} is no message of the channel")
+    async def mark_abandoned(self, view: Callable[[], View], before: float) -> None:
+        """Mark the open incidents that a lost database knew, and take their buttons away.
+
+        Args:
+            view: returns which messages are those of known incidents.
+            before: messages that are newer than this are our own.
+        """
+        for channel in dict.fromkeys(self._channel_ids.values()):
+            try:
+                found = await self._find_open_posts(channel, before)
+                refs = [incident.message.ref for incident in view().desk.incidents.values()]
+                abandoned = [ref for ref in found if ref not in refs]
+                for ref in abandoned:
+                    message = render_abandoned(found[ref])
+                    params = {"channel": channel, "ts": ref.ts, "metadata": NO_KEY}
+                    await self._call_with_fallback("chat.update", params, message)
+            except CallFailed as error:
+                log.warning("cannot look for open alerts of an earlier database: %s", error)
+                continue
+            if abandoned:
+                line = "the database is new; %s has %d open alert(s) of an earlier one, now marked"
+                log.warning(line, channel, len(abandoned))
+
+    async def _find_open_posts(self, channel: str, before: float) -> dict[MessageRef, str]:
+        """Return the texts of the incidents that were open when they were last updated."""
+        found: dict[MessageRef, str] = {}
+        async for number, messages in self._read_pages(channel):
+            for message in messages:
+                text = _OPEN_TEXT.fullmatch(str(message.get("text", "")))
+                is_post = _POST_KEY.fullmatch(_key_of(message)) and float(message["ts"]) < before
+                if text and is_post:
+                    found[MessageRef(channel, message["ts"])] = text[1]
+            if number == MAX_PAGES_ABANDONED:
+                break
+        return found
+
+    def _channel_of(self, body: Body) -> str:
+        match body:
+            case (
+                Post(channel=own)
+                | SilenceAnnouncement(channel=own)
+                | CrossPost(channel=own)
+                | CatchUp(channel=own)
+            ):
+                return self._id_of(own or self._default_channel)
+            case _:
+                return self._id_of(self._default_channel)
+
+    def _id_of(self, channel: str) -> str:
+        """Return a channel's id, or its name until Slack has told the id."""
+        return self._channel_ids.get(channel, channel)
+
+    async def _render(
+        self, body: Body, view: View, message_ref: MessageRef | None
+    ) -> RenderedMessage:
+        if not isinstance(body, Post | Edit | Reply | CrossPost):
+            return _render_for_channel(body, view)
         incident = view.desk.incidents[body.incident]
+        if isinstance(body, CrossPost):
+            return render_cross_post(incident, await self.get_permalink(message_ref))
         if isinstance(body, Reply):
             return render_timeline_entry(body.entry, incident, view.now)
         mention = mentions(incident.notification.mentioned) if isinstance(body, Post) else ""
@@ -182,9 +265,28 @@ def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
     return payload
 
 
-def _destination(body: Body, message_ref: MessageRef | None, channel: str) -> dict[str, Any]:
-    if not isinstance(body, Edit | Reply):
-        return {"channel": channel}
+def _key_of(message: Mapping[str, Any]) -> str:
+    """Return the key of the delivery that a message came from; empty if it is none of ours."""
+    metadata = message.get("metadata", {})
+    is_ours = metadata.get("event_type") == EVENT_TYPE
+    return str(metadata.get("event_payload", {}).get(METADATA_KEY, "")) if is_ours else ""
+
+
+def _render_for_channel(body: Body, view: View) -> RenderedMessage:
+    match body:
+        case SilenceAnnouncement(silence=silence):
+            return render_silence_change(silence, view)
+        case OverrideAnnouncement():
+            return render_override(body)
+        case ReportDue(span_s=span_s):
+            return render_report(view, span_s)
+        case CatchUp(incidents=numbers):
+            return render_catch_up(numbers, view)
+        case _:
+            raise TypeError(f"{type(body).__name__} is no message of a channel")
+
+
+def _destination(body: Edit | Reply, message_ref: MessageRef | None) -> dict[str, Any]:
     if message_ref is None:
         raise refusal("message_not_found")
     if isinstance(body, Edit):

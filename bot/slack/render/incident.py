@@ -54,6 +54,7 @@ from bot.slack.render.text import (
     fault_name,
     link,
     quote,
+    render_paragraphs,
     section,
     signal_name,
 )
@@ -68,6 +69,28 @@ TABLE_ROWS = 40
 (bolt-js#2509 and #2867, read 2026-11)."""
 CELL_CHARS = 60
 TABLE_HEADER = ("Tenant", "Environment", "What fails", "Failed tries", "Since")
+
+
+def render_cross_post(incident: Incident, permalink: str) -> RenderedMessage:
+    """Say in one line what a channel's tenants have to do with an incident of another channel."""
+    where = link(permalink, f"Incident #{incident.id}") if permalink else f"Incident #{incident.id}"
+    return render_paragraphs(
+        f"{state_mark(incident)} {where} concerns this channel as well: {headline(incident)}. "
+        "People handle it there, and this line is not updated."
+    )
+
+
+def render_abandoned(text: str) -> RenderedMessage:
+    """Say of an incident that a lost database knew that nobody updates its message any more.
+
+    Args:
+        text: that of the message, as Slack returns it.
+    """
+    note = (
+        "I have lost my database and no longer know this incident. "
+        "If it goes on, I post it again as a new one."
+    )
+    return RenderedMessage(f"NO LONGER UPDATED, was {text}", [section(text), context(note)])
 
 
 def render_incident(

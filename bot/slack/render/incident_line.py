@@ -21,6 +21,7 @@ from bot.slack.render.text import (
     ACKNOWLEDGED_MARK,
     BY_HAND_MARK,
     CAUSES,
+    COMMAND,
     MERGED_MARK,
     RESOLVED_MARK,
     SEVERITY_MARKS,
@@ -201,6 +202,18 @@ def render_alerts(question: ShowAlerts, view: View) -> RenderedMessage:
         )
     found.sort(key=lambda incident: (not incident.is_open, -incident.id))
     return render_paragraphs("*Incidents of the last seven days*", *incident_list(found, view))
+
+
+def render_catch_up(numbers: tuple[int, ...], view: View) -> RenderedMessage:
+    """List the incidents that began and ended while Slack was away."""
+    incidents = view.desk.incidents
+    missed = [incidents[number] for number in sorted(numbers) if number in incidents]
+    return render_paragraphs(
+        "*Slack did not take my messages for a while.* I went on checking. "
+        "These incidents began and ended meanwhile:",
+        *incident_list(missed, view),
+        f"The details of each: `{COMMAND} why #N`",
+    )
 
 
 def incident_list(incidents: Sequence[Incident], view: View) -> list[str]:

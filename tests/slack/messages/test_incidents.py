@@ -50,6 +50,8 @@ from bot.core.state.timeline import (
     WhyEntry,
 )
 from bot.slack.render.direct_and_pager import render_direct_message, render_pager_message
+from bot.slack.render.incident import render_abandoned, render_cross_post
+from bot.slack.render.incident_line import render_catch_up
 from bot.slack.render.timeline import render_timeline_entry
 
 if TYPE_CHECKING:
@@ -202,6 +204,16 @@ def thread(scene: Any) -> list[RenderedMessage]:
     return [render_timeline_entry(entry, incident, NOW) for incident, entry in lines]
 
 
+def in_other_channels(scene: Any) -> list[RenderedMessage]:
+    missed = scene.view(scene.ended, scene.by_hand, scene.merged)
+    return [
+        render_cross_post(scene.open, PERMALINK),
+        render_cross_post(scene.ended, ""),
+        render_abandoned(scene.message(scene.open).text),
+        render_catch_up((scene.ended.id, scene.by_hand.id, scene.merged.id, 999), missed),
+    ]
+
+
 MESSAGES: dict[str, Callable[[Any], list[RenderedMessage]]] = {
     "open": lambda scene: [scene.message(scene.open)],
     "acknowledged": lambda scene: [scene.message(scene.acknowledged)],
@@ -217,6 +229,7 @@ MESSAGES: dict[str, Callable[[Any], list[RenderedMessage]]] = {
     "silent": missing_data,
     "own-faults": own_faults,
     "thread": thread,
+    "in-other-channels": in_other_channels,
     "direct": lambda scene: [render_direct_message(scene.open, scene.view(), PERMALINK)],
 }
 
