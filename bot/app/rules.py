@@ -8,7 +8,14 @@ from urllib.parse import urlsplit
 from bot.core.model.access import Access
 from bot.core.model.measurement import MONITORS, MetricKind
 from bot.core.model.observation import CONTROL, FEED, LOGS, Severity, Target
-from bot.core.oncall import EscalationPolicy, EscalationStep, Rotation, Shifts, UserGroup
+from bot.core.oncall import (
+    CallHours,
+    EscalationPolicy,
+    EscalationStep,
+    Rotation,
+    Shifts,
+    UserGroup,
+)
 from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.rules import Recurrence, Rules, TenantRules
@@ -37,6 +44,9 @@ def rules_of(settings: Settings) -> Rules:
         policies=_policies(settings.escalation),
         contact_points=tuple(point.name for point in settings.notify),
         on_call=_on_call(oncall) if oncall else None,
+        call_hours=CallHours(oncall.hours.days, oncall.hours.begins, oncall.hours.ends, oncall.zone)
+        if oncall
+        else CallHours(),
         calendar_every_s=oncall.calendar.every if oncall and oncall.calendar else None,
         access=Access(**settings.access.model_dump()),
         maintenance_windows=tuple(_window(each) for each in settings.maintenance),
@@ -112,6 +122,7 @@ def _tenant_rules(settings: Settings, tenant: Tenant) -> TenantRules:
             recover_for_s=thresholds.recover_for,
         ),
         runbook=tenant.runbook,
+        calls=tenant.calls,
         users=_shared_users(tenant),
         fingerprints=tuple(map(settings.fingerprint, tenant.logins)),
         feed=feed_target(tenant),

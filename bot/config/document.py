@@ -28,9 +28,9 @@ FILE_LIMIT = 1_000_000
 """Bytes of a file; nobody writes more by hand."""
 MAX_DEPTH = 20
 FILE_SUFFIX = "_file"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, where PyYAML has it: 500 tenants take 0.1 s instead of 1 s, and nothing is checked
-before."""
+before. It refuses a little more than PyYAML's own loader, which therefore has the last word."""
 _NULL_TAG = "tag:yaml.org,2002:null"
 _QUOTED = re.compile(r"""(['"]).{2,}\1""")
 _REFERENCE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|\{)")
@@ -123,8 +123,10 @@ def read_yaml(path: Path) -> Document:
     except ValueError as error:
         raise ConfigError([f"{path}: {error}"]) from None
     try:
-        _refuse_special(text, path)
-        root = yaml.compose(text, Loader=_LOADER)
+        try:
+            root = _compose(text, path, _FAST_LOADER)
+        except yaml.YAMLError:
+            root = _compose(text, path, yaml.SafeLoader)
     except yaml.YAMLError as error:
         problem = _describe_error(error, text)
     except (ValueError, OverflowError):
@@ -147,10 +149,10 @@ def _describe_error(error: yaml.YAMLError, text: str) -> str:
     return f"{line}: is not readable as YAML ({what}): indent with blanks only; {_ADVICE}"
 
 
-def _refuse_special(text: str, path: Path) -> None:
-    """Refuse all but mappings, lists and text, before anything is built of it."""
+def _compose(text: str, path: Path, loader: Any) -> yaml.Node | None:
+    """Compose a document of mappings, lists and text; all else is refused before it is built."""
     depth = documents = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=loader):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         documents += isinstance(event, DocumentStartEvent)
         if getattr(event, "anchor", None):  # an alias has one, too
@@ -165,6 +167,7 @@ def _refuse_special(text: str, path: Path) -> None:
             continue
         line = event.start_mark.line + 1 if event.start_mark else 1
         raise ConfigError([f"{path}:{line}: {problem}"])
+    return yaml.compose(text, Loader=loader)
 
 
 def _read_node(node: yaml.Node, loc: Loc, path: Path, document: Document) -> object:

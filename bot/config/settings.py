@@ -22,6 +22,7 @@ from bot.config.settings_oncall import (
     Zone,
 )
 from bot.config.settings_sources import Errors, Logs, Metric, Prometheus, Sentry, Webhooks
+from bot.core.oncall import CallsWhen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,6 +113,8 @@ class Tenant(types.Section):
     feed_url: types.SecretAddress | None = None
     """The status feed; a Private Cloud feed's address contains a token."""
     runbook: types.Link | None = None
+    calls: CallsWhen = CallsWhen.ALWAYS
+    """When its incidents may call people: always, never, or hours (those of oncall.hours)."""
     thresholds: Thresholds | None = None
     """Complete: what a tenant leaves out comes from the common thresholds."""
     probe: ProbeSettings = ProbeSettings()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -46,6 +46,13 @@ def _parse_recurring(value: object) -> object:
     if parsed is None or parsed.period_days > WEEK_DAYS:
         raise ValueError("must be '09:00' (every day) or 'Mon 09:00' (every week), in quotes")
     return parsed
+
+
+def _parse_clock(value: object) -> object:
+    parsed = parse_recurring_time(str(value))
+    if parsed is None or parsed.period_days > 1:
+        raise ValueError("must be a time of the day such as '09:00', in quotes")
+    return parsed.at
 
 
 def _parse_recurring_or_monthly(value: object) -> object:
@@ -96,6 +103,7 @@ def _check_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 Zone = Annotated[str, AfterValidator(_check_zone)]
 Recurrence = Annotated[RecurringTime, BeforeValidator(_parse_recurring)]
 MaintenanceRecurrence = Annotated[RecurringTime, BeforeValidator(_parse_recurring_or_monthly)]
+Clock = Annotated[time, BeforeValidator(_parse_clock)]
 Cron = Annotated[CronTime, BeforeValidator(_parse_cron)]
 WallTime = Annotated[datetime, BeforeValidator(_parse_wall_time)]
 Day = Annotated[date, BeforeValidator(_parse_day)]
@@ -133,6 +141,26 @@ class Calendar(types.Section):
     """Mail address or name, as in the calendar -> a member's id (U…)."""
 
 
+class Hours(types.Section):
+    """The hours in which tenants with `calls: hours` may call people."""
+
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
+        default=("mon", "tue", "wed", "thu", "fri"), min_length=1
+    )
+    """A list of days."""
+    begins: Clock = time(9)
+    """'09:00', by the clocks of oncall.zone."""
+    ends: Clock = time(18)
+    """'18:00', later than begins."""
+
+    @field_validator("ends")
+    @classmethod
+    def _check_ends(cls, ends: time, info: ValidationInfo) -> time:
+        if ends <= info.data.get("begins", time.min):
+            raise ValueError("must be later than begins, on the same day")
+        return ends
+
+
 class OnCall(types.Section):
     """Who is on call: rotation, group or calendar."""
 
@@ -144,6 +172,8 @@ class OnCall(types.Section):
     """Instead of rotation: a user group, which is mentioned."""
     calendar: Calendar | None = None
     """Instead of rotation: a section with url."""
+    hours: Hours = Hours()
+    """A section with days, begins and ends: when tenants with `calls: hours` may call people."""
 
 
 class Step(types.Section):

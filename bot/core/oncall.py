@@ -7,10 +7,11 @@ that a restart could lose. Due times of an escalation are in the incident's stat
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import time
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bot.core.model.wall_clock import RecurringTime
+from bot.core.model.wall_clock import WEEKDAYS, RecurringTime, wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -37,6 +38,31 @@ class CallReason(StrEnum):
     CORRECTED = "corrected"
     """What people were told to do has changed."""
     CANNOT_CHECK = "cannot_check"
+
+
+class CallsWhen(StrEnum):
+    """When an incident of a tenant may call people."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+    HOURS = "hours"
+    """In the hours in which people work."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallHours:
+    """The hours in which people work, by the clocks of a time zone; they end before midnight."""
+
+    weekdays: tuple[str, ...] = WEEKDAYS[:5]
+    begins: time = time(9)
+    ends: time = time(18)
+    zone: str = "UTC"
+
+    def are_now(self, now: float) -> bool:
+        """Tell whether people work now."""
+        wall = wall_clock(now, self.zone)
+        is_workday = WEEKDAYS[wall.weekday()] in self.weekdays
+        return is_workday and self.begins <= wall.time() < self.ends
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import notification_policy
+from bot.core.alerting import notification_policy, paging
 from bot.core.commands import dispatch
 from bot.core.incidents import missing_data, notifications, own_faults, sticky_resolve
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
@@ -21,11 +21,12 @@ from bot.core.incidents.lifecycle import cannot_check_at
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
 from bot.core.model.observation import CONTROL, Observation, SignalState
 from bot.core.model.wall_clock import DAY_S
+from bot.core.oncall import CallReason
 from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state import clock_shift
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
 from bot.core.state.incident import MESSAGE, MessageRef, Resolution
-from bot.core.state.outbox import ReportDue
+from bot.core.state.outbox import Call, ReportDue
 from bot.core.state.shared import FeedView, SharedSignals, with_changes, with_control, with_reading
 from bot.core.state.stimulus import (
     CallOverdue,
@@ -38,6 +39,7 @@ from bot.core.state.stimulus import (
     DeskStimulus,
     Effect,
     FeedPolled,
+    IncidentChanged,
     Measured,
     MessageLost,
     Observed,
@@ -256,7 +258,15 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
             )
             effects += sent
     state, sent = own_faults.count_start(state, now)
-    return state, [*effects, *sent]
+    for effect in sent:
+        if isinstance(
+            effect, IncidentChanged
+        ):  # a crash loop: the process may not live much longer
+            call = Call(effect.incident.id, CallReason.BEGUN, now)
+            paged = paging.page_for_call(effect.incident, call, now, rules)
+            state, pages = keep_incident(state, paged)
+            effects += pages
+    return state, [*sent, *effects]
 
 
 def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -> StateAndEffects:

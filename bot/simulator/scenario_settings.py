@@ -11,8 +11,8 @@ from bot.core.model.observation import CUSTOM, LOGS, M2M, WELLKNOWN, Target
 from bot.simulator.measurements import MeasuredSignal
 from bot.simulator.observability import metric_expressions, sentry_query
 from bot.simulator.scenario import Presence
-from bot.simulator.workspace.model import User
-from bot.simulator.workspace.state import default_people
+from bot.simulator.workspace.model import Channel, User
+from bot.simulator.workspace.state import default_channels, default_people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,7 @@ def tenant_settings(scenario: Scenario, tenant: Tenant) -> dict[str, Any]:
         "custom_domain": tenant.custom_domain,
         "logins": [LOGIN_SETTINGS],
         "m2m": M2M_SETTINGS if tenant.m2m else None,
+        "calls": tenant.calls,
         "metrics": [
             {"name": name, **metric_expressions(tenant.name, signal)}
             for name, (kind, signal) in names.items()
@@ -59,7 +60,9 @@ def people_of(scenario: Scenario) -> list[User]:
     Each is a member of the channel.
     """
     acting = (entry.user for entry in scenario.people)
-    named = dict.fromkeys((*acting, *_PERSON.findall(str(scenario.bot)), *scenario.users))
+    said = " ".join(entry.say for entry in scenario.people)
+    meant = _PERSON.findall(f"{scenario.bot} {said}")
+    named = dict.fromkeys((*acting, *meant, *scenario.users))
     people = {user.id: user for user in default_people()}
     people |= {
         name: replace(people.get(name, User(name, name.lower(), name)), is_guest=False)
@@ -74,6 +77,15 @@ def people_of(scenario: Scenario) -> list[User]:
         for user in people.values()
         if (presence := scenario.users.get(user.id)) is not Presence.MISSING
     ]
+
+
+def channels_of(scenario: Scenario) -> list[Channel]:
+    """Return the channels of the workspace, that of the bot first."""
+    others = default_channels()
+    name = scenario.bot.get("slack", {}).get("channel", others[0].name).lstrip("#")
+    known = [channel for channel in others if name in (channel.id, channel.name)]
+    own = known[0] if known else Channel(name if name.isupper() else "C0OWN", name)
+    return [own, *(channel for channel in others if channel is not own)]
 
 
 def signal_names(scenario: Scenario, tenant: str) -> dict[str, tuple[MetricKind, str]]:

@@ -28,6 +28,7 @@ from bot.simulator.memory import MemoryStore
 from bot.simulator.people import VirtualTransport, press_button
 from bot.simulator.scenario_settings import (
     changes_of,
+    channels_of,
     measured_signals,
     people_of,
     tenant_settings,
@@ -147,9 +148,10 @@ def play_scenario(
 
 
 def build_workspace(scenario: Scenario, now: Callable[[], float]) -> Workspace:
-    """Build the workspace, with the people of the scenario; all may be asked of it."""
+    """Build the scenario's workspace; all that the bot can ask of Slack is granted."""
     app = App(scopes=SCOPES | {"dnd:read"})
-    return Workspace(now, app=app, people=people_of(scenario))
+    people, channels = people_of(scenario), channels_of(scenario)
+    return Workspace(now, app=app, people=people, channels=channels)
 
 
 class Simulation:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ TITLES = {
     "`oncall`": ("oncall",),
     "`oncall.rotation`": ("oncall", "rotation"),
     "`oncall.calendar`": ("oncall", "calendar"),
+    "`oncall.hours`": ("oncall", "hours"),
     "`escalation`": ("escalation",),
     "`escalation.critical[]`, `escalation.warning[]`": ("escalation", "critical"),
     "`notify[]`": ("notify",),
@@ -106,6 +108,8 @@ def _same(written: str, default: object) -> bool:
     if isinstance(default, float):
         read = parse_share if text.endswith("%") else parse_span
         return read(text) == default
+    if isinstance(default, time):
+        return text == f"{default:%H:%M}"
     return text == (default if isinstance(default, str) else json.dumps(default))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from bot.core.model.observation import Fault, Severity, Stage
-from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep
+from bot.core.model.wall_clock import to_instant, wall_clock
+from bot.core.oncall import CallHours, CallReason, CallsWhen, EscalationPolicy, EscalationStep
 from bot.core.state.incident import OwnFault, OwnFaultKind, Resolution
 from bot.core.state.outbox import Call, DirectMessage, PagerAction, Paging, Post, Reply
 from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, OwnFaultSeen, Send
@@ -178,3 +180,59 @@ def test_a_message_that_is_posted_again_is_no_call(begun: Any) -> None:
 
     assert [type(body) for body in begun.bodies()].count(Post) == 2
     assert len(calls(begun)) == 1
+
+
+def with_calls(steps: Any, **calls: CallsWhen) -> Any:
+    """Let tenants call people only then."""
+    tenants = {
+        name: replace(tenant, calls=calls.get(name, tenant.calls))
+        for name, tenant in steps.rules.tenants.items()
+    }
+    steps.rules = replace(steps.rules, tenants=tenants)
+    return steps
+
+
+def test_a_tenant_that_never_calls_is_posted_only(make: Any) -> None:
+    """Until one that may call fails as well: then people are called within half a minute."""
+    steps = with_calls(make(mention="@here"), staging=CallsWhen.NEVER)
+    steps.healthy()
+    steps.fail("staging.login", 20)
+    assert calls(steps) == []
+    assert type(steps.bodies()[0]) is Post
+
+    steps.fail("prod.login", 20)
+    assert [reason for _, reason, _ in calls(steps)][:1] == [CallReason.BEGUN]
+
+
+def test_what_still_fails_when_the_hours_begin_calls_then(make: Any) -> None:
+    """Monday at nine, by the clocks of the zone."""
+    steps = with_calls(make(mention="@here"), prod=CallsWhen.HOURS)
+    zone = "Europe/Berlin"
+    steps.rules = replace(steps.rules, call_hours=CallHours(zone=zone))
+    steps.now = datetime(2026, 3, 2, 7, 45, tzinfo=UTC).timestamp()
+    steps.healthy()
+    while wall_clock(steps.now, zone).hour < 9:
+        steps.fail("prod.login", 6)
+        assert calls(steps) == []
+    for _ in range(3):
+        steps.fail("prod.login", 6)
+
+    assert [reason for _, reason, _ in calls(steps)] == [CallReason.BEGUN]
+
+
+@pytest.mark.parametrize(
+    ("text", "are_now"),
+    [
+        ("2026-03-02 08:59", False),
+        ("2026-03-02 09:00", True),
+        ("2026-03-06 17:59", True),
+        ("2026-03-06 18:00", False),
+        ("2026-03-07 12:00", False),
+        ("2026-03-30 09:00", True),
+    ],
+)
+def test_hours(text: str, *, are_now: bool) -> None:
+    """By the wall clock, also after the clocks were changed."""
+    zone = "Europe/Berlin"
+    at = to_instant(datetime.fromisoformat(text), zone)
+    assert CallHours(zone=zone).are_now(at) is are_now

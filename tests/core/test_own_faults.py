@@ -60,7 +60,7 @@ def test_tenants_are_judged_as_always_meanwhile(steps: Any) -> None:
 
 
 def test_a_crash_loop_calls_people(called: Any) -> None:
-    """It is critical: a mention at once, then the steps of the policy, across further crashes."""
+    """A mention and every contact point at once, then the policy's steps across more crashes."""
     crash(called, CRASHES - 1)
     assert called.incidents == []
     crash(called, 20)
@@ -71,7 +71,8 @@ def test_a_crash_loop_calls_people(called: Any) -> None:
     assert incident.notification.mentioned == ("U0CHIEF",)
     (post,) = (e for e in called.effects if isinstance(e, Send) and isinstance(e.body, Post))
     assert post.call == Call(incident.id, CallReason.BEGUN, incident.since)
-    assert [b.contact_point for b in bodies(called, Paging)] == ["pager"]
+    pages = [e for e in called.effects if isinstance(e, Send) and isinstance(e.body, Paging)]
+    assert [e.call.decided_at - incident.since for e in pages if e.call] == [0.0, 315.0]
 
 
 def test_a_crash_loop_is_over_once_the_process_stays_up(called: Any) -> None:

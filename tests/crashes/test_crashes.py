@@ -32,7 +32,8 @@ FATES = st.sampled_from(["answered", "lost", "late", "cut", "limited", "unreacha
 def verify(story: Story, *, is_whole: bool = True) -> None:
     """One current message; each reply once and in order; nothing open; an answer to everybody.
 
-    Where the message was deleted (not `is_whole`) some replies are gone with it.
+    Calls overtake what only informs. Where the message was deleted (not `is_whole`) some replies
+    are gone with it.
     """
     kept = asyncio.run(story.store.load(story.clock.now()))
     assert kept.desk is not None
@@ -43,7 +44,11 @@ def verify(story: Story, *, is_whole: bool = True) -> None:
     assert (card.ts, card.text.split(":")[0]) == (incident.message.ref.ts, "RESOLVED")
     replies = [key(m) for m in story.messages if m.thread_ts]
     wanted = [f"{incident.id}:reply:{number}" for number in range(1, incident.message.replies + 1)]
-    assert replies == [key for key in wanted if is_whole or key in replies]
+    calls = [key(m) for m in story.messages if m.thread_ts and is_call(m)]
+    news = [each for each in replies if each not in calls]
+    assert sorted(replies) == sorted(each for each in wanted if is_whole or each in replies)
+    assert calls == [each for each in wanted if each in calls]
+    assert news == [each for each in wanted if each in news]
     assert (kept.deliveries, kept.inbox_items) == ({}, ())
     assert all(story.answered[user] >= ANSWERS.get(user, 1) for user in story.acknowledged)
     assert [key(m) for m in top if m is not card] == [
@@ -70,6 +75,10 @@ def verify_people(story: Story, desk: DeskState, incident: Incident) -> None:
 
 def key(message: Message) -> str:
     return message.metadata["event_payload"]["k"] if message.metadata else ""
+
+
+def is_call(message: Message) -> bool:
+    return "reason" in message.metadata["event_payload"] if message.metadata else False
 
 
 def test_undisturbed_nobody_is_answered_twice(play: Play) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.02
 SHARED_PATIENCE = 3.0
-START_S = 60.0
+START_S = 180.0
 """Real seconds in which a program must be watching, where nothing else is promised."""
 CRITICAL = r"incident=\d+ state=open severity=critical"
 SLACK_DOWN = answer(503, "<html><body>Service Unavailable</body></html>")

@@ -30,6 +30,8 @@ SCOPES = (
     "app_mentions:read,channels:history,channels:read,chat:write,chat:write.public,commands,"
     "groups:history,groups:read,im:history,im:write,usergroups:read,users:read"
 )
+ON_ITS_WAY_S = 2.0
+"""How long a call may be under way, also on a busy machine."""
 BURST_WAIT_S = 5.0
 """Seconds that Slack asks to wait for after too many messages."""
 MAX_BLOCKS, MAX_BLOCK_TEXT, MAX_UPDATE_TEXT = 50, 3000, 4000
@@ -129,13 +131,18 @@ class Slack:
         return [m for m in self.messages if m.channel == channel and "thread_ts" in m.params]
 
     def calls_inside_a_wait(self) -> list[Call]:
-        """The calls that came although Slack had asked this method and channel to wait."""
-        found, until = [], dict[tuple[str, str], float]()
+        """The calls that came although Slack had asked this method and channel to wait.
+
+        Those are left out that may have been on their way when Slack asked.
+        """
+        found, waits = [], dict[tuple[str, str], Call]()
         for call in self.calls:
             lane = call.method, call.channel
-            if call.at < until.get(lane, 0.0):
+            asked = waits.get(lane)
+            if asked and asked.at + ON_ITS_WAY_S < call.at < asked.retry_at:
                 found.append(call)
-            until[lane] = max(until.get(lane, 0.0), call.retry_at)
+            if call.retry_at:
+                waits[lane] = call
         return found
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -6,12 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.state.incident import MessageRef
-from bot.core.state.outbox import Delivery, Post, Reply
+from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.oncall import CallReason
+from bot.core.state.desk import DeskState
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, MessageRef
+from bot.core.state.outbox import Call, Delivery, Post, Reply
+from bot.core.state.rules import Rules
+from bot.core.state.tenant import Tenants
 from bot.core.state.timeline import WhyEntry
-from bot.ports import Refused
+from bot.ports import Refused, View
 from bot.simulator.workspace.workspace import Workspace
-from bot.slack.outbound.messenger import EVENT_TYPE, MAX_PAGES, PAGE_SIZE, SlackMessenger
+from bot.slack.outbound.messenger import (
+    EVENT_TYPE,
+    MAX_PAGES,
+    MAX_TENANTS,
+    PAGE_SIZE,
+    SlackMessenger,
+)
 from bot.slack.web_api import refusal
 
 if TYPE_CHECKING:
@@ -64,6 +75,35 @@ def messenger(slack: LocalSlack) -> SlackMessenger:
 def lost(slack: LocalSlack, key: str = "1:post:1", *, is_reply: bool = False) -> Delivery:
     body = Reply(1, WhyEntry(START)) if is_reply else Post(1)
     return Delivery(key, "incident:1", 1, body, created_at=slack.at, started_at=slack.at)
+
+
+async def test_a_call_of_hundreds_of_tenants_is_taken(
+    slack: LocalSlack, messenger: SlackMessenger
+) -> None:
+    """Slack limits a message's metadata: the call names the first tenants only."""
+    tenants = tuple(f"{number:03}-{'x' * 36}" for number in range(500))
+    incident = Incident(
+        id=1,
+        kind=IncidentKind.FAILING,
+        severity=Severity.CRITICAL,
+        tenants=tenants,
+        since=START,
+        verdict=Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.0),
+        life=IncidentLife(START),
+    )
+    call = Call(1, CallReason.BEGUN, START)
+    delivery = Delivery("1:post:1", "incident:1", 1, Post(1), created_at=START, call=call)
+    view = View(START, Rules({}), Tenants({}), DeskState({1: incident}))
+
+    assert await messenger.send(delivery, view, None)
+    (message,) = slack.workspace.messages(CHANNEL)
+    assert message.metadata
+    assert message.metadata["event_payload"] == {
+        "k": "1:post:1",
+        "incident": 1,
+        "tenants": list(tenants[:MAX_TENANTS]),
+        "reason": "begun",
+    }
 
 
 async def test_it_is_found_in_a_busy_channel(slack: LocalSlack, messenger: SlackMessenger) -> None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 FILES = sorted(SCENARIOS.glob("*.yml"))
-CALLS = sorted((SCENARIOS / "calls").glob("*.yml"))
 UNSEEN = sorted((SCENARIOS / "unseen").glob("*.yml"))
 WRONG = {
     # An application's cluster without egress looks from here as if Auth0 refused it alone.
@@ -44,15 +43,6 @@ def test_the_result_is_right(file: Path, caplog: pytest.LogCaptureFixture) -> No
 
     assert caplog.records == []
     assert played.is_correct is (file.stem not in WRONG)
-
-
-@pytest.mark.parametrize("file", CALLS, ids=lambda file: file.stem)
-def test_people_are_called_as_they_should_be(file: Path) -> None:
-    """Whoever sleeps is called when it begins, gets worse, gets wider or comes back; not else."""
-    scenario = load_file(file)
-    played = play_scenario(scenario, scenario.seed, lambda _: None, requests=False)
-
-    assert (played.is_correct, played.calls_correct) == (True, True)
 
 
 def test_there_are_enough_scenarios() -> None:

@@ -45,7 +45,7 @@ def decide_call(
     incident: Incident, state: DeskState, tenants: Tenants, now: float, rules: Rules
 ) -> paging.IncidentAndEffects:
     """Return the incident with the call that is due now, if what is known gives a reason."""
-    if incident.kind is not IncidentKind.FAILING:
+    if incident.kind is not IncidentKind.FAILING or not paging.may_call(incident, now, rules):
         return incident, []
     incident, correction = _correct(incident, state, now, rules)
     incident, call = _compare_with_known(incident, state, tenants, now, rules)
@@ -97,7 +97,7 @@ def _call_for_more(
     if known.is_exceeded_by(certain):
         return await_call(incident, CallReason.WORSE, now), []
     wider_at = notification.called_wider_at
-    joined = known.newly_down(certain)
+    joined = tuple(name for name in known.newly_down(certain) if rules.may_call(name, now))
     if joined and (wider_at is None or now - wider_at >= WIDER_EVERY_S):
         return paging.call_for_joined(incident, joined, state, now, current=current, rules=rules)
     # As long as some logins work, a number that rises to and fro is nothing new.

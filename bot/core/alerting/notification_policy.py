@@ -118,6 +118,8 @@ def call_beyond_slack(state: DeskState, call: Call, now: float, rules: Rules) ->
     if incident is None or not incident.is_open or _is_covered(incident, state, now, rules):
         return state, []
     acknowledged = incident.life.acknowledged
+    if not paging.may_call(incident, now, rules):
+        return state, []
     if incident.notification.is_muted or (acknowledged and call.decided_at <= acknowledged.at):
         return state, []
     after, effects = paging.page_for_call(incident, call, now, rules)
@@ -139,12 +141,12 @@ def _apply_to_incident(
         muted = replace(incident.notification, is_muted=True)
         return replace(incident, notification=muted), effects, state
     if incident.notification.is_muted:
-        incident, posts = unmute(incident, now)
+        incident, posts = unmute(incident, now, rules)
         effects += posts
     due = paging.due_at(incident, rules)
     if due is None or due > now:
         return incident, effects, state
-    if is_covered:
+    if is_covered or not paging.may_call(incident, now, rules):
         return _postpone(incident, now + MUTED_RETRY_S - due), effects, state
     incident, pages = paging.notify_due(incident, state, tenants, now, rules)
     return incident, [*effects, *pages], state
@@ -189,7 +191,7 @@ def _silences_of(incident: Incident, state: DeskState) -> list[Silence]:
     ]
 
 
-def unmute(incident: Incident, now: float) -> paging.IncidentAndEffects:
+def unmute(incident: Incident, now: float, rules: Rules) -> paging.IncidentAndEffects:
     """Post an incident that began while it was muted, and is still open."""
     begun = begun_escalation(incident.notification.escalation)
     escalation: AwaitingMention | EscalationState | None = begun
@@ -199,7 +201,7 @@ def unmute(incident: Incident, now: float) -> paging.IncidentAndEffects:
         incident.notification, is_muted=False, escalation=escalation, has_mentioned=False
     )
     incident = replace(incident, notification=notification)
-    is_call = incident.severity is Severity.CRITICAL
+    is_call = incident.severity is Severity.CRITICAL and paging.may_call(incident, now, rules)
     call = Call(incident.id, CallReason.BEGUN, now) if is_call else None
     post = notifications.post_message(incident, call)
     if incident.kind is not IncidentKind.FAILING:

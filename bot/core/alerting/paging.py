@@ -70,6 +70,13 @@ def due_at(incident: Incident, rules: Rules) -> float | None:
             return None
 
 
+def may_call(incident: Incident, now: float, rules: Rules) -> bool:
+    """Tell whether people may be called for any tenant that fails; the bot's own faults call."""
+    failing = {problem.tenant for problem in incident.problems if not problem.is_over}
+    names = failing or incident.tenants
+    return not names or any(rules.may_call(name, now) for name in names)
+
+
 def notify_due(
     incident: Incident, state: DeskState, tenants: Tenants, now: float, rules: Rules
 ) -> IncidentAndEffects:

@@ -117,7 +117,7 @@ def _escalate(
     if not incident.is_open:
         return CommandOutcome.TOO_LATE, incident, []
     after, effects = (
-        notification_policy.unmute(incident, now)
+        notification_policy.unmute(incident, now, rules)
         if incident.notification.is_muted
         else (incident, [])
     )

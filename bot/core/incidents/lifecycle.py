@@ -98,7 +98,9 @@ def open_incident(
     )
     incident = _record_evidence(incident, now)
     incident, why = add_entry(incident, WhyEntry(now))
-    post = post_message(incident, Call(number, reason, now) if is_critical else None)
+    may_call = any(context.rules.may_call(name, now) for name in context.tenants)
+    call = Call(number, reason, now) if is_critical and may_call else None
+    post = post_message(incident, call)
     return incident, [IncidentChanged(incident), VerdictChanged(number, verdict), post, why]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from bot.core.model.access import Access
 from bot.core.model.observation import CUSTOM, FEED, M2M, WELLKNOWN, Severity, Target
 from bot.core.model.wall_clock import RecurringTime
-from bot.core.oncall import EscalationPolicy, OnCallSource
+from bot.core.oncall import CallHours, CallsWhen, EscalationPolicy, OnCallSource
 from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.silence import MaintenanceWindow
@@ -50,6 +50,8 @@ class TenantRules:
     """The connections of the synthetic logins."""
     monitors: tuple[str, ...] = ()
     """The external monitors that may send alerts."""
+    calls: CallsWhen = CallsWhen.ALWAYS
+    """When its incidents may call people; they are posted in any case."""
 
     def limits_of(self, signal: str) -> ProbeLimits:
         """Return a signal's limits."""
@@ -84,6 +86,8 @@ class Rules:
     policies: dict[Severity, EscalationPolicy] = field(default_factory=dict)
     contact_points: tuple[str, ...] = ()
     """The names of all contact points beyond Slack."""
+    call_hours: CallHours = field(default_factory=CallHours)
+    """For tenants that call people in these hours only."""
     on_call: OnCallSource | None = None
     """Who is on call. Of a calendar the desk's state has the shifts."""
     calendar_every_s: float | None = None
@@ -94,3 +98,10 @@ class Rules:
     """When the weekly report is posted."""
     feed_every_s: float = 60.0
     control_every_s: float = 60.0
+
+    def may_call(self, tenant: str, now: float) -> bool:
+        """Tell whether an incident of a tenant may call people now."""
+        when = self.tenants[tenant].calls if tenant in self.tenants else CallsWhen.ALWAYS
+        return when is CallsWhen.ALWAYS or (
+            when is CallsWhen.HOURS and self.call_hours.are_now(now)
+        )

@@ -65,6 +65,11 @@ class TenantState:
     """Its logins, through any of its domains."""
 
     @cached_property
+    def measured(self) -> dict[str, tuple[object, object]]:
+        """What was worked out of this state by rules: the rules, and the result, by its name."""
+        return {}
+
+    @cached_property
     def alerting_signals(self) -> set[str]:
         """The names of the probes, metrics and external monitors that belong into an incident."""
         return {name for name, health in self._signals() if health & Health.ALERTING}

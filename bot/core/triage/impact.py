@@ -47,8 +47,15 @@ def measure_impact(
     """Return how badly one tenant does: more than a part only if logins fail, or users do."""
     if name not in tenants.states or name not in rules.tenants:
         return Impact.NONE
+    # In a storm each step asks this of hundreds of tenants, of which it has changed one.
+    measured, limits = tenants.states[name].measured, rules.tenants[name]
+    by, impact = measured.get(f"impact {is_certain}", (None, None))
+    if by is limits and isinstance(impact, Impact):
+        return impact
     found = _signal_impacts(name, tenants, rules, is_certain=is_certain)
-    return max(found, default=Impact.NONE)
+    impact = max(found, default=Impact.NONE)
+    measured[f"impact {is_certain}"] = limits, impact
+    return impact
 
 
 def _signal_impacts(

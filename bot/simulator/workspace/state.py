@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 SLACKBOT = User("USLACKBOT", "slackbot", "Slackbot")
 
 
-def _channels() -> list[Channel]:
+def default_channels() -> list[Channel]:
+    """Return the channels where nobody says it."""
     return [Channel("C0ALERTS", "auth0-alerts"), Channel("C0GENERAL", "general", is_member=False)]
 
 
@@ -36,7 +37,7 @@ class State:
 
     now: Callable[[], float]
     app: App = field(default_factory=App)
-    channels: list[Channel] = field(default_factory=_channels)
+    channels: list[Channel] = field(default_factory=default_channels)
     people: list[User] = field(default_factory=default_people)
     groups: list[Group] = field(default_factory=lambda: [Group("S1", "oncall", ("U1",))])
     team_id: str = "T0LOCAL"

@@ -88,9 +88,7 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case MentionEntry():
             return _call_text(entry, incident)
         case CorrectedEntry():
-            correction = f"Correction: I said {CAUSES[entry.told]}. Now:"
-            verdict = verdict_text(entry.verdict)
-            return f"{mentions(entry.mentioned)} {correction}\n{verdict}".strip()
+            return _correction_text(entry)
         case PagedEntry():
             return _paged_text(entry, incident)
         case UnreachedEntry(contact_point=name, error=error):
@@ -106,6 +104,10 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             assert_never(entry)
 
 
+def _names_and_verb(names: tuple[str, ...], verb: str) -> str:
+    return f"{join_names(names)} {verb if len(names) > 1 else verb + 's'}"
+
+
 def _extent_text(
     entry: SeverityRaisedEntry | JoinedEntry | RecoveredEntry, *, is_no_data: bool
 ) -> str:
@@ -113,12 +115,17 @@ def _extent_text(
     if isinstance(entry, SeverityRaisedEntry):
         what = "I cannot check any tenant" if is_no_data else "most logins fail"
         return f"Now {entry.severity}: {what}"
-    names, are_many = join_names(entry.tenants), len(entry.tenants) > 1
+    names = join_names(entry.tenants)
     if isinstance(entry, JoinedEntry):
-        fail = "fail" if are_many else "fails"
-        return f"I cannot check {names} either" if is_no_data else f"{names} {fail} too"
-    work = "work" if are_many else "works"
-    return f"I can check {names} again" if is_no_data else f"{names} {work} again"
+        fail = f"{_names_and_verb(entry.tenants, 'fail')} too"
+        return f"I cannot check {names} either" if is_no_data else fail
+    work = f"{_names_and_verb(entry.tenants, 'work')} again"
+    return f"I can check {names} again" if is_no_data else work
+
+
+def _correction_text(entry: CorrectedEntry) -> str:
+    correction = f"Correction: I said {CAUSES[entry.told]}. Now:"
+    return f"{mentions(entry.mentioned)} {correction}\n{verdict_text(entry.verdict)}".strip()
 
 
 def _call_text(entry: MentionEntry, incident: Incident) -> str:
@@ -130,8 +137,8 @@ def _call_text(entry: MentionEntry, incident: Incident) -> str:
         case CallReason.WORSE:
             text = f"It got worse: {so_far}."
         case CallReason.WIDER:
-            verb = "fail" if len(entry.tenants) > 1 else "fails"
-            text, taken = f"{join_names(entry.tenants)} {verb} too.", _owner(entry.at, incident)
+            text = f"{_names_and_verb(entry.tenants, 'fail')} too."
+            taken = _owner(entry.at, incident)
             owner = f" {taken} acknowledged what failed before." if taken else ""
         case CallReason.BACK:
             times = len(incident.life.returned_at) + 1

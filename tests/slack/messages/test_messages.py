@@ -20,7 +20,7 @@ from bot.core.model.observation import (
     StatusIncident,
     Verdict,
 )
-from bot.core.oncall import Shift
+from bot.core.oncall import CallReason, Shift
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import (
     Acknowledgement,
@@ -32,6 +32,7 @@ from bot.core.state.incident import (
     NotificationState,
     Resolution,
 )
+from bot.core.state.known import Impact
 from bot.core.state.outbox import Answer
 from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
@@ -282,6 +283,14 @@ def test_an_unclear_verdict_says_what_would_settle_it() -> None:
 
 
 AT = START + 60
+HAD = Acknowledgement("U2", AT, Impact.SLOW)
+CALL_REASONS = (
+    CallReason.BEGUN,
+    CallReason.WORSE,
+    CallReason.WIDER,
+    CallReason.BACK,
+    CallReason.FLAPPING,
+)
 ENTRIES: tuple[TimelineEntry, ...] = (
     WhyEntry(AT),
     VerdictEntry(AT, VERDICT),
@@ -289,7 +298,8 @@ ENTRIES: tuple[TimelineEntry, ...] = (
     RecoveredEntry(AT, ("prod",)),
     SeverityRaisedEntry(AT, Severity.CRITICAL),
     StatusUpdateEntry(AT, STATUS_INCIDENT),
-    MentionEntry(AT, ()),
+    *(MentionEntry(AT, ("U1",), reason, ("prod",), HAD) for reason in CALL_REASONS),
+    CorrectedEntry(AT, VERDICT, Cause.AUTH0, ("U1",)),
     PagedEntry(AT, by="U1"),
     UnreachedEntry(AT, "pager", "why"),
     CorrectedEntry(AT, VERDICT, Cause.AUTH0),
