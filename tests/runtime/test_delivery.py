@@ -288,6 +288,9 @@ def test_a_call_that_slack_takes_stays_in_slack() -> None:
     """Also where the engine cannot commit that for minutes; what is no call never leaves it."""
     assert deliver(CALL, STEP).overdue == []
     assert deliver(REPLY, prepare=failing(REPLY.key, *[CUT_OFF] * 7)).overdue == []
+    body = Paging(1, "pager", PagerAction.TRIGGER)
+    page = Delivery("1:page:1", "page:1", 1, body, 0.0, call=STEP.call)
+    assert deliver(page, prepare=failing(page.key, *[CUT_OFF] * 7)).overdue == []
     stuck = deliver(CALL, prepare=lambda bench: setattr(bench, "is_stuck", True))
     assert [type(each) for each in stuck.submitted] == [Delivered]
 

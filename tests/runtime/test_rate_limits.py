@@ -257,8 +257,9 @@ def test_a_call_overtakes_what_waits_in_its_lane() -> None:
 
 
 def test_nothing_overtakes_an_incidents_message() -> None:
-    """A mention that stood above the alert would be about nothing."""
-    town = play([post(100), mention(100, 2)], limited_once("100:post:1", 20.0))
+    """A mention that stood above it would be about nothing; so also if it is posted again."""
+    again = replace(post(100), call=None)
+    town = play([again, mention(100, 2)], limited_once("100:post:1", 20.0))
 
     assert town.tried_at("100:reply:2") > town.tried_at("100:post:1")
 
