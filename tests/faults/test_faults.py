@@ -32,6 +32,7 @@ def results() -> dict[str, dict[str, Any]]:
     return {result["experiment"]: result for result in json.loads(ended.stdout)}
 
 
+@pytest.mark.faults
 @pytest.mark.xdist_group("faults")  # one process plays them all
 @pytest.mark.parametrize("name", NAMES)
 def test_promises_are_kept(results: dict[str, dict[str, Any]], name: str) -> None:
