@@ -88,6 +88,9 @@ class Edges:
     async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:
         raise NotImplementedError
 
+    async def find_unreached(self, _: tuple[str, ...], __: float) -> dict[str, str]:
+        return {}
+
     def listen(self, at: float, effect: Effect) -> None:
         if self.listener_fails:
             self.listener_fails = False

@@ -113,19 +113,29 @@ def _is_covered(
     return is_silenced or is_in_maintenance(incident, now, rules)
 
 
-def call_beyond_slack(state: DeskState, call: Call, now: float, rules: Rules) -> StateAndEffects:
-    """Page the contact points for a call that Slack has not taken, if people are still needed."""
+def find_incident_to_call(
+    state: DeskState, call: Call, now: float, rules: Rules
+) -> Incident | None:
+    """Return the incident of a call by which people are still to be called."""
     incident = state.incidents.get(call.incident)
     while incident is not None and incident.life.merged_into is not None:
         incident = state.incidents.get(incident.life.merged_into)
     if incident is None or not incident.is_open or _is_covered(incident, state, now, rules):
-        return state, []
+        return None
     acknowledged = incident.life.acknowledged
-    if not paging.may_call(incident, now, rules):
-        return state, []
-    if incident.notification.is_muted or (acknowledged and call.decided_at <= acknowledged.at):
+    if incident.notification.is_muted or not paging.may_call(incident, now, rules):
+        return None
+    return None if acknowledged and call.decided_at <= acknowledged.at else incident
+
+
+def call_beyond_slack(state: DeskState, call: Call, now: float, rules: Rules) -> StateAndEffects:
+    """Page the contact points for a call that Slack has not taken, if people are still needed."""
+    incident = find_incident_to_call(state, call, now, rules)
+    if incident is None:
         return state, []
     after, effects = paging.page_for_call(incident, call, now, rules)
+    if not effects:
+        after, effects = paging.fall_back(incident, call, state, now, rules)
     return state.with_incident(after), effects
 
 

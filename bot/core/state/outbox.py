@@ -21,8 +21,9 @@ from bot.core.model.command import Request, SilenceRefusal
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Severity, Target
 from bot.core.oncall import CallReason, Shift
+from bot.core.state.incident import MessageRef
 from bot.core.state.silence import Silence
-from bot.core.state.timeline import BatchedEntry, TimelineEntry
+from bot.core.state.timeline import BatchedEntry, NotifyingEntry, TimelineEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +44,8 @@ class PagerMessage:
     key: str
     """Unique; the same for a repeated try."""
     incident: int
+    number: int
+    """How many pages about the incident the contact point has had by now, from 1."""
     action: PagerAction
     severity: Severity
     tenants: tuple[str, ...]
@@ -65,10 +68,12 @@ class Call:
     decided_at: float
     step: int | None = None
     """The step of the escalation, from 1; None: no step decided it."""
+    by: str = ""
+    """The user who wanted it; empty: its time had come."""
 
     @property
     def overdue_at(self) -> float:
-        """When it goes beyond Slack, unless Slack has taken it by then."""
+        """When it is made by other ways as well, unless it was taken by then."""
         return self.decided_at + CALL_OVERDUE_S
 
 
@@ -94,6 +99,10 @@ class Post:
 
     incident: int
     channel: str = ""
+    mentioned: tuple[str, ...] = ()
+    """Who is mentioned besides, because calls waited for Slack."""
+    is_quiet: bool = False
+    """It mentions nobody: nobody is needed any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,16 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class CalledNow:
+    """Who is being called because a person wanted it."""
+
+    contact: str
+    """`mention`, `dm`, or the name of a contact point."""
+    people: tuple[str, ...] = ()
+    """The ids of those who are mentioned or written to."""
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerResult:
     """The result of a command that changes something."""
 
@@ -127,6 +146,8 @@ class AnswerResult:
     """Incidents of the last day that the silence would have hidden."""
     shift: Shift | None = None
     """The shift of an override."""
+    called: tuple[CalledNow, ...] = ()
+    """Whom an escalation by hand calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +183,22 @@ class DirectMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectEdit:
+    """An update of a message to one person: how the incident goes on."""
+
+    incident: int
+    message: MessageRef
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyReached:
+    """For the channel: no way to call people reached anybody."""
+
+    incident: int
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
 class Paging:
     """A pager message about an incident, through one contact point."""
 
@@ -169,6 +206,8 @@ class Paging:
     contact_point: str
     """Its name in the configuration."""
     action: PagerAction
+    number: int = 1
+    """How many pages about the incident it has had by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +249,11 @@ class CatchUp:
     channel: str = ""
 
 
-ChannelBody = SilenceAnnouncement | CrossPost | CatchUp | OverrideAnnouncement | ReportDue
-Body = Post | Edit | Reply | Answer | DirectMessage | Paging | ChannelBody
-IncidentBody = Post | Edit | Reply | DirectMessage | Paging | CrossPost
+ChannelBody = (
+    SilenceAnnouncement | CrossPost | NobodyReached | CatchUp | OverrideAnnouncement | ReportDue
+)
+Body = Post | Edit | Reply | Answer | DirectMessage | DirectEdit | Paging | ChannelBody
+IncidentBody = Post | Edit | Reply | DirectMessage | DirectEdit | Paging | CrossPost | NobodyReached
 
 
 class DeliveryStatus(StrEnum):
@@ -278,8 +319,8 @@ def is_expired(delivery: Delivery, now: float) -> bool:
 
 def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:
     """Tell whether a waiting edit of this lane will show all that a new one would."""
-    return isinstance(body, Edit) and any(
-        isinstance(d.body, Edit) and d.status is DeliveryStatus.PENDING for d in lane
+    return isinstance(body, Edit | DirectEdit) and any(
+        d.body == body and d.status is DeliveryStatus.PENDING for d in lane
     )
 
 
@@ -313,7 +354,7 @@ def priority(delivery: Delivery) -> int:
     if delivery.call:
         return 0
     match delivery.body:
-        case Post() | CrossPost():
+        case Post() | CrossPost() | NobodyReached():
             return 1
         case Reply() | CatchUp():
             return 2
@@ -336,6 +377,46 @@ def batch_replies(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]
             batched.append(mark_sent(other))
     entry = replace(entry, tenants=tuple(dict.fromkeys(tenants)))
     return [replace(first, body=replace(first.body, entry=entry)), *batched]
+
+
+def join_calls(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
+    """Return a call for all who are called by what waits behind it, and that without a call.
+
+    After an outage of Slack an incident mentions people once, and writes once to each person.
+    """
+    others = [
+        d for d in lane if d.call and d.key != first.key and d.status is DeliveryStatus.PENDING
+    ]
+    if not first.call or not others:
+        return [first]
+    body = first.body
+    if isinstance(body, DirectMessage):
+        return [first, *(mark_sent(each) for each in others if each.body == body)]
+    names = tuple(
+        name
+        for each in others
+        if isinstance(each.body, Reply) and isinstance(each.body.entry, NotifyingEntry)
+        for name in each.body.entry.mentioned
+    )
+    match body:
+        case Post():
+            body = replace(body, mentioned=tuple(dict.fromkeys((*body.mentioned, *names))))
+        case Reply(entry=entry) if isinstance(entry, NotifyingEntry):
+            names = tuple(dict.fromkeys((*entry.mentioned, *names)))
+            body = replace(body, entry=replace(entry, mentioned=names))
+    return [replace(first, body=body), *map(mute_call, others)]
+
+
+def mute_call(delivery: Delivery) -> Delivery:
+    """Return a message of the channel that says what it says, and calls nobody."""
+    match delivery.body:
+        case Post() as body:
+            return replace(delivery, call=None, body=replace(body, is_quiet=True))
+        case Reply(entry=entry) as body if isinstance(entry, NotifyingEntry):
+            quiet = replace(body, entry=replace(entry, mentioned=()))
+            return replace(delivery, call=None, body=quiet)
+        case _:
+            return delivery
 
 
 def mark_sending(delivery: Delivery, now: float) -> Delivery:

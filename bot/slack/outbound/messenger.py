@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+from contextlib import suppress
 from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from bot.core.alerting.call_outcomes import people_of
+from bot.core.alerting.paging import PERSON_ID_PREFIXES
 from bot.core.oncall import DM
 from bot.core.state.incident import MessageRef
 from bot.core.state.outbox import (
@@ -16,24 +20,37 @@ from bot.core.state.outbox import (
     CatchUp,
     CrossPost,
     Delivery,
+    DirectEdit,
     DirectMessage,
     Edit,
+    NobodyReached,
     OverrideAnnouncement,
     Post,
     Reply,
     ReportDue,
     SilenceAnnouncement,
 )
-from bot.core.state.timeline import CorrectedEntry, MentionEntry, PagedEntry
+from bot.core.state.timeline import CorrectedEntry, MentionEntry, NotifyingEntry, PagedEntry
 from bot.ports import CallFailed, Reason, Refused
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
 from bot.slack.render.direct_and_pager import render_direct_message
-from bot.slack.render.incident import render_abandoned, render_cross_post, render_incident
+from bot.slack.render.incident import (
+    render_abandoned,
+    render_cross_post,
+    render_incident,
+    render_nobody_reached,
+)
 from bot.slack.render.incident_line import render_catch_up
 from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
-from bot.slack.render.timeline import render_timeline_entry
+from bot.slack.render.timeline import (
+    IN_DND,
+    USER_INACTIVE,
+    USER_NOT_FOUND,
+    render_call,
+    render_timeline_entry,
+)
 from bot.slack.web_api import SYSTEM, refusal
 
 if TYPE_CHECKING:
@@ -62,6 +79,8 @@ _OPEN_TEXT = re.compile(
     r"(?:\(possible double\) )?(?:<\S+> )*((?:FIRING|ACKNOWLEDGED).*)", re.DOTALL
 )
 """The text of an open incident's message, without those whom it mentions."""
+LOOKUP_LIMIT_S = 3.0
+"""Real seconds for asking whether the people who were called can be notified."""
 SEARCH_MARGIN_S = 3600.0
 """A channel is searched back to this long before a message was due: our clock may be wrong."""
 
@@ -98,13 +117,12 @@ class SlackMessenger:
             await send_answer(self._api, body, view)
             return None
         metadata = {"event_type": EVENT_TYPE, "event_payload": _metadata(delivery, view)}
-        if isinstance(body, DirectMessage):
-            await self._send_direct(body, view, message_ref, metadata)
-            return None
-        message = _label_repeat(await self._render(body, view, message_ref), delivery)
+        if isinstance(body, DirectMessage | DirectEdit):
+            return await self._send_direct(body, view, message_ref, metadata)
+        message = _label_repeat(await self._render(delivery, view, message_ref), delivery)
         params = {"metadata": metadata, **NO_UNFURL}
         if isinstance(body, Edit | Reply):
-            params |= _destination(body, message_ref)
+            params |= _destination(delivery, body, message_ref)
         else:
             params["channel"] = self._channel_of(body)
         method = "chat.update" if isinstance(body, Edit) else "chat.postMessage"
@@ -124,8 +142,10 @@ class SlackMessenger:
 
     async def find(self, delivery: Delivery, message_ref: MessageRef | None) -> MessageRef | None:
         """Search for a message that carries the delivery's key; see the port."""
-        thread = message_ref if isinstance(delivery.body, Reply) else None
-        channel = thread.channel if thread else self._channel_of(delivery.body)
+        is_reply = isinstance(delivery.body, Reply) and not _group_call(delivery)
+        thread = message_ref if is_reply else None
+        own = message_ref.channel if message_ref and isinstance(delivery.body, Reply) else ""
+        channel = own or self._channel_of(delivery.body)
         if channel.startswith("#"):  # Slack searches no channel by its name
             raise Refused(SYSTEM, Reason.UNAVAILABLE, "channel_id_unknown")
         oldest = delivery.created_at - SEARCH_MARGIN_S
@@ -139,6 +159,33 @@ class SlackMessenger:
             if number == MAX_PAGES:
                 raise refusal("too_many_messages")
         return None
+
+    async def find_unreached(self, names: tuple[str, ...], now: float) -> dict[str, str]:
+        """Ask Slack who is not there, or in Do Not Disturb; see the port."""
+        people = [name for name in names if name[:1] in PERSON_ID_PREFIXES]
+        try:
+            async with asyncio.timeout(LOOKUP_LIMIT_S):
+                found = await asyncio.gather(*(self._find_why_unreached(p, now) for p in people))
+        except TimeoutError:
+            return {}
+        return {person: why for person, why in zip(people, found, strict=True) if why}
+
+    async def _find_why_unreached(self, person: str, now: float) -> str:
+        """Return a code; empty as well where Slack does not tell, as without a scope.
+
+        Whatever it answers, the call was sent: a failure here must not repeat it.
+        """
+        with suppress(CallFailed, LookupError, TypeError):
+            try:
+                if (await self._api.call("users.info", {"user": person}))["user"]["deleted"]:
+                    return USER_INACTIVE
+            except (Refused, LookupError) as error:
+                if isinstance(error, Refused) and error.code == USER_NOT_FOUND:
+                    return error.code
+            dnd = await self._api.call("dnd.info", {"user": person})
+            span = dnd["next_dnd_start_ts"], dnd["next_dnd_end_ts"]
+            return IN_DND if dnd["dnd_enabled"] and span[0] <= now < span[1] else ""
+        return ""
 
     async def _read_pages(
         self, channel: str, thread: MessageRef | None = None
@@ -199,6 +246,7 @@ class SlackMessenger:
                 Post(channel=own)
                 | SilenceAnnouncement(channel=own)
                 | CrossPost(channel=own)
+                | NobodyReached(channel=own)
                 | CatchUp(channel=own)
             ):
                 return self._id_of(own or self._default_channel)
@@ -210,17 +258,24 @@ class SlackMessenger:
         return self._channel_ids.get(channel, channel)
 
     async def _render(
-        self, body: Body, view: View, message_ref: MessageRef | None
+        self, delivery: Delivery, view: View, message_ref: MessageRef | None
     ) -> RenderedMessage:
-        if not isinstance(body, Post | Edit | Reply | CrossPost):
+        body = delivery.body
+        if not isinstance(body, Post | Edit | Reply | CrossPost | NobodyReached):
             return _render_for_channel(body, view)
         incident = view.desk.incidents[body.incident]
-        if isinstance(body, CrossPost):
-            return render_cross_post(incident, await self.get_permalink(message_ref))
-        if isinstance(body, Reply):
-            return render_timeline_entry(body.entry, incident, view.now)
-        mention = mentions(incident.notification.mentioned) if isinstance(body, Post) else ""
-        return render_incident(incident, view, self._status_link, mention)
+        match body:
+            case CrossPost():
+                return render_cross_post(incident, await self.get_permalink(message_ref))
+            case NobodyReached():
+                return render_nobody_reached(incident, await self.get_permalink(message_ref))
+            case Reply(entry=entry):
+                if call := _group_call(delivery):
+                    link = await self.get_permalink(message_ref)
+                    return render_call(call, incident, view.now, link)
+                return render_timeline_entry(entry, incident, view.now)
+        people = people_of(delivery, incident)
+        return render_incident(incident, view, self._status_link, mentions(people))
 
     async def get_permalink(self, message_ref: MessageRef | None) -> str:
         """Return the address of an incident's message; empty if Slack does not give it."""
@@ -235,17 +290,27 @@ class SlackMessenger:
 
     async def _send_direct(
         self,
-        body: DirectMessage,
+        body: DirectMessage | DirectEdit,
         view: View,
         message_ref: MessageRef | None,
         metadata: Mapping[str, Any],
-    ) -> None:
-        """Write to one person. If Slack refuses that, the next step of the escalation follows."""
-        opened = await self._api.call("conversations.open", {"users": body.person})
+    ) -> MessageRef:
+        """Write to one person, or update what was written; returns where it is.
+
+        If Slack refuses a message, the next step of the escalation follows.
+        """
+        params: dict[str, Any] = {"metadata": metadata, **NO_UNFURL}
+        if isinstance(body, DirectEdit):
+            method = "chat.update"
+            params |= {"channel": body.message.channel, "ts": body.message.ts}
+        else:
+            method = "chat.postMessage"
+            opened = await self._api.call("conversations.open", {"users": body.person})
+            params["channel"] = opened["channel"]["id"]
         permalink = await self.get_permalink(message_ref)
         message = render_direct_message(view.desk.incidents[body.incident], view, permalink)
-        params = {"channel": opened["channel"]["id"], "metadata": metadata, **NO_UNFURL}
-        await self._call_with_fallback("chat.postMessage", params, message)
+        sent = await self._call_with_fallback(method, params, message)
+        return MessageRef(params["channel"], sent["ts"])
 
     async def _call_with_fallback(
         self, method: str, params: dict[str, Any], message: RenderedMessage
@@ -286,17 +351,34 @@ def _render_for_channel(body: Body, view: View) -> RenderedMessage:
             raise TypeError(f"{type(body).__name__} is no message of a channel")
 
 
-def _destination(body: Edit | Reply, message_ref: MessageRef | None) -> dict[str, Any]:
+def _group_call(delivery: Delivery) -> NotifyingEntry | None:
+    """Return what a call says that mentions others than single people: it is no reply.
+
+    It is not known whether a reply notifies a user group, or `@here`.
+    """
+    entry = delivery.body.entry if isinstance(delivery.body, Reply) else None
+    if not delivery.call or not isinstance(entry, NotifyingEntry):
+        return None
+    return entry if any(name[:1] not in PERSON_ID_PREFIXES for name in entry.mentioned) else None
+
+
+def _destination(
+    delivery: Delivery, body: Edit | Reply, message_ref: MessageRef | None
+) -> dict[str, Any]:
     if message_ref is None:
         raise refusal("message_not_found")
     if isinstance(body, Edit):
         return {"channel": message_ref.channel, "ts": message_ref.ts}
+    if _group_call(delivery):
+        return {"channel": message_ref.channel}
     # Shown in the channel as well: an edit notifies nobody, and a thread only who is in it.
     match body.entry:
-        case MentionEntry() | CorrectedEntry():
+        case CorrectedEntry():
             is_broadcast = True
+        case MentionEntry():
+            is_broadcast = delivery.call is not None
         case PagedEntry(contact_points=contact_points):
-            is_broadcast = DM not in contact_points
+            is_broadcast = delivery.call is not None or bool({*contact_points} - {DM})
         case _:
             is_broadcast = False
     return {

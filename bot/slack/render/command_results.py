@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.access import EVERYONE, CommandOutcome, Right, Verb
 from bot.core.model.observation import CONTROL, Observation, Outcome, Target
+from bot.core.oncall import DM, MENTION
 from bot.core.signals.metric_threshold import MetricState
 from bot.core.state.on_demand import resolve_check_scope
 from bot.slack.render.buttons import STICKY_RESOLVE_NOTE
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from bot.core.model.command import Request, RunCheck
     from bot.core.model.measurement import Measurement
     from bot.core.state.incident import Incident
-    from bot.core.state.outbox import Answer, AnswerResult
+    from bot.core.state.outbox import Answer, AnswerResult, CalledNow
     from bot.ports import View
 
 _RESOLVED_ALREADY = "{incident} is over already, since {ended}"
@@ -61,8 +62,7 @@ _SENTENCES = {
         CommandOutcome.INVALID: "Why was {incident} none? A word or two helps the report.",
     },
     Verb.ESCALATE: {
-        CommandOutcome.DONE: "The next step for {incident} is taken: its thread says whom it "
-        "called.",
+        CommandOutcome.DONE: "{incident}: {called}. The thread says who was reached.",
         CommandOutcome.TOO_LATE: f"{_RESOLVED_ALREADY}: nobody was called.",
         CommandOutcome.NOBODY: "There is nobody to call for {incident}: neither who is on call nor "
         "whom to mention is configured, or all were told.",
@@ -84,7 +84,8 @@ def render_command_result(request: Request, result: AnswerResult, view: View) ->
     incident = view.desk.incidents.get(result.incident or 0)
     if incident is None:
         return _no_such_incident(request, view)
-    sentence = _SENTENCES[verb][result.outcome].format(**_placeholders(request, incident))
+    placeholders = _placeholders(request, incident) | {"called": _called_text(result.called)}
+    sentence = _SENTENCES[verb][result.outcome].format(**placeholders)
     is_invalid = result.outcome is CommandOutcome.INVALID
     return render_paragraphs(sentence, usage_hint(verb) if is_invalid else "")
 
@@ -103,6 +104,17 @@ def _placeholders(request: Request, incident: Incident) -> dict[str, str]:
         "reason": quote(incident.false_alarm),
         "failing": f" Still failing: {failing}. {STICKY_RESOLVE_NOTE}" if failing else "",
     }
+
+
+def _called_text(called: tuple[CalledNow, ...]) -> str:
+    """Say whom an escalation by hand calls, and how; whether they are reached is not known yet."""
+    ways = {MENTION: "I mention {people} in the channel", DM: "I message {people}"}
+    return " and ".join(
+        ways.get(each.contact, "I page {contact}").format(
+            people=mentions(each.people), contact=escape(each.contact)
+        )
+        for each in called
+    )
 
 
 def _no_such_incident(request: Request, view: View) -> RenderedMessage:

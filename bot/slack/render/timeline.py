@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from bot.core import oncall
+from bot.core.alerting.call_outcomes import NO_ANSWER
 from bot.core.oncall import DM, CallReason
 from bot.core.state.incident import IncidentKind
 from bot.core.state.timeline import (
@@ -16,6 +18,7 @@ from bot.core.state.timeline import (
     MentionEntry,
     MergedEntry,
     NoteEntry,
+    NotifyingEntry,
     PagedEntry,
     RecoveredEntry,
     ReopenedEntry,
@@ -41,6 +44,7 @@ from bot.slack.render.text import (
     duration,
     escape,
     join_names,
+    link,
     mentions,
     quote,
     render_paragraphs,
@@ -57,6 +61,14 @@ if TYPE_CHECKING:
     from bot.slack.render.text import RenderedMessage
 
 NOTE_CHARS = 500
+IN_DND, USER_INACTIVE, USER_NOT_FOUND = "in_dnd", "user_is_inactive", "user_not_found"
+"""Why Slack does not notify a person."""
+UNREACHED_ERRORS = {
+    IN_DND: "in Do Not Disturb, so Slack makes no sound",
+    USER_INACTIVE: "the account is deactivated in Slack",
+    USER_NOT_FOUND: "Slack does not know this person",
+    NO_ANSWER: "not taken for a minute; I go on trying",
+}
 
 
 def render_timeline_entry(entry: TimelineEntry, incident: Incident, now: float) -> RenderedMessage:
@@ -64,6 +76,15 @@ def render_timeline_entry(entry: TimelineEntry, incident: Incident, now: float) 
     if isinstance(entry, WhyEntry):
         return render_paragraphs(*explain_verdict(incident))
     return render_paragraphs(_entry_text(entry, incident, now))
+
+
+def render_call(
+    entry: NotifyingEntry, incident: Incident, now: float, permalink: str
+) -> RenderedMessage:
+    """Render a call as a message of its own, which links the incident's."""
+    where = f"#{incident.id}"
+    text = _entry_text(entry, incident, now)
+    return render_paragraphs(f"{text} {link(permalink, where) if permalink else where}")
 
 
 def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
@@ -91,8 +112,8 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             return _correction_text(entry)
         case PagedEntry():
             return _paged_text(entry, incident)
-        case UnreachedEntry(contact_point=name, error=error):
-            return f":warning: Paging by {escape(name)} failed: {escape(error)}"
+        case UnreachedEntry():
+            return _unreached_text(entry)
         case HandOverEntry():
             owner = f"; {_owner(entry.at, incident)} it" if _owner(entry.at, incident) else ""
             person = mentions(entry.mentioned) or "Nobody"
@@ -182,8 +203,22 @@ def _paged_text(entry: PagedEntry, incident: Incident) -> str:
         owner = _owner(entry.at, incident) or "nobody has"
         return f"{people} {_so_far(entry.at, incident)}; {owner} acknowledged it.{asked}"
     if DM in entry.contact_points:
-        return f":bell: {people} is told directly.{asked}"
+        return f":bell: {people} was messaged.{asked}"
     return f":bell: Paged by {escape(join_names(entry.contact_points))}.{asked}"
+
+
+def _unreached_text(entry: UnreachedEntry) -> str:
+    """Say who could not be called, and why."""
+    error = UNREACHED_ERRORS.get(entry.error, entry.error)
+    if entry.people:
+        return f":warning: {mentions(entry.people)} cannot be reached: {escape(error)}"
+    match entry.contact_point:
+        case oncall.MENTION | oncall.DM:
+            return ":warning: Nobody is on call: I try the next step"
+        case oncall.NEXT:
+            return ":warning: There is nobody left to call next: I try the next step"
+        case name:
+            return f":warning: Paging by {escape(name)} failed: {escape(error)}"
 
 
 def _so_far(at: float, incident: Incident) -> str:
