@@ -297,11 +297,16 @@ def fall_back(
     if is_reached_since:
         return incident, []
     names = split_mention(rules)
-    if names and names != who_to_mention(state, rules) and (notification.fell_back_at or never) < since:
+    if (
+        names
+        and names != who_to_mention(state, rules)
+        and (notification.fell_back_at or never) < since
+    ):
         incident = replace(incident, notification=replace(notification, fell_back_at=now))
         incident, reply = notifications.add_entry(incident, PagedEntry(now, names), call)
         return incident, [reply]
-    if reached_at >= since or (notification.nobody_at or never) >= since:
+    is_said = (notification.nobody_at or never) >= since
+    if reached_at >= since or is_said or not rules.has_somebody_to_call:
         return incident, []
     incident = replace(incident, notification=replace(notification, nobody_at=now))
     body = NobodyReached(incident.id, incident.message.channel)

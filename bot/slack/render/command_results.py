@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.core.alerting.paging import PERSON_ID_PREFIXES
 from bot.core.model.access import EVERYONE, CommandOutcome, Right, Verb
 from bot.core.model.observation import CONTROL, Observation, Outcome, Target
 from bot.core.oncall import DM, MENTION
@@ -109,12 +110,14 @@ def _placeholders(request: Request, incident: Incident) -> dict[str, str]:
 def _called_text(called: tuple[CalledNow, ...]) -> str:
     """Say whom an escalation by hand calls, and how; whether they are reached is not known yet."""
     ways = {MENTION: "I mention {people} in the channel", DM: "I message {people}"}
-    return " and ".join(
-        ways.get(each.contact, "I page {contact}").format(
-            people=mentions(each.people), contact=escape(each.contact)
-        )
-        for each in called
-    )
+    texts = []
+    for each in called:
+        # In an answer that everybody sees, `@here` would call them all again.
+        is_group = any(name[:1] not in PERSON_ID_PREFIXES for name in each.people)
+        people = "the group that is on call" if is_group else mentions(each.people)
+        text = ways.get(each.contact, "I page {contact}")
+        texts.append(text.format(people=people, contact=escape(each.contact)))
+    return " and ".join(texts)
 
 
 def _no_such_incident(request: Request, view: View) -> RenderedMessage:

@@ -214,9 +214,9 @@ def _unreached_text(entry: UnreachedEntry) -> str:
         return f":warning: {mentions(entry.people)} cannot be reached: {escape(error)}"
     match entry.contact_point:
         case oncall.MENTION | oncall.DM:
-            return ":warning: Nobody is on call: I try the next step"
+            return ":warning: Nobody is on call: this step called nobody"
         case oncall.NEXT:
-            return ":warning: There is nobody left to call next: I try the next step"
+            return ":warning: This step called nobody: nobody is left to call next"
         case name:
             return f":warning: Paging by {escape(name)} failed: {escape(error)}"
 
