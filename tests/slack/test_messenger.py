@@ -113,6 +113,7 @@ async def test_a_call_of_hundreds_of_tenants_is_taken(
         "incident": 1,
         "tenants": list(tenants[:MAX_TENANTS]),
         "reason": "begun",
+        "open": True,
     }
 
 

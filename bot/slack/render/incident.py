@@ -26,7 +26,7 @@ from bot.slack.render.first_line import first_line
 from bot.slack.render.incident_line import state_mark, state_text
 from bot.slack.render.info import render_missing_data, render_monitoring_gap, render_own_fault
 from bot.slack.render.oncall import on_call_name
-from bot.slack.render.signals import problem_name
+from bot.slack.render.signals import problem_line, problem_name
 from bot.slack.render.text import (
     CAUSES,
     IMPACTS,
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from bot.ports import View
 
 MAX_NOTES, NOTE_CHARS = 2, 200
+MAX_NUMBERS = 3
+"""Metrics and outside monitors whose numbers are shown."""
 TABLE_ROWS = 40
 """Slack takes 100 rows, but no more than about 13,200 characters in all blocks of a message
 (bolt-js#2509 and #2867, read 2026-11)."""
@@ -114,6 +116,12 @@ def _details(incident: Incident, view: View) -> list[Block]:
     """Return what comes below the buttons: what is large, or can wait."""
     lines = [status_incident_line(one, view.now) for one in incident.status_incidents[:3]]
     blocks = [context(f"Auth0 status page: {each}") for each in lines]
+    numbers = [
+        problem_line(problem)
+        for problem in incident.problems
+        if isinstance(problem, MetricProblem | AlertProblem) and not problem.is_over
+    ]
+    blocks += [context("\n".join(numbers[:MAX_NUMBERS]))] if numbers else []
     if incident.notes:
         newest = incident.notes[: -MAX_NOTES - 1 : -1]
         lines = [f"• {date_and_time(n.at)} <@{n.by}>: {quote(n.text, NOTE_CHARS)}" for n in newest]

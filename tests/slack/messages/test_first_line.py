@@ -89,8 +89,8 @@ def incident(
             [probe(20, 20, "custom")],
             {},
             (
-                "A setting or code of this tenant breaks logins: all logins to the custom domain of "
-                "prod fail."
+                "A setting or code of this tenant breaks logins: "
+                "all logins to the custom domain of prod fail."
             ),
         ),
         (

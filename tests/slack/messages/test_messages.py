@@ -155,9 +155,8 @@ def test_what_to_do_and_why_precede_the_buttons() -> None:
 
 def test_three_facts_at_most_with_the_strongest_against() -> None:
     """A fact that speaks strongly against the cause is among them."""
-    values = {"text": "x"}
     found = tuple(Evidence(f"rule-{n}", {"text": f"fact {n}"}, 3.0 - n) for n in range(3))
-    doubt = Evidence("peers-ok", values | {"text": "tenants elsewhere work"}, -1.0)
+    doubt = Evidence("peers-ok", {"text": "tenants elsewhere work"}, -1.0)
     mixed = replace(VERDICT, evidence_for=found, evidence_against=(doubt,))
     blocks = render_incident(replace(OPEN, verdict=mixed), view(), STATUS).blocks
 
