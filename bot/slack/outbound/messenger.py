@@ -74,11 +74,12 @@ MAX_PAGES = 25
 """Of a busier channel we do not know whether it has the message."""
 MAX_PAGES_ABANDONED = 3
 """Of each channel. An open alert that is older than so many messages is out of sight."""
-_POST_KEY = re.compile(r"\d+:post:\d+")
-_OPEN_TEXT = re.compile(
-    r"(?:\(possible double\) )?(?:<\S+> )*((?:FIRING|ACKNOWLEDGED).*)", re.DOTALL
-)
-"""The text of an open incident's message, without those whom it mentions."""
+_LEAD = re.compile(r"(?:\(possible double\) )?(?:<\S+> )*")
+"""What precedes the first line of an incident's message: whom it mentions."""
+OLD_OPEN = ("FIRING", "ACKNOWLEDGED")
+"""How 0.1.0 began the message of an open incident."""
+OPEN_KEY = "open"
+"""In the metadata of an incident's message: whether the incident is open."""
 LOOKUP_LIMIT_S = 3.0
 """Real seconds for asking whether the people who were called can be notified."""
 SEARCH_MARGIN_S = 3600.0
@@ -232,10 +233,11 @@ class SlackMessenger:
         found: dict[MessageRef, str] = {}
         async for number, messages in self._read_pages(channel):
             for message in messages:
-                text = _OPEN_TEXT.fullmatch(str(message.get("text", "")))
-                is_post = _POST_KEY.fullmatch(_key_of(message)) and float(message["ts"]) < before
-                if text and is_post:
-                    found[MessageRef(channel, message["ts"])] = text[1]
+                text = _LEAD.sub("", str(message.get("text", "")), count=1)
+                payload = _payload_of(message)
+                is_old = bool(payload) and text.startswith(OLD_OPEN)
+                if payload.get(OPEN_KEY, is_old) and float(message["ts"]) < before:
+                    found[MessageRef(channel, message["ts"])] = text
             if number == MAX_PAGES_ABANDONED:
                 break
         return found
@@ -266,14 +268,14 @@ class SlackMessenger:
         incident = view.desk.incidents[body.incident]
         match body:
             case CrossPost():
-                return render_cross_post(incident, await self.get_permalink(message_ref))
+                return render_cross_post(incident, view, await self.get_permalink(message_ref))
             case NobodyReached():
-                return render_nobody_reached(incident, await self.get_permalink(message_ref))
+                return render_nobody_reached(incident, view, await self.get_permalink(message_ref))
             case Reply(entry=entry):
                 if call := _group_call(delivery):
                     link = await self.get_permalink(message_ref)
-                    return render_call(call, incident, view.now, link)
-                return render_timeline_entry(entry, incident, view.now)
+                    return render_call(call, incident, view, link)
+                return render_timeline_entry(entry, incident, view)
         people = people_of(delivery, incident)
         return render_incident(incident, view, self._status_link, mentions(people))
 
@@ -323,6 +325,8 @@ class SlackMessenger:
 def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
     """Return the key by which a search finds the message, and of a call what it is about."""
     payload: dict[str, Any] = {METADATA_KEY: delivery.key}
+    if isinstance(delivery.body, Post | Edit):
+        payload[OPEN_KEY] = view.desk.incidents[delivery.body.incident].is_open
     if call := delivery.call:
         tenants = view.desk.incidents[call.incident].tenants[:MAX_TENANTS]
         reason = call.reason.value
@@ -332,9 +336,13 @@ def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
 
 def _key_of(message: Mapping[str, Any]) -> str:
     """Return the key of the delivery that a message came from; empty if it is none of ours."""
+    return str(_payload_of(message).get(METADATA_KEY, ""))
+
+
+def _payload_of(message: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = message.get("metadata", {})
     is_ours = metadata.get("event_type") == EVENT_TYPE
-    return str(metadata.get("event_payload", {}).get(METADATA_KEY, "")) if is_ours else ""
+    return metadata.get("event_payload", {}) if is_ours else {}
 
 
 def _render_for_channel(body: Body, view: View) -> RenderedMessage:
