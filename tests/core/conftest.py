@@ -85,6 +85,8 @@ class Steps:
     rules: Rules
     refusing: dict[str, str] = field(default_factory=dict)
     """Contact points and people who take no call, and why."""
+    is_deaf: bool = False
+    """Nothing is taken, and nothing refused."""
     asleep: set[str] = field(default_factory=set)
     """People in Do Not Disturb."""
     state: BotState = field(init=False)
@@ -125,7 +127,8 @@ class Steps:
     def _after(self, stepped: tuple[BotState, list[Effect]]) -> list[Effect]:
         self.state, effects = stepped
         self.effects += effects
-        answers = [self.answer(e) for e in effects if isinstance(e, Send) and e.call]
+        calls = [e for e in effects if isinstance(e, Send) and e.call and not self.is_deaf]
+        answers = [self.answer(sent) for sent in calls]
         return [*effects, *(more for answer in answers for more in self.step(answer))]
 
     def answer(self, sent: Send) -> Stimulus:
