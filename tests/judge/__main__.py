@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from tests.judge.families import FAMILIES
 from tests.judge.generate import generate as generate_worlds
+from tests.judge.months import DAYS, play_months
 from tests.judge.play import Played, jobs_of, play
 from tests.judge.score import group, matrix_table, measures_table, reliability_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WIDTH = 140
 worlds_option = click.option("--worlds", default=5000, help="How many worlds to generate.")
@@ -45,9 +49,17 @@ def generate(worlds: int, seed: int, folder: Path) -> None:
 @workers_option
 @click.option("--seeds", default=1, help="Seeds for each given file.")
 @click.option("--wrong", is_flag=True, help="List each world that came out wrong.")
+@click.option("--strict", is_flag=True, help="Exit 1 if one came out wrong.")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
 def play_command(
-    worlds: int, seed: int, workers: int, seeds: int, files: Sequence[Path], *, wrong: bool
+    worlds: int,
+    seed: int,
+    workers: int,
+    seeds: int,
+    files: Sequence[Path],
+    *,
+    wrong: bool,
+    strict: bool,
 ) -> None:
     """Play files and folders or, without any, generated worlds, and print the measures."""
     with tempfile.TemporaryDirectory() as name:
@@ -64,7 +76,23 @@ def play_command(
     if wrong:
         for each in played:
             if not each.is_right:
-                click.echo(f"{each.name}: said {each.cause} {each.confidence:.2f}, is {each.good}")
+                good = " or ".join(each.good)
+                click.echo(f"{each.name}: said {each.cause} {each.confidence:.2f}, is {good}")
+    if strict and not all(each.is_right for each in played):
+        raise SystemExit(1)
+
+
+@cli.command()
+@click.option("--count", default=200, help="How many months.")
+@click.option("--days", default=DAYS, help="Days of a month.")
+@workers_option
+def months(count: int, days: int, workers: int) -> None:
+    """Play healthy, noisy months, and print how often people were alerted and called."""
+    played = list(play_months(count, workers, days))
+    alerts, calls = sum(m.alerts for m in played), sum(m.calls for m in played)
+    share = count * days / DAYS
+    click.echo(f"{count} times {days} days: {alerts} alerts, {calls} calls")
+    click.echo(f"a month: {alerts / share:.2f} alerts, {calls / share:.2f} calls")
 
 
 def _expand(files: Sequence[Path]) -> list[Path]:

@@ -72,6 +72,7 @@ class Told:
     """What one source tells two faults apart by."""
 
     source: str
+    """A place, `metrics`, `log` or `tracker`."""
     per_min: float
     """Nats a minute."""
     is_counted: bool = False
@@ -135,7 +136,7 @@ def _compare_places(mine: Fault, other: Fault, strength: float) -> Iterator[Told
         )
         if not place.endswith(".logs") and (answer, share) != (answer_2, share_2):
             nats = _place_nats((answer, share * strength), (answer_2, share_2 * strength))
-            yield Told("checks", nats * _tries_min(place, share, answer))
+            yield Told(place, nats * _tries_min(place, share, answer))
 
 
 def _compare_calls(mine: Fault, other: Fault, setup: Setup, strength: float) -> Iterator[Told]:

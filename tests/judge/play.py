@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import Cause
 from bot.simulator.reading import load_file
 from bot.simulator.simulation import BOT_NAME, SCORE_AFTER_S, Simulation
-from bot.simulator.virtual import VirtualLoop, run_virtually
+from bot.simulator.virtual import run_virtually
 from bot.slack.render.text import CAUSES, USERS_MAY_BE_FINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from bot.simulator.scenario import Scenario
+    from bot.ports import View
+    from bot.simulator.scenario import Answer, Scenario
     from bot.simulator.story import Event
+    from bot.simulator.virtual import VirtualLoop
+
+    Features = tuple[tuple[str, float], ...]
+    ReadFeatures = Callable[[View], Features | None]
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = ROOT / "tests" / "scenarios"
@@ -40,15 +48,13 @@ class Job:
     path: str
     seed: int
     """Added to that of the file."""
-    is_for_fit: bool = False
-    """Whether to record what triage sees, and to stop soon after the instant of the score."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instant:
     """What triage saw at one instant, for the fit."""
 
-    features: tuple[tuple[str, float], ...]
+    features: Features
     """The answer to each question, by its rule, and how strong it is."""
     good: tuple[str, ...]
     """The causes that are right at this instant."""
@@ -86,25 +92,33 @@ def own_corpus() -> list[Path]:
     return sorted(SCENARIOS.glob("*.yml")) + sorted((SCENARIOS / "unseen").glob("*.yml"))
 
 
-def play(jobs: Sequence[Job], workers: int) -> Iterator[Played]:
-    """Play worlds in one pool; the results come in the order of the jobs."""
+def play(jobs: Sequence[Job], workers: int, read: ReadFeatures | None = None) -> Iterator[Played]:
+    """Play worlds in one pool; the results come in the order of the jobs.
+
+    Args:
+        jobs: what to play.
+        workers: how many processes.
+        read: reads what the fit learns from; with it worlds end soon after their score.
+    """
+    play_job = partial(play_one, read=read)
     if workers == 1:
-        yield from map(play_one, jobs)
+        yield from map(play_job, jobs)
         return
     with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(play_one, jobs, chunksize=4)
+        yield from pool.map(play_job, jobs, chunksize=4)
 
 
-def play_one(job: Job) -> Played:
+def play_one(job: Job, read: ReadFeatures | None = None) -> Played:
     """Play one world."""
+    logging.disable(logging.CRITICAL)  # worlds without Slack would fill the terminal
     scenario = load_file(Path(job.path))
     answer = scenario.answer
     if answer is None:
         raise ValueError(f"{job.path}: no `answer`")
-    if job.is_for_fit and answer.decidable_s is not None:
+    if read and answer.decidable_s is not None:
         until_s = answer.decidable_s + SCORE_AFTER_S + AFTER_VERDICT_S
         scenario = replace(scenario, duration_s=min(scenario.duration_s, until_s))
-    return _Recorder(scenario, scenario.seed + job.seed, is_for_fit=job.is_for_fit).play()
+    return _Recorder(scenario, answer, scenario.seed + job.seed, read).play()
 
 
 def read_cause(text: str) -> Cause:
@@ -117,10 +131,13 @@ def read_cause(text: str) -> Cause:
 class _Recorder:
     """Plays one world and records what the fit and the tables need."""
 
-    def __init__(self, scenario: Scenario, seed: int, *, is_for_fit: bool) -> None:
+    def __init__(
+        self, scenario: Scenario, answer: Answer, seed: int, read: ReadFeatures | None
+    ) -> None:
         self._scenario = scenario
-        self._is_for_fit = is_for_fit
+        self._answer = answer
         self._seed = seed
+        self._read = read
         self._first: Cause | None = None
         self._instants: list[Instant] = []
 
@@ -128,49 +145,44 @@ class _Recorder:
         made: list[Simulation] = []
 
         async def main(loop: VirtualLoop) -> None:
-            made.append(Simulation(loop, self._scenario, self._seed, self._on_event))
-            self._simulation = made[0]
-            for after_s in self._instants_s() if self._is_for_fit else ():
-                at = self._scenario.start_at + after_s
-                made[0].clock.call_at(at, self._record)
-            await made[0].run()
+            self._simulation = Simulation(loop, self._scenario, self._seed, self._on_event)
+            made.append(self._simulation)
+            for after_s in self._instants_s():
+                self._simulation.clock.call_at(self._scenario.start_at + after_s, self._record)
+            await self._simulation.run()
 
         run_virtually(main)
         return self._result(made[0])
 
     def _instants_s(self) -> Iterator[float]:
-        """Yield when evidence is recorded: early ones, that of the score, and one later."""
-        answer = self._scenario.answer
-        if answer and answer.alert and answer.decidable_s is not None:
-            yield answer.decidable_s + SCORE_AFTER_S / 2
-            yield answer.decidable_s + SCORE_AFTER_S
-            yield answer.decidable_s + SCORE_AFTER_S + AFTER_VERDICT_S - 1
+        """Yield when evidence is recorded: early, at the instant of the score, and later."""
+        decidable_s = self._answer.decidable_s
+        if self._read and self._answer.alert and decidable_s is not None:
+            yield decidable_s + SCORE_AFTER_S / 2
+            yield decidable_s + SCORE_AFTER_S
+            yield decidable_s + SCORE_AFTER_S + AFTER_VERDICT_S - 1
 
     def _on_event(self, event: Event) -> None:
         is_alert = event["event"] == "message" and event["key"].endswith(":post:1")
         if is_alert and event["severity"] in {"critical", "warning"} and self._first is None:
             self._first = read_cause(event["text"])
-            if self._is_for_fit:
-                self._record()
+            self._record()
 
     def _record(self) -> None:
         """Record what triage sees of the gravest open incident."""
-        from tests.judge.features import read_features  # noqa: PLC0415 - features need the fit's table
-
-        features = read_features(self._simulation.engine.view())
-        answer = self._scenario.answer
-        if features is None or answer is None or answer.decidable_s is None:
+        decidable_s = self._answer.decidable_s
+        features = self._read(self._simulation.engine.view()) if self._read else None
+        if features is None or decidable_s is None:
             return
         offset_s = self._simulation.clock.now() - self._scenario.start_at
-        good = {str(answer.cause), *map(str, answer.accept)}
-        if offset_s < answer.decidable_s:
+        good = {str(self._answer.cause), *map(str, self._answer.accept)}
+        if offset_s < decidable_s:
             good.add("unclear")
-        is_scored = abs(offset_s - answer.decidable_s - SCORE_AFTER_S) < 1
+        is_scored = abs(offset_s - decidable_s - SCORE_AFTER_S) < 1
         self._instants.append(Instant(features, tuple(sorted(good)), is_scored))
 
     def _result(self, simulation: Simulation) -> Played:
-        answer, score = self._scenario.answer, simulation.scores()[BOT_NAME]
-        assert answer is not None
+        answer, score = self._answer, simulation.scores()[BOT_NAME]
         story = simulation.story
         alerted_s = story.alerts[0] if story.alerts else float("inf")
         said = [cause for at_s, cause, _ in story.causes if at_s >= alerted_s - 1]
@@ -184,12 +196,12 @@ class _Recorder:
             confidence=score.confidence,
             is_right=score.is_right,
             said_first=self._first,
-            changes=sum(a != b for a, b in zip(said, said[1:], strict=False)),
+            changes=sum(a != b for a, b in pairwise(said)),
             calls_correct=story.are_calls_right,
             instants=tuple(self._instants),
         )
 
 
-def jobs_of(paths: Iterable[Path], seeds: int, *, is_for_fit: bool = False) -> list[Job]:
+def jobs_of(paths: Iterable[Path], seeds: int) -> list[Job]:
     """Return the jobs for files, each with so many seeds."""
-    return [Job(str(path), seed, is_for_fit) for path in paths for seed in range(seeds)]
+    return [Job(str(path), seed) for path in paths for seed in range(seeds)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import mean
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,7 @@ def reliability_table(played: Sequence[Played]) -> Table:
     """Return how often what was stated with some confidence was right, for each cause."""
     table = Table("stated", box=SIMPLE_HEAD, title="stated confidence: right of stated")
     table.title_justify = "left"
-    bins = list(zip(BINS, BINS[1:], strict=False))
+    bins = list(pairwise(BINS))
     for low, high in bins:
         table.add_column(f"{low:.2f}-{min(high, 1.0):.2f}", justify="right")
     table.add_column("Brier", justify="right")
