@@ -15,7 +15,6 @@ from bot.core.model.observation import Cause
 from bot.simulator.reading import load_file
 from bot.simulator.simulation import BOT_NAME, SCORE_AFTER_S, Simulation
 from bot.simulator.virtual import run_virtually
-from bot.slack.render.text import CAUSES, USERS_MAY_BE_FINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,11 +31,17 @@ ROOT = Path(__file__).parents[2]
 SCENARIOS = ROOT / "tests" / "scenarios"
 GENERATED = re.compile(r"^(.+?)-\d+-\d+$")
 """The name of a generated world: its family, the seed and its number."""
-NAMES = {
-    text.removesuffix(USERS_MAY_BE_FINE).split(":")[0]: cause
-    for cause, text in CAUSES.items()
-    if cause not in {Cause.UNCLEAR, Cause.NONE, Cause.BLIP}
-}
+SENTENCES = (
+    (Cause.UNCLEAR, r"not clear"),
+    (Cause.NETWORK, r"this machine's network|^I cannot check|of (?:this|my) machine"),
+    (Cause.PROBE, r"^The test login"),
+    (Cause.QUOTA, r"^A rate limit of|because of the tenant's rate limit"),
+    (Cause.UPSTREAM, r"[Aa] provider behind Auth0"),
+    (Cause.TENANT, r"[Aa] change of .*'s settings|[Aa] setting or code of this tenant"),
+    (Cause.APP, r"^Our (?:release|application)|because of our (?:release|app)"),
+    (Cause.AUTH0, r"^Auth0 (?:is|has)|because of Auth0"),
+)
+"""What the first line of a message says where it names a cause; the first that matches counts."""
 AFTER_VERDICT_S = 90.0
 """Seconds that a world goes on after the instant of its score where only that matters."""
 
@@ -123,9 +128,8 @@ def play_one(job: Job, read: ReadFeatures | None = None) -> Played:
 
 def read_cause(text: str) -> Cause:
     """Return the cause that the text of a message names; unclear where it names none."""
-    _, _, verdict = text.rpartition("erdict")
-    named = [(at, cause) for name, cause in NAMES.items() if (at := verdict.find(name)) >= 0]
-    return min(named)[1] if named else Cause.UNCLEAR
+    named = (cause for cause, words in SENTENCES if re.search(words, text))
+    return next(named, Cause.UNCLEAR)
 
 
 class _Recorder:
