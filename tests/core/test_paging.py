@@ -350,6 +350,7 @@ def test_a_page_that_is_not_taken_in_time_is_passed_over(make: Any) -> None:
     steps.later(300)
     (page,) = [e for e in steps.effects if isinstance(e, Send) and isinstance(e.body, Paging)]
     steps.wait(60)
+    assert page.call
     steps.on_desk(CallOverdue(steps.now, page.call, "pager"))
     steps.is_deaf = False
     assert told(steps) == [("not", "pager")]
