@@ -132,7 +132,7 @@ def test_guests_may_nothing(tell: Tell) -> None:
 
 def test_resolved_by_hand(tell: Tell) -> None:
     """The message names who did it, and nothing is posted while the same failure goes on."""
-    told = tell(OUTAGE + say('at: 5m, user: U1, say: "/auth0-check resolve our vendor has it"'))
+    told = tell(OUTAGE + say('at: 5m, user: U1, say: "/auth0-check resolve anyway a vendor"'))
 
     assert told.summary["alerts"] == 1
     assert [event["state"] for event in told.of("incident")] == ["open", "resolved"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from typing import TYPE_CHECKING
 
@@ -15,15 +16,18 @@ from bot.slack.render.text import (
     RenderedMessage,
     clean_text,
     clock_utc,
+    context,
     link,
     section,
     strip_markup,
 )
+from bot.slack.render.timeline import render_timeline_entry
 from bot.slack.render.verdict import MISSING_EVIDENCE, cause_name, evidence_text, verdict_text
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
     from bot.core.state.outbox import Delivery, Paging
+    from bot.core.state.timeline import TimelineEntry
     from bot.ports import View
 
 
@@ -39,6 +43,15 @@ def render_direct_message(incident: Incident, view: View, permalink: str) -> Ren
         elements = [acknowledge_button(incident), *runbook_buttons(incident, view)]
         blocks.append({"type": "actions", "elements": elements})
     return RenderedMessage(f"{plain_headline(incident)} [#{incident.id}]", blocks)
+
+
+def render_direct_entry(
+    entry: TimelineEntry, incident: Incident, view: View, permalink: str
+) -> RenderedMessage:
+    """Say what the thread says to the person whom it concerns, and where that is."""
+    message = render_timeline_entry(entry, incident, view.now)
+    where = link(permalink, f"#{incident.id}") if permalink else f"#{incident.id}"
+    return replace(message, blocks=[*message.blocks, context(f"{where} {headline(incident)}")])
 
 
 TITLE_CHARS = 200
