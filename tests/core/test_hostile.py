@@ -99,7 +99,9 @@ def without_values(blocks: list[Any]) -> str:
 def verify_told(steps: Any, bodies: list[Any]) -> None:
     incident = steps.desk.incidents[1]
     lines = [
-        render_timeline_entry(b.entry, incident, steps.now) for b in bodies if isinstance(b, Reply)
+        render_timeline_entry(b.entry, incident, view_of(steps))
+        for b in bodies
+        if isinstance(b, Reply)
     ]
     for shown in (
         *lines,

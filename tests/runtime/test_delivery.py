@@ -47,8 +47,8 @@ from bot.core.state.timeline import (
     DirectEntry,
     JoinedEntry,
     MentionEntry,
+    ReopenedEntry,
     TimelineEntry,
-    WhyEntry,
 )
 from bot.core.step import step_desk
 from bot.ports import Change, Doubt, StoreError, View
@@ -434,7 +434,7 @@ def test_what_notifies_people_goes_first() -> None:
         number: replace(INCIDENT, id=number, message=IncidentMessage(MESSAGE))
         for number in (1, 2, 3)
     }
-    line = replace(REPLY, body=Reply(1, WhyEntry(0.0)))
+    line = replace(REPLY, body=Reply(1, ReopenedEntry(0.0)))
     direct = Delivery("1:direct:1", "direct:1", 1, DirectMessage(1, "U1"), 0.0)
     bench = deliver(
         *(line, of_incident(2, line), of_incident(4, POST), of_incident(3, STEP), direct),
