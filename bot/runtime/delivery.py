@@ -23,6 +23,7 @@ from bot.core.state.outbox import (
     CatchUp,
     Delivery,
     DeliveryStatus,
+    DirectBody,
     DirectEdit,
     DirectMessage,
     Edit,
@@ -40,6 +41,7 @@ from bot.core.state.stimulus import (
     PostMissed,
     Stimulus,
 )
+from bot.core.state.timeline import DirectEntry
 from bot.ports import CallFailed, Change, Doubt, Reason, Refused, StoreError, View
 from bot.runtime.rate_limits import PersonLimit, RateLimits
 
@@ -343,7 +345,7 @@ class OutboxDelivery:
             self._submit(MessageLost(now, body.incident))
             return None
         is_final = refusal.reason in {Reason.MESSAGE_LOST, Reason.REJECTED}
-        if is_final and isinstance(body, Answer | DirectMessage | DirectEdit | Paging):
+        if is_final and isinstance(body, Answer | DirectBody | Paging):
             return self._give_up(delivery, refusal.code)
         return outbox.mark_refused(delivery, now, None)
 
@@ -392,7 +394,7 @@ def _limit_of(delivery: Delivery) -> tuple[str, float] | None:
     match delivery.body:
         case Paging(contact_point=name):
             return f"contact point {name}", 0.0
-        case DirectMessage(person=person):
+        case DirectMessage(person=person) | DirectEntry(person=person):
             return f"direct {person}", MESSAGE_GAP_S
         case Edit() | DirectEdit():
             return "edits", EDIT_GAP_S

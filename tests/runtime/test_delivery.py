@@ -28,6 +28,7 @@ from bot.core.state.outbox import (
     CrossPost,
     Delivery,
     DeliveryStatus,
+    DirectBody,
     DirectEdit,
     DirectMessage,
     Edit,
@@ -53,7 +54,14 @@ from bot.core.state.stimulus import (
     Stimulus,
 )
 from bot.core.state.tenant import Tenants
-from bot.core.state.timeline import JoinedEntry, MentionEntry, ReopenedEntry, TimelineEntry
+from bot.core.state.timeline import (
+    AcknowledgedEntry,
+    DirectEntry,
+    JoinedEntry,
+    MentionEntry,
+    ReopenedEntry,
+    TimelineEntry,
+)
 from bot.core.step import step_desk
 from bot.ports import Change, Doubt, StoreError, View
 from bot.runtime.delivery import OutboxDelivery
@@ -379,7 +387,7 @@ def in_channel(number: int, body: ChannelBody) -> Delivery:
     return Delivery(f"channel:{number}", f"channel:{number}", 1, body, 0.0)
 
 
-def beyond(body: DirectMessage | DirectEdit | Paging) -> Delivery:
+def beyond(body: DirectBody | Paging) -> Delivery:
     return Delivery("1:beyond:1", "beyond:1", 1, body, 0.0)
 
 
@@ -398,6 +406,7 @@ REPEATED = (
     ANSWER,
     beyond(DirectMessage(1, "U1")),
     beyond(DirectEdit(1, MESSAGE)),
+    beyond(DirectEntry(1, "U1", AcknowledgedEntry(0.0, "U2", taken_from="U1"))),
     beyond(Paging(1, "pager", PagerAction.TRIGGER)),
 )
 

@@ -25,7 +25,13 @@ from bot.core.state.outbox import (
     Reply,
 )
 from bot.core.state.stimulus import CallOverdue, CallRefused, CallTaken, DeskEffect, Send
-from bot.core.state.timeline import NotifyingEntry, PagedEntry, UnreachedEntry
+from bot.core.state.timeline import (
+    DirectEntry,
+    NotifyingEntry,
+    PagedEntry,
+    StillOnItEntry,
+    UnreachedEntry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +79,7 @@ def people_of(delivery: Delivery, incident: Incident) -> tuple[str, ...]:
 
 
 def is_needless(delivery: Delivery, state: DeskState) -> bool:
-    """Tell whether it would page a person for what was acknowledged, or resolved, since then."""
+    """Tell whether it calls or asks a person for what was acknowledged or resolved since then."""
     match delivery.body:
         case NobodyReached(incident=number):
             incident = state.incidents[number]
@@ -81,6 +87,13 @@ def is_needless(delivery: Delivery, state: DeskState) -> bool:
             return is_taken or incident.notification.nobody_at is None
         case DirectMessage() | Paging(action=PagerAction.TRIGGER):
             return is_call_needless(delivery, state)
+        case (
+            DirectEntry(incident=number, entry=StillOnItEntry())
+            | Reply(incident=number, entry=StillOnItEntry())
+        ):
+            incident = state.incidents[number]
+            asked = incident.life.acknowledged
+            return not incident.is_open or asked is None or asked.asked_at is None
         case _:
             return False
 

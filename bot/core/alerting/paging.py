@@ -99,8 +99,8 @@ def notify_due(
     call: Call | None = None
     waiting = incident.notification.escalation
     if isinstance(waiting, AwaitingMention):
-        names, current = who_to_mention(state, rules), measure_known(incident, tenants, rules)
-        incident, effects = _call(incident, names, current, now)
+        names = _who_to_call(incident, state, now, rules)
+        incident, effects = _call(incident, names, measure_known(incident, tenants, rules), now)
         is_without_steps = bool(rules.contact_points) and not policy_of(incident, rules).steps
         if not names and (state.on_call_source(rules) or is_without_steps):
             call = Call(incident.id, waiting.reason, now)
@@ -142,6 +142,22 @@ def _take_due_steps(
         sooner, call = begun_escalation(incident.notification.escalation), None
         escalation = None if sooner == escalation else sooner
     return incident, effects
+
+
+def _who_to_call(incident: Incident, state: DeskState, now: float, rules: Rules) -> tuple[str, ...]:
+    """Return who is mentioned first: not only the person who has just handed it over."""
+    names = who_to_mention(state, rules)
+    waiting, ended = incident.notification.escalation, incident.life.acknowledgement_ended
+    is_handed_over = (
+        isinstance(waiting, AwaitingMention) and waiting.reason is CallReason.HANDED_OVER
+    )
+    if ended is None or not is_handed_over:
+        return names
+    if others := tuple(name for name in names if name != ended.by):
+        return others
+    source = state.on_call_source(rules)
+    after = source and next_shift_to_notify(source, state.overrides, now, notified=(ended.by,))
+    return (after.person,) if after else names
 
 
 def _call(

@@ -23,7 +23,7 @@ from bot.core.model.observation import Observation, Severity, Target
 from bot.core.oncall import CallReason, Shift
 from bot.core.state.incident import MessageRef
 from bot.core.state.silence import Silence
-from bot.core.state.timeline import BatchedEntry, NotifyingEntry, TimelineEntry
+from bot.core.state.timeline import BatchedEntry, DirectEntry, NotifyingEntry, TimelineEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -252,8 +252,9 @@ class CatchUp:
 ChannelBody = (
     SilenceAnnouncement | CrossPost | NobodyReached | CatchUp | OverrideAnnouncement | ReportDue
 )
-Body = Post | Edit | Reply | Answer | DirectMessage | DirectEdit | Paging | ChannelBody
-IncidentBody = Post | Edit | Reply | DirectMessage | DirectEdit | Paging | CrossPost | NobodyReached
+DirectBody = DirectMessage | DirectEntry | DirectEdit
+Body = Post | Edit | Reply | Answer | DirectBody | Paging | ChannelBody
+IncidentBody = Post | Edit | Reply | DirectBody | Paging | CrossPost | NobodyReached
 
 
 class DeliveryStatus(StrEnum):

@@ -20,8 +20,8 @@ from bot.core.state.outbox import (
     CatchUp,
     CrossPost,
     Delivery,
+    DirectBody,
     DirectEdit,
-    DirectMessage,
     Edit,
     NobodyReached,
     OverrideAnnouncement,
@@ -30,10 +30,16 @@ from bot.core.state.outbox import (
     ReportDue,
     SilenceAnnouncement,
 )
-from bot.core.state.timeline import CorrectedEntry, MentionEntry, NotifyingEntry, PagedEntry
+from bot.core.state.timeline import (
+    CorrectedEntry,
+    DirectEntry,
+    MentionEntry,
+    NotifyingEntry,
+    PagedEntry,
+)
 from bot.ports import CallFailed, Reason, Refused
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
-from bot.slack.render.direct_and_pager import render_direct_message
+from bot.slack.render.direct_and_pager import render_direct_entry, render_direct_message
 from bot.slack.render.incident import (
     render_abandoned,
     render_cross_post,
@@ -118,7 +124,7 @@ class SlackMessenger:
             await send_answer(self._api, body, view)
             return None
         metadata = {"event_type": EVENT_TYPE, "event_payload": _metadata(delivery, view)}
-        if isinstance(body, DirectMessage | DirectEdit):
+        if isinstance(body, DirectBody):
             return await self._send_direct(body, view, message_ref, metadata)
         message = _label_repeat(await self._render(delivery, view, message_ref), delivery)
         params = {"metadata": metadata, **NO_UNFURL}
@@ -292,7 +298,7 @@ class SlackMessenger:
 
     async def _send_direct(
         self,
-        body: DirectMessage | DirectEdit,
+        body: DirectBody,
         view: View,
         message_ref: MessageRef | None,
         metadata: Mapping[str, Any],
@@ -310,7 +316,11 @@ class SlackMessenger:
             opened = await self._api.call("conversations.open", {"users": body.person})
             params["channel"] = opened["channel"]["id"]
         permalink = await self.get_permalink(message_ref)
-        message = render_direct_message(view.desk.incidents[body.incident], view, permalink)
+        incident = view.desk.incidents[body.incident]
+        if isinstance(body, DirectEntry):
+            message = render_direct_entry(body.entry, incident, view, permalink)
+        else:
+            message = render_direct_message(incident, view, permalink)
         sent = await self._call_with_fallback(method, params, message)
         return MessageRef(params["channel"], sent["ts"])
 
