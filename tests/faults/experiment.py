@@ -64,6 +64,8 @@ class Experiment:
     """In `make test`: how many times as fast as real the program's clock runs."""
     is_busy: bool
     """It needs a core of its own, where others mostly wait."""
+    is_alone: bool
+    """Parts of a second count: it is played before all others."""
 
 
 EXPERIMENTS: dict[str, Experiment] = {}
@@ -78,6 +80,7 @@ def experiment(
     tenants: tuple[str, ...] = ("prod",),
     test_speed: float = 1.0,
     is_busy: bool = False,
+    is_alone: bool = False,
 ) -> Callable[[Play], Play]:
     """Add a function to the experiments. Its docstring says what is done."""
 
@@ -93,6 +96,7 @@ def experiment(
             tenants=tenants,
             test_speed=test_speed,
             is_busy=is_busy,
+            is_alone=is_alone,
         )
         return play
 

@@ -62,7 +62,10 @@ class Result:
 async def play_all(
     experiments: Iterable[Experiment], times: int, conditions: Conditions
 ) -> list[Result]:
-    """Play each experiment so many times. Long ones begin first; busy ones one after the other."""
+    """Play each experiment so many times: first those that need all of the machine, one by one.
+
+    Of the others long ones begin first, and busy ones are played one after the other.
+    """
     places, core = asyncio.Semaphore(conditions.at_once), asyncio.Semaphore(1)
 
     async def play_when_possible(experiment: Experiment, number: int) -> Result:
@@ -70,9 +73,10 @@ async def play_all(
             return await play(experiment, number, conditions)
 
     ordered = sorted(experiments, key=lambda each: -max(each.promises.values()))
-    return await asyncio.gather(
-        *(play_when_possible(each, number) for number in range(times) for each in ordered)
-    )
+    runs = [(each, number) for number in range(times) for each in ordered]
+    alone = [await play(*run, conditions) for run in runs if run[0].is_alone]
+    beside = (play_when_possible(*run) for run in runs if not run[0].is_alone)
+    return [*alone, *await asyncio.gather(*beside)]
 
 
 async def play(experiment: Experiment, number: int, conditions: Conditions) -> Result:

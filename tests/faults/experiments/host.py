@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TOLD = "the channel has the alert"
 RED, SAID = "/health is red", "the channel says that nothing is saved"
 GREEN = "/health is green again"
+ENDED = "it says why and ends, for its supervisor to start it again"
 WELL = "probe says that all is well"
 
 
@@ -74,6 +75,16 @@ async def disk_hangs(lab: Lab) -> None:
     lab.heal()
     preload.set()
     await lab.reach(GREEN, is_green)
+
+
+@experiment(Kind.DISK, {ENDED: 75})
+async def disk_hangs_at_the_start(lab: Lab) -> None:
+    """No fsync comes back when the bot starts, so that it cannot know what it did before."""
+    lab.use_preload().set(fsync_s=FOR_GOOD_S)
+    lab.may_end = True
+    await lab.start()
+    await lab.reach(ENDED, lambda: lab.program.status, lab.program.started_at)
+    lab.check(lab.program.find("Error: .*see whether its disk works"), "the log says why")
 
 
 def _says_unsaved(text: str) -> bool:
