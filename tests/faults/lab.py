@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 POLL_S = 0.02
 SHARED_PATIENCE = 3.0
 START_S = 180.0
-"""Real seconds in which a program must be watching, where nothing else is promised."""
+"""Real seconds for what the lab waits for and nothing promises: others may have the cores."""
 CRITICAL = r"incident=\d+ state=open severity=critical"
 SLACK_DOWN = answer(503, "<html><body>Service Unavailable</body></html>")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults.experiment import Kind, Tier, experiment
 from tests.faults.host import ahead_of_others
+from tests.faults.lab import START_S
 from tests.faults.tenants import AUTH0_DOWN
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _every_minute(lab: Lab) -> dict[str, object]:
 
 
 @experiment(
-    Kind.NO_DATA, {TOLD: 30}, tier=Tier.TEST, tenants=("prod", "second", "third"), test_speed=20
+    Kind.NO_DATA, {TOLD: 30}, tier=Tier.QUICK, tenants=("prod", "second", "third"), test_speed=20
 )
 async def tenant_fails_after_missing_data(lab: Lab) -> None:
     """The bot cannot check any tenant for over 5 minutes; then one fails, and the others work."""
@@ -57,7 +58,9 @@ async def tenant_fails_after_missing_data(lab: Lab) -> None:
     # No descriptor below 3 is ever free, so that nothing can be opened.
     resource.prlimit(lab.program.pid, resource.RLIMIT_NOFILE, (3, kept[1]))
     await lab.until(
-        lambda: lab.program.find(OPENED), UNKNOWN_S / lab.speed + 10, "it says that it cannot check"
+        lambda: lab.program.find(OPENED),
+        UNKNOWN_S / lab.speed + START_S,
+        "it says that it cannot check",
     )
     await lab.idle(10, 30)
     lab.tenants.site.faults["prod"] = AUTH0_DOWN
