@@ -72,8 +72,8 @@ async def play_all(
         async with core if experiment.is_busy else places:
             return await play(experiment, number, conditions)
 
-    ordered = sorted(experiments, key=lambda each: -max(each.promises.values()))
-    runs = [(each, number) for number in range(times) for each in ordered]
+    ordered = sorted(experiments, key=lambda each: (-each.tier, -max(each.promises.values())))
+    runs = [(each, number) for each in ordered for number in range(times)]
     alone = [await play(*run, conditions) for run in runs if run[0].is_alone]
     beside = (play_when_possible(*run) for run in runs if not run[0].is_alone)
     return [*alone, *await asyncio.gather(*beside)]

@@ -77,7 +77,7 @@ async def disk_hangs(lab: Lab) -> None:
     await lab.reach(GREEN, is_green)
 
 
-@experiment(Kind.DISK, {ENDED: 75})
+@experiment(Kind.DISK, {ENDED: 90})
 async def disk_hangs_at_the_start(lab: Lab) -> None:
     """No fsync comes back when the bot starts, so that it cannot know what it did before."""
     lab.use_preload().set(fsync_s=FOR_GOOD_S)
