@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bot.slack.render.text import Block
 
 STICKY_RESOLVE_NOTE = (
-    "What still fails then is told anew only once it was well, or after "
+    "What still fails then stays quiet until it has worked again, or for "
     f"{duration(STICKY_RESOLVE_S)}."
 )
 
@@ -67,11 +67,11 @@ def runbook_url(incident: Incident, view: View) -> str:
 
 def _more_menu(incident: Incident, *, is_acknowledged: bool) -> Block:
     """Return the overflow menu. Slack takes five options."""
-    first = next(iter(incident.tenants), None)
+    only = incident.tenants[0] if len(incident.tenants) == 1 else None  # of several, all
     left_out = {Verb.RESOLVE} if is_acknowledged else set()
-    left_out |= set() if first else {Verb.RUN}  # it is about the bot itself
+    left_out |= set() if incident.tenants else {Verb.RUN}  # it is about the bot itself
     choices = {
-        "Check again": actions.MenuValue(verb=Verb.RUN, tenant=first),
+        "Check again": actions.MenuValue(verb=Verb.RUN, tenant=only),
         "Escalate": actions.MenuValue(verb=Verb.ESCALATE, incident=incident.id),
         "Resolve": actions.MenuValue(verb=Verb.RESOLVE, incident=incident.id),
         "Note…": actions.MenuValue(verb=Verb.NOTE, incident=incident.id),
