@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bot.core.alerting import acknowledgements
+from bot.core.incidents.sticky_resolve import find_failing
 from bot.core.model.access import EVERYONE, CommandOutcome, Right, Verb
+from bot.core.model.command import Acknowledge, Resolve
 from bot.core.model.observation import CONTROL, Observation, Outcome, Target
 from bot.core.signals.metric_threshold import MetricState
+from bot.core.state.incident import IncidentKind
 from bot.core.state.on_demand import resolve_check_scope
-from bot.slack.render.buttons import STICKY_RESOLVE_NOTE
+from bot.slack.render.buttons import STICKY_RESOLVE_NOTE, confirm_buttons, take_over_button
 from bot.slack.render.help import usage_hint
 from bot.slack.render.incident_line import incident_list
 from bot.slack.render.oncall import render_override_result
@@ -22,9 +27,11 @@ from bot.slack.render.text import (
     RenderedMessage,
     context,
     date_and_time,
+    duration,
     escape,
     fault_name,
     join_lines,
+    join_names,
     mentions,
     quote,
     render_paragraphs,
@@ -38,17 +45,25 @@ if TYPE_CHECKING:
     from bot.core.state.incident import Incident
     from bot.core.state.outbox import Answer, AnswerResult
     from bot.ports import View
+    from bot.slack.render.text import Block
 
 _RESOLVED_ALREADY = "{incident} is over already, since {ended}"
 _SENTENCES = {
     Verb.ACK: {
-        CommandOutcome.DONE: "{incident} is yours: nobody else is called.",
-        CommandOutcome.ALREADY: "{owner} {incident} already, since {acked}.",
+        CommandOutcome.DONE: "{incident} is yours: nobody else is called.{question}",
+        CommandOutcome.ALREADY: "{owner} {incident}, for {held}.{question}",
         CommandOutcome.TOO_LATE: f"{_RESOLVED_ALREADY}: there is nothing left to take.",
     },
     Verb.RESOLVE: {
         CommandOutcome.DONE: "{incident} is resolved.{failing}",
+        CommandOutcome.UNCONFIRMED: "{incident} is not over: {still}. Resolve it anyway? "
+        + STICKY_RESOLVE_NOTE,
         CommandOutcome.ALREADY: f"{_RESOLVED_ALREADY}.",
+    },
+    Verb.HAND_OVER: {
+        CommandOutcome.DONE: "{incident} is no longer yours: others are called now.",
+        CommandOutcome.ALREADY: "{incident} is not yours: {owner} it.",
+        CommandOutcome.TOO_LATE: f"{_RESOLVED_ALREADY}: there is nothing to hand over.",
     },
     Verb.NOTE: {
         CommandOutcome.DONE: "Noted at {incident}.",
@@ -84,25 +99,62 @@ def render_command_result(request: Request, result: AnswerResult, view: View) ->
     incident = view.desk.incidents.get(result.incident or 0)
     if incident is None:
         return _no_such_incident(request, view)
-    sentence = _SENTENCES[verb][result.outcome].format(**_placeholders(request, incident))
+    placeholders = _placeholders(request, incident, view)
+    sentence = _SENTENCES[verb][result.outcome].format(**placeholders)
     is_invalid = result.outcome is CommandOutcome.INVALID
-    return render_paragraphs(sentence, usage_hint(verb) if is_invalid else "")
+    message = render_paragraphs(sentence, usage_hint(verb) if is_invalid else "")
+    return replace(message, blocks=[*message.blocks, *_answer_buttons(request, result, incident)])
 
 
-def _placeholders(request: Request, incident: Incident) -> dict[str, str]:
-    taken = incident.life.acknowledged
+def _answer_buttons(request: Request, result: AnswerResult, incident: Incident) -> list[Block]:
+    """Return the buttons for what the person may want to do next."""
+    match request.command, result.outcome:
+        case Acknowledge(), CommandOutcome.ALREADY:
+            owner = incident.life.acknowledged_by
+            is_others = owner not in ("", request.user)
+            elements = [take_over_button(incident)]
+            return [{"type": "actions", "elements": elements}] if is_others else []
+        case Resolve(note=note), CommandOutcome.UNCONFIRMED:
+            return [confirm_buttons(incident, note)]
+        case _:
+            return []
+
+
+def _placeholders(request: Request, incident: Incident, view: View) -> dict[str, str]:
+    taken, owner = incident.life.acknowledged, "nobody has"
     is_own = incident.life.acknowledged_by == request.user
+    if taken:
+        owner = "You have" if is_own else f"<@{taken.by}> has"
+    ask_at = acknowledgements.due_at(incident, view.rules) if is_own else None
     by = f", by <@{incident.life.resolved_by}>" if incident.life.resolved_by else ""
     failing = ", ".join(map(str, incident.life.still_failing[:5]))
     return {
         "incident": f"#{incident.id}",
         "number": str(incident.id),
-        "owner": "You have" if is_own else f"<@{incident.life.acknowledged_by}> has",
-        "acked": date_and_time(taken.at if taken else 0.0),
+        "owner": owner,
+        "held": duration(view.now - taken.at if taken else 0.0),
+        "question": f" I ask you at {date_and_time(ask_at)} whether you are still on it."
+        if ask_at
+        else "",
+        "still": _what_still_fails(incident, view),
         "ended": date_and_time(incident.life.resolved_at or 0.0) + by,
         "reason": quote(incident.false_alarm),
         "failing": f" Still failing: {failing}. {STICKY_RESOLVE_NOTE}" if failing else "",
     }
+
+
+def _what_still_fails(incident: Incident, view: View) -> str:
+    """Say what goes on of an incident that somebody wants to resolve."""
+    names = join_names(incident.tenants)
+    if incident.kind is IncidentKind.NO_DATA:
+        return f"I still cannot check {names}"
+    failing = [
+        f"{signal_name(one.name)} at {one.owner}" for one in find_failing(incident, view.tenants)
+    ]
+    if incident.kind is IncidentKind.SOURCE_NO_DATA:
+        return f"I still get nothing of {join_names(failing)}"
+    verb = "still fail" if len(failing) > 1 else "still fails"
+    return f"{join_names(failing)} {verb}"
 
 
 def _no_such_incident(request: Request, view: View) -> RenderedMessage:

@@ -38,13 +38,26 @@ _READ_VERBS = {
 }
 _INCIDENT_VERBS = {
     Verb.ACK: Usage(
-        "[INCIDENT] [NOTE]", "you take it: nobody else is called", _INCIDENT_NOTE, "ack 12 on it"
+        "[INCIDENT] [NOTE]",
+        "you take it: nobody else is called",
+        f"{_INCIDENT_NOTE} `ack 12 take over` takes it from whoever has it. While it goes on I ask "
+        "you from time to time whether you are still on it.",
+        "ack 12 on it",
+    ),
+    Verb.HAND_OVER: Usage(
+        "[INCIDENT]",
+        "give it back: others are called",
+        _INCIDENT_NOTE,
+        "hand-over 12",
     ),
     Verb.NOTE: Usage(
         "[INCIDENT] TEXT", "write something down", _INCIDENT_NOTE, "note 12 rolled back"
     ),
     Verb.RESOLVE: Usage(
-        "[INCIDENT] [NOTE]", "end it by hand", _INCIDENT_NOTE, "resolve 12 rolled back"
+        "[INCIDENT] [NOTE]",
+        "end it by hand",
+        f"{_INCIDENT_NOTE} If it still fails I ask first; `resolve 12 anyway` does not ask.",
+        "resolve 12 rolled back",
     ),
     Verb.FALSE_ALARM: Usage(
         "[INCIDENT] REASON",
