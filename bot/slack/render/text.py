@@ -73,12 +73,12 @@ SCOPES = {
 }
 PHASES = {phase: phase.value.replace("_", " ").capitalize() for phase in Phase}
 SIGNALS = {
-    WELLKNOWN: "key discovery",
+    WELLKNOWN: "signing keys",
     CUSTOM: "login by the custom domain",
     M2M: "machine token",
 }
 STEPS = {
-    Stage.DNS: "name look-up",
+    Stage.DNS: "DNS",
     Stage.CONNECT: "connection",
     Stage.TLS: "TLS",
     Stage.TIMEOUT: "no answer in time",
@@ -244,4 +244,4 @@ def signal_name(name: str) -> str:
 
 def fault_name(fault: Fault | None) -> str:
     """Name a fault by its codes."""
-    return describe_fault(fault) if fault else "could not be looked at"
+    return describe_fault(fault) if fault else "not checked"
