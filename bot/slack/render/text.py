@@ -116,8 +116,8 @@ REMEDIES = {
     "mfa_required": "Exempt the test application from multi-factor authentication",
     "invalid_client": "Check client_id and client_secret of the test application",
     "access_denied": "Check client_secret, the audience, and what the tenant's Actions deny",
-    "unauthorized_client": "Switch the Password grant on, for m2m Client Credentials: "
-    "application → Advanced → Grant Types",
+    "unauthorized_client": "Switch the Password grant on (for machine tokens: Client Credentials) "
+    "in the application → Advanced → Grant Types",
     "invalid_request": "Check realm and the other parameters of the test login",
     "server_error": "Set `realm`, or the tenant's Default Directory",
     "no_proof": "Check that the post-login Action is deployed and sets the proof claim",
