@@ -19,12 +19,12 @@ from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, ViewportSize
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "slack" / "golden"
 PICTURES = ROOT / "docs" / "pictures"
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 NOW = 1_772_445_900.0
 CHANNEL, VIEWER = "C0LOGINS", "U0CLEO"
 PEOPLE = [User(VIEWER, "cleo", "Cleo"), User("U0ANN", "ann", "Ann"), User("U0BEN", "ben", "Ben")]
