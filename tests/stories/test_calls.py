@@ -109,7 +109,7 @@ def test_whoever_cannot_be_reached_is_passed_over_at_once(
     assert {call["how"] for call in told.of("call")} == {"page"}
     assert first["t"] - opened_at < 5.0
     assert [why in text for text in replies(told)].count(True) >= 2  # the mention, and the message
-    assert not [text for text in replies(told) if "was messaged" in text]
+    assert not [text for text in replies(told) if "got a direct message" in text]
     assert len(told.of("message", kind="dm")) == (2 if presence == "dnd" else 0)
 
 

@@ -81,7 +81,7 @@ _SENTENCES = {
         CommandOutcome.DONE: "{incident}: {called}. The thread says who was reached.",
         CommandOutcome.TOO_LATE: f"{_RESOLVED_ALREADY}: nobody was called.",
         CommandOutcome.NOBODY: "There is nobody to call for {incident}: neither who is on call nor "
-        "whom to mention is configured, or all were told.",
+        "somebody to mention is configured, or all were called.",
     },
 }
 
@@ -220,7 +220,7 @@ def render_check_started(command: RunCheck, words: str, view: View) -> RenderedM
         return render_unknown_check(words, view)
     target = names[0] if len(names) == 1 else f"{len(names)} tenants"
     signal = f"{command.signal} of " if command.signal else ""
-    return render_paragraphs(f"Looking at {signal}{target} now …")
+    return render_paragraphs(f"Checking {signal}{target} now …")
 
 
 def render_unknown_check(named: str, view: View) -> RenderedMessage:
@@ -251,20 +251,20 @@ def render_check_result(answer: Answer, view: View) -> RenderedMessage:
     ]
     failed = sum(one.outcome is Outcome.FAILED for one in observations)
     if failed:
-        head = f"{failed} of {len(observations)} looks failed"
+        head = f"{failed} of {len(observations)} checks failed"
     elif observations:
-        head = f"All {len(observations)} looks are well"
+        head = f"All {len(observations)} checks are fine"
     else:
-        head = "The figures" if answer.measurements else "No look came back"
-    message = render_paragraphs(f"*{head}*", *(join_lines(lines) or ["Nothing was looked at."]))
-    foot = context(f"Looked at {date_and_time(view.now)}")
+        head = "Metrics" if answer.measurements else "No check came back"
+    message = render_paragraphs(f"*{head}*", *(join_lines(lines) or ["Nothing was checked."]))
+    foot = context(f"Checked at {date_and_time(view.now)}")
     return RenderedMessage(message.text, [*message.blocks, foot])
 
 
 def _observation_line(one: Observation) -> str:
     name, latency = _target_name(one.target), f"{(one.latency_s or 0) * 1000:.0f} ms"
     if one.outcome is Outcome.NO_DATA:
-        return f"{NO_DATA_LIGHT} *{name}*: could not look ({escape(one.no_data_reason)})"
+        return f"{NO_DATA_LIGHT} *{name}*: could not check ({escape(one.no_data_reason)})"
     if one.fault is None:
         stages = ", ".join(f"{t.stage} {t.seconds * 1000:.0f}" for t in one.timings)
         return f"{OK_LIGHT} *{name}*: ok in {latency}" + (f" ({stages} ms)" if stages else "")

@@ -162,8 +162,8 @@ def _cause_text(verdict: Verdict) -> str:
 
 
 def _correction_text(entry: CorrectedEntry, incident: Incident, view: View) -> str:
-    told = CAUSES[entry.told].split(":")[0]
-    correction = f"Correction: it is not {told}; {_cause_text(entry.verdict)}."
+    before = CAUSES[entry.told].split(":")[0]
+    correction = f"Correction: it is not {before}; {_cause_text(entry.verdict)}."
     advice = advise(incident, view)
     what_to_do = f"Do now: {advice}" if advice else ""
     return f"{mentions(entry.mentioned)} {correction} {what_to_do}".strip()
@@ -242,7 +242,7 @@ def _paged_text(entry: PagedEntry, incident: Incident, view: View) -> str:
         taken = f"{owner} it." if owner else "Nobody has acknowledged it."
         return f"{people} {_so_far(entry.at, incident, view)} {taken}{asked}"
     if DM in entry.contact_points:
-        return f":bell: {people} was messaged.{asked}"
+        return f":bell: {people} got a direct message.{asked}"
     return f":bell: Paged by {escape(join_names(entry.contact_points))}.{asked}"
 
 

@@ -214,7 +214,7 @@ def test_the_result_of_a_check_has_every_probe(scene: Any) -> None:
     )
     lines = message.blocks[1]["text"]["text"].splitlines()
 
-    assert message.text.startswith("1 of 3 looks failed")
+    assert message.text.startswith("1 of 3 checks failed")
     assert [line.split(":")[1] for line in lines] == [
         "x",
         "large_green_circle",
