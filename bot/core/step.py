@@ -10,7 +10,6 @@ from bot.core.alerting import (
     call_outcomes,
     catch_up,
     notification_policy,
-    paging,
 )
 from bot.core.commands import dispatch
 from bot.core.incidents import missing_data, notifications, own_faults, sticky_resolve
@@ -270,7 +269,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
             effect, IncidentChanged
         ):  # a crash loop: the process may not live much longer
             call = Call(effect.incident.id, CallReason.BEGUN, now)
-            paged = paging.page_for_call(effect.incident, call, now, rules)
+            paged = notification_policy.page_for_call(effect.incident, call, now, rules)
             state, pages = keep_incident(state, paged)
             effects += pages
     return state, [*sent, *effects]

@@ -16,7 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from bot.core.alerting import call_outcomes, catch_up
-from bot.core.state import clock_shift, outbox
+from bot.core.state import batching, clock_shift, outbox
 from bot.core.state.outbox import (
     Answer,
     Call,
@@ -24,8 +24,6 @@ from bot.core.state.outbox import (
     Delivery,
     DeliveryStatus,
     DirectBody,
-    DirectEdit,
-    DirectMessage,
     Edit,
     IncidentBody,
     Paging,
@@ -41,9 +39,8 @@ from bot.core.state.stimulus import (
     PostMissed,
     Stimulus,
 )
-from bot.core.state.timeline import DirectEntry
 from bot.ports import CallFailed, Change, Doubt, Reason, Refused, StoreError, View
-from bot.runtime.rate_limits import PersonLimit, RateLimits
+from bot.runtime.rate_limits import PersonLimit, RateLimits, limit_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,10 +51,6 @@ if TYPE_CHECKING:
 Order = tuple[int, float]
 log = logging.getLogger(__name__)
 
-MESSAGE_GAP_S = 1.0
-"""Slack accepts about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
-EDIT_GAP_S = 1.2
-"""Slack accepts at least 50 edits a minute (tier 3, Rate Limits, 2026-11)."""
 SHARES, SHARES_SPAN_S = 5, 60.0
 """A person may share so many answers in so many seconds; further ones only they see."""
 IDLE_S = 3600.0
@@ -203,7 +196,7 @@ class OutboxDelivery:
         now = self._clock.now()
         while self._waiting and self._waiting[0][0] <= now:
             _, number, delivery = heappop(self._waiting)
-            limit = None if delivery.status is DeliveryStatus.DOUBT else _limit_of(delivery)
+            limit = None if delivery.status is DeliveryStatus.DOUBT else limit_of(delivery)
             if limit is not None:
                 heappush(self._ready[limit], (_order(delivery), number, delivery))
             elif self._next.get(delivery.lane) is delivery:
@@ -260,7 +253,7 @@ class OutboxDelivery:
     async def _send(self, delivery: Delivery) -> Delivery | None:
         """Send it; see `_handle_sent` for what is returned."""
         now, desk, body = self._clock.now(), self._view().desk, delivery.body
-        if is_expired := outbox.is_expired(delivery, now):
+        if is_expired := call_outcomes.is_expired(delivery, now):
             log.warning("%s is given up: it is too late now", _describe(delivery))
         if is_expired or call_outcomes.is_needless(delivery, desk):
             return outbox.mark_dead(delivery)
@@ -293,10 +286,10 @@ class OutboxDelivery:
         if isinstance(delivery.body, CatchUp):
             return catch_up.batch(delivery, lane)
         if not delivery.call:
-            return outbox.batch_replies(delivery, lane)
+            return batching.batch_replies(delivery, lane)
         if call_outcomes.is_call_needless(delivery, self._view().desk):
-            return [outbox.mute_call(delivery)]
-        return outbox.join_calls(delivery, lane)
+            return [batching.mute_call(delivery)]
+        return batching.join_calls(delivery, lane)
 
     def _handle_doubt(self, delivery: Delivery, doubt: Doubt) -> Delivery:
         line = "the answer of %s to %s was lost; it may have been delivered"
@@ -313,7 +306,7 @@ class OutboxDelivery:
         search that the message was posted.
         """
         self._calls.pop(delivery.key, None)
-        if limit := _limit_of(delivery):
+        if limit := limit_of(delivery):
             self._limits.release(limit[0])
         now, body = self._clock.now(), delivery.body
         if isinstance(body, Post) and message is not None:
@@ -335,7 +328,7 @@ class OutboxDelivery:
         log.warning("%s refused %s: %s", refusal.system, _describe(delivery), refusal.code)
         now, body = self._clock.now(), delivery.body
         if refusal.retry_after_s is not None:
-            if limit := _limit_of(delivery):
+            if limit := limit_of(delivery):
                 self._limits.hold(limit[0], refusal.retry_after_s)
             wait_s = min(refusal.retry_after_s, outbox.MAX_RETRY_AFTER_S)
             return outbox.mark_refused(delivery, now, wait_s * self._clock.speed)
@@ -387,21 +380,6 @@ class OutboxDelivery:
         except StoreError as error:
             # Only for debugging: the engine logs that the store fails.
             log.debug("delivery of %s not saved: %s", deliveries[0].key, error)
-
-
-def _limit_of(delivery: Delivery) -> tuple[str, float] | None:
-    """Return the limit that a delivery is under: its name, and the gap between two calls."""
-    match delivery.body:
-        case Paging(contact_point=name):
-            return f"contact point {name}", 0.0
-        case DirectMessage(person=person) | DirectEntry(person=person):
-            return f"direct {person}", MESSAGE_GAP_S
-        case Edit() | DirectEdit():
-            return "edits", EDIT_GAP_S
-        case Answer(is_shared=False):
-            return None
-        case _:
-            return "channel", MESSAGE_GAP_S
 
 
 def _order(delivery: Delivery) -> Order:

@@ -15,6 +15,7 @@ from bot.core.oncall import DM
 from bot.core.state.desk import DeskState, Refusal
 from bot.core.state.incident import Incident, IncidentState
 from bot.core.state.outbox import (
+    Answer,
     DirectMessage,
     Edit,
     IncidentBody,
@@ -42,6 +43,12 @@ if TYPE_CHECKING:
 
 NO_ANSWER = "no_answer"
 """The error of a contact point that has not taken a page in time."""
+
+
+ANSWER_LIFE_S = 1800.0
+"""We answer no request later than this: Slack's response_url is valid for 30 minutes."""
+PAGE_UPDATE_LIFE_S = 6 * 3600.0
+"""A contact point learns of an acknowledgement or an end no later than this after it."""
 
 
 def note_calls(state: DeskState, effects: Iterable[DeskEffect]) -> DeskState:
@@ -76,6 +83,18 @@ def people_of(delivery: Delivery, incident: Incident) -> tuple[str, ...]:
             return (person,)
         case _:
             return ()
+
+
+def is_expired(delivery: Delivery, now: float) -> bool:
+    """Tell whether it is too late to send something. That never holds for what calls people."""
+    match delivery.body:
+        case Answer():
+            life_s = ANSWER_LIFE_S
+        case Paging(action=PagerAction.ACKNOWLEDGE | PagerAction.RESOLVE):
+            life_s = PAGE_UPDATE_LIFE_S
+        case _:
+            return False
+    return now - delivery.created_at > life_s
 
 
 def is_needless(delivery: Delivery, state: DeskState) -> bool:

@@ -138,12 +138,24 @@ def find_incident_to_call(
     return None if acknowledged and call.decided_at <= acknowledged.at else incident
 
 
+def page_for_call(
+    incident: Incident, call: Call, now: float, rules: Rules
+) -> paging.IncidentAndEffects:
+    """Page every contact point that was not paged since a call was decided.
+
+    A page shows what is known when it goes out, so the newest one makes all earlier calls.
+    """
+    never, paged_at = float("-inf"), incident.notification.paged_at
+    missing = [n for n in rules.contact_points if paged_at.get(n, never) < call.decided_at]
+    return paging.page(incident, missing, replace(call, decided_at=now), now)
+
+
 def call_beyond_slack(state: DeskState, call: Call, now: float, rules: Rules) -> StateAndEffects:
     """Page the contact points for a call that Slack has not taken, if people are still needed."""
     incident = find_incident_to_call(state, call, now, rules)
     if incident is None:
         return state, []
-    after, effects = paging.page_for_call(incident, call, now, rules)
+    after, effects = page_for_call(incident, call, now, rules)
     if not effects:
         after, effects = paging.fall_back(incident, call, state, now, rules)
     return state.with_incident(after), effects

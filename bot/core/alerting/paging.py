@@ -111,15 +111,7 @@ def notify_due(
 def _take_due_steps(
     incident: Incident, call: Call | None, state: DeskState, now: float, rules: Rules
 ) -> IncidentAndEffects:
-    """Take all steps that are due, and those after a step that finds nobody.
-
-    Args:
-        incident: which.
-        call: the first one, if it has just found nobody.
-        state: knows who is on call.
-        now: the time.
-        rules: have the steps.
-    """
+    """Take all steps that are due, and those after a `call` or a step that has found nobody."""
     effects: list[DeskEffect] = []
     escalation = begun_escalation(incident.notification.escalation)
     is_mentioned_now = bool(escalation and escalation.notified and escalation.started_at == now)
@@ -400,13 +392,3 @@ def page(
         incident = replace(incident, notification=notification)
         pages.append(notifications.page_contact_point(incident, name, PagerAction.TRIGGER, call))
     return incident, pages
-
-
-def page_for_call(incident: Incident, call: Call, now: float, rules: Rules) -> IncidentAndEffects:
-    """Page every contact point that was not paged since a call was decided.
-
-    A page shows what is known when it goes out, so the newest one makes all earlier calls.
-    """
-    never, paged_at = float("-inf"), incident.notification.paged_at
-    missing = [n for n in rules.contact_points if paged_at.get(n, never) < call.decided_at]
-    return page(incident, missing, replace(call, decided_at=now), now)

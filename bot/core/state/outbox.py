@@ -23,7 +23,7 @@ from bot.core.model.observation import Observation, Severity, Target
 from bot.core.oncall import CallReason, Shift
 from bot.core.state.incident import MessageRef
 from bot.core.state.silence import Silence
-from bot.core.state.timeline import BatchedEntry, DirectEntry, NotifyingEntry, TimelineEntry
+from bot.core.state.timeline import DirectEntry, TimelineEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,10 +87,6 @@ GIVE_UP_S = 180.0
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 MAX_RETRY_AFTER_S = 300.0
 """What is urgent is tried again after this, even if Slack asks us to wait for longer."""
-ANSWER_LIFE_S = 1800.0
-"""We answer no request later than this: Slack's response_url is valid for 30 minutes."""
-PAGE_UPDATE_LIFE_S = 6 * 3600.0
-"""A contact point learns of an acknowledgement or an end no later than this after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +166,7 @@ class Answer:
     @property
     def is_shared(self) -> bool:
         """Whether everybody sees it. A refusal mentions those who may: it would call them."""
-        is_refused = self.result is not None and self.result.refused is not None
+        is_refused = bool(self.result and self.result.refused)
         return self.request.share and not is_refused and not self.is_share_refused
 
 
@@ -296,33 +292,9 @@ class Delivery:
         return self.status in FINAL_STATUSES
 
     @property
-    def is_for_slack(self) -> bool:
-        """Whether it goes to Slack."""
-        return not isinstance(self.body, Paging)
-
-    @property
     def is_held(self) -> bool:
         """Whether it waits for more of its kind: until it is due, or one without hold follows."""
         return self.tries == 0 and self.due_at > self.created_at
-
-
-def is_expired(delivery: Delivery, now: float) -> bool:
-    """Tell whether it is too late to send something. That never holds for what calls people."""
-    match delivery.body:
-        case Answer():
-            life_s = ANSWER_LIFE_S
-        case Paging(action=PagerAction.ACKNOWLEDGE | PagerAction.RESOLVE):
-            life_s = PAGE_UPDATE_LIFE_S
-        case _:
-            return False
-    return now - delivery.created_at > life_s
-
-
-def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:
-    """Tell whether a waiting edit of this lane will show all that a new one would."""
-    return isinstance(body, Edit | DirectEdit) and any(
-        d.body == body and d.status is DeliveryStatus.PENDING for d in lane
-    )
 
 
 def next_delivery(lane: Iterable[Delivery]) -> tuple[Delivery, float] | None:
@@ -343,14 +315,13 @@ def next_delivery(lane: Iterable[Delivery]) -> tuple[Delivery, float] | None:
 
 
 URGENT = 1
-"""Deliveries of this priority or below are urgent: calls and new incidents."""
+"""Up to this priority a delivery is urgent: calls and new incidents."""
 
 
 def priority(delivery: Delivery) -> int:
     """Return the place of a delivery among all that wait for the same limit; 0 is first.
 
-    Calls come first, then new incidents, then lines in threads; answers that a person shares and
-    what they announce come last, however many there are.
+    Calls come first, then new incidents, then lines in threads; what a person shares comes last.
     """
     if delivery.call:
         return 0
@@ -361,63 +332,6 @@ def priority(delivery: Delivery) -> int:
             return 2
         case _:
             return 3
-
-
-def batch_replies(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
-    """Return a reply with all waiting ones of its kind added, and those as sent."""
-    if not isinstance(first.body, Reply) or not isinstance(first.body.entry, BatchedEntry):
-        return [first]
-    entry = first.body.entry
-    tenants, batched = list(entry.tenants), list[Delivery]()
-    for other in lane:
-        is_waiting = other.status is DeliveryStatus.PENDING and other.tries == 0
-        if other.key == first.key or not is_waiting or not isinstance(other.body, Reply):
-            continue
-        if isinstance(other.body.entry, type(entry)):
-            tenants.extend(other.body.entry.tenants)
-            batched.append(mark_sent(other))
-    entry = replace(entry, tenants=tuple(dict.fromkeys(tenants)))
-    return [replace(first, body=replace(first.body, entry=entry)), *batched]
-
-
-def join_calls(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
-    """Return a call for all who are called by what waits behind it, and that without a call.
-
-    After an outage of Slack an incident mentions people once, and writes once to each person.
-    """
-    others = [
-        d for d in lane if d.call and d.key != first.key and d.status is DeliveryStatus.PENDING
-    ]
-    if not first.call or not others:
-        return [first]
-    body = first.body
-    if isinstance(body, DirectMessage):
-        return [first, *(mark_sent(each) for each in others if each.body == body)]
-    names = tuple(
-        name
-        for each in others
-        if isinstance(each.body, Reply) and isinstance(each.body.entry, NotifyingEntry)
-        for name in each.body.entry.mentioned
-    )
-    match body:
-        case Post():
-            body = replace(body, mentioned=tuple(dict.fromkeys((*body.mentioned, *names))))
-        case Reply(entry=entry) if isinstance(entry, NotifyingEntry):
-            names = tuple(dict.fromkeys((*entry.mentioned, *names)))
-            body = replace(body, entry=replace(entry, mentioned=names))
-    return [replace(first, body=body), *map(mute_call, others)]
-
-
-def mute_call(delivery: Delivery) -> Delivery:
-    """Return a message of the channel that says what it says, and calls nobody."""
-    match delivery.body:
-        case Post() as body:
-            return replace(delivery, call=None, body=replace(body, is_quiet=True))
-        case Reply(entry=entry) as body if isinstance(entry, NotifyingEntry):
-            quiet = replace(body, entry=replace(entry, mentioned=()))
-            return replace(delivery, call=None, body=quiet)
-        case _:
-            return delivery
 
 
 def mark_sending(delivery: Delivery, now: float) -> Delivery:

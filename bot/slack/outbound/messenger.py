@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-from contextlib import suppress
 from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -39,6 +37,7 @@ from bot.core.state.timeline import (
 )
 from bot.ports import CallFailed, Reason, Refused
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
+from bot.slack.outbound.reachability import find_unreached
 from bot.slack.render.direct_and_pager import render_direct_entry, render_direct_message
 from bot.slack.render.incident import (
     render_abandoned,
@@ -50,13 +49,7 @@ from bot.slack.render.incident_line import render_catch_up
 from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
-from bot.slack.render.timeline import (
-    IN_DND,
-    USER_INACTIVE,
-    USER_NOT_FOUND,
-    render_call,
-    render_timeline_entry,
-)
+from bot.slack.render.timeline import render_call, render_timeline_entry
 from bot.slack.web_api import SYSTEM, refusal
 
 if TYPE_CHECKING:
@@ -86,8 +79,6 @@ OLD_OPEN = ("FIRING", "ACKNOWLEDGED")
 """How 0.1.0 began the message of an open incident."""
 OPEN_KEY = "open"
 """In the metadata of an incident's message: whether the incident is open."""
-LOOKUP_LIMIT_S = 3.0
-"""Real seconds for asking whether the people who were called can be notified."""
 SEARCH_MARGIN_S = 3600.0
 """A channel is searched back to this long before a message was due: our clock may be wrong."""
 
@@ -169,30 +160,7 @@ class SlackMessenger:
 
     async def find_unreached(self, names: tuple[str, ...], now: float) -> dict[str, str]:
         """Ask Slack who is not there, or in Do Not Disturb; see the port."""
-        people = [name for name in names if name[:1] in PERSON_ID_PREFIXES]
-        try:
-            async with asyncio.timeout(LOOKUP_LIMIT_S):
-                found = await asyncio.gather(*(self._find_why_unreached(p, now) for p in people))
-        except TimeoutError:
-            return {}
-        return {person: why for person, why in zip(people, found, strict=True) if why}
-
-    async def _find_why_unreached(self, person: str, now: float) -> str:
-        """Return a code; empty as well where Slack does not tell, as without a scope.
-
-        Whatever it answers, the call was sent: a failure here must not repeat it.
-        """
-        with suppress(CallFailed, LookupError, TypeError):
-            try:
-                if (await self._api.call("users.info", {"user": person}))["user"]["deleted"]:
-                    return USER_INACTIVE
-            except (Refused, LookupError) as error:
-                if isinstance(error, Refused) and error.code == USER_NOT_FOUND:
-                    return error.code
-            dnd = await self._api.call("dnd.info", {"user": person})
-            span = dnd["next_dnd_start_ts"], dnd["next_dnd_end_ts"]
-            return IN_DND if dnd["dnd_enabled"] and span[0] <= now < span[1] else ""
-        return ""
+        return await find_unreached(self._api, names, now)
 
     async def _read_pages(
         self, channel: str, thread: MessageRef | None = None
