@@ -383,7 +383,7 @@ def test_a_direct_message_is_updated_with_the_incident(make: Any) -> None:
     (message,) = steps.incidents[0].notification.direct_messages
     since = len(steps.effects)
     steps.ask("ack", ANN)
-    steps.ask("resolve", ANN)
+    steps.ask("resolve 1 anyway", ANN)
 
     edits = [body for body in steps.bodies(since) if isinstance(body, DirectEdit)]
     assert edits == [DirectEdit(1, message)] * 2
