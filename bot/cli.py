@@ -176,9 +176,10 @@ def simulate(
 def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> None:
     """Run the real bot against a local tenant, status page and Slack workspace.
 
-    Examples: edge-2022-06-21, grant-switched-off, other-component-post, our-egress, our-release,
-    quota-used-up, region-503, single-failure.
-    """
+    \b
+    Examples: edge-2022-06-21, grant-switched-off, other-component-post,
+    our-egress, our-release, quota-used-up, region-503, single-failure.
+    """  # noqa: D301 - click's own sign: do not wrap
     from bot.simulator.demo import play_demo
 
     try:
