@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,10 @@ HEAD = (
 )
 
 
-def with_table(page: str, experiments: Iterable[Experiment], results: Iterable[Result]) -> str:
-    """Return the page with the table of these results."""
+def with_table(
+    page: str, experiments: Iterable[Experiment], results: Iterable[Result], seed: int
+) -> str:
+    """Return the page with the table of these results, and today's date."""
     head, _, rest = page.partition(BEGIN)
     _, _, tail = rest.partition(END)
     by_name = defaultdict[str, list["Result"]](list)
@@ -30,7 +33,8 @@ def with_table(page: str, experiments: Iterable[Experiment], results: Iterable[R
         by_name[result.experiment].append(result)
     rows = [row for each in experiments for row in _rows(each, by_name[each.name])]
     table = "\n".join([HEAD, *rows])
-    return f"{head}{BEGIN}\n\n{table}\n\n{END}{tail}"
+    played = f"Played on {datetime.now(UTC):%Y-%m-%d}, seed {seed}."
+    return f"{head}{BEGIN}\n\n{played}\n\n{table}\n\n{END}{tail}"
 
 
 def _rows(experiment: Experiment, runs: list[Result]) -> Iterable[str]:
