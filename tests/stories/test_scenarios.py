@@ -34,10 +34,10 @@ COUNTS = re.compile(r"HTTP|\b\d+ of \d|[+-]\d\.\d|_[a-z]+_")
 LINES = {
     Cause.UNCLEAR: r"Cause not clear yet\.",
     Cause.AUTH0: r"Auth0 (is|has)\b|probably because of Auth0",
-    Cause.TENANT: r"setting or code of this tenant|change of \S+'s settings",
+    Cause.TENANT: r"setting or code of this tenant|settings change in",
     Cause.QUOTA: r"[Aa] rate limit of|the tenant's rate limit",
     Cause.PROBE: r"The test login at",
-    Cause.NETWORK: r"I cannot check|this machine's network",
+    Cause.NETWORK: r"I cannot check|my machine's network",
     Cause.APP: r"[Oo]ur release|[Oo]ur app",
     Cause.UPSTREAM: r"provider behind Auth0",
 }
