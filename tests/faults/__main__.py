@@ -61,7 +61,7 @@ def main(
     results = asyncio.run(play_all(chosen, times, conditions))
     console = Console(width=WIDTH)
     if is_written:
-        PAGE.write_text(with_table(PAGE.read_text(), EXPERIMENTS.values(), results, seed))
+        PAGE.write_text(with_table(PAGE.read_text(), EXPERIMENTS.values(), results))
     if is_json:
         click.echo(as_json(results))
     else:
