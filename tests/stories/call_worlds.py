@@ -196,12 +196,11 @@ def _down_times(spans: list[Span]) -> list[tuple[float, float]]:
     for before, span in pairwise([Span(0.0, 0.0, "slow"), *spans]):
         if span.how != "down":
             continue
-        if before.how == "most" and before.until == span.since:
-            times.append((before.since, span.until))
-        elif times and span.since - times[-1][1] < UNNOTICED_END_S:
-            times[-1] = times[-1][0], span.until
-        else:
-            times.append((span.since, span.until))
+        is_after_most = before.how == "most" and before.until == span.since
+        since = before.since if is_after_most else span.since
+        if times and since - times[-1][1] < UNNOTICED_END_S:
+            since = times.pop()[0]
+        times.append((since, span.until))
     return times
 
 

@@ -111,7 +111,7 @@ def _call_for_more(
         return paging.call_for_joined(incident, joined, state, now, current=current, rules=rules)
     # As long as some logins work, a number that rises to and fro is nothing new.
     mixed = {
-        name: min(impact, Impact.DOWN) if is_about_half(name, tenants, rules) else impact
+        name: min(impact, Impact.DOWN) if is_about_half(name, tenants) else impact
         for name, impact in current.impacts.items()
         if name in known.impacts and is_mixed(name, tenants, rules)
     }
@@ -136,7 +136,7 @@ def _forget_recovered(
         now = current.impacts.get(name, Impact.NONE)
         if now <= Impact.PART and are_logins_well(name, tenants, rules):
             impacts[name] = now
-        elif is_mixed(name, tenants, rules) and is_about_half(name, tenants, rules):
+        elif is_mixed(name, tenants, rules) and is_about_half(name, tenants):
             impacts[name] = Impact.DOWN
     if impacts == known.impacts:
         return incident

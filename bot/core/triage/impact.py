@@ -27,8 +27,8 @@ MOST_SHARE, MOST_OF_WINDOW = 0.8, 0.7
 outage one window of 20 tries in 17 shows that many."""
 
 
-MANY_TRIES, HALF_SHARE = 40, 0.6
-"""Of a half outage one in ten shows a greater share after so many tries."""
+MANY_MINUTES, MANY_TRIES, HALF_SHARE = 10, 40, 0.6
+"""Of a half outage one in ten shows a greater share in so many tries."""
 
 
 def measure_known(
@@ -128,14 +128,12 @@ def are_logins_well(name: str, tenants: Tenants, rules: Rules) -> bool:
     return state.no_data_since is None and all(each.state is SignalState.OK for each in logins)
 
 
-def is_about_half(name: str, tenants: Tenants, rules: Rules) -> bool:
-    """Tell whether of many tries since its logins began to fail about half failed, or fewer."""
-    logins = [tenants.states[name].probes[login] for login in rules.tenants[name].logins]
-    failing = [login for login in logins if login.is_failing]
-    return bool(failing) and all(
-        login.span.tries >= MANY_TRIES and login.span.failed_share <= HALF_SHARE
-        for login in failing
-    )
+def is_about_half(name: str, tenants: Tenants) -> bool:
+    """Tell whether of a tenant's many logins of the last minutes about half failed, or fewer."""
+    minutes = tenants.states[name].recent_logins[-MANY_MINUTES:]
+    tries = sum(minute.tries for minute in minutes)
+    failed = sum(minute.failed for minute in minutes)
+    return tries >= MANY_TRIES and failed <= HALF_SHARE * tries
 
 
 def is_unbroken(name: str, tenants: Tenants, rules: Rules, span_s: float, now: float) -> bool:
