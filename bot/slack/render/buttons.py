@@ -87,11 +87,11 @@ def runbook_url(incident: Incident, view: View) -> str:
 
 def _more_menu(incident: Incident, *, is_acknowledged: bool) -> Block:
     """Return the overflow menu. Slack takes five options."""
-    first = next(iter(incident.tenants), None)
+    only = incident.tenants[0] if len(incident.tenants) == 1 else None  # of several, all
     left_out = {Verb.RESOLVE} if is_acknowledged else set()
-    left_out |= set() if first else {Verb.RUN}  # it is about the bot itself
+    left_out |= set() if incident.tenants else {Verb.RUN}  # it is about the bot itself
     choices = {
-        "Check again": actions.MenuValue(verb=Verb.RUN, tenant=first),
+        "Check again": actions.MenuValue(verb=Verb.RUN, tenant=only),
         "Escalate": actions.MenuValue(verb=Verb.ESCALATE, incident=incident.id),
         "Resolve": actions.MenuValue(verb=Verb.RESOLVE, incident=incident.id),
         "Note…": actions.MenuValue(verb=Verb.NOTE, incident=incident.id),

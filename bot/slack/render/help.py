@@ -23,7 +23,7 @@ class Usage:
 _INCIDENT_NOTE = "Without a number the incident of the thread is meant, or the only open one."
 _READ_VERBS = {
     Verb.STATUS: Usage("", "how every tenant is now", "With what the status page says."),
-    Verb.RUN: Usage("[TENANT or SIGNAL]", "log in afresh and read the figures, now"),
+    Verb.RUN: Usage("[TENANT or SIGNAL]", "log in now, and read the metrics"),
     Verb.ALERTS: Usage(
         "[open|acked|all] [24h]", "incidents of the last days", example="alerts open"
     ),
@@ -73,7 +73,7 @@ _OTHER_VERBS = {
         "mute alerts for a while",
         "WHAT is a tenant, a signal (`login`, `prod.login`), an incident (`#12`) or `all`. TIME is "
         "`30m`, `2h`, `1d`, or by your own clock `until 14:00`, `until tomorrow 09:00`, "
-        "`until Mon 09:00`; 30 days at most. What ends is told all the same.",
+        "`until Mon 09:00`; 30 days at most. The end of an incident is posted all the same.",
         "silence prod 2h planned upgrade",
     ),
     Verb.UNSILENCE: Usage("SILENCE", "end it before its time", example="unsilence S3"),
