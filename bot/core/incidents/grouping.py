@@ -197,7 +197,7 @@ def _are_known_to_be_one(earlier: Incident, later: Incident) -> bool:
 def _join_known(earlier: Incident, later: Incident) -> Incident:
     """Return the earlier incident with what people were called for in the later one.
 
-    If nobody was called for the earlier one, the call, its escalation and its acknowledgement go on.
+    If nobody was called for the earlier one, the call, the escalation and who has it go on.
     """
     known, more = earlier.notification.known, later.notification.known
     if known is None and more is not None:
