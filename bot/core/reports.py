@@ -12,7 +12,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from bot.core.model.observation import Severity
+from bot.core.model.observation import Cause, Severity
 from bot.core.model.wall_clock import DAY_S
 from bot.core.signals.history import Trend
 from bot.core.state.desk import INCIDENT_RETENTION_S
@@ -21,7 +21,6 @@ from bot.core.state.incident import MESSAGE, STATUS_INCIDENT, Incident, Incident
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bot.core.model.observation import Cause
     from bot.core.state.desk import DeskState
     from bot.core.state.incident import FailingSpan
     from bot.core.state.rules import Rules
@@ -292,3 +291,20 @@ def _single_failures(
         and (days := tuple(day for day in signal.trend if day.number in span))
         and any(day.singles for day in days)
     )
+
+
+def current_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:
+    """Return the cause of the most severe open incident, else of the last resolved one.
+
+    Args:
+        incidents: all that are known.
+        since: incidents that were resolved before this instant do not count.
+        has_failed: whether a request failed since then.
+    """
+    still_open = [i for i in incidents if i.is_open]
+    if still_open:
+        return min(still_open, key=lambda i: (i.severity.rank, i.life.opened_at)).verdict.cause
+    ended = [i for i in incidents if i.life.resolved_at is not None and i.life.resolved_at >= since]
+    if ended:
+        return max(ended, key=lambda i: i.life.resolved_at or 0.0).verdict.cause
+    return Cause.BLIP if has_failed else Cause.NONE

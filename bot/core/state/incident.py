@@ -371,23 +371,6 @@ class Incident:
         return (*self.life.past, last)
 
 
-def current_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:
-    """Return the cause of the most severe open incident, else of the last resolved one.
-
-    Args:
-        incidents: all that are known.
-        since: incidents that were resolved before this instant do not count.
-        has_failed: whether a request failed since then.
-    """
-    still_open = [i for i in incidents if i.is_open]
-    if still_open:
-        return min(still_open, key=lambda i: (i.severity.rank, i.life.opened_at)).verdict.cause
-    ended = [i for i in incidents if i.life.resolved_at is not None and i.life.resolved_at >= since]
-    if ended:
-        return max(ended, key=lambda i: i.life.resolved_at or 0.0).verdict.cause
-    return Cause.BLIP if has_failed else Cause.NONE
-
-
 def reopen(incident: Incident, now: float) -> Incident:
     """Return the incident in an open state again, with the time that it failed before.
 
