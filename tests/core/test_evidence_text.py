@@ -40,6 +40,9 @@ NOW = 1_772_445_600.0
 SINCE = NOW - 300
 FAULTS = (
     Fault(Stage.HTTP, "http_503", 503),
+    Fault(Stage.HTTP, "http_404", 404),
+    Fault(Stage.HTTP, "http_403", 403),
+    Fault(Stage.DNS, "nxdomain"),
     Fault(Stage.OAUTH, "server_error", 500, "server_error"),
     Fault(Stage.TIMEOUT, "connect"),
     Fault(Stage.TLS, "expired"),
@@ -47,6 +50,7 @@ FAULTS = (
     Fault(Stage.OAUTH, "invalid_client", 401, "invalid_client"),
     Fault(Stage.OAUTH, "access_denied", 403, "access_denied"),
     Fault(Stage.OAUTH, "too_many_requests", 429, "too_many_requests"),
+    Fault(Stage.OAUTH, "too_many_logins", 429, "too_many_logins"),
     Fault(Stage.TOKEN, "wrong_issuer", 200),
     Fault(Stage.PROOF, "no_proof", 200),
 )
@@ -93,7 +97,7 @@ def feed(random: Random) -> FeedView:
 def world(seed: int) -> TriageContext:
     """Return a situation; now and then nothing at all can be reached."""
     random = Random(seed)  # noqa: S311 - no secret
-    common = FAULTS[2] if random.random() < 0.05 else None
+    common = FAULTS[5] if random.random() < 0.05 else None
     tenants = {
         name: TenantState(
             {one: probe(random, common) for one in PROBES},

@@ -64,9 +64,8 @@ DOWN = ProbeState(
             ("prod", "eu"),
             {"prod", "eu"},
             {
-                "elsewhere-fails": ("prod", "eu"),
+                "elsewhere-fails": ("eu",),
                 "same-environment-ok": ("staging",),
-                "elsewhere-ok": ("au",),
             },
         ),
     ],

@@ -21,7 +21,7 @@ from bot.core.model.access import Verb
 from bot.core.model.observation import Cause, FeedState, Severity, SignalState
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.outbox import DeliveryStatus
-from bot.core.triage import evidence_table, verdict
+from bot.core.triage import verdict
 from bot.simulator.happening import KINDS
 from bot.simulator.reading import example_names
 from bot.simulator.reading import load_file as load_scenario
@@ -149,7 +149,7 @@ def test_slash_commands() -> None:
 
 def test_causes() -> None:
     """The README explains each cause that can be given; the others are said not to be."""
-    given = {*evidence_table.PRIORS, Cause.UNCLEAR}
+    given = {*verdict.PRIORS}
 
     assert set(table(README, "What the verdict means")) == given
     assert all(f"`{cause}`" in SIMULATE for cause in Cause if cause not in given)

@@ -15,11 +15,11 @@ from bot.core.model.observation import (
 )
 from bot.core.state.shared import FeedView, match_status_incidents, other_component
 from bot.core.triage.context import TriageContext, is_signal_healthy
-from bot.core.triage.evidence_table import PRIORS
 from bot.core.triage.from_peers import collect_peer_evidence, failure_kinds
 from bot.core.triage.from_probes import collect_latency_evidence, collect_probe_evidence, is_slow
+from bot.core.triage.from_sources import collect_source_evidence
 from bot.core.triage.from_users import collect_change_evidence, collect_user_evidence
-from bot.core.triage.verdict import RuleMatch, judge
+from bot.core.triage.verdict import CAUSES, RuleMatch, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,23 @@ if TYPE_CHECKING:
 
 UNPROBED_COMPONENTS = frozenset({"CDN", "Multi-factor Authentication"})
 """Components that users' logins pass through and the synthetic login does not."""
+
+
+SHARED_RULE_IDS = frozenset(
+    {
+        "same-environment-fails",
+        "same-environment-refused",
+        "same-environment-slow",
+        "users-fail-elsewhere",
+        "elsewhere-fails",
+        "elsewhere-slow",
+        "notice-fits",
+        "nothing-reached",
+    }
+)
+"""More than one tenant is seen to fail, or a post says so: only then is a reach known."""
+REFUTABLE = frozenset({Cause.AUTH0, Cause.TENANT, Cause.QUOTA, Cause.PROBE})
+"""Causes that users' counts can refute."""
 
 
 class Triage:
@@ -70,18 +87,23 @@ def _starts(tenant: TenantState) -> Iterator[float]:
 
 def reach_verdict(context: TriageContext) -> Verdict:
     """Return the verdict on a context."""
+    matches = list(collect_evidence(context))
+    found = {match.rule_id for match in matches}
     environments = {
         context.environment(name)
         for name in context.rules.tenants
         if name in context.tenants or failure_kinds(context, name)
     }
     is_wide = len(environments) > 1
+    is_seen_wide = len(context.tenants) > 1 or not found.isdisjoint(SHARED_RULE_IDS)
+    reach = Scope.SEVERAL if is_wide else Scope.ENVIRONMENT
     scopes = {
-        **dict.fromkeys(PRIORS, Scope.TENANT),
-        Cause.AUTH0: Scope.SEVERAL if is_wide else Scope.ENVIRONMENT,
+        **dict.fromkeys(CAUSES, Scope.TENANT),
+        Cause.AUTH0: reach if is_seen_wide else Scope.UNKNOWN,
         Cause.NETWORK: Scope.SEVERAL if len(context.tenants) > 1 or is_wide else Scope.UNKNOWN,
     }
-    return judge(collect_evidence(context), scopes, _what_would_settle(context))
+    refutable = REFUTABLE if "users-unknown" in found and not is_seen_wide else frozenset()
+    return judge(matches, scopes, _what_would_settle(context), refutable=refutable)
 
 
 def collect_evidence(context: TriageContext) -> Iterator[RuleMatch]:
@@ -89,6 +111,8 @@ def collect_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     for name in context.tenants:
         yield from collect_probe_evidence(context, name)
         yield from collect_user_evidence(context, name)
+        if context.rules.tenants[name].metrics:
+            yield from collect_source_evidence(context, name)
     yield from collect_peer_evidence(context)
     yield from _collect_control_evidence(context)
     yield from collect_latency_evidence(context)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import FRESH_S, SignalState
+from bot.core.signals.probe_threshold import Reason
 
 if TYPE_CHECKING:
+    from bot.core.signals.metric_threshold import MetricState
     from bot.core.signals.probe_threshold import ProbeState
     from bot.core.state.rules import Rules
     from bot.core.state.shared import SharedSignals
@@ -64,3 +66,13 @@ def is_down(context: TriageContext, tenant: str) -> bool:
     """Tell whether most of a tenant's logins fail, and not only a part."""
     logins = context.logins(tenant)
     return any(login.is_failing and login.failed_share >= DOWN_SHARE for login in logins)
+
+
+def is_user_failure(metric: MetricState) -> bool:
+    """Tell whether a metric shows that users fail, not that they stay away."""
+    return metric.is_firing and metric.reason in {Reason.SHARE, Reason.EVENTS}
+
+
+def is_stale(metric: MetricState, context: TriageContext) -> bool:
+    """Tell whether the newest counts of a metric are too old to tell of now."""
+    return context.now - (metric.read_at or 0.0) > FRESH_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.model.fault import describe_fault, is_rate_limited, is_refusal
+from bot.core.model.fault import NOT_IMPLEMENTED, describe_fault, is_rate_limited, is_refusal
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Fault, SignalState, Stage
 from bot.core.triage.context import (
     RECENTLY_ENDED_S,
@@ -25,6 +25,16 @@ UNREACHABLE_STAGES = frozenset({Stage.DNS, Stage.CONNECT, Stage.TIMEOUT})
 SUDDEN_S = 180.0
 QUOTA_LOW = 2
 """With so few requests left in the tenant's bucket the next ones are refused."""
+GONE = frozenset({404, 410})
+FIRST_4XX, FIRST_5XX = 400, 500
+USER_LIMIT = "too_many_logins"
+"""The error of a 429 that is about one user at one address (Auth0, read 2026-11)."""
+WELLKNOWN_RULE_IDS = {
+    "login-unreachable": "wellknown-unreachable",
+    "login-gone": "wellknown-gone",
+    "login-blocked": "wellknown-blocked",
+}
+"""What discovery and keys say, by what a login would say with the same fault."""
 CERTIFICATE_REASONS = frozenset({"expired", "wrong_host", "untrusted", "not_yet_valid"})
 FORBIDDEN = 403
 """Up to this HTTP status an OAuth error for a machine token is about the application that asks."""
@@ -45,8 +55,7 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
     if is_login_ok:
         yield RuleMatch("login-ok", {"tenant": name})
     if fault := wellknown.most_frequent_fault:
-        is_unreachable = fault.stage in UNREACHABLE_STAGES
-        rule_id = "wellknown-unreachable" if is_unreachable else "wellknown-fails"
+        rule_id = WELLKNOWN_RULE_IDS.get(login_rule_id(fault), "wellknown-fails")
         yield RuleMatch(rule_id, {"tenant": name, "fault": describe_fault(fault)})
     elif is_signal_healthy(wellknown, now):
         yield RuleMatch("wellknown-ok", {"tenant": name})
@@ -54,6 +63,8 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
     if custom and custom.is_failing and is_login_ok and not wellknown.faults:
         fault = custom.most_frequent_fault
         code = describe_fault(fault) if fault else "unknown"
+        if is_never_found(custom):
+            yield RuleMatch("name-never-found", {"tenant": name})
         yield RuleMatch("custom-only", {"tenant": name, "fault": code})
     elif custom and failing and is_signal_healthy(custom, now):
         yield RuleMatch("canonical-only", {"tenant": name})
@@ -79,6 +90,8 @@ def _collect_failing_login_evidence(name: str, signal: ProbeState) -> Iterator[R
     fault = signal.most_frequent_fault
     if fault is None:
         return
+    if is_never_found(signal):
+        yield RuleMatch("name-never-found", {"tenant": name})
     values: dict[str, EvidenceValue] = {
         "tenant": name,
         "fault": describe_fault(fault),
@@ -92,6 +105,12 @@ def _collect_failing_login_evidence(name: str, signal: ProbeState) -> Iterator[R
         yield RuleMatch("sudden", {"tenant": name})
     if signal.quota_remaining is not None and signal.quota_remaining <= QUOTA_LOW:
         yield RuleMatch("quota-low", {"tenant": name, "remaining": signal.quota_remaining})
+
+
+def is_never_found(signal: ProbeState) -> bool:
+    """Tell whether a name has not been found since the first try: it is typed wrong."""
+    fault = signal.most_frequent_fault
+    return not signal.ever_ok and fault is not None and fault.reason == "nxdomain"
 
 
 def is_sudden(signal: ProbeState, fault: Fault) -> bool:
@@ -116,16 +135,18 @@ def login_rule_id(fault: Fault) -> str:
 
 
 def _answer_rule_id(fault: Fault) -> str:
+    status = fault.status or 0
     if is_refusal(fault):
         return "login-refused"
     if is_rate_limited(fault):
-        return "login-429"
-    if fault.error == "server_error":
-        return "login-server-error"
-    if fault.error == "access_denied" and fault.status == FORBIDDEN:
-        return "login-denied"
-    is_5xx = fault.status is not None and fault.status >= 500  # noqa: PLR2004 - HTTP
-    return "login-not-allowed" if fault.stage is Stage.OAUTH and not is_5xx else "login-5xx"
+        return "login-user-limit" if fault.error == USER_LIMIT else "login-429"
+    if fault.stage is Stage.HTTP and FIRST_4XX <= status < FIRST_5XX:
+        return "login-gone" if status in GONE else "login-blocked"
+    by_error = {"server_error": "login-server-error"}
+    if status == FORBIDDEN:
+        by_error["access_denied"] = "login-denied"
+    is_oauth = fault.stage is Stage.OAUTH and (status < FIRST_5XX or status == NOT_IMPLEMENTED)
+    return by_error.get(fault.error or "", "login-not-allowed" if is_oauth else "login-5xx")
 
 
 def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
