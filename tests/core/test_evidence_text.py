@@ -45,6 +45,8 @@ FAULTS = (
     Fault(Stage.DNS, "nxdomain"),
     Fault(Stage.OAUTH, "server_error", 500, "server_error"),
     Fault(Stage.TIMEOUT, "connect"),
+    Fault(Stage.TIMEOUT, "read"),
+    Fault(Stage.OAUTH, "access_denied", 500, "access_denied"),
     Fault(Stage.TLS, "expired"),
     Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"),
     Fault(Stage.OAUTH, "invalid_client", 401, "invalid_client"),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NO_DATA_S = 300.0
 """A tenant without a usable observation, or a source without metrics, for so long has no data;
 people are notified."""
-ASK_USERS_EVERY_S, ASK_USERS_FOR_S = 10.0, 60.0
+ASK_USERS_EVERY_S, ASK_USERS_FOR_S = 8.0, 60.0
 """So often, and for so long after a probe's first failure, users' counts are asked for."""
 EXPECTED_ROWS = 10.0
 """A log without any row, where at least so many were expected, has stalled."""

@@ -70,6 +70,11 @@ RULES = {
         ),
         EvidenceRule("login-no-proof", "the token has no fresh proof that the Action ran"),
         EvidenceRule("login-wrong-token", "the login gets a token that is wrong"),
+        EvidenceRule(
+            "login-code",
+            "the login gets a 500 with an error of OAuth's other than server_error",
+            "the tenant's own code fails: an Action, a rule or a custom database's script",
+        ),
         EvidenceRule("login-server-error", "the login gets 500 server_error"),
         EvidenceRule(
             "login-gone",
@@ -90,6 +95,11 @@ RULES = {
             "login-certificate",
             "the tenant's certificate is wrong",
             "2018-01-17: wrong certificates in an outage; a proxy of ours gives them too",
+        ),
+        EvidenceRule(
+            "login-hangs",
+            "the login is connected and gets no answer in time",
+            "an overloaded service, or tenant code that waits",
         ),
         EvidenceRule("login-unreachable", "the login gets no connection or no answer in time"),
         EvidenceRule(

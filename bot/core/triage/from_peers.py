@@ -22,7 +22,14 @@ COMPANION_BEFORE_S = 900.0
 TOGETHER_S = 180.0
 """Refusals at two tenants that began so close to each other have one cause."""
 OUTAGE_RULE_IDS = frozenset(
-    {"login-5xx", "login-server-error", "login-unreachable", "login-certificate"}
+    {
+        "login-5xx",
+        "login-server-error",
+        "login-code",
+        "login-hangs",
+        "login-unreachable",
+        "login-certificate",
+    }
 )
 """Rules that one outage can match: one of them at this tenant, another one at the next."""
 OUTAGE_KIND = "outage"

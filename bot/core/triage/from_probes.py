@@ -25,12 +25,15 @@ UNREACHABLE_STAGES = frozenset({Stage.DNS, Stage.CONNECT, Stage.TIMEOUT})
 SUDDEN_S = 180.0
 QUOTA_LOW = 2
 """With so few requests left in the tenant's bucket the next ones are refused."""
+ANSWER_REASONS = frozenset({"read", "total"})
+"""Of a timeout: the connection stands, the answer does not come."""
 GONE = frozenset({404, 410})
 FIRST_4XX, FIRST_5XX = 400, 500
 USER_LIMIT = "too_many_logins"
 """The error of a 429 that is about one user at one address (Auth0, read 2026-11)."""
 WELLKNOWN_RULE_IDS = {
     "login-unreachable": "wellknown-unreachable",
+    "login-hangs": "wellknown-unreachable",
     "login-gone": "wellknown-gone",
     "login-blocked": "wellknown-blocked",
 }
@@ -128,6 +131,8 @@ def login_rule_id(fault: Fault) -> str:
     """Return the rule of the evidence table that a failed login matches."""
     if fault.stage is Stage.TLS and fault.reason in CERTIFICATE_REASONS:
         return "login-certificate"
+    if fault.stage is Stage.TIMEOUT and fault.reason in ANSWER_REASONS:
+        return "login-hangs"
     if fault.stage is Stage.TLS or fault.stage in UNREACHABLE_STAGES:
         return "login-unreachable"
     by_stage = {Stage.TOKEN: "login-wrong-token", Stage.PROOF: "login-no-proof"}
@@ -142,11 +147,12 @@ def _answer_rule_id(fault: Fault) -> str:
         return "login-user-limit" if fault.error == USER_LIMIT else "login-429"
     if fault.stage is Stage.HTTP and FIRST_4XX <= status < FIRST_5XX:
         return "login-gone" if status in GONE else "login-blocked"
-    by_error = {"server_error": "login-server-error"}
-    if status == FORBIDDEN:
-        by_error["access_denied"] = "login-denied"
-    is_oauth = fault.stage is Stage.OAUTH and (status < FIRST_5XX or status == NOT_IMPLEMENTED)
-    return by_error.get(fault.error or "", "login-not-allowed" if is_oauth else "login-5xx")
+    if fault.stage is not Stage.OAUTH or FIRST_5XX < status < NOT_IMPLEMENTED:
+        return "login-5xx"
+    if status == FIRST_5XX:
+        return "login-server-error" if fault.error == "server_error" else "login-code"
+    is_denied = status == FORBIDDEN and fault.error == "access_denied"
+    return "login-denied" if is_denied else "login-not-allowed"
 
 
 def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
@@ -193,13 +199,16 @@ def collect_latency_evidence(context: TriageContext) -> Iterator[RuleMatch]:
             wellknown = context.all_tenants.states[name].probes.get(WELLKNOWN)
             if wellknown and is_slow(wellknown, now):
                 yield RuleMatch("wellknown-slow", _latency_values(name, wellknown))
-    here = {context.environment(name) for name in context.tenants if name in slow_logins}
-    others = [name for name in slow_logins if name not in context.tenants]
-    near = [name for name in others if context.environment(name) in here - {None}]
-    if here and near:
-        yield RuleMatch("same-environment-slow", {"names": tuple(near)})
-    if here and (far := [name for name in others if name not in near]):
-        yield RuleMatch("elsewhere-slow", {"names": tuple(far)})
+    mine = [name for name in context.tenants if name in slow_logins]
+    others = [name for name in slow_logins if name not in mine]
+    if mine:
+        first, *rest = [*mine, *others]
+        here = context.environment(first)
+        near = [name for name in rest if here and context.environment(name) == here]
+        if near:
+            yield RuleMatch("same-environment-slow", {"names": tuple(near)})
+        if far := [name for name in rest if name not in near]:
+            yield RuleMatch("elsewhere-slow", {"names": tuple(far)})
     controls = [name for name, s in context.shared.controls.items() if is_slow(s, now)]
     if controls:
         yield RuleMatch("controls-slow", {"names": tuple(controls)})

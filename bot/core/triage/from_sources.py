@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.events import FAILED_KINDS, RowKind
 from bot.core.model.measurement import MetricKind
-from bot.core.model.observation import SignalState
+from bot.core.model.observation import SignalState, Stage
 from bot.core.signals.metric_threshold import QUOTA_ROWS
 from bot.core.triage.context import is_stale, is_user_failure
 from bot.core.triage.verdict import RuleMatch
@@ -61,11 +61,22 @@ def collect_source_evidence(context: TriageContext, name: str) -> Iterator[RuleM
             yield from _collect_surge_evidence(n, metric, context)
         elif limits.kind is MetricKind.LOGS:
             yield from _collect_log_evidence(metric, context, is_alone=not bad)
-            yield from _collect_blame_evidence(metric, rules.realms, context)
+            yield from _collect_blame_evidence(metric, _own_realms(context, name), context)
         else:
             yield from _collect_error_evidence(metric)
     if any(rules.metrics[n].kind is MetricKind.METRICS for n in bad):
         yield from _collect_log_beside_metrics_evidence(context, name)
+
+
+def _own_realms(context: TriageContext, name: str) -> tuple[str, ...] | None:
+    """Return the connections of our own logins; None: whatever the log blames, ours fails with it.
+
+    A password login that OAuth refuses, and the log's one failing connection, are one failure.
+    """
+    faults = (login.most_frequent_fault for login in context.logins(name) if login.is_failing)
+    is_answered = any(fault and fault.stage is Stage.OAUTH for fault in faults)
+    realms = context.rules.tenants[name].realms
+    return None if is_answered and not realms else realms
 
 
 def blames_application(metric: MetricState) -> bool:
@@ -113,7 +124,7 @@ def _collect_log_evidence(
 
 
 def _collect_blame_evidence(
-    log_: MetricState, realms: tuple[str, ...], context: TriageContext
+    log_: MetricState, realms: tuple[str, ...] | None, context: TriageContext
 ) -> Iterator[RuleMatch]:
     """Yield what the failed logins of a log blame: one connection, or the most frequent kind."""
     if not log_.reading.is_significant or is_stale(log_, context):
@@ -122,7 +133,8 @@ def _collect_blame_evidence(
     count = sum(group.count for group in failed)
     named = (g for g in failed if g.connection and g.kind != RowKind.TENANT)
     several = tuple(n for n, rows in _count_by(named, "connection") if rows >= PART_OF_EACH * count)
-    if len(several) >= SEVERAL_CONNECTIONS:
+    is_several = len(several) >= SEVERAL_CONNECTIONS
+    if is_several:
         yield RuleMatch("log-several-connections", {"names": several})
     connection, hits = _most_frequent(failed, "connection")
     elsewhere = sum(
@@ -130,7 +142,8 @@ def _collect_blame_evidence(
     )
     is_concentrated = bool(connection) and hits >= CONCENTRATED_SHARE * count
     is_one_connection = is_concentrated and elsewhere >= MIN_OTHER_SUCCESSES
-    if is_one_connection and connection in realms:
+    is_ours = is_concentrated if realms is None else is_one_connection and connection in realms
+    if is_ours and not is_several:
         yield RuleMatch("log-database", {"connection": connection})
         return  # a password login uses a database only, never a provider
     if is_one_connection:

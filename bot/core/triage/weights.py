@@ -25,13 +25,15 @@ login-user-limit               -1.0        .      2.0      4.5     -3.0        .
 login-429                         .        .      5.0     -1.0     -3.0        .        .        .
 login-denied                    0.2      3.0        .      1.5     -3.0        .        .        .
 login-not-allowed                 .      1.5        .      3.5     -3.0        .        .        .
-login-no-proof                  1.0      3.0        .        .     -3.0        .        .        .
+login-no-proof                  1.0      7.0        .     -1.0     -3.0        .        .        .
 login-wrong-token               0.8      0.8        .      1.2      0.3        .        .        .
-login-server-error              0.8      1.4        .     -0.5     -1.5        .        .        .
+login-code                      0.5      3.0        .     -1.0     -3.0        .        .        .
+login-server-error              0.8      1.4        .      0.8     -1.5        .        .        .
 login-gone                      1.5      2.5        .      0.5     -1.0        .        .        .
 login-blocked                   0.5      0.3        .      1.0      2.5        .        .        .
 login-5xx                       2.0      0.5        .     -2.0     -1.0        .        .        .
 login-certificate               1.0      0.5        .     -2.0      1.0        .        .        .
+login-hangs                     1.2      0.8        .     -2.0      0.7        .        .        .
 login-unreachable               1.0     -0.5        .     -2.0      1.5        .        .        .
 custom-only                    -0.5      3.2        .        .     -2.0        .        .        .
 m2m-refused                    -1.0      1.5        .      3.5     -4.0        .        .        .
@@ -68,7 +70,7 @@ elsewhere-ok                      .        .        .        .     -2.5        .
 
 controls-fail                  -2.0     -2.0     -1.0        .      5.5        .        .        .
 controls-slow                     .     -2.0        .        .      4.0        .        .        .
-controls-ok                       .        .        .        .     -3.5        .        .        .
+controls-ok                       .        .        .        .     -2.7        .        .        .
 feed-unreachable                  .        .        .        .      0.7        .        .        .
 feed-reached                      .        .        .        .     -0.7        .        .        .
 
@@ -77,10 +79,10 @@ notice-nearby                   2.5        .        .        .        .        .
 notice-silent                  -0.2        .        .        .        .        .        .        .
 
 users-fail-alone                  .      0.3      0.3     -4.0     -2.0      5.8      3.5        .
-users-fail                      1.0      0.5        .     -4.0     -3.0        .        .        .
+users-fail                      1.6      1.6        .     -4.0     -3.0        .        .        .
 log-no-success-alone            1.0     -0.5        .     -2.0        .      3.5      2.0      1.0
 users-ok                       -5.0     -5.0     -3.5        .        .     -3.0     -3.0        .
-users-unknown                     .        .        .        .        .        .        .      1.0
+users-unknown                     .        .        .        .        .        .        .      1.8
 
 monitor-says                      .        .        .     -1.5     -0.7        .        .        .
 
@@ -107,7 +109,7 @@ log-attack                     -2.0      0.5      3.5     -1.0        .     -4.0
 quota-low                         .        .      1.5        .        .        .        .        .
 traffic-surge                     .        .      1.5        .        .      0.7        .        .
 
-deploy-before                     .        .        .        .        .      2.0        .        .
+deploy-before                     .        .        .        .      0.8      2.0        .        .
 
 client-before                  -0.5      1.0        .      1.8        .      0.5        .        .
 setting-before                 -0.5      2.5        .      0.8        .     -0.3     -0.3        .

@@ -27,6 +27,8 @@ SENTENCES = {
     "login-5xx": "login at {tenant} fails with {fault} ({failed} of {tries})",
     "login-server-error": "login at {tenant} fails with 500 server_error ({failed} of {tries}), "
     "which a missing default directory gives too",
+    "login-code": "the own code of {tenant} fails the login: {fault} ({failed} of {tries})",
+    "login-hangs": "{tenant} does not answer a login in time: {fault} ({failed} of {tries})",
     "login-unreachable": "{tenant} cannot be reached for a login: {fault} ({failed} of {tries})",
     "login-certificate": "the certificate of {tenant} is wrong: {fault}",
     "login-refused": "the synthetic user of {tenant} is refused: {fault}",
