@@ -12,7 +12,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite faults faults-full check fix bench house mutants pictures lock clean
+.PHONY: help demo test suite faults faults-full check fix bench house mutants judge judge-long pictures lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 - /p' Makefile | awk -F ' - ' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -61,6 +61,12 @@ house: .venv/dev.stamp ## print the measures of the code's structure beside thei
 
 mutants: .venv/dev.stamp ## break forty promises one by one, and see which a test notices (10 minutes)
 	$(BIN)/python -m tests.mutants.play $(ARGS)
+
+judge: .venv/dev.stamp ## play 5,000 generated worlds and print how often the verdict is right (30 min)
+	$(BIN)/python -m tests.judge play $(ARGS)
+
+judge-long: .venv/dev.stamp ## play 200 healthy, noisy months and count alerts (hours)
+	$(BIN)/python -m tests.judge months $(ARGS)
 
 pictures: .venv/dev.stamp ## draw the pictures of the pages again
 	$(BIN)/python -m tests.pictures

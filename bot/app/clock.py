@@ -49,8 +49,8 @@ class SystemClock:
         monotonic: Callable[[], float] = _monotonic_s,
     ) -> None:
         self.speed = speed
-        self.is_wall_time = start is None
-        """Whether it shows the time of today, and not of a story."""
+        self.is_wall_time = start is None and speed == 1.0
+        """Whether it shows the time of today, and not of a story or a faster one."""
         self._wall_time = wall_time
         self._monotonic = monotonic
         self._start = wall_time() if start is None else start

@@ -52,6 +52,7 @@ def rules_of(settings: Settings) -> Rules:
         access=Access(**settings.access.model_dump()),
         maintenance_windows=tuple(_window(each) for each in settings.maintenance),
         report=Recurrence(settings.report.every, settings.report.zone) if settings.report else None,
+        alerts_page=settings.slack.alerts_page or "",
         mention_after_s={t.name: settings.thresholds_of(t).mention_after for t in settings.tenants},
         feed_every_s=settings.feed.every,
     )

@@ -164,6 +164,8 @@ class Slack(types.Section):
     """Where alerts go instead, by severity."""
     mention: types.Mention | None = None
     """Who is mentioned in a critical alert: `@here`, `U…`, `S…` (user group), with commas."""
+    alerts_page: types.Link | None = None
+    """Where your team reads docs/alerts.md: each message links to the section of its cause."""
     api_url: types.FolderAddress = "https://slack.com/api/"
 
 

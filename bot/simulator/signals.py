@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from bot.simulator.scenario import Errors, Log, Metric, Row, Scenario
 
 SLICE_S = 15.0
+BLOCK_SLICES = 240
+"""An hour. What holds is looked up by the hour, as a scenario of a month has thousands of entries.
+"""
 E = TypeVar("E", bound="Metric | Errors | Log")
 T = TypeVar("T")
 
@@ -36,6 +39,8 @@ class Signals:
         """Draw the world numbered `seed`."""
         self._scenario = scenario
         self._seed = seed
+        self._metrics_in = cache(self._find_metrics)
+        self._logs_in = cache(self._find_logs)
         self._metric = cache(self._draw_metric)
         self._events = cache(self._draw_events)
         self._rows = cache(self._draw_rows)
@@ -55,7 +60,7 @@ class Signals:
 
     def _draw_metric(self, tenant: str, signal: str, number: int) -> tuple[int, int]:
         named = (tenant, signal)
-        entries = [e for e in self._scenario.metrics if (e.tenant, e.signal) == named]
+        entries = self._metrics_in(*named, number // BLOCK_SLICES)
         random = self._random("metrics", *named, number)
         requests = failed = 0
         for holding, span_s in _pieces(entries, number):
@@ -77,7 +82,7 @@ class Signals:
 
     def _draw_rows(self, tenant: str, number: int) -> Counter[Row]:
         """Draw each type by itself, so that one more type changes none of the others."""
-        entries = [entry for entry in self._scenario.logs if entry.tenant == tenant]
+        entries = self._logs_in(tenant, number // BLOCK_SLICES)
         types = {row.type for entry in entries for row in entry.rows}
         randoms = {kind: self._random("logs", tenant, kind, number) for kind in types}
         rows: Counter[Row] = Counter()
@@ -85,6 +90,13 @@ class Signals:
             for row in {row.type: row for entry in holding for row in entry.rows}.values():
                 rows[row] += poisson(randoms[row.type], row.rate_s * span_s)
         return +rows
+
+    def _find_metrics(self, tenant: str, signal: str, block: int) -> list[Metric]:
+        metrics = self._scenario.metrics
+        return _active([e for e in metrics if (e.tenant, e.signal) == (tenant, signal)], block)
+
+    def _find_logs(self, tenant: str, block: int) -> list[Log]:
+        return _active([entry for entry in self._scenario.logs if entry.tenant == tenant], block)
 
     def _random(self, *name: str | int) -> Random:
         return Random(f"{self._seed} {name}")  # noqa: S311 - a simulation
@@ -105,6 +117,13 @@ def _sum(counters: Iterable[Counter[T]]) -> Counter[T]:
     for counter in counters:
         total.update(counter)
     return total
+
+
+def _active(entries: Sequence[E], block: int) -> list[E]:
+    """Return the entries that are active at some time of a block."""
+    since_s, until_s = block * BLOCK_SLICES * SLICE_S, (block + 1) * BLOCK_SLICES * SLICE_S
+    windows = ((entry, entry.window) for entry in entries)
+    return [entry for entry, w in windows if w.since_s < until_s and w.until_s > since_s]
 
 
 def _pieces(entries: Sequence[E], number: int) -> Iterator[tuple[list[E], float]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.core.model.observation import Cause, Severity
+from bot.core.model.observation import PROBABLE, Cause, Severity
 from bot.core.state.incident import Incident, current_cause
 from bot.core.state.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
 from bot.simulator.calls import are_calls_right
@@ -207,7 +207,7 @@ class Story:
         return are_calls_right(answer, self.call_watch.calls) if answer else None
 
     def _record_verdict(self, at: float, number: int, verdict: Verdict) -> None:
-        self.first_cause = self.first_cause or verdict.cause
+        self.first_cause = self.first_cause or verdict.stated_cause
         self._emit_event(
             at,
             "verdict",
@@ -229,6 +229,7 @@ class Story:
 
     def _record_cause(self, at: float) -> None:
         cause, confidence = self._current_cause()
+        cause = cause if confidence >= PROBABLE else Cause.UNCLEAR
         if not self.causes or self.causes[-1][1:] != (cause, confidence):
             self.causes.append((at - self.scenario.start_at, cause, confidence))
 

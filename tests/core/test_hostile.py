@@ -93,7 +93,9 @@ def test_each_is_answered(steps: Any, verb: Verb) -> None:
 def verify_told(steps: Any, bodies: list[Any]) -> None:
     incident = steps.desk.incidents[1]
     lines = [
-        render_timeline_entry(b.entry, incident, steps.now) for b in bodies if isinstance(b, Reply)
+        render_timeline_entry(b.entry, incident, view_of(steps))
+        for b in bodies
+        if isinstance(b, Reply)
     ]
     for shown in (
         *lines,

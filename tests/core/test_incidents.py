@@ -141,15 +141,6 @@ def test_numbers_alone_are_updated_once_a_minute(steps: Any) -> None:
     assert len([b for b in steps.bodies() if isinstance(b, Edit)]) - before <= 1
 
 
-def test_a_message_whose_numbers_stand_still_is_not_edited(steps: Any) -> None:
-    """Once all 20 tries of the window have failed, one more failure changes none of them."""
-    steps.fail("prod.login", times=40)
-    since = len(steps.effects)
-    steps.later(600)
-
-    assert not [body for body in steps.bodies(since) if isinstance(body, Edit)]
-
-
 def test_a_message_that_slack_lost_is_posted_again(steps: Any) -> None:
     """With a key of its own, so that it is not taken for the first one."""
     steps.fail("prod.login")

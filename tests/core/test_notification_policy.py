@@ -16,7 +16,7 @@ from bot.core.model.wall_clock import wall_clock
 from bot.core.state.outbox import Answer, Edit, Post, SilenceAnnouncement
 from bot.core.state.silence import MaintenanceWindow
 from bot.core.state.stimulus import Tick
-from bot.core.state.timeline import MentionEntry, PagedEntry, ResolvedEntry, WhyEntry
+from bot.core.state.timeline import MentionEntry, PagedEntry, ResolvedEntry
 
 
 def test_a_muted_incident_is_posted_when_the_silence_ends(make: Any) -> None:
@@ -36,7 +36,7 @@ def test_a_muted_incident_is_posted_when_the_silence_ends(make: Any) -> None:
     ended = [body.silence for body in steps.bodies(since) if isinstance(body, SilenceAnnouncement)]
     assert [silence.suppressed for silence in ended] == [1]
     assert [body for body in steps.bodies(since) if isinstance(body, Post)] == [Post(1)]
-    assert steps.entries(since) == [WhyEntry, MentionEntry]
+    assert steps.entries(since) == [MentionEntry]
 
 
 def test_a_silence_never_swallows_the_end(down: Any) -> None:

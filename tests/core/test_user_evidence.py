@@ -10,14 +10,11 @@ from bot.core.model.measurement import ChangeMade, ExternalAlert, Group, Measure
 from bot.core.model.observation import (
     LOGS,
     WELLKNOWN,
-    Cause,
     Evidence,
     Fault,
-    Scope,
     SignalState,
     Stage,
     Target,
-    Verdict,
 )
 from bot.core.signals.baseline import Baseline
 from bot.core.signals.external_alerts import Monitor
@@ -36,7 +33,7 @@ from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
 from bot.core.triage.evidence_table import EVIDENCE_TABLE
 from bot.core.triage.impact import are_users_down, measure_impact
-from bot.slack.render.verdict import cause_name, evidence_text, verdict_text
+from bot.slack.render.verdict import evidence_text
 
 NOW = 1_772_445_600.0
 SINCE = NOW - 300
@@ -378,14 +375,3 @@ def test_readings_in_a_row_are_counted(usual: float, times: int) -> None:
     assert state.down_in_a_row == times
     well = Measurement(Target("prod", "checkout"), NOW + 90, 120, 1.0, 200.0)
     assert observe_metric(state, well, limits)[0].down_in_a_row == 0
-
-
-def test_users_are_not_called_fine_while_they_fail() -> None:
-    """The synthetic login's own account may be refused at the same time."""
-    users = Evidence("users-fail", {"names": ("checkout",)}, 2.0)
-    alone, together = (
-        Verdict(Cause.PROBE, Scope.TENANT, 0.9, evidence) for evidence in ((), (users,))
-    )
-
-    assert "users may be fine" in cause_name(alone)
-    assert "users may be fine" not in cause_name(together) + verdict_text(together)

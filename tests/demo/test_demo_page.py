@@ -78,7 +78,7 @@ async def page(page_url: str) -> AsyncIterator[Page]:
         page = await browser.new_page()
         page.set_default_timeout(PATIENCE_MS)
         await page.goto(page_url)
-        await expect(page.get_by_label("Messages")).to_contain_text("FIRING · critical")
+        await expect(page.get_by_label("Messages")).to_contain_text("Outage · since")
         yield page
         await browser.close()
 

@@ -18,7 +18,7 @@ from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from bot.slack.checks import check_bot_token
 from bot.slack.inbound.listeners import Listeners
-from bot.slack.inbound.socket_mode import ConnectionTimeouts, SocketModeConnection
+from bot.slack.inbound.socket_mode import SocketModeConnection
 from bot.slack.outbound.answers import QuestionAnswerer
 from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.outbound.messenger import SlackMessenger
@@ -138,9 +138,8 @@ async def ask(text: str, user: str = "U1") -> Asked:  # noqa: PLR0915 - one bot
             home_tabs=HomeTabs(web, clock, people=people, view=engine.view, status_link=""),
         )
         stack.push_async_callback(listeners.close)
-        quick = ConnectionTimeouts(check_every=0.02)
         bolt = listeners.build_app()
-        socket = SocketModeConnection(bolt, app.app_token, web, clock, timeouts=quick)
+        socket = SocketModeConnection(bolt, app.app_token, web, clock)
         for part in (engine.run, delivery.run, socket.run):
             stack.push_async_callback(stop, asyncio.create_task(part()))
         answers: asyncio.Queue[str] = asyncio.Queue()

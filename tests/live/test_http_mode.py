@@ -30,8 +30,8 @@ async def test_http_mode_by_configuration_alone(town: Town, auth0_check: Any) ->
         await town.server.people.mention("U2", "C0ALERTS", "help")
         await town.until(lambda: town.said("U2"))
         town.world.is_down = True
-        await town.until(lambda: [m for m in town.said() if "FIRING" in m.text])
-        (card,) = [m for m in town.said() if "FIRING" in m.text]
+        await town.until(lambda: [m for m in town.said() if " fail" in m.text])
+        (card,) = [m for m in town.said() if " fail" in m.text]
         await town.server.people.click("U1", "C0ALERTS", card.ts, ACKNOWLEDGE)
         await town.until(lambda: len(town.said("U1")) == 2)
 

@@ -35,7 +35,7 @@ async def test_killed_again_and_again(town: Town, auth0_check: Any) -> None:
         assert await child.stop() == 0
 
     card, *replies = town.said()
-    assert card.text.startswith("RESOLVED")
+    assert "work again" in card.text
     assert all(reply.thread_ts == card.ts for reply in replies)
     keys = [reply.metadata["event_payload"]["k"] for reply in replies if reply.metadata]
     assert keys == [f"1:reply:{number}" for number in range(1, len(replies) + 1)]

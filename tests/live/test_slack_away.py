@@ -58,7 +58,7 @@ async def test_it_watches_and_pages_without_slack(town: Town, auth0_check: Any) 
             await town.command("status")
             await town.until(lambda: town.said("U1"))
             town.world.is_down = False
-            await town.until(lambda: town.said()[0].text.startswith("RESOLVED"))
+            await town.until(lambda: "work again" in town.said()[0].text)
 
     assert pager.actions[0] == "trigger"
     assert [m.thread_ts for m in town.said()].count("") == 1

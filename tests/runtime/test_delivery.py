@@ -42,7 +42,7 @@ from bot.core.state.rules import Rules
 from bot.core.state.silence import Silence
 from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, Send, Stimulus
 from bot.core.state.tenant import Tenants
-from bot.core.state.timeline import JoinedEntry, MentionEntry, TimelineEntry, WhyEntry
+from bot.core.state.timeline import JoinedEntry, MentionEntry, ReopenedEntry, TimelineEntry
 from bot.core.step import step_desk
 from bot.ports import Change, Doubt, StoreError, View
 from bot.runtime.delivery import OutboxDelivery
@@ -426,7 +426,7 @@ def test_what_notifies_people_goes_first() -> None:
         number: replace(INCIDENT, id=number, message=IncidentMessage(MESSAGE))
         for number in (1, 2, 3)
     }
-    line = replace(REPLY, body=Reply(1, WhyEntry(0.0)))
+    line = replace(REPLY, body=Reply(1, ReopenedEntry(0.0)))
     direct = Delivery("1:direct:1", "direct:1", 1, DirectMessage(1, "U1"), 0.0)
     bench = deliver(
         *(line, of_incident(2, line), of_incident(4, POST), of_incident(3, STEP), direct),

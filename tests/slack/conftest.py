@@ -103,6 +103,8 @@ class FakeSlack:
         self.sockets: list[web.WebSocketResponse] = []
         self.live = 0
         self.opened = asyncio.Event()
+        self.opened_at: list[float] = []
+        """When each address was asked for, by the loop's clock."""
         self._tickets: set[str] = set()
         self._numbers = itertools.count(1)
         app = web.Application()
@@ -128,6 +130,7 @@ class FakeSlack:
             answer = answer.pop(0)
         if method == "apps.connections.open" and answer == {"ok": True}:
             answer = {"ok": True, "url": self._new_ticket()}
+            self.opened_at.append(asyncio.get_running_loop().time())
         if answer == "hang":
             await asyncio.sleep(60)
         if answer == "reset":
@@ -154,11 +157,12 @@ class FakeSlack:
             self._tickets.discard(request.query["ticket"])
         if fate in {"refuse", "keep"}:
             return web.Response(status=503)
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=fate != "numb")
         await socket.prepare(request)
-        if fate != "deaf":
-            hello = {"type": "hello", "num_connections": self.connections}
-            await socket.send_json(hello | {"debug_info": {"host": "applink-1"}})
+        hello = {"type": "hello", "num_connections": self.connections}
+        end = {"type": "disconnect", "reason": "too_many_websockets"}
+        if first := {"deaf": None, "end": end}.get(fate, hello):
+            await socket.send_json(first | {"debug_info": {"host": "applink-1"}})
         self.sockets.append(socket)
         self.opened.set()
         self.live += 1

@@ -39,11 +39,16 @@ def texts(slack: LocalSlack) -> list[str]:
 async def test_what_is_marked(caplog: pytest.LogCaptureFixture) -> None:
     """Open incidents only, and none of the people's or the bot's other messages."""
     slack = LocalSlack()
+    new = {"event_type": "auth0_check", "event_payload": {"k": "4:edit:1", "open": True}}
+    ended = {"event_type": "auth0_check", "event_payload": {"k": "5:edit:1", "open": False}}
     await slack.post("1:post:1", text=f"<!here> <@U1> {OPEN}")
     await slack.post("2:post:1", text="ACKNOWLEDGED by <@U1> critical: Login fails at eu")
     await slack.post("3:post:2", text="RESOLVED: Login at eu works again")
     await slack.post("silence:1:begin", text="everything is silenced")
     await slack.call("chat.postMessage", {"channel": CHANNEL, "text": OPEN})
+    for metadata in (new, ended):
+        post = {"channel": CHANNEL, "text": "<@U1> Logins fail.", "metadata": metadata}
+        await slack.call("chat.postMessage", post)
 
     await messenger_of(slack).mark_abandoned(view, slack.at + 1)
 
@@ -53,12 +58,14 @@ async def test_what_is_marked(caplog: pytest.LogCaptureFixture) -> None:
         "RESOLVED: Login at eu works again",
         "everything is silenced",
         OPEN,
+        "NO LONGER UPDATED, was Logins fail.",
+        "<@U1> Logins fail.",
     ]
     marked = slack.workspace.messages(CHANNEL)[0]
     assert [block["type"] for block in marked.blocks] == ["section", "context"]
     assert marked.metadata is not None
     assert marked.metadata["event_payload"] == {"k": ""}  # a new incident 1 has the same key
-    assert f"{CHANNEL} has 2 open alert(s) of an earlier one, now marked" in caplog.text
+    assert f"{CHANNEL} has 3 open alert(s) of an earlier one, now marked" in caplog.text
 
 
 async def test_our_own_messages_are_not_marked() -> None:

@@ -14,7 +14,7 @@ from bot.core.state.incident import Incident, IncidentKind, IncidentLife, Messag
 from bot.core.state.outbox import Call, CrossPost, Delivery, Edit, Post, Reply
 from bot.core.state.rules import Rules
 from bot.core.state.tenant import Tenants
-from bot.core.state.timeline import WhyEntry
+from bot.core.state.timeline import ReopenedEntry
 from bot.ports import Reason, Refused, View
 from bot.simulator.workspace.workspace import Workspace
 from bot.slack.outbound.messenger import (
@@ -83,7 +83,7 @@ def messenger(slack: LocalSlack) -> SlackMessenger:
 
 
 def lost(slack: LocalSlack, key: str = "1:post:1", *, is_reply: bool = False) -> Delivery:
-    body = Reply(1, WhyEntry(START)) if is_reply else Post(1)
+    body = Reply(1, ReopenedEntry(START)) if is_reply else Post(1)
     return Delivery(key, "incident:1", 1, body, created_at=slack.at, started_at=slack.at)
 
 
@@ -113,6 +113,7 @@ async def test_a_call_of_hundreds_of_tenants_is_taken(
         "incident": 1,
         "tenants": list(tenants[:MAX_TENANTS]),
         "reason": "begun",
+        "open": True,
     }
 
 
@@ -139,7 +140,7 @@ async def test_a_channel_that_is_gone(slack: LocalSlack, teams: SlackMessenger) 
     assert len(slack.workspace.messages(CHANNEL)) == 1
 
 
-@pytest.mark.parametrize("body", [Edit(1), Reply(1, WhyEntry(START))], ids=["edit", "reply"])
+@pytest.mark.parametrize("body", [Edit(1), Reply(1, ReopenedEntry(START))], ids=["edit", "reply"])
 async def test_a_channel_that_is_gone_with_the_message(
     slack: LocalSlack, teams: SlackMessenger, body: Edit | Reply
 ) -> None:

@@ -13,12 +13,7 @@ from bot.slack.inbound.socket_mode import ConnectionTimeouts, SocketModeConnecti
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-QUICK = ConnectionTimeouts(
-    check_every=0.02,
-    new_address_after=0.1,
-    new_client_after=0.4,
-    ping_every=0.05,
-)
+QUICK = ConnectionTimeouts(hello_within=0.3, first_pause=0.02, max_pause=0.05)
 
 
 @pytest.fixture
@@ -95,7 +90,7 @@ async def test_disconnects(slack: Any, payloads: Any, socket: Any, until: Any, r
 
 
 async def test_spent_ticket_later(slack: Any, payloads: Any, socket: Any, until: Any) -> None:
-    """A reconnect whose first handshake fails gets a new address (slack_sdk alone never does)."""
+    """Each handshake has a ticket of its own."""
     connection = socket()
     await until(lambda: connection.is_connected)
     slack.handshakes = itertools.chain(["refuse", "refuse"], itertools.repeat("ok"))
@@ -103,6 +98,97 @@ async def test_spent_ticket_later(slack: Any, payloads: Any, socket: Any, until:
     before = len(slack.sockets)
     await slack.sockets[-1].close()
     await until(lambda: len(slack.sockets) > before and connection.is_connected)
+
+    assert await works(slack, payloads)
+
+
+@pytest.mark.parametrize("fate", ["end", "refuse", "deaf"])
+async def test_pauses_grow(slack: Any, socket: Any, until: Any, fate: str) -> None:
+    """While no connection lasts, the pauses between them double, and at least half is waited."""
+    slack.handshakes = itertools.repeat(fate)
+    socket(ConnectionTimeouts(hello_within=0.01, first_pause=0.05, max_pause=0.2))
+
+    await until(lambda: len(slack.opened_at) == 5)
+
+    gaps = [later - earlier for earlier, later in itertools.pairwise(slack.opened_at)]
+    assert all(gap >= least for gap, least in zip(gaps, (0.025, 0.05, 0.1, 0.1), strict=True))
+
+
+async def test_pauses_begin_anew(slack: Any, socket: Any, until: Any) -> None:
+    """After a connection that lasted there is no pause, and the next failure has a short one."""
+    slack.handshakes = itertools.cycle(["ok", "refuse"])
+    connection = socket(ConnectionTimeouts(first_pause=0.01, max_pause=3600, settled_after=0))
+
+    for number in range(1, 16):  # the last pause would be of minutes
+        await until(lambda number=number: len(slack.sockets) == number and connection.is_connected)
+        await slack.sockets[-1].close()
+
+
+async def test_a_greeted_connection_lasts(slack: Any, socket: Any, until: Any) -> None:
+    """The limit is for the hello, not for what comes after it."""
+    connection = socket(ConnectionTimeouts(hello_within=0.1, first_pause=0.01))
+    await until(lambda: connection.is_connected)
+    before = len(slack.sockets)
+
+    await asyncio.sleep(0.3)
+
+    assert len(slack.sockets) == before
+
+
+async def test_one_connection_after_a_disconnect(slack: Any, socket: Any, until: Any) -> None:
+    """`disconnect` and the close after it are one end, which is followed by one connection."""
+    connection = socket()
+    await until(lambda: connection.is_connected)
+
+    await slack.sockets[-1].send_json({"type": "disconnect", "reason": "refresh_requested"})
+    await slack.sockets[-1].close()
+    await until(lambda: len(slack.sockets) > 1 and connection.is_connected)
+    await asyncio.sleep(0.2)
+
+    assert (len(slack.sockets), slack.live) == (2, 1)
+
+
+@pytest.mark.parametrize("reason", ["warning", "refresh_requested"])
+async def test_the_next_connection_is_made_before_the_last_one_ends(
+    slack: Any, payloads: Any, socket: Any, until: Any, reason: str
+) -> None:
+    """Until Slack ends a connection, commands on it are taken, and nothing is called broken."""
+    connection = socket()
+    await until(lambda: connection.is_connected)
+    connected_since = connection.since
+    slack.handshakes = itertools.chain(["refuse", "hang"], itertools.repeat("ok"))
+
+    (old,) = slack.sockets
+    await old.send_json({"type": "disconnect", "reason": reason})
+    await until(lambda: len(slack.sockets) > 1)
+    envelope = {"type": "slash_commands", "envelope_id": "late", "payload": payloads.command("a")}
+    await old.send_json(envelope | {"accepts_response_payload": True})
+
+    assert (await slack.acks.get())["envelope_id"] == "late"
+    assert connection.is_connected
+    assert connection.since == connected_since
+    await old.close()
+    assert await works(slack, payloads)
+
+
+async def test_a_connection_that_slack_forgets_to_end(slack: Any, socket: Any, until: Any) -> None:
+    """The last connection is ended for Slack after a while: Slack counts ten an app."""
+    timeouts = ConnectionTimeouts(first_pause=0.01, replaced_within=0.1)
+    connection = socket(timeouts)
+    await until(lambda: connection.is_connected)
+
+    await slack.sockets[-1].send_json({"type": "disconnect", "reason": "warning"})
+    await until(lambda: len(slack.sockets) > 1 and slack.live == 1)
+
+    assert connection.is_connected
+
+
+async def test_dead_connection(slack: Any, payloads: Any, socket: Any, until: Any) -> None:
+    """A connection on which pings get no answer is replaced."""
+    slack.handshakes = itertools.chain(["numb"], itertools.repeat("ok"))
+    connection = socket(ConnectionTimeouts(first_pause=0.01, ping_every=0.1))
+
+    await until(lambda: len(slack.sockets) > 1 and connection.is_connected)
 
     assert await works(slack, payloads)
 
@@ -124,12 +210,9 @@ async def test_slack_away(
     assert "Traceback" not in caplog.text
 
 
-async def test_never_gives_up(
-    slack: Any, payloads: Any, socket: Any, until: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Before each new client the token is checked; while Slack refuses it, nothing is retried."""
-    caplog.set_level(logging.WARNING)
-    slack.handshakes = itertools.repeat("refuse")
+async def test_refused_token(slack: Any, payloads: Any, socket: Any, until: Any) -> None:
+    """While Slack refuses the app token, nothing is retried but the check of the token."""
+    slack.answers["apps.connections.open"] = {"ok": False, "error": "invalid_auth"}
     checks: list[int] = []
     is_accepted = asyncio.Event()
 
@@ -142,7 +225,7 @@ async def test_never_gives_up(
     await asyncio.sleep(0.3)
     assert [len(slack.calls)] == checks
 
-    slack.handshakes = itertools.repeat("ok")
+    del slack.answers["apps.connections.open"]
     is_accepted.set()
     await until(lambda: connection.is_connected)
 
@@ -178,6 +261,20 @@ async def test_stray_connection(
     assert "3 connections" in caplog.text
 
 
+async def test_own_connections_are_no_stray_ones(
+    slack: Any, socket: Any, until: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It does not warn of its own last connection, which it still serves."""
+    connection = socket()
+    await until(lambda: connection.is_connected)
+    slack.connections = 2
+
+    await slack.sockets[-1].send_json({"type": "disconnect", "reason": "warning"})
+    await until(lambda: len(slack.sockets) > 1)
+
+    assert "connections of this app" not in caplog.text
+
+
 async def test_stops(slack: Any, api: Any, clock: Any, listeners: Any, until: Any) -> None:
     """When it is stopped, the connection is closed and no task stays."""
     before = asyncio.all_tasks()
@@ -191,4 +288,4 @@ async def test_stops(slack: Any, api: Any, clock: Any, listeners: Any, until: An
         await run
 
     await until(lambda: slack.live == 0)
-    assert [task for task in asyncio.all_tasks() - before if "slack_sdk" in repr(task)] == []
+    assert [t for t in asyncio.all_tasks() - before if "socket_mode" in repr(t)] == []

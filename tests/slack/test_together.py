@@ -18,7 +18,7 @@ from bot.slack.actions import CHECK_AGAIN, OPEN_STATUS, CheckAgainValue
 from bot.slack.checks import check_bot_token
 from bot.slack.inbound.http_mode import EventsEndpoint
 from bot.slack.inbound.listeners import Listeners
-from bot.slack.inbound.socket_mode import ConnectionTimeouts, SocketModeConnection
+from bot.slack.inbound.socket_mode import SocketModeConnection
 from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.users import UserDirectory
 from bot.slack.web_api import SlackWeb
@@ -72,8 +72,7 @@ async def server(
         stack.push_async_callback(listeners.close)
         bolt = listeners.build_app(app.signing_secret)
         if request.param == "socket":
-            quick = ConnectionTimeouts(check_every=0.02)
-            socket = SocketModeConnection(bolt, app.app_token, api, clock, timeouts=quick)
+            socket = SocketModeConnection(bolt, app.app_token, api, clock)
             task = asyncio.create_task(socket.run())
             stack.push_async_callback(stop, task)
             async with asyncio.timeout(60):

@@ -277,10 +277,14 @@ def test_all_is_as_it_was(path: Path, schema: str) -> None:
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_rows_that_are_over_are_carried_over(path: Path, schema: str) -> None:
-    """What was sent, answered or only logged can be read as well, and no row is lost."""
+    """What was sent, answered or only logged can be read as well, and no row is lost.
+
+    But for the facts that began each thread: they stand in the message now.
+    """
     make_database(path, schema)
     tables = ("partition", "incident", "outbox", "inbox")
-    before = {table: query(path, f"SELECT count(*) FROM {table}") for table in tables}  # noqa: S608
+    kept = """WHERE body NOT LIKE '%"kind": "why"%'"""
+    before = {table: query(path, f"SELECT count(*) FROM {table} {kept}") for table in tables}  # noqa: S608
 
     load(path, expect(schema)["now"])
 
@@ -405,7 +409,7 @@ def test_a_bot_goes_on(path: Path, tmp_path: Path, schema: str) -> None:
     for number, incident in old.items():
         if incident.message.ref:
             assert incidents[number].message.ref == incident.message.ref
-            assert texts[incident.message.ref.ts].startswith("RESOLVED") or not incident.is_open
+            assert "again" in texts[incident.message.ref.ts] or not incident.is_open
     own = [d for d in snapshot.deliveries.values() if isinstance(d.body, ChannelBody)]
     first = [incident for incident in incidents.values() if incident.message.ref]
     assert len([m for m in messages if not m.thread_ts and not m.only_for]) == len(own + first)

@@ -50,7 +50,7 @@ def test_what_is_open_is_posted_as_it_stands(tell: Tell, fault: str) -> None:
     assert posts(told) == [(DEFAULT, "1:post:1")]
     (post,) = told.of("message", kind="post")
     assert BACK_S <= post["t"] < BACK_S + SOON_S
-    assert post["text"].startswith("FIRING critical")
+    assert " fail" in post["text"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -65,7 +65,8 @@ def test_what_is_over_shares_one_message(tell: Tell, fault: str) -> None:
     assert channel == DEFAULT
     assert BACK_S <= post["t"] < BACK_S + SOON_S
     assert post["text"].startswith("Slack did not take my messages for a while.")
-    assert [f"#{number} resolved" in post["text"] for number in (1, 2, 3)] == [True] * 3
+    for number in (1, 2, 3):
+        assert f"#{number} Logins to prod work again." in post["text"]
     assert told.of("message", kind="reply") == []
 
 
@@ -74,7 +75,7 @@ def test_one_that_is_over_has_its_own_message(tell: Tell) -> None:
     told = tell(away() + down("prod.login", 10, 20), duration=LONG)
 
     assert posts(told) == [(DEFAULT, "1:post:1")]
-    assert told.of("message", kind="post")[0]["text"].startswith("RESOLVED")
+    assert "work again" in told.of("message", kind="post")[0]["text"]
 
 
 def test_each_channel_has_its_own_message(tell: Tell) -> None:
@@ -95,7 +96,7 @@ def test_a_message_that_slack_has_is_edited(tell: Tell) -> None:
     assert posts(told) == [(DEFAULT, "1:post:1")]
     edits = [event for event in told.of("message", kind="update") if event["t"] >= BACK_S]
     assert edits[0]["t"] < BACK_S + SOON_S
-    assert edits[0]["text"].startswith("RESOLVED")
+    assert "work again" in edits[0]["text"]
 
 
 def test_what_comes_back_is_posted_by_itself(tell: Tell) -> None:
@@ -106,5 +107,5 @@ def test_what_comes_back_is_posted_by_itself(tell: Tell) -> None:
 
     assert [key for _, key in posts(told)][1:] == ["2:post:2"]
     (post,) = told.of("message", key="2:post:2")
-    assert post["text"].startswith("FIRING critical")
+    assert " fail" in post["text"]
     assert any("2:reply" in event["key"] for event in told.of("message", kind="reply"))

@@ -16,11 +16,11 @@ from bot.core.oncall import (
     begun_escalation,
     current_shift,
 )
-from bot.core.state.incident import Incident, IncidentKind
+from bot.core.state.incident import Incident
 from bot.core.state.outbox import Call, IncidentBody, Post, SilenceAnnouncement
 from bot.core.state.silence import find_covering, is_window_active
 from bot.core.state.stimulus import DeskEffect, Send
-from bot.core.state.timeline import HandOverEntry, WhyEntry
+from bot.core.state.timeline import HandOverEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -209,10 +209,7 @@ def unmute(incident: Incident, now: float, rules: Rules) -> paging.IncidentAndEf
     is_call = incident.severity is Severity.CRITICAL and paging.may_call(incident, now, rules)
     call = Call(incident.id, CallReason.BEGUN, now) if is_call else None
     post = notifications.post_message(incident, call)
-    if incident.kind is not IncidentKind.FAILING:
-        return incident, [post]
-    incident, why = notifications.add_entry(incident, WhyEntry(now))
-    return incident, [post, why]
+    return incident, [post]
 
 
 def end_silence(

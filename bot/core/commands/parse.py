@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 VERBS = tuple(verb for verb in Verb if verb is not Verb.UNKNOWN)
 SHARE = "share"
 OVERRIDE_WORD = "swap"
+DETAILS_WORD = "--details"
 NOTE_LENGTH = 500
 PHRASES = {
     Verb.STATUS: (
@@ -132,10 +133,7 @@ def parse_words(  # noqa: C901, PLR0911, PLR0912 - one case a verb
         case Verb.ALERTS:
             return _parse_alerts(words)
         case Verb.WHY if words:
-            numbers = {str(number): number for number in state.incidents}
-            named = words.removeprefix("#")
-            number = numbers.get(named)
-            return ExplainVerdict(number) if number else UnclearQuestion(verb, named)
+            return _parse_why(words, state)
         case Verb.REPORT if words:
             span_s = parse_span(words)
             return ShowReport(span_s) if span_s else UnclearQuestion(verb, words)
@@ -143,6 +141,18 @@ def parse_words(  # noqa: C901, PLR0911, PLR0912 - one case a verb
             return ShowHelp(words)
         case _:
             return PLAIN_QUESTIONS[verb]
+
+
+def _parse_why(words: str, state: DeskState) -> Command:
+    named = [word for word in words.split() if word != DETAILS_WORD]
+    has_details = DETAILS_WORD in words.split()
+    if not named:
+        return ExplainVerdict(has_details=has_details)
+    numbers = {str(number): number for number in state.incidents}
+    number = numbers.get(named[0].removeprefix("#"))
+    if number is None or len(named) > 1:
+        return UnclearQuestion(Verb.WHY, " ".join(named).removeprefix("#"))
+    return ExplainVerdict(number, has_details)
 
 
 def find_incident(

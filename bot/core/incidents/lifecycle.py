@@ -34,7 +34,7 @@ from bot.core.state.incident import (
 from bot.core.state.known import Impact
 from bot.core.state.outbox import Call, Edit
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
-from bot.core.state.timeline import JoinedEntry, ReopenedEntry, WhyEntry
+from bot.core.state.timeline import JoinedEntry, ReopenedEntry
 from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
 from bot.core.triage.context import TriageContext, is_down
 from bot.core.triage.impact import are_users_down, measure_impact
@@ -99,11 +99,10 @@ def open_incident(
         perhaps_same_as=perhaps_same_as,
     )
     incident = _record_evidence(incident, now)
-    incident, why = add_entry(incident, WhyEntry(now))
     may_call = any(context.rules.may_call(name, now) for name in context.tenants)
     call = Call(number, reason, now) if is_critical and may_call else None
     post = post_message(incident, call)
-    return incident, [IncidentChanged(incident), VerdictChanged(number, verdict), post, why]
+    return incident, [IncidentChanged(incident), VerdictChanged(number, verdict), post]
 
 
 def _record_evidence(incident: Incident, now: float) -> Incident:

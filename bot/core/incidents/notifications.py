@@ -30,7 +30,9 @@ GROUP_WAIT_S = 30.0
 EDIT_WAIT_S = 5.0
 """With many tenants the message waits so long for further changes; commands never wait."""
 REFRESH_S = 60.0
-"""Numbers alone are updated this often; anything else at once."""
+"""Numbers and times alone are updated this often; anything else at once."""
+STEADY_AFTER_S, STEADY_REFRESH_S = 600.0, 300.0
+"""After so long, times alone are updated less often."""
 MIN_CONFIDENCE_CHANGE = 0.1
 
 
@@ -95,7 +97,9 @@ def notify_changes(
     for entry in _new_entries(before, after, now):
         after, reply = add_entry(after, entry)
         effects.append(reply)
-    is_due = now - before.message.updated_at >= REFRESH_S and before.problems != after.problems
+    is_moving = before.problems != after.problems or now - after.since < STEADY_AFTER_S
+    wait_s = REFRESH_S if is_moving else STEADY_REFRESH_S
+    is_due = after.is_open and now - before.message.updated_at >= wait_s
     if _visible_state(before) != _visible_state(after) or is_due:
         after, edit = edit_message(after, now, EDIT_WAIT_S if _has_many_tenants(after) else 0.0)
         effects.append(edit)

@@ -159,6 +159,8 @@ class ExplainVerdict:
 
     incident: int | None = None
     """None: of the newest incident, an open one first."""
+    has_details: bool = False
+    """Whether the ids and weights of the evidence rules are asked for, too."""
     verb: Literal[Verb.WHY] = Verb.WHY
 
 

@@ -280,6 +280,10 @@ class Evidence:
     """How much there is of it, above 0 to 1."""
 
 
+PROBABLE, ALMOST_CERTAIN = 0.7, 0.85
+"""From these confidences on, messages call a cause probable and almost certain."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The cause, its scope, the confidence and the evidence."""
@@ -292,3 +296,13 @@ class Verdict:
     evidence_against: tuple[Evidence, ...] = ()
     settled_by: MissingEvidence | None = None
     """What would settle it, if the cause is `unclear`."""
+
+    @property
+    def stated_cause(self) -> Cause:
+        """The cause that people are told; `unclear`: none is probable enough."""
+        return self.cause if self.confidence >= PROBABLE else Cause.UNCLEAR
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether people are told the cause as almost certain."""
+        return self.confidence >= ALMOST_CERTAIN and self.cause is not Cause.UNCLEAR

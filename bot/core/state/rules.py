@@ -122,6 +122,8 @@ class Rules:
     maintenance_windows: tuple[MaintenanceWindow, ...] = ()
     report: Recurrence | None = None
     """When the weekly report is posted."""
+    alerts_page: str = ""
+    """Where people find what each cause means; empty: nowhere."""
     feed_every_s: float = 60.0
     control_every_s: float = 60.0
 

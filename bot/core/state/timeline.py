@@ -11,14 +11,6 @@ from bot.core.state.incident import Acknowledgement
 
 
 @dataclass(frozen=True, slots=True)
-class WhyEntry:
-    """Why the incident has its verdict."""
-
-    at: float
-    kind: Literal["why"] = "why"
-
-
-@dataclass(frozen=True, slots=True)
 class VerdictEntry:
     """Another cause or scope."""
 
@@ -200,7 +192,7 @@ BatchedEntry = JoinedEntry | RecoveredEntry
 NotifyingEntry = MentionEntry | CorrectedEntry | PagedEntry
 """Entries that notify people."""
 CommandEntry = AcknowledgedEntry | NoteEntry | FalseAlarmEntry | SilencedEntry
-TextEntry = (
+TimelineEntry = (
     BatchedEntry
     | NotifyingEntry
     | CommandEntry
@@ -213,5 +205,3 @@ TextEntry = (
     | MergedEntry
     | ReopenedEntry
 )
-"""Entries of one paragraph."""
-TimelineEntry = WhyEntry | TextEntry

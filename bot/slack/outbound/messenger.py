@@ -57,11 +57,12 @@ MAX_PAGES = 25
 """Of a busier channel we do not know whether it has the message."""
 MAX_PAGES_ABANDONED = 3
 """Of each channel. An open alert that is older than so many messages is out of sight."""
-_POST_KEY = re.compile(r"\d+:post:\d+")
-_OPEN_TEXT = re.compile(
-    r"(?:\(possible double\) )?(?:<\S+> )*((?:FIRING|ACKNOWLEDGED).*)", re.DOTALL
-)
-"""The text of an open incident's message, without those whom it mentions."""
+_LEAD = re.compile(r"(?:\(possible double\) )?(?:<\S+> )*")
+"""What precedes the first line of an incident's message: whom it mentions."""
+OLD_OPEN = ("FIRING", "ACKNOWLEDGED")
+"""How 0.1.0 began the message of an open incident."""
+OPEN_KEY = "open"
+"""In the metadata of an incident's message: whether the incident is open."""
 SEARCH_MARGIN_S = 3600.0
 """A channel is searched back to this long before a message was due: our clock may be wrong."""
 
@@ -185,10 +186,11 @@ class SlackMessenger:
         found: dict[MessageRef, str] = {}
         async for number, messages in self._read_pages(channel):
             for message in messages:
-                text = _OPEN_TEXT.fullmatch(str(message.get("text", "")))
-                is_post = _POST_KEY.fullmatch(_key_of(message)) and float(message["ts"]) < before
-                if text and is_post:
-                    found[MessageRef(channel, message["ts"])] = text[1]
+                text = _LEAD.sub("", str(message.get("text", "")), count=1)
+                payload = _payload_of(message)
+                is_old = bool(payload) and text.startswith(OLD_OPEN)
+                if payload.get(OPEN_KEY, is_old) and float(message["ts"]) < before:
+                    found[MessageRef(channel, message["ts"])] = text
             if number == MAX_PAGES_ABANDONED:
                 break
         return found
@@ -216,9 +218,9 @@ class SlackMessenger:
             return _render_for_channel(body, view)
         incident = view.desk.incidents[body.incident]
         if isinstance(body, CrossPost):
-            return render_cross_post(incident, await self.get_permalink(message_ref))
+            return render_cross_post(incident, view, await self.get_permalink(message_ref))
         if isinstance(body, Reply):
-            return render_timeline_entry(body.entry, incident, view.now)
+            return render_timeline_entry(body.entry, incident, view)
         mention = mentions(incident.notification.mentioned) if isinstance(body, Post) else ""
         return render_incident(incident, view, self._status_link, mention)
 
@@ -258,6 +260,8 @@ class SlackMessenger:
 def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
     """Return the key by which a search finds the message, and of a call what it is about."""
     payload: dict[str, Any] = {METADATA_KEY: delivery.key}
+    if isinstance(delivery.body, Post | Edit):
+        payload[OPEN_KEY] = view.desk.incidents[delivery.body.incident].is_open
     if call := delivery.call:
         tenants = view.desk.incidents[call.incident].tenants[:MAX_TENANTS]
         reason = call.reason.value
@@ -267,9 +271,13 @@ def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
 
 def _key_of(message: Mapping[str, Any]) -> str:
     """Return the key of the delivery that a message came from; empty if it is none of ours."""
+    return str(_payload_of(message).get(METADATA_KEY, ""))
+
+
+def _payload_of(message: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = message.get("metadata", {})
     is_ours = metadata.get("event_type") == EVENT_TYPE
-    return str(metadata.get("event_payload", {}).get(METADATA_KEY, "")) if is_ours else ""
+    return metadata.get("event_payload", {}) if is_ours else {}
 
 
 def _render_for_channel(body: Body, view: View) -> RenderedMessage:

@@ -88,8 +88,8 @@ def _render_question(question: Question, view: View) -> RenderedMessage:  # noqa
             return render_status(view)
         case ShowAlerts():
             return render_alerts(question, view)
-        case ExplainVerdict(incident=number):
-            return _render_verdict(number, view)
+        case ExplainVerdict():
+            return _explain_verdict(question, view)
         case ShowSilences():
             return render_silences(view)
         case ShowOnCall():
@@ -114,15 +114,16 @@ def _render_question(question: Question, view: View) -> RenderedMessage:  # noqa
             assert_never(question)
 
 
-def _render_verdict(number: int | None, view: View) -> RenderedMessage:
+def _explain_verdict(question: ExplainVerdict, view: View) -> RenderedMessage:
     """Explain the incident with this number; without one the newest, an open one first."""
-    incidents = view.desk.incidents
+    incidents, number = view.desk.incidents, question.incident
     newest = max(incidents.values(), key=lambda i: (i.is_open, i.id), default=None)
     incident = newest if number is None else incidents.get(number)
     if incident is None:
         unknown = "There is no incident to explain."
         return render_paragraphs(unknown if number is None else _unknown_incident(str(number)))
-    return render_paragraphs(*explain_verdict(incident))
+    paragraphs = explain_verdict(incident, has_details=question.has_details)
+    return render_paragraphs(*paragraphs)
 
 
 def _unknown_incident(named: str) -> str:

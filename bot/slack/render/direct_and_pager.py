@@ -6,20 +6,23 @@ import re
 from html import unescape
 from typing import TYPE_CHECKING
 
-from bot.core.state.outbox import PagerAction, PagerMessage
+from bot.core.state.outbox import PagerMessage
+from bot.slack.render.advice import advise
 from bot.slack.render.buttons import acknowledge_button, runbook_buttons, runbook_url
-from bot.slack.render.incident import remedy
-from bot.slack.render.incident_line import headline, plain_headline, state_mark, state_text
+from bot.slack.render.first_line import first_line
+from bot.slack.render.incident_line import state_mark, state_text
 from bot.slack.render.info import own_fault_text
 from bot.slack.render.text import (
     RenderedMessage,
     clean_text,
     clock_utc,
+    duration,
+    escape,
     link,
     section,
     strip_markup,
 )
-from bot.slack.render.verdict import MISSING_EVIDENCE, cause_name, evidence_text, verdict_text
+from bot.slack.render.verdict import MISSING_EVIDENCE, evidence_text, name_facts
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
@@ -28,32 +31,32 @@ if TYPE_CHECKING:
 
 
 def render_direct_message(incident: Incident, view: View, permalink: str) -> RenderedMessage:
-    """Say what fails, why, and where the incident is handled, with a button to acknowledge it."""
+    """Say what fails and what to do, with a button to acknowledge it."""
+    line = escape(first_line(incident, view))
+    lasted = duration((incident.life.resolved_at or view.now) - incident.since)
     where = link(permalink, "The message with all that is known") if permalink else ""
-    text = (
-        f"{state_mark(incident)} *{state_text(incident)}* {headline(incident)}\n"
-        f"*Verdict*: {cause_name(incident.verdict)}\n{where}"
-    )
-    blocks = [section(text.strip())]
+    what_to_do = advise(incident, view)
+    lines = [
+        f"{state_mark(incident, view)} *{line}*",
+        f"{state_text(incident, view)}, for {lasted}" if incident.is_open else "",
+        f"*Do now:* {what_to_do}" if what_to_do else "",
+        where,
+    ]
+    blocks = [section("\n".join(filter(None, lines)))]
     if incident.is_open:
         elements = [acknowledge_button(incident), *runbook_buttons(incident, view)]
         blocks.append({"type": "actions", "elements": elements})
-    return RenderedMessage(f"{plain_headline(incident)} [#{incident.id}]", blocks)
+    return RenderedMessage(f"{line} [#{incident.id}]", blocks)
 
 
 TITLE_CHARS = 200
-_STATES = {
-    PagerAction.TRIGGER: "FIRING",
-    PagerAction.ACKNOWLEDGE: "ACKNOWLEDGED",
-    PagerAction.RESOLVE: "RESOLVED",
-}
 
 
 def render_pager_message(
     incident: Incident, view: View, delivery: Delivery, page: Paging, link: str
 ) -> PagerMessage:
     """Render the pager message: a title that says what is wrong, and what is known."""
-    title = f"{_STATES[page.action]} {incident.severity}: {_strip_all_markup(headline(incident))}"
+    title = first_line(incident, view)
     since = f"Incident {incident.id}, since {clock_utc(incident.since)}"
     runbook = runbook_url(incident, view)
     verdict = incident.verdict
@@ -71,8 +74,13 @@ def render_pager_message(
         details["reason"] = call.reason.value
         if call.step is not None:
             details["escalation step"] = str(call.step)
-    known = own_fault_text(incident) or verdict_text(verdict)
-    lines = [*known.splitlines(), remedy(incident), since]
+    what_to_do = advise(incident, view)
+    lines = [
+        own_fault_text(incident),
+        f"Do now: {what_to_do}" if what_to_do else "",
+        f"Why: {name_facts(verdict)}" if incident.own_fault is None else "",
+        since,
+    ]
     lines += [f"Runbook: {runbook}"] if runbook else []
     return PagerMessage(
         delivery.key,

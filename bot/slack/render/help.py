@@ -27,7 +27,12 @@ _READ_VERBS = {
     Verb.ALERTS: Usage(
         "[open|acked|all] [24h]", "incidents of the last days", example="alerts open"
     ),
-    Verb.WHY: Usage("[INCIDENT]", "the facts for and against a verdict", example="why 12"),
+    Verb.WHY: Usage(
+        "[INCIDENT] [--details]",
+        "the facts for and against a cause",
+        "With `--details` you also see the ids and weights of the evidence rules.",
+        "why 12",
+    ),
     Verb.REPORT: Usage("[24h|7d]", "how it went", example="report 24h"),
     Verb.HEALTH: Usage("", "how the bot itself does"),
 }

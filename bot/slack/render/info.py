@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import Severity
-from bot.core.state.incident import IncidentState, OwnFaultKind
+from bot.core.state.incident import OwnFaultKind
 from bot.core.state.problem import NoDataProblem
 from bot.slack.render.buttons import incident_buttons
-from bot.slack.render.incident_line import headline, plain_headline, state_mark, state_text
+from bot.slack.render.first_line import first_line
+from bot.slack.render.incident_line import state_mark, state_text
 from bot.slack.render.signals import SOURCE_NAMES
 from bot.slack.render.text import (
     SEVERITY_MARKS,
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
 def render_monitoring_gap(incident: Incident) -> RenderedMessage:
     """Render a monitoring gap, which is over."""
     since, until = incident.since, incident.life.opened_at
-    gap = f"Could not look for {duration(until - since)}; looking again."
+    gap = f"I could not check any logins for {duration(until - since)}. I check again now."
     blocks = [
-        section(f"{SEVERITY_MARKS[Severity.INFO]} *INFO* {gap}"),
+        section(f"{SEVERITY_MARKS[Severity.INFO]} {gap}"),
         context(f"#{incident.id} · from {date_and_time(since)} to {date_and_time(until)}"),
     ]
-    text = f"INFO: {gap} From {clock_utc(since)} to {clock_utc(until)} [#{incident.id}]"
+    text = f"{gap} From {clock_utc(since)} to {clock_utc(until)} [#{incident.id}]"
     return RenderedMessage(text, blocks)
 
 
@@ -43,20 +44,19 @@ def render_missing_data(incident: Incident) -> RenderedMessage:
     source = SOURCE_NAMES[incident.source] if incident.source else "A source"
     names = ", ".join(f"{p.tenant} ({p.signal})" for p in incident.problems[:5])
     lasted = duration((incident.life.resolved_at or incident.life.opened_at) - incident.since)
-    state = "INFO" if incident.state is IncidentState.OPEN else state_text(incident)
     if incident.is_open:
         missing = [p for p in incident.problems if isinstance(p, NoDataProblem)]
         reasons = dict.fromkeys(p.no_data_reason for p in missing if p.no_data_reason)
         why = escape("; ".join(reasons), 200)
-        sentence = f"{source} has had no figures for {lasted}: {names}. {why}"
+        sentence = f"No data from {source} for {lasted}: {names}. {why}"
     elif incident.life.resolved_by:
-        sentence = f"{source} had no figures for {lasted}: {names}"
+        by = f"<@{incident.life.resolved_by}>"
+        sentence = f"{by} resolved this after {lasted} without data from {source}: {names}"
     else:
-        sentence = f"{source} has figures again after {lasted}: {names}"
-    head = f"{state_mark(incident)} *{state}* {sentence}"
-    text = f"{state.replace(' ·', '')}: {sentence}"
-    foot = f"#{incident.id} · since {date_and_time(incident.since)} · logins are watched as before"
-    return RenderedMessage(f"{text} [#{incident.id}]", [section(head), context(foot)])
+        sentence = f"{source} has data again after {lasted}: {names}"
+    head = f"{state_mark(incident)} {sentence}"
+    foot = f"#{incident.id} · since {date_and_time(incident.since)} · I check logins as before"
+    return RenderedMessage(f"{sentence} [#{incident.id}]", [section(head), context(foot)])
 
 
 OWN_FAULT_ADVICE = {
@@ -87,13 +87,13 @@ def render_own_fault(
     incident: Incident, view: View, status_link: str, mention: str
 ) -> RenderedMessage:
     """Render a fault of the bot itself: what it means, and what to do."""
-    state, text = state_text(incident), plain_headline(incident)
-    if incident.severity is Severity.INFO:
-        state, text = "INFO", f"INFO: {headline(incident)}"
-    mark = SEVERITY_MARKS[incident.severity] if state == "INFO" else state_mark(incident)
-    blocks = [section(f"{mention} {mark} *{state}* {headline(incident)}".strip())]
+    line = escape(first_line(incident, view))
+    is_info = incident.severity is Severity.INFO
+    mark = SEVERITY_MARKS[incident.severity] if is_info else state_mark(incident, view)
+    state = "Info" if is_info else state_text(incident, view)
+    blocks = [section(f"{mention} {mark} *{line}*\n{state}".strip())]
     if incident.is_open:
         blocks.append(section(own_fault_text(incident)))
         blocks.append(incident_buttons(incident, view, status_link))
     blocks.append(context(f"#{incident.id} · since {date_and_time(incident.since)}"))
-    return RenderedMessage(f"{mention} {text} [#{incident.id}]".strip(), blocks)
+    return RenderedMessage(f"{mention} {line} [#{incident.id}]".strip(), blocks)

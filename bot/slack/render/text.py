@@ -44,18 +44,17 @@ SECTION_CHARS = 3000
 FIELD_CHARS = 2000
 """Slack's limits for a section's text and for one field (Block Kit reference, read 2026-11)."""
 
-USERS_MAY_BE_FINE = "; users may be fine"
 CAUSES = {
     Cause.AUTH0: "Auth0",
-    Cause.TENANT: "this tenant: its settings, Actions, connection or custom domain",
-    Cause.QUOTA: "a rate limit or quota of this tenant",
-    Cause.PROBE: f"the synthetic login's own account or set-up{USERS_MAY_BE_FINE}",
-    Cause.NETWORK: "our own side: network, DNS, clock, or the bot's host",
+    Cause.TENANT: "this tenant's settings or code",
+    Cause.QUOTA: "a rate limit of this tenant",
+    Cause.PROBE: "the test login's own account or set-up",
+    Cause.NETWORK: "our own side: network, DNS, clock or this machine",
     Cause.APP: "our application",
     Cause.UPSTREAM: "a provider behind Auth0",
     Cause.BLIP: "single failures",
     Cause.NONE: "nothing is wrong",
-    Cause.UNCLEAR: "unclear",
+    Cause.UNCLEAR: "not clear",
 }
 IMPACTS = {
     Impact.NONE: "nothing failed",
@@ -91,9 +90,10 @@ STEPS = {
 """The step of a login that failed, by its stage."""
 SEVERITY_MARKS = {
     Severity.CRITICAL: ":rotating_light:",
-    Severity.WARNING: ":warning:",
+    Severity.WARNING: ":large_orange_diamond:",
     Severity.INFO: ":information_source:",
 }
+NO_DATA_MARK, FALSE_ALARM_MARK = ":see_no_evil:", ":ok_hand:"
 ACKNOWLEDGED_MARK = ":eyes:"
 RESOLVED_MARK = ":white_check_mark:"
 BY_HAND_MARK = ":checkered_flag:"
@@ -105,24 +105,24 @@ WARNING_LIGHT, OK_LIGHT = ":large_orange_diamond:", ":large_green_circle:"
 LIGHTS = (FAILING_LIGHT, NO_DATA_LIGHT, WARNING_LIGHT, OK_LIGHT)
 """The state of a tenant or probe, the worst first. They differ in shape, not only in colour."""
 
-LOGIN_STOPPED = "The synthetic login was stopped after 3 refusals, before Auth0 blocks its user."
+LOGIN_STOPPED = "I stopped the test login after 3 refusals, before Auth0 blocks its user."
 REMEDIES = {
-    "invalid_grant": "Check the synthetic user's password and that it is not blocked",
-    "invalid_user_password": "Check the synthetic user's password and that it is not blocked",
-    "password_leaked": "Give the synthetic user a new, long random password",
-    "unauthorized": "Unblock the synthetic user (User Management > Users)",
-    "too_many_attempts": "Unblock the synthetic user and add the bot's address to the allow list",
-    "requires_verification": "Add the bot's address to the allow list of Bot Detection",
-    "mfa_required": "Exempt the synthetic user's application from multi-factor authentication",
-    "invalid_client": "Check client_id and client_secret of the application",
+    "invalid_grant": "Set the test user's new password in the configuration, or unblock the user",
+    "invalid_user_password": "Set the test user's new password in the configuration",
+    "password_leaked": "Give the test user a new, long random password",
+    "unauthorized": "Unblock the test user (User Management → Users)",
+    "too_many_attempts": "Unblock the test user, and add this machine's address to the allow list",
+    "requires_verification": "Add this machine's address to the allow list of Bot Detection",
+    "mfa_required": "Exempt the test application from multi-factor authentication",
+    "invalid_client": "Check client_id and client_secret of the test application",
     "access_denied": "Check client_secret, the audience, and what the tenant's Actions deny",
     "unauthorized_client": "Switch the Password grant on, for m2m Client Credentials: "
-    "application > Advanced > Grant Types",
-    "invalid_request": "Check realm and the other parameters of the login",
+    "application → Advanced → Grant Types",
+    "invalid_request": "Check realm and the other parameters of the test login",
     "server_error": "Set `realm`, or the tenant's Default Directory",
     "no_proof": "Check that the post-login Action is deployed and sets the proof claim",
     "stale_proof": "Check that the post-login Action sets the proof claim at each login",
-    "too_many_requests": "See what uses up the tenant's rate limit (Monitoring > Logs, api_limit)",
+    "too_many_requests": "Find what uses up the tenant's rate limit (Monitoring → Logs, api_limit)",
 }
 """What to do, by a fault's reason."""
 
@@ -147,7 +147,9 @@ def escape(text: str, limit: int = 300) -> str:
     safe = clean_text(text, limit)
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         safe = safe.replace(sign, entity)
-    return re.sub(r"([*_~`])", "\u200b\\1", safe).replace("@", "@\u200b")
+    # Within a word Slack takes none of them for mark-up: `temporarily_unavailable` can be copied.
+    marked = re.sub(r"`|(?<![^\W_])[*_~]|[*_~](?![^\W_])", "\u200b\\g<0>", safe)
+    return marked.replace("@", "@\u200b")
 
 
 def quote(text: str, limit: int = 300) -> str:
@@ -178,6 +180,12 @@ def time_of_day(at: float) -> str:
     """Format a time of day to the second, in each reader's own time zone."""
     fallback = datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")
     return f"<!date^{int(at)}^{{time_secs}}|{fallback}>"
+
+
+def hour_and_minute(at: float) -> str:
+    """Format a time of day in each reader's own time zone."""
+    fallback = datetime.fromtimestamp(at, UTC).strftime("%H:%M UTC")
+    return f"<!date^{int(at)}^{{time}}|{fallback}>"
 
 
 def date_and_time(at: float) -> str:

@@ -23,14 +23,14 @@ from bot.core.state.timeline import (
     SeverityRaisedEntry,
     SilencedEntry,
     StatusUpdateEntry,
-    TextEntry,
     TimelineEntry,
     UnreachedEntry,
     VerdictEntry,
-    WhyEntry,
 )
+from bot.slack.render.advice import advise
+from bot.slack.render.first_line import describe_effect, first_line
 from bot.slack.render.incident import status_incident_line
-from bot.slack.render.incident_line import headline, state_mark
+from bot.slack.render.incident_line import state_mark
 from bot.slack.render.text import (
     ACKNOWLEDGED_MARK,
     CAUSES,
@@ -46,39 +46,39 @@ from bot.slack.render.text import (
     render_paragraphs,
 )
 from bot.slack.render.verdict import (
+    certainty_text,
     evidence_text,
-    explain_verdict,
-    time_to_detect_text,
-    verdict_text,
+    is_cause_stated,
+    noticed_text,
 )
 
 if TYPE_CHECKING:
+    from bot.core.model.observation import Verdict
     from bot.core.state.incident import Incident
+    from bot.ports import View
     from bot.slack.render.text import RenderedMessage
 
 NOTE_CHARS = 500
 
 
-def render_timeline_entry(entry: TimelineEntry, incident: Incident, now: float) -> RenderedMessage:
+def render_timeline_entry(entry: TimelineEntry, incident: Incident, view: View) -> RenderedMessage:
     """Render one timeline entry as a message of the thread."""
-    if isinstance(entry, WhyEntry):
-        return render_paragraphs(*explain_verdict(incident))
-    return render_paragraphs(_entry_text(entry, incident, now))
+    return render_paragraphs(_entry_text(entry, incident, view))
 
 
 def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
-    entry: TextEntry, incident: Incident, now: float
+    entry: TimelineEntry, incident: Incident, view: View
 ) -> str:
     match entry:
         case VerdictEntry():
-            evidence = "; ".join(escape(evidence_text(one)) for one in entry.new_evidence[:3])
-            because = f" What changed it: {evidence}." if evidence else ""
-            return f"New verdict.{because}\n{verdict_text(entry.verdict)}"
+            new = " · ".join(escape(evidence_text(one)) for one in entry.new_evidence[:3])
+            line = _capitalize(f"{_cause_text(entry.verdict)}.")
+            return f"{line} New: {new}." if new else line
         case StatusUpdateEntry():
-            line = status_incident_line(entry.status_incident, now)
+            line = status_incident_line(entry.status_incident, view.now)
             return f"Auth0 status page: {line}\n>{escape(entry.status_incident.text, 200)}"
         case SeverityRaisedEntry() | JoinedEntry() | RecoveredEntry():
-            return _extent_text(entry, is_no_data=incident.kind is IncidentKind.NO_DATA)
+            return _extent_text(entry, incident)
         case MergedEntry():
             return f"The same cause as #{incident.life.merged_into}, which goes on there"
         case ResolvedEntry():
@@ -86,17 +86,17 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case ReopenedEntry():
             return "Failing again: the incident is open again"
         case MentionEntry():
-            return _call_text(entry, incident)
+            return _call_text(entry, incident, view)
         case CorrectedEntry():
-            return _correction_text(entry)
+            return _correction_text(entry, incident, view)
         case PagedEntry():
-            return _paged_text(entry, incident)
+            return _paged_text(entry, incident, view)
         case UnreachedEntry(contact_point=name, error=error):
             return f":warning: Paging by {escape(name)} failed: {escape(error)}"
         case HandOverEntry():
-            owner = f"; {_owner(entry.at, incident)} it" if _owner(entry.at, incident) else ""
+            owner = f" {_owner(entry.at, incident)} it." if _owner(entry.at, incident) else ""
             person = mentions(entry.mentioned) or "Nobody"
-            return f"{person} is on call now. {_so_far(entry.at, incident)}{owner}"
+            return f"{person} is on call now. {_so_far(entry.at, incident, view)}{owner}"
         case AcknowledgedEntry() | NoteEntry() | FalseAlarmEntry() | SilencedEntry():
             action = _action_text(entry)
             return f"{action}: {quote(entry.text, NOTE_CHARS)}" if entry.text else action
@@ -104,16 +104,21 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             assert_never(entry)
 
 
+def _capitalize(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
 def _names_and_verb(names: tuple[str, ...], verb: str) -> str:
     return f"{join_names(names)} {verb if len(names) > 1 else verb + 's'}"
 
 
 def _extent_text(
-    entry: SeverityRaisedEntry | JoinedEntry | RecoveredEntry, *, is_no_data: bool
+    entry: SeverityRaisedEntry | JoinedEntry | RecoveredEntry, incident: Incident
 ) -> str:
     """Say how much fails now, or cannot be checked."""
+    is_no_data = incident.kind is IncidentKind.NO_DATA
     if isinstance(entry, SeverityRaisedEntry):
-        what = "I cannot check any tenant" if is_no_data else "most logins fail"
+        what = "I cannot check any tenant" if is_no_data else describe_effect(incident)
         return f"Now {entry.severity}: {what}"
     names = join_names(entry.tenants)
     if isinstance(entry, JoinedEntry):
@@ -123,28 +128,36 @@ def _extent_text(
     return f"I can check {names} again" if is_no_data else work
 
 
-def _correction_text(entry: CorrectedEntry) -> str:
-    correction = f"Correction: I said {CAUSES[entry.told]}. Now:"
-    return f"{mentions(entry.mentioned)} {correction}\n{verdict_text(entry.verdict)}".strip()
+def _cause_text(verdict: Verdict) -> str:
+    return f"it is {certainty_text(verdict)}" if is_cause_stated(verdict) else "cause not clear yet"
 
 
-def _call_text(entry: MentionEntry, incident: Incident) -> str:
+def _correction_text(entry: CorrectedEntry, incident: Incident, view: View) -> str:
+    told = CAUSES[entry.told].split(":")[0]
+    correction = f"Correction: it is not {told}; {_cause_text(entry.verdict)}."
+    advice = advise(incident, view)
+    what_to_do = f"Do now: {advice}" if advice else ""
+    return f"{mentions(entry.mentioned)} {correction} {what_to_do}".strip()
+
+
+def _call_text(entry: MentionEntry, incident: Incident, view: View) -> str:
     """Say why people are called, and who had acknowledged what was known before."""
-    so_far = _so_far(entry.at, incident)
+    so_far = _so_far(entry.at, incident, view)
+    line = escape(first_line(incident, view))
     had = entry.acknowledged
     owner = f" <@{had.by}> had it while {IMPACTS[had.impact]}." if had else ""
     match entry.reason:
         case CallReason.WORSE:
-            text = f"It got worse: {so_far}."
+            text = f"It got worse. {so_far}"
         case CallReason.WIDER:
             text = f"{_names_and_verb(entry.tenants, 'fail')} too."
             taken = _owner(entry.at, incident)
             owner = f" {taken} acknowledged what failed before." if taken else ""
         case CallReason.BACK:
             times = len(incident.life.returned_at) + 1
-            text = f"It fails again, time {times}: {headline(incident)}."
+            text = f"It fails again, time {times}. {line}"
         case CallReason.FLAPPING:
-            text = f"It comes and goes. I call at most once an hour: {headline(incident)}."
+            text = f"It comes and goes. I call at most once an hour. {line}"
         case _:
             text = so_far
     return f"{mentions(entry.mentioned)} {text}{owner}".strip()
@@ -154,9 +167,9 @@ def _resolved_text(entry: ResolvedEntry, incident: Incident) -> str:
     mark, by = (state_mark(incident), f" by <@{entry.by}>") if entry.by else (RESOLVED_MARK, "")
     end = f"{mark} Resolved{by} after {duration(entry.at - incident.since)}"
     if entry.by and incident.life.still_failing:
-        end += f"\nFailing still: {join_names([str(one) for one in incident.life.still_failing])}"
-    known = "" if incident.own_fault else time_to_detect_text(incident)
-    return f"{end}\n{known}".strip()
+        end += f". Still failing: {join_names([str(one) for one in incident.life.still_failing])}"
+    known = "" if incident.own_fault else noticed_text(incident)
+    return f"{end}{known and ', '}{known}"
 
 
 def _action_text(entry: CommandEntry) -> str:
@@ -174,20 +187,21 @@ def _action_text(entry: CommandEntry) -> str:
             assert_never(entry)
 
 
-def _paged_text(entry: PagedEntry, incident: Incident) -> str:
+def _paged_text(entry: PagedEntry, incident: Incident, view: View) -> str:
     """Notify people, or say how they were notified."""
     people = mentions(entry.mentioned)
     asked = f" <@{entry.by}> asks for help." if entry.by else ""
     if not entry.contact_points:
-        owner = _owner(entry.at, incident) or "nobody has"
-        return f"{people} {_so_far(entry.at, incident)}; {owner} acknowledged it.{asked}"
+        owner = _owner(entry.at, incident)
+        taken = f"{owner} it." if owner else "Nobody has acknowledged it."
+        return f"{people} {_so_far(entry.at, incident, view)} {taken}{asked}"
     if DM in entry.contact_points:
         return f":bell: {people} is told directly.{asked}"
     return f":bell: Paged by {escape(join_names(entry.contact_points))}.{asked}"
 
 
-def _so_far(at: float, incident: Incident) -> str:
-    return f"{headline(incident)}, for {duration(at - incident.since)} now"
+def _so_far(at: float, incident: Incident, view: View) -> str:
+    return f"{escape(first_line(incident, view))} For {duration(at - incident.since)}."
 
 
 def _owner(at: float, incident: Incident) -> str:

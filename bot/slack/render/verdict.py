@@ -10,7 +10,6 @@ from bot.core.state.incident import MESSAGE, MONITOR, PROBE, STATUS_INCIDENT
 from bot.slack.render.text import (
     CAUSES,
     SCOPES,
-    USERS_MAY_BE_FINE,
     duration,
     escape,
     join_names,
@@ -21,8 +20,10 @@ if TYPE_CHECKING:
     from bot.core.model.observation import Evidence, EvidenceValue, Verdict
     from bot.core.state.incident import Incident
 
-MAX_EVIDENCE = 5
-"""Lines of evidence shown for the verdict, and as many against it."""
+MAX_FACTS = 3
+"""Facts in an incident's message."""
+STRONG = -0.5
+"""From this weight on evidence against a verdict is named in the message."""
 SENTENCES = {
     "login-5xx": "login at {tenant} fails with {fault} ({failed} of {tries})",
     "login-server-error": "login at {tenant} fails with 500 server_error ({failed} of {tries}), "
@@ -161,25 +162,50 @@ def _value_text(name: str, value: EvidenceValue) -> str | float:
     return f" ({value})" if name == "app" and value else value
 
 
-def verdict_text(verdict: Verdict) -> str:
-    """Render a verdict with its evidence for and against."""
-    lines = [f"*Verdict: {cause_text(verdict)}*{confidence_text(verdict)}"]
-    for title, evidence in (("for", verdict.evidence_for), ("against", verdict.evidence_against)):
-        lines += [f"• {title}: {escape(evidence_text(one))}" for one in evidence[:MAX_EVIDENCE]]
-    if verdict.settled_by:
-        lines.append(f"• would settle it: {MISSING_EVIDENCE[verdict.settled_by]}")
-    return "\n".join(lines)
+def name_facts(verdict: Verdict) -> str:
+    """Name the three strongest facts for a verdict, or two and the strongest one against it."""
+    found = _strongest(verdict.evidence_for, MAX_FACTS)
+    against = [one for one in _strongest(verdict.evidence_against, 1) if one.weight <= STRONG]
+    facts = [escape(evidence_text(one)) for one in found[: MAX_FACTS - len(against)]]
+    facts += [f"but {escape(evidence_text(one))}" for one in against]
+    return " · ".join(facts)
 
 
-def explain_verdict(incident: Incident) -> list[str]:
-    """Return paragraphs: the verdict, its evidence and its history, who detected it first."""
+def _strongest(evidence: tuple[Evidence, ...], limit: int) -> list[Evidence]:
+    """Return the strongest evidence, of each rule one."""
+    by_rule = {one.rule_id: one for one in reversed(evidence)}
+    return sorted(by_rule.values(), key=lambda one: -abs(one.weight))[:limit]
+
+
+def is_cause_stated(verdict: Verdict) -> bool:
+    """Tell whether messages name a cause."""
+    return verdict.stated_cause is not Cause.UNCLEAR
+
+
+def certainty_text(verdict: Verdict) -> str:
+    """Say in words how sure the cause is; without one, what would settle it."""
+    cause = CAUSES[verdict.stated_cause].split(":")[0]
+    if not is_cause_stated(verdict):
+        missing = MISSING_EVIDENCE[verdict.settled_by]
+        return f"what would settle it: {missing}" if missing else ""
+    return f"{'almost certainly' if verdict.is_certain else 'probably'} {cause}"
+
+
+def explain_verdict(incident: Incident, *, has_details: bool = False) -> list[str]:
+    """Return paragraphs: the cause, its evidence and its history, who detected it first.
+
+    Args:
+        incident: what is explained.
+        has_details: whether the ids and weights of the evidence rules are shown.
+    """
     verdict = incident.verdict
+    missing = MISSING_EVIDENCE[verdict.settled_by]
     paragraphs = [
         f"*Why #{incident.id}: {cause_name(verdict)}*",
-        _evidence_paragraph("For", verdict.evidence_for, incident),
-        _evidence_paragraph("Against", verdict.evidence_against, incident),
-        f"Would settle it: {MISSING_EVIDENCE[verdict.settled_by]}" if verdict.settled_by else "",
-        _verdict_history(incident),
+        _evidence_paragraph("For", verdict.evidence_for, incident, has_details=has_details),
+        _evidence_paragraph("Against", verdict.evidence_against, incident, has_details=has_details),
+        f"What would settle it: {missing}" if missing else "",
+        _verdict_history(incident, has_details=has_details),
         time_to_detect_text(incident),
     ]
     return [paragraph for paragraph in paragraphs if paragraph]
@@ -187,43 +213,45 @@ def explain_verdict(incident: Incident) -> list[str]:
 
 def cause_name(verdict: Verdict) -> str:
     """Name the cause of a verdict, with its confidence and scope."""
-    return cause_text(verdict).split(":")[0] + confidence_text(verdict)
-
-
-def cause_text(verdict: Verdict) -> str:
-    """Say what the cause is; users are never called fine if some are known to fail."""
-    evidence = (*verdict.evidence_for, *verdict.evidence_against)
-    do_users_fail = any(one.rule_id.startswith("users-fail") for one in evidence)
-    text = CAUSES[verdict.cause]
-    return text.removesuffix(USERS_MAY_BE_FINE) if do_users_fail else text
-
-
-def confidence_text(verdict: Verdict) -> str:
-    """Return the confidence and scope of a verdict; empty if the cause is unclear."""
     if verdict.cause is Cause.UNCLEAR:
-        return ""
-    return f" ({min(99, round(verdict.confidence * 100))} %, {SCOPES[verdict.scope]})"
+        return CAUSES[verdict.cause]
+    sure = min(99, round(verdict.confidence * 100))
+    return f"{CAUSES[verdict.cause].split(':')[0]} ({sure} %, {SCOPES[verdict.scope]})"
 
 
-def _evidence_paragraph(title: str, evidence: tuple[Evidence, ...], incident: Incident) -> str:
+def _evidence_paragraph(
+    title: str, evidence: tuple[Evidence, ...], incident: Incident, *, has_details: bool
+) -> str:
     since, opened_at = incident.history.evidence_since, incident.life.opened_at
     lines = [
-        f"• {time_of_day(since.get(one.rule_id, opened_at))} "
-        f"{escape(evidence_text(one))} (`{one.rule_id}` {one.weight:+.1f})"
+        f"• {time_of_day(since.get(one.rule_id, opened_at))} {escape(evidence_text(one))}"
+        + (f" (`{one.rule_id}` {one.weight:+.1f})" if has_details else "")
         for one in evidence
     ]
     return "\n".join([f"*{title}*", *lines]) if lines else ""
 
 
-def _verdict_history(incident: Incident) -> str:
+def _verdict_history(incident: Incident, *, has_details: bool) -> str:
     if len(incident.history.verdicts) < 2:  # noqa: PLR2004 - one verdict is no history
         return ""
-    lines = ["*The verdict over time*"]
+    lines = ["*The cause over time*"]
     for change in incident.history.verdicts:
         rules = ", ".join(f"`{rule_id}`" for rule_id in change.new_rule_ids[:5])
-        because = f", for {rules}" if rules else ""
+        because = f", for {rules}" if rules and has_details else ""
         lines.append(f"• {time_of_day(change.at)} {cause_name(change.verdict)}{because}")
     return "\n".join(lines)
+
+
+def noticed_text(incident: Incident) -> str:
+    """Say how soon people were told, and how long before the status page."""
+    detected_at = incident.history.detected_at
+    notified_at, posted_at = detected_at.get(MESSAGE), detected_at.get(STATUS_INCIDENT)
+    if notified_at is None:
+        return ""
+    text = f"noticed after {duration(notified_at - incident.since)}"
+    if posted_at is not None and posted_at > notified_at:
+        text += f", {duration(posted_at - notified_at)} before the status page"
+    return text
 
 
 def time_to_detect_text(incident: Incident) -> str:

@@ -110,7 +110,7 @@ async def watch_and_tell(lab: Lab, admin: Admin, good: int, since: float) -> Non
     await asyncio.sleep(lab.dice.uniform(0, 5))
     known = len(lab.slack.cards())
     await lab.strike()
-    await lab.reach(TOLD, lambda: "FIRING critical" in _newest(lab, known))
+    await lab.reach(TOLD, lambda: " fail" in _newest(lab, known))
 
 
 def _check_nothing_fails(lab: Lab) -> None:

@@ -52,7 +52,7 @@ async def one_person_floods_the_channel(lab: Lab) -> None:
         await lab.slack.socket.type_command("U0FLOOD", "help share")
         await lab.slack.socket.mention("U0FLOOD", "help share")
     await lab.strike()
-    await lab.reach(TOLD, lambda: any("FIRING" in card.text for card in lab.slack.cards()))
+    await lab.reach(TOLD, lambda: any(" fail" in card.text for card in lab.slack.cards()))
 
 
 @experiment(Kind.WAITS, {ANNOUNCED: 60}, tier=Tier.TEST, tenants=TEN)

@@ -46,7 +46,7 @@ async def auth0_hangs_for_less_on_a_host_that_stalls(lab: Lab) -> None:
 async def tell_that_it_hangs(lab: Lab) -> None:
     """Let logins hang."""
     lab.tenants.site.faults["prod"] = hang
-    await lab.reach(TOLD, lambda: any("FIRING" in card.text for card in lab.slack.cards()))
+    await lab.reach(TOLD, lambda: any(" fail" in card.text for card in lab.slack.cards()))
 
 
 @experiment(Kind.DISK, {TOLD: 30, RED: 15, SAID: 60, GREEN: 60}, tier=Tier.TEST)
@@ -67,7 +67,7 @@ async def disk_hangs(lab: Lab) -> None:
 
     lab.tenants.site.faults["prod"] = AUTH0_DOWN
     await asyncio.gather(
-        lab.reach(TOLD, lambda: any("FIRING" in card.text for card in lab.slack.cards())),
+        lab.reach(TOLD, lambda: any(" fail" in card.text for card in lab.slack.cards())),
         lab.reach(RED, is_red, hung_at),
         lab.reach(SAID, lambda: any(_says_unsaved(c.words) for c in lab.slack.cards()), hung_at),
     )
@@ -107,4 +107,4 @@ async def run_with_a_tenth_of_a_core(lab: Lab) -> None:
         await lab.reach("a login counts", counts, lab.program.started_at)
         await lab.idle()
         await lab.strike()
-        await lab.reach(TOLD, lambda: any("FIRING" in card.text for card in lab.slack.cards()))
+        await lab.reach(TOLD, lambda: any(" fail" in card.text for card in lab.slack.cards()))

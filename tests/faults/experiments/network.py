@@ -57,7 +57,7 @@ async def attack(lab: Lab, addresses: Callable[[int], str]) -> None:
 
         await lab.reach(HEALTHY, is_healthy)
         await lab.strike()
-        await lab.reach(TOLD, lambda: any("FIRING" in card.text for card in lab.slack.cards()))
+        await lab.reach(TOLD, lambda: any(" fail" in card.text for card in lab.slack.cards()))
 
 
 def _found(match: tuple[float, re.Match[str]] | None) -> str:

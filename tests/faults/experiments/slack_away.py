@@ -203,7 +203,7 @@ async def catch_up(lab: Lab) -> None:
 
     def is_told() -> bool:
         cards = lab.slack.cards()
-        return len(cards) == 1 and "FIRING" in cards[0].text
+        return len(cards) == 1 and " fail" in cards[0].text
 
     await lab.reach(TOLD, is_told)
     await lab.hold(is_told, QUIET_S, "the channel has one message")

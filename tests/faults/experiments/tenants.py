@@ -60,7 +60,7 @@ async def tenant_fails_after_missing_data(lab: Lab) -> None:
     lab.tenants.site.faults["prod"] = AUTH0_DOWN
     resource.prlimit(lab.program.pid, resource.RLIMIT_NOFILE, kept)
     known = _numbers(lab)
-    await lab.reach(TOLD, lambda: any("FIRING critical" in c.text for c in lab.slack.cards()))
+    await lab.reach(TOLD, lambda: any(" fail" in c.text for c in lab.slack.cards()))
     await lab.hold(
         lambda: _numbers(lab) <= known | _numbers(lab, "critical"),
         LOOK_ON_S,

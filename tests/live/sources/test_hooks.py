@@ -75,10 +75,10 @@ async def test_alertmanager(scene: Scene, debian: Any, free_address: str, tmp_pa
 
     slack.is_closed = False
     async with scene.bot(config) as bot:
-        firing = await scene.card("FIRING warning")
+        firing = await scene.card("Degraded · since")
         now = datetime.now(UTC)  # noqa: TID251 - as Alertmanager's own clock
         await tell(bot, url, ALERT | {"endsAt": now.isoformat()})
-        await scene.card("RESOLVED")
+        await scene.card("Resolved ·")
     assert "LoginErrors: Every third login fails" in firing
     assert len(scene.cards()) == 1
 
@@ -95,10 +95,10 @@ async def test_sentry(scene: Scene) -> None:
     async with scene.bot(config) as bot:
         assert (await bot.push("sentry", *signed("critical", secret="canary-forged")))[0] == 401
         assert (await bot.push("sentry", *signed("critical")))[0] == 202
-        firing = await scene.card("FIRING warning")
+        firing = await scene.card("Degraded · since")
         assert (await bot.push("sentry", *signed("critical")))[0] == 200
         assert (await bot.push("sentry", *signed("resolved")))[0] == 202
-        await scene.card("RESOLVED")
+        await scene.card("Resolved ·")
         received = {key: await bot.received("sentry", key) for key in ("accepted", "refused")}
     assert "Logins fail" in firing
     assert received == {"accepted": 2, "refused": 1}
@@ -157,7 +157,7 @@ async def test_report_and_change(scene: Scene) -> None:
         for _ in range(2):
             assert (await bot.push("report", counts, bearer(TOKEN)))[0] == 202
             answered = await scene.answer("run checkout")
-        firing = await scene.card("FIRING warning")
+        firing = await scene.card("Degraded · since")
 
     assert "30 of 40 failed" in answered
     assert "read as bad: too many calls fail" in answered

@@ -47,7 +47,6 @@ from bot.core.state.timeline import (
     TimelineEntry,
     UnreachedEntry,
     VerdictEntry,
-    WhyEntry,
 )
 from bot.slack.render.direct_and_pager import render_direct_message, render_pager_message
 from bot.slack.render.incident import render_abandoned, render_cross_post
@@ -138,7 +137,6 @@ def missing_data(scene: Any) -> list[RenderedMessage]:
 def thread(scene: Any) -> list[RenderedMessage]:
     texts = scene.texts
     lines: list[tuple[Incident, TimelineEntry]] = [
-        (scene.open, WhyEntry(START + 52)),
         (scene.open, JoinedEntry(START + 60, tenants=("shop",))),
         (scene.open, MentionEntry(START + 90, mentioned=("@here", "S0OPS"))),
         (scene.open, PagedEntry(START + 100, mentioned=(BEN,))),
@@ -201,14 +199,15 @@ def thread(scene: Any) -> list[RenderedMessage]:
         (scene.merged, MergedEntry(NOW)),
         (scene.open, ReopenedEntry(NOW)),
     ]
-    return [render_timeline_entry(entry, incident, NOW) for incident, entry in lines]
+    view = scene.view(scene.open)
+    return [render_timeline_entry(entry, incident, view) for incident, entry in lines]
 
 
 def in_other_channels(scene: Any) -> list[RenderedMessage]:
     missed = scene.view(scene.ended, scene.by_hand, scene.merged)
     return [
-        render_cross_post(scene.open, PERMALINK),
-        render_cross_post(scene.ended, ""),
+        render_cross_post(scene.open, scene.view(scene.open), PERMALINK),
+        render_cross_post(scene.ended, scene.view(scene.ended), ""),
         render_abandoned(scene.message(scene.open).text),
         render_catch_up((scene.ended.id, scene.by_hand.id, scene.merged.id, 999), missed),
     ]

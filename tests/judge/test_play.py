@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from bot.core.model.observation import Cause
+from bot.simulator.reading import load_file
+from tests.judge.__main__ import report
+from tests.judge.generate import generate
+from tests.judge.months import write_month
+from tests.judge.play import SCENARIOS, Job, family_of, own_corpus, play_one, read_cause
+from tests.judge.score import measure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.judge.play import Played
+
+pytestmark = pytest.mark.no_cover
+WORLD = """\
+format: 1
+name: auth0-small-1-2
+start: 2026-03-02T10:00:00Z
+warmup: 5m
+duration: 6m
+seed: 1
+tenants: {prod: {domain: acme.us.auth0.com, environment: US-1}}
+controls: [plain]
+timeline: [{target: [prod.login, prod.wellknown], from: 0m, is: {http: 503, body: html}}]
+answer: {cause: auth0, decidable: 3m, alert: true}
+"""
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    file = tmp_path_factory.mktemp("worlds") / "auth0-small-1-2.yml"
+    file.write_text(WORLD)
+    return play_one(Job(str(file), 0))
+
+
+def test_a_world_is_played_and_judged(played: Played) -> None:
+    """What the bot said, and what its first message says."""
+    assert (played.family, played.truth, played.cause) == ("auth0-small", "auth0", "auth0")
+    assert played.is_right
+    assert played.said_first is Cause.AUTH0
+    assert measure([played]).macro == measure([played]).first_right == 1.0
+
+
+def test_all_tables_are_printed(played: Played) -> None:
+    """Right, said, stated, by cause and by family."""
+    console = Console(width=140, file=StringIO())
+    report([played], console)
+    assert isinstance(console.file, StringIO)
+
+    for title in ("all worlds", "what was said", "stated", "by true cause", "by family"):
+        assert title in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        (Cause.AUTH0, "Auth0 is down in US-1: all logins to prod fail. [#1]"),
+        (Cause.AUTH0, "Most logins to prod fail, probably because of Auth0 in US-1. [#1]"),
+        (Cause.TENANT, "A change of prod's settings breaks logins: all logins to prod fail."),
+        (Cause.TENANT, "All logins fail, probably because of a setting or code of this tenant."),
+        (Cause.QUOTA, "A rate limit of prod is used up: most logins to prod fail."),
+        (Cause.PROBE, "The test login at prod was refused: wrong password."),
+        (Cause.NETWORK, "I cannot check your logins: this machine has lost its internet access."),
+        (Cause.NETWORK, "All logins fail, probably because of this machine's network."),
+        (Cause.APP, "Our release broke logins: 42 % of web logins to prod fail since deploy 4."),
+        (Cause.APP, "40 % of web logins to prod fail, probably because of our app."),
+        (Cause.UPSTREAM, "A provider behind Auth0 (acme-entra) fails: 40 % of logins fail."),
+        (
+            Cause.UNCLEAR,
+            "Requests to prod are refused because of a rate limit. Cause not clear yet.",
+        ),
+    ],
+)
+def test_the_cause_is_read_from_the_text_of_a_message(cause: Cause, text: str) -> None:
+    """As people read it, whatever the bot meant."""
+    assert read_cause(text) is cause
+
+
+def test_a_family_is_known_by_a_worlds_name() -> None:
+    """Generated worlds have a seed and a number; any other file is a family of its own."""
+    made = next(generate(1, 3))
+
+    assert family_of(made.world.name) == made.family
+    assert family_of("region-2018-01-15-oom") == "region-2018-01-15-oom"
+    assert len(own_corpus()) == 211
+
+
+def test_twelve_post_mortems_have_a_source_each() -> None:
+    """Each is listed, and each file begins with its source."""
+    folder = SCENARIOS / "post-mortems"
+    listed = (folder / "README.md").read_text()
+    files = sorted(folder.glob("*.yml"))
+
+    assert len(files) == 12
+    for file in files:
+        assert f"`{file.stem}`" in listed
+        assert file.read_text().startswith("# source: ")
+        assert load_file(file).answer is not None
+
+
+def test_a_month_is_a_valid_scenario(tmp_path: Path) -> None:
+    """A month's noise, here of two days, asks for no alert."""
+    file = tmp_path / "month-3.yml"
+    file.write_text(write_month(3, days=2))
+    scenario = load_file(file)
+
+    assert scenario.answer is not None
+    assert not scenario.answer.alert
+    assert len(scenario.metrics) > 2 * 2 * 24
