@@ -88,7 +88,7 @@ monitor-says                      .        .        .     -1.5     -0.7        .
 
 one-application                -1.5     -0.5     -0.5        .        .      1.5     -0.5        .
 
-log-quota                         .        .      5.5        .        .     -1.5     -2.0        .
+log-quota                         .        .      6.0        .        .     -1.5     -2.0        .
 log-platform                    3.5     -1.0        .        .        .     -1.5        .        .
 log-database                   -0.3      3.5        .        .        .     -1.0        .        .
 log-several-connections         3.5      1.5        .        .        .     -2.0     -1.0        .
