@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 GONE = Fault(Stage.HTTP, "http_503", 503)
 HOUR = 3600.0
 NO_INSTANTS = {
-    *("confidence", "values", "weight", "strength", "failed", "total", "baseline", "expected_failures"),
+    *(
+        "confidence",
+        "values",
+        "weight",
+        "strength",
+        "failed",
+        "total",
+        "baseline",
+        "expected_failures",
+    ),
     "earlier_share",
     *("expected_successes", "phase", "recent", "seconds", "first_bad", "report_at", "reported_at"),
 }
