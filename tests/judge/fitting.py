@@ -27,6 +27,7 @@ from tests.judge.samples import CASE_WEIGHT, load_samples, save_samples
 if TYPE_CHECKING:
     from tests.judge.fit import Table
 
+WRITTEN_TABLE = parse_weights(WRITTEN)
 WEIGHTS = ROOT / "bot" / "core" / "triage" / "weights.py"
 FITTED = re.compile(r'(FITTED = """\\\n)(.*?)(""")', re.DOTALL)
 TEMPERATURE = re.compile(r"(FITTED_TEMPERATURE: float \| None = )(.+)")
@@ -49,9 +50,10 @@ def record_samples(folder: Path, out: Path, worlds: int, workers: int) -> None:
 
 
 def write_fitted(table: Table | None, temperature: float | None) -> None:
-    """Write the fitted numbers; without any, what people wrote counts."""
+    """Write the rows with a number that moved; without any, what people wrote counts."""
     head = f"{'rule':<26}" + "".join(f"{cause:>9}" for cause in _columns()) + "\n"
-    lines = [_line(rule, row) for rule, row in (table or {}).items()]
+    moved = {rule: row for rule, row in (table or {}).items() if row != WRITTEN_TABLE[rule]}
+    lines = [_line(rule, row) for rule, row in moved.items()]
     text = FITTED.sub(lambda m: m[1] + head + "".join(lines) + m[3], WEIGHTS.read_text())
     text = TEMPERATURE.sub(lambda m: f"{m[1]}{temperature}", text)
     WEIGHTS.write_text(text)
@@ -110,9 +112,8 @@ def fit(worlds: int, workers: int, samples: Path | None, *, again: bool) -> None
             command = [sys.executable, "-m", "tests.judge.fitting", "record", str(file), *options]
             subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603 - our own
         found = load_samples(file)
-    written = parse_weights(WRITTEN)
-    fitted = fit_numbers(found, written, WRITTEN_TEMPERATURE)
-    Console(width=WIDTH).print(difference_table(written, fitted.table))
+    fitted = fit_numbers(found, WRITTEN_TABLE, WRITTEN_TEMPERATURE)
+    Console(width=WIDTH).print(difference_table(WRITTEN_TABLE, fitted.table))
     families = len({each.family for each in found})
     click.echo(f"{len(found)} samples of {families} families, pull {fitted.pull}")
     click.echo(f"temperature {WRITTEN_TEMPERATURE} -> {fitted.temperature}")
@@ -122,7 +123,7 @@ def fit(worlds: int, workers: int, samples: Path | None, *, again: bool) -> None
     ):
         click.echo(f"{name}: right {right:.1%}, confidently wrong {sure:.1%}")
     click.echo(f"families seen: right {fitted.seen:.1%}")
-    problems = find_contradictions(fitted.table, written)
+    problems = find_contradictions(fitted.table, WRITTEN_TABLE)
     write_fitted(fitted.table, fitted.temperature)
     if problems or not do_guards_hold(workers):
         WEIGHTS.write_text(before)
