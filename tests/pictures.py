@@ -24,9 +24,17 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "slack" / "golden"
 PICTURES = ROOT / "docs" / "pictures"
+PHONE = {"width": 390, "height": 844}
 NOW = 1_772_445_900.0
 CHANNEL, VIEWER = "C0LOGINS", "U0CLEO"
 PEOPLE = [User(VIEWER, "cleo", "Cleo"), User("U0ANN", "ann", "Ann"), User("U0BEN", "ben", "Ben")]
+AS_WIDE_AS_A_PHONE = """node => {
+    for (let each = node; each.tagName !== "BODY"; each = each.parentElement) {
+        for (const other of each.parentElement.children) if (other !== each) other.remove();
+        each.style.cssText = "display: block; width: 390px; margin: 0; padding: 0; flex: none";
+    }
+}"""
+"""Removes all but the messages from the page."""
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -80,6 +88,21 @@ async def picture(browser: Browser, name: str) -> None:
             await page.close()
 
 
+async def phone_picture(browser: Browser, name: str) -> None:
+    """Take a picture of an alert as wide as a phone."""
+    workspace, place = shown(name)
+    async with WorkspaceServer(workspace) as server:
+        page = await browser.new_page(
+            color_scheme="light", locale="en-GB", timezone_id="UTC", viewport=PHONE
+        )
+        await page.goto(server.page_url)
+        node = page.locator(place)
+        await node.locator(".block").first.wait_for()
+        await node.evaluate(AS_WIDE_AS_A_PHONE)
+        await node.screenshot(path=PICTURES / f"{name}.phone.png")
+        await page.close()
+
+
 async def main() -> None:
     """Take all pictures."""
     PICTURES.mkdir(exist_ok=True)
@@ -88,7 +111,10 @@ async def main() -> None:
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
         )
         for file in sorted(GOLDEN.glob("*.json")):
-            await picture(browser, file.stem)
+            if file.stem.startswith("alert-"):
+                await phone_picture(browser, file.stem)
+            else:
+                await picture(browser, file.stem)
         await browser.close()
 
 

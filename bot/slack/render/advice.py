@@ -32,7 +32,7 @@ LOG_IN_YOURSELF = "Log in once from your phone, off the company network."
 TENANT_REMEDIES = {
     "server_error": "Set the tenant's Default Directory, or `realm` of the test login",
     "access_denied": "Check what the tenant's newest Action denies",
-    "unauthorized_client": "Switch the grant on again: Applications → Advanced → Grant Types",
+    "unauthorized_client": "Switch the grant on again in the application → Advanced → Grant Types",
     "no_proof": "Deploy the post-login Action again",
     "stale_proof": "Deploy the post-login Action again",
 }

@@ -232,7 +232,7 @@ def _describe_own_side(incident: Incident) -> str:
     stage = worst.fault.stage if isinstance(worst, ProbeProblem) and worst.fault else None
     match stage:
         case Stage.DNS:
-            return "this machine's name look-ups (DNS) fail"
+            return "this machine's DNS fails"
         case Stage.CONNECT | Stage.TIMEOUT:
             return "this machine has lost its internet access"
         case Stage.TLS:

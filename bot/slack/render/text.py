@@ -73,12 +73,12 @@ SCOPES = {
 }
 PHASES = {phase: phase.value.replace("_", " ").capitalize() for phase in Phase}
 SIGNALS = {
-    WELLKNOWN: "key discovery",
+    WELLKNOWN: "signing keys",
     CUSTOM: "login by the custom domain",
     M2M: "machine token",
 }
 STEPS = {
-    Stage.DNS: "name look-up",
+    Stage.DNS: "DNS",
     Stage.CONNECT: "connection",
     Stage.TLS: "TLS",
     Stage.TIMEOUT: "no answer in time",
@@ -116,8 +116,8 @@ REMEDIES = {
     "mfa_required": "Exempt the test application from multi-factor authentication",
     "invalid_client": "Check client_id and client_secret of the test application",
     "access_denied": "Check client_secret, the audience, and what the tenant's Actions deny",
-    "unauthorized_client": "Switch the Password grant on, for m2m Client Credentials: "
-    "application → Advanced → Grant Types",
+    "unauthorized_client": "Switch the Password grant on (for machine tokens: Client Credentials) "
+    "in the application → Advanced → Grant Types",
     "invalid_request": "Check realm and the other parameters of the test login",
     "server_error": "Set `realm`, or the tenant's Default Directory",
     "no_proof": "Check that the post-login Action is deployed and sets the proof claim",
@@ -244,4 +244,4 @@ def signal_name(name: str) -> str:
 
 def fault_name(fault: Fault | None) -> str:
     """Name a fault by its codes."""
-    return describe_fault(fault) if fault else "could not be looked at"
+    return describe_fault(fault) if fault else "not checked"

@@ -115,10 +115,7 @@ def incident(
             Cause.NETWORK,
             [unreachable(Stage.DNS)],
             {},
-            (
-                "I cannot check your logins: this machine's name look-ups (DNS) fail. "
-                "Users are probably fine."
-            ),
+            ("I cannot check your logins: this machine's DNS fails. Users are probably fine."),
         ),
         (
             Cause.NETWORK,

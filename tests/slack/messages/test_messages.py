@@ -53,6 +53,7 @@ from bot.core.state.timeline import (
     SeverityRaisedEntry,
     SilencedEntry,
     StatusUpdateEntry,
+    StillOnItEntry,
     TimelineEntry,
     UnreachedEntry,
     VerdictEntry,
@@ -301,6 +302,8 @@ CALL_REASONS = (
     CallReason.WIDER,
     CallReason.BACK,
     CallReason.FLAPPING,
+    CallReason.EXPIRED,
+    CallReason.HANDED_OVER,
 )
 ENTRIES: tuple[TimelineEntry, ...] = (
     VerdictEntry(AT, VERDICT),
@@ -315,6 +318,8 @@ ENTRIES: tuple[TimelineEntry, ...] = (
     CorrectedEntry(AT, VERDICT, Cause.AUTH0),
     HandOverEntry(AT),
     AcknowledgedEntry(AT, "U1", "why"),
+    AcknowledgedEntry(AT, "U1", "why", "U2"),
+    StillOnItEntry(AT, HAD, AT),
     NoteEntry(AT, "U1", "why"),
     FalseAlarmEntry(AT, "U1", "why"),
     SilencedEntry(AT, "U1", "why", AT),
