@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bot.core.state.incident import Incident, MessageRef
     from bot.core.state.outbox import Delivery, PagerMessage
     from bot.core.state.rules import Rules
-    from bot.core.state.stimulus import Effect
+    from bot.core.state.stimulus import Effect, Stimulus
     from bot.core.state.tenant import Tenants, TenantState
 
 
@@ -120,6 +120,9 @@ InboxItem = Request | Push
 
 class Inbox(Protocol):
     """Takes people's requests and webhooks' messages before they are acknowledged."""
+
+    def submit(self, stimulus: Stimulus) -> None:
+        """Take what nobody waits for: it need not be committed first."""
 
     async def accept(self, item: InboxItem) -> bool:
         """Commit it. Returns False for one that was taken before.

@@ -8,25 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from playwright.async_api import async_playwright
+from playwright.async_api import ViewportSize, async_playwright
 
 from bot.simulator.workspace.model import Channel, Group, User
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import Browser, Locator
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "slack" / "golden"
 PICTURES = ROOT / "docs" / "pictures"
+PHONE = ViewportSize(width=390, height=844)
 NOW = 1_772_445_900.0
 CHANNEL, VIEWER = "C0LOGINS", "U0CLEO"
 PEOPLE = [User(VIEWER, "cleo", "Cleo"), User("U0ANN", "ann", "Ann"), User("U0BEN", "ben", "Ben")]
+AS_WIDE_AS_A_PHONE = """node => {
+    for (let each = node; each.tagName !== "BODY"; each = each.parentElement) {
+        for (const other of each.parentElement.children) if (other !== each) other.remove();
+        each.style.cssText = "display: block; width: 390px; margin: 0; padding: 0; flex: none";
+    }
+}"""
+"""Removes all but the messages from the page."""
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -80,6 +91,28 @@ async def picture(browser: Browser, name: str) -> None:
             await page.close()
 
 
+@asynccontextmanager
+async def phone(browser: Browser, name: str) -> AsyncIterator[Locator]:
+    """Show an alert as wide as a phone; give its place on the page."""
+    workspace, place = shown(name)
+    async with WorkspaceServer(workspace) as server:
+        page = await browser.new_page(
+            color_scheme="light", locale="en-GB", timezone_id="UTC", viewport=PHONE
+        )
+        await page.goto(server.page_url)
+        node = page.locator(place)
+        await node.locator(".block").first.wait_for()
+        await node.evaluate(AS_WIDE_AS_A_PHONE)
+        yield node
+        await page.close()
+
+
+async def phone_picture(browser: Browser, name: str) -> None:
+    """Take a picture of an alert as wide as a phone."""
+    async with phone(browser, name) as node:
+        await node.screenshot(path=PICTURES / f"{name}.phone.png")
+
+
 async def main() -> None:
     """Take all pictures."""
     PICTURES.mkdir(exist_ok=True)
@@ -88,7 +121,10 @@ async def main() -> None:
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
         )
         for file in sorted(GOLDEN.glob("*.json")):
-            await picture(browser, file.stem)
+            if file.stem.startswith("alert-"):
+                await phone_picture(browser, file.stem)
+            else:
+                await picture(browser, file.stem)
         await browser.close()
 
 

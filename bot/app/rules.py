@@ -50,6 +50,7 @@ def rules_of(settings: Settings) -> Rules:
         else CallHours(),
         calendar_every_s=oncall.calendar.every if oncall and oncall.calendar else None,
         access=Access(**settings.access.model_dump()),
+        remind_after_s=settings.acknowledge.remind,
         maintenance_windows=tuple(_window(each) for each in settings.maintenance),
         report=Recurrence(settings.report.every, settings.report.zone) if settings.report else None,
         alerts_page=settings.slack.alerts_page or "",

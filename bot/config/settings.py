@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validato
 from bot.config import value_types as types
 from bot.config.settings_oncall import (
     Access,
+    Acknowledgements,
     ContactPoint,
     Escalation,
     Maintenance,
@@ -212,6 +213,7 @@ class Settings(types.Section):
     oncall: OnCall | None = None
     """A section with rotation, group or calendar."""
     escalation: Escalation = Escalation()
+    acknowledge: Acknowledgements = Acknowledgements()
     notify: tuple[ContactPoint, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
     access: Access = Access()

@@ -94,6 +94,10 @@ def _parse_day(value: object) -> object:
         raise ValueError("must be a day such as 2026-11-23") from None
 
 
+def _parse_off(value: object) -> object:
+    return None if value == "off" else value
+
+
 def _check_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     if list(steps) != sorted(steps, key=lambda step: step.after):
         raise ValueError("has a step after a later one: write them in the order of their time")
@@ -199,6 +203,13 @@ class Escalation(types.Section):
     """How often the steps are repeated after the last one …"""
     every: types.Interval = 900.0
     """… and how long after it."""
+
+
+class Acknowledgements(types.Section):
+    """How long an acknowledgement of a critical incident holds."""
+
+    remind: Annotated[types.Interval | None, BeforeValidator(_parse_off)] = 1800.0
+    """After so long whoever has it is asked whether they are still on it; `off`: never."""
 
 
 class Maintenance(types.Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import catch_up, notification_policy, paging
+from bot.core.alerting import acknowledgements, catch_up, notification_policy, paging
 from bot.core.commands import dispatch
 from bot.core.incidents import missing_data, notifications, own_faults, sticky_resolve
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
@@ -45,6 +45,7 @@ from bot.core.state.stimulus import (
     Observed,
     OwnFaultSeen,
     PageRefused,
+    PersonActed,
     PollFeed,
     PollShifts,
     PostMissed,
@@ -199,6 +200,8 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             return _handle_tenant_report(state, stimulus, tenants, rules)
         case CommandReceived():
             return dispatch.dispatch_command(state, stimulus.request, stimulus.at, tenants, rules)
+        case PersonActed():
+            return acknowledgements.note_activity(state, stimulus.user, stimulus.at), []
         case QuestionAudited():
             return state.with_audit_entry(stimulus.entry), [stimulus.entry]
         case CheckStarted():

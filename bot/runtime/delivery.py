@@ -39,6 +39,7 @@ from bot.core.state.stimulus import (
     PostMissed,
     Stimulus,
 )
+from bot.core.state.timeline import DirectEntry
 from bot.ports import CallFailed, Change, Doubt, Reason, Refused, StoreError, View
 from bot.runtime.rate_limits import PersonLimit, RateLimits
 
@@ -315,7 +316,7 @@ class OutboxDelivery:
             self._submit(MessageLost(now, body.incident))
             return None
         is_final = refusal.reason in {Reason.MESSAGE_LOST, Reason.REJECTED}
-        if is_final and isinstance(body, Answer | DirectMessage | Paging):
+        if is_final and isinstance(body, Answer | DirectMessage | DirectEntry | Paging):
             return self._give_up(delivery, refusal.code)
         return outbox.mark_refused(delivery, now, None)
 
@@ -368,7 +369,7 @@ def _limit_of(delivery: Delivery) -> tuple[str, float] | None:
     match delivery.body:
         case Paging(contact_point=name):
             return f"contact point {name}", 0.0
-        case DirectMessage(person=person):
+        case DirectMessage(person=person) | DirectEntry(person=person):
             return f"direct {person}", MESSAGE_GAP_S
         case Edit():
             return "edits", EDIT_GAP_S

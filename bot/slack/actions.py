@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bot.config.value_types import Name, Section
+from bot.core.commands.parse import NOTE_LENGTH
 from bot.core.model.access import Verb
 
 OPEN_STATUS = "open_status"
@@ -22,12 +23,28 @@ https://docs.slack.dev/reference/block-kit/block-elements/button-element (read 2
 
 CHECK_AGAIN = "check_again"
 ACKNOWLEDGE = "acknowledge"
+TAKE_OVER = "take_over"
+STILL_ON_IT = "still_on_it"
+HAND_OVER = "hand_over"
 RESOLVE = "resolve"
+CONFIRM = "confirm"
+"""Resolves what still fails."""
 SILENCE = "silence"
 MORE = "more"
 """The overflow menu of an incident: each option's value is a `MenuValue`."""
 END_SILENCE = "end_silence"
-BUTTONS = (CHECK_AGAIN, ACKNOWLEDGE, RESOLVE, SILENCE, MORE, END_SILENCE)
+BUTTONS = (
+    CHECK_AGAIN,
+    ACKNOWLEDGE,
+    TAKE_OVER,
+    STILL_ON_IT,
+    HAND_OVER,
+    RESOLVE,
+    CONFIRM,
+    SILENCE,
+    MORE,
+    END_SILENCE,
+)
 """Those whose click becomes a request."""
 REFRESH = "refresh"
 """The Home tab's button, which has no value."""
@@ -40,6 +57,7 @@ WORDS_FORM = "words_form"
 WHAT = "what"
 """The only field whose change Slack reports at once: the preview depends on it."""
 
+Id = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]+$")]
 Number = Annotated[int, Field(ge=1, le=999_999_999)]
 
 
@@ -56,9 +74,22 @@ class CheckAgainValue(ActionValue):
 
 
 class IncidentValue(ActionValue):
-    """The value of `acknowledge`, `resolve` and `silence`."""
+    """The value of what is about an incident, and says no more."""
 
     incident: Number
+
+
+class TakeOverValue(IncidentValue):
+    """The value of `take_over`."""
+
+    owner: Id
+    """The user from whom it is taken."""
+
+
+class ConfirmValue(IncidentValue):
+    """The value of `confirm`."""
+
+    note: Annotated[str, Field(max_length=NOTE_LENGTH)] = ""
 
 
 class MenuValue(ActionValue):

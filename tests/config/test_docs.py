@@ -45,6 +45,7 @@ TITLES = {
     "`oncall.hours`": ("oncall", "hours"),
     "`escalation`": ("escalation",),
     "`escalation.critical[]`, `escalation.warning[]`": ("escalation", "critical"),
+    "`acknowledge`": ("acknowledge",),
     "`notify[]`": ("notify",),
     "`notify[].pagerduty`": ("notify", "pagerduty"),
     "`maintenance[]`": ("maintenance",),

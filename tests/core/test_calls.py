@@ -153,7 +153,9 @@ def test_tenants_that_join_are_a_call(begun: Any) -> None:
     assert miss(begun, Call(1, CallReason.WIDER, joined_at)) == list(POINTS)
 
 
-@pytest.mark.parametrize("said", ["ack", "resolve", "silence #1 1h known", "silence all 1h a test"])
+@pytest.mark.parametrize(
+    "said", ["ack", "resolve anyway", "silence #1 1h known", "silence all 1h a test"]
+)
 def test_what_people_did_since_wakes_nobody_else(begun: Any, said: str) -> None:
     """Acknowledged, resolved or silenced since the call was decided: nobody is paged."""
     begun.wait(1)

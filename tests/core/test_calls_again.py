@@ -92,7 +92,7 @@ def test_a_graver_severity_needs_a_login_that_is_down() -> None:
     assert not before.is_exceeded_by(Known(CRITICAL, {"prod": Impact.PART}))
 
 
-@pytest.mark.parametrize("said", ["ack 1", "silence #1 2h known", "resolve 1 known"])
+@pytest.mark.parametrize("said", ["ack 1", "silence #1 2h known", "resolve 1 anyway"])
 def test_what_was_slow_and_is_down_calls(calm: Any, said: str) -> None:
     """Though somebody acknowledged, silenced or resolved it: that was for what was slow.
 
@@ -114,7 +114,7 @@ def test_what_was_slow_and_is_down_calls(calm: Any, said: str) -> None:
         assert (ended.by, ended.impact) == ("U0ANN", Impact.SLOW)
 
 
-@pytest.mark.parametrize("said", ["ack 1", "silence #1 2h known", "resolve 1 known"])
+@pytest.mark.parametrize("said", ["ack 1", "silence #1 2h known", "resolve 1 anyway"])
 def test_what_was_down_and_stays_down_calls_nobody(calm: Any, said: str) -> None:
     """Also when another signal of the same outage follows."""
     partly(calm, "prod.login", "xxxxxx")

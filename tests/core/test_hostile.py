@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -85,9 +86,14 @@ def test_each_is_answered(steps: Any, verb: Verb) -> None:
         for body in bodies:
             shown = render_answer(body, view_of(steps))
             assert check(shown.blocks, Surface.MESSAGE) == []
-            assert "<!channel" not in shown.text + str(shown.blocks)
+            assert "<!channel" not in shown.text + without_values(shown.blocks)
         verify_told(steps, [send.body for send in sends])
     decode(DESK, encode(steps.desk), "desk")
+
+
+def without_values(blocks: list[Any]) -> str:
+    """All that people see of blocks: what buttons carry is not shown."""
+    return re.sub("'value': '[^']*'", "", str(blocks))
 
 
 def verify_told(steps: Any, bodies: list[Any]) -> None:

@@ -47,18 +47,18 @@ def test_the_second_of_two_people_hears_who_was_first(down: Any) -> None:
 
 def test_acknowledging_a_resolved_incident_changes_nothing(down: Any) -> None:
     """Late clicks get an answer, and never reopen it."""
-    down.ask("resolve #1")
+    down.ask("resolve #1 anyway")
     before = down.incidents
 
     assert down.ask("ack #1").outcome is CommandOutcome.TOO_LATE
-    assert down.ask("resolve #1").outcome is CommandOutcome.ALREADY
+    assert down.ask("resolve #1 anyway").outcome is CommandOutcome.ALREADY
     assert down.ask("ack #9").outcome is CommandOutcome.NO_SUCH
     assert down.incidents == before
 
 
 def test_resolved_by_hand_it_opens_nothing_while_it_still_fails(down: Any) -> None:
     """But it does if something else fails, or after an hour."""
-    down.ask("resolve #1 known, a vendor's ticket is open")
+    down.ask("resolve #1 anyway a vendor's ticket is open")
     assert not down.incidents[0].problems[0].is_over
     since = len(down.effects)
     down.later(1800)
@@ -70,7 +70,7 @@ def test_resolved_by_hand_it_opens_nothing_while_it_still_fails(down: Any) -> No
 
 def test_resolved_by_hand_and_recovered(down: Any) -> None:
     """After the recovery the next failure opens an incident."""
-    down.ask("resolve #1")
+    down.ask("resolve #1 anyway")
     for _ in range(40):
         down.wait(20)
         down.see("prod.login")
@@ -84,7 +84,7 @@ def test_resolved_by_hand_and_recovered(down: Any) -> None:
 
 def test_failing_an_hour_after_resolving(down: Any) -> None:
     """If it still fails an hour after it was resolved by hand, a new incident opens."""
-    down.ask("resolve #1")
+    down.ask("resolve #1 anyway")
     down.later(3700)
 
     assert any(incident.is_open for incident in down.incidents)
@@ -199,7 +199,7 @@ def test_no_data_resolved_by_hand_stays_resolved(make: Any) -> None:
         steps.see("prod.login", blind="all DNS look-ups hang")
         steps.tick("prod")
     (incident,) = steps.desk.open_incidents
-    steps.ask("resolve our network is being moved")
+    steps.ask("resolve anyway our network is being moved")
     for _ in range(20):
         steps.wait(20)
         steps.see("prod.login", blind="all DNS look-ups hang")

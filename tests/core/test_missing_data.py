@@ -160,7 +160,9 @@ def test_resolved_by_hand_it_stays_resolved(silent: Any) -> None:
     """As long as data is missing, for an hour; the next evaluation does not reopen it."""
     missing(silent, "prod.checkout")
     (incident,) = silent.incidents
-    resolve = Request("r", silent.now, Resolve(1, "the exporter is moved"), user="U1")
+    resolve = Request(
+        "r", silent.now, Resolve(1, "the exporter is moved", is_confirmed=True), user="U1"
+    )
     silent.on_desk(CommandReceived(silent.now, resolve))
     missing(silent, "prod.checkout", span_s=1200)
     assert silent.incidents[0].life.reopen_count == incident.life.reopen_count

@@ -52,7 +52,7 @@ def test_a_page_is_followed_by_its_end(down: Any) -> None:
     """Whoever was paged gets the acknowledgement and the end."""
     down.later(800)
     down.ask("ack")
-    down.ask("resolve")
+    down.ask("resolve anyway")
 
     assert [body.action for body in down.bodies() if isinstance(body, Paging)] == list(PagerAction)
 
@@ -163,7 +163,7 @@ def test_a_late_page_is_dropped(down: Any) -> None:
     assert not is_needless(after, down.desk)
     assert not is_needless(replace(before, body=Edit(1)), down.desk)
 
-    down.ask("resolve")
+    down.ask("resolve anyway")
     assert is_needless(replace(after, body=DirectMessage(1, ANN)), down.desk)
 
 

@@ -90,7 +90,7 @@ async def test_the_alert_its_buttons_and_the_composer_work(page: Page) -> None:
     await expect(log.get_by_text("Check Auth0 Status")).to_be_visible()
     await log.get_by_label("More actions").click()
     await log.get_by_text("Check again").click()
-    await expect(log).to_contain_text("1 of 3 looks failed")
+    await expect(log).to_contain_text("1 of 3 checks failed")
     await page.get_by_label("Message", exact=True).fill("/auth0-check")
     await page.get_by_label("Message", exact=True).press("Enter")
     await expect(log).to_contain_text("Open incidents: 1")

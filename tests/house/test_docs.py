@@ -18,7 +18,14 @@ from bot.config.settings import Server
 from bot.config.value_types import parse_span
 from bot.core.commands.parse import VERBS, split_verb
 from bot.core.model.access import Verb
-from bot.core.model.observation import Cause, FeedState, Severity, SignalState
+from bot.core.model.observation import (
+    ALMOST_CERTAIN,
+    PROBABLE,
+    Cause,
+    FeedState,
+    Severity,
+    SignalState,
+)
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.outbox import DeliveryStatus
 from bot.core.triage import verdict
@@ -40,9 +47,15 @@ PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text()
     for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
 }
-README, OPERATION, ARCHITECTURE, SIMULATE = (
+README, ALERTS, OPERATION, ARCHITECTURE, SIMULATE = (
     PAGES[name]
-    for name in ("README.md", "docs/operation.md", "docs/architecture.md", "docs/simulate.md")
+    for name in (
+        "README.md",
+        "docs/alerts.md",
+        "docs/operation.md",
+        "docs/architecture.md",
+        "docs/simulate.md",
+    )
 )
 EVERYTHING = "\n".join(PAGES.values())
 COMMANDS = main.commands
@@ -107,7 +120,7 @@ def tracked() -> list[Path]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_is_documented(name: str) -> None:
     """A page shows each subcommand and names each of its options."""
-    assert f"`auth0-check {name}" in EVERYTHING or f"/auth0-check {name}" in README
+    assert f"auth0-check {name}" in EVERYTHING
     assert {option for option in options(COMMANDS[name]) if f"`{option}" not in EVERYTHING} == set()
 
 
@@ -139,7 +152,7 @@ def test_the_readme_begins_with_the_two_commands() -> None:
 
 
 def test_slash_commands() -> None:
-    """The README shows every verb, and none that would not be understood."""
+    """The pages show every verb, and none that would not be understood."""
     shown = re.findall(r"`/auth0-check ?([^`]*)`", EVERYTHING)
     verbs = {split_verb(text)[0] for text in shown}
 
@@ -148,12 +161,18 @@ def test_slash_commands() -> None:
 
 
 def test_causes() -> None:
-    """The README explains each cause that can be given; the others are said not to be."""
+    """The page on alerts explains each cause that can be given; the others are said not to be."""
     given = {*verdict.PRIORS}
 
-    assert set(table(README, "What the verdict means")) == given
+    assert set(re.findall(r"^## (\w+)$", ALERTS, re.MULTILINE)) == given
     assert all(f"`{cause}`" in SIMULATE for cause in Cause if cause not in given)
-    assert f"{verdict.MIN_CONFIDENCE:.0%}".replace("%", " %") in README
+    for share in (PROBABLE, ALMOST_CERTAIN):
+        assert f"{share:.0%}".replace("%", " %") in ALERTS
+
+
+def test_the_readme_is_read_in_minutes() -> None:
+    """It has under 900 words."""
+    assert len(README.split()) < 900
 
 
 def test_metrics() -> None:

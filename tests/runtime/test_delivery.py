@@ -42,7 +42,14 @@ from bot.core.state.rules import Rules
 from bot.core.state.silence import Silence
 from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, Send, Stimulus
 from bot.core.state.tenant import Tenants
-from bot.core.state.timeline import JoinedEntry, MentionEntry, ReopenedEntry, TimelineEntry
+from bot.core.state.timeline import (
+    AcknowledgedEntry,
+    DirectEntry,
+    JoinedEntry,
+    MentionEntry,
+    ReopenedEntry,
+    TimelineEntry,
+)
 from bot.core.step import step_desk
 from bot.ports import Change, Doubt, StoreError, View
 from bot.runtime.delivery import OutboxDelivery
@@ -327,7 +334,7 @@ def in_channel(number: int, body: ChannelBody) -> Delivery:
     return Delivery(f"channel:{number}", f"channel:{number}", 1, body, 0.0)
 
 
-def beyond(body: DirectMessage | Paging) -> Delivery:
+def beyond(body: DirectMessage | DirectEntry | Paging) -> Delivery:
     return Delivery("1:beyond:1", "beyond:1", 1, body, 0.0)
 
 
@@ -344,6 +351,7 @@ REPEATED = (
     EDIT,
     ANSWER,
     beyond(DirectMessage(1, "U1")),
+    beyond(DirectEntry(1, "U1", AcknowledgedEntry(0.0, "U2", taken_from="U1"))),
     beyond(Paging(1, "pager", PagerAction.TRIGGER)),
 )
 

@@ -27,6 +27,7 @@ from bot.slack.web_api import SlackWeb
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from bot.core.state.stimulus import Stimulus
     from bot.ports import InboxItem
 
 WORKSPACE = Workspace(
@@ -71,9 +72,13 @@ class ListInbox:
 
     def __init__(self) -> None:
         self.requests: dict[str, Request] = {}
+        self.stimuli: list[Stimulus] = []
         self.started = 0
         self.delay_s = 0.0
         self.error: Exception | None = None
+
+    def submit(self, stimulus: Stimulus) -> None:
+        self.stimuli.append(stimulus)
 
     async def accept(self, item: InboxItem) -> bool:
         assert isinstance(item, Request)

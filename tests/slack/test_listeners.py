@@ -16,21 +16,36 @@ from bot.core.model.command import (
     EndSilence,
     Escalate,
     ExplainVerdict,
+    HandOver,
     Request,
     Resolve,
     RunCheck,
     UnclearCommand,
 )
+from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.state.incident import (
+    Acknowledgement,
+    Incident,
+    IncidentKind,
+    IncidentLife,
+    IncidentMessage,
+    MessageRef,
+)
+from bot.core.state.stimulus import PersonActed
 from bot.slack.actions import (
     ACKNOWLEDGE,
     CHECK_AGAIN,
+    CONFIRM,
     END_SILENCE,
+    HAND_OVER,
     LINKS,
     MORE,
     REFRESH,
     RESOLVE,
     SILENCE,
     SILENCE_FORM,
+    STILL_ON_IT,
+    TAKE_OVER,
     WHAT,
     WORDS_FORM,
     CheckAgainValue,
@@ -148,6 +163,41 @@ async def test_not_for_us(slack: Any, payloads: Any, inbox: Any, more: dict[str,
     assert inbox.requests == {}
 
 
+@pytest.mark.parametrize(
+    ("owner", "thread_ts", "is_noted"),
+    [("U1", "1.1", True), ("U1", "1.2", False), ("U2", "1.1", False), ("", "1.1", False)],
+)
+async def test_a_word_in_the_thread_shows_that_somebody_is_still_on_it(
+    slack: Any,
+    payloads: Any,
+    inbox: Any,
+    known: Any,
+    *,
+    owner: str,
+    thread_ts: str,
+    is_noted: bool,
+) -> None:
+    """Of who has the incident, in its thread. Nothing is answered."""
+    taken = Acknowledgement(owner, 1.0) if owner else None
+    incident = Incident(
+        3,
+        IncidentKind.FAILING,
+        Severity.CRITICAL,
+        ("prod",),
+        1.0,
+        Verdict(Cause.AUTH0, Scope.TENANT, 0.9),
+        IncidentLife(1.0, taken),
+        message=IncidentMessage(MessageRef("C1", "1.1")),
+    )
+    known.desk = known.desk.with_incident(incident)
+    said = payloads.direct("restarting it", channel="C1", channel_type="channel")
+    said["event"]["thread_ts"] = thread_ts
+    await slack.deliver("events_api", said)
+
+    assert [type(each) for each in inbox.stimuli] == [PersonActed] * is_noted
+    assert inbox.requests == {}
+
+
 async def test_signs_are_as_typed(slack: Any, payloads: Any, inbox: Any) -> None:
     """Slack's entities are decoded: whatever renders the text escapes it again."""
     await slack.deliver("events_api", payloads.mention("note 3 a &lt; b &amp;&amp; c"))
@@ -160,7 +210,22 @@ async def test_signs_are_as_typed(slack: Any, payloads: Any, inbox: Any) -> None
     ("action_id", "value", "command", "words"),
     [
         (ACKNOWLEDGE, '{"v":1,"incident":3}', Acknowledge(3), "#3"),
+        (STILL_ON_IT, '{"v":1,"incident":3}', Acknowledge(3), "#3"),
+        (HAND_OVER, '{"v":1,"incident":3}', HandOver(3), "#3"),
+        (
+            TAKE_OVER,
+            '{"v":1,"incident":3,"owner":"U2"}',
+            Acknowledge(3, take_over_from="U2"),
+            "#3 take over",
+        ),
         (RESOLVE, '{"v":1,"incident":3}', Resolve(3), "#3"),
+        (CONFIRM, '{"v":1,"incident":3}', Resolve(3, is_confirmed=True), "#3 anyway"),
+        (
+            CONFIRM,
+            '{"v":1,"incident":3,"note":"known"}',
+            Resolve(3, "known", is_confirmed=True),
+            "#3 anyway known",
+        ),
         (END_SILENCE, '{"v":1,"silence":4}', EndSilence(4), "4"),
         (MORE, '{"v":1,"verb":"escalate","incident":3}', Escalate(3), "#3"),
         (MORE, '{"v":1,"verb":"why","incident":3}', ExplainVerdict(3), "#3"),

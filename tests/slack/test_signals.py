@@ -60,12 +60,12 @@ def measured(
             replace(CHECKOUT, baseline=None),
             "calls to Auth0 of checkout: 15% fail (30 of 200 in 2 min)",
         ),
-        (replace(CHECKOUT, is_over=True), "calls to Auth0 of checkout: well again"),
+        (replace(CHECKOUT, is_over=True), "calls to Auth0 of checkout: fine again"),
         (
             replace(CHECKOUT, no_data_reason="HTTP 503"),
             (
                 "calls to Auth0 of checkout: 15% fail (30 of 200 in 2 min, usually 2)"
-                " (no figures now: HTTP 503)"
+                " (no data now: HTTP 503)"
             ),
         ),
         (
@@ -132,14 +132,14 @@ def test_every_kind_of_metric_has_a_name(kind: MetricKind | None, name: str) -> 
         (MetricState(begun_at=NOW - 90), "not read yet"),
         (
             MetricState(begun_at=NOW - 90, no_data_reason="timeout read"),
-            "no figures for 1 min 30 s (timeout read)",
+            "no data for 1 min 30 s (timeout read)",
         ),
         (
             replace(
                 observe_metric(MetricState(), measured(1, 200), METRICS)[0],
                 no_data_reason="HTTP 503",
             ),
-            "no figures for 1 min (HTTP 503)",
+            "no data for 1 min (HTTP 503)",
         ),
         (observe_metric(MetricState(), measured(1, 200), METRICS)[0], "1 of 200 failed in 2 min"),
         (
@@ -186,7 +186,7 @@ def test_the_status_counts_the_alerts_of_a_monitor() -> None:
             METRICS,
             (
                 "1 of 200 failed in 2 min; usually 10.0 failed, 190 well; "
-                "limit 5% of at least 20; read as well"
+                "limit 5% of at least 20; read as fine"
             ),
         ),
         (
@@ -210,7 +210,7 @@ def test_the_status_counts_the_alerts_of_a_monitor() -> None:
             ERRORS,
             (
                 "2 in 2 min; usually 10.0 failed; "
-                "limit 10 a minute and 4 times the usual; read as well"
+                "limit 10 a minute and 4 times the usual; read as fine"
             ),
         ),
     ],
@@ -241,7 +241,7 @@ def test_a_check_without_data_says_why() -> None:
     """The reason is all that the line says."""
     none = Measurement(TARGET, NOW, no_data_reason="HTTP 401: check the token")
 
-    assert measurement_line(none, MetricState(), METRICS) == "no figures: HTTP 401: check the token"
+    assert measurement_line(none, MetricState(), METRICS) == "no data: HTTP 401: check the token"
 
 
 def test_a_measurement_is_not_counted_twice() -> None:

@@ -72,7 +72,7 @@ def test_two_people_at_once(tell: Tell) -> None:
     told = tell(OUTAGE + say(*ack))
 
     assert sum("is on it" in line for line in threads(told)) == 1
-    assert sum("already" in line.lower() for line in answers(told)) == 1
+    assert sum("> has #1, for" in line for line in answers(told)) == 1
 
 
 def test_a_hand_over_during_an_incident(tell: Tell) -> None:
@@ -132,7 +132,7 @@ def test_guests_may_nothing(tell: Tell) -> None:
 
 def test_resolved_by_hand(tell: Tell) -> None:
     """The message names who did it, and nothing is posted while the same failure goes on."""
-    told = tell(OUTAGE + say('at: 5m, user: U1, say: "/auth0-check resolve our vendor has it"'))
+    told = tell(OUTAGE + say('at: 5m, user: U1, say: "/auth0-check resolve anyway a vendor"'))
 
     assert told.summary["alerts"] == 1
     assert [event["state"] for event in told.of("incident")] == ["open", "resolved"]

@@ -320,7 +320,7 @@ def test_an_on_demand_check_is_answered_at_once_and_with_its_result(tell: Tell) 
     told = tell("people:\n  - {at: 5m, user: U1, say: /auth0-check run prod}\n")
     begun, result = told.of("message")
 
-    assert begun["text"] == "Looking at prod now …"
+    assert begun["text"] == "Checking prod now …"
     assert begun["t"] - 300 < 1
-    assert result["text"].startswith("All 3 looks are well")
+    assert result["text"].startswith("All 3 checks are fine")
     assert result["t"] - 300 < 3

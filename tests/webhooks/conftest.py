@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from bot.core.model.measurement import ChangeMade, ExternalAlert
     from bot.core.model.observation import Target
+    from bot.core.state.stimulus import Stimulus
     from bot.ports import InboxItem
 
 NOW = 1_795_424_400.0  # 2026-11-23T09:00:00Z
@@ -70,6 +71,9 @@ class MemoryInbox:
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
         self._news = asyncio.Event()
+
+    def submit(self, stimulus: Stimulus) -> None:
+        raise AssertionError(stimulus)
 
     async def accept(self, received: InboxItem) -> bool:
         assert isinstance(received, Push)

@@ -37,6 +37,8 @@ UNBROKEN_S = 300.0
 """If every try failed for so long, it no longer comes and goes."""
 CORRECTION_CONFIDENCE = 0.8
 """From this confidence on, another cause is a correction."""
+FOR_WHAT_WAS_KNOWN = frozenset({CallReason.BEGUN, CallReason.EXPIRED, CallReason.HANDED_OVER})
+"""Reasons of calls that are about nothing new: a silence of the incident holds for them."""
 NOTHING_TO_CHANGE = frozenset({Cause.AUTH0, Cause.UPSTREAM})
 """Causes with the advice to change nothing of ours: what follows from another one is news."""
 
@@ -55,7 +57,7 @@ def decide_call(
 def is_called_again(incident: Incident) -> bool:
     """Tell whether people are about to be called for more than was known."""
     waiting = incident.notification.escalation
-    return isinstance(waiting, AwaitingMention) and waiting.reason is not CallReason.BEGUN
+    return isinstance(waiting, AwaitingMention) and waiting.reason not in FOR_WHAT_WAS_KNOWN
 
 
 def _compare_with_known(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import calls, paging
+from bot.core.alerting import acknowledgements, calls, paging
 from bot.core.incidents import notifications
 from bot.core.model.command import SilenceScope
 from bot.core.model.observation import Severity
@@ -16,10 +16,10 @@ from bot.core.oncall import (
     begun_escalation,
     current_shift,
 )
-from bot.core.state.incident import Incident
+from bot.core.state.incident import Incident, IncidentState
 from bot.core.state.outbox import Call, IncidentBody, Post, SilenceAnnouncement
 from bot.core.state.silence import find_covering, is_window_active
-from bot.core.state.stimulus import DeskEffect, Send
+from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send
 from bot.core.state.timeline import HandOverEntry
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ def apply_notification_policy(
         if not after.notification.is_muted:
             after, changes = notifications.cross_post(after, rules)
             effects += changes
+        if after.state is not incident.state:  # a call has ended the acknowledgement
+            after, edit = notifications.edit_message(after, now)
+            effects += [IncidentChanged(after), edit]
         if after is not incident:
             state = state.with_incident(after)
         if after.notification.is_muted and not incident.notification.is_muted:
@@ -69,10 +72,17 @@ def due_at(state: DeskState, rules: Rules) -> float | None:
 
     The end of a maintenance window is noticed at the next poll of a feed or control endpoint.
     """
-    pages = (paging.due_at(incident, rules) for incident in state.open_incidents)
+    pages = (_due_at(incident, rules) for incident in state.open_incidents)
     ends = (silence.until for silence in state.active_silences)
     shift = (state.shift.until,) if state.shift else ()
     return min((at for at in (*pages, *ends, *shift) if at is not None), default=None)
+
+
+def _due_at(incident: Incident, rules: Rules) -> float | None:
+    """Return when people are paged next, or asked whether they are still on it."""
+    if incident.life.acknowledged is not None:
+        return acknowledgements.due_at(incident, rules)
+    return paging.due_at(incident, rules)
 
 
 def drop_muted(
@@ -146,13 +156,18 @@ def _apply_to_incident(
     if incident.notification.is_muted:
         incident, posts = unmute(incident, now, rules)
         effects += posts
-    due = paging.due_at(incident, rules)
+    due = _due_at(incident, rules)
     if due is None or due > now:
         return incident, effects, state
     if is_covered or not paging.may_call(incident, now, rules):
         return _postpone(incident, now + MUTED_RETRY_S - due), effects, state
-    incident, pages = paging.notify_due(incident, state, tenants, now, rules)
-    return incident, [*effects, *pages], state
+    if incident.life.acknowledged is not None:
+        incident, questions = acknowledgements.ask_or_expire(incident, now)
+        effects += questions
+    if incident.state is IncidentState.OPEN:
+        incident, pages = paging.notify_due(incident, state, tenants, now, rules)
+        effects += pages
+    return incident, effects, state
 
 
 def _decide_call(
@@ -176,6 +191,8 @@ def _decide_call(
 
 
 def _postpone(incident: Incident, by_s: float) -> Incident:
+    if incident.life.acknowledged is not None:
+        return acknowledgements.postpone(incident, by_s)
     later = incident.notification.escalation
     if isinstance(later, AwaitingMention):
         later = replace(later, at=later.at + by_s)
@@ -200,13 +217,14 @@ def unmute(incident: Incident, now: float, rules: Rules) -> paging.IncidentAndEf
     incident = replace(incident, message=replace(incident.message, channel=channel))
     begun = begun_escalation(incident.notification.escalation)
     escalation: AwaitingMention | EscalationState | None = begun
-    if incident.severity is Severity.CRITICAL:
+    is_call = incident.severity is Severity.CRITICAL and incident.life.acknowledged is None
+    if is_call:
         escalation = AwaitingMention(now, begun)
     notification = replace(
         incident.notification, is_muted=False, escalation=escalation, has_mentioned=False
     )
     incident = replace(incident, notification=notification)
-    is_call = incident.severity is Severity.CRITICAL and paging.may_call(incident, now, rules)
+    is_call = is_call and paging.may_call(incident, now, rules)
     call = Call(incident.id, CallReason.BEGUN, now) if is_call else None
     post = notifications.post_message(incident, call)
     return incident, [post]

@@ -29,7 +29,7 @@ from bot.core.state.outbox import (
     Reply,
 )
 from bot.core.state.stimulus import DeskEffect, Send
-from bot.core.state.timeline import MentionEntry, PagedEntry
+from bot.core.state.timeline import DirectEntry, MentionEntry, PagedEntry, StillOnItEntry
 from bot.core.triage.impact import measure_known
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def notify_due(
     effects: list[DeskEffect] = []
     if isinstance(incident.notification.escalation, AwaitingMention):
         current = measure_known(incident, tenants, rules)
-        incident, effects = _call(incident, who_to_mention(state, rules), current, now)
+        names = _who_to_call(incident, state, now, rules)
+        incident, effects = _call(incident, names, current, now)
     escalation = begun_escalation(incident.notification.escalation)
     if escalation is None:
         return incident, effects
@@ -97,6 +98,22 @@ def notify_due(
         incident, pages = _take_step(incident, step, state, now, rules)
         effects += pages
     return incident, effects
+
+
+def _who_to_call(incident: Incident, state: DeskState, now: float, rules: Rules) -> tuple[str, ...]:
+    """Return who is mentioned first: not only the person who has just handed it over."""
+    names = who_to_mention(state, rules)
+    waiting, ended = incident.notification.escalation, incident.life.acknowledgement_ended
+    is_handed_over = (
+        isinstance(waiting, AwaitingMention) and waiting.reason is CallReason.HANDED_OVER
+    )
+    if ended is None or not is_handed_over:
+        return names
+    if others := tuple(name for name in names if name != ended.by):
+        return others
+    source = state.on_call_source(rules)
+    after = source and next_shift_to_notify(source, state.overrides, now, notified=(ended.by,))
+    return (after.person,) if after else names
 
 
 def _call(
@@ -248,12 +265,19 @@ def _page(
 
 
 def is_needless(delivery: Delivery, state: DeskState) -> bool:
-    """Tell whether it would page a person for what was acknowledged, or resolved, since then."""
+    """Tell whether it calls or asks a person for what was acknowledged or resolved since then."""
     match delivery.body:
         case DirectMessage(incident=number) | Paging(incident=number, action=PagerAction.TRIGGER):
             incident = state.incidents[number]
             taken = incident.life.acknowledged
             return not incident.is_open or (taken is not None and delivery.created_at < taken.at)
+        case (
+            DirectEntry(incident=number, entry=StillOnItEntry())
+            | Reply(incident=number, entry=StillOnItEntry())
+        ):
+            incident = state.incidents[number]
+            asked = incident.life.acknowledged
+            return not incident.is_open or asked is None or asked.asked_at is None
         case _:
             return False
 

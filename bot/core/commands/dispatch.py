@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
+from bot.core.alerting import acknowledgements
 from bot.core.commands import incidents, shifts, silences
 from bot.core.model.access import RIGHTS, CommandOutcome, Right, Verb, authorize
 from bot.core.model.command import (
@@ -53,7 +54,15 @@ def dispatch_command(
     """Carry out a command if the person has the right, and answer it in any case.
 
     A question comes here only if everybody is to see its answer, or from an older version's inbox.
+    Whatever it is, it shows that the person is awake.
     """
+    state, effects = _carry_out(state, request, now, tenants, rules)
+    return acknowledgements.note_activity(state, request.user, now), effects
+
+
+def _carry_out(
+    state: DeskState, request: Request, now: float, tenants: Tenants, rules: Rules
+) -> StateAndEffects:
     command = request.command
     if isinstance(command, Question):
         answer, entry = answer_question(request, state, rules)

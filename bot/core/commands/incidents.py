@@ -1,17 +1,25 @@
-"""Commands about incidents: acknowledge, resolve, note, false alarm, escalate."""
+"""Commands about incidents: acknowledge, hand over, resolve, note, false alarm, escalate."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from bot.core.alerting import calls, notification_policy, paging
+from bot.core.alerting import acknowledgements, calls, notification_policy, paging
 from bot.core.incidents import notifications
 from bot.core.incidents.sticky_resolve import find_failing
 from bot.core.model.access import CommandOutcome
-from bot.core.model.command import Acknowledge, AddNote, Escalate, MarkFalseAlarm, Resolve
+from bot.core.model.command import (
+    Acknowledge,
+    AddNote,
+    Escalate,
+    HandOver,
+    MarkFalseAlarm,
+    Resolve,
+)
+from bot.core.oncall import CallReason
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Acknowledgement, Incident, IncidentState, Note, Resolution
+from bot.core.state.incident import Acknowledgement, Incident, Note, Resolution
 from bot.core.state.known import Impact
 from bot.core.state.outbox import AnswerResult, PagerAction
 from bot.core.state.stimulus import DeskEffect, IncidentChanged
@@ -39,16 +47,16 @@ def handle_incident_command(
     if incident is None:
         return state, [], AnswerResult(CommandOutcome.NO_SUCH)
     match command:
-        case Acknowledge(note=text):
-            known = calls.bind(incident, tenants, rules)
-            done = _acknowledge(known, user, text, now)
+        case Acknowledge():
+            done = _acknowledge(incident, command, user, now, tenants=tenants, rules=rules)
+        case HandOver():
+            done = _hand_over(incident, user, now)
         case AddNote(text=text):
             done = CommandOutcome.DONE, *_record_entry(incident, NoteEntry(now, user, text))
         case MarkFalseAlarm(reason=text):
             done = _mark_false_alarm(incident, user, text, now)
-        case Resolve(note=text):
-            known = calls.bind(incident, tenants, rules)
-            done = _resolve(known, user, text, now, tenants)
+        case Resolve():
+            done = _resolve(incident, command, user, now, tenants=tenants, rules=rules)
         case Escalate():
             done = _escalate(state, incident, user, now, rules)
         case _:
@@ -61,11 +69,26 @@ def handle_incident_command(
 IncidentOutcome = tuple[CommandOutcome, Incident, list[DeskEffect]]
 
 
-def _acknowledge(incident: Incident, user: str, text: str, now: float) -> IncidentOutcome:
+def _acknowledge(
+    incident: Incident,
+    command: Acknowledge,
+    user: str,
+    now: float,
+    *,
+    tenants: Tenants,
+    rules: Rules,
+) -> IncidentOutcome:
     if not incident.is_open:
         return CommandOutcome.TOO_LATE, incident, []
-    if incident.state is IncidentState.ACKNOWLEDGED:
+    had_by, text = incident.life.acknowledged_by, command.note
+    if had_by == user:
+        incident = acknowledgements.answer(incident, now)
+        if not text:
+            return CommandOutcome.ALREADY, incident, []
+        return CommandOutcome.ALREADY, *_record_entry(incident, NoteEntry(now, user, text))
+    if had_by and had_by != command.take_over_from:
         return CommandOutcome.ALREADY, incident, []
+    incident = calls.bind(incident, tenants, rules)
     known = incident.notification.known
     impact = known.worst if known else Impact.NONE
     after = replace(
@@ -73,9 +96,22 @@ def _acknowledge(incident: Incident, user: str, text: str, now: float) -> Incide
         life=replace(incident.life, acknowledged=Acknowledgement(user, now, impact)),
         notification=replace(incident.notification, escalation=None),
     )
-    after, effects = _record_entry(after, AcknowledgedEntry(now, user, text))
+    entry = AcknowledgedEntry(now, user, text, had_by)
+    news = [acknowledgements.send_directly(after, had_by, entry)] if had_by else []
+    after, effects = _record_entry(after, entry)
     pages = notifications.update_pages(after, PagerAction.ACKNOWLEDGE)
-    return CommandOutcome.DONE, after, [IncidentChanged(after), *effects, *pages]
+    return CommandOutcome.DONE, after, [IncidentChanged(after), *effects, *news, *pages]
+
+
+def _hand_over(incident: Incident, user: str, now: float) -> IncidentOutcome:
+    """End one's own acknowledgement; people are called at once."""
+    if not incident.is_open:
+        return CommandOutcome.TOO_LATE, incident, []
+    if incident.life.acknowledged_by != user:
+        return CommandOutcome.ALREADY, incident, []
+    after = calls.await_call(incident, CallReason.HANDED_OVER, now)
+    after, edit = notifications.edit_message(after, now)
+    return CommandOutcome.DONE, after, [IncidentChanged(after), edit]
 
 
 def _mark_false_alarm(incident: Incident, user: str, text: str, now: float) -> IncidentOutcome:
@@ -100,13 +136,23 @@ def _record_entry(
 
 
 def _resolve(
-    incident: Incident, user: str, text: str, now: float, tenants: Tenants
+    incident: Incident,
+    command: Resolve,
+    user: str,
+    now: float,
+    *,
+    tenants: Tenants,
+    rules: Rules,
 ) -> IncidentOutcome:
     """Resolve an incident by hand. What still fails opens no new one until it has recovered."""
     if not incident.is_open:
         return CommandOutcome.ALREADY, incident, []
+    still_failing = find_failing(incident, tenants)
+    if still_failing and not command.is_confirmed:
+        return CommandOutcome.UNCONFIRMED, incident, []
+    incident, text = calls.bind(incident, tenants, rules), command.note
     notes = (*incident.notes, Note(now, user, text)) if text else incident.notes
-    resolution = Resolution(now, user, find_failing(incident, tenants))
+    resolution = Resolution(now, user, still_failing)
     after, effects = notifications.resolve_incident(replace(incident, notes=notes), resolution)
     return CommandOutcome.DONE, after, effects
 

@@ -19,6 +19,7 @@ from bot.core.model.command import (
     EndSilence,
     Escalate,
     ExplainVerdict,
+    HandOver,
     MarkFalseAlarm,
     Resolve,
     RunCheck,
@@ -58,6 +59,11 @@ PHRASES = {
         "is login working",
         "what is wrong",
         "what is up",
+        "what is broken",
+        "what is down",
+        "is it down",
+        "is auth0 broken",
+        "is anything broken",
     ),
     Verb.RUN: ("check", "check again", "check auth0", "check now", "test", "try again"),
     Verb.ONCALL: ("who is on call", "who is oncall", "on call"),
@@ -66,6 +72,8 @@ PHRASES = {
 }
 """Plain questions that people ask without knowing the verbs."""
 _INCIDENT_NUMBER = re.compile(r"#?0*(\d+)\b\s*", re.ASCII)
+_TAKE_OVER = re.compile(r"take[ -]?over\b[:,.]?\s*", re.IGNORECASE)
+_ANYWAY = re.compile(r"anyway\b[:,.]?\s*", re.IGNORECASE)
 _USER_MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 
 
@@ -112,7 +120,9 @@ def parse_words(  # noqa: C901, PLR0911, PLR0912 - one case a verb
         case Verb.UNKNOWN:
             near = get_close_matches(words.lower(), VERBS, n=1, cutoff=0.5)
             return Unknown(words, near[0] if near else "")
-        case Verb.ACK | Verb.RESOLVE | Verb.ESCALATE | Verb.NOTE | Verb.FALSE_ALARM:
+        case Verb.ACK:
+            return _parse_acknowledgement(*find_incident(words, state, request), state)
+        case Verb.RESOLVE | Verb.HAND_OVER | Verb.ESCALATE | Verb.NOTE | Verb.FALSE_ALARM:
             return make_incident_command(verb, *find_incident(words, state, request))
         case Verb.SILENCE:
             wanted = parse_silence(words, request.at, request.person.zone, rules, state.incidents)
@@ -179,7 +189,7 @@ def find_incident(
     return None, words
 
 
-def make_incident_command(  # noqa: PLR0911 - one return a verb
+def make_incident_command(  # noqa: C901, PLR0911 - one case a verb
     verb: Verb, incident: int | None, text: str = ""
 ) -> IncidentCommand | UnclearCommand:
     """Return a command about an incident. Raises ValueError if the verb is not about one."""
@@ -190,7 +200,10 @@ def make_incident_command(  # noqa: PLR0911 - one return a verb
         case Verb.ACK:
             return Acknowledge(incident, text)
         case Verb.RESOLVE:
-            return Resolve(incident, text)
+            anyway = _ANYWAY.match(text)
+            return Resolve(incident, text[anyway.end() :] if anyway else text, anyway is not None)
+        case Verb.HAND_OVER:
+            return HandOver(incident)
         case Verb.ESCALATE:
             return Escalate(incident)
         case Verb.NOTE | Verb.FALSE_ALARM if not text:
@@ -200,6 +213,17 @@ def make_incident_command(  # noqa: PLR0911 - one return a verb
         case Verb.FALSE_ALARM:
             return MarkFalseAlarm(incident, text)
     raise ValueError(verb)
+
+
+def _parse_acknowledgement(
+    number: int | None, words: str, state: DeskState
+) -> IncidentCommand | UnclearCommand:
+    """Read `[take over] [note]`: it is taken from whoever has it now."""
+    taking_over = _TAKE_OVER.match(words)
+    owner = state.incidents[number].life.acknowledged_by if number else ""
+    if number is None or not taking_over or not owner:
+        return make_incident_command(Verb.ACK, number, words)
+    return Acknowledge(number, words[taking_over.end() :].strip()[:NOTE_LENGTH], owner)
 
 
 def parse_silence(

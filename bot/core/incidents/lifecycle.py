@@ -157,6 +157,9 @@ def evaluate_incident(
     has_become_critical = (
         after.severity is Severity.CRITICAL and incident.severity is not Severity.CRITICAL
     )
+    if has_become_critical and (taken := after.life.acknowledged) is not None:
+        taken = replace(taken, active_at=now, asked_at=None)
+        after = replace(after, life=replace(after.life, acknowledged=taken))
     # Of what fails, `alerting.calls` decides when people are called.
     if has_become_critical and was_no_data and not after.notification.has_mentioned:
         wait_s = max(context.rules.mention_after_s.get(name, 0.0) for name in names)

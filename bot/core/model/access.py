@@ -18,6 +18,7 @@ class Verb(StrEnum):
     WHY = "why"
     ACK = "ack"
     RESOLVE = "resolve"
+    HAND_OVER = "hand-over"
     ESCALATE = "escalate"
     NOTE = "note"
     FALSE_ALARM = "false-alarm"
@@ -87,6 +88,7 @@ RIGHTS = {
     Verb.WHY: Right.VIEW,
     Verb.ACK: Right.ACKNOWLEDGE,
     Verb.RESOLVE: Right.ACKNOWLEDGE,
+    Verb.HAND_OVER: Right.ACKNOWLEDGE,
     Verb.ESCALATE: Right.ACKNOWLEDGE,
     Verb.NOTE: Right.ACKNOWLEDGE,
     Verb.FALSE_ALARM: Right.ACKNOWLEDGE,
@@ -136,6 +138,8 @@ class CommandOutcome(StrEnum):
     """What it names has ended."""
     NOBODY = "nobody"
     """Nobody is left to call, or there is no rotation."""
+    UNCONFIRMED = "unconfirmed"
+    """It still fails: whoever wants to resolve it is asked first."""
     INVALID = "invalid"
     """A time or a reason is missing or cannot be used."""
     OUTDATED = "outdated"

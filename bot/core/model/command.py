@@ -42,10 +42,13 @@ class AlertFilter(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Take an incident: nobody else is called."""
+    """Take an incident: nobody else is called. Whoever has it says that they are still on it."""
 
     incident: int
     note: str = ""
+    take_over_from: str = ""
+    """The id of the user who has it, if it is to be taken from them. Of two people who take it over
+    at once the second does not take it from the first."""
     verb: Literal[Verb.ACK] = Verb.ACK
 
 
@@ -55,7 +58,17 @@ class Resolve:
 
     incident: int
     note: str = ""
+    is_confirmed: bool = False
+    """Also if it still fails."""
     verb: Literal[Verb.RESOLVE] = Verb.RESOLVE
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Give back what one has acknowledged: others are called."""
+
+    incident: int
+    verb: Literal[Verb.HAND_OVER] = Verb.HAND_OVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +241,7 @@ class UnclearQuestion:
     """What is unknown."""
 
 
-IncidentCommand = Acknowledge | Resolve | AddNote | MarkFalseAlarm | Escalate
+IncidentCommand = Acknowledge | Resolve | HandOver | AddNote | MarkFalseAlarm | Escalate
 Change = IncidentCommand | AddSilence | EndSilence | AddOverride | UnclearCommand
 """What is audited."""
 Action = Change | RunCheck

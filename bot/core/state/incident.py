@@ -99,6 +99,12 @@ class Acknowledgement:
     at: float
     impact: Impact = Impact.NONE
     """The worst that was known by then."""
+    active_at: float | None = None
+    """When the person last did anything since; the wait for the question counts from then."""
+    asked_at: float | None = None
+    """When the person was asked whether it still holds; None: no question waits for an answer."""
+    answered: int = 0
+    """How many questions were answered: each doubles the wait for the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,10 +342,16 @@ def current_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: 
 
 
 def reopen(incident: Incident, now: float) -> Incident:
-    """Return the incident in an open state again, with the time that it failed before."""
+    """Return the incident in an open state again, with the time that it failed before.
+
+    The healthy time is not part of the wait for the question whether an acknowledgement holds.
+    """
     life = incident.life
     began_at = life.opened_at if life.reopened_at is None else life.reopened_at
     span = FailingSpan(began_at, life.resolved_at or now)
+    if (taken := life.acknowledged) is not None:
+        active_at = (taken.active_at or taken.at) + now - span.until
+        life = replace(life, acknowledged=replace(taken, active_at=active_at, asked_at=None))
     life = replace(
         life,
         resolved=None,

@@ -22,7 +22,7 @@ from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Severity, Target
 from bot.core.oncall import CallReason, Shift
 from bot.core.state.silence import Silence
-from bot.core.state.timeline import BatchedEntry, TimelineEntry
+from bot.core.state.timeline import BatchedEntry, DirectEntry, TimelineEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -211,8 +211,8 @@ class CatchUp:
 
 
 ChannelBody = SilenceAnnouncement | CrossPost | CatchUp | OverrideAnnouncement | ReportDue
-Body = Post | Edit | Reply | Answer | DirectMessage | Paging | ChannelBody
-IncidentBody = Post | Edit | Reply | DirectMessage | Paging | CrossPost
+Body = Post | Edit | Reply | Answer | DirectMessage | DirectEntry | Paging | ChannelBody
+IncidentBody = Post | Edit | Reply | DirectMessage | DirectEntry | Paging | CrossPost
 
 
 class DeliveryStatus(StrEnum):

@@ -119,6 +119,9 @@ class Rules:
     calendar_every_s: float | None = None
     """How often the calendar is polled; None: there is none."""
     access: Access = field(default_factory=Access)
+    remind_after_s: float | None = None
+    """After so long whoever acknowledged a critical incident is first asked whether they are still
+    on it. None: never."""
     maintenance_windows: tuple[MaintenanceWindow, ...] = ()
     report: Recurrence | None = None
     """When the weekly report is posted."""

@@ -95,6 +95,14 @@ class QuestionAudited:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonActed:
+    """A person asked something, or wrote into an incident's thread: they are awake."""
+
+    at: float
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
 class TenantReport:
     """The result of a tenant's step, for the desk."""
 
@@ -211,6 +219,7 @@ Stimulus = (
     | FeedPolled
     | CommandReceived
     | QuestionAudited
+    | PersonActed
     | Delivered
     | CallOverdue
     | PostMissed

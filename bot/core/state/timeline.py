@@ -125,7 +125,20 @@ class AcknowledgedEntry:
     by: str
     text: str = ""
     """What they wrote."""
+    taken_from: str = ""
+    """The user who had it until then."""
     kind: Literal["acknowledged"] = "acknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class StillOnItEntry:
+    """The question whether an acknowledgement still holds."""
+
+    at: float
+    acknowledged: Acknowledgement
+    until: float
+    """Without an answer people are called then."""
+    kind: Literal["still_on_it"] = "still_on_it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +214,17 @@ TimelineEntry = (
     | StatusUpdateEntry
     | UnreachedEntry
     | HandOverEntry
+    | StillOnItEntry
     | ResolvedEntry
     | MergedEntry
     | ReopenedEntry
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DirectEntry:
+    """A timeline entry for the person whom it concerns; it is no call."""
+
+    incident: int
+    person: str
+    entry: TimelineEntry

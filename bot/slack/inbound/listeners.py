@@ -18,6 +18,7 @@ from slack_bolt.response import BoltResponse
 
 from bot.core.model.access import Verb
 from bot.core.model.command import Question
+from bot.core.state.stimulus import PersonActed
 from bot.ports import CallFailed
 from bot.slack.actions import ASK, BUTTONS, LINKS, REFRESH, WHAT
 from bot.slack.inbound.forms import FormError, Forms
@@ -157,10 +158,21 @@ class Listeners:
     async def _on_message(self, ack: AsyncAck, body: Body) -> None:
         """Take mentions and direct messages of people. Edits and the like have a subtype."""
         event = body["event"]
-        is_direct = event.get("channel_type") == "im" and "subtype" not in event
-        if "bot_id" not in event and (event["type"] == "app_mention" or is_direct):
+        is_said = "subtype" not in event and "bot_id" not in event
+        is_direct = event.get("channel_type") == "im"
+        if (is_said and is_direct) or (event["type"] == "app_mention" and "bot_id" not in event):
             self._reply(body, await self._receive(body, parse_event))
+        elif is_said and "thread_ts" in event and await self._is_ours(body):
+            self._note_activity(event)
         await ack()
+
+    def _note_activity(self, event: Body) -> None:
+        """Note that a person wrote into the thread of an incident that they have acknowledged."""
+        view, user, thread_ts = self._view(), event["user"], event["thread_ts"]
+        for incident in view.desk.open_incidents:
+            ref = incident.message.ref
+            if ref and ref.ts == thread_ts and incident.life.acknowledged_by == user:
+                self._inbox.submit(PersonActed(view.now, user))
 
     async def _on_button(self, ack: AsyncAck, body: Body) -> None:
         self._reply(body, await self._receive(body, parse_click))

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from bot.core.commands.parse import make_incident_command, parse_request
 from bot.core.model.access import CommandOutcome, Verb
 from bot.core.model.command import (
+    Acknowledge,
     Command,
     EndSilence,
     ExplainVerdict,
     Request,
+    Resolve,
     RunCheck,
     ShowHelp,
     UnclearCommand,
@@ -19,14 +21,20 @@ from bot.core.model.command import (
 from bot.slack.actions import (
     ACKNOWLEDGE,
     CHECK_AGAIN,
+    CONFIRM,
     END_SILENCE,
+    HAND_OVER,
     MORE,
     RESOLVE,
     SILENCE,
+    STILL_ON_IT,
+    TAKE_OVER,
     CheckAgainValue,
+    ConfirmValue,
     IncidentValue,
     MenuValue,
     SilenceValue,
+    TakeOverValue,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +45,13 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 700
 """Characters of a command or mention that are parsed: a note has up to 500."""
-_VERBS = {ACKNOWLEDGE: Verb.ACK, RESOLVE: Verb.RESOLVE, SILENCE: Verb.SILENCE}
+_VERBS = {
+    ACKNOWLEDGE: Verb.ACK,
+    STILL_ON_IT: Verb.ACK,
+    HAND_OVER: Verb.HAND_OVER,
+    RESOLVE: Verb.RESOLVE,
+    SILENCE: Verb.SILENCE,
+}
 
 
 def find_sender(body: Mapping[str, Any]) -> str:
@@ -141,7 +155,9 @@ def _answer_place(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"channel": channel or body["user"]["id"], "is_direct": is_direct}
 
 
-def _parse_action(action: Mapping[str, Any]) -> tuple[Command, str]:
+def _parse_action(  # noqa: PLR0911 - one return a kind of button
+    action: Mapping[str, Any],
+) -> tuple[Command, str]:
     """Return the command of a button, and its words as they would be typed."""
     name = action["action_id"]
     value = action.get("selected_option", action).get("value", "")
@@ -151,6 +167,15 @@ def _parse_action(action: Mapping[str, Any]) -> tuple[Command, str]:
     if name == END_SILENCE:
         number = SilenceValue.model_validate_json(value).silence
         return EndSilence(number), str(number)
+    if name == TAKE_OVER:
+        taken = TakeOverValue.model_validate_json(value)
+        return Acknowledge(taken.incident, take_over_from=taken.owner), (
+            f"#{taken.incident} take over"
+        )
+    if name == CONFIRM:
+        confirmed = ConfirmValue.model_validate_json(value)
+        words = f"#{confirmed.incident} anyway {confirmed.note}".strip()
+        return Resolve(confirmed.incident, confirmed.note, is_confirmed=True), words
     if name != MORE:
         number = IncidentValue.model_validate_json(value).incident
         return _to_command(_VERBS[name], number), f"#{number}"

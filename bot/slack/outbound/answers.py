@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.core.commands.dispatch import answer_question
 from bot.core.state.outbox import ANSWER_LIFE_S, BACKOFF_S
-from bot.core.state.stimulus import CommandReceived, QuestionAudited
+from bot.core.state.stimulus import CommandReceived, PersonActed, QuestionAudited
 from bot.ports import Doubt, Reason, Refused
 from bot.slack.render.answers import render_answer
 from bot.slack.render.chart import fallback_blocks
@@ -70,6 +70,8 @@ class QuestionAnswerer:
         self._ids[request.id] = None
         if len(self._ids) > REMEMBERED:
             del self._ids[next(iter(self._ids))]
+        if any(i.life.acknowledged_by == request.user for i in self._view().desk.open_incidents):
+            self._submit(PersonActed(self._clock.now(), request.user))
         if request.share:  # the answer waits its turn with all else that a channel gets
             self._submit(CommandReceived(self._clock.now(), request))
             return

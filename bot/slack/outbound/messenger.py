@@ -24,10 +24,10 @@ from bot.core.state.outbox import (
     ReportDue,
     SilenceAnnouncement,
 )
-from bot.core.state.timeline import CorrectedEntry, MentionEntry, PagedEntry
+from bot.core.state.timeline import CorrectedEntry, DirectEntry, MentionEntry, PagedEntry
 from bot.ports import CallFailed, Reason, Refused
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
-from bot.slack.render.direct_and_pager import render_direct_message
+from bot.slack.render.direct_and_pager import render_direct_entry, render_direct_message
 from bot.slack.render.incident import render_abandoned, render_cross_post, render_incident
 from bot.slack.render.incident_line import render_catch_up
 from bot.slack.render.report import render_report
@@ -99,7 +99,7 @@ class SlackMessenger:
             await send_answer(self._api, body, view)
             return None
         metadata = {"event_type": EVENT_TYPE, "event_payload": _metadata(delivery, view)}
-        if isinstance(body, DirectMessage):
+        if isinstance(body, DirectMessage | DirectEntry):
             await self._send_direct(body, view, message_ref, metadata)
             return None
         message = _label_repeat(await self._render(body, view, message_ref), delivery)
@@ -237,7 +237,7 @@ class SlackMessenger:
 
     async def _send_direct(
         self,
-        body: DirectMessage,
+        body: DirectMessage | DirectEntry,
         view: View,
         message_ref: MessageRef | None,
         metadata: Mapping[str, Any],
@@ -245,7 +245,11 @@ class SlackMessenger:
         """Write to one person. If Slack refuses that, the next step of the escalation follows."""
         opened = await self._api.call("conversations.open", {"users": body.person})
         permalink = await self.get_permalink(message_ref)
-        message = render_direct_message(view.desk.incidents[body.incident], view, permalink)
+        incident = view.desk.incidents[body.incident]
+        if isinstance(body, DirectEntry):
+            message = render_direct_entry(body.entry, incident, view, permalink)
+        else:
+            message = render_direct_message(incident, view, permalink)
         params = {"channel": opened["channel"]["id"], "metadata": metadata, **NO_UNFURL}
         await self._call_with_fallback("chat.postMessage", params, message)
 

@@ -54,6 +54,7 @@ _OUTCOME_NAMES = {
     CommandOutcome.NO_SUCH: "no such",
     CommandOutcome.TOO_LATE: "too late",
     CommandOutcome.NOBODY: "nobody to call",
+    CommandOutcome.UNCONFIRMED: "asked first",
     CommandOutcome.INVALID: "not clear",
     CommandOutcome.OUTDATED: "not done",
 }

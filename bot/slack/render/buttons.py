@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.core.commands.parse import NOTE_LENGTH
 from bot.core.incidents.sticky_resolve import STICKY_RESOLVE_S
 from bot.core.model.access import Verb
 from bot.core.state.incident import IncidentState
 from bot.slack import actions
-from bot.slack.render.text import duration
+from bot.slack.render.text import clean_text, duration
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from bot.slack.render.text import Block
 
 STICKY_RESOLVE_NOTE = (
-    "What still fails then is told anew only once it was well, or after "
-    f"{duration(STICKY_RESOLVE_S)}."
+    "I stay quiet about just that until it has worked again, for at most "
+    f"{duration(STICKY_RESOLVE_S)}. I call again if it gets worse, or if another tenant fails."
 )
 
 
@@ -26,17 +27,11 @@ def incident_buttons(incident: Incident, view: View, status_link: str) -> Block:
     value = _incident_value(incident)
     is_acknowledged = incident.state is IncidentState.ACKNOWLEDGED
     if is_acknowledged:
-        confirm = {
-            "title": _plain_text(f"Resolve #{incident.id}?"),
-            "text": _plain_text(STICKY_RESOLVE_NOTE),
-            "confirm": _plain_text("Resolve"),
-            "deny": _plain_text("Cancel"),
-        }
-        main = button("Resolve", actions.RESOLVE, value=value, confirm=confirm)
+        main = [button("Resolve", actions.RESOLVE, value=value), take_over_button(incident)]
     else:
-        main = acknowledge_button(incident)
+        main = [acknowledge_button(incident)]
     elements = [
-        main,
+        *main,
         button("Check Auth0 Status", actions.OPEN_STATUS, url=status_link),
         button("Silence…", actions.SILENCE, value=value),
         *runbook_buttons(incident, view),
@@ -53,6 +48,31 @@ def acknowledge_button(incident: Incident) -> Block:
     return button("Acknowledge", actions.ACKNOWLEDGE, value=value, style="primary")
 
 
+def take_over_button(incident: Incident) -> Block:
+    """Return the button that takes an incident over from whoever has it."""
+    owner = incident.life.acknowledged_by
+    value = actions.TakeOverValue(incident=incident.id, owner=owner).model_dump_json()
+    return button("Take over", actions.TAKE_OVER, value=value)
+
+
+def still_on_it_buttons(incident: Incident) -> Block:
+    """Return the buttons that answer the question whether somebody is still on it."""
+    value = _incident_value(incident)
+    elements = [
+        button("Still on it", actions.STILL_ON_IT, value=value, style="primary"),
+        button("Hand over", actions.HAND_OVER, value=value),
+    ]
+    return {"type": "actions", "elements": elements}
+
+
+def confirm_buttons(incident: Incident, note: str) -> Block:
+    """Return the button that resolves what still fails."""
+    note = clean_text(note, NOTE_LENGTH)
+    value = actions.ConfirmValue(incident=incident.id, note=note).model_dump_json()
+    elements = [button("Resolve anyway", actions.CONFIRM, value=value, style="danger")]
+    return {"type": "actions", "elements": elements}
+
+
 def runbook_buttons(incident: Incident, view: View) -> list[Block]:
     """Return the button that opens the runbook, if there is one."""
     url = runbook_url(incident, view)
@@ -67,11 +87,11 @@ def runbook_url(incident: Incident, view: View) -> str:
 
 def _more_menu(incident: Incident, *, is_acknowledged: bool) -> Block:
     """Return the overflow menu. Slack takes five options."""
-    first = next(iter(incident.tenants), None)
+    only = incident.tenants[0] if len(incident.tenants) == 1 else None  # of several, all
     left_out = {Verb.RESOLVE} if is_acknowledged else set()
-    left_out |= set() if first else {Verb.RUN}  # it is about the bot itself
+    left_out |= set() if incident.tenants else {Verb.RUN}  # it is about the bot itself
     choices = {
-        "Check again": actions.MenuValue(verb=Verb.RUN, tenant=first),
+        "Check again": actions.MenuValue(verb=Verb.RUN, tenant=only),
         "Escalate": actions.MenuValue(verb=Verb.ESCALATE, incident=incident.id),
         "Resolve": actions.MenuValue(verb=Verb.RESOLVE, incident=incident.id),
         "Note…": actions.MenuValue(verb=Verb.NOTE, incident=incident.id),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bot.core.alerting import acknowledgements
+from bot.core.incidents.sticky_resolve import find_failing
 from bot.core.model.access import EVERYONE, CommandOutcome, Right, Verb
+from bot.core.model.command import Acknowledge, Resolve
 from bot.core.model.observation import CONTROL, Observation, Outcome, Target
 from bot.core.signals.metric_threshold import MetricState
+from bot.core.state.incident import IncidentKind
 from bot.core.state.on_demand import resolve_check_scope
-from bot.slack.render.buttons import STICKY_RESOLVE_NOTE
+from bot.slack.render.buttons import STICKY_RESOLVE_NOTE, confirm_buttons, take_over_button
 from bot.slack.render.help import usage_hint
 from bot.slack.render.incident_line import incident_list
 from bot.slack.render.oncall import render_override_result
@@ -22,9 +27,11 @@ from bot.slack.render.text import (
     RenderedMessage,
     context,
     date_and_time,
+    duration,
     escape,
     fault_name,
     join_lines,
+    join_names,
     mentions,
     quote,
     render_paragraphs,
@@ -38,17 +45,25 @@ if TYPE_CHECKING:
     from bot.core.state.incident import Incident
     from bot.core.state.outbox import Answer, AnswerResult
     from bot.ports import View
+    from bot.slack.render.text import Block
 
 _RESOLVED_ALREADY = "{incident} is over already, since {ended}"
 _SENTENCES = {
     Verb.ACK: {
-        CommandOutcome.DONE: "{incident} is yours: nobody else is called.",
-        CommandOutcome.ALREADY: "{owner} {incident} already, since {acked}.",
+        CommandOutcome.DONE: "{incident} is yours: nobody else is called.{question}",
+        CommandOutcome.ALREADY: "{owner} {incident}, for {held}.{question}",
         CommandOutcome.TOO_LATE: f"{_RESOLVED_ALREADY}: there is nothing left to take.",
     },
     Verb.RESOLVE: {
         CommandOutcome.DONE: "{incident} is resolved.{failing}",
+        CommandOutcome.UNCONFIRMED: "{incident} is not over: {still}. Resolve it anyway? "
+        + STICKY_RESOLVE_NOTE,
         CommandOutcome.ALREADY: f"{_RESOLVED_ALREADY}.",
+    },
+    Verb.HAND_OVER: {
+        CommandOutcome.DONE: "{incident} is no longer yours: others are called now.",
+        CommandOutcome.ALREADY: "{incident} is not yours: {owner} it.",
+        CommandOutcome.TOO_LATE: f"{_RESOLVED_ALREADY}: there is nothing to hand over.",
     },
     Verb.NOTE: {
         CommandOutcome.DONE: "Noted at {incident}.",
@@ -61,11 +76,11 @@ _SENTENCES = {
         CommandOutcome.INVALID: "Why was {incident} none? A word or two helps the report.",
     },
     Verb.ESCALATE: {
-        CommandOutcome.DONE: "The next step for {incident} is taken: its thread says whom it "
+        CommandOutcome.DONE: "The next step for {incident} is taken: its thread says who is "
         "called.",
         CommandOutcome.TOO_LATE: f"{_RESOLVED_ALREADY}: nobody was called.",
         CommandOutcome.NOBODY: "There is nobody to call for {incident}: neither who is on call nor "
-        "whom to mention is configured, or all were told.",
+        "somebody to mention is configured, or all were called.",
     },
 }
 
@@ -84,25 +99,62 @@ def render_command_result(request: Request, result: AnswerResult, view: View) ->
     incident = view.desk.incidents.get(result.incident or 0)
     if incident is None:
         return _no_such_incident(request, view)
-    sentence = _SENTENCES[verb][result.outcome].format(**_placeholders(request, incident))
+    placeholders = _placeholders(request, incident, view)
+    sentence = _SENTENCES[verb][result.outcome].format(**placeholders)
     is_invalid = result.outcome is CommandOutcome.INVALID
-    return render_paragraphs(sentence, usage_hint(verb) if is_invalid else "")
+    message = render_paragraphs(sentence, usage_hint(verb) if is_invalid else "")
+    return replace(message, blocks=[*message.blocks, *_answer_buttons(request, result, incident)])
 
 
-def _placeholders(request: Request, incident: Incident) -> dict[str, str]:
-    taken = incident.life.acknowledged
+def _answer_buttons(request: Request, result: AnswerResult, incident: Incident) -> list[Block]:
+    """Return the buttons for what the person may want to do next."""
+    match request.command, result.outcome:
+        case Acknowledge(), CommandOutcome.ALREADY:
+            owner = incident.life.acknowledged_by
+            is_others = owner not in ("", request.user)
+            elements = [take_over_button(incident)]
+            return [{"type": "actions", "elements": elements}] if is_others else []
+        case Resolve(note=note), CommandOutcome.UNCONFIRMED:
+            return [confirm_buttons(incident, note)]
+        case _:
+            return []
+
+
+def _placeholders(request: Request, incident: Incident, view: View) -> dict[str, str]:
+    taken, owner = incident.life.acknowledged, "nobody has"
     is_own = incident.life.acknowledged_by == request.user
+    if taken:
+        owner = "You have" if is_own else f"<@{taken.by}> has"
+    ask_at = acknowledgements.due_at(incident, view.rules) if is_own else None
     by = f", by <@{incident.life.resolved_by}>" if incident.life.resolved_by else ""
     failing = ", ".join(map(str, incident.life.still_failing[:5]))
     return {
         "incident": f"#{incident.id}",
         "number": str(incident.id),
-        "owner": "You have" if is_own else f"<@{incident.life.acknowledged_by}> has",
-        "acked": date_and_time(taken.at if taken else 0.0),
+        "owner": owner,
+        "held": duration(view.now - taken.at if taken else 0.0),
+        "question": f" I ask you at {date_and_time(ask_at)} whether you are still on it."
+        if ask_at
+        else "",
+        "still": _what_still_fails(incident, view),
         "ended": date_and_time(incident.life.resolved_at or 0.0) + by,
         "reason": quote(incident.false_alarm),
         "failing": f" Still failing: {failing}. {STICKY_RESOLVE_NOTE}" if failing else "",
     }
+
+
+def _what_still_fails(incident: Incident, view: View) -> str:
+    """Say what goes on of an incident that somebody wants to resolve."""
+    names = join_names(incident.tenants)
+    if incident.kind is IncidentKind.NO_DATA:
+        return f"I still cannot check {names}"
+    failing = [
+        f"{signal_name(one.name)} at {one.owner}" for one in find_failing(incident, view.tenants)
+    ]
+    if incident.kind is IncidentKind.SOURCE_NO_DATA:
+        return f"I still get nothing of {join_names(failing)}"
+    verb = "still fail" if len(failing) > 1 else "still fails"
+    return f"{join_names(failing)} {verb}"
 
 
 def _no_such_incident(request: Request, view: View) -> RenderedMessage:
@@ -153,7 +205,7 @@ def render_check_started(command: RunCheck, words: str, view: View) -> RenderedM
         return render_unknown_check(words, view)
     target = names[0] if len(names) == 1 else f"{len(names)} tenants"
     signal = f"{command.signal} of " if command.signal else ""
-    return render_paragraphs(f"Looking at {signal}{target} now …")
+    return render_paragraphs(f"Checking {signal}{target} now …")
 
 
 def render_unknown_check(named: str, view: View) -> RenderedMessage:
@@ -184,20 +236,20 @@ def render_check_result(answer: Answer, view: View) -> RenderedMessage:
     ]
     failed = sum(one.outcome is Outcome.FAILED for one in observations)
     if failed:
-        head = f"{failed} of {len(observations)} looks failed"
+        head = f"{failed} of {len(observations)} checks failed"
     elif observations:
-        head = f"All {len(observations)} looks are well"
+        head = f"All {len(observations)} checks are fine"
     else:
-        head = "The figures" if answer.measurements else "No look came back"
-    message = render_paragraphs(f"*{head}*", *(join_lines(lines) or ["Nothing was looked at."]))
-    foot = context(f"Looked at {date_and_time(view.now)}")
+        head = "Metrics" if answer.measurements else "No check came back"
+    message = render_paragraphs(f"*{head}*", *(join_lines(lines) or ["Nothing was checked."]))
+    foot = context(f"Checked at {date_and_time(view.now)}")
     return RenderedMessage(message.text, [*message.blocks, foot])
 
 
 def _observation_line(one: Observation) -> str:
     name, latency = _target_name(one.target), f"{(one.latency_s or 0) * 1000:.0f} ms"
     if one.outcome is Outcome.NO_DATA:
-        return f"{NO_DATA_LIGHT} *{name}*: could not look ({escape(one.no_data_reason)})"
+        return f"{NO_DATA_LIGHT} *{name}*: could not check ({escape(one.no_data_reason)})"
     if one.fault is None:
         stages = ", ".join(f"{t.stage} {t.seconds * 1000:.0f}" for t in one.timings)
         return f"{OK_LIGHT} *{name}*: ok in {latency}" + (f" ({stages} ms)" if stages else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from typing import TYPE_CHECKING
 
@@ -16,17 +17,20 @@ from bot.slack.render.text import (
     RenderedMessage,
     clean_text,
     clock_utc,
+    context,
     duration,
     escape,
     link,
     section,
     strip_markup,
 )
+from bot.slack.render.timeline import render_timeline_entry
 from bot.slack.render.verdict import MISSING_EVIDENCE, evidence_text, name_facts
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
     from bot.core.state.outbox import Delivery, Paging
+    from bot.core.state.timeline import TimelineEntry
     from bot.ports import View
 
 
@@ -47,6 +51,16 @@ def render_direct_message(incident: Incident, view: View, permalink: str) -> Ren
         elements = [acknowledge_button(incident), *runbook_buttons(incident, view)]
         blocks.append({"type": "actions", "elements": elements})
     return RenderedMessage(f"{line} [#{incident.id}]", blocks)
+
+
+def render_direct_entry(
+    entry: TimelineEntry, incident: Incident, view: View, permalink: str
+) -> RenderedMessage:
+    """Say what the thread says to the person whom it concerns, and where that is."""
+    message = render_timeline_entry(entry, incident, view)
+    where = link(permalink, f"#{incident.id}") if permalink else f"#{incident.id}"
+    line = context(f"{where} {escape(first_line(incident, view))}")
+    return replace(message, blocks=[*message.blocks, line])
 
 
 TITLE_CHARS = 200

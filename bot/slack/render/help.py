@@ -23,7 +23,7 @@ class Usage:
 _INCIDENT_NOTE = "Without a number the incident of the thread is meant, or the only open one."
 _READ_VERBS = {
     Verb.STATUS: Usage("", "how every tenant is now", "With what the status page says."),
-    Verb.RUN: Usage("[TENANT or SIGNAL]", "log in afresh and read the figures, now"),
+    Verb.RUN: Usage("[TENANT or SIGNAL]", "log in now, and read the metrics"),
     Verb.ALERTS: Usage(
         "[open|acked|all] [24h]", "incidents of the last days", example="alerts open"
     ),
@@ -38,13 +38,26 @@ _READ_VERBS = {
 }
 _INCIDENT_VERBS = {
     Verb.ACK: Usage(
-        "[INCIDENT] [NOTE]", "you take it: nobody else is called", _INCIDENT_NOTE, "ack 12 on it"
+        "[INCIDENT] [NOTE]",
+        "you take it: nobody else is called",
+        f"{_INCIDENT_NOTE} `ack 12 take over` takes it from whoever has it. While it goes on I ask "
+        "you from time to time whether you are still on it.",
+        "ack 12 on it",
+    ),
+    Verb.HAND_OVER: Usage(
+        "[INCIDENT]",
+        "give it back: others are called",
+        _INCIDENT_NOTE,
+        "hand-over 12",
     ),
     Verb.NOTE: Usage(
         "[INCIDENT] TEXT", "write something down", _INCIDENT_NOTE, "note 12 rolled back"
     ),
     Verb.RESOLVE: Usage(
-        "[INCIDENT] [NOTE]", "end it by hand", _INCIDENT_NOTE, "resolve 12 rolled back"
+        "[INCIDENT] [NOTE]",
+        "end it by hand",
+        f"{_INCIDENT_NOTE} If it still fails I ask first; `resolve 12 anyway` does not ask.",
+        "resolve 12 rolled back",
     ),
     Verb.FALSE_ALARM: Usage(
         "[INCIDENT] REASON",
@@ -60,7 +73,7 @@ _OTHER_VERBS = {
         "mute alerts for a while",
         "WHAT is a tenant, a signal (`login`, `prod.login`), an incident (`#12`) or `all`. TIME is "
         "`30m`, `2h`, `1d`, or by your own clock `until 14:00`, `until tomorrow 09:00`, "
-        "`until Mon 09:00`; 30 days at most. What ends is told all the same.",
+        "`until Mon 09:00`; 30 days at most. The end of an incident is posted all the same.",
         "silence prod 2h planned upgrade",
     ),
     Verb.UNSILENCE: Usage("SILENCE", "end it before its time", example="unsilence S3"),

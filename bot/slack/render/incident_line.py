@@ -102,12 +102,12 @@ def render_alerts(question: ShowAlerts, view: View) -> RenderedMessage:
         if incident.state in states
         and (incident.is_open or (incident.life.resolved_at or view.now) >= since)
     ]
+    span = f"the last {duration(question.span_s)}" if question.span_s else "the last seven days"
     if not found:
-        return render_paragraphs(
-            f"No {'such ' if question != ShowAlerts() else ''}incident in the last seven days."
-        )
+        kind = f"{question.only} " if question.only else ""
+        return render_paragraphs(f"No {kind}incident in {span}.")
     found.sort(key=lambda incident: (not incident.is_open, -incident.id))
-    return render_paragraphs("*Incidents of the last seven days*", *incident_list(found, view))
+    return render_paragraphs(f"*Incidents of {span}*", *incident_list(found, view))
 
 
 def render_catch_up(numbers: tuple[int, ...], view: View) -> RenderedMessage:

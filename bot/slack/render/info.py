@@ -41,27 +41,28 @@ def render_monitoring_gap(incident: Incident) -> RenderedMessage:
 
 def render_missing_data(incident: Incident) -> RenderedMessage:
     """Render a source without data. It is only INFO, as nothing is known to fail."""
-    source = SOURCE_NAMES[incident.source] if incident.source else "A source"
+    why = ""
+    source = SOURCE_NAMES[incident.source] if incident.source else "a source"
     names = ", ".join(f"{p.tenant} ({p.signal})" for p in incident.problems[:5])
     lasted = duration((incident.life.resolved_at or incident.life.opened_at) - incident.since)
     if incident.is_open:
         missing = [p for p in incident.problems if isinstance(p, NoDataProblem)]
         reasons = dict.fromkeys(p.no_data_reason for p in missing if p.no_data_reason)
+        sentence = f"No data from {source} for {lasted}: {names}. I still check logins."
         why = escape("; ".join(reasons), 200)
-        sentence = f"No data from {source} for {lasted}: {names}. {why}"
     elif incident.life.resolved_by:
         by = f"<@{incident.life.resolved_by}>"
-        sentence = f"{by} resolved this after {lasted} without data from {source}: {names}"
+        sentence = f"{by} resolved this after {lasted} without data from {source}: {names}."
     else:
-        sentence = f"{source} has data again after {lasted}: {names}"
-    head = f"{state_mark(incident)} {sentence}"
-    foot = f"#{incident.id} · since {date_and_time(incident.since)} · I check logins as before"
+        sentence = f"{source[0].upper()}{source[1:]} has data again after {lasted}: {names}."
+    head = f"{state_mark(incident)} *{sentence}*\n{why}".strip()
+    foot = f"#{incident.id} · since {date_and_time(incident.since)}"
     return RenderedMessage(f"{sentence} [#{incident.id}]", [section(head), context(foot)])
 
 
 OWN_FAULT_ADVICE = {
     OwnFaultKind.CLOCK: (
-        "I go on by the time that other hosts send with their answers. *What to do* Let a time"
+        "I go on by the time that other hosts send with their answers. *Do now:* let a time"
         " service set the host's clock: `timedatectl`, `chronyc tracking`."
     ),
     OwnFaultKind.STORE: (
@@ -69,7 +70,7 @@ OWN_FAULT_ADVICE = {
         " the second one then says so."
     ),
     OwnFaultKind.CRASH_LOOP: (
-        "Between two crashes nobody watches the logins. *What to do* Read the end of my log, such"
+        "Between two crashes nobody watches the logins. *Do now:* read the end of my log, such"
         " as `journalctl -u auth0-check`."
     ),
 }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bot.ports import View
 
 NOT_CONFIGURED = "Nobody takes turns here: `oncall` is not configured."
-CHOOSE_PERSON = "Whom? Please choose the person from the list that Slack shows after `@`."
+CHOOSE_PERSON = "Who? Please choose the person from the list that Slack shows after `@`."
 CHOOSE_TIME = f"For how long? {duration(MAX_SILENCE_S)} at most."
 
 

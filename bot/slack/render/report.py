@@ -47,7 +47,7 @@ QUOTE_CHARS = 100
 COLUMNS = ("Tenant", "Up", "Degraded", "Down", "Not seen", "Incidents")
 LEGEND = (
     "Down: a critical incident was open; degraded: a warning. Up is the rest of the time that was "
-    "seen. Not seen: blind, stopped, or not yet watched."
+    "seen. Not seen: no check got through, the bot was stopped, or it did not watch yet."
 )
 
 
@@ -88,8 +88,9 @@ def _summary(report: Report, tenants: Sequence[Availability]) -> list[str]:
     everything = combine_availability(tenants)
     if everything.share is None:
         return [head, "Nothing was watched in this time."]
-    count = f" ({len(tenants)} tenants, added up)" if len(tenants) > 1 else ""
-    return [head, f"*{_uptime(everything)} up*{count}: {_downtime(everything)}"]
+    if len(tenants) > 1:
+        return [head, f"*{_uptime(everything)} up*, over {len(tenants)} tenants"]
+    return [head, f"*{_uptime(everything)} up*: {_downtime(everything)}"]
 
 
 def _uptime(tenant: Availability) -> str:
@@ -106,7 +107,7 @@ def _downtime(tenant: Availability) -> str:
         "not seen": tenant.unobserved_s,
     }
     texts = [f"{what} for {duration(seconds)}" for what, seconds in spans.items() if seconds]
-    return ", ".join(texts) or "no trouble"
+    return ", ".join(texts) or "no problem"
 
 
 def _incidents(report: Report) -> list[str]:
@@ -115,7 +116,7 @@ def _incidents(report: Report) -> list[str]:
     causes = [f"{count} {CAUSES[cause].split(':')[0]}" for cause, count in report.causes.items()]
     muted = join_names([f"#{number}" for number in report.muted])
     lines = [f"*Incidents: {sum(report.causes.values())}* ({', '.join(causes)})"]
-    return [*lines, f"*Muted, told to nobody:* {muted}"] if muted else lines
+    return [*lines, f"*Muted, nobody was notified:* {muted}"] if muted else lines
 
 
 def _response_times(report: Report) -> list[str]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SOURCE_NAMES = {
     MetricKind.METRICS: "Prometheus",
     MetricKind.ERRORS: "Sentry",
-    MetricKind.LOGS: "The tenant's log",
+    MetricKind.LOGS: "the tenant's log",
 }
 MONITOR_NAMES = {name: name.capitalize() for name in MONITORS} | {SENTRY: "Sentry's alerts"}
 """Sentry counts errors as well, under its plain name."""
@@ -69,13 +69,13 @@ def problem_line(problem: SlowProblem | MetricProblem | AlertProblem) -> str:
         case SlowProblem():
             return f"{name} is slow: {problem.latency_s:.1f} s, usually {problem.usual_s:.1f} s"
         case MetricProblem(is_over=True) | AlertProblem(is_over=True):
-            return f"{name}: well again"
+            return f"{name}: fine again"
         case AlertProblem():
             more = f" and {problem.alerts - 1} more" if problem.alerts > 1 else ""
             return f"{name}: {link(problem.link, escape(problem.title, 150))}{more}"
         case MetricProblem():
             missing = problem.no_data_reason
-            old = f" (no figures now: {escape(missing)})" if missing else ""
+            old = f" (no data now: {escape(missing)})" if missing else ""
             see = " · " + link(problem.link, "see") if problem.link else ""
             return f"{name}: {_counts_text(problem)}{old}{see}"
         case _:
@@ -101,7 +101,7 @@ def metric_state_text(state: MetricState | None, now: float) -> str:
         return "not read yet"
     if state.no_data_reason:
         since = state.begun_at if state.read_at is None else state.read_at
-        return f"no figures for {duration(now - since)} ({escape(state.no_data_reason)})"
+        return f"no data for {duration(now - since)} ({escape(state.no_data_reason)})"
     label = {SignalState.FIRING: "failing: ", SignalState.PENDING: "suspect: "}.get(state.state, "")
     few = "" if state.reading.is_good or label else " (too few to judge)"
     return f"{label}{_reading_text(state.reading)}{few}"
@@ -127,7 +127,7 @@ def measurement_line(measurement: Measurement, state: MetricState, limits: Metri
         limits: the threshold.
     """
     if measurement.no_data_reason:
-        return f"no figures: {escape(measurement.no_data_reason)}"
+        return f"no data: {escape(measurement.no_data_reason)}"
     before = tuple(one for one in state.recent if one.at < measurement.at)
     reading = observe_metric(replace(state, recent=before), measurement, limits)[0].reading
     usual = "what is usual is not known yet"
@@ -141,7 +141,7 @@ def measurement_line(measurement: Measurement, state: MetricState, limits: Metri
     if reading.reason:
         judgement = f"read as bad: {reading.reason}"
     elif reading.is_good:
-        judgement = "read as well"
+        judgement = "read as fine"
     else:
         judgement = "not judged: too few, or close to the limit"
     groups = ", ".join(

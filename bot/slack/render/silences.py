@@ -60,7 +60,7 @@ def render_silence_result(request: Request, result: AnswerResult, view: View) ->
     return render_paragraphs(
         f"{SILENCED_MARK} *{silence_target(silence)}* is silenced until "
         f"{date_and_time(silence.until)}: {quote(silence.reason)}",
-        f"{preview_text(result.hidden)} What ends is told all the same. "
+        f"{preview_text(result.hidden)} The end of an incident is posted all the same. "
         f"To end it: `{COMMAND} unsilence S{silence.id}`",
         *partly[:MAX_NAMED],
     )

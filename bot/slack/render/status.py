@@ -49,15 +49,18 @@ def render_health(view: View) -> RenderedMessage:
     seen = {name: state.last_data_at or 0.0 for name, state in view.tenants.states.items()}
     names = sorted(seen, key=lambda name: seen[name])
     late = [name for name in names if view.now - seen[name] >= FRESH_S]
-    head = f"{len(late)} of {len(names)} tenants not seen lately" if late else "I see all tenants"
+    head = (
+        f"{len(late)} of {len(names)} tenants not checked lately" if late else "I check all tenants"
+    )
     lines = []
     for name in names[:MAX_LINES]:
         at = view.tenants.states[name].last_data_at
         is_fresh = at is not None and view.now - at < FRESH_S
-        age = "not seen yet" if at is None else f"last seen {duration(view.now - at)} ago"
-        lines.append(f"{OK_LIGHT if is_fresh else NO_DATA_LIGHT} *{name}*: {age}")
+        age = "not checked yet" if at is None else f"last checked {duration(view.now - at)} ago"
+        light = tenant_light(name, view) if is_fresh else NO_DATA_LIGHT
+        lines.append(f"{light} *{name}*: {age}")
     missing = [
-        f"{WARNING_LIGHT} {tenant}, {metric_name(name, limits[name].kind)}: no figures for "
+        f"{WARNING_LIGHT} {tenant}, {metric_name(name, limits[name].kind)}: no data for "
         f"{duration(view.now - metric.no_data_since)} ({escape(metric.no_data_reason)})"
         for tenant, state in view.tenants.states.items()
         for limits in [view.rules.tenants[tenant].metrics]
@@ -72,7 +75,7 @@ def render_health(view: View) -> RenderedMessage:
         calendar = f"Calendar of who is on call: {fault if shifts.fault else ''}{read}"
     return render_paragraphs(
         f"*{head}*",
-        *join_lines([*lines, *count_rest(names, MAX_LINES, ", seen since")]),
+        *join_lines([*lines, *count_rest(names, MAX_LINES, ", checked since")]),
         _feed_lines(view),
         *join_lines(missing[:MAX_LINES]),
         calendar,
@@ -95,7 +98,7 @@ def render_status(view: View) -> RenderedMessage:
         *join_lines([*lines, *count_rest(names, MAX_LINES)]),
         *running_silence_lines(view),
         _feed_lines(view),
-        "Neutral hosts: " + ", ".join(controls[:MAX_LINES]) if controls else "",
+        "Other internet sites: " + ", ".join(controls[:MAX_LINES]) if controls else "",
         _single_failures(view),
     )
     foot = context(f"As of {date_and_time(view.now)}. Fresh probes: `{COMMAND} run`")
@@ -116,7 +119,7 @@ def tenant_line(name: str, view: View) -> str:
     mark = f" {MAINTENANCE_MARK}" if is_maintained else ""
     begin = f"{tenant_light(name, view)} *{name}*{environment}{mark}: "
     if state.no_data_since is not None:
-        return f"{begin}could not look for {duration(view.now - state.no_data_since)}"
+        return f"{begin}could not be checked for {duration(view.now - state.no_data_since)}"
     signals = [
         f"{signal_name(s)} {_probe_state_text(state.probes.get(s), view.now)}" for s in rules.probes
     ]
@@ -154,7 +157,7 @@ def tenant_light(name: str, view: View) -> str:
 
 def _probe_state_text(state: ProbeState | None, now: float) -> str:
     if state is None or state.last_at is None:
-        return "not looked at yet"
+        return "not checked yet"
     fault = fault_name(state.most_frequent_fault)
     if state.is_stopped:
         return f"stopped: {fault}"
@@ -176,7 +179,7 @@ def _feed_line(name: str, feed: FeedView, now: float) -> str:
     if feed.state is None:
         return f"{label}: not read yet"
     if feed.state is not FeedState.OK:
-        return f"{label}: tells us nothing ({feed.state})"
+        return f"{label}: cannot be read ({feed.state})"
     shown = [n for n in feed.status_incidents if n.is_open or n.is_maintenance][:3]
     read = f"read {duration(now - (feed.read_at or now))} ago"
     if not shown:

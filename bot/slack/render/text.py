@@ -49,7 +49,7 @@ CAUSES = {
     Cause.TENANT: "this tenant's settings or code",
     Cause.QUOTA: "a rate limit of this tenant",
     Cause.PROBE: "the test login's own account or set-up",
-    Cause.NETWORK: "our own side: network, DNS, clock or this machine",
+    Cause.NETWORK: "our own side: network, DNS, clock or my machine",
     Cause.APP: "our application",
     Cause.UPSTREAM: "a provider behind Auth0",
     Cause.BLIP: "single failures",
@@ -73,12 +73,12 @@ SCOPES = {
 }
 PHASES = {phase: phase.value.replace("_", " ").capitalize() for phase in Phase}
 SIGNALS = {
-    WELLKNOWN: "key discovery",
+    WELLKNOWN: "signing keys",
     CUSTOM: "login by the custom domain",
     M2M: "machine token",
 }
 STEPS = {
-    Stage.DNS: "name look-up",
+    Stage.DNS: "DNS",
     Stage.CONNECT: "connection",
     Stage.TLS: "TLS",
     Stage.TIMEOUT: "no answer in time",
@@ -111,13 +111,13 @@ REMEDIES = {
     "invalid_user_password": "Set the test user's new password in the configuration",
     "password_leaked": "Give the test user a new, long random password",
     "unauthorized": "Unblock the test user (User Management → Users)",
-    "too_many_attempts": "Unblock the test user, and add this machine's address to the allow list",
-    "requires_verification": "Add this machine's address to the allow list of Bot Detection",
+    "too_many_attempts": "Unblock the test user, and add my machine's address to the allow list",
+    "requires_verification": "Add my machine's address to the allow list of Bot Detection",
     "mfa_required": "Exempt the test application from multi-factor authentication",
     "invalid_client": "Check client_id and client_secret of the test application",
     "access_denied": "Check client_secret, the audience, and what the tenant's Actions deny",
-    "unauthorized_client": "Switch the Password grant on, for m2m Client Credentials: "
-    "application → Advanced → Grant Types",
+    "unauthorized_client": "Switch the Password grant on (for machine tokens: Client Credentials) "
+    "in the application → Advanced → Grant Types",
     "invalid_request": "Check realm and the other parameters of the test login",
     "server_error": "Set `realm`, or the tenant's Default Directory",
     "no_proof": "Check that the post-login Action is deployed and sets the proof claim",
@@ -244,4 +244,4 @@ def signal_name(name: str) -> str:
 
 def fault_name(fault: Fault | None) -> str:
     """Name a fault by its codes."""
-    return describe_fault(fault) if fault else "could not be looked at"
+    return describe_fault(fault) if fault else "not checked"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from bot.core.oncall import DM, CallReason
@@ -23,11 +24,13 @@ from bot.core.state.timeline import (
     SeverityRaisedEntry,
     SilencedEntry,
     StatusUpdateEntry,
+    StillOnItEntry,
     TimelineEntry,
     UnreachedEntry,
     VerdictEntry,
 )
 from bot.slack.render.advice import advise
+from bot.slack.render.buttons import still_on_it_buttons
 from bot.slack.render.first_line import describe_effect, first_line
 from bot.slack.render.incident import status_incident_line
 from bot.slack.render.incident_line import state_mark
@@ -63,7 +66,10 @@ NOTE_CHARS = 500
 
 def render_timeline_entry(entry: TimelineEntry, incident: Incident, view: View) -> RenderedMessage:
     """Render one timeline entry as a message of the thread."""
-    return render_paragraphs(_entry_text(entry, incident, view))
+    message = render_paragraphs(_entry_text(entry, incident, view))
+    if isinstance(entry, StillOnItEntry):
+        return replace(message, blocks=[*message.blocks, still_on_it_buttons(incident)])
+    return message
 
 
 def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
@@ -97,6 +103,8 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             owner = f" {_owner(entry.at, incident)} it." if _owner(entry.at, incident) else ""
             person = mentions(entry.mentioned) or "Nobody"
             return f"{person} is on call now. {_so_far(entry.at, incident, view)}{owner}"
+        case StillOnItEntry():
+            return _question_text(entry, incident, view)
         case AcknowledgedEntry() | NoteEntry() | FalseAlarmEntry() | SilencedEntry():
             action = _action_text(entry)
             return f"{action}: {quote(entry.text, NOTE_CHARS)}" if entry.text else action
@@ -133,8 +141,8 @@ def _cause_text(verdict: Verdict) -> str:
 
 
 def _correction_text(entry: CorrectedEntry, incident: Incident, view: View) -> str:
-    told = CAUSES[entry.told].split(":")[0]
-    correction = f"Correction: it is not {told}; {_cause_text(entry.verdict)}."
+    before = CAUSES[entry.told].split(":")[0]
+    correction = f"Correction: it is not {before}; {_cause_text(entry.verdict)}."
     advice = advise(incident, view)
     what_to_do = f"Do now: {advice}" if advice else ""
     return f"{mentions(entry.mentioned)} {correction} {what_to_do}".strip()
@@ -158,9 +166,25 @@ def _call_text(entry: MentionEntry, incident: Incident, view: View) -> str:
             text = f"It fails again, time {times}. {line}"
         case CallReason.FLAPPING:
             text = f"It comes and goes. I call at most once an hour. {line}"
+        case CallReason.EXPIRED if had:
+            span = duration(entry.at - (had.asked_at or had.at))
+            text = f"Nobody has it now: <@{had.by}> has not answered for {span}. {so_far}"
+            owner = ""
+        case CallReason.HANDED_OVER if had:
+            text, owner = f"<@{had.by}> hands it over: nobody has it now. {so_far}", ""
         case _:
             text = so_far
     return f"{mentions(entry.mentioned)} {text}{owner}".strip()
+
+
+def _question_text(entry: StillOnItEntry, incident: Incident, view: View) -> str:
+    taken = entry.acknowledged
+    held = duration(entry.at - taken.at)
+    return (
+        f"<@{taken.by}>, are you still on it? You have #{incident.id} for {held}. "
+        f"{_so_far(entry.at, incident, view)}\n"
+        f"Without an answer I call others at {date_and_time(entry.until)}."
+    )
 
 
 def _resolved_text(entry: ResolvedEntry, incident: Incident) -> str:
@@ -175,8 +199,9 @@ def _resolved_text(entry: ResolvedEntry, incident: Incident) -> str:
 def _action_text(entry: CommandEntry) -> str:
     """Say what a person did."""
     match entry:
-        case AcknowledgedEntry():
-            return f"{ACKNOWLEDGED_MARK} <@{entry.by}> is on it"
+        case AcknowledgedEntry(taken_from=owner):
+            took = f"took it over from <@{owner}>" if owner else "is on it"
+            return f"{ACKNOWLEDGED_MARK} <@{entry.by}> {took}"
         case NoteEntry():
             return f":memo: <@{entry.by}>"
         case FalseAlarmEntry():
@@ -196,7 +221,7 @@ def _paged_text(entry: PagedEntry, incident: Incident, view: View) -> str:
         taken = f"{owner} it." if owner else "Nobody has acknowledged it."
         return f"{people} {_so_far(entry.at, incident, view)} {taken}{asked}"
     if DM in entry.contact_points:
-        return f":bell: {people} is told directly.{asked}"
+        return f":bell: {people} got a direct message.{asked}"
     return f":bell: Paged by {escape(join_names(entry.contact_points))}.{asked}"
 
 

@@ -58,6 +58,7 @@ from bot.core.state.tenant import HasData, Tenants, TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.render.answers import render_answer
+from bot.slack.render.chart import BLOCK_TYPE
 from bot.slack.render.incident import render_incident
 from bot.slack.render.text import mentions
 
@@ -267,7 +268,7 @@ def judge_messages(name: str, messages: list[RenderedMessage]) -> None:
     for message in messages:
         assert check(message.blocks, Surface.MESSAGE) == []
         for block in message.blocks:
-            if block["type"] != "actions":
+            if block["type"] not in {"actions", BLOCK_TYPE}:  # slackblocks reads no charts
                 SlackBlock.from_dict(block)
             elif parsed := SdkBlock.parse(block):  # slackblocks reads no actions
                 parsed.validate_json()

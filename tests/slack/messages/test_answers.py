@@ -40,6 +40,11 @@ def handling(scene: Any) -> list[RenderedMessage]:
         scene.says(f"ack 99 {scene.texts.asked}", AnswerResult(CommandOutcome.NO_SUCH), both),
         scene.says("resolve 7", CommandOutcome.DONE, over),
         scene.says("resolve 7", CommandOutcome.ALREADY, scene.view(scene.ended)),
+        scene.says("resolve 7 rolled back", CommandOutcome.UNCONFIRMED, acknowledged),
+        scene.says("hand-over 7", CommandOutcome.DONE),
+        scene.says("hand-over 7", CommandOutcome.ALREADY),
+        scene.says("hand-over 7", CommandOutcome.ALREADY, acknowledged),
+        scene.says("hand-over 7", CommandOutcome.TOO_LATE, over),
         scene.says("note 7 x", CommandOutcome.DONE, acknowledged),
         scene.says("note 7", CommandOutcome.INVALID, acknowledged),
         scene.says("false-alarm 7 x", CommandOutcome.DONE, false_alarm),
@@ -204,7 +209,7 @@ def test_the_result_of_a_check_has_every_probe(scene: Any) -> None:
     )
     lines = message.blocks[1]["text"]["text"].splitlines()
 
-    assert message.text.startswith("1 of 3 looks failed")
+    assert message.text.startswith("1 of 3 checks failed")
     assert [line.split(":")[1] for line in lines] == [
         "x",
         "large_green_circle",

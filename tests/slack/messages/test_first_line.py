@@ -115,16 +115,13 @@ def incident(
             Cause.NETWORK,
             [unreachable(Stage.DNS)],
             {},
-            (
-                "I cannot check your logins: this machine's name look-ups (DNS) fail. "
-                "Users are probably fine."
-            ),
+            ("I cannot check your logins: my machine's DNS fails. Users are probably fine."),
         ),
         (
             Cause.NETWORK,
             [unreachable(Stage.CONNECT)],
             {"facts": (USERS,)},
-            "I cannot check your logins: this machine has lost its internet access.",
+            "I cannot check your logins: my machine has lost its internet access.",
         ),
         (
             Cause.APP,
@@ -233,7 +230,7 @@ def test_all_that_is_sent_begins_with_the_same_sentence(scene: Any) -> None:
         (Cause.TENANT, refused("no_proof"), (), "Deploy the post-login Action again"),
         (Cause.QUOTA, LOGIN, (), "type:api_limit"),
         (Cause.PROBE, refused("invalid_grant"), (), "/auth0-check run prod"),
-        (Cause.NETWORK, unreachable(Stage.DNS), (), "Fix this machine's DNS."),
+        (Cause.NETWORK, unreachable(Stage.DNS), (), "Fix my machine's DNS."),
         (Cause.APP, CHECKOUT, (DEPLOY,), "Roll back deploy 4711 (checkout)."),
         (Cause.APP, CHECKOUT, (), "Check the last change of checkout"),
         (Cause.UPSTREAM, CHECKOUT, (), "status page of the provider"),

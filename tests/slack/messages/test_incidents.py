@@ -19,6 +19,7 @@ from bot.core.model.observation import (
     Stage,
     Verdict,
 )
+from bot.core.oncall import CallReason
 from bot.core.state.incident import (
     Incident,
     IncidentKind,
@@ -44,6 +45,7 @@ from bot.core.state.timeline import (
     SeverityRaisedEntry,
     SilencedEntry,
     StatusUpdateEntry,
+    StillOnItEntry,
     TimelineEntry,
     UnreachedEntry,
     VerdictEntry,
@@ -136,6 +138,7 @@ def missing_data(scene: Any) -> list[RenderedMessage]:
 
 def thread(scene: Any) -> list[RenderedMessage]:
     texts = scene.texts
+    asked = replace(scene.acknowledged.life.acknowledged, asked_at=START + 122)
     lines: list[tuple[Incident, TimelineEntry]] = [
         (scene.open, JoinedEntry(START + 60, tenants=("shop",))),
         (scene.open, MentionEntry(START + 90, mentioned=("@here", "S0OPS"))),
@@ -155,6 +158,13 @@ def thread(scene: Any) -> list[RenderedMessage]:
         (
             scene.acknowledged,
             AcknowledgedEntry(START + 120, by=ANN, text=texts.note),
+        ),
+        (scene.acknowledged, AcknowledgedEntry(START + 121, by=ANN, taken_from=BEN)),
+        (scene.acknowledged, StillOnItEntry(START + 122, asked, START + 1022)),
+        (scene.open, MentionEntry(START + 1022, (CLEO,), CallReason.EXPIRED, acknowledged=asked)),
+        (
+            scene.open,
+            MentionEntry(START + 125, (CLEO,), CallReason.HANDED_OVER, acknowledged=asked),
         ),
         (
             scene.acknowledged,

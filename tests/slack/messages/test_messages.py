@@ -53,6 +53,7 @@ from bot.core.state.timeline import (
     SeverityRaisedEntry,
     SilencedEntry,
     StatusUpdateEntry,
+    StillOnItEntry,
     TimelineEntry,
     UnreachedEntry,
     VerdictEntry,
@@ -244,9 +245,9 @@ def test_a_resolved_message_says_how_long_it_lasted() -> None:
     message = render_incident(ENDED, view(), STATUS)
 
     assert message.blocks[0]["text"]["text"].splitlines()[0] == (
-        ":white_check_mark: *Logins to prod work again. Down 10 min.*"
+        ":white_check_mark: *Logins to prod work again. They were down for 10 min.*"
     )
-    assert message.text == "Logins to prod work again. Down 10 min. [#7]"
+    assert message.text == "Logins to prod work again. They were down for 10 min. [#7]"
 
 
 def test_each_version_of_a_message_has_its_own_block_id() -> None:
@@ -301,6 +302,8 @@ CALL_REASONS = (
     CallReason.WIDER,
     CallReason.BACK,
     CallReason.FLAPPING,
+    CallReason.EXPIRED,
+    CallReason.HANDED_OVER,
 )
 ENTRIES: tuple[TimelineEntry, ...] = (
     VerdictEntry(AT, VERDICT),
@@ -315,6 +318,8 @@ ENTRIES: tuple[TimelineEntry, ...] = (
     CorrectedEntry(AT, VERDICT, Cause.AUTH0),
     HandOverEntry(AT),
     AcknowledgedEntry(AT, "U1", "why"),
+    AcknowledgedEntry(AT, "U1", "why", "U2"),
+    StillOnItEntry(AT, HAD, AT),
     NoteEntry(AT, "U1", "why"),
     FalseAlarmEntry(AT, "U1", "why"),
     SilencedEntry(AT, "U1", "why", AT),
