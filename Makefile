@@ -29,7 +29,7 @@ test: .venv/dev.stamp ## run the checks and all tests, and print how long they t
 
 # What runs whole programs or plays whole outages is not traced: that would take twice as long.
 WHOLE := tests/cli tests/crashes tests/demo tests/faults tests/live tests/stories
-# Faults are played in real time, and a busy machine can spoil that: `make faults` plays them.
+# Faults are played in real time, and a busy machine can spoil many: `make faults` plays those.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not faults' $(ARGS)
 
 suite: .venv/dev.stamp ## run all tests without the checks

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from playwright.async_api import async_playwright
+from playwright.async_api import ViewportSize, async_playwright
 
 from bot.simulator.workspace.model import Channel, Group, User
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import Browser, Locator
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "slack" / "golden"
 PICTURES = ROOT / "docs" / "pictures"
-PHONE = {"width": 390, "height": 844}
+PHONE = ViewportSize(width=390, height=844)
 NOW = 1_772_445_900.0
 CHANNEL, VIEWER = "C0LOGINS", "U0CLEO"
 PEOPLE = [User(VIEWER, "cleo", "Cleo"), User("U0ANN", "ann", "Ann"), User("U0BEN", "ben", "Ben")]
@@ -88,8 +91,9 @@ async def picture(browser: Browser, name: str) -> None:
             await page.close()
 
 
-async def phone_picture(browser: Browser, name: str) -> None:
-    """Take a picture of an alert as wide as a phone."""
+@asynccontextmanager
+async def phone(browser: Browser, name: str) -> AsyncIterator[Locator]:
+    """Show an alert as wide as a phone; give its place on the page."""
     workspace, place = shown(name)
     async with WorkspaceServer(workspace) as server:
         page = await browser.new_page(
@@ -99,8 +103,14 @@ async def phone_picture(browser: Browser, name: str) -> None:
         node = page.locator(place)
         await node.locator(".block").first.wait_for()
         await node.evaluate(AS_WIDE_AS_A_PHONE)
-        await node.screenshot(path=PICTURES / f"{name}.phone.png")
+        yield node
         await page.close()
+
+
+async def phone_picture(browser: Browser, name: str) -> None:
+    """Take a picture of an alert as wide as a phone."""
+    async with phone(browser, name) as node:
+        await node.screenshot(path=PICTURES / f"{name}.phone.png")
 
 
 async def main() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import ssl
 from contextlib import suppress
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -194,10 +195,16 @@ def _must_not_be(*reserved: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+@cache
+def _load_certificates(file: Path) -> None:
+    """Load a file, once: it mostly serves all tenants, and 500 times would delay the start."""
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+
+
 def _check_certificates(value: str, info: ValidationInfo) -> str:
     file = Path((info.context or {}).get("folder", ""), value)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+        _load_certificates(file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no path"
         raise ValueError(f"must be a readable file of PEM certificates ({reason})") from None

@@ -242,7 +242,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
         controls_due=dict.fromkeys(controls, now),
         feeds_due=dict.fromkeys(feeds, now),
         calendar_due=now if rules.calendar_every_s else None,
-        shared=SharedSignals(controls, feeds, state.shared.changes),
+        shared=SharedSignals(controls, feeds, state.shared.changes, now),
         incidents=incidents,
         checks={key: replace(check, until=now) for key, check in state.checks.items()},
     ).with_shift_over(now)

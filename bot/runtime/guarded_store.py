@@ -19,12 +19,11 @@ T = TypeVar("T")
 
 COMMIT_LIMIT_S = 5.0
 """Real seconds for one commit; a disk that is merely busy is faster."""
+LOAD_LIMIT_S = 60.0
+"""For what was committed, at the start: it deletes what is past its retention, too."""
 UNSURE_S = 600.0
 """Real seconds: what was sent so shortly before a crash may not have been saved as sent."""
-HANGS = (
-    f"The database has not answered within {COMMIT_LIMIT_S:.0f} s: see whether its disk works, and"
-    " the system log"
-)
+HANGS = "The database does not answer: see whether its disk works, and the system log"
 
 
 class GuardedStore:
@@ -45,8 +44,12 @@ class GuardedStore:
         self._is_marked = False
 
     async def load(self, now: float) -> Snapshot:
-        """Read what was committed; see the port."""
-        snapshot = await self._store.load(now)
+        """Read what was committed; see the port. Nothing can be done without it, so it may last."""
+        try:
+            async with asyncio.timeout(LOAD_LIMIT_S):
+                snapshot = await self._store.load(now)
+        except TimeoutError:
+            raise StoreError(HANGS) from None
         if snapshot.was_unsaved:
             self._is_marked, self._failed_at = True, _loop_time()
         return snapshot

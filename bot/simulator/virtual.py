@@ -95,8 +95,7 @@ class VirtualTimer:
 
 def run_virtually(main: Callable[[VirtualLoop], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine in virtual time to its end."""
-    loop = VirtualLoop()
-    try:
-        loop.run_until_complete(main(loop))
-    finally:
-        loop.close()
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)  # noqa: S101 - it was made so
+        runner.run(main(loop))

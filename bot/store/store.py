@@ -10,6 +10,7 @@ from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from bot.ports import StoreError
 from bot.store import rows
 from bot.store.sqlite_file import note_unsaved, open_database, parse_database_path
 
@@ -19,21 +20,31 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OPEN_LIMIT_S = 60.0
+"""Real seconds. To check and migrate a large database may last; a disk that hangs never answers."""
 CLOSE_LIMIT_S = 5.0
 
 
-async def open_store(database: str, now: float) -> SqlStore:
+async def open_store(database: str, now: float, limit_s: float = OPEN_LIMIT_S) -> SqlStore:
     """Open the database that the setting `database` names. Raises `StoreError`.
 
     Args:
         database: the path of a SQLite file, or `sqlite:///path`.
         now: becomes part of the name of a damaged database that is moved aside.
+        limit_s: real seconds.
     """
     path = parse_database_path(database)
     thread = ThreadPoolExecutor(1, thread_name_prefix="store")
     opening = asyncio.get_running_loop().run_in_executor(thread, open_database, path, now)
     try:
-        return SqlStore(await opening, thread)
+        async with asyncio.timeout(limit_s):
+            return SqlStore(await opening, thread)
+    except TimeoutError:
+        thread.shutdown(wait=False)
+        raise StoreError(
+            f"the database {path} could not be opened within {limit_s:g} s: see whether"
+            " its disk works, and the system log"
+        ) from None
     except Exception:
         thread.shutdown()
         raise

@@ -38,6 +38,7 @@ NO_INSTANTS = {
         "expected_failures",
     ),
     "earlier_share",
+    *("score", "usual_rate", "amount", "calm", "fired_rate"),
     *("expected_successes", "phase", "recent", "seconds", "first_bad", "report_at", "reported_at"),
 }
 """Fields with numbers that are no instants of the bot's clock, beside spans (`…_s`)."""

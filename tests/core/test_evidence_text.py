@@ -25,7 +25,7 @@ from bot.core.model.observation import (
 from bot.core.signals.latency import LatencyBaseline
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.rules import DEFAULT_FEED, Rules, TenantRules
-from bot.core.state.shared import FeedView, SharedSignals
+from bot.core.state.shared import FeedView, Sample, SharedSignals
 from bot.core.state.tenant import NoData, Tenants, TenantState
 from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
@@ -108,7 +108,14 @@ def world(seed: int) -> TriageContext:
         for name in RULES.tenants
     }
     controls = {"neutral": probe(random, common)}
-    shared = SharedSignals(controls, {DEFAULT_FEED.name: feed(random)})
+    latency_s = random.choice((None, 0.1, 5.0)) if not common else None
+    usual = replace(controls["neutral"].latency, median_s=0.1)
+    if not common:
+        controls = {"neutral": replace(WELL, latency=usual)}
+    samples = {"neutral": tuple(Sample(NOW - 5 * place, latency_s) for place in (3, 2, 1))}
+    feeds = {DEFAULT_FEED.name: feed(random)}
+    started_at = random.choice((None, SINCE - 5))
+    shared = SharedSignals(controls, feeds, started_at=started_at, samples=samples)
     names = random.choice((("prod",), ("prod", "b")))
     return TriageContext(names, Tenants(tenants), shared, RULES, NOW, SINCE)
 

@@ -93,7 +93,11 @@ def test_a_matching_status_incident_changes_the_verdict(
         ("Delayed tenant logs", "Tenant Logs"),
         ("Elevated errors in the Management API", "Management API"),
         ("Degraded email delivery", "Email Delivery"),
-        ("Errors when logging in to the dashboard", None),
+        ("Errors when logging in to the dashboard", "Management Dashboard"),
+        ("Errors with logins and the Management Dashboard", None),
+        ("Increased error rates for Multi-factor Authentication", "Multi-factor Authentication"),
+        ("Machine to Machine Authentication errors", "Machine to Machine Authentication"),
+        ("Delayed login events in tenant logs", "Tenant Logs"),
         ("MFA push notifications late", "Multi-factor Authentication"),
     ],
 )

@@ -53,10 +53,10 @@ def main(
         for each in EXPERIMENTS.values()
         if each.name in names or (not names and each.tier <= TIERS[tier])
     ]
-    is_test = tier == "test"
+    is_quick = TIERS[tier] <= Tier.QUICK
     seed = int(time.time()) if seed is None else seed
     folder = Path(tempfile.mkdtemp(prefix="auth0-check-faults-"))
-    conditions = Conditions(folder, seed, at_once, is_test)
+    conditions = Conditions(folder, seed, at_once, is_quick)
     began = time.monotonic()
     results = asyncio.run(play_all(chosen, times, conditions))
     console = Console(width=WIDTH)

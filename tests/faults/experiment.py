@@ -40,10 +40,12 @@ class Tier(IntEnum):
     """Where an experiment is played; each tier plays those of the tiers before, too."""
 
     TEST = 1
-    """`make test`: done in seconds."""
-    FAULTS = 2
+    """`make test`: done in seconds, also beside other work."""
+    QUICK = 2
+    """The first part of `make faults`: done in seconds, where need be with a fast clock."""
+    FAULTS = 3
     """`make faults`: done in minutes."""
-    FULL = 3
+    FULL = 4
     """`make faults-full`."""
 
 
@@ -61,9 +63,11 @@ class Experiment:
     tier: Tier
     tenants: tuple[str, ...]
     test_speed: float
-    """In `make test`: how many times as fast as real the program's clock runs."""
+    """In the quick tiers: how many times as fast as real the program's clock runs."""
     is_busy: bool
     """It needs a core of its own, where others mostly wait."""
+    is_alone: bool
+    """Parts of a second count: it is played before all others."""
 
 
 EXPERIMENTS: dict[str, Experiment] = {}
@@ -78,6 +82,7 @@ def experiment(
     tenants: tuple[str, ...] = ("prod",),
     test_speed: float = 1.0,
     is_busy: bool = False,
+    is_alone: bool = False,
 ) -> Callable[[Play], Play]:
     """Add a function to the experiments. Its docstring says what is done."""
 
@@ -93,6 +98,7 @@ def experiment(
             tenants=tenants,
             test_speed=test_speed,
             is_busy=is_busy,
+            is_alone=is_alone,
         )
         return play
 

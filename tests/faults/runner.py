@@ -36,7 +36,7 @@ class Conditions:
     seed: int
     at_once: int
     """Experiments that play at the same time."""
-    is_test: bool = False
+    is_quick: bool = False
     """Clocks run as fast as each experiment allows, on a machine that has other work."""
 
 
@@ -62,17 +62,21 @@ class Result:
 async def play_all(
     experiments: Iterable[Experiment], times: int, conditions: Conditions
 ) -> list[Result]:
-    """Play each experiment so many times. Long ones begin first; busy ones one after the other."""
+    """Play each experiment so many times: first those that need all of the machine, one by one.
+
+    Of the others long ones begin first, and busy ones are played one after the other.
+    """
     places, core = asyncio.Semaphore(conditions.at_once), asyncio.Semaphore(1)
 
     async def play_when_possible(experiment: Experiment, number: int) -> Result:
         async with core if experiment.is_busy else places:
             return await play(experiment, number, conditions)
 
-    ordered = sorted(experiments, key=lambda each: -max(each.promises.values()))
-    return await asyncio.gather(
-        *(play_when_possible(each, number) for number in range(times) for each in ordered)
-    )
+    ordered = sorted(experiments, key=lambda each: (-each.tier, -max(each.promises.values())))
+    runs = [(each, number) for each in ordered for number in range(times)]
+    alone = [await play(*run, conditions) for run in runs if run[0].is_alone]
+    beside = (play_when_possible(*run) for run in runs if not run[0].is_alone)
+    return [*alone, *await asyncio.gather(*beside)]
 
 
 async def play(experiment: Experiment, number: int, conditions: Conditions) -> Result:
@@ -85,8 +89,8 @@ async def play(experiment: Experiment, number: int, conditions: Conditions) -> R
         tenants=experiment.tenants,
         promises=experiment.promises,
         dice=Random(f"{conditions.seed} {experiment.name} {number}"),  # noqa: S311 - no secret
-        speed=experiment.test_speed if conditions.is_test else 1.0,
-        is_shared=conditions.is_test,
+        speed=experiment.test_speed if conditions.is_quick else 1.0,
+        is_shared=conditions.is_quick,
     )
     began = time.monotonic()
     try:

@@ -6,8 +6,9 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,15 +16,24 @@ from tests.faults.__main__ import load_experiments
 from tests.faults.experiment import EXPERIMENTS, Kind, Tier
 from tests.faults.page import PAGE
 
+if TYPE_CHECKING:
+    from tests.faults.experiment import Experiment
+
 load_experiments()
-NAMES = [each.name for each in EXPERIMENTS.values() if each.tier is Tier.TEST]
+PLAYED = [
+    pytest.param(each, marks=[pytest.mark.faults] if each.tier is Tier.QUICK else [], id=each.name)
+    for each in EXPERIMENTS.values()
+    if each.tier <= Tier.QUICK
+]
 
 
-@pytest.fixture(scope="module")
-def results() -> dict[str, dict[str, Any]]:
-    """The results by the experiments' names."""
+@cache
+def play_tier(tier: Tier) -> dict[str, dict[str, Any]]:
+    """Play what is in a tier and in no other; return the results by the experiments' names."""
+    names = [each.name for each in EXPERIMENTS.values() if each.tier is tier]
+    options = [f"--tier={tier.name.lower()}", f"--at-once={len(names)}", "--json"]
     ended = subprocess.run(  # noqa: S603 - our own program with our own arguments
-        [sys.executable, "-m", "tests.faults", "--tier=test", f"--at-once={len(NAMES)}", "--json"],
+        [sys.executable, "-m", "tests.faults", *names, *options],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         text=True,
@@ -32,15 +42,14 @@ def results() -> dict[str, dict[str, Any]]:
     return {result["experiment"]: result for result in json.loads(ended.stdout)}
 
 
-@pytest.mark.faults
 @pytest.mark.xdist_group("faults")  # one process plays them all
-@pytest.mark.parametrize("name", NAMES)
-def test_promises_are_kept(results: dict[str, dict[str, Any]], name: str) -> None:
+@pytest.mark.parametrize("experiment", PLAYED)
+def test_promises_are_kept(experiment: Experiment) -> None:
     """While this fault lasts, what must be true becomes true in time."""
-    result = results[name]
+    result = play_tier(experiment.tier)[experiment.name]
     if result["skipped"]:
         pytest.skip(result["skipped"])
-    assert not result["failure"], f"{EXPERIMENTS[name].done}\n{result['failure']}"
+    assert not result["failure"], f"{experiment.done}\n{result['failure']}"
 
 
 def test_every_kind_of_fault_is_played() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import subprocess
 import sys
 import time
@@ -192,6 +193,16 @@ async def miss(lab: Lab) -> None:
     await lab.reach("it is so", lambda: False)
 
 
+async def be_late(lab: Lab) -> None:
+    """Keep it too late, while nobody looks."""
+
+    async def is_so() -> bool:
+        await asyncio.sleep(0.3)
+        return True
+
+    await lab.reach("it is so", is_so)
+
+
 async def die(lab: Lab) -> None:
     """Wait for a program that has ended."""
     await lab.run(sys.executable, "-c", "raise SystemExit(7)")
@@ -209,6 +220,7 @@ async def blunder(_: Lab) -> None:
         (keep, ""),
         (forget, "never measured: it is so"),
         (miss, "not so after 0.2 s: it is so"),
+        (be_late, "it is so: 0.3"),
         (die, "not so: never; the program ended (7)"),
         (blunder, "an experiment has a mistake"),
     ],
@@ -227,6 +239,7 @@ async def test_a_broken_promise_fails(
         tenants=("prod",),
         test_speed=1.0,
         is_busy=False,
+        is_alone=False,
     )
     result = await play(experiment, 0, Conditions(tmp_path, seed=1, at_once=1))
 

@@ -8,13 +8,15 @@ import pytest
 
 from bot.core.model.access import AuditEntry, CommandOutcome, Verb
 from bot.ports import Change, StoreError
-from bot.runtime.guarded_store import COMMIT_LIMIT_S, HANGS, UNSURE_S, GuardedStore
+from bot.runtime.guarded_store import COMMIT_LIMIT_S, HANGS, LOAD_LIMIT_S, UNSURE_S, GuardedStore
 from bot.simulator.memory import MemoryStore
 from bot.simulator.virtual import run_virtually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
+
+    from bot.ports import Snapshot
 
 ENTRY = AuditEntry(1000.0, "U1", Verb.ACK, "1", 1, CommandOutcome.DONE)
 
@@ -38,6 +40,10 @@ class Disk(MemoryStore):
         if self.is_full:
             raise StoreError("disk full")
         self.written += change.audit_entries
+
+    async def load(self, now: float) -> Snapshot:
+        await asyncio.sleep(self.takes_s)
+        return await super().load(now)
 
     async def has_received(self, received_id: str) -> bool:
         await asyncio.sleep(self.takes_s)
@@ -64,7 +70,7 @@ def test_a_commit_that_hangs_fails_in_time_and_the_next_ones_at_once() -> None:
         disk.takes_s = 100.0
         for limit_s in (COMMIT_LIMIT_S, 0.0, 0.0):
             begin = now()
-            with pytest.raises(StoreError, match="has not answered"):
+            with pytest.raises(StoreError, match="does not answer"):
                 await store.commit(Change())
             assert now() - begin == limit_s
         with pytest.raises(StoreError):
@@ -76,6 +82,18 @@ def test_a_commit_that_hangs_fails_in_time_and_the_next_ones_at_once() -> None:
         assert store.problem == ""
 
     assert with_disk(hang).started == 2
+
+
+def test_a_start_from_a_disk_that_hangs_fails_in_time() -> None:
+    """Without what was committed there is nothing to go on from."""
+
+    async def hang(disk: Disk, store: GuardedStore) -> None:
+        disk.takes_s = 1000.0
+        with pytest.raises(StoreError, match="does not answer"):
+            await store.load(now())
+        assert now() == LOAD_LIMIT_S
+
+    with_disk(hang)
 
 
 def test_commits_of_a_slow_disk_wait_for_each_other_within_the_limit() -> None:

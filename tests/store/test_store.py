@@ -212,6 +212,17 @@ def test_killed_while_committing(tmp_path: Path) -> None:
     assert done.stdout == "20 kills while committing, 10 while opening\n"
 
 
+async def test_a_disk_that_hangs_ends_the_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so in one line, for a supervisor to start the bot again."""
+    released = Event()
+    monkeypatch.setattr("bot.store.store.open_database", lambda *_: released.wait())
+    with pytest.raises(StoreError, match="could not be opened within"):
+        await open_store(str(path), 0.0, limit_s=0.05)
+    released.set()
+
+
 async def test_a_disk_that_hangs_does_not_keep_the_process(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

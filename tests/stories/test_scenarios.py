@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 FILES = sorted(SCENARIOS.glob("*.yml"))
 UNSEEN = sorted((SCENARIOS / "unseen").glob("*.yml"))
-WRONG = {
-    # An application's cluster without egress looks from here as if Auth0 refused it alone.
-    "app-cluster-without-a-way-out",
-    # A limit of concurrent Actions shows as failing Actions only: quota or the tenant's code?
-    "quota-action-concurrency",
-}
+WRONG: set[str] = set()
 """Known to be wrong. Whoever makes one right removes it here."""
 
 
@@ -34,10 +29,10 @@ COUNTS = re.compile(r"HTTP|\b\d+ of \d|[+-]\d\.\d|_[a-z]+_")
 LINES = {
     Cause.UNCLEAR: r"Cause not clear yet\.",
     Cause.AUTH0: r"Auth0 (is|has)\b|probably because of Auth0",
-    Cause.TENANT: r"setting or code of this tenant|change of \S+'s settings",
+    Cause.TENANT: r"setting or code of this tenant|settings change in",
     Cause.QUOTA: r"[Aa] rate limit of|the tenant's rate limit",
     Cause.PROBE: r"The test login at",
-    Cause.NETWORK: r"I cannot check|this machine's network",
+    Cause.NETWORK: r"I cannot check|my machine's network",
     Cause.APP: r"[Oo]ur release|[Oo]ur app",
     Cause.UPSTREAM: r"provider behind Auth0",
 }

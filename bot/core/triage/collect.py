@@ -14,9 +14,10 @@ from bot.core.model.observation import (
     Verdict,
 )
 from bot.core.state.shared import FeedView, match_status_incidents, other_component
-from bot.core.triage.context import TriageContext, is_signal_healthy
+from bot.core.triage.context import TriageContext
+from bot.core.triage.from_controls import collect_control_evidence
 from bot.core.triage.from_peers import collect_peer_evidence, failure_kinds
-from bot.core.triage.from_probes import collect_latency_evidence, collect_probe_evidence, is_slow
+from bot.core.triage.from_probes import collect_latency_evidence, collect_probe_evidence
 from bot.core.triage.from_sources import collect_source_evidence
 from bot.core.triage.from_users import collect_change_evidence, collect_user_evidence
 from bot.core.triage.verdict import CAUSES, RuleMatch, judge
@@ -114,20 +115,10 @@ def collect_evidence(context: TriageContext) -> Iterator[RuleMatch]:
         if context.rules.tenants[name].metrics:
             yield from collect_source_evidence(context, name)
     yield from collect_peer_evidence(context)
-    yield from _collect_control_evidence(context)
+    yield from collect_control_evidence(context)
     yield from collect_latency_evidence(context)
     yield from _collect_status_page_evidence(context)
     yield from collect_change_evidence(context)
-
-
-def _collect_control_evidence(context: TriageContext) -> Iterator[RuleMatch]:
-    controls, now = context.shared.controls.items(), context.now
-    bad = [name for name, signal in controls if signal.faults]
-    good = [name for name, s in controls if is_signal_healthy(s, now) and not is_slow(s, now)]
-    if good:
-        yield RuleMatch("controls-ok", {"names": tuple(good)})
-    elif bad:
-        yield RuleMatch("controls-fail", {"names": tuple(bad)})
 
 
 def _collect_status_page_evidence(context: TriageContext) -> Iterator[RuleMatch]:

@@ -128,6 +128,11 @@ RULES = {
     Question.PAST: (
         EvidenceRule("never-ok", "the login has never worked yet"),
         EvidenceRule(
+            "own-restart",
+            "it has not worked since the bot was restarted, or its own image was changed",
+            "what changed is the bot; an outage that had begun before does not count",
+        ),
+        EvidenceRule(
             "sudden",
             "a refusal, or a wrong token, came a moment after a success",
             "2018-01-17: 401, 404 and wrong certificates in an outage",

@@ -15,6 +15,7 @@ from bot.core.triage.verdict import RuleMatch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bot.core.model.observation import Fault
     from bot.core.triage.context import TriageContext
 
 COMPANION_BEFORE_S = 900.0
@@ -90,8 +91,13 @@ def failure_kinds(context: TriageContext, name: str) -> set[str]:
         if (s.is_failing and (s.since or context.now) >= context.since - COMPANION_BEFORE_S)
         or (has_just_recovered(s, context.now) and (s.ended_at or 0.0) > context.since)
     ]
-    ids = {login_rule_id(fault) for s in bad if (fault := s.most_frequent_fault or s.last_fault)}
-    return {OUTAGE_KIND if rule_id in OUTAGE_RULE_IDS else rule_id for rule_id in ids}
+    return {fault_kind(fault) for s in bad if (fault := s.most_frequent_fault or s.last_fault)}
+
+
+def fault_kind(fault: Fault) -> str:
+    """Return in which way a request failed; all that one outage can bring is one way."""
+    rule_id = login_rule_id(fault)
+    return OUTAGE_KIND if rule_id in OUTAGE_RULE_IDS else rule_id
 
 
 def _is_tenant_healthy(context: TriageContext, name: str) -> bool:

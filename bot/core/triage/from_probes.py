@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core.model.fault import NOT_IMPLEMENTED, describe_fault, is_rate_limited, is_refusal
+from bot.core.model.measurement import OWN_APP
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Fault, SignalState, Stage
 from bot.core.triage.context import (
     RECENTLY_ENDED_S,
@@ -29,6 +30,8 @@ ANSWER_REASONS = frozenset({"read", "total"})
 """Of a timeout: the connection stands, the answer does not come."""
 GONE = frozenset({404, 410})
 FIRST_4XX, FIRST_5XX = 400, 500
+OWN_CHANGE_S, CLOCKS_DIFFER_S = 180.0, 30.0
+"""A failure so shortly after a start of the bot came with it; before it by a clock at most."""
 USER_LIMIT = "too_many_logins"
 """The error of a 429 that is about one user at one address (Auth0, read 2026-11)."""
 WELLKNOWN_RULE_IDS = {
@@ -78,7 +81,7 @@ def _collect_login_evidence(
     context: TriageContext, name: str, failing: list[ProbeState]
 ) -> Iterator[RuleMatch]:
     for login in failing:
-        yield from _collect_failing_login_evidence(name, login)
+        yield from _collect_failing_login_evidence(context, name, login)
     signals = context.all_tenants.states[name].probes
     ok = [
         login
@@ -89,7 +92,9 @@ def _collect_login_evidence(
         yield RuleMatch("other-login-ok", {"tenant": name, "names": tuple(ok)})
 
 
-def _collect_failing_login_evidence(name: str, signal: ProbeState) -> Iterator[RuleMatch]:
+def _collect_failing_login_evidence(
+    context: TriageContext, name: str, signal: ProbeState
+) -> Iterator[RuleMatch]:
     fault = signal.most_frequent_fault
     if fault is None:
         return
@@ -104,10 +109,21 @@ def _collect_failing_login_evidence(name: str, signal: ProbeState) -> Iterator[R
     yield RuleMatch(login_rule_id(fault), values)
     if not signal.ever_ok:
         yield RuleMatch("never-ok", {"tenant": name})
+    elif _is_since_own_start(context, signal):
+        yield RuleMatch("own-restart", {"tenant": name})
     elif is_sudden(signal, fault):
         yield RuleMatch("sudden", {"tenant": name})
     if signal.quota_remaining is not None and signal.quota_remaining <= QUOTA_LOW:
         yield RuleMatch("quota-low", {"tenant": name, "remaining": signal.quota_remaining})
+
+
+def _is_since_own_start(context: TriageContext, signal: ProbeState) -> bool:
+    """Tell whether a login worked before the bot was started or changed, and never since."""
+    changes = (change.at for change in context.shared.changes if change.app == OWN_APP)
+    starts = [context.shared.started_at or 0.0, *changes]
+    last_ok_at, since = signal.last_ok_at or 0.0, signal.since or context.now
+    near = (at for at in starts if at - CLOCKS_DIFFER_S <= since < at + OWN_CHANGE_S)
+    return any(last_ok_at < at for at in near)
 
 
 def is_never_found(signal: ProbeState) -> bool:
@@ -209,9 +225,6 @@ def collect_latency_evidence(context: TriageContext) -> Iterator[RuleMatch]:
             yield RuleMatch("same-environment-slow", {"names": tuple(near)})
         if far := [name for name in rest if name not in near]:
             yield RuleMatch("elsewhere-slow", {"names": tuple(far)})
-    controls = [name for name, s in context.shared.controls.items() if is_slow(s, now)]
-    if controls:
-        yield RuleMatch("controls-slow", {"names": tuple(controls)})
 
 
 def _latency_values(name: str, signal: ProbeState) -> dict[str, EvidenceValue]:

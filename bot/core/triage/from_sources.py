@@ -33,6 +33,7 @@ VANISHED_SHARE = 0.3
 """Below this share of the usual successes, successes are missing."""
 MIN_OTHER_SUCCESSES = 5
 """So many successes elsewhere show that not everything fails."""
+TELLING_SHARE = 0.3
 FEW_LESS, FEWEST = 0.85, 30.0
 """From this part of the usual successes on, of at least so many, a log is as ever."""
 LOG_RULE_IDS = {
@@ -127,9 +128,11 @@ def _collect_blame_evidence(
     log_: MetricState, realms: tuple[str, ...] | None, context: TriageContext
 ) -> Iterator[RuleMatch]:
     """Yield what the failed logins of a log blame: one connection, or the most frequent kind."""
-    if not log_.reading.is_significant or is_stale(log_, context):
+    is_slow = log_.excess.is_certain and not log_.reading.is_significant
+    if is_stale(log_, context) or not (log_.reading.is_significant or is_slow):
         return
-    failed = [g for g in log_.groups if g.kind in FAILED_KINDS and g.kind != RowKind.QUOTA]
+    rows = log_.excess.groups if is_slow else log_.groups
+    failed = [g for g in rows if g.kind in FAILED_KINDS and g.kind != RowKind.QUOTA]
     count = sum(group.count for group in failed)
     named = (g for g in failed if g.connection and g.kind != RowKind.TENANT)
     several = tuple(n for n, rows in _count_by(named, "connection") if rows >= PART_OF_EACH * count)
@@ -193,6 +196,9 @@ def _collect_log_beside_metrics_evidence(context: TriageContext, name: str) -> I
     ]
     if elsewhere:
         yield RuleMatch("log-elsewhere", {"names": tuple(elsewhere)})
+    shares = [m.reading.failed_share for m in states[name].metrics.values() if is_user_failure(m)]
+    if max(shares, default=0.0) < TELLING_SHARE:
+        return  # so few failures would not be missed among the successes
     for n, limits in tenants[name].metrics.items():
         log_, reading = states[name].metrics[n], states[name].metrics[n].reading
         expected = reading.expected_successes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING
 
-from bot.core.model.measurement import MetricKind
+from bot.core.model.measurement import OWN_APP, MetricKind
 from bot.core.model.observation import CUSTOM, FRESH_S, SignalState
 from bot.core.triage.context import (
     RECENTLY_ENDED_S,
@@ -188,9 +188,13 @@ def collect_change_evidence(context: TriageContext) -> Iterator[RuleMatch]:
 
 
 def suspect_changes(context: TriageContext, tenant: str) -> list[ChangeMade]:
-    """Return the changes at a tenant, or (without one) of ours, shortly before the problem."""
+    """Return the changes at a tenant, or (without one) of ours, shortly before the problem.
+
+    Those of the bot itself are no release of an application: see `own-restart`.
+    """
     begin, end = context.since - CHANGE_BEFORE_S, context.since + CHANGE_AFTER_S
-    return [c for c in context.shared.changes if c.tenant == tenant and begin <= c.at <= end]
+    changes = (c for c in context.shared.changes if c.app != OWN_APP)
+    return [c for c in changes if c.tenant == tenant and begin <= c.at <= end]
 
 
 def _change_values(change: ChangeMade, context: TriageContext) -> dict[str, EvidenceValue]:

@@ -43,6 +43,7 @@ login-slow                      1.0      0.8     -1.0     -3.0      0.3        .
 login-ok                       -1.0        .        .     -0.5     -1.0        .        .        .
 
 never-ok                       -1.0        .        .      2.5        .        .        .        .
+own-restart                    -1.0        .        .      3.0      2.0        .        .        .
 sudden                          0.6        .        .        .        .        .        .        .
 
 wellknown-gone                  0.7      2.0     -2.0        .     -0.5        .        .        .

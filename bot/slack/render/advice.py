@@ -55,7 +55,7 @@ def advise(  # noqa: C901, PLR0911, PLR0912 - one case a cause
     if incident.kind is IncidentKind.NO_DATA:
         tenant = incident.tenants[0] if incident.tenants else "TENANT"
         return (
-            f"{LOG_IN_YOURSELF} It works? Run `auth0-check probe {tenant}` on this machine: it "
+            f"{LOG_IN_YOURSELF} It works? Run `auth0-check probe {tenant}` on my machine: it "
             "says what is in the way. It fails? Treat it as an outage."
         )
     match incident.verdict.stated_cause:
@@ -72,7 +72,7 @@ def advise(  # noqa: C901, PLR0911, PLR0912 - one case a cause
             return _advise_probe(incident)
         case Cause.NETWORK:
             return (
-                f"{LOG_IN_YOURSELF} It works? Fix this machine's {_find_own_part(incident)}. It "
+                f"{LOG_IN_YOURSELF} It works? Fix my machine's {_find_own_part(incident)}. It "
                 "fails? Treat it as an outage."
             )
         case Cause.APP:

@@ -170,7 +170,7 @@ def _line_by_cause(  # noqa: C901, PLR0911, PLR0912 - one case a cause
         case Cause.NETWORK:
             fine = "" if do_users_fail(verdict) else f" {USERS_ARE_FINE}"
             if not verdict.is_certain:
-                return f"{_capitalize(effect)}, probably because of this machine's network.{fine}"
+                return f"{_capitalize(effect)}, probably because of my machine's network.{fine}"
             return f"I cannot check your logins: {_describe_own_side(incident)}.{fine}"
         case cause if not verdict.is_certain:
             because = _name_cause(cause, incident, view)
@@ -200,7 +200,7 @@ def _name_cause(  # noqa: PLR0911 - one case a cause
             return f"Auth0{where and f' in {where}'}"
         case Cause.TENANT:
             if find_value(verdict, "setting-before", "change"):
-                return f"a change of {name_tenants(incident.tenants)}'s settings"
+                return f"a settings change in {name_tenants(incident.tenants)}"
             return "a setting or code of this tenant"
         case Cause.QUOTA:
             return "the tenant's rate limit"
@@ -224,17 +224,17 @@ def _describe_auth0(incident: Incident) -> str:
 
 
 def _describe_own_side(incident: Incident) -> str:
-    """Say what this machine has lost."""
+    """Say what my machine has lost."""
     worst = worst_problem(incident)
     faults = {"clock-wrong", "clock-off"}
     if any(one.rule_id in faults for one in incident.verdict.evidence_for):
-        return "the clock of this machine is wrong"
+        return "the clock of my machine is wrong"
     stage = worst.fault.stage if isinstance(worst, ProbeProblem) and worst.fault else None
     match stage:
         case Stage.DNS:
-            return "this machine's DNS fails"
+            return "my machine's DNS fails"
         case Stage.CONNECT | Stage.TIMEOUT:
-            return "this machine has lost its internet access"
+            return "my machine has lost its internet access"
         case Stage.TLS:
             return "something on our network breaks TLS"
         case _:
@@ -325,8 +325,8 @@ def _last_line(incident: Incident) -> str:
     if incident.kind is IncidentKind.NO_DATA:
         return f"I can check {names} again. No check got through for {lasted}."
     if isinstance(worst, SlowProblem):
-        return f"{what} are as fast as usual again. Slow for {lasted}."
-    return f"{what} work again. Down {lasted}."
+        return f"{what} are as fast as usual again. They were slow for {lasted}."
+    return f"{what} work again. They were down for {lasted}."
 
 
 def _capitalize(sentence: str) -> str:

@@ -48,7 +48,7 @@ def render_missing_data(incident: Incident) -> RenderedMessage:
     if incident.is_open:
         missing = [p for p in incident.problems if isinstance(p, NoDataProblem)]
         reasons = dict.fromkeys(p.no_data_reason for p in missing if p.no_data_reason)
-        sentence = f"No data from {source} for {lasted}: {names}."
+        sentence = f"No data from {source} for {lasted}: {names}. I still check logins."
         why = escape("; ".join(reasons), 200)
     elif incident.life.resolved_by:
         by = f"<@{incident.life.resolved_by}>"
@@ -56,7 +56,7 @@ def render_missing_data(incident: Incident) -> RenderedMessage:
     else:
         sentence = f"{source[0].upper()}{source[1:]} has data again after {lasted}: {names}."
     head = f"{state_mark(incident)} *{sentence}*\n{why}".strip()
-    foot = f"#{incident.id} · since {date_and_time(incident.since)} · I check logins as before"
+    foot = f"#{incident.id} · since {date_and_time(incident.since)}"
     return RenderedMessage(f"{sentence} [#{incident.id}]", [section(head), context(foot)])
 
 

@@ -55,6 +55,7 @@ SENTENCES = {
     "controls-slow": "neutral hosts are slow too: {names}",
     "same-environment-refused": "logins of the same environment go wrong since the same minutes: "
     "{names}",
+    "own-restart": "{tenant} fails since this bot was restarted or its image was changed",
     "never-ok": "this login at {tenant} has never worked yet",
     "wellknown-gone": "discovery and keys of {tenant} are not there either: {fault}",
     "wellknown-blocked": "discovery and keys of {tenant} are refused as well: {fault}",

@@ -8,6 +8,7 @@ from operator import contains
 from typing import TYPE_CHECKING
 
 from tests.faults.experiment import Kind, Tier, experiment
+from tests.faults.lab import START_S
 from tests.faults.outside import MAIL, PAGER, MailServer
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ STEP_S = 20.0
 TEN = tuple(f"tenant-{number}" for number in range(10))
 
 
-@experiment(Kind.RECIPIENT, {MAILED: 30}, tier=Tier.TEST, test_speed=20)
+@experiment(Kind.RECIPIENT, {MAILED: 30}, tier=Tier.QUICK, test_speed=20)
 async def one_of_two_recipients_is_dead(lab: Lab) -> None:
     """A step of the policy mails two people by one address of Apprise; one of them is unknown."""
     server = MailServer(lab.outside, frozenset({DEAD}))
@@ -64,7 +65,7 @@ async def ten_silences_while_slack_asks_to_wait(lab: Lab) -> None:
     for number, name in enumerate(TEN):
         envelope = await lab.slack.socket.type_command(f"U{number}", f"silence {name} 2h a drill")
         await lab.until(
-            partial(contains, lab.slack.socket.acknowledged, envelope), 20, "it is taken"
+            partial(contains, lab.slack.socket.acknowledged, envelope), START_S, "it is taken"
         )
     await lab.idle(2 * WAIT_S, 3 * WAIT_S)
     accepted = sum("state=active" in line for _, line in lab.program.lines)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TOLD = "the channel has the alert"
 RED, SAID = "/health is red", "the channel says that nothing is saved"
 GREEN = "/health is green again"
+ENDED = "it says why and ends, for its supervisor to start it again"
 WELL = "probe says that all is well"
 
 
@@ -33,7 +34,7 @@ async def auth0_hangs_on_a_host_that_stalls(lab: Lab) -> None:
         await tell_that_it_hangs(lab)
 
 
-@experiment(Kind.STALLS, {TOLD: 30}, tier=Tier.TEST)
+@experiment(Kind.STALLS, {TOLD: 30}, tier=Tier.QUICK)
 async def auth0_hangs_for_less_on_a_host_that_stalls(lab: Lab) -> None:
     """The host stalls for 0.4 s every 1.6 s, and logins hang until a time-out of 2 s."""
     settings = lab.settings()
@@ -49,7 +50,7 @@ async def tell_that_it_hangs(lab: Lab) -> None:
     await lab.reach(TOLD, lambda: any(" fail" in card.text for card in lab.slack.cards()))
 
 
-@experiment(Kind.DISK, {TOLD: 30, RED: 15, SAID: 60, GREEN: 60}, tier=Tier.TEST)
+@experiment(Kind.DISK, {TOLD: 30, RED: 15, SAID: 60, GREEN: 60}, tier=Tier.QUICK)
 async def disk_hangs(lab: Lab) -> None:
     """No fsync comes back, logins fail, and then the disk works again."""
     preload = lab.use_preload()
@@ -76,11 +77,21 @@ async def disk_hangs(lab: Lab) -> None:
     await lab.reach(GREEN, is_green)
 
 
+@experiment(Kind.DISK, {ENDED: 90})
+async def disk_hangs_at_the_start(lab: Lab) -> None:
+    """No fsync comes back when the bot starts, so that it cannot know what it did before."""
+    lab.use_preload().set(fsync_s=FOR_GOOD_S)
+    lab.may_end = True
+    await lab.start()
+    await lab.reach(ENDED, lambda: lab.program.status, lab.program.started_at)
+    lab.check(lab.program.find("Error: .*see whether its disk works"), "the log says why")
+
+
 def _says_unsaved(text: str) -> bool:
     return any(word in text.lower() for word in ("not saved", "cannot save", "from memory"))
 
 
-@experiment(Kind.CPU, {WELL: 90}, tier=Tier.TEST)
+@experiment(Kind.CPU, {WELL: 90}, tier=Tier.QUICK)
 async def probe_with_a_tenth_of_a_core(lab: Lab) -> None:
     """`auth0-check probe` runs with 0.1 of a core."""
     lab.config.write_text(json.dumps(lab.settings()))

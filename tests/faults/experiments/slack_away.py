@@ -21,7 +21,7 @@ QUIET_S = 20.0
 MINUTES_AWAY_S = 720.0
 
 
-@experiment(Kind.SLACK, {PAGED: PAGE_S, TOLD: CATCH_UP_S}, tier=Tier.TEST, test_speed=20)
+@experiment(Kind.SLACK, {PAGED: PAGE_S, TOLD: CATCH_UP_S}, tier=Tier.QUICK, test_speed=20)
 async def slack_refuses_from_the_start(lab: Lab) -> None:
     """Slack refuses connections when the bot starts, logins fail, and then Slack is back."""
     await lab.slack.site.shut()
@@ -116,7 +116,7 @@ async def slack_hangs(lab: Lab) -> None:
     await catch_up(lab)
 
 
-@experiment(Kind.CALLS, {PAGED: PAGE_S}, tier=Tier.TEST, test_speed=20)
+@experiment(Kind.CALLS, {PAGED: PAGE_S}, tier=Tier.QUICK, test_speed=20)
 async def slack_asks_to_wait_for_long(lab: Lab) -> None:
     """Slack answers each post with 429 and asks to wait for 5 minutes, or for a day."""
     await lab.start_watching()
@@ -150,7 +150,7 @@ async def slack_dies_before_people_are_mentioned(lab: Lab) -> None:
     await expect_page(lab, decided_at)
 
 
-@experiment(Kind.CALLS, {PAGED: PAGE_S}, tier=Tier.TEST, test_speed=20)
+@experiment(Kind.CALLS, {PAGED: PAGE_S}, tier=Tier.QUICK, test_speed=20)
 async def slack_dies_before_a_step(lab: Lab) -> None:
     """The alert is posted, Slack refuses all, and 20 s later a step mentions people or writes."""
     tell = lab.dice.choice(("mention", "dm"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.faults.experiment import Kind, Tier, experiment
+from tests.faults.lab import START_S
 from tests.faults.slack_socket import SocketFault
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ async def socket_without_hello(lab: Lab) -> None:
     await break_one(lab, SocketFault.NO_HELLO)
 
 
-@experiment(Kind.SOCKET, {BACK: DEAD_S}, tier=Tier.TEST)
+@experiment(Kind.SOCKET, {BACK: DEAD_S}, tier=Tier.QUICK)
 async def handshake_hangs(lab: Lab) -> None:
     """Slack never answers the handshake of a connection; the next one is well."""
     await break_one(lab, SocketFault.HANGING_HANDSHAKE)
@@ -57,7 +58,7 @@ async def break_one(lab: Lab, fault: SocketFault) -> None:
     lab.slack.socket.fault = fault
     tried = len(lab.slack.socket.tried)
     await lab.slack.socket.disconnect()
-    await lab.until(lambda: len(lab.slack.socket.tried) > tried, 20, "a connection is tried")
+    await lab.until(lambda: len(lab.slack.socket.tried) > tried, START_S, "a connection is tried")
     await come_back(lab, lab.slack.socket.tried[-1])
 
 
@@ -67,5 +68,5 @@ async def come_back(lab: Lab, since: float) -> None:
     await lab.reach(BACK, lambda: lab.slack.socket.is_connected, since)
     envelope = await lab.slack.socket.type_command("U1", "help")
     await lab.until(
-        lambda: envelope in lab.slack.socket.acknowledged, 3, "a command is acknowledged"
+        lambda: envelope in lab.slack.socket.acknowledged, START_S, "a command is taken"
     )

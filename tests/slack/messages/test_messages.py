@@ -245,9 +245,9 @@ def test_a_resolved_message_says_how_long_it_lasted() -> None:
     message = render_incident(ENDED, view(), STATUS)
 
     assert message.blocks[0]["text"]["text"].splitlines()[0] == (
-        ":white_check_mark: *Logins to prod work again. Down 10 min.*"
+        ":white_check_mark: *Logins to prod work again. They were down for 10 min.*"
     )
-    assert message.text == "Logins to prod work again. Down 10 min. [#7]"
+    assert message.text == "Logins to prod work again. They were down for 10 min. [#7]"
 
 
 def test_each_version_of_a_message_has_its_own_block_id() -> None:
