@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import json
 import logging
@@ -173,14 +174,23 @@ def simulate(
 @click.option("--headless", is_flag=True, help="No page: print the story, end by itself.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8471, show_default=True)
 def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> None:
-    """Run the real bot against a local tenant, feed and Slack workspace."""
+    """Run the real bot against a local tenant, status page and Slack workspace.
+
+    \b
+    Examples: edge-2022-06-21, grant-switched-off, other-component-post,
+    our-egress, our-release, quota-used-up, region-503, single-failure.
+    """  # noqa: D301 - click's own sign: do not wrap
     from bot.simulator.demo import play_demo
 
     try:
         code = _run_until_stopped(
             play_demo(scenario, speed=speed, port=port, headless=headless, echo=click.echo)
         )
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        taken = f"port {port} is taken: choose another one, such as --port 0 for any free one"
+        text = taken if error.errno == errno.EADDRINUSE else str(error)
+        raise click.ClickException(text) from None
+    except ValueError as error:
         raise click.ClickException(str(error)) from None
     sys.exit(code or 0)
 

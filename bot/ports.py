@@ -111,7 +111,17 @@ class Refused(CallFailed):
 
 
 class Doubt(CallFailed):
-    """The answer was lost: it may have done it or not."""
+    """The answer was lost: it may have done it or not.
+
+    Args:
+        system: its name.
+        code: for logs.
+        has_reached: some of several recipients certainly have it.
+    """
+
+    def __init__(self, system: str, code: str, *, has_reached: bool = False) -> None:
+        super().__init__(system, code)
+        self.has_reached = has_reached
 
 
 InboxItem = Request | Push
@@ -218,6 +228,9 @@ class Messenger(Protocol):
 
     async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:
         """Search the channel for a delivery. None: it did not arrive."""
+
+    async def find_unreached(self, names: tuple[str, ...], now: float) -> dict[str, str]:
+        """Return which people Slack notifies of nothing now, and why: a code. Never raises."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from bot.app.http_server import Server
 from bot.app.notification_router import NotificationRouter, build_notifiers
 from bot.app.observability import EffectLogger, MeteredNotifier, MeteredProber, register_gauges
 from bot.app.prober import ClockCheckedProber, LiveProber, webhook_config
-from bot.app.rules import rules_of
+from bot.app.rules import find_silent_escalation, rules_of
 from bot.app.self_checks import CyclePing
 from bot.app.self_watch import DELIVERY, ENGINE, SOCKET, SelfWatch
 from bot.app.status_json import status_routes
@@ -160,6 +160,8 @@ class Bot:
         web = SlackWeb(settings.slack.bot_token.get_secret_value(), settings.slack.api_url)
         self._exit_stack.push_async_callback(web.close)
         rules = rules_of(settings)
+        if warning := find_silent_escalation(rules):
+            log.warning("%s", warning)
         session = self._slack = SlackSession(
             web,
             self._clock,

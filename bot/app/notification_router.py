@@ -62,6 +62,10 @@ class NotificationRouter:
         """Search the channel; see the port."""
         return await self._slack.find(delivery, message)
 
+    async def find_unreached(self, names: tuple[str, ...], now: float) -> dict[str, str]:
+        """Ask Slack who is notified of nothing; see the port."""
+        return await self._slack.find_unreached(names, now)
+
 
 def build_notifiers(settings: Settings, fetcher: Fetcher) -> dict[str, Notifier]:
     """Build the contact points beyond Slack, by their names.

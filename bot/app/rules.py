@@ -9,6 +9,9 @@ from bot.core.model.access import Access
 from bot.core.model.measurement import MONITORS, MetricKind
 from bot.core.model.observation import CONTROL, FEED, LOGS, Severity, Target
 from bot.core.oncall import (
+    DM,
+    MENTION,
+    NEXT,
     CallHours,
     EscalationPolicy,
     EscalationStep,
@@ -56,6 +59,17 @@ def rules_of(settings: Settings) -> Rules:
         alerts_page=settings.slack.alerts_page or "",
         mention_after_s={t.name: settings.thresholds_of(t).mention_after for t in settings.tenants},
         feed_every_s=settings.feed.every,
+    )
+
+
+def find_silent_escalation(rules: Rules) -> str:
+    """Return a warning if no step of any escalation leads beyond Slack; empty: one does."""
+    steps = {step.contact for policy in rules.policies.values() for step in policy.steps}
+    if not steps or steps - {MENTION, DM, NEXT}:
+        return ""
+    return (
+        "escalation: no step leads beyond Slack, and a phone in Do Not Disturb makes no sound for "
+        "Slack: add a contact point under notify, and a step that names it"
     )
 
 

@@ -10,6 +10,7 @@ from bot.app.health import Health
 from bot.app.self_checks import Auditor, FaultReport
 from bot.app.watchdog import LoopGuard, Progress, SystemdNotifier, Watchdog
 from bot.core.alerting import notification_policy
+from bot.core.model.wall_clock import DAY_S
 from bot.core.state.incident import OwnFaultKind
 from bot.runtime.probe_runner import FEEDS, PROBES, SOURCES
 
@@ -32,6 +33,8 @@ STUCK_S = 60.0
 """A message that has waited for longer is a problem, in real seconds."""
 UNSAVED_S = 30.0
 """State that cannot be saved for longer is posted, in real seconds."""
+REFUSAL_SHOWN_S = DAY_S
+"""A call that was refused is a problem for so long, unless a later one is taken."""
 ENGINE, DELIVERY, SOCKET = "engine", "delivery", "Slack socket"
 """The parts that the watchdog starts again."""
 
@@ -98,6 +101,7 @@ class SelfWatch:
             self.add_health(each.part, partial(self._watchdog.problem, each.part))
         self.add_health("tenants", lambda: _find_unchecked(engine.view()))
         self.add_health("messages", lambda: _find_waiting(delivery, self._clock.speed))
+        self.add_health("calls", lambda: find_unreachable(engine.view()))
         self.add_health("store", lambda: store.problem)
         self.add_health("audit", lambda: auditor.problem)
         overdue = self._metrics.overdue
@@ -118,6 +122,21 @@ class SelfWatch:
         """Add a part to `/health` and to the metrics."""
         self.health.add(part, find_problem)
         self._metrics.part_healthy.labels(part).set_function(lambda: not find_problem())
+
+
+def find_unreachable(view: View) -> str:
+    """Say who did not take the last call, and which incident nobody was reached for."""
+    nobody = [
+        f"nobody could be reached for incident {incident.id}"
+        for incident in view.desk.open_incidents
+        if incident.notification.nobody_at is not None
+    ]
+    refused = [
+        f"{name} did not take the last call ({refusal.error})"
+        for name, refusal in view.desk.refusals.items()
+        if view.now - refusal.at < REFUSAL_SHOWN_S
+    ]
+    return ", ".join([*nobody, *refused])
 
 
 def _checks_progress(engine: Engine, rules: Rules, speed: float) -> list[Progress]:

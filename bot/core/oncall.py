@@ -93,6 +93,13 @@ class EscalationPolicy:
             return None
         return state.started_at + self.steps[-1].after_s + self.every_s
 
+    def skip_wait(self, state: EscalationState, now: float) -> EscalationState | None:
+        """Return the escalation with its next step due now; None: this round has no more."""
+        if state.step >= len(self.steps):
+            return None
+        begun_at = now - self.steps[state.step].after_s
+        return replace(state, started_at=min(state.started_at, begun_at))
+
     def advance(
         self, state: EscalationState, now: float
     ) -> tuple[EscalationState, tuple[EscalationStep, ...]]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import acknowledgements, catch_up, notification_policy, paging
+from bot.core.alerting import (
+    acknowledgements,
+    call_outcomes,
+    catch_up,
+    notification_policy,
+)
 from bot.core.commands import dispatch
 from bot.core.incidents import missing_data, notifications, own_faults, sticky_resolve
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
@@ -30,6 +35,8 @@ from bot.core.state.outbox import Call, ReportDue
 from bot.core.state.shared import FeedView, SharedSignals, with_changes, with_control, with_reading
 from bot.core.state.stimulus import (
     CallOverdue,
+    CallRefused,
+    CallTaken,
     CheckRequested,
     CheckStarted,
     ClockCorrected,
@@ -44,7 +51,6 @@ from bot.core.state.stimulus import (
     MessageLost,
     Observed,
     OwnFaultSeen,
-    PageRefused,
     PersonActed,
     PollFeed,
     PollShifts,
@@ -63,7 +69,6 @@ from bot.core.state.stimulus import (
     Tick,
 )
 from bot.core.state.tenant import Tenants
-from bot.core.state.timeline import UnreachedEntry
 from bot.core.tenant import step as tenant_step
 from bot.core.triage.collect import Triage
 
@@ -148,9 +153,11 @@ def step_desk(
     desk, more = notification_policy.apply_notification_policy(
         before, desk, state.tenants, now, rules
     )
-    state = replace(state, desk=desk)
+    sent = [*notification_policy.drop_muted((*found, *more), before, desk)]
+    sent += call_outcomes.update_direct_messages(desk, sent)
+    state = replace(state, desk=call_outcomes.note_calls(desk, sent))
     effects: list[Effect] = []
-    for effect in notification_policy.drop_muted((*found, *more), before, desk):
+    for effect in sent:
         if isinstance(effect, RequestCheck):
             check = CheckRequested(now, effect.request_id, effect.signal)
             state, started = step_tenant(state, effect.tenant, check, rules)
@@ -215,14 +222,10 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             return state.with_incident(incident), []
         case MessageLost():
             return catch_up.post_again(state, stimulus.incident)
-        case CallOverdue():
-            return notification_policy.call_beyond_slack(state, stimulus.call, stimulus.at, rules)
+        case CallTaken() | CallRefused() | CallOverdue():
+            return call_outcomes.handle(state, stimulus, rules)
         case PostMissed():
             return catch_up.miss_post(state, stimulus.incident)
-        case PageRefused(at=now, incident=number):
-            entry = UnreachedEntry(now, stimulus.contact_point, stimulus.error)
-            after, reply = notifications.add_entry(state.incidents[number], entry)
-            return state.with_incident(after), [reply]
         case ShiftsPolled():
             shifts = stimulus.shifts
             shifts = state.shifts.with_reading(shifts) if state.shifts else shifts
@@ -266,7 +269,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
             effect, IncidentChanged
         ):  # a crash loop: the process may not live much longer
             call = Call(effect.incident.id, CallReason.BEGUN, now)
-            paged = paging.page_for_call(effect.incident, call, now, rules)
+            paged = notification_policy.page_for_call(effect.incident, call, now, rules)
             state, pages = keep_incident(state, paged)
             effects += pages
     return state, [*sent, *effects]

@@ -95,7 +95,8 @@ class AppriseNotifier:
         if not progress.accepted:
             raise Doubt(self._name, error)
         if progress.tries < MAX_TRIES:
-            raise Doubt(self._name, f"{error} to all recipients; some have it")
+            error = f"{error} to all recipients; some have it"
+            raise Doubt(self._name, error, has_reached=True)
         self._progress.pop(message.key, None)
         error = f"some recipients did not take it, in {MAX_TRIES} tries"
         raise Refused(self._name, Reason.REJECTED, error)

@@ -8,15 +8,20 @@ each event may be sent again.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bot.core.model.fault import describe_fault
 from bot.core.model.observation import Stage
 from bot.core.state.outbox import PagerAction
 from bot.http import HttpRequest
-from bot.ports import Doubt, Reason, Refused
+from bot.ports import CallFailed, Doubt, Reason, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bot.core.state.outbox import PagerMessage
     from bot.http import Fetch, HttpResult
 
@@ -35,7 +40,10 @@ UNSENT_STAGES = frozenset({Stage.DNS, Stage.CONNECT, Stage.TLS})
 
 
 class PagerDutyNotifier:
-    """A `Notifier` that opens, acknowledges and resolves one alert for each incident.
+    """A `Notifier` that opens an alert for each page, and acknowledges and resolves it.
+
+    An alert that is open or acknowledged notifies nobody anew: so each page about an incident has a
+    key of its own, and the alert of the one before is resolved. The end resolves all of them.
 
     Args:
         fetch: sends the requests.
@@ -55,14 +63,39 @@ class PagerDutyNotifier:
         self._status_link = status_link
 
     async def notify(self, message: PagerMessage) -> None:
-        """Send one event; see the port."""
+        """Send the events of one page; see the port."""
+        number = message.number
+        match message.action:
+            case PagerAction.TRIGGER:
+                await self._send(message, number, self._alert(message))
+                if number > 1:
+                    await self._replace(message, number - 1)
+            case PagerAction.ACKNOWLEDGE:
+                await self._send(message, number)
+            case PagerAction.RESOLVE:
+                for each in range(number, 0, -1):
+                    await self._send(message, each)
+
+    async def _replace(self, message: PagerMessage, number: int) -> None:
+        """Resolve an alert that a new one replaces; the end does so too, should this fail.
+
+        The event has a payload, as Alertmanager's have, for the line in the alert's log.
+        """
+        title = f"Called again, by a new alert: {message.title}"
+        closing = replace(message, action=PagerAction.RESOLVE, title=title)
+        with suppress(CallFailed):
+            await self._send(closing, number, self._alert(closing))
+
+    async def _send(
+        self, message: PagerMessage, number: int, alert: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        key = f"{self._source}-{message.incident}" + (f"-{number}" if number > 1 else "")
         event = {
             "routing_key": self._routing_key,
-            "dedup_key": f"{self._source}-{message.incident}",
+            "dedup_key": key,
             "event_action": message.action.value,
+            **alert,
         }
-        if message.action is PagerAction.TRIGGER:
-            event |= self._alert(message)
         reply = await self._fetch(
             HttpRequest(url=self._url, json=event, timeout_s=TIMEOUT_S, cap=0)
         )

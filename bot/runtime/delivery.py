@@ -15,33 +15,32 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import catch_up, paging
-from bot.core.state import clock_shift, outbox
+from bot.core.alerting import call_outcomes, catch_up
+from bot.core.state import batching, clock_shift, outbox
 from bot.core.state.outbox import (
     Answer,
     Call,
     CatchUp,
     Delivery,
     DeliveryStatus,
-    DirectMessage,
+    DirectBody,
     Edit,
     IncidentBody,
-    PagerAction,
     Paging,
     Post,
     Reply,
 )
 from bot.core.state.stimulus import (
     CallOverdue,
+    CallRefused,
+    CallTaken,
     Delivered,
     MessageLost,
-    PageRefused,
     PostMissed,
     Stimulus,
 )
-from bot.core.state.timeline import DirectEntry
 from bot.ports import CallFailed, Change, Doubt, Reason, Refused, StoreError, View
-from bot.runtime.rate_limits import PersonLimit, RateLimits
+from bot.runtime.rate_limits import PersonLimit, RateLimits, limit_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,10 +51,6 @@ if TYPE_CHECKING:
 Order = tuple[int, float]
 log = logging.getLogger(__name__)
 
-MESSAGE_GAP_S = 1.0
-"""Slack accepts about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
-EDIT_GAP_S = 1.2
-"""Slack accepts at least 50 edits a minute (tier 3, Rate Limits, 2026-11)."""
 SHARES, SHARES_SPAN_S = 5, 60.0
 """A person may share so many answers in so many seconds; further ones only they see."""
 IDLE_S = 3600.0
@@ -98,8 +93,8 @@ class OutboxDelivery:
         self._ready: defaultdict[tuple[str, float], list[tuple[Order, int, Delivery]]]
         self._ready = defaultdict(list)
         """Heaps of those that are due, by the limit for which they wait."""
-        self._calls: dict[str, Call] = {}
-        """Those that Slack has not taken and the engine does not know to be overdue, by key."""
+        self._calls: dict[str, Delivery] = {}
+        """Calls that nobody has taken and that the engine does not know to be overdue, by key."""
         self._deadlines: list[tuple[float, str]] = []
         """Heap of their deadlines and keys; a call that is no longer open is passed over."""
         self._count = count()
@@ -136,8 +131,8 @@ class OutboxDelivery:
         for delivery in deliveries:
             is_new = delivery.key not in self._lanes.get(delivery.lane, {})
             self._put(self._limit_share(delivery) if is_new else delivery)
-            if is_new and delivery.call and delivery.is_for_slack and not delivery.is_done:
-                self._calls[delivery.key] = delivery.call
+            if is_new and delivery.call and not delivery.is_done:
+                self._calls[delivery.key] = delivery
                 heappush(self._deadlines, (delivery.call.overdue_at, delivery.key))
         self._changed.set()
 
@@ -158,7 +153,8 @@ class OutboxDelivery:
             for delivery in tuple(lane.values()):
                 self._put(clock_shift.shift(delivery, by_s))
         self._calls = clock_shift.shift(self._calls, by_s)
-        self._deadlines = [(call.overdue_at, key) for key, call in self._calls.items()]
+        calls = ((each.call, key) for key, each in self._calls.items())
+        self._deadlines = [(call.overdue_at, key) for call, key in calls if call]
         heapify(self._deadlines)
         self._changed.set()
 
@@ -182,12 +178,15 @@ class OutboxDelivery:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _report_overdue_calls(self) -> None:
-        """Let the engine page people beyond Slack, however far these deliveries have come."""
+        """Let the engine try other ways, however far these deliveries have come."""
         now = self._clock.now()
         while self._deadlines and self._deadlines[0][0] <= now:
             _, key = heappop(self._deadlines)
-            if call := self._calls.pop(key, None):
-                self._submit(CallOverdue(now, call))
+            match self._calls.pop(key, None):
+                case Delivery(call=Call() as call, body=Paging(contact_point=name)):
+                    self._submit(CallOverdue(now, call, name))
+                case Delivery(call=Call() as call):
+                    self._submit(CallOverdue(now, call))
 
     def _start_due(self) -> float:
         """Start what is due and allowed; return after how many real seconds to look again.
@@ -197,7 +196,7 @@ class OutboxDelivery:
         now = self._clock.now()
         while self._waiting and self._waiting[0][0] <= now:
             _, number, delivery = heappop(self._waiting)
-            limit = None if delivery.status is DeliveryStatus.DOUBT else _limit_of(delivery)
+            limit = None if delivery.status is DeliveryStatus.DOUBT else limit_of(delivery)
             if limit is not None:
                 heappush(self._ready[limit], (_order(delivery), number, delivery))
             elif self._next.get(delivery.lane) is delivery:
@@ -254,17 +253,16 @@ class OutboxDelivery:
     async def _send(self, delivery: Delivery) -> Delivery | None:
         """Send it; see `_handle_sent` for what is returned."""
         now, desk, body = self._clock.now(), self._view().desk, delivery.body
-        if is_expired := outbox.is_expired(delivery, now):
+        if is_expired := call_outcomes.is_expired(delivery, now):
             log.warning("%s is given up: it is too late now", _describe(delivery))
-        if is_expired or paging.is_needless(delivery, desk):
+        if is_expired or call_outcomes.is_needless(delivery, desk):
             return outbox.mark_dead(delivery)
         if isinstance(body, Post) and catch_up.is_missed(
             delivery, desk, self.lane(catch_up.lane(body.channel)), now
         ):
             self._submit(PostMissed(now, body.incident))
             return None
-        batch = catch_up.batch if isinstance(body, CatchUp) else outbox.batch_replies
-        delivery, *batched = batch(delivery, self.lane(delivery.lane))
+        delivery, *batched = self._batch(delivery)
         delivery = outbox.mark_sending(delivery, self._clock.now())
         for each in (delivery, *batched):
             self._put(each)
@@ -276,27 +274,51 @@ class OutboxDelivery:
         except Refused as refusal:
             return self._handle_refusal(delivery, refusal, message)
         except Doubt as doubt:
-            line = "the answer of %s to %s was lost; it may have been delivered"
-            log.warning(line, doubt.system, _describe(delivery))
-            return outbox.mark_doubt(delivery, self._clock.now())
+            return self._handle_doubt(delivery, doubt)
         except TimeoutError:
             log.warning("%s was not sent in time; it may have been", _describe(delivery))
             return outbox.mark_doubt(delivery, self._clock.now())
-        return self._handle_sent(delivery, message)
+        return await self._handle_sent(delivery, message)
 
-    def _handle_sent(self, delivery: Delivery, message: MessageRef | None) -> Delivery | None:
+    def _batch(self, delivery: Delivery) -> list[Delivery]:
+        """Return a delivery as it is to be sent, with what waits and becomes part of it."""
+        lane = self.lane(delivery.lane)
+        if isinstance(delivery.body, CatchUp):
+            return catch_up.batch(delivery, lane)
+        if not delivery.call:
+            return batching.batch_replies(delivery, lane)
+        if call_outcomes.is_call_needless(delivery, self._view().desk):
+            return [batching.mute_call(delivery)]
+        return batching.join_calls(delivery, lane)
+
+    def _handle_doubt(self, delivery: Delivery, doubt: Doubt) -> Delivery:
+        line = "the answer of %s to %s was lost; it may have been delivered"
+        log.warning(line, doubt.system, _describe(delivery))
+        doubtful = outbox.mark_doubt(delivery, self._clock.now())
+        if doubt.has_reached and self._calls.pop(delivery.key, None) is not None:
+            self._submit(CallTaken(self._clock.now(), doubtful))
+        return doubtful
+
+    async def _handle_sent(self, delivery: Delivery, message: MessageRef | None) -> Delivery | None:
         """Return the delivery to commit; None: the engine commits it together with its incident.
 
         Until then the lane waits: after a crash an edit that overtook the post would hide from a
         search that the message was posted.
         """
         self._calls.pop(delivery.key, None)
-        if limit := _limit_of(delivery):
+        if limit := limit_of(delivery):
             self._limits.release(limit[0])
-        if not isinstance(delivery.body, Post) or message is None:
+        now, body = self._clock.now(), delivery.body
+        if isinstance(body, Post) and message is not None:
+            self._submit(Delivered(now, body.incident, message.channel, message.ts, delivery.key))
+        elif not delivery.call:
             return outbox.mark_sent(delivery)
-        now, number = self._clock.now(), delivery.body.incident
-        self._submit(Delivered(now, number, message.channel, message.ts, delivery.key))
+        if call := delivery.call:
+            incident = self._view().desk.incidents[call.incident]
+            people = call_outcomes.people_of(delivery, incident)
+            unreached = await self._messenger.find_unreached(people, now) if people else {}
+            taken = replace(delivery, status=DeliveryStatus.SENDING)  # it may have been in doubt
+            self._submit(CallTaken(self._clock.now(), taken, message, unreached))
         return None
 
     def _handle_refusal(
@@ -306,7 +328,7 @@ class OutboxDelivery:
         log.warning("%s refused %s: %s", refusal.system, _describe(delivery), refusal.code)
         now, body = self._clock.now(), delivery.body
         if refusal.retry_after_s is not None:
-            if limit := _limit_of(delivery):
+            if limit := limit_of(delivery):
                 self._limits.hold(limit[0], refusal.retry_after_s)
             wait_s = min(refusal.retry_after_s, outbox.MAX_RETRY_AFTER_S)
             return outbox.mark_refused(delivery, now, wait_s * self._clock.speed)
@@ -316,28 +338,24 @@ class OutboxDelivery:
             self._submit(MessageLost(now, body.incident))
             return None
         is_final = refusal.reason in {Reason.MESSAGE_LOST, Reason.REJECTED}
-        if is_final and isinstance(body, Answer | DirectMessage | DirectEntry | Paging):
+        if is_final and isinstance(body, Answer | DirectBody | Paging):
             return self._give_up(delivery, refusal.code)
         return outbox.mark_refused(delivery, now, None)
 
     def _give_up(self, delivery: Delivery, error: str) -> Delivery | None:
-        """Return it as dead; None: it is a call in Slack, which the engine first passes on."""
-        now = self._clock.now()
-        match delivery:
-            case Delivery(body=Paging(incident, contact_point, PagerAction.TRIGGER)):
-                self._submit(PageRefused(now, incident, contact_point, error))
-            case Delivery(call=Call() as call):
-                self._calls.pop(delivery.key, None)
-                self._submit(CallOverdue(now, call, delivery.lane))
-                return None
-        return outbox.mark_dead(delivery)
+        """Return it as dead; None: it is a call, which the engine first makes in another way."""
+        if not delivery.call:
+            return outbox.mark_dead(delivery)
+        self._calls.pop(delivery.key, None)
+        self._submit(CallRefused(self._clock.now(), delivery, error))
+        return None
 
     async def _settle(self, delivery: Delivery) -> Delivery | None:
         """Search the channel for something that may have arrived."""
         now, message = self._clock.now(), self._message_ref(delivery)
         if isinstance(delivery.body, Post) and message is not None:
             # The incident was committed, and the delivery was not.
-            return self._handle_sent(delivery, message)
+            return await self._handle_sent(delivery, message)
         try:
             async with asyncio.timeout(SEND_LIMIT_S):
                 found = await self._messenger.find(delivery, message)
@@ -347,7 +365,7 @@ class OutboxDelivery:
             is_pointless = isinstance(failure, Refused) and failure.reason is Reason.REJECTED
             return outbox.handle_failed_search(delivery, now, is_pointless=is_pointless)
         if found is not None:
-            return self._handle_sent(delivery, found)
+            return await self._handle_sent(delivery, found)
         return outbox.requeue(replace(delivery, is_repeat=False), now)
 
     def _message_ref(self, delivery: Delivery) -> MessageRef | None:
@@ -362,21 +380,6 @@ class OutboxDelivery:
         except StoreError as error:
             # Only for debugging: the engine logs that the store fails.
             log.debug("delivery of %s not saved: %s", deliveries[0].key, error)
-
-
-def _limit_of(delivery: Delivery) -> tuple[str, float] | None:
-    """Return the limit that a delivery is under: its name, and the gap between two calls."""
-    match delivery.body:
-        case Paging(contact_point=name):
-            return f"contact point {name}", 0.0
-        case DirectMessage(person=person) | DirectEntry(person=person):
-            return f"direct {person}", MESSAGE_GAP_S
-        case Edit():
-            return "edits", EDIT_GAP_S
-        case Answer(is_shared=False):
-            return None
-        case _:
-            return "channel", MESSAGE_GAP_S
 
 
 def _order(delivery: Delivery) -> Order:

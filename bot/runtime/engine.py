@@ -17,10 +17,12 @@ from bot.core.incidents import notifications
 from bot.core.model.access import AuditEntry
 from bot.core.model.measurement import Push
 from bot.core.state import clock_shift, outbox
+from bot.core.state.batching import is_superfluous
 from bot.core.state.desk import BotState, DeskState
-from bot.core.state.outbox import Delivery, is_superfluous
+from bot.core.state.outbox import Delivery
 from bot.core.state.stimulus import (
-    CallOverdue,
+    CallRefused,
+    CallTaken,
     ClockCorrected,
     CommandReceived,
     Delivered,
@@ -80,13 +82,15 @@ class OutboxWriter:
             )
 
     def finish_sending(
-        self, change: Change, stimulus: Delivered | MessageLost | CallOverdue
+        self, change: Change, stimulus: Delivered | MessageLost | CallTaken | CallRefused
     ) -> None:
         """Finish the delivery that a stimulus is about, in the same commit as what follows."""
-        if isinstance(stimulus, CallOverdue):
-            lane = stimulus.refused_in
-        else:
-            lane = notifications.lane(stimulus.incident)
+        if isinstance(stimulus, CallTaken | CallRefused):
+            if stimulus.delivery.status is outbox.DeliveryStatus.SENDING:
+                finish = outbox.mark_sent if isinstance(stimulus, CallTaken) else outbox.mark_dead
+                change.deliveries[stimulus.delivery.key] = finish(stimulus.delivery)
+            return
+        lane = notifications.lane(stimulus.incident)
         finish = outbox.mark_sent if isinstance(stimulus, Delivered) else outbox.mark_dead
         for delivery in self._lane(lane):
             if delivery.status is outbox.DeliveryStatus.SENDING:
@@ -341,7 +345,7 @@ class Engine:
                 self._is_tick_queued = False
             case Pushed(push=item) | CommandReceived(request=item):
                 change.handled_ids.append(item.id)
-            case Delivered() | MessageLost() | CallOverdue():
+            case Delivered() | MessageLost() | CallTaken() | CallRefused():
                 self._outbox_writer.finish_sending(change, stimulus)
         self._state, effects = step.step(self._state, stimulus, self._rules)
         for effect in effects:

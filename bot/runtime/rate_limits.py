@@ -8,8 +8,40 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bot.core.state.outbox import MAX_RETRY_AFTER_S
+from bot.core.state.outbox import (
+    MAX_RETRY_AFTER_S,
+    Answer,
+    DirectEdit,
+    DirectMessage,
+    Edit,
+    Paging,
+)
+from bot.core.state.timeline import DirectEntry
+
+if TYPE_CHECKING:
+    from bot.core.state.outbox import Delivery
+
+MESSAGE_GAP_S = 1.0
+"""Slack accepts about one new message a second and channel, in real time (Rate Limits, 2026-11)."""
+EDIT_GAP_S = 1.2
+"""Slack accepts at least 50 edits a minute (tier 3, Rate Limits, 2026-11)."""
+
+
+def limit_of(delivery: Delivery) -> tuple[str, float] | None:
+    """Return the limit that a delivery is under: its name, and the gap between two calls."""
+    match delivery.body:
+        case Paging(contact_point=name):
+            return f"contact point {name}", 0.0
+        case DirectMessage(person=person) | DirectEntry(person=person):
+            return f"direct {person}", MESSAGE_GAP_S
+        case Edit() | DirectEdit():
+            return "edits", EDIT_GAP_S
+        case Answer(is_shared=False):
+            return None
+        case _:
+            return "channel", MESSAGE_GAP_S
 
 
 @dataclass(slots=True)

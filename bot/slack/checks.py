@@ -27,6 +27,7 @@ SCOPES = {
 }
 """The scopes that manifest.yml requires, and what does not work without each."""
 OPTIONAL_SCOPES = {
+    "dnd:read": "people in Do Not Disturb are called, and do not hear it",
     "im:write": "nobody gets a direct message",
     "usergroups:read": "the user groups of `access` have no right",
     "users:read": "guests cannot be told from members, and their clocks show UTC",
@@ -87,6 +88,7 @@ def list_missing_scopes(granted: frozenset[str], rules: Rules) -> list[str]:
     """
     steps = {step.contact for policy in rules.policies.values() for step in policy.steps}
     is_used = {
+        "dnd:read": bool(rules.mention or rules.on_call or rules.calendar_every_s),
         "im:write": bool(steps & {DM, NEXT}),
         "usergroups:read": bool(groups_with_rights(rules.access)),
         "users:read": True,

@@ -35,6 +35,7 @@ METHODS: Final[dict[str, frozenset[str]]] = {
     "conversations.list": frozenset({"channels:read", "groups:read"}),
     "conversations.open": frozenset({"im:write"}),
     "conversations.replies": frozenset({"channels:history", "groups:history"}),
+    "dnd.info": frozenset({"dnd:read"}),
     "usergroups.users.list": frozenset({"usergroups:read"}),
     "users.info": frozenset({"users:read"}),
     "views.open": frozenset(),

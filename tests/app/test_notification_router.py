@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bot.app.notification_router import NotificationRouter
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.oncall import CallReason
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident, IncidentKind, IncidentLife
-from bot.core.state.outbox import Delivery, PagerAction, Paging
+from bot.core.state.outbox import Call, Delivery, PagerAction, Paging, mark_dead, mark_sent
 from bot.core.state.rules import Rules
-from bot.core.state.stimulus import PageRefused, Stimulus
+from bot.core.state.stimulus import CallRefused, CallTaken, Stimulus
 from bot.core.state.tenant import Tenants
 from bot.http import HttpRequest, HttpResult
 from bot.notify.pagerduty import PagerDutyNotifier
@@ -38,7 +39,10 @@ INCIDENT = Incident(
     life=IncidentLife(0.0),
     verdict=Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.0),
 )
-PAGE = Delivery("1:page:1", "page:1", 1, Paging(1, "night-shift", PagerAction.TRIGGER), 0.0)
+CALL = Call(1, CallReason.BEGUN, 0.0)
+PAGE = Delivery(
+    "1:page:1", "page:1", 1, Paging(1, "night-shift", PagerAction.TRIGGER), 0.0, call=CALL
+)
 
 
 class NoSlack:
@@ -69,6 +73,15 @@ def deliver(pagerduty: PagerDuty | None, submitted: list[Stimulus]) -> OutboxDel
 
     async def main(loop: VirtualLoop) -> None:
         clock = VirtualClock(loop, 0.0)
+
+        def submit(stimulus: Stimulus) -> None:
+            """Do what the engine does."""
+            submitted.append(stimulus)
+            if isinstance(stimulus, CallTaken):
+                delivery.offer([mark_sent(stimulus.delivery)])
+            if isinstance(stimulus, CallRefused):
+                delivery.offer([mark_dead(stimulus.delivery)])
+
         slack = SlackMessenger(NoSlack(), channel="C1", status_link="https://status.auth0.com")
         notifiers: dict[str, Notifier] = {}
         if pagerduty:
@@ -84,7 +97,7 @@ def deliver(pagerduty: PagerDuty | None, submitted: list[Stimulus]) -> OutboxDel
             store=MemoryStore(),
             messenger=NotificationRouter(slack, notifiers),
             view=lambda: View(clock.now(), Rules({}), Tenants({}), DeskState({1: INCIDENT})),
-            submit=submitted.append,
+            submit=submit,
         )
         deliveries.append(delivery)
         delivery.resume([PAGE])
@@ -108,9 +121,9 @@ def test_a_pagers_final_refusal(caplog: pytest.LogCaptureFixture) -> None:
     ]
     assert (len(pagerduty.sent), delivery.depth) == (1, 0)
     error = "HTTP 400: check the routing key"
-    assert [replace(each, at=0.0) for each in submitted if isinstance(each, PageRefused)] == [
-        PageRefused(0.0, 1, "night-shift", error)
-    ]
+    (refused,) = submitted
+    assert isinstance(refused, CallRefused)
+    assert (refused.delivery.key, refused.error) == (PAGE.key, error)
 
 
 def test_a_pagers_other_failures(caplog: pytest.LogCaptureFixture) -> None:

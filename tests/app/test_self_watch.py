@@ -1,26 +1,46 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bot.app.self_watch import CHECKS_LIMIT_S, DELIVERY, ENGINE, UNSAVED_S, SelfWatch
+from bot.app.self_watch import (
+    CHECKS_LIMIT_S,
+    DELIVERY,
+    ENGINE,
+    UNSAVED_S,
+    SelfWatch,
+    find_unreachable,
+)
 from bot.app.watchdog import Supervisor
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import (
     FEED,
+    Cause,
     Fault,
     FeedReading,
     FeedState,
     Observation,
     Outcome,
+    Scope,
+    Severity,
     Stage,
     Target,
+    Verdict,
 )
 from bot.core.oncall import Shifts
-from bot.core.state.incident import OwnFaultKind
+from bot.core.state.desk import DeskState, Refusal
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    IncidentLife,
+    NotificationState,
+    OwnFaultKind,
+    Resolution,
+)
 from bot.core.state.rules import Rules, TenantRules
-from bot.ports import Change, StoreError
+from bot.core.state.tenant import Tenants
+from bot.ports import Change, StoreError, View
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.runtime.guarded_store import GuardedStore
@@ -31,10 +51,9 @@ from bot.telemetry import Metrics
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.core.state.incident import Incident, MessageRef
+    from bot.core.state.incident import MessageRef
     from bot.core.state.outbox import Delivery
     from bot.core.state.stimulus import Effect
-    from bot.ports import View
 
 FAULT = Fault(Stage.HTTP, "http_503", status=503)
 
@@ -87,6 +106,9 @@ class Edges:
 
     async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:
         raise NotImplementedError
+
+    async def find_unreached(self, _: tuple[str, ...], __: float) -> dict[str, str]:
+        return {}
 
     def listen(self, at: float, effect: Effect) -> None:
         if self.listener_fails:
@@ -244,3 +266,28 @@ def test_metrics_show_what_health_shows() -> None:
         assert value("auth0_check_overdue", {"kind": "step"}) == 0.0
 
     watch(fill)
+
+
+def test_whoever_could_not_be_called_shows_for_a_day() -> None:
+    """And an incident that nobody was reached for, as long as it is open."""
+    notification = NotificationState(nobody_at=0.0)
+    verdict = Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.0)
+    incident = Incident(
+        1,
+        IncidentKind.FAILING,
+        Severity.CRITICAL,
+        ("prod",),
+        0.0,
+        verdict,
+        IncidentLife(0.0),
+        notification=notification,
+    )
+    desk = DeskState({1: incident}, refusals={"pager": Refusal(0.0, "HTTP 400")})
+    ended = desk.with_incident(replace(incident, life=IncidentLife(0.0, resolved=Resolution(9.0))))
+    said = [
+        find_unreachable(View(now, Rules({}), Tenants({}), each))
+        for now, each in ((1.0, desk), (10.0, ended), (86_401.0, ended))
+    ]
+
+    refused = "pager did not take the last call (HTTP 400)"
+    assert said == [f"nobody could be reached for incident 1, {refused}", refused, ""]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from bot.simulator.reading import example_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +103,23 @@ def test_people_are_paged_and_click(auth0_check: Run, brief: Callable[..., str])
     assert re.search(r"call +#1 page pager: unacknowledged", ended.stdout)
     assert re.search(r"click +U1 acknowledge #1: pressed", ended.stdout)
     assert re.search(r"page +#1 acknowledge by pager", ended.stdout)
+
+
+def test_a_port_that_is_taken_is_named(auth0_check: Run, brief: Callable[..., str]) -> None:
+    """The error says which port, and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        ended = auth0_check("demo", "--port", port, "--scenario", brief(OUTAGE))
+
+    assert ended.returncode == 1
+    assert f"port {port} is taken: choose another one, such as --port 0" in ended.stderr
+
+
+def test_the_help_names_every_example(auth0_check: Run) -> None:
+    """Whoever tries the demo sees what can be played."""
+    shown = auth0_check("demo", "--help").stdout
+
+    assert all(name in shown for name in example_names())
 
 
 def test_what_cannot_be_played_is_refused(auth0_check: Run, brief: Callable[..., str]) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.app.rules import find_silent_escalation, rules_of
 from bot.core.model.wall_clock import RecurringTime, parse_cron
 
 if TYPE_CHECKING:
@@ -207,3 +208,21 @@ def test_a_step_that_tells_no_name(tell: str, refused: Refused) -> None:
     """A list or a section is refused like any other mistake."""
     (told,) = refused(steps(f"{{after: 0s, tell: {tell}}}"))
     assert told.startswith("bot.yml:7: escalation.critical[0].tell: must be ")
+
+
+@pytest.mark.parametrize(
+    ("steps", "is_warned"),
+    [([], False), (["mention"], True), (["dm", "next"], True), (["dm", "pager"], False)],
+)
+def test_an_escalation_that_stays_in_slack_is_warned_of(
+    load_text: LoadText, steps: list[str], *, is_warned: bool
+) -> None:
+    """A phone in Do Not Disturb makes no sound for Slack. No escalation at all is a choice."""
+    contacts = ", ".join(f"{{after: 1m, tell: {each}}}" for each in steps)
+    settings = load_text(
+        oncall(ROTATION)
+        + f"notify: [{{name: pager, pagerduty: {{routing_key: {'k' * 32}}}}}]\n"
+        + f"escalation: {{critical: [{contacts}]}}\n"
+    )
+
+    assert bool(find_silent_escalation(rules_of(settings))) is is_warned

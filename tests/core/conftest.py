@@ -27,9 +27,19 @@ from bot.core.model.observation import (
 from bot.core.model.wall_clock import RecurringTime
 from bot.core.oncall import EscalationPolicy, EscalationStep, Rotation
 from bot.core.state.desk import BotState, DeskState
-from bot.core.state.outbox import Answer, AnswerResult, Reply
+from bot.core.state.incident import MessageRef
+from bot.core.state.outbox import (
+    Answer,
+    AnswerResult,
+    Delivery,
+    DirectMessage,
+    Paging,
+    Reply,
+)
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.stimulus import (
+    CallRefused,
+    CallTaken,
     CommandReceived,
     Delivered,
     DeskStimulus,
@@ -70,9 +80,15 @@ def rules(**given: object) -> Rules:
 
 @dataclass
 class Steps:
-    """The bot's state, stepped by hand."""
+    """The bot's state, stepped by hand. Whatever calls people is taken at once."""
 
     rules: Rules
+    refusing: dict[str, str] = field(default_factory=dict)
+    """Contact points and people who take no call, and why."""
+    is_deaf: bool = False
+    """Nothing is taken, and nothing refused."""
+    asleep: set[str] = field(default_factory=set)
+    """People in Do Not Disturb."""
     state: BotState = field(init=False)
     now: float = START
     effects: list[Effect] = field(default_factory=list)
@@ -111,7 +127,18 @@ class Steps:
     def _after(self, stepped: tuple[BotState, list[Effect]]) -> list[Effect]:
         self.state, effects = stepped
         self.effects += effects
-        return effects
+        calls = [e for e in effects if isinstance(e, Send) and e.call and not self.is_deaf]
+        answers = [self.answer(sent) for sent in calls]
+        return [*effects, *(more for answer in answers for more in self.step(answer))]
+
+    def answer(self, sent: Send) -> Stimulus:
+        """Return what Slack or a contact point makes of a call."""
+        delivery = Delivery(sent.key, sent.lane, 1, sent.body, self.now, call=sent.call)
+        match sent.body:
+            case Paging(contact_point=name) | DirectMessage(person=name) if name in self.refusing:
+                return CallRefused(self.now, delivery, self.refusing[name])
+        message = MessageRef("D1", sent.key) if isinstance(sent.body, DirectMessage) else None
+        return CallTaken(self.now, delivery, message, dict.fromkeys(self.asleep, "in_dnd"))
 
     def wait(self, span_s: float) -> None:
         self.now += span_s

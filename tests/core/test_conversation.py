@@ -19,10 +19,11 @@ from bot.core.model.observation import Fault, Observation, Outcome, Severity, St
 from bot.core.model.wall_clock import RecurringTime
 from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep, Shift, Shifts
 from bot.core.state.desk import BotState, DeskState
-from bot.core.state.incident import IncidentKind, IncidentState
+from bot.core.state.incident import IncidentKind, IncidentState, MessageRef
 from bot.core.state.outbox import (
     Answer,
     Call,
+    Delivery,
     DirectMessage,
     IncidentBody,
     PagerAction,
@@ -34,6 +35,8 @@ from bot.core.state.rules import Recurrence
 from bot.core.state.silence import MaintenanceWindow
 from bot.core.state.stimulus import (
     CallOverdue,
+    CallRefused,
+    CallTaken,
     CommandReceived,
     Delivered,
     MessageLost,
@@ -138,6 +141,8 @@ class Conversation(RuleBasedStateMachine):
         self.ended: dict[int, bool] = {}
         """Of incidents whose opening was told: whether the end was told since."""
         self.asked = 0
+        self.calls: dict[str, Send] = {}
+        """Those of which it is not known what came of them, by key."""
 
     @property
     def desk(self) -> DeskState:
@@ -207,6 +212,27 @@ class Conversation(RuleBasedStateMachine):
     def miss_call(self, number: int, reason: CallReason, ago_s: float) -> None:
         self.step(CallOverdue(self.now, Call(number, reason, self.now - ago_s)))
 
+    @rule(place=st.integers(0, 5), outcome=st.sampled_from(["taken", "asleep", "gone", "late"]))
+    def answer_call(self, place: int, outcome: str) -> None:
+        """Let Slack or a contact point take one of the calls on their way, or not."""
+        if not self.calls:
+            return
+        sent = self.calls.pop([*self.calls][place % len(self.calls)])
+        assert sent.call
+        delivery = Delivery(sent.key, sent.lane, 1, sent.body, self.now, call=sent.call)
+        point = sent.body.contact_point if isinstance(sent.body, Paging) else ""
+        match outcome:
+            case "gone":
+                self.step(CallRefused(self.now, delivery, "user_not_found"))
+            case "late":
+                self.step(CallOverdue(self.now, sent.call, point))
+            case _:
+                asleep = dict.fromkeys(
+                    (ANN, BEN) if outcome == "asleep" and not point else (), "in_dnd"
+                )
+                self.step(CallTaken(self.now, delivery, MessageRef("D1", sent.key), asleep))
+        self.tick(1.0)
+
     @rule(number=NUMBERS)
     def deliver(self, number: int) -> None:
         if number in self.ended:
@@ -232,6 +258,7 @@ class Conversation(RuleBasedStateMachine):
         assert len(keys) == len(sends)
         assert not keys & self.keys
         self.keys |= keys
+        self.calls |= {send.key: send for send in sends if send.call}
         for send in sends:
             if isinstance(send.body, IncidentBody):
                 self.check_said(send.body, stimulus)
@@ -251,9 +278,15 @@ class Conversation(RuleBasedStateMachine):
             stimulus.request.command, Escalate
         )
         acknowledged = incident.life.acknowledged
-        is_newer = isinstance(stimulus, CallOverdue) and (
-            acknowledged is None or stimulus.call.decided_at > acknowledged.at
-        )
+        match stimulus:
+            case (
+                CallOverdue(call=call)
+                | CallRefused(delivery=Delivery(call=Call() as call))
+                | CallTaken(delivery=Delivery(call=Call() as call))
+            ):
+                is_newer = acknowledged is None or call.decided_at > acknowledged.at
+            case _:
+                is_newer = False
         is_open = incident.state is IncidentState.OPEN
         assert not is_call(body) or is_wanted or is_newer or is_open
 

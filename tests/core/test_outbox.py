@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from bot.core.alerting.call_outcomes import PAGE_UPDATE_LIFE_S, is_expired
 from bot.core.oncall import CallReason
 from bot.core.state.outbox import (
     BACKOFF_S,
     CALL_OVERDUE_S,
-    PAGE_UPDATE_LIFE_S,
     SETTLE_S,
     Call,
     Delivery,
@@ -19,7 +19,6 @@ from bot.core.state.outbox import (
     PagerAction,
     Paging,
     Post,
-    is_expired,
     mark_sending,
     recover,
 )

@@ -3,12 +3,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bot.core.alerting.paging import is_needless, who_to_mention
+from bot.core.alerting.call_outcomes import is_needless
+from bot.core.alerting.paging import who_to_mention
 from bot.core.model.access import CommandOutcome
 from bot.core.model.observation import Fault, Severity, Stage
 from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep, Shift, Shifts
-from bot.core.state.outbox import Delivery, DirectMessage, Edit, PagerAction, Paging, Reply
-from bot.core.state.stimulus import PageRefused, ShiftsPolled, Started, Tick
+from bot.core.state.outbox import (
+    CalledNow,
+    Delivery,
+    DirectEdit,
+    DirectMessage,
+    Edit,
+    NobodyReached,
+    PagerAction,
+    Paging,
+    Reply,
+)
+from bot.core.state.stimulus import CallOverdue, Send, ShiftsPolled, Started, Tick
 from bot.core.state.timeline import HandOverEntry, MentionEntry, PagedEntry, UnreachedEntry
 
 ANN, BEN = "U0ANN", "U0BEN"
@@ -39,7 +50,7 @@ def test_the_process_was_stopped_meanwhile(down: Any) -> None:
     since = len(down.effects)
     down.wait(7200)
     down.on_desk(Tick(down.now))
-    assert paged(down, since) == [("pager",), ("@here",)]
+    assert sorted(paged(down, since)) == [("@here",), ("pager",)]
 
     since = len(down.effects)
     down.later(1190)
@@ -86,17 +97,19 @@ def test_next_never_calls_the_same_person_twice(make: Any) -> None:
 
 def test_the_thread_says_which_contact_point_did_not_take_a_page(down: Any) -> None:
     """And why, in its own words."""
-    since = len(down.effects)
-    down.on_desk(PageRefused(down.now, 1, "pager", "HTTP 400: check the routing key"))
+    down.refusing = {"pager": "HTTP 400: check the routing key"}
+    down.later(700)
 
-    (body,) = down.bodies(since)
-    assert body.entry == UnreachedEntry(down.now, "pager", "HTTP 400: check the routing key")
+    entries = [body.entry for body in down.bodies() if isinstance(body, Reply)]
+    (said,) = [each for each in entries if getattr(each, "contact_point", "") == "pager"]
+    assert said == UnreachedEntry(said.at, "pager", "HTTP 400: check the routing key")
+    assert ("pager",) not in paged(down)
 
 
 def test_people_are_mentioned_once_though_the_verdict_turns(steps: Any, make_notice: Any) -> None:
     """To our network, which is a warning, and back to Auth0, which is critical again.
 
-    They are called once more for the tenant that joined meanwhile, and for nothing else.
+    The tenant that joins within two minutes of the call is named in the thread only.
     """
     steps.rules = replace(steps.rules, mention="@here")
     steps.fail("prod.login", 10)
@@ -112,7 +125,7 @@ def test_people_are_mentioned_once_though_the_verdict_turns(steps: Any, make_not
     assert severities == [Severity.CRITICAL, Severity.WARNING, Severity.CRITICAL]
     assert steps.incidents[0].notification.mentioned == ("@here",)
     calls = [effect.call.reason for effect in steps.effects if getattr(effect, "call", None)]
-    assert calls == [CallReason.BEGUN, CallReason.CORRECTED, CallReason.WIDER]
+    assert calls == [CallReason.BEGUN, CallReason.CORRECTED]
 
 
 def test_a_direct_message_goes_to_who_is_on_call(make: Any) -> None:
@@ -218,3 +231,179 @@ def test_severity_decides_whom_it_calls(make: Any) -> None:
     assert (incident.severity, incident.notification.mentioned) == (Severity.WARNING, ())
     assert sum(isinstance(body, DirectMessage) for body in steps.bodies()) == 1
     assert [body.contact_point for body in steps.bodies() if isinstance(body, Paging)] == ["pager"]
+
+
+PAGER_AND_MAIL = ("pager", "mail")
+
+
+def prepare(make: Any, *contacts: str, **given: Any) -> Any:
+    """Return an outage about to begin, with a step every five minutes."""
+    steps = tuple(EscalationStep(300.0 * n, each) for n, each in enumerate(contacts, start=1))
+    given = {"mention": "U0BOSS", "contact_points": PAGER_AND_MAIL, **given}
+    made = make(policies={Severity.CRITICAL: EscalationPolicy(steps)}, **given)
+    made.healthy()
+    return made
+
+
+def told(steps: Any) -> list[tuple[str, ...]]:
+    """Say in which order people were called or not reached, and how."""
+    found = []
+    for body in steps.bodies():
+        match getattr(body, "entry", None):
+            case MentionEntry(mentioned=names):
+                found.append(("mention", *names))
+            case PagedEntry(mentioned=names, contact_points=points):
+                found.append((*(points or ("mention",)), *names))
+            case UnreachedEntry(contact_point=point, people=names):
+                found.append(("not", *((point,) if point else ()), *names))
+        if isinstance(body, NobodyReached):
+            found.append(("nobody",))
+    return found
+
+
+def test_a_step_that_is_refused_is_passed_over_at_once(make: Any) -> None:
+    """The next one follows, then each contact point that is left, and `slack.mention` once."""
+    steps = prepare(make, "dm", "pager", on_call=make.rotation)
+    on_call = steps.desk.shift.person
+    steps.refusing = {on_call: "user_not_found", "pager": "HTTP 400", "mail": "no"}
+    steps.fail("prod.login", 10)
+    assert told(steps) == []
+
+    steps.later(300)
+    assert told(steps) == [
+        ("not", on_call),
+        ("not", "pager"),
+        ("not", "mail"),
+        ("mention", "U0BOSS"),
+    ]
+    assert {*steps.desk.refusals} == {on_call, "pager", "mail"}
+    steps.later(3600)
+    assert len(told(steps)) == 4
+
+
+def test_only_what_was_taken_is_said_to_be_done(make: Any) -> None:
+    """Until then the thread says nothing of a direct message or of a page."""
+    steps = prepare(make, "dm", "pager", on_call=make.rotation)
+    steps.is_deaf = True
+    steps.fail("prod.login", 10)
+    steps.later(700)
+    assert told(steps) == []
+
+    steps.is_deaf = False
+    for sent in [e for e in steps.effects if isinstance(e, Send) and e.call]:
+        steps.step(steps.answer(sent))
+    assert told(steps) == [("dm", steps.desk.shift.person), ("pager",)]
+
+
+def test_whoever_is_in_do_not_disturb_is_not_reached(make: Any) -> None:
+    """By a mention as by a message: said each time, and the next step follows at once."""
+    steps = prepare(make, "dm", "pager", on_call=make.rotation)
+    person = steps.desk.shift.person
+    steps.asleep = {person}
+    steps.fail("prod.login", 10)
+
+    assert told(steps) == [("not", person), ("not", person), ("pager",)]
+    assert steps.incidents[0].notification.nobody_at is None
+    assert [*steps.desk.refusals] == [person]
+
+
+def test_nobody_can_be_reached(make: Any) -> None:
+    """That is said in the channel once; the one who is reached in the end takes it back."""
+    steps = prepare(make, "pager")
+    steps.asleep, steps.refusing = {"U0BOSS"}, {"pager": "HTTP 400", "mail": "no"}
+    steps.fail("prod.login", 10)
+
+    assert told(steps)[-1] == ("nobody",)
+    assert steps.incidents[0].notification.nobody_at is not None
+    steps.later(3600)
+    assert told(steps).count(("nobody",)) == 1
+
+    steps.asleep = set()
+    steps.ask("escalate", BEN)
+    steps.refusing = {}
+    steps.ask("escalate", BEN)
+    assert steps.incidents[0].notification.nobody_at is None
+    assert {*steps.desk.refusals} == {"U0BOSS", "mail"}
+
+
+def test_nothing_is_said_where_nobody_is_configured(make: Any) -> None:
+    """Such an incident is posted, and that is all."""
+    steps = prepare(make, mention="", contact_points=())
+    steps.fail("prod.login", 10)
+
+    assert told(steps) == []
+
+
+def test_contact_points_without_any_step_are_for_whom_nothing_else_reaches(make: Any) -> None:
+    """Nobody is on call, nobody is mentioned, and no step is configured."""
+    steps = prepare(make, mention="")
+    steps.fail("prod.login", 10)
+
+    assert told(steps) == [("pager",), ("mail",)]
+
+
+def test_a_page_that_is_not_taken_in_time_is_passed_over(make: Any) -> None:
+    """It is tried further, and what comes of that is said; the other ways are not tried twice."""
+    steps = prepare(make, "pager", "mail")
+    steps.fail("prod.login", 10)
+    steps.is_deaf = True
+    steps.later(300)
+    (page,) = [e for e in steps.effects if isinstance(e, Send) and isinstance(e.body, Paging)]
+    steps.wait(60)
+    assert page.call
+    steps.on_desk(CallOverdue(steps.now, page.call, "pager"))
+    steps.is_deaf = False
+    assert told(steps) == [("not", "pager")]
+    pages = [body.contact_point for body in steps.bodies() if isinstance(body, Paging)]
+    assert pages == ["pager", "mail"]
+
+    steps.step(steps.answer(page))
+    assert told(steps)[-1] == ("pager",)
+
+
+def test_what_nobody_answers_any_more_calls_nobody_else(make: Any) -> None:
+    """Somebody acknowledged it before the refusal came."""
+    steps = prepare(make, "pager")
+    steps.is_deaf = True
+    steps.fail("prod.login", 10)
+    steps.later(300)
+    (page,) = [e for e in steps.effects if isinstance(e, Send) and isinstance(e.body, Paging)]
+    steps.ask("ack", ANN)
+    steps.refusing = {"pager": "HTTP 400"}
+    steps.step(steps.answer(page))
+
+    assert told(steps) == [("not", "pager")]
+
+
+def test_a_direct_message_is_updated_with_the_incident(make: Any) -> None:
+    """Whoever was called sees who has it, and the end; a page has a number of its own."""
+    steps = prepare(make, "dm", "pager", "pager", on_call=make.rotation)
+    steps.fail("prod.login", 10)
+    steps.later(1000)
+    (message,) = steps.incidents[0].notification.direct_messages
+    since = len(steps.effects)
+    steps.ask("ack", ANN)
+    steps.ask("resolve 1 anyway", ANN)
+
+    edits = [body for body in steps.bodies(since) if isinstance(body, DirectEdit)]
+    assert edits == [DirectEdit(1, message)] * 2
+    pages = [body for body in steps.bodies() if isinstance(body, Paging)]
+    assert [(page.action, page.number) for page in pages] == [
+        (PagerAction.TRIGGER, 1),
+        (PagerAction.TRIGGER, 2),
+        (PagerAction.ACKNOWLEDGE, 2),
+        (PagerAction.RESOLVE, 2),
+    ]
+
+
+def test_an_escalation_by_hand_says_whom_it_calls(make: Any) -> None:
+    """By which way; the step that is refused is followed by the next one at once."""
+    steps = prepare(make, "dm", "pager", "mail", on_call=make.rotation)
+    steps.fail("prod.login", 10)
+    steps.ask("ack", ANN)
+    steps.wait(1)
+    assert steps.ask("escalate", BEN).called == (CalledNow("dm", (steps.desk.shift.person,)),)
+    steps.refusing = {"pager": "HTTP 400"}
+    assert steps.ask("escalate", BEN).called == (CalledNow("pager"),)
+
+    assert told(steps)[1:] == [("not", "pager"), ("mail",)]

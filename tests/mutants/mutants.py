@@ -100,12 +100,12 @@ MUTANTS = (
         id="edit-for-nothing",
         path="bot/core/incidents/notifications.py",
         function="notify_changes",
-        old="and before.problems != after.problems",
-        new="",
-        promise='"Numbers alone are updated this often; anything else at once."'
-        " (core/incidents/notifications.py, REFRESH_S)",
+        old="REFRESH_S if is_moving else STEADY_REFRESH_S",
+        new="REFRESH_S",
+        promise='"After so long, times alone are updated less often."'
+        " (core/incidents/notifications.py, STEADY_REFRESH_S)",
         harm="The message is marked as edited each minute, and edits run into Slack's limit.",
-        tests=("tests/core",),
+        tests=("tests/stories/test_stories.py",),
     ),
     Mutant(
         id="muted-page-in-the-past",

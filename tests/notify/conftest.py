@@ -174,6 +174,7 @@ def page() -> Callable[..., PagerMessage]:
         standard: dict[str, Any] = {
             "key": f"7-{action}",
             "incident": 7,
+            "number": 1,
             "severity": Severity.CRITICAL,
             "tenants": ("prod", "eu"),
             "details": DETAILS,

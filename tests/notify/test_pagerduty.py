@@ -46,6 +46,41 @@ async def test_an_incident_is_one_alert(
     assert states == [{KEY: "triggered"}, {KEY: "acknowledged"}, {KEY: "resolved"}]
 
 
+async def test_a_new_page_is_an_alert_of_its_own(
+    pager: PagerDutyNotifier, events: Events, page: MakePage
+) -> None:
+    """One that was acknowledged notifies nobody any more: it is resolved, with a note in its log.
+
+    The end resolves all of them, also those of which nobody knows what became.
+    """
+    states = []
+    for sent in (
+        page(),
+        page(PagerAction.ACKNOWLEDGE),
+        page(number=2, title="It got worse"),
+        page(number=3, title="It fails again"),
+        page(PagerAction.ACKNOWLEDGE, number=3),
+    ):
+        await pager.notify(sent)
+        states.append([*events.alerts.values()])
+    notes = [e["payload"]["summary"] for e in events.sent if e["event_action"] == "resolve"]
+    events.alerts[KEY] = "triggered"
+    await pager.notify(page(PagerAction.RESOLVE, number=3))
+
+    assert states == [
+        ["triggered"],
+        ["acknowledged"],
+        ["resolved", "triggered"],
+        ["resolved", "resolved", "triggered"],
+        ["resolved", "resolved", "acknowledged"],
+    ]
+    assert notes == [
+        "Called again, by a new alert: It got worse",
+        "Called again, by a new alert: It fails again",
+    ]
+    assert events.alerts == dict.fromkeys([KEY, f"{KEY}-2", f"{KEY}-3"], "resolved")
+
+
 async def test_a_page_sent_twice_is_one_alert(
     pager: PagerDutyNotifier, events: Events, page: MakePage
 ) -> None:

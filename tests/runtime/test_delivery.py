@@ -17,6 +17,7 @@ from bot.core.state.incident import (
     IncidentLife,
     IncidentMessage,
     MessageRef,
+    NotificationState,
 )
 from bot.core.state.outbox import (
     Answer,
@@ -27,9 +28,12 @@ from bot.core.state.outbox import (
     CrossPost,
     Delivery,
     DeliveryStatus,
+    DirectBody,
+    DirectEdit,
     DirectMessage,
     Edit,
     IncidentBody,
+    NobodyReached,
     OverrideAnnouncement,
     PagerAction,
     Paging,
@@ -40,7 +44,15 @@ from bot.core.state.outbox import (
 )
 from bot.core.state.rules import Rules
 from bot.core.state.silence import Silence
-from bot.core.state.stimulus import CallOverdue, Delivered, MessageLost, Send, Stimulus
+from bot.core.state.stimulus import (
+    CallOverdue,
+    CallRefused,
+    CallTaken,
+    Delivered,
+    MessageLost,
+    Send,
+    Stimulus,
+)
 from bot.core.state.tenant import Tenants
 from bot.core.state.timeline import (
     AcknowledgedEntry,
@@ -75,6 +87,7 @@ INCIDENT = Incident(
     since=0.0,
     life=IncidentLife(0.0),
     verdict=Verdict(Cause.UNCLEAR, Scope.UNKNOWN, 0.0),
+    notification=NotificationState(nobody_at=0.0),
 )
 
 
@@ -113,7 +126,12 @@ class Bench:
         self.submitted: list[Stimulus] = []
         self.overdue: list[tuple[float, str]] = []
         """When calls went beyond Slack, and why they were made."""
+        self.handled: list[Stimulus] = []
+        self.refused: list[tuple[float, str]] = []
+        """When calls were refused for good, and why."""
         self.sending_s = 0.1
+        self.asleep_until = 0.0
+        """Until then everybody is in Do Not Disturb."""
         self.is_stuck = False
         """The engine does not handle what is submitted."""
         self.incidents = {number: replace(INCIDENT, id=number) for number in range(1, 5)}
@@ -143,14 +161,23 @@ class Bench:
             raise errors.pop(0)
         return self.in_channel.get(delivery.key)
 
+    async def find_unreached(self, names: tuple[str, ...], now: float) -> dict[str, str]:
+        assert names
+        return dict.fromkeys(names, "in_dnd") if now < self.asleep_until else {}
+
     def commit_submitted(self) -> None:
         """Do what the engine does: commit what became of a message together with its incident."""
         for stimulus in self.submitted:
-            assert isinstance(stimulus, Delivered | MessageLost | CallOverdue)
-            if isinstance(stimulus, CallOverdue):
-                self.overdue.append((stimulus.at, stimulus.call.reason))
             change, writer = Change(), OutboxWriter(self.delivery.lane)
-            writer.finish_sending(change, stimulus)
+            match stimulus:
+                case CallOverdue(at=at, call=call):
+                    self.overdue.append((at, call.reason))
+                case Delivered() | MessageLost() | CallTaken() | CallRefused():
+                    writer.finish_sending(change, stimulus)
+                    if isinstance(stimulus, CallRefused):
+                        self.refused.append((stimulus.at, stimulus.error))
+                case _:
+                    raise AssertionError(stimulus)
             state = BotState(Tenants({}), DeskState(self.incidents))
             state, effects = step_desk(state, stimulus, Rules({}))
             self.incidents = state.desk.incidents
@@ -160,6 +187,7 @@ class Bench:
             if isinstance(stimulus, MessageLost):
                 writer.requeue_replies(change, stimulus.incident, stimulus.at)
             self.delivery.offer(change.deliveries.values())
+        self.handled += self.submitted
         self.submitted.clear()
 
     def _submit(self, stimulus: Stimulus) -> None:
@@ -254,6 +282,7 @@ def lose(bench: Bench) -> None:
 
 CALL = replace(POST, call=Call(1, CallReason.BEGUN, -7.0))
 STEP = replace(REPLY, call=Call(1, CallReason.UNACKNOWLEDGED, -7.0, 2))
+PAGE = Paging(1, "pager", PagerAction.TRIGGER)
 DIRECT = Delivery("1:direct:1", "direct:1", 1, DirectMessage(1, "U1"), 0.0, call=STEP.call)
 
 
@@ -295,19 +324,43 @@ def test_a_call_that_slack_takes_stays_in_slack() -> None:
     """Also where the engine cannot commit that for minutes; what is no call never leaves it."""
     assert deliver(CALL, STEP).overdue == []
     assert deliver(REPLY, prepare=failing(REPLY.key, *[CUT_OFF] * 7)).overdue == []
-    body = Paging(1, "pager", PagerAction.TRIGGER)
-    page = Delivery("1:page:1", "page:1", 1, body, 0.0, call=STEP.call)
-    assert deliver(page, prepare=failing(page.key, *[CUT_OFF] * 7)).overdue == []
     stuck = deliver(CALL, prepare=lambda bench: setattr(bench, "is_stuck", True))
-    assert [type(each) for each in stuck.submitted] == [Delivered]
+    assert [type(each) for each in stuck.submitted] == [Delivered, CallTaken]
 
 
-def test_a_call_that_slack_will_never_take_goes_beyond_it_at_once() -> None:
-    """The person is not in this workspace: the delivery ends with the commit of the pages."""
+def test_a_page_that_is_not_taken_in_time_is_made_in_other_ways_and_tried_on() -> None:
+    """The contact point is named, and has it once it works again."""
+    page = Delivery("1:page:1", "page:1", 1, PAGE, 0.0, call=STEP.call)
+    bench = deliver(page, prepare=failing(page.key, *[CUT_OFF] * 7))
+
+    assert bench.overdue == [(53.0, "unacknowledged")]
+    assert bench.delivery.depth == 0
+
+
+def test_a_page_that_some_recipients_have_is_taken() -> None:
+    """The others are tried again, and no other way is."""
+    page = Delivery("1:page:1", "page:1", 1, PAGE, 0.0, call=STEP.call)
+    some = Doubt("mail", "some have it", has_reached=True)
+    bench = deliver(page, prepare=failing(page.key, *[some] * 5))
+
+    assert bench.overdue == []
+    assert len(bench.attempts) == 6
+
+
+def test_whoever_is_in_do_not_disturb_is_named() -> None:
+    """Slack took the message, and they do not hear it."""
+    bench = deliver(DIRECT, prepare=lambda bench: setattr(bench, "asleep_until", 10.0))
+    (taken,) = [each for each in bench.handled if isinstance(each, CallTaken)]
+
+    assert taken.unreached == {"U1": "in_dnd"}
+
+
+def test_a_call_that_slack_will_never_take_is_made_in_another_way_at_once() -> None:
+    """The person is not in this workspace: the delivery ends with the commit of what follows."""
     refused = failing(DIRECT.key, refusal("user_not_found"))
     bench = deliver(DIRECT, prepare=refused)
 
-    assert bench.overdue == [(0.1, "unacknowledged")]
+    assert bench.refused == [(0.1, "user_not_found")]
     assert bench.delivery.depth == 0
 
 
@@ -334,7 +387,7 @@ def in_channel(number: int, body: ChannelBody) -> Delivery:
     return Delivery(f"channel:{number}", f"channel:{number}", 1, body, 0.0)
 
 
-def beyond(body: DirectMessage | DirectEntry | Paging) -> Delivery:
+def beyond(body: DirectBody | Paging) -> Delivery:
     return Delivery("1:beyond:1", "beyond:1", 1, body, 0.0)
 
 
@@ -346,11 +399,13 @@ SEARCHED_FOR = (
     in_channel(3, ReportDue(7 * 86400.0)),
     in_channel(4, CatchUp((1, 2))),
     in_channel(5, CrossPost(1, "C2")),
+    in_channel(6, NobodyReached(1, "C1")),
 )
 REPEATED = (
     EDIT,
     ANSWER,
     beyond(DirectMessage(1, "U1")),
+    beyond(DirectEdit(1, MESSAGE)),
     beyond(DirectEntry(1, "U1", AcknowledgedEntry(0.0, "U2", taken_from="U1"))),
     beyond(Paging(1, "pager", PagerAction.TRIGGER)),
 )

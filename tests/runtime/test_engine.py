@@ -95,6 +95,9 @@ class Edges:
     async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:
         raise NotImplementedError
 
+    async def find_unreached(self, _: tuple[str, ...], __: float) -> dict[str, str]:
+        return {}
+
 
 @dataclass
 class Fixture:

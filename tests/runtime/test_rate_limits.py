@@ -39,7 +39,7 @@ from bot.core.state.outbox import (
 )
 from bot.core.state.rules import Rules
 from bot.core.state.silence import Silence
-from bot.core.state.stimulus import CallOverdue, Delivered, Stimulus
+from bot.core.state.stimulus import CallOverdue, CallTaken, Delivered, Stimulus
 from bot.core.state.tenant import Tenants
 from bot.core.state.timeline import MentionEntry, NoteEntry
 from bot.ports import Reason, Refused, View
@@ -133,9 +133,15 @@ class Town:
     async def find(self, delivery: Delivery, _: MessageRef | None) -> MessageRef | None:
         raise NotImplementedError
 
+    async def find_unreached(self, _: tuple[str, ...], __: float) -> dict[str, str]:
+        return {}
+
     def submit(self, stimulus: Stimulus) -> None:
         if isinstance(stimulus, CallOverdue):
             self.overdue.append(stimulus.at)
+            return
+        if isinstance(stimulus, CallTaken):
+            self.delivery.offer([mark_sent(stimulus.delivery)])
             return
         assert isinstance(stimulus, Delivered)
         incident = self.incidents[stimulus.incident]

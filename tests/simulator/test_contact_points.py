@@ -91,7 +91,7 @@ def page(make: Make, point: str, is_: str = "ok") -> tuple[list[AcceptedPage], C
             "escalation step": "2",
         }
         message = PagerMessage(
-            "k", 7, TRIGGER, Severity.CRITICAL, ("prod", "eu"), details, "title", "body", ""
+            "k", 7, 1, TRIGGER, Severity.CRITICAL, ("prod", "eu"), details, "title", "body", ""
         )
         try:
             await points[point].notify(message)

@@ -136,7 +136,9 @@ def test_reasons(manifest: Any) -> None:
 
 def test_methods() -> None:
     """The table of methods and scopes has exactly the methods that the code calls."""
-    method = re.compile(r"(api|apps|auth|chat|conversations|files|users|usergroups|views)(\.\w+)+")
+    method = re.compile(
+        r"(api|apps|auth|chat|conversations|dnd|files|users|usergroups|views)(\.\w+)+"
+    )
     named = {value for value in literals() if method.fullmatch(value)}
 
     assert named == web_api.METHODS.keys()

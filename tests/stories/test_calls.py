@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from bot.simulator.reading import load_file
 from bot.simulator.simulation import play_scenario
@@ -32,13 +33,28 @@ bot:
 """
 
 
+def join_bot(first: str, second: str) -> str:
+    """Join the `bot` of two pieces of a scenario; lists of both are put together."""
+    one, two = (yaml.safe_load(text)["bot"] for text in (first, second))
+    both = one | two | {"notify": [*one["notify"], *two["notify"]]}
+    return yaml.safe_dump({"bot": both})
+
+
+def replies(told: Told) -> list[str]:
+    """Return the lines of the threads."""
+    return [event["text"] for event in told.of("message", kind="reply")]
+
+
 def calls(told: Told) -> list[tuple[str, list[str], str]]:
     """Return how, whom and why each call called."""
     return [(call["how"], call["who"], call["reason"]) for call in told.of("call")]
 
 
 def test_each_step_is_a_call_by_its_way(tell: Tell) -> None:
-    """The first mention, then a direct message and a page; PagerDuty only logs the second page."""
+    """The first mention, then a direct message and a page, and both again in the next round.
+
+    PagerDuty would only log a second page under the first one's key: it has one of its own.
+    """
     told = tell(ON_CALL + OUTAGE)
 
     assert calls(told) == [
@@ -46,12 +62,13 @@ def test_each_step_is_a_call_by_its_way(tell: Tell) -> None:
         ("dm", ["U0CHIEF"], "unacknowledged"),
         ("page", ["pager"], "unacknowledged"),
         ("dm", ["U0CHIEF"], "unacknowledged"),
+        ("page", ["pager"], "unacknowledged"),
     ]
     assert {tuple(call["tenants"]) for call in told.of("call")} == {("prod",)}
     assert [(page["action"], page["step"]) for page in told.of("page")] == [
         ("trigger", 2),
         ("trigger", 2),
-        ("resolve", None),
+        *[("resolve", None)] * 3,
     ]
     assert told.summary["calls"] == [
         [call["t"], call["how"], call["reason"], ["prod"]] for call in told.of("call")
@@ -62,8 +79,9 @@ def test_a_call_is_made_with_the_message_that_calls(tell: Tell) -> None:
     """At the same moment, right after it."""
     told = tell(ON_CALL + OUTAGE)
     before = [told.events[told.events.index(call) - 1] for call in told.of("call")]
+    ways = ["message", "message", "page", "message", "page"]
 
-    assert [event["event"] for event in before] == ["message", "message", "page", "message"]
+    assert [event["event"] for event in before] == ways
     assert [event["t"] for event in before] == [call["t"] for call in told.of("call")]
 
 
@@ -77,20 +95,62 @@ def test_an_acknowledgement_by_click_ends_the_calls(tell: Tell) -> None:
     assert [event["state"] for event in told.of("incident")] == ["open", "acknowledged", "resolved"]
 
 
-def test_slack_takes_a_message_to_somebody_asleep_and_wakes_nobody(tell: Tell) -> None:
-    """The page is the first call."""
-    told = tell(ON_CALL + OUTAGE + "users: {U0CHIEF: dnd}\n")
+@pytest.mark.parametrize(
+    ("presence", "why"), [("dnd", "Do Not Disturb"), ("missing", "does not know this person")]
+)
+def test_whoever_cannot_be_reached_is_passed_over_at_once(
+    tell: Tell, presence: str, why: str
+) -> None:
+    """Slack takes the mention and wakes nobody: the page comes seconds later, not minutes."""
+    told = tell(ON_CALL + OUTAGE + f"users: {{U0CHIEF: {presence}}}\n")
+    opened_at = told.of("message", kind="post")[0]["t"]
+    first, *_ = told.of("call")
 
-    assert [how for how, _, _ in calls(told)] == ["page"]
-    assert [event["channel"] for event in told.of("message", kind="dm")] == ["DU0CHIEF"] * 2
+    assert {call["how"] for call in told.of("call")} == {"page"}
+    assert first["t"] - opened_at < 5.0
+    assert [why in text for text in replies(told)].count(True) >= 2  # the mention, and the message
+    assert not [text for text in replies(told) if "got a direct message" in text]
+    assert len(told.of("message", kind="dm")) == (2 if presence == "dnd" else 0)
 
 
-def test_slack_refuses_a_message_to_somebody_who_is_not_there(tell: Tell) -> None:
-    """And a mention of them calls nobody."""
-    told = tell(ON_CALL + OUTAGE + "users: {U0CHIEF: missing}\n")
+def test_that_nobody_can_be_reached_is_said_in_the_channel(tell: Tell) -> None:
+    """Once every step, every contact point that is left and `slack.mention` were in vain."""
+    mail = "bot: {slack: {mention: U0BOSS}, notify: [{name: mail, apprise: 'json://x.example'}]}\n"
+    refused = "  - {target: [notify.pager, notify.mail], is: {http: 400}}\n"
+    absent = "users: {U0CHIEF: missing, U0BOSS: dnd}\n"
+    told = tell(join_bot(ON_CALL, mail) + OUTAGE + refused + absent)
+    posts = told.of("message", kind="post")
 
-    assert [how for how, _, _ in calls(told)] == ["page"]
-    assert told.of("message", kind="dm") == []
+    assert calls(told) == []
+    assert "Nobody could be reached for" in posts[-1]["text"]
+    assert 60.0 < posts[-1]["t"] - posts[0]["t"] < 90.0  # of mail it is not known at once
+    assert ["<@U0BOSS>"] in [event["mentions"] for event in told.of("message", kind="reply")]
+    assert not [text for text in replies(told) if "Paged by" in text]
+
+
+def test_a_call_for_a_group_is_a_message_of_its_own(tell: Tell) -> None:
+    """It is not known whether a reply notifies `@here`; a reply that names people does."""
+    steps = "{critical: [{after: 1m, tell: mention}], repeat: 0}"
+    for mention, kinds in (("@here", ["post", "post"]), ("U0CHIEF", ["post", "reply"])):
+        slack = f"bot: {{slack: {{mention: '{mention}'}}, escalation: {steps}}}\n"
+        told = tell(slack + OUTAGE)
+        made = [event for event in told.of("message") if event["mentions"]]
+
+        assert [event["kind"] for event in made][-2:] == kinds
+        assert len(calls(told)) == 2
+        assert all("#1" in event["text"] for event in made if event["kind"] == "post")
+
+
+def test_whoever_was_called_learns_how_it_went_on(tell: Tell) -> None:
+    """The direct message is updated like the one in the channel, and that wakes nobody."""
+    ack = "people: [{at: 4m, user: U012BEN, say: /auth0-check ack 1}]\n"
+    told = tell(ON_CALL + OUTAGE + ack)
+    (sent,) = told.of("message", kind="dm")
+    updates = [e for e in told.of("message", kind="update") if e["channel"] == sent["channel"]]
+
+    assert any(240.0 <= event["t"] < 245.0 for event in updates)
+    assert "work again" in updates[-1]["text"]
+    assert all(call["t"] < 240.0 for call in told.of("call"))
 
 
 @pytest.mark.parametrize("channel", ["#night", "C0NIGHT99", "#general"])

@@ -35,6 +35,7 @@ def test_a_steady_outage_is_refreshed_to_its_end(tell: Tell) -> None:
     pauses = {at: later - at for at, later in pairwise(edits)}
     assert max(pause for at, pause in pauses.items() if at < 700) < 75
     assert max(pauses.values()) < 315
+    assert len([at for at in edits if 900 < at < 3600]) < 15
     assert edits[-1] > 3720
     assert min(pauses.values()) > 0.9
 

@@ -123,19 +123,41 @@ def _is_covered(
     return is_silenced or is_in_maintenance(incident, now, rules)
 
 
-def call_beyond_slack(state: DeskState, call: Call, now: float, rules: Rules) -> StateAndEffects:
-    """Page the contact points for a call that Slack has not taken, if people are still needed."""
+def find_incident_to_call(
+    state: DeskState, call: Call, now: float, rules: Rules
+) -> Incident | None:
+    """Return the incident of a call by which people are still to be called."""
     incident = state.incidents.get(call.incident)
     while incident is not None and incident.life.merged_into is not None:
         incident = state.incidents.get(incident.life.merged_into)
     if incident is None or not incident.is_open or _is_covered(incident, state, now, rules):
-        return state, []
+        return None
     acknowledged = incident.life.acknowledged
-    if not paging.may_call(incident, now, rules):
+    if incident.notification.is_muted or not paging.may_call(incident, now, rules):
+        return None
+    return None if acknowledged and call.decided_at <= acknowledged.at else incident
+
+
+def page_for_call(
+    incident: Incident, call: Call, now: float, rules: Rules
+) -> paging.IncidentAndEffects:
+    """Page every contact point that was not paged since a call was decided.
+
+    A page shows what is known when it goes out, so the newest one makes all earlier calls.
+    """
+    never, paged_at = float("-inf"), incident.notification.paged_at
+    missing = [n for n in rules.contact_points if paged_at.get(n, never) < call.decided_at]
+    return paging.page(incident, missing, replace(call, decided_at=now), now)
+
+
+def call_beyond_slack(state: DeskState, call: Call, now: float, rules: Rules) -> StateAndEffects:
+    """Page the contact points for a call that Slack has not taken, if people are still needed."""
+    incident = find_incident_to_call(state, call, now, rules)
+    if incident is None:
         return state, []
-    if incident.notification.is_muted or (acknowledged and call.decided_at <= acknowledged.at):
-        return state, []
-    after, effects = paging.page_for_call(incident, call, now, rules)
+    after, effects = page_for_call(incident, call, now, rules)
+    if not effects:
+        after, effects = paging.fall_back(incident, call, state, now, rules)
     return state.with_incident(after), effects
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from bot.core.incidents import notifications
@@ -22,17 +23,20 @@ from bot.core.oncall import (
 from bot.core.state.incident import Incident, IncidentState
 from bot.core.state.outbox import (
     Call,
-    Delivery,
+    CalledNow,
     DirectMessage,
+    NobodyReached,
     PagerAction,
     Paging,
     Reply,
 )
 from bot.core.state.stimulus import DeskEffect, Send
-from bot.core.state.timeline import DirectEntry, MentionEntry, PagedEntry, StillOnItEntry
+from bot.core.state.timeline import MentionEntry, PagedEntry, UnreachedEntry
 from bot.core.triage.impact import measure_known
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bot.core.state.desk import DeskState
     from bot.core.state.known import Known
     from bot.core.state.rules import Rules
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
 
 PERSON_ID_PREFIXES = "UW"
 """A person's id begins with one of these; only people get direct messages."""
+NOBODY_FOUND = "nobody_found"
+"""Why a step reached nobody: none is on call, or all others were called."""
 IncidentAndEffects = tuple[Incident, list[DeskEffect]]
 
 
@@ -49,6 +55,11 @@ def who_to_mention(state: DeskState, rules: Rules) -> tuple[str, ...]:
         return (state.shift.person,)
     if isinstance(rules.on_call, UserGroup):
         return (rules.on_call.id,)
+    return split_mention(rules)
+
+
+def split_mention(rules: Rules) -> tuple[str, ...]:
+    """Return who is mentioned if nobody is on call: `slack.mention`."""
     return tuple(name.strip() for name in rules.mention.split(",") if name.strip())
 
 
@@ -80,23 +91,48 @@ def may_call(incident: Incident, now: float, rules: Rules) -> bool:
 def notify_due(
     incident: Incident, state: DeskState, tenants: Tenants, now: float, rules: Rules
 ) -> IncidentAndEffects:
-    """Page whoever is due: the first time in the message itself, if that is just being posted."""
+    """Page whoever is due: the first time in the message itself, if that is just being posted.
+
+    A step that finds nobody is skipped at once to the next one.
+    """
     effects: list[DeskEffect] = []
-    if isinstance(incident.notification.escalation, AwaitingMention):
-        current = measure_known(incident, tenants, rules)
+    call: Call | None = None
+    waiting = incident.notification.escalation
+    if isinstance(waiting, AwaitingMention):
         names = _who_to_call(incident, state, now, rules)
-        incident, effects = _call(incident, names, current, now)
+        incident, effects = _call(incident, names, measure_known(incident, tenants, rules), now)
+        is_without_steps = bool(rules.contact_points) and not policy_of(incident, rules).steps
+        if not names and (state.on_call_source(rules) or is_without_steps):
+            call = Call(incident.id, waiting.reason, now)
+    incident, more = _take_due_steps(incident, call, state, now, rules)
+    return incident, [*effects, *more]
+
+
+def _take_due_steps(
+    incident: Incident, call: Call | None, state: DeskState, now: float, rules: Rules
+) -> IncidentAndEffects:
+    """Take all steps that are due, and those after a `call` or a step that has found nobody."""
+    effects: list[DeskEffect] = []
     escalation = begun_escalation(incident.notification.escalation)
-    if escalation is None:
-        return incident, effects
-    is_mentioned_now = escalation.started_at == now and bool(escalation.notified)
-    escalation, steps = policy_of(incident, rules).advance(escalation, now)
-    incident = _with_escalation(incident, escalation)
-    for step in steps:
-        if step.contact == MENTION and is_mentioned_now:
-            continue  # the first mention has just done that
-        incident, pages = _take_step(incident, step, state, now, rules)
-        effects += pages
+    is_mentioned_now = bool(escalation and escalation.notified and escalation.started_at == now)
+    while escalation is not None:
+        escalation, steps = policy_of(incident, rules).advance(escalation, now)
+        incident = _with_escalation(incident, escalation)
+        found: list[DeskEffect] = []
+        for step in steps:
+            call = None
+            if step.contact != MENTION or not is_mentioned_now:
+                call = _call_of_step(incident, step, now, rules)
+                incident, pages = _take_step(incident, step, call, state, now, rules)
+                found += pages
+        effects += found
+        if call is None or any(isinstance(each, Send) and each.call for each in found):
+            break
+        escalation = begun_escalation(incident.notification.escalation)
+        incident, more = try_next(incident, call, state, now, rules)
+        effects += more
+        sooner, call = begun_escalation(incident.notification.escalation), None
+        escalation = None if sooner == escalation else sooner
     return incident, effects
 
 
@@ -174,123 +210,185 @@ def call_for_joined(
     at_once = [step for step in steps if step.after_s == 0] if names else steps[:1]
     for step in at_once:
         if step.contact not in {MENTION, DM, NEXT}:
-            incident, pages = _page(incident, (step.contact,), call, now)
+            incident, pages = page(incident, (step.contact,), call, now)
             effects += pages
     return incident, effects
 
 
 def escalate_now(
-    incident: Incident, state: DeskState, now: float, rules: Rules, by: str
+    incident: Incident,
+    state: DeskState,
+    now: float,
+    rules: Rules,
+    by: str,
+    *,
+    is_round: bool = True,
 ) -> IncidentAndEffects:
-    """Take the next step at once, because a person wants it; after the last one the first again.
+    """Take the next step at once, because a person wants it.
 
     A step that would page only that person, or who acknowledged it already, is skipped.
+
+    Args:
+        incident: which.
+        state: knows who is on call.
+        now: the time.
+        rules: have the steps.
+        by: the person's id.
+        is_round: after the last step the first one follows.
     """
     steps = policy_of(incident, rules).steps or (EscalationStep(0.0, MENTION),)
     escalation = begun_escalation(incident.notification.escalation) or EscalationState(now)
     for _ in steps:
         if escalation.step >= len(steps):
+            if not is_round:
+                break
             escalation = replace(escalation, started_at=now, step=0)
         step, escalation = steps[escalation.step], replace(escalation, step=escalation.step + 1)
         tried = _with_escalation(incident, escalation)
-        after, effects = _take_step(tried, step, state, now, rules, by)
-        paged = {
-            one
-            for effect in effects
-            if isinstance(effect, Send)
-            and isinstance(effect.body, Reply)
-            and isinstance(entry := effect.body.entry, PagedEntry)
-            for one in (*entry.mentioned, *entry.contact_points)
-        }
-        if paged - {DM, by, incident.life.acknowledged_by}:
+        call = replace(_call_of_step(tried, step, now, rules), by=by)
+        after, effects = _take_step(tried, step, call, state, now, rules)
+        called = {name for each in list_called(effects) for name in each.people or (each.contact,)}
+        if called - {by, incident.life.acknowledged_by}:
             return after, effects
     return incident, []
+
+
+def list_called(effects: Iterable[DeskEffect]) -> tuple[CalledNow, ...]:
+    """List who is called by effects."""
+    called: list[CalledNow] = []
+    for effect in effects:
+        match effect:
+            case Send(body=Reply(entry=PagedEntry(mentioned=names)), call=Call()):
+                called.append(CalledNow(MENTION, names))
+            case Send(body=DirectMessage(person=person)):
+                called.append(CalledNow(DM, (person,)))
+            case Send(body=Paging(contact_point=name, action=PagerAction.TRIGGER)):
+                called.append(CalledNow(name))
+    return tuple(called)
+
+
+def try_next(
+    incident: Incident, call: Call, state: DeskState, now: float, rules: Rules
+) -> IncidentAndEffects:
+    """Try the next way, as a call reached nobody: the next step, at once, or whatever is left."""
+    escalation = incident.notification.escalation
+    if isinstance(escalation, AwaitingMention):
+        return incident, []  # people are about to be called anew
+    if isinstance(escalation, EscalationState):
+        policy = policy_of(incident, rules)
+        if _step_number(call, policy) < escalation.step:
+            return incident, []  # a later step was taken, and what comes of that decides
+        if incident.state is not IncidentState.OPEN:
+            after, effects = escalate_now(incident, state, now, rules, call.by, is_round=False)
+            if effects:
+                return after, effects
+        elif sooner := policy.skip_wait(escalation, now):
+            return _with_escalation(incident, sooner), []
+    return fall_back(incident, call, state, now, rules)
+
+
+def fall_back(
+    incident: Incident, call: Call, state: DeskState, now: float, rules: Rules
+) -> IncidentAndEffects:
+    """Try every contact point that is left, then `slack.mention`; then say that nobody is there."""
+    notification = incident.notification
+    if any(until > now for until in notification.awaited_until.values()):
+        return incident, []
+    called_at, never = notification.called_at, float("-inf")
+    since = min(call.decided_at, incident.life.opened_at if called_at is None else called_at)
+    left = [n for n in rules.contact_points if notification.paged_at.get(n, never) < since]
+    reached_at = never if notification.reached_at is None else notification.reached_at
+    is_reached_since = reached_at >= call.decided_at
+    call = replace(call, decided_at=now)
+    if left:
+        return page(incident, left, call, now)
+    if is_reached_since:
+        return incident, []
+    names = split_mention(rules)
+    if (
+        names
+        and names != who_to_mention(state, rules)
+        and (notification.fell_back_at or never) < since
+    ):
+        incident = replace(incident, notification=replace(notification, fell_back_at=now))
+        incident, reply = notifications.add_entry(incident, PagedEntry(now, names), call)
+        return incident, [reply]
+    is_said = (notification.nobody_at or never) >= since
+    if reached_at >= since or is_said or not rules.has_somebody_to_call:
+        return incident, []
+    incident = replace(incident, notification=replace(notification, nobody_at=now))
+    body = NobodyReached(incident.id, incident.message.channel)
+    return incident, [
+        Send(f"{incident.id}:nobody:{now:.3f}", notifications.lane(incident.id), body)
+    ]
+
+
+def _step_number(call: Call, policy: EscalationPolicy) -> int:
+    """Return how many steps have been taken with a call: the first mention may be some of them."""
+    if call.step is not None:
+        return call.step
+    first = takewhile(lambda each: each.contact == MENTION and each.after_s == 0, policy.steps)
+    return len(tuple(first))
 
 
 def _with_escalation(incident: Incident, escalation: EscalationState) -> Incident:
     return replace(incident, notification=replace(incident.notification, escalation=escalation))
 
 
-def _take_step(
-    incident: Incident,
-    step: EscalationStep,
-    state: DeskState,
-    now: float,
-    rules: Rules,
-    by: str = "",
-) -> IncidentAndEffects:
+def _call_of_step(incident: Incident, step: EscalationStep, now: float, rules: Rules) -> Call:
     steps = policy_of(incident, rules).steps
     number = steps.index(step) + 1 if step in steps else None
-    call = Call(incident.id, CallReason.UNACKNOWLEDGED, now, number)
+    return Call(incident.id, CallReason.UNACKNOWLEDGED, now, number)
+
+
+def _take_step(
+    incident: Incident, step: EscalationStep, call: Call, state: DeskState, now: float, rules: Rules
+) -> IncidentAndEffects:
+    """Take a step: whoever it finds is called, and that nobody was found is said."""
     if step.contact not in {MENTION, DM, NEXT}:
-        return _page(incident, (step.contact,), call, now, by)
-    names, escalation = (
-        who_to_mention(state, rules),
-        begun_escalation(incident.notification.escalation),
-    )
+        return page(incident, (step.contact,), call, now)
+    escalation = begun_escalation(incident.notification.escalation)
     notified = escalation.notified if escalation else ()
+    names = who_to_mention(state, rules)
     if step.contact == NEXT:
         source, overrides = state.on_call_source(rules), state.overrides
         shift = next_shift_to_notify(source, overrides, now, notified=notified) if source else None
         names = (shift.person,) if shift else ()
     if not names:
-        return incident, []
-    effects: list[DeskEffect] = []
+        entry = UnreachedEntry(now, step.contact, NOBODY_FOUND)
+        incident, reply = notifications.add_entry(incident, entry)
+        return incident, [reply]
     is_direct = step.contact != MENTION and names[0][0] in PERSON_ID_PREFIXES
-    if is_direct:
-        names = names[:1]
-        key = f"{incident.id}:direct:{incident.message.replies + 1}"
-        body = DirectMessage(incident.id, names[0])
-        effects.append(Send(key, f"direct:{incident.id}", body, call=call))
+    names = names[:1] if is_direct else names
     if escalation:
         escalation = replace(escalation, notified=tuple({*notified, *names}))
         incident = _with_escalation(incident, escalation)
-    entry = PagedEntry(now, names, (DM,) if is_direct else (), by)
-    incident, reply = notifications.add_entry(incident, entry, None if is_direct else call)
-    return incident, [*effects, reply]
+    if not is_direct:
+        incident, reply = notifications.add_entry(
+            incident, PagedEntry(now, names, by=call.by), call
+        )
+        return incident, [reply]
+    notification = incident.notification
+    incident = replace(incident, notification=replace(notification, calls=notification.calls + 1))
+    key = f"{incident.id}:direct:{notification.calls + 1}"
+    body = DirectMessage(incident.id, names[0])
+    return incident, [Send(key, f"direct:{incident.id}", body, call=call)]
 
 
-def _page(
-    incident: Incident, contact_points: tuple[str, ...], call: Call, now: float, by: str = ""
+def page(
+    incident: Incident, contact_points: Iterable[str], call: Call, now: float
 ) -> IncidentAndEffects:
-    paged_at = {**incident.notification.paged_at, **dict.fromkeys(contact_points, now)}
-    incident = replace(incident, notification=replace(incident.notification, paged_at=paged_at))
-    entry = PagedEntry(now, contact_points=contact_points, by=by)
-    incident, reply = notifications.add_entry(incident, entry)
-    pages = (
-        notifications.page_contact_point(incident, name, PagerAction.TRIGGER, call)
-        for name in contact_points
-    )
-    return incident, [*pages, reply]
-
-
-def is_needless(delivery: Delivery, state: DeskState) -> bool:
-    """Tell whether it calls or asks a person for what was acknowledged or resolved since then."""
-    match delivery.body:
-        case DirectMessage(incident=number) | Paging(incident=number, action=PagerAction.TRIGGER):
-            incident = state.incidents[number]
-            taken = incident.life.acknowledged
-            return not incident.is_open or (taken is not None and delivery.created_at < taken.at)
-        case (
-            DirectEntry(incident=number, entry=StillOnItEntry())
-            | Reply(incident=number, entry=StillOnItEntry())
-        ):
-            incident = state.incidents[number]
-            asked = incident.life.acknowledged
-            return not incident.is_open or asked is None or asked.asked_at is None
-        case _:
-            return False
-
-
-def page_for_call(incident: Incident, call: Call, now: float, rules: Rules) -> IncidentAndEffects:
-    """Page every contact point that was not paged since a call was decided.
-
-    A page shows what is known when it goes out, so the newest one makes all earlier calls.
-    """
-    never = float("-inf")
-    missing = tuple(
-        name
-        for name in rules.contact_points
-        if incident.notification.paged_at.get(name, never) < call.decided_at
-    )
-    return _page(incident, missing, call, now) if missing else (incident, [])
+    """Page contact points. The thread says so once they have taken the page."""
+    pages: list[DeskEffect] = []
+    for name in contact_points:
+        notification = incident.notification
+        number = notifications.count_pages(incident, name) + 1
+        notification = replace(
+            notification,
+            paged_at={**notification.paged_at, name: now},
+            pages={**notification.pages, name: number},
+            calls=notification.calls + 1,
+        )
+        incident = replace(incident, notification=notification)
+        pages.append(notifications.page_contact_point(incident, name, PagerAction.TRIGGER, call))
+    return incident, pages

@@ -58,7 +58,7 @@ def handle_incident_command(
         case Resolve():
             done = _resolve(incident, command, user, now, tenants=tenants, rules=rules)
         case Escalate():
-            done = _escalate(state, incident, user, now, rules)
+            return _escalate(state, incident, user, now, rules)
         case _:
             assert_never(command)
     outcome, after, effects = done
@@ -159,9 +159,9 @@ def _resolve(
 
 def _escalate(
     state: DeskState, incident: Incident, user: str, now: float, rules: Rules
-) -> IncidentOutcome:
+) -> CommandResult:
     if not incident.is_open:
-        return CommandOutcome.TOO_LATE, incident, []
+        return state, [], AnswerResult(CommandOutcome.TOO_LATE, incident.id)
     after, effects = (
         notification_policy.unmute(incident, now, rules)
         if incident.notification.is_muted
@@ -169,4 +169,5 @@ def _escalate(
     )
     after, pages = paging.escalate_now(after, state, now, rules, user)
     outcome = CommandOutcome.DONE if pages else CommandOutcome.NOBODY
-    return outcome, after, [*effects, *pages]
+    result = AnswerResult(outcome, incident.id, called=paging.list_called(pages))
+    return state.with_incident(after), [*effects, *pages], result

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from bot.core.state.tenant import Tenants
 
 OUR_CAUSES = frozenset({Cause.PROBE, Cause.NETWORK})
-"""Causes on our side: users elsewhere may be fine, so the severity is a warning."""
+"""Causes on our side: if one is probable, users elsewhere may be fine: that is a warning."""
 MAX_VERDICT_RECORDS = 20
 TELLING = 0.5
 """Evidence of less weight turns no verdict."""
@@ -242,7 +242,7 @@ def _judge_severity(
     # Real users are enough, whatever the cause.
     if any(are_users_down(name, context.all_tenants, context.rules) for name in context.tenants):
         return Severity.CRITICAL
-    if verdict.cause in OUR_CAUSES:
+    if verdict.stated_cause in OUR_CAUSES:
         return Severity.WARNING
     was_critical = before is not None and before.severity is Severity.CRITICAL
     states, rules = context.all_tenants, context.rules

@@ -6,7 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.state.incident import Incident, Resolution
-from bot.core.state.outbox import Call, CrossPost, Edit, PagerAction, Paging, Post, Reply
+from bot.core.state.outbox import (
+    Call,
+    CrossPost,
+    DirectEdit,
+    Edit,
+    PagerAction,
+    Paging,
+    Post,
+    Reply,
+)
 from bot.core.state.problem import ProbeProblem
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import (
@@ -114,6 +123,19 @@ def edit_message(incident: Incident, now: float, hold_s: float = 0.0) -> tuple[I
     return after, Send(key, lane(incident.id), Edit(incident.id), hold_s)
 
 
+def edit_direct_messages(incident: Incident) -> list[Send]:
+    """Update the messages to single people."""
+    count = incident.message.edits
+    return [
+        Send(
+            f"{incident.id}:direct-edit:{message.ts}:{count}",
+            f"direct:{incident.id}:{message.ts}",
+            DirectEdit(incident.id, message),
+        )
+        for message in incident.notification.direct_messages
+    ]
+
+
 def _new_entries(before: Incident, after: Incident, now: float) -> list[TimelineEntry]:
     entries: list[TimelineEntry] = []
     verdict = after.verdict
@@ -178,9 +200,16 @@ def page_contact_point(
     incident: Incident, contact_point: str, action: PagerAction, call: Call | None = None
 ) -> Send:
     """Send a page beyond Slack; each contact point gets its pages in order."""
-    key = f"{incident.id}:page:{contact_point}:{incident.message.replies}:{action.value}"
-    body = Paging(incident.id, contact_point, action)
+    count = f"{incident.message.replies}.{incident.notification.calls}"
+    key = f"{incident.id}:page:{contact_point}:{count}:{action.value}"
+    body = Paging(incident.id, contact_point, action, count_pages(incident, contact_point))
     return Send(key, f"page:{incident.id}:{contact_point}", body, call=call)
+
+
+def count_pages(incident: Incident, contact_point: str) -> int:
+    """Return how often a contact point was paged; an older version did not count."""
+    was_paged = contact_point in incident.notification.paged_at
+    return incident.notification.pages.get(contact_point, int(was_paged))
 
 
 def is_new_cause(before: Verdict, after: Verdict) -> bool:

@@ -159,6 +159,8 @@ class MetricState:
     no_data_since: float | None = None
     """Set once there has been no data for so long that we notify people."""
     ended_at: float | None = None
+    good_since: float | None = None
+    """Where the span of the first good reading began that ended the last problem, or may end it."""
 
     @property
     def health(self) -> Health:
@@ -325,6 +327,8 @@ def _handle_good(metric: MetricState, at: float) -> tuple[MetricState, Reason | 
         return metric, None
     if metric.state is SignalState.PENDING:
         return _end(metric, at, Reason.SINGLE_FAILURES)
+    if metric.good_in_a_row == 0:
+        metric = replace(metric, good_since=max(metric.since or 0.0, at - metric.reading.span_s))
     if metric.good_in_a_row + 1 < RECOVER_COUNT:
         return replace(metric, good_in_a_row=metric.good_in_a_row + 1), None
     return _end(metric, at, Reason.RECOVERED)

@@ -135,6 +135,8 @@ class ProbeState:
     """When the newest usable observation began, failed or not."""
     ended_at: float | None = None
     """When it last stopped firing."""
+    good_since: float | None = None
+    """When the first of the successes began that ended the last problem."""
     is_stopped: bool = False
     """Refused too often; only a person or a changed configuration starts it again."""
     latency_s: float | None = None
@@ -276,7 +278,8 @@ def _handle_success(
 ) -> tuple[ProbeState, Reason | None]:
     if signal.successes_in_a_row < successes_needed(signal, limits):
         return signal, None
-    ended = replace(signal, state=SignalState.OK, tries=(), since=None)
+    good_since = signal.tries[-signal.successes_in_a_row].at
+    ended = replace(signal, state=SignalState.OK, tries=(), since=None, good_since=good_since)
     if signal.state is SignalState.PENDING:
         trend = add_counts(signal.trend, at, singles=len(signal.faults))
         return replace(ended, trend=trend), Reason.SINGLE_FAILURES

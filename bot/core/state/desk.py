@@ -23,6 +23,15 @@ AUDIT_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the last call did not reach somebody."""
+
+    at: float
+    error: str
+    """A code, or the words of a contact point's service."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeskState:
     """The state that is shared by all tenants."""
 
@@ -55,6 +64,8 @@ class DeskState:
     """When the next report is due."""
     reported_at: float | None = None
     """When the newest report was due."""
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    """By the name of a contact point or the id of a person: it did not take the last call."""
     starts: tuple[float, ...] = ()
     """Recent starts of the process, without those that ended in good order."""
 

@@ -192,6 +192,14 @@ class Damping:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageRef:
+    """The address of a message in Slack."""
+
+    channel: str
+    ts: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotificationState:
     """Who was notified of an incident, and who is to be."""
 
@@ -205,6 +213,20 @@ class NotificationState:
     """None: nobody is to be notified, as of an incident that a person acknowledged."""
     paged_at: dict[str, float] = field(default_factory=dict)
     """When each contact point was paged last; they are notified of the end as well."""
+    pages: dict[str, int] = field(default_factory=dict)
+    """How often each contact point was paged."""
+    direct_messages: tuple[MessageRef, ...] = ()
+    """The messages to single people; they are updated as the one in the channel is."""
+    calls: int = 0
+    """How many direct messages and pages were decided."""
+    awaited_until: dict[str, float] = field(default_factory=dict)
+    """Calls that were neither taken nor refused, by key, and how long other ways wait for them."""
+    reached_at: float | None = None
+    """When a call last reached somebody, as far as Slack and the contact points say."""
+    nobody_at: float | None = None
+    """When it turned out that no way reaches anybody. None: some way does."""
+    fell_back_at: float | None = None
+    """When `slack.mention` was tried because nobody was reached otherwise."""
     called_at: float | None = None
     """When people were last called because of what is known, not by a step of the escalation."""
     called_wider_at: float | None = None
@@ -215,14 +237,6 @@ class NotificationState:
     """The cause that people were called with, or a correction named."""
     damping: Damping | None = None
     """It comes and goes, and people are called at most once an hour."""
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRef:
-    """The address of an incident's message in Slack."""
-
-    channel: str
-    ts: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ from bot.core.model.command import Request, SilenceRefusal
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Severity, Target
 from bot.core.oncall import CallReason, Shift
+from bot.core.state.incident import MessageRef
 from bot.core.state.silence import Silence
-from bot.core.state.timeline import BatchedEntry, DirectEntry, TimelineEntry
+from bot.core.state.timeline import DirectEntry, TimelineEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +44,8 @@ class PagerMessage:
     key: str
     """Unique; the same for a repeated try."""
     incident: int
+    number: int
+    """How many pages about the incident the contact point has had by now, from 1."""
     action: PagerAction
     severity: Severity
     tenants: tuple[str, ...]
@@ -65,10 +68,12 @@ class Call:
     decided_at: float
     step: int | None = None
     """The step of the escalation, from 1; None: no step decided it."""
+    by: str = ""
+    """The user who wanted it; empty: its time had come."""
 
     @property
     def overdue_at(self) -> float:
-        """When it goes beyond Slack, unless Slack has taken it by then."""
+        """When it is made by other ways as well, unless it was taken by then."""
         return self.decided_at + CALL_OVERDUE_S
 
 
@@ -82,10 +87,6 @@ GIVE_UP_S = 180.0
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 MAX_RETRY_AFTER_S = 300.0
 """What is urgent is tried again after this, even if Slack asks us to wait for longer."""
-ANSWER_LIFE_S = 1800.0
-"""We answer no request later than this: Slack's response_url is valid for 30 minutes."""
-PAGE_UPDATE_LIFE_S = 6 * 3600.0
-"""A contact point learns of an acknowledgement or an end no later than this after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,10 @@ class Post:
 
     incident: int
     channel: str = ""
+    mentioned: tuple[str, ...] = ()
+    """Who is mentioned besides, because calls waited for Slack."""
+    is_quiet: bool = False
+    """It mentions nobody: nobody is needed any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,16 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class CalledNow:
+    """Who is being called because a person wanted it."""
+
+    contact: str
+    """`mention`, `dm`, or the name of a contact point."""
+    people: tuple[str, ...] = ()
+    """The ids of those who are mentioned or written to."""
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerResult:
     """The result of a command that changes something."""
 
@@ -127,6 +142,8 @@ class AnswerResult:
     """Incidents of the last day that the silence would have hidden."""
     shift: Shift | None = None
     """The shift of an override."""
+    called: tuple[CalledNow, ...] = ()
+    """Whom an escalation by hand calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +166,7 @@ class Answer:
     @property
     def is_shared(self) -> bool:
         """Whether everybody sees it. A refusal mentions those who may: it would call them."""
-        is_refused = self.result is not None and self.result.refused is not None
+        is_refused = bool(self.result and self.result.refused)
         return self.request.share and not is_refused and not self.is_share_refused
 
 
@@ -162,6 +179,22 @@ class DirectMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectEdit:
+    """An update of a message to one person: how the incident goes on."""
+
+    incident: int
+    message: MessageRef
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyReached:
+    """For the channel: no way to call people reached anybody."""
+
+    incident: int
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
 class Paging:
     """A pager message about an incident, through one contact point."""
 
@@ -169,6 +202,8 @@ class Paging:
     contact_point: str
     """Its name in the configuration."""
     action: PagerAction
+    number: int = 1
+    """How many pages about the incident it has had by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +245,12 @@ class CatchUp:
     channel: str = ""
 
 
-ChannelBody = SilenceAnnouncement | CrossPost | CatchUp | OverrideAnnouncement | ReportDue
-Body = Post | Edit | Reply | Answer | DirectMessage | DirectEntry | Paging | ChannelBody
-IncidentBody = Post | Edit | Reply | DirectMessage | DirectEntry | Paging | CrossPost
+ChannelBody = (
+    SilenceAnnouncement | CrossPost | NobodyReached | CatchUp | OverrideAnnouncement | ReportDue
+)
+DirectBody = DirectMessage | DirectEntry | DirectEdit
+Body = Post | Edit | Reply | Answer | DirectBody | Paging | ChannelBody
+IncidentBody = Post | Edit | Reply | DirectBody | Paging | CrossPost | NobodyReached
 
 
 class DeliveryStatus(StrEnum):
@@ -254,33 +292,9 @@ class Delivery:
         return self.status in FINAL_STATUSES
 
     @property
-    def is_for_slack(self) -> bool:
-        """Whether it goes to Slack."""
-        return not isinstance(self.body, Paging)
-
-    @property
     def is_held(self) -> bool:
         """Whether it waits for more of its kind: until it is due, or one without hold follows."""
         return self.tries == 0 and self.due_at > self.created_at
-
-
-def is_expired(delivery: Delivery, now: float) -> bool:
-    """Tell whether it is too late to send something. That never holds for what calls people."""
-    match delivery.body:
-        case Answer():
-            life_s = ANSWER_LIFE_S
-        case Paging(action=PagerAction.ACKNOWLEDGE | PagerAction.RESOLVE):
-            life_s = PAGE_UPDATE_LIFE_S
-        case _:
-            return False
-    return now - delivery.created_at > life_s
-
-
-def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:
-    """Tell whether a waiting edit of this lane will show all that a new one would."""
-    return isinstance(body, Edit) and any(
-        isinstance(d.body, Edit) and d.status is DeliveryStatus.PENDING for d in lane
-    )
 
 
 def next_delivery(lane: Iterable[Delivery]) -> tuple[Delivery, float] | None:
@@ -301,41 +315,23 @@ def next_delivery(lane: Iterable[Delivery]) -> tuple[Delivery, float] | None:
 
 
 URGENT = 1
-"""Deliveries of this priority or below are urgent: calls and new incidents."""
+"""Up to this priority a delivery is urgent: calls and new incidents."""
 
 
 def priority(delivery: Delivery) -> int:
     """Return the place of a delivery among all that wait for the same limit; 0 is first.
 
-    Calls come first, then new incidents, then lines in threads; answers that a person shares and
-    what they announce come last, however many there are.
+    Calls come first, then new incidents, then lines in threads; what a person shares comes last.
     """
     if delivery.call:
         return 0
     match delivery.body:
-        case Post() | CrossPost():
+        case Post() | CrossPost() | NobodyReached():
             return 1
         case Reply() | CatchUp():
             return 2
         case _:
             return 3
-
-
-def batch_replies(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
-    """Return a reply with all waiting ones of its kind added, and those as sent."""
-    if not isinstance(first.body, Reply) or not isinstance(first.body.entry, BatchedEntry):
-        return [first]
-    entry = first.body.entry
-    tenants, batched = list(entry.tenants), list[Delivery]()
-    for other in lane:
-        is_waiting = other.status is DeliveryStatus.PENDING and other.tries == 0
-        if other.key == first.key or not is_waiting or not isinstance(other.body, Reply):
-            continue
-        if isinstance(other.body.entry, type(entry)):
-            tenants.extend(other.body.entry.tenants)
-            batched.append(mark_sent(other))
-    entry = replace(entry, tenants=tuple(dict.fromkeys(tenants)))
-    return [replace(first, body=replace(first.body, entry=entry)), *batched]
 
 
 def mark_sending(delivery: Delivery, now: float) -> Delivery:

@@ -130,6 +130,11 @@ class Rules:
     feed_every_s: float = 60.0
     control_every_s: float = 60.0
 
+    @property
+    def has_somebody_to_call(self) -> bool:
+        """Whether the configuration names anybody, or any contact point, to call."""
+        return bool(self.mention or self.on_call or self.calendar_every_s or self.contact_points)
+
     def may_call(self, tenant: str, now: float) -> bool:
         """Tell whether an incident of a tenant may call people now."""
         when = self.tenants[tenant].calls if tenant in self.tenants else CallsWhen.ALWAYS

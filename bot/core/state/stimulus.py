@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.core.model.access import AuditEntry
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from bot.core.model.observation import FeedReading, Observation, SignalState, Target, Verdict
     from bot.core.oncall import Shifts
     from bot.core.signals.probe_threshold import Reason
-    from bot.core.state.incident import Incident, OwnFault
-    from bot.core.state.outbox import Body, Call
+    from bot.core.state.incident import Incident, MessageRef, OwnFault
+    from bot.core.state.outbox import Body, Call, Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +139,36 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class CallOverdue:
-    """Slack has not taken a call in time, or will never take it."""
+    """A call was not taken in time. It is tried further."""
 
     at: float
     call: Call
-    refused_in: str = ""
-    """The lane of a delivery that Slack refused for good; it is committed as dead together with
-    what follows from it."""
+    contact_point: str = ""
+    """Which has not taken it; empty: Slack."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallTaken:
+    """Slack or a contact point took a call. It is committed as sent with what follows from it."""
+
+    at: float
+    delivery: Delivery
+    message: MessageRef | None = None
+    """Where it is in Slack."""
+    unreached: dict[str, str] = field(default_factory=dict)
+    """The ids of those whom Slack does not notify all the same, and why: a code."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRefused:
+    """A call will never be taken, or not by all of a contact point's recipients.
+
+    It is committed as dead together with what follows from it.
+    """
+
+    at: float
+    delivery: Delivery
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +177,6 @@ class PostMissed:
 
     at: float
     incident: int
-
-
-@dataclass(frozen=True, slots=True)
-class PageRefused:
-    """A contact point will never take a page, or not for all of its recipients."""
-
-    at: float
-    incident: int
-    contact_point: str
-    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +235,9 @@ Stimulus = (
     | PersonActed
     | Delivered
     | CallOverdue
+    | CallTaken
+    | CallRefused
     | PostMissed
-    | PageRefused
     | ShiftsPolled
     | MessageLost
 )

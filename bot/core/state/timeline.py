@@ -99,12 +99,16 @@ class PagedEntry:
 
 @dataclass(frozen=True, slots=True)
 class UnreachedEntry:
-    """A contact point did not take a page, or not for all of its recipients."""
+    """A call did not reach anybody: what it was sent to did not take it, or nobody was found."""
 
     at: float
     contact_point: str
+    """The name of a contact point; else the contact of a step. Empty: a mention or message to
+    `people`."""
     error: str
     """In our words, or those of the contact point's service; it holds no secret."""
+    people: tuple[str, ...] = ()
+    """The ids of those who were not reached."""
     kind: Literal["unreached"] = "unreached"
 
 

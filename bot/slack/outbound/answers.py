@@ -7,8 +7,9 @@ from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bot.core.alerting.call_outcomes import ANSWER_LIFE_S
 from bot.core.commands.dispatch import answer_question
-from bot.core.state.outbox import ANSWER_LIFE_S, BACKOFF_S
+from bot.core.state.outbox import BACKOFF_S
 from bot.core.state.stimulus import CommandReceived, PersonActed, QuestionAudited
 from bot.ports import Doubt, Reason, Refused
 from bot.slack.render.answers import render_answer

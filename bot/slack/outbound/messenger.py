@@ -8,6 +8,8 @@ from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from bot.core.alerting.call_outcomes import people_of
+from bot.core.alerting.paging import PERSON_ID_PREFIXES
 from bot.core.oncall import DM
 from bot.core.state.incident import MessageRef
 from bot.core.state.outbox import (
@@ -16,24 +18,38 @@ from bot.core.state.outbox import (
     CatchUp,
     CrossPost,
     Delivery,
-    DirectMessage,
+    DirectBody,
+    DirectEdit,
     Edit,
+    NobodyReached,
     OverrideAnnouncement,
     Post,
     Reply,
     ReportDue,
     SilenceAnnouncement,
 )
-from bot.core.state.timeline import CorrectedEntry, DirectEntry, MentionEntry, PagedEntry
+from bot.core.state.timeline import (
+    CorrectedEntry,
+    DirectEntry,
+    MentionEntry,
+    NotifyingEntry,
+    PagedEntry,
+)
 from bot.ports import CallFailed, Reason, Refused
 from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
+from bot.slack.outbound.reachability import find_unreached
 from bot.slack.render.direct_and_pager import render_direct_entry, render_direct_message
-from bot.slack.render.incident import render_abandoned, render_cross_post, render_incident
+from bot.slack.render.incident import (
+    render_abandoned,
+    render_cross_post,
+    render_incident,
+    render_nobody_reached,
+)
 from bot.slack.render.incident_line import render_catch_up
 from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
-from bot.slack.render.timeline import render_timeline_entry
+from bot.slack.render.timeline import render_call, render_timeline_entry
 from bot.slack.web_api import SYSTEM, refusal
 
 if TYPE_CHECKING:
@@ -99,13 +115,12 @@ class SlackMessenger:
             await send_answer(self._api, body, view)
             return None
         metadata = {"event_type": EVENT_TYPE, "event_payload": _metadata(delivery, view)}
-        if isinstance(body, DirectMessage | DirectEntry):
-            await self._send_direct(body, view, message_ref, metadata)
-            return None
-        message = _label_repeat(await self._render(body, view, message_ref), delivery)
+        if isinstance(body, DirectBody):
+            return await self._send_direct(body, view, message_ref, metadata)
+        message = _label_repeat(await self._render(delivery, view, message_ref), delivery)
         params = {"metadata": metadata, **NO_UNFURL}
         if isinstance(body, Edit | Reply):
-            params |= _destination(body, message_ref)
+            params |= _destination(delivery, body, message_ref)
         else:
             params["channel"] = self._channel_of(body)
         method = "chat.update" if isinstance(body, Edit) else "chat.postMessage"
@@ -125,8 +140,10 @@ class SlackMessenger:
 
     async def find(self, delivery: Delivery, message_ref: MessageRef | None) -> MessageRef | None:
         """Search for a message that carries the delivery's key; see the port."""
-        thread = message_ref if isinstance(delivery.body, Reply) else None
-        channel = thread.channel if thread else self._channel_of(delivery.body)
+        is_reply = isinstance(delivery.body, Reply) and not _group_call(delivery)
+        thread = message_ref if is_reply else None
+        own = message_ref.channel if message_ref and isinstance(delivery.body, Reply) else ""
+        channel = own or self._channel_of(delivery.body)
         if channel.startswith("#"):  # Slack searches no channel by its name
             raise Refused(SYSTEM, Reason.UNAVAILABLE, "channel_id_unknown")
         oldest = delivery.created_at - SEARCH_MARGIN_S
@@ -140,6 +157,10 @@ class SlackMessenger:
             if number == MAX_PAGES:
                 raise refusal("too_many_messages")
         return None
+
+    async def find_unreached(self, names: tuple[str, ...], now: float) -> dict[str, str]:
+        """Ask Slack who is not there, or in Do Not Disturb; see the port."""
+        return await find_unreached(self._api, names, now)
 
     async def _read_pages(
         self, channel: str, thread: MessageRef | None = None
@@ -201,6 +222,7 @@ class SlackMessenger:
                 Post(channel=own)
                 | SilenceAnnouncement(channel=own)
                 | CrossPost(channel=own)
+                | NobodyReached(channel=own)
                 | CatchUp(channel=own)
             ):
                 return self._id_of(own or self._default_channel)
@@ -212,17 +234,24 @@ class SlackMessenger:
         return self._channel_ids.get(channel, channel)
 
     async def _render(
-        self, body: Body, view: View, message_ref: MessageRef | None
+        self, delivery: Delivery, view: View, message_ref: MessageRef | None
     ) -> RenderedMessage:
-        if not isinstance(body, Post | Edit | Reply | CrossPost):
+        body = delivery.body
+        if not isinstance(body, Post | Edit | Reply | CrossPost | NobodyReached):
             return _render_for_channel(body, view)
         incident = view.desk.incidents[body.incident]
-        if isinstance(body, CrossPost):
-            return render_cross_post(incident, view, await self.get_permalink(message_ref))
-        if isinstance(body, Reply):
-            return render_timeline_entry(body.entry, incident, view)
-        mention = mentions(incident.notification.mentioned) if isinstance(body, Post) else ""
-        return render_incident(incident, view, self._status_link, mention)
+        match body:
+            case CrossPost():
+                return render_cross_post(incident, view, await self.get_permalink(message_ref))
+            case NobodyReached():
+                return render_nobody_reached(incident, view, await self.get_permalink(message_ref))
+            case Reply(entry=entry):
+                if call := _group_call(delivery):
+                    link = await self.get_permalink(message_ref)
+                    return render_call(call, incident, view, link)
+                return render_timeline_entry(entry, incident, view)
+        people = people_of(delivery, incident)
+        return render_incident(incident, view, self._status_link, mentions(people))
 
     async def get_permalink(self, message_ref: MessageRef | None) -> str:
         """Return the address of an incident's message; empty if Slack does not give it."""
@@ -237,21 +266,31 @@ class SlackMessenger:
 
     async def _send_direct(
         self,
-        body: DirectMessage | DirectEntry,
+        body: DirectBody,
         view: View,
         message_ref: MessageRef | None,
         metadata: Mapping[str, Any],
-    ) -> None:
-        """Write to one person. If Slack refuses that, the next step of the escalation follows."""
-        opened = await self._api.call("conversations.open", {"users": body.person})
+    ) -> MessageRef:
+        """Write to one person, or update what was written; returns where it is.
+
+        If Slack refuses a message, the next step of the escalation follows.
+        """
+        params: dict[str, Any] = {"metadata": metadata, **NO_UNFURL}
+        if isinstance(body, DirectEdit):
+            method = "chat.update"
+            params |= {"channel": body.message.channel, "ts": body.message.ts}
+        else:
+            method = "chat.postMessage"
+            opened = await self._api.call("conversations.open", {"users": body.person})
+            params["channel"] = opened["channel"]["id"]
         permalink = await self.get_permalink(message_ref)
         incident = view.desk.incidents[body.incident]
         if isinstance(body, DirectEntry):
             message = render_direct_entry(body.entry, incident, view, permalink)
         else:
             message = render_direct_message(incident, view, permalink)
-        params = {"channel": opened["channel"]["id"], "metadata": metadata, **NO_UNFURL}
-        await self._call_with_fallback("chat.postMessage", params, message)
+        sent = await self._call_with_fallback(method, params, message)
+        return MessageRef(params["channel"], sent["ts"])
 
     async def _call_with_fallback(
         self, method: str, params: dict[str, Any], message: RenderedMessage
@@ -298,17 +337,34 @@ def _render_for_channel(body: Body, view: View) -> RenderedMessage:
             raise TypeError(f"{type(body).__name__} is no message of a channel")
 
 
-def _destination(body: Edit | Reply, message_ref: MessageRef | None) -> dict[str, Any]:
+def _group_call(delivery: Delivery) -> NotifyingEntry | None:
+    """Return what a call says that mentions others than single people: it is no reply.
+
+    It is not known whether a reply notifies a user group, or `@here`.
+    """
+    entry = delivery.body.entry if isinstance(delivery.body, Reply) else None
+    if not delivery.call or not isinstance(entry, NotifyingEntry):
+        return None
+    return entry if any(name[:1] not in PERSON_ID_PREFIXES for name in entry.mentioned) else None
+
+
+def _destination(
+    delivery: Delivery, body: Edit | Reply, message_ref: MessageRef | None
+) -> dict[str, Any]:
     if message_ref is None:
         raise refusal("message_not_found")
     if isinstance(body, Edit):
         return {"channel": message_ref.channel, "ts": message_ref.ts}
+    if _group_call(delivery):
+        return {"channel": message_ref.channel}
     # Shown in the channel as well: an edit notifies nobody, and a thread only who is in it.
     match body.entry:
-        case MentionEntry() | CorrectedEntry():
+        case CorrectedEntry():
             is_broadcast = True
+        case MentionEntry():
+            is_broadcast = delivery.call is not None
         case PagedEntry(contact_points=contact_points):
-            is_broadcast = DM not in contact_points
+            is_broadcast = delivery.call is not None or bool({*contact_points} - {DM})
         case _:
             is_broadcast = False
     return {

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.alerting import acknowledgements
+from bot.core.alerting.paging import PERSON_ID_PREFIXES
 from bot.core.incidents.sticky_resolve import find_failing
 from bot.core.model.access import EVERYONE, CommandOutcome, Right, Verb
 from bot.core.model.command import Acknowledge, Resolve
 from bot.core.model.observation import CONTROL, Observation, Outcome, Target
+from bot.core.oncall import DM, MENTION
 from bot.core.signals.metric_threshold import MetricState
 from bot.core.state.incident import IncidentKind
 from bot.core.state.on_demand import resolve_check_scope
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from bot.core.model.command import Request, RunCheck
     from bot.core.model.measurement import Measurement
     from bot.core.state.incident import Incident
-    from bot.core.state.outbox import Answer, AnswerResult
+    from bot.core.state.outbox import Answer, AnswerResult, CalledNow
     from bot.ports import View
     from bot.slack.render.text import Block
 
@@ -76,8 +78,7 @@ _SENTENCES = {
         CommandOutcome.INVALID: "Why was {incident} none? A word or two helps the report.",
     },
     Verb.ESCALATE: {
-        CommandOutcome.DONE: "The next step for {incident} is taken: its thread says who is "
-        "called.",
+        CommandOutcome.DONE: "{incident}: {called}. The thread says who was reached.",
         CommandOutcome.TOO_LATE: f"{_RESOLVED_ALREADY}: nobody was called.",
         CommandOutcome.NOBODY: "There is nobody to call for {incident}: neither who is on call nor "
         "somebody to mention is configured, or all were called.",
@@ -99,7 +100,8 @@ def render_command_result(request: Request, result: AnswerResult, view: View) ->
     incident = view.desk.incidents.get(result.incident or 0)
     if incident is None:
         return _no_such_incident(request, view)
-    placeholders = _placeholders(request, incident, view)
+    called = _called_text(result.called)
+    placeholders = _placeholders(request, incident, view) | {"called": called}
     sentence = _SENTENCES[verb][result.outcome].format(**placeholders)
     is_invalid = result.outcome is CommandOutcome.INVALID
     message = render_paragraphs(sentence, usage_hint(verb) if is_invalid else "")
@@ -141,6 +143,19 @@ def _placeholders(request: Request, incident: Incident, view: View) -> dict[str,
         "reason": quote(incident.false_alarm),
         "failing": f" Still failing: {failing}. {STICKY_RESOLVE_NOTE}" if failing else "",
     }
+
+
+def _called_text(called: tuple[CalledNow, ...]) -> str:
+    """Say whom an escalation by hand calls, and how; whether they are reached is not known yet."""
+    ways = {MENTION: "I mention {people} in the channel", DM: "I message {people}"}
+    texts = []
+    for each in called:
+        # In an answer that everybody sees, `@here` would call them all again.
+        is_group = any(name[:1] not in PERSON_ID_PREFIXES for name in each.people)
+        people = "the group that is on call" if is_group else mentions(each.people)
+        text = ways.get(each.contact, "I page {contact}")
+        texts.append(text.format(people=people, contact=escape(each.contact)))
+    return " and ".join(texts)
 
 
 def _what_still_fails(incident: Incident, view: View) -> str:

@@ -99,6 +99,7 @@ def render_pager_message(
     return PagerMessage(
         delivery.key,
         incident.id,
+        page.number,
         page.action,
         incident.severity,
         incident.tenants or ("auth0-check",),

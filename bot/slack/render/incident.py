@@ -74,6 +74,15 @@ def render_cross_post(incident: Incident, view: View, permalink: str) -> Rendere
     )
 
 
+def render_nobody_reached(incident: Incident, view: View, permalink: str) -> RenderedMessage:
+    """Say in the channel that no way to call people has worked."""
+    where = link(permalink, f"#{incident.id}") if permalink else f"#{incident.id}"
+    return render_paragraphs(
+        f":warning: *Nobody could be reached for {where}.* {escape(first_line(incident, view))} "
+        "Its thread says who was tried, and why that failed."
+    )
+
+
 def render_abandoned(text: str) -> RenderedMessage:
     """Say of an incident that a lost database knew that nobody updates its message any more.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
+from bot.core import oncall
+from bot.core.alerting.call_outcomes import NO_ANSWER
 from bot.core.oncall import DM, CallReason
 from bot.core.state.incident import IncidentKind
 from bot.core.state.timeline import (
@@ -17,6 +19,7 @@ from bot.core.state.timeline import (
     MentionEntry,
     MergedEntry,
     NoteEntry,
+    NotifyingEntry,
     PagedEntry,
     RecoveredEntry,
     ReopenedEntry,
@@ -44,6 +47,7 @@ from bot.slack.render.text import (
     duration,
     escape,
     join_names,
+    link,
     mentions,
     quote,
     render_paragraphs,
@@ -62,6 +66,14 @@ if TYPE_CHECKING:
     from bot.slack.render.text import RenderedMessage
 
 NOTE_CHARS = 500
+IN_DND, USER_INACTIVE, USER_NOT_FOUND = "in_dnd", "user_is_inactive", "user_not_found"
+"""Why Slack does not notify a person."""
+UNREACHED_ERRORS = {
+    IN_DND: "in Do Not Disturb, so Slack makes no sound",
+    USER_INACTIVE: "the account is deactivated in Slack",
+    USER_NOT_FOUND: "Slack does not know this person",
+    NO_ANSWER: "not taken for a minute; I go on trying",
+}
 
 
 def render_timeline_entry(entry: TimelineEntry, incident: Incident, view: View) -> RenderedMessage:
@@ -70,6 +82,15 @@ def render_timeline_entry(entry: TimelineEntry, incident: Incident, view: View) 
     if isinstance(entry, StillOnItEntry):
         return replace(message, blocks=[*message.blocks, still_on_it_buttons(incident)])
     return message
+
+
+def render_call(
+    entry: NotifyingEntry, incident: Incident, view: View, permalink: str
+) -> RenderedMessage:
+    """Render a call as a message of its own, which links the incident's."""
+    where = f"#{incident.id}"
+    text = _entry_text(entry, incident, view)
+    return render_paragraphs(f"{text} {link(permalink, where) if permalink else where}")
 
 
 def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
@@ -97,8 +118,8 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             return _correction_text(entry, incident, view)
         case PagedEntry():
             return _paged_text(entry, incident, view)
-        case UnreachedEntry(contact_point=name, error=error):
-            return f":warning: Paging by {escape(name)} failed: {escape(error)}"
+        case UnreachedEntry():
+            return _unreached_text(entry)
         case HandOverEntry():
             owner = f" {_owner(entry.at, incident)} it." if _owner(entry.at, incident) else ""
             person = mentions(entry.mentioned) or "Nobody"
@@ -223,6 +244,20 @@ def _paged_text(entry: PagedEntry, incident: Incident, view: View) -> str:
     if DM in entry.contact_points:
         return f":bell: {people} got a direct message.{asked}"
     return f":bell: Paged by {escape(join_names(entry.contact_points))}.{asked}"
+
+
+def _unreached_text(entry: UnreachedEntry) -> str:
+    """Say who could not be called, and why."""
+    error = UNREACHED_ERRORS.get(entry.error, entry.error)
+    if entry.people:
+        return f":warning: {mentions(entry.people)} cannot be reached: {escape(error)}"
+    match entry.contact_point:
+        case oncall.MENTION | oncall.DM:
+            return ":warning: Nobody is on call: this step called nobody"
+        case oncall.NEXT:
+            return ":warning: This step called nobody: nobody is left to call next"
+        case name:
+            return f":warning: Paging by {escape(name)} failed: {escape(error)}"
 
 
 def _so_far(at: float, incident: Incident, view: View) -> str:

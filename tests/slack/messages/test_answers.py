@@ -13,7 +13,7 @@ from bot.core.model.access import AuditEntry, CommandOutcome, NotAllowed, Right,
 from bot.core.model.command import Request, RunCheck, ShowHelp, SilenceRefusal
 from bot.core.model.observation import Observation, Outcome, Target, Timing
 from bot.core.oncall import Override, Shift, Shifts, UserGroup
-from bot.core.state.outbox import Answer, AnswerResult
+from bot.core.state.outbox import Answer, AnswerResult, CalledNow
 from bot.slack.render.answers import render_answer
 from bot.slack.render.silences import render_silence_change
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 START = 1_772_445_600.0
 NOW = START + 300
 ANN, BEN, CLEO = "U0ANN", "U0BEN", "U0CLEO"
+CALLED = (
+    CalledNow("mention", ("@here",)),
+    CalledNow("dm", (BEN,)),
+    CalledNow("pager"),
+)
 
 
 def handling(scene: Any) -> list[RenderedMessage]:
@@ -50,7 +55,7 @@ def handling(scene: Any) -> list[RenderedMessage]:
         scene.says("false-alarm 7 x", CommandOutcome.DONE, false_alarm),
         scene.says("false-alarm 7 x", CommandOutcome.ALREADY, false_alarm),
         scene.says("false-alarm 7", CommandOutcome.INVALID, acknowledged),
-        scene.says("escalate 7", CommandOutcome.DONE),
+        scene.says("escalate 7", AnswerResult(CommandOutcome.DONE, 7, called=CALLED)),
         scene.says("escalate 7", CommandOutcome.NOBODY),
         scene.says("escalate 7", CommandOutcome.TOO_LATE, over),
     ]

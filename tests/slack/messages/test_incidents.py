@@ -51,9 +51,9 @@ from bot.core.state.timeline import (
     VerdictEntry,
 )
 from bot.slack.render.direct_and_pager import render_direct_message, render_pager_message
-from bot.slack.render.incident import render_abandoned, render_cross_post
+from bot.slack.render.incident import render_abandoned, render_cross_post, render_nobody_reached
 from bot.slack.render.incident_line import render_catch_up
-from bot.slack.render.timeline import render_timeline_entry
+from bot.slack.render.timeline import render_call, render_timeline_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,6 +155,11 @@ def thread(scene: Any) -> list[RenderedMessage]:
             scene.open,
             UnreachedEntry(START + 112, "pager", "HTTP 400: check the routing key"),
         ),
+        (scene.open, UnreachedEntry(START + 113, "pager", "no_answer")),
+        (scene.open, UnreachedEntry(START + 114, "", "in_dnd", (BEN, CLEO))),
+        (scene.open, UnreachedEntry(START + 115, "", "user_not_found", (BEN,))),
+        (scene.open, UnreachedEntry(START + 116, "dm", "nobody_found")),
+        (scene.open, UnreachedEntry(START + 117, "next", "nobody_found")),
         (
             scene.acknowledged,
             AcknowledgedEntry(START + 120, by=ANN, text=texts.note),
@@ -218,6 +223,8 @@ def in_other_channels(scene: Any) -> list[RenderedMessage]:
     return [
         render_cross_post(scene.open, scene.view(scene.open), PERMALINK),
         render_cross_post(scene.ended, scene.view(scene.ended), ""),
+        render_nobody_reached(scene.open, scene.view(scene.open), PERMALINK),
+        render_call(MentionEntry(NOW, ("@here",)), scene.open, scene.view(scene.open), PERMALINK),
         render_abandoned(scene.message(scene.open).text),
         render_catch_up((scene.ended.id, scene.by_hand.id, scene.merged.id, 999), missed),
     ]
