@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 FILES = sorted(SCENARIOS.glob("*.yml"))
 UNSEEN = sorted((SCENARIOS / "unseen").glob("*.yml"))
-WRONG: set[str] = set()
+WRONG = {
+    # A limit of concurrent Actions shows as failing Actions, too: quota or the tenant's code?
+    "quota-action-concurrency",
+}
 """Known to be wrong. Whoever makes one right removes it here."""
 
 
