@@ -36,9 +36,9 @@ suite: .venv/dev.stamp ## run all tests without the checks
 	$(PYTEST) --cov --cov-report=term:skip-covered $(addprefix --ignore ,$(WHOLE))
 	$(PYTEST) $(WHOLE)
 
-faults: .venv/dev.stamp ## play each fault that is over in minutes, three times (10 min)
+faults: .venv/dev.stamp ## play each fault that is over in minutes, twice (10 min)
 	$(BIN)/python -m pytest -m faults tests/faults
-	$(BIN)/python -m tests.faults --tier faults --times 3 $(ARGS)
+	$(BIN)/python -m tests.faults --tier faults --times 2 $(ARGS)
 
 faults-full: .venv/dev.stamp ## play each fault twenty times (hours)
 	$(BIN)/python -m tests.faults --tier full --times 20 $(ARGS)

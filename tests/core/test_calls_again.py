@@ -258,6 +258,47 @@ def test_what_comes_and_goes_is_damped(calm: Any, good_s: float) -> None:
     assert sum(isinstance(body, Post) for body in calm.bodies()) == posts
 
 
+def test_what_works_slowly_and_fails_again_calls(calm: Any) -> None:
+    """The incident goes on meanwhile, since it is slow; the next outage is news all the same."""
+    slow_down(calm)
+    partly(calm, "prod.login", "x" * 20)
+    calm.ask("ack 1")
+    for _ in range(20):
+        calm.wait(10)
+        calm.see_slowly("prod.login", 4.0)
+    assert calm.incidents[0].is_open
+    since = len(calm.effects)
+    partly(calm, "prod.login", "x" * 21)
+
+    assert calls(calm, since) == [WORSE]
+    assert calm.incidents[0].life.acknowledged is None
+
+
+def test_half_that_once_seemed_to_be_most_becomes_all(calm: Any) -> None:
+    """Of the last minutes about half failed, so all is news, though one window had more."""
+    partly(calm, "prod.login", "x" * 9 + "o" + "xo" * 40)
+    calm.ask("ack 1")
+    since = len(calm.effects)
+    partly(calm, "prod.login", "x" * 21)
+
+    assert calls(calm, since) == [WORSE]
+    partly(calm, "prod.login", "x" * 40)
+    assert calls(calm, since) == [WORSE]
+
+
+def test_what_comes_back_right_after_a_call_calls_nobody(calm: Any) -> None:
+    """People are on their way: the escalation goes on where it was."""
+    partly(calm, "prod.login", "x" * 7)
+    assert calls(calm) == [BEGUN]
+    partly(calm, "prod.login", "o" * 4 + "x")
+    assert calm.incidents[0].life.returning
+    since = len(calm.effects)
+    partly(calm, "prod.login", "x" * 25)
+
+    assert calls(calm, since) == []
+    assert calm.incidents[0].notification.escalation is not None
+
+
 def flap(steps: Any) -> None:
     """Let prod's login come and go until that is damped, and return once more."""
     for _ in range(5):

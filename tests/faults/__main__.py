@@ -30,7 +30,7 @@ def load_experiments() -> None:
 @click.argument("names", nargs=-1)
 @click.option("--tier", type=click.Choice(list(TIERS)), default="faults", show_default=True)
 @click.option("--times", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--at-once", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--at-once", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--seed", type=int, help="Repeats a run. Default: another each time.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--write", "is_written", is_flag=True, help="Put the table into its page, too.")

@@ -27,7 +27,8 @@ def ahead_of_others(*pids: int) -> Iterator[None]:
 
     What is measured in parts of a second is the program, not what else the machine is busy with.
     """
-    with suppress(PermissionError, ProcessLookupError):
+    before = [(pid, os.sched_getscheduler(pid), os.sched_getparam(pid)) for pid in pids]
+    with suppress(PermissionError):
         for pid in pids:
             # What the lab itself starts meanwhile is another experiment's program.
             reset = os.SCHED_RESET_ON_FORK if pid == os.getpid() else 0
@@ -36,8 +37,8 @@ def ahead_of_others(*pids: int) -> Iterator[None]:
         yield
     finally:
         with suppress(PermissionError, ProcessLookupError):
-            for pid in pids:
-                os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+            for pid, policy, parameter in before:
+                os.sched_setscheduler(pid, policy, parameter)
 
 
 @asynccontextmanager

@@ -195,7 +195,7 @@ class Lab:
         spent_s = 0.0 if since is None else self.now() - since
         left_s = self._promises[promise] / self.speed - spent_s
         took_s = await self.until(is_so, left_s, promise)
-        self.measure(promise, (spent_s + took_s) * self.speed, self._patience)
+        self.measure(promise, max(0.0, spent_s + took_s) * self.speed, self._patience)
 
     def measure(self, promise: str, value_s: float, patience: float = 1.0) -> None:
         """Note what was measured in another way. Raises `MissedError` if it is too much."""

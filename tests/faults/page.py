@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,29 +17,44 @@ PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN = "<!-- table: made by `make faults-full ARGS=--write`; do not edit -->"
 END = "<!-- end of the table -->"
 HEAD = (
-    "| experiment | what is done | what must be true | within | kept | worst |\n"
-    "|---|---|---|---|---|---|"
+    "| experiment | what is done | what must be true | within | kept | worst | played on |\n"
+    "|---|---|---|---|---|---|---|"
 )
 
 
 def with_table(page: str, experiments: Iterable[Experiment], results: Iterable[Result]) -> str:
-    """Return the page with the table of these results."""
+    """Return the page with these results in its table. What was not played stays as it was."""
     head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
+    table, _, tail = rest.partition(END)
     by_name = defaultdict[str, list["Result"]](list)
     for result in results:
         by_name[result.experiment].append(result)
-    rows = [row for each in experiments for row in _rows(each, by_name[each.name])]
-    table = "\n".join([HEAD, *rows])
-    return f"{head}{BEGIN}\n\n{table}\n\n{END}{tail}"
+    lines = [HEAD]
+    for each in experiments:
+        rows = [*_rows(each, by_name[each.name])]
+        known = _find_rows(table, each)
+        lines += known if known and not by_name[each.name] else rows
+    text = "\n".join(lines)
+    return f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}"
+
+
+def _find_rows(table: str, experiment: Experiment) -> list[str]:
+    """Return an experiment's rows in a table, if they are about what is promised today."""
+    lines = table.split("\n")
+    first = next((n for n, line in enumerate(lines) if f"| `{experiment.name}` |" in line), 0)
+    rows = lines[first : first + len(experiment.promises)]
+    promises = [f" | {promise} | {limit:g} s | " for promise, limit in experiment.promises.items()]
+    is_same = all(promise in row for promise, row in zip(promises, rows, strict=True))
+    return rows if is_same else []
 
 
 def _rows(experiment: Experiment, runs: list[Result]) -> Iterable[str]:
     """Yield a row for each promise; what is done stands in the first."""
     kept = f"{sum(run.passed for run in runs)} of {len(runs)}" if runs else "not played"
+    today = f"{datetime.now(UTC):%Y-%m-%d}" if runs else ""
     first = f"`{experiment.name}`", experiment.done
     for promise, limit_s in experiment.promises.items():
         times = [run.measured[promise] for run in runs if promise in run.measured]
         worst = f"{max(times):.1f} s" if times else ""
-        yield f"| {' | '.join((*first, promise, f'{limit_s:g} s', kept, worst))} |"
-        first, kept = ("", ""), ""
+        yield f"| {' | '.join((*first, promise, f'{limit_s:g} s', kept, worst, today))} |"
+        first, kept, today = ("", ""), "", ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from tests.faults.experiment import Tier
 from tests.faults.lab import Lab, MissedError
 from tests.faults.preload import NotPossibleError
 
@@ -72,7 +73,9 @@ async def play_all(
         async with core if experiment.is_busy else places:
             return await play(experiment, number, conditions)
 
-    ordered = sorted(experiments, key=lambda each: (-each.tier, -max(each.promises.values())))
+    ordered = sorted(
+        experiments, key=lambda each: (each.tier < Tier.FULL, -max(each.promises.values()))
+    )
     runs = [(each, number) for each in ordered for number in range(times)]
     alone = [await play(*run, conditions) for run in runs if run[0].is_alone]
     beside = (play_when_possible(*run) for run in runs if not run[0].is_alone)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ANSWER_S = 900.0
 """Without an answer for so long an acknowledgement ends."""
+APART_S = 300.0
+"""Not so soon after people were called for a tenant that fails as well."""
 MAX_WAIT_S = 4 * 3600.0
 MAX_DOUBLINGS = 20
 """The wait for the next question doubles up to this, or stays as configured if that is longer."""
@@ -37,7 +39,8 @@ def due_at(incident: Incident, rules: Rules) -> float | None:
     if incident.notification.is_muted or incident.life.returning is not None:
         return None
     if taken.asked_at is not None:
-        return taken.asked_at + ANSWER_S
+        called_at = incident.notification.called_at or taken.asked_at
+        return max(taken.asked_at + ANSWER_S, called_at + APART_S)
     doubled_s = rules.remind_after_s * 2.0 ** min(taken.answered, MAX_DOUBLINGS)
     wait_s = max(rules.remind_after_s, min(doubled_s, MAX_WAIT_S))
     return (taken.active_at or taken.at) + wait_s

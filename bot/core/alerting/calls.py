@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING
 from bot.core.alerting import paging
 from bot.core.incidents import notifications
 from bot.core.incidents.flapping import DAMPED_CALL_EVERY_S, damp_if_flapping
-from bot.core.model.observation import Cause, Health, Severity
+from bot.core.model.observation import Cause, Severity
 from bot.core.oncall import AwaitingMention, CallReason, begun_escalation
 from bot.core.signals.probe_threshold import has_met_threshold
 from bot.core.state.incident import Incident, IncidentKind, NotificationState
 from bot.core.state.known import Impact, Known
 from bot.core.state.outbox import Call
 from bot.core.state.timeline import CorrectedEntry
-from bot.core.triage.impact import MOST_SHARE, is_mixed, is_unbroken, measure_known
+from bot.core.triage.impact import (
+    MOST_SHARE,
+    are_logins_well,
+    is_about_half,
+    is_mixed,
+    is_unbroken,
+    measure_known,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +71,7 @@ def _compare_with_known(
     incident: Incident, state: DeskState, tenants: Tenants, now: float, rules: Rules
 ) -> paging.IncidentAndEffects:
     current = measure_known(incident, tenants, rules)
-    incident = _forget_recovered(incident, tenants, current)
+    incident = _forget_recovered(incident, tenants, current, rules)
     notification = incident.notification
     if isinstance(notification.escalation, AwaitingMention):
         return incident, []
@@ -104,32 +111,36 @@ def _call_for_more(
         return paging.call_for_joined(incident, joined, state, now, current=current, rules=rules)
     # As long as some logins work, a number that rises to and fro is nothing new.
     mixed = {
-        name: impact
+        name: min(impact, Impact.DOWN) if is_about_half(name, tenants) else impact
         for name, impact in current.impacts.items()
         if name in known.impacts and is_mixed(name, tenants, rules)
     }
     return _know(incident, replace(current, impacts=mixed)), []
 
 
-def _forget_recovered(incident: Incident, tenants: Tenants, current: Known) -> Incident:
-    """Forget what was known of tenants that work again: their next outage is news.
+def _forget_recovered(
+    incident: Incident, tenants: Tenants, current: Known, rules: Rules
+) -> Incident:
+    """Forget what was known of tenants whose logins work again: their next outage is news.
 
-    Unless only a part failed: then the next failure is the same problem.
+    Unless only a part failed: then the next failure is the same problem. If it has turned out that
+    about half fails, all is more than was known, whatever a window happened to show.
     """
     known = incident.notification.known
     if known is None or incident.life.returning is not None:
         return incident
-    recovered = {
-        name
-        for name, impact in known.impacts.items()
-        if impact >= Impact.MOST
-        and name not in current.impacts
-        and name in tenants.states
-        and not tenants.states[name].health & Health.PROBLEM
-    }
-    if not recovered:
+    impacts = dict(known.impacts)
+    for name, impact in known.impacts.items():
+        if impact < Impact.MOST or name not in tenants.states:
+            continue
+        now = current.impacts.get(name, Impact.NONE)
+        if now <= Impact.PART and are_logins_well(name, tenants, rules):
+            impacts[name] = now
+        elif is_mixed(name, tenants, rules) and is_about_half(name, tenants):
+            impacts[name] = Impact.DOWN
+    if impacts == known.impacts:
         return incident
-    kept = {n: impact for n, impact in known.impacts.items() if n not in recovered}
+    kept = {name: impact for name, impact in impacts.items() if impact}
     return _with_notification(incident, known=replace(known, impacts=kept))
 
 
@@ -193,7 +204,9 @@ def _decide_return(
     life = replace(incident.life, returning=None)
     good_s = returning.since - life.past[-1].until
     is_same_problem = bool(logins) and all(0 < each.earlier_share < MOST_SHARE for each in logins)
-    if is_same_problem or incident.severity is not Severity.CRITICAL:
+    known, called_at = incident.notification.known, incident.notification.called_at
+    is_on_their_way = called_at is not None and returning.since - called_at <= GRACE_S
+    if is_same_problem or is_on_their_way or incident.severity is not Severity.CRITICAL:
         escalation = returning.escalation
         if isinstance(escalation, AwaitingMention):
             escalation = replace(escalation, at=escalation.at + good_s)
@@ -202,9 +215,9 @@ def _decide_return(
         return _with_notification(
             replace(incident, life=life),
             escalation=escalation,
-            known=_as_partial(incident.notification.known),
+            known=_as_partial(known) if is_same_problem else known,
         )
-    damping, called_at = incident.notification.damping, incident.notification.called_at
+    damping = incident.notification.damping
     if damping is not None:
         damping = replace(damping, longest_good_s=max(damping.longest_good_s, good_s))
         incident = _with_notification(incident, damping=damping)

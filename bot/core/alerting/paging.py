@@ -158,6 +158,9 @@ def _call(
     """Call people, and start the escalation from its first step."""
     waiting = incident.notification.escalation
     reason = waiting.reason if isinstance(waiting, AwaitingMention) else CallReason.BEGUN
+    known = incident.notification.known
+    if known and reason not in {CallReason.BACK, CallReason.FLAPPING}:
+        current = known.join(current)  # a window that happens to be better makes it no less known
     notification = replace(
         incident.notification,
         has_mentioned=True,

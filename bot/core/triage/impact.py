@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.events import RowKind
 from bot.core.model.measurement import MetricKind
+from bot.core.model.observation import SignalState
 from bot.core.signals.metric_threshold import DOWN_READINGS
 from bot.core.signals.probe_threshold import has_met_threshold
 from bot.core.state.known import Impact, Known
@@ -24,6 +25,10 @@ MISTAKES = frozenset({RowKind.USER, RowKind.PROTECTION})
 MOST_SHARE, MOST_OF_WINDOW = 0.8, 0.7
 """From this share on nearly all logins fail: of a few tries, and of a whole window. Of a half
 outage one window of 20 tries in 17 shows that many."""
+
+
+MANY_MINUTES, MANY_TRIES, HALF_SHARE = 10, 40, 0.6
+"""Of a half outage one in ten shows a greater share in so many tries."""
 
 
 def measure_known(
@@ -114,6 +119,21 @@ def is_mixed(name: str, tenants: Tenants, rules: Rules) -> bool:
     """Tell whether the last try of one of a tenant's failing logins succeeded."""
     logins = (tenants.states[name].probes[login] for login in rules.tenants[name].logins)
     return any(login.tries and login.tries[-1].fault is None for login in logins)
+
+
+def are_logins_well(name: str, tenants: Tenants, rules: Rules) -> bool:
+    """Tell whether a tenant can be checked, and none of its logins has a problem."""
+    state = tenants.states[name]
+    logins = (state.probes[login] for login in rules.tenants[name].logins)
+    return state.no_data_since is None and all(each.state is SignalState.OK for each in logins)
+
+
+def is_about_half(name: str, tenants: Tenants) -> bool:
+    """Tell whether of a tenant's many logins of the last minutes about half failed, or fewer."""
+    minutes = tenants.states[name].recent_logins[-MANY_MINUTES:]
+    tries = sum(minute.tries for minute in minutes)
+    failed = sum(minute.failed for minute in minutes)
+    return tries >= MANY_TRIES and failed <= HALF_SHARE * tries
 
 
 def is_unbroken(name: str, tenants: Tenants, rules: Rules, span_s: float, now: float) -> bool:

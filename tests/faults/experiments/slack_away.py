@@ -19,6 +19,8 @@ DAY_S = 86_400.0
 QUIET_S = 20.0
 """How long a run looks on after a page: nobody is paged twice for one call."""
 MINUTES_AWAY_S = 720.0
+ON_THEIR_WAY_S = 125.0
+"""For two minutes after a call nobody is called again: people are on their way."""
 
 
 @experiment(Kind.SLACK, {PAGED: PAGE_S, TOLD: CATCH_UP_S}, tier=Tier.QUICK, test_speed=20)
@@ -172,7 +174,7 @@ async def tenant_joins_in_an_archived_channel(lab: Lab) -> None:
     await lab.start_watching()
     await lab.strike("prod")
     await lab.until(lab.slack.cards, START_S, "the alert is posted")
-    await lab.idle(2, 5)
+    await lab.idle(ON_THEIR_WAY_S, ON_THEIR_WAY_S + 5)
     lab.slack.archived.add(CHANNEL)
     await lab.idle()
     lab.outside.pages.clear()
