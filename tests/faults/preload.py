@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+import tempfile
 from dataclasses import astuple, dataclass
+from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("preload.c")
@@ -30,19 +32,26 @@ class Switches:
     """How much longer each turn of the event loop takes."""
 
 
+@cache
+def build_library() -> Path:
+    """Build the library. Raises `NotPossibleError` where there is no compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise NotPossibleError("needs a C compiler, cc (Debian, Ubuntu: gcc libc6-dev)")
+    library = Path(tempfile.mkdtemp(prefix="auth0-check-faults-"), LIBRARY)
+    subprocess.run(  # noqa: S603 - our own source
+        [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE), "-ldl"],
+        check=True,
+    )
+    return library
+
+
 class Preload:
     """The switches of one program, in a file that the program maps."""
 
     def __init__(self, folder: Path) -> None:
-        """Build the library. Raises `NotPossibleError` where there is no compiler."""
-        compiler = shutil.which("cc")
-        if compiler is None:
-            raise NotPossibleError("needs a C compiler, cc (Debian, Ubuntu: gcc libc6-dev)")
-        library, self._control = folder / LIBRARY, folder / "faults.control"
-        subprocess.run(  # noqa: S603 - our own source
-            [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE), "-ldl"],
-            check=True,
-        )
+        """Raise `NotPossibleError` where there is no compiler."""
+        library, self._control = build_library(), folder / "faults.control"
         self._control.write_bytes(_pack(Switches()))
         self.environment = {"LD_PRELOAD": str(library), "FAULTS_CONTROL": str(self._control)}
 

@@ -7,6 +7,7 @@ import json
 import time
 import traceback
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from tests.faults.experiment import Tier
 from tests.faults.lab import Lab, MissedError
-from tests.faults.preload import NotPossibleError
+from tests.faults.preload import NotPossibleError, build_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,6 +74,8 @@ async def play_all(
         async with core if experiment.is_busy else places:
             return await play(experiment, number, conditions)
 
+    with suppress(NotPossibleError):
+        build_library()  # now: later it would keep the lab from answering
     ordered = sorted(
         experiments, key=lambda each: (each.tier < Tier.FULL, -max(each.promises.values()))
     )

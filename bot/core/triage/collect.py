@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bot.core.model.command import SilenceScope
 from bot.core.model.observation import (
     Cause,
     FeedState,
@@ -25,8 +26,8 @@ from bot.core.triage.verdict import CAUSES, RuleMatch, judge
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bot.core.state.desk import DeskState
     from bot.core.state.rules import Rules
-    from bot.core.state.shared import SharedSignals
     from bot.core.state.tenant import Tenants, TenantState
 
 UNPROBED_COMPONENTS = frozenset({"CDN", "Multi-factor Authentication"})
@@ -53,8 +54,14 @@ REFUTABLE = frozenset({Cause.AUTH0, Cause.TENANT, Cause.QUOTA, Cause.PROBE})
 class Triage:
     """The triage of one evaluation: judges each context at most once."""
 
-    def __init__(self, now: float, tenants: Tenants, shared: SharedSignals, rules: Rules) -> None:
-        self._everything = TriageContext((), tenants, shared, rules, now, now)
+    def __init__(self, now: float, tenants: Tenants, desk: DeskState, rules: Rules) -> None:
+        shared = desk.shared
+        silenced = frozenset(
+            s.name
+            for s in desk.active_silences
+            if s.scope is SilenceScope.TENANT and s.since <= now < s.until
+        )
+        self._everything = TriageContext((), tenants, shared, rules, now, now, silenced)
         self.rules = rules
         self._verdicts: dict[tuple[tuple[str, ...], float], Verdict] = {}
 

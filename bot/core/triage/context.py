@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.observation import FRESH_S, SignalState
 from bot.core.signals.probe_threshold import Reason
+from bot.core.state.silence import is_window_active
 
 if TYPE_CHECKING:
     from bot.core.signals.metric_threshold import MetricState
@@ -32,6 +33,14 @@ class TriageContext:
     now: float
     since: float
     """When the first failing request began."""
+    silenced: frozenset[str] = frozenset()
+    """Tenants that people have silenced."""
+
+    def is_worked_on(self, tenant: str) -> bool:
+        """Tell whether people work on a tenant, so that its failures may be theirs."""
+        windows = self.rules.maintenance_windows
+        is_in_window = any(is_window_active(window, tenant, self.now) for window in windows)
+        return tenant not in self.tenants and (tenant in self.silenced or is_in_window)
 
     def environment(self, tenant: str) -> str | None:
         """Return a tenant's environment, if it is known."""

@@ -82,13 +82,17 @@ def _is_all_unreachable(context: TriageContext) -> bool:
 def failure_kinds(context: TriageContext, name: str) -> set[str]:
     """Return in which ways a tenant fails: other ways of failing have other causes.
 
-    What ended before, or began long before, is no companion.
+    What ended before, or began long before, is no companion. Where people work on a tenant, only
+    what began together is.
     """
     signals = context.all_tenants.states[name].probes.values()
+    is_ours = context.is_worked_on(name)
+    earliest = context.since - (TOGETHER_S if is_ours else COMPANION_BEFORE_S)
+    latest = context.since + TOGETHER_S if is_ours else context.now
     bad = [
         s
         for s in signals
-        if (s.is_failing and (s.since or context.now) >= context.since - COMPANION_BEFORE_S)
+        if (s.is_failing and earliest <= (s.since or context.now) <= latest)
         or (has_just_recovered(s, context.now) and (s.ended_at or 0.0) > context.since)
     ]
     return {fault_kind(fault) for s in bad if (fault := s.most_frequent_fault or s.last_fault)}

@@ -210,10 +210,11 @@ def collect_latency_evidence(context: TriageContext) -> Iterator[RuleMatch]:
         if (logins := [login for login in context.logins(name) if is_slow(login, now)])
     }
     for name in context.tenants:
-        if name in slow_logins:
-            yield RuleMatch("login-slow", _latency_values(name, slow_logins[name][0]))
+        slow = [login for login in slow_logins.get(name, ()) if login.latency.is_slow]
+        if slow:
+            yield RuleMatch("login-slow", _latency_values(name, slow[0]))
             wellknown = context.all_tenants.states[name].probes.get(WELLKNOWN)
-            if wellknown and is_slow(wellknown, now):
+            if wellknown and wellknown.latency.is_slow:
                 yield RuleMatch("wellknown-slow", _latency_values(name, wellknown))
     mine = [name for name in context.tenants if name in slow_logins]
     others = [name for name in slow_logins if name not in mine]

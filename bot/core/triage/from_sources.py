@@ -156,7 +156,12 @@ def _collect_blame_evidence(
         return
     if hits >= DOMINANT_SHARE * count:
         pattern, _ = _most_frequent([g for g in failed if g.kind == kind], "pattern")
-        values: dict[str, EvidenceValue] = {"pattern": pattern, "rows": hits, "failures": count}
+        values: dict[str, EvidenceValue] = {
+            "pattern": pattern,
+            "rows": hits,
+            "failures": count,
+            "connection": connection if is_one_connection else "",
+        }
         yield RuleMatch(LOG_RULE_IDS[RowKind(kind)], values)
 
 

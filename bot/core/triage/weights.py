@@ -16,7 +16,7 @@ from bot.core.model.observation import Cause
 PRIOR = "prior"
 WRITTEN = """\
 rule                          auth0   tenant    quota    probe  network      app upstream  unclear
-prior                           0.0     -0.3     -2.0     -0.5     -0.5     -4.0     -4.0      0.0
+prior                           0.0     -0.3     -2.0     -0.5     -0.5     -4.0     -4.0     -0.4
 
 blind                             .        .        .        .      5.0        .        .        .
 name-never-found               -2.0        .        .      6.0     -1.0        .        .        .
@@ -115,8 +115,8 @@ deploy-before                     .        .        .        .      0.8      2.0
 client-before                  -0.5      1.0        .      1.8        .      0.5        .        .
 setting-before                 -0.5      2.5        .      0.8        .     -0.3     -0.3        .
 """
-WRITTEN_TEMPERATURE = 0.8
-"""All scores are multiplied by this: what is left of doubling makes sums too sure of themselves."""
+WRITTEN_TEMPERATURE = 1.0
+"""All scores are multiplied by this. Below 1 it makes sums less sure of themselves."""
 FITTED = """\
 rule                          auth0   tenant    quota    probe  network      app upstream  unclear
 prior                          -0.1     -0.7     -1.9     -0.4     -0.2     -4.0     -4.1      0.1
