@@ -121,7 +121,7 @@ def _incident_json(incident: Incident | None) -> Json:
         "cause": incident.verdict.cause,
         "scope": incident.verdict.scope,
         "confidence": round(incident.verdict.confidence, 2),
-        "since": _utc(incident.since),
+        "since": _utc(incident.failing_since),
         "incident": incident.id,
     }
 

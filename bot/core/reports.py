@@ -12,7 +12,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from bot.core.model.observation import Severity
+from bot.core.model.observation import Cause, Severity
 from bot.core.model.wall_clock import DAY_S
 from bot.core.signals.history import Trend
 from bot.core.state.desk import INCIDENT_RETENTION_S
@@ -21,8 +21,8 @@ from bot.core.state.incident import MESSAGE, STATUS_INCIDENT, Incident, Incident
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bot.core.model.observation import Cause
     from bot.core.state.desk import DeskState
+    from bot.core.state.incident import FailingSpan
     from bot.core.state.rules import Rules
     from bot.core.state.silence import Silence
     from bot.core.state.tenant import Tenants
@@ -86,7 +86,8 @@ def compute_availability(
         since: the begin.
         until: the end.
     """
-    found = [one for each in incidents for one in _incident_intervals(tenant, each, until)]
+    own = tuple(incidents)
+    found = [one for each in own for one in _incident_intervals(tenant, each, until)]
     begin = until if watched_since is None else watched_since
     intervals = [Interval(since, begin, TenantStatus.UNOBSERVED), *found]
     seconds = _time_by_status(intervals, since, until)
@@ -96,7 +97,7 @@ def compute_availability(
         degraded_s=seconds[TenantStatus.DEGRADED],
         down_s=seconds[TenantStatus.DOWN],
         unobserved_s=seconds[TenantStatus.UNOBSERVED],
-        incidents=sum(one.status is not TenantStatus.UNOBSERVED for one in found),
+        incidents=sum(each.kind is IncidentKind.FAILING for each in own if tenant in each.tenants),
     )
 
 
@@ -106,13 +107,16 @@ def _incident_intervals(tenant: str, incident: Incident, until: float) -> Iterat
         yield Interval(incident.since, incident.life.opened_at, TenantStatus.UNOBSERVED)
     if tenant not in incident.tenants:
         return
-    end = until if incident.life.resolved_at is None else incident.life.resolved_at
+    status = STATUS_BY_SEVERITY.get(incident.severity)
     if incident.kind is IncidentKind.NO_DATA:
-        yield Interval(incident.since, end, TenantStatus.UNOBSERVED)
-    elif incident.kind is IncidentKind.FAILING and incident.severity in STATUS_BY_SEVERITY:
-        starts = (problem.since for problem in incident.problems if problem.tenant == tenant)
-        begin = min(starts, default=incident.since)  # a tenant may have joined later
-        yield Interval(begin, end, STATUS_BY_SEVERITY[incident.severity])
+        status = TenantStatus.UNOBSERVED
+    elif incident.kind is not IncidentKind.FAILING or status is None:
+        return
+    for span in incident.failing_spans(until):
+        if not span.tenants_since:
+            yield Interval(span.since, span.until, status)
+        elif tenant in span.tenants_since:  # it may have joined later
+            yield Interval(span.tenants_since[tenant], span.until, status)
 
 
 def _time_by_status(
@@ -182,16 +186,19 @@ class Report:
     tenants: tuple[Availability, ...]
     """In the order of the configuration."""
     causes: dict[Cause, int]
-    """Alerts by cause, the most frequent first; a merged one is part of another and not counted."""
+    """Alerts of the channel by cause, the most frequent first; a merged one is part of another and
+    not counted."""
+    relapses: int
+    """How often one of them failed again after its end."""
     muted: tuple[int, ...]
     """The ids of those alerts that nobody was notified of."""
     time_to_detect: DurationStats | None
-    """From the first failing request to the alert. Incidents about missing data are left out: they
-    open after a fixed wait."""
+    """From the first failing request to the alert, or to the return. Incidents about missing data
+    are left out: they open after a fixed wait."""
     time_to_acknowledge: DurationStats | None
     """From the alert to the acknowledgement."""
     time_to_resolve: DurationStats | None
-    """From the first failing request to the end."""
+    """From the first failing request to the end, each time that it failed."""
     lead_time: LeadTime | None
     single_failures: tuple[SingleFailures, ...]
     """Of the logins that had any."""
@@ -215,7 +222,9 @@ def build_report(
     ]
     real = [i for i in known if not i.false_alarm]
     alerts = [i for i in real if i.kind in ALERT_KINDS and i.life.merged_into is None]
+    posted = [i for i in alerts if not i.notification.is_muted]
     failing = [i for i in alerts if i.kind is IncidentKind.FAILING]
+    spans = [span for i in failing for span in i.failing_spans(until)]
     return Report(
         begin,
         until,
@@ -224,16 +233,19 @@ def build_report(
             compute_availability(name, real, tenants.states[name].watched_since, begin, until)
             for name in rules.tenants
         ),
-        causes=dict(Counter(i.verdict.cause for i in alerts).most_common()),
+        causes=dict(Counter(i.verdict.cause for i in posted).most_common()),
+        relapses=sum(len(i.life.past) for i in posted),
         muted=tuple(i.id for i in alerts if i.notification.is_muted),
-        time_to_detect=_duration_stats(i.life.opened_at - i.since for i in failing),
+        time_to_detect=_duration_stats(at for i in failing for at in _times_to_detect(i, until)),
         time_to_acknowledge=_duration_stats(
             i.life.acknowledged.at - i.life.opened_at for i in failing if i.life.acknowledged
         ),
         time_to_resolve=_duration_stats(
-            i.life.resolved_at - i.since for i in failing if i.life.resolved_at is not None
+            span.until - span.since
+            for i in failing
+            for span in (i.life.past if i.is_open else i.failing_spans(until))
         ),
-        lead_time=_lead_time(failing),
+        lead_time=_lead_time(spans),
         single_failures=_single_failures(tenants, rules, begin, until),
         false_alarms=tuple(i for i in known if i.false_alarm),
         silences=tuple(
@@ -252,9 +264,16 @@ def _duration_stats(spans_s: Iterable[float]) -> DurationStats | None:
     return DurationStats(median(spans), max(spans), len(spans)) if spans else None
 
 
-def _lead_time(incidents: Iterable[Incident]) -> LeadTime | None:
+def _times_to_detect(incident: Incident, now: float) -> Iterator[float]:
+    """Yield how long it failed before the alert, and before each time that it was open again."""
+    yield incident.life.opened_at - incident.since
+    for span in incident.failing_spans(now)[1:]:
+        yield span.detected_at.get(MESSAGE, span.since) - span.since
+
+
+def _lead_time(spans: Iterable[FailingSpan]) -> LeadTime | None:
     """Compare our message with the status page's status incident, where there are both."""
-    known = (incident.history.detected_at for incident in incidents)
+    known = (span.detected_at for span in spans)
     both = [each for each in known if {MESSAGE, STATUS_INCIDENT} <= each.keys()]
     ahead_s = [each[STATUS_INCIDENT] - each[MESSAGE] for each in both]
     return LeadTime(median(ahead_s), sum(s > 0 for s in ahead_s), len(ahead_s)) if ahead_s else None
@@ -272,3 +291,20 @@ def _single_failures(
         and (days := tuple(day for day in signal.trend if day.number in span))
         and any(day.singles for day in days)
     )
+
+
+def current_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:
+    """Return the cause of the most severe open incident, else of the last resolved one.
+
+    Args:
+        incidents: all that are known.
+        since: incidents that were resolved before this instant do not count.
+        has_failed: whether a request failed since then.
+    """
+    still_open = [i for i in incidents if i.is_open]
+    if still_open:
+        return min(still_open, key=lambda i: (i.severity.rank, i.life.opened_at)).verdict.cause
+    ended = [i for i in incidents if i.life.resolved_at is not None and i.life.resolved_at >= since]
+    if ended:
+        return max(ended, key=lambda i: i.life.resolved_at or 0.0).verdict.cause
+    return Cause.BLIP if has_failed else Cause.NONE

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bot.core.model.observation import PROBABLE, Cause, Severity
-from bot.core.state.incident import Incident, current_cause
+from bot.core.reports import current_cause
+from bot.core.state.incident import Incident
 from bot.core.state.stimulus import Effect, IncidentChanged, SignalChanged, VerdictChanged
 from bot.simulator.calls import are_calls_right
 from bot.slack.render.verdict import evidence_text

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bot.core.model.observation import Cause, Fault, FeedReading, FeedState, Severity, Stage
-from bot.core.reports import build_report
-from bot.core.state.incident import IncidentKind, IncidentState, Resolution, current_cause
+from bot.core.reports import build_report, current_cause
+from bot.core.state.incident import IncidentKind, IncidentState, Resolution
 from bot.core.state.outbox import Edit, Post, Reply
 from bot.core.state.rules import TenantRules
 from bot.core.state.stimulus import (

@@ -26,6 +26,7 @@ from bot.core.state.incident import (
     MESSAGE,
     STATUS_INCIDENT,
     Acknowledgement,
+    FailingSpan,
     Incident,
     IncidentHistory,
     IncidentKind,
@@ -213,11 +214,12 @@ def test_more_than_a_week_is_cut() -> None:
 
 
 def test_incidents_are_counted_by_cause() -> None:
-    """The most frequent first; merged ones once, muted ones named, others not at all."""
+    """The most frequent first, as the channel saw them; merged ones once, muted ones only named."""
     tenants = Verdict(Cause.TENANT, Scope.TENANT, 0.8)
     told = looked_back(
         incident(1, 2, verdict=tenants),
         incident(2, 3),
+        incident(3, 4),
         incident(4, 5, notification=MUTED),
         incident(4, 5, merged_into=3),
         incident(6, 7, false_alarm="a test"),
@@ -227,8 +229,8 @@ def test_incidents_are_counted_by_cause() -> None:
 
     assert told.causes == {Cause.AUTH0: 2, Cause.TENANT: 1}
     assert list(told.causes) == [Cause.AUTH0, Cause.TENANT]
-    assert told.muted == (3,)
-    assert [(one.id, one.false_alarm) for one in told.false_alarms] == [(5, "a test")]
+    assert told.muted == (4,)
+    assert [(one.id, one.false_alarm) for one in told.false_alarms] == [(6, "a test")]
 
 
 def test_durations() -> None:
@@ -243,6 +245,42 @@ def test_durations() -> None:
     assert told.time_to_detect == DurationStats(60, 60, 3)
     assert told.time_to_acknowledge == DurationStats(150, 240, 2)
     assert told.time_to_resolve == DurationStats(1.5 * HOUR, 2 * HOUR, 2)
+
+
+def test_each_time_that_an_incident_failed_counts_by_itself() -> None:
+    """Never the healthy time between; a tenant only where it failed, and each lead by its post."""
+    first = FailingSpan(
+        SINCE + HOUR,
+        SINCE + 2 * HOUR,
+        {"prod": SINCE + HOUR, "shop": SINCE + 1.5 * HOUR},
+        {MESSAGE: SINCE + HOUR + 60, STATUS_INCIDENT: SINCE + HOUR + 30},
+    )
+    again = SINCE + 5 * HOUR
+    life = IncidentLife(
+        SINCE + HOUR + 60,
+        resolved=Resolution(again + HOUR, ended_at=again + 0.5 * HOUR),
+        reopened_at=again,
+        failing_since=again,
+        past=(first,),
+    )
+    detected = {MESSAGE: again, STATUS_INCIDENT: again + 120}
+    told = looked_back(
+        incident(
+            1,
+            6,
+            tenants=("prod", "shop"),
+            life=life,
+            problems=(ProbeProblem("prod", "login", again, failed=9, tries=9),),
+            history=IncidentHistory(detected_at=detected),
+        )
+    )
+
+    assert [one.down_s for one in told.tenants] == [1.5 * HOUR, 0.5 * HOUR]
+    assert [one.incidents for one in told.tenants] == [1, 1]
+    assert told.time_to_detect == DurationStats(30, 60, 2)
+    assert told.time_to_resolve == DurationStats(0.75 * HOUR, HOUR, 2)
+    assert told.lead_time == LeadTime(45.0, 1, 2)
+    assert (told.causes, told.relapses) == ({Cause.AUTH0: 1}, 1)
 
 
 def test_the_lead_over_the_status_page() -> None:

@@ -200,3 +200,40 @@ def test_the_right_people_are_called(file: Path, caplog: pytest.LogCaptureFixtur
 
     assert caplog.records == []
     assert played.calls_correct
+
+
+def test_after_an_outage_of_slack_an_incident_calls_once(tell: Tell) -> None:
+    """However many calls waited: one mention, and one message to each person.
+
+    Meanwhile the alert and the first mention are one call beyond Slack.
+    """
+    steps = (
+        "bot: {escalation: {critical: [{after: 2m, tell: mention}, {after: 3m, tell: dm}, "
+        "{after: 4m, tell: next}], repeat: 1, every: 3m}}\n"
+    )
+    bots = [yaml.safe_load(text)["bot"] for text in (ON_CALL, steps)]
+    world = yaml.safe_dump({"bot": bots[0] | bots[1]}) + OUTAGE
+    told = tell(world + "  - {target: slack, from: 2m, to: 17m, is: {http: 503}}\n")
+    made = [(call["how"], call["who"]) for call in told.of("call") if call["how"] != "page"]
+    pages = [call["reason"] for call in told.of("call") if call["how"] == "page"]
+
+    assert sorted(made) == [("dm", ["U012BEN"]), ("dm", ["U0CHIEF"]), ("mention", ["U0CHIEF"])]
+    assert pages.count("begun") == 1
+
+
+def test_an_incident_that_goes_on_in_an_earlier_one_calls_nobody_again(tell: Tell) -> None:
+    """People were called for the later one, and the earlier one was a warning until both ended."""
+    told = tell(
+        """\
+        bot: {slack: {mention: U0CHIEF}}
+        timeline:
+          - target: prod.login
+            from: 2m
+            to: 22m
+            is: {http: 401, error: access_denied, description: Unauthorized}
+          - {target: eu.login, from: 2m, to: 22m, is: {hang: true}}
+        """
+    )
+
+    assert any("The same cause as #1" in text for text in replies(told))
+    assert calls(told) == [("mention", ["U0CHIEF"], "begun")]

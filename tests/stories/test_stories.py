@@ -59,7 +59,7 @@ def test_people_are_mentioned_when_it_has_lasted(tell: Tell) -> None:
     told = tell(f"bot: {{slack: {{mention: '@here'}}}}\ntimeline:\n  - {OUTAGE}\n")
     mentions = told.of("message", mentions=["<!here>"])
 
-    assert [m["kind"] for m in mentions] == ["reply"]
+    assert [m["kind"] for m in mentions] == ["post"]
     assert 240 <= mentions[0]["t"] < 250
     assert told.of("message", kind="post")[0]["mentions"] == []
 

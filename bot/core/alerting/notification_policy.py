@@ -143,10 +143,13 @@ def page_for_call(
 ) -> paging.IncidentAndEffects:
     """Page every contact point that was not paged since a call was decided.
 
-    A page shows what is known when it goes out, so the newest one makes all earlier calls.
+    A page shows what is known when it goes out, so the newest one makes all earlier calls. The
+    alert and the first mention are one call.
     """
     never, paged_at = float("-inf"), incident.notification.paged_at
-    missing = [n for n in rules.contact_points if paged_at.get(n, never) < call.decided_at]
+    is_first = call.reason is CallReason.BEGUN
+    since = min(call.decided_at, incident.life.opened_at) if is_first else call.decided_at
+    missing = [n for n in rules.contact_points if paged_at.get(n, never) < since]
     return paging.page(incident, missing, replace(call, decided_at=now), now)
 
 

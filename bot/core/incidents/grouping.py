@@ -199,8 +199,24 @@ def _are_known_to_be_one(earlier: Incident, later: Incident) -> bool:
 
 
 def _join_known(earlier: Incident, later: Incident) -> Incident:
-    """Return the earlier incident with what people were called for in the later one."""
+    """Return the earlier incident with what people were called for in the later one.
+
+    If nobody was called for the earlier one, the call, the escalation and who has it go on.
+    """
     known, more = earlier.notification.known, later.notification.known
+    if known is None and more is not None:
+        theirs = later.notification
+        life = replace(earlier.life, acknowledged=later.life.acknowledged)
+        notification = replace(
+            earlier.notification,
+            has_mentioned=theirs.has_mentioned,
+            escalation=theirs.escalation,
+            called_at=theirs.called_at,
+            called_wider_at=theirs.called_wider_at,
+            known=more,
+            told_cause=theirs.told_cause,
+        )
+        return replace(earlier, life=life, notification=notification)
     called = (earlier.notification.called_at, later.notification.called_at)
     called_at = max((at for at in called if at is not None), default=None)
     notification = replace(

@@ -33,6 +33,7 @@ from bot.core.state.incident import (
 )
 from bot.core.state.known import Impact
 from bot.core.state.outbox import Call, Edit
+from bot.core.state.problem import MetricProblem, ProbeProblem
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import JoinedEntry, ReopenedEntry
 from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
@@ -139,7 +140,7 @@ def evaluate_incident(
     what_keeps_it_open = Health.NO_DATA if was_no_data else Health.PROBLEM
     if not any(states[name].health & what_keeps_it_open for name in names):
         ended = replace(incident, status_incidents=status_incidents)
-        return resolve_incident(ended, Resolution(now))
+        return resolve_incident(ended, Resolution(now, ended_at=_find_end(incident, context)))
     verdict = incident.verdict
     # Without data, and until it comes reliably again, nothing new can be known.
     if not was_no_data and not any(states[name].no_data_since for name in names):
@@ -185,6 +186,25 @@ def _is_clearly_new(incident: Incident, judged: Verdict, now: float) -> bool:
     last_at = history.verdicts[-1].at if history.verdicts else began_at
     is_clear = judged.confidence >= CLEAR or judged.confidence <= 1 - CLEAR
     return now - last_at >= SETTLE_S and is_clear
+
+
+def _find_end(incident: Incident, context: TriageContext) -> float | None:
+    """Return when the last signal of an incident became good; None where one does not tell."""
+    states, ends = context.all_tenants.states, list[float | None]()
+    for problem in incident.problems:
+        state = states[problem.tenant]
+        probe, metric = state.probes.get(problem.signal), state.metrics.get(problem.signal)
+        match problem:
+            case ProbeProblem() if probe:
+                ends.append(probe.good_since)
+            case MetricProblem() if metric:
+                ends.append(metric.good_since)
+            case _:
+                ends.append(None)
+    known = [at for at in ends if at is not None]
+    if not known or len(known) < len(ends):
+        return None
+    return min(max(incident.failing_since, *known), context.now)
 
 
 def cannot_check_at(state: DeskState, tenants: Tenants) -> float | None:

@@ -38,7 +38,9 @@ def detection_times(incident: Incident) -> dict[str, float]:
             case AlertProblem():
                 source = MONITOR
         times[source] = min(problem.since, times.get(source, problem.since))
-    for each in incident.status_incidents:
+    past = incident.life.past
+    posts = [p for p in incident.status_incidents if not past or p.posted_at >= past[-1].until]
+    for each in posts:
         times[STATUS_INCIDENT] = min(each.posted_at, times.get(STATUS_INCIDENT, each.posted_at))
     return times
 
@@ -119,6 +121,8 @@ class Resolution:
     have recovered."""
     merged_into: int | None = None
     """The incident that this one became a part of."""
+    ended_at: float | None = None
+    """When the first of the successes began that ended it; None: that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,10 @@ class FailingSpan:
 
     since: float
     until: float
+    tenants_since: dict[str, float] = field(default_factory=dict)
+    """When each tenant began to fail in it; empty: an older version did not record that."""
+    detected_at: dict[str, float] = field(default_factory=dict)
+    """When each kind of source first detected it; see `detection_times`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +157,8 @@ class IncidentLife:
     acknowledgement_ended: Acknowledgement | None = None
     """The last acknowledgement that a call has ended."""
     reopened_at: float | None = None
+    failing_since: float | None = None
+    """When it began to fail after the end before; None: it never ended."""
     past: tuple[FailingSpan, ...] = ()
     """The times in which it failed before the present one, oldest first."""
     returning: Return | None = None
@@ -284,7 +294,7 @@ class IncidentHistory:
     verdicts: tuple[VerdictRecord, ...] = ()
     """One for each change of cause or scope, oldest first."""
     detected_at: dict[str, float] = field(default_factory=dict)
-    """When each kind of source first detected it; see `detection_times`."""
+    """When each kind of source first detected it, the last time; see `detection_times`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,42 +347,48 @@ class Incident:
         """Whether it is not resolved."""
         return self.life.resolved is None
 
+    @property
+    def failing_since(self) -> float:
+        """When the first failing request began, since it last ended if it has."""
+        again = (self.life.failing_since, self.life.reopened_at)
+        return next((at for at in again if at is not None), self.since)
 
-def current_cause(incidents: tuple[Incident, ...], since: float, *, has_failed: bool) -> Cause:
-    """Return the cause of the most severe open incident, else of the last resolved one.
+    @property
+    def ended_at(self) -> float | None:
+        """When it stopped to fail, as far as is known; None: it is open."""
+        resolved = self.life.resolved
+        if resolved is None:
+            return None
+        return resolved.at if resolved.ended_at is None else resolved.ended_at
 
-    Args:
-        incidents: all that are known.
-        since: incidents that were resolved before this instant do not count.
-        has_failed: whether a request failed since then.
-    """
-    still_open = [i for i in incidents if i.is_open]
-    if still_open:
-        return min(still_open, key=lambda i: (i.severity.rank, i.life.opened_at)).verdict.cause
-    ended = [i for i in incidents if i.life.resolved_at is not None and i.life.resolved_at >= since]
-    if ended:
-        return max(ended, key=lambda i: i.life.resolved_at or 0.0).verdict.cause
-    return Cause.BLIP if has_failed else Cause.NONE
+    def failing_spans(self, now: float) -> tuple[FailingSpan, ...]:
+        """Return the times in which it failed, oldest first."""
+        until = now if self.ended_at is None else self.ended_at
+        begins: dict[str, float] = {}
+        for problem in self.problems:
+            begins[problem.tenant] = min(problem.since, begins.get(problem.tenant, problem.since))
+        last = FailingSpan(self.failing_since, until, begins, self.history.detected_at)
+        return (*self.life.past, last)
 
 
 def reopen(incident: Incident, now: float) -> Incident:
     """Return the incident in an open state again, with the time that it failed before.
 
     The healthy time is not part of the wait for the question whether an acknowledgement holds.
+    What a person resolved while it failed has failed all the time.
     """
-    life = incident.life
-    began_at = life.opened_at if life.reopened_at is None else life.reopened_at
-    span = FailingSpan(began_at, life.resolved_at or now)
+    life, message = incident.life, incident.message
     if (taken := life.acknowledged) is not None:
-        active_at = (taken.active_at or taken.at) + now - span.until
+        active_at = (taken.active_at or taken.at) + now - (life.resolved_at or now)
         life = replace(life, acknowledged=replace(taken, active_at=active_at, asked_at=None))
-    life = replace(
-        life,
-        resolved=None,
-        reopen_count=life.reopen_count + 1,
-        reopened_at=now,
-        past=(*life.past, span)[-MAX_PAST_SPANS:],
-    )
-    message = incident.message
+    life = replace(life, resolved=None, reopen_count=life.reopen_count + 1, reopened_at=now)
+    if incident.life.still_failing:
+        life = replace(life, failing_since=incident.failing_since)
+    else:
+        past = incident.failing_spans(now)[-MAX_PAST_SPANS:]
+        life = replace(life, failing_since=now, past=past)
+        detected_at = {} if message.is_missed else {MESSAGE: now}
+        history = replace(incident.history, detected_at=detected_at)
+        incident = replace(incident, problems=(), history=history)
     message = replace(message, is_missed=False, posts=message.posts + message.is_missed)
     return replace(incident, life=life, message=message)

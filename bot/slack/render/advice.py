@@ -95,7 +95,7 @@ def _advise_auth0(incident: Incident, view: View) -> str:
     calm = "Tell support and users. Change nothing on our side."
     if any(one.is_open for one in incident.status_incidents):
         return f"{calm} Auth0 works on it: follow the status page."
-    deadline = incident.since + STATUS_PAGE_WAIT_S
+    deadline = incident.failing_since + STATUS_PAGE_WAIT_S
     when = "" if view.now >= deadline else f" at {hour_and_minute(deadline)}"
     return (
         f"{calm} If the status page is silent{when or ' still'}, open an Auth0 ticket: "
@@ -115,7 +115,7 @@ def _ticket_text(incident: Incident, view: View) -> str:
     rules = view.rules.tenants
     domains = [rules[name].domain for name in incident.tenants if name in rules]
     more = f" and {len(domains) - 2} more" if len(domains) > 2 else ""  # noqa: PLR2004 - named
-    return f"{what} since {clock_utc(incident.since)}, {', '.join(domains[:2])}{more}"
+    return f"{what} since {clock_utc(incident.failing_since)}, {', '.join(domains[:2])}{more}"
 
 
 def _advise_tenant(incident: Incident) -> str:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def render_direct_message(incident: Incident, view: View, permalink: str) -> RenderedMessage:
     """Say what fails and what to do, with a button to acknowledge it."""
     line = escape(first_line(incident, view))
-    lasted = duration((incident.life.resolved_at or view.now) - incident.since)
+    lasted = duration((incident.ended_at or view.now) - incident.failing_since)
     where = link(permalink, "The message with all that is known") if permalink else ""
     what_to_do = advise(incident, view)
     lines = [
@@ -71,7 +71,7 @@ def render_pager_message(
 ) -> PagerMessage:
     """Render the pager message: a title that says what is wrong, and what is known."""
     title = first_line(incident, view)
-    since = f"Incident {incident.id}, since {clock_utc(incident.since)}"
+    since = f"Incident {incident.id}, since {clock_utc(incident.failing_since)}"
     runbook = runbook_url(incident, view)
     verdict = incident.verdict
     details: dict[str, str | list[str]] = {

@@ -319,7 +319,11 @@ def _last_line(incident: Incident) -> str:
     names, worst = name_tenants(incident.tenants), worst_problem(incident)
     if incident.life.merged_into is not None:
         return f"This is part of #{incident.life.merged_into}, which has the same cause."
-    lasted = duration((incident.life.resolved_at or incident.since) - incident.since)
+    spans = incident.failing_spans(incident.since)
+    lasted = duration(spans[-1].until - spans[-1].since)
+    if len(spans) > 1:
+        total = duration(sum(span.until - span.since for span in spans))
+        lasted += f" this time, {total} in all"
     what = "logins to {names}"
     if isinstance(worst, ProbeProblem | SlowProblem):
         what = PATHS.get(worst.signal, what)

@@ -146,10 +146,10 @@ def _state_line(incident: Incident, view: View) -> str:
     """Say the state of an incident, for how long, and how sure the cause is."""
     if not incident.is_open:
         return _end_line(incident, view)
-    for_s = duration(view.now - incident.since)
+    for_s = duration(view.now - incident.failing_since)
     parts = [
         state_text(incident, view),
-        f"since {hour_and_minute(incident.since)} ({for_s})",
+        f"since {hour_and_minute(incident.failing_since)} ({for_s})",
         certainty_text(incident.verdict) if incident.kind is IncidentKind.FAILING else "",
     ]
     return " · ".join(filter(None, parts))
@@ -157,12 +157,12 @@ def _state_line(incident: Incident, view: View) -> str:
 
 def _end_line(incident: Incident, view: View) -> str:
     """Say how an incident ended: when, why it was, who noticed it first, who had it."""
-    ended_at = incident.life.resolved_at or view.now
+    ended_at = incident.ended_at or view.now
     taken, verdict = incident.life.acknowledged, incident.verdict
     cause = verdict.stated_cause
     parts = [
         state_text(incident, view),
-        f"{hour_and_minute(incident.since)} to {hour_and_minute(ended_at)}",
+        f"{hour_and_minute(incident.failing_since)} to {hour_and_minute(ended_at)}",
         f"cause: {CAUSES[cause]}" if incident.kind is IncidentKind.FAILING else "",
         noticed_text(incident),
         f"<@{taken.by}> had it from {hour_and_minute(taken.at)}" if taken else "",

@@ -130,8 +130,9 @@ def incident_list(incidents: Sequence[Incident], view: View) -> list[str]:
 
 def incident_line(incident: Incident, view: View) -> str:
     """Render an incident in one line: its state, what is wrong, since when."""
-    until = view.now if incident.life.resolved_at is None else incident.life.resolved_at
-    lasted = f"{'for' if incident.is_open else 'lasted'} {duration(until - incident.since)}"
+    until = view.now if incident.ended_at is None else incident.ended_at
+    since = incident.failing_since
+    lasted = f"{'for' if incident.is_open else 'lasted'} {duration(until - since)}"
     line = escape(first_line(incident, view))
     if incident.kind is IncidentKind.SOURCE_NO_DATA:
         line = f"No data from {join_names([problem.signal for problem in incident.problems])}."
@@ -139,5 +140,5 @@ def incident_line(incident: Incident, view: View) -> str:
         line = "I could not check."
     return (
         f"{state_mark(incident, view)} #{incident.id} *{line}* {state_text(incident, view)}, "
-        f"since {date_and_time(incident.since)}, {lasted}"
+        f"since {date_and_time(since)}, {lasted}"
     )

@@ -111,12 +111,16 @@ def _downtime(tenant: Availability) -> str:
 
 
 def _incidents(report: Report) -> list[str]:
-    if not report.causes:
-        return ["No incident."]
     causes = [f"{count} {CAUSES[cause].split(':')[0]}" for cause, count in report.causes.items()]
+    again = f", which came back {_times(report.relapses)}" if report.relapses else ""
     muted = join_names([f"#{number}" for number in report.muted])
-    lines = [f"*Incidents: {sum(report.causes.values())}* ({', '.join(causes)})"]
+    count = sum(report.causes.values())
+    lines = [f"*Incidents: {count}* ({', '.join(causes)}){again}" if count else "No incident."]
     return [*lines, f"*Muted, nobody was notified:* {muted}"] if muted else lines
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _response_times(report: Report) -> list[str]:

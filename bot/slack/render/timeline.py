@@ -209,8 +209,9 @@ def _question_text(entry: StillOnItEntry, incident: Incident, view: View) -> str
 
 
 def _resolved_text(entry: ResolvedEntry, incident: Incident) -> str:
+    ended_at = incident.ended_at if incident.ended_at and not entry.by else entry.at
     mark, by = (state_mark(incident), f" by <@{entry.by}>") if entry.by else (RESOLVED_MARK, "")
-    end = f"{mark} Resolved{by} after {duration(entry.at - incident.since)}"
+    end = f"{mark} Resolved{by} after {duration(max(ended_at - incident.failing_since, 0.0))}"
     if entry.by and incident.life.still_failing:
         end += f". Still failing: {join_names([str(one) for one in incident.life.still_failing])}"
     known = "" if incident.own_fault else noticed_text(incident)
@@ -261,7 +262,7 @@ def _unreached_text(entry: UnreachedEntry) -> str:
 
 
 def _so_far(at: float, incident: Incident, view: View) -> str:
-    return f"{escape(first_line(incident, view))} For {duration(at - incident.since)}."
+    return f"{escape(first_line(incident, view))} For {duration(at - incident.failing_since)}."
 
 
 def _owner(at: float, incident: Incident) -> str:

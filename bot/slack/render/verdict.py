@@ -249,7 +249,8 @@ def noticed_text(incident: Incident) -> str:
     notified_at, posted_at = detected_at.get(MESSAGE), detected_at.get(STATUS_INCIDENT)
     if notified_at is None:
         return ""
-    text = f"noticed after {duration(notified_at - incident.since)}"
+    after_s = notified_at - incident.failing_since
+    text = f"noticed after {duration(after_s)}" if after_s >= 1 else "noticed at once"
     if posted_at is not None and posted_at > notified_at:
         text += f", {duration(posted_at - notified_at)} before the status page"
     return text

@@ -1,0 +1,45 @@
+"""What is said of an outage that ends and comes back: each time that it failed counts by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.stories.conftest import Told
+
+TWO_OUTAGES = """\
+timeline:
+  - {target: prod.login, from: 0m, to: 4m, is: {http: 503}}
+  - {target: prod.login, from: 12m, to: 16m, is: {http: 503}}
+metrics:
+  - {signal: checkout, tenant: prod, requests: 300/min, errors: 0.1%}
+  - {signal: checkout, tenant: prod, from: 0m, to: 4m, errors: 100%}
+  - {signal: checkout, tenant: prod, from: 12m, to: 16m, errors: 100%}
+feed:
+  - at: 14m
+    incident: k2v9
+    title: Elevated error rates on User Authentication
+    status: Investigating
+    text: We are looking.
+    environments: [US-1]
+  - {at: 18m, incident: k2v9, status: Resolved}
+people:
+  - {at: 29m, user: U1, say: /auth0-check report 24h}
+"""
+
+
+def test_two_outages_of_four_minutes(tell: Callable[..., Told]) -> None:
+    """Eight healthy minutes between them are no part of any duration, lead or share."""
+    told = tell(TWO_OUTAGES)
+    ends = [e["text"] for e in told.of("message", kind="update") if "work again" in e["text"]]
+    lines = [e["text"] for e in told.of("message", kind="reply") if "Resolved after" in e["text"]]
+    (report,) = [e["text"] for e in told.of("message", kind="ephemeral")]
+
+    assert "down for 4 min." in ends[0]
+    assert "down for 4 min this time, 8 min in all." in ends[-1]
+    assert "Resolved after 4 min, noticed after 20 s" in lines[0]
+    assert "Resolved after 4 min, noticed at once, 2 min before the status page" in lines[1]
+    assert "down for 8 min" in report
+    assert "came back once" in report
