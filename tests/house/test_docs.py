@@ -28,7 +28,7 @@ from bot.core.model.observation import (
 )
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.outbox import DeliveryStatus
-from bot.core.triage import evidence_table
+from bot.core.triage import verdict
 from bot.simulator.happening import KINDS
 from bot.simulator.reading import example_names
 from bot.simulator.reading import load_file as load_scenario
@@ -162,7 +162,7 @@ def test_slash_commands() -> None:
 
 def test_causes() -> None:
     """The page on alerts explains each cause that can be given; the others are said not to be."""
-    given = {*evidence_table.PRIORS, Cause.UNCLEAR}
+    given = {*verdict.PRIORS}
 
     assert set(re.findall(r"^## (\w+)$", ALERTS, re.MULTILINE)) == given
     assert all(f"`{cause}`" in SIMULATE for cause in Cause if cause not in given)

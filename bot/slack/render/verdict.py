@@ -28,6 +28,8 @@ SENTENCES = {
     "login-5xx": "login at {tenant} fails with {fault} ({failed} of {tries})",
     "login-server-error": "login at {tenant} fails with 500 server_error ({failed} of {tries}), "
     "which a missing default directory gives too",
+    "login-code": "the own code of {tenant} fails the login: {fault} ({failed} of {tries})",
+    "login-hangs": "{tenant} does not answer a login in time: {fault} ({failed} of {tries})",
     "login-unreachable": "{tenant} cannot be reached for a login: {fault} ({failed} of {tries})",
     "login-certificate": "the certificate of {tenant} is wrong: {fault}",
     "login-refused": "the synthetic user of {tenant} is refused: {fault}",
@@ -37,6 +39,12 @@ SENTENCES = {
     "login-wrong-token": "{tenant} answers 200 with a wrong token: {fault}",
     "login-no-proof": "the Action of {tenant} did not run: {fault}",
     "login-ok": "login at {tenant} works",
+    "name-never-found": "the name of {tenant}, or its custom domain, has never been found: "
+    "is it typed right?",
+    "login-user-limit": "{tenant} limits the synthetic user only: {fault} ({failed} of {tries})",
+    "login-gone": "{tenant} answers as if it did not exist: {fault} ({failed} of {tries})",
+    "login-blocked": "something refuses our requests to {tenant} with a page that is not of "
+    "OAuth: {fault} ({failed} of {tries})",
     "sudden": "login at {tenant} worked a moment before it was refused",
     "quota-low": "{tenant} says that {remaining} requests of its rate limit are left",
     "login-slow": "login at {tenant} is slow: {recent_s:.1f} s, usually {usual_s:.1f} s",
@@ -47,7 +55,10 @@ SENTENCES = {
     "controls-slow": "neutral hosts are slow too: {names}",
     "same-environment-refused": "logins of the same environment go wrong since the same minutes: "
     "{names}",
+    "own-restart": "{tenant} fails since this bot was restarted or its image was changed",
     "never-ok": "this login at {tenant} has never worked yet",
+    "wellknown-gone": "discovery and keys of {tenant} are not there either: {fault}",
+    "wellknown-blocked": "discovery and keys of {tenant} are refused as well: {fault}",
     "wellknown-fails": "discovery and keys of {tenant} fail as well: {fault}",
     "wellknown-unreachable": "discovery and keys of {tenant} cannot be reached either: {fault}",
     "wellknown-ok": "discovery and keys of {tenant} are served (edge-cached, "
@@ -77,6 +88,7 @@ SENTENCES = {
     "users-fail": "users fail as well: {names}",
     "users-fail-alone": "users fail while the synthetic login works: {names}",
     "users-ok": "real users' calls go well: {names}",
+    "users-unknown": "how real users do is not known yet: {names}",
     "one-application": "only some applications fail; {names} does well",
     "users-fail-elsewhere": "users of other tenants of the same environment fail too: {names}",
     "traffic-surge": "calls of {metric} are {times:.1f} times as many as usual",
@@ -94,6 +106,12 @@ SENTENCES = {
     "usually {usual}",
     "log-no-success-alone": "successful logins are missing, and nothing else is known to fail: "
     "{successes}, usually {usual}",
+    "log-several-connections": "several connections fail since the same time: {names}",
+    "log-elsewhere": "the log of {names} refuses an application that it does not know",
+    "log-as-ever": "the tenant's log has as many successful logins as ever: {successes}, "
+    "usually {usual}",
+    "log-attack": "the tenant's log has an attack: {rows} wrong passwords and blocked tries, "
+    "{successes} successes",
     "log-database": "logins fail by our own login's connection {connection}",
     "other-login-ok": "another login of {tenant} works: {names}",
     "client-before": "an application's settings at {tenant} were changed {minutes} min before: "
