@@ -17,6 +17,6 @@ def read_features(view: View) -> tuple[tuple[str, float], ...] | None:
     if not incidents:
         return None
     incident = min(incidents, key=lambda i: (i.severity.rank, i.life.opened_at))
-    triage = Triage(view.now, view.tenants, view.desk.shared, view.rules)
+    triage = Triage(view.now, view.tenants, view.desk, view.rules)
     context = triage.context(incident.tenants, incident.since)
     return tuple(sorted(answers(collect_evidence(context)).items()))
