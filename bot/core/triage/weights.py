@@ -119,8 +119,46 @@ WRITTEN_TEMPERATURE = 1.0
 """All scores are multiplied by this. Below 1 it makes sums less sure of themselves."""
 FITTED = """\
 rule                          auth0   tenant    quota    probe  network      app upstream  unclear
+prior                          -0.1     -0.7     -1.9     -0.4     -0.2     -4.0     -4.1      0.1
+login-refused                     .      1.0        .      3.6     -3.0        .        .        .
+login-429                         .        .      5.1     -1.0     -3.0        .        .        .
+login-denied                    0.2      3.0        .      1.6     -3.0        .        .        .
+login-wrong-token               0.8      0.8        .      1.3      0.3        .        .        .
+login-server-error              0.9      1.4        .      0.7     -1.5        .        .        .
+login-blocked                   0.5      0.3        .      1.0      2.6        .        .        .
+login-5xx                       2.0      0.5        .     -2.0     -0.9        .        .        .
+login-hangs                     1.1      0.8        .     -2.0      0.7        .        .        .
+custom-only                    -0.4      3.2        .        .     -2.0        .        .        .
+login-slow                      0.9      0.8     -1.0     -3.0      0.4        .        .        .
+login-ok                       -0.8        .        .     -0.5     -1.0        .        .        .
+sudden                          0.5        .        .        .        .        .        .        .
+wellknown-blocked               0.5        .     -2.0      0.3      1.6        .        .        .
+wellknown-fails                 1.4     -1.5     -2.0     -3.0      0.8        .        .        .
+wellknown-ok                      .        .        .        .     -2.4        .        .        .
+same-environment-fails          2.9     -4.0     -3.0     -4.0        .        .        .        .
+users-fail-elsewhere            4.1     -3.0     -2.0        .        .     -3.0     -0.6        .
+same-environment-ok            -2.9        .     -0.2        .     -2.5        .        .        .
+elsewhere-fails                 1.5     -4.0     -3.0     -4.0      1.6        .        .        .
+controls-slow                     .     -2.0        .        .      4.1        .        .        .
+controls-ok                       .        .        .        .     -2.6        .        .        .
+feed-unreachable                  .        .        .        .      0.8        .        .        .
+notice-fits                     3.1        .        .        .     -1.0        .        .        .
+notice-silent                  -0.3        .        .        .        .        .        .        .
+users-fail-alone                  .      0.1      0.3     -4.0     -2.0      5.7      3.5        .
+log-no-success-alone            1.0     -0.5        .     -2.0        .      3.6      2.0      1.0
+log-several-connections         3.6      1.4        .        .        .     -2.0     -1.0        .
+log-provider                   -0.4        .        .        .        .     -1.5      5.0        .
+log-upstream                   -1.0        .        .        .        .     -2.0      5.1        .
+log-app                        -1.0      1.0        .        .        .      1.6     -1.0        .
+log-one-connection             -1.0      1.1        .        .        .     -1.6      3.1        .
+errors-unreachable              0.6        .        .        .      0.7     -0.9        .        .
+log-attack                     -2.0      0.5      3.6     -1.0        .     -4.0     -3.0        .
+quota-low                         .        .      1.6        .        .        .        .        .
+traffic-surge                     .        .      1.6        .        .      0.7        .        .
+deploy-before                     .        .        .        .      0.8      2.3        .        .
+setting-before                 -0.5      2.6        .      0.9        .     -0.3     -0.4        .
 """
-FITTED_TEMPERATURE: float | None = None
+FITTED_TEMPERATURE: float | None = 0.9
 """None: nothing was fitted yet."""
 
 
