@@ -12,7 +12,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite faults faults-full check fix bench house mutants judge judge-long pictures lock clean
+.PHONY: help demo test suite faults faults-full check fix bench house mutants judge judge-long fit pictures lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 - /p' Makefile | awk -F ' - ' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -67,6 +67,9 @@ judge: .venv/dev.stamp ## play 5,000 generated worlds and print how often the ve
 
 judge-long: .venv/dev.stamp ## play 200 healthy, noisy months and count alerts (hours)
 	$(BIN)/python -m tests.judge months $(ARGS)
+
+fit: .venv/dev.stamp ## fit the numbers of the evidence table to worlds, and write them (10 min)
+	$(BIN)/python -m tests.judge.fitting fit $(ARGS)
 
 pictures: .venv/dev.stamp ## draw the pictures of the pages again
 	$(BIN)/python -m tests.pictures

@@ -245,7 +245,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
         controls_due=dict.fromkeys(controls, now),
         feeds_due=dict.fromkeys(feeds, now),
         calendar_due=now if rules.calendar_every_s else None,
-        shared=SharedSignals(controls, feeds, state.shared.changes),
+        shared=SharedSignals(controls, feeds, state.shared.changes, now),
         incidents=incidents,
         checks={key: replace(check, until=now) for key, check in state.checks.items()},
     ).with_shift_over(now)
@@ -380,7 +380,7 @@ def _handle_tenant_report(
     state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants, rules)
     needs_one = needs_incident(state, tenant, tenants) and not is_sticky
     if needs_one and not is_deferred(state, now, rules):
-        triage = Triage(now, tenants, state.shared, rules)
+        triage = Triage(now, tenants, state, rules)
         state, sent = group_or_open(state, (tenant,), triage)
     else:
         state, sent = evaluate_all(state, now, tenants, rules)

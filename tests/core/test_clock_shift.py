@@ -27,8 +27,18 @@ if TYPE_CHECKING:
 GONE = Fault(Stage.HTTP, "http_503", 503)
 HOUR = 3600.0
 NO_INSTANTS = {
-    *("confidence", "values", "weight", "failed", "total", "baseline", "expected_failures"),
+    *(
+        "confidence",
+        "values",
+        "weight",
+        "strength",
+        "failed",
+        "total",
+        "baseline",
+        "expected_failures",
+    ),
     "earlier_share",
+    *("score", "usual_rate", "amount", "calm", "fired_rate"),
     *("expected_successes", "phase", "recent", "seconds", "first_bad", "report_at", "reported_at"),
 }
 """Fields with numbers that are no instants of the bot's clock, beside spans (`…_s`)."""

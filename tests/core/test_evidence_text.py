@@ -25,7 +25,7 @@ from bot.core.model.observation import (
 from bot.core.signals.latency import LatencyBaseline
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.rules import DEFAULT_FEED, Rules, TenantRules
-from bot.core.state.shared import FeedView, SharedSignals
+from bot.core.state.shared import FeedView, Sample, SharedSignals
 from bot.core.state.tenant import NoData, Tenants, TenantState
 from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
@@ -40,13 +40,19 @@ NOW = 1_772_445_600.0
 SINCE = NOW - 300
 FAULTS = (
     Fault(Stage.HTTP, "http_503", 503),
+    Fault(Stage.HTTP, "http_404", 404),
+    Fault(Stage.HTTP, "http_403", 403),
+    Fault(Stage.DNS, "nxdomain"),
     Fault(Stage.OAUTH, "server_error", 500, "server_error"),
     Fault(Stage.TIMEOUT, "connect"),
+    Fault(Stage.TIMEOUT, "read"),
+    Fault(Stage.OAUTH, "access_denied", 500, "access_denied"),
     Fault(Stage.TLS, "expired"),
     Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"),
     Fault(Stage.OAUTH, "invalid_client", 401, "invalid_client"),
     Fault(Stage.OAUTH, "access_denied", 403, "access_denied"),
     Fault(Stage.OAUTH, "too_many_requests", 429, "too_many_requests"),
+    Fault(Stage.OAUTH, "too_many_logins", 429, "too_many_logins"),
     Fault(Stage.TOKEN, "wrong_issuer", 200),
     Fault(Stage.PROOF, "no_proof", 200),
 )
@@ -93,7 +99,7 @@ def feed(random: Random) -> FeedView:
 def world(seed: int) -> TriageContext:
     """Return a situation; now and then nothing at all can be reached."""
     random = Random(seed)  # noqa: S311 - no secret
-    common = FAULTS[2] if random.random() < 0.05 else None
+    common = FAULTS[5] if random.random() < 0.05 else None
     tenants = {
         name: TenantState(
             {one: probe(random, common) for one in PROBES},
@@ -102,7 +108,14 @@ def world(seed: int) -> TriageContext:
         for name in RULES.tenants
     }
     controls = {"neutral": probe(random, common)}
-    shared = SharedSignals(controls, {DEFAULT_FEED.name: feed(random)})
+    latency_s = random.choice((None, 0.1, 5.0)) if not common else None
+    usual = replace(controls["neutral"].latency, median_s=0.1)
+    if not common:
+        controls = {"neutral": replace(WELL, latency=usual)}
+    samples = {"neutral": tuple(Sample(NOW - 5 * place, latency_s) for place in (3, 2, 1))}
+    feeds = {DEFAULT_FEED.name: feed(random)}
+    started_at = random.choice((None, SINCE - 5))
+    shared = SharedSignals(controls, feeds, started_at=started_at, samples=samples)
     names = random.choice((("prod",), ("prod", "b")))
     return TriageContext(names, Tenants(tenants), shared, RULES, NOW, SINCE)
 
@@ -140,11 +153,11 @@ def test_every_value_that_a_sentence_names_is_found() -> None:
     [
         (
             Evidence("controls-ok", {"names": ("a", "b", "c", "d", "e", "f", "g")}, 1.0),
-            "neutral hosts answer: a, b, c, d, e and 2 more",
+            "other internet sites answer: a, b, c, d, e and 2 more",
         ),
         (
             Evidence("login-slow", {"tenant": "prod", "recent_s": 4.0, "usual_s": 0.3}, 1.0),
-            "login at prod is slow: 4.0 s, usually 0.3 s",
+            "logins to prod take 4.0 s, usually 0.3 s",
         ),
         (Evidence("gone-since", {"text": "said {so}, before"}, 1.0), "said {so}, before"),
     ],

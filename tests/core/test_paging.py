@@ -109,7 +109,7 @@ def test_the_thread_says_which_contact_point_did_not_take_a_page(down: Any) -> N
 def test_people_are_mentioned_once_though_the_verdict_turns(steps: Any, make_notice: Any) -> None:
     """To our network, which is a warning, and back to Auth0, which is critical again.
 
-    The tenant that joins within two minutes of the call is named in the thread only.
+    They are called once more for the tenant that joined while it was ours, and for nothing else.
     """
     steps.rules = replace(steps.rules, mention="@here")
     steps.fail("prod.login", 10)
@@ -125,7 +125,7 @@ def test_people_are_mentioned_once_though_the_verdict_turns(steps: Any, make_not
     assert severities == [Severity.CRITICAL, Severity.WARNING, Severity.CRITICAL]
     assert steps.incidents[0].notification.mentioned == ("@here",)
     calls = [effect.call.reason for effect in steps.effects if getattr(effect, "call", None)]
-    assert calls == [CallReason.BEGUN, CallReason.CORRECTED]
+    assert calls == [CallReason.BEGUN, CallReason.CORRECTED, CallReason.WIDER]
 
 
 def test_a_direct_message_goes_to_who_is_on_call(make: Any) -> None:

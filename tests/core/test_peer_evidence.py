@@ -64,9 +64,8 @@ DOWN = ProbeState(
             ("prod", "eu"),
             {"prod", "eu"},
             {
-                "elsewhere-fails": ("prod", "eu"),
+                "elsewhere-fails": ("eu",),
                 "same-environment-ok": ("staging",),
-                "elsewhere-ok": ("au",),
             },
         ),
     ],
@@ -83,6 +82,32 @@ def test_peers_that_fail_and_peers_that_do_not(
     matches = {match.rule_id: match.values.get("names") for match in collect_evidence(context)}
 
     assert {id_: names for id_, names in matches.items() if id_.endswith(OF_PEERS)} == found
+
+
+@pytest.mark.parametrize(
+    ("began_before_s", "is_silenced", "is_evidence"),
+    [(300, False, True), (300, True, False), (30, True, True), (1000, False, False)],
+)
+def test_what_people_work_on_or_what_began_long_before_is_no_companion(
+    began_before_s: float, *, is_silenced: bool, is_evidence: bool
+) -> None:
+    """A silenced tenant that fails from the same minute on still is one."""
+    since = SINCE - began_before_s
+    tries = tuple(Try(since + 5 * place, GONE) for place in range(5))
+    staging = replace(DOWN, since=since, tries=tries)
+    states = {
+        name: TenantState(
+            {"login": {"prod": DOWN, "staging": staging}.get(name, WELL), WELLKNOWN: WELL}
+        )
+        for name in RULES.tenants
+    }
+    silenced = frozenset({"staging"} if is_silenced else ())
+    context = TriageContext(
+        ("prod",), Tenants(states), SharedSignals(), RULES, NOW, SINCE, silenced
+    )
+
+    found = {match.rule_id for match in collect_evidence(context)}
+    assert ("same-environment-fails" in found) is is_evidence
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,8 @@ def case(
         {"login": WELL, WELLKNOWN: WELL}, metrics={**WELL_SERIES, **(elsewhere or {})}
     )
     world = Tenants({"prod": here, "b": there})
-    return TriageContext(("prod",), world, SharedSignals(changes=changes), RULES, NOW, SINCE)
+    shared = SharedSignals(changes=changes)
+    return TriageContext(("prod",), world, shared, RULES, NOW, login.since or SINCE)
 
 
 def log(*failed: Group, well: int = 40, others: str = "users") -> dict[str, MetricState]:
@@ -129,11 +130,16 @@ FIRING = ExternalAlert(Target("prod", "alertmanager"), "a", SINCE, is_firing=Tru
 ALERT = Monitor((FIRING,), (NOW + 60,))
 FEW = replace(counted(0, 4), reading=replace(counted(0, 4).reading, expected_successes=40.0))
 MISSING = bad(FEW, Reason.SUCCESSES_MISSING)
+AS_EVER = replace(
+    counted(1, 41, *LOGINS), reading=replace(counted(1, 41).reading, expected_successes=40.0)
+)
+JUST_DOWN = replace(DOWN, since=NOW - 10, tries=DOWN.tries[-2:])
 PRODUCED: dict[str, dict[str, Any]] = {
     "users-fail": {"login": DOWN, "series": CHECKOUT_FAILS},
     "users-fail-alone": {"series": CHECKOUT_FAILS},
     "users-fail-elsewhere": {"series": CHECKOUT_FAILS, "elsewhere": CHECKOUT_FAILS},
     "users-ok": {"login": DOWN},
+    "users-unknown": {"login": JUST_DOWN},
     "one-application": {"series": CHECKOUT_FAILS},
     "traffic-surge": {"series": {"checkout": counted(1, 900)}},
     "log-app": {"series": log(Group(RowKind.APP, 30, "callback_mismatch"))},
@@ -145,6 +151,15 @@ PRODUCED: dict[str, dict[str, Any]] = {
     "log-quota": {"series": log(Group(RowKind.QUOTA, 4))},
     "log-no-success": {"series": {LOGS: MISSING} | CHECKOUT_FAILS},
     "log-no-success-alone": {"series": {LOGS: MISSING}},
+    "log-several-connections": {
+        "series": log(*(Group(RowKind.UPSTREAM, 9, "unreachable", name) for name in "abc"))
+    },
+    "log-elsewhere": {
+        "series": CHECKOUT_FAILS,
+        "elsewhere": log(Group(RowKind.APP, 30, "unknown_client")),
+    },
+    "log-as-ever": {"series": {**CHECKOUT_FAILS, LOGS: AS_EVER}},
+    "log-attack": {"series": log(Group(RowKind.USER, 300), Group(RowKind.PROTECTION, 20), well=40)},
     "log-database": {"series": log(Group(RowKind.FAILURE, 30, "", "users"), others="saml-corp")},
     "errors-app": {"series": errors("callback_mismatch")},
     "errors-upstream": {"series": errors("provider_error")},
@@ -187,21 +202,21 @@ def test_without_a_problem_there_is_no_evidence() -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("users-fail-alone", "users fail while the synthetic login works: checkout"),
-        ("users-ok", "real users' calls go well: checkout, portal, logs"),
-        ("one-application", "only some applications fail; portal does well"),
-        ("traffic-surge", "calls of checkout are 4.5 times as many as usual"),
+        ("users-fail-alone", "real users fail while the test login works: checkout"),
+        ("users-ok", "real users' logins work: checkout, portal, logs"),
+        ("one-application", "only some applications fail; portal works"),
+        ("traffic-surge", "checkout calls Auth0 4.5 times as often as usual"),
         (
             "log-app",
             "the tenant's log blames our application: callback mismatch, 30 of 30 failures",
         ),
         (
             "log-one-connection",
-            "logins fail by the connection saml-corp only; others succeed",
+            "only logins through the connection saml-corp fail",
         ),
         (
             "log-tenant",
-            "the tenant's own code or settings fail by its log: by type of row, 30 of 30 failures",
+            "the tenant's log blames its own code or settings: no known pattern, 30 of 30 failures",
         ),
         ("deploy-before", "we changed something 3 min before: deploy 42 (web)"),
         ("setting-before", "a setting of prod was changed 3 min before: action updated"),
@@ -220,7 +235,7 @@ def test_a_rule_names_what_was_observed(row: str, words: str) -> None:
         replace(counted(), read_at=None),
         replace(counted(), read_at=SINCE + 60),
         replace(counted(), ended_at=NOW - 60),
-        replace(counted(), reading=replace(counted().reading, is_good=False)),
+        replace(counted(), recent=()),
         replace(counted(), state=SignalState.PENDING),
     ],
 )

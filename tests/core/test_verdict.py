@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from bot.core.model.observation import Cause, Fault, MissingEvidence, Scope, Stage
 from bot.core.state.shared import other_component
-from bot.core.triage.evidence_table import EVIDENCE_TABLE, PRIORS
+from bot.core.triage.evidence_table import EVIDENCE_TABLE
 from bot.core.triage.from_probes import login_rule_id
-from bot.core.triage.verdict import MIN_CONFIDENCE, RuleMatch, judge
+from bot.core.triage.verdict import MIN_CONFIDENCE, PRIORS, WEIGHTS, RuleMatch, answers, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bot.core.triage.evidence_table import EvidenceRule
 
 USERS = MissingEvidence.USERS
 NO_ANSWER = Fault(Stage.TIMEOUT, "connect")
@@ -91,7 +93,11 @@ def test_a_matching_status_incident_changes_the_verdict(
         ("Delayed tenant logs", "Tenant Logs"),
         ("Elevated errors in the Management API", "Management API"),
         ("Degraded email delivery", "Email Delivery"),
-        ("Errors when logging in to the dashboard", None),
+        ("Errors when logging in to the dashboard", "Management Dashboard"),
+        ("Errors with logins and the Management Dashboard", None),
+        ("Increased error rates for Multi-factor Authentication", "Multi-factor Authentication"),
+        ("Machine to Machine Authentication errors", "Machine to Machine Authentication"),
+        ("Delayed login events in tenant logs", "Tenant Logs"),
         ("MFA push notifications late", "Multi-factor Authentication"),
     ],
 )
@@ -136,17 +142,41 @@ def test_without_evidence_the_verdict_is_unclear() -> None:
     assert (verdict.cause, verdict.settled_by) == (Cause.UNCLEAR, USERS)
 
 
+@pytest.mark.parametrize("rule", EVIDENCE_TABLE.values(), ids=lambda rule: rule.id)
+def test_evidence_of_health_speaks_for_no_cause(rule: EvidenceRule) -> None:
+    """That all is well on our path is no fact about settings."""
+    assert rule.id in WEIGHTS
+    assert not rule.is_health or max(WEIGHTS[rule.id].values()) <= 0
+
+
+def test_a_question_has_one_answer() -> None:
+    """A fact that is seen at many places speaks once, and the clearest counts."""
+    both = (RuleMatch("users-ok", strength=0.3), RuleMatch("users-ok", strength=0.9))
+
+    assert answers((*both, RuleMatch("users-unknown"))) == {"users-ok": 0.9}
+
+
+def test_figures_that_have_not_spoken_keep_a_cause_from_being_certain() -> None:
+    """What they could refute within a minute is stated as probable at most."""
+    found = [RuleMatch("login-denied"), RuleMatch("setting-before"), RuleMatch("login-no-proof")]
+    early = judge(found, {}, USERS, refutable=frozenset({Cause.TENANT}))
+
+    assert judge(found, {}, USERS).confidence > 0.7
+    assert (early.cause, early.confidence < 0.7) == (Cause.TENANT, True)
+
+
 clues = st.lists(st.sampled_from(sorted(EVIDENCE_TABLE)).map(RuleMatch), max_size=12)
 
 
 @given(clues)
 def test_a_verdict_is_sure_enough_or_unclear(found: list[RuleMatch]) -> None:
-    """Confidence is a share; a cause is named only if it is above the limit."""
+    """A cause is named only if it is above the limit, and at least one fact speaks for it."""
     verdict = judge(found, {}, USERS)
 
     assert 0 < verdict.confidence <= 1
     assert (verdict.cause is Cause.UNCLEAR) == (verdict.settled_by is USERS)
     if verdict.cause is not Cause.UNCLEAR:
+        assert any(WEIGHTS[rule_id].get(verdict.cause, 0.0) > 0 for rule_id in answers(found))
         assert verdict.confidence >= round(MIN_CONFIDENCE, 2)
         assert verdict.cause in PRIORS
 

@@ -15,6 +15,7 @@ from tests.judge.generate import generate as generate_worlds
 from tests.judge.months import DAYS, play_months
 from tests.judge.play import Played, jobs_of, play
 from tests.judge.score import group, matrix_table, measures_table, reliability_table
+from tests.judge.telling import write_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +81,12 @@ def play_command(
                 click.echo(f"{each.name}: said {each.cause} {each.confidence:.2f}, is {good}")
     if strict and not all(each.is_right for each in played):
         raise SystemExit(1)
+
+
+@cli.command()
+def table() -> None:
+    """Make the tables of docs/how-it-decides.md again."""
+    write_page()
 
 
 @cli.command()

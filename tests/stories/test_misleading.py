@@ -65,7 +65,7 @@ def test_a_sleep_in_an_outage_changes_nothing_about_it(tell: Tell) -> None:
     )
     mine = [verdict["cause"] for verdict in told.of("verdict", incident=1)]
 
-    assert set(mine) == {"tenant"}
+    assert set(mine) == {"unclear"}
     assert told.of("incident", incident=1)[-1]["tenants"] == ["prod"]
     assert len(told.of("message", mentions=["<!here>"])) == 1
 

@@ -19,9 +19,7 @@ SCENARIOS = Path(__file__).parents[1] / "scenarios"
 FILES = sorted(SCENARIOS.glob("*.yml"))
 UNSEEN = sorted((SCENARIOS / "unseen").glob("*.yml"))
 WRONG = {
-    # An application's cluster without egress looks from here as if Auth0 refused it alone.
-    "app-cluster-without-a-way-out",
-    # A limit of concurrent Actions shows as failing Actions only: quota or the tenant's code?
+    # A limit of concurrent Actions shows as failing Actions, too: quota or the tenant's code?
     "quota-action-concurrency",
 }
 """Known to be wrong. Whoever makes one right removes it here."""

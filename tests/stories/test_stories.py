@@ -163,7 +163,12 @@ def test_an_hour_ahead_from_the_start_is_the_same_story(tell: Tell) -> None:
         found = []
         for told in (right, wrong):
             own = {e["incident"] for e in told.of("incident") if not e["tenants"]}
-            events = [e for e in told.of(kind) if e.get("incident") not in own]
+            # Before its time is corrected, its logins never worked: the verdict knows that.
+            events = [
+                e
+                for e in told.of(kind)
+                if e.get("incident") not in own and (kind != "verdict" or e["t"] > 0)
+            ]
             found.append([(round(e["t"]), e.get("state"), e.get("cause")) for e in events])
         assert found[0] == found[1] != []
     assert "My time was 1 h ahead" in wrong.of("message")[0]["text"]

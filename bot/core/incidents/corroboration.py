@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import SignalState
+from bot.core.model.observation import M2M, SignalState
 from bot.core.state.stimulus import RequestCheck, StartProbe, TenantReport
 from bot.core.state.tenant import Tenants
 
@@ -26,8 +26,8 @@ def corroborate(
 ) -> StateAndEffects:
     """Check what tells the causes apart: what else fails now?
 
-    Control endpoints, status feeds, and logins at a few other tenants; at this one too if its
-    users fail.
+    Control endpoints, status feeds, and logins (or machine tokens) at a few other tenants; all that
+    this tenant has if its users fail.
     """
     now = stimulus.at
     if now - state.corroborated_at < CORROBORATION_INTERVAL_S:
@@ -39,11 +39,15 @@ def corroborate(
         controls_due={name: min(due, controls_at) for name, due in state.controls_due.items()},
         corroborated_at=now,
     )
-    is_users = any(c.signal not in tenants.states[c.tenant].probes for c in stimulus.changes)
-    names = [stimulus.tenant] * is_users + _choose_peers(stimulus.tenant, tenants, rules)
+    here, probes = stimulus.tenant, rules.tenants[stimulus.tenant].probes
+    is_users = any(change.signal not in probes for change in stimulus.changes)
+    is_m2m = any(change.signal == M2M for change in stimulus.changes)
+    peers = _choose_peers(here, tenants, rules)
     return state, [
         *(StartProbe(target) for target in rules.controls),
-        *(RequestCheck(name, "") for name in names),
+        *(RequestCheck(here, "", signal) for signal in probes if is_users),
+        *(RequestCheck(name, "") for name in peers),
+        *(RequestCheck(name, "", M2M) for name in peers if is_m2m and rules.tenants[name].has_m2m),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.incidents import lifecycle, notifications, sticky_resolve
 from bot.core.incidents.flapping import damp_if_flapping, quiet_s
-from bot.core.model.observation import Cause, Health, Scope, Severity, Verdict
+from bot.core.model.observation import Cause, Health, Scope, Severity, Target, Verdict
 from bot.core.state.incident import (
     Incident,
     IncidentKind,
@@ -16,12 +16,13 @@ from bot.core.state.incident import (
     IncidentMessage,
     Resolution,
 )
+from bot.core.state.problem import ProbeProblem
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, TenantReport
 from bot.core.state.tenant import NoData, Tenants
 from bot.core.state.timeline import RecoveredEntry
 from bot.core.triage.collect import Triage
 from bot.core.triage.context import TriageContext
-from bot.core.triage.from_peers import failure_kinds
+from bot.core.triage.from_peers import failure_kinds, fault_kind
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState, StateAndEffects
@@ -115,6 +116,9 @@ def group_or_open(state: DeskState, names: tuple[str, ...], triage: Triage) -> S
 def _has_one_cause(incident: Incident, context: TriageContext, triage: Triage) -> bool:
     """Tell whether one cause explains an incident and more, and neither has a cause of its own."""
     own = triage.context(incident.tenants, incident.since)
+    ways = [{w for n in c.tenants for w in failure_kinds(c, n)} for c in (own, context)]
+    if all(ways) and ways[0].isdisjoint(ways[1]):
+        return False
     causes = {triage.judge(own).cause, triage.judge(context).cause}
     together = triage.judge(_combine_contexts(incident, context)).cause
     return together in SHARED_CAUSES and causes <= POSSIBLY_SHARED_CAUSES
@@ -233,6 +237,7 @@ def _find_recently_resolved(
         for i in state.incidents.values()
         if not names.isdisjoint(i.tenants)
         and i.kind is kind
+        and _fails_alike(i, context)
         and i.life.merged_into is None
         and i.life.resolved_at is not None
         and (
@@ -241,6 +246,19 @@ def _find_recently_resolved(
         )
     ]
     return max(ended, key=lambda i: i.id, default=None)
+
+
+def _fails_alike(incident: Incident, context: TriageContext) -> bool:
+    """Tell whether an incident's tenants fail as they did then: another failure is another one."""
+    faults = [p.fault for p in incident.problems if isinstance(p, ProbeProblem) and p.fault]
+    before = {*map(fault_kind, faults)}
+    now = {kind for name in context.tenants for kind in failure_kinds(context, name)}
+    if before and now:
+        return not before.isdisjoint(now)
+    names = {p.target for p in incident.problems}
+    states = context.all_tenants.states
+    firing = {Target(name, s) for name in context.tenants for s in states[name].alerting_signals}
+    return not names or not firing or not names.isdisjoint(firing)
 
 
 def _quiet_s(incident: Incident, limit_s: float) -> float:
@@ -252,7 +270,7 @@ def evaluate_all(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
     """Evaluate every open incident, because something is new; in a storm a little later."""
     if is_deferred(state, now, rules):
         return replace(state, evaluate_at=_next_evaluation_at(state, rules)), []
-    triage = Triage(now, tenants, state.shared, rules)
+    triage = Triage(now, tenants, state, rules)
     state, effects = _catch_up(state, now, tenants, triage)
     state, merges = _merge_incidents(state, triage)
     effects += merges

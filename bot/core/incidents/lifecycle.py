@@ -47,6 +47,10 @@ if TYPE_CHECKING:
 OUR_CAUSES = frozenset({Cause.PROBE, Cause.NETWORK})
 """Causes on our side: if one is probable, users elsewhere may be fine: that is a warning."""
 MAX_VERDICT_RECORDS = 20
+TELLING = 0.5
+"""Evidence of less weight turns no verdict."""
+SETTLE_S, CLEAR = 120.0, 0.75
+"""For so long a verdict may turn freely; later only this clear, and so long after the last turn."""
 CANNOT_CHECK_S = 1800.0
 """If no tenant at all could be checked for so long, people are called."""
 
@@ -141,7 +145,7 @@ def evaluate_incident(
     # Without data, and until it comes reliably again, nothing new can be known.
     if not was_no_data and not any(states[name].no_data_since for name in names):
         judged = triage.judge(context)
-        if not is_new_cause(verdict, judged) or new_evidence(verdict, judged):
+        if not is_new_cause(verdict, judged) or _is_clearly_new(incident, judged, now):
             verdict = judged
     after = replace(
         incident,
@@ -164,6 +168,24 @@ def evaluate_incident(
         escalation = AwaitingMention(max(now, after.since + wait_s), begun, CallReason.CANNOT_CHECK)
         after = replace(after, notification=replace(after.notification, escalation=escalation))
     return notify_changes(incident, after, now)
+
+
+def _is_clearly_new(incident: Incident, judged: Verdict, now: float) -> bool:
+    """Tell whether another verdict is due: for evidence that comes for the first time, at once.
+
+    Evidence that comes and goes must not turn the verdict each time: after the first minutes it
+    does so only where it is clear, and not soon again.
+    """
+    found = [o for o in new_evidence(incident.verdict, judged) if abs(o.weight) >= TELLING]
+    if not found:
+        return False
+    life, history = incident.life, incident.history
+    began_at = life.reopened_at or life.opened_at
+    if now - began_at < SETTLE_S or any(o.rule_id not in history.evidence_since for o in found):
+        return True
+    last_at = history.verdicts[-1].at if history.verdicts else began_at
+    is_clear = judged.confidence >= CLEAR or judged.confidence <= 1 - CLEAR
+    return now - last_at >= SETTLE_S and is_clear
 
 
 def _find_end(incident: Incident, context: TriageContext) -> float | None:

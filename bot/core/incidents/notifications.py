@@ -45,6 +45,10 @@ STEADY_AFTER_S, STEADY_REFRESH_S = 600.0, 300.0
 MIN_CONFIDENCE_CHANGE = 0.1
 
 
+LOUDER = 0.25
+"""So much more of the same evidence is new evidence."""
+
+
 def lane(number: int) -> str:
     """Return the outbox lane that keeps an incident's messages in order."""
     return f"incident:{number}"
@@ -214,10 +218,10 @@ def is_new_cause(before: Verdict, after: Verdict) -> bool:
 
 
 def new_evidence(before: Verdict, after: Verdict) -> tuple[Evidence, ...]:
-    """Return the evidence that a verdict did not have before.
+    """Return the evidence that a verdict did not have before, or much less of it.
 
     A verdict changes for new evidence only: not because a number moved, or evidence went away.
     """
-    known = {one.rule_id for one in (*before.evidence_for, *before.evidence_against)}
+    known = {one.rule_id: one.strength for one in (*before.evidence_for, *before.evidence_against)}
     found = (*after.evidence_for, *after.evidence_against)
-    return tuple(one for one in found if one.rule_id not in known)
+    return tuple(o for o in found if o.strength > known.get(o.rule_id, -1.0) + LOUDER)

@@ -36,6 +36,7 @@ MAX_WAIT_S = 3600.0
 NOT_IMPLEMENTED = 501
 """Up to this status an `error` tells the cause of a 5xx (500 `server_error`: perhaps a missing
 default directory; 501: an unsupported grant). Above it the edge or the service itself failed."""
+UNREACHED_STAGES = frozenset({Stage.DNS, Stage.CONNECT, Stage.TLS, Stage.TIMEOUT})
 REFUSED = frozenset(
     {
         "invalid_grant",
@@ -87,6 +88,11 @@ def is_refusal(fault: Fault) -> bool:
     return fault.stage is Stage.OAUTH and (
         fault.error in REFUSED or (fault.status, fault.error) in REFUSED_WITH_STATUS
     )
+
+
+def is_from_outage(fault: Fault) -> bool:
+    """Tell whether it looks like an outage: no answer, or one that admits a fault of its own."""
+    return fault.stage in UNREACHED_STAGES or (fault.status or 0) >= 500  # noqa: PLR2004 - HTTP
 
 
 def is_rate_limited(fault: Fault) -> bool:

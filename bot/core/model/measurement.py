@@ -14,6 +14,10 @@ FIRST_READ = "reading begins now"
 """Why a log has no metrics when it is first read: counting starts there."""
 
 
+OWN_APP = "auth0-check"
+"""The application of a change that is one of the bot itself."""
+
+
 class MetricKind(StrEnum):
     """What a metric counts."""
 

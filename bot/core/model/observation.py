@@ -276,6 +276,8 @@ class Evidence:
     weight: float
     """How much it speaks for (above 0) or against (below 0) the verdict's cause, compared with the
     other causes."""
+    strength: float = 1.0
+    """How much there is of it, above 0 to 1."""
 
 
 PROBABLE, ALMOST_CERTAIN = 0.7, 0.85

@@ -6,6 +6,8 @@
     logs     the share of failed logins is too high (as above), successes are missing against what
              is usual at this time of day, or requests are refused for a rate limit
 
+Beside that, `excess` adds up what is too small or too slow for one window.
+
 Too little traffic to tell chance from change is neither good nor bad. Neither is missing data: it
 never counts as healthy.
 """
@@ -15,10 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from math import sqrt
 
-from bot.core.auth0_logs.events import RowKind
+from bot.core.auth0_logs.events import FAILED_KINDS, RowKind
 from bot.core.model.measurement import Group, Measurement, MetricKind
 from bot.core.model.observation import HEALTH_BY_STATE, Health, SignalState
 from bot.core.signals.baseline import HOUR_HALF_LIFE_S, HOURS, Baseline, expected_successes_at
+from bot.core.signals.excess import Excess, add_excess
 from bot.core.signals.probe_threshold import Reason
 
 POOL_S = 120.0
@@ -48,6 +51,11 @@ NO_REPORT_S = 600.0
 """Reported failures end after this long without another report."""
 
 
+LEAST_SHARE, LEAST_EVENTS_PER_S = 0.003, 0.005
+"""So much fails at least while all is well."""
+RATIO_OF_EVENTS = 2.5
+"""Events come in bursts: they must be this many times the usual ones in the long run."""
+LOG_PART = 0.5
 DOWN_POINTS = 0.25
 """Users cannot log in if the failing share is this much above the usual one, …"""
 DOWN_MIN_TOTAL = 50.0
@@ -131,6 +139,8 @@ class MetricState:
     reading: MetricReading = field(default_factory=MetricReading)
     reason: Reason | None = None
     """Why it fires, or fired last."""
+    excess: Excess = field(default_factory=Excess)
+    """What fails beyond the usual, over a longer time than one reading."""
     baseline: Baseline = field(default_factory=Baseline)
     hourly_baselines: dict[int, Baseline] = field(default_factory=dict)
     """By hour of the day (UTC)."""
@@ -186,6 +196,10 @@ def observe_metric(
     recent = tuple(m for m in metric.recent if at - m.at < POOL_S - 1)
     metric = replace(metric, recent=(*recent, latest), read_at=at, no_data_since=None)
     reading = evaluate_metric(metric, limits, surge)
+    metric = replace(metric, excess=_add_up(metric, latest, limits))
+    if metric.excess.is_firing and reading.reason is None:
+        by_count = Reason.EVENTS if reading.total is None else Reason.SHARE
+        reading = replace(reading, reason=by_count, is_good=False)
     is_down = metric.baseline.is_known and reading.is_down()
     down_in_a_row = metric.down_in_a_row + 1 if is_down else 0
     metric = _learn(replace(metric, reading=reading, down_in_a_row=down_in_a_row), latest, limits)
@@ -196,6 +210,22 @@ def observe_metric(
     if metric.judged_at is not None and at - metric.judged_at > LOW_TRAFFIC_S:
         return _end(metric, at, Reason.LOW_TRAFFIC)
     return metric, None
+
+
+def _add_up(metric: MetricState, latest: Measurement, limits: MetricLimits) -> Excess:
+    """Add up what fails beyond the usual, once that is known."""
+    baseline = metric.baseline
+    if not baseline.is_known or limits.is_pushed:
+        return Excess(counted_at=latest.at)
+    if latest.total is None:
+        usual = max(baseline.expected_failures(1.0), LEAST_EVENTS_PER_S)
+        limit = (limits.per_minute / 60, RATIO_OF_EVENTS)
+        return add_excess(metric.excess, latest, usual, limit)
+    usual = max(baseline.failed_share, LEAST_SHARE)
+    failed = [g for g in latest.groups if g.kind in FAILED_KINDS]
+    # A log's failures are no mistakes of users, so fewer of them are bad.
+    part = LOG_PART if limits.kind is MetricKind.LOGS else 1.0
+    return add_excess(metric.excess, latest, usual, (part * limits.share, BASELINE_FACTOR), failed)
 
 
 def evaluate_metric(metric: MetricState, limits: MetricLimits, surge: float = 1.0) -> MetricReading:
@@ -277,13 +307,16 @@ def _handle_bad(
         return replace(metric, good_in_a_row=0), None
     if metric.state is SignalState.OK:
         since = max(metric.good_at or 0.0, at - latest.span_s)
+        if metric.excess.is_firing:
+            since = min(since, metric.excess.since or since)
         metric = replace(metric, good_in_a_row=0, since=since, first_bad=(at, reading.failed))
         return replace(metric, state=SignalState.PENDING), reason
     first_at, failed = metric.first_bad
     has_new_failures = (
         at - first_at >= reading.span_s - 1 or reading.failed >= GROWTH_FACTOR * failed
     )
-    if reason is not Reason.SUCCESSES_MISSING and not has_new_failures:
+    is_clear = reason is Reason.SUCCESSES_MISSING or metric.excess.is_firing
+    if not is_clear and not has_new_failures:
         return metric, None
     return replace(metric, state=SignalState.FIRING, good_in_a_row=0), reason
 

@@ -22,7 +22,7 @@ from functools import cached_property
 from math import ceil, log
 from typing import TYPE_CHECKING
 
-from bot.core.model.fault import is_rate_limited, is_refusal
+from bot.core.model.fault import is_from_outage, is_rate_limited, is_refusal
 from bot.core.model.observation import HEALTH_BY_STATE, Fault, Health, Outcome, SignalState
 from bot.core.signals import latency
 from bot.core.signals.history import Trend, add_counts
@@ -198,9 +198,10 @@ def observe_probe(
     """
     if result.outcome is Outcome.NO_DATA:
         return signal, None
+    before = signal.last_fault
     signal = _record(signal, result)
     if signal.state is SignalState.OK:
-        return _handle_while_ok(signal, result, limits)
+        return _handle_while_ok(signal, result, limits, before)
     signal = replace(
         signal,
         tries=(*signal.tries, Try(result.at, result.fault))[-limits.window :],
@@ -234,11 +235,13 @@ def _record(signal: ProbeState, result: Observation) -> ProbeState:
 
 
 def _handle_while_ok(
-    signal: ProbeState, result: Observation, limits: ProbeLimits
+    signal: ProbeState, result: Observation, limits: ProbeLimits, before: Fault | None
 ) -> tuple[ProbeState, Reason | None]:
     if result.fault is None:
         return signal, None
-    again = signal.ended_at is not None and result.at - signal.ended_at < limits.recover_for_s
+    is_alike = before is None or is_from_outage(before) == is_from_outage(result.fault)
+    is_soon = signal.ended_at is not None and result.at - signal.ended_at < limits.recover_for_s
+    again = is_soon and is_alike
     state = SignalState.FIRING if again else SignalState.PENDING
     signal = replace(
         signal,

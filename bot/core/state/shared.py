@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import ChangeMade
-from bot.core.model.observation import FeedState, StatusIncident
+from bot.core.model.observation import FeedState, Outcome, Phase, StatusIncident
 from bot.core.signals.probe_threshold import ProbeLimits, ProbeState, observe_probe
 
 if TYPE_CHECKING:
@@ -17,17 +18,18 @@ if TYPE_CHECKING:
 MAX_STATUS_INCIDENT_AGE_S = 7200.0
 """A status incident this much older than the first failure is about something else."""
 OTHER_COMPONENTS = (
-    ("log", "Tenant Logs"),
-    ("management api", "Management API"),
-    ("dashboard", "Management Dashboard"),
-    ("email", "Email Delivery"),
-    ("multi-factor", "Multi-factor Authentication"),
-    ("mfa", "Multi-factor Authentication"),
-    ("guardian", "Multi-factor Authentication"),
+    ("machine to machine|machine-to-machine|m2m", "Machine to Machine Authentication"),
+    ("multi-factor|multifactor|mfa|guardian|second factor", "Multi-factor Authentication"),
+    ("dashboard|manage.auth0.com", "Management Dashboard"),
+    ("tenant log|logs|log stream|log event|log search", "Tenant Logs"),
+    ("management api|user search|user import|user export", "Management API"),
+    ("email|e-mail", "Email Delivery"),
     ("cdn", "CDN"),
-    ("support center", "Support Center"),
-    ("user search", "Management API"),
+    ("support center|support ticket", "Support Center"),
     ("fga", "FGA"),
+    ("marketplace", "Marketplace"),
+    ("documentation|docs|quickstart", "Documentation"),
+    ("deploying actions|actions deploy|action editor", "Actions Deployment"),
 )
 """Words of a title, and the component of the status page that they mean."""
 LOGIN_WORDS = ("login", "log in", "logging in", "authenticat", "sign-in", "sign in", "token")
@@ -48,15 +50,16 @@ class FeedView:
 
 
 def match_status_incidents(feeds: Iterable[FeedView], since: float) -> tuple[StatusIncident, ...]:
-    """Return the open status incidents about logins that match a problem, newest first.
+    """Return the status incidents about logins that match a problem, newest first.
 
-    `since` is when the problem began.
+    `since` is when the problem began. One that is resolved by now counts if it covered that.
     """
     matches = {
         each.id: each
         for feed in feeds
         for each in feed.status_incidents
-        if each.is_open
+        if (each.is_open or (each.phase is Phase.RESOLVED and each.updated_at >= since))
+        and each.phase is not Phase.UNKNOWN
         and each.posted_at >= since - MAX_STATUS_INCIDENT_AGE_S
         and other_component(each) is None
     }
@@ -66,18 +69,40 @@ def match_status_incidents(feeds: Iterable[FeedView], since: float) -> tuple[Sta
 def other_component(status_incident: StatusIncident) -> str | None:
     """Return the component that a status incident is about, unless it is about logins.
 
-    The feed has no field for it, so the title's words decide. The text often mentions logins only
-    to say that they are not affected.
+    The feed has no field for it, so the title's words decide: "Dashboard login errors" are about
+    the dashboard, "Errors with logins and the dashboard" about both. The text often mentions logins
+    only to say that they are not affected.
     """
-    title = status_incident.title.lower()
-    if any(word in title for word in LOGIN_WORDS):
-        return None
-    return next((name for word, name in OTHER_COMPONENTS if word in title), None)
+    clauses = re.split(r",|;|&| and ", status_incident.title.lower())
+    found = [_component_of(clause) for clause in clauses]
+    is_about_logins = any(
+        component is None and any(word in clause for word in LOGIN_WORDS)
+        for clause, component in zip(clauses, found, strict=True)
+    )
+    return None if is_about_logins else next(filter(None, found), None)
+
+
+def _component_of(clause: str) -> str | None:
+    return next(
+        (name for words, name in OTHER_COMPONENTS if re.search(rf"\b(?:{words})", clause)), None
+    )
 
 
 CHANGES_KEPT_S = 7200.0
 MAX_CHANGES = 100
 """A pipeline that deploys all the time must not fill the state."""
+
+
+MAX_SAMPLES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One probe of a control endpoint."""
+
+    at: float
+    latency_s: float | None
+    """None: it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +113,23 @@ class SharedSignals:
     feeds: dict[str, FeedView] = field(default_factory=dict)
     changes: tuple[ChangeMade, ...] = ()
     """Of the last two hours, oldest first."""
+    started_at: float | None = None
+    """When this process began to watch."""
+    samples: dict[str, tuple[Sample, ...]] = field(default_factory=dict)
+    """The last probes of each control endpoint, oldest first: its share and its slowness are
+    compared with those of Auth0's hosts."""
 
 
 def with_control(shared: SharedSignals, result: Observation, every_s: float) -> SharedSignals:
     """Add one observation of a control endpoint."""
     name = result.target.name
     signal, _ = observe_probe(shared.controls[name], result, ProbeLimits(every_s=every_s))
-    return replace(shared, controls={**shared.controls, name: signal})
+    shared = replace(shared, controls={**shared.controls, name: signal})
+    if result.outcome is Outcome.NO_DATA:
+        return shared
+    latency_s = None if result.fault else result.latency_s
+    samples = (*shared.samples.get(name, ()), Sample(result.at, latency_s))[-MAX_SAMPLES:]
+    return replace(shared, samples={**shared.samples, name: samples})
 
 
 def with_reading(shared: SharedSignals, reading: FeedReading) -> SharedSignals:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 NO_DATA_S = 300.0
 """A tenant without a usable observation, or a source without metrics, for so long has no data;
 people are notified."""
+ASK_USERS_EVERY_S, ASK_USERS_FOR_S = 8.0, 60.0
+"""So often, and for so long after a probe's first failure, users' counts are asked for."""
 EXPECTED_ROWS = 10.0
 """A log without any row, where at least so many were expected, has stalled."""
 
@@ -40,15 +42,32 @@ def query_due_metrics(state: TenantState, now: float, rules: TenantRules) -> Ste
     for name, limits in rules.metrics.items():
         if (due[name] or 0.0) <= now:
             effects.append(QueryMetrics(Target(rules.name, name)))
-            due[name] = now + _query_interval_s(state.metrics[name], limits)
+            due[name] = now + _query_interval_s(state, state.metrics[name], limits, now)
     monitors = {name: external_alerts.drop_expired(m, now) for name, m in state.monitors.items()}
     state, changes = _update_monitors(replace(state, due=due), monitors, now, rules)
     return state, (*effects, *changes)
 
 
-def _query_interval_s(metric: MetricState, limits: MetricLimits) -> float:
-    """Return how long to wait: a first bad reading is checked again in half the time."""
+def _query_interval_s(
+    state: TenantState, metric: MetricState, limits: MetricLimits, now: float
+) -> float:
+    """Return how long to wait: a first bad reading is checked again in half the time.
+
+    After a probe's first failure it is asked often, until it tells how users have done since.
+    """
+    begun = (probe.since for probe in state.probes.values() if probe.since is not None)
+    if any(now - since < ASK_USERS_FOR_S for since in begun):
+        return min(ASK_USERS_EVERY_S, limits.every_s)
     return limits.every_s / 2 if metric.state is SignalState.PENDING else limits.every_s
+
+
+def ask_users_at_once(state: TenantState, now: float, rules: TenantRules) -> TenantState:
+    """Bring the next queries forward, because a probe has just failed for the first time."""
+    asked = {
+        name: min(state.due[name] or now, now + min(ASK_USERS_EVERY_S, limits.every_s))
+        for name, limits in rules.metrics.items()
+    }
+    return replace(state, due={**state.due, **asked})
 
 
 def handle_measurement(state: TenantState, stimulus: Measured, rules: TenantRules) -> StepResult:
@@ -67,7 +86,8 @@ def handle_measurement(state: TenantState, stimulus: Measured, rules: TenantRule
         after = after if now - since < NO_DATA_S else replace(after, no_data_since=since)
     due = state.due
     if after.state is SignalState.PENDING and before.state is SignalState.OK:
-        due = {**due, name: min(due[name] or now, now + _query_interval_s(after, limits))}
+        wait_s = _query_interval_s(state, after, limits, now)
+        due = {**due, name: min(due[name] or now, now + wait_s)}
     environment = stimulus.measurement.environment or state.environment
     state = replace(state, metrics={**state.metrics, name: after}, due=due, environment=environment)
     changes = (SignalChanged(rules.name, name, after.state, reason),) if reason else ()

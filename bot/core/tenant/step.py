@@ -249,6 +249,7 @@ def _handle_observation(state: TenantState, stimulus: Observed, rules: TenantRul
     state, gap_s = _note_data(state, stimulus, rules)
     started: list[TenantEffect] = []
     if reason in {Reason.FIRST_FAILURE, Reason.FAILED_AGAIN}:
+        state = sources.ask_users_at_once(state, now, rules)
         companions = _select_ok(
             state, rules.logins[:1] if name in COMPANION_EVERY else COMPANION_EVERY
         )
@@ -308,12 +309,13 @@ def _handle_check_request(
     """Probe everything once for a person, as far as the budget of the synthetic user allows.
 
     A stopped login gets its one try here; the same login on the other domain then gets none.
-    Without a request it is the desk that asks: then only logins are probed, and none that was
-    stopped.
+    Without a request it is the desk that asks: then one signal or the logins are probed, and none
+    that was stopped.
     """
     now, request_id = stimulus.at, stimulus.request_id
     if not request_id:
-        state, started = _start_probes(state, rules.logins, now, rules, is_routine=False)
+        asked = (stimulus.signal,) if stimulus.signal else rules.logins
+        state, started = _start_probes(state, asked, now, rules, is_routine=False)
         return state, tuple(started)
     effects: list[StartProbe | QueryMetrics] = []
     skipped: list[Target] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bot.core.model.command import SilenceScope
 from bot.core.model.observation import (
     Cause,
     FeedState,
@@ -14,29 +15,53 @@ from bot.core.model.observation import (
     Verdict,
 )
 from bot.core.state.shared import FeedView, match_status_incidents, other_component
-from bot.core.triage.context import TriageContext, is_signal_healthy
-from bot.core.triage.evidence_table import PRIORS
+from bot.core.triage.context import TriageContext
+from bot.core.triage.from_controls import collect_control_evidence
 from bot.core.triage.from_peers import collect_peer_evidence, failure_kinds
-from bot.core.triage.from_probes import collect_latency_evidence, collect_probe_evidence, is_slow
+from bot.core.triage.from_probes import collect_latency_evidence, collect_probe_evidence
+from bot.core.triage.from_sources import collect_source_evidence
 from bot.core.triage.from_users import collect_change_evidence, collect_user_evidence
-from bot.core.triage.verdict import RuleMatch, judge
+from bot.core.triage.verdict import CAUSES, RuleMatch, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bot.core.state.desk import DeskState
     from bot.core.state.rules import Rules
-    from bot.core.state.shared import SharedSignals
     from bot.core.state.tenant import Tenants, TenantState
 
 UNPROBED_COMPONENTS = frozenset({"CDN", "Multi-factor Authentication"})
 """Components that users' logins pass through and the synthetic login does not."""
 
 
+SHARED_RULE_IDS = frozenset(
+    {
+        "same-environment-fails",
+        "same-environment-refused",
+        "same-environment-slow",
+        "users-fail-elsewhere",
+        "elsewhere-fails",
+        "elsewhere-slow",
+        "notice-fits",
+        "nothing-reached",
+    }
+)
+"""More than one tenant is seen to fail, or a post says so: only then is a reach known."""
+REFUTABLE = frozenset({Cause.AUTH0, Cause.TENANT, Cause.QUOTA, Cause.PROBE})
+"""Causes that users' counts can refute."""
+
+
 class Triage:
     """The triage of one evaluation: judges each context at most once."""
 
-    def __init__(self, now: float, tenants: Tenants, shared: SharedSignals, rules: Rules) -> None:
-        self._everything = TriageContext((), tenants, shared, rules, now, now)
+    def __init__(self, now: float, tenants: Tenants, desk: DeskState, rules: Rules) -> None:
+        shared = desk.shared
+        silenced = frozenset(
+            s.name
+            for s in desk.active_silences
+            if s.scope is SilenceScope.TENANT and s.since <= now < s.until
+        )
+        self._everything = TriageContext((), tenants, shared, rules, now, now, silenced)
         self.rules = rules
         self._verdicts: dict[tuple[tuple[str, ...], float], Verdict] = {}
 
@@ -70,18 +95,23 @@ def _starts(tenant: TenantState) -> Iterator[float]:
 
 def reach_verdict(context: TriageContext) -> Verdict:
     """Return the verdict on a context."""
+    matches = list(collect_evidence(context))
+    found = {match.rule_id for match in matches}
     environments = {
         context.environment(name)
         for name in context.rules.tenants
         if name in context.tenants or failure_kinds(context, name)
     }
     is_wide = len(environments) > 1
+    is_seen_wide = len(context.tenants) > 1 or not found.isdisjoint(SHARED_RULE_IDS)
+    reach = Scope.SEVERAL if is_wide else Scope.ENVIRONMENT
     scopes = {
-        **dict.fromkeys(PRIORS, Scope.TENANT),
-        Cause.AUTH0: Scope.SEVERAL if is_wide else Scope.ENVIRONMENT,
+        **dict.fromkeys(CAUSES, Scope.TENANT),
+        Cause.AUTH0: reach if is_seen_wide else Scope.UNKNOWN,
         Cause.NETWORK: Scope.SEVERAL if len(context.tenants) > 1 or is_wide else Scope.UNKNOWN,
     }
-    return judge(collect_evidence(context), scopes, _what_would_settle(context))
+    refutable = REFUTABLE if "users-unknown" in found and not is_seen_wide else frozenset()
+    return judge(matches, scopes, _what_would_settle(context), refutable=refutable)
 
 
 def collect_evidence(context: TriageContext) -> Iterator[RuleMatch]:
@@ -89,21 +119,13 @@ def collect_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     for name in context.tenants:
         yield from collect_probe_evidence(context, name)
         yield from collect_user_evidence(context, name)
+        if context.rules.tenants[name].metrics:
+            yield from collect_source_evidence(context, name)
     yield from collect_peer_evidence(context)
-    yield from _collect_control_evidence(context)
+    yield from collect_control_evidence(context)
     yield from collect_latency_evidence(context)
     yield from _collect_status_page_evidence(context)
     yield from collect_change_evidence(context)
-
-
-def _collect_control_evidence(context: TriageContext) -> Iterator[RuleMatch]:
-    controls, now = context.shared.controls.items(), context.now
-    bad = [name for name, signal in controls if signal.faults]
-    good = [name for name, s in controls if is_signal_healthy(s, now) and not is_slow(s, now)]
-    if good:
-        yield RuleMatch("controls-ok", {"names": tuple(good)})
-    elif bad:
-        yield RuleMatch("controls-fail", {"names": tuple(bad)})
 
 
 def _collect_status_page_evidence(context: TriageContext) -> Iterator[RuleMatch]:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import FRESH_S, SignalState
+from bot.core.signals.probe_threshold import Reason
+from bot.core.state.silence import is_window_active
 
 if TYPE_CHECKING:
+    from bot.core.signals.metric_threshold import MetricState
     from bot.core.signals.probe_threshold import ProbeState
     from bot.core.state.rules import Rules
     from bot.core.state.shared import SharedSignals
@@ -30,6 +33,14 @@ class TriageContext:
     now: float
     since: float
     """When the first failing request began."""
+    silenced: frozenset[str] = frozenset()
+    """Tenants that people have silenced."""
+
+    def is_worked_on(self, tenant: str) -> bool:
+        """Tell whether people work on a tenant, so that its failures may be theirs."""
+        windows = self.rules.maintenance_windows
+        is_in_window = any(is_window_active(window, tenant, self.now) for window in windows)
+        return tenant not in self.tenants and (tenant in self.silenced or is_in_window)
 
     def environment(self, tenant: str) -> str | None:
         """Return a tenant's environment, if it is known."""
@@ -64,3 +75,13 @@ def is_down(context: TriageContext, tenant: str) -> bool:
     """Tell whether most of a tenant's logins fail, and not only a part."""
     logins = context.logins(tenant)
     return any(login.is_failing and login.failed_share >= DOWN_SHARE for login in logins)
+
+
+def is_user_failure(metric: MetricState) -> bool:
+    """Tell whether a metric shows that users fail, not that they stay away."""
+    return metric.is_firing and metric.reason in {Reason.SHARE, Reason.EVENTS}
+
+
+def is_stale(metric: MetricState, context: TriageContext) -> bool:
+    """Tell whether the newest counts of a metric are too old to tell of now."""
+    return context.now - (metric.read_at or 0.0) > FRESH_S

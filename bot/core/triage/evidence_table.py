@@ -1,29 +1,36 @@
-"""The evidence table, to be read and extended by whoever is on call.
+"""The rules of the evidence table, to be read and extended by whoever is on call.
 
-Each rule says what is found, and how strongly that speaks for (above 0) or against (below 0) each
-cause. The weights of the rules that match are added up, cause by cause, on top of `PRIORS`. What
-people read of a rule that matches is in `slack/render/verdict.py`.
+Each rule says what is found, and which question that answers. Of the rules that answer one
+question the first one that matches counts, so that no fact speaks twice. How strongly a rule speaks
+for or against each cause is in `core/triage/weights.py`, what people read of it in
+`slack/render/verdict.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from bot.core.model.observation import Cause
 
-AUTH0, TENANT, QUOTA, PROBE = Cause.AUTH0, Cause.TENANT, Cause.QUOTA, Cause.PROBE
-NETWORK, APP, UPSTREAM = Cause.NETWORK, Cause.APP, Cause.UPSTREAM
-PRIORS = {
-    AUTH0: 0.0,
-    TENANT: -0.3,
-    PROBE: -0.5,
-    NETWORK: -0.5,
-    QUOTA: -2.0,
-    APP: -4.0,
-    UPSTREAM: -4.0,
-}
-"""Most login outages that reach many are the vendor's. A quota is blamed only with a 429; and what
-the synthetic login does not pass through only where users fail and the synthetic login does not."""
+class Question(StrEnum):
+    """What a rule answers. One question has one answer, however many rules match."""
+
+    PROBES = "what do the tenant's own probes say?"
+    PAST = "had it worked before?"
+    KEYS = "what do discovery and keys say?"
+    OTHER_WAYS = "do other ways into the tenant work?"
+    NEIGHBOURS = "what do tenants of the same environment say?"
+    FAR = "what do tenants of other environments say?"
+    OUR_LINE = "what do control endpoints and the way to the status page say?"
+    PAGE = "what does the status page say?"
+    USERS = "how do real users do?"
+    MONITOR = "what does an outside monitor say?"
+    APPLICATIONS = "do all applications do alike?"
+    LOG = "whom does the tenant's log blame?"
+    TRACKER = "whom does the error tracker blame?"
+    TRAFFIC = "is there more traffic than the limits allow?"
+    OUR_CHANGE = "did we change something?"
+    THEIR_CHANGE = "did somebody change the tenant?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,329 +40,304 @@ class EvidenceRule:
     id: str
     found: str
     """What the rule matches, for engineers; people read a sentence with its values."""
-    weights: dict[Cause, float]
     source: str = "own experience"
+    is_health: bool = False
+    """It says that something works: it speaks only against what that excludes, for no cause."""
 
 
-USER_RULES = (
-    EvidenceRule(
-        "users-fail",
-        "users fail, and our logins are not all well",
-        {AUTH0: 1.0, TENANT: 0.5, PROBE: -4.0, NETWORK: -1.0},
-        "if others fail too, the probe is not at fault",
+RULES = {
+    Question.PROBES: (
+        EvidenceRule("blind", "the tenant could not be checked"),
+        EvidenceRule(
+            "name-never-found",
+            "the name of the tenant, or its custom domain, has never been found",
+            "a name does not get lost; it is typed wrong",
+        ),
+        EvidenceRule("login-refused", "the credentials of the synthetic user are refused"),
+        EvidenceRule(
+            "login-user-limit",
+            "the login gets a 429 that is about its user or address only",
+            "too_many_logins (Auth0, read 2026-11)",
+        ),
+        EvidenceRule("login-429", "the login gets a 429 that is about load"),
+        EvidenceRule(
+            "login-denied",
+            "the login gets 403 access_denied",
+            "Auth0: access_denied is a denial or an uncaught error in an Action",
+        ),
+        EvidenceRule(
+            "login-not-allowed", "the token endpoint refuses the application of the login"
+        ),
+        EvidenceRule("login-no-proof", "the token has no fresh proof that the Action ran"),
+        EvidenceRule("login-wrong-token", "the login gets a token that is wrong"),
+        EvidenceRule(
+            "login-code",
+            "the login gets a 500 with an error of OAuth's other than server_error",
+            "the tenant's own code fails: an Action, a rule or a custom database's script",
+        ),
+        EvidenceRule("login-server-error", "the login gets 500 server_error"),
+        EvidenceRule(
+            "login-gone",
+            "the login gets a 404 or 410 that is none of OAuth's",
+            "a tenant that was deleted, renamed or suspended; 2018-01-17: also an outage",
+        ),
+        EvidenceRule(
+            "login-blocked",
+            "the login gets a 4xx page that is none of OAuth's",
+            "an edge, a proxy or a firewall refuses our address",
+        ),
+        EvidenceRule(
+            "login-5xx",
+            "the login gets a 5xx, or an answer that is none of OAuth's",
+            "Auth0: 5xx suggests a problem on its end (Authentication API, read 2026-11)",
+        ),
+        EvidenceRule(
+            "login-certificate",
+            "the tenant's certificate is wrong",
+            "2018-01-17: wrong certificates in an outage; a proxy of ours gives them too",
+        ),
+        EvidenceRule(
+            "login-hangs",
+            "the login is connected and gets no answer in time",
+            "an overloaded service, or tenant code that waits",
+        ),
+        EvidenceRule("login-unreachable", "the login gets no connection or no answer in time"),
+        EvidenceRule(
+            "custom-only", "the login fails by the custom domain, and works by the canonical one"
+        ),
+        EvidenceRule(
+            "m2m-refused", "the application for machine tokens is refused, and all logins work"
+        ),
+        EvidenceRule(
+            "m2m-429",
+            "machine tokens get a 429, and all logins work",
+            "machine tokens have a quota of their own (Auth0, read 2026-11)",
+        ),
+        EvidenceRule(
+            "m2m-only",
+            "machine tokens fail, and all logins work",
+            "a component of its own on the status page; the tenant's code may break it, too",
+        ),
+        EvidenceRule(
+            "login-slow",
+            "the login is slow against its own past",
+            "slow tenant code looks like this too: an Action may take 20 s",
+        ),
+        EvidenceRule("login-ok", "the login works", is_health=True),
     ),
-    EvidenceRule(
-        "users-fail-alone",
-        "users fail while all logins of ours work",
-        {APP: 5.5, UPSTREAM: 3.5, QUOTA: 0.3, PROBE: -4.0, NETWORK: -1.0},
-        "half of all incidents take a path that a password login does not",
+    Question.PAST: (
+        EvidenceRule("never-ok", "the login has never worked yet"),
+        EvidenceRule(
+            "own-restart",
+            "it has not worked since the bot was restarted, or its own image was changed",
+            "what changed is the bot; an outage that had begun before does not count",
+        ),
+        EvidenceRule(
+            "sudden",
+            "a refusal, or a wrong token, came a moment after a success",
+            "2018-01-17: 401, 404 and wrong certificates in an outage",
+        ),
     ),
-    EvidenceRule(
-        "users-ok",
-        "users' calls go well since the problem began",
-        {PROBE: 2.5, NETWORK: 1.0, AUTH0: -2.0, TENANT: -0.7, QUOTA: -1.0},
+    Question.KEYS: (
+        EvidenceRule("wellknown-gone", "discovery or keys get a 404 or 410, as the login does"),
+        EvidenceRule(
+            "wellknown-blocked",
+            "discovery or keys get another 4xx",
+            "public documents refuse nobody: something in between does",
+        ),
+        EvidenceRule("wellknown-fails", "discovery or keys fail with an answer"),
+        EvidenceRule(
+            "wellknown-unreachable", "discovery or keys get no connection or no answer in time"
+        ),
+        EvidenceRule("wellknown-slow", "discovery and keys are slow, as the login is"),
+        EvidenceRule("wellknown-ok", "discovery and keys work", is_health=True),
     ),
-    EvidenceRule(
-        "one-application",
-        "some applications fail, another one does well",
-        {APP: 1.5, AUTH0: -1.5, TENANT: -0.5, QUOTA: -0.5, UPSTREAM: -0.5},
+    Question.OTHER_WAYS: (
+        EvidenceRule("m2m-fails", "machine tokens fail, as the login does"),
+        EvidenceRule(
+            "other-login-ok", "one login of the tenant fails, another one works", is_health=True
+        ),
+        EvidenceRule(
+            "m2m-ok", "a machine token came since most logins began to fail", is_health=True
+        ),
+        EvidenceRule(
+            "canonical-only",
+            "the login works by the custom domain, and fails by the canonical one",
+            is_health=True,
+        ),
     ),
-    EvidenceRule(
-        "users-fail-elsewhere",
-        "users of another tenant of the environment fail",
-        {AUTH0: 3.0, APP: -1.5, TENANT: -3.0, UPSTREAM: -0.5, QUOTA: -2.0},
+    Question.NEIGHBOURS: (
+        EvidenceRule(
+            "same-environment-refused",
+            "another tenant of the environment is suddenly refused, too",
+            "two people do not make a mistake in the same minutes",
+        ),
+        EvidenceRule(
+            "same-environment-fails", "other tenants of the environment fail as in an outage"
+        ),
+        EvidenceRule(
+            "users-fail-elsewhere",
+            "users of another tenant of the environment fail",
+            "two applications do not break in the same minutes",
+        ),
+        EvidenceRule(
+            "same-environment-slow", "logins of other tenants of the environment are slow, too"
+        ),
+        EvidenceRule(
+            "same-environment-ok",
+            "other tenants of the environment work since the problem began",
+            is_health=True,
+        ),
     ),
-    EvidenceRule(
-        "traffic-surge",
-        "an application calls Auth0 far more than usual",
-        {QUOTA: 1.5, APP: 0.7},
-        "a retry storm of ours uses up a quota; it also follows any outage",
+    Question.FAR: (
+        EvidenceRule(
+            "nothing-reached", "no tenant is reached, and no control endpoint is known to answer"
+        ),
+        EvidenceRule("elsewhere-fails", "tenants of other environments fail as in an outage"),
+        EvidenceRule("elsewhere-slow", "logins of other environments are slow, too"),
+        EvidenceRule(
+            "elsewhere-ok",
+            "tenants of other environments work since the problem began",
+            is_health=True,
+        ),
     ),
-    EvidenceRule(
-        "log-app",
-        "the most frequent failed rows of the log blame the application",
-        {APP: 1.5, TENANT: 1.0, UPSTREAM: -1.0, AUTH0: -1.0},
-        "callback addresses are a setting of the tenant's, too",
+    Question.OUR_LINE: (
+        EvidenceRule("controls-fail", "control endpoints fail"),
+        EvidenceRule("controls-slow", "control endpoints are slow"),
+        EvidenceRule("controls-ok", "control endpoints answer", is_health=True),
+        EvidenceRule("feed-unreachable", "the status page is not reached"),
+        EvidenceRule(
+            "feed-reached", "the status page was read since the problem began", is_health=True
+        ),
     ),
-    EvidenceRule(
-        "log-upstream",
-        "the most frequent failed rows of the log blame an identity provider",
-        {UPSTREAM: 4.5, APP: -1.0, AUTH0: -0.5},
+    Question.PAGE: (
+        EvidenceRule("notice-fits", "a post fits the time and the environment's logins"),
+        EvidenceRule(
+            "notice-nearby", "a post is about a component that users pass and our login does not"
+        ),
+        EvidenceRule(
+            "notice-silent",
+            "the status page was read, and has no open post that fits",
+            "apicontext.com, metrist.io; read 2026-11",
+        ),
     ),
-    EvidenceRule(
-        "log-one-connection",
-        "the failed rows of the log are of one connection, others succeed",
-        {UPSTREAM: 3.0, TENANT: 0.5, APP: -1.5, AUTH0: -1.0},
+    Question.USERS: (
+        EvidenceRule(
+            "users-fail-alone",
+            "users fail while all logins of ours work",
+            "half of all incidents take a path that a password login does not",
+        ),
+        EvidenceRule(
+            "users-fail",
+            "users fail, and our logins are not all well",
+            "if others fail too, the probe is not at fault",
+        ),
+        EvidenceRule(
+            "log-no-success-alone",
+            "successful logins are missing in the log, and users fail by no metric",
+        ),
+        EvidenceRule(
+            "users-ok",
+            "users do as well as ever since the problem began, by their counts",
+            is_health=True,
+        ),
+        EvidenceRule(
+            "users-unknown",
+            "the counts of users do not reach beyond the first failure yet",
+            "what could refute a cause within a minute is waited for",
+        ),
     ),
-    EvidenceRule(
-        "log-provider",
-        "the most frequent failed rows of the log are messages that are not delivered",
-        {UPSTREAM: 5.0, APP: -1.5, AUTH0: -0.5},
+    Question.MONITOR: (EvidenceRule("monitor-says", "an outside monitor has an alert"),),
+    Question.APPLICATIONS: (
+        EvidenceRule("one-application", "some applications fail, another one does well"),
     ),
-    EvidenceRule(
-        "log-tenant",
-        "the most frequent failed rows of the log blame the tenant's code or settings",
-        {TENANT: 3.5, APP: -1.5, AUTH0: -0.5},
+    Question.LOG: (
+        EvidenceRule("log-quota", "rows of the log report requests refused for a rate limit"),
+        EvidenceRule(
+            "log-platform",
+            "rows of the log report failures of Auth0's own parts",
+            "actions_execution_failed with platform_error (log schema, read 2026-11)",
+        ),
+        EvidenceRule(
+            "log-database", "the failed rows of the log are of our own login's connection"
+        ),
+        EvidenceRule(
+            "log-several-connections",
+            "several connections of the log fail since the same time",
+            "providers that have nothing to do with one another do not fail together",
+        ),
+        EvidenceRule(
+            "log-provider",
+            "the most frequent failed rows of the log are messages that are not delivered",
+        ),
+        EvidenceRule(
+            "log-upstream", "the most frequent failed rows of the log blame an identity provider"
+        ),
+        EvidenceRule(
+            "log-tenant",
+            "the most frequent failed rows of the log blame the tenant's code or settings",
+        ),
+        EvidenceRule(
+            "log-app",
+            "the most frequent failed rows of the log blame the application",
+            "callback addresses are a setting of the tenant's, too",
+        ),
+        EvidenceRule(
+            "log-one-connection", "the failed rows of the log are of one connection, others succeed"
+        ),
+        EvidenceRule(
+            "log-no-success",
+            "successful logins are missing in the log, and users fail by a metric",
+            "requests that die before they are logged leave gaps (2018-09-14)",
+        ),
+        EvidenceRule(
+            "log-elsewhere",
+            "another tenant's log refuses an application that it does not know",
+            "what is missing at one tenant arrives at another",
+        ),
+        EvidenceRule(
+            "log-as-ever",
+            "the log has as many successes as ever, while users fail by a metric",
+            "what fails comes after Auth0; the exchange of codes leaves no row of a login",
+        ),
     ),
-    EvidenceRule(
-        "log-platform",
-        "rows of the log report failures of Auth0's own parts",
-        {AUTH0: 3.5, APP: -1.5, TENANT: -1.0},
-        "actions_execution_failed with platform_error (log schema, read 2026-11)",
+    Question.TRACKER: (
+        EvidenceRule(
+            "errors-app", "the error tracker's most frequent pattern is the application's mistake"
+        ),
+        EvidenceRule(
+            "errors-upstream", "the error tracker's most frequent pattern is an identity provider's"
+        ),
+        EvidenceRule(
+            "errors-unreachable", "the error tracker's most frequent pattern is a failed connection"
+        ),
     ),
-    EvidenceRule(
-        "log-quota",
-        "rows of the log report requests refused for a rate limit",
-        {QUOTA: 5.5, APP: -1.5, UPSTREAM: -2.0},
+    Question.TRAFFIC: (
+        EvidenceRule(
+            "log-attack",
+            "wrong passwords and attack protection are far more than successes",
+            "an attack uses the limits up; nobody's code is at fault",
+        ),
+        EvidenceRule(
+            "quota-low",
+            "hardly a request of the rate limit is left",
+            "x-ratelimit-remaining of the token endpoint",
+        ),
+        EvidenceRule(
+            "traffic-surge",
+            "an application calls Auth0 far more than usual",
+            "a retry storm of ours uses up a quota; it also follows any outage",
+        ),
     ),
-    EvidenceRule(
-        "log-no-success",
-        "successful logins are missing in the log, and users fail by a metric",
-        {AUTH0: 2.0, APP: -1.0, UPSTREAM: -0.5, PROBE: -2.0},
-        "requests that die before they are logged leave gaps (2018-09-14)",
+    Question.OUR_CHANGE: (
+        EvidenceRule("deploy-before", "we changed something of our own shortly before"),
     ),
-    EvidenceRule(
-        "log-no-success-alone",
-        "successful logins are missing in the log, and users fail by no metric",
-        {AUTH0: 1.0, APP: 3.5, UPSTREAM: 2.0, TENANT: -0.5, PROBE: -2.0},
+    Question.THEIR_CHANGE: (
+        EvidenceRule(
+            "client-before", "an application's settings at the tenant were changed shortly before"
+        ),
+        EvidenceRule("setting-before", "a setting of the tenant was changed shortly before"),
     ),
-    EvidenceRule(
-        "log-database",
-        "the failed rows of the log are of our own login's connection",
-        {TENANT: 3.0, APP: -1.0, AUTH0: -0.3},
-    ),
-    EvidenceRule(
-        "other-login-ok",
-        "one login of the tenant fails, another one works",
-        {TENANT: 1.5, PROBE: 0.8, AUTH0: -2.0, NETWORK: -3.0},
-    ),
-    EvidenceRule(
-        "client-before",
-        "an application's settings at the tenant were changed shortly before",
-        {PROBE: 1.8, TENANT: 1.0, APP: 0.5, AUTH0: -0.5},
-    ),
-    EvidenceRule(
-        "notice-nearby",
-        "a post is about a component that users pass and our login does not",
-        {AUTH0: 2.5},
-    ),
-    EvidenceRule(
-        "feed-reached", "the status page was read since the problem began", {NETWORK: -0.7}
-    ),
-    EvidenceRule(
-        "errors-app",
-        "the error tracker's most frequent pattern is the application's mistake",
-        {APP: 1.0},
-    ),
-    EvidenceRule(
-        "errors-upstream",
-        "the error tracker's most frequent pattern is an identity provider's",
-        {UPSTREAM: 1.5, APP: -0.5},
-    ),
-    EvidenceRule(
-        "errors-unreachable",
-        "the error tracker's most frequent pattern is a failed connection",
-        {AUTH0: 0.7, NETWORK: 0.7, APP: -1.0},
-    ),
-    EvidenceRule("monitor-says", "an outside monitor has an alert", {PROBE: -1.5, NETWORK: -0.7}),
-    EvidenceRule("deploy-before", "we changed something of our own shortly before", {APP: 2.0}),
-    EvidenceRule(
-        "setting-before",
-        "a setting of the tenant was changed shortly before",
-        {TENANT: 2.5, PROBE: 0.3, AUTH0: -0.5, APP: -0.3, UPSTREAM: -0.3},
-    ),
-)
-PROBE_RULES = (
-    EvidenceRule(
-        "login-5xx",
-        "the login gets a 5xx, or an answer that is none of OAuth's",
-        {AUTH0: 2.0, TENANT: 0.5, NETWORK: -1.5, PROBE: -2.0},
-        "Auth0: 5xx suggests a problem on its end (Authentication API, read 2026-11)",
-    ),
-    EvidenceRule(
-        "login-server-error",
-        "the login gets 500 server_error",
-        {AUTH0: 0.8, TENANT: 1.4, PROBE: -0.5, NETWORK: -1.5},
-    ),
-    EvidenceRule(
-        "login-unreachable",
-        "the login gets no connection or no answer in time",
-        {AUTH0: 1.0, NETWORK: 1.5, PROBE: -2.0, TENANT: -0.5},
-    ),
-    EvidenceRule(
-        "login-certificate",
-        "the tenant's certificate is wrong",
-        {AUTH0: 1.0, TENANT: 0.5, NETWORK: 1.0, PROBE: -2.0},
-        "2018-01-17: wrong certificates in an outage; a proxy of ours gives them too",
-    ),
-    EvidenceRule(
-        "login-refused",
-        "the credentials of the synthetic user are refused",
-        {PROBE: 3.5, TENANT: 1.0, NETWORK: -3.0},
-    ),
-    EvidenceRule(
-        "login-not-allowed",
-        "the token endpoint refuses the application of the login",
-        {PROBE: 3.5, TENANT: 1.5, NETWORK: -3.0},
-    ),
-    EvidenceRule(
-        "login-denied",
-        "the login gets 403 access_denied",
-        {TENANT: 2.5, PROBE: 0.9, AUTH0: 0.2, NETWORK: -3.0},
-        "Auth0: access_denied is a denial or an uncaught error in an Action",
-    ),
-    EvidenceRule(
-        "login-429",
-        "the login gets a 429 that is about load",
-        {QUOTA: 5.0, NETWORK: -3.0, PROBE: -1.0},
-    ),
-    EvidenceRule(
-        "login-wrong-token",
-        "the login gets a token that is wrong",
-        {AUTH0: 0.8, TENANT: 0.8, NETWORK: 0.3, PROBE: 0.8},
-    ),
-    EvidenceRule(
-        "login-no-proof",
-        "the token has no fresh proof that the Action ran",
-        {TENANT: 3.0, AUTH0: 1.0, NETWORK: -3.0},
-    ),
-    EvidenceRule(
-        "login-ok", "the login works", {AUTH0: -1.0, TENANT: 0.5, NETWORK: -1.0, PROBE: -0.5}
-    ),
-    EvidenceRule(
-        "sudden",
-        "a refusal, or a wrong token, came a moment after a success",
-        {AUTH0: 0.6},
-        "2018-01-17: 401, 404 and wrong certificates in an outage",
-    ),
-    EvidenceRule(
-        "quota-low",
-        "hardly a request of the rate limit is left",
-        {QUOTA: 1.5},
-        "x-ratelimit-remaining of the token endpoint",
-    ),
-    EvidenceRule(
-        "login-slow",
-        "the login is slow against its own past",
-        {AUTH0: 1.0, TENANT: 0.8, NETWORK: 0.3, PROBE: -3.0, QUOTA: -1.0},
-        "slow tenant code looks like this too: an Action may take 20 s",
-    ),
-    EvidenceRule(
-        "wellknown-slow",
-        "discovery and keys are slow, as the login is",
-        {AUTH0: 0.5, NETWORK: 1.2, TENANT: -2.0},
-    ),
-    EvidenceRule(
-        "same-environment-slow",
-        "logins of other tenants of the environment are slow, too",
-        {AUTH0: 2.5, TENANT: -4.0},
-    ),
-    EvidenceRule(
-        "elsewhere-slow",
-        "logins of other environments are slow, too",
-        {AUTH0: 0.5, NETWORK: 1.5, TENANT: -4.0},
-    ),
-    EvidenceRule("controls-slow", "control endpoints are slow", {NETWORK: 4.0, TENANT: -2.0}),
-    EvidenceRule(
-        "same-environment-refused",
-        "another tenant of the environment is suddenly refused, too",
-        {AUTH0: 5.0, PROBE: -4.0, TENANT: -5.0},
-        "two people do not make a mistake in the same minutes",
-    ),
-    EvidenceRule("never-ok", "the login has never worked yet", {PROBE: 2.5, AUTH0: -1.0}),
-    EvidenceRule(
-        "wellknown-fails",
-        "discovery or keys fail with an answer",
-        {AUTH0: 1.5, NETWORK: 0.7, TENANT: -1.5, PROBE: -3.0, QUOTA: -2.0},
-    ),
-    EvidenceRule(
-        "wellknown-unreachable",
-        "discovery or keys get no connection or no answer in time",
-        {AUTH0: 0.7, NETWORK: 1.5, TENANT: -1.5, PROBE: -3.0, QUOTA: -2.0},
-    ),
-    EvidenceRule(
-        "wellknown-ok", "discovery and keys work", {NETWORK: -2.5, PROBE: 0.3, TENANT: 0.5}
-    ),
-    EvidenceRule(
-        "custom-only",
-        "the login fails by the custom domain, and works by the canonical one",
-        {TENANT: 3.0, NETWORK: -1.5, AUTH0: -0.5},
-    ),
-    EvidenceRule(
-        "canonical-only",
-        "the login works by the custom domain, and fails by the canonical one",
-        {NETWORK: -1.0, AUTH0: -0.5, TENANT: 0.3},
-    ),
-    EvidenceRule(
-        "m2m-ok",
-        "a machine token came since most logins began to fail",
-        {AUTH0: -1.0, TENANT: 1.2, PROBE: 0.5, NETWORK: -2.0, QUOTA: -0.3},
-    ),
-    EvidenceRule(
-        "m2m-fails",
-        "machine tokens fail, as the login does",
-        {AUTH0: 1.2, TENANT: -0.8, PROBE: -1.5},
-    ),
-    EvidenceRule(
-        "m2m-only",
-        "machine tokens fail, and all logins work",
-        {AUTH0: 2.3, TENANT: 0.7, PROBE: 0.3, NETWORK: -1.0},
-        "a component of its own on the status page; the tenant's code may break it, too",
-    ),
-    EvidenceRule(
-        "m2m-refused",
-        "the application for machine tokens is refused, and all logins work",
-        {PROBE: 3.5, TENANT: 1.0, NETWORK: -3.0},
-    ),
-    EvidenceRule(
-        "m2m-429",
-        "machine tokens get a 429, and all logins work",
-        {QUOTA: 5.5, NETWORK: -3.0, PROBE: -1.0},
-        "machine tokens have a quota of their own (Auth0, read 2026-11)",
-    ),
-    EvidenceRule(
-        "same-environment-fails",
-        "other tenants of the environment fail as in an outage",
-        {AUTH0: 3.0, TENANT: -4.0, PROBE: -4.0, QUOTA: -3.0},
-    ),
-    EvidenceRule(
-        "same-environment-ok",
-        "other tenants of the environment work since the problem began",
-        {AUTH0: -2.5, NETWORK: -2.0, TENANT: 1.0, PROBE: 0.8, QUOTA: 0.5},
-    ),
-    EvidenceRule(
-        "elsewhere-fails",
-        "tenants of other environments fail as in an outage",
-        {AUTH0: 1.5, NETWORK: 1.5, TENANT: -4.0, PROBE: -4.0, QUOTA: -3.0},
-    ),
-    EvidenceRule(
-        "elsewhere-ok",
-        "tenants of other environments work since the problem began",
-        {NETWORK: -2.5},
-    ),
-    EvidenceRule(
-        "nothing-reached",
-        "no tenant is reached, and no control endpoint is known to answer",
-        {NETWORK: 3.0},
-    ),
-    EvidenceRule(
-        "controls-fail",
-        "control endpoints fail",
-        {NETWORK: 4.5, AUTH0: -2.0, TENANT: -2.0, QUOTA: -1.0},
-    ),
-    EvidenceRule("controls-ok", "control endpoints answer", {NETWORK: -3.5}),
-    EvidenceRule(
-        "notice-fits",
-        "an open post fits the time and the environment's logins",
-        {AUTH0: 3.0, NETWORK: -1.0},
-    ),
-    EvidenceRule(
-        "notice-silent",
-        "the status page was read, and has no open post that fits",
-        {AUTH0: -0.2},
-        "apicontext.com, metrist.io; read 2026-11",
-    ),
-    EvidenceRule("feed-unreachable", "the status page is not reached", {NETWORK: 0.7}),
-    EvidenceRule("blind", "the tenant could not be checked", {NETWORK: 5.0}),
-)
-EVIDENCE_TABLE = {rule.id: rule for rule in (*PROBE_RULES, *USER_RULES)}
+}
+"""By the question, the first answer first."""
+EVIDENCE_TABLE = {rule.id: rule for rules in RULES.values() for rule in rules}

@@ -15,12 +15,22 @@ from bot.core.triage.verdict import RuleMatch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bot.core.model.observation import Fault
     from bot.core.triage.context import TriageContext
 
+COMPANION_BEFORE_S = 900.0
+"""What began so long before is a problem of its own."""
 TOGETHER_S = 180.0
 """Refusals at two tenants that began so close to each other have one cause."""
 OUTAGE_RULE_IDS = frozenset(
-    {"login-5xx", "login-server-error", "login-unreachable", "login-certificate"}
+    {
+        "login-5xx",
+        "login-server-error",
+        "login-code",
+        "login-hangs",
+        "login-unreachable",
+        "login-certificate",
+    }
 )
 """Rules that one outage can match: one of them at this tenant, another one at the next."""
 OUTAGE_KIND = "outage"
@@ -35,26 +45,27 @@ def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     tenants = context.rules.tenants
     failing = [name for name in tenants if OUTAGE_KIND in failure_kinds(context, name)]
     bad = [name for name in context.tenants if name in failing]
-    here = {context.environment(name) for name in bad or context.tenants}
+    here = {context.environment(name) for name in bad or context.tenants} - {None}
     others = [name for name in tenants if name not in context.tenants]
-    near = [name for name in others if context.environment(name) in here - {None}]
+    near = [name for name in others if context.environment(name) in here]
     far = [name for name in others if name not in near]
-    far_failing = [name for name in far if name in failing]
+    wide: list[str] = []
     if bad:
-        is_wide = len(here) > 1
-        near_failing = [name for name in near if name in failing]
-        if is_wide or far_failing:
-            wide = [*bad, *far_failing] if is_wide else far_failing
-            yield RuleMatch("elsewhere-fails", {"names": tuple(wide)})
-        if same := near_failing if is_wide else [*bad[1:], *near_failing]:
+        first, *rest = [*bad, *(name for name in failing if name not in bad)]
+        if same := [
+            name for name in rest if context.environment(name) == context.environment(first)
+        ]:
             yield RuleMatch("same-environment-fails", {"names": tuple(same)})
+        wide = [name for name in rest if name not in same]
+        if wide:
+            yield RuleMatch("elsewhere-fails", {"names": tuple(wide)})
     if len(failing) > 1 and _is_all_unreachable(context):
         yield RuleMatch("nothing-reached")
-    yield from _collect_shared_refusals(context, here, others)
+    yield from _collect_shared_refusals(context, others)
     if near_ok := [name for name in near if _is_tenant_healthy(context, name)]:
         yield RuleMatch("same-environment-ok", {"names": tuple(near_ok)})
     far_ok = [name for name in far if _is_tenant_healthy(context, name)]
-    if far_ok and not far_failing:
+    if far_ok and not wide:
         yield RuleMatch("elsewhere-ok", {"names": tuple(far_ok)})
 
 
@@ -69,11 +80,28 @@ def _is_all_unreachable(context: TriageContext) -> bool:
 
 
 def failure_kinds(context: TriageContext, name: str) -> set[str]:
-    """Return in which ways a tenant fails: other ways of failing have other causes."""
+    """Return in which ways a tenant fails: other ways of failing have other causes.
+
+    What ended before, or began long before, is no companion. Where people work on a tenant, only
+    what began together is.
+    """
     signals = context.all_tenants.states[name].probes.values()
-    bad = [s for s in signals if s.is_failing or has_just_recovered(s, context.now)]
-    ids = {login_rule_id(fault) for s in bad if (fault := s.most_frequent_fault or s.last_fault)}
-    return {OUTAGE_KIND if rule_id in OUTAGE_RULE_IDS else rule_id for rule_id in ids}
+    is_ours = context.is_worked_on(name)
+    earliest = context.since - (TOGETHER_S if is_ours else COMPANION_BEFORE_S)
+    latest = context.since + TOGETHER_S if is_ours else context.now
+    bad = [
+        s
+        for s in signals
+        if (s.is_failing and earliest <= (s.since or context.now) <= latest)
+        or (has_just_recovered(s, context.now) and (s.ended_at or 0.0) > context.since)
+    ]
+    return {fault_kind(fault) for s in bad if (fault := s.most_frequent_fault or s.last_fault)}
+
+
+def fault_kind(fault: Fault) -> str:
+    """Return in which way a request failed; all that one outage can bring is one way."""
+    rule_id = login_rule_id(fault)
+    return OUTAGE_KIND if rule_id in OUTAGE_RULE_IDS else rule_id
 
 
 def _is_tenant_healthy(context: TriageContext, name: str) -> bool:
@@ -86,31 +114,33 @@ def _is_tenant_healthy(context: TriageContext, name: str) -> bool:
     )
 
 
-def _collect_shared_refusals(
-    context: TriageContext, here: set[str | None], others: list[str]
-) -> Iterator[RuleMatch]:
+def _collect_shared_refusals(context: TriageContext, others: list[str]) -> Iterator[RuleMatch]:
     """Yield which other tenants were suddenly refused at the same time, if no change is known.
 
     Two people do not make a mistake in the same minutes.
     """
     if any(suspect_changes(context, name) for name in context.rules.tenants):
         return
-    mine = [at for name in context.tenants for at in _refusal_times(context, name)]
-    if len(context.tenants) > 1:
-        names = [name for name in context.tenants[1:] if list(_refusal_times(context, name))]
-    else:
-        names = [
+    times = {name: list(_refusal_times(context, name)) for name in context.tenants}
+    first, *more = [name for name, found in times.items() if found] or [""]
+    mine = [at for found in times.values() for at in found]
+    if len(context.tenants) == 1:
+        more = [
             name
             for name in others
-            for times in (list(_refusal_times(context, name)),)
-            if any(abs(at - own) < TOGETHER_S for at in times for own in mine)
+            if any(
+                abs(at - own) < TOGETHER_S for at in _refusal_times(context, name) for own in mine
+            )
         ]
-    if mine and (near := [n for n in names if context.environment(n) in here - {None}]):
+    here = context.environment(first) if first else None
+    if here and (near := [name for name in more if context.environment(name) == here]):
         yield RuleMatch("same-environment-refused", {"names": tuple(near)})
 
 
 def _refusal_times(context: TriageContext, name: str) -> Iterator[float]:
     for login in context.logins(name):
         fault = login.most_frequent_fault
-        if fault and login.since is not None and login.is_failing and is_sudden(login, fault):
+        is_ours = fault is not None and login_rule_id(fault) == "login-blocked"
+        is_bad = fault and login.is_failing and is_sudden(login, fault)
+        if login.since is not None and is_bad and not is_ours:  # our address is refused everywhere
             yield login.since

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.model.fault import describe_fault, is_rate_limited, is_refusal
+from bot.core.model.fault import NOT_IMPLEMENTED, describe_fault, is_rate_limited, is_refusal
+from bot.core.model.measurement import OWN_APP
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Fault, SignalState, Stage
 from bot.core.triage.context import (
     RECENTLY_ENDED_S,
@@ -25,6 +26,21 @@ UNREACHABLE_STAGES = frozenset({Stage.DNS, Stage.CONNECT, Stage.TIMEOUT})
 SUDDEN_S = 180.0
 QUOTA_LOW = 2
 """With so few requests left in the tenant's bucket the next ones are refused."""
+ANSWER_REASONS = frozenset({"read", "total"})
+"""Of a timeout: the connection stands, the answer does not come."""
+GONE = frozenset({404, 410})
+FIRST_4XX, FIRST_5XX = 400, 500
+OWN_CHANGE_S, CLOCKS_DIFFER_S = 180.0, 30.0
+"""A failure so shortly after a start of the bot came with it; before it by a clock at most."""
+USER_LIMIT = "too_many_logins"
+"""The error of a 429 that is about one user at one address (Auth0, read 2026-11)."""
+WELLKNOWN_RULE_IDS = {
+    "login-unreachable": "wellknown-unreachable",
+    "login-hangs": "wellknown-unreachable",
+    "login-gone": "wellknown-gone",
+    "login-blocked": "wellknown-blocked",
+}
+"""What discovery and keys say, by what a login would say with the same fault."""
 CERTIFICATE_REASONS = frozenset({"expired", "wrong_host", "untrusted", "not_yet_valid"})
 FORBIDDEN = 403
 """Up to this HTTP status an OAuth error for a machine token is about the application that asks."""
@@ -45,8 +61,7 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
     if is_login_ok:
         yield RuleMatch("login-ok", {"tenant": name})
     if fault := wellknown.most_frequent_fault:
-        is_unreachable = fault.stage in UNREACHABLE_STAGES
-        rule_id = "wellknown-unreachable" if is_unreachable else "wellknown-fails"
+        rule_id = WELLKNOWN_RULE_IDS.get(login_rule_id(fault), "wellknown-fails")
         yield RuleMatch(rule_id, {"tenant": name, "fault": describe_fault(fault)})
     elif is_signal_healthy(wellknown, now):
         yield RuleMatch("wellknown-ok", {"tenant": name})
@@ -54,6 +69,8 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
     if custom and custom.is_failing and is_login_ok and not wellknown.faults:
         fault = custom.most_frequent_fault
         code = describe_fault(fault) if fault else "unknown"
+        if is_never_found(custom):
+            yield RuleMatch("name-never-found", {"tenant": name})
         yield RuleMatch("custom-only", {"tenant": name, "fault": code})
     elif custom and failing and is_signal_healthy(custom, now):
         yield RuleMatch("canonical-only", {"tenant": name})
@@ -64,7 +81,7 @@ def _collect_login_evidence(
     context: TriageContext, name: str, failing: list[ProbeState]
 ) -> Iterator[RuleMatch]:
     for login in failing:
-        yield from _collect_failing_login_evidence(name, login)
+        yield from _collect_failing_login_evidence(context, name, login)
     signals = context.all_tenants.states[name].probes
     ok = [
         login
@@ -75,10 +92,14 @@ def _collect_login_evidence(
         yield RuleMatch("other-login-ok", {"tenant": name, "names": tuple(ok)})
 
 
-def _collect_failing_login_evidence(name: str, signal: ProbeState) -> Iterator[RuleMatch]:
+def _collect_failing_login_evidence(
+    context: TriageContext, name: str, signal: ProbeState
+) -> Iterator[RuleMatch]:
     fault = signal.most_frequent_fault
     if fault is None:
         return
+    if is_never_found(signal):
+        yield RuleMatch("name-never-found", {"tenant": name})
     values: dict[str, EvidenceValue] = {
         "tenant": name,
         "fault": describe_fault(fault),
@@ -88,10 +109,27 @@ def _collect_failing_login_evidence(name: str, signal: ProbeState) -> Iterator[R
     yield RuleMatch(login_rule_id(fault), values)
     if not signal.ever_ok:
         yield RuleMatch("never-ok", {"tenant": name})
+    elif _is_since_own_start(context, signal):
+        yield RuleMatch("own-restart", {"tenant": name})
     elif is_sudden(signal, fault):
         yield RuleMatch("sudden", {"tenant": name})
     if signal.quota_remaining is not None and signal.quota_remaining <= QUOTA_LOW:
         yield RuleMatch("quota-low", {"tenant": name, "remaining": signal.quota_remaining})
+
+
+def _is_since_own_start(context: TriageContext, signal: ProbeState) -> bool:
+    """Tell whether a login worked before the bot was started or changed, and never since."""
+    changes = (change.at for change in context.shared.changes if change.app == OWN_APP)
+    starts = [context.shared.started_at or 0.0, *changes]
+    last_ok_at, since = signal.last_ok_at or 0.0, signal.since or context.now
+    near = (at for at in starts if at - CLOCKS_DIFFER_S <= since < at + OWN_CHANGE_S)
+    return any(last_ok_at < at for at in near)
+
+
+def is_never_found(signal: ProbeState) -> bool:
+    """Tell whether a name has not been found since the first try: it is typed wrong."""
+    fault = signal.most_frequent_fault
+    return not signal.ever_ok and fault is not None and fault.reason == "nxdomain"
 
 
 def is_sudden(signal: ProbeState, fault: Fault) -> bool:
@@ -109,6 +147,8 @@ def login_rule_id(fault: Fault) -> str:
     """Return the rule of the evidence table that a failed login matches."""
     if fault.stage is Stage.TLS and fault.reason in CERTIFICATE_REASONS:
         return "login-certificate"
+    if fault.stage is Stage.TIMEOUT and fault.reason in ANSWER_REASONS:
+        return "login-hangs"
     if fault.stage is Stage.TLS or fault.stage in UNREACHABLE_STAGES:
         return "login-unreachable"
     by_stage = {Stage.TOKEN: "login-wrong-token", Stage.PROOF: "login-no-proof"}
@@ -116,16 +156,19 @@ def login_rule_id(fault: Fault) -> str:
 
 
 def _answer_rule_id(fault: Fault) -> str:
+    status = fault.status or 0
     if is_refusal(fault):
         return "login-refused"
     if is_rate_limited(fault):
-        return "login-429"
-    if fault.error == "server_error":
-        return "login-server-error"
-    if fault.error == "access_denied" and fault.status == FORBIDDEN:
-        return "login-denied"
-    is_5xx = fault.status is not None and fault.status >= 500  # noqa: PLR2004 - HTTP
-    return "login-not-allowed" if fault.stage is Stage.OAUTH and not is_5xx else "login-5xx"
+        return "login-user-limit" if fault.error == USER_LIMIT else "login-429"
+    if fault.stage is Stage.HTTP and FIRST_4XX <= status < FIRST_5XX:
+        return "login-gone" if status in GONE else "login-blocked"
+    if fault.stage is not Stage.OAUTH or FIRST_5XX < status < NOT_IMPLEMENTED:
+        return "login-5xx"
+    if status == FIRST_5XX:
+        return "login-server-error" if fault.error == "server_error" else "login-code"
+    is_denied = status == FORBIDDEN and fault.error == "access_denied"
+    return "login-denied" if is_denied else "login-not-allowed"
 
 
 def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
@@ -167,21 +210,22 @@ def collect_latency_evidence(context: TriageContext) -> Iterator[RuleMatch]:
         if (logins := [login for login in context.logins(name) if is_slow(login, now)])
     }
     for name in context.tenants:
-        if name in slow_logins:
-            yield RuleMatch("login-slow", _latency_values(name, slow_logins[name][0]))
+        slow = [login for login in slow_logins.get(name, ()) if login.latency.is_slow]
+        if slow:
+            yield RuleMatch("login-slow", _latency_values(name, slow[0]))
             wellknown = context.all_tenants.states[name].probes.get(WELLKNOWN)
-            if wellknown and is_slow(wellknown, now):
+            if wellknown and wellknown.latency.is_slow:
                 yield RuleMatch("wellknown-slow", _latency_values(name, wellknown))
-    here = {context.environment(name) for name in context.tenants if name in slow_logins}
-    others = [name for name in slow_logins if name not in context.tenants]
-    near = [name for name in others if context.environment(name) in here - {None}]
-    if here and near:
-        yield RuleMatch("same-environment-slow", {"names": tuple(near)})
-    if here and (far := [name for name in others if name not in near]):
-        yield RuleMatch("elsewhere-slow", {"names": tuple(far)})
-    controls = [name for name, s in context.shared.controls.items() if is_slow(s, now)]
-    if controls:
-        yield RuleMatch("controls-slow", {"names": tuple(controls)})
+    mine = [name for name in context.tenants if name in slow_logins]
+    others = [name for name in slow_logins if name not in mine]
+    if mine:
+        first, *rest = [*mine, *others]
+        here = context.environment(first)
+        near = [name for name in rest if here and context.environment(name) == here]
+        if near:
+            yield RuleMatch("same-environment-slow", {"names": tuple(near)})
+        if far := [name for name in rest if name not in near]:
+            yield RuleMatch("elsewhere-slow", {"names": tuple(far)})
 
 
 def _latency_values(name: str, signal: ProbeState) -> dict[str, EvidenceValue]:

@@ -2,64 +2,51 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from math import log
 from typing import TYPE_CHECKING
 
-from bot.core.auth0_logs.events import FAILED_KINDS, RowKind
-from bot.core.model.measurement import MetricKind
+from bot.core.model.measurement import OWN_APP, MetricKind
 from bot.core.model.observation import CUSTOM, FRESH_S, SignalState
-from bot.core.signals.metric_threshold import QUOTA_ROWS
-from bot.core.signals.probe_threshold import Reason
-from bot.core.triage.context import RECENTLY_ENDED_S, is_signal_healthy
+from bot.core.triage.context import (
+    RECENTLY_ENDED_S,
+    is_signal_healthy,
+    is_stale,
+    is_user_failure,
+)
+from bot.core.triage.from_sources import blames_application
 from bot.core.triage.verdict import RuleMatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from bot.core.model.measurement import ChangeMade, Group
+    from bot.core.model.measurement import ChangeMade
     from bot.core.model.observation import EvidenceValue
-    from bot.core.signals.metric_threshold import MetricState
+    from bot.core.signals.metric_threshold import MetricLimits, MetricState
+    from bot.core.state.tenant import TenantState
     from bot.core.triage.context import TriageContext
 
 CHANGE_BEFORE_S = 900.0
 """A change is suspect if it was made so shortly before the first failure …"""
 CHANGE_AFTER_S = 120.0
 """… or so shortly after it: clocks differ, and changes are reported late."""
+COUNTED_LATE_S = 15.0
+"""Counts reach so far at the time they are read: the usual interval between two scrapes."""
+SPEAK_WITHIN_S = 150.0
+"""Users' counts are waited for as long as this."""
+SPOKEN, CERTAIN = 2.0, 6.0
+"""From the first log-likelihood ratio on counts say something, from the second on all they can."""
+USUAL_SHARE, USUAL_FAILURES = 0.01, 0.5
+"""So many fail at least while all is well: a share, and of few calls a number."""
+FEW = 0.6
+"""Below this part of the usual successes, users may not come as far as a call that fails."""
 AFTER_ONSET = 0.75
 """Metrics describe the time after the first failure once this part of their span lies after it."""
-SURGE_FACTOR = 2.0
-DOMINANT_SHARE = 0.4
-"""A kind of row that makes up this share of all failed rows names the cause."""
-CONCENTRATED_SHARE = 0.8
-MIN_PLATFORM_ROWS = 2
-VANISHED_SHARE = 0.3
-"""Below this share of the usual successes, successes are missing."""
-MIN_OTHER_SUCCESSES = 5
-"""So many successes elsewhere show that not everything fails."""
-LOG_RULE_IDS = {
-    RowKind.APP: "log-app",
-    RowKind.UPSTREAM: "log-upstream",
-    RowKind.PROVIDER: "log-provider",
-    RowKind.TENANT: "log-tenant",
-}
-ERROR_RULE_IDS = {
-    "callback_mismatch": "errors-app",
-    "unknown_client": "errors-app",
-    "code_reused": "errors-app",
-    "provider_error": "errors-upstream",
-    "unreachable": "errors-unreachable",
-    "timeout": "errors-unreachable",
-}
 
 
 def collect_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
     """Yield the evidence from one tenant's real users."""
     state, rules = context.all_tenants.states[name], context.rules.tenants[name]
-    of_kind = {
-        kind: [n for n, limits in rules.metrics.items() if limits.kind is kind]
-        for kind in MetricKind
-    }
-    bad = [n for n, metric in state.metrics.items() if _is_user_failure(metric)]
+    bad = [n for n, metric in state.metrics.items() if is_user_failure(metric)]
     alerting = [n for n, monitor in state.monitors.items() if monitor.firing]
     if bad or alerting:
         logins = [state.probes[n] for n in {*rules.logins, CUSTOM} & state.probes.keys()]
@@ -67,24 +54,94 @@ def collect_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
         names = (*bad, *alerting)
         rule_id = "users-fail-alone" if is_alone else "users-fail"
         yield RuleMatch(rule_id, {"names": names})
+    elif (share := _failing_share(state)) > 0:
+        yield from _collect_count_evidence(context, name, share)
+    if bad or alerting or any(metric.is_firing for metric in state.metrics.values()):
         yield from _collect_peer_user_evidence(context, name)
     if alerting:
         yield RuleMatch("monitor-says", {"names": tuple(alerting)})
-    healthy = [n for n, metric in state.metrics.items() if _is_metric_healthy(metric, context)]
-    counted = [n for n in healthy if n not in of_kind[MetricKind.ERRORS]]
-    if counted and not bad and any(login.is_failing for login in context.logins(name)):
-        yield RuleMatch("users-ok", {"names": tuple(counted)})
-    metrics = of_kind[MetricKind.METRICS]
-    if any(n in bad for n in metrics) and (ok := [n for n in metrics if n in healthy]):
-        yield RuleMatch("one-application", {"names": tuple(ok)})
-    for metric_name in metrics:
-        yield from _collect_surge_evidence(metric_name, state.metrics[metric_name], context)
-    for metric_name in of_kind[MetricKind.LOGS]:
-        log = state.metrics[metric_name]
-        yield from _collect_log_evidence(log, context, is_alone=not bad)
-        yield from _collect_blame_evidence(log, rules.realms, context)
-    for metric_name in of_kind[MetricKind.ERRORS]:
-        yield from _collect_error_evidence(state.metrics[metric_name])
+    metrics = [n for n, limits in rules.metrics.items() if limits.kind is MetricKind.METRICS]
+    ok = tuple(n for n in metrics if _is_metric_healthy(state.metrics[n], context))
+    if ok and any(n in bad for n in metrics):
+        yield RuleMatch("one-application", {"names": ok})
+
+
+def _failing_share(state: TenantState) -> float:
+    """Return the greatest share that fails of any probe of a tenant; 0 if none fails."""
+    failing = (probe.failed_share for probe in state.probes.values() if probe.is_failing)
+    return max(failing, default=0.0)
+
+
+def _collect_count_evidence(context: TriageContext, name: str, share: float) -> Iterator[RuleMatch]:
+    """Yield whether users fail as the probe does, or do as well as ever, by their counts."""
+    state, rules = context.all_tenants.states[name], context.rules.tenants[name]
+    counted = {n: limits for n, limits in rules.metrics.items() if _has_total(limits)}
+    said = {
+        n: log_likelihood_ratio(state.metrics[n], limits, share, context.since)
+        for n, limits in counted.items()
+        if _is_readable(state.metrics[n], context)
+    }
+    failing = {n: -value for n, value in said.items() if value <= -SPOKEN}
+    well = {
+        n: value
+        for n, value in said.items()
+        if value >= SPOKEN and state.metrics[n].state is SignalState.OK
+    }
+    for rule_id, found in (("users-fail", failing), ("users-ok", well)):
+        if found:
+            strength = min(1.0, max(found.values()) / CERTAIN)
+            yield RuleMatch(rule_id, {"names": tuple(found)}, round(strength, 2))
+            return
+    if counted and not said and context.now - context.since < SPEAK_WITHIN_S:
+        yield RuleMatch("users-unknown", {"names": tuple(counted)})
+
+
+def _has_total(limits: MetricLimits) -> bool:
+    return limits.kind is not MetricKind.ERRORS and not limits.is_pushed
+
+
+def _is_readable(metric: MetricState, context: TriageContext) -> bool:
+    """Tell whether a metric has counts of now, from after the first failure, and of well before."""
+    ended_at = metric.ended_at
+    return (
+        not metric.no_data_reason
+        and bool(metric.recent)
+        and not is_stale(metric, context)
+        and (metric.read_at or 0.0) - COUNTED_LATE_S > context.since
+        and (ended_at is None or context.now - ended_at >= RECENTLY_ENDED_S)
+    )
+
+
+def log_likelihood_ratio(
+    metric: MetricState, limits: MetricLimits, share: float, since: float
+) -> float:
+    """Weigh "users do as ever" against "users fail at the probe's share since then".
+
+    Above 0 they do as ever. Poisson counts; the part of the window from before the onset holds
+    what is usual. A log that hides failures is told by the successes that it lacks.
+    """
+    reading, total = metric.reading, metric.reading.total or 0.0
+    pooled = metric.recent if limits.kind is MetricKind.LOGS else metric.recent[-1:]
+    after_s = sum(min(max(m.at - COUNTED_LATE_S - since, 0.0), m.span_s) for m in pooled)
+    after = after_s / reading.span_s if reading.span_s else 0.0
+    usual = max(reading.expected_failures, USUAL_SHARE * total, USUAL_FAILURES)
+    failing = usual + share * after * total
+    by_failures = _compare_poisson(reading.failed, usual, failing)
+    is_log = limits.kind is MetricKind.LOGS
+    by_rate = metric.baseline.expected_successes(reading.span_s)
+    expected = (reading.expected_successes or 0.0) if is_log else by_rate
+    if not metric.baseline.is_known or expected <= 0:
+        return by_failures
+    succeeded = total - reading.failed
+    missing = _compare_poisson(succeeded, expected, expected * max(1 - share * after, USUAL_SHARE))
+    if is_log:
+        return min(by_failures, 0.0) + max(-CERTAIN, min(missing, CERTAIN))
+    return min(by_failures, 0.0) if succeeded < FEW * expected else by_failures
+
+
+def _compare_poisson(count: float, first: float, second: float) -> float:
+    """Return the logarithm of how much likelier a count is with the first mean than the second."""
+    return count * log(first / second) - (first - second)
 
 
 def _collect_peer_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
@@ -96,14 +153,13 @@ def _collect_peer_user_evidence(context: TriageContext, name: str) -> Iterator[R
         if other != name
         and here is not None
         and context.environment(other) == here
-        and any(_is_user_failure(metric) for metric in state.metrics.values())
+        and any(
+            metric.state is not SignalState.OK and not blames_application(metric)
+            for metric in state.metrics.values()
+        )
     ]
     if others:
         yield RuleMatch("users-fail-elsewhere", {"names": tuple(others)})
-
-
-def _is_user_failure(metric: MetricState) -> bool:
-    return metric.is_firing and metric.reason in {Reason.SHARE, Reason.EVENTS}
 
 
 def _is_metric_healthy(metric: MetricState, context: TriageContext) -> bool:
@@ -119,85 +175,6 @@ def _is_metric_healthy(metric: MetricState, context: TriageContext) -> bool:
     )
 
 
-def _is_stale(metric: MetricState, context: TriageContext) -> bool:
-    return context.now - (metric.read_at or 0.0) > FRESH_S
-
-
-def _collect_surge_evidence(
-    name: str, metric: MetricState, context: TriageContext
-) -> Iterator[RuleMatch]:
-    total, baseline = metric.reading.total, metric.baseline
-    if not total or not baseline.is_known or _is_stale(metric, context):
-        return
-    usual = baseline.total / baseline.seconds * metric.reading.span_s
-    times = total / max(1.0, usual)
-    if times >= SURGE_FACTOR:
-        yield RuleMatch("traffic-surge", {"metric": name, "times": round(times, 1)})
-
-
-def _collect_log_evidence(
-    log: MetricState, context: TriageContext, *, is_alone: bool
-) -> Iterator[RuleMatch]:
-    if _is_stale(log, context):
-        return
-    kinds: Counter[str] = Counter()
-    for group in log.groups:
-        kinds[group.kind] += group.count
-    successes = round((log.reading.total or 0.0) - log.reading.failed)
-    usually = round(log.reading.expected_successes or 0.0)
-    if log.is_firing and successes < VANISHED_SHARE * usually:
-        rule_id = "log-no-success-alone" if is_alone else "log-no-success"
-        yield RuleMatch(rule_id, {"successes": successes, "usual": usually})
-    if kinds[RowKind.QUOTA] >= QUOTA_ROWS:
-        yield RuleMatch("log-quota", {"rows": kinds[RowKind.QUOTA]})
-    if kinds[RowKind.PLATFORM] >= MIN_PLATFORM_ROWS:
-        yield RuleMatch("log-platform", {"rows": kinds[RowKind.PLATFORM]})
-
-
-def _collect_blame_evidence(
-    log: MetricState, realms: tuple[str, ...], context: TriageContext
-) -> Iterator[RuleMatch]:
-    """Yield what the failed logins of a log blame: one connection, or the most frequent kind."""
-    if not log.reading.is_significant or _is_stale(log, context):
-        return
-    failed = [g for g in log.groups if g.kind in FAILED_KINDS and g.kind != RowKind.QUOTA]
-    count = sum(group.count for group in failed)
-    connection, hits = _most_frequent(failed, "connection")
-    elsewhere = sum(
-        g.count for g in log.groups if g.kind == RowKind.SUCCESS and g.connection != connection
-    )
-    is_concentrated = bool(connection) and hits >= CONCENTRATED_SHARE * count
-    is_one_connection = is_concentrated and elsewhere >= MIN_OTHER_SUCCESSES
-    if is_one_connection and connection in realms:
-        yield RuleMatch("log-database", {"connection": connection})
-        return  # a password login uses a database only, never a provider
-    if is_one_connection:
-        yield RuleMatch("log-one-connection", {"connection": connection})
-    kind, hits = _most_frequent(failed, "kind")
-    if kind not in LOG_RULE_IDS or (is_one_connection and kind == RowKind.APP):
-        return
-    if hits >= DOMINANT_SHARE * count:
-        pattern, _ = _most_frequent([g for g in failed if g.kind == kind], "pattern")
-        values: dict[str, EvidenceValue] = {"pattern": pattern, "rows": hits, "failures": count}
-        yield RuleMatch(LOG_RULE_IDS[RowKind(kind)], values)
-
-
-def _most_frequent(groups: Iterable[Group], field: str) -> tuple[str, int]:
-    """Return the most frequent value of a field, and its count."""
-    counts: Counter[str] = Counter()
-    for group in groups:
-        counts[getattr(group, field)] += group.count
-    return counts.most_common(1)[0] if counts else ("", 0)
-
-
-def _collect_error_evidence(metric: MetricState) -> Iterator[RuleMatch]:
-    if not metric.is_firing or not metric.recent:
-        return  # after a restart there are no measurements yet
-    pattern, hits = _most_frequent(metric.recent[-1].groups, "pattern")
-    if pattern in ERROR_RULE_IDS:
-        yield RuleMatch(ERROR_RULE_IDS[pattern], {"pattern": pattern, "events": hits})
-
-
 def collect_change_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     """Yield what was changed shortly before the first failure, the newest of each kind."""
     ours = suspect_changes(context, "")
@@ -211,9 +188,13 @@ def collect_change_evidence(context: TriageContext) -> Iterator[RuleMatch]:
 
 
 def suspect_changes(context: TriageContext, tenant: str) -> list[ChangeMade]:
-    """Return the changes at a tenant, or (without one) of ours, shortly before the problem."""
+    """Return the changes at a tenant, or (without one) of ours, shortly before the problem.
+
+    Those of the bot itself are no release of an application: see `own-restart`.
+    """
     begin, end = context.since - CHANGE_BEFORE_S, context.since + CHANGE_AFTER_S
-    return [c for c in context.shared.changes if c.tenant == tenant and begin <= c.at <= end]
+    changes = (c for c in context.shared.changes if c.app != OWN_APP)
+    return [c for c in changes if c.tenant == tenant and begin <= c.at <= end]
 
 
 def _change_values(change: ChangeMade, context: TriageContext) -> dict[str, EvidenceValue]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bot.core.model.observation import Cause, Stage
 from bot.core.state.incident import Incident, IncidentKind
 from bot.core.state.problem import MetricProblem, ProbeProblem, SlowProblem
-from bot.slack.render.first_line import find_value, release_of, worst_problem
+from bot.slack.render.first_line import find_connection, find_value, release_of, worst_problem
 from bot.slack.render.text import (
     COMMAND,
     LOGIN_STOPPED,
@@ -78,7 +78,7 @@ def advise(  # noqa: C901, PLR0911, PLR0912 - one case a cause
         case Cause.APP:
             return _advise_app(incident)
         case Cause.UPSTREAM:
-            connection = find_value(incident.verdict, "log-one-connection", "connection")
+            connection = find_connection(incident.verdict)
             named = f" of `{escape(connection, 40)}`" if connection else ""
             return (
                 f"Check the status page of the provider{named} and tell those who run it. Change "

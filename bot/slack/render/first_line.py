@@ -117,6 +117,12 @@ def find_value(verdict: Verdict, rule_id: str, name: str) -> str:
     return str(next(found, ""))
 
 
+def find_connection(verdict: Verdict) -> str:
+    """Return the one connection that a log blames; empty: there is none."""
+    ids = ("log-upstream", "log-one-connection")
+    return next(filter(None, (find_value(verdict, id_, "connection") for id_ in ids)), "")
+
+
 def do_users_fail(verdict: Verdict) -> bool:
     """Tell whether real users are known to fail."""
     evidence = (*verdict.evidence_for, *verdict.evidence_against)
@@ -207,7 +213,7 @@ def _name_cause(  # noqa: PLR0911 - one case a cause
         case Cause.APP:
             return f"our release ({release})" if (release := release_of(verdict)) else "our app"
         case Cause.UPSTREAM:
-            connection = find_value(verdict, "log-one-connection", "connection")
+            connection = find_connection(verdict)
             named = f" ({clean_text(connection, NAME_CHARS)})" if connection else ""
             return f"a provider behind Auth0{named}"
         case _:

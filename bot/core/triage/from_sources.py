@@ -1,0 +1,218 @@
+"""Evidence from a tenant's log, metrics and error tracker: whom they blame, one by the other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from bot.core.auth0_logs.events import FAILED_KINDS, RowKind
+from bot.core.model.measurement import MetricKind
+from bot.core.model.observation import SignalState, Stage
+from bot.core.signals.metric_threshold import QUOTA_ROWS
+from bot.core.triage.context import is_stale, is_user_failure
+from bot.core.triage.verdict import RuleMatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bot.core.model.measurement import Group
+    from bot.core.model.observation import EvidenceValue
+    from bot.core.signals.metric_threshold import MetricState
+    from bot.core.triage.context import TriageContext
+
+SURGE_FACTOR = 2.0
+DOMINANT_SHARE = 0.4
+"""A kind of row that makes up this share of all failed rows names the cause."""
+CONCENTRATED_SHARE = 0.8
+SEVERAL_CONNECTIONS, PART_OF_EACH = 3, 0.1
+"""So many connections, each with this part of the failures, do not fail by themselves."""
+ATTACK_FACTOR = 3.0
+"""So many times as many wrong passwords as successes are an attack."""
+MIN_PLATFORM_ROWS = 2
+VANISHED_SHARE = 0.3
+"""Below this share of the usual successes, successes are missing."""
+MIN_OTHER_SUCCESSES = 5
+"""So many successes elsewhere show that not everything fails."""
+TELLING_SHARE = 0.3
+FEW_LESS, FEWEST = 0.85, 30.0
+"""From this part of the usual successes on, of at least so many, a log is as ever."""
+LOG_RULE_IDS = {
+    RowKind.APP: "log-app",
+    RowKind.UPSTREAM: "log-upstream",
+    RowKind.PROVIDER: "log-provider",
+    RowKind.TENANT: "log-tenant",
+}
+ERROR_RULE_IDS = {
+    "callback_mismatch": "errors-app",
+    "unknown_client": "errors-app",
+    "code_reused": "errors-app",
+    "provider_error": "errors-upstream",
+    "unreachable": "errors-unreachable",
+    "timeout": "errors-unreachable",
+}
+
+
+def collect_source_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
+    """Yield whom a tenant's sources blame, each by itself and one against the other."""
+    state, rules = context.all_tenants.states[name], context.rules.tenants[name]
+    bad = [n for n, metric in state.metrics.items() if is_user_failure(metric)]
+    for n, limits in rules.metrics.items():
+        metric = state.metrics[n]
+        if limits.kind is MetricKind.METRICS:
+            yield from _collect_surge_evidence(n, metric, context)
+        elif limits.kind is MetricKind.LOGS:
+            yield from _collect_log_evidence(metric, context, is_alone=not bad)
+            yield from _collect_blame_evidence(metric, _own_realms(context, name), context)
+        else:
+            yield from _collect_error_evidence(metric)
+    if any(rules.metrics[n].kind is MetricKind.METRICS for n in bad):
+        yield from _collect_log_beside_metrics_evidence(context, name)
+
+
+def _own_realms(context: TriageContext, name: str) -> tuple[str, ...] | None:
+    """Return the connections of our own logins; None: whatever the log blames, ours fails with it.
+
+    A password login that OAuth refuses, and the log's one failing connection, are one failure.
+    """
+    faults = (login.most_frequent_fault for login in context.logins(name) if login.is_failing)
+    is_answered = any(fault and fault.stage is Stage.OAUTH for fault in faults)
+    realms = context.rules.tenants[name].realms
+    return None if is_answered and not realms else realms
+
+
+def blames_application(metric: MetricState) -> bool:
+    """Tell whether the failures of a log are requests that an application of ours sent wrong."""
+    failed = [g for g in metric.groups if g.kind in FAILED_KINDS]
+    count = sum(group.count for group in failed)
+    wrong = sum(group.count for group in failed if group.kind == RowKind.APP)
+    return wrong >= CONCENTRATED_SHARE * max(count, MIN_OTHER_SUCCESSES)
+
+
+def _collect_surge_evidence(
+    name: str, metric: MetricState, context: TriageContext
+) -> Iterator[RuleMatch]:
+    total, baseline = metric.reading.total, metric.baseline
+    if not total or not baseline.is_known or is_stale(metric, context):
+        return
+    usual = baseline.total / baseline.seconds * metric.reading.span_s
+    times = total / max(1.0, usual)
+    if times >= SURGE_FACTOR:
+        yield RuleMatch("traffic-surge", {"metric": name, "times": round(times, 1)})
+
+
+def _collect_log_evidence(
+    log_: MetricState, context: TriageContext, *, is_alone: bool
+) -> Iterator[RuleMatch]:
+    if is_stale(log_, context):
+        return
+    kinds: Counter[str] = Counter()
+    for group in log_.groups:
+        kinds[group.kind] += group.count
+    successes = round((log_.reading.total or 0.0) - log_.reading.failed)
+    usually = round(log_.reading.expected_successes or 0.0)
+    if log_.is_firing and successes < VANISHED_SHARE * usually:
+        rule_id = "log-no-success-alone" if is_alone else "log-no-success"
+        yield RuleMatch(rule_id, {"successes": successes, "usual": usually})
+    if kinds[RowKind.QUOTA] >= QUOTA_ROWS:
+        yield RuleMatch("log-quota", {"rows": kinds[RowKind.QUOTA]})
+    if kinds[RowKind.PLATFORM] >= MIN_PLATFORM_ROWS:
+        yield RuleMatch("log-platform", {"rows": kinds[RowKind.PLATFORM]})
+    refused = kinds[RowKind.USER] + kinds[RowKind.PROTECTION]
+    if kinds[RowKind.PROTECTION] >= QUOTA_ROWS and refused >= ATTACK_FACTOR * max(
+        successes, FEWEST
+    ):
+        yield RuleMatch("log-attack", {"rows": refused, "successes": successes})
+
+
+def _collect_blame_evidence(
+    log_: MetricState, realms: tuple[str, ...] | None, context: TriageContext
+) -> Iterator[RuleMatch]:
+    """Yield what the failed logins of a log blame: one connection, or the most frequent kind."""
+    is_slow = log_.excess.is_certain and not log_.reading.is_significant
+    if is_stale(log_, context) or not (log_.reading.is_significant or is_slow):
+        return
+    rows = log_.excess.groups if is_slow else log_.groups
+    failed = [g for g in rows if g.kind in FAILED_KINDS and g.kind != RowKind.QUOTA]
+    count = sum(group.count for group in failed)
+    named = (g for g in failed if g.connection and g.kind != RowKind.TENANT)
+    several = tuple(n for n, rows in _count_by(named, "connection") if rows >= PART_OF_EACH * count)
+    is_several = len(several) >= SEVERAL_CONNECTIONS
+    if is_several:
+        yield RuleMatch("log-several-connections", {"names": several})
+    connection, hits = _most_frequent(failed, "connection")
+    elsewhere = sum(
+        g.count for g in log_.groups if g.kind == RowKind.SUCCESS and g.connection != connection
+    )
+    is_concentrated = bool(connection) and hits >= CONCENTRATED_SHARE * count
+    is_one_connection = is_concentrated and elsewhere >= MIN_OTHER_SUCCESSES
+    is_ours = is_concentrated if realms is None else is_one_connection and connection in realms
+    if is_ours and not is_several:
+        yield RuleMatch("log-database", {"connection": connection})
+        return  # a password login uses a database only, never a provider
+    if is_one_connection:
+        yield RuleMatch("log-one-connection", {"connection": connection})
+    kind, hits = _most_frequent(failed, "kind")
+    if kind not in LOG_RULE_IDS or (is_one_connection and kind == RowKind.APP):
+        return
+    if hits >= DOMINANT_SHARE * count:
+        pattern, _ = _most_frequent([g for g in failed if g.kind == kind], "pattern")
+        values: dict[str, EvidenceValue] = {
+            "pattern": pattern,
+            "rows": hits,
+            "failures": count,
+            "connection": connection if is_one_connection else "",
+        }
+        yield RuleMatch(LOG_RULE_IDS[RowKind(kind)], values)
+
+
+def _count_by(groups: Iterable[Group], field: str) -> list[tuple[str, int]]:
+    """Count by a field, the most frequent value first."""
+    counts: Counter[str] = Counter()
+    for group in groups:
+        counts[getattr(group, field)] += group.count
+    return counts.most_common()
+
+
+def _most_frequent(groups: Iterable[Group], field: str) -> tuple[str, int]:
+    """Return the most frequent value of a field, and its count."""
+    return next(iter(_count_by(groups, field)), ("", 0))
+
+
+def _collect_error_evidence(metric: MetricState) -> Iterator[RuleMatch]:
+    if not metric.is_firing or not metric.recent:
+        return  # after a restart there are no measurements yet
+    pattern, hits = _most_frequent(metric.recent[-1].groups, "pattern")
+    if pattern in ERROR_RULE_IDS:
+        yield RuleMatch(ERROR_RULE_IDS[pattern], {"pattern": pattern, "events": hits})
+
+
+def _collect_log_beside_metrics_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
+    """Yield what a log says of logins that an application counts as failed."""
+    states, tenants = context.all_tenants.states, context.rules.tenants
+    elsewhere = [
+        other
+        for other, state in states.items()
+        for n, metric in state.metrics.items()
+        if other != name
+        and tenants[other].metrics[n].kind is MetricKind.LOGS
+        and not is_stale(metric, context)
+        and metric.reading.is_significant
+        and blames_application(metric)
+    ]
+    if elsewhere:
+        yield RuleMatch("log-elsewhere", {"names": tuple(elsewhere)})
+    shares = [m.reading.failed_share for m in states[name].metrics.values() if is_user_failure(m)]
+    if max(shares, default=0.0) < TELLING_SHARE:
+        return  # so few failures would not be missed among the successes
+    for n, limits in tenants[name].metrics.items():
+        log_, reading = states[name].metrics[n], states[name].metrics[n].reading
+        expected = reading.expected_successes
+        if limits.kind is not MetricKind.LOGS or is_stale(log_, context) or not expected:
+            continue
+        successes = (reading.total or 0.0) - reading.failed
+        if log_.state is SignalState.OK and expected >= FEWEST and successes >= FEW_LESS * expected:
+            values: dict[str, EvidenceValue] = {
+                "successes": round(successes),
+                "usual": round(expected),
+            }
+            yield RuleMatch("log-as-ever", values)

@@ -1,0 +1,174 @@
+"""The numbers of the verdict: how strongly each rule speaks for (above 0) or against each cause.
+
+One line is one rule of `core/triage/evidence_table.py`, one column one cause, `.` is 0. `prior` is
+how likely a cause is beforehand: most login outages that reach many are the vendor's; a quota is
+blamed only with a 429, and what the synthetic login does not pass through only where users fail
+and the synthetic login does not. `unclear` is a candidate like the others: none of them fits.
+
+`WRITTEN` is what people wrote. `make fit` trains `FITTED` on many worlds, held close to `WRITTEN`
+and with its signs, and writes it; a rule without a line there keeps what people wrote.
+"""
+
+from __future__ import annotations
+
+from bot.core.model.observation import Cause
+
+PRIOR = "prior"
+WRITTEN = """\
+rule                          auth0   tenant    quota    probe  network      app upstream  unclear
+prior                           0.0     -0.3     -2.0     -0.5     -0.5     -4.0     -4.0     -0.4
+
+blind                             .        .        .        .      5.0        .        .        .
+name-never-found               -2.0        .        .      6.0     -1.0        .        .        .
+login-refused                     .      1.0        .      3.5     -3.0        .        .        .
+login-user-limit               -1.0        .      2.0      4.5     -3.0        .        .        .
+login-429                         .        .      5.0     -1.0     -3.0        .        .        .
+login-denied                    0.2      3.0        .      1.5     -3.0        .        .        .
+login-not-allowed                 .      1.5        .      3.5     -3.0        .        .        .
+login-no-proof                  1.0      7.0        .     -1.0     -3.0        .        .        .
+login-wrong-token               0.8      0.8        .      1.2      0.3        .        .        .
+login-code                      0.5      3.0        .     -1.0     -3.0        .        .        .
+login-server-error              0.8      1.4        .      0.8     -1.5        .        .        .
+login-gone                      1.5      2.5        .      0.5     -1.0        .        .        .
+login-blocked                   0.5      0.3        .      1.0      2.5        .        .        .
+login-5xx                       2.0      0.5        .     -2.0     -1.0        .        .        .
+login-certificate               1.0      0.5        .     -2.0      1.0        .        .        .
+login-hangs                     1.2      0.8        .     -2.0      0.7        .        .        .
+login-unreachable               1.0     -0.5        .     -2.0      1.5        .        .        .
+custom-only                    -0.5      3.2        .        .     -2.0        .        .        .
+m2m-refused                    -1.0      1.5        .      3.5     -4.0        .        .        .
+m2m-429                        -1.0        .      5.5     -1.5     -4.0        .        .        .
+m2m-only                        1.3      1.2        .     -0.2     -2.0        .        .        .
+login-slow                      1.0      0.8     -1.0     -3.0      0.3        .        .        .
+login-ok                       -1.0        .        .     -0.5     -1.0        .        .        .
+
+never-ok                       -1.0        .        .      2.5        .        .        .        .
+own-restart                    -1.0        .        .      3.0      2.0        .        .        .
+sudden                          0.6        .        .        .        .        .        .        .
+
+wellknown-gone                  0.7      2.0     -2.0        .     -0.5        .        .        .
+wellknown-blocked               0.5        .     -2.0      0.3      1.5        .        .        .
+wellknown-fails                 1.5     -1.5     -2.0     -3.0      0.7        .        .        .
+wellknown-unreachable           0.7     -1.5     -2.0     -3.0      1.5        .        .        .
+wellknown-slow                  0.5     -2.0        .        .      1.2        .        .        .
+wellknown-ok                      .        .        .        .     -2.5        .        .        .
+
+m2m-fails                       1.2     -0.8        .     -1.5        .        .        .        .
+other-login-ok                 -2.5        .        .        .     -3.5        .        .        .
+m2m-ok                         -1.5        .     -0.8        .     -2.5        .        .        .
+canonical-only                 -0.7        .        .        .     -1.2        .        .        .
+
+same-environment-refused        5.0     -5.0        .     -4.0        .        .        .        .
+same-environment-fails          3.0     -4.0     -3.0     -4.0        .        .        .        .
+users-fail-elsewhere            4.0     -3.0     -2.0        .        .     -3.0     -0.5        .
+same-environment-slow           2.5     -4.0        .        .        .        .        .        .
+same-environment-ok            -3.0        .     -0.2        .     -2.5        .        .        .
+
+nothing-reached                 1.5     -4.0     -3.0     -4.0      4.5        .        .        .
+elsewhere-fails                 1.5     -4.0     -3.0     -4.0      1.5        .        .        .
+elsewhere-slow                  0.5     -4.0        .        .      1.5        .        .        .
+elsewhere-ok                      .        .        .        .     -2.5        .        .        .
+
+controls-fail                  -2.0     -2.0     -1.0        .      5.5        .        .        .
+controls-slow                     .     -2.0        .        .      4.0        .        .        .
+controls-ok                       .        .        .        .     -2.7        .        .        .
+feed-unreachable                  .        .        .        .      0.7        .        .        .
+feed-reached                      .        .        .        .     -0.7        .        .        .
+
+notice-fits                     3.0        .        .        .     -1.0        .        .        .
+notice-nearby                   2.5        .        .        .        .        .        .        .
+notice-silent                  -0.2        .        .        .        .        .        .        .
+
+users-fail-alone                  .      0.3      0.3     -4.0     -2.0      5.8      3.5        .
+users-fail                      1.6      1.6        .     -4.0     -3.0        .        .        .
+log-no-success-alone            1.0     -0.5        .     -2.0        .      3.5      2.0      1.0
+users-ok                       -5.0     -5.0     -3.5        .        .     -3.0     -3.0        .
+users-unknown                     .        .        .        .        .        .        .      1.8
+
+monitor-says                      .        .        .     -1.5     -0.7        .        .        .
+
+one-application                -1.5     -0.5     -0.5        .        .      1.5     -0.5        .
+
+log-quota                         .        .      6.0        .        .     -1.5     -2.0        .
+log-platform                    3.5     -1.0        .        .        .     -1.5        .        .
+log-database                   -0.3      3.5        .        .        .     -1.0        .        .
+log-several-connections         3.5      1.5        .        .        .     -2.0     -1.0        .
+log-provider                   -0.5        .        .        .        .     -1.5      5.0        .
+log-upstream                   -1.0        .        .        .        .     -2.0      5.0        .
+log-tenant                     -0.5      4.0        .        .        .     -1.5        .        .
+log-app                        -1.0      1.0        .        .        .      1.5     -1.0        .
+log-one-connection             -1.0      1.0        .        .        .     -1.5      3.0        .
+log-no-success                  2.0        .        .     -2.0        .     -1.0     -0.5        .
+log-elsewhere                  -1.0        .        .        .        .      3.0     -2.0        .
+log-as-ever                    -1.0     -1.0        .        .        .      2.0     -2.0        .
+
+errors-app                        .        .        .        .        .      1.0        .        .
+errors-upstream                   .        .        .        .        .     -0.5      1.5        .
+errors-unreachable              0.7        .        .        .      0.7     -1.0        .        .
+
+log-attack                     -2.0      0.5      3.5     -1.0        .     -4.0     -3.0        .
+quota-low                         .        .      1.5        .        .        .        .        .
+traffic-surge                     .        .      1.5        .        .      0.7        .        .
+
+deploy-before                     .        .        .        .      0.8      2.0        .        .
+
+client-before                  -0.5      1.0        .      1.8        .      0.5        .        .
+setting-before                 -0.5      2.5        .      0.8        .     -0.3     -0.3        .
+"""
+WRITTEN_TEMPERATURE = 1.0
+"""All scores are multiplied by this. Below 1 it makes sums less sure of themselves."""
+FITTED = """\
+rule                          auth0   tenant    quota    probe  network      app upstream  unclear
+prior                          -0.1     -0.7     -1.9     -0.4     -0.2     -4.0     -4.1      0.1
+login-refused                     .      1.0        .      3.6     -3.0        .        .        .
+login-429                         .        .      5.1     -1.0     -3.0        .        .        .
+login-denied                    0.2      3.0        .      1.6     -3.0        .        .        .
+login-wrong-token               0.8      0.8        .      1.3      0.3        .        .        .
+login-server-error              0.9      1.4        .      0.7     -1.5        .        .        .
+login-blocked                   0.5      0.3        .      1.0      2.6        .        .        .
+login-5xx                       2.0      0.5        .     -2.0     -0.9        .        .        .
+login-hangs                     1.1      0.8        .     -2.0      0.7        .        .        .
+custom-only                    -0.4      3.2        .        .     -2.0        .        .        .
+login-slow                      0.9      0.8     -1.0     -3.0      0.4        .        .        .
+login-ok                       -0.8        .        .     -0.5     -1.0        .        .        .
+sudden                          0.5        .        .        .        .        .        .        .
+wellknown-blocked               0.5        .     -2.0      0.3      1.6        .        .        .
+wellknown-fails                 1.4     -1.5     -2.0     -3.0      0.8        .        .        .
+wellknown-ok                      .        .        .        .     -2.4        .        .        .
+same-environment-fails          2.9     -4.0     -3.0     -4.0        .        .        .        .
+users-fail-elsewhere            4.1     -3.0     -2.0        .        .     -3.0     -0.6        .
+same-environment-ok            -2.9        .     -0.2        .     -2.5        .        .        .
+elsewhere-fails                 1.5     -4.0     -3.0     -4.0      1.6        .        .        .
+controls-slow                     .     -2.0        .        .      4.1        .        .        .
+controls-ok                       .        .        .        .     -2.6        .        .        .
+feed-unreachable                  .        .        .        .      0.8        .        .        .
+notice-fits                     3.1        .        .        .     -1.0        .        .        .
+notice-silent                  -0.3        .        .        .        .        .        .        .
+users-fail-alone                  .      0.1      0.3     -4.0     -2.0      5.7      3.5        .
+log-no-success-alone            1.0     -0.5        .     -2.0        .      3.6      2.0      1.0
+log-several-connections         3.6      1.4        .        .        .     -2.0     -1.0        .
+log-provider                   -0.4        .        .        .        .     -1.5      5.0        .
+log-upstream                   -1.0        .        .        .        .     -2.0      5.1        .
+log-app                        -1.0      1.0        .        .        .      1.6     -1.0        .
+log-one-connection             -1.0      1.1        .        .        .     -1.6      3.1        .
+errors-unreachable              0.6        .        .        .      0.7     -0.9        .        .
+log-attack                     -2.0      0.5      3.6     -1.0        .     -4.0     -3.0        .
+quota-low                         .        .      1.6        .        .        .        .        .
+traffic-surge                     .        .      1.6        .        .      0.7        .        .
+deploy-before                     .        .        .        .      0.8      2.3        .        .
+setting-before                 -0.5      2.6        .      0.9        .     -0.3     -0.4        .
+"""
+FITTED_TEMPERATURE: float | None = 0.9
+"""None: nothing was fitted yet."""
+
+
+def parse_weights(text: str) -> dict[str, dict[Cause, float]]:
+    """Return the weights by rule, and the priors, of a text like `WRITTEN`."""
+    head, *lines = (line.split() for line in text.splitlines() if line)
+    causes = [Cause(name) for name in head[1:]]
+    return {
+        rule_id: {
+            cause: float(cell) for cause, cell in zip(causes, cells, strict=True) if cell != "."
+        }
+        for rule_id, *cells in lines
+    }
