@@ -125,7 +125,8 @@ def report(played: Sequence[Played], console: Console) -> None:
 
 
 def _is_held_out(played: Played) -> bool:
-    return played.family in FAMILIES and FAMILIES[played.family].is_held_out
+    is_made = played.family != played.name  # a file of the same name is none of the family's
+    return is_made and played.family in FAMILIES and FAMILIES[played.family].is_held_out
 
 
 def _family_with_mark(played: Played) -> str:
