@@ -202,21 +202,21 @@ def test_without_a_problem_there_is_no_evidence() -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("users-fail-alone", "users fail while the synthetic login works: checkout"),
-        ("users-ok", "real users' calls go well: checkout, portal, logs"),
-        ("one-application", "only some applications fail; portal does well"),
-        ("traffic-surge", "calls of checkout are 4.5 times as many as usual"),
+        ("users-fail-alone", "real users fail while the test login works: checkout"),
+        ("users-ok", "real users' logins work: checkout, portal, logs"),
+        ("one-application", "only some applications fail; portal works"),
+        ("traffic-surge", "checkout calls Auth0 4.5 times as often as usual"),
         (
             "log-app",
             "the tenant's log blames our application: callback mismatch, 30 of 30 failures",
         ),
         (
             "log-one-connection",
-            "logins fail by the connection saml-corp only; others succeed",
+            "only logins through the connection saml-corp fail",
         ),
         (
             "log-tenant",
-            "the tenant's own code or settings fail by its log: by type of row, 30 of 30 failures",
+            "the tenant's log blames its own code or settings: no known pattern, 30 of 30 failures",
         ),
         ("deploy-before", "we changed something 3 min before: deploy 42 (web)"),
         ("setting-before", "a setting of prod was changed 3 min before: action updated"),

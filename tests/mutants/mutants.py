@@ -383,8 +383,8 @@ MUTANTS = (
         id="down-before-it-joined",
         path="bot/core/reports.py",
         function="_incident_intervals",
-        old="min(starts, default=incident.since)",
-        new="incident.since",
+        old="span.tenants_since[tenant]",
+        new="span.since",
         promise='"An incident counts from its first failing request, from when the tenant joined'
         ' it" (docs/operation.md, looking back)',
         harm="The report says that a tenant was down while its logins still worked.",

@@ -25,116 +25,111 @@ MAX_FACTS = 3
 STRONG = -0.5
 """From this weight on evidence against a verdict is named in the message."""
 SENTENCES = {
-    "login-5xx": "login at {tenant} fails with {fault} ({failed} of {tries})",
-    "login-server-error": "login at {tenant} fails with 500 server_error ({failed} of {tries}), "
-    "which a missing default directory gives too",
-    "login-code": "the own code of {tenant} fails the login: {fault} ({failed} of {tries})",
-    "login-hangs": "{tenant} does not answer a login in time: {fault} ({failed} of {tries})",
-    "login-unreachable": "{tenant} cannot be reached for a login: {fault} ({failed} of {tries})",
+    "login-5xx": "logins to {tenant} fail with {fault} ({failed} of {tries} tries)",
+    "login-server-error": "logins to {tenant} fail with 500 server_error ({failed} of {tries} "
+    "tries), as they do without a default directory",
+    "login-code": "code of your own in {tenant} fails: {fault} ({failed} of {tries} tries)",
+    "login-hangs": "{tenant} does not answer logins in time: {fault} ({failed} of {tries} tries)",
+    "login-unreachable": "no connection to {tenant}: {fault} ({failed} of {tries} tries)",
     "login-certificate": "the certificate of {tenant} is wrong: {fault}",
-    "login-refused": "the synthetic user of {tenant} is refused: {fault}",
-    "login-not-allowed": "the application of the synthetic login at {tenant} is refused: {fault}",
-    "login-denied": "code or settings of {tenant} deny the login: {fault}",
-    "login-429": "{tenant} answers 429 to logins: {fault} ({failed} of {tries})",
-    "login-wrong-token": "{tenant} answers 200 with a wrong token: {fault}",
-    "login-no-proof": "the Action of {tenant} did not run: {fault}",
-    "login-ok": "login at {tenant} works",
-    "name-never-found": "the name of {tenant}, or its custom domain, has never been found: "
-    "is it typed right?",
-    "login-user-limit": "{tenant} limits the synthetic user only: {fault} ({failed} of {tries})",
-    "login-gone": "{tenant} answers as if it did not exist: {fault} ({failed} of {tries})",
-    "login-blocked": "something refuses our requests to {tenant} with a page that is not of "
-    "OAuth: {fault} ({failed} of {tries})",
-    "sudden": "login at {tenant} worked a moment before it was refused",
+    "login-refused": "{tenant} refuses the test user: {fault}",
+    "login-not-allowed": "{tenant} refuses the test login's application: {fault}",
+    "login-denied": "code or settings in {tenant} deny the login: {fault}",
+    "login-429": "{tenant} limits logins: {fault} ({failed} of {tries} tries)",
+    "login-wrong-token": "{tenant} answers with a wrong token: {fault}",
+    "login-no-proof": "the post-login Action of {tenant} did not run: {fault}",
+    "login-ok": "the test login at {tenant} works",
+    "name-never-found": "the domain of {tenant} was never found: check its spelling",
+    "login-user-limit": "{tenant} limits only the test user: {fault} ({failed} of {tries} tries)",
+    "login-gone": "{tenant} answers as if it did not exist: {fault} ({failed} of {tries} tries)",
+    "login-blocked": "a page that is not Auth0's refuses our requests to {tenant}: {fault} "
+    "({failed} of {tries} tries)",
+    "sudden": "the test login at {tenant} worked a moment before",
     "quota-low": "{tenant} says that {remaining} requests of its rate limit are left",
-    "login-slow": "login at {tenant} is slow: {recent_s:.1f} s, usually {usual_s:.1f} s",
-    "wellknown-slow": "discovery and keys of {tenant} are slow as well: {recent_s:.1f} s, "
-    "usually {usual_s:.1f} s",
-    "same-environment-slow": "logins of the same environment are slow too: {names}",
-    "elsewhere-slow": "logins of other environments are slow too: {names}",
-    "controls-slow": "neutral hosts are slow too: {names}",
-    "same-environment-refused": "logins of the same environment go wrong since the same minutes: "
+    "login-slow": "logins to {tenant} take {recent_s:.1f} s, usually {usual_s:.1f} s",
+    "wellknown-slow": "the signing keys of {tenant} are slow as well: {recent_s:.1f} s, usually "
+    "{usual_s:.1f} s",
+    "same-environment-slow": "logins to other tenants in the same environment are slow, too: "
     "{names}",
-    "own-restart": "{tenant} fails since this bot was restarted or its image was changed",
-    "never-ok": "this login at {tenant} has never worked yet",
-    "wellknown-gone": "discovery and keys of {tenant} are not there either: {fault}",
-    "wellknown-blocked": "discovery and keys of {tenant} are refused as well: {fault}",
-    "wellknown-fails": "discovery and keys of {tenant} fail as well: {fault}",
-    "wellknown-unreachable": "discovery and keys of {tenant} cannot be reached either: {fault}",
-    "wellknown-ok": "discovery and keys of {tenant} are served (edge-cached, "
-    "so this proves the path only)",
+    "elsewhere-slow": "logins to tenants in other environments are slow, too: {names}",
+    "controls-slow": "other internet sites are slow, too: {names}",
+    "same-environment-refused": "logins to other tenants in the same environment fail since the "
+    "same minute: {names}",
+    "own-restart": "{tenant} fails since I was restarted or updated",
+    "never-ok": "this test login at {tenant} has never worked yet",
+    "wellknown-gone": "the signing keys of {tenant} are not there either: {fault}",
+    "wellknown-blocked": "the signing keys of {tenant} are refused as well: {fault}",
+    "wellknown-fails": "the signing keys of {tenant} fail as well: {fault}",
+    "wellknown-unreachable": "no connection to the signing keys of {tenant} either: {fault}",
+    "wellknown-ok": "the signing keys of {tenant} are served (from a cache: that proves only the "
+    "path)",
     "custom-only": "only the custom domain of {tenant} fails: {fault}",
-    "canonical-only": "login by the custom domain of {tenant} works",
-    "m2m-ok": "a machine token is given at {tenant}, "
-    "which passes neither user store nor login Actions",
-    "m2m-fails": "a machine token is refused or fails at {tenant} as well: {fault}",
-    "m2m-only": "only machine tokens fail at {tenant}: {fault}",
-    "m2m-refused": "only the application that asks for machine tokens is refused at {tenant}: "
-    "{fault}",
-    "m2m-429": "only machine tokens are limited at {tenant}: {fault}",
-    "same-environment-fails": "other tenants of the same environment fail too: {names}",
-    "same-environment-ok": "other tenants of the same environment work: {names}",
-    "elsewhere-fails": "tenants of other environments fail too: {names}",
-    "elsewhere-ok": "tenants of other environments work: {names}",
-    "nothing-reached": "none of the tenants can be reached at all, "
-    "and no neutral host is known to answer",
-    "controls-fail": "neutral hosts fail too: {names}",
-    "controls-ok": "neutral hosts answer: {names}",
-    "notice-fits": "the status page has an open post for this environment",
-    "notice-silent": "the status page shows nothing (proves nothing: "
-    "posts came 5 to 121 minutes late)",
-    "feed-unreachable": "the status page cannot be reached either",
-    "blind": "no usable look at {tenant} for {minutes} minutes: we could not look",
-    "users-fail": "users fail as well: {names}",
-    "users-fail-alone": "users fail while the synthetic login works: {names}",
-    "users-ok": "real users' calls go well: {names}",
-    "users-unknown": "how real users do is not known yet: {names}",
-    "one-application": "only some applications fail; {names} does well",
-    "users-fail-elsewhere": "users of other tenants of the same environment fail too: {names}",
-    "traffic-surge": "calls of {metric} are {times:.1f} times as many as usual",
+    "canonical-only": "logins to the custom domain of {tenant} work",
+    "m2m-ok": "{tenant} gives machine tokens, without the user database and login Actions",
+    "m2m-fails": "machine tokens of {tenant} fail as well: {fault}",
+    "m2m-only": "only machine tokens of {tenant} fail: {fault}",
+    "m2m-refused": "{tenant} refuses only the application that asks for machine tokens: {fault}",
+    "m2m-429": "{tenant} limits only machine tokens: {fault}",
+    "same-environment-fails": "other tenants in the same environment fail, too: {names}",
+    "same-environment-ok": "other tenants in the same environment work: {names}",
+    "elsewhere-fails": "tenants in other environments fail, too: {names}",
+    "elsewhere-ok": "tenants in other environments work: {names}",
+    "nothing-reached": "no tenant can be reached, and no other internet site is known to answer",
+    "controls-fail": "other internet sites fail, too: {names}",
+    "controls-ok": "other internet sites answer: {names}",
+    "notice-fits": "Auth0's status page has a post about this environment",
+    "notice-silent": "Auth0's status page shows nothing (proves nothing: posts came 5 to 121 "
+    "minutes late)",
+    "feed-unreachable": "Auth0's status page cannot be reached either",
+    "blind": "no check of {tenant} got through for {minutes} minutes",
+    "users-fail": "real users fail as well: {names}",
+    "users-fail-alone": "real users fail while the test login works: {names}",
+    "users-ok": "real users' logins work: {names}",
+    "users-unknown": "it is not known yet how real users do: {names}",
+    "one-application": "only some applications fail; {names} works",
+    "users-fail-elsewhere": "real users of other tenants in the same environment fail, too: "
+    "{names}",
+    "traffic-surge": "{metric} calls Auth0 {times:.1f} times as often as usual",
     "log-app": "the tenant's log blames our application: {pattern}, {rows} of {failures} failures",
-    "log-upstream": "the tenant's log blames an identity provider: {pattern}, "
-    "{rows} of {failures} failures",
-    "log-one-connection": "logins fail by the connection {connection} only; others succeed",
-    "log-provider": "messages of logins are not delivered: {pattern}, "
-    "{rows} of {failures} failures",
-    "log-tenant": "the tenant's own code or settings fail by its log: {pattern}, "
-    "{rows} of {failures} failures",
-    "log-platform": "Auth0's own parts fail by the tenant's log: {rows} rows",
+    "log-upstream": "the tenant's log blames an identity provider: {pattern}, {rows} of "
+    "{failures} failures",
+    "log-one-connection": "only logins through the connection {connection} fail",
+    "log-provider": "e-mails or text messages of logins are not delivered: {pattern}, {rows} of "
+    "{failures} failures",
+    "log-tenant": "the tenant's log blames its own code or settings: {pattern}, {rows} of "
+    "{failures} failures",
+    "log-platform": "the tenant's log has failures of Auth0's own parts: {rows} rows",
     "log-quota": "the tenant's log has requests refused for a rate limit: {rows} rows",
-    "log-no-success": "successful logins are missing in the tenant's log: {successes}, "
-    "usually {usual}",
-    "log-no-success-alone": "successful logins are missing, and nothing else is known to fail: "
-    "{successes}, usually {usual}",
+    "log-no-success": "the tenant's log has {successes} successful logins, usually {usual}",
+    "log-no-success-alone": "the tenant's log has {successes} successful logins, usually {usual}, "
+    "and nothing else fails",
     "log-several-connections": "several connections fail since the same time: {names}",
     "log-elsewhere": "the log of {names} refuses an application that it does not know",
-    "log-as-ever": "the tenant's log has as many successful logins as ever: {successes}, "
-    "usually {usual}",
-    "log-attack": "the tenant's log has an attack: {rows} wrong passwords and blocked tries, "
+    "log-as-ever": "the tenant's log has as many successful logins as usual: {successes}, usually "
+    "{usual}",
+    "log-attack": "the tenant's log shows an attack: {rows} wrong passwords and blocked tries, "
     "{successes} successes",
-    "log-database": "logins fail by our own login's connection {connection}",
-    "other-login-ok": "another login of {tenant} works: {names}",
-    "client-before": "an application's settings at {tenant} were changed {minutes} min before: "
-    "{change}{app}",
-    "notice-nearby": "the status page has a post about {names}, "
-    "which users pass and the login does not",
-    "feed-reached": "the status page is reached by the same way out",
-    "errors-app": "the error tracker tells of a mistake of our application: {pattern}, "
-    "{events} events",
-    "errors-upstream": "the error tracker tells of an identity provider: {pattern}, "
-    "{events} events",
-    "errors-unreachable": "the error tracker tells of connections that fail: {pattern}, "
-    "{events} events",
-    "monitor-says": "an outside monitor has an alert: {names}",
+    "log-database": "logins through the test login's own connection {connection} fail",
+    "other-login-ok": "another test login at {tenant} works: {names}",
+    "client-before": "an application in {tenant} was changed {minutes} min before: {change}{app}",
+    "notice-nearby": "Auth0's status page has a post about {names}, which users need and the test "
+    "login does not",
+    "feed-reached": "Auth0's status page can be reached from here",
+    "errors-app": "the error tracker blames our application: {pattern}, {events} events",
+    "errors-upstream": "the error tracker blames an identity provider: {pattern}, {events} events",
+    "errors-unreachable": "the error tracker reports failed connections: {pattern}, {events} "
+    "events",
+    "monitor-says": "another monitor has an alert: {names}",
     "deploy-before": "we changed something {minutes} min before: {change}{app}",
     "setting-before": "a setting of {tenant} was changed {minutes} min before: {change}{app}",
 }
 """By the rule's id in `core/triage/evidence_table.py`, with the names of its values."""
 MISSING_EVIDENCE = {
     None: "",
-    MissingEvidence.CONTROL: "a neutral host (`controls`): it tells our network from Auth0",
-    MissingEvidence.PEER: "a login at another tenant of the same environment: does it fail too?",
-    MissingEvidence.USERS: "whether logins of real users fail, in the tenant's logs",
+    MissingEvidence.CONTROL: "another internet site (`controls`): it tells our network from Auth0",
+    MissingEvidence.PEER: "a test login at another tenant in the same environment",
+    MissingEvidence.USERS: "logins of real users: the tenant's log, or metrics of your "
+    "applications",
 }
 DETECTION_SOURCES = {
     PROBE: "our probes",
@@ -159,7 +154,7 @@ def _value_text(name: str, value: EvidenceValue) -> str | float:
     if isinstance(value, tuple):
         return join_names(value)
     if name == "pattern":
-        return str(value).replace("_", " ") or "by type of row"
+        return str(value).replace("_", " ") or "no known pattern"
     return f" ({value})" if name == "app" and value else value
 
 

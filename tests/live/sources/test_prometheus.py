@@ -84,7 +84,7 @@ async def test_users_fail_while_the_login_works(scene: Scene, debian: Any, tmp_p
             answered = await scene.answer("run checkout")
 
     assert re.search(r"calls to Auth0 of checkout: \d\d% fail \(\d+ of", firing)
-    assert "users fail while the synthetic login works: checkout" in firing
+    assert "real users fail while the test login works: checkout" in firing
     assert "@here" not in firing
     assert "no data: connect refused" in answered
 
