@@ -32,8 +32,8 @@ FATES = st.sampled_from(["answered", "lost", "late", "cut", "limited", "unreacha
 def verify(story: Story, *, is_whole: bool = True) -> None:
     """One current message; each reply once, calls in order; nothing open; an answer to everybody.
 
-    Calls overtake what only informs, and what is said of a call waits until it was taken. Where the message was deleted (not `is_whole`) some replies
-    are gone with it.
+    Calls overtake what only informs, and what is said of a call waits until it was taken. Where the
+    message was deleted (not `is_whole`) some replies are gone with it.
     """
     kept = asyncio.run(story.store.load(story.clock.now()))
     assert kept.desk is not None
