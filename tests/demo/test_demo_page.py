@@ -105,7 +105,7 @@ async def test_an_incident_is_handled(page: Page) -> None:
     log, form = page.get_by_label("Messages"), page.get_by_role("dialog")
 
     await log.get_by_role("button", name="Acknowledge").click()
-    await expect(log).to_contain_text("ACKNOWLEDGED")
+    await expect(log).to_contain_text("Acknowledged by")
     await log.get_by_label("More actions").click()
     await log.get_by_role("button", name="Note…").click()
     await form.get_by_role("textbox").fill("rolled back <!channel>")

@@ -191,9 +191,11 @@ async def test_an_outage_escalates_until_somebody_acknowledges(duty: Duty) -> No
 
 
 def unsent(duty: Duty) -> list[tuple[str]]:
-    """Return what the store does not yet hold as sent."""
+    """Return the direct messages that the store does not yet hold as sent."""
     with closing(sqlite3.connect(duty.town.config["database"])) as database:
-        query = "SELECT key FROM outbox WHERE status NOT IN ('sent', 'dead')"
+        query = (
+            "SELECT key FROM outbox WHERE key LIKE '%:direct:%' AND status NOT IN ('sent', 'dead')"
+        )
         found: list[tuple[str]] = database.execute(query).fetchall()
         return found
 

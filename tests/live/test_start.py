@@ -81,7 +81,7 @@ async def test_a_login_that_is_refused_from_the_start(town: Town, auth0_check: A
         await town.until(lambda: town.said("U1"))
 
     assert "invalid_grant" in told[0]
-    assert "Check the synthetic user's password" in told[0]
+    assert "Set the test user's new password" in told[0]
     assert "one failure" in town.said("U1")[0].text
     assert not re.search(CANARIES, "\n".join(child.lines))
 

@@ -89,7 +89,7 @@ MUTANTS = (
         id="healthy-elsewhere",
         path="bot/core/triage/from_peers.py",
         function="collect_peer_evidence",
-        old="if far_ok and not far_failing",
+        old="if far_ok and not wide",
         new="if far_ok",
         promise='"Evidence from other tenants: which of them fail, and which do not."'
         " (core/triage/from_peers.py)",
@@ -153,7 +153,7 @@ MUTANTS = (
     ),
     Mutant(
         id="provider-for-database",
-        path="bot/core/triage/from_users.py",
+        path="bot/core/triage/from_sources.py",
         function="_collect_blame_evidence",
         old='yield RuleMatch("log-database", {"connection": connection}) return',
         new='yield RuleMatch("log-database", {"connection": connection})',
@@ -185,10 +185,10 @@ MUTANTS = (
     ),
     Mutant(
         id="connection-blamed-readily",
-        path="bot/core/triage/from_users.py",
+        path="bot/core/triage/from_sources.py",
         function="_collect_blame_evidence",
-        old="RowKind.SUCCESS and",
-        new="RowKind.SUCCESS or",
+        old="is_concentrated and elsewhere >= MIN_OTHER_SUCCESSES",
+        new="is_concentrated",
         promise='"80 % or more of them are of one connection, and others succeed"'
         " (docs/operation.md, users fail alone)",
         harm="One connection is blamed although no other one works either.",
@@ -437,9 +437,9 @@ MUTANTS = (
     Mutant(
         id="verdict-without-news",
         path="bot/core/incidents/lifecycle.py",
-        function="evaluate_incident",
-        old="or new_evidence(verdict, judged)",
-        new="or True",
+        function="_is_clearly_new",
+        old="if not found: return False",
+        new="if not found: return True",
         promise='"A verdict changes for a new fact only" (docs/operation.md, why this verdict)',
         harm="The verdict goes to and fro as numbers move, with a line in the thread each time.",
         tests=("tests/core",),

@@ -219,21 +219,3 @@ def test_after_an_outage_of_slack_an_incident_calls_once(tell: Tell) -> None:
 
     assert sorted(made) == [("dm", ["U012BEN"]), ("dm", ["U0CHIEF"]), ("mention", ["U0CHIEF"])]
     assert pages.count("begun") == 1
-
-
-def test_an_incident_that_goes_on_in_an_earlier_one_calls_nobody_again(tell: Tell) -> None:
-    """People were called for the later one, and the earlier one was a warning until both ended."""
-    told = tell(
-        """\
-        bot: {slack: {mention: U0CHIEF}}
-        timeline:
-          - target: prod.login
-            from: 2m
-            to: 22m
-            is: {http: 401, error: access_denied, description: Unauthorized}
-          - {target: eu.login, from: 2m, to: 22m, is: {hang: true}}
-        """
-    )
-
-    assert any("The same cause as #1" in text for text in replies(told))
-    assert calls(told) == [("mention", ["U0CHIEF"], "begun")]

@@ -259,7 +259,7 @@ def test_a_status_incident_becomes_evidence(tell: Tell) -> None:
         (False, True),
     ]
     facts = [fact for verdict in told.of("verdict") for fact in verdict["because"]]
-    assert "the status page has an open post for this environment" in facts
+    assert "Auth0's status page has a post about this environment" in facts
 
 
 def test_a_status_incident_of_another_environment_is_no_evidence(tell: Tell) -> None:
