@@ -33,11 +33,11 @@ GENERATED = re.compile(r"^(.+?)-\d+-\d+$")
 """The name of a generated world: its family, the seed and its number."""
 SENTENCES = (
     (Cause.UNCLEAR, r"not clear"),
-    (Cause.NETWORK, r"this machine's network|^I cannot check|of (?:this|my) machine"),
+    (Cause.NETWORK, r"my machine's network|^I cannot check|of my machine"),
     (Cause.PROBE, r"^The test login"),
     (Cause.QUOTA, r"^A rate limit of|because of the tenant's rate limit"),
     (Cause.UPSTREAM, r"[Aa] provider behind Auth0"),
-    (Cause.TENANT, r"[Aa] change of .*'s settings|[Aa] setting or code of this tenant"),
+    (Cause.TENANT, r"[Aa] settings change in|[Aa] setting or code of this tenant"),
     (Cause.APP, r"^Our (?:release|application)|because of our (?:release|app)"),
     (Cause.AUTH0, r"^Auth0 (?:is|has)|because of Auth0"),
 )
@@ -114,8 +114,16 @@ def play(jobs: Sequence[Job], workers: int, read: ReadFeatures | None = None) ->
 
 
 def play_one(job: Job, read: ReadFeatures | None = None) -> Played:
-    """Play one world."""
-    logging.disable(logging.CRITICAL)  # worlds without Slack would fill the terminal
+    """Play one world, without its log: worlds without Slack would fill the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        return _play_quietly(job, read)
+    finally:
+        logging.disable(before)
+
+
+def _play_quietly(job: Job, read: ReadFeatures | None) -> Played:
     scenario = load_file(Path(job.path))
     answer = scenario.answer
     if answer is None:
