@@ -27,7 +27,7 @@ from bot.simulator.world import World
 from bot.sources.status_page import StatusFeed
 
 Make = Callable[..., Scenario]
-SPEED = 20.0
+SPEED = 5.0
 LOGIN = Target("prod", "login")
 CUSTOM = Target("prod", "custom")
 WELLKNOWN = Target("prod", "wellknown")
