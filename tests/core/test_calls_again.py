@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.model.observation import Fault, Severity, Stage
+from bot.core.model.observation import Cause, Fault, Severity, Stage
 from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep
 from bot.core.state.incident import IncidentState
 from bot.core.state.known import Impact, Known
@@ -329,18 +329,24 @@ def test_damping_is_over_after_half_an_hour_without_a_failure(calm: Any) -> None
     assert sum(isinstance(body, Post) for body in calm.bodies(since)) == 1
 
 
-def test_a_correction_calls_where_people_now_have_to_act(calm: Any) -> None:
-    """From "Auth0: change nothing" to our network; not the other way round."""
+@pytest.mark.parametrize(
+    ("told", "mentioned"),
+    [(Cause.AUTH0, [("U0CHIEF",)]), (Cause.TENANT, [()]), (Cause.UNCLEAR, [])],
+)
+def test_a_correction_calls_where_people_now_have_to_act(
+    calm: Any, told: Cause, mentioned: list[tuple[str, ...]]
+) -> None:
+    """From "change nothing" to our network; where no cause was named, nothing is corrected."""
     calm.fail("prod.login", 10)
     (incident,) = calm.incidents
-    told = replace(incident.notification, told_cause=incident.verdict.cause)
-    calm.desk = calm.desk.with_incident(replace(incident, notification=told))
+    notification = replace(incident.notification, told_cause=told)
+    calm.desk = calm.desk.with_incident(replace(incident, notification=notification))
     since = len(calm.effects)
     lost = Fault(Stage.TIMEOUT, "connect")
     for _ in range(10):
         for where in ("control.neutral", "eu.login", "prod.login"):
             calm.fail(where, 1, lost)
     entries = [b.entry for b in calm.bodies(since) if isinstance(b, Reply)]
-    (corrected,) = [entry for entry in entries if isinstance(entry, CorrectedEntry)]
 
-    assert corrected.mentioned == (("U0CHIEF",) if calls(calm, since) else ())
+    assert [e.mentioned for e in entries if isinstance(e, CorrectedEntry)] == mentioned
+    assert calm.incidents[0].notification.told_cause is Cause.NETWORK

@@ -277,6 +277,8 @@ def _correct(
         or verdict.confidence < CORRECTION_CONFIDENCE
     ):
         return incident, []
+    if told is Cause.UNCLEAR:  # no cause was named, so that there is nothing to correct
+        return _with_notification(incident, told_cause=verdict.cause), []
     is_call = told in NOTHING_TO_CHANGE and verdict.cause not in NOTHING_TO_CHANGE
     names = paging.who_to_mention(state, rules) if is_call else ()
     call = Call(incident.id, CallReason.CORRECTED, now) if is_call else None

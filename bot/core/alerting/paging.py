@@ -167,7 +167,7 @@ def _call(
         escalation=EscalationState(now, notified=names),
         called_at=now,
         known=current,
-        told_cause=incident.verdict.cause,
+        told_cause=incident.verdict.stated_cause,
     )
     is_in_message = incident.life.opened_at == now
     if is_in_message:
