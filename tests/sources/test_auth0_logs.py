@@ -318,9 +318,8 @@ async def test_a_missing_permission(api: ManagementApi, make: Make) -> None:
 async def test_rate_limit(
     api: ManagementApi, source: TenantLog, headers: dict[str, str], wait_s: float
 ) -> None:
-    """Nothing is requested until the time that a 429 names; no row is lost by the wait."""
+    """Nothing is requested until the time that a 429 names; no recent row is lost by the wait."""
     api.refuse = lambda: web.json_response({}, status=429, headers=headers)
-    api.log("s")
     assert (await source.measure()).no_data_reason == "HTTP 429: rate limit"
     api.refuse = lambda: None
     asked = len(api.asked)
@@ -328,9 +327,10 @@ async def test_rate_limit(
     assert (await source.measure()).no_data_reason == "HTTP 429: rate limit"
     assert len(api.asked) == asked
 
+    api.log("s")
     api.clock.at += 1
     seen = await source.measure()
-    assert (seen.total, seen.span_s) == (1, wait_s)
+    assert (seen.total, seen.span_s) == (1, min(wait_s, 600))
 
 
 async def test_an_empty_bucket(api: ManagementApi, source: TenantLog) -> None:
