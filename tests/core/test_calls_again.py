@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.model.observation import Cause, Fault, Severity, Stage
+from bot.core.model.observation import Cause, Fault, Severity, Stage, Target
 from bot.core.oncall import CallReason, CallsWhen, EscalationPolicy, EscalationStep
 from bot.core.state.incident import IncidentState
 from bot.core.state.known import Impact, Known
@@ -185,6 +185,26 @@ def test_a_tenant_that_fails_much_later_has_an_incident_of_its_own(calm: Any) ->
         (("eu",), 1),
     ]
     assert all(incident.is_open for incident in calm.incidents)
+
+
+def test_what_was_called_for_is_known_where_it_is_merged(calm: Any, make_notice: Any) -> None:
+    """The earlier incident called nobody; its thread goes on, and who has the later one has it."""
+    for each in range(100):
+        calm.wait(10)
+        for name, fails in (("eu", each % 4 == 0), ("prod", each > 75), ("staging", False)):
+            calm.see(f"{name}.login", GONE if fails else None)
+        calm.see("control.neutral")
+    assert [one.notification.known is None for one in calm.incidents] == [True, False]
+    calm.ask("ack 2")
+    since = len(calm.effects)
+    for feed in ("US-1", "EU-1"):
+        calm.read(Target("feed", feed), make_notice(at=calm.now))
+    partly(calm, "prod.login", "x" * 30)
+
+    first, second = calm.incidents
+    assert second.life.merged_into == first.id
+    assert first.life.acknowledged_by == "U0ANN"
+    assert calls(calm, since) == []
 
 
 def test_a_silenced_incident_hides_no_other_tenant(calm: Any) -> None:
