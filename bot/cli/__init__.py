@@ -259,6 +259,7 @@ def _print_table(observations: list[Observation]) -> None:
 
 
 main.add_command(setup.config_group)
+main.add_command(setup.doctor)
 
 if __name__ == "__main__":
     main()

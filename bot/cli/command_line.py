@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -90,14 +91,12 @@ def progress(text: str) -> Iterator[None]:
     """Show that something goes on, on a terminal only."""
     from rich.console import Console
 
-    terminal = Console(stderr=True)
-    if terminal.is_terminal:
-        with terminal.status(text):
-            yield
-    else:
+    terminal = console() if sys.stdout.isatty() else Console(stderr=True)
+    with terminal.status(text) if terminal.is_terminal else nullcontext():
         yield
 
 
+@cache
 def console() -> Console:
     """Return what prints to standard output: in colour on a terminal only."""
     from rich.console import Console
@@ -111,11 +110,10 @@ def print_rows(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         for row in rows:
             click.echo("\t".join(row))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(*heads, box=None, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*map(Text, row))
-    Console(highlight=False).print(table)
+    console().print(table)

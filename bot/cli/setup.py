@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import sys
+from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.command_line import AS_JSON, CONFIG, load, print_rows, warn
+from bot.cli.command_line import (
+    AS_JSON,
+    CANNOT_TELL,
+    CONFIG,
+    FAILING,
+    HEALTHY,
+    console,
+    load,
+    print_rows,
+    progress,
+    warn,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bot.core.model.finding import Finding
+
+MARKS = {"ok": "✓", "advice": "•", "unknown": "?", "problem": "✗"}
+STYLES = {"ok": "green", "advice": "cyan", "unknown": "yellow", "problem": "bold red"}
+"""Marks differ in shape, too."""
 
 
 @click.group("config")
@@ -62,3 +84,70 @@ def schema() -> None:
     from bot.config.listing import build_schema
 
     click.echo(json.dumps(build_schema(), indent=2))
+
+
+@click.command()
+@CONFIG
+@AS_JSON
+def doctor(config: Path | None, *, is_json: bool) -> None:
+    """Examine the whole set-up: this machine, Auth0, Slack, sources, calls.
+
+    Each login is tried once. Nothing is posted and nobody is called.
+
+    Exit status: 0 no problem, 1 a problem, 2 cannot tell, 3 wrong configuration.
+
+    \b
+    Examples:
+      auth0-check doctor --config bot.yml
+      auth0-check doctor --json --config bot.yml
+    """
+    from bot.app.clock import SystemClock
+    from bot.app.doctor import Doctor
+    from bot.core.model.finding import Level, worst_level
+    from bot.telemetry import set_up_logging
+
+    settings, _, warnings = load(config)
+    set_up_logging(settings.secrets(), logging.ERROR)
+    findings: list[Finding] = []
+
+    async def examine() -> None:
+        async for finding in Doctor(settings, SystemClock(), warnings=warnings).examine():
+            if is_json:
+                click.echo(json.dumps(asdict(finding)))
+            else:
+                show_finding(finding, findings[-1].area if findings else "")
+            findings.append(finding)
+
+    with progress("Examining …"):
+        asyncio.run(examine())
+    if not is_json:
+        counts = Counter(finding.level for finding in findings)
+        problems, unknown, advice = (
+            counts[level] for level in (Level.PROBLEM, Level.UNKNOWN, Level.ADVICE)
+        )
+        click.echo(
+            f"{problems} problem(s), {unknown} that cannot be told, {advice} piece(s) of advice, "
+            f"{counts[Level.OK]} ok"
+        )
+    statuses = {Level.PROBLEM: FAILING, Level.UNKNOWN: CANNOT_TELL}
+    sys.exit(statuses.get(worst_level(findings), HEALTHY))
+
+
+def show_finding(finding: Finding, area_before: str) -> None:
+    """Print a finding, under its area; one plain line in a pipe."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not sys.stdout.isatty():
+        line = f"{finding.level}: {finding.area}: {finding.what}: {finding.detail}"
+        click.echo(f"{line}. {finding.remedy}" if finding.remedy else line)
+        return
+    if finding.area != area_before:
+        console().print(f"\n{finding.area}")
+    style = STYLES[finding.level]
+    text = Text.assemble((finding.what, "bold"), "  ", finding.detail)
+    if finding.remedy:
+        text.append(f"\n→ {finding.remedy}", style)
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(Text(f"  {MARKS[finding.level]}", style), text)
+    console().print(grid)
