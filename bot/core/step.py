@@ -12,7 +12,7 @@ from bot.core.alerting import (
     notification_policy,
 )
 from bot.core.commands import dispatch
-from bot.core.incidents import missing_data, notifications, own_faults, sticky_resolve
+from bot.core.incidents import missing_data, notifications, own_faults, recurrence
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
 from bot.core.incidents.grouping import (
     evaluate_all,
@@ -32,7 +32,6 @@ from bot.core.state import clock_shift
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
 from bot.core.state.incident import MESSAGE, MessageRef, Resolution
 from bot.core.state.outbox import Call, ReportDue
-from bot.core.state.shared import FeedView, SharedSignals, with_changes, with_control, with_reading
 from bot.core.state.stimulus import (
     CallOverdue,
     CallRefused,
@@ -68,7 +67,14 @@ from bot.core.state.stimulus import (
     TenantStimulus,
     Tick,
 )
-from bot.core.state.tenant import Tenants
+from bot.core.state.tenant import (
+    FeedView,
+    SharedSignals,
+    Tenants,
+    with_changes,
+    with_control,
+    with_reading,
+)
 from bot.core.tenant import step as tenant_step
 from bot.core.triage.collect import Triage
 
@@ -377,7 +383,7 @@ def _handle_tenant_report(
     if stimulus.unobserved_s:
         state, sent = open_monitoring_gap(state, stimulus, rules)
         effects += sent
-    state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants, rules)
+    state, is_sticky = recurrence.update_sticky_resolve(state, tenant, now, tenants, rules)
     needs_one = needs_incident(state, tenant, tenants) and not is_sticky
     if needs_one and not is_deferred(state, now, rules):
         triage = Triage(now, tenants, state, rules)

@@ -6,8 +6,8 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from bot.core.incidents import lifecycle, notifications, sticky_resolve
-from bot.core.incidents.flapping import damp_if_flapping, quiet_s
+from bot.core.incidents import lifecycle, notifications, recurrence
+from bot.core.incidents.recurrence import damp_if_flapping, quiet_s
 from bot.core.model.observation import Cause, Health, Scope, Severity, Target, Verdict
 from bot.core.state.incident import (
     Incident,
@@ -293,7 +293,7 @@ def _catch_up(state: DeskState, now: float, tenants: Tenants, triage: Triage) ->
     failing: list[str] = []
     for name in tenants.states if was_deferred else ():
         if needs_incident(state, name, tenants):
-            state, is_sticky = sticky_resolve.update_sticky_resolve(
+            state, is_sticky = recurrence.update_sticky_resolve(
                 state, name, now, tenants, triage.rules
             )
             failing += [] if is_sticky else [name]
