@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import (
-    acknowledgements,
-    call_outcomes,
-    catch_up,
-    notification_policy,
-)
+from bot.core.alerting import acknowledgements, batching, call_outcomes, notification_policy
 from bot.core.commands import dispatch
 from bot.core.incidents import missing_data, notifications, own_faults, recurrence
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
@@ -227,11 +222,11 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             incident = replace(incident, message=message, history=history)
             return state.with_incident(incident), []
         case MessageLost():
-            return catch_up.post_again(state, stimulus.incident)
+            return batching.post_again(state, stimulus.incident)
         case CallTaken() | CallRefused() | CallOverdue():
             return call_outcomes.handle(state, stimulus, rules)
         case PostMissed():
-            return catch_up.miss_post(state, stimulus.incident)
+            return batching.miss_post(state, stimulus.incident)
         case ShiftsPolled():
             shifts = stimulus.shifts
             shifts = state.shifts.with_reading(shifts) if state.shifts else shifts
