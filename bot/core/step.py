@@ -25,8 +25,8 @@ from bot.core.oncall import CallReason
 from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state import clock_shift
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
-from bot.core.state.incident import MESSAGE, MessageRef, Resolution
-from bot.core.state.outbox import Call, ReportDue
+from bot.core.state.incident import MESSAGE, MessageRef, OwnFaultKind, Resolution
+from bot.core.state.outbox import Call, Edit, ReportDue
 from bot.core.state.stimulus import (
     CallOverdue,
     CallRefused,
@@ -155,7 +155,12 @@ def step_desk(
         before, desk, state.tenants, now, rules
     )
     sent = [*notification_policy.drop_muted((*found, *more), before, desk)]
-    sent += call_outcomes.update_direct_messages(desk, sent)
+    sent += [
+        edit  # wherever the message in the channel is updated, those to single people are
+        for effect in sent
+        if isinstance(effect, Send) and isinstance(effect.body, Edit)
+        for edit in notifications.edit_direct_messages(desk.incidents[effect.body.incident])
+    ]
     state = replace(state, desk=call_outcomes.note_calls(desk, sent))
     effects: list[Effect] = []
     for effect in sent:
@@ -173,16 +178,13 @@ def due_at(state: BotState, rules: Rules) -> float | None:
     desk = state.desk
     checks = (check.until for check in desk.checks.values())
     once = (notification_policy.due_at(desk, rules), desk.report_at, desk.evaluate_at)
-    rare = (own_faults.crash_loop_due_at(desk), _call_due_at(state))
+    cannot_check = cannot_check_at(desk, state.tenants)
+    if cannot_check is not None:
+        cannot_check = max(cannot_check, desk.evaluate_at or 0.0)  # not while it is deferred
+    rare = (own_faults.crash_loop_due_at(desk), cannot_check)
     polls = (*desk.controls_due.values(), *desk.feeds_due.values(), desk.calendar_due)
     dues = (*state.tenant_due.values(), *polls, *checks, *once, *rare)
     return min((at for at in dues if at is not None), default=None)
-
-
-def _call_due_at(state: BotState) -> float | None:
-    """Return when people are to be called because nothing can be checked; not while deferred."""
-    at = cannot_check_at(state.desk, state.tenants)
-    return None if at is None else max(at, state.desk.evaluate_at or 0.0)
 
 
 def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
@@ -287,10 +289,13 @@ def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
             state = replace(state, reported_at=due)
         report_at = report.at.next(now, report.zone).at
     state = replace(state, report_at=report_at)
-    state, ended = own_faults.end_crash_loop(state, now)
-    effects += ended
-    state, answers = dispatch.answer_overdue_checks(state, now)
-    effects += answers
+    crash_loop_due = own_faults.crash_loop_due_at(state)
+    if crash_loop_due is not None and crash_loop_due <= now:
+        state, ended = own_faults.resolve(state, OwnFaultKind.CRASH_LOOP, now)
+        effects += ended
+    for check in [check for check in state.checks.values() if check.until <= now]:
+        state, answers = dispatch.finish_check(state, check)  # with the results so far
+        effects += answers
     evaluations = (state.evaluate_at, cannot_check_at(state, tenants))
     if any(at is not None and at <= now for at in evaluations):
         state, changes = evaluate_all(state, now, tenants, rules)

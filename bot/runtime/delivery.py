@@ -198,7 +198,8 @@ class OutboxDelivery:
             _, number, delivery = heappop(self._waiting)
             limit = None if delivery.status is DeliveryStatus.DOUBT else limit_of(delivery)
             if limit is not None:
-                heappush(self._ready[limit], (_order(delivery), number, delivery))
+                order = (outbox.priority(delivery), delivery.created_at)
+                heappush(self._ready[limit], (order, number, delivery))
             elif self._next.get(delivery.lane) is delivery:
                 self._start(delivery)
         heads = (heap[0][0] for heap in (self._waiting, self._deadlines) if heap)
@@ -380,11 +381,6 @@ class OutboxDelivery:
         except StoreError as error:
             # Only for debugging: the engine logs that the store fails.
             log.debug("delivery of %s not saved: %s", deliveries[0].key, error)
-
-
-def _order(delivery: Delivery) -> Order:
-    """Return what is first among deliveries that wait for the same limit."""
-    return outbox.priority(delivery), delivery.created_at
 
 
 def _describe(delivery: Delivery) -> str:

@@ -139,7 +139,12 @@ def read_snapshot(connection: Connection, now: float) -> tuple[Snapshot, Revisio
     partitions = {row.name: row for row in connection.execute(select(PARTITION))}
     desk = None
     if (row := partitions.get(DESK_PARTITION)) is not None:
-        incidents = _read_incidents(connection, now)
+        recent = INCIDENT.c.resolved_at > now - INCIDENT_RETENTION_S
+        known = select(INCIDENT).where(or_(INCIDENT.c.resolved_at.is_(None), recent))
+        incidents = {
+            found.id: decode(INCIDENT_JSON, found.body, f"incident {found.id}")
+            for found in connection.execute(known.order_by(INCIDENT.c.id))
+        }
         desk = replace(decode(DESK_JSON, row.body, DESK_PARTITION), incidents=incidents)
     waiting = select(OUTBOX).where(OUTBOX.c.status.not_in(FINAL_STATUSES))
     deliveries = connection.execute(waiting.order_by(OUTBOX.c.lane, OUTBOX.c.seq))
@@ -166,13 +171,6 @@ def read_unfinished(connection: Connection) -> Unfinished:
         tuple(decode(INCIDENT_JSON, row.body, f"incident {row.id}") for row in incidents),
         tuple(decode_delivery(row.body, f"outbox {row.key}") for row in waiting),
     )
-
-
-def _read_incidents(connection: Connection, now: float) -> dict[int, Incident]:
-    recent = INCIDENT.c.resolved_at > now - INCIDENT_RETENTION_S
-    query = select(INCIDENT).where(or_(INCIDENT.c.resolved_at.is_(None), recent))
-    rows = connection.execute(query.order_by(INCIDENT.c.id))
-    return {row.id: decode(INCIDENT_JSON, row.body, f"incident {row.id}") for row in rows}
 
 
 def has_received(connection: Connection, received_id: str) -> bool:

@@ -106,7 +106,11 @@ def _call_for_more(
     if known.is_exceeded_by(certain):
         return await_call(incident, CallReason.WORSE, now), []
     wider_at = notification.called_wider_at
-    joined = tuple(name for name in known.newly_down(certain) if rules.may_call(name, now))
+    joined = tuple(
+        name
+        for name, impact in certain.impacts.items()
+        if name not in known.impacts and impact >= Impact.DOWN and rules.may_call(name, now)
+    )
     if joined and (wider_at is None or now - wider_at >= WIDER_EVERY_S):
         return paging.call_for_joined(incident, joined, state, now, current=current, rules=rules)
     # As long as some logins work, a number that rises to and fro is nothing new.

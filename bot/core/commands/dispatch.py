@@ -163,20 +163,12 @@ def continue_check(
         return state, []
     check = check.with_news(news)
     if check.is_complete:
-        return _finish_check(state, check)
+        return finish_check(state, check)
     return replace(state, checks={**state.checks, request_id: check}), []
 
 
-def answer_overdue_checks(state: DeskState, now: float) -> StateAndEffects:
-    """Answer the on-demand checks that took too long, with the results so far."""
-    effects: list[DeskEffect] = []
-    for check in [check for check in state.checks.values() if check.until <= now]:
-        state, answers = _finish_check(state, check)
-        effects += answers
-    return state, effects
-
-
-def _finish_check(state: DeskState, check: OnDemandCheck) -> StateAndEffects:
+def finish_check(state: DeskState, check: OnDemandCheck) -> StateAndEffects:
+    """Answer an on-demand check with the results so far."""
     key = check.request.id
     others = {other: value for other, value in state.checks.items() if other != key}
     answer = Send(f"answer:{key}:2", f"answer:{key}", check.to_answer())

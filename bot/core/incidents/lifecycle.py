@@ -14,7 +14,7 @@ from bot.core.incidents.notifications import (
     post_message,
     resolve_incident,
 )
-from bot.core.model.observation import Cause, Health, Severity, StatusIncident, Verdict
+from bot.core.model.observation import Cause, Health, Severity, Verdict
 from bot.core.oncall import AwaitingMention, CallReason, EscalationState, begun_escalation
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import (
@@ -146,7 +146,12 @@ def evaluate_incident(
 ) -> tuple[Incident, list[DeskEffect]]:
     """Evaluate an open incident: resolve it, or update its verdict and its numbers."""
     now, names = context.now, incident.tenants
-    status_incidents = _update_status_incidents(incident.status_incidents, context)
+    known = {one.id for one in incident.status_incidents}
+    current = {one.id: one for view in feed_views(context) for one in view.status_incidents}
+    status_incidents = (  # those that match now, and those that matched, as they read now
+        *(one for one in matching_status_incidents(context) if one.id not in known),
+        *(current.get(one.id, one) for one in incident.status_incidents),
+    )
     states = context.all_tenants.states
     was_no_data = incident.kind is IncidentKind.NO_DATA
     # What fails at a tenant that can be checked again is an incident of its own.
@@ -287,16 +292,6 @@ def _judge_severity(
     ):
         return Severity.CRITICAL
     return Severity.WARNING
-
-
-def _update_status_incidents(
-    before: tuple[StatusIncident, ...], context: TriageContext
-) -> tuple[StatusIncident, ...]:
-    """Return the status incidents that match now, and those that matched, as they read now."""
-    current = {one.id: one for view in feed_views(context) for one in view.status_incidents}
-    known = {one.id for one in before}
-    new = (one for one in matching_status_incidents(context) if one.id not in known)
-    return (*new, *(current.get(one.id, one) for one in before))
 
 
 def _count_failing_signals(context: TriageContext) -> int:

@@ -129,6 +129,8 @@ def is_damping_over(incident: Incident, now: float) -> bool:
     return damping is not None and ended_at is not None and now - ended_at > quiet_s(damping)
 
 
-def quiet_s(damping: Damping) -> float:
+def quiet_s(damping: Damping | None) -> float:
     """Return how long it must not fail until the damping is over."""
+    if damping is None:
+        return 0.0
     return max(MIN_GOOD_S, GOOD_FACTOR * damping.longest_good_s)

@@ -69,11 +69,6 @@ class Known:
         known = self.impacts
         return any(now.is_beyond(known[n]) for n, now in current.impacts.items() if n in known)
 
-    def newly_down(self, current: Known) -> tuple[str, ...]:
-        """Return the tenants that are down now and were not known to fail at all."""
-        new = (n for n in current.impacts if n not in self.impacts)
-        return tuple(n for n in new if current.impacts[n] >= Impact.DOWN)
-
 
 @dataclass(frozen=True, slots=True)
 class _Problem:

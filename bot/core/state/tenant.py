@@ -169,18 +169,17 @@ def other_component(status_incident: StatusIncident) -> str | None:
     only to say that they are not affected.
     """
     clauses = re.split(r",|;|&| and ", status_incident.title.lower())
-    found = [_component_of(clause) for clause in clauses]
+    found = [
+        next(
+            (name for words, name in OTHER_COMPONENTS if re.search(rf"\b(?:{words})", clause)), None
+        )
+        for clause in clauses
+    ]
     is_about_logins = any(
         component is None and any(word in clause for word in LOGIN_WORDS)
         for clause, component in zip(clauses, found, strict=True)
     )
     return None if is_about_logins else next(filter(None, found), None)
-
-
-def _component_of(clause: str) -> str | None:
-    return next(
-        (name for words, name in OTHER_COMPONENTS if re.search(rf"\b(?:{words})", clause)), None
-    )
 
 
 CHANGES_KEPT_S = 7200.0
