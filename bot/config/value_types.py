@@ -41,8 +41,16 @@ _OTHER_TOKENS = {
     "xapp-": "the app-level token (app_token)",
     "xoxb-": "the bot token (bot_token)",
     "xoxp-": "a user's token",
-    "xoxe": "a token that expires: switch token rotation off",
+    "xoxe": "a token that expires after 12 hours, and this bot does not renew it. Slack cannot "
+    "switch token rotation off again: make a new app from manifest.yml",
 }
+FILE_SUFFIX = "_file"
+_PATH = re.compile(
+    r"/[a-z0-9_.-]{1,30}(?:/[A-Za-z0-9_.-]{1,60})+"
+    r"|(?:\.{1,2}/)?[a-z0-9_-]{1,30}(?:/[a-z0-9_.-]{1,30}){1,5}"
+    r"|[a-z0-9_-]{1,30}\.(?:env|key|pem|secret|token|txt)"
+)
+"""What nobody takes for a secret, and no generator makes: parts in small letters, or a root."""
 RESERVED_SOURCES = (WELLKNOWN, CUSTOM, M2M, LOGS)
 BOT_ADVICE = (
     "must be the Bot User OAuth Token, which begins with xoxb-: "
@@ -83,6 +91,11 @@ def host_of(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
+
+
+def name_file(path: str, named_by: str = f"its {FILE_SUFFIX} key") -> str:
+    """Name a secret's file in a problem; without its path if that may be the secret itself."""
+    return f"the file {path}" if _PATH.fullmatch(path) else f"the file named by {named_by}"
 
 
 def _reveal(value: str | SecretStr) -> str:
@@ -139,12 +152,21 @@ def _check_host_name(value: str) -> str:
     return value.lower()
 
 
+def _check_domain(value: str) -> str:
+    if "." not in value:
+        raise ValueError(
+            "must be the whole domain, such as acme.us.auth0.com: Auth0 Dashboard > Applications > "
+            "your application > Settings > Domain"
+        )
+    return value
+
+
 def _must_be_token(prefix: str, advice: str) -> AfterValidator:
     def check(secret: SecretStr) -> SecretStr:
         text = secret.get_secret_value()
         if not text.startswith(prefix):
             given = [kind for start, kind in _OTHER_TOKENS.items() if text.startswith(start)]
-            raise ValueError(f"is {given[0]}; it {advice}" if given else advice)
+            raise ValueError(f"is {given[0]}. It {advice}" if given else advice)
         if not re.fullmatch(r"[!-~]+", text):
             raise ValueError("holds blanks or letters that no token has: copy it again")
         return secret
@@ -207,7 +229,8 @@ def _check_certificates(value: str, info: ValidationInfo) -> str:
         _load_certificates(file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no path"
-        raise ValueError(f"must be a readable file of PEM certificates ({reason})") from None
+        named = name_file(value, "this key")
+        raise ValueError(f"{named} must hold PEM certificates ({reason})") from None
     return str(file)
 
 
@@ -249,6 +272,7 @@ Expression = Annotated[
 ]
 HostName = Annotated[str, AfterValidator(_check_host_name)]
 """Stored in lower case, as issuers write it."""
+Domain = Annotated[HostName, AfterValidator(_check_domain)]
 UrlPath = Annotated[str, must_match(r"/[^\s?#]*", "must be a path that begins with /")]
 Link = Annotated[str, AfterValidator(lambda value: _check_https(value, loopback=False))]
 """An https URL that people open."""
