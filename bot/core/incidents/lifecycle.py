@@ -31,7 +31,7 @@ from bot.core.state.incident import (
     detection_times,
     reopen,
 )
-from bot.core.state.outbox import Call, Edit
+from bot.core.state.outbox import Call, Edit, Reply
 from bot.core.state.problem import (
     AlertProblem,
     Impact,
@@ -241,8 +241,11 @@ def add_tenants(
     """Add tenants to an incident; the context is that of all its tenants together."""
     joined = tuple(name for name in context.tenants if name not in incident.tenants)
     after, effects = evaluate_incident(replace(incident, tenants=context.tenants), context, triage)
-    after, reply = add_entry(after, JoinedEntry(context.now, joined))
-    return after, [IncidentChanged(after), *effects, reply]
+    entries = [e.body.entry for e in effects if isinstance(e, Send) and isinstance(e.body, Reply)]
+    if not any(isinstance(entry, JoinedEntry) for entry in entries):
+        after, reply = add_entry(after, JoinedEntry(context.now, joined))
+        effects.append(reply)
+    return after, [IncidentChanged(after), *effects]
 
 
 def reopen_incident(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.incidents import notifications
 from bot.core.incidents.grouping import keep_incident
-from bot.core.incidents.recurrence import is_sticky_resolved
+from bot.core.incidents.recurrence import STICKY_RESOLVE_S, is_sticky_resolved
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.incident import (
@@ -40,6 +40,12 @@ def evaluate_sources(
     """Report which sources lost their data, and which have it again: one incident per kind."""
     effects: list[DeskEffect] = []
     covered = {name for incident in state.open_login_incidents for name in incident.tenants}
+    covered |= {
+        one.owner
+        for incident in state.incidents.values()
+        if incident.source is None and now - (incident.life.resolved_at or now) < STICKY_RESOLVE_S
+        for one in incident.life.still_failing
+    }
     for kind in MetricKind:
         silent = _sources_without_data(kind, tenants, rules)
         incident = next((i for i in state.open_incidents if i.source is kind), None)

@@ -185,9 +185,9 @@ def escape(text: str, limit: int = 300) -> str:
     safe = clean_text(text, limit)
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         safe = safe.replace(sign, entity)
-    # Within a word Slack takes none of them for mark-up: `temporarily_unavailable` can be copied.
+    # Within a word Slack takes no sign for mark-up: codes and addresses of mail can be copied.
     marked = re.sub(r"`|(?<![^\W_])[*_~]|[*_~](?![^\W_])", "\u200b\\g<0>", safe)
-    return marked.replace("@", "@\u200b")
+    return re.sub(r"(?<!\w)@", "@\u200b", marked)
 
 
 def quote(text: str, limit: int = 300) -> str:
