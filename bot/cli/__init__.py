@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from bot.cli import setup
 from bot.cli.command_line import (
     AS_JSON,
     CANNOT_TELL,
@@ -61,7 +62,7 @@ def run(config: Path | None) -> None:
     from bot.ports import StoreError
     from bot.telemetry import set_up_logging
 
-    settings, warnings = load(config)
+    settings, _, warnings = load(config)
     set_up_logging(settings.secrets())
     for line in warnings:
         logging.getLogger(__name__).warning("%s", line)
@@ -98,13 +99,13 @@ def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) 
       auth0-check probe --config bot.yml
       auth0-check probe prod --json --config bot.yml
       auth0-check probe prod --signal checkout --config bot.yml
-    """  # noqa: D301 - click's own sign: do not wrap
+    """
     from bot.app.clock import ClockWatch, SystemClock
     from bot.app.probe_command import as_json, exit_code, probe_once
     from bot.app.prober import ClockCheckedProber, LiveProber
     from bot.telemetry import set_up_logging
 
-    settings, warnings = load(config, with_slack=False)
+    settings, _, warnings = load(config, with_slack=False)
     warn(warnings)
     names = [t.name for t in settings.tenants]
     if tenant and tenant not in names:
@@ -198,7 +199,7 @@ def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> No
     \b
     Examples: edge-2022-06-21, grant-switched-off, other-component-post,
     our-egress, our-release, quota-used-up, region-503, single-failure.
-    """  # noqa: D301 - click's own sign: do not wrap
+    """
     from bot.simulator.demo import play_demo
 
     try:
@@ -256,6 +257,9 @@ def _print_table(observations: list[Observation]) -> None:
         table.add_row(target, Text(result, style), "\n".join(filter(None, details)))
     console().print(table)
 
+
+main.add_command(setup.config_group)
+main.add_command(setup.doctor)
 
 if __name__ == "__main__":
     main()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
     from bot.config import Settings
+    from bot.config.document import Document
 
 HEALTHY, FAILING, CANNOT_TELL, WRONG = 0, 1, 2, 3
 """Exit statuses. `WRONG`: the configuration or the command line, so a new try changes nothing."""
@@ -56,6 +58,8 @@ class Loaded(NamedTuple):
     """A configuration that can be used."""
 
     settings: Settings
+    document: Document
+    """As it was written."""
     warnings: list[str]
     """What is probably a mistake all the same."""
 
@@ -69,7 +73,7 @@ def load(config: Path | None, *, with_slack: bool = True) -> Loaded:
         document = load_document(config, environment(), with_slack=with_slack)
         warnings = find_warnings(document)
         try:
-            return Loaded(build_settings(document), warnings)
+            return Loaded(build_settings(document), document, warnings)
         except ConfigError as error:
             raise ConfigError((*error.problems, *warnings)) from None
     except ConfigError as error:
@@ -87,16 +91,29 @@ def progress(text: str) -> Iterator[None]:
     """Show that something goes on, on a terminal only."""
     from rich.console import Console
 
-    terminal = Console(stderr=True)
-    if terminal.is_terminal:
-        with terminal.status(text):
-            yield
-    else:
+    terminal = console() if sys.stdout.isatty() else Console(stderr=True)
+    with terminal.status(text) if terminal.is_terminal else nullcontext():
         yield
 
 
+@cache
 def console() -> Console:
     """Return what prints to standard output: in colour on a terminal only."""
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def print_rows(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; in a pipe, tabs between the cells and no heads."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join(row))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*heads, box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console().print(table)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import ssl
 from contextlib import suppress
+from datetime import time
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import (
     ConfigDict,
     SecretStr,
     ValidationInfo,
+    WithJsonSchema,
 )
 
 from bot.core.model.measurement import MONITORS
@@ -118,6 +120,22 @@ def _parse_unless_number(parse: Callable[[object], float]) -> BeforeValidator:
         return value if is_number else parse(value)
 
     return BeforeValidator(check)
+
+
+def format_setting(value: object, metadata: tuple[object, ...] = ()) -> str:
+    """Write a value as in a file, with the unit that its type's `metadata` shows."""
+    schemas = [each.json_schema for each in metadata if isinstance(each, WithJsonSchema)]
+    if isinstance(value, float) and SHARE_SCHEMA in schemas:
+        return f"{value * 100:g}%"
+    if isinstance(value, float):
+        return f"{value:g}s"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(format_setting, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {format_setting(v)}" for k, v in value.items()) + "}"
+    return f"{value:%H:%M}" if isinstance(value, time) else str(value)
 
 
 def _must_be_within(low: float, high: float, words: str) -> AfterValidator:
@@ -234,15 +252,27 @@ def _check_certificates(value: str, info: ValidationInfo) -> str:
     return str(file)
 
 
+SPAN_SCHEMA = {"type": "string", "pattern": rf"^ *{_SPAN.pattern} *$|\$\{{"}
+SHARE_SCHEMA = {"type": "string", "pattern": rf"^ *{_PERCENT.pattern} *$|\$\{{"}
+"""As they are written in a file, for editors; `${NAME}` may stand for any value."""
 Span = Annotated[
-    float, _parse_unless_number(parse_span), _must_be_within(0, 366 * 86400, "0s to 366d")
+    float,
+    _parse_unless_number(parse_span),
+    _must_be_within(0, 366 * 86400, "0s to 366d"),
+    WithJsonSchema(SPAN_SCHEMA),
 ]
 """Seconds; written `60s`, `10m`, … in YAML."""
 Interval = Annotated[
-    float, _parse_unless_number(parse_span), _must_be_within(1, 86400, "1s to 24h")
+    float,
+    _parse_unless_number(parse_span),
+    _must_be_within(1, 86400, "1s to 24h"),
+    WithJsonSchema(SPAN_SCHEMA),
 ]
 Percent = Annotated[
-    float, _parse_unless_number(parse_share), _must_be_within(0.001, 1, "0.1% to 100%")
+    float,
+    _parse_unless_number(parse_share),
+    _must_be_within(0.001, 1, "0.1% to 100%"),
+    WithJsonSchema(SHARE_SCHEMA),
 ]
 """A share, at most 1; written `5%` in YAML."""
 Text = Annotated[
