@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.incidents import notifications
 from bot.core.incidents.grouping import keep_incident
-from bot.core.incidents.sticky_resolve import STICKY_RESOLVE_S, is_sticky_resolved
+from bot.core.incidents.recurrence import STICKY_RESOLVE_S, is_sticky_resolved
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.incident import (
