@@ -255,6 +255,34 @@ def test_a_tenant_that_comes_and_goes_while_another_fails_is_damped(open_for_sta
     assert calls(open_for_staging, since) == [BACK]
 
 
+def test_what_comes_and_goes_at_one_tenant_damps_no_other(open_for_staging: Any) -> None:
+    """Staging's end lets the other one's first outage be a return of the incident."""
+    for _ in range(3):
+        fail_for(open_for_staging, 200, "prod", "staging")
+        fail_for(open_for_staging, 300, "staging")
+    fail_for(open_for_staging, 300)
+    assert not open_for_staging.desk.open_incidents
+    assert open_for_staging.incidents[0].notification.damping.tenants == ("prod",)
+    limits = replace(open_for_staging.rules.tenants["staging"], calls=CallsWhen.ALWAYS)
+    tenants = {**open_for_staging.rules.tenants, "staging": limits}
+    open_for_staging.rules = replace(open_for_staging.rules, tenants=tenants)
+    since = len(open_for_staging.effects)
+    fail_for(open_for_staging, 200, "staging")
+
+    assert calls(open_for_staging, since) == [BACK]
+
+
+def test_a_lucky_run_right_after_a_call_is_no_return(calm: Any) -> None:
+    """Also where another tenant has failed on."""
+    fail_for(calm, 90, "prod", "staging")
+    assert calls(calm) == [BEGUN]
+    fail_for(calm, 40, "staging")
+    since = len(calm.effects)
+    fail_for(calm, 300, "prod", "staging")
+
+    assert calls(calm, since) == []
+
+
 def end_and_return(steps: Any, good_s: float = 300.0) -> None:
     """Let prod's login work again, for so long, and then fail once."""
     partly(steps, "prod.login", "o" * round(good_s / 10))
