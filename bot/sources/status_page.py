@@ -51,10 +51,13 @@ PHASE_BY_WORD = {
     "monitoring": Phase.MONITORING,
     "resolved": Phase.RESOLVED,
     "postmortem": Phase.RESOLVED,
+    "falsealarm": Phase.RESOLVED,
     "scheduled": Phase.SCHEDULED,
     "inprogress": Phase.IN_PROGRESS,
     "verifying": Phase.VERIFYING,
     "completed": Phase.COMPLETED,
+    "cancelled": Phase.COMPLETED,
+    "canceled": Phase.COMPLETED,
 }
 """By word, without case and separators. Other words ("Update") do not change the phase."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -71,7 +74,7 @@ _DATED = re.compile(
 )
 _UNDATED = re.compile(
     r"^(?:Status: )?(?P<word>Update|Investigating|Identified|Monitoring|Resolved|Post-?mortem"
-    rf"|Scheduled|In[ _]progress|Verifying|Completed){_ENDS}",
+    rf"|Scheduled|In[ _]progress|Verifying|Completed|False alarm|Cancell?ed){_ENDS}",
     re.MULTILINE | re.IGNORECASE,
 )
 

@@ -59,7 +59,6 @@ def match_status_incidents(feeds: Iterable[FeedView], since: float) -> tuple[Sta
         for feed in feeds
         for each in feed.status_incidents
         if (each.is_open or (each.phase is Phase.RESOLVED and each.updated_at >= since))
-        and each.phase is not Phase.UNKNOWN
         and each.posted_at >= since - MAX_STATUS_INCIDENT_AGE_S
         and other_component(each) is None
     }
