@@ -215,6 +215,13 @@ def _first_date(dates: list[float | None], now: float) -> float:
 ACCEPT = {"accept": "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.1"}
 OK = 200
 NOT_MODIFIED = 304
+MOVED = "it has moved: set feed_url to its new address"
+REMEDIES = {
+    **dict.fromkeys((301, 302, 303, 307, 308), MOVED),
+    **dict.fromkeys((401, 403), "it refuses us: check the token in feed_url"),
+    **dict.fromkeys((404, 410), "it is gone: set feed_url to its new address"),
+    429: "too many requests",
+}
 VALIDATOR_LIMIT = 500
 
 
@@ -278,7 +285,8 @@ class StatusFeed:
                 now, FeedState.OK, status_incidents=self._cached.document.status_incidents
             )
         if answer.fault or answer.status != OK:
-            fault = answer.fault or _http_fault(f"http_{answer.status}", answer.status)
+            remedy = REMEDIES.get(answer.status, "")
+            fault = answer.fault or _http_fault(f"http_{answer.status}", answer.status, remedy)
             return self._build_reading(now, FeedState.UNREACHABLE, fault=fault)
         try:
             return self._evaluate(answer, await self._parse(answer.body, now), now)

@@ -15,6 +15,8 @@ from bot.sources.sandbox import DocumentRefused
 from bot.sources.status_page_parser import parse_feed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.sources.conftest import Atom
 
 RSS = b"""<?xml version="1.0" encoding="utf-8"?>
@@ -140,7 +142,7 @@ def test_refused(body: bytes, reason: str, now: float) -> None:
     assert time.thread_time() - before < 1
 
 
-TITLES = {
+TITLES: dict[str, tuple[str, Callable[[str], bytes]]] = {
     "a blank line before the declaration": ("Login errors", lambda text: f"\n {text}".encode()),
     "a byte order mark": ("Login errors", lambda text: b"\xef\xbb\xbf" + text.encode()),
     "HTML's names of characters": ("Login&nbsp;errors &mdash; EU", str.encode),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import ChangeMade
-from bot.core.model.observation import FeedState, Outcome, Phase, StatusIncident
+from bot.core.model.observation import Fault, FeedState, Outcome, Phase, StatusIncident
 from bot.core.signals.probe_threshold import ProbeLimits, ProbeState, observe_probe
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ OTHER_COMPONENTS = (
     ("deploying actions|actions deploy|action editor", "Actions Deployment"),
 )
 """Words of a title, and the component of the status page that they mean."""
+SILENT_STATES = frozenset({FeedState.UNREADABLE, FeedState.UNREACHABLE})
+SILENT_S, GONE_S = 3600.0, 600.0
+"""A feed that cannot be read for so long is reported; sooner if it is gone, moved or refused."""
+PASSING_STATUSES = frozenset({408, 429})
+"""Of 3xx and 4xx, those that another try may change."""
 LOGIN_WORDS = ("login", "log in", "logging in", "authenticat", "sign-in", "sign in", "token")
 
 
@@ -46,7 +51,17 @@ class FeedView:
     read_at: float | None = None
     """When it was last readable."""
     since: float | None = None
-    """When it entered this state."""
+    """When it entered this state, or the first of several in which it cannot be read."""
+    fault: Fault | None = None
+    """Why it cannot be read."""
+
+    def is_silent(self, now: float) -> bool:
+        """Tell whether it has not been readable for so long that people should know."""
+        if self.state not in SILENT_STATES or self.since is None:
+            return False
+        status = self.fault.status or 0 if self.fault else 0
+        is_gone = 300 <= status < 500 and status not in PASSING_STATUSES  # noqa: PLR2004 - HTTP
+        return now - self.since >= (GONE_S if is_gone else SILENT_S)
 
 
 def match_status_incidents(feeds: Iterable[FeedView], since: float) -> tuple[StatusIncident, ...]:
@@ -135,8 +150,9 @@ def with_reading(shared: SharedSignals, reading: FeedReading) -> SharedSignals:
     """Add one poll of a feed; its earlier status incidents stay while it cannot be read."""
     name = reading.target.name
     before = shared.feeds.get(name, FeedView())
-    since = before.since if before.state is reading.state else reading.at
-    after = replace(before, state=reading.state, since=since)
+    goes_on = before.state is reading.state or {before.state, reading.state} <= SILENT_STATES
+    since = before.since if goes_on else reading.at
+    after = replace(before, state=reading.state, since=since, fault=reading.fault)
     if reading.state is FeedState.OK:
         after = FeedView(reading.state, reading.status_incidents, reading.at, since)
     return replace(shared, feeds={**shared.feeds, name: after})

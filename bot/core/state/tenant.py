@@ -75,6 +75,12 @@ class TenantState:
         return {name for name, health in self._signals() if health & Health.ALERTING}
 
     @cached_property
+    def has_lost_sight(self) -> bool:
+        """Whether all that fails are metrics without data: nobody knows whether it goes on."""
+        silent = {n for n, metric in self.metrics.items() if metric.no_data_since is not None}
+        return bool(self.alerting_signals) and self.alerting_signals <= silent
+
+    @cached_property
     def health(self) -> Health:
         """What is wrong with any of its signals, and whether it has data."""
         health = Health.NO_DATA if isinstance(self.data, NoData) else Health(0)
