@@ -219,7 +219,7 @@ class Fetcher:
     def __init__(self, clock: Clock, network: Network, lag: LoopLag) -> None:
         """Measure by `clock`, connect through `network`, and allow for the stalls of `lag`."""
         self.clock = clock
-        self._network = network
+        self.network = network
         self._lag = lag
         self._ssl_contexts: dict[str | None, ssl.SSLContext] = {}
 
@@ -238,7 +238,7 @@ class Fetcher:
         await httpcore.AnyIOBackend().sleep(0)  # the first of all loads the libraries for it
         # Time-outs are those of `LoopLag`. Up to here all cost is ours, and no stage of the target.
         client = httpx.AsyncClient(transport=_Transport(context), trust_env=False, timeout=None)  # noqa: S113
-        exchange = _Exchange(request, client, self._network, StallFreeClock(self.clock, self._lag))
+        exchange = _Exchange(request, client, self.network, StallFreeClock(self.clock, self._lag))
         fault, no_data_reason = None, ""
         try:
             fault = await exchange.run()

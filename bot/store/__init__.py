@@ -10,6 +10,7 @@
 | migrations | how older databases become newer ones |
 """
 
+from bot.store.sqlite_file import inspect_database
 from bot.store.store import SqlStore, open_store
 
-__all__ = ["SqlStore", "open_store"]
+__all__ = ["SqlStore", "inspect_database", "open_store"]

@@ -142,6 +142,19 @@ def test_a_more_severe_incident_includes_it(silent: Any) -> None:
     assert IncidentKind.SOURCE_NO_DATA in [i.kind for i in silent.incidents]
 
 
+def test_a_more_severe_incident_that_a_person_resolved_includes_it(silent: Any) -> None:
+    """It still goes on, so missing data is no news; a person has said that they know."""
+    silent.fail("prod.login", times=20)
+    resolve = Request("r", silent.now, Resolve(1, is_confirmed=True), user="U1")
+    silent.on_desk(CommandReceived(silent.now, resolve))
+    for _ in range(8):
+        silent.wait(60)
+        silent.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+        silent.count("prod.checkout", no_data_reason="HTTP 503")
+
+    assert [i.kind for i in silent.incidents] == [IncidentKind.FAILING]
+
+
 def test_missing_data_is_posted_after_the_more_severe_incident(silent: Any) -> None:
     """As soon as that one is resolved."""
     silent.fail("prod.login")

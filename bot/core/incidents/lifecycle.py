@@ -32,7 +32,7 @@ from bot.core.state.incident import (
     reopen,
 )
 from bot.core.state.known import Impact
-from bot.core.state.outbox import Call, Edit
+from bot.core.state.outbox import Call, Edit, Reply
 from bot.core.state.problem import MetricProblem, ProbeProblem
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import JoinedEntry, ReopenedEntry
@@ -162,7 +162,7 @@ def evaluate_incident(
         taken = replace(taken, active_at=now, asked_at=None)
         after = replace(after, life=replace(after.life, acknowledged=taken))
     # Of what fails, `alerting.calls` decides when people are called.
-    if has_become_critical and was_no_data and not after.notification.has_mentioned:
+    if has_become_critical and was_no_data:
         wait_s = max(context.rules.mention_after_s.get(name, 0.0) for name in names)
         begun = begun_escalation(after.notification.escalation)
         escalation = AwaitingMention(max(now, after.since + wait_s), begun, CallReason.CANNOT_CHECK)
@@ -223,8 +223,11 @@ def add_tenants(
     """Add tenants to an incident; the context is that of all its tenants together."""
     joined = tuple(name for name in context.tenants if name not in incident.tenants)
     after, effects = evaluate_incident(replace(incident, tenants=context.tenants), context, triage)
-    after, reply = add_entry(after, JoinedEntry(context.now, joined))
-    return after, [IncidentChanged(after), *effects, reply]
+    entries = [e.body.entry for e in effects if isinstance(e, Send) and isinstance(e.body, Reply)]
+    if not any(isinstance(entry, JoinedEntry) for entry in entries):
+        after, reply = add_entry(after, JoinedEntry(context.now, joined))
+        effects.append(reply)
+    return after, [IncidentChanged(after), *effects]
 
 
 def reopen_incident(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.incidents import notifications
 from bot.core.incidents.grouping import keep_incident
-from bot.core.incidents.sticky_resolve import is_sticky_resolved
+from bot.core.incidents.sticky_resolve import STICKY_RESOLVE_S, is_sticky_resolved
 from bot.core.model.fault import describe_fault
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import FEED, Cause, Scope, Severity, Target, Verdict
@@ -45,6 +45,12 @@ def evaluate_sources(
     """Report which sources lost their data, and which have it again: one incident per kind."""
     effects: list[DeskEffect] = []
     covered = {name for incident in state.open_login_incidents for name in incident.tenants}
+    covered |= {
+        one.owner
+        for incident in state.incidents.values()
+        if incident.source is None and now - (incident.life.resolved_at or now) < STICKY_RESOLVE_S
+        for one in incident.life.still_failing
+    }
     # An alert of its own would be believed to go on: its figures are old.
     firing = {
         Target(name, signal)

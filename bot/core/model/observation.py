@@ -295,7 +295,7 @@ class Verdict:
     evidence_for: tuple[Evidence, ...] = ()
     evidence_against: tuple[Evidence, ...] = ()
     settled_by: MissingEvidence | None = None
-    """What would settle it, if the cause is `unclear`."""
+    """What would settle it, if the cause is `unclear` or not probable enough to be stated."""
 
     @property
     def stated_cause(self) -> Cause:

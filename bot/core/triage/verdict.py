@@ -20,6 +20,7 @@ from math import exp
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import (
+    PROBABLE,
     Cause,
     Evidence,
     EvidenceValue,
@@ -104,7 +105,7 @@ def judge(
     Args:
         matches: what matches, each rule at most a few times.
         scope_of: how far each cause would reach; the others reach unknown far.
-        missing: what would settle it if the verdict is `unclear`.
+        missing: what would settle it if the verdict is `unclear`, or its cause is not stated.
         refutable: causes that figures, which have not spoken yet, could refute.
     """
     found = list(matches)
@@ -135,5 +136,5 @@ def judge(
         confidence=round(confidence, 2),
         evidence_for=tuple(one for one in evidence if one.weight > 0),
         evidence_against=tuple(one for one in evidence if one.weight < 0),
-        settled_by=None if is_clear else missing,
+        settled_by=None if is_clear and confidence >= PROBABLE else missing,
     )

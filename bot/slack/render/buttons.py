@@ -42,6 +42,16 @@ def incident_buttons(incident: Incident, view: View, status_link: str) -> Block:
     return {"type": "actions", "block_id": block_id, "elements": elements}
 
 
+def ended_buttons(incident: Incident) -> Block:
+    """Return the buttons of an incident that is over: what it was, and that it was none."""
+    value = _incident_value(incident)
+    elements = [button("What happened", actions.WHAT_HAPPENED, value=value)]
+    if not incident.false_alarm:
+        elements.append(button("False alarm…", actions.FALSE_ALARM, value=value))
+    block_id = f"incident-{incident.id}-{incident.message.edits}"
+    return {"type": "actions", "block_id": block_id, "elements": elements}
+
+
 def acknowledge_button(incident: Incident) -> Block:
     """Return the Acknowledge button."""
     value = _incident_value(incident)
