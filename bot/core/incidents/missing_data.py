@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.incidents import notifications
 from bot.core.incidents.grouping import keep_incident
-from bot.core.incidents.sticky_resolve import STICKY_RESOLVE_S, is_sticky_resolved
+from bot.core.incidents.recurrence import STICKY_RESOLVE_S, is_sticky_resolved
 from bot.core.model.fault import describe_fault
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import FEED, Cause, Scope, Severity, Target, Verdict
@@ -29,9 +29,8 @@ from bot.core.state.timeline import ReopenedEntry
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState, StateAndEffects
     from bot.core.state.rules import Rules
-    from bot.core.state.shared import FeedView, SharedSignals
     from bot.core.state.stimulus import DeskEffect
-    from bot.core.state.tenant import Tenants
+    from bot.core.state.tenant import FeedView, SharedSignals, Tenants
 
 REOPEN_WITHIN_S = 1800.0
 """A source that loses its data again so soon is the same incident."""

@@ -8,9 +8,10 @@ from enum import StrEnum
 from bot.core.model import measurement
 from bot.core.model.observation import Cause, Severity, StatusIncident, Target, Verdict
 from bot.core.oncall import AwaitingMention, EscalationState
-from bot.core.state.known import Impact, Known
 from bot.core.state.problem import (
     AlertProblem,
+    Impact,
+    Known,
     MetricProblem,
     NoDataProblem,
     ProbeProblem,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.core.model.fault import describe_fault
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Cause, Phase, Scope, Severity, Stage
-from bot.core.state.known import Impact
+from bot.core.state.problem import Impact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Sized
