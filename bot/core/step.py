@@ -205,7 +205,9 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             if stimulus.reading.no_data_reason:
                 return state, []
             state = replace(state, shared=with_reading(state.shared, stimulus.reading))
-            return evaluate_all(state, stimulus.at, tenants, rules)
+            state, effects = evaluate_all(state, stimulus.at, tenants, rules)
+            state, sent = missing_data.evaluate_sources(state, stimulus.at, tenants, rules)
+            return state, [*effects, *sent]
         case TenantReport():
             return _handle_tenant_report(state, stimulus, tenants, rules)
         case CommandReceived():
