@@ -78,6 +78,7 @@ class Call:
 
 
 CALL_OVERDUE_S = 60.0
+"""A call that Slack has not taken for so long goes to every contact point."""
 SETTLE_S = 40.0
 """A message whose response was lost may become visible late: 10 s request time-out + 30 s. With an
 earlier search 47 of 600 were sent twice (measured on loopback)."""
