@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STATUS = "https://status.auth0.com"
-ORIGIN = Origin(channel="C0LOGINS", argument="#7")
+ORIGIN = Origin(channel="C0LOGINS", incident=7)
 
 
 def view(scene: Any) -> Any:
