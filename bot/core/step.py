@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import acknowledgements, batching, call_outcomes, notification_policy
 from bot.core.commands import dispatch
-from bot.core.incidents import missing_data, notifications, own_faults, recurrence
+from bot.core.incidents import notifications, own_faults, recurrence
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
 from bot.core.incidents.grouping import (
     evaluate_all,
@@ -392,6 +392,6 @@ def _handle_tenant_report(
         state, sent = evaluate_all(state, now, tenants, rules)
     effects += sent
     if rules.tenants[tenant].metrics:
-        state, sent = missing_data.evaluate_sources(state, now, tenants, rules)
+        state, sent = own_faults.evaluate_sources(state, now, tenants, rules)
         effects += sent
     return state, effects

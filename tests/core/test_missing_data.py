@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.incidents.missing_data import REOPEN_WITHIN_S
+from bot.core.incidents.own_faults import REOPEN_WITHIN_S
 from bot.core.model.command import Request, Resolve
 from bot.core.model.measurement import MetricKind as Counted
 from bot.core.model.observation import Cause, Fault, Severity, Stage
