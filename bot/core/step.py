@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import acknowledgements, batching, call_outcomes, notification_policy
 from bot.core.commands import dispatch
-from bot.core.incidents import notifications, own_faults, recurrence
+from bot.core.incidents import missing_data, notifications, own_faults, recurrence
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
 from bot.core.incidents.grouping import (
     evaluate_all,
@@ -205,7 +205,9 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             if stimulus.reading.no_data_reason:
                 return state, []
             state = replace(state, shared=with_reading(state.shared, stimulus.reading))
-            return evaluate_all(state, stimulus.at, tenants, rules)
+            state, effects = evaluate_all(state, stimulus.at, tenants, rules)
+            state, sent = missing_data.evaluate_sources(state, stimulus.at, tenants, rules)
+            return state, [*effects, *sent]
         case TenantReport():
             return _handle_tenant_report(state, stimulus, tenants, rules)
         case CommandReceived():
@@ -392,6 +394,6 @@ def _handle_tenant_report(
         state, sent = evaluate_all(state, now, tenants, rules)
     effects += sent
     if rules.tenants[tenant].metrics:
-        state, sent = own_faults.evaluate_sources(state, now, tenants, rules)
+        state, sent = missing_data.evaluate_sources(state, now, tenants, rules)
         effects += sent
     return state, effects

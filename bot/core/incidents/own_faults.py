@@ -1,8 +1,4 @@
-"""What is wrong with the bot itself, its host or its sources: incidents that say nothing of logins.
-
-Of the bot and its host there is one a kind, for as long as it lasts. Sources without data are
-reported, since "no data" must never look healthy; nobody is paged.
-"""
+"""What is wrong with the bot itself or its host: one incident a kind, for as long as it lasts."""
 
 from __future__ import annotations
 
@@ -11,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from bot.core.incidents import notifications
 from bot.core.incidents.grouping import keep_incident
-from bot.core.incidents.recurrence import STICKY_RESOLVE_S, is_sticky_resolved
-from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.oncall import AwaitingMention, CallReason, EscalationState
 from bot.core.state.incident import (
@@ -24,18 +18,12 @@ from bot.core.state.incident import (
     OwnFault,
     OwnFaultKind,
     Resolution,
-    reopen,
 )
 from bot.core.state.outbox import Call
-from bot.core.state.problem import NoDataProblem
 from bot.core.state.stimulus import ClockCorrected, IncidentChanged, OwnFaultSeen, Stopped
-from bot.core.state.timeline import ReopenedEntry
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState, StateAndEffects
-    from bot.core.state.rules import Rules
-    from bot.core.state.stimulus import DeskEffect
-    from bot.core.state.tenant import Tenants
 
 SEVERITIES = {
     OwnFaultKind.CLOCK: Severity.WARNING,
@@ -124,98 +112,3 @@ def resolve(state: DeskState, kind: OwnFaultKind, now: float) -> StateAndEffects
 def _find_open(state: DeskState, kind: OwnFaultKind) -> Incident | None:
     faults = (i for i in state.open_incidents if i.own_fault and i.own_fault.kind is kind)
     return next(faults, None)
-
-
-REOPEN_WITHIN_S = 1800.0
-"""A source that loses its data again so soon is the same incident."""
-NOTHING_WRONG = Verdict(Cause.NONE, Scope.UNKNOWN, 1.0)
-"""With logins: a source without data is no evidence for or against them."""
-
-
-def evaluate_sources(
-    state: DeskState, now: float, tenants: Tenants, rules: Rules
-) -> StateAndEffects:
-    """Report which sources lost their data, and which have it again: one incident per kind."""
-    effects: list[DeskEffect] = []
-    covered = {name for incident in state.open_login_incidents for name in incident.tenants}
-    covered |= {
-        one.owner
-        for incident in state.incidents.values()
-        if incident.source is None and now - (incident.life.resolved_at or now) < STICKY_RESOLVE_S
-        for one in incident.life.still_failing
-    }
-    for kind in MetricKind:
-        silent = _sources_without_data(kind, tenants, rules)
-        incident = next((i for i in state.open_incidents if i.source is kind), None)
-        changes: list[DeskEffect] = []
-        if incident is not None:
-            state, changes = keep_incident(state, _update_or_resolve(incident, silent, now))
-        # Not if more severe incidents say it as well, or people resolved it.
-        elif silent and not (
-            covered.issuperset(_tenant_names(silent))
-            or is_sticky_resolved(state, {problem.target for problem in silent}, now)
-        ):
-            state, changes = _open_or_reopen(state, kind, silent, now, rules)
-        effects += changes
-    return state, effects
-
-
-def _sources_without_data(
-    kind: MetricKind, tenants: Tenants, rules: Rules
-) -> tuple[NoDataProblem, ...]:
-    return tuple(
-        NoDataProblem(name, signal, metric.no_data_since, kind, metric.no_data_reason)
-        for name, state in tenants.states.items()
-        for signal, metric in state.metrics.items()
-        if metric.no_data_since is not None and rules.tenants[name].metrics[signal].kind is kind
-    )
-
-
-def _open_or_reopen(
-    state: DeskState,
-    kind: MetricKind,
-    silent: tuple[NoDataProblem, ...],
-    now: float,
-    rules: Rules,
-) -> StateAndEffects:
-    for old in state.incidents.values():
-        ended_at = old.life.resolved_at
-        if old.source is kind and ended_at and now - ended_at < REOPEN_WITHIN_S:
-            again = replace(reopen(old, now), problems=silent, tenants=_tenant_names(silent))
-            posts = [notifications.post_message(again)] if old.message.is_missed else []
-            again, reply = notifications.add_entry(again, ReopenedEntry(now))
-            again, edit = notifications.edit_message(again, now)
-            return keep_incident(state, (again, [IncidentChanged(again), *posts, reply, edit]))
-    incident = Incident(
-        id=state.next_id,
-        kind=IncidentKind.SOURCE_NO_DATA,
-        severity=Severity.INFO,
-        tenants=_tenant_names(silent),
-        since=min(problem.since for problem in silent),
-        life=IncidentLife(now),
-        verdict=NOTHING_WRONG,
-        problems=silent,
-        message=IncidentMessage(
-            channel=rules.channels.home(silent[0].tenant, Severity.INFO), updated_at=now
-        ),
-        source=kind,
-    )
-    state = replace(state, next_id=incident.id + 1)
-    post = notifications.post_message(incident)
-    return keep_incident(state, (incident, [IncidentChanged(incident), post]))
-
-
-def _update_or_resolve(
-    incident: Incident, silent: tuple[NoDataProblem, ...], now: float
-) -> tuple[Incident, list[DeskEffect]]:
-    if not silent:
-        return notifications.resolve_incident(incident, Resolution(now))
-    if [p.target for p in silent] == [p.target for p in incident.problems]:
-        return incident, []
-    after = replace(incident, problems=silent, tenants=_tenant_names(silent))
-    after, edit = notifications.edit_message(after, now)
-    return after, [edit]
-
-
-def _tenant_names(silent: tuple[NoDataProblem, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(problem.tenant for problem in silent))

@@ -35,7 +35,7 @@ def detection_times(incident: Incident) -> dict[str, float]:
             case ProbeProblem() | SlowProblem():
                 source = PROBE
             case MetricProblem() | NoDataProblem():
-                source = problem.source.value
+                source = problem.source.value if problem.source else STATUS_INCIDENT
             case AlertProblem():
                 source = MONITOR
         times[source] = min(problem.since, times.get(source, problem.since))

@@ -145,9 +145,10 @@ class AlertProblem(_Problem):
 
 @dataclass(frozen=True, slots=True)
 class NoDataProblem(_Problem):
-    """A source of metrics has no data."""
+    """A source of metrics has no data, or a status feed cannot be read."""
 
-    source: MetricKind
+    source: MetricKind | None
+    """None: the feed that the signal is named after."""
     no_data_reason: str = ""
     kind: Literal["no_data"] = "no_data"
 

@@ -9,7 +9,7 @@ from operator import or_
 from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import ChangeMade
-from bot.core.model.observation import FeedState, Health, Outcome, Phase, StatusIncident
+from bot.core.model.observation import Fault, FeedState, Health, Outcome, Phase, StatusIncident
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.history import RecentLogins
 from bot.core.signals.login_budget import LoginBudget
@@ -78,6 +78,12 @@ class TenantState:
         return {name for name, health in self._signals() if health & Health.ALERTING}
 
     @cached_property
+    def has_lost_sight(self) -> bool:
+        """Whether all that fails are metrics without data: nobody knows whether it goes on."""
+        silent = {n for n, metric in self.metrics.items() if metric.no_data_since is not None}
+        return bool(self.alerting_signals) and self.alerting_signals <= silent
+
+    @cached_property
     def health(self) -> Health:
         """What is wrong with any of its signals, and whether it has data."""
         health = Health.NO_DATA if isinstance(self.data, NoData) else Health(0)
@@ -127,6 +133,11 @@ OTHER_COMPONENTS = (
     ("deploying actions|actions deploy|action editor", "Actions Deployment"),
 )
 """Words of a title, and the component of the status page that they mean."""
+SILENT_STATES = frozenset({FeedState.UNREADABLE, FeedState.UNREACHABLE})
+SILENT_S, GONE_S = 3600.0, 600.0
+"""A feed that cannot be read for so long is reported; sooner if it is gone, moved or refused."""
+PASSING_STATUSES = frozenset({408, 429})
+"""Of 3xx and 4xx, those that another try may change."""
 LOGIN_WORDS = ("login", "log in", "logging in", "authenticat", "sign-in", "sign in", "token")
 
 
@@ -141,7 +152,17 @@ class FeedView:
     read_at: float | None = None
     """When it was last readable."""
     since: float | None = None
-    """When it entered this state."""
+    """When it entered this state, or the first of several in which it cannot be read."""
+    fault: Fault | None = None
+    """Why it cannot be read."""
+
+    def is_silent(self, now: float) -> bool:
+        """Tell whether it has not been readable for so long that people should know."""
+        if self.state not in SILENT_STATES or self.since is None:
+            return False
+        status = self.fault.status or 0 if self.fault else 0
+        is_gone = 300 <= status < 500 and status not in PASSING_STATUSES  # noqa: PLR2004 - HTTP
+        return now - self.since >= (GONE_S if is_gone else SILENT_S)
 
 
 def match_status_incidents(feeds: Iterable[FeedView], since: float) -> tuple[StatusIncident, ...]:
@@ -154,7 +175,6 @@ def match_status_incidents(feeds: Iterable[FeedView], since: float) -> tuple[Sta
         for feed in feeds
         for each in feed.status_incidents
         if (each.is_open or (each.phase is Phase.RESOLVED and each.updated_at >= since))
-        and each.phase is not Phase.UNKNOWN
         and each.posted_at >= since - MAX_STATUS_INCIDENT_AGE_S
         and other_component(each) is None
     }
@@ -230,8 +250,9 @@ def with_reading(shared: SharedSignals, reading: FeedReading) -> SharedSignals:
     """Add one poll of a feed; its earlier status incidents stay while it cannot be read."""
     name = reading.target.name
     before = shared.feeds.get(name, FeedView())
-    since = before.since if before.state is reading.state else reading.at
-    after = replace(before, state=reading.state, since=since)
+    goes_on = before.state is reading.state or {before.state, reading.state} <= SILENT_STATES
+    since = before.since if goes_on else reading.at
+    after = replace(before, state=reading.state, since=since, fault=reading.fault)
     if reading.state is FeedState.OK:
         after = FeedView(reading.state, reading.status_incidents, reading.at, since)
     return replace(shared, feeds={**shared.feeds, name: after})

@@ -156,9 +156,12 @@ def tenant_light(name: str, view: View) -> str:
     """Return a tenant's light; green only if nothing is known to fail."""
     state = view.tenants.states[name]
     # A metric that is only suspect does not count: few calls are no sign of a failure.
-    if any(probe.health for probe in state.probes.values()) or state.health & Health.ALERTING:
+    is_failing = any(probe.health for probe in state.probes.values()) or (
+        state.health & Health.ALERTING and not state.has_lost_sight
+    )
+    if is_failing:
         return FAILING_LIGHT
-    if state.no_data_since is not None:
+    if state.no_data_since is not None or state.has_lost_sight:
         return NO_DATA_LIGHT
     has_gaps = any(metric.no_data_since is not None for metric in state.metrics.values())
     return WARNING_LIGHT if has_gaps else OK_LIGHT

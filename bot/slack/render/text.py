@@ -122,6 +122,8 @@ REMEDIES = {
     "server_error": "Set `realm`, or the tenant's Default Directory",
     "no_proof": "Check that the post-login Action is deployed and sets the proof claim",
     "stale_proof": "Check that the post-login Action sets the proof claim at each login",
+    "bad_algorithm": "Let Auth0 sign with RS256 (id tokens: the application → Advanced → OAuth; "
+    "access tokens: the API's settings)",
     "too_many_requests": "Find what uses up the tenant's rate limit (Monitoring → Logs, api_limit)",
 }
 """What to do, by a fault's reason."""
