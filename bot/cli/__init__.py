@@ -29,6 +29,7 @@ from bot.cli.command_line import (
     progress,
     warn,
 )
+from bot.cli.init import init
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -260,6 +261,7 @@ def _print_table(observations: list[Observation]) -> None:
 
 main.add_command(setup.config_group)
 main.add_command(setup.doctor)
+main.add_command(init)
 
 if __name__ == "__main__":
     main()

@@ -18,10 +18,10 @@ from bot.cli.command_line import (
     CONFIG,
     FAILING,
     HEALTHY,
-    console,
     load,
     print_rows,
     progress,
+    show_finding,
     warn,
 )
 
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.core.model.finding import Finding
-
-MARKS = {"ok": "✓", "advice": "•", "unknown": "?", "problem": "✗"}
-STYLES = {"ok": "green", "advice": "cyan", "unknown": "yellow", "problem": "bold red"}
-"""Marks differ in shape, too."""
 
 
 @click.group("config")
@@ -131,23 +127,3 @@ def doctor(config: Path | None, *, is_json: bool) -> None:
         )
     statuses = {Level.PROBLEM: FAILING, Level.UNKNOWN: CANNOT_TELL}
     sys.exit(statuses.get(worst_level(findings), HEALTHY))
-
-
-def show_finding(finding: Finding, area_before: str) -> None:
-    """Print a finding, under its area; one plain line in a pipe."""
-    from rich.table import Table
-    from rich.text import Text
-
-    if not sys.stdout.isatty():
-        line = f"{finding.level}: {finding.area}: {finding.what}: {finding.detail}"
-        click.echo(f"{line}. {finding.remedy}" if finding.remedy else line)
-        return
-    if finding.area != area_before:
-        console().print(f"\n{finding.area}")
-    style = STYLES[finding.level]
-    text = Text.assemble((finding.what, "bold"), "  ", finding.detail)
-    if finding.remedy:
-        text.append(f"\n→ {finding.remedy}", style)
-    grid = Table.grid(padding=(0, 1))
-    grid.add_row(Text(f"  {MARKS[finding.level]}", style), text)
-    console().print(grid)
