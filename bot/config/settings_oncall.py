@@ -176,7 +176,8 @@ class OnCall(types.Section):
     zone: Zone = "UTC"
     """Of the hand-over, and of a calendar's times that have no time zone."""
     rotation: Rotation | None = None
-    """A section with people, hand_over and start; or group or calendar instead."""
+    """A section with people, hand_over and start; or group or calendar instead. With `hours`
+    nobody need be named."""
     group: UserGroup | None = None
     """Instead of rotation: a user group, which is mentioned."""
     calendar: Calendar | None = None

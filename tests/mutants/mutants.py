@@ -33,10 +33,10 @@ MUTANTS = (
     ),
     Mutant(
         id="mentioned-twice",
-        path="bot/core/incidents/lifecycle.py",
-        function="evaluate_incident",
-        old="and not after.notification.has_mentioned",
-        new="",
+        path="bot/core/alerting/calls.py",
+        function="_await_first_call",
+        old="if incident.notification.has_mentioned:",
+        new="if False:",
         promise='"are mentioned in critical incidents only, once"'
         " (docs/operation.md, how bad, and who is mentioned)",
         harm="People are mentioned again when the verdict turns to our network and back.",

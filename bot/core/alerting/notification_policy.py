@@ -202,6 +202,7 @@ def _decide_call(
 
     A silence of just this incident was set for what was known then: it ends with the call for more.
     """
+    incident = calls.forget_healed(incident, tenants, rules)
     own = [] if incident.notification.is_muted else _silences_of(incident, state)
     others = [silence for silence in state.active_silences if silence not in own]
     if _is_covered(incident, state, now, rules, others):

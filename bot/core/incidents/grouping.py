@@ -201,7 +201,8 @@ def _are_known_to_be_one(earlier: Incident, later: Incident) -> bool:
 def _join_known(earlier: Incident, later: Incident) -> Incident:
     """Return the earlier incident with what people were called for in the later one.
 
-    If nobody was called for the earlier one, the call, the escalation and who has it go on.
+    If nobody was called for the earlier one, the call, the escalation and who has it go on. While
+    the earlier one may be back, people who were called for the later one do not know of that.
     """
     known, more = earlier.notification.known, later.notification.known
     if known is None and more is not None:
@@ -217,8 +218,9 @@ def _join_known(earlier: Incident, later: Incident) -> Incident:
             told_cause=theirs.told_cause,
         )
         return replace(earlier, life=life, notification=notification)
-    called = (earlier.notification.called_at, later.notification.called_at)
-    called_at = max((at for at in called if at is not None), default=None)
+    called_at = earlier.notification.called_at
+    if later.notification.called_at is not None and earlier.life.returning is None:
+        called_at = max(called_at or 0.0, later.notification.called_at)
     notification = replace(
         earlier.notification,
         known=known.join(more) if known and more else known,

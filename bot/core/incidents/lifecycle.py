@@ -162,7 +162,7 @@ def evaluate_incident(
         taken = replace(taken, active_at=now, asked_at=None)
         after = replace(after, life=replace(after.life, acknowledged=taken))
     # Of what fails, `alerting.calls` decides when people are called.
-    if has_become_critical and was_no_data and not after.notification.has_mentioned:
+    if has_become_critical and was_no_data:
         wait_s = max(context.rules.mention_after_s.get(name, 0.0) for name in names)
         begun = begun_escalation(after.notification.escalation)
         escalation = AwaitingMention(max(now, after.since + wait_s), begun, CallReason.CANNOT_CHECK)

@@ -199,6 +199,8 @@ class Damping:
     since: float
     longest_good_s: float
     """The longest time without a failure in between."""
+    tenants: tuple[str, ...] = ()
+    """Those that come and go; empty: all of the incident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,8 @@ class NotificationState:
     """When people were last called because more tenants fail."""
     known: Known | None = None
     """What was known when people were last called or did something. None: neither yet."""
+    healed: tuple[str, ...] = ()
+    """The tenants that worked again since people were called for them, while others failed."""
     told_cause: Cause | None = None
     """The cause that people were called with, or a correction named."""
     damping: Damping | None = None

@@ -6,7 +6,7 @@ nothing beyond it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from bot.core.model.observation import Severity
@@ -58,6 +58,11 @@ class Known:
             min(self.severity, other.severity, key=lambda each: each.rank),
             {n: max(self.impacts.get(n, nothing), other.impacts.get(n, nothing)) for n in names},
         )
+
+    def without_parts(self) -> Known:
+        """Return what people know whom a return called: few tries do not tell a part from half."""
+        parts = {n: Impact.DOWN for n, impact in self.impacts.items() if impact is Impact.PART}
+        return replace(self, impacts={**self.impacts, **parts})
 
     def is_exceeded_by(self, current: Known) -> bool:
         """Tell whether things are worse now, at the tenants that are known or as a whole."""
