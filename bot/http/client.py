@@ -50,10 +50,6 @@ class Stopwatch:
         """Return the stages so far, the current one up to now."""
         return (*self._done, Timing(self.stage, self._clock.now() - self._since))
 
-    def elapsed_s(self) -> float:
-        """Return the time since the first stage began."""
-        return self._clock.now() - self.started_at
-
 
 READ_BYTES = 2048
 """At a time, with a turn of the event loop in between. In chunks of one byte they take 25 ms to
@@ -285,7 +281,7 @@ class _Exchange:
     def to_result(self, fault: Fault | None, no_data_reason: str) -> HttpResult:
         return HttpResult(
             at=self._watch.started_at,
-            latency_s=self._watch.elapsed_s(),
+            latency_s=self._clock.now() - self._watch.started_at,
             timings=self._watch.timings(),
             status=self._status,
             headers=self._headers,

@@ -4,8 +4,7 @@
 | --- | --- |
 | store | the port: one thread, one connection, one transaction a call |
 | sqlite_file | opens the file: lock, check, create, migrate; what SQLite's errors mean |
-| rows | a change into rows, rows into a snapshot |
-| codec | a value into JSON and back |
+| rows | a change into rows, rows into a snapshot, values into JSON and back |
 | schema | the tables, portable to PostgreSQL |
 | migrations | how older databases become newer ones |
 """

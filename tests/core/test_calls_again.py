@@ -10,8 +10,8 @@ import pytest
 from bot.core.model.observation import Cause, Fault, Severity, Stage
 from bot.core.oncall import CallReason, CallsWhen, EscalationPolicy, EscalationStep
 from bot.core.state.incident import IncidentState
-from bot.core.state.known import Impact, Known
 from bot.core.state.outbox import Post, Reply
+from bot.core.state.problem import Impact, Known
 from bot.core.state.stimulus import Send, Tick
 from bot.core.state.timeline import CorrectedEntry, MentionEntry
 

@@ -283,12 +283,12 @@ MUTANTS = (
     ),
     Mutant(
         id="resolved-for-ever",
-        path="bot/core/incidents/sticky_resolve.py",
+        path="bot/core/incidents/recurrence.py",
         function="is_sticky_resolved",
         old="if now - (incident.life.resolved_at or now) < STICKY_RESOLVE_S",
         new="",
         promise='"What still fails so long after a person resolved it opens a new incident."'
-        " (core/incidents/sticky_resolve.py, STICKY_RESOLVE_S)",
+        " (core/incidents/recurrence.py, STICKY_RESOLVE_S)",
         harm="Whatever a person resolved too early stays unreported, however long it fails.",
         tests=("tests/core",),
     ),

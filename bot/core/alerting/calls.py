@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import paging
 from bot.core.incidents import notifications
-from bot.core.incidents.flapping import DAMPED_CALL_EVERY_S, damp_if_flapping
+from bot.core.incidents.recurrence import DAMPED_CALL_EVERY_S, damp_if_flapping
 from bot.core.model.observation import Cause, Severity
 from bot.core.oncall import AwaitingMention, CallReason, begun_escalation
 from bot.core.signals.probe_threshold import has_met_threshold
 from bot.core.state.incident import Incident, IncidentKind, NotificationState
-from bot.core.state.known import Impact, Known
 from bot.core.state.outbox import Call
+from bot.core.state.problem import Impact, Known
 from bot.core.state.timeline import CorrectedEntry
 from bot.core.triage.impact import (
     MOST_SHARE,
@@ -118,7 +118,8 @@ def _call_for_more(
     wider_at = notification.called_wider_at
     joined = tuple(
         name
-        for name in known.newly_down(certain)
+        for name, impact in certain.impacts.items()
+        if name not in known.impacts and impact >= Impact.DOWN
         if rules.may_call(name, now) and not _is_same_problem(name, tenants, rules)
     )
     if joined and (wider_at is None or now - wider_at >= WIDER_EVERY_S):

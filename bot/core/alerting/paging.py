@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bot.core.state.desk import DeskState
-    from bot.core.state.known import Known
+    from bot.core.state.problem import Known
     from bot.core.state.rules import Rules
     from bot.core.state.tenant import Tenants
 

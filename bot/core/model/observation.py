@@ -152,7 +152,7 @@ class Phase(StrEnum):
     UNKNOWN = "unknown"
 
 
-OPEN_PHASES = frozenset({Phase.INVESTIGATING, Phase.IDENTIFIED, Phase.MONITORING, Phase.UNKNOWN})
+OPEN_PHASES = frozenset({Phase.INVESTIGATING, Phase.IDENTIFIED, Phase.MONITORING})
 MAINTENANCE_PHASES = frozenset(
     {Phase.SCHEDULED, Phase.IN_PROGRESS, Phase.VERIFYING, Phase.COMPLETED}
 )

@@ -187,6 +187,7 @@ def observe_metric(
     Returns the new state, and the reason if `state` changed.
     """
     metric, at = replace(metric, no_data_reason=latest.no_data_reason), latest.at
+    known_until = at if metric.read_at is None else metric.read_at
     if latest.no_data_reason:
         # No data changes nothing, but where only failures are reported it means that they ended.
         is_over = limits.is_pushed and at - (metric.judged_at or at) > NO_REPORT_S
@@ -206,7 +207,7 @@ def observe_metric(
     if reading.reason:
         return _handle_bad(metric, reading.reason, latest)
     if reading.is_good:
-        return _handle_good(metric, at)
+        return _handle_good(metric, at, known_until)
     if metric.judged_at is not None and at - metric.judged_at > LOW_TRAFFIC_S:
         return _end(metric, at, Reason.LOW_TRAFFIC)
     return metric, None
@@ -321,14 +322,21 @@ def _handle_bad(
     return replace(metric, state=SignalState.FIRING, good_in_a_row=0), reason
 
 
-def _handle_good(metric: MetricState, at: float) -> tuple[MetricState, Reason | None]:
+def _handle_good(
+    metric: MetricState, at: float, known_until: float
+) -> tuple[MetricState, Reason | None]:
+    """Count a good reading; `known_until` is when the figures before it ended.
+
+    A time without figures is none in which users are known to have failed.
+    """
     metric = replace(metric, judged_at=at, good_at=at)
     if metric.state is SignalState.OK:
         return metric, None
     if metric.state is SignalState.PENDING:
         return _end(metric, at, Reason.SINGLE_FAILURES)
     if metric.good_in_a_row == 0:
-        metric = replace(metric, good_since=max(metric.since or 0.0, at - metric.reading.span_s))
+        good_since = min(at - metric.reading.span_s, known_until)
+        metric = replace(metric, good_since=max(metric.since or 0.0, good_since))
     if metric.good_in_a_row + 1 < RECOVER_COUNT:
         return replace(metric, good_in_a_row=metric.good_in_a_row + 1), None
     return _end(metric, at, Reason.RECOVERED)

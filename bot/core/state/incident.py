@@ -8,9 +8,10 @@ from enum import StrEnum
 from bot.core.model import measurement
 from bot.core.model.observation import Cause, Severity, StatusIncident, Target, Verdict
 from bot.core.oncall import AwaitingMention, EscalationState
-from bot.core.state.known import Impact, Known
 from bot.core.state.problem import (
     AlertProblem,
+    Impact,
+    Known,
     MetricProblem,
     NoDataProblem,
     ProbeProblem,
@@ -34,7 +35,7 @@ def detection_times(incident: Incident) -> dict[str, float]:
             case ProbeProblem() | SlowProblem():
                 source = PROBE
             case MetricProblem() | NoDataProblem():
-                source = problem.source.value
+                source = problem.source.value if problem.source else STATUS_INCIDENT
             case AlertProblem():
                 source = MONITOR
         times[source] = min(problem.since, times.get(source, problem.since))

@@ -14,7 +14,7 @@ from bot.core.model.observation import (
     StatusIncident,
     Verdict,
 )
-from bot.core.state.shared import FeedView, match_status_incidents, other_component
+from bot.core.state.tenant import FeedView, match_status_incidents, other_component
 from bot.core.triage.context import TriageContext
 from bot.core.triage.from_controls import collect_control_evidence
 from bot.core.triage.from_peers import collect_peer_evidence, failure_kinds

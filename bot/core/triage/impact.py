@@ -10,7 +10,7 @@ from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import SignalState
 from bot.core.signals.metric_threshold import DOWN_READINGS
 from bot.core.signals.probe_threshold import has_met_threshold
-from bot.core.state.known import Impact, Known
+from bot.core.state.problem import Impact, Known
 from bot.core.triage.context import DOWN_SHARE
 
 if TYPE_CHECKING:

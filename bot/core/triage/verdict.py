@@ -130,10 +130,11 @@ def judge(
     is_clear = has_fact and confidence >= MIN_CONFIDENCE
     if not has_fact:
         confidence = min(confidence, MIN_CONFIDENCE)
+    confidence = round(confidence, 2)
     return Verdict(
         cause=best if is_clear else Cause.UNCLEAR,
         scope=scope_of.get(best, Scope.UNKNOWN) if is_clear else Scope.UNKNOWN,
-        confidence=round(confidence, 2),
+        confidence=confidence,
         evidence_for=tuple(one for one in evidence if one.weight > 0),
         evidence_against=tuple(one for one in evidence if one.weight < 0),
         settled_by=None if is_clear and confidence >= PROBABLE else missing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.core.commands.parse import NOTE_LENGTH
-from bot.core.incidents.sticky_resolve import STICKY_RESOLVE_S
+from bot.core.incidents.recurrence import STICKY_RESOLVE_S
 from bot.core.model.access import Verb
 from bot.core.state.incident import IncidentState
 from bot.slack import actions

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from bot.core.alerting import acknowledgements
 from bot.core.alerting.paging import PERSON_ID_PREFIXES
 from bot.core.commands.parse import NOTE_LENGTH
-from bot.core.incidents.sticky_resolve import find_failing
+from bot.core.incidents.recurrence import find_failing
 from bot.core.model.access import EVERYONE, CommandOutcome, Right, Verb
 from bot.core.model.command import Acknowledge, Resolve
 from bot.core.model.observation import CONTROL, Observation, Outcome, Target
 from bot.core.oncall import DM, MENTION
 from bot.core.signals.metric_threshold import MetricState
+from bot.core.state.desk import resolve_check_scope
 from bot.core.state.incident import IncidentKind
-from bot.core.state.on_demand import resolve_check_scope
 from bot.slack.render.buttons import STICKY_RESOLVE_NOTE, confirm_buttons, take_over_button
 from bot.slack.render.help import usage_hint
 from bot.slack.render.incident_line import incident_list

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.core.model.fault import describe_fault
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Cause, Phase, Scope, Severity, Stage
-from bot.core.state.known import Impact
+from bot.core.state.problem import Impact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Sized
@@ -122,6 +122,8 @@ REMEDIES = {
     "server_error": "Set `realm`, or the tenant's Default Directory",
     "no_proof": "Check that the post-login Action is deployed and sets the proof claim",
     "stale_proof": "Check that the post-login Action sets the proof claim at each login",
+    "bad_algorithm": "Let Auth0 sign with RS256 (id tokens: the application → Advanced → OAuth; "
+    "access tokens: the API's settings)",
     "too_many_requests": "Find what uses up the tenant's rate limit (Monitoring → Logs, api_limit)",
 }
 """What to do, by a fault's reason."""

@@ -32,9 +32,8 @@ from bot.core.state.incident import (
     NotificationState,
     Resolution,
 )
-from bot.core.state.known import Impact
 from bot.core.state.outbox import Answer
-from bot.core.state.problem import ProbeProblem
+from bot.core.state.problem import Impact, ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.core.state.timeline import (
