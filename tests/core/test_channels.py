@@ -10,6 +10,7 @@ from bot.core.alerting.batching import (
     CATCH_UP_WAIT_S,
     MISSED_AFTER_S,
     batch_missed,
+    greet,
     is_missed,
     miss_post,
 )
@@ -25,8 +26,8 @@ from bot.core.state.incident import (
     Resolution,
     reopen,
 )
-from bot.core.state.outbox import CatchUp, Delivery, Edit, Post, mark_sending, mark_sent
-from bot.core.state.rules import Channels
+from bot.core.state.outbox import CatchUp, Delivery, Edit, Greeting, Post, mark_sending, mark_sent
+from bot.core.state.rules import Channels, Rules, TenantRules
 from bot.core.state.stimulus import Send
 
 CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
@@ -76,6 +77,26 @@ def test_concerned(
     """Each channel once, in the order of the tenants."""
     assert TEAMS.concerned(tenants, severities) == channels
     assert Channels().concerned(tenants, severities) == ("",)
+
+
+def test_each_channel_is_greeted_once() -> None:
+    """It is told its own tenants; again only if they have changed."""
+    tenants = {name: TenantRules(name, f"{name}.us.auth0.com") for name in ("prod", "eu")}
+    rules = Rules(tenants, channels=TEAMS)
+    greeted, first = greet(DeskState(), NOW, rules)
+    same, nothing = greet(greeted, NOW + 60, rules)
+    more = replace(rules, tenants={**tenants, "lab": TenantRules("lab", "lab.us.auth0.com")})
+    _, again = greet(same, NOW + 120, more)
+
+    assert [one.body for one in first if isinstance(one, Send)] == [
+        Greeting(("eu",), "#eu"),
+        Greeting(("prod",), "#critical"),
+        Greeting(("prod",), ""),
+    ]
+    assert nothing == []
+    assert [one.body for one in again if isinstance(one, Send)] == [
+        Greeting(("lab", "prod"), "", is_first=False)
+    ]
 
 
 def other(**changes: object) -> Incident:
