@@ -200,7 +200,7 @@ MUTANTS = (
         function="OutboxDelivery._send",
         old="await self._commit(delivery, *batched)",
         new="pass",
-        promise='"The bot commits a message before it sends it." (docs/dev/architecture.md, the flow)',
+        promise='"The bot commits a message before it sends it." (architecture.md, the flow)',
         harm="If the process dies after a message was sent, the message is posted twice.",
         tests=("tests/runtime", "tests/crashes"),
     ),
