@@ -22,7 +22,7 @@ from bot.core.state.tenant import NoData, Tenants
 from bot.core.state.timeline import RecoveredEntry
 from bot.core.triage.collect import Triage
 from bot.core.triage.context import TriageContext
-from bot.core.triage.from_peers import failure_kinds, fault_kind
+from bot.core.triage.from_peers import TOGETHER_S, failure_kinds, fault_kind
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState, StateAndEffects
@@ -47,6 +47,8 @@ SAME_GAP_S = 30.0
 """Reports of one monitoring gap come this far apart: each tenant is probed in its own second."""
 SHARED_CAUSES = frozenset({Cause.AUTH0, Cause.NETWORK})
 """Causes that affect several tenants at once, and so are one incident."""
+ONE_HAND = ({Cause.PROBE}, {Cause.QUOTA})
+"""Causes of one tenant each; failing in the same way since the same minutes, one hand did it."""
 POSSIBLY_SHARED_CAUSES = SHARED_CAUSES | {Cause.UNCLEAR}
 
 
@@ -120,6 +122,8 @@ def _has_one_cause(incident: Incident, context: TriageContext, triage: Triage) -
     if all(ways) and ways[0].isdisjoint(ways[1]):
         return False
     causes = {triage.judge(own).cause, triage.judge(context).cause}
+    if causes in ONE_HAND:  # one vault holds all passwords, one client asks for too many tokens
+        return all(ways) and abs(own.since - context.since) < TOGETHER_S
     together = triage.judge(_combine_contexts(incident, context)).cause
     return together in SHARED_CAUSES and causes <= POSSIBLY_SHARED_CAUSES
 
