@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.incidents import lifecycle, notifications, recurrence
 from bot.core.incidents.recurrence import damp_if_flapping, quiet_s
-from bot.core.model.observation import Cause, Health, Scope, Severity, Target, Verdict
+from bot.core.model.observation import M2M, Cause, Health, Scope, Severity, Target, Verdict
 from bot.core.state.incident import (
     Incident,
     IncidentKind,
@@ -47,8 +47,6 @@ SAME_GAP_S = 30.0
 """Reports of one monitoring gap come this far apart: each tenant is probed in its own second."""
 SHARED_CAUSES = frozenset({Cause.AUTH0, Cause.NETWORK})
 """Causes that affect several tenants at once, and so are one incident."""
-ONE_HAND = ({Cause.PROBE}, {Cause.QUOTA})
-"""Causes of one tenant each; failing in the same way since the same minutes, one hand did it."""
 POSSIBLY_SHARED_CAUSES = SHARED_CAUSES | {Cause.UNCLEAR}
 
 
@@ -122,7 +120,10 @@ def _has_one_cause(incident: Incident, context: TriageContext, triage: Triage) -
     if all(ways) and ways[0].isdisjoint(ways[1]):
         return False
     causes = {triage.judge(own).cause, triage.judge(context).cause}
-    if causes in ONE_HAND:  # one vault holds all passwords, one client asks for too many tokens
+    states = [context.all_tenants.states[name] for name in (*own.tenants, *context.tenants)]
+    if causes == {Cause.PROBE} or (
+        causes == {Cause.QUOTA} and all(state.alerting_signals == {M2M} for state in states)
+    ):  # one vault holds all passwords, one client asks for too many tokens
         return all(ways) and abs(own.since - context.since) < TOGETHER_S
     together = triage.judge(_combine_contexts(incident, context)).cause
     return together in SHARED_CAUSES and causes <= POSSIBLY_SHARED_CAUSES
