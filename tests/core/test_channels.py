@@ -10,6 +10,7 @@ from bot.core.alerting.batching import (
     CATCH_UP_WAIT_S,
     MISSED_AFTER_S,
     batch_missed,
+    greet,
     is_missed,
     miss_post,
 )
@@ -31,6 +32,7 @@ from bot.core.state.outbox import (
     CatchUp,
     Delivery,
     Edit,
+    Greeting,
     Post,
     SilenceAnnouncement,
     mark_sending,
@@ -87,6 +89,26 @@ def test_concerned(
     """Each channel once, in the order of the tenants."""
     assert TEAMS.concerned(tenants, severities) == channels
     assert Channels().concerned(tenants, severities) == ("",)
+
+
+def test_each_channel_is_greeted_once() -> None:
+    """It is told its own tenants; again only if they have changed."""
+    tenants = {name: TenantRules(name, f"{name}.us.auth0.com") for name in ("prod", "eu")}
+    rules = Rules(tenants, channels=TEAMS)
+    greeted, first = greet(DeskState(), NOW, rules)
+    same, nothing = greet(greeted, NOW + 60, rules)
+    more = replace(rules, tenants={**tenants, "lab": TenantRules("lab", "lab.us.auth0.com")})
+    _, again = greet(same, NOW + 120, more)
+
+    assert [one.body for one in first if isinstance(one, Send)] == [
+        Greeting(("eu",), "#eu"),
+        Greeting(("prod",), "#critical"),
+        Greeting(("prod",), ""),
+    ]
+    assert nothing == []
+    assert [one.body for one in again if isinstance(one, Send)] == [
+        Greeting(("lab", "prod"), "", is_first=False)
+    ]
 
 
 @pytest.mark.parametrize(
