@@ -190,6 +190,14 @@ def test_people_read_plain_words() -> None:
     assert found == set()
 
 
+def test_the_pictures_are_small() -> None:
+    """All of them together are below 2 MB: everybody who clones gets them."""
+    sizes = [file.stat().st_size for file in (ROOT / "docs" / "pictures").iterdir()]
+
+    assert len(sizes) > 60
+    assert sum(sizes) < 2_000_000
+
+
 def test_slash_commands() -> None:
     """The pages show every verb, and none that would not be understood."""
     shown = re.findall(r"`/auth0-check ?([^`]*)`", EVERYTHING)
