@@ -63,6 +63,11 @@ PLAIN_PAGES = (
     "docs/commands.md",
     "docs/setup-slack.md",
     "docs/setup-auth0.md",
+    "docs/architecture.md",
+    "docs/hooks.md",
+    "docs/how-it-decides.md",
+    "docs/notify.md",
+    "docs/unverified.md",
 )
 """Pages in plain words; the others still have old ones."""
 COMMANDS = {
