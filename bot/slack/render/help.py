@@ -35,9 +35,7 @@ _READ_VERBS = {
         "With `--details` you also see the ids and weights of the evidence rules.",
         "why 12",
     ),
-    Verb.REPORT: Usage(
-        "[24h|7d]", "how the last days went", example="report 24h"
-    ),
+    Verb.REPORT: Usage("[24h|7d]", "how the last days went", example="report 24h"),
     Verb.HEALTH: Usage("", "how the bot itself is"),
 }
 _INCIDENT_VERBS = {
