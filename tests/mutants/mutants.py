@@ -144,7 +144,7 @@ MUTANTS = (
         function="OutboxDelivery._handle_sent",
         old="self._calls.pop(delivery.key, None)",
         new="pass",
-        promise='"If Slack does not take a call within 60 seconds, the bot pages every contact point"'
+        promise='"If Slack does not take a call within 60 seconds, the bot pages every"'
         " (docs/paging.md)",
         harm="Pagers go off although the alert is in the channel.",
         tests=("tests/core", "tests/runtime"),
@@ -301,7 +301,7 @@ MUTANTS = (
         function="EventsEndpoint._verify",
         old="not self._is_new(signature, now)",
         new="False",
-        promise='"refuses what Slack did not sign in the last 5 minutes, and a request that comes twice."'
+        promise='"did not sign in the last 5 minutes, and a request that comes twice."'
         " (docs/deploy.md)",
         harm="Who has recorded one request can have it carried out again.",
         tests=("tests/slack",),
