@@ -81,7 +81,7 @@ SENTENCES = {
     "notice-silent": "Auth0's status page shows nothing (proves nothing: posts came 5 to 121 "
     "minutes late)",
     "feed-unreachable": "Auth0's status page cannot be reached either",
-    "blind": "no check of {tenant} got through for {minutes} minutes",
+    "blind": "no check of {tenant} has got through for over {minutes} minutes",
     "users-fail": "real users fail as well: {names}",
     "users-fail-alone": "real users fail while the test login works: {names}",
     "users-ok": "real users' logins work: {names}",
