@@ -47,7 +47,7 @@ SENTENCES = {
     "sudden": "the test login at {tenant} worked a moment before",
     "quota-low": "{tenant} says that {remaining} requests of its rate limit are left",
     "login-slow": "logins to {tenant} take {recent_s:.1f} s, usually {usual_s:.1f} s",
-    "wellknown-slow": "the signing keys of {tenant} are slow as well: {recent_s:.1f} s, usually "
+    "wellknown-slow": "the signing keys of {tenant} are slow: {recent_s:.1f} s, usually "
     "{usual_s:.1f} s",
     "same-environment-slow": "logins to other tenants in the same environment are slow, too: "
     "{names}",
@@ -57,16 +57,16 @@ SENTENCES = {
     "same minute: {names}",
     "own-restart": "{tenant} fails since I was restarted or updated",
     "never-ok": "this test login at {tenant} has never worked yet",
-    "wellknown-gone": "the signing keys of {tenant} are not there either: {fault}",
-    "wellknown-blocked": "the signing keys of {tenant} are refused as well: {fault}",
-    "wellknown-fails": "the signing keys of {tenant} fail as well: {fault}",
-    "wellknown-unreachable": "no connection to the signing keys of {tenant} either: {fault}",
+    "wellknown-gone": "the signing keys of {tenant} are not there: {fault}",
+    "wellknown-blocked": "the signing keys of {tenant} are refused: {fault}",
+    "wellknown-fails": "the signing keys of {tenant} fail: {fault}",
+    "wellknown-unreachable": "no connection to the signing keys of {tenant}: {fault}",
     "wellknown-ok": "the signing keys of {tenant} are served (from a cache: that proves only the "
     "path)",
     "custom-only": "only the custom domain of {tenant} fails: {fault}",
     "canonical-only": "logins to the custom domain of {tenant} work",
     "m2m-ok": "{tenant} gives machine tokens, without the user database and login Actions",
-    "m2m-fails": "machine tokens of {tenant} fail as well: {fault}",
+    "m2m-fails": "requests for machine tokens of {tenant} fail: {fault}",
     "m2m-only": "only machine tokens of {tenant} fail: {fault}",
     "m2m-refused": "{tenant} refuses only the application that asks for machine tokens: {fault}",
     "m2m-429": "{tenant} limits only machine tokens: {fault}",
@@ -80,9 +80,9 @@ SENTENCES = {
     "notice-fits": "Auth0's status page has a post about this environment",
     "notice-silent": "Auth0's status page shows nothing (proves nothing: posts came 5 to 121 "
     "minutes late)",
-    "feed-unreachable": "Auth0's status page cannot be reached either",
+    "feed-unreachable": "Auth0's status page cannot be reached from here",
     "blind": "no check of {tenant} has got through for over {minutes} minutes",
-    "users-fail": "real users fail as well: {names}",
+    "users-fail": "logins of real users fail: {names}",
     "users-fail-alone": "real users fail while the test login works: {names}",
     "users-ok": "real users' logins work: {names}",
     "users-unknown": "it is not known yet how real users do: {names}",
