@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Login(types.Section):
-    """A synthetic user who logs in to one application."""
+    """A test user who logs in to one application."""
 
     name: types.SignalName = "login"
     """A short name of your own; needed if a tenant has several logins."""
@@ -39,9 +39,9 @@ class Login(types.Section):
     client_secret: types.Secret | None = None
     """If the application has one."""
     username: types.Text
-    """The synthetic user's user name or e-mail address."""
+    """The test user's user name or e-mail address."""
     password: types.Secret
-    """The synthetic user's password."""
+    """The test user's password."""
     realm: types.Text | None = None
     """The connection. Without it, a tenant without a Default Directory answers 500."""
     audience: types.Text | None = None
@@ -135,7 +135,7 @@ class Tenant(types.Section):
     probe: ProbeSettings = ProbeSettings()
     """How often it is probed, and for how long."""
     logins: tuple[Login, ...] = Field(min_length=1)
-    """A list of at least one synthetic user."""
+    """A list of at least one test user."""
     m2m: M2m | None = None
     """A machine token, as a second check. One in five minutes: 8,640 a month."""
     metrics: tuple[Metric, ...] = ()
