@@ -43,6 +43,8 @@ class Login(types.Section):
     realm: types.Text | None = None
     """The connection. With it the `password-realm` grant is used, without it `password`."""
     audience: types.Text | None = None
+    organization: types.Text | None = None
+    """The id (`org_…`) or name of the organization that the user logs in to."""
     scope: types.Text = "openid"
     token_path: types.UrlPath = "/oauth/token"  # noqa: S105 - a path
     issuer: types.Text | None = None
@@ -223,6 +225,8 @@ class Settings(types.Section):
     """Control endpoints: if they fail too, it is our own network. Not at Auth0's edge vendor."""
     resolve: dict[types.HostName, types.AddressPort] = Field(default_factory=dict)
     """Host name -> `address:port`, instead of DNS (tests, labs); SNI and issuer do not change."""
+    address_family: Literal["any", "ipv4", "ipv6"] = "any"
+    """By which addresses hosts are reached; `any`: as DNS orders them."""
     database: types.Text = "auth0-check.sqlite"
     ping_url: types.SecretAddress | None = None
     """Asked for after each full cycle of checks, so that a service elsewhere misses the bot."""
@@ -279,6 +283,6 @@ def secrets_in(value: object) -> Iterator[str]:
     elif isinstance(value, BaseModel):
         for _, child in value:
             yield from secrets_in(child)
-    elif isinstance(value, tuple):
-        for child in value:
+    elif isinstance(value, tuple | dict):
+        for child in value.values() if isinstance(value, dict) else value:
             yield from secrets_in(child)

@@ -60,7 +60,10 @@ class PrometheusRate:
         self._target = target
         self._request = HttpRequest(
             url=server.url + QUERY_PATH,
-            headers=authorization_headers(server),
+            headers={
+                **{name: value.get_secret_value() for name, value in server.headers.items()},
+                **authorization_headers(server),
+            },
             timeout_s=server.timeout,
             ca_file=server.ca_file,
         )
