@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.app.clock import ClockWatch
+from bot.app.doctor import examine
 from bot.app.health import admin_routes
 from bot.app.http_server import Server
 from bot.app.notification_router import NotificationRouter, build_notifiers
@@ -120,7 +121,7 @@ class Bot:
         )
         self._database_warning = ""
         self._slack: SlackSession | None = None
-        self._delivery: OutboxDelivery | None = None
+        self.delivery: OutboxDelivery | None = None
         self._socket: SocketModeConnection | None = None
         self._events_endpoint: EventsEndpoint | None = None
         self.engine: Engine | None = None
@@ -139,11 +140,6 @@ class Bot:
         if socket.is_connected:
             return replace(health, since=since)
         return SlackHealth(SlackStatus.CONNECTING, since, "no Socket Mode connection")
-
-    @property
-    def outbox_depth(self) -> int:
-        """How many messages wait."""
-        return self._delivery.depth if self._delivery else 0
 
     async def warn(self, text: str) -> None:
         """Post a warning about the bot itself to the default channel, if Slack takes it."""
@@ -279,7 +275,7 @@ class Bot:
     def _build_delivery(
         self, engine: Engine, store: Store, messenger: SlackMessenger
     ) -> OutboxDelivery:
-        delivery = self._delivery = OutboxDelivery(
+        delivery = self.delivery = OutboxDelivery(
             clock=self._clock,
             store=store,
             messenger=self.watch(NotificationRouter(messenger, self._notifiers)),
@@ -380,6 +376,7 @@ class Bot:
             view=engine.view,
             catch_up=engine.catch_up,
             submit=engine.submit,
+            examine=partial(examine, self._settings, self._clock),
         )
         return Listeners(
             engine,

@@ -295,4 +295,4 @@ class Access(types.Section):
     silence: PrincipalIds = (EVERYONE,)
     """Silence a tenant, a signal or an incident for a while, and end the silence."""
     administer: PrincipalIds = (EVERYONE,)
-    """Silence everything, override who is on call, read the audit trail."""
+    """Silence everything, override who is on call, read the audit trail, examine the set-up."""
