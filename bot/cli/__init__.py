@@ -33,7 +33,8 @@ from bot.cli.command_line import (
 from bot.cli.init import init
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
     from typing import Any
 
@@ -233,11 +234,11 @@ def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> No
     Example: auth0-check demo --scenario our-release --speed 30
     """
     from bot.simulator.demo import play_demo
+    from bot.simulator.story_time import StoryLoop
 
+    playing = play_demo(scenario, speed=speed, port=port, headless=headless, echo=click.echo)
     try:
-        code = _run_until_stopped(
-            play_demo(scenario, speed=speed, port=port, headless=headless, echo=click.echo)
-        )
+        code = _run_until_stopped(playing, StoryLoop)
     except OSError as error:
         taken = f"port {port} is taken: choose another one, such as --port 0 for any free one"
         text = taken if error.errno == errno.EADDRINUSE else str(error)
@@ -247,7 +248,9 @@ def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> No
     sys.exit(code or 0)
 
 
-def _run_until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
+def _run_until_stopped(
+    work: Coroutine[Any, Any, T], make_loop: Callable[[], AbstractEventLoop] | None = None
+) -> T | None:
     """Run to the end, or until SIGINT or SIGTERM; then clean up and return None."""
 
     async def guarded() -> T | None:
@@ -259,7 +262,8 @@ def _run_until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
         except asyncio.CancelledError:
             return None
 
-    return asyncio.run(guarded())
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        return runner.run(guarded())
 
 
 def _leave_hanging_threads() -> None:

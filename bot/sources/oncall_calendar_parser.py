@@ -47,7 +47,11 @@ def parse_shifts(body: bytes, now: float, zone: str) -> dict[str, Any]:
         calendars = icalendar.Calendar.from_ical(body, multiple=True)
         for part in chain.from_iterable(map(_split_series, calendars)):
             events = _expand(part, today)
-            rows += [_to_row(event, zone) for event in events if not _is_cancelled(event)]
+            rows += [
+                _to_row(event, zone)
+                for event in events
+                if str(event.get("STATUS", "")).upper() != "CANCELLED"
+            ]
     except Exception as error:  # both libraries raise many kinds on malformed input
         raise DocumentRefused("no_calendar", type(error).__name__) from error
     if not calendars:
@@ -102,10 +106,6 @@ def _limited_cpu() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
-
-
-def _is_cancelled(event: icalendar.Event) -> bool:
-    return str(event.get("STATUS", "")).upper() == "CANCELLED"
 
 
 def _to_row(event: icalendar.Event, zone: str) -> dict[str, Any]:
