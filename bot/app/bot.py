@@ -20,6 +20,7 @@ from bot.app.rules import find_silent_escalation, rules_of
 from bot.app.self_checks import CyclePing
 from bot.app.self_watch import DELIVERY, ENGINE, SOCKET, SelfWatch
 from bot.app.status_json import status_routes
+from bot.app.status_page import page_handler
 from bot.app.watchdog import Supervisor
 from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
@@ -312,7 +313,8 @@ class Bot:
             is_deaf = public is not None and not public.is_listening
             return "server.listen takes no connections" if is_deaf else store.problem
 
-        admin = admin_routes(self.metrics.registry, self._self_watch.health, find_unready)
+        admin = dict(admin_routes(self.metrics.registry, self._self_watch.health, find_unready))
+        admin["GET", "/status"] = page_handler(engine.view)
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
 
     async def _use_slack(

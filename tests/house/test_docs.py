@@ -239,6 +239,7 @@ def test_health() -> None:
     """The page names exactly the addresses of the admin listener."""
     paths = {path for _, path in admin_routes(Metrics().registry, Health(lambda: 0.0), str)}
 
+    paths |= {"/status"}
     assert {name for name in table(OPERATION, "Watching the bot") if name[0] == "/"} == paths
     assert f"`{Server().admin_listen}`" in OPERATION
 
