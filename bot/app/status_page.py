@@ -89,9 +89,10 @@ def render_page(view: View) -> str:
 
 def _render_tenant(name: str, document: dict[str, object], view: View) -> str:
     state, rules = str(document["state"]), view.rules.tenants[name]
-    signals = {**_words(document["logins"]), **_words(document["signals"])}
+    words = {**_words(document["logins"]), **_words(document["signals"])}
+    signals = {SIGNALS.get(signal, signal): word for signal, word in words.items()}
     listed = "".join(
-        f'<li><span class="{word}">{MARKS[word]} {escape(SIGNALS.get(signal, signal))}: {word}</span></li>'
+        f'<li><span class="{word}">{MARKS[word]} {escape(signal)}: {word}</span></li>'
         for signal, word in signals.items()
     )
     recent = view.tenants.states[name].recent_logins
