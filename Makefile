@@ -12,7 +12,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite faults faults-full check fix bench house mutants judge judge-long fit pictures wheel lock clean
+.PHONY: help demo test suite faults faults-full check fix wheel bench house mutants judge judge-long fit pictures lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 - /p' Makefile | awk -F ' - ' '{ printf "%-16s %s\n", $$1, $$2 }'

@@ -468,6 +468,6 @@ def test_authorization() -> None:
     bare = Prometheus(url="https://prometheus.test")
     named = bare.model_copy(update={"username": "Aladdin", "password": SecretStr("open sesame")})
     assert authorization_headers(bare) == {}
-    assert authorization_headers(named) == {"Authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
+    assert authorization_headers(named) == {"authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
     both = named.model_copy(update={"token": SecretStr("t")})
-    assert authorization_headers(both) == {"Authorization": "Bearer t"}
+    assert authorization_headers(both) == {"authorization": "Bearer t"}
