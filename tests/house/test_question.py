@@ -14,7 +14,7 @@ AUDITED = 1
 
 @pytest.mark.parametrize("text", [*PLAIN_QUESTIONS, *UNCLEAR])
 async def test_a_question_needs_no_commit(text: str) -> None:
-    """It is answered from the state; who reads the audit log, or examines the set-up, is recorded beside the answer."""
+    """It is answered from the state; who reads the audit log or examines the set-up is recorded."""
     asked = await ask(text)
 
     assert asked.answer
