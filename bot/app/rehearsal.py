@@ -30,6 +30,7 @@ from bot.core.model.observation import (
 from bot.core.oncall import DM, MENTION, NEXT, Shifts
 from bot.core.state.outbox import (
     DirectMessage,
+    Greeting,
     PagerAction,
     Paging,
     Post,
@@ -162,7 +163,9 @@ class WatchedMessenger:
     async def send(
         self, delivery: Delivery, view: View, message: MessageRef | None
     ) -> MessageRef | None:
-        """Send it, and note the outcome."""
+        """Send it, and note the outcome. The greeting of a new bot is left out."""
+        if isinstance(delivery.body, Greeting):
+            return None
         what = _name_delivery(delivery)
         try:
             ref = await self._messenger.send(delivery, view, message)
