@@ -46,6 +46,8 @@ class Login(types.Section):
     """The connection. Without it, a tenant without a Default Directory answers 500."""
     audience: types.Text | None = None
     """The API of the access token. Without it the access token is opaque and is not verified."""
+    organization: types.Text | None = None
+    """The id (`org_…`) or name of the organization that the user logs in to."""
     scope: types.Text = "openid"
     """What is asked for: by default the least that gives an id token."""
     token_path: types.UrlPath = "/oauth/token"  # noqa: S105 - a path
@@ -254,6 +256,8 @@ class Settings(types.Section):
     """Control endpoints: if they fail too, it is our own network. Not at Auth0's edge vendor."""
     resolve: dict[types.HostName, types.AddressPort] = Field(default_factory=dict)
     """Host name -> `address:port`, instead of DNS (tests, labs); SNI and issuer do not change."""
+    address_family: Literal["any", "ipv4", "ipv6"] = "any"
+    """By which addresses the bot reaches Auth0 and all sources; `any`: as DNS orders them."""
     database: types.Text = "auth0-check.sqlite"
     """The file with the bot's state, relative to the working directory."""
     ping_url: types.SecretAddress | None = None
