@@ -25,7 +25,7 @@ from bot.core.model.observation import (
 from bot.core.signals.latency import LatencyBaseline
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.rules import DEFAULT_FEED, Rules, TenantRules
-from bot.core.state.shared import FeedView, Sample, SharedSignals
+from bot.core.state.shared import FeedView, Sample, SharedSignals, feed_samples_key
 from bot.core.state.tenant import NoData, Tenants, TenantState
 from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
@@ -114,6 +114,8 @@ def world(seed: int) -> TriageContext:
         controls = {"neutral": replace(WELL, latency=usual)}
     samples = {"neutral": tuple(Sample(NOW - 5 * place, latency_s) for place in (3, 2, 1))}
     feeds = {DEFAULT_FEED.name: feed(random)}
+    is_read = feeds[DEFAULT_FEED.name].state is FeedState.OK
+    samples[feed_samples_key(DEFAULT_FEED.name)] = (Sample(NOW - 5, 0.0 if is_read else None),)
     started_at = random.choice((None, SINCE - 5))
     shared = SharedSignals(controls, feeds, started_at=started_at, samples=samples)
     names = random.choice((("prod",), ("prod", "b")))

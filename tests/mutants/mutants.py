@@ -252,10 +252,10 @@ MUTANTS = (
         id="waits-before-it-is-told",
         path="bot/core/signals/probe_threshold.py",
         function="probe_interval_s",
-        old="RATE_LIMIT_MAX_S if signal.state is SignalState.FIRING else RATE_LIMIT_INTERVAL_S",
+        old="RATE_LIMIT_MAX_S if signal.state is SignalState.FIRING else RATE_LIMIT_CONFIRM_S",
         new="RATE_LIMIT_MAX_S",
-        promise='"Before it fires we wait a minute at most: one more request is harmless, a quarter'
-        ' of an hour without an alert is not." (core/signals/probe_threshold.py)',
+        promise='"Before it fires we wait for 20 s at most: one more request is harmless,'
+        ' a quarter of an hour without an alert is not." (core/signals/probe_threshold.py)',
         harm="A first 429 may keep the alert back for a quarter of an hour.",
         tests=("tests/core",),
     ),

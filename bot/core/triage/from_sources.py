@@ -9,7 +9,7 @@ from bot.core.auth0_logs.events import FAILED_KINDS, RowKind
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import SignalState, Stage
 from bot.core.signals.metric_threshold import QUOTA_ROWS
-from bot.core.triage.context import is_stale, is_user_failure
+from bot.core.triage.context import is_signal_healthy, is_stale, is_user_failure
 from bot.core.triage.verdict import RuleMatch
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def collect_source_evidence(context: TriageContext, name: str) -> Iterator[RuleM
             yield from _collect_log_evidence(metric, context, is_alone=not bad)
             yield from _collect_blame_evidence(metric, _own_realms(context, name), context)
         else:
-            yield from _collect_error_evidence(metric)
+            yield from _collect_error_evidence(metric, context, name)
     if any(rules.metrics[n].kind is MetricKind.METRICS for n in bad):
         yield from _collect_log_beside_metrics_evidence(context, name)
 
@@ -178,12 +178,17 @@ def _most_frequent(groups: Iterable[Group], field: str) -> tuple[str, int]:
     return next(iter(_count_by(groups, field)), ("", 0))
 
 
-def _collect_error_evidence(metric: MetricState) -> Iterator[RuleMatch]:
+def _collect_error_evidence(
+    metric: MetricState, context: TriageContext, name: str
+) -> Iterator[RuleMatch]:
     if not metric.is_firing or not metric.recent:
         return  # after a restart there are no measurements yet
     pattern, hits = _most_frequent(metric.recent[-1].groups, "pattern")
     if pattern in ERROR_RULE_IDS:
-        yield RuleMatch(ERROR_RULE_IDS[pattern], {"pattern": pattern, "events": hits})
+        is_reached = all(is_signal_healthy(login, context.now) for login in context.logins(name))
+        is_alone = pattern == "unreachable" and is_reached
+        rule_id = "errors-unreachable-alone" if is_alone else ERROR_RULE_IDS[pattern]
+        yield RuleMatch(rule_id, {"pattern": pattern, "events": hits})
 
 
 def _collect_log_beside_metrics_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
