@@ -58,14 +58,13 @@ class Health:
             "version": VERSION,
             "status": "failing" if any(parts.values()) else "ok",
             "at": _utc(self._now()),
-            "parts": {part: _part_json(problem) for part, problem in parts.items()},
+            "parts": {
+                part: {"status": "failing", "reason": one.reason, "since": _utc(one.since)}
+                if one
+                else {"status": "ok"}
+                for part, one in parts.items()
+            },
         }
-
-
-def _part_json(problem: Problem | None) -> dict[str, str]:
-    if problem is None:
-        return {"status": "ok"}
-    return {"status": "failing", "reason": problem.reason, "since": _utc(problem.since)}
 
 
 def _utc(at: float) -> str:

@@ -164,8 +164,9 @@ class Server:
         """Take connections. asyncio's own server writes 128 tracebacks where one accept fails."""
         loop = asyncio.get_running_loop()
         while True:
-            if self._is_full():
-                await asyncio.sleep(PAUSE_S)  # new ones wait in the backlog
+            known = self._find_open()
+            if len(known) >= self._capacity() and all(each.has_arrived for each in known):
+                await asyncio.sleep(PAUSE_S)  # no room can be made: new ones wait in the backlog
                 continue
             try:
                 client, (host, *_) = await loop.sock_accept(listening)
@@ -188,11 +189,6 @@ class Server:
         found = self._connections.items()
         self._connections = {by: each for by, each in found if not each.transport.is_closing()}
         return list(self._connections.values())
-
-    def _is_full(self) -> bool:
-        """Tell whether there is no room, and none can be made."""
-        connections = self._find_open()
-        return len(connections) >= self._capacity() and all(c.has_arrived for c in connections)
 
     def _capacity(self) -> int:
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -17,7 +17,7 @@ from bot.core.state.silence import Silence
 from bot.core.state.stimulus import Effect, IncidentChanged, Send, SignalChanged, VerdictChanged
 from bot.core.state.timeline import PagedEntry
 from bot.ports import CallFailed, Refused
-from bot.slack.render.text import REMEDIES
+from bot.slack.render.text import remedy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,5 +203,4 @@ def _log_first_result(observation: Observation) -> None:
             "first check of %s: %s %s", target, observation.outcome, observation.no_data_reason
         )
         return
-    remedy = REMEDIES.get(fault.reason, "See docs/operation.md")
-    log.error("first check of %s failed: %s. %s", target, describe_fault(fault), remedy)
+    log.error("first check of %s failed: %s. %s", target, describe_fault(fault), remedy_of(fault))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bot.app.rules import control_target
-from bot.core.model.fault import describe_fault, is_refusal
+from bot.core.model.fault import UNREACHED_STAGES, describe_fault, is_refusal
 from bot.core.model.measurement import FIRST_READ, MetricKind
 from bot.core.model.observation import (
     CONTROL,
@@ -16,12 +16,11 @@ from bot.core.model.observation import (
     WELLKNOWN,
     Observation,
     Outcome,
-    Stage,
     Target,
 )
 from bot.core.signals.metric_threshold import MetricState, observe_metric
 from bot.slack.render.signals import measurement_line
-from bot.slack.render.text import REMEDIES
+from bot.slack.render.text import remedy_of
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from bot.ports import Prober
 
 HEALTHY, FAILING, CANNOT_TELL = 0, 1, 2
-NO_ANSWER_STAGES = frozenset({Stage.DNS, Stage.TIMEOUT})
-"""Faults that our own network can cause as well as the other side's."""
 
 
 async def probe_once(settings: Settings, prober: Prober, tenant: str = "") -> list[Observation]:
@@ -63,13 +60,21 @@ async def _probe_in_turn(prober: Prober, targets: list[Target]) -> list[Observat
 def exit_code(observations: list[Observation]) -> int:
     """Return 0 where the tenants are healthy, 1 where one fails, 2 where we cannot tell.
 
-    We cannot tell without data, or where nothing answers, the control endpoints included.
+    We cannot tell without data, or where the control endpoints fail alike: nothing answers, or
+    something between us and all of them gives the same wrong answer.
     """
     controls = [one for one in observations if one.target.owner == CONTROL]
     tenants = [one for one in observations if one.target.owner != CONTROL]
     failed = [one.fault for one in tenants if one.fault]
     is_cut_off = bool(controls) and all(one.fault for one in controls)
-    if failed and not (is_cut_off and all(fault.stage in NO_ANSWER_STAGES for fault in failed)):
+    answers = {(one.fault.reason, one.fault.status) for one in controls if one.fault}
+    if failed and not (
+        is_cut_off
+        and all(
+            fault.stage in UNREACHED_STAGES or (fault.reason, fault.status) in answers
+            for fault in failed
+        )
+    ):
         return FAILING
     has_no_data = any(one.outcome is Outcome.NO_DATA for one in tenants)
     return CANNOT_TELL if failed or has_no_data else HEALTHY
@@ -96,14 +101,13 @@ def as_json(one: Observation) -> dict[str, Any]:
 
 
 def as_row(one: Observation) -> tuple[str, str, str, str, str]:
-    """Return an observation for people: target, result, time, stages, description and remedy."""
-    stages = "  ".join(f"{t.stage} {t.seconds * 1000:.0f}" for t in one.timings)
-    latency = "" if one.latency_s is None else f"{one.latency_s * 1000:.0f} ms"
+    """Return an observation for people: target, result, times, description and remedy."""
+    stages = ", ".join(f"{t.stage} {t.seconds * 1000:.0f}" for t in one.timings)
+    times = "" if one.latency_s is None else f"{one.latency_s * 1000:.0f} ms: {stages}"
     result = describe_fault(one.fault) if one.fault else one.no_data_reason or "ok"
-    remedy = REMEDIES.get(one.fault.reason, "") if one.fault else ""
     description = one.fault.description if one.fault else ""
-    advice = "\n".join(text for text in (description, remedy) if text)
-    return str(one.target), result, latency, stages, advice
+    remedy = remedy_of(one.fault) if one.fault else ""
+    return str(one.target), result, times, description, remedy
 
 
 def find_signals(rules: Rules, tenant: str = "") -> list[Target]:

@@ -119,8 +119,8 @@ class LiveProber:
         self.fetcher.are_names_found = None if network else own.are_names_found
         self.fetcher.clock_watch = clock_watch
         self._settings = settings
-        prometheus = settings.prometheus.ca_file if settings.prometheus else None
-        for ca_file in {None, prometheus, *(tenant.ca_file for tenant in settings.tenants)}:
+        sources = [each.ca_file for each in (settings.prometheus, settings.sentry) if each]
+        for ca_file in {None, *sources, *(tenant.ca_file for tenant in settings.tenants)}:
             with suppress(NoData):  # each check with it has no data, and says why
                 self.fetcher.trust(ca_file)
         self._counts = counts or PushedCounts(webhook_config(settings).tenants, clock)

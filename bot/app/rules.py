@@ -96,11 +96,13 @@ def _policies(escalation: Escalation) -> dict[Severity, EscalationPolicy]:
     }
 
 
-def _on_call(oncall: OnCall) -> OnCallSource:
+def _on_call(oncall: OnCall) -> OnCallSource | None:
     if oncall.rotation is not None:
         rotation = oncall.rotation
         return Rotation(rotation.people, rotation.hand_over, oncall.zone, rotation.start)
-    return UserGroup(oncall.group) if oncall.group else Shifts(0.0)
+    if oncall.group:
+        return UserGroup(oncall.group)
+    return Shifts(0.0) if oncall.calendar else None
 
 
 def _window(each: Maintenance) -> MaintenanceWindow:

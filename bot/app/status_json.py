@@ -105,7 +105,7 @@ def _tenant_json(name: str, view: View) -> Json:
 def _tenant_health(
     state: TenantState, incident: Incident | None, logins: dict[str, str]
 ) -> TenantHealth:
-    if state.no_data_since is not None:
+    if state.no_data_since is not None or state.has_lost_sight:
         return TenantHealth.UNKNOWN
     if incident is not None:
         return (

@@ -1,7 +1,7 @@
 """Configuration: the only package that reads the environment and YAML."""
 
 from bot.config.document import ConfigError
-from bot.config.loading import build_settings, environment, load_settings
+from bot.config.loading import build_settings, environment, load_document, load_settings
 from bot.config.settings import Settings
 
 __all__ = [
@@ -9,5 +9,6 @@ __all__ = [
     "Settings",
     "build_settings",
     "environment",
+    "load_document",
     "load_settings",
 ]

@@ -44,7 +44,7 @@ ALTERNATIVES: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("prometheus",): ((), ("token",), ("username", "password")),
     ("tenants", "metrics"): ((), ("preset",), ("failed", "all")),
     ("tenants", "logs"): (("client_id", "client_secret"), ("stream_token",)),
-    ("oncall",): (("rotation",), ("group",), ("calendar",)),
+    ("oncall",): ((), ("rotation",), ("group",), ("calendar",)),
     ("notify",): (("pagerduty",), ("apprise",)),
     ("maintenance",): (("every",), ("cron",), ("once",)),
 }
@@ -96,6 +96,9 @@ def _find_missing(document: Document) -> Problems:
     for loc, metric in document.sections("tenants", "metrics"):
         is_polled = metric.keys() & {"preset", "failed", "all"}
         needs += [(format_loc(loc), ("prometheus",) if is_polled else ("hooks", "report"))]
+    for loc, oncall in document.sections("oncall"):
+        if not oncall.keys() & {"rotation", "group", "calendar", "hours"}:
+            needs.append((format_loc(loc), ("oncall", "rotation")))
     for needed_by, path in needs:
         if not any(document.at(*path)):
             yield _missing_problem(needed_by, path)

@@ -16,7 +16,7 @@ import yaml
 from yaml.events import CollectionEndEvent, CollectionStartEvent, DocumentStartEvent
 
 from bot.config.settings import Settings
-from bot.config.value_types import Section
+from bot.config.value_types import FILE_SUFFIX, Section, name_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +27,6 @@ Loc = tuple[str | int, ...]
 FILE_LIMIT = 1_000_000
 """Bytes of a file; nobody writes more by hand."""
 MAX_DEPTH = 20
-FILE_SUFFIX = "_file"
 _FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, where PyYAML has it: 500 tenants take 0.1 s instead of 1 s, and nothing is checked
 before. It refuses a little more than PyYAML's own loader, which therefore has the last word."""
@@ -69,6 +68,8 @@ class Document:
     places: dict[Loc, Place]
     values: Any = None
     problems: dict[Loc, ConfigProblem] = field(default_factory=dict)
+    variables: frozenset[str] = frozenset()
+    """The names of all variables, if they alone are the configuration."""
 
     def place_of(self, loc: Loc) -> Place:
         """Return the place of a value; of a missing one, the place of its parent."""
@@ -297,7 +298,7 @@ class Expansion:
         try:
             return read_secret(self.document.folder / name)
         except ValueError as error:
-            self.document.report(loc, f"the file named by its {FILE_SUFFIX} key {error}")
+            self.document.report(loc, f"{name_file(name)} {error}")
             return ""
 
     def _expand_text(self, value: str, loc: Loc) -> str:
@@ -306,7 +307,10 @@ class Expansion:
             if match[0] == "${":
                 self.document.report(loc, "has a ${ without a name and }: write $$ for a dollar")
             elif name and name not in self.environ:
-                self.document.report(loc, f"needs the environment variable {name}, which is unset")
+                near = get_close_matches(name, self.environ, n=1, cutoff=0.8)
+                advice = f": did you mean {near[0]}?" if near else ""
+                text = f"needs the environment variable {name}, which is unset{advice}"
+                self.document.report(loc, text)
         if loc in self.document.problems:
             return ""
         return _REFERENCE.sub(lambda match: self.environ[match[1]] if match[1] else "$", value)

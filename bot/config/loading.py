@@ -21,6 +21,7 @@ from bot.config.document import (
     read_yaml,
 )
 from bot.config.settings import Settings
+from bot.config.value_types import name_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,8 @@ VARIABLES: dict[str, Loc] = {
     for key in keys
 }
 """Each also as `…_FILE`, the path of a file that holds the value. Empty counts as unset."""
+NO_SLACK = {"bot_token": "xoxb-unused", "app_token": "xapp-unused", "channel": "#unused"}
+"""For commands that need no Slack workspace."""
 _MESSAGES = {
     "missing": "is missing: {hint}",
     "extra_forbidden": "is no setting",
@@ -73,14 +76,31 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
     Raises ConfigError with all problems.
     """
+    return build_settings(load_document(path, environ))
+
+
+def load_document(
+    path: Path | None, environ: Mapping[str, str], *, with_slack: bool = True
+) -> Document:
+    """Read the same without validating it, with all that its values refer to.
+
+    Without Slack, its section is not read but replaced by one that fits every rule. Raises
+    ConfigError if the file is no YAML.
+    """
     named = environ.get(CONFIG_FILE)
     path = path or (Path(named) if named else None)
     if path is None:
-        document = read_variables(environ)
-    else:
-        document = read_yaml(path)
-        document.values = Expansion(document, environ).expand_value(document.values)
-    return build_settings(document)
+        return read_variables(environ if with_slack else _without_slack(environ))
+    document = read_yaml(path)
+    if not with_slack and isinstance(document.values, dict):
+        document.values["slack"] = dict(NO_SLACK)
+    document.values = Expansion(document, environ).expand_value(document.values)
+    return document
+
+
+def _without_slack(environ: Mapping[str, str]) -> dict[str, str]:
+    stand_ins = {f"SLACK_{key.upper()}": value for key, value in NO_SLACK.items()}
+    return {k: v for k, v in environ.items() if not k.startswith("SLACK_")} | stand_ins
 
 
 def read_variables(environ: Mapping[str, str]) -> Document:
@@ -89,7 +109,7 @@ def read_variables(environ: Mapping[str, str]) -> Document:
     tenant: dict[str, Any] = {"logins": [login]}
     slack: dict[str, Any] = {}
     sections = {SLACK: slack, TENANT: tenant, LOGIN: login}
-    document = Document(Path(), {(): Place(0, "environment")})
+    document = Document(Path(), {(): Place(0, "environment")}, variables=frozenset(environ))
     document.values = {"slack": slack, "tenants": [tenant]}
     for order, (name, loc) in enumerate(VARIABLES.items()):
         document.places[loc] = Place(order, name)
@@ -114,7 +134,7 @@ def _read_variable(
     try:
         return read_secret(Path(path))
     except ValueError as error:
-        document.report(loc, f"the file that {name}_FILE names {error}")
+        document.report(loc, f"{name_file(path, f'{name}_FILE')} {error}")
         return ""
 
 

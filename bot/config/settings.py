@@ -102,9 +102,9 @@ class Tenant(types.Section):
 
     name: types.TenantName
     """A short name of your own for this tenant."""
-    domain: types.HostName
+    domain: types.Domain
     """The canonical domain, such as `acme.us.auth0.com`."""
-    custom_domain: types.HostName | None = None
+    custom_domain: types.Domain | None = None
     environment: types.Text | None = None
     """Its name on the status page: US-1, EU-1, …; it cannot be derived from the domain."""
     base_url: types.BaseAddress | None = None

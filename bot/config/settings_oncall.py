@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 
@@ -104,13 +105,17 @@ def _check_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     return steps
 
 
+AS_TEXT = WithJsonSchema({"type": "string"})
+"""As they are written in a file, for editors."""
 Zone = Annotated[str, AfterValidator(_check_zone)]
-Recurrence = Annotated[RecurringTime, BeforeValidator(_parse_recurring)]
-MaintenanceRecurrence = Annotated[RecurringTime, BeforeValidator(_parse_recurring_or_monthly)]
-Clock = Annotated[time, BeforeValidator(_parse_clock)]
-Cron = Annotated[CronTime, BeforeValidator(_parse_cron)]
-WallTime = Annotated[datetime, BeforeValidator(_parse_wall_time)]
-Day = Annotated[date, BeforeValidator(_parse_day)]
+Recurrence = Annotated[RecurringTime, BeforeValidator(_parse_recurring), AS_TEXT]
+MaintenanceRecurrence = Annotated[
+    RecurringTime, BeforeValidator(_parse_recurring_or_monthly), AS_TEXT
+]
+Clock = Annotated[time, BeforeValidator(_parse_clock), AS_TEXT]
+Cron = Annotated[CronTime, BeforeValidator(_parse_cron), AS_TEXT]
+WallTime = Annotated[datetime, BeforeValidator(_parse_wall_time), AS_TEXT]
+Day = Annotated[date, BeforeValidator(_parse_day), AS_TEXT]
 User = Annotated[
     str,
     types.must_match(
@@ -171,7 +176,8 @@ class OnCall(types.Section):
     zone: Zone = "UTC"
     """Of the hand-over, and of a calendar's times that have no time zone."""
     rotation: Rotation | None = None
-    """A section with people, hand_over and start; or group or calendar instead."""
+    """A section with people, hand_over and start; or group or calendar instead. With `hours`
+    nobody need be named."""
     group: UserGroup | None = None
     """Instead of rotation: a user group, which is mentioned."""
     calendar: Calendar | None = None

@@ -35,6 +35,7 @@ class Sentry(types.Section):
     """As in the address of its pages: `acme` of https://acme.sentry.io."""
     token: types.Token
     """An auth token with the scopes org:read and event:read."""
+    ca_file: types.CaFile | None = None
     every: types.Interval = 60.0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import ssl
 from contextlib import suppress
+from datetime import time
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import (
     ConfigDict,
     SecretStr,
     ValidationInfo,
+    WithJsonSchema,
 )
 
 from bot.core.model.measurement import MONITORS
@@ -41,8 +43,16 @@ _OTHER_TOKENS = {
     "xapp-": "the app-level token (app_token)",
     "xoxb-": "the bot token (bot_token)",
     "xoxp-": "a user's token",
-    "xoxe": "a token that expires: switch token rotation off",
+    "xoxe": "a token that expires after 12 hours, and this bot does not renew it. Slack cannot "
+    "switch token rotation off again: make a new app from manifest.yml",
 }
+FILE_SUFFIX = "_file"
+_PATH = re.compile(
+    r"/[a-z0-9_.-]{1,30}(?:/[A-Za-z0-9_.-]{1,60})+"
+    r"|(?:\.{1,2}/)?[a-z0-9_-]{1,30}(?:/[a-z0-9_.-]{1,30}){1,5}"
+    r"|[a-z0-9_-]{1,30}\.(?:env|key|pem|secret|token|txt)"
+)
+"""What nobody takes for a secret, and no generator makes: parts in small letters, or a root."""
 RESERVED_SOURCES = (WELLKNOWN, CUSTOM, M2M, LOGS)
 BOT_ADVICE = (
     "must be the Bot User OAuth Token, which begins with xoxb-: "
@@ -85,6 +95,11 @@ def host_of(url: str) -> str:
         return ""
 
 
+def name_file(path: str, named_by: str = f"its {FILE_SUFFIX} key") -> str:
+    """Name a secret's file in a problem; without its path if that may be the secret itself."""
+    return f"the file {path}" if _PATH.fullmatch(path) else f"the file named by {named_by}"
+
+
 def _reveal(value: str | SecretStr) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
@@ -105,6 +120,22 @@ def _parse_unless_number(parse: Callable[[object], float]) -> BeforeValidator:
         return value if is_number else parse(value)
 
     return BeforeValidator(check)
+
+
+def format_setting(value: object, metadata: tuple[object, ...] = ()) -> str:
+    """Write a value as in a file, with the unit that its type's `metadata` shows."""
+    schemas = [each.json_schema for each in metadata if isinstance(each, WithJsonSchema)]
+    if isinstance(value, float) and SHARE_SCHEMA in schemas:
+        return f"{value * 100:g}%"
+    if isinstance(value, float):
+        return f"{value:g}s"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(format_setting, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {format_setting(v)}" for k, v in value.items()) + "}"
+    return f"{value:%H:%M}" if isinstance(value, time) else str(value)
 
 
 def _must_be_within(low: float, high: float, words: str) -> AfterValidator:
@@ -139,12 +170,21 @@ def _check_host_name(value: str) -> str:
     return value.lower()
 
 
+def _check_domain(value: str) -> str:
+    if "." not in value:
+        raise ValueError(
+            "must be the whole domain, such as acme.us.auth0.com: Auth0 Dashboard > Applications > "
+            "your application > Settings > Domain"
+        )
+    return value
+
+
 def _must_be_token(prefix: str, advice: str) -> AfterValidator:
     def check(secret: SecretStr) -> SecretStr:
         text = secret.get_secret_value()
         if not text.startswith(prefix):
             given = [kind for start, kind in _OTHER_TOKENS.items() if text.startswith(start)]
-            raise ValueError(f"is {given[0]}; it {advice}" if given else advice)
+            raise ValueError(f"is {given[0]}. It {advice}" if given else advice)
         if not re.fullmatch(r"[!-~]+", text):
             raise ValueError("holds blanks or letters that no token has: copy it again")
         return secret
@@ -207,19 +247,32 @@ def _check_certificates(value: str, info: ValidationInfo) -> str:
         _load_certificates(file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no path"
-        raise ValueError(f"must be a readable file of PEM certificates ({reason})") from None
+        named = name_file(value, "this key")
+        raise ValueError(f"{named} must hold PEM certificates ({reason})") from None
     return str(file)
 
 
+SPAN_SCHEMA = {"type": "string", "pattern": rf"^ *{_SPAN.pattern} *$|\$\{{"}
+SHARE_SCHEMA = {"type": "string", "pattern": rf"^ *{_PERCENT.pattern} *$|\$\{{"}
+"""As they are written in a file, for editors; `${NAME}` may stand for any value."""
 Span = Annotated[
-    float, _parse_unless_number(parse_span), _must_be_within(0, 366 * 86400, "0s to 366d")
+    float,
+    _parse_unless_number(parse_span),
+    _must_be_within(0, 366 * 86400, "0s to 366d"),
+    WithJsonSchema(SPAN_SCHEMA),
 ]
 """Seconds; written `60s`, `10m`, … in YAML."""
 Interval = Annotated[
-    float, _parse_unless_number(parse_span), _must_be_within(1, 86400, "1s to 24h")
+    float,
+    _parse_unless_number(parse_span),
+    _must_be_within(1, 86400, "1s to 24h"),
+    WithJsonSchema(SPAN_SCHEMA),
 ]
 Percent = Annotated[
-    float, _parse_unless_number(parse_share), _must_be_within(0.001, 1, "0.1% to 100%")
+    float,
+    _parse_unless_number(parse_share),
+    _must_be_within(0.001, 1, "0.1% to 100%"),
+    WithJsonSchema(SHARE_SCHEMA),
 ]
 """A share, at most 1; written `5%` in YAML."""
 Text = Annotated[
@@ -249,6 +302,7 @@ Expression = Annotated[
 ]
 HostName = Annotated[str, AfterValidator(_check_host_name)]
 """Stored in lower case, as issuers write it."""
+Domain = Annotated[HostName, AfterValidator(_check_domain)]
 UrlPath = Annotated[str, must_match(r"/[^\s?#]*", "must be a path that begins with /")]
 Link = Annotated[str, AfterValidator(lambda value: _check_https(value, loopback=False))]
 """An https URL that people open."""

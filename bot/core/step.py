@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import (
-    acknowledgements,
-    call_outcomes,
-    catch_up,
-    notification_policy,
-)
+from bot.core.alerting import acknowledgements, batching, call_outcomes, notification_policy
 from bot.core.commands import dispatch
-from bot.core.incidents import missing_data, notifications, own_faults, sticky_resolve
+from bot.core.incidents import missing_data, notifications, own_faults, recurrence
 from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
 from bot.core.incidents.grouping import (
     evaluate_all,
@@ -30,9 +25,8 @@ from bot.core.oncall import CallReason
 from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state import clock_shift
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
-from bot.core.state.incident import MESSAGE, MessageRef, Resolution
-from bot.core.state.outbox import Call, ReportDue
-from bot.core.state.shared import FeedView, SharedSignals, with_changes, with_control, with_reading
+from bot.core.state.incident import MESSAGE, MessageRef, OwnFaultKind, Resolution
+from bot.core.state.outbox import Call, Edit, ReportDue
 from bot.core.state.stimulus import (
     CallOverdue,
     CallRefused,
@@ -68,7 +62,14 @@ from bot.core.state.stimulus import (
     TenantStimulus,
     Tick,
 )
-from bot.core.state.tenant import Tenants
+from bot.core.state.tenant import (
+    FeedView,
+    SharedSignals,
+    Tenants,
+    with_changes,
+    with_control,
+    with_reading,
+)
 from bot.core.tenant import step as tenant_step
 from bot.core.triage.collect import Triage
 
@@ -154,7 +155,12 @@ def step_desk(
         before, desk, state.tenants, now, rules
     )
     sent = [*notification_policy.drop_muted((*found, *more), before, desk)]
-    sent += call_outcomes.update_direct_messages(desk, sent)
+    sent += [
+        edit  # wherever the message in the channel is updated, those to single people are
+        for effect in sent
+        if isinstance(effect, Send) and isinstance(effect.body, Edit)
+        for edit in notifications.edit_direct_messages(desk.incidents[effect.body.incident])
+    ]
     state = replace(state, desk=call_outcomes.note_calls(desk, sent))
     effects: list[Effect] = []
     for effect in sent:
@@ -172,16 +178,13 @@ def due_at(state: BotState, rules: Rules) -> float | None:
     desk = state.desk
     checks = (check.until for check in desk.checks.values())
     once = (notification_policy.due_at(desk, rules), desk.report_at, desk.evaluate_at)
-    rare = (own_faults.crash_loop_due_at(desk), _call_due_at(state))
+    cannot_check = cannot_check_at(desk, state.tenants)
+    if cannot_check is not None:
+        cannot_check = max(cannot_check, desk.evaluate_at or 0.0)  # not while it is deferred
+    rare = (own_faults.crash_loop_due_at(desk), cannot_check)
     polls = (*desk.controls_due.values(), *desk.feeds_due.values(), desk.calendar_due)
     dues = (*state.tenant_due.values(), *polls, *checks, *once, *rare)
     return min((at for at in dues if at is not None), default=None)
-
-
-def _call_due_at(state: BotState) -> float | None:
-    """Return when people are to be called because nothing can be checked; not while deferred."""
-    at = cannot_check_at(state.desk, state.tenants)
-    return None if at is None else max(at, state.desk.evaluate_at or 0.0)
 
 
 def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
@@ -202,7 +205,9 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             if stimulus.reading.no_data_reason:
                 return state, []
             state = replace(state, shared=with_reading(state.shared, stimulus.reading))
-            return evaluate_all(state, stimulus.at, tenants, rules)
+            state, effects = evaluate_all(state, stimulus.at, tenants, rules)
+            state, sent = missing_data.evaluate_sources(state, stimulus.at, tenants, rules)
+            return state, [*effects, *sent]
         case TenantReport():
             return _handle_tenant_report(state, stimulus, tenants, rules)
         case CommandReceived():
@@ -221,11 +226,11 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             incident = replace(incident, message=message, history=history)
             return state.with_incident(incident), []
         case MessageLost():
-            return catch_up.post_again(state, stimulus.incident)
+            return batching.post_again(state, stimulus.incident)
         case CallTaken() | CallRefused() | CallOverdue():
             return call_outcomes.handle(state, stimulus, rules)
         case PostMissed():
-            return catch_up.miss_post(state, stimulus.incident)
+            return batching.miss_post(state, stimulus.incident)
         case ShiftsPolled():
             shifts = stimulus.shifts
             shifts = state.shifts.with_reading(shifts) if state.shifts else shifts
@@ -286,10 +291,13 @@ def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
             state = replace(state, reported_at=due)
         report_at = report.at.next(now, report.zone).at
     state = replace(state, report_at=report_at)
-    state, ended = own_faults.end_crash_loop(state, now)
-    effects += ended
-    state, answers = dispatch.answer_overdue_checks(state, now)
-    effects += answers
+    crash_loop_due = own_faults.crash_loop_due_at(state)
+    if crash_loop_due is not None and crash_loop_due <= now:
+        state, ended = own_faults.resolve(state, OwnFaultKind.CRASH_LOOP, now)
+        effects += ended
+    for check in [check for check in state.checks.values() if check.until <= now]:
+        state, answers = dispatch.finish_check(state, check)  # with the results so far
+        effects += answers
     evaluations = (state.evaluate_at, cannot_check_at(state, tenants))
     if any(at is not None and at <= now for at in evaluations):
         state, changes = evaluate_all(state, now, tenants, rules)
@@ -377,7 +385,7 @@ def _handle_tenant_report(
     if stimulus.unobserved_s:
         state, sent = open_monitoring_gap(state, stimulus, rules)
         effects += sent
-    state, is_sticky = sticky_resolve.update_sticky_resolve(state, tenant, now, tenants, rules)
+    state, is_sticky = recurrence.update_sticky_resolve(state, tenant, now, tenants, rules)
     needs_one = needs_incident(state, tenant, tenants) and not is_sticky
     if needs_one and not is_deferred(state, now, rules):
         triage = Triage(now, tenants, state, rules)

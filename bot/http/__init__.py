@@ -2,10 +2,12 @@
 
 from bot.http.client import Fetch, Fetcher, HttpRequest, HttpResult, Stopwatch, parse_json_object
 from bot.http.errors import NoData
+from bot.http.inspection import AddressInspection, inspect_host
 from bot.http.loop_lag import LoopLag
 from bot.http.resolver import Network, SystemNetwork
 
 __all__ = [
+    "AddressInspection",
     "Fetch",
     "Fetcher",
     "HttpRequest",
@@ -15,5 +17,6 @@ __all__ = [
     "NoData",
     "Stopwatch",
     "SystemNetwork",
+    "inspect_host",
     "parse_json_object",
 ]

@@ -52,10 +52,6 @@ class Stopwatch:
         """Return the stages so far, the current one up to now."""
         return (*self._done, Timing(self.stage, self._clock.now() - self._since))
 
-    def elapsed_s(self) -> float:
-        """Return the time since the first stage began."""
-        return self._clock.now() - self.started_at
-
 
 READ_BYTES = 2048
 """At a time, with a turn of the event loop in between. In chunks of one byte they take 25 ms to
@@ -240,7 +236,7 @@ class Fetcher:
     def __init__(self, clock: Clock, network: Network, lag: LoopLag) -> None:
         """Measure by `clock`, connect through `network`, and allow for the stalls of `lag`."""
         self.clock = clock
-        self._network = network
+        self.network = network
         self._lag = lag
         self._ssl_contexts: dict[str | None, ssl.SSLContext] = {}
 
@@ -258,11 +254,11 @@ class Fetcher:
             return HttpResult(at=now, latency_s=0.0, timings=(), no_data_reason=str(error))
         await httpcore.AnyIOBackend().sleep(0)  # the first of all loads the libraries for it
         # Time-outs are those of `LoopLag`. Up to here all cost is ours, and no stage of the target.
-        backend = _Backend(self._network)
+        backend = _Backend(self.network)
         transport = _Transport(context, backend)
         client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)  # noqa: S113
         clock = StallFreeClock(self.clock, self._lag)
-        exchange = _Exchange(request, client, self._network, backend, clock)
+        exchange = _Exchange(request, client, self.network, backend, clock)
         fault, no_data_reason = None, ""
         try:
             fault = await exchange.run()
@@ -311,7 +307,7 @@ class _Exchange:
     def to_result(self, fault: Fault | None, no_data_reason: str) -> HttpResult:
         return HttpResult(
             at=self._watch.started_at,
-            latency_s=self._watch.elapsed_s(),
+            latency_s=self._clock.now() - self._watch.started_at,
             timings=self._watch.timings(),
             status=self._status,
             headers=self._headers,

@@ -7,13 +7,12 @@ each event may be sent again.
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from bot.core.model.fault import describe_fault
+from bot.core.model.fault import describe_fault, parse_wait_s
 from bot.core.model.observation import Stage
 from bot.core.state.outbox import PagerAction
 from bot.http import HttpRequest
@@ -32,6 +31,8 @@ SUMMARY_CHARS = 1024
 """Characters: PagerDuty's limit (Send an Alert Event, read 2026-11)."""
 COMPONENT_CHARS = 255
 """Characters: our own limit, for hundreds of tenants. A whole event may have 512 KB."""
+MAX_RETRY_AFTER_S = 999.0
+"""A pager message cannot wait for longer than that."""
 RETRY_AFTER_S = 30.0
 """After a 429 that names no time: PagerDuty's advice (Events API Rate Limits, read 2026-11)."""
 ACCEPTED, INVALID, TOO_MANY, BROKEN = 202, 400, 429, 500
@@ -131,9 +132,9 @@ def _failure(reply: HttpResult) -> Refused | Doubt:
     if reply.status == INVALID:
         return Refused(SYSTEM, Reason.REJECTED, f"{error}: check the routing key")
     if reply.status == TOO_MANY:
-        # Whole seconds, at most 999: a pager message cannot wait for longer than that.
-        wait = reply.headers.get("retry-after", "")
-        wait_s = float(wait) if re.fullmatch(r"[0-9]{1,3}", wait) else RETRY_AFTER_S
+        wait_s = parse_wait_s(reply.headers.get("retry-after", ""))
+        if wait_s is None or wait_s > MAX_RETRY_AFTER_S:
+            wait_s = RETRY_AFTER_S
         return Refused(SYSTEM, Reason.RATE_LIMITED, error, wait_s)
     if reply.status >= BROKEN:
         return Doubt(SYSTEM, error)

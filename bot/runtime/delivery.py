@@ -15,8 +15,8 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import call_outcomes, catch_up
-from bot.core.state import batching, clock_shift, outbox
+from bot.core.alerting import batching, call_outcomes
+from bot.core.state import clock_shift, outbox
 from bot.core.state.outbox import (
     Answer,
     Call,
@@ -198,7 +198,8 @@ class OutboxDelivery:
             _, number, delivery = heappop(self._waiting)
             limit = None if delivery.status is DeliveryStatus.DOUBT else limit_of(delivery)
             if limit is not None:
-                heappush(self._ready[limit], (_order(delivery), number, delivery))
+                order = (outbox.priority(delivery), delivery.created_at)
+                heappush(self._ready[limit], (order, number, delivery))
             elif self._next.get(delivery.lane) is delivery:
                 self._start(delivery)
         heads = (heap[0][0] for heap in (self._waiting, self._deadlines) if heap)
@@ -257,8 +258,8 @@ class OutboxDelivery:
             log.warning("%s is given up: it is too late now", _describe(delivery))
         if is_expired or call_outcomes.is_needless(delivery, desk):
             return outbox.mark_dead(delivery)
-        if isinstance(body, Post) and catch_up.is_missed(
-            delivery, desk, self.lane(catch_up.lane(body.channel)), now
+        if isinstance(body, Post) and batching.is_missed(
+            delivery, desk, self.lane(batching.catch_up_lane(body.channel)), now
         ):
             self._submit(PostMissed(now, body.incident))
             return None
@@ -284,7 +285,7 @@ class OutboxDelivery:
         """Return a delivery as it is to be sent, with what waits and becomes part of it."""
         lane = self.lane(delivery.lane)
         if isinstance(delivery.body, CatchUp):
-            return catch_up.batch(delivery, lane)
+            return batching.batch_missed(delivery, lane)
         if not delivery.call:
             return batching.batch_replies(delivery, lane)
         if call_outcomes.is_call_needless(delivery, self._view().desk):
@@ -380,11 +381,6 @@ class OutboxDelivery:
         except StoreError as error:
             # Only for debugging: the engine logs that the store fails.
             log.debug("delivery of %s not saved: %s", deliveries[0].key, error)
-
-
-def _order(delivery: Delivery) -> Order:
-    """Return what is first among deliveries that wait for the same limit."""
-    return outbox.priority(delivery), delivery.created_at
 
 
 def _describe(delivery: Delivery) -> str:

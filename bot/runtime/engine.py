@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from bot.core import step
+from bot.core.alerting.batching import is_superfluous
 from bot.core.incidents import notifications
 from bot.core.model.access import AuditEntry
 from bot.core.model.measurement import Push
 from bot.core.state import clock_shift, outbox
-from bot.core.state.batching import is_superfluous
 from bot.core.state.desk import BotState, DeskState
 from bot.core.state.outbox import Delivery
 from bot.core.state.stimulus import (

@@ -71,7 +71,12 @@ class GuardedStore:
         except StoreError as error:
             self._note_failure(str(error))
             raise
-        self._note_success()
+        if self.problem:
+            log.warning("state is saved again")
+        self.problem = ""
+        if self._is_marked and _loop_time() - self._failed_at >= UNSURE_S:
+            self._is_marked = False
+            self._store.note_unsaved(is_unsaved=False)
 
     async def has_received(self, received_id: str) -> bool:
         """Tell whether an inbox item was committed before; see the port."""
@@ -117,14 +122,6 @@ class GuardedStore:
         if not self._is_marked:
             self._is_marked = True
             self._store.note_unsaved(is_unsaved=True)
-
-    def _note_success(self) -> None:
-        if self.problem:
-            log.warning("state is saved again")
-        self.problem = ""
-        if self._is_marked and _loop_time() - self._failed_at >= UNSURE_S:
-            self._is_marked = False
-            self._store.note_unsaved(is_unsaved=False)
 
 
 def _log_late_end(writing: asyncio.Task[None]) -> None:

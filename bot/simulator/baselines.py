@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import CUSTOM, Cause, SignalState
-from bot.core.state.shared import match_status_incidents
 from bot.core.state.stimulus import PollFeed, SignalChanged
+from bot.core.state.tenant import match_status_incidents
 from bot.simulator.story import Score, score_cause
 
 if TYPE_CHECKING:

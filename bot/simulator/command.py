@@ -148,7 +148,8 @@ def render_event(event: Event) -> str:
     """Return an event as a line for people."""
     minutes, seconds = divmod(abs(event["t"]), 60)
     time = f"{'-' if event['t'] < 0 else '+'}{minutes:03.0f}:{seconds:04.1f}"
-    return f"{time}  {event['event']:<8} {_RENDERERS[event['event']](event)}"
+    text = _RENDERERS[event["event"]](event).replace("\u200b", "")  # it can be copied
+    return f"{time}  {event['event']:<8} {text}"
 
 
 def _render_summary(event: Event) -> str:

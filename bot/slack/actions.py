@@ -30,6 +30,8 @@ RESOLVE = "resolve"
 CONFIRM = "confirm"
 """Resolves what still fails."""
 SILENCE = "silence"
+WHAT_HAPPENED = "what_happened"
+FALSE_ALARM = "false_alarm"
 MORE = "more"
 """The overflow menu of an incident: each option's value is a `MenuValue`."""
 END_SILENCE = "end_silence"
@@ -42,6 +44,8 @@ BUTTONS = (
     RESOLVE,
     CONFIRM,
     SILENCE,
+    WHAT_HAPPENED,
+    FALSE_ALARM,
     MORE,
     END_SILENCE,
 )

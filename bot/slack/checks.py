@@ -81,11 +81,8 @@ class Workspace:
         return frozenset({self.team_id, self.enterprise_id}) - {""}
 
 
-def list_missing_scopes(granted: frozenset[str], rules: Rules) -> list[str]:
-    """Return a warning for each scope that the configuration needs and the app lacks.
-
-    None if Slack named no scopes at all.
-    """
+def needed_scopes(rules: Rules) -> dict[str, str]:
+    """Return the scopes that the configuration needs, with what does not work without each."""
     steps = {step.contact for policy in rules.policies.values() for step in policy.steps}
     is_used = {
         "dnd:read": bool(rules.mention or rules.on_call or rules.calendar_every_s),
@@ -93,7 +90,15 @@ def list_missing_scopes(granted: frozenset[str], rules: Rules) -> list[str]:
         "usergroups:read": bool(groups_with_rights(rules.access)),
         "users:read": True,
     }
-    wanted = SCOPES | {name: what for name, what in OPTIONAL_SCOPES.items() if is_used[name]}
+    return SCOPES | {name: what for name, what in OPTIONAL_SCOPES.items() if is_used[name]}
+
+
+def list_missing_scopes(granted: frozenset[str], rules: Rules) -> list[str]:
+    """Return a warning for each scope that the configuration needs and the app lacks.
+
+    None if Slack named no scopes at all.
+    """
+    wanted = needed_scopes(rules)
     missing = sorted(wanted.keys() - granted) if granted else []
     return [f"The bot lacks the scope {scope}: {wanted[scope]}" for scope in missing]
 
@@ -103,6 +108,12 @@ async def check_bot_token(web: SlackWeb) -> Workspace:
     try:
         me = await _call_slack(web, "auth.test", {})
     except Refused as refused:
+        if refused.code == "token_expired":
+            raise SlackProblem(
+                "slack.bot_token / SLACK_BOT_TOKEN has expired (token rotation), and this bot does"
+                " not renew it: make a new app from manifest.yml, as rotation cannot be switched"
+                " off again"
+            ) from None
         raise SlackProblem(
             f"Slack refuses slack.bot_token / SLACK_BOT_TOKEN ({refused.code}): copy the"
             f" Bot User OAuth Token (xoxb-…) {_APP_SETTINGS} OAuth & Permissions"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 from yarl import URL
 
+from bot.core.model.fault import parse_wait_s
 from bot.core.state.outbox import MAX_RETRY_AFTER_S
 from bot.http import parse_json_object
 from bot.ports import Doubt, Reason, Refused
@@ -181,8 +182,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Mapping
 
     Raises `Refused` if Slack did nothing, `Doubt` if it may have done something.
     """
-    retry_after = headers.get("Retry-After", "")  # Slack sends seconds, never a date
-    wait_s = float(retry_after) if re.fullmatch(r"[0-9]{1,6}", retry_after) else None
+    wait_s = parse_wait_s(headers.get("Retry-After", ""))  # Slack sends seconds, never a date
     # Slack's edge limits with an empty body and this header (python-slack-sdk#1693).
     if status == 429 or "x-envoy-ratelimited" in headers:  # noqa: PLR2004 - HTTP's own number
         raise refusal("ratelimited", wait_s)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
-from bot.core.auth0_logs.events import LINK, Json, get_text, parse_instant, tally_rows
+from bot.core.auth0_logs.events import LATE_S, LINK, Json, get_text, parse_instant, tally_rows
 from bot.core.model.fault import classify_answer, parse_quota_remaining
 from bot.core.model.measurement import FIRST_READ, Measurement
 from bot.core.model.observation import LOGS, Target
@@ -32,8 +32,6 @@ MAX_PAGES = 10
 """In one poll; the next poll continues."""
 BODY_CAP = 10_000_000
 """Bytes. The row of a changed setting contains the whole request and response."""
-MAX_BEHIND_S = 600.0
-"""Older rows say nothing about now, and reading them all would use up the tenant's quota."""
 RENEW_BEFORE_S = 60.0
 UNKNOWN_WAIT_S = 60.0
 """After a 429 that does not say when to retry."""
@@ -121,9 +119,10 @@ class TenantLog:
         now = self._clock.now()
         dates = [at for row in rows.values() if (at := parse_instant(row)) is not None]
         until = now if is_all else max(min(max(dates, default=now), now), self._since)
-        if now - until > MAX_BEHIND_S:
+        if now - until > LATE_S:  # reading them all would use up the tenant's quota
             await self._restart("too many rows to keep up: reading begins anew")
-        span_s, self._since = max(until - self._since, 1.0), until
+        since = max(self._since, now - LATE_S)  # what is older is not counted
+        span_s, self._since = max(until - since, 1.0), until
         ignored = self._ignored_clients
         counted = [row for row in rows.values() if get_text(row, "client_id") not in ignored]
         return tally_rows(

@@ -106,6 +106,9 @@ def sum_values(reply: HttpResult) -> float | None:
         raise NoUsableAnswer(UNEXPECTED) from error
     if document.get("isPartial") or not all(each.startswith(INFO_PREFIX) for each in warnings):
         raise NoUsableAnswer("partial answer")
+    unusable = [value for value in values if not isfinite(value)]
+    if unusable and len(unusable) < len(values):
+        raise NoUsableAnswer("not a number in one of the groups")
     if not isfinite(total := sum(values)):
         raise NoUsableAnswer("not a number")
     return total if values else None
@@ -115,6 +118,8 @@ def _samples(document: Mapping[str, Any]) -> list[tuple[float, str]]:
     """Return pairs of time and value. Raises KeyError or TypeError if there are none."""
     match document["data"]:
         case {"resultType": "vector", "result": list(rows)}:
+            if any("histogram" in row for row in rows):
+                raise NoUsableAnswer("native histogram: count it with histogram_count()")
             return [row["value"] for row in rows]
         case {"resultType": "scalar", "result": [at, text]}:
             return [(at, text)]

@@ -60,6 +60,7 @@ class SentryEvents:
             url=f"{server.url}/api/0/organizations/{server.organization}/events/",
             headers={"Authorization": f"Bearer {server.token.get_secret_value()}"},
             timeout_s=TIMEOUT_S,
+            ca_file=server.ca_file,
         )
         self._link = _issues_link(server, {**scope, "statsPeriod": LINK_PERIOD})
         self._window_s = errors.window

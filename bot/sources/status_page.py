@@ -51,10 +51,13 @@ PHASE_BY_WORD = {
     "monitoring": Phase.MONITORING,
     "resolved": Phase.RESOLVED,
     "postmortem": Phase.RESOLVED,
+    "falsealarm": Phase.RESOLVED,
     "scheduled": Phase.SCHEDULED,
     "inprogress": Phase.IN_PROGRESS,
     "verifying": Phase.VERIFYING,
     "completed": Phase.COMPLETED,
+    "cancelled": Phase.COMPLETED,
+    "canceled": Phase.COMPLETED,
 }
 """By word, without case and separators. Other words ("Update") do not change the phase."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -71,7 +74,7 @@ _DATED = re.compile(
 )
 _UNDATED = re.compile(
     r"^(?:Status: )?(?P<word>Update|Investigating|Identified|Monitoring|Resolved|Post-?mortem"
-    rf"|Scheduled|In[ _]progress|Verifying|Completed){_ENDS}",
+    rf"|Scheduled|In[ _]progress|Verifying|Completed|False alarm|Cancell?ed){_ENDS}",
     re.MULTILINE | re.IGNORECASE,
 )
 
@@ -212,6 +215,13 @@ def _first_date(dates: list[float | None], now: float) -> float:
 ACCEPT = {"accept": "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.1"}
 OK = 200
 NOT_MODIFIED = 304
+MOVED = "it has moved: set feed_url to its new address"
+REMEDIES = {
+    **dict.fromkeys((301, 302, 303, 307, 308), MOVED),
+    **dict.fromkeys((401, 403), "it refuses us: check the token in feed_url"),
+    **dict.fromkeys((404, 410), "it is gone: set feed_url to its new address"),
+    429: "too many requests",
+}
 VALIDATOR_LIMIT = 500
 
 
@@ -275,7 +285,8 @@ class StatusFeed:
                 now, FeedState.OK, status_incidents=self._cached.document.status_incidents
             )
         if answer.fault or answer.status != OK:
-            fault = answer.fault or _http_fault(f"http_{answer.status}", answer.status)
+            remedy = REMEDIES.get(answer.status, "")
+            fault = answer.fault or _http_fault(f"http_{answer.status}", answer.status, remedy)
             return self._build_reading(now, FeedState.UNREACHABLE, fault=fault)
         try:
             return self._evaluate(answer, await self._parse(answer.body, now), now)

@@ -4,12 +4,12 @@
 | --- | --- |
 | store | the port: one thread, one connection, one transaction a call |
 | sqlite_file | opens the file: lock, check, create, migrate; what SQLite's errors mean |
-| rows | a change into rows, rows into a snapshot |
-| codec | a value into JSON and back |
+| rows | a change into rows, rows into a snapshot, values into JSON and back |
 | schema | the tables, portable to PostgreSQL |
 | migrations | how older databases become newer ones |
 """
 
+from bot.store.sqlite_file import inspect_database
 from bot.store.store import SqlStore, open_store
 
-__all__ = ["SqlStore", "open_store"]
+__all__ = ["SqlStore", "inspect_database", "open_store"]

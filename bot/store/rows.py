@@ -1,24 +1,92 @@
-"""Writes a change as rows and reads rows as a snapshot, within the caller's transaction."""
+"""Writes a change as rows and reads rows as a snapshot, within the caller's transaction.
+
+A value becomes JSON, and JSON the same value again, or a `StoreError`. Unknown keys are refused,
+so that this version does not drop what a newer one wrote. Therefore a field that is renamed or
+removed needs a migration of the bodies, and a new one needs a default.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 from sqlalchemy import Connection, Table, delete, insert, or_, select, update
 
 from bot.core.model.wall_clock import DAY_S
-from bot.core.state.desk import INCIDENT_RETENTION_S
-from bot.core.state.outbox import FINAL_STATUSES
-from bot.ports import Change, Snapshot, StoreError, Unfinished
-from bot.store import codec
+from bot.core.state.desk import INCIDENT_RETENTION_S, DeskState
+from bot.core.state.incident import Incident
+from bot.core.state.outbox import FINAL_STATUSES, Body, Delivery
+from bot.core.state.tenant import TenantState
+from bot.ports import Change, InboxItem, Snapshot, StoreError, Unfinished
 from bot.store.schema import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bot.core.state.incident import Incident
-    from bot.core.state.outbox import Delivery
+T = TypeVar("T")
+
+TENANT_JSON = TypeAdapter(TenantState)
+DESK_JSON = TypeAdapter(DeskState)
+INCIDENT_JSON = TypeAdapter(Incident)
+INBOX_ITEM_JSON: TypeAdapter[InboxItem] = TypeAdapter(InboxItem)
+_DELIVERY_JSON = TypeAdapter(Delivery)
+BODIES = {kind.__name__.lower(): kind for kind in get_args(Body)}
+"""By the tag that names a body's kind in a delivery's JSON."""
+_BODIES_JSON = {tag: TypeAdapter[Body](kind) for tag, kind in BODIES.items()}
+
+
+def encode(value: object) -> str:
+    """Return a value's JSON, with `Infinity` and `NaN` as Python writes them.
+
+    A lone surrogate, which no database accepts, becomes a question mark.
+    """
+    return _to_json(to_jsonable_python(value))
+
+
+def decode(kind: TypeAdapter[T], text: str, name: str) -> T:
+    """Read what `encode` wrote. A `StoreError` says by `name` which row cannot be read."""
+    try:
+        return kind.validate_json(text, extra="forbid")
+    except ValidationError as error:
+        raise _unreadable_error(name, error) from None
+
+
+def encode_delivery(delivery: Delivery) -> str:
+    """Return a delivery's JSON, with a tag: bodies of several kinds have the same fields."""
+    value = to_jsonable_python(delivery)
+    value["body"] = {type(delivery.body).__name__.lower(): value["body"]}
+    return _to_json(value)
+
+
+def decode_delivery(text: str, name: str) -> Delivery:
+    """Read what `encode_delivery` wrote."""
+    try:
+        value = json.loads(text)
+        ((tag, body),) = value["body"].items()
+        value["body"] = _BODIES_JSON[tag].validate_python(body, extra="forbid")
+        return _DELIVERY_JSON.validate_python(value, extra="forbid")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _unreadable_error(name, error) from None
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+
+
+def _unreadable_error(name: str, error: Exception) -> StoreError:
+    """Say which field does not fit, without its value: some are secret."""
+    place = "its JSON"
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or place
+    return StoreError(
+        f"{name} in the database was written by another version of auth0-check ({place} does not"
+        " fit): start that version, or move the database aside to begin afresh"
+    )
+
 
 STORED_INCIDENT_RETENTION_S = 90 * DAY_S
 """After their end. They are loaded for `INCIDENT_RETENTION_S` only."""
@@ -40,11 +108,9 @@ def write_change(connection: Connection, change: Change, revisions: Mapping[str,
 
     Raises `StoreError` if another process has changed a partition since we read or wrote it.
     """
-    bodies = {
-        f"{TENANT_PREFIX}{name}": codec.encode(state) for name, state in change.tenants.items()
-    }
+    bodies = {f"{TENANT_PREFIX}{name}": encode(state) for name, state in change.tenants.items()}
     if change.desk is not None:
-        bodies[DESK_PARTITION] = codec.encode(replace(change.desk, incidents={}))
+        bodies[DESK_PARTITION] = encode(replace(change.desk, incidents={}))
     written = {name: revisions.get(name, 0) + 1 for name in bodies}
     for name, body in bodies.items():
         _write_partition(connection, name, written[name], body)
@@ -52,14 +118,14 @@ def write_change(connection: Connection, change: Change, revisions: Mapping[str,
     _replace_rows(connection, OUTBOX, [_outbox_row(d) for d in change.deliveries.values()])
     if change.audit_entries:
         audit = [
-            {"at": entry.at, "user": entry.user, "body": codec.encode(entry)}
+            {"at": entry.at, "user": entry.user, "body": encode(entry)}
             for entry in change.audit_entries
         ]
         connection.execute(insert(AUDIT), audit)
     for item in change.inbox_items:
         if not has_received(connection, item.id):  # an item that arrives twice changes nothing
             row = {"id": item.id, "received_at": item.at, "is_handled": False}
-            connection.execute(insert(INBOX).values(**row, body=codec.encode(item)))
+            connection.execute(insert(INBOX).values(**row, body=encode(item)))
     if change.handled_ids:
         connection.execute(
             update(INBOX).where(INBOX.c.id.in_(change.handled_ids)).values(is_handled=True)
@@ -73,25 +139,26 @@ def read_snapshot(connection: Connection, now: float) -> tuple[Snapshot, Revisio
     partitions = {row.name: row for row in connection.execute(select(PARTITION))}
     desk = None
     if (row := partitions.get(DESK_PARTITION)) is not None:
-        incidents = _read_incidents(connection, now)
-        desk = replace(codec.decode(codec.DESK, row.body, DESK_PARTITION), incidents=incidents)
+        recent = INCIDENT.c.resolved_at > now - INCIDENT_RETENTION_S
+        known = select(INCIDENT).where(or_(INCIDENT.c.resolved_at.is_(None), recent))
+        incidents = {
+            found.id: decode(INCIDENT_JSON, found.body, f"incident {found.id}")
+            for found in connection.execute(known.order_by(INCIDENT.c.id))
+        }
+        desk = replace(decode(DESK_JSON, row.body, DESK_PARTITION), incidents=incidents)
     waiting = select(OUTBOX).where(OUTBOX.c.status.not_in(FINAL_STATUSES))
     deliveries = connection.execute(waiting.order_by(OUTBOX.c.lane, OUTBOX.c.seq))
     unhandled = select(INBOX).where(INBOX.c.is_handled.is_(False))
     items = connection.execute(unhandled.order_by(INBOX.c.received_at, INBOX.c.id))
     snapshot = Snapshot(
         tenants={
-            name.removeprefix(TENANT_PREFIX): codec.decode(codec.TENANT, row.body, name)
+            name.removeprefix(TENANT_PREFIX): decode(TENANT_JSON, row.body, name)
             for name, row in partitions.items()
             if name.startswith(TENANT_PREFIX)
         },
         desk=desk,
-        deliveries={
-            row.key: codec.decode_delivery(row.body, f"outbox {row.key}") for row in deliveries
-        },
-        inbox_items=tuple(
-            codec.decode(codec.INBOX_ITEM, row.body, f"inbox {row.id}") for row in items
-        ),
+        deliveries={row.key: decode_delivery(row.body, f"outbox {row.key}") for row in deliveries},
+        inbox_items=tuple(decode(INBOX_ITEM_JSON, row.body, f"inbox {row.id}") for row in items),
     )
     return snapshot, {name: row.revision for name, row in partitions.items()}
 
@@ -101,16 +168,9 @@ def read_unfinished(connection: Connection) -> Unfinished:
     incidents = connection.execute(select(INCIDENT).where(INCIDENT.c.resolved_at.is_(None)))
     waiting = connection.execute(select(OUTBOX).where(OUTBOX.c.status.not_in(FINAL_STATUSES)))
     return Unfinished(
-        tuple(codec.decode(codec.INCIDENT, row.body, f"incident {row.id}") for row in incidents),
-        tuple(codec.decode_delivery(row.body, f"outbox {row.key}") for row in waiting),
+        tuple(decode(INCIDENT_JSON, row.body, f"incident {row.id}") for row in incidents),
+        tuple(decode_delivery(row.body, f"outbox {row.key}") for row in waiting),
     )
-
-
-def _read_incidents(connection: Connection, now: float) -> dict[int, Incident]:
-    recent = INCIDENT.c.resolved_at > now - INCIDENT_RETENTION_S
-    query = select(INCIDENT).where(or_(INCIDENT.c.resolved_at.is_(None), recent))
-    rows = connection.execute(query.order_by(INCIDENT.c.id))
-    return {row.id: codec.decode(codec.INCIDENT, row.body, f"incident {row.id}") for row in rows}
 
 
 def has_received(connection: Connection, received_id: str) -> bool:
@@ -146,7 +206,7 @@ def _incident_row(incident: Incident) -> dict[str, Any]:
         "state": incident.state.value,
         "opened_at": incident.life.opened_at,
         "resolved_at": incident.life.resolved_at,
-        "body": codec.encode(incident),
+        "body": encode(incident),
     }
 
 
@@ -157,7 +217,7 @@ def _outbox_row(delivery: Delivery) -> dict[str, Any]:
         "seq": delivery.seq,
         "status": delivery.status.value,
         "created_at": delivery.created_at,
-        "body": codec.encode_delivery(delivery),
+        "body": encode_delivery(delivery),
     }
 
 

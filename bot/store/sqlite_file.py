@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import shutil
 import sqlite3
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -263,3 +265,54 @@ def _set_pragmas(raw: Any, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+MIN_FREE = 100_000_000
+"""Bytes. A year of a small team takes about a tenth of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseInspection:
+    """What the bot would find at its start. Nothing was changed."""
+
+    detail: str
+    is_in_use: bool
+    """A bot runs with it."""
+
+
+def inspect_database(database: str) -> DatabaseInspection:
+    """Say what the bot would do with the database. Raises `StoreError` if it cannot use it."""
+    path = parse_database_path(database)
+    with explain_errors(path):
+        folder = path.parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES, "no right to write" if folder.exists() else "not there")
+        if shutil.disk_usage(folder).free < MIN_FREE:
+            raise OSError(errno.ENOSPC, "less than 100 MB are free")
+        if not path.exists():
+            return DatabaseInspection(f"{path} will be made", is_in_use=False)
+        if not os.access(path, os.W_OK):
+            raise OSError(errno.EACCES, "no right to write")
+        if _is_locked(path):
+            return DatabaseInspection(f"{path} is in use by a running bot", is_in_use=True)
+        if is_damaged(path):
+            detail = "is damaged: the bot moves it aside at its start, and begins a new one"
+            return DatabaseInspection(f"{path} {detail}", is_in_use=False)
+        with connect(path) as connection, connection.begin():
+            revision = read_revision(connection) or HEAD
+    if revision > HEAD:
+        raise StoreError(f"The database {path} was written by a newer version: start that one")
+    old = revision < HEAD
+    state = "is older: the bot copies and migrates it at its start" if old else "is up to date"
+    return DatabaseInspection(f"{path} {state}", is_in_use=False)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with Path(_lock_path(path)).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False

@@ -1,10 +1,13 @@
-"""Alertmanager's webhook, version 4: firing and resolved alerts.
+"""Alertmanager's webhook, version 4, and what has its shape: firing and resolved alerts.
 
-https://prometheus.io/docs/alerting/latest/configuration/#webhook_config (read 2026-11)
+https://prometheus.io/docs/alerting/latest/configuration/#webhook_config (read 2026-11). Grafana's
+contact points send the same; its alerts of before version 9 have one rule in a body.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from bot.core.model.measurement import ALERTMANAGER, ExternalAlert
@@ -22,18 +25,19 @@ if TYPE_CHECKING:
 
 TENANT_LABELS = ("auth0_tenant", "tenant")
 """Labels that may name a configured tenant; the first that does counts."""
+LEGACY_STATES = {"alerting": "firing", "ok": "resolved"}
 REMEDY = "give the alerts a label auth0_tenant, or set hooks.alertmanager.tenant"
 
 
 def parse_alerts(message: WebhookRequest, tenants: TenantFinder) -> Items:
     """Return each alert whose tenant is known. Raises Refusal if there is none."""
-    listed = get_nested(parse_json_object(message.text), "alerts")
+    document = parse_json_object(message.text)
+    listed = [_from_legacy_rule(document)] if "ruleId" in document else document.get("alerts")
     alerts = [
         alert
         for alert in (listed if isinstance(listed, list) else [])
         if isinstance(get_nested(alert, "labels"), dict)
-        and to_short_text(get_nested(alert, "fingerprint"))
-        and get_nested(alert, "status") in ("firing", "resolved")
+        and alert.get("status") in ("firing", "resolved")
     ]
     picked = [
         tenants.pick(*(alert["labels"].get(key) for key in TENANT_LABELS)) for alert in alerts
@@ -51,9 +55,29 @@ def _to_external_alert(tenant: str, alert: dict[str, Any], now: float) -> Extern
     name, summary = alert["labels"].get("alertname"), get_nested(alert, "annotations", "summary")
     return ExternalAlert(
         target=Target(tenant, ALERTMANAGER),
-        id=to_short_text(alert["fingerprint"]),
+        id=to_short_text(alert.get("fingerprint")) or _hash_labels(alert["labels"]),
         at=max((at for at in (began, ended) if at is not None), default=now),
         is_firing=is_firing,
         title=to_short_text(": ".join(filter(None, (to_short_text(name), to_short_text(summary))))),
         link=to_https_link(alert.get("generatorURL")),
     )
+
+
+def _hash_labels(labels: dict[str, Any]) -> str:
+    """Identify an alert as Alertmanager does: labels alone make it the same one."""
+    return hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _from_legacy_rule(rule: dict[str, Any]) -> dict[str, Any]:
+    """Return the alert of a legacy Grafana rule; its tags may name the tenant.
+
+    It has no times. A rule that is paused, pending or without data neither fires nor ends.
+    """
+    tags = rule.get("tags")
+    return {
+        "status": LEGACY_STATES.get(str(rule.get("state"))),
+        "labels": {**(tags if isinstance(tags, dict) else {}), "alertname": rule.get("ruleName")},
+        "annotations": {"summary": rule.get("message")},
+        "fingerprint": f"rule {to_short_text(rule['ruleId'])}",
+        "generatorURL": rule.get("ruleUrl"),
+    }

@@ -7,15 +7,11 @@ import hmac
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from math import inf
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DEDUP_WINDOW_S = 600.0
-"""The same body twice within one such period is one message that was delivered twice. Later it is a
-new message: Alertmanager repeats an alert that goes on, and each deploy may be called "deploy"."""
 MAX_SKEW_S = 300.0
 """How far Sentry's timestamp may be behind or ahead of our clock."""
 
@@ -35,7 +31,6 @@ class SenderAuth(ABC):
     """A secret, and how a sender proves that it knows it. Raises ValueError for an empty secret."""
 
     secret: str = field(repr=False)
-    dedup_window_s: ClassVar[float] = DEDUP_WINDOW_S
 
     def __post_init__(self) -> None:
         if not self.secret.strip():
@@ -85,12 +80,10 @@ class SentrySignature(SenderAuth):
     """HMAC-SHA256 of the body, in hexadecimal digits.
 
     The timestamp is not signed (`AppPlatformEvent` and `SentryApp.build_signature` in
-    getsentry/sentry, read 2026-11): whoever has a copy of a request can give it a new one. But
-    each alert contains ids and times, so the same bytes are a repetition, however late they come.
+    getsentry/sentry, read 2026-11): whoever has a copy of a request can give it a new one.
     """
 
     __slots__ = ()
-    dedup_window_s = inf
 
     def is_admitted(self, head: RequestHead) -> bool:
         """See `SenderAuth`."""

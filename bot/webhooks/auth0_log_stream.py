@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.webhooks.json_reading import get_nested, parse_json
+from bot.webhooks.json_reading import get_nested, parse_json, to_short_text
 from bot.webhooks.sender import Receipt, Refusal
 
 if TYPE_CHECKING:
@@ -39,11 +39,20 @@ def _parse_elements(text: str) -> Iterator[object]:
         document = parse_json(text)
     except ValueError:
         # Not splitlines(): a string of JSON may hold other line breaks.
-        for line in text.split("\n"):
-            if line.strip():
-                yield parse_json(line)
+        lines = [line for line in text.split("\n") if line.strip()]
+        rows = [row for line in lines if (row := _parse_line(line)) is not None]
+        if lines and not rows:
+            raise
+        yield from rows  # one broken line does not hold back the others
     else:
         yield from document if isinstance(document, list) else [document]
+
+
+def _parse_line(line: str) -> object:
+    try:
+        return parse_json(line)
+    except ValueError:
+        return None
 
 
 def _unwrap_row(element: object) -> dict[str, Any] | None:
@@ -53,5 +62,5 @@ def _unwrap_row(element: object) -> dict[str, Any] | None:
     """
     element = get_nested(element, "detail") or element
     row = get_nested(element, "data") or element
-    log_id = get_nested(row, "log_id") or get_nested(element, "log_id")
-    return {**row, "log_id": log_id} if isinstance(row, dict) and isinstance(log_id, str) else None
+    log_id = to_short_text(get_nested(row, "log_id") or get_nested(element, "log_id"))
+    return {**row, "log_id": log_id} if isinstance(row, dict) and log_id else None

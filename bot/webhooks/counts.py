@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bot.core.auth0_logs.events import MAX_CHANGES, MAX_GROUPS, parse_instant, tally_rows
+from bot.core.auth0_logs.events import MAX_CHANGES, MAX_GROUPS, ROWS_LATE, tally_rows
 from bot.core.model.measurement import Group, Measurement
 from bot.core.model.observation import LOGS, Target
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", int, float)
 
-LATE_S = 600.0
-"""Rows that come later than this (after an interruption Auth0 delivers all that has waited) are
-about the past: their changes are recorded, but the rows are not counted."""
 MAX_IDS = 20_000
 """Ids of one tenant's rows that are remembered, to drop rows that are delivered twice."""
 ID_LIMIT = 100
@@ -103,20 +100,15 @@ class _StreamCounter:
         self._has_fresh = self._has_late = False
 
     def add(self, rows: Sequence[Row], now: float) -> int:
-        fresh: list[Row] = []
-        late: list[Row] = []
-        for row in self._drop_repeated(rows):
-            at = parse_instant(row)
-            (fresh if at is None or now - at <= LATE_S else late).append(row)
-        counted = self._tally(fresh, now)
-        changes = (*self._tally(late, now).changes, *counted.changes)
-        self._sum = _add(self._sum, replace(counted, changes=changes))
-        self._has_fresh |= bool(fresh)
-        self._has_late |= bool(late)
-        return len(fresh) + len(late)
+        new = [*self._drop_repeated(rows)]
+        counted = self._tally(new, now)
+        self._sum = _add(self._sum, counted)
+        self._has_fresh |= bool(new) and not counted.no_data_reason
+        self._has_late |= bool(counted.no_data_reason)
+        return len(new)
 
     def drain(self, now: float) -> Measurement:
-        reason = "rows come late" if self._has_late and not self._has_fresh else ""
+        reason = ROWS_LATE if self._has_late and not self._has_fresh else ""
         if not self._ids:
             reason = "nothing was pushed yet"
         drained = replace(self._sum, at=now, span_s=now - self._sum.at, no_data_reason=reason)

@@ -87,10 +87,10 @@ class WebhookEndpoint:
         if not sender.auth.has_valid_signature(head, body):
             raise Refusal(401, "wrong signature", Receipt.REFUSED)
         try:
-            text = body.decode()
+            text = body.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise Refusal(400, "not UTF-8") from None
-        period = f"{sender.name} {now // sender.auth.dedup_window_s} "
+        period = f"{sender.name} {now // sender.dedup_window_s} "
         id_ = hashlib.sha256(period.encode() + body).hexdigest()
         message = WebhookRequest(id_, head, text)
         parsed = sender.parse(message)

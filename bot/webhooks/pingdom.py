@@ -16,7 +16,9 @@ from bot.webhooks.json_reading import get_nested, parse_instant, parse_json_obje
 if TYPE_CHECKING:
     from bot.webhooks.sender import Items, TenantFinder, WebhookRequest
 
-STATES = {"DOWN": True, "UP": False}
+STATES = {"DOWN": True, "UP": False, "FAILING": True, "SUCCESS": False}
+"""And whether the check fails; the last two are those of transaction checks, which may log in
+(pingdom.com/resources/webhooks, read 2026-11)."""
 REMEDY = "check a host of a tenant's, or set hooks.pingdom.tenant"
 
 
@@ -24,7 +26,8 @@ def parse_check(message: WebhookRequest, tenants: TenantFinder) -> Items:
     """Return the state of a check, for the tenant whose host it checks."""
     document = parse_json_object(message.text)
     id_, state = to_short_text(document.get("check_id")), document.get("current_state")
-    if not id_ or not isinstance(state, str) or state not in STATES:
+    is_firing = STATES.get(state.upper()) if isinstance(state, str) else None
+    if not id_ or is_firing is None:
         return ()
     params = document.get("check_params")
     urls = [get_nested(params, key) for key in ("hostname", "full_url", "url")]
@@ -37,7 +40,7 @@ def parse_check(message: WebhookRequest, tenants: TenantFinder) -> Items:
         target=Target(tenant, PINGDOM),
         id=id_,
         at=message.at if at is None else at,
-        is_firing=STATES[state],
+        is_firing=is_firing,
         title=to_short_text(document.get("check_name")),
         is_unauthenticated=True,
     )

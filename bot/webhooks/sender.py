@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import TYPE_CHECKING, NoReturn
+
+from bot.core.model.measurement import ALERTMANAGER, SENTRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,6 +17,12 @@ if TYPE_CHECKING:
 
     Items = tuple[ExternalAlert | ChangeMade, ...]
 
+DEDUP_WINDOW_S = 600.0
+"""The same body twice within one such period is one message that was delivered twice. Later it is a
+new message: each deploy may be called "deploy"."""
+DEDUP_WINDOWS_S = {SENTRY: inf, ALERTMANAGER: 60.0}
+"""Of other senders. Each alert of Sentry contains ids and times, so the same bytes are a
+repetition, however late. An alert that Alertmanager resolved and fires again has its old start."""
 BODY_CAP = 256 * 1024
 """Bytes. An Alertmanager group of 200 alerts is smaller."""
 
@@ -99,6 +108,11 @@ class WebhookSender:
     """Raises Refusal. The items that it returns must still be committed."""
     cap: int = BODY_CAP
     """Bytes of a body."""
+
+    @property
+    def dedup_window_s(self) -> float:
+        """How long the same body is a repetition."""
+        return DEDUP_WINDOWS_S.get(self.name, DEDUP_WINDOW_S)
 
 
 class TenantFinder:

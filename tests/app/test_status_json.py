@@ -67,6 +67,7 @@ OK = ProbeState(last_at=NOW - 30, last_ok_at=NOW - 30)
 FIRING = ProbeState(SignalState.FIRING, since=NOW - 60, last_at=NOW - 5)
 WORKS = TenantState({"login": OK, "wellknown": OK}, data=HasData(NOW - 30))
 FAILS = replace(WORKS, probes={"login": FIRING, "wellknown": OK})
+STOPPED = MetricState(SignalState.FIRING, no_data_reason="HTTP 503", no_data_since=NOW - 400)
 NO_DATA = replace(WORKS, data=NoData(NOW - 301, NOW - 301))
 TAKEN = IncidentLife(NOW - 10, Acknowledgement("U1", NOW - 5))
 OVER = IncidentLife(NOW - 10, resolved=Resolution(NOW - 5))
@@ -127,6 +128,8 @@ def test_an_outage() -> None:
         ((FAILS, WARNING), "degraded", 12),
         ((NO_DATA, replace(WARNING, kind=IncidentKind.NO_DATA)), "unknown", 12),
         ((replace(FAILS, data=NoData(NOW - 301, NOW - 301)), OUTAGE), "unknown", 12),
+        ((replace(WORKS, metrics={"checkout": STOPPED}), OUTAGE), "unknown", 12),
+        ((replace(FAILS, metrics={"checkout": STOPPED}), OUTAGE), "down", 12),
         ((TenantState(),), "unknown", None),
         ((WORKS, OUTAGE), "ok", None),
         ((FAILS, replace(OUTAGE, life=TAKEN)), "down", 12),
@@ -144,6 +147,8 @@ def test_an_outage() -> None:
         "warning",
         "no data",
         "no data in an outage",
+        "its figures stopped",
+        "figures stopped, the login fails",
         "never checked",
         "works again, others of the incident do not",
         "acknowledged",

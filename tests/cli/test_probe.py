@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,6 @@ from bot.core.model.observation import Fault, Observation, Outcome, Stage, Targe
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
-    from pathlib import Path
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -45,7 +45,7 @@ def test_a_login_that_works(auth0_check: Run, config: Callable[..., str]) -> Non
     ended = auth0_check("probe", "--config", config())
 
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert re.search(r"prod\.login +│ ok", ended.stdout)
+    assert re.search(r"^prod\.login: ok; \d+ ms", ended.stdout, re.MULTILINE)
     assert re.search(r"tls \d+", ended.stdout)
 
 
@@ -96,7 +96,7 @@ def test_an_unknown_tenant(auth0_check: Run, config: Callable[..., str]) -> None
     """The error names the configured tenants."""
     ended = auth0_check("probe", "nowhere", "--config", config())
 
-    assert ended.returncode == 2
+    assert ended.returncode == 3
     assert "there is no tenant 'nowhere'; configured: prod" in ended.stderr
 
 
@@ -111,7 +111,7 @@ def test_the_environment_alone_is_enough(auth0_check: Run) -> None:
         AUTH0_PASSWORD=CANARY,
     )
 
-    assert ended.returncode == 2
+    assert ended.returncode == 3
     assert "configured: acme" in ended.stderr
 
 
@@ -119,7 +119,7 @@ def test_all_missing_variables_are_named(auth0_check: Run) -> None:
     """One line for each, and no traceback."""
     ended = auth0_check("probe", AUTH0_DOMAIN="acme.us.auth0.com", AUTH0_PASSWORD=CANARY)
 
-    assert ended.returncode == 1
+    assert ended.returncode == 3
     lines = ended.stderr.splitlines()
     assert lines[0] == "Error: the configuration cannot be used"
     assert [line.split()[0].rstrip(":") for line in lines[1:]] == [
@@ -129,7 +129,20 @@ def test_all_missing_variables_are_named(auth0_check: Run) -> None:
     assert CANARY not in ended.stderr
 
 
+def test_a_file_needs_no_slack(auth0_check: Run, config: Callable[..., str]) -> None:
+    """Whatever the section `slack` says, or if it is not there: `probe` does not read it."""
+    path = Path(config())
+    whole = json.loads(path.read_text())
+    for slack in ({"slack": {"bot_token": "${UNSET}"}}, {}):
+        path.write_text(json.dumps({**whole, "slack": None} | slack))
+        ended = auth0_check("probe", "--config", str(path))
+
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
 SILENT = Fault(Stage.TIMEOUT, "connect")
+REFUSED = Fault(Stage.CONNECT, "refused")
+PORTAL = Fault(Stage.HTTP, "redirect", status=302)
 BROKEN = Fault(Stage.HTTP, "http_503", status=503)
 
 
@@ -146,8 +159,19 @@ def seen(target: str, outcome: str = "ok", fault: Fault | None = None) -> Observ
         ([seen("prod.login", "failed", SILENT)], 1),
         ([seen("prod.login", "failed", SILENT), seen("control.neutral", "failed", SILENT)], 2),
         ([seen("prod.login", "failed", BROKEN), seen("control.neutral", "failed", SILENT)], 1),
+        ([seen("prod.login", "failed", REFUSED), seen("control.neutral", "failed", REFUSED)], 2),
+        ([seen("prod.login", "failed", PORTAL), seen("control.neutral", "failed", PORTAL)], 2),
+        ([seen("prod.login", "failed", PORTAL), seen("control.neutral", "failed", BROKEN)], 1),
+        (
+            [
+                seen("prod.login", "failed", SILENT),
+                seen("control.neutral", "failed", SILENT),
+                seen("control.other"),
+            ],
+            1,
+        ),
     ],
 )
 def test_the_exit_status(all_seen: list[Observation], status: int) -> None:
-    """2 without data or without any network; any other failure is 1."""
+    """2 without data, or where the control endpoints fail alike; any other failure is 1."""
     assert exit_code(all_seen) == status

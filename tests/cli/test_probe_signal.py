@@ -195,7 +195,7 @@ def test_an_unknown_signal(probe: Run) -> None:
     """The error names the known signals, for a tenant only its own."""
     nowhere, others = probe("--signal", "nowhere"), probe("other", "--signal", "logs")
 
-    assert (nowhere.returncode, others.returncode) == (2, 2)
+    assert (nowhere.returncode, others.returncode) == (3, 3)
     assert "there is no signal 'nowhere'; there are: login, " in nowhere.stderr
     assert "checkout, web, logs" in nowhere.stderr
     assert "there is no signal 'logs'; there are: login, wellknown, checkout" in others.stderr

@@ -200,7 +200,7 @@ def test_what_has_no_answer_cannot_be_compared(
     file.write_text(SHORT.format(name="untold", cause="", alert="").partition("answer")[0])
     ended = auth0_check("simulate", scenario(), str(file), "--compare")
 
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.returncode, ended.stdout) == (3, "")
     assert "no `answer` to compare with: untold" in ended.stderr
 
 
@@ -214,7 +214,7 @@ def test_all_problems_are_reported_before_anything_is_played(
     worse.write_text(SHORT.format(name="worse", cause="magic", alert="true") + "colour: red\n")
     ended = auth0_check("simulate", scenario(), str(bad), str(worse), "nowhere")
 
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.returncode, ended.stdout) == (3, "")
     assert "Traceback" not in ended.stderr
     for told_of in ("bad.yml:12: ", "worse.yml:13: ", "worse.yml:14: colour", "nowhere"):
         assert told_of in ended.stderr

@@ -137,7 +137,7 @@ def test_the_required_variables_suffice(variables: dict[str, str]) -> None:
 
 def test_the_example_loads(tmp_path: Path) -> None:
     """The annotated example is a configuration that works."""
-    example = re.findall(r"```yaml\n((?s:.+?))```", PAGE)[0]
+    example = re.findall(r"```yaml\n((?s:.+?))```", CHAPTERS["An example"])[0]
     (tmp_path / "secrets").mkdir()
     files = re.findall(r"_file: (secrets/[\w-]+)", example)
     for name in files:

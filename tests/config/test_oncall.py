@@ -100,6 +100,14 @@ def test_maintenance(load_text: LoadText) -> None:
     assert (weekly.tenants, once.tenants, once.lasts) == (("prod",), (), 9 * 86400)
 
 
+def test_hours_of_calls_need_nobody_on_call(load_text: LoadText) -> None:
+    """Who is called stands in `slack.mention` as well."""
+    rules = rules_of(load_text(oncall("zone: Asia/Tokyo, hours: {begins: '08:00'}")))
+
+    assert rules.on_call is None
+    assert (rules.call_hours.zone, rules.call_hours.begins) == ("Asia/Tokyo", time(8))
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from base64 import b64encode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.config import ConfigError, load_settings
+from bot.config.value_types import name_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +31,7 @@ LOGIN = (*TENANT, "logins", 0)
         (
             ("slack", "bot_token"),
             "xoxp-1",
-            "2: slack.bot_token: is a user's token; it must be the Bot",
+            "2: slack.bot_token: is a user's token. It must be the Bot",
         ),
         (("slack", "bot_token"), "xoxe.xoxb-1", "2: slack.bot_token: is a token that expires"),
         (("slack", "bot_token"), "1", "2: slack.bot_token: must be the Bot User OAuth Token"),
@@ -54,6 +58,7 @@ LOGIN = (*TENANT, "logins", 0)
             "https://a.b/",
             "7: tenants[0].domain: is an address: write the host",
         ),
+        ((*TENANT, "domain"), "acme", "7: tenants[0].domain: must be the whole domain"),
         ((*TENANT, "domain"), "a.b:443", "7: tenants[0].domain: must be a host name without port"),
         (
             (*TENANT, "base_url"),
@@ -65,8 +70,16 @@ LOGIN = (*TENANT, "logins", 0)
         ((*TENANT, "base_url"), "https://[::1", "12: tenants[0].base_url: must be an address"),
         ((*TENANT, "feed_url"), "http://a.b/x", "12: tenants[0].feed_url: must begin with https"),
         ((*TENANT, "runbook"), "http://localhost", "12: tenants[0].runbook: must begin with https"),
-        ((*TENANT, "ca_file"), "bot.yml", "12: tenants[0].ca_file: must be a readable file of PEM"),
-        ((*TENANT, "ca_file"), "a\0", "12: tenants[0].ca_file: must be a readable file of PEM"),
+        (
+            (*TENANT, "ca_file"),
+            "bot.yml",
+            "12: tenants[0].ca_file: the file named by this key must hold PEM",
+        ),
+        (
+            (*TENANT, "ca_file"),
+            "a\0",
+            "12: tenants[0].ca_file: the file named by this key must hold PEM",
+        ),
         ((*TENANT, "probe"), {"every": 60}, "13: tenants[0].probe.every: is no span of time"),
         ((*TENANT, "probe"), {"every": "5 min"}, "13: tenants[0].probe.every: is no span of time"),
         ((*TENANT, "probe"), {"every": "900ms"}, "13: tenants[0].probe.every: must be from 1s"),
@@ -151,7 +164,7 @@ LOGIN = (*TENANT, "logins", 0)
         (
             ("prometheus",),
             {"url": "https://a.b", "ca_file": "bot.yml"},
-            "14: prometheus.ca_file: must be a readable file of PEM",
+            "14: prometheus.ca_file: the file named by this key must hold PEM",
         ),
         (
             ("sentry",),
@@ -238,6 +251,32 @@ controls: [https://login.acme.example/]
     ]
 
 
+@pytest.mark.parametrize(
+    "path", ["secrets/bot", "/run/secrets/app_token", "./x/y.txt", "token.txt", "/etc/a-b/Token"]
+)
+def test_a_missing_file_is_named(changed: Any, refused: Refused, path: str) -> None:
+    """What is plainly a path is named, so that people see which file it is."""
+    changed(*LOGIN, "password", to=None)
+    (line,) = refused(changed(*LOGIN, "password_file", to=path))
+
+    assert f"password: the file {path} cannot be read (No such file or directory)" in line
+
+
+@given(st.binary(min_size=24, max_size=60))
+def test_no_generated_secret_is_taken_for_a_path(noise: bytes) -> None:
+    """A secret in place of a path is never shown: base64, hexadecimal, or for addresses."""
+    for secret in (b64encode(noise), urlsafe_b64encode(noise), noise.hex().encode()):
+        assert secret.decode() not in name_file(secret.decode())
+
+
+def test_token_rotation_is_refused_with_the_way_out(changed: Any, refused: Refused) -> None:
+    """Slack cannot switch it off again: only a new app helps."""
+    (line,) = refused(changed("slack", "bot_token", to="xoxe.xoxb-1-abc"))
+
+    assert "expires after 12 hours" in line
+    assert "make a new app from manifest.yml" in line
+
+
 def test_a_doubled_section_is_told_once(refused: Refused, changed: Any) -> None:
     """The keys of a section that is written twice are not reported as well."""
     text = changed("slack", "channel", to="C1")
@@ -286,7 +325,7 @@ def test_missing_variables_are_all_named() -> None:
         (
             "AUTH0_REALM_FILE",
             "/nowhere",
-            "AUTH0_REALM: tenants[0].logins[0].realm: the file that AUTH0_REALM_FILE names cannot",
+            "AUTH0_REALM: tenants[0].logins[0].realm: the file named by AUTH0_REALM_FILE",
         ),
         ("AUTH0_AUDIENCE", "\udcff", "AUTH0_AUDIENCE: tenants[0].logins[0].audience: "),
     ],

@@ -25,7 +25,7 @@ from bot.core.state.timeline import (
     PagedEntry,
     StillOnItEntry,
 )
-from bot.store.codec import DESK, INCIDENT, decode, encode
+from bot.store.rows import DESK_JSON, INCIDENT_JSON, decode, encode
 
 ANN, BEN, CLEO = "U0ANN", "U0BEN", "U0CLEO"
 MIN = 60.0
@@ -160,8 +160,8 @@ def test_the_times_survive_a_restart_and_a_clock_that_was_wrong(taken: Any) -> N
     """The question waits for its answer, in the time of the right clock."""
     wait(taken, 31 * MIN)
     desk, (incident,) = taken.desk, taken.incidents
-    again = decode(INCIDENT, encode(incident), "incident")
-    bare = decode(DESK, encode(replace(desk, incidents={})), "desk")
+    again = decode(INCIDENT_JSON, encode(incident), "incident")
+    bare = decode(DESK_JSON, encode(replace(desk, incidents={})), "desk")
     taken.desk = replace(bare, incidents={again.id: again})
     taken.state = clock_shift.shift(taken.state, 7200.0)
     taken.now += 7200.0

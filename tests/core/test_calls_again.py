@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bot.core.model.observation import Cause, Fault, Severity, Stage
-from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep
+from bot.core.oncall import CallReason, CallsWhen, EscalationPolicy, EscalationStep
 from bot.core.state.incident import IncidentState
-from bot.core.state.known import Impact, Known
 from bot.core.state.outbox import Post, Reply
+from bot.core.state.problem import Impact, Known
 from bot.core.state.stimulus import Send, Tick
 from bot.core.state.timeline import CorrectedEntry, MentionEntry
 
@@ -129,6 +129,19 @@ def test_what_was_down_and_stays_down_calls_nobody(calm: Any, said: str) -> None
         assert not calm.incidents[0].is_open
 
 
+def test_an_outage_called_by_0_1_0_calls_for_what_is_new_only(calm: Any) -> None:
+    """That version kept no record of what people knew when it called them."""
+    partly(calm, "prod.login", "xoxoxoxoxoxoxoxo")
+    (incident,) = calm.incidents
+    notification = replace(incident.notification, known=None, called_at=None)
+    calm.desk = calm.desk.with_incident(replace(incident, notification=notification))
+    since = len(calm.effects)
+    partly(calm, "prod.login", "xoxoxoxoxoxoxoxo")
+    assert calls(calm, since) == []
+    partly(calm, "prod.login", "x" * 25)
+    assert calls(calm, since) == [WORSE]
+
+
 def test_half_that_becomes_all_calls(calm: Any) -> None:
     """Once every try of a whole window failed, and not before."""
     partly(calm, "prod.login", "xoxoxoxoxoxoxoxo")
@@ -186,6 +199,42 @@ def test_a_silenced_incident_hides_no_other_tenant(calm: Any) -> None:
     assert MentionEntry in calm.entries()
 
 
+@pytest.fixture(params=list(CallsWhen)[:2], ids=["staging may call", "staging never calls"])
+def open_for_staging(calm: Any, request: pytest.FixtureRequest) -> Any:
+    """An incident of prod and staging, of which staging goes on failing while prod works again."""
+    limits = replace(calm.rules.tenants["staging"], calls=request.param)
+    calm.rules = replace(calm.rules, tenants={**calm.rules.tenants, "staging": limits})
+    fail_for(calm, 300, "prod", "staging")
+    fail_for(calm, 300, "staging")
+    assert [one.tenants for one in calm.desk.open_incidents] == [("prod", "staging")]
+    return calm
+
+
+def test_a_tenant_that_is_back_while_another_fails_calls(open_for_staging: Any) -> None:
+    """Once, and whoever had acknowledged the incident no longer has it."""
+    open_for_staging.ask("ack 1")
+    since = len(open_for_staging.effects)
+    fail_for(open_for_staging, 240, "prod", "staging")
+
+    assert calls(open_for_staging, since) == [BACK]
+    assert open_for_staging.incidents[0].life.acknowledged is None
+
+
+def test_a_tenant_that_comes_and_goes_while_another_fails_is_damped(open_for_staging: Any) -> None:
+    """Until all of its logins have failed for five minutes in a row, which calls once."""
+    for _ in range(3):
+        fail_for(open_for_staging, 200, "prod", "staging")
+        fail_for(open_for_staging, 300, "staging")
+    assert calls(open_for_staging)[-1] is FLAPPING
+    since = len(open_for_staging.effects)
+    fail_for(open_for_staging, 200, "prod", "staging")
+    fail_for(open_for_staging, 300, "staging")
+    assert calls(open_for_staging, since) == []
+    fail_for(open_for_staging, 900, "prod", "staging")
+
+    assert calls(open_for_staging, since) == [BACK]
+
+
 def end_and_return(steps: Any, good_s: float = 300.0) -> None:
     """Let prod's login work again, for so long, and then fail once."""
     partly(steps, "prod.login", "o" * round(good_s / 10))
@@ -234,6 +283,31 @@ def test_a_partial_outage_that_comes_back_is_the_same(calm: Any) -> None:
     partly(calm, "prod.login", "x" * 21)
 
     assert calls(calm, since) == [WORSE]
+
+
+def test_a_part_that_comes_back_as_all_calls(calm: Any) -> None:
+    """Once ten tries since the return tell that it is more than before."""
+    partly(calm, "prod.login", "xoxxo" * 8)
+    calm.ask("ack 1")
+    end_and_return(calm)
+    since = len(calm.effects)
+    partly(calm, "prod.login", "x" * 8)
+    assert calls(calm, since) == []
+    partly(calm, "prod.login", "xx")
+
+    assert calls(calm, since) == [BACK]
+
+
+def test_a_return_in_which_a_part_seems_to_fail_makes_half_no_news(calm: Any) -> None:
+    """The first tries do not tell them apart, and people were called."""
+    partly(calm, "prod.login", "x" * 20)
+    partly(calm, "prod.login", "o" * 30)
+    partly(calm, "prod.login", "xooxooxooxoox")
+    since = len(calm.effects)
+    assert calls(calm)[-1] is BACK
+    partly(calm, "prod.login", "xo" * 20)
+
+    assert calls(calm, since) == []
 
 
 @pytest.mark.parametrize("good_s", [300.0, 780.0])

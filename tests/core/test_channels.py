@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.alerting.catch_up import (
+from bot.core.alerting.batching import (
     CATCH_UP_WAIT_S,
     MISSED_AFTER_S,
-    batch,
+    batch_missed,
     is_missed,
     miss_post,
 )
@@ -151,7 +151,7 @@ def test_missed_ones_are_sent_together() -> None:
     )
     third = replace(mark_sending(third, NOW), status=first.status)
 
-    sent, *others = batch(first, (first, second, third))
+    sent, *others = batch_missed(first, (first, second, third))
 
     assert sent.body == CatchUp((1, 2))
     assert others == [mark_sent(second)]

@@ -55,7 +55,7 @@ from bot.core.state.timeline import (
     ReopenedEntry,
     ResolvedEntry,
 )
-from bot.store.codec import DESK, TENANT, decode, encode
+from bot.store.rows import DESK_JSON, TENANT_JSON, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -197,8 +197,8 @@ class Conversation(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         states = self.state.tenants.states
-        read = {name: decode(TENANT, encode(states[name]), name) for name in states}
-        state = decode(DESK, encode(self.desk), "desk")
+        read = {name: decode(TENANT_JSON, encode(states[name]), name) for name in states}
+        state = decode(DESK_JSON, encode(self.desk), "desk")
         assert (state, read) == (self.desk, states)
         self.state = BotState(Tenants(read), state)
         self.step(Started(self.now))

@@ -25,8 +25,15 @@ from bot.core.model.observation import (
 from bot.core.signals.latency import LatencyBaseline
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.rules import DEFAULT_FEED, Rules, TenantRules
-from bot.core.state.shared import FeedView, Sample, SharedSignals, feed_samples_key
-from bot.core.state.tenant import NoData, Tenants, TenantState
+from bot.core.state.tenant import (
+    FeedView,
+    NoData,
+    Sample,
+    SharedSignals,
+    Tenants,
+    TenantState,
+    feed_samples_key,
+)
 from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
 from bot.core.triage.evidence_table import EVIDENCE_TABLE

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import permutations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,8 +21,10 @@ NOW = 10_000.0
 TARGET = Target("prod", "alertmanager")
 
 
-def alert(id_: str = "a", at: float = 100.0, *, is_firing: bool = True) -> ExternalAlert:
-    return ExternalAlert(TARGET, id_, at, is_firing, f"alert {id_}")
+def alert(
+    id_: str = "a", at: float = 100.0, *, is_firing: bool = True, target: Target = TARGET
+) -> ExternalAlert:
+    return ExternalAlert(target, id_, at, is_firing, f"alert {id_}")
 
 
 def received(*alerts: ExternalAlert) -> Monitor:
@@ -74,12 +77,15 @@ def test_a_late_firing_is_ignored() -> None:
     assert record_alert(monitor, alert(at=400), NOW).state is SignalState.FIRING
 
 
-def test_the_same_alert_may_come_back() -> None:
-    """Repeated long after its end it fires, even with its old start time."""
-    monitor = received(alert(at=100), alert(at=300, is_firing=False))
+@pytest.mark.parametrize(("name", "late_s"), [("sentry", LATE_S), ("alertmanager", 60.0)])
+def test_the_same_alert_may_come_back(name: str, late_s: float) -> None:
+    """Repeated some time after its end it fires, even with its old start time."""
+    target = Target("prod", name)
+    began, over = alert(target=target), alert(at=300, is_firing=False, target=target)
+    monitor = received(began, over)
 
-    assert record_alert(monitor, alert(at=100), NOW + LATE_S - 1).state is SignalState.OK
-    assert record_alert(monitor, alert(at=100), NOW + LATE_S).state is SignalState.FIRING
+    assert record_alert(monitor, began, NOW + late_s - 1).state is SignalState.OK
+    assert record_alert(monitor, began, NOW + late_s).state is SignalState.FIRING
 
 
 def test_an_alert_that_is_not_repeated_expires() -> None:

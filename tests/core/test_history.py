@@ -9,7 +9,7 @@ from bot.core.state.rules import TenantRules
 from bot.core.state.stimulus import Observed, Started
 from bot.core.state.tenant import TenantState
 from bot.core.tenant import step as tenant_step
-from bot.store import codec
+from bot.store import rows
 
 START = 1_772_445_600.0
 FIRST = int(START // 60)
@@ -79,7 +79,7 @@ def test_the_store_returns_the_hour() -> None:
     """A full hour, exactly, in a few hundred bytes of a tenant's row."""
     recent = tuple(Minute(FIRST + n, 12, n % 3, 1.234) for n in range(MINUTES))
     state = TenantState(recent_logins=recent, watched_since=START)
-    text = codec.encode(state)
+    text = rows.encode(state)
 
-    assert codec.decode(codec.TENANT, text, "it") == state
-    assert len(text) - len(codec.encode(TenantState())) < 32 * MINUTES
+    assert rows.decode(rows.TENANT_JSON, text, "it") == state
+    assert len(text) - len(rows.encode(TenantState())) < 32 * MINUTES

@@ -19,7 +19,7 @@ from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.render.answers import render_answer
 from bot.slack.render.incident import render_incident
 from bot.slack.render.timeline import render_timeline_entry
-from bot.store.codec import DESK, decode, encode, encode_delivery
+from bot.store.rows import DESK_JSON, decode, encode, encode_delivery
 
 NAMES = ("status", "until", "all", "7", "1h", "swap", "S1")
 """Tenants that somebody named like words of the grammar."""
@@ -88,7 +88,7 @@ def test_each_is_answered(steps: Any, verb: Verb) -> None:
             assert check(shown.blocks, Surface.MESSAGE) == []
             assert "<!channel" not in shown.text + without_values(shown.blocks)
         verify_told(steps, [send.body for send in sends])
-    decode(DESK, encode(steps.desk), "desk")
+    decode(DESK_JSON, encode(steps.desk), "desk")
 
 
 def without_values(blocks: list[Any]) -> str:

@@ -22,6 +22,7 @@ from bot.core.state.stimulus import (
 )
 from bot.core.state.tenant import Tenants
 from bot.core.state.timeline import (
+    BatchedEntry,
     JoinedEntry,
     MentionEntry,
     MergedEntry,
@@ -78,6 +79,27 @@ def test_it_resolves_when_all_its_tenants_have_recovered(steps: Any) -> None:
     assert incident.state is IncidentState.RESOLVED
     assert steps.entries()[-2:] == [RecoveredEntry, ResolvedEntry]
     assert incident.life.resolved_at == steps.now
+
+
+def test_no_tenant_works_again_that_did_not_fail(steps: Any) -> None:
+    """Of a tenant that comes and goes each line that it works follows one that it fails."""
+    steps.fail("prod.login")
+    steps.fail("staging.login")
+    for _ in range(2):
+        for _ in range(20):
+            steps.wait(10)
+            steps.see("staging.login")
+        steps.fail("staging.login")
+
+    told = [(body.entry, body.entry.tenants) for body in steps.bodies() if is_about_tenants(body)]
+    assert [(type(entry), names) for entry, names in told] == [
+        (JoinedEntry, ("staging",)),
+        *[(RecoveredEntry, ("staging",)), (JoinedEntry, ("staging",))] * 2,
+    ]
+
+
+def is_about_tenants(body: Any) -> bool:
+    return isinstance(body, Reply) and isinstance(body.entry, BatchedEntry)
 
 
 def test_half_of_the_logins_failing_is_critical_less_is_a_warning(steps: Any) -> None:

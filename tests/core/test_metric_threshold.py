@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from math import cos, pi
 from random import Random
@@ -55,9 +56,8 @@ class Story:
 
     def _see(self, measurement: Measurement) -> Story:
         self.now = measurement.at
-        self.metric, reason = observe_metric(
-            self.metric, measurement, self.limits, is_source_alive=self.is_alive
-        )
+        measurement = replace(measurement, is_source_alive=self.is_alive)
+        self.metric, reason = observe_metric(self.metric, measurement, self.limits)
         if reason:
             self.changes.append((self.now, reason))
         if reason and self.state is SignalState.FIRING:

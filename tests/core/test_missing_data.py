@@ -8,12 +8,21 @@ import pytest
 from bot.core.incidents.missing_data import REOPEN_WITHIN_S
 from bot.core.model.command import Request, Resolve
 from bot.core.model.measurement import MetricKind as Counted
-from bot.core.model.observation import Cause, Fault, Severity, Stage
+from bot.core.model.observation import (
+    FEED,
+    Cause,
+    Fault,
+    FeedReading,
+    FeedState,
+    Severity,
+    Stage,
+    Target,
+)
 from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.state.incident import IncidentKind, IncidentState
 from bot.core.state.outbox import Edit, Post, Reply
 from bot.core.state.rules import TenantRules
-from bot.core.state.stimulus import CommandReceived, Send, Started, TenantReport
+from bot.core.state.stimulus import CommandReceived, FeedPolled, Send, Started, TenantReport
 from bot.core.state.timeline import ReopenedEntry, ResolvedEntry
 
 SERIES = {
@@ -22,12 +31,15 @@ SERIES = {
     "web": MetricLimits(Counted.ERRORS),
 }
 TENANTS = ("prod", "staging")
+US = Target(FEED, "US-1")
 
 
 @pytest.fixture
 def silent(steps: Any, make_rules: Any) -> Any:
     """Two healthy tenants whose sources have all had data once."""
-    tenants = {name: TenantRules(name, f"{name}.auth0.com", metrics=SERIES) for name in TENANTS}
+    tenants = {
+        name: TenantRules(name, f"{name}.auth0.com", metrics=SERIES, feed=US) for name in TENANTS
+    }
     made = type(steps)(make_rules(tenants=tenants))
     made.healthy()
     for tenant in TENANTS:
@@ -130,6 +142,19 @@ def test_a_more_severe_incident_includes_it(silent: Any) -> None:
     assert IncidentKind.SOURCE_NO_DATA in [i.kind for i in silent.incidents]
 
 
+def test_a_more_severe_incident_that_a_person_resolved_includes_it(silent: Any) -> None:
+    """It still goes on, so missing data is no news; a person has said that they know."""
+    silent.fail("prod.login", times=20)
+    resolve = Request("r", silent.now, Resolve(1, is_confirmed=True), user="U1")
+    silent.on_desk(CommandReceived(silent.now, resolve))
+    for _ in range(8):
+        silent.wait(60)
+        silent.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+        silent.count("prod.checkout", no_data_reason="HTTP 503")
+
+    assert [i.kind for i in silent.incidents] == [IncidentKind.FAILING]
+
+
 def test_missing_data_is_posted_after_the_more_severe_incident(silent: Any) -> None:
     """As soon as that one is resolved."""
     silent.fail("prod.login")
@@ -142,6 +167,93 @@ def test_missing_data_is_posted_after_the_more_severe_incident(silent: Any) -> N
         (IncidentKind.FAILING, False),
         (IncidentKind.SOURCE_NO_DATA, True),
     ]
+
+
+def test_a_source_that_falls_silent_in_its_own_alert_is_posted(silent: Any) -> None:
+    """The open alert would be believed, and the time without figures does not count as failing."""
+    for _ in range(10):
+        silent.count("prod.checkout", failed=40, total=50)
+        well(silent, 60)
+    stopped_at = silent.now - 60
+    assert [i.kind for i in silent.incidents] == [IncidentKind.FAILING]
+    assert not silent.world.states["prod"].has_lost_sight
+    missing(silent, "prod.checkout", span_s=2400)
+
+    failing, unknown = silent.incidents
+    assert (failing.is_open, unknown.kind) == (True, IncidentKind.SOURCE_NO_DATA)
+    assert silent.world.states["prod"].has_lost_sight
+    for _ in range(5):
+        silent.count("prod.checkout", total=50)
+        well(silent, 60)
+    (span,) = silent.incidents[0].failing_spans(silent.now)
+    assert (silent.desk.open_incidents, span.until) == ([], stopped_at)
+
+
+def test_what_else_fails_is_still_seen(silent: Any) -> None:
+    """With a login that fails as well, the tenant is not out of sight."""
+    for _ in range(10):
+        silent.count("prod.checkout", failed=40, total=50)
+        silent.wait(60)
+        silent.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+    for _ in range(10):
+        silent.wait(60)
+        silent.see("prod.login", Fault(Stage.HTTP, "http_503", 503))
+        silent.count("prod.checkout", no_data_reason="HTTP 503")
+
+    assert not silent.world.states["prod"].has_lost_sight
+
+
+FEED_FAULTS = {
+    "gone": (FeedState.UNREACHABLE, 404, 600),
+    "moved": (FeedState.UNREACHABLE, 301, 600),
+    "refused": (FeedState.UNREACHABLE, 403, 600),
+    "too many requests": (FeedState.UNREACHABLE, 429, 3600),
+    "down": (FeedState.UNREACHABLE, 503, 3600),
+    "no feed": (FeedState.UNREADABLE, 200, 3600),
+}
+
+
+@pytest.mark.parametrize("name", FEED_FAULTS)
+def test_a_status_page_that_cannot_be_read_is_posted_once(silent: Any, name: str) -> None:
+    """After an hour; after ten minutes if its address is wrong. It ends when it can be read."""
+    state, status, after_s = FEED_FAULTS[name]
+    fault = Fault(Stage.HTTP, f"http_{status}", status, description="so")
+    silent.read(US)
+    begun = silent.now + 60
+    for _ in range(120):
+        well(silent, 60)
+        silent.on_desk(FeedPolled(silent.now, FeedReading(US, silent.now, state, fault=fault)))
+
+    (incident,) = silent.incidents
+    assert (incident.kind, incident.severity) == (IncidentKind.SOURCE_NO_DATA, Severity.INFO)
+    assert (incident.since, incident.life.opened_at) == (begun, begun + after_s)
+    assert incident.tenants == TENANTS
+    assert incident.problems[0].no_data_reason == f"HTTP {status}: so"
+    assert len(said(silent, Post)) == 1
+    silent.read(US)
+    assert silent.desk.open_incidents == []
+
+
+def test_a_status_page_that_falters_is_not_posted(silent: Any) -> None:
+    """Each time that it can be read, the hour begins anew."""
+    for place in range(180):
+        well(silent, 60)
+        state = FeedState.UNREACHABLE if place % 50 else FeedState.OK
+        silent.on_desk(FeedPolled(silent.now, FeedReading(US, silent.now, state)))
+
+    assert silent.incidents == []
+
+
+def test_a_status_page_that_fails_with_the_logins_is_no_message_of_its_own(silent: Any) -> None:
+    """While both tenants have an incident it is left to that."""
+    for _ in range(80):
+        silent.wait(60)
+        for name in TENANTS:
+            silent.see(f"{name}.login", Fault(Stage.HTTP, "http_503", 503))
+        reading = FeedReading(US, silent.now, FeedState.UNREACHABLE)
+        silent.on_desk(FeedPolled(silent.now, reading))
+
+    assert {i.kind for i in silent.incidents} == {IncidentKind.FAILING}
 
 
 def test_a_source_that_is_no_longer_configured_is_not_missed(silent: Any) -> None:

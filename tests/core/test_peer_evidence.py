@@ -17,8 +17,7 @@ from bot.core.model.observation import (
 )
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.shared import SharedSignals
-from bot.core.state.tenant import Tenants, TenantState
+from bot.core.state.tenant import SharedSignals, Tenants, TenantState
 from bot.core.triage.collect import collect_evidence, reach_verdict
 from bot.core.triage.context import TriageContext
 

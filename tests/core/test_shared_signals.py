@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bot.core.model.measurement import ChangeMade
 from bot.core.model.observation import FeedReading, FeedState, Observation, Outcome, Target
 from bot.core.signals.probe_threshold import ProbeState
-from bot.core.state.shared import (
+from bot.core.state.tenant import (
     CHANGES_KEPT_S,
     MAX_CHANGES,
     SharedSignals,

@@ -25,10 +25,9 @@ from bot.core.signals.metric_threshold import (
     observe_metric,
 )
 from bot.core.signals.probe_threshold import ProbeState, Reason, Try
-from bot.core.state.known import Impact
+from bot.core.state.problem import Impact
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.shared import SharedSignals
-from bot.core.state.tenant import Tenants, TenantState
+from bot.core.state.tenant import SharedSignals, Tenants, TenantState
 from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
 from bot.core.triage.evidence_table import EVIDENCE_TABLE

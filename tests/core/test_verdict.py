@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.model.observation import Cause, Fault, MissingEvidence, Scope, Stage
-from bot.core.state.shared import other_component
+from bot.core.state.tenant import other_component
 from bot.core.triage.evidence_table import EVIDENCE_TABLE
 from bot.core.triage.from_probes import login_rule_id
 from bot.core.triage.verdict import MIN_CONFIDENCE, PRIORS, WEIGHTS, RuleMatch, answers, judge
@@ -170,11 +170,14 @@ clues = st.lists(st.sampled_from(sorted(EVIDENCE_TABLE)).map(RuleMatch), max_siz
 
 @given(clues)
 def test_a_verdict_is_sure_enough_or_unclear(found: list[RuleMatch]) -> None:
-    """A cause is named only if it is above the limit, and at least one fact speaks for it."""
+    """A cause is named only if it is above the limit, and at least one fact speaks for it.
+
+    Where people are not told the cause, they are told what would settle it.
+    """
     verdict = judge(found, {}, USERS)
 
     assert 0 < verdict.confidence <= 1
-    assert (verdict.cause is Cause.UNCLEAR) == (verdict.settled_by is USERS)
+    assert (verdict.stated_cause is Cause.UNCLEAR) == (verdict.settled_by is USERS)
     if verdict.cause is not Cause.UNCLEAR:
         assert any(WEIGHTS[rule_id].get(verdict.cause, 0.0) > 0 for rule_id in answers(found))
         assert verdict.confidence >= round(MIN_CONFIDENCE, 2)

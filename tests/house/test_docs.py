@@ -9,10 +9,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from bot.app.health import Health, admin_routes
-from bot.cli import main
+from bot.cli import main, setup
 from bot.config import load_settings
 from bot.config.settings import Server
 from bot.config.value_types import parse_span
@@ -39,8 +40,6 @@ from tests.house.measure import House, defined_names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import click
-
 ROOT = Path(__file__).parents[2]
 HOUSE = House(ROOT)
 PAGES = {
@@ -66,7 +65,12 @@ PLAIN_PAGES = (
     "docs/setup-auth0.md",
 )
 """Pages in plain words; the others still have old ones."""
-COMMANDS = main.commands
+COMMANDS = {
+    name: command
+    for group, commands in (("", main.commands), ("config ", setup.config_group.commands))
+    for name, command in ((f"{group}{each}", found) for each, found in commands.items())
+    if not isinstance(command, click.Group)
+}
 PATH_OF_A_MACHINE = re.compile(rb"(?<![\w.~}])/(?:work|root|home|Users)/\w")
 REGISTRY = re.compile(
     rb"(?:py)pi\.org|(?:python)hosted\.org|(?:npm)js\.org|--(?:extra-)?index-(?:url)"
@@ -90,6 +94,8 @@ def calls() -> Iterator[tuple[str, list[str]]]:
             yield "demo", shlex.split(demo[1])
         elif call := re.match(r"(?:\S*/bin/)?auth0-check ([a-z].*)", line):
             name, *rest = shlex.split(call[1])
+            if name == "config" and rest:
+                name, *rest = f"config {rest[0]}", *rest[1:]
             yield name, rest
 
 

@@ -33,10 +33,10 @@ MUTANTS = (
     ),
     Mutant(
         id="mentioned-twice",
-        path="bot/core/incidents/lifecycle.py",
-        function="evaluate_incident",
-        old="and not after.notification.has_mentioned",
-        new="",
+        path="bot/core/alerting/calls.py",
+        function="_await_first_call",
+        old="if incident.notification.has_mentioned:",
+        new="if False:",
         promise='"are mentioned in critical incidents only, once"'
         " (docs/operation.md, how bad, and who is mentioned)",
         harm="People are mentioned again when the verdict turns to our network and back.",
@@ -283,12 +283,12 @@ MUTANTS = (
     ),
     Mutant(
         id="resolved-for-ever",
-        path="bot/core/incidents/sticky_resolve.py",
+        path="bot/core/incidents/recurrence.py",
         function="is_sticky_resolved",
         old="if now - (incident.life.resolved_at or now) < STICKY_RESOLVE_S",
         new="",
         promise='"What still fails so long after a person resolved it opens a new incident."'
-        " (core/incidents/sticky_resolve.py, STICKY_RESOLVE_S)",
+        " (core/incidents/recurrence.py, STICKY_RESOLVE_S)",
         harm="Whatever a person resolved too early stays unreported, however long it fails.",
         tests=("tests/core",),
     ),

@@ -176,6 +176,7 @@ async def test_an_invalid_event_is_never_repeated(pager: PagerDutyNotifier, page
     ("headers", "wait_s"),
     [
         ({"Retry_After": "7"}, 7),
+        ({"Retry_After": "1.5"}, 1.5),
         ({}, 30),
         ({"Retry_After": "86400"}, 30),
         ({"Retry_After": "soon"}, 30),

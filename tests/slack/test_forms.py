@@ -156,6 +156,18 @@ def test_words(forms: Forms, payloads: Any, verb: Verb) -> None:
     assert form["callback_id"] == WORDS_FORM
 
 
+def test_no_form_takes_words_that_would_be_lost(forms: Forms) -> None:
+    """`note` opens a form only about an incident, and the form keeps its number."""
+    body = {"trigger_id": "t"}
+    none = replace(asked(Verb.NOTE), command=UnclearCommand(Verb.NOTE, CommandOutcome.NO_SUCH))
+    about = UnclearCommand(Verb.NOTE, CommandOutcome.INVALID, 12)
+    one = replace(asked(Verb.NOTE), command=about)
+
+    assert not forms.is_needed(none, body)
+    assert forms.is_needed(one, body)
+    assert json.loads(forms.build_form(one)["private_metadata"])["argument"] == "#12"
+
+
 @pytest.mark.parametrize(
     ("verb", "tenant", "argument"),
     [("status", "", ""), ("run", "prod", "prod"), ("run", "", ""), ("alerts", "prod", "")],

@@ -147,6 +147,10 @@ def test_every_kind_of_metric_has_a_name(kind: MetricKind | None, name: str) -> 
             "0 of 5 failed in 2 min (too few to judge)",
         ),
         (
+            observe_metric(MetricState(), measured(5000, None), ERRORS)[0],
+            "5000 in 2 min (what is usual is not known yet)",
+        ),
+        (
             observe_metric(MetricState(), measured(50, 200), METRICS)[0],
             "suspect: 50 of 200 failed in 2 min",
         ),
@@ -176,6 +180,16 @@ def test_the_status_counts_the_alerts_of_a_monitor() -> None:
 
     assert monitor_state_text(Monitor()) == "no alert"
     assert monitor_state_text(Monitor((alert,), (NOW + 60,))) == "1 alert(s)"
+
+
+def test_many_events_are_not_too_few() -> None:
+    """The command line does not know what is usual, and says so."""
+    line = measurement_line(measured(5000, None), MetricState(), ERRORS)
+
+    assert line == (
+        "5000 in 2 min; what is usual is not known yet; limit 10 a minute and 4 times the usual; "
+        "not judged: it takes what is usual"
+    )
 
 
 @pytest.mark.parametrize(

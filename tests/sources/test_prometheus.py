@@ -325,6 +325,17 @@ async def test_asked(double: Double, make: Make) -> None:
     assert "canary" not in repr(rate)
 
 
+NATIVE_HISTOGRAM = json.dumps(
+    {
+        "status": "success",
+        "data": {
+            "resultType": "vector",
+            "result": [{"metric": {}, "histogram": [1_790_000_000, {"count": "10", "sum": "5"}]}],
+        },
+    }
+)
+
+
 @pytest.mark.parametrize(
     ("status", "text", "missing"),
     [
@@ -334,7 +345,11 @@ async def test_asked(double: Double, make: Make) -> None:
         (200, '{"status": "success", "data": null}', "unexpected answer"),
         (200, json.dumps(vector("1"))[:-1], "not JSON"),
         (200, json.dumps(vector("one")), "unexpected answer"),
-        (200, json.dumps(vector("NaN", "1")), "not a number"),
+        (200, json.dumps(vector("NaN", "1")), "not a number in one of the groups"),
+        (200, json.dumps(vector("NaN")), "not a number"),
+        (200, json.dumps(vector("1e308", "1e308")), "not a number"),
+        (200, json.dumps(vector()), "empty result"),
+        (200, NATIVE_HISTOGRAM, "native histogram: count it with histogram_count()"),
         (200, json.dumps(vector("+Inf", "-Inf")), "not a number"),
         (200, json.dumps(vector("1", warnings=["store-3 is away"])), "partial answer"),
         (200, json.dumps(vector("1", isPartial=True)), "partial answer"),

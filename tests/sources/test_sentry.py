@@ -57,7 +57,11 @@ class Direct:
 
 class Make(Protocol):
     def __call__(
-        self, url: str, environment: str | None = ..., speed: float = ...
+        self,
+        url: str,
+        environment: str | None = ...,
+        speed: float = ...,
+        ca_file: str | None = ...,
     ) -> SentryEvents: ...
 
 
@@ -65,8 +69,14 @@ class Make(Protocol):
 def make() -> Make:
     """Builds a source that queries a URL."""
 
-    def build(url: str, environment: str | None = "production", speed: float = 1.0) -> SentryEvents:
+    def build(
+        url: str,
+        environment: str | None = "production",
+        speed: float = 1.0,
+        ca_file: str | None = None,
+    ) -> SentryEvents:
         server = Sentry(url=url, organization="acme", token=SecretStr(TOKEN))
+        server = server.model_copy(update={"ca_file": ca_file})
         errors = Errors(
             name=WEB.name,
             project="4711",
@@ -226,6 +236,12 @@ async def test_useless_answer(
 async def test_silence(double: Double, make: Make) -> None:
     """A server that does not answer is reported in time."""
     assert (await make(double.url, speed=20).measure()).no_data_reason == "timeout read"
+
+
+async def test_ca_file(double: Double, make: Make, tmp_path: Path) -> None:
+    """A server of one's own may have its own authority; an unreadable file is our error."""
+    events = make(double.url, ca_file=str(tmp_path / "none.pem"))
+    assert (await events.measure()).no_data_reason == "the CA file cannot be read"
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,34 @@ CASES = [
         "2026-04-22T20:15:12",
     ),
     Case(
+        "A false alarm is over",
+        entry(update("Apr 22, 20:14", "False alarm"), update("Apr 22, 19:40", "Investigating")),
+        Phase.RESOLVED,
+        "2026-04-22T19:40",
+        "2026-04-22T20:14",
+    ),
+    Case(
+        "A cancelled maintenance is over",
+        entry(update("Apr 22, 20:14", "Canceled"), update("Apr 20, 19:40", "Scheduled")),
+        Phase.COMPLETED,
+        "2026-04-20T19:40",
+        "2026-04-22T20:14",
+    ),
+    Case(
+        "A part that is resolved changes nothing",
+        entry(update("Apr 22, 20:14", "Partially resolved"), update("Apr 22, 19:40", "Identified")),
+        Phase.IDENTIFIED,
+        "2026-04-22T19:40",
+        "2026-04-22T19:40",
+    ),
+    Case(
+        "12-hour times are no dates; the entry's counts",
+        entry(update("Apr 22, 8:14 PM", "Resolved"), update("Apr 22, 7:30 PM", "Investigating")),
+        Phase.RESOLVED,
+        "2026-04-22T20:15:12",
+        "2026-04-22T20:15:12",
+    ),
+    Case(
         "31 April exists nowhere",
         entry(update("Apr 31, 10:00", "Resolved")),
         Phase.RESOLVED,
@@ -172,6 +200,16 @@ def test_paragraphs(case: Case) -> None:
         at(case.posted),
         at(case.updated),
     )
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "No incidents reported today.", "There were errors until 08:30. Everything works now."],
+)
+def test_an_entry_without_a_phase_is_no_open_post(body: str) -> None:
+    """A placeholder, and an end in prose, are neither open nor work."""
+    read = parse_entry(FeedEntry(title="All systems operational", body=body), NOW)
+    assert (read.phase, read.is_open, read.is_maintenance) == (Phase.UNKNOWN, False, False)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,10 @@ async def test_other_status(
     web.reply(status=status, body=atom(incident))
     reading = await feed.poll()
     assert reading.state is FeedState.UNREACHABLE
-    assert reading.fault == Fault(Stage.HTTP, f"http_{status}", status)
+    assert reading.fault
+    assert (reading.fault.reason, reading.fault.status) == (f"http_{status}", status)
+    is_wrong_address = status in {302, 404}
+    assert ("set feed_url to its new address" in reading.fault.description) == is_wrong_address
 
 
 async def test_blind(feed: StatusFeed, web: Web) -> None:

@@ -15,6 +15,8 @@ from bot.sources.sandbox import DocumentRefused
 from bot.sources.status_page_parser import parse_feed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.sources.conftest import Atom
 
 RSS = b"""<?xml version="1.0" encoding="utf-8"?>
@@ -122,8 +124,6 @@ REFUSED = {
     "JSON": (b'{"page": {"status": "ok"}}', "not_well_formed"),
     "empty body": (b"", "not_well_formed"),
     "a sentence": (b"Domain is required.", "not_well_formed"),
-    "UTF-16": (RSS.decode().replace("utf-8", "utf-16").encode("utf-16"), "not_a_feed"),
-    "Latin-1": (RSS.replace(b"Logins fail", b"caf\xe9"), "not_well_formed"),
     "surrogate reference": (ATOM_START + b"<entry><title>&#xD800;", "not_well_formed"),
     "unbound prefix": (ATOM_START + b"<a:b/></feed>", "not_well_formed"),
     "georss": (
@@ -140,6 +140,59 @@ def test_refused(body: bytes, reason: str, now: float) -> None:
     with pytest.raises(DocumentRefused, match=f"^{reason}$"):
         parse_feed(body, now)
     assert time.thread_time() - before < 1
+
+
+TITLES: dict[str, tuple[str, Callable[[str], bytes]]] = {
+    "a blank line before the declaration": ("Login errors", lambda text: f"\n {text}".encode()),
+    "a byte order mark": ("Login errors", lambda text: b"\xef\xbb\xbf" + text.encode()),
+    "HTML's names of characters": ("Login&nbsp;errors &mdash; EU", str.encode),
+    "XML's names and numbers": ("A &amp;amp; B &#38;amp; C&#160;D", str.encode),
+    "bare ampersands": ("Login & sign-up &c; &; &unknown; &#", str.encode),
+    "a control character": ("Login\x0b errors\x00", str.encode),
+    "CDATA": ("<![CDATA[Login &nbsp; &amp; <b>&</b> errors]]>", str.encode),
+    "Latin-1": ("Störung", lambda text: text.replace("utf-8", "iso-8859-1").encode("latin-1")),
+    "Windows' quotes": ("Auth0\u2019s logins", lambda text: text.encode("cp1252")),
+    "UTF-16": ("Störung", lambda text: text.replace("utf-8", "utf-16").encode("utf-16")),
+    "UTF-16 without a mark": ("Störung", lambda text: text.encode("utf-16-le")),
+    "big-endian UTF-16": ("Störung", lambda text: text.encode("utf-16-be")),
+    "a style sheet": (
+        "Login errors",
+        lambda t: t.replace("<rss", "<?xml-stylesheet?><rss").encode(),
+    ),
+}
+READ_AS = {
+    "HTML's names of characters": "Login errors \u2014 EU",
+    "XML's names and numbers": "A & B & C D",
+    "bare ampersands": "Login & sign-up &c; &; &unknown; &#",
+    "CDATA": "Login & & errors",
+}
+
+
+@pytest.mark.parametrize("name", TITLES)
+def test_what_generators_get_wrong(name: str, now: float) -> None:
+    """Other encodings, HTML's entities, bare ampersands and blanks before the document are read."""
+    title, encode = TITLES[name]
+    text = RSS.decode().replace("<![CDATA[Login errors]]>", title)
+    (read,) = parse_feed(encode(text), now)["incidents"]
+
+    assert read["title"] == READ_AS.get(name, title.replace("\x0b", "").replace("\x00", ""))
+    assert (read["phase"], read["text"]) == ("resolved", "It is over.")
+
+
+def test_a_bare_ampersand_in_a_link(now: float) -> None:
+    """An address with a query is a link."""
+    body = RSS.replace(b"/incidents/k2v9</link>", b"/incidents/k2v9?a=1&b=2</link>")
+    (read,) = parse_feed(body, now)["incidents"]
+
+    assert read["link"] == "https://status.auth0.com/incidents/k2v9?a=1&b=2"
+
+
+def test_many_unclosed_sections_take_no_time(now: float) -> None:
+    """Mending is linear."""
+    before = time.thread_time()
+    with pytest.raises(DocumentRefused, match="not_well_formed"):
+        parse_feed(b"<a><![CDATA[&" * 150_000, now)
+    assert time.thread_time() - before < 2
 
 
 def test_declared_encoding_is_ignored(atom: Atom, incident: str, now: float) -> None:

@@ -30,6 +30,7 @@ FLAPPING_WITHIN_S = 360.0
 APART_S = 300.0
 """For the same knowledge there are no two calls within this time."""
 ONE_STEP_S = 30.0
+FOREVER = 1e6
 NOTICED_S = 100.0
 """What changed so long before a call need not have been known by then."""
 UNNOTICED_END_S = 200.0
@@ -67,6 +68,8 @@ class CallWorld:
     seed: int
     spans: dict[str, list[Span]] = field(default_factory=dict)
     scenario: dict[str, Any] = field(default_factory=dict)
+    quiet: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """When nobody may be called for a tenant: in maintenance, and outside the hours of calls."""
 
 
 def draw_world(seed: int) -> CallWorld:
@@ -102,7 +105,31 @@ def draw_world(seed: int) -> CallWorld:
         "timeline": [_entry(draw, name, span) for name in names for span in spans[name]],
         "people": _draw_acts(draw, names),
     }
-    return CallWorld(seed, spans, scenario)
+    world = CallWorld(seed, spans, scenario)
+    if draw.random() < 0.5:
+        _draw_quiet(draw, world, names)
+    return world
+
+
+def _draw_quiet(draw: random.Random, world: CallWorld, names: list[str]) -> None:
+    """Draw when nobody may be called: maintenance, hours, or never."""
+    bot, name = world.scenario["bot"], draw.choice(names)
+    since, lasts = draw.choice([0, 15, 30, 50]), draw.choice([10, 25])
+    match draw.choice(["maintenance", "hours", "never"]):
+        case "maintenance":
+            once = f"2026-03-02 10:{since:02}"
+            window = {"tenants": [name], "once": once, "lasts": f"{lasts}m", "reason": "upgrade"}
+            bot["maintenance"] = [window]
+            world.quiet[name] = [(since * MIN, (since + lasts) * MIN)]
+        case "never":
+            world.scenario["tenants"][name] = {**TENANTS[name], "calls": "never"}
+            world.quiet[name] = [(-FOREVER, FOREVER)]
+        case _:
+            hours = {"begins": f"10:{since:02}", "ends": f"10:{min(since + lasts, 59):02}"}
+            bot["oncall"] = {**bot.get("oncall", {}), "hours": hours}
+            world.scenario["tenants"][name] = {**TENANTS[name], "calls": "hours"}
+            ends = min(since + lasts, 59) * MIN
+            world.quiet[name] = [(-FOREVER, since * MIN), (ends, FOREVER)]
 
 
 def _draw_spans(draw: random.Random) -> list[Span]:
@@ -163,7 +190,11 @@ def play_world(world: CallWorld) -> list[str]:
         file.write_text(json.dumps(world.scenario, indent=1))
         events: list[dict[str, Any]] = []
         play_scenario(load_file(file), world.seed, events.append, requests=False)
-    return [*find_missing(world, events), *find_doubled(world, events)]
+    return [
+        *find_missing(world, events),
+        *find_doubled(world, events),
+        *find_unwanted(world, events),
+    ]
 
 
 def find_missing(world: CallWorld, events: list[dict[str, Any]]) -> list[str]:
@@ -211,7 +242,8 @@ def _end_of_exemption(
 
     Whoever acknowledges or resolves an incident of the tenant while it is down knows of it.
     """
-    end, numbers = since, _incidents_of(events, name)
+    numbers = _incidents_of(events, name)
+    end = _end_of_quiet(world, name, since)
     for act in sorted(world.scenario["people"], key=lambda one: float(one["at"][:-1])):
         at, (verb, *words) = float(act["at"][:-1]), act["say"].split()[1:]
         what = words[0].lstrip("#")
@@ -222,7 +254,16 @@ def _end_of_exemption(
                 end = silent_until
         elif verb in {"ack", "resolve"} and is_about_it and since <= at <= end + CALL_WITHIN_S:
             end = until + 1.0
+        end = _end_of_quiet(world, name, end)
     return end
+
+
+def _end_of_quiet(world: CallWorld, name: str, at: float) -> float:
+    """Return when people may be called for a tenant, if they were due from an instant on."""
+    for since, until in world.quiet.get(name, ()):
+        if since <= at + CALL_WITHIN_S and until > at:
+            at = until
+    return at
 
 
 def _incidents_of(events: list[dict[str, Any]], name: str) -> dict[int, float]:
@@ -237,6 +278,19 @@ def _incidents_of(events: list[dict[str, Any]], name: str) -> dict[int, float]:
 def _is_our_side(events: list[dict[str, Any]], since: float, until: float) -> bool:
     verdicts = [event for event in events if event["event"] == "verdict"]
     return any(v["cause"] in OUR_SIDE and since <= v["t"] <= until for v in verdicts)
+
+
+def find_unwanted(world: CallWorld, events: list[dict[str, Any]]) -> list[str]:
+    """Return the calls for tenants of which none may call at that time."""
+    return [
+        f"{call['reason']} at {call['t']:.0f} for {call['tenants']}"
+        for call in events
+        if call["event"] == "call"
+        and all(
+            any(since <= call["t"] < until for since, until in world.quiet.get(name, ()))
+            for name in call["tenants"]
+        )
+    ]
 
 
 def find_doubled(world: CallWorld, events: list[dict[str, Any]]) -> list[str]:

@@ -279,7 +279,7 @@ def test_a_status_incident_of_another_environment_is_no_evidence(tell: Tell) -> 
     ("say", "wanted"),
     [
         ("/auth0-check", "No open incident"),
-        ("/auth0-check alerts", "No incident in the last seven days"),
+        ("/auth0-check alerts", "No incident of the last seven days"),
         ("/auth0-check help", "What you can ask"),
         ("/auth0-check rnu", "Did you mean `/auth0-check run`?"),
         ("/auth0-check run nowhere", "There is no tenant"),

@@ -15,6 +15,7 @@ import yaml
 
 from bot.core.model.measurement import ExternalAlert
 from bot.core.model.observation import Target
+from bot.core.signals.external_alerts import Monitor, record_alert
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -101,8 +102,6 @@ async def test_no_tenant(door: Any, genuine: Any) -> None:
         {"labels": []},
         {"status": "suppressed"},
         {"status": ["firing"]},
-        {"fingerprint": ""},
-        {"fingerprint": {}},
     ],
 )
 async def test_no_alert(door: Any, genuine: Any, broken: dict[str, Any]) -> None:
@@ -112,6 +111,91 @@ async def test_no_alert(door: Any, genuine: Any, broken: dict[str, Any]) -> None
 
     assert (await door.push("alertmanager", genuine["alertmanager"]))[0] == 202
     assert len(door.inbox.items) == 1
+
+
+@pytest.mark.parametrize("without", [{}, {"fingerprint": ""}, {"fingerprint": {}}])
+async def test_no_fingerprint(door: Any, genuine: Any, without: dict[str, Any]) -> None:
+    """Its labels identify an alert that has none: the end is that of the begin."""
+    (alert,) = genuine["alertmanager"]["alerts"]
+    del alert["fingerprint"]
+    other = {**alert, "labels": {**alert["labels"], "alertname": "Other"}}
+    for told in (alert, other, {**alert, "status": "resolved", "annotations": {}}):
+        await door.push("alertmanager", {"alerts": [told | without]})
+
+    began, second, over = door.inbox.items
+    assert began.id == over.id != second.id
+    assert began.id
+
+
+async def test_a_body_with_a_byte_order_mark(door: Any, genuine: Any) -> None:
+    """Some programs begin UTF-8 with one."""
+    body = b"\xef\xbb\xbf" + json.dumps(genuine["alertmanager"]).encode()
+
+    assert (await door.push("alertmanager", body))[0] == 202
+
+
+async def test_grafana_alerting(door: Any, genuine: Any) -> None:
+    """Grafana's contact points send Alertmanager's shape with more in it, as version 1."""
+    (alert,) = genuine["alertmanager"]["alerts"]
+    alert |= {"startsAt": "2026-11-23T10:58:00.5+02:00", "values": {"A": 1}, "dashboardURL": ""}
+    more = {"version": "1", "orgId": 1, "title": "[FIRING:1]", "state": "alerting", "message": "x"}
+    await door.push("alertmanager", genuine["alertmanager"] | more)
+
+    assert [(each.is_firing, each.at) for each in door.inbox.items] == [
+        (True, door.clock.at - 119.5)
+    ]
+
+
+LEGACY = {
+    "ruleId": 7,
+    "ruleName": "Logins fail",
+    "ruleUrl": "https://grafana.acme.example/d/1?viewPanel=2",
+    "title": "[Alerting] Logins fail",
+    "message": "Every third",
+    "state": "alerting",
+    "evalMatches": [{"value": 100, "metric": "m", "tags": None}],
+    "tags": {"auth0_tenant": "eu"},
+}
+
+
+async def test_legacy_grafana(door: Any) -> None:
+    """A rule of Grafana's before version 9 is one alert, by its tag's tenant; it tells no times."""
+    await door.push("alertmanager", LEGACY)
+    await door.push("alertmanager", LEGACY | {"state": "ok"})
+
+    began, over = door.inbox.items
+    assert began == ExternalAlert(
+        Target("eu", "alertmanager"),
+        id="rule 7",
+        at=door.clock.at,
+        is_firing=True,
+        title="Logins fail: Every third",
+        link="https://grafana.acme.example/d/1?viewPanel=2",
+    )
+    assert (over.id, over.is_firing) == ("rule 7", False)
+
+
+@pytest.mark.parametrize("state", ["no_data", "paused", "pending", None, [], {}])
+async def test_legacy_grafana_without_a_result(door: Any, state: Any) -> None:
+    """A rule that was not evaluated is no alert, and no end."""
+    assert (await door.push("alertmanager", LEGACY | {"state": state, "tags": None}))[0] == 200
+    assert door.inbox.pushes == {}
+
+
+async def test_resolved_by_a_lost_evaluation(door: Any, genuine: Any) -> None:
+    """Prometheus loses an alert and finds it again: the same body, five minutes later, fires."""
+    monitor = Monitor()
+    ends = "2026-11-23T08:58:00Z"
+    (alert,) = genuine["alertmanager"]["alerts"]
+    resolved = {"alerts": [{**alert, "status": "resolved", "endsAt": ends}]}
+    for content, wait_s in ((genuine["alertmanager"], 60), (resolved, 300)):
+        await door.push("alertmanager", content)
+        monitor = record_alert(monitor, door.inbox.items[-1], door.clock.at)
+        door.clock.at += wait_s
+    assert (await door.push("alertmanager", genuine["alertmanager"]))[0] == 202
+
+    assert monitor.firing == ()
+    assert record_alert(monitor, door.inbox.items[-1], door.clock.at).firing
 
 
 async def test_foreign_texts(door: Any, genuine: Any) -> None:

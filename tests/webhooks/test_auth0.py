@@ -104,7 +104,7 @@ async def test_late_rows(door: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["[{}]", '{"data": {"type": "s"}}', "[[1], null, 5]", '[{"log_id": 5}]', "5\n6"]
+    "body", ["[{}]", '{"data": {"type": "s"}}', "[[1], null, 5]", '[{"log_id": [5]}]', "5\n6"]
 )
 async def test_no_rows(door: Any, body: str) -> None:
     """Elements without a row, and rows without an id, get a 400."""
@@ -117,6 +117,38 @@ async def test_what_is_no_row_is_left_out(door: Any) -> None:
     """The other rows of the batch count."""
     assert (await door.push("auth0", [None, {}, *wrapped(row("1"))]))[0] == 202
     assert door.drain(LOGS).total == 1
+
+
+@pytest.mark.parametrize("broken", ['{"log_id": "9", "da', '{"a": NaN}', "\x00", "9" * 5_000])
+async def test_a_broken_line_refuses_no_other(door: Any, broken: str) -> None:
+    """Lines that are no JSON are left out: Auth0 would send the whole batch for ever."""
+    lines = [json.dumps(each) for each in wrapped(*ROWS)]
+
+    assert (await door.push("auth0", "\n".join([lines[0], broken, lines[1]]).encode()))[0] == 202
+    assert sum(group.count for group in door.drain(LOGS).groups) == 2
+
+
+ODD_ROWS = {
+    "numbers as ids": [{"log_id": 123, "data": {"type": "s"}}],
+    "a null byte": wrapped(row("1", user_agent="a\u0000b")),
+    "half a surrogate pair": wrapped(row("1", user_name="\ud800")),
+    "texts that are none": wrapped(row("1"), row("2", details=[], connection=5, description={})),
+}
+
+
+@pytest.mark.parametrize("name", ODD_ROWS)
+async def test_odd_rows(door: Any, name: str) -> None:
+    """A row with an id counts, whatever else is in it."""
+    assert (await door.push("auth0", ODD_ROWS[name]))[0] == 202
+    assert door.drain(LOGS).total == len(ODD_ROWS[name])
+
+
+async def test_a_byte_order_mark_and_windows_line_ends(door: Any) -> None:
+    """Both are no part of the rows."""
+    lines = "".join(f"{json.dumps(each)}\r\n" for each in wrapped(*ROWS))
+
+    assert (await door.push("auth0", f"\ufeff{lines}".encode()))[0] == 202
+    assert sum(group.count for group in door.drain(LOGS).groups) == 2
 
 
 @pytest.mark.no_cover

@@ -27,6 +27,20 @@ async def test_down_and_up(door: Any, genuine: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "is_firing"),
+    [("FAILING", True), ("SUCCESS", False), ("down", True)],
+)
+async def test_transaction_checks(
+    default_door: Any, genuine: Any, state: str, is_firing: Any
+) -> None:
+    """A check of several steps, which may log in, has states and parameters of its own."""
+    check = {"check_type": "TRANSACTION", "check_params": {}, "current_state": state}
+    await default_door.push("pingdom", genuine["pingdom"] | check)
+
+    assert [each.is_firing for each in default_door.inbox.items] == [is_firing]
+
+
+@pytest.mark.parametrize(
     ("params", "tenant"),
     [
         ({"hostname": "acme.us.auth0.com"}, "prod"),
@@ -53,7 +67,13 @@ async def test_default_tenant(default_door: Any, genuine: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"current_state": "PAUSED"}, {"current_state": []}, {"check_id": None}]
+    "other",
+    [
+        {"current_state": "PAUSED"},
+        {"current_state": "UNCONFIRMED_DOWN"},
+        {"current_state": []},
+        {"check_id": None},
+    ],
 )
 async def test_nothing_told(door: Any, genuine: Any, other: dict[str, Any]) -> None:
     """A message that is neither up nor down, or of no check, is ignored."""

@@ -17,7 +17,6 @@ from bot.core.state.incident import Incident, IncidentState
 from bot.core.state.outbox import (
     Answer,
     DirectMessage,
-    Edit,
     IncidentBody,
     NobodyReached,
     PagerAction,
@@ -59,16 +58,6 @@ def note_calls(state: DeskState, effects: Iterable[DeskEffect]) -> DeskState:
             awaited = {**incident.notification.awaited_until, effect.key: call.overdue_at}
             state = _with_notification(state, incident, awaited_until=awaited)
     return state
-
-
-def update_direct_messages(state: DeskState, effects: Iterable[DeskEffect]) -> list[DeskEffect]:
-    """Update the messages to single people wherever the one in the channel is updated."""
-    return [
-        edit
-        for effect in effects
-        if isinstance(effect, Send) and isinstance(effect.body, Edit)
-        for edit in notifications.edit_direct_messages(state.incidents[effect.body.incident])
-    ]
 
 
 def people_of(delivery: Delivery, incident: Incident) -> tuple[str, ...]:

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import paging
 from bot.core.incidents import notifications
-from bot.core.incidents.flapping import DAMPED_CALL_EVERY_S, damp_if_flapping
+from bot.core.incidents.recurrence import DAMPED_CALL_EVERY_S, damp_if_flapping
 from bot.core.model.observation import Cause, Severity
 from bot.core.oncall import AwaitingMention, CallReason, begun_escalation
 from bot.core.signals.probe_threshold import has_met_threshold
 from bot.core.state.incident import Incident, IncidentKind, NotificationState
-from bot.core.state.known import Impact, Known
 from bot.core.state.outbox import Call
+from bot.core.state.problem import Impact, Known
 from bot.core.state.timeline import CorrectedEntry
 from bot.core.triage.impact import (
     MOST_SHARE,
     are_logins_well,
     is_about_half,
     is_mixed,
-    is_unbroken,
     measure_known,
+    unbroken_since,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ WIDER_EVERY_S = 300.0
 """In an outage that spreads from tenant to tenant, people are called for that so often at most."""
 UNBROKEN_S = 300.0
 """If every try failed for so long, it no longer comes and goes."""
+SURE_TRIES, SURE_SHARE = 10, 0.9
+"""Of a half outage one run of ten tries in a hundred shows so many failures: where a part failed
+before, so many tries must tell that all fails now."""
 CORRECTION_CONFIDENCE = 0.8
 """From this confidence on, another cause is a correction."""
 FOR_WHAT_WAS_KNOWN = frozenset({CallReason.BEGUN, CallReason.EXPIRED, CallReason.HANDED_OVER})
@@ -71,7 +74,6 @@ def _compare_with_known(
     incident: Incident, state: DeskState, tenants: Tenants, now: float, rules: Rules
 ) -> paging.IncidentAndEffects:
     current = measure_known(incident, tenants, rules)
-    incident = _forget_recovered(incident, tenants, current, rules)
     notification = incident.notification
     if isinstance(notification.escalation, AwaitingMention):
         return incident, []
@@ -80,7 +82,7 @@ def _compare_with_known(
     if incident.severity is not Severity.CRITICAL or current.worst < Impact.DOWN:
         return incident, []
     if notification.known is None:
-        return _await_first_call(incident, now, rules), []
+        return _await_first_call(incident, current, now, rules), []
     if notification.damping is not None:
         incident = _decide_damped(incident, tenants, current, now, rules)
     return _call_for_more(incident, state, tenants, current, now=now, rules=rules)
@@ -103,51 +105,66 @@ def _call_for_more(
     if called_at is not None and now - called_at <= GRACE_S:
         return _know(incident, current), []
     certain = measure_known(incident, tenants, rules, is_certain=True)
-    if known.is_exceeded_by(certain):
+    is_worse = known.is_exceeded_by(certain)
+    down = {name for name, impact in certain.impacts.items() if impact >= Impact.DOWN}
+    if back := tuple(name for name in notification.healed if name in down):
+        reason = CallReason.WORSE if is_worse else CallReason.BACK
+        incident = _call_for_return(incident, state, current, reason, good_s=0.0, now=now)
+        if damping := incident.notification.damping:
+            incident = _with_notification(incident, damping=replace(damping, tenants=back))
+        return incident, []
+    if is_worse:
         return await_call(incident, CallReason.WORSE, now), []
     wider_at = notification.called_wider_at
-    joined = tuple(name for name in known.newly_down(certain) if rules.may_call(name, now))
+    joined = tuple(
+        name
+        for name, impact in certain.impacts.items()
+        if name not in known.impacts and impact >= Impact.DOWN
+        if rules.may_call(name, now) and not _is_same_problem(name, tenants, rules)
+    )
     if joined and (wider_at is None or now - wider_at >= WIDER_EVERY_S):
         return paging.call_for_joined(incident, joined, state, now, current=current, rules=rules)
     # As long as some logins work, a number that rises to and fro is nothing new.
     mixed = {
-        name: min(impact, Impact.DOWN) if is_about_half(name, tenants) else impact
+        name: min(impact, Impact.DOWN) if is_about_half(name, tenants, rules) else impact
         for name, impact in current.impacts.items()
         if name in known.impacts and is_mixed(name, tenants, rules)
     }
     return _know(incident, replace(current, impacts=mixed)), []
 
 
-def _forget_recovered(
-    incident: Incident, tenants: Tenants, current: Known, rules: Rules
-) -> Incident:
+def forget_healed(incident: Incident, tenants: Tenants, rules: Rules) -> Incident:
     """Forget what was known of tenants whose logins work again: their next outage is news.
 
     Unless only a part failed: then the next failure is the same problem. If it has turned out that
     about half fails, all is more than was known, whatever a window happened to show.
     """
     known = incident.notification.known
-    if known is None or incident.life.returning is not None:
+    if incident.kind is not IncidentKind.FAILING or known is None or incident.life.returning:
         return incident
-    impacts = dict(known.impacts)
+    current = measure_known(incident, tenants, rules)
+    impacts, healed = dict(known.impacts), dict.fromkeys(incident.notification.healed)
     for name, impact in known.impacts.items():
         if impact < Impact.MOST or name not in tenants.states:
             continue
         now = current.impacts.get(name, Impact.NONE)
         if now <= Impact.PART and are_logins_well(name, tenants, rules):
-            impacts[name] = now
-        elif is_mixed(name, tenants, rules) and is_about_half(name, tenants):
+            impacts[name], healed[name] = now, None
+        elif is_mixed(name, tenants, rules) and is_about_half(name, tenants, rules):
             impacts[name] = Impact.DOWN
     if impacts == known.impacts:
         return incident
     kept = {name: impact for name, impact in impacts.items() if impact}
-    return _with_notification(incident, known=replace(known, impacts=kept))
+    return _with_notification(incident, known=replace(known, impacts=kept), healed=(*healed,))
 
 
-def _await_first_call(incident: Incident, now: float, rules: Rules) -> Incident:
-    """Call people for the first time: what began as a warning has become critical."""
+def _await_first_call(incident: Incident, current: Known, now: float, rules: Rules) -> Incident:
+    """Call people for the first time: what began as a warning has become critical.
+
+    Version 0.1.0 did not keep what was known when it called: what fails now stands for it.
+    """
     if incident.notification.has_mentioned:
-        return incident
+        return _know(incident, current)
     wait_s = max((rules.mention_after_s.get(name, 0.0) for name in incident.tenants), default=0.0)
     is_begin = now - incident.life.opened_at <= GRACE_S
     reason = CallReason.BEGUN if is_begin else CallReason.WORSE
@@ -201,9 +218,13 @@ def _decide_return(
     logins = [*_failing_logins(incident, tenants, rules)]
     if returning is None or not (logins or current.worst >= Impact.DOWN):
         return incident
+    was_partial = bool(logins) and all(0 < each.earlier_share < MOST_SHARE for each in logins)
+    is_all = any(each.span.failed_share >= MOST_SHARE for each in logins)
+    if was_partial and is_all and max(each.span.tries for each in logins) < SURE_TRIES:
+        return incident
     life = replace(incident.life, returning=None)
     good_s = returning.since - life.past[-1].until
-    is_same_problem = bool(logins) and all(0 < each.earlier_share < MOST_SHARE for each in logins)
+    is_same_problem = was_partial and all(each.span.failed_share < SURE_SHARE for each in logins)
     known, called_at = incident.notification.known, incident.notification.called_at
     is_on_their_way = called_at is not None and returning.since - called_at <= GRACE_S
     if is_same_problem or is_on_their_way or incident.severity is not Severity.CRITICAL:
@@ -217,18 +238,32 @@ def _decide_return(
             escalation=escalation,
             known=_as_partial(known) if is_same_problem else known,
         )
-    damping = incident.notification.damping
+    return _call_for_return(
+        replace(incident, life=life), state, current, CallReason.BACK, good_s=good_s, now=now
+    )
+
+
+def _call_for_return(
+    incident: Incident,
+    state: DeskState,
+    current: Known,
+    reason: CallReason,
+    *,
+    good_s: float,
+    now: float,
+) -> Incident:
+    """Call people for what has come back, unless it comes and goes and they know that."""
+    damping, called_at = incident.notification.damping, incident.notification.called_at
     if damping is not None:
         damping = replace(damping, longest_good_s=max(damping.longest_good_s, good_s))
         incident = _with_notification(incident, damping=damping)
         if called_at is not None and now - called_at < DAMPED_CALL_EVERY_S:
-            return _know(replace(incident, life=life), current)
-        reason = CallReason.FLAPPING
+            return _know(incident, current)
     else:
         damping = damp_if_flapping(state.incidents.values(), incident.tenants, now)
-        reason = CallReason.FLAPPING if damping else CallReason.BACK
         incident = _with_notification(incident, damping=damping)
-    life = replace(life, returned_at=(*life.returned_at, now)[-10:])
+    life = replace(incident.life, returned_at=(*incident.life.returned_at, now)[-10:])
+    reason = CallReason.FLAPPING if damping else reason
     return await_call(replace(incident, life=life), reason, now)
 
 
@@ -238,6 +273,18 @@ def _failing_logins(incident: Incident, tenants: Tenants, rules: Rules) -> Itera
             probe = tenants.states[name].probes[login]
             if has_met_threshold(probe, rules.tenants[name].limits_of(login)):
                 yield probe
+
+
+def _is_same_problem(name: str, tenants: Tenants, rules: Rules) -> bool:
+    """Tell whether a part of a tenant's logins fails again soon after a part of them failed."""
+    logins = [tenants.states[name].probes[login] for login in rules.tenants[name].logins]
+    failing = [each for each in logins if each.is_failing]
+    return bool(failing) and all(
+        each.relapses
+        and 0 < each.earlier_share < MOST_SHARE
+        and each.span.failed_share < SURE_SHARE
+        for each in failing
+    )
 
 
 def _as_partial(known: Known | None) -> Known | None:
@@ -255,13 +302,19 @@ def _decide_damped(
 
     That a tenant fails more or less meanwhile is no news; that others fail too is.
     """
-    if not any(is_unbroken(n, tenants, rules, UNBROKEN_S, now) for n in incident.tenants):
-        known = incident.notification.known or current
-        again = {n: impact for n, impact in current.impacts.items() if n in known.impacts}
+    damping = incident.notification.damping
+    come_and_go = damping.tenants if damping and damping.tenants else incident.tenants
+    begins = [unbroken_since(name, tenants, rules) for name in come_and_go]
+    unbroken = [at for at in begins if at is not None and now - at >= UNBROKEN_S]
+    if not unbroken:
+        notification, known = incident.notification, incident.notification.known or current
+        before = {*known.impacts, *notification.healed}
+        again = {n: impact for n, impact in current.impacts.items() if n in before}
+        healed = tuple(name for name in notification.healed if again.get(name, 0) < Impact.DOWN)
+        incident = _with_notification(incident, healed=healed)
         return _know(incident, replace(current, impacts=again))
-    ended = _with_notification(incident, damping=None)
-    begun_at = incident.life.reopened_at or incident.life.opened_at
-    if (incident.notification.called_at or 0.0) >= begun_at:
+    ended = _with_notification(incident, damping=None, healed=())
+    if (incident.notification.called_at or 0.0) >= max(unbroken):
         return ended
     return await_call(ended, CallReason.BACK, now)
 

@@ -202,7 +202,13 @@ def _decide_call(
 
     A silence of just this incident was set for what was known then: it ends with the call for more.
     """
-    own = [] if incident.notification.is_muted else _silences_of(incident, state)
+    incident = calls.forget_healed(incident, tenants, rules)
+    own = [
+        silence
+        for silence in state.active_silences
+        if silence.scope is SilenceScope.INCIDENT and silence.name == str(incident.id)
+    ]
+    own = [] if incident.notification.is_muted else own
     others = [silence for silence in state.active_silences if silence not in own]
     if _is_covered(incident, state, now, rules, others):
         return incident, [], state
@@ -224,16 +230,6 @@ def _postpone(incident: Incident, by_s: float) -> Incident:
     elif later is not None:
         later = replace(later, started_at=later.started_at + by_s)
     return replace(incident, notification=replace(incident.notification, escalation=later))
-
-
-def _silences_of(incident: Incident, state: DeskState) -> list[Silence]:
-    """Return the silences of just this incident."""
-    number = str(incident.id)
-    return [
-        silence
-        for silence in state.active_silences
-        if silence.scope is SilenceScope.INCIDENT and silence.name == number
-    ]
 
 
 def unmute(incident: Incident, now: float, rules: Rules) -> paging.IncidentAndEffects:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bot.core.state.desk import DeskState
-    from bot.core.state.known import Known
+    from bot.core.state.problem import Known
     from bot.core.state.rules import Rules
     from bot.core.state.tenant import Tenants
 
@@ -159,7 +159,9 @@ def _call(
     waiting = incident.notification.escalation
     reason = waiting.reason if isinstance(waiting, AwaitingMention) else CallReason.BEGUN
     known = incident.notification.known
-    if known and reason not in {CallReason.BACK, CallReason.FLAPPING}:
+    if reason in {CallReason.BACK, CallReason.FLAPPING}:
+        current = current.without_parts()
+    elif known:
         current = known.join(current)  # a window that happens to be better makes it no less known
     notification = replace(
         incident.notification,
@@ -167,6 +169,7 @@ def _call(
         escalation=EscalationState(now, notified=names),
         called_at=now,
         known=current,
+        healed=(),
         told_cause=incident.verdict.stated_cause,
     )
     is_in_message = incident.life.opened_at == now

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
     from bot.core.model.observation import Target
 
+LATE_S = 600.0
+"""Rows that are older are about the past, and say nothing about now: after an interruption Auth0
+delivers all that has waited."""
+ROWS_LATE = "rows come late"
 MAX_GROUPS = 30
 MAX_CHANGES = 20
 LINK = "https://manage.auth0.com/#/logs"
@@ -208,14 +212,15 @@ def tally_rows(
     at: float,
     span_s: float,
 ) -> Measurement:
-    """Count log rows into a measurement.
+    """Count log rows into a measurement. Of late rows only changes of settings are kept.
 
     Rows of `own_clients`, the applications of our synthetic logins, are counted separately. Rows of
     kind OTHER are in no group. Beyond `MAX_GROUPS`, groups of a kind become one without names. Of
     the changes the newest `MAX_CHANGES` remain, oldest first, none in the future.
     """
     all_rows = list(rows)
-    user_rows = [row for row in all_rows if get_text(row, "client_id") not in own_clients]
+    fresh = [row for row in all_rows if at - (parse_instant(row) or at) <= LATE_S]
+    user_rows = [row for row in fresh if get_text(row, "client_id") not in own_clients]
     counts: Counter[GroupKey] = Counter(
         (row.kind, row.pattern, row.connection)
         for row in _classify_unpaired(user_rows)
@@ -231,7 +236,8 @@ def tally_rows(
         failed=failed,
         total=failed + _sum_kinds(counts, frozenset({RowKind.SUCCESS})),
         groups=_build_groups(counts),
-        own_rows=len(all_rows) - len(user_rows),
+        own_rows=len(fresh) - len(user_rows),
+        no_data_reason=ROWS_LATE if all_rows and not fresh else "",
         link=LINK,
         environment=next(filter(None, map(environment_of, reversed(all_rows))), ""),
         changes=tuple(replace(change, at=min(change.at, at)) for change in newest),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from bot.core.alerting import acknowledgements
-from bot.core.commands import incidents, shifts, silences
+from bot.core.alerting import acknowledgements, calls, notification_policy
+from bot.core.commands import incidents
+from bot.core.incidents import notifications
 from bot.core.model.access import RIGHTS, CommandOutcome, Right, Verb, authorize
 from bot.core.model.command import (
     AddOverride,
@@ -16,12 +17,17 @@ from bot.core.model.command import (
     Question,
     RunCheck,
     ShowAudit,
+    SilenceRefusal,
     SilenceScope,
     UnclearCommand,
 )
-from bot.core.state.on_demand import OnDemandCheck, start_check
-from bot.core.state.outbox import Answer, AnswerResult
+from bot.core.model.wall_clock import DAY_S
+from bot.core.oncall import Override, Shift
+from bot.core.state.desk import OnDemandCheck, start_check
+from bot.core.state.outbox import Answer, AnswerResult, OverrideAnnouncement
+from bot.core.state.silence import Silence, covers, preview_hidden, refuse_end
 from bot.core.state.stimulus import CheckStarted, DeskEffect, RequestCheck, Send, StartProbe
+from bot.core.state.timeline import SilencedEntry
 
 if TYPE_CHECKING:
     from bot.core.commands.incidents import CommandResult
@@ -113,13 +119,11 @@ def _execute(
         )
     match command:
         case AddSilence():
-            return silences.add_silence(
-                state, command, request.user, now, tenants=tenants, rules=rules
-            )
+            return _add_silence(state, command, request.user, now, tenants=tenants, rules=rules)
         case EndSilence():
-            return silences.expire_silence(state, command, request.user, now, rules)
+            return _expire_silence(state, command, request.user, now, rules)
         case AddOverride():
-            return shifts.add_override(state, request, command, now, rules)
+            return _add_override(state, request, command, now, rules)
         case UnclearCommand():
             result = AnswerResult(
                 command.outcome, command.incident, silence_refusal=command.silence_refusal
@@ -159,21 +163,75 @@ def continue_check(
         return state, []
     check = check.with_news(news)
     if check.is_complete:
-        return _finish_check(state, check)
+        return finish_check(state, check)
     return replace(state, checks={**state.checks, request_id: check}), []
 
 
-def answer_overdue_checks(state: DeskState, now: float) -> StateAndEffects:
-    """Answer the on-demand checks that took too long, with the results so far."""
-    effects: list[DeskEffect] = []
-    for check in [check for check in state.checks.values() if check.until <= now]:
-        state, answers = _finish_check(state, check)
-        effects += answers
-    return state, effects
-
-
-def _finish_check(state: DeskState, check: OnDemandCheck) -> StateAndEffects:
+def finish_check(state: DeskState, check: OnDemandCheck) -> StateAndEffects:
+    """Answer an on-demand check with the results so far."""
     key = check.request.id
     others = {other: value for other, value in state.checks.items() if other != key}
     answer = Send(f"answer:{key}:2", f"answer:{key}", check.to_answer())
     return replace(state, checks=others), [answer]
+
+
+SILENCE_RETENTION_S = 7 * DAY_S
+
+
+def _add_silence(
+    state: DeskState, command: AddSilence, by: str, now: float, *, tenants: Tenants, rules: Rules
+) -> CommandResult:
+    """Set a silence; the threads of posted incidents that it covers say so."""
+    scope, name, until, reason = command.scope, command.name, command.until, command.reason
+    is_known = scope is not SilenceScope.INCIDENT or int(name) in state.incidents
+    refusal = refuse_end(until, now) if is_known else SilenceRefusal.NO_SUCH
+    if refusal:
+        return state, [], AnswerResult(CommandOutcome.INVALID, silence_refusal=refusal)
+    number = state.next_silence
+    silence = Silence(number, scope, name, now, until, by, reason)
+    hidden = preview_hidden(scope, name, state.incidents.values(), now - DAY_S)
+    recent = {
+        one.id: one
+        for one in state.silences.values()
+        if one.ended_at is None or now - one.ended_at < SILENCE_RETENTION_S
+    }
+    state = replace(state, silences={**recent, number: silence}, next_silence=number + 1)
+    effects: list[DeskEffect] = []
+    if scope is not SilenceScope.INCIDENT:  # else its thread says so
+        effects += notification_policy.announce_silence(silence, "begin", state, rules)
+    entry = SilencedEntry(now, by, reason, until)
+    for incident in state.open_incidents:
+        if covers(silence, incident) and not incident.notification.is_muted:
+            known = calls.bind(incident, tenants, rules)
+            after, edit = notifications.edit_message(known, now)
+            after, reply = notifications.add_entry(after, entry)
+            state, effects = state.with_incident(after), [*effects, edit, reply]
+    return state, effects, AnswerResult(CommandOutcome.DONE, silence=silence, hidden=hidden)
+
+
+def _expire_silence(
+    state: DeskState, command: EndSilence, by: str, now: float, rules: Rules
+) -> CommandResult:
+    """End a silence before its time."""
+    found = state.silences.get(command.silence)
+    if found is None or found.ended_at is not None:
+        outcome = CommandOutcome.ALREADY if found else CommandOutcome.NO_SUCH
+        return state, [], AnswerResult(outcome, silence=found)
+    state, effects = notification_policy.end_silence(state, found, now, rules, by)
+    return state, effects, AnswerResult(CommandOutcome.DONE, silence=state.silences[found.id])
+
+
+def _add_override(
+    state: DeskState, request: Request, command: AddOverride, now: float, rules: Rules
+) -> CommandResult:
+    """Put somebody on call for a while."""
+    if state.on_call_source(rules) is None:
+        return state, [], AnswerResult(CommandOutcome.NOBODY)
+    if refuse_end(command.until, now):
+        return state, [], AnswerResult(CommandOutcome.INVALID)
+    override = Override(command.person, now, command.until, request.user)
+    active = (one for one in state.overrides if one.until > now)
+    state = replace(state, overrides=(*active, override)).with_shift_over(now)
+    shift, key = Shift(command.person, now, command.until), f"swap:{request.id}"
+    announcement = Send(key, key, OverrideAnnouncement(shift, request.user))
+    return state, [announcement], AnswerResult(CommandOutcome.DONE, shift=shift)

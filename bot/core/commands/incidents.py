@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from bot.core.alerting import acknowledgements, calls, notification_policy, paging
 from bot.core.incidents import notifications
-from bot.core.incidents.sticky_resolve import find_failing
+from bot.core.incidents.recurrence import find_failing
 from bot.core.model.access import CommandOutcome
 from bot.core.model.command import (
     Acknowledge,
@@ -20,8 +20,8 @@ from bot.core.model.command import (
 from bot.core.oncall import CallReason
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Acknowledgement, Incident, Note, Resolution
-from bot.core.state.known import Impact
 from bot.core.state.outbox import AnswerResult, PagerAction
+from bot.core.state.problem import Impact
 from bot.core.state.stimulus import DeskEffect, IncidentChanged
 from bot.core.state.timeline import AcknowledgedEntry, FalseAlarmEntry, NoteEntry
 

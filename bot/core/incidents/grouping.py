@@ -6,8 +6,8 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from bot.core.incidents import lifecycle, notifications, sticky_resolve
-from bot.core.incidents.flapping import damp_if_flapping, quiet_s
+from bot.core.incidents import lifecycle, notifications, recurrence
+from bot.core.incidents.recurrence import damp_if_flapping, quiet_s
 from bot.core.model.observation import Cause, Health, Scope, Severity, Target, Verdict
 from bot.core.state.incident import (
     Incident,
@@ -201,7 +201,8 @@ def _are_known_to_be_one(earlier: Incident, later: Incident) -> bool:
 def _join_known(earlier: Incident, later: Incident) -> Incident:
     """Return the earlier incident with what people were called for in the later one.
 
-    If nobody was called for the earlier one, the call, the escalation and who has it go on.
+    If nobody was called for the earlier one, the call, the escalation and who has it go on. While
+    the earlier one may be back, people who were called for the later one do not know of that.
     """
     known, more = earlier.notification.known, later.notification.known
     if known is None and more is not None:
@@ -217,8 +218,9 @@ def _join_known(earlier: Incident, later: Incident) -> Incident:
             told_cause=theirs.told_cause,
         )
         return replace(earlier, life=life, notification=notification)
-    called = (earlier.notification.called_at, later.notification.called_at)
-    called_at = max((at for at in called if at is not None), default=None)
+    called_at = earlier.notification.called_at
+    if later.notification.called_at is not None and earlier.life.returning is None:
+        called_at = max(called_at or 0.0, later.notification.called_at)
     notification = replace(
         earlier.notification,
         known=known.join(more) if known and more else known,
@@ -241,7 +243,7 @@ def _find_recently_resolved(
         and i.life.merged_into is None
         and i.life.resolved_at is not None
         and (
-            context.now - i.life.resolved_at < _quiet_s(i, limit_s)
+            context.now - i.life.resolved_at < max(limit_s, quiet_s(i.notification.damping))
             or not names.isdisjoint(one.owner for one in i.life.still_failing)
         )
     ]
@@ -259,11 +261,6 @@ def _fails_alike(incident: Incident, context: TriageContext) -> bool:
     states = context.all_tenants.states
     firing = {Target(name, s) for name in context.tenants for s in states[name].alerting_signals}
     return not names or not firing or not names.isdisjoint(firing)
-
-
-def _quiet_s(incident: Incident, limit_s: float) -> float:
-    damping = incident.notification.damping
-    return max(limit_s, quiet_s(damping)) if damping else limit_s
 
 
 def evaluate_all(state: DeskState, now: float, tenants: Tenants, rules: Rules) -> StateAndEffects:
@@ -293,25 +290,21 @@ def _catch_up(state: DeskState, now: float, tenants: Tenants, triage: Triage) ->
     failing: list[str] = []
     for name in tenants.states if was_deferred else ():
         if needs_incident(state, name, tenants):
-            state, is_sticky = sticky_resolve.update_sticky_resolve(
+            state, is_sticky = recurrence.update_sticky_resolve(
                 state, name, now, tenants, triage.rules
             )
             failing += [] if is_sticky else [name]
-    effects: list[DeskEffect] = []
-    for names in _group_alike(triage.context(tuple(failing))):
-        state, changes = group_or_open(state, names, triage)
-        effects += changes
-    return state, effects
-
-
-def _group_alike(context: TriageContext) -> list[tuple[str, ...]]:
-    """Group a context's tenants by environment and by how they fail: one stands for its group."""
-    groups: dict[object, list[str]] = {}
-    for name in context.tenants:
-        is_failing = bool(context.all_tenants.states[name].health & Health.ALERTING)
+    context = triage.context(tuple(failing))
+    groups: dict[object, list[str]] = {}  # one stands for all that fail alike in its environment
+    for name in failing:
+        is_failing = bool(tenants.states[name].health & Health.ALERTING)
         kinds = frozenset(failure_kinds(context, name))
         groups.setdefault((is_failing, kinds, context.environment(name)), []).append(name)
-    return [tuple(names) for names in groups.values()]
+    effects: list[DeskEffect] = []
+    for names in groups.values():
+        state, changes = group_or_open(state, tuple(names), triage)
+        effects += changes
+    return state, effects
 
 
 def keep_incident(state: DeskState, change: tuple[Incident, list[DeskEffect]]) -> StateAndEffects:

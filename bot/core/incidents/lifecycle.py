@@ -14,16 +14,9 @@ from bot.core.incidents.notifications import (
     post_message,
     resolve_incident,
 )
-from bot.core.incidents.problems import count_failing_signals, update_problems
-from bot.core.model.observation import (
-    PROBABLE,
-    Cause,
-    Health,
-    Severity,
-    StatusIncident,
-    Verdict,
-)
+from bot.core.model.observation import PROBABLE, Cause, Health, Severity, Verdict
 from bot.core.oncall import AwaitingMention, CallReason, EscalationState, begun_escalation
+from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import (
     Damping,
     Incident,
@@ -38,9 +31,15 @@ from bot.core.state.incident import (
     detection_times,
     reopen,
 )
-from bot.core.state.known import Impact
-from bot.core.state.outbox import Call, Edit
-from bot.core.state.problem import MetricProblem, ProbeProblem
+from bot.core.state.outbox import Call, Edit, Reply
+from bot.core.state.problem import (
+    AlertProblem,
+    Impact,
+    MetricProblem,
+    ProbeProblem,
+    Problem,
+    SlowProblem,
+)
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import JoinedEntry, ReopenedEntry
 from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
@@ -48,6 +47,13 @@ from bot.core.triage.context import TriageContext, is_down
 from bot.core.triage.impact import are_users_down, measure_impact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bot.core.model.measurement import MetricKind
+    from bot.core.signals.external_alerts import Monitor
+    from bot.core.signals.latency import LatencyBaseline
+    from bot.core.signals.metric_threshold import MetricState
+    from bot.core.signals.probe_threshold import ProbeState
     from bot.core.state.desk import DeskState
     from bot.core.state.tenant import Tenants
 
@@ -85,7 +91,7 @@ def open_incident(
     is_critical = severity is Severity.CRITICAL
     status_incidents = matching_status_incidents(context)
     # A second source agrees: nothing is gained by waiting before people are mentioned.
-    is_corroborated = count_failing_signals(context) > 1 or bool(status_incidents)
+    is_corroborated = _count_failing_signals(context) > 1 or bool(status_incidents)
     mention_after_s = context.rules.mention_after_s
     wait_s = max((mention_after_s.get(name, 0.0) for name in context.tenants), default=0.0)
     incident = Incident(
@@ -96,7 +102,7 @@ def open_incident(
         since=context.since,
         life=IncidentLife(now),
         verdict=verdict,
-        problems=update_problems((), context),
+        problems=_update_problems((), context),
         status_incidents=status_incidents,
         notification=NotificationState(
             escalation=AwaitingMention(
@@ -141,7 +147,12 @@ def evaluate_incident(
 ) -> tuple[Incident, list[DeskEffect]]:
     """Evaluate an open incident: resolve it, or update its verdict and its numbers."""
     now, names = context.now, incident.tenants
-    status_incidents = _update_status_incidents(incident.status_incidents, context)
+    known = {one.id for one in incident.status_incidents}
+    current = {one.id: one for view in feed_views(context) for one in view.status_incidents}
+    status_incidents = (  # those that match now, and those that matched, as they read now
+        *(one for one in matching_status_incidents(context) if one.id not in known),
+        *(current.get(one.id, one) for one in incident.status_incidents),
+    )
     states = context.all_tenants.states
     was_no_data = incident.kind is IncidentKind.NO_DATA
     # What fails at a tenant that can be checked again is an incident of its own.
@@ -158,7 +169,7 @@ def evaluate_incident(
         incident,
         verdict=verdict,
         severity=_judge_severity(verdict, context, incident),
-        problems=update_problems(incident.problems, context),
+        problems=_update_problems(incident.problems, context),
         status_incidents=status_incidents,
     )
     after = _record_evidence(after, now)
@@ -169,7 +180,7 @@ def evaluate_incident(
         taken = replace(taken, active_at=now, asked_at=None)
         after = replace(after, life=replace(after.life, acknowledged=taken))
     # Of what fails, `alerting.calls` decides when people are called.
-    if has_become_critical and was_no_data and not after.notification.has_mentioned:
+    if has_become_critical and was_no_data:
         wait_s = max(context.rules.mention_after_s.get(name, 0.0) for name in names)
         begun = begun_escalation(after.notification.escalation)
         escalation = AwaitingMention(max(now, after.since + wait_s), begun, CallReason.CANNOT_CHECK)
@@ -242,8 +253,11 @@ def add_tenants(
     """Add tenants to an incident; the context is that of all its tenants together."""
     joined = tuple(name for name in context.tenants if name not in incident.tenants)
     after, effects = evaluate_incident(replace(incident, tenants=context.tenants), context, triage)
-    after, reply = add_entry(after, JoinedEntry(context.now, joined))
-    return after, [IncidentChanged(after), *effects, reply]
+    entries = [e.body.entry for e in effects if isinstance(e, Send) and isinstance(e.body, Reply)]
+    if not any(isinstance(entry, JoinedEntry) for entry in entries):
+        after, reply = add_entry(after, JoinedEntry(context.now, joined))
+        effects.append(reply)
+    return after, [IncidentChanged(after), *effects]
 
 
 def reopen_incident(
@@ -295,11 +309,94 @@ def _judge_severity(
     return Severity.WARNING
 
 
-def _update_status_incidents(
-    before: tuple[StatusIncident, ...], context: TriageContext
-) -> tuple[StatusIncident, ...]:
-    """Return the status incidents that match now, and those that matched, as they read now."""
-    current = {one.id: one for view in feed_views(context) for one in view.status_incidents}
-    known = {one.id for one in before}
-    new = (one for one in matching_status_incidents(context) if one.id not in known)
-    return (*new, *(current.get(one.id, one) for one in before))
+def _count_failing_signals(context: TriageContext) -> int:
+    """Count the failing signals of all tenants: two are more than a fault of one probe."""
+    return sum(
+        sum(signal.is_failing for signal in state.probes.values())
+        + sum(metric.is_firing for metric in state.metrics.values())
+        + sum(bool(monitor.firing) for monitor in state.monitors.values())
+        for state in context.all_tenants.states.values()
+    )
+
+
+def _update_problems(before: tuple[Problem, ...], context: TriageContext) -> tuple[Problem, ...]:
+    """Return the failing signals as they are now; those that are over stay listed."""
+    firing = {p.target: p for name in context.tenants for p in _firing_problems(context, name)}
+    known = {p.target: p for p in before}
+    for target in known.keys() - firing.keys():
+        over = replace(known[target], is_over=True)
+        # A login that works is no longer stopped.
+        known[target] = replace(over, is_stopped=False) if isinstance(over, ProbeProblem) else over
+    return tuple({**known, **firing}.values())
+
+
+def _firing_problems(context: TriageContext, name: str) -> Iterator[Problem]:
+    state = context.all_tenants.states[name]
+    for signal_name, signal in state.probes.items():
+        if signal.is_failing:
+            yield _probe_problem(name, signal_name, signal)
+        elif signal.latency.is_slow:
+            yield _slow_problem(name, signal_name, signal.latency)
+    for signal_name, metric in state.metrics.items():
+        if metric.is_firing:
+            kind = context.rules.tenants[name].metrics[signal_name].kind
+            yield _metric_problem(name, signal_name, metric, kind)
+    for signal_name, monitor in state.monitors.items():
+        if monitor.firing:
+            yield _alert_problem(name, signal_name, monitor)
+
+
+def _slow_problem(tenant: str, name: str, latency: LatencyBaseline) -> SlowProblem:
+    return SlowProblem(
+        tenant=tenant,
+        signal=name,
+        since=latency.since or 0.0,
+        slow=sum(each > latency.limit_s for each in latency.recent),
+        tries=len(latency.recent),
+        latency_s=latency.recent_median_s,
+        usual_s=latency.median_s,
+    )
+
+
+def _metric_problem(tenant: str, name: str, metric: MetricState, kind: MetricKind) -> MetricProblem:
+    reading = metric.reading
+    baseline = reading.expected_failures if metric.baseline.is_known else None
+    if metric.reason is Reason.SUCCESSES_MISSING:
+        baseline = reading.expected_successes
+    return MetricProblem(
+        tenant=tenant,
+        signal=name,
+        since=metric.since or 0.0,
+        source=kind,
+        reason=metric.reason,
+        failed=round(reading.failed),
+        total=round(reading.total or 0.0),
+        span_s=reading.span_s,
+        baseline=baseline,
+        no_data_reason=metric.no_data_reason,
+        link=metric.recent[-1].link if metric.recent else "",
+    )
+
+
+def _alert_problem(tenant: str, name: str, monitor: Monitor) -> AlertProblem:
+    newest = monitor.firing[-1]
+    return AlertProblem(
+        tenant=tenant,
+        signal=name,
+        since=monitor.since or 0.0,
+        alerts=len(monitor.firing),
+        title=newest.title,
+        link=newest.link,
+    )
+
+
+def _probe_problem(tenant: str, name: str, signal: ProbeState) -> ProbeProblem:
+    return ProbeProblem(
+        tenant=tenant,
+        signal=name,
+        since=signal.since or 0.0,
+        failed=len(signal.faults),
+        tries=len(signal.tries),
+        fault=signal.most_frequent_fault,
+        is_stopped=signal.is_stopped,
+    )

@@ -20,6 +20,7 @@ from bot.core.state.problem import ProbeProblem
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import (
     BatchedEntry,
+    JoinedEntry,
     MergedEntry,
     RecoveredEntry,
     ResolvedEntry,
@@ -153,6 +154,11 @@ def _new_entries(before: Incident, after: Incident, now: float) -> list[Timeline
     recovered = dict.fromkeys(p.tenant for p in after.problems if p.tenant in names)
     if recovered:
         entries.append(RecoveredEntry(now, tuple(recovered)))
+    # What an incident begins with, or begins again with, the thread says in another line.
+    if before.problems and before.life.reopened_at != now:
+        names = _failing_tenants(after) - _failing_tenants(before)
+        joined = dict.fromkeys(p.tenant for p in after.problems if p.tenant in names)
+        entries += [JoinedEntry(now, tuple(joined))] if joined else []
     return entries
 
 

@@ -50,7 +50,7 @@ def handle(state: DeskState, stimulus: OwnFaultSeen | Stopped | ClockCorrected) 
             fault = OwnFault(OwnFaultKind.CLOCK_CORRECTED, ahead_s=-by_s)
             return _open(state.with_shift_over(now), fault, now, resolution=Resolution(now))
         case OwnFaultSeen(fault=fault, is_over=True):
-            return _resolve(state, fault.kind, now)
+            return resolve(state, fault.kind, now)
         case OwnFaultSeen(fault=fault):
             return _open(state, fault, now)
 
@@ -101,15 +101,8 @@ def crash_loop_due_at(state: DeskState) -> float | None:
     return max(state.starts, default=0.0) + CRASH_FREE_S
 
 
-def end_crash_loop(state: DeskState, now: float) -> StateAndEffects:
-    """Resolve a crash loop once the process has run for long enough."""
-    due = crash_loop_due_at(state)
-    if due is None or due > now:
-        return state, []
-    return _resolve(state, OwnFaultKind.CRASH_LOOP, now)
-
-
-def _resolve(state: DeskState, kind: OwnFaultKind, now: float) -> StateAndEffects:
+def resolve(state: DeskState, kind: OwnFaultKind, now: float) -> StateAndEffects:
+    """Resolve the incident about a fault, if there is one."""
     known = _find_open(state, kind)
     if known is None:
         return state, []

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION_LIMIT = 200
 ERROR_LIMIT = 40
+MILLISECONDS_FROM = 1e11
+"""As seconds since 1970 this would be the year 5138."""
 MAX_WAIT_S = 3600.0
 """The longest wait that we accept from a `Retry-After` or a rate-limit reset."""
 NOT_IMPLEMENTED = 501
@@ -154,17 +156,23 @@ def sanitize_text(text: object) -> str:
 
 
 def _parse_retry_at(headers: Mapping[str, str], now: float) -> float | None:
-    """Parse Retry-After (seconds or a date), else x-ratelimit-reset (UTC epoch seconds)."""
+    """Parse Retry-After (seconds or a date), else x-ratelimit-reset (seconds since the epoch)."""
     after = _get_header(headers, "retry-after")
-    wait_s, at = _parse_whole(after), None
+    wait_s, at = parse_wait_s(after), None
     if wait_s is not None:
         at = now + wait_s
     else:
         with suppress(ValueError, OverflowError):
             at = mktime_tz(date) if (date := parsedate_tz(after)) else None
     if at is None:
-        at = _parse_whole(_get_header(headers, "x-ratelimit-reset"))
+        at = parse_wait_s(_get_header(headers, "x-ratelimit-reset"))
+        at = at / 1000 if at and at > MILLISECONDS_FROM else at
     return None if at is None else min(max(at, now + 1), now + MAX_WAIT_S)
+
+
+def parse_wait_s(text: str) -> float | None:
+    """Parse seconds, also with decimals, which HTTP does not allow and servers send."""
+    return float(text) if re.fullmatch(r"[0-9]{1,15}(?:\.[0-9]{1,9})?", text) else None
 
 
 def _get_header(headers: Mapping[str, str], name: str) -> str:

@@ -165,7 +165,7 @@ class Phase(StrEnum):
     UNKNOWN = "unknown"
 
 
-OPEN_PHASES = frozenset({Phase.INVESTIGATING, Phase.IDENTIFIED, Phase.MONITORING, Phase.UNKNOWN})
+OPEN_PHASES = frozenset({Phase.INVESTIGATING, Phase.IDENTIFIED, Phase.MONITORING})
 MAINTENANCE_PHASES = frozenset(
     {Phase.SCHEDULED, Phase.IN_PROGRESS, Phase.VERIFYING, Phase.COMPLETED}
 )
@@ -308,7 +308,7 @@ class Verdict:
     evidence_for: tuple[Evidence, ...] = ()
     evidence_against: tuple[Evidence, ...] = ()
     settled_by: MissingEvidence | None = None
-    """What would settle it, if the cause is `unclear`."""
+    """What would settle it, if the cause is `unclear` or not probable enough to be stated."""
 
     @property
     def stated_cause(self) -> Cause:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from bot.core.model.measurement import ExternalAlert
+from bot.core.model.measurement import ALERTMANAGER, ExternalAlert
 from bot.core.model.observation import HEALTH_BY_STATE, Health, SignalState
 
 if TYPE_CHECKING:
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 MAX_ALERTS = 50
 """Of one monitor; only the newest are kept."""
 LATE_S = 600.0
-"""A "firing" that arrives out of order is at most this late. A later one means that the alert goes
-on: Alertmanager repeats the old start time after Prometheus lost the alert for some minutes."""
+"""A "firing" that arrives out of order is at most this late, as after Sentry's retries."""
+LATE_BY_SIGNAL = {ALERTMANAGER: 60.0}
+"""Alertmanager sends a group's messages one after the other. If Prometheus evaluates a rule again
+that it lost for some minutes, the alert that was resolved fires again with its old start, and is
+not repeated for hours. So a later one means that the alert goes on."""
 
 
 class EndedAlert(NamedTuple):
@@ -62,7 +65,8 @@ class Monitor:
 def record_alert(monitor: Monitor, alert: ExternalAlert, now: float) -> Monitor:
     """Add a monitor's message. The order and repetition of messages do not matter."""
     ended = [e for e in monitor.ended if now - e.received_at < LATE_S]
-    if any(e.id == alert.id and e.at >= alert.at for e in ended):
+    late_s = LATE_BY_SIGNAL.get(alert.target.name, LATE_S)
+    if any(e.id == alert.id and e.at >= alert.at and now - e.received_at < late_s for e in ended):
         return monitor
     if any(a.id == alert.id and a.at > alert.at for a in monitor.alerts):
         return monitor

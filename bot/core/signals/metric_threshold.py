@@ -196,20 +196,15 @@ class MetricState:
 
 
 def observe_metric(
-    metric: MetricState,
-    latest: Measurement,
-    limits: MetricLimits,
-    surge: float = 1.0,
-    *,
-    is_source_alive: bool = False,
+    metric: MetricState, latest: Measurement, limits: MetricLimits, surge: float = 1.0
 ) -> tuple[MetricState, Reason | None]:
     """Add one measurement, with or without data.
 
     `surge` is how many times the usual traffic there is: we expect as many times the usual errors.
-    An application that counts nothing at all is believed if another signal of its source counts.
     Returns the new state, and the reason if `state` changed.
     """
     metric, at = replace(metric, no_data_reason=latest.no_data_reason), latest.at
+    known_until = at if metric.read_at is None else metric.read_at
     if latest.no_data_reason:
         # No data changes nothing, but where only failures are reported it means that they ended.
         is_over = limits.is_pushed and at - (metric.judged_at or at) > NO_REPORT_S
@@ -218,7 +213,7 @@ def observe_metric(
         return metric, None
     recent = tuple(m for m in metric.recent if at - m.at < POOL_S - 1)
     metric = replace(metric, recent=(*recent, latest), read_at=at, no_data_since=None)
-    reading = evaluate_metric(metric, limits, surge, is_source_alive=is_source_alive)
+    reading = evaluate_metric(metric, limits, surge)
     metric = replace(metric, excess=_add_up(metric, latest, limits))
     if metric.excess.is_firing and reading.reason is None:
         by_count = Reason.EVENTS if reading.total is None else Reason.SHARE
@@ -229,7 +224,7 @@ def observe_metric(
     if reading.reason:
         return _handle_bad(metric, reading.reason, latest)
     if reading.is_good:
-        return _handle_good(metric, at)
+        return _handle_good(metric, at, known_until)
     if metric.judged_at is not None and at - metric.judged_at > LOW_TRAFFIC_S:
         return _end(metric, at, Reason.LOW_TRAFFIC)
     return metric, None
@@ -251,9 +246,7 @@ def _add_up(metric: MetricState, latest: Measurement, limits: MetricLimits) -> E
     return add_excess(metric.excess, latest, usual, (part * limits.share, BASELINE_FACTOR), failed)
 
 
-def evaluate_metric(
-    metric: MetricState, limits: MetricLimits, surge: float = 1.0, *, is_source_alive: bool = False
-) -> MetricReading:
+def evaluate_metric(metric: MetricState, limits: MetricLimits, surge: float = 1.0) -> MetricReading:
     """Compare the latest values with the limits and with the baseline."""
     newest, baseline = metric.recent[-1], metric.baseline
     pooled = metric.recent if limits.kind is MetricKind.LOGS else (newest,)
@@ -282,7 +275,7 @@ def evaluate_metric(
     if limits.kind is MetricKind.LOGS:
         return _evaluate_log(reading, metric, limits)
     by_share = _evaluate_share(reading, limits)
-    is_calm = not by_share.reason and (total > 0 or is_source_alive)
+    is_calm = not by_share.reason and (total > 0 or newest.is_source_alive)
     return (_find_away(reading, metric) if is_calm else None) or by_share
 
 
@@ -359,14 +352,21 @@ def _handle_bad(
     return replace(metric, state=SignalState.FIRING, good_in_a_row=0), reason
 
 
-def _handle_good(metric: MetricState, at: float) -> tuple[MetricState, Reason | None]:
+def _handle_good(
+    metric: MetricState, at: float, known_until: float
+) -> tuple[MetricState, Reason | None]:
+    """Count a good reading; `known_until` is when the figures before it ended.
+
+    A time without figures is none in which users are known to have failed.
+    """
     metric = replace(metric, judged_at=at, good_at=at)
     if metric.state is SignalState.OK:
         return metric, None
     if metric.state is SignalState.PENDING:
         return _end(metric, at, Reason.SINGLE_FAILURES)
     if metric.good_in_a_row == 0:
-        metric = replace(metric, good_since=max(metric.since or 0.0, at - metric.reading.span_s))
+        good_since = min(at - metric.reading.span_s, known_until)
+        metric = replace(metric, good_since=max(metric.since or 0.0, good_since))
     if metric.good_in_a_row + 1 < RECOVER_COUNT:
         return replace(metric, good_in_a_row=metric.good_in_a_row + 1), None
     return _end(metric, at, Reason.RECOVERED)

@@ -8,9 +8,10 @@ from enum import StrEnum
 from bot.core.model import measurement
 from bot.core.model.observation import Cause, Severity, StatusIncident, Target, Verdict
 from bot.core.oncall import AwaitingMention, EscalationState
-from bot.core.state.known import Impact, Known
 from bot.core.state.problem import (
     AlertProblem,
+    Impact,
+    Known,
     MetricProblem,
     NoDataProblem,
     ProbeProblem,
@@ -34,7 +35,7 @@ def detection_times(incident: Incident) -> dict[str, float]:
             case ProbeProblem() | SlowProblem():
                 source = PROBE
             case MetricProblem() | NoDataProblem():
-                source = problem.source.value
+                source = problem.source.value if problem.source else STATUS_INCIDENT
             case AlertProblem():
                 source = MONITOR
         times[source] = min(problem.since, times.get(source, problem.since))
@@ -199,6 +200,8 @@ class Damping:
     since: float
     longest_good_s: float
     """The longest time without a failure in between."""
+    tenants: tuple[str, ...] = ()
+    """Those that come and go; empty: all of the incident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +246,8 @@ class NotificationState:
     """When people were last called because more tenants fail."""
     known: Known | None = None
     """What was known when people were last called or did something. None: neither yet."""
+    healed: tuple[str, ...] = ()
+    """The tenants that worked again since people were called for them, while others failed."""
     told_cause: Cause | None = None
     """The cause that people were called with, or a correction named."""
     damping: Damping | None = None

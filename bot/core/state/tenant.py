@@ -1,22 +1,25 @@
-"""The state of one tenant."""
+"""The state of each tenant, and of the signals that they share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import Health
+from bot.core.model.measurement import ChangeMade
+from bot.core.model.observation import Fault, FeedState, Health, Outcome, Phase, StatusIncident
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.history import RecentLogins
 from bot.core.signals.login_budget import LoginBudget
 from bot.core.signals.metric_threshold import MetricState
-from bot.core.signals.probe_threshold import ProbeState
+from bot.core.signals.probe_threshold import ProbeLimits, ProbeState, observe_probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from bot.core.model.observation import FeedReading, Observation
     from bot.core.state.rules import Rules
 
 
@@ -75,6 +78,12 @@ class TenantState:
         return {name for name, health in self._signals() if health & Health.ALERTING}
 
     @cached_property
+    def has_lost_sight(self) -> bool:
+        """Whether all that fails are metrics without data: nobody knows whether it goes on."""
+        silent = {n for n, metric in self.metrics.items() if metric.no_data_since is not None}
+        return bool(self.alerting_signals) and self.alerting_signals <= silent
+
+    @cached_property
     def health(self) -> Health:
         """What is wrong with any of its signals, and whether it has data."""
         health = Health.NO_DATA if isinstance(self.data, NoData) else Health(0)
@@ -105,3 +114,163 @@ class Tenants:
     def environment(self, name: str, rules: Rules) -> str | None:
         """Return a tenant's environment: from the configuration, else from its own log."""
         return rules.tenants[name].environment or self.states[name].environment or None
+
+
+MAX_STATUS_INCIDENT_AGE_S = 7200.0
+"""A status incident this much older than the first failure is about something else."""
+OTHER_COMPONENTS = (
+    ("machine to machine|machine-to-machine|m2m", "Machine to Machine Authentication"),
+    ("multi-factor|multifactor|mfa|guardian|second factor", "Multi-factor Authentication"),
+    ("dashboard|manage.auth0.com", "Management Dashboard"),
+    ("tenant log|logs|log stream|log event|log search", "Tenant Logs"),
+    ("management api|user search|user import|user export", "Management API"),
+    ("email|e-mail", "Email Delivery"),
+    ("cdn", "CDN"),
+    ("support center|support ticket", "Support Center"),
+    ("fga", "FGA"),
+    ("marketplace", "Marketplace"),
+    ("documentation|docs|quickstart", "Documentation"),
+    ("deploying actions|actions deploy|action editor", "Actions Deployment"),
+)
+"""Words of a title, and the component of the status page that they mean."""
+SILENT_STATES = frozenset({FeedState.UNREADABLE, FeedState.UNREACHABLE})
+SILENT_S, GONE_S = 3600.0, 600.0
+"""A feed that cannot be read for so long is reported; sooner if it is gone, moved or refused."""
+PASSING_STATUSES = frozenset({408, 429})
+"""Of 3xx and 4xx, those that another try may change."""
+LOGIN_WORDS = ("login", "log in", "logging in", "authenticat", "sign-in", "sign in", "token")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedView:
+    """The state of a status feed."""
+
+    state: FeedState | None = None
+    """None: not polled yet."""
+    status_incidents: tuple[StatusIncident, ...] = ()
+    """As last read; they stay while the feed cannot be read."""
+    read_at: float | None = None
+    """When it was last readable."""
+    since: float | None = None
+    """When it entered this state, or the first of several in which it cannot be read."""
+    fault: Fault | None = None
+    """Why it cannot be read."""
+
+    def is_silent(self, now: float) -> bool:
+        """Tell whether it has not been readable for so long that people should know."""
+        if self.state not in SILENT_STATES or self.since is None:
+            return False
+        status = self.fault.status or 0 if self.fault else 0
+        is_gone = 300 <= status < 500 and status not in PASSING_STATUSES  # noqa: PLR2004 - HTTP
+        return now - self.since >= (GONE_S if is_gone else SILENT_S)
+
+
+def match_status_incidents(feeds: Iterable[FeedView], since: float) -> tuple[StatusIncident, ...]:
+    """Return the status incidents about logins that match a problem, newest first.
+
+    `since` is when the problem began. One that is resolved by now counts if it covered that.
+    """
+    matches = {
+        each.id: each
+        for feed in feeds
+        for each in feed.status_incidents
+        if (each.is_open or (each.phase is Phase.RESOLVED and each.updated_at >= since))
+        and each.posted_at >= since - MAX_STATUS_INCIDENT_AGE_S
+        and other_component(each) is None
+    }
+    return tuple(sorted(matches.values(), key=lambda each: -each.updated_at))
+
+
+def other_component(status_incident: StatusIncident) -> str | None:
+    """Return the component that a status incident is about, unless it is about logins.
+
+    The feed has no field for it, so the title's words decide: "Dashboard login errors" are about
+    the dashboard, "Errors with logins and the dashboard" about both. The text often mentions logins
+    only to say that they are not affected.
+    """
+    clauses = re.split(r",|;|&| and ", status_incident.title.lower())
+    found = [
+        next(
+            (name for words, name in OTHER_COMPONENTS if re.search(rf"\b(?:{words})", clause)), None
+        )
+        for clause in clauses
+    ]
+    is_about_logins = any(
+        component is None and any(word in clause for word in LOGIN_WORDS)
+        for clause, component in zip(clauses, found, strict=True)
+    )
+    return None if is_about_logins else next(filter(None, found), None)
+
+
+CHANGES_KEPT_S = 7200.0
+MAX_CHANGES = 100
+"""A pipeline that deploys all the time must not fill the state."""
+
+
+MAX_SAMPLES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One probe of a control endpoint."""
+
+    at: float
+    latency_s: float | None
+    """None: it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSignals:
+    """Control endpoints and status feeds, by name, and recent changes."""
+
+    controls: dict[str, ProbeState] = field(default_factory=dict)
+    feeds: dict[str, FeedView] = field(default_factory=dict)
+    changes: tuple[ChangeMade, ...] = ()
+    """Of the last two hours, oldest first."""
+    started_at: float | None = None
+    """When this process began to watch."""
+    samples: dict[str, tuple[Sample, ...]] = field(default_factory=dict)
+    """The last probes of each control endpoint, and polls of each feed, oldest first: their share
+    and slowness are compared with those of Auth0's hosts."""
+
+
+def with_control(shared: SharedSignals, result: Observation, every_s: float) -> SharedSignals:
+    """Add one observation of a control endpoint."""
+    name = result.target.name
+    signal, _ = observe_probe(shared.controls[name], result, ProbeLimits(every_s=every_s))
+    shared = replace(shared, controls={**shared.controls, name: signal})
+    if result.outcome is Outcome.NO_DATA:
+        return shared
+    latency_s = None if result.fault else result.latency_s
+    return _with_sample(shared, name, Sample(result.at, latency_s))
+
+
+def _with_sample(shared: SharedSignals, key: str, sample: Sample) -> SharedSignals:
+    samples = (*shared.samples.get(key, ()), sample)[-MAX_SAMPLES:]
+    return replace(shared, samples={**shared.samples, key: samples})
+
+
+def feed_samples_key(name: str) -> str:
+    """Return under which name the polls of a feed are kept beside the probes of controls."""
+    return f"feed {name}"
+
+
+def with_reading(shared: SharedSignals, reading: FeedReading) -> SharedSignals:
+    """Add one poll of a feed; its earlier status incidents stay while it cannot be read."""
+    name = reading.target.name
+    before = shared.feeds.get(name, FeedView())
+    goes_on = before.state is reading.state or {before.state, reading.state} <= SILENT_STATES
+    since = before.since if goes_on else reading.at
+    after = replace(before, state=reading.state, since=since, fault=reading.fault)
+    if reading.state is FeedState.OK:
+        after = FeedView(reading.state, reading.status_incidents, reading.at, since)
+    shared = replace(shared, feeds={**shared.feeds, name: after})
+    sample = Sample(reading.at, None if reading.state is FeedState.UNREACHABLE else 0.0)
+    return _with_sample(shared, feed_samples_key(name), sample)
+
+
+def with_changes(shared: SharedSignals, changes: Iterable[ChangeMade], now: float) -> SharedSignals:
+    """Add changes; a change that is reported twice counts once."""
+    by_id = {change.id: change for change in (*shared.changes, *changes)}
+    recent = [change for change in by_id.values() if now - change.at < CHANGES_KEPT_S]
+    return replace(shared, changes=tuple(sorted(recent, key=lambda c: c.at)[-MAX_CHANGES:]))

@@ -80,13 +80,9 @@ def handle_measurement(state: TenantState, stimulus: Measured, rules: TenantRule
     if measurement.own_rows:
         before = replace(before, own_rows_at=measurement.at)
     measurement = _detect_stalled_log(before, measurement, limits)
-    after, reason = observe_metric(
-        before,
-        measurement,
-        limits,
-        _surge(state, now),
-        is_source_alive=_is_source_alive(state, name, now, rules),
-    )
+    is_alive = _is_source_alive(state, name, now, rules)
+    measurement = replace(measurement, is_source_alive=is_alive)
+    after, reason = observe_metric(before, measurement, limits, _surge(state, now))
     if after.no_data_reason and after.no_data_since is None and not limits.is_pushed:
         since = after.begun_at if after.read_at is None else after.read_at
         after = after if now - since < NO_DATA_S else replace(after, no_data_since=since)

@@ -14,7 +14,7 @@ from bot.core.model.observation import (
     StatusIncident,
     Verdict,
 )
-from bot.core.state.shared import (
+from bot.core.state.tenant import (
     FeedView,
     feed_samples_key,
     match_status_incidents,

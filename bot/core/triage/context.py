@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from bot.core.signals.metric_threshold import MetricState
     from bot.core.signals.probe_threshold import ProbeState
     from bot.core.state.rules import Rules
-    from bot.core.state.shared import SharedSignals
-    from bot.core.state.tenant import Tenants
+    from bot.core.state.tenant import SharedSignals, Tenants
 
 DOWN_SHARE = 0.5
 """From this share of failed logins on, logins count as down, below as degraded."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.core.signals.probe_threshold import ProbeState
-    from bot.core.state.shared import Sample
+    from bot.core.state.tenant import Sample
     from bot.core.triage.context import TriageContext
 
 LONG_BEFORE_S = 120.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.events import RowKind
@@ -9,7 +10,7 @@ from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import SignalState
 from bot.core.signals.metric_threshold import DOWN_READINGS
 from bot.core.signals.probe_threshold import has_met_threshold
-from bot.core.state.known import Impact, Known
+from bot.core.state.problem import Impact, Known
 from bot.core.triage.context import DOWN_SHARE
 
 if TYPE_CHECKING:
@@ -131,21 +132,29 @@ def are_logins_well(name: str, tenants: Tenants, rules: Rules) -> bool:
     return state.no_data_since is None and all(each.state is SignalState.OK for each in logins)
 
 
-def is_about_half(name: str, tenants: Tenants) -> bool:
-    """Tell whether of a tenant's many logins of the last minutes about half failed, or fewer."""
+def is_about_half(name: str, tenants: Tenants, rules: Rules) -> bool:
+    """Tell whether of a tenant's many logins of the last minutes about half failed, or fewer.
+
+    An outage of all that just ends is no such thing: a failure must have followed a success.
+    """
     minutes = tenants.states[name].recent_logins[-MANY_MINUTES:]
     tries = sum(minute.tries for minute in minutes)
     failed = sum(minute.failed for minute in minutes)
-    return tries >= MANY_TRIES and failed <= HALF_SHARE * tries
-
-
-def is_unbroken(name: str, tenants: Tenants, rules: Rules, span_s: float, now: float) -> bool:
-    """Tell whether every try of one of a tenant's logins failed for so long, up to now."""
     logins = (tenants.states[name].probes[login] for login in rules.tenants[name].logins)
-    return any(
-        login.since is not None
-        and bool(login.tries)
-        and login.tries[-1].fault is not None
-        and now - max(login.since, login.last_ok_at or 0.0) >= span_s
+    is_to_and_fro = any(
+        earlier.fault is None and later.fault is not None
         for login in logins
+        for earlier, later in pairwise(login.tries)
     )
+    return is_to_and_fro and tries >= MANY_TRIES and failed <= HALF_SHARE * tries
+
+
+def unbroken_since(name: str, tenants: Tenants, rules: Rules) -> float | None:
+    """Return since when every try of one of a tenant's logins has failed; None: of none."""
+    logins = (tenants.states[name].probes[login] for login in rules.tenants[name].logins)
+    begins = (
+        max(login.since, login.last_ok_at or 0.0)
+        for login in logins
+        if login.since is not None and login.tries and login.tries[-1].fault is not None
+    )
+    return min(begins, default=None)

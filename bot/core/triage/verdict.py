@@ -20,6 +20,7 @@ from math import exp
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import (
+    PROBABLE,
     Cause,
     Evidence,
     EvidenceValue,
@@ -104,7 +105,7 @@ def judge(
     Args:
         matches: what matches, each rule at most a few times.
         scope_of: how far each cause would reach; the others reach unknown far.
-        missing: what would settle it if the verdict is `unclear`.
+        missing: what would settle it if the verdict is `unclear`, or its cause is not stated.
         refutable: causes that figures, which have not spoken yet, could refute.
     """
     found = list(matches)
@@ -129,11 +130,12 @@ def judge(
     is_clear = has_fact and confidence >= MIN_CONFIDENCE
     if not has_fact:
         confidence = min(confidence, MIN_CONFIDENCE)
+    confidence = round(confidence, 2)
     return Verdict(
         cause=best if is_clear else Cause.UNCLEAR,
         scope=scope_of.get(best, Scope.UNKNOWN) if is_clear else Scope.UNKNOWN,
-        confidence=round(confidence, 2),
+        confidence=confidence,
         evidence_for=tuple(one for one in evidence if one.weight > 0),
         evidence_against=tuple(one for one in evidence if one.weight < 0),
-        settled_by=None if is_clear else missing,
+        settled_by=None if is_clear and confidence >= PROBABLE else missing,
     )

@@ -85,8 +85,10 @@ class Forms:
 
         The desk refuses the request of a person who may not do it, so they get no form.
         """
-        verb = request.command.verb
+        verb, command = request.command.verb, request.command
         is_bare = verb in FORM_VERBS and _INCIDENT_ONLY.fullmatch(request.words)
+        if isinstance(command, UnclearCommand) and command.outcome is CommandOutcome.NO_SUCH:
+            return False  # what is written into the form would be lost
         if body.get("type") != "shortcut" and not (is_bare and body.get("trigger_id")):
             return False
         access = self._view().rules.access
@@ -100,6 +102,8 @@ class Forms:
     def build_form(self, request: Request) -> Block:
         """Return the form for a request: of its verb, or one that offers all questions."""
         verb, words = request.command.verb, request.words
+        if isinstance(request.command, UnclearCommand) and request.command.incident and not words:
+            words = f"#{request.command.incident}"  # it may be over when the form is sent
         origin = Origin(
             channel=request.channel, is_direct=request.is_direct, verb=verb, argument=words
         )

@@ -163,16 +163,12 @@ class Listeners:
         if (is_said and is_direct) or (event["type"] == "app_mention" and "bot_id" not in event):
             self._reply(body, await self._receive(body, parse_event))
         elif is_said and "thread_ts" in event and await self._is_ours(body):
-            self._note_activity(event)
+            view, user = self._view(), event["user"]
+            for incident in view.desk.open_incidents:
+                ref, owner = incident.message.ref, incident.life.acknowledged_by
+                if ref and ref.ts == event["thread_ts"] and owner == user:
+                    self._inbox.submit(PersonActed(view.now, user))
         await ack()
-
-    def _note_activity(self, event: Body) -> None:
-        """Note that a person wrote into the thread of an incident that they have acknowledged."""
-        view, user, thread_ts = self._view(), event["user"], event["thread_ts"]
-        for incident in view.desk.open_incidents:
-            ref = incident.message.ref
-            if ref and ref.ts == thread_ts and incident.life.acknowledged_by == user:
-                self._inbox.submit(PersonActed(view.now, user))
 
     async def _on_button(self, ack: AsyncAck, body: Body) -> None:
         self._reply(body, await self._receive(body, parse_click))

@@ -23,12 +23,14 @@ from bot.slack.actions import (
     CHECK_AGAIN,
     CONFIRM,
     END_SILENCE,
+    FALSE_ALARM,
     HAND_OVER,
     MORE,
     RESOLVE,
     SILENCE,
     STILL_ON_IT,
     TAKE_OVER,
+    WHAT_HAPPENED,
     CheckAgainValue,
     ConfirmValue,
     IncidentValue,
@@ -51,6 +53,8 @@ _VERBS = {
     HAND_OVER: Verb.HAND_OVER,
     RESOLVE: Verb.RESOLVE,
     SILENCE: Verb.SILENCE,
+    WHAT_HAPPENED: Verb.WHY,
+    FALSE_ALARM: Verb.FALSE_ALARM,
 }
 
 

@@ -149,7 +149,7 @@ class SlackMessenger:
         oldest = delivery.created_at - SEARCH_MARGIN_S
         async for number, messages in self._read_pages(channel, thread):
             for message in messages:
-                if _key_of(message) == delivery.key:
+                if _payload_of(message).get(METADATA_KEY) == delivery.key:
                     return MessageRef(channel, message["ts"])
             # A channel begins with its newest message, a thread with its oldest.
             if not thread and messages and float(messages[-1]["ts"]) < oldest:
@@ -310,11 +310,6 @@ def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
         reason = call.reason.value
         payload |= {"incident": call.incident, "tenants": list(tenants), "reason": reason}
     return payload
-
-
-def _key_of(message: Mapping[str, Any]) -> str:
-    """Return the key of the delivery that a message came from; empty if it is none of ours."""
-    return str(_payload_of(message).get(METADATA_KEY, ""))
 
 
 def _payload_of(message: Mapping[str, Any]) -> Mapping[str, Any]:

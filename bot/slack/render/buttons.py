@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.core.commands.parse import NOTE_LENGTH
-from bot.core.incidents.sticky_resolve import STICKY_RESOLVE_S
+from bot.core.incidents.recurrence import STICKY_RESOLVE_S
 from bot.core.model.access import Verb
 from bot.core.state.incident import IncidentState
 from bot.slack import actions
@@ -38,6 +38,16 @@ def incident_buttons(incident: Incident, view: View, status_link: str) -> Block:
         _more_menu(incident, is_acknowledged=is_acknowledged),
     ]
     # A new block_id for each version: Slack keeps a button's state by it (@slack/types 3.2).
+    block_id = f"incident-{incident.id}-{incident.message.edits}"
+    return {"type": "actions", "block_id": block_id, "elements": elements}
+
+
+def ended_buttons(incident: Incident) -> Block:
+    """Return the buttons of an incident that is over: what it was, and that it was none."""
+    value = _incident_value(incident)
+    elements = [button("What happened", actions.WHAT_HAPPENED, value=value)]
+    if not incident.false_alarm:
+        elements.append(button("False alarm…", actions.FALSE_ALARM, value=value))
     block_id = f"incident-{incident.id}-{incident.message.edits}"
     return {"type": "actions", "block_id": block_id, "elements": elements}
 

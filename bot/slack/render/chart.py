@@ -10,7 +10,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from bot.core.signals.history import MINUTE_S, MINUTES, Minute
-from bot.slack.render.text import Block, clean_text, clock_utc, context
+from bot.slack.render.text import Block, clean_text, context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,8 +60,10 @@ def render_charts(incident: Incident, view: View) -> list[Block]:
     numbers = sorted(common)[-MAX_POINTS:]
     if len(numbers) < MIN_POINTS:
         return []
-    times = [clock_utc(number * minutes * MINUTE_S).removesuffix(" UTC") for number in numbers]
-    axis = f"UTC, {minutes} min a point"
+    # Slack shows a label as it is: a time of day would be that of no reader's zone.
+    offsets_s = [number * minutes * MINUTE_S - incident.since for number in numbers]
+    times = [f"{round(offset_s / MINUTE_S):+d}".replace("+0", "0") for offset_s in offsets_s]
+    axis = "min from the first failure"
     success: Lines = {}
     latency: Lines = {}
     for name, bins in tenants.items():
@@ -107,12 +109,16 @@ def _bin_logins(recent: Mapping[str, Sequence[Minute]], minutes: int) -> dict[st
 
 
 def _chart_block(title: str, lines: Lines, times: list[str], labels: tuple[str, str]) -> Block:
+    # Of lines that lie on one another a reader sees only the last.
+    names: dict[tuple[float, ...], list[str]] = {}
+    for name, values in lines.items():
+        names.setdefault(tuple(values), []).append(name)
     series = [
         {
-            "name": name,
+            "name": clean_text(", ".join(alike), NAME_CHARS),
             "data": [{"label": t, "value": v} for t, v in zip(times, values, strict=True)],
         }
-        for name, values in lines.items()
+        for values, alike in names.items()
     ]
     axes = {"categories": times, "x_label": labels[0], "y_label": labels[1]}
     return {
@@ -133,5 +139,5 @@ def _text_chart(block: Block) -> Block:
         for name, values in lines.items()
     ]
     times = axes["categories"]
-    head = f"{block['title']}, {times[0]} to {times[-1]} UTC"
+    head = f"{block['title']}, {times[0]} to {times[-1]} {axes['x_label']}"
     return context("\n".join([head, *drawn]))

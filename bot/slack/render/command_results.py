@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.alerting import acknowledgements
 from bot.core.alerting.paging import PERSON_ID_PREFIXES
-from bot.core.incidents.sticky_resolve import find_failing
+from bot.core.commands.parse import NOTE_LENGTH
+from bot.core.incidents.recurrence import find_failing
 from bot.core.model.access import EVERYONE, CommandOutcome, Right, Verb
 from bot.core.model.command import Acknowledge, Resolve
 from bot.core.model.observation import CONTROL, Observation, Outcome, Target
 from bot.core.oncall import DM, MENTION
 from bot.core.signals.metric_threshold import MetricState
+from bot.core.state.desk import resolve_check_scope
 from bot.core.state.incident import IncidentKind
-from bot.core.state.on_demand import resolve_check_scope
 from bot.slack.render.buttons import STICKY_RESOLVE_NOTE, confirm_buttons, take_over_button
 from bot.slack.render.help import usage_hint
 from bot.slack.render.incident_line import incident_list
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from bot.ports import View
     from bot.slack.render.text import Block
 
+WITH_TEXT = {Verb.ACK, Verb.RESOLVE, Verb.NOTE, Verb.FALSE_ALARM}
+"""The verbs after which people write what is to be kept."""
 _RESOLVED_ALREADY = "{incident} is over already, since {ended}"
 _SENTENCES = {
     Verb.ACK: {
@@ -181,9 +185,9 @@ def _no_such_incident(request: Request, view: View) -> RenderedMessage:
         text = "Which incident? Please say its number."
     else:
         text = "No incident is open."
-    return render_paragraphs(
-        text, *incident_list(open_incidents, view), usage_hint(request.command.verb)
-    )
+    verb, said = request.command.verb, re.sub(r"^#?\d+\b\s*", "", request.words)
+    wrote = f"You wrote: {quote(said, NOTE_LENGTH)}" if said and verb in WITH_TEXT else ""
+    return render_paragraphs(text, wrote, *incident_list(open_incidents, view), usage_hint(verb))
 
 
 _RIGHT_NAMES = {

@@ -63,7 +63,16 @@ def first_line(incident: Incident, view: View) -> str:
         return _last_line(incident)
     if incident.kind is IncidentKind.NO_DATA:
         return f"I cannot check logins to {name_tenants(incident.tenants)}. No check gets through."
+    if _has_lost_sight(incident, view):
+        return f"There are no figures any more. The last ones said: {describe_effect(incident)}."
     return _line_by_cause(incident, view)
+
+
+def _has_lost_sight(incident: Incident, view: View) -> bool:
+    """Tell whether an incident's figures have stopped, so that nobody knows whether it goes on."""
+    known = [view.tenants.states.get(name) for name in incident.tenants]
+    failing = [state for state in known if state and state.alerting_signals]
+    return bool(failing) and all(state.has_lost_sight for state in failing)
 
 
 def own_fault_line(fault: OwnFault, *, is_open: bool) -> str:
@@ -159,7 +168,8 @@ def describe_effect(incident: Incident) -> str:
             monitor = "Sentry" if worst.signal == "sentry" else worst.signal.capitalize()
             return f"{monitor} reports that {worst.tenant} has a problem"
         case NoDataProblem():
-            return f"{worst.signal} of {worst.tenant} has no data"
+            of = f" of {worst.tenant}" if worst.source else ""
+            return f"{worst.signal}{of} has no data"
         case _:
             assert_never(worst)
 
@@ -348,7 +358,9 @@ def _rank_problem(problem: Problem) -> tuple[int, bool, float]:
     match problem:
         case ProbeProblem():
             rank = 0
-        case MetricProblem() | NoDataProblem():
+        case NoDataProblem():
+            rank = 6
+        case MetricProblem():
             sources = [MetricKind.METRICS, MetricKind.LOGS, MetricKind.ERRORS]
             rank = 1 + sources.index(problem.source)
         case AlertProblem():

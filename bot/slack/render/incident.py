@@ -20,7 +20,7 @@ from bot.core.state.problem import (
 )
 from bot.core.state.silence import find_covering
 from bot.slack.render.advice import advise, alerts_link
-from bot.slack.render.buttons import incident_buttons
+from bot.slack.render.buttons import ended_buttons, incident_buttons
 from bot.slack.render.chart import render_charts
 from bot.slack.render.first_line import first_line
 from bot.slack.render.incident_line import state_mark, state_text
@@ -116,6 +116,8 @@ def render_incident(
         blocks.append(section(f"*Why:* {why}"))
     if incident.is_open:
         blocks.append(incident_buttons(incident, view, status_link))
+    elif incident.life.merged_into is None:
+        blocks.append(ended_buttons(incident))
     blocks += _details(incident, view)
     blocks.append(context(_foot(incident, view)))
     return RenderedMessage(f"{mention} {line} [#{incident.id}]".strip(), blocks)

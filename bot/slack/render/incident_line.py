@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bot.core.alerting.notification_policy import is_in_maintenance
 from bot.core.model.command import AlertFilter, ShowAlerts
 from bot.core.model.observation import Cause, Severity
+from bot.core.state.desk import INCIDENT_RETENTION_S
 from bot.core.state.incident import IncidentKind, IncidentState
 from bot.core.state.silence import find_covering
 from bot.slack.render.first_line import first_line
@@ -91,6 +92,8 @@ STATE_FILTERS = {
     AlertFilter.ALL: frozenset(IncidentState),
 }
 
+FILTER_NAMES = {AlertFilter.OPEN: "open ", AlertFilter.ACKNOWLEDGED: "acknowledged "}
+
 
 def render_alerts(question: ShowAlerts, view: View) -> RenderedMessage:
     """List incidents, the open ones first."""
@@ -102,12 +105,15 @@ def render_alerts(question: ShowAlerts, view: View) -> RenderedMessage:
         if incident.state in states
         and (incident.is_open or (incident.life.resolved_at or view.now) >= since)
     ]
-    span = f"the last {duration(question.span_s)}" if question.span_s else "the last seven days"
+    span_s = min(question.span_s or INCIDENT_RETENTION_S, INCIDENT_RETENTION_S)
+    span = "seven days" if span_s == INCIDENT_RETENTION_S else duration(span_s)
+    kind = FILTER_NAMES.get(question.only or AlertFilter.ALL, "")
+    of_when = "" if kind else f" of the last {span}"
     if not found:
-        kind = f"{question.only} " if question.only else ""
-        return render_paragraphs(f"No {kind}incident in {span}.")
+        return render_paragraphs(f"No {kind}incident{of_when}.")
     found.sort(key=lambda incident: (not incident.is_open, -incident.id))
-    return render_paragraphs(f"*Incidents of {span}*", *incident_list(found, view))
+    head = f"{kind}incidents{of_when}".capitalize()
+    return render_paragraphs(f"*{head}*", *incident_list(found, view))
 
 
 def render_catch_up(numbers: tuple[int, ...], view: View) -> RenderedMessage:

@@ -42,8 +42,10 @@ def render_monitoring_gap(incident: Incident) -> RenderedMessage:
 def render_missing_data(incident: Incident) -> RenderedMessage:
     """Render a source without data. It is only INFO, as nothing is known to fail."""
     why = ""
-    source = SOURCE_NAMES[incident.source] if incident.source else "a source"
-    names = ", ".join(f"{p.tenant} ({p.signal})" for p in incident.problems[:5])
+    source = SOURCE_NAMES[incident.source] if incident.source else "Auth0's status page"
+    names = ", ".join(
+        f"{p.tenant} ({p.signal})" if incident.source else p.signal for p in incident.problems[:5]
+    )
     lasted = duration((incident.life.resolved_at or incident.life.opened_at) - incident.since)
     if incident.is_open:
         missing = [p for p in incident.problems if isinstance(p, NoDataProblem)]

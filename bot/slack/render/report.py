@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import floor
 from typing import TYPE_CHECKING
 
@@ -169,9 +170,17 @@ def _silences(silences: Sequence[Silence]) -> str:
 
 def _table(tenants: Sequence[Availability]) -> Block:
     rows = [COLUMNS, *map(_row, tenants[:ROWS])]
-    rest = tenants[ROWS:]
-    if rest:
-        rows.append((f"{len(rest)} others", *_row(combine_availability(rest))[1:]))
+    if rest := tenants[ROWS:]:
+        # A tenant's share of the times: added up they would be longer than the report.
+        together = combine_availability(rest)
+        each = replace(
+            together,
+            degraded_s=together.degraded_s / len(rest),
+            down_s=together.down_s / len(rest),
+            unobserved_s=together.unobserved_s / len(rest),
+        )
+        _, _, *times, incidents = _row(each)
+        rows.append((f"{len(rest)} others, a tenant", _uptime(together), *times, incidents))
     right = {"align": "right"}
     return {
         "type": "table",

@@ -103,8 +103,14 @@ def metric_state_text(state: MetricState | None, now: float) -> str:
         since = state.begun_at if state.read_at is None else state.read_at
         return f"no data for {duration(now - since)} ({escape(state.no_data_reason)})"
     label = {SignalState.FIRING: "failing: ", SignalState.PENDING: "suspect: "}.get(state.state, "")
-    few = "" if state.reading.is_good or label else " (too few to judge)"
+    few = "too few to judge" if _can_be_judged(state) else "what is usual is not known yet"
+    few = "" if state.reading.is_good or label else f" ({few})"
     return f"{label}{_reading_text(state.reading)}{few}"
+
+
+def _can_be_judged(state: MetricState) -> bool:
+    """Tell whether more of it would be bad: events mean nothing without what is usual."""
+    return state.reading.total is not None or state.baseline.is_known
 
 
 def monitor_state_text(monitor: Monitor) -> str:
@@ -129,7 +135,8 @@ def measurement_line(measurement: Measurement, state: MetricState, limits: Metri
     if measurement.no_data_reason:
         return f"no data: {escape(measurement.no_data_reason)}"
     before = tuple(one for one in state.recent if one.at < measurement.at)
-    reading = observe_metric(replace(state, recent=before), measurement, limits)[0].reading
+    after = observe_metric(replace(state, recent=before), measurement, limits)[0]
+    reading = after.reading
     usual = "what is usual is not known yet"
     if state.baseline.is_known:
         usual = f"usually {reading.expected_failures:.1f} failed"
@@ -143,7 +150,9 @@ def measurement_line(measurement: Measurement, state: MetricState, limits: Metri
     elif reading.is_good:
         judgement = "read as fine"
     else:
-        judgement = "not judged: too few, or close to the limit"
+        judgement = "not judged: it takes what is usual"
+        if _can_be_judged(after):
+            judgement = "not judged: too few, or close to the limit"
     groups = ", ".join(
         " ".join(filter(None, (g.kind, g.pattern.replace("_", " "), escape(g.connection, 60))))
         + f" {g.count}"

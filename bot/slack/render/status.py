@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.incidents.sticky_resolve import STICKY_RESOLVE_S
+from bot.core.incidents.recurrence import STICKY_RESOLVE_S
 from bot.core.model.observation import FRESH_S, FeedState, Health, SignalState
 from bot.core.signals.history import single_failure_share
-from bot.core.state.shared import other_component
 from bot.core.state.silence import is_window_active
+from bot.core.state.tenant import other_component
 from bot.slack.render.incident import status_incident_line
 from bot.slack.render.incident_line import MAX_LINES, incident_list
 from bot.slack.render.signals import (
@@ -40,7 +40,7 @@ from bot.slack.render.text import (
 
 if TYPE_CHECKING:
     from bot.core.signals.probe_threshold import ProbeState
-    from bot.core.state.shared import FeedView
+    from bot.core.state.tenant import FeedView
     from bot.ports import View
 
 
@@ -147,9 +147,12 @@ def tenant_light(name: str, view: View) -> str:
     """Return a tenant's light; green only if nothing is known to fail."""
     state = view.tenants.states[name]
     # A metric that is only suspect does not count: few calls are no sign of a failure.
-    if any(probe.health for probe in state.probes.values()) or state.health & Health.ALERTING:
+    is_failing = any(probe.health for probe in state.probes.values()) or (
+        state.health & Health.ALERTING and not state.has_lost_sight
+    )
+    if is_failing:
         return FAILING_LIGHT
-    if state.no_data_since is not None:
+    if state.no_data_since is not None or state.has_lost_sight:
         return NO_DATA_LIGHT
     has_gaps = any(metric.no_data_since is not None for metric in state.metrics.values())
     return WARNING_LIGHT if has_gaps else OK_LIGHT

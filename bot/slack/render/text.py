@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.core.model.fault import describe_fault
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Cause, Phase, Scope, Severity, Stage
-from bot.core.state.known import Impact
+from bot.core.state.problem import Impact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Sized
@@ -122,9 +122,49 @@ REMEDIES = {
     "server_error": "Set `realm`, or the tenant's Default Directory",
     "no_proof": "Check that the post-login Action is deployed and sets the proof claim",
     "stale_proof": "Check that the post-login Action sets the proof claim at each login",
+    "bad_algorithm": "Let Auth0 sign with RS256 (id tokens: the application → Advanced → OAuth; "
+    "access tokens: the API's settings)",
     "too_many_requests": "Find what uses up the tenant's rate limit (Monitoring → Logs, api_limit)",
 }
 """What to do, by a fault's reason."""
+SET_UP_REMEDIES = {
+    (Stage.OAUTH, "access_denied", 401): "Check client_id and client_secret of the application",
+    (Stage.OAUTH, "access_denied", 403): "Check the audience, and what the tenant's Actions deny",
+    (Stage.OAUTH, "invalid_request", 400): "Check realm: the connection's name, switched on for "
+    "the application (its tab Connections)",
+    (Stage.DNS, "nxdomain", None): "Check the spelling of domain: DNS does not know this name",
+    (Stage.TLS, "wrong_host", None): "Check the spelling of domain: another host answers",
+    (Stage.TLS, "untrusted", None): "Something on the way replaces the certificate, such as a "
+    "proxy that inspects TLS: exempt this host, or name its authority in ca_file",
+    (Stage.TLS, "expired", None): "Renew the certificate; or set this machine's clock "
+    "(timedatectl)",
+    (Stage.TLS, "not_yet_valid", None): "Set this machine's clock (timedatectl)",
+    (Stage.TOKEN, "bad_algorithm", None): "Set JsonWebToken Signature Algorithm to RS256: the "
+    "application, or the API → Settings → Advanced Settings → OAuth",
+    (Stage.TOKEN, "wrong_issuer", None): "Write the tenant's own domain into domain, and a custom "
+    "one into custom_domain",
+    (Stage.TOKEN, "wrong_audience", None): "Check audience: the Identifier of the API",
+    (Stage.TOKEN, "malformed", None): "Check audience: without an API of that name the access "
+    "token is none that can be verified",
+    (Stage.TOKEN, "missing_id_token", None): "Add openid to scope, or set expect_id_token: false",
+    (Stage.TOKEN, "not_yet_valid", None): "Set this machine's clock (timedatectl)",
+    (Stage.TOKEN, "expired", None): "Set this machine's clock (timedatectl)",
+    (Stage.HTTP, "http_404", 404): "Check the spelling of domain: no tenant answers there",
+    (Stage.HTTP, "http_403", 403): "Something on the way refuses: a firewall or proxy of yours, or "
+    "the tenant's own access rules",
+}
+"""What to check first where a login has never worked, by stage, reason and status."""
+STAGE_REMEDIES = {
+    Stage.DNS: "Check this machine's DNS: try `getent hosts` with the domain",
+    Stage.CONNECT: "Check this machine's network and firewall: HTTPS (port 443) must be allowed",
+    Stage.TLS: "Check what is between this machine and the host: a proxy or firewall",
+    Stage.TIMEOUT: "Check this machine's network and firewall; else the other side is slow",
+    Stage.HTTP: "Check https://status.auth0.com, and domain",
+    Stage.OAUTH: "Read the newest failed login in the tenant: Monitoring → Logs",
+    Stage.TOKEN: "Check the application's token settings, and domain",
+    Stage.PROOF: "Check the post-login Action and proof_claim",
+}
+"""The same where no reason is known."""
 
 
 def mentions(names: Iterable[str]) -> str:
@@ -147,9 +187,9 @@ def escape(text: str, limit: int = 300) -> str:
     safe = clean_text(text, limit)
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         safe = safe.replace(sign, entity)
-    # Within a word Slack takes none of them for mark-up: `temporarily_unavailable` can be copied.
+    # Within a word Slack takes no sign for mark-up: codes and addresses of mail can be copied.
     marked = re.sub(r"`|(?<![^\W_])[*_~]|[*_~](?![^\W_])", "\u200b\\g<0>", safe)
-    return marked.replace("@", "@\u200b")
+    return re.sub(r"(?<!\w)@", "@\u200b", marked)
 
 
 def quote(text: str, limit: int = 300) -> str:
@@ -245,3 +285,13 @@ def signal_name(name: str) -> str:
 def fault_name(fault: Fault | None) -> str:
     """Name a fault by its codes."""
     return describe_fault(fault) if fault else "not checked"
+
+
+def remedy_of(fault: Fault) -> str:
+    """Say what to do about a fault of a login that may never have worked."""
+    status = fault.status if fault.stage in {Stage.HTTP, Stage.OAUTH} else None
+    return (
+        SET_UP_REMEDIES.get((fault.stage, fault.reason, status))
+        or REMEDIES.get(fault.reason)
+        or STAGE_REMEDIES[fault.stage]
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from bot.core import oncall
 from bot.core.alerting.call_outcomes import NO_ANSWER
+from bot.core.model.observation import Cause
 from bot.core.oncall import DM, CallReason
 from bot.core.state.incident import IncidentKind
 from bot.core.state.timeline import (
@@ -145,9 +146,11 @@ def _extent_text(
     entry: SeverityRaisedEntry | JoinedEntry | RecoveredEntry, incident: Incident
 ) -> str:
     """Say how much fails now, or cannot be checked."""
-    is_no_data = incident.kind is IncidentKind.NO_DATA
+    is_own_side = incident.verdict.stated_cause is Cause.NETWORK
+    is_no_data = is_own_side or incident.kind is IncidentKind.NO_DATA
     if isinstance(entry, SeverityRaisedEntry):
-        what = "I cannot check any tenant" if is_no_data else describe_effect(incident)
+        is_nothing_checked = incident.kind is IncidentKind.NO_DATA
+        what = "I cannot check any tenant" if is_nothing_checked else describe_effect(incident)
         return f"Now {entry.severity}: {what}"
     names = join_names(entry.tenants)
     if isinstance(entry, JoinedEntry):

@@ -52,9 +52,8 @@ from bot.core.state.incident import (
 from bot.core.state.outbox import Answer, AnswerResult
 from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.shared import FeedView, SharedSignals
 from bot.core.state.silence import MaintenanceWindow, Silence
-from bot.core.state.tenant import HasData, Tenants, TenantState
+from bot.core.state.tenant import FeedView, HasData, SharedSignals, Tenants, TenantState
 from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.render.answers import render_answer

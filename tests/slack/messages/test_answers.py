@@ -224,6 +224,32 @@ def test_the_result_of_a_check_has_every_probe(scene: Any) -> None:
     ]
 
 
+def test_alerts_are_headed_by_what_was_asked(scene: Any) -> None:
+    """The heading has the state and the time that are listed, and no more than is remembered."""
+    view = scene.view(scene.open)
+    heads = {words: scene.says(f"alerts {words}", view=view).text for words in HEADS}
+
+    assert {words: text.splitlines()[0] for words, text in heads.items()} == HEADS
+
+
+HEADS = {
+    "": "Incidents of the last seven days",
+    "99d": "Incidents of the last seven days",
+    "24h": "Incidents of the last 1 d",
+    "open": "Open incidents",
+    "acked": "No acknowledged incident.",
+}
+
+
+def test_words_for_no_incident_are_given_back(scene: Any) -> None:
+    """Whoever wrote a note can copy it from the answer."""
+    result = AnswerResult(CommandOutcome.NO_SUCH)
+    text = scene.says("note rolled back to 4710", result, scene.view()).text
+
+    assert text.startswith("No incident is open.")
+    assert "You wrote: “rolled back to 4710”" in text
+
+
 def test_status_says_why_nobody_is_alerted_of_what_fails(scene: Any) -> None:
     """A person resolved it while it failed: the status says who, which incident, and until when."""
     text = scene.says("status", view=scene.view(scene.by_hand)).text

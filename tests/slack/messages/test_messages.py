@@ -32,9 +32,8 @@ from bot.core.state.incident import (
     NotificationState,
     Resolution,
 )
-from bot.core.state.known import Impact
 from bot.core.state.outbox import Answer
-from bot.core.state.problem import ProbeProblem
+from bot.core.state.problem import Impact, ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import Tenants, TenantState
 from bot.core.state.timeline import (
@@ -164,6 +163,15 @@ def test_three_facts_at_most_with_the_strongest_against() -> None:
     assert blocks[2]["text"]["text"] == "*Why:* fact 0 · fact 1 · but tenants elsewhere work"
 
 
+def test_what_our_network_hides_does_not_fail() -> None:
+    """The thread says of a tenant that it cannot be checked, not that it fails."""
+    cut_off = replace(OPEN, verdict=replace(VERDICT, cause=Cause.NETWORK))
+    entries = (JoinedEntry(AT, ("eu",)), RecoveredEntry(AT, ("eu",)))
+    texts = [render_timeline_entry(entry, cut_off, view()).text for entry in entries]
+
+    assert texts == ["I cannot check eu either", "I can check eu again"]
+
+
 def row(incident: Incident) -> dict[str, str]:
     """Return the labels of a message's buttons, and the value or link of each."""
     found = {}
@@ -175,7 +183,7 @@ def row(incident: Incident) -> dict[str, str]:
 
 
 def test_the_buttons_fit_the_state() -> None:
-    """An open incident can be TAKEN, then resolved; a resolved one has no buttons."""
+    """An open incident can be taken, then resolved; a resolved one asks what it was."""
     assert list(row(OPEN)) == [
         "Acknowledge",
         "Check Auth0 Status",
@@ -189,7 +197,8 @@ def test_the_buttons_fit_the_state() -> None:
     ]
     assert next(iter(row(TAKEN))) == "Resolve"
     assert {*row(OPEN)} - {*row(TAKEN)} == {"Acknowledge"}
-    assert row(ENDED) == {}
+    assert [*row(ENDED)] == ["What happened", "False alarm…"]
+    assert [*row(replace(ENDED, false_alarm="the load test"))] == ["What happened"]
 
 
 def test_what_buttons_carry_can_be_read_back() -> None:

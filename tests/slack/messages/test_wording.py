@@ -16,6 +16,13 @@ def test_escaped_text_has_no_mark_up_left(text: str) -> None:
     assert not set("<>") & set(escape(text))
 
 
+@pytest.mark.parametrize("text", ["temporarily_unavailable", "ann.b@acme.test", "a_b-c.d/e"])
+def test_codes_and_addresses_can_be_copied(text: str) -> None:
+    """Nothing invisible is in them; only a sign that could begin mark-up is disarmed."""
+    assert escape(text) == text
+    assert "\u200b" in escape(f"@{text} *x*")
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_knows_every_verb(verb: Verb) -> None:
     """The help has every verb; its example, if there is one, parses as that verb."""

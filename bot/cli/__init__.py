@@ -11,13 +11,28 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from bot.cli import setup
+from bot.cli.command_line import (
+    AS_JSON,
+    CANNOT_TELL,
+    CONFIG,
+    FAILING,
+    HEALTHY,
+    CommandLine,
+    Wrong,
+    console,
+    load,
+    progress,
+    warn,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from pathlib import Path
     from typing import Any
 
     from bot.config import Settings
@@ -27,20 +42,9 @@ if TYPE_CHECKING:
 # simulator.
 
 T = TypeVar("T")
-SLACK_STAND_INS = {
-    "SLACK_BOT_TOKEN": "xoxb-unused",
-    "SLACK_APP_TOKEN": "xapp-unused",
-    "SLACK_CHANNEL": "#unused",
-}
-"""`probe` needs no Slack workspace: these are used where the environment names none."""
-CONFIG = click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="YAML file. Without it: the environment (docs/configuration.md).",
-)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="auth0-check")
 def main() -> None:
     """Find out why logins break: Auth0, the tenant, the network, the application, or a blip."""
@@ -58,8 +62,10 @@ def run(config: Path | None) -> None:
     from bot.ports import StoreError
     from bot.telemetry import set_up_logging
 
-    settings = _load_settings(config)
+    settings, _, warnings = load(config)
     set_up_logging(settings.secrets())
+    for line in warnings:
+        logging.getLogger(__name__).warning("%s", line)
 
     async def run_bot() -> None:
         bot = Bot(settings, SystemClock(), environment=environment())
@@ -69,9 +75,11 @@ def run(config: Path | None) -> None:
 
     try:
         _run_until_stopped(run_bot())
-    except (ConfigError, StartupError, StoreError, PartLostError) as error:
+    except ConfigError as error:
+        raise Wrong(str(error)) from None
+    except (StartupError, StoreError, PartLostError) as error:
         click.echo(f"Error: {error}", err=True)
-        sys.exit(os.EX_SOFTWARE if isinstance(error, PartLostError) else 1)
+        sys.exit(os.EX_SOFTWARE if isinstance(error, PartLostError) else FAILING)
     finally:
         _leave_hanging_threads()
 
@@ -79,16 +87,26 @@ def run(config: Path | None) -> None:
 @main.command()
 @click.argument("tenant", default="")
 @click.option("--signal", "signal_name", default="", help="Only this login, metric … or `logs`.")
-@click.option("--json", "is_json", is_flag=True, help="One object a line.")
+@AS_JSON
 @CONFIG
 def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) -> None:
-    """Look once at a tenant, or at all. Exit status: 0 healthy, 1 failing, 2 cannot tell."""
+    """Check a tenant once, or all; without Slack.
+
+    Exit status: 0 healthy, 1 failing, 2 cannot tell, 3 wrong configuration or command line.
+
+    \b
+    Examples:
+      auth0-check probe --config bot.yml
+      auth0-check probe prod --json --config bot.yml
+      auth0-check probe prod --signal checkout --config bot.yml
+    """
     from bot.app.clock import ClockWatch, SystemClock
     from bot.app.probe_command import as_json, exit_code, probe_once
     from bot.app.prober import ClockCheckedProber, LiveProber
     from bot.telemetry import set_up_logging
 
-    settings = _load_settings(config, SLACK_STAND_INS)
+    settings, _, warnings = load(config, with_slack=False)
+    warn(warnings)
     names = [t.name for t in settings.tenants]
     if tenant and tenant not in names:
         raise click.UsageError(f"there is no tenant {tenant!r}; configured: {', '.join(names)}")
@@ -102,7 +120,8 @@ def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) 
         prober = LiveProber(settings, clock, clock_watch=watch)
         return await probe_once(settings, ClockCheckedProber(prober, clock, watch), tenant)
 
-    observations = asyncio.run(probe_all())
+    with progress("Checking …"):
+        observations = asyncio.run(probe_all())
     if is_json:
         for one in observations:
             click.echo(json.dumps(as_json(one)))
@@ -113,7 +132,7 @@ def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) 
 
 def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) -> int:
     from bot.app.clock import SystemClock
-    from bot.app.probe_command import CANNOT_TELL, FAILING, SignalResult, check_signal, find_signals
+    from bot.app.probe_command import SignalResult, check_signal, find_signals
     from bot.app.prober import LiveProber
     from bot.app.rules import rules_of
 
@@ -128,16 +147,17 @@ def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) 
         prober = LiveProber(settings, SystemClock())
         return [await check_signal(rules, prober, target) for target in targets]
 
-    results = asyncio.run(check_all())
+    with progress("Checking …"):
+        results = asyncio.run(check_all())
     for one in results:
         click.echo(json.dumps(one.json) if is_json else one.text)
     codes = {one.exit_code for one in results}
-    return next((code for code in (FAILING, CANNOT_TELL) if code in codes), 0)
+    return next((code for code in (FAILING, CANNOT_TELL) if code in codes), HEALTHY)
 
 
 @main.command()
 @click.argument("files", nargs=-1, required=True)
-@click.option("--json", "is_json", is_flag=True, help="One object a line.")
+@AS_JSON
 @click.option("--score", is_flag=True, help="Compare with the truth; exit status 1 if wrong.")
 @click.option("--compare", is_flag=True, help="Tables of right and wrong, beside simple rules.")
 @click.option("--seeds", type=click.IntRange(1), help="So many worlds a file, on all cores.")
@@ -164,7 +184,7 @@ def simulate(
     try:
         is_right = command.run(files, seeds)
     except ValueError as error:
-        raise click.ClickException(str(error)) from None
+        raise Wrong(str(error)) from None
     sys.exit(1 if score and not is_right else 0)
 
 
@@ -179,7 +199,7 @@ def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> No
     \b
     Examples: edge-2022-06-21, grant-switched-off, other-component-post,
     our-egress, our-release, quota-used-up, region-503, single-failure.
-    """  # noqa: D301 - click's own sign: do not wrap
+    """
     from bot.simulator.demo import play_demo
 
     try:
@@ -191,17 +211,8 @@ def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> No
         text = taken if error.errno == errno.EADDRINUSE else str(error)
         raise click.ClickException(text) from None
     except ValueError as error:
-        raise click.ClickException(str(error)) from None
+        raise Wrong(str(error)) from None
     sys.exit(code or 0)
-
-
-def _load_settings(config: Path | None, stand_ins: dict[str, str] | None = None) -> Settings:
-    from bot.config import ConfigError, environment, load_settings
-
-    try:
-        return load_settings(config, {**(stand_ins or {}), **environment()})
-    except ConfigError as error:
-        raise click.ClickException(f"the configuration cannot be used\n{error}") from None
 
 
 def _run_until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
@@ -230,17 +241,25 @@ def _leave_hanging_threads() -> None:
 
 
 def _print_table(observations: list[Observation]) -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from bot.app.probe_command import as_row
 
-    table = Table("target", "result", "time", "stages in ms", "what was said, what to do")
-    for one in observations:
+    rows = [as_row(one) for one in observations]
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo(f"{row[0]}: {'; '.join(filter(None, row[1:]))}")
+        return
+    table = Table("target", "result", "details")
+    for one, (target, result, *details) in zip(observations, rows, strict=True):
         style = "red" if one.fault else "yellow" if one.no_data_reason else ""
-        table.add_row(*as_row(one), style=style)
-    Console().print(table)
+        table.add_row(target, Text(result, style), "\n".join(filter(None, details)))
+    console().print(table)
 
+
+main.add_command(setup.config_group)
+main.add_command(setup.doctor)
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,119 @@
+"""What all commands share: exit statuses, the configuration, and how output looks."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import Console
+
+    from bot.config import Settings
+    from bot.config.document import Document
+
+HEALTHY, FAILING, CANNOT_TELL, WRONG = 0, 1, 2, 3
+"""Exit statuses. `WRONG`: the configuration or the command line, so a new try changes nothing."""
+CONFIG = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="YAML file. Without it: the environment (docs/configuration.md).",
+)
+AS_JSON = click.option("--json", "is_json", is_flag=True, help="One JSON object a line.")
+
+
+class CommandLine(click.Group):
+    """Ends with `WRONG` where the command line is wrong; click itself says 2."""
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        """Parse the options before the command."""
+        try:
+            return super().make_context(*args, **more)
+        except click.UsageError as error:
+            error.exit_code = WRONG  # type: ignore[misc]  # click reads the instance's
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Parse the rest, and run the command."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            error.exit_code = WRONG  # type: ignore[misc]  # click reads the instance's
+            raise
+
+
+class Wrong(click.ClickException):
+    """A command that can never work as it was given."""
+
+    exit_code = WRONG
+
+
+class Loaded(NamedTuple):
+    """A configuration that can be used."""
+
+    settings: Settings
+    document: Document
+    """As it was written."""
+    warnings: list[str]
+    """What is probably a mistake all the same."""
+
+
+def load(config: Path | None, *, with_slack: bool = True) -> Loaded:
+    """Load the configuration. Raises `Wrong` with all that is to be mended."""
+    from bot.config import ConfigError, build_settings, environment, load_document
+    from bot.config.warnings import find_warnings
+
+    try:
+        document = load_document(config, environment(), with_slack=with_slack)
+        warnings = find_warnings(document)
+        try:
+            return Loaded(build_settings(document), document, warnings)
+        except ConfigError as error:
+            raise ConfigError((*error.problems, *warnings)) from None
+    except ConfigError as error:
+        raise Wrong(f"the configuration cannot be used\n{error}") from None
+
+
+def warn(lines: list[str]) -> None:
+    """Print warnings to standard error."""
+    for line in lines:
+        click.echo(f"Warning: {line}", err=True)
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    """Show that something goes on, on a terminal only."""
+    from rich.console import Console
+
+    terminal = console() if sys.stdout.isatty() else Console(stderr=True)
+    with terminal.status(text) if terminal.is_terminal else nullcontext():
+        yield
+
+
+@cache
+def console() -> Console:
+    """Return what prints to standard output: in colour on a terminal only."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def print_rows(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; in a pipe, tabs between the cells and no heads."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join(row))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*heads, box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console().print(table)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+
+CLOSED = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A set-up that reaches nothing."""
+    path = tmp_path / "bot.yml"
+    whole = {
+        "slack": {
+            "bot_token": "xoxb-canary",
+            "app_token": "xapp-canary",
+            "channel": "C1",
+            "api_url": f"{CLOSED}/api/",
+        },
+        "tenants": [
+            {
+                "name": "prod",
+                "domain": "acme.us.auth0.com",
+                "base_url": CLOSED,
+                "feed_url": CLOSED,
+                "logins": [{"client_id": "id", "username": "u", "password": "canary"}],
+            }
+        ],
+        "controls": [f"{CLOSED}/"],
+        "database": str(tmp_path / "bot.sqlite"),
+    }
+    path.write_text(json.dumps(whole))  # JSON is YAML
+    return path
+
+
+def test_without_a_network(auth0_check: Run, file: Path) -> None:
+    """Exit status 2; a line for each finding, and a count; no secret."""
+    ended = auth0_check("doctor", "--config", str(file))
+    *lines, count = ended.stdout.splitlines()
+
+    assert (ended.returncode, ended.stderr) == (2, "")
+    assert count.startswith("0 problem(s), 7 that cannot be told")
+    assert lines[0].startswith("unknown: machine: control endpoint 127.0.0.1:9: connect refused. ")
+    assert "canary" not in ended.stdout
+
+
+def test_json(auth0_check: Run, file: Path) -> None:
+    """One object a line. What works with a control endpoint is a problem: exit status 1."""
+    file.write_text(file.read_text().replace(f'["{CLOSED}/"]', "[]"))
+    ended = auth0_check("doctor", "--json", "--config", str(file))
+    found = [json.loads(line) for line in ended.stdout.splitlines()]
+
+    assert ended.returncode == 1
+    assert all(one.keys() == {"area", "what", "level", "detail", "remedy"} for one in found)
+    assert {"prod", "Slack", "machine", "calls"} == {one["area"] for one in found}
+
+
+def test_a_wrong_configuration(auth0_check: Run, file: Path) -> None:
+    """Exit status 3, with all its problems at once."""
+    file.write_text(file.read_text().replace("xapp-", "xoxb-").replace("acme.us.auth0.com", "acme"))
+    ended = auth0_check("doctor", "--config", str(file))
+
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert len(ended.stderr.splitlines()) == 3
