@@ -437,9 +437,9 @@ MUTANTS = (
     Mutant(
         id="verdict-without-news",
         path="bot/core/incidents/lifecycle.py",
-        function="_is_clearly_new",
-        old="if not found: return False",
-        new="if not found: return True",
+        function="_turn_verdict",
+        old="judged if found and _may_turn_again(incident, judged, now) else before",
+        new="judged",
         promise='"A verdict changes for a new fact only" (docs/operation.md, why this verdict)',
         harm="The verdict goes to and fro as numbers move, with a line in the thread each time.",
         tests=("tests/core",),

@@ -191,9 +191,8 @@ def evaluate_incident(
 def _turn_verdict(incident: Incident, judged: Verdict, now: float) -> Verdict:
     """Return the verdict after another look: for evidence that comes for the first time, at once.
 
-    Evidence that comes and goes must not turn the verdict each time: after the first minutes it
-    does so only where it is clear, and ever more slowly. A cause that people were told is not taken
-    back because a number moved.
+    Evidence that comes and goes turns it after the first minutes only where it is clear, and ever
+    more slowly. A cause that people were told is not taken back because a number moved.
     """
     before, history = incident.verdict, incident.history
     found = [o for o in new_evidence(before, judged) if abs(o.weight) >= TELLING]
@@ -202,19 +201,18 @@ def _turn_verdict(incident: Incident, judged: Verdict, now: float) -> Verdict:
         return replace(judged, confidence=PROBABLE)
     if not is_new_cause(before, judged) or is_first:
         return judged
-    is_due = bool(found) and _may_turn_again(incident, judged, now)
-    return judged if is_due else before
+    return judged if found and _may_turn_again(incident, judged, now) else before
 
 
 def _may_turn_again(incident: Incident, judged: Verdict, now: float) -> bool:
     """Tell whether evidence that was seen before may turn the verdict now."""
-    life, history = incident.life, incident.history
+    life, turns = incident.life, incident.history.verdicts
     began_at = life.reopened_at or life.opened_at
     if now - began_at < SETTLE_S:
         return True
-    last_at = history.verdicts[-1].at if history.verdicts else began_at
+    last_at = turns[-1].at if turns else began_at
     is_clear = judged.confidence >= CLEAR or judged.confidence <= 1 - CLEAR
-    patience_s = SETTLE_S * 2 ** min(len(history.verdicts) - 1, MOST_DOUBLINGS)
+    patience_s = SETTLE_S * 2 ** min(len(turns) - 1, MOST_DOUBLINGS)
     return now - last_at >= patience_s and is_clear
 
 

@@ -36,6 +36,8 @@ MIN_OTHER_SUCCESSES = 5
 TELLING_SHARE = 0.3
 FEW_LESS, FEWEST = 0.85, 30.0
 """From this part of the usual successes on, of at least so many, a log is as ever."""
+HALF = 0.5
+"""This part of its window must lie after the first failure for a log to tell of it."""
 LOG_RULE_IDS = {
     RowKind.APP: "log-app",
     RowKind.UPSTREAM: "log-upstream",
@@ -186,9 +188,19 @@ def _collect_error_evidence(
     pattern, hits = _most_frequent(metric.recent[-1].groups, "pattern")
     if pattern in ERROR_RULE_IDS:
         is_reached = all(is_signal_healthy(login, context.now) for login in context.logins(name))
-        is_alone = pattern == "unreachable" and is_reached
+        is_alone = pattern == "unreachable" and is_reached and not _lacks_successes(context, name)
         rule_id = "errors-unreachable-alone" if is_alone else ERROR_RULE_IDS[pattern]
         yield RuleMatch(rule_id, {"pattern": pattern, "events": hits})
+
+
+def _lacks_successes(context: TriageContext, name: str) -> bool:
+    """Tell whether fewer people than usual get in, by a tenant's log: not one application's."""
+    limits, metrics = context.rules.tenants[name].metrics, context.all_tenants.states[name].metrics
+    logs = (metrics[n].reading for n, limit in limits.items() if limit.kind is MetricKind.LOGS)
+    return any(
+        (log_.total or 0.0) - log_.failed < FEW_LESS * (log_.expected_successes or 0.0)
+        for log_ in logs
+    )
 
 
 def _collect_log_beside_metrics_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
@@ -215,7 +227,9 @@ def _collect_log_beside_metrics_evidence(context: TriageContext, name: str) -> I
         if limits.kind is not MetricKind.LOGS or is_stale(log_, context) or not expected:
             continue
         successes = (reading.total or 0.0) - reading.failed
-        if log_.state is SignalState.OK and expected >= FEWEST and successes >= FEW_LESS * expected:
+        is_after = (log_.read_at or 0.0) - context.since >= HALF * reading.span_s
+        is_as_ever = expected >= FEWEST and successes >= FEW_LESS * expected
+        if log_.state is SignalState.OK and is_after and is_as_ever:
             values: dict[str, EvidenceValue] = {
                 "successes": round(successes),
                 "usual": round(expected),

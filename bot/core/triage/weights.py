@@ -113,12 +113,12 @@ log-as-ever                    -1.0     -1.0        .        .        .      2.0
 
 errors-app                        .        .        .        .        .      1.0        .        .
 errors-upstream                   .        .        .        .        .     -0.5      1.5        .
-errors-unreachable-alone       -1.0        .        .        .        .      3.0        .        .
+errors-unreachable-alone       -1.0        .        .        .        .      1.8        .        .
 errors-unreachable              0.7        .        .        .      0.7     -1.0        .        .
 
 log-attack                     -2.0      0.5      3.5     -1.0        .     -4.0     -3.0        .
 quota-low                         .        .      1.5        .        .        .        .        .
-traffic-surge                     .        .      1.5        .        .      0.7        .        .
+traffic-surge                     .        .      1.5        .        .      0.2        .        .
 
 deploy-before                     .        .        .        .      0.8      2.0        .        .
 
@@ -164,7 +164,6 @@ log-one-connection             -1.0      1.1        .        .        .     -1.6
 errors-unreachable              0.6        .        .        .      0.7     -0.9        .        .
 log-attack                     -2.0      0.5      3.6     -1.0        .     -4.0     -3.0        .
 quota-low                         .        .      1.6        .        .        .        .        .
-traffic-surge                     .        .      1.6        .        .      0.7        .        .
 deploy-before                     .        .        .        .      0.8      2.3        .        .
 setting-before                 -0.5      2.6        .      0.9        .     -0.3     -0.4        .
 """
