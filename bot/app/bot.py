@@ -34,7 +34,7 @@ from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.outbound.messenger import SlackMessenger
 from bot.slack.session import SlackHealth, SlackSession
 from bot.slack.users import UserDirectory, groups_with_rights
-from bot.slack.web_api import SlackWeb
+from bot.slack.web_api import POST, SlackWeb
 from bot.store import open_store
 from bot.telemetry import Metrics
 from bot.webhooks.counts import PushedCounts
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from bot.core.model.observation import Observation
     from bot.core.state.rules import Rules
     from bot.http import Fetcher, Network
-    from bot.ports import Clock, Prober, Store
+    from bot.ports import Clock, Messenger, Prober, Store
     from bot.slack.checks import Workspace
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,10 @@ class Bot:
 
     Raises ConfigError where Apprise does not know the address of a contact point.
     """
+
+    marks_abandoned = True
+    """Whether a new database means that an earlier one was lost, with the open alerts in it."""
+    watch: Callable[[Messenger], Messenger] = staticmethod(lambda messenger: messenger)
 
     def __init__(
         self,
@@ -116,6 +120,7 @@ class Bot:
         )
         self._database_warning = ""
         self._slack: SlackSession | None = None
+        self._delivery: OutboxDelivery | None = None
         self._socket: SocketModeConnection | None = None
         self._events_endpoint: EventsEndpoint | None = None
         self.engine: Engine | None = None
@@ -134,6 +139,22 @@ class Bot:
         if socket.is_connected:
             return replace(health, since=since)
         return SlackHealth(SlackStatus.CONNECTING, since, "no Socket Mode connection")
+
+    @property
+    def outbox_depth(self) -> int:
+        """How many messages wait."""
+        return self._delivery.depth if self._delivery else 0
+
+    async def warn(self, text: str) -> None:
+        """Post a warning about the bot itself to the default channel, if Slack takes it."""
+        slack = self._settings.slack
+        web = SlackWeb(slack.bot_token.get_secret_value(), slack.api_url)
+        try:
+            await web.call(POST, {"channel": slack.channel, "text": f":warning: {text}"})
+        except CallFailed as error:
+            log.warning("cannot post to the channel: %s", error)
+        finally:
+            await web.close()
 
     async def run(self) -> None:
         """Run until cancelled, with Slack or without it.
@@ -258,10 +279,10 @@ class Bot:
     def _build_delivery(
         self, engine: Engine, store: Store, messenger: SlackMessenger
     ) -> OutboxDelivery:
-        delivery = OutboxDelivery(
+        delivery = self._delivery = OutboxDelivery(
             clock=self._clock,
             store=store,
-            messenger=NotificationRouter(messenger, self._notifiers),
+            messenger=self.watch(NotificationRouter(messenger, self._notifiers)),
             view=engine.view,
             submit=engine.submit,
         )
@@ -308,14 +329,9 @@ class Bot:
         """Once Slack accepts the bot: say what became of the database, then serve people."""
         workspace = await session.wait_until_accepted()
         if self._database_warning:
-            text = f":warning: {self._database_warning}"
-            self._database_warning = ""  # said once, however often this part is restarted
-            message = {"channel": self._settings.slack.channel, "text": text}
-            try:
-                await web.call("chat.postMessage", message)
-            except CallFailed as error:
-                log.warning("cannot post to the channel: %s", error)
-        if engine.is_new:
+            text, self._database_warning = self._database_warning, ""  # said once
+            await self.warn(text)
+        if engine.is_new and self.marks_abandoned:
             engine.is_new = False
             await messenger.mark_abandoned(engine.view, self._started_at)
         await self._serve_people(engine, web, session, workspace)

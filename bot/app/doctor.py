@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from bot.config import Settings
-    from bot.config.settings import Tenant
+    from bot.config.settings import Login, Tenant
     from bot.config.settings_oncall import ContactPoint
     from bot.core.model.observation import Fault, Observation
     from bot.http import AddressInspection, HttpResult, Network
@@ -89,6 +89,7 @@ class Doctor:
         self._warnings = warnings
         self._is_cut_off = False
         self._is_running = False
+        self._was_refused = False
 
     async def examine(self) -> AsyncIterator[Finding]:
         """Yield what is found. Each login is tried once."""
@@ -101,7 +102,7 @@ class Doctor:
         for tenant in self._settings.tenants:
             async for finding in self._examine_tenant(tenant):
                 yield finding
-        async for finding in self._examine_slack():
+        async for finding in self.examine_slack(opens_socket=not self._is_running):
             yield finding
         for point in self._settings.notify:
             yield await self._examine_contact_point(point)
@@ -127,8 +128,7 @@ class Doctor:
         for domain in tenant.domains:
             async for finding in self._examine_host(tenant, domain):
                 yield finding
-        keys = await self._prober.probe(Target(area, WELLKNOWN))
-        yield self._from_observation(area, "discovery and keys", keys, "issuer and keys are right")
+        yield await self.examine_keys(tenant)
         async for finding in self._examine_logins(tenant):
             yield finding
         detail = "cannot be seen from here: without it a login a minute looks like a robot"
@@ -137,13 +137,25 @@ class Doctor:
         async for finding in self._examine_sources(area):
             yield finding
 
+    async def examine_keys(self, tenant: Tenant) -> Finding:
+        """Ask for the discovery document and the signing keys."""
+        keys = await self._prober.probe(Target(tenant.name, WELLKNOWN))
+        proof = "issuer and keys are right"
+        return self._from_observation(tenant.name, "discovery and keys", keys, proof)
+
+    async def examine_login(self, tenant: Tenant, login: Login) -> AsyncIterator[Finding]:
+        """Log in once, and say what that proves."""
+        observation = await self._prober.probe(Target(tenant.name, login.name))
+        self._was_refused = observation.fault is not None and is_refusal(observation.fault)
+        for finding in self._read_login(tenant, login, observation):
+            yield finding
+
     async def _examine_logins(self, tenant: Tenant) -> AsyncIterator[Finding]:
         area = tenant.name
         for login in tenant.logins:
-            observation = await self._prober.probe(Target(area, login.name))
-            for finding in self._read_login(tenant, login.name, observation):
+            async for finding in self.examine_login(tenant, login):
                 yield finding
-            if observation.fault and is_refusal(observation.fault):
+            if self._was_refused:
                 break  # a second one would bring the user nearer to being blocked
         else:
             if tenant.custom_domain:
@@ -183,10 +195,11 @@ class Doctor:
             return Finding(area, what, Level.ADVICE, detail, remedy)
         return self._from_fault(area, what, each.fault)
 
-    def _read_login(self, tenant: Tenant, name: str, observation: Observation) -> Iterator[Finding]:
+    def _read_login(
+        self, tenant: Tenant, login: Login, observation: Observation
+    ) -> Iterator[Finding]:
         """Say what a login proves, or which of its prerequisites is not met."""
-        area, fault = tenant.name, observation.fault
-        login = next(each for each in tenant.logins if each.name == name)
+        area, name, fault = tenant.name, login.name, observation.fault
         if fault is None:
             yield self._from_observation(
                 area,
@@ -249,7 +262,8 @@ class Doctor:
             remedy = "docs/sources.md says what to do about each reason" if missing else ""
             yield Finding(tenant, name, level, missing or result.text.partition(": ")[2], remedy)
 
-    async def _examine_slack(self) -> AsyncIterator[Finding]:
+    async def examine_slack(self, *, opens_socket: bool) -> AsyncIterator[Finding]:
+        """Examine all that the bot needs of Slack."""
         slack = self._settings.slack
         web = SlackWeb(slack.bot_token.get_secret_value(), slack.api_url)
         is_socket = slack.mode == "socket" and slack.app_token is not None
@@ -258,7 +272,7 @@ class Doctor:
             self._rules,
             channels=self._settings.slack_channels(),
             app_token=slack.app_token.get_secret_value() if is_socket and slack.app_token else None,
-            opens_socket=not self._is_running,
+            opens_socket=opens_socket,
         )
         try:
             async for finding in examination.examine():

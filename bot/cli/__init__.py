@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -29,9 +30,11 @@ from bot.cli.command_line import (
     progress,
     warn,
 )
+from bot.cli.init import init
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
     from typing import Any
 
@@ -53,10 +56,18 @@ def main() -> None:
 @main.command()
 @CONFIG
 def run(config: Path | None) -> None:
-    """Watch the configured tenants and post to Slack."""
+    """Watch the configured tenants and post to Slack.
+
+    SIGHUP reads the configuration again. Exit status: 1 it cannot begin, 3 wrong configuration,
+    70 a part of it was lost.
+
+    \b
+    Example: auth0-check run --config bot.yml
+    """
     gc.disable()  # nothing of a start is garbage, and collecting takes a fifth of its time
     from bot.app.bot import Bot, StartupError
     from bot.app.clock import SystemClock
+    from bot.app.reload import run_reloading
     from bot.app.watchdog import PartLostError
     from bot.config import ConfigError, environment
     from bot.ports import StoreError
@@ -67,14 +78,14 @@ def run(config: Path | None) -> None:
     for line in warnings:
         logging.getLogger(__name__).warning("%s", line)
 
-    async def run_bot() -> None:
-        bot = Bot(settings, SystemClock(), environment=environment())
+    def build(each: Settings) -> Bot:
+        bot = Bot(each, SystemClock(), environment=environment())
         gc.freeze()  # later collections leave out what stays anyway, and so are short
         gc.enable()
-        await bot.run()
+        return bot
 
     try:
-        _run_until_stopped(run_bot())
+        _run_until_stopped(run_reloading(settings, build, partial(_read_again, config, settings)))
     except ConfigError as error:
         raise Wrong(str(error)) from None
     except (StartupError, StoreError, PartLostError) as error:
@@ -82,6 +93,19 @@ def run(config: Path | None) -> None:
         sys.exit(os.EX_SOFTWARE if isinstance(error, PartLostError) else FAILING)
     finally:
         _leave_hanging_threads()
+
+
+def _read_again(config: Path | None, before: Settings) -> Settings:
+    """Load the configuration while a bot runs. Raises ConfigError."""
+    from bot.config import ConfigError
+    from bot.telemetry import set_up_logging
+
+    try:
+        fresh = load(config).settings
+    except Wrong as error:
+        raise ConfigError(error.message.splitlines()[1:]) from None
+    set_up_logging(fresh.secrets() | before.secrets())
+    return fresh
 
 
 @main.command()
@@ -201,11 +225,11 @@ def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> No
     our-egress, our-release, quota-used-up, region-503, single-failure.
     """
     from bot.simulator.demo import play_demo
+    from bot.simulator.story_time import StoryLoop
 
+    playing = play_demo(scenario, speed=speed, port=port, headless=headless, echo=click.echo)
     try:
-        code = _run_until_stopped(
-            play_demo(scenario, speed=speed, port=port, headless=headless, echo=click.echo)
-        )
+        code = _run_until_stopped(playing, StoryLoop)
     except OSError as error:
         taken = f"port {port} is taken: choose another one, such as --port 0 for any free one"
         text = taken if error.errno == errno.EADDRINUSE else str(error)
@@ -215,7 +239,9 @@ def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> No
     sys.exit(code or 0)
 
 
-def _run_until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
+def _run_until_stopped(
+    work: Coroutine[Any, Any, T], make_loop: Callable[[], AbstractEventLoop] | None = None
+) -> T | None:
     """Run to the end, or until SIGINT or SIGTERM; then clean up and return None."""
 
     async def guarded() -> T | None:
@@ -227,7 +253,8 @@ def _run_until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
         except asyncio.CancelledError:
             return None
 
-    return asyncio.run(guarded())
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        return runner.run(guarded())
 
 
 def _leave_hanging_threads() -> None:
@@ -260,6 +287,8 @@ def _print_table(observations: list[Observation]) -> None:
 
 main.add_command(setup.config_group)
 main.add_command(setup.doctor)
+main.add_command(init)
+main.add_command(setup.test_alert)
 
 if __name__ == "__main__":
     main()

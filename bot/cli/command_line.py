@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bot.config import Settings
     from bot.config.document import Document
+    from bot.core.model.finding import Finding
 
 HEALTHY, FAILING, CANNOT_TELL, WRONG = 0, 1, 2, 3
 """Exit statuses. `WRONG`: the configuration or the command line, so a new try changes nothing."""
@@ -26,6 +27,11 @@ CONFIG = click.option(
     help="YAML file. Without it: the environment (docs/configuration.md).",
 )
 AS_JSON = click.option("--json", "is_json", is_flag=True, help="One JSON object a line.")
+
+
+MARKS = {"ok": "✓", "advice": "•", "unknown": "?", "problem": "✗"}
+STYLES = {"ok": "green", "advice": "cyan", "unknown": "yellow", "problem": "bold red"}
+"""Marks differ in shape, too."""
 
 
 class CommandLine(click.Group):
@@ -117,3 +123,23 @@ def print_rows(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     console().print(table)
+
+
+def show_finding(finding: Finding, area_before: str | None = None) -> None:
+    """Print a finding, under its area unless that is None; one plain line in a pipe."""
+    if not sys.stdout.isatty():
+        line = f"{finding.level}: {finding.area}: {finding.what}: {finding.detail}"
+        click.echo(f"{line}. {finding.remedy}" if finding.remedy else line)
+        return
+    if area_before is not None and finding.area != area_before:
+        console().print(f"\n{finding.area}")
+    from rich.table import Table
+    from rich.text import Text
+
+    style = STYLES[finding.level]
+    text = Text.assemble((finding.what, "bold"), "  ", finding.detail)
+    if finding.remedy:
+        text.append(f"\n→ {finding.remedy}", style)
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(Text(f"  {MARKS[finding.level]}", style), text)
+    console().print(grid)

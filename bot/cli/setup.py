@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -18,10 +19,10 @@ from bot.cli.command_line import (
     CONFIG,
     FAILING,
     HEALTHY,
-    console,
     load,
     print_rows,
     progress,
+    show_finding,
     warn,
 )
 
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.core.model.finding import Finding
-
-MARKS = {"ok": "✓", "advice": "•", "unknown": "?", "problem": "✗"}
-STYLES = {"ok": "green", "advice": "cyan", "unknown": "yellow", "problem": "bold red"}
-"""Marks differ in shape, too."""
 
 
 @click.group("config")
@@ -133,21 +130,54 @@ def doctor(config: Path | None, *, is_json: bool) -> None:
     sys.exit(statuses.get(worst_level(findings), HEALTHY))
 
 
-def show_finding(finding: Finding, area_before: str) -> None:
-    """Print a finding, under its area; one plain line in a pipe."""
-    from rich.table import Table
-    from rich.text import Text
+@click.command("test-alert")
+@CONFIG
+@click.option("--only", metavar="U…", default="", help="Call only this member, and no pager.")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@click.option("--keep", "keeps", is_flag=True, help="Leave the messages in Slack.")
+@AS_JSON
+def test_alert(config: Path | None, only: str, *, yes: bool, keeps: bool, is_json: bool) -> None:
+    """Let a marked test incident go the whole way, and say what arrived where.
 
-    if not sys.stdout.isatty():
-        line = f"{finding.level}: {finding.area}: {finding.what}: {finding.detail}"
-        click.echo(f"{line}. {finding.remedy}" if finding.remedy else line)
-        return
-    if finding.area != area_before:
-        console().print(f"\n{finding.area}")
-    style = STYLES[finding.level]
-    text = Text.assemble((finding.what, "bold"), "  ", finding.detail)
-    if finding.remedy:
-        text.append(f"\n→ {finding.remedy}", style)
-    grid = Table.grid(padding=(0, 1))
-    grid.add_row(Text(f"  {MARKS[finding.level]}", style), text)
-    console().print(grid)
+    It is posted, calls whom a real one would call, waits for Acknowledge, and ends. Its messages
+    are then removed. It is in no report and no metric.
+
+    Exit status: 0 all arrived, 1 something did not, 3 wrong configuration.
+
+    \b
+    Examples:
+      auth0-check test-alert --config bot.yml
+      auth0-check test-alert --only U012ANNA --config bot.yml
+    """
+    from bot.app.bot import StartupError
+    from bot.app.rehearsal import Rehearsal, describe_people, shorten
+    from bot.core.model.finding import Level, worst_level
+    from bot.telemetry import set_up_logging
+
+    settings, _, warnings = load(config)
+    warn(warnings)
+    if only and not re.fullmatch(r"[UW][A-Z0-9]+", only):
+        raise click.UsageError("--only needs a member's id (U…): profile > ⋮ > Copy member ID")
+    if not is_json:
+        click.echo("This test calls:")
+        for line in describe_people(shorten(settings, only)):
+            click.echo(f"  {line}")
+    if not yes:
+        click.confirm("Go on?", abort=True)
+    set_up_logging(settings.secrets(), logging.ERROR)
+    findings: list[Finding] = []
+
+    def note(finding: Finding) -> None:
+        findings.append(finding)
+        if is_json:
+            click.echo(json.dumps(asdict(finding)))
+        else:
+            show_finding(finding)
+
+    try:
+        with progress("Testing …"):
+            asyncio.run(Rehearsal(settings, note, only=only, keeps=keeps).play())
+    except StartupError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(FAILING)
+    sys.exit(FAILING if worst_level(findings) is Level.PROBLEM else HEALTHY)

@@ -18,6 +18,7 @@ from bot.config.document import (
     Place,
     describe_setting,
     read_secret,
+    read_text,
     read_yaml,
 )
 from bot.config.settings import Settings
@@ -92,10 +93,26 @@ def load_document(
     if path is None:
         return read_variables(environ if with_slack else _without_slack(environ))
     document = read_yaml(path)
+    environ = {**read_env_file(env_file_of(path)), **environ}
     if not with_slack and isinstance(document.values, dict):
         document.values["slack"] = dict(NO_SLACK)
     document.values = Expansion(document, environ).expand_value(document.values)
     return document
+
+
+def env_file_of(path: Path) -> Path:
+    """Return the file with the secrets of a configuration file: `bot.env` beside `bot.yml`."""
+    return path.with_suffix(".env")
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read NAME=value, one a line, as Docker and systemd do; nothing if there is no such file."""
+    try:
+        lines = read_text(path).splitlines() if path.is_file() else []
+    except ValueError as error:
+        raise ConfigError([f"{path}: {error}"]) from None
+    pairs = (line.partition("=") for line in lines if not line.startswith("#"))
+    return {name.strip(): value.strip() for name, is_pair, value in pairs if is_pair}
 
 
 def _without_slack(environ: Mapping[str, str]) -> dict[str, str]:

@@ -254,7 +254,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
         incidents=incidents,
         checks={key: replace(check, until=now) for key, check in state.checks.items()},
     ).with_shift_over(now)
-    effects: list[DeskEffect] = []
+    state, effects = batching.greet(state, now, rules)
     for incident in state.incidents.values():
         # Tenants that are no longer configured leave the incident; one without any is resolved.
         known = tuple(name for name in incident.tenants if name in rules.tenants)

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from bot.config.settings import ProbeSettings
 from bot.core.model.observation import CONTROL, CUSTOM, M2M, WELLKNOWN, Target
 from bot.probes.control import ControlProbe
-from bot.probes.jwks import IssuerKeys, TenantDomain
 from bot.probes.login import LoginProbe
 from bot.probes.m2m import M2mProbe
+from bot.probes.token import IssuerKeys, TenantDomain
 from bot.probes.wellknown import WellknownProbe
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bot.config.settings import Login
     from bot.core.model.observation import Target
     from bot.http import Fetcher, HttpResult, Stopwatch
-    from bot.probes.jwks import IssuerKeys
+    from bot.probes.token import IssuerKeys
 
 REALM_GRANT = "http://auth0.com/oauth/grant-type/password-realm"
 """Plain `password` gets HTTP 500 if the tenant has no default directory."""

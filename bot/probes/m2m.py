@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bot.config.settings import M2m
     from bot.core.model.observation import Target
     from bot.http import Fetcher, HttpResult, Stopwatch
-    from bot.probes.jwks import IssuerKeys
+    from bot.probes.token import IssuerKeys
 
 
 class M2mProbe(Probe):

@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.config.value_types import host_of
-from bot.probes.jwks import DISCOVERY_PATH, NO_SECRETS
 from bot.probes.result import Probe, require_json
-from bot.probes.token import token_failure
+from bot.probes.token import DISCOVERY_PATH, NO_SECRETS, token_failure
 
 if TYPE_CHECKING:
     from bot.core.model.observation import Target
     from bot.http import Fetcher, HttpResult, Stopwatch
-    from bot.probes.jwks import IssuerKeys
+    from bot.probes.token import IssuerKeys
 
 
 class WellknownProbe(Probe):

@@ -90,30 +90,27 @@ class ProbeRunner:
     async def _run(self, effect: Check) -> None:
         """Wait for a turn, check, and submit the result."""
         async with asyncio.timeout(HANGS_S):
-            await self._check(effect)
+            match effect:
+                case StartProbe(target=target):
+                    # Not the clock's time, which may be corrected.
+                    now = asyncio.get_running_loop().time() * self._clock.speed
+                    start_at = max(now, self._next_start_at)
+                    self._next_start_at = start_at + 1 / PROBES_PER_S
+                    if start_at > now:
+                        await self._clock.sleep(start_at - now)
+                    self._waiting.discard(target)
+                    observation = await self._prober.probe(target)
+                    self._submit(Observed(self._clock.now(), observation, effect.request_id))
+                case QueryMetrics():
+                    measurement = await self._prober.measure(effect.target)
+                    self._submit(Measured(self._clock.now(), measurement, effect.request_id))
+                case PollFeed():
+                    reading = await self._prober.poll_feed(effect.target)
+                    self._submit(FeedPolled(self._clock.now(), reading))
+                case PollShifts():
+                    shifts = await self._prober.poll_shifts()
+                    self._submit(ShiftsPolled(self._clock.now(), shifts))
         self.finished[_name_of(effect)] += 1
-
-    async def _check(self, effect: Check) -> None:
-        match effect:
-            case StartProbe(target=target):
-                # Not the clock's time, which may be corrected.
-                now = asyncio.get_running_loop().time() * self._clock.speed
-                start_at = max(now, self._next_start_at)
-                self._next_start_at = start_at + 1 / PROBES_PER_S
-                if start_at > now:
-                    await self._clock.sleep(start_at - now)
-                self._waiting.discard(target)
-                observation = await self._prober.probe(target)
-                self._submit(Observed(self._clock.now(), observation, effect.request_id))
-            case QueryMetrics():
-                measurement = await self._prober.measure(effect.target)
-                self._submit(Measured(self._clock.now(), measurement, effect.request_id))
-            case PollFeed():
-                reading = await self._prober.poll_feed(effect.target)
-                self._submit(FeedPolled(self._clock.now(), reading))
-            case PollShifts():
-                shifts = await self._prober.poll_shifts()
-                self._submit(ShiftsPolled(self._clock.now(), shifts))
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -171,6 +171,7 @@ def _render_summary(event: Event) -> str:
 
 _RENDERERS: dict[str, Callable[[Event], str]] = {
     "request": lambda e: f"{e['target']}: {e['result']} ({e['latency_ms']} ms)",
+    "greeting": lambda e: f"{e['channel']}: {e['text'].splitlines()[0]}",
     "signal": lambda e: f"{e['tenant']}.{e['signal']} {e['state']} ({e['reason']})",
     "incident": lambda e: (
         f"#{e['incident']} {e['state']}, {e['severity']}: {', '.join(e['tenants'])}"

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
-import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from secrets import token_urlsafe
@@ -18,7 +16,6 @@ import aiohttp
 from aiohttp import web
 
 from bot.app.bot import Bot
-from bot.app.clock import SystemClock
 from bot.app.rules import control_target
 from bot.core.model.observation import CONTROL, Target
 from bot.core.state.problem import ProbeProblem
@@ -36,7 +33,10 @@ from bot.simulator.people import press_button
 from bot.simulator.playing import FaultyPath, MarkingProber, find_unplayable, slack_fault
 from bot.simulator.scenario_settings import changes_of, measured_signals
 from bot.simulator.simulation import build_workspace, settings_for
+from bot.simulator.stage import DEFAULT_SPEED, FASTEST, Stage, Wanted
 from bot.simulator.story import Event, Story
+from bot.simulator.story_time import StoryClock, StoryLoop
+from bot.simulator.workspace.grants import Grants
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.world import World
 from bot.telemetry import set_up_logging
@@ -49,13 +49,10 @@ if TYPE_CHECKING:
     from bot.simulator.observability import Handler
     from bot.simulator.scenario import Scenario, UserInput
 
-DEFAULT_SPEED = 17.0
-"""The default story of 52 minutes takes about three."""
-MAX_WARMUP_S = 120.0
-"""A demo's warm-up is cut to this."""
+MAX_WARMUP_S = 90.0
+"""A demo's warm-up is cut to this: in it each tenant is checked once."""
 RECOVERY_S = 300.0
 """Seconds of the story after its end in which the bot must see the recovery."""
-BANNER_EVERY_S = 1.0
 
 ON_CALL: dict[str, Any] = {
     "oncall": {
@@ -76,7 +73,7 @@ ON_CALL: dict[str, Any] = {
 async def play_demo(
     name: str, *, speed: float | None, port: int, headless: bool, echo: Callable[[str], None]
 ) -> int:
-    """Play a scenario on real sockets.
+    """Play a scenario on real sockets, and then whatever people choose on the page.
 
     Args:
         name: of an example, or a file's path.
@@ -89,18 +86,25 @@ async def play_demo(
     ended, else 1. Raises ValueError where the scenario cannot be played, OSError where the port
     is taken.
     """
-    scenario = find_scenarios([name])[0]
-    if problems := find_unplayable(scenario):
-        raise ValueError("\n".join(problems))
-    scenario = replace(scenario, warmup_s=min(scenario.warmup_s, MAX_WARMUP_S))
     set_up_logging((), logging.ERROR)
-    clock = SystemClock(speed or DEFAULT_SPEED, scenario.start_at - scenario.warmup_s)
-    async with AsyncExitStack() as stack:
-        demo = Demo(scenario, clock, echo)
-        await demo.start(stack, 0 if headless else port)
-        if not headless:
-            echo(f"\n  The channel: {demo.server.page_url}\n  Stop with Ctrl-C.\n")
-        return await demo.play(until_stopped=not headless)
+    usual, port = (FASTEST, 0) if headless else (DEFAULT_SPEED, port)
+    wanted = Wanted(name, speed or usual)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, StoryLoop)  # noqa: S101 - the command line makes it so
+    while True:
+        scenario = find_scenarios([wanted.scenario])[0]
+        if problems := find_unplayable(scenario):
+            raise ValueError("\n".join(problems))
+        scenario = replace(scenario, warmup_s=min(scenario.warmup_s, MAX_WARMUP_S))
+        async with AsyncExitStack() as stack:
+            demo = Demo(scenario, loop, wanted, echo)
+            await demo.start(stack, port)
+            if not headless:
+                echo(f"\n  The channel: {demo.server.page_url}\n  Stop with Ctrl-C.\n")
+            code = await demo.play(until_stopped=not headless)
+            wanted, port = demo.stage.wanted, demo.server.port
+        if headless:
+            return code
 
 
 @dataclass
@@ -108,12 +112,17 @@ class Demo:
     """One scenario on real sockets, and the bot in it."""
 
     scenario: Scenario
-    clock: SystemClock
+    loop: StoryLoop
+    wanted: Wanted
     echo: Callable[[str], None]
 
     def __post_init__(self) -> None:
+        begin = self.scenario.start_at - self.scenario.warmup_s
+        self.clock = StoryClock(self.loop, self.wanted.speed, begin)
         self.world = World(self.scenario)
-        self.workspace = build_workspace(self.scenario, time.time)
+        self.workspace = build_workspace(self.scenario, self.clock.now)
+        # What Slack issues for seconds is for a person's seconds, not for those of the story.
+        self.workspace.state.grants = Grants(self.loop.time)
         self.workspace.fault = partial(slack_fault, self.world, self.clock)
         self.server = WorkspaceServer(self.workspace)
         self.bot: Bot | None = None
@@ -126,6 +135,8 @@ class Demo:
     async def start(self, stack: AsyncExitStack, port: int) -> None:
         """Start the servers, and build the bot for them."""
         self.server = WorkspaceServer(self.workspace, port=port)
+        self.stage = Stage(self.scenario, self.loop, self.clock, self.wanted, self.server.page)
+        self.workspace.on_message(self.stage.note_message)
         await stack.enter_async_context(self.server)
         logins = {t.name: t.logins for t in settings_for(self.scenario).tenants}
         tenants = LocalTenants(self.world, self.clock, logins)
@@ -165,19 +176,25 @@ class Demo:
         """Run the bot to the end of the story; see `play_demo` for what is returned."""
         assert self.bot is not None  # noqa: S101 - start comes first
         running = asyncio.create_task(self.bot.run())
-        works = (self._update_banner(), self._play_commands(), self._post_changes())
+        works = [self._play_commands(), self._post_changes()]
+        works += [self.stage.wait_for_viewers(), self.stage.show()] if until_stopped else []
         helpers = [asyncio.create_task(work) for work in works]
         try:
+            leaving = asyncio.create_task(self.stage.wait_for_choice())
             ending = asyncio.create_task(self._wait_for_end())
-            await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
+            helpers += [leaving, ending]
+            await asyncio.wait({running, ending, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 await running
+            if leaving.done():
+                return 0
             code = self._report_outcome()
             if until_stopped:
                 self.echo("The story is over. The bot goes on; stop it with Ctrl-C.")
-                await running
+                await asyncio.wait({running, leaving}, return_when=asyncio.FIRST_COMPLETED)
             return code
         finally:
+            self.loop.start_time()  # what ends waits for a second of it
             for task in (running, *helpers):
                 task.cancel()
             await asyncio.gather(running, *helpers, return_exceptions=True)
@@ -239,7 +256,7 @@ class Demo:
 
     async def _wait_for_end(self) -> None:
         """Wait for the end of the story, and then for the bot to see the recovery."""
-        await self.clock.sleep(self.world.end_at - self.clock.now())
+        await self.clock.sleep_until(self.world.end_at)
         until = self.clock.now() + RECOVERY_S
         while self._unresolved_incidents() and self.clock.now() < until:
             await self.clock.sleep(1.0)
@@ -262,24 +279,16 @@ class Demo:
         is_right = answer is None or bool(alerts) == answer.alert
         wanted = "none told" if answer is None else "one or more" if answer.alert else "none"
         self.echo(f"{self.scenario.name}: {alerts} alert(s); wanted: {wanted}")
+        self.stage.end = (
+            f"The end: {alerts} alert(s), wanted were {wanted}. The bot goes on. "
+            "Restart it, or choose another scenario."
+        )
         return 0 if is_right and not left else 1
-
-    async def _update_banner(self) -> None:
-        """Show the story's time on the page."""
-        while True:
-            now = self.clock.now()
-            time_utc = datetime.fromtimestamp(now, UTC).strftime("%H:%M:%S UTC")
-            minutes = (now - self.scenario.start_at) / 60
-            speed = f"{self.clock.speed:g} times as fast"
-            self.server.show_banner(
-                f"{self.scenario.name}: {time_utc}, minute {minutes:.0f}, {speed}"
-            )
-            await asyncio.sleep(BANNER_EVERY_S)
 
     async def _post_changes(self) -> None:
         """Post deploys to the bot's webhook, as a pipeline does."""
         for at, change in changes_of(self.scenario):
-            await self.clock.sleep(at - self.clock.now())
+            await self.clock.sleep_until(at)
             if self.bot and self.bot.public_address:
                 host, port = self.bot.public_address
                 body = {"what": change.what, "app": change.app, "tenant": change.tenant}
@@ -294,7 +303,7 @@ class Demo:
         await asyncio.gather(*(self._act(one) for one in self.scenario.people))
 
     async def _act(self, one: UserInput) -> None:
-        await self.clock.sleep(self.scenario.start_at + one.at_s - self.clock.now())
+        await self.clock.sleep_until(self.scenario.start_at + one.at_s)
         people = self.server.people
         self.story.call_watch.has_acted.add(one.user)
         if one.click:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 EQUAL_WITHOUT_ALERT = {Cause.NONE, Cause.BLIP}
 """Where no alert is due, these two count as equal."""
+GREETING = "greeting:"
+"""How the key of a greeting begins. It is about no incident, so it is no message of a story."""
 MENTION = re.compile(r"<!(?:here|channel|everyone)>|<!subteam\^\w+>|<@\w+>")
 Event = dict[str, Any]
 
@@ -116,6 +118,9 @@ class Story:
         """Record a message at the moment when Slack accepted it, and the call that it is."""
         payload = (message.metadata or {}).get("event_payload", {})
         key = str(payload.get("k", ""))
+        if key.startswith(GREETING):
+            self._emit_event(at, "greeting", channel=channel.name, text=message.text)
+            return
         incident = self.incidents().get(_incident_number(key))
         severity = incident.severity if incident else None
         is_first = key.endswith(":post:1")

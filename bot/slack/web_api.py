@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 METHODS: Final[dict[str, frozenset[str]]] = {
     "apps.connections.open": frozenset(),
     "auth.test": frozenset(),
+    "chat.delete": frozenset({"chat:write"}),
     "chat.getPermalink": frozenset(),
     "chat.postEphemeral": frozenset({"chat:write"}),
     "chat.postMessage": frozenset({"chat:write", "chat:write.public"}),

@@ -16,6 +16,9 @@ UNEXPECTED = "unexpected answer"
 """JSON, but not what the API's documentation promises."""
 
 
+MOVED = "it has moved, or wants a person to log in"
+
+
 class NoUsableAnswer(Exception):  # noqa: N818 - says what happened
     """There is no data; the text says why, without any foreign word."""
 
@@ -31,7 +34,8 @@ def require_body(reply: HttpResult, remedies: Mapping[int, str]) -> bytes:
     if reply.fault:
         raise NoUsableAnswer(describe_fault(reply.fault).replace("_", " "))
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own classes
-        remedy = remedies.get(reply.status)
+        moved = MOVED if 300 <= reply.status < 400 else ""  # noqa: PLR2004 - HTTP's own classes
+        remedy = remedies.get(reply.status, moved)
         raise NoUsableAnswer(f"HTTP {reply.status}" + (f": {remedy}" if remedy else ""))
     return reply.body
 

@@ -7,6 +7,7 @@ limit of its own as well, so that one such rule does not hide the shifts of all 
 
 from __future__ import annotations
 
+import re
 import signal
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
@@ -28,6 +29,8 @@ MAX_SHIFTS = 2000
 """Entries in these 74 days: a team's whole calendar, not only its shifts, has fewer."""
 MAX_IN_SERIES = 500
 """Of one recurrence rule: more than six shifts a day need."""
+OWN_ZONE = re.compile(rb"^TZID:(GMT|UTC|EST|MST|HST|CET|EET|MET|WET)\s*$", re.MULTILINE)
+"""A document's own zone of a name that says nothing about summer time."""
 SERIES_CPU_S = 0.5
 """CPU seconds for one recurrence rule: thirty years of daily shifts take 0.05."""
 
@@ -44,10 +47,14 @@ def parse_shifts(body: bytes, now: float, zone: str) -> dict[str, Any]:
     today = datetime.fromtimestamp(now, UTC)
     rows: list[dict[str, Any]] = []
     try:
-        calendars = icalendar.Calendar.from_ical(body, multiple=True)
+        calendars = icalendar.Calendar.from_ical(_rename_own_zones(body), multiple=True)
         for part in chain.from_iterable(map(_split_series, calendars)):
             events = _expand(part, today)
-            rows += [_to_row(event, zone) for event in events if not _is_cancelled(event)]
+            rows += [
+                _to_row(event, zone)
+                for event in events
+                if str(event.get("STATUS", "")).upper() != "CANCELLED"
+            ]
     except Exception as error:  # both libraries raise many kinds on malformed input
         raise DocumentRefused("no_calendar", type(error).__name__) from error
     if not calendars:
@@ -55,6 +62,16 @@ def parse_shifts(body: bytes, now: float, zone: str) -> dict[str, Any]:
     if len(rows) > MAX_SHIFTS:
         raise DocumentRefused("too_many")
     return {"shifts": [row for row in rows if row["since"] < row["until"]]}
+
+
+def _rename_own_zones(body: bytes) -> bytes:
+    """Return the document with a name of its own for each zone that it defines as `GMT` and such.
+
+    icalendar takes these names for the well-known ones; but some call London's time GMT.
+    """
+    for name in {found[1] for found in OWN_ZONE.finditer(body)}:
+        body = re.sub(rb'(TZID[:=])"?%b"?(?=[:;\s])' % name, rb"\g<1>own-%b" % name, body)
+    return body
 
 
 def _split_series(calendar: icalendar.Calendar) -> Iterator[icalendar.Calendar]:
@@ -102,10 +119,6 @@ def _limited_cpu() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
-
-
-def _is_cancelled(event: icalendar.Event) -> bool:
-    return str(event.get("STATUS", "")).upper() == "CANCELLED"
 
 
 def _to_row(event: icalendar.Event, zone: str) -> dict[str, Any]:

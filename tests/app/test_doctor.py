@@ -98,18 +98,18 @@ class Place:
 
     tenants: LocalTenants
     folder: Path
-    slack: str
-    app: App
+    workspace: Workspace
+    server: WorkspaceServer
 
     def good(self) -> dict[str, Any]:
         """The file of a set-up without any fault."""
         return {
             "slack": {
-                "bot_token": self.app.bot_token,
-                "app_token": self.app.app_token,
+                "bot_token": self.workspace.state.app.bot_token,
+                "app_token": self.workspace.state.app.app_token,
                 "channel": "C0ALERTS",
                 "mention": "U1",
-                "api_url": self.slack,
+                "api_url": self.server.api_url,
             },
             "tenants": [
                 {
@@ -171,7 +171,7 @@ async def place(folder: Path, **workspace: Any) -> AsyncIterator[Place]:
         LocalTenants(World(scenario), SystemClock(), {"prod": let_in}) as tenants,
         WorkspaceServer(slack) as server,
     ):
-        yield Place(tenants, folder, server.api_url, slack.state.app)
+        yield Place(tenants, folder, slack, server)
 
 
 ALL_SCOPES = SCOPES | {"dnd:read"}

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = build_schema()
+PAGE = (ROOT / "docs/configuration.md").read_text()
 EXAMPLES = [
-    text
-    for page in (ROOT / "README.md", ROOT / "docs/configuration.md")
-    for text in re.findall(r"```yaml\n((?s:.+?))```", page.read_text())
-    if re.search(r"^tenants:", text, re.MULTILINE)
+    (ROOT / "deploy/bot.example.yml").read_text(),
+    *(t for t in re.findall(r"```yaml\n((?s:.+?))```", PAGE) if "\ntenants:" in t),
 ]
 
 
@@ -46,7 +45,7 @@ def test_the_schema_is_one() -> None:
     assert json.loads(json.dumps(SCHEMA)) == SCHEMA
 
 
-@pytest.mark.parametrize("text", EXAMPLES, ids=["README", "configuration.md"])
+@pytest.mark.parametrize("text", EXAMPLES, ids=["deploy/", "configuration.md"])
 def test_the_schema_accepts_what_the_bot_accepts(text: str) -> None:
     """The examples of the pages: secrets in files, variables, spans of time, shares."""
     assert errors(text) == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.model.observation import Cause, Fault, Severity, Stage
+from bot.core.model.observation import Cause, Fault, Severity, Stage, Target
 from bot.core.oncall import CallReason, CallsWhen, EscalationPolicy, EscalationStep
 from bot.core.state.incident import IncidentState
 from bot.core.state.outbox import Post, Reply
@@ -187,6 +187,26 @@ def test_a_tenant_that_fails_much_later_has_an_incident_of_its_own(calm: Any) ->
     assert all(incident.is_open for incident in calm.incidents)
 
 
+def test_what_was_called_for_is_known_where_it_is_merged(calm: Any, make_notice: Any) -> None:
+    """The earlier incident called nobody; its thread goes on, and who has the later one has it."""
+    for each in range(100):
+        calm.wait(10)
+        for name, fails in (("eu", each % 4 == 0), ("prod", each > 75), ("staging", False)):
+            calm.see(f"{name}.login", GONE if fails else None)
+        calm.see("control.neutral")
+    assert [one.notification.known is None for one in calm.incidents] == [True, False]
+    calm.ask("ack 2")
+    since = len(calm.effects)
+    for feed in ("US-1", "EU-1"):
+        calm.read(Target("feed", feed), make_notice(at=calm.now))
+    partly(calm, "prod.login", "x" * 30)
+
+    first, second = calm.incidents
+    assert second.life.merged_into == first.id
+    assert first.life.acknowledged_by == "U0ANN"
+    assert calls(calm, since) == []
+
+
 def test_a_silenced_incident_hides_no_other_tenant(calm: Any) -> None:
     """Nobody was called for it yet: the tenant that joins calls at once."""
     calm.ask("silence staging 4h our migration")
@@ -233,6 +253,34 @@ def test_a_tenant_that_comes_and_goes_while_another_fails_is_damped(open_for_sta
     fail_for(open_for_staging, 900, "prod", "staging")
 
     assert calls(open_for_staging, since) == [BACK]
+
+
+def test_what_comes_and_goes_at_one_tenant_damps_no_other(open_for_staging: Any) -> None:
+    """Staging's end lets the other one's first outage be a return of the incident."""
+    for _ in range(3):
+        fail_for(open_for_staging, 200, "prod", "staging")
+        fail_for(open_for_staging, 300, "staging")
+    fail_for(open_for_staging, 300)
+    assert not open_for_staging.desk.open_incidents
+    assert open_for_staging.incidents[0].notification.damping.tenants == ("prod",)
+    limits = replace(open_for_staging.rules.tenants["staging"], calls=CallsWhen.ALWAYS)
+    tenants = {**open_for_staging.rules.tenants, "staging": limits}
+    open_for_staging.rules = replace(open_for_staging.rules, tenants=tenants)
+    since = len(open_for_staging.effects)
+    fail_for(open_for_staging, 200, "staging")
+
+    assert calls(open_for_staging, since) == [BACK]
+
+
+def test_a_lucky_run_right_after_a_call_is_no_return(calm: Any) -> None:
+    """Also where another tenant has failed on."""
+    fail_for(calm, 90, "prod", "staging")
+    assert calls(calm) == [BEGUN]
+    fail_for(calm, 40, "staging")
+    since = len(calm.effects)
+    fail_for(calm, 300, "prod", "staging")
+
+    assert calls(calm, since) == []
 
 
 def end_and_return(steps: Any, good_s: float = 300.0) -> None:

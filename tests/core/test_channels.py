@@ -10,9 +10,12 @@ from bot.core.alerting.batching import (
     CATCH_UP_WAIT_S,
     MISSED_AFTER_S,
     batch_missed,
+    greet,
     is_missed,
     miss_post,
 )
+from bot.core.alerting.notification_policy import announce_silence
+from bot.core.model.command import SilenceScope
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import (
@@ -25,8 +28,18 @@ from bot.core.state.incident import (
     Resolution,
     reopen,
 )
-from bot.core.state.outbox import CatchUp, Delivery, Edit, Post, mark_sending, mark_sent
-from bot.core.state.rules import Channels
+from bot.core.state.outbox import (
+    CatchUp,
+    Delivery,
+    Edit,
+    Greeting,
+    Post,
+    SilenceAnnouncement,
+    mark_sending,
+    mark_sent,
+)
+from bot.core.state.rules import Channels, Rules, TenantRules
+from bot.core.state.silence import Silence
 from bot.core.state.stimulus import Send
 
 CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
@@ -76,6 +89,49 @@ def test_concerned(
     """Each channel once, in the order of the tenants."""
     assert TEAMS.concerned(tenants, severities) == channels
     assert Channels().concerned(tenants, severities) == ("",)
+
+
+def test_each_channel_is_greeted_once() -> None:
+    """It is told its own tenants; again only if they have changed."""
+    tenants = {name: TenantRules(name, f"{name}.us.auth0.com") for name in ("prod", "eu")}
+    rules = Rules(tenants, channels=TEAMS)
+    greeted, first = greet(DeskState(), NOW, rules)
+    same, nothing = greet(greeted, NOW + 60, rules)
+    more = replace(rules, tenants={**tenants, "lab": TenantRules("lab", "lab.us.auth0.com")})
+    _, again = greet(same, NOW + 120, more)
+
+    assert [one.body for one in first if isinstance(one, Send)] == [
+        Greeting(("eu",), "#eu"),
+        Greeting(("prod",), "#critical"),
+        Greeting(("prod",), ""),
+    ]
+    assert nothing == []
+    assert [one.body for one in again if isinstance(one, Send)] == [
+        Greeting(("lab", "prod"), "", is_first=False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "channels"),
+    [
+        (SilenceScope.SIGNAL, "login", ["", "#eu"]),
+        (SilenceScope.SIGNAL, "eu.login", ["#eu"]),
+        (SilenceScope.TENANT, "login", [""]),
+        (SilenceScope.ALL, "", ["", "#eu"]),
+    ],
+)
+def test_a_silence_is_announced_where_it_hides_alerts(
+    scope: SilenceScope, name: str, channels: list[str]
+) -> None:
+    """A signal that has the name of a tenant is one of all tenants all the same."""
+    domain = "acme.us.auth0.com"
+    tenants = {each: TenantRules(each, domain) for each in ("login", "eu")}
+    rules = Rules(tenants, channels=Channels(by_tenant={"eu": "#eu"}))
+    silence = Silence(1, scope, name, NOW, NOW + 60, "U1", "a deploy")
+    sent = announce_silence(silence, "begin", DeskState(), rules)
+    bodies = [each.body for each in sent if isinstance(each, Send)]
+
+    assert [each.channel for each in bodies if isinstance(each, SilenceAnnouncement)] == channels
 
 
 def other(**changes: object) -> Incident:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import Cause, Fault, Severity, Stage
-from bot.core.state.stimulus import StartProbe
+from bot.core.signals.metric_threshold import MetricLimits
+from bot.core.state.stimulus import Started, StartProbe
 
 GONE = Fault(Stage.HTTP, "http_503", 503)
 REFUSED = Fault(Stage.OAUTH, "access_denied", 401, "access_denied")
@@ -54,6 +56,18 @@ def test_a_failing_machine_token_starts_a_login_probe(town: Any) -> None:
     town.wait(30)
 
     assert probed(town.see("prod.m2m", GONE))[:1] == ["login"]
+
+
+def test_it_is_asked_for_when_users_fail(town: Any) -> None:
+    """An application's failing calls may be those for its own tokens."""
+    metrics = {"checkout": MetricLimits(MetricKind.METRICS)}
+    prod = replace(town.rules.tenants["prod"], metrics=metrics)
+    town.rules = replace(town.rules, tenants={**town.rules.tenants, "prod": prod})
+    town.tenant("prod", Started(town.now))
+    town.wait(30)
+    effects = town.count("prod.checkout", failed=40, total=50)
+
+    assert "m2m" in probed(effects)
 
 
 def test_a_working_token_speaks_against_auth0(town: Any) -> None:

@@ -168,7 +168,7 @@ PRODUCED: dict[str, dict[str, Any]] = {
     "errors-app": {"series": errors("callback_mismatch")},
     "errors-upstream": {"series": errors("provider_error")},
     "errors-unreachable": {"series": errors("timeout")},
-    "errors-unreachable-alone": {"series": errors("unreachable")},
+    "errors-unreachable-alone": {"series": errors("unreachable") | CHECKOUT_FAILS},
     "monitor-says": {"monitors": {"alertmanager": ALERT}},
     "deploy-before": {"changes": made(SINCE - 180, "deploy 42", app="web")},
     "setting-before": {"changes": made(SINCE - 180, "action updated", tenant="prod")},

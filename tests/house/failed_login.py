@@ -15,6 +15,7 @@ from bot.app.observability import EffectLogger, MeteredProber
 from bot.app.prober import LiveProber
 from bot.app.rules import rules_of
 from bot.core.model.observation import LOGIN, Outcome, Target
+from bot.core.state.outbox import Post
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.runtime.timer import APSchedulerTimer
@@ -128,7 +129,8 @@ class TracedRouter(NotificationRouter):
         self, delivery: Delivery, view: View, message: MessageRef | None
     ) -> MessageRef | None:
         sent = await super().send(delivery, view, message)
-        self._trace.end()
+        if isinstance(delivery.body, Post):
+            self._trace.end()
         return sent
 
 

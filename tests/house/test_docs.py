@@ -351,16 +351,14 @@ def test_scenario_page(tmp_path: Path) -> None:
 
 
 def test_the_readmes_configuration_loads(tmp_path: Path) -> None:
-    """The configuration file of the README is accepted."""
-    (written,) = blocks(README, "yaml")
-    (tmp_path / "secrets").mkdir()
-    secrets = {"bot": "xoxb-1", "app": "xapp-1", "client": "canary", "password": "canary"}
-    for name, value in secrets.items():
-        (tmp_path / "secrets" / name).write_text(value)
+    """What the README adds to the file that `init` writes is accepted."""
+    (added,) = blocks(README, "yaml")
+    deploy = ROOT / "deploy"
+    (tmp_path / "bot.env").write_text((deploy / "bot.env.example").read_text())
     file = tmp_path / "bot.yml"
-    file.write_text(written)
+    file.write_text((deploy / "bot.example.yml").read_text() + added)
 
-    assert load_settings(file, {}).secrets() == {*secrets.values()}
+    assert load_settings(file, {}).escalation.critical
 
 
 def test_the_image_asks_for_its_health() -> None:

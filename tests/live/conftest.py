@@ -159,8 +159,12 @@ class Town:
         return str(file)
 
     def said(self, user: str = "") -> list[Message]:
-        """Return the channel's messages for everybody, or for one person alone; oldest first."""
-        return [m for m in self.workspace.messages(CHANNEL) if m.only_for == user]
+        """Return the channel's messages for everybody, or for one person alone; oldest first.
+
+        Without the greeting, with which each channel begins.
+        """
+        said = [m for m in self.workspace.messages(CHANNEL) if m.only_for == user]
+        return [m for m in said if not m.text.startswith("Hello")]
 
     async def command(self, text: str, *, user: str = "U1") -> None:
         """Type a command, and wait until Slack has an acknowledgement or says that it failed."""

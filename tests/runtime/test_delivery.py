@@ -32,6 +32,7 @@ from bot.core.state.outbox import (
     DirectEdit,
     DirectMessage,
     Edit,
+    Greeting,
     IncidentBody,
     NobodyReached,
     OverrideAnnouncement,
@@ -400,6 +401,7 @@ SEARCHED_FOR = (
     in_channel(4, CatchUp((1, 2))),
     in_channel(5, CrossPost(1, "C2")),
     in_channel(6, NobodyReached(1, "C1")),
+    in_channel(7, Greeting(("prod",))),
 )
 REPEATED = (
     EDIT,

@@ -61,7 +61,9 @@ def incident(number: int, tenant: str = "prod", *, is_open: bool = True) -> Inci
 
 
 def asked(verb: Verb, argument: str = "", channel: str = "C1") -> Request:
-    command = ShowHelp() if verb is Verb.HELP else UnclearCommand(verb, CommandOutcome.INVALID)
+    number = int(argument[1:]) if argument.startswith("#") else None
+    unclear = UnclearCommand(verb, CommandOutcome.INVALID, number)
+    command = ShowHelp() if verb is Verb.HELP else unclear
     return Request("r", NOW, command, argument, user="U1", channel=channel, person=DANA)
 
 
@@ -165,7 +167,7 @@ def test_no_form_takes_words_that_would_be_lost(forms: Forms) -> None:
 
     assert not forms.is_needed(none, body)
     assert forms.is_needed(one, body)
-    assert json.loads(forms.build_form(one)["private_metadata"])["argument"] == "#12"
+    assert json.loads(forms.build_form(one)["private_metadata"])["incident"] == 12
 
 
 @pytest.mark.parametrize(

@@ -530,6 +530,25 @@ COLLEAGUE = {"id": "U7", "team_id": "T7", "enterprise_user": {"enterprise_id": "
 STRANGER = {"id": "U7", "team_id": "T7"}
 
 
+GRID_CLICKS = {
+    "installed for the organisation": ({"team": None, "enterprise": {"id": "E1"}}, "T7"),
+    "the organisation as the person's team": ({"team": {"id": "T1"}}, "E1"),
+    "the person's home elsewhere": ({"team": {"id": "T1", "enterprise_id": "E1"}}, "T7"),
+}
+
+
+@pytest.mark.parametrize("name", GRID_CLICKS)
+async def test_clicks_of_the_organisation(slack: Any, payloads: Any, inbox: Any, name: str) -> None:
+    """Enterprise Grid names workspace, organisation and the person's home in several ways."""
+    slack.answers["users.info"] = {"ok": True, "user": COLLEAGUE}
+    more, home = GRID_CLICKS[name]
+    click = payloads.click(CHECK_AGAIN, PROD, user={"id": "U7", "team_id": home})
+
+    await slack.deliver("interactive", click | more)
+
+    assert len(inbox.requests) == 1
+
+
 @pytest.mark.parametrize(("profile", "answered"), [(COLLEAGUE, 2), (STRANGER, 0), (None, 0)])
 async def test_another_workspace_of_the_organisation(
     slack: Any,

@@ -260,7 +260,7 @@ async def test_read(server: Server) -> None:
     [
         (404, b"", "HTTP 404: check the address"),
         (503, b"", "HTTP 503"),
-        (302, b"", "HTTP 302"),
+        (302, b"", "HTTP 302: it has moved, or wants a person to log in"),
         (200, b"<html>", "no calendar"),
         (200, b"x" * 2_000_001, "too large"),
     ],

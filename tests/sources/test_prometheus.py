@@ -355,7 +355,7 @@ NATIVE_HISTOGRAM = json.dumps(
         (200, json.dumps(vector("1", isPartial=True)), "partial answer"),
         (200, json.dumps(vector("1", pad="x" * 1_000_000)), "too large"),
         (204, "", "not JSON"),
-        (302, "", "HTTP 302"),
+        (302, "", "HTTP 302: it has moved, or wants a person to log in"),
         (400, '{"status": "error", "error": "canary"}', "HTTP 400: bad expression"),
         (401, "Unauthorized", "HTTP 401: check the credentials"),
         (403, "", "HTTP 403: check the credentials"),

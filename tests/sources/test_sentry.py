@@ -202,7 +202,7 @@ async def test_no_project(double: Double, make: Make) -> None:
         (200, '{"data": [{"count()": null}]}', "unexpected answer"),
         (200, json.dumps(table({"count()": -1})), "unexpected answer"),
         (200, json.dumps({**table(), "pad": "x" * 1_000_000}), "too large"),
-        (302, "", "HTTP 302"),
+        (302, "", "HTTP 302: it has moved, or wants a person to log in"),
         (400, '{"detail": "Parse error at canary"}', "HTTP 400: bad query"),
         (401, '{"detail": "Invalid token"}', "HTTP 401: check the token"),
         (

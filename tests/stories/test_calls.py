@@ -113,6 +113,21 @@ def test_whoever_cannot_be_reached_is_passed_over_at_once(
     assert len(told.of("message", kind="dm")) == (2 if presence == "dnd" else 0)
 
 
+def test_a_call_is_said_once_slack_has_taken_it(tell: Tell) -> None:
+    """Whoever Slack does not know gets no direct message, and the thread names nobody of these."""
+    people = "{people: [U012ANNA, U012BEN], hand_over: 'Mon 09:00', start: 2026-02-23}"
+    steps = "[{after: 0s, tell: dm}, {after: 1m, tell: next}]"
+    told = tell(
+        f"bot: {{oncall: {{rotation: {people}}}, escalation: {{critical: {steps}}}}}\n"
+        + OUTAGE
+        + "users: {U012ANNA: missing}\n"
+    )
+    lines = [text for text in replies(told) if "got a direct message" in text]
+
+    assert {line.partition(" ")[0] for line in lines} == {"<@U012BEN>"}
+    assert {who for _, whom, _ in calls(told) for who in whom} == {"U012BEN"}
+
+
 def test_that_nobody_can_be_reached_is_said_in_the_channel(tell: Tell) -> None:
     """Once every step, every contact point that is left and `slack.mention` were in vain."""
     mail = "bot: {slack: {mention: U0BOSS}, notify: [{name: mail, apprise: 'json://x.example'}]}\n"

@@ -63,6 +63,22 @@ def test_machine_tokens_alone_mention_nobody(tell: Tell, fault: str, cause: str)
     assert told.of("message", mentions=["<!here>"]) == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ("{http: 401, error: access_denied}", "probe"),
+        ("{http: 429, error: too_many_requests}", "quota"),
+        ("{http: 503}", "auth0"),
+    ],
+)
+def test_one_trouble_of_two_tenants_is_one_alert(tell: Tell, fault: str, cause: str) -> None:
+    """One secret, one client that asks too often, or Auth0 itself."""
+    told = tell(during("prod.m2m, staging.m2m", fault), tenants=TWO)
+
+    assert causes(told) == [cause]
+    assert told.summary["alerts"] == 1
+
+
 def test_it_costs_little_while_all_is_healthy(tell: Tell) -> None:
     """A fifth of the requests of the logins."""
     told = tell("", tenants=ONE)

@@ -54,6 +54,33 @@ def test_the_same_mistake_at_two_tenants_is_not_auth0s(tell: Tell, fault: str) -
     assert "auth0" not in causes(told)
 
 
+@pytest.mark.parametrize("eu", ["acme.eu.auth0.com, environment: EU-1", "b.us.auth0.com"])
+def test_one_vault_for_three_test_users(tell: Tell, eu: str) -> None:
+    """All refused at once they are one alert about the test users, and not Auth0's."""
+    told = tell(
+        "timeline:\n  - {target: '*.login', from: 1m, to: 20m, is: "
+        "{http: 403, error: invalid_grant, description: Wrong email or password.}}\n",
+        tenants=THREE.replace("acme.eu.auth0.com, environment: EU-1", eu),
+    )
+
+    assert causes(told) == ["probe"]
+    assert told.summary["alerts"] == 1
+    assert told.of("call") == []
+
+
+def test_test_users_that_are_refused_minutes_apart_are_two_alerts(tell: Tell) -> None:
+    """They have nothing in common but the kind."""
+    told = tell(
+        "timeline:\n"
+        "  - {target: prod.login, from: 1m, to: 20m, is: {http: 403, error: invalid_grant}}\n"
+        "  - {target: staging.login, from: 6m, to: 20m, is: {http: 403, error: invalid_grant}}\n",
+        tenants=THREE,
+    )
+
+    assert causes(told) == ["probe"]
+    assert told.summary["alerts"] == 2
+
+
 def test_a_sleep_in_an_outage_changes_nothing_about_it(tell: Tell) -> None:
     """Healthy tenants do not join it, nobody is mentioned again, and the verdict stays."""
     told = tell(

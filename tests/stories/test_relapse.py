@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +31,21 @@ feed:
 people:
   - {at: 29m, user: U1, say: /auth0-check report 24h}
 """
+
+
+@pytest.mark.no_cover
+def test_slow_flapping_is_one_incident_and_a_call_an_hour(tell: Callable[..., Told]) -> None:
+    """Three minutes down every quarter of an hour, longer apart than an incident stays open."""
+    outages = "".join(
+        f"  - {{target: prod.login, from: {at}m, to: {at + 3}m, is: {{http: 503}}}}\n"
+        for at in range(0, 150, 15)
+    )
+    told = tell(f"bot: {{slack: {{mention: U0CHIEF}}}}\ntimeline:\n{outages}", duration="155m")
+    late = [call["t"] for call in told.of("call") if call["t"] > 3600]
+
+    assert told.summary["alerts"] <= 4
+    assert len(late) <= 2
+    assert all(after - before >= 3600 for before, after in pairwise(late))
 
 
 def test_two_outages_of_four_minutes(tell: Callable[..., Told]) -> None:

@@ -1,4 +1,4 @@
-"""What waits in the outbox and is sent as one message, and what channels get once Slack is back."""
+"""What waits in the outbox and goes out as one message; what channels get when Slack is there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.incidents import notifications
+from bot.core.model.observation import Severity
 from bot.core.state import outbox
 from bot.core.state.outbox import (
     Body,
@@ -15,6 +16,7 @@ from bot.core.state.outbox import (
     DirectEdit,
     DirectMessage,
     Edit,
+    Greeting,
     Post,
     Reply,
     mark_sent,
@@ -24,6 +26,21 @@ from bot.core.state.timeline import BatchedEntry, NotifyingEntry
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState, StateAndEffects
+    from bot.core.state.rules import Rules
+
+
+def greet(state: DeskState, now: float, rules: Rules) -> StateAndEffects:
+    """Say in each channel what is watched: once, and again if those tenants have changed."""
+    of_channel: dict[str, tuple[str, ...]] = {}
+    for name in sorted(rules.tenants):
+        for channel in rules.channels.concerned((name,), Severity):
+            of_channel[channel] = (*of_channel.get(channel, ()), name)
+    effects: list[DeskEffect] = []
+    for channel, names in of_channel.items():
+        if state.greeted.get(channel) != names:
+            body = Greeting(names, channel, is_first=channel not in state.greeted)
+            effects.append(Send(f"greeting:{channel}:{now:.0f}", f"greeting:{channel}", body))
+    return replace(state, greeted=of_channel), effects
 
 
 def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:

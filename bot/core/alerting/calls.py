@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bot.core.alerting import paging
 from bot.core.incidents import notifications
 from bot.core.incidents.recurrence import DAMPED_CALL_EVERY_S, damp_if_flapping
-from bot.core.model.observation import Cause, Severity
+from bot.core.model.observation import Cause, Severity, SignalState
 from bot.core.oncall import AwaitingMention, CallReason, begun_escalation
 from bot.core.signals.probe_threshold import has_met_threshold
 from bot.core.state.incident import Incident, IncidentKind, NotificationState
@@ -106,20 +106,17 @@ def _call_for_more(
         return _know(incident, current), []
     certain = measure_known(incident, tenants, rules, is_certain=True)
     is_worse = known.is_exceeded_by(certain)
-    down = {name for name, impact in certain.impacts.items() if impact >= Impact.DOWN}
+    down = certain.names_from(Impact.DOWN)
     if back := tuple(name for name in notification.healed if name in down):
         reason = CallReason.WORSE if is_worse else CallReason.BACK
-        incident = _call_for_return(incident, state, current, reason, good_s=0.0, now=now)
-        if damping := incident.notification.damping:
-            incident = _with_notification(incident, damping=replace(damping, tenants=back))
-        return incident, []
+        return _call_for_healed(incident, state, tenants, current, reason, back, now, rules), []
     if is_worse:
         return await_call(incident, CallReason.WORSE, now), []
     wider_at = notification.called_wider_at
     joined = tuple(
         name
-        for name, impact in certain.impacts.items()
-        if name not in known.impacts and impact >= Impact.DOWN
+        for name in down
+        if name not in known.impacts
         if rules.may_call(name, now) and not _is_same_problem(name, tenants, rules)
     )
     if joined and (wider_at is None or now - wider_at >= WIDER_EVERY_S):
@@ -238,9 +235,32 @@ def _decide_return(
             escalation=escalation,
             known=_as_partial(known) if is_same_problem else known,
         )
+    bad = tuple(name for name in incident.tenants if [*_bad_logins(name, tenants, rules)])
     return _call_for_return(
-        replace(incident, life=life), state, current, CallReason.BACK, good_s=good_s, now=now
+        replace(incident, life=life), state, current, CallReason.BACK, bad, good_s=good_s, now=now
     )
+
+
+def _call_for_healed(
+    incident: Incident,
+    state: DeskState,
+    tenants: Tenants,
+    current: Known,
+    reason: CallReason,
+    back: tuple[str, ...],
+    now: float,
+    rules: Rules,
+) -> Incident:
+    """Call people for tenants that fail again while others have failed on; not right after a call.
+
+    A few good tries in between were luck then: people are on their way.
+    """
+    called_at = incident.notification.called_at
+    begins = [each.since or now for name in back for each in _bad_logins(name, tenants, rules)]
+    if called_at is not None and begins and max(begins) - called_at <= GRACE_S:
+        healed = tuple(name for name in incident.notification.healed if name not in back)
+        return _with_notification(_know(incident, current), healed=healed)
+    return _call_for_return(incident, state, current, reason, back, good_s=0.0, now=now)
 
 
 def _call_for_return(
@@ -248,23 +268,34 @@ def _call_for_return(
     state: DeskState,
     current: Known,
     reason: CallReason,
+    back: tuple[str, ...],
     *,
     good_s: float,
     now: float,
 ) -> Incident:
-    """Call people for what has come back, unless it comes and goes and they know that."""
+    """Call people for tenants that are back, unless these come and go and people know that."""
     damping, called_at = incident.notification.damping, incident.notification.called_at
-    if damping is not None:
-        damping = replace(damping, longest_good_s=max(damping.longest_good_s, good_s))
-        incident = _with_notification(incident, damping=damping)
-        if called_at is not None and now - called_at < DAMPED_CALL_EVERY_S:
-            return _know(incident, current)
-    else:
+    if damping is None:
         damping = damp_if_flapping(state.incidents.values(), incident.tenants, now)
-        incident = _with_notification(incident, damping=damping)
+        reason = CallReason.FLAPPING if damping else reason
+        damping = damping and replace(damping, tenants=back)
+    else:
+        longest_s, down = max(damping.longest_good_s, good_s), current.names_from(Impact.DOWN)
+        is_known = not damping.tenants or {*down} <= {*damping.tenants}
+        together = tuple(dict.fromkeys((*damping.tenants, *back))) if damping.tenants else ()
+        damping = replace(damping, longest_good_s=longest_s, tenants=together)
+        if is_known and called_at is not None and now - called_at < DAMPED_CALL_EVERY_S:
+            return _know(_with_notification(incident, damping=damping), current)
+        reason = CallReason.FLAPPING if is_known else reason
     life = replace(incident.life, returned_at=(*incident.life.returned_at, now)[-10:])
-    reason = CallReason.FLAPPING if damping else reason
-    return await_call(replace(incident, life=life), reason, now)
+    incident = _with_notification(replace(incident, life=life), damping=damping)
+    return await_call(incident, reason, now)
+
+
+def _bad_logins(name: str, tenants: Tenants, rules: Rules) -> Iterator[ProbeState]:
+    """Yield the logins of a tenant that failed last, or have not been good for long enough."""
+    logins = (tenants.states[name].probes[login] for login in rules.tenants[name].logins)
+    return (login for login in logins if login.state is not SignalState.OK)
 
 
 def _failing_logins(incident: Incident, tenants: Tenants, rules: Rules) -> Iterator[ProbeState]:
@@ -308,7 +339,7 @@ def _decide_damped(
     unbroken = [at for at in begins if at is not None and now - at >= UNBROKEN_S]
     if not unbroken:
         notification, known = incident.notification, incident.notification.known or current
-        before = {*known.impacts, *notification.healed}
+        before = {*known.impacts, *notification.healed} & {*come_and_go}
         again = {n: impact for n, impact in current.impacts.items() if n in before}
         healed = tuple(name for name in notification.healed if again.get(name, 0) < Impact.DOWN)
         incident = _with_notification(incident, healed=healed)

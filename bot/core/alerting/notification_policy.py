@@ -268,7 +268,7 @@ def announce_silence(
         incident = state.incidents.get(int(silence.name))
         channels: tuple[str, ...] = (incident.message.channel if incident else "",)
     else:
-        owner = silence.name.split(".", maxsplit=1)[0]
+        owner = silence.target.owner
         tenants = (owner,) if owner in rules.tenants else tuple(rules.tenants)
         channels = rules.channels.concerned(tenants, (Severity.CRITICAL, Severity.WARNING))
     keys = (f"silence:{silence.id}:{change}{f':{n}' if n else ''}" for n in range(len(channels)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.incidents import lifecycle, notifications, recurrence
 from bot.core.incidents.recurrence import damp_if_flapping, quiet_s
-from bot.core.model.observation import Cause, Health, Scope, Severity, Target, Verdict
+from bot.core.model.observation import M2M, Cause, Health, Scope, Severity, Target, Verdict
 from bot.core.state.incident import (
     Incident,
     IncidentKind,
@@ -22,7 +22,7 @@ from bot.core.state.tenant import NoData, Tenants
 from bot.core.state.timeline import RecoveredEntry
 from bot.core.triage.collect import Triage
 from bot.core.triage.context import TriageContext
-from bot.core.triage.from_peers import failure_kinds, fault_kind
+from bot.core.triage.from_peers import TOGETHER_S, failure_kinds, fault_kind
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState, StateAndEffects
@@ -120,6 +120,11 @@ def _has_one_cause(incident: Incident, context: TriageContext, triage: Triage) -
     if all(ways) and ways[0].isdisjoint(ways[1]):
         return False
     causes = {triage.judge(own).cause, triage.judge(context).cause}
+    states = [context.all_tenants.states[name] for name in (*own.tenants, *context.tenants)]
+    if causes == {Cause.PROBE} or (
+        causes == {Cause.QUOTA} and all(state.alerting_signals == {M2M} for state in states)
+    ):  # one vault holds all passwords, one client asks for too many tokens
+        return all(ways) and abs(own.since - context.since) < TOGETHER_S
     together = triage.judge(_combine_contexts(incident, context)).cause
     return together in SHARED_CAUSES and causes <= POSSIBLY_SHARED_CAUSES
 

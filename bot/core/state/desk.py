@@ -153,6 +153,8 @@ class DeskState:
     """When the newest report was due."""
     refusals: dict[str, Refusal] = field(default_factory=dict)
     """By the name of a contact point or the id of a person: it did not take the last call."""
+    greeted: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By channel: the tenants that it was told are watched."""
     starts: tuple[float, ...] = ()
     """Recent starts of the process, without those that ended in good order."""
 

@@ -1,8 +1,7 @@
 """The messages to deliver and their status, so that none is lost or sent twice.
 
     pending -> sending -> sent
-       ^          |
-       |          +-> doubt   the response was lost: search the channel after 40 s
+       ^          +-> doubt   the response was lost: search the channel after 40 s
        +-- refused             `dead` if another try is pointless
 
 Deliveries of one lane (an incident, or one person's request) go out strictly in order; only those
@@ -123,7 +122,6 @@ class CalledNow:
     contact: str
     """`mention`, `dm`, or the name of a contact point."""
     people: tuple[str, ...] = ()
-    """The ids of those who are mentioned or written to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +135,9 @@ class AnswerResult:
     silence: Silence | None = None
     """The silence that was set or ended."""
     silence_refusal: SilenceRefusal | None = None
-    """Why a silence could not be set."""
     hidden: tuple[int, ...] = ()
     """Incidents of the last day that the silence would have hidden."""
     shift: Shift | None = None
-    """The shift of an override."""
     called: tuple[CalledNow, ...] = ()
     """Whom an escalation by hand calls."""
 
@@ -245,9 +241,17 @@ class CatchUp:
     channel: str = ""
 
 
-ChannelBody = (
-    SilenceAnnouncement | CrossPost | NobodyReached | CatchUp | OverrideAnnouncement | ReportDue
-)
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """For a channel: what is watched, so that silence is not taken for death."""
+
+    tenants: tuple[str, ...]
+    channel: str = ""
+    is_first: bool = True
+
+
+_FromDesk = SilenceAnnouncement | OverrideAnnouncement | ReportDue | Greeting
+ChannelBody = CrossPost | NobodyReached | CatchUp | _FromDesk
 DirectBody = DirectMessage | DirectEntry | DirectEdit
 Body = Post | Edit | Reply | Answer | DirectBody | Paging | ChannelBody
 IncidentBody = Post | Edit | Reply | DirectBody | Paging | CrossPost | NobodyReached

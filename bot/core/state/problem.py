@@ -62,6 +62,10 @@ class Known:
             {n: max(self.impacts.get(n, nothing), other.impacts.get(n, nothing)) for n in names},
         )
 
+    def names_from(self, least: Impact) -> tuple[str, ...]:
+        """Return the tenants that do at least so badly."""
+        return tuple(name for name, impact in self.impacts.items() if impact >= least)
+
     def without_parts(self) -> Known:
         """Return what people know whom a return called: few tries do not tell a part from half."""
         parts = {n: Impact.DOWN for n, impact in self.impacts.items() if impact is Impact.PART}

@@ -43,6 +43,18 @@ class Silence:
     """Who ended it by hand; empty: its time ended."""
     ended_at: float | None = None
 
+    @property
+    def target(self) -> Target:
+        """The signals that it is about: an empty part stands for any tenant, or any signal."""
+        return _read_target(self.scope, self.name)
+
+
+def _read_target(scope: SilenceScope, name: str) -> Target:
+    if scope is SilenceScope.TENANT:
+        return Target(name, "")
+    owner, _, signal = name.rpartition(".") if scope is SilenceScope.SIGNAL else ("", "", "")
+    return Target(owner, signal)
+
 
 def refuse_end(until: float, now: float) -> SilenceRefusal | None:
     """Return why a silence cannot last until then; None: it can."""
@@ -93,16 +105,12 @@ def _is_hidden(over: SilenceScope, name: str, incident: Incident) -> bool:
 
 def _parts_within(over: SilenceScope, name: str, incident: Incident) -> set[Target]:
     """Return the parts of an incident that a silence covers."""
-    parts = _parts(incident)
-    match over:
-        case SilenceScope.ALL:
-            return parts
-        case SilenceScope.INCIDENT:
-            return parts if name == str(incident.id) else set()
-        case SilenceScope.TENANT:
-            return {part for part in parts if name == part.owner}
-        case SilenceScope.SIGNAL:
-            return {part for part in parts if name in (part.name, str(part))}
+    if over is SilenceScope.INCIDENT and name != str(incident.id):
+        return set()
+    owner, signal = _read_target(over, name)
+    return {
+        part for part in _parts(incident) if owner in {"", part.owner} and signal in {"", part.name}
+    }
 
 
 def _parts(incident: Incident) -> set[Target]:

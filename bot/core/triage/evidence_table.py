@@ -354,7 +354,7 @@ RULES = {
         ),
         EvidenceRule(
             "errors-unreachable-alone",
-            "the error tracker's most frequent pattern is a failed connection, and we get through",
+            "calls fail, the tracker's pattern is a failed connection, and we get through",
             "the way out of the application is at fault, not what it calls",
         ),
         EvidenceRule(

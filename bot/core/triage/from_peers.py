@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.core.model.fault import is_refusal
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN
 from bot.core.triage.context import (
     has_just_recovered,
@@ -142,7 +143,8 @@ def _failing_ways(context: TriageContext, name: str) -> set[str]:
 def _collect_shared_refusals(context: TriageContext, others: list[str]) -> Iterator[RuleMatch]:
     """Yield which other tenants were suddenly refused at the same time, if no change is known.
 
-    Two people do not make a mistake in the same minutes.
+    Two people do not make a mistake in the same minutes. But one vault may hold the passwords of
+    all test logins, so refused credentials say nothing about Auth0.
     """
     if any(suspect_changes(context, name) for name in context.rules.tenants):
         return
@@ -165,7 +167,8 @@ def _collect_shared_refusals(context: TriageContext, others: list[str]) -> Itera
 def _refusal_times(context: TriageContext, name: str) -> Iterator[float]:
     for login in context.logins(name):
         fault = login.most_frequent_fault
-        is_ours = fault is not None and login_rule_id(fault) == "login-blocked"
+        # Our address is refused everywhere, and so is a password that was changed in one place.
+        is_ours = fault and (login_rule_id(fault) == "login-blocked" or is_refusal(fault))
         is_bad = fault and login.is_failing and is_sudden(login, fault)
-        if login.since is not None and is_bad and not is_ours:  # our address is refused everywhere
+        if login.since is not None and is_bad and not is_ours:
             yield login.since

@@ -187,19 +187,26 @@ def _collect_error_evidence(
         return  # after a restart there are no measurements yet
     pattern, hits = _most_frequent(metric.recent[-1].groups, "pattern")
     if pattern in ERROR_RULE_IDS:
-        is_reached = all(is_signal_healthy(login, context.now) for login in context.logins(name))
-        is_alone = pattern == "unreachable" and is_reached and not _lacks_successes(context, name)
+        is_alone = pattern == "unreachable" and _is_cut_off(context, name)
         rule_id = "errors-unreachable-alone" if is_alone else ERROR_RULE_IDS[pattern]
         yield RuleMatch(rule_id, {"pattern": pattern, "events": hits})
 
 
-def _lacks_successes(context: TriageContext, name: str) -> bool:
-    """Tell whether fewer people than usual get in, by a tenant's log: not one application's."""
+def _is_cut_off(context: TriageContext, name: str) -> bool:
+    """Tell whether an application's calls fail while we get through, and people do in the log.
+
+    A browser that fetches nothing looks alike in the tracker, but not in an application's counts.
+    """
     limits, metrics = context.rules.tenants[name].metrics, context.all_tenants.states[name].metrics
-    logs = (metrics[n].reading for n, limit in limits.items() if limit.kind is MetricKind.LOGS)
-    return any(
-        (log_.total or 0.0) - log_.failed < FEW_LESS * (log_.expected_successes or 0.0)
-        for log_ in logs
+    by_kind = [(limit.kind, metrics[n]) for n, limit in limits.items()]
+    logs = (metric.reading for kind, metric in by_kind if kind is MetricKind.LOGS)
+    return (
+        any(kind is MetricKind.METRICS and is_user_failure(metric) for kind, metric in by_kind)
+        and all(is_signal_healthy(login, context.now) for login in context.logins(name))
+        and not any(
+            (log_.total or 0.0) - log_.failed < FEW_LESS * (log_.expected_successes or 0.0)
+            for log_ in logs
+        )
     )
 
 

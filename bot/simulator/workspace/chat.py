@@ -19,6 +19,8 @@ MAX_TEXT = 40_000
 """Longer text is cut when posted."""
 MAX_EDITED_TEXT = 4_000
 """Longer text is refused by chat.update and chat.postEphemeral."""
+PERMALINKS = "https://local.slack.com/"
+"""Links are https, as Slack's are; the page opens what is meant."""
 MAX_METADATA = 8_000
 """Our guess: Slack has `metadata_too_large` but does not document the limit."""
 
@@ -139,7 +141,7 @@ def get_permalink(state: State, params: Mapping[str, Any]) -> dict[str, Any]:
     channel = state.channel(ref)
     state.message(channel, ts)
     path = f"archives/{channel.id}/p{ts.replace('.', '')}"
-    return {"channel": channel.id, "permalink": f"{state.base_url}/{path}"}
+    return {"channel": channel.id, "permalink": f"{PERMALINKS}{path}"}
 
 
 def respond(state: State, url: ResponseUrl, params: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 // The page: the messages of the channel and the thread, and the person's actions.
 import { blocks } from "./page_blocks.js";
 import { el, know, rich } from "./page_text.js";
+import { listen, showStory } from "./page_story.js";
 import { showHome, showModal } from "./page_views.js";
 
 const $ = (selector) => document.querySelector(selector);
@@ -172,18 +173,14 @@ function onMessage({ channel: id, message, deleted }) {
   if (parent) place("channel", parent);
 }
 
-function banner(text) {
-  $("#banner").textContent = text;
-  $("#banner").hidden = !text;
-}
-
 async function load() {
   state = await (await fetch(`/page/state?me=${me}`)).json();
   here = channel() ? here : state.channels[0].id;
   know({ users: state.users, groups: state.groups, me: state.me,
     channels: Object.fromEntries(state.channels.map((one) => [one.id, one.name])) });
   $("#team").textContent = state.team;
-  banner(state.banner);
+  thread = channel().messages.some((one) => one.ts === thread) ? thread : "";
+  showStory(state.story);
   showChannel();
   showMe();
   showViews(state);
@@ -194,20 +191,34 @@ function showViews({ modal, home }) {
   showHome(home, post);
 }
 
+/** What a person may mean who typed this: the command, or names after the last @. */
+function meant(typed) {
+  const said = typed.match(/(?:^|\s)@([\w.-]*)$/);
+  if (said) {
+    const begin = typed.slice(0, typed.length - said[1].length);
+    const fits = Object.entries(state.handles).filter(([name]) => name.startsWith(said[1].toLowerCase()));
+    return fits.map(([name, id]) => [`@${name}`, state.users[id.slice(2, -1)] ?? "a group", `${begin}${name} `]);
+  }
+  const isCommand = typed.startsWith("/") && state.command.startsWith(typed.split(" ")[0]);
+  return isCommand ? [[state.command, state.usage_hint, `${state.command} `]] : [];
+}
+
 function composer(form, threadTs) {
   const field = form.querySelector("textarea"), hints = form.querySelector(".hints");
-  const complete = () => { field.value = `${state.command} `; field.focus(); hint(); };
-  const hint = () => {
-    const typed = field.value;
-    const fits = hints && typed.startsWith("/") && state.command.startsWith(typed.split(" ")[0]);
-    const node = fits && el("button", { type: "button" }, el("strong", {}, state.command), " ", el("span", {}, state.usage_hint));
-    node && node.addEventListener("click", complete);
-    hints?.replaceChildren(...(node ? [el("li", {}, node)] : []));
-  };
+  const complete = (text) => { field.value = text; field.focus(); hint(); };
+  const hint = () => hints.replaceChildren(...meant(field.value).map(([name, what, text]) => {
+    const node = el("button", { type: "button" }, el("strong", {}, name), " ", el("span", {}, what));
+    node.addEventListener("click", () => complete(text));
+    return el("li", {}, node);
+  }));
   field.addEventListener("input", hint);
   field.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
-    if (event.key === "Tab" && hints?.children.length && !field.value.includes(" ")) { event.preventDefault(); complete(); }
+    const [first] = meant(field.value), isName = first?.[0].startsWith("@");
+    const isEnter = event.key === "Enter" && !event.shiftKey && !event.isComposing;
+    if (first && ((isEnter && isName) || (event.key === "Tab" && (isName || !field.value.includes(" "))))) {
+      event.preventDefault();
+      complete(first[2]);
+    } else if (isEnter) { event.preventDefault(); form.requestSubmit(); }
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -218,7 +229,23 @@ function composer(form, threadTs) {
   });
 }
 
+/** Open the message that a link of the workspace leads to. */
+function follow(event) {
+  const [, id, name] = event.target.closest("a")?.href.match(/local\.slack\.com\/archives\/(\w+)\/p(\d+)/) ?? [];
+  const there = state.channels.find((one) => one.id === id);
+  if (!there) return;
+  event.preventDefault();
+  [here, thread, there.isNew, atHome] = [id, "", false, false];
+  showChannel();
+  const ts = `${name.slice(0, -6)}.${name.slice(-6)}`;
+  const node = $(`#channel [data-ts="${ts}"]`);
+  node?.scrollIntoView({ block: "start" });
+  if (there.messages.some((one) => one.thread_ts === ts && isReply(one))) openThread(ts);
+}
+
 composer($("#channel form"), () => "");
+listen(post);
+document.addEventListener("click", follow);
 composer($("#thread form"), () => thread);
 $("#close").addEventListener("click", () => openThread(""));
 $("#theme").addEventListener("click", () => {
@@ -235,5 +262,5 @@ changes.onmessage = ({ data }) => {
   const change = JSON.parse(data);
   if (change.message) onMessage(change);
   if ("modal" in change) showViews(change);
-  if ("banner" in change) banner(change.banner);
+  if ("story" in change) showStory(change.story);
 };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from bot.simulator.workspace.dialogs import Dialogs, Values
+    from bot.simulator.workspace.state import State
 
     Body = dict[str, Any]
     Act = Callable[[str, Body], Awaitable[Body | None]]
@@ -29,6 +31,7 @@ _POLICY = (
     "img-src https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 KEEP_ALIVE_S = 15
+_MENTION = re.compile(r"@([\w.-]*\w)")
 
 Stream = asyncio.Queue[dict[str, Any] | None]
 
@@ -41,7 +44,11 @@ class PageApi:
         self._dialogs = dialogs
         self._people = dialogs.people
         self._state = self._people.state
-        self._banner = ""
+        self._story: dict[str, Any] | None = None
+        self.control: Callable[[Body], None] = _refuse_control
+        """Called with what a person wants of the story."""
+        self.has_viewers = asyncio.Event()
+        """Set once somebody has opened the page."""
         self._streams: dict[Stream, str] = {}
         """The changes that each stream still has to send, and its person."""
         self._state.listeners.append(self._on_message)
@@ -57,20 +64,21 @@ class PageApi:
             "use": self._use,
             "submit": self._submit,
             "close": self._close,
+            "control": self._control,
         }
         return [
             web.get("/", self._serve_file),
-            web.get("/{name:page(?:_blocks|_text|_views)?\\.(?:css|js)}", self._serve_file),
+            web.get("/{name:page(?:_blocks|_story|_text|_views)?\\.(?:css|js)}", self._serve_file),
             web.get("/page/state", self._serve_state),
             web.get("/page/changes", self._serve_changes),
             *(web.post(f"/page/{name}", self._act_handler(act)) for name, act in acts.items()),
         ]
 
-    def show_banner(self, text: str) -> None:
-        """Show a line above the workspace, such as the time of a story."""
-        self._banner = text
+    def show_story(self, story: dict[str, Any]) -> None:
+        """Show a story's time and controls above the workspace."""
+        self._story = story
         for stream in self._streams:
-            stream.put_nowait({"banner": text})
+            stream.put_nowait({"story": story})
 
     def close(self) -> None:
         """End all streams."""
@@ -89,7 +97,7 @@ class PageApi:
         users = [*state.people, state.user(state.app.user_id), SLACKBOT]
         body = {
             "team": state.team,
-            "banner": self._banner,
+            "story": self._story,
             "me": me,
             "people": [person.id for person in state.people],
             "shortcuts": dict(state.app.shortcuts),
@@ -97,6 +105,7 @@ class PageApi:
             "command": state.app.command,
             "usage_hint": state.app.usage_hint,
             "users": {user.id: user.real_name for user in users},
+            "handles": _handles(state),
             "groups": {group.id: group.handle for group in state.groups},
             "channels": [
                 self._channel(channel, me)
@@ -114,8 +123,9 @@ class PageApi:
         await response.prepare(request)
         stream: Stream = asyncio.Queue()
         self._streams[stream] = self._me(request.query)
+        self.has_viewers.set()
         try:
-            await response.write(b": hello\n\n")
+            await response.write(b"retry: 300\n\n")
             while (change := await _next_change(stream)) is not None:
                 await response.write(f"data: {json.dumps(change)}\n\n".encode())
         except ConnectionError:
@@ -140,11 +150,12 @@ class PageApi:
     async def _say(self, me: str, body: Body) -> None:
         channel, text = str(body.get("channel")), str(body.get("text"))
         thread_ts = str(body.get("thread_ts") or "")
-        app = self._state.app
-        if text.startswith("/") and not thread_ts:
+        handles = _handles(self._state)
+        is_command = text.startswith("/") and not thread_ts
+        text = _MENTION.sub(lambda name: handles.get(name[1], name[0]), escape(text, quote=False))
+        if is_command:
             await self._people.type_command(me, channel, text)
         else:
-            text = escape(text, quote=False).replace(f"@{app.name}", f"<@{app.user_id}>")
             await self._people.say(me, channel, text, thread_ts)
 
     async def _click(self, me: str, body: Body) -> None:
@@ -165,6 +176,9 @@ class PageApi:
 
     async def _close(self, me: str, _: Body) -> None:
         self._dialogs.close(me)
+
+    async def _control(self, _: str, body: Body) -> None:
+        self.control(body)
 
     def _me(self, sent: Mapping[str, Any]) -> str:
         """Return the person of a request; by default the first one."""
@@ -201,6 +215,17 @@ class PageApi:
         for stream, me in self._streams.items():
             if me == user:
                 stream.put_nowait(self._views(me))
+
+
+def _refuse_control(_: Body) -> None:
+    raise LookupError("no story is played here")
+
+
+def _handles(state: State) -> dict[str, str]:
+    """Return by the name that people write after @ what Slack puts in its place."""
+    people = [*state.people, state.user(state.app.user_id)]
+    groups = {group.handle: f"<!subteam^{group.id}>" for group in state.groups}
+    return {user.name: f"<@{user.id}>" for user in people} | groups
 
 
 async def _next_change(stream: Stream) -> dict[str, Any] | None:

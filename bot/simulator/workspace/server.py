@@ -37,7 +37,7 @@ class WorkspaceServer:
         self.sockets = SocketMode(workspace.state)
         self.people = People(workspace.state, self.sockets)
         self.dialogs = Dialogs(self.people)
-        self._page = PageApi(self.dialogs)
+        self.page = PageApi(self.dialogs)
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -53,6 +53,11 @@ class WorkspaceServer:
         await self.stop()
 
     @property
+    def port(self) -> int:
+        """The port; after the first start never 0."""
+        return self._port
+
+    @property
     def page_url(self) -> str:
         """The address of the page."""
         return f"http://{HOST}:{self._port}/"
@@ -61,10 +66,6 @@ class WorkspaceServer:
     def api_url(self) -> str:
         """The URL before a method's name."""
         return f"{self.page_url}api/"
-
-    def show_banner(self, text: str) -> None:
-        """Show a line above the workspace, such as the time of a story."""
-        self._page.show_banner(text)
 
     async def start(self) -> None:
         """Listen; after a `stop` on the same port as before."""
@@ -88,14 +89,14 @@ class WorkspaceServer:
                 web.route("*", "/api/{method}", self._call),
                 web.post("/{kind:commands|actions}/{url}", self._respond),
                 web.get("/socket", self.sockets.serve),
-                *self._page.routes(),
+                *self.page.routes(),
             ]
         )
         application.on_shutdown.append(self._close_all)
         return application
 
     async def _close_all(self, _application: web.Application) -> None:
-        self._page.close()
+        self.page.close()
         await self.people.close()
         await self.sockets.close()
 

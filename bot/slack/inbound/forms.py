@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bot.core.commands.parse import find_incident, find_scope, make_incident_command, make_silence
+from bot.core.commands.parse import find_scope, make_incident_command, make_silence
 from bot.core.model.access import RIGHTS, CommandOutcome, Verb, authorize
 from bot.core.model.command import (
     PLAIN_QUESTIONS,
@@ -101,14 +101,17 @@ class Forms:
 
     def build_form(self, request: Request) -> Block:
         """Return the form for a request: of its verb, or one that offers all questions."""
-        verb, words = request.command.verb, request.words
-        if isinstance(request.command, UnclearCommand) and request.command.incident and not words:
-            words = f"#{request.command.incident}"  # it may be over when the form is sent
+        command, verb = request.command, request.command.verb
         origin = Origin(
-            channel=request.channel, is_direct=request.is_direct, verb=verb, argument=words
+            channel=request.channel,
+            is_direct=request.is_direct,
+            verb=verb,
+            # The thread's, or the only open one: it may be over when the form is sent.
+            incident=command.incident if isinstance(command, UnclearCommand) else None,
         )
         if verb is Verb.SILENCE:
-            return self._build_silence_form(origin, words)
+            about = f"#{origin.incident}" if origin.incident else ""
+            return self._build_silence_form(origin, request.words or about)
         return words_form(origin) if verb in FORM_VERBS else ask_form(self._view(), origin)
 
     async def update_preview(self, body: Mapping[str, Any]) -> None:
@@ -127,9 +130,10 @@ class Forms:
         if view["callback_id"] == SILENCE_FORM:
             command, words = self._parse_silence(view, at, person.zone)
         elif view["callback_id"] == WORDS_FORM:
-            words = f"{origin.argument} {_field_value(view, REASON).strip()}"
-            incident, _ = find_incident(origin.argument, self._view().desk)
-            command = make_incident_command(origin.verb, incident, _field_value(view, REASON))
+            reason, number = _field_value(view, REASON), origin.incident
+            words = f"#{number} {reason.strip()}"
+            known = number if number in self._view().desk.incidents else None
+            command = make_incident_command(origin.verb, known, reason)
         elif view["callback_id"] == ASK:
             command, words = _parse_question(view)
         else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.access import Right, authorize
 from bot.ports import CallFailed
-from bot.slack.render.home import home_tab_fingerprint, render_home_tab, render_refused_home_tab
+from bot.slack.render.status import home_tab_fingerprint, render_home_tab, render_refused_home_tab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

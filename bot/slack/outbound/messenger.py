@@ -21,6 +21,7 @@ from bot.core.state.outbox import (
     DirectBody,
     DirectEdit,
     Edit,
+    Greeting,
     NobodyReached,
     OverrideAnnouncement,
     Post,
@@ -46,6 +47,7 @@ from bot.slack.render.incident import (
     render_nobody_reached,
 )
 from bot.slack.render.incident_line import render_catch_up
+from bot.slack.render.info import render_greeting
 from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
@@ -224,6 +226,7 @@ class SlackMessenger:
                 | CrossPost(channel=own)
                 | NobodyReached(channel=own)
                 | CatchUp(channel=own)
+                | Greeting(channel=own)
             ):
                 return self._id_of(own or self._default_channel)
             case _:
@@ -328,6 +331,8 @@ def _render_for_channel(body: Body, view: View) -> RenderedMessage:
             return render_report(view, span_s)
         case CatchUp(incidents=numbers):
             return render_catch_up(numbers, view)
+        case Greeting():
+            return render_greeting(body)
         case _:
             raise TypeError(f"{type(body).__name__} is no message of a channel")
 

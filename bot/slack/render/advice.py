@@ -23,7 +23,6 @@ from bot.slack.render.text import (
 )
 
 if TYPE_CHECKING:
-    from bot.core.state.problem import Problem
     from bot.ports import View
 
 STATUS_PAGE_WAIT_S = 900.0
@@ -158,17 +157,15 @@ def _advise_app(incident: Incident) -> str:
         find_value(verdict, "log-app", "pattern"),
         "Compare the domain, client ID, secret and callback URL that it sends with Auth0's",
     )
-    app = escape(_name_application(worst_problem(incident)), 40)
+    worst = worst_problem(incident)
+    is_named = isinstance(worst, MetricProblem) and worst.source != "logs"
+    app = escape(worst.signal, 40) if worst and is_named else ""
     if release := release_of(verdict):
         named = f" ({app})" if app else ""
         return f"Roll back {escape(release)}{named}. Not better after 5 min? {check}."
     return (
         f"Check the last change of {app or 'your application'}, and undo it. Not better? {check}."
     )
-
-
-def _name_application(worst: Problem | None) -> str:
-    return worst.signal if isinstance(worst, MetricProblem) and worst.source != "logs" else ""
 
 
 def _find_own_part(incident: Incident) -> str:

@@ -21,10 +21,10 @@ from bot.core.state.problem import (
     SlowProblem,
     problem_counts,
 )
-from bot.slack.render.text import clean_text, duration
+from bot.slack.render.text import capitalize, clean_text, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from bot.ports import View
 
@@ -160,7 +160,8 @@ def describe_effect(incident: Incident) -> str:
         case ProbeProblem():
             return _probe_effect(worst, incident)
         case SlowProblem():
-            names = _tenants_of(p for p in incident.problems if isinstance(p, SlowProblem))
+            slow = (p.tenant for p in incident.problems if isinstance(p, SlowProblem))
+            names = list(dict.fromkeys(slow))
             return f"{_path(worst.signal, names)} are slow"
         case MetricProblem():
             return _metric_effect(worst, incident)
@@ -180,17 +181,17 @@ def _line_by_cause(  # noqa: C901, PLR0911, PLR0912 - one case a cause
     verdict, effect = incident.verdict, describe_effect(incident)
     match verdict.stated_cause:
         case Cause.UNCLEAR:
-            return f"{_capitalize(effect)}. Cause not clear yet."
+            return f"{capitalize(effect)}. Cause not clear yet."
         case Cause.PROBE:
             return _probe_line(incident)
         case Cause.NETWORK:
             fine = "" if do_users_fail(verdict) else f" {USERS_ARE_FINE}"
             if not verdict.is_certain:
-                return f"{_capitalize(effect)}, probably because of my machine's network.{fine}"
+                return f"{capitalize(effect)}, probably because of my machine's network.{fine}"
             return f"I cannot check your logins: {_describe_own_side(incident)}.{fine}"
         case cause if not verdict.is_certain:
             because = _name_cause(cause, incident, view)
-            return f"{_capitalize(effect)}, probably because of {because}."
+            return f"{capitalize(effect)}, probably because of {because}."
         case Cause.AUTH0:
             where = name_environment(incident, view) if verdict.scope is Scope.ENVIRONMENT else ""
             return f"Auth0 {_describe_auth0(incident)}{where and f' in {where}'}: {effect}."
@@ -201,9 +202,9 @@ def _line_by_cause(  # noqa: C901, PLR0911, PLR0912 - one case a cause
         case Cause.QUOTA:
             return f"A rate limit of {name_tenants(incident.tenants)} is used up: {effect}."
         case Cause.UPSTREAM:
-            return f"{_capitalize(_name_cause(Cause.UPSTREAM, incident, view))} fails: {effect}."
+            return f"{capitalize(_name_cause(Cause.UPSTREAM, incident, view))} fails: {effect}."
         case cause:
-            return f"{_capitalize(_name_cause(cause, incident, view))} breaks logins: {effect}."
+            return f"{capitalize(_name_cause(cause, incident, view))} breaks logins: {effect}."
 
 
 def _name_cause(  # noqa: PLR0911 - one case a cause
@@ -295,10 +296,6 @@ def _path(signal: str, names: Sequence[str]) -> str:
     return PATHS.get(signal, "logins to {names}").format(names=name_tenants(names))
 
 
-def _tenants_of(problems: Iterable[Problem]) -> list[str]:
-    return list(dict.fromkeys(problem.tenant for problem in problems))
-
-
 def _metric_effect(worst: MetricProblem, incident: Incident) -> str:
     alike = [
         problem
@@ -339,7 +336,7 @@ def _last_line(incident: Incident) -> str:
         what = PATHS.get(worst.signal, what)
     elif isinstance(worst, MetricProblem) and worst.source is MetricKind.METRICS:
         what = f"{clean_text(worst.signal, NAME_CHARS)} logins to {{names}}"
-    what = _capitalize(what.format(names=names))
+    what = capitalize(what.format(names=names))
     if incident.life.still_failing:
         return f"{what} still failed when this was ended, after {lasted}."
     if incident.kind is IncidentKind.NO_DATA:
@@ -347,10 +344,6 @@ def _last_line(incident: Incident) -> str:
     if isinstance(worst, SlowProblem):
         return f"{what} are as fast as usual again. They were slow for {lasted}."
     return f"{what} work again. They were down for {lasted}."
-
-
-def _capitalize(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
 
 
 def _rank_problem(problem: Problem) -> tuple[int, bool, float]:

@@ -12,6 +12,7 @@ from bot.slack.render.first_line import first_line
 from bot.slack.render.incident_line import state_mark, state_text
 from bot.slack.render.signals import SOURCE_NAMES
 from bot.slack.render.text import (
+    COMMAND,
     SEVERITY_MARKS,
     RenderedMessage,
     clock_utc,
@@ -19,12 +20,26 @@ from bot.slack.render.text import (
     date_and_time,
     duration,
     escape,
+    join_names,
+    render_paragraphs,
     section,
 )
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
+    from bot.core.state.outbox import Greeting
     from bot.ports import View
+
+
+def render_greeting(greeting: Greeting) -> RenderedMessage:
+    """Say what is watched, and that silence means that all is well."""
+    names = join_names([f"*{escape(name, 40)}*" for name in greeting.tenants])
+    watched = "Hello, I watch" if greeting.is_first else "From now on I watch"
+    return render_paragraphs(
+        f":wave: {watched} the logins to {names}.",
+        "I write here only when something is wrong, and when it is over. "
+        f"Until then: `{COMMAND}` shows how logins are now, `{COMMAND} help` what else I can do.",
+    )
 
 
 def render_monitoring_gap(incident: Incident) -> RenderedMessage:

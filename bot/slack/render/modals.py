@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.core.commands.parse import NOTE_LENGTH
 from bot.core.model.access import Verb
 from bot.core.state.silence import EVERYTHING, REASON_LENGTH
-from bot.slack.actions import ASK, SILENCE_FORM, WHAT, WORDS_FORM, ActionValue
+from bot.slack.actions import ASK, SILENCE_FORM, WHAT, WORDS_FORM, ActionValue, Number
 from bot.slack.render.signals import metric_name
 from bot.slack.render.text import COMMAND, Block, clean_text, context, join_names, signal_name
 
@@ -59,7 +59,8 @@ class Origin(ActionValue):
     channel: str
     is_direct: bool = False
     verb: Verb = Verb.SILENCE
-    argument: str = ""
+    incident: Number | None = None
+    """What a note or a false alarm is about."""
 
 
 def silence_form(view: View, origin: Origin, what: str, preview: str) -> Block:
@@ -86,7 +87,7 @@ def words_form(origin: Origin) -> Block:
     """Render the form of a note, or of a false alarm."""
     title, label, max_length = TEXT_FORMS[origin.verb]
     element = _text_input(max_length, multiline=True)
-    field = _field(REASON, f"{origin.argument} {label}".strip(), element)
+    field = _field(REASON, f"#{origin.incident} {label}", element)
     return _modal(title, WORDS_FORM, origin, [field])
 
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.core.reports import Report, SingleFailures
-    from bot.core.state.silence import Silence
     from bot.ports import View
 
 ROWS = 40
@@ -62,11 +61,16 @@ def render_report(view: View, span_s: float) -> RenderedMessage:
     )
     lines = [*_summary(report, tenants), *_incidents(report), *_response_times(report)]
     alarms = [f"• #{i.id} {quote(i.false_alarm, QUOTE_CHARS)}" for i in report.false_alarms]
+    suppressed = sum(one.suppressed for one in report.silences)
+    silences = [
+        f"• {silence_target(one)}: {suppressed_text(one)}; {quote(one.reason, QUOTE_CHARS)}"
+        for one in sorted(report.silences, key=lambda one: -one.suppressed)
+    ]
     texts = [
         "\n".join(filter(None, lines)),
         _single_failures(report.single_failures),
         _list(f"*False alarms: {len(alarms)}*", alarms),
-        _silences(report.silences),
+        _list(f"*Silences: {len(silences)}* (alerts suppressed: {suppressed})", silences),
     ]
     paragraphs = list(filter(None, texts))
     blocks = [*map(section, paragraphs), _table(tenants), context(LEGEND)]
@@ -113,15 +117,12 @@ def _downtime(tenant: Availability) -> str:
 
 def _incidents(report: Report) -> list[str]:
     causes = [f"{count} {CAUSES[cause].split(':')[0]}" for cause, count in report.causes.items()]
-    again = f", which came back {_times(report.relapses)}" if report.relapses else ""
+    times = "once" if report.relapses == 1 else f"{report.relapses} times"
+    again = f", which came back {times}" if report.relapses else ""
     muted = join_names([f"#{number}" for number in report.muted])
     count = sum(report.causes.values())
     lines = [f"*Incidents: {count}* ({', '.join(causes)}){again}" if count else "No incident."]
     return [*lines, f"*Muted, nobody was notified:* {muted}"] if muted else lines
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 def _response_times(report: Report) -> list[str]:
@@ -157,15 +158,6 @@ def _single_failures(singles: Sequence[SingleFailures]) -> str:
             f"({100 * single_failure_share(one.days):.2f} %) {sparkline(shares, max(shares))}"
         )
     return _list("*Single failures* (never alerted; day by day)", lines, " logins")
-
-
-def _silences(silences: Sequence[Silence]) -> str:
-    suppressed = sum(one.suppressed for one in silences)
-    lines = [
-        f"• {silence_target(one)}: {suppressed_text(one)}; {quote(one.reason, QUOTE_CHARS)}"
-        for one in sorted(silences, key=lambda one: -one.suppressed)
-    ]
-    return _list(f"*Silences: {len(lines)}* (alerts suppressed: {suppressed})", lines)
 
 
 def _table(tenants: Sequence[Availability]) -> Block:

@@ -175,6 +175,11 @@ def mentions(names: Iterable[str]) -> str:
     )
 
 
+def capitalize(sentence: str) -> str:
+    """Begin a sentence with a capital letter, and leave all others as they are."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def clean_text(text: str, limit: int) -> str:
     """Make foreign text one line without control, bidi or invisible characters, and cut it."""
     visible = "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)

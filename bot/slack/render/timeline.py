@@ -44,6 +44,7 @@ from bot.slack.render.text import (
     IMPACTS,
     RESOLVED_MARK,
     SILENCED_MARK,
+    capitalize,
     date_and_time,
     duration,
     escape,
@@ -100,7 +101,7 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
     match entry:
         case VerdictEntry():
             new = " · ".join(escape(evidence_text(one)) for one in entry.new_evidence[:3])
-            line = _capitalize(f"{_cause_text(entry.verdict)}.")
+            line = capitalize(f"{_cause_text(entry.verdict)}.")
             return f"{line} New: {new}." if new else line
         case StatusUpdateEntry():
             line = status_incident_line(entry.status_incident, view.now)
@@ -132,10 +133,6 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             return f"{action}: {quote(entry.text, NOTE_CHARS)}" if entry.text else action
         case _:
             assert_never(entry)
-
-
-def _capitalize(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
 
 
 def _names_and_verb(names: tuple[str, ...], verb: str) -> str:

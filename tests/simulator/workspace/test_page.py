@@ -358,11 +358,62 @@ async def test_unknown_blocks_are_named(bench: Bench, page: Page) -> None:
     await expect(page.get_by_role("cell", name="b")).to_be_visible()
 
 
-async def test_banner_theme_and_channels(bench: Bench, server: WorkspaceServer, page: Page) -> None:
-    """The story's line, the other theme and the other channel are a click or a call away."""
-    server.show_banner("Minute 4 of 30")
-    await expect(page.locator("#banner")).to_have_text("Minute 4 of 30")
+STORY = {
+    "at": 1_772_445_600.0,
+    "scenario": "region-503",
+    "scenarios": ["region-503", "our-release"],
+    "about": "Logins fail.",
+    "speed": 5.0,
+    "speeds": [1.0, 5.0],
+    "is_stopped": False,
+    "events": [[1_772_445_590.0, "Logins to prod: HTTP 503"]],
+    "end": "",
+}
 
+
+async def test_a_story_is_shown_and_handled(server: WorkspaceServer, page: Page) -> None:
+    """Its time, what happens and how it ended are there; each control sends what is wanted."""
+    asked: list[dict[str, str]] = []
+    server.page.control = asked.append
+    story = page.get_by_label("Story", exact=True)
+    await expect(story).not_to_be_visible()
+    server.page.show_story(STORY)
+    await expect(story).to_contain_text("Logins to prod: HTTP 503")
+
+    await story.get_by_role("button", name="Pause").click()
+    await story.get_by_role("button", name="Next message").click()
+    await story.get_by_role("button", name="Restart").click()
+    await story.get_by_label("Speed").select_option("1")
+    await story.get_by_label("Scenario").select_option("our-release")
+    server.page.show_story({**STORY, "is_stopped": True, "end": "The end: 1 alert(s)"})
+
+    await expect(story).to_contain_text("The end: 1 alert(s)")
+    await expect(story.get_by_role("button", name="Go on")).to_be_visible()
+    assert [(one["do"], one["value"]) for one in asked] == [
+        ("pause", ""),
+        ("step", ""),
+        ("restart", ""),
+        ("speed", "1"),
+        ("scenario", "our-release"),
+    ]
+
+
+async def test_people_are_chosen_after_an_at(page: Page) -> None:
+    """What is typed after @ offers names; the one that is chosen is a mention."""
+    field = page.get_by_label("Message", exact=True)
+    await field.fill("hand it to @ki")
+    await expect(page.get_by_label("Commands")).to_contain_text("Kim Osei")
+    await field.press("Enter")
+    await expect(field).to_have_value("hand it to @kim ")
+    await field.press("Enter")
+
+    await expect(page.get_by_role("log", name="Messages").locator(".mention")).to_have_text(
+        "@Kim Osei"
+    )
+
+
+async def test_theme_and_channels(bench: Bench, page: Page) -> None:
+    """The other theme and the other channel are a click away."""
     before = await page.evaluate("getComputedStyle(document.body).backgroundColor")
     await page.get_by_role("button", name="Light or dark").click()
     assert await page.evaluate("getComputedStyle(document.body).backgroundColor") != before

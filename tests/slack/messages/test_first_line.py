@@ -15,8 +15,8 @@ from bot.core.state.problem import MetricProblem, ProbeProblem, Problem, SlowPro
 from bot.slack.render.advice import advise
 from bot.slack.render.direct_and_pager import render_direct_message
 from bot.slack.render.first_line import describe_share, first_line, name_tenants
-from bot.slack.render.home import render_home_tab
 from bot.slack.render.incident import render_incident
+from bot.slack.render.status import render_home_tab
 
 START = 1_772_445_600.0
 HTTP_503 = Fault(Stage.HTTP, "http_503", 503)

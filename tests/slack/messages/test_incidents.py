@@ -28,7 +28,7 @@ from bot.core.state.incident import (
     OwnFaultKind,
     Resolution,
 )
-from bot.core.state.outbox import Delivery, PagerAction, Paging
+from bot.core.state.outbox import Delivery, Greeting, PagerAction, Paging
 from bot.core.state.problem import AlertProblem, NoDataProblem, ProbeProblem, Problem, SlowProblem
 from bot.core.state.timeline import (
     AcknowledgedEntry,
@@ -53,6 +53,7 @@ from bot.core.state.timeline import (
 from bot.slack.render.direct_and_pager import render_direct_message, render_pager_message
 from bot.slack.render.incident import render_abandoned, render_cross_post, render_nobody_reached
 from bot.slack.render.incident_line import render_catch_up
+from bot.slack.render.info import render_greeting
 from bot.slack.render.timeline import render_call, render_timeline_entry
 
 if TYPE_CHECKING:
@@ -230,7 +231,16 @@ def in_other_channels(scene: Any) -> list[RenderedMessage]:
     ]
 
 
+def greetings(_: Any) -> list[RenderedMessage]:
+    many = tuple(f"tenant-{number}" for number in range(8))
+    return [
+        render_greeting(Greeting(("eu", "prod"))),
+        render_greeting(Greeting(many, is_first=False)),
+    ]
+
+
 MESSAGES: dict[str, Callable[[Any], list[RenderedMessage]]] = {
+    "greeting": greetings,
     "open": lambda scene: [scene.message(scene.open)],
     "acknowledged": lambda scene: [scene.message(scene.acknowledged)],
     "silenced": silenced,

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from bot.core.model.access import Verb
 from bot.simulator.workspace.blocks import Surface, check
-from bot.slack.render.home import render_home_tab
 from bot.slack.render.modals import Origin, ask_form, silence_form, words_form
 from bot.slack.render.silences import preview_text
+from bot.slack.render.status import render_home_tab
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STATUS = "https://status.auth0.com"
-ORIGIN = Origin(channel="C0LOGINS", argument="#7")
+ORIGIN = Origin(channel="C0LOGINS", incident=7)
 
 
 def view(scene: Any) -> Any:

@@ -1,0 +1,345 @@
+"""`test-alert`: a marked incident goes the whole way, so that a team has seen an alert before it.
+
+It is played by a bot of its own with a database of its own: it is in no report and no metric.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.app.bot import Bot
+from bot.app.clock import SystemClock
+from bot.config.settings import ProbeSettings, Server, Tenant, Thresholds
+from bot.config.settings_oncall import OnCall
+from bot.config.settings_sources import Webhooks
+from bot.core.model.finding import Finding, Level
+from bot.core.model.measurement import Measurement
+from bot.core.model.observation import (
+    Fault,
+    FeedReading,
+    FeedState,
+    Observation,
+    Outcome,
+    Stage,
+    Timing,
+)
+from bot.core.oncall import DM, MENTION, NEXT, Shifts
+from bot.core.state.outbox import (
+    DirectMessage,
+    PagerAction,
+    Paging,
+    Post,
+    Reply,
+)
+from bot.ports import CallFailed, StoreError
+from bot.slack.web_api import SlackWeb
+from bot.store import inspect_database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.config import Settings
+    from bot.core.model.observation import Target
+    from bot.core.state.incident import Incident, MessageRef
+    from bot.core.state.outbox import Delivery
+    from bot.ports import Clock, Messenger, Prober, View
+
+    Note = Callable[[Finding], None]
+
+NAME = "TEST-please-ignore"
+"""The tenant of the incident. Every message names it, also those beyond Slack."""
+STEP_S = 4.0
+"""Between two steps of the escalation."""
+ACKNOWLEDGE_S = 120.0
+"""How long somebody has to press the button."""
+SETTLE_S = 60.0
+"""After which what has not arrived counts as lost."""
+
+
+def shorten(settings: Settings, only: str = "") -> Settings:
+    """Return the settings of a test: one tenant that is none, and short waits."""
+    login = settings.tenants[0].logins[0].model_copy(update={"name": "login"})
+    tenant = Tenant(
+        name=NAME,
+        domain=settings.tenants[0].domain,
+        environment=settings.tenants[0].environment,
+        probe=ProbeSettings(every=1.0, confirm_every=1.0),
+        logins=(login,),
+    )
+    steps = {
+        severity: tuple(
+            step.model_copy(update={"after": STEP_S * number})
+            for number, step in enumerate(getattr(settings.escalation, severity), start=1)
+            if not only or step.tell == DM
+        )
+        for severity in ("critical", "warning")
+    }
+    changes = {
+        "tenants": (tenant,),
+        "thresholds": Thresholds(
+            fail_count=2, window=20, recover_count=1, recover_for=0.0, mention_after=0.0
+        ),
+        "escalation": settings.escalation.model_copy(update={**steps, "repeat": 0}),
+        "controls": (),
+        "hooks": Webhooks(),
+        "server": Server(admin_listen="127.0.0.1:0"),
+        "maintenance": (),
+        "report": None,
+        "ping_url": None,
+    }
+    if only:
+        turns = {"people": [only], "hand_over": "Mon 09:00", "start": "2026-01-05"}
+        slack = settings.slack.model_copy(update={"mention": only})
+        changes |= {
+            "slack": slack,
+            "notify": (),
+            "oncall": OnCall.model_validate({"rotation": turns}),
+        }
+    return settings.model_copy(update=changes)
+
+
+def describe_people(settings: Settings) -> list[str]:
+    """Say whom a test wakes, one line each."""
+    slack, steps = settings.slack, settings.escalation.critical
+    lines = [f"Slack: a post in {slack.channels.critical or slack.channel}"]
+    if slack.mention or settings.oncall:
+        lines.append("Slack: a mention of whoever is on call, else of slack.mention")
+    names = {MENTION: "a mention", DM: "a direct message", NEXT: "the next person on call"}
+    lines += [f"step {n}: {names.get(s.tell, s.tell)}" for n, s in enumerate(steps, start=1)]
+    return lines
+
+
+class StagedProber:
+    """A `Prober` of a tenant that works, fails while it is told to, and works again."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._has_begun = False
+        self.is_failing = True
+
+    async def probe(self, target: Target) -> Observation:
+        """Return what the stage says; the first login works."""
+        now = self._clock.now()
+        fault = Fault(Stage.HTTP, "http_503", status=503, description="a test: nothing is wrong")
+        fails = self.is_failing and self._has_begun and target.name == "login"
+        self._has_begun = self._has_begun or target.name == "login"
+        return Observation(
+            target=target,
+            at=now,
+            outcome=Outcome.FAILED if fails else Outcome.OK,
+            latency_s=0.1,
+            fault=fault if fails else None,
+            timings=(Timing(Stage.HTTP, 0.1),),
+        )
+
+    async def measure(self, target: Target) -> Measurement:
+        """Return nothing: there is no source."""
+        return Measurement(target, self._clock.now(), no_data_reason="a test")
+
+    async def poll_feed(self, target: Target) -> FeedReading:
+        """Return an empty status page."""
+        return FeedReading(target, self._clock.now(), FeedState.EMPTY)
+
+    async def poll_shifts(self) -> Shifts:
+        """Raise: the calendar is read by the bot's own prober."""
+        raise NotImplementedError
+
+
+class WatchedMessenger:
+    """A `Messenger` that notes what arrived where, and what did not."""
+
+    def __init__(self, messenger: Messenger, note: Note) -> None:
+        self._messenger = messenger
+        self._note = note
+        self.sent: dict[MessageRef, None] = {}
+        """All messages in Slack, the oldest first."""
+
+    async def send(
+        self, delivery: Delivery, view: View, message: MessageRef | None
+    ) -> MessageRef | None:
+        """Send it, and note the outcome."""
+        what = _name_delivery(delivery)
+        try:
+            ref = await self._messenger.send(delivery, view, message)
+        except CallFailed as error:
+            if what:
+                remedy = "run auth0-check doctor"
+                self._note(Finding("arrived", what, Level.PROBLEM, str(error), remedy))
+            raise
+        if ref is not None:
+            self.sent[ref] = None
+        if what:
+            where = f"in {ref.channel}" if ref else ""
+            self._note(Finding("arrived", what, Level.OK, where))
+        return ref
+
+    async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:
+        """Search for it; see the port."""
+        return await self._messenger.find(delivery, message)
+
+    async def find_unreached(self, names: tuple[str, ...], now: float) -> dict[str, str]:
+        """Ask Slack; see the port."""
+        unreached = await self._messenger.find_unreached(names, now)
+        for name, why in unreached.items():
+            detail = f"Slack makes no sound for them: {why}"
+            remedy = "add a way beyond Slack (docs/notify.md)"
+            self._note(Finding("arrived", f"call of {name}", Level.ADVICE, detail, remedy))
+        return unreached
+
+
+def _name_delivery(delivery: Delivery) -> str:
+    match delivery.body:
+        case Post():
+            return "post, with a mention" if delivery.call else "post"
+        case Reply() if delivery.call:
+            return "mention"
+        case DirectMessage(person=person):
+            return f"direct message to {person}"
+        case Paging(contact_point=name, action=action):
+            verb = {PagerAction.TRIGGER: "call", PagerAction.ACKNOWLEDGE: "acknowledgement"}
+            return f"{verb.get(action, 'end')} by {name}"
+        case _:
+            return ""
+
+
+class RehearsalBot(Bot):
+    """A bot whose messages are watched. Open alerts in Slack are another bot's."""
+
+    marks_abandoned = False
+    watched: WatchedMessenger | None = None
+
+    def __init__(
+        self, settings: Settings, clock: SystemClock, prober: StagedProber, note: Note
+    ) -> None:
+        def stage(real: Prober) -> Prober:
+            prober.poll_shifts = real.poll_shifts  # type: ignore[method-assign]
+            return prober
+
+        self._note = note
+        super().__init__(settings, clock, wrap_prober=stage)
+
+    def watch(self, messenger: Messenger) -> Messenger:
+        """Note what is sent."""
+        self.watched = WatchedMessenger(messenger, self._note)
+        return self.watched
+
+
+@dataclass
+class Rehearsal:
+    """One test alert.
+
+    Args:
+        settings: the real ones.
+        note: takes each outcome as soon as it is known.
+        only: the one user who is called; empty: all who would be.
+        keeps: whether the messages stay in Slack.
+    """
+
+    settings: Settings
+    note: Note
+    only: str = ""
+    keeps: bool = False
+    clock: SystemClock = field(default_factory=SystemClock)
+
+    async def play(self) -> None:
+        """Play it to its end."""
+        try:
+            is_running = inspect_database(self.settings.database).is_in_use
+        except StoreError:
+            is_running = False
+        settings = shorten(self.settings, self.only)
+        if is_running:  # a second connection would take a part of the clicks from the bot
+            settings = settings.model_copy(
+                update={"slack": settings.slack.model_copy(update={"mode": "http"})}
+            )
+        with tempfile.TemporaryDirectory(prefix="auth0-check-") as folder:
+            database = str(Path(folder) / "test.sqlite")
+            await self._play(settings.model_copy(update={"database": database}), is_running)
+
+    async def _play(self, settings: Settings, is_running: bool) -> None:  # noqa: FBT001
+        prober = StagedProber(self.clock)
+        bot = RehearsalBot(settings, self.clock, prober, self.note)
+        running = asyncio.create_task(bot.run())
+        try:
+            await asyncio.wait(
+                {running, asyncio.create_task(self._direct(bot, prober, settings, is_running))},
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if running.done():
+                await running
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        if bot.watched and not self.keeps:
+            await self._delete(bot.watched.sent)
+
+    async def _direct(
+        self,
+        bot: Bot,
+        prober: StagedProber,
+        settings: Settings,
+        is_running: bool,  # noqa: FBT001
+    ) -> None:
+        """Let it fail, wait for people, and let it work again."""
+        if await self._wait(bot, lambda one: one.message.ref is not None, SETTLE_S) is None:
+            reason = bot.slack_health.reason or "nothing arrived within a minute"
+            detail, _, remedy = reason.partition(": ")
+            remedy = remedy or "run auth0-check doctor"
+            self.note(Finding("arrived", "post", Level.PROBLEM, detail, remedy))
+        steps = len(settings.escalation.critical)
+        await self.clock.sleep(STEP_S * (steps + 1))
+        await self._settle(bot)
+        if not is_running:
+            say = f"press Acknowledge in Slack within {ACKNOWLEDGE_S:.0f} s"
+            self.note(Finding("you", "acknowledge", Level.ADVICE, "the incident is open", say))
+            held = await self._wait(bot, lambda one: one.life.acknowledged_by, ACKNOWLEDGE_S)
+            if held:
+                detail = f"by {held.life.acknowledged_by}"
+                self.note(Finding("arrived", "click on Acknowledge", Level.OK, detail))
+            else:
+                remedy = "press it in the next test: it shows that clicks reach the bot"
+                detail = "nobody pressed it"
+                self.note(Finding("arrived", "click on Acknowledge", Level.ADVICE, detail, remedy))
+        prober.is_failing = False
+        if await self._wait(bot, lambda one: not one.is_open, SETTLE_S):
+            self.note(Finding("arrived", "end", Level.OK, "the incident is resolved"))
+        await self._settle(bot)
+
+    async def _wait(
+        self, bot: Bot, is_so: Callable[[Incident], object], limit_s: float
+    ) -> Incident | None:
+        """Return the incident once it is so; None: not within the limit."""
+        until = self.clock.now() + limit_s
+        while self.clock.now() < until:
+            incidents = bot.engine.view().desk.incidents.values() if bot.engine else ()
+            for incident in incidents:
+                if is_so(incident):
+                    return incident
+            await self.clock.sleep(0.2)
+        return None
+
+    async def _settle(self, bot: Bot) -> None:
+        """Wait until all that was to be sent has been sent, but not for ever."""
+        until = self.clock.now() + SETTLE_S
+        await self.clock.sleep(1.0)
+        while bot.outbox_depth and self.clock.now() < until:
+            await self.clock.sleep(0.2)
+
+    async def _delete(self, sent: dict[MessageRef, None]) -> None:
+        """Remove the messages from Slack, the newest first."""
+        slack = self.settings.slack
+        web = SlackWeb(slack.bot_token.get_secret_value(), slack.api_url)
+        try:
+            for ref in reversed(sent):
+                await web.call("chat.delete", {"channel": ref.channel, "ts": ref.ts})
+        except CallFailed as error:
+            remedy = "delete the test's messages by hand"
+            self.note(Finding("end", "messages", Level.ADVICE, str(error), remedy))
+        else:
+            self.note(Finding("end", "messages", Level.OK, "removed from Slack"))
+        finally:
+            await web.close()

@@ -1,0 +1,96 @@
+"""A test alert in a local workspace, with somebody who presses the button."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from bot.app.clock import SystemClock
+from bot.app.rehearsal import NAME, Rehearsal, describe_people, shorten
+from bot.config.loading import build_settings, load_document
+from bot.core.model.finding import Finding, Level, worst_level
+from bot.simulator.people import press_button
+from bot.simulator.workspace.model import MessageKind
+from tests.app.test_doctor import Place, place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bot.config import Settings
+
+ROTATION = {"people": ["U1", "U2"], "hand_over": "Mon 09:00", "start": "2026-01-05"}
+STEPS = [
+    {"after": "5m", "tell": "dm"},
+    {"after": "10m", "tell": "next"},
+    {"after": "15m", "tell": "pager"},
+]
+
+
+async def settings_of(here: Place, folder: Path, pager: str) -> Settings:
+    whole = here.good() | {
+        "oncall": {"rotation": ROTATION},
+        "escalation": {"critical": STEPS},
+        "notify": [{"name": "pager", "pagerduty": {"routing_key": "x" * 32, "url": pager}}],
+    }
+    file = folder / "bot.yml"
+    file.write_text(json.dumps(whole))
+    return build_settings(load_document(file, {}))
+
+
+async def test_a_test_alert_goes_the_whole_way(tmp_path: Path) -> None:
+    """Post, mention, direct messages, pager, click, end; then nothing of it is left in Slack."""
+    pages: list[dict[str, Any]] = []
+    seen: list[tuple[MessageKind, str]] = []
+    found: list[Finding] = []
+
+    async def page(request: web.Request) -> web.Response:
+        pages.append(await request.json())
+        return web.json_response({"status": "success"}, status=202)
+
+    async with place(tmp_path) as here:
+        pager = await here.tenants.serve(page)
+        settings = await settings_of(here, tmp_path, f"http://{pager}")
+        here.workspace.on_message(lambda _, kind, message: seen.append((kind, message.text)))
+        pressed: list[asyncio.Task[Any]] = []
+
+        def note(finding: Finding) -> None:
+            found.append(finding)
+            if finding.what == "acknowledge":
+                click = press_button(here.server.people, "U2", "acknowledge", 1)
+                pressed.append(asyncio.create_task(click))
+
+        await Rehearsal(settings, note, clock=SystemClock(8.0, SystemClock().now())).play()
+        left = here.workspace.messages("C0ALERTS")
+    lines = {finding.what: finding for finding in found}
+
+    assert worst_level(found) is Level.OK, found
+    assert lines.keys() >= {
+        *("post, with a mention", "direct message to U1", "direct message to U2"),
+        *("call by pager", "acknowledgement by pager", "end by pager"),
+        *("click on Acknowledge", "end", "messages"),
+    }, lines.keys()
+    assert lines["click on Acknowledge"].detail == "by U2"
+    posts = [text for kind, text in seen if kind in {MessageKind.POST, MessageKind.DIRECT}]
+    assert posts
+    assert all(NAME in text for text in posts), posts
+    assert all(NAME in event["payload"]["summary"] for event in pages if "payload" in event)
+    assert left == []
+    assert not (tmp_path / "bot.sqlite").exists()
+
+
+async def test_only_me(tmp_path: Path) -> None:
+    """With `only`, one person is called, and no pager."""
+    async with place(tmp_path) as here:
+        settings = await settings_of(here, tmp_path, "http://127.0.0.1:9")
+    short = shorten(settings, "U7")
+
+    assert short.notify == ()
+    assert short.slack.mention == "U7"
+    assert short.oncall
+    assert short.oncall.rotation
+    assert short.oncall.rotation.people == ("U7",)
+    assert [step.tell for step in short.escalation.critical] == ["dm"]
+    assert len(describe_people(short)) == 3
