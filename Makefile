@@ -12,7 +12,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite faults faults-full check fix bench house mutants judge judge-long fit pictures lock clean
+.PHONY: help demo test suite faults faults-full check fix bench house mutants judge judge-long fit pictures reference lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 - /p' Makefile | awk -F ' - ' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -73,6 +73,9 @@ fit: .venv/dev.stamp ## fit the numbers of the evidence table to worlds, and wri
 
 pictures: .venv/dev.stamp ## draw the pictures of the pages again
 	$(BIN)/python -m tests.pictures
+
+reference: .venv/dev.stamp ## write the tables of the pages that come from the code
+	$(BIN)/python -m tests.house.reference
 
 # One lock serves all supported Pythons and systems. uv is not in the locks: only this target needs it.
 lock: export UV_CUSTOM_COMPILE_COMMAND := make lock

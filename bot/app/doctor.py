@@ -248,7 +248,7 @@ class Doctor:
         for name, limits in self._rules.tenants[tenant].metrics.items():
             if limits.is_pushed:
                 detail = "the application reports it: see /health of the running bot"
-                yield Finding(tenant, name, Level.ADVICE, detail, "see docs/hooks.md#reports")
+                yield Finding(tenant, name, Level.ADVICE, detail, "see docs/webhooks.md#report")
                 continue
             target = Target(tenant, name)
             if limits.kind is MetricKind.LOGS:
@@ -259,7 +259,7 @@ class Doctor:
             result = await check_signal(self._rules, self._prober, target)
             missing = result.json["missing"]
             level = Level.PROBLEM if missing else Level.OK
-            remedy = "docs/sources.md says what to do about each reason" if missing else ""
+            remedy = "docs/real-users.md says what to do about each reason" if missing else ""
             yield Finding(tenant, name, level, missing or result.text.partition(": ")[2], remedy)
 
     async def examine_slack(self, *, opens_socket: bool) -> AsyncIterator[Finding]:
@@ -289,7 +289,7 @@ class Doctor:
         try:
             build_notifiers(one, self._prober.fetcher)
         except ConfigError as error:
-            detail, remedy = str(error), "correct the address, or install the extra: docs/notify.md"
+            detail, remedy = str(error), "correct the address, or install the extra: docs/paging.md"
             return Finding(CALLS, point.name, Level.PROBLEM, detail, remedy)
         if point.pagerduty is None:
             detail = "its address is understood; nothing was sent"
@@ -306,7 +306,7 @@ class Doctor:
             return Finding(CALLS, "escalation", Level.ADVICE, detail, remedy)
         if not self._rules.has_somebody_to_call:
             detail = "nobody is called, not even in the channel"
-            remedy = "set slack.mention, or oncall and escalation (docs/oncall.md)"
+            remedy = "set slack.mention, or oncall and escalation (docs/paging.md)"
             return Finding(CALLS, "escalation", Level.ADVICE, detail, remedy)
         return Finding(CALLS, "escalation", Level.OK, "people are called")
 

@@ -186,7 +186,7 @@ class WatchedMessenger:
         unreached = await self._messenger.find_unreached(names, now)
         for name, why in unreached.items():
             detail = f"Slack makes no sound for them: {why}"
-            remedy = "add a way beyond Slack (docs/notify.md)"
+            remedy = "add a way beyond Slack (docs/paging.md)"
             self._note(Finding("arrived", f"call of {name}", Level.ADVICE, detail, remedy))
         return unreached
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bot.config.document import describe_setting, format_loc
+from bot.config.document import describe_setting, format_loc, section_at
 from bot.config.settings import Login
 from bot.config.settings_oncall import BUILTIN_STEPS, PERSONAL_STEPS
+from bot.config.settings_sources import Webhooks
 from bot.config.value_types import host_of
 
 if TYPE_CHECKING:
@@ -31,15 +32,16 @@ NAMED_SECTIONS = (
     *(("tenants", key) for key in ("logins", "metrics", "errors")),
 )
 SENDERS = (
-    ("hooks", "sentry", "client_secret"),
-    ("hooks", "alertmanager", "token"),
-    ("hooks", "pingdom", "path_secret"),
-    ("hooks", "report", "token"),
-    ("hooks", "change", "token"),
+    *(
+        ("hooks", name, next(iter(section.model_fields)))
+        for name in Webhooks.model_fields
+        if (section := section_at((name,), Webhooks))
+    ),
     ("tenants", "logs", "stream_token"),
     ("server", "status_token"),
 )
-"""The secrets by which the bot recognizes whoever calls `server.listen`."""
+"""The secrets by which the bot recognizes whoever calls `server.listen`. In the section of a
+webhook the secret is the first key."""
 ALTERNATIVES: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("prometheus",): ((), ("token",), ("username", "password")),
     ("tenants", "metrics"): ((), ("preset",), ("failed", "all")),

@@ -1,6 +1,6 @@
 """Every setting with its unit, its default and the source of the default.
 
-`docs/configuration.md` describes the same for users; a test compares the two.
+The docstrings are what people read: `make reference` writes docs/configuration.md from them.
 """
 
 from __future__ import annotations
@@ -33,24 +33,31 @@ class Login(types.Section):
     """A synthetic user who logs in to one application."""
 
     name: types.SignalName = "login"
+    """A short name of your own; needed if a tenant has several logins."""
     client_id: types.Text
     """The Client ID: Auth0 Dashboard > Applications > the probe's application > Settings."""
     client_secret: types.Secret | None = None
+    """If the application has one."""
     username: types.Text
     """The synthetic user's user name or e-mail address."""
     password: types.Secret
     """The synthetic user's password."""
     realm: types.Text | None = None
-    """The connection. With it the `password-realm` grant is used, without it `password`."""
+    """The connection. Without it, a tenant without a Default Directory answers 500."""
     audience: types.Text | None = None
+    """The API of the access token. Without it the access token is opaque and is not verified."""
     scope: types.Text = "openid"
+    """What is asked for: by default the least that gives an id token."""
     token_path: types.UrlPath = "/oauth/token"  # noqa: S105 - a path
+    """Path of the token endpoint."""
     issuer: types.Text | None = None
     """Expected `iss`; default: `https://` + the domain of the request + `/`."""
     expect_id_token: bool = True
+    """Whether an answer without an id token is a failure."""
     proof_claim: types.Text | None = None
     """A claim that the tenant's post-login Action sets: the time at which it ran."""
     proof_max_age: types.Span = 300.0
+    """How old that time may be. It allows for clocks that differ."""
 
 
 class M2m(types.Section):
@@ -63,29 +70,32 @@ class M2m(types.Section):
     audience: types.Text | None = None
     """Default: the tenant's Management API, `https://` + domain + `/api/v2/`."""
     token_path: types.UrlPath = "/oauth/token"  # noqa: S105 - a path
+    """Path of the token endpoint."""
 
 
 class ProbeSettings(types.Section):
     """How a tenant is probed."""
 
     every: types.Interval = 60.0
-    """Auth0 recommends one minute (Monitor Applications, read 2026-11)."""
+    """Between two logins while all is well. Auth0 recommends a minute (Monitor Applications)."""
     timeout: types.Interval = 10.0
-    """For one whole request."""
+    """For one whole request. A login that takes longer is down for a user."""
     confirm_every: types.Interval = 5.0
-    """Time between repeated checks after a first failure."""
+    """Between repeated checks after a first failure. Measured: an alert after 51 s on average."""
 
 
 class Thresholds(types.Section):
-    """When a signal starts and stops firing. Measured: docs/operation.md."""
+    """When a signal starts and stops firing. A tenant's own section may name some of the keys."""
 
     fail_count: int = Field(default=5, ge=1, le=100)
-    """Failures among the last `window` checks that make a signal fire."""
+    """Failures among the last `window` checks that make a signal fire. Measured: at 1 % noise one
+    false alert in 50 months."""
     window: int = Field(default=20, ge=1, le=100, validate_default=True)
+    """At least `fail_count`. Measured: an outage of 20 % of the logins shows in 7 minutes."""
     recover_count: int = Field(default=3, ge=1, le=100)
     """Successes in a row after which the signal no longer fires."""
     recover_for: types.Span = 600.0
-    """A failure within this time after the end reopens the same incident."""
+    """A failure within this time after the end opens the same incident again."""
     mention_after: types.Span = 120.0
     """People are mentioned when it has lasted this long, or when a second signal fires."""
 
@@ -105,6 +115,7 @@ class Tenant(types.Section):
     domain: types.Domain
     """The canonical domain, such as `acme.us.auth0.com`."""
     custom_domain: types.Domain | None = None
+    """The same login is tried there, too."""
     environment: types.Text | None = None
     """Its name on the status page: US-1, EU-1, …; it cannot be derived from the domain."""
     base_url: types.BaseAddress | None = None
@@ -116,18 +127,23 @@ class Tenant(types.Section):
     channel: types.Channel | None = None
     """Where this tenant's alerts go, of any severity."""
     runbook: types.Link | None = None
+    """Adds a button to the tenant's alerts."""
     calls: CallsWhen = CallsWhen.ALWAYS
     """When its incidents may call people: always, never, or hours (those of oncall.hours)."""
     thresholds: Thresholds | None = None
     """Complete: what a tenant leaves out comes from the common thresholds."""
     probe: ProbeSettings = ProbeSettings()
+    """How often it is probed, and for how long."""
     logins: tuple[Login, ...] = Field(min_length=1)
     """A list of at least one synthetic user."""
     m2m: M2m | None = None
-
+    """A machine token, as a second check. One in five minutes: 8,640 a month."""
     metrics: tuple[Metric, ...] = ()
+    """Applications' calls to Auth0, as they count them: docs/prometheus.md."""
     errors: tuple[Errors, ...] = ()
+    """Events in Sentry: docs/sentry.md."""
     logs: Logs | None = None
+    """The tenant's own log: docs/auth0-logs.md."""
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -145,8 +161,11 @@ class SeverityChannels(types.Section):
     """Channels for alerts of one severity."""
 
     critical: types.Channel | None = None
+    """Where critical alerts go."""
     warning: types.Channel | None = None
+    """Where warnings go."""
     info: types.Channel | None = None
+    """What calls nobody: a source without data, a time in which the bot could not check."""
 
 
 class Slack(types.Section):
@@ -155,6 +174,7 @@ class Slack(types.Section):
     bot_token: types.BotToken
     """The Bot User OAuth Token (xoxb-…): api.slack.com/apps > your app > OAuth & Permissions."""
     mode: Literal["socket", "http"] = "socket"
+    """How Slack reaches the bot. Socket Mode needs no public address."""
     app_token: types.AppToken | None = None
     """Begins with xapp-: the app's page > Basic Information > App-Level Tokens."""
     signing_secret: types.Secret | None = None
@@ -168,12 +188,14 @@ class Slack(types.Section):
     alerts_page: types.Link | None = None
     """Where your team reads docs/alerts.md: each message links to the section of its cause."""
     api_url: types.FolderAddress = "https://slack.com/api/"
+    """For tests and labs."""
 
 
 class Feed(types.Section):
-    """The status feeds."""
+    """Auth0's status feeds."""
 
     every: types.Interval = 60.0
+    """Time between two polls."""
 
 
 class Report(types.Section):
@@ -182,6 +204,7 @@ class Report(types.Section):
     every: Recurrence
     """'Mon 09:00' for a weekly report, '09:00' for a daily one."""
     zone: Zone = "UTC"
+    """Whose clocks count, such as Europe/Berlin."""
 
 
 class Server(types.Section):
@@ -193,7 +216,7 @@ class Server(types.Section):
     status_token: types.WebhookSecret | None = None
     """What applications send to get `/status.json`, which is off unless this is set."""
     admin_listen: types.Listen = "127.0.0.1:8470"
-    """Health and metrics."""
+    """Health and metrics. On loopback nobody else can reach it."""
 
 
 class Settings(types.Section):
@@ -202,21 +225,29 @@ class Settings(types.Section):
     slack: Slack
     """The section with bot_token, app_token and channel."""
     thresholds: Thresholds = Thresholds()
+    """When a signal fires, for all tenants."""
     tenants: tuple[Tenant, ...] = Field(min_length=1)
     """A list of at least one Auth0 tenant."""
     feed: Feed = Feed()
+    """How often Auth0's status feeds are read."""
     prometheus: Prometheus | None = None
     """A section with url and, where the server asks for one, token."""
     sentry: Sentry | None = None
     """A section with organization and token."""
     hooks: Webhooks = Webhooks()
+    """What others push: docs/webhooks.md."""
     oncall: OnCall | None = None
     """A section with rotation, group or calendar."""
     escalation: Escalation = Escalation()
+    """Who is called while nobody acknowledges: docs/paging.md."""
     acknowledge: Acknowledgements = Acknowledgements()
+    """How long an acknowledgement holds."""
     notify: tuple[ContactPoint, ...] = ()
+    """Contact points beyond Slack."""
     maintenance: tuple[Maintenance, ...] = ()
+    """Times in which you work on tenants yourselves: nobody is called."""
     access: Access = Access()
+    """Who may do what in Slack."""
     report: Report | None = None
     """A section with every."""
     controls: tuple[types.Address, ...] = ("https://slack.com/api/api.test",)
@@ -224,9 +255,11 @@ class Settings(types.Section):
     resolve: dict[types.HostName, types.AddressPort] = Field(default_factory=dict)
     """Host name -> `address:port`, instead of DNS (tests, labs); SNI and issuer do not change."""
     database: types.Text = "auth0-check.sqlite"
+    """The file with the bot's state, relative to the working directory."""
     ping_url: types.SecretAddress | None = None
     """Asked for after each full cycle of checks, so that a service elsewhere misses the bot."""
     server: Server = Server()
+    """The bot's own listeners."""
     status_link: types.Link = "https://status.auth0.com"
     """Where the Check Auth0 Status button links to."""
 

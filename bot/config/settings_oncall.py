@@ -171,7 +171,7 @@ class Hours(types.Section):
 
 
 class OnCall(types.Section):
-    """Who is on call: rotation, group or calendar."""
+    """Who is on call: `rotation`, `group` or `calendar`. docs/paging.md shows each."""
 
     zone: Zone = "UTC"
     """Of the hand-over, and of a calendar's times that have no time zone."""
@@ -202,13 +202,13 @@ class Escalation(types.Section):
     """Who is notified while nobody acknowledges, by severity."""
 
     critical: Steps = ()
-    """Logins fail."""
+    """Steps of an incident in which most logins fail."""
     warning: Steps = ()
-    """Some logins fail, or one of several kinds."""
+    """Steps of an incident in which a part of them fails."""
     repeat: int = Field(default=2, ge=0, le=10)
-    """How often the steps are repeated after the last one …"""
+    """How often the steps begin again after the last one."""
     every: types.Interval = 900.0
-    """… and how long after it."""
+    """How long after the last step they begin again."""
 
 
 class Acknowledgements(types.Section):
@@ -219,7 +219,7 @@ class Acknowledgements(types.Section):
 
 
 class Maintenance(types.Section):
-    """A maintenance window, once or regularly."""
+    """A maintenance window: `every`, `cron` or `once`. During it nobody is called."""
 
     tenants: tuple[types.Name, ...] = ()
     """Names of tenants; without it, all."""
@@ -233,6 +233,7 @@ class Maintenance(types.Section):
     lasts: types.Span
     """How long, by the wall clock of the zone."""
     zone: Zone = "UTC"
+    """Whose clocks count, such as Europe/Berlin."""
     reason: types.Text
     """What is being done, for people who ask why there are no alerts."""
 
@@ -264,14 +265,14 @@ class PagerDuty(types.Section):
 
 
 class ContactPoint(types.Section):
-    """A contact point beyond Slack."""
+    """A contact point beyond Slack: `pagerduty` or `apprise`."""
 
     name: types.Name
     """A short name of your own for it."""
     pagerduty: PagerDuty | None = None
     """A section with routing_key; or apprise instead."""
     apprise: Annotated[types.Secret, AfterValidator(_require_apprise)] | None = None
-    """Instead of pagerduty: an Apprise URL, such as mailtos://…"""
+    """Instead of pagerduty: an Apprise URL, such as mailtos://… It needs the extra `apprise`."""
 
 
 PrincipalId = Annotated[
@@ -286,7 +287,11 @@ PrincipalIds = Annotated[tuple[PrincipalId, ...], Field(min_length=1)]
 
 
 class Access(types.Section):
-    """Who may do what. Guests and members of other workspaces may do nothing."""
+    """Who may do what: members (`U…`), user groups (`S…`), channels (`C…`) and `everyone`.
+
+    A channel means whoever asks there. No right includes another one. Guests and members of other
+    workspaces may do nothing. What people did, and what was refused, is kept for 400 days.
+    """
 
     view: PrincipalIds = (EVERYONE,)
     """Read what the bot knows, and start an on-demand check."""
@@ -295,4 +300,5 @@ class Access(types.Section):
     silence: PrincipalIds = (EVERYONE,)
     """Silence a tenant, a signal or an incident for a while, and end the silence."""
     administer: PrincipalIds = (EVERYONE,)
-    """Silence everything, override who is on call, read the audit trail."""
+    """Silence everything, override who is on call, read the audit trail. By default any member
+    may: name your on-call user group here."""

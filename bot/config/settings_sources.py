@@ -21,7 +21,9 @@ class Prometheus(types.Section):
     password: types.Secret | None = None
     """Of `username`."""
     ca_file: types.CaFile | None = None
+    """Trusted instead of the system's certificate authorities."""
     every: types.Interval = 30.0
+    """Time between two queries, such as between two scrapes."""
     timeout: types.Interval = 10.0
     """For one whole request."""
 
@@ -34,9 +36,11 @@ class Sentry(types.Section):
     organization: types.Slug
     """As in the address of its pages: `acme` of https://acme.sentry.io."""
     token: types.Token
-    """An auth token with the scopes org:read and event:read."""
+    """An auth token with the scopes org:read, project:read and event:read."""
     ca_file: types.CaFile | None = None
+    """Trusted instead of the system's certificate authorities."""
     every: types.Interval = 60.0
+    """Time between two counts."""
 
 
 class SentryWebhook(types.Section):
@@ -54,6 +58,7 @@ class PingdomWebhook(types.Section):
     path_secret: types.PathSecret
     """Long and random: the end of the URL that Pingdom calls."""
     tenant: types.Name | None = None
+    """The tenant of checks whose host is no tenant's."""
 
 
 class TokenWebhook(types.Section):
@@ -62,14 +67,18 @@ class TokenWebhook(types.Section):
     token: types.WebhookSecret
     """Long and random; sent as `Authorization: Bearer`."""
     tenant: types.Name | None = None
+    """The tenant of messages that name none; default: the only tenant."""
 
 
 class Webhooks(types.Section):
     """The webhooks at `server.listen`. Each is off unless it is here."""
 
     sentry: SentryWebhook | None = None
+    """Alerts of Sentry."""
     alertmanager: TokenWebhook | None = None
+    """Alerts of Alertmanager or Grafana."""
     pingdom: PingdomWebhook | None = None
+    """Checks of Pingdom."""
     report: TokenWebhook | None = None
     """A section with token: applications report their failed and all calls."""
     change: TokenWebhook | None = None
@@ -86,10 +95,11 @@ class Metric(types.Section):
     match: types.Text | None = None
     """More label matchers for the preset."""
     failed: types.Expression | None = None
-    """Failed calls within `$window`."""
+    """Failed calls within `$window`, without users' mistakes. Series are added up."""
     all: types.Expression | None = None
-    """All calls within `$window`."""
+    """All calls within `$window`. No series is no data, not 0."""
     window: types.Interval = 120.0
+    """What `$window` stands for. Let it hold four scrapes or more."""
     share: types.Percent = 0.05
     """The share of failed calls that is too high, if it is far above the baseline."""
     min_requests: int = Field(default=20, ge=1)
@@ -104,9 +114,11 @@ class Errors(types.Section):
     project: types.ProjectId
     """The project's number: `project=` in the address of its pages."""
     query: types.Text
-    """Finds the events, as in Sentry's own search."""
+    """Finds the events, as in Sentry's own search. Best is a tag: `dependency:auth0`."""
     environment: types.Text | None = None
+    """Sentry's environment; default: all."""
     window: types.Interval = 120.0
+    """Events within this time are counted."""
     events: int = Field(default=10, ge=1)
     """Events a minute that are too many …"""
     times: int = Field(default=4, ge=1)
@@ -123,6 +135,7 @@ class Logs(types.Section):
     stream_token: types.WebhookSecret | None = None
     """Instead of both: the Authorization value of a log stream to /hooks/auth0/TENANT."""
     every: types.Interval = 30.0
+    """Time between two polls."""
     share: types.Percent = 0.1
     """The share of failed logins that is too high, if it is far above the baseline."""
     min_rows: int = Field(default=20, ge=1)

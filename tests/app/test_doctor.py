@@ -263,7 +263,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
             f"{T}/metrics": [{"name": "checkout", "failed": "f", "all": "a"}],
         },
         "checkout",
-        "docs/sources.md says what to do",
+        "docs/real-users.md says what to do",
     ),
 }
 """A change of the good set-up, the line that shows it, and the remedy of that line."""

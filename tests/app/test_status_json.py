@@ -42,12 +42,7 @@ if TYPE_CHECKING:
 
 NOW = 1_772_445_600.0  # 2026-03-02T10:00:00Z
 TOKEN = "canary-status-token"
-CHAPTER = (
-    (Path(__file__).parents[2] / "docs/operation.md")
-    .read_text()
-    .split("\n## For applications\n")[1]
-    .split("\n## ")[0]
-)
+CHAPTER = (Path(__file__).parents[2] / "docs/status-json.md").read_text()
 STORY = """\
 format: 1
 name: story

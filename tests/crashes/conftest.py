@@ -251,7 +251,8 @@ class Story:
     @property
     def messages(self) -> list[Message]:
         """Return the messages that everybody sees, the oldest first."""
-        return [m for m in self.workspace.messages(CHANNEL) if not m.only_for]
+        said = [m for m in self.workspace.messages(CHANNEL) if not m.only_for]
+        return [m for m in said if not m.text.startswith("Hello")]  # the greeting
 
     async def play(self, lives: Sequence[Life], deleted_at_s: Sequence[float]) -> None:
         """Play until nothing is left to do; the last process lives so long."""

@@ -205,7 +205,7 @@ def test_terraform() -> None:
     "file", sorted(p for p in DEPLOY.rglob("*") if p.is_file()), ids=lambda p: p.name
 )
 def test_each_file_is_documented(file: Path) -> None:
-    """docs/operation.md or a set-up page says what it is for."""
+    """A page says what it is for."""
     pages = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
 
     assert f"deploy/{file.relative_to(DEPLOY)}" in pages

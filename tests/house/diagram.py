@@ -1,4 +1,4 @@
-"""The package diagrams of docs/architecture.md, made of the import contracts in pyproject.toml."""
+"""The package diagrams of docs/dev/architecture.md, made of pyproject.toml's contracts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = "docs/architecture.md"
+PAGE = "docs/dev/architecture.md"
 BEGIN = "<!-- diagrams: made by `make house ARGS=--diagram`; do not edit -->"
 END = "<!-- end of the diagrams -->"
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,7 @@
 
 `make house ARGS=--names` draws file names of the core for somebody who has never seen them,
 `ARGS=--one-caller` lists the functions that one place calls, `ARGS=--diagram` writes the diagrams
-of docs/architecture.md anew.
+of docs/dev/architecture.md anew.
 """
 
 from __future__ import annotations

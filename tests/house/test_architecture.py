@@ -95,7 +95,7 @@ def test_doubles_are_classes_and_claims_are_stated(file: Path) -> None:
 
 
 def test_the_diagrams_are_those_of_the_contracts() -> None:
-    """docs/architecture.md shows the layers of pyproject.toml: else `make house ARGS=--diagram`."""
+    """The architecture shows the layers of pyproject.toml: else `make house ARGS=--diagram`."""
     page = (ROOT / PAGE).read_text()
 
     assert page.count("flowchart TD") == 2

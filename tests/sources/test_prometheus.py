@@ -452,7 +452,7 @@ def test_expressions() -> None:
 
 def test_page() -> None:
     """The page explains each status that has a remedy."""
-    page = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "prometheus.md").read_text()
     assert [
         f"HTTP {status}: {told}"
         for status, told in REMEDIES.items()

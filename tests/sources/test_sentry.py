@@ -269,7 +269,7 @@ async def test_link_is_https(double: Double, make: Make) -> None:
 
 def test_page() -> None:
     """The page explains each status that has a remedy."""
-    page = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "sentry.md").read_text()
     assert [
         f"HTTP {status}: {told}"
         for status, told in REMEDIES.items()

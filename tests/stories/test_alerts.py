@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from bot.simulator.reading import load_example, load_file
+from bot.simulator.scenario import UserInput
 from bot.simulator.simulation import Simulation
 from bot.simulator.virtual import VirtualLoop, run_virtually
 from bot.slack.render.text import RenderedMessage
@@ -29,6 +30,8 @@ class Scene(NamedTuple):
 
     scenario: str
     minute: float
+    said: tuple[float, str] | None = None
+    """What somebody types before, and in which minute."""
 
 
 SCENES = {
@@ -41,6 +44,14 @@ SCENES = {
     "alert-upstream": Scene("upstream-saml-certificate", 20),
     "alert-unclear": Scene("ambiguous-nothing-but-one-probe", 6),
     "alert-over": Scene("region-503", 45),
+    "alert-degraded": Scene("region-slow-900ms", 8),
+    "alert-merged": Scene("region-slow-8s", 8),
+    "alert-acknowledged": Scene("region-503", 12, (4, "/auth0-check ack 1 I call Auth0")),
+    "alert-silenced": Scene("region-503", 12, (4, "/auth0-check silence #1 1h We know of it")),
+    "alert-by-hand": Scene("region-503", 12, (4, "/auth0-check resolve 1 anyway We moved users")),
+    "alert-false-alarm": Scene("our-egress", 25, (8, "/auth0-check false-alarm 1 A firewall test")),
+    "alert-again": Scene("region-2017-05-22-flapping", 24),
+    "alert-cannot-check": Scene("network-resolver", 8),
 }
 
 
@@ -48,11 +59,13 @@ def show(scene: Scene) -> RenderedMessage:
     """Play a scenario up to an instant; return the incident's message as it stands then."""
     own = SCENARIOS / f"{scene.scenario}.yml"
     scenario = load_file(own) if own.exists() else load_example(scene.scenario)
-    scenario = replace(scenario, duration_s=60 * scene.minute, people=())
+    said = scene.said and UserInput(60 * scene.said[0], "U1", scene.said[1])
+    people = (said,) if said else ()
+    scenario = replace(scenario, duration_s=60 * scene.minute, people=people)
     shown: dict[str, Message] = {}
 
     def keep(_: Channel, _kind: MessageKind, message: Message) -> None:
-        if not message.thread_ts:
+        if not (message.thread_ts or message.only_for):
             shown[message.ts] = message
 
     async def main(loop: VirtualLoop) -> None:

@@ -87,5 +87,5 @@ def test_there_are_enough_scenarios() -> None:
 
 
 def test_the_unseen_scenarios_are_readable() -> None:
-    """They are played by hand when weights change: docs/simulate.md."""
+    """They are played by hand when weights change: docs/dev/simulate.md."""
     assert {load_file(file).answer is not None for file in UNSEEN} == {True}

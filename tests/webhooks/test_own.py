@@ -12,7 +12,7 @@ import pytest
 from bot.core.model.measurement import ChangeMade, Measurement
 from bot.core.model.observation import Target
 
-PAGE = Path(__file__).parents[2] / "docs" / "hooks.md"
+PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 CHECKOUT = Target("prod", "checkout")
 
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from bot.core.state.rules import Rules
 
 STORM_MIN_INCIDENTS = 5
+"""With so many open incidents a further failure joins the newest one of the same cause, …"""
 STORM_WINDOW_S = 600.0
-"""With so many open incidents, all opened within this time, a further failure joins the newest
-one of the same cause."""
+"""… if all of them were opened within this time."""
 JOIN_WINDOW_S = 600.0
 """Tenants join an incident so long after its beginning. What fails later has a message of its own,
 even where one cause is likely: people have looked at the first one by then."""

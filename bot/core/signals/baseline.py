@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 HOURS = 24
 HALF_LIFE_S = 1800.0
+"""After so long, what was seen counts half in the baseline."""
 HOUR_HALF_LIFE_S = 4 * 3600.0
 """For the baseline of one hour of the day: four days, of which each adds an hour."""
 WEEK_HOURS = 7 * HOURS

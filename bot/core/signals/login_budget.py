@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 
 MINUTE_S = 60.0
 PER_MINUTE = 12
+"""Logins of one test user in any minute, on-demand checks included."""
 TEN_MINUTES_S = 600.0
 PER_TEN_MINUTES = 100
+"""The same in any ten minutes."""
 ROUTINE_WAIT_S = 10.0
 """Between two routine logins: however short the interval, half of the budget remains for confirming
 a failure."""

@@ -35,8 +35,10 @@ MAX_REFUSALS = 3
 """Auth0 blocks address and user after 10 failures, and each further try extends the block
 (Brute-Force Protection, read 2026-11), so we stop long before."""
 REFUSAL_INTERVAL_S = 30.0
+"""Between two tries with refused credentials."""
 RATE_LIMIT_WINDOW = 5
 RATE_LIMIT_COUNT = 2
+"""So many of the last `RATE_LIMIT_WINDOW` tries with a 429 fire."""
 RATE_LIMIT_CALM = 10
 """A rate limit comes and goes by its nature: so many successes in a row end it."""
 RATE_LIMIT_INTERVAL_S = 60.0

@@ -77,9 +77,9 @@ class Call:
 
 
 CALL_OVERDUE_S = 60.0
+"""A call that Slack has not taken for so long goes to every contact point."""
 SETTLE_S = 40.0
-"""A message whose response was lost may become visible late: 10 s request time-out + 30 s. With an
-earlier search 47 of 600 were sent twice (measured on loopback)."""
+"""A message whose answer was lost may show so late. Searched sooner, 47 of 600 came twice."""
 SEARCH_AGAIN_S = 10.0
 GIVE_UP_S = 180.0
 """If the channel cannot be searched, we send again after this, labelled as a possible duplicate."""

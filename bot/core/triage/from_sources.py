@@ -24,6 +24,7 @@ SURGE_FACTOR = 2.0
 DOMINANT_SHARE = 0.4
 """A kind of row that makes up this share of all failed rows names the cause."""
 CONCENTRATED_SHARE = 0.8
+"""A connection with this share of all failed rows is to blame, if others succeed."""
 SEVERAL_CONNECTIONS, PART_OF_EACH = 3, 0.1
 """So many connections, each with this part of the failures, do not fail by themselves."""
 ATTACK_FACTOR = 3.0

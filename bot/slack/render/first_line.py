@@ -60,7 +60,8 @@ def first_line(incident: Incident, view: View) -> str:
     if incident.own_fault is not None:
         return own_fault_line(incident.own_fault, is_open=incident.is_open)
     if not incident.is_open:
-        return _last_line(incident)
+        line = _last_line(incident)
+        return f"False alarm. {line}" if incident.false_alarm else line
     if incident.kind is IncidentKind.NO_DATA:
         return f"I cannot check logins to {name_tenants(incident.tenants)}. No check gets through."
     if _has_lost_sight(incident, view):
@@ -321,7 +322,7 @@ def _metric_effect(worst: MetricProblem, incident: Incident) -> str:
     return f"{much} {logins} to {where} fail"
 
 
-def _last_line(incident: Incident) -> str:
+def _last_line(incident: Incident) -> str:  # noqa: C901, PLR0911, PLR0912 - one case an end
     """Say how an incident ended."""
     names, worst = name_tenants(incident.tenants), worst_problem(incident)
     if incident.life.merged_into is not None:
@@ -341,6 +342,11 @@ def _last_line(incident: Incident) -> str:
         return f"{what} still failed when this was ended, after {lasted}."
     if incident.kind is IncidentKind.NO_DATA:
         return f"I can check {names} again. No check got through for {lasted}."
+    cause, users_failed = incident.verdict.stated_cause, do_users_fail(incident.verdict)
+    if cause is Cause.NETWORK and not users_failed:
+        return f"I can check logins to {names} again. I could not for {lasted}."
+    if cause is Cause.PROBE and not users_failed:
+        return f"The test login at {names} works again. It failed for {lasted}."
     if isinstance(worst, SlowProblem):
         return f"{what} are as fast as usual again. They were slow for {lasted}."
     return f"{what} work again. They were down for {lasted}."
