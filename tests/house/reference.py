@@ -17,7 +17,8 @@ from bot.config.document import section_at
 from bot.config.loading import VARIABLES
 from bot.config.settings import Settings
 from bot.config.value_types import SHARE_SCHEMA, SPAN_SCHEMA, Section, format_setting
-from bot.slack.render.text import REMEDIES
+from bot.slack.render.help import INCIDENT_NOTE, USAGES
+from bot.slack.render.text import COMMAND, REMEDIES
 from bot.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -149,6 +150,20 @@ def _is_required(loc: Loc) -> bool:
     return is_socket_token or bool(section and section.model_fields[str(loc[-1])].is_required())
 
 
+def render_commands() -> str:
+    """Return every verb of the command with an example, and what its help says."""
+    rows = (
+        (f"`{COMMAND} {usage.example or verb}`", _sentences(usage.summary, usage.details))
+        for verb, usage in USAGES.items()
+    )
+    return _table("you type | you get", rows)
+
+
+def _sentences(summary: str, details: str) -> str:
+    details = details.replace(INCIDENT_NOTE, "").strip()  # the page says it once
+    return f"{summary[:1].upper()}{summary[1:]}" + (f". {details}" if details else "")
+
+
 def render_settings() -> str:
     """Return a chapter for each section of the configuration; one for those that are alike."""
     schema = Settings.model_json_schema()
@@ -225,6 +240,7 @@ def _link_pages(text: str) -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "commands": render_commands,
     "metrics": render_metrics,
     "errors": render_remedies,
     "settings": render_settings,

@@ -89,7 +89,7 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def test_500_tenants_are_one_message(outage: Told) -> None:
     """One incident, one post that mentions people, few lines in its thread, one end."""
-    ((_, post),) = outage.of(MessageKind.POST)
+    (_, (_, post)) = outage.of(MessageKind.POST)  # the first one is the greeting
     (incident,) = outage.incidents
     lines = [message.text for _, message in outage.of(MessageKind.REPLY)]
 

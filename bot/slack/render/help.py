@@ -20,12 +20,14 @@ class Usage:
     example: str = ""
 
 
-_INCIDENT_NOTE = "Without a number the incident of the thread is meant, or the only open one."
+INCIDENT_NOTE = "Without a number the incident of the thread is meant, or the only open one."
 _READ_VERBS = {
     Verb.STATUS: Usage("", "how every tenant is now", "With what the status page says."),
-    Verb.RUN: Usage("[TENANT or SIGNAL]", "log in now, and read the metrics"),
+    Verb.RUN: Usage("[TENANT or SIGNAL]", "check all, or one thing, now"),
     Verb.ALERTS: Usage(
-        "[open|acked|all] [24h]", "incidents of the last days", example="alerts open"
+        "[open|acked|all] [24h]",
+        "open and recent incidents",
+        example="alerts open",
     ),
     Verb.WHY: Usage(
         "[INCIDENT] [--details]",
@@ -33,59 +35,62 @@ _READ_VERBS = {
         "With `--details` you also see the ids and weights of the evidence rules.",
         "why 12",
     ),
-    Verb.REPORT: Usage("[24h|7d]", "how it went", example="report 24h"),
-    Verb.HEALTH: Usage("", "how the bot itself does"),
+    Verb.REPORT: Usage("[24h|7d]", "how the last days went", example="report 24h"),
+    Verb.HEALTH: Usage("", "how the bot itself is"),
 }
 _INCIDENT_VERBS = {
     Verb.ACK: Usage(
         "[INCIDENT] [NOTE]",
         "you take it: nobody else is called",
-        f"{_INCIDENT_NOTE} `ack 12 take over` takes it from whoever has it. While it goes on I ask "
+        f"{INCIDENT_NOTE} `ack 12 take over` takes it from whoever has it. While it goes on I ask "
         "you from time to time whether you are still on it.",
         "ack 12 on it",
     ),
     Verb.HAND_OVER: Usage(
         "[INCIDENT]",
-        "give it back: others are called",
-        _INCIDENT_NOTE,
+        "you give it back: others are called",
+        INCIDENT_NOTE,
         "hand-over 12",
     ),
     Verb.NOTE: Usage(
-        "[INCIDENT] TEXT", "write something down", _INCIDENT_NOTE, "note 12 rolled back"
+        "[INCIDENT] TEXT",
+        "add a note to it",
+        INCIDENT_NOTE,
+        "note 12 rolled back",
     ),
     Verb.RESOLVE: Usage(
         "[INCIDENT] [NOTE]",
-        "end it by hand",
-        f"{_INCIDENT_NOTE} If it still fails I ask first; `resolve 12 anyway` does not ask.",
+        "end an incident by hand",
+        f"{INCIDENT_NOTE} If it still fails I ask first; `resolve 12 anyway` does not ask.",
         "resolve 12 rolled back",
     ),
     Verb.FALSE_ALARM: Usage(
         "[INCIDENT] REASON",
-        "it was none; the report counts it",
-        _INCIDENT_NOTE,
+        "it was no outage",
+        INCIDENT_NOTE,
         "false-alarm 12 a test",
     ),
-    Verb.ESCALATE: Usage("[INCIDENT]", "call the next person now", _INCIDENT_NOTE, "escalate 12"),
+    Verb.ESCALATE: Usage("[INCIDENT]", "call the next person now", INCIDENT_NOTE, "escalate 12"),
 }
 _OTHER_VERBS = {
     Verb.SILENCE: Usage(
         "WHAT TIME REASON",
-        "mute alerts for a while",
+        "stop alerts for a while",
         "WHAT is a tenant, a signal (`login`, `prod.login`), an incident (`#12`) or `all`. TIME is "
         "`30m`, `2h`, `1d`, or by your own clock `until 14:00`, `until tomorrow 09:00`, "
         "`until Mon 09:00`; 30 days at most. The end of an incident is posted all the same.",
         "silence prod 2h planned upgrade",
     ),
-    Verb.UNSILENCE: Usage("SILENCE", "end it before its time", example="unsilence S3"),
-    Verb.SILENCES: Usage("", "what is muted now"),
+    Verb.UNSILENCE: Usage("SILENCE", "end a silence before its time", example="unsilence S3"),
+    Verb.SILENCES: Usage("", "what is silenced now"),
     Verb.ONCALL: Usage(
         "[swap [@PERSON] 8h]",
-        "who is on call",
-        "`swap` puts somebody on call for a while: you, where you name nobody.",
+        "who is on call, and who is next",
+        "`swap` puts somebody on call for a while: you, if you name nobody.",
         "oncall swap until tomorrow 09:00",
     ),
     Verb.AUDIT: Usage("", "what people did, the newest first"),
-    Verb.HELP: Usage("[VERB]", "this, or more about one verb", example="help silence"),
+    Verb.HELP: Usage("[VERB]", "this list, or more about one command", example="help silence"),
 }
 USAGE_GROUPS = {"Look": _READ_VERBS, "Handle an incident": _INCIDENT_VERBS, "Arrange": _OTHER_VERBS}
 USAGES = {**_READ_VERBS, **_INCIDENT_VERBS, **_OTHER_VERBS}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.faults.lab import Lab
     from tests.faults.program import Admin
 
-WATCHES, TOLD = "checks count again", "an outage after that is told"
+WATCHES, TOLD = "checks count again", "an outage after that is posted"
 SAID = "/health says that the host's clock is wrong"
 WATCH_S, TELL_S = 120.0, 10.0
 SMALL, LARGE = (1.0, 10.0, 59.0), (61.0, 90.0, 600.0, 3600.0, 7200.0, 36_000.0)
@@ -99,7 +99,7 @@ async def start_wrong(lab: Lab, by_s: float) -> None:
 
 
 async def watch_and_tell(lab: Lab, admin: Admin, good: int, since: float) -> None:
-    """See that checks count again, that nothing false was said, and that an outage is told."""
+    """See that checks count again, that nothing false was said, and that an outage is posted."""
 
     async def watches() -> bool:
         # One check may have been on its way when the clock moved.

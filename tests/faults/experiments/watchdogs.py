@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.faults.lab import Lab
 
-READY, ALIVE = "systemd is told that it is ready", "systemd is told that it works, again and again"
+READY, ALIVE = "systemd learns that it is ready", "systemd learns that it works, again and again"
 ENDED = "the process ends, for its supervisor to start it again"
 RED, GREEN = "/health is red", "/health is green again"
 PINGED = "the ping address is asked for"
