@@ -114,7 +114,7 @@ class LiveProber:
     ) -> None:
         # At speed N time-outs are N times as short, and so is a loop lag that spoils a probe.
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
-        own = SystemNetwork(settings.resolve)
+        own = SystemNetwork(settings.resolve, family=settings.address_family)
         self.fetcher = OwnSideFetcher(clock, network or own, lag)
         self.fetcher.are_names_found = None if network else own.are_names_found
         self.fetcher.clock_watch = clock_watch

@@ -16,7 +16,7 @@ MUTANTS = (
         function="mark_doubt",
         old="Post | Reply | ChannelBody",
         new="Post | Reply",
-        promise='"It is neither lost nor sent twice." (docs/dev/architecture.md, a delivery)',
+        promise='"It is neither lost nor sent twice." (docs/dev/architecture.md)',
         harm="A silence, an override or the weekly report stands in the channel twice.",
         tests=("tests/core", "tests/runtime"),
     ),
@@ -37,8 +37,7 @@ MUTANTS = (
         function="_await_first_call",
         old="if incident.notification.has_mentioned:",
         new="if False:",
-        promise='"are mentioned in critical incidents only, once"'
-        " (docs/operation.md, how bad, and who is mentioned)",
+        promise='"Nobody is mentioned twice for one reason." (docs/paging.md)',
         harm="People are mentioned again when the verdict turns to our network and back.",
         tests=("tests/core",),
     ),
@@ -48,8 +47,7 @@ MUTANTS = (
         function="_find_recently_resolved",
         old="and i.life.merged_into is None",
         new="",
-        promise='"it turned out to be part of another one"'
-        " (docs/operation.md, handling an incident)",
+        promise='"Merged: part of another incident" (docs/alerts.md)',
         harm="The merged incident comes back, in a message that nobody follows any more.",
         tests=("tests/core",),
     ),
@@ -124,8 +122,8 @@ MUTANTS = (
         function="LoginBudget.refused_wait_s",
         old="2.0 ** max",
         new="1.0 ** max",
-        promise='"from the sixth refusal on the pause doubles each time, up to an hour"'
-        " (docs/operation.md, refused credentials)",
+        promise='"From the sixth refusal on it waits longer before each try, up to an hour."'
+        " (docs/setup-auth0.md)",
         harm="A person who runs the check again and again gets the user blocked at Auth0.",
         tests=("tests/core",),
     ),
@@ -146,8 +144,8 @@ MUTANTS = (
         function="OutboxDelivery._handle_sent",
         old="self._calls.pop(delivery.key, None)",
         new="pass",
-        promise='"If Slack has not taken a call 60 seconds after the bot decided on it, the bot'
-        ' pages every contact point" (docs/paging.md, while Slack does not answer)',
+        promise='"If Slack does not take a call within 60 seconds, the bot pages every"'
+        " (docs/paging.md)",
         harm="Pagers go off although the alert is in the channel.",
         tests=("tests/core", "tests/runtime"),
     ),
@@ -168,8 +166,8 @@ MUTANTS = (
         function="_take_step",
         old="tuple({*notified, *names})",
         new="notified",
-        promise='"`next` goes to the next person each time, never twice to the same in one round."'
-        " (docs/paging.md, escalation)",
+        promise='"goes to the next person each time, never twice to the same one in one round."'
+        " (docs/paging.md)",
         harm="The second step `next` calls the person again who did not react to the first.",
         tests=("tests/core",),
     ),
@@ -189,8 +187,7 @@ MUTANTS = (
         function="_collect_blame_evidence",
         old="is_concentrated and elsewhere >= MIN_OTHER_SUCCESSES",
         new="is_concentrated",
-        promise='"80 % or more of them are of one connection, and others succeed"'
-        " (docs/operation.md, users fail alone)",
+        promise='"80 % of them are of one connection, and others succeed" (docs/how-it-decides.md)',
         harm="One connection is blamed although no other one works either.",
         tests=("tests/core",),
     ),
@@ -200,7 +197,7 @@ MUTANTS = (
         function="OutboxDelivery._send",
         old="await self._commit(delivery, *batched)",
         new="pass",
-        promise='"The bot commits a message before it sends it." (architecture.md, the flow)',
+        promise='"The bot commits a message before it sends it." (docs/dev/architecture.md)',
         harm="If the process dies after a message was sent, the message is posted twice.",
         tests=("tests/runtime", "tests/crashes"),
     ),
@@ -210,8 +207,7 @@ MUTANTS = (
         function="_handle_while_ok",
         old="signal.relapses + 1 if again else 0",
         new="0",
-        promise='"Each relapse makes the next end harder."'
-        " (docs/operation.md, how a failure becomes a message)",
+        promise='"Each relapse makes the next end harder." (docs/how-it-decides.md)',
         harm="In an outage that comes and goes the incident ends and reopens again and again.",
         tests=("tests/core",),
     ),
@@ -221,8 +217,7 @@ MUTANTS = (
         function="observe_probe",
         old="result.outcome is Outcome.NO_DATA",
         new="False",
-        promise='"It counts neither as failure nor as success, and never speaks against Auth0."'
-        " (docs/operation.md, how a failure becomes a message)",
+        promise='"It counts neither as failure nor as success." (docs/how-it-decides.md)',
         harm="An outage ends as recovered when the bot itself can no longer check.",
         tests=("tests/core",),
     ),
@@ -232,8 +227,7 @@ MUTANTS = (
         function="_firing_reason",
         old=">= MAX_REFUSALS",
         new="> MAX_REFUSALS",
-        promise='"the third refusal posts a message and stops this login"'
-        " (docs/operation.md, refused credentials)",
+        promise='"the bot stops a login after the third refusal" (docs/setup-auth0.md)',
         harm="The bot goes on with a refused password, nearer to a block by Auth0.",
         tests=("tests/core",),
     ),
@@ -243,8 +237,7 @@ MUTANTS = (
         function="LoginBudget.allows",
         old="and self._count_since(now - TEN_MINUTES_S) < PER_TEN_MINUTES",
         new="",
-        promise='"at most 12 logins in any minute and 100 in any ten"'
-        " (docs/operation.md, refused credentials)",
+        promise='"at most 12 times a minute and 100 times in ten minutes" (docs/setup-auth0.md)',
         harm="In a long burst the synthetic user comes near Auth0's own limit.",
         tests=("tests/core",),
     ),
@@ -298,8 +291,7 @@ MUTANTS = (
         function="_parse_person",
         old="or workspaces.isdisjoint(memberships)",
         new="",
-        promise='"Guests and members of other workspaces never may anything, whatever stands here."'
-        " (docs/configuration.md, access)",
+        promise='"Guests and members of other workspaces may do nothing." (docs/configuration.md)',
         harm="People of another company in a shared channel can silence our alerts.",
         tests=("tests/slack",),
     ),
@@ -309,8 +301,8 @@ MUTANTS = (
         function="EventsEndpoint._verify",
         old="not self._is_new(signature, now)",
         new="False",
-        promise='"is refused with 401, as is a repeated request"'
-        " (docs/operation.md, Socket Mode and HTTP mode)",
+        promise='"did not sign in the last 5 minutes, and a request that comes twice."'
+        " (docs/deploy.md)",
         harm="Who has recorded one request can have it carried out again.",
         tests=("tests/slack",),
     ),
@@ -342,8 +334,7 @@ MUTANTS = (
         function="StatusFeed._evaluate",
         old="document.is_older(self._cached.document)",
         new="False",
-        promise='"older than what was read before" is no evidence (docs/operation.md, the status'
-        " page)",
+        promise='"`stale` (older than what was read before)" (docs/how-it-decides.md)',
         harm="A cache's old page takes a status incident back that goes on.",
         tests=("tests/sources",),
     ),
@@ -363,8 +354,8 @@ MUTANTS = (
         function="SlackSession._check",
         old="await check_bot_token(self._web)",
         new="self._workspace or await check_bot_token(self._web)",
-        promise='"a token that somebody revokes on a quiet day does not stay unnoticed"'
-        " (docs/operation.md, Without Slack)",
+        promise='"checks once a minute that Slack still accepts its token and channels"'
+        " (docs/deploy.md)",
         harm="The next outage is the first to show that nothing can be posted.",
         tests=("tests/slack",),
     ),
@@ -374,8 +365,7 @@ MUTANTS = (
         function="_find_duplicates",
         old="chain(names, _sender_secrets(document))",
         new="chain(names)",
-        promise='"No two of them, nor a `stream_token` or the `status_token`, have the same'
-        ' secret." (docs/configuration.md, hooks)',
+        promise='"Every secret of a webhook differs from all others." (docs/configuration.md)',
         harm="The token that every application has to read the status may push alerts.",
         tests=("tests/config",),
     ),
@@ -385,8 +375,7 @@ MUTANTS = (
         function="_incident_intervals",
         old="span.tenants_since[tenant]",
         new="span.since",
-        promise='"An incident counts from its first failing request, from when the tenant joined'
-        ' it" (docs/operation.md, looking back)',
+        promise='"From the first failing request on; no second counts twice" (docs/commands.md)',
         harm="The report says that a tenant was down while its logins still worked.",
         tests=("tests/core",),
     ),
@@ -418,8 +407,7 @@ MUTANTS = (
         function="HomeTabs._publish",
         old='authorize(view.rules.access, Right.VIEW, person, "")',
         new="None",
-        promise='"Guests and members of other workspaces never may anything, whatever stands here."'
-        " (docs/configuration.md, access)",
+        promise='"Guests and members of other workspaces may do nothing." (docs/configuration.md)',
         harm="A guest who opens the Home tab sees all tenants and incidents.",
         tests=("tests/slack",),
     ),
@@ -429,8 +417,7 @@ MUTANTS = (
         function="_delete_expired",
         old="INBOX.c.is_handled, too_old",
         new="too_old",
-        promise='"what is still to be said, requests that are not answered"'
-        " (docs/operation.md, the database)",
+        promise='"messages that are not sent, requests that are not answered." (docs/deploy.md)',
         harm="A request that waited through a long stop is dropped without an answer.",
         tests=("tests/store",),
     ),
@@ -440,7 +427,7 @@ MUTANTS = (
         function="_turn_verdict",
         old="judged if found and _may_turn_again(incident, judged, now) else before",
         new="judged",
-        promise='"A verdict changes for a new fact only" (docs/operation.md, why this verdict)',
+        promise='"A verdict turns for new facts." (docs/how-it-decides.md)',
         harm="The verdict goes to and fro as numbers move, with a line in the thread each time.",
         tests=("tests/core",),
     ),

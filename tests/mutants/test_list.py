@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,3 +28,10 @@ def test_the_mutant_applies(mutant: Mutant) -> None:
     source = (ROOT / mutant.path).read_text()
     assert mutant.apply(source) != source
     assert all((ROOT / path).exists() for path in mutant.tests)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.id)
+def test_the_promise_is_on_its_page(mutant: Mutant) -> None:
+    """What a page is quoted with stands there."""
+    for quote, page in re.findall(r'"([^"]+)" \((docs/\S+\.md)\)', mutant.promise):
+        assert quote in " ".join((ROOT / page).read_text().replace("**", "").split())
