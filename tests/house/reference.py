@@ -30,7 +30,10 @@ ROOT = Path(__file__).parents[2]
 SPAN, SHARE = SPAN_SCHEMA["pattern"], SHARE_SCHEMA["pattern"]
 CONSTANTS = {
     "bot.core.signals.probe_threshold": "MAX_REFUSALS REFUSAL_INTERVAL_S RATE_LIMIT_COUNT "
-    "RATE_LIMIT_INTERVAL_S RATE_LIMIT_MAX_S SLOW_INTERVAL_FACTOR FIRING_INTERVAL_FACTOR",
+    "RATE_LIMIT_CALM RATE_LIMIT_INTERVAL_S RATE_LIMIT_MAX_S RATE_LIMIT_CONFIRM_S "
+    "RELAPSE_INTERVAL_S SLOW_INTERVAL_FACTOR FIRING_INTERVAL_FACTOR",
+    "bot.core.signals.clock_check": "LIMIT_S STEADY_S",
+    "bot.http.resolver": "HEAD_START_S",
     "bot.core.signals.latency": "SLOW_FACTOR SLOW_S SLOW_COUNT FAST_COUNT",
     "bot.core.signals.login_budget": "PER_MINUTE PER_TEN_MINUTES",
     "bot.core.incidents.corroboration": "MAX_PEERS",
@@ -42,7 +45,7 @@ CONSTANTS = {
     "bot.core.state.tenant": "MAX_STATUS_INCIDENT_AGE_S",
     "bot.core.signals.metric_threshold": "MIN_FAILURES MIN_SIGMAS BASELINE_FACTOR HEALTHY_PART "
     "GROWTH_FACTOR RECOVER_COUNT QUOTA_ROWS FIRST_DAY_MISSING LOW_TRAFFIC_S NO_REPORT_S",
-    "bot.core.signals.baseline": "HALF_LIFE_S MIN_SEEN_S",
+    "bot.core.signals.baseline": "HALF_LIFE_S WEEK_HALF_LIFE_S MIN_SEEN_S",
     "bot.core.auth0_logs.events": "LATE_S",
     "bot.core.incidents.grouping": "STORM_MIN_INCIDENTS STORM_WINDOW_S",
     "bot.core.incidents.lifecycle": "CANNOT_CHECK_S",
@@ -183,7 +186,7 @@ def _render_section(section: type[Section], titles: list[str], schema: dict[str,
     about = schema if section is Settings else schema["$defs"][section.__name__]
     required = about.get("required", ())
     rows = (
-        (f"`{key}`", _form(each), _default(key, each, section, required), _meaning(each))
+        (f"`{key}`", _form(each, schema), _default(key, each, section, required), _meaning(each))
         for key, each in about["properties"].items()
     )
     heading = ", ".join(f"`{title}`" for title in titles if title) or "Top level"
@@ -191,13 +194,15 @@ def _render_section(section: type[Section], titles: list[str], schema: dict[str,
     return f"## {heading}\n\n{text}\n\n" + _table("key | form | default | meaning", rows)
 
 
-def _form(schema: dict[str, Any]) -> str:
+def _form(schema: dict[str, Any], whole: dict[str, Any]) -> str:
     choices = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
     (form,) = choices
-    if "$ref" in form or "allOf" in form:
-        return "section" if form.get("$ref", "").rpartition("/")[2] != "CallsWhen" else "text"
+    if "$ref" in form:
+        form = whole["$defs"][form["$ref"].rpartition("/")[2]]
+        if "properties" in form:
+            return "section"
     if enum := form.get("enum"):
-        return " or ".join(f"`{each}`" for each in enum)
+        return " or ".join(f"`{each}`" for each in enum).replace(" or ", ", ", len(enum) - 2)
     if form.get("pattern") in {SPAN, SHARE}:
         return "time" if form["pattern"] == SPAN else "share"
     if form.get("type") == "array":
@@ -212,7 +217,7 @@ def _default(key: str, schema: dict[str, Any], section: type[Section], required:
         return "required"
     field = section.model_fields[key]
     value: Any = field.get_default(call_default_factory=True)
-    if value is None or _form(schema) == "section":
+    if value is None or isinstance(value, Section):
         return ""
     choices = [each for each in schema.get("anyOf", [schema]) if each.get("pattern") == SHARE]
     if choices:
