@@ -278,7 +278,7 @@ MUTANTS = (
         id="resolved-for-ever",
         path="bot/core/incidents/recurrence.py",
         function="is_sticky_resolved",
-        old="if now - (incident.life.resolved_at or now) < STICKY_RESOLVE_S",
+        old="if not is_quiet_over(incident, now)",
         new="",
         promise='"What still fails so long after a person resolved it opens a new incident."'
         " (core/incidents/recurrence.py, STICKY_RESOLVE_S)",
@@ -423,7 +423,7 @@ MUTANTS = (
     ),
     Mutant(
         id="verdict-without-news",
-        path="bot/core/incidents/lifecycle.py",
+        path="bot/core/incidents/verdict_changes.py",
         function="_is_clearly_new",
         old="if not found: return False",
         new="if not found: return True",

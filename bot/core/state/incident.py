@@ -300,6 +300,9 @@ class IncidentHistory:
     """One for each change of cause or scope, oldest first."""
     detected_at: dict[str, float] = field(default_factory=dict)
     """When each kind of source first detected it, the last time; see `detection_times`."""
+    doubted_as: Cause | None = None
+    """The cause that the facts have named since, other than that of the verdict."""
+    doubted_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

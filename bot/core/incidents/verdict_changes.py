@@ -1,0 +1,109 @@
+"""When the verdict of an open incident changes: not because a number moved or a fact went away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bot.core.model.observation import Cause
+from bot.core.state.incident import Incident, VerdictRecord, detection_times
+
+if TYPE_CHECKING:
+    from bot.core.model.observation import Evidence, Verdict
+
+OUR_CAUSES = frozenset({Cause.PROBE, Cause.NETWORK})
+"""Causes on our side: if one is probable, users elsewhere may be fine: that is a warning."""
+MAX_VERDICT_RECORDS = 20
+LOUDER = 0.25
+"""So much more of the same evidence is new evidence."""
+TELLING = 0.5
+"""Evidence of less weight turns no verdict."""
+SETTLE_S, CLEAR = 120.0, 0.75
+"""For so long a verdict may turn freely; later only this clear, and so long after the last turn."""
+DISPROVED_S, DISPROVED_OURS_S = 300.0, 60.0
+"""Without anything new, a verdict turns once the facts have named another cause for so long."""
+
+
+def turn_verdict(incident: Incident, judged: Verdict, now: float) -> Incident:
+    """Return an incident with the verdict that holds now: what is judged now, or its own."""
+    incident = _record_doubt(incident, judged, now)
+    is_kept = is_new_cause(incident.verdict, judged) and not (
+        _is_clearly_new(incident, judged, now) or _is_disproved(incident, judged, now)
+    )
+    if is_kept:
+        return incident
+    history = replace(incident.history, doubted_as=None, doubted_since=None)
+    return replace(incident, verdict=judged, history=history)
+
+
+def is_new_cause(before: Verdict, after: Verdict) -> bool:
+    """Tell whether another cause is blamed, or its scope changed."""
+    return (before.cause, before.scope) != (after.cause, after.scope)
+
+
+def new_evidence(before: Verdict, after: Verdict) -> tuple[Evidence, ...]:
+    """Return the evidence that a verdict did not have before, or much less of it."""
+    known = {one.rule_id: one.strength for one in (*before.evidence_for, *before.evidence_against)}
+    found = (*after.evidence_for, *after.evidence_against)
+    return tuple(o for o in found if o.strength > known.get(o.rule_id, -1.0) + LOUDER)
+
+
+def record_evidence(incident: Incident, now: float) -> Incident:
+    """Record since when each rule matches, how the verdict changed, and who knew first."""
+    verdict = incident.verdict
+    since = {one.rule_id: now for one in (*verdict.evidence_for, *verdict.evidence_against)}
+    past = incident.history
+    verdicts = past.verdicts
+    if not verdicts or is_new_cause(verdicts[-1].verdict, verdict):
+        new_ids = tuple(rule_id for rule_id in since if rule_id not in past.evidence_since)
+        bare = replace(verdict, evidence_for=(), evidence_against=())
+        verdicts = (*verdicts[-MAX_VERDICT_RECORDS + 1 :], VerdictRecord(now, bare, new_ids))
+    history = replace(
+        past,
+        evidence_since={**since, **past.evidence_since},
+        verdicts=verdicts,
+        detected_at=detection_times(incident),
+    )
+    return replace(incident, history=history)
+
+
+def _is_clearly_new(incident: Incident, judged: Verdict, now: float) -> bool:
+    """Tell whether another verdict is due: for evidence that comes for the first time, at once.
+
+    Evidence that comes and goes must not turn the verdict each time: after the first minutes it
+    does so only where it is clear, and not soon again.
+    """
+    found = [o for o in new_evidence(incident.verdict, judged) if abs(o.weight) >= TELLING]
+    if not found:
+        return False
+    life, history = incident.life, incident.history
+    began_at = life.reopened_at or life.opened_at
+    if now - began_at < SETTLE_S or any(o.rule_id not in history.evidence_since for o in found):
+        return True
+    last_at = history.verdicts[-1].at if history.verdicts else began_at
+    is_clear = judged.confidence >= CLEAR or judged.confidence <= 1 - CLEAR
+    return now - last_at >= SETTLE_S and is_clear
+
+
+def _record_doubt(incident: Incident, judged: Verdict, now: float) -> Incident:
+    """Record since when the facts have named another cause than the incident's."""
+    history = incident.history
+    doubt = None if judged.cause is incident.verdict.cause else judged.cause
+    if doubt is history.doubted_as:
+        return incident
+    since = None if doubt is None else now
+    return replace(incident, history=replace(history, doubted_as=doubt, doubted_since=since))
+
+
+def _is_disproved(incident: Incident, judged: Verdict, now: float) -> bool:
+    """Tell whether what spoke for a cause has been gone for so long that it is another one.
+
+    A cause for which nobody is called needs facts that are still there.
+    """
+    since = incident.history.doubted_since
+    if since is None:
+        return False
+    if incident.verdict.cause in OUR_CAUSES:
+        return now - since >= DISPROVED_OURS_S
+    is_clear = judged.cause is not Cause.UNCLEAR and judged.confidence >= CLEAR
+    return is_clear and now - since >= DISPROVED_S
