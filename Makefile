@@ -12,7 +12,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite faults faults-full check fix bench house mutants judge judge-long fit pictures reference lock clean
+.PHONY: help demo test suite faults faults-full check fix wheel bench house mutants judge judge-long fit pictures reference lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 - /p' Makefile | awk -F ' - ' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -52,6 +52,9 @@ check: .venv/dev.stamp ## check format, style, types and imports
 fix: .venv/dev.stamp ## format the code and mend what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+wheel: .venv/dev.stamp ## build dist/*.whl, for pipx, uv tool or pip
+	$(BIN)/python -m hatchling build --target wheel
 
 bench: .venv/dev.stamp ## measure how fast the engine is
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.app.clock import ClockWatch
+from bot.app.doctor import examine
 from bot.app.health import admin_routes
 from bot.app.http_server import Server
 from bot.app.notification_router import NotificationRouter, build_notifiers
@@ -19,6 +20,7 @@ from bot.app.rules import find_silent_escalation, rules_of
 from bot.app.self_checks import CyclePing
 from bot.app.self_watch import DELIVERY, ENGINE, SOCKET, SelfWatch
 from bot.app.status_json import status_routes
+from bot.app.status_page import page_handler
 from bot.app.watchdog import Supervisor
 from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
@@ -120,7 +122,7 @@ class Bot:
         )
         self._database_warning = ""
         self._slack: SlackSession | None = None
-        self._delivery: OutboxDelivery | None = None
+        self.delivery: OutboxDelivery | None = None
         self._socket: SocketModeConnection | None = None
         self._events_endpoint: EventsEndpoint | None = None
         self.engine: Engine | None = None
@@ -139,11 +141,6 @@ class Bot:
         if socket.is_connected:
             return replace(health, since=since)
         return SlackHealth(SlackStatus.CONNECTING, since, "no Socket Mode connection")
-
-    @property
-    def outbox_depth(self) -> int:
-        """How many messages wait."""
-        return self._delivery.depth if self._delivery else 0
 
     async def warn(self, text: str) -> None:
         """Post a warning about the bot itself to the default channel, if Slack takes it."""
@@ -279,7 +276,7 @@ class Bot:
     def _build_delivery(
         self, engine: Engine, store: Store, messenger: SlackMessenger
     ) -> OutboxDelivery:
-        delivery = self._delivery = OutboxDelivery(
+        delivery = self.delivery = OutboxDelivery(
             clock=self._clock,
             store=store,
             messenger=self.watch(NotificationRouter(messenger, self._notifiers)),
@@ -316,7 +313,8 @@ class Bot:
             is_deaf = public is not None and not public.is_listening
             return "server.listen takes no connections" if is_deaf else store.problem
 
-        admin = admin_routes(self.metrics.registry, self._self_watch.health, find_unready)
+        admin = dict(admin_routes(self.metrics.registry, self._self_watch.health, find_unready))
+        admin["GET", "/status"] = page_handler(engine.view)
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
 
     async def _use_slack(
@@ -380,6 +378,7 @@ class Bot:
             view=engine.view,
             catch_up=engine.catch_up,
             submit=engine.submit,
+            examine=partial(examine, self._settings, self._clock),
         )
         return Listeners(
             engine,

@@ -335,6 +335,11 @@ class Doctor:
         return Finding(area, what, Level.PROBLEM, said, remedy_of(fault))
 
 
+async def examine(settings: Settings, clock: Clock) -> list[Finding]:
+    """Return all findings of one examination."""
+    return [finding async for finding in Doctor(settings, clock).examine()]
+
+
 def _examine_clock(answers: Sequence[HttpResult]) -> Finding:
     """Compare the host's clock with the `Date` of an answer, which has no fractions."""
     for answer in answers:

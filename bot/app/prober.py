@@ -111,7 +111,8 @@ class LiveProber:
     ) -> None:
         # At speed N time-outs are N times as short, and so is a loop lag that spoils a probe.
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
-        self.fetcher = _DatingFetcher(clock, network or SystemNetwork(settings.resolve), lag)
+        own = SystemNetwork(settings.resolve, family=settings.address_family)
+        self.fetcher = _DatingFetcher(clock, network or own, lag)
         self.fetcher.clock_watch = clock_watch
         self._settings = settings
         sources = [each.ca_file for each in (settings.prometheus, settings.sentry) if each]

@@ -30,12 +30,14 @@ from bot.core.model.observation import (
 from bot.core.oncall import DM, MENTION, NEXT, Shifts
 from bot.core.state.outbox import (
     DirectMessage,
+    Greeting,
     PagerAction,
     Paging,
     Post,
     Reply,
 )
 from bot.ports import CallFailed, StoreError
+from bot.slack.outbound.messenger import delete_messages
 from bot.slack.web_api import SlackWeb
 from bot.store import inspect_database
 
@@ -161,7 +163,9 @@ class WatchedMessenger:
     async def send(
         self, delivery: Delivery, view: View, message: MessageRef | None
     ) -> MessageRef | None:
-        """Send it, and note the outcome."""
+        """Send it, and note the outcome. The greeting of a new bot is left out."""
+        if isinstance(delivery.body, Greeting):
+            return None
         what = _name_delivery(delivery)
         try:
             ref = await self._messenger.send(delivery, view, message)
@@ -326,7 +330,7 @@ class Rehearsal:
         """Wait until all that was to be sent has been sent, but not for ever."""
         until = self.clock.now() + SETTLE_S
         await self.clock.sleep(1.0)
-        while bot.outbox_depth and self.clock.now() < until:
+        while bot.delivery and bot.delivery.depth and self.clock.now() < until:
             await self.clock.sleep(0.2)
 
     async def _delete(self, sent: dict[MessageRef, None]) -> None:
@@ -334,8 +338,7 @@ class Rehearsal:
         slack = self.settings.slack
         web = SlackWeb(slack.bot_token.get_secret_value(), slack.api_url)
         try:
-            for ref in reversed(sent):
-                await web.call("chat.delete", {"channel": ref.channel, "ts": ref.ts})
+            await delete_messages(web, reversed(sent))
         except CallFailed as error:
             remedy = "delete the test's messages by hand"
             self.note(Finding("end", "messages", Level.ADVICE, str(error), remedy))

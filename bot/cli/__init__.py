@@ -195,7 +195,13 @@ def simulate(
     compare: bool,
     requests: bool,
 ) -> None:
-    """Play scenario FILES (or examples, by name) in virtual time."""
+    """Play scenario FILES (or examples, by name) in virtual time.
+
+    \b
+    Examples:
+      auth0-check simulate region-503
+      auth0-check simulate my-outage.yml --score --json
+    """
     from bot.simulator.command import SimulateCommand
 
     command = SimulateCommand(
@@ -221,8 +227,11 @@ def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> No
     """Run the real bot against a local tenant, status page and Slack workspace.
 
     \b
-    Examples: edge-2022-06-21, grant-switched-off, other-component-post,
+    Scenarios: edge-2022-06-21, grant-switched-off, other-component-post,
     our-egress, our-release, quota-used-up, region-503, single-failure.
+
+    \b
+    Example: auth0-check demo --scenario our-release --speed 30
     """
     from bot.simulator.demo import play_demo
     from bot.simulator.story_time import StoryLoop
@@ -289,6 +298,7 @@ main.add_command(setup.config_group)
 main.add_command(setup.doctor)
 main.add_command(init)
 main.add_command(setup.test_alert)
+main.add_command(setup.completion)
 
 if __name__ == "__main__":
     main()

@@ -181,3 +181,24 @@ def test_alert(config: Path | None, only: str, *, yes: bool, keeps: bool, is_jso
         click.echo(f"Error: {error}", err=True)
         sys.exit(FAILING)
     sys.exit(FAILING if worst_level(findings) is Level.PROBLEM else HEALTHY)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print what completes commands and options in a shell.
+
+    \b
+    Examples:
+      auth0-check completion bash >> ~/.bashrc
+      auth0-check completion zsh >> ~/.zshrc
+      auth0-check completion fish > ~/.config/fish/completions/auth0-check.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.UsageError(f"there is no completion for {shell}")
+    program = "auth0-check"
+    click.echo(found(ctx.find_root().command, {}, program, "_AUTH0_CHECK_COMPLETE").source())

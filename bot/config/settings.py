@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Login(types.Section):
-    """A synthetic user who logs in to one application."""
+    """A test user who logs in to one application."""
 
     name: types.SignalName = "login"
     """A short name of your own; needed if a tenant has several logins."""
@@ -39,13 +39,15 @@ class Login(types.Section):
     client_secret: types.Secret | None = None
     """If the application has one."""
     username: types.Text
-    """The synthetic user's user name or e-mail address."""
+    """The test user's user name or e-mail address."""
     password: types.Secret
-    """The synthetic user's password."""
+    """The test user's password."""
     realm: types.Text | None = None
     """The connection. Without it, a tenant without a Default Directory answers 500."""
     audience: types.Text | None = None
     """The API of the access token. Without it the access token is opaque and is not verified."""
+    organization: types.Text | None = None
+    """The id (`org_…`) or name of the organization that the user logs in to."""
     scope: types.Text = "openid"
     """What is asked for: by default the least that gives an id token."""
     token_path: types.UrlPath = "/oauth/token"  # noqa: S105 - a path
@@ -135,7 +137,7 @@ class Tenant(types.Section):
     probe: ProbeSettings = ProbeSettings()
     """How often it is probed, and for how long."""
     logins: tuple[Login, ...] = Field(min_length=1)
-    """A list of at least one synthetic user."""
+    """A list of at least one test user."""
     m2m: M2m | None = None
     """A machine token, as a second check. One in five minutes: 8,640 a month."""
     metrics: tuple[Metric, ...] = ()
@@ -254,6 +256,8 @@ class Settings(types.Section):
     """Control endpoints: if they fail too, it is our own network. Not at Auth0's edge vendor."""
     resolve: dict[types.HostName, types.AddressPort] = Field(default_factory=dict)
     """Host name -> `address:port`, instead of DNS (tests, labs); SNI and issuer do not change."""
+    address_family: Literal["any", "ipv4", "ipv6"] = "any"
+    """By which addresses the bot reaches Auth0 and all sources; `any`: as DNS orders them."""
     database: types.Text = "auth0-check.sqlite"
     """The file with the bot's state, relative to the working directory."""
     ping_url: types.SecretAddress | None = None

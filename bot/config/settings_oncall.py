@@ -300,5 +300,5 @@ class Access(types.Section):
     silence: PrincipalIds = (EVERYONE,)
     """Silence a tenant, a signal or an incident for a while, and end the silence."""
     administer: PrincipalIds = (EVERYONE,)
-    """Silence everything, override who is on call, read the audit trail. By default any member
-    may: name your on-call user group here."""
+    """Silence everything, override who is on call, read the audit trail, examine the set-up. By
+    default any member may: name your on-call user group here."""

@@ -20,6 +20,8 @@ class Prometheus(types.Section):
     """With `password`, instead of `token`: basic authentication."""
     password: types.Secret | None = None
     """Of `username`."""
+    headers: dict[types.HeaderName, types.Token] = Field(default_factory=dict)
+    """Sent with each query, such as `X-Scope-OrgID` for one tenant of Mimir or Cortex."""
     ca_file: types.CaFile | None = None
     """Trusted instead of the system's certificate authorities."""
     every: types.Interval = 30.0

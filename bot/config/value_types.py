@@ -327,6 +327,9 @@ WebhookSecret = Annotated[
 PathSecret = Annotated[
     SecretStr, must_match(r"[A-Za-z0-9_-]{16,}", "must be at least 16 letters, digits, - or _")
 ]
+HeaderName = Annotated[
+    str, must_match(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "must be the name of an HTTP header")
+]
 CaFile = Annotated[str, AfterValidator(_check_certificates)]
 """A file of trusted certificate authorities, relative to the configuration file."""
 BotToken = Annotated[SecretStr, _must_be_token("xoxb-", BOT_ADVICE)]

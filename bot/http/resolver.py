@@ -17,6 +17,7 @@ Address = tuple[str, int]
 """An IP address and a port."""
 MAX_LOOKUPS = 64
 """At once. The loop's own executor has 6 threads on 2 cores: 6 hanging lookups stop all others."""
+FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 MAX_ADDRESSES = 4
 """Tried for one request."""
 
@@ -41,8 +42,11 @@ class SystemNetwork:
         self,
         overrides: Mapping[str, str],
         look_up: Callable[..., Sequence[Any]] = socket.getaddrinfo,
+        *,
+        family: str = "any",
     ) -> None:
         """Resolve the hosts of `{host: "address:port"}` without `look_up`."""
+        self._family = FAMILIES[family]
         self._overrides = {host.lower(): target for host, target in overrides.items()}
         self._look_up = look_up
         self._free = threading.BoundedSemaphore(MAX_LOOKUPS)
@@ -67,7 +71,9 @@ class SystemNetwork:
 
         def run() -> None:
             try:
-                found.set_result(self._look_up(host, port, type=socket.SOCK_STREAM))
+                found.set_result(
+                    self._look_up(host, port, family=self._family, type=socket.SOCK_STREAM)
+                )
             except Exception as error:  # noqa: BLE001 - handed to the caller
                 found.set_exception(error)
             finally:

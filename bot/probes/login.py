@@ -83,6 +83,7 @@ def _token_form(login: Login) -> Mapping[str, str]:
         "username": login.username,
         "password": login.password.get_secret_value(),
         "audience": login.audience,
+        "organization": login.organization,
         "scope": login.scope,
     }
     return {name: value for name, value in fields.items() if value}

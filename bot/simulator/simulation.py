@@ -47,6 +47,7 @@ from bot.slack.render.text import COMMAND
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from bot.core.model.finding import Finding
     from bot.core.model.measurement import ChangeMade
     from bot.core.state.stimulus import Effect
     from bot.ports import InboxItem
@@ -154,6 +155,11 @@ def build_workspace(scenario: Scenario, now: Callable[[], float]) -> Workspace:
     return Workspace(now, app=app, people=people, channels=channels)
 
 
+async def examine_nothing() -> tuple[Finding, ...]:
+    """Examine a set-up that is none."""
+    return ()
+
+
 class Simulation:
     """The bot and the scenario's world in one virtual loop."""
 
@@ -226,6 +232,7 @@ class Simulation:
             view=self.engine.view,
             catch_up=self.engine.catch_up,
             submit=self.engine.submit,
+            examine=examine_nothing,
         )
         messenger = SlackMessenger(
             slack,

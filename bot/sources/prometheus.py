@@ -60,7 +60,10 @@ class PrometheusRate:
         self._target = target
         self._request = HttpRequest(
             url=server.url + QUERY_PATH,
-            headers=authorization_headers(server),
+            headers={
+                **{n.lower(): value.get_secret_value() for n, value in server.headers.items()},
+                **authorization_headers(server),
+            },
             timeout_s=server.timeout,
             ca_file=server.ca_file,
         )
@@ -131,10 +134,10 @@ def _samples(document: Mapping[str, Any]) -> list[tuple[float, str]]:
 def authorization_headers(server: Prometheus) -> dict[str, str]:
     """Return the headers for a bearer token, else for a user name and password, else none."""
     if server.token:
-        return {"Authorization": f"Bearer {server.token.get_secret_value()}"}
+        return {"authorization": f"Bearer {server.token.get_secret_value()}"}
     if server.username and server.password:
         pair = f"{server.username}:{server.password.get_secret_value()}"
-        return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+        return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
     return {}
 
 

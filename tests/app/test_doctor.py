@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bot.app.bot import Bot
 from bot.app.clock import SystemClock
 from bot.app.doctor import Doctor
 from bot.config import ConfigError
@@ -27,6 +28,7 @@ from bot.simulator.workspace.model import SCOPES, App, Channel, User
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
+from bot.slack.checks import SlackStatus
 from bot.slack.render.text import remedy_of
 
 if TYPE_CHECKING:
@@ -174,6 +176,7 @@ async def place(folder: Path, **workspace: Any) -> AsyncIterator[Place]:
         yield Place(tenants, folder, slack, server)
 
 
+SERVER = {"admin_listen": "127.0.0.1:0"}
 ALL_SCOPES = SCOPES | {"dnd:read"}
 T, L = "tenants/0", "tenants/0/logins/0"
 DM_ONLY = {"critical": [{"after": "3m", "tell": "dm"}]}
@@ -371,3 +374,39 @@ def test_every_fault_has_a_remedy(stage: Stage) -> None:
     """Also one without a known reason; a token that is signed by HS256 has its own."""
     assert remedy_of(Fault(stage, "new"))
     assert "RS256" in remedy_of(Fault(Stage.TOKEN, "bad_algorithm", status=200))
+
+
+async def test_doctor_in_slack(tmp_path: Path) -> None:
+    """Whoever may administer gets it alone, with each remedy; others are refused."""
+    async with place(tmp_path) as here:
+        whole = changed(here.good(), {"access": {"administer": ["U1"]}, "server": SERVER})
+        file = tmp_path / "bot.yml"
+        file.write_text(json.dumps(changed(whole, {f"{L}/audience": "https://x"})))
+        bot = Bot(build_settings(load_document(file, {})), SystemClock())
+        running = asyncio.create_task(bot.run())
+        try:
+            async with asyncio.timeout(60):
+                while bot.slack_health.status is not SlackStatus.CONNECTED:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+                for user in ("U1", "U2"):
+                    await here.server.people.type_command(
+                        user, "C0ALERTS", "/auth0-check doctor share"
+                    )
+                while len(said := texts_to(here, "U1")) < 2 or not texts_to(here, "U2"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        refused = texts_to(here, "U2")
+
+    assert "this takes up to half a minute" in said[0]
+    assert "The set-up: " in said[1]
+    assert "prod: login: application" in said[1]
+    assert "Check the audience" in said[1]
+    assert "may" in refused[0]
+    assert len(refused) == 1
+
+
+def texts_to(here: Place, user: str) -> list[str]:
+    messages = here.workspace.messages("C0ALERTS")
+    return [message.text for message in messages if message.only_for == user]

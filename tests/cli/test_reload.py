@@ -73,7 +73,8 @@ async def test_reload(tmp_path: Path) -> None:
             await bot.wait_for("the configuration was read again")
             await bot.wait_for("first check of renamed.login: ok")
             assert bot.process.returncode is None
-        said = [message.text for message in here.workspace.messages("C0ALERTS")]
+        texts = [message.text for message in here.workspace.messages("C0ALERTS")]
+    said = [text for text in texts if "configuration" in text]
 
     assert len(said) == 1
     assert "colour: is no setting" in said[0]

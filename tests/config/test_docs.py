@@ -41,7 +41,7 @@ def test_every_setting_is_described() -> None:
         "| `mode` | `socket` or `http` | `socket` |",
         "| `every` | time | `60s` |",
         "| `share` | share | `5%` |",
-        "| `calls` | text | `always` |",
+        "| `calls` | `always`, `never` or `hours` | `always` |",
         "| `repeat` | whole number | `2` |",
     ],
 )

@@ -14,6 +14,7 @@ from bot.core.state.rules import Rules, TenantRules
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.simulator.memory import MemoryStore
+from bot.simulator.simulation import examine_nothing
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from bot.slack.checks import check_bot_token
@@ -126,7 +127,12 @@ async def ask(text: str, user: str = "U1") -> Asked:  # noqa: PLR0915 - one bot
         engine.attach(delivery)
         people = UserDirectory(web, clock, groups=(), workspaces=workspace.workspaces)
         questions = QuestionAnswerer(
-            web, clock, view=engine.view, catch_up=engine.catch_up, submit=engine.submit
+            web,
+            clock,
+            view=engine.view,
+            catch_up=engine.catch_up,
+            submit=engine.submit,
+            examine=examine_nothing,
         )
         listeners = Listeners(
             engine,

@@ -183,7 +183,7 @@ def _render_section(section: type[Section], titles: list[str], schema: dict[str,
     about = schema if section is Settings else schema["$defs"][section.__name__]
     required = about.get("required", ())
     rows = (
-        (f"`{key}`", _form(each), _default(key, each, section, required), _meaning(each))
+        (f"`{key}`", _form(each, schema), _default(key, each, section, required), _meaning(each))
         for key, each in about["properties"].items()
     )
     heading = ", ".join(f"`{title}`" for title in titles if title) or "Top level"
@@ -191,13 +191,15 @@ def _render_section(section: type[Section], titles: list[str], schema: dict[str,
     return f"## {heading}\n\n{text}\n\n" + _table("key | form | default | meaning", rows)
 
 
-def _form(schema: dict[str, Any]) -> str:
+def _form(schema: dict[str, Any], whole: dict[str, Any]) -> str:
     choices = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
     (form,) = choices
-    if "$ref" in form or "allOf" in form:
-        return "section" if form.get("$ref", "").rpartition("/")[2] != "CallsWhen" else "text"
+    if "$ref" in form:
+        form = whole["$defs"][form["$ref"].rpartition("/")[2]]
+        if "properties" in form:
+            return "section"
     if enum := form.get("enum"):
-        return " or ".join(f"`{each}`" for each in enum)
+        return " or ".join(f"`{each}`" for each in enum).replace(" or ", ", ", len(enum) - 2)
     if form.get("pattern") in {SPAN, SHARE}:
         return "time" if form["pattern"] == SPAN else "share"
     if form.get("type") == "array":
@@ -212,7 +214,7 @@ def _default(key: str, schema: dict[str, Any], section: type[Section], required:
         return "required"
     field = section.model_fields[key]
     value: Any = field.get_default(call_default_factory=True)
-    if value is None or _form(schema) == "section":
+    if value is None or isinstance(value, Section):
         return ""
     choices = [each for each in schema.get("anyOf", [schema]) if each.get("pattern") == SHARE]
     if choices:

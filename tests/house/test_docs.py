@@ -235,6 +235,7 @@ def test_health() -> None:
     """The page names exactly the addresses of the admin listener."""
     paths = {path for _, path in admin_routes(Metrics().registry, Health(lambda: 0.0), str)}
 
+    paths |= {"/status"}
     shown = {name for name in re.findall(r"`(/\w+)`", DEPLOY) if name in paths}
     assert shown == paths
     assert f"`{Server().admin_listen}`" in DEPLOY

@@ -126,6 +126,23 @@ async def test_500_cancelled_requests_leave_nothing(lab: Lab) -> None:
     assert len(asyncio.all_tasks()) <= tasks
 
 
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [("any", socket.AF_UNSPEC), ("ipv4", socket.AF_INET), ("ipv6", socket.AF_INET6)],
+)
+async def test_only_addresses_of_the_wanted_family(name: str, family: int) -> None:
+    """The system is asked for these alone."""
+    asked: list[dict[str, Any]] = []
+
+    def look_up(_host: str, port: int, **how: Any) -> Sequence[Any]:
+        asked.append(how)
+        return [(family, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    await SystemNetwork({}, look_up, family=name).resolve("well.test", 443)
+
+    assert [how["family"] for how in asked] == [family]
+
+
 async def test_hanging_look_ups_hurt_nobody_else(lab: Lab, resolver: Resolver) -> None:
     """Thirty lookups hang, and another host is looked up at once."""
     path = SystemNetwork({}, resolver)

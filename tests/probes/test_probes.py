@@ -60,6 +60,10 @@ async def test_an_unknown_target(lab: Lab) -> None:
             },
         ),
         ({"realm": None}, {"grant_type": "password"}),
+        (
+            {"realm": None, "organization": "org_1"},
+            {"grant_type": "password", "organization": "org_1"},
+        ),
     ],
 )
 async def test_the_form(lab: Lab, login: dict[str, Any], expected: dict[str, str]) -> None:

@@ -317,11 +317,14 @@ def vector(*values: str, **rest: Any) -> dict[str, Any]:
 async def test_asked(double: Double, make: Make) -> None:
     """Both are queried at the same instant, with the window filled in and the headers set."""
     double.answer = web.json_response(vector("1"))
-    rate = make(double.url, "a[$window]", "b[$window]", window=120, token=SecretStr("canary"))
+    headers = {"X-Scope-OrgID": SecretStr("canary-org"), "authorization": SecretStr("other")}
+    token = SecretStr("canary")
+    rate = make(double.url, "a[$window]", "b[$window]", window=120, token=token, headers=headers)
     seen = await rate.measure()
     assert {form["query"] for form in double.forms} == {"a[120s]", "b[120s]"}
     assert {form["time"] for form in double.forms} == {f"{seen.at:.3f}"}
     assert all(each["authorization"] == "Bearer canary" for each in double.headers)
+    assert all(each["x-scope-orgid"] == "canary-org" for each in double.headers)
     assert "canary" not in repr(rate)
 
 
@@ -465,6 +468,6 @@ def test_authorization() -> None:
     bare = Prometheus(url="https://prometheus.test")
     named = bare.model_copy(update={"username": "Aladdin", "password": SecretStr("open sesame")})
     assert authorization_headers(bare) == {}
-    assert authorization_headers(named) == {"Authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
+    assert authorization_headers(named) == {"authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
     both = named.model_copy(update={"token": SecretStr("t")})
-    assert authorization_headers(both) == {"Authorization": "Bearer t"}
+    assert authorization_headers(both) == {"authorization": "Bearer t"}

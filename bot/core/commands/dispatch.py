@@ -17,6 +17,7 @@ from bot.core.model.command import (
     Question,
     RunCheck,
     ShowAudit,
+    ShowDoctor,
     SilenceRefusal,
     SilenceScope,
     UnclearCommand,
@@ -45,11 +46,11 @@ def answer_question(
 ) -> tuple[Answer, AuditEntry | None]:
     """Return the answer to a question, or its refusal, and what the audit log records of it.
 
-    That is a refusal, and who read the audit log.
+    That is a refusal, who read the audit log, and who examined the set-up.
     """
     if result := _refuse(request, state, rules):
         return Answer(request, result=result), request.to_audit_entry(result.outcome)
-    is_audited = isinstance(request.command, ShowAudit)
+    is_audited = isinstance(request.command, ShowAudit | ShowDoctor)
     entry = request.to_audit_entry(CommandOutcome.DONE) if is_audited else None
     return Answer(request), entry
 

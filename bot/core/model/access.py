@@ -29,6 +29,7 @@ class Verb(StrEnum):
     REPORT = "report"
     HEALTH = "health"
     AUDIT = "audit"
+    DOCTOR = "doctor"
     HELP = "help"
     UNKNOWN = "unknown"
 
@@ -99,6 +100,7 @@ RIGHTS = {
     Verb.REPORT: Right.VIEW,
     Verb.HEALTH: Right.VIEW,
     Verb.AUDIT: Right.ADMINISTER,
+    Verb.DOCTOR: Right.ADMINISTER,
     Verb.HELP: Right.VIEW,
     Verb.UNKNOWN: Right.VIEW,
 }

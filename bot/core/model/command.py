@@ -214,6 +214,13 @@ class ShowAudit:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowDoctor:
+    """Is the set-up right? Whoever asks sees it alone."""
+
+    verb: Literal[Verb.DOCTOR] = Verb.DOCTOR
+
+
+@dataclass(frozen=True, slots=True)
 class ShowHelp:
     """What can be asked?"""
 
@@ -255,6 +262,7 @@ Question = (
     | ShowReport
     | ShowHealth
     | ShowAudit
+    | ShowDoctor
     | ShowHelp
     | Unknown
     | UnclearQuestion
@@ -270,6 +278,7 @@ PLAIN_QUESTIONS: dict[Verb, Question] = {
     Verb.REPORT: ShowReport(),
     Verb.HEALTH: ShowHealth(),
     Verb.AUDIT: ShowAudit(),
+    Verb.DOCTOR: ShowDoctor(),
     Verb.HELP: ShowHelp(),
 }
 """What the verbs of questions mean alone."""

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.core.alerting.call_outcomes import ANSWER_LIFE_S
 from bot.core.commands.dispatch import answer_question
+from bot.core.model.command import ShowDoctor
 from bot.core.state.outbox import BACKOFF_S
 from bot.core.state.stimulus import CommandReceived, PersonActed, QuestionAudited
-from bot.ports import Doubt, Reason, Refused
+from bot.ports import CallFailed, Doubt, Reason, Refused
 from bot.slack.render.answers import render_answer
 from bot.slack.render.chart import fallback_blocks
+from bot.slack.render.status import render_findings
+from bot.slack.render.text import render_paragraphs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bot.core.model.command import Request
+    from bot.core.model.finding import Finding
     from bot.core.state.outbox import Answer
     from bot.core.state.stimulus import Stimulus
     from bot.ports import Clock, View, WebApi
@@ -46,6 +50,7 @@ class QuestionAnswerer:
         view: returns the state.
         catch_up: waits for the engine, so that an answer knows what the person did just before.
         submit: takes what the audit log records to the engine, which commits it later.
+        examine: examines the set-up.
     """
 
     def __init__(
@@ -56,7 +61,9 @@ class QuestionAnswerer:
         view: Callable[[], View],
         catch_up: Callable[[], Awaitable[None]],
         submit: Callable[[Stimulus], None],
+        examine: Callable[[], Awaitable[Sequence[Finding]]],
     ) -> None:
+        self._examine = examine
         self._api = api
         self._clock = clock
         self._view = view
@@ -73,7 +80,9 @@ class QuestionAnswerer:
             del self._ids[next(iter(self._ids))]
         if any(i.life.acknowledged_by == request.user for i in self._view().desk.open_incidents):
             self._submit(PersonActed(self._clock.now(), request.user))
-        if request.share:  # the answer waits its turn with all else that a channel gets
+        if request.share and not isinstance(
+            request.command, ShowDoctor
+        ):  # the answer waits its turn with all else that a channel gets
             self._submit(CommandReceived(self._clock.now(), request))
             return
         await self._catch_up()
@@ -82,12 +91,28 @@ class QuestionAnswerer:
         if entry:
             self._submit(QuestionAudited(view.now, entry))
             view = replace(view, desk=view.desk.with_audit_entry(entry))
+        if isinstance(request.command, ShowDoctor) and answer.result is None:
+            await self._answer_examination(replace(answer, request=replace(request, share=False)))
+        else:
+            await self._deliver(answer, view)
+
+    async def _deliver(self, answer: Answer, view: View) -> None:
         for pause_s in chain(BACKOFF_S, repeat(BACKOFF_S[-1])):
             wait_s = await self._try(answer, view, pause_s)
-            if wait_s is None or self._clock.now() + wait_s - request.at > ANSWER_LIFE_S:
+            if wait_s is None or self._clock.now() + wait_s - answer.request.at > ANSWER_LIFE_S:
                 return
             await self._clock.sleep(wait_s)
             view = self._view()
+
+    async def _answer_examination(self, answer: Answer) -> None:
+        """Say that it takes a moment, then what was found. A lost answer is asked for again."""
+        first = render_paragraphs("I examine the set-up: this takes up to half a minute …")
+        try:
+            await send_answer(self._api, answer, self._view(), first)
+            found = render_findings(await self._examine())
+            await send_answer(self._api, answer, self._view(), found)
+        except CallFailed as error:
+            log.warning("the answer to %s was not taken: %s", answer.request.id, error)
 
     async def _try(self, answer: Answer, view: View, pause_s: float) -> float | None:
         """Send an answer; return after how long to try again, if that may help."""
@@ -105,9 +130,11 @@ class QuestionAnswerer:
         return None
 
 
-async def send_answer(api: WebApi, answer: Answer, view: View) -> None:
+async def send_answer(
+    api: WebApi, answer: Answer, view: View, message: RenderedMessage | None = None
+) -> None:
     """Answer by the response_url while it is valid, else in the channel of the request."""
-    request, message = answer.request, render_answer(answer, view)
+    request, message = answer.request, message or render_answer(answer, view)
     params: dict[str, Any]
     if request.response_url and view.now - request.at < RESPONSE_URL_LIFE_S:
         kind = "in_channel" if answer.is_shared else "ephemeral"

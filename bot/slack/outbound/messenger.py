@@ -55,7 +55,7 @@ from bot.slack.render.timeline import render_call, render_timeline_entry
 from bot.slack.web_api import SYSTEM, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from bot.ports import View, WebApi
 
@@ -301,6 +301,12 @@ class SlackMessenger:
         return await send_with_fallback(
             message, lambda content: self._api.call(method, {**params, **content})
         )
+
+
+async def delete_messages(api: WebApi, refs: Iterable[MessageRef]) -> None:
+    """Remove messages of the bot's own. Raises `CallFailed`."""
+    for ref in refs:
+        await api.call("chat.delete", {"channel": ref.channel, "ts": ref.ts})
 
 
 def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from bot.core.model.command import (
     RunCheck,
     ShowAlerts,
     ShowAudit,
+    ShowDoctor,
     ShowHealth,
     ShowHelp,
     ShowOnCall,
@@ -101,6 +102,8 @@ def _render_question(question: Question, view: View) -> RenderedMessage:  # noqa
             return render_health(view)
         case ShowAudit():
             return _render_audit(view)
+        case ShowDoctor():
+            return render_paragraphs(f"Only you may see this answer: `{COMMAND} doctor`")
         case ShowHelp(topic=topic):
             return render_paragraphs(*help_texts(topic))
         case Unknown():

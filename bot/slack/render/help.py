@@ -90,6 +90,7 @@ _OTHER_VERBS = {
         "oncall swap until tomorrow 09:00",
     ),
     Verb.AUDIT: Usage("", "what people did, the newest first"),
+    Verb.DOCTOR: Usage("", "examine the whole set-up: each problem, and what to do"),
     Verb.HELP: Usage("[VERB]", "this list, or more about one command", example="help silence"),
 }
 USAGE_GROUPS = {"Look": _READ_VERBS, "Handle an incident": _INCIDENT_VERBS, "Arrange": _OTHER_VERBS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core.incidents.recurrence import STICKY_RESOLVE_S
+from bot.core.model.finding import Level
 from bot.core.model.observation import FRESH_S, FeedState, Health, SignalState
 from bot.core.signals.history import single_failure_share
 from bot.core.state.silence import is_window_active
@@ -45,12 +46,36 @@ from bot.slack.render.text import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from bot.core.model.access import NotAllowed
+    from bot.core.model.finding import Finding
     from bot.core.signals.probe_threshold import ProbeState
     from bot.core.state.tenant import FeedView
     from bot.ports import View
+
+
+LEVEL_MARKS = {
+    Level.PROBLEM: FAILING_LIGHT,
+    Level.UNKNOWN: NO_DATA_LIGHT,
+    Level.ADVICE: ":small_blue_diamond:",
+    Level.OK: OK_LIGHT,
+}
+
+
+def render_findings(findings: Sequence[Finding]) -> RenderedMessage:
+    """Render what an examination of the set-up found: what is not well, then what is."""
+    lines = [
+        f"{LEVEL_MARKS[each.level]} *{escape(each.area, 40)}: {escape(each.what, 80)}* "
+        f"{escape(each.detail, 200)}\n> {escape(each.remedy)}"
+        for level in (Level.PROBLEM, Level.UNKNOWN, Level.ADVICE)
+        for each in findings
+        if each.level is level
+    ]
+    good = [f"{each.area}: {each.what}" for each in findings if each.level is Level.OK]
+    head = f"*The set-up: {len(lines)} line(s) to look at, {len(good)} are all right*"
+    ending = f"{OK_LIGHT} {escape(', '.join(good), 1500)}" if good else ""
+    return render_paragraphs(*join_lines([head, *lines]), ending)
 
 
 def render_health(view: View) -> RenderedMessage:
