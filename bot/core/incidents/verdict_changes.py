@@ -6,7 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import Cause
-from bot.core.state.incident import Incident, VerdictRecord, detection_times
+from bot.core.state.incident import MONITOR, PROBE, STATUS_INCIDENT, Incident, VerdictRecord
+from bot.core.state.problem import (
+    AlertProblem,
+    MetricProblem,
+    NoDataProblem,
+    ProbeProblem,
+    SlowProblem,
+)
 
 if TYPE_CHECKING:
     from bot.core.model.observation import Evidence, Verdict
@@ -62,7 +69,7 @@ def record_evidence(incident: Incident, now: float) -> Incident:
         past,
         evidence_since={**since, **past.evidence_since},
         verdicts=verdicts,
-        detected_at=detection_times(incident),
+        detected_at=_detection_times(incident),
     )
     return replace(incident, history=history)
 
@@ -107,3 +114,25 @@ def _is_disproved(incident: Incident, judged: Verdict, now: float) -> bool:
         return now - since >= DISPROVED_OURS_S
     is_clear = judged.cause is not Cause.UNCLEAR and judged.confidence >= CLEAR
     return is_clear and now - since >= DISPROVED_S
+
+
+def _detection_times(incident: Incident) -> dict[str, float]:
+    """Return when each kind of source first detected the incident.
+
+    A status incident counts from when it was posted, not from when we read it.
+    """
+    times = dict(incident.history.detected_at)
+    for problem in incident.problems:
+        match problem:
+            case ProbeProblem() | SlowProblem():
+                source = PROBE
+            case MetricProblem() | NoDataProblem():
+                source = problem.source.value if problem.source else STATUS_INCIDENT
+            case AlertProblem():
+                source = MONITOR
+        times[source] = min(problem.since, times.get(source, problem.since))
+    past = incident.life.past
+    for each in incident.status_incidents:
+        if not past or each.posted_at >= past[-1].until:
+            times[STATUS_INCIDENT] = min(each.posted_at, times.get(STATUS_INCIDENT, each.posted_at))
+    return times
