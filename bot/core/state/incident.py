@@ -272,7 +272,7 @@ class IncidentHistory:
     verdicts: tuple[VerdictRecord, ...] = ()
     """One for each change of cause or scope, oldest first."""
     detected_at: dict[str, float] = field(default_factory=dict)
-    """When each kind of source first detected it, the last time; see `incidents.verdict_changes`."""
+    """When each kind of source first detected it, the last time."""
     doubted_as: Cause | None = None
     doubted_since: float | None = None
     """Since when the facts have named that cause, and not the verdict's."""
