@@ -14,7 +14,7 @@ from bot.core.incidents.notifications import (
     post_message,
     resolve_incident,
 )
-from bot.core.model.observation import Cause, Health, Severity, Verdict
+from bot.core.model.observation import PROBABLE, Cause, Health, Severity, Verdict
 from bot.core.oncall import AwaitingMention, CallReason, EscalationState, begun_escalation
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import (
@@ -64,6 +64,7 @@ TELLING = 0.5
 """Evidence of less weight turns no verdict."""
 SETTLE_S, CLEAR = 120.0, 0.75
 """For so long a verdict may turn freely; later only this clear, and so long after the last turn."""
+MOST_DOUBLINGS = 2
 CANNOT_CHECK_S = 1800.0
 """If no tenant at all could be checked for so long, people are called."""
 
@@ -163,8 +164,7 @@ def evaluate_incident(
     # Without data, and until it comes reliably again, nothing new can be known.
     if not was_no_data and not any(states[name].no_data_since for name in names):
         judged = triage.judge(context)
-        if not is_new_cause(verdict, judged) or _is_clearly_new(incident, judged, now):
-            verdict = judged
+        verdict = _turn_verdict(incident, judged, now)
     after = replace(
         incident,
         verdict=verdict,
@@ -188,22 +188,32 @@ def evaluate_incident(
     return notify_changes(incident, after, now)
 
 
-def _is_clearly_new(incident: Incident, judged: Verdict, now: float) -> bool:
-    """Tell whether another verdict is due: for evidence that comes for the first time, at once.
+def _turn_verdict(incident: Incident, judged: Verdict, now: float) -> Verdict:
+    """Return the verdict after another look: for evidence that comes for the first time, at once.
 
-    Evidence that comes and goes must not turn the verdict each time: after the first minutes it
-    does so only where it is clear, and not soon again.
+    Evidence that comes and goes turns it after the first minutes only where it is clear, and ever
+    more slowly. A cause that people were told is not taken back because a number moved.
     """
-    found = [o for o in new_evidence(incident.verdict, judged) if abs(o.weight) >= TELLING]
-    if not found:
-        return False
-    life, history = incident.life, incident.history
+    before, history = incident.verdict, incident.history
+    found = [o for o in new_evidence(before, judged) if abs(o.weight) >= TELLING]
+    is_first = any(o.rule_id not in history.evidence_since for o in found)
+    if before.stated_cause is judged.cause is not judged.stated_cause and not is_first:
+        return replace(judged, confidence=PROBABLE)
+    if not is_new_cause(before, judged) or is_first:
+        return judged
+    return judged if found and _may_turn_again(incident, judged, now) else before
+
+
+def _may_turn_again(incident: Incident, judged: Verdict, now: float) -> bool:
+    """Tell whether evidence that was seen before may turn the verdict now."""
+    life, turns = incident.life, incident.history.verdicts
     began_at = life.reopened_at or life.opened_at
-    if now - began_at < SETTLE_S or any(o.rule_id not in history.evidence_since for o in found):
+    if now - began_at < SETTLE_S:
         return True
-    last_at = history.verdicts[-1].at if history.verdicts else began_at
+    last_at = turns[-1].at if turns else began_at
     is_clear = judged.confidence >= CLEAR or judged.confidence <= 1 - CLEAR
-    return now - last_at >= SETTLE_S and is_clear
+    patience_s = SETTLE_S * 2 ** min(len(turns) - 1, MOST_DOUBLINGS)
+    return now - last_at >= patience_s and is_clear
 
 
 def _find_end(incident: Incident, context: TriageContext) -> float | None:
