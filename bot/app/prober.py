@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ from bot.core.model.observation import (
     FeedState,
     Observation,
     Outcome,
+    OwnSide,
+    Stage,
     Target,
 )
 from bot.http import Fetcher, HttpRequest, LoopLag, NoData, SystemNetwork
@@ -112,7 +115,8 @@ class LiveProber:
         # At speed N time-outs are N times as short, and so is a loop lag that spoils a probe.
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
         own = SystemNetwork(settings.resolve, family=settings.address_family)
-        self.fetcher = _DatingFetcher(clock, network or own, lag)
+        self.fetcher = OwnSideFetcher(clock, network or own, lag)
+        self.fetcher.are_names_found = None if network else own.are_names_found
         self.fetcher.clock_watch = clock_watch
         self._settings = settings
         sources = [each.ca_file for each in (settings.prometheus, settings.sentry) if each]
@@ -168,17 +172,39 @@ class LiveProber:
         return await self._calendar.poll()
 
 
-class _DatingFetcher(Fetcher):
-    """A `Fetcher` that shows each answer to the watch of the clock."""
+NAMES_KEPT_S = 15.0
+"""So long it counts whether other names are found."""
+
+
+class OwnSideFetcher(Fetcher):
+    """A `Fetcher` that finds out what is our own side's: the clock, and the resolver."""
 
     clock_watch: ClockWatch | None = None
+    """Gets the `Date` of each answer."""
+    are_names_found: Callable[[], Awaitable[bool]] | None = None
+    """Asks for names that have nothing to do with what was not found."""
+    _own_side = OwnSide.UNKNOWN
+    _asked_at = float("-inf")
 
     async def fetch(self, request: HttpRequest) -> HttpResult:
         """Send one request; see `Fetcher`."""
         result = await super().fetch(request)
         if self.clock_watch and not result.no_data_reason:
             self.clock_watch.note_answer(urlsplit(request.url).hostname or "", result)
+        fault = result.fault
+        if fault and fault.stage is Stage.DNS and fault.reason != "nxdomain":
+            own_side = await self._check_resolver()
+            return replace(result, fault=replace(fault, own_side=own_side))
         return result
+
+    async def _check_resolver(self) -> OwnSide:
+        """Return whether other names are found, asked a moment ago at the most."""
+        now = self.clock.now()
+        if self.are_names_found and now - self._asked_at >= NAMES_KEPT_S:
+            self._asked_at = now
+            is_found = await self.are_names_found()
+            self._own_side = OwnSide.NAMES_FOUND if is_found else OwnSide.NAMES_LOST
+        return self._own_side
 
 
 class ClockCheckedProber:

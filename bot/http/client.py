@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -21,6 +22,7 @@ import httpx
 from bot.core.model.observation import Fault, Stage, Timing
 from bot.http.errors import BadBody, NoData, classify_error
 from bot.http.loop_lag import StallFreeClock
+from bot.http.resolver import race_connections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,15 +68,34 @@ class _Transport(httpx.AsyncHTTPTransport):
     of `100 Continue`, held the loop for up to 2.4 s (httpcore 1.0.9, measured 2026-11).
     """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, backend: _Backend) -> None:
         super().__init__(verify=context, trust_env=False)
         # httpx 0.28 has no parameter for the backend.
-        self._pool = httpcore.AsyncConnectionPool(ssl_context=context, network_backend=_Backend())
+        self._pool = httpcore.AsyncConnectionPool(ssl_context=context, network_backend=backend)
 
 
 class _Backend(httpcore.AnyIOBackend):
+    """Connects to a host by the first of its addresses that answers.
+
+    One after the other, a dead address family would look like an outage of the host.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self.addresses: Sequence[Address] = ()
+        """The host's, the best first."""
+
     async def connect_tcp(self, *args: Any, **more: Any) -> httpcore.AsyncNetworkStream:
-        return _Stream(await super().connect_tcp(*args, **more))
+        """Connect to `host`; each address has a port of its own."""
+        connect, host = super().connect_tcp, more["host"]
+
+        async def connect_to(address: Address) -> httpcore.AsyncNetworkStream:
+            await self._network.before_connect(host)
+            return await connect(*args, **{**more, "host": address[0], "port": address[1]})
+
+        return _Stream(
+            await race_connections([partial(connect_to, each) for each in self.addresses])
+        )
 
 
 class _Stream(httpcore.AsyncNetworkStream):
@@ -233,8 +254,11 @@ class Fetcher:
             return HttpResult(at=now, latency_s=0.0, timings=(), no_data_reason=str(error))
         await httpcore.AnyIOBackend().sleep(0)  # the first of all loads the libraries for it
         # Time-outs are those of `LoopLag`. Up to here all cost is ours, and no stage of the target.
-        client = httpx.AsyncClient(transport=_Transport(context), trust_env=False, timeout=None)  # noqa: S113
-        exchange = _Exchange(request, client, self.network, StallFreeClock(self.clock, self._lag))
+        backend = _Backend(self.network)
+        transport = _Transport(context, backend)
+        client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)  # noqa: S113
+        clock = StallFreeClock(self.clock, self._lag)
+        exchange = _Exchange(request, client, self.network, backend, clock)
         fault, no_data_reason = None, ""
         try:
             fault = await exchange.run()
@@ -265,11 +289,13 @@ class _Exchange:
         request: HttpRequest,
         client: httpx.AsyncClient,
         network: Network,
+        backend: _Backend,
         clock: StallFreeClock,
     ) -> None:
         self._request = request
         self._client = client
         self._network = network
+        self._backend = backend
         self._clock = clock
         self._limit_s = request.timeout_s / clock.speed
         self._watch = Stopwatch(clock, Stage.DNS)
@@ -311,9 +337,10 @@ class _Exchange:
     async def _send(self) -> None:
         url = httpx.URL(self._request.url)
         host = url.raw_host.decode()
-        addresses = await self._network.resolve(host, url.port or DEFAULT_PORTS[url.scheme])
+        port = url.port or DEFAULT_PORTS[url.scheme]
+        self._backend.addresses = await self._network.resolve(host, port)
         async with self._client:
-            response = await self._open(url, addresses)
+            response = await self._open(url)
             async with aclosing(response):
                 self._status = response.status_code
                 self._headers = {k.lower(): v for k, v in response.headers.items()}
@@ -321,44 +348,25 @@ class _Exchange:
                 if self._request.cap:
                     self._body = await read_body(response, self._request.cap)
 
-    async def _open(self, url: httpx.URL, addresses: Sequence[Address]) -> httpx.Response:
-        """Try one address after the other. Raises the first error, that of the best address."""
-        first: Exception | None = None
-        for address in addresses:
-            self._watch.begin(Stage.CONNECT)
-            try:
-                return await self._try_address(url, address, self._limit_s / len(addresses))
-            except (OSError, httpx.ConnectError) as error:
-                if self._watch.stage != Stage.CONNECT:
-                    raise
-                first = first or error
-        raise first or NoData("no address")
+    async def _open(self, url: httpx.URL) -> httpx.Response:
+        """Connect, send the request, and return the answer's head."""
+        self._watch.begin(Stage.CONNECT)
 
-    async def _try_address(
-        self, url: httpx.URL, address: Address, connect_s: float
-    ) -> httpx.Response:
-        """Connect to the address that DNS gave, but use the host's name for TLS and HTTP."""
-        host = url.raw_host.decode()
-        async with self._clock.timeout(connect_s) as limit:
+        async def trace(event: str, info: Mapping[str, Any]) -> None:
+            self._watch.begin(STAGE_BY_TRACE.get(event, self._watch.stage))
+            if event == CONNECTED_TRACE:
+                self._socket = info["return_value"]
 
-            async def trace(event: str, info: Mapping[str, Any]) -> None:
-                self._watch.begin(STAGE_BY_TRACE.get(event, self._watch.stage))
-                if event == CONNECTED_TRACE:
-                    self._socket = info["return_value"]
-                    limit.lift()
-
-            await self._network.before_connect(host)
-            request = self._client.build_request(
-                "GET" if self._request.form is None and self._request.json is None else "POST",
-                url.copy_with(host=address[0], port=address[1]),
-                data=self._request.form,
-                json=self._request.json,
-                headers={
-                    "User-Agent": "auth0-check",
-                    "Accept-Encoding": "identity",
-                    **self._request.headers,
-                    "Host": url.netloc.decode(),
-                },
-                extensions={"sni_hostname": host, "trace": trace},
-            )
-            return await self._client.send(request, stream=True)
+        request = self._client.build_request(
+            "GET" if self._request.form is None and self._request.json is None else "POST",
+            url,
+            data=self._request.form,
+            json=self._request.json,
+            headers={
+                "User-Agent": "auth0-check",
+                "Accept-Encoding": "identity",
+                **self._request.headers,
+            },
+            extensions={"trace": trace},
+        )
+        return await self._client.send(request, stream=True)

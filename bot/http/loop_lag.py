@@ -105,12 +105,6 @@ class StallFreeTimeout:
         self._handle.cancel()
         await self._timeout.__aexit__(kind, error, traceback)
 
-    def lift(self) -> None:
-        """Drop the limit."""
-        self._handle.cancel()
-        if not self._timeout.expired():
-            self._timeout.reschedule(None)
-
     def _end(self) -> None:
         """End the wait, or prolong it by the stalls that came between."""
         left_s = self._ends_at + self._lag.stalled_s() - self._loop.time()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 import threading
 from concurrent.futures import Future
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Protocol
+
+import httpcore
 
 from bot.http.errors import NoData
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 Address = tuple[str, int]
 """An IP address and a port."""
@@ -20,6 +24,12 @@ MAX_LOOKUPS = 64
 FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 MAX_ADDRESSES = 4
 """Tried for one request."""
+OUTSIDE_DOMAINS = ("example.com", "iana.org", "wikipedia.org")
+"""Three operators of name servers, none of them Auth0's."""
+OUTSIDE_LIMIT_S = 4.0
+HTTPS_PORT = 443
+HEAD_START_S = 0.25
+"""Real seconds after which the next address is tried as well (RFC 8305, section 5)."""
 
 
 class Network(Protocol):
@@ -57,10 +67,29 @@ class SystemNetwork:
             address, _, number = target.rpartition(":")
             return [(address.strip("[]"), int(number))]
         rows = await asyncio.wrap_future(self._start_lookup(host, port))
-        return list(dict.fromkeys((row[4][0], row[4][1]) for row in rows))[:MAX_ADDRESSES]
+        return _mix_families(rows)[:MAX_ADDRESSES]
 
     async def before_connect(self, host: str) -> None:
         """Allow every connection."""
+
+    async def are_names_found(self) -> bool:
+        """Tell whether our resolver answers for names that have nothing to do with Auth0.
+
+        Nobody has asked for them before, so no cache answers; that they do not exist is an answer.
+        """
+        label = secrets.token_hex(8)
+        asked = [self._is_answered(f"{label}.{domain}") for domain in OUTSIDE_DOMAINS]
+        return any(await asyncio.gather(*asked))
+
+    async def _is_answered(self, host: str) -> bool:
+        try:
+            async with asyncio.timeout(OUTSIDE_LIMIT_S):
+                await asyncio.wrap_future(self._start_lookup(host, HTTPS_PORT))
+        except socket.gaierror as error:
+            return error.errno in {socket.EAI_NONAME, socket.EAI_NODATA}
+        except (OSError, NoData):
+            return False
+        return True
 
     def _start_lookup(self, host: str, port: int) -> Future[Sequence[Any]]:
         """Start a daemon thread: an executor's threads would delay the end of the process."""
@@ -85,3 +114,47 @@ class SystemNetwork:
             self._free.release()
             raise NoData("no thread for a DNS look-up") from error
         return found
+
+
+def _mix_families(rows: Sequence[Any]) -> list[Address]:
+    """Return the addresses of a look-up, the families in turn: one of them may be dead here."""
+    families: dict[object, dict[Address, None]] = {}
+    for row in rows:
+        families.setdefault(row[0], {})[row[4][0], row[4][1]] = None
+    turns = zip_longest(*families.values())
+    return [address for turn in turns for address in turn if address is not None]
+
+
+async def race_connections(
+    connects: Sequence[Callable[[], Coroutine[Any, Any, httpcore.AsyncNetworkStream]]],
+) -> httpcore.AsyncNetworkStream:
+    """Return the first connection that stands. Raises the error of the best address."""
+    if not connects:
+        raise NoData("no address")
+    tasks: list[asyncio.Task[httpcore.AsyncNetworkStream]] = []
+    won: httpcore.AsyncNetworkStream | None = None
+    try:
+        while won is None:
+            if len(tasks) < len(connects):
+                tasks.append(asyncio.create_task(connects[len(tasks)]()))
+            elif all(task.done() for task in tasks):
+                return tasks[0].result()
+            head_start_s = HEAD_START_S if len(tasks) < len(connects) else None
+            running = [task for task in tasks if not task.done()] or tasks
+            await asyncio.wait(running, timeout=head_start_s, return_when="FIRST_COMPLETED")
+            done = (task for task in tasks if task.done() and not task.exception())
+            won = next((task.result() for task in done), None)
+        return won
+    finally:
+        await _drop_losers(tasks, won)
+
+
+async def _drop_losers(
+    tasks: Sequence[asyncio.Task[httpcore.AsyncNetworkStream]],
+    won: httpcore.AsyncNetworkStream | None,
+) -> None:
+    for task in tasks:
+        task.cancel()
+    for late in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(late, httpcore.AsyncNetworkStream) and late is not won:
+            await late.aclose()

@@ -18,6 +18,7 @@ from bot.core.model.observation import (
     FeedState,
     Observation,
     Outcome,
+    OwnSide,
     Stage,
     Target,
 )
@@ -41,6 +42,7 @@ _BODY_BYTES = 1500
 """Bytes of an answer with tokens, about."""
 _BROKEN_FROM = 500
 _OK = 200
+OWN_SIDES = {True: OwnSide.NAMES_FOUND, False: OwnSide.NAMES_LOST, None: OwnSide.UNKNOWN}
 _TIMEOUT_FAULTS = {
     ("dns", "timeout"): Fault(Stage.DNS, "timeout"),
     ("connect", "timeout"): Fault(Stage.TIMEOUT, "connect"),
@@ -100,6 +102,8 @@ class VirtualProber:
         drawn = self._world.draw_request(target, at)
         fault, latency_s = fault_and_latency(target, drawn, at, self._timeout_s)
         quota_remaining = _quota(target, drawn, fault)
+        if fault and fault.stage is Stage.DNS and fault.reason != "nxdomain":
+            fault = replace(fault, own_side=OWN_SIDES[self._world.are_names_found(at)])
         await self._send_request(str(target), latency_s)
         if fault is None and target.name != WELLKNOWN:
             self._measurements.own_logins[target.owner] += 1
@@ -190,7 +194,9 @@ def _fault_of_answer(target: Target, answer: HttpAnswer, now: float) -> Fault | 
     if target.owner == CONTROL and answer.status < _BROKEN_FROM:
         return None
     document = None if target.owner in {CONTROL, FEED} else answer.document()
-    fault = classify_answer(answer.status, document, headers=dict(answer.headers), now=now)
+    page = {"content-type": "text/html"} if answer.body == "html" else {}
+    headers = {**page, **dict(answer.headers)}
+    fault = classify_answer(answer.status, document, headers=headers, now=now)
     # HTTP 2xx with a JSON object that has none of the expected keys.
     reason = "wrong_issuer" if target.name == WELLKNOWN else "malformed"
     return fault or Fault(Stage.TOKEN, reason, status=answer.status)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from bot.core.model.observation import FEED, Target
+from bot.core.model.observation import CONTROL, FEED, Target
 from bot.simulator.happening import ANY, BOT, OK, InjectedFault
 
 if TYPE_CHECKING:
@@ -52,6 +52,25 @@ class World:
             if holds and random.random() < entry.share:
                 happening = entry.fault
         return _with_latency(happening, latency_s)
+
+    def are_names_found(self, at: float) -> bool | None:
+        """Tell whether names outside Auth0 are found, as the neutral hosts say; None: no such host.
+
+        No cache has them, so it is drawn anew, apart from the requests to those hosts.
+        """
+        hosts = [f"{CONTROL}.{name}" for name in self.scenario.controls]
+        if not hosts:
+            return None
+        random = self._randoms.setdefault("names", Random(f"{self.seed} names"))  # noqa: S311
+        offset_s = at - self.scenario.start_at
+        return not any(
+            entry.fault.kind == "dns"
+            and entry.fault.word != "nxdomain"
+            and entry.window.is_active(offset_s)
+            and random.random() < entry.share
+            for host in hosts
+            for entry in self._entries_at(host)
+        )
 
     def draw_arrived_request(self, target: Target | str, at: float) -> RequestOutcome:
         """Draw for a request that has reached its server: faults of the network are left out.

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.signals.baseline import HALF_LIFE_S, HOUR_HALF_LIFE_S, Baseline, expected_successes_at
+from bot.core.signals.baseline import (
+    HALF_LIFE_S,
+    HOUR_HALF_LIFE_S,
+    Baseline,
+    Habit,
+    expected_successes_at,
+)
 
 SPAN_S = 30.0
 DAY_S = 86400.0
@@ -61,7 +67,7 @@ def test_the_expected_number_follows_the_daily_wave() -> None:
     for place in range(3 * 2880):
         at = place * SPAN_S
         hour = at % DAY_S / 3600
-        expected = expected_successes_at(baseline, hours, at, SPAN_S)
+        expected = expected_successes_at(baseline, Habit(hours), at, SPAN_S)
         if expected is not None and at > 2 * DAY_S:
             assert expected <= 1.08 * wave(hour)
             assert hour < 15 or expected >= 0.9 * wave(hour + 1)
@@ -74,8 +80,8 @@ def test_without_hourly_baselines_the_last_hour_is_expected_to_continue() -> Non
     """On the first day the evening's decline is unknown."""
     baseline = observe(3600, 0, 10)
 
-    assert expected_successes_at(baseline, {}, 3600, 120) == pytest.approx(40)
-    assert expected_successes_at(observe(300, 0, 10), {}, 300, 120) is None
+    assert expected_successes_at(baseline, Habit(), 3600, 120) == pytest.approx(40)
+    assert expected_successes_at(observe(300, 0, 10), Habit(), 300, 120) is None
 
 
 def test_a_rush_is_never_expected() -> None:
@@ -83,7 +89,7 @@ def test_a_rush_is_never_expected() -> None:
     baseline = observe(3600, 0, 1)
     hours = {hour: Baseline(3600, 0, 120 * hour, 3600) for hour in range(24)}
 
-    assert expected_successes_at(baseline, hours, 10 * 3600, 120) == pytest.approx(4)
+    assert expected_successes_at(baseline, Habit(hours), 10 * 3600, 120) == pytest.approx(4)
 
 
 @given(st.lists(st.tuples(st.floats(1, 600), COUNTS, COUNTS), max_size=50), st.floats(0, DAY_S))
@@ -95,7 +101,7 @@ def test_expectations_are_never_negative(
     for span_s, failed, well in spans:
         baseline = baseline.with_span(span_s, failed, failed + well)
         hour = hour.with_span(span_s, failed, failed + well, HOUR_HALF_LIFE_S)
-    expected = expected_successes_at(baseline, dict.fromkeys(range(24), hour), at, 120)
+    expected = expected_successes_at(baseline, Habit(dict.fromkeys(range(24), hour)), at, 120)
 
     assert 0 <= baseline.failed_share <= 1 + 1e-9
     assert baseline.expected_failures(120) >= 0

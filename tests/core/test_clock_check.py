@@ -80,6 +80,23 @@ def test_a_host_whose_clock_is_set_wrong(step_s: float, hosts: tuple[str, ...]) 
     assert (host.bot_s, host.check.host_ahead_s) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("step_s", [-45.0, -31.0, 31.0, 45.0])
+@pytest.mark.parametrize(("hosts", "is_named"), [(HOSTS, True), (HOSTS[:2], False)])
+def test_half_a_minute_is_named_if_three_hosts_agree(
+    step_s: float, hosts: tuple[str, ...], *, is_named: bool
+) -> None:
+    """In both directions; whether the host's clock is set, or was wrong from the start."""
+    host, late = Host(hosts=hosts), Host(bot_s=step_s, clock_s=step_s, hosts=hosts)
+    host.run(120)
+    host.set_clock(step_s)
+    host.run(120)
+    late.run(120)
+
+    assert host.check.host_ahead_s == (step_s if is_named else 0.0)
+    assert late.check.host_ahead_s == (step_s if is_named else 0.0)
+    assert late.bot_s == (0.0 if is_named else step_s)
+
+
 @pytest.mark.parametrize("step_s", [-10 * HOUR, -90.0, 90.0, 10 * HOUR])
 def test_without_any_answer_a_clock_that_is_set_is_followed_once_it_is_steady(
     step_s: float,

@@ -17,6 +17,7 @@ from bot.core.model.observation import (
     Fault,
     FeedState,
     MissingEvidence,
+    OwnSide,
     Phase,
     SignalState,
     Stage,
@@ -25,7 +26,15 @@ from bot.core.model.observation import (
 from bot.core.signals.latency import LatencyBaseline
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.rules import DEFAULT_FEED, Rules, TenantRules
-from bot.core.state.tenant import FeedView, NoData, Sample, SharedSignals, Tenants, TenantState
+from bot.core.state.tenant import (
+    FeedView,
+    NoData,
+    Sample,
+    SharedSignals,
+    Tenants,
+    TenantState,
+    feed_samples_key,
+)
 from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
 from bot.core.triage.evidence_table import EVIDENCE_TABLE
@@ -47,6 +56,9 @@ FAULTS = (
     Fault(Stage.TIMEOUT, "read"),
     Fault(Stage.OAUTH, "access_denied", 500, "access_denied"),
     Fault(Stage.TLS, "expired"),
+    Fault(Stage.TLS, "untrusted"),
+    Fault(Stage.DNS, "servfail", own_side=OwnSide.NAMES_LOST),
+    Fault(Stage.HTTP, "redirect", 302, own_side=OwnSide.BETWEEN),
     Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"),
     Fault(Stage.OAUTH, "invalid_client", 401, "invalid_client"),
     Fault(Stage.OAUTH, "access_denied", 403, "access_denied"),
@@ -113,6 +125,8 @@ def world(seed: int) -> TriageContext:
         controls = {"neutral": replace(WELL, latency=usual)}
     samples = {"neutral": tuple(Sample(NOW - 5 * place, latency_s) for place in (3, 2, 1))}
     feeds = {DEFAULT_FEED.name: feed(random)}
+    is_read = feeds[DEFAULT_FEED.name].state is FeedState.OK
+    samples[feed_samples_key(DEFAULT_FEED.name)] = (Sample(NOW - 5, 0.0 if is_read else None),)
     started_at = random.choice((None, SINCE - 5))
     shared = SharedSignals(controls, feeds, started_at=started_at, samples=samples)
     names = random.choice((("prod",), ("prod", "b")))

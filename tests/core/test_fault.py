@@ -13,7 +13,7 @@ from bot.core.model.fault import (
     parse_quota_remaining,
     sanitize_text,
 )
-from bot.core.model.observation import Fault, Stage
+from bot.core.model.observation import Fault, OwnSide, Stage
 
 NOW = 1_790_000_000.0
 
@@ -52,6 +52,31 @@ def test_stage_and_reason(status: int, error: str | None, expected: str) -> None
     assert fault
     assert f"{fault.stage} {fault.reason}" == expected
     assert fault.status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "is_between"),
+    [
+        (407, {}, True),
+        (511, {}, True),
+        (302, {"Location": "https://portal.example/login"}, True),
+        (200, {"Content-Type": "text/html; charset=utf-8"}, True),
+        (200, {}, False),
+        (503, {"Via": "1.1 gate (squid/6.6)"}, True),
+        (403, {"Server": "Zscaler/6.2"}, True),
+        (502, {"X-Squid-Error": "ERR_CONNECT_FAIL 110"}, True),
+        (403, {"Server": "cloudflare", "CF-RAY": "8f"}, False),
+        (503, {"Via": "1.1 varnish"}, False),
+    ],
+)
+def test_who_is_in_between_says_so_itself(
+    status: int, headers: dict[str, str], *, is_between: bool
+) -> None:
+    """A proxy, a portal or a filter; Auth0's own edge is none of them."""
+    fault = classify_answer(status, None, headers=headers, now=NOW)
+
+    assert fault
+    assert (fault.own_side is OwnSide.BETWEEN) is is_between
 
 
 def test_a_2xx_with_a_document_is_no_fault() -> None:

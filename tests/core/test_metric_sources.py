@@ -73,7 +73,7 @@ def test_after_a_bad_reading_it_is_queried_twice_as_often(measured: Any) -> None
     measured.count("prod.checkout", failed=50, total=100)
     assert due_at(measured.world.states["prod"]) <= measured.now + 15
     measured.wait(15)
-    assert asked(measured.tick("prod")) == ["checkout"]
+    assert "checkout" in asked(measured.tick("prod"))
     measured.count("prod.checkout", failed=80, total=100)
 
     (incident,) = measured.incidents

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
 from math import cos, pi
 from random import Random
 from typing import TYPE_CHECKING
@@ -42,6 +44,7 @@ class Story:
         self.changes: list[tuple[float, Reason]] = []
         self.fired: list[float] = []
         self.span_s = 30.0 if limits.kind is MetricKind.LOGS else 120.0
+        self.is_alive = False
 
     def see(self, failed: float, total: float | None, *groups: Group) -> Story:
         return self._see(
@@ -53,6 +56,7 @@ class Story:
 
     def _see(self, measurement: Measurement) -> Story:
         self.now = measurement.at
+        measurement = replace(measurement, is_source_alive=self.is_alive)
         self.metric, reason = observe_metric(self.metric, measurement, self.limits)
         if reason:
             self.changes.append((self.now, reason))
@@ -270,6 +274,62 @@ def test_a_sudden_loss_of_logins_fires() -> None:
 
     assert story.metric.reason is Reason.SUCCESSES_MISSING
     assert story.fired[0] - before <= 150
+
+
+@cache
+def after_days(limits: MetricLimits, usual: int, days: float) -> tuple[MetricState, float]:
+    story = Story(limits).usually(0, usual, span_s=days * DAY_S)
+    return story.metric, story.now
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize(
+    ("limits", "usual", "left", "days", "is_alive", "is_away"),
+    [
+        (METRICS, 60, 10, 7.1, False, True),
+        (METRICS, 60, 0, 7.1, True, True),
+        (METRICS, 60, 0, 7.1, False, False),
+        (METRICS, 60, 15, 7.1, True, False),
+        (METRICS, 29, 1, 7.1, True, False),
+        (METRICS, 60, 10, 6.5, True, False),
+        (LOGS, 15, 1, 7.1, False, True),
+    ],
+)
+def test_successes_that_stay_away_are_known_after_a_week(
+    limits: MetricLimits, usual: int, left: int, days: float, *, is_alive: bool, is_away: bool
+) -> None:
+    """80 % fewer of at least 30, none of which fails, while the source counts something."""
+    story = Story(limits)
+    story.metric, story.now = after_days(limits, usual, days)
+    story.is_alive = is_alive
+    story.usually(0, left, span_s=240)
+
+    assert story.metric.reading.is_away is is_away
+    assert (story.state is SignalState.FIRING) is is_away
+
+
+@pytest.mark.no_cover
+def test_successes_that_stay_away_are_no_new_habit() -> None:
+    """For hours they are away, until they are back."""
+    story = Story(METRICS)
+    story.metric, story.now = after_days(METRICS, 60, 7.1)
+    story.usually(0, 6, span_s=3 * 3600)
+    assert story.metric.reading.is_away
+
+    story.usually(0, 60, span_s=300)
+    assert story.state is SignalState.OK
+
+
+@pytest.mark.no_cover
+def test_a_quiet_weekend_is_learnt_by_the_hour_of_the_week() -> None:
+    """The second one fires nothing, though each begins within minutes."""
+    story = Story(LOGS)
+    for day in range(2, 10):
+        story.usually(0, 3 if day % 7 in {2, 3} else 60, span_s=DAY_S)
+        if day == 8:
+            story.changes.clear()
+
+    assert story.changes == []
 
 
 def test_a_loss_of_few_logins_does_not_fire() -> None:

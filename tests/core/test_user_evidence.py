@@ -95,12 +95,13 @@ CHECKOUT_FAILS = {"checkout": bad(counted(80), Reason.SHARE)}
 def case(
     *,
     login: ProbeState = WELL,
+    keys: ProbeState = WELL,
     series: dict[str, MetricState] | None = None,
     elsewhere: dict[str, MetricState] | None = None,
     monitors: dict[str, Monitor] | None = None,
     changes: tuple[ChangeMade, ...] = (),
 ) -> TriageContext:
-    signals = {"login": login, WELLKNOWN: WELL}
+    signals = {"login": login, WELLKNOWN: keys}
     here = TenantState(signals, metrics={**WELL_SERIES, **(series or {})}, monitors=monitors or {})
     there = TenantState(
         {"login": WELL, WELLKNOWN: WELL}, metrics={**WELL_SERIES, **(elsewhere or {})}
@@ -132,12 +133,16 @@ MISSING = bad(FEW, Reason.SUCCESSES_MISSING)
 AS_EVER = replace(
     counted(1, 41, *LOGINS), reading=replace(counted(1, 41).reading, expected_successes=40.0)
 )
+AWAY = bad(replace(FEW, reading=replace(FEW.reading, is_away=True)), Reason.SUCCESSES_MISSING)
 JUST_DOWN = replace(DOWN, since=NOW - 10, tries=DOWN.tries[-2:])
 PRODUCED: dict[str, dict[str, Any]] = {
     "users-fail": {"login": DOWN, "series": CHECKOUT_FAILS},
     "users-fail-alone": {"series": CHECKOUT_FAILS},
     "users-fail-elsewhere": {"series": CHECKOUT_FAILS, "elsewhere": CHECKOUT_FAILS},
     "users-ok": {"login": DOWN},
+    "users-away": {"series": {"checkout": AWAY}},
+    "users-pass": {"login": DOWN, "keys": DOWN},
+    "users-ok-beside": {"keys": DOWN},
     "users-unknown": {"login": JUST_DOWN},
     "one-application": {"series": CHECKOUT_FAILS},
     "traffic-surge": {"series": {"checkout": counted(1, 900)}},
@@ -163,6 +168,7 @@ PRODUCED: dict[str, dict[str, Any]] = {
     "errors-app": {"series": errors("callback_mismatch")},
     "errors-upstream": {"series": errors("provider_error")},
     "errors-unreachable": {"series": errors("timeout")},
+    "errors-unreachable-alone": {"series": errors("unreachable") | CHECKOUT_FAILS},
     "monitor-says": {"monitors": {"alertmanager": ALERT}},
     "deploy-before": {"changes": made(SINCE - 180, "deploy 42", app="web")},
     "setting-before": {"changes": made(SINCE - 180, "action updated", tenant="prod")},

@@ -30,7 +30,10 @@ ROOT = Path(__file__).parents[2]
 SPAN, SHARE = SPAN_SCHEMA["pattern"], SHARE_SCHEMA["pattern"]
 CONSTANTS = {
     "bot.core.signals.probe_threshold": "MAX_REFUSALS REFUSAL_INTERVAL_S RATE_LIMIT_COUNT "
-    "RATE_LIMIT_INTERVAL_S RATE_LIMIT_MAX_S SLOW_INTERVAL_FACTOR FIRING_INTERVAL_FACTOR",
+    "RATE_LIMIT_CALM RATE_LIMIT_INTERVAL_S RATE_LIMIT_MAX_S RATE_LIMIT_CONFIRM_S "
+    "RELAPSE_INTERVAL_S SLOW_INTERVAL_FACTOR FIRING_INTERVAL_FACTOR",
+    "bot.core.signals.clock_check": "LIMIT_S STEADY_S",
+    "bot.http.resolver": "HEAD_START_S",
     "bot.core.signals.latency": "SLOW_FACTOR SLOW_S SLOW_COUNT FAST_COUNT",
     "bot.core.signals.login_budget": "PER_MINUTE PER_TEN_MINUTES",
     "bot.core.incidents.corroboration": "MAX_PEERS",
@@ -42,7 +45,7 @@ CONSTANTS = {
     "bot.core.state.tenant": "MAX_STATUS_INCIDENT_AGE_S",
     "bot.core.signals.metric_threshold": "MIN_FAILURES MIN_SIGMAS BASELINE_FACTOR HEALTHY_PART "
     "GROWTH_FACTOR RECOVER_COUNT QUOTA_ROWS FIRST_DAY_MISSING LOW_TRAFFIC_S NO_REPORT_S",
-    "bot.core.signals.baseline": "HALF_LIFE_S MIN_SEEN_S",
+    "bot.core.signals.baseline": "HALF_LIFE_S WEEK_HALF_LIFE_S MIN_SEEN_S",
     "bot.core.auth0_logs.events": "LATE_S",
     "bot.core.incidents.grouping": "STORM_MIN_INCIDENTS STORM_WINDOW_S",
     "bot.core.incidents.lifecycle": "CANNOT_CHECK_S",

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientSession
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from tests.live.conftest import Child, Town
 
     Ask = Callable[[str], Awaitable[tuple[int, str]]]
+
+DEPLOY = Path(__file__).parents[2] / "docs" / "deploy.md"
 
 
 @asynccontextmanager
@@ -49,9 +52,11 @@ async def test_the_admin_listener(town: Town, auth0_check: Any) -> None:
         status, text = await ask("/metrics")
 
     assert healthy == 200, parts
-    assert {"probes", "feeds", "engine", "outbox", "socket", "store", "audit"} <= json.loads(parts)[
-        "parts"
-    ].keys()
+    shown = json.loads(parts)["parts"].keys()
+    assert {"probes", "feeds", "engine", "outbox", "socket", "store", "audit"} <= shown
+    chapter = DEPLOY.read_text().split("### The parts of the bot")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?) \|", chapter, re.MULTILINE)
+    assert shown <= {*re.findall(r"`(\w+)`", "".join(cells))}
 
     names = {s.name for family in text_string_to_metric_families(text) for s in family.samples}
     assert status == 200

@@ -245,10 +245,10 @@ MUTANTS = (
         id="waits-before-it-is-told",
         path="bot/core/signals/probe_threshold.py",
         function="probe_interval_s",
-        old="RATE_LIMIT_MAX_S if signal.state is SignalState.FIRING else RATE_LIMIT_INTERVAL_S",
+        old="RATE_LIMIT_MAX_S if signal.state is SignalState.FIRING else RATE_LIMIT_CONFIRM_S",
         new="RATE_LIMIT_MAX_S",
-        promise='"Before it fires we wait a minute at most: one more request is harmless, a quarter'
-        ' of an hour without an alert is not." (core/signals/probe_threshold.py)',
+        promise='"Before it fires we wait for 20 s at most: one more request is harmless,'
+        ' a quarter of an hour without an alert is not." (core/signals/probe_threshold.py)',
         harm="A first 429 may keep the alert back for a quarter of an hour.",
         tests=("tests/core",),
     ),
@@ -424,9 +424,9 @@ MUTANTS = (
     Mutant(
         id="verdict-without-news",
         path="bot/core/incidents/verdict_changes.py",
-        function="_is_clearly_new",
-        old="if not found: return False",
-        new="if not found: return True",
+        function="_next_verdict",
+        old="judged if found and _may_turn_again(incident, judged, now) else before",
+        new="judged",
         promise='"A verdict turns for new facts." (docs/how-it-decides.md)',
         harm="The verdict goes to and fro as numbers move, with a line in the thread each time.",
         tests=("tests/core",),

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.model.observation import Outcome, Target
+from bot.app.prober import OwnSideFetcher
+from bot.core.model.observation import Outcome, OwnSide, Target
 from bot.http import Fetcher, HttpRequest, NoData, SystemNetwork
-from bot.http.resolver import MAX_LOOKUPS
+from bot.http.resolver import MAX_LOOKUPS, _mix_families
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,7 +90,7 @@ async def test_the_server_sees_the_host_by_its_name(lab: Lab) -> None:
 
 
 async def test_the_next_address_is_tried(lab: Lab) -> None:
-    """One refuses, one stays silent for its share of the time, the third works."""
+    """One refuses, one stays silent, the third works at once: a dead family is no outage."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         dead = closed.getsockname()[1]
@@ -102,6 +103,46 @@ async def test_the_next_address_is_tried(lab: Lab) -> None:
 
     assert reply.status == 200
     assert path.asked == 3
+    assert reply.latency_s < 2.0
+
+
+def test_the_address_families_come_in_turn() -> None:
+    """However many addresses one of them has."""
+    rows = [
+        *((socket.AF_INET6, 1, 6, "", (f"2001:db8::{n}", 443, 0, 0)) for n in range(8)),
+        *((socket.AF_INET, 1, 6, "", (f"192.0.2.{n}", 443)) for n in range(3)),
+    ]
+
+    assert [host for host, _ in _mix_families(rows)[:4]] == [
+        "2001:db8::0",
+        "192.0.2.0",
+        "2001:db8::1",
+        "192.0.2.1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_found"),
+    [
+        ([socket.EAI_AGAIN] * 3, False),
+        ([socket.EAI_AGAIN, socket.EAI_NONAME, socket.EAI_AGAIN], True),
+        ([socket.EAI_NONAME] * 3, True),
+        ([0, socket.EAI_AGAIN, socket.EAI_AGAIN], True),
+    ],
+)
+async def test_one_answer_proves_the_resolver(answers: list[int], *, is_found: bool) -> None:
+    """That a name does not exist is an answer; nobody has asked for any of them before."""
+    asked: list[str] = []
+
+    def look_up(host: str, *_args: object, **_more: object) -> list[object]:
+        asked.append(host)
+        if number := answers[len(asked) - 1]:
+            raise socket.gaierror(number, "no")
+        return []
+
+    assert await SystemNetwork({}, look_up).are_names_found() is is_found
+    assert len({host.split(".")[0] for host in asked}) == 1
+    assert not any("auth0" in host for host in asked)
 
 
 async def test_500_cancelled_requests_leave_nothing(lab: Lab) -> None:
@@ -224,3 +265,42 @@ def test_a_call_tells_no_secrets() -> None:
     )
 
     assert "canary" not in repr(call)
+
+
+class Lost(SeveralAddresses):
+    """A resolver that does not know a host."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        assert (host, port) == ("acme.us.auth0.test", 443)
+        raise socket.gaierror(self.number, "lost")
+
+
+@pytest.mark.parametrize(
+    ("number", "is_found", "own_side", "times"),
+    [
+        (socket.EAI_AGAIN, True, OwnSide.NAMES_FOUND, 1),
+        (socket.EAI_AGAIN, False, OwnSide.NAMES_LOST, 1),
+        (socket.EAI_NONAME, False, OwnSide.UNKNOWN, 0),
+    ],
+)
+async def test_the_first_look_up_that_fails_asks_for_other_names(
+    lab: Lab, number: int, own_side: OwnSide, times: int, *, is_found: bool
+) -> None:
+    """Once for many that fail together; that a name does not exist is no fault of the resolver."""
+    asked = []
+
+    async def are_names_found() -> bool:
+        asked.append(1)
+        return is_found
+
+    fetcher = OwnSideFetcher(lab.clock, Lost(number), lab.lag)
+    fetcher.are_names_found = are_names_found
+    call = HttpRequest(url="https://acme.us.auth0.test/", timeout_s=2.0)
+    replies = [await fetcher.fetch(call) for _ in range(3)]
+
+    assert [reply.fault and reply.fault.own_side for reply in replies] == [own_side] * 3
+    assert len(asked) == times

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.core.model.observation import FeedState, Outcome, Stage, Target
+from bot.core.model.observation import FeedState, Outcome, OwnSide, Stage, Target
 from bot.simulator.prober import VirtualProber
 from bot.simulator.scenario import Scenario
 from bot.simulator.world import World
@@ -177,3 +177,23 @@ async def test_requests_are_counted_and_reported(make_scenario: Make, start_at: 
         ("feed", "ok"),
     ]
     assert told[0][1::2] == (start_at + 600, 2000)
+
+
+@pytest.mark.parametrize(
+    ("places", "happening", "own_side"),
+    [
+        ('["prod.login", "control.*"]', "servfail", OwnSide.NAMES_LOST),
+        ('["prod.login"]', "servfail", OwnSide.NAMES_FOUND),
+        ('["prod.login"]', "timeout", OwnSide.NAMES_FOUND),
+        ('["prod.login", "control.*"]', "nxdomain", OwnSide.UNKNOWN),
+    ],
+)
+async def test_names_outside_auth0_are_looked_up_with_the_first_that_is_lost(
+    make_scenario: Make, places: str, happening: str, own_side: OwnSide
+) -> None:
+    """They are as the neutral hosts' are; that one name does not exist is an answer."""
+    timeline = f"timeline: [{{target: {places}, is: {{dns: {happening}}}}}]"
+    fault = (await prober_of(make_scenario(timeline)).probe(LOGIN)).fault
+
+    assert fault
+    assert fault.own_side is own_side

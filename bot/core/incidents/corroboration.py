@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import M2M, SignalState
+from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, SignalState
 from bot.core.state.stimulus import RequestCheck, StartProbe, TenantReport
 from bot.core.state.tenant import Tenants
 
@@ -26,8 +26,8 @@ def corroborate(
 ) -> StateAndEffects:
     """Check what tells the causes apart: what else fails now?
 
-    Control endpoints, status feeds, and logins (or machine tokens) at a few other tenants; all that
-    this tenant has if its users fail.
+    Control endpoints, status feeds, and at a few other tenants the logins and what has just failed
+    here; all that this tenant has if its users fail.
     """
     now = stimulus.at
     if now - state.corroborated_at < CORROBORATION_INTERVAL_S:
@@ -41,13 +41,18 @@ def corroborate(
     )
     here, probes = stimulus.tenant, rules.tenants[stimulus.tenant].probes
     is_users = any(change.signal not in probes for change in stimulus.changes)
-    is_m2m = any(change.signal == M2M for change in stimulus.changes)
+    beside = {change.signal for change in stimulus.changes} & {CUSTOM, M2M, WELLKNOWN}
     peers = _choose_peers(here, tenants, rules)
     return state, [
         *(StartProbe(target) for target in rules.controls),
         *(RequestCheck(here, "", signal) for signal in probes if is_users),
         *(RequestCheck(name, "") for name in peers),
-        *(RequestCheck(name, "", M2M) for name in peers if is_m2m and rules.tenants[name].has_m2m),
+        *(
+            RequestCheck(name, "", signal)
+            for name in peers
+            for signal in rules.tenants[name].probes
+            if signal in beside
+        ),
     ]
 
 

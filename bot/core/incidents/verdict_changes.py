@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import Cause
+from bot.core.model.observation import PROBABLE, Cause
 from bot.core.state.incident import MONITOR, PROBE, STATUS_INCIDENT, Incident, VerdictRecord
 from bot.core.state.problem import (
     AlertProblem,
@@ -27,20 +27,21 @@ TELLING = 0.5
 """Evidence of less weight turns no verdict."""
 SETTLE_S, CLEAR = 120.0, 0.75
 """For so long a verdict may turn freely; later only this clear, and so long after the last turn."""
+MOST_DOUBLINGS = 2
 DISPROVED_S, DISPROVED_OURS_S = 300.0, 60.0
 """Without anything new, a verdict turns once the facts have named another cause for so long."""
 
 
 def turn_verdict(incident: Incident, judged: Verdict, now: float) -> Incident:
-    """Return an incident with the verdict that holds now: what is judged now, or its own."""
+    """Return an incident with the verdict that it has after another look."""
     incident = _record_doubt(incident, judged, now)
-    is_kept = is_new_cause(incident.verdict, judged) and not (
-        _is_clearly_new(incident, judged, now) or _is_disproved(incident, judged, now)
+    verdict = (
+        judged if _is_disproved(incident, judged, now) else _next_verdict(incident, judged, now)
     )
-    if is_kept:
+    if verdict is incident.verdict:
         return incident
     history = replace(incident.history, doubted_as=None, doubted_since=None)
-    return replace(incident, verdict=judged, history=history)
+    return replace(incident, verdict=verdict, history=history)
 
 
 def is_new_cause(before: Verdict, after: Verdict) -> bool:
@@ -74,22 +75,32 @@ def record_evidence(incident: Incident, now: float) -> Incident:
     return replace(incident, history=history)
 
 
-def _is_clearly_new(incident: Incident, judged: Verdict, now: float) -> bool:
-    """Tell whether another verdict is due: for evidence that comes for the first time, at once.
+def _next_verdict(incident: Incident, judged: Verdict, now: float) -> Verdict:
+    """Return the verdict after another look: for evidence that comes for the first time, at once.
 
-    Evidence that comes and goes must not turn the verdict each time: after the first minutes it
-    does so only where it is clear, and not soon again.
+    Evidence that comes and goes turns it after the first minutes only where it is clear, and ever
+    more slowly. A cause that people were told is not taken back because a number moved.
     """
-    found = [o for o in new_evidence(incident.verdict, judged) if abs(o.weight) >= TELLING]
-    if not found:
-        return False
-    life, history = incident.life, incident.history
+    before, history = incident.verdict, incident.history
+    found = [o for o in new_evidence(before, judged) if abs(o.weight) >= TELLING]
+    is_first = any(o.rule_id not in history.evidence_since for o in found)
+    if before.stated_cause is judged.cause is not judged.stated_cause and not is_first:
+        return replace(judged, confidence=PROBABLE)
+    if not is_new_cause(before, judged) or is_first:
+        return judged
+    return judged if found and _may_turn_again(incident, judged, now) else before
+
+
+def _may_turn_again(incident: Incident, judged: Verdict, now: float) -> bool:
+    """Tell whether evidence that was seen before may turn the verdict now."""
+    life, turns = incident.life, incident.history.verdicts
     began_at = life.reopened_at or life.opened_at
-    if now - began_at < SETTLE_S or any(o.rule_id not in history.evidence_since for o in found):
+    if now - began_at < SETTLE_S:
         return True
-    last_at = history.verdicts[-1].at if history.verdicts else began_at
+    last_at = turns[-1].at if turns else began_at
     is_clear = judged.confidence >= CLEAR or judged.confidence <= 1 - CLEAR
-    return now - last_at >= SETTLE_S and is_clear
+    patience_s = SETTLE_S * 2 ** min(len(turns) - 1, MOST_DOUBLINGS)
+    return now - last_at >= patience_s and is_clear
 
 
 def _record_doubt(incident: Incident, judged: Verdict, now: float) -> Incident:

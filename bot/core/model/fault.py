@@ -24,7 +24,7 @@ from contextlib import suppress
 from email.utils import mktime_tz, parsedate_tz
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import Fault, Stage
+from bot.core.model.observation import Fault, OwnSide, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +48,26 @@ REFUSED = frozenset(
         "requires_validation",
     }
 )
+PROXY_STATUSES = frozenset({407, 511})
+"""A proxy, or a network's portal, wants to know who we are (RFC 9110, 15.5.8; RFC 6585, 6)."""
+PROXY_HEADERS = ("proxy-", "x-squid-", "x-bluecoat-", "x-zscaler-")
+PROXY_NAMES = (
+    "squid",
+    "bluecoat",
+    "blue coat",
+    "zscaler",
+    "websense",
+    "forcepoint",
+    "fortigate",
+    "fortiproxy",
+    "mcafee",
+    "skyhigh",
+    "barracuda",
+    "sophos",
+    "netskope",
+    "mitmproxy",
+)
+"""What such programs call themselves in `Server` or `Via`."""
 REFUSED_WITH_STATUS = frozenset({(401, "unauthorized"), (429, "too_many_attempts")})
 
 
@@ -62,10 +82,14 @@ def classify_answer(
 
     `document` is the JSON object of the body, or None if the body is not one.
     """
+    # Auth0 answers in JSON, and never sends us elsewhere; a portal or a filter does.
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own classes
-        return Fault(Stage.HTTP, "not_json", status) if document is None else None
+        is_page = _get_header(headers, "content-type").startswith("text/html")
+        own_side = OwnSide.BETWEEN if is_page else OwnSide.UNKNOWN
+        not_json = Fault(Stage.HTTP, "not_json", status, own_side=own_side)
+        return not_json if document is None else None
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own classes
-        return Fault(Stage.HTTP, "redirect", status)
+        return Fault(Stage.HTTP, "redirect", status, own_side=OwnSide.BETWEEN)
     body = document or {}
     text = body.get("error")
     code = (
@@ -82,7 +106,20 @@ def classify_answer(
         error=error,
         description=sanitize_text(body.get("error_description")),
         retry_at=_parse_retry_at(headers, now) if status in {429, 503} else None,
+        own_side=_who_answered(status, headers),
     )
+
+
+def _who_answered(status: int, headers: Mapping[str, str]) -> OwnSide:
+    """Tell whether a proxy, a portal or a filter on our way has answered, if it says so itself."""
+    names = {name.lower() for name in headers}
+    server = f"{_get_header(headers, 'server')} {_get_header(headers, 'via')}".lower()
+    is_between = (
+        status in PROXY_STATUSES
+        or any(name.startswith(PROXY_HEADERS) for name in names)
+        or any(word in server for word in PROXY_NAMES)
+    )
+    return OwnSide.BETWEEN if is_between else OwnSide.UNKNOWN
 
 
 def is_refusal(fault: Fault) -> bool:

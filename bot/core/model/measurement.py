@@ -80,6 +80,8 @@ class Measurement:
     """The tenant's environment as its log names it (`US-1`), or empty."""
     changes: tuple[ChangeMade, ...] = ()
     """Changes of settings that the log reports."""
+    is_source_alive: bool = False
+    """Another signal of its source has calls now: then none here are none."""
 
     @property
     def has_rows(self) -> bool:

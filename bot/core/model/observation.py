@@ -53,6 +53,18 @@ class Stage(StrEnum):
     PROOF = "proof"
 
 
+class OwnSide(StrEnum):
+    """What else was found out about our own side when a request failed."""
+
+    UNKNOWN = ""
+    NAMES_LOST = "names_lost"
+    """Names that have nothing to do with Auth0 are not found either."""
+    NAMES_FOUND = "names_found"
+    """They are found: our resolver works."""
+    BETWEEN = "between"
+    """Somebody between us and Auth0 has answered: a proxy, a portal, a filter."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why a request failed."""
@@ -68,6 +80,7 @@ class Fault:
     """Foreign text for people only, at most 200 characters; nothing is decided by it."""
     retry_at: float | None = None
     """When we may try again, according to the response (429, 503)."""
+    own_side: OwnSide = OwnSide.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

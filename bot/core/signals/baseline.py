@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +13,9 @@ HALF_LIFE_S = 1800.0
 """After so long, what was seen counts half in the baseline."""
 HOUR_HALF_LIFE_S = 4 * 3600.0
 """For the baseline of one hour of the day: four days, of which each adds an hour."""
+WEEK_HOURS = 7 * HOURS
+WEEK_HALF_LIFE_S = 2 * 3600.0
+"""For the baseline of one hour of the week: two weeks, of which each adds an hour."""
 MIN_SEEN_S = 600.0
 """A baseline is unknown until it covers this."""
 STEP_S = 600.0
@@ -66,24 +69,74 @@ class Baseline:
         return (self.total - self.failed) / self.seconds * span_s if self.seconds else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """What is usual at each hour: of the day and, once a whole week was seen, of the week."""
+
+    days: Mapping[int, Baseline] = field(default_factory=dict)
+    """By hour of the day (UTC)."""
+    weeks: Mapping[int, Baseline] = field(default_factory=dict)
+    """By hour of the week (UTC)."""
+
+    @property
+    def is_week_known(self) -> bool:
+        """Whether every hour of a week was seen."""
+        return len(self.weeks) == WEEK_HOURS
+
+    def in_this_hour(self, at: float) -> Baseline:
+        """Return what is usual at this hour of the week; nothing until a week was seen."""
+        return self.weeks[hour_of(at, WEEK_HOURS)] if self.is_week_known else Baseline()
+
+    def success_rate(self, at: float) -> float | None:
+        """Return the successes a second at an instant, interpolated between the middles of hours.
+
+        A week counts as soon as it is known: a Saturday is no Friday.
+        """
+        known = self.weeks if self.is_week_known else self.days
+        period = WEEK_HOURS if self.is_week_known else HOURS
+        part = (at / 3600 - 0.5) % 1
+        hours = (hour_of(at - 1800, period), hour_of(at + 1800, period))
+        first, second = (known.get(hour, Baseline()) for hour in hours)
+        if not (first.is_known and second.is_known):
+            return None
+        return first.expected_successes(1.0) * (1 - part) + second.expected_successes(1.0) * part
+
+
+HALF_LIVES_S = {HOURS: HOUR_HALF_LIFE_S, WEEK_HOURS: WEEK_HALF_LIFE_S}
+
+
+def learn_hour(
+    known: Mapping[int, Baseline], at: float, counted: tuple[float, float, float], period: int
+) -> dict[int, Baseline]:
+    """Return the baselines by hour of a day or a week with one more span: seconds, failed, all."""
+    hour = hour_of(at, period)
+    baseline = known.get(hour, Baseline()).with_span(*counted, HALF_LIVES_S[period])
+    return {**known, hour: baseline}
+
+
+def hour_of(at: float, period: int) -> int:
+    """Return the number of an instant's hour within a period of so many hours."""
+    return int(at // 3600) % period
+
+
 def expected_successes_at(
-    baseline: Baseline, hours: Mapping[int, Baseline], at: float, span_s: float
+    baseline: Baseline, habit: Habit, at: float, span_s: float
 ) -> float | None:
     """Return how many successes to expect in a span; None until that is known.
 
-    Logins decline every evening, and that is no outage: if on earlier days traffic was lower at
-    this hour than in the hours that `baseline` covers, we expect as much less now. Never more: on a
-    Sunday there is no morning rush.
+    Logins decline every evening, and that is no outage: if in earlier days or weeks traffic was
+    lower at this hour than in the hours that `baseline` covers, we expect as much less now. Never
+    more: on a Sunday there is no morning rush.
     """
     if not baseline.is_known:
         return None
-    return baseline.expected_successes(span_s) * _hourly_decline(hours, at)
+    return baseline.expected_successes(span_s) * _hourly_decline(habit, at)
 
 
-def _hourly_decline(hours: Mapping[int, Baseline], at: float) -> float:
-    """Return the ratio of logins at this time to those of the hours before, on earlier days."""
-    before = [_success_rate(hours, at - ago) for ago in LOOKBACK_S]
-    now = [_success_rate(hours, at), _success_rate(hours, at + LOOKAHEAD_S)]
+def _hourly_decline(habit: Habit, at: float) -> float:
+    """Return the ratio of logins at this time to those of the hours before, by habit."""
+    before = [habit.success_rate(at - ago) for ago in LOOKBACK_S]
+    now = [habit.success_rate(at), habit.success_rate(at + LOOKAHEAD_S)]
     known = [rate for rate in (*before, *now) if rate is not None]
     if len(known) < len(before) + len(now):
         return 1.0
@@ -91,12 +144,3 @@ def _hourly_decline(hours: Mapping[int, Baseline], at: float) -> float:
     weighted = sum(rate * weight for rate, weight in zip(earlier, LOOKBACK_WEIGHTS, strict=True))
     usual = weighted / sum(LOOKBACK_WEIGHTS)
     return min(1.0, here / usual, soon / usual) if usual else 1.0
-
-
-def _success_rate(hours: Mapping[int, Baseline], at: float) -> float | None:
-    """Return the successes a second at a time of day, interpolated between the middles of hours."""
-    hour, part = divmod(at / 3600 - 0.5, 1)
-    first, second = (hours.get(int(h) % HOURS, Baseline()) for h in (hour, hour + 1))
-    if not (first.is_known and second.is_known):
-        return None
-    return first.expected_successes(1.0) * (1 - part) + second.expected_successes(1.0) * part

@@ -3,7 +3,8 @@
 The bot's time never moves by itself; the host's clock may be set. All offsets are relative to the
 bot's time, in seconds: `+60` is a minute later. All instants are of a clock that nobody sets.
 
-    the others agree (two or more)   with the bot's time    it is right, whatever the host says
+    the others agree (two or more;   with the bot's time    it is right, whatever the host says
+    three where it is below a minute)
                                      with another time      the bot's time is corrected
     they do not, or nobody answers   the host was not set   it is right
                                      the host was set       distrusted until the host's clock has
@@ -17,6 +18,8 @@ from statistics import median
 
 LIMIT_S = 60.0
 """A clock that is wrong by this or more spoils results; it is also the leeway of tokens."""
+NAMED_S, NAMED_HOSTS = 30.0, 3
+"""From this on it is wrong as well, if so many hosts agree on the time."""
 SAME_S = 10.0
 """Offsets that differ by less are the same: a `Date` has whole seconds, and answers take time."""
 STEADY_S = 45.0
@@ -67,7 +70,7 @@ class ClockCheck:
     @property
     def host_ahead_s(self) -> float:
         """How far the host's clock is ahead of the right time; 0: it is right, or not known."""
-        return self.judged_s if abs(self.judged_s) >= LIMIT_S else 0.0
+        return self.judged_s if abs(self.judged_s) >= NAMED_S else 0.0
 
     @property
     def largest_offset(self) -> tuple[str, float]:
@@ -89,10 +92,13 @@ class ClockCheck:
         since = max(self.host_since, at - FRESH_S)
         seen = {host: one.offset_s for host, one in self.dates.items() if one.at >= since}
         truth_s, others = _agreed(list(seen.values())), [*seen.values()]
+        # A smaller fault spoils nothing yet; it is believed of more hosts only.
+        limit_s = NAMED_S if _agreed(others, NAMED_HOSTS) is not None else LIMIT_S
         if truth_s is None and len(others) == 1 and self._is_set:  # one host, and the host's clock
             truth_s = _agreed([*others, 0.0, self.host_s])
-        if truth_s is not None and abs(truth_s) < LIMIT_S:
-            check = replace(self, judged_s=self.host_s, doubt_since=None, confirmed_at=at)
+        if truth_s is not None and abs(truth_s) < limit_s:
+            judged_s = self.host_s if abs(self.host_s) >= limit_s else 0.0
+            check = replace(self, judged_s=judged_s, doubt_since=None, confirmed_at=at)
             return check, ClockJudgement()
         if truth_s is not None:
             is_host_right = abs(self.host_s - truth_s) < SAME_S
@@ -102,7 +108,7 @@ class ClockCheck:
                 return self._correct(self.host_s, at)
             return self, ClockJudgement(is_trusted=False)
         if not any(abs(offset_s) >= LIMIT_S for offset_s in others):
-            judged_s = self.host_s if abs(self.host_s) < LIMIT_S else self.judged_s
+            judged_s = 0.0 if abs(self.host_s) < NAMED_S else self.judged_s
             return replace(self, judged_s=judged_s, doubt_since=None), ClockJudgement()
         doubt_since = at if self.doubt_since is None else self.doubt_since
         check = replace(self, doubt_since=doubt_since)
@@ -124,10 +130,10 @@ class ClockCheck:
         return ClockCheck(host_s=host_s, host_since=at, judged_s=host_s), judgement
 
 
-def _agreed(offsets_s: list[float]) -> float | None:
-    """Return the time that most of them, and at least two, agree on; None: they do not."""
-    if len(offsets_s) < MIN_HOSTS:
+def _agreed(offsets_s: list[float], hosts: int = MIN_HOSTS) -> float | None:
+    """Return the time that most of them, and at least so many, agree on; None: they do not."""
+    if len(offsets_s) < hosts:
         return None
     middle_s = median(offsets_s)
     same = [offset_s for offset_s in offsets_s if abs(offset_s - middle_s) < SAME_S]
-    return middle_s if len(same) >= MIN_HOSTS and 2 * len(same) > len(offsets_s) else None
+    return middle_s if len(same) >= hosts and 2 * len(same) > len(offsets_s) else None

@@ -5,6 +5,7 @@
     errors   events come more often than their limit and several times their usual rate
     logs     the share of failed logins is too high (as above), successes are missing against what
              is usual at this time of day, or requests are refused for a rate limit
+    both     successes stay away: a fifth of what is usual at this hour of the week, or less
 
 Beside that, `excess` adds up what is too small or too slow for one window.
 
@@ -20,7 +21,14 @@ from math import sqrt
 from bot.core.auth0_logs.events import FAILED_KINDS, RowKind
 from bot.core.model.measurement import Group, Measurement, MetricKind
 from bot.core.model.observation import HEALTH_BY_STATE, Health, SignalState
-from bot.core.signals.baseline import HOUR_HALF_LIFE_S, HOURS, Baseline, expected_successes_at
+from bot.core.signals.baseline import (
+    HOURS,
+    WEEK_HOURS,
+    Baseline,
+    Habit,
+    expected_successes_at,
+    learn_hour,
+)
 from bot.core.signals.excess import Excess, add_excess
 from bot.core.signals.probe_threshold import Reason
 
@@ -49,8 +57,6 @@ LOW_TRAFFIC_S = 1800.0
 """Firing ends after this long without enough traffic: there are no users who could fail."""
 NO_REPORT_S = 600.0
 """Reported failures end after this long without another report."""
-
-
 LEAST_SHARE, LEAST_EVENTS_PER_S = 0.003, 0.005
 """So much fails at least while all is well."""
 RATIO_OF_EVENTS = 2.5
@@ -63,6 +69,8 @@ DOWN_MIN_FAILED = 20.0
 """… in a reading with so many calls and failures, …"""
 DOWN_READINGS = 2
 """… for so many readings in a row."""
+AWAY_SHARE, AWAY_USUAL = 0.2, 30.0
+"""Successes stay away if at most this share comes of what is usual, and at least so many are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,8 @@ class MetricReading:
     """How many usually fail of as many calls, or in the same time."""
     expected_successes: float | None = None
     """How many usually succeed in the same time; None: not known yet."""
+    is_away: bool = False
+    """Hardly any success comes, and nothing fails, against what a week has taught."""
 
     @property
     def failed_share(self) -> float:
@@ -144,6 +154,8 @@ class MetricState:
     baseline: Baseline = field(default_factory=Baseline)
     hourly_baselines: dict[int, Baseline] = field(default_factory=dict)
     """By hour of the day (UTC)."""
+    weekly_baselines: dict[int, Baseline] = field(default_factory=dict)
+    """By hour of the week (UTC)."""
     begun_at: float = 0.0
     """When this process began to query it."""
     read_at: float | None = None
@@ -171,6 +183,11 @@ class MetricState:
     def is_firing(self) -> bool:
         """Whether it shows that users fail."""
         return self.state is SignalState.FIRING
+
+    @property
+    def habit(self) -> Habit:
+        """What is usual at each hour."""
+        return Habit(self.hourly_baselines, self.weekly_baselines)
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -201,7 +218,7 @@ def observe_metric(
     if metric.excess.is_firing and reading.reason is None:
         by_count = Reason.EVENTS if reading.total is None else Reason.SHARE
         reading = replace(reading, reason=by_count, is_good=False)
-    is_down = metric.baseline.is_known and reading.is_down()
+    is_down = metric.baseline.is_known and (reading.is_down() or reading.is_away)
     down_in_a_row = metric.down_in_a_row + 1 if is_down else 0
     metric = _learn(replace(metric, reading=reading, down_in_a_row=down_in_a_row), latest, limits)
     if reading.reason:
@@ -247,18 +264,31 @@ def evaluate_metric(metric: MetricState, limits: MetricLimits, surge: float = 1.
         if per_minute >= limit and reading.is_significant:
             return replace(reading, reason=Reason.EVENTS)
         return replace(reading, is_good=per_minute < HEALTHY_PART * limit)
+    share = max(baseline.failed_share, metric.habit.in_this_hour(newest.at).failed_share)
     reading = MetricReading(
         failed=failed,
         total=total,
         span_s=span_s,
-        expected_failures=total * baseline.failed_share,
-        expected_successes=expected_successes_at(
-            baseline, metric.hourly_baselines, newest.at, span_s
-        ),
+        expected_failures=total * share,
+        expected_successes=expected_successes_at(baseline, metric.habit, newest.at, span_s),
     )
     if limits.kind is MetricKind.LOGS:
         return _evaluate_log(reading, metric, limits)
-    return _evaluate_share(reading, limits)
+    by_share = _evaluate_share(reading, limits)
+    is_calm = not by_share.reason and (total > 0 or newest.is_source_alive)
+    return (_find_away(reading, metric) if is_calm else None) or by_share
+
+
+def _find_away(reading: MetricReading, metric: MetricState) -> MetricReading | None:
+    """Return the reading if hardly any success comes of what the last hour and a week taught."""
+    week = metric.habit.in_this_hour(metric.recent[-1].at)
+    if not week.is_known or reading.span_s < HEALTHY_PART * POOL_S:
+        return None
+    usual = min(week.expected_successes(reading.span_s), reading.expected_successes or 0.0)
+    succeeded = (reading.total or 0.0) - reading.failed
+    if usual < AWAY_USUAL or succeeded > AWAY_SHARE * usual:
+        return None
+    return replace(reading, reason=Reason.SUCCESSES_MISSING, is_away=True)
 
 
 def _evaluate_log(
@@ -269,6 +299,8 @@ def _evaluate_log(
     by_share = _evaluate_share(reading, limits)
     if by_share.reason or not metric.recent[-1].has_rows:  # the log itself may have stopped
         return replace(by_share, is_good=False)
+    if away := _find_away(reading, metric):
+        return away
     if _has_missing_successes(reading, metric.hourly_baselines, limits):
         return replace(reading, reason=Reason.SUCCESSES_MISSING)
     # Good only if successes are well above the limit below which they count as missing.
@@ -313,11 +345,9 @@ def _handle_bad(
         metric = replace(metric, good_in_a_row=0, since=since, first_bad=(at, reading.failed))
         return replace(metric, state=SignalState.PENDING), reason
     first_at, failed = metric.first_bad
-    has_new_failures = (
-        at - first_at >= reading.span_s - 1 or reading.failed >= GROWTH_FACTOR * failed
-    )
+    is_more = at - first_at >= reading.span_s - 1 or reading.failed >= GROWTH_FACTOR * failed
     is_clear = reason is Reason.SUCCESSES_MISSING or metric.excess.is_firing
-    if not is_clear and not has_new_failures:
+    if not is_clear and not is_more:
         return metric, None
     return replace(metric, state=SignalState.FIRING, good_in_a_row=0), reason
 
@@ -351,19 +381,20 @@ def _end(metric: MetricState, at: float, reason: Reason) -> tuple[MetricState, R
 
 def _learn(metric: MetricState, latest: Measurement, limits: MetricLimits) -> MetricState:
     failed, total, span_s, at = latest.failed, latest.total or 0.0, latest.span_s, latest.at
+    reason = metric.reading.reason
     if limits.kind is MetricKind.LOGS:
         # Bad times count here: else we would never learn a steep evening that looks like an outage.
-        hour = int(at // 3600) % HOURS
-        hourly = metric.hourly_baselines.get(hour, Baseline())
-        hourly = hourly.with_span(span_s, failed, total, HOUR_HALF_LIFE_S)
-        metric = replace(metric, hourly_baselines={**metric.hourly_baselines, hour: hourly})
+        days = learn_hour(metric.hourly_baselines, at, (span_s, failed, total), HOURS)
+        metric = replace(metric, hourly_baselines=days)
     else:
         span_s = min(span_s, limits.every_s)
-    is_normal = metric.reading.reason is None
-    if metric.state is not SignalState.OK:
-        has_lasted = at - (metric.since or at) > RELEARN_AFTER_S
-        is_normal = metric.reason is Reason.SUCCESSES_MISSING and has_lasted
-    if not is_normal:
-        return metric
     part = span_s / latest.span_s if latest.span_s else 0.0
-    return replace(metric, baseline=metric.baseline.with_span(span_s, failed * part, total * part))
+    counted = span_s, failed * part, total * part
+    if latest.total is not None and reason in {None, Reason.SUCCESSES_MISSING}:
+        weeks = learn_hour(metric.weekly_baselines, at, counted, WEEK_HOURS)
+        metric = replace(metric, weekly_baselines=weeks)
+    is_normal = reason is None
+    if metric.state is not SignalState.OK:
+        has_lasted = at - (metric.since or at) > RELEARN_AFTER_S and not metric.reading.is_away
+        is_normal = metric.reason is Reason.SUCCESSES_MISSING and has_lasted
+    return replace(metric, baseline=metric.baseline.with_span(*counted)) if is_normal else metric

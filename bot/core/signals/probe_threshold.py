@@ -11,7 +11,7 @@ failures among the last `window` tries fire, and `recover_count` successes in a 
     * within `recover_for_s` after the last end
 
 We do not repeat two kinds of failure quickly, because that does harm: refused credentials (the
-third one fires and stops the login) and a rate limit (2 of 3 tries fire).
+third one fires and stops the login) and a rate limit (2 of 5 tries fire).
 """
 
 from __future__ import annotations
@@ -36,19 +36,25 @@ MAX_REFUSALS = 3
 (Brute-Force Protection, read 2026-11), so we stop long before."""
 REFUSAL_INTERVAL_S = 30.0
 """Between two tries with refused credentials."""
-RATE_LIMIT_WINDOW = 3
+RATE_LIMIT_WINDOW = 5
 RATE_LIMIT_COUNT = 2
 """So many of the last `RATE_LIMIT_WINDOW` tries with a 429 fire."""
+RATE_LIMIT_CALM = 10
+"""A rate limit comes and goes by its nature: so many successes in a row end it."""
 RATE_LIMIT_INTERVAL_S = 60.0
 """The wait if a 429 does not say when to try again."""
 RATE_LIMIT_MIN_S, RATE_LIMIT_MAX_S = 5.0, 900.0
-"""Bounds of a wait that a 429 asks for. Before it fires we wait a minute at most: one more request
-is harmless, a quarter of an hour without an alert is not."""
+"""Bounds of a wait that a 429 asks for."""
+RATE_LIMIT_CONFIRM_S = 20.0
+"""Before it fires we wait for 20 s at most: one more request is harmless, a quarter of an
+hour without an alert is not."""
 SLOW_INTERVAL_FACTOR = 3.0
 """After a first slow answer we probe again after three times the confirming interval: 15 s by
 default. We do not probe a slow service faster, so as not to make it worse."""
 FIRING_INTERVAL_FACTOR = 2.0
 """While firing we probe half as often as while confirming: every 10 s by default."""
+RELAPSE_INTERVAL_S = 60.0
+"""Soon after its end also what is rarely probed is probed so often: it may come back."""
 LUCKY_RUN_PROBABILITY = 0.01
 """A run of successes ends a partial outage if the outage would produce it with at most this
 probability."""
@@ -303,8 +309,12 @@ def successes_needed(signal: ProbeState, limits: ProbeLimits) -> int:
     if signal.state is SignalState.PENDING:
         last = signal.faults[-1]
         quick = not (limits.is_login and is_refusal(last)) and not is_rate_limited(last)
-        return limits.window - 1 if quick else RATE_LIMIT_COUNT
+        if quick:
+            return limits.window - 1
+        return RATE_LIMIT_WINDOW - 1 if is_rate_limited(last) else RATE_LIMIT_COUNT
     least = limits.recover_count * (1 + signal.relapses)
+    if signal.faults and is_rate_limited(signal.faults[-1]):
+        least = max(least, RATE_LIMIT_CALM)
     chance = (
         ceil(log(LUCKY_RUN_PROBABILITY) / log(1 - signal.failed_share))
         if 0 < signal.failed_share < 1
@@ -323,14 +333,18 @@ def probe_interval_s(signal: ProbeState, now: float, limits: ProbeLimits) -> flo
     if signal.state is SignalState.OK:
         is_suspect = signal.latency.since is not None and not signal.latency.is_slow
         slow_s = SLOW_INTERVAL_FACTOR * limits.confirm_every_s
-        return min(limits.every_s, slow_s) if is_suspect else limits.every_s
+        has_just_ended = (
+            signal.ended_at is not None and now - signal.ended_at < limits.recover_for_s
+        )
+        soon_s = slow_s if is_suspect else RELAPSE_INTERVAL_S if has_just_ended else limits.every_s
+        return min(limits.every_s, soon_s)
     last = signal.faults[-1]
     if limits.is_login and is_refusal(last):
         return max(REFUSAL_INTERVAL_S, limits.confirm_every_s)
     if is_rate_limited(last) and signal.successes_in_a_row == 0:
         wait = RATE_LIMIT_INTERVAL_S if last.retry_at is None else last.retry_at - now
-        longest = RATE_LIMIT_MAX_S if signal.state is SignalState.FIRING else RATE_LIMIT_INTERVAL_S
+        longest = RATE_LIMIT_MAX_S if signal.state is SignalState.FIRING else RATE_LIMIT_CONFIRM_S
         return min(max(wait, RATE_LIMIT_MIN_S), longest)
     if signal.state is SignalState.PENDING:
-        return RATE_LIMIT_INTERVAL_S if is_rate_limited(last) else limits.confirm_every_s
+        return RATE_LIMIT_CONFIRM_S if is_rate_limited(last) else limits.confirm_every_s
     return min(limits.every_s, FIRING_INTERVAL_FACTOR * limits.confirm_every_s)

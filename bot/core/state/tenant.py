@@ -230,8 +230,8 @@ class SharedSignals:
     started_at: float | None = None
     """When this process began to watch."""
     samples: dict[str, tuple[Sample, ...]] = field(default_factory=dict)
-    """The last probes of each control endpoint, oldest first: its share and its slowness are
-    compared with those of Auth0's hosts."""
+    """The last probes of each control endpoint, and polls of each feed, oldest first: their share
+    and slowness are compared with those of Auth0's hosts."""
 
 
 def with_control(shared: SharedSignals, result: Observation, every_s: float) -> SharedSignals:
@@ -242,8 +242,17 @@ def with_control(shared: SharedSignals, result: Observation, every_s: float) -> 
     if result.outcome is Outcome.NO_DATA:
         return shared
     latency_s = None if result.fault else result.latency_s
-    samples = (*shared.samples.get(name, ()), Sample(result.at, latency_s))[-MAX_SAMPLES:]
-    return replace(shared, samples={**shared.samples, name: samples})
+    return _with_sample(shared, name, Sample(result.at, latency_s))
+
+
+def _with_sample(shared: SharedSignals, key: str, sample: Sample) -> SharedSignals:
+    samples = (*shared.samples.get(key, ()), sample)[-MAX_SAMPLES:]
+    return replace(shared, samples={**shared.samples, key: samples})
+
+
+def feed_samples_key(name: str) -> str:
+    """Return under which name the polls of a feed are kept beside the probes of controls."""
+    return f"feed {name}"
 
 
 def with_reading(shared: SharedSignals, reading: FeedReading) -> SharedSignals:
@@ -255,7 +264,9 @@ def with_reading(shared: SharedSignals, reading: FeedReading) -> SharedSignals:
     after = replace(before, state=reading.state, since=since, fault=reading.fault)
     if reading.state is FeedState.OK:
         after = FeedView(reading.state, reading.status_incidents, reading.at, since)
-    return replace(shared, feeds={**shared.feeds, name: after})
+    shared = replace(shared, feeds={**shared.feeds, name: after})
+    sample = Sample(reading.at, None if reading.state is FeedState.UNREACHABLE else 0.0)
+    return _with_sample(shared, feed_samples_key(name), sample)
 
 
 def with_changes(shared: SharedSignals, changes: Iterable[ChangeMade], now: float) -> SharedSignals:

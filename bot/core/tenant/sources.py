@@ -62,7 +62,7 @@ def _query_interval_s(
 
 
 def ask_users_at_once(state: TenantState, now: float, rules: TenantRules) -> TenantState:
-    """Bring the next queries forward, because a probe has just failed for the first time."""
+    """Bring the next queries forward, because something has just failed for the first time."""
     asked = {
         name: min(state.due[name] or now, now + min(ASK_USERS_EVERY_S, limits.every_s))
         for name, limits in rules.metrics.items()
@@ -80,18 +80,33 @@ def handle_measurement(state: TenantState, stimulus: Measured, rules: TenantRule
     if measurement.own_rows:
         before = replace(before, own_rows_at=measurement.at)
     measurement = _detect_stalled_log(before, measurement, limits)
+    is_alive = _is_source_alive(state, name, now, rules)
+    measurement = replace(measurement, is_source_alive=is_alive)
     after, reason = observe_metric(before, measurement, limits, _surge(state, now))
     if after.no_data_reason and after.no_data_since is None and not limits.is_pushed:
         since = after.begun_at if after.read_at is None else after.read_at
         after = after if now - since < NO_DATA_S else replace(after, no_data_since=since)
-    due = state.due
+    environment = stimulus.measurement.environment or state.environment
+    state = replace(state, metrics={**state.metrics, name: after}, environment=environment)
     if after.state is SignalState.PENDING and before.state is SignalState.OK:
         wait_s = _query_interval_s(state, after, limits, now)
-        due = {**due, name: min(due[name] or now, now + wait_s)}
-    environment = stimulus.measurement.environment or state.environment
-    state = replace(state, metrics={**state.metrics, name: after}, due=due, environment=environment)
+        due = min(state.due[name] or now, now + wait_s)
+        # What one source says, the others may explain.
+        state = ask_users_at_once(state, now, rules)
+        state = replace(state, due={**state.due, name: due})
     changes = (SignalChanged(rules.name, name, after.state, reason),) if reason else ()
     return state, (*changes, TenantReport(now, rules.name, changes))
+
+
+def _is_source_alive(state: TenantState, name: str, now: float, rules: TenantRules) -> bool:
+    """Tell whether another signal that the same source counts has calls now."""
+    return any(
+        rules.metrics[other].kind is rules.metrics[name].kind
+        and bool(metric.reading.total)
+        and now - (metric.read_at or 0.0) < FRESH_S
+        for other, metric in state.metrics.items()
+        if other != name and other in rules.metrics
+    )
 
 
 def _surge(state: TenantState, now: float) -> float:

@@ -14,9 +14,20 @@ from bot.core.model.observation import (
     StatusIncident,
     Verdict,
 )
-from bot.core.state.tenant import FeedView, match_status_incidents, other_component
+from bot.core.state.tenant import (
+    FeedView,
+    feed_samples_key,
+    match_status_incidents,
+    other_component,
+)
 from bot.core.triage.context import TriageContext
-from bot.core.triage.from_controls import collect_control_evidence
+from bot.core.triage.from_controls import (
+    CERTAIN,
+    SPOKEN,
+    collect_control_evidence,
+    compare_shares,
+    failing_share,
+)
 from bot.core.triage.from_peers import collect_peer_evidence, failure_kinds
 from bot.core.triage.from_probes import collect_latency_evidence, collect_probe_evidence
 from bot.core.triage.from_sources import collect_source_evidence
@@ -144,10 +155,23 @@ def _collect_status_page_evidence(context: TriageContext) -> Iterator[RuleMatch]
         yield RuleMatch("notice-nearby", {"names": tuple(filter(None, unprobed))})
     elif FeedState.OK in states:
         yield RuleMatch("notice-silent")
-    if any(view.state is FeedState.OK and (view.read_at or 0.0) > context.since for view in views):
-        yield RuleMatch("feed-reached")
-    if FeedState.UNREACHABLE in states:
-        yield RuleMatch("feed-unreachable")
+    yield from _collect_feed_way_evidence(context)
+
+
+def _collect_feed_way_evidence(context: TriageContext) -> Iterator[RuleMatch]:
+    """Yield whether the status page is reached, as often as what fails would be."""
+    share = failing_share(context) or 1.0
+    names = {context.rules.tenants[name].feed.name for name in context.tenants}
+    samples = [
+        sample
+        for name in names
+        for sample in context.shared.samples.get(feed_samples_key(name), ())
+        if sample.at >= context.since
+    ]
+    ratio = compare_shares(samples, share)
+    if abs(ratio) >= SPOKEN:
+        rule_id = "feed-unreachable" if ratio > 0 else "feed-reached"
+        yield RuleMatch(rule_id, strength=round(min(1.0, abs(ratio) / CERTAIN), 2))
 
 
 def matching_status_incidents(context: TriageContext) -> tuple[StatusIncident, ...]:

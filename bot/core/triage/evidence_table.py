@@ -77,6 +77,26 @@ RULES = {
         ),
         EvidenceRule("login-server-error", "the login gets 500 server_error"),
         EvidenceRule(
+            "login-no-names",
+            "the tenant's name is not found, nor is any other one",
+            "names that nobody has asked for, so that no cache answers",
+        ),
+        EvidenceRule(
+            "login-name-lost",
+            "the tenant's name is not found, or does not exist, while others are found",
+            "NXDOMAIN is an answer: the resolver works",
+        ),
+        EvidenceRule(
+            "login-intercepted",
+            "somebody in between answers the login: a proxy, a portal, a filter",
+            "RFC 9110 and 6585; Auth0's token endpoint answers in JSON and never redirects",
+        ),
+        EvidenceRule(
+            "login-untrusted",
+            "the tenant's certificate is of an authority that nobody trusts",
+            "what opens TLS on our way signs with its own authority",
+        ),
+        EvidenceRule(
             "login-gone",
             "the login gets a 404 or 410 that is none of OAuth's",
             "a tenant that was deleted, renamed or suspended; 2018-01-17: also an outage",
@@ -107,6 +127,11 @@ RULES = {
         ),
         EvidenceRule(
             "m2m-refused", "the application for machine tokens is refused, and all logins work"
+        ),
+        EvidenceRule(
+            "m2m-denied",
+            "machine tokens get 403 access_denied, and all logins work",
+            "Auth0: a denial or an error of an Action for machine tokens, or a grant taken away",
         ),
         EvidenceRule(
             "m2m-429",
@@ -144,6 +169,9 @@ RULES = {
             "wellknown-blocked",
             "discovery or keys get another 4xx",
             "public documents refuse nobody: something in between does",
+        ),
+        EvidenceRule(
+            "wellknown-name-lost", "the name of discovery and keys is lost, while others are found"
         ),
         EvidenceRule("wellknown-fails", "discovery or keys fail with an answer"),
         EvidenceRule(
@@ -237,8 +265,24 @@ RULES = {
             "successful logins are missing in the log, and users fail by no metric",
         ),
         EvidenceRule(
+            "users-away",
+            "an application has hardly any success of its usual ones, and nothing fails",
+            "whoever cannot begin to log in leaves no failure",
+        ),
+        EvidenceRule(
+            "users-pass",
+            "users do as well as ever, while nothing of the tenant answers us",
+            "what nobody else misses is lost on our own way",
+        ),
+        EvidenceRule(
             "users-ok",
             "users do as well as ever since the problem began, by their counts",
+            is_health=True,
+        ),
+        EvidenceRule(
+            "users-ok-beside",
+            "users do as well as ever by logins, which do not need what fails",
+            "machine tokens and keys may fail for others",
             is_health=True,
         ),
         EvidenceRule(
@@ -307,6 +351,11 @@ RULES = {
         ),
         EvidenceRule(
             "errors-upstream", "the error tracker's most frequent pattern is an identity provider's"
+        ),
+        EvidenceRule(
+            "errors-unreachable-alone",
+            "calls fail, the tracker's pattern is a failed connection, and we get through",
+            "the way out of the application is at fault, not what it calls",
         ),
         EvidenceRule(
             "errors-unreachable", "the error tracker's most frequent pattern is a failed connection"

@@ -37,7 +37,7 @@ def collect_control_evidence(context: TriageContext) -> Iterator[RuleMatch]:
 
     One that is well shows that our line is: a bad one spares nobody.
     """
-    share = _failing_share(context)
+    share = failing_share(context)
     found: dict[str, dict[str, float]] = {}
     for name, signal in context.shared.controls.items():
         samples = [s for s in context.shared.samples.get(name, ()) if s.at >= context.since]
@@ -55,7 +55,7 @@ def _answer(
     context: TriageContext, samples: list[Sample], signal: ProbeState, share: float
 ) -> tuple[str, float]:
     """Return what one control endpoint says, and how clearly; an empty id: nothing."""
-    ratio = _compare_shares(samples, share or 1.0)
+    ratio = compare_shares(samples, share or 1.0)
     if ratio >= SPOKEN:
         return "controls-fail", min(1.0, ratio / CERTAIN)
     if _is_slower(samples, signal):
@@ -73,7 +73,7 @@ def _can_tell(context: TriageContext, samples: list[Sample], share: float) -> bo
     return is_fresh and (len(samples) >= FEW_ANSWERS or not is_slowness)
 
 
-def _failing_share(context: TriageContext) -> float:
+def failing_share(context: TriageContext) -> float:
     """Return the share that fails of any probe of the context's tenants; 0: none fails.
 
     Of few tries it is drawn towards a half (Laplace).
@@ -92,7 +92,7 @@ def _has_failed_before(context: TriageContext, signal: ProbeState) -> bool:
     return good_before is None or since < context.since - LONG_BEFORE_S
 
 
-def _compare_shares(samples: list[Sample], share: float) -> float:
+def compare_shares(samples: list[Sample], share: float) -> float:
     """Return the log-likelihood ratio of "fails at this share" against "fails as ever"."""
     failed = sum(sample.latency_s is None for sample in samples)
     share = min(max(share, 2 * USUAL_SHARE), 1 - USUAL_SHARE)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_refusal
+from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN
 from bot.core.triage.context import (
     has_just_recovered,
     is_signal_healthy,
 )
 from bot.core.triage.from_probes import UNREACHABLE_STAGES, is_slow, is_sudden, login_rule_id
-from bot.core.triage.from_users import suspect_changes
+from bot.core.triage.from_users import is_metric_healthy, suspect_changes
 from bot.core.triage.verdict import RuleMatch
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ COMPANION_BEFORE_S = 900.0
 """What began so long before is a problem of its own."""
 TOGETHER_S = 180.0
 """Refusals at two tenants that began so close to each other have one cause."""
+BESIDE_LOGINS = frozenset({CUSTOM, M2M, WELLKNOWN})
+"""Ways into a tenant that a login by its canonical domain says nothing of."""
 OUTAGE_RULE_IDS = frozenset(
     {
         "login-5xx",
@@ -31,6 +34,10 @@ OUTAGE_RULE_IDS = frozenset(
         "login-hangs",
         "login-unreachable",
         "login-certificate",
+        "login-untrusted",
+        "login-intercepted",
+        "login-no-names",
+        "login-name-lost",
     }
 )
 """Rules that one outage can match: one of them at this tenant, another one at the next."""
@@ -106,13 +113,31 @@ def fault_kind(fault: Fault) -> str:
 
 
 def _is_tenant_healthy(context: TriageContext, name: str) -> bool:
-    """Tell whether a tenant's logins worked since the problem began: before, it proves nothing."""
-    return all(
-        is_signal_healthy(login, context.now)
-        and not is_slow(login, context.now)
-        and (login.last_ok_at or 0) >= context.since
-        for login in context.logins(name)
+    """Tell whether what fails here works at another tenant since the problem began.
+
+    What worked before, or another way into it, proves nothing: its login says nothing of its
+    machine tokens, and where only users fail, only its users tell.
+    """
+    state = context.all_tenants.states[name]
+    failing = {n for own in context.tenants for n in _failing_ways(context, own)}
+    if not failing:
+        metrics = [m for m in state.metrics.values() if m.reading.total is not None]
+        return bool(metrics) and all(is_metric_healthy(metric, context) for metric in metrics)
+    beside = failing & BESIDE_LOGINS
+    ways = list(context.logins(name)) if failing - beside else []
+    ways += [state.probes[way] for way in beside if way in state.probes and not ways]
+    return bool(ways) and all(
+        is_signal_healthy(way, context.now)
+        and not is_slow(way, context.now)
+        and (way.last_ok_at or 0) >= context.since
+        for way in ways
     )
+
+
+def _failing_ways(context: TriageContext, name: str) -> set[str]:
+    """Return which probes of a tenant fail or are slow."""
+    probes = context.all_tenants.states[name].probes
+    return {n for n, probe in probes.items() if probe.is_failing or is_slow(probe, context.now)}
 
 
 def _collect_shared_refusals(context: TriageContext, others: list[str]) -> Iterator[RuleMatch]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.fault import NOT_IMPLEMENTED, describe_fault, is_rate_limited, is_refusal
 from bot.core.model.measurement import OWN_APP
-from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Fault, SignalState, Stage
+from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Fault, OwnSide, SignalState, Stage
 from bot.core.triage.context import (
     RECENTLY_ENDED_S,
     has_just_recovered,
@@ -34,7 +34,16 @@ OWN_CHANGE_S, CLOCKS_DIFFER_S = 180.0, 30.0
 """A failure so shortly after a start of the bot came with it; before it by a clock at most."""
 USER_LIMIT = "too_many_logins"
 """The error of a 429 that is about one user at one address (Auth0, read 2026-11)."""
+OWN_SIDE_RULE_IDS = {
+    OwnSide.BETWEEN: "login-intercepted",
+    OwnSide.NAMES_LOST: "login-no-names",
+    OwnSide.NAMES_FOUND: "login-name-lost",
+}
 WELLKNOWN_RULE_IDS = {
+    "login-intercepted": "wellknown-blocked",
+    "login-untrusted": "wellknown-unreachable",
+    "login-no-names": "wellknown-unreachable",
+    "login-name-lost": "wellknown-name-lost",
     "login-unreachable": "wellknown-unreachable",
     "login-hangs": "wellknown-unreachable",
     "login-gone": "wellknown-gone",
@@ -66,15 +75,32 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
     elif is_signal_healthy(wellknown, now):
         yield RuleMatch("wellknown-ok", {"tenant": name})
     custom = state.probes.get(CUSTOM)
-    if custom and custom.is_failing and is_login_ok and not wellknown.faults:
-        fault = custom.most_frequent_fault
-        code = describe_fault(fault) if fault else "unknown"
-        if is_never_found(custom):
-            yield RuleMatch("name-never-found", {"tenant": name})
-        yield RuleMatch("custom-only", {"tenant": name, "fault": code})
+    if custom and custom.is_failing and not failing and not wellknown.faults:
+        yield from _collect_custom_evidence(name, custom, logins[0], is_login_ok=is_login_ok)
     elif custom and failing and is_signal_healthy(custom, now):
         yield RuleMatch("canonical-only", {"tenant": name})
     yield from _collect_m2m_evidence(context, name)
+
+
+def _collect_custom_evidence(
+    name: str, custom: ProbeState, login: ProbeState, *, is_login_ok: bool
+) -> Iterator[RuleMatch]:
+    """Yield what it says that a login fails by the custom domain.
+
+    Until it has worked by the canonical one since then, a refusal is about the login itself.
+    """
+    fault = custom.most_frequent_fault
+    if fault is None:
+        return
+    values: dict[str, EvidenceValue] = {"tenant": name, "fault": describe_fault(fault)}
+    works_beside = is_login_ok and (login.last_ok_at or 0.0) >= (custom.since or 0.0)
+    if fault.stage is Stage.OAUTH and not works_beside:
+        counts = {"failed": len(custom.faults), "tries": len(custom.tries)}
+        yield RuleMatch(login_rule_id(fault), {**values, **counts})
+    elif is_login_ok:
+        if is_never_found(custom):
+            yield RuleMatch("name-never-found", {"tenant": name})
+        yield RuleMatch("custom-only", values)
 
 
 def _collect_login_evidence(
@@ -145,8 +171,12 @@ def is_sudden(signal: ProbeState, fault: Fault) -> bool:
 
 def login_rule_id(fault: Fault) -> str:
     """Return the rule of the evidence table that a failed login matches."""
+    if rule_id := OWN_SIDE_RULE_IDS.get(fault.own_side):
+        return rule_id
+    if fault.reason == "nxdomain":
+        return "login-name-lost"
     if fault.stage is Stage.TLS and fault.reason in CERTIFICATE_REASONS:
-        return "login-certificate"
+        return "login-untrusted" if fault.reason == "untrusted" else "login-certificate"
     if fault.stage is Stage.TIMEOUT and fault.reason in ANSWER_REASONS:
         return "login-hangs"
     if fault.stage is Stage.TLS or fault.stage in UNREACHABLE_STAGES:
@@ -182,10 +212,7 @@ def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
     if fault and failing and m2m.ever_ok and (is_failing or not m2m.successes_in_a_row):
         yield RuleMatch("m2m-fails", {"tenant": name, "fault": describe_fault(fault)})
     elif fault and is_failing and all(is_signal_healthy(login, now) for login in logins):
-        is_about_us = fault.stage is Stage.OAUTH and (fault.status or 0) <= FORBIDDEN
-        rule_id = "m2m-refused" if is_about_us else "m2m-only"
-        rule_id = "m2m-429" if is_rate_limited(fault) else rule_id
-        yield RuleMatch(rule_id, {"tenant": name, "fault": describe_fault(fault)})
+        yield RuleMatch(_m2m_rule_id(fault), {"tenant": name, "fault": describe_fault(fault)})
     elif is_down(context, name):
         # A token that came since the logins began to fail counts, however long ago that is. Where
         # only a part of the logins fails, one token proves nothing.
@@ -193,6 +220,16 @@ def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
         is_ok = m2m.state is SignalState.OK and not has_just_recovered(m2m, now)
         if is_ok and (m2m.last_ok_at or 0.0) >= since:
             yield RuleMatch("m2m-ok", {"tenant": name})
+
+
+def _m2m_rule_id(fault: Fault) -> str:
+    """Return the rule that machine tokens match if they alone fail."""
+    if is_rate_limited(fault):
+        return "m2m-429"
+    if fault.stage is not Stage.OAUTH or (fault.status or 0) > FORBIDDEN:
+        return "m2m-only"
+    is_denied = login_rule_id(fault) == "login-denied"
+    return "m2m-denied" if is_denied else "m2m-refused"
 
 
 def is_slow(signal: ProbeState, now: float) -> bool:

@@ -9,7 +9,7 @@ from bot.core.auth0_logs.events import FAILED_KINDS, RowKind
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import SignalState, Stage
 from bot.core.signals.metric_threshold import QUOTA_ROWS
-from bot.core.triage.context import is_stale, is_user_failure
+from bot.core.triage.context import is_signal_healthy, is_stale, is_user_failure
 from bot.core.triage.verdict import RuleMatch
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ MIN_OTHER_SUCCESSES = 5
 TELLING_SHARE = 0.3
 FEW_LESS, FEWEST = 0.85, 30.0
 """From this part of the usual successes on, of at least so many, a log is as ever."""
+HALF = 0.5
+"""This part of its window must lie after the first failure for a log to tell of it."""
 LOG_RULE_IDS = {
     RowKind.APP: "log-app",
     RowKind.UPSTREAM: "log-upstream",
@@ -65,7 +67,7 @@ def collect_source_evidence(context: TriageContext, name: str) -> Iterator[RuleM
             yield from _collect_log_evidence(metric, context, is_alone=not bad)
             yield from _collect_blame_evidence(metric, _own_realms(context, name), context)
         else:
-            yield from _collect_error_evidence(metric)
+            yield from _collect_error_evidence(metric, context, name)
     if any(rules.metrics[n].kind is MetricKind.METRICS for n in bad):
         yield from _collect_log_beside_metrics_evidence(context, name)
 
@@ -179,12 +181,34 @@ def _most_frequent(groups: Iterable[Group], field: str) -> tuple[str, int]:
     return next(iter(_count_by(groups, field)), ("", 0))
 
 
-def _collect_error_evidence(metric: MetricState) -> Iterator[RuleMatch]:
+def _collect_error_evidence(
+    metric: MetricState, context: TriageContext, name: str
+) -> Iterator[RuleMatch]:
     if not metric.is_firing or not metric.recent:
         return  # after a restart there are no measurements yet
     pattern, hits = _most_frequent(metric.recent[-1].groups, "pattern")
     if pattern in ERROR_RULE_IDS:
-        yield RuleMatch(ERROR_RULE_IDS[pattern], {"pattern": pattern, "events": hits})
+        is_alone = pattern == "unreachable" and _is_cut_off(context, name)
+        rule_id = "errors-unreachable-alone" if is_alone else ERROR_RULE_IDS[pattern]
+        yield RuleMatch(rule_id, {"pattern": pattern, "events": hits})
+
+
+def _is_cut_off(context: TriageContext, name: str) -> bool:
+    """Tell whether an application's calls fail while we get through, and people do in the log.
+
+    A browser that fetches nothing looks alike in the tracker, but not in an application's counts.
+    """
+    limits, metrics = context.rules.tenants[name].metrics, context.all_tenants.states[name].metrics
+    by_kind = [(limit.kind, metrics[n]) for n, limit in limits.items()]
+    logs = (metric.reading for kind, metric in by_kind if kind is MetricKind.LOGS)
+    return (
+        any(kind is MetricKind.METRICS and is_user_failure(metric) for kind, metric in by_kind)
+        and all(is_signal_healthy(login, context.now) for login in context.logins(name))
+        and not any(
+            (log_.total or 0.0) - log_.failed < FEW_LESS * (log_.expected_successes or 0.0)
+            for log_ in logs
+        )
+    )
 
 
 def _collect_log_beside_metrics_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
@@ -211,7 +235,9 @@ def _collect_log_beside_metrics_evidence(context: TriageContext, name: str) -> I
         if limits.kind is not MetricKind.LOGS or is_stale(log_, context) or not expected:
             continue
         successes = (reading.total or 0.0) - reading.failed
-        if log_.state is SignalState.OK and expected >= FEWEST and successes >= FEW_LESS * expected:
+        is_after = (log_.read_at or 0.0) - context.since >= HALF * reading.span_s
+        is_as_ever = expected >= FEWEST and successes >= FEW_LESS * expected
+        if log_.state is SignalState.OK and is_after and is_as_ever:
             values: dict[str, EvidenceValue] = {
                 "successes": round(successes),
                 "usual": round(expected),

@@ -6,7 +6,7 @@ from math import log
 from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import OWN_APP, MetricKind
-from bot.core.model.observation import CUSTOM, FRESH_S, SignalState
+from bot.core.model.observation import CUSTOM, FRESH_S, WELLKNOWN, SignalState, Stage
 from bot.core.triage.context import (
     RECENTLY_ENDED_S,
     is_signal_healthy,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bot.core.model.measurement import ChangeMade
     from bot.core.model.observation import EvidenceValue
     from bot.core.signals.metric_threshold import MetricLimits, MetricState
+    from bot.core.signals.probe_threshold import ProbeState
     from bot.core.state.tenant import TenantState
     from bot.core.triage.context import TriageContext
 
@@ -35,12 +36,18 @@ SPEAK_WITHIN_S = 150.0
 """Users' counts are waited for as long as this."""
 SPOKEN, CERTAIN = 2.0, 6.0
 """From the first log-likelihood ratio on counts say something, from the second on all they can."""
+TELLING_FAILURES = 4.0
+"""So many failures within that time, at the probe's share, would tell."""
 USUAL_SHARE, USUAL_FAILURES = 0.01, 0.5
 """So many fail at least while all is well: a share, and of few calls a number."""
 FEW = 0.6
 """Below this part of the usual successes, users may not come as far as a call that fails."""
+BESIDE_S = 90.0
+"""A login that has worked for so long while users failed does not fail with them."""
 AFTER_ONSET = 0.75
 """Metrics describe the time after the first failure once this part of their span lies after it."""
+ANSWERED_STAGES = frozenset({Stage.OAUTH, Stage.TOKEN, Stage.PROOF})
+"""What fails here has reached the tenant."""
 
 
 def collect_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
@@ -50,20 +57,30 @@ def collect_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
     alerting = [n for n, monitor in state.monitors.items() if monitor.firing]
     if bad or alerting:
         logins = [state.probes[n] for n in {*rules.logins, CUSTOM} & state.probes.keys()]
-        is_alone = all(is_signal_healthy(s, context.now) and not s.faults for s in logins)
+        is_alone = all(_is_well_beside(login, context) for login in logins)
         names = (*bad, *alerting)
         rule_id = "users-fail-alone" if is_alone else "users-fail"
         yield RuleMatch(rule_id, {"names": names})
     elif (share := _failing_share(state)) > 0:
         yield from _collect_count_evidence(context, name, share)
+    if away := [n for n, metric in state.metrics.items() if metric.reading.is_away]:
+        yield RuleMatch("users-away", {"names": tuple(away)})
     if bad or alerting or any(metric.is_firing for metric in state.metrics.values()):
         yield from _collect_peer_user_evidence(context, name)
     if alerting:
         yield RuleMatch("monitor-says", {"names": tuple(alerting)})
     metrics = [n for n, limits in rules.metrics.items() if limits.kind is MetricKind.METRICS]
-    ok = tuple(n for n in metrics if _is_metric_healthy(state.metrics[n], context))
+    ok = tuple(n for n in metrics if is_metric_healthy(state.metrics[n], context))
     if ok and any(n in bad for n in metrics):
         yield RuleMatch("one-application", {"names": ok})
+
+
+def _is_well_beside(login: ProbeState, context: TriageContext) -> bool:
+    """Tell whether a login has worked while users failed, but for a single failure at the most."""
+    is_late = (login.since or 0.0) - context.since > BESIDE_S
+    if login.state is SignalState.PENDING and not login.is_failing and is_late:
+        return True
+    return is_signal_healthy(login, context.now) and not login.faults
 
 
 def _failing_share(state: TenantState) -> float:
@@ -87,17 +104,38 @@ def _collect_count_evidence(context: TriageContext, name: str, share: float) -> 
         for n, value in said.items()
         if value >= SPOKEN and state.metrics[n].state is SignalState.OK
     }
-    for rule_id, found in (("users-fail", failing), ("users-ok", well)):
+    for rule_id, found in (("users-fail", failing), (_well_rule_id(context, name), well)):
         if found:
             strength = min(1.0, max(found.values()) / CERTAIN)
             yield RuleMatch(rule_id, {"names": tuple(found)}, round(strength, 2))
             return
-    if counted and not said and context.now - context.since < SPEAK_WITHIN_S:
-        yield RuleMatch("users-unknown", {"names": tuple(counted)})
+    awaited = [n for n in counted if _will_speak(state.metrics[n], share)]
+    if awaited and context.now - context.since < SPEAK_WITHIN_S:
+        yield RuleMatch("users-unknown", {"names": tuple(awaited)})
 
 
 def _has_total(limits: MetricLimits) -> bool:
     return limits.kind is not MetricKind.ERRORS and not limits.is_pushed
+
+
+def _well_rule_id(context: TriageContext, name: str) -> str:
+    """Return what it says that users do well: it depends on whether they need what fails."""
+    probes = context.all_tenants.states[name].probes
+    ways = [probes[n] for n in (*context.rules.tenants[name].logins, CUSTOM) if n in probes]
+    failing = [way for way in ways if way.is_failing]
+    if not failing:
+        return "users-ok-beside"
+    faults = [way.most_frequent_fault for way in failing]
+    is_answered = any(fault and fault.stage in ANSWERED_STAGES for fault in faults)
+    return "users-ok" if is_answered or not probes[WELLKNOWN].is_failing else "users-pass"
+
+
+def _will_speak(metric: MetricState, share: float) -> bool:
+    """Tell whether there are calls enough to tell soon how users do."""
+    if metric.no_data_reason or not metric.baseline.is_known:
+        return False
+    per_s = metric.baseline.total / metric.baseline.seconds
+    return share * per_s * (SPEAK_WITHIN_S - COUNTED_LATE_S) >= TELLING_FAILURES
 
 
 def _is_readable(metric: MetricState, context: TriageContext) -> bool:
@@ -162,7 +200,7 @@ def _collect_peer_user_evidence(context: TriageContext, name: str) -> Iterator[R
         yield RuleMatch("users-fail-elsewhere", {"names": tuple(others)})
 
 
-def _is_metric_healthy(metric: MetricState, context: TriageContext) -> bool:
+def is_metric_healthy(metric: MetricState, context: TriageContext) -> bool:
     """Tell whether a metric is good, and describes the time after the first failure."""
     read_at, ended_at = metric.read_at or 0.0, metric.ended_at
     return (

@@ -92,10 +92,13 @@ def are_users_down(name: str, tenants: Tenants, rules: Rules) -> bool:
     return any(
         metric.is_firing
         and metric.down_in_a_row >= DOWN_READINGS
-        and metric.reading.is_down(
-            0.0
-            if limits[signal].kind is MetricKind.LOGS  # it has left them out
-            else mistakes_per_s * metric.reading.span_s
+        and (
+            metric.reading.is_away
+            or metric.reading.is_down(
+                0.0
+                if limits[signal].kind is MetricKind.LOGS  # it has left them out
+                else mistakes_per_s * metric.reading.span_s
+            )
         )
         for signal, metric in metrics.items()
     )

@@ -29,6 +29,10 @@ login-no-proof                  1.0      7.0        .     -1.0     -3.0        .
 login-wrong-token               0.8      0.8        .      1.2      0.3        .        .        .
 login-code                      0.5      3.0        .     -1.0     -3.0        .        .        .
 login-server-error              0.8      1.4        .      0.8     -1.5        .        .        .
+login-no-names                 -1.0     -1.0        .     -2.0      5.0        .        .        .
+login-name-lost                 1.5      0.5        .     -1.0        .        .        .        .
+login-intercepted              -0.5      0.3        .     -1.0      3.5        .        .        .
+login-untrusted                 0.7      0.4        .     -2.0      2.0        .        .        .
 login-gone                      1.5      2.5        .      0.5     -1.0        .        .        .
 login-blocked                   0.5      0.3        .      1.0      2.5        .        .        .
 login-5xx                       2.0      0.5        .     -2.0     -1.0        .        .        .
@@ -37,6 +41,7 @@ login-hangs                     1.2      0.8        .     -2.0      0.7        .
 login-unreachable               1.0     -0.5        .     -2.0      1.5        .        .        .
 custom-only                    -0.5      3.2        .        .     -2.0        .        .        .
 m2m-refused                    -1.0      1.5        .      3.5     -4.0        .        .        .
+m2m-denied                     -1.0      2.8        .      2.6     -4.0        .        .        .
 m2m-429                        -1.0        .      5.5     -1.5     -4.0        .        .        .
 m2m-only                        1.3      1.2        .     -0.2     -2.0        .        .        .
 login-slow                      1.0      0.8     -1.0     -3.0      0.3        .        .        .
@@ -48,6 +53,7 @@ sudden                          0.6        .        .        .        .        .
 
 wellknown-gone                  0.7      2.0     -2.0        .     -0.5        .        .        .
 wellknown-blocked               0.5        .     -2.0      0.3      1.5        .        .        .
+wellknown-name-lost             0.7     -1.5     -2.0     -3.0        .        .        .        .
 wellknown-fails                 1.5     -1.5     -2.0     -3.0      0.7        .        .        .
 wellknown-unreachable           0.7     -1.5     -2.0     -3.0      1.5        .        .        .
 wellknown-slow                  0.5     -2.0        .        .      1.2        .        .        .
@@ -82,7 +88,10 @@ notice-silent                  -0.2        .        .        .        .        .
 users-fail-alone                  .      0.3      0.3     -4.0     -2.0      5.8      3.5        .
 users-fail                      1.6      1.6        .     -4.0     -3.0        .        .        .
 log-no-success-alone            1.0     -0.5        .     -2.0        .      3.5      2.0      1.0
+users-away                      1.0     -0.5        .     -2.0        .      3.5      2.0      1.0
 users-ok                       -5.0     -5.0     -3.5        .        .     -3.0     -3.0        .
+users-pass                     -5.0     -5.0     -3.5        .      2.5     -3.0     -3.0        .
+users-ok-beside                -0.5     -0.5        .        .        .        .        .        .
 users-unknown                     .        .        .        .        .        .        .      1.8
 
 monitor-says                      .        .        .     -1.5     -0.7        .        .        .
@@ -104,11 +113,12 @@ log-as-ever                    -1.0     -1.0        .        .        .      2.0
 
 errors-app                        .        .        .        .        .      1.0        .        .
 errors-upstream                   .        .        .        .        .     -0.5      1.5        .
+errors-unreachable-alone       -1.0        .        .        .        .      1.8        .        .
 errors-unreachable              0.7        .        .        .      0.7     -1.0        .        .
 
 log-attack                     -2.0      0.5      3.5     -1.0        .     -4.0     -3.0        .
 quota-low                         .        .      1.5        .        .        .        .        .
-traffic-surge                     .        .      1.5        .        .      0.7        .        .
+traffic-surge                     .        .      1.5        .        .      0.2        .        .
 
 deploy-before                     .        .        .        .      0.8      2.0        .        .
 
@@ -154,7 +164,6 @@ log-one-connection             -1.0      1.1        .        .        .     -1.6
 errors-unreachable              0.6        .        .        .      0.7     -0.9        .        .
 log-attack                     -2.0      0.5      3.6     -1.0        .     -4.0     -3.0        .
 quota-low                         .        .      1.6        .        .        .        .        .
-traffic-surge                     .        .      1.6        .        .      0.7        .        .
 deploy-before                     .        .        .        .      0.8      2.3        .        .
 setting-before                 -0.5      2.6        .      0.9        .     -0.3     -0.4        .
 """

@@ -31,6 +31,10 @@ SENTENCES = {
     "login-code": "code of your own in {tenant} fails: {fault} ({failed} of {tries} tries)",
     "login-hangs": "{tenant} does not answer logins in time: {fault} ({failed} of {tries} tries)",
     "login-unreachable": "no connection to {tenant}: {fault} ({failed} of {tries} tries)",
+    "login-no-names": "neither {tenant} nor any other name is found: {fault}",
+    "login-name-lost": "the name of {tenant} is not found, while others are: {fault}",
+    "login-intercepted": "somebody between us and {tenant} answers in its place: {fault}",
+    "login-untrusted": "nobody trusts who signed the certificate shown for {tenant}: {fault}",
     "login-certificate": "the certificate of {tenant} is wrong: {fault}",
     "login-refused": "{tenant} refuses the test user: {fault}",
     "login-not-allowed": "{tenant} refuses the test login's application: {fault}",
@@ -59,6 +63,7 @@ SENTENCES = {
     "never-ok": "this test login at {tenant} has never worked yet",
     "wellknown-gone": "the signing keys of {tenant} are not there either: {fault}",
     "wellknown-blocked": "the signing keys of {tenant} are refused as well: {fault}",
+    "wellknown-name-lost": "the name of the signing keys of {tenant} is not found either: {fault}",
     "wellknown-fails": "the signing keys of {tenant} fail as well: {fault}",
     "wellknown-unreachable": "no connection to the signing keys of {tenant} either: {fault}",
     "wellknown-ok": "the signing keys of {tenant} are served (from a cache: that proves only the "
@@ -69,6 +74,7 @@ SENTENCES = {
     "m2m-fails": "machine tokens of {tenant} fail as well: {fault}",
     "m2m-only": "only machine tokens of {tenant} fail: {fault}",
     "m2m-refused": "{tenant} refuses only the application that asks for machine tokens: {fault}",
+    "m2m-denied": "code or settings in {tenant} deny machine tokens: {fault}",
     "m2m-429": "{tenant} limits only machine tokens: {fault}",
     "same-environment-fails": "other tenants in the same environment fail, too: {names}",
     "same-environment-ok": "other tenants in the same environment work: {names}",
@@ -85,6 +91,9 @@ SENTENCES = {
     "users-fail": "logins of real users fail as well ({names})",
     "users-fail-alone": "logins of real users fail, and the test login works (seen in {names})",
     "users-ok": "logins of real users work (seen in {names})",
+    "users-pass": "real users get through to the tenant, and we do not (seen in {names})",
+    "users-ok-beside": "logins of real users work, and do not need what fails (seen in {names})",
+    "users-away": "hardly any of the usual logins arrives, and none fails (seen in {names})",
     "users-unknown": "it is not known yet how real users do: {names}",
     "one-application": "only some applications fail; {names} works",
     "users-fail-elsewhere": "real users of other tenants in the same environment fail, too: "
@@ -119,6 +128,8 @@ SENTENCES = {
     "errors-upstream": "the error tracker blames an identity provider in {events} events{pattern}",
     "errors-unreachable": "the error tracker reports failed connections in {events} "
     "events{pattern}",
+    "errors-unreachable-alone": "the error tracker reports failed connections in {events} "
+    "events{pattern}, and we get through",
     "monitor-says": "another monitor has an alert: {names}",
     "deploy-before": "we changed something {minutes} min before: {change}{app}",
     "setting-before": "a setting of {tenant} was changed {minutes} min before: {change}{app}",
