@@ -33,6 +33,7 @@ from bot.core.state.outbox import (
     AnswerResult,
     Delivery,
     DirectMessage,
+    Greeting,
     Paging,
     Reply,
 )
@@ -203,8 +204,9 @@ class Steps:
         return list(self.desk.incidents.values())
 
     def bodies(self, since: int = 0) -> list[Any]:
-        """What was sent, from a number of effects on."""
-        return [effect.body for effect in self.effects[since:] if isinstance(effect, Send)]
+        """What was sent, from a number of effects on; not the greeting, which each start sends."""
+        sent = (effect.body for effect in self.effects[since:] if isinstance(effect, Send))
+        return [body for body in sent if not isinstance(body, Greeting)]
 
     def entries(self, since: int = 0) -> list[type[TimelineEntry]]:
         """The kinds of timeline entries that were sent."""
