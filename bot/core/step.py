@@ -154,7 +154,8 @@ def step_desk(
     desk, more = notification_policy.apply_notification_policy(
         before, desk, state.tenants, now, rules
     )
-    sent = [*notification_policy.drop_muted((*found, *more), before, desk)]
+    unmuted = notification_policy.drop_muted((*found, *more), before, desk)
+    sent = [*notification_policy.drop_repeated(unmuted)]
     sent += [
         edit  # wherever the message in the channel is updated, those to single people are
         for effect in sent

@@ -204,7 +204,7 @@ class Steps:
         return list(self.desk.incidents.values())
 
     def bodies(self, since: int = 0) -> list[Any]:
-        """What was sent, from a number of effects on, without the greeting."""
+        """What was sent, from a number of effects on; not the greeting, which each start sends."""
         sent = (effect.body for effect in self.effects[since:] if isinstance(effect, Send))
         return [body for body in sent if not isinstance(body, Greeting)]
 

@@ -5,6 +5,7 @@ The files are what `docs/alerts.md` shows, and where a reviewer sees what a chan
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from bot.core.model.observation import Observation, Outcome
 from bot.simulator.reading import load_example, load_file
 from bot.simulator.scenario import UserInput
 from bot.simulator.simulation import Simulation
@@ -20,6 +22,9 @@ from bot.slack.render.text import RenderedMessage
 from tests.slack.messages.conftest import judge_messages
 
 if TYPE_CHECKING:
+    from bot.config import Settings
+    from bot.core.model.observation import Target
+    from bot.simulator.prober import VirtualProber
     from bot.simulator.workspace.model import Channel, Message, MessageKind
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
@@ -32,6 +37,8 @@ class Scene(NamedTuple):
     minute: float
     said: tuple[float, str] | None = None
     """What somebody types before, and in which minute."""
+    exhausted_at: float | None = None
+    """From which minute on the bot's machine has no file descriptor left, and checks nothing."""
 
 
 SCENES = {
@@ -50,9 +57,28 @@ SCENES = {
     "alert-silenced": Scene("region-503", 12, (4, "/auth0-check silence #1 1h We know of it")),
     "alert-by-hand": Scene("region-503", 12, (4, "/auth0-check resolve 1 anyway We moved users")),
     "alert-false-alarm": Scene("our-egress", 25, (8, "/auth0-check false-alarm 1 A firewall test")),
-    "alert-again": Scene("region-2017-05-22-flapping", 24),
-    "alert-cannot-check": Scene("network-resolver", 8),
+    "alert-again": Scene("calls/back-after-seven-minutes", 26),
+    "alert-cannot-check": Scene("none-maintenance", 20, exhausted_at=8),
 }
+
+
+class ExhaustedHost(Simulation):
+    """A simulation in which the bot's machine runs out of file descriptors."""
+
+    exhausted_at = math.inf
+
+    def _build_prober(self, settings: Settings) -> VirtualProber:
+        prober = super()._build_prober(settings)
+        probe = prober.probe
+
+        async def try_to_probe(target: Target) -> Observation:
+            seen = await probe(target)
+            if self.clock.now() < self.exhausted_at:
+                return seen
+            return Observation(target, seen.at, Outcome.NO_DATA, no_data_reason="EMFILE")
+
+        prober.probe = try_to_probe  # type: ignore[method-assign]
+        return prober
 
 
 def show(scene: Scene) -> RenderedMessage:
@@ -69,7 +95,9 @@ def show(scene: Scene) -> RenderedMessage:
             shown[message.ts] = message
 
     async def main(loop: VirtualLoop) -> None:
-        simulation = Simulation(loop, scenario, scenario.seed, lambda _: None)
+        simulation = ExhaustedHost(loop, scenario, scenario.seed, lambda _: None)
+        if scene.exhausted_at is not None:
+            simulation.exhausted_at = scenario.start_at + 60 * scene.exhausted_at
         simulation.workspace.on_message(keep)
         await simulation.run()
 

@@ -234,3 +234,13 @@ def test_after_an_outage_of_slack_an_incident_calls_once(tell: Tell) -> None:
 
     assert sorted(made) == [("dm", ["U012BEN"]), ("dm", ["U0CHIEF"]), ("mention", ["U0CHIEF"])]
     assert pages.count("begun") == 1
+
+
+def test_what_got_worse_is_said_once(tell: Tell) -> None:
+    """The call says it, so the thread has no second line with the same words."""
+    slow = "  - {target: prod.login, from: 2m, to: 12m, is: {latency: 4s}}\n"
+    down = "  - {target: prod.login, from: 12m, to: 28m, is: {http: 503}}\n"
+    told = tell(ON_CALL + "timeline:\n" + slow + down)
+
+    assert sum("It got worse" in line for line in replies(told)) == 1
+    assert not any("Now critical" in line for line in replies(told))

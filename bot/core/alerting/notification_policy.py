@@ -17,10 +17,10 @@ from bot.core.oncall import (
     current_shift,
 )
 from bot.core.state.incident import Incident, IncidentState
-from bot.core.state.outbox import Call, IncidentBody, Post, SilenceAnnouncement
+from bot.core.state.outbox import Call, IncidentBody, Post, Reply, SilenceAnnouncement
 from bot.core.state.silence import find_covering, is_window_active
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send
-from bot.core.state.timeline import HandOverEntry
+from bot.core.state.timeline import HandOverEntry, MentionEntry, SeverityRaisedEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,6 +100,24 @@ def drop_muted(
             if body.incident in unposted:
                 continue
         yield effect
+
+
+def drop_repeated(effects: Iterable[DeskEffect]) -> Iterator[DeskEffect]:
+    """Yield what is sent, without "Now critical" where a call of the same step says as much."""
+    effects = tuple(effects)
+    worse = {
+        effect.body.incident
+        for effect in effects
+        if isinstance(effect, Send)
+        and isinstance(effect.body, Reply)
+        and isinstance(effect.body.entry, MentionEntry)
+        and effect.body.entry.reason is CallReason.WORSE
+    }
+    for effect in effects:
+        body = effect.body if isinstance(effect, Send) else None
+        said = body.entry if isinstance(body, Reply) and body.incident in worse else None
+        if not isinstance(said, SeverityRaisedEntry):
+            yield effect
 
 
 def is_in_maintenance(incident: Incident, now: float, rules: Rules) -> bool:

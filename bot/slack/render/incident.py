@@ -181,7 +181,9 @@ def _foot(incident: Incident, view: View) -> str:
     parts = [
         f"#{incident.id}",
         _owner_text(incident, view) if opened else "",
-        f"reopened {incident.life.reopen_count} times" if incident.life.reopen_count else "",
+        f"reopened {count} times"
+        if (count := incident.life.reopen_count) > 1
+        else "reopened" * count,
         f"perhaps the same cause as #{incident.perhaps_same_as}"
         if incident.perhaps_same_as and opened
         else "",

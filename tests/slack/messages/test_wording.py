@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from bot.core.commands.parse import VERBS, split_verb
 from bot.core.model.access import Verb
 from bot.slack.render.help import USAGES, help_texts
 from bot.slack.render.text import duration, escape, join_lines, link, mentions
+from bot.slack.render.verdict import SENTENCES
 
 
 @given(st.text(max_size=400) | st.sampled_from(["<!channel>", "<https://a|b>", "&lt;"]))
@@ -21,6 +24,13 @@ def test_codes_and_addresses_can_be_copied(text: str) -> None:
     """Nothing invisible is in them; only a sign that could begin mark-up is disarmed."""
     assert escape(text) == text
     assert "\u200b" in escape(f"@{text} *x*")
+
+
+def test_each_fact_can_be_the_first() -> None:
+    """None leans on another one, which may stand behind it or not at all."""
+    leaning = re.compile(r"\b(either|as well)\b(?! as)")
+
+    assert [name for name, sentence in SENTENCES.items() if leaning.search(sentence)] == []
 
 
 @pytest.mark.parametrize("verb", VERBS)
