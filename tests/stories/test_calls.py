@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,6 +125,8 @@ def test_a_call_is_said_once_slack_has_taken_it(tell: Tell) -> None:
     )
     lines = [text for text in replies(told) if "got a direct message" in text]
 
+    said = [e["t"] for e in told.of("message", kind="reply") if "cannot be reached" in e["text"]]
+    assert all(later - earlier > 60.0 for earlier, later in pairwise(said))
     assert {line.partition(" ")[0] for line in lines} == {"<@U012BEN>"}
     assert {who for _, whom, _ in calls(told) for who in whom} == {"U012BEN"}
 
