@@ -126,7 +126,7 @@ def test_what_cannot_be_played_is_refused(auth0_check: Run, brief: Callable[...,
     """With its name, before anything starts."""
     ended = demo(auth0_check, brief("timeline: [{target: bot, is: {paused: true}}]\n"))
 
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.returncode, ended.stdout) == (3, "")
     assert "brief.yml:13: timeline[0]: paused of bot cannot be played" in ended.stderr
 
 

@@ -20,6 +20,7 @@ FIELDS = {
     "verdict": {"incident", "cause", "scope", "confidence", "because", "against"},
     "message": {"channel", "kind", "broadcast", "severity", "mentions", "key", "text"},
     "page": {"incident", "step", "who", "contact_point", "action"},
+    "greeting": {"channel", "text"},
     "click": {"user", "click", "incident", "result"},
     "call": {"incident", "how", "who", "reason", "tenants"},
     "summary": {

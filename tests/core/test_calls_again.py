@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.core.incidents.recurrence import STICKY_RESOLVE_S
 from bot.core.model.observation import Cause, Fault, Severity, Stage, Target
 from bot.core.oncall import CallReason, CallsWhen, EscalationPolicy, EscalationStep
 from bot.core.state.incident import IncidentState
@@ -281,6 +282,34 @@ def test_a_lucky_run_right_after_a_call_is_no_return(calm: Any) -> None:
     fail_for(calm, 300, "prod", "staging")
 
     assert calls(calm, since) == []
+
+
+def test_what_our_network_hid_calls_once_it_is_seen(calm: Any) -> None:
+    """The network is back and prod is down: that other sites failed before says nothing of now."""
+    cut_off = Fault(Stage.CONNECT, "timeout")
+    for _ in range(30):
+        calm.wait(10)
+        for where in ("prod.login", "staging.login", "eu.login", "control.neutral"):
+            calm.see(where, cut_off)
+    (incident,) = calm.incidents
+    assert (incident.verdict.cause, incident.severity) == (Cause.NETWORK, WARNING)
+    fail_for(calm, 400, "prod")
+
+    assert incident.id == 1
+    assert calm.incidents[0].verdict.cause is not Cause.NETWORK
+    assert calls(calm) == [WORSE]
+
+
+def test_what_a_person_resolved_calls_again_when_it_stays_quiet_no_longer(calm: Any) -> None:
+    """The answer says for how long that is."""
+    fail_for(calm, 120, "prod")
+    calm.ask("resolve 1 anyway")
+    since = len(calm.effects)
+    fail_for(calm, STICKY_RESOLVE_S - 60, "prod")
+    assert calls(calm, since) == []
+    fail_for(calm, 120, "prod")
+
+    assert calls(calm, since) == [BEGUN]
 
 
 def end_and_return(steps: Any, good_s: float = 300.0) -> None:

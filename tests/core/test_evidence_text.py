@@ -166,7 +166,7 @@ def test_every_value_that_a_sentence_names_is_found() -> None:
     [
         (
             Evidence("controls-ok", {"names": ("a", "b", "c", "d", "e", "f", "g")}, 1.0),
-            "other internet sites answer: a, b, c, d, e and 2 more",
+            "other internet sites answer (a, b, c, d, e and 2 more)",
         ),
         (
             Evidence("login-slow", {"tenant": "prod", "recent_s": 4.0, "usual_s": 0.3}, 1.0),

@@ -207,13 +207,16 @@ def test_without_a_problem_there_is_no_evidence() -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("users-fail-alone", "real users fail while the test login works: checkout"),
-        ("users-ok", "real users' logins work: checkout, portal, logs"),
+        (
+            "users-fail-alone",
+            "logins of real users fail, and the test login works (seen in checkout)",
+        ),
+        ("users-ok", "logins of real users work (seen in checkout, portal, logs)"),
         ("one-application", "only some applications fail; portal works"),
         ("traffic-surge", "checkout calls Auth0 4.5 times as often as usual"),
         (
             "log-app",
-            "the tenant's log blames our application: callback mismatch, 30 of 30 failures",
+            "the tenant's log blames our application in 30 of 30 failures (callback mismatch)",
         ),
         (
             "log-one-connection",
@@ -221,7 +224,7 @@ def test_without_a_problem_there_is_no_evidence() -> None:
         ),
         (
             "log-tenant",
-            "the tenant's log blames its own code or settings: no known pattern, 30 of 30 failures",
+            "the tenant's log blames the tenant's code or settings in 30 of 30 failures",
         ),
         ("deploy-before", "we changed something 3 min before: deploy 42 (web)"),
         ("setting-before", "a setting of prod was changed 3 min before: action updated"),

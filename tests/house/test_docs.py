@@ -326,6 +326,21 @@ def test_links(name: str) -> None:
         assert not anchor or anchor in anchors(file.read_text()), target
 
 
+def linked(name: str) -> set[str]:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", PAGES[name])
+    files = ((ROOT / name).parent / each for each in targets if not each.startswith("https://"))
+    return {file.resolve().relative_to(ROOT).as_posix() for file in files} & PAGES.keys()
+
+
+def test_every_page_is_at_most_two_clicks_away() -> None:
+    """From the README on; a page for users is one click away, or on a page for its subject."""
+    first = linked("README.md")
+    second = set().union(*map(linked, first))
+
+    assert PAGES.keys() - first - second <= {"README.md"}
+    assert {"docs/paging.md", "docs/deploy.md", "docs/real-users.md", "docs/faq.md"} <= first
+
+
 def test_scenario_page(tmp_path: Path) -> None:
     """The examples are listed, each fault is named, and the scenario of the page can be played."""
     (written,) = blocks(SIMULATE, "yaml")

@@ -278,7 +278,7 @@ MUTANTS = (
         id="resolved-for-ever",
         path="bot/core/incidents/recurrence.py",
         function="is_sticky_resolved",
-        old="if now - (incident.life.resolved_at or now) < STICKY_RESOLVE_S",
+        old="if not is_quiet_over(incident, now)",
         new="",
         promise='"What still fails so long after a person resolved it opens a new incident."'
         " (core/incidents/recurrence.py, STICKY_RESOLVE_S)",
@@ -423,8 +423,8 @@ MUTANTS = (
     ),
     Mutant(
         id="verdict-without-news",
-        path="bot/core/incidents/lifecycle.py",
-        function="_turn_verdict",
+        path="bot/core/incidents/verdict_changes.py",
+        function="_next_verdict",
         old="judged if found and _may_turn_again(incident, judged, now) else before",
         new="judged",
         promise='"A verdict turns for new facts." (docs/how-it-decides.md)',

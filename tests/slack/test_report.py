@@ -116,7 +116,10 @@ def test_the_report_of_a_week() -> None:
     """It says who was down, how fast we were, and what was hidden; the validators take it."""
     report = render_report(week(), WEEK)
 
-    assert "Incidents: 3 (1 Auth0, 1 this tenant's settings or code, 1 our own side)" in report.text
+    assert (
+        "Incidents: 3 (1 Auth0, 1 this tenant's settings or code, 1 my own network or machine)"
+        in report.text
+    )
     assert "Muted, nobody was notified: #3" in report.text
     assert "we were first 1 of 1 times, 30 min before its post" in report.text
     assert "#4 “The load test of" in report.text

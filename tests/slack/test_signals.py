@@ -55,16 +55,16 @@ def measured(
 @pytest.mark.parametrize(
     ("problem", "line"),
     [
-        (CHECKOUT, "calls to Auth0 of checkout: 15% fail (30 of 200 in 2 min, usually 2)"),
+        (CHECKOUT, "checkout's calls to Auth0: 15% fail (30 of 200 in 2 min; usually 2 fail)"),
         (
             replace(CHECKOUT, baseline=None),
-            "calls to Auth0 of checkout: 15% fail (30 of 200 in 2 min)",
+            "checkout's calls to Auth0: 15% fail (30 of 200 in 2 min)",
         ),
-        (replace(CHECKOUT, is_over=True), "calls to Auth0 of checkout: fine again"),
+        (replace(CHECKOUT, is_over=True), "checkout's calls to Auth0: fine again"),
         (
             replace(CHECKOUT, no_data_reason="HTTP 503"),
             (
-                "calls to Auth0 of checkout: 15% fail (30 of 200 in 2 min, usually 2)"
+                "checkout's calls to Auth0: 15% fail (30 of 200 in 2 min; usually 2 fail)"
                 " (no data now: HTTP 503)"
             ),
         ),
@@ -72,7 +72,7 @@ def measured(
             replace(
                 CHECKOUT, source=MetricKind.ERRORS, total=0, reason=Reason.EVENTS, signal="web"
             ),
-            "errors of web: 30 in 2 min, usually 2",
+            "web's errors: 30 in 2 min; usually 2",
         ),
         (
             replace(
@@ -82,7 +82,7 @@ def measured(
                 failed=2,
                 baseline=90.4,
             ),
-            "logins of users: 198 succeed in 2 min, usually 90",
+            "logins of users: 198 succeed in 2 min; usually 90 succeed",
         ),
         (
             replace(CHECKOUT, source=MetricKind.LOGS, reason=Reason.QUOTA),
@@ -99,7 +99,7 @@ def test_a_metric_links_to_its_source() -> None:
     """The link is at the end of the line."""
     line = problem_line(replace(CHECKOUT, link="https://prometheus.example/graph"))
 
-    assert line.endswith(" · <https://prometheus.example/graph|see>")
+    assert line.endswith(" · <https://prometheus.example/graph|open it>")
 
 
 def test_a_monitors_title_is_quoted_without_its_mark_up() -> None:
@@ -114,8 +114,8 @@ def test_a_monitors_title_is_quoted_without_its_mark_up() -> None:
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        (MetricKind.METRICS, "calls to Auth0 of it"),
-        (MetricKind.ERRORS, "errors of it"),
+        (MetricKind.METRICS, "it's calls to Auth0"),
+        (MetricKind.ERRORS, "it's errors"),
         (MetricKind.LOGS, "logins of users"),
         (None, "it"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,6 +127,27 @@ def test_a_call_is_said_once_slack_has_taken_it(tell: Tell) -> None:
 
     assert {line.partition(" ")[0] for line in lines} == {"<@U012BEN>"}
     assert {who for _, whom, _ in calls(told) for who in whom} == {"U012BEN"}
+
+
+def test_why_somebody_cannot_be_reached_is_said_once(tell: Tell) -> None:
+    """Not for the mention and again for the direct message that follows at once."""
+    people = "{people: [U0GONE, U0GONE2, U012BEN], hand_over: 'Mon 09:00', start: 2026-02-23}"
+    steps = "{critical: [{after: 3m, tell: dm}, {after: 15m, tell: next}]}"
+    told = tell(
+        f"bot: {{oncall: {{rotation: {people}}}, escalation: {steps}}}\n"
+        + OUTAGE
+        + "users: {U0GONE: missing, U0GONE2: missing}\n"
+    )
+    said = [
+        (event["text"], event["t"])
+        for event in told.of("message", kind="reply")
+        if "cannot be reached" in event["text"]
+    ]
+
+    assert said
+    assert all(
+        text != before or at - earlier > 60.0 for (before, earlier), (text, at) in pairwise(said)
+    )
 
 
 def test_that_nobody_can_be_reached_is_said_in_the_channel(tell: Tell) -> None:

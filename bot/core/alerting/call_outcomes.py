@@ -49,6 +49,9 @@ ANSWER_LIFE_S = 1800.0
 PAGE_UPDATE_LIFE_S = 6 * 3600.0
 """A contact point learns of an acknowledgement or an end no later than this after it."""
 
+SAID_S = 60.0
+"""Within this time the thread says once why somebody cannot be reached, by whatever way."""
+
 
 def note_calls(state: DeskState, effects: Iterable[DeskEffect]) -> DeskState:
     """Note which calls are on their way."""
@@ -201,13 +204,16 @@ def _handle_refused(
             entry = UnreachedEntry(now, "", stimulus.error, (name,))
         case _:
             return state, []
-    incident, reply = notifications.add_entry(state.incidents[call.incident], entry)
+    before, said = state.refusals.get(name), []
+    if before is None or before.error != stimulus.error or now - before.at > SAID_S:
+        incident, reply = notifications.add_entry(state.incidents[call.incident], entry)
+        state, said = state.with_incident(incident), [reply]
     refusals = {**state.refusals, name: Refusal(now, stimulus.error)}
-    state = replace(state.with_incident(incident), refusals=refusals)
+    state = replace(state, refusals=refusals)
     if until <= now:  # other ways were tried when it was overdue, or some recipients have it
-        return state, [reply]
+        return state, [*said]
     state, effects = _try_next(state, call, now, rules)
-    return state, [reply, *effects]
+    return state, [*said, *effects]
 
 
 def _try_next(state: DeskState, call: Call, now: float, rules: Rules) -> StateAndEffects:

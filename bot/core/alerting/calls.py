@@ -221,7 +221,9 @@ def _decide_return(
         return incident
     life = replace(incident.life, returning=None)
     good_s = returning.since - life.past[-1].until
-    is_same_problem = was_partial and all(each.span.failed_share < SURE_SHARE for each in logins)
+    is_same_problem = was_partial and all(
+        each.span.failed < SURE_SHARE * each.span.tries for each in logins
+    )
     known, called_at = incident.notification.known, incident.notification.called_at
     is_on_their_way = called_at is not None and returning.since - called_at <= GRACE_S
     if is_same_problem or is_on_their_way or incident.severity is not Severity.CRITICAL:
@@ -313,7 +315,7 @@ def _is_same_problem(name: str, tenants: Tenants, rules: Rules) -> bool:
     return bool(failing) and all(
         each.relapses
         and 0 < each.earlier_share < MOST_SHARE
-        and each.span.failed_share < SURE_SHARE
+        and each.span.failed < SURE_SHARE * each.span.tries
         for each in failing
     )
 

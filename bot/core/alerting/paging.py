@@ -172,7 +172,7 @@ def _call(
         healed=(),
         told_cause=incident.verdict.stated_cause,
     )
-    is_in_message = incident.life.opened_at == now
+    is_in_message = incident.life.opened_at == now and reason is not CallReason.FLAPPING
     if is_in_message:
         notification = replace(notification, mentioned=names)
     incident = replace(incident, notification=notification)

@@ -115,7 +115,7 @@ def group_or_open(state: DeskState, names: tuple[str, ...], triage: Triage) -> S
 
 def _has_one_cause(incident: Incident, context: TriageContext, triage: Triage) -> bool:
     """Tell whether one cause explains an incident and more, and neither has a cause of its own."""
-    own = triage.context(incident.tenants, incident.since)
+    own = triage.context(incident.tenants, incident.failing_since)
     ways = [{w for n in c.tenants for w in failure_kinds(c, n)} for c in (own, context)]
     if all(ways) and ways[0].isdisjoint(ways[1]):
         return False
@@ -132,7 +132,7 @@ def _has_one_cause(incident: Incident, context: TriageContext, triage: Triage) -
 def _combine_contexts(incident: Incident, context: TriageContext) -> TriageContext:
     """Return the context of an incident's tenants and more."""
     tenants = tuple(dict.fromkeys((*incident.tenants, *context.tenants)))
-    return replace(context, tenants=tenants, since=min(context.since, incident.since))
+    return replace(context, tenants=tenants, since=min(context.since, incident.failing_since))
 
 
 def needs_incident(state: DeskState, name: str, tenants: Tenants) -> bool:
@@ -281,7 +281,7 @@ def evaluate_all(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
             state, parts = _split_off_tenants_with_data(state, incident, now, tenants)
             effects += parts
     for incident in state.open_login_incidents:
-        context = triage.context(incident.tenants, incident.since)
+        context = triage.context(incident.tenants, incident.failing_since)
         changed = lifecycle.evaluate_incident(incident, context, triage)
         state, changes = keep_incident(state, changed)
         effects += changes

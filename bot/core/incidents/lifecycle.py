@@ -8,27 +8,24 @@ from typing import TYPE_CHECKING
 from bot.core.incidents.notifications import (
     add_entry,
     edit_message,
-    is_new_cause,
-    new_evidence,
     notify_changes,
     post_message,
     resolve_incident,
 )
-from bot.core.model.observation import PROBABLE, Cause, Health, Severity, Verdict
+from bot.core.incidents.recurrence import is_quiet_over
+from bot.core.incidents.verdict_changes import OUR_CAUSES, record_evidence, turn_verdict
+from bot.core.model.observation import Health, Severity, Verdict
 from bot.core.oncall import AwaitingMention, CallReason, EscalationState, begun_escalation
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import (
     Damping,
     Incident,
-    IncidentHistory,
     IncidentKind,
     IncidentLife,
     IncidentMessage,
     NotificationState,
     Resolution,
     Return,
-    VerdictRecord,
-    detection_times,
     reopen,
 )
 from bot.core.state.outbox import Call, Edit, Reply
@@ -57,14 +54,6 @@ if TYPE_CHECKING:
     from bot.core.state.desk import DeskState
     from bot.core.state.tenant import Tenants
 
-OUR_CAUSES = frozenset({Cause.PROBE, Cause.NETWORK})
-"""Causes on our side: if one is probable, users elsewhere may be fine: that is a warning."""
-MAX_VERDICT_RECORDS = 20
-TELLING = 0.5
-"""Evidence of less weight turns no verdict."""
-SETTLE_S, CLEAR = 120.0, 0.75
-"""For so long a verdict may turn freely; later only this clear, and so long after the last turn."""
-MOST_DOUBLINGS = 2
 CANNOT_CHECK_S = 1800.0
 """If no tenant at all could be checked for so long, people are called."""
 
@@ -117,29 +106,11 @@ def open_incident(
         ),
         perhaps_same_as=perhaps_same_as,
     )
-    incident = _record_evidence(incident, now)
+    incident = record_evidence(incident, now)
     may_call = any(context.rules.may_call(name, now) for name in context.tenants)
     call = Call(number, reason, now) if is_critical and may_call else None
     post = post_message(incident, call)
     return incident, [IncidentChanged(incident), VerdictChanged(number, verdict), post]
-
-
-def _record_evidence(incident: Incident, now: float) -> Incident:
-    """Record since when each rule matches, how the verdict changed, and who knew first."""
-    verdict = incident.verdict
-    since = {one.rule_id: now for one in (*verdict.evidence_for, *verdict.evidence_against)}
-    past = incident.history
-    verdicts = past.verdicts
-    if not verdicts or is_new_cause(verdicts[-1].verdict, verdict):
-        new_ids = tuple(rule_id for rule_id in since if rule_id not in past.evidence_since)
-        bare = replace(verdict, evidence_for=(), evidence_against=())
-        verdicts = (*verdicts[-MAX_VERDICT_RECORDS + 1 :], VerdictRecord(now, bare, new_ids))
-    history = IncidentHistory(
-        evidence_since={**since, **past.evidence_since},
-        verdicts=verdicts,
-        detected_at=detection_times(incident),
-    )
-    return replace(incident, history=history)
 
 
 def evaluate_incident(
@@ -160,19 +131,17 @@ def evaluate_incident(
     if not any(states[name].health & what_keeps_it_open for name in names):
         ended = replace(incident, status_incidents=status_incidents)
         return resolve_incident(ended, Resolution(now, ended_at=_find_end(incident, context)))
-    verdict = incident.verdict
+    after = incident
     # Without data, and until it comes reliably again, nothing new can be known.
     if not was_no_data and not any(states[name].no_data_since for name in names):
-        judged = triage.judge(context)
-        verdict = _turn_verdict(incident, judged, now)
+        after = turn_verdict(incident, triage.judge(context), now)
     after = replace(
-        incident,
-        verdict=verdict,
-        severity=_judge_severity(verdict, context, incident),
+        after,
+        severity=_judge_severity(after.verdict, context, incident),
         problems=_update_problems(incident.problems, context),
         status_incidents=status_incidents,
     )
-    after = _record_evidence(after, now)
+    after = record_evidence(after, now)
     has_become_critical = (
         after.severity is Severity.CRITICAL and incident.severity is not Severity.CRITICAL
     )
@@ -186,34 +155,6 @@ def evaluate_incident(
         escalation = AwaitingMention(max(now, after.since + wait_s), begun, CallReason.CANNOT_CHECK)
         after = replace(after, notification=replace(after.notification, escalation=escalation))
     return notify_changes(incident, after, now)
-
-
-def _turn_verdict(incident: Incident, judged: Verdict, now: float) -> Verdict:
-    """Return the verdict after another look: for evidence that comes for the first time, at once.
-
-    Evidence that comes and goes turns it after the first minutes only where it is clear, and ever
-    more slowly. A cause that people were told is not taken back because a number moved.
-    """
-    before, history = incident.verdict, incident.history
-    found = [o for o in new_evidence(before, judged) if abs(o.weight) >= TELLING]
-    is_first = any(o.rule_id not in history.evidence_since for o in found)
-    if before.stated_cause is judged.cause is not judged.stated_cause and not is_first:
-        return replace(judged, confidence=PROBABLE)
-    if not is_new_cause(before, judged) or is_first:
-        return judged
-    return judged if found and _may_turn_again(incident, judged, now) else before
-
-
-def _may_turn_again(incident: Incident, judged: Verdict, now: float) -> bool:
-    """Tell whether evidence that was seen before may turn the verdict now."""
-    life, turns = incident.life, incident.history.verdicts
-    began_at = life.reopened_at or life.opened_at
-    if now - began_at < SETTLE_S:
-        return True
-    last_at = turns[-1].at if turns else began_at
-    is_clear = judged.confidence >= CLEAR or judged.confidence <= 1 - CLEAR
-    patience_s = SETTLE_S * 2 ** min(len(turns) - 1, MOST_DOUBLINGS)
-    return now - last_at >= patience_s and is_clear
 
 
 def _find_end(incident: Incident, context: TriageContext) -> float | None:
@@ -265,6 +206,11 @@ def reopen_incident(
     tenants = tuple(dict.fromkeys((*incident.tenants, *context.tenants)))
     again = replace(reopen(incident, context.now), tenants=tenants)
     posts = [post_message(again)] if incident.message.is_missed else []
+    context = replace(context, tenants=tenants, since=again.failing_since)
+    if incident.verdict.cause in OUR_CAUSES:  # what was wrong on our side then says nothing of now
+        cause, since = triage.judge(context).cause, incident.ended_at
+        history = replace(again.history, doubted_as=cause, doubted_since=since)
+        again = replace(again, history=history)
     if not incident.life.still_failing:
         # Quietly: one failure after an outage is no reason to wake people.
         returning = Return(context.now, incident.notification.escalation)
@@ -273,8 +219,11 @@ def reopen_incident(
             life=replace(again.life, returning=returning),
             notification=replace(again.notification, escalation=None),
         )
+    elif again.severity is Severity.CRITICAL and is_quiet_over(incident, context.now):
+        begun = begun_escalation(incident.notification.escalation)
+        escalation = AwaitingMention(context.now, begun)
+        again = replace(again, notification=replace(again.notification, escalation=escalation))
     again, reply = add_entry(again, ReopenedEntry(context.now))
-    context = replace(context, tenants=tenants, since=again.since)
     after, effects = evaluate_incident(again, context, triage)
     if not any(isinstance(e, Send) and isinstance(e.body, Edit) for e in effects):
         after, edit = edit_message(after, context.now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bot.core.incidents.verdict_changes import is_new_cause, new_evidence
 from bot.core.state.incident import Incident, Resolution
 from bot.core.state.outbox import (
     Call,
@@ -31,7 +32,6 @@ from bot.core.state.timeline import (
 )
 
 if TYPE_CHECKING:
-    from bot.core.model.observation import Evidence, Verdict
     from bot.core.state.rules import Rules
 
 MANY_TENANTS = 5
@@ -44,10 +44,6 @@ REFRESH_S = 60.0
 STEADY_AFTER_S, STEADY_REFRESH_S = 600.0, 300.0
 """After so long, times alone are updated less often."""
 MIN_CONFIDENCE_CHANGE = 0.1
-
-
-LOUDER = 0.25
-"""So much more of the same evidence is new evidence."""
 
 
 def lane(number: int) -> str:
@@ -216,18 +212,3 @@ def count_pages(incident: Incident, contact_point: str) -> int:
     """Return how often a contact point was paged; an older version did not count."""
     was_paged = contact_point in incident.notification.paged_at
     return incident.notification.pages.get(contact_point, int(was_paged))
-
-
-def is_new_cause(before: Verdict, after: Verdict) -> bool:
-    """Tell whether another cause is blamed, or its scope changed."""
-    return (before.cause, before.scope) != (after.cause, after.scope)
-
-
-def new_evidence(before: Verdict, after: Verdict) -> tuple[Evidence, ...]:
-    """Return the evidence that a verdict did not have before, or much less of it.
-
-    A verdict changes for new evidence only: not because a number moved, or evidence went away.
-    """
-    known = {one.rule_id: one.strength for one in (*before.evidence_for, *before.evidence_against)}
-    found = (*after.evidence_for, *after.evidence_against)
-    return tuple(o for o in found if o.strength > known.get(o.rule_id, -1.0) + LOUDER)

@@ -68,12 +68,18 @@ def update_sticky_resolve(
     return state, bool(failing) and not is_another and is_sticky_resolved(state, failing, now)
 
 
+def is_quiet_over(incident: Incident, now: float) -> bool:
+    """Tell whether an incident was resolved by hand so long ago that it stays quiet no longer."""
+    resolved_at = incident.life.resolved_at
+    return resolved_at is not None and now - resolved_at >= STICKY_RESOLVE_S
+
+
 def is_sticky_resolved(state: DeskState, failing: set[Target], now: float) -> bool:
     """Tell whether people resolved all of this within `STICKY_RESOLVE_S`."""
     sticky = {
         one
         for incident in state.incidents.values()
-        if now - (incident.life.resolved_at or now) < STICKY_RESOLVE_S
+        if not is_quiet_over(incident, now)
         for one in incident.life.still_failing
     }
     return failing <= sticky

@@ -102,6 +102,12 @@ class SpanCounts:
         """The share that failed up to the last failure; 0 before the first."""
         return self.failed / self.tries_to_last_failure if self.failed else 0.0
 
+    @property
+    def least_share(self) -> float:
+        """The same, as if one more try had worked, unless none did: few tries tell too much."""
+        tries = self.tries_to_last_failure
+        return self.failed / (tries + (self.failed < tries)) if self.failed else 0.0
+
 
 class Reason(StrEnum):
     """Why a signal changed its state."""
@@ -155,7 +161,7 @@ class ProbeState:
     span: SpanCounts = SpanCounts()
     """Of this problem, or of the last one."""
     earlier_share: float = 0.0
-    """The share that failed in the last problem before it that met the threshold; 0: none did."""
+    """The `least_share` of the last problem before it that met the threshold; 0: none did."""
     latency: LatencyBaseline = field(default_factory=LatencyBaseline)
     trend: Trend = ()
     quota_remaining: int | None = None
@@ -257,7 +263,7 @@ def _handle_while_ok(
         tries=(Try(result.at, result.fault),),
         since=result.at,
         span=SpanCounts().add(result.fault),
-        earlier_share=signal.span.failed_share
+        earlier_share=signal.span.least_share
         if signal.span.failed >= limits.fail_count
         else signal.earlier_share,
         good_before=signal.last_ok_at,

@@ -9,41 +9,14 @@ from bot.core.model import measurement
 from bot.core.model.observation import Cause, Severity, StatusIncident, Target, Verdict
 from bot.core.oncall import AwaitingMention, EscalationState
 from bot.core.state.problem import (
-    AlertProblem,
     Impact,
     Known,
-    MetricProblem,
-    NoDataProblem,
-    ProbeProblem,
     Problem,
-    SlowProblem,
 )
 
 MAX_PAST_SPANS = 50
 PROBE, MONITOR, STATUS_INCIDENT, MESSAGE = "probe", "monitor", "notice", "message"
 """The sources of a detection, beside the values of `measurement.MetricKind`."""
-
-
-def detection_times(incident: Incident) -> dict[str, float]:
-    """Return when each kind of source first detected the incident.
-
-    A status incident counts from when it was posted, not from when we read it.
-    """
-    times = dict(incident.history.detected_at)
-    for problem in incident.problems:
-        match problem:
-            case ProbeProblem() | SlowProblem():
-                source = PROBE
-            case MetricProblem() | NoDataProblem():
-                source = problem.source.value if problem.source else STATUS_INCIDENT
-            case AlertProblem():
-                source = MONITOR
-        times[source] = min(problem.since, times.get(source, problem.since))
-    past = incident.life.past
-    posts = [p for p in incident.status_incidents if not past or p.posted_at >= past[-1].until]
-    for each in posts:
-        times[STATUS_INCIDENT] = min(each.posted_at, times.get(STATUS_INCIDENT, each.posted_at))
-    return times
 
 
 class IncidentState(StrEnum):
@@ -135,7 +108,7 @@ class FailingSpan:
     tenants_since: dict[str, float] = field(default_factory=dict)
     """When each tenant began to fail in it; empty: an older version did not record that."""
     detected_at: dict[str, float] = field(default_factory=dict)
-    """When each kind of source first detected it; see `detection_times`."""
+    """When each kind of source first detected it; see `incidents.verdict_changes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +272,10 @@ class IncidentHistory:
     verdicts: tuple[VerdictRecord, ...] = ()
     """One for each change of cause or scope, oldest first."""
     detected_at: dict[str, float] = field(default_factory=dict)
-    """When each kind of source first detected it, the last time; see `detection_times`."""
+    """When each kind of source first detected it, the last time."""
+    doubted_as: Cause | None = None
+    doubted_since: float | None = None
+    """Since when the facts have named that cause, and not the verdict's."""
 
 
 @dataclass(frozen=True, slots=True)

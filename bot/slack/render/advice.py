@@ -31,7 +31,8 @@ LOG_IN_YOURSELF = "Log in once from your phone, off the company network."
 TENANT_REMEDIES = {
     "server_error": "Set the tenant's Default Directory, or `realm` of the test login",
     "access_denied": "Check what the tenant's newest Action denies",
-    "unauthorized_client": "Switch the grant on again in the application → Advanced → Grant Types",
+    "unauthorized_client": "Switch the grant on again in the application → Settings → Advanced "
+    "Settings → Grant Types",
     "no_proof": "Deploy the post-login Action again",
     "stale_proof": "Deploy the post-login Action again",
 }
@@ -86,7 +87,8 @@ def advise(  # noqa: C901, PLR0911, PLR0912 - one case a cause
         case _:
             return (
                 f"{LOG_IN_YOURSELF} It fails? Treat it as an outage and check Auth0's status page. "
-                "It works? Read the newest failed logins: Monitoring → Logs, filter `type:f*`."
+                "It works? Fix my machine's network; if others fail, read Monitoring → Logs, "
+                "filter `type:f*`."
             )
 
 
@@ -122,7 +124,7 @@ def _advise_tenant(incident: Incident) -> str:
     fault = worst.fault if isinstance(worst, ProbeProblem) else None
     later = "Not better? Read the newest failed logins: Monitoring → Logs, filter `type:f*`."
     if change := find_value(verdict, "setting-before", "change"):
-        return f"Undo the last change: {escape(change, 60)}. {later}"
+        return f"Undo the last change ({escape(change, 60)}). {later}"
     if fault and fault.reason in TENANT_REMEDIES:
         return f"{TENANT_REMEDIES[fault.reason]}. {later}"
     if isinstance(worst, ProbeProblem) and worst.signal == "custom":

@@ -339,7 +339,7 @@ def _last_line(incident: Incident) -> str:  # noqa: C901, PLR0911, PLR0912 - one
         what = f"{clean_text(worst.signal, NAME_CHARS)} logins to {{names}}"
     what = capitalize(what.format(names=names))
     if incident.life.still_failing:
-        return f"{what} still failed when this was ended, after {lasted}."
+        return f"{what} still failed after {lasted}, when a person resolved it."
     if incident.kind is IncidentKind.NO_DATA:
         return f"I can check {names} again. No check got through for {lasted}."
     cause, users_failed = incident.verdict.stated_cause, do_users_fail(incident.verdict)

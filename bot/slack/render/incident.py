@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from bot.core.alerting.notification_policy import is_in_maintenance
 from bot.core.incidents.notifications import MANY_TENANTS
+from bot.core.incidents.recurrence import STICKY_RESOLVE_S
 from bot.core.model.observation import StatusIncident
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import Incident, IncidentKind, IncidentState
@@ -168,6 +169,9 @@ def _end_line(incident: Incident, view: View) -> str:
         f"cause: {CAUSES[cause]}" if incident.kind is IncidentKind.FAILING else "",
         noticed_text(incident),
         f"<@{taken.by}> had it from {hour_and_minute(taken.at)}" if taken else "",
+        f"I stay quiet about just that until {hour_and_minute(ended_at + STICKY_RESOLVE_S)}"
+        if incident.life.still_failing
+        else "",
     ]
     return " · ".join(filter(None, parts))
 

@@ -80,6 +80,8 @@ def state_text(incident: Incident, view: View | None = None) -> str:  # noqa: PL
         return "Silenced"
     if incident.kind is IncidentKind.NO_DATA or incident.verdict.stated_cause is Cause.NETWORK:
         return "Cannot check"
+    if incident.verdict.stated_cause is Cause.PROBE:
+        return "Test login only"
     return STATES[incident.severity]
 
 

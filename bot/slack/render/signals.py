@@ -36,8 +36,8 @@ SOURCE_NAMES = {
 MONITOR_NAMES = {name: name.capitalize() for name in MONITORS} | {SENTRY: "Sentry's alerts"}
 """Sentry counts errors as well, under its plain name."""
 METRIC_NAMES = {
-    MetricKind.METRICS: "calls to Auth0 of {name}",
-    MetricKind.ERRORS: "errors of {name}",
+    MetricKind.METRICS: "{name}'s calls to Auth0",
+    MetricKind.ERRORS: "{name}'s errors",
     MetricKind.LOGS: "logins of users",
 }
 
@@ -76,7 +76,7 @@ def problem_line(problem: SlowProblem | MetricProblem | AlertProblem) -> str:
         case MetricProblem():
             missing = problem.no_data_reason
             old = f" (no data now: {escape(missing)})" if missing else ""
-            see = " · " + link(problem.link, "see") if problem.link else ""
+            see = " · " + link(problem.link, "open it") if problem.link else ""
             return f"{name}: {_counts_text(problem)}{old}{see}"
         case _:
             assert_never(problem)
@@ -84,7 +84,9 @@ def problem_line(problem: SlowProblem | MetricProblem | AlertProblem) -> str:
 
 def _counts_text(problem: MetricProblem) -> str:
     span = duration(problem.span_s)
-    usual = "" if problem.baseline is None else f", usually {problem.baseline:.0f}"
+    verb = "succeed" if problem.reason is Reason.SUCCESSES_MISSING else "fail"
+    what = f" {verb}" if problem.total else ""
+    usual = "" if problem.baseline is None else f"; usually {problem.baseline:.0f}{what}"
     if problem.reason is Reason.SUCCESSES_MISSING:
         return f"{problem.total - problem.failed} succeed in {span}{usual}"
     if problem.reason is Reason.QUOTA:

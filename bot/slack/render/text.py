@@ -49,7 +49,7 @@ CAUSES = {
     Cause.TENANT: "this tenant's settings or code",
     Cause.QUOTA: "a rate limit of this tenant",
     Cause.PROBE: "the test login's own account or set-up",
-    Cause.NETWORK: "our own side: network, DNS, clock or my machine",
+    Cause.NETWORK: "my own network or machine",
     Cause.APP: "our application",
     Cause.UPSTREAM: "a provider behind Auth0",
     Cause.BLIP: "single failures",
@@ -117,7 +117,7 @@ REMEDIES = {
     "invalid_client": "Check client_id and client_secret of the test application",
     "access_denied": "Check client_secret, the audience, and what the tenant's Actions deny",
     "unauthorized_client": "Switch the Password grant on (for machine tokens: Client Credentials) "
-    "in the application → Advanced → Grant Types",
+    "in the application → Settings → Advanced Settings → Grant Types",
     "invalid_request": "Check realm and the other parameters of the test login",
     "server_error": "Set `realm`, or the tenant's Default Directory",
     "no_proof": "Check that the post-login Action is deployed and sets the proof claim",

@@ -56,7 +56,7 @@ SENTENCES = {
     "same-environment-slow": "logins to other tenants in the same environment are slow, too: "
     "{names}",
     "elsewhere-slow": "logins to tenants in other environments are slow, too: {names}",
-    "controls-slow": "other internet sites are slow, too: {names}",
+    "controls-slow": "other internet sites are slow, too ({names})",
     "same-environment-refused": "logins to other tenants in the same environment fail since the "
     "same minute: {names}",
     "own-restart": "{tenant} fails since I was restarted or updated",
@@ -80,33 +80,33 @@ SENTENCES = {
     "same-environment-ok": "other tenants in the same environment work: {names}",
     "elsewhere-fails": "tenants in other environments fail, too: {names}",
     "elsewhere-ok": "tenants in other environments work: {names}",
-    "nothing-reached": "no tenant can be reached, and no other internet site is known to answer",
-    "controls-fail": "other internet sites fail, too: {names}",
-    "controls-ok": "other internet sites answer: {names}",
+    "nothing-reached": "I reach no tenant and no other internet site",
+    "controls-fail": "other internet sites fail, too ({names})",
+    "controls-ok": "other internet sites answer ({names})",
     "notice-fits": "Auth0's status page has a post about this environment",
     "notice-silent": "Auth0's status page shows nothing (proves nothing: posts came 5 to 121 "
     "minutes late)",
     "feed-unreachable": "Auth0's status page cannot be reached from here",
     "blind": "no check of {tenant} has got through for over {minutes} minutes",
-    "users-fail": "logins of real users fail: {names}",
-    "users-fail-alone": "real users fail while the test login works: {names}",
-    "users-ok": "real users' logins work: {names}",
-    "users-pass": "real users get through to the tenant, and we do not: {names}",
-    "users-ok-beside": "real users' logins work, which do not need what fails: {names}",
-    "users-away": "hardly any of the usual logins arrives, and none fails: {names}",
+    "users-fail": "logins of real users fail ({names})",
+    "users-fail-alone": "logins of real users fail, and the test login works (seen in {names})",
+    "users-ok": "logins of real users work (seen in {names})",
+    "users-pass": "real users get through to the tenant, and we do not (seen in {names})",
+    "users-ok-beside": "logins of real users work, and do not need what fails (seen in {names})",
+    "users-away": "hardly any of the usual logins arrives, and none fails (seen in {names})",
     "users-unknown": "it is not known yet how real users do: {names}",
     "one-application": "only some applications fail; {names} works",
     "users-fail-elsewhere": "real users of other tenants in the same environment fail, too: "
     "{names}",
     "traffic-surge": "{metric} calls Auth0 {times:.1f} times as often as usual",
-    "log-app": "the tenant's log blames our application: {pattern}, {rows} of {failures} failures",
-    "log-upstream": "the tenant's log blames an identity provider: {pattern}, {rows} of "
-    "{failures} failures",
+    "log-app": "the tenant's log blames our application in {rows} of {failures} failures{pattern}",
+    "log-upstream": "the tenant's log blames an identity provider in {rows} of {failures} "
+    "failures{pattern}",
     "log-one-connection": "only logins through the connection {connection} fail",
-    "log-provider": "e-mails or text messages of logins are not delivered: {pattern}, {rows} of "
-    "{failures} failures",
-    "log-tenant": "the tenant's log blames its own code or settings: {pattern}, {rows} of "
-    "{failures} failures",
+    "log-provider": "e-mails or text messages of logins are not delivered in {rows} of "
+    "{failures} failures{pattern}",
+    "log-tenant": "the tenant's log blames the tenant's code or settings in {rows} of {failures} "
+    "failures{pattern}",
     "log-platform": "the tenant's log has failures of Auth0's own parts: {rows} rows",
     "log-quota": "the tenant's log has requests refused for a rate limit: {rows} rows",
     "log-no-success": "the tenant's log has {successes} successful logins, usually {usual}",
@@ -124,12 +124,12 @@ SENTENCES = {
     "notice-nearby": "Auth0's status page has a post about {names}, which users need and the test "
     "login does not",
     "feed-reached": "Auth0's status page can be reached from here",
-    "errors-app": "the error tracker blames our application: {pattern}, {events} events",
-    "errors-upstream": "the error tracker blames an identity provider: {pattern}, {events} events",
-    "errors-unreachable": "the error tracker reports failed connections: {pattern}, {events} "
-    "events",
-    "errors-unreachable-alone": "the error tracker reports failed connections, and we get through: "
-    "{pattern}, {events} events",
+    "errors-app": "the error tracker blames our application in {events} events{pattern}",
+    "errors-upstream": "the error tracker blames an identity provider in {events} events{pattern}",
+    "errors-unreachable": "the error tracker reports failed connections in {events} "
+    "events{pattern}",
+    "errors-unreachable-alone": "the error tracker reports failed connections in {events} "
+    "events{pattern}, and we get through",
     "monitor-says": "another monitor has an alert: {names}",
     "deploy-before": "we changed something {minutes} min before: {change}{app}",
     "setting-before": "a setting of {tenant} was changed {minutes} min before: {change}{app}",
@@ -137,10 +137,11 @@ SENTENCES = {
 """By the rule's id in `core/triage/evidence_table.py`, with the names of its values."""
 MISSING_EVIDENCE = {
     None: "",
-    MissingEvidence.CONTROL: "another internet site (`controls`): it tells our network from Auth0",
-    MissingEvidence.PEER: "a test login at another tenant in the same environment",
-    MissingEvidence.USERS: "logins of real users: the tenant's log, or metrics of your "
-    "applications",
+    MissingEvidence.CONTROL: "whether another internet site answers. Name one in `controls`",
+    MissingEvidence.PEER: "whether another tenant in the same environment works: add a test login "
+    "there",
+    MissingEvidence.USERS: "whether real users get in: look at your applications, or connect the "
+    "tenant's log",
 }
 DETECTION_SOURCES = {
     PROBE: "our probes",
@@ -165,7 +166,7 @@ def _value_text(name: str, value: EvidenceValue) -> str | float:
     if isinstance(value, tuple):
         return join_names(value)
     if name == "pattern":
-        return str(value).replace("_", " ") or "no known pattern"
+        return f" ({str(value).replace('_', ' ')})" if value else ""
     return f" ({value})" if name == "app" and value else value
 
 
@@ -194,7 +195,7 @@ def certainty_text(verdict: Verdict) -> str:
     cause = CAUSES[verdict.stated_cause].split(":")[0]
     if not is_cause_stated(verdict):
         missing = MISSING_EVIDENCE[verdict.settled_by]
-        return f"what would settle it: {missing}" if missing else ""
+        return f"to be sure, I would need to know {missing}" if missing else ""
     return f"{'almost certainly' if verdict.is_certain else 'probably'} {cause}"
 
 
@@ -211,7 +212,7 @@ def explain_verdict(incident: Incident, *, has_details: bool = False) -> list[st
         f"*Why #{incident.id}: {cause_name(verdict)}*",
         _evidence_paragraph("For", verdict.evidence_for, incident, has_details=has_details),
         _evidence_paragraph("Against", verdict.evidence_against, incident, has_details=has_details),
-        f"What would settle it: {missing}" if missing else "",
+        f"To be sure, I would need to know {missing}." if missing else "",
         _verdict_history(incident, has_details=has_details),
         time_to_detect_text(incident),
     ]

@@ -300,7 +300,7 @@ def test_an_unclear_verdict_says_what_would_settle_it() -> None:
     text = text_of(render_incident(replace(OPEN, verdict=unclear), view(), STATUS).blocks)
 
     assert "All logins to prod fail. Cause not clear yet." in text
-    assert "what would settle it: another internet site" in text
+    assert "to be sure, I would need to know whether another internet site answers" in text
 
 
 AT = START + 60
