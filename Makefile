@@ -12,7 +12,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite faults faults-full check fix wheel bench house mutants judge judge-long fit pictures reference lock clean
+.PHONY: help demo test suite faults faults-full check fix wheel bench house mutants judge judge-long fit goldens pictures reference lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 - /p' Makefile | awk -F ' - ' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -73,6 +73,10 @@ judge-long: .venv/dev.stamp ## play 200 healthy, noisy months and count alerts (
 
 fit: .venv/dev.stamp ## fit the numbers of the evidence table to worlds, and write them (10 min)
 	$(BIN)/python -m tests.judge.fitting fit $(ARGS)
+
+goldens: .venv/dev.stamp ## write the messages that tests compare, and tests/slack/golden/OVERVIEW.txt, their list
+	GOLDEN=write $(BIN)/python -m pytest -q tests/slack/messages tests/slack/test_chart.py tests/stories/test_alerts.py
+	GOLDEN=write $(BIN)/python -m pytest -q tests/slack/test_overview.py
 
 pictures: .venv/dev.stamp ## draw the pictures of the pages again
 	$(BIN)/python -m tests.pictures

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bot.simulator.workspace.people import People
     from bot.simulator.workspace.state import State
     from bot.simulator.workspace.transports import Envelope
+    from bot.slack.inbound.forms import Forms
 
 PRESSED = "pressed"
 
@@ -99,15 +100,21 @@ class VirtualTransport:
         find_person: returns what the bot knows of who clicks.
         view: returns the state that the click is about.
         accept: takes the request.
+        forms: open where only a form can complete a request.
     """
 
     find_person: Callable[[str], Person]
     view: Callable[[], View]
     accept: Callable[[Request], None]
+    forms: Forms
 
     async def deliver(self, envelope: Envelope) -> dict[str, Any]:
-        """Parse a click as the bot's listeners do, and acknowledge it."""
+        """Parse a click as the bot's listeners do, open the form it needs, and acknowledge it."""
         payload = envelope.payload
         person = self.find_person(payload["user"]["id"])
-        self.accept(parse_click(payload, person, self.view()))
+        request = parse_click(payload, person, self.view())
+        if self.forms.is_needed(request, payload):
+            await self.forms.open(payload["trigger_id"], request)
+        else:
+            self.accept(request)
         return {}

@@ -40,6 +40,7 @@ from bot.simulator.workspace.model import SCOPES, App
 from bot.simulator.workspace.people import People
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
+from bot.slack.inbound.forms import Forms
 from bot.slack.outbound.answers import QuestionAnswerer
 from bot.slack.outbound.messenger import SlackMessenger
 from bot.slack.render.text import COMMAND
@@ -234,6 +235,7 @@ class Simulation:
             submit=self.engine.submit,
             examine=examine_nothing,
         )
+        self._forms = Forms(slack, self.engine.view)
         messenger = SlackMessenger(
             slack,
             channel=settings.slack.channel,
@@ -314,7 +316,9 @@ class Simulation:
     def _click(self, clicked: UserInput) -> None:
         """Let somebody press a button in Slack."""
         self._call_watch.has_acted.add(clicked.user)
-        transport = VirtualTransport(self._find_person, self.engine.view, self._take_request)
+        transport = VirtualTransport(
+            self._find_person, self.engine.view, self._take_request, self._forms
+        )
         people = People(self.workspace.state, transport)
 
         async def press() -> None:

@@ -182,6 +182,13 @@ def test_the_pictures_are_small() -> None:
     assert sum(sizes) < 2_000_000
 
 
+def test_every_picture_is_on_a_page() -> None:
+    """No page shows one that is not there, and none is left over."""
+    files = {file.name for file in (ROOT / "docs" / "pictures").iterdir()}
+
+    assert set(re.findall(r"pictures/([\w.-]+\.webp)", EVERYTHING)) == files
+
+
 def test_slash_commands() -> None:
     """The pages show every verb, and none that would not be understood."""
     shown = re.findall(r"`/auth0-check ?([^`]*)`", EVERYTHING)

@@ -21,9 +21,10 @@ from bot.simulator.virtual import VirtualLoop, run_virtually
 from bot.simulator.workspace.people import People
 from bot.simulator.workspace.workspace import Workspace
 from bot.slack import actions
+from bot.slack.inbound.forms import Forms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bot.core.model.command import Request
     from bot.simulator.scenario import Scenario
@@ -56,8 +57,15 @@ class Slack:
         self.workspace = Workspace(lambda: 1_700_000_000.0)
         self.requests: list[Request] = []
         view = View(0.0, Rules({}), Tenants({}), DeskState())
-        transport = VirtualTransport(Person, lambda: view, self.requests.append)
+        forms = Forms(self, lambda: view)
+        transport = VirtualTransport(Person, lambda: view, self.requests.append, forms)
         self.people = People(self.workspace.state, transport)
+
+    async def call(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.workspace.call(method, self.workspace.state.app.bot_token, params).body
+
+    async def respond(self, response_url: str, params: Mapping[str, Any]) -> None:
+        self.workspace.respond(response_url, params)
 
     def post(self, *elements: dict[str, Any], method: str = "chat.postMessage", **to: Any) -> str:
         blocks = [{"type": "actions", "elements": list(elements)}]
@@ -133,6 +141,15 @@ async def test_a_click_reaches_the_bot_as_slack_sends_it(
 
     assert (result, request.command, request.user) == (PRESSED, command, "U1")
     assert request.response_url
+
+
+async def test_a_click_that_needs_words_opens_a_form(slack: Slack) -> None:
+    """The bot gets nothing until it is filled in."""
+    slack.post(button("silence", 1))
+    await press_button(slack.people, "U1", "silence", 1)
+
+    assert slack.workspace.state.modals["U1"]["callback_id"] == actions.SILENCE_FORM
+    assert slack.requests == []
 
 
 @pytest.mark.parametrize(

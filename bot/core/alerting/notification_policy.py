@@ -20,7 +20,11 @@ from bot.core.state.incident import Incident, IncidentState
 from bot.core.state.outbox import Call, IncidentBody, Post, Reply, SilenceAnnouncement
 from bot.core.state.silence import find_covering, is_window_active
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send
-from bot.core.state.timeline import HandOverEntry, MentionEntry, SeverityRaisedEntry
+from bot.core.state.timeline import (
+    HandOverEntry,
+    MentionEntry,
+    SeverityRaisedEntry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -105,17 +109,16 @@ def drop_muted(
 def drop_repeated(effects: Iterable[DeskEffect]) -> Iterator[DeskEffect]:
     """Yield what is sent, without "Now critical" where a call of the same step says as much."""
     effects = tuple(effects)
+    bodies = [one.body for one in effects if isinstance(one, Send)]
+    replies = [body for body in bodies if isinstance(body, Reply)]
     worse = {
-        effect.body.incident
-        for effect in effects
-        if isinstance(effect, Send)
-        and isinstance(effect.body, Reply)
-        and isinstance(effect.body.entry, MentionEntry)
-        and effect.body.entry.reason is CallReason.WORSE
+        body.incident
+        for body in replies
+        if isinstance(body.entry, MentionEntry) and body.entry.reason is CallReason.WORSE
     }
     for effect in effects:
-        body = effect.body if isinstance(effect, Send) else None
-        said = body.entry if isinstance(body, Reply) and body.incident in worse else None
+        sent = effect.body if isinstance(effect, Send) else None
+        said = sent.entry if isinstance(sent, Reply) and sent.incident in worse else None
         if not isinstance(said, SeverityRaisedEntry):
             yield effect
 

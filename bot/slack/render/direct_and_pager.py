@@ -105,12 +105,13 @@ def render_pager_message(
         incident.tenants or ("auth0-check",),
         details,
         clean_text(title, TITLE_CHARS),
-        "\n".join(_strip_all_markup(one) for one in lines if one),
+        "\n".join(strip_all_markup(one) for one in lines if one),
         link,
     )
 
 
-def _strip_all_markup(text: str) -> str:
-    """Remove all of Slack's mark-up."""
-    plain = re.sub("[*_`\u200b]", "", strip_markup(text))
+def strip_all_markup(text: str) -> str:
+    """Remove all of Slack's mark-up, but no sign of a code such as `type:f*` or invalid_grant."""
+    text = strip_markup(text).replace("\u200b", "")
+    plain = re.sub(r"`([^`]*)`|\*|(?<!\w)_|_(?!\w)", lambda found: found[1] or "", text)
     return clean_text(unescape(plain), len(plain))

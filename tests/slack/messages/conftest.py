@@ -267,6 +267,8 @@ def judge_messages(name: str, messages: list[RenderedMessage]) -> None:
     for message in messages:
         assert check(message.blocks, Surface.MESSAGE) == []
         for block in message.blocks:
+            if block["type"] == "table":  # slackblocks only builds them, as the report's test does
+                continue
             if block["type"] not in {"actions", BLOCK_TYPE}:  # slackblocks reads no charts
                 SlackBlock.from_dict(block)
             elif parsed := SdkBlock.parse(block):  # slackblocks reads no actions
