@@ -12,13 +12,15 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite faults faults-full check fix wheel bench house mutants judge judge-long fit goldens pictures reference lock clean
+.PHONY: help demo install test suite faults faults-full check fix wheel bench house mutants judge judge-long fit goldens pictures reference lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 - /p' Makefile | awk -F ' - ' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 demo: .venv/runtime.stamp ## play an outage on a local page; options go into ARGS="..."
 	$(BIN)/auth0-check demo $(ARGS)
+
+install: .venv/runtime.stamp ## set up .venv with what the bot needs
 
 test: .venv/dev.stamp ## run the checks and all tests, and print how long they took
 	@$(MAKE) --no-print-directory check suite; status=$$?; \

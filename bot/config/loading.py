@@ -107,9 +107,13 @@ def env_file_of(path: Path) -> Path:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Read NAME=value, one a line, as Docker and systemd do; nothing if there is no such file."""
+    """Read NAME=value, one a line, as Docker and systemd do; nothing if there is no such file.
+
+    Nor if only root may read it: then systemd or Docker has put it into the environment.
+    """
     try:
-        lines = read_text(path).splitlines() if path.is_file() else []
+        is_ours = path.is_file() and os.access(path, os.R_OK)
+        lines = read_text(path).splitlines() if is_ours else []
     except ValueError as error:
         raise ConfigError([f"{path}: {error}"]) from None
     pairs = (line.partition("=") for line in lines if not line.startswith("#"))

@@ -398,7 +398,7 @@ async def test_doctor_in_slack(tmp_path: Path) -> None:
         bot = Bot(build_settings(load_document(file, {})), SystemClock())
         running = asyncio.create_task(bot.run())
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 while bot.slack_health.status is not SlackStatus.CONNECTED:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
                 for user in ("U1", "U2"):

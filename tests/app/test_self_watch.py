@@ -250,7 +250,7 @@ def test_state_that_cannot_be_saved_is_a_problem_and_is_posted() -> None:
     assert incident.own_fault.kind is OwnFaultKind.STORE
     assert incident.own_fault.detail == problems[0]
     assert not incident.is_open
-    assert watched.edges.sent[0] == "1:post:1"
+    assert next(key for key in watched.edges.sent if "greeting" not in key) == "1:post:1"
 
 
 def test_metrics_show_what_health_shows() -> None:

@@ -417,6 +417,22 @@ def test_in_an_alert_storm_failures_are_grouped(make: Any) -> None:
     assert [incident.tenants for incident in steps.desk.open_incidents] == [*grouped, ("t8",)]
 
 
+@pytest.mark.parametrize(
+    ("is_control_found", "cause"), [(True, Cause.PROBE), (False, Cause.NETWORK)]
+)
+def test_where_no_name_was_ever_found_it_is_our_network(
+    new_steps: Any, *, is_control_found: bool, cause: Cause
+) -> None:
+    """As behind a resolver that answers all questions with no; one name alone is typed wrong."""
+    unknown = Fault(Stage.DNS, "nxdomain")
+    for _ in range(8):
+        new_steps.wait(5)
+        new_steps.see("control.neutral", None if is_control_found else unknown)
+        new_steps.see("prod.login", unknown)
+
+    assert new_steps.incidents[0].verdict.cause is cause
+
+
 @pytest.fixture
 def merged(steps: Any) -> Any:
     """Two incidents that later evidence has made one: nothing can be reached any more."""

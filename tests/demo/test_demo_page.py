@@ -51,7 +51,7 @@ timeline:
 
 @pytest.fixture
 async def page_url(tmp_path: Path) -> AsyncIterator[str]:
-    """Start `demo` and return the address that it prints."""
+    """Start `demo` and return the address that it prints, before all else."""
     scenario = tmp_path / "short.yml"
     scenario.write_text(SHORT)
     demo = await asyncio.create_subprocess_exec(
@@ -65,6 +65,7 @@ async def page_url(tmp_path: Path) -> AsyncIterator[str]:
         line = (await demo.stdout.readline()).decode()
         assert line, "the demo ended"
         address = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        assert address or not line.strip(), line
     yield address[0]
     demo.terminate()
     await demo.communicate()

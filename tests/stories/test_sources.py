@@ -26,7 +26,7 @@ def test_figures_that_stop_in_an_alert(tell: Callable[..., Told]) -> None:
 
     (posted,) = (event for event in told.of("message", kind="post") if event["t"] > 60)
     assert posted["text"].startswith("No data from Prometheus for 5 min: prod (checkout).")
-    assert any(text.startswith("There are no figures any more. The last ones") for text in texts)
+    assert any(text.startswith("There are no metrics any more. The last ones") for text in texts)
     assert any("They were down for 5 min." in text for text in texts)
 
 

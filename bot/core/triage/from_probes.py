@@ -124,15 +124,18 @@ def _collect_failing_login_evidence(
     fault = signal.most_frequent_fault
     if fault is None:
         return
-    if is_never_found(signal):
-        yield RuleMatch("name-never-found", {"tenant": name})
     values: dict[str, EvidenceValue] = {
         "tenant": name,
         "fault": describe_fault(fault),
         "failed": len(signal.faults),
         "tries": len(signal.tries),
     }
-    yield RuleMatch(login_rule_id(fault), values)
+    rule_id = login_rule_id(fault)
+    if fault.stage is Stage.DNS and _is_no_name_ever_found(context):
+        rule_id = "login-no-names"
+    elif is_never_found(signal):
+        yield RuleMatch("name-never-found", {"tenant": name})
+    yield RuleMatch(rule_id, values)
     if not signal.ever_ok:
         yield RuleMatch("never-ok", {"tenant": name})
     elif _is_since_own_start(context, signal):
@@ -156,6 +159,13 @@ def is_never_found(signal: ProbeState) -> bool:
     """Tell whether a name has not been found since the first try: it is typed wrong."""
     fault = signal.most_frequent_fault
     return not signal.ever_ok and fault is not None and fault.reason == "nxdomain"
+
+
+def _is_no_name_ever_found(context: TriageContext) -> bool:
+    """Tell whether no control endpoint's name was found either, since the bot was started."""
+    controls = context.shared.controls.values()
+    faults = [None if each.ever_ok else each.most_frequent_fault for each in controls]
+    return bool(faults) and all(each is not None and each.stage is Stage.DNS for each in faults)
 
 
 def is_sudden(signal: ProbeState, fault: Fault) -> bool:

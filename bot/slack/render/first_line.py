@@ -65,12 +65,12 @@ def first_line(incident: Incident, view: View) -> str:
     if incident.kind is IncidentKind.NO_DATA:
         return f"I cannot check logins to {name_tenants(incident.tenants)}. No check gets through."
     if _has_lost_sight(incident, view):
-        return f"There are no figures any more. The last ones said: {describe_effect(incident)}."
+        return f"There are no metrics any more. The last ones said: {describe_effect(incident)}."
     return _line_by_cause(incident, view)
 
 
 def _has_lost_sight(incident: Incident, view: View) -> bool:
-    """Tell whether an incident's figures have stopped, so that nobody knows whether it goes on."""
+    """Tell whether an incident's metrics have stopped, so that nobody knows whether it goes on."""
     known = [view.tenants.states.get(name) for name in incident.tenants]
     failing = [state for state in known if state and state.alerting_signals]
     return bool(failing) and all(state.has_lost_sight for state in failing)
