@@ -269,6 +269,7 @@ def _ask(interview: Interview, variable: str) -> None:
         except click.Abort:
             if sys.stdin.isatty():
                 raise
+            click.echo()  # the question has no line break
             raise Wrong(NO_TERMINAL) from None
         answer = answer.strip()
         if not answer and keeps:

@@ -380,6 +380,7 @@ def test_a_remedy_names_the_setting_of_the_host() -> None:
 
     assert remedy_of(fault).startswith("Check the spelling of domain: ")
     assert remedy_of(fault, "controls").startswith("Check the spelling of controls: ")
+    assert "check this machine's DNS" in remedy_of(fault, "controls")
 
 
 @pytest.mark.parametrize("stage", Stage)

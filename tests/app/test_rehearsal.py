@@ -104,6 +104,20 @@ async def test_what_did_not_arrive_is_said_once() -> None:
     assert [(one.what, one.detail) for one in found] == [("post", "unreachable")]
 
 
+async def test_nobody_is_asked_about_a_post_that_is_not_there(tmp_path: Path) -> None:
+    """If Slack is lost on the way, nobody is to press a button, and nothing is removed."""
+    found: list[Finding] = []
+    async with place(tmp_path) as here:
+        settings = await settings_of(here, tmp_path, "http://127.0.0.1:9")
+    nowhere = settings.slack.model_copy(update={"api_url": "http://127.0.0.1:9/api/"})
+    settings = settings.model_copy(update={"slack": nowhere, "notify": ()})
+    await Rehearsal(settings, found.append, clock=SystemClock(99.0, SystemClock().now())).play()
+    lines = {finding.what: finding for finding in found}
+
+    assert lines["post"].level is Level.PROBLEM
+    assert not lines.keys() & {"acknowledge", "click on Acknowledge", "messages"}, lines
+
+
 async def test_only_me(tmp_path: Path) -> None:
     """With `only`, one person is called, and no pager."""
     async with place(tmp_path) as here:

@@ -132,7 +132,8 @@ SET_UP_REMEDIES = {
     (Stage.OAUTH, "access_denied", 403): "Check the audience, and what the tenant's Actions deny",
     (Stage.OAUTH, "invalid_request", 400): "Check realm: the connection's name, switched on for "
     "the application (its tab Connections)",
-    (Stage.DNS, "nxdomain", None): "Check the spelling of {setting}: DNS does not know this name",
+    (Stage.DNS, "nxdomain", None): "Check the spelling of {setting}: DNS does not know this name "
+    "(if it knows no other: check this machine's DNS)",
     (Stage.TLS, "wrong_host", None): "Check the spelling of {setting}: another host answers",
     (Stage.TLS, "untrusted", None): "Something on the way replaces the certificate, such as a "
     "proxy that inspects TLS: exempt this host, or name its authority in ca_file",
