@@ -109,6 +109,12 @@ class Refused(CallFailed):
         self.reason = reason
         self.retry_after_s = retry_after_s
 
+    def describe(self, what: str) -> str:
+        """Say for logs what became of it: a system that was not reached refused nothing."""
+        did = "was not reached with" if self.reason is Reason.UNREACHABLE else "refused"
+        said = "" if self.code == self.reason else f": {self.code}"
+        return f"{self.system} {did} {what}{said}"
+
 
 class Doubt(CallFailed):
     """The answer was lost: it may have done it or not.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bot.app.clock import ClockWatch
 from bot.app.doctor import examine
 from bot.app.health import admin_routes
-from bot.app.http_server import Server
+from bot.app.http_server import LISTEN_REMEDIES, Server
 from bot.app.notification_router import NotificationRouter, build_notifiers
 from bot.app.observability import EffectLogger, MeteredNotifier, MeteredProber, register_gauges
 from bot.app.prober import ClockCheckedProber, LiveProber, webhook_config
@@ -395,5 +395,6 @@ class Bot:
         try:
             await server.start()
         except OSError as error:
-            raise StartupError(f"{key} cannot be listened on: {error.strerror}") from error
+            said = f"{error.strerror}{LISTEN_REMEDIES.get(error.errno or 0, '')}"
+            raise StartupError(f"{key} cannot be listened on: {said}") from error
         log.info("%s: listening on %s:%d", key, *server.address)

@@ -19,7 +19,7 @@ from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, FeedState, Stage,
 from bot.http import HttpRequest, NoData, inspect_host
 from bot.ports import StoreError
 from bot.slack.examination import SlackExamination
-from bot.slack.render.text import REMEDIES, remedy_of
+from bot.slack.render.text import REMEDIES, STAGE_REMEDIES, remedy_of
 from bot.slack.web_api import SlackWeb
 from bot.store import inspect_database
 
@@ -112,7 +112,8 @@ class Doctor:
         answers = [await self._fetch(url) for url in self._settings.controls]
         self._is_cut_off = bool(answers) and all(answer.fault for answer in answers)
         for url, answer in zip(self._settings.controls, answers, strict=True):
-            yield self._from_answer(MACHINE, f"control endpoint {urlsplit(url).netloc}", answer)
+            what = f"control endpoint {urlsplit(url).netloc}"
+            yield self._from_answer(MACHINE, what, answer, "controls")
         yield _examine_clock(answers)
         try:
             database = await asyncio.to_thread(inspect_database, self._settings.database)
@@ -295,7 +296,7 @@ class Doctor:
             detail = "its address is understood; nothing was sent"
             return Finding(CALLS, point.name, Level.OK, detail)
         answer = await self._fetch(point.pagerduty.url)
-        reached = self._from_answer(CALLS, point.name, answer)
+        reached = self._from_answer(CALLS, point.name, answer, "notify")
         if reached.level is not Level.OK:
             return reached
         return Finding(CALLS, point.name, Level.OK, "can be reached; nothing was sent")
@@ -313,12 +314,17 @@ class Doctor:
     async def _fetch(self, url: str) -> HttpResult:
         return await self._prober.fetcher.fetch(HttpRequest(url=url, timeout_s=10.0, cap=0))
 
-    def _from_answer(self, area: str, what: str, answer: HttpResult) -> Finding:
+    def _from_answer(self, area: str, what: str, answer: HttpResult, setting: str) -> Finding:
         if answer.no_data_reason:
             return Finding(area, what, Level.UNKNOWN, answer.no_data_reason, "try again")
         if answer.fault:
             level = Level.UNKNOWN if self._is_cut_off else Level.PROBLEM
-            return Finding(area, what, level, describe_fault(answer.fault), remedy_of(answer.fault))
+            remedy = remedy_of(answer.fault, setting)
+            if self._is_cut_off and answer.fault.stage is Stage.DNS:
+                remedy = (
+                    f"{STAGE_REMEDIES[Stage.DNS]}; if it knows others, the spelling of {setting}"
+                )
+            return Finding(area, what, level, describe_fault(answer.fault), remedy)
         return Finding(area, what, Level.OK, "answers")
 
     def _from_observation(self, area: str, what: str, one: Observation, proof: str) -> Finding:

@@ -7,6 +7,7 @@ all the probes, needs descriptors and log lines, too.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import resource
@@ -31,6 +32,12 @@ BODY_CAP = 256 * 1024
 DESCRIPTOR_SHARE = 8
 """A listener takes at most one in so many of the process's file descriptors. The rest is kept for
 probes, Slack and the database, and the admin listener answers while the public one is full."""
+LISTEN_REMEDIES = {
+    errno.EADDRINUSE: ": choose another port, or end the program that has it",
+    errno.EADDRNOTAVAIL: ": write an address of this machine, such as 127.0.0.1",
+    errno.EACCES: ": choose a port from 1024 on",
+}
+"""What to do if the address cannot be bound."""
 BACKLOG = 128
 """Connections that the system holds until the bot takes them."""
 TURNS_TO_READ = 5
@@ -129,7 +136,7 @@ class Server:
         self._warn_full, self._warn_refused = RareWarning(_LOG), RareWarning(_LOG)
 
     async def start(self) -> None:
-        """Listen. Raises OSError if it cannot bind the address."""
+        """Listen. Raises OSError if it cannot bind the address: see `LISTEN_REMEDIES`."""
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.access import AuditEntry
 from bot.core.model.fault import describe_fault
-from bot.core.model.observation import CALENDAR, Outcome, Severity, SignalState
+from bot.core.model.observation import CALENDAR, CONTROL, Outcome, Severity, SignalState
 from bot.core.oncall import MENTION
 from bot.core.state.incident import IncidentState
 from bot.core.state.outbox import Answer, AnswerResult, Reply, SilenceAnnouncement
@@ -203,4 +203,5 @@ def _log_first_result(observation: Observation) -> None:
             "first check of %s: %s %s", target, observation.outcome, observation.no_data_reason
         )
         return
-    log.error("first check of %s failed: %s. %s", target, describe_fault(fault), remedy_of(fault))
+    remedy = remedy_of(fault, "controls" if target.owner == CONTROL else "domain")
+    log.error("first check of %s failed: %s. %s", target, describe_fault(fault), remedy)

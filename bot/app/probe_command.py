@@ -106,7 +106,8 @@ def as_row(one: Observation) -> tuple[str, str, str, str, str]:
     times = "" if one.latency_s is None else f"{one.latency_s * 1000:.0f} ms: {stages}"
     result = describe_fault(one.fault) if one.fault else one.no_data_reason or "ok"
     description = one.fault.description if one.fault else ""
-    remedy = remedy_of(one.fault) if one.fault else ""
+    setting = "controls" if one.target.owner == CONTROL else "domain"
+    remedy = remedy_of(one.fault, setting) if one.fault else ""
     return str(one.target), result, times, description, remedy
 
 

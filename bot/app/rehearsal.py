@@ -159,6 +159,8 @@ class WatchedMessenger:
         self._note = note
         self.sent: dict[MessageRef, None] = {}
         """All messages in Slack, the oldest first."""
+        self._failures: set[tuple[str, str]] = set()
+        """What did not arrive and why: each new try of it says nothing new."""
 
     async def send(
         self, delivery: Delivery, view: View, message: MessageRef | None
@@ -170,7 +172,9 @@ class WatchedMessenger:
         try:
             ref = await self._messenger.send(delivery, view, message)
         except CallFailed as error:
-            if what:
+            failure = (what, str(error))
+            if what and failure not in self._failures:
+                self._failures.add(failure)
                 remedy = "run auth0-check doctor"
                 self._note(Finding("arrived", what, Level.PROBLEM, str(error), remedy))
             raise
@@ -278,7 +282,7 @@ class Rehearsal:
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-        if bot.watched and not self.keeps:
+        if bot.watched and bot.watched.sent and not self.keeps:
             await self._delete(bot.watched.sent)
 
     async def _direct(
@@ -289,7 +293,8 @@ class Rehearsal:
         is_running: bool,  # noqa: FBT001
     ) -> None:
         """Let it fail, wait for people, and let it work again."""
-        if await self._wait(bot, lambda one: one.message.ref is not None, SETTLE_S) is None:
+        posted = await self._wait(bot, lambda one: one.message.ref is not None, SETTLE_S)
+        if posted is None:
             reason = bot.slack_health.reason or "nothing arrived within a minute"
             detail, _, remedy = reason.partition(": ")
             remedy = remedy or "run auth0-check doctor"
@@ -297,7 +302,7 @@ class Rehearsal:
         steps = len(settings.escalation.critical)
         await self.clock.sleep(STEP_S * (steps + 1))
         await self._settle(bot)
-        if not is_running:
+        if posted and not is_running:
             say = f"press Acknowledge in Slack within {ACKNOWLEDGE_S:.0f} s"
             self.note(Finding("you", "acknowledge", Level.ADVICE, "the incident is open", say))
             held = await self._wait(bot, lambda one: one.life.acknowledged_by, ACKNOWLEDGE_S)

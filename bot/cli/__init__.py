@@ -205,7 +205,7 @@ def simulate(
     from bot.simulator.command import SimulateCommand
 
     command = SimulateCommand(
-        echo=click.echo,
+        echo=_print_line,
         is_json=is_json,
         is_scored=score,
         is_compared=compare,
@@ -236,7 +236,7 @@ def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> No
     from bot.simulator.demo import play_demo
     from bot.simulator.story_time import StoryLoop
 
-    playing = play_demo(scenario, speed=speed, port=port, headless=headless, echo=click.echo)
+    playing = play_demo(scenario, speed=speed, port=port, headless=headless, echo=_print_line)
     try:
         code = _run_until_stopped(playing, StoryLoop)
     except OSError as error:
@@ -246,6 +246,17 @@ def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> No
     except ValueError as error:
         raise Wrong(str(error)) from None
     sys.exit(code or 0)
+
+
+def _print_line(line: str) -> None:
+    """Print a line of a story; end quietly if nobody reads on, as `head` does.
+
+    An error would end only the part of the bot that led to the line.
+    """
+    try:
+        click.echo(line)
+    except BrokenPipeError:
+        os._exit(128 + signal.SIGPIPE)
 
 
 def _run_until_stopped(

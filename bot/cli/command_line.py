@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 HEALTHY, FAILING, CANNOT_TELL, WRONG = 0, 1, 2, 3
 """Exit statuses. `WRONG`: the configuration or the command line, so a new try changes nothing."""
+CONFIG_FILE = Path("bot.yml")
+"""What `init` writes unless told otherwise."""
 CONFIG = click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -73,6 +75,7 @@ class Loaded(NamedTuple):
 def load(config: Path | None, *, with_slack: bool = True) -> Loaded:
     """Load the configuration. Raises `Wrong` with all that is to be mended."""
     from bot.config import ConfigError, build_settings, environment, load_document
+    from bot.config.loading import CONFIG_FILE as VARIABLE
     from bot.config.warnings import find_warnings
 
     try:
@@ -83,7 +86,9 @@ def load(config: Path | None, *, with_slack: bool = True) -> Loaded:
         except ConfigError as error:
             raise ConfigError((*error.problems, *warnings)) from None
     except ConfigError as error:
-        raise Wrong(f"the configuration cannot be used\n{error}") from None
+        is_overlooked = not config and not environment().get(VARIABLE) and CONFIG_FILE.is_file()
+        hint = f"{CONFIG_FILE} is here: use --config {CONFIG_FILE}\n" if is_overlooked else ""
+        raise Wrong(f"the configuration cannot be used\n{hint}{error}") from None
 
 
 def warn(lines: list[str]) -> None:

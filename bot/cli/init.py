@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.command_line import FAILING, HEALTHY, Wrong, progress, show_finding
+from bot.cli.command_line import CONFIG_FILE, FAILING, HEALTHY, Wrong, progress, show_finding
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -46,6 +46,10 @@ OPTIONAL = frozenset(
     {"AUTH0_CUSTOM_DOMAIN", "AUTH0_ENVIRONMENT", "AUTH0_CLIENT_SECRET", "AUTH0_REALM"}
 )
 SECRET_QUESTIONS = frozenset(QUESTIONS.keys() - FLAGS.keys() - {"AUTH0_CLIENT_ID"})
+NO_TERMINAL = (
+    "nothing was written: there is no terminal to ask on. Set AUTH0_… and SLACK_… in the "
+    "environment and use --from-env; what is no secret can be a flag, such as --domain"
+)
 MOST_LOGINS = 2
 """In one run: Auth0 blocks an address after ten refusals."""
 CHECKED = {
@@ -210,7 +214,7 @@ async def _check(settings: Settings, variable: str) -> list[Finding]:
     "--config",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("bot.yml"),
+    default=CONFIG_FILE,
     show_default=True,
     help="The file to write. If it is there, only what you answer is changed.",
 )
@@ -256,13 +260,18 @@ def _ask(interview: Interview, variable: str) -> None:
     """Ask until the answer has the right form."""
     is_secret = variable in SECRET_QUESTIONS
     keeps = interview.base is not None
+    question = QUESTIONS[variable]
+    if keeps:
+        question = f"{question.partition(' (Enter')[0]} (Enter keeps it)"
     while True:
-        answer = click.prompt(
-            QUESTIONS[variable] + (" [Enter keeps it]" if keeps else ""),
-            default="",
-            show_default=False,
-            hide_input=is_secret,
-        ).strip()
+        try:
+            answer = click.prompt(question, default="", show_default=False, hide_input=is_secret)
+        except click.Abort:
+            if sys.stdin.isatty():
+                raise
+            click.echo()  # the question has no line break
+            raise Wrong(NO_TERMINAL) from None
+        answer = answer.strip()
         if not answer and keeps:
             return
         interview.answers[variable] = answer

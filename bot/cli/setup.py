@@ -29,6 +29,7 @@ from bot.cli.command_line import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bot.config import Settings
     from bot.core.model.finding import Finding
 
 
@@ -142,7 +143,7 @@ def test_alert(config: Path | None, only: str, *, yes: bool, keeps: bool, is_jso
     It is posted, calls whom a real one would call, waits for Acknowledge, and ends. Its messages
     are then removed. It is in no report and no metric.
 
-    Exit status: 0 all arrived, 1 something did not, 3 wrong configuration.
+    Exit status: 0 all arrived, 1 something did not, 2 Slack gives no answer, 3 wrong configuration.
 
     \b
     Examples:
@@ -158,6 +159,7 @@ def test_alert(config: Path | None, only: str, *, yes: bool, keeps: bool, is_jso
     warn(warnings)
     if only and not re.fullmatch(r"[UW][A-Z0-9]+", only):
         raise click.UsageError("--only needs a member's id (U…): profile > ⋮ > Copy member ID")
+    _end_without_slack(settings)
     if not is_json:
         click.echo("This test calls:")
         for line in describe_people(shorten(settings, only)):
@@ -181,6 +183,25 @@ def test_alert(config: Path | None, only: str, *, yes: bool, keeps: bool, is_jso
         click.echo(f"Error: {error}", err=True)
         sys.exit(FAILING)
     sys.exit(FAILING if worst_level(findings) is Level.PROBLEM else HEALTHY)
+
+
+def _end_without_slack(settings: Settings) -> None:
+    """End the program if Slack does not take the bot token, before anybody is asked or called."""
+    from bot.slack.checks import SlackProblem, SlackStatus, check_bot_token
+    from bot.slack.web_api import SlackWeb
+
+    async def ask() -> None:
+        web = SlackWeb(settings.slack.bot_token.get_secret_value(), settings.slack.api_url)
+        try:
+            await check_bot_token(web)
+        finally:
+            await web.close()
+
+    try:
+        asyncio.run(ask())
+    except SlackProblem as problem:
+        click.echo(f"Error: {problem}", err=True)
+        sys.exit(FAILING if problem.status is SlackStatus.REFUSED else CANNOT_TELL)
 
 
 @click.command()

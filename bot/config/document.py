@@ -263,6 +263,8 @@ class Expansion:
 
     document: Document
     environ: Mapping[str, str]
+    env_file: Path
+    """Where unset variables were looked for, too."""
 
     def expand_value(self, value: object, loc: Loc = ()) -> object:
         """Return the value filled in."""
@@ -309,7 +311,9 @@ class Expansion:
             elif name and name not in self.environ:
                 near = get_close_matches(name, self.environ, n=1, cutoff=0.8)
                 advice = f": did you mean {near[0]}?" if near else ""
-                text = f"needs the environment variable {name}, which is unset{advice}"
+                file = self.env_file
+                also = f"not in {file}" if file.is_file() else f"there is no file {file}"
+                text = f"needs the environment variable {name}, which is unset, and {also}{advice}"
                 self.document.report(loc, text)
         if loc in self.document.problems:
             return ""

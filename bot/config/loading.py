@@ -93,10 +93,11 @@ def load_document(
     if path is None:
         return read_variables(environ if with_slack else _without_slack(environ))
     document = read_yaml(path)
-    environ = {**read_env_file(env_file_of(path)), **environ}
+    env_file = env_file_of(path)
+    environ = {**read_env_file(env_file), **environ}
     if not with_slack and isinstance(document.values, dict):
         document.values["slack"] = dict(NO_SLACK)
-    document.values = Expansion(document, environ).expand_value(document.values)
+    document.values = Expansion(document, environ, env_file).expand_value(document.values)
     return document
 
 

@@ -326,7 +326,7 @@ class OutboxDelivery:
         self, delivery: Delivery, refusal: Refused, message: MessageRef | None
     ) -> Delivery | None:
         """Return the delivery to commit; None: the engine commits it together with its incident."""
-        log.warning("%s refused %s: %s", refusal.system, _describe(delivery), refusal.code)
+        log.warning("%s", refusal.describe(_describe(delivery)))
         now, body = self._clock.now(), delivery.body
         if refusal.retry_after_s is not None:
             if limit := limit_of(delivery):

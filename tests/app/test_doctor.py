@@ -259,6 +259,11 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "pager": ({"notify": PAGER}, "pager", "HTTPS (port 443) must be allowed"),
     "database": ({"database": "/nowhere/bot.sqlite"}, "database", "its directory must exist"),
     "other file": ({"database": "OTHER"}, "database", "move it away to begin afresh"),
+    "a control's name": (
+        {"controls": ["http://127.0.0.1:9/", "https://nowhere.example/"]},
+        "control endpoint nowhere.example",
+        "Check this machine's DNS: try `getent hosts` with the name; if it knows others, the spell",
+    ),
     "controls": ({"controls": ["http://127.0.0.1:9/"]}, "control endpoint 127.0.0.1:9", "port 443"),
     "Prometheus": (
         {
@@ -367,6 +372,15 @@ async def test_without_a_network_nothing_can_be_told(tmp_path: Path) -> None:
         found = await here.examine({**nowhere, f"{T}/feed_url": "http://127.0.0.1:9/"}, "cut")
 
     assert worst_level(found) is Level.UNKNOWN
+
+
+def test_a_remedy_names_the_setting_of_the_host() -> None:
+    """A control endpoint is no tenant: its name stands in `controls`."""
+    fault = Fault(Stage.DNS, "nxdomain")
+
+    assert remedy_of(fault).startswith("Check the spelling of domain: ")
+    assert remedy_of(fault, "controls").startswith("Check the spelling of controls: ")
+    assert "check this machine's DNS" in remedy_of(fault, "controls")
 
 
 @pytest.mark.parametrize("stage", Stage)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 from aiohttp import web
 
 from bot.app.clock import SystemClock
-from bot.app.rehearsal import NAME, Rehearsal, describe_people, shorten
+from bot.app.rehearsal import NAME, Rehearsal, WatchedMessenger, describe_people, shorten
 from bot.config.loading import build_settings, load_document
 from bot.core.model.finding import Finding, Level, worst_level
+from bot.core.state.outbox import Delivery, Post
+from bot.ports import CallFailed
 from bot.simulator.people import press_button
 from bot.simulator.workspace.model import MessageKind
+from bot.slack.web_api import refusal
 from tests.app.test_doctor import Place, place
 
 if TYPE_CHECKING:
@@ -79,6 +83,39 @@ async def test_a_test_alert_goes_the_whole_way(tmp_path: Path) -> None:
     assert all(NAME in event["payload"]["summary"] for event in pages if "payload" in event)
     assert left == []
     assert not (tmp_path / "bot.sqlite").exists()
+
+
+class Unreached:
+    """A `Messenger` whose Slack cannot be reached."""
+
+    async def send(self, *_: Any) -> None:
+        raise refusal("unreachable")
+
+
+async def test_what_did_not_arrive_is_said_once() -> None:
+    """The bot tries again; the person reads a line."""
+    found: list[Finding] = []
+    watched = WatchedMessenger(cast("Any", Unreached()), found.append)
+    post = Delivery("1:post:1", "incident:1", 1, Post(1), created_at=0.0)
+    for _ in range(3):
+        with pytest.raises(CallFailed):
+            await watched.send(post, cast("Any", None), None)
+
+    assert [(one.what, one.detail) for one in found] == [("post", "unreachable")]
+
+
+async def test_nobody_is_asked_about_a_post_that_is_not_there(tmp_path: Path) -> None:
+    """If Slack is lost on the way, nobody is to press a button, and nothing is removed."""
+    found: list[Finding] = []
+    async with place(tmp_path) as here:
+        settings = await settings_of(here, tmp_path, "http://127.0.0.1:9")
+    nowhere = settings.slack.model_copy(update={"api_url": "http://127.0.0.1:9/api/"})
+    settings = settings.model_copy(update={"slack": nowhere, "notify": ()})
+    await Rehearsal(settings, found.append, clock=SystemClock(99.0, SystemClock().now())).play()
+    lines = {finding.what: finding for finding in found}
+
+    assert lines["post"].level is Level.PROBLEM
+    assert not lines.keys() & {"acknowledge", "click on Acknowledge", "messages"}, lines
 
 
 async def test_only_me(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ ROOT = Path(__file__).parents[2]
 Ended = subprocess.CompletedProcess[str]
 
 
-def run(*arguments: str, **environment: str) -> Ended:
+def run(*arguments: str, cwd: str = "", **environment: str) -> Ended:
     """Run the program to its end with nothing else in its environment."""
     return subprocess.run(  # noqa: S603 - our own program with our own arguments
         [sys.executable, "-m", "tests.steady", "bot", *arguments],
-        cwd=ROOT,
-        env=environment,
+        cwd=cwd or ROOT,
+        env={"PYTHONPATH": str(ROOT), **environment} if cwd else environment,
         capture_output=True,
         text=True,
         timeout=300,

@@ -49,6 +49,17 @@ def test_check_refuses(auth0_check: Run, file: Path) -> None:
     assert len(ended.stderr.splitlines()) == 3
 
 
+def test_a_file_that_is_overlooked(auth0_check: Run, file: Path) -> None:
+    """What `init` wrote is named; with a configuration that is chosen nothing of it is said."""
+    hint = "bot.yml is here: use --config bot.yml"
+    folder = str(file.parent)
+
+    assert hint in auth0_check("config", "check", cwd=folder).stderr
+    assert hint not in auth0_check("config", "check", "--config", "no.yml", cwd=folder).stderr
+    file.rename(file.with_name("b1.yml"))
+    assert hint not in auth0_check("config", "check", cwd=folder).stderr
+
+
 def test_show(auth0_check: Run, file: Path) -> None:
     """A line for each value, with tabs in a pipe; never a secret."""
     ended = auth0_check("config", "show", "--config", str(file))

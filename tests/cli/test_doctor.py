@@ -64,6 +64,14 @@ def test_json(auth0_check: Run, file: Path) -> None:
     assert {"prod", "Slack", "machine", "calls"} == {one["area"] for one in found}
 
 
+def test_an_alert_is_not_tested_without_slack(auth0_check: Run, file: Path) -> None:
+    """Slack is asked first: one line, exit status 2, and nobody is asked to do anything."""
+    ended = auth0_check("test-alert", "--yes", "--config", str(file))
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "cannot be reached: check this machine's network" in ended.stderr.splitlines()[-1]
+
+
 def test_a_wrong_configuration(auth0_check: Run, file: Path) -> None:
     """Exit status 3, with all its problems at once."""
     file.write_text(file.read_text().replace("xapp-", "xoxb-").replace("acme.us.auth0.com", "acme"))

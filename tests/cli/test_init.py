@@ -73,6 +73,25 @@ def test_a_wrong_answer_is_asked_again(file: Path) -> None:
     assert "✗ tenants[0].domain: is an address: write the host name alone" in said
 
 
+def test_again_each_question_promises_one_thing(file: Path) -> None:
+    """Enter keeps the value, also of what need not be set."""
+    init(file, "--from-env", **ANSWERS)
+    status, said = init(file, typed="\n" * len(ANSWERS))
+
+    assert status == 0
+    assert said.count("(Enter keeps it): ") == len(ANSWERS)
+    assert said.count("Enter") == len(ANSWERS)
+
+
+def test_without_a_terminal_the_remedy_is_said(file: Path) -> None:
+    """Exit status 3, and nothing is written."""
+    status, said = init(file)
+
+    assert (status, file.exists()) == (3, False)
+    assert "use --from-env" in said
+    assert "Aborted" not in said
+
+
 def test_nothing_is_asked_with_the_environment(file: Path) -> None:
     """What is missing is named: exit status 3, and nothing is written."""
     status, said = init(file, "--from-env", **(ANSWERS | {"AUTH0_USERNAME": ""}))

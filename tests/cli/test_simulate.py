@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cli.conftest import ROOT
+
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -94,6 +98,21 @@ def test_every_event_has_the_fields_of_the_format(auth0_check: Run, scenario: An
     assert all(event.keys() == ALWAYS | FIELDS[event["event"]] for event in events)
     assert [event["t"] for event in events] == sorted(event["t"] for event in events)
     assert events[-1]["event"] == "summary"
+
+
+def test_a_reader_that_stops(scenario: Any) -> None:
+    """As `head` does: the program ends at once, and says nothing."""
+    command = [sys.executable, "-m", "bot", "simulate", scenario(), "--json", "--requests"]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+
+    assert (process.returncode, said) == (128 + signal.SIGPIPE, b"")
 
 
 def test_people_read_a_timeline(auth0_check: Run, scenario: Any) -> None:

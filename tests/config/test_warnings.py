@@ -88,4 +88,10 @@ def test_variables_beside_a_file(changed: Change, write: Write) -> None:
 
     assert find_warnings(document) == []
     (problem,) = document.problems.values()
-    assert problem.text.endswith("BOT_TOKEN, which is unset: did you mean BOT_TOKENS?")
+    assert problem.text.endswith(
+        f"BOT_TOKEN, which is unset, and there is no file {path.with_suffix('.env')}"
+        ": did you mean BOT_TOKENS?"
+    )
+    path.with_suffix(".env").touch()
+    (problem,) = load_document(path, {}).problems.values()
+    assert problem.text.endswith(f"which is unset, and not in {path.with_suffix('.env')}")

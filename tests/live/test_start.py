@@ -111,9 +111,10 @@ async def test_a_database_in_use(town: Town, auth0_check: Any) -> None:
 
 
 async def test_a_port_in_use(town: Town, auth0_check: Any) -> None:
-    """The error names the setting."""
+    """The error names the setting, and what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         line = await refusal(town, auth0_check, server={"admin_listen": listen})
 
     assert "server.admin_listen cannot be listened on" in line
+    assert "choose another port, or end the program that has it" in line

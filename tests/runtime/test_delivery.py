@@ -593,3 +593,9 @@ def test_a_message_that_cannot_be_rendered_stops_no_other() -> None:
     assert [key for _, key in bench.attempts].count(POST.key) == 4
     assert (1.0, "2:post:1") in bench.attempts
     assert bench.delivery.depth == 0
+
+
+def test_a_refusal_is_described_as_what_it_was() -> None:
+    """Who was not reached refused nothing."""
+    assert CUT_OFF.describe("a post") == "Slack was not reached with a post"
+    assert refusal("is_archived").describe("a post") == "Slack refused a post: is_archived"

@@ -123,7 +123,7 @@ class QuestionAnswerer:
             log.warning("the answer to %s was lost; it may have been delivered", name)
             return pause_s
         except Refused as refusal:
-            log.warning("%s refused the answer to %s: %s", refusal.system, name, refusal.code)
+            log.warning("%s", refusal.describe(f"the answer to {name}"))
             if refusal.retry_after_s is not None:
                 return max(refusal.retry_after_s, 0.1) * self._clock.speed
             return None if refusal.reason is Reason.REJECTED else pause_s

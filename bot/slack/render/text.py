@@ -132,8 +132,9 @@ SET_UP_REMEDIES = {
     (Stage.OAUTH, "access_denied", 403): "Check the audience, and what the tenant's Actions deny",
     (Stage.OAUTH, "invalid_request", 400): "Check realm: the connection's name, switched on for "
     "the application (its tab Connections)",
-    (Stage.DNS, "nxdomain", None): "Check the spelling of domain: DNS does not know this name",
-    (Stage.TLS, "wrong_host", None): "Check the spelling of domain: another host answers",
+    (Stage.DNS, "nxdomain", None): "Check the spelling of {setting}: DNS does not know this name "
+    "(if it knows no other: check this machine's DNS)",
+    (Stage.TLS, "wrong_host", None): "Check the spelling of {setting}: another host answers",
     (Stage.TLS, "untrusted", None): "Something on the way replaces the certificate, such as a "
     "proxy that inspects TLS: exempt this host, or name its authority in ca_file",
     (Stage.TLS, "expired", None): "Renew the certificate; or set this machine's clock "
@@ -155,7 +156,7 @@ SET_UP_REMEDIES = {
 }
 """What to check first where a login has never worked, by stage, reason and status."""
 STAGE_REMEDIES = {
-    Stage.DNS: "Check this machine's DNS: try `getent hosts` with the domain",
+    Stage.DNS: "Check this machine's DNS: try `getent hosts` with the name",
     Stage.CONNECT: "Check this machine's network and firewall: HTTPS (port 443) must be allowed",
     Stage.TLS: "Check what is between this machine and the host: a proxy or firewall",
     Stage.TIMEOUT: "Check this machine's network and firewall; else the other side is slow",
@@ -292,11 +293,12 @@ def fault_name(fault: Fault | None) -> str:
     return describe_fault(fault) if fault else "not checked"
 
 
-def remedy_of(fault: Fault) -> str:
-    """Say what to do about a fault of a login that may never have worked."""
+def remedy_of(fault: Fault, setting: str = "domain") -> str:
+    """Say what to do about a fault of what may never have worked; the setting names its host."""
     status = fault.status if fault.stage in {Stage.HTTP, Stage.OAUTH} else None
-    return (
+    remedy = (
         SET_UP_REMEDIES.get((fault.stage, fault.reason, status))
         or REMEDIES.get(fault.reason)
         or STAGE_REMEDIES[fault.stage]
     )
+    return remedy.format(setting=setting)
