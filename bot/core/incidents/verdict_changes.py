@@ -85,7 +85,7 @@ def _next_verdict(incident: Incident, judged: Verdict, now: float) -> Verdict:
     found = [o for o in new_evidence(before, judged) if abs(o.weight) >= TELLING]
     is_first = any(o.rule_id not in history.evidence_since for o in found)
     if before.stated_cause is judged.cause is not judged.stated_cause and not is_first:
-        return replace(judged, confidence=PROBABLE)
+        return replace(judged, confidence=PROBABLE, scope=before.scope)
     if not is_new_cause(before, judged) or is_first:
         return judged
     return judged if found and _may_turn_again(incident, judged, now) else before

@@ -68,7 +68,7 @@ async def wrong_configuration_ends_the_start(lab: Lab) -> None:
     await lab.start(settings)
     await lab.reach(
         "it says what is wrong and ends",
-        lambda: lab.program.status == 1 and lab.program.find("slack.bot_token"),
+        lambda: lab.program.status == 3 and lab.program.find("slack.bot_token"),
         lab.program.started_at,
     )
 

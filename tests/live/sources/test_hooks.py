@@ -67,8 +67,9 @@ async def test_alertmanager(scene: Scene, debian: Any, free_address: str, tmp_pa
     slack.is_closed = True
     async with scene.bot(config) as bot:
         await tell(bot, url, ALERT)
+        while await bot.received("alertmanager", "accepted") < 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
         await scene.town.until(lambda: slack.refused)
-        assert await bot.received("alertmanager", "accepted") == 1
         await asyncio.sleep(SETTLED_S)
         await bot.child.kill()
     assert scene.cards() == []
