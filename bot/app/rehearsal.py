@@ -118,10 +118,17 @@ def describe_people(settings: Settings) -> list[str]:
 class StagedProber:
     """A `Prober` of a tenant that works, fails while it is told to, and works again."""
 
+    _real: Prober
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._has_begun = False
         self.is_failing = True
+
+    def stand_before(self, real: Prober) -> StagedProber:
+        """Stand before the bot's own prober, of which only the calendar is read."""
+        self._real = real
+        return self
 
     async def probe(self, target: Target) -> Observation:
         """Return what the stage says; the first login works."""
@@ -147,8 +154,8 @@ class StagedProber:
         return FeedReading(target, self._clock.now(), FeedState.EMPTY)
 
     async def poll_shifts(self) -> Shifts:
-        """Raise: the calendar is read by the bot's own prober."""
-        raise NotImplementedError
+        """Read the real calendar: who is on call is part of the test."""
+        return await self._real.poll_shifts()
 
 
 class WatchedMessenger:
@@ -223,12 +230,8 @@ class RehearsalBot(Bot):
     def __init__(
         self, settings: Settings, clock: SystemClock, prober: StagedProber, note: Note
     ) -> None:
-        def stage(real: Prober) -> Prober:
-            prober.poll_shifts = real.poll_shifts  # type: ignore[method-assign]
-            return prober
-
         self._note = note
-        super().__init__(settings, clock, wrap_prober=stage)
+        super().__init__(settings, clock, wrap_prober=prober.stand_before)
 
     def watch(self, messenger: Messenger) -> Messenger:
         """Note what is sent."""

@@ -80,9 +80,9 @@ class QuestionAnswerer:
             del self._ids[next(iter(self._ids))]
         if any(i.life.acknowledged_by == request.user for i in self._view().desk.open_incidents):
             self._submit(PersonActed(self._clock.now(), request.user))
-        if request.share and not isinstance(
-            request.command, ShowDoctor
-        ):  # the answer waits its turn with all else that a channel gets
+        is_examined = isinstance(request.command, ShowDoctor)
+        if request.share and not is_examined:
+            # The answer waits its turn with all else that a channel gets.
             self._submit(CommandReceived(self._clock.now(), request))
             return
         await self._catch_up()
@@ -91,7 +91,7 @@ class QuestionAnswerer:
         if entry:
             self._submit(QuestionAudited(view.now, entry))
             view = replace(view, desk=view.desk.with_audit_entry(entry))
-        if isinstance(request.command, ShowDoctor) and answer.result is None:
+        if is_examined and answer.result is None:
             await self._answer_examination(replace(answer, request=replace(request, share=False)))
         else:
             await self._deliver(answer, view)
