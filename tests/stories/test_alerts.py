@@ -70,6 +70,7 @@ ALERTS = {
     "alert-by-hand": Scene("region-503", 12, (4, "/auth0-check resolve 1 anyway We moved users")),
     "alert-false-alarm": Scene("our-egress", 25, (8, "/auth0-check false-alarm 1 A firewall test")),
     "alert-again": Scene("calls/back-after-seven-minutes", 26),
+    "alert-flapping": Scene("calls/flapping", 41),
     "alert-cannot-check": Scene("none-maintenance", 20, exhausted_at=8),
     "alert-storm": Scene("storm", 8),
 }
