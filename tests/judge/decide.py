@@ -193,12 +193,20 @@ def _change_nats(mine: Fault, other: Fault, change: str) -> float:
 
 
 def alternatives(drawn: Drawn) -> dict[str, Fault]:
-    """Return what each other family would show that repeats a draw as far as it can."""
+    """Return what each other family would show that repeats a draw as far as it can.
+
+    Where the fault itself knows no share, the other one has the share that is to be seen.
+    """
+    seen = {
+        "share": [share for _, share in drawn.fault.hits.values()],
+        "user_share": [share for share, _ in drawn.fault.calls.values()],
+    }
+    like = {name: max(shares) for name, shares in seen.items() if shares} | drawn.parameters
     found = {}
     for name, family in FAMILIES.items():
         if family.cause in PRIORS and family is not drawn.family:
             try:
-                found[name] = family.show(drawn.setup, Draw(None, drawn.parameters))
+                found[name] = family.show(drawn.setup, Draw(None, like))
             except NotHere:
                 continue
     return found
