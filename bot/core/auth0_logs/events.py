@@ -113,6 +113,8 @@ KIND_BY_PATTERN = {
     "code_reused": RowKind.APP,
     "invalid_state": RowKind.APP,
     "access_denied": RowKind.TENANT,
+    "connection_off": RowKind.TENANT,
+    "database": RowKind.TENANT,
     "rate_limit": RowKind.QUOTA,
     "refresh_token": RowKind.USER,
     "login_required": RowKind.USER,

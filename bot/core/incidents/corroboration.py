@@ -56,6 +56,19 @@ def corroborate(
     ]
 
 
+def is_anything_bad(tenants: Tenants) -> bool:
+    """Tell whether any probe fails, or has begun to answer slowly."""
+    probes = (probe for state in tenants.states.values() for probe in state.probes.values())
+    return any(probe.health or probe.latency.since is not None for probe in probes)
+
+
+def hasten_controls(state: DeskState, now: float) -> DeskState:
+    """Check control endpoints soon: what is slow has begun, and they may be slow as well."""
+    latest = now + CONTROL_INTERVAL_WITH_PROBLEM_S
+    due = {name: min(at, latest) for name, at in state.controls_due.items()}
+    return replace(state, controls_due=due)
+
+
 def _choose_peers(tenant: str, tenants: Tenants, rules: Rules) -> list[str]:
     """Choose tenants without a problem so far: some of the same environment, some of others."""
     here = tenants.environment(tenant, rules)

@@ -68,6 +68,11 @@ RULES = {
         EvidenceRule(
             "login-not-allowed", "the token endpoint refuses the application of the login"
         ),
+        EvidenceRule(
+            "login-bad-request",
+            "the token endpoint suddenly calls the login's own request wrong: invalid_request",
+            "a connection that was switched off says so; a refused application has other words",
+        ),
         EvidenceRule("login-no-proof", "the token has no fresh proof that the Action ran"),
         EvidenceRule("login-wrong-token", "the login gets a token that is wrong"),
         EvidenceRule(
@@ -147,6 +152,11 @@ RULES = {
             "login-slow",
             "the login is slow against its own past",
             "slow tenant code looks like this too: an Action may take 20 s",
+        ),
+        EvidenceRule(
+            "keys-only",
+            "discovery and keys fail, and the login works",
+            "public documents that no setting of the tenant's touches",
         ),
         EvidenceRule("login-ok", "the login works", is_health=True),
     ),
@@ -351,6 +361,11 @@ RULES = {
         ),
         EvidenceRule(
             "errors-upstream", "the error tracker's most frequent pattern is an identity provider's"
+        ),
+        EvidenceRule(
+            "errors-tenant",
+            "the error tracker's most frequent pattern is that access is denied",
+            "what applications get if an Action, or a connection's settings, refuse a login",
         ),
         EvidenceRule(
             "errors-unreachable-alone",
