@@ -181,11 +181,7 @@ class Bot:
         if warning := find_silent_escalation(rules):
             log.warning("%s", warning)
         session = self._slack = SlackSession(
-            web,
-            self._clock,
-            rules,
-            channels=settings.slack_channels(),
-            app_token=self._app_token(),
+            web, self._clock, rules, channels=settings.slack_channels(), app_token=self._app_token()
         )
         engine = self._build_engine(store, rules)
         messenger = SlackMessenger(
@@ -193,6 +189,7 @@ class Bot:
             channel=settings.slack.channel,
             channel_ids=session.channel_ids,
             status_link=settings.status_link,
+            broadcasts_calls=settings.slack.broadcast,
         )
         delivery = self._build_delivery(engine, store, messenger)
         engine.attach(delivery)

@@ -202,6 +202,9 @@ class Slack(types.Section):
     """Where alerts go instead, by severity."""
     mention: types.Mention | None = None
     """Who is mentioned in a critical alert: `@here`, `U…`, `S…` (user group), with commas."""
+    broadcast: bool = True
+    """Whether a reply that calls people is shown in the channel, too, and not in its thread alone.
+    `@here` and user groups always get a message of the channel: replies may not notify them."""
     alerts_page: types.Link | None = None
     """Where your team reads docs/alerts.md: each message links to the section of its cause."""
     api_url: types.FolderAddress = "https://slack.com/api/"
