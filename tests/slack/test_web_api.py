@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,6 +101,18 @@ async def test_no_tls(slack: Any) -> None:
 
     await api.close()
     assert slack.calls == []
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+async def test_address_family(slack: Any, family: str) -> None:
+    """A name's addresses of the other family are left alone; this Slack has none of IPv6."""
+    api = SlackWeb("xoxb-canary", slack.api_url.replace("127.0.0.1", "localhost"), family=family)
+
+    with suppress(Refused):
+        await api.call("auth.test", {})
+
+    await api.close()
+    assert bool(slack.calls) is (family == "ipv4")
 
 
 async def test_form(slack: Any, api: SlackWeb) -> None:
