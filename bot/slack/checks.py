@@ -27,12 +27,15 @@ SCOPES = {
 }
 """The scopes that manifest.yml requires, and what does not work without each."""
 OPTIONAL_SCOPES = {
+    "channels:history": "in a public channel, a message whose answer was lost may come twice",
+    "chat:write.public": "the bot must be invited to each public channel",
     "dnd:read": "people in Do Not Disturb are called, and do not hear it",
+    "groups:history": "the same as channels:history, in a private channel",
     "im:write": "nobody gets a direct message",
     "usergroups:read": "the user groups of `access` have no right",
     "users:read": "guests cannot be told from members, and their clocks show UTC",
 }
-"""The scopes that only some configurations need."""
+"""The scopes that manifest.yml offers, which only some configurations need."""
 
 _APP_SETTINGS = "at https://api.slack.com/apps, your app,"
 
@@ -90,7 +93,7 @@ def needed_scopes(rules: Rules) -> dict[str, str]:
         "usergroups:read": bool(groups_with_rights(rules.access)),
         "users:read": True,
     }
-    return SCOPES | {name: what for name, what in OPTIONAL_SCOPES.items() if is_used[name]}
+    return SCOPES | {name: what for name, what in OPTIONAL_SCOPES.items() if is_used.get(name)}
 
 
 def list_missing_scopes(granted: frozenset[str], rules: Rules) -> list[str]:

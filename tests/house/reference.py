@@ -17,6 +17,7 @@ from bot.config.document import section_at
 from bot.config.loading import VARIABLES
 from bot.config.settings import Settings
 from bot.config.value_types import SHARE_SCHEMA, SPAN_SCHEMA, Section, format_setting
+from bot.slack.checks import OPTIONAL_SCOPES, SCOPES
 from bot.slack.render.help import INCIDENT_NOTE, USAGES
 from bot.slack.render.text import COMMAND, REMEDIES
 from bot.telemetry import Metrics
@@ -39,6 +40,7 @@ CONSTANTS = {
     "bot.core.incidents.corroboration": "MAX_PEERS",
     "bot.core.tenant.sources": "NO_DATA_S EXPECTED_ROWS",
     "bot.core.triage.context": "DOWN_SHARE",
+    "bot.core.model.observation": "PROBABLE ALMOST_CERTAIN",
     "bot.core.triage.verdict": "MIN_CONFIDENCE",
     "bot.core.triage.from_sources": "DOMINANT_SHARE CONCENTRATED_SHARE",
     "bot.core.triage.from_users": "CHANGE_BEFORE_S",
@@ -102,6 +104,15 @@ def render_metrics() -> str:
 def render_remedies() -> str:
     """Return what Slack says for each error of the test login."""
     return _table("Auth0 says | what to do", ((f"`{k}`", v) for k, v in REMEDIES.items()))
+
+
+def render_scopes() -> str:
+    """Return what does not work without each scope of the Slack app."""
+    kinds = {"required": SCOPES, "optional": OPTIONAL_SCOPES}
+    rows = (
+        (f"`{name}`", kind, lost) for kind, scopes in kinds.items() for name, lost in scopes.items()
+    )
+    return _table("scope | in manifest.yml | without it", rows)
 
 
 def render_constants() -> str:
@@ -245,6 +256,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": render_commands,
     "metrics": render_metrics,
     "errors": render_remedies,
+    "scopes": render_scopes,
     "settings": render_settings,
     "environment": render_environment,
     "constants": render_constants,
