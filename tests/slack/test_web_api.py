@@ -5,7 +5,6 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 from aiohttp.test_utils import unused_port
 
@@ -69,7 +68,7 @@ async def test_refusal(
 async def test_doubt(slack: Any, answer: object) -> None:
     """If Slack may have done it, that is in doubt, and is not sent a second time."""
     slack.answers["chat.postMessage"] = answer
-    api = SlackWeb("xoxb-canary", slack.api_url, aiohttp.ClientTimeout(total=1))
+    api = SlackWeb("xoxb-canary", slack.api_url)
 
     with pytest.raises(Doubt):
         await api.call("chat.postMessage", {"channel": "C1", "text": "hello"})

@@ -49,7 +49,7 @@ from bot.simulator.memory import MemoryStore
 from bot.simulator.reading import load_file
 from bot.simulator.virtual import VirtualLoop, run_virtually
 from bot.simulator.workspace.model import Message
-from bot.store import open_store, rows
+from bot.store import open_store, store
 from bot.store.schema import HEAD
 
 if TYPE_CHECKING:
@@ -330,11 +330,11 @@ def test_rows_that_are_over_are_carried_over(path: Path, schema: str) -> None:
     for table in tables:
         assert query(path, f"SELECT count(*) FROM {table}") == before[table]  # noqa: S608
     for key, body in query(path, "SELECT key, body FROM outbox"):
-        rows.decode_delivery(body, key)
+        store.decode_delivery(body, key)
     for key, body in query(path, "SELECT id, body FROM inbox"):
-        rows.decode(rows.INBOX_ITEM_JSON, body, key)
+        store.decode(store.INBOX_ITEM_JSON, body, key)
     for key, body in query(path, "SELECT id, body FROM audit"):
-        rows.decode(TypeAdapter(AuditEntry), body, key)
+        store.decode(TypeAdapter(AuditEntry), body, key)
 
 
 @pytest.mark.parametrize("table", ["partition", "incident", "outbox", "inbox"])
