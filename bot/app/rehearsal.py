@@ -38,7 +38,7 @@ from bot.core.state.outbox import (
 )
 from bot.ports import CallFailed, StoreError
 from bot.slack.outbound.messenger import delete_messages
-from bot.slack.web_api import SlackWeb
+from bot.slack.web_api import open_web
 from bot.store import inspect_database
 
 if TYPE_CHECKING:
@@ -343,8 +343,7 @@ class Rehearsal:
 
     async def _delete(self, sent: dict[MessageRef, None]) -> None:
         """Remove the messages from Slack, the newest first."""
-        slack = self.settings.slack
-        web = SlackWeb(slack.bot_token.get_secret_value(), slack.api_url)
+        web = open_web(self.settings)
         try:
             await delete_messages(web, reversed(sent))
         except CallFailed as error:

@@ -188,10 +188,10 @@ def test_alert(config: Path | None, only: str, *, yes: bool, keeps: bool, is_jso
 def _end_without_slack(settings: Settings) -> None:
     """End the program if Slack does not take the bot token, before anybody is asked or called."""
     from bot.slack.checks import SlackProblem, SlackStatus, check_bot_token
-    from bot.slack.web_api import SlackWeb
+    from bot.slack.web_api import open_web
 
     async def ask() -> None:
-        web = SlackWeb(settings.slack.bot_token.get_secret_value(), settings.slack.api_url)
+        web = open_web(settings)
         try:
             await check_bot_token(web)
         finally:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bot.core.oncall import DM, NEXT
 from bot.ports import CallFailed, Reason, Refused
 from bot.slack.users import groups_with_rights
-from bot.slack.web_api import refusal
+from bot.slack.web_api import PROXY_FAILURE, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -198,7 +198,10 @@ async def _call_slack(web: SlackWeb, method: str, params: Mapping[str, Any]) -> 
         problem = f"gives no usable answer to {method} ({failure}): see https://slack-status.com"
         if isinstance(failure, Refused):
             retry_after_s = failure.retry_after_s or 0.0
-            if failure.reason is Reason.UNREACHABLE:
+            if failure.code.startswith(PROXY_FAILURE):
+                said = failure.code.removeprefix(PROXY_FAILURE).replace("_", " ")
+                problem = f"cannot be reached, the proxy {said}: check proxy.slack"
+            elif failure.reason is Reason.UNREACHABLE:
                 problem = "cannot be reached: check this machine's network, DNS and firewall"
             elif failure.reason is Reason.RATE_LIMITED:
                 problem = f"limits {method}"

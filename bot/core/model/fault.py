@@ -4,6 +4,8 @@
 | --- | --- |
 | dns | nxdomain, servfail, timeout, failed |
 | connect | refused, reset, unreachable |
+| connect | proxy_unreachable; what the proxy said: proxy_login (407), proxy_refused (4xx), |
+| | proxy_failed (5xx: it does not reach the host) |
 | tls | expired, not_yet_valid, wrong_host, untrusted, failed |
 | timeout | connect, tls, read (no complete response head), total (the body did not end) |
 | http | http_STATUS, redirect, not_json, too_large, bad_encoding, reset, protocol |
