@@ -352,6 +352,7 @@ SECRETS = {
     "app_token": "xapp-1",
     "oncall-calendar": "https://calendar.example/1.ics",
     "mail": "mailtos://user:password@acme.example",
+    "proxy": "http://user:password@proxy.example:3128",
 }
 """What is in files that need more than 32 letters and digits."""
 FOREIGN = ("route:", "- name: Tell auth0-check", "format: 1", "# yaml-language-server")
