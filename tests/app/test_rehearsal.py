@@ -11,7 +11,6 @@ from aiohttp import web
 
 from bot.app.clock import SystemClock
 from bot.app.rehearsal import (
-    ACKNOWLEDGE_S,
     NAME,
     Rehearsal,
     WatchedMessenger,
