@@ -12,7 +12,7 @@ import json
 import re
 import ssl
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -22,11 +22,13 @@ from bot.core.state.outbox import MAX_RETRY_AFTER_S
 from bot.http import parse_json_object
 from bot.http.resolver import FAMILIES
 from bot.ports import Doubt, Reason, Refused
+from bot.slack.render.chart import fallback_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from bot.config import Settings
+    from bot.slack.render.text import RenderedMessage
 
 METHODS: Final[dict[str, frozenset[str]]] = {
     "apps.connections.open": frozenset(),
@@ -84,6 +86,9 @@ REASONS = {
 https://docs.slack.dev/reference/methods/chat.update and chat.postMessage (read 2026-11)
 """
 
+ApiAnswer = TypeVar("ApiAnswer")
+BLOCK_ERRORS = frozenset({"invalid_blocks", "msg_blocks_too_long", "msg_too_long"})
+"""Slack does not take the blocks: the text alone says the same."""
 PROXY_FAILURE = "proxy_"
 """Begins the code of a call that came no further than the proxy."""
 SLACK_DOMAINS = ("slack.com", "slack-gov.com")
@@ -238,3 +243,17 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Mapping
     if not error or error in MAYBE_DONE:
         raise Doubt(SYSTEM, error or "unreadable answer")
     raise refusal(error, wait_s)
+
+
+async def send_with_fallback(
+    message: RenderedMessage, send: Callable[[dict[str, Any]], Awaitable[ApiAnswer]]
+) -> ApiAnswer:
+    """Send a message; if Slack does not take its blocks, with plainer ones, at last with none."""
+    *richer, last = fallback_blocks(message.blocks)
+    for blocks in richer:
+        try:
+            return await send({"text": message.text, "blocks": blocks})
+        except Refused as refusal:
+            if refusal.code not in BLOCK_ERRORS:
+                raise
+    return await send({"text": message.text, "blocks": last})

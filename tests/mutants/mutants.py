@@ -381,12 +381,12 @@ MUTANTS = (
     ),
     Mutant(
         id="two-writers",
-        path="bot/store/rows.py",
+        path="bot/store/store.py",
         function="_write_partition",
         old="done.rowcount != 1",
         new="False",
         promise='"Raises `StoreError` if another process has changed a partition since we read or'
-        ' wrote it." (store/rows.py, write_change)',
+        ' wrote it." (store/store.py, write_change)',
         harm="Two bots with one database overwrite each other's state without a word.",
         tests=("tests/store",),
     ),
@@ -413,7 +413,7 @@ MUTANTS = (
     ),
     Mutant(
         id="unanswered-deleted",
-        path="bot/store/rows.py",
+        path="bot/store/store.py",
         function="_delete_expired",
         old="INBOX.c.is_handled, too_old",
         new="too_old",

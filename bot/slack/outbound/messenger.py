@@ -37,7 +37,7 @@ from bot.core.state.timeline import (
     PagedEntry,
 )
 from bot.ports import CallFailed, Reason, Refused
-from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
+from bot.slack.outbound.answers import NO_UNFURL, send_answer
 from bot.slack.outbound.reachability import find_unreached
 from bot.slack.render.direct_and_pager import render_direct_entry, render_direct_message
 from bot.slack.render.incident import (
@@ -52,7 +52,7 @@ from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
 from bot.slack.render.timeline import render_call, render_timeline_entry
-from bot.slack.web_api import SYSTEM, refusal
+from bot.slack.web_api import SYSTEM, refusal, send_with_fallback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
