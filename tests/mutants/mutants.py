@@ -144,7 +144,7 @@ MUTANTS = (
         function="OutboxDelivery._handle_sent",
         old="self._calls.pop(delivery.key, None)",
         new="pass",
-        promise='"If Slack does not take a call within 60 seconds, the bot pages every"'
+        promise='"If Slack does not accept a call within 60 seconds, the bot pages every"'
         " (docs/paging.md)",
         harm="Pagers go off although the alert is in the channel.",
         tests=("tests/core", "tests/runtime"),
@@ -321,7 +321,7 @@ MUTANTS = (
         id="password-echoed",
         path="bot/probes/result.py",
         function="require_json",
-        old="redact(value) if isinstance(value, str) else value",
+        old="redact(value[:QUOTE_LIMIT])",
         new="value",
         promise='"`redact` cleans what a fault quotes: a tenant\'s own code may echo the password."'
         " (require_json)",
