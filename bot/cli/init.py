@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 QUESTIONS = {
     "AUTH0_DOMAIN": "The tenant's domain, such as acme.us.auth0.com",
+    "AUTH0_NAME": "A short name for it in messages, such as prod (Enter: the domain's first part)",
     "AUTH0_CUSTOM_DOMAIN": "A custom domain where users log in (Enter: none)",
     "AUTH0_ENVIRONMENT": "Its environment on status.auth0.com, such as US-1 (Enter: none)",
     "AUTH0_CLIENT_ID": "The application's Client ID",
@@ -34,6 +35,7 @@ QUESTIONS = {
 """In this order: an answer is checked once all that its check needs is known."""
 FLAGS = {
     "AUTH0_DOMAIN": "--domain",
+    "AUTH0_NAME": "--name",
     "AUTH0_CUSTOM_DOMAIN": "--custom-domain",
     "AUTH0_ENVIRONMENT": "--environment",
     "AUTH0_CLIENT_ID": "--client-id",
@@ -43,7 +45,13 @@ FLAGS = {
 }
 """Secrets have none: other programs of the machine see a command line."""
 OPTIONAL = frozenset(
-    {"AUTH0_CUSTOM_DOMAIN", "AUTH0_ENVIRONMENT", "AUTH0_CLIENT_SECRET", "AUTH0_REALM"}
+    {
+        "AUTH0_NAME",
+        "AUTH0_CUSTOM_DOMAIN",
+        "AUTH0_ENVIRONMENT",
+        "AUTH0_CLIENT_SECRET",
+        "AUTH0_REALM",
+    }
 )
 SECRET_QUESTIONS = frozenset(QUESTIONS.keys() - FLAGS.keys() - {"AUTH0_CLIENT_ID"})
 NO_TERMINAL = (
@@ -163,7 +171,7 @@ class Interview:
     def write(self) -> list[str]:
         """Write the files; return a line for each."""
         from bot.config.listing import build_schema
-        from bot.config.loading import env_file_of, read_env_file
+        from bot.config.loading import derive_name, env_file_of, read_env_file
         from bot.config.writing import (
             SECRETS,
             change_file,
@@ -174,8 +182,8 @@ class Interview:
 
         answers = {name: value for name, value in self.answers.items() if value}
         if self.base is None:
-            name = self.build_document().values["tenants"][0]["name"]
-            self.file.write_text(render_file(answers, name, self.file))
+            named = {"AUTH0_NAME": derive_name(answers["AUTH0_DOMAIN"])} | answers
+            self.file.write_text(render_file(named, self.file))
         else:
             try:
                 text = change_file(self.file.read_text(), self.base, answers)
