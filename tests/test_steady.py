@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+
+from tests.steady import pass_time
 
 
 def works(span_s: float) -> None:
@@ -37,6 +40,33 @@ async def test_a_stall_does_not_count() -> None:
         task = asyncio.create_task(answers())
         assert await answer == "in time"
     await task
+
+
+async def test_a_garbage_collection_does_not_count() -> None:
+    """How long one takes depends on how many tests there are."""
+    garbage: list[list[int]] = [[] for _ in range(300_000)]
+    loop = asyncio.get_running_loop()
+    at, worked_s = loop.time(), time.thread_time()
+    for _ in range(3):
+        gc.collect()
+
+    assert loop.time() - at < (time.thread_time() - worked_s) / 4
+    assert garbage
+
+
+async def test_time_can_be_moved_to_where_a_limit_strikes() -> None:
+    """What waits for a long limit need not wait in real time."""
+    late: list[str] = []
+    began = time.monotonic()
+    asyncio.get_running_loop().call_later(59.9, late.append, "at its time")
+    try:
+        async with asyncio.timeout(60):
+            await pass_time(70)
+    except TimeoutError:
+        assert late
+        assert time.monotonic() - began < 30
+    else:
+        raise AssertionError("no limit")
 
 
 async def test_a_limit_strikes_all_the_same() -> None:

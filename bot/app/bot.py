@@ -36,7 +36,7 @@ from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.outbound.messenger import SlackMessenger
 from bot.slack.session import SlackHealth, SlackSession
 from bot.slack.users import UserDirectory, groups_with_rights
-from bot.slack.web_api import POST, SlackWeb
+from bot.slack.web_api import POST, open_web
 from bot.store import open_store
 from bot.telemetry import Metrics
 from bot.webhooks.counts import PushedCounts
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from bot.http import Fetcher, Network
     from bot.ports import Clock, Messenger, Prober, Store
     from bot.slack.checks import Workspace
+    from bot.slack.web_api import SlackWeb
 
 log = logging.getLogger(__name__)
 
@@ -106,11 +107,11 @@ class Bot:
         checked = ClockCheckedProber(prober, clock, self._clock_watch)
         self._self_watch = SelfWatch(clock, self.metrics, self._count_restart, environment)
         self._parts: dict[str, Part] = {"clock": self._clock_watch.run}
-        note = self._build_ping(prober.fetcher)
+        note = self._build_ping(prober.fetchers["notify"])
         self._prober = MeteredProber(wrap_prober(checked), self.metrics, note)
         self._notifiers = {
             name: MeteredNotifier(name, notifier, self.metrics)
-            for name, notifier in build_notifiers(settings, prober.fetcher).items()
+            for name, notifier in build_notifiers(settings, prober.fetchers["notify"]).items()
         }
         self._exit_stack = AsyncExitStack()
         self._slack_parts: dict[str, Part] = {}
@@ -144,10 +145,9 @@ class Bot:
 
     async def warn(self, text: str) -> None:
         """Post a warning about the bot itself to the default channel, if Slack takes it."""
-        slack = self._settings.slack
-        web = SlackWeb(slack.bot_token.get_secret_value(), slack.api_url)
+        channel, web = self._settings.slack.channel, open_web(self._settings)
         try:
-            await web.call(POST, {"channel": slack.channel, "text": f":warning: {text}"})
+            await web.call(POST, {"channel": channel, "text": f":warning: {text}"})
         except CallFailed as error:
             log.warning("cannot post to the channel: %s", error)
         finally:
@@ -175,17 +175,13 @@ class Bot:
         if database.warning:
             log.error("%s", database.warning)
         store = GuardedStore(database)
-        web = SlackWeb(settings.slack.bot_token.get_secret_value(), settings.slack.api_url)
+        web = open_web(settings)
         self._exit_stack.push_async_callback(web.close)
         rules = rules_of(settings)
         if warning := find_silent_escalation(rules):
             log.warning("%s", warning)
         session = self._slack = SlackSession(
-            web,
-            self._clock,
-            rules,
-            channels=settings.slack_channels(),
-            app_token=self._app_token(),
+            web, self._clock, rules, channels=settings.slack_channels(), app_token=self._app_token()
         )
         engine = self._build_engine(store, rules)
         messenger = SlackMessenger(
@@ -193,6 +189,7 @@ class Bot:
             channel=settings.slack.channel,
             channel_ids=session.channel_ids,
             status_link=settings.status_link,
+            broadcasts_calls=settings.slack.broadcast,
         )
         delivery = self._build_delivery(engine, store, messenger)
         engine.attach(delivery)

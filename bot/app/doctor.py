@@ -20,7 +20,7 @@ from bot.http import HttpRequest, NoData, inspect_host
 from bot.ports import StoreError
 from bot.slack.examination import SlackExamination
 from bot.slack.render.text import REMEDIES, STAGE_REMEDIES, remedy_of
-from bot.slack.web_api import SlackWeb
+from bot.slack.web_api import open_web
 from bot.store import inspect_database
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Doctor:
         yield self._examine_calls()
 
     async def _examine_machine(self) -> AsyncIterator[Finding]:
-        answers = [await self._fetch(url) for url in self._settings.controls]
+        answers = [await self._fetch(url, "probes") for url in self._settings.controls]
         self._is_cut_off = bool(answers) and all(answer.fault for answer in answers)
         for url, answer in zip(self._settings.controls, answers, strict=True):
             what = f"control endpoint {urlsplit(url).netloc}"
@@ -266,7 +266,7 @@ class Doctor:
     async def examine_slack(self, *, opens_socket: bool) -> AsyncIterator[Finding]:
         """Examine all that the bot needs of Slack."""
         slack = self._settings.slack
-        web = SlackWeb(slack.bot_token.get_secret_value(), slack.api_url)
+        web = open_web(self._settings)
         is_socket = slack.mode == "socket" and slack.app_token is not None
         examination = SlackExamination(
             web,
@@ -288,14 +288,14 @@ class Doctor:
         """Look whether it could be reached, without calling anybody."""
         one = self._settings.model_copy(update={"notify": (point,)})
         try:
-            build_notifiers(one, self._prober.fetcher)
+            build_notifiers(one, self._prober.fetchers["notify"])
         except ConfigError as error:
             detail, remedy = str(error), "correct the address, or install the extra: docs/paging.md"
             return Finding(CALLS, point.name, Level.PROBLEM, detail, remedy)
         if point.pagerduty is None:
             detail = "its address is understood; nothing was sent"
             return Finding(CALLS, point.name, Level.OK, detail)
-        answer = await self._fetch(point.pagerduty.url)
+        answer = await self._fetch(point.pagerduty.url, "notify")
         reached = self._from_answer(CALLS, point.name, answer, "notify")
         if reached.level is not Level.OK:
             return reached
@@ -311,8 +311,9 @@ class Doctor:
             return Finding(CALLS, "escalation", Level.ADVICE, detail, remedy)
         return Finding(CALLS, "escalation", Level.OK, "people are called")
 
-    async def _fetch(self, url: str) -> HttpResult:
-        return await self._prober.fetcher.fetch(HttpRequest(url=url, timeout_s=10.0, cap=0))
+    async def _fetch(self, url: str, kind: str) -> HttpResult:
+        request = HttpRequest(url=url, timeout_s=10.0, cap=0)
+        return await self._prober.fetchers[kind].fetch(request)
 
     def _from_answer(self, area: str, what: str, answer: HttpResult, setting: str) -> Finding:
         if answer.no_data_reason:

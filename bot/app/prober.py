@@ -32,7 +32,7 @@ from bot.webhooks.counts import PushedCounts
 from bot.webhooks.sender import SenderConfig, WebhookConfig, WebhookTenant
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from bot.app.clock import ClockWatch
     from bot.config import Settings
@@ -42,15 +42,17 @@ if TYPE_CHECKING:
 
 
 def build_sources(
-    settings: Settings, fetcher: Fetcher
+    settings: Settings, fetchers: Mapping[str, Fetcher]
 ) -> Iterator[tuple[Target, Callable[[], Awaitable[Measurement]]]]:
     """Yield what measures each signal that is polled; webhooks count the others."""
     for tenant in settings.tenants:
+        fetcher = fetchers["prometheus"]
         for metric in tenant.metrics:
             if settings.prometheus and not is_reported(metric):
                 target = Target(tenant.name, metric.name)
                 server, hosts = settings.prometheus, tenant.domains
                 yield target, PrometheusRate(target, server, metric, hosts, fetcher=fetcher).measure
+        fetcher = fetchers["sources"]
         for errors in tenant.errors:
             if settings.sentry:
                 target = Target(tenant.name, errors.name)
@@ -115,9 +117,15 @@ class LiveProber:
         # At speed N time-outs are N times as short, and so is a loop lag that spoils a probe.
         lag = LoopLag(max(SHORTEST_LAG_S, LIMIT_S / clock.speed))
         own = SystemNetwork(settings.resolve, family=settings.address_family)
-        self.fetcher = OwnSideFetcher(clock, network or own, lag)
-        self.fetcher.are_names_found = None if network else own.are_names_found
-        self.fetcher.clock_watch = clock_watch
+        direct = OwnSideFetcher(clock, network or own, lag)
+        direct.are_names_found = None if network else own.are_names_found
+        direct.clock_watch = clock_watch
+        self.fetchers = {
+            kind: direct.through(proxy.get_secret_value() if proxy else None)
+            for kind, proxy in settings.proxy
+        }
+        """By the kind of request: a key of the setting `proxy`."""
+        self.fetcher = self.fetchers["probes"]
         self._settings = settings
         sources = [each.ca_file for each in (settings.prometheus, settings.sentry) if each]
         for ca_file in {None, *sources, *(tenant.ca_file for tenant in settings.tenants)}:
@@ -128,9 +136,9 @@ class LiveProber:
 
     def forget(self) -> None:
         """Start afresh, as after a restart: what was remembered has the time of a wrong clock."""
-        settings, fetcher = self._settings, self.fetcher
-        self._probes = Probes(settings, fetcher)
-        self._sources = dict(build_sources(settings, fetcher))
+        settings, fetcher = self._settings, self.fetchers["sources"]
+        self._probes = Probes(settings, self.fetcher)
+        self._sources = dict(build_sources(settings, self.fetchers))
         self._counts.forget()
         self._calendar: ShiftCalendar | None = None
         if settings.oncall and (calendar := settings.oncall.calendar):

@@ -159,6 +159,21 @@ class Tenant(types.Section):
         return frozenset(each.client_id for each in (*self.logins, *machine))
 
 
+class Proxies(types.Section):
+    """HTTP proxies, by what is sent through them. Without one the bot connects directly."""
+
+    probes: types.Proxy | None = None
+    """Logins, discovery and keys, machine tokens and `controls`."""
+    sources: types.Proxy | None = None
+    """The status feeds, the tenants' logs, Sentry and the on-call calendar."""
+    prometheus: types.Proxy | None = None
+    """Queries to Prometheus, which mostly is inside your network."""
+    slack: types.Proxy | None = None
+    """Slack's Web API and Socket Mode."""
+    notify: types.Proxy | None = None
+    """PagerDuty and `ping_url`. Apprise has no such setting: it reads HTTPS_PROXY."""
+
+
 class SeverityChannels(types.Section):
     """Channels for alerts of one severity."""
 
@@ -187,10 +202,16 @@ class Slack(types.Section):
     """Where alerts go instead, by severity."""
     mention: types.Mention | None = None
     """Who is mentioned in a critical alert: `@here`, `U…`, `S…` (user group), with commas."""
+    broadcast: bool = True
+    """Whether a reply that calls people is shown in the channel, too, and not in its thread alone.
+    `@here` and user groups always get a message of the channel: replies may not notify them."""
     alerts_page: types.Link | None = None
     """Where your team reads docs/alerts.md: each message links to the section of its cause."""
     api_url: types.FolderAddress = "https://slack.com/api/"
     """For tests and labs."""
+    ca_file: types.CaFile | None = None
+    """Trusted instead of the system's certificate authorities, such as for a proxy that inspects
+    TLS."""
 
 
 class Feed(types.Section):
@@ -257,11 +278,14 @@ class Settings(types.Section):
     resolve: dict[types.HostName, types.AddressPort] = Field(default_factory=dict)
     """Host name -> `address:port`, instead of DNS (tests, labs); SNI and issuer do not change."""
     address_family: Literal["any", "ipv4", "ipv6"] = "any"
-    """By which addresses the bot reaches Auth0 and all sources; `any`: as DNS orders them."""
+    """By which addresses the bot reaches Auth0, Slack and all sources; `any`: as DNS orders them.
+    Apprise takes any."""
+    proxy: Proxies = Proxies()
+    """HTTP proxies that requests go through: docs/deploy.md."""
     database: types.Text = "auth0-check.sqlite"
     """The file with the bot's state, relative to the working directory."""
     ping_url: types.SecretAddress | None = None
-    """Asked for after each full cycle of checks, so that a service elsewhere misses the bot."""
+    """Requested (GET) after each full cycle of checks, so that another service misses the bot."""
     server: Server = Server()
     """The bot's own listeners."""
     status_link: types.Link = "https://status.auth0.com"

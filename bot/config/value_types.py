@@ -209,6 +209,20 @@ def _check_https(value: AnyText, *, loopback: bool) -> AnyText:
     raise ValueError("must begin with https://" + (" (http:// only on loopback)" * loopback))
 
 
+def _check_proxy(value: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(value.get_secret_value())
+        is_whole = bool(parts.hostname and parts.port) and parts.path in {"", "/"}
+    except ValueError:
+        is_whole = False
+    if not is_whole or parts.scheme != "http" or parts.query or parts.fragment:
+        raise ValueError(
+            "must be a proxy's address with its port, such as http://proxy.example:3128 or "
+            "http://user:password@proxy.example:3128 (%40 for @ in a password)"
+        )
+    return value
+
+
 def _check_host_port(value: str) -> str:
     match = _HOST_PORT.fullmatch(value)
     if match is None or int(match[1]) > 65535:  # noqa: PLR2004 - the highest port
@@ -308,6 +322,8 @@ Link = Annotated[str, AfterValidator(lambda value: _check_https(value, loopback=
 """An https URL that people open."""
 Address = Annotated[str, AfterValidator(lambda value: _check_https(value, loopback=True))]
 """A URL that the bot calls: https, or http on loopback."""
+Proxy = Annotated[SecretStr, AfterValidator(_check_proxy)]
+"""An HTTP proxy; its password makes the whole address a secret."""
 BaseAddress = Annotated[Address, AfterValidator(lambda url: url.rstrip("/"))]
 """A URL to which paths are added: it ends without `/`."""
 FolderAddress = Annotated[Address, AfterValidator(lambda url: url.rstrip("/") + "/")]

@@ -12,15 +12,16 @@ import ssl
 import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import httpcore
 import httpx
 
 from bot.core.model.observation import Fault, Stage, Timing
-from bot.http.errors import BadBody, NoData, classify_error
+from bot.http.errors import BadBody, NoData, classify_error, name_proxy
 from bot.http.loop_lag import StallFreeClock
 from bot.http.resolver import race_connections
 
@@ -68,10 +69,16 @@ class _Transport(httpx.AsyncHTTPTransport):
     of `100 Continue`, held the loop for up to 2.4 s (httpcore 1.0.9, measured 2026-11).
     """
 
-    def __init__(self, context: ssl.SSLContext, backend: _Backend) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, backend: _Backend, proxy: httpx.Proxy | None
+    ) -> None:
         super().__init__(verify=context, trust_env=False)
         # httpx 0.28 has no parameter for the backend.
-        self._pool = httpcore.AsyncConnectionPool(ssl_context=context, network_backend=backend)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            network_backend=backend,
+            proxy=httpcore.Proxy(str(proxy.url), auth=proxy.raw_auth) if proxy else None,
+        )
 
 
 class _Backend(httpcore.AnyIOBackend):
@@ -179,8 +186,8 @@ redact so much takes up to 50 ms, in which the event loop stands still (measured
 BODY_STAGE = "body"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 STAGE_BY_TRACE = {
-    "connection.connect_tcp.started": Stage.CONNECT,
     "connection.start_tls.started": Stage.TLS,
+    "proxy.start_tls.started": Stage.TLS,
     "http11.send_request_headers.started": Stage.HTTP,
 }
 """httpcore's trace events that begin a stage."""
@@ -224,6 +231,8 @@ class HttpResult:
     """Why there is no whole answer."""
     no_data_reason: str = ""
     """Why the bot could not check; then nothing else counts."""
+    certificate_ends_at: float = 0.0
+    """When the server's certificate expires; 0 without TLS or answer."""
 
 
 Fetch = Callable[[HttpRequest], Awaitable[HttpResult]]
@@ -239,6 +248,13 @@ class Fetcher:
         self.network = network
         self._lag = lag
         self._ssl_contexts: dict[str | None, ssl.SSLContext] = {}
+        self.proxy: httpx.Proxy | None = None
+
+    def through(self, proxy: str | None) -> Self:
+        """Return a fetcher like this one that sends all through a proxy, if one is given."""
+        other = copy(self)
+        other.proxy = httpx.Proxy(proxy) if proxy else None
+        return other
 
     async def fetch(self, request: HttpRequest) -> HttpResult:
         """Send one request. Never raises, except when cancelled.
@@ -255,10 +271,10 @@ class Fetcher:
         await httpcore.AnyIOBackend().sleep(0)  # the first of all loads the libraries for it
         # Time-outs are those of `LoopLag`. Up to here all cost is ours, and no stage of the target.
         backend = _Backend(self.network)
-        transport = _Transport(context, backend)
+        transport = _Transport(context, backend, self.proxy)
         client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)  # noqa: S113
         clock = StallFreeClock(self.clock, self._lag)
-        exchange = _Exchange(request, client, self.network, backend, clock)
+        exchange = _Exchange(request, client, self.network, backend, clock, self.proxy)
         fault, no_data_reason = None, ""
         try:
             fault = await exchange.run()
@@ -291,8 +307,10 @@ class _Exchange:
         network: Network,
         backend: _Backend,
         clock: StallFreeClock,
+        proxy: httpx.Proxy | None,
     ) -> None:
         self._request = request
+        self._proxy = proxy
         self._client = client
         self._network = network
         self._backend = backend
@@ -303,6 +321,7 @@ class _Exchange:
         self._headers: Mapping[str, str] = {}
         self._body = b""
         self._socket: _Stream | None = None
+        self._certificate_ends_at = 0.0
 
     def to_result(self, fault: Fault | None, no_data_reason: str) -> HttpResult:
         return HttpResult(
@@ -314,6 +333,7 @@ class _Exchange:
             body=self._body,
             fault=fault,
             no_data_reason=no_data_reason,
+            certificate_ends_at=self._certificate_ends_at,
         )
 
     async def run(self) -> Fault | None:
@@ -332,13 +352,16 @@ class _Exchange:
         has_waited = fault is None or "timeout" in {fault.stage, fault.reason}
         if self._clock.stalled_s and (not has_waited or self._status == REQUEST_TIMEOUT):
             raise NoData("our event loop was blocked")
+        if fault and self._proxy:
+            address = self._proxy.url.netloc.decode()
+            return name_proxy(fault, address, is_connected=self._socket is not None)
         return fault
 
     async def _send(self) -> None:
         url = httpx.URL(self._request.url)
-        host = url.raw_host.decode()
-        port = url.port or DEFAULT_PORTS[url.scheme]
-        self._backend.addresses = await self._network.resolve(host, port)
+        first = self._proxy.url if self._proxy else url
+        port = first.port or DEFAULT_PORTS[first.scheme]
+        self._backend.addresses = await self._network.resolve(first.raw_host.decode(), port)
         async with self._client:
             response = await self._open(url)
             async with aclosing(response):
@@ -353,7 +376,8 @@ class _Exchange:
         self._watch.begin(Stage.CONNECT)
 
         async def trace(event: str, info: Mapping[str, Any]) -> None:
-            self._watch.begin(STAGE_BY_TRACE.get(event, self._watch.stage))
+            if getattr(info.get("request"), "method", b"") != b"CONNECT":
+                self._watch.begin(STAGE_BY_TRACE.get(event, self._watch.stage))
             if event == CONNECTED_TRACE:
                 self._socket = info["return_value"]
 
@@ -369,4 +393,8 @@ class _Exchange:
             },
             extensions={"trace": trace},
         )
-        return await self._client.send(request, stream=True)
+        response = await self._client.send(request, stream=True)
+        tls = response.extensions["network_stream"].get_extra_info("ssl_object")
+        if tls:
+            self._certificate_ends_at = ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"])
+        return response

@@ -10,11 +10,13 @@ import errno
 import socket
 import ssl
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from bot.core.model.observation import Fault, Stage
+from bot.core.model.fault import describe_fault
+from bot.core.model.observation import Fault, OwnSide, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,6 +116,28 @@ def _socket_fault(error: BaseException, stage: str) -> Fault:
     return Fault(Stage.TLS, "failed") if stage == Stage.TLS else Fault(Stage.HTTP, "reset")
 
 
+def _proxy_fault(error: BaseException, _stage: str) -> Fault:
+    """Classify what a proxy answers instead of connecting us: `407 Proxy Authentication Required`.
+
+    With a 5xx it says that it cannot reach the host: that may well be the host's fault.
+    """
+    said = str(error)
+    if said.startswith("5"):
+        return Fault(Stage.CONNECT, "proxy_failed", description=said)
+    reason = "proxy_login" if said.startswith("407") else "proxy_refused"
+    return Fault(Stage.CONNECT, reason, description=said, own_side=OwnSide.BETWEEN)
+
+
+def name_proxy(fault: Fault, address: str, *, is_connected: bool) -> Fault:
+    """Say which proxy it was, if a fault is one of the proxy or of the way to it."""
+    if not is_connected:
+        said = f"{address} ({describe_fault(fault)})"
+        return Fault(Stage.CONNECT, "proxy_unreachable", description=said)
+    if fault.reason.startswith("proxy_"):
+        return replace(fault, description=f"{address} answers {fault.description}")
+    return fault
+
+
 CLASSIFIERS: tuple[tuple[type[BaseException], Callable[[Any, str], Fault]], ...] = (
     (NoData, _reraise_no_data),
     (socket.gaierror, _dns_fault),
@@ -125,6 +149,7 @@ CLASSIFIERS: tuple[tuple[type[BaseException], Callable[[Any, str], Fault]], ...]
     ),
     (ssl.SSLError, lambda *_: Fault(Stage.TLS, "failed")),
     (TimeoutError, _timeout_fault),
+    (httpx.ProxyError, _proxy_fault),
     (OSError, _socket_fault),
     (httpx.NetworkError, _socket_fault),
     (httpx.RemoteProtocolError, lambda *_: Fault(Stage.HTTP, "protocol")),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import Fault, Stage
+from bot.http.client import HttpRequest
 from bot.http.errors import NoData, classify_error
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class AddressInspection:
     """One address of a host."""
 
     family: str
-    """`IPv4` or `IPv6`."""
+    """`IPv4` or `IPv6`; of a host behind a proxy neither."""
     address: str
     fault: Fault | None = None
     expires_at: float = 0.0
@@ -35,8 +36,17 @@ async def inspect_host(
 ) -> list[AddressInspection]:
     """Connect once to an address of each family that DNS names, with TLS.
 
-    Returns one inspection with the fault where there is no address. Raises `NoData`.
+    Returns one inspection with the fault where there is no address, and one through a proxy, whose
+    own addresses say nothing about the host. Raises `NoData`.
     """
+    if fetcher.proxy:
+        request = HttpRequest(
+            url=f"https://{host}:{port}/", timeout_s=LIMIT_S, ca_file=ca_file, cap=0
+        )
+        result = await fetcher.fetch(request)
+        if result.no_data_reason:
+            raise NoData(result.no_data_reason)
+        return [AddressInspection("proxy", "", result.fault, expires_at=result.certificate_ends_at)]
     context = fetcher.trust(ca_file)
     try:
         addresses = await fetcher.network.resolve(host, port)

@@ -243,6 +243,7 @@ class Simulation:
                 ref: self.workspace.state.channel(ref).id for ref in settings.slack_channels()
             },
             status_link=settings.status_link,
+            broadcasts_calls=settings.slack.broadcast,
         )
         return OutboxDelivery(
             clock=self._bot_clock,

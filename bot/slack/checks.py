@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bot.core.oncall import DM, NEXT
 from bot.ports import CallFailed, Reason, Refused
 from bot.slack.users import groups_with_rights
-from bot.slack.web_api import refusal
+from bot.slack.web_api import PROXY_FAILURE, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +27,15 @@ SCOPES = {
 }
 """The scopes that manifest.yml requires, and what does not work without each."""
 OPTIONAL_SCOPES = {
-    "dnd:read": "people in Do Not Disturb are called, and do not hear it",
+    "channels:history": "in a public channel, alerts may come twice if Slack's answer was lost",
+    "chat:write.public": "the bot must be invited to each public channel",
+    "dnd:read": "the bot does not notice that Do Not Disturb keeps a call from somebody",
+    "groups:history": "the same as channels:history, in a private channel",
     "im:write": "nobody gets a direct message",
     "usergroups:read": "the user groups of `access` have no right",
     "users:read": "guests cannot be told from members, and their clocks show UTC",
 }
-"""The scopes that only some configurations need."""
+"""The scopes that manifest.yml offers, which only some configurations need."""
 
 _APP_SETTINGS = "at https://api.slack.com/apps, your app,"
 
@@ -90,7 +93,7 @@ def needed_scopes(rules: Rules) -> dict[str, str]:
         "usergroups:read": bool(groups_with_rights(rules.access)),
         "users:read": True,
     }
-    return SCOPES | {name: what for name, what in OPTIONAL_SCOPES.items() if is_used[name]}
+    return SCOPES | {name: what for name, what in OPTIONAL_SCOPES.items() if is_used.get(name)}
 
 
 def list_missing_scopes(granted: frozenset[str], rules: Rules) -> list[str]:
@@ -195,7 +198,10 @@ async def _call_slack(web: SlackWeb, method: str, params: Mapping[str, Any]) -> 
         problem = f"gives no usable answer to {method} ({failure}): see https://slack-status.com"
         if isinstance(failure, Refused):
             retry_after_s = failure.retry_after_s or 0.0
-            if failure.reason is Reason.UNREACHABLE:
+            if failure.code.startswith(PROXY_FAILURE):
+                said = failure.code.removeprefix(PROXY_FAILURE).replace("_", " ")
+                problem = f"cannot be reached, the proxy {said}: check proxy.slack"
+            elif failure.reason is Reason.UNREACHABLE:
                 problem = "cannot be reached: check this machine's network, DNS and firewall"
             elif failure.reason is Reason.RATE_LIMITED:
                 problem = f"limits {method}"

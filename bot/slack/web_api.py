@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -19,10 +20,15 @@ from yarl import URL
 from bot.core.model.fault import parse_wait_s
 from bot.core.state.outbox import MAX_RETRY_AFTER_S
 from bot.http import parse_json_object
+from bot.http.resolver import FAMILIES
 from bot.ports import Doubt, Reason, Refused
+from bot.slack.render.chart import fallback_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
+
+    from bot.config import Settings
+    from bot.slack.render.text import RenderedMessage
 
 METHODS: Final[dict[str, frozenset[str]]] = {
     "apps.connections.open": frozenset(),
@@ -80,6 +86,11 @@ REASONS = {
 https://docs.slack.dev/reference/methods/chat.update and chat.postMessage (read 2026-11)
 """
 
+ApiAnswer = TypeVar("ApiAnswer")
+BLOCK_ERRORS = frozenset({"invalid_blocks", "msg_blocks_too_long", "msg_too_long"})
+"""Slack does not take the blocks: the text alone says the same."""
+PROXY_FAILURE = "proxy_"
+"""Begins the code of a call that came no further than the proxy."""
 SLACK_DOMAINS = ("slack.com", "slack-gov.com")
 
 
@@ -111,8 +122,17 @@ class RetryAfter:
 class SlackWeb:
     """The `WebApi` port. Build it inside the running loop, and `close` it."""
 
-    def __init__(self, token: str, api_url: str, timeout: aiohttp.ClientTimeout = TIMEOUT) -> None:
-        """Open one session, without proxy, cookies or variables of the environment.
+    def __init__(
+        self,
+        token: str,
+        api_url: str,
+        timeout: aiohttp.ClientTimeout = TIMEOUT,
+        *,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        family: str = "any",
+    ) -> None:
+        """Open one session, without cookies or variables of the environment.
 
         Each call has its own connection. If Slack closed a kept one in the moment of a post, that
         post would be in doubt, which costs more than a handshake.
@@ -123,9 +143,14 @@ class SlackWeb:
         self._token = token
         self._retry_after = RetryAfter()
         self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(force_close=True),
+            connector=aiohttp.TCPConnector(
+                force_close=True,
+                family=FAMILIES[family],
+                ssl=ssl.create_default_context(cafile=ca_file) if ca_file else True,
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=timeout,
+            proxy=proxy,
         )
 
     async def close(self) -> None:
@@ -167,15 +192,32 @@ class SlackWeb:
         try:
             async with self.session.post(url, allow_redirects=False, **content) as response:
                 return response.status, response.headers, await response.read()
+        except aiohttp.ClientProxyConnectionError:
+            raise refusal("proxy_is_unreachable") from None
+        except aiohttp.ClientHttpProxyError as error:
+            raise refusal(f"proxy_answers_{error.status}") from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL):
             raise refusal("unreachable") from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Doubt(SYSTEM, type(error).__name__) from None
 
 
+def open_web(settings: Settings) -> SlackWeb:
+    """Open a session with the workspace of a configuration."""
+    slack, proxy = settings.slack, settings.proxy.slack
+    return SlackWeb(
+        slack.bot_token.get_secret_value(),
+        slack.api_url,
+        proxy=proxy.get_secret_value() if proxy else None,
+        ca_file=slack.ca_file,
+        family=settings.address_family,
+    )
+
+
 def refusal(code: str, retry_after_s: float | None = None) -> Refused:
-    """Return Slack's refusal with this error code."""
-    return Refused(SYSTEM, REASONS.get(code, Reason.REJECTED), code, retry_after_s)
+    """Return Slack's refusal with this error code, or a failure to reach it."""
+    missed = Reason.UNREACHABLE if code.startswith(PROXY_FAILURE) else Reason.REJECTED
+    return Refused(SYSTEM, REASONS.get(code, missed), code, retry_after_s)
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any] | None:
@@ -201,3 +243,17 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Mapping
     if not error or error in MAYBE_DONE:
         raise Doubt(SYSTEM, error or "unreadable answer")
     raise refusal(error, wait_s)
+
+
+async def send_with_fallback(
+    message: RenderedMessage, send: Callable[[dict[str, Any]], Awaitable[ApiAnswer]]
+) -> ApiAnswer:
+    """Send a message; if Slack does not take its blocks, with plainer ones, at last with none."""
+    *richer, last = fallback_blocks(message.blocks)
+    for blocks in richer:
+        try:
+            return await send({"text": message.text, "blocks": blocks})
+        except Refused as refusal:
+            if refusal.code not in BLOCK_ERRORS:
+                raise
+    return await send({"text": message.text, "blocks": last})

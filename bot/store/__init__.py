@@ -2,9 +2,8 @@
 
 | module | what is in it |
 | --- | --- |
-| store | the port: one thread, one connection, one transaction a call |
+| store | the port: one thread, one transaction a call; a change into rows, rows into a snapshot |
 | sqlite_file | opens the file: lock, check, create, migrate; what SQLite's errors mean |
-| rows | a change into rows, rows into a snapshot, values into JSON and back |
 | schema | the tables, portable to PostgreSQL |
 | migrations | how older databases become newer ones |
 """

@@ -1,21 +1,38 @@
-"""The `Store` port over SQL. One thread runs all of it, so that the event loop never waits."""
+"""The `Store` port over SQL. One thread runs all of it, so that the event loop never waits.
+
+A change is written as rows, and rows are read as a snapshot. A value becomes JSON, and JSON the
+same value again, or a `StoreError`. Unknown keys are refused, so that this version does not drop
+what a newer one wrote. Therefore a field that is renamed or removed needs a migration of the
+bodies, and a new one needs a default.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from bot.ports import StoreError
-from bot.store import rows
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
+from sqlalchemy import Connection, Table, delete, insert, or_, select, update
+
+from bot.core.model.wall_clock import DAY_S
+from bot.core.state.desk import INCIDENT_RETENTION_S, DeskState
+from bot.core.state.incident import Incident
+from bot.core.state.outbox import FINAL_STATUSES, Body, Delivery
+from bot.core.state.tenant import TenantState
+from bot.ports import Change, InboxItem, Snapshot, StoreError, Unfinished
+from bot.store.schema import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
 from bot.store.sqlite_file import note_unsaved, open_database, parse_database_path
 
 if TYPE_CHECKING:
-    from bot.ports import Change, Snapshot, Unfinished
+    from collections.abc import Mapping, Sequence
+
     from bot.store.sqlite_file import Database
 
 log = logging.getLogger(__name__)
@@ -63,7 +80,7 @@ class SqlStore:
         self._database = database
         self._thread = thread
         self._run_in_thread = asyncio.get_running_loop().run_in_executor
-        self._revisions: rows.Revisions = {}
+        self._revisions: Revisions = {}
 
     async def load(self, now: float) -> Snapshot:
         """Read what was committed, and delete what is past its retention."""
@@ -109,18 +126,226 @@ class SqlStore:
 
     def _load(self, now: float) -> Snapshot:
         with self._database.transaction() as connection:
-            snapshot, self._revisions = rows.read_snapshot(connection, now)
+            snapshot, self._revisions = read_snapshot(connection, now)
         return replace(snapshot, was_unsaved=self._database.was_unsaved)
 
     def _commit(self, change: Change) -> None:
         with self._database.transaction() as connection:
-            written = rows.write_change(connection, change, self._revisions)
+            written = write_change(connection, change, self._revisions)
         self._revisions |= written
 
     def _read_unfinished(self) -> Unfinished:
         with self._database.transaction() as connection:
-            return rows.read_unfinished(connection)
+            return read_unfinished(connection)
 
     def _has_received(self, received_id: str) -> bool:
         with self._database.transaction() as connection:
-            return rows.has_received(connection, received_id)
+            return has_received(connection, received_id)
+
+
+T = TypeVar("T")
+
+TENANT_JSON = TypeAdapter(TenantState)
+DESK_JSON = TypeAdapter(DeskState)
+INCIDENT_JSON = TypeAdapter(Incident)
+INBOX_ITEM_JSON: TypeAdapter[InboxItem] = TypeAdapter(InboxItem)
+_DELIVERY_JSON = TypeAdapter(Delivery)
+BODIES = {kind.__name__.lower(): kind for kind in get_args(Body)}
+"""By the tag that names a body's kind in a delivery's JSON."""
+_BODIES_JSON = {tag: TypeAdapter[Body](kind) for tag, kind in BODIES.items()}
+
+
+def encode(value: object) -> str:
+    """Return a value's JSON, with `Infinity` and `NaN` as Python writes them.
+
+    A lone surrogate, which no database accepts, becomes a question mark.
+    """
+    return _to_json(to_jsonable_python(value))
+
+
+def decode(kind: TypeAdapter[T], text: str, name: str) -> T:
+    """Read what `encode` wrote. A `StoreError` says by `name` which row cannot be read."""
+    try:
+        return kind.validate_json(text, extra="forbid")
+    except ValidationError as error:
+        raise _unreadable_error(name, error) from None
+
+
+def encode_delivery(delivery: Delivery) -> str:
+    """Return a delivery's JSON, with a tag: bodies of several kinds have the same fields."""
+    value = to_jsonable_python(delivery)
+    value["body"] = {type(delivery.body).__name__.lower(): value["body"]}
+    return _to_json(value)
+
+
+def decode_delivery(text: str, name: str) -> Delivery:
+    """Read what `encode_delivery` wrote."""
+    try:
+        value = json.loads(text)
+        ((tag, body),) = value["body"].items()
+        value["body"] = _BODIES_JSON[tag].validate_python(body, extra="forbid")
+        return _DELIVERY_JSON.validate_python(value, extra="forbid")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _unreadable_error(name, error) from None
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+
+
+def _unreadable_error(name: str, error: Exception) -> StoreError:
+    """Say which field does not fit, without its value: some are secret."""
+    place = "its JSON"
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or place
+    return StoreError(
+        f"{name} in the database was written by another version of auth0-check ({place} does not"
+        " fit): start that version, or move the database aside to begin afresh"
+    )
+
+
+STORED_INCIDENT_RETENTION_S = 90 * DAY_S
+"""After their end. They are loaded for `INCIDENT_RETENTION_S` only."""
+AUDIT_RETENTION_S = 400 * DAY_S
+"""A year, and time to review it."""
+OUTBOX_RETENTION_S = 7 * DAY_S
+INBOX_RETENTION_S = DAY_S
+"""Slack delivers a click or a mention again within minutes, if at all."""
+DESK_PARTITION = "desk"
+TENANT_PREFIX = "tenant:"
+"""A tenant's name follows."""
+
+Revisions = dict[str, int]
+"""By partition, as last read or written."""
+
+
+def write_change(connection: Connection, change: Change, revisions: Mapping[str, int]) -> Revisions:
+    """Write a change. Returns the partitions' new revisions.
+
+    Raises `StoreError` if another process has changed a partition since we read or wrote it.
+    """
+    bodies = {f"{TENANT_PREFIX}{name}": encode(state) for name, state in change.tenants.items()}
+    if change.desk is not None:
+        bodies[DESK_PARTITION] = encode(replace(change.desk, incidents={}))
+    written = {name: revisions.get(name, 0) + 1 for name in bodies}
+    for name, body in bodies.items():
+        _write_partition(connection, name, written[name], body)
+    _replace_rows(connection, INCIDENT, [_incident_row(i) for i in change.incidents.values()])
+    _replace_rows(connection, OUTBOX, [_outbox_row(d) for d in change.deliveries.values()])
+    if change.audit_entries:
+        audit = [
+            {"at": entry.at, "user": entry.user, "body": encode(entry)}
+            for entry in change.audit_entries
+        ]
+        connection.execute(insert(AUDIT), audit)
+    for item in change.inbox_items:
+        if not has_received(connection, item.id):  # an item that arrives twice changes nothing
+            row = {"id": item.id, "received_at": item.at, "is_handled": False}
+            connection.execute(insert(INBOX).values(**row, body=encode(item)))
+    if change.handled_ids:
+        connection.execute(
+            update(INBOX).where(INBOX.c.id.in_(change.handled_ids)).values(is_handled=True)
+        )
+    return written
+
+
+def read_snapshot(connection: Connection, now: float) -> tuple[Snapshot, Revisions]:
+    """Delete rows that are past their retention and read the rest. Raises `StoreError`."""
+    _delete_expired(connection, now)
+    partitions = {row.name: row for row in connection.execute(select(PARTITION))}
+    desk = None
+    if (row := partitions.get(DESK_PARTITION)) is not None:
+        recent = INCIDENT.c.resolved_at > now - INCIDENT_RETENTION_S
+        known = select(INCIDENT).where(or_(INCIDENT.c.resolved_at.is_(None), recent))
+        incidents = {
+            found.id: decode(INCIDENT_JSON, found.body, f"incident {found.id}")
+            for found in connection.execute(known.order_by(INCIDENT.c.id))
+        }
+        desk = replace(decode(DESK_JSON, row.body, DESK_PARTITION), incidents=incidents)
+    waiting = select(OUTBOX).where(OUTBOX.c.status.not_in(FINAL_STATUSES))
+    deliveries = connection.execute(waiting.order_by(OUTBOX.c.lane, OUTBOX.c.seq))
+    unhandled = select(INBOX).where(INBOX.c.is_handled.is_(False))
+    items = connection.execute(unhandled.order_by(INBOX.c.received_at, INBOX.c.id))
+    snapshot = Snapshot(
+        tenants={
+            name.removeprefix(TENANT_PREFIX): decode(TENANT_JSON, row.body, name)
+            for name, row in partitions.items()
+            if name.startswith(TENANT_PREFIX)
+        },
+        desk=desk,
+        deliveries={row.key: decode_delivery(row.body, f"outbox {row.key}") for row in deliveries},
+        inbox_items=tuple(decode(INBOX_ITEM_JSON, row.body, f"inbox {row.id}") for row in items),
+    )
+    return snapshot, {name: row.revision for name, row in partitions.items()}
+
+
+def read_unfinished(connection: Connection) -> Unfinished:
+    """Read the open incidents, and the deliveries that are not done. Raises `StoreError`."""
+    incidents = connection.execute(select(INCIDENT).where(INCIDENT.c.resolved_at.is_(None)))
+    waiting = connection.execute(select(OUTBOX).where(OUTBOX.c.status.not_in(FINAL_STATUSES)))
+    return Unfinished(
+        tuple(decode(INCIDENT_JSON, row.body, f"incident {row.id}") for row in incidents),
+        tuple(decode_delivery(row.body, f"outbox {row.key}") for row in waiting),
+    )
+
+
+def has_received(connection: Connection, received_id: str) -> bool:
+    """Return whether this item is in the inbox, handled or not."""
+    found = connection.execute(select(INBOX.c.id).where(INBOX.c.id == received_id))
+    return found.first() is not None
+
+
+def _write_partition(connection: Connection, name: str, revision: int, body: str) -> None:
+    """Compare and set: a new partition must be missing, an old one have the revision before."""
+    if revision == 1:
+        connection.execute(insert(PARTITION).values(name=name, revision=1, body=body))
+        return
+    is_unchanged = (PARTITION.c.name == name, PARTITION.c.revision == revision - 1)
+    done = connection.execute(
+        update(PARTITION).where(*is_unchanged).values(revision=revision, body=body)
+    )
+    if done.rowcount != 1:
+        raise StoreError(f"another process has written {name}: stop all but one and restart it")
+
+
+def _replace_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows, and delete those with the same keys first."""
+    if rows:
+        (key,) = table.primary_key
+        connection.execute(delete(table).where(key.in_([row[key.name] for row in rows])))
+        connection.execute(insert(table), rows)
+
+
+def _incident_row(incident: Incident) -> dict[str, Any]:
+    return {
+        "id": incident.id,
+        "state": incident.state.value,
+        "opened_at": incident.life.opened_at,
+        "resolved_at": incident.life.resolved_at,
+        "body": encode(incident),
+    }
+
+
+def _outbox_row(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "key": delivery.key,
+        "lane": delivery.lane,
+        "seq": delivery.seq,
+        "status": delivery.status.value,
+        "created_at": delivery.created_at,
+        "body": encode_delivery(delivery),
+    }
+
+
+def _delete_expired(connection: Connection, now: float) -> None:
+    is_final = OUTBOX.c.status.in_(FINAL_STATUSES)
+    connection.execute(
+        delete(OUTBOX).where(is_final, OUTBOX.c.created_at < now - OUTBOX_RETENTION_S)
+    )
+    too_old = INBOX.c.received_at < now - INBOX_RETENTION_S
+    connection.execute(delete(INBOX).where(INBOX.c.is_handled, too_old))
+    connection.execute(
+        delete(INCIDENT).where(INCIDENT.c.resolved_at < now - STORED_INCIDENT_RETENTION_S)
+    )
+    connection.execute(delete(AUDIT).where(AUDIT.c.at < now - AUDIT_RETENTION_S))

@@ -9,6 +9,7 @@ import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,7 +18,7 @@ from bot.app.clock import SystemClock
 from bot.app.doctor import Doctor
 from bot.config import ConfigError
 from bot.config.loading import build_settings, load_document
-from bot.config.settings import Login
+from bot.config.settings import Login, Proxies
 from bot.config.warnings import find_warnings
 from bot.core.model.finding import Finding, Level, worst_level
 from bot.core.model.observation import Fault, Stage
@@ -29,6 +30,7 @@ from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
 from bot.slack.render.text import remedy_of
+from tests.proxy import PASSWORD, Proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -102,6 +104,11 @@ class Place:
     workspace: Workspace
     server: WorkspaceServer
 
+    @property
+    def control(self) -> str:
+        """The address of the control endpoint."""
+        return next(iter(self.tenants.control_urls.values()))
+
     def good(self) -> dict[str, Any]:
         """The file of a set-up without any fault."""
         return {
@@ -123,7 +130,7 @@ class Place:
                 }
             ],
             "resolve": dict(self.tenants.resolve),
-            "controls": [*self.tenants.control_urls.values()],
+            "controls": [self.control],
             "database": str(self.folder / "bot.sqlite"),
         }
 
@@ -159,11 +166,12 @@ def changed(whole: Any, changes: Mapping[str, Any]) -> Any:
 
 
 @asynccontextmanager
-async def place(folder: Path, **workspace: Any) -> AsyncIterator[Place]:
+async def place(folder: Path, more: str = "", **workspace: Any) -> AsyncIterator[Place]:
+    """Open one; `more` are further lines of its scenario, such as what its users do."""
     logins = [{"name": name} for name in ANSWERS]
     timeline = "\n".join(f"  - {{target: prod.{n}, is: {a}}}" for n, a in ANSWERS.items())
     file = folder / "case.yml"
-    file.write_text(SCENARIO.format(logins=json.dumps(logins), timeline=timeline))
+    file.write_text(SCENARIO.format(logins=json.dumps(logins), timeline=timeline) + more)
     scenario = replace(load_file(file), start_at=SystemClock().now() - 60)
     let_in = [Login.model_validate(LOGIN | {"name": n, "username": n}) for n in ("login", *ANSWERS)]
     let_in.append(Login.model_validate(LOGIN))
@@ -362,6 +370,75 @@ async def test_a_wrong_clock_and_a_running_bot(tmp_path: Path) -> None:
     assert lines["database"].level is Level.OK
     assert "in use by a running bot" in lines["database"].detail
     assert "socket" not in lines
+
+
+async def test_each_kind_of_request_goes_through_its_proxy(tmp_path: Path) -> None:
+    """The proxy finds the names; only Prometheus and Sentry stay what the set-up lets them be."""
+    async with place(tmp_path) as here, Proxy(here.tenants.resolve) as proxy:
+        pager = [{"name": "pager", "pagerduty": {"routing_key": "x" * 32, "url": here.control}}]
+        metric = {"name": "checkout", "failed": "f", "all": "a"}
+        found = await here.examine(
+            {
+                "proxy": {kind: proxy.url(kind) for kind in Proxies.model_fields},
+                "resolve": None,
+                "notify": pager,
+                "prometheus": {"url": here.tenants.prometheus_url, "token": here.tenants.secret},
+                f"{T}/metrics": [metric],
+            },
+            "proxy",
+        )
+    lines = {finding.what: finding for finding in found}
+    control, prometheus, slack, feed = (
+        urlsplit(url).netloc
+        for url in (
+            here.control,
+            here.tenants.prometheus_url,
+            here.server.api_url,
+            here.tenants.feed_urls["prod"],
+        )
+    )
+
+    assert worst_level([f for f in found if f.what != "checkout"]) is Level.OK, found
+    assert "certificate good for" in lines["acme.us.auth0.com by proxy"].detail
+    assert lines["socket"].detail == "opened, and Slack said hello"
+    assert proxy.seen == {
+        ("probes", "acme.us.auth0.com"),
+        ("probes", control),
+        ("sources", feed),
+        ("prometheus", prometheus),
+        ("slack", slack),
+        ("notify", control),
+    }
+
+
+PROXY_FAULTS = {
+    "wrong": ("", "the right user and password into the proxy's address in `proxy`"),
+    PASSWORD: ("403 Forbidden", "Let the proxy allow CONNECT to this host"),
+    f"{PASSWORD}/": ("502 Bad Gateway", "Find out on the proxy why it does not reach this host"),
+}
+"""What a proxy answers to a password, and the remedy."""
+
+
+async def test_a_proxy_that_fails_is_named(tmp_path: Path) -> None:
+    """By its address and without its password; what it cannot reach is not blamed."""
+    said = {}
+    async with place(tmp_path) as here:
+        for password, (answer, _) in PROXY_FAULTS.items():
+            async with Proxy(refuses=answer) as proxy:
+                url = proxy.url("ann", password.rstrip("/"))
+                found = await here.examine({"proxy": {"probes": url}, "controls": []}, "case")
+            said[password] = next(f for f in found if f.what == "acme.us.auth0.com by proxy")
+            assert f"127.0.0.1:{proxy.port} answers" in said[password].detail
+            assert "canary" not in f"{found}"
+        nowhere = "http://ann:canary@127.0.0.1:9"
+        found = await here.examine({"proxy": {"probes": nowhere, "slack": nowhere}}, "nowhere")
+    lines = {finding.what: finding for finding in found}
+
+    for password, (_, remedy) in PROXY_FAULTS.items():
+        assert remedy in said[password].remedy
+    assert "127.0.0.1:9 (connect refused)" in lines["acme.us.auth0.com by proxy"].detail
+    assert lines["bot token"].remedy == "check proxy.slack"
+    assert "canary" not in f"{found}"
 
 
 async def test_without_a_network_nothing_can_be_told(tmp_path: Path) -> None:

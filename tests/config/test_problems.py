@@ -132,6 +132,9 @@ LOGIN = (*TENANT, "logins", 0)
             "12: tenants[0].m2m.client_secret: is missing: Of the same application.",
         ),
         (("resolve",), {"a/b": "127.0.0.1:1"}, "13: resolve.a/b: is an address"),
+        (("proxy",), {"slack": "proxy.example:3128"}, "13: proxy.slack: must be a proxy's address"),
+        (("proxy",), {"slack": "http://proxy.example"}, "13: proxy.slack: must be a proxy's"),
+        (("proxy",), {"slack": "https://u:p@a:1"}, "13: proxy.slack: must be a proxy's address"),
         (("server",), {"listen": ":80"}, "13: server.listen: must be host:port"),
         (("server",), {"listen": "a:65536"}, "13: server.listen: must be host:port"),
         (

@@ -25,7 +25,7 @@ from bot.core.state.timeline import (
     PagedEntry,
     StillOnItEntry,
 )
-from bot.store.rows import DESK_JSON, INCIDENT_JSON, decode, encode
+from bot.store.store import DESK_JSON, INCIDENT_JSON, decode, encode
 
 ANN, BEN, CLEO = "U0ANN", "U0BEN", "U0CLEO"
 MIN = 60.0

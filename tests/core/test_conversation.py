@@ -55,7 +55,7 @@ from bot.core.state.timeline import (
     ReopenedEntry,
     ResolvedEntry,
 )
-from bot.store.rows import DESK_JSON, TENANT_JSON, decode, encode
+from bot.store.store import DESK_JSON, TENANT_JSON, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

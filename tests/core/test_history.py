@@ -9,7 +9,7 @@ from bot.core.state.rules import TenantRules
 from bot.core.state.stimulus import Observed, Started
 from bot.core.state.tenant import TenantState
 from bot.core.tenant import step as tenant_step
-from bot.store import rows
+from bot.store import store
 
 START = 1_772_445_600.0
 FIRST = int(START // 60)
@@ -79,7 +79,7 @@ def test_the_store_returns_the_hour() -> None:
     """A full hour, exactly, in a few hundred bytes of a tenant's row."""
     recent = tuple(Minute(FIRST + n, 12, n % 3, 1.234) for n in range(MINUTES))
     state = TenantState(recent_logins=recent, watched_since=START)
-    text = rows.encode(state)
+    text = store.encode(state)
 
-    assert rows.decode(rows.TENANT_JSON, text, "it") == state
-    assert len(text) - len(rows.encode(TenantState())) < 32 * MINUTES
+    assert store.decode(store.TENANT_JSON, text, "it") == state
+    assert len(text) - len(store.encode(TenantState())) < 32 * MINUTES

@@ -19,7 +19,7 @@ from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.render.answers import render_answer
 from bot.slack.render.incident import render_incident
 from bot.slack.render.timeline import render_timeline_entry
-from bot.store.rows import DESK_JSON, decode, encode, encode_delivery
+from bot.store.store import DESK_JSON, decode, encode, encode_delivery
 
 NAMES = ("status", "until", "all", "7", "1h", "swap", "S1")
 """Tenants that somebody named like words of the grammar."""

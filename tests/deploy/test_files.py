@@ -30,11 +30,16 @@ EXAMPLE = {
     "SLACK_CHANNEL": "C0123ABCD",
     "AUTH0_DOMAIN": "acme.us.auth0.com",
     "AUTH0_CUSTOM_DOMAIN": "login.acme.example",
+    "AUTH0_NAME": "prod",
     "AUTH0_ENVIRONMENT": "US-1",
     "AUTH0_CLIENT_ID": "4kJ0exampleexample",
     "AUTH0_USERNAME": "probe@acme.example",
     "AUTH0_REALM": "Username-Password-Authentication",
 }
+
+
+STRICT = ("--offline=true", "--threshold=15", "--no-pager")
+"""An exposure of at most 1.5 of 10, as systemd counts it."""
 
 
 def run(*command: str, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -63,7 +68,7 @@ def exported() -> set[str]:
 def test_the_example_is_what_init_writes(tmp_path: Path) -> None:
     """Whoever copies it has the same file; with the secrets of bot.env.example it loads."""
     secrets = {name: f"${{{name}}}" for name in SECRETS}
-    written = render_file(EXAMPLE | secrets, "prod", tmp_path / "bot.yml")
+    written = render_file(EXAMPLE | secrets, tmp_path / "bot.yml")
 
     assert text_of("bot.example.yml") == written
     shutil.copy(DEPLOY / "bot.example.yml", tmp_path / "bot.yml")
@@ -129,6 +134,7 @@ def test_the_unit(tmp_path: Path) -> None:
 
     assert checked.returncode == 0, checked.stderr
     assert str(unit) not in checked.stderr, checked.stderr
+    assert run("systemd-analyze", "security", *STRICT, str(unit)).returncode == 0
     assert settings["RestartPreventExitStatus"] == str(WRONG)
     assert (settings["Type"], settings["Restart"]) == ("notify", "always")
 

@@ -1,4 +1,8 @@
-"""One failed login on its real way: from the timer's wake-up to the message that Slack took."""
+"""One failed login on its real way: from the timer's wake-up to the message that Slack took.
+
+The clock stands still, and is moved to what is due next once the engine has nothing to do: so each
+login ends before the timer wakes for the next one, however slow the machine is.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from bot.app.prober import LiveProber
 from bot.app.rules import rules_of
 from bot.core.model.observation import LOGIN, Outcome, Target
 from bot.core.state.outbox import Post
+from bot.core.state.stimulus import StartProbe
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.runtime.timer import APSchedulerTimer
@@ -38,11 +43,11 @@ if TYPE_CHECKING:
     from bot.core.model.observation import FeedReading, Observation
     from bot.core.state.incident import MessageRef
     from bot.core.state.outbox import Delivery
+    from bot.core.state.stimulus import Effect
     from bot.ports import View
     from bot.simulator.scenario import Scenario
 
-SPEED = 20.0
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 LAST = 5
 """The failure that opens an incident."""
 
@@ -65,6 +70,8 @@ class Trace:
 
     def __init__(self) -> None:
         self.failures = 0
+        self.under_way = 0
+        """The logins that have been asked for and have not ended."""
         self.has_started = False
         self.accepted = asyncio.Event()
         self.tracer = Tracer()
@@ -82,10 +89,11 @@ class Trace:
 
 
 class TracedTimer(APSchedulerTimer):
-    """Tells the trace when it wakes the engine."""
+    """Moves the clock to what is due, and tells the trace when it wakes the engine."""
 
     def __init__(self, clock: SystemClock, trace: Trace) -> None:
         super().__init__(clock)
+        self._clock_to_move = clock
         self._trace = trace
 
     def start(self, wake: Callable[[], None]) -> None:
@@ -94,6 +102,23 @@ class TracedTimer(APSchedulerTimer):
             wake()
 
         super().start(begin)
+
+    def wake_at(self, at: float) -> None:
+        if not (self._trace.under_way or self._trace.failures == LAST):
+            self._clock_to_move.correct(max(0.0, at - self._clock_to_move.now()))
+            super().wake_at(at)
+
+
+class TracedListener(EffectLogger):
+    """Tells the trace which logins the engine asks for."""
+
+    def __init__(self, metrics: Metrics, trace: Trace) -> None:
+        super().__init__(metrics)
+        self._trace = trace
+
+    def listen(self, at: float, effect: Effect) -> None:
+        self._trace.under_way += isinstance(effect, StartProbe) and effect.target.name == LOGIN
+        super().listen(at, effect)
 
 
 class TracedProber(MeteredProber):
@@ -110,6 +135,7 @@ class TracedProber(MeteredProber):
         self._trace.has_started |= is_login and self._trace.failures == LAST - 1
         observation = await super().probe(target)
         self._trace.failures += is_login and observation.outcome is Outcome.FAILED
+        self._trace.under_way -= is_login
         return observation
 
     async def poll_feed(self, target: Target) -> FeedReading:
@@ -156,7 +182,7 @@ async def fail_login() -> set[str]:
         stack.enter_context(trace.tracer)
         store = await open_store(str(Path(folder) / "house.sqlite"), scenario.start_at)
         stack.push_async_callback(store.close)
-        clock = SystemClock(SPEED, scenario.start_at)
+        clock = SystemClock(1.0, scenario.start_at, monotonic=lambda: 0.0)
         local = Workspace(clock.now)
         server = await stack.enter_async_context(WorkspaceServer(local))
         logins = {each.name: each.logins for each in settings_for(scenario).tenants}
@@ -185,7 +211,7 @@ async def fail_login() -> set[str]:
             prober=TracedProber(LiveProber(settings, PatientClock(clock)), metrics, trace),
             store=store,
             timer=timer,
-            listener=EffectLogger(metrics),
+            listener=TracedListener(metrics, trace),
         )
         messenger = SlackMessenger(web, channel=CHANNEL, status_link=settings.status_link)
         delivery = OutboxDelivery(

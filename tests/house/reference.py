@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bot.cli import main as main_group
+from bot.cli.setup import config_group
 from bot.config.document import section_at
 from bot.config.loading import VARIABLES
 from bot.config.settings import Settings
 from bot.config.value_types import SHARE_SCHEMA, SPAN_SCHEMA, Section, format_setting
+from bot.slack.checks import OPTIONAL_SCOPES, SCOPES
 from bot.slack.render.help import INCIDENT_NOTE, USAGES
 from bot.slack.render.text import COMMAND, REMEDIES
 from bot.telemetry import Metrics
@@ -39,6 +42,7 @@ CONSTANTS = {
     "bot.core.incidents.corroboration": "MAX_PEERS",
     "bot.core.tenant.sources": "NO_DATA_S EXPECTED_ROWS",
     "bot.core.triage.context": "DOWN_SHARE",
+    "bot.core.model.observation": "PROBABLE ALMOST_CERTAIN",
     "bot.core.triage.verdict": "MIN_CONFIDENCE",
     "bot.core.triage.from_sources": "DOMINANT_SHARE CONCENTRATED_SHARE",
     "bot.core.triage.from_users": "CHANGE_BEFORE_S",
@@ -104,6 +108,27 @@ def render_remedies() -> str:
     return _table("Auth0 says | what to do", ((f"`{k}`", v) for k, v in REMEDIES.items()))
 
 
+def render_shell() -> str:
+    """Return the commands of the shell, with the first sentence of their help."""
+    groups = ((), main_group.commands), (("config",), config_group.commands)
+    rows = (
+        (f"`auth0-check {' '.join((*group, name))}`", command.get_short_help_str(200))
+        for group, commands in groups
+        for name, command in commands.items()
+        if not isinstance(command, click.Group)
+    )
+    return _table("in a shell | what it does", rows)
+
+
+def render_scopes() -> str:
+    """Return what does not work without each scope of the Slack app."""
+    kinds = {"required": SCOPES, "optional": OPTIONAL_SCOPES}
+    rows = (
+        (f"`{name}`", kind, lost) for kind, scopes in kinds.items() for name, lost in scopes.items()
+    )
+    return _table("scope | in manifest.yml | without it", rows)
+
+
 def render_constants() -> str:
     """Return the fixed numbers, with what the code says of each."""
     rows = (
@@ -147,6 +172,8 @@ def render_environment() -> str:
 def _is_required(loc: Loc) -> bool:
     section = section_at(loc[:-1], Settings)
     is_socket_token = loc == ("slack", "app_token")  # needed by the mode
+    if loc[-1] == "name":  # the domain gives one
+        return False
     return is_socket_token or bool(section and section.model_fields[str(loc[-1])].is_required())
 
 
@@ -243,8 +270,10 @@ def _link_pages(text: str) -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "commands": render_commands,
+    "shell": render_shell,
     "metrics": render_metrics,
     "errors": render_remedies,
+    "scopes": render_scopes,
     "settings": render_settings,
     "environment": render_environment,
     "constants": render_constants,

@@ -15,13 +15,13 @@ async def test_a_failed_login_passes_no_more_modules() -> None:
     assert {
         "bot.runtime.timer",
         "bot.runtime.probe_runner",
-        "bot.probes.login",
+        "bot.probes.probes",
         "bot.core.step",
         "bot.core.triage.verdict",
-        "bot.store.rows",
+        "bot.store.store",
         "bot.runtime.delivery",
         "bot.app.notification_router",
         "bot.slack.render.incident",
         "bot.slack.web_api",
     } <= modules
-    assert not {"bot.probes.wellknown", "bot.sources.status_page"} & modules
+    assert not {"bot.probes.token", "bot.sources.status_page"} & modules

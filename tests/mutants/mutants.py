@@ -144,7 +144,7 @@ MUTANTS = (
         function="OutboxDelivery._handle_sent",
         old="self._calls.pop(delivery.key, None)",
         new="pass",
-        promise='"If Slack does not take a call within 60 seconds, the bot pages every"'
+        promise='"If Slack does not accept a call within 60 seconds, the bot pages every"'
         " (docs/paging.md)",
         harm="Pagers go off although the alert is in the channel.",
         tests=("tests/core", "tests/runtime"),
@@ -321,7 +321,7 @@ MUTANTS = (
         id="password-echoed",
         path="bot/probes/result.py",
         function="require_json",
-        old="redact(value) if isinstance(value, str) else value",
+        old="redact(value[:QUOTE_LIMIT])",
         new="value",
         promise='"`redact` cleans what a fault quotes: a tenant\'s own code may echo the password."'
         " (require_json)",
@@ -381,12 +381,12 @@ MUTANTS = (
     ),
     Mutant(
         id="two-writers",
-        path="bot/store/rows.py",
+        path="bot/store/store.py",
         function="_write_partition",
         old="done.rowcount != 1",
         new="False",
         promise='"Raises `StoreError` if another process has changed a partition since we read or'
-        ' wrote it." (store/rows.py, write_change)',
+        ' wrote it." (store/store.py, write_change)',
         harm="Two bots with one database overwrite each other's state without a word.",
         tests=("tests/store",),
     ),
@@ -413,7 +413,7 @@ MUTANTS = (
     ),
     Mutant(
         id="unanswered-deleted",
-        path="bot/store/rows.py",
+        path="bot/store/store.py",
         function="_delete_expired",
         old="INBOX.c.is_handled, too_old",
         new="too_old",

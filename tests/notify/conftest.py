@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +10,20 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bot.app.clock import SystemClock
 from bot.core.model.observation import Severity
 from bot.core.state.outbox import PagerAction, PagerMessage
 from bot.http import Fetcher, LoopLag, SystemNetwork
 from bot.notify.apprise import AppriseNotifier
 from bot.notify.pagerduty import PagerDutyNotifier
+from tests.steady import pass_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 ROUTING_KEY = "canary0routing0key00000000000000"
 LIMIT = 512 * 1024
+LONGEST_LIMIT_S = 60.0
 ACTIONS = {"trigger": "triggered", "acknowledge": "acknowledged", "resolve": "resolved"}
 DETAILS = {
     "cause": "auth0",
@@ -31,18 +33,6 @@ DETAILS = {
     "evidence against": ["the status page is green"],
     "would settle it": "",
 }
-
-
-class FastClock:
-    """A clock twenty times as fast: a limit of 10 s takes half a second."""
-
-    speed = 20.0
-
-    def now(self) -> float:
-        return 1_790_000_000 + time.monotonic() * self.speed
-
-    async def sleep(self, span_s: float) -> None:
-        await asyncio.sleep(span_s / self.speed)
 
 
 @dataclass
@@ -65,6 +55,8 @@ class Remote:
         return web.Response()
 
     async def hang(self, _: web.Request) -> web.StreamResponse:
+        """Answer nothing until the limit of whoever waits on this loop has struck."""
+        await pass_time(LONGEST_LIMIT_S)
         await self.let_go.wait()
         return web.Response(status=500)
 
@@ -146,7 +138,7 @@ def routing_key() -> str:
 def pager_at() -> Callable[[str], PagerDutyNotifier]:
     """Builds a notifier for a URL."""
     return lambda url: PagerDutyNotifier(
-        Fetcher(FastClock(), SystemNetwork({}), LoopLag(limit_s=60.0)).fetch,
+        Fetcher(SystemClock(), SystemNetwork({}), LoopLag(limit_s=60.0)).fetch,
         routing_key=ROUTING_KEY,
         url=url,
         source="auth0-check-prod",
@@ -163,7 +155,7 @@ def pager(events: Events, pager_at: Callable[[str], PagerDutyNotifier]) -> Pager
 def mailer(hook: Remote) -> AppriseNotifier:
     """Apprise's own webhook, which tests as much as its mail."""
     address = hook.url.replace("http://", "json://canary-user:canary-password@")
-    return AppriseNotifier("mail", f"{address}/hook/canary-path?+X-Key=canary-key", timeout_s=1.5)
+    return AppriseNotifier("mail", f"{address}/hook/canary-path?+X-Key=canary-key")
 
 
 @pytest.fixture

@@ -32,13 +32,6 @@ TIMEOUT_S = 1.6
 """By a clock of speed 4: 0.4 s."""
 
 
-class LoopClock(FastClock):
-    """Runs by the test's event loop, in whose time a busy machine takes no part."""
-
-    def now(self) -> float:
-        return self.epoch + asyncio.get_running_loop().time() * self.speed
-
-
 def stall() -> None:
     """Block the event loop. Asleep it would not count: see tests.steady."""
     until = time.thread_time() + STALL_S
@@ -48,7 +41,7 @@ def stall() -> None:
 
 async def probe_with_stalls(lab: Lab, behaviour: Behaviour, *stalls_at: float) -> Observation:
     """Probe a login that is answered like this, while our loop stands still now and then."""
-    loop, lab.clock = asyncio.get_running_loop(), LoopClock()
+    loop, lab.clock = asyncio.get_running_loop(), FastClock()
     lab.fetcher = Fetcher(lab.clock, lab.path, LoopLag(LAG_LIMIT_S))
     lab.fetcher.trust(lab.ca_file)
     async with lab.server_with(behaviour) as server:
@@ -126,7 +119,7 @@ class SlowPath:
 async def test_an_address_has_its_time_outside_the_stalls(lab: Lab) -> None:
     """The next one is not tried because we were late."""
     path = SlowPath(lab.server.port)
-    fetcher = Fetcher(LoopClock(), path, LoopLag(LAG_LIMIT_S))
+    fetcher = Fetcher(FastClock(), path, LoopLag(LAG_LIMIT_S))
     fetcher.trust(lab.ca_file)
     asyncio.get_running_loop().call_later(0.05, stall)
     reply = await fetcher.fetch(HttpRequest(url=KEYS_URL, timeout_s=TIMEOUT_S, ca_file=lab.ca_file))
@@ -158,13 +151,13 @@ async def test_a_large_ca_file_is_no_stage_of_the_target(lab: Lab, tmp_path: Pat
     """What a first request costs us before it is sent is neither a stall nor in any stage."""
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes(lab.authority.cert_pem.bytes() * 1500)  # some 0.3 s
-    fetcher, began = Fetcher(LoopClock(), lab.path, LoopLag(LAG_LIMIT_S)), time.thread_time()
+    fetcher, began = Fetcher(FastClock(), lab.path, LoopLag(LAG_LIMIT_S)), time.thread_time()
     reply = await fetcher.fetch(HttpRequest(url=KEYS_URL, timeout_s=60.0, ca_file=str(bundle)))
     took_s = time.thread_time() - began
 
     assert reply.status == 200
     assert reply.no_data_reason == ""
-    assert reply.latency_s / LoopClock.speed < took_s / 2
+    assert reply.latency_s / FastClock.speed < took_s / 2
 
 
 FIRST_REQUEST = """
@@ -242,7 +235,7 @@ async def test_no_answer_holds_the_event_loop(
     tls = lab.server.tls if scheme == "https" else None
     url = f"{scheme}://acme.us.auth0.test/"
     async with Server(raw=floods, tls=tls) as server:
-        fetcher = Fetcher(LoopClock(), LabPath(server.port), LoopLag(NEVER_LATE))
+        fetcher = Fetcher(FastClock(), LabPath(server.port), LoopLag(NEVER_LATE))
         fetcher.trust(lab.ca_file)
         await httpcore.AnyIOBackend().sleep(0)  # what it loads at first
         turn()

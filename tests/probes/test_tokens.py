@@ -16,6 +16,7 @@ from bot.core.model.observation import Observation, Outcome, Target
 from bot.http import NoData
 from bot.probes.result import ProbeFailed
 from bot.probes.token import check_proof, read_key_id, verify_token
+from tests.steady import pass_time
 
 if TYPE_CHECKING:
     from tests.probes.conftest import Behaviour, Lab, Signer
@@ -199,10 +200,12 @@ async def test_those_who_wait_for_keys_do_not_queue(lab: Lab) -> None:
     """If the keys hang, checks that began meanwhile share one try: none waits for another's."""
 
     async def hangs(_writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(1)  # by then all have their tokens
+        await pass_time(60)
         await asyncio.sleep(3600)
 
     lab.server.routes[KEYS] = hangs
-    probes = lab.probes(timeout=2.4)
+    probes = lab.probes()
     seen = await asyncio.gather(*(probes.probe(LOGIN) for _ in range(5)))
 
     assert {told(each) for each in seen} == {"token no_keys"}

@@ -23,6 +23,7 @@ from bot.slack.inbound.listeners import Listeners
 from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.users import UserDirectory
 from bot.slack.web_api import SlackWeb
+from tests.steady import pass_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -137,6 +138,7 @@ class FakeSlack:
             answer = {"ok": True, "url": self._new_ticket()}
             self.opened_at.append(asyncio.get_running_loop().time())
         if answer == "hang":
+            await pass_time(30)
             await asyncio.sleep(60)
         if answer == "reset":
             assert request.transport is not None

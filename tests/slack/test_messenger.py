@@ -14,7 +14,7 @@ from bot.core.state.incident import Incident, IncidentKind, IncidentLife, Messag
 from bot.core.state.outbox import Call, CrossPost, Delivery, Edit, Post, Reply
 from bot.core.state.rules import Rules
 from bot.core.state.tenant import Tenants
-from bot.core.state.timeline import ReopenedEntry
+from bot.core.state.timeline import MentionEntry, ReopenedEntry
 from bot.ports import Reason, Refused, View
 from bot.simulator.workspace.workspace import Workspace
 from bot.slack.outbound.messenger import (
@@ -115,6 +115,32 @@ async def test_a_call_of_hundreds_of_tenants_is_taken(
         "reason": "begun",
         "open": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("mentioned", "is_on", "seen"),
+    [
+        (("U1",), True, "in both"),
+        (("U1",), False, "in the thread"),
+        (("@here",), True, "in the channel"),
+        (("S0TEAM",), False, "in the channel"),
+    ],
+)
+async def test_where_a_call_is_seen(
+    slack: LocalSlack, mentioned: tuple[str, ...], seen: str, *, is_on: bool
+) -> None:
+    """Without broadcasts in the thread alone, but for a group, which a reply may not notify."""
+    messenger = SlackMessenger(slack, channel=CHANNEL, status_link="", broadcasts_calls=is_on)
+    ref = await messenger.send(lost(slack), view(slack), None)
+    entry = MentionEntry(START, mentioned)
+    call = Call(1, CallReason.BEGUN, START)
+    delivery = replace(lost(slack, "1:mention:1"), body=Reply(1, entry), call=call)
+
+    await messenger.send(delivery, view(slack), ref)
+
+    message = slack.workspace.messages(CHANNEL)[-1]
+    places = {(True, True): "in both", (True, False): "in the thread"}
+    assert places.get((bool(message.thread_ts), message.broadcast), "in the channel") == seen
 
 
 @pytest.fixture

@@ -3,15 +3,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
+from bot.ports import Reason, Refused
+from bot.slack.checks import SlackProblem, check_bot_token
 from bot.slack.inbound.socket_mode import ConnectionTimeouts, SocketModeConnection
+from bot.slack.web_api import SlackWeb
+from tests.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
 QUICK = ConnectionTimeouts(hello_within=0.3, first_pause=0.02, max_pause=0.05)
 
@@ -72,6 +79,56 @@ async def test_handshakes(
     await until(lambda: connection.is_connected)
 
     assert await works(slack, payloads)
+
+
+async def test_through_a_proxy(
+    slack: Any, payloads: Any, listeners: Any, clock: Any, until: Any, tmp_path: Path
+) -> None:
+    """The Web API and Socket Mode go through CONNECT, with Slack's certificate checked."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    secure = type(slack)()
+    await secure.server.start_server(ssl=context)
+    async with Proxy() as proxy:
+        web = SlackWeb(
+            "xoxb-canary",
+            secure.api_url,
+            proxy=proxy.url("slack"),
+            ca_file=str(tmp_path / "ca.pem"),
+        )
+        connection = SocketModeConnection(listeners.build_app(), "xapp-canary", web, clock)
+        running = asyncio.create_task(connection.run())
+        await until(lambda: connection.is_connected)
+        assert await works(secure, payloads)
+        assert proxy.seen == {("slack", f"127.0.0.1:{secure.server.port}")}
+
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await web.close()
+    await secure.server.close()
+
+
+@pytest.mark.parametrize(
+    ("password", "code", "remedy"),
+    [
+        ("wrong", "proxy_answers_407", "the proxy answers 407: check proxy.slack"),
+        (None, "proxy_is_unreachable", "the proxy is unreachable: check proxy.slack"),
+    ],
+)
+async def test_a_proxy_that_fails(password: str | None, code: str, remedy: str) -> None:
+    """Nothing was sent, so a post may be tried again; it is said that it is the proxy."""
+    async with Proxy() as proxy:
+        url = proxy.url("slack", password) if password else "http://u:secret@127.0.0.1:9"
+        web = SlackWeb("xoxb-canary", "https://slack.com/api/", proxy=url)
+        with pytest.raises(Refused) as refused:
+            await web.call("auth.test", {})
+        with pytest.raises(SlackProblem) as problem:
+            await check_bot_token(web)
+        await web.close()
+
+    assert (refused.value.reason, refused.value.code) == (Reason.UNREACHABLE, code)
+    assert str(problem.value).endswith(remedy)
 
 
 @pytest.mark.parametrize(

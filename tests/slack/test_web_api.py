@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
-from aiohttp.test_utils import unused_port
 
 from bot.ports import Doubt, Refused
 from bot.simulator.virtual import VirtualLoop, run_virtually
 from bot.slack.web_api import RetryAfter, SlackWeb, refusal
+from tests.ports import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +68,7 @@ async def test_refusal(
 async def test_doubt(slack: Any, answer: object) -> None:
     """If Slack may have done it, that is in doubt, and is not sent a second time."""
     slack.answers["chat.postMessage"] = answer
-    api = SlackWeb("xoxb-canary", slack.api_url, aiohttp.ClientTimeout(total=1))
+    api = SlackWeb("xoxb-canary", slack.api_url)
 
     with pytest.raises(Doubt):
         await api.call("chat.postMessage", {"channel": "C1", "text": "hello"})
@@ -79,7 +79,7 @@ async def test_doubt(slack: Any, answer: object) -> None:
 
 @pytest.mark.parametrize(
     "api_url",
-    [f"http://127.0.0.1:{unused_port()}/api/", "http://nowhere.invalid/api/"],
+    [f"http://127.0.0.1:{find_free_port()}/api/", "http://nowhere.invalid/api/"],
     ids=["refused", "dns"],
 )
 async def test_never_connected(api_url: str) -> None:
@@ -101,6 +101,18 @@ async def test_no_tls(slack: Any) -> None:
 
     await api.close()
     assert slack.calls == []
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+async def test_address_family(slack: Any, family: str) -> None:
+    """A name's addresses of the other family are left alone; this Slack has none of IPv6."""
+    api = SlackWeb("xoxb-canary", slack.api_url.replace("127.0.0.1", "localhost"), family=family)
+
+    with suppress(Refused):
+        await api.call("auth.test", {})
+
+    await api.close()
+    assert bool(slack.calls) is (family == "ipv4")
 
 
 async def test_form(slack: Any, api: SlackWeb) -> None:
@@ -127,7 +139,7 @@ async def test_form(slack: Any, api: SlackWeb) -> None:
 async def test_environment(slack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy variable of the environment does not re-route calls."""
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{unused_port()}")
+        monkeypatch.setenv(name, f"http://127.0.0.1:{find_free_port()}")
     api = SlackWeb("xoxb-canary", slack.api_url)
 
     assert (await api.call("auth.test", {}))["ok"] is True

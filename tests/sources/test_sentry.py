@@ -22,6 +22,7 @@ from bot.core.model.observation import Target
 from bot.http import Fetcher, HttpResult, LoopLag
 from bot.sources.answer import NoUsableAnswer
 from bot.sources.sentry import REMEDIES, SentryEvents, count_by_pattern
+from tests.steady import pass_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -60,7 +61,6 @@ class Make(Protocol):
         self,
         url: str,
         environment: str | None = ...,
-        speed: float = ...,
         ca_file: str | None = ...,
     ) -> SentryEvents: ...
 
@@ -72,7 +72,6 @@ def make() -> Make:
     def build(
         url: str,
         environment: str | None = "production",
-        speed: float = 1.0,
         ca_file: str | None = None,
     ) -> SentryEvents:
         server = Sentry(url=url, organization="acme", token=SecretStr(TOKEN))
@@ -83,7 +82,7 @@ def make() -> Make:
             query="dependency:auth0 level:error",
             environment=environment,
         )
-        fetcher = Fetcher(SystemClock(speed), Direct(), LoopLag(NEVER_LATE))
+        fetcher = Fetcher(SystemClock(), Direct(), LoopLag(NEVER_LATE))
         return SentryEvents(WEB, server, errors, fetcher)
 
     return build
@@ -104,6 +103,7 @@ class Double:
         self.asked.append(asked)
         self.headers.append(request.headers["Authorization"])
         if self.all is None:
+            await pass_time(60)
             await asyncio.sleep(3600)
         if isinstance(self.all, web.Response):
             return web.Response(
@@ -235,7 +235,7 @@ async def test_useless_answer(
 
 async def test_silence(double: Double, make: Make) -> None:
     """A server that does not answer is reported in time."""
-    assert (await make(double.url, speed=20).measure()).no_data_reason == "timeout read"
+    assert (await make(double.url).measure()).no_data_reason == "timeout read"
 
 
 async def test_ca_file(double: Double, make: Make, tmp_path: Path) -> None:

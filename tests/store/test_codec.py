@@ -24,7 +24,7 @@ from bot.core.state.incident import Incident
 from bot.core.state.outbox import Delivery
 from bot.core.state.tenant import SharedSignals, TenantState
 from bot.ports import StoreError
-from bot.store import rows
+from bot.store import store
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -35,11 +35,11 @@ quick = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 KINDS: dict[type, TypeAdapter[Any]] = {
-    TenantState: rows.TENANT_JSON,
-    DeskState: rows.DESK_JSON,
-    Incident: rows.INCIDENT_JSON,
-    Request: rows.INBOX_ITEM_JSON,
-    Push: rows.INBOX_ITEM_JSON,
+    TenantState: store.TENANT_JSON,
+    DeskState: store.DESK_JSON,
+    Incident: store.INCIDENT_JSON,
+    Request: store.INBOX_ITEM_JSON,
+    Push: store.INBOX_ITEM_JSON,
 }
 
 
@@ -51,7 +51,7 @@ def test_round_trip_is_exact(kind: type, data: st.DataObject) -> None:
     """Any value comes back the same, not-a-numbers and infinities included."""
     value = data.draw(st.from_type(kind))
 
-    back = rows.decode(KINDS[kind], rows.encode(value), "it")
+    back = store.decode(KINDS[kind], store.encode(value), "it")
 
     assert repr(back) == repr(value)
 
@@ -75,14 +75,14 @@ def test_round_trip_of_what_users_see() -> None:
 
     assert series.hourly_baselines
     for value in (tenant, desk, push):
-        assert rows.decode(KINDS[type(value)], rows.encode(value), "it") == value
+        assert store.decode(KINDS[type(value)], store.encode(value), "it") == value
 
 
 @quick
 @given(delivery=st.from_type(Delivery))
 def test_delivery_round_trip_is_exact(delivery: Delivery) -> None:
     """Any delivery comes back the same, its body of the same kind."""
-    back = rows.decode_delivery(rows.encode_delivery(delivery), "it")
+    back = store.decode_delivery(store.encode_delivery(delivery), "it")
 
     assert repr(back) == repr(delivery)
 
@@ -102,7 +102,7 @@ def test_delivery_round_trip_is_exact(delivery: Delivery) -> None:
 def test_another_versions_value_is_refused(text: str) -> None:
     """The error names keys that are missing, unknown or do not fit, never their values."""
     with pytest.raises(StoreError, match=r"^inbox x in the database was written by") as caught:
-        rows.decode(rows.INBOX_ITEM_JSON, text, "inbox x")
+        store.decode(store.INBOX_ITEM_JSON, text, "inbox x")
 
     assert "1234567" not in str(caught.value)
 
@@ -123,13 +123,13 @@ def test_another_versions_value_is_refused(text: str) -> None:
 def test_another_versions_delivery_is_refused(text: str) -> None:
     """A delivery that does not fit is refused as a whole."""
     with pytest.raises(StoreError, match=r"^outbox x in the database was written by"):
-        rows.decode_delivery(text, "outbox x")
+        store.decode_delivery(text, "outbox x")
 
 
 def test_lone_surrogate_becomes_a_question_mark() -> None:
     """Half a character in a foreign text does not make a commit fail for ever."""
     request = Request("x", 1.0, words="\ud83d!")
 
-    assert rows.decode(rows.INBOX_ITEM_JSON, rows.encode(request), "it") == replace(
+    assert store.decode(store.INBOX_ITEM_JSON, store.encode(request), "it") == replace(
         request, words="?!"
     )

@@ -29,7 +29,7 @@ from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident
 from bot.core.state.outbox import Delivery
 from bot.core.state.tenant import TenantState
-from bot.store import rows
+from bot.store import store
 from bot.store.migrations.records import Record, migrate_record
 from bot.store.migrations.versions import v0003_field_names as v0003
 from bot.store.schema import HEAD
@@ -68,7 +68,7 @@ def test_todays_fields_are_those_of_the_newest_schema() -> None:
     Write one, set `HEAD`, and put what this test found into the file of that schema. A new field
     with a default needs no migration: add it to the file of the newest schema.
     """
-    found = describe_records(ROWS, rows.BODIES)
+    found = describe_records(ROWS, store.BODIES)
 
     assert found == read_fields(HEAD), json.dumps(found, indent=1)
 
@@ -133,4 +133,4 @@ def test_migration_0003_parses_the_words_of_requests(
 
     text = json.dumps(migrate_record(old, v0003.REQUEST_BY_KIND))
 
-    assert rows.decode(rows.INBOX_ITEM_JSON, text, "r") == Request("r", 1.0, command, words)
+    assert store.decode(store.INBOX_ITEM_JSON, text, "r") == Request("r", 1.0, command, words)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +49,7 @@ from bot.simulator.memory import MemoryStore
 from bot.simulator.reading import load_file
 from bot.simulator.virtual import VirtualLoop, run_virtually
 from bot.simulator.workspace.model import Message
-from bot.store import open_store, rows
+from bot.store import open_store, store
 from bot.store.schema import HEAD
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from bot.ports import Snapshot
 
 DATABASES = Path(__file__).parent / "databases"
+DEPLOY = Path(__file__).parents[2] / "docs" / "deploy.md"
 SCHEMAS = ("0001", "0002")
 WORLD = """\
 format: 1
@@ -112,6 +115,12 @@ def load(path: Path, now: float) -> Snapshot:
             await store.close()
 
     return asyncio.run(loaded())
+
+
+def dump(path: Path) -> list[str]:
+    """Return all that a database holds."""
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
 
 
 def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -276,6 +285,36 @@ def test_all_is_as_it_was(path: Path, schema: str) -> None:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
+def test_the_way_back_to_the_older_version(tmp_path: Path, schema: str) -> None:
+    """The commands of docs/deploy.md give it back the very database that it wrote.
+
+    Also after the newer one was killed: its log, left beside the old database, would destroy that.
+    """
+    path = tmp_path / "auth0-check.sqlite"
+    log = path.with_name(f"{path.name}-wal")
+    make_database(path, schema)
+    before = dump(path)
+    load(path, expect(schema)["now"])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DELETE FROM incident")
+        connection.commit()
+        killed = log.read_bytes()
+    log.write_bytes(killed)
+    (commands,) = (
+        block
+        for block in re.findall(r"```sh\n(.*?)```", DEPLOY.read_text(), re.DOTALL)
+        if f".before-{HEAD}" in block
+    )
+
+    subprocess.run(["sh", "-euc", commands], cwd=tmp_path, check=True)  # noqa: S603, S607 - ours
+
+    assert dump(path) == before
+    states = {each["state"] for each in expect(schema)["incidents"].values()}
+    assert {IncidentState.OPEN, IncidentState.ACKNOWLEDGED} <= states
+    assert describe(load(path, expect(schema)["now"])) | {"now": 0} == expect(schema) | {"now": 0}
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
 def test_rows_that_are_over_are_carried_over(path: Path, schema: str) -> None:
     """What was sent, answered or only logged can be read as well, and no row is lost.
 
@@ -291,11 +330,11 @@ def test_rows_that_are_over_are_carried_over(path: Path, schema: str) -> None:
     for table in tables:
         assert query(path, f"SELECT count(*) FROM {table}") == before[table]  # noqa: S608
     for key, body in query(path, "SELECT key, body FROM outbox"):
-        rows.decode_delivery(body, key)
+        store.decode_delivery(body, key)
     for key, body in query(path, "SELECT id, body FROM inbox"):
-        rows.decode(rows.INBOX_ITEM_JSON, body, key)
+        store.decode(store.INBOX_ITEM_JSON, body, key)
     for key, body in query(path, "SELECT id, body FROM audit"):
-        rows.decode(TypeAdapter(AuditEntry), body, key)
+        store.decode(TypeAdapter(AuditEntry), body, key)
 
 
 @pytest.mark.parametrize("table", ["partition", "incident", "outbox", "inbox"])
@@ -304,14 +343,12 @@ def test_a_failed_migration_changes_nothing(path: Path, table: str, body: str) -
     """One row that cannot be read, and the database is what it was before."""
     last = f"(SELECT max(rowid) FROM {table})"  # noqa: S608
     make_database(path, "0002", f"UPDATE {table} SET body = '{body}' WHERE rowid = {last};")  # noqa: S608
-    with closing(sqlite3.connect(path)) as connection:
-        before = list(connection.iterdump())
+    before = dump(path)
 
     with pytest.raises(StoreError, match=rf"^{table} \S+ in the database cannot be read, so noth"):
         load(path, 0.0)
 
-    with closing(sqlite3.connect(path)) as connection:
-        assert list(connection.iterdump()) == before
+    assert dump(path) == before
 
 
 @pytest.mark.parametrize(

@@ -131,16 +131,9 @@ def is_in_maintenance(incident: Incident, now: float, rules: Rules) -> bool:
     )
 
 
-def _is_covered(
-    incident: Incident,
-    state: DeskState,
-    now: float,
-    rules: Rules,
-    silences: list[Silence] | None = None,
-) -> bool:
-    """Tell whether nobody is to be notified: for silences, by default all, or for maintenance."""
-    active = state.active_silences if silences is None else silences
-    is_silenced = bool(find_covering(active, incident, now))
+def is_covered(incident: Incident, silences: Iterable[Silence], now: float, rules: Rules) -> bool:
+    """Tell whether nobody is to be notified: for active silences, or for maintenance."""
+    is_silenced = bool(find_covering(silences, incident, now))
     return is_silenced or is_in_maintenance(incident, now, rules)
 
 
@@ -151,7 +144,9 @@ def find_incident_to_call(
     incident = state.incidents.get(call.incident)
     while incident is not None and incident.life.merged_into is not None:
         incident = state.incidents.get(incident.life.merged_into)
-    if incident is None or not incident.is_open or _is_covered(incident, state, now, rules):
+    if incident is None or not incident.is_open:
+        return None
+    if is_covered(incident, state.active_silences, now, rules):
         return None
     acknowledged = incident.life.acknowledged
     if incident.notification.is_muted or not paging.may_call(incident, now, rules):
@@ -195,8 +190,8 @@ def _apply_to_incident(
     is_new: bool,
 ) -> tuple[Incident, list[DeskEffect], DeskState]:
     incident, effects, state = _decide_call(incident, state, tenants, now, rules)
-    is_covered = _is_covered(incident, state, now, rules)
-    if is_covered and (is_new or incident.notification.is_muted):
+    hidden = is_covered(incident, state.active_silences, now, rules)
+    if hidden and (is_new or incident.notification.is_muted):
         muted = replace(incident.notification, is_muted=True)
         return replace(incident, notification=muted), effects, state
     if incident.notification.is_muted:
@@ -205,7 +200,7 @@ def _apply_to_incident(
     due = _due_at(incident, rules)
     if due is None or due > now:
         return incident, effects, state
-    if is_covered or not paging.may_call(incident, now, rules):
+    if hidden or not paging.may_call(incident, now, rules):
         return _postpone(incident, now + MUTED_RETRY_S - due), effects, state
     if incident.life.acknowledged is not None:
         incident, questions = acknowledgements.ask_or_expire(incident, now)
@@ -231,7 +226,7 @@ def _decide_call(
     ]
     own = [] if incident.notification.is_muted else own
     others = [silence for silence in state.active_silences if silence not in own]
-    if _is_covered(incident, state, now, rules, others):
+    if is_covered(incident, others, now, rules):
         return incident, [], state
     incident, effects = calls.decide_call(incident, state, tenants, now, rules)
     is_call = any(isinstance(each, Send) and each.call for each in effects)

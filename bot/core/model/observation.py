@@ -294,7 +294,8 @@ class Evidence:
 
 
 PROBABLE, ALMOST_CERTAIN = 0.7, 0.85
-"""From these confidences on, messages call a cause probable and almost certain."""
+"""From these confidences on, messages say "probably" and "almost certainly". Below both they say
+"Cause not clear yet"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MIN_CONFIDENCE = 0.55
-"""Below this confidence the verdict is `unclear`."""
+"""Below this confidence not even `why` and `/status.json` name a cause. Messages need more:
+`PROBABLE`."""
 MAX_BEFORE_USERS_SPOKE = 0.69
 """While figures that could refute a cause have not spoken yet, it is stated with at most this."""
 _USED = numbers.parse_weights(numbers.WRITTEN) | numbers.parse_weights(numbers.FITTED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from bot.core.alerting.call_outcomes import ANSWER_LIFE_S
 from bot.core.commands.dispatch import answer_question
@@ -14,9 +14,9 @@ from bot.core.state.outbox import BACKOFF_S
 from bot.core.state.stimulus import CommandReceived, PersonActed, QuestionAudited
 from bot.ports import CallFailed, Doubt, Reason, Refused
 from bot.slack.render.answers import render_answer
-from bot.slack.render.chart import fallback_blocks
 from bot.slack.render.status import render_findings
 from bot.slack.render.text import render_paragraphs
+from bot.slack.web_api import send_with_fallback
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from bot.slack.render.text import RenderedMessage
 
 log = logging.getLogger(__name__)
-ApiAnswer = TypeVar("ApiAnswer")
-BLOCK_ERRORS = frozenset({"invalid_blocks", "msg_blocks_too_long", "msg_too_long"})
-"""Slack does not take the blocks: the text alone says the same."""
 RESPONSE_URL_LIFE_S = 1700.0
 """Slack takes answers at a response_url for 30 minutes (Handling user interaction, 2026-11)."""
 NO_UNFURL = {"unfurl_links": False, "unfurl_media": False}
@@ -151,17 +148,3 @@ async def send_answer(
     else:
         method, params["user"] = "chat.postEphemeral", request.user
     await send_with_fallback(message, lambda content: api.call(method, {**params, **content}))
-
-
-async def send_with_fallback(
-    message: RenderedMessage, send: Callable[[dict[str, Any]], Awaitable[ApiAnswer]]
-) -> ApiAnswer:
-    """Send a message; if Slack does not take its blocks, with plainer ones, at last with none."""
-    *richer, last = fallback_blocks(message.blocks)
-    for blocks in richer:
-        try:
-            return await send({"text": message.text, "blocks": blocks})
-        except Refused as refusal:
-            if refusal.code not in BLOCK_ERRORS:
-                raise
-    return await send({"text": message.text, "blocks": last})

@@ -37,7 +37,7 @@ from bot.core.state.timeline import (
     PagedEntry,
 )
 from bot.ports import CallFailed, Reason, Refused
-from bot.slack.outbound.answers import NO_UNFURL, send_answer, send_with_fallback
+from bot.slack.outbound.answers import NO_UNFURL, send_answer
 from bot.slack.outbound.reachability import find_unreached
 from bot.slack.render.direct_and_pager import render_direct_entry, render_direct_message
 from bot.slack.render.incident import (
@@ -52,7 +52,7 @@ from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
 from bot.slack.render.timeline import render_call, render_timeline_entry
-from bot.slack.web_api import SYSTEM, refusal
+from bot.slack.web_api import SYSTEM, refusal, send_with_fallback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -93,6 +93,7 @@ class SlackMessenger:
         channel: the default channel, an id or a #name.
         channel_ids: the ids of channels that are configured by name, as far as they are known.
         status_link: where the Check Auth0 Status button leads.
+        broadcasts_calls: whether replies that call people are shown in the channel as well.
     """
 
     def __init__(
@@ -102,11 +103,13 @@ class SlackMessenger:
         channel: str,
         channel_ids: Mapping[str, str] = MappingProxyType({}),
         status_link: str,
+        broadcasts_calls: bool = True,
     ) -> None:
         self._api = api
         self._default_channel = channel
         self._channel_ids = channel_ids
         self._status_link = status_link
+        self._broadcasts_calls = broadcasts_calls
 
     async def send(
         self, delivery: Delivery, view: View, message_ref: MessageRef | None
@@ -122,7 +125,7 @@ class SlackMessenger:
         message = _label_repeat(await self._render(delivery, view, message_ref), delivery)
         params = {"metadata": metadata, **NO_UNFURL}
         if isinstance(body, Edit | Reply):
-            params |= _destination(delivery, body, message_ref)
+            params |= self._destination(delivery, body, message_ref)
         else:
             params["channel"] = self._channel_of(body)
         method = "chat.update" if isinstance(body, Edit) else "chat.postMessage"
@@ -217,6 +220,32 @@ class SlackMessenger:
             if number == MAX_PAGES_ABANDONED:
                 break
         return found
+
+    def _destination(
+        self, delivery: Delivery, body: Edit | Reply, message_ref: MessageRef | None
+    ) -> dict[str, Any]:
+        if message_ref is None:
+            raise refusal("message_not_found")
+        if isinstance(body, Edit):
+            return {"channel": message_ref.channel, "ts": message_ref.ts}
+        if _group_call(delivery):
+            return {"channel": message_ref.channel}
+        # Shown in the channel as well: an edit notifies nobody, and a thread only who is in it.
+        match body.entry:
+            case CorrectedEntry():
+                is_broadcast = True
+            case MentionEntry():
+                is_broadcast = self._broadcasts_calls and delivery.call is not None
+            case PagedEntry(contact_points=contact_points):
+                is_call = delivery.call is not None or bool({*contact_points} - {DM})
+                is_broadcast = self._broadcasts_calls and is_call
+            case _:
+                is_broadcast = False
+        return {
+            "channel": message_ref.channel,
+            "thread_ts": message_ref.ts,
+            "reply_broadcast": is_broadcast,
+        }
 
     def _channel_of(self, body: Body) -> str:
         match body:
@@ -352,32 +381,6 @@ def _group_call(delivery: Delivery) -> NotifyingEntry | None:
     if not delivery.call or not isinstance(entry, NotifyingEntry):
         return None
     return entry if any(name[:1] not in PERSON_ID_PREFIXES for name in entry.mentioned) else None
-
-
-def _destination(
-    delivery: Delivery, body: Edit | Reply, message_ref: MessageRef | None
-) -> dict[str, Any]:
-    if message_ref is None:
-        raise refusal("message_not_found")
-    if isinstance(body, Edit):
-        return {"channel": message_ref.channel, "ts": message_ref.ts}
-    if _group_call(delivery):
-        return {"channel": message_ref.channel}
-    # Shown in the channel as well: an edit notifies nobody, and a thread only who is in it.
-    match body.entry:
-        case CorrectedEntry():
-            is_broadcast = True
-        case MentionEntry():
-            is_broadcast = delivery.call is not None
-        case PagedEntry(contact_points=contact_points):
-            is_broadcast = delivery.call is not None or bool({*contact_points} - {DM})
-        case _:
-            is_broadcast = False
-    return {
-        "channel": message_ref.channel,
-        "thread_ts": message_ref.ts,
-        "reply_broadcast": is_broadcast,
-    }
 
 
 def _label_repeat(message: RenderedMessage, delivery: Delivery) -> RenderedMessage:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bot.core.model.observation import Cause, Stage
 from bot.core.state.incident import Incident, IncidentKind
 from bot.core.state.problem import MetricProblem, ProbeProblem, SlowProblem
-from bot.slack.render.first_line import find_connection, find_value, release_of, worst_problem
+from bot.slack.render.first_line import release_of, worst_problem
 from bot.slack.render.text import (
     COMMAND,
     LOGIN_STOPPED,
@@ -21,6 +21,7 @@ from bot.slack.render.text import (
     hour_and_minute,
     link,
 )
+from bot.slack.render.verdict import find_connection, find_value
 
 if TYPE_CHECKING:
     from bot.ports import View

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from bot.core.state.outbox import PagerMessage
 from bot.slack.render.advice import advise
 from bot.slack.render.buttons import acknowledge_button, runbook_buttons, runbook_url
-from bot.slack.render.first_line import first_line
-from bot.slack.render.incident_line import state_mark, state_text
+from bot.slack.render.first_line import first_line, state_of
 from bot.slack.render.info import own_fault_text
 from bot.slack.render.text import (
     RenderedMessage,
@@ -41,8 +40,8 @@ def render_direct_message(incident: Incident, view: View, permalink: str) -> Ren
     where = link(permalink, "The message with all that is known") if permalink else ""
     what_to_do = advise(incident, view)
     lines = [
-        f"{state_mark(incident, view)} *{line}*",
-        f"{state_text(incident, view)}, for {lasted}" if incident.is_open else "",
+        f"{state_of(incident, view).mark} *{line}*",
+        f"{state_of(incident, view).text}, for {lasted}" if incident.is_open else "",
         f"*Do now:* {what_to_do}" if what_to_do else "",
         where,
     ]

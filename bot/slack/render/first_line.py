@@ -1,4 +1,4 @@
-"""The first line of an incident's message: cause and effect in one sentence. Pure.
+"""The first line of an incident's message, cause and effect in one sentence, and its state. Pure.
 
 While an incident is open, the message, its notification, mentions, direct messages, pagers and the
 App Home begin with the same sentence. It has no codes, counts or times.
@@ -6,12 +6,34 @@ App Home begin with the same sentence. It has no codes, counts or times.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
+
+from bot.core.alerting.notification_policy import is_covered
+from bot.core.model.observation import Cause, Severity
+from bot.core.state.incident import IncidentKind, IncidentState
+from bot.slack.render.text import (
+    ACKNOWLEDGED_MARK,
+    BY_HAND_MARK,
+    FALSE_ALARM_MARK,
+    MERGED_MARK,
+    NO_DATA_MARK,
+    RESOLVED_MARK,
+    SEVERITY_MARKS,
+    SILENCED_MARK,
+    duration,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.core.state.incident import Incident
+    from bot.ports import View
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from bot.core.model.measurement import MetricKind
-from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Cause, Scope, Stage, Verdict
+from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Scope, Stage, Verdict
 from bot.core.signals.probe_threshold import Reason
-from bot.core.state.incident import Incident, IncidentKind, OwnFault, OwnFaultKind
+from bot.core.state.incident import Incident, OwnFault, OwnFaultKind
 from bot.core.state.problem import (
     AlertProblem,
     MetricProblem,
@@ -21,7 +43,8 @@ from bot.core.state.problem import (
     SlowProblem,
     problem_counts,
 )
-from bot.slack.render.text import capitalize, clean_text, duration
+from bot.slack.render.text import capitalize, clean_text
+from bot.slack.render.verdict import do_users_fail, find_connection, find_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +62,7 @@ PATHS = {
     M2M: "requests for machine tokens of {names}",
 }
 """What fails at these signals; of the others it is logins."""
+SEVERITIES = {Severity.CRITICAL: "Outage", Severity.WARNING: "Degraded", Severity.INFO: "Info"}
 USERS_ARE_FINE = "Users are probably fine."
 REFUSALS = {
     "invalid_grant": "wrong password",
@@ -64,16 +88,11 @@ def first_line(incident: Incident, view: View) -> str:
         return f"False alarm. {line}" if incident.false_alarm else line
     if incident.kind is IncidentKind.NO_DATA:
         return f"I cannot check logins to {name_tenants(incident.tenants)}. No check gets through."
-    if _has_lost_sight(incident, view):
-        return f"There are no metrics any more. The last ones said: {describe_effect(incident)}."
-    return _line_by_cause(incident, view)
-
-
-def _has_lost_sight(incident: Incident, view: View) -> bool:
-    """Tell whether an incident's metrics have stopped, so that nobody knows whether it goes on."""
     known = [view.tenants.states.get(name) for name in incident.tenants]
     failing = [state for state in known if state and state.alerting_signals]
-    return bool(failing) and all(state.has_lost_sight for state in failing)
+    if failing and all(state.has_lost_sight for state in failing):
+        return f"There are no metrics any more. The last ones said: {describe_effect(incident)}."
+    return _line_by_cause(incident, view)
 
 
 def own_fault_line(fault: OwnFault, *, is_open: bool) -> str:
@@ -119,24 +138,6 @@ def worst_problem(incident: Incident) -> Problem | None:
     """Return the problem that names an incident: the oldest that goes on, probes first."""
     going_on = [p for p in incident.problems if not p.is_over] or list(incident.problems)
     return min(going_on, key=_rank_problem, default=None)
-
-
-def find_value(verdict: Verdict, rule_id: str, name: str) -> str:
-    """Return a value of the evidence that speaks for a verdict; empty: there is none."""
-    found = (one.values.get(name, "") for one in verdict.evidence_for if one.rule_id == rule_id)
-    return str(next(found, ""))
-
-
-def find_connection(verdict: Verdict) -> str:
-    """Return the one connection that a log blames; empty: there is none."""
-    ids = ("log-upstream", "log-one-connection")
-    return next(filter(None, (find_value(verdict, id_, "connection") for id_ in ids)), "")
-
-
-def do_users_fail(verdict: Verdict) -> bool:
-    """Tell whether real users are known to fail."""
-    evidence = (*verdict.evidence_for, *verdict.evidence_against)
-    return any(one.rule_id.startswith("users-fail") for one in evidence)
 
 
 def name_environment(incident: Incident, view: View) -> str:
@@ -195,7 +196,13 @@ def _line_by_cause(  # noqa: C901, PLR0911, PLR0912 - one case a cause
             return f"{capitalize(effect)}, probably because of {because}."
         case Cause.AUTH0:
             where = name_environment(incident, view) if verdict.scope is Scope.ENVIRONMENT else ""
-            return f"Auth0 {_describe_auth0(incident)}{where and f' in {where}'}: {effect}."
+            worst = worst_problem(incident)
+            failed, tries = problem_counts(worst) if worst else (0, 0)
+            is_login = isinstance(worst, ProbeProblem) and worst.signal not in PATHS
+            is_down = is_login and tries and failed / tries >= MOST
+            does = "is down" if is_down else "has problems"
+            does = "is slow" if isinstance(worst, SlowProblem) else does
+            return f"Auth0 {does}{where and f' in {where}'}: {effect}."
         case Cause.APP if release := release_of(verdict):
             return f"Our release broke logins: {effect} since {release}."
         case Cause.APP:
@@ -230,15 +237,6 @@ def _name_cause(  # noqa: PLR0911 - one case a cause
             return f"a provider behind Auth0{named}"
         case _:
             return "single failures"
-
-
-def _describe_auth0(incident: Incident) -> str:
-    worst = worst_problem(incident)
-    if isinstance(worst, SlowProblem):
-        return "is slow"
-    is_login = isinstance(worst, ProbeProblem) and worst.signal not in PATHS
-    failed, tries = problem_counts(worst) if worst else (0, 0)
-    return "is down" if is_login and tries and failed / tries >= MOST else "has problems"
 
 
 def _describe_own_side(incident: Incident) -> str:
@@ -369,3 +367,33 @@ def _rank_problem(problem: Problem) -> tuple[int, bool, float]:
         case _:
             assert_never(problem)
     return rank, problem.signal in PATHS, problem.since
+
+
+class State(NamedTuple):
+    """An incident's state in words, and its emoji: each has its own shape, not only a colour."""
+
+    mark: str
+    text: str
+
+
+def state_of(incident: Incident, view: View | None = None) -> State:  # noqa: PLR0911 - one a state
+    """Return the state of an incident, and who acknowledged or resolved it."""
+    life, cause = incident.life, incident.verdict.stated_cause
+    if not incident.is_open:
+        if life.merged_into is not None:
+            return State(MERGED_MARK, "Merged")
+        if incident.false_alarm:
+            return State(FALSE_ALARM_MARK, "False alarm")
+        if life.resolved_by:
+            return State(BY_HAND_MARK, f"Resolved by <@{life.resolved_by}>")
+        return State(RESOLVED_MARK, "Resolved")
+    if incident.state is IncidentState.ACKNOWLEDGED:
+        return State(ACKNOWLEDGED_MARK, f"Acknowledged by <@{life.acknowledged_by}>")
+    if incident.notification.is_muted or (
+        view and is_covered(incident, view.desk.active_silences, view.now, view.rules)
+    ):
+        return State(SILENCED_MARK, "Silenced")
+    if incident.kind is IncidentKind.NO_DATA or cause is Cause.NETWORK:
+        return State(NO_DATA_MARK, "Cannot check")
+    text = "Test login only" if cause is Cause.PROBE else SEVERITIES[incident.severity]
+    return State(SEVERITY_MARKS[incident.severity], text)

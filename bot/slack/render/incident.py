@@ -23,8 +23,7 @@ from bot.core.state.silence import find_covering
 from bot.slack.render.advice import advise, alerts_link
 from bot.slack.render.buttons import ended_buttons, incident_buttons
 from bot.slack.render.chart import render_charts
-from bot.slack.render.first_line import first_line
-from bot.slack.render.incident_line import state_mark, state_text
+from bot.slack.render.first_line import first_line, state_of
 from bot.slack.render.info import render_missing_data, render_monitoring_gap, render_own_fault
 from bot.slack.render.oncall import on_call_name
 from bot.slack.render.signals import problem_line, problem_name
@@ -69,7 +68,7 @@ def render_cross_post(incident: Incident, view: View, permalink: str) -> Rendere
     """Say in one line what a channel's tenants have to do with an incident of another channel."""
     where = link(permalink, f"Incident #{incident.id}") if permalink else f"Incident #{incident.id}"
     return render_paragraphs(
-        f"{state_mark(incident)} {where} concerns this channel as well. "
+        f"{state_of(incident).mark} {where} concerns this channel as well. "
         f"{escape(first_line(incident, view))} "
         "People handle it there, and this line is not updated."
     )
@@ -109,7 +108,7 @@ def render_incident(
     if incident.own_fault is not None:
         return render_own_fault(incident, view, status_link, mention)
     line = escape(first_line(incident, view))
-    head = f"{mention} {state_mark(incident, view)} *{line}*".strip()
+    head = f"{mention} {state_of(incident, view).mark} *{line}*".strip()
     blocks = [section(f"{head}\n{_state_line(incident, view)}")]
     if what_to_do := advise(incident, view):
         blocks.append(section(f"*Do now:* {what_to_do}"))
@@ -151,7 +150,7 @@ def _state_line(incident: Incident, view: View) -> str:
         return _end_line(incident, view)
     for_s = duration(view.now - incident.failing_since)
     parts = [
-        state_text(incident, view),
+        state_of(incident, view).text,
         f"since {hour_and_minute(incident.failing_since)} ({for_s})",
         certainty_text(incident.verdict) if incident.kind is IncidentKind.FAILING else "",
     ]
@@ -164,7 +163,7 @@ def _end_line(incident: Incident, view: View) -> str:
     taken, verdict = incident.life.acknowledged, incident.verdict
     cause = verdict.stated_cause
     parts = [
-        state_text(incident, view),
+        state_of(incident, view).text,
         f"{hour_and_minute(incident.failing_since)} to {hour_and_minute(ended_at)}",
         f"cause: {CAUSES[cause]}" if incident.kind is IncidentKind.FAILING else "",
         noticed_text(incident),

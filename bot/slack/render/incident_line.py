@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.alerting.notification_policy import is_in_maintenance
 from bot.core.model.command import AlertFilter, ShowAlerts
-from bot.core.model.observation import Cause, Severity
 from bot.core.state.desk import INCIDENT_RETENTION_S
 from bot.core.state.incident import IncidentKind, IncidentState
-from bot.core.state.silence import find_covering
-from bot.slack.render.first_line import first_line
+from bot.slack.render.first_line import first_line, state_of
 from bot.slack.render.text import (
-    ACKNOWLEDGED_MARK,
-    BY_HAND_MARK,
     COMMAND,
-    FALSE_ALARM_MARK,
-    MERGED_MARK,
-    NO_DATA_MARK,
-    RESOLVED_MARK,
-    SEVERITY_MARKS,
-    SILENCED_MARK,
     RenderedMessage,
     count_rest,
     date_and_time,
@@ -38,54 +27,6 @@ if TYPE_CHECKING:
     from bot.ports import View
 
 
-def state_mark(incident: Incident, view: View | None = None) -> str:
-    """Return the emoji of an incident's state; each has its own shape, not only its own colour."""
-    if not incident.is_open:
-        return _end_mark(incident)
-    if incident.state is IncidentState.ACKNOWLEDGED:
-        return ACKNOWLEDGED_MARK
-    if incident.notification.is_muted or (view and is_silenced(incident, view)):
-        return SILENCED_MARK
-    if incident.kind is IncidentKind.NO_DATA or incident.verdict.stated_cause is Cause.NETWORK:
-        return NO_DATA_MARK
-    return SEVERITY_MARKS[incident.severity]
-
-
-def _end_mark(incident: Incident) -> str:
-    if incident.life.merged_into is not None:
-        return MERGED_MARK
-    if incident.false_alarm:
-        return FALSE_ALARM_MARK
-    return BY_HAND_MARK if incident.life.resolved_by else RESOLVED_MARK
-
-
-def is_silenced(incident: Incident, view: View) -> bool:
-    """Tell whether silences or maintenance hide an incident now."""
-    hidden = find_covering(view.desk.active_silences, incident, view.now)
-    return bool(hidden) or is_in_maintenance(incident, view.now, view.rules)
-
-
-def state_text(incident: Incident, view: View | None = None) -> str:  # noqa: PLR0911 - one a state
-    """Say the state of an incident, and who acknowledged or resolved it."""
-    life = incident.life
-    if not incident.is_open:
-        if life.merged_into is not None:
-            return "Merged"
-        if incident.false_alarm:
-            return "False alarm"
-        return f"Resolved by <@{life.resolved_by}>" if life.resolved_by else "Resolved"
-    if incident.state is IncidentState.ACKNOWLEDGED:
-        return f"Acknowledged by <@{life.acknowledged_by}>"
-    if incident.notification.is_muted or (view and is_silenced(incident, view)):
-        return "Silenced"
-    if incident.kind is IncidentKind.NO_DATA or incident.verdict.stated_cause is Cause.NETWORK:
-        return "Cannot check"
-    if incident.verdict.stated_cause is Cause.PROBE:
-        return "Test login only"
-    return STATES[incident.severity]
-
-
-STATES = {Severity.CRITICAL: "Outage", Severity.WARNING: "Degraded", Severity.INFO: "Info"}
 MAX_LINES = 15
 _ACKNOWLEDGED = frozenset({IncidentState.ACKNOWLEDGED})
 STATE_FILTERS = {
@@ -147,6 +88,6 @@ def incident_line(incident: Incident, view: View) -> str:
     if incident.kind is IncidentKind.MONITORING_GAP:
         line = "I could not check."
     return (
-        f"{state_mark(incident, view)} #{incident.id} *{line}* {state_text(incident, view)}, "
+        f"{state_of(incident, view).mark} #{incident.id} *{line}* {state_of(incident, view).text}, "
         f"since {date_and_time(since)}, {lasted}"
     )

@@ -8,8 +8,7 @@ from bot.core.model.observation import Severity
 from bot.core.state.incident import OwnFaultKind
 from bot.core.state.problem import NoDataProblem
 from bot.slack.render.buttons import incident_buttons
-from bot.slack.render.first_line import first_line
-from bot.slack.render.incident_line import state_mark, state_text
+from bot.slack.render.first_line import first_line, state_of
 from bot.slack.render.signals import SOURCE_NAMES
 from bot.slack.render.text import (
     COMMAND,
@@ -72,7 +71,7 @@ def render_missing_data(incident: Incident) -> RenderedMessage:
         sentence = f"{by} resolved this after {lasted} without data from {source}: {names}."
     else:
         sentence = f"{source[0].upper()}{source[1:]} has data again after {lasted}: {names}."
-    head = f"{state_mark(incident)} *{sentence}*\n{why}".strip()
+    head = f"{state_of(incident).mark} *{sentence}*\n{why}".strip()
     foot = f"#{incident.id} · since {date_and_time(incident.since)}"
     return RenderedMessage(f"{sentence} [#{incident.id}]", [section(head), context(foot)])
 
@@ -107,8 +106,8 @@ def render_own_fault(
     """Render a fault of the bot itself: what it means, and what to do."""
     line = escape(first_line(incident, view))
     is_info = incident.severity is Severity.INFO
-    mark = SEVERITY_MARKS[incident.severity] if is_info else state_mark(incident, view)
-    state = "Info" if is_info else state_text(incident, view)
+    mark = SEVERITY_MARKS[incident.severity] if is_info else state_of(incident, view).mark
+    state = "Info" if is_info else state_of(incident, view).text
     blocks = [section(f"{mention} {mark} *{line}*\n{state}".strip())]
     if incident.is_open:
         blocks.append(section(own_fault_text(incident)))

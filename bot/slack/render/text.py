@@ -134,6 +134,16 @@ SET_UP_REMEDIES = {
     "the application (its tab Connections)",
     (Stage.DNS, "nxdomain", None): "Check the spelling of {setting}: DNS does not know this name "
     "(if it knows no other: check this machine's DNS)",
+    (Stage.CONNECT, "proxy_unreachable", None): "Check the proxy's address in `proxy`, and that "
+    "this machine may connect to it",
+    (
+        Stage.CONNECT,
+        "proxy_login",
+        None,
+    ): "Put the right user and password into the proxy's address "
+    "in `proxy`: http://user:password@host:port",
+    (Stage.CONNECT, "proxy_refused", None): "Let the proxy allow CONNECT to this host, port 443",
+    (Stage.CONNECT, "proxy_failed", None): "Find out on the proxy why it does not reach this host",
     (Stage.TLS, "wrong_host", None): "Check the spelling of {setting}: another host answers",
     (Stage.TLS, "untrusted", None): "Something on the way replaces the certificate, such as a "
     "proxy that inspects TLS: exempt this host, or name its authority in ca_file",

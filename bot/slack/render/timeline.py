@@ -35,9 +35,8 @@ from bot.core.state.timeline import (
 )
 from bot.slack.render.advice import advise
 from bot.slack.render.buttons import still_on_it_buttons
-from bot.slack.render.first_line import describe_effect, first_line
+from bot.slack.render.first_line import describe_effect, first_line, state_of
 from bot.slack.render.incident import status_incident_line
-from bot.slack.render.incident_line import state_mark
 from bot.slack.render.text import (
     ACKNOWLEDGED_MARK,
     CAUSES,
@@ -210,7 +209,7 @@ def _question_text(entry: StillOnItEntry, incident: Incident, view: View) -> str
 
 def _resolved_text(entry: ResolvedEntry, incident: Incident) -> str:
     ended_at = incident.ended_at if incident.ended_at and not entry.by else entry.at
-    mark, by = (state_mark(incident), f" by <@{entry.by}>") if entry.by else (RESOLVED_MARK, "")
+    mark, by = (state_of(incident).mark, f" by <@{entry.by}>") if entry.by else (RESOLVED_MARK, "")
     end = f"{mark} Resolved{by} after {duration(max(ended_at - incident.failing_since, 0.0))}"
     if entry.by and incident.life.still_failing:
         end += f". Still failing: {join_names([str(one) for one in incident.life.still_failing])}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import MetricKind
-from bot.core.model.observation import Cause, MissingEvidence
-from bot.core.state.incident import MESSAGE, MONITOR, PROBE, STATUS_INCIDENT
+from bot.core.model.observation import Cause, MissingEvidence, Verdict
+from bot.core.state.incident import MESSAGE, MONITOR, PROBE, STATUS_INCIDENT, Incident
 from bot.slack.render.text import (
     CAUSES,
     SCOPES,
@@ -279,3 +279,21 @@ def time_to_detect_text(incident: Incident) -> str:
     if notified_at is not None and posted_at is not None and posted_at > notified_at:
         text += f". We knew {duration(posted_at - notified_at)} before the status page"
     return text
+
+
+def find_value(verdict: Verdict, rule_id: str, name: str) -> str:
+    """Return a value of the evidence that speaks for a verdict; empty: there is none."""
+    found = (one.values.get(name, "") for one in verdict.evidence_for if one.rule_id == rule_id)
+    return str(next(found, ""))
+
+
+def find_connection(verdict: Verdict) -> str:
+    """Return the one connection that a log blames; empty: there is none."""
+    ids = ("log-upstream", "log-one-connection")
+    return next(filter(None, (find_value(verdict, id_, "connection") for id_ in ids)), "")
+
+
+def do_users_fail(verdict: Verdict) -> bool:
+    """Tell whether real users are known to fail."""
+    evidence = (*verdict.evidence_for, *verdict.evidence_against)
+    return any(one.rule_id.startswith("users-fail") for one in evidence)

@@ -61,8 +61,8 @@ from bot.ports import View
 from bot.simulator.workspace.blocks import Surface, check
 from bot.slack.actions import IncidentValue, MenuValue
 from bot.slack.render.answers import render_answer
+from bot.slack.render.first_line import state_of
 from bot.slack.render.incident import render_incident
-from bot.slack.render.incident_line import state_mark
 from bot.slack.render.timeline import render_timeline_entry
 
 START = 1_772_445_600.0
@@ -246,7 +246,7 @@ def test_the_marks_of_all_states_differ() -> None:
     """The marks differ in shape, so nobody has to tell red from green."""
     states = [OPEN, TAKEN, ENDED, end(by="U1"), end(merged_into=1)]
 
-    assert len({state_mark(incident) for incident in states}) == len(states)
+    assert len({state_of(incident).mark for incident in states}) == len(states)
 
 
 def test_a_resolved_message_says_how_long_it_lasted() -> None:
