@@ -94,7 +94,8 @@ def _next_verdict(incident: Incident, judged: Verdict, now: float) -> Verdict:
 def _may_turn_again(incident: Incident, judged: Verdict, now: float) -> bool:
     """Tell whether evidence that was seen before may turn the verdict now."""
     opened_at, turns = incident.life.opened_at, incident.history.verdicts
-    if now - opened_at < SETTLE_S:
+    is_named = incident.verdict.cause is Cause.UNCLEAR and judged.confidence >= CLEAR
+    if now - opened_at < SETTLE_S or is_named:
         return True
     last_at = turns[-1].at if turns else opened_at
     is_clear = judged.confidence >= CLEAR or judged.confidence <= 1 - CLEAR

@@ -36,10 +36,10 @@ login-intercepted              -0.5      0.3        .     -1.0      3.5        .
 login-untrusted                 0.7      0.4        .     -2.0      2.0        .        .        .
 login-gone                      1.5      2.5        .      0.5     -1.0        .        .        .
 login-blocked                   0.5      0.3        .      1.0      2.5        .        .        .
-login-5xx                       1.5      1.0        .     -2.0     -1.0        .        .        .
+login-5xx                       1.2      1.0        .     -2.0     -1.0        .        .        .
 login-certificate               1.0      0.5        .     -2.0      1.0        .        .        .
 login-hangs                     1.2      0.8        .     -2.0      0.7        .        .        .
-login-unreachable               0.8     -0.5        .     -2.0      1.5        .        .        .
+login-unreachable               0.7     -0.5        .     -2.0      1.5        .        .        .
 custom-only                     0.5      3.2        .        .     -2.0        .        .        .
 m2m-refused                    -1.0      1.5        .      3.5     -4.0        .        .        .
 m2m-denied                     -1.0      2.8        .      2.6     -4.0        .        .        .
@@ -136,7 +136,7 @@ prior                           0.0     -0.7     -2.0     -0.4     -0.4     -4.1
 login-refused                     .      1.0        .      3.6     -3.0        .        .        .
 login-denied                    0.2      3.0        .      1.6     -3.0        .        .        .
 login-server-error              0.9      1.4        .      0.7     -1.5        .        .        .
-login-5xx                       1.5      0.9        .     -2.0     -1.0        .        .        .
+login-5xx                       1.2      0.9        .     -2.0     -1.0        .        .        .
 login-hangs                     1.1      0.8        .     -2.0      0.7        .        .        .
 custom-only                     0.4      3.3        .        .     -2.0        .        .        .
 login-slow                      1.0      0.8     -1.0     -3.0      0.4        .        .        .
