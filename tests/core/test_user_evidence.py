@@ -150,6 +150,7 @@ PRODUCED: dict[str, dict[str, Any]] = {
     "log-upstream": {"series": log(Group(RowKind.UPSTREAM, 30, "provider_error", "saml-corp"))},
     "log-one-connection": {"series": log(Group(RowKind.FAILURE, 30, "", "saml-corp"))},
     "log-provider": {"series": log(Group(RowKind.PROVIDER, 30))},
+    "log-push": {"series": log(Group(RowKind.PROVIDER, 30, "push"))},
     "log-tenant": {"series": log(Group(RowKind.TENANT, 30))},
     "log-platform": {"series": log(Group(RowKind.PLATFORM, 2))},
     "log-quota": {"series": log(Group(RowKind.QUOTA, 4))},

@@ -56,8 +56,8 @@ def _query_interval_s(
     After the first failure of a probe, or of another metric, it is asked often, until it tells how
     users have done since.
     """
-    others = (each for each in state.metrics.values() if each is not metric)
-    begun = (each.since for each in (*state.probes.values(), *others))
+    begun = [probe.since for probe in state.probes.values()]
+    begun += [other.since for other in state.metrics.values() if other is not metric]
     if any(since is not None and now - since < ASK_USERS_FOR_S for since in begun):
         return min(ASK_USERS_EVERY_S, limits.every_s)
     return limits.every_s / 2 if metric.state is SignalState.PENDING else limits.every_s

@@ -321,6 +321,11 @@ RULES = {
             "providers that have nothing to do with one another do not fail together",
         ),
         EvidenceRule(
+            "log-push",
+            "the most frequent failed rows of the log are push messages of the second factor",
+            "Auth0 sends them, unless the tenant has a service of its own",
+        ),
+        EvidenceRule(
             "log-provider",
             "the most frequent failed rows of the log are messages that are not delivered",
         ),

@@ -6,7 +6,7 @@ from collections import Counter
 from math import log
 from typing import TYPE_CHECKING
 
-from bot.core.auth0_logs.events import FAILED_KINDS, RowKind
+from bot.core.auth0_logs.events import FAILED_KINDS, PUSH, RowKind
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import SignalState, Stage
 from bot.core.signals.metric_threshold import QUOTA_ROWS
@@ -193,7 +193,8 @@ def _collect_blame_evidence(
             "failures": count,
             "connection": connection if is_one_connection else "",
         }
-        yield RuleMatch(LOG_RULE_IDS[RowKind(kind)], values, clarity)
+        rule_id = "log-push" if pattern == PUSH else LOG_RULE_IDS[RowKind(kind)]
+        yield RuleMatch(rule_id, values, clarity)
 
 
 def _count_by(groups: Iterable[Group], field: str) -> list[tuple[str, int]]:

@@ -39,12 +39,12 @@ login-blocked                   0.5      0.3        .      1.0      2.5        .
 login-5xx                       1.2      1.0        .     -2.0     -1.0        .        .        .
 login-certificate               1.0      0.5        .     -2.0      1.0        .        .        .
 login-hangs                     1.2      0.8        .     -2.0      0.7        .        .        .
-login-unreachable               0.7     -0.5        .     -2.0      1.5        .        .        .
+login-unreachable               0.7     -2.0        .     -2.0      1.5        .        .        .
 custom-only                     0.5      3.2        .        .     -2.0        .        .        .
 m2m-refused                    -1.0      1.5        .      3.5     -4.0        .        .        .
 m2m-denied                     -1.0      2.8        .      2.6     -4.0        .        .        .
 m2m-429                        -1.0        .      5.5     -1.5     -4.0        .        .        .
-m2m-only                        2.0      0.8        .     -0.2     -2.0        .        .        .
+m2m-only                        2.2      0.8        .     -0.2     -2.0        .        .        .
 keys-only                       2.0     -1.0        .     -0.5     -1.0        .        .        .
 login-slow                      1.0      0.8     -1.0     -3.0      0.3        .        .        .
 login-ok                       -1.0        .        .     -0.5     -1.0        .        .        .
@@ -87,7 +87,7 @@ notice-fits                     3.0        .        .        .     -1.0        .
 notice-nearby                   2.5        .        .        .        .        .        .        .
 notice-silent                  -0.2        .        .        .        .        .        .        .
 
-users-fail-alone                  .      0.3      0.3     -4.0     -2.0      5.8      3.5        .
+users-fail-alone                  .      0.3      0.3     -4.0     -2.0      6.1      3.5        .
 users-fail                      1.6      1.6      0.8     -4.0     -5.0        .        .        .
 log-no-success-alone            1.0     -0.5        .     -2.0        .      4.6      2.0      0.7
 users-away                      1.0     -0.5        .     -2.0        .      4.6      2.0      0.7
@@ -106,6 +106,7 @@ log-database                   -0.3      3.5        .        .        .     -1.0
 log-several-connections         5.0      1.5        .        .        .     -3.0     -1.0        .
 log-provider                   -0.5        .        .        .        .     -1.5      5.0        .
 log-upstream                   -1.0        .        .        .        .     -2.0      5.0        .
+log-push                        2.5        .        .        .        .     -1.5      2.5        .
 log-tenant                     -0.5      4.0        .        .        .     -1.5        .        .
 log-app                        -1.0      1.0        .        .        .      1.5     -1.0        .
 log-one-connection             -1.0      1.3        .        .        .     -1.5      3.0        .

@@ -107,6 +107,8 @@ SENTENCES = {
     "log-one-connection": "only logins through the connection {connection} fail",
     "log-provider": "e-mails or text messages of logins are not delivered in {rows} of "
     "{failures} failures{pattern}",
+    "log-push": "push messages of the second factor are not delivered in {rows} of {failures} "
+    "failures",
     "log-tenant": "the tenant's log blames the tenant's code or settings in {rows} of {failures} "
     "failures{pattern}",
     "log-platform": "the tenant's log has failures of Auth0's own parts: {rows} rows",
