@@ -231,10 +231,7 @@ def observe_metric(
 
 
 def _add_up(metric: MetricState, latest: Measurement, limits: MetricLimits, surge: float) -> Excess:
-    """Add up what fails beyond the usual, once that is known.
-
-    Where more people come than usual, more of them are new to it: typos after a mailing.
-    """
+    """Add up what fails beyond the usual; when many come, more are new to it and mistype."""
     baseline = metric.baseline
     if not baseline.is_known or limits.is_pushed:
         return Excess(counted_at=latest.at)
@@ -244,8 +241,7 @@ def _add_up(metric: MetricState, latest: Measurement, limits: MetricLimits, surg
         return add_excess(metric.excess, latest, usual, limit)
     usual = max(baseline.failed_share, LEAST_SHARE)
     failed = [g for g in latest.groups if g.kind in FAILED_KINDS]
-    # A log's failures are no mistakes of users, so fewer of them are bad.
-    part = LOG_PART if limits.kind is MetricKind.LOGS else 1.0
+    part = LOG_PART if limits.kind is MetricKind.LOGS else 1.0  # its failures are nobody's mistakes
     limit = (part * limits.share * surge, BASELINE_FACTOR * surge)
     return add_excess(metric.excess, latest, usual, limit, failed)
 

@@ -68,11 +68,7 @@ RULES = {
         EvidenceRule(
             "login-not-allowed", "the token endpoint refuses the application of the login"
         ),
-        EvidenceRule(
-            "login-bad-request",
-            "the token endpoint suddenly calls the login's own request wrong: invalid_request",
-            "a connection that was switched off says so; a refused application has other words",
-        ),
+        EvidenceRule("login-bad-request", "the login gets invalid_request", "a connection is off"),
         EvidenceRule("login-no-proof", "the token has no fresh proof that the Action ran"),
         EvidenceRule("login-wrong-token", "the login gets a token that is wrong"),
         EvidenceRule(
@@ -153,11 +149,7 @@ RULES = {
             "the login is slow against its own past",
             "slow tenant code looks like this too: an Action may take 20 s",
         ),
-        EvidenceRule(
-            "keys-only",
-            "discovery and keys fail, and the login works",
-            "public documents that no setting of the tenant's touches",
-        ),
+        EvidenceRule("keys-only", "only discovery and keys fail", "no setting does that"),
         EvidenceRule("login-ok", "the login works", is_health=True),
     ),
     Question.PAST: (
@@ -320,11 +312,7 @@ RULES = {
             "several connections of the log fail since the same time",
             "providers that have nothing to do with one another do not fail together",
         ),
-        EvidenceRule(
-            "log-push",
-            "the most frequent failed rows of the log are push messages of the second factor",
-            "Auth0 sends them, unless the tenant has a service of its own",
-        ),
+        EvidenceRule("log-push", "most failed rows are push messages", "Auth0 sends them"),
         EvidenceRule(
             "log-provider",
             "the most frequent failed rows of the log are messages that are not delivered",
@@ -368,9 +356,7 @@ RULES = {
             "errors-upstream", "the error tracker's most frequent pattern is an identity provider's"
         ),
         EvidenceRule(
-            "errors-tenant",
-            "the error tracker's most frequent pattern is that access is denied",
-            "what applications get if an Action, or a connection's settings, refuse a login",
+            "errors-tenant", "the error tracker's most frequent pattern is a denied access"
         ),
         EvidenceRule(
             "errors-unreachable-alone",
