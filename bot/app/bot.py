@@ -336,7 +336,18 @@ class Bot:
     ) -> None:
         """Take what people do in Slack, for ever."""
         groups = groups_with_rights(engine.view().rules.access)
-        people = UserDirectory(web, self._clock, groups=groups, workspaces=workspace.workspaces)
+
+        def is_vouched(user: str) -> bool:
+            view = engine.view()
+            return view.desk.vouches_for(user, view.rules, view.now)
+
+        people = UserDirectory(
+            web,
+            self._clock,
+            groups=groups,
+            workspaces=workspace.workspaces,
+            is_vouched=is_vouched,
+        )
         homes = HomeTabs(
             web,
             self._clock,

@@ -125,7 +125,9 @@ async def ask(text: str, user: str = "U1") -> Asked:  # noqa: PLR0915 - one bot
             submit=engine.submit,
         )
         engine.attach(delivery)
-        people = UserDirectory(web, clock, groups=(), workspaces=workspace.workspaces)
+        people = UserDirectory(
+            web, clock, groups=(), workspaces=workspace.workspaces, is_vouched=lambda _: False
+        )
         questions = QuestionAnswerer(
             web,
             clock,

@@ -334,7 +334,9 @@ def people(slack: FakeSlack, api: SlackWeb, clock: RealClock) -> UserDirectory:
     """A directory in which everybody is a member in Berlin."""
     ann = {"id": "U1", "team_id": "T1", "name": "ann", "tz": "Europe/Berlin"}
     slack.answers["users.info"] = {"ok": True, "user": ann}
-    return UserDirectory(api, clock, groups=(), workspaces=WORKSPACE.workspaces)
+    return UserDirectory(
+        api, clock, groups=(), workspaces=WORKSPACE.workspaces, is_vouched=lambda _: False
+    )
 
 
 @pytest.fixture
