@@ -155,7 +155,7 @@ async def test_nothing_known(
 
 async def test_asked_again(slack: Any, api: SlackWeb, clock: Any, until: Any) -> None:
     """Slack is asked again in the background until it says who somebody is."""
-    failed = (503, {}, b"")
+    failed: Any = (503, {}, b"")
     slack.answers["users.info"] = [failed, failed, {"ok": True, "user": ANN}]
     people = make_directory(api, clock)
     clock.rounds = 50
