@@ -336,17 +336,8 @@ class Bot:
     ) -> None:
         """Take what people do in Slack, for ever."""
         groups = groups_with_rights(engine.view().rules.access)
-
-        def is_vouched(user: str) -> bool:
-            view = engine.view()
-            return view.desk.vouches_for(user, view.rules, view.now)
-
         people = UserDirectory(
-            web,
-            self._clock,
-            groups=groups,
-            workspaces=workspace.workspaces,
-            is_vouched=is_vouched,
+            web, self._clock, engine.view, groups=groups, workspaces=workspace.workspaces
         )
         homes = HomeTabs(
             web,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bot.core.model.access import Access
-    from bot.ports import Clock, WebApi
+    from bot.ports import Clock, View, WebApi
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,24 +47,24 @@ class UserDirectory:
     Args:
         web: asks Slack.
         clock: gives the age of an answer.
+        view: returns the state that vouches for people while Slack does not.
         groups: the user groups whose members are looked up.
         workspaces: the workspaces and organisations whose members are not guests.
-        is_vouched: whether a person is known without Slack.
     """
 
     def __init__(
         self,
         web: WebApi,
         clock: Clock,
+        view: Callable[[], View],
         *,
         groups: Iterable[str],
         workspaces: frozenset[str],
-        is_vouched: Callable[[str], bool],
     ) -> None:
         self._web = web
         self._clock = clock
         self._workspaces = workspaces
-        self._is_vouched = is_vouched
+        self._view = view
         self._members: dict[str, frozenset[str]] = dict.fromkeys(groups, frozenset())
         self._has_groups = asyncio.Event()
         if not self._members:
@@ -111,7 +111,9 @@ class UserDirectory:
                 await self._has_groups.wait()
         looked_up_at, person = self._people.get(user, (float("-inf"), Person(user)))
         if not person.is_guest and abs(self._clock.now() - looked_up_at) > KNOWN_FOR_S:
-            person = replace(person, is_known=self._is_vouched(user))
+            view = self._view()
+            is_known = view.desk.vouches_for(user, view.rules, view.now)
+            person = replace(person, is_known=is_known)
         groups = tuple(group for group, users in self._members.items() if user in users)
         return replace(person, groups=groups)
 

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.core.model.access import KNOWN_FOR_S, Access, Person
+from bot.core.state.desk import DeskState
+from bot.core.state.rules import Rules
+from bot.core.state.tenant import Tenants
+from bot.ports import View
 from bot.slack import users
 from bot.slack.users import UserDirectory, groups_with_rights
 
@@ -50,9 +54,9 @@ def clock() -> StillClock:
 def make_directory(
     api: SlackWeb, clock: Any, groups: Iterable[str] = (), vouched: Iterable[str] = ()
 ) -> UserDirectory:
-    return UserDirectory(
-        api, clock, groups=groups, workspaces=WORKSPACES, is_vouched=frozenset(vouched).__contains__
-    )
+    rules = Rules({}, access=Access(silence=tuple(vouched)))
+    view = View(clock.now(), rules, Tenants({}), DeskState())
+    return UserDirectory(api, clock, lambda: view, groups=groups, workspaces=WORKSPACES)
 
 
 @asynccontextmanager
