@@ -59,7 +59,7 @@ NO_TERMINAL = (
     "environment and use --from-env; what is no secret can be a flag, such as --domain"
 )
 MOST_LOGINS = 2
-"""In one run: Auth0 blocks an address after ten refusals."""
+"""In one run: Auth0 blocks the user after ten refusals from one address."""
 CHECKED = {
     "AUTH0_DOMAIN": "",
     "AUTH0_REALM": "",
@@ -232,7 +232,7 @@ def init(file: Path, *, from_env: bool, offline: bool, **flags: str | None) -> N
     """Write the configuration: ask for each value, and check it against Auth0 and Slack.
 
     Secrets go into a second file, such as bot.env, which only you may read. They are never shown.
-    One login is tried, or two if the first one fails: Auth0 blocks an address after ten refusals.
+    One login is tried, or two if the first one fails: after ten, Auth0 would block the user.
 
     \b
     Examples:
