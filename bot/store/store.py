@@ -102,6 +102,10 @@ class SqlStore:
         """Read the open incidents, and the deliveries that are not done."""
         return await self._run_in_thread(self._thread, self._read_unfinished)
 
+    async def read_past_incidents(self, after: int) -> tuple[Incident, ...]:
+        """Read the next resolved incidents after this number; see the port."""
+        return await self._run_in_thread(self._thread, self._read_past_incidents, after)
+
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note it for the next process; see the port.
 
@@ -137,6 +141,10 @@ class SqlStore:
     def _read_unfinished(self) -> Unfinished:
         with self._database.transaction() as connection:
             return read_unfinished(connection)
+
+    def _read_past_incidents(self, after: int) -> tuple[Incident, ...]:
+        with self._database.transaction() as connection:
+            return read_past_incidents(connection, after)
 
     def _has_received(self, received_id: str) -> bool:
         with self._database.transaction() as connection:
@@ -287,6 +295,19 @@ def read_unfinished(connection: Connection) -> Unfinished:
     return Unfinished(
         tuple(decode(INCIDENT_JSON, row.body, f"incident {row.id}") for row in incidents),
         tuple(decode_delivery(row.body, f"outbox {row.key}") for row in waiting),
+    )
+
+
+PAST_INCIDENTS = 50
+"""Read at a time: to decode so many takes 50 ms, in which nothing can be committed."""
+
+
+def read_past_incidents(connection: Connection, after: int) -> tuple[Incident, ...]:
+    """Read the next resolved incidents after this number. Raises `StoreError`."""
+    are_next = (INCIDENT.c.resolved_at.is_not(None), INCIDENT.c.id > after)
+    found = select(INCIDENT).where(*are_next).order_by(INCIDENT.c.id).limit(PAST_INCIDENTS)
+    return tuple(
+        decode(INCIDENT_JSON, row.body, f"incident {row.id}") for row in connection.execute(found)
     )
 
 
