@@ -34,6 +34,7 @@ from bot.slack.inbound.socket_mode import SocketModeConnection
 from bot.slack.outbound.answers import QuestionAnswerer
 from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.outbound.messenger import SlackMessenger
+from bot.slack.outbound.reachability import watch_messages
 from bot.slack.session import SlackHealth, SlackSession
 from bot.slack.users import UserDirectory, groups_with_rights
 from bot.slack.web_api import POST, open_web
@@ -210,6 +211,9 @@ class Bot:
             ENGINE: engine.run,
             DELIVERY: delivery.run,
             "Slack session": session.run,
+            "messages": partial(
+                watch_messages, web, self._clock, engine.view, delivery.update_soon
+            ),
             "Slack": partial(self._use_slack, engine, web, session, messenger),
         }
         self._log_start(engine)
@@ -339,13 +343,8 @@ class Bot:
         people = UserDirectory(
             web, self._clock, engine.view, groups=groups, workspaces=workspace.workspaces
         )
-        homes = HomeTabs(
-            web,
-            self._clock,
-            people=people,
-            view=engine.view,
-            status_link=self._settings.status_link,
-        )
+        link = self._settings.status_link
+        homes = HomeTabs(web, self._clock, people=people, view=engine.view, status_link=link)
         listeners = self._build_listeners(engine, web, workspace, people, homes)
         self._slack_parts.clear()
         self._slack_parts |= {"directory": people.run, "home tabs": homes.run}
