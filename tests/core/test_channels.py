@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.alerting.batching import (
+from bot.core.alerting.deliveries import (
     CATCH_UP_WAIT_S,
     MISSED_AFTER_S,
     batch_missed,

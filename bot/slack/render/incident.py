@@ -20,8 +20,7 @@ from bot.core.state.problem import (
     problem_counts,
 )
 from bot.core.state.silence import find_covering
-from bot.slack.render.advice import advise, alerts_link
-from bot.slack.render.buttons import ended_buttons, incident_buttons
+from bot.slack.render.advice import advise, alerts_link, ended_buttons, incident_buttons
 from bot.slack.render.chart import render_charts
 from bot.slack.render.first_line import first_line, state_of
 from bot.slack.render.info import render_missing_data, render_monitoring_gap, render_own_fault

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.core.model.observation import Severity
 from bot.core.state.incident import OwnFaultKind
 from bot.core.state.problem import NoDataProblem
-from bot.slack.render.buttons import incident_buttons
+from bot.slack.render.advice import incident_buttons
 from bot.slack.render.first_line import first_line, state_of
 from bot.slack.render.signals import SOURCE_NAMES
 from bot.slack.render.text import (

@@ -11,7 +11,7 @@ from bot.core.signals.history import single_failure_share
 from bot.core.state.silence import is_window_active
 from bot.core.state.tenant import other_component
 from bot.slack import actions
-from bot.slack.render.buttons import button, incident_buttons
+from bot.slack.render.advice import incident_buttons
 from bot.slack.render.command_results import refusal_text
 from bot.slack.render.incident import status_incident_line
 from bot.slack.render.incident_line import MAX_LINES, incident_line, incident_list
@@ -33,6 +33,7 @@ from bot.slack.render.text import (
     WARNING_LIGHT,
     Block,
     RenderedMessage,
+    button,
     context,
     count_rest,
     date_and_time,
