@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from bot.core.incidents import notifications
 from bot.core.incidents.grouping import keep_incident
 from bot.core.incidents.recurrence import STICKY_RESOLVE_S, is_sticky_resolved
-from bot.core.model.fault import describe_fault
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import FEED, Cause, Scope, Severity, Target, Verdict
 from bot.core.state.incident import (
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from bot.core.state.desk import DeskState, StateAndEffects
     from bot.core.state.rules import Rules
     from bot.core.state.stimulus import DeskEffect
-    from bot.core.state.tenant import FeedView, SharedSignals, Tenants
+    from bot.core.state.tenant import SharedSignals, Tenants
 
 REOPEN_WITHIN_S = 1800.0
 """A source that loses its data again so soon is the same incident."""
@@ -83,18 +82,10 @@ def _is_about(incident: Incident, kind: MetricKind | None) -> bool:
 
 def _silent_feeds(shared: SharedSignals, now: float) -> tuple[NoDataProblem, ...]:
     return tuple(
-        NoDataProblem(FEED, name, feed.since or now, None, _describe_feed_fault(feed))
+        NoDataProblem(FEED, name, feed.since or now, None, fault=feed.fault)
         for name, feed in shared.feeds.items()
         if feed.is_silent(now)
     )
-
-
-def _describe_feed_fault(feed: FeedView) -> str:
-    fault = feed.fault
-    if fault is None:
-        return ""
-    said = (describe_fault(fault).replace("_", " "), fault.description)
-    return ": ".join(filter(None, said))
 
 
 def _sources_without_data(

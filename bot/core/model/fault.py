@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from contextlib import suppress
+from dataclasses import replace
 from email.utils import mktime_tz, parsedate_tz
 from typing import TYPE_CHECKING
 
@@ -183,6 +184,11 @@ def _get_header(headers: Mapping[str, str], name: str) -> str:
 
 def _parse_whole(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
+def keep_codes(fault: Fault) -> Fault:
+    """Return what evidence keeps of a fault: its codes, without foreign text."""
+    return replace(fault, description="", retry_at=None)
 
 
 def describe_fault(fault: Fault) -> str:
