@@ -118,8 +118,8 @@ def test_migration_0003_types_what_a_silence_is_about(
 ) -> None:
     """A kind and a name become signals, or the number of an incident."""
     desk = to_jsonable_python(DeskState(silences={1: Silence(1, 0, 5.0, 9.0, "U1", "a test")}))
-    del desk["silences"][1]["about"]
-    desk["silences"][1] |= {"scope": scope, "name": name}
+    del desk["silences"]["1"]["about"]
+    desk["silences"]["1"] |= {"scope": scope, "name": name}
     desk["due"] = {}
 
     text = json.dumps(migrate_record(desk, v0003.DESK_STATE_BY_KIND))
