@@ -57,11 +57,7 @@ def evaluate_sources(
         if metric.is_firing
     }
     for kind in (*MetricKind, None):
-        silent = (
-            _sources_without_data(kind, tenants, rules)
-            if kind
-            else _silent_feeds(state.shared, now)
-        )
+        silent = _find_silent(kind, state.shared, tenants, rules, now)
         incident = next((i for i in state.open_incidents if _is_about(i, kind)), None)
         changes: list[DeskEffect] = []
         if incident is not None:
@@ -80,17 +76,16 @@ def _is_about(incident: Incident, kind: MetricKind | None) -> bool:
     return incident.kind is IncidentKind.SOURCE_NO_DATA and incident.source is kind
 
 
-def _silent_feeds(shared: SharedSignals, now: float) -> tuple[NoDataProblem, ...]:
-    return tuple(
-        NoDataProblem(FEED, name, feed.since or now, None, fault=feed.fault)
-        for name, feed in shared.feeds.items()
-        if feed.is_silent(now)
-    )
-
-
-def _sources_without_data(
-    kind: MetricKind, tenants: Tenants, rules: Rules
+def _find_silent(
+    kind: MetricKind | None, shared: SharedSignals, tenants: Tenants, rules: Rules, now: float
 ) -> tuple[NoDataProblem, ...]:
+    """Return the sources of a kind without data; of none, the feeds that cannot be read."""
+    if kind is None:
+        return tuple(
+            NoDataProblem(FEED, name, feed.since or now, None, fault=feed.fault)
+            for name, feed in shared.feeds.items()
+            if feed.is_silent(now)
+        )
     return tuple(
         NoDataProblem(name, signal, metric.no_data_since, kind, metric.no_data_reason)
         for name, state in tenants.states.items()
