@@ -202,10 +202,6 @@ class UserGroup:
 
     id: str
 
-    def list_shifts(self, _now: float) -> tuple[Shift, ...]:
-        """Return nothing."""
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
 class Shifts:
@@ -216,15 +212,6 @@ class Shifts:
     shifts: tuple[Shift, ...] = ()
     fault: str = ""
     """Why later polls failed; empty: none failed."""
-
-    def list_shifts(self, _now: float) -> tuple[Shift, ...]:
-        """Return all, sorted so that of overlapping shifts the one that begins last counts.
-
-        An entry that names nobody we know, as a holiday or a meeting, takes no shift away.
-        """
-        return tuple(
-            sorted(self.shifts, key=lambda each: (bool(each.person), each.since, -each.until))
-        )
 
     def with_reading(self, reading: Shifts) -> Shifts:
         """Return the newer reading; a failed one keeps the shifts as they were."""
@@ -262,9 +249,19 @@ def later_shifts(
 
 
 def _rank_shifts(source: OnCallSource, overrides: Iterable[Override], now: float) -> list[Shift]:
-    """Return all relevant shifts in rising precedence."""
-    taken_over = (Shift(o.person, o.since, o.until) for o in overrides if o.since < o.until)
-    return [*source.list_shifts(now), *taken_over]
+    """Return all relevant shifts in rising precedence.
+
+    Of overlapping shifts of a calendar the one that begins last counts. An entry that names nobody
+    we know, as a holiday or a meeting, takes no shift away.
+    """
+    shifts: list[Shift] = []
+    match source:
+        case Rotation():
+            shifts += source.list_shifts(now)
+        case Shifts():
+            shifts += sorted(source.shifts, key=lambda s: (bool(s.person), s.since, -s.until))
+    shifts += [Shift(o.person, o.since, o.until) for o in overrides if o.since < o.until]
+    return shifts
 
 
 def _shift_at(ranked: list[Shift], now: float) -> Shift | None:

@@ -210,9 +210,8 @@ class OutboxDelivery:
             if ready:
                 delivery = ready[0][-1]
                 is_urgent = outbox.priority(delivery) <= outbox.URGENT
-                wait_s = self._limits.wait_s(name, is_urgent=is_urgent)
+                wait_s = self._limits.take_turn(name, gap_s, is_urgent=is_urgent)
                 if not wait_s:
-                    self._limits.take_turn(name, gap_s)
                     self._start(delivery)
                 waits.append(wait_s or gap_s)
         return min(waits)

@@ -26,7 +26,6 @@ from bot.slack.render.text import (
     escape,
     fault_name,
     hour_and_minute,
-    link,
     plain_text,
 )
 from bot.slack.render.verdict import find_connection, find_value
@@ -82,8 +81,13 @@ def advise(  # noqa: C901, PLR0911, PLR0912 - one case a cause
         case Cause.PROBE:
             return _advise_probe(incident)
         case Cause.NETWORK:
+            worst, evidence = worst_problem(incident), incident.verdict.evidence_for
+            stage = worst.fault.stage if isinstance(worst, ProbeProblem) and worst.fault else None
+            part = "DNS" if stage is Stage.DNS else "DNS, proxy or firewall"
+            if any(one.rule_id.startswith("clock") for one in evidence):
+                part = "clock (`timedatectl`)"
             return (
-                f"{LOG_IN_YOURSELF} It works? Fix my machine's {_find_own_part(incident)}. It "
+                f"{LOG_IN_YOURSELF} It works? Fix my machine's {part}. It "
                 "fails? Treat it as an outage."
             )
         case Cause.APP:
@@ -179,22 +183,6 @@ def _advise_app(incident: Incident) -> str:
     return (
         f"Check the last change of {app or 'your application'}, and undo it. Not better? {check}."
     )
-
-
-def _find_own_part(incident: Incident) -> str:
-    worst = worst_problem(incident)
-    stage = worst.fault.stage if isinstance(worst, ProbeProblem) and worst.fault else None
-    if any(one.rule_id.startswith("clock") for one in incident.verdict.evidence_for):
-        return "clock (`timedatectl`)"
-    return "DNS" if stage is Stage.DNS else "DNS, proxy or firewall"
-
-
-def alerts_link(incident: Incident, view: View) -> str:
-    """Return a link to what `docs/alerts.md` says of the cause; empty: its address is not set."""
-    page = view.rules.alerts_page
-    if not page:
-        return ""
-    return link(f"{page}#{incident.verdict.stated_cause.value}", "What this means")
 
 
 STICKY_RESOLVE_NOTE = (

@@ -20,7 +20,7 @@ from bot.core.state.problem import (
     problem_counts,
 )
 from bot.core.state.silence import find_covering
-from bot.slack.render.advice import advise, alerts_link, ended_buttons, incident_buttons
+from bot.slack.render.advice import advise, ended_buttons, incident_buttons
 from bot.slack.render.chart import render_charts
 from bot.slack.render.first_line import first_line, state_of
 from bot.slack.render.info import render_missing_data, render_monitoring_gap, render_own_fault
@@ -175,7 +175,7 @@ def _end_line(incident: Incident, view: View) -> str:
 
 
 def _foot(incident: Incident, view: View) -> str:
-    opened = incident.is_open
+    opened, page = incident.is_open, view.rules.alerts_page  # empty: its address is not set
     parts = [
         f"#{incident.id}",
         _owner_text(incident, view) if opened else "",
@@ -190,7 +190,7 @@ def _foot(incident: Incident, view: View) -> str:
         if incident.false_alarm
         else "",
         *(mute_reasons(incident, view) if opened else []),
-        alerts_link(incident, view),
+        page and link(f"{page}#{incident.verdict.stated_cause.value}", "What this means"),
         f"updated {hour_and_minute(view.now)}" if opened else "",
     ]
     return " · ".join(filter(None, parts))
