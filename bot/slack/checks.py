@@ -27,7 +27,7 @@ SCOPES = {
 }
 """The scopes that manifest.yml requires, and what does not work without each."""
 OPTIONAL_SCOPES = {
-    "channels:history": "in a public channel, a message whose answer was lost may come twice",
+    "channels:history": "in a public channel, alerts may come twice if Slack's answer was lost",
     "chat:write.public": "the bot must be invited to each public channel",
     "dnd:read": "people in Do Not Disturb are called, and do not hear it",
     "groups:history": "the same as channels:history, in a private channel",

@@ -166,11 +166,12 @@ def changed(whole: Any, changes: Mapping[str, Any]) -> Any:
 
 
 @asynccontextmanager
-async def place(folder: Path, **workspace: Any) -> AsyncIterator[Place]:
+async def place(folder: Path, more: str = "", **workspace: Any) -> AsyncIterator[Place]:
+    """Open one; `more` are further lines of its scenario, such as what its users do."""
     logins = [{"name": name} for name in ANSWERS]
     timeline = "\n".join(f"  - {{target: prod.{n}, is: {a}}}" for n, a in ANSWERS.items())
     file = folder / "case.yml"
-    file.write_text(SCENARIO.format(logins=json.dumps(logins), timeline=timeline))
+    file.write_text(SCENARIO.format(logins=json.dumps(logins), timeline=timeline) + more)
     scenario = replace(load_file(file), start_at=SystemClock().now() - 60)
     let_in = [Login.model_validate(LOGIN | {"name": n, "username": n}) for n in ("login", *ANSWERS)]
     let_in.append(Login.model_validate(LOGIN))

@@ -37,6 +37,10 @@ EXAMPLE = {
 }
 
 
+STRICT = ("--offline=true", "--threshold=15", "--no-pager")
+"""An exposure of at most 1.5 of 10, as systemd counts it."""
+
+
 def run(*command: str, given: str = "") -> subprocess.CompletedProcess[str]:
     program = shutil.which(command[0])
     if program is None:
@@ -129,6 +133,7 @@ def test_the_unit(tmp_path: Path) -> None:
 
     assert checked.returncode == 0, checked.stderr
     assert str(unit) not in checked.stderr, checked.stderr
+    assert run("systemd-analyze", "security", *STRICT, str(unit)).returncode == 0
     assert settings["RestartPreventExitStatus"] == str(WRONG)
     assert (settings["Type"], settings["Restart"]) == ("notify", "always")
 

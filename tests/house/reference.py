@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bot.cli import main as main_group
+from bot.cli.setup import config_group
 from bot.config.document import section_at
 from bot.config.loading import VARIABLES
 from bot.config.settings import Settings
@@ -104,6 +106,18 @@ def render_metrics() -> str:
 def render_remedies() -> str:
     """Return what Slack says for each error of the test login."""
     return _table("Auth0 says | what to do", ((f"`{k}`", v) for k, v in REMEDIES.items()))
+
+
+def render_shell() -> str:
+    """Return the commands of the shell, with the first sentence of their help."""
+    groups = ((), main_group.commands), (("config",), config_group.commands)
+    rows = (
+        (f"`auth0-check {' '.join((*group, name))}`", command.get_short_help_str(200))
+        for group, commands in groups
+        for name, command in commands.items()
+        if not isinstance(command, click.Group)
+    )
+    return _table("in a shell | what it does", rows)
 
 
 def render_scopes() -> str:
@@ -254,6 +268,7 @@ def _link_pages(text: str) -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "commands": render_commands,
+    "shell": render_shell,
     "metrics": render_metrics,
     "errors": render_remedies,
     "scopes": render_scopes,

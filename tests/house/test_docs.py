@@ -13,7 +13,6 @@ import pytest
 
 from bot.app.health import Health, admin_routes
 from bot.cli import main, setup
-from bot.config import load_settings
 from bot.config.settings import Server
 from bot.core.commands.parse import VERBS, split_verb
 from bot.core.model.access import Verb
@@ -350,17 +349,6 @@ def test_scenario_page(tmp_path: Path) -> None:
     assert set(table(SIMULATE, "Examples")) == {*example_names()}
     assert load_scenario(file).answer
     assert all(f"{{{kind}: " in SIMULATE for kind in KINDS)
-
-
-def test_the_readmes_configuration_loads(tmp_path: Path) -> None:
-    """What the README adds to the file that `init` writes is accepted."""
-    (added,) = blocks(README, "yaml")
-    deploy = ROOT / "deploy"
-    (tmp_path / "bot.env").write_text((deploy / "bot.env.example").read_text())
-    file = tmp_path / "bot.yml"
-    file.write_text((deploy / "bot.example.yml").read_text() + added)
-
-    assert load_settings(file, {}).escalation.critical
 
 
 def test_the_image_asks_for_its_health() -> None:

@@ -144,7 +144,7 @@ MUTANTS = (
         function="OutboxDelivery._handle_sent",
         old="self._calls.pop(delivery.key, None)",
         new="pass",
-        promise='"If Slack does not take a call within 60 seconds, the bot pages every"'
+        promise='"If Slack does not accept a call within 60 seconds, the bot pages every"'
         " (docs/paging.md)",
         harm="Pagers go off although the alert is in the channel.",
         tests=("tests/core", "tests/runtime"),

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
     from bot.slack.inbound.listeners import Listeners
 
+HOME = {"id": "V1", "type": "home", "hash": "h1", "callback_id": "", "private_metadata": ""}
 PROD = CheckAgainValue(tenant="prod").model_dump_json()
 
 
@@ -255,7 +256,7 @@ async def test_buttons(
 
 async def test_a_button_at_home(slack: Any, payloads: Any, inbox: Any) -> None:
     """A click in the Home tab is answered in private."""
-    await slack.deliver("interactive", payloads.in_view(END_SILENCE, {}, '{"v":1,"silence":4}'))
+    await slack.deliver("interactive", payloads.in_view(END_SILENCE, HOME, '{"v":1,"silence":4}'))
 
     (request,) = inbox.requests.values()
     assert (request.channel, request.is_direct, request.response_url) == ("U1", True, "")
@@ -387,7 +388,7 @@ async def test_errors_stand_under_a_field(
     assert [request.words for request in inbox.requests.values()] == ["prod 2h an upgrade"]
 
 
-@pytest.mark.parametrize("state", [{}, {"state": {}}, {"state": {"values": {"what": None}}}])
+@pytest.mark.parametrize("state", [{}, {"state": {}}, {"state": {"values": {"what": {}}}}])
 async def test_a_form_without_its_fields(
     slack: Any, payloads: Any, inbox: Any, known: Any, state: dict[str, Any]
 ) -> None:
@@ -453,7 +454,7 @@ async def test_home(
 
 async def test_refresh(slack: Any, payloads: Any, listeners: Listeners) -> None:
     """Refresh publishes the Home tab again."""
-    await slack.deliver("interactive", payloads.in_view(REFRESH, {}))
+    await slack.deliver("interactive", payloads.in_view(REFRESH, HOME))
     await listeners.close()
 
     assert [method for method, _, _ in slack.calls].count("views.publish") == 1
@@ -518,8 +519,8 @@ async def test_other_workspace(slack: Any, payloads: Any, inbox: Any, listeners:
     ack = await slack.deliver("slash_commands", payloads.command("run", team_id="T9"))
     await slack.deliver("interactive", payloads.click(CHECK_AGAIN, PROD, user=ann))
     await slack.deliver("events_api", payloads.mention("run", user_team="T9"))
-    await slack.deliver("interactive", payloads.in_view(REFRESH, {}, user=ann))
-    await slack.deliver("interactive", payloads.in_view(WHAT, {}, user=ann))
+    await slack.deliver("interactive", payloads.in_view(REFRESH, HOME, user=ann))
+    await slack.deliver("interactive", payloads.in_view(WHAT, HOME, user=ann))
 
     assert inbox.requests == {}
     assert ack["payload"] == {"text": FOREIGN}
@@ -628,7 +629,8 @@ async def test_unreadable(
     ack = await slack.deliver("slash_commands", payload)
 
     assert ack["payload"] == {"text": NOT_SAVED}
-    assert "Could not parse a payload" in caplog.text
+    assert [record.exc_text for record in caplog.records] == [None]
+    assert "not a payload of Slack's" in caplog.text
 
 
 async def test_other_bots(slack: Any, payloads: Any, inbox: Any) -> None:

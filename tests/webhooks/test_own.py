@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +9,6 @@ import pytest
 from bot.core.model.measurement import ChangeMade, Measurement
 from bot.core.model.observation import Target
 
-PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 CHECKOUT = Target("prod", "checkout")
 
 
@@ -124,13 +120,3 @@ async def test_a_change_to_come(door: Any) -> None:
     await door.push("change", {"what": "deploy", "app": "shop", "at": 4e9})
 
     assert door.inbox.items[0].at == door.clock.at
-
-
-async def test_the_page(door: Any) -> None:
-    """The examples on the page are accepted."""
-    pattern = r"curl [^`]*?/hooks/(report|change) [^`]*?--json '(.*?)'"
-    calls = re.findall(pattern, PAGE.read_text(), re.DOTALL)
-
-    assert [hook for hook, _ in calls] == ["report", "change", "change"]
-    for hook, content in calls:
-        assert (await door.push(hook, json.loads(content)))[0] == 202

@@ -115,9 +115,15 @@ class Forms:
         return words_form(origin) if verb in FORM_VERBS else ask_form(self._view(), origin)
 
     async def update_preview(self, body: Mapping[str, Any]) -> None:
-        """Show what the chosen silence would have hidden. Raises Refused and Doubt."""
+        """Show what the chosen silence would have hidden. Raises Refused and Doubt.
+
+        A form of another version stays as it is.
+        """
         view = body["view"]
-        origin = Origin.model_validate_json(view["private_metadata"])
+        try:
+            origin = Origin.model_validate_json(view["private_metadata"])
+        except ValueError:
+            return
         form = self._build_silence_form(origin, _field_value(view, WHAT))
         params = {"view_id": view["id"], "hash": view["hash"], "view": form}
         await self._web.call("views.update", params)

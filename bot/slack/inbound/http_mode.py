@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
-from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.signature import SignatureVerifier
 
+from bot.slack.inbound.payloads import build_bolt_request
 from bot.telemetry import RareWarning
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
+    from slack_bolt.request.async_request import AsyncBoltRequest
 
     from bot.ports import Clock
 
@@ -119,10 +120,7 @@ async def _read_body(request: web.Request) -> str:
 
 
 def _parse_request(request: web.Request, body: str) -> AsyncBoltRequest:
-    """Parse the body. Bolt's constructor does that, and raises on JSON of an unexpected shape."""
     try:
-        return AsyncBoltRequest(
-            body=body, query=request.query_string, headers=dict(request.headers)
-        )
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
-        raise web.HTTPBadRequest(text="not a payload of Slack's") from None
+        return build_bolt_request(body, query=request.query_string, headers=dict(request.headers))
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=str(error)) from None

@@ -193,7 +193,7 @@ class Listeners:
         await ack(**answer)
 
     async def _on_preview(self, ack: AsyncAck, body: Body) -> None:
-        if await self._is_ours(body):
+        if body.get("view") and await self._is_ours(body):
             self._run_later(self._forms.update_preview(body))
         await ack()
 
@@ -321,6 +321,6 @@ async def _on_link(ack: AsyncAck) -> None:
 
 
 async def _on_error(error: Exception) -> BoltResponse:
-    """Acknowledge a payload that cannot be parsed, too: a command shows the text."""
-    _LOG.error("Could not parse a payload of Slack's", exc_info=error)
+    """Acknowledge what failed, too: a command shows the text."""
+    _LOG.error("Could not handle what Slack sent", exc_info=error)
     return BoltResponse(status=200, body=NOT_SAVED)

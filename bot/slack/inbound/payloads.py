@@ -1,9 +1,13 @@
-"""Parses what Slack sends into Requests. Pure."""
+"""Checks the shape of what Slack sends, and parses it into Requests. Pure."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.core.commands.parse import make_incident_command, parse_request
 from bot.core.model.access import CommandOutcome, Verb
@@ -40,8 +44,6 @@ from bot.slack.actions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bot.core.model.access import Person
     from bot.ports import View
 
@@ -56,6 +58,156 @@ _VERBS = {
     WHAT_HAPPENED: Verb.WHY,
     FALSE_ALARM: Verb.FALSE_ALARM,
 }
+
+
+Id = Annotated[str, Field(min_length=1)]
+
+
+class _Shape(BaseModel):
+    """What we and Bolt read of a payload, and its types. The rest may be anything.
+
+    https://docs.slack.dev/reference/interaction-payloads (read 2026-11)
+    """
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Group(_Shape):
+    id: str | None = None
+    enterprise_id: str | None = None
+
+
+class _Outer(_Shape):
+    team_id: str | None = None
+    enterprise_id: str | None = None
+
+
+class _Command(_Outer):
+    user_id: Id
+    channel_id: Id
+    text: str
+    response_url: str
+    trigger_id: str
+
+
+class _Event(_Shape):
+    type: str
+    user: str | None = None
+    channel: str | None = None
+    text: str | None = None
+    thread_ts: str = ""
+    team: str | None = None
+    user_team: str | None = None
+
+
+class _ByPerson(_Event):
+    user: Id
+
+
+class _Said(_ByPerson):
+    channel: Id
+    text: str
+
+
+class _Envelope(_Outer):
+    event_id: Id
+    event: _Event
+
+
+class _User(_Shape):
+    id: Id
+    team_id: str | None = None
+
+
+class _Option(_Shape):
+    value: str
+
+
+class _Field(_Shape):
+    selected_option: _Option | None = None
+    value: str | None = None
+    selected_date_time: int | None = None
+
+
+class _State(_Shape):
+    values: dict[str, dict[str, _Field]] = {}
+
+
+class _View(_Shape):
+    id: Id
+    type: str
+    hash: str
+    callback_id: str
+    private_metadata: str
+    state: _State = _State()
+
+
+class _Interaction(_Shape):
+    user: _User
+    team: _Group | None = None
+    enterprise: _Group | None = None
+    channel: _Group | None = None
+    trigger_id: str = ""
+    response_url: str = ""
+
+
+class _Action(_Shape):
+    action_id: Id
+    action_ts: str
+    value: str | None = None
+    selected_option: _Option | None = None
+
+
+class _Click(_Interaction):
+    actions: Annotated[list[_Action], Field(min_length=1)]
+    view: _View | None = None
+
+
+class _Shortcut(_Interaction):
+    callback_id: str
+    trigger_id: Id
+
+
+class _Submission(_Interaction):
+    view: _View
+
+
+_INTERACTIONS: Mapping[object, type[_Interaction]] = {
+    "block_actions": _Click,
+    "shortcut": _Shortcut,
+    "view_submission": _Submission,
+}
+_PERSONAL_EVENTS: Mapping[object, type[_Event]] = {
+    "app_mention": _Said,
+    "app_home_opened": _ByPerson,
+}
+
+
+def build_bolt_request(body: str | dict[str, Any], **details: Any) -> AsyncBoltRequest:
+    """Return what Slack sent as Bolt takes it. Raises ValueError if it has not Slack's shape.
+
+    Bolt parses a body in this constructor, and raises whatever its code raises on other shapes.
+    """
+    try:
+        request = AsyncBoltRequest(body=body, **details)
+        _check_shape(request.body)
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        raise ValueError("not a payload of Slack's") from None
+    return request
+
+
+def _check_shape(body: Mapping[str, Any]) -> None:
+    kind = body.get("type")
+    if "command" in body:
+        _Command.model_validate(body)
+    elif kind == "event_callback":
+        _Envelope.model_validate(body)
+        event = body["event"]
+        is_said = event["type"] == "message" and event.keys().isdisjoint({"subtype", "bot_id"})
+        shape = _Said if is_said else _PERSONAL_EVENTS.get(event["type"], _Event)
+        shape.model_validate(event)
+    elif kind != "url_verification" and "ssl_check" not in body:
+        _INTERACTIONS[kind].model_validate(body)
 
 
 def find_sender(body: Mapping[str, Any]) -> str:
@@ -164,7 +316,7 @@ def _parse_action(  # noqa: PLR0911 - one return a kind of button
 ) -> tuple[Command, str]:
     """Return the command of a button, and its words as they would be typed."""
     name = action["action_id"]
-    value = action.get("selected_option", action).get("value", "")
+    value = (action.get("selected_option") or action).get("value", "")
     if name == CHECK_AGAIN:
         tenant = CheckAgainValue.model_validate_json(value).tenant
         return RunCheck(tenant), tenant

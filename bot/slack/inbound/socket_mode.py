@@ -16,12 +16,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
+from slack_bolt.adapter.socket_mode.async_internals import send_async_response
+from slack_bolt.response import BoltResponse
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.http import parse_json_object
 from bot.ports import CallFailed, Reason, Refused
+from bot.slack.inbound.listeners import NOT_SAVED
+from bot.slack.inbound.payloads import build_bolt_request
+from bot.telemetry import RareWarning
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -109,6 +113,7 @@ class SocketModeConnection:
         self._greeted: set[_Connection] = set()
         self._problem = ""
         """Why there is no connection, as it was logged."""
+        self._warn = RareWarning(_LOG, clock.now)
 
     @property
     def is_connected(self) -> bool:
@@ -208,10 +213,16 @@ class SocketModeConnection:
             _LOG.warning("No Socket Mode connection (%s): the bot makes another", problem)
 
     async def _handle(self, connection: _Connection, request: SocketModeRequest) -> None:
-        """Let Bolt handle what Slack sent, and acknowledge it."""
+        """Let Bolt handle what Slack sent, and acknowledge it. A command shows what is refused."""
         began = _now()
         try:
-            response = await run_async_bolt_app(self._app, request)
+            try:
+                payload = build_bolt_request(request.payload, mode="socket_mode")
+            except ValueError as error:
+                self._warn("Refused what came over Socket Mode: %s", error)
+                response = BoltResponse(status=200, body=NOT_SAVED)
+            else:
+                response = await self._app.async_dispatch(payload)
             await send_async_response(connection, request, response, began)
         except ConnectionError:
             _LOG.warning("A connection ended before a command on it was acknowledged")

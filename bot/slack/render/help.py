@@ -42,7 +42,7 @@ _INCIDENT_VERBS = {
     Verb.ACK: Usage(
         "[INCIDENT] [NOTE]",
         "you take it: nobody else is called",
-        f"{INCIDENT_NOTE} `ack 12 take over` takes it from whoever has it. While it goes on I ask "
+        f"{INCIDENT_NOTE} `ack 12 take over` takes it from whoever has it. While it is open I ask "
         "you from time to time whether you are still on it.",
         "ack 12 on it",
     ),
