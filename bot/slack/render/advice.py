@@ -192,8 +192,15 @@ STICKY_RESOLVE_NOTE = (
 
 
 def incident_buttons(incident: Incident, view: View, status_link: str) -> Block:
-    """Return the buttons of an open incident."""
+    """Return the buttons of an incident; over, they ask what it was, or say that it was none."""
     value = _incident_value(incident)
+    # A new block_id for each version: Slack keeps a button's state by it (@slack/types 3.2).
+    block_id = f"incident-{incident.id}-{incident.message.edits}"
+    if not incident.is_open:
+        elements = [button("What happened", actions.WHAT_HAPPENED, value=value)]
+        if not incident.false_alarm:
+            elements.append(button("False alarm…", actions.FALSE_ALARM, value=value))
+        return {"type": "actions", "block_id": block_id, "elements": elements}
     is_acknowledged = incident.state is IncidentState.ACKNOWLEDGED
     if is_acknowledged:
         main = [button("Resolve", actions.RESOLVE, value=value), take_over_button(incident)]
@@ -206,18 +213,6 @@ def incident_buttons(incident: Incident, view: View, status_link: str) -> Block:
         *runbook_buttons(incident, view),
         _more_menu(incident, is_acknowledged=is_acknowledged),
     ]
-    # A new block_id for each version: Slack keeps a button's state by it (@slack/types 3.2).
-    block_id = f"incident-{incident.id}-{incident.message.edits}"
-    return {"type": "actions", "block_id": block_id, "elements": elements}
-
-
-def ended_buttons(incident: Incident) -> Block:
-    """Return the buttons of an incident that is over: what it was, and that it was none."""
-    value = _incident_value(incident)
-    elements = [button("What happened", actions.WHAT_HAPPENED, value=value)]
-    if not incident.false_alarm:
-        elements.append(button("False alarm…", actions.FALSE_ALARM, value=value))
-    block_id = f"incident-{incident.id}-{incident.message.edits}"
     return {"type": "actions", "block_id": block_id, "elements": elements}
 
 

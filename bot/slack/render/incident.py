@@ -20,7 +20,7 @@ from bot.core.state.problem import (
     problem_counts,
 )
 from bot.core.state.silence import find_covering
-from bot.slack.render.advice import advise, ended_buttons, incident_buttons
+from bot.slack.render.advice import advise, incident_buttons
 from bot.slack.render.chart import render_charts
 from bot.slack.render.first_line import first_line, state_of
 from bot.slack.render.info import render_missing_data, render_monitoring_gap, render_own_fault
@@ -113,10 +113,8 @@ def render_incident(
         blocks.append(section(f"*Do now:* {what_to_do}"))
     if why := name_facts(incident.verdict):
         blocks.append(section(f"*Why:* {why}"))
-    if incident.is_open:
+    if incident.life.merged_into is None:
         blocks.append(incident_buttons(incident, view, status_link))
-    elif incident.life.merged_into is None:
-        blocks.append(ended_buttons(incident))
     blocks += _details(incident, view)
     blocks.append(context(_foot(incident, view)))
     return RenderedMessage(f"{mention} {line} [#{incident.id}]".strip(), blocks)
