@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import re
 import time
+from base64 import b64encode, urlsafe_b64encode
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
 from prometheus_client.registry import Collector
@@ -20,6 +23,7 @@ SECRET_PATTERNS = (
     (re.compile(r"\b(?:xox[a-z]|xapp)-[\w-]+"), HIDDEN),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),  # a JWT
     (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"\b([Bb]asic\s+)(?=\S*[0-9=+/])[\w+/-]{8,}=*"), rf"\1{HIDDEN}"),
     (re.compile(r'(?i)((?:secret|password|token)(?:=|"\s*:\s*"))[^&\s"]+'), rf"\1{HIDDEN}"),
     (re.compile(r"(://)[^/\s:@]*:[^/\s@]*@"), rf"\1{HIDDEN}@"),
 )
@@ -27,22 +31,111 @@ QUIET_LOGGERS = ("alembic", "apscheduler", "httpcore", "httpx", "slack_bolt", "s
 """Libraries that log each step at INFO, or whole URLs with the secrets in them."""
 
 
+_SHORTEST_ENCODED = 6
+"""Characters of base64 or hex. Fewer are found in ordinary text by chance."""
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_MOST_LAYERS = 3
+"""Of encodings around each other, such as a URL in JSON in HTML."""
+
+
 class Redactor:
-    """Removes secrets from text: the known values, and all that looks like a secret."""
+    """Removes secrets from text: the known values, and all that looks like a secret.
+
+    A known value is found in any case and in every usual encoding: of URLs, JSON, HTML and source
+    code, in base64 (also as a part of what was encoded) and in hex.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # The longer ones first, as one may be a part of another.
         known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
-        ordered = sorted(known, key=len, reverse=True)
-        self._known_secrets = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        self._encodings = {
+            secret: (secret.lower(), *_encode_whole(secret))
+            for secret in sorted(known, key=len, reverse=True)
+        }
 
     def __call__(self, text: str) -> str:
         """Return `text` without secrets."""
-        if self._known_secrets:
-            text = self._known_secrets.sub(HIDDEN, text)
+        for _ in range(_MOST_LAYERS):
+            if not (found := self._find_known(text)):
+                break
+            for secret in found:
+                text = _pattern_of(secret, self._encodings[secret]).sub(HIDDEN, text)
+        else:  # more than once encoded
+            text = HIDDEN if self._find_known(text) else text
         for pattern, replacement in SECRET_PATTERNS:
             text = pattern.sub(replacement, text)
         return text
+
+    def _find_known(self, text: str) -> list[str]:
+        """Return the known secrets in a text. That is quick: most texts have none."""
+        views = " ".join(_decode(text)).lower()
+        return [
+            secret
+            for secret, encodings in self._encodings.items()
+            if any(each in views for each in encodings)
+        ]
+
+
+def _encode_whole(secret: str) -> tuple[str, ...]:
+    """Return the secret in base64 and hex, in lower case.
+
+    What stands before it shifts its bits in base64; so only what does not depend on that is left.
+    """
+    raw, found = secret.encode(), {secret.encode().hex()}
+    for shift in range(3):
+        for encode in (b64encode, urlsafe_b64encode):
+            code = encode(b"\0" * shift + raw).decode().rstrip("=")
+            bits = 8 * (shift + len(raw))
+            found.add(code[-(-8 * shift // 6) : bits // 6].lower())
+    return tuple(each for each in found if len(each) >= _SHORTEST_ENCODED)
+
+
+def _decode(text: str) -> set[str]:
+    """Return a text as it is, and without the encodings of URLs, JSON, HTML and source code."""
+    views = {text}
+    for _ in range(_MOST_LAYERS):
+        decoded = {
+            view
+            for known in views
+            for view in (
+                unquote(known),
+                unquote(known.replace("+", " ")),
+                html.unescape(known),
+                _ESCAPE.sub(_unescape, known),
+            )
+        }
+        if decoded <= views:
+            break
+        views |= decoded
+    return views
+
+
+def _unescape(found: re.Match[str]) -> str:
+    code = found[1] or found[2]
+    return chr(int(code, 16)) if code else found[3]
+
+
+def _pattern_of(secret: str, encodings: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds a secret, each character of it in an encoding of its own."""
+    spelt = "".join(_spellings_of(char) for char in secret)
+    return re.compile("|".join((spelt, *map(re.escape, encodings))), re.IGNORECASE)
+
+
+def _spellings_of(char: str) -> str:
+    code = ord(char)
+    named = html.escape(char, quote=True)
+    spellings = {
+        re.escape(char),
+        rf"\\{re.escape(char)}",
+        "".join(f"%{byte:02x}" for byte in char.encode()),
+        rf"\\u{code:04x}",
+        rf"\\x{code:02x}",
+        f"&#0*{code};?",
+        f"&#x0*{code:x};?",
+        re.escape(named),
+        *(r"\+",) * (char == " "),
+    }
+    return f"(?:{'|'.join(sorted(spellings, key=len, reverse=True))})"
 
 
 class RedactingFormatter(logging.Formatter):

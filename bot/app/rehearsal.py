@@ -36,7 +36,8 @@ from bot.core.state.outbox import (
     Post,
     Reply,
 )
-from bot.ports import CallFailed, StoreError
+from bot.ports import CallFailed, Reason, Refused, StoreError
+from bot.slack.checks import SlackStatus
 from bot.slack.outbound.messenger import delete_messages
 from bot.slack.web_api import open_web
 from bot.store import inspect_database
@@ -60,6 +61,8 @@ ACKNOWLEDGE_S = 120.0
 """How long somebody has to press the button."""
 SETTLE_S = 60.0
 """After which what has not arrived counts as lost."""
+PATIENCE_S = 30.0
+"""Real seconds without Slack after which the test ends."""
 
 
 def shorten(settings: Settings, only: str = "") -> Settings:
@@ -166,6 +169,8 @@ class WatchedMessenger:
         self._note = note
         self.sent: dict[MessageRef, None] = {}
         """All messages in Slack, the oldest first."""
+        self.is_cut_off = False
+        """Whether the last message did not come as far as Slack."""
         self._failures: set[tuple[str, str]] = set()
         """What did not arrive and why: each new try of it says nothing new."""
 
@@ -179,12 +184,15 @@ class WatchedMessenger:
         try:
             ref = await self._messenger.send(delivery, view, message)
         except CallFailed as error:
+            is_rejected = isinstance(error, Refused) and error.reason is Reason.REJECTED
+            self.is_cut_off = not is_rejected and not isinstance(delivery.body, Paging)
             failure = (what, str(error))
             if what and failure not in self._failures:
                 self._failures.add(failure)
                 remedy = "run auth0-check doctor"
                 self._note(Finding("arrived", what, Level.PROBLEM, str(error), remedy))
             raise
+        self.is_cut_off = False
         if ref is not None:
             self.sent[ref] = None
         if what:
@@ -248,12 +256,14 @@ class Rehearsal:
         note: takes each outcome as soon as it is known.
         only: the one user who is called; empty: all who would be.
         keeps: whether the messages stay in Slack.
+        patience_s: real seconds without Slack after which it ends.
     """
 
     settings: Settings
     note: Note
     only: str = ""
     keeps: bool = False
+    patience_s: float = PATIENCE_S
     clock: SystemClock = field(default_factory=SystemClock)
 
     async def play(self) -> None:
@@ -275,36 +285,54 @@ class Rehearsal:
         prober = StagedProber(self.clock)
         bot = RehearsalBot(settings, self.clock, prober, self.note)
         running = asyncio.create_task(bot.run())
+        directing = asyncio.create_task(self._direct(bot, prober, settings, is_running))
         try:
-            await asyncio.wait(
-                {running, asyncio.create_task(self._direct(bot, prober, settings, is_running))},
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if running.done():
-                await running
+            await asyncio.wait({running, directing}, return_when=asyncio.FIRST_COMPLETED)
+            for done in (running, directing):
+                if done.done():
+                    await done
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            await _end(running, directing)
         if bot.watched and bot.watched.sent and not self.keeps:
             await self._delete(bot.watched.sent)
 
     async def _direct(
         self,
-        bot: Bot,
+        bot: RehearsalBot,
         prober: StagedProber,
         settings: Settings,
         is_running: bool,  # noqa: FBT001
     ) -> None:
-        """Let it fail, wait for people, and let it work again."""
+        """Let it fail and wait for people, as long as Slack is there; then let it work again.
+
+        What was paged beyond Slack is resolved in any case.
+        """
+        steps = len(settings.escalation.critical)
+        waiting = asyncio.create_task(self._wait_for_people(bot, steps, is_running))
+        losing = asyncio.create_task(self._wait_until_lost(bot))
+        try:
+            await asyncio.wait({waiting, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if is_lost := losing.done():
+                reason = bot.slack_health.reason.partition(": ")[0] or "no message gets through"
+                detail = f"no Slack for {self.patience_s:.0f} s, so the test ends: {reason}"
+                remedy = f"try again, and delete what is left of {NAME} in Slack by hand"
+                self.note(Finding("arrived", "Slack", Level.PROBLEM, detail, remedy))
+        finally:
+            await _end(waiting, losing)
+        prober.is_failing = False
+        if await self._wait(bot, lambda one: not one.is_open, SETTLE_S):
+            self.note(Finding("arrived", "end", Level.OK, "the incident is resolved"))
+        await self._settle(bot, STEP_S if is_lost else SETTLE_S)
+
+    async def _wait_for_people(self, bot: Bot, steps: int, is_running: bool) -> None:  # noqa: FBT001
         posted = await self._wait(bot, lambda one: one.message.ref is not None, SETTLE_S)
         if posted is None:
             reason = bot.slack_health.reason or "nothing arrived within a minute"
             detail, _, remedy = reason.partition(": ")
             remedy = remedy or "run auth0-check doctor"
             self.note(Finding("arrived", "post", Level.PROBLEM, detail, remedy))
-        steps = len(settings.escalation.critical)
         await self.clock.sleep(STEP_S * (steps + 1))
-        await self._settle(bot)
+        await self._settle(bot, SETTLE_S)
         if posted and not is_running:
             say = f"press Acknowledge in Slack within {ACKNOWLEDGE_S:.0f} s"
             self.note(Finding("you", "acknowledge", Level.ADVICE, "the incident is open", say))
@@ -316,10 +344,16 @@ class Rehearsal:
                 remedy = "press it in the next test: it shows that clicks reach the bot"
                 detail = "nobody pressed it"
                 self.note(Finding("arrived", "click on Acknowledge", Level.ADVICE, detail, remedy))
-        prober.is_failing = False
-        if await self._wait(bot, lambda one: not one.is_open, SETTLE_S):
-            self.note(Finding("arrived", "end", Level.OK, "the incident is resolved"))
-        await self._settle(bot)
+
+    async def _wait_until_lost(self, bot: RehearsalBot) -> None:
+        """Return once Slack has been away for `patience_s`."""
+        now = asyncio.get_running_loop().time
+        seen_at = now()
+        while now() - seen_at < self.patience_s:
+            is_cut_off = bot.watched is not None and bot.watched.is_cut_off
+            if bot.slack_health.status is SlackStatus.CONNECTED and not is_cut_off:
+                seen_at = now()
+            await asyncio.sleep(0.2)
 
     async def _wait(
         self, bot: Bot, is_so: Callable[[Incident], object], limit_s: float
@@ -334,9 +368,9 @@ class Rehearsal:
             await self.clock.sleep(0.2)
         return None
 
-    async def _settle(self, bot: Bot) -> None:
+    async def _settle(self, bot: Bot, limit_s: float) -> None:
         """Wait until all that was to be sent has been sent, but not for ever."""
-        until = self.clock.now() + SETTLE_S
+        until = self.clock.now() + limit_s
         await self.clock.sleep(1.0)
         while bot.delivery and bot.delivery.depth and self.clock.now() < until:
             await self.clock.sleep(0.2)
@@ -353,3 +387,9 @@ class Rehearsal:
             self.note(Finding("end", "messages", Level.OK, "removed from Slack"))
         finally:
             await web.close()
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

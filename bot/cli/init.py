@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 QUESTIONS = {
     "AUTH0_DOMAIN": "The tenant's domain, such as acme.us.auth0.com",
+    "AUTH0_NAME": "A short name for it in messages, such as prod (Enter: the domain's first part)",
     "AUTH0_CUSTOM_DOMAIN": "A custom domain where users log in (Enter: none)",
     "AUTH0_ENVIRONMENT": "Its environment on status.auth0.com, such as US-1 (Enter: none)",
     "AUTH0_CLIENT_ID": "The application's Client ID",
@@ -34,6 +35,7 @@ QUESTIONS = {
 """In this order: an answer is checked once all that its check needs is known."""
 FLAGS = {
     "AUTH0_DOMAIN": "--domain",
+    "AUTH0_NAME": "--name",
     "AUTH0_CUSTOM_DOMAIN": "--custom-domain",
     "AUTH0_ENVIRONMENT": "--environment",
     "AUTH0_CLIENT_ID": "--client-id",
@@ -43,7 +45,13 @@ FLAGS = {
 }
 """Secrets have none: other programs of the machine see a command line."""
 OPTIONAL = frozenset(
-    {"AUTH0_CUSTOM_DOMAIN", "AUTH0_ENVIRONMENT", "AUTH0_CLIENT_SECRET", "AUTH0_REALM"}
+    {
+        "AUTH0_NAME",
+        "AUTH0_CUSTOM_DOMAIN",
+        "AUTH0_ENVIRONMENT",
+        "AUTH0_CLIENT_SECRET",
+        "AUTH0_REALM",
+    }
 )
 SECRET_QUESTIONS = frozenset(QUESTIONS.keys() - FLAGS.keys() - {"AUTH0_CLIENT_ID"})
 NO_TERMINAL = (
@@ -51,7 +59,7 @@ NO_TERMINAL = (
     "environment and use --from-env; what is no secret can be a flag, such as --domain"
 )
 MOST_LOGINS = 2
-"""In one run: Auth0 blocks an address after ten refusals."""
+"""In one run: Auth0 blocks the user after ten refusals from one address."""
 CHECKED = {
     "AUTH0_DOMAIN": "",
     "AUTH0_REALM": "",
@@ -163,7 +171,7 @@ class Interview:
     def write(self) -> list[str]:
         """Write the files; return a line for each."""
         from bot.config.listing import build_schema
-        from bot.config.loading import env_file_of, read_env_file
+        from bot.config.loading import derive_name, env_file_of, read_env_file
         from bot.config.writing import (
             SECRETS,
             change_file,
@@ -174,8 +182,8 @@ class Interview:
 
         answers = {name: value for name, value in self.answers.items() if value}
         if self.base is None:
-            name = self.build_document().values["tenants"][0]["name"]
-            self.file.write_text(render_file(answers, name, self.file))
+            named = {"AUTH0_NAME": derive_name(answers["AUTH0_DOMAIN"])} | answers
+            self.file.write_text(render_file(named, self.file))
         else:
             try:
                 text = change_file(self.file.read_text(), self.base, answers)
@@ -224,7 +232,7 @@ def init(file: Path, *, from_env: bool, offline: bool, **flags: str | None) -> N
     """Write the configuration: ask for each value, and check it against Auth0 and Slack.
 
     Secrets go into a second file, such as bot.env, which only you may read. They are never shown.
-    One login is tried, or two if the first one fails: Auth0 blocks an address after ten refusals.
+    One login is tried, or two if the first one fails: after ten, Auth0 would block the user.
 
     \b
     Examples:

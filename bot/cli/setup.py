@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
     from bot.config import Settings
     from bot.core.model.finding import Finding
+
+
+MEMBER_ID = re.compile(r"[UW][A-Z0-9]+")
+COPY_ID = "in Slack: your profile > ⋮ > Copy member ID"
 
 
 @click.group("config")
@@ -133,7 +138,9 @@ def doctor(config: Path | None, *, is_json: bool) -> None:
 
 @click.command("test-alert")
 @CONFIG
-@click.option("--only", metavar="U…", default="", help="Call only this member, and no pager.")
+@click.option(
+    "--only", metavar="me|U…", default="", help="Call only you, or this member, and no pager."
+)
 @click.option("--yes", is_flag=True, help="Do not ask first.")
 @click.option("--keep", "keeps", is_flag=True, help="Leave the messages in Slack.")
 @AS_JSON
@@ -148,7 +155,7 @@ def test_alert(config: Path | None, only: str, *, yes: bool, keeps: bool, is_jso
     \b
     Examples:
       auth0-check test-alert --config bot.yml
-      auth0-check test-alert --only U012ANNA --config bot.yml
+      auth0-check test-alert --only me --config bot.yml
     """
     from bot.app.bot import StartupError
     from bot.app.rehearsal import Rehearsal, describe_people, shorten
@@ -157,9 +164,9 @@ def test_alert(config: Path | None, only: str, *, yes: bool, keeps: bool, is_jso
 
     settings, _, warnings = load(config)
     warn(warnings)
-    if only and not re.fullmatch(r"[UW][A-Z0-9]+", only):
-        raise click.UsageError("--only needs a member's id (U…): profile > ⋮ > Copy member ID")
-    _end_without_slack(settings)
+    if only and only != "me" and not MEMBER_ID.fullmatch(only):
+        raise click.UsageError(f"--only needs `me`, or a member's ID (U…): {COPY_ID}")
+    only = _choose_person(only, _ask_slack(settings))
     if not is_json:
         click.echo("This test calls:")
         for line in describe_people(shorten(settings, only)):
@@ -185,23 +192,54 @@ def test_alert(config: Path | None, only: str, *, yes: bool, keeps: bool, is_jso
     sys.exit(FAILING if worst_level(findings) is Level.PROBLEM else HEALTHY)
 
 
-def _end_without_slack(settings: Settings) -> None:
-    """End the program if Slack does not take the bot token, before anybody is asked or called."""
+def _ask_slack(settings: Settings) -> dict[str, str]:
+    """Return the people whom the configuration names: their names by their IDs.
+
+    Ends the program if Slack does not take the bot token, before anybody is asked or called.
+    """
+    from bot.app.rules import rules_of
+    from bot.ports import CallFailed
     from bot.slack.checks import SlackProblem, SlackStatus, check_bot_token
+    from bot.slack.examination import list_named_people
     from bot.slack.web_api import open_web
 
-    async def ask() -> None:
-        web = open_web(settings)
+    async def ask() -> dict[str, str]:
+        web, names = open_web(settings), dict[str, str]()
         try:
             await check_bot_token(web)
+            for each in filter(MEMBER_ID.fullmatch, list_named_people(rules_of(settings))):
+                with suppress(CallFailed):
+                    person = (await web.call("users.info", {"user": each}))["user"]
+                    names[each] = str(person.get("real_name") or person.get("name") or each)
         finally:
             await web.close()
+        return names
 
     try:
-        asyncio.run(ask())
+        return asyncio.run(ask())
     except SlackProblem as problem:
         click.echo(f"Error: {problem}", err=True)
         sys.exit(FAILING if problem.status is SlackStatus.REFUSED else CANNOT_TELL)
+
+
+def _choose_person(only: str, names: dict[str, str]) -> str:
+    """Ask who `me` is. Slack cannot tell: the bot has no other account than its own."""
+    if only != "me":
+        return only
+    choices = {str(number): each for number, each in enumerate(names, start=1)}
+    for number, each in choices.items():
+        click.echo(f"  {number}  {names[each]} ({each})")
+    question = "Who are you: a number, or your member ID" if choices else "Your member ID"
+    while True:
+        try:
+            answer = click.prompt(f"{question} ({COPY_ID})").strip()
+        except click.Abort:
+            if sys.stdin.isatty():
+                raise
+            raise click.UsageError("there is no terminal to ask on: use --only U…") from None
+        if MEMBER_ID.fullmatch(chosen := choices.get(answer, answer)):
+            return chosen
+        click.echo("  ✗ is neither a number above nor a member ID (U…)")
 
 
 @click.command()

@@ -38,7 +38,7 @@ VARIABLES: dict[str, Loc] = {
     f"{prefix}_{key.upper()}": (*loc, key)
     for prefix, loc, keys in (
         ("SLACK", SLACK, ("bot_token", "app_token", "signing_secret", "channel")),
-        ("AUTH0", TENANT, ("domain", "custom_domain", "environment")),
+        ("AUTH0", TENANT, ("domain", "name", "custom_domain", "environment")),
         ("AUTH0", LOGIN, ("client_id", "client_secret", "username", "password")),
         ("AUTH0", LOGIN, ("realm", "audience")),
     )
@@ -138,10 +138,14 @@ def read_variables(environ: Mapping[str, str]) -> Document:
         value = _read_variable(name, loc, environ, document)
         if value is not None:
             sections[loc[:-1]][str(loc[-1])] = value
-    # The tenant's name is the first label of its domain.
-    label = re.sub(r"[^A-Za-z0-9_-]", "-", tenant.get("domain", "").split(".", maxsplit=1)[0])
-    tenant["name"] = label.strip("-_")[:40].lower() or "tenant"
+    tenant.setdefault("name", derive_name(tenant.get("domain", "")))
     return document
+
+
+def derive_name(domain: str) -> str:
+    """Name a tenant by the first label of its domain."""
+    label = re.sub(r"[^A-Za-z0-9_-]", "-", domain.split(".", maxsplit=1)[0])
+    return label.strip("-_")[:40].lower() or "tenant"
 
 
 def _read_variable(

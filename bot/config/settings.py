@@ -285,7 +285,7 @@ class Settings(types.Section):
     database: types.Text = "auth0-check.sqlite"
     """The file with the bot's state, relative to the working directory."""
     ping_url: types.SecretAddress | None = None
-    """Asked for after each full cycle of checks, so that a service elsewhere misses the bot."""
+    """Requested (GET) after each full cycle of checks, so that another service misses the bot."""
     server: Server = Server()
     """The bot's own listeners."""
     status_link: types.Link = "https://status.auth0.com"

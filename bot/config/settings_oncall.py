@@ -202,7 +202,7 @@ class Escalation(types.Section):
     """Who is notified while nobody acknowledges, by severity."""
 
     critical: Steps = ()
-    """Steps of an incident in which most logins fail."""
+    """Steps of an incident in which at least half of the logins fail."""
     warning: Steps = ()
     """Steps of an incident in which a part of them fails."""
     repeat: int = Field(default=2, ge=0, le=10)

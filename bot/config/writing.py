@@ -38,7 +38,7 @@ slack:
   # mention: "@here"                    # who is mentioned in critical alerts
 
 tenants:
-  - name: {name}                        # a short name of your own
+  - name: {AUTH0_NAME}                  # a short name of your own
     domain: {AUTH0_DOMAIN}              # the tenant's own domain, not a custom one
     custom_domain: {AUTH0_CUSTOM_DOMAIN} # the login is tested there, too
     environment: {AUTH0_ENVIRONMENT}    # as the status page names it: US-1, EU-1, …
@@ -58,9 +58,9 @@ tenants:
 #     - {{after: 5m, tell: dm}}
 #     - {{after: 10m, tell: next}}
 """
-_PLACE = re.compile(r"\{([A-Z0-9_]+|name)\}")
+_PLACE = re.compile(r"\{([A-Z0-9_]+)\}")
 _COMMENT_AT = 38
-_PLAIN = re.compile(r"[A-Za-z0-9_./-][A-Za-z0-9_./@+:-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./@+:-]*")
 
 
 def quote_yaml(text: str) -> str:
@@ -70,7 +70,7 @@ def quote_yaml(text: str) -> str:
     return "'" + text.replace("$", "$$").replace("'", "''") + "'"
 
 
-def render_file(answers: Mapping[str, str], name: str, file: Path) -> str:
+def render_file(answers: Mapping[str, str], file: Path) -> str:
     """Render a new configuration file. What has no answer is left out."""
     lines = []
     for line in BODY.splitlines():
@@ -79,9 +79,9 @@ def render_file(answers: Mapping[str, str], name: str, file: Path) -> str:
             lines.append(line.replace("{{", "{").replace("}}", "}"))
             continue
         variable = place[1]
-        if variable != "name" and not answers.get(variable):
+        if not answers.get(variable):
             continue
-        value = name if variable == "name" else _written(variable, answers[variable])
+        value = _written(variable, answers[variable])
         setting, _, comment = line.replace(place[0], value).partition(" #")
         padded = setting.rstrip().ljust(_COMMENT_AT - 1)
         lines.append(f"{padded} #{comment}" if comment else setting.rstrip())

@@ -29,7 +29,7 @@ SCOPES = {
 OPTIONAL_SCOPES = {
     "channels:history": "in a public channel, alerts may come twice if Slack's answer was lost",
     "chat:write.public": "the bot must be invited to each public channel",
-    "dnd:read": "people in Do Not Disturb are called, and do not hear it",
+    "dnd:read": "the bot does not notice that Do Not Disturb keeps a call from somebody",
     "groups:history": "the same as channels:history, in a private channel",
     "im:write": "nobody gets a direct message",
     "usergroups:read": "the user groups of `access` have no right",

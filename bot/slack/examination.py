@@ -125,19 +125,8 @@ class SlackExamination:
                 yield _ok(what, f"{found}: it is there, and the bot may post")
 
     async def _examine_people(self, me: Workspace) -> AsyncIterator[Finding]:
-        """Look up everybody whom the configuration names, by the setting that names them."""
-        named: dict[str, str] = {}
-        on_call = self._rules.on_call
-        access = self._rules.access
-        holders = (each for right in Right for each in access.who_may(right))
-        named |= dict.fromkeys((each for each in holders if each[0] in "UWS"), "access")
-        named |= dict.fromkeys(self._rules.mention.replace(",", " ").split(), "slack.mention")
-        if isinstance(on_call, UserGroup):
-            named[on_call.id] = "oncall.group"
-        elif isinstance(on_call, Rotation):
-            named |= dict.fromkeys(on_call.people, "oncall.rotation")
-        named.pop("@here", None)
-        for each, setting in named.items():
+        """Look up everybody whom the configuration names."""
+        for each, setting in list_named_people(self._rules).items():
             yield await self._examine_person(each, setting, me)
 
     async def _examine_person(self, each: str, setting: str, me: Workspace) -> Finding:
@@ -193,6 +182,20 @@ class SlackExamination:
         if hello.get("type") != "hello":
             raise ValueError("no hello")
         return int(hello.get("num_connections", 1))
+
+
+def list_named_people(rules: Rules) -> dict[str, str]:
+    """Return the ids of all people and user groups of a configuration, each with its setting."""
+    named: dict[str, str] = {}
+    holders = (each for right in Right for each in rules.access.who_may(right))
+    named |= dict.fromkeys((each for each in holders if each[0] in "UWS"), "access")
+    named |= dict.fromkeys(rules.mention.replace(",", " ").split(), "slack.mention")
+    if isinstance(rules.on_call, UserGroup):
+        named[rules.on_call.id] = "oncall.group"
+    elif isinstance(rules.on_call, Rotation):
+        named |= dict.fromkeys(rules.on_call.people, "oncall.rotation")
+    named.pop("@here", None)
+    return named
 
 
 def _from_problem(what: str, problem: SlackProblem) -> Finding:

@@ -10,7 +10,13 @@ import pytest
 from aiohttp import web
 
 from bot.app.clock import SystemClock
-from bot.app.rehearsal import NAME, Rehearsal, WatchedMessenger, describe_people, shorten
+from bot.app.rehearsal import (
+    NAME,
+    Rehearsal,
+    WatchedMessenger,
+    describe_people,
+    shorten,
+)
 from bot.config.loading import build_settings, load_document
 from bot.core.model.finding import Finding, Level, worst_level
 from bot.core.state.outbox import Delivery, Post
@@ -111,11 +117,44 @@ async def test_nobody_is_asked_about_a_post_that_is_not_there(tmp_path: Path) ->
         settings = await settings_of(here, tmp_path, "http://127.0.0.1:9")
     nowhere = settings.slack.model_copy(update={"api_url": "http://127.0.0.1:9/api/"})
     settings = settings.model_copy(update={"slack": nowhere, "notify": ()})
-    await Rehearsal(settings, found.append, clock=SystemClock(99.0, SystemClock().now())).play()
+    clock = SystemClock(99.0, SystemClock().now())
+    await Rehearsal(settings, found.append, clock=clock, patience_s=0.5).play()
     lines = {finding.what: finding for finding in found}
 
-    assert lines["post"].level is Level.PROBLEM
+    assert lines["Slack"].level is Level.PROBLEM
     assert not lines.keys() & {"acknowledge", "click on Acknowledge", "messages"}, lines
+
+
+async def test_slack_is_lost_on_the_way(tmp_path: Path) -> None:
+    """The test ends soon and says so, what was paged is resolved, and nobody is waited for."""
+    pages: list[str] = []
+    found: list[Finding] = []
+    ended: list[asyncio.Task[None]] = []
+
+    async def page(request: web.Request) -> web.Response:
+        pages.append((await request.json())["event_action"])
+        return web.json_response({"status": "success"}, status=202)
+
+    def note(finding: Finding) -> None:
+        found.append(finding)
+        if finding.what == "acknowledge":
+            rehearsal.patience_s = 0.5
+            ended.append(asyncio.create_task(here.server.stop()))
+
+    async with place(tmp_path) as here:
+        pager = await here.tenants.serve(page)
+        settings = await settings_of(here, tmp_path, f"http://{pager}")
+        clock = SystemClock(8.0, SystemClock().now())
+        rehearsal = Rehearsal(settings, note, clock=clock)
+        await rehearsal.play()
+    lines = {finding.what: finding for finding in found}
+
+    assert ended
+    assert lines["Slack"].detail.startswith("no Slack for 0 s, so the test ends: ")
+    assert "by hand" in lines["Slack"].remedy
+    assert "click on Acknowledge" not in lines
+    assert pages[0] == "trigger"
+    assert pages[-1] == "resolve"
 
 
 async def test_only_me(tmp_path: Path) -> None:

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from bot.simulator.workspace.model import User
+from tests.app.test_doctor import DM_ONLY, ROTATION, changed, place
+from tests.cli.conftest import ROOT
 
 if TYPE_CHECKING:
     import subprocess
@@ -70,6 +76,31 @@ def test_an_alert_is_not_tested_without_slack(auth0_check: Run, file: Path) -> N
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "cannot be reached: check this machine's network" in ended.stderr.splitlines()[-1]
+
+
+async def test_only_me(tmp_path: Path) -> None:
+    """Those whom the configuration names are offered; whoever is nobody is asked again."""
+    async with place(tmp_path, people=[User("U1", "ann", "Ann")]) as here:
+        path = tmp_path / "bot.yml"
+        on_call = {"rotation": {"people": ["U1"], **ROTATION}}
+        changes = {"escalation": DM_ONLY, "oncall": on_call}
+        path.write_text(json.dumps(changed(here.good(), changes)))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.steady", "bot", "test-alert"),
+            *("--only", "me", "--config", str(path)),
+            cwd=ROOT,
+            env={},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said, _ = await process.communicate(b"2\n1\nn\n")
+    lines = said.decode()
+
+    assert process.returncode == 1
+    assert "  1  Ann (U1)\n" in lines
+    assert "✗ is neither a number above nor a member ID (U…)" in lines
+    assert "a direct message" in lines
+    assert lines.endswith("Go on? [y/N]: ")
 
 
 def test_a_wrong_configuration(auth0_check: Run, file: Path) -> None:

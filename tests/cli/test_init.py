@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.cli import main
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ANSWERS = {
     "AUTH0_DOMAIN": "acme.us.auth0.com",
+    "AUTH0_NAME": "prod",
     "AUTH0_CUSTOM_DOMAIN": "",
     "AUTH0_ENVIRONMENT": "US-1",
     "AUTH0_CLIENT_ID": "4kJ0",
@@ -55,13 +56,24 @@ def test_answers_become_a_configuration(file: Path) -> None:
     login = tenant.logins[0]
 
     assert status == 0, said
-    assert (tenant.name, tenant.environment, login.realm) == ("acme", "US-1", "users")
+    assert (tenant.name, tenant.environment, login.realm) == ("prod", "US-1", "users")
     assert login.password.get_secret_value() == ANSWERS["AUTH0_PASSWORD"]
     assert settings.slack.channel == "C0123"
     assert "canary" not in file.read_text()
     assert file.read_text().startswith("# yaml-language-server: $schema=bot.schema.json\n")
     assert file.with_suffix(".env").stat().st_mode & 0o777 == 0o600
     assert json.loads(file.with_name("bot.schema.json").read_text())["title"] == "auth0-check"
+
+
+@pytest.mark.parametrize("name", ["", "live"])
+def test_the_tenant_has_a_name(file: Path, name: str) -> None:
+    """The domain's first part, unless a flag or an answer gives another; it can be changed."""
+    flag = ("--name", name) if name else ()
+    init(file, "--from-env", *flag, **(ANSWERS | {"AUTH0_NAME": ""}))
+    assert load_settings(file, {}).tenants[0].name == (name or "acme")
+
+    init(file, "--name", "staging")
+    assert load_settings(file, {}).tenants[0].name == "staging"
 
 
 def test_a_wrong_answer_is_asked_again(file: Path) -> None:
@@ -145,6 +157,8 @@ def test_the_environment_wins_over_the_file(file: Path) -> None:
         r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]+", fullmatch=True
     )
 )
+@example("-")
+@example("---")
 def test_any_name_is_written_so_that_it_is_read_back(text: str) -> None:
     """Whatever signs it has."""
     written = yaml.load(f"key: {quote_yaml(text)} # comment", yaml.BaseLoader)["key"]  # noqa: S506

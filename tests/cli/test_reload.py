@@ -73,8 +73,14 @@ async def test_reload(tmp_path: Path) -> None:
             await bot.wait_for("the configuration was read again")
             await bot.wait_for("first check of renamed.login: ok")
             assert bot.process.returncode is None
-        texts = [message.text for message in here.workspace.messages("C0ALERTS")]
-    said = [text for text in texts if "configuration" in text]
+
+            def find_said() -> list[str]:
+                texts = [message.text for message in here.workspace.messages("C0ALERTS")]
+                return [text for text in texts if "configuration" in text]
+
+            async with asyncio.timeout(60):
+                while not (said := find_said()):  # noqa: ASYNC110 - polls as a person would
+                    await asyncio.sleep(0.05)
 
     assert len(said) == 1
     assert "colour: is no setting" in said[0]

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,13 +12,15 @@ import trustme
 
 from bot.app.rules import rules_of
 from bot.config import ConfigError, Settings, environment, load_settings
+from bot.config.loading import read_env_file
 from bot.config.settings import ProbeSettings
 from bot.core.model.observation import Severity
 from bot.core.state.rules import Channels
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
+NOBODY = 65534
 LOGIN = ("tenants", 0, "logins", 0)
 
 
@@ -201,3 +207,38 @@ def test_a_missing_file_is_said() -> None:
         ConfigError, match=r"^/nowhere: cannot be read \(No such file or directory\)$"
     ):
         load_settings(None, {"AUTH0_CHECK_CONFIG": "/nowhere"})
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Be a user who is not root, even if root runs the tests."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.setresuid(0, 0, 0)
+
+
+def test_secrets_that_only_root_may_read_are_left_to_systemd() -> None:
+    """It has put them into the environment: the bot's own user starts all the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        file = Path(folder, "bot.env")
+        file.write_text("SLACK_BOT_TOKEN=xoxb-1\n")
+        file.chmod(0o644)
+        with as_nobody():
+            readable = read_env_file(file)
+        file.chmod(0o000)
+        with as_nobody():
+            unreadable = read_env_file(file)
+
+    assert readable == {"SLACK_BOT_TOKEN": "xoxb-1"}
+    assert unreadable == {}
+
+
+def test_a_folder_is_no_file_of_secrets(tmp_path: Path) -> None:
+    """Docker makes one where a mounted file is missing: nothing is read, and nothing fails."""
+    assert read_env_file(tmp_path) == {}

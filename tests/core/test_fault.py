@@ -201,6 +201,30 @@ def test_invisible_characters_become_spaces() -> None:
     assert sanitize_text("a\x00b\u202ec\u200bd\ud800e\n\n f") == "a b c d e f"
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Wrong email or password.", "Wrong email or password."),
+        (
+            "Grant type 'http://auth0.com/oauth/grant-type/password-realm' not allowed.",
+            "Grant type 'http://auth0.com/oauth/grant-type/password-realm' not allowed.",
+        ),
+        ("AADSTS7000222: the client's secret_key expired", None),
+        ("ECONNREFUSED after 5000 ms (user-store, step 2)", None),
+        ("cannot find jane.doe@acme.example", "cannot find …"),
+        ("no login with 5tnuH!2 of c2VjcmV0cw==", "no login with … of …"),
+        ("/reset?ticket=abc123 is 1234567890", "… is …"),
+    ],
+)
+def test_only_words_of_a_description_are_shown(said: str, shown: str | None) -> None:
+    """A tenant's own code may say anything: addresses, sessions, a password spelt backwards."""
+    document = {"error": "access_denied", "error_description": said}
+    fault = classify_answer(403, document, headers={}, now=NOW)
+
+    assert fault
+    assert fault.description == (shown or said)
+
+
 def test_the_description_decides_nothing() -> None:
     """Only its text differs."""
     said = ("Wrong email or password.", "user is blocked")

@@ -30,6 +30,7 @@ EXAMPLE = {
     "SLACK_CHANNEL": "C0123ABCD",
     "AUTH0_DOMAIN": "acme.us.auth0.com",
     "AUTH0_CUSTOM_DOMAIN": "login.acme.example",
+    "AUTH0_NAME": "prod",
     "AUTH0_ENVIRONMENT": "US-1",
     "AUTH0_CLIENT_ID": "4kJ0exampleexample",
     "AUTH0_USERNAME": "probe@acme.example",
@@ -67,7 +68,7 @@ def exported() -> set[str]:
 def test_the_example_is_what_init_writes(tmp_path: Path) -> None:
     """Whoever copies it has the same file; with the secrets of bot.env.example it loads."""
     secrets = {name: f"${{{name}}}" for name in SECRETS}
-    written = render_file(EXAMPLE | secrets, "prod", tmp_path / "bot.yml")
+    written = render_file(EXAMPLE | secrets, tmp_path / "bot.yml")
 
     assert text_of("bot.example.yml") == written
     shutil.copy(DEPLOY / "bot.example.yml", tmp_path / "bot.yml")

@@ -172,6 +172,8 @@ def render_environment() -> str:
 def _is_required(loc: Loc) -> bool:
     section = section_at(loc[:-1], Settings)
     is_socket_token = loc == ("slack", "app_token")  # needed by the mode
+    if loc[-1] == "name":  # the domain gives one
+        return False
     return is_socket_token or bool(section and section.model_fields[str(loc[-1])].is_required())
 
 

@@ -102,6 +102,7 @@ def test_the_diagrams_are_those_of_the_contracts() -> None:
     assert with_diagrams(page) == page
 
 
+@pytest.mark.no_cover
 def test_each_measure_is_printed() -> None:
     """The table has a row for each measure, with the figure of before."""
     table = render(HOUSE)

@@ -173,7 +173,7 @@ async def test_a_wrong_password(tmp_path: Path) -> None:
     """`doctor` prints what the page shows. On a busy machine it may say that it cannot tell."""
     async with place(tmp_path, channels=[CHANNEL], people=PEOPLE) as here:
         whole = configure(here)
-        whole["tenants"][0]["logins"][0]["password"] = "wrong"
+        whole["tenants"][0]["logins"][0]["password"] = "canary"
         call = prepare(tmp_path / "wrong", whole, "doctor")
         for _ in range(5):
             (examined,) = await run_calls([call])
@@ -181,7 +181,7 @@ async def test_a_wrong_password(tmp_path: Path) -> None:
                 break
 
     assert examined.status == 1
-    assert shown_findings("docs/setup-auth0.md") <= printed_findings(examined.output)
+    assert shown_findings("docs/setup-auth0.md") <= printed_findings(examined.output), examined
 
 
 async def test_a_test_alert(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from bot.simulator.workspace.model import User
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import RequestOutcome, World
+from tests.ports import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -193,7 +194,7 @@ async def town(tmp_path: Path, failing: str) -> AsyncIterator[Town]:
     workspace = Workspace(clock.now, people=people)
     logins = {"prod": [Login.model_validate(LOGIN)]}
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(WorkspaceServer(workspace))
+        server = await stack.enter_async_context(WorkspaceServer(workspace, port=find_free_port()))
         server.people.ack_limit_s = ACK_LIMIT_S
         tenants = await stack.enter_async_context(LocalTenants(world, clock, logins))
         app = workspace.state.app

@@ -15,6 +15,7 @@ from bot.app.prober import OwnSideFetcher
 from bot.core.model.observation import Outcome, OwnSide, Target
 from bot.http import Fetcher, HttpRequest, NoData, SystemNetwork
 from bot.http.resolver import MAX_LOOKUPS, _mix_families
+from tests.ports import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,9 +92,7 @@ async def test_the_server_sees_the_host_by_its_name(lab: Lab) -> None:
 
 async def test_the_next_address_is_tried(lab: Lab) -> None:
     """One refuses, one stays silent, the third works at once: a dead family is no outage."""
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        dead = closed.getsockname()[1]
+    dead = find_free_port()
     path = SeveralAddresses(*(("127.0.0.1", port) for port in (dead, dead, lab.server.port)))
     fetcher = Fetcher(lab.clock, path, lab.lag)
     call = HttpRequest(

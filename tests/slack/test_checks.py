@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import unused_port
 
 from bot.core.model.access import Access
 from bot.core.model.observation import Severity
@@ -21,6 +20,7 @@ from bot.slack.checks import (
     list_missing_scopes,
 )
 from bot.slack.web_api import SlackWeb
+from tests.ports import find_free_port
 
 ALL = frozenset({*SCOPES, *OPTIONAL_SCOPES})
 CALLS = EscalationPolicy((EscalationStep(300.0, DM),))
@@ -146,7 +146,7 @@ async def test_what_passes_by_itself(
 
 async def test_unreachable() -> None:
     """If Slack cannot be reached, the error names its address."""
-    api = SlackWeb("xoxb-canary", f"http://127.0.0.1:{unused_port()}/api/")
+    api = SlackWeb("xoxb-canary", f"http://127.0.0.1:{find_free_port()}/api/")
 
     with pytest.raises(SlackProblem, match=r"127\.0\.0\.1:\d+/api/ cannot be reached") as caught:
         await check_bot_token(api)

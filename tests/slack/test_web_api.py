@@ -6,11 +6,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiohttp.test_utils import unused_port
 
 from bot.ports import Doubt, Refused
 from bot.simulator.virtual import VirtualLoop, run_virtually
 from bot.slack.web_api import RetryAfter, SlackWeb, refusal
+from tests.ports import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +79,7 @@ async def test_doubt(slack: Any, answer: object) -> None:
 
 @pytest.mark.parametrize(
     "api_url",
-    [f"http://127.0.0.1:{unused_port()}/api/", "http://nowhere.invalid/api/"],
+    [f"http://127.0.0.1:{find_free_port()}/api/", "http://nowhere.invalid/api/"],
     ids=["refused", "dns"],
 )
 async def test_never_connected(api_url: str) -> None:
@@ -139,7 +139,7 @@ async def test_form(slack: Any, api: SlackWeb) -> None:
 async def test_environment(slack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy variable of the environment does not re-route calls."""
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{unused_port()}")
+        monkeypatch.setenv(name, f"http://127.0.0.1:{find_free_port()}")
     api = SlackWeb("xoxb-canary", slack.api_url)
 
     assert (await api.call("auth.test", {}))["ok"] is True

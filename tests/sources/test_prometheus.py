@@ -6,7 +6,6 @@ import asyncio
 import json
 import math
 import shutil
-import socket
 import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -34,6 +33,7 @@ from bot.sources.prometheus import (
     otel_expressions,
     sum_values,
 )
+from tests.ports import find_free_port
 from tests.steady import pass_time
 
 if TYPE_CHECKING:
@@ -141,8 +141,7 @@ def prometheus(
     jobs = [{"job_name": "app", "static_configs": [{"targets": [f"127.0.0.1:{application[1]}"]}]}]
     scraping = {"global": {"scrape_interval": "200ms"}, "scrape_configs": jobs}
     (folder / "prometheus.yml").write_text(json.dumps(scraping))
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = find_free_port()
     arguments = [
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
@@ -389,8 +388,7 @@ async def test_remarks(double: Double, make: Make) -> None:
 async def test_silence(double: Double, make: Make) -> None:
     """A server that does not answer, or is not there, is reported in time."""
     assert (await make(double.url, "a", "b").measure()).no_data_reason == "timeout read"
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    url = f"http://127.0.0.1:{find_free_port()}"
     assert (await make(url, "a", "b").measure()).no_data_reason == "connect refused"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import urllib.request
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
@@ -18,6 +17,7 @@ from sentry_sdk.transport import Transport
 from sentry_sdk.utils import event_from_exception
 
 from bot.core.auth0_logs.text_patterns import match_pattern
+from tests.ports import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -119,6 +119,5 @@ async def test_a_call_that_fails(auth0: Auth0, ask: Ask, pattern: str) -> None:
 @pytest.mark.parametrize("ask", [by_httpx, by_aiohttp, by_urllib])
 async def test_nobody_listens(ask: Ask) -> None:
     """A refused connection is distinguished from a slow one."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    url = f"http://127.0.0.1:{find_free_port()}"
     assert match_pattern(await title(ask, url)) == "unreachable"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import yaml
 from bot.core.model.measurement import ExternalAlert
 from bot.core.model.observation import Target
 from bot.core.signals.external_alerts import Monitor, record_alert
+from tests.ports import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -226,9 +226,7 @@ async def alertmanager(door: Any, tmp_path: Path) -> AsyncIterator[str]:
     hook["http_config"]["authorization"]["credentials_file"] = str(tmp_path / "token")
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump(settings))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{find_free_port()}"
     process = await asyncio.create_subprocess_exec(
         program,
         f"--config.file={tmp_path / 'alertmanager.yml'}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 from datetime import datetime
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ import pytest
 
 from bot.core.model.measurement import ExternalAlert
 from bot.core.model.observation import Target
+from tests.ports import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -157,9 +157,7 @@ async def recorded_event(door: Any) -> AsyncIterator[dict[str, Any]]:
     """An event as the real SDK sends it, recorded by a server that speaks Sentry's protocol."""
     if not (find_spec("kent") and find_spec("sentry_sdk")):
         pytest.skip("needs the package kent and the package sentry-sdk")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{free.getsockname()[1]}"
+    host = f"127.0.0.1:{find_free_port()}"
     server = await _python(SERVER, host.rpartition(":")[2])
     try:
         for _ in range(4000):

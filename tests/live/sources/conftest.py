@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import shutil
-import socket
 from asyncio.subprocess import DEVNULL
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import ClientSession
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.ports import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -122,13 +123,7 @@ def scene(town: Town, auth0_check: Callable[..., Any]) -> Scene:
 @pytest.fixture
 def free_address() -> str:
     """An address of this machine at which nothing listens."""
-    return _free_address()
-
-
-def _free_address() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
+    return f"127.0.0.1:{find_free_port()}"
 
 
 async def _listens(address: str) -> None:
@@ -151,7 +146,7 @@ async def debian() -> AsyncIterator[Callable[..., Any]]:
         program = shutil.which(name)
         if program is None:
             pytest.skip(f"needs the package {name}")
-        address = _free_address()
+        address = f"127.0.0.1:{find_free_port()}"
         process = await asyncio.create_subprocess_exec(
             program, *arguments, f"--web.listen-address={address}", stdout=DEVNULL, stderr=DEVNULL
         )

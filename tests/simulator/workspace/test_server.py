@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.simulator.workspace.model import Fault, FaultKind
 from bot.simulator.workspace.server import WorkspaceServer
+from tests.ports import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,7 +81,7 @@ async def test_connections_break(
 
 async def test_a_stopped_server_refuses_and_comes_back_on_its_port(bench: Bench) -> None:
     """While it is stopped it refuses connections; nothing in the workspace is lost."""
-    server = WorkspaceServer(bench.workspace)
+    server = WorkspaceServer(bench.workspace, port=find_free_port())
     await server.start()
     url = server.api_url
     await server.stop()
