@@ -212,7 +212,6 @@ class Bot:
             "Slack session": session.run,
             "Slack": partial(self._use_slack, engine, web, session, messenger),
         }
-        # After a restart it says since when nobody checked.
         states, now = engine.view().tenants.states.values(), self._clock.now()
         ages = [now - state.last_data_at for state in states if state.last_data_at is not None]
         before = f" again, {min(ages):.0f} s after the last check" if ages else ""

@@ -80,13 +80,7 @@ def open_incident(
     is_critical = severity is Severity.CRITICAL
     status_incidents = matching_status_incidents(context)
     # A second source agrees: nothing is gained by waiting before people are mentioned.
-    failing = sum(
-        sum(signal.is_failing for signal in state.probes.values())
-        + sum(metric.is_firing for metric in state.metrics.values())
-        + sum(bool(monitor.firing) for monitor in state.monitors.values())
-        for state in context.all_tenants.states.values()
-    )
-    is_corroborated = failing > 1 or bool(status_incidents)
+    is_corroborated = _count_failing_signals(context) > 1 or bool(status_incidents)
     mention_after_s = context.rules.mention_after_s
     wait_s = max((mention_after_s.get(name, 0.0) for name in context.tenants), default=0.0)
     incident = Incident(
@@ -260,6 +254,16 @@ def _judge_severity(
     ):
         return Severity.CRITICAL
     return Severity.WARNING
+
+
+def _count_failing_signals(context: TriageContext) -> int:
+    """Count the failing signals of all tenants: two are more than a fault of one probe."""
+    return sum(
+        sum(signal.is_failing for signal in state.probes.values())
+        + sum(metric.is_firing for metric in state.metrics.values())
+        + sum(bool(monitor.firing) for monitor in state.monitors.values())
+        for state in context.all_tenants.states.values()
+    )
 
 
 def _update_problems(before: tuple[Problem, ...], context: TriageContext) -> tuple[Problem, ...]:

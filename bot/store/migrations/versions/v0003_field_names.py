@@ -365,24 +365,12 @@ ENTRY_BY_KIND = Record(
     one={"verdict": VERDICT_BY_RULE}, each={"new_evidence": EVIDENCE_BY_RULE}, convert=_split_entry
 )
 REPLY_BY_KIND = Record(one={"entry": ENTRY_BY_KIND})
-ANSWER_BY_KIND = Record(
-    one={
-        "request": REQUEST_BY_KIND,
-        "result": Record(one={"silence": SILENCE_BY_TARGET}),
-    }
+WITH_SILENCE = Record(one={"silence": SILENCE_BY_TARGET})
+ANSWER_BY_KIND = Record(one={"request": REQUEST_BY_KIND, "result": WITH_SILENCE})
+BODY_BY_KIND = Record(
+    one={"reply": REPLY_BY_KIND, "answer": ANSWER_BY_KIND, "silenceannouncement": WITH_SILENCE}
 )
-ANNOUNCEMENT_BY_KIND = Record(one={"silence": SILENCE_BY_TARGET})
-DELIVERY_BY_KIND = Record(
-    one={
-        "body": Record(
-            one={
-                "reply": REPLY_BY_KIND,
-                "answer": ANSWER_BY_KIND,
-                "silenceannouncement": ANNOUNCEMENT_BY_KIND,
-            }
-        )
-    }
-)
+DELIVERY_BY_KIND = Record(one={"body": BODY_BY_KIND})
 
 
 def upgrade() -> None:
