@@ -307,7 +307,7 @@ class Bot:
             return "server.listen takes no connections" if is_deaf else store.problem
 
         admin = dict(admin_routes(self.metrics.registry, self._self_watch.health, find_unready))
-        admin["GET", "/status"] = page_handler(engine.view)
+        admin["GET", "/status"] = page_handler(engine.view, store)
         await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
 
     async def _use_slack(

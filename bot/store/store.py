@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 OPEN_LIMIT_S = 60.0
 """Real seconds. To check and migrate a large database may last; a disk that hangs never answers."""
 CLOSE_LIMIT_S = 5.0
+PAST_INCIDENTS = 50
+"""Read at a time: to decode so many takes 50 ms, in which nothing can be committed."""
 
 
 async def open_store(database: str, now: float, limit_s: float = OPEN_LIMIT_S) -> SqlStore:
@@ -102,6 +104,10 @@ class SqlStore:
         """Read the open incidents, and the deliveries that are not done."""
         return await self._run_in_thread(self._thread, self._read_unfinished)
 
+    async def read_past_incidents(self, after: int) -> tuple[Incident, ...]:
+        """Read the next resolved incidents after this number; see the port."""
+        return await self._run_in_thread(self._thread, self._read_past_incidents, after)
+
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note it for the next process; see the port.
 
@@ -143,6 +149,13 @@ class SqlStore:
                 tuple(decode(INCIDENT_JSON, row.body, f"incident {row.id}") for row in incidents),
                 tuple(decode_delivery(row.body, f"outbox {row.key}") for row in waiting),
             )
+
+    def _read_past_incidents(self, after: int) -> tuple[Incident, ...]:
+        are_next = (INCIDENT.c.resolved_at.is_not(None), INCIDENT.c.id > after)
+        found = select(INCIDENT).where(*are_next).order_by(INCIDENT.c.id).limit(PAST_INCIDENTS)
+        with self._database.transaction() as connection:
+            rows = connection.execute(found)
+            return tuple(decode(INCIDENT_JSON, row.body, f"incident {row.id}") for row in rows)
 
     def _has_received(self, received_id: str) -> bool:
         with self._database.transaction() as connection:
