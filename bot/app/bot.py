@@ -332,7 +332,9 @@ class Bot:
     ) -> None:
         """Take what people do in Slack, for ever."""
         groups = groups_with_rights(engine.view().rules.access)
-        people = UserDirectory(web, self._clock, groups=groups, workspaces=workspace.workspaces)
+        people = UserDirectory(
+            web, self._clock, engine.view, groups=groups, workspaces=workspace.workspaces
+        )
         homes = HomeTabs(
             web,
             self._clock,

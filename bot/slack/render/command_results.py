@@ -200,6 +200,11 @@ _RIGHT_NAMES = {
 
 def refusal_text(refusal: NotAllowed) -> str:
     """Say that a person may not do something, and who may."""
+    if refusal.is_unknown:
+        return (
+            "Sorry, Slack has not told me yet whether you are a member here or a guest: until then"
+            " you may ask, but change nothing. Please try again in a minute."
+        )
     if not refusal.who:
         return "Sorry, guests cannot use me. Please ask a member of the team."
     holders = ", ".join(

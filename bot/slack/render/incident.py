@@ -42,6 +42,7 @@ from bot.slack.render.text import (
     duration,
     escape,
     fault_name,
+    foreign_link,
     hour_and_minute,
     link,
     quote,
@@ -122,10 +123,10 @@ def render_incident(
 
 def _details(incident: Incident, view: View) -> list[Block]:
     """Return what comes below the buttons: what is large, or can wait."""
-    lines = [status_incident_line(one, view.now) for one in incident.status_incidents[:3]]
+    lines = [status_incident_line(one, view) for one in incident.status_incidents[:3]]
     blocks = [context(f"Auth0 status page: {each}") for each in lines]
     numbers = [
-        problem_line(problem)
+        problem_line(problem, view.rules.link_hosts)
         for problem in incident.problems
         if isinstance(problem, MetricProblem | AlertProblem) and not problem.is_over
     ]
@@ -206,10 +207,12 @@ def _owner_text(incident: Incident, view: View) -> str:
     return f"{owner}; <@{had.by}> had it while {IMPACTS[had.impact]}" if had else owner
 
 
-def status_incident_line(one: StatusIncident, now: float) -> str:
+def status_incident_line(one: StatusIncident, view: View) -> str:
     """Render an incident of the status page: phase, title, and the age of its last update."""
-    title = link(one.link, escape(one.title, 150) or "a post")
-    return f"{PHASES[one.phase]}: {title} ({duration(now - one.updated_at)} ago)"
+    title = quote(one.title, 150) if one.title else "a post"
+    see = foreign_link(one.link, view.rules.link_hosts)
+    age = f"{duration(view.now - one.updated_at)} ago"
+    return f"{PHASES[one.phase]}: {title} ({', '.join(filter(None, (age, see)))})"
 
 
 def mute_reasons(incident: Incident, view: View) -> list[str]:

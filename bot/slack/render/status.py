@@ -207,21 +207,21 @@ def _probe_state_text(state: ProbeState | None, now: float) -> str:
 def _feed_lines(view: View) -> str:
     """Say what each status feed shows, and when it was read."""
     feeds = list(view.desk.shared.feeds.items())[:MAX_LINES]
-    return "\n".join(_feed_line(name, feed, view.now) for name, feed in feeds)
+    return "\n".join(_feed_line(name, feed, view) for name, feed in feeds)
 
 
-def _feed_line(name: str, feed: FeedView, now: float) -> str:
+def _feed_line(name: str, feed: FeedView, view: View) -> str:
     label = f"Auth0 status page, {escape(name)}"
     if feed.state is None:
         return f"{label}: not read yet"
     if feed.state is not FeedState.OK:
         return f"{label}: cannot be read ({feed.state})"
     shown = [n for n in feed.status_incidents if n.is_open or n.is_maintenance][:3]
-    read = f"read {duration(now - (feed.read_at or now))} ago"
+    read = f"read {duration(view.now - (feed.read_at or view.now))} ago"
     if not shown:
         return f"{label}: no open post ({read})"
     lines = [
-        status_incident_line(n, now)
+        status_incident_line(n, view)
         + (f", about {component}" if (component := other_component(n)) else "")
         for n in shown
     ]

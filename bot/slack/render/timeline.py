@@ -102,7 +102,7 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             line = capitalize(f"{_cause_text(entry.verdict)}.")
             return f"{line} {f'New: {new}.' if new else 'What spoke for another cause is gone.'}"
         case StatusUpdateEntry():
-            line = status_incident_line(entry.status_incident, view.now)
+            line = status_incident_line(entry.status_incident, view)
             return f"Auth0 status page: {line}\n>{escape(entry.status_incident.text, 200)}"
         case SeverityRaisedEntry() | JoinedEntry() | RecoveredEntry():
             return _extent_text(entry, incident)

@@ -195,6 +195,7 @@ class Scene:
         rules = Rules(
             tenants=tenants,
             on_call=desk.pop("on_call", rotation),
+            link_hosts=("status.auth0.com", "prometheus.example"),
             maintenance_windows=(window,) if desk.pop("is_maintained", False) else (),
             calendar_every_s=300.0 if "shifts" in desk else None,
         )
@@ -290,7 +291,8 @@ HOSTILE: st.SearchStrategy[str] = st.text(max_size=400) | st.sampled_from(
 OURS = re.compile(
     r"<@U0(?:ANN|BEN|CLEO)>|<!subteam\^S0OPS>|<!here>|<#C0LOGINS>"
     r"|<!date\^\d+\^[^<>|]+\|[^<>|]+>"
-    r"|<https://(?:status\.auth0\.com/|prometheus\.example/|acme\.slack\.com/)[^<>|]*\|[^<>]*>"
+    r"|<https://(status\.auth0\.com|prometheus\.example)/[^<>|]*\|open it on \1>"
+    r"|<https://acme\.slack\.com/[^<>|]*\|[^<>]*>"
 )
 
 
