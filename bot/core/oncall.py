@@ -202,6 +202,10 @@ class UserGroup:
 
     id: str
 
+    def list_shifts(self, _now: float) -> tuple[Shift, ...]:
+        """Return nothing."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Shifts:
@@ -212,6 +216,15 @@ class Shifts:
     shifts: tuple[Shift, ...] = ()
     fault: str = ""
     """Why later polls failed; empty: none failed."""
+
+    def list_shifts(self, _now: float) -> tuple[Shift, ...]:
+        """Return all, sorted so that of overlapping shifts the one that begins last counts.
+
+        An entry that names nobody we know, as a holiday or a meeting, takes no shift away.
+        """
+        return tuple(
+            sorted(self.shifts, key=lambda each: (bool(each.person), each.since, -each.until))
+        )
 
     def with_reading(self, reading: Shifts) -> Shifts:
         """Return the newer reading; a failed one keeps the shifts as they were."""
@@ -249,19 +262,9 @@ def later_shifts(
 
 
 def _rank_shifts(source: OnCallSource, overrides: Iterable[Override], now: float) -> list[Shift]:
-    """Return all relevant shifts in rising precedence.
-
-    Of overlapping shifts of a calendar the one that begins last counts. An entry that names nobody
-    we know, as a holiday or a meeting, takes no shift away.
-    """
-    shifts: list[Shift] = []
-    match source:
-        case Rotation():
-            shifts += source.list_shifts(now)
-        case Shifts():
-            shifts += sorted(source.shifts, key=lambda s: (bool(s.person), s.since, -s.until))
-    shifts += [Shift(o.person, o.since, o.until) for o in overrides if o.since < o.until]
-    return shifts
+    """Return all relevant shifts in rising precedence."""
+    taken_over = (Shift(o.person, o.since, o.until) for o in overrides if o.since < o.until)
+    return [*source.list_shifts(now), *taken_over]
 
 
 def _shift_at(ranked: list[Shift], now: float) -> Shift | None:
