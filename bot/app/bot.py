@@ -192,7 +192,7 @@ class Bot:
             status_link=settings.status_link,
             broadcasts_calls=settings.slack.broadcast,
         )
-        delivery = self._build_delivery(engine, store, messenger)
+        delivery = self._build_delivery(engine, store, messenger, web)
         engine.attach(delivery)
         self._clock_watch.attach(partial(self._on_clock_correction, engine), engine.submit)
         await engine.load()
@@ -211,20 +211,13 @@ class Bot:
             ENGINE: engine.run,
             DELIVERY: delivery.run,
             "Slack session": session.run,
-            "messages": partial(
-                watch_messages, web, self._clock, engine.view, delivery.update_soon
-            ),
             "Slack": partial(self._use_slack, engine, web, session, messenger),
         }
-        self._log_start(engine)
-        return engine
-
-    def _log_start(self, engine: Engine) -> None:
-        """Say that logins are watched, and after a restart since when nobody checked."""
         states, now = engine.view().tenants.states.values(), self._clock.now()
         ages = [now - state.last_data_at for state in states if state.last_data_at is not None]
         before = f" again, {min(ages):.0f} s after the last check" if ages else ""
         log.info("watching %d tenant(s)%s", len(states), before)
+        return engine
 
     def _on_clock_correction(self, engine: Engine, by_s: float, was_paused: bool) -> None:  # noqa: FBT001 - a callback
         """Forget what has the time of a wrong clock, or move it."""
@@ -275,7 +268,7 @@ class Bot:
         return self.engine
 
     def _build_delivery(
-        self, engine: Engine, store: Store, messenger: SlackMessenger
+        self, engine: Engine, store: Store, messenger: SlackMessenger, web: SlackWeb
     ) -> OutboxDelivery:
         delivery = self.delivery = OutboxDelivery(
             clock=self._clock,
@@ -285,6 +278,8 @@ class Bot:
             submit=engine.submit,
         )
         self.metrics.outbox_waiting.set_function(lambda: delivery.depth)
+        update = delivery.update_soon
+        self._parts["messages"] = partial(watch_messages, web, self._clock, engine.view, update)
         return delivery
 
     async def _listen(self, engine: Engine, store: GuardedStore) -> None:

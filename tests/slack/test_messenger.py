@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.model.command import Request, ShowSilences, SilenceScope
-from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.command import Request, ShowSilences
+from bot.core.model.observation import Cause, Scope, Severity, Target, Verdict
 from bot.core.oncall import CallReason
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import (
@@ -137,9 +137,7 @@ async def test_a_long_answer_has_pages(
 ) -> None:
     """Nothing of it is left out, up to four pages; the last one says if there is more."""
     silences = {
-        n: Silence(
-            n, SilenceScope.TENANT, "shop", START, START + 9e5, "U0BEN", f"<{n}> " + "&" * 99
-        )
+        n: Silence(n, Target("shop", ""), START, START + 9e5, "U0BEN", f"<{n}> " + "&" * 99)
         for n in range(1, count + 1)
     }
     view = View(START, Rules({}), Tenants({}), DeskState(silences=silences))

@@ -17,7 +17,7 @@ from bot.core.oncall import DM, MENTION
 from bot.core.signals.metric_threshold import MetricState
 from bot.core.state.desk import resolve_check_scope
 from bot.core.state.incident import IncidentKind
-from bot.slack.render.buttons import STICKY_RESOLVE_NOTE, confirm_buttons, take_over_button
+from bot.slack.render.advice import STICKY_RESOLVE_NOTE, confirm_buttons, take_over_button
 from bot.slack.render.help import usage_hint
 from bot.slack.render.incident_line import incident_list
 from bot.slack.render.oncall import render_override_result

@@ -20,8 +20,7 @@ from bot.core.state.problem import (
     problem_counts,
 )
 from bot.core.state.silence import find_covering
-from bot.slack.render.advice import advise, alerts_link
-from bot.slack.render.buttons import ended_buttons, incident_buttons
+from bot.slack.render.advice import advise, incident_buttons
 from bot.slack.render.chart import render_charts
 from bot.slack.render.first_line import first_line, state_of
 from bot.slack.render.info import render_missing_data, render_monitoring_gap, render_own_fault
@@ -115,10 +114,8 @@ def render_incident(
         blocks.append(section(f"*Do now:* {what_to_do}"))
     if why := name_facts(incident.verdict):
         blocks.append(section(f"*Why:* {why}"))
-    if incident.is_open:
+    if incident.life.merged_into is None:
         blocks.append(incident_buttons(incident, view, status_link))
-    elif incident.life.merged_into is None:
-        blocks.append(ended_buttons(incident))
     blocks += _details(incident, view)
     blocks.append(context(_foot(incident, view)))
     return RenderedMessage(f"{mention} {line} [#{incident.id}]".strip(), blocks)
@@ -177,7 +174,7 @@ def _end_line(incident: Incident, view: View) -> str:
 
 
 def _foot(incident: Incident, view: View) -> str:
-    opened = incident.is_open
+    opened, page = incident.is_open, view.rules.alerts_page  # empty: its address is not set
     parts = [
         f"#{incident.id}",
         _owner_text(incident, view) if opened else "",
@@ -192,7 +189,7 @@ def _foot(incident: Incident, view: View) -> str:
         if incident.false_alarm
         else "",
         *(mute_reasons(incident, view) if opened else []),
-        alerts_link(incident, view),
+        page and link(f"{page}#{incident.verdict.stated_cause.value}", "What this means"),
         f"updated {hour_and_minute(view.now)}" if opened else "",
     ]
     return " · ".join(filter(None, parts))

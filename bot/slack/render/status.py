@@ -11,8 +11,7 @@ from bot.core.signals.history import single_failure_share
 from bot.core.state.silence import is_window_active
 from bot.core.state.tenant import other_component
 from bot.slack import actions
-from bot.slack.render.buttons import button, incident_buttons
-from bot.slack.render.command_results import refusal_text
+from bot.slack.render.advice import incident_buttons
 from bot.slack.render.incident import status_incident_line
 from bot.slack.render.incident_line import MAX_LINES, incident_line, incident_list
 from bot.slack.render.oncall import render_on_call
@@ -33,6 +32,7 @@ from bot.slack.render.text import (
     WARNING_LIGHT,
     Block,
     RenderedMessage,
+    button,
     context,
     count_rest,
     date_and_time,
@@ -48,7 +48,6 @@ from bot.slack.render.text import (
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from bot.core.model.access import NotAllowed
     from bot.core.model.finding import Finding
     from bot.core.signals.probe_threshold import ProbeState
     from bot.core.state.tenant import FeedView
@@ -278,11 +277,6 @@ def render_home_tab(view: View, status_link: str) -> Block:
         context(f"As of {date_and_time(view.now)}. All that can be asked: `{COMMAND} help`"),
     ]
     return {"type": "home", "blocks": blocks}
-
-
-def render_refused_home_tab(refusal: NotAllowed) -> Block:
-    """Render the tab of somebody who may see nothing."""
-    return {"type": "home", "blocks": [section(refusal_text(refusal))]}
 
 
 def home_tab_fingerprint(view: View) -> Hashable:

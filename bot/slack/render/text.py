@@ -356,3 +356,13 @@ def remedy_of(fault: Fault, setting: str = "domain") -> str:
         or STAGE_REMEDIES[fault.stage]
     )
     return remedy.format(setting=setting)
+
+
+def button(label: str, action_id: str, **rest: Any) -> Block:
+    """Return one button; `rest` are further fields of Slack's."""
+    return {"type": "button", "text": plain_text(label), "action_id": action_id, **rest}
+
+
+def plain_text(text: str) -> Block:
+    """Return a text without markup."""
+    return {"type": "plain_text", "text": text}

@@ -17,7 +17,7 @@ from slackblocks.blocks import Block as SlackBlock
 
 from bot.core.commands.parse import parse_words
 from bot.core.model.access import CommandOutcome, Verb
-from bot.core.model.command import Request, SilenceScope
+from bot.core.model.command import ALL_SIGNALS, Request
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import (
     FEED,
@@ -165,11 +165,9 @@ class Scene:
             problems=self.open.problems[1:],
             notification=replace(self.open.notification, is_muted=True),
         )
-        self.silence = Silence(
-            3, SilenceScope.TENANT, "shop", START - 600, NOW + 3600, BEN, texts.reason
-        )
+        self.silence = Silence(3, Target("shop", ""), START - 600, NOW + 3600, BEN, texts.reason)
         self.silence_all = replace(
-            self.silence, id=4, scope=SilenceScope.ALL, name="", since=NOW - 60, suppressed=2
+            self.silence, id=4, about=ALL_SIGNALS, since=NOW - 60, suppressed=2
         )
 
     def view(self, *incidents: Incident, **desk: Any) -> View:
