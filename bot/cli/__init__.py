@@ -28,6 +28,7 @@ from bot.cli.command_line import (
     Wrong,
     console,
     load,
+    program,
     progress,
     warn,
 )
@@ -267,7 +268,7 @@ def sandbox(folder: Path, port: int) -> None:
     from bot.simulator.sandbox import serve_sandbox
 
     try:
-        _run_until_stopped(serve_sandbox(folder, port, _print_line))
+        _run_until_stopped(serve_sandbox(folder, port, program(), _print_line))
     except OSError as error:
         raise click.ClickException(_explain(error, port)) from None
     except ValueError as error:

@@ -33,8 +33,14 @@ LOGIN = {
 }
 
 
-async def serve_sandbox(folder: Path, port: int, echo: Callable[[str], None]) -> None:
+async def serve_sandbox(folder: Path, port: int, program: str, echo: Callable[[str], None]) -> None:
     """Serve until cancelled, with a configuration in `folder` that fits.
+
+    Args:
+        folder: where the configuration is written.
+        port: of the page that shows the channel.
+        program: how people call this program.
+        echo: prints a line.
 
     Raises ValueError where the folder holds somebody's own configuration, OSError where nothing can
     be written or the port is taken.
@@ -59,15 +65,15 @@ async def serve_sandbox(folder: Path, port: int, echo: Callable[[str], None]) ->
         LocalTenants(World(quiet), clock, logins) as tenants,
         WorkspaceServer(slack, port=port) as server,
     ):
-        _write(file, _configure(slack, server, tenants), slack.state.app, tenants.ca_file)
+        _write(file, _configure(slack, server, tenants, folder), slack.state.app, tenants.ca_file)
         echo(
             f"\n  The channel: {server.page_url}\n"
             f"  The configuration: {file}; the test user's password is {PASSWORD!r}.\n\n"
             "  In a second terminal, for example:\n\n"
-            f"    auth0-check doctor --config {file}\n"
-            f"    auth0-check test-alert --config {file}\n"
-            f"    auth0-check init --config {file}\n"
-            f"    auth0-check run --config {file}\n\n"
+            f"    {program} doctor --config {file}\n"
+            f"    {program} test-alert --config {file}\n"
+            f"    {program} init --config {file}\n"
+            f"    {program} run --config {file}\n\n"
             "  Stop with Ctrl-C.\n"
         )
         await asyncio.Event().wait()
@@ -81,7 +87,9 @@ def _write(file: Path, whole: dict[str, Any], app: App, ca_file: Path) -> None:
     write_private(file.with_suffix(".env"), render_env(secrets | {"AUTH0_PASSWORD": PASSWORD}))
 
 
-def _configure(slack: Workspace, server: WorkspaceServer, tenants: LocalTenants) -> dict[str, Any]:
+def _configure(
+    slack: Workspace, server: WorkspaceServer, tenants: LocalTenants, folder: Path
+) -> dict[str, Any]:
     """Return what is in the file."""
     (name, feed_url), *_ = tenants.feed_urls.items()
     domain = next(iter(tenants.resolve))
@@ -110,5 +118,5 @@ def _configure(slack: Workspace, server: WorkspaceServer, tenants: LocalTenants)
         },
         "resolve": dict(tenants.resolve),
         "controls": list(tenants.control_urls.values()),
-        "database": "auth0-check.sqlite",
+        "database": str(folder / "auth0-check.sqlite"),
     }
