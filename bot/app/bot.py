@@ -212,15 +212,11 @@ class Bot:
             "Slack session": session.run,
             "Slack": partial(self._use_slack, engine, web, session, messenger),
         }
-        self._log_start(engine)
-        return engine
-
-    def _log_start(self, engine: Engine) -> None:
-        """Say that logins are watched, and after a restart since when nobody checked."""
         states, now = engine.view().tenants.states.values(), self._clock.now()
         ages = [now - state.last_data_at for state in states if state.last_data_at is not None]
         before = f" again, {min(ages):.0f} s after the last check" if ages else ""
         log.info("watching %d tenant(s)%s", len(states), before)
+        return engine
 
     def _on_clock_correction(self, engine: Engine, by_s: float, was_paused: bool) -> None:  # noqa: FBT001 - a callback
         """Forget what has the time of a wrong clock, or move it."""
@@ -336,7 +332,9 @@ class Bot:
     ) -> None:
         """Take what people do in Slack, for ever."""
         groups = groups_with_rights(engine.view().rules.access)
-        people = UserDirectory(web, self._clock, groups=groups, workspaces=workspace.workspaces)
+        people = UserDirectory(
+            web, self._clock, engine.view, groups=groups, workspaces=workspace.workspaces
+        )
         homes = HomeTabs(
             web,
             self._clock,

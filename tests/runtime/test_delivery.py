@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from bot.core.model.command import Request, ShowHelp, SilenceScope
+from bot.core.model.command import ALL_SIGNALS, Request, ShowHelp
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.oncall import CallReason, Shift
 from bot.core.state.desk import BotState, DeskState
@@ -395,7 +395,7 @@ def beyond(body: DirectBody | Paging) -> Delivery:
 SEARCHED_FOR = (
     POST,
     REPLY,
-    in_channel(1, SilenceAnnouncement(Silence(1, SilenceScope.ALL, "", 0.0, 60.0, "U1", "a test"))),
+    in_channel(1, SilenceAnnouncement(Silence(1, ALL_SIGNALS, 0.0, 60.0, "U1", "a test"))),
     in_channel(2, OverrideAnnouncement(Shift("U1", 0.0, 60.0), "U2")),
     in_channel(3, ReportDue(7 * 86400.0)),
     in_channel(4, CatchUp((1, 2))),

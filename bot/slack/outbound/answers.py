@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
-from bot.core.alerting.call_outcomes import ANSWER_LIFE_S
+from bot.core.alerting.deliveries import ANSWER_LIFE_S
 from bot.core.commands.dispatch import answer_question
 from bot.core.model.command import ShowDoctor
 from bot.core.state.outbox import BACKOFF_S

@@ -8,7 +8,7 @@ from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from bot.core.alerting.call_outcomes import people_of
+from bot.core.alerting.deliveries import people_of
 from bot.core.alerting.paging import PERSON_ID_PREFIXES
 from bot.core.oncall import DM
 from bot.core.state.incident import MessageRef

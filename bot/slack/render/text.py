@@ -13,7 +13,7 @@ from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Cause, Phase, Sco
 from bot.core.state.problem import Impact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence, Sized
+    from collections.abc import Collection, Iterable, Sequence, Sized
 
     from bot.core.model.observation import Fault
 
@@ -227,6 +227,17 @@ def link(url: str, label: str) -> str:
     return f"<{url.replace('&', '&amp;')}|{label}>"
 
 
+def foreign_link(url: str, hosts: Collection[str]) -> str:
+    """Make a link that others sent us, with our words and its host as label.
+
+    It is left out unless it leads to one of these hosts. `.example.com` stands for all below it.
+    """
+    found = re.fullmatch(r"https://([\w.-]+(?::\d+)?)(?:[/?#][^\s<>|]*)?", url, re.ASCII)
+    host = found[1].lower() if found else ""
+    is_known = host in hosts or any(host.endswith(each) for each in hosts if each[0] == ".")
+    return link(url, f"open it on {host}") if is_known and host else ""
+
+
 def clock_utc(at: float) -> str:
     """Format a time in UTC, for screen readers and notifications."""
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M UTC")
@@ -312,3 +323,13 @@ def remedy_of(fault: Fault, setting: str = "domain") -> str:
         or STAGE_REMEDIES[fault.stage]
     )
     return remedy.format(setting=setting)
+
+
+def button(label: str, action_id: str, **rest: Any) -> Block:
+    """Return one button; `rest` are further fields of Slack's."""
+    return {"type": "button", "text": plain_text(label), "action_id": action_id, **rest}
+
+
+def plain_text(text: str) -> Block:
+    """Return a text without markup."""
+    return {"type": "plain_text", "text": text}
