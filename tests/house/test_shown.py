@@ -31,7 +31,7 @@ from aiohttp import ClientSession, web
 
 from bot.app.health import Health
 from bot.cli.init import QUESTIONS
-from bot.config import load_settings
+from bot.config import build_settings, load_document
 from bot.config.document import read_yaml
 from bot.config.settings import Settings, Tenant
 from bot.simulator.log_api import LOG_READER
@@ -387,7 +387,7 @@ def test_pieces_of_the_configuration(name: str, text: str, tmp_path: Path) -> No
     file.write_text(re.sub(r'(_file": ")/', r"\1", whole))
     variables = {found: f"xoxb-{found}" for found in re.findall(r"\$\{(\w+)\}", whole)}
 
-    assert load_settings(file, variables).tenants
+    assert build_settings(load_document(file, variables)).tenants
 
 
 def put_into(whole: dict[str, Any], piece: dict[str, Any]) -> dict[str, Any]:
@@ -412,7 +412,12 @@ def test_the_variables_of_the_pages(tmp_path: Path) -> None:
             (tmp_path / path).write_text(f"{prefix}secret")
             variables[name] = str(tmp_path / path)
 
-    assert load_settings(None, variables).tenants[0].logins[0].password.get_secret_value()
+    assert (
+        build_settings(load_document(None, variables))
+        .tenants[0]
+        .logins[0]
+        .password.get_secret_value()
+    )
 
 
 def test_the_health_of_the_page() -> None:
