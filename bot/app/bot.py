@@ -34,6 +34,7 @@ from bot.slack.inbound.socket_mode import SocketModeConnection
 from bot.slack.outbound.answers import QuestionAnswerer
 from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.outbound.messenger import SlackMessenger
+from bot.slack.outbound.reachability import watch_messages
 from bot.slack.session import SlackHealth, SlackSession
 from bot.slack.users import UserDirectory, groups_with_rights
 from bot.slack.web_api import POST, open_web
@@ -191,7 +192,7 @@ class Bot:
             status_link=settings.status_link,
             broadcasts_calls=settings.slack.broadcast,
         )
-        delivery = self._build_delivery(engine, store, messenger)
+        delivery = self._build_delivery(engine, store, messenger, web)
         engine.attach(delivery)
         self._clock_watch.attach(partial(self._on_clock_correction, engine), engine.submit)
         await engine.load()
@@ -267,7 +268,7 @@ class Bot:
         return self.engine
 
     def _build_delivery(
-        self, engine: Engine, store: Store, messenger: SlackMessenger
+        self, engine: Engine, store: Store, messenger: SlackMessenger, web: SlackWeb
     ) -> OutboxDelivery:
         delivery = self.delivery = OutboxDelivery(
             clock=self._clock,
@@ -277,6 +278,8 @@ class Bot:
             submit=engine.submit,
         )
         self.metrics.outbox_waiting.set_function(lambda: delivery.depth)
+        update = delivery.update_soon
+        self._parts["messages"] = partial(watch_messages, web, self._clock, engine.view, update)
         return delivery
 
     async def _listen(self, engine: Engine, store: GuardedStore) -> None:
@@ -335,13 +338,8 @@ class Bot:
         people = UserDirectory(
             web, self._clock, engine.view, groups=groups, workspaces=workspace.workspaces
         )
-        homes = HomeTabs(
-            web,
-            self._clock,
-            people=people,
-            view=engine.view,
-            status_link=self._settings.status_link,
-        )
+        link = self._settings.status_link
+        homes = HomeTabs(web, self._clock, people=people, view=engine.view, status_link=link)
         listeners = self._build_listeners(engine, web, workspace, people, homes)
         self._slack_parts.clear()
         self._slack_parts |= {"directory": people.run, "home tabs": homes.run}

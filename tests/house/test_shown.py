@@ -54,7 +54,7 @@ NODE = shutil.which("node")
 MAKE = shutil.which("make")
 LANGUAGES = {"sh", "yaml", "json", "python", "js", "text", "mermaid", "nginx", ""}
 """All that stands in fenced blocks. Below, or in test_samples.py, something is done with each."""
-PLAYED = {"run", "demo", "test-alert"}
+PLAYED = {"run", "demo", "sandbox", "test-alert"}
 """Commands with tests of their own: they go on until somebody stops them or clicks."""
 PEOPLE = [User("U012ANNA", "anna", "Anna"), User("U012BEN", "ben", "Ben")]
 CHANNEL = Channel("C0123ABCD", "auth0-alerts")

@@ -545,6 +545,23 @@ def test_a_message_that_was_deleted_is_posted_again(code: str) -> None:
     assert bench.delivery.depth == 0
 
 
+@pytest.mark.parametrize("waiting", [(), (replace(EDIT, due_at=30.0),)])
+def test_a_message_that_may_be_gone(waiting: tuple[Delivery, ...]) -> None:
+    """It is updated at once, which finds out, unless an update waits; it is then posted again."""
+
+    def prepare(bench: Bench) -> None:
+        with_message(bench)
+        bench.delivery.offer(waiting)
+        bench.errors["1:gone:0.000"] = [refusal("message_not_found")]
+        bench.delivery.update_soon(1)
+        bench.delivery.update_soon(1)
+
+    bench = deliver(prepare=prepare)
+
+    keys = [key for _, key in bench.attempts]
+    assert keys == (["1:edit:1"] if waiting else ["1:gone:0.000", "1:post:2"])
+
+
 def test_a_reply_to_a_deleted_message_goes_to_the_new_one() -> None:
     """With all that waits behind it, in its order."""
     later = replace(REPLY, key="1:reply:2", seq=4)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.command import Request, ShowSilences
+from bot.core.model.observation import Cause, Scope, Severity, Target, Verdict
 from bot.core.oncall import CallReason
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import Incident, IncidentKind, IncidentLife, MessageRef
-from bot.core.state.outbox import Call, CrossPost, Delivery, Edit, Post, Reply
+from bot.core.state.incident import (
+    Incident,
+    IncidentKind,
+    IncidentLife,
+    IncidentMessage,
+    MessageRef,
+)
+from bot.core.state.outbox import Answer, Call, CrossPost, Delivery, Edit, Post, Reply
 from bot.core.state.rules import Rules
+from bot.core.state.silence import Silence
 from bot.core.state.tenant import Tenants
 from bot.core.state.timeline import MentionEntry, ReopenedEntry
-from bot.ports import Reason, Refused, View
+from bot.ports import Doubt, Reason, Refused, View
 from bot.simulator.workspace.workspace import Workspace
 from bot.slack.outbound.messenger import (
     EVENT_TYPE,
@@ -24,6 +34,7 @@ from bot.slack.outbound.messenger import (
     PAGE_SIZE,
     SlackMessenger,
 )
+from bot.slack.outbound.reachability import watch_messages
 from bot.slack.web_api import refusal
 
 if TYPE_CHECKING:
@@ -49,10 +60,13 @@ class LocalSlack:
         self.at = START
         self.workspace = Workspace(lambda: self.at)
         self.calls: list[str] = []
+        self.is_away = False
 
     async def call(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         self.at += 2.0
         self.calls.append(method)
+        if self.is_away:
+            raise Doubt("Slack", "timeout")
         body = self.workspace.call(method, self.workspace.state.app.bot_token, params).body
         if not body["ok"]:
             raise refusal(body["error"])
@@ -115,6 +129,29 @@ async def test_a_call_of_hundreds_of_tenants_is_taken(
         "reason": "begun",
         "open": True,
     }
+
+
+@pytest.mark.parametrize(("count", "pages"), [(5, 1), (40, 3), (400, 4)])
+async def test_a_long_answer_has_pages(
+    slack: LocalSlack, messenger: SlackMessenger, count: int, pages: int
+) -> None:
+    """Nothing of it is left out, up to four pages; the last one says if there is more."""
+    silences = {
+        n: Silence(n, Target("shop", ""), START, START + 9e5, "U0BEN", f"<{n}> " + "&" * 99)
+        for n in range(1, count + 1)
+    }
+    view = View(START, Rules({}), Tenants({}), DeskState(silences=silences))
+    request = Request("r", START, ShowSilences(), user="U1", channel=CHANNEL, is_direct=True)
+
+    await messenger.send(
+        Delivery("answer:r:1", "answer:r", 1, Answer(request), created_at=START), view, None
+    )
+
+    messages = slack.workspace.messages(CHANNEL)
+    shown = json.dumps([message.blocks for message in messages])
+    assert len(messages) == pages == len(slack.calls)
+    assert all(f"S{n} *shop*" in shown for n in silences if pages < 4)
+    assert ("and there is more" in shown) == (pages == 4)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +220,41 @@ async def test_a_link_for_a_channel_that_is_gone(slack: LocalSlack, teams: Slack
 
     assert await teams.send(delivery, view(slack), MessageRef(CHANNEL, "1.0")) is None
     assert slack.workspace.messages(CHANNEL) == []
+
+
+async def test_a_message_that_somebody_deletes(
+    slack: LocalSlack, messenger: SlackMessenger
+) -> None:
+    """Slack says for each open incident whether its message is there; if not, it is updated."""
+    ref = await messenger.send(lost(slack), view(slack), None)
+    incident = replace(INCIDENT, message=IncidentMessage(ref))
+    known = View(START, Rules({}), Tenants({}), DeskState({1: incident}))
+    updated: list[tuple[float, int]] = []
+
+    class Clock:
+        speed = 1.0
+        round = 0
+
+        def now(self) -> float:
+            return START
+
+        async def sleep(self, _: float) -> None:
+            self.round += 1
+            if self.round == 3:
+                params = {"channel": CHANNEL, "ts": ref.ts if ref else ""}
+                await slack.call("chat.delete", params)
+            if self.round == 4:
+                slack.is_away = True
+            if self.round == 5:
+                raise asyncio.CancelledError
+
+    clock = Clock()
+    with pytest.raises(asyncio.CancelledError):
+        await watch_messages(
+            slack, clock, lambda: known, lambda number: updated.append((clock.round, number))
+        )
+
+    assert updated == [(3, 1)]
 
 
 async def test_a_name_becomes_an_id(slack: LocalSlack) -> None:
