@@ -103,6 +103,8 @@ class OutboxDelivery:
         self._tasks: set[asyncio.Task[None]] = set()
         self._limits = RateLimits()
         self._shares = PersonLimit(SHARES, SHARES_SPAN_S)
+        self.repeated: dict[int, Delivery] = {}
+        """The posts that may be there twice, by incident."""
 
     @property
     def depth(self) -> int:
@@ -318,6 +320,8 @@ class OutboxDelivery:
             self._limits.release(limit[0])
         now, body = self._clock.now(), delivery.body
         if isinstance(body, Post) and message is not None:
+            if delivery.tries > 1:
+                self.repeated[body.incident] = delivery
             self._submit(Delivered(now, body.incident, message.channel, message.ts, delivery.key))
         elif not delivery.call:
             return outbox.mark_sent(delivery)

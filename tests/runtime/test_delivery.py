@@ -232,6 +232,14 @@ def with_message(bench: Bench) -> None:
     bench.incidents[1] = replace(INCIDENT, message=IncidentMessage(MESSAGE))
 
 
+@pytest.mark.parametrize("errors", [(), (LOST,), (CUT_OFF, LOST)])
+def test_which_posts_may_be_there_twice(errors: tuple[Exception, ...]) -> None:
+    """Those that were sent more than once: copies of them are looked for."""
+    bench = deliver(POST, prepare=failing(POST.key, *errors))
+
+    assert [*bench.delivery.repeated] == [1] * bool(errors)
+
+
 def test_a_lane_keeps_its_order() -> None:
     """The post, then its edit and its reply, each when the one before is done."""
     bench = deliver(REPLY, EDIT, POST)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,7 @@ from bot.core.model.command import Request, ShowSilences
 from bot.core.model.observation import Cause, Scope, Severity, Target, Verdict
 from bot.core.oncall import CallReason
 from bot.core.state.desk import DeskState
-from bot.core.state.incident import (
-    Incident,
-    IncidentKind,
-    IncidentLife,
-    IncidentMessage,
-    MessageRef,
-)
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, MessageRef
 from bot.core.state.outbox import Answer, Call, CrossPost, Delivery, Edit, Post, Reply
 from bot.core.state.rules import Rules
 from bot.core.state.silence import Silence
@@ -27,14 +20,8 @@ from bot.core.state.tenant import Tenants
 from bot.core.state.timeline import MentionEntry, ReopenedEntry
 from bot.ports import Doubt, Reason, Refused, View
 from bot.simulator.workspace.workspace import Workspace
-from bot.slack.outbound.messenger import (
-    EVENT_TYPE,
-    MAX_PAGES,
-    MAX_TENANTS,
-    PAGE_SIZE,
-    SlackMessenger,
-)
-from bot.slack.outbound.reachability import watch_messages
+from bot.slack.outbound.messenger import MAX_TENANTS, SlackMessenger
+from bot.slack.outbound.own_messages import EVENT_TYPE, MAX_PAGES, PAGE_SIZE
 from bot.slack.web_api import refusal
 
 if TYPE_CHECKING:
@@ -220,41 +207,6 @@ async def test_a_link_for_a_channel_that_is_gone(slack: LocalSlack, teams: Slack
 
     assert await teams.send(delivery, view(slack), MessageRef(CHANNEL, "1.0")) is None
     assert slack.workspace.messages(CHANNEL) == []
-
-
-async def test_a_message_that_somebody_deletes(
-    slack: LocalSlack, messenger: SlackMessenger
-) -> None:
-    """Slack says for each open incident whether its message is there; if not, it is updated."""
-    ref = await messenger.send(lost(slack), view(slack), None)
-    incident = replace(INCIDENT, message=IncidentMessage(ref))
-    known = View(START, Rules({}), Tenants({}), DeskState({1: incident}))
-    updated: list[tuple[float, int]] = []
-
-    class Clock:
-        speed = 1.0
-        round = 0
-
-        def now(self) -> float:
-            return START
-
-        async def sleep(self, _: float) -> None:
-            self.round += 1
-            if self.round == 3:
-                params = {"channel": CHANNEL, "ts": ref.ts if ref else ""}
-                await slack.call("chat.delete", params)
-            if self.round == 4:
-                slack.is_away = True
-            if self.round == 5:
-                raise asyncio.CancelledError
-
-    clock = Clock()
-    with pytest.raises(asyncio.CancelledError):
-        await watch_messages(
-            slack, clock, lambda: known, lambda number: updated.append((clock.round, number))
-        )
-
-    assert updated == [(3, 1)]
 
 
 async def test_a_name_becomes_an_id(slack: LocalSlack) -> None:

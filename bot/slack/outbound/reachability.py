@@ -1,4 +1,4 @@
-"""Asks Slack what it does not say by itself: who hears a call, which message was deleted."""
+"""Asks Slack whether the people who were called hear it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bot.core.alerting.paging import PERSON_ID_PREFIXES
-from bot.ports import CallFailed, Reason, Refused
+from bot.ports import CallFailed, Refused
 from bot.slack.render.timeline import IN_DND, USER_INACTIVE, USER_NOT_FOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from bot.ports import WebApi
 
-    from bot.ports import Clock, View, WebApi
-
-CHECK_MESSAGES_S = 15.0
-MAX_MESSAGES = 50
-"""Of the newest open incidents: Slack allows hundreds of these calls a minute."""
 LOOKUP_LIMIT_S = 3.0
 """Real seconds for all people together."""
 
@@ -34,28 +29,6 @@ async def find_unreached(api: WebApi, names: tuple[str, ...], now: float) -> dic
     except TimeoutError:
         return {}
     return {person: why for person, why in zip(people, found, strict=True) if why}
-
-
-async def watch_messages(
-    api: WebApi, clock: Clock, view: Callable[[], View], update: Callable[[int], None]
-) -> None:
-    """Let the messages of open incidents that people delete be updated at once. Never ends.
-
-    The update fails, and the incident is posted again. Slack tells of deletions only whoever may
-    read the channel, but for any message whether it is there.
-    """
-    while True:
-        await clock.sleep(CHECK_MESSAGES_S)
-        for incident in view().desk.open_incidents[-MAX_MESSAGES:]:
-            if ref := incident.message.ref:
-                try:
-                    params = {"channel": ref.channel, "message_ts": ref.ts}
-                    await api.call("chat.getPermalink", params)
-                except Refused as refused:
-                    if refused.reason is Reason.MESSAGE_LOST:
-                        update(incident.id)
-                except CallFailed:
-                    break
 
 
 async def _find_why_unreached(api: WebApi, person: str, now: float) -> str:
