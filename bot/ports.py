@@ -203,6 +203,12 @@ class Store(Protocol):
     async def read_unfinished(self) -> Unfinished:
         """Read what is to be done, for whoever checks that it is. Raises `StoreError`."""
 
+    async def read_past_incidents(self, after: int) -> tuple[Incident, ...]:
+        """Read the next resolved incidents after this number, a few at a time; empty: no more.
+
+        Those of the last 90 days, however long ago they were loaded. Raises `StoreError`.
+        """
+
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note for the next process whether this one runs from memory. Never waits or raises."""
 

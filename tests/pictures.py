@@ -10,15 +10,22 @@ import asyncio
 import base64
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from playwright.async_api import ViewportSize, async_playwright
 
+from bot.app.status_page import render_page
+from bot.core.model.wall_clock import DAY_S
+from bot.core.reports import Interval, TenantStatus
+from bot.core.state.tenant import Tenants
 from bot.simulator.workspace.model import Channel, Group, User
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
+from tests.demo.test_status_page import play
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,6 +48,15 @@ AS_WIDE_AS_A_PHONE = """node => {
     }
 }"""
 """Removes all but the messages from the page."""
+PAST = {
+    "prod": (
+        (62, 2100.0, TenantStatus.DOWN),
+        (31, 5400.0, TenantStatus.DEGRADED),
+        (9, 900.0, TenantStatus.DOWN),
+    ),
+    "eu": ((62, 1500.0, TenantStatus.DOWN), (40, 7200.0, TenantStatus.UNOBSERVED)),
+}
+"""What the status page's days show: how many days ago, for how many seconds, and what."""
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -128,6 +144,28 @@ async def phone_picture(browser: Browser, name: str) -> None:
         await _save(node.page, node, f"{name}.phone")
 
 
+async def status_picture(browser: Browser) -> None:
+    """Take a picture of the status page in an outage; both tenants have been watched for long."""
+    with TemporaryDirectory() as folder:
+        view = await asyncio.to_thread(lambda: play(Path(folder))["down"])
+    states = {
+        name: replace(state, watched_since=view.now - 83 * DAY_S)
+        for name, state in view.tenants.states.items()
+    }
+    view = replace(view, tenants=Tenants(states))
+    past = {
+        name: [
+            Interval(view.now - days * DAY_S, view.now - days * DAY_S + span_s, status)
+            for days, span_s, status in spans
+        ]
+        for name, spans in PAST.items()
+    }
+    page = await browser.new_page(color_scheme="light", viewport={"width": 700, "height": 900})
+    await page.set_content(render_page(view, past))
+    await _save(page, page.locator("body"), "status-page")
+    await page.close()
+
+
 async def main() -> None:
     """Take all pictures."""
     PICTURES.mkdir(exist_ok=True)
@@ -142,6 +180,7 @@ async def main() -> None:
                 await phone_picture(browser, file.stem)
             else:
                 await picture(browser, file.stem)
+        await status_picture(browser)
         await browser.close()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.access import AuditEntry
 from bot.core.model.fault import describe_fault
-from bot.core.model.observation import CALENDAR, CONTROL, Outcome, Severity, SignalState
+from bot.core.model.observation import CALENDAR, CONTROL, Outcome, Severity, SignalState, Target
 from bot.core.oncall import MENTION
 from bot.core.state.incident import IncidentState
 from bot.core.state.outbox import Answer, AnswerResult, Reply, SilenceAnnouncement
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.core.model.measurement import Measurement
-    from bot.core.model.observation import FeedReading, Observation, Target
+    from bot.core.model.observation import FeedReading, Observation
     from bot.core.oncall import Shifts
     from bot.core.state.outbox import Body, PagerMessage
     from bot.ports import Notifier, Prober, View
@@ -82,11 +82,23 @@ class EffectLogger:
             case Answer(result=AnswerResult(silence=Silence(ended_at=None) as silence)):
                 until = datetime.fromtimestamp(silence.until, UTC).isoformat(timespec="seconds")
                 line = "silence=%d state=active scope=%s name=%s by=%s until=%s"
-                log.info(line, silence.id, silence.scope, silence.name, silence.by, until)
+                log.info(line, silence.id, _scope_of(silence), silence.words, silence.by, until)
             case SilenceAnnouncement(silence=silence) if silence.ended_at is not None:
                 line = "silence=%d state=ended scope=%s name=%s by=%s suppressed=%d"
-                scope, by = silence.scope, silence.ended_by
-                log.info(line, silence.id, scope, silence.name, by, silence.suppressed)
+                scope, by = _scope_of(silence), silence.ended_by
+                log.info(line, silence.id, scope, silence.words, by, silence.suppressed)
+
+
+def _scope_of(silence: Silence) -> str:
+    match silence.about:
+        case int():
+            return "incident"
+        case Target(owner="", name=""):
+            return "all"
+        case Target(name=""):
+            return "tenant"
+        case _:
+            return "signal"
 
 
 def register_gauges(metrics: Metrics, view: Callable[[], View]) -> None:

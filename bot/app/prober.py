@@ -201,18 +201,13 @@ class OwnSideFetcher(Fetcher):
             self.clock_watch.note_answer(urlsplit(request.url).hostname or "", result)
         fault = result.fault
         if fault and fault.stage is Stage.DNS and fault.reason != "nxdomain":
-            own_side = await self._check_resolver()
-            return replace(result, fault=replace(fault, own_side=own_side))
+            now = self.clock.now()
+            if self.are_names_found and now - self._asked_at >= NAMES_KEPT_S:
+                self._asked_at = now
+                is_found = await self.are_names_found()
+                self._own_side = OwnSide.NAMES_FOUND if is_found else OwnSide.NAMES_LOST
+            return replace(result, fault=replace(fault, own_side=self._own_side))
         return result
-
-    async def _check_resolver(self) -> OwnSide:
-        """Return whether other names are found, asked a moment ago at the most."""
-        now = self.clock.now()
-        if self.are_names_found and now - self._asked_at >= NAMES_KEPT_S:
-            self._asked_at = now
-            is_found = await self.are_names_found()
-            self._own_side = OwnSide.NAMES_FOUND if is_found else OwnSide.NAMES_LOST
-        return self._own_side
 
 
 class ClockCheckedProber:

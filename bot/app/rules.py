@@ -56,10 +56,26 @@ def rules_of(settings: Settings) -> Rules:
         remind_after_s=settings.acknowledge.remind,
         maintenance_windows=tuple(_window(each) for each in settings.maintenance),
         report=Recurrence(settings.report.every, settings.report.zone) if settings.report else None,
+        link_hosts=_link_hosts(settings),
         alerts_page=settings.slack.alerts_page or "",
         mention_after_s={t.name: settings.thresholds_of(t).mention_after for t in settings.tenants},
         feed_every_s=settings.feed.every,
     )
+
+
+STATUS_HOST = "status.auth0.com"
+SENTRY_HOSTS = ("sentry.io", ".sentry.io")
+"""Its pages: each organization has a host of its own (Sentry's web_url, read 2026-11)."""
+
+
+def _link_hosts(settings: Settings) -> tuple[str, ...]:
+    """Return the hosts that are configured as those of a source, or named by themselves."""
+    feeds = (t.feed_url.get_secret_value() for t in settings.tenants if t.feed_url)
+    servers = (each.url for each in (settings.prometheus, settings.sentry) if each)
+    hosts = [urlsplit(url).netloc for url in (settings.status_link, *feeds, *servers)]
+    uses_sentry = settings.sentry or settings.hooks.sentry
+    own = (STATUS_HOST, *hosts, *settings.hooks.link_hosts)
+    return (*own, *(SENTRY_HOSTS if uses_sentry else ()))
 
 
 def find_silent_escalation(rules: Rules) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
@@ -9,23 +11,30 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from bot.app.status_json import status_json
-from bot.core.reports import compute_availability
+from bot.core.model.wall_clock import DAY_S
+from bot.core.reports import (
+    Availability,
+    Interval,
+    combine_availability,
+    list_intervals,
+    measure_availability,
+)
 from bot.core.signals.history import MINUTE_S, MINUTES
-from bot.core.state.desk import INCIDENT_RETENTION_S
 from bot.core.state.incident import IncidentKind
+from bot.ports import StoreError
 from bot.slack.render.first_line import first_line
 from bot.slack.render.text import CAUSES, SIGNALS, duration, strip_markup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from bot.app.http_server import Handler
     from bot.core.signals.history import Minute
     from bot.core.state.incident import Incident
-    from bot.ports import View
+    from bot.ports import Store, View
 
-BARS = 84
-"""Of two hours each: incidents are kept for seven days."""
+DAYS = 90
+"""A bar each, as long as resolved incidents are stored."""
 REFRESH_S = 30
 WIDTH, HEIGHT = 600, 60
 """Of a chart, in its own units."""
@@ -61,22 +70,48 @@ MARKS = {"ok": "✓", "degraded": "▲", "down": "✗", "unknown": "?", "suspect
 """Signs differ in shape, not only in colour."""
 
 
-def page_handler(view: Callable[[], View]) -> Handler:
-    """Return what answers with the page as things stand."""
+Past = Mapping[str, Sequence[Interval]]
+"""By tenant: when it was not up, in incidents that the running bot has forgotten."""
+
+
+def page_handler(view: Callable[[], View], store: Store) -> Handler:
+    """Return what answers with the page as things stand. The store is read once."""
+    past: Past | None = None
 
     async def show(_: web.Request) -> web.StreamResponse:
-        return web.Response(text=render_page(view()), content_type="text/html", headers=HEADERS)
+        nonlocal past
+        if past is None:
+            with suppress(StoreError):  # the next time, then
+                past = await read_past(store, view())
+        page = render_page(view(), past or {})
+        return web.Response(text=page, content_type="text/html", headers=HEADERS)
 
     return show
 
 
-def render_page(view: View) -> str:
+async def read_past(store: Store, view: View) -> Past:
+    """Read from the store what is too old to be in the view. Raises `StoreError`."""
+    past: dict[str, list[Interval]] = {name: [] for name in view.rules.tenants}
+    last = 0
+    while incidents := await store.read_past_incidents(last):
+        last = incidents[-1].id
+        for incident in incidents:
+            if incident.id not in view.desk.incidents and not incident.false_alarm:
+                for name in past:
+                    past[name] += list_intervals(name, incident, view.now)
+    return past
+
+
+def render_page(view: View, past: Past) -> str:
     """Render the page. Pure."""
     tenants = status_json(view)["tenants"]
     assert isinstance(tenants, dict)  # noqa: S101 - it is built so
     count = len(view.desk.open_incidents)
     title = f"{count or 'No'} open incident{'s' * (count > 1)}"
-    sections = "".join(_render_tenant(name, document, view) for name, document in tenants.items())
+    sections = "".join(
+        _render_tenant(name, document, view, past.get(name, ()))
+        for name, document in tenants.items()
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -87,7 +122,9 @@ def render_page(view: View) -> str:
     )
 
 
-def _render_tenant(name: str, document: dict[str, object], view: View) -> str:
+def _render_tenant(
+    name: str, document: dict[str, object], view: View, past: Sequence[Interval]
+) -> str:
     state, rules = str(document["state"]), view.rules.tenants[name]
     words = {**_words(document["logins"]), **_words(document["signals"])}
     signals = {SIGNALS.get(signal, signal): word for signal, word in words.items()}
@@ -101,7 +138,7 @@ def _render_tenant(name: str, document: dict[str, object], view: View) -> str:
         f'<section><div class="head"><h2>{escape(name)}</h2>'
         f'<span class="state {state}">{MARKS[state]} {state}</span>'
         f'<span class="soft">{escape(rules.domain + environment)}</span></div>'
-        f"<ul>{listed}</ul>{_draw_days(name, view)}{_draw_logins(recent, view.now)}</section>"
+        f"<ul>{listed}</ul>{_draw_days(name, view, past)}{_draw_logins(recent, view.now)}</section>"
     )
 
 
@@ -109,27 +146,37 @@ def _words(document: object) -> dict[str, str]:
     return dict(document) if isinstance(document, dict) else {}
 
 
-def _draw_days(name: str, view: View) -> str:
-    """Draw the last days, two hours a bar, by the worst that there was in it."""
-    step_s = INCIDENT_RETENTION_S / BARS
-    begin = view.now - INCIDENT_RETENTION_S
+def _draw_days(name: str, view: View, past: Sequence[Interval]) -> str:
+    """Draw the last days (UTC), each by the worst that there was in it."""
     incidents = [one for one in view.desk.incidents.values() if not one.false_alarm]
+    known = [one for each in incidents for one in list_intervals(name, each, view.now)]
     watched = view.tenants.states[name].watched_since
-    bars, up_s, seen_s = "", 0.0, 0.0
-    for number in range(BARS):
-        since = begin + number * step_s
-        part = compute_availability(name, incidents, watched, since, since + step_s)
-        up_s += part.up_s
-        seen_s += part.up_s + part.degraded_s + part.down_s
+    today = int(view.now // DAY_S)
+    bars, parts = "", list[Availability]()
+    for number in range(today - DAYS + 1, today + 1):
+        since, until = number * DAY_S, min((number + 1) * DAY_S, view.now)
+        here = [one for one in (*past, *known) if one.since < until and one.until > since]
+        part = measure_availability(name, here, watched, since, until)
         kinds = (("down", part.down_s), ("degraded", part.degraded_s), ("ok", part.up_s))
-        kind = next((word for word, seconds in kinds if seconds), "unknown")
-        bars += f'<rect class="{kind}" x="{number * 10}" width="8" height="40"/>'
-    share = f"{up_s / seen_s:.2%} up" if seen_s else "not watched yet"
+        kind, span_s = next(((word, each) for word, each in kinds if each), ("unknown", 0.0))
+        said = {"ok": "up", "unknown": "not watched"}.get(kind) or f"{kind} for {duration(span_s)}"
+        x = (number - today + DAYS - 1) * 10
+        bars += (
+            f'<rect class="{kind}" x="{x}" width="8" height="40">'
+            f"<title>{_utc(since):.10}: {said}</title></rect>"
+        )
+        parts.append(part)
+    captions = (_share(parts, DAYS), _share(parts, 7))
     return (
-        f'<figure><svg viewBox="0 0 {BARS * 10} 40" preserveAspectRatio="none" role="img" '
-        f'aria-label="Last seven days: {share}">{bars}</svg>'
-        f"<figcaption>Last seven days: {share}</figcaption></figure>"
+        f'<figure><svg viewBox="0 0 {DAYS * 10} 40" preserveAspectRatio="none" role="img" '
+        f'aria-label="{captions[0]}">{bars}</svg>'
+        f"<figcaption>{' · '.join(captions)}</figcaption></figure>"
     )
+
+
+def _share(days: Sequence[Availability], count: int) -> str:
+    share = combine_availability(days[-count:]).share
+    return f"Last {count} days: {'not watched yet' if share is None else f'{share:.2%} up'}"
 
 
 def _draw_logins(recent: Sequence[Minute], now: float) -> str:

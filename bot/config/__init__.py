@@ -1,7 +1,7 @@
 """Configuration: the only package that reads the environment and YAML."""
 
 from bot.config.document import ConfigError
-from bot.config.loading import build_settings, environment, load_document, load_settings
+from bot.config.loading import build_settings, environment, load_document
 from bot.config.settings import Settings
 
 __all__ = [
@@ -10,5 +10,4 @@ __all__ = [
     "build_settings",
     "environment",
     "load_document",
-    "load_settings",
 ]

@@ -30,12 +30,8 @@ class EffectiveValue(NamedTuple):
     """A line of a file, a variable, or `default`."""
 
 
-def list_values(settings: Settings, document: Document) -> Iterator[EffectiveValue]:
-    """Yield every setting that has a value, in the order of docs/configuration.md."""
-    yield from _list_section(settings, (), document)
-
-
-def _list_section(section: BaseModel, loc: Loc, document: Document) -> Iterator[EffectiveValue]:
+def list_values(section: BaseModel, document: Document, loc: Loc = ()) -> Iterator[EffectiveValue]:
+    """Yield every setting of a section that has a value, in the order of docs/configuration.md."""
     fields = type(section).model_fields
     for key, value in section:
         yield from _list_value(value, (*loc, key), document, tuple(fields[key].metadata))
@@ -47,21 +43,18 @@ def _list_value(
     if value is None:
         return
     if isinstance(value, BaseModel):
-        yield from _list_section(value, loc, document)
+        yield from list_values(value, document, loc)
     elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
         for index, child in enumerate(value):
-            yield from _list_section(child, (*loc, index), document)
+            yield from list_values(child, document, (*loc, index))
     else:
-        written = next((v for _, v in document.at(*_keys(loc)) if _ == loc), None)
+        keys = (step for step in loc if isinstance(step, str))
+        written = next((v for place, v in document.at(*keys) if place == loc), None)
         text = written if isinstance(written, str) else format_setting(value, metadata)
         origin = document.places[loc].name if loc in document.places else DEFAULT
         yield EffectiveValue(
             format_loc(loc), SECRET if isinstance(value, SecretStr) else text, origin
         )
-
-
-def _keys(loc: Loc) -> tuple[str, ...]:
-    return tuple(step for step in loc if isinstance(step, str))
 
 
 def build_schema() -> dict[str, Any]:

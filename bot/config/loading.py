@@ -72,26 +72,22 @@ def environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
-def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Read the file, else the one that `AUTH0_CHECK_CONFIG` names, else the variables alone.
-
-    Raises ConfigError with all problems.
-    """
-    return build_settings(load_document(path, environ))
-
-
 def load_document(
     path: Path | None, environ: Mapping[str, str], *, with_slack: bool = True
 ) -> Document:
-    """Read the same without validating it, with all that its values refer to.
+    """Read the file, else the one that `AUTH0_CHECK_CONFIG` names, else the variables alone.
 
+    All that values refer to is read as well, and nothing is validated: `build_settings` does that.
     Without Slack, its section is not read but replaced by one that fits every rule. Raises
     ConfigError if the file is no YAML.
     """
     named = environ.get(CONFIG_FILE)
     path = path or (Path(named) if named else None)
     if path is None:
-        return read_variables(environ if with_slack else _without_slack(environ))
+        if not with_slack:
+            stand_ins = {f"SLACK_{key.upper()}": value for key, value in NO_SLACK.items()}
+            environ = {k: v for k, v in environ.items() if not k.startswith("SLACK_")} | stand_ins
+        return read_variables(environ)
     document = read_yaml(path)
     env_file = env_file_of(path)
     environ = {**read_env_file(env_file), **environ}
@@ -118,11 +114,6 @@ def read_env_file(path: Path) -> dict[str, str]:
         raise ConfigError([f"{path}: {error}"]) from None
     pairs = (line.partition("=") for line in lines if not line.startswith("#"))
     return {name.strip(): value.strip() for name, is_pair, value in pairs if is_pair}
-
-
-def _without_slack(environ: Mapping[str, str]) -> dict[str, str]:
-    stand_ins = {f"SLACK_{key.upper()}": value for key, value in NO_SLACK.items()}
-    return {k: v for k, v in environ.items() if not k.startswith("SLACK_")} | stand_ins
 
 
 def read_variables(environ: Mapping[str, str]) -> Document:

@@ -85,6 +85,9 @@ class Webhooks(types.Section):
     """A section with token: applications report their failed and all calls."""
     change: TokenWebhook | None = None
     """Deploys and other changes of your own."""
+    link_hosts: tuple[types.HostName, ...] = ()
+    """Hosts of your own that alerts may link to, such as grafana.acme.example. Links to other hosts
+    than these and those of the sources are left out."""
 
 
 class Metric(types.Section):

@@ -87,7 +87,21 @@ def compute_availability(
         until: the end.
     """
     own = tuple(incidents)
-    found = [one for each in own for one in _incident_intervals(tenant, each, until)]
+    found = [one for each in own for one in list_intervals(tenant, each, until)]
+    count = sum(each.kind is IncidentKind.FAILING for each in own if tenant in each.tenants)
+    return measure_availability(tenant, found, watched_since, since, until, incidents=count)
+
+
+def measure_availability(
+    tenant: str,
+    found: Iterable[Interval],
+    watched_since: float | None,
+    since: float,
+    until: float,
+    *,
+    incidents: int = 0,
+) -> Availability:
+    """Return the same of the intervals of incidents."""
     begin = until if watched_since is None else watched_since
     intervals = [Interval(since, begin, TenantStatus.UNOBSERVED), *found]
     seconds = _time_by_status(intervals, since, until)
@@ -97,11 +111,11 @@ def compute_availability(
         degraded_s=seconds[TenantStatus.DEGRADED],
         down_s=seconds[TenantStatus.DOWN],
         unobserved_s=seconds[TenantStatus.UNOBSERVED],
-        incidents=sum(each.kind is IncidentKind.FAILING for each in own if tenant in each.tenants),
+        incidents=incidents,
     )
 
 
-def _incident_intervals(tenant: str, incident: Incident, until: float) -> Iterator[Interval]:
+def list_intervals(tenant: str, incident: Incident, until: float) -> Iterator[Interval]:
     """Yield a tenant's status in an incident. One monitoring gap stands for all tenants."""
     if incident.kind is IncidentKind.MONITORING_GAP:
         yield Interval(incident.since, incident.life.opened_at, TenantStatus.UNOBSERVED)

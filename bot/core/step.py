@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import acknowledgements, batching, call_outcomes, notification_policy
+from bot.core.alerting import acknowledgements, deliveries, notification_policy
 from bot.core.commands import dispatch
 from bot.core.incidents import corroboration, missing_data, notifications, own_faults, recurrence
 from bot.core.incidents.corroboration import corroborate
@@ -162,7 +162,7 @@ def step_desk(
         if isinstance(effect, Send) and isinstance(effect.body, Edit)
         for edit in notifications.edit_direct_messages(desk.incidents[effect.body.incident])
     ]
-    state = replace(state, desk=call_outcomes.note_calls(desk, sent))
+    state = replace(state, desk=deliveries.note_calls(desk, sent))
     effects: list[Effect] = []
     for effect in sent:
         if isinstance(effect, RequestCheck):
@@ -227,11 +227,11 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             incident = replace(incident, message=message, history=history)
             return state.with_incident(incident), []
         case MessageLost():
-            return batching.post_again(state, stimulus.incident)
+            return deliveries.post_again(state, stimulus.incident)
         case CallTaken() | CallRefused() | CallOverdue():
-            return call_outcomes.handle(state, stimulus, rules)
+            return deliveries.handle(state, stimulus, rules)
         case PostMissed():
-            return batching.miss_post(state, stimulus.incident)
+            return deliveries.miss_post(state, stimulus.incident)
         case ShiftsPolled():
             shifts = stimulus.shifts
             shifts = state.shifts.with_reading(shifts) if state.shifts else shifts
@@ -255,7 +255,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
         incidents=incidents,
         checks={key: replace(check, until=now) for key, check in state.checks.items()},
     ).with_shift_over(now)
-    state, effects = batching.greet(state, now, rules)
+    state, effects = deliveries.greet(state, now, rules)
     for incident in state.incidents.values():
         # Tenants that are no longer configured leave the incident; one without any is resolved.
         known = tuple(name for name in incident.tenants if name in rules.tenants)

@@ -15,7 +15,8 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
-from bot.core.alerting import batching, call_outcomes
+from bot.core.alerting import deliveries
+from bot.core.incidents import notifications
 from bot.core.state import clock_shift, outbox
 from bot.core.state.outbox import (
     Answer,
@@ -102,6 +103,8 @@ class OutboxDelivery:
         self._tasks: set[asyncio.Task[None]] = set()
         self._limits = RateLimits()
         self._shares = PersonLimit(SHARES, SHARES_SPAN_S)
+        self.repeated: dict[int, Delivery] = {}
+        """The posts that may be there twice, by incident."""
 
     @property
     def depth(self) -> int:
@@ -135,6 +138,13 @@ class OutboxDelivery:
                 self._calls[delivery.key] = delivery
                 heappush(self._deadlines, (delivery.call.overdue_at, delivery.key))
         self._changed.set()
+
+    def update_soon(self, incident: int) -> None:
+        """Update an incident's message, unless something waits that does: it may be deleted."""
+        now, lane = self._clock.now(), notifications.lane(incident)
+        if not self.lane(lane):
+            key = f"{incident}:gone:{now:.3f}"
+            self.offer([Delivery(key, lane, 1, Edit(incident), created_at=now)])
 
     def _limit_share(self, delivery: Delivery) -> Delivery:
         """Answer a person alone who shares too much: nobody is to flood the channel."""
@@ -210,9 +220,8 @@ class OutboxDelivery:
             if ready:
                 delivery = ready[0][-1]
                 is_urgent = outbox.priority(delivery) <= outbox.URGENT
-                wait_s = self._limits.wait_s(name, is_urgent=is_urgent)
+                wait_s = self._limits.take_turn(name, gap_s, is_urgent=is_urgent)
                 if not wait_s:
-                    self._limits.take_turn(name, gap_s)
                     self._start(delivery)
                 waits.append(wait_s or gap_s)
         return min(waits)
@@ -254,12 +263,12 @@ class OutboxDelivery:
     async def _send(self, delivery: Delivery) -> Delivery | None:
         """Send it; see `_handle_sent` for what is returned."""
         now, desk, body = self._clock.now(), self._view().desk, delivery.body
-        if is_expired := call_outcomes.is_expired(delivery, now):
+        if is_expired := deliveries.is_expired(delivery, now):
             log.warning("%s is given up: it is too late now", _describe(delivery))
-        if is_expired or call_outcomes.is_needless(delivery, desk):
+        if is_expired or deliveries.is_needless(delivery, desk):
             return outbox.mark_dead(delivery)
-        if isinstance(body, Post) and batching.is_missed(
-            delivery, desk, self.lane(batching.catch_up_lane(body.channel)), now
+        if isinstance(body, Post) and deliveries.is_missed(
+            delivery, desk, self.lane(deliveries.catch_up_lane(body.channel)), now
         ):
             self._submit(PostMissed(now, body.incident))
             return None
@@ -285,12 +294,12 @@ class OutboxDelivery:
         """Return a delivery as it is to be sent, with what waits and becomes part of it."""
         lane = self.lane(delivery.lane)
         if isinstance(delivery.body, CatchUp):
-            return batching.batch_missed(delivery, lane)
+            return deliveries.batch_missed(delivery, lane)
         if not delivery.call:
-            return batching.batch_replies(delivery, lane)
-        if call_outcomes.is_call_needless(delivery, self._view().desk):
-            return [batching.mute_call(delivery)]
-        return batching.join_calls(delivery, lane)
+            return deliveries.batch_replies(delivery, lane)
+        if deliveries.is_call_needless(delivery, self._view().desk):
+            return [deliveries.mute_call(delivery)]
+        return deliveries.join_calls(delivery, lane)
 
     def _handle_doubt(self, delivery: Delivery, doubt: Doubt) -> Delivery:
         line = "the answer of %s to %s was lost; it may have been delivered"
@@ -311,12 +320,14 @@ class OutboxDelivery:
             self._limits.release(limit[0])
         now, body = self._clock.now(), delivery.body
         if isinstance(body, Post) and message is not None:
+            if delivery.tries > 1:
+                self.repeated[body.incident] = delivery
             self._submit(Delivered(now, body.incident, message.channel, message.ts, delivery.key))
         elif not delivery.call:
             return outbox.mark_sent(delivery)
         if call := delivery.call:
             incident = self._view().desk.incidents[call.incident]
-            people = call_outcomes.people_of(delivery, incident)
+            people = deliveries.people_of(delivery, incident)
             unreached = await self._messenger.find_unreached(people, now) if people else {}
             taken = replace(delivery, status=DeliveryStatus.SENDING)  # it may have been in doubt
             self._submit(CallTaken(self._clock.now(), taken, message, unreached))

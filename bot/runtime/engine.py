@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from bot.core import step
-from bot.core.alerting.batching import is_superfluous
+from bot.core.alerting.deliveries import is_superfluous
 from bot.core.incidents import notifications
 from bot.core.model.access import AuditEntry
 from bot.core.model.measurement import Push

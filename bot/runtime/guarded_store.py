@@ -12,6 +12,7 @@ from bot.ports import Change, StoreError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from bot.core.state.incident import Incident
     from bot.ports import Snapshot, Store, Unfinished
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,10 @@ class GuardedStore:
     async def read_unfinished(self) -> Unfinished:
         """Read what is to be done; see the port."""
         return await self._read(self._store.read_unfinished)
+
+    async def read_past_incidents(self, after: int) -> tuple[Incident, ...]:
+        """Read the next resolved incidents after this number; see the port."""
+        return await self._read(lambda: self._store.read_past_incidents(after))
 
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note it for the next process; see the port."""

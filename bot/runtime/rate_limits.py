@@ -60,15 +60,20 @@ class RateLimits:
     def __init__(self) -> None:
         self._limits: dict[str, _Limit] = {}
 
-    def wait_s(self, name: str, *, is_urgent: bool) -> float:
-        """Return for how long no call is allowed under a limit; 0: one is allowed now."""
-        limit, now = self._limits.get(name, _Limit()), _now()
-        held_until = limit.urgent_until if is_urgent else limit.held_until
-        return max(limit.free_at - now, held_until - now, 0.0)
+    def take_turn(self, name: str, gap_s: float, *, is_urgent: bool) -> float:
+        """Return for how long no call is allowed under a limit; 0: one is made now.
 
-    def take_turn(self, name: str, gap_s: float) -> None:
-        """Note that a call is made."""
-        self._limits.setdefault(name, _Limit()).free_at = _now() + gap_s
+        Args:
+            name: the limit's.
+            gap_s: how long after this call none is allowed.
+            is_urgent: it waits for less of what `Retry-After` asks.
+        """
+        limit, now = self._limits.setdefault(name, _Limit()), _now()
+        held_until = limit.urgent_until if is_urgent else limit.held_until
+        wait_s = max(limit.free_at - now, held_until - now, 0.0)
+        if not wait_s:
+            limit.free_at = now + gap_s
+        return wait_s
 
     def hold(self, name: str, span_s: float) -> None:
         """Note that no call is to be made for a while, as `Retry-After` asks."""

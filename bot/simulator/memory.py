@@ -70,6 +70,11 @@ class MemoryStore:
         still_open = tuple(each for each in self._incidents.values() if each.is_open)
         return Unfinished(still_open, tuple(self._deliveries.values()))
 
+    async def read_past_incidents(self, after: int) -> tuple[Incident, ...]:
+        """Return all resolved incidents after this number."""
+        past = (each for each in self._incidents.values() if not each.is_open and each.id > after)
+        return tuple(sorted(past, key=lambda each: each.id))
+
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note it for the next engine."""
         self._is_unsaved = is_unsaved

@@ -33,7 +33,7 @@ OPTIONAL_SCOPES = {
     "groups:history": "the same as channels:history, in a private channel",
     "im:write": "nobody gets a direct message",
     "usergroups:read": "the user groups of `access` have no right",
-    "users:read": "guests cannot be told from members, and their clocks show UTC",
+    "users:read": "only people named in oncall or access may change anything, and clocks show UTC",
 }
 """The scopes that manifest.yml offers, which only some configurations need."""
 

@@ -148,17 +148,15 @@ class TenantLog:
             by_id = {get_text(row, "log_id"): row for row in page.rows}
             new = {log_id: row for log_id, row in by_id.items() if log_id not in known}
             rows |= new
-            following = self._linked_url(page) or self._url_after(page.rows) or following
+            link = NEXT_LINK.search(page.link)
+            # Not another host's, since the token is sent.
+            linked = link[1] if link and link[1].startswith(f"{self._url}?") else ""
+            following = linked or self._url_after(page.rows) or following
             is_all = not new
             if is_all or page.is_last_request:
                 break
         self._next_url, self._seen_ids = following, frozenset(rows) or self._seen_ids
         return rows, is_all
-
-    def _linked_url(self, page: _Page) -> str:
-        """Return the next page's URL; empty if it is another host's, since the token is sent."""
-        found = NEXT_LINK.search(page.link)
-        return found[1] if found and found[1].startswith(f"{self._url}?") else ""
 
     def _url_after(self, page: list[Json]) -> str:
         """Return the URL of what follows a page; empty for an empty page."""

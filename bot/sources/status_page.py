@@ -104,15 +104,17 @@ def parse_entry(entry: FeedEntry, now: float) -> StatusIncident:
     changed = parse_instant(entry.updated)
     latest = changed if changed is not None and changed <= now + CLOCK_SKEW_S else now
     updates = parse_updates(entry.body, latest)
-    phase, since = _find_phase(updates)
+    known = [each for each in updates if each.phase]
+    phase = known[0].phase if known else None
+    same = list(takewhile(lambda each: each.phase is phase, known)) or updates[-1:]
     dates = [update.at for update in reversed(updates)]
-    updated_at = _first_date([since, changed], now)
+    updated_at = _first_date([*(each.at for each in same[-1:]), changed], now)
     posted_at = _first_date([*dates, parse_instant(entry.published), changed], now)
     fingerprint = hashlib.sha256(f"{entry.link}\n{entry.title}".encode(errors="replace"))
     return StatusIncident(
         id=to_plain_text(entry.id, TITLE_LIMIT) or fingerprint.hexdigest()[:32],
         title=to_plain_text(entry.title, TITLE_LIMIT),
-        phase=phase,
+        phase=phase or Phase.UNKNOWN,
         text=updates[0].text if updates else to_plain_text(entry.body, TEXT_LIMIT),
         link=entry.link if _LINK.fullmatch(entry.link) else "",
         posted_at=min(posted_at, updated_at),
@@ -184,14 +186,6 @@ def _strip_markup(line: str) -> str:
 
 def _truncate(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "\u2026"
-
-
-def _find_phase(updates: list[StatusUpdate]) -> tuple[Phase, float | None]:
-    """Return the phase that the newest update with a phase names, and when that phase began."""
-    known = [each for each in updates if each.phase]
-    phase = known[0].phase if known else None
-    same = list(takewhile(lambda each: each.phase is phase, known)) or updates[-1:]
-    return phase or Phase.UNKNOWN, same[-1].at if same else None
 
 
 def _parse_date(head: re.Match[str], latest: float) -> float | None:

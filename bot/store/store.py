@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 OPEN_LIMIT_S = 60.0
 """Real seconds. To check and migrate a large database may last; a disk that hangs never answers."""
 CLOSE_LIMIT_S = 5.0
+PAST_INCIDENTS = 50
+"""Read at a time: to decode so many takes 50 ms, in which nothing can be committed."""
 
 
 async def open_store(database: str, now: float, limit_s: float = OPEN_LIMIT_S) -> SqlStore:
@@ -102,6 +104,10 @@ class SqlStore:
         """Read the open incidents, and the deliveries that are not done."""
         return await self._run_in_thread(self._thread, self._read_unfinished)
 
+    async def read_past_incidents(self, after: int) -> tuple[Incident, ...]:
+        """Read the next resolved incidents after this number; see the port."""
+        return await self._run_in_thread(self._thread, self._read_past_incidents, after)
+
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note it for the next process; see the port.
 
@@ -135,8 +141,21 @@ class SqlStore:
         self._revisions |= written
 
     def _read_unfinished(self) -> Unfinished:
+        is_waiting = OUTBOX.c.status.not_in(FINAL_STATUSES)
         with self._database.transaction() as connection:
-            return read_unfinished(connection)
+            incidents = connection.execute(select(INCIDENT).where(INCIDENT.c.resolved_at.is_(None)))
+            waiting = connection.execute(select(OUTBOX).where(is_waiting))
+            return Unfinished(
+                tuple(decode(INCIDENT_JSON, row.body, f"incident {row.id}") for row in incidents),
+                tuple(decode_delivery(row.body, f"outbox {row.key}") for row in waiting),
+            )
+
+    def _read_past_incidents(self, after: int) -> tuple[Incident, ...]:
+        are_next = (INCIDENT.c.resolved_at.is_not(None), INCIDENT.c.id > after)
+        found = select(INCIDENT).where(*are_next).order_by(INCIDENT.c.id).limit(PAST_INCIDENTS)
+        with self._database.transaction() as connection:
+            rows = connection.execute(found)
+            return tuple(decode(INCIDENT_JSON, row.body, f"incident {row.id}") for row in rows)
 
     def _has_received(self, received_id: str) -> bool:
         with self._database.transaction() as connection:
@@ -231,7 +250,17 @@ def write_change(connection: Connection, change: Change, revisions: Mapping[str,
     written = {name: revisions.get(name, 0) + 1 for name in bodies}
     for name, body in bodies.items():
         _write_partition(connection, name, written[name], body)
-    _replace_rows(connection, INCIDENT, [_incident_row(i) for i in change.incidents.values()])
+    incidents = [
+        {
+            "id": incident.id,
+            "state": incident.state.value,
+            "opened_at": incident.life.opened_at,
+            "resolved_at": incident.life.resolved_at,
+            "body": encode(incident),
+        }
+        for incident in change.incidents.values()
+    ]
+    _replace_rows(connection, INCIDENT, incidents)
     _replace_rows(connection, OUTBOX, [_outbox_row(d) for d in change.deliveries.values()])
     if change.audit_entries:
         audit = [
@@ -280,16 +309,6 @@ def read_snapshot(connection: Connection, now: float) -> tuple[Snapshot, Revisio
     return snapshot, {name: row.revision for name, row in partitions.items()}
 
 
-def read_unfinished(connection: Connection) -> Unfinished:
-    """Read the open incidents, and the deliveries that are not done. Raises `StoreError`."""
-    incidents = connection.execute(select(INCIDENT).where(INCIDENT.c.resolved_at.is_(None)))
-    waiting = connection.execute(select(OUTBOX).where(OUTBOX.c.status.not_in(FINAL_STATUSES)))
-    return Unfinished(
-        tuple(decode(INCIDENT_JSON, row.body, f"incident {row.id}") for row in incidents),
-        tuple(decode_delivery(row.body, f"outbox {row.key}") for row in waiting),
-    )
-
-
 def has_received(connection: Connection, received_id: str) -> bool:
     """Return whether this item is in the inbox, handled or not."""
     found = connection.execute(select(INBOX.c.id).where(INBOX.c.id == received_id))
@@ -315,16 +334,6 @@ def _replace_rows(connection: Connection, table: Table, rows: Sequence[dict[str,
         (key,) = table.primary_key
         connection.execute(delete(table).where(key.in_([row[key.name] for row in rows])))
         connection.execute(insert(table), rows)
-
-
-def _incident_row(incident: Incident) -> dict[str, Any]:
-    return {
-        "id": incident.id,
-        "state": incident.state.value,
-        "opened_at": incident.life.opened_at,
-        "resolved_at": incident.life.resolved_at,
-        "body": encode(incident),
-    }
 
 
 def _outbox_row(delivery: Delivery) -> dict[str, Any]:

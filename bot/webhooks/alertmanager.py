@@ -53,19 +53,16 @@ def _to_external_alert(tenant: str, alert: dict[str, Any], now: float) -> Extern
     began = parse_instant(alert.get("startsAt"), now)
     ended = None if is_firing else parse_instant(alert.get("endsAt"), now)
     name, summary = alert["labels"].get("alertname"), get_nested(alert, "annotations", "summary")
+    labels = json.dumps(alert["labels"], sort_keys=True).encode()
     return ExternalAlert(
         target=Target(tenant, ALERTMANAGER),
-        id=to_short_text(alert.get("fingerprint")) or _hash_labels(alert["labels"]),
+        # As Alertmanager does: labels alone make it the same one.
+        id=to_short_text(alert.get("fingerprint")) or hashlib.sha256(labels).hexdigest()[:16],
         at=max((at for at in (began, ended) if at is not None), default=now),
         is_firing=is_firing,
         title=to_short_text(": ".join(filter(None, (to_short_text(name), to_short_text(summary))))),
         link=to_https_link(alert.get("generatorURL")),
     )
-
-
-def _hash_labels(labels: dict[str, Any]) -> str:
-    """Identify an alert as Alertmanager does: labels alone make it the same one."""
-    return hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _from_legacy_rule(rule: dict[str, Any]) -> dict[str, Any]:

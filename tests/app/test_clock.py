@@ -13,7 +13,7 @@ from aiohttp import web
 from bot.app.clock import ClockWatch, SystemClock
 from bot.app.http_server import Server
 from bot.app.prober import ClockCheckedProber, LiveProber
-from bot.config import load_settings
+from bot.config import build_settings, load_document
 from bot.core.model.observation import CONTROL, Target
 from bot.core.state.incident import OwnFault, OwnFaultKind
 from bot.http import HttpResult
@@ -230,7 +230,7 @@ async def test_the_prober_starts_afresh_by_the_right_time(late_server: str, tmp_
     file.write_text(json.dumps({"slack": slack, "tenants": [tenant], "controls": controls}))
     clock = SystemClock()
     watch = ClockWatch(clock)
-    live = LiveProber(load_settings(file, {}), clock, clock_watch=watch)
+    live = LiveProber(build_settings(load_document(file, {})), clock, clock_watch=watch)
     watch.attach(lambda _by_s, _was_paused: live.forget())
     prober = ClockCheckedProber(live, clock, watch)
     reasons = [

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.cli import main
-from bot.config import load_settings
+from bot.config import build_settings, load_document
 from bot.config.writing import quote_yaml
 from tests.app.test_doctor import LOGIN, place
 from tests.cli.conftest import ROOT
@@ -51,7 +51,7 @@ def file(tmp_path: Path) -> Path:
 def test_answers_become_a_configuration(file: Path) -> None:
     """What is typed is in force; the secrets lie in a file of their own that only we may read."""
     status, said = init(file, typed="\n".join(ANSWERS.values()) + "\n")
-    settings = load_settings(file, {})
+    settings = build_settings(load_document(file, {}))
     (tenant,) = settings.tenants
     login = tenant.logins[0]
 
@@ -70,10 +70,10 @@ def test_the_tenant_has_a_name(file: Path, name: str) -> None:
     """The domain's first part, unless a flag or an answer gives another; it can be changed."""
     flag = ("--name", name) if name else ()
     init(file, "--from-env", *flag, **(ANSWERS | {"AUTH0_NAME": ""}))
-    assert load_settings(file, {}).tenants[0].name == (name or "acme")
+    assert build_settings(load_document(file, {})).tenants[0].name == (name or "acme")
 
     init(file, "--name", "staging")
-    assert load_settings(file, {}).tenants[0].name == "staging"
+    assert build_settings(load_document(file, {})).tenants[0].name == "staging"
 
 
 def test_a_wrong_answer_is_asked_again(file: Path) -> None:
@@ -125,7 +125,7 @@ def test_again_only_what_is_asked_changes(file: Path) -> None:
     changed = [line.partition(" #")[0].strip() for line in after if line not in before]
     assert changed == ["channel: C9", "custom_domain: login.acme.example"]
     assert len(after) == len(before) + 1
-    settings = load_settings(file, {})
+    settings = build_settings(load_document(file, {}))
     assert settings.tenants[0].custom_domain == "login.acme.example"
     assert settings.thresholds.fail_count == 4
 
@@ -137,7 +137,7 @@ def test_a_new_secret_changes_the_secrets_alone(file: Path) -> None:
     init(file, "--from-env", AUTH0_PASSWORD="canary-new")
 
     assert file.read_bytes() == before
-    login = load_settings(file, {}).tenants[0].logins[0]
+    login = build_settings(load_document(file, {})).tenants[0].logins[0]
     assert login.password.get_secret_value() == "canary-new"
     assert login.client_secret
     assert login.client_secret.get_secret_value() == ANSWERS["AUTH0_CLIENT_SECRET"]
@@ -147,7 +147,7 @@ def test_the_environment_wins_over_the_file(file: Path) -> None:
     """So that a container can give a secret in another way."""
     init(file, "--from-env", **ANSWERS)
 
-    assert load_settings(file, {"AUTH0_PASSWORD": "other"}).tenants[0].logins[
+    assert build_settings(load_document(file, {"AUTH0_PASSWORD": "other"})).tenants[0].logins[
         0
     ].password.get_secret_value() == ("other")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 import yaml
 
-from bot.config import ConfigError, Settings, load_settings
+from bot.config import ConfigError, Settings, build_settings, load_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -74,7 +74,7 @@ def load_text(write: Write) -> LoadText:
     """Loads a text as a configuration file."""
 
     def loaded(text: str | bytes, environ: Mapping[str, str] | None = None) -> Settings:
-        return load_settings(write(text), environ or {})
+        return build_settings(load_document(write(text), environ or {}))
 
     return loaded
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.config import load_settings
+from bot.config import build_settings, load_document
 from bot.config.document import section_at
 from bot.config.settings import Settings
 
@@ -55,7 +55,7 @@ def test_the_required_variables_suffice(variables: dict[str, str]) -> None:
     required = set(re.findall(r"^\| `(\w+)` \| yes \|", PAGE, re.MULTILINE))
 
     assert required == set(variables)
-    load_settings(None, variables)
+    build_settings(load_document(None, variables))
 
 
 def test_the_example_loads(tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_the_example_loads(tmp_path: Path) -> None:
     path = tmp_path / "bot.yml"
     path.write_text(example.replace("/run/secrets/app_token", str(token)))
 
-    settings = load_settings(
-        path, {"SLACK_BOT_TOKEN": "xoxb-1", "STAGING_STREAM": "canary-of-stream"}
+    settings = build_settings(
+        load_document(path, {"SLACK_BOT_TOKEN": "xoxb-1", "STAGING_STREAM": "canary-of-stream"})
     )
 
     prod, staging = settings.tenants

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from bot.app.rules import rules_of
-from bot.config import ConfigError, Settings, environment, load_settings
+from bot.config import ConfigError, Settings, build_settings, environment, load_document
 from bot.config.loading import read_env_file
 from bot.config.settings import ProbeSettings
 from bot.core.model.observation import Severity
@@ -148,7 +148,9 @@ def test_a_secret_comes_from_a_file(
 
 def test_the_environment_alone_suffices(variables: dict[str, str]) -> None:
     """One tenant, named after its domain, needs no file."""
-    settings = load_settings(None, {**variables, "AUTH0_REALM": "", "AUTH0_ENVIRONMENT": "US-1"})
+    settings = build_settings(
+        load_document(None, {**variables, "AUTH0_REALM": "", "AUTH0_ENVIRONMENT": "US-1"})
+    )
 
     (tenant,) = settings.tenants
     assert (tenant.name, tenant.environment, tenant.logins[0].realm) == ("acme", "US-1", None)
@@ -159,7 +161,9 @@ def test_a_variable_comes_from_a_file(variables: dict[str, str], tmp_path: Path)
     (tmp_path / "token").write_text("xoxb-2\n")
     del variables["SLACK_BOT_TOKEN"]
 
-    settings = load_settings(None, {**variables, "SLACK_BOT_TOKEN_FILE": str(tmp_path / "token")})
+    settings = build_settings(
+        load_document(None, {**variables, "SLACK_BOT_TOKEN_FILE": str(tmp_path / "token")})
+    )
 
     assert settings.slack.bot_token.get_secret_value() == "xoxb-2"
 
@@ -169,8 +173,8 @@ def test_the_file_wins(changed: Any, write: Any, variables: dict[str, str]) -> N
     path = write(changed("tenants", 0, "name", to="from-file"))
 
     for settings in (
-        load_settings(path, {**variables, "AUTH0_CHECK_CONFIG": "/nowhere"}),
-        load_settings(None, {**variables, "AUTH0_CHECK_CONFIG": str(path)}),
+        build_settings(load_document(path, {**variables, "AUTH0_CHECK_CONFIG": "/nowhere"})),
+        build_settings(load_document(None, {**variables, "AUTH0_CHECK_CONFIG": str(path)})),
     ):
         assert settings.tenants[0].name == "from-file"
 
@@ -206,7 +210,7 @@ def test_a_missing_file_is_said() -> None:
     with pytest.raises(
         ConfigError, match=r"^/nowhere: cannot be read \(No such file or directory\)$"
     ):
-        load_settings(None, {"AUTH0_CHECK_CONFIG": "/nowhere"})
+        build_settings(load_document(None, {"AUTH0_CHECK_CONFIG": "/nowhere"}))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config import ConfigError, load_settings
+from bot.config import ConfigError, build_settings, load_document
 from bot.config.value_types import name_file
 
 if TYPE_CHECKING:
@@ -307,7 +307,7 @@ def test_an_unreadable_secret_is_refused(changed: Any, refused: Refused, tmp_pat
 def test_missing_variables_are_all_named() -> None:
     """Without any configuration the bot names everything that it needs."""
     with pytest.raises(ConfigError) as raised:
-        load_settings(None, {})
+        build_settings(load_document(None, {}))
 
     assert [line.split(":")[0] for line in raised.value.problems] == [
         "SLACK_BOT_TOKEN",
@@ -338,7 +338,7 @@ def test_a_wrong_variable_is_named(
 ) -> None:
     """Without a file a problem names the variable."""
     with pytest.raises(ConfigError) as raised:
-        load_settings(None, {**variables, variable: value})
+        build_settings(load_document(None, {**variables, variable: value}))
 
     (line,) = raised.value.problems
     assert line.startswith(problem)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bot.config import ConfigError, load_settings
+from bot.config import ConfigError, build_settings, load_document
 from bot.config.loading import VARIABLES
 from bot.config.settings import Login, Settings
 
@@ -71,7 +71,7 @@ def replaced(value: Any, way: tuple[str | int, ...], new: object) -> Any:
 def shown(path: Path | None, environ: dict[str, str]) -> str:
     """Everything that loading could show to somebody."""
     try:
-        return repr(load_settings(path, environ))
+        return repr(build_settings(load_document(path, environ)))
     except ConfigError as error:
         return "".join([*traceback.format_exception(error), repr(error), repr(error.__context__)])
 
@@ -142,7 +142,7 @@ def test_the_settings_hide_their_secrets(tmp_path: Path) -> None:
     document = replaced(document, ("tenants", 0, "feed_url"), f"https://a.b/{CANARY}")
     path.write_text(yaml.safe_dump({**document, "slack": {**slack, "channel": "C1"}}))
 
-    loaded = load_settings(path, {})
+    loaded = build_settings(load_document(path, {}))
 
     assert CANARY not in f"{loaded!r}{loaded}{loaded.model_dump()}{loaded.model_dump_json()}"
     assert loaded.secrets() == {
@@ -274,7 +274,7 @@ def test_no_file_breaks_the_reader(
 
 def refusal_of(path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
-        load_settings(path, {})
+        build_settings(load_document(path, {}))
     assert raised.value.problems
     assert str(raised.value).encode()
     assert str(raised.value).count("\n") == len(raised.value.problems) - 1

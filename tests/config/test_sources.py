@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from bot.app.rules import rules_of
 from bot.config.settings_sources import Metric
 
 if TYPE_CHECKING:
@@ -168,3 +169,17 @@ def test_sources_are_read(load_text: LoadText, tmp_path: Path) -> None:
 def test_python_code_gives_shares() -> None:
     """A bare number is refused in a file, but is a plain share in code."""
     assert Metric(name="shop", share=0.25).share == 0.25
+
+
+def test_where_messages_may_link_to(load_text: LoadText) -> None:
+    """To the status page, the configured sources, Sentry if it is used, and the named hosts."""
+    settings = load_text(hooks("{link_hosts: [Grafana.acme.example]}") + PROMETHEUS + SENTRY)
+
+    assert rules_of(load_text(LEAST)).link_hosts == ("status.auth0.com",) * 2
+    assert set(rules_of(settings).link_hosts) == {
+        "status.auth0.com",
+        "a.b",
+        "sentry.io",
+        ".sentry.io",
+        "grafana.acme.example",
+    }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, time
 
 import pytest
 from hypothesis import given
@@ -8,8 +9,11 @@ from hypothesis import strategies as st
 
 from bot.core.model.access import (
     EVERYONE,
+    KNOWN_FOR_S,
     RIGHTS,
     Access,
+    AuditEntry,
+    CommandOutcome,
     NotAllowed,
     Person,
     Principal,
@@ -17,6 +21,10 @@ from bot.core.model.access import (
     Verb,
     authorize,
 )
+from bot.core.model.wall_clock import RecurringTime
+from bot.core.oncall import Override, Rotation
+from bot.core.state.desk import DeskState
+from bot.core.state.rules import Rules
 
 ANN = Person("U1", groups=("S1",))
 CHANNEL = "C1"
@@ -51,6 +59,48 @@ def test_guests(right: Right) -> None:
     guest = replace(ANN, is_guest=True)
 
     assert authorize(access, right, guest, CHANNEL) == NotAllowed(right, ())
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_of_whom_nothing_is_known(verb: Verb) -> None:
+    """They may look, whoever has the right, and change nothing: they may be guests."""
+    stranger = Person("U9", groups=("S1",), is_known=False)
+    right = RIGHTS[verb]
+    refused = authorize(Access(), right, stranger, CHANNEL)
+
+    assert refused == (None if right is Right.VIEW else NotAllowed(right, (), is_unknown=True))
+
+
+NOW = 5 * KNOWN_FOR_S
+ROTATION = Rotation(("U2", "U3"), RecurringTime(time(9)), "UTC", date(1970, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("user", "is_vouched"),
+    [
+        ("U1", True),
+        ("U2", True),
+        ("U3", True),
+        ("U4", True),
+        ("U5", True),
+        ("U6", False),
+        ("U7", False),
+        ("U8", False),
+    ],
+)
+def test_who_is_known_without_slack(user: str, *, is_vouched: bool) -> None:
+    """Who is named in access or on call, and who did something within 30 days."""
+    rules = Rules({}, access=Access(administer=("U1",)), on_call=ROTATION)
+    acted = [("U5", 29, "done"), ("U6", 31, "done"), ("U7", 1, "refused")]
+    desk = DeskState(
+        overrides=(Override("U4", NOW - 60, NOW + 60, "U1"),),
+        audit=tuple(
+            AuditEntry(NOW - days * 86_400, who, Verb.ACK, "", 1, CommandOutcome(outcome))
+            for who, days, outcome in acted
+        ),
+    )
+
+    assert desk.vouches_for(user, rules, NOW) is is_vouched
 
 
 people = st.builds(Person, st.just("U1"), groups=st.just(("S1",)), is_guest=st.booleans())

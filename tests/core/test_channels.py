@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.alerting.batching import (
+from bot.core.alerting.deliveries import (
     CATCH_UP_WAIT_S,
     MISSED_AFTER_S,
     batch_missed,
@@ -15,8 +15,8 @@ from bot.core.alerting.batching import (
     miss_post,
 )
 from bot.core.alerting.notification_policy import announce_silence
-from bot.core.model.command import SilenceScope
-from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.command import ALL_SIGNALS
+from bot.core.model.observation import Cause, Scope, Severity, Target, Verdict
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import (
     Incident,
@@ -112,22 +112,22 @@ def test_each_channel_is_greeted_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "name", "channels"),
+    ("about", "channels"),
     [
-        (SilenceScope.SIGNAL, "login", ["", "#eu"]),
-        (SilenceScope.SIGNAL, "eu.login", ["#eu"]),
-        (SilenceScope.TENANT, "login", [""]),
-        (SilenceScope.ALL, "", ["", "#eu"]),
+        (Target("", "login"), ["", "#eu"]),
+        (Target("eu", "login"), ["#eu"]),
+        (Target("login", ""), [""]),
+        (ALL_SIGNALS, ["", "#eu"]),
     ],
 )
 def test_a_silence_is_announced_where_it_hides_alerts(
-    scope: SilenceScope, name: str, channels: list[str]
+    about: Target | int, channels: list[str]
 ) -> None:
     """A signal that has the name of a tenant is one of all tenants all the same."""
     domain = "acme.us.auth0.com"
     tenants = {each: TenantRules(each, domain) for each in ("login", "eu")}
     rules = Rules(tenants, channels=Channels(by_tenant={"eu": "#eu"}))
-    silence = Silence(1, scope, name, NOW, NOW + 60, "U1", "a deploy")
+    silence = Silence(1, about, NOW, NOW + 60, "U1", "a deploy")
     sent = announce_silence(silence, "begin", DeskState(), rules)
     bodies = [each.body for each in sent if isinstance(each, Send)]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 
 import pytest
 
-from bot.core.model.command import Acknowledge, AddSilence, Request, SilenceScope
-from bot.core.model.observation import Fault, Severity, Stage
+from bot.core.model.command import Acknowledge, AddSilence, Request
+from bot.core.model.observation import Fault, Severity, Stage, Target
 from bot.core.model.wall_clock import RecurringTime
 from bot.core.oncall import EscalationPolicy, EscalationStep
 from bot.core.state import clock_shift
@@ -100,7 +100,7 @@ class Play:
         """Prod and eu fail for 25 minutes. Eu is silenced for ten, prod acknowledged in the end."""
         now, is_down = self.steps.now, 120 <= second < 1620
         if second == 90:
-            silence = AddSilence(SilenceScope.TENANT, "eu", now + 600, "an upgrade")
+            silence = AddSilence(Target("eu", ""), now + 600, "an upgrade")
             self.step(second, command("s", silence, now))
         if second == 1200:
             number = next(i.id for i in self.steps.incidents if "prod" in i.tenants)

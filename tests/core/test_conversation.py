@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from bot.core import step
 from bot.core.commands.parse import parse_request
 from bot.core.model.access import Access, Person
-from bot.core.model.command import Escalate, Request
+from bot.core.model.command import ALL_SIGNALS, Escalate, Request
 from bot.core.model.observation import Fault, Observation, Outcome, Severity, Stage, Target
 from bot.core.model.wall_clock import RecurringTime
 from bot.core.oncall import CallReason, EscalationPolicy, EscalationStep, Shift, Shifts
@@ -184,10 +184,12 @@ class Conversation(RuleBasedStateMachine):
 
     @rule(said=SAID)
     def say_without_the_right_to_administer(self, said: str) -> None:
-        everything = {key: one for key, one in self.desk.silences.items() if not one.name}
+        everything = {
+            key: one for key, one in self.desk.silences.items() if one.about == ALL_SIGNALS
+        }
         overrides = self.desk.overrides
         self.answered(said, Person(BEN))
-        kept = {key: one for key, one in self.desk.silences.items() if not one.name}
+        kept = {key: one for key, one in self.desk.silences.items() if one.about == ALL_SIGNALS}
         assert (kept, self.desk.overrides) == (everything, overrides)
 
     @rule(number=st.none() | NUMBERS)

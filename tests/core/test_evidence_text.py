@@ -134,6 +134,10 @@ def world(seed: int) -> TriageContext:
     return TriageContext(names, Tenants(tenants), shared, RULES, NOW, SINCE)
 
 
+NO_NAME = Fault(Stage.DNS, "nxdomain")
+REFUSED = Fault(Stage.OAUTH, "invalid_client", 401, "invalid_client")
+
+
 def find_matches(worlds: int) -> list[RuleMatch]:
     return [match for seed in range(worlds) for match in collect_evidence(world(seed))]
 
@@ -157,6 +161,7 @@ def test_every_value_that_a_sentence_names_is_found() -> None:
     for match in matches:
         names = {name for _, name, _, _ in Formatter().parse(SENTENCES[match.rule_id]) if name}
         assert names <= match.values.keys(), match
+        assert isinstance(match.values.get("fault", NO_NAME), Fault), "words are not made here"
         assert "{" not in evidence_text(Evidence(match.rule_id, match.values, 1.0))
     expected = {rule for rule in EVIDENCE_TABLE if not rule.startswith(OF_USERS + OF_CHANGES)}
     assert {match.rule_id for match in matches} == expected
@@ -172,6 +177,14 @@ def test_every_value_that_a_sentence_names_is_found() -> None:
         (
             Evidence("login-slow", {"tenant": "prod", "recent_s": 4.0, "usual_s": 0.3}, 1.0),
             "logins to prod take 4.0 s, usually 0.3 s",
+        ),
+        (
+            Evidence("m2m-only", {"tenant": "prod", "fault": REFUSED}, 1.0),
+            "only machine tokens of prod fail: HTTP 401 invalid_client",
+        ),
+        (
+            Evidence("m2m-only", {"tenant": "prod", "fault": "HTTP 401 invalid_client"}, 1.0),
+            "only machine tokens of prod fail: HTTP 401 invalid_client",
         ),
         (Evidence("gone-since", {"text": "said {so}, before"}, 1.0), "said {so}, before"),
     ],

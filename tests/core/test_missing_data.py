@@ -24,6 +24,7 @@ from bot.core.state.outbox import Edit, Post, Reply
 from bot.core.state.rules import TenantRules
 from bot.core.state.stimulus import CommandReceived, FeedPolled, Send, Started, TenantReport
 from bot.core.state.timeline import ReopenedEntry, ResolvedEntry
+from bot.slack.render.info import render_missing_data
 
 SERIES = {
     "checkout": MetricLimits(Counted.METRICS),
@@ -228,7 +229,8 @@ def test_a_status_page_that_cannot_be_read_is_posted_once(silent: Any, name: str
     assert (incident.kind, incident.severity) == (IncidentKind.SOURCE_NO_DATA, Severity.INFO)
     assert (incident.since, incident.life.opened_at) == (begun, begun + after_s)
     assert incident.tenants == TENANTS
-    assert incident.problems[0].no_data_reason == f"HTTP {status}: so"
+    assert incident.problems[0].fault == fault
+    assert f"HTTP {status}: so" in str(render_missing_data(incident).blocks)
     assert len(said(silent, Post)) == 1
     silent.read(US)
     assert silent.desk.open_incidents == []

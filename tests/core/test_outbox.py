@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.alerting.call_outcomes import PAGE_UPDATE_LIFE_S, is_expired
+from bot.core.alerting.deliveries import PAGE_UPDATE_LIFE_S, is_expired
 from bot.core.oncall import CallReason
 from bot.core.state.outbox import (
     BACKOFF_S,

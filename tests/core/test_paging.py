@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bot.core.alerting.call_outcomes import is_needless
+from bot.core.alerting.deliveries import is_needless
 from bot.core.alerting.paging import who_to_mention
 from bot.core.model.access import CommandOutcome
 from bot.core.model.observation import Fault, Severity, Stage

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.model.command import SilenceScope
-from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.command import ALL_SIGNALS
+from bot.core.model.observation import Cause, Scope, Severity, Target, Verdict
 from bot.core.reports import (
     Availability,
     DurationStats,
@@ -311,13 +311,10 @@ def test_single_failures_by_login_and_day() -> None:
 
 def test_silences_and_pages() -> None:
     """Silences within the span, and how many incidents each contact point was notified of."""
-    old = Silence(
-        1, SilenceScope.ALL, "", SINCE - WEEK, SINCE - DAY, "U1", "old", ended_at=SINCE - DAY
-    )
+    old = Silence(1, ALL_SIGNALS, SINCE - WEEK, SINCE - DAY, "U1", "old", ended_at=SINCE - DAY)
     ran = Silence(
         2,
-        SilenceScope.TENANT,
-        "prod",
+        Target("prod", ""),
         SINCE - HOUR,
         SINCE + HOUR,
         "U1",
@@ -325,7 +322,7 @@ def test_silences_and_pages() -> None:
         7,
         ended_at=SINCE + HOUR,
     )
-    runs = Silence(3, SilenceScope.TENANT, "shop", UNTIL - HOUR, UNTIL + HOUR, "U1", "x")
+    runs = Silence(3, Target("shop", ""), UNTIL - HOUR, UNTIL + HOUR, "U1", "x")
     told = looked_back(
         incident(1, 2, notification=NotificationState(paged_at={"pager": 1.0, "sms": 1.0})),
         incident(3, 4, notification=NotificationState(paged_at={"pager": 1.0})),

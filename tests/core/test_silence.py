@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.commands.parse import parse_silence
-from bot.core.model.command import AddSilence, SilenceRefusal, SilenceScope
-from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.command import ALL_SIGNALS, AddSilence, SilenceRefusal
+from bot.core.model.observation import Cause, Scope, Severity, Target, Verdict
 from bot.core.state.incident import Incident, IncidentKind, IncidentLife, Resolution
 from bot.core.state.problem import ProbeProblem, Problem
 from bot.core.state.rules import Rules, TenantRules
@@ -45,17 +45,14 @@ def incident(*where: str, over: tuple[str, ...] = (), tenants: tuple[str, ...] =
     )
 
 
-def silence(over: SilenceScope, name: str = "", number: int = 1) -> Silence:
-    return Silence(number, over, name, NOON, NOON + HOUR_S, "U1", "a deploy")
+def silence(about: Target | int, number: int = 1) -> Silence:
+    return Silence(number, about, NOON, NOON + HOUR_S, "U1", "a deploy")
 
 
-PROD, LOGIN = silence(SilenceScope.TENANT, "prod"), silence(SilenceScope.SIGNAL, "login", 2)
-PROD_LOGIN, EU = (
-    silence(SilenceScope.SIGNAL, "prod.login", 3),
-    silence(SilenceScope.TENANT, "eu", 4),
-)
-THIS, OTHER = silence(SilenceScope.INCIDENT, "42", 5), silence(SilenceScope.INCIDENT, "4", 6)
-ALL = silence(SilenceScope.ALL, number=7)
+PROD, LOGIN = silence(Target("prod", "")), silence(Target("", "login"), 2)
+PROD_LOGIN, EU = silence(Target("prod", "login"), 3), silence(Target("eu", ""), 4)
+THIS, OTHER = silence(42, 5), silence(4, 6)
+ALL = silence(ALL_SIGNALS, 7)
 NO_DATA = incident(tenants=("prod",))
 
 
@@ -108,9 +105,14 @@ def test_silence_that_is_not_active(muted: Silence, now: float) -> None:
 
 
 where = st.builds("{}.{}".format, st.sampled_from(TENANTS), st.sampled_from(SIGNALS))
-silences = st.one_of(
-    st.builds(silence, st.just(SilenceScope.TENANT), st.sampled_from(TENANTS)),
-    st.builds(silence, st.just(SilenceScope.SIGNAL), st.one_of(st.sampled_from(SIGNALS), where)),
+tenants, signals, nothing = st.sampled_from(TENANTS), st.sampled_from(SIGNALS), st.just("")
+silences = st.builds(
+    silence,
+    st.one_of(
+        st.builds(Target, tenants, nothing),
+        st.builds(Target, nothing, signals),
+        st.builds(Target, tenants, signals),
+    ),
 )
 
 
@@ -136,30 +138,30 @@ def test_preview() -> None:
         replace(incident("eu.login"), id=4),
     )
 
-    found = preview_hidden(SilenceScope.TENANT, "prod", [before, within, still, elsewhere], NOON)
+    found = preview_hidden(Target("prod", ""), [before, within, still, elsewhere], NOON)
 
     assert found == (2, 3)
 
 
 @pytest.mark.parametrize(
-    ("argument", "over", "name"),
+    ("argument", "about"),
     [
-        ("prod 2h a deploy", SilenceScope.TENANT, "Prod"),
-        ("PROD.Login 2h a deploy", SilenceScope.SIGNAL, "Prod.login"),
-        ("m2m 2h a deploy", SilenceScope.SIGNAL, "m2m"),
-        ("prod.pingdom 2h a deploy", SilenceScope.SIGNAL, "Prod.pingdom"),
-        ("#42 2h a deploy", SilenceScope.INCIDENT, "42"),
-        ("42 2h a deploy", SilenceScope.INCIDENT, "42"),
-        ("7 2h a deploy", SilenceScope.TENANT, "7"),
-        ("#7  2h  a   deploy", SilenceScope.INCIDENT, "7"),
-        ("all 2h a deploy", SilenceScope.ALL, ""),
+        ("prod 2h a deploy", Target("Prod", "")),
+        ("PROD.Login 2h a deploy", Target("Prod", "login")),
+        ("m2m 2h a deploy", Target("", "m2m")),
+        ("prod.pingdom 2h a deploy", Target("Prod", "pingdom")),
+        ("#42 2h a deploy", 42),
+        ("42 2h a deploy", 42),
+        ("7 2h a deploy", Target("7", "")),
+        ("#7  2h  a   deploy", 7),
+        ("all 2h a deploy", ALL_SIGNALS),
     ],
 )
-def test_scope_of_a_silence(argument: str, over: SilenceScope, name: str) -> None:
+def test_scope_of_a_silence(argument: str, about: Target | int) -> None:
     """Tenants, signals, monitors and incidents are found by name; names come before numbers."""
     read = parse_silence(argument, NOON, "UTC", RULES, [7, 42])
 
-    assert read == AddSilence(over, name, NOON + 2 * HOUR_S, "a deploy")
+    assert read == AddSilence(about, NOON + 2 * HOUR_S, "a deploy")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +190,7 @@ def test_longest_silence() -> None:
     """Thirty days are the maximum; a long reason is cut."""
     read = parse_silence(f"prod 30d {'x' * 999}", NOON, "UTC", RULES, [])
 
-    assert read == AddSilence(SilenceScope.TENANT, "Prod", NOON + MAX_SILENCE_S, "x" * 200)
+    assert read == AddSilence(Target("Prod", ""), NOON + MAX_SILENCE_S, "x" * 200)
 
 
 @pytest.mark.parametrize(
@@ -198,4 +200,4 @@ def test_until_a_time_of_the_person(zone: str, hours: int) -> None:
     """`until 14:00` means the person's time zone."""
     read = parse_silence("prod until 14:00 a deploy", NOON, zone, RULES, [])
 
-    assert read == AddSilence(SilenceScope.TENANT, "Prod", NOON + hours * HOUR_S, "a deploy")
+    assert read == AddSilence(Target("Prod", ""), NOON + hours * HOUR_S, "a deploy")

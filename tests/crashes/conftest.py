@@ -39,6 +39,7 @@ from bot.slack.web_api import refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bot.core.state.incident import Incident
     from bot.core.state.outbox import PagerMessage
     from bot.core.state.stimulus import Effect
     from bot.ports import Change, Snapshot, Unfinished
@@ -140,6 +141,9 @@ class MortalStore:
 
     async def read_unfinished(self) -> Unfinished:
         return await self.inner.read_unfinished()
+
+    async def read_past_incidents(self, after: int) -> tuple[Incident, ...]:
+        return await self.inner.read_past_incidents(after)
 
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         self.inner.note_unsaved(is_unsaved=is_unsaved)

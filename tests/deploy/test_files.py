@@ -17,7 +17,7 @@ from prometheus_client.exposition import generate_latest
 from bot.app.health import Health, admin_routes
 from bot.cli.command_line import WRONG
 from bot.cli.init import QUESTIONS
-from bot.config import load_settings
+from bot.config import build_settings, load_document
 from bot.config.loading import VARIABLES
 from bot.config.settings import Server
 from bot.config.writing import SECRETS, render_file
@@ -73,7 +73,7 @@ def test_the_example_is_what_init_writes(tmp_path: Path) -> None:
     assert text_of("bot.example.yml") == written
     shutil.copy(DEPLOY / "bot.example.yml", tmp_path / "bot.yml")
     shutil.copy(DEPLOY / "bot.env.example", tmp_path / "bot.env")
-    assert load_settings(tmp_path / "bot.yml", {}).tenants[0].name == "prod"
+    assert build_settings(load_document(tmp_path / "bot.yml", {})).tenants[0].name == "prod"
 
 
 def test_the_example_of_the_secrets() -> None:

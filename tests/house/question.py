@@ -125,7 +125,7 @@ async def ask(text: str, user: str = "U1") -> Asked:  # noqa: PLR0915 - one bot
             submit=engine.submit,
         )
         engine.attach(delivery)
-        people = UserDirectory(web, clock, groups=(), workspaces=workspace.workspaces)
+        people = UserDirectory(web, clock, engine.view, groups=(), workspaces=workspace.workspaces)
         questions = QuestionAnswerer(
             web,
             clock,

@@ -56,7 +56,7 @@ CONSTANTS = {
     "bot.core.incidents.recurrence": "STICKY_RESOLVE_S MIN_GOOD_S",
     "bot.core.alerting.calls": "GRACE_S WIDER_EVERY_S UNBROKEN_S CORRECTION_CONFIDENCE",
     "bot.core.alerting.acknowledgements": "ANSWER_S",
-    "bot.core.alerting.call_outcomes": "PAGE_UPDATE_LIFE_S",
+    "bot.core.alerting.deliveries": "PAGE_UPDATE_LIFE_S",
     "bot.core.state.outbox": "CALL_OVERDUE_S SETTLE_S MAX_RETRY_AFTER_S",
     "bot.runtime.probe_runner": "PROBES_PER_S",
     "bot.runtime.rate_limits": "MESSAGE_GAP_S",

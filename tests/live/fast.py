@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.app.bot import Bot
 from bot.app.clock import SystemClock
-from bot.config import load_settings
+from bot.config import build_settings, load_document
 from bot.telemetry import set_up_logging
 
 
@@ -23,7 +23,7 @@ class PatientClock:
 
 
 async def main(config: str, speed: str, start: str) -> None:
-    settings = load_settings(Path(config), {})
+    settings = build_settings(load_document(Path(config), {}))
     set_up_logging(settings.secrets())
     clock = SystemClock(float(speed), float(start))
     await Bot(settings, clock, prober_clock=PatientClock(clock)).run()

@@ -372,7 +372,7 @@ MUTANTS = (
     Mutant(
         id="down-before-it-joined",
         path="bot/core/reports.py",
-        function="_incident_intervals",
+        function="list_intervals",
         old="span.tenants_since[tenant]",
         new="span.since",
         promise='"From the first failing request on; no second counts twice" (docs/commands.md)',

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.core.model.command import Request, ShowHelp, SilenceScope
+from bot.core.model.command import ALL_SIGNALS, Request, ShowHelp
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.oncall import CallReason
 from bot.core.state.desk import DeskState
@@ -209,7 +209,7 @@ def page(number: int, name: str = "pager", at: float = 0.0) -> Delivery:
 
 
 def announcement(number: int, at: float = 0.0) -> Delivery:
-    silence = Silence(number, SilenceScope.ALL, "", at, at + 60, "U1", "test")
+    silence = Silence(number, ALL_SIGNALS, at, at + 60, "U1", "test")
     key = f"silence:{number}:begin"
     return Delivery(key, key, 1, SilenceAnnouncement(silence), at)
 

@@ -330,11 +330,11 @@ def known(clock: RealClock) -> Known:
 
 
 @pytest.fixture
-def people(slack: FakeSlack, api: SlackWeb, clock: RealClock) -> UserDirectory:
+def people(slack: FakeSlack, api: SlackWeb, clock: RealClock, known: Known) -> UserDirectory:
     """A directory in which everybody is a member in Berlin."""
     ann = {"id": "U1", "team_id": "T1", "name": "ann", "tz": "Europe/Berlin"}
     slack.answers["users.info"] = {"ok": True, "user": ann}
-    return UserDirectory(api, clock, groups=(), workspaces=WORKSPACE.workspaces)
+    return UserDirectory(api, clock, known.view, groups=(), workspaces=WORKSPACE.workspaces)
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.core.model.access import Access
-from bot.core.model.command import SilenceScope
-from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.observation import Cause, Scope, Severity, Target, Verdict
 from bot.core.state.incident import Incident, IncidentKind, IncidentLife
 from bot.core.state.problem import ProbeProblem
 from bot.core.state.rules import Rules, TenantRules
@@ -84,7 +83,7 @@ async def test_all_is_well(slack: Any, home_tabs: HomeTabs) -> None:
 
 async def test_what_goes_on(slack: Any, home_tabs: HomeTabs, known: Any, clock: Any) -> None:
     """Open incidents and silences are shown with their buttons."""
-    muted = Silence(3, SilenceScope.TENANT, "stage", clock.at, clock.at + 60, "U1", "an upgrade")
+    muted = Silence(3, Target("stage", ""), clock.at, clock.at + 60, "U1", "an upgrade")
     open_one = incident(7, "prod", clock.at)
     known.desk = replace(known.desk, incidents={7: open_one}, silences={3: muted})
 
@@ -103,7 +102,7 @@ async def test_500_tenants(slack: Any, home_tabs: HomeTabs, known: Any, clock: A
     known.tenants = Tenants({name: TenantState() for name in names})
     incidents = {n: incident(n, names[n], clock.at) for n in range(1, 400)}
     silences = {
-        n: Silence(n, SilenceScope.TENANT, names[n], clock.at, clock.at + 60, "U1", "x" * 200)
+        n: Silence(n, Target(names[n], ""), clock.at, clock.at + 60, "U1", "x" * 200)
         for n in range(1, 300)
     }
     known.desk = replace(known.desk, incidents=incidents, silences=silences)

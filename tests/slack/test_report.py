@@ -9,8 +9,8 @@ from slackblocks.objects import ColumnSettings, RawText
 
 from bot.core.commands.parse import parse_words
 from bot.core.model.access import Verb
-from bot.core.model.command import Request, ShowReport, SilenceScope, UnclearQuestion
-from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.command import ALL_SIGNALS, Request, ShowReport, UnclearQuestion
+from bot.core.model.observation import Cause, Scope, Severity, Target, Verdict
 from bot.core.signals.history import Day
 from bot.core.signals.probe_threshold import ProbeState
 from bot.core.state.desk import DeskState
@@ -71,8 +71,7 @@ def week() -> View:
     ours = Verdict(Cause.NETWORK, Scope.UNKNOWN, 1.0)
     silence = Silence(
         1,
-        SilenceScope.TENANT,
-        "shop",
+        Target("shop", ""),
         NOW - 50 * HOUR,
         NOW - 48 * HOUR,
         "U0ANN",
@@ -174,7 +173,7 @@ HOSTILE = ("<!channel> *x* " * 40, "<https://evil.example|status>", "&" * 400, "
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_people_wrote_is_harmless(text: str) -> None:
     """Reasons of silences and false alarms cannot mention anybody or make a link."""
-    silence = Silence(1, SilenceScope.ALL, "", NOW - HOUR, NOW + HOUR, "U1", text)
+    silence = Silence(1, ALL_SIGNALS, NOW - HOUR, NOW + HOUR, "U1", text)
     alarms = [incident(n, 5, 1, false_alarm=text) for n in range(9)]
     silences = {n: replace(silence, id=n) for n in range(9)}
     report = render_report(view(*alarms, silences=silences), WEEK)

@@ -19,6 +19,7 @@ from bot.slack.render.signals import (
     monitor_state_text,
     problem_line,
 )
+from bot.slack.render.text import foreign_link
 
 NOW = 1_772_445_600.0
 TARGET = Target("prod", "checkout")
@@ -92,23 +93,54 @@ def measured(
 )
 def test_a_problem_is_said_in_counts(problem: MetricProblem, line: str) -> None:
     """The line says how many of how many, in what time, and what is usual if that is known."""
-    assert problem_line(problem) == line
+    assert problem_line(problem, ()) == line
 
 
 def test_a_metric_links_to_its_source() -> None:
     """The link is at the end of the line."""
-    line = problem_line(replace(CHECKOUT, link="https://prometheus.example/graph"))
+    line = problem_line(replace(CHECKOUT, link="https://prometheus.example/graph"), ())
 
     assert line.endswith(" · <https://prometheus.example/graph|open it>")
 
 
 def test_a_monitors_title_is_quoted_without_its_mark_up() -> None:
-    """The title is foreign: it cannot mention anybody or break out of its link."""
-    line = problem_line(ALERT)
+    """The title is foreign: it cannot mention anybody, and labels no link."""
+    line = problem_line(ALERT, ["prometheus.example"])
 
-    assert line.startswith("Alertmanager: <https://prometheus.example/graph|")
+    assert line.startswith("Alertmanager: “")
+    assert line.endswith("” · <https://prometheus.example/graph|open it on prometheus.example>")
     assert "<!channel>" not in line
-    assert problem_line(replace(ALERT, alerts=3)).endswith(" and 2 more")
+    assert problem_line(replace(ALERT, alerts=3), ()).endswith("” and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://status.auth0.com", "status.auth0.com"),
+        ("https://Status.Auth0.com/incidents/1?a=b#c", "Status.Auth0.com"),
+        ("https://acme.sentry.io/issues/1", "acme.sentry.io"),
+        ("https://prom.acme.example:9090/graph", "prom.acme.example:9090"),
+        ("https://evil.example/login", ""),
+        ("https://status.auth0.com.evil.example/", ""),
+        ("https://status.auth0.com@evil.example/", ""),
+        ("https://status.auth0.com:443@evil.example/", ""),
+        ("https://status.auth0.com\\@evil.example/", ""),
+        ("https://status.auth0.com\\.evil.example/", ""),
+        ("https://st\u0430tus.auth0.com/", ""),
+        ("https://evilsentry.io/", ""),
+        ("https://prom.acme.example/graph", ""),
+        ("http://status.auth0.com/", ""),
+        ("https://status.auth0.com/|Log in", ""),
+        ("https://status.auth0.com/><!channel>", ""),
+        ("https:///", ""),
+        ("", ""),
+    ],
+)
+def test_where_foreign_links_may_lead(url: str, host: str) -> None:
+    """To hosts that are configured, or the vendor's; the label is ours, with the host in it."""
+    hosts = ("status.auth0.com", "sentry.io", ".sentry.io", "prom.acme.example:9090")
+
+    assert foreign_link(url, hosts) == (f"<{url}|open it on {host.lower()}>" if host else "")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ async def server(
         api = SlackWeb(app.bot_token, server.api_url)
         stack.push_async_callback(api.close)
         workspace = await check_bot_token(api)
-        people = UserDirectory(api, clock, groups=(), workspaces=workspace.workspaces)
+        people = UserDirectory(api, clock, known.view, groups=(), workspaces=workspace.workspaces)
         listeners = Listeners(
             inbox,
             api,

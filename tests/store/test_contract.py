@@ -112,6 +112,20 @@ async def test_old_incidents_are_left_out(reopen: Reopen) -> None:
     assert after.desk == DeskState(incidents={1: open_for_long, 2: recent})
 
 
+async def test_past_incidents_can_be_read_however_many(reopen: Reopen) -> None:
+    """Those that are over, oldest first, also if they are no longer loaded; open ones are not."""
+    store = await reopen()
+    past = {number: resolved(number, NOW - 80 * DAY_S + number) for number in range(2, 125)}
+    await store.commit(Change({}, DeskState(), {1: INCIDENT, **past}))
+    store = await reopen()
+    found, last = list[Incident](), 0
+    while some := await store.read_past_incidents(last):
+        found += some
+        last = some[-1].id
+
+    assert found == list(past.values())
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_core import to_jsonable_python
 
 from bot.core.model.access import AuditEntry, CommandOutcome, Verb
 from bot.core.model.command import (
+    ALL_SIGNALS,
     Acknowledge,
     AddNote,
     Command,
@@ -25,9 +27,11 @@ from bot.core.model.command import (
     Unknown,
 )
 from bot.core.model.measurement import Push
+from bot.core.model.observation import Target
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident
 from bot.core.state.outbox import Delivery
+from bot.core.state.silence import Silence
 from bot.core.state.tenant import TenantState
 from bot.store import store
 from bot.store.migrations.records import Record, migrate_record
@@ -97,6 +101,31 @@ def list_items(value: Any, path: str = "") -> list[tuple[str, object]]:
         return [(path, value)]
     items = value.items() if isinstance(value, dict) else enumerate(value)
     return [found for key, one in items for found in list_items(one, f"{path}.{key}")]
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "about"),
+    [
+        ("tenant", "prod", Target("prod", "")),
+        ("signal", "login", Target("", "login")),
+        ("signal", "prod.login", Target("prod", "login")),
+        ("incident", "7", 7),
+        ("all", "", ALL_SIGNALS),
+    ],
+)
+def test_migration_0003_types_what_a_silence_is_about(
+    scope: str, name: str, about: Target | int
+) -> None:
+    """A kind and a name become signals, or the number of an incident."""
+    desk = to_jsonable_python(DeskState(silences={1: Silence(1, 0, 5.0, 9.0, "U1", "a test")}))
+    del desk["silences"]["1"]["about"]
+    desk["silences"]["1"] |= {"scope": scope, "name": name}
+    desk["due"] = {}
+
+    text = json.dumps(migrate_record(desk, v0003.DESK_STATE_BY_KIND))
+
+    silence = store.decode(store.DESK_JSON, text, "it").silences[1]
+    assert silence == Silence(1, about, 5.0, 9.0, "U1", "a test")
 
 
 @pytest.mark.parametrize(

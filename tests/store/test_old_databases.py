@@ -54,6 +54,7 @@ from bot.store.schema import HEAD
 
 if TYPE_CHECKING:
     from bot.core.state.incident import Incident
+    from bot.core.state.silence import Silence
     from bot.core.state.tenant import TenantState
     from bot.ports import Snapshot
 
@@ -139,7 +140,7 @@ def describe(snapshot: Snapshot) -> dict[str, Any]:
             for key, each in snapshot.deliveries.items()
         },
         "tenants": {name: _tenant(each) for name, each in snapshot.tenants.items()},
-        "silences": [[s.scope, s.name, s.until, s.ended_at] for s in desk.silences.values()],
+        "silences": [[*_scope(s), s.until, s.ended_at] for s in desk.silences.values()],
         "overrides": [[each.person, each.until, each.by] for each in desk.overrides],
         "on_call": [shift.person for shift in desk.shifts.shifts] if desk.shifts else [],
         "audit": [[each.user, each.verb, each.outcome] for each in desk.audit],
@@ -240,10 +241,16 @@ def _body(body: Body) -> list[Any]:
         case Paging():
             found = ["page", body.incident, body.contact_point, body.action]
         case SilenceAnnouncement(silence):
-            found = ["silence", silence.scope, silence.name]
+            found = ["silence", *_scope(silence)]
         case OverrideAnnouncement(shift, by):
             found = ["override", shift.person, by]
     return found
+
+
+def _scope(silence: Silence) -> tuple[str, str]:
+    """Return the kind and the name that the old code stored."""
+    assert isinstance(silence.about, Target)
+    return "signal" if silence.about.name else "tenant", silence.words
 
 
 def _tenant(tenant: TenantState) -> dict[str, Any]:

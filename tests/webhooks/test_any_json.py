@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.model.measurement import ChangeMade, ExternalAlert
+from bot.core.model.measurement import MONITORS, ChangeMade, ExternalAlert
 from bot.core.model.observation import Target
 from bot.webhooks.auth import RequestHead
 from bot.webhooks.counts import PushedCounts
@@ -29,19 +31,15 @@ TENANTS = {
     "eu": WebhookTenant(),
 }
 CONFIG = WebhookConfig(
-    senders={
-        name: SenderConfig("secret", "eu")
-        for name in ("sentry", "alertmanager", "pingdom", "report", "change")
-    },
+    senders={name: SenderConfig("secret", "eu") for name in (*MONITORS, "report", "change")},
     tenants=TENANTS,
 )
-KEYS = """
-    action data event metric_alert id identifier alert_rule name title triggered_rule received
-    datetime web_url date_started date_closed alerts labels status fingerprint startsAt endsAt
-    annotations summary alertname generatorURL check_id current_state check_params hostname
-    full_url state_changed_timestamp tenant app failed total what at log_id detail type date
-    details request path method description connection client_id environment_name
-"""
+PARSERS = (Path(__file__).parents[2] / "bot" / "webhooks").glob("*.py")
+ROW_KEYS = "date details request path method description connection client_id environment_name type"
+KEYS = sorted(
+    {*ROW_KEYS.split(), *re.findall(r'"(\w+)"', "".join(file.read_text() for file in PARSERS))}
+)
+"""What any sender reads, and what is read of a log's rows."""
 WORDS = """
     prod eu checkout firing resolved critical DOWN UP s fp fn sapi api_limit patch <!channel>
     /api/v2/clients acme.us.auth0.com https://[ https://a.example/ 2026-11-23T08:59:00Z
@@ -55,8 +53,7 @@ VALUES = st.recursive(
     | st.text()
     | st.sampled_from(WORDS.split()),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(KEYS.split()), inner, max_size=6)
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6)
     ),
     max_leaves=20,
 )

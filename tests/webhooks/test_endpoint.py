@@ -22,8 +22,8 @@ from bot.webhooks.sender import SenderConfig, WebhookConfig, WebhookSender, Webh
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-HOOKS = ("sentry", "alertmanager", "pingdom", "report", "change", "auth0")
-COMMITTED = ("sentry", "alertmanager", "pingdom", "change")
+HOOKS = (*MONITORS, "report", "change", "auth0")
+COMMITTED = (*MONITORS, "change")
 FORGED = {
     "sentry": {"Sentry-Hook-Signature": "0" * 64},
     "alertmanager": {"Authorization": "Bearer canary-alert-tokem"},

@@ -212,7 +212,14 @@ def _decide_return(
 ) -> Incident:
     """Decide what a return is, once a login has met its own threshold again."""
     returning = incident.life.returning
-    logins = [*_failing_logins(incident, tenants, rules)]
+    logins = [
+        probe
+        for name in incident.tenants
+        for login in rules.tenants[name].logins
+        if has_met_threshold(
+            probe := tenants.states[name].probes[login], rules.tenants[name].limits_of(login)
+        )
+    ]
     if returning is None or not (logins or current.worst >= Impact.DOWN):
         return incident
     was_partial = bool(logins) and all(0 < each.earlier_share < MOST_SHARE for each in logins)
@@ -232,11 +239,10 @@ def _decide_return(
             escalation = replace(escalation, at=escalation.at + good_s)
         elif escalation is not None:
             escalation = replace(escalation, started_at=escalation.started_at + good_s)
-        return _with_notification(
-            replace(incident, life=life),
-            escalation=escalation,
-            known=_as_partial(known) if is_same_problem else known,
-        )
+        if known and is_same_problem:  # in which, as has turned out, only a part fails
+            impacts = {n: min(impact, Impact.DOWN) for n, impact in known.impacts.items()}
+            known = replace(known, impacts=impacts)
+        return _with_notification(replace(incident, life=life), escalation=escalation, known=known)
     bad = tuple(name for name in incident.tenants if [*_bad_logins(name, tenants, rules)])
     return _call_for_return(
         replace(incident, life=life), state, current, CallReason.BACK, bad, good_s=good_s, now=now
@@ -300,14 +306,6 @@ def _bad_logins(name: str, tenants: Tenants, rules: Rules) -> Iterator[ProbeStat
     return (login for login in logins if login.state is not SignalState.OK)
 
 
-def _failing_logins(incident: Incident, tenants: Tenants, rules: Rules) -> Iterator[ProbeState]:
-    for name in incident.tenants:
-        for login in rules.tenants[name].logins:
-            probe = tenants.states[name].probes[login]
-            if has_met_threshold(probe, rules.tenants[name].limits_of(login)):
-                yield probe
-
-
 def _is_same_problem(name: str, tenants: Tenants, rules: Rules) -> bool:
     """Tell whether a part of a tenant's logins fails again soon after a part of them failed."""
     logins = [tenants.states[name].probes[login] for login in rules.tenants[name].logins]
@@ -318,14 +316,6 @@ def _is_same_problem(name: str, tenants: Tenants, rules: Rules) -> bool:
         and each.span.failed < SURE_SHARE * each.span.tries
         for each in failing
     )
-
-
-def _as_partial(known: Known | None) -> Known | None:
-    """Return what was known of a problem in which, as has turned out, only a part fails."""
-    if known is None:
-        return None
-    impacts = {n: min(impact, Impact.DOWN) for n, impact in known.impacts.items()}
-    return replace(known, impacts=impacts)
 
 
 def _decide_damped(

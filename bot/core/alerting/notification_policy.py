@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import acknowledgements, calls, paging
 from bot.core.incidents import notifications
-from bot.core.model.command import SilenceScope
 from bot.core.model.observation import Severity
 from bot.core.oncall import (
     AwaitingMention,
@@ -219,11 +218,7 @@ def _decide_call(
     A silence of just this incident was set for what was known then: it ends with the call for more.
     """
     incident = calls.forget_healed(incident, tenants, rules)
-    own = [
-        silence
-        for silence in state.active_silences
-        if silence.scope is SilenceScope.INCIDENT and silence.name == str(incident.id)
-    ]
+    own = [silence for silence in state.active_silences if silence.about == incident.id]
     own = [] if incident.notification.is_muted else own
     others = [silence for silence in state.active_silences if silence not in own]
     if is_covered(incident, others, now, rules):
@@ -280,11 +275,11 @@ def announce_silence(
     silence: Silence, change: str, state: DeskState, rules: Rules
 ) -> list[DeskEffect]:
     """Announce in every channel whose alerts a silence hides that it begins or ended."""
-    if silence.scope is SilenceScope.INCIDENT:
-        incident = state.incidents.get(int(silence.name))
+    if isinstance(silence.about, int):
+        incident = state.incidents.get(silence.about)
         channels: tuple[str, ...] = (incident.message.channel if incident else "",)
     else:
-        owner = silence.target.owner
+        owner = silence.about.owner
         tenants = (owner,) if owner in rules.tenants else tuple(rules.tenants)
         channels = rules.channels.concerned(tenants, (Severity.CRITICAL, Severity.WARNING))
     keys = (f"silence:{silence.id}:{change}{f':{n}' if n else ''}" for n in range(len(channels)))

@@ -10,6 +10,7 @@ from bot.core.commands import incidents
 from bot.core.incidents import notifications
 from bot.core.model.access import RIGHTS, CommandOutcome, Right, Verb, authorize
 from bot.core.model.command import (
+    ALL_SIGNALS,
     AddOverride,
     AddSilence,
     EndSilence,
@@ -19,7 +20,6 @@ from bot.core.model.command import (
     ShowAudit,
     ShowDoctor,
     SilenceRefusal,
-    SilenceScope,
     UnclearCommand,
 )
 from bot.core.model.wall_clock import DAY_S
@@ -89,13 +89,15 @@ def _carry_out(
 def required_right(request: Request, state: DeskState) -> Right:
     """Return the right that a request needs."""
     match request.command:
-        case AddOverride() | AddSilence(scope=SilenceScope.ALL):
+        case AddOverride():
+            return Right.ADMINISTER
+        case AddSilence(about=about) if about == ALL_SIGNALS:
             return Right.ADMINISTER
         case UnclearCommand(verb=Verb.ONCALL) | UnclearCommand(is_global=True):
             return Right.ADMINISTER
         case EndSilence(silence=number):
             silence = state.silences.get(number)
-            if silence and silence.scope is SilenceScope.ALL:
+            if silence and silence.about == ALL_SIGNALS:
                 return Right.ADMINISTER
     return RIGHTS[request.command.verb]
 
@@ -183,14 +185,14 @@ def _add_silence(
     state: DeskState, command: AddSilence, by: str, now: float, *, tenants: Tenants, rules: Rules
 ) -> CommandResult:
     """Set a silence; the threads of posted incidents that it covers say so."""
-    scope, name, until, reason = command.scope, command.name, command.until, command.reason
-    is_known = scope is not SilenceScope.INCIDENT or int(name) in state.incidents
+    about, until, reason = command.about, command.until, command.reason
+    is_known = not isinstance(about, int) or about in state.incidents
     refusal = refuse_end(until, now) if is_known else SilenceRefusal.NO_SUCH
     if refusal:
         return state, [], AnswerResult(CommandOutcome.INVALID, silence_refusal=refusal)
     number = state.next_silence
-    silence = Silence(number, scope, name, now, until, by, reason)
-    hidden = preview_hidden(scope, name, state.incidents.values(), now - DAY_S)
+    silence = Silence(number, about, now, until, by, reason)
+    hidden = preview_hidden(about, state.incidents.values(), now - DAY_S)
     recent = {
         one.id: one
         for one in state.silences.values()
@@ -198,7 +200,7 @@ def _add_silence(
     }
     state = replace(state, silences={**recent, number: silence}, next_silence=number + 1)
     effects: list[DeskEffect] = []
-    if scope is not SilenceScope.INCIDENT:  # else its thread says so
+    if not isinstance(about, int):  # else its thread says so
         effects += notification_policy.announce_silence(silence, "begin", state, rules)
     entry = SilencedEntry(now, by, reason, until)
     for incident in state.open_incidents:

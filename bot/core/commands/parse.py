@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.access import CommandOutcome, Verb
 from bot.core.model.command import (
+    ALL_SIGNALS,
     PLAIN_QUESTIONS,
     Acknowledge,
     AddNote,
@@ -27,11 +28,11 @@ from bot.core.model.command import (
     ShowHelp,
     ShowReport,
     SilenceRefusal,
-    SilenceScope,
     UnclearCommand,
     UnclearQuestion,
     Unknown,
 )
+from bot.core.model.observation import Target
 from bot.core.model.wall_clock import parse_span, parse_until
 from bot.core.state.silence import EVERYTHING, REASON_LENGTH, refuse_end
 
@@ -240,50 +241,44 @@ def parse_silence(
     """
     what, *rest = words.split() or [""]
     until, count = parse_until(rest, now, zone) or (None, 0)
-    scope = find_scope(what, rules, incidents)
-    return make_silence(scope, until, " ".join(rest[count:]), now)
+    about = find_silence_target(what, rules, incidents)
+    return make_silence(about, until, " ".join(rest[count:]), now)
 
 
 def make_silence(
-    scope: tuple[SilenceScope, str] | None, until: float | None, reason: str, now: float
+    about: Target | int | None, until: float | None, reason: str, now: float
 ) -> AddSilence | SilenceRefusal:
     """Return a silence, or why it cannot be set: the first of what is wrong."""
-    if scope is None:
+    if about is None:
         return SilenceRefusal.NO_SUCH
     if until is None:
         return SilenceRefusal.NO_TIME
     if refusal := refuse_end(until, now):
         return refusal
     reason = " ".join(reason.split())[:REASON_LENGTH]
-    return AddSilence(*scope, until, reason) if reason else SilenceRefusal.NO_REASON
+    return AddSilence(about, until, reason) if reason else SilenceRefusal.NO_REASON
 
 
-def find_scope(
-    what: str, rules: Rules, incidents: Iterable[int]
-) -> tuple[SilenceScope, str] | None:
+def find_silence_target(what: str, rules: Rules, incidents: Iterable[int]) -> Target | int | None:
     """Find what is to be silenced; a configured name precedes an incident's bare number."""
+    numbers = {written: n for n in incidents for written in (str(n), f"#{n}")}
     signals = {
-        written.lower(): (SilenceScope.SIGNAL, written)
+        written.lower(): target
         for tenant in rules.tenants.values()
         for signal in (*tenant.all_signals, *tenant.monitors)
-        for written in (signal, f"{tenant.name}.{signal}")
+        for written, target in {
+            signal: Target("", signal),
+            f"{tenant.name}.{signal}": Target(tenant.name, signal),
+        }.items()
     }
-    tenants = {name.lower(): (SilenceScope.TENANT, name) for name in rules.tenants}
-    numbers = {
-        written: (SilenceScope.INCIDENT, str(number))
-        for number in incidents
-        for written in (str(number), f"#{number}")
-    }
-    return {**numbers, **signals, **tenants, EVERYTHING: (SilenceScope.ALL, "")}.get(what.lower())
+    tenants = {name.lower(): Target(name, "") for name in rules.tenants}
+    return {**numbers, **signals, **tenants, EVERYTHING: ALL_SIGNALS}.get(what.lower())
 
 
 def _find_silence(words: str, state: DeskState) -> Silence | None:
     """Find a silence by its number (`S3`, `3`), else an active one by what it covers."""
     first = words.lower().split()[:1]
-    named = {
-        f"#{s.name}" if s.scope is SilenceScope.INCIDENT else (s.name or EVERYTHING).lower(): s
-        for s in state.active_silences
-    }
+    named = {s.words.lower(): s for s in state.active_silences}
     numbers = {f"{s}{number}": one for number, one in state.silences.items() for s in ("s", "")}
     return {**named, **numbers}.get(first[0]) if first else None
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from bot.core.incidents import notifications
 from bot.core.incidents.grouping import keep_incident
 from bot.core.incidents.recurrence import STICKY_RESOLVE_S, is_sticky_resolved
-from bot.core.model.fault import describe_fault
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import FEED, Cause, Scope, Severity, Target, Verdict
 from bot.core.state.incident import (
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from bot.core.state.desk import DeskState, StateAndEffects
     from bot.core.state.rules import Rules
     from bot.core.state.stimulus import DeskEffect
-    from bot.core.state.tenant import FeedView, SharedSignals, Tenants
+    from bot.core.state.tenant import SharedSignals, Tenants
 
 REOPEN_WITHIN_S = 1800.0
 """A source that loses its data again so soon is the same incident."""
@@ -58,11 +57,7 @@ def evaluate_sources(
         if metric.is_firing
     }
     for kind in (*MetricKind, None):
-        silent = (
-            _sources_without_data(kind, tenants, rules)
-            if kind
-            else _silent_feeds(state.shared, now)
-        )
+        silent = _find_silent(kind, state.shared, tenants, rules, now)
         incident = next((i for i in state.open_incidents if _is_about(i, kind)), None)
         changes: list[DeskEffect] = []
         if incident is not None:
@@ -81,25 +76,16 @@ def _is_about(incident: Incident, kind: MetricKind | None) -> bool:
     return incident.kind is IncidentKind.SOURCE_NO_DATA and incident.source is kind
 
 
-def _silent_feeds(shared: SharedSignals, now: float) -> tuple[NoDataProblem, ...]:
-    return tuple(
-        NoDataProblem(FEED, name, feed.since or now, None, _describe_feed_fault(feed))
-        for name, feed in shared.feeds.items()
-        if feed.is_silent(now)
-    )
-
-
-def _describe_feed_fault(feed: FeedView) -> str:
-    fault = feed.fault
-    if fault is None:
-        return ""
-    said = (describe_fault(fault).replace("_", " "), fault.description)
-    return ": ".join(filter(None, said))
-
-
-def _sources_without_data(
-    kind: MetricKind, tenants: Tenants, rules: Rules
+def _find_silent(
+    kind: MetricKind | None, shared: SharedSignals, tenants: Tenants, rules: Rules, now: float
 ) -> tuple[NoDataProblem, ...]:
+    """Return the sources of a kind without data; of none, the feeds that cannot be read."""
+    if kind is None:
+        return tuple(
+            NoDataProblem(FEED, name, feed.since or now, None, fault=feed.fault)
+            for name, feed in shared.feeds.items()
+            if feed.is_silent(now)
+        )
     return tuple(
         NoDataProblem(name, signal, metric.no_data_since, kind, metric.no_data_reason)
         for name, state in tenants.states.items()

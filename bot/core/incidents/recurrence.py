@@ -116,7 +116,11 @@ def damp_if_flapping(
         and incident.life.merged_into is None
         and incident.notification.called_at is not None
         and not {*tenants}.isdisjoint(incident.tenants)
-        and not is_damping_over(incident, now)
+        and (
+            # Else the damping is over: it has not failed for long enough.
+            incident.notification.damping is None
+            or now - (incident.life.resolved_at or now) <= quiet_s(incident.notification.damping)
+        )
     ]
     begins = sorted(at for i in related for at in (i.life.opened_at, *i.life.returned_at))
     longest_s = MAX_RETURNS[-1][1]
@@ -127,12 +131,6 @@ def damp_if_flapping(
     ended += [i.life.resolved_at for i in related if i.life.resolved_at is not None]
     good = [at - max((e for e in ended if e < at), default=at) for at in returns]
     return Damping(now, max(good))
-
-
-def is_damping_over(incident: Incident, now: float) -> bool:
-    """Tell whether what came and went has not failed for long enough since."""
-    damping, ended_at = incident.notification.damping, incident.life.resolved_at
-    return damping is not None and ended_at is not None and now - ended_at > quiet_s(damping)
 
 
 def quiet_s(damping: Damping | None) -> float:

@@ -34,7 +34,11 @@ DISPROVED_S, DISPROVED_OURS_S = 300.0, 60.0
 
 def turn_verdict(incident: Incident, judged: Verdict, now: float) -> Incident:
     """Return an incident with the verdict that it has after another look."""
-    incident = _record_doubt(incident, judged, now)
+    doubt = None if judged.cause is incident.verdict.cause else judged.cause
+    if doubt is not incident.history.doubted_as:
+        since = None if doubt is None else now
+        history = replace(incident.history, doubted_as=doubt, doubted_since=since)
+        incident = replace(incident, history=history)
     verdict = (
         judged if _is_disproved(incident, judged, now) else _next_verdict(incident, judged, now)
     )
@@ -101,16 +105,6 @@ def _may_turn_again(incident: Incident, judged: Verdict, now: float) -> bool:
     is_clear = judged.confidence >= CLEAR or judged.confidence <= 1 - CLEAR
     patience_s = SETTLE_S * 2 ** min(len(turns) - 1, MOST_DOUBLINGS)
     return now - last_at >= patience_s and is_clear
-
-
-def _record_doubt(incident: Incident, judged: Verdict, now: float) -> Incident:
-    """Record since when the facts have named another cause than the incident's."""
-    history = incident.history
-    doubt = None if judged.cause is incident.verdict.cause else judged.cause
-    if doubt is history.doubted_as:
-        return incident
-    since = None if doubt is None else now
-    return replace(incident, history=replace(history, doubted_as=doubt, doubted_since=since))
 
 
 def _is_disproved(incident: Incident, judged: Verdict, now: float) -> bool:

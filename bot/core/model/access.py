@@ -46,8 +46,12 @@ class Person:
     is_guest: bool = False
     """A member of another workspace, or restricted to some channels."""
     name: str = ""
+    is_known: bool = True
+    """Whether Slack has said who they are, or the configuration or their own past does."""
 
 
+KNOWN_FOR_S = 30 * 86_400.0
+"""For so long a person is known after Slack said who they are, or after they did something."""
 EVERYONE = "everyone"
 Principal = str
 """The id of a user (`U…`, `W…`), of a user group (`S…`) or of the channel in which the command is
@@ -114,13 +118,20 @@ class NotAllowed:
     right: Right
     """The right that they lack."""
     who: tuple[Principal, ...]
-    """Who has it. Empty: the person is a guest, and guests have no rights."""
+    """Who has it. Empty: the person is a guest, or may be one, and guests have no rights."""
+    is_unknown: bool = False
+    """Nothing is known of the person yet."""
 
 
 def authorize(access: Access, right: Right, person: Person, channel: str) -> NotAllowed | None:
-    """Return why a person may not do something in a channel; None: they may. Guests never may."""
+    """Return why a person may not do something in a channel; None: they may.
+
+    Guests never may. Of whom nothing is known, as while Slack does not answer, may only look.
+    """
     if person.is_guest:
         return NotAllowed(right, ())
+    if not person.is_known and right is not Right.VIEW:
+        return NotAllowed(right, (), is_unknown=True)
     holders = access.who_may(right)
     is_holder = not {EVERYONE, person.id, channel, *person.groups}.isdisjoint(holders)
     return None if is_holder else NotAllowed(right, holders)

@@ -7,16 +7,11 @@ from enum import StrEnum
 from typing import Literal
 
 from bot.core.model.access import AuditEntry, CommandOutcome, Person, Verb
+from bot.core.model.observation import Target
 from bot.core.model.wall_clock import WEEK_S
 
-
-class SilenceScope(StrEnum):
-    """What a silence covers."""
-
-    TENANT = "tenant"
-    SIGNAL = "signal"
-    INCIDENT = "incident"
-    ALL = "all"
+ALL_SIGNALS = Target("", "")
+"""What a silence of everything is about: an empty part stands for any tenant, or any signal."""
 
 
 class SilenceRefusal(StrEnum):
@@ -101,9 +96,8 @@ class Escalate:
 class AddSilence:
     """Mute alerts for a while."""
 
-    scope: SilenceScope
-    name: str
-    """A tenant, `signal` of any tenant or `tenant.signal`, or an incident's number."""
+    about: Target | int
+    """Signals, where an empty part stands for any tenant or any signal; or an incident."""
     until: float
     reason: str
     verb: Literal[Verb.SILENCE] = Verb.SILENCE

@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from contextlib import suppress
+from dataclasses import replace
 from email.utils import mktime_tz, parsedate_tz
 from typing import TYPE_CHECKING
 
@@ -143,7 +144,8 @@ def is_rate_limited(fault: Fault) -> bool:
 
 def parse_quota_remaining(headers: Mapping[str, str]) -> int | None:
     """Return how many requests the tenant's rate limit still allows, if a header says so."""
-    return _parse_whole(_get_header(headers, "x-ratelimit-remaining"))
+    text = _get_header(headers, "x-ratelimit-remaining")
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
 
 
 def sanitize_text(text: object) -> str:
@@ -194,8 +196,9 @@ def _get_header(headers: Mapping[str, str], name: str) -> str:
     return next((value for key, value in headers.items() if key.lower() == name), "").strip()
 
 
-def _parse_whole(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+def keep_codes(fault: Fault) -> Fault:
+    """Return what evidence keeps of a fault: its codes, without foreign text."""
+    return replace(fault, description="", retry_at=None)
 
 
 def describe_fault(fault: Fault) -> str:

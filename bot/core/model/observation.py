@@ -274,8 +274,8 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
-EvidenceValue = str | int | float | tuple[str, ...]
-"""A number, a code or a name, or several names."""
+EvidenceValue = str | int | float | tuple[str, ...] | Fault
+"""A number, a code or a name, several names, or the codes of a fault."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,14 +140,12 @@ class CronTime:
         today = wall_clock(now, zone).date()
         for offset in range(_CRON_DAYS):
             day = today + timedelta(days=step * offset)
-            if self._is_on(day):
+            fits = (day.day in self.month_days, day.weekday() in self.weekdays)
+            is_day = any(fits) if self.is_either_day else all(fits)
+            if is_day and day.month in self.months:
                 for at in self.times[::step]:
                     wall = datetime.combine(day, at)
                     yield Occurrence(wall, to_instant(wall, zone))
-
-    def _is_on(self, day: date) -> bool:
-        fits = (day.day in self.month_days, day.weekday() in self.weekdays)
-        return day.month in self.months and (any(fits) if self.is_either_day else all(fits))
 
 
 def parse_cron(text: str) -> CronTime | None:

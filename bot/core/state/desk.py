@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bot.core.model.access import AuditEntry
+from bot.core.model.access import KNOWN_FOR_S, AuditEntry, CommandOutcome, Right
 from bot.core.model.command import Request, RunCheck
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Target
@@ -177,6 +177,16 @@ class DeskState:
     def on_call_source(self, rules: Rules) -> OnCallSource | None:
         """Return the source of who is on call; a calendar as last read."""
         return self.shifts if rules.calendar_every_s and self.shifts else rules.on_call
+
+    def vouches_for(self, user: str, rules: Rules, now: float) -> bool:
+        """Tell whether a person is known without Slack: by the configuration, or what they did."""
+        source = self.on_call_source(rules)
+        named = {person for right in Right for person in rules.access.who_may(right)}
+        named |= {each.person for each in self.overrides}
+        named |= {each.person for each in (source.list_shifts(now) if source else ())}
+        recent = (entry for entry in self.audit if entry.at > now - KNOWN_FOR_S)
+        named |= {each.user for each in recent if each.outcome is not CommandOutcome.REFUSED}
+        return user in named
 
     def with_shift_over(self, now: float) -> DeskState:
         """End the remembered shift now, so that the next step determines it again."""

@@ -154,6 +154,8 @@ class NoDataProblem(_Problem):
     source: MetricKind | None
     """None: the feed that the signal is named after."""
     no_data_reason: str = ""
+    """Why a source has none; a feed has a fault in its place."""
+    fault: Fault | None = None
     kind: Literal["no_data"] = "no_data"
 
 

@@ -127,6 +127,8 @@ class Rules:
     """When the weekly report is posted."""
     alerts_page: str = ""
     """Where people find what each cause means; empty: nowhere."""
+    link_hosts: tuple[str, ...] = ()
+    """Where links in messages may lead that others sent; `.sentry.io` stands for all below it."""
     feed_every_s: float = 60.0
     control_every_s: float = 60.0
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from bot.core.model.command import SilenceRefusal, SilenceScope
+from bot.core.model.command import SilenceRefusal
 from bot.core.model.observation import Target
 from bot.core.model.wall_clock import DAY_S, CronTime, RecurringTime, to_instant
 
@@ -29,9 +29,8 @@ class Silence:
     """One silence, active or ended."""
 
     id: int
-    scope: SilenceScope
-    name: str
-    """A tenant, `signal` of any tenant or `tenant.signal`, or an incident's number."""
+    about: Target | int
+    """Signals, where an empty part stands for any tenant or any signal; or an incident."""
     since: float
     until: float
     by: str
@@ -44,16 +43,11 @@ class Silence:
     ended_at: float | None = None
 
     @property
-    def target(self) -> Target:
-        """The signals that it is about: an empty part stands for any tenant, or any signal."""
-        return _read_target(self.scope, self.name)
-
-
-def _read_target(scope: SilenceScope, name: str) -> Target:
-    if scope is SilenceScope.TENANT:
-        return Target(name, "")
-    owner, _, signal = name.rpartition(".") if scope is SilenceScope.SIGNAL else ("", "", "")
-    return Target(owner, signal)
+    def words(self) -> str:
+        """What it covers, as people type it: `#7`, `prod`, `login`, `prod.login` or `all`."""
+        if isinstance(self.about, int):
+            return f"#{self.about}"
+        return ".".join(filter(None, self.about)) or EVERYTHING
 
 
 def refuse_end(until: float, now: float) -> SilenceRefusal | None:
@@ -65,12 +59,12 @@ def refuse_end(until: float, now: float) -> SilenceRefusal | None:
 
 def covers(silence: Silence, incident: Incident) -> bool:
     """Tell whether a silence covers all parts of an incident."""
-    return _is_hidden(silence.scope, silence.name, incident)
+    return _parts_within(silence.about, incident) == _parts(incident)
 
 
 def is_touched(silence: Silence, incident: Incident) -> bool:
     """Tell whether a silence covers any part of an incident."""
-    return bool(_parts_within(silence.scope, silence.name, incident))
+    return bool(_parts_within(silence.about, incident))
 
 
 def find_covering(
@@ -78,7 +72,7 @@ def find_covering(
 ) -> tuple[Silence, ...]:
     """Return the active silences that together hide an incident; none if a part is not covered."""
     covered = {
-        silence: _parts_within(silence.scope, silence.name, incident)
+        silence: _parts_within(silence.about, incident)
         for silence in silences
         if silence.ended_at is None and silence.since <= now < silence.until
     }
@@ -88,26 +82,22 @@ def find_covering(
 
 
 def preview_hidden(
-    over: SilenceScope, name: str, incidents: Iterable[Incident], since: float
+    about: Target | int, incidents: Iterable[Incident], since: float
 ) -> tuple[int, ...]:
     """Return the incidents, open at any time since an instant, that a silence would have hidden."""
     return tuple(
         incident.id
         for incident in incidents
         if (incident.life.resolved_at is None or incident.life.resolved_at >= since)
-        and _is_hidden(over, name, incident)
+        and _parts_within(about, incident) == _parts(incident)
     )
 
 
-def _is_hidden(over: SilenceScope, name: str, incident: Incident) -> bool:
-    return _parts_within(over, name, incident) == _parts(incident)
-
-
-def _parts_within(over: SilenceScope, name: str, incident: Incident) -> set[Target]:
+def _parts_within(about: Target | int, incident: Incident) -> set[Target]:
     """Return the parts of an incident that a silence covers."""
-    if over is SilenceScope.INCIDENT and name != str(incident.id):
-        return set()
-    owner, signal = _read_target(over, name)
+    if isinstance(about, int):
+        return _parts(incident) if about == incident.id else set()
+    owner, signal = about
     return {
         part for part in _parts(incident) if owner in {"", part.owner} and signal in {"", part.name}
     }

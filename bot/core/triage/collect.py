@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.model.command import SilenceScope
 from bot.core.model.observation import (
     Cause,
     FeedState,
     MissingEvidence,
     Scope,
     StatusIncident,
+    Target,
     Verdict,
 )
 from bot.core.state.tenant import (
@@ -67,9 +67,12 @@ class Triage:
     def __init__(self, now: float, tenants: Tenants, desk: DeskState, rules: Rules) -> None:
         shared = desk.shared
         silenced = frozenset(
-            s.name
+            s.about.owner
             for s in desk.active_silences
-            if s.scope is SilenceScope.TENANT and s.since <= now < s.until
+            if isinstance(s.about, Target)
+            and s.about.owner
+            and not s.about.name
+            and s.since <= now < s.until
         )
         self._everything = TriageContext((), tenants, shared, rules, now, now, silenced)
         self.rules = rules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.text_patterns import match_pattern
-from bot.core.model.fault import NOT_IMPLEMENTED, describe_fault, is_rate_limited, is_refusal
+from bot.core.model.fault import NOT_IMPLEMENTED, is_rate_limited, is_refusal, keep_codes
 from bot.core.model.measurement import OWN_APP
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Fault, OwnSide, SignalState, Stage
 from bot.core.triage.context import (
@@ -75,7 +75,7 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
         rule_id = WELLKNOWN_RULE_IDS.get(login_rule_id(fault), "wellknown-fails")
         if is_login_ok and wellknown.is_failing and rule_id != "wellknown-blocked":
             yield RuleMatch("keys-only", {"tenant": name})
-        yield RuleMatch(rule_id, {"tenant": name, "fault": describe_fault(fault)})
+        yield RuleMatch(rule_id, {"tenant": name, "fault": keep_codes(fault)})
     elif is_signal_healthy(wellknown, now):
         yield RuleMatch("wellknown-ok", {"tenant": name})
     custom = state.probes.get(CUSTOM)
@@ -96,7 +96,7 @@ def _collect_custom_evidence(
     fault = custom.most_frequent_fault
     if fault is None:
         return
-    values: dict[str, EvidenceValue] = {"tenant": name, "fault": describe_fault(fault)}
+    values: dict[str, EvidenceValue] = {"tenant": name, "fault": keep_codes(fault)}
     works_beside = is_login_ok and (login.last_ok_at or 0.0) >= (custom.since or 0.0)
     if fault.stage is Stage.OAUTH and not works_beside:
         counts = {"failed": len(custom.faults), "tries": len(custom.tries)}
@@ -130,7 +130,7 @@ def _collect_failing_login_evidence(
         return
     values: dict[str, EvidenceValue] = {
         "tenant": name,
-        "fault": describe_fault(fault),
+        "fault": keep_codes(fault),
         "failed": len(signal.faults),
         "tries": len(signal.tries),
     }
@@ -235,9 +235,9 @@ def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
     failing = [login for login in logins if login.is_failing]
     fault, is_failing = m2m.most_frequent_fault, m2m.is_failing
     if fault and failing and m2m.ever_ok and (is_failing or not m2m.successes_in_a_row):
-        yield RuleMatch("m2m-fails", {"tenant": name, "fault": describe_fault(fault)})
+        yield RuleMatch("m2m-fails", {"tenant": name, "fault": keep_codes(fault)})
     elif fault and is_failing and all(_works_since(login, m2m) for login in logins):
-        yield RuleMatch(_m2m_rule_id(fault), {"tenant": name, "fault": describe_fault(fault)})
+        yield RuleMatch(_m2m_rule_id(fault), {"tenant": name, "fault": keep_codes(fault)})
     elif is_down(context, name):
         # A token that came since the logins began to fail counts, however long ago that is. Where
         # only a part of the logins fails, one token proves nothing.

@@ -258,9 +258,20 @@ $("#me").addEventListener("change", () => { location.search = `?me=${$("#me").va
 const changes = new EventSource(`/page/changes?me=${me}`);
 changes.onopen = () => { $("#link").textContent = ""; load(); };
 changes.onerror = () => { $("#link").textContent = "Connection lost, trying again…"; };
-changes.onmessage = ({ data }) => {
-  const change = JSON.parse(data);
+// A button that is replaced while it is pressed is never clicked: what changes waits for its release.
+let isPressed = false, waiting = [];
+document.addEventListener("pointerdown", () => { isPressed = true; });
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(release));
+changes.onmessage = ({ data }) => (isPressed ? waiting.push(JSON.parse(data)) : show(JSON.parse(data)));
+
+function release() {
+  const held = waiting;
+  [isPressed, waiting] = [false, []];
+  held.forEach(show);
+}
+
+function show(change) {
   if (change.message) onMessage(change);
   if ("modal" in change) showViews(change);
   if ("story" in change) showStory(change.story);
-};
+}

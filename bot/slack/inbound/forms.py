@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bot.core.commands.parse import find_scope, make_incident_command, make_silence
+from bot.core.commands.parse import find_silence_target, make_incident_command, make_silence
 from bot.core.model.access import RIGHTS, CommandOutcome, Verb, authorize
 from bot.core.model.command import (
     PLAIN_QUESTIONS,
@@ -18,7 +18,6 @@ from bot.core.model.command import (
     Request,
     RunCheck,
     SilenceRefusal,
-    SilenceScope,
     UnclearCommand,
 )
 from bot.core.model.wall_clock import DAY_S, WEEK_S, WEEKDAYS, is_zone, parse_span, wall_clock
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bot.core.model.access import Person
+    from bot.core.model.observation import Target
     from bot.ports import View, WebApi
     from bot.slack.render.text import Block
 
@@ -165,20 +165,20 @@ class Forms:
         if chosen := _field_value(view, UNTIL):
             until = float(chosen)
             time = _format_until(until, at, zone)
-        silence = make_silence(self._find_scope(what), until, reason, at)
+        silence = make_silence(self._find_silence_target(what), until, reason, at)
         if isinstance(silence, SilenceRefusal):
             raise FormError(*FIELD_ERRORS[silence])
         return silence, f"{what} {time} {reason}"
 
-    def _find_scope(self, what: str) -> tuple[SilenceScope, str] | None:
+    def _find_silence_target(self, what: str) -> Target | int | None:
         view = self._view()
-        return find_scope(what, view.rules, view.desk.incidents)
+        return find_silence_target(what, view.rules, view.desk.incidents)
 
     def _build_silence_form(self, origin: Origin, what: str) -> Block:
         view, preview = self._view(), ""
-        if scope := self._find_scope(what):
+        if (about := self._find_silence_target(what)) is not None:
             incidents = view.desk.incidents.values()
-            preview = preview_text(preview_hidden(*scope, incidents, view.now - DAY_S))
+            preview = preview_text(preview_hidden(about, incidents, view.now - DAY_S))
         return silence_form(view, origin, what, preview)
 
 

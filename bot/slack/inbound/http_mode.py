@@ -66,19 +66,15 @@ class EventsEndpoint:
             body = await _read_body(request)
             self._verify(request, body)
             payload = _parse_request(request, body)
-            app = await self._wait_for_app()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(APP_TIMEOUT_S):
+                    await self._has_app.wait()
+            if self._app is None:
+                raise web.HTTPServiceUnavailable(text="not connected to Slack yet")
         except web.HTTPException as refusal:
             self._warn("Refused a request to %s: %s", request.path, refusal.text)
             raise
-        return await to_aiohttp_response(await app.async_dispatch(payload))
-
-    async def _wait_for_app(self) -> AsyncApp:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(APP_TIMEOUT_S):
-                await self._has_app.wait()
-        if self._app is None:
-            raise web.HTTPServiceUnavailable(text="not connected to Slack yet")
-        return self._app
+        return await to_aiohttp_response(await self._app.async_dispatch(payload))
 
     def _verify(self, request: web.Request, body: str) -> None:
         """Check timestamp and signature. Their form comes first: the verifier raises on others."""

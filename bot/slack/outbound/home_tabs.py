@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.access import Right, authorize
 from bot.ports import CallFailed
-from bot.slack.render.status import home_tab_fingerprint, render_home_tab, render_refused_home_tab
+from bot.slack.render.command_results import refusal_text
+from bot.slack.render.status import home_tab_fingerprint, render_home_tab
+from bot.slack.render.text import section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -97,7 +99,7 @@ class HomeTabs:
         person, view = await self._people.find_person(user), self._view()
         refused = authorize(view.rules.access, Right.VIEW, person, "")
         tab = (
-            render_refused_home_tab(refused)
+            {"type": "home", "blocks": [section(refusal_text(refused))]}
             if refused
             else render_home_tab(view, self._status_link)
         )

@@ -17,7 +17,7 @@ from bot.core.oncall import DM, MENTION
 from bot.core.signals.metric_threshold import MetricState
 from bot.core.state.desk import resolve_check_scope
 from bot.core.state.incident import IncidentKind
-from bot.slack.render.buttons import STICKY_RESOLVE_NOTE, confirm_buttons, take_over_button
+from bot.slack.render.advice import STICKY_RESOLVE_NOTE, confirm_buttons, take_over_button
 from bot.slack.render.help import usage_hint
 from bot.slack.render.incident_line import incident_list
 from bot.slack.render.oncall import render_override_result
@@ -200,6 +200,11 @@ _RIGHT_NAMES = {
 
 def refusal_text(refusal: NotAllowed) -> str:
     """Say that a person may not do something, and who may."""
+    if refusal.is_unknown:
+        return (
+            "Sorry, Slack has not told me yet whether you are a member here or a guest: until then"
+            " you may ask, but change nothing. Please try again in a minute."
+        )
     if not refusal.who:
         return "Sorry, guests cannot use me. Please ask a member of the team."
     holders = ", ".join(

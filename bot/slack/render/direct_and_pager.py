@@ -8,8 +8,7 @@ from html import unescape
 from typing import TYPE_CHECKING
 
 from bot.core.state.outbox import PagerMessage
-from bot.slack.render.advice import advise
-from bot.slack.render.buttons import acknowledge_button, runbook_buttons, runbook_url
+from bot.slack.render.advice import acknowledge_button, advise, runbook_buttons, runbook_url
 from bot.slack.render.first_line import first_line, state_of
 from bot.slack.render.info import own_fault_text
 from bot.slack.render.text import (

@@ -20,8 +20,7 @@ from bot.core.state.problem import (
     problem_counts,
 )
 from bot.core.state.silence import find_covering
-from bot.slack.render.advice import advise, alerts_link
-from bot.slack.render.buttons import ended_buttons, incident_buttons
+from bot.slack.render.advice import advise, incident_buttons
 from bot.slack.render.chart import render_charts
 from bot.slack.render.first_line import first_line, state_of
 from bot.slack.render.info import render_missing_data, render_monitoring_gap, render_own_fault
@@ -43,6 +42,7 @@ from bot.slack.render.text import (
     duration,
     escape,
     fault_name,
+    foreign_link,
     hour_and_minute,
     link,
     quote,
@@ -96,6 +96,14 @@ def render_abandoned(text: str) -> RenderedMessage:
     return RenderedMessage(f"NO LONGER UPDATED, was {text}", [section(text), context(note)])
 
 
+def render_copy(number: int, permalink: str) -> RenderedMessage:
+    """Say that a message is a copy of an incident's message, which nobody updates."""
+    where = link(permalink, f"Incident #{number}") if permalink else f"Incident #{number}"
+    return render_paragraphs(
+        f"NO LONGER UPDATED: Slack's answer was lost, and I posted this twice. {where} goes on."
+    )
+
+
 def render_incident(
     incident: Incident, view: View, status_link: str, mention: str = ""
 ) -> RenderedMessage:
@@ -114,10 +122,8 @@ def render_incident(
         blocks.append(section(f"*Do now:* {what_to_do}"))
     if why := name_facts(incident.verdict):
         blocks.append(section(f"*Why:* {why}"))
-    if incident.is_open:
+    if incident.life.merged_into is None:
         blocks.append(incident_buttons(incident, view, status_link))
-    elif incident.life.merged_into is None:
-        blocks.append(ended_buttons(incident))
     blocks += _details(incident, view)
     blocks.append(context(_foot(incident, view)))
     return RenderedMessage(f"{mention} {line} [#{incident.id}]".strip(), blocks)
@@ -125,10 +131,10 @@ def render_incident(
 
 def _details(incident: Incident, view: View) -> list[Block]:
     """Return what comes below the buttons: what is large, or can wait."""
-    lines = [status_incident_line(one, view.now) for one in incident.status_incidents[:3]]
+    lines = [status_incident_line(one, view) for one in incident.status_incidents[:3]]
     blocks = [context(f"Auth0 status page: {each}") for each in lines]
     numbers = [
-        problem_line(problem)
+        problem_line(problem, view.rules.link_hosts)
         for problem in incident.problems
         if isinstance(problem, MetricProblem | AlertProblem) and not problem.is_over
     ]
@@ -176,7 +182,7 @@ def _end_line(incident: Incident, view: View) -> str:
 
 
 def _foot(incident: Incident, view: View) -> str:
-    opened = incident.is_open
+    opened, page = incident.is_open, view.rules.alerts_page  # empty: its address is not set
     parts = [
         f"#{incident.id}",
         _owner_text(incident, view) if opened else "",
@@ -191,7 +197,7 @@ def _foot(incident: Incident, view: View) -> str:
         if incident.false_alarm
         else "",
         *(mute_reasons(incident, view) if opened else []),
-        alerts_link(incident, view),
+        page and link(f"{page}#{incident.verdict.stated_cause.value}", "What this means"),
         f"updated {hour_and_minute(view.now)}" if opened else "",
     ]
     return " · ".join(filter(None, parts))
@@ -209,10 +215,12 @@ def _owner_text(incident: Incident, view: View) -> str:
     return f"{owner}; <@{had.by}> had it while {IMPACTS[had.impact]}" if had else owner
 
 
-def status_incident_line(one: StatusIncident, now: float) -> str:
+def status_incident_line(one: StatusIncident, view: View) -> str:
     """Render an incident of the status page: phase, title, and the age of its last update."""
-    title = link(one.link, escape(one.title, 150) or "a post")
-    return f"{PHASES[one.phase]}: {title} ({duration(now - one.updated_at)} ago)"
+    title = quote(one.title, 150) if one.title else "a post"
+    see = foreign_link(one.link, view.rules.link_hosts)
+    age = f"{duration(view.now - one.updated_at)} ago"
+    return f"{PHASES[one.phase]}: {title} ({', '.join(filter(None, (age, see)))})"
 
 
 def mute_reasons(incident: Incident, view: View) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.core.model.observation import Severity
 from bot.core.state.incident import OwnFaultKind
 from bot.core.state.problem import NoDataProblem
-from bot.slack.render.buttons import incident_buttons
+from bot.slack.render.advice import incident_buttons
 from bot.slack.render.first_line import first_line, state_of
 from bot.slack.render.signals import SOURCE_NAMES
 from bot.slack.render.text import (
@@ -19,6 +19,7 @@ from bot.slack.render.text import (
     date_and_time,
     duration,
     escape,
+    fault_name,
     join_names,
     render_paragraphs,
     section,
@@ -63,7 +64,7 @@ def render_missing_data(incident: Incident) -> RenderedMessage:
     lasted = duration((incident.life.resolved_at or incident.life.opened_at) - incident.since)
     if incident.is_open:
         missing = [p for p in incident.problems if isinstance(p, NoDataProblem)]
-        reasons = dict.fromkeys(p.no_data_reason for p in missing if p.no_data_reason)
+        reasons = dict.fromkeys(filter(None, map(_name_reason, missing)))
         sentence = f"No data from {source} for {lasted}: {names}. I still check logins."
         why = escape("; ".join(reasons), 200)
     elif incident.life.resolved_by:
@@ -74,6 +75,13 @@ def render_missing_data(incident: Incident) -> RenderedMessage:
     head = f"{state_of(incident).mark} *{sentence}*\n{why}".strip()
     foot = f"#{incident.id} · since {date_and_time(incident.since)}"
     return RenderedMessage(f"{sentence} [#{incident.id}]", [section(head), context(foot)])
+
+
+def _name_reason(problem: NoDataProblem) -> str:
+    if problem.fault is None:
+        return problem.no_data_reason
+    said = fault_name(problem.fault).replace("_", " ")
+    return ": ".join(filter(None, (said, problem.fault.description)))
 
 
 OWN_FAULT_ADVICE = {

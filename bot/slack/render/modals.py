@@ -9,7 +9,14 @@ from bot.core.model.access import Verb
 from bot.core.state.silence import EVERYTHING, REASON_LENGTH
 from bot.slack.actions import ASK, SILENCE_FORM, WHAT, WORDS_FORM, ActionValue, Number
 from bot.slack.render.signals import metric_name
-from bot.slack.render.text import COMMAND, Block, clean_text, context, join_names, signal_name
+from bot.slack.render.text import (
+    COMMAND,
+    Block,
+    context,
+    join_names,
+    plain_text,
+    signal_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -142,7 +149,7 @@ def _split_options(label: str, options: Options) -> dict[str, Options]:
 
 def _select(groups: dict[str, Options], chosen: str = "") -> Block:
     rendered = {
-        label: [{"text": _plain_text(text), "value": value} for value, text in options.items()]
+        label: [{"text": plain_text(text), "value": value} for value, text in options.items()]
         for label, options in groups.items()
     }
     initial = [one for options in rendered.values() for one in options if one["value"] == chosen]
@@ -150,7 +157,7 @@ def _select(groups: dict[str, Options], chosen: str = "") -> Block:
     if list(rendered) == [""]:
         return {"type": "static_select", "options": rendered[""], **rest}
     option_groups = [
-        {"label": _plain_text(label), "options": options} for label, options in rendered.items()
+        {"label": plain_text(label), "options": options} for label, options in rendered.items()
     ]
     return {"type": "static_select", "option_groups": option_groups, **rest}
 
@@ -168,7 +175,7 @@ def _field(name: str, label: str, element: Block, **more: bool) -> Block:
     return {
         "type": "input",
         "block_id": name,
-        "label": _plain_text(label),
+        "label": plain_text(label),
         "element": {**element, "action_id": name},
         **more,
     }
@@ -178,13 +185,9 @@ def _modal(title: str, name: str, origin: Origin, blocks: list[Block]) -> Block:
     return {
         "type": "modal",
         "callback_id": name,
-        "title": _plain_text(title),
-        "submit": _plain_text("Ask" if name == ASK else title),
-        "close": _plain_text("Cancel"),
+        "title": plain_text(title),
+        "submit": plain_text("Ask" if name == ASK else title),
+        "close": plain_text("Cancel"),
         "private_metadata": origin.model_dump_json(),
         "blocks": blocks,
     }
-
-
-def _plain_text(text: str) -> Block:
-    return {"type": "plain_text", "text": clean_text(text, LABEL_CHARS)}

@@ -22,9 +22,11 @@ from bot.core.state.problem import (
     Problem,
     SlowProblem,
 )
-from bot.slack.render.text import duration, escape, link, signal_name
+from bot.slack.render.text import duration, escape, foreign_link, link, quote, signal_name
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bot.core.model.measurement import Measurement
     from bot.core.signals.external_alerts import Monitor
 
@@ -60,7 +62,9 @@ def problem_name(problem: Problem) -> str:
             assert_never(problem)
 
 
-def problem_line(problem: SlowProblem | MetricProblem | AlertProblem) -> str:
+def problem_line(
+    problem: SlowProblem | MetricProblem | AlertProblem, link_hosts: Collection[str]
+) -> str:
     """Say in one line what a metric, a monitor or a slow login shows now."""
     name = problem_name(problem)
     match problem:
@@ -72,7 +76,8 @@ def problem_line(problem: SlowProblem | MetricProblem | AlertProblem) -> str:
             return f"{name}: fine again"
         case AlertProblem():
             more = f" and {problem.alerts - 1} more" if problem.alerts > 1 else ""
-            return f"{name}: {link(problem.link, escape(problem.title, 150))}{more}"
+            said = f"{name}: {quote(problem.title, 150)}{more}"
+            return " · ".join(filter(None, (said, foreign_link(problem.link, link_hosts))))
         case MetricProblem():
             missing = problem.no_data_reason
             old = f" (no data now: {escape(missing)})" if missing else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core.model.access import CommandOutcome, Verb
-from bot.core.model.command import SilenceRefusal, SilenceScope
+from bot.core.model.command import ALL_SIGNALS, SilenceRefusal
 from bot.core.state.silence import MAX_SILENCE_S, covers, is_touched, is_window_active
 from bot.slack.render.help import usage_hint
 from bot.slack.render.incident_line import incident_list
@@ -123,9 +123,7 @@ def silence_line(silence: Silence) -> str:
 
 def silence_target(silence: Silence) -> str:
     """Name what a silence covers."""
-    if silence.scope is SilenceScope.ALL:
-        return "everything"
-    return f"#{silence.name}" if silence.scope is SilenceScope.INCIDENT else silence.name
+    return "everything" if silence.about == ALL_SIGNALS else silence.words
 
 
 def suppressed_text(silence: Silence) -> str:

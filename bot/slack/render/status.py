@@ -11,8 +11,7 @@ from bot.core.signals.history import single_failure_share
 from bot.core.state.silence import is_window_active
 from bot.core.state.tenant import other_component
 from bot.slack import actions
-from bot.slack.render.buttons import button, incident_buttons
-from bot.slack.render.command_results import refusal_text
+from bot.slack.render.advice import incident_buttons
 from bot.slack.render.incident import status_incident_line
 from bot.slack.render.incident_line import MAX_LINES, incident_line, incident_list
 from bot.slack.render.oncall import render_on_call
@@ -33,6 +32,7 @@ from bot.slack.render.text import (
     WARNING_LIGHT,
     Block,
     RenderedMessage,
+    button,
     context,
     count_rest,
     date_and_time,
@@ -48,7 +48,6 @@ from bot.slack.render.text import (
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from bot.core.model.access import NotAllowed
     from bot.core.model.finding import Finding
     from bot.core.signals.probe_threshold import ProbeState
     from bot.core.state.tenant import FeedView
@@ -208,21 +207,21 @@ def _probe_state_text(state: ProbeState | None, now: float) -> str:
 def _feed_lines(view: View) -> str:
     """Say what each status feed shows, and when it was read."""
     feeds = list(view.desk.shared.feeds.items())[:MAX_LINES]
-    return "\n".join(_feed_line(name, feed, view.now) for name, feed in feeds)
+    return "\n".join(_feed_line(name, feed, view) for name, feed in feeds)
 
 
-def _feed_line(name: str, feed: FeedView, now: float) -> str:
+def _feed_line(name: str, feed: FeedView, view: View) -> str:
     label = f"Auth0 status page, {escape(name)}"
     if feed.state is None:
         return f"{label}: not read yet"
     if feed.state is not FeedState.OK:
         return f"{label}: cannot be read ({feed.state})"
     shown = [n for n in feed.status_incidents if n.is_open or n.is_maintenance][:3]
-    read = f"read {duration(now - (feed.read_at or now))} ago"
+    read = f"read {duration(view.now - (feed.read_at or view.now))} ago"
     if not shown:
         return f"{label}: no open post ({read})"
     lines = [
-        status_incident_line(n, now)
+        status_incident_line(n, view)
         + (f", about {component}" if (component := other_component(n)) else "")
         for n in shown
     ]
@@ -278,11 +277,6 @@ def render_home_tab(view: View, status_link: str) -> Block:
         context(f"As of {date_and_time(view.now)}. All that can be asked: `{COMMAND} help`"),
     ]
     return {"type": "home", "blocks": blocks}
-
-
-def render_refused_home_tab(refusal: NotAllowed) -> Block:
-    """Render the tab of somebody who may see nothing."""
-    return {"type": "home", "blocks": [section(refusal_text(refusal))]}
 
 
 def home_tab_fingerprint(view: View) -> Hashable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Cause, Phase, Sco
 from bot.core.state.problem import Impact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence, Sized
+    from collections.abc import Collection, Iterable, Sequence, Sized
 
     from bot.core.model.observation import Fault
 
@@ -38,8 +39,40 @@ def render_paragraphs(*texts: str) -> RenderedMessage:
     return RenderedMessage(cut, [section(paragraph) for paragraph in paragraphs])
 
 
+def paginate(message: RenderedMessage) -> list[RenderedMessage]:
+    """Return a message as pages that Slack takes: one, unless it is long."""
+    pages: list[list[Block]] = [[]]
+    size = 0
+    for block in message.blocks:
+        length = len(json.dumps(block, ensure_ascii=False))
+        if pages[-1] and (size + length > PAGE_CHARS or len(pages[-1]) + 1 >= PAGE_BLOCKS):
+            pages.append([])
+            size = 0
+        pages[-1].append(block)
+        size += length
+    if len(pages) == 1:
+        return [message]
+    shown = [*enumerate(pages[:MAX_PAGES], 1)]
+    total = f"{len(shown)}, and there is more" if len(pages) > MAX_PAGES else str(len(shown))
+    return [
+        RenderedMessage(_plain_text(page), [*page, context(f"Page {number} of {total}")])
+        for number, page in shown
+    ]
+
+
+def _plain_text(blocks: list[Block]) -> str:
+    texts = (each["text"]["text"] for each in blocks if each["type"] == "section")
+    return render_paragraphs(*texts).text
+
+
 Block = dict[str, Any]
 COMMAND = "/auth0-check"
+PAGE_CHARS, PAGE_BLOCKS = 12_000, 50
+"""Slack takes no more than about 13,200 characters in all blocks of a message (bolt-js#2509 and
+#2867, read 2026-11), and 50 blocks."""
+MAX_PAGES = 4
+"""Slack takes five answers at a response_url (Handling user interaction, read 2026-11), and a check
+has a first one."""
 SECTION_CHARS = 3000
 FIELD_CHARS = 2000
 """Slack's limits for a section's text and for one field (Block Kit reference, read 2026-11)."""
@@ -227,6 +260,17 @@ def link(url: str, label: str) -> str:
     return f"<{url.replace('&', '&amp;')}|{label}>"
 
 
+def foreign_link(url: str, hosts: Collection[str]) -> str:
+    """Make a link that others sent us, with our words and its host as label.
+
+    It is left out unless it leads to one of these hosts. `.example.com` stands for all below it.
+    """
+    found = re.fullmatch(r"https://([\w.-]+(?::\d+)?)(?:[/?#][^\s<>|]*)?", url, re.ASCII)
+    host = found[1].lower() if found else ""
+    is_known = host in hosts or any(host.endswith(each) for each in hosts if each[0] == ".")
+    return link(url, f"open it on {host}") if is_known and host else ""
+
+
 def clock_utc(at: float) -> str:
     """Format a time in UTC, for screen readers and notifications."""
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M UTC")
@@ -312,3 +356,13 @@ def remedy_of(fault: Fault, setting: str = "domain") -> str:
         or STAGE_REMEDIES[fault.stage]
     )
     return remedy.format(setting=setting)
+
+
+def button(label: str, action_id: str, **rest: Any) -> Block:
+    """Return one button; `rest` are further fields of Slack's."""
+    return {"type": "button", "text": plain_text(label), "action_id": action_id, **rest}
+
+
+def plain_text(text: str) -> Block:
+    """Return a text without markup."""
+    return {"type": "plain_text", "text": text}

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from bot.core import oncall
-from bot.core.alerting.call_outcomes import NO_ANSWER
+from bot.core.alerting.deliveries import NO_ANSWER
 from bot.core.model.observation import Cause
 from bot.core.oncall import DM, CallReason
 from bot.core.state.incident import IncidentKind
@@ -33,8 +33,7 @@ from bot.core.state.timeline import (
     UnreachedEntry,
     VerdictEntry,
 )
-from bot.slack.render.advice import advise
-from bot.slack.render.buttons import still_on_it_buttons
+from bot.slack.render.advice import advise, still_on_it_buttons
 from bot.slack.render.first_line import describe_effect, first_line, state_of
 from bot.slack.render.incident import status_incident_line
 from bot.slack.render.text import (
@@ -103,7 +102,7 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             line = capitalize(f"{_cause_text(entry.verdict)}.")
             return f"{line} {f'New: {new}.' if new else 'What spoke for another cause is gone.'}"
         case StatusUpdateEntry():
-            line = status_incident_line(entry.status_incident, view.now)
+            line = status_incident_line(entry.status_incident, view)
             return f"Auth0 status page: {line}\n>{escape(entry.status_incident.text, 200)}"
         case SeverityRaisedEntry() | JoinedEntry() | RecoveredEntry():
             return _extent_text(entry, incident)

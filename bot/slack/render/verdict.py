@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import MetricKind
-from bot.core.model.observation import Cause, MissingEvidence, Verdict
+from bot.core.model.observation import Cause, Fault, MissingEvidence, Verdict
 from bot.core.state.incident import MESSAGE, MONITOR, PROBE, STATUS_INCIDENT, Incident
 from bot.slack.render.text import (
     CAUSES,
     SCOPES,
     duration,
     escape,
+    fault_name,
     join_names,
     time_of_day,
 )
@@ -170,6 +171,8 @@ def evidence_text(evidence: Evidence) -> str:
 def _value_text(name: str, value: EvidenceValue) -> str | float:
     if isinstance(value, tuple):
         return join_names(value)
+    if isinstance(value, Fault):
+        return fault_name(value)
     if name == "pattern":
         return f" ({str(value).replace('_', ' ')})" if value else ""
     return f" ({value})" if name == "app" and value else value

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, start_http_server
 
 from bot.app.bot import Bot
 from bot.app.clock import SystemClock
-from bot.config import load_settings
+from bot.config import build_settings, load_document
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -95,7 +95,7 @@ async def test_silence(town: Town) -> None:
     tenant = town.config["tenants"][0] | {"metrics": [CHECKOUT], "probe": slow}
     polled = {"url": "http://127.0.0.1:9", "timeout": "60s"}
     file = town.write(tenants=[tenant], prometheus=polled, controls=[])
-    settings, clock = load_settings(Path(file), {}), SystemClock(SPEED)
+    settings, clock = build_settings(load_document(Path(file), {})), SystemClock(SPEED)
     watching = asyncio.create_task(Bot(settings, clock).run())
     try:
         await town.until(lambda: silences(town))

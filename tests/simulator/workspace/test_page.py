@@ -106,6 +106,14 @@ FORM: dict[str, Any] = {
 }
 
 
+NEXT_CHANGE = """() => {
+  const changes = new EventSource("/page/changes");
+  window.nextChange = new Promise((arrived) => { changes.onmessage = () => arrived(); });
+  return new Promise((opened) => { changes.onopen = () => opened(); });
+}"""
+"""Lets `window.nextChange` wait until a change has come to the page."""
+
+
 class Bot:
     """A transport that records what people did."""
 
@@ -206,6 +214,24 @@ async def test_everything_in_a_message_can_be_used(bench: Bench, bot: Bot, page:
     assert bot.actions == ["ack", "end", "silence", "more", "status"]
     assert bot.heard[2].payload["actions"][0]["selected_option"]["value"] == "30m"
     assert await link.get_attribute("rel") == "noopener noreferrer"
+
+
+async def test_a_button_that_changes_while_it_is_pressed_is_clicked(
+    bench: Bench, bot: Bot, page: Page
+) -> None:
+    """A message that is edited between press and release shows it afterwards."""
+    ts = bench.post(blocks=CARD)
+    log = page.get_by_role("log", name="Messages")
+    await page.get_by_role("button", name="Acknowledge").hover()
+    await page.mouse.down()
+    await page.evaluate(NEXT_CHANGE)
+    bench.call("chat.update", channel="C0ALERTS", ts=ts, text="x", blocks=CARD)
+    await page.evaluate("window.nextChange")
+    await page.mouse.up()
+
+    await bot.hears(1)
+    assert bot.actions == ["ack"]
+    await expect(log).to_contain_text("(edited)")
 
 
 async def test_what_is_done_first_arrives_first(bench: Bench, bot: Bot, page: Page) -> None:

@@ -17,7 +17,7 @@ from slackblocks.blocks import Block as SlackBlock
 
 from bot.core.commands.parse import parse_words
 from bot.core.model.access import CommandOutcome, Verb
-from bot.core.model.command import Request, SilenceScope
+from bot.core.model.command import ALL_SIGNALS, Request
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import (
     FEED,
@@ -165,11 +165,9 @@ class Scene:
             problems=self.open.problems[1:],
             notification=replace(self.open.notification, is_muted=True),
         )
-        self.silence = Silence(
-            3, SilenceScope.TENANT, "shop", START - 600, NOW + 3600, BEN, texts.reason
-        )
+        self.silence = Silence(3, Target("shop", ""), START - 600, NOW + 3600, BEN, texts.reason)
         self.silence_all = replace(
-            self.silence, id=4, scope=SilenceScope.ALL, name="", since=NOW - 60, suppressed=2
+            self.silence, id=4, about=ALL_SIGNALS, since=NOW - 60, suppressed=2
         )
 
     def view(self, *incidents: Incident, **desk: Any) -> View:
@@ -197,6 +195,7 @@ class Scene:
         rules = Rules(
             tenants=tenants,
             on_call=desk.pop("on_call", rotation),
+            link_hosts=("status.auth0.com", "prometheus.example"),
             maintenance_windows=(window,) if desk.pop("is_maintained", False) else (),
             calendar_every_s=300.0 if "shifts" in desk else None,
         )
@@ -292,7 +291,8 @@ HOSTILE: st.SearchStrategy[str] = st.text(max_size=400) | st.sampled_from(
 OURS = re.compile(
     r"<@U0(?:ANN|BEN|CLEO)>|<!subteam\^S0OPS>|<!here>|<#C0LOGINS>"
     r"|<!date\^\d+\^[^<>|]+\|[^<>|]+>"
-    r"|<https://(?:status\.auth0\.com/|prometheus\.example/|acme\.slack\.com/)[^<>|]*\|[^<>]*>"
+    r"|<https://(status\.auth0\.com|prometheus\.example)/[^<>|]*\|open it on \1>"
+    r"|<https://acme\.slack\.com/[^<>|]*\|[^<>]*>"
 )
 
 

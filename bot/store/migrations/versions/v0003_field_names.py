@@ -312,6 +312,16 @@ def _build_incident(old: Json) -> Json:
     return {**new, "life": life}
 
 
+def _target_silence(silence: Json) -> Json:
+    """Put what a silence is about in place of a kind and a name: signals, or an incident."""
+    scope, name = silence["scope"], silence["name"]
+    owner, _, signal = name.rpartition(".")
+    signals = {"tenant": [name, ""], "signal": [owner, signal], "all": ["", ""]}
+    about = int(name) if scope == "incident" else signals[scope]
+    rest = {key: value for key, value in silence.items() if key not in {"scope", "name"}}
+    return {**rest, "about": about}
+
+
 def _drop_due(desk: Json) -> Json:
     """Drop when the targets of the desk are due: a start makes all of them due."""
     return {name: value for name, value in desk.items() if name != "due"}
@@ -331,6 +341,7 @@ VERDICT_BY_RULE = Record(
     each={"evidence_for": EVIDENCE_BY_RULE, "evidence_against": EVIDENCE_BY_RULE},
     convert=_settle_by_code,
 )
+SILENCE_BY_TARGET = Record(convert=_target_silence)
 REQUEST_BY_KIND = Record({"argument": "words"}, convert=_type_command)
 ASKED_BY_KIND = Record(one={"request": REQUEST_BY_KIND})
 TENANT_BY_KIND = Record(convert=_join_data_state)
@@ -343,15 +354,23 @@ INCIDENT_BY_KIND = Record(
     convert=_build_incident,
 )
 DESK_STATE_BY_KIND = Record(
-    each={"incidents": INCIDENT_BY_KIND, "checks": ASKED_BY_KIND}, convert=_drop_due
+    each={
+        "incidents": INCIDENT_BY_KIND,
+        "checks": ASKED_BY_KIND,
+        "silences": SILENCE_BY_TARGET,
+    },
+    convert=_drop_due,
 )
 ENTRY_BY_KIND = Record(
     one={"verdict": VERDICT_BY_RULE}, each={"new_evidence": EVIDENCE_BY_RULE}, convert=_split_entry
 )
 REPLY_BY_KIND = Record(one={"entry": ENTRY_BY_KIND})
-DELIVERY_BY_KIND = Record(
-    one={"body": Record(one={"reply": REPLY_BY_KIND, "answer": ASKED_BY_KIND})}
+WITH_SILENCE = Record(one={"silence": SILENCE_BY_TARGET})
+ANSWER_BY_KIND = Record(one={"request": REQUEST_BY_KIND, "result": WITH_SILENCE})
+BODY_BY_KIND = Record(
+    one={"reply": REPLY_BY_KIND, "answer": ANSWER_BY_KIND, "silenceannouncement": WITH_SILENCE}
 )
+DELIVERY_BY_KIND = Record(one={"body": BODY_BY_KIND})
 
 
 def upgrade() -> None:
