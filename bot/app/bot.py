@@ -38,7 +38,7 @@ from bot.slack.outbound.own_messages import mark_abandoned, watch_messages
 from bot.slack.session import SlackHealth, SlackSession
 from bot.slack.users import UserDirectory, groups_with_rights
 from bot.slack.web_api import POST, open_web
-from bot.store import open_store
+from bot.store import back_up_hourly, open_store
 from bot.telemetry import Metrics
 from bot.webhooks.counts import PushedCounts
 from bot.webhooks.routes import webhook_routes
@@ -175,6 +175,7 @@ class Bot:
         self._database_warning = database.warning
         if database.warning:
             log.error("%s", database.warning)
+        self._parts["backup"] = partial(back_up_hourly, database, self._clock)
         store = GuardedStore(database)
         web = open_web(settings)
         self._exit_stack.push_async_callback(web.close)
@@ -321,10 +322,11 @@ class Bot:
     ) -> None:
         """Once Slack accepts the bot: say what became of the database, then serve people."""
         workspace = await session.wait_until_accepted()
+        is_lost = engine.is_new or bool(self._database_warning)
         if self._database_warning:
             text, self._database_warning = self._database_warning, ""  # said once
             await self.warn(text)
-        if engine.is_new and self.marks_abandoned:
+        if is_lost and self.marks_abandoned:
             engine.is_new = False
             channels = session.channel_ids.values()
             await mark_abandoned(web, channels, engine.view, self._started_at)
