@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from bot.core.model.command import IncidentCommand, Request
     from bot.core.state.desk import DeskState
     from bot.core.state.rules import Rules
-    from bot.core.state.silence import Silence
 
 VERBS = tuple(verb for verb in Verb if verb is not Verb.UNKNOWN)
 SHARE = "share"
@@ -134,9 +133,12 @@ def parse_words(  # noqa: C901, PLR0911, PLR0912 - one case a verb
                 verb, CommandOutcome.INVALID, silence_refusal=wanted, is_global=is_global
             )
         case Verb.UNSILENCE:
-            silence = _find_silence(words, state)
+            # By its number (`S3`, `3`), else an active one by what it covers.
+            by_words = {s.words.lower(): s.id for s in state.active_silences}
+            by_words |= {f"{s}{number}": number for number in state.silences for s in ("s", "")}
+            found = by_words.get((words.lower().split() or [""])[0])
             none = UnclearCommand(verb, CommandOutcome.NO_SUCH)
-            return EndSilence(silence.id) if silence else none
+            return EndSilence(found) if found else none
         case Verb.ONCALL if words.split()[:1] == [OVERRIDE_WORD]:
             return _parse_override(words.split()[1:], request)
         case Verb.RUN:
@@ -273,14 +275,6 @@ def find_silence_target(what: str, rules: Rules, incidents: Iterable[int]) -> Ta
     }
     tenants = {name.lower(): Target(name, "") for name in rules.tenants}
     return {**numbers, **signals, **tenants, EVERYTHING: ALL_SIGNALS}.get(what.lower())
-
-
-def _find_silence(words: str, state: DeskState) -> Silence | None:
-    """Find a silence by its number (`S3`, `3`), else an active one by what it covers."""
-    first = words.lower().split()[:1]
-    named = {s.words.lower(): s for s in state.active_silences}
-    numbers = {f"{s}{number}": one for number, one in state.silences.items() for s in ("s", "")}
-    return {**named, **numbers}.get(first[0]) if first else None
 
 
 def _parse_override(words: list[str], request: Request) -> AddOverride | UnclearCommand:
