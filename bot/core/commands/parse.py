@@ -140,7 +140,13 @@ def parse_words(  # noqa: C901, PLR0911, PLR0912 - one case a verb
             none = UnclearCommand(verb, CommandOutcome.NO_SUCH)
             return EndSilence(found) if found else none
         case Verb.ONCALL if words.split()[:1] == [OVERRIDE_WORD]:
-            return _parse_override(words.split()[1:], request)
+            # `[@person] 8h`; without a name whoever sends it.
+            _, *rest = words.split()
+            named = _USER_MENTION.fullmatch(rest[0]) if rest else None
+            until = parse_until(rest[1:] if named else rest, request.at, request.person.zone)
+            if until is None:
+                return UnclearCommand(verb, CommandOutcome.INVALID)
+            return AddOverride(named[1] if named else request.user, until[0])
         case Verb.RUN:
             return _find_check(words.lower(), rules) or UnclearQuestion(verb, words)
         case Verb.ALERTS:
@@ -275,15 +281,6 @@ def find_silence_target(what: str, rules: Rules, incidents: Iterable[int]) -> Ta
     }
     tenants = {name.lower(): Target(name, "") for name in rules.tenants}
     return {**numbers, **signals, **tenants, EVERYTHING: ALL_SIGNALS}.get(what.lower())
-
-
-def _parse_override(words: list[str], request: Request) -> AddOverride | UnclearCommand:
-    """Read `[@person] 8h`; without a name whoever sends it."""
-    named = _USER_MENTION.fullmatch(words[0]) if words else None
-    until = parse_until(words[1:] if named else words, request.at, request.person.zone)
-    if until is None:
-        return UnclearCommand(Verb.ONCALL, CommandOutcome.INVALID)
-    return AddOverride(named[1] if named else request.user, until[0])
 
 
 def _find_check(named: str, rules: Rules) -> RunCheck | None:
