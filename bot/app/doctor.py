@@ -230,11 +230,12 @@ class Doctor:
             return Finding(tenant.name, what, Level.UNKNOWN, reading.no_data_reason, "try again")
         if reading.state in {FeedState.OK, FeedState.EMPTY}:
             count = len(reading.status_incidents)
+            posts = f"{count} post{'s' * (count != 1)}"
             if tenant.environment is None:
                 detail = "is read, but `environment` is not set: no comparison with other tenants"
                 remedy = "set environment: the tenant's menu in Auth0's dashboard shows it"
                 return Finding(tenant.name, what, Level.ADVICE, detail, remedy)
-            return Finding(tenant.name, what, Level.OK, f"is read; it has {count} posts")
+            return Finding(tenant.name, what, Level.OK, f"is read; it has {posts}")
         level = Level.UNKNOWN if self._is_cut_off else Level.PROBLEM
         said = describe_fault(reading.fault) if reading.fault else reading.state.value
         remedy = (

@@ -27,7 +27,7 @@ from bot.core.model.observation import (
     Stage,
     Timing,
 )
-from bot.core.oncall import DM, MENTION, NEXT, Shifts
+from bot.core.oncall import DM, Shifts
 from bot.core.state.outbox import (
     DirectMessage,
     Greeting,
@@ -105,17 +105,6 @@ def shorten(settings: Settings, only: str = "") -> Settings:
             "oncall": OnCall.model_validate({"rotation": turns}),
         }
     return settings.model_copy(update=changes)
-
-
-def describe_people(settings: Settings) -> list[str]:
-    """Say whom a test wakes, one line each."""
-    slack, steps = settings.slack, settings.escalation.critical
-    lines = [f"Slack: a post in {slack.channels.critical or slack.channel}"]
-    if slack.mention or settings.oncall:
-        lines.append("Slack: a mention of whoever is on call, else of slack.mention")
-    names = {MENTION: "a mention", DM: "a direct message", NEXT: "the next person on call"}
-    lines += [f"step {n}: {names.get(s.tell, s.tell)}" for n, s in enumerate(steps, start=1)]
-    return lines
 
 
 class StagedProber:

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -27,6 +28,7 @@ from bot.cli.command_line import (
     Wrong,
     console,
     load,
+    program,
     progress,
     warn,
 )
@@ -35,7 +37,6 @@ from bot.cli.init import init
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Coroutine
-    from pathlib import Path
     from typing import Any
 
     from bot.config import Settings
@@ -240,12 +241,44 @@ def demo(scenario: str, speed: float | None, port: int, *, headless: bool) -> No
     try:
         code = _run_until_stopped(playing, StoryLoop)
     except OSError as error:
-        taken = f"port {port} is taken: choose another one, such as --port 0 for any free one"
-        text = taken if error.errno == errno.EADDRINUSE else str(error)
-        raise click.ClickException(text) from None
+        raise click.ClickException(_explain(error, port)) from None
     except ValueError as error:
         raise Wrong(str(error)) from None
     sys.exit(code or 0)
+
+
+@main.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="sandbox",
+    show_default=True,
+    help="Where to write bot.yml and its secrets.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8471, show_default=True)
+def sandbox(folder: Path, port: int) -> None:
+    """Serve a local tenant and Slack workspace, to try the set-up without accounts.
+
+    It writes a configuration that fits, and goes on until you stop it. Meanwhile try doctor,
+    test-alert, init and run with that configuration. A page shows the channel.
+
+    \b
+    Example: auth0-check sandbox
+    """
+    from bot.simulator.sandbox import serve_sandbox
+
+    try:
+        _run_until_stopped(serve_sandbox(folder, port, program(), _print_line))
+    except OSError as error:
+        raise click.ClickException(_explain(error, port)) from None
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+
+
+def _explain(error: OSError, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is taken: choose another one, such as --port 0 for any free one"
+    return str(error)
 
 
 def _print_line(line: str) -> None:

@@ -6,6 +6,7 @@ import sys
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 HEALTHY, FAILING, CANNOT_TELL, WRONG = 0, 1, 2, 3
 """Exit statuses. `WRONG`: the configuration or the command line, so a new try changes nothing."""
+PROGRAM = "auth0-check"
 CONFIG_FILE = Path("bot.yml")
 """What `init` writes unless told otherwise."""
 CONFIG = click.option(
@@ -89,6 +91,12 @@ def load(config: Path | None, *, with_slack: bool = True) -> Loaded:
         is_overlooked = not config and not environment().get(VARIABLE) and CONFIG_FILE.is_file()
         hint = f"{CONFIG_FILE} is here: use --config {CONFIG_FILE}\n" if is_overlooked else ""
         raise Wrong(f"the configuration cannot be used\n{hint}{error}") from None
+
+
+def program() -> str:
+    """Return how the program was called, if its name alone would not be found."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == PROGRAM and not which(PROGRAM) else PROGRAM
 
 
 def warn(lines: list[str]) -> None:

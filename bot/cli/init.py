@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.command_line import CONFIG_FILE, FAILING, HEALTHY, Wrong, progress, show_finding
+from bot.cli.command_line import (
+    CONFIG_FILE,
+    FAILING,
+    HEALTHY,
+    Wrong,
+    program,
+    progress,
+    show_finding,
+)
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -260,7 +268,7 @@ def init(file: Path, *, from_env: bool, offline: bool, **flags: str | None) -> N
         click.echo(line)
     if interview.problems:
         click.echo("An answer does not work yet: see above.")
-    click.echo(f"Next: auth0-check doctor --config {file}")
+    click.echo(f"Next: {program()} doctor --config {file}")
     sys.exit(FAILING if interview.problems else HEALTHY)
 
 

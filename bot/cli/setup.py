@@ -158,7 +158,7 @@ def test_alert(config: Path | None, only: str, *, yes: bool, keeps: bool, is_jso
       auth0-check test-alert --only me --config bot.yml
     """
     from bot.app.bot import StartupError
-    from bot.app.rehearsal import Rehearsal, describe_people, shorten
+    from bot.app.rehearsal import Rehearsal, shorten
     from bot.core.model.finding import Level, worst_level
     from bot.telemetry import set_up_logging
 
@@ -166,11 +166,10 @@ def test_alert(config: Path | None, only: str, *, yes: bool, keeps: bool, is_jso
     warn(warnings)
     if only and only != "me" and not MEMBER_ID.fullmatch(only):
         raise click.UsageError(f"--only needs `me`, or a member's ID (U…): {COPY_ID}")
-    only = _choose_person(only, _ask_slack(settings))
+    only = _choose_person(only, names := _ask_slack(settings))
     if not is_json:
-        click.echo("This test calls:")
-        for line in describe_people(shorten(settings, only)):
-            click.echo(f"  {line}")
+        called = _describe_calls(shorten(settings, only), names)
+        click.echo("\n  ".join(("This test calls:", *called)))
     if not yes:
         click.confirm("Go on?", abort=True)
     set_up_logging(settings.secrets(), logging.ERROR)
@@ -220,6 +219,29 @@ def _ask_slack(settings: Settings) -> dict[str, str]:
     except SlackProblem as problem:
         click.echo(f"Error: {problem}", err=True)
         sys.exit(FAILING if problem.status is SlackStatus.REFUSED else CANNOT_TELL)
+
+
+def _describe_calls(settings: Settings, names: dict[str, str]) -> list[str]:
+    """Say whom a test calls, one line each; people by their names, where those are known."""
+    from bot.app.clock import SystemClock
+    from bot.app.rules import rules_of
+    from bot.core.oncall import DM, MENTION, NEXT, current_shift, next_shift_to_notify
+
+    slack, steps, now = settings.slack, settings.escalation.critical, SystemClock().now()
+    source = rules_of(settings).on_call
+    shift = current_shift(source, (), now) if source else None
+    on_call = shift.person if shift else getattr(source, "id", slack.mention or "")
+    later = source and next_shift_to_notify(source, (), now, notified={on_call})
+    first = names.get(on_call, on_call) or "whoever is on call by the calendar"
+    second = names.get(later.person, later.person) if later else "nobody else"
+    kinds = {
+        MENTION: f"a mention of {first}",
+        DM: f"a direct message to {first}",
+        NEXT: f"a direct message to {second}",
+    }
+    lines = [f"Slack: a post in {slack.channels.critical or slack.channel}"]
+    lines += [f"Slack: {kinds[MENTION]}"] * bool(slack.mention or settings.oncall)
+    return lines + [f"step {n}: {kinds.get(s.tell, s.tell)}" for n, s in enumerate(steps, start=1)]
 
 
 def _choose_person(only: str, names: dict[str, str]) -> str:

@@ -14,7 +14,6 @@ from bot.app.rehearsal import (
     NAME,
     Rehearsal,
     WatchedMessenger,
-    describe_people,
     shorten,
 )
 from bot.config.loading import build_settings, load_document
@@ -169,4 +168,3 @@ async def test_only_me(tmp_path: Path) -> None:
     assert short.oncall.rotation
     assert short.oncall.rotation.people == ("U7",)
     assert [step.tell for step in short.escalation.critical] == ["dm"]
-    assert len(describe_people(short)) == 3

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -113,6 +116,42 @@ def test_a_port_that_is_taken_is_named(auth0_check: Run, brief: Callable[..., st
 
     assert ended.returncode == 1
     assert f"port {port} is taken: choose another one, such as --port 0" in ended.stderr
+
+
+async def test_a_sandbox_to_set_up_in(tmp_path: Path) -> None:
+    """Its configuration passes the doctor while it serves, and SIGINT ends it."""
+    file = tmp_path / "new" / "bot.yml"
+    program = (sys.executable, "-m", "tests.steady", "bot")
+    serving = await asyncio.create_subprocess_exec(
+        *(*program, "sandbox", "--port", "0", "--folder", str(file.parent)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert serving.stdout
+    said = (await serving.stdout.readuntil(b"Stop with Ctrl-C.")).decode()
+    doctor = await asyncio.create_subprocess_exec(
+        *(*program, "doctor", "--json", "--config", str(file)), stdout=asyncio.subprocess.PIPE
+    )
+    examined, _ = await doctor.communicate()
+    serving.send_signal(signal.SIGINT)
+    await serving.communicate()
+
+    found = [json.loads(line) for line in examined.splitlines()]
+    assert [one for one in found if one["level"] not in {"ok", "advice"}] == []
+    assert doctor.returncode == 0
+    assert serving.returncode == 0
+    assert f"auth0-check test-alert --config {file}" in said
+    assert file.with_suffix(".env").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_sandbox_leaves_your_configuration_alone(auth0_check: Run, tmp_path: Path) -> None:
+    """Exit status 3, and the file is as it was."""
+    file = tmp_path / "bot.yml"
+    file.write_text("slack: {}\n")
+    ended = auth0_check("sandbox", "--port", "0", "--folder", str(tmp_path))
+
+    assert ended.returncode == 3
+    assert "is a configuration of your own: choose another --folder" in ended.stderr
+    assert file.read_text() == "slack: {}\n"
 
 
 def test_the_help_names_every_example(auth0_check: Run) -> None:

@@ -99,7 +99,8 @@ async def test_only_me(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert "  1  Ann (U1)\n" in lines
     assert "✗ is neither a number above nor a member ID (U…)" in lines
-    assert "a direct message" in lines
+    assert "  Slack: a mention of Ann\n" in lines
+    assert "  step 1: a direct message to Ann\n" in lines
     assert lines.endswith("Go on? [y/N]: ")
 
 
