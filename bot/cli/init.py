@@ -22,6 +22,8 @@ from bot.cli.command_line import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bot.config import Settings
     from bot.config.document import Document
     from bot.core.model.finding import Finding
@@ -76,6 +78,8 @@ CHECKED = {
     "SLACK_CHANNEL": "channel",
 }
 """After which answer the service is asked, and about what of Slack's."""
+NOT_FOR_THE_DOMAIN = ("AUTH0_CLIENT_ID", "AUTH0_USERNAME", "AUTH0_PASSWORD")
+"""Each is required, and asked for after the domain has been checked."""
 AT_FAULT = {
     "discovery and keys": ("AUTH0_DOMAIN",),
     "application": ("AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET"),
@@ -107,12 +111,13 @@ class Interview:
             except ConfigError as error:
                 raise Wrong(f"{file} is there, and cannot be read\n{error}") from None
 
-    def build_document(self) -> Document:
-        """Build the configuration as it would be."""
+    def build_document(self, *, stands_in_for: Iterable[str] = ()) -> Document:
+        """Build the configuration as it would be, with anything for what is not asked yet."""
         from bot.config.loading import NO_SLACK, VARIABLES, read_variables
 
         if self.base is None:
             stand_ins = {f"SLACK_{key.upper()}": value for key, value in NO_SLACK.items()}
+            stand_ins |= dict.fromkeys(stands_in_for, "unknown")
             return read_variables(stand_ins | {k: v for k, v in self.answers.items() if v})
         document = deepcopy(self.base)
         document.problems.clear()
@@ -134,7 +139,7 @@ class Interview:
             build_settings(document)
         except ConfigError:
             problem = document.problems.get(VARIABLES[variable])
-            return problem.text.partition(": ")[2] if problem else ""
+            return problem.text.split(": ", 2)[-1] if problem else ""
         return ""
 
     def check(self, variable: str) -> list[Finding]:
@@ -145,8 +150,9 @@ class Interview:
         changed = login if variable == "AUTH0_REALM" else {variable}
         if not self._is_online or variable not in CHECKED or not changed & self.answers.keys():
             return []
+        needless = NOT_FOR_THE_DOMAIN if variable == "AUTH0_DOMAIN" else ()
         try:
-            settings = build_settings(self.build_document())
+            settings = build_settings(self.build_document(stands_in_for=needless))
         except ConfigError:
             return []
         if variable == "AUTH0_REALM":
