@@ -19,6 +19,7 @@ from bot.cli.command_line import (
     program,
     progress,
     show_finding,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ class Interview:
         from bot.config import ConfigError, build_settings
         from bot.config.loading import VARIABLES
 
+        if not self.answers[variable] and variable not in OPTIONAL:
+            return "is needed"
         document = self.build_document()
         try:
             build_settings(document)
@@ -141,6 +144,16 @@ class Interview:
             problem = document.problems.get(VARIABLES[variable])
             return problem.text.split(": ", 2)[-1] if problem else ""
         return ""
+
+    def find_doubts(self, *variables: str) -> list[str]:
+        """Return what is probably a mistake in some answers, though it can be used."""
+        from bot.config.document import format_loc
+        from bot.config.loading import VARIABLES
+        from bot.config.warnings import find_warnings
+
+        places = [f" {format_loc(VARIABLES[each])}: " for each in variables]
+        lines = find_warnings(self.build_document())
+        return [line.split(": ", 2)[-1] for line in lines if any(place in line for place in places)]
 
     def check(self, variable: str) -> list[Finding]:
         """Check an answer against the real service, once all that this needs is known."""
@@ -272,6 +285,7 @@ def init(file: Path, *, from_env: bool, offline: bool, **flags: str | None) -> N
         raise Wrong("\n".join(("nothing was written", *problems)))
     for line in interview.write():
         click.echo(line)
+    warn([] if asks else interview.find_doubts(*answers))
     if interview.problems:
         click.echo("An answer does not work yet: see above.")
     click.echo(f"Next: {program()} doctor --config {file}")
@@ -280,30 +294,36 @@ def init(file: Path, *, from_env: bool, offline: bool, **flags: str | None) -> N
 
 def _ask(interview: Interview, variable: str) -> None:
     """Ask until the answer has the right form."""
-    is_secret = variable in SECRET_QUESTIONS
     keeps = interview.base is not None
     question = QUESTIONS[variable]
     if keeps:
         question = f"{question.partition(' (Enter')[0]} (Enter keeps it)"
+    doubt = ""
     while True:
-        try:
-            answer = click.prompt(question, default="", show_default=False, hide_input=is_secret)
-        except click.Abort:
-            if sys.stdin.isatty():
-                raise
-            click.echo()  # the question has no line break
-            raise Wrong(NO_TERMINAL) from None
-        answer = answer.strip()
-        if not answer and keeps:
+        answer = _prompt(question, hides=variable in SECRET_QUESTIONS)
+        if not answer and (keeps or doubt):
             return
         interview.answers[variable] = answer
         problem = interview.find_problem(variable)
-        if not answer and variable not in OPTIONAL:
-            problem = "is needed"
-        if not problem:
+        doubt = "" if problem or doubt else next(iter(interview.find_doubts(variable)), "")
+        if problem:
+            del interview.answers[variable]
+            click.echo(f"  ✗ {problem}")
+        elif doubt:
+            click.echo(f"  • {doubt} Enter keeps it.")
+        else:
             return
-        del interview.answers[variable]
-        click.echo(f"  ✗ {problem}")
+
+
+def _prompt(question: str, *, hides: bool) -> str:
+    try:
+        answer = click.prompt(question, default="", show_default=False, hide_input=hides)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo()  # the question has no line break
+        raise Wrong(NO_TERMINAL) from None
+    return str(answer).strip()
 
 
 def _settle(interview: Interview, variable: str, finding: Finding, *, asks: bool) -> None:
