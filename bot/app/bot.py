@@ -34,6 +34,7 @@ from bot.slack.inbound.socket_mode import SocketModeConnection
 from bot.slack.outbound.answers import QuestionAnswerer
 from bot.slack.outbound.home_tabs import HomeTabs
 from bot.slack.outbound.messenger import SlackMessenger
+from bot.slack.outbound.own_messages import mark_abandoned, watch_messages
 from bot.slack.session import SlackHealth, SlackSession
 from bot.slack.users import UserDirectory, groups_with_rights
 from bot.slack.web_api import POST, open_web
@@ -191,7 +192,7 @@ class Bot:
             status_link=settings.status_link,
             broadcasts_calls=settings.slack.broadcast,
         )
-        delivery = self._build_delivery(engine, store, messenger)
+        delivery = self._build_delivery(engine, store, messenger, web)
         engine.attach(delivery)
         self._clock_watch.attach(partial(self._on_clock_correction, engine), engine.submit)
         await engine.load()
@@ -210,7 +211,7 @@ class Bot:
             ENGINE: engine.run,
             DELIVERY: delivery.run,
             "Slack session": session.run,
-            "Slack": partial(self._use_slack, engine, web, session, messenger),
+            "Slack": partial(self._use_slack, engine, web, session),
         }
         states, now = engine.view().tenants.states.values(), self._clock.now()
         ages = [now - state.last_data_at for state in states if state.last_data_at is not None]
@@ -267,7 +268,7 @@ class Bot:
         return self.engine
 
     def _build_delivery(
-        self, engine: Engine, store: Store, messenger: SlackMessenger
+        self, engine: Engine, store: Store, messenger: SlackMessenger, web: SlackWeb
     ) -> OutboxDelivery:
         delivery = self.delivery = OutboxDelivery(
             clock=self._clock,
@@ -277,6 +278,8 @@ class Bot:
             submit=engine.submit,
         )
         self.metrics.outbox_waiting.set_function(lambda: delivery.depth)
+        ways = delivery.update_soon, delivery.repeated
+        self._parts["messages"] = partial(watch_messages, web, self._clock, engine.view, *ways)
         return delivery
 
     async def _listen(self, engine: Engine, store: GuardedStore) -> None:
@@ -315,7 +318,6 @@ class Bot:
         engine: Engine,
         web: SlackWeb,
         session: SlackSession,
-        messenger: SlackMessenger,
     ) -> None:
         """Once Slack accepts the bot: say what became of the database, then serve people."""
         workspace = await session.wait_until_accepted()
@@ -324,7 +326,8 @@ class Bot:
             await self.warn(text)
         if engine.is_new and self.marks_abandoned:
             engine.is_new = False
-            await messenger.mark_abandoned(engine.view, self._started_at)
+            channels = session.channel_ids.values()
+            await mark_abandoned(web, channels, engine.view, self._started_at)
         await self._serve_people(engine, web, session, workspace)
 
     async def _serve_people(
@@ -335,13 +338,8 @@ class Bot:
         people = UserDirectory(
             web, self._clock, engine.view, groups=groups, workspaces=workspace.workspaces
         )
-        homes = HomeTabs(
-            web,
-            self._clock,
-            people=people,
-            view=engine.view,
-            status_link=self._settings.status_link,
-        )
+        link = self._settings.status_link
+        homes = HomeTabs(web, self._clock, people=people, view=engine.view, status_link=link)
         listeners = self._build_listeners(engine, web, workspace, people, homes)
         self._slack_parts.clear()
         self._slack_parts |= {"directory": people.run, "home tabs": homes.run}

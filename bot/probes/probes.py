@@ -185,7 +185,9 @@ class Probes:
         """Build every probe of the settings."""
         self._fetcher = fetcher
         self._issuer_keys: dict[TenantDomain, IssuerKeys] = {}
-        timeout_s = ProbeSettings().timeout
+        # A control endpoint must have failed by the time the quickest login has.
+        limits = (tenant.probe.timeout for tenant in settings.tenants)
+        timeout_s = min(limits, default=ProbeSettings().timeout)
         controls = {Target(CONTROL, urlsplit(url).netloc): url for url in settings.controls}
         self._probes: dict[Target, Probe | ControlProbe] = {
             **dict(self._tenant_probes(settings.tenants)),

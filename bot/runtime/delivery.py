@@ -16,6 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from bot.core.alerting import deliveries
+from bot.core.incidents import notifications
 from bot.core.state import clock_shift, outbox
 from bot.core.state.outbox import (
     Answer,
@@ -102,6 +103,8 @@ class OutboxDelivery:
         self._tasks: set[asyncio.Task[None]] = set()
         self._limits = RateLimits()
         self._shares = PersonLimit(SHARES, SHARES_SPAN_S)
+        self.repeated: dict[int, Delivery] = {}
+        """The posts that may be there twice, by incident."""
 
     @property
     def depth(self) -> int:
@@ -135,6 +138,13 @@ class OutboxDelivery:
                 self._calls[delivery.key] = delivery
                 heappush(self._deadlines, (delivery.call.overdue_at, delivery.key))
         self._changed.set()
+
+    def update_soon(self, incident: int) -> None:
+        """Update an incident's message, unless something waits that does: it may be deleted."""
+        now, lane = self._clock.now(), notifications.lane(incident)
+        if not self.lane(lane):
+            key = f"{incident}:gone:{now:.3f}"
+            self.offer([Delivery(key, lane, 1, Edit(incident), created_at=now)])
 
     def _limit_share(self, delivery: Delivery) -> Delivery:
         """Answer a person alone who shares too much: nobody is to flood the channel."""
@@ -310,6 +320,8 @@ class OutboxDelivery:
             self._limits.release(limit[0])
         now, body = self._clock.now(), delivery.body
         if isinstance(body, Post) and message is not None:
+            if delivery.tries > 1:
+                self.repeated[body.incident] = delivery
             self._submit(Delivered(now, body.incident, message.channel, message.ts, delivery.key))
         elif not delivery.call:
             return outbox.mark_sent(delivery)

@@ -56,19 +56,38 @@ def hold_lock(path: Path) -> Iterator[bool]:
     """
     handle = os.open(_lock_path(path), os.O_CREAT | os.O_RDWR, PRIVATE)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"The database {path} is in use by another auth0-check: stop that one, or give this"
-                " one a `database` of its own"
-            ) from None
+        _lock(handle, path)
         noted = os.pread(handle, 1, 0)
         if not noted:
             os.pwrite(handle, _SAVED, 0)
         yield noted == _UNSAVED
     finally:
         os.close(handle)
+
+
+@contextmanager
+def hold_identity(path: Path) -> Iterator[None]:
+    """Lock the file itself as well: it may have a second path, by a hard link or a mount.
+
+    SQLite's own locks are of another kind and do not conflict. Closing the handle would drop them,
+    so it is opened before SQLite opens the file, and closed after it.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        _lock(handle, path)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StoreError(
+            f"The database {path} is in use by another auth0-check: stop that one, or give this"
+            " one a `database` of its own"
+        ) from None
 
 
 def note_unsaved(path: Path, *, is_unsaved: bool) -> None:
@@ -173,6 +192,8 @@ def open_database(path: Path, now: float) -> Database:
     with explain_errors(path), ExitStack() as resources:
         was_unsaved = resources.enter_context(hold_lock(path))
         warning = ""
+        if path.exists():
+            resources.enter_context(hold_identity(path))
         if path.exists() and is_damaged(path):
             warning = (
                 f"The database was damaged and is now {move_aside(path, now)}; a new one was begun."
@@ -180,6 +201,7 @@ def open_database(path: Path, now: float) -> Database:
             )
         if not path.exists():
             _create_database(path)
+            resources.enter_context(hold_identity(path))
         path.chmod(PRIVATE)
         connection = resources.enter_context(connect(path))
         with connection.begin():
@@ -308,11 +330,13 @@ def inspect_database(database: str) -> DatabaseInspection:
 
 
 def _is_locked(path: Path) -> bool:
-    try:
-        with Path(_lock_path(path)).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        pass
+    """Tell whether a process has the database; by the path first, which this one may have."""
+    for name in (Path(_lock_path(path)), path):
+        try:
+            with name.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            pass
     return False

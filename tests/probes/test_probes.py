@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.core.model.fault import is_refusal
-from bot.core.model.observation import Outcome, Target
+from bot.core.model.observation import Outcome, Stage, Target
 
 if TYPE_CHECKING:
-    import asyncio
-
     from tests.probes.conftest import Behaviour, Lab
 
 LOGIN, WELLKNOWN = Target("prod", "login"), Target("prod", "wellknown")
@@ -162,6 +161,24 @@ async def test_the_control(lab: Lab, status: int, body: bytes, outcome: Outcome)
         seen = await lab.probes().probe(CONTROL)
 
     assert seen.outcome is outcome
+
+
+async def test_the_time_limit_of_the_control(lab: Lab) -> None:
+    """A control endpoint that hangs has failed by the time the quickest login would have."""
+
+    async def hang(_: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    probes = lab.probes(timeout=2.0)
+    async with lab.server_with(hang, tls=None) as other:
+        other.routes["/any"] = hang
+        lab.path.port = other.port
+        began = lab.clock.now()
+        seen = await probes.probe(CONTROL)
+
+    assert seen.fault
+    assert seen.fault.stage is Stage.TIMEOUT
+    assert 2.0 <= lab.clock.now() - began < 8.0
 
 
 async def test_the_quota_comes_along(lab: Lab) -> None:

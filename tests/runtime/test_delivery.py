@@ -232,6 +232,14 @@ def with_message(bench: Bench) -> None:
     bench.incidents[1] = replace(INCIDENT, message=IncidentMessage(MESSAGE))
 
 
+@pytest.mark.parametrize("errors", [(), (LOST,), (CUT_OFF, LOST)])
+def test_which_posts_may_be_there_twice(errors: tuple[Exception, ...]) -> None:
+    """Those that were sent more than once: copies of them are looked for."""
+    bench = deliver(POST, prepare=failing(POST.key, *errors))
+
+    assert [*bench.delivery.repeated] == [1] * bool(errors)
+
+
 def test_a_lane_keeps_its_order() -> None:
     """The post, then its edit and its reply, each when the one before is done."""
     bench = deliver(REPLY, EDIT, POST)
@@ -543,6 +551,23 @@ def test_a_message_that_was_deleted_is_posted_again(code: str) -> None:
     assert [key for _, key in bench.attempts] == [EDIT.key, "1:post:2", REPLY.key]
     assert bench.incidents[1].message.posts == 2
     assert bench.delivery.depth == 0
+
+
+@pytest.mark.parametrize("waiting", [(), (replace(EDIT, due_at=30.0),)])
+def test_a_message_that_may_be_gone(waiting: tuple[Delivery, ...]) -> None:
+    """It is updated at once, which finds out, unless an update waits; it is then posted again."""
+
+    def prepare(bench: Bench) -> None:
+        with_message(bench)
+        bench.delivery.offer(waiting)
+        bench.errors["1:gone:0.000"] = [refusal("message_not_found")]
+        bench.delivery.update_soon(1)
+        bench.delivery.update_soon(1)
+
+    bench = deliver(prepare=prepare)
+
+    keys = [key for _, key in bench.attempts]
+    assert keys == (["1:edit:1"] if waiting else ["1:gone:0.000", "1:post:2"])
 
 
 def test_a_reply_to_a_deleted_message_goes_to_the_new_one() -> None:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.core.model.observation import Cause, Scope, Severity, Verdict
+from bot.core.model.command import Request, ShowSilences
+from bot.core.model.observation import Cause, Scope, Severity, Target, Verdict
 from bot.core.oncall import CallReason
 from bot.core.state.desk import DeskState
 from bot.core.state.incident import Incident, IncidentKind, IncidentLife, MessageRef
-from bot.core.state.outbox import Call, CrossPost, Delivery, Edit, Post, Reply
+from bot.core.state.outbox import Answer, Call, CrossPost, Delivery, Edit, Post, Reply
 from bot.core.state.rules import Rules
+from bot.core.state.silence import Silence
 from bot.core.state.tenant import Tenants
 from bot.core.state.timeline import MentionEntry, ReopenedEntry
-from bot.ports import Reason, Refused, View
+from bot.ports import Doubt, Reason, Refused, View
 from bot.simulator.workspace.workspace import Workspace
-from bot.slack.outbound.messenger import (
-    EVENT_TYPE,
-    MAX_PAGES,
-    MAX_TENANTS,
-    PAGE_SIZE,
-    SlackMessenger,
-)
+from bot.slack.outbound.messenger import MAX_TENANTS, SlackMessenger
+from bot.slack.outbound.own_messages import EVENT_TYPE, MAX_PAGES, PAGE_SIZE
 from bot.slack.web_api import refusal
 
 if TYPE_CHECKING:
@@ -49,10 +47,13 @@ class LocalSlack:
         self.at = START
         self.workspace = Workspace(lambda: self.at)
         self.calls: list[str] = []
+        self.is_away = False
 
     async def call(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         self.at += 2.0
         self.calls.append(method)
+        if self.is_away:
+            raise Doubt("Slack", "timeout")
         body = self.workspace.call(method, self.workspace.state.app.bot_token, params).body
         if not body["ok"]:
             raise refusal(body["error"])
@@ -115,6 +116,29 @@ async def test_a_call_of_hundreds_of_tenants_is_taken(
         "reason": "begun",
         "open": True,
     }
+
+
+@pytest.mark.parametrize(("count", "pages"), [(5, 1), (40, 3), (400, 4)])
+async def test_a_long_answer_has_pages(
+    slack: LocalSlack, messenger: SlackMessenger, count: int, pages: int
+) -> None:
+    """Nothing of it is left out, up to four pages; the last one says if there is more."""
+    silences = {
+        n: Silence(n, Target("shop", ""), START, START + 9e5, "U0BEN", f"<{n}> " + "&" * 99)
+        for n in range(1, count + 1)
+    }
+    view = View(START, Rules({}), Tenants({}), DeskState(silences=silences))
+    request = Request("r", START, ShowSilences(), user="U1", channel=CHANNEL, is_direct=True)
+
+    await messenger.send(
+        Delivery("answer:r:1", "answer:r", 1, Answer(request), created_at=START), view, None
+    )
+
+    messages = slack.workspace.messages(CHANNEL)
+    shown = json.dumps([message.blocks for message in messages])
+    assert len(messages) == pages == len(slack.calls)
+    assert all(f"S{n} *shop*" in shown for n in silences if pages < 4)
+    assert ("and there is more" in shown) == (pages == 4)
 
 
 @pytest.mark.parametrize(

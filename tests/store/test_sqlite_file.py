@@ -22,6 +22,7 @@ from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
 from bot.store import SqlStore, open_store
 from bot.store.schema import HEAD, METADATA, MIGRATIONS
+from bot.store.sqlite_file import inspect_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,6 +139,24 @@ async def test_second_process(store: SqlStore, path: Path) -> None:
         await open_store(str(path), 0.0)
 
     await store.commit(CHANGE)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_second_process_by_a_hard_link(path: Path, tmp_path: Path, *, is_new: bool) -> None:
+    """The file itself is locked: another path to it is refused, also by `doctor`."""
+    store = await open_store(str(path), 0.0)
+    if not is_new:
+        await store.close()
+        store = await open_store(str(path), 0.0)
+    other = tmp_path / "other.sqlite"
+    other.hardlink_to(path)
+
+    with pytest.raises(StoreError, match=r"in use by another auth0-check: stop that one"):
+        await open_store(str(other), 0.0)
+    assert inspect_database(str(other)).is_in_use
+
+    await store.close()
+    await (await open_store(str(other), 0.0)).close()
 
 
 async def test_newer_schema(closed: Path) -> None:

@@ -15,7 +15,7 @@ from bot.core.state.stimulus import CommandReceived, PersonActed, QuestionAudite
 from bot.ports import CallFailed, Doubt, Reason, Refused
 from bot.slack.render.answers import render_answer
 from bot.slack.render.status import render_findings
-from bot.slack.render.text import render_paragraphs
+from bot.slack.render.text import paginate, render_paragraphs
 from bot.slack.web_api import send_with_fallback
 
 if TYPE_CHECKING:
@@ -131,7 +131,12 @@ async def send_answer(
     api: WebApi, answer: Answer, view: View, message: RenderedMessage | None = None
 ) -> None:
     """Answer by the response_url while it is valid, else in the channel of the request."""
-    request, message = answer.request, message or render_answer(answer, view)
+    for page in paginate(message or render_answer(answer, view)):
+        await _send_page(api, answer, view, page)
+
+
+async def _send_page(api: WebApi, answer: Answer, view: View, message: RenderedMessage) -> None:
+    request = answer.request
     params: dict[str, Any]
     if request.response_url and view.now - request.at < RESPONSE_URL_LIFE_S:
         kind = "in_channel" if answer.is_shared else "ephemeral"

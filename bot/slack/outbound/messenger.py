@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
-from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +36,18 @@ from bot.core.state.timeline import (
 )
 from bot.ports import CallFailed, Reason, Refused
 from bot.slack.outbound.answers import NO_UNFURL, send_answer
+from bot.slack.outbound.own_messages import (
+    EVENT_TYPE,
+    MAX_PAGES,
+    METADATA_KEY,
+    OPEN_KEY,
+    SEARCH_MARGIN_S,
+    payload_of,
+    read_pages,
+)
 from bot.slack.outbound.reachability import find_unreached
 from bot.slack.render.direct_and_pager import render_direct_entry, render_direct_message
 from bot.slack.render.incident import (
-    render_abandoned,
     render_cross_post,
     render_incident,
     render_nobody_reached,
@@ -55,34 +61,16 @@ from bot.slack.render.timeline import render_call, render_timeline_entry
 from bot.slack.web_api import SYSTEM, refusal, send_with_fallback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from bot.ports import View, WebApi
 
 log = logging.getLogger(__name__)
 
-EVENT_TYPE = "auth0_check"
-METADATA_KEY = "k"
-NO_KEY = {"event_type": EVENT_TYPE, "event_payload": {METADATA_KEY: ""}}
-"""Of a message that no search must find."""
 CHANNEL_ERRORS = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
 """Nothing can be posted to this channel any more."""
 MAX_TENANTS = 100
 """Tenants named in a call's metadata. Slack has a limit for these that it does not document."""
-PAGE_SIZE = 200
-"""Slack recommends no more for one answer (Pagination, read 2026-11)."""
-MAX_PAGES = 25
-"""Of a busier channel we do not know whether it has the message."""
-MAX_PAGES_ABANDONED = 3
-"""Of each channel. An open alert that is older than so many messages is out of sight."""
-_LEAD = re.compile(r"(?:\(possible double\) )?(?:<\S+> )*")
-"""What precedes the first line of an incident's message: whom it mentions."""
-OLD_OPEN = ("FIRING", "ACKNOWLEDGED")
-"""How 0.1.0 began the message of an open incident."""
-OPEN_KEY = "open"
-"""In the metadata of an incident's message: whether the incident is open."""
-SEARCH_MARGIN_S = 3600.0
-"""A channel is searched back to this long before a message was due: our clock may be wrong."""
 
 
 class SlackMessenger:
@@ -152,9 +140,9 @@ class SlackMessenger:
         if channel.startswith("#"):  # Slack searches no channel by its name
             raise Refused(SYSTEM, Reason.UNAVAILABLE, "channel_id_unknown")
         oldest = delivery.created_at - SEARCH_MARGIN_S
-        async for number, messages in self._read_pages(channel, thread):
+        async for number, messages in read_pages(self._api, channel, thread):
             for message in messages:
-                if _payload_of(message).get(METADATA_KEY) == delivery.key:
+                if payload_of(message).get(METADATA_KEY) == delivery.key:
                     return MessageRef(channel, message["ts"])
             # A channel begins with its newest message, a thread with its oldest.
             if not thread and messages and float(messages[-1]["ts"]) < oldest:
@@ -166,60 +154,6 @@ class SlackMessenger:
     async def find_unreached(self, names: tuple[str, ...], now: float) -> dict[str, str]:
         """Ask Slack who is not there, or in Do Not Disturb; see the port."""
         return await find_unreached(self._api, names, now)
-
-    async def _read_pages(
-        self, channel: str, thread: MessageRef | None = None
-    ) -> AsyncIterator[tuple[int, list[Any]]]:
-        """Yield the messages of a channel or a thread, page by page, with the page's number."""
-        params: dict[str, Any] = {"channel": channel, "limit": PAGE_SIZE}
-        params["include_all_metadata"] = True
-        method = "conversations.history"
-        if thread:
-            method = "conversations.replies"
-            params["ts"] = thread.ts
-        for number in count(1):
-            page = await self._api.call(method, params)
-            yield number, page.get("messages", [])
-            params["cursor"] = page.get("response_metadata", {}).get("next_cursor")
-            if not params["cursor"]:
-                return
-
-    async def mark_abandoned(self, view: Callable[[], View], before: float) -> None:
-        """Mark the open incidents that a lost database knew, and take their buttons away.
-
-        Args:
-            view: returns which messages are those of known incidents.
-            before: messages that are newer than this are our own.
-        """
-        for channel in dict.fromkeys(self._channel_ids.values()):
-            try:
-                found = await self._find_open_posts(channel, before)
-                refs = [incident.message.ref for incident in view().desk.incidents.values()]
-                abandoned = [ref for ref in found if ref not in refs]
-                for ref in abandoned:
-                    message = render_abandoned(found[ref])
-                    params = {"channel": channel, "ts": ref.ts, "metadata": NO_KEY}
-                    await self._call_with_fallback("chat.update", params, message)
-            except CallFailed as error:
-                log.warning("cannot look for open alerts of an earlier database: %s", error)
-                continue
-            if abandoned:
-                line = "the database is new; %s has %d open alert(s) of an earlier one, now marked"
-                log.warning(line, channel, len(abandoned))
-
-    async def _find_open_posts(self, channel: str, before: float) -> dict[MessageRef, str]:
-        """Return the texts of the incidents that were open when they were last updated."""
-        found: dict[MessageRef, str] = {}
-        async for number, messages in self._read_pages(channel):
-            for message in messages:
-                text = _LEAD.sub("", str(message.get("text", "")), count=1)
-                payload = _payload_of(message)
-                is_old = bool(payload) and text.startswith(OLD_OPEN)
-                if payload.get(OPEN_KEY, is_old) and float(message["ts"]) < before:
-                    found[MessageRef(channel, message["ts"])] = text
-            if number == MAX_PAGES_ABANDONED:
-                break
-        return found
 
     def _destination(
         self, delivery: Delivery, body: Edit | Reply, message_ref: MessageRef | None
@@ -348,12 +282,6 @@ def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:
         reason = call.reason.value
         payload |= {"incident": call.incident, "tenants": list(tenants), "reason": reason}
     return payload
-
-
-def _payload_of(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    metadata = message.get("metadata", {})
-    is_ours = metadata.get("event_type") == EVENT_TYPE
-    return metadata.get("event_payload", {}) if is_ours else {}
 
 
 def _render_for_channel(body: Body, view: View) -> RenderedMessage:

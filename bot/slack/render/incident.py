@@ -96,6 +96,14 @@ def render_abandoned(text: str) -> RenderedMessage:
     return RenderedMessage(f"NO LONGER UPDATED, was {text}", [section(text), context(note)])
 
 
+def render_copy(number: int, permalink: str) -> RenderedMessage:
+    """Say that a message is a copy of an incident's message, which nobody updates."""
+    where = link(permalink, f"Incident #{number}") if permalink else f"Incident #{number}"
+    return render_paragraphs(
+        f"NO LONGER UPDATED: Slack's answer was lost, and I posted this twice. {where} goes on."
+    )
+
+
 def render_incident(
     incident: Incident, view: View, status_link: str, mention: str = ""
 ) -> RenderedMessage:

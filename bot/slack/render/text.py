@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -38,8 +39,40 @@ def render_paragraphs(*texts: str) -> RenderedMessage:
     return RenderedMessage(cut, [section(paragraph) for paragraph in paragraphs])
 
 
+def paginate(message: RenderedMessage) -> list[RenderedMessage]:
+    """Return a message as pages that Slack takes: one, unless it is long."""
+    pages: list[list[Block]] = [[]]
+    size = 0
+    for block in message.blocks:
+        length = len(json.dumps(block, ensure_ascii=False))
+        if pages[-1] and (size + length > PAGE_CHARS or len(pages[-1]) + 1 >= PAGE_BLOCKS):
+            pages.append([])
+            size = 0
+        pages[-1].append(block)
+        size += length
+    if len(pages) == 1:
+        return [message]
+    shown = [*enumerate(pages[:MAX_PAGES], 1)]
+    total = f"{len(shown)}, and there is more" if len(pages) > MAX_PAGES else str(len(shown))
+    return [
+        RenderedMessage(_plain_text(page), [*page, context(f"Page {number} of {total}")])
+        for number, page in shown
+    ]
+
+
+def _plain_text(blocks: list[Block]) -> str:
+    texts = (each["text"]["text"] for each in blocks if each["type"] == "section")
+    return render_paragraphs(*texts).text
+
+
 Block = dict[str, Any]
 COMMAND = "/auth0-check"
+PAGE_CHARS, PAGE_BLOCKS = 12_000, 50
+"""Slack takes no more than about 13,200 characters in all blocks of a message (bolt-js#2509 and
+#2867, read 2026-11), and 50 blocks."""
+MAX_PAGES = 4
+"""Slack takes five answers at a response_url (Handling user interaction, read 2026-11), and a check
+has a first one."""
 SECTION_CHARS = 3000
 FIELD_CHARS = 2000
 """Slack's limits for a section's text and for one field (Block Kit reference, read 2026-11)."""
