@@ -122,7 +122,8 @@ class SlackExamination:
                 detail = "cannot be looked up: the app lacks channels:read or groups:read"
                 yield Finding(AREA, what, Level.PROBLEM, detail, REINSTALL)
             else:
-                yield _ok(what, f"{found}: it is there, and the bot may post")
+                named = f"is {found}, " if found != channel else ""
+                yield _ok(what, f"{named}is there, and the bot may post")
 
     async def _examine_people(self, me: Workspace) -> AsyncIterator[Finding]:
         """Look up everybody whom the configuration names."""
