@@ -27,7 +27,11 @@ def is_damaged(path: Path) -> bool:
     """Check the whole file. Raises `StoreError` if it is not a database of ours."""
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
-    if not _is_ours(header):
+    # A header that was cut off or zeroed counts as ours: it may be damaged.
+    is_ours = header != b"" and (header.startswith(_MAGIC) or not header.strip(b"\0"))
+    if header.startswith(_MAGIC) and len(header) == _HEADER_BYTES:
+        is_ours = header[_APPLICATION_ID_AT:].startswith(APPLICATION_ID.to_bytes(4, "big"))
+    if not is_ours:
         what = "belongs to another program" if header else "is empty"
         raise StoreError(
             f"The file {path} {what}: give another `database`, or move it away to begin afresh"
@@ -40,14 +44,6 @@ def is_damaged(path: Path) -> bool:
             raise
         return True
     return bool(verdict != "ok")
-
-
-def _is_ours(header: bytes) -> bool:
-    """Check the header. One that was cut off or zeroed counts as ours: it may be damaged."""
-    if header.startswith(_MAGIC) and len(header) == _HEADER_BYTES:
-        return header[_APPLICATION_ID_AT:].startswith(APPLICATION_ID.to_bytes(4, "big"))
-    is_zeroed = not header.strip(b"\0")
-    return header != b"" and (is_zeroed or header.startswith(_MAGIC))
 
 
 _WAL_MAGIC = {0x377F0682: "<", 0x377F0683: ">"}

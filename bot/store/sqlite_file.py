@@ -202,7 +202,7 @@ def open_database(path: Path, now: float) -> Database:
         return Database(path, warning, connection, resources.pop_all(), was_unsaved, identity)
 
 
-def write_anew(database: Database, now: float) -> Database:
+def write_again(database: Database, now: float) -> Database:
     """Return the database of a deleted file, written from what the open file still holds."""
     with explain_errors(database.path):
         raw = database.connection.connection.dbapi_connection
@@ -239,7 +239,7 @@ _MEANING = {
     sqlite3.SQLITE_CANTOPEN: f"it cannot be opened: {_RIGHTS}",
     sqlite3.SQLITE_BUSY: "another program has locked it: close that",
     sqlite3.SQLITE_CONSTRAINT: "another process has written to it: stop all but one and restart it",
-    **dict.fromkeys(DAMAGE_CODES, "it is damaged: restart, and it is moved aside and begun afresh"),
+    **dict.fromkeys(DAMAGE_CODES, "it is damaged: restart, and its newest copy is restored"),
 }
 
 
@@ -314,7 +314,7 @@ def inspect_database(database: str) -> DatabaseInspection:
         if _is_locked(path):
             return DatabaseInspection(f"{path} is in use by a running bot", is_in_use=True)
         if is_damaged(path):
-            detail = "is damaged: the bot moves it aside at its start, and begins a new one"
+            detail = "is damaged: the bot moves it aside at its start, and restores its newest copy"
             return DatabaseInspection(f"{path} {detail}", is_in_use=False)
         with connect(path) as connection, connection.begin():
             revision = read_revision(connection) or HEAD

@@ -34,7 +34,7 @@ from bot.store.sqlite_file import (
     note_unsaved,
     open_database,
     parse_database_path,
-    write_anew,
+    write_again,
 )
 
 if TYPE_CHECKING:
@@ -167,8 +167,8 @@ class SqlStore:
 
     def _commit(self, change: Change) -> None:
         if self._database.is_gone:
-            self._database = write_anew(self._database, self._opened_at)
-            log.error("%s was deleted, and written anew", self._database.path)
+            self._database = write_again(self._database, self._opened_at)
+            log.error("%s was deleted, and written again", self._database.path)
         with self._database.transaction() as connection:
             written = write_change(connection, change, self._revisions)
         self._revisions |= written

@@ -115,7 +115,7 @@ async def test_no_copy_is_good(path: Path) -> None:
 
 
 async def test_deleted_while_it_runs(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The next commit writes the file anew, with all that was in it."""
+    """The next commit writes the file again, with all that was in it."""
     store = await open_store(str(path), 0.0)
     await store.commit(saying("1"))
     remove(path)
@@ -124,7 +124,7 @@ async def test_deleted_while_it_runs(path: Path, caplog: pytest.LogCaptureFixtur
     await store.commit(Change(desk=DeskState(next_id=8)))
     await store.close()
 
-    assert "was deleted, and written anew" in caplog.text
+    assert "was deleted, and written again" in caplog.text
     store = await open_store(str(path), 0.0)
     assert await read(store) == "1"
     desk = (await store.load(0.0)).desk
