@@ -108,7 +108,11 @@ def is_damaged(path: Path) -> bool:
     """Check the whole file. Raises `StoreError` if it is not a database of ours."""
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
-    if not _is_ours(header):
+    # A header that was cut off or zeroed counts as ours: it may be damaged.
+    is_ours = header != b"" and (header.startswith(_MAGIC) or not header.strip(b"\0"))
+    if header.startswith(_MAGIC) and len(header) == _HEADER_BYTES:
+        is_ours = header[_APPLICATION_ID_AT:].startswith(APPLICATION_ID.to_bytes(4, "big"))
+    if not is_ours:
         what = "belongs to another program" if header else "is empty"
         raise StoreError(
             f"The file {path} {what}: give another `database`, or move it away to begin afresh"
@@ -121,24 +125,6 @@ def is_damaged(path: Path) -> bool:
             raise
         return True
     return bool(verdict != "ok")
-
-
-def _is_ours(header: bytes) -> bool:
-    """Check the header. One that was cut off or zeroed counts as ours: it may be damaged."""
-    if header.startswith(_MAGIC) and len(header) == _HEADER_BYTES:
-        return header[_APPLICATION_ID_AT:].startswith(APPLICATION_ID.to_bytes(4, "big"))
-    is_zeroed = not header.strip(b"\0")
-    return header != b"" and (is_zeroed or header.startswith(_MAGIC))
-
-
-def move_aside(path: Path, now: float) -> Path:
-    """Rename a damaged database, its log first: SQLite would replay a log that is left behind."""
-    aside = Path(f"{path}.corrupt-{now:.0f}")
-    for suffix in ("-wal", "-shm", ""):
-        part = Path(f"{path}{suffix}")
-        if part.exists():
-            part.rename(f"{aside}{suffix}")
-    return aside
 
 
 def copy_database(path: Path, to: Path) -> None:
@@ -195,8 +181,12 @@ def open_database(path: Path, now: float) -> Database:
         if path.exists():
             resources.enter_context(hold_identity(path))
         if path.exists() and is_damaged(path):
+            aside = f"{path}.corrupt-{now:.0f}"
+            for suffix in ("-wal", "-shm", ""):  # SQLite would replay a log that is left behind
+                if (part := Path(f"{path}{suffix}")).exists():
+                    part.rename(f"{aside}{suffix}")
             warning = (
-                f"The database was damaged and is now {move_aside(path, now)}; a new one was begun."
+                f"The database was damaged and is now {aside}; a new one was begun."
                 " What was known is forgotten: what still fails is posted again"
             )
         if not path.exists():
