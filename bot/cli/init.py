@@ -19,9 +19,12 @@ from bot.cli.command_line import (
     program,
     progress,
     show_finding,
+    warn,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bot.config import Settings
     from bot.config.document import Document
     from bot.core.model.finding import Finding
@@ -76,6 +79,8 @@ CHECKED = {
     "SLACK_CHANNEL": "channel",
 }
 """After which answer the service is asked, and about what of Slack's."""
+NOT_FOR_THE_DOMAIN = ("AUTH0_CLIENT_ID", "AUTH0_USERNAME", "AUTH0_PASSWORD")
+"""Each is required, and asked for after the domain has been checked."""
 AT_FAULT = {
     "discovery and keys": ("AUTH0_DOMAIN",),
     "application": ("AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET"),
@@ -107,12 +112,25 @@ class Interview:
             except ConfigError as error:
                 raise Wrong(f"{file} is there, and cannot be read\n{error}") from None
 
-    def build_document(self) -> Document:
-        """Build the configuration as it would be."""
+    def find_present(self, variable: str) -> str:
+        """Return what the file has; empty: nothing, or there is no file."""
+        from bot.config.loading import VARIABLES
+
+        value: Any = self.base.values if self.base else None
+        for step in VARIABLES[variable]:
+            try:
+                value = value[step]
+            except (LookupError, TypeError):
+                return ""
+        return str(value or "")
+
+    def build_document(self, *, stands_in_for: Iterable[str] = ()) -> Document:
+        """Build the configuration as it would be, with anything for what is not asked yet."""
         from bot.config.loading import NO_SLACK, VARIABLES, read_variables
 
         if self.base is None:
             stand_ins = {f"SLACK_{key.upper()}": value for key, value in NO_SLACK.items()}
+            stand_ins |= dict.fromkeys(stands_in_for, "unknown")
             return read_variables(stand_ins | {k: v for k, v in self.answers.items() if v})
         document = deepcopy(self.base)
         document.problems.clear()
@@ -129,13 +147,25 @@ class Interview:
         from bot.config import ConfigError, build_settings
         from bot.config.loading import VARIABLES
 
+        if not self.answers[variable] and variable not in OPTIONAL:
+            return "is needed"
         document = self.build_document()
         try:
             build_settings(document)
         except ConfigError:
             problem = document.problems.get(VARIABLES[variable])
-            return problem.text.partition(": ")[2] if problem else ""
+            return problem.text.split(": ", 2)[-1] if problem else ""
         return ""
+
+    def find_doubts(self, *variables: str) -> list[str]:
+        """Return what is probably a mistake in some answers, though it can be used."""
+        from bot.config.document import format_loc
+        from bot.config.loading import VARIABLES
+        from bot.config.warnings import find_warnings
+
+        places = [f" {format_loc(VARIABLES[each])}: " for each in variables]
+        lines = find_warnings(self.build_document())
+        return [line.split(": ", 2)[-1] for line in lines if any(place in line for place in places)]
 
     def check(self, variable: str) -> list[Finding]:
         """Check an answer against the real service, once all that this needs is known."""
@@ -145,8 +175,9 @@ class Interview:
         changed = login if variable == "AUTH0_REALM" else {variable}
         if not self._is_online or variable not in CHECKED or not changed & self.answers.keys():
             return []
+        needless = NOT_FOR_THE_DOMAIN if variable == "AUTH0_DOMAIN" else ()
         try:
-            settings = build_settings(self.build_document())
+            settings = build_settings(self.build_document(stands_in_for=needless))
         except ConfigError:
             return []
         if variable == "AUTH0_REALM":
@@ -266,6 +297,7 @@ def init(file: Path, *, from_env: bool, offline: bool, **flags: str | None) -> N
         raise Wrong("\n".join(("nothing was written", *problems)))
     for line in interview.write():
         click.echo(line)
+    warn([] if asks else interview.find_doubts(*answers))
     if interview.problems:
         click.echo("An answer does not work yet: see above.")
     click.echo(f"Next: {program()} doctor --config {file}")
@@ -274,30 +306,38 @@ def init(file: Path, *, from_env: bool, offline: bool, **flags: str | None) -> N
 
 def _ask(interview: Interview, variable: str) -> None:
     """Ask until the answer has the right form."""
-    is_secret = variable in SECRET_QUESTIONS
     keeps = interview.base is not None
     question = QUESTIONS[variable]
     if keeps:
-        question = f"{question.partition(' (Enter')[0]} (Enter keeps it)"
+        present = "it" if variable in SECRET_QUESTIONS else interview.find_present(variable)
+        kept = f"Enter keeps {present}" if present else "Enter: none"
+        question = f"{question.partition(' (Enter')[0]} ({kept})"
+    doubt = ""
     while True:
-        try:
-            answer = click.prompt(question, default="", show_default=False, hide_input=is_secret)
-        except click.Abort:
-            if sys.stdin.isatty():
-                raise
-            click.echo()  # the question has no line break
-            raise Wrong(NO_TERMINAL) from None
-        answer = answer.strip()
-        if not answer and keeps:
+        answer = _prompt(question, hides=variable in SECRET_QUESTIONS)
+        if not answer and (keeps or doubt):
             return
         interview.answers[variable] = answer
         problem = interview.find_problem(variable)
-        if not answer and variable not in OPTIONAL:
-            problem = "is needed"
-        if not problem:
+        doubt = "" if problem or doubt else next(iter(interview.find_doubts(variable)), "")
+        if problem:
+            del interview.answers[variable]
+            click.echo(f"  ✗ {problem}")
+        elif doubt:
+            click.echo(f"  • {doubt} Enter keeps it.")
+        else:
             return
-        del interview.answers[variable]
-        click.echo(f"  ✗ {problem}")
+
+
+def _prompt(question: str, *, hides: bool) -> str:
+    try:
+        answer = click.prompt(question, default="", show_default=False, hide_input=hides)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo()  # the question has no line break
+        raise Wrong(NO_TERMINAL) from None
+    return str(answer).strip()
 
 
 def _settle(interview: Interview, variable: str, finding: Finding, *, asks: bool) -> None:

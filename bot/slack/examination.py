@@ -122,7 +122,8 @@ class SlackExamination:
                 detail = "cannot be looked up: the app lacks channels:read or groups:read"
                 yield Finding(AREA, what, Level.PROBLEM, detail, REINSTALL)
             else:
-                yield _ok(what, f"{found}: it is there, and the bot may post")
+                named = f"is {found}, " if found != channel else ""
+                yield _ok(what, f"{named}is there, and the bot may post")
 
     async def _examine_people(self, me: Workspace) -> AsyncIterator[Finding]:
         """Look up everybody whom the configuration names."""
@@ -164,8 +165,13 @@ class SlackExamination:
         try:
             opened = await self._web.call("apps.connections.open", {"token": token})
             async with asyncio.timeout(HELLO_LIMIT_S):
-                connections = await self._hear_hello(str(opened["url"]))
+                async with self._web.session.ws_connect(str(opened["url"])) as connection:
+                    hello = json.loads(await connection.receive_str())
+            connections = int(hello.get("num_connections", 1))  # this one included
+            is_hello = hello.get("type") == "hello"
         except (aiohttp.ClientError, CallFailed, KeyError, OSError, TimeoutError, ValueError):
+            is_hello, connections = False, 0
+        if not is_hello:
             remedy = "allow WebSockets (wss, port 443) to *.slack.com in your firewall or proxy"
             detail = "the token is good, but Slack did not say hello on a connection"
             return Finding(AREA, "socket", Level.PROBLEM, detail, remedy)
@@ -174,14 +180,6 @@ class SlackExamination:
             remedy = "stop the other process, or give it a Slack app of its own"
             return _advice("socket", detail, remedy)
         return _ok("socket", "opened, and Slack said hello")
-
-    async def _hear_hello(self, url: str) -> int:
-        """Return how many connections Slack counts, this one included."""
-        async with self._web.session.ws_connect(url) as connection:
-            hello = json.loads(await connection.receive_str())
-        if hello.get("type") != "hello":
-            raise ValueError("no hello")
-        return int(hello.get("num_connections", 1))
 
 
 def list_named_people(rules: Rules) -> dict[str, str]:

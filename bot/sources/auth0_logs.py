@@ -214,7 +214,13 @@ class _ManagementApi:
 
     async def _get(self, url: str) -> HttpResult:
         if not self._token or self._clock.now() >= self._token_until:
-            await self._renew_token()
+            began_at = self._clock.now()
+            reply = await self._fetcher.fetch(self._token_request)
+            document = self._require_json(reply, TOKEN_REMEDIES)
+            token, lasts_s = get_text(document, "access_token"), document.get("expires_in")
+            if not re.fullmatch(r"[!-~]+", token) or not isinstance(lasts_s, int):
+                raise NoUsableAnswer(UNEXPECTED)
+            self._token, self._token_until = token, began_at + lasts_s - RENEW_BEFORE_S
         request = replace(
             self._token_request,
             url=url,
@@ -223,15 +229,6 @@ class _ManagementApi:
             cap=BODY_CAP,
         )
         return await self._fetcher.fetch(request)
-
-    async def _renew_token(self) -> None:
-        began_at = self._clock.now()
-        reply = await self._fetcher.fetch(self._token_request)
-        document = self._require_json(reply, TOKEN_REMEDIES)
-        token, lasts_s = get_text(document, "access_token"), document.get("expires_in")
-        if not re.fullmatch(r"[!-~]+", token) or not isinstance(lasts_s, int):
-            raise NoUsableAnswer(UNEXPECTED)
-        self._token, self._token_until = token, began_at + lasts_s - RENEW_BEFORE_S
 
     def _require_json(self, reply: HttpResult, remedies: Mapping[int, str]) -> Mapping[str, Any]:
         try:

@@ -47,7 +47,10 @@ def parse_shifts(body: bytes, now: float, zone: str) -> dict[str, Any]:
     today = datetime.fromtimestamp(now, UTC)
     rows: list[dict[str, Any]] = []
     try:
-        calendars = icalendar.Calendar.from_ical(_rename_own_zones(body), multiple=True)
+        # icalendar takes `GMT` and such for the well-known zones; but some call London's time so.
+        for name in {found[1] for found in OWN_ZONE.finditer(body)}:
+            body = re.sub(rb'(TZID[:=])"?%b"?(?=[:;\s])' % name, rb"\g<1>own-%b" % name, body)
+        calendars = icalendar.Calendar.from_ical(body, multiple=True)
         for part in chain.from_iterable(map(_split_series, calendars)):
             events = _expand(part, today)
             rows += [
@@ -62,16 +65,6 @@ def parse_shifts(body: bytes, now: float, zone: str) -> dict[str, Any]:
     if len(rows) > MAX_SHIFTS:
         raise DocumentRefused("too_many")
     return {"shifts": [row for row in rows if row["since"] < row["until"]]}
-
-
-def _rename_own_zones(body: bytes) -> bytes:
-    """Return the document with a name of its own for each zone that it defines as `GMT` and such.
-
-    icalendar takes these names for the well-known ones; but some call London's time GMT.
-    """
-    for name in {found[1] for found in OWN_ZONE.finditer(body)}:
-        body = re.sub(rb'(TZID[:=])"?%b"?(?=[:;\s])' % name, rb"\g<1>own-%b" % name, body)
-    return body
 
 
 def _split_series(calendar: icalendar.Calendar) -> Iterator[icalendar.Calendar]:

@@ -311,9 +311,16 @@ class StatusFeed:
             document = replace(document, status_incidents=incidents)
         if not document.status_incidents:
             return self._build_reading(now, FeedState.EMPTY)
-        self._cached = CachedDocument(
-            document, _validators(answer.headers), sent_at=now, confirmed_at=now
-        )
+        # They make the next request conditional: foreign text that is sent back.
+        names = {"if-none-match": "etag", "if-modified-since": "last-modified"}
+        validators = {
+            ours: value
+            for ours, theirs in names.items()
+            if (value := answer.headers.get(theirs, ""))
+            and value.isascii()
+            and len(value) < VALIDATOR_LIMIT
+        }
+        self._cached = CachedDocument(document, validators, sent_at=now, confirmed_at=now)
         return self._build_reading(now, FeedState.OK, status_incidents=document.status_incidents)
 
     def _build_reading(self, now: float, state: FeedState, **rest: Any) -> FeedReading:
@@ -337,16 +344,6 @@ async def parse_feed_in_sandbox(
         StatusIncident(**{**row, "phase": Phase(row["phase"])}) for row in parsed["incidents"]
     )
     return FeedDocument(parsed["updated"], parsed["newest"], tuple(incidents))
-
-
-def _validators(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that make the next request conditional: foreign text that is sent back."""
-    names = {"if-none-match": "etag", "if-modified-since": "last-modified"}
-    return {
-        ours: value
-        for ours, theirs in names.items()
-        if (value := headers.get(theirs, "")) and value.isascii() and len(value) < VALIDATOR_LIMIT
-    }
 
 
 def _http_fault(reason: str, status: int = OK, description: str = "") -> Fault:

@@ -5,6 +5,7 @@ https://auth0.com/docs/customize/log-streams/custom-log-streams (read 2026-11)
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bot.webhooks.json_reading import get_nested, parse_json, to_short_text
@@ -40,19 +41,15 @@ def _parse_elements(text: str) -> Iterator[object]:
     except ValueError:
         # Not splitlines(): a string of JSON may hold other line breaks.
         lines = [line for line in text.split("\n") if line.strip()]
-        rows = [row for line in lines if (row := _parse_line(line)) is not None]
-        if lines and not rows:
+        rows = []
+        for line in lines:
+            with suppress(ValueError):  # one broken line does not hold back the others
+                rows.append(parse_json(line))
+        if lines and not any(row is not None for row in rows):
             raise
-        yield from rows  # one broken line does not hold back the others
+        yield from (row for row in rows if row is not None)
     else:
         yield from document if isinstance(document, list) else [document]
-
-
-def _parse_line(line: str) -> object:
-    try:
-        return parse_json(line)
-    except ValueError:
-        return None
 
 
 def _unwrap_row(element: object) -> dict[str, Any] | None:

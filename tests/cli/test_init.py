@@ -82,16 +82,37 @@ def test_a_wrong_answer_is_asked_again(file: Path) -> None:
     status, said = init(file, typed="\n".join(typed) + "\n")
 
     assert status == 0
-    assert "✗ tenants[0].domain: is an address: write the host name alone" in said
+    assert "✗ is an address: write the host name alone" in said
+
+
+def test_a_probable_mistake_is_doubted_once(file: Path) -> None:
+    """With what it should be; whoever means it, keeps it. Without questions it is a warning."""
+    typed = list(ANSWERS.values())
+    at = list(ANSWERS).index("AUTH0_ENVIRONMENT")
+    typed[at : at + 1] = ["US1", "US-1"]
+    status, said = init(file, typed="\n".join(typed) + "\n")
+
+    assert status == 0
+    assert "• is no environment that Auth0's status page names: did you mean US-1?" in said
+    assert build_settings(load_document(file, {})).tenants[0].environment == "US-1"
+
+    typed[at : at + 2] = ["US1", ""]
+    file.unlink()
+    assert init(file, typed="\n".join(typed) + "\n")[0] == 0
+    assert build_settings(load_document(file, {})).tenants[0].environment == "US1"
+
+    assert "Warning: is no environment" in init(file, "--environment", "US-11")[1]
 
 
 def test_again_each_question_promises_one_thing(file: Path) -> None:
-    """Enter keeps the value, also of what need not be set."""
+    """Enter keeps the value, which is shown unless it is secret, also of what need not be set."""
     init(file, "--from-env", **ANSWERS)
     status, said = init(file, typed="\n" * len(ANSWERS))
 
     assert status == 0
-    assert said.count("(Enter keeps it): ") == len(ANSWERS)
+    assert "(Enter keeps acme.us.auth0.com): " in said
+    assert "custom domain where users log in (Enter: none): " in said
+    assert said.count("(Enter keeps it): ") == 4  # secrets
     assert said.count("Enter") == len(ANSWERS)
 
 

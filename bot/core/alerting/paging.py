@@ -281,8 +281,11 @@ def try_next(
     if isinstance(escalation, AwaitingMention):
         return incident, []  # people are about to be called anew
     if isinstance(escalation, EscalationState):
-        policy = policy_of(incident, rules)
-        if _step_number(call, policy) < escalation.step:
+        policy, taken = policy_of(incident, rules), call.step
+        if taken is None:  # the first mention may be some steps
+            first = takewhile(lambda one: one.contact == MENTION and not one.after_s, policy.steps)
+            taken = len(tuple(first))
+        if taken < escalation.step:
             return incident, []  # a later step was taken, and what comes of that decides
         if incident.state is not IncidentState.OPEN:
             after, effects = escalate_now(incident, state, now, rules, call.by, is_round=False)
@@ -327,14 +330,6 @@ def fall_back(
     return incident, [
         Send(f"{incident.id}:nobody:{now:.3f}", notifications.lane(incident.id), body)
     ]
-
-
-def _step_number(call: Call, policy: EscalationPolicy) -> int:
-    """Return how many steps have been taken with a call: the first mention may be some of them."""
-    if call.step is not None:
-        return call.step
-    first = takewhile(lambda each: each.contact == MENTION and each.after_s == 0, policy.steps)
-    return len(tuple(first))
 
 
 def _with_escalation(incident: Incident, escalation: EscalationState) -> Incident:

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from bot.core.model.command import IncidentCommand, Request
     from bot.core.state.desk import DeskState
     from bot.core.state.rules import Rules
-    from bot.core.state.silence import Silence
 
 VERBS = tuple(verb for verb in Verb if verb is not Verb.UNKNOWN)
 SHARE = "share"
@@ -134,11 +133,20 @@ def parse_words(  # noqa: C901, PLR0911, PLR0912 - one case a verb
                 verb, CommandOutcome.INVALID, silence_refusal=wanted, is_global=is_global
             )
         case Verb.UNSILENCE:
-            silence = _find_silence(words, state)
+            # By its number (`S3`, `3`), else an active one by what it covers.
+            by_words = {s.words.lower(): s.id for s in state.active_silences}
+            by_words |= {f"{s}{number}": number for number in state.silences for s in ("s", "")}
+            found = by_words.get((words.lower().split() or [""])[0])
             none = UnclearCommand(verb, CommandOutcome.NO_SUCH)
-            return EndSilence(silence.id) if silence else none
+            return EndSilence(found) if found else none
         case Verb.ONCALL if words.split()[:1] == [OVERRIDE_WORD]:
-            return _parse_override(words.split()[1:], request)
+            # `[@person] 8h`; without a name whoever sends it.
+            _, *rest = words.split()
+            named = _USER_MENTION.fullmatch(rest[0]) if rest else None
+            until = parse_until(rest[1:] if named else rest, request.at, request.person.zone)
+            if until is None:
+                return UnclearCommand(verb, CommandOutcome.INVALID)
+            return AddOverride(named[1] if named else request.user, until[0])
         case Verb.RUN:
             return _find_check(words.lower(), rules) or UnclearQuestion(verb, words)
         case Verb.ALERTS:
@@ -273,23 +281,6 @@ def find_silence_target(what: str, rules: Rules, incidents: Iterable[int]) -> Ta
     }
     tenants = {name.lower(): Target(name, "") for name in rules.tenants}
     return {**numbers, **signals, **tenants, EVERYTHING: ALL_SIGNALS}.get(what.lower())
-
-
-def _find_silence(words: str, state: DeskState) -> Silence | None:
-    """Find a silence by its number (`S3`, `3`), else an active one by what it covers."""
-    first = words.lower().split()[:1]
-    named = {s.words.lower(): s for s in state.active_silences}
-    numbers = {f"{s}{number}": one for number, one in state.silences.items() for s in ("s", "")}
-    return {**named, **numbers}.get(first[0]) if first else None
-
-
-def _parse_override(words: list[str], request: Request) -> AddOverride | UnclearCommand:
-    """Read `[@person] 8h`; without a name whoever sends it."""
-    named = _USER_MENTION.fullmatch(words[0]) if words else None
-    until = parse_until(words[1:] if named else words, request.at, request.person.zone)
-    if until is None:
-        return UnclearCommand(Verb.ONCALL, CommandOutcome.INVALID)
-    return AddOverride(named[1] if named else request.user, until[0])
 
 
 def _find_check(named: str, rules: Rules) -> RunCheck | None:

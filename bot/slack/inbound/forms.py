@@ -164,7 +164,12 @@ class Forms:
         until = None if span_s is None else at + span_s
         if chosen := _field_value(view, UNTIL):
             until = float(chosen)
-            time = _format_until(until, at, zone)
+            # As a person would write it: a time of day in the next seven days, else a span.
+            if 0 < until - at < WEEK_S:
+                clock = wall_clock(until, zone if is_zone(zone) else "UTC")
+                time = f"until {WEEKDAYS[clock.weekday()]} {clock:%H:%M}"
+            else:
+                time = f"{min(max(0, round((until - at) / 60)), 99_999)}m"
         silence = make_silence(self._find_silence_target(what), until, reason, at)
         if isinstance(silence, SilenceRefusal):
             raise FormError(*FIELD_ERRORS[silence])
@@ -202,11 +207,3 @@ def _field_value(view: Mapping[str, Any], name: str) -> str:
     field = view.get("state", {}).get("values", {}).get(name, {}).get(name, {})
     chosen = (field.get("selected_option") or {}).get("value")
     return str(chosen or field.get("value") or field.get("selected_date_time") or "")
-
-
-def _format_until(until: float, at: float, zone: str) -> str:
-    """Write a time as a person would: a time of day in the next seven days, else a span."""
-    if not 0 < until - at < WEEK_S:
-        return f"{min(max(0, round((until - at) / 60)), 99_999)}m"
-    clock = wall_clock(until, zone if is_zone(zone) else "UTC")
-    return f"until {WEEKDAYS[clock.weekday()]} {clock:%H:%M}"

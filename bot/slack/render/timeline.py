@@ -115,7 +115,11 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
         case MentionEntry():
             return _call_text(entry, incident, view)
         case CorrectedEntry():
-            return _correction_text(entry, incident, view)
+            what_to_do = advise(incident, view)
+            correction = f"Correction: it is not {CAUSES[entry.told].split(':')[0]}"
+            now = f" Do now: {what_to_do}" if what_to_do else ""
+            said = f"{correction}; {_cause_text(entry.verdict)}.{now}"
+            return f"{mentions(entry.mentioned)} {said}".strip()
         case PagedEntry():
             return _paged_text(entry, incident, view)
         case UnreachedEntry():
@@ -125,7 +129,12 @@ def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind
             person = mentions(entry.mentioned) or "Nobody"
             return f"{person} is on call now. {_so_far(entry.at, incident, view)}{owner}"
         case StillOnItEntry():
-            return _question_text(entry, incident, view)
+            taken = entry.acknowledged
+            return (
+                f"<@{taken.by}>, are you still on it? You have #{incident.id} for "
+                f"{duration(entry.at - taken.at)}. {_so_far(entry.at, incident, view)}\n"
+                f"Without an answer I call others at {date_and_time(entry.until)}."
+            )
         case AcknowledgedEntry() | NoteEntry() | FalseAlarmEntry() | SilencedEntry():
             action = _action_text(entry)
             return f"{action}: {quote(entry.text, NOTE_CHARS)}" if entry.text else action
@@ -159,14 +168,6 @@ def _cause_text(verdict: Verdict) -> str:
     return f"it is {certainty_text(verdict)}" if is_cause_stated(verdict) else "cause not clear yet"
 
 
-def _correction_text(entry: CorrectedEntry, incident: Incident, view: View) -> str:
-    before = CAUSES[entry.told].split(":")[0]
-    correction = f"Correction: it is not {before}; {_cause_text(entry.verdict)}."
-    advice = advise(incident, view)
-    what_to_do = f"Do now: {advice}" if advice else ""
-    return f"{mentions(entry.mentioned)} {correction} {what_to_do}".strip()
-
-
 def _call_text(entry: MentionEntry, incident: Incident, view: View) -> str:
     """Say why people are called, and who had acknowledged what was known before."""
     so_far = _so_far(entry.at, incident, view)
@@ -194,16 +195,6 @@ def _call_text(entry: MentionEntry, incident: Incident, view: View) -> str:
         case _:
             text = so_far
     return f"{mentions(entry.mentioned)} {text}{owner}".strip()
-
-
-def _question_text(entry: StillOnItEntry, incident: Incident, view: View) -> str:
-    taken = entry.acknowledged
-    held = duration(entry.at - taken.at)
-    return (
-        f"<@{taken.by}>, are you still on it? You have #{incident.id} for {held}. "
-        f"{_so_far(entry.at, incident, view)}\n"
-        f"Without an answer I call others at {date_and_time(entry.until)}."
-    )
 
 
 def _resolved_text(entry: ResolvedEntry, incident: Incident) -> str:
