@@ -153,8 +153,8 @@ MUTANTS = (
         id="provider-for-database",
         path="bot/core/triage/from_sources.py",
         function="_collect_blame_evidence",
-        old='yield RuleMatch("log-database", {"connection": connection}) return',
-        new='yield RuleMatch("log-database", {"connection": connection})',
+        old='yield RuleMatch("log-database", {"connection": connection}, clarity) return',
+        new='yield RuleMatch("log-database", {"connection": connection}, clarity)',
         promise='"a password login uses a database only, never a provider"'
         " (_collect_blame_evidence)",
         harm="An identity provider is blamed for a failing database login.",
