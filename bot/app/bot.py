@@ -38,7 +38,7 @@ from bot.slack.outbound.own_messages import mark_abandoned, watch_messages
 from bot.slack.session import SlackHealth, SlackSession
 from bot.slack.users import UserDirectory, groups_with_rights
 from bot.slack.web_api import POST, open_web
-from bot.store import open_store
+from bot.store import back_up_hourly, open_store
 from bot.telemetry import Metrics
 from bot.webhooks.counts import PushedCounts
 from bot.webhooks.routes import webhook_routes
@@ -170,12 +170,7 @@ class Bot:
 
     async def _assemble(self) -> Engine:
         settings = self._settings
-        database = await open_store(settings.database, self._clock.now())
-        self._exit_stack.push_async_callback(database.close)
-        self._database_warning = database.warning
-        if database.warning:
-            log.error("%s", database.warning)
-        store = GuardedStore(database)
+        store = await self._open_database()
         web = open_web(settings)
         self._exit_stack.push_async_callback(web.close)
         rules = rules_of(settings)
@@ -218,6 +213,15 @@ class Bot:
         before = f" again, {min(ages):.0f} s after the last check" if ages else ""
         log.info("watching %d tenant(s)%s", len(states), before)
         return engine
+
+    async def _open_database(self) -> GuardedStore:
+        database = await open_store(self._settings.database, self._clock.now())
+        self._exit_stack.push_async_callback(database.close)
+        self._database_warning = database.warning
+        if database.warning:
+            log.error("%s", database.warning)
+        self._parts["backup"] = partial(back_up_hourly, database, self._clock)
+        return GuardedStore(database)
 
     def _on_clock_correction(self, engine: Engine, by_s: float, was_paused: bool) -> None:  # noqa: FBT001 - a callback
         """Forget what has the time of a wrong clock, or move it."""
@@ -321,10 +325,11 @@ class Bot:
     ) -> None:
         """Once Slack accepts the bot: say what became of the database, then serve people."""
         workspace = await session.wait_until_accepted()
+        is_lost = engine.is_new or bool(self._database_warning)
         if self._database_warning:
             text, self._database_warning = self._database_warning, ""  # said once
             await self.warn(text)
-        if engine.is_new and self.marks_abandoned:
+        if is_lost and self.marks_abandoned:
             engine.is_new = False
             channels = session.channel_ids.values()
             await mark_abandoned(web, channels, engine.view, self._started_at)

@@ -112,6 +112,18 @@ class Interview:
             except ConfigError as error:
                 raise Wrong(f"{file} is there, and cannot be read\n{error}") from None
 
+    def find_present(self, variable: str) -> str:
+        """Return what the file has; empty: nothing, or there is no file."""
+        from bot.config.loading import VARIABLES
+
+        value: Any = self.base.values if self.base else None
+        for step in VARIABLES[variable]:
+            try:
+                value = value[step]
+            except (LookupError, TypeError):
+                return ""
+        return str(value or "")
+
     def build_document(self, *, stands_in_for: Iterable[str] = ()) -> Document:
         """Build the configuration as it would be, with anything for what is not asked yet."""
         from bot.config.loading import NO_SLACK, VARIABLES, read_variables
@@ -297,7 +309,9 @@ def _ask(interview: Interview, variable: str) -> None:
     keeps = interview.base is not None
     question = QUESTIONS[variable]
     if keeps:
-        question = f"{question.partition(' (Enter')[0]} (Enter keeps it)"
+        present = "it" if variable in SECRET_QUESTIONS else interview.find_present(variable)
+        kept = f"Enter keeps {present}" if present else "Enter: none"
+        question = f"{question.partition(' (Enter')[0]} ({kept})"
     doubt = ""
     while True:
         answer = _prompt(question, hides=variable in SECRET_QUESTIONS)

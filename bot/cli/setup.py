@@ -106,10 +106,13 @@ def doctor(config: Path | None, *, is_json: bool) -> None:
     """
     from bot.app.clock import SystemClock
     from bot.app.doctor import Doctor
+    from bot.config import environment
+    from bot.config.warnings import find_unread_proxy
     from bot.core.model.finding import Level, worst_level
     from bot.telemetry import set_up_logging
 
     settings, _, warnings = load(config)
+    warnings += find_unread_proxy(settings, environment())
     set_up_logging(settings.secrets(), logging.ERROR)
     findings: list[Finding] = []
 

@@ -11,9 +11,10 @@ from bot.config.loading import CONFIG_FILE, VARIABLES
 from bot.config.value_types import FILE_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bot.config.document import Document, Loc
+    from bot.config.settings import Settings
 
 ENVIRONMENTS = ("US-1", "US-3", "US-4", "US-5", "EU-1", "EU-2", "AU", "JP-1", "UK-1", "CA-1")
 """The public ones, as https://status.auth0.com names them (read 2026-07)."""
@@ -33,6 +34,15 @@ def find_warnings(document: Document) -> list[str]:
     )
     lines = [f"{place.name}: {text}" for place, text in found]
     return [*lines, *_find_misspelt_variables(document)]
+
+
+def find_unread_proxy(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """Return a line if this machine goes out by a proxy, as it seems, and the bot does not."""
+    named = next((name for name in environ if name.upper() == "HTTPS_PROXY"), "")
+    if not named or any(proxy for _, proxy in settings.proxy):
+        return []
+    where = "docs/deploy.md, Behind a proxy"
+    return [f"{named} is set, and the bot does not read it: did you mean to set `proxy` ({where})?"]
 
 
 def _find_environments(document: Document) -> Iterator[tuple[Loc, str]]:

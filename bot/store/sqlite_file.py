@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +16,25 @@ from sqlalchemy import URL, Connection, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from bot.ports import StoreError
+from bot.store.backups import (
+    PRIVATE,
+    copy_database,
+    list_backups,
+    restore_newest,
+    sync_to_disk,
+    write_copy,
+)
+from bot.store.damage import (
+    APPLICATION_ID,
+    DAMAGE_CODES,
+    error_code,
+    is_damaged,
+    is_log_damaged,
+)
 from bot.store.schema import HEAD, read_revision, upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-PRIVATE = 0o600
-"""The mode of our files: they hold addresses that let their reader post to Slack."""
-APPLICATION_ID = 0x4130434B
-"""Marks our databases in SQLite's header: "A0CK"."""
-_MAGIC = b"SQLite format 3\0"
-_HEADER_BYTES = 100
-_APPLICATION_ID_AT = 68
-"""Offsets by https://sqlite.org/fileformat2.html, section 1.3, read 2026-11."""
 
 
 def parse_database_path(database: str) -> Path:
@@ -104,48 +110,14 @@ def _lock_path(path: Path) -> str:
     return f"{path}.lock"
 
 
-def is_damaged(path: Path) -> bool:
-    """Check the whole file. Raises `StoreError` if it is not a database of ours."""
-    with path.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-    # A header that was cut off or zeroed counts as ours: it may be damaged.
-    is_ours = header != b"" and (header.startswith(_MAGIC) or not header.strip(b"\0"))
-    if header.startswith(_MAGIC) and len(header) == _HEADER_BYTES:
-        is_ours = header[_APPLICATION_ID_AT:].startswith(APPLICATION_ID.to_bytes(4, "big"))
-    if not is_ours:
-        what = "belongs to another program" if header else "is empty"
-        raise StoreError(
-            f"The file {path} {what}: give another `database`, or move it away to begin afresh"
-        )
-    try:
-        with closing(sqlite3.connect(path)) as connection:
-            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.DatabaseError as error:
-        if error_code(error) not in DAMAGE_CODES:
-            raise
-        return True
-    return bool(verdict != "ok")
-
-
-def copy_database(path: Path, to: Path) -> None:
-    """Copy a database and what is in its log, whole or not at all. Replaces an older copy."""
-    draft = Path(f"{to}.new")
-    draft.unlink(missing_ok=True)
-    draft.touch(PRIVATE)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("VACUUM INTO ?", (str(draft),))
-    sync_to_disk(draft)  # VACUUM INTO leaves that to its caller
-    draft.rename(to)
-    sync_to_disk(path.parent)
-
-
-def sync_to_disk(path: Path) -> None:
-    """Make a file's content, or the names in a directory, survive a loss of power."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def move_aside(path: Path, now: float) -> Path:
+    """Rename a damaged database, its log first: SQLite would replay a log that is left behind."""
+    aside = Path(f"{path}.corrupt-{now:.0f}")
+    for suffix in ("-wal", "-shm", ""):
+        part = Path(f"{path}{suffix}")
+        if part.exists():
+            part.rename(f"{aside}{suffix}")
+    return aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +131,20 @@ class Database:
     resources: ExitStack
     """The connection and the lock. Whoever opened the database closes them."""
     was_unsaved: bool
-    """The process before ran from memory when it ended."""
+    """The process before ran from memory when it ended, or what it saved is lost."""
+    identity: tuple[int, int]
+    """Device and number of the file."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody deleted the file. Raises `StoreError` if it is another one now."""
+        if not self.path.exists():
+            return True
+        if _identity_of(self.path) != self.identity:
+            raise StoreError(
+                f"The database {self.path} was replaced while it was in use: restart the bot"
+            )
+        return False
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -168,11 +153,23 @@ class Database:
             yield self.connection
 
 
+LOG_DAMAGED = (
+    "The database's log was damaged: its newest entries are lost. Messages of the next ten minutes"
+    " may be doubles"
+)
+RESTORED = (
+    "; {backup}, at most an hour older, was restored. Messages of the next ten minutes may be"
+    " doubles"
+)
+FORGOTTEN = "; a new one was begun. What was known is forgotten: what still fails is posted again"
+
+
 def open_database(path: Path, now: float) -> Database:
     """Lock, check and migrate a database; create it if it is missing (but not its directory).
 
-    A damaged database is moved aside, named by `now`, and replaced by an empty one, with a warning:
-    a bot without its history helps people on call more than one that does not start.
+    A damaged database is moved aside, named by `now`. If it or a missing one has a backup, that is
+    restored, else a new one is begun, with a warning: a bot without its history helps people on
+    call more than one that does not start.
     An older database is copied before it is migrated, so that people can go back a version.
     """
     with explain_errors(path), ExitStack() as resources:
@@ -180,18 +177,19 @@ def open_database(path: Path, now: float) -> Database:
         warning = ""
         if path.exists():
             resources.enter_context(hold_identity(path))
-        if path.exists() and is_damaged(path):
-            aside = f"{path}.corrupt-{now:.0f}"
-            for suffix in ("-wal", "-shm", ""):  # SQLite would replay a log that is left behind
-                if (part := Path(f"{path}{suffix}")).exists():
-                    part.rename(f"{aside}{suffix}")
-            warning = (
-                f"The database was damaged and is now {aside}; a new one was begun."
-                " What was known is forgotten: what still fails is posted again"
-            )
+            warning = LOG_DAMAGED if is_log_damaged(Path(f"{path}-wal")) else ""
+            if is_damaged(path):  # this takes the log up, as far as it goes
+                warning = f"The database was damaged and is now {move_aside(path, now)}"
+        elif list_backups(path):
+            warning = f"The database {path} was gone"
         if not path.exists():
-            _create_database(path)
+            if backup := restore_newest(path):
+                warning += RESTORED.format(backup=backup.name)
+            else:
+                _create_database(path)
+                warning += FORGOTTEN if warning else ""
             resources.enter_context(hold_identity(path))
+        was_unsaved = was_unsaved or bool(warning)
         path.chmod(PRIVATE)
         connection = resources.enter_context(connect(path))
         with connection.begin():
@@ -200,7 +198,23 @@ def open_database(path: Path, now: float) -> Database:
             copy_database(path, Path(f"{path}.before-{HEAD}"))
         with connection.begin():
             upgrade(connection)
-        return Database(path, warning, connection, resources.pop_all(), was_unsaved)
+        identity = _identity_of(path)
+        return Database(path, warning, connection, resources.pop_all(), was_unsaved, identity)
+
+
+def write_again(database: Database, now: float) -> Database:
+    """Return the database of a deleted file, written from what the open file still holds."""
+    with explain_errors(database.path):
+        raw = database.connection.connection.dbapi_connection
+        assert raw is not None  # noqa: S101 - it is open
+        write_copy(raw, database.path)
+    database.resources.close()
+    return open_database(database.path, now)
+
+
+def _identity_of(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _create_database(path: Path) -> None:
@@ -217,7 +231,6 @@ def _create_database(path: Path) -> None:
     sync_to_disk(path.parent)
 
 
-DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _RIGHTS = "give this process's user the right to write the file and its directory"
 _MEANING = {
     sqlite3.SQLITE_FULL: "its disk is full: free some space",
@@ -226,7 +239,7 @@ _MEANING = {
     sqlite3.SQLITE_CANTOPEN: f"it cannot be opened: {_RIGHTS}",
     sqlite3.SQLITE_BUSY: "another program has locked it: close that",
     sqlite3.SQLITE_CONSTRAINT: "another process has written to it: stop all but one and restart it",
-    **dict.fromkeys(DAMAGE_CODES, "it is damaged: restart, and it is moved aside and begun afresh"),
+    **dict.fromkeys(DAMAGE_CODES, "it is damaged: restart, and its newest copy is restored"),
 }
 
 
@@ -258,13 +271,6 @@ def explain_errors(path: Path) -> Iterator[None]:
             f"The database {path} cannot be used ({error.strerror}): its directory must exist,"
             " be writable to this process's user and have space left"
         ) from error
-
-
-def error_code(error: DBAPIError | sqlite3.Error) -> int:
-    """Return SQLite's primary result code (https://sqlite.org/rescode.html), 0 without one."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    extended: int = getattr(cause, "sqlite_errorcode", 0)
-    return extended & 0xFF
 
 
 def _set_pragmas(raw: Any, _record: object) -> None:
@@ -308,7 +314,7 @@ def inspect_database(database: str) -> DatabaseInspection:
         if _is_locked(path):
             return DatabaseInspection(f"{path} is in use by a running bot", is_in_use=True)
         if is_damaged(path):
-            detail = "is damaged: the bot moves it aside at its start, and begins a new one"
+            detail = "is damaged: the bot moves it aside at its start, and restores its newest copy"
             return DatabaseInspection(f"{path} {detail}", is_in_use=False)
         with connect(path) as connection, connection.begin():
             revision = read_revision(connection) or HEAD

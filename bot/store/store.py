@@ -27,16 +27,25 @@ from bot.core.state.incident import Incident
 from bot.core.state.outbox import FINAL_STATUSES, Body, Delivery
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, InboxItem, Snapshot, StoreError, Unfinished
+from bot.store.backups import back_up
 from bot.store.schema import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
-from bot.store.sqlite_file import note_unsaved, open_database, parse_database_path
+from bot.store.sqlite_file import (
+    explain_errors,
+    note_unsaved,
+    open_database,
+    parse_database_path,
+    write_again,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bot.ports import Clock
     from bot.store.sqlite_file import Database
 
 log = logging.getLogger(__name__)
 
+BACK_UP_EVERY_S = 3600.0
 OPEN_LIMIT_S = 60.0
 """Real seconds. To check and migrate a large database may last; a disk that hangs never answers."""
 CLOSE_LIMIT_S = 5.0
@@ -57,7 +66,7 @@ async def open_store(database: str, now: float, limit_s: float = OPEN_LIMIT_S) -
     opening = asyncio.get_running_loop().run_in_executor(thread, open_database, path, now)
     try:
         async with asyncio.timeout(limit_s):
-            return SqlStore(await opening, thread)
+            return SqlStore(await opening, thread, now)
     except TimeoutError:
         thread.shutdown(wait=False)
         raise StoreError(
@@ -72,10 +81,17 @@ async def open_store(database: str, now: float, limit_s: float = OPEN_LIMIT_S) -
         raise
 
 
+async def back_up_hourly(store: SqlStore, clock: Clock) -> None:
+    """Keep copies of the database from the last hours beside it. Never ends."""
+    while True:
+        await clock.sleep(BACK_UP_EVERY_S)
+        store.back_up()
+
+
 class SqlStore:
     """A database that only this process uses."""
 
-    def __init__(self, database: Database, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, database: Database, thread: ThreadPoolExecutor, opened_at: float) -> None:
         """Use a database that was opened in this thread, and close both in the end."""
         self.warning = database.warning
         """What the log and the channel must say about how it was opened; mostly empty."""
@@ -83,6 +99,7 @@ class SqlStore:
         self._thread = thread
         self._run_in_thread = asyncio.get_running_loop().run_in_executor
         self._revisions: Revisions = {}
+        self._opened_at = opened_at
 
     async def load(self, now: float) -> Snapshot:
         """Read what was committed, and delete what is past its retention."""
@@ -135,7 +152,23 @@ class SqlStore:
             snapshot, self._revisions = read_snapshot(connection, now)
         return replace(snapshot, was_unsaved=self._database.was_unsaved)
 
+    def back_up(self) -> Thread:
+        """Begin to copy the database in a thread of its own, for a disk that hangs."""
+        thread = Thread(target=self._back_up, daemon=True)
+        thread.start()
+        return thread
+
+    def _back_up(self) -> None:
+        try:
+            with explain_errors(self._database.path):
+                back_up(self._database.path)
+        except StoreError as error:
+            log.warning("the hourly copy of the database failed: %s", error)
+
     def _commit(self, change: Change) -> None:
+        if self._database.is_gone:
+            self._database = write_again(self._database, self._opened_at)
+            log.error("%s was deleted, and written again", self._database.path)
         with self._database.transaction() as connection:
             written = write_change(connection, change, self._revisions)
         self._revisions |= written

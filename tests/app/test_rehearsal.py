@@ -117,7 +117,7 @@ async def test_nobody_is_asked_about_a_post_that_is_not_there(tmp_path: Path) ->
     nowhere = settings.slack.model_copy(update={"api_url": "http://127.0.0.1:9/api/"})
     settings = settings.model_copy(update={"slack": nowhere, "notify": ()})
     clock = SystemClock(99.0, SystemClock().now())
-    await Rehearsal(settings, found.append, clock=clock, patience_s=0.5).play()
+    await Rehearsal(settings, found.append, clock=clock, patience_s=0.0).play()
     lines = {finding.what: finding for finding in found}
 
     assert lines["Slack"].level is Level.PROBLEM
@@ -143,7 +143,7 @@ async def test_slack_is_lost_on_the_way(tmp_path: Path) -> None:
     async with place(tmp_path) as here:
         pager = await here.tenants.serve(page)
         settings = await settings_of(here, tmp_path, f"http://{pager}")
-        clock = SystemClock(8.0, SystemClock().now())
+        clock = SystemClock(5.0, SystemClock().now())
         rehearsal = Rehearsal(settings, note, clock=clock)
         await rehearsal.play()
     lines = {finding.what: finding for finding in found}

@@ -127,13 +127,15 @@ async def test_a_sandbox_to_set_up_in(tmp_path: Path) -> None:
         stdout=asyncio.subprocess.PIPE,
     )
     assert serving.stdout
-    said = (await serving.stdout.readuntil(b"Stop with Ctrl-C.")).decode()
-    doctor = await asyncio.create_subprocess_exec(
-        *(*program, "doctor", "--json", "--config", str(file)), stdout=asyncio.subprocess.PIPE
-    )
-    examined, _ = await doctor.communicate()
-    serving.send_signal(signal.SIGINT)
-    await serving.communicate()
+    try:
+        said = (await serving.stdout.readuntil(b"Stop with Ctrl-C.")).decode()
+        doctor = await asyncio.create_subprocess_exec(
+            *(*program, "doctor", "--json", "--config", str(file)), stdout=asyncio.subprocess.PIPE
+        )
+        examined, _ = await doctor.communicate()
+    finally:
+        serving.send_signal(signal.SIGINT)
+        await serving.communicate()
 
     found = [json.loads(line) for line in examined.splitlines()]
     assert [one for one in found if one["level"] not in {"ok", "advice"}] == []

@@ -78,6 +78,16 @@ def test_an_alert_is_not_tested_without_slack(auth0_check: Run, file: Path) -> N
     assert "cannot be reached: check this machine's network" in ended.stderr.splitlines()[-1]
 
 
+def test_a_proxy_of_the_machine_is_not_read(auth0_check: Run, file: Path) -> None:
+    """The doctor says so, unless a proxy is configured."""
+    ended = auth0_check("doctor", "--config", str(file), https_proxy=CLOSED)
+    assert "https_proxy is set, and the bot does not read it. did you mean to set" in ended.stdout
+
+    file.write_text(file.read_text().replace("{", f'{{"proxy": {{"notify": "{CLOSED}"}}, ', 1))
+    ended = auth0_check("doctor", "--config", str(file), https_proxy=CLOSED)
+    assert "https_proxy" not in ended.stdout
+
+
 async def test_only_me(tmp_path: Path) -> None:
     """Those whom the configuration names are offered; whoever is nobody is asked again."""
     async with place(tmp_path, people=[User("U1", "ann", "Ann")]) as here:

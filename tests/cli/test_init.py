@@ -105,12 +105,14 @@ def test_a_probable_mistake_is_doubted_once(file: Path) -> None:
 
 
 def test_again_each_question_promises_one_thing(file: Path) -> None:
-    """Enter keeps the value, also of what need not be set."""
+    """Enter keeps the value, which is shown unless it is secret, also of what need not be set."""
     init(file, "--from-env", **ANSWERS)
     status, said = init(file, typed="\n" * len(ANSWERS))
 
     assert status == 0
-    assert said.count("(Enter keeps it): ") == len(ANSWERS)
+    assert "(Enter keeps acme.us.auth0.com): " in said
+    assert "custom domain where users log in (Enter: none): " in said
+    assert said.count("(Enter keeps it): ") == 4  # secrets
     assert said.count("Enter") == len(ANSWERS)
 
 

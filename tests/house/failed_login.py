@@ -71,7 +71,8 @@ class Trace:
     def __init__(self) -> None:
         self.failures = 0
         self.under_way = 0
-        """The logins that have been asked for and have not ended."""
+        """The logins that have been asked for and have not ended, and the other checks that have
+        begun."""
         self.has_started = False
         self.accepted = asyncio.Event()
         self.tracer = Tracer()
@@ -130,18 +131,25 @@ class TracedProber(MeteredProber):
 
     async def probe(self, target: Target) -> Observation:
         is_login = target.name == LOGIN
-        if self._trace.failures and not is_login:
-            await asyncio.Event().wait()
+        if not is_login:
+            await self._begin()
         self._trace.has_started |= is_login and self._trace.failures == LAST - 1
         observation = await super().probe(target)
         self._trace.failures += is_login and observation.outcome is Outcome.FAILED
-        self._trace.under_way -= is_login
+        self._trace.under_way -= 1
         return observation
 
     async def poll_feed(self, target: Target) -> FeedReading:
+        await self._begin()
+        reading = await super().poll_feed(target)
+        self._trace.under_way -= 1
+        return reading
+
+    async def _begin(self) -> None:
+        """Begin what is no login; but from the first failure on, nothing."""
         if self._trace.failures:
             await asyncio.Event().wait()
-        return await super().poll_feed(target)
+        self._trace.under_way += 1
 
 
 class TracedRouter(NotificationRouter):

@@ -74,10 +74,10 @@ MUTANTS = (
     ),
     Mutant(
         id="controls-at-usual-pace",
-        path="bot/core/step.py",
-        function="_start_due_checks",
-        old="min(CONTROL_INTERVAL_WITH_PROBLEM_S, control_every_s)",
-        new="control_every_s",
+        path="bot/core/incidents/corroboration.py",
+        function="control_interval_s",
+        old="min(CONTROL_INTERVAL_WITH_PROBLEM_S, every_s)",
+        new="every_s",
         promise='"what tells the causes apart: what else fails now?" (corroborate; and'
         " CONTROL_INTERVAL_WITH_PROBLEM_S beside it)",
         harm="Whether it is our network or Auth0 becomes clear four times as slowly.",

@@ -60,9 +60,8 @@ def control_interval_s(tenants: Tenants, rules: Rules) -> float:
     """Return how often control endpoints are checked: more often while a probe is bad or slow."""
     probes = (probe for state in tenants.states.values() for probe in state.probes.values())
     is_bad = any(probe.health or probe.latency.since is not None for probe in probes)
-    return min(
-        CONTROL_INTERVAL_WITH_PROBLEM_S if is_bad else rules.control_every_s, rules.control_every_s
-    )
+    every_s = rules.control_every_s
+    return min(CONTROL_INTERVAL_WITH_PROBLEM_S, every_s) if is_bad else every_s
 
 
 def hasten_controls(state: DeskState, tenant: TenantState, now: float) -> DeskState:
