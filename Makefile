@@ -12,7 +12,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test suite faults faults-full check fix wheel bench house mutants judge judge-long fit goldens pictures reference lock clean
+.PHONY: help demo install test suite faults faults-full check fix wheel bench house sbom mutants judge judge-long fit goldens pictures reference lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 - /p' Makefile | awk -F ' - ' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -45,11 +45,12 @@ faults: .venv/dev.stamp ## play each fault that is over in minutes, twice (10 mi
 faults-full: .venv/dev.stamp ## play each fault twenty times (hours)
 	$(BIN)/python -m tests.faults --tier full --times 20 $(ARGS)
 
-check: .venv/dev.stamp ## check format, style, types and imports
+check: .venv/dev.stamp ## check format, style, types and imports; print known weaknesses of dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.house.dependencies audit
 
 fix: .venv/dev.stamp ## format the code and mend what ruff can
 	$(BIN)/ruff format .
@@ -63,6 +64,9 @@ bench: .venv/dev.stamp ## measure how fast the engine is
 
 house: .venv/dev.stamp ## print the measures of the code's structure beside their goals
 	$(BIN)/python -m tests.house.measure $(ARGS)
+
+sbom: .venv/runtime.stamp ## write dist/sbom.json: what is installed, with versions, licences and hashes
+	$(BIN)/python -m tests.house.dependencies sbom
 
 mutants: .venv/dev.stamp ## break forty promises one by one, and see which a test notices (10 minutes)
 	$(BIN)/python -m tests.mutants.play $(ARGS)

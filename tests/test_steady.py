@@ -6,6 +6,8 @@ import asyncio
 import gc
 import time
 
+import pytest
+
 from tests.steady import pass_time
 
 
@@ -82,3 +84,13 @@ async def test_a_limit_strikes_all_the_same() -> None:
             assert loop.time() - began < 0.2
         else:
             raise AssertionError("no limit")
+
+
+@pytest.mark.xdist_group("together")
+def test_a_group_of_tests_runs_in_one_process(
+    request: pytest.FixtureRequest,
+) -> None:
+    """pytest-xdist 3.8 takes the group from the test's id, and from pytest 9.2 on finds none."""
+    is_grouped = getattr(request.config.option, "loadgroup", False)
+
+    assert request.node.nodeid.endswith("@together") is is_grouped

@@ -49,6 +49,8 @@ LOGIN = {
     "expect_id_token": False,
 }
 """Its token is opaque: the login still works while the signing keys are missing."""
+SECRET = re.compile(r"canary-(?:client-secret|password)|\b(?:xoxb|xapp)-\w")
+"""No run of the program may write it, whatever it is about."""
 SCENARIO = """\
 format: 1
 name: live
@@ -140,6 +142,7 @@ async def run(*arguments: str, module: str = "bot", **environment: str) -> Async
         await child.kill()
         await listening
         print(*child.lines, sep="\n")  # noqa: T201 - pytest shows it where a test fails
+    assert not SECRET.search("\n".join(child.lines))
 
 
 @dataclass
@@ -166,6 +169,21 @@ class Town:
         """
         said = [m for m in self.workspace.messages(CHANNEL) if m.only_for == user]
         return [m for m in said if not m.text.startswith("Hello")]
+
+    def check_secrets(self) -> None:
+        """Fail if a secret of the configuration is in a message or in a file of the bot's."""
+        app = self.workspace.state.app
+        secrets = (LOGIN["password"], LOGIN["client_secret"], app.bot_token, app.app_token)
+        written = {"messages": repr(self.workspace.messages(CHANNEL)).encode()}
+        database = Path(self.config["database"])
+        written |= {file.name: file.read_bytes() for file in self.folder.glob(f"{database.name}*")}
+        leaks = {
+            f"{secret} in {name}"
+            for name in written
+            for secret in secrets
+            if str(secret).encode() in written[name]
+        }
+        assert not leaks
 
     async def command(self, text: str, *, user: str = "U1") -> None:
         """Type a command, and wait until Slack has an acknowledgement or says that it failed."""
@@ -229,7 +247,9 @@ async def town(tmp_path: Path, failing: str) -> AsyncIterator[Town]:
             "database": str(tmp_path / "auth0-check.sqlite"),
             "server": {"admin_listen": "127.0.0.1:0"},
         }
-        yield Town(server, workspace, world, tenants, config, tmp_path)
+        town = Town(server, workspace, world, tenants, config, tmp_path)
+        yield town
+        town.check_secrets()
 
 
 @pytest.fixture
