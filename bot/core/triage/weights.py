@@ -110,7 +110,7 @@ log-push                        2.5        .        .        .        .     -1.5
 log-tenant                     -0.5      4.0        .        .        .     -1.5        .        .
 log-app                        -1.0      1.0        .        .        .      1.5     -1.0        .
 log-one-connection             -1.0      1.3        .        .        .     -1.5      3.0        .
-log-no-success                  2.0        .        .     -2.0        .     -1.0     -0.5        .
+log-no-success                  1.8        .        .     -2.0        .     -1.0     -0.5        .
 log-elsewhere                  -1.0        .        .        .        .      3.0     -2.0        .
 log-as-ever                    -1.0     -1.0        .        .        .      2.0     -2.0        .
 
@@ -118,7 +118,7 @@ errors-app                        .        .        .        .        .      1.0
 errors-upstream                   .        .        .        .        .     -0.5      1.5        .
 errors-tenant                     .      1.2        .        .        .     -0.5      0.4        .
 errors-unreachable-alone       -1.0        .        .        .        .      1.8        .        .
-errors-unreachable              0.7        .        .        .      0.7     -1.0        .        .
+errors-unreachable              0.2        .        .        .      0.7     -1.0        .        .
 
 log-attack                     -2.0      0.5      3.5     -1.0        .     -4.0     -3.0        .
 quota-low                         .        .      1.5        .        .        .        .        .
@@ -133,7 +133,7 @@ WRITTEN_TEMPERATURE = 1.0
 """All scores are multiplied by this. Below 1 it makes sums less sure of themselves."""
 FITTED = """\
 rule                          auth0   tenant    quota    probe  network      app upstream  unclear
-prior                           0.0     -0.7     -1.9     -0.4     -0.4     -4.1     -4.0     -0.1
+prior                           0.0     -0.7     -2.0     -0.4     -0.4     -4.1     -4.0     -0.1
 login-refused                     .      1.0        .      3.6     -3.0        .        .        .
 login-denied                    0.2      3.0        .      1.6     -3.0        .        .        .
 login-server-error              0.9      1.4        .      0.7     -1.5        .        .        .
@@ -142,6 +142,7 @@ login-hangs                     1.1      0.8        .     -2.0      0.7        .
 custom-only                     0.4      3.3        .        .     -2.0        .        .        .
 login-slow                      1.0      0.8     -1.0     -3.0      0.4        .        .        .
 login-ok                       -0.9        .        .     -0.5     -1.0        .        .        .
+sudden                          0.5        .        .        .        .        .        .        .
 same-environment-fails          2.9     -4.0     -3.0     -4.0        .        .        .        .
 nothing-reached                 1.4     -4.0     -3.0     -4.0      4.6        .        .        .
 notice-silent                  -0.3        .        .        .        .        .        .        .
