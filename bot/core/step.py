@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from bot.core.alerting import acknowledgements, deliveries, notification_policy
 from bot.core.commands import dispatch
-from bot.core.incidents import missing_data, notifications, own_faults, recurrence
-from bot.core.incidents.corroboration import CONTROL_INTERVAL_WITH_PROBLEM_S, corroborate
+from bot.core.incidents import corroboration, missing_data, notifications, own_faults, recurrence
+from bot.core.incidents.corroboration import corroborate
 from bot.core.incidents.grouping import (
     evaluate_all,
     group_or_open,
@@ -312,10 +312,8 @@ def _start_due_checks(
     effects: list[DeskEffect] = []
     controls_due, feeds_due = dict(state.controls_due), dict(state.feeds_due)
     control_every_s = rules.control_every_s
-    if any(due <= now for due in controls_due.values()) and any(
-        signal.health for tenant in tenants.states.values() for signal in tenant.probes.values()
-    ):
-        control_every_s = min(CONTROL_INTERVAL_WITH_PROBLEM_S, control_every_s)
+    if any(due <= now for due in controls_due.values()):
+        control_every_s = corroboration.control_interval_s(tenants, rules)
     for target in rules.controls:
         if controls_due[target.name] <= now:
             effects.append(StartProbe(target))
@@ -383,6 +381,7 @@ def _handle_tenant_report(
         for change in stimulus.changes
     ):
         state, effects = corroborate(state, stimulus, tenants, rules)
+    state = corroboration.hasten_controls(state, tenants.states[tenant], now)
     if stimulus.unobserved_s:
         state, sent = open_monitoring_gap(state, stimulus, rules)
         effects += sent

@@ -178,12 +178,12 @@ def test_a_tenant_that_fails_much_later_has_an_incident_of_its_own(calm: Any) ->
     calm.ask("ack 1")
     fail_for(calm, 900, "prod")
     since = len(calm.effects)
-    fail_for(calm, 600, "prod", "eu")
+    fail_for(calm, 600, "prod", "staging")
 
     assert calls(calm, since) == [BEGUN]
     assert [(i.tenants, i.perhaps_same_as) for i in calm.incidents] == [
         (("prod",), None),
-        (("eu",), 1),
+        (("staging",), 1),
     ]
     assert all(incident.is_open for incident in calm.incidents)
 

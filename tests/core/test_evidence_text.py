@@ -61,6 +61,7 @@ FAULTS = (
     Fault(Stage.HTTP, "redirect", 302, own_side=OwnSide.BETWEEN),
     Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant"),
     Fault(Stage.OAUTH, "invalid_client", 401, "invalid_client"),
+    Fault(Stage.OAUTH, "invalid_request", 400, "invalid_request"),
     Fault(Stage.OAUTH, "access_denied", 403, "access_denied"),
     Fault(Stage.OAUTH, "too_many_requests", 429, "too_many_requests"),
     Fault(Stage.OAUTH, "too_many_logins", 429, "too_many_logins"),

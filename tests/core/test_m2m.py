@@ -131,7 +131,7 @@ def test_an_application_that_never_got_a_token_proves_nothing(town: Any) -> None
     [
         (REFUSED, "m2m-refused", Cause.PROBE),
         (LIMITED, "m2m-429", Cause.QUOTA),
-        (GONE, "m2m-only", Cause.UNCLEAR),
+        (GONE, "m2m-only", Cause.AUTH0),
     ],
 )
 def test_machine_tokens_alone_are_a_warning(

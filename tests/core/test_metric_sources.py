@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -78,6 +79,19 @@ def test_after_a_bad_reading_it_is_queried_twice_as_often(measured: Any) -> None
 
     (incident,) = measured.incidents
     assert (incident.kind, incident.problems[0].signal) == (IncidentKind.FAILING, "checkout")
+
+
+def test_while_one_source_is_bad_the_others_are_queried_often(measured: Any) -> None:
+    """What one shows the others may explain, before the message goes."""
+    measured.wait(30)
+    measured.tick("prod")
+    measured.count("prod.checkout", failed=50, total=100)
+    times = []
+    for _ in range(9):
+        measured.wait(2)
+        times += [measured.now for name in asked(measured.tick("prod")) if name == "logs"]
+
+    assert [round(b - a) for a, b in pairwise(times)] == [8]
 
 
 def test_users_alone_are_enough_for_an_incident(measured: Any) -> None:

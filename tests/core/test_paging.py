@@ -112,10 +112,12 @@ def test_people_are_mentioned_once_though_the_verdict_turns(steps: Any, make_not
     They are called once more for the tenant that joined while it was ours, and for nothing else.
     """
     steps.rules = replace(steps.rules, mention="@here")
-    steps.fail("prod.login", 10)
+    for _ in range(10):
+        steps.fail("prod.login", 1)
+        steps.fail("prod.wellknown", 1)
     severities = [steps.incidents[0].severity]
     for _ in range(10):
-        for where in ("control.neutral", "eu.login", "prod.login"):
+        for where in ("control.neutral", "eu.login", "prod.login", "prod.wellknown"):
             steps.fail(where, 1, Fault(Stage.TIMEOUT, "connect"))
     severities.append(steps.incidents[0].severity)
     steps.read(steps.rules.tenants["prod"].feed, make_notice(at=steps.now))

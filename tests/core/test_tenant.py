@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.model.observation import Fault, Observation, Outcome, SignalState, Stage, Target
+from bot.core.model.observation import (
+    WELLKNOWN,
+    Fault,
+    Observation,
+    Outcome,
+    SignalState,
+    Stage,
+    Target,
+)
 from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.rules import TenantRules
 from bot.core.state.stimulus import (
@@ -193,3 +201,17 @@ def test_the_user_never_logs_in_too_often(signs: list[str], *, has_custom: bool)
     logins = sorted(alone.at("login") + alone.at("custom"))
 
     assert all(sum(at <= other < at + 60 for other in logins) <= 12 for at in logins)
+
+
+def test_a_first_slow_answer_starts_what_tells_where_it_is_slow(steps: Any) -> None:
+    """The keys at once, and control endpoints soon: they would be slow as well on our own line."""
+    for _ in range(12):
+        steps.wait(60)
+        steps.healthy()
+        steps.step(Tick(steps.now))
+    steps.wait(5)
+    started = steps.see_slowly("prod.login", 3.0)
+    due = steps.desk.controls_due["neutral"]
+
+    assert Target("prod", WELLKNOWN) in [e.target for e in started if isinstance(e, StartProbe)]
+    assert due <= steps.now + 15

@@ -43,6 +43,10 @@ KNOWN = {
     "Too Many Requests": "rate_limit",
     "Access denied by the rule for ada@example.com": "access_denied",
     "Unauthorized": "access_denied",
+    "connect ECONNREFUSED 10.0.0.5:5432": "database",
+    "Script terminated by timeout": "database",
+    "the connection is not enabled": "connection_off",
+    "no connections enabled for the client": "connection_off",
     # Titles of an error tracker
     "TypeError: Failed to fetch": "unreachable",
     "ConnectTimeout: HTTPSConnectionPool(host='acme.us.auth0.com', port=443)": "unreachable",

@@ -150,6 +150,7 @@ PRODUCED: dict[str, dict[str, Any]] = {
     "log-upstream": {"series": log(Group(RowKind.UPSTREAM, 30, "provider_error", "saml-corp"))},
     "log-one-connection": {"series": log(Group(RowKind.FAILURE, 30, "", "saml-corp"))},
     "log-provider": {"series": log(Group(RowKind.PROVIDER, 30))},
+    "log-push": {"series": log(Group(RowKind.PROVIDER, 30, "push"))},
     "log-tenant": {"series": log(Group(RowKind.TENANT, 30))},
     "log-platform": {"series": log(Group(RowKind.PLATFORM, 2))},
     "log-quota": {"series": log(Group(RowKind.QUOTA, 4))},
@@ -167,6 +168,7 @@ PRODUCED: dict[str, dict[str, Any]] = {
     "log-database": {"series": log(Group(RowKind.FAILURE, 30, "", "users"), others="saml-corp")},
     "errors-app": {"series": errors("callback_mismatch")},
     "errors-upstream": {"series": errors("provider_error")},
+    "errors-tenant": {"series": errors("access_denied")},
     "errors-unreachable": {"series": errors("timeout")},
     "errors-unreachable-alone": {"series": errors("unreachable") | CHECKOUT_FAILS},
     "monitor-says": {"monitors": {"alertmanager": ALERT}},
@@ -318,6 +320,49 @@ def test_for_a_database_no_provider_is_blamed() -> None:
     series = log(Group(RowKind.PROVIDER, 30, "", "users"), others="saml-corp")
 
     assert {row for row in rows(case(series=series)) if row.startswith("log-")} == {"log-database"}
+
+
+FEW_ROWS = counted(3, 43, *LOGINS, Group(RowKind.UPSTREAM, 3, "unreachable", "saml"), usual=0.2)
+
+
+def test_a_few_rows_explain_what_is_known_to_fail() -> None:
+    """They are too few to show by themselves that something fails."""
+    calm, failing = {LOGS: FEW_ROWS}, {LOGS: FEW_ROWS} | CHECKOUT_FAILS
+    known = [one for one in collect_evidence(case(series=failing)) if one.rule_id == "log-upstream"]
+
+    assert "log-upstream" not in rows(case(series=calm))
+    assert [0 < one.strength < 1 for one in known] == [True]
+
+
+def test_a_log_without_the_failures_that_an_application_counts_is_as_ever() -> None:
+    """Of a fifth of the calls its rows would tell, though hardly a success is missing."""
+    fifth = {"checkout": bad(counted(40), Reason.SHARE)}
+    reading = replace(counted(0, 38).reading, expected_successes=40.0, expected_failures=0.3)
+    silent = replace(counted(0, 38, *LOGINS), reading=reading)
+    fails = replace(silent, reading=replace(reading, failed=9, total=47))
+
+    assert "log-as-ever" in rows(case(series={LOGS: silent} | fifth))
+    assert "log-as-ever" not in rows(case(series={LOGS: fails} | fifth))
+
+
+def test_one_that_is_sent_to_the_wrong_tenant_is_no_outage_of_two() -> None:
+    """What is missing at one tenant is refused at the other."""
+    refused = log(Group(RowKind.APP, 30, "unknown_client"))
+
+    assert "users-fail-elsewhere" not in rows(case(series=refused, elsewhere=CHECKOUT_FAILS))
+
+
+def test_figures_of_logins_are_not_waited_for_where_only_keys_fail() -> None:
+    """Whoever has the keys in a cache logs in: that refutes nothing."""
+    assert "users-unknown" not in rows(case(keys=JUST_DOWN))
+
+
+def test_users_who_get_through_show_that_our_connection_fails() -> None:
+    """What gets no connection fails whatever it asks for, so a good answer of the keys is luck."""
+    cut = Fault(Stage.CONNECT, "reset")
+    tries = tuple(replace(each, fault=cut) for each in DOWN.tries)
+
+    assert "users-pass" in rows(case(login=replace(DOWN, tries=tries)))
 
 
 def test_an_old_log_says_nothing() -> None:

@@ -128,6 +128,65 @@ def test_a_missing_default_directory_is_no_outage(steps: Any) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("fault", "rule_id"),
+    [
+        (Fault(Stage.OAUTH, "invalid_request", 400, "invalid_request"), "login-bad-request"),
+        (Fault(Stage.OAUTH, "not_found", 404, "not_found"), "login-gone"),
+        (Fault(Stage.OAUTH, "unauthorized", 401, "unauthorized"), "login-refused"),
+        (
+            Fault(Stage.OAUTH, "unauthorized", 401, "unauthorized", "user is blocked"),
+            "login-refused",
+        ),
+        (
+            Fault(Stage.OAUTH, "unauthorized", 401, "unauthorized", "directory not reached"),
+            "login-code",
+        ),
+    ],
+)
+def test_answers_are_told_apart_by_what_they_mean(fault: Fault, rule_id: str) -> None:
+    """A connection that is off, a tenant that is not there, a script's own refusal."""
+    assert login_rule_id(fault) == rule_id
+
+
+def test_keys_that_fail_alone_are_an_answer_of_their_own(steps: Any) -> None:
+    """The login that works does not speak for Auth0 then."""
+    for _ in range(6):
+        steps.wait(5)
+        steps.see("prod.login")
+        steps.see("prod.wellknown", Fault(Stage.HTTP, "http_503", 503))
+    verdict = steps.incidents[0].verdict
+    found = {fact.rule_id for fact in (*verdict.evidence_for, *verdict.evidence_against)}
+
+    assert "keys-only" in found
+    assert "login-ok" not in found
+
+
+def test_a_page_that_refuses_us_leaves_our_line_well(steps: Any) -> None:
+    """Control endpoints that answer prove nothing then."""
+    page = Fault(Stage.HTTP, "http_403", 403)
+    for _ in range(6):
+        steps.wait(5)
+        steps.see("prod.login", page)
+        steps.see("prod.wellknown", page)
+        steps.see("control.neutral")
+    verdict = steps.incidents[0].verdict
+
+    assert verdict.cause is Cause.NETWORK
+    assert "controls-ok" not in {fact.rule_id for fact in verdict.evidence_against}
+
+
+def test_a_post_about_what_our_login_does_not_pass_explains_no_failed_login(
+    steps: Any, make_notice: Callable[..., Any]
+) -> None:
+    """It speaks only where users fail and our login works."""
+    title = "Increased error rates for Multi-factor Authentication"
+    steps.read(steps.rules.tenants["prod"].feed, make_notice(title))
+    steps.fail("prod.login", fault=Fault(Stage.OAUTH, "access_denied", 403, "access_denied"))
+
+    assert "notice-nearby" not in {f.rule_id for f in steps.incidents[0].verdict.evidence_for}
+
+
 def test_every_fault_of_a_login_has_a_rule() -> None:
     """The table covers every stage and status."""
     for stage in Stage:

@@ -18,6 +18,7 @@ from bot.core.incidents.verdict_changes import (
 from bot.core.model.measurement import ChangeMade, ExternalAlert, MetricKind, Push
 from bot.core.model.observation import (
     CONTROL,
+    Cause,
     Fault,
     FeedReading,
     FeedState,
@@ -37,7 +38,7 @@ from bot.core.state.timeline import VerdictEntry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bot.core.model.observation import Cause, Scope, Verdict
+    from bot.core.model.observation import Scope, Verdict
     from bot.core.state.incident import Incident
 
 LOOKS = {
@@ -300,3 +301,22 @@ def test_the_same_evidence_evaluated_again_posts_nothing(
 
         assert here.desk.incidents == before.incidents
         assert here.effects[mark:] == []
+
+
+def test_one_failure_after_the_end_takes_no_cause_back(steps: Any) -> None:
+    """What comes and goes on our own line is the same until facts say otherwise."""
+    cut = Fault(Stage.TIMEOUT, "connect")
+    for _ in range(6):
+        steps.wait(5)
+        for where in ("prod.login", "prod.wellknown", "eu.login", "control.neutral"):
+            steps.see(where, cut)
+    before = steps.incidents[0].verdict.cause
+    for _ in range(40):
+        steps.wait(10)
+        steps.healthy()
+    steps.see("prod.login", cut)
+    incident = steps.incidents[0]
+
+    assert before is Cause.NETWORK
+    assert incident.is_open
+    assert incident.verdict.cause is Cause.NETWORK

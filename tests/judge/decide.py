@@ -41,6 +41,9 @@ MOST_NATS = 6.0
 """No source tells more than this: it may be wrong itself."""
 DISCOUNT = 0.5
 """A drawn world shows less than the mean one, and sources are not independent."""
+ALIKE = 0.15
+"""Two faults are not told apart by shares that differ by less than this part of the greater one:
+nobody knows how many of the users pass a component."""
 COINCIDENCE = 0.03
 """A change of a kind that has nothing to do with the fault, in the quarter hour before it."""
 SURE, LIKELY, POSSIBLE = 0.85, 0.6, 0.2
@@ -93,11 +96,16 @@ def _poisson(rate: float, other: float) -> float:
     return rate * log(rate / other) - rate + other
 
 
+def _take_alike(mine: float, other: float) -> float:
+    """Return the other share, or mine where the two are too near to tell faults apart."""
+    return mine if abs(mine - other) <= ALIKE * max(mine, other) else other
+
+
 def _place_nats(mine: tuple[str, float], other: tuple[str, float]) -> float:
     """Return the information of one request."""
     (answer, share), (answer_2, share_2) = mine, other
     if not share or not share_2 or answer == answer_2:
-        return _bernoulli(share, share_2)
+        return _bernoulli(share, _take_alike(share, share_2))
     rest = max(1 - share, NOISE)
     return share * log((share + NOISE) / NOISE) + rest * log(rest / max(1 - share_2, NOISE))
 
@@ -148,6 +156,7 @@ def _compare_calls(mine: Fault, other: Fault, setup: Setup, strength: float) -> 
         if (share, volume) != (share_2, volume_2):
             tenant = setup.tenant(key[0])
             usual, calls = tenant.usual_failures, tenant.apps[key[1]] * volume
+            share_2 = _take_alike(share, share_2)
             nats = _bernoulli(usual + share * strength, usual + share_2 * strength)
             yield Told("metrics", calls * nats, is_counted=True)
             yield Told("metrics", _volume_nats(volume, volume_2), is_counted=True)
@@ -167,8 +176,10 @@ def _compare_logs(mine: Fault, other: Fault, setup: Setup, strength: float) -> I
             continue
         for row in {**rows, **rows_2}:
             usual = USUAL_TYPOS * tenant.logins if row[0] == "fp" else 0.0
-            rate, rate_2 = (each.get(row, 0.0) * strength + usual for each in (rows, rows_2))
-            yield Told("log", _poisson(rate, rate_2), is_counted=True)
+            rate = rows.get(row, 0.0)
+            rate_2 = _take_alike(rate, rows_2.get(row, 0.0))
+            nats = _poisson(rate * strength + usual, rate_2 * strength + usual)
+            yield Told("log", nats, is_counted=True)
 
 
 def _compare_events(mine: Fault, other: Fault, strength: float) -> Iterator[Told]:
@@ -193,12 +204,20 @@ def _change_nats(mine: Fault, other: Fault, change: str) -> float:
 
 
 def alternatives(drawn: Drawn) -> dict[str, Fault]:
-    """Return what each other family would show that repeats a draw as far as it can."""
+    """Return what each other family would show that repeats a draw as far as it can.
+
+    Where the fault itself knows no share, the other one has the share that is to be seen.
+    """
+    seen = {
+        "share": [share for _, share in drawn.fault.hits.values()],
+        "user_share": [share for share, _ in drawn.fault.calls.values()],
+    }
+    like = {name: max(shares) for name, shares in seen.items() if shares} | drawn.parameters
     found = {}
     for name, family in FAMILIES.items():
         if family.cause in PRIORS and family is not drawn.family:
             try:
-                found[name] = family.show(drawn.setup, Draw(None, drawn.parameters))
+                found[name] = family.show(drawn.setup, Draw(None, like))
             except NotHere:
                 continue
     return found

@@ -32,6 +32,7 @@ WEIGHTS = ROOT / "bot" / "core" / "triage" / "weights.py"
 FITTED = re.compile(r'(FITTED = """\\\n)(.*?)(""")', re.DOTALL)
 TEMPERATURE = re.compile(r"(FITTED_TEMPERATURE: float \| None = )(.+)")
 GUARD_SEEDS = 3
+WORLDS = 400
 WIDTH = 160
 TRAINED_SEED = 90
 """The generated worlds of the fit are others than those that `make judge` plays."""
@@ -97,7 +98,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--worlds", default=1500, help="How many worlds to generate.")
+@click.option("--worlds", default=WORLDS, help="How many worlds to generate.")
 @click.option("--workers", default=2, help="Processes that play.")
 @click.option("--samples", type=click.Path(path_type=Path), help="Keep the samples in this file.")
 @click.option("--again", is_flag=True, help="Use the samples of the file, without playing.")
@@ -132,7 +133,7 @@ def fit(worlds: int, workers: int, samples: Path | None, *, again: bool) -> None
 
 @cli.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--worlds", default=1500)
+@click.option("--worlds", default=WORLDS)
 @click.option("--workers", default=2)
 def record(out: Path, worlds: int, workers: int) -> None:
     """Play the worlds of the fit with the written numbers, and keep what triage saw."""

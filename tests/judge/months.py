@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bot.simulator.reading import load_file
 from bot.simulator.simulation import Simulation
 from bot.simulator.virtual import run_virtually
+from tests.judge.play import collect_rarely
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +93,7 @@ def _level(hour: int, random: Random) -> float:
 
 def play_months(count: int, workers: int, days: int = DAYS) -> Iterator[Month]:
     """Play months in one pool."""
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=collect_rarely) as pool:
         yield from pool.map(play_month, range(count), [days] * count)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 from concurrent.futures import ProcessPoolExecutor
@@ -109,8 +110,13 @@ def play(jobs: Sequence[Job], workers: int, read: ReadFeatures | None = None) ->
     if workers == 1:
         yield from map(play_job, jobs)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=collect_rarely) as pool:
         yield from pool.map(play_job, jobs, chunksize=4)
+
+
+def collect_rarely() -> None:
+    """Look for garbage less often: a world makes little, and that costs a sixth of the time."""
+    gc.set_threshold(200_000, 50, 50)
 
 
 def play_one(job: Job, read: ReadFeatures | None = None) -> Played:

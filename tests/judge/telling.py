@@ -24,7 +24,7 @@ TOLD_NATS = 3.0
 """Twenty to one."""
 AFTER_MIN = 10.0
 DRAWS = 60
-OFTEN = 0.3
+OFTEN = 0.15
 """A source tells a pair apart that it decides in at least this share of the open worlds."""
 FEWEST = 5
 """Open worlds of a pair, below which nothing is said."""

@@ -109,6 +109,13 @@ def test_a_login_that_fails_alone_cannot_be_told() -> None:
     assert {"auth0", "tenant"} <= set(label.accept)
 
 
+def test_a_firewall_alone_cannot_be_told_from_an_outage() -> None:
+    """What knows no share is compared with an outage of the same share: all fails in both."""
+    label = label_of("network-firewall", LONE, answer="{connect: timeout}")
+
+    assert {"auth0", "network"} <= {label.cause, *label.accept}
+
+
 def test_users_tell_a_refused_probe_from_a_broken_action() -> None:
     """The same answer is the tenant's fault where users fail, and the probe's where they do not."""
     denied = "{http: 403, error: access_denied, description: Access denied.}"

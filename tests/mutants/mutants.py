@@ -74,10 +74,10 @@ MUTANTS = (
     ),
     Mutant(
         id="controls-at-usual-pace",
-        path="bot/core/step.py",
-        function="_start_due_checks",
-        old="min(CONTROL_INTERVAL_WITH_PROBLEM_S, control_every_s)",
-        new="control_every_s",
+        path="bot/core/incidents/corroboration.py",
+        function="control_interval_s",
+        old="min(CONTROL_INTERVAL_WITH_PROBLEM_S, every_s)",
+        new="every_s",
         promise='"what tells the causes apart: what else fails now?" (corroborate; and'
         " CONTROL_INTERVAL_WITH_PROBLEM_S beside it)",
         harm="Whether it is our network or Auth0 becomes clear four times as slowly.",
@@ -153,8 +153,8 @@ MUTANTS = (
         id="provider-for-database",
         path="bot/core/triage/from_sources.py",
         function="_collect_blame_evidence",
-        old='yield RuleMatch("log-database", {"connection": connection}) return',
-        new='yield RuleMatch("log-database", {"connection": connection})',
+        old='yield RuleMatch("log-database", {"connection": connection}, clarity) return',
+        new='yield RuleMatch("log-database", {"connection": connection}, clarity)',
         promise='"a password login uses a database only, never a provider"'
         " (_collect_blame_evidence)",
         harm="An identity provider is blamed for a failing database login.",

@@ -64,7 +64,7 @@ ALERTS = {
     "alert-unclear": Scene("ambiguous-nothing-but-one-probe", 6),
     "alert-over": Scene("region-503", 45),
     "alert-degraded": Scene("region-slow-900ms", 8),
-    "alert-merged": Scene("region-slow-8s", 8),
+    "alert-merged": Scene("merged", 16),
     "alert-acknowledged": Scene("region-503", 12, (4, "/auth0-check ack 1 I call Auth0")),
     "alert-silenced": Scene("region-503", 12, (4, "/auth0-check silence #1 1h We know of it")),
     "alert-by-hand": Scene("region-503", 12, (4, "/auth0-check resolve 1 anyway We moved users")),

@@ -84,6 +84,8 @@ FAILED_KINDS = frozenset(
 )
 """What counts as a failed login. A provider's failure counts: the user waits for a code."""
 ACTION_FAILED = "actions_execution_failed"
+PUSH_FAILED, PUSH = "gd_send_pn_failure", "push"
+"""Auth0 sends the push messages of a second factor itself, unless a tenant has its own service."""
 API_LIMIT = "api_limit"
 TYPES = {
     RowKind.SUCCESS: "s sens seccft secte sepft seotpft seoobft sercft "
@@ -113,6 +115,8 @@ KIND_BY_PATTERN = {
     "code_reused": RowKind.APP,
     "invalid_state": RowKind.APP,
     "access_denied": RowKind.TENANT,
+    "connection_off": RowKind.TENANT,
+    "database": RowKind.TENANT,
     "rate_limit": RowKind.QUOTA,
     "refresh_token": RowKind.USER,
     "login_required": RowKind.USER,
@@ -173,7 +177,8 @@ def classify_row(row: Json) -> LogRow:
     if kind is RowKind.SUCCESS:
         return LogRow(kind, connection=connection, type=code)
     message = get_text(get_object(details, "error"), "message")
-    pattern = match_pattern(f"{get_text(row, 'description')} {message}")
+    text = f"{get_text(row, 'description')} {message}"
+    pattern = PUSH if code == PUSH_FAILED else match_pattern(text)
     if kind is RowKind.FAILURE:
         kind = _classify_failure(row, code, pattern)
     if code == ACTION_FAILED:

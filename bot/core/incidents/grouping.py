@@ -119,6 +119,9 @@ def _has_one_cause(incident: Incident, context: TriageContext, triage: Triage) -
     ways = [{w for n in c.tenants for w in failure_kinds(c, n)} for c in (own, context)]
     if all(ways) and ways[0].isdisjoint(ways[1]):
         return False
+    is_ours = any(context.is_worked_on(name) for name in (*own.tenants, *context.tenants))
+    if is_ours and abs(own.since - context.since) > TOGETHER_S:
+        return False
     causes = {triage.judge(own).cause, triage.judge(context).cause}
     states = [context.all_tenants.states[name] for name in (*own.tenants, *context.tenants)]
     if causes == {Cause.PROBE} or (

@@ -14,7 +14,7 @@ from bot.core.incidents.notifications import (
 )
 from bot.core.incidents.recurrence import is_quiet_over
 from bot.core.incidents.verdict_changes import OUR_CAUSES, record_evidence, turn_verdict
-from bot.core.model.observation import Health, Severity, Verdict
+from bot.core.model.observation import Cause, Health, Severity, Verdict
 from bot.core.oncall import AwaitingMention, CallReason, EscalationState, begun_escalation
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import (
@@ -208,7 +208,9 @@ def reopen_incident(
     posts = [post_message(again)] if incident.message.is_missed else []
     context = replace(context, tenants=tenants, since=again.failing_since)
     if incident.verdict.cause in OUR_CAUSES:  # what was wrong on our side then says nothing of now
-        cause, since = triage.judge(context).cause, incident.ended_at
+        # … unless one failure alone says nothing at all.
+        cause = triage.judge(context).cause
+        since = context.now if cause is Cause.UNCLEAR else incident.ended_at
         history = replace(again.history, doubted_as=cause, doubted_since=since)
         again = replace(again, history=history)
     if not incident.life.still_failing:

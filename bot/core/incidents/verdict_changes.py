@@ -97,11 +97,11 @@ def _next_verdict(incident: Incident, judged: Verdict, now: float) -> Verdict:
 
 def _may_turn_again(incident: Incident, judged: Verdict, now: float) -> bool:
     """Tell whether evidence that was seen before may turn the verdict now."""
-    life, turns = incident.life, incident.history.verdicts
-    began_at = life.reopened_at or life.opened_at
-    if now - began_at < SETTLE_S:
+    opened_at, turns = incident.life.opened_at, incident.history.verdicts
+    is_named = incident.verdict.cause is Cause.UNCLEAR and judged.confidence >= CLEAR
+    if now - opened_at < SETTLE_S or is_named:
         return True
-    last_at = turns[-1].at if turns else began_at
+    last_at = turns[-1].at if turns else opened_at
     is_clear = judged.confidence >= CLEAR or judged.confidence <= 1 - CLEAR
     patience_s = SETTLE_S * 2 ** min(len(turns) - 1, MOST_DOUBLINGS)
     return now - last_at >= patience_s and is_clear

@@ -1,7 +1,7 @@
 """Small or slow: failures beyond what is usual, added up until chance is ruled out (CUSUM).
 
 A window of two minutes cannot tell 9 % of 24 calls a minute from chance; twenty of them can. The
-sum is a log-likelihood ratio, "twice the usual rate" against "as usual", of Poisson counts. It
+sum is a log-likelihood ratio, "at the limit" against "as usual", of Poisson counts. It
 starts again from 0 whenever "as usual" wins, and so tells when the excess began (Page, 1954).
 """
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from bot.core.model.measurement import Measurement
 
-RATIO = 2.0
-CERTAIN = 6.5
-"""From this sum on it is no chance: while all is well it comes up once in some weeks."""
+LEAST_RATIO = 2.0
+"""Of the rate when it fired to the usual one."""
+CERTAIN = 8.5
+"""From this sum on it is no chance."""
 CEILING = 16.0
 SHORTEST_S = 300.0
 """An excess that is younger is left to the window."""
@@ -29,8 +30,8 @@ LONGEST_S = 3600.0
 """What has lasted for longer without reaching the limit is usual from now on."""
 HALF_LIFE_S = 600.0
 """Of the counts that are compared with the limit: an excess may have grown since it began."""
-TOLERANCE = 0.7
-"""Standard deviations that the counts may lie below the limit by chance."""
+MARGIN = 0.5
+"""Standard deviations by which the counts must be above the limit."""
 MIN_FAILURES = 10.0
 ENDED = 5.0
 """From this log-likelihood ratio on, "as usual" against "as when it fired", it is over."""
@@ -99,7 +100,8 @@ def add_excess(
     amount = new_s if latest.total is None else latest.total * part
     usual_rate = usual_rate if excess.since is None else excess.usual_rate
     usual = usual_rate * amount
-    score = min(excess.score + failed * log(RATIO) - usual * (RATIO - 1), CEILING)
+    ratio = max(limit[0] / usual_rate, limit[1])
+    score = min(excess.score + failed * log(ratio) - usual * (ratio - 1), CEILING)
     if excess.is_firing:
         return _watch_end(replace(excess, score=max(score, CERTAIN)), failed, usual, amount)
     since = latest.at - new_s if excess.since is None else excess.since
@@ -116,9 +118,9 @@ def add_excess(
         groups=_add_groups(excess.groups, groups),
     )
     least = max(limit[0], limit[1] * usual_rate) * excess.amount
-    has_reached = excess.failed >= least - TOLERANCE * sqrt(least)
+    has_reached = excess.failed >= least + MARGIN * sqrt(least)
     if excess.is_certain and has_reached and latest.at - since >= SHORTEST_S:
-        return replace(excess, fired_rate=max(excess.rate, RATIO * usual_rate))
+        return replace(excess, fired_rate=max(excess.rate, LEAST_RATIO * usual_rate))
     return excess
 
 

@@ -214,7 +214,7 @@ def observe_metric(
     recent = tuple(m for m in metric.recent if at - m.at < POOL_S - 1)
     metric = replace(metric, recent=(*recent, latest), read_at=at, no_data_since=None)
     reading = evaluate_metric(metric, limits, surge)
-    metric = replace(metric, excess=_add_up(metric, latest, limits))
+    metric = replace(metric, excess=_add_up(metric, latest, limits, surge))
     if metric.excess.is_firing and reading.reason is None:
         by_count = Reason.EVENTS if reading.total is None else Reason.SHARE
         reading = replace(reading, reason=by_count, is_good=False)
@@ -230,20 +230,20 @@ def observe_metric(
     return metric, None
 
 
-def _add_up(metric: MetricState, latest: Measurement, limits: MetricLimits) -> Excess:
-    """Add up what fails beyond the usual, once that is known."""
+def _add_up(metric: MetricState, latest: Measurement, limits: MetricLimits, surge: float) -> Excess:
+    """Add up what fails beyond the usual; when many come, more are new to it and mistype."""
     baseline = metric.baseline
     if not baseline.is_known or limits.is_pushed:
         return Excess(counted_at=latest.at)
     if latest.total is None:
         usual = max(baseline.expected_failures(1.0), LEAST_EVENTS_PER_S)
-        limit = (limits.per_minute / 60, RATIO_OF_EVENTS)
+        limit = (limits.per_minute / 60 * surge, RATIO_OF_EVENTS * surge)
         return add_excess(metric.excess, latest, usual, limit)
     usual = max(baseline.failed_share, LEAST_SHARE)
     failed = [g for g in latest.groups if g.kind in FAILED_KINDS]
-    # A log's failures are no mistakes of users, so fewer of them are bad.
-    part = LOG_PART if limits.kind is MetricKind.LOGS else 1.0
-    return add_excess(metric.excess, latest, usual, (part * limits.share, BASELINE_FACTOR), failed)
+    part = LOG_PART if limits.kind is MetricKind.LOGS else 1.0  # its failures are nobody's mistakes
+    limit = (part * limits.share * surge, BASELINE_FACTOR * surge)
+    return add_excess(metric.excess, latest, usual, limit, failed)
 
 
 def evaluate_metric(metric: MetricState, limits: MetricLimits, surge: float = 1.0) -> MetricReading:

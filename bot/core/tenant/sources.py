@@ -28,7 +28,7 @@ NO_DATA_S = 300.0
 """A tenant without a usable observation, or a source without metrics, for so long has no data;
 people are notified."""
 ASK_USERS_EVERY_S, ASK_USERS_FOR_S = 8.0, 60.0
-"""So often, and for so long after a probe's first failure, users' counts are asked for."""
+"""So often, and for so long after a first failure, users' counts are asked for."""
 EXPECTED_ROWS = 10.0
 """A log without any row, where at least so many were expected, has stalled."""
 
@@ -53,10 +53,12 @@ def _query_interval_s(
 ) -> float:
     """Return how long to wait: a first bad reading is checked again in half the time.
 
-    After a probe's first failure it is asked often, until it tells how users have done since.
+    After the first failure of a probe, or of another metric, it is asked often, until it tells how
+    users have done since.
     """
-    begun = (probe.since for probe in state.probes.values() if probe.since is not None)
-    if any(now - since < ASK_USERS_FOR_S for since in begun):
+    begun = [probe.since for probe in state.probes.values()]
+    begun += [other.since for other in state.metrics.values() if other is not metric]
+    if any(since is not None and now - since < ASK_USERS_FOR_S for since in begun):
         return min(ASK_USERS_EVERY_S, limits.every_s)
     return limits.every_s / 2 if metric.state is SignalState.PENDING else limits.every_s
 

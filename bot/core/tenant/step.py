@@ -248,8 +248,10 @@ def _handle_observation(state: TenantState, stimulus: Observed, rules: TenantRul
     changes = _signal_changes(rules.name, name, before, after, reason)
     state, gap_s = _note_data(state, stimulus, rules)
     started: list[TenantEffect] = []
-    if reason in {Reason.FIRST_FAILURE, Reason.FAILED_AGAIN}:
+    is_failure = reason in {Reason.FIRST_FAILURE, Reason.FAILED_AGAIN}
+    if is_failure:
         state = sources.ask_users_at_once(state, now, rules)
+    if is_failure or (after.latency.since is not None and before.latency.since is None):
         companions = _select_ok(
             state, rules.logins[:1] if name in COMPANION_EVERY else COMPANION_EVERY
         )

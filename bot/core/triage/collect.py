@@ -16,7 +16,6 @@ from bot.core.model.observation import (
 )
 from bot.core.state.tenant import (
     FeedView,
-    feed_samples_key,
     match_status_incidents,
     other_component,
 )
@@ -25,8 +24,8 @@ from bot.core.triage.from_controls import (
     CERTAIN,
     SPOKEN,
     collect_control_evidence,
-    compare_shares,
     failing_share,
+    feed_ratio,
 )
 from bot.core.triage.from_peers import collect_peer_evidence, failure_kinds
 from bot.core.triage.from_probes import collect_latency_evidence, collect_probe_evidence
@@ -124,7 +123,10 @@ def reach_verdict(context: TriageContext) -> Verdict:
         Cause.AUTH0: reach if is_seen_wide else Scope.UNKNOWN,
         Cause.NETWORK: Scope.SEVERAL if len(context.tenants) > 1 or is_wide else Scope.UNKNOWN,
     }
-    refutable = REFUTABLE if "users-unknown" in found and not is_seen_wide else frozenset()
+    is_told_at_once = is_seen_wide and "login-unreachable" not in found
+    refutable = REFUTABLE if "users-unknown" in found and not is_told_at_once else frozenset()
+    if "login-user-limit" in found:
+        refutable -= {Cause.PROBE}  # it says itself that it is about one user
     return judge(matches, scopes, _what_would_settle(context), refutable=refutable)
 
 
@@ -154,7 +156,7 @@ def _collect_status_page_evidence(context: TriageContext) -> Iterator[RuleMatch]
     ]
     if matching_status_incidents(context):
         yield RuleMatch("notice-fits")
-    elif unprobed:
+    elif unprobed and not failing_share(context):
         yield RuleMatch("notice-nearby", {"names": tuple(filter(None, unprobed))})
     elif FeedState.OK in states:
         yield RuleMatch("notice-silent")
@@ -163,15 +165,7 @@ def _collect_status_page_evidence(context: TriageContext) -> Iterator[RuleMatch]
 
 def _collect_feed_way_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     """Yield whether the status page is reached, as often as what fails would be."""
-    share = failing_share(context) or 1.0
-    names = {context.rules.tenants[name].feed.name for name in context.tenants}
-    samples = [
-        sample
-        for name in names
-        for sample in context.shared.samples.get(feed_samples_key(name), ())
-        if sample.at >= context.since
-    ]
-    ratio = compare_shares(samples, share)
+    ratio = feed_ratio(context)
     if abs(ratio) >= SPOKEN:
         rule_id = "feed-unreachable" if ratio > 0 else "feed-reached"
         yield RuleMatch(rule_id, strength=round(min(1.0, abs(ratio) / CERTAIN), 2))

@@ -39,7 +39,7 @@ class TriageContext:
         """Tell whether people work on a tenant, so that its failures may be theirs."""
         windows = self.rules.maintenance_windows
         is_in_window = any(is_window_active(window, tenant, self.now) for window in windows)
-        return tenant not in self.tenants and (tenant in self.silenced or is_in_window)
+        return tenant in self.silenced or is_in_window
 
     def environment(self, tenant: str) -> str | None:
         """Return a tenant's environment, if it is known."""

@@ -68,6 +68,7 @@ RULES = {
         EvidenceRule(
             "login-not-allowed", "the token endpoint refuses the application of the login"
         ),
+        EvidenceRule("login-bad-request", "the login gets invalid_request", "a connection is off"),
         EvidenceRule("login-no-proof", "the token has no fresh proof that the Action ran"),
         EvidenceRule("login-wrong-token", "the login gets a token that is wrong"),
         EvidenceRule(
@@ -148,6 +149,7 @@ RULES = {
             "the login is slow against its own past",
             "slow tenant code looks like this too: an Action may take 20 s",
         ),
+        EvidenceRule("keys-only", "only discovery and keys fail", "no setting does that"),
         EvidenceRule("login-ok", "the login works", is_health=True),
     ),
     Question.PAST: (
@@ -310,6 +312,7 @@ RULES = {
             "several connections of the log fail since the same time",
             "providers that have nothing to do with one another do not fail together",
         ),
+        EvidenceRule("log-push", "most failed rows are push messages", "Auth0 sends them"),
         EvidenceRule(
             "log-provider",
             "the most frequent failed rows of the log are messages that are not delivered",
@@ -351,6 +354,9 @@ RULES = {
         ),
         EvidenceRule(
             "errors-upstream", "the error tracker's most frequent pattern is an identity provider's"
+        ),
+        EvidenceRule(
+            "errors-tenant", "the error tracker's most frequent pattern is a denied access"
         ),
         EvidenceRule(
             "errors-unreachable-alone",

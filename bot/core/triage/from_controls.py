@@ -11,7 +11,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import FRESH_S
-from bot.core.triage.from_probes import is_slow
+from bot.core.state.tenant import feed_samples_key
+from bot.core.triage.from_probes import is_slow, login_rule_id
 from bot.core.triage.verdict import RuleMatch
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ SPOKEN, CERTAIN = 1.5, 3.0
 SLOWER = 1.9
 """At this many times its usual latency it is slow as well, however fast it still is."""
 FEW_ANSWERS = 3
+SHARED_EDGE = 0.5
+"""What control endpoints that fail still count if the status page is reached: they may be behind
+the same edge as Auth0."""
 
 
 def collect_control_evidence(context: TriageContext) -> Iterator[RuleMatch]:
@@ -44,11 +48,37 @@ def collect_control_evidence(context: TriageContext) -> Iterator[RuleMatch]:
         if samples and not _has_failed_before(context, signal):
             rule_id, strength = _answer(context, samples, signal, share)
             found.setdefault(rule_id, {})[name] = strength
+    if _is_blocked(context):
+        found.pop("controls-ok", None)
     for rule_id in ("controls-ok", "controls-fail", "controls-slow"):
         if names := found.get(rule_id):
-            strength = round(max(names.values()), 2)
-            yield RuleMatch(rule_id, {"names": tuple(names)}, strength)
+            part = (
+                SHARED_EDGE if rule_id == "controls-fail" and feed_ratio(context) <= -SPOKEN else 1
+            )
+            yield RuleMatch(rule_id, {"names": tuple(names)}, round(part * max(names.values()), 2))
             return
+
+
+def _is_blocked(context: TriageContext) -> bool:
+    """Tell whether a page refuses us: our line is well then, and what others answer is no proof."""
+    probes = (p for n in context.tenants for p in context.all_tenants.states[n].probes.values())
+    faults = [fault for p in probes if p.is_failing and (fault := p.most_frequent_fault)]
+    return bool(faults) and all(login_rule_id(fault) == "login-blocked" for fault in faults)
+
+
+def feed_ratio(context: TriageContext) -> float:
+    """Return the log-likelihood ratio of "the status page is lost as what fails" against "as ever".
+
+    Below 0 it is reached.
+    """
+    names = {context.rules.tenants[name].feed.name for name in context.tenants}
+    samples = [
+        sample
+        for name in names
+        for sample in context.shared.samples.get(feed_samples_key(name), ())
+        if sample.at >= context.since
+    ]
+    return compare_shares(samples, failing_share(context) or 1.0)
 
 
 def _answer(
@@ -67,8 +97,9 @@ def _answer(
 
 def _can_tell(context: TriageContext, samples: list[Sample], share: float) -> bool:
     """Tell whether good answers are fresh, and where Auth0 is slow, enough to know their speed."""
-    names = context.tenants if not share else ()
-    is_slowness = any(is_slow(login, context.now) for n in names for login in context.logins(n))
+    states = context.all_tenants.states
+    probes = [p for n in context.tenants if not share for p in states[n].probes.values()]
+    is_slowness = any(is_slow(probe, context.now) for probe in probes)
     is_fresh = context.now - samples[-1].at < FRESH_S
     return is_fresh and (len(samples) >= FEW_ANSWERS or not is_slowness)
 

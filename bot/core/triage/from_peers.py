@@ -94,7 +94,7 @@ def failure_kinds(context: TriageContext, name: str) -> set[str]:
     what began together is.
     """
     signals = context.all_tenants.states[name].probes.values()
-    is_ours = context.is_worked_on(name)
+    is_ours = name not in context.tenants and context.is_worked_on(name)
     earliest = context.since - (TOGETHER_S if is_ours else COMPANION_BEFORE_S)
     latest = context.since + TOGETHER_S if is_ours else context.now
     bad = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.core.auth0_logs.text_patterns import match_pattern
 from bot.core.model.fault import NOT_IMPLEMENTED, is_rate_limited, is_refusal, keep_codes
 from bot.core.model.measurement import OWN_APP
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Fault, OwnSide, SignalState, Stage
@@ -51,6 +52,7 @@ WELLKNOWN_RULE_IDS = {
 }
 """What discovery and keys say, by what a login would say with the same fault."""
 CERTIFICATE_REASONS = frozenset({"expired", "wrong_host", "untrusted", "not_yet_valid"})
+FEW_SLOW = 2
 FORBIDDEN = 403
 """Up to this HTTP status an OAuth error for a machine token is about the application that asks."""
 
@@ -67,10 +69,12 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
     is_login_ok = is_signal_healthy(logins[0], now) and not failing and not is_slow(logins[0], now)
     yield from _collect_login_evidence(context, name, failing)
     wellknown = state.probes[WELLKNOWN]
-    if is_login_ok:
+    if is_login_ok and not wellknown.is_failing:
         yield RuleMatch("login-ok", {"tenant": name})
     if fault := wellknown.most_frequent_fault:
         rule_id = WELLKNOWN_RULE_IDS.get(login_rule_id(fault), "wellknown-fails")
+        if is_login_ok and wellknown.is_failing and rule_id != "wellknown-blocked":
+            yield RuleMatch("keys-only", {"tenant": name})
         yield RuleMatch(rule_id, {"tenant": name, "fault": keep_codes(fault)})
     elif is_signal_healthy(wellknown, now):
         yield RuleMatch("wellknown-ok", {"tenant": name})
@@ -198,17 +202,28 @@ def login_rule_id(fault: Fault) -> str:
 def _answer_rule_id(fault: Fault) -> str:
     status = fault.status or 0
     if is_refusal(fault):
-        return "login-refused"
+        return "login-code" if _is_own_text(fault) else "login-refused"
     if is_rate_limited(fault):
         return "login-user-limit" if fault.error == USER_LIMIT else "login-429"
-    if fault.stage is Stage.HTTP and FIRST_4XX <= status < FIRST_5XX:
+    if status in GONE or (fault.stage is Stage.HTTP and FIRST_4XX <= status < FIRST_5XX):
         return "login-gone" if status in GONE else "login-blocked"
     if fault.stage is not Stage.OAUTH or FIRST_5XX < status < NOT_IMPLEMENTED:
         return "login-5xx"
     if status == FIRST_5XX:
         return "login-server-error" if fault.error == "server_error" else "login-code"
     is_denied = status == FORBIDDEN and fault.error == "access_denied"
-    return "login-denied" if is_denied else "login-not-allowed"
+    is_bad_request = fault.error == "invalid_request"
+    rule_id = "login-bad-request" if is_bad_request else "login-not-allowed"
+    return "login-denied" if is_denied else rule_id
+
+
+def _is_own_text(fault: Fault) -> bool:
+    """Tell whether the tenant's code refuses: the script of a custom database, in its own words.
+
+    Auth0's own 401 `unauthorized` says that the user is blocked (custom database errors, 2026-11).
+    """
+    is_open = fault.error == "unauthorized" and bool(fault.description)
+    return is_open and match_pattern(fault.description) != "user_blocked"
 
 
 def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
@@ -221,7 +236,7 @@ def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
     fault, is_failing = m2m.most_frequent_fault, m2m.is_failing
     if fault and failing and m2m.ever_ok and (is_failing or not m2m.successes_in_a_row):
         yield RuleMatch("m2m-fails", {"tenant": name, "fault": keep_codes(fault)})
-    elif fault and is_failing and all(is_signal_healthy(login, now) for login in logins):
+    elif fault and is_failing and all(_works_since(login, m2m) for login in logins):
         yield RuleMatch(_m2m_rule_id(fault), {"tenant": name, "fault": keep_codes(fault)})
     elif is_down(context, name):
         # A token that came since the logins began to fail counts, however long ago that is. Where
@@ -230,6 +245,11 @@ def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
         is_ok = m2m.state is SignalState.OK and not has_just_recovered(m2m, now)
         if is_ok and (m2m.last_ok_at or 0.0) >= since:
             yield RuleMatch("m2m-ok", {"tenant": name})
+
+
+def _works_since(login: ProbeState, m2m: ProbeState) -> bool:
+    """Tell whether a login does not fail, and has worked since machine tokens began to fail."""
+    return not login.is_failing and (login.last_ok_at or 0.0) >= (m2m.since or 0.0)
 
 
 def _m2m_rule_id(fault: Fault) -> str:
@@ -257,12 +277,12 @@ def collect_latency_evidence(context: TriageContext) -> Iterator[RuleMatch]:
         if (logins := [login for login in context.logins(name) if is_slow(login, now)])
     }
     for name in context.tenants:
-        slow = [login for login in slow_logins.get(name, ()) if login.latency.is_slow]
-        if slow:
-            yield RuleMatch("login-slow", _latency_values(name, slow[0]))
-            wellknown = context.all_tenants.states[name].probes.get(WELLKNOWN)
-            if wellknown and wellknown.latency.is_slow:
-                yield RuleMatch("wellknown-slow", _latency_values(name, wellknown))
+        probes = context.all_tenants.states[name].probes
+        if any(probe.latency.is_slow for probe in probes.values()):
+            if slow := [login for login in context.logins(name) if _is_slow_beside(login)]:
+                yield RuleMatch("login-slow", _latency_values(name, slow[0]))
+            if _is_slow_beside(probes[WELLKNOWN]):
+                yield RuleMatch("wellknown-slow", _latency_values(name, probes[WELLKNOWN]))
     mine = [name for name in context.tenants if name in slow_logins]
     others = [name for name in slow_logins if name not in mine]
     if mine:
@@ -273,6 +293,12 @@ def collect_latency_evidence(context: TriageContext) -> Iterator[RuleMatch]:
             yield RuleMatch("same-environment-slow", {"names": tuple(near)})
         if far := [name for name in rest if name not in near]:
             yield RuleMatch("elsewhere-slow", {"names": tuple(far)})
+
+
+def _is_slow_beside(signal: ProbeState) -> bool:
+    """Tell whether a signal is slow, too: beside one that certainly is, a few slow answers do."""
+    latency = signal.latency
+    return latency.is_slow or (latency.is_slowing and len(latency.recent) >= FEW_SLOW)
 
 
 def _latency_values(name: str, signal: ProbeState) -> dict[str, EvidenceValue]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import log
 from typing import TYPE_CHECKING
 
-from bot.core.auth0_logs.events import FAILED_KINDS, RowKind
+from bot.core.auth0_logs.events import FAILED_KINDS, PUSH, RowKind
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import SignalState, Stage
 from bot.core.signals.metric_threshold import QUOTA_ROWS
@@ -34,11 +35,15 @@ VANISHED_SHARE = 0.3
 """Below this share of the usual successes, successes are missing."""
 MIN_OTHER_SUCCESSES = 5
 """So many successes elsewhere show that not everything fails."""
-TELLING_SHARE = 0.3
+TELLING_SHARE = 0.05
 FEW_LESS, FEWEST = 0.85, 30.0
 """From this part of the usual successes on, of at least so many, a log is as ever."""
-HALF = 0.5
-"""This part of its window must lie after the first failure for a log to tell of it."""
+LEAST_USUAL = 0.3
+"""So many failed rows are usual in a window of a log at least."""
+SPOKEN, CERTAIN = 2.0, 6.0
+"""From the first log-likelihood ratio on a few rows say something, from the second on all."""
+MOST = 0.98
+"""Some login always works, or is counted late."""
 LOG_RULE_IDS = {
     RowKind.APP: "log-app",
     RowKind.UPSTREAM: "log-upstream",
@@ -50,6 +55,8 @@ ERROR_RULE_IDS = {
     "unknown_client": "errors-app",
     "code_reused": "errors-app",
     "provider_error": "errors-upstream",
+    "access_denied": "errors-tenant",
+    "connection_off": "errors-tenant",
     "unreachable": "errors-unreachable",
     "timeout": "errors-unreachable",
 }
@@ -59,17 +66,37 @@ def collect_source_evidence(context: TriageContext, name: str) -> Iterator[RuleM
     """Yield whom a tenant's sources blame, each by itself and one against the other."""
     state, rules = context.all_tenants.states[name], context.rules.tenants[name]
     bad = [n for n, metric in state.metrics.items() if is_user_failure(metric)]
+    is_failing = bool(bad) or any(login.is_failing for login in context.logins(name))
     for n, limits in rules.metrics.items():
         metric = state.metrics[n]
         if limits.kind is MetricKind.METRICS:
             yield from _collect_surge_evidence(n, metric, context)
-        elif limits.kind is MetricKind.LOGS:
-            yield from _collect_log_evidence(metric, context, is_alone=not bad)
-            yield from _collect_blame_evidence(metric, _own_realms(context, name), context)
-        else:
-            yield from _collect_error_evidence(metric, context, name)
+            continue
+        clarity = _clarity_of(metric, is_failing=is_failing)
+        if limits.kind is MetricKind.LOGS:
+            yield from _collect_log_evidence(metric, context, clarity, is_alone=not bad)
+            yield from _collect_blame_evidence(metric, _own_realms(context, name), context, clarity)
+        elif clarity:
+            yield from _collect_error_evidence(metric, context, name, clarity)
     if any(rules.metrics[n].kind is MetricKind.METRICS for n in bad):
         yield from _collect_log_beside_metrics_evidence(context, name)
+
+
+def _clarity_of(metric: MetricState, *, is_failing: bool) -> float:
+    """Return how clearly a log or a tracker says whom it blames, 0 (not at all) to 1.
+
+    Where logins are known to fail, a few unusual rows explain it: they need not be so many that
+    they would show by themselves that something fails.
+    """
+    reading = metric.reading
+    if metric.is_firing or reading.is_significant or metric.excess.is_certain:
+        return 1.0
+    if not is_failing:
+        return 0.0
+    failed, usual = reading.failed, max(reading.expected_failures, LEAST_USUAL)
+    now = failed * log(failed / usual) - (failed - usual) if failed > usual else 0.0
+    ratio = max(now, metric.excess.score)
+    return round(min(1.0, ratio / CERTAIN), 2) if ratio >= SPOKEN else 0.0
 
 
 def _own_realms(context: TriageContext, name: str) -> tuple[str, ...] | None:
@@ -104,7 +131,7 @@ def _collect_surge_evidence(
 
 
 def _collect_log_evidence(
-    log_: MetricState, context: TriageContext, *, is_alone: bool
+    log_: MetricState, context: TriageContext, clarity: float, *, is_alone: bool
 ) -> Iterator[RuleMatch]:
     if is_stale(log_, context):
         return
@@ -116,8 +143,9 @@ def _collect_log_evidence(
     if log_.is_firing and successes < VANISHED_SHARE * usually:
         rule_id = "log-no-success-alone" if is_alone else "log-no-success"
         yield RuleMatch(rule_id, {"successes": successes, "usual": usually})
-    if kinds[RowKind.QUOTA] >= QUOTA_ROWS:
-        yield RuleMatch("log-quota", {"rows": kinds[RowKind.QUOTA]})
+    if kinds[RowKind.QUOTA] >= QUOTA_ROWS or (kinds[RowKind.QUOTA] > 1 and clarity):
+        strength = round(min(1.0, kinds[RowKind.QUOTA] / QUOTA_ROWS), 2)
+        yield RuleMatch("log-quota", {"rows": kinds[RowKind.QUOTA]}, strength)
     if kinds[RowKind.PLATFORM] >= MIN_PLATFORM_ROWS:
         yield RuleMatch("log-platform", {"rows": kinds[RowKind.PLATFORM]})
     refused = kinds[RowKind.USER] + kinds[RowKind.PROTECTION]
@@ -128,11 +156,11 @@ def _collect_log_evidence(
 
 
 def _collect_blame_evidence(
-    log_: MetricState, realms: tuple[str, ...] | None, context: TriageContext
+    log_: MetricState, realms: tuple[str, ...] | None, context: TriageContext, clarity: float
 ) -> Iterator[RuleMatch]:
     """Yield what the failed logins of a log blame: one connection, or the most frequent kind."""
-    is_slow = log_.excess.is_certain and not log_.reading.is_significant
-    if is_stale(log_, context) or not (log_.reading.is_significant or is_slow):
+    is_slow = log_.excess.score >= SPOKEN and not log_.reading.is_significant
+    if is_stale(log_, context) or not clarity:
         return
     rows = log_.excess.groups if is_slow else log_.groups
     failed = [g for g in rows if g.kind in FAILED_KINDS and g.kind != RowKind.QUOTA]
@@ -141,7 +169,7 @@ def _collect_blame_evidence(
     several = tuple(n for n, rows in _count_by(named, "connection") if rows >= PART_OF_EACH * count)
     is_several = len(several) >= SEVERAL_CONNECTIONS
     if is_several:
-        yield RuleMatch("log-several-connections", {"names": several})
+        yield RuleMatch("log-several-connections", {"names": several}, clarity)
     connection, hits = _most_frequent(failed, "connection")
     elsewhere = sum(
         g.count for g in log_.groups if g.kind == RowKind.SUCCESS and g.connection != connection
@@ -150,10 +178,10 @@ def _collect_blame_evidence(
     is_one_connection = is_concentrated and elsewhere >= MIN_OTHER_SUCCESSES
     is_ours = is_concentrated if realms is None else is_one_connection and connection in realms
     if is_ours and not is_several:
-        yield RuleMatch("log-database", {"connection": connection})
+        yield RuleMatch("log-database", {"connection": connection}, clarity)
         return  # a password login uses a database only, never a provider
     if is_one_connection:
-        yield RuleMatch("log-one-connection", {"connection": connection})
+        yield RuleMatch("log-one-connection", {"connection": connection}, clarity)
     kind, hits = _most_frequent(failed, "kind")
     if kind not in LOG_RULE_IDS or (is_one_connection and kind == RowKind.APP):
         return
@@ -165,7 +193,8 @@ def _collect_blame_evidence(
             "failures": count,
             "connection": connection if is_one_connection else "",
         }
-        yield RuleMatch(LOG_RULE_IDS[RowKind(kind)], values)
+        rule_id = "log-push" if pattern == PUSH else LOG_RULE_IDS[RowKind(kind)]
+        yield RuleMatch(rule_id, values, clarity)
 
 
 def _count_by(groups: Iterable[Group], field: str) -> list[tuple[str, int]]:
@@ -182,15 +211,15 @@ def _most_frequent(groups: Iterable[Group], field: str) -> tuple[str, int]:
 
 
 def _collect_error_evidence(
-    metric: MetricState, context: TriageContext, name: str
+    metric: MetricState, context: TriageContext, name: str, clarity: float
 ) -> Iterator[RuleMatch]:
-    if not metric.is_firing or not metric.recent:
+    if not metric.recent:
         return  # after a restart there are no measurements yet
     pattern, hits = _most_frequent(metric.recent[-1].groups, "pattern")
     if pattern in ERROR_RULE_IDS:
         is_alone = pattern == "unreachable" and _is_cut_off(context, name)
         rule_id = "errors-unreachable-alone" if is_alone else ERROR_RULE_IDS[pattern]
-        yield RuleMatch(rule_id, {"pattern": pattern, "events": hits})
+        yield RuleMatch(rule_id, {"pattern": pattern, "events": hits}, clarity)
 
 
 def _is_cut_off(context: TriageContext, name: str) -> bool:
@@ -212,7 +241,10 @@ def _is_cut_off(context: TriageContext, name: str) -> bool:
 
 
 def _collect_log_beside_metrics_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
-    """Yield what a log says of logins that an application counts as failed."""
+    """Yield what a log says of logins that an application counts as failed.
+
+    What fails on its way through Auth0 lacks there as a success, and mostly leaves a failed row.
+    """
     states, tenants = context.all_tenants.states, context.rules.tenants
     elsewhere = [
         other
@@ -226,20 +258,35 @@ def _collect_log_beside_metrics_evidence(context: TriageContext, name: str) -> I
     ]
     if elsewhere:
         yield RuleMatch("log-elsewhere", {"names": tuple(elsewhere)})
-    shares = [m.reading.failed_share for m in states[name].metrics.values() if is_user_failure(m)]
-    if max(shares, default=0.0) < TELLING_SHARE:
+    failing = [m for m in states[name].metrics.values() if is_user_failure(m)]
+    worst = max(failing, key=lambda metric: metric.reading.failed_share, default=None)
+    if worst is None or worst.reading.failed_share < TELLING_SHARE:
         return  # so few failures would not be missed among the successes
     for n, limits in tenants[name].metrics.items():
         log_, reading = states[name].metrics[n], states[name].metrics[n].reading
-        expected = reading.expected_successes
-        if limits.kind is not MetricKind.LOGS or is_stale(log_, context) or not expected:
+        expected = reading.expected_successes or 0.0
+        if limits.kind is not MetricKind.LOGS or is_stale(log_, context) or expected < FEWEST:
             continue
         successes = (reading.total or 0.0) - reading.failed
-        is_after = (log_.read_at or 0.0) - context.since >= HALF * reading.span_s
-        is_as_ever = expected >= FEWEST and successes >= FEW_LESS * expected
-        if log_.state is SignalState.OK and is_after and is_as_ever:
+        is_as_ever = log_.state is SignalState.OK and successes >= FEW_LESS * expected
+        gone = expected * _share_by(log_, worst, context)
+        usual = max(reading.expected_failures, LEAST_USUAL)
+        ratio = gone - reading.failed * log(1 + gone / usual)
+        if gone < expected:
+            ratio += successes * log(expected / (expected - gone)) - gone
+        if is_as_ever and ratio >= SPOKEN:
             values: dict[str, EvidenceValue] = {
                 "successes": round(successes),
                 "usual": round(expected),
             }
-            yield RuleMatch("log-as-ever", values)
+            yield RuleMatch("log-as-ever", values, round(min(1.0, ratio / CERTAIN), 2))
+
+
+def _share_by(log_: MetricState, metric: MetricState, context: TriageContext) -> float:
+    """Return the share of successes that a log would lack if what a metric counts had failed there.
+
+    It knows of less time since the first failure if it was read before the metric.
+    """
+    since_log, since_metric = ((m.read_at or 0.0) - context.since for m in (log_, metric))
+    known = min(max(since_log / since_metric, 0.0), 1.0) if since_metric > 0 else 0.0
+    return known * min(metric.reading.failed_share, MOST)

@@ -48,6 +48,8 @@ AFTER_ONSET = 0.75
 """Metrics describe the time after the first failure once this part of their span lies after it."""
 ANSWERED_STAGES = frozenset({Stage.OAUTH, Stage.TOKEN, Stage.PROOF})
 """What fails here has reached the tenant."""
+CUT_OFF_STAGES = frozenset({Stage.DNS, Stage.CONNECT, Stage.TLS})
+"""What fails here fails for whatever a host is asked, its keys included."""
 
 
 def collect_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
@@ -104,13 +106,15 @@ def _collect_count_evidence(context: TriageContext, name: str, share: float) -> 
         for n, value in said.items()
         if value >= SPOKEN and state.metrics[n].state is SignalState.OK
     }
-    for rule_id, found in (("users-fail", failing), (_well_rule_id(context, name), well)):
+    well_rule_id = _well_rule_id(context, name)
+    for rule_id, found in (("users-fail", failing), (well_rule_id, well)):
         if found:
             strength = min(1.0, max(found.values()) / CERTAIN)
             yield RuleMatch(rule_id, {"names": tuple(found)}, round(strength, 2))
             return
     awaited = [n for n in counted if _will_speak(state.metrics[n], share)]
-    if awaited and context.now - context.since < SPEAK_WITHIN_S:
+    can_refute = well_rule_id != "users-ok-beside" and context.now - context.since < SPEAK_WITHIN_S
+    if awaited and can_refute:
         yield RuleMatch("users-unknown", {"names": tuple(awaited)})
 
 
@@ -126,8 +130,10 @@ def _well_rule_id(context: TriageContext, name: str) -> str:
     if not failing:
         return "users-ok-beside"
     faults = [way.most_frequent_fault for way in failing]
-    is_answered = any(fault and fault.stage in ANSWERED_STAGES for fault in faults)
-    return "users-ok" if is_answered or not probes[WELLKNOWN].is_failing else "users-pass"
+    if any(fault and fault.stage in ANSWERED_STAGES for fault in faults):
+        return "users-ok"
+    is_cut_off = all(fault and fault.stage in CUT_OFF_STAGES for fault in faults)
+    return "users-pass" if is_cut_off or probes[WELLKNOWN].is_failing else "users-ok"
 
 
 def _will_speak(metric: MetricState, share: float) -> bool:
@@ -183,8 +189,13 @@ def _compare_poisson(count: float, first: float, second: float) -> float:
 
 
 def _collect_peer_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
-    """Yield at which tenants users fail too: two applications do not break in the same minutes."""
+    """Yield at which tenants users fail too: two applications do not break in the same minutes.
+
+    One that is sent to the wrong tenant is missing at one, and refused at the other.
+    """
     here = context.environment(name)
+    if any(blames_application(m) for m in context.all_tenants.states[name].metrics.values()):
+        return
     others = [
         other
         for other, state in context.all_tenants.states.items()

@@ -38,6 +38,7 @@ SENTENCES = {
     "login-untrusted": "nobody trusts who signed the certificate shown for {tenant}: {fault}",
     "login-certificate": "the certificate of {tenant} is wrong: {fault}",
     "login-refused": "{tenant} refuses the test user: {fault}",
+    "login-bad-request": "{tenant} calls the test login's request wrong: {fault}",
     "login-not-allowed": "{tenant} refuses the test login's application: {fault}",
     "login-denied": "code or settings in {tenant} deny the login: {fault}",
     "login-429": "{tenant} limits logins: {fault} ({failed} of {tries} tries)",
@@ -76,6 +77,7 @@ SENTENCES = {
     "m2m-only": "only machine tokens of {tenant} fail: {fault}",
     "m2m-refused": "{tenant} refuses only the application that asks for machine tokens: {fault}",
     "m2m-denied": "code or settings in {tenant} deny machine tokens: {fault}",
+    "keys-only": "only the signing keys of {tenant} fail, and the test login works",
     "m2m-429": "{tenant} limits only machine tokens: {fault}",
     "same-environment-fails": "other tenants in the same environment fail, too: {names}",
     "same-environment-ok": "other tenants in the same environment work: {names}",
@@ -106,6 +108,8 @@ SENTENCES = {
     "log-one-connection": "only logins through the connection {connection} fail",
     "log-provider": "e-mails or text messages of logins are not delivered in {rows} of "
     "{failures} failures{pattern}",
+    "log-push": "push messages of the second factor are not delivered in {rows} of {failures} "
+    "failures",
     "log-tenant": "the tenant's log blames the tenant's code or settings in {rows} of {failures} "
     "failures{pattern}",
     "log-platform": "the tenant's log has failures of Auth0's own parts: {rows} rows",
@@ -127,6 +131,7 @@ SENTENCES = {
     "feed-reached": "Auth0's status page can be reached from here",
     "errors-app": "the error tracker blames our application in {events} events{pattern}",
     "errors-upstream": "the error tracker blames an identity provider in {events} events{pattern}",
+    "errors-tenant": "the error tracker says in {events} events that access is denied{pattern}",
     "errors-unreachable": "the error tracker reports failed connections in {events} "
     "events{pattern}",
     "errors-unreachable-alone": "the error tracker reports failed connections in {events} "
