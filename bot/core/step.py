@@ -71,7 +71,7 @@ from bot.core.state.tenant import (
     with_reading,
 )
 from bot.core.tenant import step as tenant_step
-from bot.core.triage.collect import Triage
+from bot.core.triage.verdict import Triage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

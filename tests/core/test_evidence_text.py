@@ -23,7 +23,7 @@ from bot.core.model.observation import (
     Stage,
     StatusIncident,
 )
-from bot.core.signals.latency import LatencyBaseline
+from bot.core.signals.history import LatencyBaseline
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.rules import DEFAULT_FEED, Rules, TenantRules
 from bot.core.state.tenant import (
@@ -35,14 +35,14 @@ from bot.core.state.tenant import (
     TenantState,
     feed_samples_key,
 )
-from bot.core.triage.collect import collect_evidence
 from bot.core.triage.context import TriageContext
 from bot.core.triage.evidence_table import EVIDENCE_TABLE
+from bot.core.triage.verdict import collect_evidence
 from bot.slack.render.verdict import MISSING_EVIDENCE, SENTENCES, evidence_text
 from tests.core.test_user_evidence import OF_CHANGES, OF_USERS
 
 if TYPE_CHECKING:
-    from bot.core.triage.verdict import RuleMatch
+    from bot.core.triage.context import RuleMatch
 
 NOW = 1_772_445_600.0
 SINCE = NOW - 300

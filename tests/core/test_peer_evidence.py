@@ -18,8 +18,8 @@ from bot.core.model.observation import (
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import SharedSignals, Tenants, TenantState
-from bot.core.triage.collect import collect_evidence, reach_verdict
 from bot.core.triage.context import TriageContext
+from bot.core.triage.verdict import collect_evidence, reach_verdict
 
 NOW = 1_772_445_600.0
 SINCE = NOW - 300

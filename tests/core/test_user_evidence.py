@@ -28,10 +28,9 @@ from bot.core.signals.probe_threshold import ProbeState, Reason, Try
 from bot.core.state.problem import Impact
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.tenant import SharedSignals, Tenants, TenantState
-from bot.core.triage.collect import collect_evidence
-from bot.core.triage.context import TriageContext
+from bot.core.triage.context import TriageContext, are_users_down, measure_impact
 from bot.core.triage.evidence_table import EVIDENCE_TABLE
-from bot.core.triage.impact import are_users_down, measure_impact
+from bot.core.triage.verdict import collect_evidence
 from bot.slack.render.verdict import evidence_text
 
 NOW = 1_772_445_600.0

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from bot.core.model.observation import Cause, Fault, MissingEvidence, Scope, Stage
 from bot.core.state.tenant import other_component
+from bot.core.triage.context import RuleMatch
 from bot.core.triage.evidence_table import EVIDENCE_TABLE
 from bot.core.triage.from_probes import login_rule_id
-from bot.core.triage.verdict import MIN_CONFIDENCE, PRIORS, WEIGHTS, RuleMatch, answers, judge
+from bot.core.triage.verdict import MIN_CONFIDENCE, PRIORS, WEIGHTS, answers, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable

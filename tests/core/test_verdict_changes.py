@@ -29,7 +29,7 @@ from bot.core.model.observation import (
     StatusIncident,
     Target,
 )
-from bot.core.signals.latency import MIN_ANSWERS
+from bot.core.signals.history import MIN_ANSWERS
 from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.state.outbox import Reply
 from bot.core.state.stimulus import FeedPolled, Observed, Pushed, Send, TenantReport, VerdictChanged

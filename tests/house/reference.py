@@ -37,7 +37,7 @@ CONSTANTS = {
     "RELAPSE_INTERVAL_S SLOW_INTERVAL_FACTOR FIRING_INTERVAL_FACTOR",
     "bot.core.signals.clock_check": "LIMIT_S STEADY_S",
     "bot.http.resolver": "HEAD_START_S",
-    "bot.core.signals.latency": "SLOW_FACTOR SLOW_S SLOW_COUNT FAST_COUNT",
+    "bot.core.signals.history": "SLOW_FACTOR SLOW_S SLOW_COUNT FAST_COUNT",
     "bot.core.signals.login_budget": "PER_MINUTE PER_TEN_MINUTES",
     "bot.core.incidents.corroboration": "MAX_PEERS",
     "bot.core.tenant.sources": "NO_DATA_S EXPECTED_ROWS",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.triage.collect import Triage, collect_evidence
-from bot.core.triage.verdict import answers
+from bot.core.triage.verdict import Triage, answers, collect_evidence
 
 if TYPE_CHECKING:
     from bot.ports import View

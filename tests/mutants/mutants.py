@@ -85,12 +85,12 @@ MUTANTS = (
     ),
     Mutant(
         id="healthy-elsewhere",
-        path="bot/core/triage/from_peers.py",
+        path="bot/core/triage/from_others.py",
         function="collect_peer_evidence",
         old="if far_ok and not wide",
         new="if far_ok",
         promise='"Evidence from other tenants: which of them fail, and which do not."'
-        " (core/triage/from_peers.py)",
+        " (core/triage/from_others.py)",
         harm="A message says that other environments fail, and that they are healthy.",
         tests=("tests/core",),
     ),
@@ -173,7 +173,7 @@ MUTANTS = (
     ),
     Mutant(
         id="wrong-advice",
-        path="bot/core/triage/collect.py",
+        path="bot/core/triage/verdict.py",
         function="_what_would_settle",
         old="not in context.tenants",
         new="in context.tenants",

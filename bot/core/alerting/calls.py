@@ -19,7 +19,7 @@ from bot.core.state.incident import Incident, IncidentKind, NotificationState
 from bot.core.state.outbox import Call
 from bot.core.state.problem import Impact, Known
 from bot.core.state.timeline import CorrectedEntry
-from bot.core.triage.impact import (
+from bot.core.triage.context import (
     MOST_SHARE,
     are_logins_well,
     is_about_half,

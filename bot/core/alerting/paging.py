@@ -32,7 +32,7 @@ from bot.core.state.outbox import (
 )
 from bot.core.state.stimulus import DeskEffect, Send
 from bot.core.state.timeline import MentionEntry, PagedEntry, UnreachedEntry
-from bot.core.triage.impact import measure_known
+from bot.core.triage.context import measure_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -20,9 +20,9 @@ from bot.core.state.problem import ProbeProblem
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, TenantReport
 from bot.core.state.tenant import NoData, Tenants
 from bot.core.state.timeline import RecoveredEntry
-from bot.core.triage.collect import Triage
 from bot.core.triage.context import TriageContext
-from bot.core.triage.from_peers import TOGETHER_S, failure_kinds, fault_kind
+from bot.core.triage.from_others import TOGETHER_S, failure_kinds, fault_kind
+from bot.core.triage.verdict import Triage
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState, StateAndEffects

@@ -39,16 +39,15 @@ from bot.core.state.problem import (
 )
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import JoinedEntry, ReopenedEntry
-from bot.core.triage.collect import Triage, feed_views, matching_status_incidents
-from bot.core.triage.context import TriageContext, is_down
-from bot.core.triage.impact import are_users_down, measure_impact
+from bot.core.triage.context import TriageContext, are_users_down, is_down, measure_impact
+from bot.core.triage.verdict import Triage, feed_views, matching_status_incidents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.core.model.measurement import MetricKind
     from bot.core.signals.external_alerts import Monitor
-    from bot.core.signals.latency import LatencyBaseline
+    from bot.core.signals.history import LatencyBaseline
     from bot.core.signals.metric_threshold import MetricState
     from bot.core.signals.probe_threshold import ProbeState
     from bot.core.state.desk import DeskState

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bot.core.model.observation import Target
 from bot.core.state.incident import Damping, Incident, IncidentKind
 from bot.core.state.problem import Impact
-from bot.core.triage.impact import measure_impact
+from bot.core.triage.context import measure_impact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,9 +24,8 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_from_outage, is_rate_limited, is_refusal
 from bot.core.model.observation import HEALTH_BY_STATE, Fault, Health, Outcome, SignalState
-from bot.core.signals import latency
-from bot.core.signals.history import Trend, add_counts
-from bot.core.signals.latency import LatencyBaseline
+from bot.core.signals import history
+from bot.core.signals.history import LatencyBaseline, Trend, add_counts
 
 if TYPE_CHECKING:
     from bot.core.model.observation import Observation
@@ -239,7 +238,7 @@ def _record(signal: ProbeState, result: Observation) -> ProbeState:
         return replace(signal, last_at=result.at, last_fault=result.fault)
     return replace(
         signal,
-        latency=latency.observe_latency(signal.latency, result.latency_s or 0.0, result.at),
+        latency=history.observe_latency(signal.latency, result.latency_s or 0.0, result.at),
         last_at=result.at,
         last_ok_at=result.at,
         ever_ok=True,

@@ -10,11 +10,11 @@ from bot.core.model.measurement import OWN_APP
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Fault, OwnSide, SignalState, Stage
 from bot.core.triage.context import (
     RECENTLY_ENDED_S,
+    RuleMatch,
     has_just_recovered,
     is_down,
     is_signal_healthy,
 )
-from bot.core.triage.verdict import RuleMatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,7 @@ from bot.core.auth0_logs.events import FAILED_KINDS, PUSH, RowKind
 from bot.core.model.measurement import MetricKind
 from bot.core.model.observation import SignalState, Stage
 from bot.core.signals.metric_threshold import QUOTA_ROWS
-from bot.core.triage.context import is_signal_healthy, is_stale, is_user_failure
-from bot.core.triage.verdict import RuleMatch
+from bot.core.triage.context import RuleMatch, is_signal_healthy, is_stale, is_user_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,12 +9,12 @@ from bot.core.model.measurement import OWN_APP, MetricKind
 from bot.core.model.observation import CUSTOM, FRESH_S, WELLKNOWN, SignalState, Stage
 from bot.core.triage.context import (
     RECENTLY_ENDED_S,
+    RuleMatch,
     is_signal_healthy,
     is_stale,
     is_user_failure,
 )
 from bot.core.triage.from_sources import blames_application
-from bot.core.triage.verdict import RuleMatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
