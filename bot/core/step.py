@@ -381,7 +381,8 @@ def _handle_tenant_report(
         for change in stimulus.changes
     ):
         state, effects = corroborate(state, stimulus, tenants, rules)
-    state = corroboration.hasten_controls(state, tenants.states[tenant], now)
+    if tenants.states[tenant].is_slowing:
+        state = corroboration.hasten_controls(state, now)
     if stimulus.unobserved_s:
         state, sent = open_monitoring_gap(state, stimulus, rules)
         effects += sent

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, SignalState
 from bot.core.state.stimulus import RequestCheck, StartProbe, TenantReport
-from bot.core.state.tenant import Tenants, TenantState
+from bot.core.state.tenant import Tenants
 
 if TYPE_CHECKING:
     from bot.core.state.desk import DeskState, StateAndEffects
@@ -58,16 +58,14 @@ def corroborate(
 
 def control_interval_s(tenants: Tenants, rules: Rules) -> float:
     """Return how often control endpoints are checked: more often while a probe is bad or slow."""
-    probes = (probe for state in tenants.states.values() for probe in state.probes.values())
-    is_bad = any(probe.health or probe.latency.since is not None for probe in probes)
+    states = tenants.states.values()
+    is_bad = any(s.is_slowing or any(p.health for p in s.probes.values()) for s in states)
     every_s = rules.control_every_s
     return min(CONTROL_INTERVAL_WITH_PROBLEM_S, every_s) if is_bad else every_s
 
 
-def hasten_controls(state: DeskState, tenant: TenantState, now: float) -> DeskState:
-    """Check control endpoints soon once a tenant answers slowly: they may be slow as well."""
-    if all(probe.latency.since is None for probe in tenant.probes.values()):
-        return state
+def hasten_controls(state: DeskState, now: float) -> DeskState:
+    """Check control endpoints soon where a tenant answers slowly: they may be slow as well."""
     latest = now + CONTROL_INTERVAL_WITH_PROBLEM_S
     due = {name: min(at, latest) for name, at in state.controls_due.items()}
     return replace(state, controls_due=due)

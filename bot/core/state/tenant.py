@@ -95,6 +95,11 @@ class TenantState:
                 yield name, signal.health
 
     @property
+    def is_slowing(self) -> bool:
+        """Whether a probe has begun to answer slowly."""
+        return any(probe.latency.since is not None for probe in self.probes.values())
+
+    @property
     def last_data_at(self) -> float | None:
         """When a probe last had a usable result, or was started."""
         return self.data.last_at if self.data else None
