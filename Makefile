@@ -77,7 +77,7 @@ judge: .venv/dev.stamp ## play 5,000 generated worlds and print how often the ve
 judge-long: .venv/dev.stamp ## play 200 healthy, noisy months and count alerts (hours)
 	$(BIN)/python -m tests.judge months $(ARGS)
 
-fit: .venv/dev.stamp ## fit the numbers of the evidence table to worlds, and write them (10 min)
+fit: .venv/dev.stamp ## fit the numbers of the evidence table to worlds, and write them (5 min)
 	$(BIN)/python -m tests.judge.fitting fit $(ARGS)
 
 goldens: .venv/dev.stamp ## write the messages that tests compare, and tests/slack/golden/OVERVIEW.txt, their list
