@@ -254,9 +254,10 @@ async def test_buttons(
     assert (request.command, request.words, request.channel) == (command, words, "C1")
 
 
-async def test_a_button_at_home(slack: Any, payloads: Any, inbox: Any) -> None:
-    """A click in the Home tab is answered in private."""
-    await slack.deliver("interactive", payloads.in_view(END_SILENCE, HOME, '{"v":1,"silence":4}'))
+@pytest.mark.parametrize("home", [HOME, {"id": "V1", "type": "home"}], ids=["whole", "bare"])
+async def test_a_button_at_home(slack: Any, payloads: Any, inbox: Any, home: Any) -> None:
+    """A click in the Home tab is answered in private; of the tab itself nothing is needed."""
+    await slack.deliver("interactive", payloads.in_view(END_SILENCE, home, '{"v":1,"silence":4}'))
 
     (request,) = inbox.requests.values()
     assert (request.channel, request.is_direct, request.response_url) == ("U1", True, "")

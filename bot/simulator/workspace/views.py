@@ -85,4 +85,5 @@ def _check_view(params: Mapping[str, Any], surface: Surface) -> dict[str, Any]:
 def _with_identity(state: State, view: dict[str, Any], view_id: str = "") -> dict[str, Any]:
     identity = {"team_id": state.team_id, "app_id": state.app.id, "bot_id": state.app.bot_id}
     names = {"id": view_id or state.new_id("V"), "hash": state.new_id("h")}
-    return view | identity | names | {"blocks": state.with_ids(view["blocks"])}
+    empty = {"callback_id": "", "private_metadata": "", "state": {"values": {}}}
+    return empty | view | identity | names | {"blocks": state.with_ids(view["blocks"])}

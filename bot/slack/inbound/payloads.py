@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from slack_bolt.request.async_request import AsyncBoltRequest
@@ -142,6 +142,10 @@ class _View(_Shape):
     state: _State = _State()
 
 
+class _Home(_Shape):
+    type: Literal["home"]
+
+
 class _Interaction(_Shape):
     user: _User
     team: _Group | None = None
@@ -160,7 +164,7 @@ class _Action(_Shape):
 
 class _Click(_Interaction):
     actions: Annotated[list[_Action], Field(min_length=1)]
-    view: _View | None = None
+    view: _Home | _View | None = None
 
 
 class _Shortcut(_Interaction):
