@@ -52,9 +52,10 @@ duration: 10m
 seed: 1
 tenants:
   prod: {{domain: acme.us.auth0.com, environment: US-1}}
+  shop: {{domain: shop.us.auth0.com, environment: US-1}}
 controls: [neutral]
 timeline:
-  - {{target: prod.login, from: 0m, to: 5m, is: {{http: 503}}}}
+  - {{target: "*.login", from: 0m, to: 5m, is: {{http: 503}}}}
 answer: {{cause: {cause}, decidable: 3m, alert: {alert}}}
 """
 CALLED = """\
@@ -236,5 +237,5 @@ def test_all_problems_are_reported_before_anything_is_played(
 
     assert (ended.returncode, ended.stdout) == (3, "")
     assert "Traceback" not in ended.stderr
-    for told_of in ("bad.yml:12: ", "worse.yml:13: ", "worse.yml:14: colour", "nowhere"):
+    for told_of in ("bad.yml:13: ", "worse.yml:14: ", "worse.yml:15: colour", "nowhere"):
         assert told_of in ended.stderr

@@ -86,4 +86,10 @@ def _with_identity(state: State, view: dict[str, Any], view_id: str = "") -> dic
     identity = {"team_id": state.team_id, "app_id": state.app.id, "bot_id": state.app.bot_id}
     names = {"id": view_id or state.new_id("V"), "hash": state.new_id("h")}
     empty = {"callback_id": "", "private_metadata": "", "state": {"values": {}}}
-    return empty | view | identity | names | {"blocks": state.with_ids(view["blocks"])}
+    return (
+        view
+        | {key: empty[key] for key in empty if key not in view}
+        | identity
+        | names
+        | {"blocks": state.with_ids(view["blocks"])}
+    )
