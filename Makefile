@@ -7,8 +7,6 @@ BIN := .venv/bin
 STARTED := $(shell date +%s)
 # One more than there are cores: many tests wait for real servers.
 WORKERS := $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
-# Whole programs wait for longer: for one another, and for real time to pass.
-WHOLE_WORKERS := $(shell expr $(WORKERS) + 2)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade
@@ -34,11 +32,11 @@ test: .venv/dev.stamp ## run the checks and all tests, and print how long they t
 # What runs whole programs or plays whole outages is not traced: that would take twice as long.
 WHOLE := tests/cli tests/crashes tests/demo tests/faults tests/live tests/stories
 # Faults are played in real time, and a busy machine can spoil many: `make faults` plays those.
-PYTEST := $(BIN)/python -m pytest --dist loadgroup -m 'not faults' $(ARGS)
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not faults' $(ARGS)
 
 suite: .venv/dev.stamp ## run all tests without the checks
-	$(PYTEST) -n $(WORKERS) --cov --cov-report=term:skip-covered $(addprefix --ignore ,$(WHOLE))
-	$(PYTEST) -n $(WHOLE_WORKERS) $(WHOLE)
+	$(PYTEST) --cov --cov-report=term:skip-covered $(addprefix --ignore ,$(WHOLE))
+	$(PYTEST) $(WHOLE)
 
 faults: .venv/dev.stamp ## play each fault that is over in minutes, twice (10 min)
 	$(BIN)/python -m pytest -m faults tests/faults
