@@ -23,6 +23,7 @@ from bot.slack.checks import OPTIONAL_SCOPES, SCOPES
 from bot.slack.render.help import INCIDENT_NOTE, USAGES
 from bot.slack.render.text import COMMAND, REMEDIES
 from bot.telemetry import Metrics
+from tests.house.dependencies import read_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,6 +119,15 @@ def render_shell() -> str:
         if not isinstance(command, click.Group)
     )
     return _table("in a shell | what it does", rows)
+
+
+def render_licences() -> str:
+    """Return the locked packages by their licence, the most common one first."""
+    packages: dict[str, list[str]] = {}
+    for package in read_lock():
+        packages.setdefault(package.licence, []).append(package.name)
+    found = sorted(packages.items(), key=lambda each: (-len(each[1]), each[0]))
+    return _table("licence | packages", ((name, ", ".join(sorted(of))) for name, of in found))
 
 
 def render_scopes() -> str:
@@ -273,6 +283,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "shell": render_shell,
     "metrics": render_metrics,
     "errors": render_remedies,
+    "licences": render_licences,
     "scopes": render_scopes,
     "settings": render_settings,
     "environment": render_environment,
