@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from bot.core.alerting import acknowledgements, deliveries, notification_policy
 from bot.core.commands import dispatch
 from bot.core.incidents import corroboration, missing_data, notifications, own_faults, recurrence
-from bot.core.incidents.corroboration import corroborate
 from bot.core.incidents.grouping import (
     evaluate_all,
     group_or_open,
@@ -140,6 +139,9 @@ def step_tenant(
         if isinstance(effect, TenantReport | CheckStarted):
             state, more = step_desk(state, effect, rules)
             effects += more
+        elif isinstance(effect, StartProbe):
+            state, probe = corroboration.prioritize(state, effect, rules)
+            effects.append(probe)
         else:
             effects.append(effect)
     return state, effects
@@ -271,9 +273,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
             effects += sent
     state, sent = own_faults.count_start(state, now)
     for effect in sent:
-        if isinstance(
-            effect, IncidentChanged
-        ):  # a crash loop: the process may not live much longer
+        if isinstance(effect, IncidentChanged):  # a crash loop: it may not live much longer
             call = Call(effect.incident.id, CallReason.BEGUN, now)
             paged = notification_policy.page_for_call(effect.incident, call, now, rules)
             state, pages = keep_incident(state, paged)
@@ -380,7 +380,7 @@ def _handle_tenant_report(
         change.state is SignalState.PENDING or change.reason in {Reason.SLOW, Reason.EXTERNAL_ALERT}
         for change in stimulus.changes
     ):
-        state, effects = corroborate(state, stimulus, tenants, rules)
+        state, effects = corroboration.corroborate(state, stimulus, tenants, rules)
     if tenants.states[tenant].is_slowing:
         state = corroboration.hasten_controls(state, now)
     if stimulus.unobserved_s:
