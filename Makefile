@@ -68,7 +68,7 @@ house: .venv/dev.stamp ## print the measures of the code's structure beside thei
 sbom: .venv/runtime.stamp ## write dist/sbom.json: what is installed, with versions, licences and hashes
 	$(BIN)/python -m tests.house.dependencies sbom
 
-mutants: .venv/dev.stamp ## break forty promises one by one, and see which a test notices (10 minutes)
+mutants: .venv/dev.stamp ## break eighty promises one by one, and see which a test notices (20 minutes)
 	$(BIN)/python -m tests.mutants.play $(ARGS)
 
 judge: .venv/dev.stamp ## play 5,000 generated worlds and print how often the verdict is right (30 min)
