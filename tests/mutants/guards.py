@@ -218,8 +218,8 @@ GUARDS = (
     Mutant(
         id="copies-forgotten",
         path=DELIVERY,
-        function="OutboxDelivery._handle_sent",
-        old="if delivery.tries > 1:",
+        function="OutboxDelivery._put",
+        old="if isinstance(delivery.body, Post) and delivery.may_be_double:",
         new="if False:",
         promise='"The posts that may be there twice, by incident." (OutboxDelivery.repeated)',
         harm="A copy that shows late says FIRING for ever.",

@@ -83,6 +83,8 @@ SETTLE_S = 40.0
 SEARCH_AGAIN_S = 10.0
 GIVE_UP_S = 180.0
 """If the channel cannot be searched, we send again after this, labelled as a possible duplicate."""
+DOUBLES_S = 3600.0
+"""For so long after a message was due a new process still looks for doubles of it."""
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 MAX_RETRY_AFTER_S = 300.0
 """What is urgent is tried again after this, even if Slack asks us to wait for longer."""
@@ -294,6 +296,11 @@ class Delivery:
     def is_done(self) -> bool:
         """Whether it needs no more work."""
         return self.status in FINAL_STATUSES
+
+    @property
+    def may_be_double(self) -> bool:
+        """Whether it is an incident's message of which an earlier try may show up yet."""
+        return isinstance(self.body, Post) and self.tries > 1 and self.status is DeliveryStatus.SENT
 
     @property
     def is_held(self) -> bool:
