@@ -42,8 +42,9 @@ faults: .venv/dev.stamp ## play each fault that is over in minutes, twice (10 mi
 	$(BIN)/python -m pytest -m faults tests/faults
 	$(BIN)/python -m tests.faults --tier faults --times 2 $(ARGS)
 
-faults-full: .venv/dev.stamp ## play each fault twenty times (hours)
-	$(BIN)/python -m tests.faults --tier full --times 20 $(ARGS)
+faults-full: .venv/dev.stamp ## play each fault twenty times and each drill thousands of times, and write what came out (hours)
+	$(PYTEST) --drills full --timeout 0 -m drill tests; drills=$$?; \
+	$(BIN)/python -m tests.faults --tier full --write $(ARGS) && exit $$drills
 
 check: .venv/dev.stamp ## check format, style, types and imports; print known weaknesses of dependencies
 	$(BIN)/ruff format --check .

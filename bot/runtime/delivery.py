@@ -41,7 +41,7 @@ from bot.core.state.stimulus import (
     Stimulus,
 )
 from bot.ports import CallFailed, Change, Doubt, Reason, Refused, StoreError, View
-from bot.runtime.rate_limits import PersonLimit, RateLimits, limit_of
+from bot.runtime.rate_limits import URGENT, PersonLimit, RateLimits, limit_of, priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -208,7 +208,7 @@ class OutboxDelivery:
             _, number, delivery = heappop(self._waiting)
             limit = None if delivery.status is DeliveryStatus.DOUBT else limit_of(delivery)
             if limit is not None:
-                order = (outbox.priority(delivery), delivery.created_at)
+                order = (priority(delivery), delivery.created_at)
                 heappush(self._ready[limit], (order, number, delivery))
             elif self._next.get(delivery.lane) is delivery:
                 self._start(delivery)
@@ -219,7 +219,7 @@ class OutboxDelivery:
                 heappop(ready)
             if ready:
                 delivery = ready[0][-1]
-                is_urgent = outbox.priority(delivery) <= outbox.URGENT
+                is_urgent = priority(delivery) <= URGENT
                 wait_s = self._limits.take_turn(name, gap_s, is_urgent=is_urgent)
                 if not wait_s:
                     self._start(delivery)

@@ -145,7 +145,7 @@ GUARDS = (
     ),
     Mutant(
         id="incident-is-no-hurry",
-        path=OUTBOX,
+        path=LIMITS,
         function="priority",
         old="return 1",
         new="return 3",
@@ -155,7 +155,7 @@ GUARDS = (
     ),
     Mutant(
         id="shares-before-calls",
-        path=OUTBOX,
+        path=LIMITS,
         function="priority",
         old="if delivery.call:",
         new="if False:",

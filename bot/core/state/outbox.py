@@ -325,26 +325,6 @@ def next_delivery(lane: Iterable[Delivery]) -> tuple[Delivery, float] | None:
     return first, 0.0 if first.is_held else first.due_at
 
 
-URGENT = 1
-"""Up to this priority a delivery is urgent: calls and new incidents."""
-
-
-def priority(delivery: Delivery) -> int:
-    """Return the place of a delivery among all that wait for the same limit; 0 is first.
-
-    Calls come first, then new incidents, then lines in threads; what a person shares comes last.
-    """
-    if delivery.call:
-        return 0
-    match delivery.body:
-        case Post() | CrossPost() | NobodyReached():
-            return 1
-        case Reply() | CatchUp():
-            return 2
-        case _:
-            return 3
-
-
 def mark_sending(delivery: Delivery, now: float) -> Delivery:
     """Return it with a started try; to be committed before anything is sent."""
     return replace(
