@@ -39,7 +39,13 @@ def find_warnings(document: Document) -> list[str]:
         for loc, text in (*_find_environments(document), *_find_domains(document))
     )
     lines = [f"{place.name}: {text}" for place, text in found]
-    return [*lines, *_find_misspelt_variables(document)]
+    known = {*VARIABLES, *(f"{name}{FILE_SUFFIX.upper()}" for name in VARIABLES), CONFIG_FILE}
+    for name in sorted(document.variables - known):
+        similar = get_close_matches(name.upper(), known, n=1, cutoff=SIMILAR)
+        if similar and name.upper().startswith(("AUTH", "SLACK")):
+            near = similar[0].removesuffix(FILE_SUFFIX.upper() * (not name.endswith("_FILE")))
+            lines.append(f"{name}: is no variable that the bot reads: did you mean {near}?")
+    return lines
 
 
 def find_unread_proxy(settings: Settings, environ: Mapping[str, str]) -> list[str]:
@@ -76,12 +82,3 @@ def _find_domains(document: Document) -> Iterator[tuple[Loc, str]]:
                 "application > Settings > Domain). Auth0 has no status feed for a custom domain"
             )
             yield (*loc, "domain"), text
-
-
-def _find_misspelt_variables(document: Document) -> Iterator[str]:
-    known = {*VARIABLES, *(f"{name}{FILE_SUFFIX.upper()}" for name in VARIABLES), CONFIG_FILE}
-    for name in sorted(document.variables - known):
-        similar = get_close_matches(name.upper(), known, n=1, cutoff=SIMILAR)
-        if similar and name.upper().startswith(("AUTH", "SLACK")):
-            near = similar[0].removesuffix(FILE_SUFFIX.upper() * (not name.endswith("_FILE")))
-            yield f"{name}: is no variable that the bot reads: did you mean {near}?"
