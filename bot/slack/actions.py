@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bot.config.value_types import Name, Section
+from bot.config.value_types import NAME_PATTERN, Section
 from bot.core.commands.parse import NOTE_LENGTH
 from bot.core.model.access import Verb
 
@@ -62,6 +62,7 @@ WHAT = "what"
 """The only field whose change Slack reports at once: the preview depends on it."""
 
 Id = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]+$")]
+Name = Annotated[str, Field(pattern=rf"^{NAME_PATTERN}$")]
 Number = Annotated[int, Field(ge=1, le=999_999_999)]
 
 
