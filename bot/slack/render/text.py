@@ -251,7 +251,7 @@ def strip_markup(text: str) -> str:
 
 
 def link(url: str, label: str) -> str:
-    """Make a link of our own; of an address that is not https only the label is shown."""
+    """Make a link of our own; without an https address only the label is shown."""
     if not re.fullmatch(r"https://[^\s<>|]+", url):
         return label
     return f"<{url.replace('&', '&amp;')}|{label}>"
