@@ -170,13 +170,7 @@ class Bot:
 
     async def _assemble(self) -> Engine:
         settings = self._settings
-        database = await open_store(settings.database, self._clock.now())
-        self._exit_stack.push_async_callback(database.close)
-        if database.warning:
-            log.error("%s", database.warning)
-        self._database_warning = database.warning
-        self._parts["backup"] = partial(back_up_hourly, database, self._clock)
-        store = GuardedStore(database)
+        store = await self._open_database()
         web = open_web(settings)
         self._exit_stack.push_async_callback(web.close)
         rules = rules_of(settings)
@@ -219,6 +213,15 @@ class Bot:
         before = f" again, {min(ages):.0f} s after the last check" if ages else ""
         log.info("watching %d tenant(s)%s", len(states), before)
         return engine
+
+    async def _open_database(self) -> GuardedStore:
+        database = await open_store(self._settings.database, self._clock.now())
+        self._exit_stack.push_async_callback(database.close)
+        self._database_warning = database.warning
+        if database.warning:
+            log.error("%s", database.warning)
+        self._parts["backup"] = partial(back_up_hourly, database, self._clock)
+        return GuardedStore(database)
 
     def _on_clock_correction(self, engine: Engine, by_s: float, was_paused: bool) -> None:  # noqa: FBT001 - a callback
         """Forget what has the time of a wrong clock, or move it."""
