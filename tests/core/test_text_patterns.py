@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,13 +79,6 @@ def test_words_are_words() -> None:
 def test_only_the_beginning_counts() -> None:
     """Text after the limit is not searched."""
     assert match_pattern("x" * TEXT_LIMIT + " timeout") == ""
-
-
-def test_a_long_text_takes_no_time() -> None:
-    """A megabyte of near misses costs no more than the text up to the limit."""
-    began = time.thread_time()
-    match_pattern("connection invalid authorization user " * 30_000)
-    assert time.thread_time() - began < 0.1
 
 
 @given(st.text())

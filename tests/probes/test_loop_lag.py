@@ -13,6 +13,7 @@ import pytest
 
 from bot.core.model.observation import Outcome, Target
 from bot.http import Fetcher, HttpRequest, LoopLag
+from bot.http.client import READ_BYTES, SMALLEST_CHUNK, UNPARSED_CAP, HttpResult
 from bot.http.loop_lag import StallFreeTimeout
 from tests.probes.conftest import NEVER_LATE, FastClock, LabPath, Server, answer
 
@@ -200,6 +201,7 @@ def test_the_first_request_loads_nothing_on_its_way() -> None:
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+CAP = 3_000_000
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -218,34 +220,34 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 async def test_no_answer_holds_the_event_loop(
     lab: Lab, first: bytes, piece: bytes, reason: str, scheme: str
 ) -> None:
-    """However small the pieces, the loop turns in between, and a flood is soon given up."""
-
-    async def floods(writer: asyncio.StreamWriter) -> None:
-        writer.write(first + piece * 20_000)
-
-    longest_s, turned_at = 0.0, time.thread_time()
+    """However small the pieces, the loop turns after each small read, and a flood is given up."""
+    tls = lab.server.tls if scheme == "https" else None
+    request = HttpRequest(
+        url=f"{scheme}://acme.us.auth0.test/", timeout_s=60.0, ca_file=lab.ca_file, cap=CAP
+    )
+    loop, turns = asyncio.get_running_loop(), 0
 
     def turn() -> None:
-        nonlocal longest_s, turned_at
-        now = time.thread_time()
-        longest_s, turned_at = max(longest_s, now - turned_at), now
+        nonlocal turns
+        turns += 1
         loop.call_soon(turn)
 
-    loop = asyncio.get_running_loop()
-    tls = lab.server.tls if scheme == "https" else None
-    url = f"{scheme}://acme.us.auth0.test/"
-    async with Server(raw=floods, tls=tls) as server:
-        fetcher = Fetcher(FastClock(), LabPath(server.port), LoopLag(NEVER_LATE))
-        fetcher.trust(lab.ca_file)
-        await httpcore.AnyIOBackend().sleep(0)  # what it loads at first
-        turn()
-        began = time.thread_time()
-        reply = await fetcher.fetch(
-            HttpRequest(url=url, timeout_s=60.0, ca_file=lab.ca_file, cap=3_000_000)
-        )
-        took_s = time.thread_time() - began
+    async def count_turns(sent: bytes) -> tuple[HttpResult, int]:
+        async def send(writer: asyncio.StreamWriter) -> None:
+            writer.write(sent)
+
+        async with Server(raw=send, tls=tls) as server:
+            fetcher = Fetcher(FastClock(), LabPath(server.port), LoopLag(NEVER_LATE))
+            fetcher.trust(lab.ca_file)
+            before = turns
+            return await fetcher.fetch(request), turns - before
+
+    await httpcore.AnyIOBackend().sleep(0)  # what it loads at first
+    turn()
+    _, calm_turns = await count_turns(CHUNKED + b"0\r\n\r\n")
+    reply, flooded_turns = await count_turns(first + piece * 20_000)
+    parsed = UNPARSED_CAP if reason == "protocol" else CAP // SMALLEST_CHUNK * len(piece)
 
     assert reply.fault
     assert reply.fault.reason == reason
-    assert longest_s < 0.1
-    assert took_s < 2.0
+    assert flooded_turns - calm_turns >= parsed // READ_BYTES
