@@ -15,6 +15,7 @@ from bot.core.incidents.grouping import (
     keep_incident,
     needs_incident,
     open_monitoring_gap,
+    prioritize,
 )
 from bot.core.incidents.lifecycle import cannot_check_at
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
@@ -140,7 +141,7 @@ def step_tenant(
             state, more = step_desk(state, effect, rules)
             effects += more
         elif isinstance(effect, StartProbe):
-            state, probe = corroboration.prioritize(state, effect, rules)
+            state, probe = prioritize(state, effect, rules)
             effects.append(probe)
         else:
             effects.append(effect)
@@ -365,10 +366,8 @@ def _handle_push(
         if isinstance(item, ExternalAlert) and item.is_unauthenticated and item.is_firing
     }
     state, effects = evaluate_all(state, stimulus.at, tenants, rules)
-    return state, [
-        *(RequestCheck(name, "") for name in sorted(suspects & rules.tenants.keys())),
-        *effects,
-    ]
+    checks = [RequestCheck(name, "") for name in sorted(suspects & rules.tenants.keys())]
+    return state, [*checks, *effects]
 
 
 def _handle_tenant_report(

@@ -39,6 +39,9 @@ PROBES_PER_S = 50.0
 """Over all tenants: a burst of many must not look like our own outage."""
 CATCH_UP_S = 0.25
 """Turns that the event loop was too late for are made up for, up to so many seconds of them."""
+FIRST_COME_S = 0.5
+"""While no more waits than starts within this time, the order is that in which it came: nothing is
+gained by another one."""
 LONGEST_WAIT_S = 60.0
 """What has waited for so long is only less urgent than what is never to be late."""
 NEVER_LATE = Priority.ROUTINE
@@ -53,9 +56,13 @@ class ProbeQueue:
 
     A target waits only once. So the queue never holds more than one probe a target, and each result
     is as fresh as the rate allows. What a person asked for always has a turn of its own.
+
+    Args:
+        few: while no more wait, it is first come, first served.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, few: int = 0) -> None:
+        self._few = few
         self._waiting: dict[Target | int, tuple[Rank, float]] = {}
         """The rank of each, and since when it waits; oldest first."""
         self._lines: dict[Rank, dict[Target | int, StartProbe]] = {}
@@ -84,7 +91,8 @@ class ProbeQueue:
         oldest, (rank, since) = next(iter(self._waiting.items()))
         first = min(rank for rank, line in self._lines.items() if line)
         is_overdue = now - since >= LONGEST_WAIT_S and first[0] > NEVER_LATE
-        key = oldest if is_overdue else next(iter(self._lines[first]))
+        is_first_come = is_overdue or len(self) <= self._few
+        key = oldest if is_first_come else next(iter(self._lines[first]))
         rank, _ = self._waiting.pop(key)
         return self._lines[rank].pop(key)
 
@@ -108,7 +116,7 @@ class ProbeRunner:
         self._prober = prober
         self._submit = submit
         self._tasks: set[asyncio.Task[None]] = set()
-        self._queue = ProbeQueue()
+        self._queue = ProbeQueue(int(FIRST_COME_S * PROBES_PER_S))
         self._next_turn_at = 0.0
         self._next_turn: asyncio.TimerHandle | None = None
         """None: nothing waits."""

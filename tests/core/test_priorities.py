@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.incidents.corroboration import MOST_CONFIRMED, prioritize
+from bot.core.incidents.grouping import MOST_CONFIRMED, prioritize
 from bot.core.model.observation import WELLKNOWN, Fault, SignalState, Stage, Target
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.desk import BotState, DeskState

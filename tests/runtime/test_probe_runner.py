@@ -127,26 +127,13 @@ def test_nothing_waits_for_ever() -> None:
     assert drained(queue, LONGEST_WAIT_S) == ["routine", "old", "repeat"]
 
 
-def test_what_is_launched_at_once_is_sorted() -> None:
-    """Also the very first: no probe starts before all that are due have been launched."""
-    started: list[str] = []
+def test_a_short_queue_keeps_the_order_in_which_it_came() -> None:
+    """Nothing is gained by another one; a long queue is sorted until it is short again."""
+    queue = ProbeQueue(few=2)
+    for each in (probe("known", Priority.KNOWN), probe("a"), probe("b"), probe("c")):
+        queue.add(each, 0.0)
 
-    class Named(InstantProber):
-        async def probe(self, target: Target) -> Observation:
-            started.append(target.owner)
-            return await super().probe(target)
-
-    async def main(loop: VirtualLoop) -> None:
-        clock = VirtualClock(loop, 0.0)
-        runner = ProbeRunner(clock, Named(clock), lambda _: None)
-        for each in (probe("known", Priority.KNOWN), probe("a"), probe("asked", Priority.PERSON)):
-            runner.launch(each)
-        await clock.sleep(1)
-        await runner.stop()
-
-    run_virtually(main)
-
-    assert started == ["asked", "a", "known"]
+    assert drained(queue) == ["a", "b", "known", "c"]
 
 
 def test_turns_that_the_loop_was_late_for_are_made_up_for() -> None:

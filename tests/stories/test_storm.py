@@ -201,7 +201,6 @@ def test_a_storm_delays_neither_the_first_message_nor_healthy_logins(
     alone_at, _ = watched(tmp_path, 1)
     posted_at, late = watched(tmp_path, FEW // 2)
 
-    print(alone_at, posted_at, max(late), len(late))
     assert posted_at <= alone_at + 2.0
     assert max(late) < 5.0
     assert len(late) >= FEW // 2 * 2

@@ -1,17 +1,16 @@
-"""At the moment of a failure: the extra checks that help to find the cause, and what goes first."""
+"""At the moment of a failure: the extra checks that help to find the cause."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Health, SignalState
-from bot.core.state.stimulus import Priority, RequestCheck, StartProbe, TenantReport
+from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, SignalState
+from bot.core.state.stimulus import RequestCheck, StartProbe, TenantReport
 from bot.core.state.tenant import Tenants
-from bot.core.triage.from_others import fault_kind
 
 if TYPE_CHECKING:
-    from bot.core.state.desk import BotState, DeskState, StateAndEffects
+    from bot.core.state.desk import DeskState, StateAndEffects
     from bot.core.state.rules import Rules
 
 CORROBORATION_INTERVAL_S = 5.0
@@ -83,42 +82,3 @@ def _choose_peers(tenant: str, tenants: Tenants, rules: Rules) -> list[str]:
     near = [name for name in healthy if tenants.environment(name, rules) == here]
     far = [name for name in healthy if name not in near]
     return near[:MAX_PEERS] + far[:MAX_PEERS]
-
-
-MOST_CONFIRMED = 5
-"""Tenants of one environment with one kind of fault whose repeats go before everything routine. One
-that fires opens the incident; five show how wide it is."""
-
-
-def prioritize(state: BotState, probe: StartProbe, rules: Rules) -> tuple[BotState, StartProbe]:
-    """Decide how urgent a tenant's probe is; remember which tenants were the first to fail."""
-    name, signal = probe.target.owner, probe.target.name
-    tenant = state.tenants.states[name]
-    failures = len(tenant.probes[signal].faults)
-    if probe.request_id:
-        priority = Priority.PERSON
-    elif probe.priority is Priority.ROUTINE:
-        priority = Priority.LIGHT if signal in {WELLKNOWN, M2M} else Priority.ROUTINE
-    elif any(each.state is SignalState.FIRING for each in tenant.probes.values()):
-        priority = Priority.KNOWN
-    else:
-        pending = [n for n in rules.tenants[name].probes if tenant.probes[n].faults]
-        priority = Priority.LIGHT  # a check that the desk asked for
-        if pending:
-            state, is_first = _note_failing(state, name, pending[0], rules)
-            others = Priority.REPEAT if signal == pending[0] else Priority.COMPANION
-            priority = Priority.CONFIRM if is_first else others
-    return state, replace(probe, priority=priority, failures=failures)
-
-
-def _note_failing(state: BotState, name: str, signal: str, rules: Rules) -> tuple[BotState, bool]:
-    """Tell whether a tenant is one of the first that fail alike; it is until it works again."""
-    states = state.tenants.states
-    fault = states[name].probes[signal].faults[-1]
-    kind = state.tenants.environment(name, rules), fault_kind(fault)
-    is_bad = Health.SUSPECT | Health.FIRING
-    first = tuple(n for n in state.confirming.get(kind, ()) if states[n].health & is_bad)
-    if name not in first and len(first) < MOST_CONFIRMED:
-        first = (*first, name)
-    state = replace(state, confirming={**state.confirming, kind: first})
-    return state, name in first
