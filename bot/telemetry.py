@@ -235,6 +235,12 @@ class Metrics:
         self.slack_connected = self._gauge(
             "slack_connected", "1 while Slack accepts the bot and Socket Mode is connected"
         )
+        self.probe_delay = self._gauge(
+            "probe_delay_seconds", "Longest wait of a routine probe for its turn in the last minute"
+        )
+        self.probes_dropped = self._counter(
+            "probes_dropped", "Routine probes left out because the one before still waited"
+        )
         self.outbox_waiting = self._gauge("outbox_waiting", "Messages not yet delivered to Slack")
         self.escalations = self._counter(
             "escalations", "Escalation steps taken, by contact point", "contact_point"

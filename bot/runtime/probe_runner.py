@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ gained by another one."""
 LONGEST_WAIT_S = 60.0
 """What has waited for so long is only less urgent than what is never to be late."""
 NEVER_LATE = Priority.ROUTINE
+ROUTINES = (Priority.ROUTINE, Priority.LIGHT)
 HANGS_S = 300.0
 """Real seconds beyond which no check lasts: each has a time-out of its own, which is shorter."""
 Rank = tuple[Priority, int]
@@ -69,6 +71,8 @@ class ProbeQueue:
         self._numbers = count()
         self.dropped: Counter[Priority] = Counter()
         """Turns that came while the target still waited for the one before."""
+        self.routine_delay_s = 0.0
+        """The longest wait of a routine probe; whoever reads it sets it back."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -93,13 +97,25 @@ class ProbeQueue:
         is_overdue = now - since >= LONGEST_WAIT_S and first[0] > NEVER_LATE
         is_first_come = is_overdue or len(self) <= self._few
         key = oldest if is_first_come else next(iter(self._lines[first]))
-        rank, _ = self._waiting.pop(key)
+        rank, since = self._waiting.pop(key)
+        if rank[0] in ROUTINES:
+            self.routine_delay_s = max(self.routine_delay_s, now - since)
         return self._lines[rank].pop(key)
 
     def clear(self) -> None:
         """Forget all that waits."""
         self._waiting.clear()
         self._lines.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """How far the probes that are due by the clock were behind it."""
+
+    delay_s: float
+    """The longest wait for a turn."""
+    dropped: int
+    """Turns that came while the target still waited for the one before."""
 
 
 class ProbeRunner:
@@ -133,6 +149,13 @@ class ProbeRunner:
                 self._await_turn(now)  # also if it has come: more that is due may be more urgent
         elif isinstance(effect, Check):
             self._start(effect)
+
+    def take_lateness(self) -> Lateness:
+        """Return how late routine probes were since the last call."""
+        queue = self._queue
+        dropped = sum(queue.dropped.pop(each, 0) for each in ROUTINES)
+        delay_s, queue.routine_delay_s = queue.routine_delay_s, 0.0
+        return Lateness(delay_s, dropped)
 
     def restart(self) -> None:
         """Cancel what is running, as it gets nowhere. What is due next is started as always."""

@@ -13,6 +13,7 @@ from bot.runtime.probe_runner import (
     CATCH_UP_S,
     LONGEST_WAIT_S,
     PROBES_PER_S,
+    Lateness,
     ProbeQueue,
     ProbeRunner,
 )
@@ -157,3 +158,24 @@ def test_turns_that_the_loop_was_late_for_are_made_up_for() -> None:
 
     assert 10 < len(late) <= CATCH_UP_S * PROBES_PER_S + 2
     assert len(at) == 100
+
+
+def test_lateness_is_that_of_routine_probes() -> None:
+    """Repeats wait in a storm by design; what is due by the clock and waits is a sign."""
+
+    async def main(loop: VirtualLoop) -> None:
+        clock = VirtualClock(loop, 0.0)
+        runner = ProbeRunner(clock, InstantProber(clock), lambda _: None)
+        for _ in range(2):
+            for number in range(100):
+                runner.launch(probe(f"known{number}", Priority.KNOWN))
+                runner.launch(probe(f"t{number}"))
+        await clock.sleep(60)
+        lateness = runner.take_lateness()
+
+        assert lateness.dropped == 100
+        assert lateness.delay_s == pytest.approx(99 / PROBES_PER_S)
+        assert runner.take_lateness() == Lateness(0.0, 0)
+        await runner.stop()
+
+    run_virtually(main)
