@@ -114,12 +114,8 @@ class SelfWatch:
         overdue.labels("step").set_function(lambda: len(auditor.result.steps))
         overdue.labels("message").set_function(lambda: len(auditor.result.undelivered))
         report = FaultReport(OwnFaultKind.STORE, UNSAVED_S, self._clock.now, engine.submit)
-        parts: dict[str, Part] = {
-            "watchdog": self._watchdog.run,
-            "auditor": auditor.run,
-            "pace": pace.run,
-            "store report": partial(_report_store, store, report),
-        }
+        parts: dict[str, Part] = {"watchdog": self._watchdog.run, "auditor": auditor.run}
+        parts |= {"pace": pace.run, "store report": partial(_report_store, store, report)}
         if self._environment is not None:
             notifier = SystemdNotifier(self._environment, lambda: self.is_well)
             parts |= {"loop guard": LoopGuard().run, "systemd": notifier.run}
