@@ -235,7 +235,7 @@ def escape(text: str, limit: int = 300) -> str:
         safe = safe.replace(sign, entity)
     # Within a word Slack takes no sign for mark-up: codes and addresses of mail can be copied.
     marked = re.sub(r"`|(?<![^\W_])[*_~]|[*_~](?![^\W_])", "\u200b\\g<0>", safe)
-    return re.sub(r"(?<!\w)@", "@\u200b", marked)
+    return re.sub(r"(?<!\w)@", "@\u200b", marked, flags=re.ASCII)
 
 
 def quote(text: str, limit: int = 300) -> str:
