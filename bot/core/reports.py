@@ -245,6 +245,7 @@ def build_report(
         and (until if i.life.resolved_at is None else i.life.resolved_at) > begin
     ]
     real = [i for i in known if not i.false_alarm]
+    watched = {name: tenants.states[name].watched_since for name in rules.tenants}
     intervals = list_intervals(real, rules.tenants, until)
     counts = Counter(n for i in real if i.kind is IncidentKind.FAILING for n in {*i.tenants})
     alerts = [i for i in real if i.kind in ALERT_KINDS and i.life.merged_into is None]
@@ -256,15 +257,8 @@ def build_report(
         until,
         is_truncated=begin > since,
         tenants=tuple(
-            measure_availability(
-                name,
-                intervals[name],
-                tenants.states[name].watched_since,
-                begin,
-                until,
-                incidents=counts[name],
-            )
-            for name in rules.tenants
+            measure_availability(n, intervals[n], watched[n], begin, until, incidents=counts[n])
+            for n in rules.tenants
         ),
         causes=dict(Counter(i.verdict.cause for i in posted).most_common()),
         relapses=sum(len(i.life.past) for i in posted),
@@ -286,9 +280,7 @@ def build_report(
             for s in desk.silences.values()
             if s.since < until and (until if s.ended_at is None else s.ended_at) > begin
         ),
-        pages_by_contact_point=dict(
-            Counter(name for i in real for name in i.notification.paged_at)
-        ),
+        pages_by_contact_point=dict(Counter(n for i in real for n in i.notification.paged_at)),
     )
 
 
