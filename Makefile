@@ -4,6 +4,8 @@ ARGS ?=
 # CI sets this to the oldest pip that a supported Python brings. Empty: the pip that this Python brings.
 OLD_PIP ?=
 BIN := .venv/bin
+# Tests start the bot some hundred times: it is compiled once, also where the machine's default is not to keep that.
+export PYTHONDONTWRITEBYTECODE :=
 STARTED := $(shell date +%s)
 # One more than there are cores: many tests wait for real servers.
 WORKERS := $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
