@@ -275,7 +275,7 @@ async def break_part(watched: Watched, name: str, way: str) -> None:
     [*product(("killed", "raising"), PARTS), ("hung", ENGINE), ("hung", DELIVERY)],
 )
 def test_internal_tasks_end(way: str, name: str, repeats: Repeats) -> None:
-    """A part that is killed, raises or hangs works again after a minute; outages are posted once."""
+    """A part that is killed, raises or hangs works again in a minute; outages are posted once."""
 
     async def break_again_and_again(watched: Watched) -> None:
         for _ in repeats:
