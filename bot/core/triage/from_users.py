@@ -94,7 +94,11 @@ def _failing_share(state: TenantState) -> float:
 def _collect_count_evidence(context: TriageContext, name: str, share: float) -> Iterator[RuleMatch]:
     """Yield whether users fail as the probe does, or do as well as ever, by their counts."""
     state, rules = context.all_tenants.states[name], context.rules.tenants[name]
-    counted = {n: limits for n, limits in rules.metrics.items() if _has_total(limits)}
+    counted = {  # those with a total
+        n: limits
+        for n, limits in rules.metrics.items()
+        if limits.kind is not MetricKind.ERRORS and not limits.is_pushed
+    }
     said = {
         n: log_likelihood_ratio(state.metrics[n], limits, share, context.since)
         for n, limits in counted.items()
@@ -116,10 +120,6 @@ def _collect_count_evidence(context: TriageContext, name: str, share: float) -> 
     can_refute = well_rule_id != "users-ok-beside" and context.now - context.since < SPEAK_WITHIN_S
     if awaited and can_refute:
         yield RuleMatch("users-unknown", {"names": tuple(awaited)})
-
-
-def _has_total(limits: MetricLimits) -> bool:
-    return limits.kind is not MetricKind.ERRORS and not limits.is_pushed
 
 
 def _well_rule_id(context: TriageContext, name: str) -> str:

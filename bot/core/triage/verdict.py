@@ -277,12 +277,7 @@ def _collect_status_page_evidence(context: TriageContext) -> Iterator[RuleMatch]
         yield RuleMatch("notice-nearby", {"names": tuple(filter(None, unprobed))})
     elif FeedState.OK in states:
         yield RuleMatch("notice-silent")
-    yield from _collect_feed_way_evidence(context)
-
-
-def _collect_feed_way_evidence(context: TriageContext) -> Iterator[RuleMatch]:
-    """Yield whether the status page is reached, as often as what fails would be."""
-    ratio = feed_ratio(context)
+    ratio = feed_ratio(context)  # the page may be lost as often as what fails, or be reached
     if abs(ratio) >= SPOKEN:
         rule_id = "feed-unreachable" if ratio > 0 else "feed-reached"
         yield RuleMatch(rule_id, strength=round(min(1.0, abs(ratio) / CERTAIN), 2))
