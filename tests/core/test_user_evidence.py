@@ -364,6 +364,22 @@ def test_users_who_get_through_show_that_our_connection_fails() -> None:
     assert "users-pass" in rows(case(login=replace(DOWN, tries=tries)))
 
 
+@pytest.mark.parametrize("is_both", [True, False])
+def test_users_of_a_tenant_that_is_cut_off_as_well_are_heard(*, is_both: bool) -> None:
+    """They tell whether the service or our way is lost; while it is reached, they tell nothing."""
+    cut = tuple(replace(each, fault=Fault(Stage.CONNECT, "reset")) for each in DOWN.tries)
+    lost = replace(DOWN, tries=cut)
+    silent = dict.fromkeys(WELL_SERIES, MetricState())
+    here = case(login=lost, keys=lost, series=silent)
+    there = replace(
+        here.all_tenants.states["b"],
+        probes={"login": lost if is_both else WELL, WELLKNOWN: WELL},
+    )
+    states = {**here.all_tenants.states, "b": there}
+
+    assert ("users-pass" in rows(replace(here, all_tenants=Tenants(states)))) is is_both
+
+
 def test_an_old_log_says_nothing() -> None:
     """Rows from before its data stopped are not about now."""
     old = {LOGS: replace(log(Group(RowKind.QUOTA, 30))[LOGS], read_at=NOW - 200)}

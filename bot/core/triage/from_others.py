@@ -168,6 +168,7 @@ OUTAGE_RULE_IDS = frozenset(
 )
 """Rules that one outage can match: one of them at this tenant, another one at the next."""
 OUTAGE_KIND = "outage"
+CUT_OFF_RULE_IDS = frozenset({"login-unreachable", "login-no-names"})
 
 
 def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
@@ -211,6 +212,22 @@ def _is_all_unreachable(context: TriageContext) -> bool:
     if not all(fault and fault.stage in UNREACHABLE_STAGES for fault in faults):
         return False
     return not any(is_signal_healthy(s, context.now) for s in context.shared.controls.values())
+
+
+def find_cut_off(context: TriageContext) -> list[str]:
+    """Return the other tenants that are not reached either, if no answer comes from any of these.
+
+    Their users tell whether the service or our own way is lost.
+    """
+
+    def is_cut_off(name: str) -> bool:
+        faults = [login.most_frequent_fault for login in context.logins(name) if login.is_failing]
+        return any(fault and login_rule_id(fault) in CUT_OFF_RULE_IDS for fault in faults)
+
+    others = [name for name in context.rules.tenants if name not in context.tenants]
+    if not any(map(is_cut_off, context.tenants)):
+        return []
+    return [name for name in others if is_cut_off(name) and not context.is_worked_on(name)]
 
 
 def failure_kinds(context: TriageContext, name: str) -> set[str]:

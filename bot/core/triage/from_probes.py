@@ -42,7 +42,6 @@ OWN_SIDE_RULE_IDS = {
 }
 WELLKNOWN_RULE_IDS = {
     "login-intercepted": "wellknown-blocked",
-    "login-untrusted": "wellknown-unreachable",
     "login-no-names": "wellknown-unreachable",
     "login-name-lost": "wellknown-name-lost",
     "login-unreachable": "wellknown-unreachable",
