@@ -111,9 +111,13 @@ def _place_nats(mine: tuple[str, float], other: tuple[str, float]) -> float:
 
 
 def _tries_min(place: str, share: float, answer: str) -> float:
-    """Return how often a place is checked in a minute: again and again while it fails."""
+    """Return how often a place is checked in a minute: again and again while it fails.
+
+    Who is refused for a limit must not ask more often: every 20 seconds at the most.
+    """
     usual = {"m2m": 0.3, "feed": 0.5}.get(place.rpartition(".")[2], 1.0)
-    return usual if "latency" in answer or place == "bot" else usual + 7.0 * min(1.0, 3 * share)
+    more = 2.0 if "429" in answer else 7.0
+    return usual if "latency" in answer or place == "bot" else usual + more * min(1.0, 3 * share)
 
 
 def _volume_nats(mine: float, other: float) -> float:
