@@ -144,6 +144,7 @@ PRODUCED: dict[str, dict[str, Any]] = {
     "users-ok-beside": {"keys": DOWN},
     "users-unknown": {"login": JUST_DOWN},
     "one-application": {"series": CHECKOUT_FAILS},
+    "several-applications": {"series": CHECKOUT_FAILS | {"portal": bad(counted(80), Reason.SHARE)}},
     "traffic-surge": {"series": {"checkout": counted(1, 900)}},
     "log-app": {"series": log(Group(RowKind.APP, 30, "callback_mismatch"))},
     "log-upstream": {"series": log(Group(RowKind.UPSTREAM, 30, "provider_error", "saml-corp"))},
@@ -175,7 +176,7 @@ PRODUCED: dict[str, dict[str, Any]] = {
     "setting-before": {"changes": made(SINCE - 180, "action updated", tenant="prod")},
     "client-before": {"changes": made(SINCE - 180, "client updated", tenant="prod")},
 }
-OF_USERS = ("users-", "one-app", "traffic-", "log-", "errors-", "monitor-")
+OF_USERS = ("users-", "one-app", "several-", "traffic-", "log-", "errors-", "monitor-")
 OF_CHANGES = ("deploy-", "setting-", "client-")
 
 
@@ -349,6 +350,17 @@ def test_one_that_is_sent_to_the_wrong_tenant_is_no_outage_of_two() -> None:
     refused = log(Group(RowKind.APP, 30, "unknown_client"))
 
     assert "users-fail-elsewhere" not in rows(case(series=refused, elsewhere=CHECKOUT_FAILS))
+
+
+def test_applications_that_lose_their_way_out_together_are_no_outage() -> None:
+    """Two tenants' users fail at once, but the tracker says that no connection is made."""
+    lost = CHECKOUT_FAILS | errors("unreachable")
+
+    assert "users-fail-elsewhere" in rows(case(series=CHECKOUT_FAILS, elsewhere=CHECKOUT_FAILS))
+    assert "users-fail-elsewhere" not in rows(case(series=CHECKOUT_FAILS, elsewhere=lost))
+    assert "users-fail-elsewhere" in rows(
+        case(login=DOWN, series=CHECKOUT_FAILS, elsewhere=lost)
+    )
 
 
 def test_figures_of_logins_are_not_waited_for_where_only_keys_fail() -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bot.core.state.tenant import Sample
     from bot.core.triage.context import TriageContext
 
-LONG_BEFORE_S = 120.0
+LONG_BEFORE_S = 300.0
 """A control endpoint that began to fail so long before has a problem of its own."""
 USUAL_SHARE = 0.01
 """So many of a control endpoint's requests fail by themselves."""
