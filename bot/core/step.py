@@ -162,7 +162,8 @@ def step_desk(
         if isinstance(effect, Send) and isinstance(effect.body, Edit)
         for edit in notifications.edit_direct_messages(desk.incidents[effect.body.incident])
     ]
-    state = replace(state, desk=deliveries.note_calls(desk, sent))
+    desk = deliveries.note_calls(desk, sent)
+    state = state if desk is before else replace(state, desk=desk)
     effects: list[Effect] = []
     for effect in sent:
         if isinstance(effect, RequestCheck):
@@ -291,7 +292,7 @@ def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
             effects.append(Send(f"report:{due:.0f}", "report", body))
             state = replace(state, reported_at=due)
         report_at = report.at.next(now, report.zone).at
-    state = replace(state, report_at=report_at)
+    state = state if report_at == state.report_at else replace(state, report_at=report_at)
     crash_loop_due = own_faults.crash_loop_due_at(state)
     if crash_loop_due is not None and crash_loop_due <= now:
         state, ended = own_faults.resolve(state, OwnFaultKind.CRASH_LOOP, now)
@@ -310,6 +311,9 @@ def _start_due_checks(
     state: DeskState, now: float, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
     effects: list[DeskEffect] = []
+    dues = (*state.controls_due.values(), *state.feeds_due.values(), state.calendar_due)
+    if all(due is None or due > now for due in dues):
+        return state, effects
     controls_due, feeds_due = dict(state.controls_due), dict(state.feeds_due)
     control_every_s = rules.control_every_s
     if any(due <= now for due in controls_due.values()):

@@ -96,8 +96,8 @@ class Habit:
         period = WEEK_HOURS if self.is_week_known else HOURS
         part = (at / 3600 - 0.5) % 1
         hours = (hour_of(at - 1800, period), hour_of(at + 1800, period))
-        first, second = (known.get(hour, Baseline()) for hour in hours)
-        if not (first.is_known and second.is_known):
+        first, second = known.get(hours[0]), known.get(hours[1])
+        if first is None or second is None or not (first.is_known and second.is_known):
             return None
         return first.expected_successes(1.0) * (1 - part) + second.expected_successes(1.0) * part
 
