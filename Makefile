@@ -4,6 +4,8 @@ ARGS ?=
 # CI sets this to the oldest pip that a supported Python brings. Empty: the pip that this Python brings.
 OLD_PIP ?=
 BIN := .venv/bin
+# Tests start the bot some hundred times: it is compiled once, also where the machine's default is not to keep that.
+export PYTHONDONTWRITEBYTECODE :=
 STARTED := $(shell date +%s)
 # One more than there are cores: many tests wait for real servers.
 WORKERS := $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
@@ -47,8 +49,9 @@ faults: .venv/dev.stamp ## play each fault that is over in minutes, twice (10 mi
 	$(BIN)/python -m pytest -m faults tests/faults
 	$(BIN)/python -m tests.faults --tier faults --times 2 $(ARGS)
 
-faults-full: .venv/dev.stamp ## play each fault twenty times (hours)
-	$(BIN)/python -m tests.faults --tier full --times 20 $(ARGS)
+faults-full: .venv/dev.stamp ## play each fault twenty times and each drill thousands of times, and write what came out (hours)
+	$(PYTEST) --drills full --timeout 0 -m drill tests; drills=$$?; \
+	$(BIN)/python -m tests.faults --tier full --write $(ARGS) && exit $$drills
 
 check: .venv/dev.stamp ## check format, style, types and imports; print known weaknesses of dependencies
 	$(BIN)/ruff format --check .
@@ -73,7 +76,7 @@ house: .venv/dev.stamp ## print the measures of the code's structure beside thei
 sbom: .venv/runtime.stamp ## write dist/sbom.json: what is installed, with versions, licences and hashes
 	$(BIN)/python -m tests.house.dependencies sbom
 
-mutants: .venv/dev.stamp ## break forty promises one by one, and see which a test notices (10 minutes)
+mutants: .venv/dev.stamp ## break eighty promises one by one, and see which a test notices (20 minutes)
 	$(BIN)/python -m tests.mutants.play $(ARGS)
 
 judge: .venv/dev.stamp ## play 5,000 generated worlds and print how often the verdict is right (30 min)

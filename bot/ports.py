@@ -172,7 +172,7 @@ class Snapshot:
     desk: DeskState | None
     """With its incidents: the open ones, and those that ended in the last seven days."""
     deliveries: dict[str, Delivery]
-    """All that are not done."""
+    """All that are not done, and the posts of the last hour that may be there twice."""
     inbox_items: tuple[InboxItem, ...]
     """All that are not handled, oldest first."""
     was_unsaved: bool = False

@@ -59,7 +59,9 @@ class Redactor:
             if not (found := self._find_known(text)):
                 break
             for secret in found:
-                text = _pattern_of(secret, self._encodings[secret]).sub(HIDDEN, text)
+                each_character = "".join(map(_spellings_of, secret))
+                forms = "|".join((each_character, *map(re.escape, self._encodings[secret])))
+                text = re.sub(forms, HIDDEN, text, flags=re.IGNORECASE)
         else:  # more than once encoded
             text = HIDDEN if self._find_known(text) else text
         for pattern, replacement in SECRET_PATTERNS:
@@ -113,12 +115,6 @@ def _decode(text: str) -> set[str]:
 def _unescape(found: re.Match[str]) -> str:
     code = found[1] or found[2]
     return chr(int(code, 16)) if code else found[3]
-
-
-def _pattern_of(secret: str, encodings: Iterable[str]) -> re.Pattern[str]:
-    """Return what finds a secret, each character of it in an encoding of its own."""
-    spelt = "".join(_spellings_of(char) for char in secret)
-    return re.compile("|".join((spelt, *map(re.escape, encodings))), re.IGNORECASE)
 
 
 def _spellings_of(char: str) -> str:

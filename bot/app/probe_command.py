@@ -111,16 +111,6 @@ def as_row(one: Observation) -> tuple[str, str, str, str, str]:
     return str(one.target), result, times, description, remedy
 
 
-def find_signals(rules: Rules, tenant: str = "") -> list[Target]:
-    """Return all signals of a tenant, or of all."""
-    return [
-        Target(name, signal)
-        for name, its_rules in rules.tenants.items()
-        if tenant in {"", name}
-        for signal in its_rules.all_signals
-    ]
-
-
 class SignalResult(NamedTuple):
     """The result of one check of a signal."""
 

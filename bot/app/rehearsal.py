@@ -38,7 +38,6 @@ from bot.core.state.outbox import (
 )
 from bot.ports import CallFailed, Reason, Refused, StoreError
 from bot.slack.checks import SlackStatus
-from bot.slack.outbound.messenger import delete_messages
 from bot.slack.web_api import open_web
 from bot.store import inspect_database
 
@@ -368,7 +367,8 @@ class Rehearsal:
         """Remove the messages from Slack, the newest first."""
         web = open_web(self.settings)
         try:
-            await delete_messages(web, reversed(sent))
+            for each in reversed(sent):
+                await web.call("chat.delete", {"channel": each.channel, "ts": each.ts})
         except CallFailed as error:
             remedy = "delete the test's messages by hand"
             self.note(Finding("end", "messages", Level.ADVICE, str(error), remedy))

@@ -93,7 +93,10 @@ def run(config: Path | None) -> None:
         click.echo(f"Error: {error}", err=True)
         sys.exit(os.EX_SOFTWARE if isinstance(error, PartLostError) else FAILING)
     finally:
-        _leave_hanging_threads()
+        # Python would wait for ever for the database's thread if the disk hangs that it waits for.
+        if any(thread.name.startswith("store") for thread in threading.enumerate()):
+            logging.shutdown()
+            os._exit(os.EX_SOFTWARE)
 
 
 def _read_again(config: Path | None, before: Settings) -> Settings:
@@ -157,12 +160,18 @@ def probe(tenant: str, signal_name: str, config: Path | None, *, is_json: bool) 
 
 def _probe_signal(settings: Settings, name: str, tenant: str, *, is_json: bool) -> int:
     from bot.app.clock import SystemClock
-    from bot.app.probe_command import SignalResult, check_signal, find_signals
+    from bot.app.probe_command import SignalResult, check_signal
     from bot.app.prober import LiveProber
     from bot.app.rules import rules_of
+    from bot.core.model.observation import Target
 
     rules = rules_of(settings)
-    known = find_signals(rules, tenant)
+    known = [
+        Target(each, signal)
+        for each, its_rules in rules.tenants.items()
+        if tenant in {"", each}
+        for signal in its_rules.all_signals
+    ]
     targets = [target for target in known if target.name == name]
     if not targets:
         names = ", ".join(dict.fromkeys(target.name for target in known))
@@ -308,16 +317,6 @@ def _run_until_stopped(
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
         return runner.run(guarded())
-
-
-def _leave_hanging_threads() -> None:
-    """End the process at once if the database's thread still waits for a disk that hangs.
-
-    Python would wait for that thread for ever.
-    """
-    if any(thread.name.startswith("store") for thread in threading.enumerate()):
-        logging.shutdown()
-        os._exit(os.EX_SOFTWARE)
 
 
 def _print_table(observations: list[Observation]) -> None:

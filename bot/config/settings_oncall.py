@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time
 from importlib.util import find_spec
+from operator import attrgetter
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -30,8 +31,6 @@ from bot.core.model.wall_clock import (
 PERSONAL_STEPS = ("dm", "next")
 """Steps that need one person; a user group names none."""
 BUILTIN_STEPS = ("mention", *PERSONAL_STEPS)
-WEEK_DAYS = 7
-"""Shifts and reports come every week at the least."""
 FIRST_YEAR, LAST_YEAR = 2000, 2999
 """Calendar arithmetic also needs the days around these years."""
 
@@ -42,28 +41,16 @@ def _check_zone(name: str) -> str:
     return name
 
 
-def _parse_recurring(value: object) -> object:
-    parsed = parse_recurring_time(str(value))
-    if parsed is None or parsed.period_days > WEEK_DAYS:
-        raise ValueError("must be '09:00' (every day) or 'Mon 09:00' (every week), in quotes")
-    return parsed
+def _must_recur(longest_days: int, forms: str) -> BeforeValidator:
+    """Parse a time that comes back within so many days."""
 
+    def parse(value: object) -> RecurringTime:
+        parsed = parse_recurring_time(str(value))
+        if parsed is None or parsed.period_days > longest_days:
+            raise ValueError(f"must be {forms}, in quotes")
+        return parsed
 
-def _parse_clock(value: object) -> object:
-    parsed = parse_recurring_time(str(value))
-    if parsed is None or parsed.period_days > 1:
-        raise ValueError("must be a time of the day such as '09:00', in quotes")
-    return parsed.at
-
-
-def _parse_recurring_or_monthly(value: object) -> object:
-    parsed = parse_recurring_time(str(value))
-    if parsed is None:
-        raise ValueError(
-            "must be '02:00' (every day), 'Sun 02:00' (every week), 'first Sun 02:00' or"
-            " '15th 02:00' (every month), in quotes"
-        )
-    return parsed
+    return BeforeValidator(parse)
 
 
 def _parse_cron(value: object) -> object:
@@ -108,11 +95,25 @@ def _check_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 AS_TEXT = WithJsonSchema({"type": "string"})
 """As they are written in a file, for editors."""
 Zone = Annotated[str, AfterValidator(_check_zone)]
-Recurrence = Annotated[RecurringTime, BeforeValidator(_parse_recurring), AS_TEXT]
-MaintenanceRecurrence = Annotated[
-    RecurringTime, BeforeValidator(_parse_recurring_or_monthly), AS_TEXT
+Recurrence = Annotated[
+    RecurringTime, _must_recur(7, "'09:00' (every day) or 'Mon 09:00' (every week)"), AS_TEXT
 ]
-Clock = Annotated[time, BeforeValidator(_parse_clock), AS_TEXT]
+"""Of shifts and reports: they come every week at the least."""
+MaintenanceRecurrence = Annotated[
+    RecurringTime,
+    _must_recur(
+        28,
+        "'02:00' (every day), 'Sun 02:00' (every week), 'first Sun 02:00' or '15th 02:00' (every"
+        " month)",
+    ),
+    AS_TEXT,
+]
+Clock = Annotated[
+    time,
+    BeforeValidator(attrgetter("at")),
+    _must_recur(1, "a time of the day such as '09:00'"),  # pydantic begins with the last one
+    AS_TEXT,
+]
 Cron = Annotated[CronTime, BeforeValidator(_parse_cron), AS_TEXT]
 WallTime = Annotated[datetime, BeforeValidator(_parse_wall_time), AS_TEXT]
 Day = Annotated[date, BeforeValidator(_parse_day), AS_TEXT]

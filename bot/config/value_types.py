@@ -296,10 +296,11 @@ Text = Annotated[
         "must be UTF-8 text, not empty, without line breaks and control characters",
     ),
 ]
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 Name = Annotated[
     str,
     must_match(
-        r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}",
+        NAME_PATTERN,
         "must be 1 to 40 letters, digits, - or _, the first one a letter or digit",
     ),
 ]

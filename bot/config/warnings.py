@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 ENVIRONMENTS = ("US-1", "US-3", "US-4", "US-5", "EU-1", "EU-2", "AU", "JP-1", "UK-1", "CA-1")
 """The public ones, as https://status.auth0.com names them (read 2026-07)."""
+BY_PLAIN_NAME = {
+    **{name.replace("-", ""): name for name in ENVIRONMENTS},
+    **{f"{name}1": name for name in ENVIRONMENTS if "-" not in name},
+    **{name.removesuffix("-1"): name for name in ENVIRONMENTS if name.endswith("-1")},
+}
+"""What `US1`, `us-1` or `AU-1` stand for."""
 AUTH0_DOMAINS = (".auth0.com", ".auth0app.com")
 """Of the public cloud, and of private ones."""
 SIMILAR = 0.8
@@ -33,7 +39,13 @@ def find_warnings(document: Document) -> list[str]:
         for loc, text in (*_find_environments(document), *_find_domains(document))
     )
     lines = [f"{place.name}: {text}" for place, text in found]
-    return [*lines, *_find_misspelt_variables(document)]
+    known = {*VARIABLES, *(f"{name}{FILE_SUFFIX.upper()}" for name in VARIABLES), CONFIG_FILE}
+    for name in sorted(document.variables - known):
+        similar = get_close_matches(name.upper(), known, n=1, cutoff=SIMILAR)
+        if similar and name.upper().startswith(("AUTH", "SLACK")):
+            near = similar[0].removesuffix(FILE_SUFFIX.upper() * (not name.endswith("_FILE")))
+            lines.append(f"{name}: is no variable that the bot reads: did you mean {near}?")
+    return lines
 
 
 def find_unread_proxy(settings: Settings, environ: Mapping[str, str]) -> list[str]:
@@ -49,22 +61,13 @@ def _find_environments(document: Document) -> Iterator[tuple[Loc, str]]:
     for loc, tenant in document.sections("tenants"):
         written = tenant.get("environment")
         if isinstance(written, str) and written not in ENVIRONMENTS and "feed_url" not in tenant:
-            near = _nearest_environment(written)
+            near = BY_PLAIN_NAME.get(re.sub(r"[^A-Z0-9]", "", written.upper()))
             advice = f"did you mean {near}?" if near else f"known: {', '.join(ENVIRONMENTS)}."
             text = (
                 f"is no environment that Auth0's status page names: {advice} Posts about this "
                 "tenant would not be found. (Private Cloud: set feed_url, too.)"
             )
             yield (*loc, "environment"), text
-
-
-def _nearest_environment(written: str) -> str:
-    """Find what `US1`, `us-1` or `AU-1` stand for; empty if nothing is near."""
-    plain = re.sub(r"[^A-Z0-9]", "", written.upper())
-    by_plain = {name.replace("-", ""): name for name in ENVIRONMENTS}
-    by_plain |= {f"{name}1": name for name in ENVIRONMENTS if "-" not in name}
-    by_plain |= {"US": "US-1", "EU": "EU-1", "JP": "JP-1", "UK": "UK-1", "CA": "CA-1"}
-    return by_plain.get(plain, "")
 
 
 def _find_domains(document: Document) -> Iterator[tuple[Loc, str]]:
@@ -79,12 +82,3 @@ def _find_domains(document: Document) -> Iterator[tuple[Loc, str]]:
                 "application > Settings > Domain). Auth0 has no status feed for a custom domain"
             )
             yield (*loc, "domain"), text
-
-
-def _find_misspelt_variables(document: Document) -> Iterator[str]:
-    known = {*VARIABLES, *(f"{name}{FILE_SUFFIX.upper()}" for name in VARIABLES), CONFIG_FILE}
-    for name in sorted(document.variables - known):
-        similar = get_close_matches(name.upper(), known, n=1, cutoff=SIMILAR)
-        if similar and name.upper().startswith(("AUTH", "SLACK")):
-            near = similar[0].removesuffix(FILE_SUFFIX.upper() * (not name.endswith("_FILE")))
-            yield f"{name}: is no variable that the bot reads: did you mean {near}?"

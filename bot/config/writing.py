@@ -15,15 +15,7 @@ if TYPE_CHECKING:
     from bot.config.document import Document, Loc
 
 PRIVATE = 0o600
-SECRETS = frozenset(
-    {
-        "SLACK_BOT_TOKEN",
-        "SLACK_APP_TOKEN",
-        "SLACK_SIGNING_SECRET",
-        "AUTH0_CLIENT_SECRET",
-        "AUTH0_PASSWORD",
-    }
-)
+SECRETS = {name for name in VARIABLES if name.endswith(("_TOKEN", "_SECRET", "_PASSWORD"))}
 """They go into the second file; the first one names them as `${NAME}`."""
 HEAD = """\
 # yaml-language-server: $schema=bot.schema.json

@@ -41,7 +41,7 @@ from bot.core.state.stimulus import (
     Stimulus,
 )
 from bot.ports import CallFailed, Change, Doubt, Reason, Refused, StoreError, View
-from bot.runtime.rate_limits import PersonLimit, RateLimits, limit_of
+from bot.runtime.rate_limits import URGENT, PersonLimit, RateLimits, limit_of, priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -125,7 +125,7 @@ class OutboxDelivery:
         return self._clock.now() - min(created) if created else 0.0
 
     def resume(self, deliveries: Iterable[Delivery]) -> None:
-        """Go on with the deliveries of an earlier process."""
+        """Go on with the deliveries of an earlier process, and watch for doubles of its posts."""
         now = self._clock.now()
         self.offer(outbox.recover(delivery, now) for delivery in deliveries)
 
@@ -208,7 +208,7 @@ class OutboxDelivery:
             _, number, delivery = heappop(self._waiting)
             limit = None if delivery.status is DeliveryStatus.DOUBT else limit_of(delivery)
             if limit is not None:
-                order = (outbox.priority(delivery), delivery.created_at)
+                order = (priority(delivery), delivery.created_at)
                 heappush(self._ready[limit], (order, number, delivery))
             elif self._next.get(delivery.lane) is delivery:
                 self._start(delivery)
@@ -219,7 +219,7 @@ class OutboxDelivery:
                 heappop(ready)
             if ready:
                 delivery = ready[0][-1]
-                is_urgent = outbox.priority(delivery) <= outbox.URGENT
+                is_urgent = priority(delivery) <= URGENT
                 wait_s = self._limits.take_turn(name, gap_s, is_urgent=is_urgent)
                 if not wait_s:
                     self._start(delivery)
@@ -238,6 +238,8 @@ class OutboxDelivery:
         lane[delivery.key] = delivery
         if delivery.is_done:
             self._calls.pop(delivery.key, None)
+        if isinstance(delivery.body, Post) and delivery.may_be_double:
+            self.repeated[delivery.body.incident] = delivery
         if found := outbox.next_delivery(lane.values()):
             self._next[name], due_at = found
             heappush(self._waiting, (due_at, next(self._count), self._next[name]))
@@ -320,8 +322,6 @@ class OutboxDelivery:
             self._limits.release(limit[0])
         now, body = self._clock.now(), delivery.body
         if isinstance(body, Post) and message is not None:
-            if delivery.tries > 1:
-                self.repeated[body.incident] = delivery
             self._submit(Delivered(now, body.incident, message.channel, message.ts, delivery.key))
         elif not delivery.call:
             return outbox.mark_sent(delivery)

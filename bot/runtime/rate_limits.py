@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING
 from bot.core.state.outbox import (
     MAX_RETRY_AFTER_S,
     Answer,
+    CatchUp,
+    CrossPost,
     DirectEdit,
     DirectMessage,
     Edit,
+    NobodyReached,
     Paging,
+    Post,
+    Reply,
 )
 from bot.core.state.timeline import DirectEntry
 
@@ -42,6 +47,26 @@ def limit_of(delivery: Delivery) -> tuple[str, float] | None:
             return None
         case _:
             return "channel", MESSAGE_GAP_S
+
+
+URGENT = 1
+"""Up to this priority a delivery is urgent: calls and new incidents."""
+
+
+def priority(delivery: Delivery) -> int:
+    """Return the place of a delivery among all that wait for the same limit; 0 is first.
+
+    Calls come first, then new incidents, then lines in threads; what a person shares comes last.
+    """
+    if delivery.call:
+        return 0
+    match delivery.body:
+        case Post() | CrossPost() | NobodyReached():
+            return 1
+        case Reply() | CatchUp():
+            return 2
+        case _:
+            return 3
 
 
 @dataclass(slots=True)

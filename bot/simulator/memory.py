@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.state.desk import INCIDENT_RETENTION_S
+from bot.core.state.outbox import DOUBLES_S
 from bot.ports import Snapshot, Unfinished
 
 if TYPE_CHECKING:
@@ -39,7 +40,11 @@ class MemoryStore:
         return Snapshot(
             tenants=dict(self._tenants),
             desk=replace(self._desk, incidents=recent) if self._desk else None,
-            deliveries=dict(self._deliveries),
+            deliveries={
+                key: delivery
+                for key, delivery in self._deliveries.items()
+                if not delivery.is_done or delivery.created_at > now - DOUBLES_S
+            },
             inbox_items=tuple(sorted(self._inbox.values(), key=lambda r: (r.at, r.id))),
             was_unsaved=self._is_unsaved,
         )
@@ -50,7 +55,7 @@ class MemoryStore:
         self._desk = change.desk or self._desk
         self._incidents.update(change.incidents)
         for key, delivery in change.deliveries.items():
-            if delivery.is_done:
+            if delivery.is_done and not delivery.may_be_double:
                 self._deliveries.pop(key, None)
             else:
                 self._deliveries[key] = delivery
@@ -68,7 +73,8 @@ class MemoryStore:
     async def read_unfinished(self) -> Unfinished:
         """Return the open incidents, and the deliveries that are not done."""
         still_open = tuple(each for each in self._incidents.values() if each.is_open)
-        return Unfinished(still_open, tuple(self._deliveries.values()))
+        waiting = (each for each in self._deliveries.values() if not each.is_done)
+        return Unfinished(still_open, tuple(waiting))
 
     async def read_past_incidents(self, after: int) -> tuple[Incident, ...]:
         """Return all resolved incidents after this number."""

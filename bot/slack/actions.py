@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bot.config.value_types import Name, Section
+from bot.config import value_types as types
 from bot.core.commands.parse import NOTE_LENGTH
 from bot.core.model.access import Verb
 
@@ -62,10 +62,11 @@ WHAT = "what"
 """The only field whose change Slack reports at once: the preview depends on it."""
 
 Id = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]+$")]
+Name = Annotated[str, Field(pattern=rf"^{types.NAME_PATTERN}$")]
 Number = Annotated[int, Field(ge=1, le=999_999_999)]
 
 
-class ActionValue(Section):
+class ActionValue(types.Section):
     """The value of a button; `v` is the version of its meaning."""
 
     v: Literal[1] = 1

@@ -86,8 +86,8 @@ class SlackExamination:
                 yield finding
             async for finding in self._examine_channels(me):
                 yield finding
-            async for finding in self._examine_people(me):
-                yield finding
+            for each, setting in list_named_people(self._rules).items():
+                yield await self._examine_person(each, setting, me)
         if self._app_token:
             yield await self._examine_app_token(self._app_token)
 
@@ -124,11 +124,6 @@ class SlackExamination:
             else:
                 named = f"is {found}, " if found != channel else ""
                 yield _ok(what, f"{named}is there, and the bot may post")
-
-    async def _examine_people(self, me: Workspace) -> AsyncIterator[Finding]:
-        """Look up everybody whom the configuration names."""
-        for each, setting in list_named_people(self._rules).items():
-            yield await self._examine_person(each, setting, me)
 
     async def _examine_person(self, each: str, setting: str, me: Workspace) -> Finding:
         what = f"{setting} {each}"

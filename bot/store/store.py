@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
-from sqlalchemy import Connection, Table, delete, insert, or_, select, update
+from sqlalchemy import Connection, Table, and_, delete, insert, or_, select, update
 
 from bot.core.model.wall_clock import DAY_S
 from bot.core.state.desk import INCIDENT_RETENTION_S, DeskState
 from bot.core.state.incident import Incident
-from bot.core.state.outbox import FINAL_STATUSES, Body, Delivery
+from bot.core.state.outbox import DOUBLES_S, FINAL_STATUSES, Body, Delivery
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, InboxItem, Snapshot, StoreError, Unfinished
 from bot.store.backups import back_up
@@ -325,8 +325,10 @@ def read_snapshot(connection: Connection, now: float) -> tuple[Snapshot, Revisio
             for found in connection.execute(known.order_by(INCIDENT.c.id))
         }
         desk = replace(decode(DESK_JSON, row.body, DESK_PARTITION), incidents=incidents)
-    waiting = select(OUTBOX).where(OUTBOX.c.status.not_in(FINAL_STATUSES))
-    deliveries = connection.execute(waiting.order_by(OUTBOX.c.lane, OUTBOX.c.seq))
+    recent = and_(OUTBOX.c.key.contains(":post:"), OUTBOX.c.created_at > now - DOUBLES_S)
+    wanted = or_(OUTBOX.c.status.not_in(FINAL_STATUSES), recent)
+    found = select(OUTBOX).where(wanted).order_by(OUTBOX.c.lane, OUTBOX.c.seq)
+    deliveries = [decode_delivery(r.body, f"outbox {r.key}") for r in connection.execute(found)]
     unhandled = select(INBOX).where(INBOX.c.is_handled.is_(False))
     items = connection.execute(unhandled.order_by(INBOX.c.received_at, INBOX.c.id))
     snapshot = Snapshot(
@@ -336,7 +338,7 @@ def read_snapshot(connection: Connection, now: float) -> tuple[Snapshot, Revisio
             if name.startswith(TENANT_PREFIX)
         },
         desk=desk,
-        deliveries={row.key: decode_delivery(row.body, f"outbox {row.key}") for row in deliveries},
+        deliveries={d.key: d for d in deliveries if d.may_be_double or not d.is_done},
         inbox_items=tuple(decode(INBOX_ITEM_JSON, row.body, f"inbox {row.id}") for row in items),
     )
     return snapshot, {name: row.revision for name, row in partitions.items()}

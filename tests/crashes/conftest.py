@@ -303,7 +303,8 @@ class Story:
 
     async def _is_quiet(self) -> bool:
         kept = await self.store.load(self.clock.now())
-        busy = kept.desk is None or kept.desk.open_incidents or kept.deliveries or kept.inbox_items
+        waits = any(not each.is_done for each in kept.deliveries.values())
+        busy = kept.desk is None or kept.desk.open_incidents or waits or kept.inbox_items
         late_s = self.clock.now() - self._world.end_at
         return late_s > (PATIENCE_S if busy else 0.0)
 

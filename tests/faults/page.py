@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tests.faults.experiment import Experiment
     from tests.faults.runner import Result
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
-BEGIN = "<!-- table: made by `make faults-full ARGS=--write`; do not edit -->"
+BEGIN = "<!-- table: made by `make faults-full`; do not edit -->"
 END = "<!-- end of the table -->"
+DRILLS_BEGIN = "<!-- drills: made by `make faults-full`; do not edit -->"
+DRILLS_END = "<!-- end of the drills -->"
+DRILLS_HEAD = "| drill | what must be true | played | failed | on |\n|---|---|---|---|---|"
 HEAD = (
     "| experiment | what is done | what must be true | within | kept | worst | played on |\n"
     "|---|---|---|---|---|---|---|"
@@ -51,10 +55,35 @@ def _find_rows(table: str, experiment: Experiment) -> list[str]:
 def _rows(experiment: Experiment, runs: list[Result]) -> Iterable[str]:
     """Yield a row for each promise; what is done stands in the first."""
     kept = f"{sum(run.passed for run in runs)} of {len(runs)}" if runs else "not played"
-    today = f"{datetime.now(UTC):%Y-%m-%d}" if runs else ""
+    today = _today() if runs else ""
     first = f"`{experiment.name}`", experiment.done
     for promise, limit_s in experiment.promises.items():
         times = [run.measured[promise] for run in runs if promise in run.measured]
         worst = f"{max(times):.1f} s" if times else ""
         yield f"| {' | '.join((*first, promise, f'{limit_s:g} s', kept, worst, today))} |"
         first, kept, today = ("", ""), "", ""
+
+
+@dataclass
+class Drilled:
+    """What came of a drill, over all its parameters."""
+
+    claim: str = ""
+    times: int = 0
+    failed: int = 0
+
+
+def with_drills(page: str, results: Mapping[str, Drilled]) -> str:
+    """Return the page with these drills in their table. What was not played stays as it was."""
+    head, _, rest = page.partition(DRILLS_BEGIN)
+    table, _, tail = rest.partition(DRILLS_END)
+    rows = {line.split("`")[1]: line for line in table.split("\n") if line.startswith("| `")}
+    for name, drill in results.items():
+        cells = f"`{name}`", drill.claim, f"{drill.times:,}", f"{drill.failed}", _today()
+        rows[name] = f"| {' | '.join(cells)} |"
+    text = "\n".join([DRILLS_HEAD, *(rows[name] for name in sorted(rows))])
+    return f"{head}{DRILLS_BEGIN}\n\n{text}\n\n{DRILLS_END}{tail}"
+
+
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"

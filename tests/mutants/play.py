@@ -1,6 +1,7 @@
-"""Plays the list of mutants: which of them do the tests notice?
+"""Plays lists of mutants: which of them do the tests notice?
 
-    python -m tests.mutants.play [ID ...] [--jobs 2]    or    make mutants ARGS="ID ..."
+    python -m tests.mutants.play [ID ...] [--list guards] [--jobs 2]
+    make mutants ARGS="ID ..."
 
 Each mutant runs in a copy of this tree: first against the nearest tests, nearest files first, then,
 if it survives, against all stories and crash tests. The first failure ends it. The test that failed
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from tests.mutants.guards import GUARDS
 from tests.mutants.mutant import Mutant, MutantError
 from tests.mutants.mutants import MUTANTS
 
@@ -39,6 +41,7 @@ FAR_TESTS = ("tests/stories", "tests/crashes")
 TIME_LIMIT_S = 3600.0
 """Much more than all of these tests take on a busy machine; pytest itself stops one that hangs."""
 GOAL = 0.9
+LISTS = {"promises": MUTANTS, "guards": GUARDS}
 PASSED, FAILED = 0, 1
 """Exit statuses of pytest. All others mean that the tests did not run as they should."""
 
@@ -199,13 +202,15 @@ def check(mutants: tuple[Mutant, ...]) -> list[str]:
 
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ID ...]")
+@click.option("--list", "lists", type=click.Choice(list(LISTS)), multiple=True, help="all of one")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="at a time")
 @click.option("--check", "is_check", is_flag=True, help="only see whether the list fits the source")
-def main(ids: tuple[str, ...], *, jobs: int, is_check: bool) -> None:
-    """Play the mutants; exit with 1 if under 90 % are killed, with 2 if the list does not fit."""
-    if unknown := set(ids) - {mutant.id for mutant in MUTANTS}:
+def main(ids: tuple[str, ...], *, lists: tuple[str, ...], jobs: int, is_check: bool) -> None:
+    """Play the mutants; exit with 1 if under 90 % are killed, with 2 if a list does not fit."""
+    known = [mutant for name in lists or LISTS for mutant in LISTS[name]]
+    if unknown := set(ids) - {mutant.id for mutant in known}:
         raise click.UsageError(f"no such mutant: {', '.join(sorted(unknown))}")
-    mutants = tuple(mutant for mutant in MUTANTS if not ids or mutant.id in ids)
+    mutants = tuple(mutant for mutant in known if not ids or mutant.id in ids)
     problems = check(mutants)
     for problem in problems:
         click.echo(problem, err=True)

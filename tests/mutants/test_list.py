@@ -1,4 +1,4 @@
-"""The list of mutants fits the source."""
+"""The lists of mutants fit the source."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.mutants.guards import GUARDS
 from tests.mutants.mutants import MUTANTS
 
 if TYPE_CHECKING:
@@ -15,14 +16,16 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 COUNT = 40
+ALL = (*MUTANTS, *GUARDS)
 
 
-def test_the_list_has_forty_names() -> None:
-    """The list has forty mutants, each with a name of its own."""
-    assert len({mutant.id for mutant in MUTANTS}) == len(MUTANTS) == COUNT
+def test_the_lists_have_forty_names_each() -> None:
+    """Each list has forty mutants, and each mutant a name of its own."""
+    assert len(MUTANTS) == len(GUARDS) == COUNT
+    assert len({mutant.id for mutant in ALL}) == len(ALL)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.id)
+@pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.id)
 def test_the_mutant_applies(mutant: Mutant) -> None:
     """Every mutant of the list applies to today's source exactly once and changes it."""
     source = (ROOT / mutant.path).read_text()
@@ -30,7 +33,7 @@ def test_the_mutant_applies(mutant: Mutant) -> None:
     assert all((ROOT / path).exists() for path in mutant.tests)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.id)
+@pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.id)
 def test_the_promise_is_on_its_page(mutant: Mutant) -> None:
     """What a page is quoted with stands there."""
     for quote, page in re.findall(r'"([^"]+)" \((docs/\S+\.md)\)', mutant.promise):

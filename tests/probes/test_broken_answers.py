@@ -19,6 +19,7 @@ from bot.http import NoData
 from tests.steady import pass_time
 
 if TYPE_CHECKING:
+    from tests.faults.drills import Repeats
     from tests.probes.conftest import Behaviour, Lab, Server
 
 LOGIN = Target("prod", "login")
@@ -193,20 +194,24 @@ async def check(lab: Lab, server: Server, expected: str) -> None:
     assert after.outcome is Outcome.OK, after
 
 
+@pytest.mark.drill(few=1, full=90)
 @pytest.mark.parametrize("name", [*ANSWERS, *SLOW])
-async def test_a_broken_answer(lab: Lab, name: str) -> None:
-    """An answer over a good connection is classified by its content."""
+async def test_broken_answers_to_a_login(lab: Lab, name: str, repeats: Repeats) -> None:
+    """Each broken answer is named for what it is, and the next check of a healthy server works."""
     behaviour, expected = {**ANSWERS, **SLOW}[name]
 
-    await check(lab, lab.server_with(behaviour), expected)
+    for _ in repeats:
+        await check(lab, lab.server_with(behaviour), expected)
 
 
+@pytest.mark.drill(few=1, full=90)
 @pytest.mark.parametrize("name", RAW)
-async def test_a_broken_handshake(lab: Lab, name: str) -> None:
-    """A failure before TLS is complete never counts as an answer."""
+async def test_broken_handshakes_of_a_login(lab: Lab, name: str, repeats: Repeats) -> None:
+    """A failure before TLS is complete is no answer; the next check of a healthy server works."""
     behaviour, expected = RAW[name]
 
-    await check(lab, lab.server_with(behaviour, raw=behaviour, tls=None), expected)
+    for _ in repeats:
+        await check(lab, lab.server_with(behaviour, raw=behaviour, tls=None), expected)
 
 
 @pytest.mark.parametrize(
@@ -220,12 +225,14 @@ async def test_a_broken_handshake(lab: Lab, name: str) -> None:
     ],
     ids=["other host", "the address itself", "expired", "not yet valid", "untrusted"],
 )
-async def test_a_wrong_certificate(lab: Lab, made: object, expected: str) -> None:
-    """Each kind is distinguished, and the name that is checked is the host's, not the address."""
+@pytest.mark.drill(few=1, full=90)
+async def test_wrong_certificates(lab: Lab, made: object, expected: str, repeats: Repeats) -> None:
+    """Each kind is named; the name that is checked is the host's, not the address."""
     assert callable(made)
     context = lab.context(made(lab.authority))
 
-    await check(lab, lab.server_with(sends(b""), tls=context), expected)
+    for _ in repeats:
+        await check(lab, lab.server_with(sends(b""), tls=context), expected)
 
 
 async def test_a_self_signed_certificate(lab: Lab) -> None:

@@ -240,6 +240,16 @@ def test_which_posts_may_be_there_twice(errors: tuple[Exception, ...]) -> None:
     assert [*bench.delivery.repeated] == [1] * bool(errors)
 
 
+def test_posts_that_may_be_there_twice_after_a_restart() -> None:
+    """The next process looks for copies as well, and sends nothing for that."""
+    known = replace(POST, status=DeliveryStatus.SENT, tries=2)
+
+    bench = deliver(known, prepare=with_message)
+
+    assert bench.delivery.repeated == {1: known}
+    assert bench.attempts == []
+
+
 def test_a_lane_keeps_its_order() -> None:
     """The post, then its edit and its reply, each when the one before is done."""
     bench = deliver(REPLY, EDIT, POST)

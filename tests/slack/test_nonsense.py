@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from itertools import count
+from itertools import count, cycle
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.slack.inbound.listeners import Listeners
+    from tests.faults.drills import Repeats
 
 NONSENSE: tuple[Any, ...] = (None, [], {}, 7, True, "", "x", [None], [{}], {"id": {}})
 KINDS = ("click", "menu", "shortcut", "submission", "preview", "mention", "direct", "home")
@@ -72,18 +73,27 @@ def spoil(payload: dict[str, Any]) -> Iterator[Any]:
 
 
 @pytest.mark.no_cover
+@pytest.mark.drill(few=100, full=2000)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_signed_nonsense(
-    listeners: Listeners, clock: Any, by_kind: Any, caplog: pytest.LogCaptureFixture, *, kind: str
+    listeners: Listeners,
+    clock: Any,
+    by_kind: Any,
+    caplog: pytest.LogCaptureFixture,
+    repeats: Repeats,
+    *,
+    kind: str,
 ) -> None:
-    """Whatever is left out or replaced in what Slack signed: no 5xx and no traceback."""
+    """Whatever is left out or replaced in what Slack signed: no answer 5xx, and no traceback."""
     time = SetClock(clock.now())
     endpoint = EventsEndpoint(SECRET, time)
     endpoint.attach(listeners.build_app(SECRET))
     numbers, statuses = count(), set()
     async with opened(endpoint, time) as door:
-        for spoilt in [[], {}, 7, "x", None, {"type": "nonsense"}, *spoil(by_kind[kind])]:
-            text = json.dumps(spoilt)
+        bare = [[], {}, 7, "x", None, {"type": "nonsense"}]
+        texts = [json.dumps(spoilt) for spoilt in (*bare, *spoil(by_kind[kind]))]
+        repeats.dice.shuffle(texts)
+        for _, text in zip(repeats, cycle(texts), strict=False):
             if "event" in by_kind[kind]:  # no body may be sent twice in a second
                 body, mime = (text + next(numbers) * " ").encode(), "application/json"
             else:
@@ -91,7 +101,7 @@ async def test_signed_nonsense(
             statuses.add((await door.send(body, door.signed(body), mime))[0])
     await listeners.close()
 
-    assert statuses == {200, 400}
+    assert statuses <= {200, 400}
     assert not [record for record in caplog.records if record.exc_info]
 
 

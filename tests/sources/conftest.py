@@ -36,6 +36,16 @@ class FixedClock:
         self.at += span_s
 
 
+class Direct:
+    """A network that needs no DNS lookup, and so no thread that may be late."""
+
+    async def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
+        return [(host, port)]
+
+    async def before_connect(self, host: str) -> None:
+        assert host
+
+
 @dataclass
 class Web:
     """Answers every request with `answer`, and records its headers."""

@@ -19,6 +19,7 @@ from bot.core.model.measurement import Group
 from bot.core.model.observation import Target
 from bot.http import Fetcher, LoopLag, SystemNetwork
 from bot.sources.auth0_logs import TenantLog
+from tests.sources.conftest import FixedClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,22 +33,10 @@ ADA = {"user_name": "ada@example.com", "ip": "198.51.100.77", "user_id": "auth0|
 
 
 @dataclass
-class Clock:
-    at: float = START
-    speed: float = 1.0
-
-    def now(self) -> float:
-        return self.at
-
-    async def sleep(self, span_s: float) -> None:
-        self.at += span_s
-
-
-@dataclass
 class ManagementApi:
     """A tenant's token endpoint and its log."""
 
-    clock: Clock
+    clock: FixedClock
     url: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
     tokens: dict[str, float] = field(default_factory=dict)
@@ -106,12 +95,12 @@ class ManagementApi:
 
 
 @pytest.fixture
-def ticker() -> Clock:
-    return Clock()
+def ticker() -> FixedClock:
+    return FixedClock(START)
 
 
 @pytest.fixture
-async def api(ticker: Clock) -> AsyncIterator[ManagementApi]:
+async def api(ticker: FixedClock) -> AsyncIterator[ManagementApi]:
     made = ManagementApi(ticker)
     app = web.Application()
     app.router.add_post("/oauth/token", made.token)

@@ -17,6 +17,7 @@ from bot.http import Fetcher, LoopLag
 from bot.sources.oncall_calendar import ShiftCalendar, find_person, fold_name
 from bot.sources.oncall_calendar_parser import parse_shifts
 from bot.sources.sandbox import DocumentRefused, parse_in_sandbox
+from tests.sources.conftest import Direct
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -85,16 +86,6 @@ def document(entries: str) -> bytes:
 def rows(whole: bytes) -> list[tuple[float, float, str]]:
     said = parse_shifts(whole, NOW, BERLIN)["shifts"]
     return [(row["since"], row["until"], row["summary"]) for row in said]
-
-
-class Direct:
-    """A network that needs no DNS lookup."""
-
-    async def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
-        return [(host, port)]
-
-    async def before_connect(self, host: str) -> None:
-        assert host
 
 
 class Server(Protocol):

@@ -34,6 +34,7 @@ from bot.sources.prometheus import (
     sum_values,
 )
 from tests.ports import find_free_port
+from tests.sources.conftest import Direct
 from tests.steady import pass_time
 
 if TYPE_CHECKING:
@@ -45,16 +46,6 @@ STRANGER = "acmexus.auth0.com"
 """One character away: a dot in a host is no wildcard."""
 PATIENCE_S = 200.0
 NEVER_LATE = 60.0
-
-
-class Direct:
-    """A network that needs no DNS lookup, and so no thread that may be late."""
-
-    async def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
-        return [(host, port)]
-
-    async def before_connect(self, host: str) -> None:
-        assert host
 
 
 class Make(Protocol):

@@ -22,6 +22,7 @@ from bot.core.model.observation import Target
 from bot.http import Fetcher, HttpResult, LoopLag
 from bot.sources.answer import NoUsableAnswer
 from bot.sources.sentry import REMEDIES, SentryEvents, count_by_pattern
+from tests.sources.conftest import Direct
 from tests.steady import pass_time
 
 if TYPE_CHECKING:
@@ -44,16 +45,6 @@ NO_PROJECT = {"data": [], "meta": {"tips": {"query": "Need at least one valid pr
 
 def table(*rows: dict[str, Any]) -> dict[str, Any]:
     return {"data": list(rows), "meta": META}
-
-
-class Direct:
-    """A network that needs no DNS lookup, and so no thread that may be late."""
-
-    async def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
-        return [(host, port)]
-
-    async def before_connect(self, host: str) -> None:
-        assert host
 
 
 class Make(Protocol):

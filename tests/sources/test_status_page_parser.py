@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from feedgen.feed import FeedGenerator
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bot.sources.sandbox import DocumentRefused
 from bot.sources.status_page_parser import parse_feed
@@ -17,6 +15,7 @@ from bot.sources.status_page_parser import parse_feed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.faults.drills import Repeats
     from tests.sources.conftest import Atom
 
 RSS = b"""<?xml version="1.0" encoding="utf-8"?>
@@ -217,8 +216,7 @@ def check(said: dict[str, Any]) -> None:
     json.dumps(said)
 
 
-SPLICES = st.sampled_from(
-    [
+SPLICES = (
         b"<", b">", b"&", b"&#0;", b"&#xD800;", b"&#99999999;", b"&#8238;", b"\x00", b"\xff", b"",
         b"]]>", b"<![CDATA[", b"<p>", b"</entry>", b"<entry>", b"<updated>9999-12-31</updated>",
         b"<updated>-001-01-01</updated>", b"Feb 30, 99:99 UTC", b"Resolved - ", b"Update: ",
@@ -226,18 +224,18 @@ SPLICES = st.sampled_from(
         b'<summary mode="base64">####</summary>', b"<links a='1'/>", b"<source url='x'/>",
         b"<id a='1'/>", b"<author>a@b.c</author>", b"<image/>", b"<textinput/>", b"<rights>",
         "\u202e\u200b".encode(), b"&amp;#8238;", b"&amp;#" + b"9" * 5_000 + b";", b"x" * 3_000,
-    ]
 )  # fmt: skip
-MUTATIONS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 60), SPLICES), max_size=4)
 
 
-@given(cuts=MUTATIONS, rss=st.booleans())
-@settings(max_examples=400, deadline=None)
-def test_mutated(atom: Atom, incident: str, now: float, cuts: Any, *, rss: bool) -> None:
-    """A mutated feed is parsed or refused; its texts are printable and within their limits."""
-    body = RSS if rss else atom(incident, incident)
-    for place, length, splice in cuts:
-        start = int(place * len(body))
-        body = body[:start] + splice + body[start + length :]
-    with suppress(DocumentRefused):
-        check(parse_feed(body, now))
+@pytest.mark.no_cover
+@pytest.mark.drill(few=300, full=10_000)
+def test_mutated_feeds(atom: Atom, incident: str, now: float, repeats: Repeats) -> None:
+    """A mutated status feed is parsed or refused; what is read is printable and has its limits."""
+    dice, bodies = repeats.dice, (RSS, atom(incident, incident))
+    for _ in repeats:
+        body = dice.choice(bodies)
+        for _ in range(dice.randrange(1, 5)):
+            start, length = dice.randrange(len(body)), dice.randrange(61)
+            body = body[:start] + dice.choice(SPLICES) + body[start + length :]
+        with suppress(DocumentRefused):
+            check(parse_feed(body, now))

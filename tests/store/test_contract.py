@@ -157,6 +157,22 @@ async def test_done_deliveries_are_left_out(reopen: Reopen) -> None:
     assert set(after.deliveries) == {"pending", "sending", "doubt"}
 
 
+async def test_posts_that_may_be_there_twice_are_loaded(reopen: Reopen) -> None:
+    """For an hour: the first try of a message may show up after a restart."""
+    store = await reopen()
+    post = replace(delivery(Post(1), "1:post:1", DeliveryStatus.SENT), tries=2)
+    others = [
+        replace(post, key="2:post:1", tries=1),
+        replace(post, key="3:post:1", created_at=NOW - 2 * 3600.0),
+        replace(post, key="4:reply:1", body=Edit(4)),
+    ]
+    await store.commit(Change(deliveries={each.key: each for each in (post, *others)}))
+
+    store = await reopen()
+    assert (await store.load(NOW)).deliveries == {post.key: post}
+    assert (await store.read_unfinished()).deliveries == ()
+
+
 async def test_requests_come_once(reopen: Reopen) -> None:
     """A request that is delivered again changes nothing, whether it was answered or not."""
     store = await reopen()

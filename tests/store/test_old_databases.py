@@ -448,7 +448,7 @@ def test_a_bot_goes_on(path: Path, tmp_path: Path, schema: str) -> None:
 
     assert incidents.keys() == old.keys()
     assert not any(incident.is_open for incident in incidents.values())
-    assert asyncio.run(store.load(0.0)).deliveries == {}
+    assert asyncio.run(store.read_unfinished()).deliveries == ()
     texts = {message.ts: message.text for message in messages}
     for number, incident in old.items():
         if incident.message.ref:

@@ -203,13 +203,13 @@ def find_missing(world: CallWorld, events: list[dict[str, Any]]) -> list[str]:
     missing = []
     for name, spans in world.spans.items():
         for since, until in _down_times(spans):
-            end = _end_of_exemption(world, events, name, since, until)
             flaps = any(
                 call["reason"] == "flapping" and name in call["tenants"]
                 for call in calls
                 if call["t"] <= since + FLAPPING_WITHIN_S
             )
-            deadline = end + (FLAPPING_WITHIN_S if flaps else CALL_WITHIN_S)
+            within_s = FLAPPING_WITHIN_S if flaps else CALL_WITHIN_S
+            deadline = _end_of_exemption(world, events, name, (since, until), within_s) + within_s
             named_at = _incidents_of(events, name)
             is_called = any(
                 since - BEFORE_S <= call["t"] <= deadline
@@ -236,12 +236,18 @@ def _down_times(spans: list[Span]) -> list[tuple[float, float]]:
 
 
 def _end_of_exemption(
-    world: CallWorld, events: list[dict[str, Any]], name: str, since: float, until: float
+    world: CallWorld,
+    events: list[dict[str, Any]],
+    name: str,
+    down: tuple[float, float],
+    within_s: float,
 ) -> float:
     """Return until when nobody had to be called: for a silence, or since somebody knows of it.
 
-    Whoever acknowledges or resolves an incident of the tenant while it is down knows of it.
+    Whoever acknowledges or resolves an incident of the tenant while it is down knows of it, if it
+    is before the call was due.
     """
+    since, until = down
     numbers = _incidents_of(events, name)
     end = _end_of_quiet(world, name, since)
     for act in sorted(world.scenario["people"], key=lambda one: float(one["at"][:-1])):
@@ -252,7 +258,7 @@ def _end_of_exemption(
             silent_until = at + float(words[1][:-1]) * MIN
             if at <= end + CALL_WITHIN_S and silent_until > end:
                 end = silent_until
-        elif verb in {"ack", "resolve"} and is_about_it and since <= at <= end + CALL_WITHIN_S:
+        elif verb in {"ack", "resolve"} and is_about_it and since <= at <= end + within_s:
             end = until + 1.0
         end = _end_of_quiet(world, name, end)
     return end

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,9 +17,12 @@ from bot.webhooks.counts import PushedCounts
 from bot.webhooks.endpoint import MAX_UNSAVED, WebhookEndpoint
 from bot.webhooks.routes import webhook_routes
 from bot.webhooks.sender import SenderConfig, WebhookConfig, WebhookSender, WebhookTenant
+from tests.webhooks.conftest import SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from tests.faults.drills import Repeats
 
 HOOKS = (*MONITORS, "report", "change", "auth0")
 COMMITTED = (*MONITORS, "change")
@@ -280,9 +282,44 @@ async def test_broken_off(
     assert door.inbox.pushes == {}
 
 
-async def test_random_bodies(door: Any, genuine: Any, hook: str) -> None:
-    """Of 60 valid bodies with random bytes changed, none causes a 5xx."""
-    dice = random.Random(hook)  # noqa: S311 - repeatable, not secret
+@pytest.mark.no_cover
+@pytest.mark.drill(few=30, full=1000)
+async def test_forged_pushes(door: Any, genuine: Any, hook: str, repeats: Repeats) -> None:
+    """Pushes to each webhook without its secret are refused with 401, and none is taken in."""
+    dice, body = repeats.dice, json.dumps(genuine[hook]).encode()
+
+    def forge() -> tuple[str, bytes, dict[str, str]]:
+        other = dice.choice([name for name in HOOKS if name != hook])
+        secret = [*SECRETS[hook]]
+        secret[dice.randrange(len(secret))] = dice.choice("_x0-")
+        near = "".join(secret) if "".join(secret) != SECRETS[hook] else SECRETS[hook][:-1]
+        path = f"/hooks/pingdom/{near}" if hook == "pingdom" else door.path(hook)
+        proofs: tuple[dict[str, str], ...] = (
+            {},
+            {
+                "Authorization": dice.choice(
+                    ["", "Bearer", "Bearer ", "Basic eDp4", "\xff\xfe", near]
+                )
+            },
+            door.proof(hook, body, secret=near),
+            door.proof(hook, body + b" "),
+            door.proof(other, body),
+        )
+        proof = dice.choice(proofs if hook == "sentry" else proofs[:3] + proofs[4:])
+        return path, body, proof
+
+    statuses = {(await door.send(*forge()))[0] for _ in repeats}
+
+    assert statuses == {401}
+    assert door.inbox.pushes == {}
+    assert door.counted.keys() == {(hook, "refused")}
+
+
+@pytest.mark.no_cover
+@pytest.mark.drill(few=60, full=1000)
+async def test_spoilt_pushes(door: Any, genuine: Any, hook: str, repeats: Repeats) -> None:
+    """Pushes to each webhook with its secret and random bytes changed cause no answer 5xx."""
+    dice = repeats.dice
     good = json.dumps(genuine[hook]).encode()
 
     def mutated() -> bytes:
@@ -291,7 +328,7 @@ async def test_random_bodies(door: Any, genuine: Any, hook: str) -> None:
             body[dice.randrange(len(body))] = dice.choice(b'"{}[]:,0e-\\\x00\xff ')
         return bytes(body)
 
-    statuses = {(await door.push(hook, mutated()))[0] for _ in range(60)}
+    statuses = {(await door.push(hook, mutated()))[0] for _ in repeats}
 
     assert statuses <= {200, 202, 400, 422}
 

@@ -64,12 +64,6 @@ def decide_call(
     return incident, [*correction, *call]
 
 
-def is_called_again(incident: Incident) -> bool:
-    """Tell whether people are about to be called for more than was known."""
-    waiting = incident.notification.escalation
-    return isinstance(waiting, AwaitingMention) and waiting.reason not in FOR_WHAT_WAS_KNOWN
-
-
 def _compare_with_known(
     incident: Incident, state: DeskState, tenants: Tenants, now: float, rules: Rules
 ) -> paging.IncidentAndEffects:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.alerting import acknowledgements, calls, paging
+from bot.core.alerting.calls import FOR_WHAT_WAS_KNOWN
 from bot.core.incidents import notifications
 from bot.core.model.observation import Severity
 from bot.core.oncall import (
@@ -225,7 +226,9 @@ def _decide_call(
         return incident, [], state
     incident, effects = calls.decide_call(incident, state, tenants, now, rules)
     is_call = any(isinstance(each, Send) and each.call for each in effects)
-    if is_call or calls.is_called_again(incident):
+    waiting = incident.notification.escalation
+    is_due = isinstance(waiting, AwaitingMention) and waiting.reason not in FOR_WHAT_WAS_KNOWN
+    if is_call or is_due:
         for silence in own:
             state, announcements = end_silence(state, silence, now, rules)
             effects += announcements

@@ -30,6 +30,7 @@ from bot.core.state.outbox import (
     Paging,
     Reply,
 )
+from bot.core.state.problem import Impact
 from bot.core.state.stimulus import DeskEffect, Send
 from bot.core.state.timeline import MentionEntry, PagedEntry, UnreachedEntry
 from bot.core.triage.context import measure_known
@@ -160,7 +161,9 @@ def _call(
     reason = waiting.reason if isinstance(waiting, AwaitingMention) else CallReason.BEGUN
     known = incident.notification.known
     if reason in {CallReason.BACK, CallReason.FLAPPING}:
-        current = current.without_parts()
+        # Few tries do not tell a part from half.
+        parts = {n: Impact.DOWN for n, each in current.impacts.items() if each is Impact.PART}
+        current = replace(current, impacts={**current.impacts, **parts})
     elif known:
         current = known.join(current)  # a window that happens to be better makes it no less known
     notification = replace(

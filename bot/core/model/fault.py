@@ -102,12 +102,13 @@ def classify_answer(
     )
     error = code.strip("_")[:ERROR_LIMIT] or None
     is_oauth = error is not None and status <= NOT_IMPLEMENTED
+    words = sanitize_text(body.get("error_description")).split()
     return Fault(
         Stage.OAUTH if is_oauth else Stage.HTTP,
         error if error and is_oauth else f"http_{status}",
         status=status,
         error=error,
-        description=_keep_words(sanitize_text(body.get("error_description"))),
+        description=" ".join(word if _WORD.fullmatch(word) else "…" for word in words),
         retry_at=_parse_retry_at(headers, now) if status in {429, 503} else None,
         own_side=_who_answered(status, headers),
     )
@@ -161,15 +162,12 @@ def sanitize_text(text: object) -> str:
 
 _PART = r"(?:[^\W\d_]{1,20}\d{0,3}|[A-Z]{1,12}\d{1,8}|\d{1,5})"
 _WORD = re.compile(rf"[\"'(\[{{<]*{_PART}(?:[-_'.:/]{{1,3}}{_PART})*[\"')\]}}>.,;:!?/]*|[-:;,|/]")
-"""A word, a small number, an error's name or code, an address without a query."""
+"""A word, a small number, an error's name or code, an address without a query.
 
-
-def _keep_words(text: str) -> str:
-    """Leave out what is no word: a tenant's own code may say a password, an address or a session.
-
-    Known secrets were removed before. A part of one, or an encoding of one's own, is found by this.
-    """
-    return " ".join(word if _WORD.fullmatch(word) else "…" for word in text.split())
+All else is left out of a description: a tenant's own code may say a password, an address or a
+session. Known secrets were removed before. A part of one, or an encoding of one's own, is found by
+this.
+"""
 
 
 def _parse_retry_at(headers: Mapping[str, str], now: float) -> float | None:

@@ -69,6 +69,9 @@ class Baseline:
         return (self.total - self.failed) / self.seconds * span_s if self.seconds else 0.0
 
 
+NOTHING_SEEN = Baseline()
+
+
 @dataclass(frozen=True, slots=True)
 class Habit:
     """What is usual at each hour: of the day and, once a whole week was seen, of the week."""
@@ -85,7 +88,7 @@ class Habit:
 
     def in_this_hour(self, at: float) -> Baseline:
         """Return what is usual at this hour of the week; nothing until a week was seen."""
-        return self.weeks[hour_of(at, WEEK_HOURS)] if self.is_week_known else Baseline()
+        return self.weeks[hour_of(at, WEEK_HOURS)] if self.is_week_known else NOTHING_SEEN
 
     def success_rate(self, at: float) -> float | None:
         """Return the successes a second at an instant, interpolated between the middles of hours.
@@ -95,9 +98,9 @@ class Habit:
         known = self.weeks if self.is_week_known else self.days
         period = WEEK_HOURS if self.is_week_known else HOURS
         part = (at / 3600 - 0.5) % 1
-        hours = (hour_of(at - 1800, period), hour_of(at + 1800, period))
-        first, second = known.get(hours[0]), known.get(hours[1])
-        if first is None or second is None or not (first.is_known and second.is_known):
+        first = known.get(hour_of(at - 1800, period), NOTHING_SEEN)
+        second = known.get(hour_of(at + 1800, period), NOTHING_SEEN)
+        if not (first.is_known and second.is_known):
             return None
         return first.expected_successes(1.0) * (1 - part) + second.expected_successes(1.0) * part
 
@@ -110,7 +113,7 @@ def learn_hour(
 ) -> dict[int, Baseline]:
     """Return the baselines by hour of a day or a week with one more span: seconds, failed, all."""
     hour = hour_of(at, period)
-    baseline = known.get(hour, Baseline()).with_span(*counted, HALF_LIVES_S[period])
+    baseline = known.get(hour, NOTHING_SEEN).with_span(*counted, HALF_LIVES_S[period])
     return {**known, hour: baseline}
 
 
@@ -135,12 +138,13 @@ def expected_successes_at(
 
 def _hourly_decline(habit: Habit, at: float) -> float:
     """Return the ratio of logins at this time to those of the hours before, by habit."""
-    before = [habit.success_rate(at - ago) for ago in LOOKBACK_S]
-    now = [habit.success_rate(at), habit.success_rate(at + LOOKAHEAD_S)]
-    known = [rate for rate in (*before, *now) if rate is not None]
-    if len(known) < len(before) + len(now):
-        return 1.0
-    *earlier, here, soon = known
+    rates: list[float] = []
+    for time in (at, at + LOOKAHEAD_S, *(at - ago for ago in LOOKBACK_S)):
+        rate = habit.success_rate(time)
+        if rate is None:
+            return 1.0
+        rates.append(rate)
+    here, soon, *earlier = rates
     weighted = sum(rate * weight for rate, weight in zip(earlier, LOOKBACK_WEIGHTS, strict=True))
     usual = weighted / sum(LOOKBACK_WEIGHTS)
     return min(1.0, here / usual, soon / usual) if usual else 1.0

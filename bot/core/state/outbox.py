@@ -83,6 +83,8 @@ SETTLE_S = 40.0
 SEARCH_AGAIN_S = 10.0
 GIVE_UP_S = 180.0
 """If the channel cannot be searched, we send again after this, labelled as a possible duplicate."""
+DOUBLES_S = 3600.0
+"""For so long after a message was due a new process still looks for doubles of it."""
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 MAX_RETRY_AFTER_S = 300.0
 """What is urgent is tried again after this, even if Slack asks us to wait for longer."""
@@ -296,6 +298,11 @@ class Delivery:
         return self.status in FINAL_STATUSES
 
     @property
+    def may_be_double(self) -> bool:
+        """Whether it is an incident's message of which an earlier try may show up yet."""
+        return isinstance(self.body, Post) and self.tries > 1 and self.status is DeliveryStatus.SENT
+
+    @property
     def is_held(self) -> bool:
         """Whether it waits for more of its kind: until it is due, or one without hold follows."""
         return self.tries == 0 and self.due_at > self.created_at
@@ -316,26 +323,6 @@ def next_delivery(lane: Iterable[Delivery]) -> tuple[Delivery, float] | None:
         return first, first.due_at
     first = min(open_ones, key=lambda d: d.seq)
     return first, 0.0 if first.is_held else first.due_at
-
-
-URGENT = 1
-"""Up to this priority a delivery is urgent: calls and new incidents."""
-
-
-def priority(delivery: Delivery) -> int:
-    """Return the place of a delivery among all that wait for the same limit; 0 is first.
-
-    Calls come first, then new incidents, then lines in threads; what a person shares comes last.
-    """
-    if delivery.call:
-        return 0
-    match delivery.body:
-        case Post() | CrossPost() | NobodyReached():
-            return 1
-        case Reply() | CatchUp():
-            return 2
-        case _:
-            return 3
 
 
 def mark_sending(delivery: Delivery, now: float) -> Delivery:

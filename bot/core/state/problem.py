@@ -6,7 +6,7 @@ known, and for nothing beyond it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
@@ -65,11 +65,6 @@ class Known:
     def names_from(self, least: Impact) -> tuple[str, ...]:
         """Return the tenants that do at least so badly."""
         return tuple(name for name, impact in self.impacts.items() if impact >= least)
-
-    def without_parts(self) -> Known:
-        """Return what people know whom a return called: few tries do not tell a part from half."""
-        parts = {n: Impact.DOWN for n, impact in self.impacts.items() if impact is Impact.PART}
-        return replace(self, impacts={**self.impacts, **parts})
 
     def is_exceeded_by(self, current: Known) -> bool:
         """Tell whether things are worse now, at the tenants that are known or as a whole."""

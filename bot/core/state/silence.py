@@ -59,12 +59,7 @@ def refuse_end(until: float, now: float) -> SilenceRefusal | None:
 
 def covers(silence: Silence, incident: Incident) -> bool:
     """Tell whether a silence covers all parts of an incident."""
-    return _parts_within(silence.about, incident) == _parts(incident)
-
-
-def is_touched(silence: Silence, incident: Incident) -> bool:
-    """Tell whether a silence covers any part of an incident."""
-    return bool(_parts_within(silence.about, incident))
+    return parts_within(silence.about, incident) == _parts(incident)
 
 
 def find_covering(
@@ -72,7 +67,7 @@ def find_covering(
 ) -> tuple[Silence, ...]:
     """Return the active silences that together hide an incident; none if a part is not covered."""
     covered = {
-        silence: _parts_within(silence.about, incident)
+        silence: parts_within(silence.about, incident)
         for silence in silences
         if silence.ended_at is None and silence.since <= now < silence.until
     }
@@ -89,11 +84,11 @@ def preview_hidden(
         incident.id
         for incident in incidents
         if (incident.life.resolved_at is None or incident.life.resolved_at >= since)
-        and _parts_within(about, incident) == _parts(incident)
+        and parts_within(about, incident) == _parts(incident)
     )
 
 
-def _parts_within(about: Target | int, incident: Incident) -> set[Target]:
+def parts_within(about: Target | int, incident: Incident) -> set[Target]:
     """Return the parts of an incident that a silence covers."""
     if isinstance(about, int):
         return _parts(incident) if about == incident.id else set()

@@ -125,8 +125,10 @@ def _handle_tick(state: TenantState, now: float, rules: TenantRules) -> StepResu
         if isinstance(state.data, HasData) or state.data.again_since is not None:
             state = replace(state, data=no_data)
             effects.append(TenantReport(now, rules.name))
-    state, queries = sources.query_due_metrics(state, now, rules)
-    return state, (*effects, *queries)
+    if state.metrics or state.monitors:
+        state, queries = sources.query_due_metrics(state, now, rules)
+        effects += queries
+    return state, tuple(effects)
 
 
 def _take_slot(

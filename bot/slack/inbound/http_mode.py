@@ -22,7 +22,6 @@ from bot.telemetry import RareWarning
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
-    from slack_bolt.request.async_request import AsyncBoltRequest
 
     from bot.ports import Clock
 
@@ -65,7 +64,11 @@ class EventsEndpoint:
         try:
             body = await _read_body(request)
             self._verify(request, body)
-            payload = _parse_request(request, body)
+            headers = dict(request.headers)
+            try:
+                payload = build_bolt_request(body, query=request.query_string, headers=headers)
+            except ValueError as error:
+                raise web.HTTPBadRequest(text=str(error)) from None
             with suppress(TimeoutError):
                 async with asyncio.timeout(APP_TIMEOUT_S):
                     await self._has_app.wait()
@@ -117,10 +120,3 @@ async def _read_body(request: web.Request) -> str:
         raise web.HTTPRequestTimeout(text="too slow") from None
     except UnicodeDecodeError:
         raise web.HTTPBadRequest(text="not UTF-8") from None
-
-
-def _parse_request(request: web.Request, body: str) -> AsyncBoltRequest:
-    try:
-        return build_bolt_request(body, query=request.query_string, headers=dict(request.headers))
-    except ValueError as error:
-        raise web.HTTPBadRequest(text=str(error)) from None

@@ -61,7 +61,7 @@ from bot.slack.render.timeline import render_call, render_timeline_entry
 from bot.slack.web_api import SYSTEM, refusal, send_with_fallback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from bot.ports import View, WebApi
 
@@ -264,12 +264,6 @@ class SlackMessenger:
         return await send_with_fallback(
             message, lambda content: self._api.call(method, {**params, **content})
         )
-
-
-async def delete_messages(api: WebApi, refs: Iterable[MessageRef]) -> None:
-    """Remove messages of the bot's own. Raises `CallFailed`."""
-    for ref in refs:
-        await api.call("chat.delete", {"channel": ref.channel, "ts": ref.ts})
 
 
 def _metadata(delivery: Delivery, view: View) -> dict[str, Any]:

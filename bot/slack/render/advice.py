@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.core.commands.parse import NOTE_LENGTH
 from bot.core.incidents.recurrence import STICKY_RESOLVE_S
 from bot.core.model.access import Verb
 from bot.core.model.observation import Cause, Stage
@@ -20,7 +19,6 @@ from bot.slack.render.text import (
     LOGIN_STOPPED,
     REMEDIES,
     button,
-    clean_text,
     clock_utc,
     duration,
     escape,
@@ -236,14 +234,6 @@ def still_on_it_buttons(incident: Incident) -> Block:
         button("Still on it", actions.STILL_ON_IT, value=value, style="primary"),
         button("Hand over", actions.HAND_OVER, value=value),
     ]
-    return {"type": "actions", "elements": elements}
-
-
-def confirm_buttons(incident: Incident, note: str) -> Block:
-    """Return the button that resolves what still fails."""
-    note = clean_text(note, NOTE_LENGTH)
-    value = actions.ConfirmValue(incident=incident.id, note=note).model_dump_json()
-    elements = [button("Resolve anyway", actions.CONFIRM, value=value, style="danger")]
     return {"type": "actions", "elements": elements}
 
 

@@ -17,7 +17,8 @@ from bot.core.oncall import DM, MENTION
 from bot.core.signals.metric_threshold import MetricState
 from bot.core.state.desk import resolve_check_scope
 from bot.core.state.incident import IncidentKind
-from bot.slack.render.advice import STICKY_RESOLVE_NOTE, confirm_buttons, take_over_button
+from bot.slack.actions import CONFIRM, ConfirmValue
+from bot.slack.render.advice import STICKY_RESOLVE_NOTE, take_over_button
 from bot.slack.render.help import usage_hint
 from bot.slack.render.incident_line import incident_list
 from bot.slack.render.oncall import render_override_result
@@ -29,6 +30,8 @@ from bot.slack.render.text import (
     NO_DATA_LIGHT,
     OK_LIGHT,
     RenderedMessage,
+    button,
+    clean_text,
     context,
     date_and_time,
     duration,
@@ -121,7 +124,11 @@ def _answer_buttons(request: Request, result: AnswerResult, incident: Incident) 
             elements = [take_over_button(incident)]
             return [{"type": "actions", "elements": elements}] if is_others else []
         case Resolve(note=note), CommandOutcome.UNCONFIRMED:
-            return [confirm_buttons(incident, note)]
+            value = ConfirmValue(incident=incident.id, note=clean_text(note, NOTE_LENGTH))
+            anyway = button(
+                "Resolve anyway", CONFIRM, value=value.model_dump_json(), style="danger"
+            )
+            return [{"type": "actions", "elements": [anyway]}]
         case _:
             return []
 

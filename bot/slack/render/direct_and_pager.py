@@ -56,7 +56,7 @@ def render_direct_entry(
 ) -> RenderedMessage:
     """Say what the thread says to the person whom it concerns, and where that is."""
     message = render_timeline_entry(entry, incident, view)
-    where = link(permalink, f"#{incident.id}") if permalink else f"#{incident.id}"
+    where = link(permalink, f"#{incident.id}")
     line = context(f"{where} {escape(first_line(incident, view))}")
     return replace(message, blocks=[*message.blocks, line])
 

@@ -66,7 +66,7 @@ TABLE_HEADER = ("Tenant", "Environment", "What fails", "Failed tries", "Since")
 
 def render_cross_post(incident: Incident, view: View, permalink: str) -> RenderedMessage:
     """Say in one line what a channel's tenants have to do with an incident of another channel."""
-    where = link(permalink, f"Incident #{incident.id}") if permalink else f"Incident #{incident.id}"
+    where = link(permalink, f"Incident #{incident.id}")
     return render_paragraphs(
         f"{state_of(incident).mark} {where} concerns this channel as well. "
         f"{escape(first_line(incident, view))} "
@@ -76,7 +76,7 @@ def render_cross_post(incident: Incident, view: View, permalink: str) -> Rendere
 
 def render_nobody_reached(incident: Incident, view: View, permalink: str) -> RenderedMessage:
     """Say in the channel that no way to call people has worked."""
-    where = link(permalink, f"#{incident.id}") if permalink else f"#{incident.id}"
+    where = link(permalink, f"#{incident.id}")
     return render_paragraphs(
         f":warning: *Nobody could be reached for {where}.* {escape(first_line(incident, view))} "
         "Its thread says who was tried, and why that failed."
@@ -98,7 +98,7 @@ def render_abandoned(text: str) -> RenderedMessage:
 
 def render_copy(number: int, permalink: str) -> RenderedMessage:
     """Say that a message is a copy of an incident's message, which nobody updates."""
-    where = link(permalink, f"Incident #{number}") if permalink else f"Incident #{number}"
+    where = link(permalink, f"Incident #{number}")
     return render_paragraphs(
         f"NO LONGER UPDATED: Slack's answer was lost, and I posted this twice. {where} goes on."
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model.access import CommandOutcome, Verb
 from bot.core.model.command import ALL_SIGNALS, SilenceRefusal
-from bot.core.state.silence import MAX_SILENCE_S, covers, is_touched, is_window_active
+from bot.core.state.silence import MAX_SILENCE_S, covers, is_window_active, parts_within
 from bot.slack.render.help import usage_hint
 from bot.slack.render.incident_line import incident_list
 from bot.slack.render.text import (
@@ -55,7 +55,7 @@ def render_silence_result(request: Request, result: AnswerResult, view: View) ->
     partly = [
         f"#{one.id} reaches further and goes on calling people: `{COMMAND} silence #{one.id} …`"
         for one in view.desk.open_incidents
-        if not covers(silence, one) and is_touched(silence, one)
+        if not covers(silence, one) and parts_within(silence.about, one)
     ]
     return render_paragraphs(
         f"{SILENCED_MARK} *{silence_target(silence)}* is silenced until "

@@ -54,15 +54,12 @@ def paginate(message: RenderedMessage) -> list[RenderedMessage]:
         return [message]
     shown = [*enumerate(pages[:MAX_PAGES], 1)]
     total = f"{len(shown)}, and there is more" if len(pages) > MAX_PAGES else str(len(shown))
-    return [
-        RenderedMessage(_plain_text(page), [*page, context(f"Page {number} of {total}")])
-        for number, page in shown
-    ]
-
-
-def _plain_text(blocks: list[Block]) -> str:
-    texts = (each["text"]["text"] for each in blocks if each["type"] == "section")
-    return render_paragraphs(*texts).text
+    rendered = []
+    for number, page in shown:
+        texts = (block["text"]["text"] for block in page if block["type"] == "section")
+        blocks = [*page, context(f"Page {number} of {total}")]
+        rendered.append(RenderedMessage(render_paragraphs(*texts).text, blocks))
+    return rendered
 
 
 Block = dict[str, Any]
@@ -238,7 +235,7 @@ def escape(text: str, limit: int = 300) -> str:
         safe = safe.replace(sign, entity)
     # Within a word Slack takes no sign for mark-up: codes and addresses of mail can be copied.
     marked = re.sub(r"`|(?<![^\W_])[*_~]|[*_~](?![^\W_])", "\u200b\\g<0>", safe)
-    return re.sub(r"(?<!\w)@", "@\u200b", marked)
+    return re.sub(r"(?<!\w)@", "@\u200b", marked, flags=re.ASCII)
 
 
 def quote(text: str, limit: int = 300) -> str:
@@ -254,7 +251,7 @@ def strip_markup(text: str) -> str:
 
 
 def link(url: str, label: str) -> str:
-    """Make a link of our own; of an address that is not https only the label is shown."""
+    """Make a link of our own; without an https address only the label is shown."""
     if not re.fullmatch(r"https://[^\s<>|]+", url):
         return label
     return f"<{url.replace('&', '&amp;')}|{label}>"

@@ -88,9 +88,8 @@ def render_call(
     entry: NotifyingEntry, incident: Incident, view: View, permalink: str
 ) -> RenderedMessage:
     """Render a call as a message of its own, which links the incident's."""
-    where = f"#{incident.id}"
-    text = _entry_text(entry, incident, view)
-    return render_paragraphs(f"{text} {link(permalink, where) if permalink else where}")
+    where = link(permalink, f"#{incident.id}")
+    return render_paragraphs(f"{_entry_text(entry, incident, view)} {where}")
 
 
 def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind

@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bot.core.model.access import AuditEntry, CommandOutcome, NotAllowed, Right, Verb
 from bot.core.model.command import Request, RunCheck, ShowHelp, SilenceRefusal
@@ -178,17 +176,6 @@ MESSAGES: dict[str, Callable[[Any], list[RenderedMessage]]] = {
 def test_the_messages_are_the_golden_ones(name: str, scene: Any, judge: Any) -> None:
     """The whole messages are those that a person reviewed, and others' validators accept them."""
     judge(name, MESSAGES[name](scene))
-
-
-@pytest.mark.no_cover
-@settings(max_examples=40, deadline=None)
-@given(data=st.data())
-@pytest.mark.parametrize("name", MESSAGES)
-def test_foreign_text_is_harmless(
-    name: str, data: st.DataObject, scenes_of: Any, hostile: Any, find_harm: Any
-) -> None:
-    """It cannot mention anybody or make a link, and stays within Slack's limits, wherever it is."""
-    find_harm(MESSAGES[name](scenes_of(data.draw(hostile))))
 
 
 def test_the_result_of_a_check_has_every_probe(scene: Any) -> None:
