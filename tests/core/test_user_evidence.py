@@ -358,9 +358,7 @@ def test_applications_that_lose_their_way_out_together_are_no_outage() -> None:
 
     assert "users-fail-elsewhere" in rows(case(series=CHECKOUT_FAILS, elsewhere=CHECKOUT_FAILS))
     assert "users-fail-elsewhere" not in rows(case(series=CHECKOUT_FAILS, elsewhere=lost))
-    assert "users-fail-elsewhere" in rows(
-        case(login=DOWN, series=CHECKOUT_FAILS, elsewhere=lost)
-    )
+    assert "users-fail-elsewhere" in rows(case(login=DOWN, series=CHECKOUT_FAILS, elsewhere=lost))
 
 
 def test_figures_of_logins_are_not_waited_for_where_only_keys_fail() -> None:

@@ -25,7 +25,7 @@ class Course:
         return sum(span * factor for span, factor in spans if span > 0) / minutes
 
     def passed(self, minutes: float) -> float:
-        """Return when it has been in force for so long; at half the strength it takes twice that."""
+        """Return when it has been in force for so long; half the strength takes twice that."""
         for since, until, factor in self.steps:
             if (until - since) * factor >= minutes:
                 return since + minutes / factor

@@ -346,6 +346,6 @@ def probe_interval_s(signal: ProbeState, now: float, limits: ProbeLimits) -> flo
         return min(max(wait, RATE_LIMIT_MIN_S), longest)
     if signal.state is SignalState.PENDING:
         # A success shows that the limit has room; at its edge many tries are needed to see it.
-        quick_s = FIRING_INTERVAL_FACTOR * limits.confirm_every_s
-        return min(RATE_LIMIT_CONFIRM_S, quick_s) if is_rate_limited(last) else limits.confirm_every_s
+        quick_s = min(RATE_LIMIT_CONFIRM_S, FIRING_INTERVAL_FACTOR * limits.confirm_every_s)
+        return quick_s if is_rate_limited(last) else limits.confirm_every_s
     return min(limits.every_s, FIRING_INTERVAL_FACTOR * limits.confirm_every_s)
