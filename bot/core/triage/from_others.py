@@ -146,8 +146,8 @@ def _is_slower(samples: list[Sample], signal: ProbeState) -> bool:
     return len(latencies) >= FEW_ANSWERS and median(latencies) >= SLOWER * usual_s > 0
 
 
-COMPANION_BEFORE_S = 900.0
-"""What began so long before is a problem of its own."""
+COMPANION_S = 900.0
+"""What began so long before or after is a problem of its own."""
 TOGETHER_S = 180.0
 """Refusals at two tenants that began so close to each other have one cause."""
 BESIDE_LOGINS = frozenset({CUSTOM, M2M, WELLKNOWN})
@@ -233,13 +233,16 @@ def find_cut_off(context: TriageContext) -> list[str]:
 def failure_kinds(context: TriageContext, name: str) -> set[str]:
     """Return in which ways a tenant fails: other ways of failing have other causes.
 
-    What ended before, or began long before, is no companion. Where people work on a tenant, only
-    what began together is.
+    What ended before, or began long before or after, is no companion. Where people work on either
+    tenant, only what began together is.
     """
     signals = context.all_tenants.states[name].probes.values()
-    is_ours = name not in context.tenants and context.is_worked_on(name)
-    earliest = context.since - (TOGETHER_S if is_ours else COMPANION_BEFORE_S)
-    latest = context.since + TOGETHER_S if is_ours else context.now
+    apart_s, latest = COMPANION_S, context.now
+    if name not in context.tenants:
+        if any(map(context.is_worked_on, (name, *context.tenants))):
+            apart_s = TOGETHER_S
+        latest = min(context.now, context.since + apart_s)
+    earliest = context.since - apart_s
     bad = [
         s
         for s in signals
