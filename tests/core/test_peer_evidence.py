@@ -132,3 +132,17 @@ def test_what_would_settle_it_is_what_is_missing(
     verdict = reach_verdict(TriageContext(("prod",), tenants, shared, rules, NOW, SINCE))
 
     assert verdict.settled_by is missing
+
+
+@pytest.mark.parametrize("has_answer", [True, False])
+def test_an_answer_shows_that_something_is_reached(*, has_answer: bool) -> None:
+    """Though it is an error, and though most of the tries get no connection."""
+    reset = Fault(Stage.CONNECT, "reset")
+    lost = replace(DOWN, tries=tuple(replace(each, fault=reset) for each in DOWN.tries))
+    mixed = replace(lost, tries=(DOWN.tries[0], *lost.tries[1:]))
+    last = mixed if has_answer else lost
+    states = {name: TenantState({"login": lost, WELLKNOWN: last}) for name in RULES.tenants}
+    context = TriageContext(("prod",), Tenants(states), SharedSignals(), RULES, NOW, SINCE)
+
+    found = {match.rule_id for match in collect_evidence(context)}
+    assert ("nothing-reached" in found) is not has_answer

@@ -205,11 +205,15 @@ def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
 
 
 def _is_all_unreachable(context: TriageContext) -> bool:
-    """Tell whether no tenant and no control endpoint can be reached at all."""
+    """Tell whether no tenant and no control endpoint can be reached at all.
+
+    An answer, though it is an error, shows that something is reached.
+    """
     states = context.all_tenants.states.values()
     signals = [s for state in states for s in state.probes.values() if s.last_at is not None]
-    faults = [signal.most_frequent_fault for signal in signals]
-    if not all(fault and fault.stage in UNREACHABLE_STAGES for fault in faults):
+    faults = [fault for signal in signals for fault in signal.faults]
+    is_lost = all(signal.faults for signal in signals)
+    if not is_lost or any(fault.stage not in UNREACHABLE_STAGES for fault in faults):
         return False
     return not any(is_signal_healthy(s, context.now) for s in context.shared.controls.values())
 
