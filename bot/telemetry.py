@@ -235,6 +235,8 @@ class Metrics:
         self.slack_connected = self._gauge(
             "slack_connected", "1 while Slack accepts the bot and Socket Mode is connected"
         )
+        self.probe_delay = self._gauge("probe_delay_seconds", "Longest wait of a routine probe")
+        self.probes_dropped = self._counter("probes_dropped", "Routine probes left out as too late")
         self.outbox_waiting = self._gauge("outbox_waiting", "Messages not yet delivered to Slack")
         self.escalations = self._counter(
             "escalations", "Escalation steps taken, by contact point", "contact_point"
@@ -258,6 +260,10 @@ class Metrics:
         self.clock_corrections = self._counter(
             "clock_corrections", "How often the bot corrected its own time"
         )
+        self._export_old_names()
+
+    def _export_old_names(self) -> None:
+        """Show what was renamed under the name of 0.1.0 as well, for one more release."""
         for old_name in (
             _OldName("auth0_check_looks", self.checks),
             _OldName("auth0_check_escalation_steps", self.escalations, contact_point="tell"),

@@ -29,6 +29,7 @@ from bot.simulator.simulation import play_scenario
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
+from tests.bench_probe import probed
 from tests.bench_step import triaged
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ async def live() -> list[tuple[str, str, str]]:
 def main() -> None:
     """Print the table."""
     table = Table("what", "goal", "measured")
-    for row in (triaged(), simulated(), simulated_on_all_cores(), *asyncio.run(live())):
+    for row in (triaged(), simulated(), simulated_on_all_cores(), *probed(), *asyncio.run(live())):
         table.add_row(*row)
     Console().print(table)
 

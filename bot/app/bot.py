@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bot.app.clock import ClockWatch
+from bot.app.clock import APSchedulerTimer, ClockWatch
 from bot.app.doctor import examine
 from bot.app.health import admin_routes
 from bot.app.http_server import LISTEN_REMEDIES, Server
@@ -26,7 +26,6 @@ from bot.ports import CallFailed
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.runtime.guarded_store import GuardedStore
-from bot.runtime.timer import APSchedulerTimer
 from bot.slack.checks import SlackStatus
 from bot.slack.inbound.http_mode import EventsEndpoint
 from bot.slack.inbound.listeners import Listeners

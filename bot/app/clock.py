@@ -1,12 +1,16 @@
-"""The real clock, at speed 1 or, for the demo, faster; and whether it is right."""
+"""The real clock, at speed 1 or, for the demo, faster; its timer; and whether it is right."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.date import DateTrigger
 
 from bot.app.self_checks import FaultReport
 from bot.core.signals.clock_check import ClockCheck
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 
     from bot.core.state.stimulus import OwnFaultSeen
     from bot.http import HttpResult
+    from bot.ports import Clock
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +76,66 @@ class SystemClock:
     def correct(self, by_s: float) -> None:
         """Move it: it was wrong."""
         self._start += by_s
+
+
+JOB_ID = "wake"
+LATE_S = 5.0
+"""Real seconds after which the watchdog wakes the engine itself: APScheduler 3.11 silently stops
+all jobs when a trigger raises once, or when the wall clock is set back (agronholm/apscheduler
+#1132 and own measurement)."""
+
+
+class APSchedulerTimer:
+    """The `Timer` port over APScheduler, which only wakes: in memory, UTC, late jobs run, once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+        self._due_at: float | None = None
+        self._wake: Callable[[], None] = lambda: None
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Set what to call when something is due."""
+        self._wake = wake
+        if not self._scheduler.running:
+            self._scheduler.start()
+
+    def wake_at(self, at: float) -> None:
+        """Call `wake` at this instant, in place of the one set before."""
+        if at == self._due_at:
+            return
+        self._due_at = at
+        real_s = max(0.0, at - self._clock.now()) / self._clock.speed
+        # APScheduler compares its triggers with the wall clock.
+        run_at = datetime.now(UTC) + timedelta(seconds=real_s)
+        self._scheduler.add_job(
+            self._on_due, DateTrigger(run_at, timezone=UTC), id=JOB_ID, replace_existing=True
+        )
+
+    async def watch(self) -> None:
+        """Wake the engine whenever APScheduler does not. Never ends."""
+        while True:
+            await asyncio.sleep(LATE_S)
+            late_s = self._clock.now() - (self._due_at or float("inf"))
+            if late_s > LATE_S * self._clock.speed:
+                log.warning("the timer is %.0f s late; waking the engine without it", late_s)
+                self._fire()
+
+    def stop(self) -> None:
+        """Stop; the engine is not woken any more."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    async def _on_due(self) -> None:
+        # A coroutine, as APScheduler runs plain functions in a thread.
+        self._fire()
+
+    def _fire(self) -> None:
+        self._due_at = None
+        self._wake()
 
 
 CHECK_EVERY_S = 1.0

@@ -57,9 +57,9 @@ class Health:
         return {
             "version": VERSION,
             "status": "failing" if any(parts.values()) else "ok",
-            "at": _utc(self._now()),
+            "at": iso_utc(self._now()),
             "parts": {
-                part: {"status": "failing", "reason": one.reason, "since": _utc(one.since)}
+                part: {"status": "failing", "reason": one.reason, "since": iso_utc(one.since)}
                 if one
                 else {"status": "ok"}
                 for part, one in parts.items()
@@ -67,7 +67,8 @@ class Health:
         }
 
 
-def _utc(at: float) -> str:
+def iso_utc(at: float) -> str:
+    """Write an instant as documents for machines have it."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

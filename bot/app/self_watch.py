@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from bot.app.watchdog import LoopGuard, Progress, SystemdNotifier, Watchdog
 from bot.core.alerting import notification_policy
 from bot.core.model.wall_clock import DAY_S
 from bot.core.state.incident import OwnFaultKind
-from bot.runtime.probe_runner import FEEDS, PROBES, SOURCES
+from bot.runtime.probe_runner import FEEDS, PROBES, PROBES_PER_S, SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from bot.runtime.delivery import OutboxDelivery
     from bot.runtime.engine import Engine
     from bot.runtime.guarded_store import GuardedStore
+    from bot.runtime.probe_runner import Lateness
     from bot.telemetry import Metrics
+
+log = logging.getLogger(__name__)
 
 PART_LIMIT_S = 60.0
 """Real seconds without progress after which a part is started again."""
@@ -97,6 +101,7 @@ class SelfWatch:
         if self._environment is None:  # the process is not the bot's: it is not ended
             self._watchdog = Watchdog(progress, self._on_restart, end=lambda _: None)
         auditor = Auditor(store, self._clock, rules)
+        pace = PaceWatch(rules, engine.take_lateness, self._metrics)
         for each in progress:
             self.add_health(each.part, partial(self._watchdog.problem, each.part))
         self.add_health("tenants", lambda: _find_unchecked(engine.view()))
@@ -104,15 +109,13 @@ class SelfWatch:
         self.add_health("calls", lambda: find_unreachable(engine.view()))
         self.add_health("store", lambda: store.problem)
         self.add_health("audit", lambda: auditor.problem)
+        self.add_health("pace", lambda: pace.problem)
         overdue = self._metrics.overdue
         overdue.labels("step").set_function(lambda: len(auditor.result.steps))
         overdue.labels("message").set_function(lambda: len(auditor.result.undelivered))
         report = FaultReport(OwnFaultKind.STORE, UNSAVED_S, self._clock.now, engine.submit)
-        parts: dict[str, Part] = {
-            "watchdog": self._watchdog.run,
-            "auditor": auditor.run,
-            "store report": partial(_report_store, store, report),
-        }
+        parts: dict[str, Part] = {"watchdog": self._watchdog.run, "auditor": auditor.run}
+        parts |= {"pace": pace.run, "store report": partial(_report_store, store, report)}
         if self._environment is not None:
             notifier = SystemdNotifier(self._environment, lambda: self.is_well)
             parts |= {"loop guard": LoopGuard().run, "systemd": notifier.run}
@@ -122,6 +125,68 @@ class SelfWatch:
         """Add a part to `/health` and to the metrics."""
         self.health.add(part, find_problem)
         self._metrics.part_healthy.labels(part).set_function(lambda: not find_problem())
+
+
+PACE_EVERY_S = 60.0
+"""Real seconds between two looks at the lateness, and two lines in the log."""
+LATE_PROBE_S = 10.0
+"""A routine probe that waits longer for its turn has lost a sixth of its minute."""
+
+
+class PaceWatch:
+    """Notices that more probes are due than the bot starts. Otherwise that would be silent.
+
+    Args:
+        rules: what is to be probed.
+        take_lateness: returns how late routine probes were since the last call.
+        metrics: show it, too.
+    """
+
+    def __init__(
+        self, rules: Rules, take_lateness: Callable[[], Lateness], metrics: Metrics
+    ) -> None:
+        self._take_lateness = take_lateness
+        self._metrics = metrics
+        wanted, possible = count_probes_a_minute(rules), 60 * PROBES_PER_S
+        self.problem = (
+            f"{wanted:,.0f} probes a minute are configured, and the bot starts {possible:,.0f} at"
+            " most: let it watch fewer tenants, or raise probe.every"
+            if wanted > possible
+            else ""
+        )
+        self._has_too_many = bool(self.problem)
+
+    async def run(self) -> None:
+        """Look at it once a minute. Never ends."""
+        if self.problem:
+            log.warning(self.problem)
+        await asyncio.sleep(PACE_EVERY_S)
+        self._take_lateness()  # at the start all probes are due at once
+        while True:
+            await asyncio.sleep(PACE_EVERY_S)
+            lateness = self._take_lateness()
+            self._metrics.probe_delay.set(lateness.delay_s)
+            self._metrics.probes_dropped.inc(lateness.dropped)
+            if not self._has_too_many:
+                is_late = lateness.dropped or lateness.delay_s > LATE_PROBE_S
+                self.problem = (
+                    f"in the last minute routine probes were up to {lateness.delay_s:.0f} s late,"
+                    f" and {lateness.dropped} were left out"
+                    if is_late
+                    else ""
+                )
+            if self.problem:
+                log.warning(self.problem)
+
+
+def count_probes_a_minute(rules: Rules) -> float:
+    """Return how many routine probes of tenants and control endpoints are due in a minute."""
+    spans_s = [
+        tenant.limits_of(name).every_s
+        for tenant in rules.tenants.values()
+        for name in tenant.probes
+    ]
+    return sum(60 / span_s for span_s in (*spans_s, *[rules.control_every_s] * len(rules.controls)))
 
 
 def find_unreachable(view: View) -> str:

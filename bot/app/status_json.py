@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from aiohttp import ETag, web
 
+from bot.app.health import iso_utc
 from bot.core.model.observation import Health, Severity, SignalState
 from bot.core.tenant.sources import NO_DATA_S
 from bot.webhooks.auth import BearerAuth, RequestHead
@@ -80,7 +80,7 @@ def status_routes(view: Callable[[], View], token: str) -> Routes:
 def status_json(view: View) -> Json:
     """Return the document that applications get."""
     tenants = {name: _tenant_json(name, view) for name in view.rules.tenants}
-    return {"version": VERSION, "at": _utc(view.now), "tenants": tenants}
+    return {"version": VERSION, "at": iso_utc(view.now), "tenants": tenants}
 
 
 def _tenant_json(name: str, view: View) -> Json:
@@ -121,7 +121,7 @@ def _incident_json(incident: Incident | None) -> Json:
         "cause": incident.verdict.cause,
         "scope": incident.verdict.scope,
         "confidence": round(incident.verdict.confidence, 2),
-        "since": _utc(incident.failing_since),
+        "since": iso_utc(incident.failing_since),
         "incident": incident.id,
     }
 
@@ -140,7 +140,3 @@ def _metric_word(metric: MetricState | None) -> str:
         return UNKNOWN
     is_undecided = metric.state is SignalState.OK and not metric.reading.is_good
     return UNKNOWN if is_undecided else SIGNAL_WORDS[metric.state]
-
-
-def _utc(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

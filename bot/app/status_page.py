@@ -112,13 +112,18 @@ def render_page(view: View, past: Past) -> str:
         _render_tenant(name, document, view, past.get(name, ()))
         for name, document in tenants.items()
     )
+    incidents = sorted(view.desk.incidents.values(), key=lambda one: one.id, reverse=True)
+    alerts = [i for i in incidents if i.kind in {IncidentKind.FAILING, IncidentKind.NO_DATA}]
+    rows = "".join(f"<li>{' '.join(_describe(each, view))}</li>" for each in alerts)
+    listed = f"<h2>Incidents of seven days</h2><ul>{rows}</ul>"
+    none = '<h2>Incidents</h2><p class="soft">None in seven days.</p>'
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="refresh" content="{REFRESH_S}"><title>{title} · auth0-check</title>'
         f"<style>{STYLE}</style></head><body><h1>{title}</h1>"
         f'<p class="soft">As of {_utc(view.now)}. The page is loaded again every {REFRESH_S} s.</p>'
-        f"{sections}{_render_incidents(view)}</body></html>"
+        f"{sections}<section>{listed if alerts else none}</section></body></html>"
     )
 
 
@@ -205,15 +210,6 @@ def _draw_logins(recent: Sequence[Minute], now: float) -> str:
         f'aria-label="{said}">{failed}<polyline points="{line.strip()}"/></svg>'
         f"<figcaption>{said}</figcaption></figure>"
     )
-
-
-def _render_incidents(view: View) -> str:
-    known = sorted(view.desk.incidents.values(), key=lambda one: one.id, reverse=True)
-    alerts = [one for one in known if one.kind in {IncidentKind.FAILING, IncidentKind.NO_DATA}]
-    if not alerts:
-        return '<section><h2>Incidents</h2><p class="soft">None in seven days.</p></section>'
-    rows = "".join(f"<li>{' '.join(_describe(one, view))}</li>" for one in alerts)
-    return f"<section><h2>Incidents of seven days</h2><ul>{rows}</ul></section>"
 
 
 def _describe(incident: Incident, view: View) -> Iterator[str]:

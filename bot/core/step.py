@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from bot.core.alerting import acknowledgements, deliveries, notification_policy
 from bot.core.commands import dispatch
 from bot.core.incidents import corroboration, missing_data, notifications, own_faults, recurrence
-from bot.core.incidents.corroboration import corroborate
 from bot.core.incidents.grouping import (
     evaluate_all,
     group_or_open,
@@ -16,6 +15,7 @@ from bot.core.incidents.grouping import (
     keep_incident,
     needs_incident,
     open_monitoring_gap,
+    prioritize,
 )
 from bot.core.incidents.lifecycle import cannot_check_at
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
@@ -140,6 +140,9 @@ def step_tenant(
         if isinstance(effect, TenantReport | CheckStarted):
             state, more = step_desk(state, effect, rules)
             effects += more
+        elif isinstance(effect, StartProbe):
+            state, probe = prioritize(state, effect, rules)
+            effects.append(probe)
         else:
             effects.append(effect)
     return state, effects
@@ -272,9 +275,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
             effects += sent
     state, sent = own_faults.count_start(state, now)
     for effect in sent:
-        if isinstance(
-            effect, IncidentChanged
-        ):  # a crash loop: the process may not live much longer
+        if isinstance(effect, IncidentChanged):  # a crash loop: it may not live much longer
             call = Call(effect.incident.id, CallReason.BEGUN, now)
             paged = notification_policy.page_for_call(effect.incident, call, now, rules)
             state, pages = keep_incident(state, paged)
@@ -369,10 +370,8 @@ def _handle_push(
         if isinstance(item, ExternalAlert) and item.is_unauthenticated and item.is_firing
     }
     state, effects = evaluate_all(state, stimulus.at, tenants, rules)
-    return state, [
-        *(RequestCheck(name, "") for name in sorted(suspects & rules.tenants.keys())),
-        *effects,
-    ]
+    checks = [RequestCheck(name, "") for name in sorted(suspects & rules.tenants.keys())]
+    return state, [*checks, *effects]
 
 
 def _handle_tenant_report(
@@ -384,7 +383,7 @@ def _handle_tenant_report(
         change.state is SignalState.PENDING or change.reason in {Reason.SLOW, Reason.EXTERNAL_ALERT}
         for change in stimulus.changes
     ):
-        state, effects = corroborate(state, stimulus, tenants, rules)
+        state, effects = corroboration.corroborate(state, stimulus, tenants, rules)
     if tenants.states[tenant].is_slowing:
         state = corroboration.hasten_controls(state, now)
     if stimulus.unobserved_s:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bot.core.state.rules import Rules
     from bot.ports import Clock, EffectListener, InboxItem, Prober, Store, Timer
     from bot.runtime.delivery import OutboxDelivery
+    from bot.runtime.probe_runner import Lateness
 
 UNSENT = frozenset({outbox.DeliveryStatus.PENDING, outbox.DeliveryStatus.SENDING})
 
@@ -272,6 +273,10 @@ class Engine:
     def finished_checks(self) -> Counter[str]:
         """How many checks have ended, by what was checked; see `ProbeRunner.finished`."""
         return self._probe_runner.finished
+
+    def take_lateness(self) -> Lateness:
+        """Return how late routine probes were since the last call."""
+        return self._probe_runner.take_lateness()
 
     def restart_checks(self) -> None:
         """Cancel all checks that run: they get nowhere."""

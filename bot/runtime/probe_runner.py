@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import CONTROL
@@ -15,6 +17,7 @@ from bot.core.state.stimulus import (
     Observed,
     PollFeed,
     PollShifts,
+    Priority,
     QueryMetrics,
     ShiftsPolled,
     StartProbe,
@@ -35,8 +38,84 @@ PROBES, CONTROLS, FEEDS, SOURCES, SHIFTS = "probes", "controls", "feeds", "sourc
 """What is checked: tenants, control endpoints, status feeds, metrics, the on-call calendar."""
 PROBES_PER_S = 50.0
 """Over all tenants: a burst of many must not look like our own outage."""
+CATCH_UP_S = 0.25
+"""Turns that the event loop was too late for are made up for, up to so many seconds of them."""
+FIRST_COME_S = 0.5
+"""While no more waits than starts within this time, the order is that in which it came: nothing is
+gained by another one."""
+LONGEST_WAIT_S = 60.0
+"""What has waited for so long is only less urgent than what is never to be late."""
+NEVER_LATE = Priority.ROUTINE
+ROUTINES = (Priority.ROUTINE, Priority.LIGHT)
 HANGS_S = 300.0
 """Real seconds beyond which no check lasts: each has a time-out of its own, which is shorter."""
+Rank = tuple[Priority, int]
+"""The lower, the sooner: of two alike, the signal with more failures is nearer to its threshold."""
+
+
+class ProbeQueue:
+    """Probes that wait for their turn: the most urgent first, of these the one that waits longest.
+
+    A target waits only once. So the queue never holds more than one probe a target, and each result
+    is as fresh as the rate allows. What a person asked for always has a turn of its own.
+
+    Args:
+        few: while no more wait, it is first come, first served.
+    """
+
+    def __init__(self, few: int = 0) -> None:
+        self._few = few
+        self._waiting: dict[Target | int, tuple[Rank, float]] = {}
+        """The rank of each, and since when it waits; oldest first."""
+        self._lines: dict[Rank, dict[Target | int, StartProbe]] = {}
+        self._numbers = count()
+        self.dropped: Counter[Priority] = Counter()
+        """Turns that came while the target still waited for the one before."""
+        self.routine_delay_s = 0.0
+        """The longest wait of a routine probe; whoever reads it sets it back."""
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, probe: StartProbe, now: float) -> None:
+        """Let a probe wait. If its target waits already, the more urgent of both stays."""
+        key = next(self._numbers) if probe.request_id else probe.target
+        rank, since = (probe.priority, -probe.failures), now
+        if key in self._waiting:
+            self.dropped[probe.priority] += 1
+            known, since = self._waiting[key]
+            if rank >= known:
+                return
+            del self._lines[known][key]
+        self._waiting[key] = (rank, since)
+        self._lines.setdefault(rank, {})[key] = probe
+
+    def pop(self, now: float) -> StartProbe:
+        """Take out the probe whose turn it is."""
+        oldest, (rank, since) = next(iter(self._waiting.items()))
+        first = min(rank for rank, line in self._lines.items() if line)
+        is_overdue = now - since >= LONGEST_WAIT_S and first[0] > NEVER_LATE
+        is_first_come = is_overdue or len(self) <= self._few
+        key = oldest if is_first_come else next(iter(self._lines[first]))
+        rank, since = self._waiting.pop(key)
+        if rank[0] in ROUTINES:
+            self.routine_delay_s = max(self.routine_delay_s, now - since)
+        return self._lines[rank].pop(key)
+
+    def clear(self) -> None:
+        """Forget all that waits."""
+        self._waiting.clear()
+        self._lines.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """How far the probes that are due by the clock were behind it."""
+
+    delay_s: float
+    """The longest wait for a turn."""
+    dropped: int
+    """Turns that came while the target still waited for the one before."""
 
 
 class ProbeRunner:
@@ -53,32 +132,38 @@ class ProbeRunner:
         self._prober = prober
         self._submit = submit
         self._tasks: set[asyncio.Task[None]] = set()
-        self._next_start_at = 0.0
-        self._waiting: set[Target] = set()
-        """Not queued again. So the queue never holds more than one probe a target, no target waits
-        for ever, and each result is as fresh as the rate allows."""
+        self._queue = ProbeQueue(int(FIRST_COME_S * PROBES_PER_S))
+        self._next_turn_at = 0.0
+        self._next_turn: asyncio.TimerHandle | None = None
+        """None: nothing waits."""
         self.finished: Counter[str] = Counter()
         """How many checks have ended, whatever came of them: by the names below."""
 
     def launch(self, effect: Effect) -> None:
-        """Start the check that an effect asks for, if it asks for one.
-
-        What a person asked for is always started.
-        """
+        """Start the check that an effect asks for, if it asks for one; a probe in its turn."""
         if isinstance(effect, StartProbe):
-            if not effect.request_id and effect.target in self._waiting:
-                return
-            self._waiting.add(effect.target)
-        elif not isinstance(effect, Check):
-            return
-        task = asyncio.get_running_loop().create_task(self._run(effect))
-        self._tasks.add(task)
-        task.add_done_callback(self._on_done)
+            now = self._now()
+            self._queue.add(effect, now)
+            if self._next_turn is None:
+                self._next_turn_at = max(now, self._next_turn_at)
+                self._await_turn(now)  # also if it has come: more that is due may be more urgent
+        elif isinstance(effect, Check):
+            self._start(effect)
+
+    def take_lateness(self) -> Lateness:
+        """Return how late routine probes were since the last call."""
+        queue = self._queue
+        dropped = sum(queue.dropped.pop(each, 0) for each in ROUTINES)
+        delay_s, queue.routine_delay_s = queue.routine_delay_s, 0.0
+        return Lateness(delay_s, dropped)
 
     def restart(self) -> None:
         """Cancel what is running, as it gets nowhere. What is due next is started as always."""
-        self._waiting.clear()
-        self._next_start_at = 0.0
+        self._queue.clear()
+        self._next_turn_at = 0.0
+        if self._next_turn:
+            self._next_turn.cancel()
+            self._next_turn = None
         for task in self._tasks:
             task.cancel()
 
@@ -87,18 +172,35 @@ class ProbeRunner:
         self.restart()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _now(self) -> float:
+        # Not the clock's time, which may be corrected.
+        return asyncio.get_running_loop().time() * self._clock.speed
+
+    def _start_probes(self) -> None:
+        """Start the probes whose turn has come, and come back for the next turn."""
+        now = self._now()
+        self._next_turn_at = max(self._next_turn_at, now - CATCH_UP_S)
+        while self._queue and self._next_turn_at <= now:
+            self._next_turn_at += 1 / PROBES_PER_S
+            self._start(self._queue.pop(now))
+        self._next_turn = None
+        if self._queue:
+            self._await_turn(now)
+
+    def _await_turn(self, now: float) -> None:
+        wait_s = (self._next_turn_at - now) / self._clock.speed
+        self._next_turn = asyncio.get_running_loop().call_later(wait_s, self._start_probes)
+
+    def _start(self, check: Check) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(check))
+        self._tasks.add(task)
+        task.add_done_callback(self._on_done)
+
     async def _run(self, effect: Check) -> None:
-        """Wait for a turn, check, and submit the result."""
+        """Check, and submit the result."""
         async with asyncio.timeout(HANGS_S):
             match effect:
                 case StartProbe(target=target):
-                    # Not the clock's time, which may be corrected.
-                    now = asyncio.get_running_loop().time() * self._clock.speed
-                    start_at = max(now, self._next_start_at)
-                    self._next_start_at = start_at + 1 / PROBES_PER_S
-                    if start_at > now:
-                        await self._clock.sleep(start_at - now)
-                    self._waiting.discard(target)
                     observation = await self._prober.probe(target)
                     self._submit(Observed(self._clock.now(), observation, effect.request_id))
                 case QueryMetrics():

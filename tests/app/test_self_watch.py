@@ -4,12 +4,17 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bot.app.self_watch import (
     CHECKS_LIMIT_S,
     DELIVERY,
     ENGINE,
+    LATE_PROBE_S,
     UNSAVED_S,
+    PaceWatch,
     SelfWatch,
+    count_probes_a_minute,
     find_unreachable,
 )
 from bot.app.watchdog import Supervisor
@@ -44,6 +49,7 @@ from bot.ports import Change, StoreError, View
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.runtime.guarded_store import GuardedStore
+from bot.runtime.probe_runner import Lateness
 from bot.simulator.memory import MemoryStore
 from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualTimer, run_virtually
 from bot.telemetry import Metrics
@@ -291,3 +297,53 @@ def test_whoever_could_not_be_called_shows_for_a_day() -> None:
 
     refused = "pager did not take the last call (HTTP 400)"
     assert said == [f"nobody could be reached for incident 1, {refused}", refused, ""]
+
+
+def watched(tenants: int, *minutes: Lateness) -> tuple[list[str], Metrics]:
+    """Return what is shown after each minute."""
+    names = [f"t{number}" for number in range(tenants)]
+    rules = Rules({name: TenantRules(name, name) for name in names}, (Target("control", "c"),))
+    left, metrics, problems = [*minutes], Metrics(), list[str]()
+
+    async def main(_: VirtualLoop) -> None:
+        watch = PaceWatch(rules, lambda: left.pop(0), metrics)
+        problems.append(watch.problem)
+        task = asyncio.create_task(watch.run())
+        for _minute in minutes:
+            await asyncio.sleep(60.5 if len(problems) == 1 else 60)
+            problems.append(watch.problem)
+        task.cancel()
+
+    run_virtually(main)
+    return problems, metrics
+
+
+def test_too_many_probes_are_said_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """With the figures, in /health and in the log: before the first is late."""
+    problems, _ = watched(1_500)
+
+    assert len(problems) == 1
+    assert problems[0].startswith(
+        "3,001 probes a minute are configured, and the bot starts 3,000 at most:"
+    )
+    assert watched(1_499)[0] == [""]
+    assert not caplog.messages  # it has not begun yet
+
+
+def test_late_and_dropped_probes_are_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """Until a minute without them. The start, when all is due at once, does not count."""
+    late, well = Lateness(LATE_PROBE_S + 1, 3), Lateness(0.5, 0)
+    problems, metrics = watched(1, late, late, well)
+    said = "in the last minute routine probes were up to 11 s late, and 3 were left out"
+
+    assert problems == ["", "", said, ""]
+    assert caplog.messages == [said]
+    assert metrics.registry.get_sample_value("auth0_check_probes_dropped_total") == 3
+    assert metrics.registry.get_sample_value("auth0_check_probe_delay_seconds") == 0.5
+
+
+def test_a_rare_probe_counts_for_less() -> None:
+    """Machine tokens are requested every five minutes."""
+    tenant = TenantRules("t", "t", has_m2m=True)
+
+    assert count_probes_a_minute(Rules({"t": tenant})) == pytest.approx(2.2)

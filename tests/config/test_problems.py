@@ -204,7 +204,7 @@ def test_a_wrong_value_is_refused(
         ("[" * 1000, "bot.yml:1: is nested deeper"),
         (b"a: \xff\n", "bot.yml: is not UTF-8"),
         ("a: b\n".encode("utf-16"), "bot.yml: is not UTF-8"),
-        ("#" * 1_000_001, "bot.yml: is larger than 1 MB"),
+        ("#" * 10_000_001, "bot.yml: is larger than 10 MB"),
     ],
 )
 def test_a_strange_file_is_one_problem(refused: Refused, text: str | bytes, problem: str) -> None:

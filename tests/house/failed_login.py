@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.app.clock import SystemClock
+from bot.app.clock import APSchedulerTimer, SystemClock
 from bot.app.notification_router import NotificationRouter
 from bot.app.observability import EffectLogger, MeteredProber
 from bot.app.prober import LiveProber
@@ -23,7 +23,6 @@ from bot.core.state.outbox import Post
 from bot.core.state.stimulus import StartProbe
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
-from bot.runtime.timer import APSchedulerTimer
 from bot.simulator.local import LocalTenants
 from bot.simulator.reading import load_example
 from bot.simulator.simulation import settings_for

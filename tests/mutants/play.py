@@ -58,7 +58,9 @@ class Run(NamedTuple):
     def failed_test(self) -> str:
         """The test that failed."""
         summary = self.output.rpartition("short test summary info")[2]
-        found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", summary, re.MULTILINE)
+        found = re.search(
+            r"^(?:FAILED|ERROR) ([^\[]+?(?:\[.*?\])?)(?: - .*)?$", summary, re.MULTILINE
+        )
         return found[1] if found else "a test that pytest does not name"
 
     @property

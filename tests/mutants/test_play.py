@@ -14,6 +14,10 @@ SUMMARY = "=========================== short test summary info =================
     [
         ("FAILED tests/a.py::test_b - AssertionError: assert 1 == 2", "tests/a.py::test_b"),
         ("FAILED tests/a.py::test_b[two words-ok] - As...", "tests/a.py::test_b[two words-ok]"),
+        (
+            "FAILED tests/a.py::test_b[a:\\n - b[0]-c] - a[0] - b",
+            "tests/a.py::test_b[a:\\n - b[0]-c]",
+        ),
         ("FAILED tests/a.py::test_a_name_that_leaves_no_room", None),
         ("ERROR tests/a.py::test_b - OSError: no space", "tests/a.py::test_b"),
         ("ERROR tests/a.py", None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import threading
 import time
 from pathlib import Path as File
@@ -303,3 +304,25 @@ async def test_the_first_look_up_that_fails_asks_for_other_names(
 
     assert [reply.fault and reply.fault.own_side for reply in replies] == [own_side] * 3
     assert len(asked) == times
+
+
+class Searches:
+    """Notes what Python searches for in order to import it, and finds nothing."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def find_spec(self, name: str, *_: object) -> None:
+        self.names.append(name)
+
+
+async def test_a_request_searches_for_no_module(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries that try an optional import for each request cost a tenth of a login."""
+    probes = lab.probes()
+    await probes.probe(LOGIN)  # the first of all loads what it needs
+    searches = Searches()
+    monkeypatch.setattr(sys, "meta_path", [searches, *sys.meta_path])
+
+    await probes.probe(LOGIN)
+
+    assert searches.names == []

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.core.model.observation import FeedReading, Observation, Outcome, Target
 from bot.core.oncall import Shifts
-from bot.core.state.stimulus import Observed, StartProbe
-from bot.runtime.probe_runner import PROBES_PER_S, ProbeRunner
+from bot.core.state.stimulus import Observed, Priority, StartProbe
+from bot.runtime.probe_runner import (
+    CATCH_UP_S,
+    LONGEST_WAIT_S,
+    PROBES_PER_S,
+    Lateness,
+    ProbeQueue,
+    ProbeRunner,
+)
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
 
 if TYPE_CHECKING:
@@ -76,3 +85,97 @@ def test_what_a_person_asked_for_is_never_dropped() -> None:
     at, _ = run_probes(100, request_id="r1", times=3)
 
     assert len(at) == 300
+
+
+def probe(name: str, priority: Priority = Priority.ROUTINE, **more: Any) -> StartProbe:
+    return StartProbe(Target(name, "login"), priority=priority, **more)
+
+
+def drained(queue: ProbeQueue, now: float = 0.0) -> list[str]:
+    return [queue.pop(now).target.owner for _ in range(len(queue))]
+
+
+WAITING = st.builds(
+    probe, st.sampled_from("abcdef"), st.sampled_from(Priority), failures=st.integers(0, 3)
+)
+
+
+@given(st.lists(WAITING))
+def test_the_most_urgent_is_first_and_no_target_waits_twice(waiting: list[StartProbe]) -> None:
+    """A target keeps the most urgent of its probes."""
+    queue = ProbeQueue()
+    for each in waiting:
+        queue.add(each, 0.0)
+    popped = [queue.pop(1.0) for _ in range(len(queue))]
+    ranks = [(each.priority, -each.failures) for each in popped]
+    best = {
+        each.target: (each.priority, -each.failures)
+        for each in sorted(waiting, key=lambda each: (-each.priority, each.failures))
+    }
+
+    assert ranks == sorted(ranks)
+    assert {each.target: rank for each, rank in zip(popped, ranks, strict=True)} == best
+    assert sum(queue.dropped.values()) == len(waiting) - len(popped)
+
+
+def test_nothing_waits_for_ever() -> None:
+    """After a minute it comes before all but what confirms or is routine."""
+    queue = ProbeQueue()
+    queue.add(probe("old", Priority.KNOWN), 0.0)
+    queue.add(probe("repeat", Priority.REPEAT), LONGEST_WAIT_S)
+    queue.add(probe("routine"), LONGEST_WAIT_S)
+
+    assert drained(queue, LONGEST_WAIT_S) == ["routine", "old", "repeat"]
+
+
+def test_a_short_queue_keeps_the_order_in_which_it_came() -> None:
+    """Nothing is gained by another one; a long queue is sorted until it is short again."""
+    queue = ProbeQueue(few=2)
+    for each in (probe("known", Priority.KNOWN), probe("a"), probe("b"), probe("c")):
+        queue.add(each, 0.0)
+
+    assert drained(queue) == ["a", "b", "known", "c"]
+
+
+def test_turns_that_the_loop_was_late_for_are_made_up_for() -> None:
+    """So a busy loop does not lower the pace; after a long pause there is no burst."""
+    at: list[float] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        clock = VirtualClock(loop, 0.0)
+        prober = InstantProber(clock)
+        runner = ProbeRunner(clock, prober, lambda _: None)
+        for number in range(100):
+            runner.launch(probe(f"t{number}"))
+        await clock.sleep(0.01)
+        loop.leap(10.0)
+        await clock.sleep(60)
+        at.extend(prober.at)
+        await runner.stop()
+
+    run_virtually(main)
+    late = [each for each in at if 10.0 <= each < 10.02]
+
+    assert 10 < len(late) <= CATCH_UP_S * PROBES_PER_S + 2
+    assert len(at) == 100
+
+
+def test_lateness_is_that_of_routine_probes() -> None:
+    """Repeats wait in a storm by design; what is due by the clock and waits is a sign."""
+
+    async def main(loop: VirtualLoop) -> None:
+        clock = VirtualClock(loop, 0.0)
+        runner = ProbeRunner(clock, InstantProber(clock), lambda _: None)
+        for _ in range(2):
+            for number in range(100):
+                runner.launch(probe(f"known{number}", Priority.KNOWN))
+                runner.launch(probe(f"t{number}"))
+        await clock.sleep(60)
+        lateness = runner.take_lateness()
+
+        assert lateness.dropped == 100
+        assert lateness.delay_s == pytest.approx(99 / PROBES_PER_S)
+        assert runner.take_lateness() == Lateness(0.0, 0)
+        await runner.stop()
+
+    run_virtually(main)

@@ -10,7 +10,7 @@ import pytest
 from bot.core.model.observation import Cause
 from bot.core.state.incident import IncidentState
 from bot.simulator.reading import load_file
-from bot.simulator.simulation import Simulation
+from bot.simulator.simulation import Simulation, play_scenario
 from bot.simulator.virtual import VirtualLoop, run_virtually
 from bot.simulator.workspace.model import Channel, Message, MessageKind
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.core.state.incident import Incident
+    from bot.simulator.story import Event
 
 ACK_S = 100.0
 MISTAKES = ("access_denied", "invalid_client", "unauthorized_client")
@@ -155,3 +156,51 @@ def test_tenants_that_fail_each_for_its_own_cause_are_a_few_messages(tmp_path: P
     assert len(told.of(MessageKind.POST)) <= 7
     assert {i.verdict.cause for i in told.incidents} == {Cause.TENANT, Cause.PROBE}
     assert sum(len(incident.tenants) for incident in told.incidents) == 100
+
+
+FEW, PER_S = 40, 2.0
+"""As 1,000 tenants at the real pace: two routine probes a minute each take two thirds of it."""
+
+
+def watched(folder: Path, failing: int) -> tuple[float, list[float]]:
+    """Let some of few tenants fail; return when it was posted, and how late healthy logins were."""
+    names = [f"shop-{number:02}" for number in range(FEW)]
+    file = folder / "storm.yml"
+    gone = {
+        "target": [f"{n}.{what}" for n in names[:failing] for what in ("login", "wellknown")],
+        "from": "0s",
+        "is": {"http": 503},
+    }
+    story = {
+        "format": 1,
+        "name": "storm",
+        "about": "Many fail at once, and the bot can start few probes a second.",
+        "start": "2026-03-02T10:00:00Z",
+        "warmup": "3m",
+        "duration": "4m",
+        "tenants": {n: {"domain": f"{n}.us.auth0.com", "environment": "US-1"} for n in names},
+        "timeline": [gone],
+    }
+    file.write_text(json.dumps(story, indent=1))
+    events: list[Event] = []
+    play_scenario(load_file(file), 1, events.append, requests=True)
+    at: dict[str, list[float]] = {f"{name}.login": [] for name in names[failing:]}
+    for event in events:
+        if event["event"] == "request" and event["target"] in at and event["t"] > 0:
+            at[event["target"]].append(event["t"])
+    late = [later - earlier - 60 for times in at.values() for earlier, later in pairwise(times)]
+    return next(e["t"] for e in events if str(e.get("key")).endswith(":post:1")), late
+
+
+@pytest.mark.no_cover
+def test_a_storm_delays_neither_the_first_message_nor_healthy_logins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many repeats wait: those of the first few go first, then what is routine."""
+    monkeypatch.setattr("bot.runtime.probe_runner.PROBES_PER_S", PER_S)
+    alone_at, _ = watched(tmp_path, 1)
+    posted_at, late = watched(tmp_path, FEW // 2)
+
+    assert posted_at <= alone_at + 2.0
+    assert max(late) < 5.0
+    assert len(late) >= FEW // 2 * 2

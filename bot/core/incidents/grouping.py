@@ -1,4 +1,4 @@
-"""Groups failing tenants into incidents: which one a failure joins, merging, and alert storms."""
+"""Groups failing tenants into incidents: which one a failure joins, merging, storms, priorities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 from bot.core.incidents import lifecycle, notifications, recurrence
 from bot.core.incidents.recurrence import damp_if_flapping, quiet_s
-from bot.core.model.observation import M2M, Cause, Health, Scope, Severity, Target, Verdict
+from bot.core.model.observation import (
+    M2M,
+    WELLKNOWN,
+    Cause,
+    Health,
+    Scope,
+    Severity,
+    SignalState,
+    Target,
+    Verdict,
+)
 from bot.core.state.incident import (
     Incident,
     IncidentKind,
@@ -17,7 +27,7 @@ from bot.core.state.incident import (
     Resolution,
 )
 from bot.core.state.problem import ProbeProblem
-from bot.core.state.stimulus import DeskEffect, IncidentChanged, TenantReport
+from bot.core.state.stimulus import DeskEffect, IncidentChanged, Priority, StartProbe, TenantReport
 from bot.core.state.tenant import NoData, Tenants
 from bot.core.state.timeline import RecoveredEntry
 from bot.core.triage.context import TriageContext
@@ -25,7 +35,7 @@ from bot.core.triage.from_others import TOGETHER_S, failure_kinds, fault_kind
 from bot.core.triage.verdict import Triage
 
 if TYPE_CHECKING:
-    from bot.core.state.desk import DeskState, StateAndEffects
+    from bot.core.state.desk import BotState, DeskState, StateAndEffects
     from bot.core.state.rules import Rules
 
 STORM_MIN_INCIDENTS = 5
@@ -41,6 +51,9 @@ fact is evaluated at once."""
 EVALUATIONS_PER_S = 100.0
 """Beyond that so many checks a second: a few per cent of a core."""
 MAX_DEFERRAL_S = 5.0
+MOST_CONFIRMED = 5
+"""Tenants of one environment with one kind of fault whose repeats go before everything routine. One
+that fires opens the incident; five show how wide it is."""
 LONG_GAP_S = 600.0
 """A monitoring gap of this length is a warning: an outage within it would have gone unseen."""
 SAME_GAP_S = 30.0
@@ -321,3 +334,37 @@ def keep_incident(state: DeskState, change: tuple[Incident, list[DeskEffect]]) -
     """Store a changed incident, and pass its effects on."""
     incident, effects = change
     return state.with_incident(incident), effects
+
+
+def prioritize(state: BotState, probe: StartProbe, rules: Rules) -> tuple[BotState, StartProbe]:
+    """Decide how urgent a tenant's probe is; remember which tenants were the first to fail."""
+    name, signal = probe.target.owner, probe.target.name
+    tenant = state.tenants.states[name]
+    failures = len(tenant.probes[signal].faults)
+    if probe.request_id:
+        priority = Priority.PERSON
+    elif probe.priority is Priority.ROUTINE:
+        priority = Priority.LIGHT if signal in {WELLKNOWN, M2M} else Priority.ROUTINE
+    elif any(each.state is SignalState.FIRING for each in tenant.probes.values()):
+        priority = Priority.KNOWN
+    else:
+        pending = [n for n in rules.tenants[name].probes if tenant.probes[n].faults]
+        priority = Priority.LIGHT  # a check that the desk asked for
+        if pending:
+            state, is_first = _note_failing(state, name, pending[0], rules)
+            others = Priority.REPEAT if signal == pending[0] else Priority.COMPANION
+            priority = Priority.CONFIRM if is_first else others
+    return state, replace(probe, priority=priority, failures=failures)
+
+
+def _note_failing(state: BotState, name: str, signal: str, rules: Rules) -> tuple[BotState, bool]:
+    """Tell whether a tenant is one of the first that fail alike; it is until it works again."""
+    states = state.tenants.states
+    fault = states[name].probes[signal].faults[-1]
+    kind = state.tenants.environment(name, rules), fault_kind(fault)
+    is_bad = Health.SUSPECT | Health.FIRING
+    first = tuple(n for n in state.confirming.get(kind, ()) if states[n].health & is_bad)
+    if name not in first and len(first) < MOST_CONFIRMED:
+        first = (*first, name)
+    state = replace(state, confirming={**state.confirming, kind: first})
+    return state, name in first

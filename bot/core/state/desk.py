@@ -209,6 +209,8 @@ class BotState:
     desk: DeskState
     tenant_due: dict[str, float | None] = field(default_factory=dict)
     """When each tenant needs its next Tick; not saved, a start steps every tenant."""
+    confirming: dict[tuple[str | None, str], tuple[str, ...]] = field(default_factory=dict)
+    """By environment and kind of fault: the tenants that failed first; not saved."""
 
 
 StateAndEffects = tuple[DeskState, list[DeskEffect]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum, auto
 from typing import TYPE_CHECKING
 
 from bot.core.model.access import AuditEntry
@@ -248,12 +249,36 @@ DeskStimulus = Stimulus | TenantReport | CheckStarted
 """What the desk's part of a step takes; the last two come from a tenant."""
 
 
+class Priority(IntEnum):
+    """Which probe is started first where more are due than the bot can start at once."""
+
+    PERSON = auto()
+    """A person waits for it."""
+    CONFIRM = auto()
+    """Of the first few tenants that fail alike: whether there is an alert depends on it. They are
+    so few that nothing is late because of them."""
+    ROUTINE = auto()
+    """A login or a control endpoint that is well: in no storm a healthy tenant goes unwatched."""
+    LIGHT = auto()
+    """Another routine probe."""
+    REPEAT = auto()
+    """Of further tenants that fail, until one of their signals fires."""
+    COMPANION = auto()
+    """It only helps to find the cause."""
+    KNOWN = auto()
+    """It is in the message already."""
+
+
 @dataclass(frozen=True, slots=True)
 class StartProbe:
     """Probe a target now."""
 
     target: Target
     request_id: str = ""
+    priority: Priority = field(default=Priority.ROUTINE, compare=False)
+    failures: int = field(default=0, compare=False)
+    """Of its signal so far: of two probes with one priority, it is the one nearer to firing that is
+    started first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from bot.core.state.stimulus import (
     CheckStarted,
     Measured,
     Observed,
+    Priority,
     Pushed,
     QueryMetrics,
     SignalChanged,
@@ -187,7 +188,8 @@ def _start_probes(
             continue
         state, is_allowed = _spend_login(state, name, now, rules, is_routine=is_routine)
         if is_allowed:
-            effects.append(StartProbe(Target(rules.name, name)))
+            priority = Priority.ROUTINE if is_routine else Priority.REPEAT
+            effects.append(StartProbe(Target(rules.name, name), priority=priority))
     return state, effects
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +47,6 @@ from bot.slack.outbound.own_messages import (
     payload_of,
     read_pages,
 )
-from bot.slack.outbound.reachability import find_unreached
 from bot.slack.render.direct_and_pager import render_direct_entry, render_direct_message
 from bot.slack.render.incident import (
     render_cross_post,
@@ -57,7 +58,13 @@ from bot.slack.render.info import render_greeting
 from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
-from bot.slack.render.timeline import render_call, render_timeline_entry
+from bot.slack.render.timeline import (
+    IN_DND,
+    USER_INACTIVE,
+    USER_NOT_FOUND,
+    render_call,
+    render_timeline_entry,
+)
 from bot.slack.web_api import SYSTEM, refusal, send_with_fallback
 
 if TYPE_CHECKING:
@@ -69,6 +76,8 @@ log = logging.getLogger(__name__)
 
 CHANNEL_ERRORS = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
 """Nothing can be posted to this channel any more."""
+LOOKUP_LIMIT_S = 3.0
+"""Real seconds to ask about all people of a call, whether they hear it."""
 MAX_TENANTS = 100
 """Tenants named in a call's metadata. Slack has a limit for these that it does not document."""
 
@@ -152,8 +161,18 @@ class SlackMessenger:
         return None
 
     async def find_unreached(self, names: tuple[str, ...], now: float) -> dict[str, str]:
-        """Ask Slack who is not there, or in Do Not Disturb; see the port."""
-        return await find_unreached(self._api, names, now)
+        """Return which people Slack notifies of nothing now, and why. Never raises.
+
+        Whatever Slack answers, the call was sent: a failure here must not repeat it.
+        """
+        people = [name for name in names if name[:1] in PERSON_ID_PREFIXES]
+        asked = (_find_why_unreached(self._api, person, now) for person in people)
+        try:
+            async with asyncio.timeout(LOOKUP_LIMIT_S):
+                found = await asyncio.gather(*asked)
+        except TimeoutError:
+            return {}
+        return {person: why for person, why in zip(people, found, strict=True) if why}
 
     def _destination(
         self, delivery: Delivery, body: Edit | Reply, message_ref: MessageRef | None
@@ -313,3 +332,18 @@ def _label_repeat(message: RenderedMessage, delivery: Delivery) -> RenderedMessa
     note = {"type": "mrkdwn", "text": text}
     block = {"type": "context", "elements": [note]}
     return RenderedMessage(f"(possible double) {message.text}", [*message.blocks, block])
+
+
+async def _find_why_unreached(api: WebApi, person: str, now: float) -> str:
+    """Return a code; empty as well where Slack does not tell, as without a scope."""
+    with suppress(CallFailed, LookupError, TypeError):
+        try:
+            if (await api.call("users.info", {"user": person}))["user"]["deleted"]:
+                return USER_INACTIVE
+        except (Refused, LookupError) as error:
+            if isinstance(error, Refused) and error.code == USER_NOT_FOUND:
+                return error.code
+        dnd = await api.call("dnd.info", {"user": person})
+        span = dnd["next_dnd_start_ts"], dnd["next_dnd_end_ts"]
+        return IN_DND if dnd["dnd_enabled"] and span[0] <= now < span[1] else ""
+    return ""

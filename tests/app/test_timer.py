@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.app.clock import SystemClock
-from bot.runtime.timer import APSchedulerTimer
+from bot.app.clock import APSchedulerTimer, SystemClock
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
 
 if TYPE_CHECKING:
