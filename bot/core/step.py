@@ -312,9 +312,6 @@ def _start_due_checks(
     state: DeskState, now: float, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
     effects: list[DeskEffect] = []
-    dues = (*state.controls_due.values(), *state.feeds_due.values(), state.calendar_due)
-    if all(due is None or due > now for due in dues):
-        return state, effects
     controls_due, feeds_due = dict(state.controls_due), dict(state.feeds_due)
     control_every_s = rules.control_every_s
     if any(due <= now for due in controls_due.values()):
