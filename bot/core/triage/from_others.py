@@ -243,7 +243,7 @@ def failure_kinds(context: TriageContext, name: str) -> set[str]:
     signals = context.all_tenants.states[name].probes.values()
     apart_s, latest = COMPANION_S, context.now
     if name not in context.tenants:
-        if any(map(context.is_worked_on, (name, *context.tenants))):
+        if any(map(context.is_worked_on, (name, *context.tenants[:1]))):
             apart_s = TOGETHER_S
         latest = min(context.now, context.since + apart_s)
     earliest = context.since - apart_s
