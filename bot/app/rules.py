@@ -27,7 +27,7 @@ from bot.core.state.silence import MaintenanceWindow
 if TYPE_CHECKING:
     from bot.config import Settings
     from bot.config.settings import Tenant
-    from bot.config.settings_oncall import Escalation, Maintenance, OnCall
+    from bot.config.settings_oncall import Escalation, OnCall
     from bot.config.settings_sources import Metric
     from bot.core.oncall import OnCallSource
 
@@ -54,7 +54,10 @@ def rules_of(settings: Settings) -> Rules:
         calendar_every_s=oncall.calendar.every if oncall and oncall.calendar else None,
         access=Access(**settings.access.model_dump()),
         remind_after_s=settings.acknowledge.remind,
-        maintenance_windows=tuple(_window(each) for each in settings.maintenance),
+        maintenance_windows=tuple(
+            MaintenanceWindow(each.begins, each.lasts, each.zone, each.tenants, each.reason)
+            for each in settings.maintenance
+        ),
         report=Recurrence(settings.report.every, settings.report.zone) if settings.report else None,
         link_hosts=_link_hosts(settings),
         alerts_page=settings.slack.alerts_page or "",
@@ -119,13 +122,6 @@ def _on_call(oncall: OnCall) -> OnCallSource | None:
     if oncall.group:
         return UserGroup(oncall.group)
     return Shifts(0.0) if oncall.calendar else None
-
-
-def _window(each: Maintenance) -> MaintenanceWindow:
-    begins = each.every or each.cron or each.once
-    if begins is None:
-        raise TypeError("the configuration refuses a window without a beginning")
-    return MaintenanceWindow(begins, each.lasts, each.zone, each.tenants, each.reason)
 
 
 def control_target(url: str) -> Target:

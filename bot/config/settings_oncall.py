@@ -246,6 +246,13 @@ class Maintenance(types.Section):
             raise ValueError("is not over when the next one begins")
         return lasts
 
+    @property
+    def begins(self) -> RecurringTime | CronTime | datetime:
+        """The one of the three that is given."""
+        begins = self.every or self.cron or self.once
+        assert begins is not None  # noqa: S101 - the configuration refuses a window without one
+        return begins
+
 
 def _require_apprise(address: SecretStr) -> SecretStr:
     if not find_spec("apprise"):
