@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,13 +12,14 @@ from bot.app.self_watch import (
     DELIVERY,
     ENGINE,
     LATE_PROBE_S,
+    PART_LIMIT_S,
     UNSAVED_S,
     PaceWatch,
     SelfWatch,
     count_probes_a_minute,
     find_unreachable,
 )
-from bot.app.watchdog import Supervisor
+from bot.app.watchdog import CHECK_EVERY_S, Supervisor
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import (
     FEED,
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from bot.core.state.incident import MessageRef
     from bot.core.state.outbox import Delivery
     from bot.core.state.stimulus import Effect
+    from tests.faults.drills import Repeats
 
 FAULT = Fault(Stage.HTTP, "http_503", status=503)
 
@@ -149,8 +152,8 @@ class Watched:
         )
         self.engine.attach(delivery)
         self.restarts: list[str] = []
-        parts = {ENGINE: self.engine.run, DELIVERY: delivery.run}
-        self.supervisor = Supervisor(parts, self.restarts.append, parts.keys())
+        parts = self.parts = {ENGINE: self.engine.run, DELIVERY: delivery.run}
+        self.supervisor = Supervisor(parts, self.restarts.append, {*parts})
         self.watch = SelfWatch(self.clock, self.metrics, self.restarts.append, None)
         parts |= self.watch.watch(
             self.engine,
@@ -234,6 +237,60 @@ def test_an_engine_that_stops_is_started_again() -> None:
         assert watched.edges.probed
 
     assert watch(stop).restarts == [ENGINE]
+
+
+PARTS = (ENGINE, DELIVERY, "watchdog", "auditor", "store report")
+OUTAGE_S, RECOVERY_S = 180.0, 600.0
+RESTARTED_S = PART_LIMIT_S + 2 * CHECK_EVERY_S
+"""The watchdog looks only so often, and a part that ends begins again after a pause."""
+
+
+async def break_part(watched: Watched, name: str, way: str) -> None:
+    """Let a part be killed, raise, or hang for good; wait until it runs again."""
+    whole, broken = watched.parts[name], asyncio.Event()
+
+    async def break_once() -> None:
+        watched.parts[name] = whole
+        broken.set()
+        if way == "raising":
+            raise ValueError(name)
+        await asyncio.Event().wait()
+
+    if way != "killed":
+        watched.parts[name] = break_once
+    watched.supervisor._tasks[name].cancel()
+    if way != "killed":
+        await broken.wait()
+    if way == "hung":
+        watched.edges.is_down = True  # so that each part has work
+    await asyncio.sleep(RESTARTED_S)
+    (task,) = (each for each in asyncio.all_tasks() if each.get_name() == name)
+    assert "break_once" not in repr(task.get_coro())
+
+
+@pytest.mark.no_cover
+@pytest.mark.drill(few=1, full=20)
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [*product(("killed", "raising"), PARTS), ("hung", ENGINE), ("hung", DELIVERY)],
+)
+def test_internal_tasks_end(way: str, name: str, repeats: Repeats) -> None:
+    """A part that is killed, raises or hangs works again in a minute; outages are posted once."""
+
+    async def break_again_and_again(watched: Watched) -> None:
+        for _ in repeats:
+            await asyncio.sleep(repeats.dice.uniform(0, 60))
+            await break_part(watched, name, way)
+            watched.edges.is_down = True
+            await asyncio.sleep(OUTAGE_S)
+            assert any(incident.is_open for incident in watched.incidents)
+            watched.edges.is_down = False
+            await asyncio.sleep(RECOVERY_S)
+
+    watched = watch(break_again_and_again)
+
+    posts = [key for key in watched.edges.sent if ":post:" in key]
+    assert len(posts) == len({*posts}) == len(watched.incidents)
 
 
 def test_state_that_cannot_be_saved_is_a_problem_and_is_posted() -> None:

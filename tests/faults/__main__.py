@@ -29,7 +29,9 @@ def load_experiments() -> None:
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--tier", type=click.Choice(list(TIERS)), default="faults", show_default=True)
-@click.option("--times", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--times", type=click.IntRange(1), help="Default: once, and as said in the full tier."
+)
 @click.option("--at-once", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--seed", type=int, help="Repeats a run. Default: another each time.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON instead of a table.")
@@ -37,7 +39,7 @@ def load_experiments() -> None:
 def main(
     names: tuple[str, ...],
     tier: str,
-    times: int,
+    times: int | None,
     at_once: int,
     seed: int | None,
     *,
@@ -58,7 +60,9 @@ def main(
     folder = Path(tempfile.mkdtemp(prefix="auth0-check-faults-"))
     conditions = Conditions(folder, seed, at_once, is_quick)
     began = time.monotonic()
-    results = asyncio.run(play_all(chosen, times, conditions))
+    is_full = TIERS[tier] is Tier.FULL
+    runs = [(each, times or (each.times if is_full else 1)) for each in chosen]
+    results = asyncio.run(play_all(runs, conditions))
     console = Console(width=WIDTH)
     if is_written:
         PAGE.write_text(with_table(PAGE.read_text(), EXPERIMENTS.values(), results))

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     Play = Callable[[Lab], Awaitable[None]]
 
 
+FULL_TIMES = 20
+
+
 class Kind(StrEnum):
     """What is wrong."""
 
@@ -68,6 +71,10 @@ class Experiment:
     """It needs a core of its own, where others mostly wait."""
     is_alone: bool
     """Parts of a second count: it is played before all others."""
+    times: int
+    """How often the full tier plays it."""
+    unit: str
+    """Of what is promised; most promises are in seconds."""
 
 
 EXPERIMENTS: dict[str, Experiment] = {}
@@ -83,6 +90,8 @@ def experiment(
     test_speed: float = 1.0,
     is_busy: bool = False,
     is_alone: bool = False,
+    times: int = FULL_TIMES,
+    unit: str = "s",
 ) -> Callable[[Play], Play]:
     """Add a function to the experiments. Its docstring says what is done."""
 
@@ -99,6 +108,8 @@ def experiment(
             test_speed=test_speed,
             is_busy=is_busy,
             is_alone=is_alone,
+            times=times,
+            unit=unit,
         )
         return play
 

@@ -47,7 +47,10 @@ def _find_rows(table: str, experiment: Experiment) -> list[str]:
     lines = table.split("\n")
     first = next((n for n, line in enumerate(lines) if f"| `{experiment.name}` |" in line), 0)
     rows = lines[first : first + len(experiment.promises)]
-    promises = [f" | {promise} | {limit:g} s | " for promise, limit in experiment.promises.items()]
+    promises = [
+        f" | {promise} | {limit:g} {experiment.unit} | "
+        for promise, limit in experiment.promises.items()
+    ]
     is_same = all(promise in row for promise, row in zip(promises, rows, strict=True))
     return rows if is_same else []
 
@@ -59,8 +62,9 @@ def _rows(experiment: Experiment, runs: list[Result]) -> Iterable[str]:
     first = f"`{experiment.name}`", experiment.done
     for promise, limit_s in experiment.promises.items():
         times = [run.measured[promise] for run in runs if promise in run.measured]
-        worst = f"{max(times):.1f} s" if times else ""
-        yield f"| {' | '.join((*first, promise, f'{limit_s:g} s', kept, worst, today))} |"
+        worst = f"{max(times):.1f} {experiment.unit}" if times else ""
+        limit = f"{limit_s:g} {experiment.unit}"
+        yield f"| {' | '.join((*first, promise, limit, kept, worst, today))} |"
         first, kept, today = ("", ""), "", ""
 
 

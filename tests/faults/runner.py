@@ -61,9 +61,7 @@ class Result:
         return not self.failure and not self.skipped
 
 
-async def play_all(
-    experiments: Iterable[Experiment], times: int, conditions: Conditions
-) -> list[Result]:
+async def play_all(times: Iterable[tuple[Experiment, int]], conditions: Conditions) -> list[Result]:
     """Play each experiment so many times: first those that need all of the machine, one by one.
 
     Of the others long ones begin first, and busy ones are played one after the other.
@@ -77,9 +75,9 @@ async def play_all(
     with suppress(NotPossibleError):
         build_library()  # now: later it would keep the lab from answering
     ordered = sorted(
-        experiments, key=lambda each: (each.tier < Tier.FULL, -max(each.promises.values()))
+        times, key=lambda each: (each[0].tier < Tier.FULL, -max(each[0].promises.values()))
     )
-    runs = [(each, number) for each in ordered for number in range(times)]
+    runs = [(each, number) for each, count in ordered for number in range(count)]
     alone = [await play(*run, conditions) for run in runs if run[0].is_alone]
     beside = (play_when_possible(*run) for run in runs if not run[0].is_alone)
     return [*alone, *await asyncio.gather(*beside)]
@@ -146,8 +144,9 @@ def print_table(
         name, style = experiment.name, "" if passed == len(runs) else "red"
         for promise, limit_s in experiment.promises.items():
             times = [run.measured[promise] for run in runs if promise in run.measured]
-            worst = f"{max(times):.2f} s" if times else "-"
-            row = (experiment.kind, name, promise, f"{limit_s:g} s", f"{len(runs)}", f"{passed}")
+            worst = f"{max(times):.2f} {experiment.unit}" if times else "-"
+            limit = f"{limit_s:g} {experiment.unit}"
+            row = (experiment.kind, name, promise, limit, f"{len(runs)}", f"{passed}")
             table.add_row(*row, worst, style=style)
             name = ""
     console.print(table)

@@ -240,6 +240,8 @@ async def test_a_broken_promise_fails(
         test_speed=1.0,
         is_busy=False,
         is_alone=False,
+        times=1,
+        unit="s",
     )
     result = await play(experiment, 0, Conditions(tmp_path, seed=1, at_once=1))
 

@@ -20,6 +20,7 @@ from bot.core.state.incident import (
     NotificationState,
 )
 from bot.core.state.outbox import (
+    SETTLE_S,
     Answer,
     Body,
     Call,
@@ -65,7 +66,7 @@ from bot.core.state.timeline import (
 )
 from bot.core.step import step_desk
 from bot.ports import Change, Doubt, StoreError, View
-from bot.runtime.delivery import OutboxDelivery
+from bot.runtime.delivery import SEND_LIMIT_S, OutboxDelivery
 from bot.runtime.engine import OutboxWriter
 from bot.simulator.memory import MemoryStore
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
@@ -131,6 +132,7 @@ class Bench:
         self.refused: list[tuple[float, str]] = []
         """When calls were refused for good, and why."""
         self.sending_s = 0.1
+        self.searching_s = 0.0
         self.asleep_until = 0.0
         """Until then everybody is in Do Not Disturb."""
         self.is_stuck = False
@@ -158,6 +160,7 @@ class Bench:
     async def find(self, delivery: Delivery, message: MessageRef | None) -> MessageRef | None:
         assert message or not isinstance(delivery.body, Edit | Reply)
         self.searched.append((round(self.clock.now(), 3), delivery.key))
+        await self.clock.sleep(self.searching_s)
         if errors := self.errors.get("search"):
             raise errors.pop(0)
         return self.in_channel.get(delivery.key)
@@ -293,6 +296,26 @@ def test_attempts_back_off() -> None:
 
 def hang(bench: Bench) -> None:
     bench.sending_s = 1000.0
+
+
+def test_a_try_that_never_ends_is_given_up() -> None:
+    """Its message may have arrived, so that is searched for, and then it is sent again."""
+    bench = deliver(POST, prepare=hang)
+
+    assert [at for at, _ in bench.searched][:1] == [SEND_LIMIT_S + SETTLE_S]
+    assert len(bench.attempts) > 1
+
+
+def test_a_search_that_never_ends_is_given_up() -> None:
+    """It is searched again, and in the end the message is sent again, labelled."""
+
+    def prepare(bench: Bench) -> None:
+        bench.errors, bench.searching_s = {POST.key: [LOST]}, 1000.0
+
+    bench = deliver(POST, prepare=prepare)
+
+    assert len(bench.searched) > 1
+    assert bench.labelled == [POST.key]
 
 
 def lose(bench: Bench) -> None:

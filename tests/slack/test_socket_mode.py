@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from tests.faults.drills import Repeats
+
 QUICK = ConnectionTimeouts(hello_within=0.3, first_pause=0.02, max_pause=0.05)
 
 
@@ -346,3 +348,60 @@ async def test_stops(slack: Any, api: Any, clock: Any, listeners: Any, until: An
 
     await until(lambda: slack.live == 0)
     assert [t for t in asyncio.all_tasks() - before if "socket_mode" in repr(t)] == []
+
+
+BROKEN = ConnectionTimeouts(
+    hello_within=0.2, first_pause=0.02, max_pause=0.05, ping_every=0.2, replaced_within=0.1
+)
+HANDSHAKES = ("refuse", "keep", "deaf", "hang", "end", "numb")
+OPENINGS: dict[str, Any] = {
+    "503": (503, {}, b""),
+    "HTML": (200, {}, b"<html>Sorry</html>"),
+    "empty": (200, {}, b""),
+    "error": {"ok": False, "error": "internal_error"},
+    "429": (429, {"Retry-After": "1"}, b'{"ok": false, "error": "ratelimited"}'),
+    "reset": "reset",
+    "nobody there": {"ok": True, "url": "ws://127.0.0.1:9/"},
+}
+REASONS = ("warning", "refresh_requested", "too_many_websockets", "link_disabled", "unheard-of")
+SOCKET_FAULTS = (*HANDSHAKES, *OPENINGS, *REASONS, "closed", "aborted", "frames")
+
+
+async def break_connection(slack: Any, fault: str, times: int) -> None:
+    """Let one kind of fault happen, so many times."""
+    socket = slack.sockets[-1]
+    fates = [fault] * times if fault in HANDSHAKES else []
+    slack.handshakes = itertools.chain(fates, itertools.repeat("ok"))
+    if fault in OPENINGS:
+        slack.answers["apps.connections.open"] = [OPENINGS[fault]] * times + [{"ok": True}] * 99
+    if fault in REASONS:
+        await socket.send_json({"type": "disconnect", "reason": fault})
+    elif fault == "aborted":
+        socket._req.transport.abort()
+    else:
+        if fault == "frames":
+            for frame in ("", "nonsense", "[]", "7", "{}", '{"type": "x"}', '{"type": []}'):
+                await socket.send_str(frame)
+            await socket.send_bytes(b"\xff\xfe")
+        await socket.close()
+
+
+@pytest.mark.no_cover
+@pytest.mark.drill(few=1, full=50)
+@pytest.mark.parametrize("fault", SOCKET_FAULTS)
+async def test_socket_faults(
+    slack: Any, payloads: Any, socket: Any, until: Any, fault: str, repeats: Repeats
+) -> None:
+    """After each kind of fault the bot is connected again, and takes commands."""
+    connection = socket(BROKEN)
+    await until(lambda: connection.is_connected)
+    for _ in repeats:
+        before = len(slack.sockets)
+        times = repeats.dice.randrange(1, 4) if fault != "429" else 1  # it waits for seconds
+        await break_connection(slack, fault, times)
+        served = times * (fault in {"deaf", "end", "numb"})  # these get as far as a connection
+        await until(
+            lambda least=before + served: len(slack.sockets) > least and connection.is_connected
+        )
+        slack.answers.pop("apps.connections.open", None)
+        assert await works(slack, payloads)
