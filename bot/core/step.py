@@ -167,8 +167,7 @@ def step_desk(
         if isinstance(effect, Send) and isinstance(effect.body, Edit)
         for edit in notifications.edit_direct_messages(desk.incidents[effect.body.incident])
     ]
-    desk = deliveries.note_calls(desk, sent)
-    state = state if desk is before else replace(state, desk=desk)
+    state = replace(state, desk=deliveries.note_calls(desk, sent))
     effects: list[Effect] = []
     for effect in sent:
         if isinstance(effect, RequestCheck):
