@@ -42,7 +42,6 @@ OWN_SIDE_RULE_IDS = {
 }
 WELLKNOWN_RULE_IDS = {
     "login-intercepted": "wellknown-blocked",
-    "login-untrusted": "wellknown-unreachable",
     "login-no-names": "wellknown-unreachable",
     "login-name-lost": "wellknown-name-lost",
     "login-unreachable": "wellknown-unreachable",
@@ -91,14 +90,15 @@ def _collect_custom_evidence(
 ) -> Iterator[RuleMatch]:
     """Yield what it says that a login fails by the custom domain.
 
-    Until it has worked by the canonical one since then, a refusal is about the login itself.
+    Until it has worked by the canonical one since then, a refusal is about the login itself. A rate
+    limit is the tenant's, whatever its name.
     """
     fault = custom.most_frequent_fault
     if fault is None:
         return
     values: dict[str, EvidenceValue] = {"tenant": name, "fault": keep_codes(fault)}
     works_beside = is_login_ok and (login.last_ok_at or 0.0) >= (custom.since or 0.0)
-    if fault.stage is Stage.OAUTH and not works_beside:
+    if is_rate_limited(fault) or (fault.stage is Stage.OAUTH and not works_beside):
         counts = {"failed": len(custom.faults), "tries": len(custom.tries)}
         yield RuleMatch(login_rule_id(fault), {**values, **counts})
     elif is_login_ok:

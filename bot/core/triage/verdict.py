@@ -46,6 +46,7 @@ from bot.core.triage.from_others import (
     failing_share,
     failure_kinds,
     feed_ratio,
+    find_cut_off,
 )
 from bot.core.triage.from_probes import collect_latency_evidence, collect_probe_evidence
 from bot.core.triage.from_sources import collect_source_evidence
@@ -254,6 +255,8 @@ def collect_evidence(context: TriageContext) -> Iterator[RuleMatch]:
         yield from collect_user_evidence(context, name)
         if context.rules.tenants[name].metrics:
             yield from collect_source_evidence(context, name)
+    for name in find_cut_off(context):
+        yield from collect_user_evidence(context, name)
     yield from collect_peer_evidence(context)
     yield from collect_control_evidence(context)
     yield from collect_latency_evidence(context)
