@@ -95,10 +95,10 @@ async def read_past(store: Store, view: View) -> Past:
     last = 0
     while incidents := await store.read_past_incidents(last):
         last = incidents[-1].id
-        for incident in incidents:
-            if incident.id not in view.desk.incidents and not incident.false_alarm:
-                for name in past:
-                    past[name] += list_intervals(name, incident, view.now)
+        known = view.desk.incidents
+        older = [one for one in incidents if one.id not in known and not one.false_alarm]
+        for name, intervals in list_intervals(older, past, view.now).items():
+            past[name] += intervals
     return past
 
 
@@ -108,8 +108,10 @@ def render_page(view: View, past: Past) -> str:
     assert isinstance(tenants, dict)  # noqa: S101 - it is built so
     count = len(view.desk.open_incidents)
     title = f"{count or 'No'} open incident{'s' * (count > 1)}"
+    real = [one for one in view.desk.incidents.values() if not one.false_alarm]
+    recent = list_intervals(real, tenants, view.now)
     sections = "".join(
-        _render_tenant(name, document, view, past.get(name, ()))
+        _render_tenant(name, document, view, (*past.get(name, ()), *recent[name]))
         for name, document in tenants.items()
     )
     incidents = sorted(view.desk.incidents.values(), key=lambda one: one.id, reverse=True)
@@ -153,14 +155,12 @@ def _words(document: object) -> dict[str, str]:
 
 def _draw_days(name: str, view: View, past: Sequence[Interval]) -> str:
     """Draw the last days (UTC), each by the worst that there was in it."""
-    incidents = [one for one in view.desk.incidents.values() if not one.false_alarm]
-    known = [one for each in incidents for one in list_intervals(name, each, view.now)]
     watched = view.tenants.states[name].watched_since
     today = int(view.now // DAY_S)
     bars, parts = "", list[Availability]()
     for number in range(today - DAYS + 1, today + 1):
         since, until = number * DAY_S, min((number + 1) * DAY_S, view.now)
-        here = [one for one in (*past, *known) if one.since < until and one.until > since]
+        here = [one for one in past if one.since < until and one.until > since]
         part = measure_availability(name, here, watched, since, until)
         kinds = (("down", part.down_s), ("degraded", part.degraded_s), ("ok", part.up_s))
         kind, span_s = next(((word, each) for word, each in kinds if each), ("unknown", 0.0))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,6 +37,10 @@ class TenantStatus(IntEnum):
 
 
 STATUS_BY_SEVERITY = {Severity.CRITICAL: TenantStatus.DOWN, Severity.WARNING: TenantStatus.DEGRADED}
+
+
+ALERT_KINDS = frozenset({IncidentKind.FAILING, IncidentKind.NO_DATA})
+"""Kinds of incidents that are alerts; the others are information."""
 
 
 class Interval(NamedTuple):
@@ -70,28 +73,6 @@ class Availability:
         return self.up_s / observed_s if observed_s else None
 
 
-def compute_availability(
-    tenant: str,
-    incidents: Iterable[Incident],
-    watched_since: float | None,
-    since: float,
-    until: float,
-) -> Availability:
-    """Return for how long a tenant had each status between two instants.
-
-    Args:
-        tenant: its name.
-        incidents: those that count, of any tenant; each with the severity that it has in the end.
-        watched_since: when the first data of it came; None: never.
-        since: the begin.
-        until: the end.
-    """
-    own = tuple(incidents)
-    found = [one for each in own for one in list_intervals(tenant, each, until)]
-    count = sum(each.kind is IncidentKind.FAILING for each in own if tenant in each.tenants)
-    return measure_availability(tenant, found, watched_since, since, until, incidents=count)
-
-
 def measure_availability(
     tenant: str,
     found: Iterable[Interval],
@@ -101,7 +82,16 @@ def measure_availability(
     *,
     incidents: int = 0,
 ) -> Availability:
-    """Return the same of the intervals of incidents."""
+    """Return for how long a tenant had each status between two instants.
+
+    Args:
+        tenant: its name.
+        found: its status in each incident that counts, with the severity in the end.
+        watched_since: when the first data of it came; None: never.
+        since: the begin.
+        until: the end.
+        incidents: how many there were.
+    """
     begin = until if watched_since is None else watched_since
     intervals = [Interval(since, begin, TenantStatus.UNOBSERVED), *found]
     seconds = _time_by_status(intervals, since, until)
@@ -115,34 +105,58 @@ def measure_availability(
     )
 
 
-def list_intervals(tenant: str, incident: Incident, until: float) -> Iterator[Interval]:
-    """Yield a tenant's status in an incident. One monitoring gap stands for all tenants."""
-    if incident.kind is IncidentKind.MONITORING_GAP:
-        yield Interval(incident.since, incident.life.opened_at, TenantStatus.UNOBSERVED)
-    if tenant not in incident.tenants:
-        return
+def list_intervals(
+    incidents: Iterable[Incident], tenants: Iterable[str], until: float
+) -> dict[str, list[Interval]]:
+    """Return the status of each tenant in the incidents. Each incident is gone through once.
+
+    One monitoring gap stands for all tenants.
+    """
+    found: dict[str, list[Interval]] = {name: [] for name in tenants}
+    for incident in incidents:
+        if incident.kind is IncidentKind.MONITORING_GAP:
+            gap = Interval(incident.since, incident.life.opened_at, TenantStatus.UNOBSERVED)
+            for intervals in found.values():
+                intervals.append(gap)
+        for name, interval in _intervals_of(incident, until):
+            if name in found:
+                found[name].append(interval)
+    return found
+
+
+def _intervals_of(incident: Incident, until: float) -> Iterator[tuple[str, Interval]]:
     status = STATUS_BY_SEVERITY.get(incident.severity)
     if incident.kind is IncidentKind.NO_DATA:
         status = TenantStatus.UNOBSERVED
-    elif incident.kind is not IncidentKind.FAILING or status is None:
+    if incident.kind not in ALERT_KINDS or status is None:
         return
     for span in incident.failing_spans(until):
-        if not span.tenants_since:
-            yield Interval(span.since, span.until, status)
-        elif tenant in span.tenants_since:  # it may have joined later
-            yield Interval(span.tenants_since[tenant], span.until, status)
+        since = span.tenants_since or dict.fromkeys(incident.tenants, span.since)
+        for name in incident.tenants:
+            if name in since:  # it may have joined later
+                yield name, Interval(since[name], span.until, status)
 
 
 def _time_by_status(
     intervals: list[Interval], since: float, until: float
 ) -> dict[TenantStatus, float]:
     """Return how many seconds had each status."""
-    seconds = dict.fromkeys(TenantStatus, 0.0)
-    ends = {end for one in intervals for end in one[:2] if since < end < until}
-    for begin, end in pairwise(sorted({since, until, *ends})):
-        here = (one.status for one in intervals if one.since <= begin < one.until)
-        seconds[min(here, default=TenantStatus.UP)] += end - begin
-    return seconds
+    seconds, running = [0.0] * len(TenantStatus), [0] * len(TenantStatus)
+    running[TenantStatus.UP] = 1  # beside whatever else runs
+    changes = [(until, 0, 0)]
+    for one in intervals:
+        begin, end = max(one.since, since), min(one.until, until)
+        if begin < end:
+            changes += [(begin, one.status, 1), (end, one.status, -1)]
+    at = since
+    for change_at, status, by in sorted(changes):
+        first = 0
+        while not running[first]:
+            first += 1
+        seconds[first] += change_at - at
+        at = change_at
+        running[status] += by
+    return dict(zip(TenantStatus, seconds, strict=True))
 
 
 def combine_availability(parts: Iterable[Availability]) -> Availability:
@@ -156,10 +170,6 @@ def combine_availability(parts: Iterable[Availability]) -> Availability:
         unobserved_s=sum(each.unobserved_s for each in parts),
         incidents=sum(each.incidents for each in parts),
     )
-
-
-ALERT_KINDS = frozenset({IncidentKind.FAILING, IncidentKind.NO_DATA})
-"""Kinds of incidents that are alerts; the others are information."""
 
 
 class DurationStats(NamedTuple):
@@ -235,6 +245,9 @@ def build_report(
         and (until if i.life.resolved_at is None else i.life.resolved_at) > begin
     ]
     real = [i for i in known if not i.false_alarm]
+    watched = {name: tenants.states[name].watched_since for name in rules.tenants}
+    intervals = list_intervals(real, rules.tenants, until)
+    counts = Counter(n for i in real if i.kind is IncidentKind.FAILING for n in {*i.tenants})
     alerts = [i for i in real if i.kind in ALERT_KINDS and i.life.merged_into is None]
     posted = [i for i in alerts if not i.notification.is_muted]
     failing = [i for i in alerts if i.kind is IncidentKind.FAILING]
@@ -244,8 +257,8 @@ def build_report(
         until,
         is_truncated=begin > since,
         tenants=tuple(
-            compute_availability(name, real, tenants.states[name].watched_since, begin, until)
-            for name in rules.tenants
+            measure_availability(n, intervals[n], watched[n], begin, until, incidents=counts[n])
+            for n in rules.tenants
         ),
         causes=dict(Counter(i.verdict.cause for i in posted).most_common()),
         relapses=sum(len(i.life.past) for i in posted),
@@ -267,9 +280,7 @@ def build_report(
             for s in desk.silences.values()
             if s.since < until and (until if s.ended_at is None else s.ended_at) > begin
         ),
-        pages_by_contact_point=dict(
-            Counter(name for i in real for name in i.notification.paged_at)
-        ),
+        pages_by_contact_point=dict(Counter(n for i in real for n in i.notification.paged_at)),
     )
 
 

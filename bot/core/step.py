@@ -19,7 +19,7 @@ from bot.core.incidents.grouping import (
 )
 from bot.core.incidents.lifecycle import cannot_check_at
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
-from bot.core.model.observation import CONTROL, Observation, SignalState
+from bot.core.model.observation import CONTROL, SignalState
 from bot.core.model.wall_clock import DAY_S
 from bot.core.oncall import CallReason
 from bot.core.signals.probe_threshold import ProbeState, Reason
@@ -61,6 +61,7 @@ from bot.core.state.stimulus import (
     TenantReport,
     TenantStimulus,
     Tick,
+    Unanswered,
 )
 from bot.core.state.tenant import (
     FeedView,
@@ -85,6 +86,9 @@ def step(state: BotState, stimulus: Stimulus, rules: Rules) -> tuple[BotState, l
     It decides everything and touches nothing. Tenants come first; what they find is reported to
     the desk, which spans them, within the same step.
     """
+    if isinstance(stimulus, Unanswered):
+        repeat = CheckRequested(stimulus.at, "", stimulus.target.name)
+        return step_tenant(state, stimulus.target.owner, repeat, rules)
     effects: list[Effect] = []
     if isinstance(stimulus, ClockCorrected):
         state = clock_shift.shift(state, stimulus.by_s)
@@ -107,11 +111,9 @@ def _affected_tenants(
         case Tick(at=now):
             dues = state.tenant_due.items()
             return [name for name, due in dues if due is not None and due <= now]
-        case (
-            Observed(observation=Observation(target=target))
-            | Measured(measurement=Measurement(target=target))
-        ):
-            return [target.owner] if target.owner in state.tenants.states else []
+        case Observed(observation=result) | Measured(measurement=result):
+            owner = result.target.owner
+            return [owner] if owner in state.tenants.states else []
 
 
 def _concerns_desk(stimulus: Stimulus) -> bool:
@@ -268,9 +270,8 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
             state = state.with_incident(replace(incident, tenants=known))
         else:
             orphan = replace(incident, status_incidents=())
-            state, sent = keep_incident(
-                state, notifications.resolve_incident(orphan, Resolution(now))
-            )
+            ended = notifications.resolve_incident(orphan, Resolution(now))
+            state, sent = keep_incident(state, ended)
             effects += sent
     state, sent = own_faults.count_start(state, now)
     for effect in sent:

@@ -22,12 +22,13 @@ from bot.core.state.stimulus import (
     ShiftsPolled,
     StartProbe,
     Stimulus,
+    Unanswered,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.core.model.observation import Target
+    from bot.core.model.observation import Observation, Target
     from bot.ports import Clock, Prober
 
 log = logging.getLogger(__name__)
@@ -200,8 +201,8 @@ class ProbeRunner:
         """Check, and submit the result."""
         async with asyncio.timeout(HANGS_S):
             match effect:
-                case StartProbe(target=target):
-                    observation = await self._prober.probe(target)
+                case StartProbe():
+                    observation = await self._probe(effect)
                     self._submit(Observed(self._clock.now(), observation, effect.request_id))
                 case QueryMetrics():
                     measurement = await self._prober.measure(effect.target)
@@ -213,6 +214,19 @@ class ProbeRunner:
                     shifts = await self._prober.poll_shifts()
                     self._submit(ShiftsPolled(self._clock.now(), shifts))
         self.finished[_name_of(effect)] += 1
+
+    async def _probe(self, probe: StartProbe) -> Observation:
+        """Probe a target; say meanwhile if it is to be repeated because it has no answer."""
+        if probe.repeat_after_s is None:
+            return await self._prober.probe(probe.target)
+        unanswered = asyncio.get_running_loop().call_later(
+            probe.repeat_after_s / self._clock.speed,
+            lambda: self._submit(Unanswered(self._clock.now(), probe.target)),
+        )
+        try:
+            return await self._prober.probe(probe.target)
+        finally:
+            unanswered.cancel()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

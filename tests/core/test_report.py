@@ -17,7 +17,8 @@ from bot.core.reports import (
     SingleFailures,
     build_report,
     combine_availability,
-    compute_availability,
+    list_intervals,
+    measure_availability,
 )
 from bot.core.signals.history import Day
 from bot.core.signals.probe_threshold import ProbeState
@@ -163,7 +164,8 @@ def any_incident(draw: st.DrawFn) -> Incident:
 def test_no_time_is_lost_or_counted_twice(incidents: list[Incident], watched: float | None) -> None:
     """However incidents overlap, the sum is the span, and the share is between 0 and 1."""
     since = None if watched is None else SINCE + watched * HOUR
-    one = compute_availability("prod", incidents, since, SINCE, UNTIL)
+    found = list_intervals(incidents, ("prod",), UNTIL)["prod"]
+    one = measure_availability("prod", found, since, SINCE, UNTIL)
     spans = hours(one)
 
     assert min(spans) >= 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -25,6 +26,7 @@ from bot.core.state.stimulus import (
     Started,
     StartProbe,
     Tick,
+    Unanswered,
 )
 from bot.core.state.tenant import TenantState
 from bot.core.tenant import step as tenant_step
@@ -215,3 +217,22 @@ def test_a_first_slow_answer_starts_what_tells_where_it_is_slow(steps: Any) -> N
 
     assert Target("prod", WELLKNOWN) in [e.target for e in started if isinstance(e, StartProbe)]
     assert due <= steps.now + 15
+
+
+@pytest.mark.parametrize(("every_s", "after_s"), [(5.0, 5.0), (1.0, 3.0), (2.0, 4.0), (15.0, 15.0)])
+def test_a_routine_probe_says_when_its_repeat_is_due(every_s: float, after_s: float) -> None:
+    """By the clock, from when it was sent, once it has had no answer for three seconds."""
+    rules = replace(PLAIN, limits=ProbeLimits(confirm_every_s=every_s))
+    state, _ = tenant_step.step(TenantState(), Started(START), rules)
+    _, effects = tenant_step.step(state, Tick(START), rules)
+    probes = [effect for effect in effects if isinstance(effect, StartProbe)]
+
+    assert {probe.repeat_after_s for probe in probes} == {after_s}
+
+
+def test_a_probe_without_an_answer_is_repeated_once(steps: Any) -> None:
+    """Its repeat is one like any other: it has no further one, and counts as a login."""
+    effects = steps.step(Unanswered(steps.now + 5.0, Target("prod", "login")))
+
+    assert effects == [StartProbe(Target("prod", "login"))]
+    assert effects[0].repeat_after_s is None

@@ -372,9 +372,9 @@ MUTANTS = (
     Mutant(
         id="down-before-it-joined",
         path="bot/core/reports.py",
-        function="list_intervals",
-        old="span.tenants_since[tenant]",
-        new="span.since",
+        function="_intervals_of",
+        old="Interval(since[name],",
+        new="Interval(span.since,",
         promise='"From the first failing request on; no second counts twice" (docs/commands.md)',
         harm="The report says that a tenant was down while its logins still worked.",
         tests=("tests/core",),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.core.model.observation import FeedReading, Observation, Outcome, Target
 from bot.core.oncall import Shifts
-from bot.core.state.stimulus import Observed, Priority, StartProbe
+from bot.core.state.stimulus import Observed, Priority, StartProbe, Unanswered
 from bot.runtime.probe_runner import (
     CATCH_UP_S,
     LONGEST_WAIT_S,
@@ -179,3 +179,29 @@ def test_lateness_is_that_of_routine_probes() -> None:
         await runner.stop()
 
     run_virtually(main)
+
+
+class HangingProber(InstantProber):
+    """Answers after ten seconds."""
+
+    async def probe(self, target: Target) -> Observation:
+        await self._clock.sleep(10)
+        return await super().probe(target)
+
+
+@pytest.mark.parametrize(("repeat_after_s", "said"), [(5.0, [5.0]), (20.0, []), (None, [])])
+def test_a_probe_without_an_answer_is_said(repeat_after_s: float | None, said: list[float]) -> None:
+    """Once, when its repeat is due, and only while there is no answer."""
+    submitted: list[Stimulus] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        clock = VirtualClock(loop, 0.0)
+        runner = ProbeRunner(clock, HangingProber(clock), submitted.append)
+        runner.launch(probe("t", repeat_after_s=repeat_after_s))
+        await clock.sleep(60)
+        await runner.stop()
+
+    run_virtually(main)
+
+    assert [each.at for each in submitted if isinstance(each, Unanswered)] == said
+    assert len(submitted) == len(said) + 1

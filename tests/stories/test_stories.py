@@ -325,3 +325,13 @@ def test_an_on_demand_check_is_answered_at_once_and_with_its_result(tell: Tell) 
     assert begun["t"] - 300 < 1
     assert result["text"].startswith("All 3 checks are fine")
     assert result["t"] - 300 < 3
+
+
+def test_what_hangs_is_repeated_before_its_time_out(tell: Tell) -> None:
+    """Five tries five seconds apart: the fifth has failed 20 s after the first one."""
+    told = tell("timeline:\n  - {target: prod.login, from: 0m, to: 5m, is: {hang: true}}\n")
+    tries = [event for event in told.of("request", target="prod.login") if event["t"] > 0]
+    fired = told.of("signal", tenant="prod", signal="login", state="firing")[0]
+
+    assert [round(each["t"] - tries[0]["t"]) for each in tries[:5]] == [0, 5, 10, 15, 20]
+    assert fired["t"] - tries[0]["t"] == pytest.approx(20.0, abs=0.1)

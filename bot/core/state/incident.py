@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import inf
 
 from bot.core.model import measurement
 from bot.core.model.observation import Cause, Severity, StatusIncident, Target, Verdict
@@ -347,7 +348,8 @@ class Incident:
         until = now if self.ended_at is None else self.ended_at
         begins: dict[str, float] = {}
         for problem in self.problems:
-            begins[problem.tenant] = min(problem.since, begins.get(problem.tenant, problem.since))
+            if problem.since < begins.get(problem.tenant, inf):
+                begins[problem.tenant] = problem.since
         last = FailingSpan(self.failing_since, until, begins, self.history.detected_at)
         return (*self.life.past, last)
 

@@ -43,6 +43,14 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A routine probe has had no answer when its first repeat is due: perhaps it hangs."""
+
+    at: float
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
 class FeedPolled:
     """A status feed was polled."""
 
@@ -221,7 +229,7 @@ class ClockCorrected:
     """How much later than before it is now; below 0: earlier."""
 
 
-Stimulus = (
+SharedStimulus = (
     Started
     | Stopped
     | ClockCorrected
@@ -242,10 +250,12 @@ Stimulus = (
     | ShiftsPolled
     | MessageLost
 )
+"""All that can happen to the bot, and may concern what tenants share."""
+Stimulus = SharedStimulus | Unanswered
 """All that can happen to the bot."""
 TenantStimulus = Started | Tick | Observed | Measured | Pushed | CheckRequested
 """What a tenant's part of a step takes; `CheckRequested` comes from the desk."""
-DeskStimulus = Stimulus | TenantReport | CheckStarted
+DeskStimulus = SharedStimulus | TenantReport | CheckStarted
 """What the desk's part of a step takes; the last two come from a tenant."""
 
 
@@ -279,6 +289,8 @@ class StartProbe:
     failures: int = field(default=0, compare=False)
     """Of its signal so far: of two probes with one priority, it is the one nearer to firing that is
     started first."""
+    repeat_after_s: float | None = field(default=None, compare=False)
+    """If it has had no answer for so long, it is `Unanswered`; None: nobody needs to know."""
 
 
 @dataclass(frozen=True, slots=True)

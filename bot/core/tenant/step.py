@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import floor
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_refusal
@@ -51,6 +51,9 @@ MONITORING_GAP_S = 150.0
 """A time without data that is longer, but ends before `NO_DATA_S`, is reported once it is over."""
 DATA_AGAIN_S = 240.0
 """The time without data is over once data came for so long, or a probe failed."""
+HANGING_S = 3.0
+"""A routine probe without an answer for so long is repeated at the next instant by the clock, from
+when it was sent: one that hangs ends with its time-out only."""
 LATE_S = 0.5
 """A slot that passed so shortly ago is still used."""
 
@@ -187,8 +190,12 @@ def _start_probes(
             continue
         state, is_allowed = _spend_login(state, name, now, rules, is_routine=is_routine)
         if is_allowed:
-            priority = Priority.ROUTINE if is_routine else Priority.REPEAT
-            effects.append(StartProbe(Target(rules.name, name), priority=priority))
+            target, every_s = Target(rules.name, name), rules.limits.confirm_every_s
+            probe = StartProbe(target, priority=Priority.REPEAT)
+            if is_routine:
+                repeat_after_s = every_s * ceil(HANGING_S / every_s)
+                probe = replace(probe, priority=Priority.ROUTINE, repeat_after_s=repeat_after_s)
+            effects.append(probe)
     return state, effects
 
 
