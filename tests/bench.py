@@ -30,7 +30,7 @@ from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
 from tests.bench_probe import probed
-from tests.bench_step import triaged
+from tests.bench_step import reported, triaged
 
 if TYPE_CHECKING:
     from bot.simulator.scenario import Scenario
@@ -217,7 +217,14 @@ async def live() -> list[tuple[str, str, str]]:
 def main() -> None:
     """Print the table."""
     table = Table("what", "goal", "measured")
-    for row in (triaged(), simulated(), simulated_on_all_cores(), *probed(), *asyncio.run(live())):
+    for row in (
+        triaged(),
+        reported(),
+        simulated(),
+        simulated_on_all_cores(),
+        *probed(),
+        *asyncio.run(live()),
+    ):
         table.add_row(*row)
     Console().print(table)
 

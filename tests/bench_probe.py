@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LOGIN = {"client_id": "probe", "username": "probe", "password": "probe", "realm": "users"}
 SLACK = {"bot_token": "xoxb-1-bench", "app_token": "xapp-1-bench", "channel": "C0ALERTS"}
 SCENARIO = "single-failure"
-ROUNDS, EACH = 5, 60
+ROUNDS, EACH = 5, 30
 
 
 def probed() -> list[tuple[str, str, str]]:

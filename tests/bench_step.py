@@ -1,12 +1,27 @@
-"""How long the pure steps of one look take while an incident is open: part of `make bench`."""
+"""How long the pure steps of one look and a report take: part of `make bench`."""
 
 from __future__ import annotations
 
 import statistics
 import time
 
-from bot.core.model.observation import CONTROL, FEED, Fault, Observation, Outcome, Stage, Target
+from bot.core.model.observation import (
+    CONTROL,
+    FEED,
+    Cause,
+    Fault,
+    Observation,
+    Outcome,
+    Scope,
+    Severity,
+    Stage,
+    Target,
+    Verdict,
+)
+from bot.core.model.wall_clock import WEEK_S
+from bot.core.reports import build_report
 from bot.core.state.desk import BotState, DeskState
+from bot.core.state.incident import Incident, IncidentKind, IncidentLife, Resolution
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.stimulus import Observed, Started
 from bot.core.state.tenant import Tenants, TenantState
@@ -36,6 +51,31 @@ def triaged() -> tuple[str, str, str]:
     p95 = statistics.quantiles(times, n=20)[-1]
     measured = f"median {statistics.median(times):.2f} ms, 95 % {p95:.2f} ms"
     return "one step with triage at 20 signals", "1 ms", measured
+
+
+def reported() -> tuple[str, str, str]:
+    """Report on a week in which each of 100 incidents was about all of 1,000 tenants."""
+    names = tuple(f"t{number}" for number in range(1000))
+    incidents = {n: _incident_of(n, names) for n in range(1, 101)}
+    tenants = Tenants({name: TenantState(watched_since=0.0) for name in names})
+    rules = Rules({name: TenantRules(name, name) for name in names})
+    begun_at = time.perf_counter()
+    build_report(DeskState(incidents), tenants, rules, 0.0, WEEK_S)
+    measured = f"{(time.perf_counter() - begun_at) * 1000:.0f} ms"
+    return "report: 1,000 tenants, 100 incidents of all", "50 ms", measured
+
+
+def _incident_of(number: int, names: tuple[str, ...]) -> Incident:
+    since = number * 6000.0
+    return Incident(
+        number,
+        IncidentKind.FAILING,
+        Severity.CRITICAL,
+        names,
+        since,
+        Verdict(Cause.AUTH0, Scope.UNKNOWN, 1.0),
+        IncidentLife(since + 30.0, resolved=Resolution(since + 600.0)),
+    )
 
 
 def _five_tenants() -> Rules:

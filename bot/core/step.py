@@ -293,7 +293,7 @@ def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
             effects.append(Send(f"report:{due:.0f}", "report", body))
             state = replace(state, reported_at=due)
         report_at = report.at.next(now, report.zone).at
-    state = replace(state, report_at=report_at)
+    state = state if report_at == state.report_at else replace(state, report_at=report_at)
     crash_loop_due = own_faults.crash_loop_due_at(state)
     if crash_loop_due is not None and crash_loop_due <= now:
         state, ended = own_faults.resolve(state, OwnFaultKind.CRASH_LOOP, now)

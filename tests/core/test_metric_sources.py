@@ -112,6 +112,28 @@ def test_a_first_bad_reading_starts_a_login_probe(measured: Any) -> None:
     assert "prod" in [effect.target.owner for effect in effects if isinstance(effect, StartProbe)]
 
 
+@pytest.mark.parametrize(("failed", "every_s"), [((50,), 5), ((50, 80), 10)])
+def test_while_users_fail_the_login_is_repeated(
+    measured: Any, failed: tuple[int, ...], every_s: int
+) -> None:
+    """As often as if it failed itself: of a fault in part of the logins one a minute shows little.
+
+    It does not go on for ever: users may fail for hours, and the login has told all it can.
+    """
+    for count in failed:
+        measured.wait(15)
+        measured.count("prod.checkout", failed=count, total=100)
+    begun, times = measured.now, list[float]()
+    for _ in range(400):
+        measured.wait(1)
+        probes = [e.target for e in measured.tick("prod") if isinstance(e, StartProbe)]
+        times += [measured.now - begun for each in probes if each == Target("prod", "login")]
+    gaps = [round(later - earlier) for earlier, later in pairwise(times)]
+
+    assert {abs(gap - every_s) <= 1 for gap in gaps[:5]} == {True}  # a grid of whole seconds
+    assert gaps[-1] == 60
+
+
 def test_missing_data_is_never_a_change(measured: Any) -> None:
     """A source without data while it fires goes on firing, and keeps the reason."""
     fail(measured)

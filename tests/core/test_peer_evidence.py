@@ -29,6 +29,7 @@ RULES = Rules(
     controls=(Target(CONTROL, "neutral"),),
 )
 OF_PEERS = ("environment-ok", "environment-fails", "elsewhere-ok", "elsewhere-fails")
+FAILS_BESIDE = "same-environment-fails"
 GONE = Fault(Stage.HTTP, "http_503", 503)
 WELL = ProbeState(ever_ok=True, last_ok_at=NOW - 10, last_at=NOW - 10)
 DOWN = ProbeState(
@@ -83,30 +84,32 @@ def test_peers_that_fail_and_peers_that_do_not(
     assert {id_: names for id_, names in matches.items() if id_.endswith(OF_PEERS)} == found
 
 
+@pytest.mark.parametrize("names", [("prod", "staging"), ("staging", "prod")])
 @pytest.mark.parametrize(
-    ("began_before_s", "is_silenced", "is_evidence"),
+    ("apart_s", "is_silenced", "is_evidence"),
     [(300, False, True), (300, True, False), (30, True, True), (1000, False, False)],
 )
-def test_what_people_work_on_or_what_began_long_before_is_no_companion(
-    began_before_s: float, *, is_silenced: bool, is_evidence: bool
+def test_what_people_work_on_or_what_began_long_before_or_after_is_no_companion(
+    names: tuple[str, str], apart_s: float, *, is_silenced: bool, is_evidence: bool
 ) -> None:
-    """A silenced tenant that fails from the same minute on still is one."""
-    since = SINCE - began_before_s
-    tries = tuple(Try(since + 5 * place, GONE) for place in range(5))
-    staging = replace(DOWN, since=since, tries=tries)
+    """A silenced tenant that fails from the same minute on still is one, whichever is judged."""
+    judged, other = names
+    began = {"staging": NOW - 3700 - apart_s, "prod": NOW - 3700}
+    failing = {
+        name: replace(DOWN, since=at, tries=tuple(Try(at + 5 * n, GONE) for n in range(5)))
+        for name, at in began.items()
+    }
     states = {
-        name: TenantState(
-            {"login": {"prod": DOWN, "staging": staging}.get(name, WELL), WELLKNOWN: WELL}
-        )
+        name: TenantState({"login": failing.get(name, WELL), WELLKNOWN: WELL})
         for name in RULES.tenants
     }
     silenced = frozenset({"staging"} if is_silenced else ())
     context = TriageContext(
-        ("prod",), Tenants(states), SharedSignals(), RULES, NOW, SINCE, silenced
+        (judged,), Tenants(states), SharedSignals(), RULES, NOW, began[judged], silenced
     )
 
-    found = {match.rule_id for match in collect_evidence(context)}
-    assert ("same-environment-fails" in found) is is_evidence
+    found = [m.values["names"] for m in collect_evidence(context) if m.rule_id == FAILS_BESIDE]
+    assert found == ([(other,)] if is_evidence else [])
 
 
 @pytest.mark.parametrize(
@@ -129,3 +132,17 @@ def test_what_would_settle_it_is_what_is_missing(
     verdict = reach_verdict(TriageContext(("prod",), tenants, shared, rules, NOW, SINCE))
 
     assert verdict.settled_by is missing
+
+
+@pytest.mark.parametrize("has_answer", [True, False])
+def test_an_answer_shows_that_something_is_reached(*, has_answer: bool) -> None:
+    """Though it is an error, and though most of the tries get no connection."""
+    reset = Fault(Stage.CONNECT, "reset")
+    lost = replace(DOWN, tries=tuple(replace(each, fault=reset) for each in DOWN.tries))
+    mixed = replace(lost, tries=(DOWN.tries[0], *lost.tries[1:]))
+    last = mixed if has_answer else lost
+    states = {name: TenantState({"login": lost, WELLKNOWN: last}) for name in RULES.tenants}
+    context = TriageContext(("prod",), Tenants(states), SharedSignals(), RULES, NOW, SINCE)
+
+    found = {match.rule_id for match in collect_evidence(context)}
+    assert ("nothing-reached" in found) is not has_answer

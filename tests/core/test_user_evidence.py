@@ -144,6 +144,7 @@ PRODUCED: dict[str, dict[str, Any]] = {
     "users-ok-beside": {"keys": DOWN},
     "users-unknown": {"login": JUST_DOWN},
     "one-application": {"series": CHECKOUT_FAILS},
+    "several-applications": {"series": CHECKOUT_FAILS | {"portal": bad(counted(80), Reason.SHARE)}},
     "traffic-surge": {"series": {"checkout": counted(1, 900)}},
     "log-app": {"series": log(Group(RowKind.APP, 30, "callback_mismatch"))},
     "log-upstream": {"series": log(Group(RowKind.UPSTREAM, 30, "provider_error", "saml-corp"))},
@@ -175,7 +176,7 @@ PRODUCED: dict[str, dict[str, Any]] = {
     "setting-before": {"changes": made(SINCE - 180, "action updated", tenant="prod")},
     "client-before": {"changes": made(SINCE - 180, "client updated", tenant="prod")},
 }
-OF_USERS = ("users-", "one-app", "traffic-", "log-", "errors-", "monitor-")
+OF_USERS = ("users-", "one-app", "several-", "traffic-", "log-", "errors-", "monitor-")
 OF_CHANGES = ("deploy-", "setting-", "client-")
 
 
@@ -351,6 +352,15 @@ def test_one_that_is_sent_to_the_wrong_tenant_is_no_outage_of_two() -> None:
     assert "users-fail-elsewhere" not in rows(case(series=refused, elsewhere=CHECKOUT_FAILS))
 
 
+def test_applications_that_lose_their_way_out_together_are_no_outage() -> None:
+    """Two tenants' users fail at once, but the tracker says that no connection is made."""
+    lost = CHECKOUT_FAILS | errors("unreachable")
+
+    assert "users-fail-elsewhere" in rows(case(series=CHECKOUT_FAILS, elsewhere=CHECKOUT_FAILS))
+    assert "users-fail-elsewhere" not in rows(case(series=CHECKOUT_FAILS, elsewhere=lost))
+    assert "users-fail-elsewhere" in rows(case(login=DOWN, series=CHECKOUT_FAILS, elsewhere=lost))
+
+
 def test_figures_of_logins_are_not_waited_for_where_only_keys_fail() -> None:
     """Whoever has the keys in a cache logs in: that refutes nothing."""
     assert "users-unknown" not in rows(case(keys=JUST_DOWN))
@@ -362,6 +372,22 @@ def test_users_who_get_through_show_that_our_connection_fails() -> None:
     tries = tuple(replace(each, fault=cut) for each in DOWN.tries)
 
     assert "users-pass" in rows(case(login=replace(DOWN, tries=tries)))
+
+
+@pytest.mark.parametrize("is_both", [True, False])
+def test_users_of_a_tenant_that_is_cut_off_as_well_are_heard(*, is_both: bool) -> None:
+    """They tell whether the service or our way is lost; while it is reached, they tell nothing."""
+    cut = tuple(replace(each, fault=Fault(Stage.CONNECT, "reset")) for each in DOWN.tries)
+    lost = replace(DOWN, tries=cut)
+    silent = dict.fromkeys(WELL_SERIES, MetricState())
+    here = case(login=lost, keys=lost, series=silent)
+    there = replace(
+        here.all_tenants.states["b"],
+        probes={"login": lost if is_both else WELL, WELLKNOWN: WELL},
+    )
+    states = {**here.all_tenants.states, "b": there}
+
+    assert ("users-pass" in rows(replace(here, all_tenants=Tenants(states)))) is is_both
 
 
 def test_an_old_log_says_nothing() -> None:

@@ -24,6 +24,14 @@ class Course:
         spans = ((min(until, minutes) - since, factor) for since, until, factor in self.steps)
         return sum(span * factor for span, factor in spans if span > 0) / minutes
 
+    def passed(self, minutes: float) -> float:
+        """Return when it has been in force for so long; half the strength takes twice that."""
+        for since, until, factor in self.steps:
+            if (until - since) * factor >= minutes:
+                return since + minutes / factor
+            minutes -= (until - since) * factor
+        return self.steps[-1][1]
+
     def in_step(self, minutes: float) -> float:
         """Return the instant, or a later one, from which the fault lasts for two minutes more."""
         for since, until, _ in self.steps:

@@ -111,9 +111,13 @@ def _place_nats(mine: tuple[str, float], other: tuple[str, float]) -> float:
 
 
 def _tries_min(place: str, share: float, answer: str) -> float:
-    """Return how often a place is checked in a minute: again and again while it fails."""
+    """Return how often a place is checked in a minute: again and again while it fails.
+
+    Who is refused for a limit must not ask more often: every 20 seconds at the most.
+    """
     usual = {"m2m": 0.3, "feed": 0.5}.get(place.rpartition(".")[2], 1.0)
-    return usual if "latency" in answer or place == "bot" else usual + 7.0 * min(1.0, 3 * share)
+    more = 2.0 if "429" in answer else 7.0
+    return usual if "latency" in answer or place == "bot" else usual + more * min(1.0, 3 * share)
 
 
 def _volume_nats(mine: float, other: float) -> float:
@@ -144,7 +148,7 @@ def _compare_places(mine: Fault, other: Fault, strength: float) -> Iterator[Told
         )
         if not place.endswith(".logs") and (answer, share) != (answer_2, share_2):
             nats = _place_nats((answer, share * strength), (answer_2, share_2 * strength))
-            yield Told(place, nats * _tries_min(place, share, answer))
+            yield Told(place, nats * _tries_min(place, share * strength, answer))
 
 
 def _compare_calls(mine: Fault, other: Fault, setup: Setup, strength: float) -> Iterator[Told]:
@@ -257,7 +261,8 @@ def decide(drawn: Drawn) -> Label | None:
     )
     if seen_min is None:
         return None
-    return _label(true.cause, course, max(seen_min * 1.5, _slowest_min(fault)))
+    detected_min = drawn.course.passed(_slowest_min(fault))
+    return _label(true.cause, course, max(seen_min * 1.5, detected_min))
 
 
 def _shares(odds: dict[str, float]) -> dict[str, float]:
@@ -272,7 +277,10 @@ def _shares(odds: dict[str, float]) -> dict[str, float]:
 
 
 def _slowest_min(fault: Fault) -> float:
-    """Return how long a careful detector needs: several failures, or two windows of counts."""
+    """Return how long a careful detector needs at full strength.
+
+    That is several failures, two windows of counts, or a volume that is believed.
+    """
     answers = [answer for answer, _ in fault.hits.values()]
     if any("clock" in answer for answer in answers):
         return 7.0
@@ -280,7 +288,7 @@ def _slowest_min(fault: Fault) -> float:
         return 7.0
     if fault.hits:
         return 8.0 if all(place.endswith(".m2m") for place in fault.hits) else 2.0
-    return 4.0 if fault.calls else 5.0
+    return 4.0 if any(share for share, _ in fault.calls.values()) else SETTLE_MIN
 
 
 def _label(cause: str, course: list[tuple[float, dict[str, float]]], seen_min: float) -> Label:

@@ -5,20 +5,52 @@ from __future__ import annotations
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from heapq import heappop, heappush
 from math import cos, pi
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from bot.app.rules import rules_of
+from bot.core import step
+from bot.core.model.observation import Severity
+from bot.core.state.desk import BotState, DeskState
+from bot.core.state.outbox import Post
+from bot.core.state.stimulus import (
+    Delivered,
+    FeedPolled,
+    Measured,
+    Observed,
+    PollFeed,
+    QueryMetrics,
+    Send,
+    Started,
+    StartProbe,
+    Tick,
+)
+from bot.core.state.tenant import Tenants, TenantState
+from bot.runtime.probe_runner import PROBES_PER_S
+from bot.simulator.prober import VirtualProber
 from bot.simulator.reading import load_file
-from bot.simulator.simulation import Simulation
+from bot.simulator.scenario_settings import measured_signals
+from bot.simulator.simulation import Simulation, settings_for
 from bot.simulator.virtual import run_virtually
+from bot.simulator.world import World
 from tests.judge.play import collect_rarely
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Coroutine, Generator, Iterator
 
+    from bot.core.model.observation import Target
+    from bot.core.state.stimulus import Effect, Stimulus
+    from bot.simulator.scenario import Scenario
     from bot.simulator.virtual import VirtualLoop
+
+T = TypeVar("T")
+PEOPLE_ARE_ALERTED = {Severity.CRITICAL, Severity.WARNING}
+SLACK_S = 0.2
+"""How long Slack takes to accept a message."""
 
 DAYS = 30
 QUIETEST_HOUR = 4
@@ -54,6 +86,8 @@ class Month:
 
     alerts: int
     calls: int
+    checks: int
+    """How many requests the bot made."""
 
 
 def write_month(number: int, days: int = DAYS) -> str:
@@ -102,7 +136,11 @@ def play_month(number: int, days: int = DAYS) -> Month:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"month-{number}.yml"
         file.write_text(write_month(number, days))
-        scenario = load_file(file)
+        return QuickPlayer(load_file(file)).play()
+
+
+def play_whole(scenario: Scenario) -> Month:
+    """Play a scenario with all of the bot: engine, delivery, messages and Slack."""
     made: list[Simulation] = []
 
     async def main(loop: VirtualLoop) -> None:
@@ -111,4 +149,112 @@ def play_month(number: int, days: int = DAYS) -> Month:
 
     run_virtually(main)
     story = made[0].story
-    return Month(len(story.alerts), len(story.call_watch.calls))
+    calls = {call.incident for call in story.call_watch.calls}
+    return Month(len(story.alerts), len(calls), made[0].requests.total())
+
+
+class _Clock:
+    """A `Clock` whose sleep hands the span to the player."""
+
+    speed = 1.0
+
+    def __init__(self, now: float) -> None:
+        self.at = now
+
+    def now(self) -> float:
+        return self.at
+
+    async def sleep(self, span_s: float) -> None:
+        await _Sleep(span_s)
+
+
+class _Sleep:
+    def __init__(self, span_s: float) -> None:
+        self._span_s = span_s
+
+    def __await__(self) -> Generator[float, None, None]:
+        yield self._span_s
+
+
+class QuickPlayer:
+    """Plays a scenario with the real step and the simulator's draws, and nothing else.
+
+    Every check is drawn, and its result stepped, as the whole bot does it. What costs most of its
+    time and decides nothing is left out: event loop, tasks, commits, messages. Slack takes each
+    message after `SLACK_S`, and the bot's clock is right.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        world, settings = World(scenario, scenario.seed), settings_for(scenario)
+        self._rules, self._clock = rules_of(settings), _Clock(world.begin_at)
+        self._end_at = world.end_at
+        self._prober = VirtualProber(
+            world, self._clock, measured_signals=measured_signals(scenario, settings)
+        )
+        names = self._rules.tenants
+        phases = {n: TenantState(phase=place / len(names)) for place, n in enumerate(names)}
+        self._state = BotState(Tenants(phases), DeskState())
+        self._queue: list[tuple[float, int, Callable[[], Stimulus | None]]] = []
+        self._count, self._tick, self._next_start_at = 0, 0, 0.0
+        self._waiting: set[Target] = set()
+        self._alerts: set[int] = set()
+        self._called: set[int] = set()
+
+    def play(self) -> Month:
+        """Play to the end."""
+        self._step(Started(self._clock.at))
+        while self._queue[0][0] <= self._end_at:
+            self._clock.at, number, work = heappop(self._queue)
+            stimulus = work()
+            if stimulus and (number == self._tick or not isinstance(stimulus, Tick)):
+                self._step(stimulus)
+        return Month(len(self._alerts), len(self._called), self._prober.requests.total())
+
+    def _step(self, stimulus: Stimulus) -> None:
+        self._state, effects = step.step(self._state, stimulus, self._rules)
+        for effect in effects:
+            self._act(effect)
+        due = step.due_at(self._state, self._rules)
+        if due is not None:
+            self._tick = self._push(max(due, self._clock.at), lambda: Tick(self._clock.at))
+
+    def _push(self, at: float, work: Callable[[], Stimulus | None]) -> int:
+        self._count += 1
+        heappush(self._queue, (at, self._count, work))
+        return self._count
+
+    def _act(self, effect: Effect) -> None:
+        now, prober = self._clock.at, self._prober
+        match effect:
+            case StartProbe(target=target):
+                if target in self._waiting:
+                    return
+                self._waiting.add(target)
+                start_at = max(now, self._next_start_at)
+                self._next_start_at = start_at + 1 / PROBES_PER_S
+                self._push(start_at, partial(self._begin, target))
+            case QueryMetrics(target=target):
+                self._go_on(prober.measure(target), lambda got: Measured(self._clock.at, got))
+            case PollFeed(target=target):
+                self._go_on(prober.poll_feed(target), lambda got: FeedPolled(self._clock.at, got))
+            case Send(key=key, body=Post(incident=number)):
+                if self._state.desk.incidents[number].severity in PEOPLE_ARE_ALERTED:
+                    self._alerts.add(number)
+                taken = partial(Delivered, now + SLACK_S, number, "C1", f"{now:.6f}", key)
+                self._push(now + SLACK_S, taken)
+        if isinstance(effect, Send) and effect.call:
+            self._called.add(effect.call.incident)
+
+    def _begin(self, target: Target) -> None:
+        self._waiting.discard(target)
+        seen = self._prober.probe(target)
+        self._go_on(seen, lambda got: Observed(self._clock.at, got))
+
+    def _go_on(self, check: Coroutine[float, None, T], made: Callable[[T], Stimulus]) -> None:
+        """Run a check to its next wait, or to its result, which is then stepped."""
+        try:
+            span_s = check.send(None)
+        except StopIteration as ended:
+            self._step(made(ended.value))
+        else:
+            self._push(self._clock.at + span_s, partial(self._go_on, check, made))

@@ -10,7 +10,7 @@ from bot.core.model.observation import Cause
 from bot.simulator.reading import load_file
 from tests.judge.__main__ import report
 from tests.judge.generate import generate
-from tests.judge.months import write_month
+from tests.judge.months import QuickPlayer, play_whole, write_month
 from tests.judge.play import SCENARIOS, Job, family_of, own_corpus, play_one, read_cause
 from tests.judge.score import measure
 
@@ -115,3 +115,21 @@ def test_a_month_is_a_valid_scenario(tmp_path: Path) -> None:
     assert scenario.answer is not None
     assert not scenario.answer.alert
     assert len(scenario.metrics) > 2 * 2 * 24
+
+
+@pytest.mark.parametrize("fault", ["", "{http: 503, body: html}"])
+def test_a_month_is_played_as_the_whole_bot_plays_it(tmp_path: Path, fault: str) -> None:
+    """What is left out decides nothing: the same alerts, calls and checks, fault or none."""
+    text = write_month(0, days=1).replace("duration: 24h", "duration: 35m")
+    if fault:
+        entry = f'timeline:\n  - {{target: "prod.*", from: 10m, to: 15m, is: {fault}}}\n'
+        text = text.replace("timeline:\n", entry)
+    file = tmp_path / "month-0.yml"
+    file.write_text(text)
+    scenario = load_file(file)
+    player, whole = QuickPlayer(scenario), play_whole(scenario)
+    quick = player.play()
+
+    assert quick == whole
+    assert (quick.alerts, quick.calls) == ((1, 1) if fault else (0, 0))
+    assert quick.checks == whole.checks > 500

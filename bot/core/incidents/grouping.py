@@ -288,6 +288,8 @@ def evaluate_all(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
     """Evaluate every open incident, because something is new; in a storm a little later."""
     if is_deferred(state, now, rules):
         return replace(state, evaluate_at=_next_evaluation_at(state, rules)), []
+    if state.evaluate_at is None and not state.open_login_incidents:
+        return state, []
     triage = Triage(now, tenants, state, rules)
     state, effects = _catch_up(state, now, tenants, triage)
     state, merges = _merge_incidents(state, triage)

@@ -46,6 +46,8 @@ def update_sticky_resolve(
     Other signals of the same outage move, and belong to it; what is worse than the person knew
     does not.
     """
+    if not any(incident.life.still_failing for incident in state.incidents.values()):
+        return state, False
     failing = _failing_at_tenant(tenants, tenant)
     metrics = tenants.states[tenant].metrics.items()
     ongoing = failing | {Target(tenant, n) for n, m in metrics if m.no_data_since is not None}

@@ -11,7 +11,7 @@ failures among the last `window` tries fire, and `recover_count` successes in a 
     * within `recover_for_s` after the last end
 
 We do not repeat two kinds of failure quickly, because that does harm: refused credentials (the
-third one fires and stops the login) and a rate limit (2 of 5 tries fire).
+third one fires and stops the login) and a rate limit (2 of 10 tries fire).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MAX_REFUSALS = 3
 (Brute-Force Protection, read 2026-11), so we stop long before."""
 REFUSAL_INTERVAL_S = 30.0
 """Between two tries with refused credentials."""
-RATE_LIMIT_WINDOW = 5
+RATE_LIMIT_WINDOW = 10
 RATE_LIMIT_COUNT = 2
 """So many of the last `RATE_LIMIT_WINDOW` tries with a 429 fire."""
 RATE_LIMIT_CALM = 10
@@ -345,5 +345,7 @@ def probe_interval_s(signal: ProbeState, now: float, limits: ProbeLimits) -> flo
         longest = RATE_LIMIT_MAX_S if signal.state is SignalState.FIRING else RATE_LIMIT_CONFIRM_S
         return min(max(wait, RATE_LIMIT_MIN_S), longest)
     if signal.state is SignalState.PENDING:
-        return RATE_LIMIT_CONFIRM_S if is_rate_limited(last) else limits.confirm_every_s
+        # A success shows that the limit has room; at its edge many tries are needed to see it.
+        quick_s = min(RATE_LIMIT_CONFIRM_S, FIRING_INTERVAL_FACTOR * limits.confirm_every_s)
+        return quick_s if is_rate_limited(last) else limits.confirm_every_s
     return min(limits.every_s, FIRING_INTERVAL_FACTOR * limits.confirm_every_s)

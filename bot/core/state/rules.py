@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from bot.core.model.access import Access
@@ -51,6 +52,12 @@ class Channels:
         return tuple(dict.fromkeys(homes))
 
 
+@cache
+def _limits_beside(limits: ProbeLimits, factor: float) -> ProbeLimits:
+    """Return the limits of what is no login, and is probed as often or less."""
+    return replace(limits, is_login=False, every_s=limits.every_s * factor)
+
+
 @dataclass(frozen=True, slots=True)
 class TenantRules:
     """The configuration of one tenant."""
@@ -82,8 +89,7 @@ class TenantRules:
         """Return a signal's limits."""
         if signal not in {WELLKNOWN, M2M}:
             return self.limits
-        every_s = self.limits.every_s * (M2M_INTERVAL_FACTOR if signal == M2M else 1.0)
-        return replace(self.limits, is_login=False, every_s=every_s)
+        return _limits_beside(self.limits, M2M_INTERVAL_FACTOR if signal == M2M else 1.0)
 
     @property
     def probes(self) -> tuple[str, ...]:

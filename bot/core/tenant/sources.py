@@ -10,7 +10,7 @@ from bot.core.model.observation import FRESH_S, SignalState, Target
 from bot.core.signals import external_alerts
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.metric_threshold import MetricLimits, MetricState, observe_metric
-from bot.core.signals.probe_threshold import Reason
+from bot.core.signals.probe_threshold import FIRING_INTERVAL_FACTOR, Reason
 from bot.core.state.stimulus import (
     Measured,
     Pushed,
@@ -29,6 +29,8 @@ NO_DATA_S = 300.0
 people are notified."""
 ASK_USERS_EVERY_S, ASK_USERS_FOR_S = 8.0, 60.0
 """So often, and for so long after a first failure, users' counts are asked for."""
+DOUBT_S = 300.0
+"""So long after users began to fail the logins are repeated, to see whether they fail as well."""
 EXPECTED_ROWS = 10.0
 """A log without any row, where at least so many were expected, has stalled."""
 
@@ -72,6 +74,37 @@ def ask_users_at_once(state: TenantState, now: float, rules: TenantRules) -> Ten
     return replace(state, due={**state.due, **asked})
 
 
+def is_in_doubt(state: TenantState, now: float) -> bool:
+    """Tell whether users have just begun to fail: then one login a minute tells too little."""
+    begun = (each.since for each in state.metrics.values() if each.state is not SignalState.OK)
+    return any(since is not None and now - since < DOUBT_S for since in begun)
+
+
+def doubt_interval_s(state: TenantState, rules: TenantRules) -> float:
+    """Return how often a login is repeated while its users fail: as often as if it failed itself.
+
+    Two domains share the budget of one synthetic user.
+    """
+    is_firing = not any(each.state is SignalState.PENDING for each in state.metrics.values())
+    domains = 2 if rules.custom_domain else 1
+    factor = FIRING_INTERVAL_FACTOR if is_firing else 1.0
+    return domains * factor * rules.limits.confirm_every_s
+
+
+def _hasten_logins(state: TenantState, now: float, rules: TenantRules) -> TenantState:
+    """Bring the logins that work forward."""
+    soon = now + doubt_interval_s(state, rules)
+    due = {
+        name: min(at, soon)
+        for name, at in state.due.items()
+        if at is not None
+        and name in state.probes
+        and rules.limits_of(name).is_login
+        and state.probes[name].state is SignalState.OK
+    }
+    return replace(state, due={**state.due, **due})
+
+
 def handle_measurement(state: TenantState, stimulus: Measured, rules: TenantRules) -> StepResult:
     """Evaluate what a source counted."""
     measurement, now = stimulus.measurement, stimulus.at
@@ -94,7 +127,7 @@ def handle_measurement(state: TenantState, stimulus: Measured, rules: TenantRule
         wait_s = _query_interval_s(state, after, limits, now)
         due = min(state.due[name] or now, now + wait_s)
         # What one source says, the others may explain.
-        state = ask_users_at_once(state, now, rules)
+        state = _hasten_logins(ask_users_at_once(state, now, rules), now, rules)
         state = replace(state, due={**state.due, name: due})
     changes = (SignalChanged(rules.name, name, after.state, reason),) if reason else ()
     return state, (*changes, TenantReport(now, rules.name, changes))

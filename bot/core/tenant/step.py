@@ -142,7 +142,8 @@ def _take_slot(
     if signal.state is SignalState.OK:
         if other and state.probes[other].state is not SignalState.OK:
             return state, []  # the other domain's burst uses this one in every fourth slot
-        return _start_probes(state, (name,), now, rules, is_routine=True)
+        is_routine = not sources.is_in_doubt(state, now)
+        return _start_probes(state, (name,), now, rules, is_routine=is_routine)
     if name == CUSTOM and state.probes[rules.logins[0]].state is not SignalState.OK:
         return state, []  # the login's own burst uses this domain in every fourth slot
     names = _burst_probes(state, name, now, rules)
@@ -230,6 +231,8 @@ def _schedule(
     elif signal.state is SignalState.OK:
         phase = state.phase + rules.probes.index(name) / len(rules.probes)
         due = _next_on_grid(now, phase * pace_s, pace_s)
+        if rules.limits_of(name).is_login and sources.is_in_doubt(state, now):
+            due = min(due, now + sources.doubt_interval_s(state, rules))
     elif pace_s in quick and signal.since is not None:
         after = now if is_after_slot else max(now - LATE_S, signal.last_at or signal.since)
         due = _next_on_grid(after, signal.since, pace_s)

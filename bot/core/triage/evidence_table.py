@@ -296,6 +296,7 @@ RULES = {
     Question.MONITOR: (EvidenceRule("monitor-says", "an outside monitor has an alert"),),
     Question.APPLICATIONS: (
         EvidenceRule("one-application", "some applications fail, another one does well"),
+        EvidenceRule("several-applications", "several applications fail, and none does well"),
     ),
     Question.LOG: (
         EvidenceRule("log-quota", "rows of the log report requests refused for a rate limit"),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bot.core.state.tenant import Sample
     from bot.core.triage.context import TriageContext
 
-LONG_BEFORE_S = 120.0
+LONG_BEFORE_S = 300.0
 """A control endpoint that began to fail so long before has a problem of its own."""
 USUAL_SHARE = 0.01
 """So many of a control endpoint's requests fail by themselves."""
@@ -146,8 +146,8 @@ def _is_slower(samples: list[Sample], signal: ProbeState) -> bool:
     return len(latencies) >= FEW_ANSWERS and median(latencies) >= SLOWER * usual_s > 0
 
 
-COMPANION_BEFORE_S = 900.0
-"""What began so long before is a problem of its own."""
+COMPANION_S = 900.0
+"""What began so long before or after is a problem of its own."""
 TOGETHER_S = 180.0
 """Refusals at two tenants that began so close to each other have one cause."""
 BESIDE_LOGINS = frozenset({CUSTOM, M2M, WELLKNOWN})
@@ -168,6 +168,7 @@ OUTAGE_RULE_IDS = frozenset(
 )
 """Rules that one outage can match: one of them at this tenant, another one at the next."""
 OUTAGE_KIND = "outage"
+CUT_OFF_RULE_IDS = frozenset({"login-unreachable", "login-no-names"})
 
 
 def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
@@ -204,25 +205,48 @@ def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
 
 
 def _is_all_unreachable(context: TriageContext) -> bool:
-    """Tell whether no tenant and no control endpoint can be reached at all."""
+    """Tell whether no tenant and no control endpoint can be reached at all.
+
+    An answer, though it is an error, shows that something is reached.
+    """
     states = context.all_tenants.states.values()
     signals = [s for state in states for s in state.probes.values() if s.last_at is not None]
-    faults = [signal.most_frequent_fault for signal in signals]
-    if not all(fault and fault.stage in UNREACHABLE_STAGES for fault in faults):
+    faults = [fault for signal in signals for fault in signal.faults]
+    is_lost = all(signal.faults for signal in signals)
+    if not is_lost or any(fault.stage not in UNREACHABLE_STAGES for fault in faults):
         return False
     return not any(is_signal_healthy(s, context.now) for s in context.shared.controls.values())
+
+
+def find_cut_off(context: TriageContext) -> list[str]:
+    """Return the other tenants that are not reached either, if no answer comes from any of these.
+
+    Their users tell whether the service or our own way is lost.
+    """
+
+    def is_cut_off(name: str) -> bool:
+        faults = [login.most_frequent_fault for login in context.logins(name) if login.is_failing]
+        return any(fault and login_rule_id(fault) in CUT_OFF_RULE_IDS for fault in faults)
+
+    others = [name for name in context.rules.tenants if name not in context.tenants]
+    if not any(map(is_cut_off, context.tenants)):
+        return []
+    return [name for name in others if is_cut_off(name) and not context.is_worked_on(name)]
 
 
 def failure_kinds(context: TriageContext, name: str) -> set[str]:
     """Return in which ways a tenant fails: other ways of failing have other causes.
 
-    What ended before, or began long before, is no companion. Where people work on a tenant, only
-    what began together is.
+    What ended before, or began long before or after, is no companion. Where people work on either
+    tenant, only what began together is.
     """
     signals = context.all_tenants.states[name].probes.values()
-    is_ours = name not in context.tenants and context.is_worked_on(name)
-    earliest = context.since - (TOGETHER_S if is_ours else COMPANION_BEFORE_S)
-    latest = context.since + TOGETHER_S if is_ours else context.now
+    apart_s, latest = COMPANION_S, context.now
+    if name not in context.tenants:
+        if any(map(context.is_worked_on, (name, *context.tenants[:1]))):
+            apart_s = TOGETHER_S
+        latest = min(context.now, context.since + apart_s)
+    earliest = context.since - apart_s
     bad = [
         s
         for s in signals

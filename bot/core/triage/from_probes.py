@@ -42,7 +42,6 @@ OWN_SIDE_RULE_IDS = {
 }
 WELLKNOWN_RULE_IDS = {
     "login-intercepted": "wellknown-blocked",
-    "login-untrusted": "wellknown-unreachable",
     "login-no-names": "wellknown-unreachable",
     "login-name-lost": "wellknown-name-lost",
     "login-unreachable": "wellknown-unreachable",
@@ -91,14 +90,15 @@ def _collect_custom_evidence(
 ) -> Iterator[RuleMatch]:
     """Yield what it says that a login fails by the custom domain.
 
-    Until it has worked by the canonical one since then, a refusal is about the login itself.
+    Until it has worked by the canonical one since then, a refusal is about the login itself. A rate
+    limit is the tenant's, whatever its name.
     """
     fault = custom.most_frequent_fault
     if fault is None:
         return
     values: dict[str, EvidenceValue] = {"tenant": name, "fault": keep_codes(fault)}
     works_beside = is_login_ok and (login.last_ok_at or 0.0) >= (custom.since or 0.0)
-    if fault.stage is Stage.OAUTH and not works_beside:
+    if is_rate_limited(fault) or (fault.stage is Stage.OAUTH and not works_beside):
         counts = {"failed": len(custom.faults), "tries": len(custom.tries)}
         yield RuleMatch(login_rule_id(fault), {**values, **counts})
     elif is_login_ok:
@@ -234,9 +234,11 @@ def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
     now, logins = context.now, context.logins(name)
     failing = [login for login in logins if login.is_failing]
     fault, is_failing = m2m.most_frequent_fault, m2m.is_failing
+    begun = m2m.since or 0.0
+    works_beside = not failing and all((login.last_ok_at or 0.0) >= begun for login in logins)
     if fault and failing and m2m.ever_ok and (is_failing or not m2m.successes_in_a_row):
         yield RuleMatch("m2m-fails", {"tenant": name, "fault": keep_codes(fault)})
-    elif fault and is_failing and all(_works_since(login, m2m) for login in logins):
+    elif fault and is_failing and works_beside:
         yield RuleMatch(_m2m_rule_id(fault), {"tenant": name, "fault": keep_codes(fault)})
     elif is_down(context, name):
         # A token that came since the logins began to fail counts, however long ago that is. Where
@@ -245,11 +247,6 @@ def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
         is_ok = m2m.state is SignalState.OK and not has_just_recovered(m2m, now)
         if is_ok and (m2m.last_ok_at or 0.0) >= since:
             yield RuleMatch("m2m-ok", {"tenant": name})
-
-
-def _works_since(login: ProbeState, m2m: ProbeState) -> bool:
-    """Tell whether a login does not fail, and has worked since machine tokens began to fail."""
-    return not login.is_failing and (login.last_ok_at or 0.0) >= (m2m.since or 0.0)
 
 
 def _m2m_rule_id(fault: Fault) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import log
+from math import log, sqrt
 from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.events import FAILED_KINDS, PUSH, RowKind
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bot.core.model.measurement import Group
     from bot.core.model.observation import EvidenceValue
-    from bot.core.signals.metric_threshold import MetricState
+    from bot.core.signals.metric_threshold import MetricReading, MetricState
     from bot.core.triage.context import TriageContext
 
 SURGE_FACTOR = 2.0
@@ -37,6 +37,8 @@ MIN_OTHER_SUCCESSES = 5
 TELLING_SHARE = 0.05
 FEW_LESS, FEWEST = 0.85, 30.0
 """From this part of the usual successes on, of at least so many, a log is as ever."""
+CHANCE_SIGMAS = 2.0
+"""So many standard deviations of a count are no chance."""
 LEAST_USUAL = 0.3
 """So many failed rows are usual in a window of a log at least."""
 SPOKEN, CERTAIN = 2.0, 6.0
@@ -76,7 +78,7 @@ def collect_source_evidence(context: TriageContext, name: str) -> Iterator[RuleM
             yield from _collect_log_evidence(metric, context, clarity, is_alone=not bad)
             yield from _collect_blame_evidence(metric, _own_realms(context, name), context, clarity)
         elif clarity:
-            yield from _collect_error_evidence(metric, context, name, clarity)
+            yield from _collect_error_evidence(metric, context, clarity)
     if any(rules.metrics[n].kind is MetricKind.METRICS for n in bad):
         yield from _collect_log_beside_metrics_evidence(context, name)
 
@@ -210,33 +212,67 @@ def _most_frequent(groups: Iterable[Group], field: str) -> tuple[str, int]:
 
 
 def _collect_error_evidence(
-    metric: MetricState, context: TriageContext, name: str, clarity: float
+    metric: MetricState, context: TriageContext, clarity: float
 ) -> Iterator[RuleMatch]:
-    if not metric.recent:
-        return  # after a restart there are no measurements yet
-    pattern, hits = _most_frequent(metric.recent[-1].groups, "pattern")
+    pattern, hits = _most_frequent_error(metric)
     if pattern in ERROR_RULE_IDS:
-        is_alone = pattern == "unreachable" and _is_cut_off(context, name)
+        is_alone = pattern == "unreachable" and _is_cut_off(context)
         rule_id = "errors-unreachable-alone" if is_alone else ERROR_RULE_IDS[pattern]
         yield RuleMatch(rule_id, {"pattern": pattern, "events": hits}, clarity)
 
 
-def _is_cut_off(context: TriageContext, name: str) -> bool:
-    """Tell whether an application's calls fail while we get through, and people do in the log.
+def _most_frequent_error(metric: MetricState) -> tuple[str, int]:
+    """Return a tracker's most frequent pattern now; after a restart there is none yet."""
+    return _most_frequent(metric.recent[-1].groups, "pattern") if metric.recent else ("", 0)
+
+
+def have_applications_no_way_out(context: TriageContext) -> bool:
+    """Tell whether some tracker says that applications get no connection, while we get through."""
+    by_limits = (
+        (limits, context.all_tenants.states[name].metrics[n])
+        for name, rules in context.rules.tenants.items()
+        for n, limits in rules.metrics.items()
+    )
+    return any(
+        limits.kind is MetricKind.ERRORS
+        and _most_frequent_error(metric)[0] == "unreachable"
+        and bool(_clarity_of(metric, is_failing=True))
+        for limits, metric in by_limits
+    ) and _is_cut_off(context)
+
+
+def _is_cut_off(context: TriageContext) -> bool:
+    """Tell whether applications' calls fail while we get through, and people do in the logs.
 
     A browser that fetches nothing looks alike in the tracker, but not in an application's counts.
     """
-    limits, metrics = context.rules.tenants[name].metrics, context.all_tenants.states[name].metrics
-    by_kind = [(limit.kind, metrics[n]) for n, limit in limits.items()]
-    logs = (metric.reading for kind, metric in by_kind if kind is MetricKind.LOGS)
-    return (
-        any(kind is MetricKind.METRICS and is_user_failure(metric) for kind, metric in by_kind)
-        and all(is_signal_healthy(login, context.now) for login in context.logins(name))
-        and not any(
-            (log_.total or 0.0) - log_.failed < FEW_LESS * (log_.expected_successes or 0.0)
-            for log_ in logs
+    states, tenants = context.all_tenants.states, context.rules.tenants
+    failing = [
+        name
+        for name, rules in tenants.items()
+        if any(
+            limits.kind is MetricKind.METRICS and is_user_failure(states[name].metrics[n])
+            for n, limits in rules.metrics.items()
         )
+    ]
+    logs = [
+        states[name].metrics[n].reading
+        for name in failing
+        for n, limits in tenants[name].metrics.items()
+        if limits.kind is MetricKind.LOGS
+    ]
+    return (
+        bool(failing)
+        and all(is_signal_healthy(p, context.now) for n in failing for p in context.logins(n))
+        and not any(map(_is_missing_many, logs))
     )
+
+
+def _is_missing_many(log_: MetricReading) -> bool:
+    """Tell whether a log has fewer successes than usual, and more so than by chance."""
+    expected = log_.expected_successes or 0.0
+    missing = expected - ((log_.total or 0.0) - log_.failed)
+    return missing > max((1 - FEW_LESS) * expected, CHANCE_SIGMAS * sqrt(expected))
 
 
 def _collect_log_beside_metrics_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:

@@ -14,7 +14,7 @@ from bot.core.triage.context import (
     is_stale,
     is_user_failure,
 )
-from bot.core.triage.from_sources import blames_application
+from bot.core.triage.from_sources import blames_application, have_applications_no_way_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,8 +73,11 @@ def collect_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
         yield RuleMatch("monitor-says", {"names": tuple(alerting)})
     metrics = [n for n, limits in rules.metrics.items() if limits.kind is MetricKind.METRICS]
     ok = tuple(n for n in metrics if is_metric_healthy(state.metrics[n], context))
-    if ok and any(n in bad for n in metrics):
+    failing = tuple(n for n in metrics if n in bad)
+    if ok and failing:
         yield RuleMatch("one-application", {"names": ok})
+    elif len(failing) > 1:
+        yield RuleMatch("several-applications", {"names": failing})
 
 
 def _is_well_beside(login: ProbeState, context: TriageContext) -> bool:
@@ -94,7 +97,11 @@ def _failing_share(state: TenantState) -> float:
 def _collect_count_evidence(context: TriageContext, name: str, share: float) -> Iterator[RuleMatch]:
     """Yield whether users fail as the probe does, or do as well as ever, by their counts."""
     state, rules = context.all_tenants.states[name], context.rules.tenants[name]
-    counted = {n: limits for n, limits in rules.metrics.items() if _has_total(limits)}
+    counted = {  # those with a total
+        n: limits
+        for n, limits in rules.metrics.items()
+        if limits.kind is not MetricKind.ERRORS and not limits.is_pushed
+    }
     said = {
         n: log_likelihood_ratio(state.metrics[n], limits, share, context.since)
         for n, limits in counted.items()
@@ -116,10 +123,6 @@ def _collect_count_evidence(context: TriageContext, name: str, share: float) -> 
     can_refute = well_rule_id != "users-ok-beside" and context.now - context.since < SPEAK_WITHIN_S
     if awaited and can_refute:
         yield RuleMatch("users-unknown", {"names": tuple(awaited)})
-
-
-def _has_total(limits: MetricLimits) -> bool:
-    return limits.kind is not MetricKind.ERRORS and not limits.is_pushed
 
 
 def _well_rule_id(context: TriageContext, name: str) -> str:
@@ -191,10 +194,13 @@ def _compare_poisson(count: float, first: float, second: float) -> float:
 def _collect_peer_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
     """Yield at which tenants users fail too: two applications do not break in the same minutes.
 
-    One that is sent to the wrong tenant is missing at one, and refused at the other.
+    One that is sent to the wrong tenant is missing at one, and refused at the other; those of one
+    cluster lose their way out together.
     """
     here = context.environment(name)
     if any(blames_application(m) for m in context.all_tenants.states[name].metrics.values()):
+        return
+    if have_applications_no_way_out(context):
         return
     others = [
         other

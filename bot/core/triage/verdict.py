@@ -46,6 +46,7 @@ from bot.core.triage.from_others import (
     failing_share,
     failure_kinds,
     feed_ratio,
+    find_cut_off,
 )
 from bot.core.triage.from_probes import collect_latency_evidence, collect_probe_evidence
 from bot.core.triage.from_sources import collect_source_evidence
@@ -254,6 +255,8 @@ def collect_evidence(context: TriageContext) -> Iterator[RuleMatch]:
         yield from collect_user_evidence(context, name)
         if context.rules.tenants[name].metrics:
             yield from collect_source_evidence(context, name)
+    for name in find_cut_off(context):
+        yield from collect_user_evidence(context, name)
     yield from collect_peer_evidence(context)
     yield from collect_control_evidence(context)
     yield from collect_latency_evidence(context)
@@ -277,12 +280,7 @@ def _collect_status_page_evidence(context: TriageContext) -> Iterator[RuleMatch]
         yield RuleMatch("notice-nearby", {"names": tuple(filter(None, unprobed))})
     elif FeedState.OK in states:
         yield RuleMatch("notice-silent")
-    yield from _collect_feed_way_evidence(context)
-
-
-def _collect_feed_way_evidence(context: TriageContext) -> Iterator[RuleMatch]:
-    """Yield whether the status page is reached, as often as what fails would be."""
-    ratio = feed_ratio(context)
+    ratio = feed_ratio(context)  # the page may be lost as often as what fails, or be reached
     if abs(ratio) >= SPOKEN:
         rule_id = "feed-unreachable" if ratio > 0 else "feed-reached"
         yield RuleMatch(rule_id, strength=round(min(1.0, abs(ratio) / CERTAIN), 2))

@@ -99,6 +99,7 @@ users-unknown                     .        .        .        .        .        .
 monitor-says                      .        .        .     -1.5     -0.7        .        .        .
 
 one-application                -1.5     -0.5     -0.5        .        .      1.5     -0.5        .
+several-applications            0.7      0.3        .        .        .     -0.7      0.3        .
 
 log-quota                         .        .      6.0        .        .     -1.5     -2.0        .
 log-platform                    3.5     -1.0        .        .        .     -1.5        .        .

@@ -99,6 +99,7 @@ SENTENCES = {
     "users-away": "hardly any of the usual logins arrives, and none fails (seen in {names})",
     "users-unknown": "it is not known yet how real users do: {names}",
     "one-application": "only some applications fail; {names} works",
+    "several-applications": "several applications fail together: {names}",
     "users-fail-elsewhere": "real users of other tenants in the same environment fail, too: "
     "{names}",
     "traffic-surge": "{metric} calls Auth0 {times:.1f} times as often as usual",
