@@ -9,12 +9,12 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.faults.outside import PAGER, WEBHOOK, Outside
+from tests.faults.outside import PAGER, ROUTING_KEY, WEBHOOK, Outside
 from tests.faults.preload import Preload
 from tests.faults.program import COMMAND, FAST, Admin, Program, read_starved_s
 from tests.faults.site import answer
 from tests.faults.slack import APP_TOKEN, BOT_TOKEN, CHANNEL, Slack
-from tests.faults.tenants import AUTH0_DOWN, Tenants
+from tests.faults.tenants import AUTH0_DOWN, CLIENT_SECRET, PASSWORD, Tenants
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -26,6 +26,10 @@ SHARED_PATIENCE = 3.0
 START_S = 180.0
 """Real seconds for what the lab waits for and nothing promises: others may have the cores."""
 CRITICAL = r"incident=\d+ state=open severity=critical"
+SECRETS = [
+    secret.encode() for secret in (BOT_TOKEN, APP_TOKEN, CLIENT_SECRET, PASSWORD, ROUTING_KEY)
+]
+SHOWN = ("/metrics", "/health", "/status", "/status.json")
 SLACK_DOWN = answer(503, "<html><body>Service Unavailable</body></html>")
 
 
@@ -72,6 +76,7 @@ class Lab:
         """Whether the program may end by itself."""
         self.programs: list[Program] = []
         self.exit_stack = AsyncExitStack()
+        self._admin: Admin | None = None
         self._promises = promises
         self._is_shared = is_shared
         self._patience = SHARED_PATIENCE if is_shared else 1.0
@@ -152,7 +157,8 @@ class Lab:
         )
         self.programs.append(program)
         self.exit_stack.push_async_callback(program.kill)
-        return await self.exit_stack.enter_async_context(Admin.open(program))
+        self._admin = await self.exit_stack.enter_async_context(Admin.open(program))
+        return self._admin
 
     async def start_watching(self, settings: dict[str, Any] | None = None) -> Admin:
         """Start the program, and wait until each tenant gave a token and Slack said hello."""
@@ -164,6 +170,23 @@ class Lab:
             "the program watches all tenants and is connected to Slack",
         )
         return admin
+
+    async def check_secrets(self) -> None:
+        """See that no secret is in what the programs wrote, sent, answered or were called with."""
+        messages = [*(message.params for message in self.slack.messages)]
+        shown = {
+            "the log": [line for each in self.programs for _, line in each.lines],
+            "Slack": [*messages, self.slack.private_answers],
+            "a page": self.outside.pages,
+            "the command line": [each.command_line for each in self.programs],
+            "an answer": [await self._admin.get(path) for path in SHOWN] if self._admin else [],
+        }
+        texts = {name: repr(shown[name]).encode() for name in shown}
+        texts |= {file.name: file.read_bytes() for file in self.folder.glob("*.sqlite*")}
+        leaks = [
+            f"{secret!r} in {name}" for name in texts for secret in SECRETS if secret in texts[name]
+        ]
+        self.check(not leaks, f"no secret is shown: {leaks}")
 
     async def idle(self, least_s: float = 0.0, most_s: float = 5.0) -> None:
         """Wait until a random moment; seconds of the program's clock."""

@@ -35,6 +35,10 @@ class Program:
         """The log: when a line came, by the loop's clock, and the line."""
         self.count_lines = 0
         self.started_at = _now()
+        self.command_line: list[str] = []
+        """As `ps` shows it."""
+        with suppress(OSError):  # it has ended
+            self.command_line = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")
         self._starved_s = 0.0
         self._process = process
         self._reading = asyncio.create_task(self._read())

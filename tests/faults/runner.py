@@ -100,6 +100,7 @@ async def play(experiment: Experiment, number: int, conditions: Conditions) -> R
     try:
         async with lab.open():
             await experiment.play(lab)
+            await lab.check_secrets()
         missed = experiment.promises.keys() - lab.measured.keys()
         result.failure = ", ".join(f"never measured: {each}" for each in sorted(missed))
     except NotPossibleError as error:

@@ -209,6 +209,14 @@ async def die(lab: Lab) -> None:
     await lab.until(lambda: False, 600, "never")
 
 
+async def leak(lab: Lab) -> None:
+    """Write a secret."""
+    lab.may_end = True
+    await lab.run(sys.executable, "-c", "print('lab-pass-word')")
+    await lab.program.ended()
+    lab.measure("it is so", 0.1)
+
+
 async def blunder(_: Lab) -> None:
     """Be wrong itself."""
     raise ValueError("an experiment has a mistake")
@@ -222,6 +230,7 @@ async def blunder(_: Lab) -> None:
         (miss, "not so after 0.2 s: it is so"),
         (be_late, "it is so: 0.3"),
         (die, "not so: never; the program ended (7)"),
+        (leak, "no secret is shown: [\"b'lab-pass-word' in the log\""),
         (blunder, "an experiment has a mistake"),
     ],
 )

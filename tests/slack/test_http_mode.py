@@ -250,12 +250,16 @@ async def test_inbox_hangs(door: Door, inbox: Any, command: bytes) -> None:
 async def test_before_slack_accepts_the_bot(
     listeners: Listeners, clock: Any, command: bytes
 ) -> None:
-    """A signed request waits a little, and then gets 503; an unsigned one gets 401 at once."""
+    """A signed request waits a little, and then gets 503; any other gets 401 at once."""
     time = SetClock(clock.now())
     endpoint = EventsEndpoint(SECRET, time)
     async with opened(endpoint, time) as door:
         assert await door.send(command) == (503, "not connected to Slack yet")
         assert (await door.send(command, {}))[0] == 401
+        forged = door.signed(command, secret="another")
+        assert await door.send(command, forged) == (401, "wrong signature")
+        ahead = door.signed(command, stamp=str(int(time.at) + 302))
+        assert await door.send(command, ahead) == (401, "no fresh timestamp")
 
         time.at += 1  # Slack signs a repeated request anew
         waiting = asyncio.create_task(door.send(command))

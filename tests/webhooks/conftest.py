@@ -67,6 +67,7 @@ class MemoryInbox:
 
     def __init__(self) -> None:
         self.pushes: dict[str, Push] = {}
+        self.asked = 0
         self.is_broken = False
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
@@ -77,6 +78,7 @@ class MemoryInbox:
 
     async def accept(self, received: InboxItem) -> bool:
         assert isinstance(received, Push)
+        self.asked += 1
         await self.may_go_on.wait()
         if self.is_broken:
             raise StoreError("canary: the disk is full")

@@ -191,7 +191,7 @@ async def test_unsaved(default_door: Any, genuine: Any, name: str) -> None:
 async def test_a_store_that_hangs(default_door: Any, genuine: Any) -> None:
     """The answer comes in time for its sender; what is committed later is not stored twice.
 
-    A repetition meanwhile is not answered as saved.
+    A repetition meanwhile waits for the same commit, and is not answered as saved.
     """
     inbox = default_door.inbox
     inbox.may_go_on.clear()
@@ -202,6 +202,7 @@ async def test_a_store_that_hangs(default_door: Any, genuine: Any) -> None:
     inbox.may_go_on.set()
 
     assert {status for status, _ in answers} == {503}
+    assert inbox.asked == 1
     assert (await default_door.push("alertmanager", genuine["alertmanager"]))[0] == 200
     assert len(inbox.items) == 1
 
@@ -219,6 +220,20 @@ async def test_a_store_that_hangs_fills_no_memory(default_door: Any) -> None:
 
     assert set(statuses) == {503}
     assert len(default_door.inbox.pushes) == MAX_UNSAVED
+
+
+async def test_an_undecodable_secret(door: Any) -> None:
+    """Bytes that are no text are a wrong secret."""
+    reader, writer = await asyncio.open_connection(*door.server.address)
+    writer.write(
+        b"POST /hooks/report HTTP/1.1\r\nHost: bot.example\r\nContent-Length: 2\r\n"
+        b"Authorization: Bearer \xff\xfe\r\nConnection: close\r\n\r\n{}"
+    )
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    await writer.wait_closed()
+
+    assert b" 401 " in answer.splitlines()[0]
 
 
 async def test_slow(door: Any) -> None:
