@@ -181,6 +181,15 @@ def test_the_pictures_are_small() -> None:
     assert sum(sizes) < 2_000_000
 
 
+def test_pictures_show_every_emoji() -> None:
+    """The workspace's page knows the emoji of all messages, and of no picture only the name."""
+    page = (ROOT / "bot/simulator/workspace/page_text.js").read_text(encoding="utf-8")
+    known = set(re.findall(r'\b(\w+): "[^\x00-\x7f]', page))
+    words = "".join(f.read_text(encoding="utf-8") for f in ROOT.glob("bot/slack/render/*.py"))
+
+    assert set(re.findall(r":([a-z_]{3,}):", words)) <= known
+
+
 def test_every_picture_is_on_a_page() -> None:
     """No page shows one that is not there, and none is left over."""
     files = {file.name for file in (ROOT / "docs" / "pictures").iterdir()}

@@ -9,9 +9,10 @@ const EMOJI = {
   large_blue_circle: "🔵", large_blue_square: "🟦", large_green_circle: "🟢", large_green_square: "🟩",
   large_orange_circle: "🟠", large_orange_diamond: "🔶", large_orange_square: "🟧", large_red_square: "🟥",
   large_yellow_circle: "🟡", large_yellow_square: "🟨", link: "🔗", lock: "🔒", loud_sound: "🔊", mag: "🔍",
-  bust_in_silhouette: "👤", memo: "📝", mute: "🔇", no_bell: "🔕", no_entry: "⛔", octagonal_sign: "🛑", question: "❓", red_circle: "🔴",
-  repeat: "🔁", robot_face: "🤖", rotating_light: "🚨", satellite_antenna: "📡", shield: "🛡️",
-  small_orange_diamond: "🔸", speech_balloon: "💬", stopwatch: "⏱️", tada: "🎉", thumbsup: "👍",
+  bust_in_silhouette: "👤", memo: "📝", mute: "🔇", no_bell: "🔕", no_entry: "⛔", octagonal_sign: "🛑", ok_hand: "👌",
+  question: "❓", red_circle: "🔴",
+  repeat: "🔁", robot_face: "🤖", rotating_light: "🚨", satellite_antenna: "📡", see_no_evil: "🙈", shield: "🛡️",
+  small_blue_diamond: "🔹", small_orange_diamond: "🔸", speech_balloon: "💬", stopwatch: "⏱️", tada: "🎉", thumbsup: "👍",
   warning: "⚠️", wave: "👋", white_check_mark: "✅", white_circle: "⚪", wrench: "🔧", x: "❌", zap: "⚡",
 };
 const DATES = {

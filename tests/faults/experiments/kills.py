@@ -30,7 +30,7 @@ LATE_S = 5.0
 
 @experiment(Kind.CRASHES, {SETTLED: 900}, tier=Tier.QUICK, tenants=MANY, test_speed=10)
 async def killed_while_alerts_flow(lab: Lab) -> None:
-    """The bot is killed 25 times at random or in mid-post, while tenants fail and recover."""
+    """The bot is killed 4 times (in real time 25) at random or in mid-post, while tenants fail."""
     await kill_again_and_again(lab)
 
 
