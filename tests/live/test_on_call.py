@@ -167,7 +167,8 @@ async def test_an_outage_escalates_until_somebody_acknowledges(duty: Duty) -> No
     assert not duty.direct("U2")
 
     async with duty.bot(config) as (child, admin):
-        await town.until(lambda: outside.events)
+        # Half a real second lies between the two steps, and each goes its own way.
+        await town.until(lambda: outside.events and duty.direct("U2"))
         (called,) = duty.direct("U2")
         await town.server.people.click("U2", "DU2", called.ts, ACKNOWLEDGE)
         await town.until(lambda: "acknowledge" in outside.actions)

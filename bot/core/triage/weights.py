@@ -140,21 +140,19 @@ login-denied                    0.2      3.0        .      1.6     -3.0        .
 login-server-error              0.9      1.4        .      0.7     -1.5        .        .        .
 login-5xx                       1.3      0.9        .     -2.0     -1.0        .        .        .
 login-hangs                     1.1      0.8        .     -2.0      0.7        .        .        .
-custom-only                     0.4      3.3        .        .     -2.0        .        .        .
+custom-only                     0.5      3.3        .        .     -2.0        .        .        .
 login-slow                      1.0      0.8     -1.0     -3.0      0.4        .        .        .
 login-ok                       -0.9        .        .     -0.5     -1.0        .        .        .
-sudden                          0.5        .        .        .        .        .        .        .
-same-environment-fails          2.9     -4.0     -3.0     -4.0        .        .        .        .
+same-environment-fails          2.8     -4.0     -3.0     -4.0        .        .        .        .
 nothing-reached                 1.4     -4.0     -3.0     -4.0      4.6        .        .        .
 notice-silent                  -0.3        .        .        .        .        .        .        .
-users-fail-alone                  .      0.1      0.4     -4.0     -2.0      5.9      3.6        .
-users-fail                      1.6      1.6      0.9     -4.0     -5.0        .        .        .
+users-fail-alone                  .      0.1      0.3     -4.0     -2.0      5.9      3.6        .
+users-fail                      1.5      1.6      0.9     -4.0     -5.0        .        .        .
 users-ok                       -5.1     -5.0     -3.5        .        .     -3.0     -3.0        .
 log-upstream                   -1.0        .        .        .        .     -2.0      5.1        .
 log-one-connection             -1.0      1.3        .        .        .     -1.5      3.1        .
 log-as-ever                    -1.0     -1.0        .        .        .      1.9     -2.0        .
-log-attack                     -2.0      0.5      3.6     -1.0        .     -4.0     -3.0        .
-deploy-before                     .        .        .        .      0.8      2.2        .        .
+deploy-before                     .        .        .        .      0.8      2.1        .        .
 setting-before                 -0.5      2.8        .      0.9        .     -0.3     -0.3        .
 """
 FITTED_TEMPERATURE: float | None = 1.0
