@@ -20,9 +20,8 @@ from alembic.script import ScriptDirectory
 from bot.core.state.desk import DeskState
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
-from bot.store import SqlStore, open_store
+from bot.store import SqlStore, inspect_database, open_store
 from bot.store.schema import HEAD, METADATA, MIGRATIONS
-from bot.store.sqlite_file import inspect_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -194,9 +193,6 @@ async def test_address_of_a_file(closed: Path) -> None:
 @pytest.mark.parametrize(
     ("database", "said"),
     [
-        ("postgresql://bot:hunter2@db/auth0", "PostgreSQL is not supported yet"),
-        ("postgresql+psycopg://bot:hunter2@db/auth0", "PostgreSQL is not supported yet"),
-        ("postgres://bot:hunter2@db/auth0", "PostgreSQL is not supported yet"),
         ("mysql://bot:hunter2@db/auth0", "give the path of a SQLite file"),
         ("sqlite://", "give the path of a SQLite file"),
         ("sqlite:///:memory:", "give the path of a SQLite file"),
@@ -219,6 +215,6 @@ async def test_migrations_make_the_tables(store: SqlStore) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
 
-    with store._database.transaction() as connection:
+    with store._database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
