@@ -347,7 +347,8 @@ def secrets_in(value: object) -> Iterator[str]:
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
         with suppress(ValueError):  # the password in an address alone is one, too
-            yield unquote(urlsplit(value.get_secret_value()).password or "")
+            if password := urlsplit(value.get_secret_value()).password:
+                yield unquote(password)
     elif isinstance(value, BaseModel):
         for _, child in value:
             yield from secrets_in(child)

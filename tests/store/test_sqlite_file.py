@@ -12,16 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from bot.core.state.desk import DeskState
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
 from bot.store import SqlStore, inspect_database, open_store
-from bot.store.schema import HEAD, METADATA, MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,13 +203,3 @@ async def test_other_databases(database: str, said: str) -> None:
         await open_store(database, 0.0)
 
     assert "hunter2" not in str(caught.value)
-
-
-async def test_migrations_make_the_tables(store: SqlStore) -> None:
-    """The migrations lead to exactly what the code expects, and `HEAD` is their last."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-
-    with store._database.reading() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
-    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]

@@ -14,6 +14,10 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from bot.core.model.command import Request, RunCheck, ShowHelp
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
@@ -23,7 +27,9 @@ from bot.core.state.outbox import Delivery, DeliveryStatus, Post
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
 from bot.store import open_store
+from bot.store.schema import HEAD, METADATA, MIGRATIONS
 from bot.store.sqlite_file import SqliteDatabase
+from tests.postgresql import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +103,16 @@ async def test_retention(opened: Opened) -> None:
     assert opened.query("SELECT id FROM incident") == [(2,)]
     assert set(opened.query("SELECT key FROM outbox")) == {("sent lately",), ("waiting",)}
     assert set(opened.query("SELECT id FROM inbox")) == {("handled lately",), ("waiting",)}
+
+
+async def test_migrations_make_the_tables(opened: Opened) -> None:
+    """The migrations lead to exactly what the code expects, and `HEAD` is their last."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+
+    with opened.store._database.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
 async def test_another_writer_is_noticed(opened: Opened) -> None:
@@ -204,13 +220,15 @@ async def test_full_disk(store: SqlStore, path: Path, full: type, said: str) -> 
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_killed_while_committing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=GROUP)])
+def test_killed_while_committing(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """After kill -9 at any moment a commit is there or not; what had returned is there."""
+    where = tmp_path if kind == "sqlite" else request.getfixturevalue("server_database")
     script = Path(__file__).with_name("killed.py")
     root = script.parents[2]
 
     done = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, script, tmp_path],
+        [sys.executable, script, where],
         env={"PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
@@ -218,7 +236,8 @@ def test_killed_while_committing(tmp_path: Path) -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "20 kills while committing, 10 while opening\n"
+    commits, openings = (20, 10) if kind == "sqlite" else (8, 4)
+    assert done.stdout == f"{commits} kills while committing, {openings} while opening\n"
 
 
 async def test_a_disk_that_hangs_ends_the_start(
