@@ -8,11 +8,13 @@
 | postgresql | a server: connect, hold the lease, migrate; what PostgreSQL's errors mean |
 | damage | whether a file or its log is damaged |
 | backups | copies beside the file |
+| copying | from one database to another, of either kind |
 | schema | the tables, the same on both |
 | migrations | how older databases become newer ones |
 """
 
+from bot.store.copying import copy_all
 from bot.store.database import inspect_database
 from bot.store.store import SqlStore, back_up_hourly, open_store
 
-__all__ = ["SqlStore", "back_up_hourly", "inspect_database", "open_store"]
+__all__ = ["SqlStore", "back_up_hourly", "copy_all", "inspect_database", "open_store"]

@@ -124,7 +124,7 @@ class PostgresqlDatabase:
                 may_create = func.has_schema_privilege(func.current_schema(), "CREATE")
                 if not connection.execute(select(may_create)).scalar():
                     raise StoreError(f"{self._cannot} {_NO_RIGHTS}")
-                return DatabaseInspection(f"{self.name}: tables will be made", is_in_use=False)
+                return DatabaseInspection(f"{self.name}: tables will be made", is_new=True)
             if holder := _find_holder(connection):
                 return DatabaseInspection(f"{self.name} is in use by {holder}", is_in_use=True)
         return describe_revision(self.name, revision, "migrates")

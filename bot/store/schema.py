@@ -112,8 +112,10 @@ class DatabaseInspection:
     """What the bot would find at its start. Nothing was changed."""
 
     detail: str
-    is_in_use: bool
+    is_in_use: bool = False
     """A bot runs with it."""
+    is_new: bool = False
+    """It has no tables yet, or is not there."""
 
 
 def describe_revision(name: str, revision: str, act: str) -> DatabaseInspection:
@@ -125,7 +127,7 @@ def describe_revision(name: str, revision: str, act: str) -> DatabaseInspection:
         raise StoreError(f"The database {name} was written by a newer version: start that one")
     is_old = revision < HEAD
     state = f"is older: the bot {act} it at its start" if is_old else "is up to date"
-    return DatabaseInspection(f"{name} {state}", is_in_use=False)
+    return DatabaseInspection(f"{name} {state}")
 
 
 def read_revision(connection: Connection) -> str | None:

@@ -209,7 +209,7 @@ class SqliteDatabase:
             if shutil.disk_usage(folder).free < MIN_FREE:
                 raise OSError(errno.ENOSPC, "less than 100 MB are free")
             if not path.exists():
-                return DatabaseInspection(f"{path} will be made", is_in_use=False)
+                return DatabaseInspection(f"{path} will be made", is_new=True)
             if not os.access(path, os.W_OK):
                 raise OSError(errno.EACCES, "no right to write")
             if _is_locked(path):
@@ -218,7 +218,7 @@ class SqliteDatabase:
                 detail = (
                     "is damaged: the bot moves it aside at its start, and restores its newest copy"
                 )
-                return DatabaseInspection(f"{path} {detail}", is_in_use=False)
+                return DatabaseInspection(f"{path} {detail}")
             with connect(path) as connection, connection.begin():
                 revision = read_revision(connection) or HEAD
         return describe_revision(str(path), revision, "copies and migrates")
