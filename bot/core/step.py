@@ -19,10 +19,10 @@ from bot.core.incidents.grouping import (
 )
 from bot.core.incidents.lifecycle import cannot_check_at
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
-from bot.core.model.observation import CONTROL, SignalState
+from bot.core.model.observation import CONTROL
 from bot.core.model.wall_clock import DAY_S
 from bot.core.oncall import CallReason
-from bot.core.signals.probe_threshold import ProbeState, Reason
+from bot.core.signals.probe_threshold import ProbeState
 from bot.core.state import clock_shift
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
 from bot.core.state.incident import MESSAGE, MessageRef, OwnFaultKind, Resolution
@@ -239,7 +239,8 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             return deliveries.miss_post(state, stimulus.incident)
         case ShiftsPolled():
             shifts = stimulus.shifts
-            shifts = state.shifts.with_reading(shifts) if state.shifts else shifts
+            if state.shifts and shifts.fault:  # those of before are better than none
+                shifts = replace(state.shifts, fault=shifts.fault)
             return replace(state, shifts=shifts).with_shift_over(stimulus.at), []
 
 
@@ -375,14 +376,7 @@ def _handle_tenant_report(
     state: DeskState, stimulus: TenantReport, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
     now, tenant = stimulus.at, stimulus.tenant
-    effects: list[DeskEffect] = []
-    if any(
-        change.state is SignalState.PENDING or change.reason in {Reason.SLOW, Reason.EXTERNAL_ALERT}
-        for change in stimulus.changes
-    ):
-        state, effects = corroboration.corroborate(state, stimulus, tenants, rules)
-    if tenants.states[tenant].is_slowing:
-        state = corroboration.hasten_controls(state, now)
+    state, effects = corroboration.corroborate(state, stimulus, tenants, rules)
     if stimulus.unobserved_s:
         state, sent = open_monitoring_gap(state, stimulus, rules)
         effects += sent

@@ -50,7 +50,7 @@ class PushedCounts:
             if tenant.stream_token is not None
         }
         self._reports = {
-            Target(name, app): _ReportCounter(Target(name, app), now)
+            Target(name, app): _begin_report(Target(name, app), now)
             for name, tenant in self._tenants.items()
             for app in tenant.report_signals
         }
@@ -61,28 +61,26 @@ class PushedCounts:
 
     def add_report(self, tenant: str, app: str, failed: int, total: int | None) -> None:
         """Add an application's failed calls and, if it reports them, all calls."""
-        self._reports[Target(tenant, app)].add(failed, total)
+        target = Target(tenant, app)
+        before = self._reports[target]
+        self._reports[target] = replace(
+            before,
+            failed=before.failed + failed,
+            total=_add_if_known(before.total, total),
+            no_data_reason="",
+        )
 
     def drain(self, target: Target, now: float) -> Measurement:
         """Return the counts since the last drain, and start again from zero."""
-        if target in self._reports:
-            return self._reports[target].drain(now)
+        if (reported := self._reports.get(target)) is not None:
+            self._reports[target] = _begin_report(target, now)
+            return replace(reported, at=now, span_s=now - reported.at)
         return self._streams[target.owner].drain(now)
 
 
-class _ReportCounter:
-    """Adds up what one application reported since the last drain."""
-
-    def __init__(self, target: Target, now: float) -> None:
-        self._empty = self._sum = Measurement(target, now, total=0.0, no_data_reason="no report")
-
-    def add(self, failed: int, total: int | None) -> None:
-        report = replace(self._empty, failed=failed, total=total)
-        self._sum = replace(_add(self._sum, report), no_data_reason="")
-
-    def drain(self, now: float) -> Measurement:
-        drained, self._sum = self._sum, replace(self._empty, at=now)
-        return replace(drained, at=now, span_s=now - drained.at)
+def _begin_report(target: Target, now: float) -> Measurement:
+    """Return what is added up of one application's reports, from now on."""
+    return Measurement(target, now, total=0.0, no_data_reason="no report")
 
 
 class _StreamCounter:

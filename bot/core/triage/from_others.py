@@ -96,7 +96,9 @@ def _answer(
     ratio = compare_shares(samples, share or 1.0)
     if ratio >= SPOKEN:
         return "controls-fail", min(1.0, ratio / CERTAIN)
-    if _is_slower(samples, signal):
+    latencies = [sample.latency_s for sample in samples if sample.latency_s is not None]
+    slow_s = SLOWER * signal.latency.median_s
+    if len(latencies) >= FEW_ANSWERS and median(latencies) >= slow_s > 0:
         return "controls-slow", 1.0
     if ratio <= -SPOKEN and _can_tell(context, samples, share):
         return "controls-ok", min(1.0, -ratio / CERTAIN)
@@ -137,13 +139,6 @@ def compare_shares(samples: list[Sample], share: float) -> float:
     share = min(max(share, 2 * USUAL_SHARE), 1 - USUAL_SHARE)
     good = len(samples) - failed
     return failed * log(share / USUAL_SHARE) + good * log((1 - share) / (1 - USUAL_SHARE))
-
-
-def _is_slower(samples: list[Sample], signal: ProbeState) -> bool:
-    """Tell whether its answers take far longer than usual."""
-    latencies = [sample.latency_s for sample in samples if sample.latency_s is not None]
-    usual_s = signal.latency.median_s
-    return len(latencies) >= FEW_ANSWERS and median(latencies) >= SLOWER * usual_s > 0
 
 
 COMPANION_S = 900.0
@@ -269,7 +264,12 @@ def _is_tenant_healthy(context: TriageContext, name: str) -> bool:
     machine tokens, and where only users fail, only its users tell.
     """
     state = context.all_tenants.states[name]
-    failing = {n for own in context.tenants for n in _failing_ways(context, own)}
+    failing = {
+        way
+        for own in context.tenants
+        for way, probe in context.all_tenants.states[own].probes.items()
+        if probe.is_failing or is_slow(probe, context.now)
+    }
     if not failing:
         metrics = [m for m in state.metrics.values() if m.reading.total is not None]
         return bool(metrics) and all(is_metric_healthy(metric, context) for metric in metrics)
@@ -282,12 +282,6 @@ def _is_tenant_healthy(context: TriageContext, name: str) -> bool:
         and (way.last_ok_at or 0) >= context.since
         for way in ways
     )
-
-
-def _failing_ways(context: TriageContext, name: str) -> set[str]:
-    """Return which probes of a tenant fail or are slow."""
-    probes = context.all_tenants.states[name].probes
-    return {n for n, probe in probes.items() if probe.is_failing or is_slow(probe, context.now)}
 
 
 def _collect_shared_refusals(context: TriageContext, others: list[str]) -> Iterator[RuleMatch]:
