@@ -124,11 +124,6 @@ class OutboxDelivery:
         created = [d.created_at for lane in lanes for d in lane.values() if not d.is_done]
         return self._clock.now() - min(created) if created else 0.0
 
-    def resume(self, deliveries: Iterable[Delivery]) -> None:
-        """Go on with the deliveries of an earlier process, and watch for doubles of its posts."""
-        now = self._clock.now()
-        self.offer(outbox.recover(delivery, now) for delivery in deliveries)
-
     def offer(self, deliveries: Iterable[Delivery]) -> None:
         """Take over deliveries: those of the engine were committed."""
         for delivery in deliveries:

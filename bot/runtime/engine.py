@@ -309,7 +309,7 @@ class Engine:
             self._outbox_writer.label_until = now + LABEL_S
             deliveries = [replace(each, is_repeat=True) for each in deliveries]
         if self._delivery:
-            self._delivery.resume(deliveries)
+            self._delivery.offer(outbox.recover(each, now) for each in deliveries)
         self.submit(Started(now))
         for item in before.inbox_items:
             self.submit(_to_stimulus(item, now))
