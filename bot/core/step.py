@@ -19,13 +19,13 @@ from bot.core.incidents.grouping import (
 )
 from bot.core.incidents.lifecycle import cannot_check_at
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
-from bot.core.model.observation import CONTROL
+from bot.core.model.observation import CONTROL, SignalState
 from bot.core.model.wall_clock import DAY_S
 from bot.core.oncall import CallReason
-from bot.core.signals.probe_threshold import ProbeState
+from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state import clock_shift
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
-from bot.core.state.incident import MESSAGE, MessageRef, OwnFaultKind, Resolution
+from bot.core.state.incident import OwnFaultKind, Resolution
 from bot.core.state.outbox import Call, Edit, ReportDue
 from bot.core.state.stimulus import (
     CallOverdue,
@@ -224,15 +224,8 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             return state.with_audit_entry(stimulus.entry), [stimulus.entry]
         case CheckStarted():
             return dispatch.continue_check(state, stimulus.request_id, stimulus)
-        case Delivered():
-            incident = state.incidents[stimulus.incident]
-            message = replace(incident.message, ref=MessageRef(stimulus.channel, stimulus.ts))
-            detected_at = {MESSAGE: stimulus.at, **incident.history.detected_at}
-            history = replace(incident.history, detected_at=detected_at)
-            incident = replace(incident, message=message, history=history)
-            return state.with_incident(incident), []
-        case MessageLost():
-            return deliveries.post_again(state, stimulus.incident)
+        case Delivered() | MessageLost():
+            return deliveries.place_message(state, stimulus)
         case CallTaken() | CallRefused() | CallOverdue():
             return deliveries.handle(state, stimulus, rules)
         case PostMissed():
@@ -376,7 +369,14 @@ def _handle_tenant_report(
     state: DeskState, stimulus: TenantReport, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
     now, tenant = stimulus.at, stimulus.tenant
-    state, effects = corroboration.corroborate(state, stimulus, tenants, rules)
+    effects: list[DeskEffect] = []
+    if any(
+        change.state is SignalState.PENDING or change.reason in {Reason.SLOW, Reason.EXTERNAL_ALERT}
+        for change in stimulus.changes
+    ):
+        state, effects = corroboration.corroborate(state, stimulus, tenants, rules)
+    if tenants.states[tenant].is_slowing:
+        state = corroboration.hasten_controls(state, now)
     if stimulus.unobserved_s:
         state, sent = open_monitoring_gap(state, stimulus, rules)
         effects += sent

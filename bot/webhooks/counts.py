@@ -9,8 +9,8 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bot.core.auth0_logs.events import MAX_CHANGES, MAX_GROUPS, ROWS_LATE, tally_rows
-from bot.core.model.measurement import Group, Measurement
+from bot.core.auth0_logs.events import MAX_CHANGES, ROWS_LATE, tally_rows
+from bot.core.model.measurement import Measurement, merge_groups
 from bot.core.model.observation import LOGS, Target
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _add(before: Measurement, more: Measurement) -> Measurement:
         before,
         failed=before.failed + more.failed,
         total=_add_if_known(before.total, more.total),
-        groups=_merge_groups((*before.groups, *more.groups)),
+        groups=merge_groups((*before.groups, *more.groups)),
         own_rows=_add_if_known(before.own_rows, more.own_rows),
         environment=more.environment or before.environment,
         changes=(*before.changes, *more.changes)[-MAX_CHANGES:],
@@ -142,15 +142,3 @@ def _add(before: Measurement, more: Measurement) -> Measurement:
 
 def _add_if_known(before: Number | None, more: Number | None) -> Number | None:
     return None if before is None or more is None else before + more
-
-
-def _merge_groups(groups: Sequence[Group]) -> tuple[Group, ...]:
-    """Add up equal groups; beyond `MAX_GROUPS`, all of one kind in one group."""
-    joined: dict[tuple[str, str, str], Group] = {}
-    for group in groups:
-        key = group.kind, group.pattern, group.connection
-        if key not in joined and len(joined) >= MAX_GROUPS:
-            key = group.kind, "", ""
-        before = joined[key].count if key in joined else 0
-        joined[key] = Group(key[0], before + group.count, *key[1:])
-    return tuple(joined.values())

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from bot.core.auth0_logs.events import (
     FAILED_KINDS,
     KIND_OF,
-    MAX_GROUPS,
     SETTINGS,
     LogRow,
     RowKind,
@@ -19,7 +18,7 @@ from bot.core.auth0_logs.events import (
     parse_change,
     tally_rows,
 )
-from bot.core.model.measurement import ChangeMade, Group, Measurement
+from bot.core.model.measurement import MAX_GROUPS, ChangeMade, Group, Measurement
 from bot.core.model.observation import Target
 
 LOGS = Target("prod", "logs")

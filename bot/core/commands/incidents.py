@@ -85,7 +85,7 @@ def _acknowledge(
         return CommandOutcome.TOO_LATE, incident, []
     had_by, text = incident.life.acknowledged_by, command.note
     if had_by == user:
-        incident = acknowledgements.answer(incident, now)
+        incident = acknowledgements.renew(incident, now, is_answer=True)
         if not text:
             return CommandOutcome.ALREADY, incident, []
         return CommandOutcome.ALREADY, *_record_entry(incident, NoteEntry(now, user, text))

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, SignalState
-from bot.core.signals.probe_threshold import Reason
 from bot.core.state.stimulus import RequestCheck, StartProbe, TenantReport
 from bot.core.state.tenant import Tenants
 
@@ -25,30 +24,22 @@ MAX_PEERS = 2
 def corroborate(
     state: DeskState, stimulus: TenantReport, tenants: Tenants, rules: Rules
 ) -> StateAndEffects:
-    """Check what tells the causes apart, if something begins to fail: what else fails now?
+    """Check what tells the causes apart: what else fails now?
 
     Control endpoints, status feeds, and at a few other tenants the logins and what has just failed
-    here; all that this tenant has if its users fail. Where a tenant answers slowly, control
-    endpoints are checked soon: they may be slow as well.
+    here; all that this tenant has if its users fail.
     """
-    now, here = stimulus.at, stimulus.tenant
-    begins = now - state.corroborated_at >= CORROBORATION_INTERVAL_S and any(
-        change.state is SignalState.PENDING or change.reason in {Reason.SLOW, Reason.EXTERNAL_ALERT}
-        for change in stimulus.changes
-    )
-    if begins or tenants.states[here].is_slowing:
-        controls_at = now + CONTROL_INTERVAL_WITH_PROBLEM_S
-        due = {name: min(at, controls_at) for name, at in state.controls_due.items()}
-        state = replace(state, controls_due=due)
-    if not begins:
+    now = stimulus.at
+    if now - state.corroborated_at < CORROBORATION_INTERVAL_S:
         return state, []
-    feeds_at = now + FEED_POLL_DELAY_S
+    feeds_at, controls_at = now + FEED_POLL_DELAY_S, now + CONTROL_INTERVAL_WITH_PROBLEM_S
     state = replace(
         state,
-        feeds_due={name: min(at, feeds_at) for name, at in state.feeds_due.items()},
+        feeds_due={name: min(due, feeds_at) for name, due in state.feeds_due.items()},
+        controls_due={name: min(due, controls_at) for name, due in state.controls_due.items()},
         corroborated_at=now,
     )
-    probes = rules.tenants[here].probes
+    here, probes = stimulus.tenant, rules.tenants[stimulus.tenant].probes
     is_users = any(change.signal not in probes for change in stimulus.changes)
     beside = {change.signal for change in stimulus.changes} & {CUSTOM, M2M, WELLKNOWN}
     peers = _choose_peers(here, tenants, rules)
@@ -71,6 +62,13 @@ def control_interval_s(tenants: Tenants, rules: Rules) -> float:
     is_bad = any(s.is_slowing or any(p.health for p in s.probes.values()) for s in states)
     every_s = rules.control_every_s
     return min(CONTROL_INTERVAL_WITH_PROBLEM_S, every_s) if is_bad else every_s
+
+
+def hasten_controls(state: DeskState, now: float) -> DeskState:
+    """Check control endpoints soon where a tenant answers slowly: they may be slow as well."""
+    latest = now + CONTROL_INTERVAL_WITH_PROBLEM_S
+    due = {name: min(at, latest) for name, at in state.controls_due.items()}
+    return replace(state, controls_due=due)
 
 
 def _choose_peers(tenant: str, tenants: Tenants, rules: Rules) -> list[str]:

@@ -53,7 +53,11 @@ def collect_control_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     found: dict[str, dict[str, float]] = {}
     for name, signal in context.shared.controls.items():
         samples = [s for s in context.shared.samples.get(name, ()) if s.at >= context.since]
-        if samples and not _has_failed_before(context, signal):
+        # One that failed already when the problem began, or never worked, tells nothing.
+        has_failed_before = signal.since is not None and (
+            signal.good_before is None or signal.since < context.since - LONG_BEFORE_S
+        )
+        if samples and not has_failed_before:
             rule_id, strength = _answer(context, samples, signal, share)
             found.setdefault(rule_id, {})[name] = strength
     if _is_blocked(context):
@@ -123,14 +127,6 @@ def failing_share(context: TriageContext) -> float:
     failing = [p for s in states for p in s.probes.values() if p.is_failing]
     tries = ((len(p.faults), len(p.tries) - p.successes_in_a_row) for p in failing)
     return max(((failed + 1) / (made + 2) for failed, made in tries), default=0.0)
-
-
-def _has_failed_before(context: TriageContext, signal: ProbeState) -> bool:
-    """Tell whether a control endpoint failed already when the problem began, or never worked."""
-    since, good_before = signal.since, signal.good_before
-    if since is None:
-        return False
-    return good_before is None or since < context.since - LONG_BEFORE_S
 
 
 def compare_shares(samples: list[Sample], share: float) -> float:
