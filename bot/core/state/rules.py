@@ -69,6 +69,8 @@ class TenantRules:
     custom_domain: str | None = None
     has_m2m: bool = False
     limits: ProbeLimits = field(default_factory=ProbeLimits)
+    light_every_s: float | None = None
+    """How often the token endpoint is checked between two logins; None: not at all."""
     runbook: str | None = None
     users: dict[str, str] = field(default_factory=dict)
     """Login -> the first login of the same synthetic user, if that is another login."""

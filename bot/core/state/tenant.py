@@ -42,6 +42,29 @@ class NoData:
     """When usable results began again. It ends once they have lasted."""
 
 
+@dataclass(frozen=True, slots=True)
+class TokenEndpoint:
+    """The light checks of a tenant's token endpoint, between its logins."""
+
+    last_at: float | None = None
+    """When the newest one with a usable result began."""
+    last_ok_at: float | None = None
+    fault: Fault | None = None
+    """Of the newest one with a usable result."""
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the newest one was well; not, while there is none."""
+        return self.last_at is not None and self.fault is None
+
+    def add(self, observation: Observation) -> TokenEndpoint:
+        """Return it with one more check."""
+        if observation.outcome is Outcome.NO_DATA:
+            return self
+        at, fault = observation.at, observation.fault
+        return TokenEndpoint(at, self.last_ok_at if fault else at, fault)
+
+
 @dataclass(frozen=True)
 class TenantState:
     """The state of one tenant. What follows from it is worked out once, as of a probe's state."""
@@ -66,6 +89,7 @@ class TenantState:
     """When it had its first usable result; nothing is known from before."""
     recent_logins: RecentLogins = ()
     """Its logins, through any of its domains."""
+    token_endpoint: TokenEndpoint = TokenEndpoint()
 
     @cached_property
     def measured(self) -> dict[str, tuple[object, object]]:

@@ -7,7 +7,15 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_refusal
-from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Outcome, SignalState, Target
+from bot.core.model.observation import (
+    CUSTOM,
+    M2M,
+    TOKEN_ENDPOINT,
+    WELLKNOWN,
+    Outcome,
+    SignalState,
+    Target,
+)
 from bot.core.signals.history import record_login
 from bot.core.signals.login_budget import LoginBudget
 from bot.core.signals.metric_threshold import MetricState
@@ -45,7 +53,7 @@ if TYPE_CHECKING:
 
 OTHER_DOMAIN_EVERY = 4
 """In a burst every fourth login uses the other domain."""
-COMPANION_EVERY = {WELLKNOWN: 2, M2M: 4}
+COMPANION_EVERY = {WELLKNOWN: 2, M2M: 4, TOKEN_ENDPOINT: 2}
 """What a burst probes beside its signal until that fires: in every second slot, or every fourth."""
 MONITORING_GAP_S = 150.0
 """A time without data that is longer, but ends before `NO_DATA_S`, is reported once it is over."""
@@ -65,8 +73,10 @@ def step(state: TenantState, stimulus: TenantStimulus, rules: TenantRules) -> St
             return _handle_start(state, stimulus.at, rules)
         case Tick():
             return _handle_tick(state, stimulus.at, rules)
-        case Observed():
-            return _handle_observation(state, stimulus, rules)
+        case Observed(observation=observation):
+            is_light = observation.target.name == TOKEN_ENDPOINT
+            handle = _handle_light_check if is_light else _handle_observation
+            return handle(state, stimulus, rules)
         case Measured():
             return sources.handle_measurement(state, stimulus, rules)
         case Pushed():
@@ -98,7 +108,11 @@ def _handle_start(state: TenantState, now: float, rules: TenantRules) -> StepRes
     state = replace(
         state,
         probes=probes,
-        due={**probes_due, **dict.fromkeys(rules.metrics, now)},
+        due={
+            **probes_due,
+            **dict.fromkeys(rules.metrics, now),
+            TOKEN_ENDPOINT: _next_light_check_at(state, now, rules),
+        },
         budgets={name: state.budgets.get(name, LoginBudget()) for name in rules.logins},
         data=replace(state.data, last_at=now) if state.data else HasData(now),
         fingerprints=rules.fingerprints,
@@ -123,6 +137,16 @@ def _handle_tick(state: TenantState, now: float, rules: TenantRules) -> StepResu
             state, started = _take_slot(state, name, now, rules)
             effects += started
             state = _schedule(state, name, now, rules, is_after_slot=True)
+    light_due = state.due.get(TOKEN_ENDPOINT)
+    if light_due is not None and light_due <= now:
+        is_login_ok = state.probes[rules.logins[0]].state is SignalState.OK
+        state, started = _start_probes(
+            state, (TOKEN_ENDPOINT,), now, rules, is_routine=is_login_ok
+        )
+        effects += started
+        state = replace(
+            state, due={**state.due, TOKEN_ENDPOINT: _next_light_check_at(state, now, rules)}
+        )
     limit_s = max(NO_DATA_S, 3 * rules.limits.every_s)
     if state.data is not None and now - state.data.last_at > limit_s:
         no_data = NoData(since=state.data.last_at, last_at=state.data.last_at)
@@ -178,7 +202,12 @@ def _other_domain(name: str, rules: TenantRules) -> str | None:
 
 def _select_ok(state: TenantState, names: Iterable[str]) -> list[str]:
     """Leave out what is not configured, and what fails: that has its own burst."""
-    return [n for n in names if n in state.probes and state.probes[n].state is SignalState.OK]
+    return [
+        name
+        for name in names
+        if (name in state.probes and state.probes[name].state is SignalState.OK)
+        or (name == TOKEN_ENDPOINT and state.due.get(name) is not None)
+    ]
 
 
 def _start_probes(
@@ -187,7 +216,8 @@ def _start_probes(
     """Start each probe unless its credentials were refused too often, or its budget is spent."""
     effects: list[TenantEffect] = []
     for name in names:
-        if any(state.probes[n].is_stopped for n in (name, _other_domain(name, rules)) if n):
+        domains = (name, _other_domain(name, rules))
+        if any(state.probes[n].is_stopped for n in domains if n in state.probes):
             continue
         state, is_allowed = _spend_login(state, name, now, rules, is_routine=is_routine)
         if is_allowed:
@@ -229,8 +259,11 @@ def _schedule(
     if pace_s is None:
         due = None
     elif signal.state is SignalState.OK:
-        phase = state.phase + rules.probes.index(name) / len(rules.probes)
-        due = _next_on_grid(now, phase * pace_s, pace_s)
+        offset_s = rules.probes.index(name) / len(rules.probes) * pace_s
+        light_s = rules.light_every_s
+        if name == WELLKNOWN and light_s:  # in the middle between two checks of the token endpoint
+            offset_s = (floor(offset_s / light_s) + 0.5) * light_s
+        due = _next_on_grid(now, state.phase * pace_s + offset_s, pace_s)
         if rules.limits_of(name).is_login and sources.is_in_doubt(state, now):
             due = min(due, now + sources.doubt_interval_s(state, rules))
     elif pace_s in quick and signal.since is not None:
@@ -241,9 +274,38 @@ def _schedule(
     return replace(state, due={**state.due, name: due})
 
 
+def _next_light_check_at(state: TenantState, now: float, rules: TenantRules) -> float | None:
+    """Return when the token endpoint is checked next; the slot of the login is left to the login."""
+    pace_s, every_s = rules.light_every_s, rules.limits.every_s
+    if pace_s is None:
+        return None
+    login_origin = state.phase * every_s
+    due = _next_on_grid(now, login_origin, pace_s)
+    after_login_s = (due - login_origin) % every_s
+    is_taken = min(after_login_s, every_s - after_login_s) < pace_s / 2
+    return due + pace_s if is_taken else due
+
+
 def _next_on_grid(now: float, origin: float, pace_s: float) -> float:
     """Return the first instant after `now` on the grid of `pace_s` through `origin`."""
     return origin + pace_s * (floor((now - origin) / pace_s + 1e-6) + 1)
+
+
+def _handle_light_check(state: TenantState, stimulus: Observed, rules: TenantRules) -> StepResult:
+    """Note how the token endpoint does; the first failure is the first one of the login as well.
+
+    It begins the login's burst: what fails before it knows a user would not let a login pass. It
+    counts once, after a check that was well, so that an answer which we misread starts no bursts
+    for ever, and fires nothing: all further failures that count are those of logins.
+    """
+    observation, before = stimulus.observation, state.token_endpoint
+    state = replace(state, token_endpoint=before.add(observation))
+    login = rules.logins[0]
+    if observation.fault and before.is_ok and state.probes[login].state is SignalState.OK:
+        failed = replace(observation, target=Target(rules.name, login))
+        return _handle_observation(state, replace(stimulus, observation=failed), rules)
+    state, gap_s = _note_data(state, stimulus, rules)
+    return state, (TenantReport(stimulus.at, rules.name, unobserved_s=gap_s),) if gap_s else ()
 
 
 def _handle_observation(state: TenantState, stimulus: Observed, rules: TenantRules) -> StepResult:

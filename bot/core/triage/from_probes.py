@@ -83,6 +83,22 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
     elif custom and failing and is_signal_healthy(custom, now):
         yield RuleMatch("canonical-only", {"tenant": name})
     yield from _collect_m2m_evidence(context, name)
+    yield from _collect_token_endpoint_evidence(context, name, failing)
+
+
+def _collect_token_endpoint_evidence(
+    context: TriageContext, name: str, failing: list[ProbeState]
+) -> Iterator[RuleMatch]:
+    """Yield how the token endpoint does, which knows no user, since the logins began to fail."""
+    endpoint = context.all_tenants.states[name].token_endpoint
+    begun = min((login.since or context.now for login in failing), default=context.now)
+    if endpoint.last_at is None or endpoint.last_at < begun or not is_down(context, name):
+        return  # of a part of the requests one proves nothing
+    if endpoint.fault:
+        values: dict[str, EvidenceValue] = {"tenant": name, "fault": keep_codes(endpoint.fault)}
+        yield RuleMatch("token-endpoint-fails", values)
+    else:
+        yield RuleMatch("token-endpoint-ok", {"tenant": name})
 
 
 def _collect_custom_evidence(
