@@ -156,8 +156,9 @@ class Doctor:
 
     async def _examine_token_endpoint(self, tenant: Tenant) -> Finding:
         """Ask the token endpoint for what it must refuse."""
-        what, answer = "token endpoint", await self._prober.probe(
-            Target(tenant.name, TOKEN_ENDPOINT)
+        what, answer = (
+            "token endpoint",
+            await self._prober.probe(Target(tenant.name, TOKEN_ENDPOINT)),
         )
         if answer.no_data_reason:
             remedy = "set probe.light_every to null: this check between logins tells nothing here"

@@ -19,7 +19,7 @@ from bot.core.incidents.grouping import (
 )
 from bot.core.incidents.lifecycle import cannot_check_at
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
-from bot.core.model.observation import CONTROL, TOKEN_ENDPOINT, WELLKNOWN, SignalState
+from bot.core.model.observation import CONTROL, SignalState
 from bot.core.model.wall_clock import DAY_S
 from bot.core.oncall import CallReason
 from bot.core.signals.probe_threshold import ProbeState, Reason
@@ -87,12 +87,7 @@ def step(state: BotState, stimulus: Stimulus, rules: Rules) -> tuple[BotState, l
     the desk, which spans them, within the same step.
     """
     if isinstance(stimulus, Unanswered):
-        owner, name = stimulus.target
-        if name in {TOKEN_ENDPOINT, WELLKNOWN}:
-            name = rules.tenants[owner].logins[0]
-            if state.tenants.states[owner].probes[name].state is not SignalState.OK:
-                return state, []  # its burst has begun
-        return step_tenant(state, owner, CheckRequested(stimulus.at, "", name), rules)
+        return step_tenant(state, stimulus.target.owner, stimulus, rules)
     effects: list[Effect] = []
     if isinstance(stimulus, ClockCorrected):
         state = clock_shift.shift(state, stimulus.by_s)

@@ -77,8 +77,8 @@ class InjectedFault:
     def is_before_user(self) -> bool:
         """Whether a token request may meet it before anybody looks for its user."""
         if self.http:
-            is_load = self.http.error == "too_many_requests"
-            return self.http.error is None or is_load or self.http.status > _OAUTH_UNTIL
+            error = (self.http.document() or {}).get("error")
+            return error in {None, "too_many_requests"} or self.http.status > _OAUTH_UNTIL
         return self.kind in {*NETWORK_KINDS, "hang", "trickle"}
 
 

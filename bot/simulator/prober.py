@@ -108,7 +108,7 @@ class VirtualProber:
             fault = replace(fault, own_side=OWN_SIDES[self._world.are_names_found(at)])
         await self._send_request(str(target), latency_s)
         no_data_reason = ""
-        if target.name == TOKEN_ENDPOINT and drawn.fault.http:
+        if target.name == TOKEN_ENDPOINT and drawn.fault.http and latency_s < self._timeout_s:
             fault, no_data_reason = _judge_refusal(drawn.fault.http, at + latency_s)
         elif fault is None and target.name not in _NO_LOGIN:
             self._measurements.own_logins[target.owner] += 1
@@ -117,11 +117,7 @@ class VirtualProber:
         return Observation(
             target=target,
             at=begun_at,
-            outcome=Outcome.NO_DATA
-            if no_data_reason
-            else Outcome.FAILED
-            if fault
-            else Outcome.OK,
+            outcome=Outcome.NO_DATA if no_data_reason else Outcome.FAILED if fault else Outcome.OK,
             latency_s=None if no_data_reason else latency_s,
             fault=fault,
             no_data_reason=no_data_reason,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil, floor
+from math import ceil
 from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_refusal
@@ -20,7 +20,6 @@ from bot.core.signals.history import record_login
 from bot.core.signals.login_budget import LoginBudget
 from bot.core.signals.metric_threshold import MetricState
 from bot.core.signals.probe_threshold import (
-    FIRING_INTERVAL_FACTOR,
     ProbeState,
     Reason,
     observe_probe,
@@ -41,9 +40,11 @@ from bot.core.state.stimulus import (
     TenantReport,
     TenantStimulus,
     Tick,
+    Unanswered,
 )
 from bot.core.state.tenant import HasData, NoData, TenantState
 from bot.core.tenant import sources
+from bot.core.tenant.slots import next_light_check_at, schedule
 from bot.core.tenant.sources import NO_DATA_S, StepResult
 
 if TYPE_CHECKING:
@@ -62,11 +63,11 @@ DATA_AGAIN_S = 240.0
 HANGING_S = 3.0
 """A routine probe without an answer for so long is repeated at the next instant by the clock, from
 when it was sent: one that hangs ends with its time-out only."""
-LATE_S = 0.5
-"""A slot that passed so shortly ago is still used."""
 
 
-def step(state: TenantState, stimulus: TenantStimulus, rules: TenantRules) -> StepResult:
+def step(  # noqa: PLR0911 - one case a stimulus
+    state: TenantState, stimulus: TenantStimulus, rules: TenantRules
+) -> StepResult:
     """Return the state after a stimulus, and the effects to carry out."""
     match stimulus:
         case Started():
@@ -83,6 +84,8 @@ def step(state: TenantState, stimulus: TenantStimulus, rules: TenantRules) -> St
             return sources.handle_push(state, stimulus, rules)
         case CheckRequested():
             return _handle_check_request(state, stimulus, rules)
+        case Unanswered():
+            return _repeat_unanswered(state, stimulus, rules)
 
 
 def due_at(state: TenantState) -> float | None:
@@ -111,7 +114,7 @@ def _handle_start(state: TenantState, now: float, rules: TenantRules) -> StepRes
         due={
             **probes_due,
             **dict.fromkeys(rules.metrics, now),
-            TOKEN_ENDPOINT: _next_light_check_at(state, now, rules),
+            TOKEN_ENDPOINT: next_light_check_at(state, now, rules),
         },
         budgets={name: state.budgets.get(name, LoginBudget()) for name in rules.logins},
         data=replace(state.data, last_at=now) if state.data else HasData(now),
@@ -136,16 +139,14 @@ def _handle_tick(state: TenantState, now: float, rules: TenantRules) -> StepResu
         if due is not None and due <= now:
             state, started = _take_slot(state, name, now, rules)
             effects += started
-            state = _schedule(state, name, now, rules, is_after_slot=True)
+            state = schedule(state, name, now, rules, is_after_slot=True)
     light_due = state.due.get(TOKEN_ENDPOINT)
     if light_due is not None and light_due <= now:
         is_login_ok = state.probes[rules.logins[0]].state is SignalState.OK
-        state, started = _start_probes(
-            state, (TOKEN_ENDPOINT,), now, rules, is_routine=is_login_ok
-        )
+        state, started = _start_probes(state, (TOKEN_ENDPOINT,), now, rules, is_routine=is_login_ok)
         effects += started
         state = replace(
-            state, due={**state.due, TOKEN_ENDPOINT: _next_light_check_at(state, now, rules)}
+            state, due={**state.due, TOKEN_ENDPOINT: next_light_check_at(state, now, rules)}
         )
     limit_s = max(NO_DATA_S, 3 * rules.limits.every_s)
     if state.data is not None and now - state.data.last_at > limit_s:
@@ -249,48 +250,6 @@ def _synthetic_user(name: str, rules: TenantRules) -> str:
     return rules.users.get(login, login)
 
 
-def _schedule(
-    state: TenantState, name: str, now: float, rules: TenantRules, *, is_after_slot: bool = False
-) -> TenantState:
-    """Set when a signal is probed next, on its grid."""
-    signal = state.probes[name]
-    pace_s = probe_interval_s(signal, now, rules.limits_of(name))
-    quick = (rules.limits.confirm_every_s, FIRING_INTERVAL_FACTOR * rules.limits.confirm_every_s)
-    if pace_s is None:
-        due = None
-    elif signal.state is SignalState.OK:
-        offset_s = rules.probes.index(name) / len(rules.probes) * pace_s
-        light_s = rules.light_every_s
-        if name == WELLKNOWN and light_s:  # in the middle between two checks of the token endpoint
-            offset_s = (floor(offset_s / light_s) + 0.5) * light_s
-        due = _next_on_grid(now, state.phase * pace_s + offset_s, pace_s)
-        if rules.limits_of(name).is_login and sources.is_in_doubt(state, now):
-            due = min(due, now + sources.doubt_interval_s(state, rules))
-    elif pace_s in quick and signal.since is not None:
-        after = now if is_after_slot else max(now - LATE_S, signal.last_at or signal.since)
-        due = _next_on_grid(after, signal.since, pace_s)
-    else:
-        due = now + pace_s
-    return replace(state, due={**state.due, name: due})
-
-
-def _next_light_check_at(state: TenantState, now: float, rules: TenantRules) -> float | None:
-    """Return when the token endpoint is checked next; the slot of the login is left to the login."""
-    pace_s, every_s = rules.light_every_s, rules.limits.every_s
-    if pace_s is None:
-        return None
-    login_origin = state.phase * every_s
-    due = _next_on_grid(now, login_origin, pace_s)
-    after_login_s = (due - login_origin) % every_s
-    is_taken = min(after_login_s, every_s - after_login_s) < pace_s / 2
-    return due + pace_s if is_taken else due
-
-
-def _next_on_grid(now: float, origin: float, pace_s: float) -> float:
-    """Return the first instant after `now` on the grid of `pace_s` through `origin`."""
-    return origin + pace_s * (floor((now - origin) / pace_s + 1e-6) + 1)
-
-
 def _handle_light_check(state: TenantState, stimulus: Observed, rules: TenantRules) -> StepResult:
     """Note how the token endpoint does; the first failure is the first one of the login as well.
 
@@ -320,7 +279,7 @@ def _handle_observation(state: TenantState, stimulus: Observed, rules: TenantRul
     if before.state is not after.state or probe_interval_s(before, now, limits) != probe_interval_s(
         after, now, limits
     ):
-        state = _schedule(state, name, now, rules)
+        state = schedule(state, name, now, rules)
     changes = _signal_changes(rules.name, name, before, after, reason)
     state, gap_s = _note_data(state, stimulus, rules)
     started: list[TenantEffect] = []
@@ -333,6 +292,17 @@ def _handle_observation(state: TenantState, stimulus: Observed, rules: TenantRul
         )
         state, started = _start_probes(state, companions, now, rules, is_routine=False)
     return state, (*changes, *started, TenantReport(now, rules.name, changes, gap_s))
+
+
+def _repeat_unanswered(state: TenantState, stimulus: Unanswered, rules: TenantRules) -> StepResult:
+    """Try again what has no answer; of a light check the login, unless its burst has begun."""
+    name = stimulus.target.name
+    if name in {TOKEN_ENDPOINT, WELLKNOWN}:
+        name = rules.logins[0]
+        if state.probes[name].state is not SignalState.OK:
+            return state, ()
+    state, started = _start_probes(state, (name,), stimulus.at, rules, is_routine=False)
+    return state, tuple(started)
 
 
 def _signal_changes(

@@ -191,21 +191,10 @@ RULES = {
             "m2m-ok", "a machine token came since most logins began to fail", is_health=True
         ),
         EvidenceRule(
-            "canonical-only",
-            "the login works by the custom domain, and fails by the canonical one",
-            is_health=True,
+            "canonical-only", "the login works by the custom domain alone", is_health=True
         ),
-        EvidenceRule(
-            "token-endpoint-fails",
-            "the token endpoint fails before it knows a user or a client, as the login does",
-            "it must refuse a grant type that does not exist (RFC 6749, 5.2)",
-        ),
-        EvidenceRule(
-            "token-endpoint-ok",
-            "the token endpoint refuses what it must, while most logins fail",
-            "what fails lies behind it: a database, an Action, the user",
-            is_health=True,
-        ),
+        EvidenceRule("token-endpoint-fails", "the token endpoint fails before it knows a user"),
+        EvidenceRule("token-endpoint-ok", "the token endpoint refuses as it must", is_health=True),
     ),
     Question.NEIGHBOURS: (
         EvidenceRule(
