@@ -117,7 +117,7 @@ def world(seed: int) -> TriageContext:
         name: TenantState(
             {one: probe(random, common) for one in PROBES},
             data=NoData(SINCE, SINCE) if random.random() < 0.05 else None,
-            token_endpoint=TokenEndpoint(SINCE, None, random.choice((None, FAULTS[0]))),
+            token_endpoint=TokenEndpoint(SINCE, SINCE),
         )
         for name in RULES.tenants
     }

@@ -17,9 +17,13 @@ from bot.core.model.observation import (
     Stage,
     Target,
 )
-from bot.core.state.rules import TenantRules
+from bot.core.signals.probe_threshold import ProbeState, Try
+from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.stimulus import Observed, StartProbe, Tick, Unanswered
+from bot.core.state.tenant import HasData, SharedSignals, Tenants, TenantState, TokenEndpoint
 from bot.core.tenant import step as tenant_step
+from bot.core.triage.context import TriageContext
+from bot.core.triage.from_probes import collect_probe_evidence
 from tests.core.test_tenant import GONE, PLAIN, Alone, healthy
 
 LIGHT = replace(PLAIN, light_every_s=15.0)
@@ -138,6 +142,32 @@ def test_a_light_check_that_hangs_is_reported() -> None:
     assert [(e.target.name, e.repeat_after_s) for e in effects if isinstance(e, StartProbe)] == [
         (TOKEN_ENDPOINT, 5.0)
     ]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "failed", "is_said"),
+    [
+        (TokenEndpoint(40.0, 40.0), 5, True),
+        (TokenEndpoint(5.0, 5.0), 5, False),
+        (TokenEndpoint(40.0, 20.0, GONE), 5, False),
+        (TokenEndpoint(40.0, 40.0), 2, False),
+    ],
+)
+def test_what_lies_behind_is_blamed_if_the_token_endpoint_is_well(
+    endpoint: TokenEndpoint, failed: int, is_said: bool
+) -> None:
+    """Since the logins began to fail, most of them, and by its newest answer."""
+    tries = tuple(Try(10.0 + place, GONE if place % 5 < failed else None) for place in range(20))
+    login = ProbeState(SignalState.FIRING, tries=(*tries, Try(31.0, GONE)), since=10.0)
+    state = TenantState(
+        {"login": login, WELLKNOWN: ProbeState()}, token_endpoint=endpoint, data=HasData(40.0)
+    )
+    context = TriageContext(
+        ("prod",), Tenants({"prod": state}), SharedSignals(), Rules({"prod": LIGHT}), 45.0, 10.0
+    )
+
+    found = {match.rule_id for match in collect_probe_evidence(context, "prod")}
+    assert ("token-endpoint-ok" in found) is is_said
 
 
 @pytest.mark.parametrize(

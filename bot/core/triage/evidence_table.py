@@ -193,7 +193,6 @@ RULES = {
         EvidenceRule(
             "canonical-only", "the login works by the custom domain alone", is_health=True
         ),
-        EvidenceRule("token-endpoint-fails", "the token endpoint fails before it knows a user"),
         EvidenceRule("token-endpoint-ok", "the token endpoint refuses as it must", is_health=True),
     ),
     Question.NEIGHBOURS: (

@@ -89,15 +89,14 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
 def _collect_token_endpoint_evidence(
     context: TriageContext, name: str, failing: list[ProbeState]
 ) -> Iterator[RuleMatch]:
-    """Yield how the token endpoint does, which knows no user, since the logins began to fail."""
+    """Yield that the token endpoint has refused as it must since the logins began to fail.
+
+    If it fails, that says no more than the login does. Of a part of the requests one proves
+    nothing.
+    """
     endpoint = context.all_tenants.states[name].token_endpoint
     begun = min((login.since or context.now for login in failing), default=context.now)
-    if endpoint.last_at is None or endpoint.last_at < begun or not is_down(context, name):
-        return  # of a part of the requests one proves nothing
-    if endpoint.fault:
-        values: dict[str, EvidenceValue] = {"tenant": name, "fault": keep_codes(endpoint.fault)}
-        yield RuleMatch("token-endpoint-fails", values)
-    else:
+    if endpoint.is_ok and (endpoint.last_ok_at or 0.0) >= begun and is_down(context, name):
         yield RuleMatch("token-endpoint-ok", {"tenant": name})
 
 
