@@ -149,12 +149,12 @@ def test_a_light_check_that_hangs_is_reported() -> None:
     [
         (TokenEndpoint(40.0, 40.0), 5, True),
         (TokenEndpoint(5.0, 5.0), 5, False),
-        (TokenEndpoint(40.0, 20.0, GONE), 5, False),
+        (TokenEndpoint(40.0, 20.0), 5, False),
         (TokenEndpoint(40.0, 40.0), 2, False),
     ],
 )
 def test_what_lies_behind_is_blamed_if_the_token_endpoint_is_well(
-    endpoint: TokenEndpoint, failed: int, is_said: bool
+    endpoint: TokenEndpoint, failed: int, *, is_said: bool
 ) -> None:
     """Since the logins began to fail, most of them, and by its newest answer."""
     tries = tuple(Try(10.0 + place, GONE if place % 5 < failed else None) for place in range(20))

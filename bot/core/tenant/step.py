@@ -17,7 +17,6 @@ from bot.core.model.observation import (
     Target,
 )
 from bot.core.signals.history import record_login
-from bot.core.signals.login_budget import LoginBudget
 from bot.core.signals.metric_threshold import MetricState
 from bot.core.signals.probe_threshold import (
     ProbeState,
@@ -42,10 +41,9 @@ from bot.core.state.stimulus import (
     Tick,
     Unanswered,
 )
-from bot.core.state.tenant import HasData, NoData, TenantState
+from bot.core.state.tenant import HasData, LoginBudget, NoData, TenantState
 from bot.core.tenant import sources
-from bot.core.tenant.slots import next_light_check_at, schedule
-from bot.core.tenant.sources import NO_DATA_S, StepResult
+from bot.core.tenant.sources import NO_DATA_S, StepResult, next_light_check_at, schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
