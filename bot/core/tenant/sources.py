@@ -1,17 +1,16 @@
-"""The part of a tenant's step that handles metrics and outside monitors; when each probe is due."""
+"""The part of a tenant's step that handles its start, metrics, and alerts of outside monitors."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from math import floor
 from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import ExternalAlert, Measurement, MetricKind
-from bot.core.model.observation import FRESH_S, WELLKNOWN, SignalState, Target
+from bot.core.model.observation import FRESH_S, TOKEN_ENDPOINT, SignalState, Target
 from bot.core.signals import external_alerts
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.metric_threshold import MetricLimits, MetricState, observe_metric
-from bot.core.signals.probe_threshold import FIRING_INTERVAL_FACTOR, Reason, probe_interval_s
+from bot.core.signals.probe_threshold import FIRING_INTERVAL_FACTOR, ProbeState, Reason
 from bot.core.state.stimulus import (
     Measured,
     Pushed,
@@ -20,6 +19,7 @@ from bot.core.state.stimulus import (
     TenantEffect,
     TenantReport,
 )
+from bot.core.state.tenant import HasData, LoginBudget
 
 if TYPE_CHECKING:
     from bot.core.state.rules import TenantRules
@@ -36,6 +36,38 @@ EXPECTED_ROWS = 10.0
 """A log without any row, where at least so many were expected, has stalled."""
 
 StepResult = tuple["TenantState", tuple[TenantEffect, ...]]
+
+
+def handle_start(state: TenantState, now: float, rules: TenantRules) -> StepResult:
+    """Make every probe and source due; drop what is no longer configured.
+
+    A login that was stopped is tried again only with other credentials.
+    """
+    has_changed = state.fingerprints != rules.fingerprints
+    old = {name: state.probes.get(name, ProbeState()) for name in rules.probes}
+    probes = {n: replace(s, is_stopped=s.is_stopped and not has_changed) for n, s in old.items()}
+    metrics = {
+        name: replace(state.metrics.get(name, MetricState()), begun_at=now, read_at=None, recent=())
+        for name in rules.metrics
+    }
+    probes_due = {name: None if probes[name].is_stopped else now for name in rules.probes}
+    gap_s = 0.0 if state.last_data_at is None else now - state.last_data_at
+    state = replace(
+        state,
+        probes=probes,
+        due={
+            **probes_due,
+            **dict.fromkeys(rules.metrics, now),
+            TOKEN_ENDPOINT: rules.next_light_check_at(now, state.phase),
+        },
+        budgets={name: state.budgets.get(name, LoginBudget()) for name in rules.logins},
+        data=replace(state.data, last_at=now) if state.data else HasData(now),
+        fingerprints=rules.fingerprints,
+        metrics=metrics,
+        monitors={n: m for n, m in state.monitors.items() if n in rules.monitors},
+    )
+    unobserved_s = gap_s if gap_s > NO_DATA_S else 0.0
+    return state, (TenantReport(now, rules.name, unobserved_s=unobserved_s),)
 
 
 def query_due_metrics(state: TenantState, now: float, rules: TenantRules) -> StepResult:
@@ -211,49 +243,3 @@ def _update_monitors(
             changes.append(SignalChanged(rules.name, name, after.state, reason))
     state = replace(state, monitors=monitors)
     return state, (*changes, TenantReport(now, rules.name, tuple(changes)))
-
-
-LATE_S = 0.5
-"""A slot that passed so shortly ago is still used."""
-
-
-def schedule(
-    state: TenantState, name: str, now: float, rules: TenantRules, *, is_after_slot: bool = False
-) -> TenantState:
-    """Set when a signal is probed next, on its grid."""
-    signal = state.probes[name]
-    pace_s = probe_interval_s(signal, now, rules.limits_of(name))
-    quick = (rules.limits.confirm_every_s, FIRING_INTERVAL_FACTOR * rules.limits.confirm_every_s)
-    if pace_s is None:
-        due = None
-    elif signal.state is SignalState.OK:
-        offset_s = rules.probes.index(name) / len(rules.probes) * pace_s
-        light_s = rules.light_every_s
-        if name == WELLKNOWN and light_s:  # in the middle between two checks of the token endpoint
-            offset_s = (floor(offset_s / light_s) + 0.5) * light_s
-        due = _next_on_grid(now, state.phase * pace_s + offset_s, pace_s)
-        if rules.limits_of(name).is_login and is_in_doubt(state, now):
-            due = min(due, now + doubt_interval_s(state, rules))
-    elif pace_s in quick and signal.since is not None:
-        after = now if is_after_slot else max(now - LATE_S, signal.last_at or signal.since)
-        due = _next_on_grid(after, signal.since, pace_s)
-    else:
-        due = now + pace_s
-    return replace(state, due={**state.due, name: due})
-
-
-def next_light_check_at(state: TenantState, now: float, rules: TenantRules) -> float | None:
-    """Return when the token endpoint is checked next; the login's slot is left to the login."""
-    pace_s, every_s = rules.light_every_s, rules.limits.every_s
-    if pace_s is None:
-        return None
-    login_origin = state.phase * every_s
-    due = _next_on_grid(now, login_origin, pace_s)
-    after_login_s = (due - login_origin) % every_s
-    is_taken = min(after_login_s, every_s - after_login_s) < pace_s / 2
-    return due + pace_s if is_taken else due
-
-
-def _next_on_grid(now: float, origin: float, pace_s: float) -> float:
-    """Return the first instant after `now` on the grid of `pace_s` through `origin`."""
-    return origin + pace_s * (floor((now - origin) / pace_s + 1e-6) + 1)

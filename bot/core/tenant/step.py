@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_refusal
@@ -17,10 +17,11 @@ from bot.core.model.observation import (
     Target,
 )
 from bot.core.signals.history import record_login
-from bot.core.signals.metric_threshold import MetricState
 from bot.core.signals.probe_threshold import (
+    FIRING_INTERVAL_FACTOR,
     ProbeState,
     Reason,
+    next_on_grid,
     observe_probe,
     probe_interval_s,
 )
@@ -41,9 +42,9 @@ from bot.core.state.stimulus import (
     Tick,
     Unanswered,
 )
-from bot.core.state.tenant import HasData, LoginBudget, NoData, TenantState
+from bot.core.state.tenant import HasData, NoData, TenantState
 from bot.core.tenant import sources
-from bot.core.tenant.sources import NO_DATA_S, StepResult, next_light_check_at, schedule
+from bot.core.tenant.sources import NO_DATA_S, StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,6 +62,8 @@ DATA_AGAIN_S = 240.0
 HANGING_S = 3.0
 """A routine probe without an answer for so long is repeated at the next instant by the clock, from
 when it was sent: one that hangs ends with its time-out only."""
+LATE_S = 0.5
+"""A slot that passed so shortly ago is still used."""
 
 
 def step(  # noqa: PLR0911 - one case a stimulus
@@ -69,7 +72,7 @@ def step(  # noqa: PLR0911 - one case a stimulus
     """Return the state after a stimulus, and the effects to carry out."""
     match stimulus:
         case Started():
-            return _handle_start(state, stimulus.at, rules)
+            return sources.handle_start(state, stimulus.at, rules)
         case Tick():
             return _handle_tick(state, stimulus.at, rules)
         case Observed(observation=observation):
@@ -92,38 +95,6 @@ def due_at(state: TenantState) -> float | None:
     return min((at for at in (*state.due.values(), *expiries) if at is not None), default=None)
 
 
-def _handle_start(state: TenantState, now: float, rules: TenantRules) -> StepResult:
-    """Make every probe and source due; drop what is no longer configured.
-
-    A login that was stopped is tried again only with other credentials.
-    """
-    has_changed = state.fingerprints != rules.fingerprints
-    old = {name: state.probes.get(name, ProbeState()) for name in rules.probes}
-    probes = {n: replace(s, is_stopped=s.is_stopped and not has_changed) for n, s in old.items()}
-    metrics = {
-        name: replace(state.metrics.get(name, MetricState()), begun_at=now, read_at=None, recent=())
-        for name in rules.metrics
-    }
-    probes_due = {name: None if probes[name].is_stopped else now for name in rules.probes}
-    gap_s = 0.0 if state.last_data_at is None else now - state.last_data_at
-    state = replace(
-        state,
-        probes=probes,
-        due={
-            **probes_due,
-            **dict.fromkeys(rules.metrics, now),
-            TOKEN_ENDPOINT: next_light_check_at(state, now, rules),
-        },
-        budgets={name: state.budgets.get(name, LoginBudget()) for name in rules.logins},
-        data=replace(state.data, last_at=now) if state.data else HasData(now),
-        fingerprints=rules.fingerprints,
-        metrics=metrics,
-        monitors={n: m for n, m in state.monitors.items() if n in rules.monitors},
-    )
-    unobserved_s = gap_s if gap_s > NO_DATA_S else 0.0
-    return state, (TenantReport(now, rules.name, unobserved_s=unobserved_s),)
-
-
 def _handle_tick(state: TenantState, now: float, rules: TenantRules) -> StepResult:
     effects: list[TenantEffect] = []
     due = due_at(state)
@@ -137,14 +108,14 @@ def _handle_tick(state: TenantState, now: float, rules: TenantRules) -> StepResu
         if due is not None and due <= now:
             state, started = _take_slot(state, name, now, rules)
             effects += started
-            state = schedule(state, name, now, rules, is_after_slot=True)
+            state = _schedule(state, name, now, rules, is_after_slot=True)
     light_due = state.due.get(TOKEN_ENDPOINT)
     if light_due is not None and light_due <= now:
         is_login_ok = state.probes[rules.logins[0]].state is SignalState.OK
         state, started = _start_probes(state, (TOKEN_ENDPOINT,), now, rules, is_routine=is_login_ok)
         effects += started
         state = replace(
-            state, due={**state.due, TOKEN_ENDPOINT: next_light_check_at(state, now, rules)}
+            state, due={**state.due, TOKEN_ENDPOINT: rules.next_light_check_at(now, state.phase)}
         )
     limit_s = max(NO_DATA_S, 3 * rules.limits.every_s)
     if state.data is not None and now - state.data.last_at > limit_s:
@@ -248,6 +219,31 @@ def _synthetic_user(name: str, rules: TenantRules) -> str:
     return rules.users.get(login, login)
 
 
+def _schedule(
+    state: TenantState, name: str, now: float, rules: TenantRules, *, is_after_slot: bool = False
+) -> TenantState:
+    """Set when a signal is probed next, on its grid."""
+    signal = state.probes[name]
+    pace_s = probe_interval_s(signal, now, rules.limits_of(name))
+    quick = (rules.limits.confirm_every_s, FIRING_INTERVAL_FACTOR * rules.limits.confirm_every_s)
+    if pace_s is None:
+        due = None
+    elif signal.state is SignalState.OK:
+        offset_s = rules.probes.index(name) / len(rules.probes) * pace_s
+        light_s = rules.light_every_s
+        if name == WELLKNOWN and light_s:  # in the middle between two checks of the token endpoint
+            offset_s = (floor(offset_s / light_s) + 0.5) * light_s
+        due = next_on_grid(now, state.phase * pace_s + offset_s, pace_s)
+        if rules.limits_of(name).is_login and sources.is_in_doubt(state, now):
+            due = min(due, now + sources.doubt_interval_s(state, rules))
+    elif pace_s in quick and signal.since is not None:
+        after = now if is_after_slot else max(now - LATE_S, signal.last_at or signal.since)
+        due = next_on_grid(after, signal.since, pace_s)
+    else:
+        due = now + pace_s
+    return replace(state, due={**state.due, name: due})
+
+
 def _handle_light_check(state: TenantState, stimulus: Observed, rules: TenantRules) -> StepResult:
     """Note how the token endpoint does; the first failure is the first one of the login as well.
 
@@ -277,7 +273,7 @@ def _handle_observation(state: TenantState, stimulus: Observed, rules: TenantRul
     if before.state is not after.state or probe_interval_s(before, now, limits) != probe_interval_s(
         after, now, limits
     ):
-        state = schedule(state, name, now, rules)
+        state = _schedule(state, name, now, rules)
     changes = _signal_changes(rules.name, name, before, after, reason)
     state, gap_s = _note_data(state, stimulus, rules)
     started: list[TenantEffect] = []
