@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = GROUP
 CHANGE = Change({"prod": TenantState(fingerprints=("hunter2",))}, DeskState())
+NAMED = Change({"hunter2": TenantState()})
 OTHER = Change({"prod": TenantState(fingerprints=("other",))})
 PATIENCE_S = 60.0
 
@@ -282,7 +283,7 @@ async def test_an_error_does_not_show_what_was_written(server_database: str) -> 
     query(server_database, "ALTER TABLE partition ADD CHECK (name NOT LIKE '%hunter2%')")
 
     with pytest.raises(StoreError, match="another process has written to it") as caught:
-        await store.commit(Change({"hunter2": TenantState()}))
+        await store.commit(NAMED)
 
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
     await store.close()
