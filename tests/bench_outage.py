@@ -67,8 +67,8 @@ class Peer(NamedTuple):
     """Prometheus with blackbox_exporter and Alertmanager, as a state machine.
 
     An alert fires once its expression was true at all evaluations for `for_s`; then the group waits
-    (Prometheus' alerting rules, Alertmanager's `group_wait`, read 2026-11). A sample counts once its
-    scrape has ended. Measured with the real programs (2026-11-30): 156 and 46 s for 503.
+    (Prometheus' alerting rules, Alertmanager's `group_wait`, read 2026-11). A sample counts once
+    its scrape has ended. Measured with the real programs (2026-11-30): 156 and 46 s for 503.
     """
 
     name: str
