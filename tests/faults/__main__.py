@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from tests.faults.experiment import EXPERIMENTS, Tier
+from tests.faults.lab import SOAK_S
 from tests.faults.page import PAGE, with_table
 from tests.faults.runner import WIDTH, Conditions, as_json, play_all, print_table
 
@@ -34,6 +35,9 @@ def load_experiments() -> None:
 )
 @click.option("--at-once", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--seed", type=int, help="Repeats a run. Default: another each time.")
+@click.option(
+    "--soak", type=float, default=SOAK_S / 60, show_default=True, help="Minutes that `soak` lasts."
+)
 @click.option("--json", "is_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--write", "is_written", is_flag=True, help="Put the table into its page, too.")
 def main(
@@ -42,6 +46,7 @@ def main(
     times: int | None,
     at_once: int,
     seed: int | None,
+    soak: float,
     *,
     is_json: bool,
     is_written: bool,
@@ -58,7 +63,7 @@ def main(
     is_quick = TIERS[tier] <= Tier.QUICK
     seed = int(time.time()) if seed is None else seed
     folder = Path(tempfile.mkdtemp(prefix="auth0-check-faults-"))
-    conditions = Conditions(folder, seed, at_once, is_quick)
+    conditions = Conditions(folder, seed, at_once, is_quick, 60 * soak)
     began = time.monotonic()
     is_full = TIERS[tier] is Tier.FULL
     runs = [(each, times or (each.times if is_full else 1)) for each in chosen]

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     WAITS = "Slack asks to wait"
     SOCKET = "broken sockets"
     WATCHDOG = "a part stands still"
+    SOAK = "all kinds, for long"
 
 
 class Tier(IntEnum):
@@ -67,6 +68,8 @@ class Experiment:
     tenants: tuple[str, ...]
     test_speed: float
     """In the quick tiers: how many times as fast as real the program's clock runs."""
+    speed: float
+    """The same in the other tiers."""
     is_busy: bool
     """It needs a core of its own, where others mostly wait."""
     is_alone: bool
@@ -88,6 +91,7 @@ def experiment(
     tier: Tier = Tier.FAULTS,
     tenants: tuple[str, ...] = ("prod",),
     test_speed: float = 1.0,
+    speed: float = 1.0,
     is_busy: bool = False,
     is_alone: bool = False,
     times: int = FULL_TIMES,
@@ -106,6 +110,7 @@ def experiment(
             tier=tier,
             tenants=tenants,
             test_speed=test_speed,
+            speed=speed,
             is_busy=is_busy,
             is_alone=is_alone,
             times=times,

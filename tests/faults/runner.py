@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from tests.faults.experiment import Tier
-from tests.faults.lab import Lab, MissedError
+from tests.faults.lab import SOAK_S, Lab, MissedError
 from tests.faults.preload import NotPossibleError, build_library
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Conditions:
     """Experiments that play at the same time."""
     is_quick: bool = False
     """Clocks run as fast as each experiment allows, on a machine that has other work."""
+    soak_s: float = SOAK_S
 
 
 @dataclass
@@ -93,8 +94,10 @@ async def play(experiment: Experiment, number: int, conditions: Conditions) -> R
         tenants=experiment.tenants,
         promises=experiment.promises,
         dice=Random(f"{conditions.seed} {experiment.name} {number}"),  # noqa: S311 - no secret
-        speed=experiment.test_speed if conditions.is_quick else 1.0,
-        is_shared=conditions.is_quick,
+        speed=experiment.test_speed if conditions.is_quick else experiment.speed,
+        is_shared=conditions.is_quick or experiment.speed > 1,
+        is_quick=conditions.is_quick,
+        soak_s=conditions.soak_s,
     )
     began = time.monotonic()
     try:
