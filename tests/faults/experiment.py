@@ -37,6 +37,7 @@ class Kind(StrEnum):
     WAITS = "Slack asks to wait"
     SOCKET = "broken sockets"
     WATCHDOG = "a part stands still"
+    OWN = "what the bot lacks"
     SOAK = "all kinds, for long"
 
 
@@ -76,6 +77,8 @@ class Experiment:
     """Parts of a second count: it is played before all others."""
     times: int
     """How often the full tier plays it."""
+    lasts_s: float
+    """How long it plays in the full tier before its longest promise counts, in real seconds."""
     unit: str
     """Of what is promised; most promises are in seconds."""
 
@@ -95,6 +98,7 @@ def experiment(
     is_busy: bool = False,
     is_alone: bool = False,
     times: int = FULL_TIMES,
+    lasts_s: float = 60.0,
     unit: str = "s",
 ) -> Callable[[Play], Play]:
     """Add a function to the experiments. Its docstring says what is done."""
@@ -114,6 +118,7 @@ def experiment(
             is_busy=is_busy,
             is_alone=is_alone,
             times=times,
+            lasts_s=lasts_s,
             unit=unit,
         )
         return play

@@ -10,11 +10,8 @@ import os
 import signal
 import socket
 import sys
-import traceback
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
-
-from tests.live.fast import main
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,7 +60,7 @@ class Forker:
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         ours.setblocking(False)  # noqa: FBT003 - the standard library's own argument
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.faults.forked", str(theirs.fileno()),
+            sys.executable, "-m", "tests.live.fast", str(theirs.fileno()),
             cwd=folder, env={}, pass_fds=[theirs.fileno()],
         )  # fmt: skip
         theirs.close()
@@ -90,31 +87,3 @@ class Forker:
 
     async def _wait(self) -> int:
         return int(await asyncio.get_running_loop().sock_recv(self._server, ROOM))
-
-
-def serve(lab: socket.socket) -> None:
-    """Start a process for each request, and say how it ended."""
-    while True:
-        request, files, *_ = socket.recv_fds(lab, ROOM, 1)
-        if not request:
-            return
-        pid = os.fork()
-        if pid == 0:
-            lab.close()
-            os.dup2(files[0], 1)
-            os.dup2(files[0], 2)
-            os.close(files[0])
-            try:
-                asyncio.run(main(*request.decode().split("\0")))
-            except BaseException:
-                traceback.print_exc()
-                sys.stderr.flush()
-            os._exit(1)
-        os.close(files[0])
-        lab.sendall(f"{pid}".encode())
-        _, status = os.waitpid(pid, 0)
-        lab.sendall(f"{os.waitstatus_to_exitcode(status)}".encode())
-
-
-if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))

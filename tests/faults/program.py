@@ -81,6 +81,16 @@ class Program:
         """Return how many descriptors it has open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208 - names alone are counted
 
+    def mapped_bytes(self) -> int:
+        """Return how much memory it has mapped."""
+        pages = Path(f"/proc/{self.pid}/statm").read_text().split()[0]
+        return int(pages) * resource.getpagesize()
+
+    def resident_bytes(self) -> int:
+        """Return how much memory it has in use."""
+        pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        return int(pages) * resource.getpagesize()
+
     def used_s(self) -> float:
         """Return the seconds of CPU that it has used."""
         used_ns = 0

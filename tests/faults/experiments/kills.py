@@ -26,18 +26,24 @@ if TYPE_CHECKING:
 
 SETTLED = "all is over, and said once"
 KILLS, FEW_KILLS = 25, 4
-MANY = tuple(f"tenant-{number}" for number in range(6))
+FAST = 10.0
+ENVIRONMENTS = "US-1", "US-3", "EU-1", "EU-2", "AU-1", "JP-1"
+MANY = tuple(f"tenant-{number}" for number in range(len(ENVIRONMENTS)))
 LATE_S = 5.0
+LIFE_S, UNTIL_POST_S = 15.0, 60.0
+"""The longest from a start to a kill, at random or at the next message."""
 ABOUT_A_CALL = re.compile(r"Paged by|got a direct message|For \d+ (s|min)")
 
 
-@experiment(Kind.CRASHES, {SETTLED: 900}, tier=Tier.QUICK, tenants=MANY, test_speed=10, speed=10)
+@experiment(
+    Kind.CRASHES, {SETTLED: 900}, tier=Tier.QUICK, tenants=MANY, test_speed=FAST, speed=FAST
+)
 async def killed_while_alerts_flow(lab: Lab) -> None:
-    """The bot is killed 4 times (25 in the full tier) at random or in mid-post, while tenants fail."""
+    """The bot is killed 25 times (or 4) at random or in mid-post, while tenants fail."""
     await kill_again_and_again(lab)
 
 
-@experiment(Kind.CRASHES, {SETTLED: 900}, tier=Tier.TEST, tenants=MANY, test_speed=10, speed=10)
+@experiment(Kind.CRASHES, {SETTLED: 900}, tier=Tier.TEST, tenants=MANY, test_speed=FAST, speed=FAST)
 async def killed_while_answers_get_lost(lab: Lab) -> None:
     """The same, and of each five messages Slack loses one's answer and takes one up to 5 s late."""
     lab.slack.site.faults["chat.postMessage"] = lose_answers(lab)
@@ -67,12 +73,15 @@ async def kill_again_and_again(lab: Lab) -> None:
     """Kill the program, check its database, start it again; in the end let it finish its work."""
     lab.may_end = True
     await lab.load_code_once()
+    settings = lab.settings()
+    for tenant, environment in zip(settings["tenants"], ENVIRONMENTS, strict=True):
+        tenant["environment"] = environment  # each has incidents of its own
     weather = asyncio.create_task(let_tenants_fail(lab))
     kills = lab.measured["kills"] = FEW_KILLS if lab.is_quick else KILLS
     lab.measured["kills in mid-post"] = 0
     try:
         for _ in range(kills):
-            await lab.start()
+            await lab.start(settings)
             await lab.until(
                 lambda: lab.program.find("admin_listen: listening"), START_S, "it has started"
             )
@@ -100,6 +109,7 @@ async def let_tenants_fail(lab: Lab) -> None:
 async def die(lab: Lab) -> None:
     """Kill the program: in mid-post, before or after Slack took it; or after some time."""
     before, program = lab.slack.site.faults.get("chat.postMessage"), lab.program
+    longest_s = LIFE_S
     if lab.dice.random() < 1 / 2:
         is_taken = lab.dice.random() < 1 / 2
 
@@ -111,7 +121,8 @@ async def die(lab: Lab) -> None:
             return await cut_before(request, handle)
 
         lab.slack.site.faults["chat.postMessage"] = kill
-    latest = lab.now() + lab.dice.uniform(0, 15) / lab.speed
+        longest_s = UNTIL_POST_S
+    latest = lab.now() + lab.dice.uniform(0, longest_s) / lab.speed
     while lab.program.status is None and lab.now() < latest:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     await lab.program.kill()

@@ -9,13 +9,12 @@ import signal
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.faults.experiment import Kind, Tier, experiment
 from tests.faults.experiments.kills import check_messages, is_settled, lose_answers
-from tests.faults.lab import SLACK_DOWN, START_S
+from tests.faults.lab import SLACK_DOWN, SOAK_S, START_S
 from tests.faults.program import MAX_LINES
 from tests.faults.site import answer, cut_before, hang
 from tests.faults.tenants import AUTH0_DOWN
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 MEMORY, FILES, TASKS = "memory grows by, in percent", "more descriptors", "more tasks"
 FALSE, SETTLED = "false alerts", "seconds until all is over, and said once"
-COUNTED = (sys.executable, "-m", "tests.faults.counted")
+COUNTED = (sys.executable, "-m", "tests.live.counted")
 MANY = tuple(f"tenant-{number}" for number in range(200))
 EVERY_S = 5.0
 """Between two samples."""
@@ -71,22 +70,12 @@ class Truth:
     tier=Tier.FULL,
     tenants=MANY,
     times=1,
+    lasts_s=SOAK_S,
     unit="",
 )
 async def soak(lab: Lab) -> None:
     """200 tenants are checked for an hour; they, Slack, pagers, the feed and the host fail."""
-    lab.environment["TASKS"] = str(lab.folder / "tasks")
-    settings = lab.settings()
-    for tenant in settings["tenants"]:
-        del tenant["probe"]
-    del settings["thresholds"], settings["feed"]
-    lab.config.write_text(json.dumps(settings))
-    await lab.run(*COUNTED, "run", "--config", str(lab.config))
-    await lab.until(
-        lambda: set(MANY) <= set(lab.tenants.succeeded()) and lab.slack.socket.is_connected,
-        START_S,
-        "all tenants are checked",
-    )
+    await start_with_defaults(lab)
     truth, samples = Truth(), list[Sample]()
     used_s, began = lab.program.used_s(), lab.now()
     weathers = [asyncio.create_task(let_fail(lab, truth)) for _ in range(3)]
@@ -113,13 +102,27 @@ async def soak(lab: Lab) -> None:
     check_alerts(lab, truth)
 
 
+async def start_with_defaults(lab: Lab) -> None:
+    """Start the bot with the intervals and thresholds that it has by default."""
+    settings = lab.settings()
+    for tenant in settings["tenants"]:
+        del tenant["probe"]
+    del settings["thresholds"], settings["feed"]
+    lab.config.write_text(json.dumps(settings))
+    await lab.run(*COUNTED, str(lab.folder / "tasks"), "run", "--config", str(lab.config))
+    await lab.until(
+        lambda: set(MANY) <= set(lab.tenants.succeeded()) and lab.slack.socket.is_connected,
+        START_S,
+        "all tenants are checked",
+    )
+
+
 def take_sample(lab: Lab) -> Sample:
     """Return what the bot uses now, and how many tasks it had at the sample before."""
-    pages = int(Path(f"/proc/{lab.program.pid}/statm").read_text().split()[1])
     counted = lab.folder / "tasks"
     tasks = int((counted.exists() and counted.read_text()) or 0)
     lab.program.signal(signal.SIGUSR1)
-    return Sample(pages * 4096, lab.program.count_files(), tasks)
+    return Sample(lab.program.resident_bytes(), lab.program.count_files(), tasks)
 
 
 def compare(lab: Lab, samples: list[Sample]) -> None:
@@ -130,7 +133,7 @@ def compare(lab: Lab, samples: list[Sample]) -> None:
     def more(name: str) -> float:
         then, now = (median(getattr(each, name) for each in part) for part in (before, after))
         lab.measured[f"{name} before"], lab.measured[f"{name} after"] = then, now
-        return max(0.0, now - then)
+        return max(0.0, float(now - then))
 
     grown = more("memory")
     lab.measure(MEMORY, 100 * grown / lab.measured["memory before"])
