@@ -269,6 +269,10 @@ class OutboxDelivery:
         ):
             self._submit(PostMissed(now, body.incident))
             return None
+        if delivery.call and deliveries.is_call_needless(delivery, desk):
+            delivery, lane = deliveries.mute_call(delivery), self.lane(delivery.lane)
+            if not delivery.call and any(d.seq < delivery.seq and not d.is_done for d in lane):
+                return delivery  # it calls nobody any more: it waits for its turn
         delivery, *batched = self._batch(delivery)
         delivery = outbox.mark_sending(delivery, self._clock.now())
         for each in (delivery, *batched):
@@ -291,8 +295,6 @@ class OutboxDelivery:
             return deliveries.batch_missed(delivery, lane)
         if not delivery.call:
             return deliveries.batch_replies(delivery, lane)
-        if deliveries.is_call_needless(delivery, self._view().desk):
-            return [deliveries.mute_call(delivery)]
         return deliveries.join_calls(delivery, lane)
 
     def _handle_doubt(self, delivery: Delivery, doubt: Doubt | TimeoutError) -> Delivery:
