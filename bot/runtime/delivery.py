@@ -222,6 +222,11 @@ class OutboxDelivery:
         return min(waits)
 
     def _start(self, delivery: Delivery) -> None:
+        is_ahead = outbox.is_ahead(delivery, self.lane(delivery.lane))
+        if is_ahead and deliveries.is_call_needless(delivery, self._view().desk):
+            self._changed.set()
+            self._put(replace(deliveries.mute_call(delivery), call=None))
+            return
         self._put(outbox.mark_sending(delivery, self._clock.now()))
         task = asyncio.get_running_loop().create_task(self._handle(delivery))
         self._tasks.add(task)
@@ -269,10 +274,6 @@ class OutboxDelivery:
         ):
             self._submit(PostMissed(now, body.incident))
             return None
-        if delivery.call and deliveries.is_call_needless(delivery, desk):
-            delivery, lane = deliveries.mute_call(delivery), self.lane(delivery.lane)
-            if not delivery.call and any(d.seq < delivery.seq and not d.is_done for d in lane):
-                return delivery  # it calls nobody any more: it waits for its turn
         delivery, *batched = self._batch(delivery)
         delivery = outbox.mark_sending(delivery, self._clock.now())
         for each in (delivery, *batched):
@@ -295,6 +296,8 @@ class OutboxDelivery:
             return deliveries.batch_missed(delivery, lane)
         if not delivery.call:
             return deliveries.batch_replies(delivery, lane)
+        if deliveries.is_call_needless(delivery, self._view().desk):
+            return [deliveries.mute_call(delivery)]
         return deliveries.join_calls(delivery, lane)
 
     def _handle_doubt(self, delivery: Delivery, doubt: Doubt | TimeoutError) -> Delivery:
@@ -388,7 +391,6 @@ class OutboxDelivery:
         try:
             await self._store.commit(Change(deliveries={d.key: d for d in deliveries}))
         except StoreError as error:
-            # Only for debugging: the engine logs that the store fails.
             log.debug("delivery of %s not saved: %s", deliveries[0].key, error)
 
 
