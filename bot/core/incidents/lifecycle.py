@@ -39,7 +39,13 @@ from bot.core.state.problem import (
 )
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import JoinedEntry, ReopenedEntry
-from bot.core.triage.context import TriageContext, are_users_down, is_down, measure_impact
+from bot.core.triage.context import (
+    TriageContext,
+    are_users_down,
+    is_calm,
+    is_down,
+    measure_impact,
+)
 from bot.core.triage.verdict import Triage, feed_views, matching_status_incidents
 
 if TYPE_CHECKING:
@@ -131,8 +137,9 @@ def evaluate_incident(
         ended = replace(incident, status_incidents=status_incidents)
         return resolve_incident(ended, Resolution(now, ended_at=_find_end(incident, context)))
     after = incident
-    # Without data, and until it comes reliably again, nothing new can be known.
-    if not was_no_data and not any(states[name].no_data_since for name in names):
+    # Without data, and until it comes reliably again, nothing new can be known; nor in a pause.
+    is_blind = was_no_data or any(states[name].no_data_since for name in names)
+    if not is_blind and not is_calm(context):
         after = turn_verdict(incident, triage.judge(context), now)
     after = replace(
         after,
