@@ -159,10 +159,10 @@ def are_users_awaited(context: TriageContext, neighbour: str) -> bool:
     They would fail at the share at which the context's users do.
     """
     states = context.all_tenants.states
-    failing = [
-        m for name in context.tenants for m in states[name].metrics.values() if is_user_failure(m)
-    ]
-    if not failing or context.now - context.since >= SPEAK_WITHIN_S:
+    own = [metric for name in context.tenants for metric in states[name].metrics.values()]
+    failing = [metric for metric in own if is_user_failure(metric)]
+    is_told = any(map(blames_application, own)) or context.now - context.since >= SPEAK_WITHIN_S
+    if not failing or is_told:
         return False
     worst = max(failing, key=lambda metric: metric.reading.failed_share)
     after = _after_onset(worst, worst.recent[-1:], context.since)
