@@ -342,3 +342,22 @@ def test_what_was_not_clear_becomes_clear_as_soon_as_facts_name_a_cause(steps: A
 
     assert turn_verdict(incident, clear, steps.now).verdict is clear
     assert turn_verdict(stated, clear, steps.now).verdict is stated.verdict
+
+
+def test_a_mere_guess_takes_no_cause_back_when_it_fails_again(steps: Any) -> None:
+    """Users' counts speak within a minute; only if they do not, the old cause is given up."""
+    wrong = Fault(Stage.TOKEN, "wrong_audience", 200)
+    steps.push(ChangeMade("c", steps.now, "action deployed", tenant="prod"))
+    steps.fail("prod.login", 5, wrong)
+    for _ in range(18):
+        steps.wait(10)
+        steps.healthy()
+    told = replace(steps.incidents[0].verdict, cause=Cause.PROBE, confidence=0.9)
+    steps.desk = steps.desk.with_incident(replace(steps.incidents[0], verdict=told))
+    assert not steps.incidents[0].is_open
+    steps.fail("prod.login", 4, wrong)
+    assert steps.incidents[0].is_open
+    assert steps.incidents[0].verdict.cause is Cause.PROBE
+
+    steps.fail("prod.login", 20, wrong)
+    assert steps.incidents[0].verdict.stated_cause is Cause.UNCLEAR

@@ -214,10 +214,10 @@ def reopen_incident(
     posts = [post_message(again)] if incident.message.is_missed else []
     context = replace(context, tenants=tenants, since=again.failing_since)
     if incident.verdict.cause in OUR_CAUSES:  # what was wrong on our side then says nothing of now
-        # … unless one failure alone says nothing at all.
-        cause = triage.judge(context).cause
-        since = context.now if cause is Cause.UNCLEAR else incident.ended_at
-        history = replace(again.history, doubted_as=cause, doubted_since=since)
+        # … unless one failure alone says nothing that would be stated.
+        judged = triage.judge(context)
+        since = context.now if judged.stated_cause is Cause.UNCLEAR else incident.ended_at
+        history = replace(again.history, doubted_as=judged.cause, doubted_since=since)
         again = replace(again, history=history)
     if not incident.life.still_failing:
         # Quietly: one failure after an outage is no reason to wake people.
