@@ -7,6 +7,7 @@ the requests fails. So shares are compared, and slowness, each with its own past
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from math import log
 from statistics import median_low
 from typing import TYPE_CHECKING
@@ -85,10 +86,11 @@ def _samples_while_failing(context: TriageContext, key: str) -> list[Sample]:
     only slowness or users' failures are known, all answers since then count.
     """
     samples = [s for s in context.shared.samples.get(key, ()) if s.at >= context.since]
-    failed_at = [t.at for p in _failing_probes(context) for t in p.tries if t.fault]
+    failed_at = sorted(t.at for p in _failing_probes(context) for t in p.tries if t.fault)
     if not failed_at:
         return samples
-    return [s for s in samples if any(abs(s.at - at) <= BESIDE_S for at in failed_at)]
+    near = ((s, bisect_left(failed_at, s.at - BESIDE_S)) for s in samples)
+    return [s for s, n in near if n < len(failed_at) and failed_at[n] <= s.at + BESIDE_S]
 
 
 def _failing_probes(context: TriageContext) -> list[ProbeState]:
