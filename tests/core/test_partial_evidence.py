@@ -24,7 +24,7 @@ from bot.core.model.observation import (
 )
 from bot.core.signals.baseline import Baseline
 from bot.core.signals.metric_threshold import MetricLimits, MetricReading, MetricState
-from bot.core.signals.probe_threshold import ProbeState, SpanCounts, Try
+from bot.core.signals.probe_threshold import ProbeState, Reason, SpanCounts, Try
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.stimulus import FeedPolled
 from bot.core.state.tenant import Sample, SharedSignals, Tenants, TenantState
@@ -172,7 +172,7 @@ def test_all_is_calm_once_each_failing_probe_has_worked_twice(
     """Users' counts lag behind: while they are bad, it is not over."""
     assert is_calm(case({"login": login})) is is_over
     bad = counted(90, 200, since=SINCE)
-    bad = replace(bad, reading=replace(bad.reading, reason="too many calls fail"))
+    bad = replace(bad, reading=replace(bad.reading, reason=Reason.SHARE))
     assert not is_calm(case({"login": login}, metrics={"checkout": bad}))
 
 
@@ -389,7 +389,7 @@ def test_users_of_a_neighbour_may_refute_that_it_is_our_application(
 ) -> None:
     """Until its counts reach beyond the onset, as those of the failing one do."""
     bad = counted(80, 200, since=SINCE)
-    bad = replace(bad, reason="too many calls fail")
+    bad = replace(bad, reason=Reason.SHARE)
     metrics = {"checkout": bad, "portal": counted(1, 200)}
 
     context = case({}, samples=sampled("." * 12), metrics=metrics, beside=beside)

@@ -184,6 +184,11 @@ class ProbeState:
         return tuple(t.fault for t in self.tries if t.fault)
 
     @cached_property
+    def failed_times(self) -> tuple[float, ...]:
+        """When those began."""
+        return tuple(t.at for t in self.tries if t.fault)
+
+    @cached_property
     def health(self) -> Health:
         """What is wrong with it."""
         repeated = Health.REPEATED if len(self.faults) > 1 else Health(0)
@@ -209,7 +214,7 @@ class ProbeState:
         chosen = lost if len(lost) > LOST_PART * len(alike) else alike
         return chosen[-1] if chosen else None
 
-    @property
+    @cached_property
     def successes_in_a_row(self) -> int:
         """Successes in a row at the end of the window."""
         return next((i for i, t in enumerate(reversed(self.tries)) if t.fault), len(self.tries))
@@ -217,11 +222,6 @@ class ProbeState:
     def count_ok_since(self, at: float) -> int:
         """Return how many of the last tries succeeded since an instant."""
         return sum(ok_at >= at for ok_at in self.ok_times)
-
-    @property
-    def last_failed_at(self) -> float:
-        """When the newest failure in the window began; 0 if there is none."""
-        return next((t.at for t in reversed(self.tries) if t.fault), 0.0)
 
     @property
     def failed_share(self) -> float:

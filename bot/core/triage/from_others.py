@@ -86,11 +86,16 @@ def _samples_while_failing(context: TriageContext, key: str) -> list[Sample]:
     only slowness or users' failures are known, all answers since then count.
     """
     samples = [s for s in context.shared.samples.get(key, ()) if s.at >= context.since]
-    failed_at = sorted(t.at for p in _failing_probes(context) for t in p.tries if t.fault)
-    if not failed_at:
+    failing = _failing_probes(context)
+    if not failing:
         return samples
-    near = ((s, bisect_left(failed_at, s.at - BESIDE_S)) for s in samples)
-    return [s for s, n in near if n < len(failed_at) and failed_at[n] <= s.at + BESIDE_S]
+    return [s for s in samples if any(_has_failed_beside(probe, s.at) for probe in failing)]
+
+
+def _has_failed_beside(probe: ProbeState, at: float) -> bool:
+    times = probe.failed_times
+    place = bisect_left(times, at - BESIDE_S)
+    return place < len(times) and times[place] <= at + BESIDE_S
 
 
 def _failing_probes(context: TriageContext) -> list[ProbeState]:

@@ -267,7 +267,7 @@ def _works_beside(login: ProbeState, failing: ProbeState, context: TriageContext
     made = failing.span.tries_to_last_failure
     share = (failing.span.failed + 1) / (made + 2)  # of few tries drawn towards a half (Laplace)
     count = login.count_ok_since(failing.since or context.since)
-    has_recovered_first = (login.ended_at or 0.0) > failing.last_failed_at
+    has_recovered_first = (login.ended_at or 0.0) > max(failing.failed_times, default=0.0)
     return weigh_successes(count, share) >= SPOKEN and not has_recovered_first
 
 
