@@ -26,7 +26,15 @@ from pydantic import (
 )
 
 from bot.core.model.measurement import MONITORS
-from bot.core.model.observation import CONTROL, CUSTOM, FEED, LOGS, M2M, WELLKNOWN
+from bot.core.model.observation import (
+    CONTROL,
+    CUSTOM,
+    FEED,
+    LOGS,
+    M2M,
+    TOKEN_ENDPOINT,
+    WELLKNOWN,
+)
 from bot.core.model.wall_clock import UNITS_S
 
 if TYPE_CHECKING:
@@ -53,7 +61,7 @@ _PATH = re.compile(
     r"|[a-z0-9_-]{1,30}\.(?:env|key|pem|secret|token|txt)"
 )
 """What nobody takes for a secret, and no generator makes: parts in small letters, or a root."""
-RESERVED_SOURCES = (WELLKNOWN, CUSTOM, M2M, LOGS)
+RESERVED_SOURCES = (WELLKNOWN, CUSTOM, M2M, LOGS, TOKEN_ENDPOINT)
 BOT_ADVICE = (
     "must be the Bot User OAuth Token, which begins with xoxb-: "
     "api.slack.com/apps > your app > OAuth & Permissions"
@@ -170,15 +178,6 @@ def _check_host_name(value: str) -> str:
     return value.lower()
 
 
-def _check_domain(value: str) -> str:
-    if "." not in value:
-        raise ValueError(
-            "must be the whole domain, such as acme.us.auth0.com: Auth0 Dashboard > Applications > "
-            "your application > Settings > Domain"
-        )
-    return value
-
-
 def _must_be_token(prefix: str, advice: str) -> AfterValidator:
     def check(secret: SecretStr) -> SecretStr:
         text = secret.get_secret_value()
@@ -221,6 +220,24 @@ def _check_proxy(value: SecretStr) -> SecretStr:
             "http://user:password@proxy.example:3128 (%40 for @ in a password)"
         )
     return value
+
+
+def _check_database(value: str | SecretStr) -> str | SecretStr:
+    """Hide the address of a server: it may have a password."""
+    text = _reveal(value)
+    scheme, is_address, rest = text.partition("://")
+    if not is_address or scheme == "sqlite":
+        return value
+    try:
+        parts = urlsplit(text)
+        is_whole = parts.port != 0 and bool(parts.path.strip("/") or parts.query)
+    except ValueError:
+        is_whole = False
+    if scheme not in {"postgresql", "postgres"} or not is_whole or rest.count("@") > 1:
+        raise ValueError(
+            "must be a file's path, or postgresql://USER@HOST/NAME (%40 for @ in a password)"
+        )
+    return SecretStr(text)
 
 
 def _check_host_port(value: str) -> str:
@@ -289,13 +306,18 @@ Percent = Annotated[
     WithJsonSchema(SHARE_SCHEMA),
 ]
 """A share, at most 1; written `5%` in YAML."""
-Text = Annotated[
-    str,
-    must_match(
-        r"[^\x00-\x1f\x7f\ud800-\udfff]+",
-        "must be UTF-8 text, not empty, without line breaks and control characters",
-    ),
+_IS_TEXT = must_match(
+    r"[^\x00-\x1f\x7f\ud800-\udfff]+",
+    "must be UTF-8 text, not empty, without line breaks and control characters",
+)
+Text = Annotated[str, _IS_TEXT]
+Database = Annotated[
+    str | SecretStr,
+    _IS_TEXT,
+    AfterValidator(_check_database),
+    WithJsonSchema({"type": "string"}),
 ]
+"""A file's path as text; a server's address as a secret."""
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 Name = Annotated[
     str,
@@ -317,7 +339,14 @@ Expression = Annotated[
 ]
 HostName = Annotated[str, AfterValidator(_check_host_name)]
 """Stored in lower case, as issuers write it."""
-Domain = Annotated[HostName, AfterValidator(_check_domain)]
+Domain = Annotated[
+    HostName,
+    must_match(
+        r".*\..*",
+        "must be the whole domain, such as acme.us.auth0.com: Auth0 Dashboard > Applications > "
+        "your application > Settings > Domain",
+    ),
+]
 UrlPath = Annotated[str, must_match(r"/[^\s?#]*", "must be a path that begins with /")]
 Link = Annotated[str, AfterValidator(lambda value: _check_https(value, loopback=False))]
 """An https URL that people open."""

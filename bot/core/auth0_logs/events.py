@@ -26,7 +26,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.text_patterns import match_pattern
-from bot.core.model.measurement import ChangeMade, Group, Measurement
+from bot.core.model.measurement import ChangeMade, Group, Measurement, merge_groups
 from bot.core.model.wall_clock import parse_iso
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ LATE_S = 600.0
 """Rows that are older are about the past, and say nothing about now: after an interruption Auth0
 delivers all that has waited."""
 ROWS_LATE = "rows come late"
-MAX_GROUPS = 30
 MAX_CHANGES = 20
 LINK = "https://manage.auth0.com/#/logs"
 
@@ -160,10 +159,6 @@ class LogRow:
     """Its event type code, if we know it."""
 
 
-GroupKey = tuple[RowKind, str, str]
-"""Kind, pattern and connection: rows with the same three form a group."""
-
-
 def classify_row(row: Json) -> LogRow:
     """Tell what a row counts as. Accepts any JSON object."""
     code, details = get_text(row, "type"), get_object(row, "details")
@@ -226,21 +221,21 @@ def tally_rows(
     all_rows = list(rows)
     fresh = [row for row in all_rows if at - (parse_instant(row) or at) <= LATE_S]
     user_rows = [row for row in fresh if get_text(row, "client_id") not in own_clients]
-    counts: Counter[GroupKey] = Counter(
-        (row.kind, row.pattern, row.connection)
+    groups = merge_groups(
+        Group(row.kind, 1, row.pattern, row.connection)
         for row in _classify_unpaired(user_rows)
         if row.kind is not RowKind.OTHER
     )
     changes = {change.id: change for row in all_rows if (change := parse_change(row, target.owner))}
     newest = sorted(changes.values(), key=lambda change: change.at)[-MAX_CHANGES:]
-    failed = _sum_kinds(counts, FAILED_KINDS)
+    failed = _sum_kinds(groups, FAILED_KINDS)
     return Measurement(
         target=target,
         at=at,
         span_s=span_s,
         failed=failed,
-        total=failed + _sum_kinds(counts, frozenset({RowKind.SUCCESS})),
-        groups=_build_groups(counts),
+        total=failed + _sum_kinds(groups, frozenset({RowKind.SUCCESS})),
+        groups=groups,
         own_rows=len(fresh) - len(user_rows),
         no_data_reason=ROWS_LATE if all_rows and not fresh else "",
         link=LINK,
@@ -249,8 +244,8 @@ def tally_rows(
     )
 
 
-def _sum_kinds(counts: Counter[GroupKey], kinds: frozenset[RowKind]) -> int:
-    return sum(count for (kind, _, _), count in counts.items() if kind in kinds)
+def _sum_kinds(groups: tuple[Group, ...], kinds: frozenset[RowKind]) -> int:
+    return sum(group.count for group in groups if group.kind in kinds)
 
 
 def _classify_unpaired(rows: list[Json]) -> Iterator[LogRow]:
@@ -266,24 +261,6 @@ def _classify_unpaired(rows: list[Json]) -> Iterator[LogRow]:
             unpaired[client] -= 1
         else:
             yield row
-
-
-def _build_groups(counts: Counter[GroupKey]) -> tuple[Group, ...]:
-    ranked = _rank_counts(counts)
-    if len(ranked) > MAX_GROUPS:
-        named = MAX_GROUPS - len(RowKind)
-        folded = Counter(dict(ranked[:named]))
-        for (kind, _, _), count in ranked[named:]:
-            folded[kind, "", ""] += count
-        ranked = _rank_counts(folded)
-    return tuple(
-        Group(kind, count, pattern, connection) for (kind, pattern, connection), count in ranked
-    )
-
-
-def _rank_counts(counts: Counter[GroupKey]) -> list[tuple[GroupKey, int]]:
-    """Return the counts, the highest first."""
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 Json = Mapping[str, object]

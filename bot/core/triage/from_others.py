@@ -58,7 +58,11 @@ def collect_control_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     found: dict[str, dict[str, float]] = {}
     for name, signal in context.shared.controls.items():
         samples = _samples_while_failing(context, name)
-        if samples and not _has_failed_before(context, signal):
+        # One that failed already when the problem began, or never worked, tells nothing.
+        has_failed_before = signal.since is not None and (
+            signal.good_before is None or signal.since < context.since - LONG_BEFORE_S
+        )
+        if samples and not has_failed_before:
             rule_id, strength = _answer(context, samples, signal, share)
             found.setdefault(rule_id, {})[name] = strength
     if _is_blocked(context):
@@ -126,7 +130,9 @@ def _answer(
     ratio = compare_shares(samples, share or 1.0)
     if ratio >= SPOKEN:
         return "controls-fail", min(1.0, ratio / CERTAIN)
-    if _is_slower(samples, signal):
+    latencies = [sample.latency_s for sample in samples if sample.latency_s is not None]
+    slow_s = SLOWER * signal.latency.median_s
+    if len(latencies) >= FEW_ANSWERS and median_low(latencies) >= slow_s > 0:
         return "controls-slow", 1.0
     if ratio <= -SPOKEN and _can_tell(context, samples, share):
         return "controls-ok", min(1.0, -ratio / CERTAIN)
@@ -153,27 +159,12 @@ def failing_share(context: TriageContext) -> float:
     return (failed + 1) / (made + 2) if failing else 0.0
 
 
-def _has_failed_before(context: TriageContext, signal: ProbeState) -> bool:
-    """Tell whether a control endpoint failed already when the problem began, or never worked."""
-    since, good_before = signal.since, signal.good_before
-    if since is None:
-        return False
-    return good_before is None or since < context.since - LONG_BEFORE_S
-
-
 def compare_shares(samples: list[Sample], share: float) -> float:
     """Return the log-likelihood ratio of "fails at this share" against "fails as ever"."""
     failed = sum(sample.latency_s is None for sample in samples)
     share = min(max(share, 2 * USUAL_SHARE), 1 - USUAL_SHARE)
     good = len(samples) - failed
     return failed * log(share / USUAL_SHARE) + good * log((1 - share) / (1 - USUAL_SHARE))
-
-
-def _is_slower(samples: list[Sample], signal: ProbeState) -> bool:
-    """Tell whether its answers take far longer than usual."""
-    latencies = [sample.latency_s for sample in samples if sample.latency_s is not None]
-    usual_s = signal.latency.median_s
-    return len(latencies) >= FEW_ANSWERS and median_low(latencies) >= SLOWER * usual_s > 0
 
 
 COMPANION_S = 900.0

@@ -89,6 +89,21 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
     elif custom and failing and is_signal_healthy(custom, now):
         yield RuleMatch("canonical-only", {"tenant": name})
     yield from _collect_m2m_evidence(context, name)
+    yield from _collect_token_endpoint_evidence(context, name, failing)
+
+
+def _collect_token_endpoint_evidence(
+    context: TriageContext, name: str, failing: list[ProbeState]
+) -> Iterator[RuleMatch]:
+    """Yield that the token endpoint has refused as it must since the logins began to fail.
+
+    If it fails, that says no more than the login does. Of a part of the requests one proves
+    nothing.
+    """
+    endpoint = context.all_tenants.states[name].token_endpoint
+    begun = min((login.since or context.now for login in failing), default=context.now)
+    if endpoint.is_ok and (endpoint.last_ok_at or 0.0) >= begun and is_down(context, name):
+        yield RuleMatch("token-endpoint-ok", {"tenant": name})
 
 
 def _collect_custom_evidence(
@@ -213,7 +228,11 @@ def login_rule_id(fault: Fault) -> str:
 def _answer_rule_id(fault: Fault) -> str:
     status = fault.status or 0
     if is_refusal(fault):
-        return "login-code" if _is_own_text(fault) else "login-refused"
+        # A custom database's script refuses in its own words. Auth0's own 401 `unauthorized` says
+        # that the user is blocked (custom database errors, 2026-11).
+        is_script = fault.error == "unauthorized" and bool(fault.description)
+        is_code = is_script and match_pattern(fault.description) != "user_blocked"
+        return "login-code" if is_code else "login-refused"
     if is_rate_limited(fault):
         return "login-user-limit" if fault.error == USER_LIMIT else "login-429"
     if status in GONE or (fault.stage is Stage.HTTP and FIRST_4XX <= status < FIRST_5XX):
@@ -226,15 +245,6 @@ def _answer_rule_id(fault: Fault) -> str:
     is_bad_request = fault.error == "invalid_request"
     rule_id = "login-bad-request" if is_bad_request else "login-not-allowed"
     return "login-denied" if is_denied else rule_id
-
-
-def _is_own_text(fault: Fault) -> bool:
-    """Tell whether the tenant's code refuses: the script of a custom database, in its own words.
-
-    Auth0's own 401 `unauthorized` says that the user is blocked (custom database errors, 2026-11).
-    """
-    is_open = fault.error == "unauthorized" and bool(fault.description)
-    return is_open and match_pattern(fault.description) != "user_blocked"
 
 
 def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
