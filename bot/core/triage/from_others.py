@@ -7,7 +7,7 @@ the requests fails. So shares are compared, and slowness, each with its own past
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect, bisect_left
 from math import log
 from statistics import median_low
 from typing import TYPE_CHECKING
@@ -90,16 +90,14 @@ def _samples_while_failing(context: TriageContext, key: str) -> list[Sample]:
     only slowness or users' failures are known, all answers since then count.
     """
     samples = [s for s in context.shared.samples.get(key, ()) if s.at >= context.since]
-    failing = _failing_probes(context)
-    if not failing:
+    failed = [probe.failed_times for probe in _failing_probes(context)]
+    if not failed:
         return samples
-    return [s for s in samples if any(_has_failed_beside(probe, s.at) for probe in failing)]
-
-
-def _has_failed_beside(probe: ProbeState, at: float) -> bool:
-    times = probe.failed_times
-    place = bisect_left(times, at - BESIDE_S)
-    return place < len(times) and times[place] <= at + BESIDE_S
+    return [
+        s
+        for s in samples
+        if any(bisect(at, s.at + BESIDE_S) > bisect_left(at, s.at - BESIDE_S) for at in failed)
+    ]
 
 
 def _failing_probes(context: TriageContext) -> list[ProbeState]:
