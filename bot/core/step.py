@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.alerting import acknowledgements, deliveries, notification_policy
@@ -20,6 +19,7 @@ from bot.core.incidents.grouping import (
 from bot.core.incidents.lifecycle import cannot_check_at
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
 from bot.core.model.observation import CONTROL, SignalState
+from bot.core.model.record import replace
 from bot.core.model.wall_clock import DAY_S
 from bot.core.oncall import CallReason
 from bot.core.signals.probe_threshold import ProbeState, Reason
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bot.core.state.rules import Rules
+    from bot.core.state.tenant import TenantState
 
 
 def step(state: BotState, stimulus: Stimulus, rules: Rules) -> tuple[BotState, list[Effect]]:
@@ -96,7 +97,7 @@ def step(state: BotState, stimulus: Stimulus, rules: Rules) -> tuple[BotState, l
         for name in _affected_tenants(state, stimulus):
             state, more = step_tenant(state, name, stimulus, rules)
             effects += more
-    if _concerns_desk(stimulus):
+    if _concerns_desk(state.desk, stimulus, rules):
         state, more = step_desk(state, stimulus, rules)
         effects += more
     return state, effects
@@ -109,16 +110,26 @@ def _affected_tenants(
         case Started() | Pushed():
             return state.tenants.states
         case Tick(at=now):
-            dues = state.tenant_due.items()
-            return [name for name, due in dues if due is not None and due <= now]
+            # In the order of the configuration, as their phases are.
+            states = state.tenants.states
+            return sorted(state.agenda.due_by(now), key=lambda name: states[name].phase)
         case Observed(observation=result) | Measured(measurement=result):
             owner = result.target.owner
             return [owner] if owner in state.tenants.states else []
 
 
-def _concerns_desk(stimulus: Stimulus) -> bool:
-    """Results concern only their tenant, unless they are everybody's or a person waits for them."""
+def _concerns_desk(desk: DeskState, stimulus: Stimulus, rules: Rules) -> bool:
+    """Tell whether what spans tenants has anything to do.
+
+    Results concern only their tenant, unless they are everybody's or a person waits for them.
+    """
     match stimulus:
+        case Tick(at=now):
+            due = _desk_due_at(desk, rules)
+            is_unplanned = rules.report is not None and desk.report_at is None
+            is_nobody_on_call = desk.shift is None and desk.on_call_source(rules) is not None
+            is_due = due is None or due <= now or is_unplanned or is_nobody_on_call
+            return is_due or bool(desk.open_incidents)
         case Observed(observation=seen, request_id=request_id):
             return bool(request_id) or seen.target.owner == CONTROL
         case Measured(measurement=measured, request_id=request_id):
@@ -135,10 +146,12 @@ def step_tenant(
     after, found = tenant_step.step(before, stimulus, rules.tenants[name])
     if after is not before:
         tenants = Tenants({**state.tenants.states, name: after})
-        due = {**state.tenant_due, name: tenant_step.due_at(after)}
-        state = replace(state, tenants=tenants, tenant_due=due)
+        agenda = state.agenda.with_due(name, tenant_step.due_at(after))
+        state = replace(state, tenants=tenants, agenda=agenda)
     effects: list[Effect] = []
     for effect in found:
+        if isinstance(effect, TenantReport) and _is_uneventful(after, effect, state.desk):
+            continue
         if isinstance(effect, TenantReport | CheckStarted):
             state, more = step_desk(state, effect, rules)
             effects += more
@@ -148,6 +161,12 @@ def step_tenant(
         else:
             effects.append(effect)
     return state, effects
+
+
+def _is_uneventful(tenant: TenantState, report: TenantReport, desk: DeskState) -> bool:
+    """Tell whether a report changes nothing: what opens an incident, or ends one, is not there."""
+    is_empty = not report.changes and not report.unobserved_s
+    return is_empty and tenant.is_well and desk.is_at_rest
 
 
 def step_desk(
@@ -182,14 +201,22 @@ def step_desk(
 def due_at(state: BotState, rules: Rules) -> float | None:
     """Return when the bot needs its next Tick."""
     desk = state.desk
-    checks = (check.until for check in desk.checks.values())
-    once = (notification_policy.due_at(desk, rules), desk.report_at, desk.evaluate_at)
     cannot_check = cannot_check_at(desk, state.tenants)
     if cannot_check is not None:
         cannot_check = max(cannot_check, desk.evaluate_at or 0.0)  # not while it is deferred
-    rare = (own_faults.crash_loop_due_at(desk), cannot_check)
-    polls = (*desk.controls_due.values(), *desk.feeds_due.values(), desk.calendar_due)
-    dues = (*state.tenant_due.values(), *polls, *checks, *once, *rare)
+    dues = (state.agenda.next_due, _desk_due_at(desk, rules), cannot_check)
+    return min((at for at in dues if at is not None), default=None)
+
+
+def _desk_due_at(desk: DeskState, rules: Rules) -> float | None:
+    """Return when what spans tenants needs its next Tick."""
+    if not desk.open_incidents:
+        return desk.due_at
+    dues = (
+        desk.due_at,
+        notification_policy.due_at(desk, rules),
+        own_faults.crash_loop_due_at(desk),
+    )
     return min((at for at in dues if at is not None), default=None)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from bot.core.model.fault import classify_answer, parse_quota_remaining
@@ -22,6 +21,7 @@ from bot.core.model.observation import (
     Stage,
     Target,
 )
+from bot.core.model.record import replace
 from bot.core.oncall import Shifts
 from bot.simulator.measurements import VirtualMeasurements, no_data_reason
 from bot.simulator.status_page import StatusPage

@@ -72,14 +72,12 @@ def apply_notification_policy(
 
 
 def due_at(state: DeskState, rules: Rules) -> float | None:
-    """Return when the next person is to be paged, or a silence or a shift ends.
+    """Return when the next person is to be paged.
 
     The end of a maintenance window is noticed at the next poll of a feed or control endpoint.
     """
     pages = (_due_at(incident, rules) for incident in state.open_incidents)
-    ends = (silence.until for silence in state.active_silences)
-    shift = (state.shift.until,) if state.shift else ()
-    return min((at for at in (*pages, *ends, *shift) if at is not None), default=None)
+    return min((at for at in pages if at is not None), default=None)
 
 
 def _due_at(incident: Incident, rules: Rules) -> float | None:

@@ -6,7 +6,9 @@ to 10 a minute once that is exceeded (Rate Limit Policy, read 2026-11). We stay 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from bot.core.model.record import replace
 
 MINUTE_S = 60.0
 PER_MINUTE = 12
@@ -23,7 +25,7 @@ FEW_REFUSALS, MOST_REFUSALS = 5, 12
 get there, the wait doubles with each refusal after the fifth, to an hour from the twelfth on."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoginBudget:
     """The logins of one synthetic user in the last ten minutes."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_refusal
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Outcome, SignalState, Target
+from bot.core.model.record import replace
 from bot.core.signals.history import record_login
 from bot.core.signals.login_budget import LoginBudget
 from bot.core.signals.metric_threshold import MetricState
