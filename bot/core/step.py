@@ -46,8 +46,6 @@ from bot.core.state.stimulus import (
     Observed,
     OwnFaultSeen,
     PersonActed,
-    PollFeed,
-    PollShifts,
     PostMissed,
     Pushed,
     QuestionAudited,
@@ -311,7 +309,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
 
 
 def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -> StateAndEffects:
-    state, effects = _start_due_checks(state, now, tenants, rules)
+    state, effects = corroboration.start_due_checks(state, now, tenants, rules)
     report_at, due = None, state.report_at
     if (report := rules.report) is not None:
         # After a clock was set back, the same instant comes twice.
@@ -332,32 +330,6 @@ def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
     if any(at is not None and at <= now for at in evaluations):
         state, changes = evaluate_all(state, now, tenants, rules)
         effects += changes
-    return state, effects
-
-
-def _start_due_checks(
-    state: DeskState, now: float, tenants: Tenants, rules: Rules
-) -> StateAndEffects:
-    effects: list[DeskEffect] = []
-    controls_due, feeds_due = dict(state.controls_due), dict(state.feeds_due)
-    control_every_s = rules.control_every_s
-    if any(due <= now for due in controls_due.values()):
-        control_every_s = corroboration.control_interval_s(tenants, rules)
-    for target in rules.controls:
-        if controls_due[target.name] <= now:
-            effects.append(StartProbe(target))
-            controls_due[target.name] = now + control_every_s
-    for target in rules.feeds:
-        if feeds_due[target.name] <= now:
-            effects.append(PollFeed(target))
-            feeds_due[target.name] = now + rules.feed_every_s
-    calendar_due = state.calendar_due
-    if rules.calendar_every_s and calendar_due is not None and calendar_due <= now:
-        effects.append(PollShifts())
-        calendar_due = now + rules.calendar_every_s
-    state = replace(
-        state, controls_due=controls_due, feeds_due=feeds_due, calendar_due=calendar_due
-    )
     return state, effects
 
 

@@ -204,17 +204,14 @@ def observe_metric(
     `surge` is how many times the usual traffic there is: we expect as many times the usual errors.
     Returns the new state, and the reason if `state` changed.
     """
-    at = latest.at
-    known_until = at if metric.read_at is None else metric.read_at
+    at, known_until = latest.at, latest.at if metric.read_at is None else metric.read_at
     if latest.no_data_reason:
         metric = replace(metric, no_data_reason=latest.no_data_reason)
         # No data changes nothing, but where only failures are reported it means that they ended.
         is_over = limits.is_pushed and at - (metric.judged_at or at) > NO_REPORT_S
-        if is_over and metric.state is not SignalState.OK:
-            return _end(metric, at, Reason.LOW_TRAFFIC)
-        return metric, None
-    recent = tuple(m for m in metric.recent if at - m.at < POOL_S - 1)
-    recent = (*recent, latest)
+        is_end = is_over and metric.state is not SignalState.OK
+        return _end(metric, at, Reason.LOW_TRAFFIC) if is_end else (metric, None)
+    recent = (*(m for m in metric.recent if at - m.at < POOL_S - 1), latest)
     metric = replace(metric, recent=recent, read_at=at, no_data_reason="", no_data_since=None)
     reading = evaluate_metric(metric, limits, surge)
     excess = _add_up(metric, latest, limits, surge)
@@ -222,8 +219,8 @@ def observe_metric(
         by_count = Reason.EVENTS if reading.total is None else Reason.SHARE
         reading = replace(reading, reason=by_count, is_good=False)
     is_down = metric.baseline.is_known and (reading.is_down() or reading.is_away)
-    down_in_a_row = metric.down_in_a_row + 1 if is_down else 0
-    metric = replace(metric, excess=excess, reading=reading, down_in_a_row=down_in_a_row)
+    down = metric.down_in_a_row + 1 if is_down else 0
+    metric = replace(metric, excess=excess, reading=reading, down_in_a_row=down)
     metric = _learn(metric, latest, limits)
     if reading.reason:
         return _handle_bad(metric, reading.reason, latest)
@@ -385,8 +382,7 @@ def _end(metric: MetricState, at: float, reason: Reason) -> tuple[MetricState, R
 
 def _learn(metric: MetricState, latest: Measurement, limits: MetricLimits) -> MetricState:
     failed, total, span_s, at = latest.failed, latest.total or 0.0, latest.span_s, latest.at
-    reason = metric.reading.reason
-    days, weeks = metric.hourly_baselines, metric.weekly_baselines
+    days, weeks, reason = metric.hourly_baselines, metric.weekly_baselines, metric.reading.reason
     if limits.kind is MetricKind.LOGS:
         # Bad times count here: else we would never learn a steep evening that looks like an outage.
         days = learn_hour(days, at, (span_s, failed, total), HOURS)
