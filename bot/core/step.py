@@ -210,11 +210,8 @@ def _desk_due_at(desk: DeskState, rules: Rules) -> float | None:
     """Return when what spans tenants needs its next Tick."""
     if not desk.open_incidents:
         return desk.due_at
-    dues = (
-        desk.due_at,
-        notification_policy.due_at(desk, rules),
-        own_faults.crash_loop_due_at(desk),
-    )
+    crash_loop_due = own_faults.crash_loop_due_at(desk)
+    dues = (desk.due_at, notification_policy.due_at(desk, rules), crash_loop_due)
     return min((at for at in dues if at is not None), default=None)
 
 
@@ -329,7 +326,8 @@ def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
     evaluations = (state.evaluate_at, cannot_check_at(state, tenants))
     if any(at is not None and at <= now for at in evaluations):
         state, changes = evaluate_all(state, now, tenants, rules)
-        effects += changes
+        state, sent = missing_data.evaluate_sources(state, now, tenants, rules)
+        effects += (*changes, *sent)
     return state, effects
 
 
@@ -387,13 +385,14 @@ def _handle_tenant_report(
         effects += sent
     state, is_sticky = recurrence.update_sticky_resolve(state, tenant, now, tenants, rules)
     needs_one = needs_incident(state, tenant, tenants) and not is_sticky
-    if needs_one and not is_deferred(state, now, rules):
+    is_waiting = is_deferred(state, now, rules)
+    if needs_one and not is_waiting:
         triage = Triage(now, tenants, state, rules)
         state, sent = group_or_open(state, (tenant,), triage)
     else:
         state, sent = evaluate_all(state, now, tenants, rules)
     effects += sent
-    if rules.tenants[tenant].metrics:
+    if rules.tenants[tenant].metrics and not is_waiting:
         state, sent = missing_data.evaluate_sources(state, now, tenants, rules)
         effects += sent
     return state, effects

@@ -92,9 +92,10 @@ def start_due_checks(
     if rules.calendar_every_s and calendar_due is not None and calendar_due <= now:
         effects.append(PollShifts())
         calendar_due = now + rules.calendar_every_s
-    state = replace(
-        state, controls_due=controls_due, feeds_due=feeds_due, calendar_due=calendar_due
-    )
+    if effects:
+        state = replace(
+            state, controls_due=controls_due, feeds_due=feeds_due, calendar_due=calendar_due
+        )
     return state, effects
 
 
@@ -102,7 +103,7 @@ def hasten_controls(state: DeskState, now: float) -> DeskState:
     """Check control endpoints soon where a tenant answers slowly: they may be slow as well."""
     latest = now + CONTROL_INTERVAL_WITH_PROBLEM_S
     due = {name: min(at, latest) for name, at in state.controls_due.items()}
-    return replace(state, controls_due=due)
+    return state if due == state.controls_due else replace(state, controls_due=due)
 
 
 def _choose_peers(tenant: str, tenants: Tenants, rules: Rules) -> list[str]:

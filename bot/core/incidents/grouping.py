@@ -286,7 +286,8 @@ def _fails_alike(incident: Incident, context: TriageContext) -> bool:
 def evaluate_all(state: DeskState, now: float, tenants: Tenants, rules: Rules) -> StateAndEffects:
     """Evaluate every open incident, because something is new; in a storm a little later."""
     if is_deferred(state, now, rules):
-        return replace(state, evaluate_at=_next_evaluation_at(state, rules)), []
+        due = _next_evaluation_at(state, rules)
+        return (state if state.evaluate_at == due else replace(state, evaluate_at=due)), []
     if state.evaluate_at is None and not state.open_login_incidents:
         return state, []
     triage = Triage(now, tenants, state, rules)
