@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 
 from bot.app.self_checks import FaultReport
-from bot.core.signals.clock_check import ClockCheck
+from bot.core.signals.clock_check import ClockCheck, SeenDate
 from bot.core.state.incident import OwnFaultKind
 
 if TYPE_CHECKING:
@@ -204,7 +205,8 @@ class ClockWatch:
     def note_offset(self, host: str, offset_s: float) -> None:
         """Take how much later than the bot's time a host says that it is."""
         if self._clock.is_wall_time:
-            self._check = self._check.with_date(host, offset_s, _loop_time())
+            seen = SeenDate(offset_s, _loop_time())
+            self._check = replace(self._check, dates={**self._check.dates, host: seen})
 
     def find_doubt(self) -> str:
         """Return why results do not count now; empty: they do. Corrects the clock if it can."""

@@ -37,14 +37,19 @@ REPORT_EVERY_S = 30.0
 
 def rules_of(settings: Settings) -> Rules:
     """Return the rules of a configuration."""
-    oncall = settings.oncall
+    slack, oncall = settings.slack, settings.oncall
+    default, by_severity = slack.channel, slack.channels
+    by_tenant = ((tenant.name, tenant.channel) for tenant in settings.tenants)
     tenants = {tenant.name: _tenant_rules(settings, tenant) for tenant in settings.tenants}
     return Rules(
         tenants=tenants,
         controls=tuple(control_target(url) for url in settings.controls),
         feeds=tuple(dict.fromkeys(tenant.feed for tenant in tenants.values())),
-        channels=_channels(settings),
-        mention=settings.slack.mention or "",
+        channels=Channels(
+            {Severity(key): "" if each == default else each for key, each in by_severity if each},
+            {key: "" if each == default else each for key, each in by_tenant if each},
+        ),
+        mention=slack.mention or "",
         policies=_policies(settings.escalation),
         contact_points=tuple(point.name for point in settings.notify),
         on_call=_on_call(oncall) if oncall else None,
@@ -60,7 +65,7 @@ def rules_of(settings: Settings) -> Rules:
         ),
         report=Recurrence(settings.report.every, settings.report.zone) if settings.report else None,
         link_hosts=_link_hosts(settings),
-        alerts_page=settings.slack.alerts_page or "",
+        alerts_page=slack.alerts_page or "",
         mention_after_s={t.name: settings.thresholds_of(t).mention_after for t in settings.tenants},
         feed_every_s=settings.feed.every,
     )
@@ -89,16 +94,6 @@ def find_silent_escalation(rules: Rules) -> str:
     return (
         "escalation: no step leads beyond Slack, and a phone in Do Not Disturb makes no sound for "
         "Slack: add a contact point under notify, and a step that names it"
-    )
-
-
-def _channels(settings: Settings) -> Channels:
-    own = {t.name: t.channel for t in settings.tenants if t.channel}
-    by_severity = {Severity(name): each for name, each in settings.slack.channels if each}
-    default = settings.slack.channel
-    return Channels(
-        {key: "" if each == default else each for key, each in by_severity.items()},
-        {key: "" if each == default else each for key, each in own.items()},
     )
 
 

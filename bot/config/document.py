@@ -129,7 +129,12 @@ def read_yaml(path: Path) -> Document:
         except yaml.YAMLError:
             root = _compose(text, path, yaml.SafeLoader)
     except yaml.YAMLError as error:
-        problem = _describe_error(error, text)
+        # Without what YAML quotes from the file.
+        at, what = text.count("\n", 0, getattr(error, "position", 0)), "control characters"
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+            at, what = error.problem_mark.line, _QUOTED.sub("…", error.problem or "")
+        advice = f"indent with blanks only; {_ADVICE}"
+        problem = f"{at + 1}: is not readable as YAML ({what}): {advice}"
     except (ValueError, OverflowError):
         problem = "1: has an escape or a version that no YAML has"
     else:
@@ -139,15 +144,6 @@ def read_yaml(path: Path) -> Document:
         return document
     # Outside of the handlers: YAML's own errors carry the text, and with it the secrets.
     raise ConfigError([f"{path}:{problem}"])
-
-
-def _describe_error(error: yaml.YAMLError, text: str) -> str:
-    """Describe the error without what YAML quotes from the file."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        line, what = error.problem_mark.line + 1, _QUOTED.sub("…", error.problem or "")
-    else:
-        line, what = text.count("\n", 0, getattr(error, "position", 0)) + 1, "control characters"
-    return f"{line}: is not readable as YAML ({what}): indent with blanks only; {_ADVICE}"
 
 
 def _compose(text: str, path: Path, loader: Any) -> yaml.Node | None:

@@ -163,32 +163,31 @@ def build_settings(document: Document) -> Settings:
         settings = Settings.model_validate(document.values, context=context)
     except ValidationError as error:
         for details in error.errors(include_url=False):
-            loc = tuple(step for step in details["loc"] if step != "[key]")
-            if not _is_consequence(document, details, loc):
-                document.report(loc, _error_text(details, loc))
+            _report(document, details)
     check_relations(document)
     if settings is None or document.problems:
         raise ConfigError(problem.text for problem in sorted(document.problems.values()))
     return settings
 
 
-def _error_text(details: ErrorDetails, loc: Loc) -> str:
-    context = details.get("ctx", {})
-    if "error" in context:
-        return str(context["error"])
-    if details["input"] is None:
-        return "is empty: write a value (in quotes if it begins with #), or leave the key out"
-    message = _MESSAGES.get(details["type"])
-    return message.format(hint=describe_setting(loc), **context) if message else details["msg"]
-
-
-def _is_consequence(document: Document, details: ErrorDetails, loc: Loc) -> bool:
-    """Return whether another problem is the cause of this one, and is reported itself.
+def _report(document: Document, details: ErrorDetails) -> None:
+    """Report an error of pydantic, unless another problem is its cause, and is reported itself.
 
     Pydantic calls a list too short when its entries are wrong; and a tenant inherits wrong
     thresholds.
     """
-    if details["type"] == "too_short":
-        return bool(details["input"])
+    loc = tuple(step for step in details["loc"] if step != "[key]")
     is_inherited = loc[2:3] == ("thresholds",) and loc not in document.places
-    return is_inherited and loc[2:] in document.problems
+    if is_inherited and loc[2:] in document.problems:
+        return
+    kind, context, value = details["type"], details.get("ctx", {}), details["input"]
+    if kind == "too_short" and value:
+        return
+    if "error" in context:
+        text = str(context["error"])
+    elif value is None:
+        text = "is empty: write a value (in quotes if it begins with #), or leave the key out"
+    else:
+        text = _MESSAGES.get(kind, details["msg"])
+        text = text.format(hint=describe_setting(loc), **context) if kind in _MESSAGES else text
+    document.report(loc, text)

@@ -170,15 +170,6 @@ def _check_host_name(value: str) -> str:
     return value.lower()
 
 
-def _check_domain(value: str) -> str:
-    if "." not in value:
-        raise ValueError(
-            "must be the whole domain, such as acme.us.auth0.com: Auth0 Dashboard > Applications > "
-            "your application > Settings > Domain"
-        )
-    return value
-
-
 def _must_be_token(prefix: str, advice: str) -> AfterValidator:
     def check(secret: SecretStr) -> SecretStr:
         text = secret.get_secret_value()
@@ -317,7 +308,14 @@ Expression = Annotated[
 ]
 HostName = Annotated[str, AfterValidator(_check_host_name)]
 """Stored in lower case, as issuers write it."""
-Domain = Annotated[HostName, AfterValidator(_check_domain)]
+Domain = Annotated[
+    HostName,
+    must_match(
+        r".*\..*",
+        "must be the whole domain, such as acme.us.auth0.com: Auth0 Dashboard > Applications > "
+        "your application > Settings > Domain",
+    ),
+]
 UrlPath = Annotated[str, must_match(r"/[^\s?#]*", "must be a path that begins with /")]
 Link = Annotated[str, AfterValidator(lambda value: _check_https(value, loopback=False))]
 """An https URL that people open."""

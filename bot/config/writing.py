@@ -55,11 +55,13 @@ _COMMENT_AT = 38
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./@+:-]*")
 
 
-def quote_yaml(text: str) -> str:
-    """Write a text so that YAML and `${…}` give it back."""
-    if _PLAIN.fullmatch(text) and not text.endswith(":"):
-        return text
-    return "'" + text.replace("$", "$$").replace("'", "''") + "'"
+def render_value(variable: str, answer: str) -> str:
+    """Write an answer so that YAML and `${…}` give it back; for a secret, its variable's name."""
+    if variable in SECRETS:
+        return f"${{{variable}}}"
+    if _PLAIN.fullmatch(answer) and not answer.endswith(":"):
+        return answer
+    return "'" + answer.replace("$", "$$").replace("'", "''") + "'"
 
 
 def render_file(answers: Mapping[str, str], file: Path) -> str:
@@ -73,7 +75,7 @@ def render_file(answers: Mapping[str, str], file: Path) -> str:
         variable = place[1]
         if not answers.get(variable):
             continue
-        value = _written(variable, answers[variable])
+        value = render_value(variable, answers[variable])
         setting, _, comment = line.replace(place[0], value).partition(" #")
         padded = setting.rstrip().ljust(_COMMENT_AT - 1)
         lines.append(f"{padded} #{comment}" if comment else setting.rstrip())
@@ -89,7 +91,7 @@ def change_file(text: str, document: Document, answers: Mapping[str, str]) -> st
     lines = text.splitlines()
     added: list[tuple[int, str]] = []
     for variable, answer in answers.items():
-        loc, written = VARIABLES[variable], _written(variable, answer)
+        loc, written = VARIABLES[variable], render_value(variable, answer)
         key = str(loc[-1])
         if loc in document.places:
             at = document.places[loc].order - 1
@@ -117,10 +119,6 @@ def _find_end(document: Document, section: Loc, lines: list[str]) -> tuple[int, 
     match = re.match(r"(\s*)(- )?", lines[last - 1])
     indent = match[0] if match else ""
     return last, " " * len(indent)
-
-
-def _written(variable: str, answer: str) -> str:
-    return f"${{{variable}}}" if variable in SECRETS else quote_yaml(answer)
 
 
 def render_env(secrets: Mapping[str, str]) -> str:

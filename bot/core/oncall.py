@@ -226,10 +226,6 @@ class Shifts:
             sorted(self.shifts, key=lambda each: (bool(each.person), each.since, -each.until))
         )
 
-    def with_reading(self, reading: Shifts) -> Shifts:
-        """Return the newer reading; a failed one keeps the shifts as they were."""
-        return replace(self, fault=reading.fault) if reading.fault else reading
-
 
 OnCallSource = Rotation | UserGroup | Shifts
 

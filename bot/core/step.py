@@ -25,7 +25,7 @@ from bot.core.oncall import CallReason
 from bot.core.signals.probe_threshold import ProbeState, Reason
 from bot.core.state import clock_shift
 from bot.core.state.desk import INCIDENT_RETENTION_S, BotState, DeskState, StateAndEffects
-from bot.core.state.incident import MESSAGE, MessageRef, OwnFaultKind, Resolution
+from bot.core.state.incident import OwnFaultKind, Resolution
 from bot.core.state.outbox import Call, Edit, ReportDue
 from bot.core.state.stimulus import (
     CallOverdue,
@@ -246,22 +246,16 @@ def _handle(  # noqa: C901, PLR0911, PLR0912 - one case a stimulus
             return state.with_audit_entry(stimulus.entry), [stimulus.entry]
         case CheckStarted():
             return dispatch.continue_check(state, stimulus.request_id, stimulus)
-        case Delivered():
-            incident = state.incidents[stimulus.incident]
-            message = replace(incident.message, ref=MessageRef(stimulus.channel, stimulus.ts))
-            detected_at = {MESSAGE: stimulus.at, **incident.history.detected_at}
-            history = replace(incident.history, detected_at=detected_at)
-            incident = replace(incident, message=message, history=history)
-            return state.with_incident(incident), []
-        case MessageLost():
-            return deliveries.post_again(state, stimulus.incident)
+        case Delivered() | MessageLost():
+            return deliveries.place_message(state, stimulus)
         case CallTaken() | CallRefused() | CallOverdue():
             return deliveries.handle(state, stimulus, rules)
         case PostMissed():
             return deliveries.miss_post(state, stimulus.incident)
         case ShiftsPolled():
             shifts = stimulus.shifts
-            shifts = state.shifts.with_reading(shifts) if state.shifts else shifts
+            if state.shifts and shifts.fault:  # those of before are better than none
+                shifts = replace(state.shifts, fault=shifts.fault)
             return replace(state, shifts=shifts).with_shift_over(stimulus.at), []
 
 

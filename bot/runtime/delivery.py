@@ -124,11 +124,6 @@ class OutboxDelivery:
         created = [d.created_at for lane in lanes for d in lane.values() if not d.is_done]
         return self._clock.now() - min(created) if created else 0.0
 
-    def resume(self, deliveries: Iterable[Delivery]) -> None:
-        """Go on with the deliveries of an earlier process, and watch for doubles of its posts."""
-        now = self._clock.now()
-        self.offer(outbox.recover(delivery, now) for delivery in deliveries)
-
     def offer(self, deliveries: Iterable[Delivery]) -> None:
         """Take over deliveries: those of the engine were committed."""
         for delivery in deliveries:
@@ -285,11 +280,8 @@ class OutboxDelivery:
                 message = await self._messenger.send(delivery, self._view(), message)
         except Refused as refusal:
             return self._handle_refusal(delivery, refusal, message)
-        except Doubt as doubt:
+        except (Doubt, TimeoutError) as doubt:
             return self._handle_doubt(delivery, doubt)
-        except TimeoutError:
-            log.warning("%s was not sent in time; it may have been", _describe(delivery))
-            return outbox.mark_doubt(delivery, self._clock.now())
         return await self._handle_sent(delivery, message)
 
     def _batch(self, delivery: Delivery) -> list[Delivery]:
@@ -303,10 +295,14 @@ class OutboxDelivery:
             return [deliveries.mute_call(delivery)]
         return deliveries.join_calls(delivery, lane)
 
-    def _handle_doubt(self, delivery: Delivery, doubt: Doubt) -> Delivery:
+    def _handle_doubt(self, delivery: Delivery, doubt: Doubt | TimeoutError) -> Delivery:
+        """Return a delivery that may have arrived: that is looked up before it is sent again."""
+        doubtful = outbox.mark_doubt(delivery, self._clock.now())
+        if isinstance(doubt, TimeoutError):
+            log.warning("%s was not sent in time; it may have been", _describe(delivery))
+            return doubtful
         line = "the answer of %s to %s was lost; it may have been delivered"
         log.warning(line, doubt.system, _describe(delivery))
-        doubtful = outbox.mark_doubt(delivery, self._clock.now())
         if doubt.has_reached and self._calls.pop(delivery.key, None) is not None:
             self._submit(CallTaken(self._clock.now(), doubtful))
         return doubtful

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from bot.core import step
-from bot.core.alerting.deliveries import is_superfluous
 from bot.core.incidents import notifications
 from bot.core.model.access import AuditEntry
 from bot.core.model.measurement import Push
@@ -67,20 +66,21 @@ class OutboxWriter:
 
     def enqueue(self, change: Change, effect: Send, now: float) -> None:
         """Add a delivery at the end of its lane, unless the lane makes it superfluous."""
-        lane = self._deliveries_in(change, effect.lane)
-        if not is_superfluous(effect.body, lane):
-            due_at = now + effect.hold_s if effect.hold_s else 0.0
-            seq = _next_seq(lane)
-            change.deliveries[effect.key] = Delivery(
-                effect.key,
-                effect.lane,
-                seq,
-                effect.body,
-                created_at=now,
-                due_at=due_at,
-                is_repeat=now < self.label_until,
-                call=effect.call,
-            )
+        lane, body = self._deliveries_in(change, effect.lane), effect.body
+        if isinstance(body, outbox.Edit | outbox.DirectEdit) and any(
+            each.body == body and each.status is outbox.DeliveryStatus.PENDING for each in lane
+        ):
+            return  # an edit that waits will show all that this one would
+        change.deliveries[effect.key] = Delivery(
+            effect.key,
+            effect.lane,
+            _next_seq(lane),
+            body,
+            created_at=now,
+            due_at=now + effect.hold_s if effect.hold_s else 0.0,
+            is_repeat=now < self.label_until,
+            call=effect.call,
+        )
 
     def finish_sending(
         self, change: Change, stimulus: Delivered | MessageLost | CallTaken | CallRefused
@@ -309,7 +309,7 @@ class Engine:
             self._outbox_writer.label_until = now + LABEL_S
             deliveries = [replace(each, is_repeat=True) for each in deliveries]
         if self._delivery:
-            self._delivery.resume(deliveries)
+            self._delivery.offer(outbox.recover(each, now) for each in deliveries)
         self.submit(Started(now))
         for item in before.inbox_items:
             self.submit(_to_stimulus(item, now))

@@ -60,10 +60,7 @@ class PrometheusRate:
         self._target = target
         self._request = HttpRequest(
             url=server.url + QUERY_PATH,
-            headers={
-                **{n.lower(): value.get_secret_value() for n, value in server.headers.items()},
-                **authorization_headers(server),
-            },
+            headers=request_headers(server),
             timeout_s=server.timeout,
             ca_file=server.ca_file,
         )
@@ -131,14 +128,15 @@ def _samples(document: Mapping[str, Any]) -> list[tuple[float, str]]:
     raise TypeError
 
 
-def authorization_headers(server: Prometheus) -> dict[str, str]:
-    """Return the headers for a bearer token, else for a user name and password, else none."""
+def request_headers(server: Prometheus) -> dict[str, str]:
+    """Return the headers of each query, with the bearer token, or user name and password."""
+    headers = {name.lower(): value.get_secret_value() for name, value in server.headers.items()}
     if server.token:
-        return {"authorization": f"Bearer {server.token.get_secret_value()}"}
-    if server.username and server.password:
+        headers["authorization"] = f"Bearer {server.token.get_secret_value()}"
+    elif server.username and server.password:
         pair = f"{server.username}:{server.password.get_secret_value()}"
-        return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
-    return {}
+        headers["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+    return headers
 
 
 def otel_expressions(hosts: Sequence[str], match: str) -> tuple[str, str]:

@@ -97,18 +97,17 @@ def count_by_pattern(reply: HttpResult) -> Counter[str]:
     """
     match require_json(reply, REMEDIES):
         case {"data": list(rows), "meta": {"fields": dict()}}:
-            return sum((_count_row(row) for row in rows), Counter())
+            counts = Counter[str]()
+            for row in rows:
+                match row:
+                    case {"count()": int(count)} if 0 <= count < MAX_COUNT:
+                        title = row.get("title")
+                        counts[match_pattern(title) if isinstance(title, str) else ""] += count
+                    case _:
+                        raise NoUsableAnswer(UNEXPECTED)
+            return +counts
         case {"data": [], "meta": dict()}:
             raise NoUsableAnswer("no project is visible to the token")
-    raise NoUsableAnswer(UNEXPECTED)
-
-
-def _count_row(row: object) -> Counter[str]:
-    match row:
-        case {"title": str(title), "count()": int(count)} if 0 <= count < MAX_COUNT:
-            return Counter({match_pattern(title): count})
-        case {"count()": int(count)} if 0 <= count < MAX_COUNT:
-            return Counter({"": count})
     raise NoUsableAnswer(UNEXPECTED)
 
 

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bot.core.auth0_logs.events import MAX_CHANGES, MAX_GROUPS, ROWS_LATE, tally_rows
-from bot.core.model.measurement import Group, Measurement
+from bot.core.auth0_logs.events import MAX_CHANGES, ROWS_LATE, tally_rows
+from bot.core.model.measurement import Measurement, merge_groups
 from bot.core.model.observation import LOGS, Target
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class PushedCounts:
             if tenant.stream_token is not None
         }
         self._reports = {
-            Target(name, app): _ReportCounter(Target(name, app), now)
+            Target(name, app): _begin_report(Target(name, app), now)
             for name, tenant in self._tenants.items()
             for app in tenant.report_signals
         }
@@ -61,28 +61,26 @@ class PushedCounts:
 
     def add_report(self, tenant: str, app: str, failed: int, total: int | None) -> None:
         """Add an application's failed calls and, if it reports them, all calls."""
-        self._reports[Target(tenant, app)].add(failed, total)
+        target = Target(tenant, app)
+        before = self._reports[target]
+        self._reports[target] = replace(
+            before,
+            failed=before.failed + failed,
+            total=_add_if_known(before.total, total),
+            no_data_reason="",
+        )
 
     def drain(self, target: Target, now: float) -> Measurement:
         """Return the counts since the last drain, and start again from zero."""
-        if target in self._reports:
-            return self._reports[target].drain(now)
+        if (reported := self._reports.get(target)) is not None:
+            self._reports[target] = _begin_report(target, now)
+            return replace(reported, at=now, span_s=now - reported.at)
         return self._streams[target.owner].drain(now)
 
 
-class _ReportCounter:
-    """Adds up what one application reported since the last drain."""
-
-    def __init__(self, target: Target, now: float) -> None:
-        self._empty = self._sum = Measurement(target, now, total=0.0, no_data_reason="no report")
-
-    def add(self, failed: int, total: int | None) -> None:
-        report = replace(self._empty, failed=failed, total=total)
-        self._sum = replace(_add(self._sum, report), no_data_reason="")
-
-    def drain(self, now: float) -> Measurement:
-        drained, self._sum = self._sum, replace(self._empty, at=now)
-        return replace(drained, at=now, span_s=now - drained.at)
+def _begin_report(target: Target, now: float) -> Measurement:
+    """Return what is added up of one application's reports, from now on."""
+    return Measurement(target, now, total=0.0, no_data_reason="no report")
 
 
 class _StreamCounter:
@@ -135,7 +133,7 @@ def _add(before: Measurement, more: Measurement) -> Measurement:
         before,
         failed=before.failed + more.failed,
         total=_add_if_known(before.total, more.total),
-        groups=_merge_groups((*before.groups, *more.groups)),
+        groups=merge_groups((*before.groups, *more.groups)),
         own_rows=_add_if_known(before.own_rows, more.own_rows),
         environment=more.environment or before.environment,
         changes=(*before.changes, *more.changes)[-MAX_CHANGES:],
@@ -144,15 +142,3 @@ def _add(before: Measurement, more: Measurement) -> Measurement:
 
 def _add_if_known(before: Number | None, more: Number | None) -> Number | None:
     return None if before is None or more is None else before + more
-
-
-def _merge_groups(groups: Sequence[Group]) -> tuple[Group, ...]:
-    """Add up equal groups; beyond `MAX_GROUPS`, all of one kind in one group."""
-    joined: dict[tuple[str, str, str], Group] = {}
-    for group in groups:
-        key = group.kind, group.pattern, group.connection
-        if key not in joined and len(joined) >= MAX_GROUPS:
-            key = group.kind, "", ""
-        before = joined[key].count if key in joined else 0
-        joined[key] = Group(key[0], before + group.count, *key[1:])
-    return tuple(joined.values())

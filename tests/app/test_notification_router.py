@@ -100,7 +100,7 @@ def deliver(pagerduty: PagerDuty | None, submitted: list[Stimulus]) -> OutboxDel
             submit=submit,
         )
         deliveries.append(delivery)
-        delivery.resume([PAGE])
+        delivery.offer([PAGE])
         task = loop.create_task(delivery.run())
         await clock.sleep(600.0)
         task.cancel()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.signals.clock_check import LIMIT_S, STEADY_S, ClockCheck, ClockJudgement
+from bot.core.signals.clock_check import LIMIT_S, STEADY_S, ClockCheck, ClockJudgement, SeenDate
 
 HOUR = 3600.0
 HOSTS = ("acme.us.auth0.com", "slack.com", "status.auth0.com")
@@ -34,7 +34,8 @@ class Host:
         """Let every host answer once; return whether results count."""
         for name in self.hosts:
             offset_s = self.wrong.get(name, 0.0) - self.bot_s
-            self.check = self.check.with_date(name, offset_s, self.at)
+            dates = {**self.check.dates, name: SeenDate(offset_s, self.at)}
+            self.check = replace(self.check, dates=dates)
             is_trusted = self.judge()
         return is_trusted if self.hosts else self.judge()
 

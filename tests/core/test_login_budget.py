@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.signals.login_budget import PER_MINUTE, PER_TEN_MINUTES, LoginBudget
+from bot.core.state.tenant import LOGINS_PER_MINUTE, LOGINS_PER_TEN_MINUTES, LoginBudget
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 30.0), st.booleans()), max_size=400))
@@ -20,8 +20,8 @@ def test_no_minute_and_no_ten_minutes_ever_hold_too_many_logins(
             starts.append(now)
 
     for start in starts:
-        assert sum(start - 60 < other <= start for other in starts) <= PER_MINUTE
-        assert sum(start - 600 < other <= start for other in starts) <= PER_TEN_MINUTES
+        assert sum(start - 60 < other <= start for other in starts) <= LOGINS_PER_MINUTE
+        assert sum(start - 600 < other <= start for other in starts) <= LOGINS_PER_TEN_MINUTES
 
 
 def test_routine_leaves_half_of_the_budget_for_a_burst() -> None:
@@ -51,8 +51,8 @@ def test_a_long_burst_stays_within_a_hundred_logins_in_ten_minutes() -> None:
             budget = budget.spend(now)
             starts.append(now)
 
-    assert sum(start < 600 for start in starts) == PER_TEN_MINUTES
-    assert sum(300 <= start < 900 for start in starts) <= PER_TEN_MINUTES
+    assert sum(start < 600 for start in starts) == LOGINS_PER_TEN_MINUTES
+    assert sum(300 <= start < 900 for start in starts) <= LOGINS_PER_TEN_MINUTES
 
 
 @pytest.mark.parametrize(

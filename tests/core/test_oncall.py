@@ -192,15 +192,6 @@ def test_an_entry_that_names_nobody_takes_no_shift_away() -> None:
     assert current_shift(Shifts(0, (holiday,)), (), 2.5 * DAY_S) == holiday
 
 
-def test_a_calendar_that_cannot_be_read() -> None:
-    """The shifts of the last good poll stay, with the fault until a poll succeeds."""
-    good = Shifts(1.0, (Shift("U1", 0, DAY_S),))
-    stale = good.with_reading(Shifts(2.0, fault="HTTP 503"))
-
-    assert stale == Shifts(1.0, good.shifts, "HTTP 503")
-    assert stale.with_reading(Shifts(3.0)) == Shifts(3.0)
-
-
 @settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50), st.sampled_from(PEOPLE))),

@@ -156,6 +156,18 @@ def test_a_calendar_that_changed_counts_at_once(make: Any) -> None:
     assert who_to_mention(steps.desk, steps.rules) == ("@here",)
 
 
+def test_a_calendar_that_cannot_be_read(make: Any) -> None:
+    """The shifts of the last good poll stay, with the fault until a poll succeeds."""
+    steps = make(calendar_every_s=300.0)
+    good = Shifts(1.0, (Shift(ANN, steps.now - 60, steps.now + 3600),))
+    steps.on_desk(ShiftsPolled(steps.now, good))
+    steps.on_desk(ShiftsPolled(steps.now, Shifts(2.0, fault="HTTP 503")))
+    assert steps.desk.shifts == replace(good, fault="HTTP 503")
+
+    steps.on_desk(ShiftsPolled(steps.now, Shifts(3.0)))
+    assert steps.desk.shifts == Shifts(3.0)
+
+
 def test_after_the_last_step_a_manual_escalation_starts_again(down: Any) -> None:
     """With the first step at once and the others at their times, not all together."""
     down.later(8000)

@@ -39,7 +39,7 @@ CONSTANTS = {
     "bot.core.signals.clock_check": "LIMIT_S STEADY_S",
     "bot.http.resolver": "HEAD_START_S",
     "bot.core.signals.history": "SLOW_FACTOR SLOW_S SLOW_COUNT FAST_COUNT",
-    "bot.core.signals.login_budget": "PER_MINUTE PER_TEN_MINUTES",
+    "bot.core.state.tenant": "LOGINS_PER_MINUTE LOGINS_PER_TEN_MINUTES MAX_STATUS_INCIDENT_AGE_S",
     "bot.core.incidents.corroboration": "MAX_PEERS",
     "bot.core.tenant.sources": "NO_DATA_S EXPECTED_ROWS",
     "bot.core.triage.context": "DOWN_SHARE",
@@ -47,7 +47,6 @@ CONSTANTS = {
     "bot.core.triage.verdict": "MIN_CONFIDENCE",
     "bot.core.triage.from_sources": "DOMINANT_SHARE CONCENTRATED_SHARE",
     "bot.core.triage.from_users": "CHANGE_BEFORE_S",
-    "bot.core.state.tenant": "MAX_STATUS_INCIDENT_AGE_S",
     "bot.core.signals.metric_threshold": "MIN_FAILURES MIN_SIGMAS BASELINE_FACTOR HEALTHY_PART "
     "GROWTH_FACTOR RECOVER_COUNT QUOTA_ROWS FIRST_DAY_MISSING LOW_TRAFFIC_S NO_REPORT_S",
     "bot.core.signals.baseline": "HALF_LIFE_S WEEK_HALF_LIFE_S MIN_SEEN_S",

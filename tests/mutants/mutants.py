@@ -118,7 +118,7 @@ MUTANTS = (
     ),
     Mutant(
         id="refusals-never-slower",
-        path="bot/core/signals/login_budget.py",
+        path="bot/core/state/tenant.py",
         function="LoginBudget.refused_wait_s",
         old="2.0 ** max",
         new="1.0 ** max",
@@ -129,12 +129,12 @@ MUTANTS = (
     ),
     Mutant(
         id="refusals-without-cap",
-        path="bot/core/signals/login_budget.py",
+        path="bot/core/state/tenant.py",
         function="LoginBudget.refused_wait_s",
         old="min(self.refusals, MOST_REFUSALS)",
         new="self.refusals",
         promise='"the wait doubles with each refusal after the fifth, to an hour from the twelfth'
-        ' on" (core/signals/login_budget.py, MOST_REFUSALS)',
+        ' on" (core/state/tenant.py, MOST_REFUSALS)',
         harm="With the password corrected, the next login may be years away.",
         tests=("tests/core",),
     ),
@@ -233,9 +233,9 @@ MUTANTS = (
     ),
     Mutant(
         id="ten-minute-budget",
-        path="bot/core/signals/login_budget.py",
+        path="bot/core/state/tenant.py",
         function="LoginBudget.allows",
-        old="and self._count_since(now - TEN_MINUTES_S) < PER_TEN_MINUTES",
+        old="and self._count_since(now - TEN_MINUTES_S) < LOGINS_PER_TEN_MINUTES",
         new="",
         promise='"at most 12 times a minute and 100 times in ten minutes" (docs/setup-auth0.md)',
         harm="In a long burst the synthetic user comes near Auth0's own limit.",

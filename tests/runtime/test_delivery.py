@@ -43,6 +43,7 @@ from bot.core.state.outbox import (
     Reply,
     ReportDue,
     SilenceAnnouncement,
+    recover,
 )
 from bot.core.state.rules import Rules
 from bot.core.state.silence import Silence
@@ -216,7 +217,8 @@ def deliver(
         bench = Bench(loop, store or MemoryStore())
         benches.append(bench)
         prepare(bench)
-        bench.delivery.resume(deliveries)
+        now = bench.clock.now()
+        bench.delivery.offer(recover(each, now) for each in deliveries)
         task = loop.create_task(bench.delivery.run())
         await bench.clock.sleep(for_s)
         task.cancel()

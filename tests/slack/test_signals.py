@@ -11,14 +11,18 @@ from bot.core.signals.baseline import Baseline
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.metric_threshold import MetricLimits, MetricState, observe_metric
 from bot.core.signals.probe_threshold import Reason
+from bot.core.state.desk import DeskState
 from bot.core.state.problem import AlertProblem, MetricProblem
+from bot.core.state.rules import Rules, TenantRules
+from bot.core.state.tenant import Tenants, TenantState
+from bot.ports import View
 from bot.slack.render.signals import (
     measurement_line,
     metric_name,
     metric_state_text,
-    monitor_state_text,
     problem_line,
 )
+from bot.slack.render.status import tenant_line
 from bot.slack.render.text import foreign_link
 
 NOW = 1_772_445_600.0
@@ -210,8 +214,13 @@ def test_the_status_counts_the_alerts_of_a_monitor() -> None:
     """The status says so, too, if there is no alert."""
     alert = ExternalAlert(Target("prod", "pingdom"), "1", NOW, is_firing=True, title="down")
 
-    assert monitor_state_text(Monitor()) == "no alert"
-    assert monitor_state_text(Monitor((alert,), (NOW + 60,))) == "1 alert(s)"
+    def line(monitor: Monitor) -> str:
+        tenants = Tenants({"prod": TenantState(monitors={"pingdom": monitor})})
+        rules = Rules({"prod": TenantRules("prod", "acme.us.auth0.com")})
+        return tenant_line("prod", View(NOW, rules, tenants, DeskState()))
+
+    assert line(Monitor()).endswith(" no alert")
+    assert line(Monitor((alert,), (NOW + 60,))).endswith(" 1 alert(s)")
 
 
 def test_many_events_are_not_too_few() -> None:

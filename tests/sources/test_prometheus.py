@@ -29,8 +29,8 @@ from bot.sources.answer import NoUsableAnswer
 from bot.sources.prometheus import (
     REMEDIES,
     PrometheusRate,
-    authorization_headers,
     otel_expressions,
+    request_headers,
     sum_values,
 )
 from tests.ports import find_free_port
@@ -456,7 +456,7 @@ def test_authorization() -> None:
     """A token takes precedence over a user name; the pair is encoded by RFC 7617."""
     bare = Prometheus(url="https://prometheus.test")
     named = bare.model_copy(update={"username": "Aladdin", "password": SecretStr("open sesame")})
-    assert authorization_headers(bare) == {}
-    assert authorization_headers(named) == {"authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
+    assert request_headers(bare) == {}
+    assert request_headers(named) == {"authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
     both = named.model_copy(update={"token": SecretStr("t")})
-    assert authorization_headers(both) == {"authorization": "Bearer t"}
+    assert request_headers(both) == {"authorization": "Bearer t"}

@@ -78,23 +78,21 @@ def postpone(incident: Incident, by_s: float) -> Incident:
     return _with_acknowledgement(incident, replace(taken, active_at=active_at))
 
 
-def answer(incident: Incident, now: float) -> Incident:
-    """Let the person who has an incident be still on it; an answered question doubles the wait."""
+def renew(incident: Incident, now: float, *, is_answer: bool = False) -> Incident:
+    """Start the wait again: who has it is still on it. An answered question doubles the wait."""
     taken = incident.life.acknowledged
     if taken is None:
         return incident
-    answered = taken.answered + (taken.asked_at is not None)
+    answered = taken.answered + (is_answer and taken.asked_at is not None)
     taken = replace(taken, active_at=now, asked_at=None, answered=answered)
     return _with_acknowledgement(incident, taken)
 
 
 def note_activity(state: DeskState, user: str, now: float) -> DeskState:
-    """Start the wait again for all that a person has acknowledged: they are active."""
+    """Renew all that a person has acknowledged: they are active."""
     for incident in state.open_incidents:
-        taken = incident.life.acknowledged
-        if taken is not None and taken.by == user:
-            active = replace(taken, active_at=now, asked_at=None)
-            state = state.with_incident(_with_acknowledgement(incident, active))
+        if incident.life.acknowledged_by == user:
+            state = state.with_incident(renew(incident, now))
     return state
 
 

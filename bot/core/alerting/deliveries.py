@@ -14,17 +14,14 @@ from bot.core.incidents import notifications
 from bot.core.model.observation import Severity
 from bot.core.oncall import DM
 from bot.core.state import outbox
-from bot.core.state.desk import DeskState, Refusal
-from bot.core.state.incident import Incident, IncidentState
+from bot.core.state.desk import Refusal
+from bot.core.state.incident import MESSAGE, Incident, IncidentState, MessageRef
 from bot.core.state.outbox import (
     Answer,
-    Body,
     CatchUp,
     Delivery,
     DeliveryStatus,
-    DirectEdit,
     DirectMessage,
-    Edit,
     Greeting,
     IncidentBody,
     NobodyReached,
@@ -34,7 +31,15 @@ from bot.core.state.outbox import (
     Reply,
     mark_sent,
 )
-from bot.core.state.stimulus import CallOverdue, CallRefused, CallTaken, DeskEffect, Send
+from bot.core.state.stimulus import (
+    CallOverdue,
+    CallRefused,
+    CallTaken,
+    Delivered,
+    DeskEffect,
+    MessageLost,
+    Send,
+)
 from bot.core.state.timeline import (
     BatchedEntry,
     DirectEntry,
@@ -64,13 +69,6 @@ def greet(state: DeskState, now: float, rules: Rules) -> StateAndEffects:
             body = Greeting(names, channel, is_first=channel not in state.greeted)
             effects.append(Send(f"greeting:{channel}:{now:.0f}", f"greeting:{channel}", body))
     return replace(state, greeted=of_channel), effects
-
-
-def is_superfluous(body: Body, lane: tuple[Delivery, ...]) -> bool:
-    """Tell whether a waiting edit of this lane will show all that a new one would."""
-    return isinstance(body, Edit | DirectEdit) and any(
-        d.body == body and d.status is DeliveryStatus.PENDING for d in lane
-    )
 
 
 def batch_replies(first: Delivery, lane: tuple[Delivery, ...]) -> list[Delivery]:
@@ -179,12 +177,17 @@ def batch_missed(first: Delivery, waiting: tuple[Delivery, ...]) -> list[Deliver
     return [replace(first, body=body), *batched]
 
 
-def post_again(state: DeskState, number: int) -> StateAndEffects:
-    """Post an incident's message again: Slack has lost it."""
-    incident = state.incidents[number]
-    message = replace(incident.message, ref=None, posts=incident.message.posts + 1)
-    incident = replace(incident, message=message)
-    return state.with_incident(incident), [notifications.post_message(incident)]
+def place_message(state: DeskState, stimulus: Delivered | MessageLost) -> StateAndEffects:
+    """Remember where an incident's message is; post it again if Slack has lost it."""
+    incident = state.incidents[stimulus.incident]
+    if isinstance(stimulus, MessageLost):
+        message = replace(incident.message, ref=None, posts=incident.message.posts + 1)
+        incident = replace(incident, message=message)
+        return state.with_incident(incident), [notifications.post_message(incident)]
+    message = replace(incident.message, ref=MessageRef(stimulus.channel, stimulus.ts))
+    detected_at = {MESSAGE: stimulus.at, **incident.history.detected_at}
+    history = replace(incident.history, detected_at=detected_at)
+    return state.with_incident(replace(incident, message=message, history=history)), []
 
 
 def miss_post(state: DeskState, number: int) -> StateAndEffects:
@@ -204,13 +207,10 @@ def miss_post(state: DeskState, number: int) -> StateAndEffects:
 
 NO_ANSWER = "no_answer"
 """The error of a contact point that has not taken a page in time."""
-
-
 ANSWER_LIFE_S = 1800.0
 """We answer no request later than this: Slack's response_url is valid for 30 minutes."""
 PAGE_UPDATE_LIFE_S = 6 * 3600.0
 """A contact point learns of an acknowledgement or an end no later than this after it."""
-
 SAID_S = 60.0
 """Within this time the thread says once why somebody cannot be reached, by whatever way."""
 

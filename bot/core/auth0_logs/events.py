@@ -27,7 +27,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.text_patterns import match_pattern
-from bot.core.model.measurement import ChangeMade, Group, Measurement
+from bot.core.model.measurement import ChangeMade, Group, Measurement, merge_groups
 from bot.core.model.wall_clock import parse_iso
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ LATE_S = 600.0
 """Rows that are older are about the past, and say nothing about now: after an interruption Auth0
 delivers all that has waited."""
 ROWS_LATE = "rows come late"
-MAX_GROUPS = 30
 MAX_CHANGES = 20
 LINK = "https://manage.auth0.com/#/logs"
 
@@ -161,10 +160,6 @@ class LogRow:
     """Its event type code, if we know it."""
 
 
-GroupKey = tuple[RowKind, str, str]
-"""Kind, pattern and connection: rows with the same three form a group."""
-
-
 def classify_row(row: Json) -> LogRow:
     """Tell what a row counts as. Accepts any JSON object."""
     code, details = get_text(row, "type"), get_object(row, "details")
@@ -229,22 +224,23 @@ def tally_rows(
     all_rows = list(rows)
     counted = list(zip(all_rows, repeat(1) if times is None else times, strict=False))
     fresh = [each for each in counted if at - (parse_instant(each[0]) or at) <= LATE_S]
-    own = [n for row, n in fresh if get_text(row, "client_id") in own_clients]
-    counts: Counter[GroupKey] = Counter()
+    own = [count for row, count in fresh if get_text(row, "client_id") in own_clients]
     users = (each for each in fresh if get_text(each[0], "client_id") not in own_clients)
-    for row, count in _classify_unpaired(users):
-        if row.kind is not RowKind.OTHER:
-            counts[row.kind, row.pattern, row.connection] += count
+    groups = merge_groups(
+        Group(row.kind, count, row.pattern, row.connection)
+        for row, count in _classify_unpaired(users)
+        if row.kind is not RowKind.OTHER
+    )
     changes = {change.id: change for row in all_rows if (change := parse_change(row, target.owner))}
     newest = sorted(changes.values(), key=lambda change: change.at)[-MAX_CHANGES:]
-    failed = _sum_kinds(counts, FAILED_KINDS)
+    failed = _sum_kinds(groups, FAILED_KINDS)
     return Measurement(
         target=target,
         at=at,
         span_s=span_s,
         failed=failed,
-        total=failed + _sum_kinds(counts, frozenset({RowKind.SUCCESS})),
-        groups=_build_groups(counts),
+        total=failed + _sum_kinds(groups, frozenset({RowKind.SUCCESS})),
+        groups=groups,
         own_rows=sum(own),
         no_data_reason=ROWS_LATE if all_rows and not fresh else "",
         link=LINK,
@@ -253,8 +249,8 @@ def tally_rows(
     )
 
 
-def _sum_kinds(counts: Counter[GroupKey], kinds: frozenset[RowKind]) -> int:
-    return sum(count for (kind, _, _), count in counts.items() if kind in kinds)
+def _sum_kinds(groups: tuple[Group, ...], kinds: frozenset[RowKind]) -> int:
+    return sum(group.count for group in groups if group.kind in kinds)
 
 
 def _classify_unpaired(rows: Iterable[tuple[Json, int]]) -> Iterator[tuple[LogRow, int]]:
@@ -273,24 +269,6 @@ def _classify_unpaired(rows: Iterable[tuple[Json, int]]) -> Iterator[tuple[LogRo
         unpaired[client] -= paired
         if paired < count:
             yield row, count - paired
-
-
-def _build_groups(counts: Counter[GroupKey]) -> tuple[Group, ...]:
-    ranked = _rank_counts(counts)
-    if len(ranked) > MAX_GROUPS:
-        named = MAX_GROUPS - len(RowKind)
-        folded = Counter(dict(ranked[:named]))
-        for (kind, _, _), count in ranked[named:]:
-            folded[kind, "", ""] += count
-        ranked = _rank_counts(folded)
-    return tuple(
-        Group(kind, count, pattern, connection) for (kind, pattern, connection), count in ranked
-    )
-
-
-def _rank_counts(counts: Counter[GroupKey]) -> list[tuple[GroupKey, int]]:
-    """Return the counts, the highest first."""
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 Json = Mapping[str, object]

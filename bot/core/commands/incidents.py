@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CommandResult = tuple[DeskState, list[DeskEffect], AnswerResult]
 
 
-def handle_incident_command(
+def handle_incident_command(  # noqa: C901, PLR0912 - one case a command
     state: DeskState,
     command: IncidentCommand,
     user: str,
@@ -53,8 +53,11 @@ def handle_incident_command(
             done = _hand_over(incident, user, now)
         case AddNote(text=text):
             done = CommandOutcome.DONE, *_record_entry(incident, NoteEntry(now, user, text))
-        case MarkFalseAlarm(reason=text):
-            done = _mark_false_alarm(incident, user, text, now)
+        case MarkFalseAlarm() if incident.false_alarm:
+            done = CommandOutcome.ALREADY, incident, []
+        case MarkFalseAlarm(reason=text):  # for the report; that does not resolve it
+            marked = replace(incident, false_alarm=text)
+            done = CommandOutcome.DONE, *_record_entry(marked, FalseAlarmEntry(now, user, text))
         case Resolve():
             done = _resolve(incident, command, user, now, tenants=tenants, rules=rules)
         case Escalate():
@@ -82,7 +85,7 @@ def _acknowledge(
         return CommandOutcome.TOO_LATE, incident, []
     had_by, text = incident.life.acknowledged_by, command.note
     if had_by == user:
-        incident = acknowledgements.answer(incident, now)
+        incident = acknowledgements.renew(incident, now, is_answer=True)
         if not text:
             return CommandOutcome.ALREADY, incident, []
         return CommandOutcome.ALREADY, *_record_entry(incident, NoteEntry(now, user, text))
@@ -112,15 +115,6 @@ def _hand_over(incident: Incident, user: str, now: float) -> IncidentOutcome:
     after = calls.await_call(incident, CallReason.HANDED_OVER, now)
     after, edit = notifications.edit_message(after, now)
     return CommandOutcome.DONE, after, [IncidentChanged(after), edit]
-
-
-def _mark_false_alarm(incident: Incident, user: str, text: str, now: float) -> IncidentOutcome:
-    """Mark an incident for the report. That does not resolve it."""
-    if incident.false_alarm:
-        return CommandOutcome.ALREADY, incident, []
-    after = replace(incident, false_alarm=text)
-    after, effects = _record_entry(after, FalseAlarmEntry(now, user, text))
-    return CommandOutcome.DONE, after, effects
 
 
 def _record_entry(

@@ -5,10 +5,15 @@ They hold no personal data: only counts, kinds, and the names of patterns and co
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from bot.core.model.observation import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FIRST_READ = "reading begins now"
 """Why a log has no metrics when it is first read: counting starts there."""
@@ -40,6 +45,26 @@ class Group:
     """The pattern of `core/auth0_logs/text_patterns.py` that the foreign text matched, if any."""
     connection: str = ""
     """The connection that log rows name, at most 60 plain characters."""
+
+
+MAX_GROUPS = 30
+
+
+def merge_groups(groups: Iterable[Group]) -> tuple[Group, ...]:
+    """Add up equal groups, the largest first.
+
+    Beyond `MAX_GROUPS`, those of a kind become one without names: its total stays what it was.
+    """
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for each in groups:
+        counts[each.kind, each.pattern, each.connection] += each.count
+    ranked = [Group(kind, n, pattern, place) for (kind, pattern, place), n in counts.items()]
+    ranked.sort(key=lambda each: (-each.count, each.kind, each.pattern, each.connection))
+    if len(ranked) <= MAX_GROUPS:
+        return tuple(ranked)
+    named = MAX_GROUPS - len({each.kind for each in ranked})
+    rest = (Group(each.kind, each.count) for each in ranked[named:])
+    return merge_groups((*ranked[:named], *rest))
 
 
 @dataclass(frozen=True, slots=True)

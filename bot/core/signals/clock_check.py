@@ -78,10 +78,6 @@ class ClockCheck:
         offsets = ((host, seen.offset_s) for host, seen in self.dates.items())
         return max(offsets, key=lambda each: abs(each[1]), default=("", 0.0))
 
-    def with_date(self, host: str, offset_s: float, at: float) -> ClockCheck:
-        """Return the check with the `Date` of one more answer."""
-        return replace(self, dates={**self.dates, host: SeenDate(offset_s, at)})
-
     def with_host_clock(self, offset_s: float, at: float) -> ClockCheck:
         """Return the check with the host's clock as it is now."""
         is_set = abs(offset_s - self.host_s) >= 1.0

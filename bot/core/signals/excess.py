@@ -7,12 +7,11 @@ starts again from 0 whenever "as usual" wins, and so tells when the excess began
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from math import log, sqrt
 from typing import TYPE_CHECKING
 
-from bot.core.model.measurement import Group
+from bot.core.model.measurement import Group, merge_groups
 from bot.core.model.record import replace
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ MARGIN = 0.5
 MIN_FAILURES = 10.0
 ENDED = 5.0
 """From this log-likelihood ratio on, "as usual" against "as when it fired", it is over."""
-MAX_GROUPS = 20
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def add_excess(
         usual_rate=usual_rate,
         failed=excess.failed * decay + failed,
         amount=excess.amount * decay + amount,
-        groups=_add_groups(excess.groups, groups),
+        groups=merge_groups((*excess.groups, *groups)),
     )
     least = max(limit[0], limit[1] * usual_rate) * excess.amount
     has_reached = excess.failed >= least + MARGIN * sqrt(least)
@@ -133,14 +131,4 @@ def _watch_end(excess: Excess, failed: float, usual: float, amount: float) -> Ex
         Excess(counted_at=excess.counted_at)
         if calm >= ENDED
         else replace(excess, calm=max(calm, 0.0))
-    )
-
-
-def _add_groups(before: tuple[Group, ...], new: Iterable[Group]) -> tuple[Group, ...]:
-    counts: Counter[tuple[str, str, str]] = Counter()
-    for group in (*before, *new):
-        counts[group.kind, group.pattern, group.connection] += group.count
-    most = counts.most_common(MAX_GROUPS)
-    return tuple(
-        Group(kind, count, pattern, connection) for (kind, pattern, connection), count in most
     )

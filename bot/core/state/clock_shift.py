@@ -50,20 +50,18 @@ def _shift(value: Any, by_s: float) -> Any:
     if isinstance(value, Minute):
         return value._replace(number=value.number + round(by_s / MINUTE_S))
     if is_dataclass(value) and not isinstance(value, type):
-        names = (each.name for each in fields(value))
-        return replace(value, **{n: _shift_field(n, getattr(value, n), by_s) for n in names})
+        moved = dict[str, Any]()
+        for name in {each.name for each in fields(value)} - BY_CALENDAR:
+            before = getattr(value, name)
+            if name == "first_bad":
+                at, failed = before
+                moved[name] = at + by_s, failed
+            else:
+                moved[name] = (_move if INSTANT.fullmatch(name) else _shift)(before, by_s)
+        return replace(value, **moved)
     if isinstance(value, dict):
         return {key: _shift(each, by_s) for key, each in value.items()}
     return tuple(_shift(each, by_s) for each in value) if type(value) is tuple else value
-
-
-def _shift_field(name: str, value: Any, by_s: float) -> Any:
-    if name in BY_CALENDAR:
-        return value
-    if name == "first_bad":
-        at, failed = value
-        return at + by_s, failed
-    return _move(value, by_s) if INSTANT.fullmatch(name) else _shift(value, by_s)
 
 
 def _move(value: Any, by_s: float) -> Any:

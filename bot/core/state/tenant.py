@@ -22,7 +22,6 @@ from bot.core.model.observation import (
 from bot.core.model.record import replace
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.history import RecentLogins
-from bot.core.signals.login_budget import LoginBudget
 from bot.core.signals.metric_threshold import MetricState
 from bot.core.signals.probe_threshold import ProbeLimits, ProbeState, observe_probe
 
@@ -50,6 +49,61 @@ class NoData:
     """When the newest one came, before or since then."""
     again_since: float | None = None
     """When usable results began again. It ends once they have lasted."""
+
+
+MINUTE_S = 60.0
+LOGINS_PER_MINUTE = 12
+"""Logins of one test user in any minute, on-demand checks included."""
+TEN_MINUTES_S = 600.0
+LOGINS_PER_TEN_MINUTES = 100
+"""The same in any ten minutes."""
+ROUTINE_WAIT_S = 10.0
+"""Between two routine logins: however short the interval, half of the budget remains for confirming
+a failure."""
+REFUSED_WAIT_S = 30.0
+FEW_REFUSALS, MOST_REFUSALS = 5, 12
+"""Auth0 blocks address and user at the tenth failure. So that repeated on-demand checks do not
+get there, the wait doubles with each refusal after the fifth, to an hour from the twelfth on."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginBudget:
+    """The logins of one synthetic user in the last ten minutes, through any of its domains.
+
+    Auth0 limits one user from one address to 20 logins a minute, successes included, and falls back
+    to 10 a minute once that is exceeded (Rate Limit Policy, read 2026-11). We stay well below.
+    """
+
+    starts: tuple[float, ...] = ()
+    refusals: int = 0
+    """How often the credentials were refused since they were last accepted."""
+
+    def allows(self, now: float, *, is_routine: bool) -> bool:
+        """Tell whether one more login may start now."""
+        if self.refusals and now - self._last_start() < self.refused_wait_s:
+            return False
+        if is_routine and now - self._last_start() < ROUTINE_WAIT_S:
+            return False
+        return (
+            self._count_since(now - MINUTE_S) < LOGINS_PER_MINUTE
+            and self._count_since(now - TEN_MINUTES_S) < LOGINS_PER_TEN_MINUTES
+        )
+
+    @property
+    def refused_wait_s(self) -> float:
+        """How long to wait after a refusal: longer with each refusal after the fifth."""
+        return REFUSED_WAIT_S * 2.0 ** max(0, min(self.refusals, MOST_REFUSALS) - FEW_REFUSALS)
+
+    def spend(self, now: float) -> LoginBudget:
+        """Return the budget after a login that starts now."""
+        recent = tuple(start for start in self.starts if start > now - TEN_MINUTES_S)
+        return replace(self, starts=(*recent, now))
+
+    def _last_start(self) -> float:
+        return self.starts[-1] if self.starts else float("-inf")
+
+    def _count_since(self, at: float) -> int:
+        return sum(start > at for start in self.starts)
 
 
 @dataclass(frozen=True)

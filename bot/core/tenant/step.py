@@ -9,7 +9,6 @@ from bot.core.model.fault import is_refusal
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Outcome, SignalState, Target
 from bot.core.model.record import replace
 from bot.core.signals.history import record_login
-from bot.core.signals.login_budget import LoginBudget
 from bot.core.signals.metric_threshold import MetricState
 from bot.core.signals.probe_threshold import (
     FIRING_INTERVAL_FACTOR,
@@ -34,7 +33,7 @@ from bot.core.state.stimulus import (
     TenantStimulus,
     Tick,
 )
-from bot.core.state.tenant import HasData, NoData, TenantState
+from bot.core.state.tenant import HasData, LoginBudget, NoData, TenantState
 from bot.core.tenant import sources
 from bot.core.tenant.sources import NO_DATA_S, StepResult
 

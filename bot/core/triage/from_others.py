@@ -53,7 +53,11 @@ def collect_control_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     found: dict[str, dict[str, float]] = {}
     for name, signal in context.shared.controls.items():
         samples = [s for s in context.shared.samples.get(name, ()) if s.at >= context.since]
-        if samples and not _has_failed_before(context, signal):
+        # One that failed already when the problem began, or never worked, tells nothing.
+        has_failed_before = signal.since is not None and (
+            signal.good_before is None or signal.since < context.since - LONG_BEFORE_S
+        )
+        if samples and not has_failed_before:
             rule_id, strength = _answer(context, samples, signal, share)
             found.setdefault(rule_id, {})[name] = strength
     if _is_blocked(context):
@@ -96,7 +100,9 @@ def _answer(
     ratio = compare_shares(samples, share or 1.0)
     if ratio >= SPOKEN:
         return "controls-fail", min(1.0, ratio / CERTAIN)
-    if _is_slower(samples, signal):
+    latencies = [sample.latency_s for sample in samples if sample.latency_s is not None]
+    slow_s = SLOWER * signal.latency.median_s
+    if len(latencies) >= FEW_ANSWERS and median(latencies) >= slow_s > 0:
         return "controls-slow", 1.0
     if ratio <= -SPOKEN and _can_tell(context, samples, share):
         return "controls-ok", min(1.0, -ratio / CERTAIN)
@@ -123,27 +129,12 @@ def failing_share(context: TriageContext) -> float:
     return max(((failed + 1) / (made + 2) for failed, made in tries), default=0.0)
 
 
-def _has_failed_before(context: TriageContext, signal: ProbeState) -> bool:
-    """Tell whether a control endpoint failed already when the problem began, or never worked."""
-    since, good_before = signal.since, signal.good_before
-    if since is None:
-        return False
-    return good_before is None or since < context.since - LONG_BEFORE_S
-
-
 def compare_shares(samples: list[Sample], share: float) -> float:
     """Return the log-likelihood ratio of "fails at this share" against "fails as ever"."""
     failed = sum(sample.latency_s is None for sample in samples)
     share = min(max(share, 2 * USUAL_SHARE), 1 - USUAL_SHARE)
     good = len(samples) - failed
     return failed * log(share / USUAL_SHARE) + good * log((1 - share) / (1 - USUAL_SHARE))
-
-
-def _is_slower(samples: list[Sample], signal: ProbeState) -> bool:
-    """Tell whether its answers take far longer than usual."""
-    latencies = [sample.latency_s for sample in samples if sample.latency_s is not None]
-    usual_s = signal.latency.median_s
-    return len(latencies) >= FEW_ANSWERS and median(latencies) >= SLOWER * usual_s > 0
 
 
 COMPANION_S = 900.0
@@ -197,7 +188,12 @@ def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     if len(failing) > 1 and _is_all_unreachable(context):
         yield RuleMatch("nothing-reached")
     yield from _collect_shared_refusals(context, others)
-    ways = {way for own in context.tenants for way in _failing_ways(context, own)}
+    ways = {
+        way
+        for own in context.tenants
+        for way, probe in context.all_tenants.states[own].probes.items()
+        if probe.is_failing or is_slow(probe, context.now)
+    }
     if near_ok := [name for name in near if _is_tenant_healthy(context, name, ways)]:
         yield RuleMatch("same-environment-ok", {"names": tuple(near_ok)})
     far_ok = [name for name in far if _is_tenant_healthy(context, name, ways)]
@@ -288,12 +284,6 @@ def _is_tenant_healthy(context: TriageContext, name: str, failing: set[str]) -> 
         and (way.last_ok_at or 0) >= context.since
         for way in ways
     )
-
-
-def _failing_ways(context: TriageContext, name: str) -> set[str]:
-    """Return which probes of a tenant fail or are slow."""
-    probes = context.all_tenants.states[name].probes
-    return {n for n, probe in probes.items() if probe.is_failing or is_slow(probe, context.now)}
 
 
 def _collect_shared_refusals(context: TriageContext, others: list[str]) -> Iterator[RuleMatch]:

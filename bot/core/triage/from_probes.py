@@ -202,7 +202,11 @@ def login_rule_id(fault: Fault) -> str:
 def _answer_rule_id(fault: Fault) -> str:
     status = fault.status or 0
     if is_refusal(fault):
-        return "login-code" if _is_own_text(fault) else "login-refused"
+        # A custom database's script refuses in its own words. Auth0's own 401 `unauthorized` says
+        # that the user is blocked (custom database errors, 2026-11).
+        is_script = fault.error == "unauthorized" and bool(fault.description)
+        is_code = is_script and match_pattern(fault.description) != "user_blocked"
+        return "login-code" if is_code else "login-refused"
     if is_rate_limited(fault):
         return "login-user-limit" if fault.error == USER_LIMIT else "login-429"
     if status in GONE or (fault.stage is Stage.HTTP and FIRST_4XX <= status < FIRST_5XX):
@@ -215,15 +219,6 @@ def _answer_rule_id(fault: Fault) -> str:
     is_bad_request = fault.error == "invalid_request"
     rule_id = "login-bad-request" if is_bad_request else "login-not-allowed"
     return "login-denied" if is_denied else rule_id
-
-
-def _is_own_text(fault: Fault) -> bool:
-    """Tell whether the tenant's code refuses: the script of a custom database, in its own words.
-
-    Auth0's own 401 `unauthorized` says that the user is blocked (custom database errors, 2026-11).
-    """
-    is_open = fault.error == "unauthorized" and bool(fault.description)
-    return is_open and match_pattern(fault.description) != "user_blocked"
 
 
 def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:

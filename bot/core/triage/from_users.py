@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from bot.core.model.observation import EvidenceValue
     from bot.core.signals.metric_threshold import MetricLimits, MetricState
     from bot.core.signals.probe_threshold import ProbeState
-    from bot.core.state.tenant import TenantState
     from bot.core.triage.context import TriageContext
 
 CHANGE_BEFORE_S = 900.0
@@ -57,13 +56,14 @@ def collect_user_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
     state, rules = context.all_tenants.states[name], context.rules.tenants[name]
     bad = [n for n, metric in state.metrics.items() if is_user_failure(metric)]
     alerting = [n for n, monitor in state.monitors.items() if monitor.firing]
+    shares = (probe.failed_share for probe in state.probes.values() if probe.is_failing)
     if bad or alerting:
         logins = [state.probes[n] for n in {*rules.logins, CUSTOM} & state.probes.keys()]
         is_alone = all(_is_well_beside(login, context) for login in logins)
         names = (*bad, *alerting)
         rule_id = "users-fail-alone" if is_alone else "users-fail"
         yield RuleMatch(rule_id, {"names": names})
-    elif (share := _failing_share(state)) > 0:
+    elif share := max(shares, default=0.0):
         yield from _collect_count_evidence(context, name, share)
     if away := [n for n, metric in state.metrics.items() if metric.reading.is_away]:
         yield RuleMatch("users-away", {"names": tuple(away)})
@@ -86,12 +86,6 @@ def _is_well_beside(login: ProbeState, context: TriageContext) -> bool:
     if login.state is SignalState.PENDING and not login.is_failing and is_late:
         return True
     return is_signal_healthy(login, context.now) and not login.faults
-
-
-def _failing_share(state: TenantState) -> float:
-    """Return the greatest share that fails of any probe of a tenant; 0 if none fails."""
-    failing = (probe.failed_share for probe in state.probes.values() if probe.is_failing)
-    return max(failing, default=0.0)
 
 
 def _collect_count_evidence(context: TriageContext, name: str, share: float) -> Iterator[RuleMatch]:

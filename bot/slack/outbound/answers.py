@@ -94,12 +94,25 @@ class QuestionAnswerer:
             await self._deliver(answer, view)
 
     async def _deliver(self, answer: Answer, view: View) -> None:
+        """Send an answer; try again as long as that may help."""
+        name = answer.request.id
         for pause_s in chain(BACKOFF_S, repeat(BACKOFF_S[-1])):
-            wait_s = await self._try(answer, view, pause_s)
-            if wait_s is None or self._clock.now() + wait_s - answer.request.at > ANSWER_LIFE_S:
-                return
+            wait_s = pause_s
+            try:
+                return await send_answer(self._api, answer, view)
+            except Doubt:
+                log.warning("the answer to %s was lost; it may have been delivered", name)
+            except Refused as refusal:
+                log.warning("%s", refusal.describe(f"the answer to {name}"))
+                if refusal.retry_after_s is not None:
+                    wait_s = max(refusal.retry_after_s, 0.1) * self._clock.speed
+                elif refusal.reason is Reason.REJECTED:
+                    return None
+            if self._clock.now() + wait_s - answer.request.at > ANSWER_LIFE_S:
+                return None
             await self._clock.sleep(wait_s)
             view = self._view()
+        return None
 
     async def _answer_examination(self, answer: Answer) -> None:
         """Say that it takes a moment, then what was found. A lost answer is asked for again."""
@@ -110,21 +123,6 @@ class QuestionAnswerer:
             await send_answer(self._api, answer, self._view(), found)
         except CallFailed as error:
             log.warning("the answer to %s was not taken: %s", answer.request.id, error)
-
-    async def _try(self, answer: Answer, view: View, pause_s: float) -> float | None:
-        """Send an answer; return after how long to try again, if that may help."""
-        name = answer.request.id
-        try:
-            await send_answer(self._api, answer, view)
-        except Doubt:
-            log.warning("the answer to %s was lost; it may have been delivered", name)
-            return pause_s
-        except Refused as refusal:
-            log.warning("%s", refusal.describe(f"the answer to {name}"))
-            if refusal.retry_after_s is not None:
-                return max(refusal.retry_after_s, 0.1) * self._clock.speed
-            return None if refusal.reason is Reason.REJECTED else pause_s
-        return None
 
 
 async def send_answer(

@@ -47,24 +47,14 @@ from bot.slack.outbound.own_messages import (
     payload_of,
     read_pages,
 )
-from bot.slack.render.direct_and_pager import render_direct_entry, render_direct_message
-from bot.slack.render.incident import (
-    render_cross_post,
-    render_incident,
-    render_nobody_reached,
-)
+from bot.slack.render.direct_and_pager import render_direct_message
+from bot.slack.render.incident import render_incident, render_pointer
 from bot.slack.render.incident_line import render_catch_up
 from bot.slack.render.info import render_greeting
 from bot.slack.render.report import render_report
 from bot.slack.render.silences import render_override, render_silence_change
 from bot.slack.render.text import RenderedMessage, mentions
-from bot.slack.render.timeline import (
-    IN_DND,
-    USER_INACTIVE,
-    USER_NOT_FOUND,
-    render_call,
-    render_timeline_entry,
-)
+from bot.slack.render.timeline import IN_DND, USER_INACTIVE, USER_NOT_FOUND, render_timeline_entry
 from bot.slack.web_api import SYSTEM, refusal, send_with_fallback
 
 if TYPE_CHECKING:
@@ -142,7 +132,7 @@ class SlackMessenger:
 
     async def find(self, delivery: Delivery, message_ref: MessageRef | None) -> MessageRef | None:
         """Search for a message that carries the delivery's key; see the port."""
-        is_reply = isinstance(delivery.body, Reply) and not _group_call(delivery)
+        is_reply = isinstance(delivery.body, Reply) and not _is_group_call(delivery)
         thread = message_ref if is_reply else None
         own = message_ref.channel if message_ref and isinstance(delivery.body, Reply) else ""
         channel = own or self._channel_of(delivery.body)
@@ -181,7 +171,7 @@ class SlackMessenger:
             raise refusal("message_not_found")
         if isinstance(body, Edit):
             return {"channel": message_ref.channel, "ts": message_ref.ts}
-        if _group_call(delivery):
+        if _is_group_call(delivery):
             return {"channel": message_ref.channel}
         # Shown in the channel as well: an edit notifies nobody, and a thread only who is in it.
         match body.entry:
@@ -225,16 +215,12 @@ class SlackMessenger:
         if not isinstance(body, Post | Edit | Reply | CrossPost | NobodyReached):
             return _render_for_channel(body, view)
         incident = view.desk.incidents[body.incident]
-        match body:
-            case CrossPost():
-                return render_cross_post(incident, view, await self.get_permalink(message_ref))
-            case NobodyReached():
-                return render_nobody_reached(incident, view, await self.get_permalink(message_ref))
-            case Reply(entry=entry):
-                if call := _group_call(delivery):
-                    link = await self.get_permalink(message_ref)
-                    return render_call(call, incident, view, link)
-                return render_timeline_entry(entry, incident, view)
+        if isinstance(body, CrossPost | NobodyReached):
+            return render_pointer(body, incident, view, await self.get_permalink(message_ref))
+        if isinstance(body, Reply):
+            is_call = _is_group_call(delivery)
+            permalink = await self.get_permalink(message_ref) if is_call else None
+            return render_timeline_entry(body.entry, incident, view, permalink)
         people = people_of(delivery, incident)
         return render_incident(incident, view, self._status_link, mentions(people))
 
@@ -270,10 +256,8 @@ class SlackMessenger:
             params["channel"] = opened["channel"]["id"]
         permalink = await self.get_permalink(message_ref)
         incident = view.desk.incidents[body.incident]
-        if isinstance(body, DirectEntry):
-            message = render_direct_entry(body.entry, incident, view, permalink)
-        else:
-            message = render_direct_message(incident, view, permalink)
+        entry = body.entry if isinstance(body, DirectEntry) else None
+        message = render_direct_message(incident, view, permalink, entry)
         sent = await self._call_with_fallback(method, params, message)
         return MessageRef(params["channel"], sent["ts"])
 
@@ -313,15 +297,15 @@ def _render_for_channel(body: Body, view: View) -> RenderedMessage:
             raise TypeError(f"{type(body).__name__} is no message of a channel")
 
 
-def _group_call(delivery: Delivery) -> NotifyingEntry | None:
-    """Return what a call says that mentions others than single people: it is no reply.
+def _is_group_call(delivery: Delivery) -> bool:
+    """Tell whether a call mentions others than single people: it is no reply.
 
     It is not known whether a reply notifies a user group, or `@here`.
     """
     entry = delivery.body.entry if isinstance(delivery.body, Reply) else None
     if not delivery.call or not isinstance(entry, NotifyingEntry):
-        return None
-    return entry if any(name[:1] not in PERSON_ID_PREFIXES for name in entry.mentioned) else None
+        return False
+    return any(name[:1] not in PERSON_ID_PREFIXES for name in entry.mentioned)
 
 
 def _label_repeat(message: RenderedMessage, delivery: Delivery) -> RenderedMessage:

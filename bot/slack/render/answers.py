@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from bot.core.model.access import CommandOutcome, Verb
@@ -63,14 +64,10 @@ _OUTCOME_NAMES = {
 
 def render_answer(answer: Answer, view: View) -> RenderedMessage:
     """Render the answer to a request as things stand now."""
-    message = _render(answer, view)
-    if not answer.is_share_refused:
-        return message
-    note = "You shared many answers in a minute, so only you see this one."
-    return RenderedMessage(f"{message.text}\n{note}", [*message.blocks, context(note)])
-
-
-def _render(answer: Answer, view: View) -> RenderedMessage:
+    if answer.is_share_refused:
+        message = render_answer(replace(answer, is_share_refused=False), view)
+        note = "You shared many answers in a minute, so only you see this one."
+        return RenderedMessage(f"{message.text}\n{note}", [*message.blocks, context(note)])
     request, result = answer.request, answer.result
     if result is not None and result.outcome is not CommandOutcome.OUTDATED:
         return render_command_result(request, result, view)

@@ -32,9 +32,18 @@ if TYPE_CHECKING:
     from bot.ports import View
 
 
-def render_direct_message(incident: Incident, view: View, permalink: str) -> RenderedMessage:
-    """Say what fails and what to do, with a button to acknowledge it."""
+def render_direct_message(
+    incident: Incident, view: View, permalink: str, entry: TimelineEntry | None = None
+) -> RenderedMessage:
+    """Say what fails and what to do, with a button to acknowledge it.
+
+    Of a timeline entry: say what the thread says to the person whom it concerns, and where that is.
+    """
     line = escape(first_line(incident, view))
+    if entry is not None:
+        message = render_timeline_entry(entry, incident, view)
+        about = context(f"{link(permalink, f'#{incident.id}')} {line}")
+        return replace(message, blocks=[*message.blocks, about])
     lasted = duration((incident.ended_at or view.now) - incident.failing_since)
     where = link(permalink, "The message with all that is known") if permalink else ""
     what_to_do = advise(incident, view)
@@ -49,16 +58,6 @@ def render_direct_message(incident: Incident, view: View, permalink: str) -> Ren
         elements = [acknowledge_button(incident), *runbook_buttons(incident, view)]
         blocks.append({"type": "actions", "elements": elements})
     return RenderedMessage(f"{line} [#{incident.id}]", blocks)
-
-
-def render_direct_entry(
-    entry: TimelineEntry, incident: Incident, view: View, permalink: str
-) -> RenderedMessage:
-    """Say what the thread says to the person whom it concerns, and where that is."""
-    message = render_timeline_entry(entry, incident, view)
-    where = link(permalink, f"#{incident.id}")
-    line = context(f"{where} {escape(first_line(incident, view))}")
-    return replace(message, blocks=[*message.blocks, line])
 
 
 TITLE_CHARS = 200

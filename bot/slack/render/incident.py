@@ -10,6 +10,7 @@ from bot.core.incidents.recurrence import STICKY_RESOLVE_S
 from bot.core.model.observation import StatusIncident
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import Incident, IncidentKind, IncidentState
+from bot.core.state.outbox import NobodyReached
 from bot.core.state.problem import (
     AlertProblem,
     MetricProblem,
@@ -52,6 +53,7 @@ from bot.slack.render.text import (
 from bot.slack.render.verdict import certainty_text, name_facts, noticed_text
 
 if TYPE_CHECKING:
+    from bot.core.state.outbox import CrossPost
     from bot.ports import View
 
 MAX_NOTES, NOTE_CHARS = 2, 200
@@ -64,22 +66,19 @@ CELL_CHARS = 60
 TABLE_HEADER = ("Tenant", "Environment", "What fails", "Failed tries", "Since")
 
 
-def render_cross_post(incident: Incident, view: View, permalink: str) -> RenderedMessage:
-    """Say in one line what a channel's tenants have to do with an incident of another channel."""
-    where = link(permalink, f"Incident #{incident.id}")
+def render_pointer(
+    body: CrossPost | NobodyReached, incident: Incident, view: View, permalink: str
+) -> RenderedMessage:
+    """Say in one line of a channel what an incident is to it, and link the incident's message."""
+    line = escape(first_line(incident, view))
+    if isinstance(body, NobodyReached):
+        return render_paragraphs(
+            f":warning: *Nobody could be reached for {link(permalink, f'#{incident.id}')}.* {line} "
+            "Its thread says who was tried, and why that failed."
+        )
     return render_paragraphs(
-        f"{state_of(incident).mark} {where} concerns this channel as well. "
-        f"{escape(first_line(incident, view))} "
-        "People handle it there, and this line is not updated."
-    )
-
-
-def render_nobody_reached(incident: Incident, view: View, permalink: str) -> RenderedMessage:
-    """Say in the channel that no way to call people has worked."""
-    where = link(permalink, f"#{incident.id}")
-    return render_paragraphs(
-        f":warning: *Nobody could be reached for {where}.* {escape(first_line(incident, view))} "
-        "Its thread says who was tried, and why that failed."
+        f"{state_of(incident).mark} {link(permalink, f'Incident #{incident.id}')} concerns this "
+        f"channel as well. {line} People handle it there, and this line is not updated."
     )
 
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from bot.core.model.measurement import Measurement
-    from bot.core.signals.external_alerts import Monitor
 
 SOURCE_NAMES = {
     MetricKind.METRICS: "Prometheus",
@@ -118,11 +117,6 @@ def metric_state_text(state: MetricState | None, now: float) -> str:
 def _can_be_judged(state: MetricState) -> bool:
     """Tell whether more of it would be bad: events mean nothing without what is usual."""
     return state.reading.total is not None or state.baseline.is_known
-
-
-def monitor_state_text(monitor: Monitor) -> str:
-    """Say how many alerts of a monitor go on."""
-    return f"{len(monitor.alerts)} alert(s)" if monitor.alerts else "no alert"
 
 
 def _reading_text(reading: MetricReading) -> str:

@@ -19,7 +19,6 @@ from bot.slack.render.signals import (
     MONITOR_NAMES,
     metric_name,
     metric_state_text,
-    monitor_state_text,
 )
 from bot.slack.render.silences import running_silence_lines, silence_line
 from bot.slack.render.text import (
@@ -160,7 +159,9 @@ def tenant_line(name: str, view: View) -> str:
         f"{metric_name(name, limits.kind)} {metric_state_text(state.metrics.get(name), view.now)}"
         for name, limits in rules.metrics.items()
     ]
-    signals += [f"{MONITOR_NAMES[n]} {monitor_state_text(m)}" for n, m in state.monitors.items()]
+    for monitor_name, monitor in state.monitors.items():
+        count = f"{len(monitor.alerts)} alert(s)" if monitor.alerts else "no alert"
+        signals.append(f"{MONITOR_NAMES[monitor_name]} {count}")
     return begin + ", ".join(signals) + _sticky_resolve_text(name, view)
 
 

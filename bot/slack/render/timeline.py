@@ -20,7 +20,6 @@ from bot.core.state.timeline import (
     MentionEntry,
     MergedEntry,
     NoteEntry,
-    NotifyingEntry,
     PagedEntry,
     RecoveredEntry,
     ReopenedEntry,
@@ -76,20 +75,18 @@ UNREACHED_ERRORS = {
 }
 
 
-def render_timeline_entry(entry: TimelineEntry, incident: Incident, view: View) -> RenderedMessage:
-    """Render one timeline entry as a message of the thread."""
-    message = render_paragraphs(_entry_text(entry, incident, view))
+def render_timeline_entry(
+    entry: TimelineEntry, incident: Incident, view: View, permalink: str | None = None
+) -> RenderedMessage:
+    """Render one timeline entry as a message of the thread.
+
+    With the permalink of the incident's message it is one of its own, which links that.
+    """
+    where = "" if permalink is None else f" {link(permalink, f'#{incident.id}')}"
+    message = render_paragraphs(f"{_entry_text(entry, incident, view)}{where}")
     if isinstance(entry, StillOnItEntry):
         return replace(message, blocks=[*message.blocks, still_on_it_buttons(incident)])
     return message
-
-
-def render_call(
-    entry: NotifyingEntry, incident: Incident, view: View, permalink: str
-) -> RenderedMessage:
-    """Render a call as a message of its own, which links the incident's."""
-    where = link(permalink, f"#{incident.id}")
-    return render_paragraphs(f"{_entry_text(entry, incident, view)} {where}")
 
 
 def _entry_text(  # noqa: C901, PLR0911, PLR0912 - one case a kind

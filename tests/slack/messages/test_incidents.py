@@ -28,7 +28,7 @@ from bot.core.state.incident import (
     OwnFaultKind,
     Resolution,
 )
-from bot.core.state.outbox import Delivery, Greeting, PagerAction, Paging
+from bot.core.state.outbox import CrossPost, Delivery, Greeting, NobodyReached, PagerAction, Paging
 from bot.core.state.problem import AlertProblem, NoDataProblem, ProbeProblem, Problem, SlowProblem
 from bot.core.state.timeline import (
     AcknowledgedEntry,
@@ -51,10 +51,10 @@ from bot.core.state.timeline import (
     VerdictEntry,
 )
 from bot.slack.render.direct_and_pager import render_direct_message, render_pager_message
-from bot.slack.render.incident import render_abandoned, render_cross_post, render_nobody_reached
+from bot.slack.render.incident import render_abandoned, render_pointer
 from bot.slack.render.incident_line import render_catch_up
 from bot.slack.render.info import render_greeting
-from bot.slack.render.timeline import render_call, render_timeline_entry
+from bot.slack.render.timeline import render_timeline_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,11 +221,13 @@ def thread(scene: Any) -> list[RenderedMessage]:
 
 def in_other_channels(scene: Any) -> list[RenderedMessage]:
     missed = scene.view(scene.ended, scene.by_hand, scene.merged)
+    crossed, nobody = CrossPost(scene.open.id, ""), NobodyReached(scene.open.id, "")
+    call = MentionEntry(NOW, ("@here",))
     return [
-        render_cross_post(scene.open, scene.view(scene.open), PERMALINK),
-        render_cross_post(scene.ended, scene.view(scene.ended), ""),
-        render_nobody_reached(scene.open, scene.view(scene.open), PERMALINK),
-        render_call(MentionEntry(NOW, ("@here",)), scene.open, scene.view(scene.open), PERMALINK),
+        render_pointer(crossed, scene.open, scene.view(scene.open), PERMALINK),
+        render_pointer(crossed, scene.ended, scene.view(scene.ended), ""),
+        render_pointer(nobody, scene.open, scene.view(scene.open), PERMALINK),
+        render_timeline_entry(call, scene.open, scene.view(scene.open), PERMALINK),
         render_abandoned(scene.message(scene.open).text),
         render_catch_up((scene.ended.id, scene.by_hand.id, scene.merged.id, 999), missed),
     ]
