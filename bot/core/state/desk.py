@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from bot.core.state.stimulus import DeskEffect
 from bot.core.state.tenant import SILENT_STATES, SharedSignals, Tenants
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bot.core.state.stimulus import CheckStarted
 
@@ -122,6 +122,10 @@ class Refusal:
     at: float
     error: str
     """A code, or the words of a contact point's service."""
+
+
+DUE_FIELDS = frozenset({"controls_due", "feeds_due", "calendar_due"})
+"""A start makes all of it due."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +238,16 @@ class DeskState:
         """Return the state with one more action of a person."""
         return replace(self, audit=(*self.audit, entry)[-AUDIT_SHOWN:])
 
+    def differs_in(self, other: DeskState) -> set[str]:
+        """Return the names of the fields in which two states differ, beside their incidents."""
+        old, new = vars(self), vars(other)
+        names = (field.name for field in fields(DeskState) if field.name != "incidents")
+        return {name for name in names if old[name] is not new[name] and old[name] != new[name]}
+
+    def is_saved_as(self, saved: DeskState) -> bool:
+        """Tell whether a saved state says as much to a start, beside its incidents."""
+        return self is saved or self.differs_in(saved) <= DUE_FIELDS
+
     def with_incident(self, incident: Incident) -> DeskState:
         """Return the state with an incident added or replaced."""
         return replace(self, incidents={**self.incidents, incident.id: incident})
@@ -281,6 +295,38 @@ class BotState:
     """When each tenant needs its next Tick; not saved, a start steps every tenant."""
     confirming: dict[tuple[str | None, str], tuple[str, ...]] = field(default_factory=dict)
     """By environment and kind of fault: the tenants that failed first; not saved."""
+
+
+ROUTINE_FIELDS = DUE_FIELDS | {"shared", "corroborated_at", "evaluated_at"}
+"""What changes in the desk's state while all is well."""
+
+
+def is_routine(before: BotState, after: BotState, names: Iterable[str]) -> bool:
+    """Tell whether between two states nothing but healthy results and due times came.
+
+    `names` are the tenants whose states differ. After a crash nobody would miss such a change: the
+    next result says the same, and a start makes everything due.
+    """
+    states = ((before.tenants.states[name], after.tenants.states[name]) for name in names)
+    return _is_desk_routine(before.desk, after.desk) and all(
+        old.is_well
+        and new.is_well
+        and old.budgets == new.budgets
+        and (old.environment, old.watched_since) == (new.environment, new.watched_since)
+        for old, new in states
+    )
+
+
+def _is_desk_routine(before: DeskState, after: DeskState) -> bool:
+    if before is after:
+        return True
+    return (
+        before.is_at_rest
+        and after.is_at_rest
+        and before.incidents is after.incidents
+        and before.differs_in(after) <= ROUTINE_FIELDS
+        and before.shared.tells_as_much_as(after.shared)
+    )
 
 
 StateAndEffects = tuple[DeskState, list[DeskEffect]]

@@ -316,6 +316,16 @@ class SharedSignals:
     """The last probes of each control endpoint, and polls of each feed, oldest first: their share
     and slowness are compared with those of Auth0's hosts."""
 
+    def tells_as_much_as(self, other: SharedSignals) -> bool:
+        """Tell whether two differ by healthy probes and polls only."""
+        signals = (*self.controls.values(), *other.controls.values())
+        posts = [
+            {name: (feed.state, feed.status_incidents) for name, feed in shared.feeds.items()}
+            for shared in (self, other)
+        ]
+        is_well = all(each.state is SignalState.OK for each in signals)
+        return is_well and posts[0] == posts[1] and self.changes == other.changes
+
 
 def with_control(shared: SharedSignals, result: Observation, every_s: float) -> SharedSignals:
     """Add one observation of a control endpoint."""
