@@ -217,6 +217,22 @@ class StoreError(Exception):
     """The store cannot be read or written; the text says why and what to do."""
 
 
+class LeaseHeldError(StoreError):
+    """Another process is the active one, on a database that several may wait for."""
+
+    def __init__(self, database: str, holder: str) -> None:
+        super().__init__(f"The database {database} is in use by {holder or 'another auth0-check'}")
+        self.holder = holder
+
+
+class LeaseLostError(StoreError):
+    """Another process has become the active one: this one must not act any more."""
+
+    def __init__(self, database: str, holder: str) -> None:
+        by = holder or "another auth0-check"
+        super().__init__(f"The database {database} was taken over by {by}: nothing was written")
+
+
 class Timer(Protocol):
     """Wakes the engine."""
 

@@ -18,7 +18,7 @@ from tests.steady import SteadyLoop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-pytest_plugins = ["tests.canaries", "tests.faults.drills"]
+pytest_plugins = ["tests.canaries", "tests.faults.drills", "tests.postgresql"]
 FOLDER = Path(__file__).parent / "probes" / "oidc_provider"
 INSTALL = f"npm install --no-package-lock, in {FOLDER.relative_to(Path(__file__).parents[1])}"
 settings.register_profile("patient", deadline=None)  # how fast an example is depends on the machine

@@ -37,7 +37,7 @@ from bot.slack.outbound.own_messages import mark_abandoned, watch_messages
 from bot.slack.session import SlackHealth, SlackSession
 from bot.slack.users import UserDirectory, groups_with_rights
 from bot.slack.web_api import POST, open_web
-from bot.store import back_up_hourly, open_store
+from bot.store import back_up_hourly
 from bot.telemetry import Metrics
 from bot.webhooks.counts import PushedCounts
 from bot.webhooks.routes import webhook_routes
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bot.app.clock import SystemClock
+    from bot.app.http_server import Routes
     from bot.app.watchdog import Part
     from bot.config import Settings
     from bot.core.model.observation import Observation
@@ -214,7 +215,8 @@ class Bot:
         return engine
 
     async def _open_database(self) -> GuardedStore:
-        database = await open_store(self._settings.database, self._clock.now())
+        address = self._settings.database_address
+        database = await self._self_watch.open_store(address, self._listen_admin)
         self._exit_stack.push_async_callback(database.close)
         self._database_warning = database.warning
         if database.warning:
@@ -314,14 +316,14 @@ class Bot:
 
         admin = dict(admin_routes(self.metrics.registry, self._self_watch.health, find_unready))
         admin["GET", "/status"] = page_handler(engine.view, store)
-        await self._serve(Server(settings.server.admin_listen, admin), "server.admin_listen")
+        await self._listen_admin(admin)
 
-    async def _use_slack(
-        self,
-        engine: Engine,
-        web: SlackWeb,
-        session: SlackSession,
-    ) -> None:
+    async def _listen_admin(self, routes: Routes) -> Server:
+        server = Server(self._settings.server.admin_listen, routes)
+        await self._serve(server, "server.admin_listen")
+        return server
+
+    async def _use_slack(self, engine: Engine, web: SlackWeb, session: SlackSession) -> None:
         """Once Slack accepts the bot: say what became of the database, then serve people."""
         workspace = await session.wait_until_accepted()
         is_lost = engine.is_new or bool(self._database_warning)

@@ -116,7 +116,7 @@ class Doctor:
             yield self._from_answer(MACHINE, what, answer, "controls")
         yield _examine_clock(answers)
         try:
-            database = await asyncio.to_thread(inspect_database, self._settings.database)
+            database = await asyncio.to_thread(inspect_database, self._settings.database_address)
         except StoreError as error:
             detail, _, remedy = str(error).partition(": ")
             yield Finding(MACHINE, "database", Level.PROBLEM, detail, remedy)

@@ -33,6 +33,8 @@ class Health:
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
+        self.role = "active"
+        """Or `standby`: another process has the database, and this one waits to take over."""
         self._now = now
         self._checks: dict[str, Callable[[], str]] = {}
         self._problems: dict[str, Problem] = {}
@@ -56,6 +58,7 @@ class Health:
         parts = self.check()
         return {
             "version": VERSION,
+            "role": self.role,
             "status": "failing" if any(parts.values()) else "ok",
             "at": iso_utc(self._now()),
             "parts": {

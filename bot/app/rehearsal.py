@@ -257,7 +257,7 @@ class Rehearsal:
     async def play(self) -> None:
         """Play it to its end."""
         try:
-            is_running = inspect_database(self.settings.database).is_in_use
+            is_running = inspect_database(self.settings.database_address).is_in_use
         except StoreError:
             is_running = False
         settings = shorten(self.settings, self.only)

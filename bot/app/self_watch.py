@@ -7,17 +7,20 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bot.app.health import Health
+from bot.app.health import Health, admin_routes
 from bot.app.self_checks import Auditor, FaultReport
-from bot.app.watchdog import LoopGuard, Progress, SystemdNotifier, Watchdog
+from bot.app.watchdog import LoopGuard, Progress, SystemdNotifier, Watchdog, end_at_once
 from bot.core.alerting import notification_policy
 from bot.core.model.wall_clock import DAY_S
 from bot.core.state.incident import OwnFaultKind
+from bot.ports import LeaseHeldError, StoreError
 from bot.runtime.probe_runner import FEEDS, PROBES, PROBES_PER_S, SOURCES
+from bot.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from bot.app.http_server import Routes, Server
     from bot.app.watchdog import Part
     from bot.core.state.rules import Rules
     from bot.ports import Clock, View
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from bot.runtime.engine import Engine
     from bot.runtime.guarded_store import GuardedStore
     from bot.runtime.probe_runner import Lateness
+    from bot.store import SqlStore
     from bot.telemetry import Metrics
 
 log = logging.getLogger(__name__)
@@ -35,6 +39,8 @@ CHECKS_LIMIT_S = 180.0
 """The same for checks, or three times the interval, if that is longer."""
 STUCK_S = 60.0
 """A message that has waited for longer is a problem, in real seconds."""
+STAND_BY_EVERY_S = 1.0
+"""Real seconds between two looks whether the active process has ended."""
 UNSAVED_S = 30.0
 """State that cannot be saved for longer is posted, in real seconds."""
 REFUSAL_SHOWN_S = DAY_S
@@ -71,6 +77,52 @@ class SelfWatch:
     def is_well(self) -> bool:
         """Whether every part gets on."""
         return self._watchdog.is_well
+
+    async def open_store(
+        self, database: str, listen: Callable[[Routes], Awaitable[Server]]
+    ) -> SqlStore:
+        """Open the database; while another process is the active one, stand by until it is not.
+
+        Args:
+            database: as in `open_store` of the store.
+            listen: serves what a standby answers: it is healthy, and not ready.
+
+        Raises what opening raises, unless this process stood by before.
+        """
+        try:
+            store = await open_store(database, self._clock.now())
+        except LeaseHeldError as error:
+            store = await self._stand_by(database, listen, error.holder)
+        if self._environment is not None:
+            store.on_lost(end_at_once)
+        return store
+
+    async def _stand_by(
+        self, database: str, listen: Callable[[Routes], Awaitable[Server]], holder: str
+    ) -> SqlStore:
+        log.info("standing by: %s holds the lease", holder)
+        self.health.role = "standby"
+        server = await listen(admin_routes(self._metrics.registry, self.health, lambda: "standby"))
+        notifier = SystemdNotifier(self._environment or {}, lambda: True)
+        notifying, problem = asyncio.create_task(notifier.run()), ""
+        try:
+            while True:
+                await asyncio.sleep(STAND_BY_EVERY_S)
+                try:
+                    store = await open_store(database, self._clock.now())
+                except LeaseHeldError:
+                    problem = ""
+                except StoreError as error:
+                    if str(error) != problem:
+                        log.warning("standing by: %s", error)
+                    problem = str(error)
+                else:
+                    log.info("this process holds the lease now, and is the active one")
+                    return store
+        finally:
+            self.health.role = "active"
+            notifying.cancel()
+            await server.stop()
 
     def watch(
         self,

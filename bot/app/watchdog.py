@@ -180,6 +180,13 @@ class Watchdog:
             each.restart()
 
 
+def end_at_once(reason: str) -> None:
+    """End the process, from any thread, before it does anything else."""
+    log.critical("%s. The bot ends", reason)
+    logging.shutdown()
+    os._exit(EXIT_STUCK)
+
+
 class LoopGuard:
     """A thread that ends the process if the event loop stands still.
 

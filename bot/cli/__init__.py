@@ -338,6 +338,7 @@ def _print_table(observations: list[Observation]) -> None:
 
 
 main.add_command(setup.config_group)
+main.add_command(setup.database_group)
 main.add_command(setup.doctor)
 main.add_command(init)
 main.add_command(setup.test_alert)

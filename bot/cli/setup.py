@@ -89,6 +89,37 @@ def schema() -> None:
     click.echo(json.dumps(build_schema(), indent=2))
 
 
+@click.group("db")
+def database_group() -> None:
+    """Move the bot's state."""
+
+
+@database_group.command("copy")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+def copy_database(source: str, target: str) -> None:
+    """Copy the bot's state to another database, and compare what arrived.
+
+    FROM and TO are files or addresses, as in the setting `database`. Nobody may use them
+    meanwhile, and TO must be empty. Leave a password to ~/.pgpass or PGPASSWORD: others on this
+    machine see the command line.
+
+    \b
+    Example: auth0-check db copy auth0-check.sqlite postgresql://bot@db.example/auth0check
+    """
+    from bot.app.clock import SystemClock
+    from bot.ports import StoreError
+    from bot.store import copy_all
+
+    try:
+        with progress("Copying …"):
+            counts = copy_all(source, target, SystemClock().now())
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None
+    print_rows(("table", "rows"), ((name, str(count)) for name, count in counts.items()))
+    click.echo("Every table arrived with the same rows.")
+
+
 @click.command()
 @CONFIG
 @AS_JSON

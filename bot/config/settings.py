@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hmac
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
@@ -282,8 +284,9 @@ class Settings(types.Section):
     Apprise takes any."""
     proxy: Proxies = Proxies()
     """HTTP proxies that requests go through: docs/deploy.md."""
-    database: types.Text = "auth0-check.sqlite"
-    """The file with the bot's state, relative to the working directory."""
+    database: types.Database = "auth0-check.sqlite"
+    """The file with the bot's state, relative to the working directory; or `postgresql://…`:
+    docs/several-machines.md."""
     ping_url: types.SecretAddress | None = None
     """Requested (GET) after each full cycle of checks, so that another service misses the bot."""
     server: Server = Server()
@@ -328,6 +331,12 @@ class Settings(types.Section):
         key = self.slack.bot_token.get_secret_value()
         return hmac.new(key.encode(), b"login " + text.encode(), "sha256").hexdigest()[:32]
 
+    @property
+    def database_address(self) -> str:
+        """The database as it was written, with its password."""
+        database = self.database
+        return database.get_secret_value() if isinstance(database, SecretStr) else database
+
     def secrets(self) -> frozenset[str]:
         """Return the value of every secret, for the filter that removes them from all output."""
         return frozenset(secrets_in(self))
@@ -337,6 +346,9 @@ def secrets_in(value: object) -> Iterator[str]:
     """Yield the value of every secret in a section, however deep."""
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
+        with suppress(ValueError):  # the password in an address alone is one, too
+            if password := urlsplit(value.get_secret_value()).password:
+                yield unquote(password)
     elif isinstance(value, BaseModel):
         for _, child in value:
             yield from secrets_in(child)

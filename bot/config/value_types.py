@@ -214,6 +214,24 @@ def _check_proxy(value: SecretStr) -> SecretStr:
     return value
 
 
+def _check_database(value: str | SecretStr) -> str | SecretStr:
+    """Hide the address of a server: it may have a password."""
+    text = _reveal(value)
+    scheme, is_address, rest = text.partition("://")
+    if not is_address or scheme == "sqlite":
+        return value
+    try:
+        parts = urlsplit(text)
+        is_whole = parts.port != 0 and bool(parts.path.strip("/") or parts.query)
+    except ValueError:
+        is_whole = False
+    if scheme not in {"postgresql", "postgres"} or not is_whole or rest.count("@") > 1:
+        raise ValueError(
+            "must be a file's path, or postgresql://USER@HOST/NAME (%40 for @ in a password)"
+        )
+    return SecretStr(text)
+
+
 def _check_host_port(value: str) -> str:
     match = _HOST_PORT.fullmatch(value)
     if match is None or int(match[1]) > 65535:  # noqa: PLR2004 - the highest port
@@ -280,13 +298,18 @@ Percent = Annotated[
     WithJsonSchema(SHARE_SCHEMA),
 ]
 """A share, at most 1; written `5%` in YAML."""
-Text = Annotated[
-    str,
-    must_match(
-        r"[^\x00-\x1f\x7f\ud800-\udfff]+",
-        "must be UTF-8 text, not empty, without line breaks and control characters",
-    ),
+_IS_TEXT = must_match(
+    r"[^\x00-\x1f\x7f\ud800-\udfff]+",
+    "must be UTF-8 text, not empty, without line breaks and control characters",
+)
+Text = Annotated[str, _IS_TEXT]
+Database = Annotated[
+    str | SecretStr,
+    _IS_TEXT,
+    AfterValidator(_check_database),
+    WithJsonSchema({"type": "string"}),
 ]
+"""A file's path as text; a server's address as a secret."""
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 Name = Annotated[
     str,

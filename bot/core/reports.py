@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bot.core.state.desk import DeskState
-    from bot.core.state.incident import FailingSpan
     from bot.core.state.rules import Rules
     from bot.core.state.silence import Silence
     from bot.core.state.tenant import Tenants
@@ -200,6 +199,22 @@ class SingleFailures(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseTimes:
+    """How fast failures were known, taken and over.
+
+    Incidents about missing data are left out: they open after a fixed wait.
+    """
+
+    to_detect: DurationStats | None
+    """From the first failing request to the alert, and to each time that it was open again."""
+    to_acknowledge: DurationStats | None
+    """From the alert to the acknowledgement."""
+    to_resolve: DurationStats | None
+    """From the first failing request to the end, each time that it failed."""
+    lead: LeadTime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What happened between two instants. False alarms count nowhere but among themselves."""
 
@@ -216,14 +231,7 @@ class Report:
     """How often one of them failed again after its end."""
     muted: tuple[int, ...]
     """The ids of those alerts that nobody was notified of."""
-    time_to_detect: DurationStats | None
-    """From the first failing request to the alert, or to the return. Incidents about missing data
-    are left out: they open after a fixed wait."""
-    time_to_acknowledge: DurationStats | None
-    """From the alert to the acknowledgement."""
-    time_to_resolve: DurationStats | None
-    """From the first failing request to the end, each time that it failed."""
-    lead_time: LeadTime | None
+    response: ResponseTimes
     single_failures: tuple[SingleFailures, ...]
     """Of the logins that had any."""
     false_alarms: tuple[Incident, ...]
@@ -251,7 +259,6 @@ def build_report(
     alerts = [i for i in real if i.kind in ALERT_KINDS and i.life.merged_into is None]
     posted = [i for i in alerts if not i.notification.is_muted]
     failing = [i for i in alerts if i.kind is IncidentKind.FAILING]
-    spans = [span for i in failing for span in i.failing_spans(until)]
     return Report(
         begin,
         until,
@@ -263,16 +270,7 @@ def build_report(
         causes=dict(Counter(i.verdict.cause for i in posted).most_common()),
         relapses=sum(len(i.life.past) for i in posted),
         muted=tuple(i.id for i in alerts if i.notification.is_muted),
-        time_to_detect=_duration_stats(at for i in failing for at in _times_to_detect(i, until)),
-        time_to_acknowledge=_duration_stats(
-            i.life.acknowledged.at - i.life.opened_at for i in failing if i.life.acknowledged
-        ),
-        time_to_resolve=_duration_stats(
-            span.until - span.since
-            for i in failing
-            for span in (i.life.past if i.is_open else i.failing_spans(until))
-        ),
-        lead_time=_lead_time(spans),
+        response=_measure_response(failing, until),
         single_failures=_single_failures(tenants, rules, begin, until),
         false_alarms=tuple(i for i in known if i.false_alarm),
         silences=tuple(
@@ -284,24 +282,30 @@ def build_report(
     )
 
 
-def _duration_stats(spans_s: Iterable[float]) -> DurationStats | None:
-    spans = tuple(spans_s)
-    return DurationStats(median(spans), max(spans), len(spans)) if spans else None
+def _measure_response(failing: list[Incident], until: float) -> ResponseTimes:
+    detect_s, acknowledge_s, resolve_s, ahead_s = (list[float]() for _ in range(4))
+    for incident in failing:
+        life, spans = incident.life, incident.failing_spans(until)
+        detect_s.append(life.opened_at - incident.since)
+        detect_s += [each.detected_at.get(MESSAGE, each.since) - each.since for each in spans[1:]]
+        acknowledge_s += [life.acknowledged.at - life.opened_at] if life.acknowledged else []
+        over = life.past if incident.is_open else spans
+        resolve_s += [each.until - each.since for each in over]
+        # Our message is compared with the status page's incident, where there are both.
+        known = (each.detected_at for each in spans)
+        both = [each for each in known if {MESSAGE, STATUS_INCIDENT} <= each.keys()]
+        ahead_s += [each[STATUS_INCIDENT] - each[MESSAGE] for each in both]
+    first = sum(each > 0 for each in ahead_s)
+    return ResponseTimes(
+        _duration_stats(detect_s),
+        _duration_stats(acknowledge_s),
+        _duration_stats(resolve_s),
+        LeadTime(median(ahead_s), first, len(ahead_s)) if ahead_s else None,
+    )
 
 
-def _times_to_detect(incident: Incident, now: float) -> Iterator[float]:
-    """Yield how long it failed before the alert, and before each time that it was open again."""
-    yield incident.life.opened_at - incident.since
-    for span in incident.failing_spans(now)[1:]:
-        yield span.detected_at.get(MESSAGE, span.since) - span.since
-
-
-def _lead_time(spans: Iterable[FailingSpan]) -> LeadTime | None:
-    """Compare our message with the status page's status incident, where there are both."""
-    known = (span.detected_at for span in spans)
-    both = [each for each in known if {MESSAGE, STATUS_INCIDENT} <= each.keys()]
-    ahead_s = [each[STATUS_INCIDENT] - each[MESSAGE] for each in both]
-    return LeadTime(median(ahead_s), sum(s > 0 for s in ahead_s), len(ahead_s)) if ahead_s else None
+def _duration_stats(spans_s: list[float]) -> DurationStats | None:
+    return DurationStats(median(spans_s), max(spans_s), len(spans_s)) if spans_s else None
 
 
 def _single_failures(

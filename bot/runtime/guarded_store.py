@@ -24,7 +24,7 @@ LOAD_LIMIT_S = 60.0
 """For what was committed, at the start: it deletes what is past its retention, too."""
 UNSURE_S = 600.0
 """Real seconds: what was sent so shortly before a crash may not have been saved as sent."""
-HANGS = "The database does not answer: see whether its disk works, and the system log"
+HANGS = "The database does not answer: see whether its disk works, or its server, and the log"
 
 
 class GuardedStore:

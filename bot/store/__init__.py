@@ -1,16 +1,20 @@
-"""The database, in SQLite: the `Store` port of `bot/ports.py`.
+"""The database, in SQLite or PostgreSQL: the `Store` port of `bot/ports.py`.
 
 | module | what is in it |
 | --- | --- |
 | store | the port: one thread, one transaction a call; a change into rows, rows into a snapshot |
-| sqlite_file | opens the file: lock, check, restore, create, migrate; what SQLite's errors mean |
+| database | what the port needs of a database |
+| sqlite_file | a file: lock, check, restore, create, migrate; what SQLite's errors mean |
+| postgresql | a server: connect, hold the lease, migrate; what PostgreSQL's errors mean |
 | damage | whether a file or its log is damaged |
 | backups | copies beside the file |
-| schema | the tables, portable to PostgreSQL |
+| copying | from one database to another, of either kind |
+| schema | the tables, the same on both |
 | migrations | how older databases become newer ones |
 """
 
-from bot.store.sqlite_file import inspect_database
+from bot.store.copying import copy_all
+from bot.store.database import inspect_database
 from bot.store.store import SqlStore, back_up_hourly, open_store
 
-__all__ = ["SqlStore", "back_up_hourly", "inspect_database", "open_store"]
+__all__ = ["SqlStore", "back_up_hourly", "copy_all", "inspect_database", "open_store"]

@@ -1,4 +1,4 @@
-"""The tables, and the step that migrates an older database.
+"""The tables, and the step that migrates an older database. Both kinds of database have these.
 
 A row's body is JSON; the columns beside it are those that queries search by. Instants are seconds
 since the Unix epoch, UTC. A change here needs a migration.
@@ -6,6 +6,7 @@ since the Unix epoch, UTC. A change here needs a migration.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,18 @@ AUDIT = Table(
 """What people did, for auditors. Only written: the newest lines are in the desk's state, too."""
 
 
-HEAD = "0003"
+LEASE = Table(
+    "lease",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("is_unsaved", Boolean, nullable=False),
+)
+"""One row: which process may write to a server's database. A file has a lock in its place."""
+
+HEAD = "0004"
 """The newest migration. It stands here so that only a migration imports Alembic (11 MB)."""
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -93,6 +105,29 @@ def upgrade(connection: Connection) -> None:
             f"The database was written by a newer version of auth0-check (schema {revision}, this"
             f" version knows {HEAD}): start that version, or give another `database`"
         ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseInspection:
+    """What the bot would find at its start. Nothing was changed."""
+
+    detail: str
+    is_in_use: bool = False
+    """A bot runs with it."""
+    is_new: bool = False
+    """It has no tables yet, or is not there."""
+
+
+def describe_revision(name: str, revision: str, act: str) -> DatabaseInspection:
+    """Say what the bot would do at its start with a database of this schema.
+
+    Raises `StoreError` if a newer version has migrated it.
+    """
+    if revision > HEAD:
+        raise StoreError(f"The database {name} was written by a newer version: start that one")
+    is_old = revision < HEAD
+    state = f"is older: the bot {act} it at its start" if is_old else "is up to date"
+    return DatabaseInspection(f"{name} {state}")
 
 
 def read_revision(connection: Connection) -> str | None:

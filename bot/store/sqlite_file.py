@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import shutil
 import sqlite3
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from bot.ports import StoreError
 from bot.store.backups import (
     PRIVATE,
+    back_up,
     copy_database,
     list_backups,
     restore_newest,
@@ -31,21 +32,27 @@ from bot.store.damage import (
     is_damaged,
     is_log_damaged,
 )
-from bot.store.schema import HEAD, read_revision, upgrade
+from bot.store.schema import (
+    HEAD,
+    DatabaseInspection,
+    describe_revision,
+    read_revision,
+    upgrade,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+log = logging.getLogger(__name__)
 
 
-def parse_database_path(database: str) -> Path:
+def parse_path(database: str) -> Path:
     """Return the file that the setting `database` names: a path, or `sqlite:///path`."""
-    if database.startswith("postgres") and "://" in database:
-        raise StoreError(
-            "`database`: PostgreSQL is not supported yet; give the path of a SQLite file"
-        )
     name = database.removeprefix("sqlite:///")
     if name in ("", ":memory:") or "://" in name or "?" in name:
-        raise StoreError("`database`: give the path of a SQLite file, or sqlite:///path")
+        raise StoreError(
+            "`database`: give the path of a SQLite file, or postgresql://USER@HOST/NAME"
+        )
     return Path(name).resolve()
 
 
@@ -120,39 +127,6 @@ def move_aside(path: Path, now: float) -> Path:
     return aside
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
-    """An undamaged database at the newest schema, and the only connection to it."""
-
-    path: Path
-    warning: str
-    """What operators must know about how it was opened; mostly empty."""
-    connection: Connection
-    resources: ExitStack
-    """The connection and the lock. Whoever opened the database closes them."""
-    was_unsaved: bool
-    """The process before ran from memory when it ended, or what it saved is lost."""
-    identity: tuple[int, int]
-    """Device and number of the file."""
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether somebody deleted the file. Raises `StoreError` if it is another one now."""
-        if not self.path.exists():
-            return True
-        if _identity_of(self.path) != self.identity:
-            raise StoreError(
-                f"The database {self.path} was replaced while it was in use: restart the bot"
-            )
-        return False
-
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """All or nothing. Raises `StoreError`; the next transaction may succeed."""
-        with explain_errors(self.path), self.connection.begin():
-            yield self.connection
-
-
 LOG_DAMAGED = (
     "The database's log was damaged: its newest entries are lost. Messages of the next ten minutes"
     " may be doubles"
@@ -164,52 +138,140 @@ RESTORED = (
 FORGOTTEN = "; a new one was begun. What was known is forgotten: what still fails is posted again"
 
 
-def open_database(path: Path, now: float) -> Database:
-    """Lock, check and migrate a database; create it if it is missing (but not its directory).
+MIN_FREE = 100_000_000
+"""Bytes. A year of a small team takes about a tenth of it."""
 
-    A damaged database is moved aside, named by `now`. If it or a missing one has a backup, that is
-    restored, else a new one is begun, with a warning: a bot without its history helps people on
-    call more than one that does not start.
-    An older database is copied before it is migrated, so that people can go back a version.
+
+class SqliteDatabase:
+    """The `Database` in a file of this machine's; only one process uses it.
+
+    Args:
+        path: the file.
     """
-    with explain_errors(path), ExitStack() as resources:
-        was_unsaved = resources.enter_context(hold_lock(path))
-        warning = ""
-        if path.exists():
-            resources.enter_context(hold_identity(path))
-            warning = LOG_DAMAGED if is_log_damaged(Path(f"{path}-wal")) else ""
-            if is_damaged(path):  # this takes the log up, as far as it goes
-                warning = f"The database was damaged and is now {move_aside(path, now)}"
-        elif list_backups(path):
-            warning = f"The database {path} was gone"
-        if not path.exists():
-            if backup := restore_newest(path):
-                warning += RESTORED.format(backup=backup.name)
-            else:
-                _create_database(path)
-                warning += FORGOTTEN if warning else ""
-            resources.enter_context(hold_identity(path))
-        was_unsaved = was_unsaved or bool(warning)
-        path.chmod(PRIVATE)
-        connection = resources.enter_context(connect(path))
-        with connection.begin():
-            is_migrated = (read_revision(connection) or HEAD) < HEAD
-        if is_migrated:
-            copy_database(path, Path(f"{path}.before-{HEAD}"))
-        with connection.begin():
-            upgrade(connection)
-        identity = _identity_of(path)
-        return Database(path, warning, connection, resources.pop_all(), was_unsaved, identity)
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = str(path)
+        self.warning = ""
+        self.was_unsaved = False
+        self.on_lost: Callable[[str], object] = lambda _: None
+        self.connection: Connection
+        """The only one."""
+        self._resources = ExitStack()
+        """The connection and the lock."""
+        self._identity = 0, 0
+        """Device and number of the file."""
+        self._opened_at = 0.0
 
-def write_again(database: Database, now: float) -> Database:
-    """Return the database of a deleted file, written from what the open file still holds."""
-    with explain_errors(database.path):
-        raw = database.connection.connection.dbapi_connection
-        assert raw is not None  # noqa: S101 - it is open
-        write_copy(raw, database.path)
-    database.resources.close()
-    return open_database(database.path, now)
+    def open(self, now: float) -> None:
+        """Lock, check and migrate it; create it if it is missing (but not its directory).
+
+        A damaged database is moved aside, named by `now`. If it or a missing one has a backup, that
+        is restored, else a new one is begun, with a warning: a bot without its history helps people
+        on call more than one that does not start.
+        An older database is copied before it is migrated, so that people can go back a version.
+        """
+        path, self._opened_at = self.path, now
+        with explain_errors(path), ExitStack() as resources:
+            was_unsaved = resources.enter_context(hold_lock(path))
+            warning = ""
+            if path.exists():
+                resources.enter_context(hold_identity(path))
+                warning = LOG_DAMAGED if is_log_damaged(Path(f"{path}-wal")) else ""
+                if is_damaged(path):  # this takes the log up, as far as it goes
+                    warning = f"The database was damaged and is now {move_aside(path, now)}"
+            elif list_backups(path):
+                warning = f"The database {path} was gone"
+            if not path.exists():
+                if backup := restore_newest(path):
+                    warning += RESTORED.format(backup=backup.name)
+                else:
+                    _create_database(path)
+                    warning += FORGOTTEN if warning else ""
+                resources.enter_context(hold_identity(path))
+            path.chmod(PRIVATE)
+            self.connection = resources.enter_context(connect(path))
+            with self.connection.begin():
+                is_migrated = (read_revision(self.connection) or HEAD) < HEAD
+            if is_migrated:
+                copy_database(path, Path(f"{path}.before-{HEAD}"))
+            with self.connection.begin():
+                upgrade(self.connection)
+            self.warning, self.was_unsaved = warning, was_unsaved or bool(warning)
+            self._identity, self._resources = _identity_of(path), resources.pop_all()
+
+    def inspect(self) -> DatabaseInspection:
+        """See the protocol."""
+        path, folder = self.path, self.path.parent
+        with explain_errors(path):
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise OSError(errno.EACCES, "no right to write" if folder.exists() else "not there")
+            if shutil.disk_usage(folder).free < MIN_FREE:
+                raise OSError(errno.ENOSPC, "less than 100 MB are free")
+            if not path.exists():
+                return DatabaseInspection(f"{path} will be made", is_new=True)
+            if not os.access(path, os.W_OK):
+                raise OSError(errno.EACCES, "no right to write")
+            if _is_locked(path):
+                return DatabaseInspection(f"{path} is in use by a running bot", is_in_use=True)
+            if is_damaged(path):
+                detail = (
+                    "is damaged: the bot moves it aside at its start, and restores its newest copy"
+                )
+                return DatabaseInspection(f"{path} {detail}")
+            with connect(path) as connection, connection.begin():
+                revision = read_revision(connection) or HEAD
+        return describe_revision(str(path), revision, "copies and migrates")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """See the protocol. Each transaction takes the write lock: nothing else would be faster."""
+        with explain_errors(self.path), self.connection.begin():
+            yield self.connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """See the protocol. A file that somebody deleted is written again before."""
+        if self._is_gone:
+            self._write_again()
+        with self.reading() as connection:
+            yield connection
+
+    @property
+    def _is_gone(self) -> bool:
+        """Whether somebody deleted the file. Raises `StoreError` if it is another one now."""
+        if not self.path.exists():
+            return True
+        if _identity_of(self.path) != self._identity:
+            raise StoreError(
+                f"The database {self.path} was replaced while it was in use: restart the bot"
+            )
+        return False
+
+    def _write_again(self) -> None:
+        """Write a deleted file from what the open one still holds."""
+        with explain_errors(self.path):
+            raw = self.connection.connection.dbapi_connection
+            assert raw is not None  # noqa: S101 - it is open
+            write_copy(raw, self.path)
+        self._resources.close()
+        warning, was_unsaved = self.warning, self.was_unsaved
+        self.open(self._opened_at)
+        self.warning, self.was_unsaved = warning, was_unsaved
+        log.error("%s was deleted, and written again", self.path)
+
+    def back_up(self) -> None:
+        """Copy it as the newest backup, and forget the oldest one."""
+        with explain_errors(self.path):
+            back_up(self.path)
+
+    def note_unsaved(self, *, is_unsaved: bool) -> None:
+        """See the protocol."""
+        note_unsaved(self.path, is_unsaved=is_unsaved)
+
+    def close(self) -> None:
+        """See the protocol."""
+        self._resources.close()
 
 
 def _identity_of(path: Path) -> tuple[int, int]:
@@ -283,46 +345,6 @@ def _set_pragmas(raw: Any, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-MIN_FREE = 100_000_000
-"""Bytes. A year of a small team takes about a tenth of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseInspection:
-    """What the bot would find at its start. Nothing was changed."""
-
-    detail: str
-    is_in_use: bool
-    """A bot runs with it."""
-
-
-def inspect_database(database: str) -> DatabaseInspection:
-    """Say what the bot would do with the database. Raises `StoreError` if it cannot use it."""
-    path = parse_database_path(database)
-    with explain_errors(path):
-        folder = path.parent
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise OSError(errno.EACCES, "no right to write" if folder.exists() else "not there")
-        if shutil.disk_usage(folder).free < MIN_FREE:
-            raise OSError(errno.ENOSPC, "less than 100 MB are free")
-        if not path.exists():
-            return DatabaseInspection(f"{path} will be made", is_in_use=False)
-        if not os.access(path, os.W_OK):
-            raise OSError(errno.EACCES, "no right to write")
-        if _is_locked(path):
-            return DatabaseInspection(f"{path} is in use by a running bot", is_in_use=True)
-        if is_damaged(path):
-            detail = "is damaged: the bot moves it aside at its start, and restores its newest copy"
-            return DatabaseInspection(f"{path} {detail}", is_in_use=False)
-        with connect(path) as connection, connection.begin():
-            revision = read_revision(connection) or HEAD
-    if revision > HEAD:
-        raise StoreError(f"The database {path} was written by a newer version: start that one")
-    old = revision < HEAD
-    state = "is older: the bot copies and migrates it at its start" if old else "is up to date"
-    return DatabaseInspection(f"{path} {state}", is_in_use=False)
 
 
 def _is_locked(path: Path) -> bool:

@@ -27,21 +27,14 @@ from bot.core.state.incident import Incident
 from bot.core.state.outbox import DOUBLES_S, FINAL_STATUSES, Body, Delivery
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, InboxItem, Snapshot, StoreError, Unfinished
-from bot.store.backups import back_up
+from bot.store.database import find_database
 from bot.store.schema import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
-from bot.store.sqlite_file import (
-    explain_errors,
-    note_unsaved,
-    open_database,
-    parse_database_path,
-    write_again,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bot.ports import Clock
-    from bot.store.sqlite_file import Database
+    from bot.store.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -57,21 +50,22 @@ async def open_store(database: str, now: float, limit_s: float = OPEN_LIMIT_S) -
     """Open the database that the setting `database` names. Raises `StoreError`.
 
     Args:
-        database: the path of a SQLite file, or `sqlite:///path`.
+        database: see `find_database`.
         now: becomes part of the name of a damaged database that is moved aside.
         limit_s: real seconds.
     """
-    path = parse_database_path(database)
+    found = find_database(database)
     thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-    opening = asyncio.get_running_loop().run_in_executor(thread, open_database, path, now)
+    opening = asyncio.get_running_loop().run_in_executor(thread, found.open, now)
     try:
         async with asyncio.timeout(limit_s):
-            return SqlStore(await opening, thread, now)
+            await opening
+            return SqlStore(found, thread)
     except TimeoutError:
         thread.shutdown(wait=False)
         raise StoreError(
-            f"the database {path} could not be opened within {limit_s:g} s: see whether"
-            " its disk works, and the system log"
+            f"the database {found.name} could not be opened within {limit_s:g} s: see whether"
+            " its disk works, or its server, and the system log"
         ) from None
     except Exception:
         thread.shutdown()
@@ -91,7 +85,7 @@ async def back_up_hourly(store: SqlStore, clock: Clock) -> None:
 class SqlStore:
     """A database that only this process uses."""
 
-    def __init__(self, database: Database, thread: ThreadPoolExecutor, opened_at: float) -> None:
+    def __init__(self, database: Database, thread: ThreadPoolExecutor) -> None:
         """Use a database that was opened in this thread, and close both in the end."""
         self.warning = database.warning
         """What the log and the channel must say about how it was opened; mostly empty."""
@@ -99,7 +93,10 @@ class SqlStore:
         self._thread = thread
         self._run_in_thread = asyncio.get_running_loop().run_in_executor
         self._revisions: Revisions = {}
-        self._opened_at = opened_at
+
+    def on_lost(self, end: Callable[[str], object]) -> None:
+        """Set what ends this process at once, from any thread, when it may no longer act."""
+        self._database.on_lost = end
 
     async def load(self, now: float) -> Snapshot:
         """Read what was committed, and delete what is past its retention."""
@@ -131,24 +128,22 @@ class SqlStore:
         It has a thread of its own, which the end of the process does not wait for: a disk that
         hangs may hold this up as well.
         """
-        note = partial(note_unsaved, self._database.path, is_unsaved=is_unsaved)
+        note = partial(self._database.note_unsaved, is_unsaved=is_unsaved)
         Thread(target=note, daemon=True).start()
 
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> None:
         """Finish what was begun and close the database; give up if its disk hangs."""
-        closing = asyncio.ensure_future(
-            self._run_in_thread(self._thread, self._database.resources.close)
-        )
+        closing = asyncio.ensure_future(self._run_in_thread(self._thread, self._database.close))
         done, _ = await asyncio.wait({closing}, timeout=limit_s)
         if not done:
-            log.error("the database %s does not answer; leaving it open", self._database.path)
+            log.error("the database %s does not answer; leaving it open", self._database.name)
             self._thread.shutdown(wait=False)
             return
         self._thread.shutdown()
         await closing
 
     def _load(self, now: float) -> Snapshot:
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             snapshot, self._revisions = read_snapshot(connection, now)
         return replace(snapshot, was_unsaved=self._database.was_unsaved)
 
@@ -160,22 +155,18 @@ class SqlStore:
 
     def _back_up(self) -> None:
         try:
-            with explain_errors(self._database.path):
-                back_up(self._database.path)
+            self._database.back_up()
         except StoreError as error:
             log.warning("the hourly copy of the database failed: %s", error)
 
     def _commit(self, change: Change) -> None:
-        if self._database.is_gone:
-            self._database = write_again(self._database, self._opened_at)
-            log.error("%s was deleted, and written again", self._database.path)
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             written = write_change(connection, change, self._revisions)
         self._revisions |= written
 
     def _read_unfinished(self) -> Unfinished:
         is_waiting = OUTBOX.c.status.not_in(FINAL_STATUSES)
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             incidents = connection.execute(select(INCIDENT).where(INCIDENT.c.resolved_at.is_(None)))
             waiting = connection.execute(select(OUTBOX).where(is_waiting))
             return Unfinished(
@@ -186,12 +177,12 @@ class SqlStore:
     def _read_past_incidents(self, after: int) -> tuple[Incident, ...]:
         are_next = (INCIDENT.c.resolved_at.is_not(None), INCIDENT.c.id > after)
         found = select(INCIDENT).where(*are_next).order_by(INCIDENT.c.id).limit(PAST_INCIDENTS)
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(found)
             return tuple(decode(INCIDENT_JSON, row.body, f"incident {row.id}") for row in rows)
 
     def _has_received(self, received_id: str) -> bool:
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return has_received(connection, received_id)
 
 

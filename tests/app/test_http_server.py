@@ -67,6 +67,7 @@ async def test_health_has_each_part_with_reason_and_since_when(admin: Admin) -> 
         200,
         {
             "version": 1,
+            "role": "active",
             "status": "ok",
             "at": "2026-03-02T10:00:00Z",
             "parts": {"slack": {"status": "ok"}, "store": {"status": "ok"}},

@@ -135,6 +135,10 @@ LOGIN = (*TENANT, "logins", 0)
         (("proxy",), {"slack": "proxy.example:3128"}, "13: proxy.slack: must be a proxy's address"),
         (("proxy",), {"slack": "http://proxy.example"}, "13: proxy.slack: must be a proxy's"),
         (("proxy",), {"slack": "https://u:p@a:1"}, "13: proxy.slack: must be a proxy's address"),
+        (("database",), "mysql://u:p@h/n", "12: database: must be a file's path, or postgresql://"),
+        (("database",), "postgresql://u@h", "12: database: must be a file's path, or postgresql:"),
+        (("database",), "postgresql://u:p@w@h/n", "12: database: must be a file's path, or postg"),
+        (("database",), "postgresql://u@h:x/n", "12: database: must be a file's path, or postgre"),
         (("server",), {"listen": ":80"}, "13: server.listen: must be host:port"),
         (("server",), {"listen": "a:65536"}, "13: server.listen: must be host:port"),
         (

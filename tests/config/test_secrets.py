@@ -140,6 +140,7 @@ def test_the_settings_hide_their_secrets(tmp_path: Path) -> None:
     login = {"client_id": "i", "client_secret": f"c{CANARY}", "username": "u", "password": CANARY}
     document = replaced(FULL, ("tenants", 0, "logins", 0), login)
     document = replaced(document, ("tenants", 0, "feed_url"), f"https://a.b/{CANARY}")
+    document["database"] = f"postgresql://bot:%40{CANARY}@db/name"
     path.write_text(yaml.safe_dump({**document, "slack": {**slack, "channel": "C1"}}))
 
     loaded = build_settings(load_document(path, {}))
@@ -152,6 +153,8 @@ def test_the_settings_hide_their_secrets(tmp_path: Path) -> None:
         f"c{CANARY}",
         CANARY,
         f"https://a.b/{CANARY}",
+        f"postgresql://bot:%40{CANARY}@db/name",
+        f"@{CANARY}",
         *(
             "k",
             "p",

@@ -14,6 +14,7 @@ from bot.core.reports import (
     DurationStats,
     LeadTime,
     Report,
+    ResponseTimes,
     SingleFailures,
     build_report,
     combine_availability,
@@ -199,12 +200,7 @@ def test_an_empty_past() -> None:
         (),
         {},
     )
-    assert (
-        told.time_to_detect,
-        told.time_to_acknowledge,
-        told.time_to_resolve,
-        told.lead_time,
-    ) == (None,) * 4
+    assert told.response == ResponseTimes(None, None, None, None)
 
 
 def test_more_than_a_week_is_cut() -> None:
@@ -244,9 +240,9 @@ def test_durations() -> None:
         incident(6, 7, **BLIND),
     )
 
-    assert told.time_to_detect == DurationStats(60, 60, 3)
-    assert told.time_to_acknowledge == DurationStats(150, 240, 2)
-    assert told.time_to_resolve == DurationStats(1.5 * HOUR, 2 * HOUR, 2)
+    assert told.response.to_detect == DurationStats(60, 60, 3)
+    assert told.response.to_acknowledge == DurationStats(150, 240, 2)
+    assert told.response.to_resolve == DurationStats(1.5 * HOUR, 2 * HOUR, 2)
 
 
 def test_each_time_that_an_incident_failed_counts_by_itself() -> None:
@@ -279,9 +275,9 @@ def test_each_time_that_an_incident_failed_counts_by_itself() -> None:
 
     assert [one.down_s for one in told.tenants] == [1.5 * HOUR, 0.5 * HOUR]
     assert [one.incidents for one in told.tenants] == [1, 1]
-    assert told.time_to_detect == DurationStats(30, 60, 2)
-    assert told.time_to_resolve == DurationStats(0.75 * HOUR, HOUR, 2)
-    assert told.lead_time == LeadTime(45.0, 1, 2)
+    assert told.response.to_detect == DurationStats(30, 60, 2)
+    assert told.response.to_resolve == DurationStats(0.75 * HOUR, HOUR, 2)
+    assert told.response.lead == LeadTime(45.0, 1, 2)
     assert (told.causes, told.relapses) == ({Cause.AUTH0: 1}, 1)
 
 
@@ -297,7 +293,7 @@ def test_the_lead_over_the_status_page() -> None:
         incident(5, 6, history=IncidentHistory(detected_at={MESSAGE: 100.0})),
     )
 
-    assert told.lead_time == LeadTime(270.0, 1, 2)
+    assert told.response.lead == LeadTime(270.0, 1, 2)
 
 
 def test_single_failures_by_login_and_day() -> None:

@@ -43,8 +43,8 @@ class Package(NamedTuple):
 
 def read_lock(path: Path = ROOT / "requirements.lock") -> list[Package]:
     """Return what is locked and installed here: some packages are for other systems."""
-    parts = re.split(r"^(?=[\w.-]+==)", path.read_text(), flags=re.MULTILINE)[1:]
-    heads = (re.match(r"([\w.-]+)==([^\s;]+)", part) for part in parts)
+    parts = re.split(r"^(?=[\w.-]+(?:\[\w+\])?==)", path.read_text(), flags=re.MULTILINE)[1:]
+    heads = (re.match(r"([\w.-]+)(?:\[\w+\])?==([^\s;]+)", part) for part in parts)
     return [
         Package(head[1], head[2], tuple(re.findall(r"sha256:(\w+)", part)))
         for head, part in zip(heads, parts, strict=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.cli import main as main_group
-from bot.cli.setup import config_group
+from bot.cli.setup import config_group, database_group
 from bot.config.document import section_at
 from bot.config.loading import VARIABLES
 from bot.config.settings import Settings
@@ -110,7 +110,11 @@ def render_remedies() -> str:
 
 def render_shell() -> str:
     """Return the commands of the shell, with the first sentence of their help."""
-    groups = ((), main_group.commands), (("config",), config_group.commands)
+    groups = (
+        ((), main_group.commands),
+        (("config",), config_group.commands),
+        (("db",), database_group.commands),
+    )
     rows = (
         (f"`auth0-check {' '.join((*group, name))}`", command.get_short_help_str(200))
         for group, commands in groups

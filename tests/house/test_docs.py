@@ -57,7 +57,11 @@ README, ALERTS, DECIDES, DEPLOY, ARCHITECTURE, SIMULATE = (
 EVERYTHING = "\n".join(PAGES.values())
 COMMANDS = {
     name: command
-    for group, commands in (("", main.commands), ("config ", setup.config_group.commands))
+    for group, commands in (
+        ("", main.commands),
+        ("config ", setup.config_group.commands),
+        ("db ", setup.database_group.commands),
+    )
     for name, command in ((f"{group}{each}", found) for each, found in commands.items())
     if not isinstance(command, click.Group)
 }
@@ -84,8 +88,8 @@ def calls() -> Iterator[tuple[str, list[str]]]:
             yield "demo", shlex.split(demo[1])
         elif call := re.match(r"(?:\S*/bin/)?auth0-check ([a-z].*)", line):
             name, *rest = shlex.split(call[1])
-            if name == "config" and rest:
-                name, *rest = f"config {rest[0]}", *rest[1:]
+            if name in {"config", "db"} and rest:
+                name, *rest = f"{name} {rest[0]}", *rest[1:]
             yield name, rest
 
 

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.no_cover
 ROOT = Path(__file__).parents[2]
-PLAYED = {"run", "demo", "sandbox", "test-alert"}
-"""Commands with tests of their own: they go on until somebody stops them or clicks."""
+PLAYED = {"run", "demo", "sandbox", "test-alert", "db copy"}
+"""Commands with tests of their own: they go on until somebody stops them or clicks, or need a
+database server."""
 PEOPLE = [User("U012ANNA", "anna", "Anna"), User("U012BEN", "ben", "Ben")]
 CHANNEL = Channel("C0123ABCD", "auth0-alerts")
 USERS = """\

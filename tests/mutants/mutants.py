@@ -393,11 +393,11 @@ MUTANTS = (
     Mutant(
         id="migrated-without-copy",
         path="bot/store/sqlite_file.py",
-        function="open_database",
+        function="SqliteDatabase.open",
         old="if is_migrated:",
         new="if False:",
         promise='"An older database is copied before it is migrated, so that people can go back a'
-        ' version." (open_database)',
+        ' version." (SqliteDatabase.open)',
         harm="After an upgrade there is no way back to the version before.",
         tests=("tests/store",),
     ),

@@ -1,4 +1,4 @@
-"""What every `Store` promises, over SQLite and over memory."""
+"""What every `Store` promises, over SQLite, PostgreSQL and memory."""
 
 from __future__ import annotations
 

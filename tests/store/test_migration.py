@@ -52,7 +52,7 @@ def start(path: Path) -> Snapshot:
 async def make_old(made: Path, path: Path) -> None:
     store = await open_store(str(made), 0.0)
     with closing(sqlite3.connect(made)) as connection, connection:
-        connection.execute("DROP TABLE audit")
+        connection.executescript("DROP TABLE audit; DROP TABLE lease")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     await store.commit(CHANGE)
     with closing(sqlite3.connect(made)) as connection, connection:

@@ -12,17 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from bot.core.state.desk import DeskState
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
-from bot.store import SqlStore, open_store
-from bot.store.schema import HEAD, METADATA, MIGRATIONS
-from bot.store.sqlite_file import inspect_database
+from bot.store import SqlStore, inspect_database, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -194,9 +188,6 @@ async def test_address_of_a_file(closed: Path) -> None:
 @pytest.mark.parametrize(
     ("database", "said"),
     [
-        ("postgresql://bot:hunter2@db/auth0", "PostgreSQL is not supported yet"),
-        ("postgresql+psycopg://bot:hunter2@db/auth0", "PostgreSQL is not supported yet"),
-        ("postgres://bot:hunter2@db/auth0", "PostgreSQL is not supported yet"),
         ("mysql://bot:hunter2@db/auth0", "give the path of a SQLite file"),
         ("sqlite://", "give the path of a SQLite file"),
         ("sqlite:///:memory:", "give the path of a SQLite file"),
@@ -212,13 +203,3 @@ async def test_other_databases(database: str, said: str) -> None:
         await open_store(database, 0.0)
 
     assert "hunter2" not in str(caught.value)
-
-
-async def test_migrations_make_the_tables(store: SqlStore) -> None:
-    """The migrations lead to exactly what the code expects, and `HEAD` is their last."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-
-    with store._database.transaction() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
-    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]

@@ -1,4 +1,4 @@
-"""What the SQLite store promises beyond the contract: durability, isolation, retention."""
+"""What stores in SQL promise beyond the contract: durability, isolation, retention."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from bot.core.model.command import Request, RunCheck, ShowHelp
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
@@ -23,11 +27,17 @@ from bot.core.state.outbox import Delivery, DeliveryStatus, Post
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
 from bot.store import open_store
+from bot.store.schema import HEAD, METADATA, MIGRATIONS
+from bot.store.sqlite_file import SqliteDatabase
+from tests.postgresql import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy import Connection
+
     from bot.store import SqlStore
+    from tests.store.conftest import Opened
 
 DAY_S = 86400.0
 NOW = 100 * DAY_S
@@ -44,6 +54,11 @@ def ended(number: int, at: float) -> Incident:
     return Incident(number, IncidentKind.FAILING, Severity.INFO, ("prod",), at, verdict, life)
 
 
+def connection_of(store: SqlStore) -> Connection:
+    assert isinstance(store._database, SqliteDatabase)
+    return store._database.connection
+
+
 def rows(path: Path, query: str) -> list[tuple[object, ...]]:
     """Read or write behind the store's back."""
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -52,7 +67,7 @@ def rows(path: Path, query: str) -> list[tuple[object, ...]]:
 
 async def test_durable_by_its_settings(store: SqlStore, path: Path) -> None:
     """A commit is on the disk when it returns, and nobody else may read the file."""
-    connection = store._database.connection
+    connection = connection_of(store)
 
     def pragma(name: str) -> object:
         return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -65,7 +80,7 @@ async def test_durable_by_its_settings(store: SqlStore, path: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
 
 
-async def test_retention(store: SqlStore, path: Path) -> None:
+async def test_retention(opened: Opened) -> None:
     """Loading deletes what is past its time, and nothing that still waits."""
     long_ago = NOW - 91 * DAY_S
     deliveries = [
@@ -74,7 +89,7 @@ async def test_retention(store: SqlStore, path: Path) -> None:
         Delivery("waiting", "l", 3, Post(1), long_ago),
     ]
     requests = {"handled": NOW - 2 * DAY_S, "handled lately": NOW - 3600, "waiting": long_ago}
-    await store.commit(
+    await opened.store.commit(
         Change(
             incidents={1: ended(1, long_ago), 2: ended(2, NOW - 89 * DAY_S)},
             deliveries={delivery.key: delivery for delivery in deliveries},
@@ -83,17 +98,27 @@ async def test_retention(store: SqlStore, path: Path) -> None:
         )
     )
 
-    await store.load(NOW)
+    await opened.store.load(NOW)
 
-    assert rows(path, "SELECT id FROM incident") == [(2,)]
-    assert set(rows(path, "SELECT key FROM outbox")) == {("sent lately",), ("waiting",)}
-    assert set(rows(path, "SELECT id FROM inbox")) == {("handled lately",), ("waiting",)}
+    assert opened.query("SELECT id FROM incident") == [(2,)]
+    assert set(opened.query("SELECT key FROM outbox")) == {("sent lately",), ("waiting",)}
+    assert set(opened.query("SELECT id FROM inbox")) == {("handled lately",), ("waiting",)}
 
 
-async def test_another_writer_is_noticed(store: SqlStore, path: Path) -> None:
+async def test_migrations_make_the_tables(opened: Opened) -> None:
+    """The migrations lead to exactly what the code expects, and `HEAD` is their last."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+
+    with opened.store._database.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+async def test_another_writer_is_noticed(opened: Opened) -> None:
     """A state that somebody else changed is not overwritten, and the whole change is dropped."""
-    await store.commit(Change({"a": TenantState(), "b": TenantState()}))
-    rows(path, "UPDATE partition SET revision = revision + 1 WHERE name = 'tenant:b'")
+    await opened.store.commit(Change({"a": TenantState(), "b": TenantState()}))
+    opened.query("UPDATE partition SET revision = revision + 1 WHERE name = 'tenant:b'")
     change = Change(
         {"a": TenantState(phase=0.5), "b": TenantState(phase=0.5)},
         incidents={1: ended(1, NOW)},
@@ -102,33 +127,33 @@ async def test_another_writer_is_noticed(store: SqlStore, path: Path) -> None:
     )
 
     with pytest.raises(StoreError, match=r"another process has written tenant:b: stop all but"):
-        await store.commit(change)
+        await opened.store.commit(change)
 
-    after = await store.load(NOW)
+    after = await opened.store.load(NOW)
     assert after.tenants == {"a": TenantState(), "b": TenantState()}
     assert (after.deliveries, after.inbox_items) == ({}, ())
-    assert rows(path, "SELECT count(*) FROM incident") == [(0,)]
-    await store.commit(change)
+    assert opened.query("SELECT count(*) FROM incident") == [(0,)]
+    await opened.store.commit(change)
 
 
-async def test_another_first_writer_is_noticed(store: SqlStore, path: Path) -> None:
+async def test_another_first_writer_is_noticed(opened: Opened) -> None:
     """A state that appeared behind our back is not overwritten either."""
-    rows(path, "INSERT INTO partition VALUES ('desk', 1, '{}')")
+    opened.query("INSERT INTO partition VALUES ('desk', 1, '{}')")
 
     with pytest.raises(StoreError, match="another process has written to it"):
-        await store.commit(SMALL)
+        await opened.store.commit(SMALL)
 
 
-async def test_unreadable_body_stops_the_start(store: SqlStore, path: Path) -> None:
+async def test_unreadable_body_stops_the_start(opened: Opened) -> None:
     """One row of another version and nothing is loaded, nothing deleted."""
     old = Delivery("old", "l", 1, Post(1), NOW - 8 * DAY_S, DeliveryStatus.SENT)
-    await store.commit(Change(desk=DeskState(), deliveries={"old": old}))
-    rows(path, "UPDATE partition SET body = json_set(body, '$.tomorrow', 1)")
+    await opened.store.commit(Change(desk=DeskState(), deliveries={"old": old}))
+    opened.query("UPDATE partition SET body = '{\"tomorrow\": 1}'")
 
     with pytest.raises(StoreError, match=r"^desk in the database .* \(tomorrow does not fit\)"):
-        await store.load(NOW)
+        await opened.store.load(NOW)
 
-    assert rows(path, "SELECT key FROM outbox") == [("old",)]
+    assert opened.query("SELECT key FROM outbox") == [("old",)]
 
 
 async def test_locked_file_does_not_stop_the_loop(store: SqlStore, path: Path) -> None:
@@ -150,7 +175,7 @@ async def test_locked_file_does_not_stop_the_loop(store: SqlStore, path: Path) -
 @contextmanager
 def no_more_pages(store: SqlStore) -> Iterator[None]:
     """Let the database not grow: SQLite says what it says on a full disk."""
-    connection = store._database.connection
+    connection = connection_of(store)
 
     def limit(pages: int) -> None:
         with connection.begin():
@@ -166,7 +191,7 @@ def no_more_pages(store: SqlStore) -> Iterator[None]:
 @contextmanager
 def no_more_bytes(store: SqlStore) -> Iterator[None]:
     """Let the system refuse to make any file larger."""
-    largest = Path(f"{store._database.path}-wal").stat().st_size
+    largest = Path(f"{store._database.name}-wal").stat().st_size
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 10_000, hard))
     try:
@@ -195,13 +220,15 @@ async def test_full_disk(store: SqlStore, path: Path, full: type, said: str) -> 
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_killed_while_committing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=GROUP)])
+def test_killed_while_committing(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """After kill -9 at any moment a commit is there or not; what had returned is there."""
+    where = tmp_path if kind == "sqlite" else request.getfixturevalue("server_database")
     script = Path(__file__).with_name("killed.py")
     root = script.parents[2]
 
     done = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, script, tmp_path],
+        [sys.executable, script, where],
         env={"PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
@@ -209,7 +236,8 @@ def test_killed_while_committing(tmp_path: Path) -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "20 kills while committing, 10 while opening\n"
+    commits, openings = (20, 10) if kind == "sqlite" else (8, 4)
+    assert done.stdout == f"{commits} kills while committing, {openings} while opening\n"
 
 
 async def test_a_disk_that_hangs_ends_the_start(
@@ -217,7 +245,7 @@ async def test_a_disk_that_hangs_ends_the_start(
 ) -> None:
     """It says so in one line, for a supervisor to start the bot again."""
     released = Event()
-    monkeypatch.setattr("bot.store.store.open_database", lambda *_: released.wait())
+    monkeypatch.setattr(SqliteDatabase, "open", lambda *_: released.wait())
     with pytest.raises(StoreError, match="could not be opened within"):
         await open_store(str(path), 0.0, limit_s=0.05)
     released.set()

@@ -23,8 +23,7 @@ from bot.core.model.command import (
     Unknown,
 )
 from bot.slack.render.command_results import (
-    render_check_result,
-    render_check_started,
+    render_check,
     render_command_result,
     render_unknown_check,
 )
@@ -71,11 +70,9 @@ def render_answer(answer: Answer, view: View) -> RenderedMessage:
     request, result = answer.request, answer.result
     if result is not None and result.outcome is not CommandOutcome.OUTDATED:
         return render_command_result(request, result, view)
-    if not answer.is_first:
-        return render_check_result(answer, view)
     command = request.command
     if isinstance(command, RunCheck):
-        return render_check_started(command, request.words, view)
+        return render_check(command, answer, view)
     if isinstance(command, Question):
         return _render_question(command, view)
     return render_paragraphs("I was updated before I could do that. Please ask again.")

@@ -229,16 +229,6 @@ MAX_LINES = 15
 """Lines of each kind, and twice as many for probes, so that all fits into one message."""
 
 
-def render_check_started(command: RunCheck, words: str, view: View) -> RenderedMessage:
-    """Say what is checked now, or that it is no longer configured."""
-    names = resolve_check_scope(command, view.rules)
-    if not names:
-        return render_unknown_check(words, view)
-    target = names[0] if len(names) == 1 else f"{len(names)} tenants"
-    signal = f"{command.signal} of " if command.signal else ""
-    return render_paragraphs(f"Checking {signal}{target} now …")
-
-
 def render_unknown_check(named: str, view: View) -> RenderedMessage:
     """Say what can be checked."""
     tenants = view.rules.tenants
@@ -250,8 +240,15 @@ def render_unknown_check(named: str, view: View) -> RenderedMessage:
     )
 
 
-def render_check_result(answer: Answer, view: View) -> RenderedMessage:
-    """Say what each probe and metric of an on-demand check found."""
+def render_check(command: RunCheck, answer: Answer, view: View) -> RenderedMessage:
+    """Say what an on-demand check probes now, then what each probe and metric found."""
+    if answer.is_first:
+        names = resolve_check_scope(command, view.rules)
+        if not names:
+            return render_unknown_check(answer.request.words, view)
+        where = names[0] if len(names) == 1 else f"{len(names)} tenants"
+        signal = f"{command.signal} of " if command.signal else ""
+        return render_paragraphs(f"Checking {signal}{where} now …")
     observations = sorted(
         answer.observations, key=lambda one: (one.target.owner == CONTROL, one.target)
     )

@@ -127,9 +127,9 @@ def _incidents(report: Report) -> list[str]:
 
 def _response_times(report: Report) -> list[str]:
     stats = {
-        "detect": report.time_to_detect,
-        "acknowledge": report.time_to_acknowledge,
-        "resolve": report.time_to_resolve,
+        "detect": report.response.to_detect,
+        "acknowledge": report.response.to_acknowledge,
+        "resolve": report.response.to_resolve,
     }
     times = []
     for what, one in stats.items():
@@ -138,7 +138,7 @@ def _response_times(report: Report) -> list[str]:
             more = spread if one.sample_size > 1 else ""
             times.append(f"to {what} {duration(one.median_s)}{more}")
     lines = [f"*Times:* {' · '.join(times)}"] if times else []
-    if lead := report.lead_time:
+    if lead := report.response.lead:
         order = "before" if lead.median_s > 0 else "after"
         first = f"we were first {lead.times_first} of {lead.sample_size} times"
         span = duration(abs(lead.median_s))
