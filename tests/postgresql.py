@@ -12,7 +12,6 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
 from tests.ports import find_free_port
@@ -95,6 +94,8 @@ class PostgresqlServer:
                 stdout=log,
                 stderr=log,
             )  # fmt: skip
+        import psycopg  # noqa: PLC0415 - every run of tests loads this module, and few need that
+
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -124,6 +125,8 @@ class PostgresqlServer:
 
     def execute(self, query: str, database: str = "postgres") -> None:
         """Do something as its administrator, outside a transaction."""
+        import psycopg  # noqa: PLC0415 - see `start`
+
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(query.encode())
 

@@ -15,7 +15,15 @@ from bot.config import ConfigError
 from bot.core.model.fault import UNREACHED_STAGES, describe_fault, is_refusal
 from bot.core.model.finding import Finding, Level
 from bot.core.model.measurement import FIRST_READ, MetricKind
-from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, FeedState, Stage, Target
+from bot.core.model.observation import (
+    CUSTOM,
+    M2M,
+    TOKEN_ENDPOINT,
+    WELLKNOWN,
+    FeedState,
+    Stage,
+    Target,
+)
 from bot.http import HttpRequest, NoData, inspect_host
 from bot.ports import StoreError
 from bot.slack.examination import SlackExamination
@@ -130,6 +138,8 @@ class Doctor:
             async for finding in self._examine_host(tenant, domain):
                 yield finding
         yield await self.examine_keys(tenant)
+        if tenant.probe.light_every:
+            yield await self._examine_token_endpoint(tenant)
         async for finding in self._examine_logins(tenant):
             yield finding
         detail = "cannot be seen from here: without it a login a minute looks like a robot"
@@ -143,6 +153,18 @@ class Doctor:
         keys = await self._prober.probe(Target(tenant.name, WELLKNOWN))
         proof = "issuer and keys are right"
         return self._from_observation(tenant.name, "discovery and keys", keys, proof)
+
+    async def _examine_token_endpoint(self, tenant: Tenant) -> Finding:
+        """Ask the token endpoint for what it must refuse."""
+        what, answer = (
+            "token endpoint",
+            await self._prober.probe(Target(tenant.name, TOKEN_ENDPOINT)),
+        )
+        if answer.no_data_reason:
+            remedy = "set probe.light_every to null: this check between logins tells nothing here"
+            return Finding(tenant.name, what, Level.ADVICE, answer.no_data_reason, remedy)
+        proof = "refuses a grant type that does not exist"
+        return self._from_observation(tenant.name, what, answer, proof)
 
     async def examine_login(self, tenant: Tenant, login: Login) -> AsyncIterator[Finding]:
         """Log in once, and say what that proves."""

@@ -157,6 +157,7 @@ def _tenant_rules(settings: Settings, tenant: Tenant) -> TenantRules:
             recover_count=thresholds.recover_count,
             recover_for_s=thresholds.recover_for,
         ),
+        light_every_s=_light_every_s(tenant),
         runbook=tenant.runbook,
         calls=tenant.calls,
         users=_shared_users(tenant),
@@ -166,6 +167,13 @@ def _tenant_rules(settings: Settings, tenant: Tenant) -> TenantRules:
         realms=tuple(login.realm for login in tenant.logins if login.realm),
         monitors=tuple(name for name in MONITORS if getattr(settings.hooks, name)),
     )
+
+
+def _light_every_s(tenant: Tenant) -> float | None:
+    """Return how often the token endpoint is checked; not where logins come nearly as often."""
+    probe = tenant.probe
+    is_of_use = probe.light_every and probe.every >= 2 * probe.light_every
+    return probe.light_every if is_of_use else None
 
 
 def is_reported(metric: Metric) -> bool:

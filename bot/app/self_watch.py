@@ -238,6 +238,7 @@ def count_probes_a_minute(rules: Rules) -> float:
         for tenant in rules.tenants.values()
         for name in tenant.probes
     ]
+    spans_s += [each.light_every_s for each in rules.tenants.values() if each.light_every_s]
     return sum(60 / span_s for span_s in (*spans_s, *[rules.control_every_s] * len(rules.controls)))
 
 

@@ -86,6 +86,9 @@ class ProbeSettings(types.Section):
     """For one whole request. A login that takes longer is down for a user."""
     confirm_every: types.Interval = 5.0
     """Between repeated checks after a first failure. Measured: an alert after 51 s on average."""
+    light_every: types.Interval | None = 15.0
+    """Between two requests to the token endpoint that it must refuse, and logins; null: none. The
+    first that fails starts the repeated logins."""
 
 
 class Thresholds(types.Section):

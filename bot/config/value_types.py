@@ -26,7 +26,15 @@ from pydantic import (
 )
 
 from bot.core.model.measurement import MONITORS
-from bot.core.model.observation import CONTROL, CUSTOM, FEED, LOGS, M2M, WELLKNOWN
+from bot.core.model.observation import (
+    CONTROL,
+    CUSTOM,
+    FEED,
+    LOGS,
+    M2M,
+    TOKEN_ENDPOINT,
+    WELLKNOWN,
+)
 from bot.core.model.wall_clock import UNITS_S
 
 if TYPE_CHECKING:
@@ -53,7 +61,7 @@ _PATH = re.compile(
     r"|[a-z0-9_-]{1,30}\.(?:env|key|pem|secret|token|txt)"
 )
 """What nobody takes for a secret, and no generator makes: parts in small letters, or a root."""
-RESERVED_SOURCES = (WELLKNOWN, CUSTOM, M2M, LOGS)
+RESERVED_SOURCES = (WELLKNOWN, CUSTOM, M2M, LOGS, TOKEN_ENDPOINT)
 BOT_ADVICE = (
     "must be the Bot User OAuth Token, which begins with xoxb-: "
     "api.slack.com/apps > your app > OAuth & Permissions"

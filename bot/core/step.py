@@ -86,8 +86,7 @@ def step(state: BotState, stimulus: Stimulus, rules: Rules) -> tuple[BotState, l
     the desk, which spans them, within the same step.
     """
     if isinstance(stimulus, Unanswered):
-        repeat = CheckRequested(stimulus.at, "", stimulus.target.name)
-        return step_tenant(state, stimulus.target.owner, repeat, rules)
+        return step_tenant(state, stimulus.target.owner, stimulus, rules)
     effects: list[Effect] = []
     if isinstance(stimulus, ClockCorrected):
         state = clock_shift.shift(state, stimulus.by_s)

@@ -7,10 +7,18 @@ from urllib.parse import urlsplit
 
 from bot.config.settings import ProbeSettings
 from bot.config.value_types import host_of
-from bot.core.model.fault import classify_answer
-from bot.core.model.observation import CONTROL, CUSTOM, M2M, WELLKNOWN, Stage, Target
-from bot.http import HttpRequest
-from bot.probes.result import Probe, build_observation, require_json
+from bot.core.model.fault import classify_answer, classify_refusal
+from bot.core.model.observation import (
+    CONTROL,
+    CUSTOM,
+    M2M,
+    TOKEN_ENDPOINT,
+    WELLKNOWN,
+    Stage,
+    Target,
+)
+from bot.http import HttpRequest, NoData, parse_json_object
+from bot.probes.result import Probe, ProbeFailed, build_observation, require_json
 from bot.probes.token import (
     DISCOVERY_PATH,
     NO_SECRETS,
@@ -53,7 +61,7 @@ class ControlProbe:
 
 
 class WellknownProbe(Probe):
-    """Fetches the discovery document and the signing keys, which stay fresh so for the logins.
+    """Fetches the discovery document and, when they are due, the signing keys for the logins.
 
     They prove that DNS, TLS and the edge work. Both are cached at the edge, so they stay available
     while logins fail.
@@ -72,7 +80,8 @@ class WellknownProbe(Probe):
             raise token_failure("wrong_issuer")
         if host_of(str(document.get("jwks_uri"))) not in {ours.domain, host_of(ours.base_url)}:
             raise token_failure("no_keys", "jwks_uri is on another host")
-        await self._issuer_keys.refresh(spent_s=reply.latency_s)
+        if self._issuer_keys.are_due:
+            await self._issuer_keys.refresh(spent_s=reply.latency_s)
 
 
 REALM_GRANT = "http://auth0.com/oauth/grant-type/password-realm"
@@ -148,6 +157,35 @@ def _token_form(login: Login) -> Mapping[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
+UNKNOWN_GRANT = "urn:auth0-check:no-such-grant"
+"""A grant type that does not exist, in the form of one's own (RFC 6749, 4.5)."""
+
+
+class TokenEndpointProbe(Probe):
+    """Sends the token endpoint what it must refuse: without a user, a client or a login.
+
+    It takes a login's way to the endpoint, which no cache can answer for. What lies behind (the
+    user database, Actions, limits of the user) it does not touch.
+    """
+
+    stage = Stage.OAUTH
+
+    def __init__(self, target: Target, path: str, domain: TenantDomain, fetcher: Fetcher) -> None:
+        """Ask for a token at a path of a domain."""
+        request = domain.build_request(path, form={"grant_type": UNKNOWN_GRANT})
+        super().__init__(target, request, fetcher)
+
+    async def _verify(self, reply: HttpResult, _watch: Stopwatch) -> None:
+        document = parse_json_object(reply.body)
+        fault, no_data_reason = classify_refusal(
+            reply.status, document, headers=reply.headers, now=reply.at
+        )
+        if fault:
+            raise ProbeFailed(fault)
+        if no_data_reason:
+            raise NoData(no_data_reason)
+
+
 class M2mProbe(Probe):
     """Requests a token as an application, by the client credentials grant.
 
@@ -215,6 +253,8 @@ class Probes:
             target = Target(tenant.name, WELLKNOWN)
             keys = self._canonical_keys(tenant, tenant.logins[0].issuer)
             yield target, WellknownProbe(target, keys, fetcher)
+            target, path = Target(tenant.name, TOKEN_ENDPOINT), tenant.logins[0].token_path
+            yield target, TokenEndpointProbe(target, path, keys.tenant_domain, fetcher)
         for tenant in tenants:
             if tenant.custom_domain:
                 target = Target(tenant.name, CUSTOM)

@@ -118,6 +118,8 @@ DISCOVERY_PATH = "/.well-known/openid-configuration"
 JWKS_PATH = "/.well-known/jwks.json"
 MAX_AGE_S = 600.0
 """Auth0 advises to cache keys for 5 to 10 minutes (JSON Web Key Sets, read 2026-08)."""
+DUE_AFTER_S = 570.0
+"""The check of the documents, once a minute, fetches them then: no login finds them old."""
 MIN_REFETCH_S = 60.0
 """Between two fetches, whatever key ids the tokens name; Auth0's free limit is 20/s in all."""
 MAX_KEYS = 100
@@ -152,6 +154,11 @@ class IssuerKeys:
         self._keys: Mapping[str, RSAPublicKey] = {}
         self._fetched_at = self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
+
+    @property
+    def are_due(self) -> bool:
+        """Whether they are to be fetched before a login finds them too old."""
+        return self._fetcher.clock.now() - self._fetched_at >= DUE_AFTER_S
 
     async def find_key(self, key_id: str, *, spent_s: float) -> RSAPublicKey:
         """Return a key; an unknown one is fetched once. Raises `ProbeFailed` or `NoData`.

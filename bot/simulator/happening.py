@@ -32,6 +32,10 @@ WORDS = {
 AMOUNTS = {"latency": positive(span), "trickle": positive(rate), "clock": span}
 FLAGS = ("hang", "paused")
 KINDS = ("http", *WORDS, *AMOUNTS, *FLAGS)
+NETWORK_KINDS = ("dns", "connect", "tls")
+"""Faults that keep a request from its server."""
+_OAUTH_UNTIL = 501
+"""Up to this status an `error` is the token endpoint's own; see `core/model/fault.py`."""
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _BOT_KINDS = ("paused", "clock")
 
@@ -68,6 +72,14 @@ class InjectedFault:
     amount: float = 0.0
     """A latency or a clock step in seconds, or a trickle in bytes a second."""
     http: HttpAnswer | None = None
+
+    @property
+    def is_before_user(self) -> bool:
+        """Whether a token request may meet it before anybody looks for its user."""
+        if self.http:
+            error = (self.http.document() or {}).get("error")
+            return error in {None, "too_many_requests"} or self.http.status > _OAUTH_UNTIL
+        return self.kind in {*NETWORK_KINDS, "hang", "trickle"}
 
 
 OK = InjectedFault()

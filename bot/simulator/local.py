@@ -12,14 +12,24 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
-from bot.core.model.observation import CONTROL, CUSTOM, FEED, LOGIN, LOGS, M2M, WELLKNOWN, Target
+from bot.core.model.observation import (
+    CONTROL,
+    CUSTOM,
+    FEED,
+    LOGIN,
+    LOGS,
+    M2M,
+    TOKEN_ENDPOINT,
+    WELLKNOWN,
+    Target,
+)
 from bot.simulator.certificate import make_certificate
 from bot.simulator.log_api import LocalLogApi
 from bot.simulator.observability import LocalPrometheus, LocalSentry, faulty_handler
 from bot.simulator.playing import HTML, answer_with_fault
 from bot.simulator.prober import QUOTA_REMAINING
 from bot.simulator.status_page import DAY_S, StatusPage
-from bot.simulator.tenant import M2M_GRANT, LocalTenant, Refused, Signer
+from bot.simulator.tenant import GRANTS, M2M_GRANT, LocalTenant, Refused, Signer
 from bot.simulator.tenant_log import TenantLog
 
 if TYPE_CHECKING:
@@ -178,6 +188,8 @@ class LocalDomain:
             return CUSTOM
         if request.path in (DISCOVERY_PATH, KEYS_PATH):
             return WELLKNOWN
+        if form.get("grant_type", M2M_GRANT) not in GRANTS:
+            return TOKEN_ENDPOINT
         login = self._tenant.find_login(form)
         return login.name if login else LOGIN
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from aiohttp import web
 
-from bot.simulator.happening import BOT, OK, InjectedFault
+from bot.simulator.happening import BOT, NETWORK_KINDS, OK, InjectedFault
 from bot.simulator.virtual_slack import BROKEN, SLACK, SLACK_TIMEOUT_S, TOO_MANY
 from bot.simulator.workspace.model import Fault, FaultKind
-from bot.simulator.world import NETWORK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence

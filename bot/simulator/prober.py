@@ -6,11 +6,12 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
-from bot.core.model.fault import classify_answer, parse_quota_remaining
+from bot.core.model.fault import classify_answer, classify_refusal, parse_quota_remaining
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import (
     CONTROL,
     FEED,
+    TOKEN_ENDPOINT,
     WELLKNOWN,
     Fault,
     FeedReading,
@@ -23,9 +24,9 @@ from bot.core.model.observation import (
 )
 from bot.core.model.record import replace
 from bot.core.oncall import Shifts
+from bot.simulator.happening import NETWORK_KINDS
 from bot.simulator.measurements import VirtualMeasurements, no_data_reason
 from bot.simulator.status_page import StatusPage
-from bot.simulator.world import NETWORK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,7 @@ _BODY_BYTES = 1500
 """Bytes of an answer with tokens, about."""
 _BROKEN_FROM = 500
 _OK = 200
+_NO_LOGIN = frozenset({WELLKNOWN, TOKEN_ENDPOINT})
 OWN_SIDES = {True: OwnSide.NAMES_FOUND, False: OwnSide.NAMES_LOST, None: OwnSide.UNKNOWN}
 _TIMEOUT_FAULTS = {
     ("dns", "timeout"): Fault(Stage.DNS, "timeout"),
@@ -105,16 +107,20 @@ class VirtualProber:
         if fault and fault.stage is Stage.DNS and fault.reason != "nxdomain":
             fault = replace(fault, own_side=OWN_SIDES[self._world.are_names_found(at)])
         await self._send_request(str(target), latency_s)
-        if fault is None and target.name != WELLKNOWN:
+        no_data_reason = ""
+        if target.name == TOKEN_ENDPOINT and drawn.fault.http and latency_s < self._timeout_s:
+            fault, no_data_reason = _judge_refusal(drawn.fault.http, at + latency_s)
+        elif fault is None and target.name not in _NO_LOGIN:
             self._measurements.own_logins[target.owner] += 1
             fault = self._find_token_fault(target)
         self._report_request(str(target), at, fault, latency_s)
         return Observation(
             target=target,
             at=begun_at,
-            outcome=Outcome.FAILED if fault else Outcome.OK,
-            latency_s=latency_s,
+            outcome=Outcome.NO_DATA if no_data_reason else Outcome.FAILED if fault else Outcome.OK,
+            latency_s=None if no_data_reason else latency_s,
             fault=fault,
+            no_data_reason=no_data_reason,
             quota_remaining=quota_remaining,
         )
 
@@ -190,13 +196,20 @@ def _fault_of(target: Target, happening: InjectedFault, now: float) -> Fault | N
     return _fault_of_answer(target, happening.http, now) if happening.http else None
 
 
+def _judge_refusal(answer: HttpAnswer, now: float) -> tuple[Fault | None, str]:
+    return classify_refusal(answer.status, answer.document(), headers=_headers_of(answer), now=now)
+
+
+def _headers_of(answer: HttpAnswer) -> dict[str, str]:
+    page = {"content-type": "text/html"} if answer.body == "html" else {}
+    return {**page, **dict(answer.headers)}
+
+
 def _fault_of_answer(target: Target, answer: HttpAnswer, now: float) -> Fault | None:
     if target.owner == CONTROL and answer.status < _BROKEN_FROM:
         return None
     document = None if target.owner in {CONTROL, FEED} else answer.document()
-    page = {"content-type": "text/html"} if answer.body == "html" else {}
-    headers = {**page, **dict(answer.headers)}
-    fault = classify_answer(answer.status, document, headers=headers, now=now)
+    fault = classify_answer(answer.status, document, headers=_headers_of(answer), now=now)
     # HTTP 2xx with a JSON object that has none of the expected keys.
     reason = "wrong_issuer" if target.name == WELLKNOWN else "malformed"
     return fault or Fault(Stage.TOKEN, reason, status=answer.status)
@@ -213,6 +226,6 @@ def _feed_state(drawn: RequestOutcome, fault: Fault | None) -> FeedState:
 def _quota(target: Target, drawn: RequestOutcome, fault: Fault | None) -> int | None:
     if drawn.fault.http:
         return parse_quota_remaining(dict(drawn.fault.http.headers))
-    counts = target.owner != CONTROL and target.name != WELLKNOWN
+    counts = target.owner != CONTROL and target.name not in _NO_LOGIN
     has_head = fault is None or drawn.fault.kind in {"token", "trickle"}
     return QUOTA_REMAINING if counts and has_head else None

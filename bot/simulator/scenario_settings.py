@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bot.core.model.measurement import ChangeMade, MetricKind
-from bot.core.model.observation import CUSTOM, LOGS, M2M, WELLKNOWN, Target
+from bot.core.model.observation import CUSTOM, LOGS, M2M, TOKEN_ENDPOINT, WELLKNOWN, Target
 from bot.simulator.measurements import MeasuredSignal
 from bot.simulator.observability import metric_expressions, sentry_query
 from bot.simulator.scenario import Presence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LOGIN_SETTINGS = {"client_id": "probe", "username": "probe", "password": "probe", "realm": "users"}
 M2M_SETTINGS = {"client_id": LOGIN_SETTINGS["client_id"], "client_secret": "x"}
-RESERVED_NAMES = ("login", WELLKNOWN, CUSTOM, M2M, LOGS)
+RESERVED_NAMES = ("login", WELLKNOWN, CUSTOM, M2M, LOGS, TOKEN_ENDPOINT)
 
 
 def tenant_settings(scenario: Scenario, tenant: Tenant) -> dict[str, Any]:

@@ -6,15 +6,13 @@ from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from bot.core.model.observation import CONTROL, FEED, Target
-from bot.simulator.happening import ANY, BOT, OK, InjectedFault
+from bot.core.model.observation import CONTROL, FEED, LOGIN, M2M, TOKEN_ENDPOINT, Target
+from bot.simulator.happening import ANY, BOT, NETWORK_KINDS, OK, InjectedFault
 
 if TYPE_CHECKING:
     from bot.simulator.scenario import FaultEntry, Scenario
 
 HEALTHY_S = (0.120, 0.240)
-NETWORK_KINDS = ("dns", "connect", "tls")
-"""Faults that keep a request from its server."""
 _DRAWS = 50
 
 
@@ -39,19 +37,35 @@ class World:
         self._entries: dict[str, list[FaultEntry]] = {}
 
     def draw_request(self, target: Target | str, at: float) -> RequestOutcome:
-        """Draw the outcome of the next request to this target, which begins at `at`."""
+        """Draw the outcome of the next request to this target, which begins at `at`.
+
+        A world says nothing of the token endpoint itself. It fails as the login does, unless the
+        login's fault lies behind it: an answer that names one of OAuth's errors, a wrong token, or
+        where a machine token, which passes it too, is well.
+        """
         named = str(target)
         random = self._randoms.get(named)
         if random is None:
             # Seeded with text, since hash() differs between processes.
             random = self._randoms[named] = Random(f"{self.seed} {named}")  # noqa: S311 - a game
         latency_s = random.uniform(*HEALTHY_S)
-        happening = OK
-        for entry in self._entries_at(named):
-            holds = entry.window.is_active(at - self.scenario.start_at)
-            if holds and random.random() < entry.share:
+        happening, offset_s = OK, at - self.scenario.start_at
+        owner, _, name = named.partition(".")
+        is_endpoint = name == TOKEN_ENDPOINT
+        for entry in self._entries_at(f"{owner}.{LOGIN}" if is_endpoint else named):
+            if entry.window.is_active(offset_s) and random.random() < entry.share:
                 happening = entry.fault
+        if is_endpoint and not self._is_before_user(owner, happening, offset_s):
+            happening = OK
         return _with_latency(happening, latency_s)
+
+    def _is_before_user(self, tenant: str, happening: InjectedFault, offset_s: float) -> bool:
+        """Tell whether a login's fault happens before the token endpoint looks for a user."""
+        has_m2m = any(each.name == tenant and each.m2m for each in self.scenario.tenants)
+        if not happening.is_before_user or happening.kind in NETWORK_KINDS or not has_m2m:
+            return happening.is_before_user
+        machine = self._entries_at(f"{tenant}.{M2M}")
+        return any(e.fault.is_before_user for e in machine if e.window.is_active(offset_s))
 
     def are_names_found(self, at: float) -> bool | None:
         """Tell whether names outside Auth0 are found, as the neutral hosts say; None: no such host.

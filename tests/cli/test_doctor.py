@@ -54,7 +54,7 @@ def test_without_a_network(auth0_check: Run, file: Path) -> None:
     *lines, count = ended.stdout.splitlines()
 
     assert (ended.returncode, ended.stderr) == (2, "")
-    assert count.startswith("0 problem(s), 7 that cannot be told")
+    assert count.startswith("0 problem(s), 8 that cannot be told")
     assert lines[0].startswith("unknown: machine: control endpoint 127.0.0.1:9: connect refused. ")
     assert "canary" not in ended.stdout
 

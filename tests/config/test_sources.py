@@ -120,7 +120,7 @@ def test_names_of_signals_differ(refused: Refused) -> None:
         ["tenants[0].errors[1].name", "is used twice: give each its own"],
         ["tenants[0].errors[2].name", problems[2].split(": ", 2)[2]],
     ]
-    assert "is reserved (wellknown, custom, m2m, logs, alertmanager" in problems[2]
+    assert "is reserved (wellknown, custom, m2m, logs, token-endpoint, alertmanager" in problems[2]
 
 
 def test_logs_need_a_way_to_come(refused: Refused) -> None:

@@ -33,6 +33,7 @@ from bot.core.state.tenant import (
     SharedSignals,
     Tenants,
     TenantState,
+    TokenEndpoint,
     feed_samples_key,
 )
 from bot.core.triage.context import TriageContext
@@ -116,6 +117,7 @@ def world(seed: int) -> TriageContext:
         name: TenantState(
             {one: probe(random, common) for one in PROBES},
             data=NoData(SINCE, SINCE) if random.random() < 0.05 else None,
+            token_endpoint=TokenEndpoint(SINCE, SINCE),
         )
         for name in RULES.tenants
     }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LOGIN, WELLKNOWN = Target("prod", "login"), Target("prod", "wellknown")
 CUSTOM, CONTROL = Target("prod", "custom"), Target("control", "localhost")
+ENDPOINT = Target("prod", "token-endpoint")
 DISCOVERY = "/.well-known/openid-configuration"
 PASSWORD = "canary-password"
 
@@ -36,8 +37,8 @@ def test_targets_follow_from_the_settings(lab: Lab) -> None:
     """Every login, wellknown, the custom domain if there is one, every control endpoint."""
     plain, full = lab.probes(), lab.probes(tenant={"custom_domain": "login.acme.test"})
 
-    assert set(plain.targets) == {LOGIN, WELLKNOWN, CONTROL}
-    assert set(full.targets) == {LOGIN, WELLKNOWN, CONTROL, CUSTOM}
+    assert set(plain.targets) == {LOGIN, WELLKNOWN, ENDPOINT, CONTROL}
+    assert set(full.targets) == {LOGIN, WELLKNOWN, ENDPOINT, CONTROL, CUSTOM}
 
 
 async def test_an_unknown_target(lab: Lab) -> None:
@@ -84,6 +85,41 @@ async def test_wellknown_keeps_the_keys_fresh(lab: Lab) -> None:
 
     assert seen.outcome is Outcome.OK
     assert lab.server.paths() == [DISCOVERY, "/.well-known/jwks.json", "/oauth/token"]
+
+
+async def test_wellknown_fetches_the_keys_when_they_are_due(lab: Lab) -> None:
+    """Every tenth minute, before a login finds them too old; the document is read each time."""
+    probes = lab.probes()
+    for minutes in range(1, 21):
+        await probes.probe(WELLKNOWN)
+        lab.clock.ahead_s = minutes * 60
+
+    assert lab.server.paths().count(DISCOVERY) == 20
+    assert lab.server.paths().count("/.well-known/jwks.json") == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (501, b'{"error":"unsupported_grant_type"}', "ok"),
+        (403, b'{"error":"access_denied"}', "ok"),
+        (503, b"<html>", "http http_503"),
+        (403, b"<html>", "no data"),
+        (429, b'{"error":"too_many_requests"}', "no data"),
+    ],
+)
+async def test_the_token_endpoint_is_asked_for_what_it_must_refuse(
+    lab: Lab, status: int, body: bytes, expected: str
+) -> None:
+    """Neither a user nor a client is in it, so it can cost neither."""
+    lab.server.routes["/oauth/token"] = answers(status, body)
+    seen = await lab.probes().probe(ENDPOINT)
+    [(path, headers, form)] = lab.server.seen
+
+    outcome = "ok" if seen.outcome is Outcome.OK else "no data"
+    assert (f"{seen.fault.stage} {seen.fault.reason}" if seen.fault else outcome) == expected
+    assert (path, form) == ("/oauth/token", {"grant_type": "urn:auth0-check:no-such-grant"})
+    assert "authorization" not in headers
 
 
 @pytest.mark.parametrize(

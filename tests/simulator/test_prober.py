@@ -11,6 +11,7 @@ from bot.simulator.world import World
 
 Make = Callable[..., Scenario]
 LOGIN = Target("prod", "login")
+ENDPOINT = Target("prod", "token-endpoint")
 WELLKNOWN = Target("prod", "wellknown")
 CONTROL = Target("control", "neutral")
 FEED = Target("feed", "US-1")
@@ -110,6 +111,56 @@ async def test_what_is_no_fault_is_ok(make_scenario: Make, target: Target, happe
     prober = prober_of(make_scenario(f"timeline: [{{target: {target}, is: {happening}}}]"))
     seen = await prober.probe(target)
     assert (seen.outcome, seen.fault) == (Outcome.OK, None)
+
+
+@pytest.mark.parametrize(
+    ("happening", "expected"),
+    [
+        ("ok", "ok"),
+        ("{dns: servfail}", "dns servfail"),
+        ("{connect: refused}", "connect refused"),
+        ("{tls: expired}", "tls expired"),
+        ("{hang: true}", "timeout read"),
+        ("{http: 503, latency: 20s}", "timeout read"),
+        ("{http: 502, body: html}", "http http_502"),
+        ("{http: 503, error: temporarily_unavailable}", "http http_503"),
+        ("{http: 403, error: access_denied, body: html}", "no data"),
+        (LIMITED, "no data"),
+        (SERVER_ERROR, "ok"),
+        ("{http: 403, error: access_denied}", "ok"),
+        ("{http: 429, error: too_many_logins}", "ok"),
+        ("{token: no_proof}", "ok"),
+        ("{latency: 9s}", "ok"),
+    ],
+)
+async def test_the_token_endpoint_fails_as_a_login_that_has_not_passed_it(
+    make_scenario: Make, happening: str, expected: str
+) -> None:
+    """An error of OAuth's own, a wrong token or a slow Action lies behind it."""
+    prober = prober_of(make_scenario(f"timeline: [{{target: prod.login, is: {happening}}}]"))
+    seen = await prober.probe(ENDPOINT)
+
+    outcome = "ok" if seen.outcome is Outcome.OK else "no data"
+    assert (f"{seen.fault.stage} {seen.fault.reason}" if seen.fault else outcome) == expected
+    assert bool(seen.no_data_reason) is (seen.outcome is Outcome.NO_DATA)
+
+
+@pytest.mark.parametrize(
+    ("machine", "outcome"),
+    [
+        ("ok", Outcome.OK),
+        ("{http: 403, error: access_denied}", Outcome.OK),
+        ("{http: 502, body: html}", Outcome.FAILED),
+    ],
+)
+async def test_a_machine_token_shows_whether_the_token_endpoint_is_well(
+    make_scenario: Make, machine: str, outcome: Outcome
+) -> None:
+    """Where the world says how it does, that decides: it passes the same endpoint."""
+    timeline = "  - {target: eu.login, is: {hang: true}}", f"  - {{target: eu.m2m, is: {machine}}}"
+    prober = prober_of(make_scenario("timeline:", *timeline))
+
+    assert (await prober.probe(Target("eu", "token-endpoint"))).outcome is outcome
 
 
 async def test_a_rate_limit_has_its_headers(make_scenario: Make) -> None:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import psycopg
 import pytest
 
 from bot.ports import Store
@@ -58,6 +57,8 @@ async def opened(request: pytest.FixtureRequest, path: Path) -> AsyncIterator[Op
             with closing(sqlite3.connect(path)) as connection, connection:
                 return connection.execute(sql).fetchall()
     else:
+        import psycopg  # noqa: PLC0415 - see tests/postgresql.py
+
         database = request.getfixturevalue("server_database")
 
         def query(sql: str) -> list[tuple[Any, ...]]:

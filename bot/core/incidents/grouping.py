@@ -9,6 +9,7 @@ from bot.core.incidents import lifecycle, notifications, recurrence
 from bot.core.incidents.recurrence import damp_if_flapping, quiet_s
 from bot.core.model.observation import (
     M2M,
+    TOKEN_ENDPOINT,
     WELLKNOWN,
     Cause,
     Health,
@@ -340,11 +341,12 @@ def prioritize(state: BotState, probe: StartProbe, rules: Rules) -> tuple[BotSta
     """Decide how urgent a tenant's probe is; remember which tenants were the first to fail."""
     name, signal = probe.target.owner, probe.target.name
     tenant = state.tenants.states[name]
-    failures = len(tenant.probes[signal].faults)
+    failures = len(tenant.probes[signal].faults) if signal in tenant.probes else 0
     if probe.request_id:
         priority = Priority.PERSON
     elif probe.priority is Priority.ROUTINE:
-        priority = Priority.LIGHT if signal in {WELLKNOWN, M2M} else Priority.ROUTINE
+        is_light = signal in {WELLKNOWN, M2M, TOKEN_ENDPOINT}
+        priority = Priority.LIGHT if is_light else Priority.ROUTINE
     elif any(each.state is SignalState.FIRING for each in tenant.probes.values()):
         priority = Priority.KNOWN
     else:

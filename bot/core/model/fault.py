@@ -114,6 +114,30 @@ def classify_answer(
     )
 
 
+NOT_ANSWERED_BY_OAUTH = frozenset({404, 410, 429})
+"""What Auth0's token endpoint does not say of a grant type: somebody else does, or a rate limit."""
+
+
+def classify_refusal(
+    status: int,
+    document: Mapping[str, object] | None,
+    *,
+    headers: Mapping[str, str],
+    now: float,
+) -> tuple[Fault | None, str]:
+    """Classify the answer to a token request that Auth0 must refuse: the fault, or why no data.
+
+    It is well if the token endpoint itself answers, in JSON, whatever it says: which error and
+    which status Auth0 has for an unknown grant type was never told (401, 403 and 501 were seen). Of
+    all else only a server's own fault shows that a login would fail as well.
+    """
+    if status >= 500 and (document or {}).get("error") != "unsupported_grant_type":  # noqa: PLR2004 - HTTP
+        return classify_answer(status, document, headers=headers, now=now), ""
+    if document is None or status in NOT_ANSWERED_BY_OAUTH:
+        return None, f"HTTP {status} is no answer of the token endpoint to an unknown grant type"
+    return None, ""
+
+
 def _who_answered(status: int, headers: Mapping[str, str]) -> OwnSide:
     """Tell whether a proxy, a portal or a filter on our way has answered, if it says so itself."""
     names = {name.lower() for name in headers}

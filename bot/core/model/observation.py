@@ -15,6 +15,7 @@ LOGIN = "login"
 WELLKNOWN = "wellknown"
 CUSTOM = "custom"
 M2M = "m2m"
+TOKEN_ENDPOINT = "token-endpoint"  # noqa: S105 - a name, not a secret
 LOGS = "logs"
 CALENDAR = "calendar"
 FRESH_S = 150.0

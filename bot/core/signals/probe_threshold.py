@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from math import ceil, log
+from math import ceil, floor, log
 from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_from_outage, is_rate_limited, is_refusal
@@ -352,3 +352,8 @@ def probe_interval_s(signal: ProbeState, now: float, limits: ProbeLimits) -> flo
         quick_s = min(RATE_LIMIT_CONFIRM_S, FIRING_INTERVAL_FACTOR * limits.confirm_every_s)
         return quick_s if is_rate_limited(last) else limits.confirm_every_s
     return min(limits.every_s, FIRING_INTERVAL_FACTOR * limits.confirm_every_s)
+
+
+def next_on_grid(now: float, origin: float, pace_s: float) -> float:
+    """Return the first instant after `now` on the grid of `pace_s` through `origin`."""
+    return origin + pace_s * (floor((now - origin) / pace_s + 1e-6) + 1)

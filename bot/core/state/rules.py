@@ -11,7 +11,7 @@ from bot.core.model.observation import CUSTOM, FEED, M2M, WELLKNOWN, Severity, T
 from bot.core.model.wall_clock import RecurringTime
 from bot.core.oncall import CallHours, CallsWhen, EscalationPolicy, OnCallSource
 from bot.core.signals.metric_threshold import MetricLimits
-from bot.core.signals.probe_threshold import ProbeLimits
+from bot.core.signals.probe_threshold import ProbeLimits, next_on_grid
 from bot.core.state.silence import MaintenanceWindow
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class TenantRules:
     custom_domain: str | None = None
     has_m2m: bool = False
     limits: ProbeLimits = field(default_factory=ProbeLimits)
+    light_every_s: float | None = None
+    """How often the token endpoint is checked between two logins; None: not at all."""
     runbook: str | None = None
     users: dict[str, str] = field(default_factory=dict)
     """Login -> the first login of the same synthetic user, if that is another login."""
@@ -90,6 +92,17 @@ class TenantRules:
         if signal not in {WELLKNOWN, M2M}:
             return self.limits
         return _limits_beside(self.limits, M2M_INTERVAL_FACTOR if signal == M2M else 1.0)
+
+    def next_light_check_at(self, now: float, phase: float) -> float | None:
+        """Return when the token endpoint is checked next; the login's slot is left to the login."""
+        pace_s, every_s = self.light_every_s, self.limits.every_s
+        if pace_s is None:
+            return None
+        login_origin = phase * every_s
+        due = next_on_grid(now, login_origin, pace_s)
+        after_login_s = (due - login_origin) % every_s
+        is_taken = min(after_login_s, every_s - after_login_s) < pace_s / 2
+        return due + pace_s if is_taken else due
 
     @property
     def probes(self) -> tuple[str, ...]:

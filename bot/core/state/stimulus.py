@@ -253,7 +253,7 @@ SharedStimulus = (
 """All that can happen to the bot, and may concern what tenants share."""
 Stimulus = SharedStimulus | Unanswered
 """All that can happen to the bot."""
-TenantStimulus = Started | Tick | Observed | Measured | Pushed | CheckRequested
+TenantStimulus = Started | Tick | Observed | Measured | Pushed | CheckRequested | Unanswered
 """What a tenant's part of a step takes; `CheckRequested` comes from the desk."""
 DeskStimulus = SharedStimulus | TenantReport | CheckStarted
 """What the desk's part of a step takes; the last two come from a tenant."""

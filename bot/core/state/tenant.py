@@ -51,6 +51,30 @@ class NoData:
     """When usable results began again. It ends once they have lasted."""
 
 
+@dataclass(frozen=True, slots=True)
+class TokenEndpoint:
+    """The light checks of a tenant's token endpoint, between its logins."""
+
+    last_at: float | None = None
+    """When the newest one with a usable result began."""
+    last_ok_at: float | None = None
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the newest one was well; not, while there is none."""
+        return self.last_at is not None and self.last_at == self.last_ok_at
+
+    def add(self, observation: Observation) -> TokenEndpoint:
+        """Return it with one more check."""
+        match observation.outcome:
+            case Outcome.OK:
+                return TokenEndpoint(observation.at, observation.at)
+            case Outcome.FAILED:
+                return replace(self, last_at=observation.at)
+            case Outcome.NO_DATA:
+                return self
+
+
 MINUTE_S = 60.0
 LOGINS_PER_MINUTE = 12
 """Logins of one test user in any minute, on-demand checks included."""
@@ -130,6 +154,7 @@ class TenantState:
     """When it had its first usable result; nothing is known from before."""
     recent_logins: RecentLogins = ()
     """Its logins, through any of its domains."""
+    token_endpoint: TokenEndpoint = TokenEndpoint()
 
     @cached_property
     def measured(self) -> dict[str, tuple[object, object]]:

@@ -1,16 +1,16 @@
-"""The part of a tenant's step that handles metrics and the alerts of outside monitors."""
+"""The part of a tenant's step that handles its start, metrics, and alerts of outside monitors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import ExternalAlert, Measurement, MetricKind
-from bot.core.model.observation import FRESH_S, SignalState, Target
+from bot.core.model.observation import FRESH_S, TOKEN_ENDPOINT, SignalState, Target
 from bot.core.model.record import replace
 from bot.core.signals import external_alerts
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.metric_threshold import MetricLimits, MetricState, observe_metric
-from bot.core.signals.probe_threshold import FIRING_INTERVAL_FACTOR, Reason
+from bot.core.signals.probe_threshold import FIRING_INTERVAL_FACTOR, ProbeState, Reason
 from bot.core.state.stimulus import (
     Measured,
     Pushed,
@@ -19,6 +19,7 @@ from bot.core.state.stimulus import (
     TenantEffect,
     TenantReport,
 )
+from bot.core.state.tenant import HasData, LoginBudget
 
 if TYPE_CHECKING:
     from bot.core.state.rules import TenantRules
@@ -35,6 +36,38 @@ EXPECTED_ROWS = 10.0
 """A log without any row, where at least so many were expected, has stalled."""
 
 StepResult = tuple["TenantState", tuple[TenantEffect, ...]]
+
+
+def handle_start(state: TenantState, now: float, rules: TenantRules) -> StepResult:
+    """Make every probe and source due; drop what is no longer configured.
+
+    A login that was stopped is tried again only with other credentials.
+    """
+    has_changed = state.fingerprints != rules.fingerprints
+    old = {name: state.probes.get(name, ProbeState()) for name in rules.probes}
+    probes = {n: replace(s, is_stopped=s.is_stopped and not has_changed) for n, s in old.items()}
+    metrics = {
+        name: replace(state.metrics.get(name, MetricState()), begun_at=now, read_at=None, recent=())
+        for name in rules.metrics
+    }
+    probes_due = {name: None if probes[name].is_stopped else now for name in rules.probes}
+    gap_s = 0.0 if state.last_data_at is None else now - state.last_data_at
+    state = replace(
+        state,
+        probes=probes,
+        due={
+            **probes_due,
+            **dict.fromkeys(rules.metrics, now),
+            TOKEN_ENDPOINT: rules.next_light_check_at(now, state.phase),
+        },
+        budgets={name: state.budgets.get(name, LoginBudget()) for name in rules.logins},
+        data=replace(state.data, last_at=now) if state.data else HasData(now),
+        fingerprints=rules.fingerprints,
+        metrics=metrics,
+        monitors={n: m for n, m in state.monitors.items() if n in rules.monitors},
+    )
+    unobserved_s = gap_s if gap_s > NO_DATA_S else 0.0
+    return state, (TenantReport(now, rules.name, unobserved_s=unobserved_s),)
 
 
 def query_due_metrics(state: TenantState, now: float, rules: TenantRules) -> StepResult:

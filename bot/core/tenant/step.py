@@ -6,14 +6,22 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_refusal
-from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Outcome, SignalState, Target
+from bot.core.model.observation import (
+    CUSTOM,
+    M2M,
+    TOKEN_ENDPOINT,
+    WELLKNOWN,
+    Outcome,
+    SignalState,
+    Target,
+)
 from bot.core.model.record import replace
 from bot.core.signals.history import record_login
-from bot.core.signals.metric_threshold import MetricState
 from bot.core.signals.probe_threshold import (
     FIRING_INTERVAL_FACTOR,
     ProbeState,
     Reason,
+    next_on_grid,
     observe_probe,
     probe_interval_s,
 )
@@ -32,8 +40,9 @@ from bot.core.state.stimulus import (
     TenantReport,
     TenantStimulus,
     Tick,
+    Unanswered,
 )
-from bot.core.state.tenant import HasData, LoginBudget, NoData, TenantState
+from bot.core.state.tenant import HasData, NoData, TenantState
 from bot.core.tenant import sources
 from bot.core.tenant.sources import NO_DATA_S, StepResult
 
@@ -44,7 +53,7 @@ if TYPE_CHECKING:
 
 OTHER_DOMAIN_EVERY = 4
 """In a burst every fourth login uses the other domain."""
-COMPANION_EVERY = {WELLKNOWN: 2, M2M: 4}
+COMPANION_EVERY = {WELLKNOWN: 2, M2M: 4, TOKEN_ENDPOINT: 2}
 """What a burst probes beside its signal until that fires: in every second slot, or every fourth."""
 MONITORING_GAP_S = 150.0
 """A time without data that is longer, but ends before `NO_DATA_S`, is reported once it is over."""
@@ -57,55 +66,33 @@ LATE_S = 0.5
 """A slot that passed so shortly ago is still used."""
 
 
-def step(state: TenantState, stimulus: TenantStimulus, rules: TenantRules) -> StepResult:
+def step(  # noqa: PLR0911 - one case a stimulus
+    state: TenantState, stimulus: TenantStimulus, rules: TenantRules
+) -> StepResult:
     """Return the state after a stimulus, and the effects to carry out."""
     match stimulus:
         case Started():
-            return _handle_start(state, stimulus.at, rules)
+            return sources.handle_start(state, stimulus.at, rules)
         case Tick():
             return _handle_tick(state, stimulus.at, rules)
-        case Observed():
-            return _handle_observation(state, stimulus, rules)
+        case Observed(observation=observation):
+            is_light = observation.target.name == TOKEN_ENDPOINT
+            handle = _handle_light_check if is_light else _handle_observation
+            return handle(state, stimulus, rules)
         case Measured():
             return sources.handle_measurement(state, stimulus, rules)
         case Pushed():
             return sources.handle_push(state, stimulus, rules)
         case CheckRequested():
             return _handle_check_request(state, stimulus, rules)
+        case Unanswered():
+            return _repeat_unanswered(state, stimulus, rules)
 
 
 def due_at(state: TenantState) -> float | None:
     """Return when this tenant needs its next Tick."""
     expiries = (at for monitor in state.monitors.values() for at in monitor.expires_at)
     return min((at for at in (*state.due.values(), *expiries) if at is not None), default=None)
-
-
-def _handle_start(state: TenantState, now: float, rules: TenantRules) -> StepResult:
-    """Make every probe and source due; drop what is no longer configured.
-
-    A login that was stopped is tried again only with other credentials.
-    """
-    has_changed = state.fingerprints != rules.fingerprints
-    old = {name: state.probes.get(name, ProbeState()) for name in rules.probes}
-    probes = {n: replace(s, is_stopped=s.is_stopped and not has_changed) for n, s in old.items()}
-    metrics = {
-        name: replace(state.metrics.get(name, MetricState()), begun_at=now, read_at=None, recent=())
-        for name in rules.metrics
-    }
-    probes_due = {name: None if probes[name].is_stopped else now for name in rules.probes}
-    gap_s = 0.0 if state.last_data_at is None else now - state.last_data_at
-    state = replace(
-        state,
-        probes=probes,
-        due={**probes_due, **dict.fromkeys(rules.metrics, now)},
-        budgets={name: state.budgets.get(name, LoginBudget()) for name in rules.logins},
-        data=replace(state.data, last_at=now) if state.data else HasData(now),
-        fingerprints=rules.fingerprints,
-        metrics=metrics,
-        monitors={n: m for n, m in state.monitors.items() if n in rules.monitors},
-    )
-    unobserved_s = gap_s if gap_s > NO_DATA_S else 0.0
-    return state, (TenantReport(now, rules.name, unobserved_s=unobserved_s),)
 
 
 def _handle_tick(state: TenantState, now: float, rules: TenantRules) -> StepResult:
@@ -122,6 +109,14 @@ def _handle_tick(state: TenantState, now: float, rules: TenantRules) -> StepResu
             state, started = _take_slot(state, name, now, rules)
             effects += started
             state = _schedule(state, name, now, rules, is_after_slot=True)
+    light_due = state.due.get(TOKEN_ENDPOINT)
+    if light_due is not None and light_due <= now:
+        is_login_ok = state.probes[rules.logins[0]].state is SignalState.OK
+        state, started = _start_probes(state, (TOKEN_ENDPOINT,), now, rules, is_routine=is_login_ok)
+        effects += started
+        state = replace(
+            state, due={**state.due, TOKEN_ENDPOINT: rules.next_light_check_at(now, state.phase)}
+        )
     limit_s = max(NO_DATA_S, 3 * rules.limits.every_s)
     if state.data is not None and now - state.data.last_at > limit_s:
         no_data = NoData(since=state.data.last_at, last_at=state.data.last_at)
@@ -177,7 +172,12 @@ def _other_domain(name: str, rules: TenantRules) -> str | None:
 
 def _select_ok(state: TenantState, names: Iterable[str]) -> list[str]:
     """Leave out what is not configured, and what fails: that has its own burst."""
-    return [n for n in names if n in state.probes and state.probes[n].state is SignalState.OK]
+    return [
+        name
+        for name in names
+        if (name in state.probes and state.probes[name].state is SignalState.OK)
+        or (name == TOKEN_ENDPOINT and state.due.get(name) is not None)
+    ]
 
 
 def _start_probes(
@@ -186,7 +186,8 @@ def _start_probes(
     """Start each probe unless its credentials were refused too often, or its budget is spent."""
     effects: list[TenantEffect] = []
     for name in names:
-        if any(state.probes[n].is_stopped for n in (name, _other_domain(name, rules)) if n):
+        domains = (name, _other_domain(name, rules))
+        if any(state.probes[n].is_stopped for n in domains if n in state.probes):
             continue
         state, is_allowed = _spend_login(state, name, now, rules, is_routine=is_routine)
         if is_allowed:
@@ -228,21 +229,36 @@ def _schedule(
     if pace_s is None:
         due = None
     elif signal.state is SignalState.OK:
-        phase = state.phase + rules.probes.index(name) / len(rules.probes)
-        due = _next_on_grid(now, phase * pace_s, pace_s)
+        offset_s = rules.probes.index(name) / len(rules.probes) * pace_s
+        light_s = rules.light_every_s
+        if name == WELLKNOWN and light_s:  # in the middle between two checks of the token endpoint
+            offset_s = (floor(offset_s / light_s) + 0.5) * light_s
+        due = next_on_grid(now, state.phase * pace_s + offset_s, pace_s)
         if rules.limits_of(name).is_login and sources.is_in_doubt(state, now):
             due = min(due, now + sources.doubt_interval_s(state, rules))
     elif pace_s in quick and signal.since is not None:
         after = now if is_after_slot else max(now - LATE_S, signal.last_at or signal.since)
-        due = _next_on_grid(after, signal.since, pace_s)
+        due = next_on_grid(after, signal.since, pace_s)
     else:
         due = now + pace_s
     return replace(state, due={**state.due, name: due})
 
 
-def _next_on_grid(now: float, origin: float, pace_s: float) -> float:
-    """Return the first instant after `now` on the grid of `pace_s` through `origin`."""
-    return origin + pace_s * (floor((now - origin) / pace_s + 1e-6) + 1)
+def _handle_light_check(state: TenantState, stimulus: Observed, rules: TenantRules) -> StepResult:
+    """Note how the token endpoint does; the first failure is the first one of the login as well.
+
+    It begins the login's burst: what fails before it knows a user would not let a login pass. It
+    counts once, after a check that was well, so that an answer which we misread starts no bursts
+    for ever, and fires nothing: all further failures that count are those of logins.
+    """
+    observation, before = stimulus.observation, state.token_endpoint
+    state = replace(state, token_endpoint=before.add(observation))
+    login = rules.logins[0]
+    if observation.fault and before.is_ok and state.probes[login].state is SignalState.OK:
+        failed = replace(observation, target=Target(rules.name, login))
+        return _handle_observation(state, replace(stimulus, observation=failed), rules)
+    state, gap_s = _note_data(state, stimulus, rules)
+    return state, (TenantReport(stimulus.at, rules.name, unobserved_s=gap_s),) if gap_s else ()
 
 
 def _handle_observation(state: TenantState, stimulus: Observed, rules: TenantRules) -> StepResult:
@@ -270,6 +286,17 @@ def _handle_observation(state: TenantState, stimulus: Observed, rules: TenantRul
         )
         state, started = _start_probes(state, companions, now, rules, is_routine=False)
     return state, (*changes, *started, TenantReport(now, rules.name, changes, gap_s))
+
+
+def _repeat_unanswered(state: TenantState, stimulus: Unanswered, rules: TenantRules) -> StepResult:
+    """Try again what has no answer; of a light check the login, unless its burst has begun."""
+    name = stimulus.target.name
+    if name in {TOKEN_ENDPOINT, WELLKNOWN}:
+        name = rules.logins[0]
+        if state.probes[name].state is not SignalState.OK:
+            return state, ()
+    state, started = _start_probes(state, (name,), stimulus.at, rules, is_routine=False)
+    return state, tuple(started)
 
 
 def _signal_changes(

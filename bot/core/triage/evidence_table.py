@@ -191,10 +191,9 @@ RULES = {
             "m2m-ok", "a machine token came since most logins began to fail", is_health=True
         ),
         EvidenceRule(
-            "canonical-only",
-            "the login works by the custom domain, and fails by the canonical one",
-            is_health=True,
+            "canonical-only", "the login works by the custom domain alone", is_health=True
         ),
+        EvidenceRule("token-endpoint-ok", "the token endpoint refuses as it must", is_health=True),
     ),
     Question.NEIGHBOURS: (
         EvidenceRule(

@@ -83,6 +83,21 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
     elif custom and failing and is_signal_healthy(custom, now):
         yield RuleMatch("canonical-only", {"tenant": name})
     yield from _collect_m2m_evidence(context, name)
+    yield from _collect_token_endpoint_evidence(context, name, failing)
+
+
+def _collect_token_endpoint_evidence(
+    context: TriageContext, name: str, failing: list[ProbeState]
+) -> Iterator[RuleMatch]:
+    """Yield that the token endpoint has refused as it must since the logins began to fail.
+
+    If it fails, that says no more than the login does. Of a part of the requests one proves
+    nothing.
+    """
+    endpoint = context.all_tenants.states[name].token_endpoint
+    begun = min((login.since or context.now for login in failing), default=context.now)
+    if endpoint.is_ok and (endpoint.last_ok_at or 0.0) >= begun and is_down(context, name):
+        yield RuleMatch("token-endpoint-ok", {"tenant": name})
 
 
 def _collect_custom_evidence(

@@ -65,6 +65,7 @@ m2m-fails                       1.2     -0.8        .     -1.5        .        .
 other-login-ok                 -2.5        .        .        .     -3.5        .        .        .
 m2m-ok                         -1.5        .     -0.8        .     -2.5        .        .        .
 canonical-only                 -0.7        .        .        .     -1.2        .        .        .
+token-endpoint-ok              -0.3        .        .        .     -2.5        .        .        .
 
 same-environment-refused        5.0     -5.0        .     -4.0        .        .        .        .
 same-environment-fails          3.0     -4.0     -3.0     -4.0        .        .        .        .

@@ -72,6 +72,7 @@ SENTENCES = {
     "path)",
     "custom-only": "only the custom domain of {tenant} fails: {fault}",
     "canonical-only": "logins to the custom domain of {tenant} work",
+    "token-endpoint-ok": "the token endpoint of {tenant} answers, so what fails lies behind it",
     "m2m-ok": "{tenant} gives machine tokens, without the user database and login Actions",
     "m2m-fails": "requests for machine tokens of {tenant} fail: {fault}",
     "m2m-only": "only machine tokens of {tenant} fail: {fault}",
