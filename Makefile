@@ -67,7 +67,7 @@ fix: .venv/dev.stamp ## format the code and mend what ruff can
 wheel: .venv/dev.stamp ## build dist/*.whl, for pipx, uv tool or pip
 	$(BIN)/python -m hatchling build --target wheel
 
-bench: .venv/dev.stamp ## measure how fast the engine is
+bench: .venv/dev.stamp ## measure how fast the bot is beside its goals and Prometheus (ARGS=virtual: that alone)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 house: .venv/dev.stamp ## print the measures of the code's structure beside their goals

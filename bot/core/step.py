@@ -59,6 +59,7 @@ from bot.core.state.stimulus import (
     TenantReport,
     TenantStimulus,
     Tick,
+    TurnDropped,
     Unanswered,
 )
 from bot.core.state.tenant import (
@@ -85,7 +86,7 @@ def step(state: BotState, stimulus: Stimulus, rules: Rules) -> tuple[BotState, l
     It decides everything and touches nothing. Tenants come first; what they find is reported to
     the desk, which spans them, within the same step.
     """
-    if isinstance(stimulus, Unanswered):
+    if isinstance(stimulus, Unanswered | TurnDropped):
         return step_tenant(state, stimulus.target.owner, stimulus, rules)
     effects: list[Effect] = []
     if isinstance(stimulus, ClockCorrected):

@@ -22,6 +22,7 @@ from bot.core.state.stimulus import (
     ShiftsPolled,
     StartProbe,
     Stimulus,
+    TurnDropped,
     Unanswered,
 )
 
@@ -78,18 +79,23 @@ class ProbeQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, probe: StartProbe, now: float) -> None:
-        """Let a probe wait. If its target waits already, the more urgent of both stays."""
+    def add(self, probe: StartProbe, now: float) -> bool:
+        """Let a probe wait. If its target waits already, only the more urgent of both does.
+
+        Return whether that gives the target one more turn.
+        """
         key = next(self._numbers) if probe.request_id else probe.target
         rank, since = (probe.priority, -probe.failures), now
         if key in self._waiting:
             self.dropped[probe.priority] += 1
             known, since = self._waiting[key]
             if rank >= known:
-                return
+                return False
             del self._lines[known][key]
+        is_new = key not in self._waiting
         self._waiting[key] = (rank, since)
         self._lines.setdefault(rank, {})[key] = probe
+        return is_new
 
     def pop(self, now: float) -> StartProbe:
         """Take out the probe whose turn it is."""
@@ -144,7 +150,8 @@ class ProbeRunner:
         """Start the check that an effect asks for, if it asks for one; a probe in its turn."""
         if isinstance(effect, StartProbe):
             now = self._now()
-            self._queue.add(effect, now)
+            if not self._queue.add(effect, now) and effect.target.owner != CONTROL:
+                self._submit(TurnDropped(self._clock.now(), effect.target))
             if self._next_turn is None:
                 self._next_turn_at = max(now, self._next_turn_at)
                 self._await_turn(now)  # also if it has come: more that is due may be more urgent

@@ -211,6 +211,7 @@ class PostgresqlDatabase:
 
     def _keep_lease(self) -> None:
         """Renew the lease, until it is lost or the store is closed."""
+        problem = ""
         while not self._is_closing.is_set():
             self._is_noted.wait(RENEW_EVERY_S)
             self._is_noted.clear()
@@ -222,7 +223,11 @@ class PostgresqlDatabase:
                 self.on_lost(str(error))
                 return
             except StoreError as error:
-                log.warning("the lease was not renewed: %s", error)
+                if str(error) != problem:  # once, not every three seconds
+                    log.warning("the lease was not renewed: %s", error)
+                problem = str(error)
+            else:
+                problem = ""
             alone_s = time.monotonic() - self._renewed_at - LEASE_S
             if alone_s > ALONE_S:
                 self.on_lost(f"{self._cannot} it has not answered for {alone_s:.0f} s")

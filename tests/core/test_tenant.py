@@ -26,6 +26,7 @@ from bot.core.state.stimulus import (
     Started,
     StartProbe,
     Tick,
+    TurnDropped,
     Unanswered,
 )
 from bot.core.state.tenant import TenantState
@@ -236,3 +237,17 @@ def test_a_probe_without_an_answer_is_repeated_once(steps: Any) -> None:
 
     assert effects == [StartProbe(Target("prod", "login"))]
     assert effects[0].repeat_after_s is None
+
+
+@pytest.mark.parametrize("name", ["login", "custom", WELLKNOWN])
+def test_a_login_that_was_left_out_is_given_back(name: str) -> None:
+    """The queue had no turn for it: the user's budget is as before it, by either domain."""
+    alone = Alone(BOTH, healthy)
+    alone.run(61)
+    before = alone.state.budgets["login"].starts
+
+    dropped = TurnDropped(alone.now, Target("prod", name))
+    state = tenant_step.step(alone.state, dropped, BOTH)[0]
+
+    expected = before if name == WELLKNOWN else before[:-1]
+    assert state.budgets["login"].starts == expected

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import hcl2
 import pytest
@@ -148,6 +149,22 @@ def test_the_compose_file() -> None:
     assert parsed.service_names() == ["auth0-check"]
     assert service["read_only"]
     assert "/data" in str(service["volumes"])
+
+
+def test_the_compose_file_with_postgresql() -> None:
+    """It adds to the other file; the database that it makes is the one of its comment."""
+    compose = pytest.importorskip("compose_spec", reason="has wheels for Linux on x86-64 only")
+    text = text_of("compose.postgresql.yaml")
+    services = yaml.safe_load(text)["services"]
+    made = services["database"]["environment"]
+    (address,) = re.findall(r"`database: (postgresql://\S+)`", text)
+    url = urlsplit(address)
+
+    assert set(compose.PyCompose.from_yaml(text).service_names()) == {"auth0-check", "database"}
+    assert services["auth0-check"]["deploy"] == {"replicas": 2}
+    assert url.hostname == "database"
+    assert (url.username, url.path) == (made["POSTGRES_USER"], f"/{made['POSTGRES_DB']}")
+    assert str(url.password)[:-1] in made["POSTGRES_PASSWORD"]
 
 
 def test_kubernetes() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.core.model.observation import FeedReading, Observation, Outcome, Target
 from bot.core.oncall import Shifts
-from bot.core.state.stimulus import Observed, Priority, StartProbe, Unanswered
+from bot.core.state.stimulus import Observed, Priority, StartProbe, TurnDropped, Unanswered
 from bot.runtime.probe_runner import (
     CATCH_UP_S,
     LONGEST_WAIT_S,
@@ -78,6 +78,13 @@ def test_a_storm_leaves_no_queue_behind() -> None:
     at, _ = run_probes(200, times=5)
 
     assert len(at) == 200
+
+
+def test_a_turn_that_is_left_out_is_reported() -> None:
+    """So that it costs the synthetic user no login."""
+    _, submitted = run_probes(200, times=5)
+
+    assert len([one for one in submitted if isinstance(one, TurnDropped)]) == 4 * 200
 
 
 def test_what_a_person_asked_for_is_never_dropped() -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = GROUP
 CHANGE = Change({"prod": TenantState(fingerprints=("hunter2",))}, DeskState())
+NAMED = Change({"hunter2": TenantState()})
 OTHER = Change({"prod": TenantState(fingerprints=("other",))})
 PATIENCE_S = 60.0
 
@@ -279,10 +280,10 @@ async def test_what_doctor_says(server_database: str) -> None:
 async def test_an_error_does_not_show_what_was_written(server_database: str) -> None:
     """PostgreSQL's own text has the values of the row."""
     store = await open_store(server_database, 0.0)
-    query(server_database, "ALTER TABLE partition ADD CHECK (body NOT LIKE '%hunter2%')")
+    query(server_database, "ALTER TABLE partition ADD CHECK (name NOT LIKE '%hunter2%')")
 
     with pytest.raises(StoreError, match="another process has written to it") as caught:
-        await store.commit(CHANGE)
+        await store.commit(NAMED)
 
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
     await store.close()

@@ -51,6 +51,14 @@ class Unanswered:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnDropped:
+    """A probe was left out, because one of its target still waits for its turn."""
+
+    at: float
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
 class FeedPolled:
     """A status feed was polled."""
 
@@ -251,9 +259,11 @@ SharedStimulus = (
     | MessageLost
 )
 """All that can happen to the bot, and may concern what tenants share."""
-Stimulus = SharedStimulus | Unanswered
+Stimulus = SharedStimulus | Unanswered | TurnDropped
 """All that can happen to the bot."""
-TenantStimulus = Started | Tick | Observed | Measured | Pushed | CheckRequested | Unanswered
+TenantStimulus = (
+    Started | Tick | Observed | Measured | Pushed | CheckRequested | Unanswered | TurnDropped
+)
 """What a tenant's part of a step takes; `CheckRequested` comes from the desk."""
 DeskStimulus = SharedStimulus | TenantReport | CheckStarted
 """What the desk's part of a step takes; the last two come from a tenant."""

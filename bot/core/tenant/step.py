@@ -40,6 +40,7 @@ from bot.core.state.stimulus import (
     TenantReport,
     TenantStimulus,
     Tick,
+    TurnDropped,
     Unanswered,
 )
 from bot.core.state.tenant import HasData, NoData, TenantState
@@ -66,7 +67,7 @@ LATE_S = 0.5
 """A slot that passed so shortly ago is still used."""
 
 
-def step(  # noqa: PLR0911 - one case a stimulus
+def step(  # noqa: C901, PLR0911 - one case a stimulus
     state: TenantState, stimulus: TenantStimulus, rules: TenantRules
 ) -> StepResult:
     """Return the state after a stimulus, and the effects to carry out."""
@@ -87,6 +88,8 @@ def step(  # noqa: PLR0911 - one case a stimulus
             return _handle_check_request(state, stimulus, rules)
         case Unanswered():
             return _repeat_unanswered(state, stimulus, rules)
+        case TurnDropped():
+            return _give_login_back(state, stimulus.target.name, rules), ()
 
 
 def due_at(state: TenantState) -> float | None:
@@ -211,6 +214,14 @@ def _spend_login(
     if not budget.allows(now, is_routine=is_routine):
         return state, False
     return replace(state, budgets={**state.budgets, user: budget.spend(now)}), True
+
+
+def _give_login_back(state: TenantState, name: str, rules: TenantRules) -> TenantState:
+    """Give the user back the login of a probe that was left out."""
+    user = _synthetic_user(name, rules)
+    if user not in state.budgets:
+        return state
+    return replace(state, budgets={**state.budgets, user: state.budgets[user].give_back()})
 
 
 def _synthetic_user(name: str, rules: TenantRules) -> str:
