@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bot.app.clock import SystemClock
 from bot.app.prober import LiveProber
 from bot.config.settings import Login, Settings
-from bot.core.model.observation import WELLKNOWN, Outcome, Target
+from bot.core.model.observation import TOKEN_ENDPOINT, WELLKNOWN, Outcome, Target
 from bot.simulator.local import LocalTenants
 from bot.simulator.reading import load_example
 from bot.simulator.world import World
@@ -44,7 +44,8 @@ async def _probe(place: dict[str, str], ca_file: str) -> list[tuple[str, str, st
     settings = Settings.model_validate({"slack": SLACK, "tenants": [tenant], "resolve": place})
     prober = LiveProber(settings, SystemClock())
     rows = []
-    for what, name in (("a fresh login", "login"), ("documents of a tenant", WELLKNOWN)):
+    probes = {"a fresh login": "login", "a light check": TOKEN_ENDPOINT, "discovery": WELLKNOWN}
+    for what, name in probes.items():
         times = []
         for _ in range(ROUNDS):
             begun_s = time.process_time()

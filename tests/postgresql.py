@@ -8,7 +8,6 @@ import signal
 import subprocess
 import tempfile
 import time
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +54,6 @@ class PostgresqlServer:
         if self._user:
             shutil.chown(self._folder, self._user, self._user)
         self._process: subprocess.Popen[bytes] | None = None
-        self._number = count(1)
         self._made: set[str] = set()
         password = self._folder / "password"
         password.write_text(PASSWORD)
@@ -137,10 +135,19 @@ class PostgresqlServer:
             self.execute(query)
 
     def create_database(self) -> str:
-        """Create a database; return its address."""
-        name = f"test{next(self._number)}"
-        self.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
-        return self.url(name)
+        """Return the address of an empty database: always one, as each has three hundred files."""
+        self.make_once("CREATE DATABASE test STRATEGY file_copy")
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'test'"
+        )
+        self.execute("GRANT CONNECT ON DATABASE test TO public")
+        for query in (
+            "DROP SCHEMA public CASCADE",
+            "CREATE SCHEMA public",
+            "GRANT USAGE ON SCHEMA public TO public",
+        ):
+            self.execute(query, "test")
+        return self.url("test")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.rules import Channels, Recurrence, Rules, TenantRules
 from bot.core.state.silence import MaintenanceWindow
+from bot.runtime.probe_runner import PROBES_PER_S
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -36,7 +38,35 @@ REPORT_EVERY_S = 30.0
 
 
 def rules_of(settings: Settings) -> Rules:
-    """Return the rules of a configuration."""
+    """Return the rules of a configuration.
+
+    Where there are more tenants than the bot has turns for, none has light checks: they would take
+    the turns of what confirms a failure.
+    """
+    rules = _build_rules(settings)
+    if count_probes_a_minute(rules) <= 60 * PROBES_PER_S:
+        return rules
+    tenants = {name: replace(each, light_every_s=None) for name, each in rules.tenants.items()}
+    return replace(rules, tenants=tenants)
+
+
+def count_probes_a_minute(rules: Rules) -> float:
+    """Return how many routine probes of tenants and control endpoints are due in a minute."""
+    spans_s = [
+        tenant.limits_of(name).every_s
+        for tenant in rules.tenants.values()
+        for name in tenant.probes
+    ]
+    spans_s += [rules.control_every_s] * len(rules.controls)
+    light = (  # where a login is due, there is none
+        60 / each.light_every_s - 60 / each.limits.every_s
+        for each in rules.tenants.values()
+        if each.light_every_s
+    )
+    return sum(60 / span_s for span_s in spans_s) + sum(light)
+
+
+def _build_rules(settings: Settings) -> Rules:
     slack, oncall = settings.slack, settings.oncall
     default, by_severity = slack.channel, slack.channels
     by_tenant = ((tenant.name, tenant.channel) for tenant in settings.tenants)

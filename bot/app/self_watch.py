@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.app.health import Health, admin_routes
+from bot.app.rules import count_probes_a_minute
 from bot.app.self_checks import Auditor, FaultReport
 from bot.app.watchdog import LoopGuard, Progress, SystemdNotifier, Watchdog, end_at_once
 from bot.core.alerting import notification_policy
@@ -229,17 +230,6 @@ class PaceWatch:
                 )
             if self.problem:
                 log.warning(self.problem)
-
-
-def count_probes_a_minute(rules: Rules) -> float:
-    """Return how many routine probes of tenants and control endpoints are due in a minute."""
-    spans_s = [
-        tenant.limits_of(name).every_s
-        for tenant in rules.tenants.values()
-        for name in tenant.probes
-    ]
-    spans_s += [each.light_every_s for each in rules.tenants.values() if each.light_every_s]
-    return sum(60 / span_s for span_s in (*spans_s, *[rules.control_every_s] * len(rules.controls)))
 
 
 def find_unreachable(view: View) -> str:

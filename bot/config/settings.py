@@ -88,7 +88,7 @@ class ProbeSettings(types.Section):
     """Between repeated checks after a first failure. Measured: an alert after 51 s on average."""
     light_every: types.Interval | None = 15.0
     """Between two requests to the token endpoint that it must refuse, and logins; null: none. The
-    first that fails starts the repeated logins."""
+    first that fails starts the repeated logins. None either with more than 600 tenants or so."""
 
 
 class Thresholds(types.Section):

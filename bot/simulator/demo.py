@@ -141,7 +141,9 @@ class Demo:
         logins = {t.name: t.logins for t in settings_for(self.scenario).tenants}
         tenants = LocalTenants(self.world, self.clock, logins)
         await stack.enter_async_context(tenants)
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="auth0-check-"))
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="auth0-check-", ignore_cleanup_errors=True)
+        )
         settings = self._build_settings(tenants, Path(folder))
         self.workspace.state.add_channels(settings.slack_channels())
         pagers = {

@@ -288,6 +288,7 @@ _NO_RIGHTS = (
 _BY_STATE = {
     "23": "another process has written to it: stop all but one and restart it",
     "25006": "it is a read-only copy: give the address of the primary server",
+    "3F000": _NO_RIGHTS,
     "40": "another process has written to it: stop all but one and restart it",
     "42501": _NO_RIGHTS,
     "53100": "the server's disk is full: free some space there",

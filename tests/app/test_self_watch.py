@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.app.rules import count_probes_a_minute, rules_of
 from bot.app.self_watch import (
     CHECKS_LIMIT_S,
     DELIVERY,
@@ -16,10 +17,10 @@ from bot.app.self_watch import (
     UNSAVED_S,
     PaceWatch,
     SelfWatch,
-    count_probes_a_minute,
     find_unreachable,
 )
 from bot.app.watchdog import CHECK_EVERY_S, Supervisor
+from bot.config.settings import Settings
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import (
     FEED,
@@ -404,3 +405,16 @@ def test_a_rare_probe_counts_for_less() -> None:
     tenant = TenantRules("t", "t", has_m2m=True)
 
     assert count_probes_a_minute(Rules({"t": tenant})) == pytest.approx(2.2)
+
+
+@pytest.mark.parametrize(("count", "light_every_s"), [(500, 15.0), (700, None)])
+def test_many_tenants_have_no_light_checks(count: int, light_every_s: float | None) -> None:
+    """They would take the turns of what confirms a failure: the bot has 3,000 a minute."""
+    login = {"client_id": "a", "username": "a", "password": "a"}
+    slack = {"bot_token": "xoxb-1-x", "app_token": "xapp-1-x", "channel": "C0ALERTS"}
+    tenants = [
+        {"name": f"t{n}", "domain": f"t{n}.us.auth0.com", "logins": [login]} for n in range(count)
+    ]
+    rules = rules_of(Settings.model_validate({"slack": slack, "tenants": tenants}))
+
+    assert {each.light_every_s for each in rules.tenants.values()} == {light_every_s}

@@ -143,7 +143,7 @@ def main(where: str) -> None:
         return b""
 
     database = where if is_server(where) else f"{where}/db"
-    openings, commits = (4, 8) if is_server(where) else (10, 20)
+    openings, commits = (2, 5) if is_server(where) else (10, 20)
     for turn in range(openings):
         new = where if is_server(where) else f"{where}/new-{turn}"
         do_in_child(partial(verify_new, new, killed(new, while_opening)))

@@ -236,7 +236,7 @@ def test_killed_while_committing(kind: str, tmp_path: Path, request: pytest.Fixt
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    commits, openings = (20, 10) if kind == "sqlite" else (8, 4)
+    commits, openings = (20, 10) if kind == "sqlite" else (5, 2)
     assert done.stdout == f"{commits} kills while committing, {openings} while opening\n"
 
 
