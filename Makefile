@@ -14,7 +14,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test suite faults faults-full check fix wheel bench house sbom mutants judge judge-long fit goldens pictures reference lock clean
+.PHONY: help demo install test suite faults faults-full soak check fix wheel bench house sbom mutants judge judge-long fit goldens pictures reference lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 - /p' Makefile | awk -F ' - ' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -49,9 +49,12 @@ faults: .venv/dev.stamp ## play each fault that is over in minutes, twice (10 mi
 	$(BIN)/python -m pytest -m faults tests/faults
 	$(BIN)/python -m tests.faults --tier faults --times 2 $(ARGS)
 
-faults-full: .venv/dev.stamp ## play each fault twenty times and each drill thousands of times, and write what came out (hours)
-	$(PYTEST) --drills full --timeout 0 -m drill tests; drills=$$?; \
-	$(BIN)/python -m tests.faults --tier full --write $(ARGS) && exit $$drills
+# What was played is kept in build/faults.jsonl: the next run goes on from there, until `make clean`.
+faults-full: .venv/dev.stamp ## play each fault twenty times and each drill thousands of times, and write what came out (hours, or ARGS="--minutes 60")
+	$(BIN)/python -m tests.faults --tier full --drills --results build/faults.jsonl --write $(ARGS)
+
+soak: .venv/dev.stamp ## run the bot for an hour with 200 tenants, while all around it fails now and then
+	$(BIN)/python -m tests.faults soak $(ARGS)
 
 check: .venv/dev.stamp ## check format, style, types and imports; print known weaknesses of dependencies
 	$(BIN)/ruff format --check .

@@ -6,6 +6,7 @@ import html
 import logging
 import re
 import time
+import unicodedata
 from base64 import b64encode, urlsafe_b64encode
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -34,6 +35,10 @@ QUIET_LOGGERS = ("alembic", "apscheduler", "httpcore", "httpx", "slack_bolt", "s
 _SHORTEST_ENCODED = 6
 """Characters of base64 or hex. Fewer are found in ordinary text by chance."""
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
 _MOST_LAYERS = 3
 """Of encodings around each other, such as a URL in JSON in HTML."""
 
@@ -42,14 +47,15 @@ class Redactor:
     """Removes secrets from text: the known values, and all that looks like a secret.
 
     A known value is found in any case and in every usual encoding: of URLs, JSON, HTML and source
-    code, in base64 (also as a part of what was encoded) and in hex.
+    code, in base64 (also as a part of what was encoded) and in hex. It is found as well with
+    characters in it that are not seen, which are removed where text is made safe to show.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # The longer ones first, as one may be a part of another.
         known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         self._encodings = {
-            secret: (secret.lower(), *_encode_whole(secret))
+            secret: (secret.lower(), *_fold(secret), *_encode_whole(secret))
             for secret in sorted(known, key=len, reverse=True)
         }
 
@@ -62,7 +68,7 @@ class Redactor:
                 each_character = "".join(map(_spellings_of, secret))
                 forms = "|".join((each_character, *map(re.escape, self._encodings[secret])))
                 text = re.sub(forms, HIDDEN, text, flags=re.IGNORECASE)
-        else:  # more than once encoded
+        else:  # more than once encoded, or in a disguise
             text = HIDDEN if self._find_known(text) else text
         for pattern, replacement in SECRET_PATTERNS:
             text = pattern.sub(replacement, text)
@@ -70,7 +76,9 @@ class Redactor:
 
     def _find_known(self, text: str) -> list[str]:
         """Return the known secrets in a text. That is quick: most texts have none."""
-        views = " ".join(_decode(text)).lower()
+        views = " ".join(
+            folded for view in _decode(text) for folded in (view, *_fold(view))
+        ).lower()
         return [
             secret
             for secret, encodings in self._encodings.items()
@@ -110,6 +118,16 @@ def _decode(text: str) -> set[str]:
             break
         views |= decoded
     return views
+
+
+def _fold(text: str) -> set[str]:
+    """Return a text in lower case and plain letters, without or with a space for what is not seen.
+
+    Nothing where that is the text itself.
+    """
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    found = {" ".join(_UNSEEN.sub(seen, plain).split()).lower() for seen in ("", " ")}
+    return found - {text.lower(), ""}
 
 
 def _unescape(found: re.Match[str]) -> str:

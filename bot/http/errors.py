@@ -7,6 +7,7 @@ of causes is searched. What no rule knows is our own error: it is never evidence
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import ssl
 import zlib
@@ -75,6 +76,8 @@ def classify_error(error: Exception, stage: str) -> Fault:
         for cause in reversed(chain):  # the deepest: anyio wraps an OSError into a bare one
             if isinstance(cause, kind):
                 return classify(cause, stage)
+    if any(isinstance(cause, MemoryError) for cause in chain):
+        raise NoData("this machine has no memory left")
     raise NoData(f"our own error: {type(error).__name__}")
 
 
@@ -110,7 +113,7 @@ def _timeout_fault(_error: BaseException, stage: str) -> Fault:
 def _socket_fault(error: BaseException, stage: str) -> Fault:
     number = getattr(error, "errno", None)
     if number in OUR_ERRNOS:
-        raise NoData(errno.errorcode[number])
+        raise NoData(f"{os.strerror(number)}, {errno.errorcode[number]}")
     if stage == Stage.CONNECT:
         return Fault(Stage.CONNECT, CONNECT_REASONS.get(number or 0, "unreachable"))
     return Fault(Stage.TLS, "failed") if stage == Stage.TLS else Fault(Stage.HTTP, "reset")

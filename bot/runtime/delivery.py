@@ -222,6 +222,11 @@ class OutboxDelivery:
         return min(waits)
 
     def _start(self, delivery: Delivery) -> None:
+        is_ahead = outbox.is_ahead(delivery, self.lane(delivery.lane))
+        if is_ahead and deliveries.is_call_needless(delivery, self._view().desk):
+            self._changed.set()
+            self._put(replace(deliveries.mute_call(delivery), call=None))
+            return
         self._put(outbox.mark_sending(delivery, self._clock.now()))
         task = asyncio.get_running_loop().create_task(self._handle(delivery))
         self._tasks.add(task)
@@ -386,7 +391,6 @@ class OutboxDelivery:
         try:
             await self._store.commit(Change(deliveries={d.key: d for d in deliveries}))
         except StoreError as error:
-            # Only for debugging: the engine logs that the store fails.
             log.debug("delivery of %s not saved: %s", deliveries[0].key, error)
 
 

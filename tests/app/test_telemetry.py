@@ -7,11 +7,13 @@ import json
 import logging
 import subprocess
 import sys
+import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 
+from bot.core.model.fault import sanitize_text
 from bot.telemetry import RedactingFormatter, Redactor
 
 if TYPE_CHECKING:
@@ -91,6 +93,30 @@ def test_known_secrets_in_every_encoding(encoding: str, password: str) -> None:
     assert password not in unquote(html.unescape(redacted))
 
 
+DISGUISES: dict[str, Callable[[str], str]] = {
+    "a zero-width space after each character": "\u200b".join,
+    "a soft hyphen in it": lambda text: f"{text[:5]}\u00ad{text[5:]}",
+    "an unseen character for a space": lambda text: text.replace(" ", "\u2060 "),
+    "a line break for a space": lambda text: text.replace(" ", "\n"),
+    "several spaces": lambda text: text.replace(" ", "   "),
+    "a null byte for a space": lambda text: text.replace(" ", "\0"),
+    "wide letters": lambda text: "".join(chr(ord(c) + 0xFEE0) if c > " " else c for c in text),
+    "a null byte in a URL": lambda text: quote(text.replace(" ", "\0")),
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_secrets_in_a_disguise_are_redacted(disguise: str) -> None:
+    """What is shown has no unseen characters any more: then the secret would be readable."""
+    redact = Redactor(["correct horse battery"])
+
+    redacted = redact(f"The password {DISGUISES[disguise]('correct horse battery')} is wrong")
+
+    shown = sanitize_text(unicodedata.normalize("NFKC", unquote(redacted)))
+    assert "***" in shown
+    assert "horse" not in shown.replace(" ", "")
+
+
 def test_ordinary_text_stays() -> None:
     """Neither very short values nor the words around a secret are touched."""
     text = "prod.login failed: oauth invalid_grant, the password was refused"
@@ -118,6 +144,7 @@ def test_the_process_logs_to_standard_error_redacted() -> None:
     """Whatever was set up before is replaced, and libraries that log too much are quiet."""
     program = f"""
 import logging
+from bot.core.model.fault import sanitize_text
 from bot.telemetry import set_up_logging
 logging.basicConfig(format="raw %(message)s")
 set_up_logging(["{CANARY}"])

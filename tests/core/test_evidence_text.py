@@ -188,6 +188,14 @@ def test_every_value_that_a_sentence_names_is_found() -> None:
             Evidence("m2m-only", {"tenant": "prod", "fault": "HTTP 401 invalid_client"}, 1.0),
             "only machine tokens of prod fail: HTTP 401 invalid_client",
         ),
+        (
+            Evidence("blind", {"tenant": "prod", "minutes": 6, "reason": "EMFILE"}, 1.0),
+            "no check of prod has got through for over 6 minutes (EMFILE)",
+        ),
+        (
+            Evidence("blind", {"tenant": "prod", "minutes": 6}, 1.0),
+            "no check of prod has got through for over 6 minutes",
+        ),
         (Evidence("gone-since", {"text": "said {so}, before"}, 1.0), "said {so}, before"),
     ],
 )

@@ -37,6 +37,8 @@ class Kind(StrEnum):
     WAITS = "Slack asks to wait"
     SOCKET = "broken sockets"
     WATCHDOG = "a part stands still"
+    OWN = "what the bot lacks"
+    SOAK = "all kinds, for long"
 
 
 class Tier(IntEnum):
@@ -67,12 +69,16 @@ class Experiment:
     tenants: tuple[str, ...]
     test_speed: float
     """In the quick tiers: how many times as fast as real the program's clock runs."""
+    speed: float
+    """The same in the other tiers."""
     is_busy: bool
     """It needs a core of its own, where others mostly wait."""
     is_alone: bool
     """Parts of a second count: it is played before all others."""
     times: int
     """How often the full tier plays it."""
+    lasts_s: float
+    """How long it plays in the full tier before its longest promise counts, in real seconds."""
     unit: str
     """Of what is promised; most promises are in seconds."""
 
@@ -88,9 +94,11 @@ def experiment(
     tier: Tier = Tier.FAULTS,
     tenants: tuple[str, ...] = ("prod",),
     test_speed: float = 1.0,
+    speed: float = 1.0,
     is_busy: bool = False,
     is_alone: bool = False,
     times: int = FULL_TIMES,
+    lasts_s: float = 60.0,
     unit: str = "s",
 ) -> Callable[[Play], Play]:
     """Add a function to the experiments. Its docstring says what is done."""
@@ -106,9 +114,11 @@ def experiment(
             tier=tier,
             tenants=tenants,
             test_speed=test_speed,
+            speed=speed,
             is_busy=is_busy,
             is_alone=is_alone,
             times=times,
+            lasts_s=lasts_s,
             unit=unit,
         )
         return play

@@ -1,4 +1,4 @@
-"""The library that moves a program's clock, and holds up its disk or its event loop: preload.c."""
+"""The library preload.c: it moves a program's clock, and holds up its disk, loop or look-ups."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class Switches:
     """How long each fsync takes."""
     epoll_s: float = 0.0
     """How much longer each turn of the event loop takes."""
+    lookup_s: float = 0.0
+    """How much longer each look-up of a name takes."""
 
 
 @cache
@@ -55,11 +57,11 @@ class Preload:
         self._control.write_bytes(_pack(Switches()))
         self.environment = {"LD_PRELOAD": str(library), "FAULTS_CONTROL": str(self._control)}
 
-    def set(self, clock_offset_s: float = 0.0, fsync_s: float = 0.0, epoll_s: float = 0.0) -> None:
-        """Set all switches; what waits now follows."""
+    def set(self, **switches: float) -> None:
+        """Set all switches, those that are not named to zero; what waits now follows."""
         with self._control.open("r+b") as file:  # in place: the program has mapped this file
-            file.write(_pack(Switches(clock_offset_s, fsync_s, epoll_s)))
+            file.write(_pack(Switches(**switches)))
 
 
 def _pack(switches: Switches) -> bytes:
-    return struct.pack("3d", *astuple(switches))
+    return struct.pack("4d", *astuple(switches))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import AsyncIterator, Mapping
 
+    from tests.faults.forked import Forked
+
 ROOT = Path(__file__).parents[2]
 COMMAND = str(Path(sys.executable).with_name("auth0-check"))
 FAST = (sys.executable, "-m", "tests.live.fast")
@@ -30,7 +32,7 @@ MAX_LINES = 20_000
 class Program:
     """One process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Forked) -> None:
         self.lines: list[tuple[float, str]] = []
         """The log: when a line came, by the loop's clock, and the line."""
         self.count_lines = 0
@@ -78,6 +80,16 @@ class Program:
     def count_files(self) -> int:
         """Return how many descriptors it has open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208 - names alone are counted
+
+    def mapped_bytes(self) -> int:
+        """Return how much memory it has mapped."""
+        pages = Path(f"/proc/{self.pid}/statm").read_text().split()[0]
+        return int(pages) * resource.getpagesize()
+
+    def resident_bytes(self) -> int:
+        """Return how much memory it has in use."""
+        pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        return int(pages) * resource.getpagesize()
 
     def used_s(self) -> float:
         """Return the seconds of CPU that it has used."""

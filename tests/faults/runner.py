@@ -9,17 +9,18 @@ import traceback
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from math import inf
 from random import Random
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from tests.faults.experiment import Tier
-from tests.faults.lab import Lab, MissedError
+from tests.faults.lab import SOAK_S, Lab, MissedError
 from tests.faults.preload import NotPossibleError, build_library
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from rich.console import Console
@@ -40,6 +41,9 @@ class Conditions:
     """Experiments that play at the same time."""
     is_quick: bool = False
     """Clocks run as fast as each experiment allows, on a machine that has other work."""
+    soak_s: float = SOAK_S
+    until: float = inf
+    """By `time.monotonic()`: nothing is begun that may last longer."""
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Result:
     failure: str = ""
     skipped: str = ""
     """Why this machine cannot play it."""
+    ended_at: float = field(default_factory=time.time)
 
     @property
     def passed(self) -> bool:
@@ -61,26 +66,70 @@ class Result:
         return not self.failure and not self.skipped
 
 
-async def play_all(times: Iterable[tuple[Experiment, int]], conditions: Conditions) -> list[Result]:
-    """Play each experiment so many times: first those that need all of the machine, one by one.
+class Results:
+    """The results of this run, and of those before it that are in the same file.
 
-    Of the others long ones begin first, and busy ones are played one after the other.
+    Args:
+        path: a line of JSON each; None: nothing is kept.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        known = path.read_text().splitlines() if path and path.exists() else []
+        self.results = [Result(**json.loads(line)) for line in known]
+
+    def add(self, result: Result) -> None:
+        """Take a result."""
+        self.results.append(result)
+        if self._path:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a") as file:
+                file.write(json.dumps(asdict(result)) + "\n")
+
+    def count(self, name: str) -> int:
+        """Return how often an experiment was played."""
+        return sum(result.experiment == name for result in self.results)
+
+
+async def play_all(
+    times: Iterable[tuple[Experiment, range]],
+    conditions: Conditions,
+    keep: Callable[[Result], None] = lambda _: None,
+) -> None:
+    """Play experiments with these numbers: first those that need all of the machine, one by one.
+
+    Of the others long ones begin first, and busy ones are played one after the other. Where time
+    is short, none is played again before each had its turn.
+
+    Args:
+        times: what is to be played.
+        conditions: how.
+        keep: takes each result at once.
     """
     places, core = asyncio.Semaphore(conditions.at_once), asyncio.Semaphore(1)
 
-    async def play_when_possible(experiment: Experiment, number: int) -> Result:
+    async def play_in_time(experiment: Experiment, number: int) -> None:
+        speed = experiment.test_speed if conditions.is_quick else experiment.speed
+        longest_s = experiment.lasts_s + max(experiment.promises.values()) / speed
+        if time.monotonic() + longest_s <= conditions.until:
+            keep(await play(experiment, number, conditions))
+
+    async def play_when_possible(experiment: Experiment, number: int) -> None:
         async with core if experiment.is_busy else places:
-            return await play(experiment, number, conditions)
+            await play_in_time(experiment, number)
 
     with suppress(NotPossibleError):
         build_library()  # now: later it would keep the lab from answering
     ordered = sorted(
         times, key=lambda each: (each[0].tier < Tier.FULL, -max(each[0].promises.values()))
     )
-    runs = [(each, number) for each, count in ordered for number in range(count)]
-    alone = [await play(*run, conditions) for run in runs if run[0].is_alone]
-    beside = (play_when_possible(*run) for run in runs if not run[0].is_alone)
-    return [*alone, *await asyncio.gather(*beside)]
+    runs = [(each, number) for each, numbers in ordered for number in numbers]
+    if conditions.until < inf:
+        runs.sort(key=lambda run: run[1])
+    for run in runs:
+        if run[0].is_alone:
+            await play_in_time(*run)
+    await asyncio.gather(*(play_when_possible(*run) for run in runs if not run[0].is_alone))
 
 
 async def play(experiment: Experiment, number: int, conditions: Conditions) -> Result:
@@ -93,8 +142,10 @@ async def play(experiment: Experiment, number: int, conditions: Conditions) -> R
         tenants=experiment.tenants,
         promises=experiment.promises,
         dice=Random(f"{conditions.seed} {experiment.name} {number}"),  # noqa: S311 - no secret
-        speed=experiment.test_speed if conditions.is_quick else 1.0,
-        is_shared=conditions.is_quick,
+        speed=experiment.test_speed if conditions.is_quick else experiment.speed,
+        is_shared=conditions.is_quick or experiment.speed > 1,
+        is_quick=conditions.is_quick,
+        soak_s=conditions.soak_s,
     )
     began = time.monotonic()
     try:
@@ -110,6 +161,7 @@ async def play(experiment: Experiment, number: int, conditions: Conditions) -> R
     except Exception:  # noqa: BLE001 - a mistake of the experiment is a failure, too
         result.failure = traceback.format_exc()
     result.took_s, result.measured = time.monotonic() - began, lab.measured
+    result.ended_at = time.time()
     if result.failure:
         _keep(lab, result, began)
     else:

@@ -247,6 +247,8 @@ async def test_a_broken_promise_fails(
         tier=Tier.TEST,
         tenants=("prod",),
         test_speed=1.0,
+        speed=1.0,
+        lasts_s=0.0,
         is_busy=False,
         is_alone=False,
         times=1,

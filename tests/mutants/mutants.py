@@ -321,7 +321,7 @@ MUTANTS = (
         id="password-echoed",
         path="bot/probes/result.py",
         function="require_json",
-        old="redact(value[:QUOTE_LIMIT])",
+        old="redact(value)",
         new="value",
         promise='"`redact` cleans what a fault quotes: a tenant\'s own code may echo the password."'
         " (require_json)",

@@ -194,7 +194,14 @@ async def check(lab: Lab, server: Server, expected: str) -> None:
     assert after.outcome is Outcome.OK, after
 
 
-@pytest.mark.drill(few=1, full=90)
+async def check_healthy(lab: Lab, repeats: Repeats) -> None:
+    """Check the healthy server often: what was broken before has left nothing behind."""
+    probes = lab.probes(timeout=LIMIT_S)
+    for _ in range(100 if repeats.is_full else 1):
+        assert (await probes.probe(LOGIN)).outcome is Outcome.OK
+
+
+@pytest.mark.drill(few=1, full=90, is_lag_limited=True)
 @pytest.mark.parametrize("name", [*ANSWERS, *SLOW])
 async def test_broken_answers_to_a_login(lab: Lab, name: str, repeats: Repeats) -> None:
     """Each broken answer is named for what it is, and the next check of a healthy server works."""
@@ -202,9 +209,10 @@ async def test_broken_answers_to_a_login(lab: Lab, name: str, repeats: Repeats) 
 
     for _ in repeats:
         await check(lab, lab.server_with(behaviour), expected)
+    await check_healthy(lab, repeats)
 
 
-@pytest.mark.drill(few=1, full=90)
+@pytest.mark.drill(few=1, full=90, is_lag_limited=True)
 @pytest.mark.parametrize("name", RAW)
 async def test_broken_handshakes_of_a_login(lab: Lab, name: str, repeats: Repeats) -> None:
     """A failure before TLS is complete is no answer; the next check of a healthy server works."""
@@ -212,6 +220,7 @@ async def test_broken_handshakes_of_a_login(lab: Lab, name: str, repeats: Repeat
 
     for _ in repeats:
         await check(lab, lab.server_with(behaviour, raw=behaviour, tls=None), expected)
+    await check_healthy(lab, repeats)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +234,7 @@ async def test_broken_handshakes_of_a_login(lab: Lab, name: str, repeats: Repeat
     ],
     ids=["other host", "the address itself", "expired", "not yet valid", "untrusted"],
 )
-@pytest.mark.drill(few=1, full=90)
+@pytest.mark.drill(few=1, full=90, is_lag_limited=True)
 async def test_wrong_certificates(lab: Lab, made: object, expected: str, repeats: Repeats) -> None:
     """Each kind is named; the name that is checked is the host's, not the address."""
     assert callable(made)
@@ -233,6 +242,7 @@ async def test_wrong_certificates(lab: Lab, made: object, expected: str, repeats
 
     for _ in repeats:
         await check(lab, lab.server_with(sends(b""), tls=context), expected)
+    await check_healthy(lab, repeats)
 
 
 async def test_a_self_signed_certificate(lab: Lab) -> None:

@@ -233,6 +233,12 @@ async def test_the_quota_comes_along(lab: Lab) -> None:
     assert seen.fault.retry_at == round(now + 90)
 
 
+HALVED = (
+    f"{''.join(f'&#x{ord(char):x};' for char in 'canary-password') * 45}{' ' * 38}canary-password"
+)
+"""Long enough that a cut at 4,096 characters would leave the half of a password."""
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -240,6 +246,7 @@ async def test_the_quota_comes_along(lab: Lab) -> None:
         (403, b'{"error": "canary-password", "error_description": "Bearer canary-password"}'),
         (200, b'{"access_token": "canary-password", "id_token": "canary-password"}'),
         (200, b"canary-password"),
+        (400, json.dumps({"error": "invalid_grant", "error_description": HALVED}).encode()),
     ],
 )
 async def test_no_secret_comes_back(

@@ -12,6 +12,7 @@ from bot.core.model.observation import Cause, Scope, Severity, Verdict
 from bot.core.oncall import CallReason, Shift
 from bot.core.state.desk import BotState, DeskState
 from bot.core.state.incident import (
+    Acknowledgement,
     Incident,
     IncidentKind,
     IncidentLife,
@@ -526,6 +527,22 @@ def test_what_waits_goes_out_before_what_does_not() -> None:
 
     assert [key for _, key in bench.attempts] == [POST.key, "1:reply:1", "1:reply:9"]
     assert bench.attempts[-1][0] < 3.0
+
+
+def test_a_call_that_is_needless_by_now_keeps_its_place() -> None:
+    """Only what wakes people overtakes what stands before it in the thread."""
+    acknowledged = replace(
+        INCIDENT,
+        message=IncidentMessage(MESSAGE),
+        life=IncidentLife(0.0, acknowledged=Acknowledgement("U1", 5.0)),
+    )
+    line = replace(REPLY, body=Reply(1, ReopenedEntry(0.0)))
+    bench = deliver(
+        *(line, replace(STEP, key="1:reply:2", seq=4, body=Reply(1, MentionEntry(0.0)))),
+        prepare=lambda bench: bench.incidents.update({1: acknowledged}),
+    )
+
+    assert [key for _, key in bench.attempts] == ["1:reply:1", "1:reply:2"]
 
 
 def test_what_notifies_people_goes_first() -> None:

@@ -109,7 +109,8 @@ class Staged(Simulation):
             seen = await probe(target)
             if self.clock.now() < exhausted_at:
                 return seen
-            return Observation(target, seen.at, Outcome.NO_DATA, no_data_reason="EMFILE")
+            why = "Too many open files, EMFILE"
+            return Observation(target, seen.at, Outcome.NO_DATA, no_data_reason=why)
 
         prober.probe = try_to_probe  # type: ignore[method-assign]
         return prober

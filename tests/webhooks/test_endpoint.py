@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +23,7 @@ from tests.webhooks.conftest import SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from random import Random
 
     from tests.faults.drills import Repeats
 
@@ -333,11 +336,13 @@ async def test_forged_pushes(door: Any, genuine: Any, hook: str, repeats: Repeat
 @pytest.mark.no_cover
 @pytest.mark.drill(few=60, full=1000)
 async def test_spoilt_pushes(door: Any, genuine: Any, hook: str, repeats: Repeats) -> None:
-    """Pushes to each webhook with its secret and random bytes changed cause no answer 5xx."""
+    """Pushes to each webhook with its secret and bytes or values changed cause no answer 5xx."""
     dice = repeats.dice
     good = json.dumps(genuine[hook]).encode()
 
     def mutated() -> bytes:
+        if dice.random() < 1 / 2:
+            return with_one_value_replaced(good, dice)
         body = bytearray(good)
         for _ in range(dice.randrange(1, 6)):
             body[dice.randrange(len(body))] = dice.choice(b'"{}[]:,0e-\\\x00\xff ')
@@ -346,6 +351,22 @@ async def test_spoilt_pushes(door: Any, genuine: Any, hook: str, repeats: Repeat
     statuses = {(await door.push(hook, mutated()))[0] for _ in repeats}
 
     assert statuses <= {200, 202, 400, 422}
+    for push in door.inbox.pushes.values():  # what was taken in can be stored
+        json.dumps([asdict(item) for item in push.items], ensure_ascii=False).encode()
+
+
+VALUES = (
+    *("1e999", "-1e999", "1" + "0" * 400, "1" + "0" * 5000, "1e308", "-0.0", "true", "null"),
+    *('"\\ud800"', '"\\u0000"', '"\\u202e"', '"9999-12-31T23:59:59Z"', f'"{"x" * 99_000}"'),
+    *("[]", "{}", "[[]]", '[{"a": null}]', "[" * 900 + "]" * 900),
+)
+"""Values of JSON that break what does not expect them."""
+
+
+def with_one_value_replaced(body: bytes, dice: Random) -> bytes:
+    places = [*re.finditer(rb'(?<=[:\[,] )("[^"]*"|[\d.]+)', body)]
+    place = dice.choice(places)
+    return body[: place.start()] + dice.choice(VALUES).encode() + body[place.end() :]
 
 
 async def test_told_quietly(

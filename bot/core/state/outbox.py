@@ -325,6 +325,14 @@ def next_delivery(lane: Iterable[Delivery]) -> tuple[Delivery, float] | None:
     return first, 0.0 if first.is_held else first.due_at
 
 
+def is_ahead(delivery: Delivery, lane: Iterable[Delivery]) -> bool:
+    """Tell whether it goes before older messages because its line calls people."""
+    if delivery.status is not DeliveryStatus.PENDING or not delivery.call:
+        return False
+    older = (each for each in lane if each.seq < delivery.seq)
+    return isinstance(delivery.body, Reply) and not all(each.is_done for each in older)
+
+
 def mark_sending(delivery: Delivery, now: float) -> Delivery:
     """Return it with a started try; to be committed before anything is sent."""
     return replace(

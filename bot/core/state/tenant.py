@@ -145,6 +145,8 @@ class TenantState:
     """By login."""
     data: HasData | NoData | None = None
     """Whether its probes have usable results, good or bad; None: it never started."""
+    no_data_reason: str = ""
+    """Why its newest probe had no usable result; empty: it had one."""
     phase: float = 0.0
     """This tenant's offset in the minute, 0 to 1, so that not all are probed in the same second."""
     fingerprints: tuple[str, ...] = ()

@@ -341,7 +341,7 @@ def _note_data(
     """Note that there is data; return for how many seconds there was none, if that is reported."""
     observation, now = stimulus.observation, stimulus.at
     if observation.outcome is Outcome.NO_DATA:
-        return state, 0.0
+        return replace(state, no_data_reason=observation.no_data_reason), 0.0
     gap_s = now - (state.last_data_at or now)
     is_gap = gap_s > max(MONITORING_GAP_S, 2.5 * rules.limits.every_s) and not state.no_data_since
     reported_s = gap_s if is_gap else 0.0
@@ -353,7 +353,8 @@ def _note_data(
         if now - since < DATA_AGAIN_S and observation.fault is None:
             data = NoData(state.data.since, now, since)
     watched_since = state.watched_since or now
-    return replace(state, data=data, watched_since=watched_since), reported_s
+    state = replace(state, data=data, no_data_reason="", watched_since=watched_since)
+    return state, reported_s
 
 
 def _handle_check_request(

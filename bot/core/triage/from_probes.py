@@ -61,7 +61,9 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
     state, now = context.all_tenants.states[name], context.now
     if state.no_data_since is not None:
         minutes = round((now - state.no_data_since) / 60)
-        yield RuleMatch("blind", {"tenant": name, "minutes": minutes})
+        yield RuleMatch(
+            "blind", {"tenant": name, "minutes": minutes, "reason": state.no_data_reason}
+        )
         return
     logins = context.logins(name)
     failing = [login for login in logins if login.is_failing]

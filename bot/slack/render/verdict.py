@@ -91,7 +91,7 @@ SENTENCES = {
     "notice-silent": "Auth0's status page shows nothing (proves nothing: posts came 5 to 121 "
     "minutes late)",
     "feed-unreachable": "Auth0's status page cannot be reached from here",
-    "blind": "no check of {tenant} has got through for over {minutes} minutes",
+    "blind": "no check of {tenant} has got through for over {minutes} minutes{reason}",
     "users-fail": "logins of real users fail ({names})",
     "users-fail-alone": "logins of real users fail, and the test login works (seen in {names})",
     "users-ok": "logins of real users work (seen in {names})",
@@ -167,7 +167,7 @@ def evidence_text(evidence: Evidence) -> str:
     # Schema 0002 had the sentence in place of its values.
     sentence = "{text}" if "text" in evidence.values else SENTENCES[evidence.rule_id]
     values = {name: _value_text(name, value) for name, value in evidence.values.items()}
-    return sentence.format(**values)
+    return sentence.format(**{"reason": "", **values})  # 0.1.0 stored none with "blind"
 
 
 def _value_text(name: str, value: EvidenceValue) -> str | float:
@@ -177,7 +177,7 @@ def _value_text(name: str, value: EvidenceValue) -> str | float:
         return fault_name(value)
     if name == "pattern":
         return f" ({str(value).replace('_', ' ')})" if value else ""
-    return f" ({value})" if name == "app" and value else value
+    return f" ({value})" if name in {"app", "reason"} and value else value
 
 
 def name_facts(verdict: Verdict) -> str:

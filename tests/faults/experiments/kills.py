@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import signal
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -21,20 +22,28 @@ if TYPE_CHECKING:
 
     from tests.faults.lab import Lab
     from tests.faults.site import Fault, Handler
+    from tests.faults.slack import Message
 
 SETTLED = "all is over, and said once"
 KILLS, FEW_KILLS = 25, 4
-MANY = tuple(f"tenant-{number}" for number in range(6))
+FAST = 10.0
+ENVIRONMENTS = "US-1", "US-3", "EU-1", "EU-2", "AU-1", "JP-1"
+MANY = tuple(f"tenant-{number}" for number in range(len(ENVIRONMENTS)))
 LATE_S = 5.0
+LIFE_S, UNTIL_POST_S = 15.0, 60.0
+"""The longest from a start to a kill, at random or at the next message."""
+ABOUT_A_CALL = re.compile(r"Paged by|got a direct message|For \d+ (s|min)")
 
 
-@experiment(Kind.CRASHES, {SETTLED: 900}, tier=Tier.QUICK, tenants=MANY, test_speed=10)
+@experiment(
+    Kind.CRASHES, {SETTLED: 900}, tier=Tier.QUICK, tenants=MANY, test_speed=FAST, speed=FAST
+)
 async def killed_while_alerts_flow(lab: Lab) -> None:
-    """The bot is killed 4 times (in real time 25) at random or in mid-post, while tenants fail."""
+    """The bot is killed 25 times (or 4) at random or in mid-post, while tenants fail."""
     await kill_again_and_again(lab)
 
 
-@experiment(Kind.CRASHES, {SETTLED: 900}, tier=Tier.TEST, tenants=MANY, test_speed=10)
+@experiment(Kind.CRASHES, {SETTLED: 900}, tier=Tier.TEST, tenants=MANY, test_speed=FAST, speed=FAST)
 async def killed_while_answers_get_lost(lab: Lab) -> None:
     """The same, and of each five messages Slack loses one's answer and takes one up to 5 s late."""
     lab.slack.site.faults["chat.postMessage"] = lose_answers(lab)
@@ -63,10 +72,16 @@ def lose_answers(lab: Lab) -> Fault:
 async def kill_again_and_again(lab: Lab) -> None:
     """Kill the program, check its database, start it again; in the end let it finish its work."""
     lab.may_end = True
+    await lab.load_code_once()
+    settings = lab.settings()
+    for tenant, environment in zip(settings["tenants"], ENVIRONMENTS, strict=True):
+        tenant["environment"] = environment  # each has incidents of its own
     weather = asyncio.create_task(let_tenants_fail(lab))
+    kills = lab.measured["kills"] = FEW_KILLS if lab.is_quick else KILLS
+    lab.measured["kills in mid-post"] = 0
     try:
-        for _ in range(FEW_KILLS if lab.speed > 1 else KILLS):
-            await lab.start()
+        for _ in range(kills):
+            await lab.start(settings)
             await lab.until(
                 lambda: lab.program.find("admin_listen: listening"), START_S, "it has started"
             )
@@ -94,6 +109,7 @@ async def let_tenants_fail(lab: Lab) -> None:
 async def die(lab: Lab) -> None:
     """Kill the program: in mid-post, before or after Slack took it; or after some time."""
     before, program = lab.slack.site.faults.get("chat.postMessage"), lab.program
+    longest_s = LIFE_S
     if lab.dice.random() < 1 / 2:
         is_taken = lab.dice.random() < 1 / 2
 
@@ -101,10 +117,12 @@ async def die(lab: Lab) -> None:
             if is_taken:
                 await (before(request, handle) if before else handle(request))
             program.signal(signal.SIGKILL)
+            lab.measured["kills in mid-post"] += 1
             return await cut_before(request, handle)
 
         lab.slack.site.faults["chat.postMessage"] = kill
-    latest = lab.now() + lab.dice.uniform(0, 15) / lab.speed
+        longest_s = UNTIL_POST_S
+    latest = lab.now() + lab.dice.uniform(0, longest_s) / lab.speed
     while lab.program.status is None and lab.now() < latest:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     await lab.program.kill()
@@ -145,14 +163,31 @@ def is_settled(lab: Lab) -> bool:
 
 
 def check_messages(lab: Lab) -> None:
-    """See that each incident has one message, which says that it is over, and each line is once."""
+    """See that each incident has one message, which says that it is over, and each line is once.
+
+    Calls overtake what only informs, and what is said of a call waits until it was taken; within
+    each of these kinds a thread's lines come in their order.
+    """
     lab.measured["incidents"] = len(read_incidents(lab))
     ours = [message for message in lab.slack.messages if message.key[:1].isdigit()]
-    lines = Counter(message.key for message in ours if ":reply:" in message.key)
+    lines = [message for message in ours if ":reply:" in message.key]
     cards = Counter(int(m.key.partition(":")[0]) for m in ours if ":reply:" not in m.key)
     wanted = Counter(dict.fromkeys(read_incidents(lab), 1))
     lab.check(cards == wanted, f"each incident has one message: {cards} and {wanted}")
-    twice = [key for key, count in lines.items() if count > 1]
+    twice = [key for key, count in Counter(m.key for m in lines).items() if count > 1]
     lab.check(not twice, f"no line is there twice: {twice}")
     firing = [json.dumps(m.text) for m in ours if ":reply:" not in m.key and "FIRING" in m.text]
     lab.check(not firing, f"no message says that something fails: {firing}")
+    kinds = defaultdict[tuple[str, str], list[int]](list)
+    for line in lines:
+        incident, _, number = line.key.split(":")
+        kinds[incident, kind_of(line)].append(int(number))
+    late = {kind: numbers for kind, numbers in kinds.items() if numbers != sorted(numbers)}
+    lab.check(not late, f"lines of a kind keep their order: {late}")
+
+
+def kind_of(line: Message) -> str:
+    """Return whether a line makes a call, is about one, or only informs."""
+    if "reason" in line.params["metadata"]["event_payload"]:
+        return "call"
+    return "about a call" if ABOUT_A_CALL.search(line.text) else "news"
