@@ -171,7 +171,9 @@ def _shared_users(tenant: Tenant) -> dict[str, str]:
 
 
 def _tenant_rules(settings: Settings, tenant: Tenant) -> TenantRules:
-    thresholds = settings.thresholds_of(tenant)
+    thresholds, probe = settings.thresholds_of(tenant), tenant.probe
+    # Light checks are of no use where logins come nearly as often.
+    has_light = probe.light_every and probe.every >= 2 * probe.light_every
     return TenantRules(
         name=tenant.name,
         domain=tenant.domain,
@@ -180,14 +182,14 @@ def _tenant_rules(settings: Settings, tenant: Tenant) -> TenantRules:
         custom_domain=tenant.custom_domain,
         has_m2m=tenant.m2m is not None,
         limits=ProbeLimits(
-            every_s=tenant.probe.every,
-            confirm_every_s=tenant.probe.confirm_every,
+            every_s=probe.every,
+            confirm_every_s=probe.confirm_every,
             fail_count=thresholds.fail_count,
             window=thresholds.window,
             recover_count=thresholds.recover_count,
             recover_for_s=thresholds.recover_for,
         ),
-        light_every_s=_light_every_s(tenant),
+        light_every_s=probe.light_every if has_light else None,
         runbook=tenant.runbook,
         calls=tenant.calls,
         users=_shared_users(tenant),
@@ -197,13 +199,6 @@ def _tenant_rules(settings: Settings, tenant: Tenant) -> TenantRules:
         realms=tuple(login.realm for login in tenant.logins if login.realm),
         monitors=tuple(name for name in MONITORS if getattr(settings.hooks, name)),
     )
-
-
-def _light_every_s(tenant: Tenant) -> float | None:
-    """Return how often the token endpoint is checked; not where logins come nearly as often."""
-    probe = tenant.probe
-    is_of_use = probe.light_every and probe.every >= 2 * probe.light_every
-    return probe.light_every if is_of_use else None
 
 
 def is_reported(metric: Metric) -> bool:

@@ -345,6 +345,20 @@ def test_a_log_without_the_failures_that_an_application_counts_is_as_ever() -> N
     assert "log-as-ever" not in rows(case(series={LOGS: fails} | fifth))
 
 
+def test_the_rows_that_a_log_lacks_tell_less_than_its_successes() -> None:
+    """What fails before Auth0 knows of a login leaves no row, either."""
+    fifth = {"checkout": bad(counted(40), Reason.SHARE)}
+
+    def strength(factor: int) -> float:
+        reading = replace(AS_EVER.reading, failed=0, total=40.0 * factor)
+        log_ = replace(AS_EVER, reading=replace(reading, expected_successes=40.0 * factor))
+        found = collect_evidence(case(series={LOGS: log_} | fifth))
+        return next(clue.strength for clue in found if clue.rule_id == "log-as-ever")
+
+    assert strength(1) < 0.5
+    assert strength(10) == 1.0
+
+
 def test_one_that_is_sent_to_the_wrong_tenant_is_no_outage_of_two() -> None:
     """What is missing at one tenant is refused at the other."""
     refused = log(Group(RowKind.APP, 30, "unknown_client"))

@@ -14,23 +14,28 @@ from bot.core.incidents.verdict_changes import (
     DISPROVED_S,
     LOUDER,
     OUR_CAUSES,
+    turn_verdict,
 )
 from bot.core.model.measurement import ChangeMade, ExternalAlert, MetricKind, Push
 from bot.core.model.observation import (
     CONTROL,
     Cause,
+    Evidence,
     Fault,
     FeedReading,
     FeedState,
     Observation,
     Outcome,
     Phase,
+    Scope,
     Stage,
     StatusIncident,
     Target,
+    Verdict,
 )
 from bot.core.signals.history import MIN_ANSWERS
 from bot.core.signals.metric_threshold import MetricLimits
+from bot.core.state.incident import VerdictRecord
 from bot.core.state.outbox import Reply
 from bot.core.state.stimulus import FeedPolled, Observed, Pushed, Send, TenantReport, VerdictChanged
 from bot.core.state.timeline import VerdictEntry
@@ -38,7 +43,6 @@ from bot.core.state.timeline import VerdictEntry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bot.core.model.observation import Scope, Verdict
     from bot.core.state.incident import Incident
 
 LOOKS = {
@@ -320,3 +324,40 @@ def test_one_failure_after_the_end_takes_no_cause_back(steps: Any) -> None:
     assert before is Cause.NETWORK
     assert incident.is_open
     assert incident.verdict.cause is Cause.NETWORK
+
+
+def test_what_was_not_clear_becomes_clear_as_soon_as_facts_name_a_cause(steps: Any) -> None:
+    """People were told no cause, however often the guess has changed; nothing is taken back."""
+    steps.fail("prod.login", 8)
+    known = Evidence("users-ok", {}, 2.0)
+    guess = Verdict(Cause.TENANT, Scope.TENANT, 0.6)
+    past = tuple(VerdictRecord(steps.now - 60 * n, guess, ()) for n in range(5, 0, -1))
+    history = replace(
+        steps.incidents[0].history, verdicts=past, evidence_since={"users-ok": steps.now - 300}
+    )
+    incident = replace(steps.incidents[0], verdict=guess, history=history)
+    incident = replace(incident, life=replace(incident.life, opened_at=steps.now - 600))
+    clear = Verdict(Cause.PROBE, Scope.TENANT, 0.8, (known,))
+    stated = replace(incident, verdict=replace(guess, confidence=0.75))
+
+    assert turn_verdict(incident, clear, steps.now).verdict is clear
+    assert turn_verdict(stated, clear, steps.now).verdict is stated.verdict
+
+
+def test_a_mere_guess_takes_no_cause_back_when_it_fails_again(steps: Any) -> None:
+    """Users' counts speak within a minute; only if they do not, the old cause is given up."""
+    wrong = Fault(Stage.TOKEN, "wrong_audience", 200)
+    steps.push(ChangeMade("c", steps.now, "action deployed", tenant="prod"))
+    steps.fail("prod.login", 5, wrong)
+    for _ in range(18):
+        steps.wait(10)
+        steps.healthy()
+    told = replace(steps.incidents[0].verdict, cause=Cause.PROBE, confidence=0.9)
+    steps.desk = steps.desk.with_incident(replace(steps.incidents[0], verdict=told))
+    assert not steps.incidents[0].is_open
+    steps.fail("prod.login", 4, wrong)
+    assert steps.incidents[0].is_open
+    assert steps.incidents[0].verdict.cause is Cause.PROBE
+
+    steps.fail("prod.login", 20, wrong)
+    assert steps.incidents[0].verdict.stated_cause is Cause.UNCLEAR

@@ -28,7 +28,8 @@ DETECTED_S = 540.0
 SAID_S = 120.0
 """After a gap in the checks, the bot says so within this time."""
 TENANTS = tuple(f"tenant-{number}" for number in range(10))
-FEW_HOURS, ALL_HOURS = 6, 30 * 24
+TARGETS = {f"{name}.{probe}" for name in TENANTS for probe in ("login", "wellknown")}
+FEW_HOURS, ALL_HOURS = 5, 30 * 24
 
 
 def draw_month(dice: Random, hours: int) -> dict[str, Any]:
@@ -88,9 +89,9 @@ def find_silent_gaps(events: list[dict[str, Any]]) -> list[str]:
     """Return where a target was not checked for two intervals, and nothing was posted."""
     checked_at = defaultdict[str, list[float]](list)
     for event in events:
-        if event["event"] == "request" and event["target"].partition(".")[0] in TENANTS:
+        if event["event"] == "request" and event["target"] in TARGETS:
             checked_at[event["target"]].append(event["t"])
-    assert len(checked_at) == 2 * len(TENANTS)
+    assert checked_at.keys() == TARGETS
     said_at = [event["t"] for event in events if event["event"] == "message"]
     return [
         f"{target} from {before:.0f} to {after:.0f}"

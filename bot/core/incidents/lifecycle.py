@@ -39,7 +39,13 @@ from bot.core.state.problem import (
 )
 from bot.core.state.stimulus import DeskEffect, IncidentChanged, Send, VerdictChanged
 from bot.core.state.timeline import JoinedEntry, ReopenedEntry
-from bot.core.triage.context import TriageContext, are_users_down, is_down, measure_impact
+from bot.core.triage.context import (
+    TriageContext,
+    are_users_down,
+    is_calm,
+    is_down,
+    measure_impact,
+)
 from bot.core.triage.verdict import Triage, feed_views, matching_status_incidents
 
 if TYPE_CHECKING:
@@ -131,8 +137,9 @@ def evaluate_incident(
         ended = replace(incident, status_incidents=status_incidents)
         return resolve_incident(ended, Resolution(now, ended_at=_find_end(incident, context)))
     after = incident
-    # Without data, and until it comes reliably again, nothing new can be known.
-    if not was_no_data and not any(states[name].no_data_since for name in names):
+    # Without data, and until it comes reliably again, nothing new can be known; nor in a pause.
+    is_blind = was_no_data or any(states[name].no_data_since for name in names)
+    if not is_blind and not is_calm(context):
         after = turn_verdict(incident, triage.judge(context), now)
     after = replace(
         after,
@@ -208,10 +215,10 @@ def reopen_incident(
     posts = [post_message(again)] if incident.message.is_missed else []
     context = replace(context, tenants=tenants, since=again.failing_since)
     if incident.verdict.cause in OUR_CAUSES:  # what was wrong on our side then says nothing of now
-        # … unless one failure alone says nothing at all.
-        cause = triage.judge(context).cause
-        since = context.now if cause is Cause.UNCLEAR else incident.ended_at
-        history = replace(again.history, doubted_as=cause, doubted_since=since)
+        # … unless one failure alone says nothing that would be stated.
+        judged = triage.judge(context)
+        since = context.now if judged.stated_cause is Cause.UNCLEAR else incident.ended_at
+        history = replace(again.history, doubted_as=judged.cause, doubted_since=since)
         again = replace(again, history=history)
     if not incident.life.still_failing:
         # Quietly: one failure after an outage is no reason to wake people.

@@ -98,7 +98,7 @@ def _next_verdict(incident: Incident, judged: Verdict, now: float) -> Verdict:
 def _may_turn_again(incident: Incident, judged: Verdict, now: float) -> bool:
     """Tell whether evidence that was seen before may turn the verdict now."""
     opened_at, turns = incident.life.opened_at, incident.history.verdicts
-    is_named = incident.verdict.cause is Cause.UNCLEAR and judged.confidence >= CLEAR
+    is_named = incident.verdict.stated_cause is Cause.UNCLEAR and judged.confidence >= CLEAR
     if now - opened_at < SETTLE_S or is_named:
         return True
     last_at = turns[-1].at if turns else opened_at

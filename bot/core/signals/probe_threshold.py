@@ -23,7 +23,15 @@ from math import ceil, floor, log
 from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_from_outage, is_rate_limited, is_refusal
-from bot.core.model.observation import HEALTH_BY_STATE, HEALTHY, Fault, Health, Outcome, SignalState
+from bot.core.model.observation import (
+    HEALTH_BY_STATE,
+    HEALTHY,
+    Fault,
+    Health,
+    Outcome,
+    OwnSide,
+    SignalState,
+)
 from bot.core.model.record import replace
 from bot.core.signals import history
 from bot.core.signals.history import LatencyBaseline, Trend, add_counts
@@ -55,6 +63,9 @@ FIRING_INTERVAL_FACTOR = 2.0
 """While firing we probe half as often as while confirming: every 10 s by default."""
 RELAPSE_INTERVAL_S = 60.0
 """Soon after its end also what is rarely probed is probed so often: it may come back."""
+MAX_OK_TIMES = 10
+LOST_PART = 0.2
+"""If so many of the look-ups outside Auth0 fail as well, it is more than chance."""
 LUCKY_RUN_PROBABILITY = 0.01
 """A run of successes ends a partial outage if the outage would produce it with at most this
 probability."""
@@ -143,6 +154,8 @@ class ProbeState:
     """When the first failing request of this problem began."""
     ever_ok: bool = False
     last_ok_at: float | None = None
+    ok_times: tuple[float, ...] = ()
+    """When the last successes began, oldest first, at most `MAX_OK_TIMES`."""
     good_before: float | None = None
     """The last success before this problem."""
     last_at: float | None = None
@@ -173,6 +186,11 @@ class ProbeState:
         return tuple(t.fault for t in self.tries if t.fault)
 
     @cached_property
+    def failed_times(self) -> tuple[float, ...]:
+        """When those began."""
+        return tuple(t.at for t in self.tries if t.fault)
+
+    @cached_property
     def health(self) -> Health:
         """What is wrong with it."""
         if self.state is SignalState.OK and not self.latency.is_slow:
@@ -188,15 +206,26 @@ class ProbeState:
 
     @cached_property
     def most_frequent_fault(self) -> Fault | None:
-        """The newest of the faults whose stage and reason are most frequent in the window."""
+        """The newest of the faults whose stage and reason are most frequent in the window.
+
+        A resolver of ours that loses a part of all names finds some of those outside Auth0. If it
+        has lost several of these as well, that counts.
+        """
         kinds = [(fault.stage, fault.reason) for fault in self.faults]
         most = max(dict.fromkeys(kinds), key=kinds.count, default=None)
-        return next((f for f in reversed(self.faults) if (f.stage, f.reason) == most), None)
+        alike = [f for f in self.faults if (f.stage, f.reason) == most]
+        lost = [f for f in alike if f.own_side is OwnSide.NAMES_LOST]
+        chosen = lost if len(lost) > LOST_PART * len(alike) else alike
+        return chosen[-1] if chosen else None
 
-    @property
+    @cached_property
     def successes_in_a_row(self) -> int:
         """Successes in a row at the end of the window."""
         return next((i for i, t in enumerate(reversed(self.tries)) if t.fault), len(self.tries))
+
+    def count_ok_since(self, at: float) -> int:
+        """Return how many of the last tries succeeded since an instant."""
+        return sum(ok_at >= at for ok_at in self.ok_times)
 
     @property
     def failed_share(self) -> float:
@@ -244,6 +273,7 @@ def _record(signal: ProbeState, result: Observation) -> ProbeState:
         latency=history.observe_latency(signal.latency, result.latency_s or 0.0, result.at),
         last_at=result.at,
         last_ok_at=result.at,
+        ok_times=(*signal.ok_times[1 - MAX_OK_TIMES :], result.at),
         ever_ok=True,
         is_stopped=False,
         latency_s=result.latency_s,

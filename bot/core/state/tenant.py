@@ -123,10 +123,6 @@ class LoginBudget:
         recent = tuple(start for start in self.starts if start > now - TEN_MINUTES_S)
         return replace(self, starts=(*recent, now))
 
-    def give_back(self) -> LoginBudget:
-        """Return the budget without its newest login, which was never made."""
-        return replace(self, starts=self.starts[:-1])
-
     def _last_start(self) -> float:
         return self.starts[-1] if self.starts else float("-inf")
 

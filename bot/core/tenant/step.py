@@ -219,9 +219,11 @@ def _spend_login(
 def _give_login_back(state: TenantState, name: str, rules: TenantRules) -> TenantState:
     """Give the user back the login of a probe that was left out."""
     user = _synthetic_user(name, rules)
-    if user not in state.budgets:
+    budget = state.budgets.get(user)
+    if budget is None:
         return state
-    return replace(state, budgets={**state.budgets, user: state.budgets[user].give_back()})
+    budget = replace(budget, starts=budget.starts[:-1])  # the newest one was never made
+    return replace(state, budgets={**state.budgets, user: budget})
 
 
 def _synthetic_user(name: str, rules: TenantRules) -> str:

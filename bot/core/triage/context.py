@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from math import log
 from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.events import RowKind
@@ -22,6 +23,7 @@ from bot.core.state.silence import is_window_active
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bot.core.model.observation import Fault
     from bot.core.signals.metric_threshold import MetricState
     from bot.core.signals.probe_threshold import ProbeLimits, ProbeState
     from bot.core.state.incident import Incident
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 DOWN_SHARE = 0.5
 """From this share of failed logins on, logins count as down, below as degraded."""
+CALM_TRIES = 2
+"""So many good answers in a row of each failing probe: it pauses, or it ends."""
 RECENTLY_ENDED_S = 600.0
 """How long a problem that ended still counts as evidence at other tenants."""
 
@@ -93,10 +97,54 @@ def has_just_recovered(signal: ProbeState, now: float) -> bool:
     return signal.ended_at is not None and now - signal.ended_at < RECENTLY_ENDED_S
 
 
+def find_fault(signal: ProbeState, context: TriageContext) -> Fault | None:
+    """Return the fault by which a signal fails, or failed a moment ago, in this problem.
+
+    In a partial outage it comes and goes; and what recovers first failed all the same.
+    """
+    if signal.faults:
+        return signal.most_frequent_fault
+    has_failed = has_just_recovered(signal, context.now) and (signal.ended_at or 0) > context.since
+    return signal.last_fault if has_failed else None
+
+
+def has_failed(signal: ProbeState, context: TriageContext) -> bool:
+    """Tell whether a signal fails, or did a moment ago in this problem; once is not enough."""
+    return signal.is_failing or (not signal.faults and find_fault(signal, context) is not None)
+
+
+def weigh_successes(count: float, share: float) -> float:
+    """Return how much likelier so many successes are where nothing fails than where a share does.
+
+    One success proves little where only a part of the requests fails.
+    """
+    return -count * log(1 - min(share, MOST_FAILING))
+
+
+SPOKEN = 1.5
+"""From this log-likelihood ratio on successes, or answers of a control endpoint, say something."""
+MOST_FAILING = 0.99
+
+
 def is_down(context: TriageContext, tenant: str) -> bool:
     """Tell whether most of a tenant's logins fail, and not only a part."""
     logins = context.logins(tenant)
     return any(login.is_failing and login.failed_share >= DOWN_SHARE for login in logins)
+
+
+def is_calm(context: TriageContext) -> bool:
+    """Tell whether all that failed works just now: it pauses, or it ends, one thing before another.
+
+    What is still bad then only waits for its next try.
+    """
+    states = [context.all_tenants.states[name] for name in context.tenants]
+    probes = [probe for state in states for probe in state.probes.values()]
+    return not (
+        any(p.is_failing and p.successes_in_a_row < CALM_TRIES for p in probes)
+        or any(p.latency.is_slow and not p.latency.is_fast_again(CALM_TRIES) for p in probes)
+        or any(m.is_firing and m.reading.reason for s in states for m in s.metrics.values())
+        or any(monitor.firing for state in states for monitor in state.monitors.values())
+    )
 
 
 def is_user_failure(metric: MetricState) -> bool:

@@ -7,20 +7,23 @@ the requests fails. So shares are compared, and slowness, each with its own past
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from math import log
-from statistics import median
+from statistics import median_low
 from typing import TYPE_CHECKING
 
 from bot.core.model.fault import is_refusal
-from bot.core.model.observation import CUSTOM, FRESH_S, M2M, WELLKNOWN
+from bot.core.model.observation import CUSTOM, FRESH_S, M2M, WELLKNOWN, Cause, SignalState
 from bot.core.state.tenant import feed_samples_key
 from bot.core.triage.context import (
+    SPOKEN,
     RuleMatch,
     has_just_recovered,
     is_signal_healthy,
+    weigh_successes,
 )
 from bot.core.triage.from_probes import UNREACHABLE_STAGES, is_slow, is_sudden, login_rule_id
-from bot.core.triage.from_users import is_metric_healthy, suspect_changes
+from bot.core.triage.from_users import are_users_awaited, is_metric_healthy, suspect_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +37,13 @@ LONG_BEFORE_S = 300.0
 """A control endpoint that began to fail so long before has a problem of its own."""
 USUAL_SHARE = 0.01
 """So many of a control endpoint's requests fail by themselves."""
-SPOKEN, CERTAIN = 1.5, 3.0
-"""From the first log-likelihood ratio on it says something, from the second on all it can."""
+CERTAIN = 3.0
+"""From this log-likelihood ratio on it says all it can."""
 SLOWER = 1.9
 """At this many times its usual latency it is slow as well, however fast it still is."""
-FEW_ANSWERS = 3
+FEW_ANSWERS = 2
+BESIDE_S = 20.0
+"""What is answered so shortly before or after a failure was asked while something failed."""
 SHARED_EDGE = 0.5
 """What control endpoints that fail still count if the status page is reached: they may be behind
 the same edge as Auth0."""
@@ -52,7 +57,7 @@ def collect_control_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     share = failing_share(context)
     found: dict[str, dict[str, float]] = {}
     for name, signal in context.shared.controls.items():
-        samples = [s for s in context.shared.samples.get(name, ()) if s.at >= context.since]
+        samples = _samples_while_failing(context, name)
         # One that failed already when the problem began, or never worked, tells nothing.
         has_failed_before = signal.since is not None and (
             signal.good_before is None or signal.since < context.since - LONG_BEFORE_S
@@ -75,22 +80,47 @@ def _is_blocked(context: TriageContext) -> bool:
     """Tell whether a page refuses us: our line is well then, and what others answer is no proof."""
     probes = (p for n in context.tenants for p in context.all_tenants.states[n].probes.values())
     faults = [fault for p in probes if p.is_failing and (fault := p.most_frequent_fault)]
-    return bool(faults) and all(login_rule_id(fault) == "login-blocked" for fault in faults)
+    return bool(faults) and all(login_rule_id(fault) in REFUSED_RULE_IDS for fault in faults)
+
+
+def _samples_while_failing(context: TriageContext, key: str) -> list[Sample]:
+    """Return the answers of a control endpoint or a feed that came while tenants' probes failed.
+
+    In an outage that pauses all is well in between, and an answer from then proves nothing. Where
+    only slowness or users' failures are known, all answers since then count.
+    """
+    samples = [s for s in context.shared.samples.get(key, ()) if s.at >= context.since]
+    failing = _failing_probes(context)
+    if not failing:
+        return samples
+    return [s for s in samples if any(_has_failed_beside(probe, s.at) for probe in failing)]
+
+
+def _has_failed_beside(probe: ProbeState, at: float) -> bool:
+    times = probe.failed_times
+    place = bisect_left(times, at - BESIDE_S)
+    return place < len(times) and times[place] <= at + BESIDE_S
+
+
+def _failing_probes(context: TriageContext) -> list[ProbeState]:
+    """Return the failing probes of the context's tenants."""
+    states = (context.all_tenants.states[name] for name in context.tenants)
+    return [p for state in states for p in state.probes.values() if p.is_failing]
 
 
 def feed_ratio(context: TriageContext) -> float:
     """Return the log-likelihood ratio of "the status page is lost as what fails" against "as ever".
 
-    Below 0 it is reached.
+    Below 0 it is reached. That says nothing where Auth0 is slow: a slow line reaches it as well.
     """
+    share = failing_share(context)
+    states = (context.all_tenants.states[name] for name in context.tenants)
+    if not share and any(p.latency.is_slow for state in states for p in state.probes.values()):
+        return 0.0
     names = {context.rules.tenants[name].feed.name for name in context.tenants}
-    samples = [
-        sample
-        for name in names
-        for sample in context.shared.samples.get(feed_samples_key(name), ())
-        if sample.at >= context.since
-    ]
-    return compare_shares(samples, failing_share(context) or 1.0)
+    keys = [feed_samples_key(name) for name in names]
+    samples = [sample for key in keys for sample in _samples_while_failing(context, key)]
+    return compare_shares(samples, share or 1.0)
 
 
 def _answer(
@@ -102,7 +132,7 @@ def _answer(
         return "controls-fail", min(1.0, ratio / CERTAIN)
     latencies = [sample.latency_s for sample in samples if sample.latency_s is not None]
     slow_s = SLOWER * signal.latency.median_s
-    if len(latencies) >= FEW_ANSWERS and median(latencies) >= slow_s > 0:
+    if len(latencies) >= FEW_ANSWERS and median_low(latencies) >= slow_s > 0:
         return "controls-slow", 1.0
     if ratio <= -SPOKEN and _can_tell(context, samples, share):
         return "controls-ok", min(1.0, -ratio / CERTAIN)
@@ -119,14 +149,14 @@ def _can_tell(context: TriageContext, samples: list[Sample], share: float) -> bo
 
 
 def failing_share(context: TriageContext) -> float:
-    """Return the share that fails of any probe of the context's tenants; 0: none fails.
+    """Return the share that fails of all failing probes of the context's tenants; 0: none fails.
 
     Of few tries it is drawn towards a half (Laplace).
     """
-    states = (context.all_tenants.states[name] for name in context.tenants)
-    failing = [p for s in states for p in s.probes.values() if p.is_failing]
-    tries = ((len(p.faults), len(p.tries) - p.successes_in_a_row) for p in failing)
-    return max(((failed + 1) / (made + 2) for failed, made in tries), default=0.0)
+    failing = _failing_probes(context)
+    failed = sum(len(p.faults) for p in failing)
+    made = sum(len(p.tries) - p.successes_in_a_row for p in failing)
+    return (failed + 1) / (made + 2) if failing else 0.0
 
 
 def compare_shares(samples: list[Sample], share: float) -> float:
@@ -152,13 +182,14 @@ OUTAGE_RULE_IDS = frozenset(
         "login-unreachable",
         "login-certificate",
         "login-untrusted",
-        "login-intercepted",
         "login-no-names",
         "login-name-lost",
     }
 )
 """Rules that one outage can match: one of them at this tenant, another one at the next."""
 OUTAGE_KIND = "outage"
+REFUSED_RULE_IDS = frozenset({"login-blocked", "login-intercepted"})
+"""Our address is refused, or somebody on our way answers, whichever tenant is asked."""
 CUT_OFF_RULE_IDS = frozenset({"login-unreachable", "login-no-names"})
 
 
@@ -188,17 +219,35 @@ def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     if len(failing) > 1 and _is_all_unreachable(context):
         yield RuleMatch("nothing-reached")
     yield from _collect_shared_refusals(context, others)
-    ways = {
-        way
-        for own in context.tenants
-        for way, probe in context.all_tenants.states[own].probes.items()
-        if probe.is_failing or is_slow(probe, context.now)
-    }
+    ways = {way for own in context.tenants for way in _failing_ways(context, own)}
     if near_ok := [name for name in near if _is_tenant_healthy(context, name, ways)]:
-        yield RuleMatch("same-environment-ok", {"names": tuple(near_ok)})
+        strength = _weigh_health(context, near_ok)
+        yield RuleMatch("same-environment-ok", {"names": tuple(near_ok)}, strength)
     far_ok = [name for name in far if _is_tenant_healthy(context, name, ways)]
     if far_ok and not wide:
-        yield RuleMatch("elsewhere-ok", {"names": tuple(far_ok)})
+        yield RuleMatch("elsewhere-ok", {"names": tuple(far_ok)}, _weigh_health(context, far_ok))
+
+
+def find_refutable_by_neighbours(context: TriageContext) -> frozenset[Cause]:
+    """Return the causes that neighbours may refute in a moment: what fails there as well is shared.
+
+    A login there has failed once and is being repeated, or users' counts are not known yet.
+    """
+    here = {context.environment(name) for name in context.tenants} - {None}
+    near = [
+        name
+        for name in context.rules.tenants
+        if name not in context.members
+        and context.environment(name) in here
+        and not context.is_worked_on(name)
+    ]
+    logins = [login for name in near for login in context.logins(name)]
+    found: frozenset[Cause] = frozenset()
+    if any(p.state is SignalState.PENDING and not p.is_failing for p in logins):
+        found |= {Cause.TENANT, Cause.PROBE}
+    if any(are_users_awaited(context, name) for name in near):
+        found |= {Cause.APP}
+    return found
 
 
 def _is_all_unreachable(context: TriageContext) -> bool:
@@ -286,6 +335,24 @@ def _is_tenant_healthy(context: TriageContext, name: str, failing: set[str]) -> 
     )
 
 
+def _weigh_health(context: TriageContext, names: list[str]) -> float:
+    """Return how clearly other tenants' successes show that what fails here works there, 0 to 1."""
+    share = failing_share(context)
+    if not share:
+        return 1.0
+    signals = {n for own in context.tenants for n in _failing_ways(context, own)}
+    states = [context.all_tenants.states[name] for name in names]
+    ways = [[probe for n, probe in state.probes.items() if n in signals] for state in states]
+    count = sum(max((p.count_ok_since(context.since) for p in found), default=1) for found in ways)
+    return round(min(1.0, weigh_successes(count, share) / SPOKEN), 2)
+
+
+def _failing_ways(context: TriageContext, name: str) -> set[str]:
+    """Return which probes of a tenant fail or are slow."""
+    probes = context.all_tenants.states[name].probes
+    return {n for n, probe in probes.items() if probe.is_failing or is_slow(probe, context.now)}
+
+
 def _collect_shared_refusals(context: TriageContext, others: list[str]) -> Iterator[RuleMatch]:
     """Yield which other tenants were suddenly refused at the same time, if no change is known.
 
@@ -314,7 +381,7 @@ def _refusal_times(context: TriageContext, name: str) -> Iterator[float]:
     for login in context.logins(name):
         fault = login.most_frequent_fault
         # Our address is refused everywhere, and so is a password that was changed in one place.
-        is_ours = fault and (login_rule_id(fault) == "login-blocked" or is_refusal(fault))
+        is_ours = fault and (login_rule_id(fault) in REFUSED_RULE_IDS or is_refusal(fault))
         is_bad = fault and login.is_failing and is_sudden(login, fault)
         if login.since is not None and is_bad and not is_ours:
             yield login.since

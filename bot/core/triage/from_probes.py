@@ -10,10 +10,14 @@ from bot.core.model.measurement import OWN_APP
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, Fault, OwnSide, SignalState, Stage
 from bot.core.triage.context import (
     RECENTLY_ENDED_S,
+    SPOKEN,
     RuleMatch,
+    find_fault,
+    has_failed,
     has_just_recovered,
     is_down,
     is_signal_healthy,
+    weigh_successes,
 )
 
 if TYPE_CHECKING:
@@ -66,22 +70,24 @@ def collect_probe_evidence(context: TriageContext, name: str) -> Iterator[RuleMa
         )
         return
     logins = context.logins(name)
-    failing = [login for login in logins if login.is_failing]
+    failing = [login for login in logins if has_failed(login, context)]
     is_login_ok = is_signal_healthy(logins[0], now) and not failing and not is_slow(logins[0], now)
     yield from _collect_login_evidence(context, name, failing)
     wellknown = state.probes[WELLKNOWN]
     if is_login_ok and not wellknown.is_failing:
         yield RuleMatch("login-ok", {"tenant": name})
-    if fault := wellknown.most_frequent_fault:
+    if fault := find_fault(wellknown, context):
         rule_id = WELLKNOWN_RULE_IDS.get(login_rule_id(fault), "wellknown-fails")
-        if is_login_ok and wellknown.is_failing and rule_id != "wellknown-blocked":
+        works_beside = is_login_ok and _works_beside(logins[0], wellknown, context)
+        if works_beside and has_failed(wellknown, context) and rule_id != "wellknown-blocked":
             yield RuleMatch("keys-only", {"tenant": name})
         yield RuleMatch(rule_id, {"tenant": name, "fault": keep_codes(fault)})
     elif is_signal_healthy(wellknown, now):
         yield RuleMatch("wellknown-ok", {"tenant": name})
     custom = state.probes.get(CUSTOM)
-    if custom and custom.is_failing and not failing and not wellknown.faults:
-        yield from _collect_custom_evidence(name, custom, logins[0], is_login_ok=is_login_ok)
+    has_custom_failed = custom is not None and has_failed(custom, context)
+    if custom and has_custom_failed and not failing and not find_fault(wellknown, context):
+        yield from _collect_custom_evidence(context, name, custom, is_login_ok=is_login_ok)
     elif custom and failing and is_signal_healthy(custom, now):
         yield RuleMatch("canonical-only", {"tenant": name})
     yield from _collect_m2m_evidence(context, name)
@@ -103,22 +109,21 @@ def _collect_token_endpoint_evidence(
 
 
 def _collect_custom_evidence(
-    name: str, custom: ProbeState, login: ProbeState, *, is_login_ok: bool
+    context: TriageContext, name: str, custom: ProbeState, *, is_login_ok: bool
 ) -> Iterator[RuleMatch]:
     """Yield what it says that a login fails by the custom domain.
 
-    Until it has worked by the canonical one since then, a refusal is about the login itself. A rate
-    limit is the tenant's, whatever its name.
+    Until it has worked by the canonical one since then, it is not known to be about the domain: a
+    refusal is about the login itself. A rate limit is the tenant's, whatever its name.
     """
-    fault = custom.most_frequent_fault
+    fault = find_fault(custom, context)
     if fault is None:
         return
     values: dict[str, EvidenceValue] = {"tenant": name, "fault": keep_codes(fault)}
-    works_beside = is_login_ok and (login.last_ok_at or 0.0) >= (custom.since or 0.0)
+    works_beside = is_login_ok and _works_beside(context.logins(name)[0], custom, context)
     if is_rate_limited(fault) or (fault.stage is Stage.OAUTH and not works_beside):
-        counts = {"failed": len(custom.faults), "tries": len(custom.tries)}
-        yield RuleMatch(login_rule_id(fault), {**values, **counts})
-    elif is_login_ok:
+        yield RuleMatch(login_rule_id(fault), {**values, **_counts(custom)})
+    elif works_beside:
         if is_never_found(custom):
             yield RuleMatch("name-never-found", {"tenant": name})
         yield RuleMatch("custom-only", values)
@@ -142,14 +147,13 @@ def _collect_login_evidence(
 def _collect_failing_login_evidence(
     context: TriageContext, name: str, signal: ProbeState
 ) -> Iterator[RuleMatch]:
-    fault = signal.most_frequent_fault
+    fault = find_fault(signal, context)
     if fault is None:
         return
     values: dict[str, EvidenceValue] = {
         "tenant": name,
         "fault": keep_codes(fault),
-        "failed": len(signal.faults),
-        "tries": len(signal.tries),
+        **_counts(signal),
     }
     rule_id = login_rule_id(fault)
     if fault.stage is Stage.DNS and _is_no_name_ever_found(context):
@@ -165,6 +169,13 @@ def _collect_failing_login_evidence(
         yield RuleMatch("sudden", {"tenant": name})
     if signal.quota_remaining is not None and signal.quota_remaining <= QUOTA_LOW:
         yield RuleMatch("quota-low", {"tenant": name, "remaining": signal.quota_remaining})
+
+
+def _counts(signal: ProbeState) -> dict[str, int]:
+    """Return the failures and tries of the window, or of the problem that has just ended."""
+    if signal.tries:
+        return {"failed": len(signal.faults), "tries": len(signal.tries)}
+    return {"failed": signal.span.failed, "tries": signal.span.tries}
 
 
 def _is_since_own_start(context: TriageContext, signal: ProbeState) -> bool:
@@ -244,10 +255,9 @@ def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
     if m2m is None:
         return
     now, logins = context.now, context.logins(name)
-    failing = [login for login in logins if login.is_failing]
-    fault, is_failing = m2m.most_frequent_fault, m2m.is_failing
-    begun = m2m.since or 0.0
-    works_beside = not failing and all((login.last_ok_at or 0.0) >= begun for login in logins)
+    failing = [login for login in logins if has_failed(login, context)]
+    fault, is_failing = find_fault(m2m, context), has_failed(m2m, context)
+    works_beside = not failing and all(_works_beside(login, m2m, context) for login in logins)
     if fault and failing and m2m.ever_ok and (is_failing or not m2m.successes_in_a_row):
         yield RuleMatch("m2m-fails", {"tenant": name, "fault": keep_codes(fault)})
     elif fault and is_failing and works_beside:
@@ -259,6 +269,18 @@ def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
         is_ok = m2m.state is SignalState.OK and not has_just_recovered(m2m, now)
         if is_ok and (m2m.last_ok_at or 0.0) >= since:
             yield RuleMatch("m2m-ok", {"tenant": name})
+
+
+def _works_beside(login: ProbeState, failing: ProbeState, context: TriageContext) -> bool:
+    """Tell whether a login has worked so often, while another probe failed, that it is no chance.
+
+    Where it has just recovered, the other one may do so at its next try.
+    """
+    made = failing.span.tries_to_last_failure
+    share = (failing.span.failed + 1) / (made + 2)  # of few tries drawn towards a half (Laplace)
+    count = login.count_ok_since(failing.since or context.since)
+    has_recovered_first = (login.ended_at or 0.0) > max(failing.failed_times, default=0.0)
+    return weigh_successes(count, share) >= SPOKEN and not has_recovered_first
 
 
 def _m2m_rule_id(fault: Fault) -> str:
@@ -283,7 +305,7 @@ def collect_latency_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     slow_logins = {
         name: logins
         for name in context.rules.tenants
-        if (logins := [login for login in context.logins(name) if is_slow(login, now)])
+        if (logins := [p for p in context.logins(name) if is_slow(p, now) or _is_slow_beside(p)])
     }
     for name in context.tenants:
         probes = context.all_tenants.states[name].probes

@@ -45,6 +45,9 @@ SPOKEN, CERTAIN = 2.0, 6.0
 """From the first log-likelihood ratio on a few rows say something, from the second on all."""
 MOST = 0.98
 """Some login always works, or is counted late."""
+MOST_BY_ROWS = 1.6
+"""So much the failed rows tell that a log lacks: one outage in five leaves none (the page where
+users log in, the exchange of codes)."""
 LOG_RULE_IDS = {
     RowKind.APP: "log-app",
     RowKind.UPSTREAM: "log-upstream",
@@ -306,9 +309,9 @@ def _collect_log_beside_metrics_evidence(context: TriageContext, name: str) -> I
         is_as_ever = log_.state is SignalState.OK and successes >= FEW_LESS * expected
         gone = expected * _share_by(log_, worst, context)
         usual = max(reading.expected_failures, LEAST_USUAL)
-        ratio = gone - reading.failed * log(1 + gone / usual)
-        if gone < expected:
-            ratio += successes * log(expected / (expected - gone)) - gone
+        by_successes = successes * log(expected / (expected - gone)) - gone
+        by_rows = gone - reading.failed * log(1 + gone / usual)
+        ratio = by_successes + min(by_rows, MOST_BY_ROWS)
         if is_as_ever and ratio >= SPOKEN:
             values: dict[str, EvidenceValue] = {
                 "successes": round(successes),

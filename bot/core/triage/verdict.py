@@ -36,17 +36,17 @@ from bot.core.state.tenant import (
     other_component,
 )
 from bot.core.triage import weights as numbers
-from bot.core.triage.context import RuleMatch, TriageContext
+from bot.core.triage.context import SPOKEN, RuleMatch, TriageContext
 from bot.core.triage.evidence_table import RULES
 from bot.core.triage.from_others import (
     CERTAIN,
-    SPOKEN,
     collect_control_evidence,
     collect_peer_evidence,
     failing_share,
     failure_kinds,
     feed_ratio,
     find_cut_off,
+    find_refutable_by_neighbours,
 )
 from bot.core.triage.from_probes import collect_latency_evidence, collect_probe_evidence
 from bot.core.triage.from_sources import collect_source_evidence
@@ -175,6 +175,12 @@ SHARED_RULE_IDS = frozenset(
     }
 )
 """More than one tenant is seen to fail, or a post says so: only then is a reach known."""
+UNANSWERED_RULE_IDS = frozenset({"login-unreachable", "wellknown-unreachable"})
+"""Nothing of the tenant answers us: that, too, may be our own way, which users do not take."""
+COMPANION_RULE_IDS = frozenset(
+    {"same-environment-fails", "same-environment-refused", "users-fail-elsewhere"}
+)
+"""A neighbour is known to fail as well."""
 REFUTABLE = frozenset({Cause.AUTH0, Cause.TENANT, Cause.QUOTA, Cause.PROBE})
 """Causes that users' counts can refute."""
 
@@ -241,8 +247,10 @@ def reach_verdict(context: TriageContext) -> Verdict:
         Cause.AUTH0: reach if is_seen_wide else Scope.UNKNOWN,
         Cause.NETWORK: Scope.SEVERAL if len(context.tenants) > 1 or is_wide else Scope.UNKNOWN,
     }
-    is_told_at_once = is_seen_wide and "login-unreachable" not in found
+    is_told_at_once = is_seen_wide and found.isdisjoint(UNANSWERED_RULE_IDS)
     refutable = REFUTABLE if "users-unknown" in found and not is_told_at_once else frozenset()
+    if found.isdisjoint(COMPANION_RULE_IDS):
+        refutable |= find_refutable_by_neighbours(context)
     if "login-user-limit" in found:
         refutable -= {Cause.PROBE}  # it says itself that it is about one user
     return judge(matches, scopes, _what_would_settle(context), refutable=refutable)
@@ -252,11 +260,9 @@ def collect_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     """Yield every rule of the evidence table that matches."""
     for name in context.tenants:
         yield from collect_probe_evidence(context, name)
-        yield from collect_user_evidence(context, name)
         if context.rules.tenants[name].metrics:
             yield from collect_source_evidence(context, name)
-    for name in find_cut_off(context):
-        yield from collect_user_evidence(context, name)
+    yield from collect_user_evidence(context, (*context.tenants, *find_cut_off(context)))
     yield from collect_peer_evidence(context)
     yield from collect_control_evidence(context)
     yield from collect_latency_evidence(context)
