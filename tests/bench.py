@@ -29,6 +29,7 @@ from bot.simulator.simulation import play_scenario
 from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from bot.simulator.world import World
+from tests.bench_bookkeeping import played, stormed, written
 from tests.bench_outage import timed
 from tests.bench_probe import probed
 from tests.bench_step import reported, triaged
@@ -236,7 +237,10 @@ def main() -> None:
     table = Table("what", "goal", "measured")
     for row in (
         triaged(),
+        *stormed(),
         reported(),
+        played(),
+        written(),
         simulated(),
         simulated_on_all_cores(),
         *probed(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,7 @@ from bot.core.state.desk import INCIDENT_RETENTION_S
 from bot.core.state.incident import MESSAGE, STATUS_INCIDENT, Incident, IncidentKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bot.core.state.desk import DeskState
     from bot.core.state.rules import Rules
@@ -92,7 +93,7 @@ def measure_availability(
         incidents: how many there were.
     """
     begin = until if watched_since is None else watched_since
-    intervals = [Interval(since, begin, TenantStatus.UNOBSERVED), *found]
+    intervals = (Interval(since, begin, TenantStatus.UNOBSERVED), *found)
     seconds = _time_by_status(intervals, since, until)
     return Availability(
         tenant,
@@ -124,6 +125,7 @@ def list_intervals(
 
 
 def _intervals_of(incident: Incident, until: float) -> Iterator[tuple[str, Interval]]:
+    """Yield each tenant's intervals; tenants that failed together have the same one."""
     status = STATUS_BY_SEVERITY.get(incident.severity)
     if incident.kind is IncidentKind.NO_DATA:
         status = TenantStatus.UNOBSERVED
@@ -131,15 +133,17 @@ def _intervals_of(incident: Incident, until: float) -> Iterator[tuple[str, Inter
         return
     for span in incident.failing_spans(until):
         since = span.tenants_since or dict.fromkeys(incident.tenants, span.since)
+        shared = {at: Interval(at, span.until, status) for at in {*since.values()}}
         for name in incident.tenants:
             if name in since:  # it may have joined later
-                yield name, Interval(since[name], span.until, status)
+                yield name, shared[since[name]]
 
 
+@lru_cache(maxsize=128)
 def _time_by_status(
-    intervals: list[Interval], since: float, until: float
-) -> dict[TenantStatus, float]:
-    """Return how many seconds had each status."""
+    intervals: tuple[Interval, ...], since: float, until: float
+) -> Mapping[TenantStatus, float]:
+    """Return how many seconds had each status; many tenants have failed in the same times."""
     seconds, running = [0.0] * len(TenantStatus), [0] * len(TenantStatus)
     running[TenantStatus.UP] = 1  # beside whatever else runs
     changes = [(until, 0, 0)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.alerting import acknowledgements, deliveries, notification_policy
@@ -20,6 +19,7 @@ from bot.core.incidents.grouping import (
 from bot.core.incidents.lifecycle import cannot_check_at
 from bot.core.model.measurement import ChangeMade, ExternalAlert, Measurement
 from bot.core.model.observation import CONTROL, SignalState
+from bot.core.model.record import replace
 from bot.core.model.wall_clock import DAY_S
 from bot.core.oncall import CallReason
 from bot.core.signals.probe_threshold import ProbeState, Reason
@@ -46,8 +46,6 @@ from bot.core.state.stimulus import (
     Observed,
     OwnFaultSeen,
     PersonActed,
-    PollFeed,
-    PollShifts,
     PostMissed,
     Pushed,
     QuestionAudited,
@@ -79,6 +77,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bot.core.state.rules import Rules
+    from bot.core.state.tenant import TenantState
 
 
 def step(state: BotState, stimulus: Stimulus, rules: Rules) -> tuple[BotState, list[Effect]]:
@@ -96,7 +95,7 @@ def step(state: BotState, stimulus: Stimulus, rules: Rules) -> tuple[BotState, l
         for name in _affected_tenants(state, stimulus):
             state, more = step_tenant(state, name, stimulus, rules)
             effects += more
-    if _concerns_desk(stimulus):
+    if _concerns_desk(state.desk, stimulus, rules):
         state, more = step_desk(state, stimulus, rules)
         effects += more
     return state, effects
@@ -109,16 +108,26 @@ def _affected_tenants(
         case Started() | Pushed():
             return state.tenants.states
         case Tick(at=now):
-            dues = state.tenant_due.items()
-            return [name for name, due in dues if due is not None and due <= now]
+            # In the order of the configuration, as their phases are.
+            states = state.tenants.states
+            return sorted(state.agenda.due_by(now), key=lambda name: states[name].phase)
         case Observed(observation=result) | Measured(measurement=result):
             owner = result.target.owner
             return [owner] if owner in state.tenants.states else []
 
 
-def _concerns_desk(stimulus: Stimulus) -> bool:
-    """Results concern only their tenant, unless they are everybody's or a person waits for them."""
+def _concerns_desk(desk: DeskState, stimulus: Stimulus, rules: Rules) -> bool:
+    """Tell whether what spans tenants has anything to do.
+
+    Results concern only their tenant, unless they are everybody's or a person waits for them.
+    """
     match stimulus:
+        case Tick(at=now):
+            due = _desk_due_at(desk, rules)
+            is_unplanned = rules.report is not None and desk.report_at is None
+            is_nobody_on_call = desk.shift is None and desk.on_call_source(rules) is not None
+            is_due = due is None or due <= now or is_unplanned or is_nobody_on_call
+            return is_due or bool(desk.open_incidents)
         case Observed(observation=seen, request_id=request_id):
             return bool(request_id) or seen.target.owner == CONTROL
         case Measured(measurement=measured, request_id=request_id):
@@ -135,10 +144,12 @@ def step_tenant(
     after, found = tenant_step.step(before, stimulus, rules.tenants[name])
     if after is not before:
         tenants = Tenants({**state.tenants.states, name: after})
-        due = {**state.tenant_due, name: tenant_step.due_at(after)}
-        state = replace(state, tenants=tenants, tenant_due=due)
+        agenda = state.agenda.with_due(name, tenant_step.due_at(after))
+        state = replace(state, tenants=tenants, agenda=agenda)
     effects: list[Effect] = []
     for effect in found:
+        if isinstance(effect, TenantReport) and _is_uneventful(after, effect, state.desk):
+            continue
         if isinstance(effect, TenantReport | CheckStarted):
             state, more = step_desk(state, effect, rules)
             effects += more
@@ -148,6 +159,12 @@ def step_tenant(
         else:
             effects.append(effect)
     return state, effects
+
+
+def _is_uneventful(tenant: TenantState, report: TenantReport, desk: DeskState) -> bool:
+    """Tell whether a report changes nothing: what opens an incident, or ends one, is not there."""
+    is_empty = not report.changes and not report.unobserved_s
+    return is_empty and tenant.is_well and desk.is_at_rest
 
 
 def step_desk(
@@ -182,14 +199,19 @@ def step_desk(
 def due_at(state: BotState, rules: Rules) -> float | None:
     """Return when the bot needs its next Tick."""
     desk = state.desk
-    checks = (check.until for check in desk.checks.values())
-    once = (notification_policy.due_at(desk, rules), desk.report_at, desk.evaluate_at)
     cannot_check = cannot_check_at(desk, state.tenants)
     if cannot_check is not None:
         cannot_check = max(cannot_check, desk.evaluate_at or 0.0)  # not while it is deferred
-    rare = (own_faults.crash_loop_due_at(desk), cannot_check)
-    polls = (*desk.controls_due.values(), *desk.feeds_due.values(), desk.calendar_due)
-    dues = (*state.tenant_due.values(), *polls, *checks, *once, *rare)
+    dues = (state.agenda.next_due, _desk_due_at(desk, rules), cannot_check)
+    return min((at for at in dues if at is not None), default=None)
+
+
+def _desk_due_at(desk: DeskState, rules: Rules) -> float | None:
+    """Return when what spans tenants needs its next Tick."""
+    if not desk.open_incidents:
+        return desk.due_at
+    crash_loop_due = own_faults.crash_loop_due_at(desk)
+    dues = (desk.due_at, notification_policy.due_at(desk, rules), crash_loop_due)
     return min((at for at in dues if at is not None), default=None)
 
 
@@ -278,7 +300,7 @@ def _handle_start(state: DeskState, now: float, rules: Rules) -> StateAndEffects
 
 
 def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -> StateAndEffects:
-    state, effects = _start_due_checks(state, now, tenants, rules)
+    state, effects = corroboration.start_due_checks(state, now, tenants, rules)
     report_at, due = None, state.report_at
     if (report := rules.report) is not None:
         # After a clock was set back, the same instant comes twice.
@@ -298,33 +320,8 @@ def _handle_tick(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
     evaluations = (state.evaluate_at, cannot_check_at(state, tenants))
     if any(at is not None and at <= now for at in evaluations):
         state, changes = evaluate_all(state, now, tenants, rules)
-        effects += changes
-    return state, effects
-
-
-def _start_due_checks(
-    state: DeskState, now: float, tenants: Tenants, rules: Rules
-) -> StateAndEffects:
-    effects: list[DeskEffect] = []
-    controls_due, feeds_due = dict(state.controls_due), dict(state.feeds_due)
-    control_every_s = rules.control_every_s
-    if any(due <= now for due in controls_due.values()):
-        control_every_s = corroboration.control_interval_s(tenants, rules)
-    for target in rules.controls:
-        if controls_due[target.name] <= now:
-            effects.append(StartProbe(target))
-            controls_due[target.name] = now + control_every_s
-    for target in rules.feeds:
-        if feeds_due[target.name] <= now:
-            effects.append(PollFeed(target))
-            feeds_due[target.name] = now + rules.feed_every_s
-    calendar_due = state.calendar_due
-    if rules.calendar_every_s and calendar_due is not None and calendar_due <= now:
-        effects.append(PollShifts())
-        calendar_due = now + rules.calendar_every_s
-    state = replace(
-        state, controls_due=controls_due, feeds_due=feeds_due, calendar_due=calendar_due
-    )
+        state, sent = missing_data.evaluate_sources(state, now, tenants, rules)
+        effects += (*changes, *sent)
     return state, effects
 
 
@@ -382,13 +379,14 @@ def _handle_tenant_report(
         effects += sent
     state, is_sticky = recurrence.update_sticky_resolve(state, tenant, now, tenants, rules)
     needs_one = needs_incident(state, tenant, tenants) and not is_sticky
-    if needs_one and not is_deferred(state, now, rules):
+    is_waiting = is_deferred(state, now, rules)
+    if needs_one and not is_waiting:
         triage = Triage(now, tenants, state, rules)
         state, sent = group_or_open(state, (tenant,), triage)
     else:
         state, sent = evaluate_all(state, now, tenants, rules)
     effects += sent
-    if rules.tenants[tenant].metrics:
+    if rules.tenants[tenant].metrics and not is_waiting:
         state, sent = missing_data.evaluate_sources(state, now, tenants, rules)
         effects += sent
     return state, effects

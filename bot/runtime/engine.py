@@ -13,12 +13,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from bot.core import step
-from bot.core.incidents import notifications
 from bot.core.model.access import AuditEntry
 from bot.core.model.measurement import Push
 from bot.core.state import clock_shift, outbox
-from bot.core.state.desk import BotState, DeskState
-from bot.core.state.outbox import Delivery
+from bot.core.state.desk import BotState, DeskState, is_routine
 from bot.core.state.stimulus import (
     CallRefused,
     CallTaken,
@@ -26,7 +24,10 @@ from bot.core.state.stimulus import (
     CommandReceived,
     Delivered,
     Effect,
+    FeedPolled,
+    Measured,
     MessageLost,
+    Observed,
     PostMissed,
     Pushed,
     Send,
@@ -37,93 +38,16 @@ from bot.core.state.stimulus import (
 )
 from bot.core.state.tenant import Tenants, TenantState
 from bot.ports import Change, StoreError, View
+from bot.runtime.outbox_writer import OutboxWriter
 from bot.runtime.probe_runner import ProbeRunner
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable
 
-    from bot.core.state.incident import Incident
     from bot.core.state.rules import Rules
     from bot.ports import Clock, EffectListener, InboxItem, Prober, Store, Timer
     from bot.runtime.delivery import OutboxDelivery
     from bot.runtime.probe_runner import Lateness
-
-UNSENT = frozenset({outbox.DeliveryStatus.PENDING, outbox.DeliveryStatus.SENDING})
-
-
-class OutboxWriter:
-    """Adds deliveries to a change.
-
-    Args:
-        lane: returns the deliveries of a lane of the outbox.
-    """
-
-    def __init__(self, lane: Callable[[str], tuple[Delivery, ...]]) -> None:
-        self._lane = lane
-        self.label_until = 0.0
-        """Until then whatever is sent may be a double, and says so."""
-
-    def enqueue(self, change: Change, effect: Send, now: float) -> None:
-        """Add a delivery at the end of its lane, unless the lane makes it superfluous."""
-        lane, body = self._deliveries_in(change, effect.lane), effect.body
-        if isinstance(body, outbox.Edit | outbox.DirectEdit) and any(
-            each.body == body and each.status is outbox.DeliveryStatus.PENDING for each in lane
-        ):
-            return  # an edit that waits will show all that this one would
-        change.deliveries[effect.key] = Delivery(
-            effect.key,
-            effect.lane,
-            _next_seq(lane),
-            body,
-            created_at=now,
-            due_at=now + effect.hold_s if effect.hold_s else 0.0,
-            is_repeat=now < self.label_until,
-            call=effect.call,
-        )
-
-    def finish_sending(
-        self, change: Change, stimulus: Delivered | MessageLost | CallTaken | CallRefused
-    ) -> None:
-        """Finish the delivery that a stimulus is about, in the same commit as what follows."""
-        if isinstance(stimulus, CallTaken | CallRefused):
-            if stimulus.delivery.status is outbox.DeliveryStatus.SENDING:
-                finish = outbox.mark_sent if isinstance(stimulus, CallTaken) else outbox.mark_dead
-                change.deliveries[stimulus.delivery.key] = finish(stimulus.delivery)
-            return
-        lane = notifications.lane(stimulus.incident)
-        finish = outbox.mark_sent if isinstance(stimulus, Delivered) else outbox.mark_dead
-        for delivery in self._lane(lane):
-            if delivery.status is outbox.DeliveryStatus.SENDING:
-                change.deliveries[delivery.key] = finish(delivery)
-
-    def requeue_replies(self, change: Change, incident: int, now: float) -> None:
-        """Move the unsent replies to a lost message behind the message that is posted again."""
-        name = notifications.lane(incident)
-        replies = [
-            d
-            for d in self._lane(name)
-            if isinstance(d.body, outbox.Reply) and d.status in UNSENT and not d.is_repeat
-        ]
-        first = _next_seq(self._deliveries_in(change, name))
-        for seq, reply in enumerate(sorted(replies, key=lambda d: d.seq), start=first):
-            change.deliveries[reply.key] = replace(outbox.requeue(reply, now), seq=seq)
-
-    def miss_post(self, change: Change, incident: Incident) -> None:
-        """Drop what waits for an incident that Slack missed; go on if it is open again."""
-        for delivery in self._deliveries_in(change, notifications.lane(incident.id)):
-            if delivery.status in UNSENT and incident.message.is_missed:
-                change.deliveries[delivery.key] = outbox.mark_dead(delivery)
-            elif delivery.status is outbox.DeliveryStatus.SENDING:
-                change.deliveries[delivery.key] = outbox.requeue(delivery, 0.0)
-
-    def _deliveries_in(self, change: Change, name: str) -> tuple[Delivery, ...]:
-        return (*self._lane(name), *(d for d in change.deliveries.values() if d.lane == name))
-
-
-def _next_seq(lane: tuple[Delivery, ...]) -> int:
-    return max((delivery.seq for delivery in lane), default=0) + 1
-
 
 log = logging.getLogger(__name__)
 CATCH_UP_S = 1.0
@@ -135,6 +59,10 @@ LATE_S = 5.0
 """Real seconds after which what is due counts as late."""
 LABEL_S = 600.0
 """After a process that ran from memory, so long every message may be a double."""
+HELD_S = 0.5
+"""So long healthy results wait for more, to be committed together: a crash may lose these."""
+HELD = Tick | Observed | Measured | FeedPolled
+"""Stimuli that may be a routine's; all others are committed at once."""
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -170,7 +98,9 @@ class Engine:
         self._state = self._saved = BotState(tenants, DeskState())
         self._delivery: OutboxDelivery | None = None
         self._outbox_writer = OutboxWriter(lambda _: ())
-        self._stimuli: asyncio.Queue[Stimulus] = asyncio.Queue()
+        self._stimuli: asyncio.Queue[Stimulus | None] = asyncio.Queue()
+        """None: what was held is to be committed."""
+        self._held: asyncio.TimerHandle | None = None
         self._change = Change()
         self._accepting: set[str] = set()
         self._probe_runner = ProbeRunner(clock, prober, self.submit)
@@ -326,13 +256,15 @@ class Engine:
         while not self._stimuli.empty():
             stimuli.append(self._stimuli.get_nowait())
         effects: list[tuple[float, Effect]] = []
-        for stimulus in stimuli:
+        for stimulus in (each for each in stimuli if each):
             try:
                 effects += [(stimulus.at, effect) for effect in self._step(stimulus)]
             except Exception:  # a step that raises has changed nothing: it is pure
                 log.exception("cannot handle %s", type(stimulus).__name__)
+        for _ in stimuli:
             self._stimuli.task_done()
-        await self._commit()
+        if not self._may_wait(stimuli):
+            await self._commit()
         for at, effect in effects:
             self._listener.listen(at, effect)
             self._probe_runner.launch(effect)
@@ -364,6 +296,21 @@ class Engine:
             self._outbox_writer.requeue_replies(change, stimulus.incident, stimulus.at)
         return effects
 
+    def _may_wait(self, stimuli: list[Stimulus | None]) -> bool:
+        """Tell whether a commit may wait for more that is routine; see `HELD_S`."""
+        change = self._change
+        has_more = change.deliveries or change.handled_ids or change.audit_entries
+        if has_more or not all(isinstance(each, HELD) for each in stimuli):
+            return False
+        names = _changed(self._saved.tenants.states, self._state.tenants.states)
+        if not is_routine(self._saved, self._state, names):
+            return False
+        if self._held is None:
+            wait_s = HELD_S / self._clock.speed
+            loop = asyncio.get_running_loop()
+            self._held = loop.call_later(wait_s, self._stimuli.put_nowait, None)
+        return True
+
     async def _commit(self) -> None:
         """Commit all that changed since the last commit, then offer the deliveries.
 
@@ -371,9 +318,12 @@ class Engine:
         than none. The next commit tries again, with lists of its own: the failed one may still be
         read. Deliveries commit their own progress.
         """
+        if self._held:
+            self._held.cancel()
+            self._held = None
         before, after, change = self._saved, self._state, self._change
         change.tenants = _changed(before.tenants.states, after.tenants.states)
-        change.desk = after.desk if after.desk is not before.desk else None
+        change.desk = None if after.desk.is_saved_as(before.desk) else after.desk
         change.incidents = _changed(before.desk.incidents, after.desk.incidents)
         try:
             await self._store.commit(change)

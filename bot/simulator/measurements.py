@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.events import tally_rows
 from bot.core.auth0_logs.text_patterns import match_pattern
 from bot.core.model.fault import describe_fault
 from bot.core.model.measurement import FIRST_READ, ChangeMade, Group, Measurement, MetricKind
+from bot.core.model.record import replace
 from bot.simulator.signals import Signals, window
 from bot.simulator.tenant_log import LOGIN_ROW, PROBE_CLIENT, log_document
 
@@ -73,10 +74,10 @@ class VirtualMeasurements:
             return Measurement(target, at, no_data_reason=FIRST_READ)
         drawn = self._signals.log_rows(target.owner, since, until) + Counter({LOGIN_ROW: own})
         tenant = self._tenants[target.owner]
-        documents = {row: log_document(row, tenant) for row in drawn}
         measurement = tally_rows(
             target,
-            (documents[row] for row in drawn.elements()),
+            (log_document(row, tenant) for row in drawn),
+            times=drawn.values(),
             own_clients=frozenset({PROBE_CLIENT}),
             at=at,
             span_s=until - since,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from bot.core.model.fault import classify_answer, classify_refusal, parse_quota_remaining
@@ -23,6 +22,7 @@ from bot.core.model.observation import (
     Stage,
     Target,
 )
+from bot.core.model.record import replace
 from bot.core.oncall import Shifts
 from bot.simulator.happening import NETWORK_KINDS
 from bot.simulator.measurements import VirtualMeasurements, no_data_reason

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
@@ -24,8 +24,12 @@ SLICE_S = 15.0
 BLOCK_SLICES = 240
 """An hour. What holds is looked up by the hour, as a scenario of a month has thousands of entries.
 """
+DRAWN = 10_000
+"""Of each kind so many are remembered: all that overlapping windows ask for again."""
 E = TypeVar("E", bound="Metric | Errors | Log")
 T = TypeVar("T")
+Piece = tuple[float, float, T]
+"""What holds from an offset until another one, in seconds from t=0."""
 
 
 class Signals:
@@ -39,11 +43,12 @@ class Signals:
         """Draw the world numbered `seed`."""
         self._scenario = scenario
         self._seed = seed
-        self._metrics_in = cache(self._find_metrics)
-        self._logs_in = cache(self._find_logs)
-        self._metric = cache(self._draw_metric)
-        self._events = cache(self._draw_events)
-        self._rows = cache(self._draw_rows)
+        self._metrics_in = lru_cache(DRAWN)(self._find_metrics)
+        self._errors_in = lru_cache(DRAWN)(self._find_errors)
+        self._logs_in = lru_cache(DRAWN)(self._find_logs)
+        self._metric = lru_cache(DRAWN)(self._draw_metric)
+        self._events = lru_cache(DRAWN)(self._draw_events)
+        self._rows = lru_cache(DRAWN)(self._draw_rows)
 
     def metric(self, tenant: str, signal: str, since: float, until: float) -> tuple[int, int]:
         """Count requests, and the failed ones among them."""
@@ -60,43 +65,68 @@ class Signals:
 
     def _draw_metric(self, tenant: str, signal: str, number: int) -> tuple[int, int]:
         named = (tenant, signal)
-        entries = self._metrics_in(*named, number // BLOCK_SLICES)
         random = self._random("metrics", *named, number)
         requests = failed = 0
-        for holding, span_s in _pieces(entries, number):
-            count = poisson(random, _last_stated(entry.requests_s for entry in holding) * span_s)
+        for (rate_s, share), span_s in _pieces(self._metrics_in(*named, _block(number)), number):
+            count = poisson(random, rate_s * span_s)
             requests += count
-            failed += binomial(random, count, _last_stated(entry.errors for entry in holding))
+            failed += binomial(random, count, share)
         return requests, failed
 
     def _draw_events(self, tenant: str, signal: str, number: int) -> Counter[str]:
         named = (tenant, signal)
-        entries = [e for e in self._scenario.errors if (e.tenant, e.signal) == named]
         random = self._random("errors", *named, number)
         events: Counter[str] = Counter()
-        for holding, span_s in _pieces(entries, number):
-            titles = [entry.title for entry in holding if entry.title]
-            count = poisson(random, _last_stated(entry.events_s for entry in holding) * span_s)
-            events[titles[-1] if titles else ""] += count
+        for (title, rate_s), span_s in _pieces(self._errors_in(*named, _block(number)), number):
+            events[title] += poisson(random, rate_s * span_s)
         return +events
 
     def _draw_rows(self, tenant: str, number: int) -> Counter[Row]:
         """Draw each type by itself, so that one more type changes none of the others."""
-        entries = self._logs_in(tenant, number // BLOCK_SLICES)
-        types = {row.type for entry in entries for row in entry.rows}
-        randoms = {kind: self._random("logs", tenant, kind, number) for kind in types}
+        randoms: dict[str, Random] = {}
         rows: Counter[Row] = Counter()
-        for holding, span_s in _pieces(entries, number):
-            for row in {row.type: row for entry in holding for row in entry.rows}.values():
+        for holding, span_s in _pieces(self._logs_in(tenant, _block(number)), number):
+            for row in holding:
+                if row.type not in randoms:
+                    randoms[row.type] = self._random("logs", tenant, row.type, number)
                 rows[row] += poisson(randoms[row.type], row.rate_s * span_s)
         return +rows
 
-    def _find_metrics(self, tenant: str, signal: str, block: int) -> list[Metric]:
-        metrics = self._scenario.metrics
-        return _active([e for e in metrics if (e.tenant, e.signal) == (tenant, signal)], block)
+    def _find_metrics(
+        self, tenant: str, signal: str, block: int
+    ) -> list[Piece[tuple[float, float]]]:
+        named = (tenant, signal)
+        entries = [e for e in self._scenario.metrics if (e.tenant, e.signal) == named]
+        return [
+            (
+                since_s,
+                until_s,
+                (_last_stated(e.requests_s for e in held), _last_stated(e.errors for e in held)),
+            )
+            for since_s, until_s, held in _cut(entries, block)
+        ]
 
-    def _find_logs(self, tenant: str, block: int) -> list[Log]:
-        return _active([entry for entry in self._scenario.logs if entry.tenant == tenant], block)
+    def _find_errors(self, tenant: str, signal: str, block: int) -> list[Piece[tuple[str, float]]]:
+        named = (tenant, signal)
+        entries = [e for e in self._scenario.errors if (e.tenant, e.signal) == named]
+        return [
+            (
+                since_s,
+                until_s,
+                (
+                    next((e.title for e in reversed(held) if e.title), ""),
+                    _last_stated(e.events_s for e in held),
+                ),
+            )
+            for since_s, until_s, held in _cut(entries, block)
+        ]
+
+    def _find_logs(self, tenant: str, block: int) -> list[Piece[list[Row]]]:
+        entries = [entry for entry in self._scenario.logs if entry.tenant == tenant]
+        return [
+            (since_s, until_s, [*{row.type: row for entry in held for row in entry.rows}.values()])
+            for since_s, until_s, held in _cut(entries, block)
+        ]
 
     def _random(self, *name: str | int) -> Random:
         return Random(f"{self._seed} {name}")  # noqa: S311 - a simulation
@@ -119,20 +149,25 @@ def _sum(counters: Iterable[Counter[T]]) -> Counter[T]:
     return total
 
 
-def _active(entries: Sequence[E], block: int) -> list[E]:
-    """Return the entries that are active at some time of a block."""
-    since_s, until_s = block * BLOCK_SLICES * SLICE_S, (block + 1) * BLOCK_SLICES * SLICE_S
-    windows = ((entry, entry.window) for entry in entries)
-    return [entry for entry, w in windows if w.since_s < until_s and w.until_s > since_s]
+def _block(number: int) -> int:
+    return number // BLOCK_SLICES
 
 
-def _pieces(entries: Sequence[E], number: int) -> Iterator[tuple[list[E], float]]:
-    """Cut a slice where an entry begins or ends. Yields each piece's entries and length."""
-    start_s, end_s = number * SLICE_S, (number + 1) * SLICE_S
+def _cut(entries: Sequence[E], block: int) -> Iterator[Piece[list[E]]]:
+    """Cut a block where an entry begins or ends. Yields what is active in each piece."""
+    start_s, end_s = block * BLOCK_SLICES * SLICE_S, (block + 1) * BLOCK_SLICES * SLICE_S
     cuts = {edge for entry in entries for edge in (entry.window.since_s, entry.window.until_s)}
     edges = [start_s, *sorted(edge for edge in cuts if start_s < edge < end_s), end_s]
-    for begin_s, finish_s in pairwise(edges):
-        yield [entry for entry in entries if entry.window.is_active(begin_s)], finish_s - begin_s
+    for since_s, until_s in pairwise(edges):
+        yield since_s, until_s, [entry for entry in entries if entry.window.is_active(since_s)]
+
+
+def _pieces(pieces: Iterable[Piece[T]], number: int) -> Iterator[tuple[T, float]]:
+    """Yield what holds in each piece of a slice, and its length there."""
+    start_s, end_s = number * SLICE_S, (number + 1) * SLICE_S
+    for since_s, until_s, held in pieces:
+        if since_s < end_s and until_s > start_s:
+            yield held, min(until_s, end_s) - max(since_s, start_s)
 
 
 def _last_stated(values: Iterable[float | None]) -> float:

@@ -69,7 +69,12 @@ FAULTS = (
     Fault(Stage.TOKEN, "wrong_issuer", 200),
     Fault(Stage.PROOF, "no_proof", 200),
 )
-WELL = ProbeState(ever_ok=True, last_ok_at=NOW - 10, last_at=NOW - 10)
+WELL = ProbeState(
+    ever_ok=True,
+    last_ok_at=NOW - 10,
+    last_at=NOW - 10,
+    ok_times=tuple(SINCE + 30.0 * place for place in range(10)),
+)
 SLOW = replace(
     WELL,
     latency=LatencyBaseline(0.3, 100, (4.0, 4.1), since=SINCE, is_slow=True),

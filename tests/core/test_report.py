@@ -16,6 +16,7 @@ from bot.core.reports import (
     Report,
     ResponseTimes,
     SingleFailures,
+    _time_by_status,
     build_report,
     combine_availability,
     list_intervals,
@@ -329,3 +330,16 @@ def test_silences_and_pages() -> None:
 
     assert [each.id for each in told.silences] == [2, 3]
     assert told.pages_by_contact_point == {"pager": 2, "sms": 1}
+
+
+def test_tenants_that_failed_together_are_measured_once() -> None:
+    """An outage of a whole region is no more work than one of a single tenant."""
+    names = [f"t{number}" for number in range(300)]
+    incidents = [incident(1, 2, tenants=tuple(names))]
+    found = list_intervals(incidents, names, UNTIL)
+
+    assert len({id(each) for intervals in found.values() for each in intervals}) == 1
+    _time_by_status.cache_clear()
+    for name in names:
+        measure_availability(name, found[name], SINCE, SINCE, UNTIL)
+    assert _time_by_status.cache_info().misses == 1

@@ -193,8 +193,8 @@ class QuickPlayer:
         )
         names = self._rules.tenants
         phases = {n: TenantState(phase=place / len(names)) for place, n in enumerate(names)}
-        self._state = BotState(Tenants(phases), DeskState())
-        self._queue: list[tuple[float, int, Callable[[], Stimulus | None]]] = []
+        self.state = BotState(Tenants(phases), DeskState())
+        self._queue: list[tuple[float, bool, int, float, Callable[[], Stimulus | None]]] = []
         self._count, self._tick, self._next_start_at = 0, 0, 0.0
         self._waiting: set[Target] = set()
         self._alerts: set[int] = set()
@@ -204,23 +204,27 @@ class QuickPlayer:
         """Play to the end."""
         self._step(Started(self._clock.at))
         while self._queue[0][0] <= self._end_at:
-            self._clock.at, number, work = heappop(self._queue)
+            _, _, number, at, work = heappop(self._queue)
+            self._clock.at = max(at, self._clock.at)
             stimulus = work()
             if stimulus and (number == self._tick or not isinstance(stimulus, Tick)):
                 self._step(stimulus)
         return Month(len(self._alerts), len(self._called), self._prober.requests.total())
 
     def _step(self, stimulus: Stimulus) -> None:
-        self._state, effects = step.step(self._state, stimulus, self._rules)
+        self.state, effects = step.step(self.state, stimulus, self._rules)
         for effect in effects:
             self._act(effect)
-        due = step.due_at(self._state, self._rules)
+        due = step.due_at(self.state, self._rules)
         if due is not None:
             self._tick = self._push(max(due, self._clock.at), lambda: Tick(self._clock.at))
 
-    def _push(self, at: float, work: Callable[[], Stimulus | None]) -> int:
+    def _push(
+        self, at: float, work: Callable[[], Stimulus | None], *, is_turn: bool = False
+    ) -> int:
         self._count += 1
-        heappush(self._queue, (at, self._count, work))
+        # Rounded: sums that are one instant differ in their last digits.
+        heappush(self._queue, (round(at, 5), is_turn, self._count, at, work))
         return self._count
 
     def _act(self, effect: Effect) -> None:
@@ -232,13 +236,14 @@ class QuickPlayer:
                 self._waiting.add(target)
                 start_at = max(now, self._next_start_at)
                 self._next_start_at = start_at + 1 / PROBES_PER_S
-                self._push(start_at, partial(self._begin, target))
+                # What is due at the same instant asks for the same target first: it waits once.
+                self._push(start_at, partial(self._begin, target), is_turn=True)
             case QueryMetrics(target=target):
                 self._go_on(prober.measure(target), lambda got: Measured(self._clock.at, got))
             case PollFeed(target=target):
                 self._go_on(prober.poll_feed(target), lambda got: FeedPolled(self._clock.at, got))
             case Send(key=key, body=Post(incident=number)):
-                if self._state.desk.incidents[number].severity in PEOPLE_ARE_ALERTED:
+                if self.state.desk.incidents[number].severity in PEOPLE_ARE_ALERTED:
                     self._alerts.add(number)
                 taken = partial(Delivered, now + SLACK_S, number, "C1", f"{now:.6f}", key)
                 self._push(now + SLACK_S, taken)

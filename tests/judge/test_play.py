@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from bot.core import step
 from bot.core.model.observation import Cause
+from bot.core.state.stimulus import Tick
 from bot.simulator.reading import load_file
 from tests.judge.__main__ import report
 from tests.judge.generate import generate
@@ -17,6 +19,9 @@ from tests.judge.score import measure
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bot.core.state.desk import BotState
+    from bot.core.state.rules import Rules
+    from bot.core.state.stimulus import DeskStimulus
     from tests.judge.play import Played
 
 pytestmark = pytest.mark.no_cover
@@ -117,13 +122,58 @@ def test_a_month_is_a_valid_scenario(tmp_path: Path) -> None:
     assert len(scenario.metrics) > 2 * 2 * 24
 
 
-@pytest.mark.parametrize("fault", ["", "{http: 503, body: html}"])
-def test_a_month_is_played_as_the_whole_bot_plays_it(tmp_path: Path, fault: str) -> None:
+def test_what_changes_nothing_is_not_stepped_through_and_nothing_else_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The desk is left alone while all is well; with it in every step all comes out the same."""
+    file = tmp_path / "month-0.yml"
+    text = write_month(0, days=1).replace("duration: 24h", "duration: 40m")
+    outage = '  - {target: "prod.*", from: 20m, to: 24m, is: {http: 503, body: html}}\n'
+    file.write_text(text.replace("timeline:\n", f"timeline:\n{outage}"))
+    desk_steps: list[float] = []
+    step_desk = step.step_desk
+
+    def count(state: BotState, stimulus: DeskStimulus, rules: Rules) -> object:
+        desk_steps.append(stimulus.at)
+        return step_desk(state, stimulus, rules)
+
+    monkeypatch.setattr(step, "step_desk", count)
+    few = QuickPlayer(load_file(file))
+    result = few.play()
+    well = [at for at in desk_steps if at < load_file(file).start_at]
+    desk_steps.clear()
+    monkeypatch.setattr(step, "_is_uneventful", lambda *_: False)
+    concerns_desk = step._concerns_desk
+    monkeypatch.setattr(
+        step, "_concerns_desk", lambda *args: isinstance(args[1], Tick) or concerns_desk(*args)
+    )
+    all_steps = QuickPlayer(load_file(file))
+
+    assert all_steps.play() == result
+    assert all_steps.state == few.state
+    assert result.alerts == 1
+    # 30 minutes: two control endpoints and a feed, each started and answered once a minute.
+    assert len(well) <= 30 * 10
+    assert sum(at < load_file(file).start_at for at in desk_steps) > 2 * len(well)
+
+
+@pytest.mark.parametrize(
+    ("fault", "alerts"),
+    [
+        ("", 0),
+        ('"prod.*", from: 10m, to: 15m', 1),
+        # Half a minute later its repeat and the routine probe of the keys are due at one instant.
+        ("stage.login, from: 628s, to: 632s", 0),
+    ],
+)
+def test_a_month_is_played_as_the_whole_bot_plays_it(
+    tmp_path: Path, fault: str, alerts: int
+) -> None:
     """What is left out decides nothing: the same alerts, calls and checks, fault or none."""
     text = write_month(0, days=1).replace("duration: 24h", "duration: 35m")
     if fault:
-        entry = f'timeline:\n  - {{target: "prod.*", from: 10m, to: 15m, is: {fault}}}\n'
-        text = text.replace("timeline:\n", entry)
+        entry = f"  - {{target: {fault}, is: {{http: 503, body: html}}}}\n"
+        text = text.replace("timeline:\n", f"timeline:\n{entry}")
     file = tmp_path / "month-0.yml"
     file.write_text(text)
     scenario = load_file(file)
@@ -131,5 +181,5 @@ def test_a_month_is_played_as_the_whole_bot_plays_it(tmp_path: Path, fault: str)
     quick = player.play()
 
     assert quick == whole
-    assert (quick.alerts, quick.calls) == ((1, 1) if fault else (0, 0))
+    assert (quick.alerts, quick.calls) == (alerts, alerts)
     assert quick.checks == whole.checks > 500

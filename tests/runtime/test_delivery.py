@@ -69,7 +69,7 @@ from bot.core.state.timeline import (
 from bot.core.step import step_desk
 from bot.ports import Change, Doubt, StoreError, View
 from bot.runtime.delivery import SEND_LIMIT_S, OutboxDelivery
-from bot.runtime.engine import OutboxWriter
+from bot.runtime.outbox_writer import OutboxWriter
 from bot.simulator.memory import MemoryStore
 from bot.simulator.virtual import VirtualClock, VirtualLoop, run_virtually
 from bot.slack.web_api import refusal

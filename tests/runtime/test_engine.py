@@ -23,7 +23,7 @@ from bot.core.model.observation import (
 from bot.core.oncall import Shifts
 from bot.core.state.outbox import Answer
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.stimulus import Effect, MessageLost, Observed, SignalChanged
+from bot.core.state.stimulus import CommandReceived, Effect, MessageLost, Observed, SignalChanged
 from bot.ports import Change, StoreError, View
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
@@ -306,8 +306,12 @@ def test_a_process_that_ends_in_good_order_has_not_crashed(*, is_clean: bool) ->
 
 
 def failed_login(fixture: Fixture) -> Observed:
-    now = fixture.clock.now()
-    return Observed(now, Observation(Target("t0", "login"), now, Outcome.FAILED, fault=FAULT))
+    return login(fixture, Outcome.FAILED)
+
+
+def login(fixture: Fixture, outcome: Outcome) -> Observed:
+    now, fault = fixture.clock.now(), None if outcome is Outcome.OK else FAULT
+    return Observed(now, Observation(Target("t0", "login"), now, outcome, 0.2, fault))
 
 
 def test_a_stimulus_that_cannot_be_handled_is_logged_and_dropped(
@@ -368,3 +372,56 @@ def test_a_question_waits_for_what_was_asked_for_before_it() -> None:
     run_engine(ask)
 
     assert seen == [0, 1]
+
+
+def test_healthy_results_of_half_a_second_are_one_commit() -> None:
+    """They are stepped and acted on at once; a start makes everything due that they made due."""
+
+    async def watch(fixture: Fixture) -> None:
+        await fixture.clock.sleep(5.0)
+        before, fixture.edges.is_down = fixture.store.commits, False
+        for _ in range(4):
+            fixture.engine.submit(login(fixture, Outcome.OK))
+            await fixture.clock.sleep(0.1)
+        assert fixture.engine.view().tenants.states["t0"].last_data_at == fixture.clock.now() - 0.1
+        assert fixture.store.commits == before
+        await fixture.clock.sleep(0.2)
+        assert fixture.store.commits == before + 1
+        saved = (await fixture.store.load(fixture.clock.now())).tenants["t0"]
+        assert saved == fixture.engine.view().tenants.states["t0"]
+
+    run_engine(watch)
+
+
+def test_what_is_not_healthy_is_committed_at_once_with_what_was_held() -> None:
+    """A failure, or what a person does, is never lost."""
+
+    async def watch(fixture: Fixture) -> None:
+        await fixture.clock.sleep(5.0)
+        for stimulus in (CommandReceived(fixture.clock.now(), request()), failed_login(fixture)):
+            fixture.engine.submit(login(fixture, Outcome.OK))
+            await fixture.clock.sleep(0.1)
+            before = fixture.store.commits
+            fixture.engine.submit(stimulus)
+            await fixture.clock.sleep(0.06)
+            assert fixture.store.commits > before
+            saved = (await fixture.store.load(fixture.clock.now())).tenants["t0"].probes["login"]
+            assert saved == fixture.engine.view().tenants.states["t0"].probes["login"]
+
+    run_engine(watch)
+
+
+def test_a_login_that_starts_is_committed_before() -> None:
+    """The budget of a synthetic user holds over a crash."""
+
+    async def watch(fixture: Fixture) -> None:
+        await fixture.clock.sleep(80.1)
+        saved = (await fixture.store.load(fixture.clock.now())).tenants["t0"]
+        assert saved.budgets == fixture.engine.view().tenants.states["t0"].budgets
+        assert len(saved.budgets["login"].starts) == 3
+        # In a minute: the login's start, its result with the feed's, and the other probe's.
+        before = fixture.store.commits
+        await fixture.clock.sleep(600.0)
+        assert fixture.store.commits - before <= 40
+
+    run_engine(watch)

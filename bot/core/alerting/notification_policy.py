@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bot.core.alerting import acknowledgements, calls, paging
 from bot.core.alerting.calls import FOR_WHAT_WAS_KNOWN
 from bot.core.incidents import notifications
+from bot.core.incidents.grouping import is_deferred
 from bot.core.model.observation import Severity
 from bot.core.oncall import (
     AwaitingMention,
@@ -27,7 +28,7 @@ from bot.core.state.timeline import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bot.core.state.desk import DeskState, StateAndEffects
     from bot.core.state.rules import Rules
@@ -50,7 +51,7 @@ def apply_notification_policy(
         if silence.until <= now:
             state, announcements = end_silence(state, silence, silence.until, rules)
             effects += announcements
-    for incident in state.open_incidents:
+    for incident in _select_concerned(before, state, now, rules):
         is_new = incident.id not in before.incidents
         after, changes, state = _apply_to_incident(
             incident, state, tenants, now, rules, is_new=is_new
@@ -72,14 +73,29 @@ def apply_notification_policy(
 
 
 def due_at(state: DeskState, rules: Rules) -> float | None:
-    """Return when the next person is to be paged, or a silence or a shift ends.
+    """Return when the next person is to be paged.
 
     The end of a maintenance window is noticed at the next poll of a feed or control endpoint.
     """
     pages = (_due_at(incident, rules) for incident in state.open_incidents)
-    ends = (silence.until for silence in state.active_silences)
-    shift = (state.shift.until,) if state.shift else ()
-    return min((at for at in (*pages, *ends, *shift) if at is not None), default=None)
+    return min((at for at in pages if at is not None), default=None)
+
+
+def _select_concerned(
+    before: DeskState, state: DeskState, now: float, rules: Rules
+) -> Sequence[Incident]:
+    """Return the open incidents for which something may be decided now.
+
+    In a storm nothing more is known of an incident until its next evaluation, which comes soon.
+    """
+    if not is_deferred(before, now, rules) or state.silences is not before.silences:
+        return state.open_incidents
+    dues = ((incident, _due_at(incident, rules)) for incident in state.open_incidents)
+    return [
+        incident
+        for incident, due in dues
+        if incident is not before.incidents.get(incident.id) or (due is not None and due <= now)
+    ]
 
 
 def _due_at(incident: Incident, rules: Rules) -> float | None:

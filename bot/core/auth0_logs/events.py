@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from bot.core.auth0_logs.text_patterns import match_pattern
@@ -208,6 +209,7 @@ def tally_rows(
     target: Target,
     rows: Iterable[Json],
     *,
+    times: Iterable[int] | None = None,
     own_clients: frozenset[str],
     at: float,
     span_s: float,
@@ -215,15 +217,18 @@ def tally_rows(
     """Count log rows into a measurement. Of late rows only changes of settings are kept.
 
     Rows of `own_clients`, the applications of our synthetic logins, are counted separately. Rows of
-    kind OTHER are in no group. Beyond `MAX_GROUPS`, groups of a kind become one without names. Of
-    the changes the newest `MAX_CHANGES` remain, oldest first, none in the future.
+    kind OTHER are in no group. `times` says how often each row came, if not once. Beyond
+    `MAX_GROUPS`, groups of a kind become one without names. Of the changes the newest `MAX_CHANGES`
+    remain, oldest first, none in the future.
     """
     all_rows = list(rows)
-    fresh = [row for row in all_rows if at - (parse_instant(row) or at) <= LATE_S]
-    user_rows = [row for row in fresh if get_text(row, "client_id") not in own_clients]
+    counted = list(zip(all_rows, repeat(1) if times is None else times, strict=False))
+    fresh = [each for each in counted if at - (parse_instant(each[0]) or at) <= LATE_S]
+    own = [count for row, count in fresh if get_text(row, "client_id") in own_clients]
+    users = (each for each in fresh if get_text(each[0], "client_id") not in own_clients)
     groups = merge_groups(
-        Group(row.kind, 1, row.pattern, row.connection)
-        for row in _classify_unpaired(user_rows)
+        Group(row.kind, count, row.pattern, row.connection)
+        for row, count in _classify_unpaired(users)
         if row.kind is not RowKind.OTHER
     )
     changes = {change.id: change for row in all_rows if (change := parse_change(row, target.owner))}
@@ -236,7 +241,7 @@ def tally_rows(
         failed=failed,
         total=failed + _sum_kinds(groups, frozenset({RowKind.SUCCESS})),
         groups=groups,
-        own_rows=len(fresh) - len(user_rows),
+        own_rows=sum(own),
         no_data_reason=ROWS_LATE if all_rows and not fresh else "",
         link=LINK,
         environment=next(filter(None, map(environment_of, reversed(all_rows))), ""),
@@ -248,19 +253,22 @@ def _sum_kinds(groups: tuple[Group, ...], kinds: frozenset[RowKind]) -> int:
     return sum(group.count for group in groups if group.kind in kinds)
 
 
-def _classify_unpaired(rows: list[Json]) -> Iterator[LogRow]:
-    """Classify rows, without the failed logins for which an Action has a row as well.
+def _classify_unpaired(rows: Iterable[tuple[Json, int]]) -> Iterator[tuple[LogRow, int]]:
+    """Classify rows and their counts, without failed logins for which an Action has a row as well.
 
     The two are paired by application; the Action's row says more, so it counts.
     """
-    classified = [(classify_row(row), get_text(row, "client_id")) for row in rows]
-    unpaired = Counter(client for row, client in classified if row.type == ACTION_FAILED)
-    for row, client in classified:
+    classified = [(classify_row(row), get_text(row, "client_id"), count) for row, count in rows]
+    unpaired: Counter[str] = Counter()
+    for row, client, count in classified:
+        if row.type == ACTION_FAILED:
+            unpaired[client] += count
+    for row, client, count in classified:
         is_vague = row.kind in {RowKind.FAILURE, RowKind.TENANT} and row.type in {"f", "fepft"}
-        if is_vague and unpaired[client] > 0:
-            unpaired[client] -= 1
-        else:
-            yield row
+        paired = min(count, unpaired[client]) if is_vague else 0
+        unpaired[client] -= paired
+        if paired < count:
+            yield row, count - paired
 
 
 Json = Mapping[str, object]

@@ -6,7 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.model.observation import CUSTOM, M2M, WELLKNOWN, SignalState
-from bot.core.state.stimulus import RequestCheck, StartProbe, TenantReport
+from bot.core.state.stimulus import (
+    DeskEffect,
+    PollFeed,
+    PollShifts,
+    RequestCheck,
+    StartProbe,
+    TenantReport,
+)
 from bot.core.state.tenant import Tenants
 
 if TYPE_CHECKING:
@@ -64,11 +71,39 @@ def control_interval_s(tenants: Tenants, rules: Rules) -> float:
     return min(CONTROL_INTERVAL_WITH_PROBLEM_S, every_s) if is_bad else every_s
 
 
+def start_due_checks(
+    state: DeskState, now: float, tenants: Tenants, rules: Rules
+) -> StateAndEffects:
+    """Start what is due beside the tenants: control endpoints, status feeds, the calendar."""
+    effects: list[DeskEffect] = []
+    controls_due, feeds_due = dict(state.controls_due), dict(state.feeds_due)
+    control_every_s = rules.control_every_s
+    if any(due <= now for due in controls_due.values()):
+        control_every_s = control_interval_s(tenants, rules)
+    for target in rules.controls:
+        if controls_due[target.name] <= now:
+            effects.append(StartProbe(target))
+            controls_due[target.name] = now + control_every_s
+    for target in rules.feeds:
+        if feeds_due[target.name] <= now:
+            effects.append(PollFeed(target))
+            feeds_due[target.name] = now + rules.feed_every_s
+    calendar_due = state.calendar_due
+    if rules.calendar_every_s and calendar_due is not None and calendar_due <= now:
+        effects.append(PollShifts())
+        calendar_due = now + rules.calendar_every_s
+    if effects:
+        state = replace(
+            state, controls_due=controls_due, feeds_due=feeds_due, calendar_due=calendar_due
+        )
+    return state, effects
+
+
 def hasten_controls(state: DeskState, now: float) -> DeskState:
     """Check control endpoints at once where a tenant answers slowly: they may be slow as well."""
     soon = now + CONTROL_INTERVAL_WITH_PROBLEM_S
     due = {name: at if at <= soon else now for name, at in state.controls_due.items()}
-    return replace(state, controls_due=due)
+    return state if due == state.controls_due else replace(state, controls_due=due)
 
 
 def _choose_peers(tenant: str, tenants: Tenants, rules: Rules) -> list[str]:

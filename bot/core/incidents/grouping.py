@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from bot.core.model.observation import (
     Target,
     Verdict,
 )
+from bot.core.model.record import replace
 from bot.core.state.incident import (
     Incident,
     IncidentKind,
@@ -158,8 +158,7 @@ def needs_incident(state: DeskState, name: str, tenants: Tenants) -> bool:
     An incident about missing data is not about a tenant's failures. Data that comes again opens no
     new one, even before it has come for long enough to end the old one.
     """
-    tenant = tenants.states[name]
-    kinds = {incident.kind for incident in state.open_login_incidents if name in incident.tenants}
+    tenant, kinds = tenants.states[name], state.login_incident_kinds.get(name, ())
     if tenant.health & Health.ALERTING:
         return IncidentKind.FAILING not in kinds
     return isinstance(tenant.data, NoData) and tenant.data.again_since is None and not kinds
@@ -288,7 +287,8 @@ def _fails_alike(incident: Incident, context: TriageContext) -> bool:
 def evaluate_all(state: DeskState, now: float, tenants: Tenants, rules: Rules) -> StateAndEffects:
     """Evaluate every open incident, because something is new; in a storm a little later."""
     if is_deferred(state, now, rules):
-        return replace(state, evaluate_at=_next_evaluation_at(state, rules)), []
+        due = _next_evaluation_at(state, rules)
+        return (state if state.evaluate_at == due else replace(state, evaluate_at=due)), []
     if state.evaluate_at is None and not state.open_login_incidents:
         return state, []
     triage = Triage(now, tenants, state, rules)

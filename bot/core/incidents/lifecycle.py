@@ -196,7 +196,8 @@ def add_tenants(
     incident: Incident, context: TriageContext, triage: Triage
 ) -> tuple[Incident, list[DeskEffect]]:
     """Add tenants to an incident; the context is that of all its tenants together."""
-    joined = tuple(name for name in context.tenants if name not in incident.tenants)
+    known = {*incident.tenants}
+    joined = tuple(name for name in context.tenants if name not in known)
     after, effects = evaluate_incident(replace(incident, tenants=context.tenants), context, triage)
     entries = [e.body.entry for e in effects if isinstance(e, Send) and isinstance(e.body, Reply)]
     if not any(isinstance(entry, JoinedEntry) for entry in entries):

@@ -82,7 +82,7 @@ class ChangeMade:
     """The application of ours that was deployed, if any."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Measurement:
     """What one source counted in the `span_s` seconds up to `at`."""
 

@@ -145,8 +145,9 @@ class Health(Flag):
     """The tenant belongs into an incident."""
 
 
+HEALTHY = Health(0)
 HEALTH_BY_STATE = {
-    SignalState.OK: Health(0),
+    SignalState.OK: HEALTHY,
     SignalState.PENDING: Health.SUSPECT,
     SignalState.FIRING: Health.FIRING,
 }

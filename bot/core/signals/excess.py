@@ -7,11 +7,12 @@ starts again from 0 whenever "as usual" wins, and so tells when the excess began
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log, sqrt
 from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import Group, merge_groups
+from bot.core.model.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +37,7 @@ ENDED = 5.0
 """From this log-likelihood ratio on, "as usual" against "as when it fired", it is over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Excess:
     """What has failed beyond the usual since it began to; empty while nothing has."""
 

@@ -5,11 +5,12 @@ Slow, compared with its own past, is not down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import copysign, exp
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.core.model.observation import Outcome
+from bot.core.model.record import replace
 from bot.core.model.wall_clock import DAY_S
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ LEARNING_STEP = 0.002
 FIRST_LEARNING_STEP = 0.3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LatencyBaseline:
     """One signal's latencies, in seconds."""
 

@@ -15,12 +15,13 @@ never counts as healthy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import sqrt
 
 from bot.core.auth0_logs.events import FAILED_KINDS, RowKind
 from bot.core.model.measurement import Group, Measurement, MetricKind
 from bot.core.model.observation import HEALTH_BY_STATE, Health, SignalState
+from bot.core.model.record import replace
 from bot.core.signals.baseline import (
     HOURS,
     WEEK_HOURS,
@@ -92,7 +93,7 @@ class MetricLimits:
     """Applications send us their failures; if none arrive, that is normal."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MetricReading:
     """The latest values, and what the threshold makes of them."""
 
@@ -131,7 +132,7 @@ class MetricReading:
         return self.failed >= max(MIN_FAILURES, expected + MIN_SIGMAS * sqrt(expected + 1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MetricState:
     """What is remembered of one metric."""
 
@@ -203,24 +204,24 @@ def observe_metric(
     `surge` is how many times the usual traffic there is: we expect as many times the usual errors.
     Returns the new state, and the reason if `state` changed.
     """
-    metric, at = replace(metric, no_data_reason=latest.no_data_reason), latest.at
-    known_until = at if metric.read_at is None else metric.read_at
+    at, known_until = latest.at, latest.at if metric.read_at is None else metric.read_at
     if latest.no_data_reason:
+        metric = replace(metric, no_data_reason=latest.no_data_reason)
         # No data changes nothing, but where only failures are reported it means that they ended.
         is_over = limits.is_pushed and at - (metric.judged_at or at) > NO_REPORT_S
-        if is_over and metric.state is not SignalState.OK:
-            return _end(metric, at, Reason.LOW_TRAFFIC)
-        return metric, None
-    recent = tuple(m for m in metric.recent if at - m.at < POOL_S - 1)
-    metric = replace(metric, recent=(*recent, latest), read_at=at, no_data_since=None)
+        is_end = is_over and metric.state is not SignalState.OK
+        return _end(metric, at, Reason.LOW_TRAFFIC) if is_end else (metric, None)
+    recent = (*(m for m in metric.recent if at - m.at < POOL_S - 1), latest)
+    metric = replace(metric, recent=recent, read_at=at, no_data_reason="", no_data_since=None)
     reading = evaluate_metric(metric, limits, surge)
-    metric = replace(metric, excess=_add_up(metric, latest, limits, surge))
-    if metric.excess.is_firing and reading.reason is None:
+    excess = _add_up(metric, latest, limits, surge)
+    if excess.is_firing and reading.reason is None:
         by_count = Reason.EVENTS if reading.total is None else Reason.SHARE
         reading = replace(reading, reason=by_count, is_good=False)
     is_down = metric.baseline.is_known and (reading.is_down() or reading.is_away)
-    down_in_a_row = metric.down_in_a_row + 1 if is_down else 0
-    metric = _learn(replace(metric, reading=reading, down_in_a_row=down_in_a_row), latest, limits)
+    down = metric.down_in_a_row + 1 if is_down else 0
+    metric = replace(metric, excess=excess, reading=reading, down_in_a_row=down)
+    metric = _learn(metric, latest, limits)
     if reading.reason:
         return _handle_bad(metric, reading.reason, latest)
     if reading.is_good:
@@ -381,20 +382,19 @@ def _end(metric: MetricState, at: float, reason: Reason) -> tuple[MetricState, R
 
 def _learn(metric: MetricState, latest: Measurement, limits: MetricLimits) -> MetricState:
     failed, total, span_s, at = latest.failed, latest.total or 0.0, latest.span_s, latest.at
-    reason = metric.reading.reason
+    days, weeks, reason = metric.hourly_baselines, metric.weekly_baselines, metric.reading.reason
     if limits.kind is MetricKind.LOGS:
         # Bad times count here: else we would never learn a steep evening that looks like an outage.
-        days = learn_hour(metric.hourly_baselines, at, (span_s, failed, total), HOURS)
-        metric = replace(metric, hourly_baselines=days)
+        days = learn_hour(days, at, (span_s, failed, total), HOURS)
     else:
         span_s = min(span_s, limits.every_s)
     part = span_s / latest.span_s if latest.span_s else 0.0
     counted = span_s, failed * part, total * part
     if latest.total is not None and reason in {None, Reason.SUCCESSES_MISSING}:
-        weeks = learn_hour(metric.weekly_baselines, at, counted, WEEK_HOURS)
-        metric = replace(metric, weekly_baselines=weeks)
+        weeks = learn_hour(weeks, at, counted, WEEK_HOURS)
     is_normal = reason is None
     if metric.state is not SignalState.OK:
         has_lasted = at - (metric.since or at) > RELEARN_AFTER_S and not metric.reading.is_away
         is_normal = metric.reason is Reason.SUCCESSES_MISSING and has_lasted
-    return replace(metric, baseline=metric.baseline.with_span(*counted)) if is_normal else metric
+    baseline = metric.baseline.with_span(*counted) if is_normal else metric.baseline
+    return replace(metric, hourly_baselines=days, weekly_baselines=weeks, baseline=baseline)

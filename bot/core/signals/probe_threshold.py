@@ -16,7 +16,7 @@ third one fires and stops the login) and a rate limit (2 of 10 tries fire).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from math import ceil, floor, log
@@ -25,12 +25,14 @@ from typing import TYPE_CHECKING
 from bot.core.model.fault import is_from_outage, is_rate_limited, is_refusal
 from bot.core.model.observation import (
     HEALTH_BY_STATE,
+    HEALTHY,
     Fault,
     Health,
     Outcome,
     OwnSide,
     SignalState,
 )
+from bot.core.model.record import replace
 from bot.core.signals import history
 from bot.core.signals.history import LatencyBaseline, Trend, add_counts
 
@@ -191,6 +193,8 @@ class ProbeState:
     @cached_property
     def health(self) -> Health:
         """What is wrong with it."""
+        if self.state is SignalState.OK and not self.latency.is_slow:
+            return HEALTHY
         repeated = Health.REPEATED if len(self.faults) > 1 else Health(0)
         slow = Health.SLOW if self.latency.is_slow else Health(0)
         return HEALTH_BY_STATE[self.state] | repeated | slow

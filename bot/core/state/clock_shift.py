@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-INSTANT = re.compile(r"(?:.*_)?(?:at|since|until|due|before|starts)")
+INSTANT = re.compile(r"(?:.*_)?(?:at|since|until|due|before|starts)|.*_times")
 """The names of fields that hold instants of the bot's own clock; spans end in `_s`."""
 FOREIGN = (
     AuditEntry,

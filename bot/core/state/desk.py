@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from bot.core.model.access import KNOWN_FOR_S, AuditEntry, CommandOutcome, Right
 from bot.core.model.command import Request, RunCheck
 from bot.core.model.measurement import Measurement
 from bot.core.model.observation import Observation, Target
+from bot.core.model.record import replace
 from bot.core.model.wall_clock import WEEK_S
 from bot.core.oncall import OnCallSource, Override, Shift, Shifts
 from bot.core.state.incident import Incident, IncidentKind
@@ -16,9 +20,11 @@ from bot.core.state.outbox import Answer
 from bot.core.state.rules import Rules
 from bot.core.state.silence import Silence
 from bot.core.state.stimulus import DeskEffect
-from bot.core.state.tenant import SharedSignals, Tenants
+from bot.core.state.tenant import SILENT_STATES, SharedSignals, Tenants
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from bot.core.state.stimulus import CheckStarted
 
 CHECK_LIMIT_S = 15.0
@@ -118,7 +124,11 @@ class Refusal:
     """A code, or the words of a contact point's service."""
 
 
-@dataclass(frozen=True, slots=True)
+DUE_FIELDS = frozenset({"controls_due", "feeds_due", "calendar_due"})
+"""A start makes all of it due."""
+
+
+@dataclass(frozen=True)
 class DeskState:
     """The state that is shared by all tenants."""
 
@@ -158,21 +168,53 @@ class DeskState:
     starts: tuple[float, ...] = ()
     """Recent starts of the process, without those that ended in good order."""
 
-    @property
-    def open_incidents(self) -> list[Incident]:
+    @cached_property
+    def open_incidents(self) -> Sequence[Incident]:
         """All unresolved incidents, oldest first."""
         return [incident for incident in self.incidents.values() if incident.is_open]
 
-    @property
-    def open_login_incidents(self) -> list[Incident]:
+    @cached_property
+    def open_login_incidents(self) -> Sequence[Incident]:
         """The open incidents in which a probe or a metric fails, or a tenant has no data."""
         kinds = {IncidentKind.FAILING, IncidentKind.NO_DATA}
         return [incident for incident in self.open_incidents if incident.kind in kinds]
 
-    @property
-    def active_silences(self) -> list[Silence]:
+    @cached_property
+    def login_incident_kinds(self) -> dict[str, set[IncidentKind]]:
+        """By tenant: of what kinds the open login incidents are that it is in."""
+        kinds: dict[str, set[IncidentKind]] = {}
+        for incident in self.open_login_incidents:
+            for name in incident.tenants:
+                kinds.setdefault(name, set()).add(incident.kind)
+        return kinds
+
+    @cached_property
+    def active_silences(self) -> Sequence[Silence]:
         """The silences that have not ended."""
         return [silence for silence in self.silences.values() if silence.ended_at is None]
+
+    @cached_property
+    def due_at(self) -> float | None:
+        """When something is due that is not about an incident: polls, checks, reports, ends."""
+        dues = (
+            *self.controls_due.values(),
+            *self.feeds_due.values(),
+            *(check.until for check in self.checks.values()),
+            *(silence.until for silence in self.active_silences),
+            *((self.shift.until,) if self.shift else ()),
+            *(self.calendar_due, self.report_at, self.evaluate_at),
+        )
+        return min((at for at in dues if at is not None), default=None)
+
+    @cached_property
+    def is_at_rest(self) -> bool:
+        """Whether no incident and no feed needs anything, so that what is well changes nothing."""
+        return (
+            not self.open_incidents
+            and self.evaluate_at is None
+            and not any(incident.life.still_failing for incident in self.incidents.values())
+            and not any(feed.state in SILENT_STATES for feed in self.shared.feeds.values())
+        )
 
     def on_call_source(self, rules: Rules) -> OnCallSource | None:
         """Return the source of who is on call; a calendar as last read."""
@@ -196,21 +238,95 @@ class DeskState:
         """Return the state with one more action of a person."""
         return replace(self, audit=(*self.audit, entry)[-AUDIT_SHOWN:])
 
+    def differs_in(self, other: DeskState) -> set[str]:
+        """Return the names of the fields in which two states differ, beside their incidents."""
+        old, new = vars(self), vars(other)
+        names = (field.name for field in fields(DeskState) if field.name != "incidents")
+        return {name for name in names if old[name] is not new[name] and old[name] != new[name]}
+
+    def is_saved_as(self, saved: DeskState) -> bool:
+        """Tell whether a saved state says as much to a start, beside its incidents."""
+        return self is saved or self.differs_in(saved) <= DUE_FIELDS
+
     def with_incident(self, incident: Incident) -> DeskState:
         """Return the state with an incident added or replaced."""
         return replace(self, incidents={**self.incidents, incident.id: incident})
 
 
 @dataclass(frozen=True, slots=True)
+class Agenda:
+    """When each tenant needs its next Tick, sorted: a step reads the first only."""
+
+    due_at: dict[str, float] = field(default_factory=dict)
+    """By tenant."""
+    turns_at: tuple[tuple[float, str], ...] = ()
+    """The same, the earliest first."""
+
+    def with_due(self, name: str, due: float | None) -> Agenda:
+        """Return it with a tenant's next Tick; None: it needs none."""
+        before = self.due_at.get(name)
+        if due == before:
+            return self
+        turns_at, due_at = [*self.turns_at], {**self.due_at}
+        if before is not None:
+            del turns_at[bisect_left(turns_at, (before, name))], due_at[name]
+        if due is not None:
+            insort(turns_at, (due, name))
+            due_at[name] = due
+        return Agenda(due_at, tuple(turns_at))
+
+    @property
+    def next_due(self) -> float | None:
+        """When the first tenant needs a Tick."""
+        return self.turns_at[0][0] if self.turns_at else None
+
+    def due_by(self, now: float) -> list[str]:
+        """Return the tenants whose Tick has come."""
+        return [name for _, name in takewhile(lambda turn: turn[0] <= now, self.turns_at)]
+
+
+@dataclass(frozen=True)
 class BotState:
     """The whole state of the bot: what a step takes and returns."""
 
     tenants: Tenants
     desk: DeskState
-    tenant_due: dict[str, float | None] = field(default_factory=dict)
+    agenda: Agenda = field(default_factory=Agenda)
     """When each tenant needs its next Tick; not saved, a start steps every tenant."""
     confirming: dict[tuple[str | None, str], tuple[str, ...]] = field(default_factory=dict)
     """By environment and kind of fault: the tenants that failed first; not saved."""
+
+
+ROUTINE_FIELDS = DUE_FIELDS | {"shared", "corroborated_at", "evaluated_at"}
+"""What changes in the desk's state while all is well."""
+
+
+def is_routine(before: BotState, after: BotState, names: Iterable[str]) -> bool:
+    """Tell whether between two states nothing but healthy results and due times came.
+
+    `names` are the tenants whose states differ. After a crash nobody would miss such a change: the
+    next result says the same, and a start makes everything due.
+    """
+    states = ((before.tenants.states[name], after.tenants.states[name]) for name in names)
+    return _is_desk_routine(before.desk, after.desk) and all(
+        old.is_well
+        and new.is_well
+        and old.budgets == new.budgets
+        and (old.environment, old.watched_since) == (new.environment, new.watched_since)
+        for old, new in states
+    )
+
+
+def _is_desk_routine(before: DeskState, after: DeskState) -> bool:
+    if before is after:
+        return True
+    return (
+        before.is_at_rest
+        and after.is_at_rest
+        and before.incidents is after.incidents
+        and before.differs_in(after) <= ROUTINE_FIELDS
+        and before.shared.tells_as_much_as(after.shared)
+    )
 
 
 StateAndEffects = tuple[DeskState, list[DeskEffect]]

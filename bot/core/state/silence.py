@@ -71,6 +71,8 @@ def find_covering(
         for silence in silences
         if silence.ended_at is None and silence.since <= now < silence.until
     }
+    if not covered:
+        return ()
     if set[Target]().union(*covered.values()) != _parts(incident):
         return ()
     return tuple(silence for silence, parts in covered.items() if parts)

@@ -289,7 +289,7 @@ class Priority(IntEnum):
     """It is in the message already."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StartProbe:
     """Probe a target now."""
 

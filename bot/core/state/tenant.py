@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import ChangeMade
-from bot.core.model.observation import Fault, FeedState, Health, Outcome, Phase, StatusIncident
+from bot.core.model.observation import (
+    HEALTHY,
+    Fault,
+    FeedState,
+    Health,
+    Outcome,
+    Phase,
+    SignalState,
+    StatusIncident,
+)
+from bot.core.model.record import replace
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.history import RecentLogins
 from bot.core.signals.metric_threshold import MetricState
@@ -164,11 +174,25 @@ class TenantState:
         silent = {n for n, metric in self.metrics.items() if metric.no_data_since is not None}
         return bool(self.alerting_signals) and self.alerting_signals <= silent
 
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing fails, is slow or lacks data."""
+        if isinstance(self.data, NoData):
+            return False
+        for probe in self.probes.values():
+            if probe.state is not SignalState.OK or probe.latency.since is not None:
+                return False
+        for metric in self.metrics.values():
+            if metric.state is not SignalState.OK or metric.no_data_since is not None:
+                return False
+        return not any(monitor.firing for monitor in self.monitors.values())
+
     @cached_property
     def health(self) -> Health:
         """What is wrong with any of its signals, and whether it has data."""
-        health = Health.NO_DATA if isinstance(self.data, NoData) else Health(0)
-        return reduce(or_, (each for _, each in self._signals()), health)
+        health = Health.NO_DATA if isinstance(self.data, NoData) else HEALTHY
+        found = (each for _, each in self._signals() if each is not HEALTHY)
+        return reduce(or_, found, health)
 
     def _signals(self) -> Iterator[tuple[str, Health]]:
         for signals in (self.probes, self.metrics, self.monitors):
@@ -305,7 +329,7 @@ class Sample:
     """None: it failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SharedSignals:
     """Control endpoints and status feeds, by name, and recent changes."""
 
@@ -318,6 +342,16 @@ class SharedSignals:
     samples: dict[str, tuple[Sample, ...]] = field(default_factory=dict)
     """The last probes of each control endpoint, and polls of each feed, oldest first: their share
     and slowness are compared with those of Auth0's hosts."""
+
+    def tells_as_much_as(self, other: SharedSignals) -> bool:
+        """Tell whether two differ by healthy probes and polls only."""
+        signals = (*self.controls.values(), *other.controls.values())
+        posts = [
+            {name: (feed.state, feed.status_incidents) for name, feed in shared.feeds.items()}
+            for shared in (self, other)
+        ]
+        is_well = all(each.state is SignalState.OK for each in signals)
+        return is_well and posts[0] == posts[1] and self.changes == other.changes
 
 
 def with_control(shared: SharedSignals, result: Observation, every_s: float) -> SharedSignals:

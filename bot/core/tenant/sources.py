@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.core.model.measurement import ExternalAlert, Measurement, MetricKind
 from bot.core.model.observation import FRESH_S, TOKEN_ENDPOINT, SignalState, Target
+from bot.core.model.record import replace
 from bot.core.signals import external_alerts
 from bot.core.signals.external_alerts import Monitor
 from bot.core.signals.metric_threshold import MetricLimits, MetricState, observe_metric
@@ -149,7 +149,8 @@ def handle_measurement(state: TenantState, stimulus: Measured, rules: TenantRule
         before = replace(before, own_rows_at=measurement.at)
     measurement = _detect_stalled_log(before, measurement, limits)
     is_alive = _is_source_alive(state, name, now, rules)
-    measurement = replace(measurement, is_source_alive=is_alive)
+    if is_alive is not measurement.is_source_alive:
+        measurement = replace(measurement, is_source_alive=is_alive)
     after, reason = observe_metric(before, measurement, limits, _surge(state, now))
     if after.no_data_reason and after.no_data_since is None and not limits.is_pushed:
         since = after.begun_at if after.read_at is None else after.read_at

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from bot.core.model.observation import (
     SignalState,
     Target,
 )
+from bot.core.model.record import replace
 from bot.core.signals.history import record_login
 from bot.core.signals.probe_threshold import (
     FIRING_INTERVAL_FACTOR,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from math import log
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ RECENTLY_ENDED_S = 600.0
 """How long a problem that ended still counts as evidence at other tenants."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TriageContext:
     """What triage judges: the tenants in question, and the state of everything now."""
 
@@ -50,6 +51,16 @@ class TriageContext:
     """When the first failing request began."""
     silenced: frozenset[str] = frozenset()
     """Tenants that people have silenced."""
+
+    @cached_property
+    def members(self) -> frozenset[str]:
+        """The tenants in question, to look a name up: in a storm they are hundreds."""
+        return frozenset(self.tenants)
+
+    @cached_property
+    def found_kinds(self) -> dict[str, set[str]]:
+        """By tenant, in which ways it fails, once `failure_kinds` was asked."""
+        return {}
 
     def is_worked_on(self, tenant: str) -> bool:
         """Tell whether people work on a tenant, so that its failures may be theirs."""

@@ -7,7 +7,7 @@ the requests fails. So shares are compared, and slowness, each with its own past
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect, bisect_left
 from math import log
 from statistics import median_low
 from typing import TYPE_CHECKING
@@ -90,16 +90,14 @@ def _samples_while_failing(context: TriageContext, key: str) -> list[Sample]:
     only slowness or users' failures are known, all answers since then count.
     """
     samples = [s for s in context.shared.samples.get(key, ()) if s.at >= context.since]
-    failing = _failing_probes(context)
-    if not failing:
+    failed = [probe.failed_times for probe in _failing_probes(context)]
+    if not failed:
         return samples
-    return [s for s in samples if any(_has_failed_beside(probe, s.at) for probe in failing)]
-
-
-def _has_failed_beside(probe: ProbeState, at: float) -> bool:
-    times = probe.failed_times
-    place = bisect_left(times, at - BESIDE_S)
-    return place < len(times) and times[place] <= at + BESIDE_S
+    return [
+        s
+        for s in samples
+        if any(bisect(at, s.at + BESIDE_S) > bisect_left(at, s.at - BESIDE_S) for at in failed)
+    ]
 
 
 def _failing_probes(context: TriageContext) -> list[ProbeState]:
@@ -200,12 +198,12 @@ def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
     same mistake made at two tenants is still ours.
     """
     tenants = context.rules.tenants
-    failing = [name for name in tenants if OUTAGE_KIND in failure_kinds(context, name)]
-    bad = [name for name in context.tenants if name in failing]
+    failing = {name: True for name in tenants if OUTAGE_KIND in failure_kinds(context, name)}
+    bad = {name: True for name in context.tenants if name in failing}
     here = {context.environment(name) for name in bad or context.tenants} - {None}
-    others = [name for name in tenants if name not in context.tenants]
+    others = [name for name in tenants if name not in context.members]
     near = [name for name in others if context.environment(name) in here]
-    far = [name for name in others if name not in near]
+    far = [name for name in others if context.environment(name) not in here]
     wide: list[str] = []
     if bad:
         first, *rest = [*bad, *(name for name in failing if name not in bad)]
@@ -213,16 +211,17 @@ def collect_peer_evidence(context: TriageContext) -> Iterator[RuleMatch]:
             name for name in rest if context.environment(name) == context.environment(first)
         ]:
             yield RuleMatch("same-environment-fails", {"names": tuple(same)})
-        wide = [name for name in rest if name not in same]
+        wide = [name for name in rest if context.environment(name) != context.environment(first)]
         if wide:
             yield RuleMatch("elsewhere-fails", {"names": tuple(wide)})
     if len(failing) > 1 and _is_all_unreachable(context):
         yield RuleMatch("nothing-reached")
     yield from _collect_shared_refusals(context, others)
-    if near_ok := [name for name in near if _is_tenant_healthy(context, name)]:
+    ways = {way for own in context.tenants for way in _failing_ways(context, own)}
+    if near_ok := [name for name in near if _is_tenant_healthy(context, name, ways)]:
         strength = _weigh_health(context, near_ok)
         yield RuleMatch("same-environment-ok", {"names": tuple(near_ok)}, strength)
-    far_ok = [name for name in far if _is_tenant_healthy(context, name)]
+    far_ok = [name for name in far if _is_tenant_healthy(context, name, ways)]
     if far_ok and not wide:
         yield RuleMatch("elsewhere-ok", {"names": tuple(far_ok)}, _weigh_health(context, far_ok))
 
@@ -236,7 +235,7 @@ def find_refutable_by_neighbours(context: TriageContext) -> frozenset[Cause]:
     near = [
         name
         for name in context.rules.tenants
-        if name not in context.tenants
+        if name not in context.members
         and context.environment(name) in here
         and not context.is_worked_on(name)
     ]
@@ -273,7 +272,7 @@ def find_cut_off(context: TriageContext) -> list[str]:
         faults = [login.most_frequent_fault for login in context.logins(name) if login.is_failing]
         return any(fault and login_rule_id(fault) in CUT_OFF_RULE_IDS for fault in faults)
 
-    others = [name for name in context.rules.tenants if name not in context.tenants]
+    others = [name for name in context.rules.tenants if name not in context.members]
     if not any(map(is_cut_off, context.tenants)):
         return []
     return [name for name in others if is_cut_off(name) and not context.is_worked_on(name)]
@@ -285,9 +284,15 @@ def failure_kinds(context: TriageContext, name: str) -> set[str]:
     What ended before, or began long before or after, is no companion. Where people work on either
     tenant, only what began together is.
     """
+    if name not in context.found_kinds:
+        context.found_kinds[name] = _find_failure_kinds(context, name)
+    return context.found_kinds[name]
+
+
+def _find_failure_kinds(context: TriageContext, name: str) -> set[str]:
     signals = context.all_tenants.states[name].probes.values()
     apart_s, latest = COMPANION_S, context.now
-    if name not in context.tenants:
+    if name not in context.members:
         if any(map(context.is_worked_on, (name, *context.tenants[:1]))):
             apart_s = TOGETHER_S
         latest = min(context.now, context.since + apart_s)
@@ -307,14 +312,13 @@ def fault_kind(fault: Fault) -> str:
     return OUTAGE_KIND if rule_id in OUTAGE_RULE_IDS else rule_id
 
 
-def _is_tenant_healthy(context: TriageContext, name: str) -> bool:
+def _is_tenant_healthy(context: TriageContext, name: str, failing: set[str]) -> bool:
     """Tell whether what fails here works at another tenant since the problem began.
 
     What worked before, or another way into it, proves nothing: its login says nothing of its
     machine tokens, and where only users fail, only its users tell.
     """
     state = context.all_tenants.states[name]
-    failing = {n for own in context.tenants for n in _failing_ways(context, own)}
     if not failing:
         metrics = [m for m in state.metrics.values() if m.reading.total is not None]
         return bool(metrics) and all(is_metric_healthy(metric, context) for metric in metrics)

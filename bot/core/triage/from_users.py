@@ -100,13 +100,6 @@ def _is_well_beside(login: ProbeState, context: TriageContext) -> bool:
     return is_signal_healthy(login, context.now) and not login.faults
 
 
-def _failing_probes(context: TriageContext, name: str) -> list[ProbeState]:
-    """Return a tenant's failing logins; if none fails, what else of its probes does."""
-    probes = context.all_tenants.states[name].probes.values()
-    logins = [login for login in context.logins(name) if login.is_failing]
-    return logins or [probe for probe in probes if probe.is_failing]
-
-
 def _share_during(probes: list[ProbeState], begin: float, end: float) -> float:
     """Return which share of probes' tries failed in the time that counts are about.
 
@@ -123,8 +116,9 @@ def _share_during(probes: list[ProbeState], begin: float, end: float) -> float:
 
 def _collect_count_evidence(context: TriageContext, name: str) -> Iterator[RuleMatch]:
     """Yield whether users fail as the probe does, or do as well as ever, by their counts."""
-    probes = _failing_probes(context, name)
     state, rules = context.all_tenants.states[name], context.rules.tenants[name]
+    logins = [login for login in context.logins(name) if login.is_failing]
+    probes = logins or [probe for probe in state.probes.values() if probe.is_failing]
     counted = {  # those with a total
         n: limits
         for n, limits in rules.metrics.items()

@@ -237,7 +237,7 @@ def reach_verdict(context: TriageContext) -> Verdict:
     environments = {
         context.environment(name)
         for name in context.rules.tenants
-        if name in context.tenants or failure_kinds(context, name)
+        if name in context.members or failure_kinds(context, name)
     }
     is_wide = len(environments) > 1
     is_seen_wide = len(context.tenants) > 1 or not found.isdisjoint(SHARED_RULE_IDS)
@@ -308,7 +308,7 @@ def _what_would_settle(context: TriageContext) -> MissingEvidence:
     if not context.shared.controls:
         return MissingEvidence.CONTROL
     environments = {context.environment(name) for name in context.tenants}
-    peers = (name for name in context.rules.tenants if name not in context.tenants)
+    peers = (name for name in context.rules.tenants if name not in context.members)
     if not any(context.environment(peer) in environments for peer in peers):
         return MissingEvidence.PEER
     return MissingEvidence.USERS
