@@ -53,12 +53,11 @@ def copy_all(source: str, target: str, now: float) -> dict[str, int]:
 
 def _compare(table: Table, old: Connection, new: Connection) -> int:
     """Return how many rows a table has. Raises StoreError if they are not the same."""
-    before, after = (sorted(_digests(table, each)) for each in (old, new))
+    rows = select(table)
+    before, after = (  # sorted by hashes: databases order texts by rules of their own
+        sorted(sha256(repr(tuple(row)).encode()).digest() for row in each.execute(rows))
+        for each in (old, new)
+    )
     if before != after:
         raise StoreError(f"What arrived in the table {table.name} differs: nothing was copied")
     return len(before)
-
-
-def _digests(table: Table, connection: Connection) -> list[bytes]:
-    """Return a hash of each row: databases order texts by rules of their own."""
-    return [sha256(repr(tuple(row)).encode()).digest() for row in connection.execute(select(table))]

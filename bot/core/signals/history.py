@@ -129,10 +129,6 @@ class LatencyBaseline:
         """Whether most of the recent answers were slow, even if too few for `is_slow`."""
         return self.recent_median_s > self.limit_s
 
-    def is_fast_again(self, count: int) -> bool:
-        """Tell whether the last answers, so many of them, were fast."""
-        return all(each <= self.limit_s for each in self.recent[-count:])
-
     @property
     def recent_median_s(self) -> float:
         """The median of the recent latencies; 0 if there are none."""

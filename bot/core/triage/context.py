@@ -139,9 +139,10 @@ def is_calm(context: TriageContext) -> bool:
     """
     states = [context.all_tenants.states[name] for name in context.tenants]
     probes = [probe for state in states for probe in state.probes.values()]
+    slow = [probe.latency for probe in probes if probe.latency.is_slow]
     return not (
         any(p.is_failing and p.successes_in_a_row < CALM_TRIES for p in probes)
-        or any(p.latency.is_slow and not p.latency.is_fast_again(CALM_TRIES) for p in probes)
+        or any(each > s.limit_s for s in slow for each in s.recent[-CALM_TRIES:])
         or any(m.is_firing and m.reading.reason for s in states for m in s.metrics.values())
         or any(monitor.firing for state in states for monitor in state.monitors.values())
     )
