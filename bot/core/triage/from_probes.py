@@ -274,13 +274,17 @@ def _collect_m2m_evidence(context: TriageContext, name: str) -> Iterator[RuleMat
 def _works_beside(login: ProbeState, failing: ProbeState, context: TriageContext) -> bool:
     """Tell whether a login has worked so often, while another probe failed, that it is no chance.
 
-    Where it has just recovered, the other one may do so at its next try.
+    Where it has just recovered, the other one may do so at its next try. A rate limit names itself:
+    once is enough, because a limit of the logins as well would be no other cause.
     """
     made = failing.span.tries_to_last_failure
     share = (failing.span.failed + 1) / (made + 2)  # of few tries drawn towards a half (Laplace)
     count = login.count_ok_since(failing.since or context.since)
     has_recovered_first = (login.ended_at or 0.0) > max(failing.failed_times, default=0.0)
-    return weigh_successes(count, share) >= SPOKEN and not has_recovered_first
+    fault = failing.most_frequent_fault
+    is_named = fault is not None and is_rate_limited(fault) and count > 0
+    is_sure = is_named or weigh_successes(count, share) >= SPOKEN
+    return is_sure and not has_recovered_first
 
 
 def _m2m_rule_id(fault: Fault) -> str:
