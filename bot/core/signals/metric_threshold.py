@@ -8,9 +8,7 @@
     both     successes stay away: a fifth of what is usual at this hour of the week, or less
 
 Beside that, `excess` adds up what is too small or too slow for one window.
-
-Too little traffic to tell chance from change is neither good nor bad. Neither is missing data: it
-never counts as healthy.
+Too little traffic to tell chance from change is neither good nor bad. Neither is missing data.
 """
 
 from __future__ import annotations
@@ -47,6 +45,8 @@ HEALTHY_PART = 0.6
 """Below this part of its limit a share is good again; in between it is neither good nor bad."""
 FIRST_WEEK_MISSING = 0.85
 """Until each hour of the week has a baseline, an evening or a weekend may look like an outage."""
+MAX_SURGE = 2.0
+"""While more calls come than usual, more users are new to it and mistype: its limit grows, too."""
 HABIT_SPREAD = 0.1
 """Relative standard deviation of an hour's traffic from what is usual then: evenings differ."""
 GROWTH_FACTOR = 1.3
@@ -67,8 +67,7 @@ RATIO_OF_EVENTS = 2.5
 LOG_PART = 0.5
 DOWN_POINTS = 0.25
 """Users cannot log in if the failing share is this much above the usual one, …"""
-DOWN_MIN_TOTAL = 50.0
-DOWN_MIN_FAILED = 20.0
+DOWN_MIN_TOTAL, DOWN_MIN_FAILED = 50.0, 20.0
 """… in a reading with so many calls and failures, …"""
 DOWN_READINGS = 2
 """… for so many readings in a row."""
@@ -277,6 +276,7 @@ def evaluate_metric(metric: MetricState, limits: MetricLimits, surge: float = 1.
     )
     if limits.kind is MetricKind.LOGS:
         return _evaluate_log(reading, metric, limits)
+    limits = replace(limits, share=limits.share * min(surge, MAX_SURGE))
     by_share = _evaluate_share(reading, limits)
     is_calm = not by_share.reason and (total > 0 or newest.is_source_alive)
     return (_find_away(reading, metric) if is_calm else None) or by_share
