@@ -139,11 +139,14 @@ def group_or_open(
 
 
 def _are_sources_asked(context: TriageContext, name: str) -> bool:
-    """Tell whether sources that know what is usual were asked because a probe of theirs failed."""
+    """Tell whether sources that know what is usual were asked because something else failed."""
     tenant = context.all_tenants.states[name]
-    is_asked = any(probe.is_failing for probe in tenant.probes.values())
-    known = (each for each in tenant.metrics.values() if not each.no_data_reason)
-    return is_asked and any(each.baseline.is_known for each in known)
+    asked = [
+        metric
+        for metric in tenant.metrics.values()
+        if metric.baseline.is_known and not metric.no_data_reason
+    ]
+    return len(asked) > 1 or (any(p.is_failing for p in tenant.probes.values()) and bool(asked))
 
 
 def _has_one_cause(incident: Incident, context: TriageContext, triage: Triage) -> bool:
