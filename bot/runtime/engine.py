@@ -36,7 +36,7 @@ from bot.core.state.stimulus import (
     Stopped,
     Tick,
 )
-from bot.core.state.tenant import Tenants, TenantState
+from bot.core.state.tenant import MINUTE_S, Tenants, TenantState
 from bot.ports import Change, StoreError, View
 from bot.runtime.outbox_writer import OutboxWriter
 from bot.runtime.probe_runner import ProbeRunner
@@ -61,6 +61,13 @@ LABEL_S = 600.0
 """After a process that ran from memory, so long every message may be a double."""
 HELD_S = 0.5
 """So long healthy results wait for more, to be committed together: a crash may lose these."""
+TICK_S = 1e-4
+"""Real seconds for each tenant: at least so far apart are two ticks, so that with thousands of
+tenants many share one, and its commit."""
+FIRST_PROBES_S = 0.04
+"""For each tenant: over so many seconds, and a minute at most, the first probes after a start are
+spread. Fewer than `FEW_TENANTS` begin at once."""
+FEW_TENANTS = 50
 HELD = Tick | Observed | Measured | FeedPolled
 """Stimuli that may be a routine's; all others are committed at once."""
 Key = TypeVar("Key")
@@ -105,6 +112,7 @@ class Engine:
         self._accepting: set[str] = set()
         self._probe_runner = ProbeRunner(clock, prober, self.submit)
         self._is_tick_queued = False
+        self._ticked_at = float("-inf")
         self.batches = 0
         """How many batches of stimuli it has processed."""
         self.is_new = False
@@ -240,7 +248,8 @@ class Engine:
             deliveries = [replace(each, is_repeat=True) for each in deliveries]
         if self._delivery:
             self._delivery.offer(outbox.recover(each, now) for each in deliveries)
-        self.submit(Started(now))
+        first_s = min(MINUTE_S, count * FIRST_PROBES_S) if count > FEW_TENANTS else 0.0
+        self.submit(Started(now, first_s))
         for item in before.inbox_items:
             self.submit(_to_stimulus(item, now))
 
@@ -270,7 +279,8 @@ class Engine:
             self._probe_runner.launch(effect)
         due = step.due_at(self._state, self._rules)
         if due is not None and not self._is_tick_queued:
-            self._timer.wake_at(due)
+            apart_s = TICK_S * len(self._rules.tenants) * self._clock.speed
+            self._timer.wake_at(max(due, self._ticked_at + apart_s))
         self.batches += 1
         self._is_processing = False
 
@@ -279,7 +289,7 @@ class Engine:
         change = self._change
         match stimulus:
             case Started() | Tick():
-                self._is_tick_queued = False
+                self._is_tick_queued, self._ticked_at = False, stimulus.at
             case Pushed(push=item) | CommandReceived(request=item):
                 change.handled_ids.append(item.id)
             case Delivered() | MessageLost() | CallTaken() | CallRefused():
