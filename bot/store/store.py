@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
-from sqlalchemy import Connection, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, or_, select, update
 
 from bot.core.model.wall_clock import DAY_S
 from bot.core.state.desk import INCIDENT_RETENTION_S, DeskState
@@ -259,6 +259,13 @@ DESK_PARTITION = "desk"
 TENANT_PREFIX = "tenant:"
 """A tenant's name follows."""
 
+UPDATE_PARTITION = (
+    update(PARTITION)
+    .where(PARTITION.c.name == bindparam("its_name"), PARTITION.c.revision == bindparam("before"))
+    .values(revision=bindparam("revision"), body=bindparam("body"))
+)
+"""Built once: SQLAlchemy needs more time for that than the database for the rest."""
+
 Revisions = dict[str, int]
 """By partition, as last read or written."""
 
@@ -346,10 +353,8 @@ def _write_partition(connection: Connection, name: str, revision: int, body: str
     if revision == 1:
         connection.execute(insert(PARTITION).values(name=name, revision=1, body=body))
         return
-    is_unchanged = (PARTITION.c.name == name, PARTITION.c.revision == revision - 1)
-    done = connection.execute(
-        update(PARTITION).where(*is_unchanged).values(revision=revision, body=body)
-    )
+    values = {"its_name": name, "before": revision - 1, "revision": revision, "body": body}
+    done = connection.execute(UPDATE_PARTITION, values)
     if done.rowcount != 1:
         raise StoreError(f"another process has written {name}: stop all but one and restart it")
 
