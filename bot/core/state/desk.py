@@ -254,8 +254,12 @@ class DeskState:
         return replace(self, shared=replace(self.shared, samples={}))
 
     def with_incident(self, incident: Incident) -> DeskState:
-        """Return the state with an incident added or replaced."""
-        return replace(self, incidents={**self.incidents, incident.id: incident})
+        """Return the state with an incident replaced, or added in place of what ended long ago."""
+        known = self.incidents
+        if incident.id not in known:
+            since = incident.life.opened_at - INCIDENT_RETENTION_S
+            known = {n: i for n, i in known.items() if (i.life.resolved_at or since) >= since}
+        return replace(self, incidents={**known, incident.id: incident})
 
 
 Turns = tuple[tuple[float, str], ...]
