@@ -89,11 +89,6 @@ class Document:
             if isinstance(value, dict):
                 yield loc, {key: child for key, child in value.items() if child is not None}
 
-    def include(self, other: Document, loc: Loc) -> None:
-        """Take over what was found in another file, whose values belong to this path."""
-        self.places |= {(*loc, *inner): place for inner, place in other.places.items()}
-        self.problems |= {(*loc, *inner): found for inner, found in other.problems.items()}
-
     def report(self, loc: Loc, text: str) -> None:
         """Add a problem. Only the first one of a value counts: others follow from it."""
         place = self.place_of(loc)
@@ -302,8 +297,9 @@ class Expansion:
             self.document.report(loc, f"its {FILE_SUFFIX} key must be a path")
             return ""
         if loc == TENANTS:
-            listed = read_yaml(self.document.folder / name)
-            self.document.include(listed, loc)
+            listed, document = read_yaml(self.document.folder / name), self.document
+            document.places |= {(*loc, *inner): place for inner, place in listed.places.items()}
+            document.problems |= {(*loc, *at): found for at, found in listed.problems.items()}
             return self.expand_value(listed.values, loc)
         try:
             return read_secret(self.document.folder / name)

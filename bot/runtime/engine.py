@@ -347,8 +347,10 @@ class Engine:
         before, after, change = self._saved, self._state, self._change
         changed = _changed(before.tenants.states, after.tenants.states)
         change.tenants = _to_save(changed, before.tenants.states)
-        is_saved = after.desk.is_saved_as(before.desk)
-        change.desk = None if is_saved else after.desk.without_samples()
+        change.desk = None
+        if not after.desk.is_saved_as(before.desk):  # a start begins with new samples
+            shared = replace(after.desk.shared, samples={})
+            change.desk = replace(after.desk, shared=shared)
         change.incidents = _changed(before.desk.incidents, after.desk.incidents)
         try:
             await self._store.commit(change)

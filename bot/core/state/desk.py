@@ -249,10 +249,6 @@ class DeskState:
         """Tell whether a saved state says as much to a start, beside its incidents."""
         return self is saved or self.differs_in(saved) <= DUE_FIELDS
 
-    def without_samples(self) -> DeskState:
-        """Return what is saved of it: a start begins with new samples."""
-        return replace(self, shared=replace(self.shared, samples={}))
-
     def with_incident(self, incident: Incident) -> DeskState:
         """Return the state with an incident replaced, or added in place of what ended long ago."""
         known = self.incidents
