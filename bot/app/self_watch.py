@@ -171,7 +171,7 @@ class SelfWatch:
         parts: dict[str, Part] = {"watchdog": self._watchdog.run, "auditor": auditor.run}
         parts |= {"pace": pace.run, "store report": partial(_report_store, store, report)}
         if self._environment is not None:
-            # What was loaded stays: each search of it for garbage took some 100 ms (measured 2026-12).
+            # What was loaded stays: to search it for garbage takes some 100 ms (measured 2026-12).
             gc.freeze()
             notifier = SystemdNotifier(self._environment, lambda: self.is_well)
             parts |= {"loop guard": LoopGuard().run, "systemd": notifier.run}
