@@ -130,6 +130,7 @@ async def scaled(count: int) -> list[tuple[str, str, str]]:
             *(sys.executable, "-m", "bot", "run", "--config", str(file)),
             stderr=asyncio.subprocess.DEVNULL,
         )
+        stack.push_async_callback(_end, bot)
         await asyncio.sleep(START_S)
         target.send(1)
         first, _ = await asyncio.to_thread(target.recv)
@@ -138,8 +139,6 @@ async def scaled(count: int) -> list[tuple[str, str, str]]:
         span_s, after = time.monotonic() - at, _used(bot.pid)
         target.send(1)
         _, seen = await asyncio.to_thread(target.recv)
-        bot.terminate()
-        await bot.wait()
     cpu_s, written, memory = after[0] - before[0], after[1] - before[1], after[2]
     firsts = [at - began_at for host, at in first.items() if host.startswith("t")]
     late = statistics.quantiles(_lateness_s(seen, count), n=100)
@@ -157,6 +156,12 @@ async def scaled(count: int) -> list[tuple[str, str, str]]:
         (f"{name}memory", "", f"{memory:.0f} MB"),
         (f"{name}written a day and tenant", "15 MB", f"{a_day:.0f} MB"),
     ]
+
+
+async def _end(bot: asyncio.subprocess.Process) -> None:
+    if bot.returncode is None:
+        bot.terminate()
+    await bot.wait()
 
 
 def _configure(count: int, tls_port: int, port: int, ca_file: str) -> dict[str, Any]:
@@ -193,10 +198,12 @@ def _used(pid: int) -> tuple[float, int, float]:
     """Return seconds of processor time, bytes written, and megabytes in memory (Linux)."""
     process = Path(f"/proc/{pid}")
     fields = (process / "stat").read_text().rpartition(")")[2].split()
-    lines = [
-        *(process / "io").read_text().splitlines(),
-        *(process / "status").read_text().splitlines(),
-    ]
-    by_name = {line.split(":")[0]: line.split(":")[1].split()[0] for line in lines if ":" in line}
+    written = _read_number(process / "io", "write_bytes")
+    memory = _read_number(process / "status", "VmRSS") / 1024
     cpu_s = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
-    return cpu_s, int(by_name["write_bytes"]), int(by_name["VmRSS"]) / 1024
+    return cpu_s, written, memory
+
+
+def _read_number(file: Path, name: str) -> int:
+    lines = file.read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
