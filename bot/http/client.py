@@ -264,8 +264,10 @@ class _Exchange:
             )
             response = await client.send(request, stream=True)
             async with aclosing(response):
-                if self._transport.connection:
-                    self._certificate_ends_at = self._transport.connection.find_certificate_end()
+                connection = self._transport.connection
+                certificate: Any = connection and connection.tls and connection.tls.getpeercert()
+                if certificate:
+                    self._certificate_ends_at = ssl.cert_time_to_seconds(certificate["notAfter"])
                 self._status = response.status_code
                 self._headers = {k.lower(): v for k, v in response.headers.items()}
                 self._watch.begin(BODY_STAGE)

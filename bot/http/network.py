@@ -84,8 +84,11 @@ class SystemNetwork:
         if (target := self._overrides.get(host.lower())) is not None:
             address, _, number = target.rpartition(":")
             return [(address.strip("[]"), int(number))]
-        rows = await asyncio.wrap_future(self._start_lookup(host, port))
-        return _mix_families(rows)[:MAX_ADDRESSES]
+        families: dict[object, dict[Address, None]] = {}
+        for row in await asyncio.wrap_future(self._start_lookup(host, port)):
+            families.setdefault(row[0], {})[row[4][0], row[4][1]] = None
+        turns = zip_longest(*families.values())  # in turn: one of them may be dead here
+        return [each for turn in turns for each in turn if each is not None][:MAX_ADDRESSES]
 
     async def before_connect(self, host: str) -> None:
         """Allow every connection."""
@@ -134,15 +137,6 @@ class SystemNetwork:
         return found
 
 
-def _mix_families(rows: Sequence[Any]) -> list[Address]:
-    """Return the addresses of a look-up, the families in turn: one of them may be dead here."""
-    families: dict[object, dict[Address, None]] = {}
-    for row in rows:
-        families.setdefault(row[0], {})[row[4][0], row[4][1]] = None
-    turns = zip_longest(*families.values())
-    return [address for turn in turns for address in turn if address is not None]
-
-
 class Connection:
     """A connection to one address, with TLS or without it. Whatever it does may raise OSError."""
 
@@ -151,7 +145,8 @@ class Connection:
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setblocking(False)  # noqa: FBT003 - it has no name
         self._received, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls: ssl.SSLObject | None = None
+        self.tls: ssl.SSLObject | None = None
+        """None: it has none, or not yet."""
 
     @classmethod
     async def open(cls, address: Address) -> Self:
@@ -168,29 +163,24 @@ class Connection:
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """Go on with TLS, if the certificate is one for `host`."""
-        self._tls = context.wrap_bio(self._received, self._to_send, server_hostname=host)
-        await self._exchange(self._tls.do_handshake)
+        self.tls = context.wrap_bio(self._received, self._to_send, server_hostname=host)
+        await self._exchange(self.tls.do_handshake)
 
     async def send(self, data: bytes) -> None:
         """Send all of it."""
-        if self._tls:
-            await self._exchange(self._tls.write, data)
+        if self.tls:
+            await self._exchange(self.tls.write, data)
         else:
             await self._loop.sock_sendall(self._socket, data)
 
     async def receive(self, max_bytes: int) -> bytes:
         """Return what has come, at least a byte; none: the host sends no more."""
-        if self._tls is None:
+        if self.tls is None:
             return await self._loop.sock_recv(self._socket, max_bytes)
         try:
-            return await self._exchange(self._tls.read, max_bytes)
+            return await self._exchange(self.tls.read, max_bytes)
         except ssl.SSLEOFError:  # many servers close without an end of TLS
             return b""
-
-    def find_certificate_end(self) -> float:
-        """Return when the host's certificate expires; 0 without TLS."""
-        certificate: Any = self._tls and self._tls.getpeercert()
-        return float(ssl.cert_time_to_seconds(certificate["notAfter"])) if certificate else 0.0
 
     def close(self) -> None:
         """Close it at once."""
@@ -272,7 +262,13 @@ class Transport(httpx.AsyncBaseTransport):
         connection = await self._connect(proxy.url if proxy else url)
         target, is_encrypted = url.raw_path, url.scheme == "https"
         if proxy and is_encrypted:
-            await _open_tunnel(connection, b"%b:%d" % (url.raw_host, port), proxy)
+            place = b"%b:%d" % (url.raw_host, port)
+            said = [(b"Host", place), (b"Accept", b"*/*"), *_authorize(proxy)]
+            asked = h11.Request(method=b"CONNECT", target=place, headers=said)
+            head = await _Http(connection).ask(asked, b"")
+            if head.status_code not in SUCCESS:
+                reason = head.reason.decode("ascii", "ignore")
+                raise httpx.ProxyError(f"{head.status_code} {reason}")
         elif proxy:
             target = b"http://%b%b" % (url.netloc, target)
             headers = [*headers, *_authorize(proxy)]
@@ -351,15 +347,6 @@ class _Http(httpx.AsyncByteStream):
         except h11.RemoteProtocolError as error:
             raise httpx.RemoteProtocolError(str(error)) from error
         return event
-
-
-async def _open_tunnel(connection: Connection, target: bytes, proxy: httpx.Proxy) -> None:
-    """Let a proxy connect us to `host:port`. Raises `httpx.ProxyError` with what it says."""
-    headers = [(b"Host", target), (b"Accept", b"*/*"), *_authorize(proxy)]
-    asked = h11.Request(method=b"CONNECT", target=target, headers=headers)
-    head = await _Http(connection).ask(asked, b"")
-    if head.status_code not in SUCCESS:
-        raise httpx.ProxyError(f"{head.status_code} {head.reason.decode('ascii', 'ignore')}")
 
 
 def _authorize(proxy: httpx.Proxy) -> list[tuple[bytes, bytes]]:

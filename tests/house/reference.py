@@ -58,7 +58,7 @@ CONSTANTS = {
     "bot.core.alerting.acknowledgements": "ANSWER_S",
     "bot.core.alerting.deliveries": "PAGE_UPDATE_LIFE_S",
     "bot.core.state.outbox": "CALL_OVERDUE_S SETTLE_S MAX_RETRY_AFTER_S",
-    "bot.runtime.probe_runner": "PROBES_PER_S",
+    "bot.runtime.probe_runner": "PROBES_PER_S MOST_PER_S",
     "bot.runtime.rate_limits": "MESSAGE_GAP_S",
     "bot.webhooks.sentry": "EVENT_ALERT_LASTS_S",
 }

@@ -17,7 +17,7 @@ import pytest
 from bot.app.prober import OwnSideFetcher
 from bot.core.model.observation import Outcome, OwnSide, Target
 from bot.http import Fetcher, HttpRequest, NoData, SystemNetwork
-from bot.http.network import MAX_LOOKUPS, _mix_families
+from bot.http.network import MAX_LOOKUPS
 from tests.ports import find_free_port
 from tests.probes.conftest import Server, answer
 
@@ -109,19 +109,16 @@ async def test_the_next_address_is_tried(lab: Lab) -> None:
     assert reply.latency_s < 8.0
 
 
-def test_the_address_families_come_in_turn() -> None:
+async def test_the_address_families_come_in_turn() -> None:
     """However many addresses one of them has."""
     rows = [
         *((socket.AF_INET6, 1, 6, "", (f"2001:db8::{n}", 443, 0, 0)) for n in range(8)),
         *((socket.AF_INET, 1, 6, "", (f"192.0.2.{n}", 443)) for n in range(3)),
     ]
 
-    assert [host for host, _ in _mix_families(rows)[:4]] == [
-        "2001:db8::0",
-        "192.0.2.0",
-        "2001:db8::1",
-        "192.0.2.1",
-    ]
+    found = await SystemNetwork({}, lambda *_, **__: rows).resolve("a.test", 443)
+
+    assert [host for host, _ in found] == ["2001:db8::0", "192.0.2.0", "2001:db8::1", "192.0.2.1"]
 
 
 @pytest.mark.parametrize(
