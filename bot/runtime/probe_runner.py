@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 from collections import Counter
 from dataclasses import dataclass
 from itertools import count
@@ -172,6 +173,8 @@ class ProbeRunner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._queue = ProbeQueue(int(FIRST_COME_S * PROBES_PER_S))
         self._pace = Pace()
+        # Each has a connection: the other half of the files is for all else that the bot does.
+        self._most_running = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
         self._next_turn_at = 0.0
         self._next_turn: asyncio.TimerHandle | None = None
         """None: nothing waits."""
@@ -223,7 +226,8 @@ class ProbeRunner:
         self._next_turn_at = max(self._next_turn_at, now - CATCH_UP_S)
         while self._queue and self._next_turn_at <= now:
             self._next_turn_at += 1 / self._pace.per_s
-            self._start(self._queue.pop(now))
+            if len(self._tasks) < self._most_running:
+                self._start(self._queue.pop(now))
         self._next_turn = None
         if self._queue:
             self._await_turn(now)

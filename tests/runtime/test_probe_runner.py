@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -251,3 +252,42 @@ def test_a_probe_without_an_answer_is_said(repeat_after_s: float | None, said: l
 
     assert [each.at for each in submitted if isinstance(each, Unanswered)] == said
     assert len(submitted) == len(said) + 1
+
+
+class CountingProber(HangingProber):
+    """Knows how many probes run at once."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock)
+        self.running = self.most = 0
+
+    async def probe(self, target: Target) -> Observation:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        seen = await super().probe(target)
+        self.running -= 1
+        return seen
+
+
+def test_probes_that_hang_leave_files_for_the_rest() -> None:
+    """Each has a connection; at most half of the files that the process may open."""
+    probers: list[CountingProber] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        clock = VirtualClock(loop, 0.0)
+        probers.append(CountingProber(clock))
+        runner = ProbeRunner(clock, probers[0], lambda _: None)
+        for number in range(300):
+            runner.launch(probe(f"t{number}"))
+        await clock.sleep(120)
+        await runner.stop()
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        run_virtually(main)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert probers[0].most == 100
+    assert len(probers[0].at) == 300
