@@ -37,7 +37,7 @@ CONSTANTS = {
     "RATE_LIMIT_CALM RATE_LIMIT_INTERVAL_S RATE_LIMIT_MAX_S RATE_LIMIT_CONFIRM_S "
     "RELAPSE_INTERVAL_S SLOW_INTERVAL_FACTOR FIRING_INTERVAL_FACTOR",
     "bot.core.signals.clock_check": "LIMIT_S STEADY_S",
-    "bot.http.resolver": "HEAD_START_S",
+    "bot.http.network": "HEAD_START_S",
     "bot.core.signals.history": "SLOW_FACTOR SLOW_S SLOW_COUNT FAST_COUNT",
     "bot.core.state.tenant": "LOGINS_PER_MINUTE LOGINS_PER_TEN_MINUTES MAX_STATUS_INCIDENT_AGE_S",
     "bot.core.incidents.corroboration": "MAX_PEERS",
@@ -59,7 +59,7 @@ CONSTANTS = {
     "bot.core.alerting.acknowledgements": "ANSWER_S",
     "bot.core.alerting.deliveries": "PAGE_UPDATE_LIFE_S",
     "bot.core.state.outbox": "CALL_OVERDUE_S SETTLE_S MAX_RETRY_AFTER_S",
-    "bot.runtime.probe_runner": "PROBES_PER_S",
+    "bot.runtime.probe_runner": "PROBES_PER_S MOST_PER_S",
     "bot.runtime.rate_limits": "MESSAGE_GAP_S",
     "bot.webhooks.sentry": "EVENT_ALERT_LASTS_S",
 }
