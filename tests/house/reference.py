@@ -48,7 +48,8 @@ CONSTANTS = {
     "bot.core.triage.from_sources": "DOMINANT_SHARE CONCENTRATED_SHARE",
     "bot.core.triage.from_users": "CHANGE_BEFORE_S",
     "bot.core.signals.metric_threshold": "MIN_FAILURES MIN_SIGMAS BASELINE_FACTOR HEALTHY_PART "
-    "GROWTH_FACTOR RECOVER_COUNT QUOTA_ROWS FIRST_DAY_MISSING LOW_TRAFFIC_S NO_REPORT_S",
+    "GROWTH_FACTOR RECOVER_COUNT QUOTA_ROWS FIRST_WEEK_MISSING MAX_SURGE HABIT_SPREAD "
+    "LOW_TRAFFIC_S NO_REPORT_S",
     "bot.core.signals.baseline": "HALF_LIFE_S WEEK_HALF_LIFE_S MIN_SEEN_S",
     "bot.core.auth0_logs.events": "LATE_S",
     "bot.core.incidents.grouping": "STORM_MIN_INCIDENTS STORM_WINDOW_S",
