@@ -32,6 +32,7 @@ from bot.simulator.world import World
 from tests.bench_bookkeeping import played, stormed, written
 from tests.bench_outage import timed
 from tests.bench_probe import probed
+from tests.bench_scale import scaled
 from tests.bench_step import reported, triaged
 
 if TYPE_CHECKING:
@@ -230,11 +231,19 @@ def write_outages() -> None:
 
 
 def main() -> None:
-    """Write the page, and print what depends on the machine; with `virtual`, only the first."""
+    """Write the page, and print what depends on the machine.
+
+    With `virtual`, only the first; with `scale N`, what N tenants cost instead.
+    """
+    table = Table("what", "goal", "measured")
+    if sys.argv[1:2] == ["scale"]:
+        for row in asyncio.run(scaled(int(sys.argv[2]))):
+            table.add_row(*row)
+        Console().print(table)
+        return
     write_outages()
     if sys.argv[1:] == ["virtual"]:
         return
-    table = Table("what", "goal", "measured")
     for row in (
         triaged(),
         *stormed(),

@@ -37,7 +37,7 @@ from bot.slack.outbound.own_messages import mark_abandoned, watch_messages
 from bot.slack.session import SlackHealth, SlackSession
 from bot.slack.users import UserDirectory, groups_with_rights
 from bot.slack.web_api import POST, open_web
-from bot.store import back_up_hourly
+from bot.store import maintain_hourly
 from bot.telemetry import Metrics
 from bot.webhooks.counts import PushedCounts
 from bot.webhooks.routes import webhook_routes
@@ -221,7 +221,7 @@ class Bot:
         self._database_warning = database.warning
         if database.warning:
             log.error("%s", database.warning)
-        self._parts["backup"] = partial(back_up_hourly, database, self._clock)
+        self._parts["backup"] = partial(maintain_hourly, database, self._clock)
         return GuardedStore(database)
 
     def _on_clock_correction(self, engine: Engine, by_s: float, was_paused: bool) -> None:  # noqa: FBT001 - a callback

@@ -139,6 +139,8 @@ class APSchedulerTimer:
         self._wake()
 
 
+MOST_HOSTS = 20
+"""Those that answered last are compared: a thousand would say no more, and cost each probe time."""
 CHECK_EVERY_S = 1.0
 HOST_WRONG_S = 300.0
 """A host's clock that is wrong for so long is posted; a time service has put it right by then."""
@@ -205,8 +207,11 @@ class ClockWatch:
     def note_offset(self, host: str, offset_s: float) -> None:
         """Take how much later than the bot's time a host says that it is."""
         if self._clock.is_wall_time:
-            seen = SeenDate(offset_s, _loop_time())
-            self._check = replace(self._check, dates={**self._check.dates, host: seen})
+            before = self._check.dates
+            newest = [each for each in before if each != host][-MOST_HOSTS + 1 :]
+            dates = {each: before[each] for each in newest}
+            dates[host] = SeenDate(offset_s, _loop_time())
+            self._check = replace(self._check, dates=dates)
 
     def find_doubt(self) -> str:
         """Return why results do not count now; empty: they do. Corrects the clock if it can."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.signals.probe_threshold import ProbeLimits
 from bot.core.state.rules import Channels, Recurrence, Rules, TenantRules
 from bot.core.state.silence import MaintenanceWindow
-from bot.runtime.probe_runner import PROBES_PER_S
+from bot.runtime.probe_runner import MOST_PER_S
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from bot.config.settings_sources import Metric
     from bot.core.oncall import OnCallSource
 
+CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+"""Microseconds in so many, or "max" (Linux, Documentation/admin-guide/cgroup-v2, read 2026-12)."""
 REPORT_EVERY_S = 30.0
 """Seconds. How often the reports of applications are added up."""
 
@@ -40,14 +43,27 @@ REPORT_EVERY_S = 30.0
 def rules_of(settings: Settings) -> Rules:
     """Return the rules of a configuration.
 
-    Where there are more tenants than the bot has turns for, none has light checks: they would take
+    Where there are more tenants than this machine carries, none has light checks: they would take
     the turns of what confirms a failure.
     """
     rules = _build_rules(settings)
-    if count_probes_a_minute(rules) <= 60 * PROBES_PER_S:
+    if count_probes_a_minute(rules) <= find_most_a_minute():
         return rules
     tenants = {name: replace(each, light_every_s=None) for name, each in rules.tenants.items()}
     return replace(rules, tenants=tenants)
+
+
+def find_most_a_minute(limit: Path = CPU_LIMIT) -> float:
+    """Return how many probes a minute this machine carries: a container may use less than a core.
+
+    The pace itself follows from how late the event loop is.
+    """
+    try:
+        allowed, period = limit.read_text().split()
+        cores = min(1.0, int(allowed) / int(period))
+    except (OSError, ValueError):
+        cores = 1.0
+    return 60 * MOST_PER_S * cores
 
 
 def count_probes_a_minute(rules: Rules) -> float:

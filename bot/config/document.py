@@ -26,6 +26,8 @@ Loc = tuple[str | int, ...]
 """The path of a value: `("tenants", 0, "domain")`."""
 FILE_LIMIT = 10_000_000
 """Bytes of a file: 10,000 tenants take 3 MB."""
+TENANTS: Loc = ("tenants",)
+"""The list that may have a file of its own: `tenants_file`."""
 MAX_DEPTH = 20
 _FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, where PyYAML has it: 500 tenants take 0.1 s instead of 1 s, and nothing is checked
@@ -285,14 +287,20 @@ class Expansion:
                 self.document.report(here, f"stands beside {stem}: give one of the two")
             else:
                 self.document.places[(*loc, stem)] = self.document.places[here]
-                result[stem] = self._read_secret_file(child, (*loc, stem))
+                result[stem] = self._read_file(child, (*loc, stem))
         return result
 
-    def _read_secret_file(self, path: object, loc: Loc) -> str:
+    def _read_file(self, path: object, loc: Loc) -> object:
+        """Read a secret, or a list in a YAML file of its own."""
         name = self.expand_value(path, loc)
         if not isinstance(name, str):
             self.document.report(loc, f"its {FILE_SUFFIX} key must be a path")
             return ""
+        if loc == TENANTS:
+            listed, document = read_yaml(self.document.folder / name), self.document
+            document.places |= {(*loc, *inner): place for inner, place in listed.places.items()}
+            document.problems |= {(*loc, *at): found for at, found in listed.problems.items()}
+            return self.expand_value(listed.values, loc)
         try:
             return read_secret(self.document.folder / name)
         except ValueError as error:

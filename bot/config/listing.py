@@ -62,6 +62,10 @@ def build_schema() -> dict[str, Any]:
     whole = Settings.model_json_schema()
     for section in (whole, *whole["$defs"].values()):
         _allow_files(section)
+    whole["properties"][f"tenants{FILE_SUFFIX}"] = {
+        "type": "string",
+        "description": "A YAML file with the list of tenants, instead of it.",
+    }
     whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     whole["title"] = "auth0-check"
     return whole

@@ -86,13 +86,16 @@ def render_file(answers: Mapping[str, str], file: Path) -> str:
 def change_file(text: str, document: Document, answers: Mapping[str, str]) -> str:
     """Change single values of a file that is there; all else stays as people wrote it.
 
-    Raises ValueError if a section is not written as a block, line by line.
+    Raises ValueError if a section is not written as a block, line by line, or is in another file.
     """
     lines = text.splitlines()
+    file = document.place_of(()).name.rpartition(":")[0]
     added: list[tuple[int, str]] = []
     for variable, answer in answers.items():
         loc, written = VARIABLES[variable], render_value(variable, answer)
-        key = str(loc[-1])
+        key, place = str(loc[-1]), document.place_of(loc)
+        if not place.name.startswith(f"{file}:"):
+            raise ValueError(f"{place.name}: {key} is written in another file")
         if loc in document.places:
             at = document.places[loc].order - 1
             match = re.match(rf"(\s*(?:- )?(?:{key})\s*:\s*)([^#\n]*?)(\s+#.*)?$", lines[at])

@@ -16,7 +16,7 @@ from bot.core import step
 from bot.core.model.access import AuditEntry
 from bot.core.model.measurement import Push
 from bot.core.state import clock_shift, outbox
-from bot.core.state.desk import BotState, DeskState, is_routine
+from bot.core.state.desk import BotState, DeskState, is_routine, is_tenant_saved
 from bot.core.state.stimulus import (
     CallRefused,
     CallTaken,
@@ -36,13 +36,14 @@ from bot.core.state.stimulus import (
     Stopped,
     Tick,
 )
-from bot.core.state.tenant import Tenants, TenantState
+from bot.core.state.tenant import MINUTE_S, Tenants, TenantState
 from bot.ports import Change, StoreError, View
 from bot.runtime.outbox_writer import OutboxWriter
 from bot.runtime.probe_runner import ProbeRunner
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Mapping
 
     from bot.core.state.rules import Rules
     from bot.ports import Clock, EffectListener, InboxItem, Prober, Store, Timer
@@ -61,6 +62,13 @@ LABEL_S = 600.0
 """After a process that ran from memory, so long every message may be a double."""
 HELD_S = 0.5
 """So long healthy results wait for more, to be committed together: a crash may lose these."""
+FEW_TENANTS = 50
+TICK_S = 1e-4
+"""Real seconds for each tenant, if they are more than `FEW_TENANTS`: at least so far apart are two
+ticks, so that with thousands of tenants many share one, and its commit."""
+FIRST_PROBES_S = 0.04
+"""For each tenant: over so many seconds, and a minute at most, the first probes after a start are
+spread; those of `FEW_TENANTS` begin at once."""
 HELD = Tick | Observed | Measured | FeedPolled
 """Stimuli that may be a routine's; all others are committed at once."""
 Key = TypeVar("Key")
@@ -105,6 +113,7 @@ class Engine:
         self._accepting: set[str] = set()
         self._probe_runner = ProbeRunner(clock, prober, self.submit)
         self._is_tick_queued = False
+        self._ticked_at = float("-inf")
         self.batches = 0
         """How many batches of stimuli it has processed."""
         self.is_new = False
@@ -240,7 +249,8 @@ class Engine:
             deliveries = [replace(each, is_repeat=True) for each in deliveries]
         if self._delivery:
             self._delivery.offer(outbox.recover(each, now) for each in deliveries)
-        self.submit(Started(now))
+        first_s = min(MINUTE_S, count * FIRST_PROBES_S) if count > FEW_TENANTS else 0.0
+        self.submit(Started(now, first_s))
         for item in before.inbox_items:
             self.submit(_to_stimulus(item, now))
 
@@ -248,6 +258,17 @@ class Engine:
         if not self._is_tick_queued:
             self._is_tick_queued = True
             self.submit(Tick(self._clock.now()))
+
+    def _wake_when_due(self) -> None:
+        """Set the timer for the next tick; see `TICK_S`."""
+        due, count = step.due_at(self._state, self._rules), len(self._rules.tenants)
+        if due is None or self._is_tick_queued:
+            return
+        # Not by the clock's time, which may be corrected.
+        wait_s = self._ticked_at + TICK_S * count - asyncio.get_running_loop().time()
+        if wait_s > 0.0 and count > FEW_TENANTS:
+            due = max(due, self._clock.now() + wait_s * self._clock.speed)
+        self._timer.wake_at(due)
 
     async def _process_batch(self) -> None:
         """Take all that waits, step through it, commit it, act on it."""
@@ -268,9 +289,7 @@ class Engine:
         for at, effect in effects:
             self._listener.listen(at, effect)
             self._probe_runner.launch(effect)
-        due = step.due_at(self._state, self._rules)
-        if due is not None and not self._is_tick_queued:
-            self._timer.wake_at(due)
+        self._wake_when_due()
         self.batches += 1
         self._is_processing = False
 
@@ -280,6 +299,7 @@ class Engine:
         match stimulus:
             case Started() | Tick():
                 self._is_tick_queued = False
+                self._ticked_at = asyncio.get_running_loop().time()
             case Pushed(push=item) | CommandReceived(request=item):
                 change.handled_ids.append(item.id)
             case Delivered() | MessageLost() | CallTaken() | CallRefused():
@@ -302,10 +322,13 @@ class Engine:
         has_more = change.deliveries or change.handled_ids or change.audit_entries
         if has_more or not all(isinstance(each, HELD) for each in stimuli):
             return False
-        names = _changed(self._saved.tenants.states, self._state.tenants.states)
-        if not is_routine(self._saved, self._state, names):
+        before, after = self._saved, self._state
+        names = _changed(before.tenants.states, after.tenants.states)
+        if not is_routine(before, after, names):
             return False
-        if self._held is None:
+        if after.desk.is_saved_as(before.desk) and not _to_save(names, before.tenants.states):
+            self._saved = after
+        elif self._held is None:
             wait_s = HELD_S / self._clock.speed
             loop = asyncio.get_running_loop()
             self._held = loop.call_later(wait_s, self._stimuli.put_nowait, None)
@@ -322,8 +345,12 @@ class Engine:
             self._held.cancel()
             self._held = None
         before, after, change = self._saved, self._state, self._change
-        change.tenants = _changed(before.tenants.states, after.tenants.states)
-        change.desk = None if after.desk.is_saved_as(before.desk) else after.desk
+        changed = _changed(before.tenants.states, after.tenants.states)
+        change.tenants = _to_save(changed, before.tenants.states)
+        change.desk = None
+        if not after.desk.is_saved_as(before.desk):  # a start begins with new samples
+            shared = replace(after.desk.shared, samples={})
+            change.desk = replace(after.desk, shared=shared)
         change.incidents = _changed(before.desk.incidents, after.desk.incidents)
         try:
             await self._store.commit(change)
@@ -340,6 +367,17 @@ def _changed(before: dict[Key, Value], after: dict[Key, Value]) -> dict[Key, Val
     if before is after:
         return {}
     return {key: value for key, value in after.items() if before.get(key) is not value}
+
+
+def _to_save(
+    changed: Mapping[str, TenantState], before: Mapping[str, TenantState]
+) -> dict[str, TenantState]:
+    """Leave out the tenants of which a start would learn nothing new."""
+    return {
+        name: state
+        for name, state in changed.items()
+        if name not in before or not is_tenant_saved(state, before[name])
+    }
 
 
 def _to_stimulus(item: InboxItem, now: float) -> CommandReceived | Pushed:

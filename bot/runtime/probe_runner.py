@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 from collections import Counter
 from dataclasses import dataclass
 from itertools import count
@@ -39,7 +40,15 @@ Check = StartProbe | QueryMetrics | PollFeed | PollShifts
 PROBES, CONTROLS, FEEDS, SOURCES, SHIFTS = "probes", "controls", "feeds", "sources", "shifts"
 """What is checked: tenants, control endpoints, status feeds, metrics, the on-call calendar."""
 PROBES_PER_S = 50.0
-"""Over all tenants: a burst of many must not look like our own outage."""
+"""The pace over all tenants at first: a burst of many must not look like our own outage."""
+MOST_PER_S = 350.0
+"""What one core carries (docs/dev/performance.md); the event loop uses no more than one."""
+LATE_TURN_S = 0.05
+"""Real seconds. A turn that comes later than that shows that the event loop has too much to do:
+well before it is so late that checks have no data (`bot.http.loop_lag`)."""
+SLOWER, FASTER = 0.7, 1.1
+"""What the pace is multiplied by, every `ADAPT_EVERY_S`, if a turn was late, or if many wait."""
+ADAPT_EVERY_S = 0.25
 CATCH_UP_S = 0.25
 """Turns that the event loop was too late for are made up for, up to so many seconds of them."""
 FIRST_COME_S = 0.5
@@ -125,6 +134,29 @@ class Lateness:
     """Turns that came while the target still waited for the one before."""
 
 
+class Pace:
+    """How many probes start in a second: as many as wait, and the event loop carries.
+
+    It rises while probes wait and the loop is in time, and falls as soon as the loop is late.
+    """
+
+    def __init__(self) -> None:
+        self.per_s = min(PROBES_PER_S, MOST_PER_S)
+        self._adapted_at = 0.0
+        self._was_late = False
+
+    def adapt(self, now: float, late_s: float, waiting: int) -> None:
+        """Note how late a turn came, and how many probes wait then."""
+        self._was_late = self._was_late or late_s > LATE_TURN_S
+        if now - self._adapted_at < ADAPT_EVERY_S:
+            return
+        if self._was_late:
+            self.per_s = max(self.per_s * SLOWER, 1.0)
+        elif waiting > FIRST_COME_S * self.per_s:
+            self.per_s = min(self.per_s * FASTER, MOST_PER_S)
+        self._adapted_at, self._was_late = now, False
+
+
 class ProbeRunner:
     """Runs probes and queries as tasks.
 
@@ -140,6 +172,9 @@ class ProbeRunner:
         self._submit = submit
         self._tasks: set[asyncio.Task[None]] = set()
         self._queue = ProbeQueue(int(FIRST_COME_S * PROBES_PER_S))
+        self._pace = Pace()
+        # Each has a connection: the other half of the files is for all else that the bot does.
+        self._most_running = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
         self._next_turn_at = 0.0
         self._next_turn: asyncio.TimerHandle | None = None
         """None: nothing waits."""
@@ -187,10 +222,12 @@ class ProbeRunner:
     def _start_probes(self) -> None:
         """Start the probes whose turn has come, and come back for the next turn."""
         now = self._now()
+        self._pace.adapt(now, (now - self._next_turn_at) / self._clock.speed, len(self._queue))
         self._next_turn_at = max(self._next_turn_at, now - CATCH_UP_S)
         while self._queue and self._next_turn_at <= now:
-            self._next_turn_at += 1 / PROBES_PER_S
-            self._start(self._queue.pop(now))
+            self._next_turn_at += 1 / self._pace.per_s
+            if len(self._tasks) < self._most_running:
+                self._start(self._queue.pop(now))
         self._next_turn = None
         if self._queue:
             self._await_turn(now)

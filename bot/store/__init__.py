@@ -15,6 +15,6 @@
 
 from bot.store.copying import copy_all
 from bot.store.database import inspect_database
-from bot.store.store import SqlStore, back_up_hourly, open_store
+from bot.store.store import SqlStore, maintain_hourly, open_store
 
-__all__ = ["SqlStore", "back_up_hourly", "copy_all", "inspect_database", "open_store"]
+__all__ = ["SqlStore", "copy_all", "inspect_database", "maintain_hourly", "open_store"]

@@ -1,7 +1,7 @@
-"""The tables, and the step that migrates an older database. Both kinds of database have these.
+"""The tables, how long rows are kept, and the step that migrates an older database.
 
-A row's body is JSON; the columns beside it are those that queries search by. Instants are seconds
-since the Unix epoch, UTC. A change here needs a migration.
+Both kinds of database have these. A row's body is JSON; the columns beside it are those that
+queries search by. Instants are seconds since the Unix epoch, UTC. A change needs a migration.
 """
 
 from __future__ import annotations
@@ -10,8 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Boolean, Column, Double, Integer, MetaData, Table, Text, inspect, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    and_,
+    delete,
+    inspect,
+    select,
+    text,
+)
 
+from bot.core.model.wall_clock import DAY_S
+from bot.core.state.outbox import FINAL_STATUSES
 from bot.ports import StoreError
 
 if TYPE_CHECKING:
@@ -79,6 +94,32 @@ LEASE = Table(
     Column("is_unsaved", Boolean, nullable=False),
 )
 """One row: which process may write to a server's database. A file has a lock in its place."""
+
+STORED_INCIDENT_RETENTION_S = 90 * DAY_S
+"""After their end. They are loaded for `INCIDENT_RETENTION_S` only."""
+AUDIT_RETENTION_S = 400 * DAY_S
+"""A year, and time to review it."""
+OUTBOX_RETENTION_S = 7 * DAY_S
+INBOX_RETENTION_S = DAY_S
+"""Slack delivers a click or a mention again within minutes, if at all."""
+
+
+def delete_expired(connection: Connection, now: float, most: int | None = None) -> int:
+    """Delete rows that are past their retention, at most so many of each table; count them."""
+    is_final = OUTBOX.c.status.in_(FINAL_STATUSES)
+    expired = (
+        (OUTBOX, and_(is_final, OUTBOX.c.created_at < now - OUTBOX_RETENTION_S)),
+        (INBOX, and_(INBOX.c.is_handled, INBOX.c.received_at < now - INBOX_RETENTION_S)),
+        (INCIDENT, INCIDENT.c.resolved_at < now - STORED_INCIDENT_RETENTION_S),
+        (AUDIT, AUDIT.c.at < now - AUDIT_RETENTION_S),
+    )
+    count = 0
+    for table, is_expired in expired:
+        (key,) = table.primary_key
+        some = select(key).where(is_expired).limit(most)
+        count += connection.execute(delete(table).where(key.in_(some))).rowcount
+    return count
+
 
 HEAD = "0004"
 """The newest migration. It stands here so that only a migration imports Alembic (11 MB)."""

@@ -19,16 +19,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
-from sqlalchemy import Connection, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, or_, select, update
 
-from bot.core.model.wall_clock import DAY_S
 from bot.core.state.desk import INCIDENT_RETENTION_S, DeskState
 from bot.core.state.incident import Incident
 from bot.core.state.outbox import DOUBLES_S, FINAL_STATUSES, Body, Delivery
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, InboxItem, Snapshot, StoreError, Unfinished
 from bot.store.database import find_database
-from bot.store.schema import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION
+from bot.store.schema import AUDIT, INBOX, INCIDENT, OUTBOX, PARTITION, delete_expired
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +37,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BACK_UP_EVERY_S = 3600.0
+MAINTAIN_EVERY_S = 3600.0
+DELETED_ROWS = 500
+"""Of each table at a time: commits wait meanwhile."""
 OPEN_LIMIT_S = 60.0
 """Real seconds. To check and migrate a large database may last; a disk that hangs never answers."""
 CLOSE_LIMIT_S = 5.0
@@ -75,11 +76,17 @@ async def open_store(database: str, now: float, limit_s: float = OPEN_LIMIT_S) -
         raise
 
 
-async def back_up_hourly(store: SqlStore, clock: Clock) -> None:
-    """Keep copies of the database from the last hours beside it. Never ends."""
+async def maintain_hourly(store: SqlStore, clock: Clock) -> None:
+    """Keep copies of the database from the last hours beside it, and delete what is too old."""
     while True:
-        await clock.sleep(BACK_UP_EVERY_S)
+        await clock.sleep(MAINTAIN_EVERY_S)
         store.back_up()
+        try:
+            deleted = 1
+            while deleted:
+                deleted = await store.delete_expired(clock.now())
+        except StoreError as error:
+            log.warning("old rows were not deleted: %s", error)
 
 
 class SqlStore:
@@ -109,6 +116,10 @@ class SqlStore:
         A commit that is cancelled may still be written.
         """
         await self._run_in_thread(self._thread, self._commit, change)
+
+    async def delete_expired(self, now: float) -> int:
+        """Delete some rows that are past their retention; return how many. Raises `StoreError`."""
+        return await self._run_in_thread(self._thread, self._delete_expired, now)
 
     async def has_received(self, received_id: str) -> bool:
         """Return whether an inbox item was committed before, handled or not."""
@@ -162,6 +173,10 @@ class SqlStore:
             self._database.back_up()
         except StoreError as error:
             log.warning("the hourly copy of the database failed: %s", error)
+
+    def _delete_expired(self, now: float) -> int:
+        with self._database.writing() as connection:
+            return delete_expired(connection, now, DELETED_ROWS)
 
     def _commit(self, change: Change) -> None:
         with self._database.writing() as connection:
@@ -252,16 +267,16 @@ def _unreadable_error(name: str, error: Exception) -> StoreError:
     )
 
 
-STORED_INCIDENT_RETENTION_S = 90 * DAY_S
-"""After their end. They are loaded for `INCIDENT_RETENTION_S` only."""
-AUDIT_RETENTION_S = 400 * DAY_S
-"""A year, and time to review it."""
-OUTBOX_RETENTION_S = 7 * DAY_S
-INBOX_RETENTION_S = DAY_S
-"""Slack delivers a click or a mention again within minutes, if at all."""
 DESK_PARTITION = "desk"
 TENANT_PREFIX = "tenant:"
 """A tenant's name follows."""
+
+UPDATE_PARTITION = (
+    update(PARTITION)
+    .where(PARTITION.c.name == bindparam("its_name"), PARTITION.c.revision == bindparam("before"))
+    .values(revision=bindparam("revision"), body=bindparam("body"))
+)
+"""Built once: SQLAlchemy needs more time for that than the database for the rest."""
 
 Revisions = dict[str, int]
 """By partition, as last read or written."""
@@ -309,7 +324,7 @@ def write_change(connection: Connection, change: Change, revisions: Mapping[str,
 
 def read_snapshot(connection: Connection, now: float) -> tuple[Snapshot, Revisions]:
     """Delete rows that are past their retention and read the rest. Raises `StoreError`."""
-    _delete_expired(connection, now)
+    delete_expired(connection, now)
     partitions = {row.name: row for row in connection.execute(select(PARTITION))}
     desk = None
     if (row := partitions.get(DESK_PARTITION)) is not None:
@@ -350,10 +365,8 @@ def _write_partition(connection: Connection, name: str, revision: int, body: str
     if revision == 1:
         connection.execute(insert(PARTITION).values(name=name, revision=1, body=body))
         return
-    is_unchanged = (PARTITION.c.name == name, PARTITION.c.revision == revision - 1)
-    done = connection.execute(
-        update(PARTITION).where(*is_unchanged).values(revision=revision, body=body)
-    )
+    values = {"its_name": name, "before": revision - 1, "revision": revision, "body": body}
+    done = connection.execute(UPDATE_PARTITION, values)
     if done.rowcount != 1:
         raise StoreError(f"another process has written {name}: stop all but one and restart it")
 
@@ -375,16 +388,3 @@ def _outbox_row(delivery: Delivery) -> dict[str, Any]:
         "created_at": delivery.created_at,
         "body": encode_delivery(delivery),
     }
-
-
-def _delete_expired(connection: Connection, now: float) -> None:
-    is_final = OUTBOX.c.status.in_(FINAL_STATUSES)
-    connection.execute(
-        delete(OUTBOX).where(is_final, OUTBOX.c.created_at < now - OUTBOX_RETENTION_S)
-    )
-    too_old = INBOX.c.received_at < now - INBOX_RETENTION_S
-    connection.execute(delete(INBOX).where(INBOX.c.is_handled, too_old))
-    connection.execute(
-        delete(INCIDENT).where(INCIDENT.c.resolved_at < now - STORED_INCIDENT_RETENTION_S)
-    )
-    connection.execute(delete(AUDIT).where(AUDIT.c.at < now - AUDIT_RETENTION_S))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.app.rules import count_probes_a_minute, rules_of
+from bot.app.rules import count_probes_a_minute, find_most_a_minute, rules_of
 from bot.app.self_watch import (
     CHECKS_LIMIT_S,
     DELIVERY,
@@ -52,13 +52,14 @@ from bot.ports import Change, StoreError, View
 from bot.runtime.delivery import OutboxDelivery
 from bot.runtime.engine import Engine
 from bot.runtime.guarded_store import GuardedStore
-from bot.runtime.probe_runner import Lateness
+from bot.runtime.probe_runner import MOST_PER_S, Lateness
 from bot.simulator.memory import MemoryStore
 from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualTimer, run_virtually
 from bot.telemetry import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from bot.core.state.incident import MessageRef
     from bot.core.state.outbox import Delivery
@@ -378,13 +379,14 @@ def watched(tenants: int, *minutes: Lateness) -> tuple[list[str], Metrics]:
 
 def test_too_many_probes_are_said_at_once(caplog: pytest.LogCaptureFixture) -> None:
     """With the figures, in /health and in the log: before the first is late."""
-    problems, _ = watched(1_500)
+    most = int(find_most_a_minute())
+    problems, _ = watched(most // 2)
 
     assert len(problems) == 1
     assert problems[0].startswith(
-        "3,001 probes a minute are configured, and the bot starts 3,000 at most:"
+        f"{most + 1:,} probes a minute are configured, and this machine carries some {most:,}:"
     )
-    assert watched(1_499)[0] == [""]
+    assert watched(most // 2 - 1)[0] == [""]
     assert not caplog.messages  # it has not begun yet
 
 
@@ -407,9 +409,22 @@ def test_a_rare_probe_counts_for_less() -> None:
     assert count_probes_a_minute(Rules({"t": tenant})) == pytest.approx(2.2)
 
 
-@pytest.mark.parametrize(("count", "light_every_s"), [(500, 15.0), (700, None)])
+@pytest.mark.parametrize(
+    ("written", "share"),
+    [("max 100000", 1.0), ("400000 100000", 1.0), ("10000 100000", 0.1), ("?", 1.0), (None, 1.0)],
+)
+def test_a_part_of_a_core_carries_less(tmp_path: Path, written: str | None, share: float) -> None:
+    """A container's limit counts; more than one core helps nothing, as the loop has one thread."""
+    limit = tmp_path / "cpu.max"
+    if written:
+        limit.write_text(written + "\n")
+
+    assert find_most_a_minute(limit) == pytest.approx(60 * MOST_PER_S * share)
+
+
+@pytest.mark.parametrize(("count", "light_every_s"), [(4_000, 15.0), (5_000, None)])
 def test_many_tenants_have_no_light_checks(count: int, light_every_s: float | None) -> None:
-    """They would take the turns of what confirms a failure: the bot has 3,000 a minute."""
+    """They would take the turns of what confirms a failure: one core carries 21,000 a minute."""
     login = {"client_id": "a", "username": "a", "password": "a"}
     slack = {"bot_token": "xoxb-1-x", "app_token": "xapp-1-x", "channel": "C0ALERTS"}
     tenants = [

@@ -12,13 +12,18 @@ import trustme
 
 from bot.app.rules import rules_of
 from bot.config import ConfigError, Settings, build_settings, environment, load_document
+from bot.config.document import FILE_LIMIT
 from bot.config.loading import read_env_file
 from bot.config.settings import ProbeSettings
+from bot.config.writing import change_file
 from bot.core.model.observation import Severity
 from bot.core.state.rules import Channels
+from tests.config.conftest import LEAST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bot.config.document import Document
 
 NOBODY = 65534
 LOGIN = ("tenants", 0, "logins", 0)
@@ -246,3 +251,77 @@ def test_secrets_that_only_root_may_read_are_left_to_systemd() -> None:
 def test_a_folder_is_no_file_of_secrets(tmp_path: Path) -> None:
     """Docker makes one where a mounted file is missing: nothing is read, and nothing fails."""
     assert read_env_file(tmp_path) == {}
+
+
+TENANTS_FILE = """\
+- name: prod
+  domain: acme.us.auth0.com
+  logins: [{client_id: id, username: probe, password_file: pw}]
+- name: {second}
+  domain: ${STAGING}
+  logins: [{client_id: id, username: probe, password: pw}]
+"""
+
+
+def load_both(folder: Path, listed: str, main: str = "") -> Document:
+    """Read a configuration whose tenants are in a file of their own."""
+    slack = json.dumps(LEAST["slack"])
+    (folder / "bot.yml").write_text(f"slack: {slack}\ntenants_file: lists/tenants.yml\n{main}")
+    (folder / "pw").write_text("secret")
+    (folder / "lists").mkdir()
+    (folder / "lists" / "tenants.yml").write_text(listed)
+    return load_document(folder / "bot.yml", {"STAGING": "acme-staging.us.auth0.com"})
+
+
+def test_tenants_may_have_a_file_of_their_own(tmp_path: Path) -> None:
+    """With variables and files of secrets, as in the configuration itself."""
+    settings = build_settings(load_both(tmp_path, TENANTS_FILE.replace("{second}", "staging")))
+
+    assert [(each.name, each.domain) for each in settings.tenants] == [
+        ("prod", "acme.us.auth0.com"),
+        ("staging", "acme-staging.us.auth0.com"),
+    ]
+    assert settings.tenants[0].logins[0].password.get_secret_value() == "secret"
+
+
+@pytest.mark.parametrize(
+    ("listed", "main", "problem"),
+    [
+        (TENANTS_FILE.replace("{second}", "a b"), "", "lists/tenants.yml:4: tenants[1].name: must"),
+        (TENANTS_FILE.replace("{second}", "prod"), "", "lists/tenants.yml:4: tenants[1].name:"),
+        ("- {name: a, name: b}", "", "lists/tenants.yml:1: [0].name: is written twice"),
+        ("name: prod", "", "lists/tenants.yml:1: tenants: must be a list"),
+        ("- [", "", "lists/tenants.yml:1: is not readable as YAML"),
+        ("[]", "", "lists/tenants.yml:1: tenants: must have at least one entry"),
+        ("[]", "tenants: []\n", "bot.yml:2: tenants_file: stands beside tenants"),
+        ("- {name: x}", "colour: red\n", "bot.yml:3: colour: is no setting"),
+    ],
+)
+def test_problems_of_both_files_have_their_lines(
+    tmp_path: Path, listed: str, main: str, problem: str
+) -> None:
+    """Those of the list with its own file, those of the rest with theirs."""
+    with pytest.raises(ConfigError) as refused:
+        build_settings(load_both(tmp_path, listed, main))
+
+    assert any(line.startswith(f"{tmp_path}/{problem}") for line in refused.value.problems)
+
+
+def test_ten_thousand_tenants_can_be_written(tmp_path: Path) -> None:
+    """In less than the 10 MB that a file may have."""
+    one = "  logins: [{client_id: id, username: probe, password: pw, realm: Username-Password}]\n"
+    names = (f"tenant-{number:05}" for number in range(10_000))
+    listed = "".join(f"- name: {name}\n  domain: {name}.us.auth0.com\n{one}" for name in names)
+    tenants = load_both(tmp_path, listed).values["tenants"]
+
+    assert len(listed) < FILE_LIMIT / 4
+    assert len(tenants) == 10_000
+
+
+def test_init_changes_no_other_file(tmp_path: Path) -> None:
+    """The lines of the list are not those of the configuration."""
+    document = load_both(tmp_path, TENANTS_FILE.replace("{second}", "staging"))
+    text = (tmp_path / "bot.yml").read_text()
+
+    with pytest.raises(ValueError, match=r"tenants\.yml:2: domain is written in another file"):
+        change_file(text, document, {"AUTH0_DOMAIN": "other.us.auth0.com"})

@@ -122,7 +122,7 @@ def world(seed: int) -> TriageContext:
         name: TenantState(
             {one: probe(random, common) for one in PROBES},
             data=NoData(SINCE, SINCE) if random.random() < 0.05 else None,
-            token_endpoint=TokenEndpoint(SINCE, SINCE),
+            token_endpoint=TokenEndpoint() if common else TokenEndpoint(SINCE, SINCE),
         )
         for name in RULES.tenants
     }

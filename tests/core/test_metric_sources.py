@@ -12,7 +12,14 @@ from bot.core.signals.metric_threshold import MetricLimits
 from bot.core.signals.probe_threshold import Reason
 from bot.core.state.incident import IncidentKind
 from bot.core.state.rules import TenantRules
-from bot.core.state.stimulus import CheckRequested, QueryMetrics, SignalChanged, Started, StartProbe
+from bot.core.state.stimulus import (
+    CheckRequested,
+    QueryMetrics,
+    SignalChanged,
+    Started,
+    StartProbe,
+    Tick,
+)
 from bot.core.tenant.step import due_at
 from bot.slack.render.verdict import evidence_text
 
@@ -23,6 +30,7 @@ SERIES = {
     "app": MetricLimits(MetricKind.METRICS, is_pushed=True),
 }
 GONE = Fault(Stage.HTTP, "http_503", 503)
+REFUSED = Fault(Stage.OAUTH, "invalid_grant", 403, "invalid_grant")
 PROD = TenantRules("prod", "acme.us.auth0.com", "US-1", metrics=SERIES, monitors=("alertmanager",))
 
 
@@ -92,6 +100,42 @@ def test_while_one_source_is_bad_the_others_are_queried_often(measured: Any) -> 
         times += [measured.now for name in asked(measured.tick("prod")) if name == "logs"]
 
     assert [round(b - a) for a, b in pairwise(times)] == [8]
+
+
+@pytest.mark.parametrize("has_spoken", [True, False])
+def test_a_message_waits_for_users_who_may_name_the_cause(
+    measured: Any, *, has_spoken: bool
+) -> None:
+    """For five seconds, then it goes without; it goes at once where they have spoken."""
+    for _ in range(25):
+        measured.wait(30)
+        measured.tick("prod")
+        measured.see("prod.login")
+        measured.count("prod.checkout", total=1000)
+    for _ in range(3):
+        measured.wait(8)
+        measured.see("prod.login", REFUSED)
+    before = measured.incidents
+    measured.wait(4)
+    if has_spoken:
+        measured.count("prod.checkout", total=1000)
+    else:
+        measured.on_desk(Tick(measured.now))
+        before += measured.incidents
+        measured.wait(1)
+        measured.on_desk(Tick(measured.now))
+
+    (incident,) = measured.incidents
+    assert before == []
+    assert incident.verdict.stated_cause is (Cause.PROBE if has_spoken else Cause.UNCLEAR)
+
+
+def test_a_message_waits_for_no_source_that_cannot_speak(measured: Any) -> None:
+    """Nobody knows what is usual, or the source has no data."""
+    measured.count("prod.checkout", no_data_reason="HTTP 503")
+    measured.fail("prod.login")
+
+    assert [each.verdict.stated_cause for each in measured.incidents] == [Cause.UNCLEAR]
 
 
 def test_users_alone_are_enough_for_an_incident(measured: Any) -> None:

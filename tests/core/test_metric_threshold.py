@@ -276,6 +276,39 @@ def test_refusals_for_a_rate_limit_fire_by_themselves(rows: int, *, fires: bool)
         assert story.metric.reason is Reason.QUOTA
 
 
+@pytest.mark.parametrize(
+    ("surge", "failed", "fires"),
+    [(1.0, 30, True), (1.5, 30, False), (1.5, 46, True), (9, 61, True)],
+)
+def test_many_who_come_at_once_mistype_more(surge: float, failed: int, *, fires: bool) -> None:
+    """The limit of 5 % grows with the traffic, to 10 % at most: retries are traffic, too."""
+    story = Story(METRICS).usually(6, 600, span_s=1200)
+    reading = Measurement(TARGET, story.now + 30, POOL_S, failed, 600)
+    metric, _ = observe_metric(story.metric, reading, METRICS, surge)
+
+    assert (metric.state is SignalState.PENDING) is fires
+
+
+def test_half_of_the_logins_are_missed_after_a_week_only() -> None:
+    """On the first weekend as many are missing, and within minutes: what an hour brings differs."""
+    for days, left, is_missed in [(5, 20, False), (5, 7, True), (7.1, 20, True), (7.1, 29, False)]:
+        story = Story(LOGS)
+        story.metric, story.now = after_days(LOGS, 50, days)
+        story.usually(0, left, span_s=240)
+
+        assert (story.state is SignalState.FIRING) is is_missed, (days, left)
+
+
+def test_few_logins_have_to_be_missed_more_clearly() -> None:
+    """A small tenant's evening may bring half of what another one did."""
+    for usual, left, is_missed in [(15, 6, False), (15, 2, True), (150, 60, True)]:
+        story = Story(LOGS)
+        story.metric, story.now = after_days(LOGS, usual, 7.1)
+        story.usually(0, left, span_s=240)
+
+        assert (story.state is SignalState.FIRING) is is_missed, (usual, left)
+
+
 def test_a_sudden_loss_of_logins_fires() -> None:
     """Requests that fail before Auth0 logs them leave a gap and no failed row."""
     story = Story(LOGS).usually(0, 50)

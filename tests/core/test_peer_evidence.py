@@ -17,7 +17,7 @@ from bot.core.model.observation import (
 )
 from bot.core.signals.probe_threshold import ProbeState, Try
 from bot.core.state.rules import Rules, TenantRules
-from bot.core.state.tenant import SharedSignals, Tenants, TenantState
+from bot.core.state.tenant import SharedSignals, Tenants, TenantState, TokenEndpoint
 from bot.core.triage.context import TriageContext
 from bot.core.triage.verdict import collect_evidence, reach_verdict
 
@@ -141,8 +141,31 @@ def test_an_answer_shows_that_something_is_reached(*, has_answer: bool) -> None:
     lost = replace(DOWN, tries=tuple(replace(each, fault=reset) for each in DOWN.tries))
     mixed = replace(lost, tries=(DOWN.tries[0], *lost.tries[1:]))
     last = mixed if has_answer else lost
-    states = {name: TenantState({"login": lost, WELLKNOWN: last}) for name in RULES.tenants}
-    context = TriageContext(("prod",), Tenants(states), SharedSignals(), RULES, NOW, SINCE)
 
-    found = {match.rule_id for match in collect_evidence(context)}
-    assert ("nothing-reached" in found) is not has_answer
+    assert is_nothing_reached(TenantState({"login": lost, WELLKNOWN: last})) is not has_answer
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "is_lost"),
+    [
+        (TokenEndpoint(SINCE + 5, SINCE + 5), False),
+        (TokenEndpoint(SINCE - 5, SINCE - 5), True),
+        (TokenEndpoint(SINCE + 5, SINCE - 5), True),
+    ],
+)
+def test_a_token_endpoint_that_answers_is_reached(
+    endpoint: TokenEndpoint, *, is_lost: bool
+) -> None:
+    """If it has done so since the problem began, and still does."""
+    reset = Fault(Stage.CONNECT, "reset")
+    lost = replace(DOWN, tries=tuple(replace(each, fault=reset) for each in DOWN.tries))
+    tenant = TenantState({"login": lost, WELLKNOWN: lost}, token_endpoint=endpoint)
+
+    assert is_nothing_reached(tenant) is is_lost
+
+
+def is_nothing_reached(each: TenantState) -> bool:
+    """Tell what is found if all tenants are in this state."""
+    tenants = Tenants(dict.fromkeys(RULES.tenants, each))
+    context = TriageContext(("prod",), tenants, SharedSignals(), RULES, NOW, SINCE)
+    return "nothing-reached" in {match.rule_id for match in collect_evidence(context)}

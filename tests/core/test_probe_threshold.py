@@ -209,3 +209,14 @@ def test_enough_successes_always_end_it(trace: str) -> None:
 def test_the_window_never_grows_over_its_size(trace: str) -> None:
     """The state stays small, however long a problem lasts."""
     assert len(run(trace)[0].tries) <= LIMITS.window
+
+
+@pytest.mark.parametrize(("lasts_s", "is_slow"), [(40, False), (75, True)])
+def test_a_burst_does_not_make_a_moment_slow(lasts_s: int, *, is_slow: bool) -> None:
+    """It tries every 5 s; slow answers count every 15 s, as without it."""
+    signal, _ = run("o" * 20 + "F")
+    for after_s in range(5, lasts_s, 5):
+        slow = Observation(TARGET, 100.0 + after_s, Outcome.OK, 2.5)
+        signal, _ = observe_probe(signal, slow, LIMITS)
+
+    assert signal.latency.is_slow is is_slow

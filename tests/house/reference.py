@@ -37,7 +37,7 @@ CONSTANTS = {
     "RATE_LIMIT_CALM RATE_LIMIT_INTERVAL_S RATE_LIMIT_MAX_S RATE_LIMIT_CONFIRM_S "
     "RELAPSE_INTERVAL_S SLOW_INTERVAL_FACTOR FIRING_INTERVAL_FACTOR",
     "bot.core.signals.clock_check": "LIMIT_S STEADY_S",
-    "bot.http.resolver": "HEAD_START_S",
+    "bot.http.network": "HEAD_START_S",
     "bot.core.signals.history": "SLOW_FACTOR SLOW_S SLOW_COUNT FAST_COUNT",
     "bot.core.state.tenant": "LOGINS_PER_MINUTE LOGINS_PER_TEN_MINUTES MAX_STATUS_INCIDENT_AGE_S",
     "bot.core.incidents.corroboration": "MAX_PEERS",
@@ -48,7 +48,8 @@ CONSTANTS = {
     "bot.core.triage.from_sources": "DOMINANT_SHARE CONCENTRATED_SHARE",
     "bot.core.triage.from_users": "CHANGE_BEFORE_S",
     "bot.core.signals.metric_threshold": "MIN_FAILURES MIN_SIGMAS BASELINE_FACTOR HEALTHY_PART "
-    "GROWTH_FACTOR RECOVER_COUNT QUOTA_ROWS FIRST_DAY_MISSING LOW_TRAFFIC_S NO_REPORT_S",
+    "GROWTH_FACTOR RECOVER_COUNT QUOTA_ROWS FIRST_WEEK_MISSING MAX_SURGE HABIT_SPREAD "
+    "LOW_TRAFFIC_S NO_REPORT_S",
     "bot.core.signals.baseline": "HALF_LIFE_S WEEK_HALF_LIFE_S MIN_SEEN_S",
     "bot.core.auth0_logs.events": "LATE_S",
     "bot.core.incidents.grouping": "STORM_MIN_INCIDENTS STORM_WINDOW_S",
@@ -58,7 +59,7 @@ CONSTANTS = {
     "bot.core.alerting.acknowledgements": "ANSWER_S",
     "bot.core.alerting.deliveries": "PAGE_UPDATE_LIFE_S",
     "bot.core.state.outbox": "CALL_OVERDUE_S SETTLE_S MAX_RETRY_AFTER_S",
-    "bot.runtime.probe_runner": "PROBES_PER_S",
+    "bot.runtime.probe_runner": "PROBES_PER_S MOST_PER_S",
     "bot.runtime.rate_limits": "MESSAGE_GAP_S",
     "bot.webhooks.sentry": "EVENT_ALERT_LASTS_S",
 }

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +12,7 @@ from bot.core.model.command import Request, ShowHelp
 from bot.core.model.measurement import ChangeMade, Measurement, Push
 from bot.core.model.observation import (
     FEED,
+    TOKEN_ENDPOINT,
     Fault,
     FeedReading,
     FeedState,
@@ -21,12 +22,14 @@ from bot.core.model.observation import (
     Target,
 )
 from bot.core.oncall import Shifts
+from bot.core.state.desk import is_tenant_saved
 from bot.core.state.outbox import Answer
 from bot.core.state.rules import Rules, TenantRules
 from bot.core.state.stimulus import CommandReceived, Effect, MessageLost, Observed, SignalChanged
+from bot.core.state.tenant import HasData, TenantState, TokenEndpoint
 from bot.ports import Change, StoreError, View
 from bot.runtime.delivery import OutboxDelivery
-from bot.runtime.engine import Engine
+from bot.runtime.engine import FEW_TENANTS, HELD_S, TICK_S, Engine
 from bot.runtime.guarded_store import GuardedStore
 from bot.simulator.memory import MemoryStore
 from bot.simulator.virtual import VirtualClock, VirtualLoop, VirtualTimer, run_virtually
@@ -68,11 +71,14 @@ class Edges:
     clock: VirtualClock
     is_down: bool = False
     probed_at: list[float] = field(default_factory=list)
+    first_at: dict[str, float] = field(default_factory=dict)
+    """When each tenant was first probed."""
     sent: list[Delivery] = field(default_factory=list)
 
     async def probe(self, target: Target) -> Observation:
         now = self.clock.now()
         self.probed_at.append(now)
+        self.first_at.setdefault(target.owner, now)
         outcome = Outcome.FAILED if self.is_down else Outcome.OK
         return Observation(target, now, outcome, fault=FAULT if self.is_down else None)
 
@@ -331,6 +337,44 @@ def test_a_stimulus_that_cannot_be_handled_is_logged_and_dropped(
     assert fixture.changes == ["pending"]
 
 
+def first_probes(tenants: int) -> list[float]:
+    """Return when each tenant was first probed, in seconds after the start, in their order."""
+    first: dict[str, float] = {}
+
+    async def wait(fixture: Fixture) -> None:
+        await fixture.clock.sleep(70.0)
+        first.update(fixture.edges.first_at)
+
+    run_engine(wait, tenants=tenants)
+    return [at - 1000.0 for at in first.values()]
+
+
+@pytest.mark.parametrize(("tenants", "last_s"), [(10, 0.5), (500, 21.0), (2_000, 62.0)])
+def test_first_probes_have_their_own_slots(tenants: int, last_s: float) -> None:
+    """The first tenant is probed at once, and the last one within the first minute."""
+    at = first_probes(tenants)
+
+    assert len(at) == tenants
+    assert min(at) < 0.5
+    assert max(at) < last_s
+    assert tenants <= FEW_TENANTS or max(at) > 0.9 * last_s
+
+
+def test_many_tenants_share_their_ticks() -> None:
+    """Each tick is a commit: with thousands of tenants there are a few in a second."""
+    commits: list[int] = []
+
+    async def watch(fixture: Fixture) -> None:
+        await fixture.clock.sleep(90.0)
+        before = fixture.store.commits
+        await fixture.clock.sleep(10.0)
+        commits.append(fixture.store.commits - before)
+
+    run_engine(watch, tenants=2_000)
+
+    assert commits[0] < 10 * (1 / (2_000 * TICK_S) + 1 / HELD_S) + 2
+
+
 def test_many_probes_are_spread() -> None:
     """At most fifty start in a second, however many tenants there are."""
 
@@ -391,6 +435,41 @@ def test_healthy_results_of_half_a_second_are_one_commit() -> None:
         assert saved == fixture.engine.view().tenants.states["t0"]
 
     run_engine(watch)
+
+
+def light_check(fixture: Fixture, outcome: Outcome) -> Observed:
+    fault = FAULT if outcome is Outcome.FAILED else None
+    now = fixture.clock.now()
+    return Observed(now, Observation(Target("t0", TOKEN_ENDPOINT), now, outcome, 0.1, fault))
+
+
+def test_a_light_check_that_is_well_is_not_committed() -> None:
+    """A start would learn nothing from it, except that there was data in the last minutes."""
+
+    async def watch(fixture: Fixture) -> None:
+        await fixture.clock.sleep(10.0)
+        fixture.engine.submit(light_check(fixture, Outcome.OK))
+        await fixture.clock.sleep(1.0)
+        before = fixture.store.commits
+        fixture.engine.submit(light_check(fixture, Outcome.OK))
+        await fixture.clock.sleep(1.0)
+        assert fixture.store.commits == before
+        fixture.engine.submit(light_check(fixture, Outcome.FAILED))
+        await fixture.clock.sleep(0.1)
+        assert fixture.store.commits > before
+        saved = (await fixture.store.load(fixture.clock.now())).tenants["t0"]
+        assert saved.token_endpoint == fixture.engine.view().tenants.states["t0"].token_endpoint
+
+    run_engine(watch)
+
+
+@pytest.mark.parametrize(("at", "is_saved"), [(1190.0, True), (1200.0, False)])
+def test_a_tenant_is_saved_every_two_minutes(at: float, *, is_saved: bool) -> None:
+    """Or a start would report a long time without data that was none."""
+    saved = TenantState(data=HasData(1180.0), token_endpoint=TokenEndpoint(1180.0, 1180.0))
+    state = replace(saved, data=HasData(at), token_endpoint=TokenEndpoint(at, at))
+
+    assert is_tenant_saved(state, saved) is is_saved
 
 
 def test_what_is_not_healthy_is_committed_at_once_with_what_was_held() -> None:

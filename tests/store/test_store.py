@@ -9,6 +9,7 @@ import subprocess
 import sys
 import traceback
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -21,14 +22,15 @@ from alembic.script import ScriptDirectory
 
 from bot.core.model.command import Request, RunCheck, ShowHelp
 from bot.core.model.observation import Cause, Scope, Severity, Verdict
-from bot.core.state.desk import DeskState
+from bot.core.state.desk import INCIDENT_RETENTION_S, DeskState
 from bot.core.state.incident import Incident, IncidentKind, IncidentLife, Resolution
 from bot.core.state.outbox import Delivery, DeliveryStatus, Post
 from bot.core.state.tenant import TenantState
 from bot.ports import Change, StoreError
-from bot.store import open_store
+from bot.store import maintain_hourly, open_store
 from bot.store.schema import HEAD, METADATA, MIGRATIONS
 from bot.store.sqlite_file import SqliteDatabase
+from bot.store.store import DELETED_ROWS
 from tests.postgresql import GROUP
 
 if TYPE_CHECKING:
@@ -80,8 +82,9 @@ async def test_durable_by_its_settings(store: SqlStore, path: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
 
 
-async def test_retention(opened: Opened) -> None:
-    """Loading deletes what is past its time, and nothing that still waits."""
+@pytest.mark.parametrize("is_running", [False, True])
+async def test_retention(opened: Opened, *, is_running: bool) -> None:
+    """A start deletes what is past its time, and so does each hour; nothing that still waits."""
     long_ago = NOW - 91 * DAY_S
     deliveries = [
         Delivery("sent", "l", 1, Post(1), NOW - 8 * DAY_S, DeliveryStatus.SENT),
@@ -98,11 +101,59 @@ async def test_retention(opened: Opened) -> None:
         )
     )
 
-    await opened.store.load(NOW)
+    if is_running:
+        assert await opened.store.delete_expired(NOW) == 3
+        assert await opened.store.delete_expired(NOW) == 0
+    else:
+        await opened.store.load(NOW)
 
     assert opened.query("SELECT id FROM incident") == [(2,)]
     assert set(opened.query("SELECT key FROM outbox")) == {("sent lately",), ("waiting",)}
     assert set(opened.query("SELECT id FROM inbox")) == {("handled lately",), ("waiting",)}
+
+
+def test_old_incidents_leave_memory_as_well() -> None:
+    """With each new incident go those that a start would not load any more."""
+    old, kept = ended(1, NOW - INCIDENT_RETENTION_S - 1), ended(2, NOW - INCIDENT_RETENTION_S + 1)
+    is_open = replace(ended(3, NOW - 30 * DAY_S), life=IncidentLife(NOW - 30 * DAY_S))
+    desk = DeskState({1: old, 2: kept, 3: is_open})
+
+    assert {*desk.with_incident(replace(old, severity=Severity.WARNING)).incidents} == {1, 2, 3}
+    assert {*desk.with_incident(ended(4, NOW)).incidents} == {2, 3, 4}
+
+
+async def test_old_rows_go_in_small_steps(opened: Opened) -> None:
+    """Commits come in between; the hourly task goes on until nothing is left."""
+    many = DELETED_ROWS + 20
+    old = {number: ended(number, NOW - 91 * DAY_S) for number in range(1, many + 1)}
+    await opened.store.commit(Change(incidents=old))
+    assert await opened.store.delete_expired(NOW) == DELETED_ROWS
+    assert opened.query("SELECT count(*) FROM incident") == [(20,)]
+
+    clock = OneHour()
+    with pytest.raises(asyncio.CancelledError):
+        await maintain_hourly(opened.store, clock)
+
+    assert clock.asked_s == [3600.0, 3600.0]
+    assert opened.query("SELECT count(*) FROM incident") == [(0,)]
+
+
+class OneHour:
+    """A clock for one hour: the second sleep is cancelled."""
+
+    speed = 1.0
+    is_wall_time = False
+
+    def __init__(self) -> None:
+        self.asked_s: list[float] = []
+
+    def now(self) -> float:
+        return NOW
+
+    async def sleep(self, span_s: float) -> None:
+        self.asked_s.append(span_s)
+        if len(self.asked_s) > 1:
+            raise asyncio.CancelledError
 
 
 async def test_migrations_make_the_tables(opened: Opened) -> None:

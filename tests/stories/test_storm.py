@@ -197,7 +197,7 @@ def test_a_storm_delays_neither_the_first_message_nor_healthy_logins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many repeats wait: those of the first few go first, then what is routine."""
-    monkeypatch.setattr("bot.runtime.probe_runner.PROBES_PER_S", PER_S)
+    monkeypatch.setattr("bot.runtime.probe_runner.MOST_PER_S", PER_S)
     alone_at, _ = watched(tmp_path, 1)
     posted_at, late = watched(tmp_path, FEW // 2)
 

@@ -52,6 +52,8 @@ fact is evaluated at once."""
 EVALUATIONS_PER_S = 100.0
 """Beyond that so many checks a second: a few per cent of a core."""
 MAX_DEFERRAL_S = 5.0
+SOURCES_SPEAK_S = 5.0
+"""So long a first message waits for sources that were asked when a probe failed."""
 MOST_CONFIRMED = 5
 """Tenants of one environment with one kind of fault whose repeats go before everything routine. One
 that fires opens the incident; five show how wide it is."""
@@ -98,15 +100,20 @@ def open_monitoring_gap(state: DeskState, stimulus: TenantReport, rules: Rules) 
     return keep_incident(state, (gap, [IncidentChanged(gap), notifications.post_message(gap)]))
 
 
-def group_or_open(state: DeskState, names: tuple[str, ...], triage: Triage) -> StateAndEffects:
-    """Add tenants that fail alike to the incident that their problem belongs to, or open one."""
+def group_or_open(
+    state: DeskState, names: tuple[str, ...], triage: Triage, *, has_waited: bool = False
+) -> StateAndEffects:
+    """Add tenants that fail alike to the incident that their problem belongs to, or open one.
+
+    While its cause is not clear, sources that have just been asked get a moment to name it.
+    """
     context = triage.context(names)
     now, kind = context.now, lifecycle.kind_of(context)
     state = replace(state, evaluated_at=now)
     recent = _find_recently_resolved(state, kind, context)
     if recent is not None:
         return keep_incident(state, lifecycle.reopen_incident(recent, context, triage))
-    cause = triage.judge(context).cause
+    verdict = triage.judge(context)
     same_kind = [incident for incident in state.open_incidents if incident.kind is kind]
     alike = [incident for incident in same_kind if _has_one_cause(incident, context, triage)]
     for incident in alike:
@@ -115,16 +122,31 @@ def group_or_open(state: DeskState, names: tuple[str, ...], triage: Triage) -> S
             together = _combine_contexts(incident, context)
             return keep_incident(state, lifecycle.add_tenants(incident, together, triage))
     storm = [incident for incident in same_kind if now - incident.life.opened_at < STORM_WINDOW_S]
-    same_cause = [incident for incident in storm if incident.verdict.cause is cause]
+    same_cause = [incident for incident in storm if incident.verdict.cause is verdict.cause]
     if len(storm) >= STORM_MIN_INCIDENTS and same_cause:
         together = _combine_contexts(same_cause[-1], context)
         return keep_incident(state, lifecycle.add_tenants(same_cause[-1], together, triage))
+    is_unclear = kind is IncidentKind.FAILING and verdict.stated_cause is Cause.UNCLEAR
+    if is_unclear and not has_waited and any(_are_sources_asked(context, name) for name in names):
+        evaluate_at = now + SOURCES_SPEAK_S if state.evaluate_at is None else state.evaluate_at
+        return replace(state, evaluate_at=evaluate_at), []
     damping = damp_if_flapping(state.incidents.values(), names, now)
     related = alike[0].id if alike else None
     opened = lifecycle.open_incident(
         state.next_id, context, triage, damping=damping, perhaps_same_as=related
     )
     return keep_incident(replace(state, next_id=state.next_id + 1), opened)
+
+
+def _are_sources_asked(context: TriageContext, name: str) -> bool:
+    """Tell whether sources that know what is usual were asked because something else failed."""
+    tenant = context.all_tenants.states[name]
+    asked = [
+        metric
+        for metric in tenant.metrics.values()
+        if metric.baseline.is_known and not metric.no_data_reason
+    ]
+    return len(asked) > 1 or (any(p.is_failing for p in tenant.probes.values()) and bool(asked))
 
 
 def _has_one_cause(incident: Incident, context: TriageContext, triage: Triage) -> bool:
@@ -309,10 +331,10 @@ def evaluate_all(state: DeskState, now: float, tenants: Tenants, rules: Rules) -
 
 def _catch_up(state: DeskState, now: float, tenants: Tenants, triage: Triage) -> StateAndEffects:
     """Begin an evaluation: find incidents for the tenants that failed since it was deferred."""
-    was_deferred = state.evaluate_at is not None
-    state = replace(state, evaluated_at=now, evaluate_at=None)
+    is_due = state.evaluate_at is not None and state.evaluate_at <= now
+    state = replace(state, evaluated_at=now, evaluate_at=None if is_due else state.evaluate_at)
     failing: list[str] = []
-    for name in tenants.states if was_deferred else ():
+    for name in tenants.states if is_due else ():
         if needs_incident(state, name, tenants):
             state, is_sticky = recurrence.update_sticky_resolve(
                 state, name, now, tenants, triage.rules
@@ -326,7 +348,7 @@ def _catch_up(state: DeskState, now: float, tenants: Tenants, triage: Triage) ->
         groups.setdefault((is_failing, kinds, context.environment(name)), []).append(name)
     effects: list[DeskEffect] = []
     for names in groups.values():
-        state, changes = group_or_open(state, tuple(names), triage)
+        state, changes = group_or_open(state, tuple(names), triage, has_waited=True)
         effects += changes
     return state, effects
 

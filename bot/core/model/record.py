@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,21 +19,23 @@ else:
         cls = type(record)
         if not hasattr(record, "__dict__"):
             return dataclasses.replace(record, **changes)
-        names, derived = _names_of(cls)
-        if not names.issuperset(changes):
-            raise TypeError(f"{cls.__name__} has no {sorted(changes.keys() - names)}")
+        count, derived = _FIELDS.get(cls) or _note_fields(cls)
         copy = object.__new__(cls)
         values = copy.__dict__
         values.update(record.__dict__)
-        if len(values) > len(names):
+        if len(values) > count:
             for name in derived:
                 values.pop(name, None)
         values.update(changes)
+        if len(values) > count:
+            raise TypeError(f"{cls.__name__} has no {sorted(changes.keys() - vars(record).keys())}")
         return copy
 
 
-@cache
-def _names_of(cls: type) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return the names of a record's fields, and of what is worked out of it."""
+_FIELDS: dict[type, tuple[int, tuple[str, ...]]] = {}
+"""By class: how many fields a record has, and the names of what is worked out of it."""
+
+
+def _note_fields(cls: type) -> tuple[int, tuple[str, ...]]:
     derived = (name for name, value in vars(cls).items() if isinstance(value, cached_property))
-    return frozenset(field.name for field in dataclasses.fields(cls)), tuple(derived)
+    return _FIELDS.setdefault(cls, (len(dataclasses.fields(cls)), tuple(derived)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import mul
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ LOOKBACK_S = tuple(STEP_S * step for step in range(18))
 """The last three hours, which the decaying sums cover …"""
 LOOKBACK_WEIGHTS = tuple(0.5 ** (ago / HALF_LIFE_S) for ago in LOOKBACK_S)
 """… and how much of each remains in them."""
+LOOKBACK_WEIGHT = sum(LOOKBACK_WEIGHTS)
 LOOKAHEAD_S = 3600.0
 """An hourly baseline does not tell when within the hour traffic fell: it may already be as low as
 an hour later."""
@@ -90,19 +92,17 @@ class Habit:
         """Return what is usual at this hour of the week; nothing until a week was seen."""
         return self.weeks[hour_of(at, WEEK_HOURS)] if self.is_week_known else NOTHING_SEEN
 
-    def success_rate(self, at: float) -> float | None:
-        """Return the successes a second at an instant, interpolated between the middles of hours.
+    def success_rates(self, first: int, count: int) -> list[float] | None:
+        """Return the successes a second in so many hours, by number since 1970; None: not known.
 
         A week counts as soon as it is known: a Saturday is no Friday.
         """
         known = self.weeks if self.is_week_known else self.days
         period = WEEK_HOURS if self.is_week_known else HOURS
-        part = (at / 3600 - 0.5) % 1
-        first = known.get(hour_of(at - 1800, period), NOTHING_SEEN)
-        second = known.get(hour_of(at + 1800, period), NOTHING_SEEN)
-        if not (first.is_known and second.is_known):
+        hours = [known.get(n % period, NOTHING_SEEN) for n in range(first, first + count)]
+        if not all(hour.is_known for hour in hours):
             return None
-        return first.expected_successes(1.0) * (1 - part) + second.expected_successes(1.0) * part
+        return [hour.expected_successes(1.0) for hour in hours]
 
 
 HALF_LIVES_S = {HOURS: HOUR_HALF_LIFE_S, WEEK_HOURS: WEEK_HALF_LIFE_S}
@@ -137,14 +137,18 @@ def expected_successes_at(
 
 
 def _hourly_decline(habit: Habit, at: float) -> float:
-    """Return the ratio of logins at this time to those of the hours before, by habit."""
-    rates: list[float] = []
-    for time in (at, at + LOOKAHEAD_S, *(at - ago for ago in LOOKBACK_S)):
-        rate = habit.success_rate(time)
-        if rate is None:
-            return 1.0
-        rates.append(rate)
-    here, soon, *earlier = rates
-    weighted = sum(rate * weight for rate, weight in zip(earlier, LOOKBACK_WEIGHTS, strict=True))
-    usual = weighted / sum(LOOKBACK_WEIGHTS)
-    return min(1.0, here / usual, soon / usual) if usual else 1.0
+    """Return the ratio of logins at this time to those of the hours before, by habit.
+
+    Rates are interpolated between the middles of hours.
+    """
+    first = int((at - LOOKBACK_S[-1]) / 3600 - 0.5)
+    rates = habit.success_rates(first, int((at + LOOKAHEAD_S) / 3600 - 0.5) + 2 - first)
+    if rates is None:
+        return 1.0
+    places = [(at - ago) / 3600 - 0.5 - first for ago in (-LOOKAHEAD_S, *LOOKBACK_S)]
+    soon, *earlier = [
+        rates[int(place)] * (1 - place % 1) + rates[int(place) + 1] * (place % 1)
+        for place in places
+    ]
+    usual = sum(map(mul, earlier, LOOKBACK_WEIGHTS)) / LOOKBACK_WEIGHT
+    return min(1.0, earlier[0] / usual, soon / usual) if usual else 1.0

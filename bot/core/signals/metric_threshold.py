@@ -8,9 +8,7 @@
     both     successes stay away: a fifth of what is usual at this hour of the week, or less
 
 Beside that, `excess` adds up what is too small or too slow for one window.
-
-Too little traffic to tell chance from change is neither good nor bad. Neither is missing data: it
-never counts as healthy.
+Too little traffic to tell chance from change is neither good nor bad. Neither is missing data.
 """
 
 from __future__ import annotations
@@ -45,8 +43,12 @@ MIN_FAILURES = 5.0
 """Fewer failures than this are never bad."""
 HEALTHY_PART = 0.6
 """Below this part of its limit a share is good again; in between it is neither good nor bad."""
-FIRST_DAY_MISSING = 0.85
-"""Until each hour has a baseline, an evening may look like an outage: more must be missing."""
+FIRST_WEEK_MISSING = 0.85
+"""Until each hour of the week has a baseline, an evening or a weekend may look like an outage."""
+MAX_SURGE = 2.0
+"""While more calls come than usual, more users are new to it and mistype: its limit grows, too."""
+HABIT_SPREAD = 0.1
+"""Relative standard deviation of an hour's traffic from what is usual then: evenings differ."""
 GROWTH_FACTOR = 1.3
 """One bad moment stays in a window until the window has passed. So the second bad reading must have
 this many times the failures of the first one, or come after that window."""
@@ -65,8 +67,7 @@ RATIO_OF_EVENTS = 2.5
 LOG_PART = 0.5
 DOWN_POINTS = 0.25
 """Users cannot log in if the failing share is this much above the usual one, …"""
-DOWN_MIN_TOTAL = 50.0
-DOWN_MIN_FAILED = 20.0
+DOWN_MIN_TOTAL, DOWN_MIN_FAILED = 50.0, 20.0
 """… in a reading with so many calls and failures, …"""
 DOWN_READINGS = 2
 """… for so many readings in a row."""
@@ -275,6 +276,7 @@ def evaluate_metric(metric: MetricState, limits: MetricLimits, surge: float = 1.
     )
     if limits.kind is MetricKind.LOGS:
         return _evaluate_log(reading, metric, limits)
+    limits = replace(limits, share=limits.share * min(surge, MAX_SURGE))
     by_share = _evaluate_share(reading, limits)
     is_calm = not by_share.reason and (total > 0 or newest.is_source_alive)
     return (_find_away(reading, metric) if is_calm else None) or by_share
@@ -302,7 +304,7 @@ def _evaluate_log(
         return replace(by_share, is_good=False)
     if away := _find_away(reading, metric):
         return away
-    if _has_missing_successes(reading, metric.hourly_baselines, limits):
+    if _has_missing_successes(reading, metric.habit, limits):
         return replace(reading, reason=Reason.SUCCESSES_MISSING)
     # Good only if successes are well above the limit below which they count as missing.
     enough = (1 - HEALTHY_PART * limits.missing) * (reading.expected_successes or 0.0)
@@ -320,15 +322,13 @@ def _evaluate_share(reading: MetricReading, limits: MetricLimits) -> MetricReadi
     return replace(reading, is_good=reading.failed_share < HEALTHY_PART * limit)
 
 
-def _has_missing_successes(
-    reading: MetricReading, hours: dict[int, Baseline], limits: MetricLimits
-) -> bool:
+def _has_missing_successes(reading: MetricReading, habit: Habit, limits: MetricLimits) -> bool:
     expected = reading.expected_successes
     if expected is None or reading.span_s < HEALTHY_PART * POOL_S:
         return False
     succeeded = (reading.total or 0.0) - reading.failed
-    missing = limits.missing if len(hours) == HOURS else max(limits.missing, FIRST_DAY_MISSING)
-    chance = MIN_SIGMAS * sqrt(expected)
+    missing = max(limits.missing, 0.0 if habit.is_week_known else FIRST_WEEK_MISSING)
+    chance = MIN_SIGMAS * sqrt(expected + (HABIT_SPREAD * expected) ** 2)
     return succeeded <= (1 - missing) * expected and succeeded < expected - chance
 
 

@@ -244,7 +244,7 @@ def observe_probe(
     if result.outcome is Outcome.NO_DATA:
         return signal, None
     before = signal.last_fault
-    signal = _record(signal, result)
+    signal = _record(signal, result, limits)
     if signal.state is SignalState.OK:
         return _handle_while_ok(signal, result, limits, before)
     signal = replace(
@@ -262,15 +262,20 @@ def observe_probe(
     return replace(signal, state=SignalState.FIRING), reason
 
 
-def _record(signal: ProbeState, result: Observation) -> ProbeState:
+def _record(signal: ProbeState, result: Observation, limits: ProbeLimits) -> ProbeState:
     quota = signal.quota_remaining if result.quota_remaining is None else result.quota_remaining
     trend = add_counts(signal.trend, result.at, tries=1)
     signal = replace(signal, trend=trend, quota_remaining=quota)
     if result.fault is not None:
         return replace(signal, last_at=result.at, last_fault=result.fault)
+    latency, latency_s = signal.latency, result.latency_s or 0.0
+    since, slow_s = latency.since, SLOW_INTERVAL_FACTOR * limits.confirm_every_s
+    slots = [round((at - (since or 0.0)) / slow_s) for at in (signal.last_at or 0.0, result.at)]
+    # A burst tries more often than we try what is slow: of its slow answers one a slot counts.
+    is_beside = since is not None and latency_s > latency.limit_s and slots[0] == slots[1]
     return replace(
         signal,
-        latency=history.observe_latency(signal.latency, result.latency_s or 0.0, result.at),
+        latency=latency if is_beside else history.observe_latency(latency, latency_s, result.at),
         last_at=result.at,
         last_ok_at=result.at,
         ok_times=(*signal.ok_times[1 - MAX_OK_TIMES :], result.at),

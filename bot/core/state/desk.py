@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from bot.core.model.access import KNOWN_FOR_S, AuditEntry, CommandOutcome, Right
 from bot.core.model.command import Request, RunCheck
@@ -20,7 +21,7 @@ from bot.core.state.outbox import Answer
 from bot.core.state.rules import Rules
 from bot.core.state.silence import Silence
 from bot.core.state.stimulus import DeskEffect
-from bot.core.state.tenant import SILENT_STATES, SharedSignals, Tenants
+from bot.core.state.tenant import SILENT_STATES, HasData, SharedSignals, Tenants, TenantState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -249,40 +250,55 @@ class DeskState:
         return self is saved or self.differs_in(saved) <= DUE_FIELDS
 
     def with_incident(self, incident: Incident) -> DeskState:
-        """Return the state with an incident added or replaced."""
-        return replace(self, incidents={**self.incidents, incident.id: incident})
+        """Return the state with an incident replaced, or added in place of what ended long ago."""
+        known = self.incidents
+        if incident.id not in known:
+            since = incident.life.opened_at - INCIDENT_RETENTION_S
+            known = {n: i for n, i in known.items() if (i.life.resolved_at or since) >= since}
+        return replace(self, incidents={**known, incident.id: incident})
+
+
+Turns = tuple[tuple[float, str], ...]
+"""Instants, and the tenants that need a Tick then; sorted."""
+GROUPS = 64
+"""Of tenants: a change copies one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """When each tenant needs its next Tick, sorted: a step reads the first only."""
+    """When each tenant needs its next Tick: a step reads the first of each group only."""
 
-    due_at: dict[str, float] = field(default_factory=dict)
-    """By tenant."""
-    turns_at: tuple[tuple[float, str], ...] = ()
-    """The same, the earliest first."""
+    due_at: tuple[dict[str, float], ...] = ({},) * GROUPS
+    """By group and tenant."""
+    turns_at: tuple[Turns, ...] = ((),) * GROUPS
+    """The same, the earliest of each group first."""
 
     def with_due(self, name: str, due: float | None) -> Agenda:
         """Return it with a tenant's next Tick; None: it needs none."""
-        before = self.due_at.get(name)
+        group = crc32(name.encode()) % GROUPS
+        before = self.due_at[group].get(name)
         if due == before:
             return self
-        turns_at, due_at = [*self.turns_at], {**self.due_at}
+        turns_at, due_at = [*self.turns_at[group]], {**self.due_at[group]}
         if before is not None:
             del turns_at[bisect_left(turns_at, (before, name))], due_at[name]
         if due is not None:
             insort(turns_at, (due, name))
             due_at[name] = due
-        return Agenda(due_at, tuple(turns_at))
+        return Agenda(
+            (*self.due_at[:group], due_at, *self.due_at[group + 1 :]),
+            (*self.turns_at[:group], tuple(turns_at), *self.turns_at[group + 1 :]),
+        )
 
     @property
     def next_due(self) -> float | None:
         """When the first tenant needs a Tick."""
-        return self.turns_at[0][0] if self.turns_at else None
+        return min((turns[0][0] for turns in self.turns_at if turns), default=None)
 
     def due_by(self, now: float) -> list[str]:
         """Return the tenants whose Tick has come."""
-        return [name for _, name in takewhile(lambda turn: turn[0] <= now, self.turns_at)]
+        due = (takewhile(lambda turn: turn[0] <= now, turns) for turns in self.turns_at)
+        return [name for _, name in sorted(chain.from_iterable(due))]
 
 
 @dataclass(frozen=True)
@@ -295,6 +311,26 @@ class BotState:
     """When each tenant needs its next Tick; not saved, a start steps every tenant."""
     confirming: dict[tuple[str | None, str], tuple[str, ...]] = field(default_factory=dict)
     """By environment and kind of fault: the tenants that failed first; not saved."""
+
+
+DATA_SAVED_S = 120.0
+"""So often it is saved at least when a tenant last had data: after a time without any that is more
+than twice as long, people are told."""
+
+
+def is_tenant_saved(now: TenantState, saved: TenantState) -> bool:
+    """Tell whether a saved state says as much to a start, which makes everything due.
+
+    Of light checks that are well a start needs to know only that there were some lately.
+    """
+    if not (isinstance(now.data, HasData) and isinstance(saved.data, HasData)):
+        return False
+    same = replace(now, due=saved.due, data=saved.data, token_endpoint=saved.token_endpoint)
+    return (
+        now.data.last_at // DATA_SAVED_S == saved.data.last_at // DATA_SAVED_S
+        and now.token_endpoint.is_ok is saved.token_endpoint.is_ok
+        and same == saved
+    )
 
 
 ROUTINE_FIELDS = DUE_FIELDS | {"shared", "corroborated_at", "evaluated_at"}

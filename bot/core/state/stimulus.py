@@ -23,6 +23,8 @@ class Started:
     """The process started."""
 
     at: float
+    first_s: float = 0.0
+    """The first probes of all tenants are spread over so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from bot.core.state.stimulus import (
     Pushed,
     QueryMetrics,
     SignalChanged,
+    Started,
     TenantEffect,
     TenantReport,
 )
@@ -38,11 +39,13 @@ EXPECTED_ROWS = 10.0
 StepResult = tuple["TenantState", tuple[TenantEffect, ...]]
 
 
-def handle_start(state: TenantState, now: float, rules: TenantRules) -> StepResult:
+def handle_start(state: TenantState, started: Started, rules: TenantRules) -> StepResult:
     """Make every probe and source due; drop what is no longer configured.
 
     A login that was stopped is tried again only with other credentials.
     """
+    now = started.at
+    first_at = now + state.phase * started.first_s
     has_changed = state.fingerprints != rules.fingerprints
     old = {name: state.probes.get(name, ProbeState()) for name in rules.probes}
     probes = {n: replace(s, is_stopped=s.is_stopped and not has_changed) for n, s in old.items()}
@@ -50,7 +53,7 @@ def handle_start(state: TenantState, now: float, rules: TenantRules) -> StepResu
         name: replace(state.metrics.get(name, MetricState()), begun_at=now, read_at=None, recent=())
         for name in rules.metrics
     }
-    probes_due = {name: None if probes[name].is_stopped else now for name in rules.probes}
+    probes_due = {name: None if probes[name].is_stopped else first_at for name in rules.probes}
     gap_s = 0.0 if state.last_data_at is None else now - state.last_data_at
     state = replace(
         state,

@@ -73,7 +73,7 @@ def step(  # noqa: C901, PLR0911 - one case a stimulus
     """Return the state after a stimulus, and the effects to carry out."""
     match stimulus:
         case Started():
-            return sources.handle_start(state, stimulus.at, rules)
+            return sources.handle_start(state, stimulus, rules)
         case Tick():
             return _handle_tick(state, stimulus.at, rules)
         case Observed(observation=observation):

@@ -251,9 +251,13 @@ def find_refutable_by_neighbours(context: TriageContext) -> frozenset[Cause]:
 def _is_all_unreachable(context: TriageContext) -> bool:
     """Tell whether no tenant and no control endpoint can be reached at all.
 
-    An answer, though it is an error, shows that something is reached.
+    An answer, though it is an error, shows that something is reached. So does a token endpoint that
+    refused as it must.
     """
     states = context.all_tenants.states.values()
+    endpoints = [state.token_endpoint for state in states]
+    if any(each.is_ok and (each.last_ok_at or 0.0) >= context.since for each in endpoints):
+        return False
     signals = [s for state in states for s in state.probes.values() if s.last_at is not None]
     faults = [fault for signal in signals for fault in signal.faults]
     is_lost = all(signal.faults for signal in signals)
